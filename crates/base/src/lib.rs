@@ -1,0 +1,29 @@
+//! The words every other crate speaks: names, times, events, limits and problems.
+//!
+//! What it is NOT: it does no I/O, starts no task, reads no clock and draws no random number, so everything in
+//! it is deterministic and can be fuzzed. [`time::Clock`] is only the trait; the real clock lives in the kernel.
+
+pub mod event;
+pub mod limits;
+pub mod name;
+pub mod problem;
+pub mod suggest;
+pub mod time;
+
+pub use event::Event;
+pub use limits::Limits;
+pub use name::Name;
+pub use problem::{Place, Problem};
+pub use suggest::closest;
+pub use time::{Clock, ManualClock, Micros};
+
+/// Marks a state that the code's own invariants exclude: panics in debug builds, so that tests find it; a release
+/// build logs nothing and goes on with the fallback that the caller writes after it.
+#[macro_export]
+macro_rules! never {
+    ($($message:tt)*) => {
+        if cfg!(debug_assertions) {
+            panic!("never: {}", format_args!($($message)*));
+        }
+    };
+}

@@ -1,0 +1,69 @@
+//! Every bound of a node in one place. Nothing that can grow is without one.
+
+/// The bounds of a node; at a bound, work is refused or waits, and is never lost.
+///
+/// # Units
+/// The last word of each name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest request on a Kafka connection.
+    pub kafka_request_bytes: usize,
+    /// The largest HTTP body.
+    pub http_body_bytes: usize,
+    /// The largest record batch, compressed (Kafka's `max.message.bytes`).
+    pub batch_bytes: usize,
+    /// The largest batch once decompressed; a larger one is not read (zip bomb).
+    pub batch_decompressed_bytes: usize,
+    /// Kafka connections open at once.
+    pub kafka_connections: usize,
+    /// HTTP connections open at once.
+    pub http_connections: usize,
+    /// Streams of a node.
+    pub streams: usize,
+    /// Partitions of all streams together.
+    pub partitions: usize,
+    /// Bytes appended and not yet synced; at the bound, `append` waits.
+    pub unsynced_bytes: usize,
+    /// Recent batches kept in memory for readers, over all partitions.
+    pub tail_cache_bytes: usize,
+    /// Producer ids remembered for each partition.
+    pub producers_per_partition: usize,
+    /// Consumer groups.
+    pub groups: usize,
+    /// Members of one consumer group.
+    pub group_members: usize,
+    /// Ids remembered for each stream to recognise an event sent twice over HTTP.
+    pub dedupe_ids: usize,
+    /// Events that a pipeline holds back while their lookups run.
+    pub lookups_in_flight: usize,
+    /// Operator state of one pipeline.
+    pub state_bytes: usize,
+    /// The largest resource file.
+    pub resource_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const KIB: usize = 1024;
+        const MIB: usize = 1024 * KIB;
+        Self {
+            kafka_request_bytes: 100 * MIB,
+            http_body_bytes: 16 * MIB,
+            batch_bytes: 1_048_588,
+            batch_decompressed_bytes: 64 * MIB,
+            kafka_connections: 20_000,
+            http_connections: 10_000,
+            streams: 10_000,
+            partitions: 50_000,
+            unsynced_bytes: 64 * MIB,
+            tail_cache_bytes: 96 * MIB,
+            producers_per_partition: 10_000,
+            groups: 10_000,
+            group_members: 2_000,
+            dedupe_ids: 100_000,
+            lookups_in_flight: 20_000,
+            state_bytes: 2 * 1024 * MIB,
+            resource_bytes: MIB,
+        }
+    }
+}

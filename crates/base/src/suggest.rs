@@ -1,0 +1,19 @@
+//! "Did you mean": the nearest of a few known words.
+
+/// The candidate nearest to `word`, if it is near enough to be a likely slip of the hand.
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    let edits_max = (word.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(edits, candidate)| {
+            *edits <= edits_max
+                || (lower.len() >= 3 && (candidate.to_lowercase().starts_with(&lower) || lower.starts_with(&candidate.to_lowercase())))
+        })
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! The partitioned, durable event log.
+
+pub mod port;
+
+pub use port::*;
