@@ -1,1 +1,9 @@
-//! wire
+//! Codecs: bytes on a wire or in a file <-> the house's types.
+//!
+//! What it is NOT: it does no I/O, starts no task, reads no clock and keeps no state between calls. Every parser here
+//! takes arbitrary bytes and answers with a value or an error that names what is wrong; none panics, and none
+//! allocates more than its caller allowed.
+
+pub mod accesslog;
+pub mod batch;
+pub mod cloudevents;
