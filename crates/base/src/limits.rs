@@ -18,6 +18,17 @@ pub struct Limits {
     pub kafka_connections: usize,
     /// HTTP connections open at once.
     pub http_connections: usize,
+    /// HTTP bodies held in memory at once, over all requests.
+    pub http_bodies_bytes: usize,
+    /// The largest head (request line and headers) of an HTTP request.
+    pub http_head_bytes: usize,
+    /// How long an HTTP client may take to send a request's head.
+    pub http_head_ms: u64,
+    /// How long an HTTP client may pause inside a body, and how long a whole body may take beyond its share of
+    /// `http_body_bytes_per_s`.
+    pub http_body_ms: u64,
+    /// The slowest rate at which a body may arrive.
+    pub http_body_bytes_per_s: u64,
     /// Streams of a node.
     pub streams: usize,
     /// Partitions of all streams together.
@@ -53,6 +64,11 @@ impl Default for Limits {
             batch_decompressed_bytes: 64 * MIB,
             kafka_connections: 20_000,
             http_connections: 10_000,
+            http_bodies_bytes: 128 * MIB,
+            http_head_bytes: 32 * KIB,
+            http_head_ms: 30_000,
+            http_body_ms: 10_000,
+            http_body_bytes_per_s: 16 * KIB as u64,
             streams: 10_000,
             partitions: 50_000,
             unsynced_bytes: 64 * MIB,
