@@ -6,16 +6,20 @@
 pub mod event;
 pub mod limits;
 pub mod name;
+pub mod partition;
 pub mod problem;
 pub mod suggest;
 pub mod time;
+pub mod units;
 
 pub use event::Event;
 pub use limits::Limits;
 pub use name::Name;
+pub use partition::partition_of;
 pub use problem::{Place, Problem};
 pub use suggest::closest;
 pub use time::{Clock, ManualClock, Micros};
+pub use units::{Size, Span};
 
 /// Marks a state that the code's own invariants exclude: panics in debug builds, so that tests find it; a release
 /// build logs nothing and goes on with the fallback that the caller writes after it.

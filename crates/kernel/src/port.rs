@@ -130,7 +130,13 @@ pub trait Tables: Send + Sync {
 
     /// Writes a document, or deletes it with None; durable when the future resolves. `expect` = Some(version)
     /// writes only over that version (0 = only if absent).
-    fn put<'a>(&'a self, table: &'a Name, key: &'a str, value: Option<Json>, expect: Option<u64>) -> BoxFuture<'a, Result<u64, Problem>>;
+    fn put<'a>(
+        &'a self,
+        table: &'a Name,
+        key: &'a str,
+        value: Option<Json>,
+        expect: Option<u64>,
+    ) -> BoxFuture<'a, Result<u64, Problem>>;
 
     /// Grows whenever any document of the table changes; a cache over the table drops its answers then.
     fn generation(&self, table: &str) -> u64;
