@@ -1,1 +1,168 @@
-//! batch
+//! The same results from the whole list of events at once: simple, slow, and what the operators are held against. Also
+//! what `headwater reconcile` computes a time range with.
+//!
+//! What it is NOT: incremental, and it knows no watermark: every event given is taken.
+//!
+//! Differences from a running operator that are no errors: revisions are all 1, and a session has the id of its first
+//! event, whereas a running one keeps the id of the event that arrived first. [`differences`] looks past both.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use headwater_base::Micros;
+
+use crate::operators::measure::Measured;
+use crate::operators::session::id;
+use crate::operators::{
+    Input, Measure, Position, SessionConfig, SessionRow, Tombstone, Value, WindowConfig, WindowRow,
+};
+
+/// An event with what its step has computed of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item<'a> {
+    /// Whose event.
+    pub key: Bytes,
+    /// When it happened.
+    pub time: Micros,
+    /// Where it stood.
+    pub position: Position,
+    /// As for [`super::Operator::event`].
+    pub inputs: Vec<Input<'a>>,
+}
+
+/// All sessions, in order of key, then start.
+pub fn sessions(config: &SessionConfig, items: &[Item<'_>]) -> Vec<SessionRow> {
+    let mut rows = Vec::new();
+    for (key, items) in by_key(items) {
+        let apart = |a: &&Item<'_>, b: &&Item<'_>| b.time.since(a.time) <= config.gap;
+        for chain in items.chunk_by(apart) {
+            let (Some(first), Some(last)) = (chain.first(), chain.last()) else { continue };
+            let values = |item: &&Item<'_>| item.inputs.get(config.measures.len()).and_then(Input::value);
+            let pages: Vec<Value> = chain.iter().filter_map(values).collect();
+            rows.push(SessionRow {
+                key: key.clone(),
+                session_id: id(key, (first.time, first.position)),
+                revision: 1,
+                closed: true,
+                start: first.time,
+                end: last.time,
+                events: chain.len() as u64,
+                entry: config.path_max.and_then(|_| pages.first().cloned()),
+                exit: config.path_max.and_then(|_| pages.last().cloned()),
+                path: config.path_max.map(|max| pages.into_iter().take(max).collect()),
+                measures: measure(&config.measures, chain),
+            });
+        }
+    }
+    rows
+}
+
+/// All windows that hold an event, in order of key, then start.
+pub fn windows(config: &WindowConfig, items: &[Item<'_>]) -> Vec<WindowRow> {
+    let mut rows = Vec::new();
+    for (key, items) in by_key(items) {
+        let mut windows: BTreeMap<Micros, Vec<&Item<'_>>> = BTreeMap::new();
+        for item in items {
+            for start in config.starts(item.time) {
+                windows.entry(start).or_default().push(item);
+            }
+        }
+        for (start, items) in windows {
+            rows.push(WindowRow {
+                key: key.clone(),
+                start,
+                end: start.plus(config.size),
+                revision: 1,
+                events: items.len() as u64,
+                measures: measure(&config.measures, &items),
+            });
+        }
+    }
+    rows
+}
+
+/// The measures over the items that `inside` picks; what a running aggregate shows.
+pub fn aggregate(measures: &[Measure], items: &[Item<'_>], inside: impl Fn(&Item<'_>) -> bool) -> Vec<Value> {
+    let mut items: Vec<&Item<'_>> = items.iter().filter(|item| inside(item)).collect();
+    items.sort_by_key(|item| (item.time, item.position));
+    measure(measures, &items)
+}
+
+/// What has to be done to a set of sessions given out before, to make it the true one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Differences {
+    /// Sessions that are right as they are.
+    pub same: usize,
+    /// Sessions that were missing or wrong, as they have to be given out.
+    pub upserts: Vec<SessionRow>,
+    /// Sessions that must go.
+    pub tombstones: Vec<Tombstone>,
+}
+
+/// Compares the newest revisions given out with the truth. A true session takes over the id of the given session it
+/// shares the most time with, the earlier one on a tie, and that one's next revision; other given sessions go.
+pub fn differences(given: &[SessionRow], truth: &[SessionRow]) -> Differences {
+    let mut by_key: HashMap<&Bytes, Vec<&SessionRow>> = HashMap::new();
+    for row in given {
+        by_key.entry(&row.key).or_default().push(row);
+    }
+    let mut result = Differences::default();
+    let mut heirs: HashMap<u128, u128> = HashMap::new();
+    for row in truth {
+        let candidates = by_key.entry(&row.key).or_default();
+        candidates.sort_by_key(|other| (other.start, other.session_id));
+        let shared = |other: &SessionRow| row.end.min(other.end).0.saturating_sub(row.start.max(other.start).0);
+        let best = candidates.iter().enumerate().filter(|(_, other)| shared(other) >= 0);
+        let best = best.max_by_key(|(index, other)| (shared(other), std::cmp::Reverse(*index))).map(|(index, _)| index);
+        let Some(index) = best else {
+            result.upserts.push(row.clone());
+            continue;
+        };
+        let old = candidates.remove(index);
+        for other in candidates.iter().filter(|other| shared(other) >= 0) {
+            heirs.entry(other.session_id).or_insert(old.session_id);
+        }
+        let want = SessionRow { session_id: old.session_id, revision: old.revision, ..row.clone() };
+        if want == *old {
+            result.same += 1;
+        } else {
+            result.upserts.push(SessionRow { revision: old.revision.saturating_add(1), ..want });
+        }
+    }
+    for row in by_key.into_values().flatten() {
+        result.tombstones.push(Tombstone {
+            key: row.key.clone(),
+            session_id: row.session_id,
+            revision: row.revision.saturating_add(1),
+            merged_into: heirs.get(&row.session_id).copied().unwrap_or(row.session_id),
+        });
+    }
+    result.tombstones.sort_by(|a, b| (&a.key, a.session_id).cmp(&(&b.key, b.session_id)));
+    result
+}
+
+/// The items of each key, in the order of (event time, position).
+fn by_key<'a, 'b>(items: &'b [Item<'a>]) -> BTreeMap<&'b Bytes, Vec<&'b Item<'a>>> {
+    let mut keys: BTreeMap<&Bytes, Vec<&Item<'a>>> = BTreeMap::new();
+    for item in items {
+        keys.entry(&item.key).or_default().push(item);
+    }
+    for items in keys.values_mut() {
+        items.sort_by_key(|item| (item.time, item.position));
+    }
+    keys
+}
+
+fn measure(measures: &[Measure], items: &[&Item<'_>]) -> Vec<Value> {
+    let of = |(index, measure): (usize, &Measure)| {
+        let mut measured = Measured::new(measure.kind);
+        for item in items {
+            measured.add(item.inputs.get(index).unwrap_or(&Input::Skip), (item.time, item.position));
+        }
+        measured.value()
+    };
+    measures.iter().enumerate().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests;

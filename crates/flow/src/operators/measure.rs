@@ -1,6 +1,12 @@
 //! What is measured over the events of a window, a session or a key.
 
-use headwater_base::Micros;
+use headwater_base::{Micros, never};
+
+use crate::operators::Position;
+use crate::operators::codec::{Corrupt, Reader, put_i64, put_time, put_u64};
+use crate::operators::distinct::{self, Distinct};
+use crate::operators::number::{Number, Sum};
+use crate::operators::value::Value;
 
 /// A named measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,4 +67,264 @@ pub enum Input<'a> {
     Json(&'a str),
 }
 
-pub(crate) type At = (Micros, super::Position);
+/// An event's place in the order that results go by.
+pub type At = (Micros, Position);
+
+/// What a measure has computed so far. Adding and merging are associative and do not depend on order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Measured {
+    /// See [`Kind::Count`].
+    Count(u64),
+    /// See [`Kind::Sum`].
+    Sum(Sum),
+    /// See [`Kind::Min`].
+    Min(Option<Number>),
+    /// See [`Kind::Max`].
+    Max(Option<Number>),
+    /// See [`Kind::Mean`].
+    Mean(u64, Sum),
+    /// See [`Kind::Distinct`].
+    Distinct(Distinct),
+    /// See [`Kind::Last`]; newest first.
+    Last(u16, Vec<(At, Value)>),
+    /// See [`Kind::First`].
+    First(Option<(At, Value)>),
+}
+
+impl Input<'_> {
+    /// The input as a number, if it is a finite one.
+    pub fn number(&self) -> Option<Number> {
+        match *self {
+            Self::Int(number) => Some(Number::Int(number)),
+            Self::Float(number) if number.is_finite() => Some(Number::Float(number)),
+            _ => None,
+        }
+    }
+
+    /// The input as a value to keep; None for [`Input::Skip`].
+    pub fn value(&self) -> Option<Value> {
+        Some(match *self {
+            Self::Skip => return None,
+            Self::Unit => Value::Bool(true),
+            Self::Bool(yes) => Value::Bool(yes),
+            Self::Int(number) => Value::Int(i128::from(number)),
+            Self::Float(number) => Value::Float(number),
+            Self::Text(text) => Value::Text(text.into()),
+            Self::Json(text) => Value::Json(text.into()),
+        })
+    }
+}
+
+impl Measured {
+    /// Nothing measured yet.
+    pub fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Count => Self::Count(0),
+            Kind::Sum => Self::Sum(Sum::default()),
+            Kind::Min => Self::Min(None),
+            Kind::Max => Self::Max(None),
+            Kind::Mean => Self::Mean(0, Sum::default()),
+            Kind::Distinct => Self::Distinct(Distinct::default()),
+            Kind::Last { n } => Self::Last(n.max(1), Vec::new()),
+            Kind::First => Self::First(None),
+        }
+    }
+
+    /// Adds an event's input. What does not fit the measure (a text to a sum) is passed over.
+    #[inline]
+    pub fn add(&mut self, input: &Input<'_>, at: At) {
+        match self {
+            Self::Count(count) => *count += u64::from(*input != Input::Skip),
+            Self::Sum(sum) => {
+                if let Some(number) = input.number() {
+                    sum.add(number);
+                }
+            }
+            Self::Min(min) => *min = lesser(*min, input.number()),
+            Self::Max(max) => *max = greater(*max, input.number()),
+            Self::Mean(count, sum) => {
+                if let Some(number) = input.number() {
+                    *count += 1;
+                    sum.add(number);
+                }
+            }
+            Self::Distinct(distinct) => {
+                if let Some(hash) = distinct::hash(input) {
+                    distinct.add(hash);
+                }
+            }
+            Self::Last(n, entries) => {
+                let full = entries.len() >= usize::from(*n);
+                if !(full && entries.last().is_some_and(|(oldest, _)| *oldest > at))
+                    && let Some(value) = input.value()
+                {
+                    let behind = entries.partition_point(|(other, _)| *other > at);
+                    entries.insert(behind, (at, value));
+                    entries.truncate(usize::from(*n));
+                }
+            }
+            Self::First(first) => {
+                if first.as_ref().is_none_or(|(other, _)| at < *other)
+                    && let Some(value) = input.value()
+                {
+                    *first = Some((at, value));
+                }
+            }
+        }
+    }
+
+    /// Adds all that `other`, of the same kind, has measured.
+    pub fn merge(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Count(count), Self::Count(other)) => *count += other,
+            (Self::Sum(sum), Self::Sum(other)) => sum.merge(&other),
+            (Self::Min(min), Self::Min(other)) => *min = lesser(*min, other),
+            (Self::Max(max), Self::Max(other)) => *max = greater(*max, other),
+            (Self::Mean(count, sum), Self::Mean(other, others)) => {
+                *count += other;
+                sum.merge(&others);
+            }
+            (Self::Distinct(distinct), Self::Distinct(other)) => distinct.merge(&other),
+            (Self::Last(n, entries), Self::Last(_, others)) => {
+                entries.extend(others);
+                entries.sort_by(|(a, _), (b, _)| b.cmp(a));
+                entries.truncate(usize::from(*n));
+            }
+            (Self::First(first), Self::First(other)) => {
+                if let Some((at, _)) = &other
+                    && first.as_ref().is_none_or(|(mine, _)| at < mine)
+                {
+                    *first = other;
+                }
+            }
+            (mine, other) => never!("{mine:?} merged with {other:?}"),
+        }
+    }
+
+    /// The result.
+    pub fn value(&self) -> Value {
+        match self {
+            Self::Count(count) => Value::Int(i128::from(*count)),
+            Self::Sum(sum) => sum.value(),
+            Self::Min(number) | Self::Max(number) => number.map_or(Value::Null, Number::value),
+            Self::Mean(0, _) => Value::Null,
+            Self::Mean(count, sum) => Value::Float(sum.float() / *count as f64),
+            Self::Distinct(distinct) => Value::Int(i128::from(distinct.count())),
+            Self::Last(1, entries) => entries.first().map_or(Value::Null, |(_, value)| value.clone()),
+            Self::Last(_, entries) => Value::List(entries.iter().map(|(_, value)| value.clone()).collect()),
+            Self::First(first) => first.as_ref().map_or(Value::Null, |(_, value)| value.clone()),
+        }
+    }
+
+    /// Appends the bytes; times relative to `base`.
+    pub fn put(&self, out: &mut Vec<u8>, base: Micros) {
+        match self {
+            Self::Count(count) => put_u64(out, *count),
+            Self::Sum(sum) => sum.put(out),
+            Self::Min(number) | Self::Max(number) => Number::put(*number, out),
+            Self::Mean(count, sum) => {
+                put_u64(out, *count);
+                sum.put(out);
+            }
+            Self::Distinct(distinct) => distinct.put(out),
+            Self::Last(_, entries) => {
+                put_u64(out, entries.len() as u64);
+                for (at, value) in entries {
+                    put_at(out, base, *at);
+                    value.put(out);
+                }
+            }
+            Self::First(first) => {
+                out.push(u8::from(first.is_some()));
+                if let Some((at, value)) = first {
+                    put_at(out, base, *at);
+                    value.put(out);
+                }
+            }
+        }
+    }
+
+    /// Reads what [`Self::put`] wrote for a measure of this kind.
+    ///
+    /// # Errors
+    /// [`Corrupt`] for anything else.
+    #[inline]
+    pub fn read(kind: Kind, reader: &mut Reader<'_>, base: Micros) -> Result<Self, Corrupt> {
+        let mut sum = Sum::default();
+        Ok(match kind {
+            Kind::Count => Self::Count(reader.u64()?),
+            Kind::Sum => {
+                sum.merge_read(reader)?;
+                Self::Sum(sum)
+            }
+            Kind::Min => Self::Min(Number::read(reader)?),
+            Kind::Max => Self::Max(Number::read(reader)?),
+            Kind::Mean => {
+                let count = reader.u64()?;
+                sum.merge_read(reader)?;
+                Self::Mean(count, sum)
+            }
+            Kind::Distinct => Self::Distinct(Distinct::read(reader)?),
+            Kind::Last { n } => {
+                let count = reader.count()?;
+                let mut entries = Vec::with_capacity(count.min(usize::from(n)) + 1);
+                for _ in 0..count {
+                    entries.push((read_at(reader, base)?, Value::read(reader)?));
+                }
+                entries.truncate(usize::from(n.max(1)));
+                Self::Last(n.max(1), entries)
+            }
+            Kind::First => match reader.byte()? {
+                0 => Self::First(None),
+                _ => Self::First(Some((read_at(reader, base)?, Value::read(reader)?))),
+            },
+        })
+    }
+}
+
+/// Appends an event's place in the order.
+pub fn put_at(out: &mut Vec<u8>, base: Micros, (time, (partition, offset)): At) {
+    put_time(out, base, time);
+    put_u64(out, u64::from(partition));
+    put_i64(out, offset);
+}
+
+/// Reads what [`put_at`] wrote.
+///
+/// # Errors
+/// [`Corrupt`] for anything else.
+pub fn read_at(reader: &mut Reader<'_>, base: Micros) -> Result<At, Corrupt> {
+    Ok((reader.time(base)?, (reader.u32()?, reader.i64()?)))
+}
+
+/// A text of the kinds, which the stored bytes depend on. The number of values that `last` keeps is not part of it.
+pub fn layout(measures: &[Measure]) -> String {
+    let kinds = measures.iter().map(|measure| match measure.kind {
+        Kind::Count => "count",
+        Kind::Sum => "sum",
+        Kind::Min => "min",
+        Kind::Max => "max",
+        Kind::Mean => "mean",
+        Kind::Distinct => "distinct",
+        Kind::Last { .. } => "last",
+        Kind::First => "first",
+    });
+    measures.iter().zip(kinds).map(|(measure, kind)| format!("{}:{kind}", measure.name)).collect::<Vec<_>>().join(",")
+}
+
+fn lesser(a: Option<Number>, b: Option<Number>) -> Option<Number> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.order(a).is_lt() { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+fn greater(a: Option<Number>, b: Option<Number>) -> Option<Number> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.order(a).is_gt() { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,42 @@
-//! Session windows.
+//! Session windows: events of a key that follow each other closely.
+//!
+//! Rules:
+//! - Two events of a key are in one session if there is a chain between them without a step over `gap`. A step of
+//!   exactly `gap` still joins: with `<` instead, whether two touching sessions merge would hang on order of arrival.
+//! - A session closes once `end + gap < watermark`, since an event at the watermark itself may still come.
+//! - It stays in the state until `end + gap < watermark - lateness`. Until then a late event can extend it, or bridge two
+//!   sessions into one, and each micro-batch that changed a closed session gives out its next revision.
+//! - **Identity.** A session's id is a hash of its key and its *birth*: the place (event time, partition, offset) of the
+//!   event that opened it. It does not change when the start moves to an earlier time. Of two sessions that merge, the
+//!   one with the smaller birth survives with its id and revisions, whichever was known first; if the other one had
+//!   been given out, a tombstone takes it back. With input in order, births are first events, which is what
+//!   [`super::batch`] computes.
+//! - The path holds the earliest `path_max` values by (event time, position), so that it depends on the events only.
+//!
+//! State: one value per key with all its sessions that are not gone, usually one.
+//!
+//! # Source
+//! T. Akidau et al., "The Dataflow Model", 2015, section 2.2.2 (sessions as merging windows).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bytes::Bytes;
 use headwater_base::Micros;
 
-use crate::operators::{Advance, ConfigError, Corrupt, Emission, Input, Measure, Operator, Outcome, Position, State};
+use crate::operators::measure::{At, Measured, layout};
+use crate::operators::time::bound;
+use crate::operators::timers::Timers;
+use crate::operators::{
+    ADVANCE_MAX, Advance, ConfigError, Corrupt, Emission, Input, Kind, Measure, Operator, Outcome, Position,
+    SessionRow, State, Tombstone,
+};
+
+mod path;
+mod stored;
+
+pub use path::Path;
+pub use stored::{Session, id};
 
 /// When a session is given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +66,11 @@ pub struct SessionConfig {
 #[derive(Debug)]
 pub struct Sessions {
     config: SessionConfig,
+    kinds: Vec<Kind>,
+    watermark: Micros,
+    timers: Timers,
+    /// Keys whose open sessions this micro-batch has changed ([`Emit::Update`] only).
+    changed: BTreeSet<Box<[u8]>>,
 }
 
 impl Sessions {
@@ -42,28 +79,178 @@ impl Sessions {
     /// # Errors
     /// A gap of zero, or a path of zero.
     pub fn new(config: SessionConfig) -> Result<Self, ConfigError> {
-        Ok(Self { config })
+        if config.gap < Duration::from_micros(1) {
+            return Err(ConfigError("a session needs a gap above zero".to_owned()));
+        }
+        if config.path_max == Some(0) {
+            return Err(ConfigError("a path needs a maximum of at least 1".to_owned()));
+        }
+        let kinds = config.measures.iter().map(|measure| measure.kind).collect();
+        // Some sixty buckets over one gap: few entries to sort at a time, few buckets.
+        let width = i64::try_from(config.gap.as_micros() / 64).unwrap_or(i64::MAX);
+        Ok(Self { config, kinds, watermark: Micros::MIN, timers: Timers::new(width), changed: BTreeSet::new() })
+    }
+
+    /// The live sessions of a key, in order of time; for tools and tests.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when the key's state cannot be read.
+    pub fn sessions(&self, value: &[u8]) -> Result<Vec<Session>, Corrupt> {
+        stored::decode(value, &self.kinds, self.config.path_max.is_some())
+    }
+
+    /// The first time at which no event belongs to the session any more.
+    fn close_at(&self, session: &Session) -> Micros {
+        Micros(session.end.plus(self.config.gap).0.saturating_add(1))
+    }
+
+    /// The next time something happens to the session.
+    fn due(&self, session: &Session) -> Micros {
+        let close = self.close_at(session);
+        if session.pending { close } else { close.plus(self.config.lateness) }
+    }
+
+    fn row(&self, key: &[u8], session: &Session, closed: bool) -> Emission {
+        let path = session.path.as_ref().map(Path::values);
+        Emission::Session(SessionRow {
+            key: Bytes::copy_from_slice(key),
+            session_id: id(key, session.birth),
+            revision: session.revision,
+            closed,
+            start: session.start,
+            end: session.end,
+            events: session.events,
+            entry: path.as_ref().and_then(|path| path.first().cloned()),
+            exit: session.path.as_ref().and_then(Path::exit),
+            path,
+            measures: session.measures.iter().map(Measured::value).collect(),
+        })
+    }
+
+    /// Puts an event into the key's sessions, which are in order of time and more than `gap` apart.
+    fn insert(&self, key: &[u8], sessions: &mut Vec<Session>, at: At, inputs: &[Input<'_>], out: &mut Vec<Emission>) {
+        let (from, to) = (at.0.minus(self.config.gap), at.0.plus(self.config.gap));
+        let first = sessions.partition_point(|session| session.end < from);
+        let behind = sessions.partition_point(|session| session.start <= to);
+        if first >= behind {
+            let path = self.config.path_max.map(|_| Path::new());
+            sessions.insert(first, Session::open(at, &self.kinds, path));
+        }
+        // An event touches one session, or two that it bridges.
+        for _ in first + 1..behind {
+            let other = sessions.remove(first + 1);
+            let Some(session) = sessions.get_mut(first) else { return };
+            let loser = session.merge(other, self.config.path_max);
+            if loser.revision > 0 {
+                out.push(Emission::Tombstone(Tombstone {
+                    key: Bytes::copy_from_slice(key),
+                    session_id: id(key, loser.birth),
+                    revision: loser.revision.saturating_add(1),
+                    merged_into: id(key, session.birth),
+                }));
+            }
+        }
+        let Some(session) = sessions.get_mut(first) else { return };
+        session.add(at, inputs, self.config.path_max);
+    }
+
+    /// Gives out the open sessions that this micro-batch has changed.
+    fn give_out_changed(&mut self, state: &mut dyn State, out: &mut Vec<Emission>) -> Result<(), Corrupt> {
+        for key in std::mem::take(&mut self.changed) {
+            let Some(value) = state.get(&key) else { continue };
+            let mut sessions = self.sessions(&value)?;
+            let mut touched = false;
+            for session in &mut sessions {
+                // A closed one is given out by its timer.
+                if session.changed && self.close_at(session) > self.watermark {
+                    session.changed = false;
+                    session.revision = session.revision.saturating_add(1);
+                    out.push(self.row(&key, session, false));
+                    touched = true;
+                }
+            }
+            if touched {
+                state.put(&key, stored::encode(&sessions).into());
+            }
+        }
+        Ok(())
     }
 }
 
 impl Operator for Sessions {
     fn event(
         &mut self,
-        _: &mut dyn State,
-        _: &[u8],
-        _: Micros,
-        _: Position,
-        _: &[Input<'_>],
-        _: &mut Vec<Emission>,
+        state: &mut dyn State,
+        key: &[u8],
+        time: Micros,
+        position: Position,
+        inputs: &[Input<'_>],
+        out: &mut Vec<Emission>,
     ) -> Result<Outcome, Corrupt> {
+        let bound = bound(self.watermark, self.config.lateness);
+        if time < bound {
+            return Ok(Outcome::Late { bound });
+        }
+        let mut sessions = match state.get(key) {
+            Some(value) => self.sessions(&value)?,
+            None => Vec::new(),
+        };
+        let due_before = sessions.iter().map(|session| self.due(session)).min();
+        self.insert(key, &mut sessions, (time, position), inputs, out);
+        let due = sessions.iter().map(|session| self.due(session)).min();
+        // A timer that is too early is harmless, so only one that would be too late is replaced.
+        if let Some(due) = due
+            && due_before.is_none_or(|before| due < before)
+        {
+            self.timers.schedule(due, key);
+        }
+        if self.config.emit == Emit::Update && !self.changed.contains(key) {
+            self.changed.insert(key.into());
+        }
+        state.put(key, stored::encode(&sessions).into());
         Ok(Outcome::Taken)
     }
 
-    fn advance(&mut self, _: &mut dyn State, _: Micros, _: &mut Vec<Emission>) -> Result<Advance, Corrupt> {
-        Ok(Advance::Done)
+    fn advance(
+        &mut self,
+        state: &mut dyn State,
+        watermark: Micros,
+        out: &mut Vec<Emission>,
+    ) -> Result<Advance, Corrupt> {
+        self.watermark = self.watermark.max(watermark);
+        self.give_out_changed(state, out)?;
+        let bound = bound(self.watermark, self.config.lateness);
+        for _ in 0..ADVANCE_MAX {
+            let Some(key) = self.timers.pop(self.watermark) else { return Ok(Advance::Done) };
+            let Some(value) = state.get(&key) else { continue };
+            let mut sessions = self.sessions(&value)?;
+            let count = sessions.len();
+            let mut touched = false;
+            for session in &mut sessions {
+                if session.pending && self.close_at(session) <= self.watermark {
+                    session.pending = false;
+                    session.changed = false;
+                    session.revision = session.revision.saturating_add(1);
+                    out.push(self.row(&key, session, true));
+                    touched = true;
+                }
+            }
+            sessions.retain(|session| session.pending || self.close_at(session) > bound);
+            match sessions.iter().map(|session| self.due(session)).min() {
+                Some(due) => self.timers.schedule(due, &key),
+                None => state.delete(&key),
+            }
+            if !sessions.is_empty() && (touched || sessions.len() < count) {
+                state.put(&key, stored::encode(&sessions).into());
+            }
+        }
+        Ok(Advance::More)
     }
 
-    fn restore(&mut self, _: &[u8], _: &[u8]) -> Result<(), Corrupt> {
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        if let Some(due) = self.sessions(value)?.iter().map(|session| self.due(session)).min() {
+            self.timers.schedule(due, key);
+        }
         Ok(())
     }
 
@@ -72,6 +259,10 @@ impl Operator for Sessions {
     }
 
     fn layout(&self) -> String {
-        String::new()
+        let path = if self.config.path_max.is_some() { " path" } else { "" };
+        format!("session/{} {}{path}", stored::VERSION, layout(&self.config.measures))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,31 @@
-//! Tumbling and sliding windows.
+//! Tumbling and sliding windows: results for fixed stretches of event time.
+//!
+//! Rules:
+//! - A window holds the events from its start up to, not including, its end. Windows begin at multiples of `every` since
+//!   1970; with `every` equal to `size` they tumble, with a smaller `every` each event is in `size / every` of them.
+//! - A window is given out once the watermark has reached its end, and again with the next revision for each
+//!   micro-batch that brought late events, until `watermark - lateness` has reached its end as well.
+//! - Windows without events are not given out.
+//!
+//! State: one value for each window of a key, under its start (8 bytes, big-endian, sign bit turned) and the key.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use headwater_base::Micros;
 
-use crate::operators::{Advance, ConfigError, Corrupt, Emission, Input, Measure, Operator, Outcome, Position, State};
+use crate::operators::codec::{Corrupt, Reader, corrupt, put_u64};
+use crate::operators::measure::{Measured, layout};
+use crate::operators::time::bound;
+use crate::operators::timers::Timers;
+use crate::operators::{
+    ADVANCE_MAX, Advance, ConfigError, Emission, Input, Kind, Measure, Operator, Outcome, Position, State, WindowRow,
+};
+
+const VERSION: u8 = 1;
+
+/// Windows over one event at most.
+pub const OVERLAP_MAX: u128 = 1_000;
 
 /// A window step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,36 +44,167 @@ pub struct WindowConfig {
 #[derive(Debug)]
 pub struct Windows {
     config: WindowConfig,
+    kinds: Vec<Kind>,
+    watermark: Micros,
+    timers: Timers,
+}
+
+/// What the state holds of one window.
+#[derive(Clone, Debug, PartialEq)]
+struct Window {
+    events: u64,
+    revision: u32,
+    /// There is something to give out.
+    pending: bool,
+    measures: Vec<Measured>,
+}
+
+impl WindowConfig {
+    /// The starts of the windows that hold `time`, latest first.
+    pub fn starts(&self, time: Micros) -> impl Iterator<Item = Micros> + use<> {
+        let every = i64::try_from(self.every.as_micros()).unwrap_or(i64::MAX).max(1);
+        let size = self.size;
+        let latest = time.0.div_euclid(every).saturating_mul(every);
+        (0..)
+            .map(move |back: i64| Micros(latest.saturating_sub(every.saturating_mul(back))))
+            .take_while(move |start| start.plus(size) > time && *start > Micros::MIN)
+    }
 }
 
 impl Windows {
     /// Builds the operator.
     ///
     /// # Errors
-    /// A size or step of zero, a step over the size, or more than 1,000 windows over each event.
+    /// A size or step of zero, a step over the size, or more than [`OVERLAP_MAX`] windows over each event.
     pub fn new(config: WindowConfig) -> Result<Self, ConfigError> {
-        Ok(Self { config })
+        let (size, every) = (config.size.as_micros(), config.every.as_micros());
+        if size == 0 || every == 0 {
+            return Err(ConfigError("a window needs a size and a step above zero".to_owned()));
+        }
+        if every > size {
+            return Err(ConfigError(format!(
+                "windows of {:?} every {:?} would leave events out",
+                config.size, config.every
+            )));
+        }
+        if size.div_ceil(every) > OVERLAP_MAX {
+            let overlap = size.div_ceil(every);
+            return Err(ConfigError(format!("each event would be in {overlap} windows; the limit is {OVERLAP_MAX}")));
+        }
+        let kinds = config.measures.iter().map(|measure| measure.kind).collect();
+        let width = i64::try_from(every).unwrap_or(i64::MAX);
+        Ok(Self { config, kinds, watermark: Micros::MIN, timers: Timers::new(width) })
+    }
+
+    fn due(&self, start: Micros, window: &Window) -> Micros {
+        let end = start.plus(self.config.size);
+        if window.pending { end } else { end.plus(self.config.lateness) }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Window, Corrupt> {
+        let mut reader = Reader::versioned(bytes, VERSION)?;
+        let events = reader.u64()?;
+        let flags = reader.u64()?;
+        let revision = u32::try_from(flags >> 1).or(corrupt("a revision over 32 bits"))?;
+        let read = |kind: &Kind| Measured::read(*kind, &mut reader, Micros(0));
+        let measures = self.kinds.iter().map(read).collect::<Result<_, _>>()?;
+        reader.end()?;
+        Ok(Window { events, revision, pending: flags & 1 > 0, measures })
+    }
+}
+
+impl Window {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(32);
+        out.push(VERSION);
+        put_u64(&mut out, self.events);
+        put_u64(&mut out, u64::from(self.revision) << 1 | u64::from(self.pending));
+        for measured in &self.measures {
+            measured.put(&mut out, Micros(0));
+        }
+        out
     }
 }
 
 impl Operator for Windows {
     fn event(
         &mut self,
-        _: &mut dyn State,
-        _: &[u8],
-        _: Micros,
-        _: Position,
-        _: &[Input<'_>],
-        _: &mut Vec<Emission>,
+        state: &mut dyn State,
+        key: &[u8],
+        time: Micros,
+        position: Position,
+        inputs: &[Input<'_>],
+        _out: &mut Vec<Emission>,
     ) -> Result<Outcome, Corrupt> {
+        let bound = bound(self.watermark, self.config.lateness);
+        if time < bound {
+            return Ok(Outcome::Late { bound });
+        }
+        for start in self.config.starts(time) {
+            let place = place(start, key);
+            let known = state.get(&place);
+            let mut window = match &known {
+                Some(value) => self.decode(value)?,
+                None => Window {
+                    events: 0,
+                    revision: 0,
+                    pending: false,
+                    measures: self.kinds.iter().map(|kind| Measured::new(*kind)).collect(),
+                },
+            };
+            if !window.pending {
+                window.pending = true;
+                self.timers.schedule(self.due(start, &window), &place);
+            }
+            window.events += 1;
+            for (measured, input) in window.measures.iter_mut().zip(inputs) {
+                measured.add(input, (time, position));
+            }
+            state.put(&place, window.encode().into());
+        }
         Ok(Outcome::Taken)
     }
 
-    fn advance(&mut self, _: &mut dyn State, _: Micros, _: &mut Vec<Emission>) -> Result<Advance, Corrupt> {
-        Ok(Advance::Done)
+    fn advance(
+        &mut self,
+        state: &mut dyn State,
+        watermark: Micros,
+        out: &mut Vec<Emission>,
+    ) -> Result<Advance, Corrupt> {
+        self.watermark = self.watermark.max(watermark);
+        let bound = bound(self.watermark, self.config.lateness);
+        for _ in 0..ADVANCE_MAX {
+            let Some(place) = self.timers.pop(self.watermark) else { return Ok(Advance::Done) };
+            let Some(value) = state.get(&place) else { continue };
+            let mut window = self.decode(&value)?;
+            let (start, key) = read_place(&place)?;
+            let end = start.plus(self.config.size);
+            if window.pending && end <= self.watermark {
+                window.pending = false;
+                window.revision = window.revision.saturating_add(1);
+                out.push(Emission::Window(WindowRow {
+                    key: Bytes::copy_from_slice(key),
+                    start,
+                    end,
+                    revision: window.revision,
+                    events: window.events,
+                    measures: window.measures.iter().map(Measured::value).collect(),
+                }));
+                state.put(&place, window.encode().into());
+            }
+            if end <= bound && !window.pending {
+                state.delete(&place);
+            } else {
+                self.timers.schedule(self.due(start, &window), &place);
+            }
+        }
+        Ok(Advance::More)
     }
 
-    fn restore(&mut self, _: &[u8], _: &[u8]) -> Result<(), Corrupt> {
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        let (start, _) = read_place(key)?;
+        let due = self.due(start, &self.decode(value)?);
+        self.timers.schedule(due, key);
         Ok(())
     }
 
@@ -61,6 +213,25 @@ impl Operator for Windows {
     }
 
     fn layout(&self) -> String {
-        String::new()
+        let (size, every) = (self.config.size, self.config.every);
+        format!("window/{VERSION} {size:?} every {every:?} {}", layout(&self.config.measures))
     }
 }
+
+/// The key of a window in the state: sorts by start.
+fn place(start: Micros, key: &[u8]) -> Vec<u8> {
+    let mut place = Vec::with_capacity(8 + key.len());
+    place.extend_from_slice(&(start.0 ^ i64::MIN).to_be_bytes());
+    place.extend_from_slice(key);
+    place
+}
+
+fn read_place(place: &[u8]) -> Result<(Micros, &[u8]), Corrupt> {
+    match place.split_first_chunk::<8>() {
+        Some((start, key)) => Ok((Micros(i64::from_be_bytes(*start) ^ i64::MIN), key)),
+        None => corrupt("a window's start in its key"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! One session in the state of its key.
+
+use headwater_base::Micros;
+
+use crate::operators::codec::{Corrupt, Reader, corrupt, put_time, put_u64};
+use crate::operators::hash::xxh64;
+use crate::operators::measure::{At, Measured, put_at, read_at};
+use crate::operators::session::Path;
+use crate::operators::{Input, Kind};
+
+/// Version of the stored bytes.
+pub const VERSION: u8 = 1;
+
+const PENDING: u64 = 1;
+const CHANGED: u64 = 2;
+
+/// A session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// Place of the event that opened it; names it.
+    pub birth: At,
+    /// Time of the first event.
+    pub start: Micros,
+    /// Time of the last event.
+    pub end: Micros,
+    /// Number of events.
+    pub events: u64,
+    /// The last one given out; 0 = none yet.
+    pub revision: u32,
+    /// There is something to give out once it is closed.
+    pub pending: bool,
+    /// There is something to give out while it is open.
+    pub changed: bool,
+    /// What has been measured.
+    pub measures: Vec<Measured>,
+    /// The path, of a step that has one.
+    pub path: Option<Path>,
+}
+
+/// A session's id: 128 bits of its key and its birth.
+pub fn id(key: &[u8], (time, (partition, offset)): At) -> u128 {
+    let mut bytes = Vec::with_capacity(key.len() + 20);
+    bytes.extend_from_slice(&time.0.to_le_bytes());
+    bytes.extend_from_slice(&partition.to_le_bytes());
+    bytes.extend_from_slice(&offset.to_le_bytes());
+    bytes.extend_from_slice(key);
+    u128::from(xxh64(&bytes, 0)) << 64 | u128::from(xxh64(&bytes, 1))
+}
+
+impl Session {
+    /// A session without events yet, to be opened by the event at `birth`.
+    pub fn open(birth: At, kinds: &[Kind], path: Option<Path>) -> Self {
+        let measures = kinds.iter().map(|kind| Measured::new(*kind)).collect();
+        Self {
+            birth,
+            start: birth.0,
+            end: birth.0,
+            events: 0,
+            revision: 0,
+            pending: true,
+            changed: true,
+            measures,
+            path,
+        }
+    }
+
+    /// Adds an event; the input behind those of the measures goes onto the path.
+    pub fn add(&mut self, at: At, inputs: &[Input<'_>], path_max: Option<usize>) {
+        self.start = self.start.min(at.0);
+        self.end = self.end.max(at.0);
+        self.events += 1;
+        self.pending = true;
+        self.changed = true;
+        for (measured, input) in self.measures.iter_mut().zip(inputs) {
+            measured.add(input, at);
+        }
+        if let (Some(path), Some(max)) = (&mut self.path, path_max)
+            && let Some(value) = inputs.get(self.measures.len()).and_then(Input::value)
+        {
+            path.add(at, value, max);
+        }
+    }
+
+    /// Takes another session in. Who has the smaller birth survives; answers what the other one was, emptied.
+    pub fn merge(&mut self, mut other: Self, path_max: Option<usize>) -> Self {
+        if other.birth < self.birth {
+            std::mem::swap(self, &mut other);
+        }
+        self.start = self.start.min(other.start);
+        self.end = self.end.max(other.end);
+        self.events += other.events;
+        self.pending = true;
+        self.changed = true;
+        for (measured, other) in self.measures.iter_mut().zip(std::mem::take(&mut other.measures)) {
+            measured.merge(other);
+        }
+        if let (Some(path), Some(others), Some(max)) = (&mut self.path, other.path.take(), path_max) {
+            path.merge(others, max);
+        }
+        other
+    }
+}
+
+/// The bytes of a key's sessions.
+pub fn encode(sessions: &[Session]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96 * sessions.len());
+    out.push(VERSION);
+    put_u64(&mut out, sessions.len() as u64);
+    let mut base = Micros(0);
+    for session in sessions {
+        put_at(&mut out, base, session.birth);
+        base = session.birth.0;
+        put_time(&mut out, base, session.start);
+        put_u64(&mut out, session.end.0.wrapping_sub(session.start.0) as u64);
+        put_u64(&mut out, session.events);
+        let flags = if session.pending { PENDING } else { 0 } | if session.changed { CHANGED } else { 0 };
+        put_u64(&mut out, u64::from(session.revision) << 2 | flags);
+        for measured in &session.measures {
+            measured.put(&mut out, base);
+        }
+        if let Some(path) = &session.path {
+            path.put(&mut out, base);
+        }
+    }
+    out
+}
+
+/// Reads what [`encode`] wrote.
+///
+/// # Errors
+/// [`Corrupt`] for anything else.
+pub fn decode(bytes: &[u8], kinds: &[Kind], path: bool) -> Result<Vec<Session>, Corrupt> {
+    let mut reader = Reader::versioned(bytes, VERSION)?;
+    let count = reader.count()?;
+    // At most a few bytes are taken on the word of a count.
+    let mut sessions = Vec::with_capacity(count.min(8) + 1);
+    let mut base = Micros(0);
+    for _ in 0..count {
+        let birth = read_at(&mut reader, base)?;
+        base = birth.0;
+        let start = reader.time(base)?;
+        let end = Micros(start.0.wrapping_add(reader.u64()? as i64));
+        if end < start {
+            return corrupt("an end before the start");
+        }
+        let events = reader.u64()?;
+        let flags = reader.u64()?;
+        let revision = u32::try_from(flags >> 2).or(corrupt("a revision over 32 bits"))?;
+        let measures = kinds.iter().map(|kind| Measured::read(*kind, &mut reader, base)).collect::<Result<_, _>>()?;
+        let path = if path { Some(Path::read(&mut reader, base)?) } else { None };
+        let (pending, changed) = (flags & PENDING > 0, flags & CHANGED > 0);
+        sessions.push(Session { birth, start, end, events, revision, pending, changed, measures, path });
+    }
+    reader.end()?;
+    Ok(sessions)
+}
