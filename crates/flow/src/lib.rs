@@ -8,4 +8,10 @@
 //! What it is NOT: it opens no listener and no file of its own; connectors come in as tables of rows
 //! (`headwater_kernel::port::{LookupKind, SourceKind}`), streams through `headwater_log::Log`. Only this crate names VRL.
 
+pub mod doc;
+pub mod path;
+pub mod program;
 pub mod spec;
+pub mod operators;
+pub mod compile;
+pub mod runtime;

@@ -1,20 +1,18 @@
 //! The spec of a Pipeline resource, as its author writes it.
 //!
-//! Only shapes and units are checked here (unknown keys, kinds, durations); whether programs compile and names fit
+//! Only shapes and units are checked here (unknown keys, types, durations); whether programs compile and names fit
 //! together is [`crate::compile`]'s business. Durations are texts such as `250ms`, `30s`, `10m`, `1h`, `7d`; paths
 //! into an event begin with `.`. The structs are the wire form: nothing else in the crate is written to or read from
 //! YAML.
 
-use headwater_base::Name;
+use headwater_base::{Name, units::Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-mod parse;
 mod units;
 
-pub use parse::{Fault, parse};
-pub use units::{Percent, Span};
+pub use units::Percent;
 
 /// What a pipeline reads, does and writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -304,13 +302,13 @@ pub struct BreakerSpec {
 
 impl Default for CacheSpec {
     fn default() -> Self {
-        Self { capacity: default_capacity(), ttl: Span::millis(600_000), jitter: Percent(10), negative_ttl: Span::millis(5_000) }
+        Self { capacity: default_capacity(), ttl: Span::from_millis(600_000), jitter: Percent(10), negative_ttl: Span::from_millis(5_000) }
     }
 }
 
 impl Default for BreakerSpec {
     fn default() -> Self {
-        Self { failures: default_failures(), pause: Span::millis(2_000) }
+        Self { failures: default_failures(), pause: Span::from_millis(2_000) }
     }
 }
 
@@ -459,6 +457,9 @@ pub struct MeasureSpec {
     /// The last values at this path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<String>,
+    /// The first value at this path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
     /// How many values `last` keeps. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n: Option<u32>,
@@ -554,11 +555,6 @@ const fn default_path_max() -> u32 {
 
 const fn default_attempts() -> u32 {
     5
-}
-
-/// The spec's JSON Schema, for `headwater schema`, editors and OpenAPI.
-pub fn schema() -> Value {
-    schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<PipelineSpec>().to_value()
 }
 
 #[cfg(test)]

@@ -1,0 +1,11 @@
+//! A running pipeline.
+
+pub mod asking;
+pub mod core;
+pub mod dedupe;
+pub mod figures;
+pub mod letters;
+pub mod outbox;
+pub mod overlay;
+pub mod parking;
+pub mod positions;

@@ -1,0 +1,65 @@
+//! How a step asks for what it does not know, and where answers come back in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_kernel::port::{Json, LookupError};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::runtime::parking::Ticket;
+
+/// What comes of asking.
+pub enum Asked {
+    /// It is known.
+    Answer(Result<Option<Json>, LookupError>),
+    /// It has to be asked for.
+    Later,
+}
+
+/// A step's way to ask.
+pub trait Asking: Send + Sync {
+    /// The answer, if it is known without waiting.
+    fn at_once(&self, key: &str) -> Asked;
+
+    /// Asks; the answer comes to the pipeline's [`Inbox`] under `ticket` and `step`.
+    fn ask(&self, key: &str, ticket: Ticket, step: usize);
+
+    /// How long an event waits for an answer.
+    fn wait(&self) -> Duration;
+
+    /// How long an event waits that is retried, for which nobody waits.
+    fn wait_at_leisure(&self) -> Duration;
+}
+
+/// An answer for a parked event.
+#[derive(Debug)]
+pub struct Reply {
+    /// The event.
+    pub ticket: Ticket,
+    /// The step that asked.
+    pub step: usize,
+    /// The answer.
+    pub answer: Result<Option<Json>, LookupError>,
+}
+
+/// Where answers arrive, from any thread.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    replies: Mutex<Vec<Reply>>,
+    /// Wakes the pipeline.
+    pub wake: Arc<Notify>,
+}
+
+impl Inbox {
+    /// Puts an answer in.
+    pub fn put(&self, reply: Reply) {
+        self.replies.lock().push(reply);
+        self.wake.notify_one();
+    }
+
+    /// Takes all answers; `into` is empty and lends its memory.
+    pub fn take(&self, into: &mut Vec<Reply>) {
+        std::mem::swap(&mut *self.replies.lock(), into);
+    }
+}

@@ -1,0 +1,533 @@
+//! The heart of a pipeline: events in, steps, records and state changes out. The same code runs on a node's thread
+//! ([`super::task`]) and over files ([`super::files`]).
+//!
+//! What it is NOT: it reads no stream, waits for nothing and writes nothing anywhere durable. Records go to a [`Sink`],
+//! state changes and positions are taken out by [`Core::drain`] and become durable together, or not at all.
+//!
+//! One event: decode -> event time -> steps -> outputs. An event that must wait (an answer, its turn) is parked and
+//! taken up again by [`Core::answered`], [`Core::expire`] or the event before it; until then its offset stays open.
+
+mod emit;
+mod ledger;
+mod stateful;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::{HashMap, RandomState};
+use bytes::Bytes;
+use headwater_base::{Clock, Micros, Name, Problem};
+use headwater_kernel::port::{Json, LookupError};
+use headwater_log::Offset;
+use headwater_wire::batch::Record;
+use smallvec::SmallVec;
+
+use crate::compile::{Ask, Plan, Step, Work};
+use crate::doc::{Doc, Fault};
+use crate::operators::{Aggregate, Emission, Observed, Operator, Watermarks};
+use crate::path::Path;
+use crate::program::{Env, Meta};
+use crate::runtime::asking::{Asked, Asking};
+use crate::runtime::dedupe::Dedupe;
+use crate::runtime::figures::Figures;
+use crate::runtime::letters::{Place, Reason, Retry};
+use crate::runtime::outbox::Sink;
+use crate::runtime::overlay::{Changes, Kept};
+use crate::runtime::parking::{For, Parking, Ticket};
+use crate::runtime::positions::Positions;
+
+/// Which input a record comes from: a place in the list of inputs that the core was built with.
+pub type InputIndex = usize;
+
+/// One input: a partition of the source stream or of the retry stream.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The stream's (or file's) name.
+    pub stream: Arc<str>,
+    /// The partition.
+    pub partition: u32,
+    /// Whether it holds copies to be retried.
+    pub retry: bool,
+    /// How far it has been processed.
+    pub positions: Positions,
+}
+
+/// What a core needs besides its plan.
+pub struct Surroundings {
+    /// State below the changes of one commit.
+    pub kept: Box<dyn Kept + Send>,
+    /// The lookup and score steps' way to ask, by step.
+    pub asking: HashMap<usize, Arc<dyn Asking>>,
+    /// The node's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub figures: Arc<Figures>,
+    /// Judge event times by the clock: off for files, whose time is their own.
+    pub judge_ahead: bool,
+}
+
+/// A pipeline at work.
+pub struct Core {
+    plan: Arc<Plan>,
+    around: Surroundings,
+    runs: Vec<Run>,
+    inputs: Vec<Input>,
+    env: Env,
+    watermarks: Watermarks,
+    /// The watermark that operators have seen: behind the global one while an event waits.
+    held: Micros,
+    parking: Parking<Flight>,
+    /// Lanes matter only where an event can be overtaken.
+    lanes: bool,
+    hasher: RandomState,
+    now: Micros,
+    emissions: Vec<Emission>,
+    scratch: Vec<u8>,
+    paths: Paths,
+    /// The pipeline has to stop: its state cannot be read.
+    broken: Option<Problem>,
+}
+
+/// The working part of a step.
+enum Run {
+    Stateless,
+    Aggregate(Box<AggregateRun>),
+    Keyed(Box<KeyedRun>),
+    Dedupe(Box<DedupeRun>),
+}
+
+struct AggregateRun {
+    space: Arc<str>,
+    operator: Aggregate,
+    changes: Changes,
+    /// Values to be written to a stream with the next commit: key -> document.
+    rows: HashMap<Bytes, Bytes>,
+}
+
+struct KeyedRun {
+    space: Arc<str>,
+    operator: Box<dyn Operator>,
+    changes: Changes,
+}
+
+struct DedupeRun {
+    space: Arc<str>,
+    operator: Dedupe,
+    changes: Changes,
+}
+
+/// The fields that the pipeline itself reads and writes.
+struct Paths {
+    id: Path,
+    revision: Path,
+    enrichment: Path,
+}
+
+/// An event on its way through the steps.
+struct Flight {
+    input: InputIndex,
+    /// Where its record was read.
+    offset: Offset,
+    /// Where the event stood in the source: the same, unless it is retried.
+    at: (u32, Offset),
+    time_ms: i64,
+    key: Option<Bytes>,
+    lane: Option<u64>,
+    doc: Doc,
+    time: Micros,
+    step: usize,
+    late: Option<Micros>,
+    late_told: bool,
+    /// Counts in operators: a first revision, not retried.
+    first: Option<bool>,
+    failed: SmallVec<[usize; 2]>,
+    retry: Option<Box<Retry>>,
+    kept: Vec<(usize, Bytes)>,
+}
+
+/// How far one go at an event came.
+enum Progress {
+    /// It is done.
+    Done,
+    /// It waits.
+    Waits(For),
+}
+
+impl Core {
+    /// Builds a core that starts at `inputs` with the watermarks of an earlier life, if there was one.
+    pub fn new(plan: Arc<Plan>, inputs: Vec<Input>, around: Surroundings, restored: Option<(Watermarks, Micros)>) -> Result<Self, Problem> {
+        let runs = plan.steps.iter().map(|step| Run::of(&plan, step)).collect::<Result<_, _>>()?;
+        let partitions = u32::try_from(inputs.iter().filter(|input| !input.retry).count()).unwrap_or(u32::MAX);
+        let (watermarks, held) = match restored {
+            Some((mut watermarks, held)) => {
+                watermarks.grow(partitions);
+                (watermarks, held)
+            }
+            None => (Watermarks::new(plan.watermark.clone(), partitions), Micros::MIN),
+        };
+        let lanes = !around.asking.is_empty();
+        let now = around.clock.now();
+        Ok(Self {
+            plan,
+            around,
+            runs,
+            inputs,
+            env: Env::new(),
+            watermarks,
+            held,
+            parking: Parking::default(),
+            lanes,
+            hasher: RandomState::new(),
+            now,
+            emissions: Vec::new(),
+            scratch: Vec::new(),
+            paths: Paths { id: Path::field("id"), revision: Path::field("revision"), enrichment: Path::field("enrichment") },
+            broken: None,
+        })
+    }
+
+    /// The plan.
+    pub const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The inputs.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// How many events wait.
+    pub fn waiting(&self) -> usize {
+        self.parking.len()
+    }
+
+    /// When the next waiting event gives up waiting.
+    pub fn deadline(&mut self) -> Option<Duration> {
+        self.parking.deadline()
+    }
+
+    /// Reads the clock for the events that follow.
+    pub fn tick(&mut self) {
+        self.now = self.around.clock.now();
+    }
+
+    /// Takes a record. `again` = it waited when an earlier life ended, and has been judged on time then.
+    pub fn offer(&mut self, input: InputIndex, record: Record, again: bool, out: &mut dyn Sink) {
+        Figures::add(&self.around.figures.events, 1);
+        let offset = record.offset;
+        let Some(source) = self.inputs.get_mut(input) else { return };
+        source.positions.pass(offset);
+        if again {
+            source.positions.release(offset);
+        }
+        let (partition, is_retry) = (source.partition, source.retry);
+        let Some(value) = record.value else {
+            // A deletion in a compacted stream: there is no event in it.
+            Figures::add(&self.around.figures.dropped, 1);
+            return;
+        };
+        let mut at = (partition, offset);
+        let mut time_ms = record.timestamp;
+        let (retry, value) = if is_retry {
+            let Some((retry, event)) = Retry::decode(&value) else {
+                let fault = Fault::new("HW-FLOW-039", "this is no copy that a pipeline wrote");
+                return self.dead(input, at, None, &fault, &value, record.key.as_deref(), time_ms, out);
+            };
+            Figures::add(&self.around.figures.retries, 1);
+            at = (retry.partition, retry.offset);
+            time_ms = retry.time_ms;
+            (Some(Box::new(retry)), event)
+        } else {
+            (None, value)
+        };
+        let doc = match Doc::new(value.clone()) {
+            Ok(doc) => doc,
+            Err(fault) => return self.dead(input, at, None, &fault, &value, record.key.as_deref(), time_ms, out),
+        };
+        let mut flight = Flight {
+            input,
+            offset,
+            at,
+            time_ms,
+            key: record.key,
+            lane: None,
+            doc,
+            time: Micros::from_millis(time_ms),
+            step: 0,
+            late: None,
+            late_told: false,
+            first: None,
+            failed: SmallVec::new(),
+            retry,
+            kept: Vec::new(),
+        };
+        if let Err(fault) = self.judge(&mut flight, again) {
+            return self.dead_flight(&flight, None, &fault, out);
+        }
+        if self.lanes && flight.retry.is_none() {
+            flight.lane = self.lane(&flight);
+        }
+        self.go(flight, None, out);
+    }
+
+    /// Takes raw input that its source could not turn into a record.
+    pub fn refuse(&mut self, input: InputIndex, offset: Offset, fault: &Fault, data: &[u8], out: &mut dyn Sink) {
+        Figures::add(&self.around.figures.events, 1);
+        let Some(source) = self.inputs.get_mut(input) else { return };
+        source.positions.pass(offset);
+        let at = (source.partition, offset);
+        let time_ms = self.now.millis();
+        self.dead(input, at, None, fault, data, None, time_ms, out);
+    }
+
+    /// The answer to a parked event's lookup has come.
+    pub fn answered(&mut self, ticket: Ticket, step: usize, answer: Result<Option<Json>, LookupError>, out: &mut dyn Sink) {
+        let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { return };
+        let plan = Arc::clone(&self.plan);
+        if let Some(Step { work: Work::Lookup(lookup), .. }) = plan.steps.get(step) {
+            take_answer(&mut flight, step, &lookup.into, answer);
+        }
+        flight.step = step + 1;
+        self.go(flight, Some(ticket), out);
+    }
+
+    /// Lets go on, marked as failed, whatever has waited too long.
+    pub fn expire(&mut self, elapsed: Duration, out: &mut dyn Sink) {
+        while let Some((ticket, step)) = self.parking.expired(elapsed) {
+            let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { continue };
+            flight.failed.push(step);
+            flight.step = step + 1;
+            self.go(flight, Some(ticket), out);
+        }
+    }
+
+    /// Event time, and what it says about the event.
+    fn judge(&mut self, flight: &mut Flight, again: bool) -> Result<(), Fault> {
+        if let Some(path) = &self.plan.time {
+            let Some(time) = flight.doc.time(path) else {
+                return Err(Fault::new("HW-FLOW-031", format!("there is no time at `{path}`")));
+            };
+            flight.time = time;
+        }
+        let of_source = self.inputs.get(flight.input).filter(|input| !input.retry);
+        let Some(source) = of_source.filter(|_| !again) else { return Ok(()) };
+        let arrived = if self.around.judge_ahead { self.now } else { Micros::MAX };
+        match self.watermarks.observe(source.partition, flight.time, arrived) {
+            Observed::OnTime => {}
+            Observed::Late { bound } => flight.late = Some(bound),
+            Observed::Implausible { bound } => {
+                return Err(Fault::new("HW-FLOW-032", format!("the event time {} is after {bound}, which is implausible", flight.time)));
+            }
+        }
+        Ok(())
+    }
+
+    fn lane(&self, flight: &Flight) -> Option<u64> {
+        match &self.plan.key {
+            Some(path) => flight.doc.key(path).map(|key| self.hasher.hash_one(&key)),
+            None => flight.key.as_ref().map(|key| self.hasher.hash_one(key)),
+        }
+    }
+
+    /// Takes an event as far as it comes, then those that waited for it.
+    fn go(&mut self, flight: Flight, ticket: Option<Ticket>, out: &mut dyn Sink) {
+        let mut next = Some((flight, ticket));
+        while let Some((mut flight, ticket)) = next.take() {
+            match self.steps(&mut flight, ticket, out) {
+                Progress::Done => {
+                    let Some(ticket) = ticket else { continue };
+                    if let Some(input) = self.inputs.get_mut(flight.input) {
+                        input.positions.release(flight.offset);
+                    }
+                    let follower = self.parking.leave(ticket);
+                    next = follower.and_then(|ticket| Some((self.parking.take(ticket, For::Turn)?, Some(ticket))));
+                }
+                Progress::Waits(what) => {
+                    let ticket = ticket.unwrap_or_else(|| self.park(&flight));
+                    let step = flight.step;
+                    self.parking.put(ticket, flight, what);
+                    if what == For::Answer(step) {
+                        self.ask_later(ticket, step, out);
+                    }
+                }
+            }
+        }
+        self.around.figures.waiting.store(self.parking.len() as u64, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn park(&mut self, flight: &Flight) -> Ticket {
+        if let Some(input) = self.inputs.get_mut(flight.input) {
+            input.positions.hold(flight.offset);
+        }
+        self.parking.enter(flight.lane, self.watermarks.watermark())
+    }
+
+    /// Runs the steps from where the event stands, and the outputs behind the last one.
+    fn steps(&mut self, flight: &mut Flight, ticket: Option<Ticket>, out: &mut dyn Sink) -> Progress {
+        let plan = Arc::clone(&self.plan);
+        self.set_env(flight);
+        while let Some(step) = plan.steps.get(flight.step) {
+            let outcome = match &step.work {
+                Work::Filter(condition) => condition.test(&flight.doc, &mut self.env).map(|keep| if keep { Next::Go } else { Next::Drop }),
+                Work::Transform(program) => program.run(&mut flight.doc, &mut self.env).map(|()| Next::Go),
+                Work::Lookup(lookup) => self.look(flight, &lookup.ask, &lookup.into),
+                Work::Aggregate(_) | Work::Keyed(_) | Work::Dedupe(_) if !self.is_turn(flight, ticket) => {
+                    return Progress::Waits(For::Turn);
+                }
+                Work::Aggregate(work) => self.aggregate(flight, work),
+                Work::Keyed(work) => self.keyed(flight, work, out),
+                Work::Dedupe(work) => self.dedupe(flight, work),
+            };
+            match outcome {
+                Ok(Next::Go) => flight.step += 1,
+                Ok(Next::Wait) => return Progress::Waits(For::Answer(flight.step)),
+                Ok(Next::Drop) => {
+                    Figures::add(&self.around.figures.dropped, 1);
+                    return Progress::Done;
+                }
+                Err(fault) => {
+                    self.dead_flight(flight, Some(&step.id), &fault, out);
+                    return Progress::Done;
+                }
+            }
+        }
+        if !self.is_turn(flight, ticket) {
+            return Progress::Waits(For::Turn);
+        }
+        self.emit(flight, out);
+        Progress::Done
+    }
+
+    fn is_turn(&self, flight: &Flight, ticket: Option<Ticket>) -> bool {
+        match ticket {
+            Some(ticket) => self.parking.is_first(ticket),
+            None => self.parking.is_clear(flight.lane),
+        }
+    }
+
+    /// Asks a lookup, if the event has its key.
+    fn look(&mut self, flight: &mut Flight, ask: &Ask, into: &Path) -> Result<Next, Fault> {
+        let Some(key) = key_of(&flight.doc, ask) else { return Ok(Next::Go) };
+        let Some(asking) = self.around.asking.get(&flight.step) else {
+            headwater_base::never!("step {} has no way to ask", flight.step);
+            return Ok(Next::Go);
+        };
+        match asking.at_once(&key) {
+            Asked::Answer(answer) => {
+                let step = flight.step;
+                take_answer(flight, step, into, answer);
+                Ok(Next::Go)
+            }
+            Asked::Later => Ok(Next::Wait),
+        }
+    }
+
+    /// Asks for a parked event; the answer comes in by [`Self::answered`].
+    fn ask_later(&mut self, ticket: Ticket, step: usize, out: &mut dyn Sink) {
+        let plan = Arc::clone(&self.plan);
+        let (Some(Step { work: Work::Lookup(lookup), .. }), Some(asking)) = (plan.steps.get(step), self.around.asking.get(&step)) else { return };
+        let asking = Arc::clone(asking);
+        let Some(flight) = self.parking.take(ticket, For::Answer(step)) else { return };
+        let key = key_of(&flight.doc, &lookup.ask).unwrap_or_default();
+        let wait = if flight.retry.is_some() { asking.wait_at_leisure() } else { asking.wait() };
+        self.parking.put(ticket, flight, For::Answer(step));
+        self.parking.limit(ticket, step, self.around.clock.elapsed(), wait);
+        let _ = out;
+        asking.ask(&key, ticket, step);
+    }
+
+    fn set_env(&mut self, flight: &Flight) {
+        let stream = match (&self.plan.input, self.inputs.get(flight.input)) {
+            (Some((stream, _)), _) => stream.as_str(),
+            (None, Some(input)) => &input.stream,
+            (None, None) => "",
+        };
+        self.env.set(&Meta {
+            stream,
+            partition: flight.at.0,
+            offset: flight.at.1,
+            ingested: Micros::from_millis(flight.time_ms),
+            time: Some(flight.time),
+            now: self.now,
+        });
+    }
+
+    fn place(&self, input: InputIndex, at: (u32, Offset)) -> (Arc<str>, u32, Offset) {
+        let stream = match (&self.plan.input, self.inputs.get(input)) {
+            (_, Some(input)) if !input.retry => Arc::clone(&input.stream),
+            (Some((stream, _)), _) => Arc::from(stream.as_str()),
+            _ => Arc::from(""),
+        };
+        (stream, at.0, at.1)
+    }
+}
+
+/// What follows a step.
+enum Next {
+    Go,
+    Drop,
+    Wait,
+}
+
+fn take_answer(flight: &mut Flight, step: usize, into: &Path, answer: Result<Option<Json>, LookupError>) {
+    match answer {
+        Ok(Some(json)) => {
+            // An answer that is not JSON is as good as none.
+            if flight.doc.set_json(into, json).is_err() {
+                flight.failed.push(step);
+            }
+        }
+        Ok(None) => {}
+        Err(_) => flight.failed.push(step),
+    }
+}
+
+fn key_of(doc: &Doc, ask: &Ask) -> Option<String> {
+    match ask {
+        Ask::Key(path) => doc.key(path).and_then(|key| String::from_utf8(key.into()).ok()),
+        Ask::Fields(fields) => {
+            let mut text = String::from("{");
+            for (name, path) in fields {
+                if text.len() > 1 {
+                    text.push(',');
+                }
+                text.push_str(&serde_json::Value::from(name.as_str()).to_string());
+                text.push(':');
+                let json = doc.json(path);
+                text.push_str(json.as_deref().and_then(|json| std::str::from_utf8(json).ok()).unwrap_or("null"));
+            }
+            text.push('}');
+            Some(text)
+        }
+    }
+}
+
+impl Run {
+    fn of(plan: &Plan, step: &Step) -> Result<Self, Problem> {
+        let space: Arc<str> = Arc::from(plan.space(&step.id));
+        let refused = |error: crate::operators::ConfigError| Problem::new("HW-FLOW-014", format!("`{}`: {error}", step.id));
+        Ok(match &step.work {
+            Work::Filter(_) | Work::Transform(_) | Work::Lookup(_) => Self::Stateless,
+            Work::Aggregate(work) => Self::Aggregate(Box::new(AggregateRun {
+                space,
+                operator: Aggregate::new(work.config.clone()).map_err(refused)?,
+                changes: Changes::default(),
+                rows: HashMap::default(),
+            })),
+            Work::Keyed(work) => {
+                Self::Keyed(Box::new(KeyedRun { space, operator: work.config.operator().map_err(refused)?, changes: Changes::default() }))
+            }
+            Work::Dedupe(work) => {
+                Self::Dedupe(Box::new(DedupeRun { space, operator: Dedupe::new(work.within), changes: Changes::default() }))
+            }
+        })
+    }
+}
+
+fn reason<'a>(fault: &'a Fault, step: Option<&'a Name>) -> Reason<'a> {
+    Reason { code: fault.code, words: &fault.reason, step }
+}
+
+fn letter_place(place: &(Arc<str>, u32, Offset)) -> Place<'_> {
+    Place { stream: &place.0, partition: place.1, offset: place.2 }
+}

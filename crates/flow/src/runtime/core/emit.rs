@@ -1,0 +1,251 @@
+//! What leaves a pipeline: events to outputs, copies to be retried, dead letters, results of windows and sessions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwater_base::Name;
+use headwater_log::Offset;
+use smallvec::SmallVec;
+
+use super::{Core, Flight, InputIndex, letter_place, reason};
+use crate::compile::{Output, Work};
+use crate::doc::{Doc, Fault};
+use crate::operators::{Emission, Measure};
+use crate::runtime::figures::Figures;
+use crate::runtime::letters::{self, Retry};
+use crate::runtime::outbox::{Oversize, Sink, Target};
+
+impl Core {
+    /// Writes an event that has passed all steps.
+    pub(super) fn emit(&mut self, flight: &mut Flight, out: &mut dyn Sink) {
+        let plan = Arc::clone(&self.plan);
+        let looks = !self.around.asking.is_empty();
+        if !flight.failed.is_empty() {
+            Figures::add(&self.around.figures.failed, 1);
+            if flight.retry.is_some() {
+                return self.again(flight, out);
+            }
+            self.set_id(flight);
+            let names: Vec<&str> = flight.failed.iter().filter_map(|step| plan.steps.get(*step)).map(|step| step.id.as_str()).collect();
+            let json = serde_json::json!({"status": "failed", "failed": names}).to_string();
+            // The text has just been written: it is JSON.
+            let _ = flight.doc.set_json(&self.paths.enrichment, Bytes::from(json));
+        } else if looks && flight.doc.get(&self.paths.enrichment).is_none() {
+            let _ = flight.doc.set_json(&self.paths.enrichment, Bytes::from_static(b"{\"status\":\"ok\"}"));
+        }
+        if flight.retry.is_some() {
+            self.set_id(flight);
+            flight.doc.set(&self.paths.revision, 2);
+            Figures::add(&self.around.figures.revised, 1);
+        }
+        let mut chosen = SmallVec::<[(usize, bool); 4]>::new();
+        for (index, output) in plan.outputs.iter().enumerate() {
+            match self.wants(flight, output) {
+                Ok(Some(delete)) => chosen.push((index, delete)),
+                Ok(None) => {}
+                Err(fault) => return self.dead_flight(flight, None, &fault, out),
+            }
+        }
+        let mut whole: Option<Bytes> = None;
+        for (index, delete) in chosen {
+            let Some(output) = plan.outputs.get(index) else { continue };
+            if let Err(fault) = self.write(flight, output, delete, &mut whole, out) {
+                return self.dead_flight(flight, None, &fault, out);
+            }
+        }
+        if !flight.failed.is_empty() {
+            self.copy(flight, 1, out);
+        }
+    }
+
+    /// Whether the output takes the event, and if so, whether it deletes its document.
+    fn wants(&mut self, flight: &Flight, output: &Output) -> Result<Option<bool>, Fault> {
+        if let Some(when) = &output.when
+            && !when.test(&flight.doc, &mut self.env)?
+        {
+            return Ok(None);
+        }
+        match output.table.as_ref().and_then(|table| table.delete.as_ref()) {
+            Some(delete) => delete.test(&flight.doc, &mut self.env).map(Some),
+            None => Ok(Some(false)),
+        }
+    }
+
+    fn write(&mut self, flight: &Flight, output: &Output, delete: bool, whole: &mut Option<Bytes>, out: &mut dyn Sink) -> Result<(), Fault> {
+        let own = output.key.as_ref().map(|path| flight.doc.key(path));
+        let key = match &own {
+            Some(key) => key.as_deref(),
+            None => flight.key.as_deref(),
+        };
+        if output.table.is_some() && key.is_none() {
+            let path = output.key.as_ref().map(ToString::to_string).unwrap_or_default();
+            return Err(Fault::new("HW-FLOW-038", format!("there is no key for the table's document at `{path}`")));
+        }
+        let value = match output.table.as_ref() {
+            _ if delete => None,
+            Some(table) if table.fields.is_some() => {
+                Some(selected(&flight.doc, table.fields.as_deref().unwrap_or_default()))
+            }
+            _ => Some(whole.get_or_insert_with(|| flight.doc.encode()).clone()),
+        };
+        out.put(output.target, flight.time_ms, key, value.as_deref()).map_err(|size| self.oversize(output.target, size))?;
+        Figures::add(&self.around.figures.outputs, 1);
+        Ok(())
+    }
+
+    fn oversize(&self, target: Target, Oversize { bytes, limit }: Oversize) -> Fault {
+        let stream = self.plan.streams.get(target).map_or("", Name::as_str);
+        Fault::new("HW-FLOW-034", format!("the output record has {bytes} bytes; the limit of stream `{stream}` is {limit}"))
+    }
+
+    /// A retried event failed again: another copy, or the end.
+    fn again(&mut self, flight: &Flight, out: &mut dyn Sink) {
+        let (Some(retry), Some(plan)) = (&flight.retry, &self.plan.retry) else { return };
+        if retry.attempt < plan.attempts {
+            let attempt = retry.attempt + 1;
+            return self.copy(flight, attempt, out);
+        }
+        let names = self.failed_steps(flight);
+        let fault = Fault::new("HW-FLOW-037", format!("the lookups of step `{}` failed {} times", names.join("`, `"), retry.attempt));
+        self.dead_flight(flight, None, &fault, out);
+    }
+
+    /// Writes a copy of the event as it came in to the retry stream.
+    fn copy(&mut self, flight: &Flight, attempt: u32, out: &mut dyn Sink) {
+        let Some(plan) = self.plan.retry.clone() else { return };
+        let kept = match &flight.retry {
+            Some(retry) => retry.kept.clone(),
+            None => flight
+                .kept
+                .iter()
+                .filter_map(|(step, json)| Some((self.plan.steps.get(*step)?.id.to_string(), json.clone())))
+                .collect(),
+        };
+        let copy = Retry {
+            id: self.id(flight),
+            attempt,
+            failed: self.failed_steps(flight),
+            partition: flight.at.0,
+            offset: flight.at.1,
+            time_ms: flight.time_ms,
+            kept,
+        };
+        let (stream, ..) = self.place(flight.input, flight.at);
+        let text = copy.encode(&self.plan.name, &stream, flight.doc.original());
+        // The record's time says when the copy was written: from it the next try is counted.
+        if let Err(size) = out.put(plan.target, self.now.millis(), flight.key.as_deref(), Some(&text)) {
+            let fault = self.oversize(plan.target, size);
+            self.dead_flight(flight, None, &fault, out);
+        }
+    }
+
+    fn failed_steps(&self, flight: &Flight) -> Vec<String> {
+        flight.failed.iter().filter_map(|step| Some(self.plan.steps.get(*step)?.id.to_string())).collect()
+    }
+
+    /// The event's own id, or its position where it has none.
+    fn id(&self, flight: &Flight) -> String {
+        let own = flight.retry.as_ref().map(|retry| retry.id.clone());
+        let written = || flight.doc.key(&self.paths.id).and_then(|id| String::from_utf8(id.into()).ok());
+        own.or_else(written).unwrap_or_else(|| {
+            let (stream, partition, offset) = self.place(flight.input, flight.at);
+            format!("{stream}/{partition}/{offset}")
+        })
+    }
+
+    /// Consumers upsert by id, so both revisions need one.
+    fn set_id(&self, flight: &mut Flight) {
+        if flight.doc.get(&self.paths.id).is_none() {
+            let id = self.id(flight);
+            flight.doc.set_str(&self.paths.id, &id);
+        }
+    }
+
+    pub(super) fn dead_flight(&mut self, flight: &Flight, step: Option<&Name>, fault: &Fault, out: &mut dyn Sink) {
+        self.dead(flight.input, flight.at, step, fault, flight.doc.original(), flight.key.as_deref(), flight.time_ms, out);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "called where there is no flight yet")]
+    pub(super) fn dead(
+        &mut self,
+        input: InputIndex,
+        at: (u32, Offset),
+        step: Option<&Name>,
+        fault: &Fault,
+        data: &[u8],
+        key: Option<&[u8]>,
+        time_ms: i64,
+        out: &mut dyn Sink,
+    ) {
+        Figures::add(&self.around.figures.dead, 1);
+        let place = self.place(input, at);
+        let letter = letters::dead(&self.plan.name, letter_place(&place), reason(fault, step), self.now, data);
+        if out.put(self.plan.dead, time_ms.max(0), key, Some(&letter)).is_err() {
+            // The stream takes only small records: the position leads to the data.
+            let letter = letters::dead(&self.plan.name, letter_place(&place), reason(fault, step), self.now, &[]);
+            if out.put(self.plan.dead, time_ms.max(0), None, Some(&letter)).is_err() {
+                headwater_base::never!("a dead letter without data is too large");
+            }
+        }
+    }
+
+    pub(super) fn tell_late(&mut self, flight: &mut Flight, bound: headwater_base::Micros, step: &Name, out: &mut dyn Sink) {
+        if std::mem::replace(&mut flight.late_told, true) {
+            return;
+        }
+        Figures::add(&self.around.figures.late, 1);
+        let Some(target) = self.plan.late else { return };
+        let place = self.place(flight.input, flight.at);
+        let fault = Fault::new("HW-FLOW-033", format!("the event time {} is before {bound}, up to which results are final", flight.time));
+        let reason = reason(&fault, Some(step));
+        let text = letters::late(&self.plan.name, letter_place(&place), reason, self.now, flight.time, bound, flight.doc.original());
+        if let Err(size) = out.put(target, flight.time_ms, flight.key.as_deref(), Some(&text)) {
+            let fault = self.oversize(target, size);
+            self.dead_flight(flight, Some(step), &fault, out);
+        }
+    }
+
+    /// Writes what windows and sessions gave out.
+    pub(super) fn results(&mut self, target: Target, measures: &[Measure], emissions: &mut Vec<Emission>, out: &mut dyn Sink) {
+        Figures::add(&self.around.figures.results, emissions.len() as u64);
+        for emission in emissions.drain(..) {
+            let (key, document) = (emission.id(), emission.render(measures));
+            if let Err(size) = out.put(target, self.now.millis(), Some(key.as_bytes()), document.as_deref()) {
+                let fault = self.oversize(target, size);
+                let id = key.clone().into_bytes();
+                self.dead(0, (0, -1), None, &fault, &id, Some(&id), self.now.millis(), out);
+            }
+        }
+    }
+
+    /// Writes the newest values of the keys that changed since the last commit.
+    pub(super) fn rows(&mut self, out: &mut dyn Sink) {
+        let plan = Arc::clone(&self.plan);
+        for (step, run) in plan.steps.iter().zip(&mut self.runs) {
+            let (Work::Aggregate(work), super::Run::Aggregate(run)) = (&step.work, run) else { continue };
+            let Some(target) = work.output else { continue };
+            for (key, document) in run.rows.drain() {
+                if out.put(target, self.now.millis(), Some(&key), Some(&document)).is_ok() {
+                    Figures::add(&self.around.figures.results, 1);
+                }
+            }
+        }
+    }
+}
+
+/// A document of some of an event's fields.
+fn selected(doc: &Doc, fields: &[(String, crate::path::Path)]) -> Bytes {
+    let mut text = Vec::with_capacity(256);
+    text.push(b'{');
+    for (name, path) in fields {
+        let Some(json) = doc.json(path) else { continue };
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        crate::operators::value::render_text(&mut text, name);
+        text.push(b':');
+        text.extend_from_slice(&json);
+    }
+    text.push(b'}');
+    Bytes::from(text)
+}

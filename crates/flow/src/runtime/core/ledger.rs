@@ -1,0 +1,170 @@
+//! What makes a micro-batch one fact: the watermark's step, the state changes and the positions of one commit; and how
+//! a core comes back to where they say it was.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_base::{Micros, Problem};
+use headwater_log::Delta;
+
+use super::{Core, InputIndex, Run};
+use crate::compile::{KeyedConfig, Work};
+use crate::operators::codec::{Reader, put_i64};
+use crate::operators::{Advance, Corrupt, Measure, WatermarkConfig, Watermarks};
+use crate::runtime::outbox::Sink;
+use crate::runtime::overlay::{Overlay, drain};
+
+/// Key of the watermarks in the source space.
+pub const WATERMARKS: &[u8] = b"watermarks";
+
+/// Key of an input's position in the source space.
+pub fn position_key(retry: bool, partition: u32) -> Vec<u8> {
+    let mut key = if retry { b"retry/".to_vec() } else { b"input/".to_vec() };
+    key.extend_from_slice(&partition.to_be_bytes());
+    key
+}
+
+/// Changes of state: space -> deltas.
+pub type Deltas = Vec<(Arc<str>, Vec<Delta>)>;
+
+impl Core {
+    /// An input has been read to its end.
+    pub fn empty(&mut self, input: InputIndex, elapsed: Duration) {
+        if let Some(input) = self.inputs.get(input).filter(|input| !input.retry) {
+            self.watermarks.empty(input.partition, elapsed);
+        }
+    }
+
+    /// Moves the watermark and gives out what is due. [`Advance::More`]: commit and call again.
+    ///
+    /// # Errors
+    /// `HW-FLOW-041` when operator state cannot be read.
+    pub fn advance(&mut self, elapsed: Duration, out: &mut dyn Sink) -> Result<Advance, Problem> {
+        let reached = self.watermarks.advance(elapsed);
+        self.advance_to(reached, out)
+    }
+
+    /// The input has ended for good: everything is due.
+    ///
+    /// # Errors
+    /// As [`Self::advance`].
+    pub fn finish(&mut self, out: &mut dyn Sink) -> Result<Advance, Problem> {
+        let reached = self.watermarks.finish();
+        self.advance_to(reached, out)
+    }
+
+    fn advance_to(&mut self, reached: Micros, out: &mut dyn Sink) -> Result<Advance, Problem> {
+        if let Some(problem) = self.broken.take() {
+            return Err(problem);
+        }
+        self.held = self.held.max(self.parking.fence().map_or(reached, |fence| fence.min(reached)));
+        self.around.figures.watermark_micros.store(self.held.0, Ordering::Relaxed);
+        let plan = Arc::clone(&self.plan);
+        let mut outcome = Advance::Done;
+        for (index, step) in plan.steps.iter().enumerate() {
+            let broken = |error: Corrupt| {
+                Problem::new("HW-FLOW-041", format!("the state of step `{}` cannot be read: {error}", step.id))
+                    .help("`headwater rebuild` state from the input stream, or apply the pipeline with `--reset-state`")
+            };
+            let Some(run) = self.runs.get_mut(index) else { continue };
+            let went = match run {
+                Run::Stateless => continue,
+                Run::Aggregate(run) => {
+                    let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
+                    run.operator.advance(&mut state, self.held).map_err(broken)?
+                }
+                Run::Dedupe(run) => {
+                    let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
+                    run.operator.advance(&mut state, self.held).map_err(broken)?
+                }
+                Run::Keyed(run) => {
+                    let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
+                    let went = run.operator.advance(&mut state, self.held, &mut self.emissions).map_err(broken)?;
+                    if let (Work::Keyed(work), false) = (&step.work, self.emissions.is_empty()) {
+                        let mut emissions = std::mem::take(&mut self.emissions);
+                        self.results(work.output, work.config.measures(), &mut emissions, out);
+                        self.emissions = emissions;
+                    }
+                    went
+                }
+            };
+            if went == Advance::More {
+                outcome = Advance::More;
+            }
+        }
+        self.rows(out);
+        Ok(outcome)
+    }
+
+    /// Takes out everything that has to become durable with the records in the sink. Positions are among it where they
+    /// have changed.
+    pub fn drain(&mut self, moved: impl IntoIterator<Item = InputIndex>) -> Deltas {
+        let mut deltas = Vec::new();
+        for run in &mut self.runs {
+            let (space, changes) = match run {
+                Run::Stateless => continue,
+                Run::Aggregate(run) => (&run.space, &mut run.changes),
+                Run::Keyed(run) => (&run.space, &mut run.changes),
+                Run::Dedupe(run) => (&run.space, &mut run.changes),
+            };
+            if !changes.is_empty() {
+                deltas.push((Arc::clone(space), drain(changes)));
+            }
+        }
+        let mut source = Vec::new();
+        for index in moved {
+            let Some(input) = self.inputs.get(index) else { continue };
+            let key = position_key(input.retry, input.partition);
+            source.push(Delta { key: Bytes::from(key), value: Some(Bytes::from(input.positions.encode())) });
+        }
+        let mut watermarks = Vec::new();
+        put_i64(&mut watermarks, self.held.0);
+        watermarks.extend_from_slice(&self.watermarks.encode());
+        source.push(Delta { key: Bytes::from_static(WATERMARKS), value: Some(Bytes::from(watermarks)) });
+        deltas.push((Arc::from(self.plan.source_space()), source));
+        deltas
+    }
+
+    /// Takes one entry of a step's space up again.
+    ///
+    /// # Errors
+    /// `HW-FLOW-041` when it cannot be read.
+    pub fn restore(&mut self, step: usize, key: &[u8], value: &[u8]) -> Result<(), Problem> {
+        let restored = match self.runs.get_mut(step) {
+            Some(Run::Aggregate(run)) => run.operator.restore(key, value),
+            Some(Run::Keyed(run)) => run.operator.restore(key, value),
+            Some(Run::Dedupe(run)) => run.operator.restore(key, value),
+            Some(Run::Stateless) | None => Ok(()),
+        };
+        restored.map_err(|error| {
+            let step = self.plan.steps.get(step).map_or("", |step| step.id.as_str());
+            Problem::new("HW-FLOW-041", format!("the state of step `{step}` cannot be read: {error}"))
+                .help("apply the pipeline with `--reset-state`")
+        })
+    }
+}
+
+/// Reads the watermarks that [`Core::drain`] wrote: the source's, and the one that operators had seen.
+///
+/// # Errors
+/// [`Corrupt`] for anything else.
+pub fn watermarks(config: WatermarkConfig, bytes: &[u8]) -> Result<(Watermarks, Micros), Corrupt> {
+    let mut reader = Reader::new(bytes);
+    let held = Micros(reader.i64()?);
+    let mut written = Vec::new();
+    put_i64(&mut written, held.0);
+    let rest = bytes.get(written.len()..).unwrap_or_default();
+    Ok((Watermarks::decode(config, rest)?, held))
+}
+
+impl KeyedConfig {
+    /// The measures, whose names results need.
+    pub fn measures(&self) -> &[Measure] {
+        match self {
+            Self::Windows(config) => &config.measures,
+            Self::Sessions(config) => &config.measures,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The steps that keep state. Each works on an overlay; see [`super::ledger`] for what becomes of the changes.
+//!
+//! Only first revisions count: an event that was enriched again later has been counted before.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::{Core, Flight, Next, Run};
+use crate::compile::{AggregatePlan, DedupePlan, InputPlan, KeyedPlan};
+use crate::doc::{Doc, Fault, Value};
+use crate::operators::{Corrupt, Input, Outcome, Position};
+use crate::program::Env;
+use crate::runtime::outbox::Sink;
+use crate::runtime::overlay::Overlay;
+
+impl Core {
+    pub(super) fn aggregate(&mut self, flight: &mut Flight, work: &AggregatePlan) -> Result<Next, Fault> {
+        if let Some(retry) = &flight.retry {
+            let id = self.plan.steps.get(flight.step).map(|step| step.id.as_str());
+            let kept = retry.kept.iter().find(|(step, _)| Some(step.as_str()) == id).map(|(_, json)| json.clone());
+            if let (Some(into), Some(json)) = (&work.into, kept) {
+                flight.doc.set_json(into, json)?;
+            }
+            return Ok(Next::Go);
+        }
+        if !self.counts(flight) || flight.late.is_some() {
+            return Ok(Next::Go);
+        }
+        let Some(key) = flight.doc.key(&work.key) else { return Ok(Next::Go) };
+        let Some(Run::Aggregate(run)) = self.runs.get_mut(flight.step) else { return Ok(Next::Go) };
+        self.scratch.clear();
+        {
+            let mut texts = Vec::new();
+            let inputs = inputs(&work.inputs, &flight.doc, &mut self.env, &mut texts)?;
+            let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
+            run.operator.event(&mut state, &key, flight.time, position(flight), &inputs, &mut self.scratch).map_err(corrupt)?;
+        }
+        if work.into.is_none() && work.output.is_none() {
+            return Ok(Next::Go);
+        }
+        let values = Bytes::copy_from_slice(&self.scratch);
+        if work.output.is_some() {
+            let entity = work.entity.as_ref().map(headwater_base::Name::as_str);
+            run.rows.insert(key.clone(), row(entity, &key, flight, &values));
+        }
+        if let Some(into) = &work.into {
+            if self.plan.retry.is_some() {
+                flight.kept.push((flight.step, values.clone()));
+            }
+            flight.doc.set_json(into, values)?;
+        }
+        Ok(Next::Go)
+    }
+
+    pub(super) fn keyed(&mut self, flight: &mut Flight, work: &KeyedPlan, out: &mut dyn Sink) -> Result<Next, Fault> {
+        if !self.counts(flight) {
+            return Ok(Next::Go);
+        }
+        let key = match &work.key {
+            Some(path) => match flight.doc.key(path) {
+                Some(key) => key,
+                None => return Ok(Next::Go),
+            },
+            None => Bytes::new(),
+        };
+        let late = match flight.late {
+            Some(bound) => Some(bound),
+            None => {
+                let Some(Run::Keyed(run)) = self.runs.get_mut(flight.step) else { return Ok(Next::Go) };
+                let mut texts = Vec::new();
+                let inputs = inputs(&work.inputs, &flight.doc, &mut self.env, &mut texts)?;
+                let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
+                let outcome = run
+                    .operator
+                    .event(&mut state, &key, flight.time, position(flight), &inputs, &mut self.emissions)
+                    .map_err(corrupt)?;
+                match outcome {
+                    Outcome::Taken => None,
+                    Outcome::Late { bound } => Some(bound),
+                }
+            }
+        };
+        let plan = std::sync::Arc::clone(&self.plan);
+        if let (Some(bound), Some(step)) = (late, plan.steps.get(flight.step)) {
+            self.tell_late(flight, bound, &step.id, out);
+        }
+        if !self.emissions.is_empty() {
+            let mut emissions = std::mem::take(&mut self.emissions);
+            self.results(work.output, work.config.measures(), &mut emissions, out);
+            self.emissions = emissions;
+        }
+        Ok(Next::Go)
+    }
+
+    pub(super) fn dedupe(&mut self, flight: &mut Flight, work: &DedupePlan) -> Result<Next, Fault> {
+        if !self.counts(flight) {
+            return Ok(Next::Go);
+        }
+        let Some(key) = flight.doc.key(&work.key) else { return Ok(Next::Go) };
+        let Some(Run::Dedupe(run)) = self.runs.get_mut(flight.step) else { return Ok(Next::Go) };
+        let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
+        let first = run.operator.is_first(&mut state, &key, flight.time).map_err(corrupt)?;
+        Ok(if first { Next::Go } else { Next::Drop })
+    }
+
+    fn counts(&self, flight: &mut Flight) -> bool {
+        let revision = &self.paths.revision;
+        *flight.first.get_or_insert_with(|| flight.retry.is_none() && flight.doc.i64(revision).is_none_or(|revision| revision <= 1))
+    }
+}
+
+/// What an event gives to each measure. `texts` holds the JSON of arrays and objects while the operator looks at it.
+fn inputs<'a>(plans: &[InputPlan], doc: &'a Doc, env: &mut Env, texts: &'a mut Vec<Option<Bytes>>) -> Result<SmallVec<[Input<'a>; 8]>, Fault> {
+    let mut taken = SmallVec::<[bool; 8]>::with_capacity(plans.len());
+    for plan in plans {
+        taken.push(match &plan.condition {
+            Some(condition) => condition.test(doc, env)?,
+            None => true,
+        });
+    }
+    if plans.iter().any(|plan| plan.value.as_ref().is_some_and(|path| matches!(doc.get(path), Some(Value::Object(_) | Value::Array(_))))) {
+        texts.extend(plans.iter().map(|plan| plan.value.as_ref().and_then(|path| doc.json(path))));
+    }
+    let texts: &'a [Option<Bytes>] = texts;
+    let read = plans.iter().zip(taken).enumerate().map(|(index, (plan, taken))| {
+        if !taken {
+            return Input::Skip;
+        }
+        let Some(path) = &plan.value else { return Input::Unit };
+        match doc.get(path) {
+            None | Some(Value::Null) => Input::Skip,
+            Some(Value::Boolean(value)) => Input::Bool(*value),
+            Some(Value::Integer(value)) => Input::Int(*value),
+            Some(Value::Float(value)) => Input::Float(value.into_inner()),
+            Some(Value::Object(_) | Value::Array(_)) => {
+                let text = texts.get(index).and_then(Option::as_ref).and_then(|text| std::str::from_utf8(text).ok());
+                text.map_or(Input::Skip, Input::Json)
+            }
+            Some(value) => value.to_str().map_or(Input::Skip, Input::Text),
+        }
+    });
+    Ok(read.collect())
+}
+
+fn position(flight: &Flight) -> Position {
+    flight.at
+}
+
+fn corrupt(error: Corrupt) -> Fault {
+    Fault::new("HW-FLOW-041", error.to_string())
+}
+
+/// The record of a key's values on the aggregate's output stream.
+fn row(entity: Option<&str>, key: &[u8], flight: &Flight, values: &[u8]) -> Bytes {
+    use crate::operators::value::render_text;
+    let mut text = Vec::with_capacity(values.len() + 96);
+    text.extend_from_slice(b"{\"key\":");
+    render_text(&mut text, &String::from_utf8_lossy(key));
+    if let Some(entity) = entity {
+        text.extend_from_slice(b",\"entity\":");
+        render_text(&mut text, entity);
+    }
+    text.extend_from_slice(b",\"time\":");
+    render_text(&mut text, &flight.time.to_string());
+    text.extend_from_slice(b",\"values\":");
+    text.extend_from_slice(values);
+    text.push(b'}');
+    Bytes::from(text)
+}

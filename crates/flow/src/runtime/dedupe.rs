@@ -1,0 +1,81 @@
+//! The dedupe step: remembers keys for a span of event time.
+//!
+//! An entry of its space is a key and the time at which it is forgotten.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_base::Micros;
+
+use crate::operators::codec::{Corrupt, Reader, put_i64};
+use crate::operators::timers::Timers;
+use crate::operators::{ADVANCE_MAX, Advance, State};
+
+const VERSION: u8 = 1;
+
+/// Keys that expire within this time are forgotten together.
+const WIDTH_MICROS: i64 = 1_000_000;
+
+/// The dedupe operator.
+#[derive(Debug)]
+pub struct Dedupe {
+    within: Duration,
+    timers: Timers,
+}
+
+impl Dedupe {
+    /// Remembers each key for `within` after its event time.
+    pub fn new(within: Duration) -> Self {
+        Self { within, timers: Timers::new(WIDTH_MICROS) }
+    }
+
+    /// Whether this is the key's first event within the span; remembers it.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when the key's entry cannot be read.
+    pub fn is_first(&mut self, state: &mut dyn State, key: &[u8], time: Micros) -> Result<bool, Corrupt> {
+        if let Some(entry) = state.get(key)
+            && time < expiry(&entry)?
+        {
+            return Ok(false);
+        }
+        let expires = time.plus(self.within);
+        let mut entry = vec![VERSION];
+        put_i64(&mut entry, expires.0);
+        state.put(key, Bytes::from(entry));
+        self.timers.schedule(expires, key);
+        Ok(true)
+    }
+
+    /// Forgets the keys whose time is over, a bounded number with each call.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when an entry cannot be read.
+    pub fn advance(&mut self, state: &mut dyn State, watermark: Micros) -> Result<Advance, Corrupt> {
+        for _ in 0..ADVANCE_MAX {
+            let Some(key) = self.timers.pop(watermark) else { return Ok(Advance::Done) };
+            if let Some(entry) = state.get(&key)
+                && expiry(&entry)? <= watermark
+            {
+                state.delete(&key);
+            }
+        }
+        Ok(Advance::More)
+    }
+
+    /// Rebuilds the timer of an entry.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when the entry cannot be read.
+    pub fn restore(&mut self, key: &[u8], entry: &[u8]) -> Result<(), Corrupt> {
+        self.timers.schedule(expiry(entry)?, key);
+        Ok(())
+    }
+}
+
+fn expiry(entry: &[u8]) -> Result<Micros, Corrupt> {
+    let mut reader = Reader::versioned(entry, VERSION)?;
+    let expires = Micros(reader.i64()?);
+    reader.end()?;
+    Ok(expires)
+}

@@ -1,0 +1,68 @@
+//! What a running pipeline counts, readable from any thread.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// Counters and gauges of one pipeline.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Records read.
+    pub events: AtomicU64,
+    /// Records written to outputs.
+    pub outputs: AtomicU64,
+    /// Events a filter or dedupe step dropped.
+    pub dropped: AtomicU64,
+    /// Dead letters.
+    pub dead: AtomicU64,
+    /// Late events.
+    pub late: AtomicU64,
+    /// Events with a failed lookup.
+    pub failed: AtomicU64,
+    /// Copies taken from the retry stream.
+    pub retries: AtomicU64,
+    /// Events whose retry succeeded.
+    pub revised: AtomicU64,
+    /// Windows and sessions given out.
+    pub results: AtomicU64,
+    /// Commits.
+    pub commits: AtomicU64,
+    /// Events that wait for a lookup or their turn.
+    pub waiting: AtomicU64,
+    /// Records in the input that have not been read.
+    pub lag: AtomicU64,
+    /// The watermark in microseconds; `i64::MIN` before the first event.
+    pub watermark_micros: AtomicI64,
+    /// Records that were gone (retention) before they were read.
+    pub skipped: AtomicU64,
+}
+
+impl Figures {
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Name -> value, as in `hw_flow_*` without the prefix.
+    pub fn list(&self) -> Vec<(&'static str, f64)> {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
+        let mut list = vec![
+            ("events_total", read(&self.events)),
+            ("outputs_total", read(&self.outputs)),
+            ("dropped_total", read(&self.dropped)),
+            ("dead_letters_total", read(&self.dead)),
+            ("late_total", read(&self.late)),
+            ("lookups_failed_total", read(&self.failed)),
+            ("retries_total", read(&self.retries)),
+            ("revised_total", read(&self.revised)),
+            ("results_total", read(&self.results)),
+            ("commits_total", read(&self.commits)),
+            ("waiting_events", read(&self.waiting)),
+            ("lag_events", read(&self.lag)),
+            ("skipped_total", read(&self.skipped)),
+        ];
+        let watermark = self.watermark_micros.load(Ordering::Relaxed);
+        if watermark != i64::MIN && watermark != i64::MAX {
+            list.push(("watermark_seconds", watermark as f64 / 1e6));
+        }
+        list
+    }
+}

@@ -1,0 +1,35 @@
+use super::*;
+
+#[test]
+fn base64_is_that_of_the_standard() {
+    for (plain, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")] {
+        assert_eq!(base64(plain.as_bytes()), encoded);
+    }
+}
+
+#[test]
+fn a_retry_copy_keeps_the_event_byte_for_byte() {
+    let event = br#"{"a": 1.50, "big": 12345678901234567890123}"#;
+    let retry = Retry {
+        id: "e1".into(),
+        attempt: 2,
+        failed: vec!["listing".into()],
+        partition: 3,
+        offset: 99,
+        time_ms: 5,
+        kept: vec![("rates".into(), Bytes::from_static(b"{\"n\":1}"))],
+    };
+    let text = retry.encode(&Name::new("p").unwrap(), "in", event);
+    assert_eq!(Retry::decode(&text), Some((retry, Bytes::from_static(event))));
+    assert_eq!(Retry::decode(b"{}"), None);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_kept_as_base64() {
+    let place = Place { stream: "in", partition: 0, offset: 7 };
+    let reason = Reason { code: "HW-FLOW-120", words: "not a JSON object", step: None };
+    let letter = dead(&Name::new("p").unwrap(), place, reason, Micros(0), &[0xff, 0xfe]);
+    let letter: Value = serde_json::from_slice(&letter).unwrap();
+    assert_eq!((&letter["data"], &letter["encoding"]), (&Value::from("//4="), &Value::from("base64")));
+    assert_eq!(letter["position"], json!({"stream": "in", "partition": 0, "offset": 7}));
+}

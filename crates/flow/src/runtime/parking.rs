@@ -1,0 +1,209 @@
+//! Events that wait: for a lookup's answer, or for their turn behind an earlier event of the same order key.
+//!
+//! Stateless steps and lookups of one key's events run side by side; only what others can see (state, outputs) happens
+//! in order. A lane is the queue of one key's waiting events; a key without waiting events has no lane and costs
+//! nothing. Lanes go by a hash of the key: two keys that share a hash wait for each other, which harms nothing.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use ahash::HashMap;
+use headwater_base::Micros;
+
+/// A waiting event's place; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    slot: usize,
+    serial: u64,
+}
+
+/// What a waiting event waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// The answer to the lookup of this step.
+    Answer(usize),
+    /// The events before it.
+    Turn,
+}
+
+/// The waiting events of a pipeline.
+#[derive(Debug)]
+pub struct Parking<E> {
+    slots: Vec<Option<Parked<E>>>,
+    free: Vec<usize>,
+    serial: u64,
+    lanes: HashMap<u64, VecDeque<Ticket>>,
+    /// By arrival, with the watermark of that moment.
+    fences: VecDeque<(Ticket, Micros)>,
+    /// By deadline; one queue per length of wait.
+    deadlines: Vec<(Duration, VecDeque<Deadline>)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Duration,
+    ticket: Ticket,
+    step: usize,
+}
+
+#[derive(Debug)]
+struct Parked<E> {
+    serial: u64,
+    /// None while the event is being worked on.
+    event: Option<(E, For)>,
+    lane: Option<u64>,
+}
+
+impl<E> Default for Parking<E> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), serial: 0, lanes: HashMap::default(), fences: VecDeque::new(), deadlines: Vec::new() }
+    }
+}
+
+impl<E> Parking<E> {
+    /// How many events wait.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether an event of this lane that is not parked yet may go before others.
+    pub fn is_clear(&self, lane: Option<u64>) -> bool {
+        lane.is_none_or(|lane| self.lanes.is_empty() || !self.lanes.contains_key(&lane))
+    }
+
+    /// Whether it is a parked event's turn.
+    pub fn is_first(&self, ticket: Ticket) -> bool {
+        let lane = self.parked(ticket).and_then(|parked| parked.lane);
+        lane.and_then(|lane| self.lanes.get(&lane)).is_none_or(|queue| queue.front() == Some(&ticket))
+    }
+
+    /// Gives an event a place at the end of its lane. `watermark` is held back until it leaves.
+    pub fn enter(&mut self, lane: Option<u64>, watermark: Micros) -> Ticket {
+        self.serial += 1;
+        let parked = Parked { serial: self.serial, event: None, lane };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                if let Some(place) = self.slots.get_mut(slot) {
+                    *place = Some(parked);
+                }
+                slot
+            }
+            None => {
+                self.slots.push(Some(parked));
+                self.slots.len() - 1
+            }
+        };
+        let ticket = Ticket { slot, serial: self.serial };
+        if let Some(lane) = lane {
+            self.lanes.entry(lane).or_default().push_back(ticket);
+        }
+        self.fences.push_back((ticket, watermark));
+        ticket
+    }
+
+    /// Puts the event down at its place.
+    pub fn put(&mut self, ticket: Ticket, event: E, what: For) {
+        match self.parked_mut(ticket) {
+            Some(parked) => parked.event = Some((event, what)),
+            None => headwater_base::never!("an event without a place"),
+        }
+    }
+
+    /// Takes an event up again if it waits for `what`.
+    pub fn take(&mut self, ticket: Ticket, what: For) -> Option<E> {
+        let parked = self.parked_mut(ticket)?;
+        parked.event.take_if(|(_, waits)| *waits == what).map(|(event, _)| event)
+    }
+
+    /// Gives the place up. Answers the event that is first in the lane now.
+    pub fn leave(&mut self, ticket: Ticket) -> Option<Ticket> {
+        let lane = self.parked(ticket)?.lane;
+        if let Some(place) = self.slots.get_mut(ticket.slot) {
+            *place = None;
+            self.free.push(ticket.slot);
+        }
+        while let Some((first, _)) = self.fences.front() {
+            if self.parked(*first).is_some() {
+                break;
+            }
+            self.fences.pop_front();
+        }
+        let lane = lane?;
+        let queue = self.lanes.get_mut(&lane)?;
+        let was_first = queue.front() == Some(&ticket);
+        queue.retain(|other| *other != ticket);
+        let next = queue.front().copied();
+        if next.is_none() {
+            self.lanes.remove(&lane);
+        }
+        next.filter(|_| was_first)
+    }
+
+    /// The watermark when the longest-waiting event arrived: it must not be passed before that event is done.
+    pub fn fence(&self) -> Option<Micros> {
+        self.fences.front().map(|(_, watermark)| *watermark)
+    }
+
+    /// Sets when a waiting event stops waiting for the answer to a step's lookup.
+    pub fn limit(&mut self, ticket: Ticket, step: usize, now: Duration, wait: Duration) {
+        let queue = match self.deadlines.iter().position(|(length, _)| *length == wait) {
+            Some(at) => self.deadlines.get_mut(at),
+            None => {
+                self.deadlines.push((wait, VecDeque::new()));
+                self.deadlines.last_mut()
+            }
+        };
+        if let Some((_, queue)) = queue {
+            queue.push_back(Deadline { at: now.saturating_add(wait), ticket, step });
+        }
+    }
+
+    /// An event whose deadline has passed while it waits for the answer to the step's lookup.
+    pub fn expired(&mut self, now: Duration) -> Option<(Ticket, usize)> {
+        self.forget_deadlines();
+        for (_, queue) in &mut self.deadlines {
+            if let Some(deadline) = queue.pop_front_if(|deadline| deadline.at <= now) {
+                return Some((deadline.ticket, deadline.step));
+            }
+        }
+        None
+    }
+
+    /// The next deadline of an event that still waits.
+    pub fn deadline(&mut self) -> Option<Duration> {
+        self.forget_deadlines();
+        self.deadlines.iter().filter_map(|(_, queue)| queue.front()).map(|deadline| deadline.at).min()
+    }
+
+    /// Drops deadlines of events that no longer wait.
+    fn forget_deadlines(&mut self) {
+        let slots = &self.slots;
+        let waits = |deadline: &Deadline| {
+            slots.get(deadline.ticket.slot).and_then(Option::as_ref).is_some_and(|parked| {
+                parked.serial == deadline.ticket.serial
+                    && parked.event.as_ref().is_some_and(|(_, what)| *what == For::Answer(deadline.step))
+            })
+        };
+        for (_, queue) in &mut self.deadlines {
+            while queue.front().is_some_and(|deadline| !waits(deadline)) {
+                queue.pop_front();
+            }
+        }
+    }
+
+    fn parked(&self, ticket: Ticket) -> Option<&Parked<E>> {
+        self.slots.get(ticket.slot)?.as_ref().filter(|parked| parked.serial == ticket.serial)
+    }
+
+    fn parked_mut(&mut self, ticket: Ticket) -> Option<&mut Parked<E>> {
+        self.slots.get_mut(ticket.slot)?.as_mut().filter(|parked| parked.serial == ticket.serial)
+    }
+}
+
+#[cfg(test)]
+mod tests;
