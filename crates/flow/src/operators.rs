@@ -119,3 +119,6 @@ pub trait Operator: Send {
     /// What the stored bytes depend on. A changed pipeline may keep its state only if this text stays the same.
     fn layout(&self) -> String;
 }
+
+#[cfg(test)]
+mod tests;
