@@ -1,0 +1,116 @@
+//! What really happened, for comparison with what the pipelines say.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// What was wrong with an event on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flaw {
+    /// Nothing; late events that pipelines must still take are here too.
+    None,
+    /// Its time lies hours or years before its arrival.
+    TooLate,
+    /// Its time lies years after its arrival.
+    Ahead,
+    /// Its JSON is cut off.
+    Malformed,
+}
+
+/// One event as it happened.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Fact {
+    /// Its id as a number; [`Fact::text_id`] is what stands in the event.
+    pub id: u64,
+    /// Whose event.
+    pub visitor: u32,
+    /// When, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// What.
+    pub kind: &'static str,
+    /// What was wrong with it.
+    pub flaw: Flaw,
+    /// Number of the attacker whose doing it was.
+    pub attacker: Option<u32>,
+}
+
+impl Fact {
+    /// The id as it stands in the event.
+    pub fn text_id(&self) -> String {
+        format!("{:016x}", self.id)
+    }
+}
+
+/// Somebody who should be banned, and what a ban may name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attacker {
+    /// Its number.
+    pub number: u32,
+    /// What it does.
+    pub kind: &'static str,
+    /// Addresses it comes from.
+    pub addresses: Vec<String>,
+    /// Devices it claims.
+    pub devices: Vec<String>,
+    /// The account it runs, if it runs one of its own.
+    pub users: Vec<String>,
+}
+
+/// A visit: events without a pause of more than the gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Session {
+    /// Whose.
+    pub visitor: u32,
+    /// First event, in milliseconds since 1970.
+    pub start_ms: i64,
+    /// Last event.
+    pub end_ms: i64,
+    /// How many events.
+    pub events: u64,
+}
+
+/// What really happened.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Truth {
+    /// Records sent: events, and some of them twice.
+    pub records: u64,
+    /// Different events.
+    pub events: u64,
+    /// Records that repeat an event.
+    pub duplicates: u64,
+    /// Events whose JSON is cut off.
+    pub malformed: u64,
+    /// Events hours or years behind.
+    pub too_late: u64,
+    /// Events years ahead.
+    pub ahead: u64,
+    /// Everybody who should be banned.
+    pub attackers: Vec<Attacker>,
+    /// Every event, if the world keeps them.
+    pub facts: Vec<Fact>,
+}
+
+/// Splits events into sessions by the definition: a pause strictly longer than the gap begins a new one.
+pub fn sessions<'a>(facts: impl Iterator<Item = &'a Fact>, gap_ms: i64) -> Vec<Session> {
+    let mut visitors: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
+    for fact in facts {
+        visitors.entry(fact.visitor).or_default().push(fact.time_ms);
+    }
+    let mut found = Vec::new();
+    for (visitor, mut times) in visitors {
+        times.sort_unstable();
+        let mut open: Option<Session> = None;
+        for time in times {
+            match &mut open {
+                Some(session) if time - session.end_ms <= gap_ms => {
+                    session.end_ms = time;
+                    session.events += 1;
+                }
+                _ => found.extend(open.replace(Session { visitor, start_ms: time, end_ms: time, events: 1 })),
+            }
+        }
+        found.extend(open);
+    }
+    found
+}
