@@ -1,0 +1,285 @@
+//! `POST /v1/streams/{name}/events`: events in over HTTP, answered after they are durable.
+//!
+//! Invariant: an event that is answered as accepted or as a duplicate is durable. What it is NOT: a queue; when the
+//! log is full the request waits, and the client's time-out is the limit.
+
+pub mod decode;
+pub mod dedupe;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use headwater_base::{Micros, Problem, closest, partition_of};
+use headwater_kernel::kinds::stream::OnMismatch;
+use headwater_kernel::schema::Validator;
+use headwater_log::{Append, Commit, Delta, Log, LogError, Placed, Sequence, Stream};
+use headwater_wire::batch::{Builder, Compression};
+use hyper::StatusCode;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::http::Api;
+use crate::http::answer;
+use crate::http::body::media_type;
+use crate::http::fault::{self, Fault};
+use crate::http::query::Query;
+use decode::{Format, Hints, Incoming, Item, decode};
+use dedupe::Window;
+
+/// Rejected lines that an answer describes; more are only counted.
+const REJECTED_SHOWN: usize = 100;
+
+/// Bytes a record takes beyond its key, value and headers, at most.
+const RECORD_OVERHEAD_BYTES: usize = 64;
+
+/// Query parameters of this address.
+pub const QUERY: &[&str] = &["key", "id"];
+
+/// What became of a request's events.
+#[derive(Debug, Default)]
+struct Outcome {
+    accepted: usize,
+    duplicates: usize,
+    dead_lettered: usize,
+    rejected: Vec<(u32, Problem)>,
+    rejected_total: usize,
+    placed: Vec<(u32, Placed)>,
+}
+
+/// An event that the stream takes, and where.
+struct Ready {
+    stream: Arc<Stream>,
+    partition: u32,
+    event: Incoming,
+    dead: bool,
+}
+
+/// Takes events into a stream.
+pub async fn publish(State(api): State<Arc<Api>>, Path(name): Path<String>, request: Request) -> Result<Response, Fault> {
+    let stream = find_stream(&*api.log, &name)?;
+    let (head, body) = request.into_parts();
+    let query = Query::parse(head.uri.query(), QUERY)?;
+    let hints = Hints { key: query.text("key").map(str::to_owned), id: query.text("id").map(str::to_owned) };
+    let format = Format::of(&head.headers, &media_type(&head.headers))?;
+    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
+
+    let items = decode(format, &head.headers, &body.bytes, &hints)?;
+    let mut outcome = Outcome::default();
+    let ready = screen(&api, &stream, items, &mut outcome)?;
+    if format != Format::Lines
+        && let Some((_, problem)) = outcome.rejected.pop()
+    {
+        return Err(problem.into());
+    }
+    write(&api, &stream, ready, &mut outcome).await?;
+    api.counters.events(&stream.name, outcome.accepted, outcome.duplicates, outcome.rejected_total);
+    Ok(outcome.answer())
+}
+
+/// A stream by its name, or `HW-API-011` with the nearest one.
+pub fn find_stream(log: &dyn Log, name: &str) -> Result<Arc<Stream>, Fault> {
+    log.stream(name).ok_or_else(|| {
+        let streams = log.streams();
+        fault::no_stream(name, closest(name, streams.iter().map(|stream| stream.name.as_str())))
+    })
+}
+
+/// Applies the stream's schema and limits, and chooses partitions.
+fn screen(api: &Api, stream: &Arc<Stream>, items: Vec<Item>, outcome: &mut Outcome) -> Result<Vec<Ready>, Fault> {
+    let gate = (api.validator)(&stream.name);
+    let round = api.round.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let mut ready = Vec::with_capacity(items.len());
+    for item in items {
+        let number = item.number;
+        match item.event.and_then(|event| admit(api, stream, gate.as_deref(), event)) {
+            Ok((target, event, dead)) => {
+                let partitions = target.config.partitions.max(1);
+                let partition = match &event.key {
+                    Some(key) => partition_of(key, partitions),
+                    None => u32::try_from(round % u64::from(partitions)).unwrap_or(0),
+                };
+                ready.push(Ready { stream: target, partition, event, dead });
+            }
+            Err(problem) => {
+                outcome.rejected_total += 1;
+                if outcome.rejected.len() < REJECTED_SHOWN {
+                    outcome.rejected.push((number, problem));
+                }
+            }
+        }
+    }
+    Ok(ready)
+}
+
+/// Where one event goes, or why nowhere.
+fn admit(
+    api: &Api,
+    stream: &Arc<Stream>,
+    gate: Option<&Validator>,
+    mut event: Incoming,
+) -> Result<(Arc<Stream>, Incoming, bool), Problem> {
+    let (mut target, mut dead) = (stream.clone(), false);
+    if let Some(gate) = gate
+        && let Some(reason) = gate.mismatch_text(&event.value)
+    {
+        let refusal = || Problem::new("HW-API-015", format!("the event does not fit the schema of `{}`: {reason}", stream.name));
+        match (gate.on_mismatch, &gate.dead_letter) {
+            (OnMismatch::Mark, _) => event.headers.push(("headwater-mismatch".to_owned(), Bytes::from(reason))),
+            (OnMismatch::DeadLetter, Some(name)) => {
+                target = api.log.stream(name.as_str()).ok_or_else(|| {
+                    refusal().because(format!("the dead-letter stream `{name}` is not there yet"))
+                })?;
+                event.value = dead_letter(stream, &reason, &event.value);
+                dead = true;
+            }
+            (OnMismatch::Refuse | OnMismatch::DeadLetter, _) => {
+                return Err(refusal().help(format!("`headwater get stream/{} -o yaml` shows the schema", stream.name)));
+            }
+        }
+    }
+    let limit = target.config.batch_bytes_max as usize;
+    let bytes = record_bytes(&event) + headwater_wire::batch::HEADER_BYTES;
+    if bytes > limit {
+        return Err(Problem::new("HW-API-014", format!("the event makes a record of {bytes} bytes; the limit of `{}` is {limit}", target.name))
+            .help("send a smaller event, or raise `maxBatchBytes` of the stream"));
+    }
+    Ok((target, event, dead))
+}
+
+/// What a dead-letter stream keeps of an event: why, and the event as it came.
+fn dead_letter(stream: &Stream, reason: &str, value: &Bytes) -> Bytes {
+    let data = match serde_json::from_slice::<&RawValue>(value) {
+        Ok(raw) => json!(raw.get()),
+        Err(_) => json!(String::from_utf8_lossy(value)),
+    };
+    let letter = json!({ "code": "HW-API-015", "reason": reason, "position": { "stream": stream.name }, "data": data });
+    Bytes::from(letter.to_string())
+}
+
+fn record_bytes(event: &Incoming) -> usize {
+    let headers: usize = event.headers.iter().map(|(name, value)| name.len() + value.len() + 10).sum();
+    event.value.len() + event.key.as_ref().map_or(0, Bytes::len) + headers + RECORD_OVERHEAD_BYTES
+}
+
+/// Writes what is new in one commit and waits until it, and whatever it repeats, is durable.
+async fn write(api: &Api, stream: &Arc<Stream>, ready: Vec<Ready>, outcome: &mut Outcome) -> Result<(), Fault> {
+    let identified = ready.iter().any(|ready| ready.event.identity.is_some());
+    let window = match identified {
+        true => Some(api.dedupe.window(&*api.log, stream).await?),
+        false => None,
+    };
+    let now = api.clock.now();
+    let sequence = loop {
+        let tried = match &window {
+            Some(window) => append(api, stream, &ready, Some(&mut window.lock()), now, outcome),
+            None => append(api, stream, &ready, None, now, outcome),
+        };
+        match tried {
+            Ok(sequence) => break sequence,
+            Err(LogError::Full(_)) => api.log.room().await,
+            Err(error) => return Err(error.into()),
+        }
+    };
+    if let Some(sequence) = sequence {
+        api.log.durable(sequence).await?;
+    }
+    Ok(())
+}
+
+/// One attempt: drops what was sent before, builds the batches, appends. Answers the commit to wait for.
+fn append(
+    api: &Api,
+    stream: &Stream,
+    ready: &[Ready],
+    mut window: Option<&mut Window>,
+    now: Micros,
+    outcome: &mut Outcome,
+) -> Result<Option<Sequence>, LogError> {
+    let mut batches: BTreeMap<(&str, u32), (Builder, BytesMut, &Stream)> = BTreeMap::new();
+    let mut deltas: Vec<Delta> = Vec::new();
+    let mut written: HashSet<&str> = HashSet::new();
+    let (mut accepted, mut dead_lettered, mut duplicates) = (0, 0, 0);
+    for Ready { stream: target, partition, event, dead } in ready {
+        if let (Some(window), Some(identity)) = (window.as_deref_mut(), event.identity.as_deref()) {
+            if window.has(identity) || !written.insert(identity) {
+                duplicates += 1;
+                continue;
+            }
+            deltas.push(window.remember(identity));
+        }
+        let (builder, done, _) = batches.entry((target.name.as_str(), *partition)).or_insert_with(|| (Builder::new(Compression::None), BytesMut::new(), target));
+        if !builder.is_empty() && builder.bytes() + record_bytes(event) > target.config.batch_bytes_max as usize {
+            done.unsplit(std::mem::replace(builder, Builder::new(Compression::None)).finish());
+        }
+        let headers: Vec<(&str, &[u8])> = event.headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())).collect();
+        builder.push(event.time.unwrap_or(now).millis(), event.key.as_deref(), Some(&event.value), &headers);
+        if *dead { dead_lettered += 1 } else { accepted += 1 }
+    }
+    let repeated = (duplicates > 0).then(|| window.as_ref().map_or(0, |window| window.last));
+    if batches.is_empty() {
+        outcome.duplicates = duplicates;
+        return Ok(repeated);
+    }
+    let mut appends = Vec::with_capacity(batches.len());
+    for ((_, partition), (builder, mut done, target)) in batches {
+        if !builder.is_empty() {
+            done.unsplit(builder.finish());
+        }
+        appends.push(Append { stream: target.name.clone(), partition, batches: done });
+    }
+    let places: Vec<(bool, u32)> = appends.iter().map(|append| (append.stream == stream.name, append.partition)).collect();
+    let deltas = if deltas.is_empty() { Vec::new() } else { vec![(dedupe::space(stream), deltas)] };
+    match api.log.append(Commit { appends, deltas, fence: None }) {
+        Ok(ticket) => {
+            (outcome.accepted, outcome.dead_lettered, outcome.duplicates) = (accepted, dead_lettered, duplicates);
+            let placed = places.into_iter().zip(ticket.placed).filter(|((here, _), _)| *here);
+            outcome.placed = placed.map(|((_, partition), placed)| (partition, placed)).collect();
+            if let Some(window) = window.filter(|_| !written.is_empty()) {
+                window.last = ticket.sequence;
+            }
+            Ok(Some(ticket.sequence.max(repeated.unwrap_or(0))))
+        }
+        Err(error) => {
+            if let Some(window) = window {
+                window.forget(written.into_iter());
+            }
+            Err(error)
+        }
+    }
+}
+
+impl Outcome {
+    /// 200 unless every line was rejected.
+    fn answer(self) -> Response {
+        let rejected: Vec<Value> = self
+            .rejected
+            .iter()
+            .map(|(line, problem)| json!({ "line": line, "problem": Fault::from(problem.clone()).body() }))
+            .collect();
+        let nothing = self.accepted + self.duplicates + self.dead_lettered == 0;
+        if nothing && let Some((_, first)) = self.rejected.into_iter().next() {
+            let mut fault = Fault::new(StatusCode::UNPROCESSABLE_ENTITY, first);
+            fault.members = vec![("accepted", json!(0)), ("rejectedTotal", json!(self.rejected_total)), ("rejected", json!(rejected))];
+            return fault.into_response();
+        }
+        let placed: Vec<Value> = self
+            .placed
+            .iter()
+            .map(|(partition, placed)| json!({ "partition": partition, "first": placed.first, "last": placed.last }))
+            .collect();
+        let mut body = json!({
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "deadLettered": self.dead_lettered,
+            "rejectedTotal": self.rejected_total,
+            "placed": placed,
+        });
+        if let (false, Some(members)) = (rejected.is_empty(), body.as_object_mut()) {
+            members.insert("rejected".to_owned(), json!(rejected));
+        }
+        answer::json(StatusCode::OK, &body)
+    }
+}

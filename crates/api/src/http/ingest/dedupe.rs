@@ -1,0 +1,173 @@
+//! Recognises an event sent twice: the identities (source and id) of a stream's last events, in a window of
+//! `Limits::dedupe_ids`.
+//!
+//! Exact: an identity is written by the same commit as its event, so that after a crash either both are there or
+//! neither is. What it is NOT: unbounded; an id repeated after that many others counts as new.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use headwater_log::{Delta, Log, LogError, Sequence, Stream};
+use parking_lot::Mutex;
+
+/// Windows held in memory at once; another is rebuilt from its space when it is needed.
+const WINDOWS_MAX: usize = 64;
+
+/// Bytes before the identity in a space's value: stream id and number.
+const HEAD_BYTES: usize = 24;
+
+/// The windows of all streams.
+#[derive(Debug)]
+pub struct Dedupe {
+    windows: Mutex<HashMap<u128, Held>>,
+    uses: AtomicU64,
+    /// The newest commit of any window that was put away; a rebuild waits for it.
+    put_away: AtomicU64,
+    ids_max: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    window: Arc<Mutex<Window>>,
+    used: u64,
+}
+
+/// The last identities of one stream.
+#[derive(Debug)]
+pub struct Window {
+    seen: HashMap<u128, u64>,
+    ring: Vec<u128>,
+    next: u64,
+    ids_max: u64,
+    stream: u128,
+    hashers: [RandomState; 2],
+    /// The newest commit that wrote identities; a repeated event is acknowledged once it is durable.
+    pub last: Sequence,
+}
+
+impl Dedupe {
+    /// No windows yet.
+    pub fn new(ids_max: usize) -> Self {
+        Self {
+            windows: Mutex::new(HashMap::new()),
+            uses: AtomicU64::new(0),
+            put_away: AtomicU64::new(0),
+            ids_max: (ids_max as u64).max(1),
+        }
+    }
+
+    /// The window of a stream, rebuilt from the log if it is not in memory.
+    pub async fn window(&self, log: &dyn Log, stream: &Stream) -> Result<Arc<Mutex<Window>>, LogError> {
+        let used = self.uses.fetch_add(1, Ordering::Relaxed);
+        if let Some(held) = self.windows.lock().get_mut(&stream.id) {
+            held.used = used;
+            return Ok(held.window.clone());
+        }
+        log.durable(self.put_away.load(Ordering::Acquire)).await?;
+        let mut windows = self.windows.lock();
+        // Another request may have been faster; the map is locked while the space is read, so that there is one window.
+        if let Some(held) = windows.get_mut(&stream.id) {
+            return Ok(held.window.clone());
+        }
+        self.make_room(&mut windows);
+        let window = Arc::new(Mutex::new(Window::load(log, stream, self.ids_max)));
+        windows.insert(stream.id, Held { window: window.clone(), used });
+        Ok(window)
+    }
+
+    /// Puts the window away that was not used for longest, unless a request has it in hand.
+    fn make_room(&self, windows: &mut HashMap<u128, Held>) {
+        if windows.len() < WINDOWS_MAX {
+            return;
+        }
+        let idle = windows.iter().filter(|(_, held)| Arc::strong_count(&held.window) == 1).min_by_key(|(_, held)| held.used);
+        let Some((id, last)) = idle.map(|(id, held)| (*id, held.window.lock().last)) else { return };
+        windows.remove(&id);
+        self.put_away.fetch_max(last, Ordering::AcqRel);
+    }
+}
+
+/// The space that keeps a stream's identities.
+pub fn space(stream: &Stream) -> Arc<str> {
+    Arc::from(format!("dedupe/{}", stream.name))
+}
+
+impl Window {
+    fn load(log: &dyn Log, stream: &Stream, ids_max: u64) -> Self {
+        let mut kept: Vec<(u64, Vec<u8>)> = Vec::new();
+        log.for_each(&space(stream), &mut |_, value| {
+            let Some((head, identity)) = value.split_at_checked(HEAD_BYTES) else { return };
+            let (Some(id), Some(number)) = (head.first_chunk::<16>(), head.last_chunk::<8>()) else { return };
+            // A stream that was deleted and made anew under its name starts without memories.
+            if u128::from_be_bytes(*id) == stream.id {
+                kept.push((u64::from_be_bytes(*number), identity.to_vec()));
+            }
+        });
+        kept.sort_unstable_by_key(|(number, _)| *number);
+        let next = kept.last().map_or(0, |(number, _)| number + 1);
+        let mut window = Self {
+            seen: HashMap::with_capacity(kept.len()),
+            ring: Vec::new(),
+            next,
+            ids_max,
+            stream: stream.id,
+            hashers: [RandomState::new(), RandomState::new()],
+            last: 0,
+        };
+        for (number, identity) in kept.into_iter().filter(|(number, _)| number + ids_max >= next) {
+            let digest = window.digest(&identity);
+            window.place(number, digest);
+        }
+        window
+    }
+
+    /// Whether an identity is among the last ones.
+    pub fn has(&self, identity: &str) -> bool {
+        self.seen.contains_key(&self.digest(identity.as_bytes()))
+    }
+
+    /// Remembers an identity and gives the change that makes it last; the oldest one goes. To be followed by
+    /// [`Window::forget`] if the commit is refused.
+    pub fn remember(&mut self, identity: &str) -> Delta {
+        let number = self.next;
+        self.next += 1;
+        let digest = self.digest(identity.as_bytes());
+        self.place(number, digest);
+        let mut value = BytesMut::with_capacity(HEAD_BYTES + identity.len());
+        value.put_u128(self.stream);
+        value.put_u64(number);
+        value.extend_from_slice(identity.as_bytes());
+        let slot = u32::try_from(number % self.ids_max).unwrap_or(0);
+        Delta { key: Bytes::copy_from_slice(&slot.to_be_bytes()), value: Some(value.freeze()) }
+    }
+
+    /// Takes back identities whose commit was refused. What they pushed out of the window stays out.
+    pub fn forget<'a>(&mut self, identities: impl Iterator<Item = &'a str>) {
+        for identity in identities {
+            let digest = self.digest(identity.as_bytes());
+            self.seen.remove(&digest);
+        }
+    }
+
+    fn place(&mut self, number: u64, digest: u128) {
+        let slot = usize::try_from(number % self.ids_max).unwrap_or(0);
+        if slot >= self.ring.len() {
+            self.ring.resize(slot + 1, 0);
+        }
+        if let Some(place) = self.ring.get_mut(slot) {
+            let old = std::mem::replace(place, digest);
+            if self.seen.get(&old).is_some_and(|n| n + self.ids_max == number) {
+                self.seen.remove(&old);
+            }
+        }
+        self.seen.insert(digest, number);
+    }
+
+    fn digest(&self, identity: &[u8]) -> u128 {
+        let [high, low] = &self.hashers;
+        u128::from(high.hash_one(identity)) << 64 | u128::from(low.hash_one(identity))
+    }
+}

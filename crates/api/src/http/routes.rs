@@ -1,0 +1,226 @@
+//! The one list of addresses. A row gives the router its handler and the OpenAPI document its words.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, post, put};
+
+use crate::http::{Api, documents, enrich, features, health, ingest, metrics, observe, openapi, tail};
+
+/// One address and method.
+pub struct Route {
+    /// In lower case, as OpenAPI writes it.
+    pub method: &'static str,
+    /// With parameters in braces.
+    pub path: &'static str,
+    /// Unique name, for generated clients.
+    pub operation: &'static str,
+    /// The family it belongs to.
+    pub tag: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Query parameters: name and meaning.
+    pub query: &'static [(&'static str, &'static str)],
+    /// What the body may be.
+    pub body: Body,
+    /// Media type of the answer; empty for no content.
+    pub answer: &'static str,
+    /// The handler.
+    pub handler: fn() -> MethodRouter<Arc<Api>>,
+}
+
+/// The body of a request, for the OpenAPI document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// None.
+    None,
+    /// Any JSON object.
+    Object,
+    /// Events in any of their forms.
+    Events,
+    /// `{"keys": [...]}`.
+    Keys,
+    /// Resources, as YAML or JSON.
+    Resources,
+    /// One resource of the kind in the path.
+    Resource,
+}
+
+const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
+
+/// All addresses.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: "post",
+        path: "/v1/streams/{name}/events",
+        operation: "publishEvents",
+        tag: "events",
+        summary: "Takes events into a stream and answers once they are durable. Events with an id and source sent twice are stored once.",
+        query: &[
+            ("key", "The key that chooses the partition: `.a.b` names a field of each event, anything else is the key itself."),
+            ("id", "`.a.b` of the field that identifies a plain JSON event, to recognise one that is sent twice."),
+        ],
+        body: Body::Events,
+        answer: JSON,
+        handler: || post(ingest::publish),
+    },
+    Route {
+        method: "get",
+        path: "/v1/streams/{name}/events",
+        operation: "readEvents",
+        tag: "events",
+        summary: "Gives a stream's durable records, one JSON object on each line.",
+        query: &[
+            ("partition", "Only this partition; otherwise all."),
+            ("from", "`earliest` (default), `latest`, an offset, `-N` for the last N of each partition, or an RFC 3339 time."),
+            ("max", "Ends after so many records."),
+            ("follow", "Waits for further records instead of ending."),
+        ],
+        body: Body::None,
+        answer: NDJSON,
+        handler: || get(tail::tail),
+    },
+    Route {
+        method: "get",
+        path: "/v1/streams/{name}/partitions",
+        operation: "listPartitions",
+        tag: "events",
+        summary: "Gives the ends of a stream's partitions.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(tail::partitions),
+    },
+    Route {
+        method: "get",
+        path: "/v1/features/{entity}/{key}",
+        operation: "readFeatures",
+        tag: "features",
+        summary: "Gives the features of one key of an entity, as new as the last durable event.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(features::read),
+    },
+    Route {
+        method: "post",
+        path: "/v1/features/{entity}",
+        operation: "readFeaturesBatch",
+        tag: "features",
+        summary: "Gives the features of up to 1,000 keys of an entity; null where there are none.",
+        query: &[],
+        body: Body::Keys,
+        answer: JSON,
+        handler: || post(features::read_batch),
+    },
+    Route {
+        method: "get",
+        path: "/v1/tables/{name}/documents",
+        operation: "listDocuments",
+        tag: "documents",
+        summary: "Gives a table's documents in key order, in pages.",
+        query: &[("after", "Only keys behind this one; `next` of the page before."), ("max", "Documents of a page: 100 by default, at most 10,000.")],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(documents::list),
+    },
+    Route {
+        method: "get",
+        path: "/v1/tables/{name}/documents/{key}",
+        operation: "getDocument",
+        tag: "documents",
+        summary: "Gives a document; its version is the ETag.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(documents::get),
+    },
+    Route {
+        method: "put",
+        path: "/v1/tables/{name}/documents/{key}",
+        operation: "putDocument",
+        tag: "documents",
+        summary: "Writes a document; with `If-Match` only over that version, with `If-None-Match: *` only where there is none.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || put(documents::put),
+    },
+    Route {
+        method: "delete",
+        path: "/v1/tables/{name}/documents/{key}",
+        operation: "deleteDocument",
+        tag: "documents",
+        summary: "Deletes a document; with `If-Match` only that version.",
+        query: &[],
+        body: Body::None,
+        answer: "",
+        handler: || delete(documents::delete),
+    },
+    Route {
+        method: "post",
+        path: "/v1/enrich/{pipeline}",
+        operation: "enrich",
+        tag: "pipelines",
+        summary: "Runs a pipeline's stateless steps and lookups on one event and gives the enriched event back. Nothing is stored.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(enrich::enrich),
+    },
+    Route {
+        method: "get",
+        path: "/healthz",
+        operation: "alive",
+        tag: "node",
+        summary: "Answers as long as the process lives.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(health::alive),
+    },
+    Route {
+        method: "get",
+        path: "/readyz",
+        operation: "ready",
+        tag: "node",
+        summary: "Says whether the node is ready, and if not, why.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(health::ready),
+    },
+    Route {
+        method: "get",
+        path: "/metrics",
+        operation: "metrics",
+        tag: "node",
+        summary: "Gives figures in Prometheus' text format.",
+        query: &[],
+        body: Body::None,
+        answer: "text/plain",
+        handler: || get(metrics::scrape),
+    },
+    Route {
+        method: "get",
+        path: "/openapi.json",
+        operation: "openapi",
+        tag: "node",
+        summary: "Gives this description.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(openapi::document),
+    },
+];
+
+/// The router over all rows.
+pub fn router(api: Arc<Api>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        router = router.route(route.path, (route.handler)());
+    }
+    router.layer(from_fn_with_state(api.clone(), observe::around)).with_state(api)
+}
