@@ -1,11 +1,47 @@
 //! Running aggregates of a key over several sliding windows at once, readable after every event.
+//!
+//! What it is NOT: it gives out nothing at the close of a window and takes events however late, as long as they fall
+//! into one of its windows; so it needs no watermark but for forgetting.
+//!
+//! **Windows slide in panes.** A window of length `w` is cut into panes of a grain `g` (12 to 24 of them, see
+//! [`Shape::grains`]): `1m` moves in steps of 5 s, `10m` of 30 s, `1h` of 5 min, `24h` of 1 h. At a time `t` it holds what
+//! happened since the start of the pane that lies `w - g` before the pane of `t`. So it never counts an event older than
+//! `w`, and always counts one younger than `w - g`.
+//!
+//! **One set of panes serves all windows.** Each event is in one pane. A pane is as fine as the shortest window that it
+//! still belongs to needs; when it leaves that window it melts into the next one's coarser pane. Grains divide each other,
+//! so panes never straddle. A key's state thus has at most as many panes as it had events, and never more than all
+//! windows together (68 for the four above). Measures that need no panes keep one structure for all windows: `distinct`
+//! ([`super::seen`]) and `last`.
+//!
+//! **As of when.** Values are as of the newest event of the key, or of the time of reading if that is later.
+//!
+//! State: one value per key: version, newest tick, all-time measures, `distinct`, `last`, panes newest first. A tick is
+//! the number of a finest pane since 1970. A key is deleted once the watermark has left all its windows behind.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_base::Micros;
 
-use crate::operators::{Advance, ConfigError, Corrupt, Input, Measure, Position, State};
+use crate::operators::codec::{Corrupt, Reader};
+use crate::operators::hash::xxh64;
+use crate::operators::measure::layout;
+use crate::operators::timers::Timers;
+use crate::operators::{Advance, ConfigError, Input, Measure, Position, State};
+
+mod pass;
+mod recent;
+mod shape;
+
+use pass::Scratch;
+pub use shape::Shape;
+
+/// Version of the stored bytes.
+const VERSION: u8 = 1;
+
+/// Keys that one call of [`Aggregate::advance`] looks at.
+const SWEEP_MAX: usize = 512;
 
 /// An aggregate step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,21 +58,20 @@ pub struct AggregateConfig {
 #[derive(Debug)]
 pub struct Aggregate {
     shape: Arc<Shape>,
-}
-
-/// What the bytes of a key's state mean; enough to read them without the operator.
-#[derive(Debug)]
-pub struct Shape {
-    config: AggregateConfig,
+    timers: Timers,
+    scratch: Scratch,
 }
 
 impl Aggregate {
     /// Builds the operator.
     ///
     /// # Errors
-    /// No window at all, windows that are not in order, or no measure.
+    /// No window at all, no measure, windows that are not in order or cannot share panes.
     pub fn new(config: AggregateConfig) -> Result<Self, ConfigError> {
-        Ok(Self { shape: Arc::new(Shape { config }) })
+        let shape = Shape::new(config)?;
+        // Keys are due at random places of a coarsest pane: few at a time.
+        let width = shape.coarsest().map_or(1, |grain| grain / 1_024);
+        Ok(Self { shape: Arc::new(shape), timers: Timers::new(width), scratch: Scratch::default() })
     }
 
     /// For readers of features: shared with the operator, needs nothing else of it.
@@ -45,58 +80,86 @@ impl Aggregate {
     }
 
     /// Takes one event and writes the values after it behind `out`, as a JSON object of fields `<measure>_<window>`
-    /// (`failures_10m`), as of the newest event time of the key. Inputs as for [`super::Operator::event`].
+    /// (`failures_10m`). Inputs as for [`super::Operator::event`]. An event without any input (all
+    /// [`Input::Skip`]) changes nothing and gets the values as of its time.
     ///
     /// # Errors
     /// [`Corrupt`] when the key's state cannot be read; nothing has been changed then.
     pub fn event(
         &mut self,
-        _state: &mut dyn State,
-        _key: &[u8],
-        _time: Micros,
-        _position: Position,
-        _inputs: &[Input<'_>],
+        state: &mut dyn State,
+        key: &[u8],
+        time: Micros,
+        position: Position,
+        inputs: &[Input<'_>],
         out: &mut Vec<u8>,
     ) -> Result<(), Corrupt> {
-        out.extend_from_slice(b"{}");
+        let value = state.get(key);
+        let tick = self.shape.tick(time);
+        if inputs.iter().all(|input| *input == Input::Skip) {
+            return self.shape.run(value.as_deref(), tick, None, &mut self.scratch, out);
+        }
+        let event = pass::Event { at: (time, position), tick, inputs };
+        self.shape.run(value.as_deref(), tick, Some(&event), &mut self.scratch, out)?;
+        if value.is_none()
+            && let Some(due) = self.shape.due(tick)
+        {
+            self.timers.schedule(spread(&self.shape, due, key), key);
+        }
+        state.put(key, bytes::Bytes::copy_from_slice(&self.scratch.out));
         Ok(())
     }
 
-    /// Deletes keys whose windows are all empty at `watermark`, a bounded number with each call.
+    /// Deletes keys whose windows are all empty at `watermark`, a bounded number with each call; what is left over is
+    /// found by later calls, so [`Advance::More`] is no reason to hurry.
     ///
     /// # Errors
     /// [`Corrupt`] when a state cannot be read.
-    pub fn advance(&mut self, _state: &mut dyn State, _watermark: Micros) -> Result<Advance, Corrupt> {
-        Ok(Advance::Done)
+    pub fn advance(&mut self, state: &mut dyn State, watermark: Micros) -> Result<Advance, Corrupt> {
+        for _ in 0..SWEEP_MAX {
+            let Some(key) = self.timers.pop(watermark) else { return Ok(Advance::Done) };
+            let Some(value) = state.get(&key) else { continue };
+            let Some(due) = self.shape.due(head(&value)?) else { continue };
+            let due = spread(&self.shape, due, &key);
+            if due <= watermark {
+                state.delete(&key);
+            } else {
+                self.timers.schedule(due, &key);
+            }
+        }
+        Ok(Advance::More)
     }
 
     /// Rebuilds the timer of one entry of the operator's space.
     ///
     /// # Errors
     /// [`Corrupt`] when the state cannot be read.
-    pub fn restore(&mut self, _key: &[u8], _value: &[u8]) -> Result<(), Corrupt> {
+    pub fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        if let Some(due) = self.shape.due(head(value)?) {
+            self.timers.schedule(spread(&self.shape, due, key), key);
+        }
         Ok(())
     }
 
     /// What the stored bytes depend on; see [`super::Operator::layout`].
     pub fn layout(&self) -> String {
-        String::new()
+        let config = self.shape.config();
+        let names: Vec<_> = config.windows.iter().map(|(_, size)| format!("{size:?}")).collect();
+        let all = if config.all { " all" } else { "" };
+        format!("aggregate/{VERSION} {}{all} {}", names.join(","), layout(&config.measures))
     }
 }
 
-impl Shape {
-    /// The values of a key's state as of `at`, as [`Aggregate::event`] writes them.
-    ///
-    /// # Errors
-    /// [`Corrupt`] when the state cannot be read.
-    pub fn render(&self, _value: &[u8], _at: Micros, out: &mut Vec<u8>) -> Result<(), Corrupt> {
-        out.extend_from_slice(b"{}");
-        let _ = &self.config;
-        Ok(())
-    }
-
-    /// The names of the fields that [`Self::render`] writes, in order.
-    pub fn fields(&self) -> Vec<String> {
-        Vec::new()
-    }
+/// The newest tick of a key's state.
+fn head(value: &[u8]) -> Result<i64, Corrupt> {
+    Reader::versioned(value, VERSION)?.i64()
 }
+
+/// Spreads what is due at the same moment over a coarsest pane, always the same for a key.
+fn spread(shape: &Shape, due: Micros, key: &[u8]) -> Micros {
+    let grain = shape.coarsest().unwrap_or(1).max(1);
+    Micros(due.0.saturating_add((xxh64(key, 0) % grain as u64) as i64))
+}
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,10 @@ pub fn put_i64(out: &mut Vec<u8>, value: i64) {
 /// Appends a signed varint of up to 128 bits.
 #[inline]
 pub fn put_i128(out: &mut Vec<u8>, value: i128) {
+    // The same bytes, without arithmetic on 128 bits.
+    if let Ok(value) = i64::try_from(value) {
+        return put_i64(out, value);
+    }
     let mut value = ((value << 1) ^ (value >> 127)) as u128;
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -156,6 +160,12 @@ impl<'a> Reader<'a> {
     /// A signed varint of up to 128 bits.
     #[inline]
     pub fn i128(&mut self) -> Result<i128, Corrupt> {
+        // Almost always 64 bits are enough.
+        let mut small = *self;
+        if let Ok(value) = small.i64() {
+            *self = small;
+            return Ok(i128::from(value));
+        }
         let mut value: u128 = 0;
         let mut shift = 0;
         loop {

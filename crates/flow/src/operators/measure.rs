@@ -134,7 +134,7 @@ impl Measured {
     #[inline]
     pub fn add(&mut self, input: &Input<'_>, at: At) {
         match self {
-            Self::Count(count) => *count += u64::from(*input != Input::Skip),
+            Self::Count(count) => *count = count.saturating_add(u64::from(*input != Input::Skip)),
             Self::Sum(sum) => {
                 if let Some(number) = input.number() {
                     sum.add(number);
@@ -144,7 +144,7 @@ impl Measured {
             Self::Max(max) => *max = greater(*max, input.number()),
             Self::Mean(count, sum) => {
                 if let Some(number) = input.number() {
-                    *count += 1;
+                    *count = count.saturating_add(1);
                     sum.add(number);
                 }
             }
@@ -176,12 +176,12 @@ impl Measured {
     /// Adds all that `other`, of the same kind, has measured.
     pub fn merge(&mut self, other: Self) {
         match (self, other) {
-            (Self::Count(count), Self::Count(other)) => *count += other,
+            (Self::Count(count), Self::Count(other)) => *count = count.saturating_add(other),
             (Self::Sum(sum), Self::Sum(other)) => sum.merge(&other),
             (Self::Min(min), Self::Min(other)) => *min = lesser(*min, other),
             (Self::Max(max), Self::Max(other)) => *max = greater(*max, other),
             (Self::Mean(count, sum), Self::Mean(other, others)) => {
-                *count += other;
+                *count = count.saturating_add(other);
                 sum.merge(&others);
             }
             (Self::Distinct(distinct), Self::Distinct(other)) => distinct.merge(&other),
@@ -199,6 +199,26 @@ impl Measured {
             }
             (mine, other) => never!("{mine:?} merged with {other:?}"),
         }
+    }
+
+    /// Reads what [`Self::put`] wrote for a measure of this kind and adds it.
+    ///
+    /// # Errors
+    /// [`Corrupt`] for anything else.
+    #[inline]
+    pub fn merge_read(&mut self, kind: Kind, reader: &mut Reader<'_>, base: Micros) -> Result<(), Corrupt> {
+        match self {
+            Self::Count(count) => *count = count.saturating_add(reader.u64()?),
+            Self::Sum(sum) => sum.merge_read(reader)?,
+            Self::Min(min) => *min = lesser(*min, Number::read(reader)?),
+            Self::Max(max) => *max = greater(*max, Number::read(reader)?),
+            Self::Mean(count, sum) => {
+                *count = count.saturating_add(reader.u64()?);
+                sum.merge_read(reader)?;
+            }
+            _ => self.merge(Self::read(kind, reader, base)?),
+        }
+        Ok(())
     }
 
     /// The result.

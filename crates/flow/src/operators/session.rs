@@ -86,8 +86,8 @@ impl Sessions {
             return Err(ConfigError("a path needs a maximum of at least 1".to_owned()));
         }
         let kinds = config.measures.iter().map(|measure| measure.kind).collect();
-        // Some sixty buckets over one gap: few entries to sort at a time, few buckets.
-        let width = i64::try_from(config.gap.as_micros() / 64).unwrap_or(i64::MAX);
+        // A thousand buckets over one gap: few entries to sort at a time, and few buckets.
+        let width = i64::try_from(config.gap.as_micros() / 1_024).unwrap_or(i64::MAX);
         Ok(Self { config, kinds, watermark: Micros::MIN, timers: Timers::new(width), changed: BTreeSet::new() })
     }
 

@@ -61,9 +61,10 @@ fn measures() -> Vec<Measure> {
 }
 
 fn inputs(seed: u8) -> Vec<Input<'static>> {
-    let number = if seed % 5 == 0 { Input::Float(f64::from(seed) / 10.0) } else { Input::Int(i64::from(seed) - 100) };
+    let number =
+        if seed.is_multiple_of(5) { Input::Float(f64::from(seed) / 10.0) } else { Input::Int(i64::from(seed) - 100) };
     let text = Input::Text(["a", "b", "c", "d", "e", "f", "g"][usize::from(seed) % 7]);
-    let condition = if seed % 3 == 0 { Input::Unit } else { Input::Skip };
+    let condition = if seed.is_multiple_of(3) { Input::Unit } else { Input::Skip };
     vec![condition, number, number, number, number, text, text, number, text]
 }
 
@@ -187,7 +188,7 @@ fn check_sessions(config: &SessionConfig, script: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn sessions_equal_the_batch(script in script()) {

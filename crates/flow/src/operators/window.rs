@@ -156,7 +156,7 @@ impl Operator for Windows {
                 window.pending = true;
                 self.timers.schedule(self.due(start, &window), &place);
             }
-            window.events += 1;
+            window.events = window.events.saturating_add(1);
             for (measured, input) in window.measures.iter_mut().zip(inputs) {
                 measured.add(input, (time, position));
             }

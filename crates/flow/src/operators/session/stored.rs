@@ -68,7 +68,7 @@ impl Session {
     pub fn add(&mut self, at: At, inputs: &[Input<'_>], path_max: Option<usize>) {
         self.start = self.start.min(at.0);
         self.end = self.end.max(at.0);
-        self.events += 1;
+        self.events = self.events.saturating_add(1);
         self.pending = true;
         self.changed = true;
         for (measured, input) in self.measures.iter_mut().zip(inputs) {
@@ -88,7 +88,7 @@ impl Session {
         }
         self.start = self.start.min(other.start);
         self.end = self.end.max(other.end);
-        self.events += other.events;
+        self.events = self.events.saturating_add(other.events);
         self.pending = true;
         self.changed = true;
         for (measured, other) in self.measures.iter_mut().zip(std::mem::take(&mut other.measures)) {

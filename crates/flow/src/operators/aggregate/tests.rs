@@ -1,0 +1,260 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::operators::batch::{self, Item};
+use crate::operators::{Kind, MemoryState, Value};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn config(all: bool) -> AggregateConfig {
+    AggregateConfig {
+        windows: vec![
+            ("1m".to_owned(), MINUTE),
+            ("10m".to_owned(), 10 * MINUTE),
+            ("1h".to_owned(), 60 * MINUTE),
+            ("24h".to_owned(), 1_440 * MINUTE),
+        ],
+        all,
+        measures: vec![
+            Measure::new("events", Kind::Count),
+            Measure::new("spend", Kind::Sum),
+            Measure::new("least", Kind::Min),
+            Measure::new("most", Kind::Max),
+            Measure::new("mean", Kind::Mean),
+            Measure::new("devices", Kind::Distinct),
+            Measure::new("pages", Kind::Last { n: 3 }),
+            Measure::new("page", Kind::Last { n: 1 }),
+            Measure::new("entry", Kind::First),
+        ],
+    }
+}
+
+fn inputs(seed: u8) -> Vec<Input<'static>> {
+    let number =
+        if seed.is_multiple_of(5) { Input::Float(f64::from(seed) / 10.0) } else { Input::Int(i64::from(seed) - 100) };
+    let text = Input::Text(["a", "b", "c", "d", "e", "f", "g"][usize::from(seed) % 7]);
+    let condition = if seed.is_multiple_of(3) { Input::Unit } else { Input::Skip };
+    vec![condition, number, number, number, number, text, text, number, text]
+}
+
+fn fields(json: &[u8]) -> BTreeMap<String, serde_json::Value> {
+    serde_json::from_slice(json).unwrap()
+}
+
+/// What the windows of a key should show at `at`, from all its events.
+fn truth(shape: &Shape, items: &[Item<'_>], at: Micros) -> BTreeMap<String, serde_json::Value> {
+    let mut json = Vec::from(*b"{");
+    let windows =
+        shape.config().windows.iter().map(|(name, _)| name.as_str()).chain(shape.config().all.then_some("all"));
+    for window in windows {
+        let since = shape.since(window, at).unwrap_or(Micros::MIN);
+        let values: Vec<Value> = batch::aggregate(&shape.config().measures, items, |item| item.time >= since);
+        for (measure, value) in shape.config().measures.iter().zip(values) {
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            json.extend_from_slice(format!("\"{}_{window}\":", measure.name).as_bytes());
+            value.render(&mut json);
+        }
+    }
+    json.push(b'}');
+    fields(&json)
+}
+
+/// (key, step in seconds, jitter in seconds, seed); a restart and a sweep with each `true`.
+type Steps = Vec<(u8, u32, i32, u8, bool)>;
+
+fn steps() -> impl Strategy<Value = Steps> {
+    let step = prop_oneof![5 => 0_u32..8, 2 => 0_u32..400, 1 => 0_u32..20_000];
+    let jitter = prop_oneof![3 => Just(0), 2 => -30_i32..30, 1 => -4_000_i32..0, 1 => -200_000_i32..0];
+    prop::collection::vec((0_u8..3, step, jitter, any::<u8>(), prop::bool::weighted(0.1)), 1..80)
+}
+
+fn check(config: AggregateConfig, steps: &Steps) {
+    let mut operator = Aggregate::new(config.clone()).unwrap();
+    let mut state = MemoryState::default();
+    let mut items: BTreeMap<u8, Vec<Item<'_>>> = BTreeMap::new();
+    let mut heads: BTreeMap<u8, Micros> = BTreeMap::new();
+    let mut now = Micros::from_millis(1_700_000_000_000);
+    let mut out = Vec::new();
+    for (offset, (key, step, jitter, seed, sweep)) in steps.iter().enumerate() {
+        now = now.plus(*step * SECOND);
+        let item = Item {
+            key: vec![*key].into(),
+            time: Micros(now.0 + i64::from(*jitter) * 1_000_000),
+            position: (0, offset as i64),
+            inputs: inputs(*seed),
+        };
+        if *sweep {
+            operator = Aggregate::new(config.clone()).unwrap();
+            for (key, value) in &state.entries {
+                operator.restore(key, value).unwrap();
+            }
+            while operator.advance(&mut state, now.minus(3_600 * SECOND)).unwrap() == Advance::More {}
+            // A key that was deleted starts anew.
+            items.retain(|key, _| state.get(&[*key]).is_some());
+            heads.retain(|key, _| state.get(&[*key]).is_some());
+        }
+        out.clear();
+        operator.event(&mut state, &item.key, item.time, item.position, &item.inputs, &mut out).unwrap();
+        let items = items.entry(*key).or_default();
+        let head = heads.entry(*key).or_insert(item.time);
+        *head = (*head).max(item.time);
+        items.push(item);
+        let shape = operator.shape();
+        assert_eq!(fields(&out), truth(&shape, items, *head), "after event {offset}");
+        assert_eq!(fields(&out).keys().len(), shape.fields().len());
+    }
+    // Reading later sees the windows slide on.
+    let shape = operator.shape();
+    for (key, value) in &state.entries {
+        for minutes in [0, 1, 7, 45, 600, 2_000] {
+            let at = now.plus(200_000 * SECOND).minus(2_000 * MINUTE).plus(minutes * MINUTE).max(heads[&key[0]]);
+            out.clear();
+            shape.render(value, at, &mut out).unwrap();
+            assert_eq!(fields(&out), truth(&shape, &items[&key[0]], at));
+        }
+    }
+    while operator.advance(&mut state, Micros::MAX).unwrap() == Advance::More {}
+    assert_eq!(state.entries.is_empty(), !config.all, "only all-time measures keep a key for ever");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn values_equal_the_batch(steps in steps()) {
+        check(config(false), &steps);
+    }
+
+    #[test]
+    fn values_with_all_time_equal_the_batch(steps in steps()) {
+        check(config(true), &steps);
+    }
+
+    #[test]
+    fn any_windows_that_are_accepted_work(
+        sizes in prop::collection::btree_set(1_u32..4_000, 1..5), steps in steps(),
+    ) {
+        let windows = sizes.iter().map(|size| (format!("{size}s"), *size * SECOND)).collect();
+        let config = AggregateConfig { windows, ..config(false) };
+        if Aggregate::new(config.clone()).is_ok() {
+            check(config, &steps);
+        }
+    }
+
+    #[test]
+    fn nonsense_in_the_state_is_an_error_and_never_a_panic(bytes: Vec<u8>, all: bool, version in any::<bool>()) {
+        let bytes = if version { [vec![1], bytes].concat() } else { bytes };
+        let mut operator = Aggregate::new(config(all)).unwrap();
+        let _ = operator.restore(b"key", &bytes);
+        let mut state = MemoryState::default();
+        state.put(b"key", bytes.clone().into());
+        let mut out = Vec::new();
+        let _ = operator.shape().render(&bytes, Micros(77), &mut out);
+        let _ = operator.event(&mut state, b"key", Micros(5), (0, 1), &inputs(3), &mut out);
+        let _ = operator.advance(&mut state, Micros::MAX);
+    }
+}
+
+#[test]
+fn grains_are_what_a_person_would_choose() {
+    let grains = Aggregate::new(config(false)).unwrap().shape().grains();
+    assert_eq!(grains, [5 * SECOND, 30 * SECOND, 5 * MINUTE, 60 * MINUTE]);
+}
+
+#[test]
+fn an_event_leaves_a_window_within_one_grain_of_its_length() {
+    let mut operator = Aggregate::new(config(false)).unwrap();
+    let mut state = MemoryState::default();
+    let shape = operator.shape();
+    for start in 0..5 {
+        let start = Micros(1_000_000_000 + start * 1_300_000);
+        let key = start.0.to_be_bytes();
+        operator.event(&mut state, &key, start, (0, 1), &inputs(3), &mut Vec::new()).unwrap();
+        let events = |after: u64, name: &str| {
+            let mut out = Vec::new();
+            shape.render(&state.get(&key).unwrap(), start.plus(Duration::from_millis(after)), &mut out).unwrap();
+            fields(&out)[name].as_i64().unwrap()
+        };
+        assert_eq!((events(0, "events_1m"), events(55_000, "events_1m"), events(60_000, "events_1m")), (1, 1, 0));
+        assert_eq!((events(570_000, "events_10m"), events(600_000, "events_10m")), (1, 0));
+        assert_eq!((events(3_300_000, "events_1h"), events(3_600_000, "events_1h")), (1, 0));
+        assert_eq!((events(82_800_000, "events_24h"), events(86_400_000, "events_24h")), (1, 0));
+    }
+}
+
+#[test]
+fn states_stay_small() {
+    let measures = vec![
+        Measure::new("events", Kind::Count),
+        Measure::new("failures", Kind::Count),
+        Measure::new("spend", Kind::Sum),
+        Measure::new("devices", Kind::Distinct),
+    ];
+    let mut operator = Aggregate::new(AggregateConfig { measures, ..config(false) }).unwrap();
+    let mut state = MemoryState::default();
+    let bytes = |operator: &mut Aggregate, state: &mut MemoryState, events: i64, apart: i64, values: i64| {
+        let key = [events, apart, values].map(i64::to_be_bytes).concat();
+        for n in 0..events {
+            let time = Micros(1_700_000_000_000_000 + n * apart * 1_000_000);
+            let inputs = [Input::Unit, Input::Skip, Input::Int(1_999), Input::Int(n % values)];
+            operator.event(state, &key, time, (0, n), &inputs, &mut Vec::new()).unwrap();
+        }
+        state.get(&key).unwrap().len()
+    };
+    assert!(bytes(&mut operator, &mut state, 1, 1, 1) <= 25);
+    assert!(bytes(&mut operator, &mut state, 5, 600, 2) <= 80);
+    assert!(bytes(&mut operator, &mut state, 100_000, 1, 2) <= 600);
+    assert!(bytes(&mut operator, &mut state, 100_000, 1, 20_000) <= 20_000);
+}
+
+#[test]
+fn an_event_without_inputs_changes_nothing() {
+    let mut operator = Aggregate::new(config(false)).unwrap();
+    let mut state = MemoryState::default();
+    let mut out = Vec::new();
+    operator.event(&mut state, b"a", Micros(1), (0, 1), &[Input::Skip; 9], &mut out).unwrap();
+    assert_eq!(state.entries.len(), 0);
+    assert_eq!(fields(&out)["events_1m"], 0);
+    assert_eq!(fields(&out)["pages_1m"], serde_json::json!([]));
+    assert_eq!(fields(&out)["page_1m"], serde_json::Value::Null);
+}
+
+#[test]
+fn sweeping_is_bounded_and_deletes_only_what_is_empty() {
+    let mut operator = Aggregate::new(config(false)).unwrap();
+    let mut state = MemoryState::default();
+    for key in 0..3_000_u32 {
+        let time = Micros(i64::from(key) * 40_000_000);
+        operator.event(&mut state, &key.to_be_bytes(), time, (0, 1), &inputs(3), &mut Vec::new()).unwrap();
+    }
+    let day = Micros(3_600_000_000 * 26);
+    assert_eq!(operator.advance(&mut state, day).unwrap(), Advance::Done);
+    let gone = 3_000 - state.entries.len();
+    assert!((90..=180).contains(&gone), "{gone} deleted");
+    assert_eq!(operator.advance(&mut state, Micros::MAX).unwrap(), Advance::More);
+    while operator.advance(&mut state, Micros::MAX).unwrap() == Advance::More {}
+    assert_eq!(state.entries.len(), 0);
+}
+
+#[test]
+fn configurations_that_cannot_be_are_refused() {
+    let of = |windows: &[(&str, u64)], measures: bool| {
+        let windows = windows.iter().map(|(name, ms)| ((*name).to_owned(), Duration::from_millis(*ms))).collect();
+        let measures = if measures { vec![Measure::new("events", Kind::Count)] } else { vec![] };
+        Aggregate::new(AggregateConfig { windows, all: false, measures }).map(|_| ()).map_err(|error| error.0)
+    };
+    assert_eq!(of(&[("1s", 1_000)], true), Ok(()));
+    assert_eq!(of(&[], true), Err("an aggregate needs at least one window".to_owned()));
+    assert_eq!(of(&[("1s", 1_000)], false), Err("an aggregate needs at least one measure".to_owned()));
+    assert_eq!(of(&[("0s", 0)], true), Err("window `0s` is shorter than a millisecond".to_owned()));
+    assert_eq!(
+        of(&[("2s", 2_000), ("1s", 1_000)], true),
+        Err("window `1s` is not longer than the one before it".to_owned())
+    );
+    assert!(of(&[("1s", 1_000), ("1y", 365 * 86_400_000)], true).is_err());
+}
