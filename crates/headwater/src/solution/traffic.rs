@@ -26,6 +26,11 @@ use random::Random;
 use template::Templates;
 use world::hash;
 
+/// A number that follows from a seed and another number: chance for whoever plays along with this traffic.
+pub fn chance(seed: u64, number: u64) -> u64 {
+    hash(seed, 11, number)
+}
+
 /// A record as it is to be sent; its bytes are in the caller's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
