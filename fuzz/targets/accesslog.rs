@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|line: &[u8]| {
     match headwater_wire::accesslog::combined(line) {
-        Ok(json) => assert!(headwater_flow::doc::Doc::new(json.into_bytes().into()).is_ok()),
+        Ok(json) => assert!(serde_json::from_str::<serde_json::Map<_, _>>(&json).is_ok()),
         Err(fault) => assert!(!fault.to_string().is_empty()),
     }
 });
