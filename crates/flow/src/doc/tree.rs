@@ -1,0 +1,420 @@
+//! A JSON object as a tree that is opened only where somebody looks.
+//!
+//! Invariants: what nobody changed is written back byte for byte; of members with equal keys the last one counts;
+//! a change on the way through a member removes its shadowed twins, so that a deleted field is gone for readers
+//! that would take the first one too. Reading never changes what is written.
+
+use std::cell::OnceCell;
+
+use bytes::Bytes;
+use vrl::path::OwnedSegment;
+use vrl::value::{KeyString, ObjectMap, Value};
+
+use super::parse;
+use super::scan::{self, Flaw, Spans};
+
+/// An object: its text, the index of its members, and what has been changed.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    /// The text that the members' places refer to; exactly this object.
+    source: Bytes,
+    members: Vec<Member>,
+    changed: bool,
+    /// The object as one value, once somebody wanted it.
+    whole: OnceCell<Value>,
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    key: Key,
+    node: Node,
+}
+
+#[derive(Clone, Debug)]
+enum Key {
+    Text { start: u32, end: u32, escaped: bool },
+    New(KeyString),
+}
+
+/// A member's value.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    /// Unchanged text of the object's source.
+    Text { start: u32, end: u32, seen: OnceCell<Seen> },
+    /// JSON text from elsewhere.
+    Json { text: Bytes, seen: OnceCell<Seen> },
+    /// Set or changed.
+    Value(Value),
+    /// Opened to change something inside.
+    Object(Box<Object>),
+    /// Removed.
+    Gone,
+}
+
+/// What text turned out to hold.
+#[derive(Clone, Debug)]
+pub(super) enum Seen {
+    Value(Value),
+    Object(Box<Object>),
+}
+
+impl Object {
+    /// Indexes `source`, which must be valid UTF-8.
+    pub fn open(source: Bytes) -> Result<Self, Flaw> {
+        let text = match std::str::from_utf8(&source) {
+            Ok(text) => text,
+            Err(error) => return Err(Flaw { at: error.valid_up_to(), what: "bytes that are not UTF-8" }),
+        };
+        let mut members = Vec::with_capacity(32);
+        scan::object(text, |spans| members.push(Member::text(spans)))?;
+        Ok(Self { source, members, changed: false, whole: OnceCell::new() })
+    }
+
+    fn empty() -> Self {
+        Self { source: Bytes::from_static(b"{}"), members: Vec::new(), changed: false, whole: OnceCell::new() }
+    }
+
+    /// The value at a path.
+    pub fn get(&self, path: &[OwnedSegment]) -> Option<&Value> {
+        match path {
+            [] => Some(self.whole()),
+            [OwnedSegment::Field(name), rest @ ..] => {
+                let member = self.members.get(self.find(name)?)?;
+                member.node.get(&self.source, rest)
+            }
+            [OwnedSegment::Index(_), ..] => None,
+        }
+    }
+
+    /// The JSON text at a path, if it is still text.
+    pub fn text(&self, path: &[OwnedSegment]) -> Option<Bytes> {
+        let [OwnedSegment::Field(name), rest @ ..] = path else { return None };
+        let node = &self.members.get(self.find(name)?)?.node;
+        match (node, rest) {
+            (Node::Object(object), [_, ..]) => object.text(rest),
+            (Node::Text { .. } | Node::Json { .. }, []) => node.source(&self.source),
+            (Node::Text { seen, .. } | Node::Json { seen, .. }, _) => {
+                node.get(&self.source, rest)?;
+                match seen.get() {
+                    Some(Seen::Object(object)) => object.text(rest),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The whole object as a value.
+    pub fn whole(&self) -> &Value {
+        self.whole.get_or_init(|| {
+            if !self.changed {
+                return parse::value(&self.source, self.start(), self.source.len() as u32);
+            }
+            let mut map = ObjectMap::new();
+            for member in &self.members {
+                if let Some(value) = member.node.get(&self.source, &[]) {
+                    map.insert(member.key.name(&self.source), value.clone());
+                }
+            }
+            Value::Object(map)
+        })
+    }
+
+    /// Puts a node at a path, with VRL's rules for parents that are missing or of another type.
+    pub fn insert(&mut self, path: &[OwnedSegment], node: Node) {
+        let [OwnedSegment::Field(name), rest @ ..] = path else {
+            headwater_base::never!("an object is not indexed by number");
+            return;
+        };
+        self.touch();
+        let at = match self.find(name) {
+            Some(at) => {
+                self.drop_twins(at, name);
+                at
+            }
+            None => {
+                self.members.push(Member { key: Key::New(name.clone()), node: Node::Gone });
+                self.members.len() - 1
+            }
+        };
+        let Self { source, members, .. } = self;
+        let Some(member) = members.get_mut(at) else { return };
+        match rest {
+            [] => member.node = node,
+            [OwnedSegment::Field(_), ..] => {
+                if !matches!(member.node.open(source), Node::Value(Value::Object(_)) | Node::Object(_)) {
+                    member.node = Node::Object(Box::new(Self::empty()));
+                }
+                match &mut member.node {
+                    Node::Object(object) => object.insert(rest, node),
+                    Node::Value(value) => drop(value.insert(rest, node.into_value())),
+                    _ => {}
+                }
+            }
+            [OwnedSegment::Index(_), ..] => {
+                let mut value = std::mem::replace(&mut member.node, Node::Gone).value(source).unwrap_or(Value::Null);
+                value.insert(rest, node.into_value());
+                member.node = Node::Value(value);
+            }
+        }
+    }
+
+    /// Takes the value at a path out; `prune` also removes the parents this leaves empty.
+    pub fn remove(&mut self, path: &[OwnedSegment], prune: bool) -> Option<Value> {
+        let [OwnedSegment::Field(name), rest @ ..] = path else { return None };
+        let at = self.find(name)?;
+        self.drop_twins(at, name);
+        let Self { source, members, .. } = self;
+        let member = members.get_mut(at)?;
+        let removed = if rest.is_empty() {
+            std::mem::replace(&mut member.node, Node::Gone).value(source)
+        } else {
+            let removed = match member.node.open(source) {
+                Node::Object(object) => object.remove(rest, prune),
+                Node::Value(value) => value.remove(rest, prune),
+                _ => None,
+            };
+            if removed.is_some() && prune && member.node.is_empty() {
+                member.node = Node::Gone;
+            }
+            removed
+        };
+        if removed.is_some() {
+            self.touch();
+        }
+        removed
+    }
+
+    /// Appends the object's text.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        if !self.is_changed() {
+            out.extend_from_slice(&self.source);
+            return;
+        }
+        out.push(b'{');
+        // The untouched run that waits to be copied in one piece.
+        let mut run: Option<(u32, u32)> = None;
+        let mut first = true;
+        let mut separate = |out: &mut Vec<u8>| {
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+        };
+        for member in &self.members {
+            if let (Key::Text { start, .. }, Node::Text { end, .. }) = (&member.key, &member.node) {
+                run = Some((run.map_or(*start, |(from, _)| from), *end));
+                continue;
+            }
+            if let Some((from, to)) = run.take() {
+                separate(out);
+                out.extend_from_slice(self.source.get(from as usize..to as usize).unwrap_or_default());
+            }
+            if matches!(member.node, Node::Gone) {
+                continue;
+            }
+            separate(out);
+            match &member.key {
+                Key::Text { start, end, .. } => {
+                    out.extend_from_slice(self.source.get(*start as usize..*end as usize).unwrap_or_default());
+                }
+                Key::New(name) => write_json(name.as_str(), out),
+            }
+            out.push(b':');
+            member.node.write(out);
+        }
+        if let Some((from, to)) = run.take() {
+            separate(out);
+            out.extend_from_slice(self.source.get(from as usize..to as usize).unwrap_or_default());
+        }
+        out.push(b'}');
+    }
+
+    /// Whether [`Object::write`] would write anything but the source.
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The text the object came from.
+    pub fn source(&self) -> &Bytes {
+        &self.source
+    }
+
+    fn is_empty(&self) -> bool {
+        self.members.iter().all(|member| matches!(member.node, Node::Gone))
+    }
+
+    fn start(&self) -> u32 {
+        self.source.iter().take_while(|b| b.is_ascii_whitespace()).count() as u32
+    }
+
+    fn touch(&mut self) {
+        self.changed = true;
+        self.whole.take();
+    }
+
+    /// The last member of that name.
+    fn find(&self, name: &str) -> Option<usize> {
+        self.members.iter().rposition(|member| !matches!(member.node, Node::Gone) && member.key.is(&self.source, name))
+    }
+
+    fn drop_twins(&mut self, at: usize, name: &str) {
+        let Self { source, members, .. } = self;
+        let mut dropped = false;
+        for member in members.iter_mut().take(at) {
+            if !matches!(member.node, Node::Gone) && member.key.is(source, name) {
+                member.node = Node::Gone;
+                dropped = true;
+            }
+        }
+        if dropped {
+            self.touch();
+        }
+    }
+}
+
+impl Member {
+    fn text(spans: Spans) -> Self {
+        Self {
+            key: Key::Text { start: spans.key_start, end: spans.key_end, escaped: spans.key_escaped },
+            node: Node::Text { start: spans.value_start, end: spans.value_end, seen: OnceCell::new() },
+        }
+    }
+}
+
+impl Key {
+    fn is(&self, source: &[u8], name: &str) -> bool {
+        match self {
+            Self::Text { start, end, escaped: false } => {
+                *end as usize - *start as usize == name.len() + 2
+                    && source.get(*start as usize + 1..*end as usize - 1) == Some(name.as_bytes())
+            }
+            Self::Text { start, end, escaped: true } => {
+                source.get(*start as usize..*end as usize).is_some_and(|quoted| parse::unescape(quoted) == name)
+            }
+            Self::New(key) => key.as_str() == name,
+        }
+    }
+
+    fn name(&self, source: &[u8]) -> KeyString {
+        match self {
+            Self::Text { start, end, .. } => {
+                parse::unescape(source.get(*start as usize..*end as usize).unwrap_or_default()).into()
+            }
+            Self::New(name) => name.clone(),
+        }
+    }
+}
+
+impl Node {
+    /// A node of JSON text from elsewhere, checked here.
+    pub fn json(text: Bytes) -> Result<Self, Flaw> {
+        match std::str::from_utf8(&text) {
+            Ok(checked) => scan::value(checked)?,
+            Err(error) => return Err(Flaw { at: error.valid_up_to(), what: "bytes that are not UTF-8" }),
+        }
+        Ok(Self::Json { text, seen: OnceCell::new() })
+    }
+
+    fn get(&self, source: &Bytes, path: &[OwnedSegment]) -> Option<&Value> {
+        match self {
+            Self::Text { start, end, seen } => {
+                let seen = seen.get_or_init(|| see(source, *start, *end, path));
+                seen.get(path)
+            }
+            Self::Json { text, seen } => {
+                let seen = seen.get_or_init(|| see(text, 0, text.len() as u32, path));
+                seen.get(path)
+            }
+            Self::Value(value) => value.get(path),
+            Self::Object(object) => object.get(path),
+            Self::Gone => None,
+        }
+    }
+
+    fn source(&self, source: &Bytes) -> Option<Bytes> {
+        match self {
+            Self::Text { start, end, .. } => Some(source.slice(*start as usize..*end as usize)),
+            Self::Json { text, .. } => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// Makes the node one that can be changed inside.
+    fn open(&mut self, source: &Bytes) -> &mut Self {
+        let opened = match self {
+            Self::Text { start, end, seen } => {
+                Some(seen.take().unwrap_or_else(|| see(source, *start, *end, &[OwnedSegment::Index(0)])))
+            }
+            Self::Json { text, seen } => {
+                Some(seen.take().unwrap_or_else(|| see(text, 0, text.len() as u32, &[OwnedSegment::Index(0)])))
+            }
+            _ => None,
+        };
+        match opened {
+            Some(Seen::Value(value)) => *self = Self::Value(value),
+            Some(Seen::Object(object)) => *self = Self::Object(object),
+            None => {}
+        }
+        self
+    }
+
+    fn value(self, source: &Bytes) -> Option<Value> {
+        match self {
+            Self::Gone => None,
+            Self::Value(value) => Some(value),
+            other => other.get(source, &[]).cloned(),
+        }
+    }
+
+    pub fn into_value(self) -> Value {
+        self.value(&Bytes::new()).unwrap_or(Value::Null)
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Value(Value::Object(map)) => map.is_empty(),
+            Self::Value(Value::Array(items)) => items.is_empty(),
+            Self::Object(object) => object.is_empty(),
+            _ => false,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Value(value) => write_json(value, out),
+            Self::Object(object) => object.write(out),
+            Self::Json { text, .. } => out.extend_from_slice(text),
+            Self::Text { .. } | Self::Gone => headwater_base::never!("written with its object"),
+        }
+    }
+}
+
+impl Seen {
+    fn get(&self, path: &[OwnedSegment]) -> Option<&Value> {
+        match self {
+            Self::Value(value) => value.get(path),
+            Self::Object(object) => object.get(path),
+        }
+    }
+}
+
+/// Looks into text: an object that is asked for a part of it is only indexed, anything else is parsed.
+fn see(source: &Bytes, start: u32, end: u32, path: &[OwnedSegment]) -> Seen {
+    if !path.is_empty() && source.get(start as usize) == Some(&b'{') {
+        if let Ok(object) = Object::open(source.slice(start as usize..end as usize)) {
+            return Seen::Object(Box::new(object));
+        }
+        headwater_base::never!("unchecked text");
+    }
+    Seen::Value(parse::value(source, start, end))
+}
+
+/// Appends a value's JSON, as `encode_json` writes it.
+pub(super) fn write_json<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    let length = out.len();
+    if serde_json::to_writer(&mut *out, value).is_err() {
+        headwater_base::never!("a value that is not JSON");
+        out.truncate(length);
+        out.extend_from_slice(b"null");
+    }
+}

@@ -1,0 +1,115 @@
+//! What a program sees beside the event: where it came from and what time it is, as `%stream`, `%partition`, `%offset`,
+//! `%ingested`, `%time` and `%now`. One `Env` serves a pipeline's thread for all its events.
+
+use std::cell::OnceCell;
+
+use chrono::DateTime;
+use headwater_base::Micros;
+use vrl::compiler::runtime::Runtime;
+use vrl::path::OwnedSegment;
+use vrl::value::{ObjectMap, Value};
+
+/// Where an event came from and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta<'a> {
+    /// The stream, or the file's name.
+    pub stream: &'a str,
+    /// The partition.
+    pub partition: u32,
+    /// The offset, or the line.
+    pub offset: i64,
+    /// When it was ingested: the record's timestamp.
+    pub ingested: Micros,
+    /// Its event time, if it has one.
+    pub time: Option<Micros>,
+    /// The processing time. The caller's clock, so that a run over files can be repeated.
+    pub now: Micros,
+}
+
+/// A program's surroundings.
+#[derive(Debug, Default)]
+pub struct Env {
+    pub(super) runtime: Runtime,
+    pub(super) metadata: Metadata,
+}
+
+/// The values of `%` paths; cheap to set for each event.
+#[derive(Debug)]
+pub(super) struct Metadata {
+    stream: Value,
+    partition: Value,
+    offset: Value,
+    ingested: Value,
+    time: Value,
+    now: Value,
+    whole: OnceCell<Value>,
+}
+
+impl Env {
+    /// Surroundings in which every `%` path is null.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what the next programs see.
+    pub fn set(&mut self, meta: &Meta<'_>) {
+        let metadata = &mut self.metadata;
+        if metadata.stream.to_str() != Some(meta.stream) {
+            metadata.stream = meta.stream.into();
+        }
+        metadata.partition = i64::from(meta.partition).into();
+        metadata.offset = meta.offset.into();
+        metadata.ingested = timestamp(meta.ingested);
+        metadata.time = meta.time.map_or(Value::Null, timestamp);
+        metadata.now = timestamp(meta.now);
+        metadata.whole.take();
+    }
+}
+
+impl Default for Metadata {
+    fn default() -> Self {
+        const NULL: Value = Value::Null;
+        Self {
+            stream: NULL,
+            partition: NULL,
+            offset: NULL,
+            ingested: NULL,
+            time: NULL,
+            now: NULL,
+            whole: OnceCell::new(),
+        }
+    }
+}
+
+impl Metadata {
+    fn fields(&self) -> [(&'static str, &Value); 6] {
+        [
+            ("ingested", &self.ingested),
+            ("now", &self.now),
+            ("offset", &self.offset),
+            ("partition", &self.partition),
+            ("stream", &self.stream),
+            ("time", &self.time),
+        ]
+    }
+
+    pub(super) fn get(&self, path: &[OwnedSegment]) -> Option<&Value> {
+        match path {
+            [OwnedSegment::Field(name)] => {
+                self.fields().into_iter().find(|(field, _)| *field == name.as_str()).map(|(_, value)| value)
+            }
+            _ => {
+                let whole = || {
+                    let fields = self.fields().into_iter();
+                    Value::Object(fields.map(|(name, value)| (name.into(), value.clone())).collect::<ObjectMap>())
+                };
+                self.whole.get_or_init(whole).get(path)
+            }
+        }
+    }
+}
+
+/// The VRL timestamp of a time; null beyond the years it can hold.
+pub(super) fn timestamp(time: Micros) -> Value {
+    DateTime::from_timestamp_micros(time.0).map_or(Value::Null, Value::Timestamp)
+}

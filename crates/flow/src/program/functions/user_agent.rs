@@ -1,0 +1,145 @@
+//! `user_agent(text)`: `{family, version, os, category, bot}` of a browser's or script's name for itself, from a cache:
+//! a site sees millions of requests but few thousand such texts. Anything but text gives null.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use vrl::compiler::prelude::*;
+use vrl::compiler::{Program, TargetValue};
+
+/// Texts kept; then the cache starts anew.
+const TEXTS_MAX: usize = 10_000;
+/// Longer texts are cut: no browser's is longer.
+const TEXT_BYTES_MAX: usize = 1_024;
+/// Words in lower case that only programs use.
+const SCRIPTS: [&str; 24] = [
+    "bot",
+    "crawl",
+    "spider",
+    "slurp",
+    "curl/",
+    "wget/",
+    "python",
+    "java/",
+    "okhttp",
+    "go-http-client",
+    "libwww",
+    "httpclient",
+    "headless",
+    "phantomjs",
+    "selenium",
+    "puppeteer",
+    "playwright",
+    "scrapy",
+    "axios/",
+    "node-fetch",
+    "ruby",
+    "perl",
+    "nutch",
+    "postman",
+];
+
+const PARAMETERS: &[Parameter] = &[Parameter::required("value", kind::ANY, "The user agent's text.")];
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UserAgent;
+
+impl Function for UserAgent {
+    fn identifier(&self) -> &'static str {
+        "user_agent"
+    }
+
+    fn usage(&self) -> &'static str {
+        "What a user agent's text tells: `{family, version, os, category, bot}`; `bot` is true for crawlers and scripts."
+    }
+
+    fn category(&self) -> &'static str {
+        Category::Parse.as_ref()
+    }
+
+    fn return_kind(&self) -> u16 {
+        kind::OBJECT | kind::NULL
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        PARAMETERS
+    }
+
+    fn examples(&self) -> &'static [Example] {
+        &[]
+    }
+
+    fn compile(&self, _: &state::TypeState, _: &mut FunctionCompileContext, arguments: ArgumentList) -> Compiled {
+        Ok(UserAgentFn { value: arguments.required("value"), cache: Arc::default() }.as_expr())
+    }
+}
+
+#[derive(Clone)]
+struct UserAgentFn {
+    value: Box<dyn Expression>,
+    cache: Arc<Mutex<hashbrown::HashMap<Bytes, Value, ahash::RandomState>>>,
+}
+
+impl fmt::Debug for UserAgentFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("user_agent")
+    }
+}
+
+impl FunctionExpression for UserAgentFn {
+    fn resolve(&self, ctx: &mut Context) -> Resolved {
+        let value = self.value.resolve(ctx)?;
+        let Some(text) = value.as_bytes() else { return Ok(Value::Null) };
+        let text = text.slice(..text.len().min(TEXT_BYTES_MAX));
+        let mut cache = self.cache.lock();
+        if let Some(known) = cache.get(&text) {
+            return Ok(known.clone());
+        }
+        let parsed = parse(&String::from_utf8_lossy(&text));
+        if cache.len() >= TEXTS_MAX {
+            cache.clear();
+        }
+        // A copy: the slice would keep the whole event's bytes.
+        cache.insert(Bytes::copy_from_slice(&text), parsed.clone());
+        Ok(parsed)
+    }
+
+    fn type_def(&self, state: &state::TypeState) -> TypeDef {
+        let any = Collection::from_unknown(Kind::bytes().or_boolean().or_null());
+        TypeDef::object(any).or_null().maybe_fallible(self.value.type_def(state).is_fallible())
+    }
+}
+
+/// The parser that VRL brings; compiled once.
+static PARSER: LazyLock<Option<Program>> = LazyLock::new(|| {
+    let functions: Vec<Box<dyn Function>> = vec![Box::new(vrl::stdlib::ParseUserAgent)];
+    let source = "parse_user_agent!(.text, mode: \"fast\")";
+    vrl::compiler::compile(source, &functions).ok().map(|compiled| compiled.program)
+});
+
+fn parse(text: &str) -> Value {
+    let lower = text.to_lowercase();
+    let script = lower.trim().is_empty() || lower.trim() == "-" || SCRIPTS.iter().any(|word| lower.contains(word));
+    let parsed = PARSER.as_ref().and_then(|parser| {
+        let event = Value::Object(ObjectMap::from([("text".into(), text.into())]));
+        let mut target =
+            TargetValue { value: event, metadata: Value::Object(ObjectMap::new()), secrets: Default::default() };
+        let mut state = state::RuntimeState::default();
+        parser.resolve(&mut Context::new(&mut target, &mut state, &TimeZone::default())).ok()
+    });
+    let part = |of: &str, name: &str| {
+        let value = parsed.as_ref().and_then(|parsed| parsed.as_object()?.get(of)?.as_object()?.get(name).cloned());
+        value.filter(|value| value.to_str().is_some_and(|text| text != "UNKNOWN")).unwrap_or(Value::Null)
+    };
+    let category = part("device", "category");
+    let bot = script || category.to_str() == Some("crawler");
+    Value::Object(ObjectMap::from([
+        ("family".into(), part("browser", "family")),
+        ("version".into(), part("browser", "version")),
+        ("os".into(), part("os", "family")),
+        ("category".into(), category),
+        ("bot".into(), Value::Boolean(bot)),
+    ]))
+}
