@@ -16,6 +16,14 @@ pub struct Limits {
     pub batch_decompressed_bytes: usize,
     /// Kafka connections open at once.
     pub kafka_connections: usize,
+    /// Produce requests of one Kafka connection that wait for the disk at once.
+    pub kafka_pipelined_requests: usize,
+    /// Array elements in one Kafka request, over all its arrays.
+    pub kafka_request_elements: usize,
+    /// Answers to Kafka fetches held in memory at once, over all connections; beyond it a fetch gets one batch.
+    pub kafka_fetch_bytes: usize,
+    /// How long a Kafka connection may stay silent, and how long an answer may take to be accepted.
+    pub kafka_idle_ms: u64,
     /// HTTP connections open at once.
     pub http_connections: usize,
     /// HTTP bodies held in memory at once, over all requests.
@@ -51,6 +59,8 @@ pub struct Limits {
     pub state_bytes: usize,
     /// The largest resource file.
     pub resource_bytes: usize,
+    /// Documents kept in memory for each table, besides its view on disk.
+    pub table_cache_bytes: usize,
 }
 
 impl Default for Limits {
@@ -63,6 +73,10 @@ impl Default for Limits {
             batch_bytes: 1_048_588,
             batch_decompressed_bytes: 64 * MIB,
             kafka_connections: 20_000,
+            kafka_pipelined_requests: 64,
+            kafka_request_elements: 200_000,
+            kafka_fetch_bytes: 128 * MIB,
+            kafka_idle_ms: 600_000,
             http_connections: 10_000,
             http_bodies_bytes: 128 * MIB,
             http_head_bytes: 32 * KIB,
@@ -80,6 +94,7 @@ impl Default for Limits {
             lookups_in_flight: 20_000,
             state_bytes: 2 * 1024 * MIB,
             resource_bytes: MIB,
+            table_cache_bytes: 32 * MIB,
         }
     }
 }

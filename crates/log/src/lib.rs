@@ -1,5 +1,6 @@
 //! The partitioned, durable event log.
 
+pub mod groups;
 pub mod port;
 
 pub use port::*;

@@ -1,0 +1,298 @@
+//! Fetch: durable batches, straight from the log, waiting for new ones as long as the client wants.
+//!
+//! The answer is put together by hand, so that batches are never copied. Fetch sessions are not kept: every answer has
+//! session 0, which tells clients to ask in full each time.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use headwater_base::Name;
+use headwater_log::{Ends, LogError, View};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::FetchRequest;
+use kafka_protocol::protocol::StrBytes;
+
+use super::answer::{Answer, Budget};
+use super::error::{self, Broken};
+use super::table::Call;
+
+/// The most that one answer holds, but for its first batch.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+/// The longest wait, whatever the client says.
+const WAIT_MS_MAX: i32 = 60_000;
+
+pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
+    let request: FetchRequest = call.decode()?;
+    if request.session_id != 0 && request.session_epoch > 0 {
+        return Ok(encode(&call, ResponseError::FetchSessionIdNotFound.code(), Vec::new()));
+    }
+    let topics = look_up(&call, &request);
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms.clamp(0, WAIT_MS_MAX)).unwrap_or(0));
+    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
+    let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(ANSWER_BYTES_MAX);
+    let mut found = read(&call, &topics, bytes_max);
+    if found.bytes < bytes_min
+        && !found.failed
+        && !wait.is_zero()
+        && topics.iter().any(|topic| !topic.partitions.is_empty())
+    {
+        let mut patience = pin!(tokio::time::sleep(wait));
+        loop {
+            let wake = Arc::clone(&call.client.wake);
+            let mut woken = pin!(wake.notified());
+            woken.as_mut().enable();
+            if !listen(&call, &found) {
+                found = read(&call, &topics, bytes_max);
+                break;
+            }
+            tokio::select! {
+                () = &mut patience => break,
+                () = woken => {}
+            }
+            found = read(&call, &topics, bytes_max);
+            if found.bytes >= bytes_min || found.failed {
+                break;
+            }
+        }
+    }
+    let budget = Budget { bytes: found.bytes, total: Arc::clone(&call.service().fetched_bytes) };
+    budget.total.fetch_add(budget.bytes, Ordering::Relaxed);
+    let mut answer = encode(&call, 0, found.topics);
+    answer.budget = Some(budget);
+    Ok(answer)
+}
+
+/// What is asked for.
+struct Topic {
+    name: StrBytes,
+    stream: Option<Name>,
+    partitions: Vec<Wanted>,
+}
+
+struct Wanted {
+    index: i32,
+    from: i64,
+    bytes_max: usize,
+    leader_epoch: i32,
+}
+
+/// What is there.
+struct Found {
+    topics: Vec<FoundTopic>,
+    bytes: usize,
+    /// A partition has an error, which the client should learn at once.
+    failed: bool,
+}
+
+struct FoundTopic {
+    name: StrBytes,
+    stream: Option<Name>,
+    partitions: Vec<FoundPartition>,
+}
+
+struct FoundPartition {
+    index: i32,
+    error: i16,
+    ends: Option<Ends>,
+    batches: Bytes,
+}
+
+fn look_up(call: &Call, request: &FetchRequest) -> Vec<Topic> {
+    let topics = request.topics.iter().map(|topic| Topic {
+        name: topic.topic.0.clone(),
+        stream: call.service().log.stream(&topic.topic).map(|stream| stream.name.clone()),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|partition| Wanted {
+                index: partition.partition,
+                from: partition.fetch_offset,
+                bytes_max: usize::try_from(partition.partition_max_bytes).unwrap_or(0),
+                leader_epoch: partition.current_leader_epoch,
+            })
+            .collect(),
+    });
+    topics.collect()
+}
+
+fn read(call: &Call, topics: &[Topic], bytes_max: usize) -> Found {
+    let service = call.service();
+    let held = service.fetched_bytes.load(Ordering::Relaxed);
+    let mut left = bytes_max.min(service.limits.kafka_fetch_bytes.saturating_sub(held));
+    let mut found = Found { topics: Vec::with_capacity(topics.len()), bytes: 0, failed: false };
+    for topic in topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for wanted in &topic.partitions {
+            // The log gives one batch at least, so the first gets through whatever its size, and no other may.
+            let share = if found.bytes == 0 { left.max(1) } else { left };
+            let partition = match read_one(call, topic.stream.as_ref(), wanted, share.min(wanted.bytes_max.max(1))) {
+                Ok((batches, ends)) if found.bytes > 0 && batches.len() > left => {
+                    FoundPartition { index: wanted.index, error: 0, ends: Some(ends), batches: Bytes::new() }
+                }
+                Ok((batches, ends)) => FoundPartition { index: wanted.index, error: 0, ends: Some(ends), batches },
+                Err(error) => {
+                    found.failed = true;
+                    FoundPartition { index: wanted.index, error: error.code(), ends: None, batches: Bytes::new() }
+                }
+            };
+            found.bytes += partition.batches.len();
+            left = left.saturating_sub(partition.batches.len());
+            partitions.push(partition);
+        }
+        found.topics.push(FoundTopic { name: topic.name.clone(), stream: topic.stream.clone(), partitions });
+    }
+    found
+}
+
+fn read_one(
+    call: &Call,
+    stream: Option<&Name>,
+    wanted: &Wanted,
+    bytes_max: usize,
+) -> Result<(Bytes, Ends), ResponseError> {
+    let log = &call.service().log;
+    let stream = stream.ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let partition = u32::try_from(wanted.index).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
+    check_epoch(wanted.leader_epoch)?;
+    if bytes_max == 0 {
+        // The answer is full: the ends are still news.
+        let ends = log.ends(stream, partition).map_err(|refusal| error::code(&refusal))?;
+        return Ok((Bytes::new(), ends));
+    }
+    match log.read(stream, partition, wanted.from, bytes_max, View::Durable) {
+        Ok(fetched) => Ok((fetched.batches, fetched.ends)),
+        // A reader of appended offsets, such as one that was told of them by a pipeline, is early, not wrong.
+        Err(LogError::OffsetOutOfRange { wanted: offset, .. }) => {
+            let ends = log.ends(stream, partition).map_err(|refusal| error::code(&refusal))?;
+            if offset > ends.durable && offset <= ends.appended {
+                Ok((Bytes::new(), ends))
+            } else {
+                Err(ResponseError::OffsetOutOfRange)
+            }
+        }
+        Err(refusal) => Err(error::code(&refusal)),
+    }
+}
+
+/// The one leader has epoch 0; clients that know a later one are ahead of it.
+pub(super) const fn check_epoch(epoch: i32) -> Result<(), ResponseError> {
+    if epoch > 0 { Err(ResponseError::UnknownLeaderEpoch) } else { Ok(()) }
+}
+
+/// Asks to be woken by each partition; false when one is gone.
+fn listen(call: &Call, found: &Found) -> bool {
+    let log = &call.service().log;
+    found.topics.iter().all(|topic| {
+        topic.partitions.iter().all(|partition| match (&topic.stream, partition.ends, u32::try_from(partition.index)) {
+            (Some(stream), Some(ends), Ok(index)) => {
+                log.wake_after(stream, index, ends.durable, View::Durable, &call.client.wake).is_ok()
+            }
+            _ => false,
+        })
+    })
+}
+
+/// FetchResponse, versions 4 to 12.
+fn encode(call: &Call, error: i16, topics: Vec<FoundTopic>) -> Answer {
+    let version = call.version;
+    let flexible = version >= 12;
+    let mut out = Pieces { head: BytesMut::with_capacity(256), done: VecDeque::new(), first: None };
+    out.head.put_i32(0);
+    out.head.put_i32(call.correlation);
+    out.tags(flexible);
+    out.head.put_i32(0);
+    if version >= 7 {
+        out.head.put_i16(error);
+        out.head.put_i32(0);
+    }
+    out.count(topics.len(), flexible);
+    for topic in topics {
+        out.text(&topic.name, flexible);
+        out.count(topic.partitions.len(), flexible);
+        for partition in topic.partitions {
+            out.head.put_i32(partition.index);
+            out.head.put_i16(partition.error);
+            out.head.put_i64(partition.ends.map_or(-1, |ends| ends.durable));
+            out.head.put_i64(partition.ends.map_or(-1, |ends| ends.stable));
+            if version >= 5 {
+                out.head.put_i64(partition.ends.map_or(-1, |ends| ends.start));
+            }
+            // No transaction has been aborted.
+            out.count(0, flexible);
+            if version >= 11 {
+                out.head.put_i32(-1);
+            }
+            out.count(partition.batches.len(), flexible);
+            out.piece(partition.batches);
+            out.tags(flexible);
+        }
+        out.tags(flexible);
+    }
+    out.tags(flexible);
+    out.finish()
+}
+
+/// An answer in the making: what has been written here, between batches that are the log's.
+struct Pieces {
+    head: BytesMut,
+    done: VecDeque<Bytes>,
+    /// The first stretch of `head`, with room for the length.
+    first: Option<BytesMut>,
+}
+
+impl Pieces {
+    fn tags(&mut self, flexible: bool) {
+        if flexible {
+            self.head.put_u8(0);
+        }
+    }
+
+    fn count(&mut self, count: usize, flexible: bool) {
+        if !flexible {
+            self.head.put_i32(i32::try_from(count).unwrap_or(i32::MAX));
+            return;
+        }
+        let mut value = count + 1;
+        while value >= 0x80 {
+            self.head.put_u8((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.head.put_u8(value as u8);
+    }
+
+    fn text(&mut self, text: &StrBytes, flexible: bool) {
+        if flexible {
+            self.count(text.len(), true);
+        } else {
+            self.head.put_i16(i16::try_from(text.len()).unwrap_or(i16::MAX));
+        }
+        self.head.put_slice(text.as_bytes());
+    }
+
+    fn piece(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        let written = self.head.split();
+        if self.first.is_none() {
+            self.first = Some(written);
+        } else {
+            self.done.push_back(written.freeze());
+        }
+        self.done.push_back(bytes);
+    }
+
+    fn finish(mut self) -> Answer {
+        match self.first.take() {
+            None => Answer::of_pieces(self.head, self.done),
+            Some(first) => {
+                self.done.push_back(self.head.freeze());
+                Answer::of_pieces(first, self.done)
+            }
+        }
+    }
+}

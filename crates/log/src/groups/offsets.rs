@@ -1,0 +1,175 @@
+//! Committed offsets: written to the log's space `groups`, read from there, never held twice.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use headwater_base::Micros;
+use tracing::debug;
+
+use super::{GroupError, Groups, Identity, OFFSETS_RETENTION, Phase, SPACE, check_group_id, record};
+use crate::{Delta, Offset, View};
+
+/// The longest text with an offset (Kafka's `offset.metadata.max.bytes`).
+pub(super) const METADATA_BYTES_MAX: usize = 4096;
+
+const VERSION: u8 = 1;
+
+/// How far a group has come in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The next record to read.
+    pub offset: Offset,
+    /// Epoch of the leader that it came from, or -1.
+    pub leader_epoch: i32,
+    /// The client's own text.
+    pub metadata: String,
+    /// When it was committed.
+    pub at: Micros,
+}
+
+/// An offset with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetEntry {
+    /// The stream.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// How far.
+    pub committed: Committed,
+}
+
+impl Groups {
+    /// Stores offsets, each with an answer in its order; durable when the future resolves.
+    ///
+    /// # Errors
+    /// When the member may not commit, or the log refuses: then none is stored.
+    pub async fn commit(
+        &self,
+        group: &str,
+        identity: &Identity,
+        generation: i32,
+        entries: &[OffsetEntry],
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        if group.len() > record::GROUP_BYTES_MAX {
+            return Err(GroupError::InvalidGroupId);
+        }
+        let outside = generation < 0;
+        let slot = self.slot(group, outside)?.ok_or(GroupError::IllegalGeneration)?;
+        {
+            let mut held = slot.held.lock();
+            held.group.check_commit(identity, generation, self.clock.elapsed())?;
+        }
+        let mut deltas = Vec::with_capacity(entries.len());
+        let answers = entries.iter().map(|entry| {
+            if entry.committed.metadata.len() > METADATA_BYTES_MAX {
+                return Err(GroupError::MetadataTooLarge);
+            }
+            let key = record::offset_key(group, &entry.topic, entry.partition);
+            deltas.push(Delta { key, value: Some(encode(&entry.committed)) });
+            Ok(())
+        });
+        let answers = answers.collect();
+        self.write(deltas).await?;
+        Ok(answers)
+    }
+
+    /// The offset of one partition.
+    pub fn committed(&self, group: &str, topic: &str, partition: u32) -> Option<Committed> {
+        let value = self.log.get(SPACE, &record::offset_key(group, topic, partition), View::Durable)?;
+        decode(&value)
+    }
+
+    /// All offsets of a group, by stream and partition.
+    pub fn all_committed(&self, group: &str) -> Vec<OffsetEntry> {
+        let entry = |(key, value): (Bytes, Bytes)| {
+            let (topic, partition) = record::offset_place(&key)?;
+            Some(OffsetEntry { topic, partition, committed: decode(&value)? })
+        };
+        self.stored_offsets(group).into_iter().filter_map(entry).collect()
+    }
+
+    /// Forgets offsets, each with an answer in its order; durable when the future resolves.
+    ///
+    /// # Errors
+    /// When there is no such group, or the log refuses.
+    pub async fn delete_offsets(
+        &self,
+        group: &str,
+        places: &[(String, u32)],
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        check_group_id(group)?;
+        let slot = self.groups.lock().get(group).cloned().ok_or(GroupError::NotFound)?;
+        let subscribed = slot.held.lock().group.subscriptions();
+        let mut deltas = Vec::with_capacity(places.len());
+        let answers = places.iter().map(|(topic, partition)| {
+            if subscribed.as_ref().is_none_or(|topics| topics.contains(topic)) {
+                return Err(GroupError::Subscribed);
+            }
+            deltas.push(Delta { key: record::offset_key(group, topic, *partition), value: None });
+            Ok(())
+        });
+        let answers = answers.collect();
+        self.write(deltas).await?;
+        Ok(answers)
+    }
+
+    /// Forgets groups that have had no member for [`OFFSETS_RETENTION`], and no commit either.
+    ///
+    /// # Errors
+    /// The log's refusal.
+    pub async fn expire_offsets(&self) -> Result<(), GroupError> {
+        let slots: Vec<_> = self.groups.lock().values().cloned().collect();
+        let before = self.clock.now().minus(OFFSETS_RETENTION);
+        for slot in slots {
+            let empty_since = {
+                let held = slot.held.lock();
+                (held.group.phase() == Phase::Empty).then(|| held.group.empty_since())
+            };
+            if empty_since.is_none_or(|since| since > before) {
+                continue;
+            }
+            let offsets = self.stored_offsets(&slot.id);
+            let old = |value: &Bytes| decode(value).is_none_or(|committed| committed.at <= before);
+            let deltas: Vec<Delta> = offsets
+                .iter()
+                .filter(|(_, value)| old(value))
+                .map(|(key, _)| Delta { key: key.clone(), value: None })
+                .collect();
+            let all = deltas.len() == offsets.len();
+            self.write(deltas).await?;
+            if all {
+                debug!(group = %slot.id, "group forgotten");
+                self.forget(&slot).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, slot: &Arc<super::Slot>) -> Result<(), GroupError> {
+        match self.delete(&slot.id).await {
+            // A member came in between.
+            Ok(()) | Err(GroupError::NonEmpty | GroupError::NotFound) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+}
+
+fn encode(committed: &Committed) -> Bytes {
+    let mut out = BytesMut::with_capacity(21 + committed.metadata.len());
+    out.put_u8(VERSION);
+    out.put_i64(committed.offset);
+    out.put_i32(committed.leader_epoch);
+    out.put_i64(committed.at.0);
+    out.put_slice(committed.metadata.as_bytes());
+    out.freeze()
+}
+
+fn decode(mut value: &[u8]) -> Option<Committed> {
+    if value.try_get_u8().ok()? != VERSION {
+        return None;
+    }
+    let offset = value.try_get_i64().ok()?;
+    let leader_epoch = value.try_get_i32().ok()?;
+    let at = Micros(value.try_get_i64().ok()?);
+    Some(Committed { offset, leader_epoch, metadata: String::from_utf8(value.to_vec()).ok()?, at })
+}
