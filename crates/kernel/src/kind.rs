@@ -246,6 +246,11 @@ impl Registry {
         };
         let mut problems = shape::check(&envelope(kind.name, json!({})), &value, "", &origin);
         if let Some(spec) = value.get("spec") {
+            if let Some(problem) =
+                (kind.name == "Secret").then(|| crate::kinds::secret::literal(spec, &origin)).flatten()
+            {
+                return Err(vec![problem]);
+            }
             problems.append(&mut shape::check(&(kind.schema)(), spec, "/spec", &origin));
         }
         let name = match Name::new(&name) {

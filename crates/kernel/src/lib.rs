@@ -6,21 +6,31 @@
 //!
 //! What it is NOT: it knows no listener, no pipeline language and no connector; those hand in rows of tables.
 
+pub mod audit;
 pub mod clock;
+pub mod kernel;
 pub mod kind;
 pub mod kinds;
+#[cfg(test)]
+mod memory;
 pub mod origin;
 pub mod port;
 pub mod reconcile;
 pub mod resource;
+pub mod resources;
 pub mod schema;
+pub mod secrets;
 pub mod shape;
+mod supervisor;
+pub mod tables;
 pub mod unit;
 pub mod yaml;
 
 pub use clock::SystemClock;
+pub use kernel::{DeleteOptions, Kernel, Outcome, Report, Setup};
 pub use kind::{ApplyOptions, Kind, Ref, Registry, View};
 pub use origin::Origin;
 pub use reconcile::{Action, Observed, Plan, StreamObject, UnitSpec, Verb};
 pub use resource::{Draft, Metadata, Ready, Resource, Status};
+pub use tables::TableViews;
 pub use unit::{Stop, Task, Unit, UnitKind};

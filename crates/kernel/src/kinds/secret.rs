@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::kind::{self, Kind, View};
+use crate::origin::{Origin, child, shown};
 use crate::reconcile::{Observed, Plan};
 use crate::resource::{Draft, Resource};
 
@@ -81,21 +82,23 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
     Plan { secrets: vec![resource.metadata.name.clone()], ..Plan::default() }
 }
 
-/// True for keys that look as if they carried the value itself. Their values are shown nowhere.
-pub(crate) fn is_literal(key: &str) -> bool {
-    matches!(
-        key.to_ascii_lowercase().as_str(),
-        "value" | "data" | "stringdata" | "literal" | "secret" | "token" | "password"
-    )
-}
-
-/// Refuses a spec with a literal value before anything else looks at it.
-pub(crate) fn literal(spec: &Value) -> Option<String> {
+/// The problem of a spec that seems to carry the value itself, which is said before anything else looks at the spec so
+/// that no message repeats the value.
+pub(crate) fn literal(spec: &Value, origin: &Origin) -> Option<Problem> {
+    let words = ["value", "data", "stringdata", "literal", "secret", "token", "password", "key"];
     let inside = |pointer: &str| {
         let map = spec.pointer(pointer)?.as_object()?;
-        map.keys().find(|key| is_literal(key)).map(|key| crate::origin::child(pointer, key))
+        let key = map.keys().find(|key| words.contains(&key.to_ascii_lowercase().as_str()))?;
+        Some(child(&format!("/spec{pointer}"), key))
     };
-    inside("").or_else(|| inside("/from"))
+    let bare = || spec.get("from").filter(|from| from.is_string()).map(|_| "/spec/from".to_owned());
+    let at = inside("").or_else(|| inside("/from")).or_else(bare)?;
+    let place = origin.key_place(&at);
+    Some(
+        Problem::new("HW-KERNEL-017", format!("`{}` would put the secret itself into the log", shown(&at)))
+            .at(place.path, place.line, place.column)
+            .help("keep the value outside: `from: {env: NAME}` or `from: {file: PATH}`; change a value that was written here"),
+    )
 }
 
 #[cfg(test)]

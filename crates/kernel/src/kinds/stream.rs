@@ -267,6 +267,25 @@ fn config(spec: &StreamSpec, base: StreamConfig) -> StreamConfig {
     }
 }
 
+/// The spec that describes a stream as the log keeps it.
+pub(crate) fn spec_of(config: &StreamConfig) -> Value {
+    let span = |millis: i64| Span::from_millis(u64::try_from(millis).unwrap_or(0));
+    let size = |bytes: i64| Size::from_bytes(u64::try_from(bytes).unwrap_or(0));
+    let retention = Retention { time: config.retention_ms.map(span), size: config.retention_bytes.map(size) };
+    let spec = StreamSpec {
+        partitions: Some(config.partitions),
+        retention: (retention != Retention::default()).then_some(retention),
+        cleanup: Some(match config.cleanup {
+            Cleanup::Delete => CleanupSpec::Delete,
+            Cleanup::Compact => CleanupSpec::Compact,
+            Cleanup::CompactDelete => CleanupSpec::CompactDelete,
+        }),
+        max_batch: Some(Size::from_bytes(u64::from(config.batch_bytes_max))),
+        ..StreamSpec::default()
+    };
+    serde_json::to_value(spec).unwrap_or_default()
+}
+
 /// The validator of a stream's resource, if its spec has a schema.
 ///
 /// # Errors

@@ -1,0 +1,160 @@
+//! Deleting: what names a resource stands in its way; what it owns goes with it.
+//!
+//! A deletion is marked first (`metadata.deleting`, durable) and carried out by the supervisor: units stop, then what
+//! the resource owns goes, then the resource. A crash in between is taken up again after the restart.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_base::Problem;
+use headwater_log::{Commit, LogError};
+
+use super::Kernel;
+use crate::audit;
+use crate::resource::{Resource, id};
+use crate::resources::{append_durable, refused};
+
+/// How long a deletion is waited for.
+const DELETE_MAX: Duration = Duration::from_secs(60);
+
+/// How resources are deleted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeleteOptions {
+    /// Says what would go and deletes nothing.
+    pub dry_run: bool,
+    /// Deletes resources that name this one as well.
+    pub cascade: bool,
+    /// Deletes it although others name it; they wait for it then.
+    pub force: bool,
+}
+
+impl Kernel {
+    /// Deletes a resource with what it owns (a stream goes with its events), and answers the ids of all that goes, in
+    /// the order in which it goes. Resolves when it is gone.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-012` there is none, `-013` others name it, `-027` it belongs to another resource, `-016`.
+    pub async fn delete(&self, kind: &str, name: &str, options: &DeleteOptions) -> Result<Vec<String>, Problem> {
+        let mut changes = self.watch();
+        let ids = {
+            let _turn = self.resources.turn.lock().await;
+            let Some(resource) = self.get(kind, name) else { return Err(self.not_found(kind, name)) };
+            if let Some(table) = name
+                .strip_prefix("table.")
+                .filter(|table| kind == "Stream" && self.resources.get("Table", table).is_some())
+            {
+                let problem =
+                    Problem::new("HW-KERNEL-027", format!("the stream `{name}` belongs to the table `{table}`"));
+                return Err(problem.help(format!("`headwater delete table/{table}` deletes both")));
+            }
+            if kind == "Stream" && name == audit::STREAM {
+                return Err(Problem::new("HW-KERNEL-027", "the audit stream cannot be deleted"));
+            }
+            let dependents = self.dependents(&resource, options.cascade);
+            if let (Some(first), false) = (dependents.first(), options.cascade || options.force) {
+                let others = dependents.len() - 1;
+                let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+                let fact = format!("`{}` is named by `{}`{more}", resource.id(), first.id());
+                let help =
+                    "delete that first, or use `--cascade` to delete both, or `--force` to delete this one alone";
+                return Err(Problem::new("HW-KERNEL-013", fact).help(help));
+            }
+            let mut goes: Vec<Arc<Resource>> = if options.cascade { dependents } else { Vec::new() };
+            goes.push(Arc::clone(&resource));
+            let ids: Vec<String> = goes.iter().map(|resource| resource.id()).collect();
+            if options.dry_run {
+                return Ok(ids);
+            }
+            if resource.metadata.generation == 0 {
+                self.delete_bare(&resource).await?;
+                goes.pop();
+            }
+            self.mark(&goes).await?;
+            ids
+        };
+        self.wake();
+        let gone = async {
+            while ids
+                .iter()
+                .any(|id| id.split_once('/').is_some_and(|(kind, name)| self.resources.get(kind, name).is_some()))
+            {
+                if let Err(tokio::sync::broadcast::error::RecvError::Closed) = changes.recv().await {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(DELETE_MAX, gone).await.is_err() {
+            let fact = format!("`{}` is still being deleted after {} s", id(kind, name), DELETE_MAX.as_secs());
+            return Err(Problem::new("HW-KERNEL-031", fact)
+                .help("it goes on in the background; its status says what it waits for"));
+        }
+        Ok(ids)
+    }
+
+    /// Resources that name `resource`; with `deep` also those that name these, the outermost first.
+    fn dependents(&self, resource: &Arc<Resource>, deep: bool) -> Vec<Arc<Resource>> {
+        let all = self.resources.list(None);
+        let names = |other: &Arc<Resource>, target: &Resource| {
+            let Some(kind) = self.registry().kind(&other.kind) else { return false };
+            let refs = (kind.refs)(other.effective());
+            refs.iter()
+                .any(|reference| reference.kind == target.kind && reference.name == target.metadata.name.as_str())
+        };
+        let mut found: Vec<Arc<Resource>> = Vec::new();
+        let mut seen: BTreeSet<String> = [resource.id()].into();
+        let mut queue = vec![Arc::clone(resource)];
+        while let Some(target) = queue.pop() {
+            for other in all.iter().filter(|other| names(other, &target)) {
+                if seen.insert(other.id()) {
+                    found.push(Arc::clone(other));
+                    if deep {
+                        queue.push(Arc::clone(other));
+                    }
+                }
+            }
+        }
+        found.reverse();
+        found
+    }
+
+    async fn mark(&self, goes: &[Arc<Resource>]) -> Result<(), Problem> {
+        let goes: Vec<&Arc<Resource>> = goes.iter().filter(|resource| resource.metadata.deleting.is_none()).collect();
+        if goes.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock().now();
+        let entry = |resource: &Resource| {
+            self.entry(
+                "delete",
+                &resource.kind,
+                resource.metadata.name.as_str(),
+                resource.metadata.generation,
+                "deleting",
+            )
+        };
+        let entries: Vec<audit::Entry> = goes.iter().map(|resource| entry(resource)).collect();
+        let changes = goes.iter().map(|resource| {
+            let mut marked = Resource::clone(resource);
+            marked.metadata.deleting = Some(now);
+            (marked.id(), Some(marked))
+        });
+        self.resources.write(changes.collect(), &entries).await?;
+        self.compile_validators();
+        Ok(())
+    }
+
+    /// Deletes a stream that has no resource.
+    async fn delete_bare(&self, resource: &Resource) -> Result<(), Problem> {
+        match self.log().delete(&resource.metadata.name).await {
+            Ok(()) | Err(LogError::UnknownStream(_)) => {}
+            Err(error) => return Err(refused("the deletion", &error)),
+        }
+        let entry = self.entry("delete", "Stream", resource.metadata.name.as_str(), 0, "deleted");
+        let commit = Commit { appends: audit::append(&[entry]).into_iter().collect(), ..Commit::default() };
+        append_durable(self.log().as_ref(), commit)
+            .await
+            .map(|_| ())
+            .map_err(|error| refused("the audit event", &error))
+    }
+}

@@ -1,0 +1,249 @@
+//! Following a table's stream: durable events become documents of the view, in the order of the log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use headwater_base::{Micros, Problem};
+use headwater_log::{LogError, Offset, View};
+use headwater_store::tables::{Change, Row};
+use headwater_wire::batch;
+
+use super::write::{is_object, version};
+use super::{Table, TableViews, document};
+use crate::port::Tables;
+use crate::resource::{Resource, Status};
+use crate::resources::refused;
+use crate::unit::{Stop, Task, Unit, panicked};
+
+/// Bytes of the log applied in one transaction.
+const APPLY_BYTES: usize = 4 * 1024 * 1024;
+
+/// How often documents are looked at for their age, and how many in one step.
+const AGE_EVERY: Duration = Duration::from_secs(30);
+const AGE_SCAN: usize = 5_000;
+
+/// The unit of one table.
+struct Follower {
+    task: Arc<Task>,
+    views: Arc<TableViews>,
+    table: Arc<Table>,
+}
+
+impl Unit for Follower {
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.task.stop()
+    }
+
+    fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        self.task.finished()
+    }
+
+    fn status(&self) -> Status {
+        if self.table.caught_up.load(Ordering::SeqCst) {
+            return Status::ready("Serving", "");
+        }
+        let ends = |partition| self.views.log.ends(&self.table.stream.name, partition).map_or(0, |ends| ends.durable);
+        let behind =
+            (0..).zip(&self.table.applied).map(|(partition, applied)| ends(partition) - applied.load(Ordering::SeqCst));
+        Status::pending("CatchingUp", format!("{} events are not applied yet", behind.sum::<i64>().max(0)))
+    }
+}
+
+/// Starts to follow a table.
+pub(super) fn start(views: &Arc<TableViews>, resource: &Resource) -> Result<Arc<dyn Unit>, Problem> {
+    let table = views.attach(resource)?;
+    let (inner, followed) = (Arc::clone(views), Arc::clone(&table));
+    let task = Task::spawn(&resource.id(), |stop| run(inner, followed, stop));
+    Ok(Arc::new(Follower { task, views: Arc::clone(views), table }))
+}
+
+async fn run(views: Arc<TableViews>, table: Arc<Table>, mut stop: Stop) -> Result<(), Problem> {
+    let mut aged = views.clock.elapsed();
+    loop {
+        for partition in 0..table.stream.config.partitions {
+            while !stop.is_set() {
+                let (inner, followed) = (Arc::clone(&views), Arc::clone(&table));
+                let applied = tokio::task::spawn_blocking(move || inner.apply(&followed, partition)).await;
+                if !applied.map_err(|error| panicked("table view", &error))?? {
+                    break;
+                }
+            }
+        }
+        table.caught_up.store(true, Ordering::SeqCst);
+        for (partition, applied) in (0..).zip(&table.applied) {
+            // The end lies one past the last event, as `applied` does: above it there is something to apply.
+            let after = applied.load(Ordering::SeqCst);
+            let waiting = views.log.wake_after(&table.stream.name, partition, after, View::Durable, &table.news);
+            waiting.map_err(|error| gone(&table, &error))?;
+        }
+        tokio::select! {
+            () = table.news.notified() => {}
+            () = tokio::time::sleep(AGE_EVERY), if table.ttl.is_some() => {}
+            () = stop.wait() => return Ok(()),
+        }
+        if stop.is_set() {
+            return Ok(());
+        }
+        if table.ttl.is_some() && views.clock.elapsed() >= aged + AGE_EVERY {
+            aged = views.clock.elapsed();
+            views.expire(&table, &stop).await?;
+        }
+    }
+}
+
+fn gone(table: &Table, error: &LogError) -> Problem {
+    refused(&format!("the view of the table `{}`", table.name), error)
+}
+
+impl TableViews {
+    /// Applies the next events of a partition; false at the end.
+    fn apply(&self, table: &Table, partition: u32) -> Result<bool, Problem> {
+        let Some(applied) = table.applied.get(partition as usize) else { return Ok(false) };
+        let from = applied.load(Ordering::SeqCst);
+        let fetched = match self.log.read(&table.stream.name, partition, from, APPLY_BYTES, View::Durable) {
+            Ok(fetched) => fetched,
+            Err(LogError::OffsetOutOfRange { start, .. }) if from < start => {
+                // Events before `start` were removed by hand; documents made of them stay.
+                self.advance(table, partition, &[], start)?;
+                return Ok(true);
+            }
+            Err(LogError::OffsetOutOfRange { end, .. }) => {
+                tracing::error!(table = %table.name, applied = from, end, "view is ahead of its stream and is built again");
+                self.empty(table)?;
+                return Ok(true);
+            }
+            Err(error) => return Err(gone(table, &error)),
+        };
+        if fetched.batches.is_empty() {
+            return Ok(false);
+        }
+        let (changes, next) = self.changes(table, &fetched.batches, from)?;
+        self.advance(table, partition, &changes, next)?;
+        Ok(true)
+    }
+
+    /// The changes in `batches` from offset `from` on, the newest of each key, and the offset behind them.
+    fn changes(&self, table: &Table, batches: &bytes::Bytes, from: Offset) -> Result<(Vec<Change>, Offset), Problem> {
+        let unreadable = |error: batch::BatchError| {
+            Problem::new("HW-KERNEL-022", format!("the stream `{}` cannot be read", table.stream.name)).because(error)
+        };
+        let mut newest: HashMap<String, Change> = HashMap::new();
+        let (mut next, mut ignored) = (from, 0_u64);
+        for part in batch::split(batches) {
+            let (header, range) = part.map_err(unreadable)?;
+            next = next.max(header.last_offset() + 1);
+            if header.is_control() {
+                continue;
+            }
+            for record in
+                batch::records(&batches.slice(range), self.limits.batch_decompressed_bytes).map_err(unreadable)?
+            {
+                let record = record.map_err(unreadable)?;
+                if record.offset < from {
+                    continue;
+                }
+                let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()).map(str::to_owned);
+                match (key, record.value) {
+                    (Some(key), None) => {
+                        newest.insert(key.clone(), Change::Delete(key));
+                    }
+                    (Some(key), Some(value)) if is_object(&value) => {
+                        let updated_us = Micros::from_millis(record.timestamp).0;
+                        let row = Row {
+                            key: key.clone(),
+                            version: version(record.offset),
+                            updated_us,
+                            value: value.to_vec(),
+                        };
+                        newest.insert(key, Change::Put(row));
+                    }
+                    _ => ignored += 1,
+                }
+            }
+        }
+        if ignored > 0 {
+            tracing::warn!(table = %table.name, ignored, "events without a text key or a JSON object are no documents");
+        }
+        let mut changes: Vec<Change> = newest.into_values().collect();
+        // In key order the view's pages are written one after the other.
+        changes.sort_unstable_by(|a, b| key_of(a).cmp(key_of(b)));
+        Ok((changes, next))
+    }
+
+    /// Applies changes to view and cache, and tells whoever waits.
+    fn advance(&self, table: &Table, partition: u32, changes: &[Change], next: Offset) -> Result<(), Problem> {
+        let id = *table.id.read();
+        table.cache.begin();
+        let view = self.view();
+        let result = view.apply(id, partition, changes, next);
+        if result.is_ok() {
+            for change in changes {
+                match change {
+                    Change::Put(row) => table.cache.change(&row.key, Some(document(row.clone()))),
+                    Change::Delete(key) => table.cache.change(key, None),
+                }
+            }
+            if let Some(applied) = table.applied.get(partition as usize) {
+                applied.store(next, Ordering::SeqCst);
+            }
+        }
+        table.cache.end();
+        match result {
+            Ok(()) => {
+                if !changes.is_empty() {
+                    table.generation.fetch_add(1, Ordering::SeqCst);
+                }
+                table.moved.notify_waiters();
+                Ok(())
+            }
+            // Replaced by an empty view, which is then filled from the beginning.
+            Err(headwater_store::tables::ViewError::Damaged(words)) => self.repair(&view, &words),
+            Err(error) => Err(super::failed(&error)),
+        }
+    }
+
+    /// Empties the view of one table.
+    fn empty(&self, table: &Table) -> Result<(), Problem> {
+        table.cache.begin();
+        let result = self.answer(|view| view.clear(*table.id.read()));
+        for applied in &table.applied {
+            applied.store(0, Ordering::SeqCst);
+        }
+        table.cache.clear();
+        table.cache.end();
+        table.generation.fetch_add(1, Ordering::SeqCst);
+        result
+    }
+
+    /// Deletes documents that nobody wrote for as long as the table's `ttl`. They are not shown any more anyway.
+    async fn expire(&self, table: &Table, stop: &Stop) -> Result<(), Problem> {
+        let Some(ttl) = table.ttl else { return Ok(()) };
+        let limit = self.clock.now().minus(ttl);
+        let mut after: Option<String> = None;
+        loop {
+            let aged = self.answer(|view| view.older(*table.id.read(), limit.0, after.as_deref(), AGE_SCAN))?;
+            for (key, version) in &aged.keys {
+                // A document written anew meanwhile has another version and stays.
+                match self.put(&table.name, key, None, Some(*version)).await {
+                    Ok(_) => {}
+                    Err(problem) if problem.code == "HW-KERNEL-020" => {}
+                    Err(problem) => return Err(problem),
+                }
+            }
+            after = aged.last;
+            if after.is_none() || stop.is_set() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn key_of(change: &Change) -> &str {
+    match change {
+        Change::Put(row) => &row.key,
+        Change::Delete(key) => key,
+    }
+}
