@@ -1,0 +1,179 @@
+//! Named key-value spaces held in memory: operator state, consumer groups, resources.
+//!
+//! Truth is the write-ahead log. A space is what its deltas come to; [`Snapshots`] keeps the log short. The latest
+//! value is one look-up away; what a reader may see that must not see unsynced data is found through the short list
+//! of values that unsynced commits have replaced.
+//!
+//! What it is NOT: ordered, or larger than memory.
+//!
+//! # Invariants
+//! - The changes of one space are applied in the order of their sequences; the caller holds [`Space::order`] for it.
+//! - An entry costs its key and value, and about 40 bytes: one allocation, and one slot of a hash table.
+
+mod shard;
+mod snapshot;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ahash::{HashMap, RandomState};
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard, RwLock};
+
+use shard::Shard;
+pub use snapshot::Snapshots;
+
+/// Parts of a space, each with its own lock and table, so that growing a table or writing a snapshot stops nobody
+/// for long.
+const SHARDS: usize = 64;
+
+/// All spaces.
+#[derive(Debug)]
+pub struct State {
+    spaces: RwLock<HashMap<Arc<str>, Arc<Space>>>,
+    /// Spaces dropped since the last snapshot.
+    dropped: Mutex<Vec<Arc<str>>>,
+    durable: Arc<AtomicU64>,
+}
+
+/// One key-value space.
+#[derive(Debug)]
+pub struct Space {
+    name: Arc<str>,
+    order: Mutex<()>,
+    hasher: RandomState,
+    shards: Box<[Mutex<Shard>]>,
+    durable: Arc<AtomicU64>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { spaces: RwLock::default(), dropped: Mutex::default(), durable: Arc::new(AtomicU64::new(0)) }
+    }
+}
+
+impl State {
+    /// Everything up to `sequence` is durable.
+    pub fn set_durable(&self, sequence: u64) {
+        self.durable.store(sequence, Ordering::Release);
+    }
+
+    /// A space, if it exists.
+    pub fn space(&self, name: &str) -> Option<Arc<Space>> {
+        self.spaces.read().get(name).cloned()
+    }
+
+    /// A space, made if it does not exist.
+    pub fn space_or_new(&self, name: &str) -> Arc<Space> {
+        if let Some(space) = self.space(name) {
+            return space;
+        }
+        let mut spaces = self.spaces.write();
+        if let Some(space) = spaces.get(name) {
+            return space.clone();
+        }
+        let name: Arc<str> = Arc::from(name);
+        let space = Arc::new(Space {
+            name: name.clone(),
+            order: Mutex::new(()),
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
+            durable: self.durable.clone(),
+        });
+        spaces.insert(name, space.clone());
+        space
+    }
+
+    /// Drops a space with its keys, for all readers at once.
+    pub fn drop_space(&self, name: &str) {
+        let mut spaces = self.spaces.write();
+        if let Some((name, _)) = spaces.remove_entry(name) {
+            self.dropped.lock().push(name);
+        }
+    }
+
+    /// All spaces, by name.
+    pub fn spaces(&self) -> Vec<Arc<Space>> {
+        let mut spaces: Vec<_> = self.spaces.read().values().cloned().collect();
+        spaces.sort_by(|one, other| one.name.cmp(&other.name));
+        spaces
+    }
+
+    /// Entries, and the bytes of their keys and values with all overhead, of all spaces.
+    pub fn size(&self) -> (u64, u64) {
+        self.spaces().iter().map(|space| space.size()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+}
+
+impl Space {
+    /// Its name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Held while a commit's changes are applied, and taken in the order of commits.
+    pub fn order(&self) -> MutexGuard<'_, ()> {
+        self.order.lock()
+    }
+
+    /// Sets or deletes a key as part of the commit `sequence`.
+    pub fn put(&self, sequence: u64, key: &Bytes, value: Option<&[u8]>) {
+        let durable = self.durable.load(Ordering::Acquire);
+        let hash = self.hasher.hash_one(&**key);
+        if let Some(shard) = self.shard(hash) {
+            let mut shard = shard.lock();
+            let old = shard.put(hash, key, value, &self.hasher);
+            shard.remember(sequence, durable, key, old);
+        }
+    }
+
+    /// Sets or deletes a key whose change is durable already, or is not part of any commit.
+    pub fn put_durable(&self, key: &[u8], value: Option<&[u8]>) {
+        let hash = self.hasher.hash_one(key);
+        if let Some(shard) = self.shard(hash) {
+            shard.lock().put(hash, key, value, &self.hasher);
+        }
+    }
+
+    /// The newest value of a key.
+    pub fn get(&self, key: &[u8]) -> Option<Bytes> {
+        let hash = self.hasher.hash_one(key);
+        self.shard(hash)?.lock().get(hash, key).map(Bytes::copy_from_slice)
+    }
+
+    /// The durable value of a key.
+    pub fn get_durable(&self, key: &[u8]) -> Option<Bytes> {
+        let hash = self.hasher.hash_one(key);
+        let durable = self.durable.load(Ordering::Acquire);
+        self.shard(hash)?.lock().get_durable(hash, key, durable).map(Bytes::copy_from_slice)
+    }
+
+    /// Calls `each` with every durable key and value, in no order. The space must not be asked from within.
+    pub fn for_each_durable(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
+        let durable = self.durable.load(Ordering::Acquire);
+        for shard in &self.shards {
+            shard.lock().for_each_durable(durable, each);
+        }
+    }
+
+    /// Forgets values that only readers of the durable view needed and that durable ones have replaced.
+    pub fn tidy(&self) {
+        let durable = self.durable.load(Ordering::Acquire);
+        for shard in &self.shards {
+            shard.lock().forget(durable);
+        }
+    }
+
+    /// Entries, and their bytes with all overhead.
+    pub fn size(&self) -> (u64, u64) {
+        self.shards.iter().map(|shard| shard.lock().size()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    fn shard(&self, hash: u64) -> Option<&Mutex<Shard>> {
+        // Not the bits that the tables use.
+        self.shards.get((hash >> 32) as usize % SHARDS)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! One part of a space: a table of boxed entries, and what unsynced commits have replaced.
+//!
+//! An entry is one allocation: mark, key length, key, value. The mark says that the entry has changed since it was
+//! last written to a snapshot.
+
+use std::collections::VecDeque;
+
+use ahash::{HashSet, RandomState};
+use bytes::Bytes;
+use hashbrown::HashTable;
+
+/// One part of a space.
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    table: HashTable<Box<[u8]>>,
+    /// What unsynced commits have replaced, in their order.
+    replaced: VecDeque<Replaced>,
+    /// Keys deleted since the last snapshot.
+    deleted: HashSet<Box<[u8]>>,
+    /// Bytes of all entries.
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Replaced {
+    sequence: u64,
+    key: Bytes,
+    old: Option<Box<[u8]>>,
+}
+
+const CLEAN: u8 = 0;
+const CHANGED: u8 = 1;
+
+fn make(key: &[u8], value: &[u8]) -> Box<[u8]> {
+    let mut length = [0u8; 5];
+    let mut used = 0;
+    let mut rest = key.len() as u32;
+    for byte in &mut length {
+        used += 1;
+        *byte = (rest & 0x7f) as u8;
+        rest >>= 7;
+        if rest == 0 {
+            break;
+        }
+        *byte |= 0x80;
+    }
+    let mut entry = Vec::with_capacity(1 + used + key.len() + value.len());
+    entry.push(CHANGED);
+    entry.extend_from_slice(length.get(..used).unwrap_or_default());
+    entry.extend_from_slice(key);
+    entry.extend_from_slice(value);
+    entry.into_boxed_slice()
+}
+
+/// Key and value of an entry.
+fn parts(entry: &[u8]) -> (&[u8], &[u8]) {
+    let mut length = 0usize;
+    let mut at = 1;
+    let mut shift = 0;
+    while let Some(&byte) = entry.get(at) {
+        at += 1;
+        length |= usize::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    entry.get(at..).and_then(|rest| rest.split_at_checked(length)).unwrap_or_default()
+}
+
+impl Shard {
+    /// Sets or deletes a key and answers the entry that was there.
+    pub fn put(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, hasher: &RandomState) -> Option<Box<[u8]>> {
+        let Some(value) = value else {
+            let Ok(found) = self.table.find_entry(hash, |entry| parts(entry).0 == key) else { return None };
+            let (old, _) = found.remove();
+            self.bytes -= old.len() as u64;
+            self.deleted.insert(key.into());
+            return Some(old);
+        };
+        let entry = make(key, value);
+        self.bytes += entry.len() as u64;
+        if let Some(there) = self.table.find_mut(hash, |entry| parts(entry).0 == key) {
+            let old = std::mem::replace(there, entry);
+            self.bytes -= old.len() as u64;
+            return Some(old);
+        }
+        if !self.deleted.is_empty() {
+            self.deleted.remove(key);
+        }
+        self.table.insert_unique(hash, entry, |entry| hasher.hash_one(parts(entry).0));
+        None
+    }
+
+    pub fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
+        self.table.find(hash, |entry| parts(entry).0 == key).map(|entry| parts(entry).1)
+    }
+
+    /// Keeps what the commit `sequence` has replaced while it is not durable.
+    pub fn remember(&mut self, sequence: u64, durable: u64, key: &Bytes, old: Option<Box<[u8]>>) {
+        self.forget(durable);
+        if sequence > durable {
+            self.replaced.push_back(Replaced { sequence, key: key.clone(), old });
+        }
+    }
+
+    /// Forgets what durable commits have replaced.
+    pub fn forget(&mut self, durable: u64) {
+        while self.replaced.front().is_some_and(|replaced| replaced.sequence <= durable) {
+            self.replaced.pop_front();
+        }
+        if self.replaced.is_empty() && self.replaced.capacity() > 256 {
+            self.replaced.shrink_to_fit();
+        }
+    }
+
+    pub fn get_durable(&mut self, hash: u64, key: &[u8], durable: u64) -> Option<&[u8]> {
+        self.forget(durable);
+        // The first unsynced commit that touched the key found the durable value.
+        if let Some(replaced) = self.replaced.iter().position(|replaced| replaced.key == key) {
+            return self.replaced.get(replaced)?.old.as_deref().map(|entry| parts(entry).1);
+        }
+        self.get(hash, key)
+    }
+
+    pub fn for_each_durable(&mut self, durable: u64, each: &mut dyn FnMut(&[u8], &[u8])) {
+        self.forget(durable);
+        if self.replaced.is_empty() {
+            for entry in &self.table {
+                let (key, value) = parts(entry);
+                each(key, value);
+            }
+            return;
+        }
+        let mut touched: HashSet<&[u8]> = HashSet::default();
+        for replaced in &self.replaced {
+            if touched.insert(&replaced.key)
+                && let Some(old) = &replaced.old
+            {
+                each(&replaced.key, parts(old).1);
+            }
+        }
+        for entry in &self.table {
+            let (key, value) = parts(entry);
+            if !touched.contains(key) {
+                each(key, value);
+            }
+        }
+    }
+
+    /// Calls `put` with every entry that changed since the last time, or with all, and `delete` with the keys
+    /// deleted since; from now on they count as written.
+    pub fn take_changes(&mut self, all: bool, put: &mut dyn FnMut(&[u8], &[u8]), delete: &mut dyn FnMut(&[u8])) {
+        for entry in &mut self.table {
+            if all || entry.first() != Some(&CLEAN) {
+                let (key, value) = parts(entry);
+                put(key, value);
+                if let Some(mark) = entry.first_mut() {
+                    *mark = CLEAN;
+                }
+            }
+        }
+        let deleted = std::mem::take(&mut self.deleted);
+        if !all {
+            deleted.iter().for_each(|key| delete(key));
+        }
+    }
+
+    /// Entries, and their bytes with the slots and the allocator's headers.
+    pub fn size(&self) -> (u64, u64) {
+        let slots = self.table.capacity() as u64 * 17;
+        (self.table.len() as u64, self.bytes + slots + self.table.len() as u64 * 16)
+    }
+}

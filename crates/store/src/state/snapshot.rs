@@ -1,0 +1,328 @@
+//! Snapshots of all spaces: a base file and files of changes on top, so that recovery reads them and the tail of the
+//! write-ahead log, and a checkpoint writes only what has changed.
+//!
+//! ```text
+//! state/manifest    crc32c (8 hex digits) newline, JSON: sequence, files
+//! state/NNNNNN.kv   "HWSTATE1", then blocks { bytes u32 | crc32c u32 | records }
+//! record            1 space name | 2 put key value | 3 delete key | 4 drop space; lengths are u32
+//! ```
+//! # Invariants
+//! - A snapshot is fuzzy: it is taken while commits go on. It is exact once every frame behind its sequence has been
+//!   applied on top, and it is published only when all commits that may shine through it are durable.
+//! - A file is named in the manifest only after it was synced. A damaged one is an error, never skipped.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use headwater_base::Problem;
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use crate::disk::{self, Disk, DiskFile};
+
+const MAGIC: &[u8; 8] = b"HWSTATE1";
+const BLOCK_BYTES: usize = 256 << 10;
+/// Bytes written between two syncs, so that a large snapshot never stands in the write-ahead log's way for long.
+const SYNC_BYTES: u64 = 4 << 20;
+/// Files of changes on top of a base, at most.
+const FILES_MAX: usize = 16;
+
+const SPACE: u8 = 1;
+const PUT: u8 = 2;
+const DELETE: u8 = 3;
+const DROP: u8 = 4;
+
+/// Where snapshots are kept.
+#[derive(Debug)]
+pub struct Snapshots {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    manifest: Manifest,
+    /// A checkpoint has failed after it took changes out of the state: the next one writes everything.
+    whole: bool,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Manifest {
+    sequence: u64,
+    next: u64,
+    files: Vec<Listed>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Listed {
+    name: String,
+    bytes: u64,
+}
+
+impl Snapshots {
+    /// Reads the newest snapshot in `folder` into `state`, which must be empty.
+    ///
+    /// # Errors
+    /// `HW-STORE-004` when it is damaged, `HW-STORE-005` when the disk refuses.
+    pub fn open(disk: Arc<dyn Disk>, folder: PathBuf, state: &State) -> Result<Self, Problem> {
+        let mut snapshots = Self { disk, folder, manifest: Manifest::default(), whole: false };
+        snapshots.load(state).map_err(|error| {
+            let fault = if error.kind() == io::ErrorKind::InvalidData {
+                Problem::new("HW-STORE-004", "a snapshot of the state is damaged")
+                    .help("restore the data folder from a backup; the disk or something that writes to the folder has damaged it")
+            } else {
+                Problem::new("HW-STORE-005", "cannot read the snapshots of the state")
+            };
+            fault.at(snapshots.folder.display().to_string(), 0, 0).because(error)
+        })?;
+        Ok(snapshots)
+    }
+
+    /// The sequence up to which the newest snapshot stands for the write-ahead log.
+    pub fn sequence(&self) -> u64 {
+        self.manifest.sequence
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.manifest.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Writes what has changed since the last snapshot. Afterwards the snapshot stands for the log up to `sequence`,
+    /// all of which must be applied to `state`. `settle` returns once all that is applied by then is durable; false
+    /// when it never will be.
+    ///
+    /// # Errors
+    /// What the disk says; the former snapshot stays valid.
+    pub fn write(&mut self, state: &State, sequence: u64, settle: &dyn Fn() -> bool) -> io::Result<()> {
+        let base = self.manifest.files.first().map_or(0, |file| file.bytes);
+        let changes: u64 = self.manifest.files.iter().skip(1).map(|file| file.bytes).sum();
+        let all = self.whole || base == 0 || changes > base.max(1 << 20) || self.manifest.files.len() >= FILES_MAX;
+        let before = self.manifest.clone();
+        self.whole = true;
+        let written = self.write_file(state, all)?;
+        if !settle() {
+            return Err(io::Error::other("the write-ahead log is closed"));
+        }
+        let mut manifest = Manifest { sequence, next: before.next + 1, files: before.files.clone() };
+        if all {
+            manifest.files.clear();
+        }
+        manifest.files.extend(written);
+        self.publish(&manifest)?;
+        self.manifest = manifest;
+        self.whole = false;
+        for old in before.files.iter().filter(|old| self.manifest.files.iter().all(|now| now.name != old.name)) {
+            if let Err(error) = self.disk.remove(&self.folder.join(&old.name)) {
+                tracing::warn!(file = %old.name, %error, "cannot remove an old snapshot");
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&self, manifest: &Manifest) -> io::Result<()> {
+        let text = serde_json::to_string(manifest).map_err(io::Error::other)?;
+        let text = format!("{:08x}\n{text}\n", crc32c::crc32c(text.as_bytes()));
+        let new = self.folder.join("manifest.new");
+        let file = self.disk.open(&new, true)?;
+        file.set_len(0)?;
+        file.write_at(text.as_bytes(), 0)?;
+        file.sync()?;
+        self.disk.rename(&new, &self.folder.join("manifest"))?;
+        self.disk.sync_dir(&self.folder)
+    }
+
+    /// Writes one file; None when there is nothing to say.
+    fn write_file(&self, state: &State, all: bool) -> io::Result<Option<Listed>> {
+        let name = format!("{:06}.kv", self.manifest.next + 1);
+        let mut out = Out { snapshots: self, name, file: None, at: 0, synced: 0, block: Vec::new(), space: None };
+        let dropped = std::mem::take(&mut *state.dropped.lock());
+        if !all {
+            for name in &dropped {
+                out.enter(name);
+                out.block.push(DROP);
+            }
+        }
+        for space in state.spaces() {
+            out.space = None;
+            for shard in &space.shards {
+                let mut block = std::mem::take(&mut out.block);
+                let mut entered = out.space.is_some();
+                let name = space.name().as_bytes();
+                let enter = |block: &mut Vec<u8>, entered: &mut bool| {
+                    if !std::mem::replace(entered, true) {
+                        block.push(SPACE);
+                        field(block, name);
+                    }
+                };
+                let rest = std::cell::RefCell::new((&mut block, &mut entered));
+                shard.lock().take_changes(
+                    all,
+                    &mut |key, value| {
+                        let (block, entered) = &mut *rest.borrow_mut();
+                        enter(block, entered);
+                        block.push(PUT);
+                        field(block, key);
+                        field(block, value);
+                    },
+                    &mut |key| {
+                        let (block, entered) = &mut *rest.borrow_mut();
+                        enter(block, entered);
+                        block.push(DELETE);
+                        field(block, key);
+                    },
+                );
+                out.block = block;
+                out.space = entered.then(|| space.name().clone());
+                if out.block.len() >= BLOCK_BYTES {
+                    out.flush()?;
+                }
+            }
+        }
+        out.finish()
+    }
+
+    fn load(&mut self, state: &State) -> io::Result<()> {
+        self.disk.create_dir(&self.folder)?;
+        let names = self.disk.files(&self.folder)?;
+        if names.iter().any(|name| name == "manifest") {
+            let file = self.disk.open(&self.folder.join("manifest"), false)?;
+            let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
+            self.manifest = decode_manifest(&disk::read_exact_at(&*file, 0, length)?)?;
+        }
+        for listed in &self.manifest.files {
+            let file = self.disk.open(&self.folder.join(&listed.name), false)?;
+            read_file(&*file, listed, state)?;
+        }
+        for name in names.iter().filter(|name| *name != "manifest") {
+            if self.manifest.files.iter().all(|listed| listed.name != *name) {
+                self.disk.remove(&self.folder.join(name))?;
+            }
+        }
+        state.dropped.lock().clear();
+        Ok(())
+    }
+}
+
+struct Out<'a> {
+    snapshots: &'a Snapshots,
+    name: String,
+    file: Option<Arc<dyn DiskFile>>,
+    at: u64,
+    synced: u64,
+    block: Vec<u8>,
+    space: Option<Arc<str>>,
+}
+
+impl Out<'_> {
+    fn enter(&mut self, name: &str) {
+        self.block.push(SPACE);
+        field(&mut self.block, name.as_bytes());
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => {
+                let file = self.snapshots.disk.open(&self.snapshots.folder.join(&self.name), true)?;
+                file.set_len(0)?;
+                file.write_at(MAGIC, 0)?;
+                self.at = MAGIC.len() as u64;
+                self.file.insert(file).clone()
+            }
+        };
+        let bytes = u32::try_from(self.block.len()).map_err(io::Error::other)?;
+        let head = [bytes.to_le_bytes(), crc32c::crc32c(&self.block).to_le_bytes()].concat();
+        file.write_slices_at(&[io::IoSlice::new(&head), io::IoSlice::new(&self.block)], self.at)?;
+        self.at += (head.len() + self.block.len()) as u64;
+        self.block.clear();
+        self.space = None;
+        if self.at - self.synced >= SYNC_BYTES {
+            file.sync()?;
+            self.synced = self.at;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<Option<Listed>> {
+        self.flush()?;
+        let Some(file) = self.file.take() else { return Ok(None) };
+        file.sync()?;
+        self.snapshots.disk.sync_dir(&self.snapshots.folder)?;
+        Ok(Some(Listed { name: self.name, bytes: self.at }))
+    }
+}
+
+fn field(block: &mut Vec<u8>, bytes: &[u8]) {
+    block.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    block.extend_from_slice(bytes);
+}
+
+fn damaged(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}
+
+fn decode_manifest(bytes: &[u8]) -> io::Result<Manifest> {
+    let text = std::str::from_utf8(bytes).map_err(|_| damaged("the manifest is not text"))?;
+    let (crc, json) = text.trim_end().split_once('\n').ok_or_else(|| damaged("the manifest is cut off"))?;
+    if u32::from_str_radix(crc, 16) != Ok(crc32c::crc32c(json.as_bytes())) {
+        return Err(damaged("the manifest's checksum is wrong"));
+    }
+    serde_json::from_str(json).map_err(|error| damaged(&error.to_string()))
+}
+
+fn read_file(file: &dyn DiskFile, listed: &Listed, state: &State) -> io::Result<()> {
+    let fault = |what: &str| damaged(&format!("`{}`: {what}", listed.name));
+    let mut magic = [0; 8];
+    if file.read_at(&mut magic, 0)? < magic.len() || magic != *MAGIC || file.len()? < listed.bytes {
+        return Err(fault("not a snapshot, or cut off"));
+    }
+    let mut at = MAGIC.len() as u64;
+    while at < listed.bytes {
+        let head = disk::read_exact_at(file, at, 8)?;
+        let (bytes, crc) = head.split_at_checked(4).ok_or_else(|| fault("cut off"))?;
+        let number = |raw: &[u8]| raw.try_into().map(u32::from_le_bytes).map_err(|_| fault("cut off"));
+        let (bytes, crc) = (number(bytes)?, number(crc)?);
+        if at + 8 + u64::from(bytes) > listed.bytes {
+            return Err(fault("a block is cut off"));
+        }
+        let block = disk::read_exact_at(file, at + 8, bytes as usize)?;
+        if crc32c::crc32c(&block) != crc {
+            return Err(fault("a checksum is wrong"));
+        }
+        apply(&block, state).ok_or_else(|| fault("a record cannot be read"))?;
+        at += 8 + u64::from(bytes);
+    }
+    Ok(())
+}
+
+/// Applies one block's records; None when they cannot be read. A space holds for the rest of its block.
+fn apply(block: &[u8], state: &State) -> Option<()> {
+    let mut rest = block;
+    let mut space = None;
+    while let Some((&tag, tail)) = rest.split_first() {
+        rest = tail;
+        match tag {
+            SPACE => {
+                let name = std::str::from_utf8(take(&mut rest)?).ok()?;
+                space = Some(state.space_or_new(name));
+            }
+            PUT => {
+                let key = take(&mut rest)?;
+                space.as_ref()?.put_durable(key, Some(take(&mut rest)?));
+            }
+            DELETE => space.as_ref()?.put_durable(take(&mut rest)?, None),
+            DROP => state.drop_space(&space.take()?.name().clone()),
+            _ => return None,
+        }
+    }
+    Some(())
+}
+
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, tail) = rest.split_at_checked(4)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    let (field, tail) = tail.split_at_checked(length)?;
+    *rest = tail;
+    Some(field)
+}

@@ -1,0 +1,179 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::disk::{Disk, MemoryDisk};
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn all(state: &State, space: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    if let Some(space) = state.space(space) {
+        space.for_each_durable(&mut |key, value| {
+            assert!(found.insert(key.to_vec(), value.to_vec()).is_none(), "a key comes once");
+        });
+    }
+    found
+}
+
+#[test]
+fn the_durable_view_lags_until_the_commit_is_durable() {
+    let state = State::default();
+    let space = state.space_or_new("s");
+    space.put(1, &bytes("k"), Some(b"one"));
+    assert_eq!(space.get(b"k").as_deref(), Some(&b"one"[..]));
+    assert_eq!(space.get_durable(b"k"), None);
+    assert!(all(&state, "s").is_empty());
+    space.put(2, &bytes("k"), Some(b"two"));
+    state.set_durable(1);
+    assert_eq!(space.get_durable(b"k").as_deref(), Some(&b"one"[..]));
+    space.put(3, &bytes("k"), None);
+    assert_eq!(space.get(b"k"), None);
+    assert_eq!(all(&state, "s").get(&b"k"[..]).map(Vec::as_slice), Some(&b"one"[..]));
+    state.set_durable(3);
+    assert_eq!(space.get_durable(b"k"), None);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(u8, u8),
+    Delete(u8),
+    Drop,
+    Snapshot,
+    Durable,
+    Reload,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (any::<u8>(), any::<u8>()).prop_map(|(key, value)| Step::Put(key % 40, value)),
+        6 => any::<u8>().prop_map(|key| Step::Delete(key % 40)),
+        1 => Just(Step::Drop),
+        3 => Just(Step::Snapshot),
+        3 => Just(Step::Durable),
+        1 => Just(Step::Reload),
+    ]
+}
+
+fn text(key: u8) -> Bytes {
+    Bytes::from(vec![key; usize::from(key) * 5])
+}
+
+proptest! {
+    /// Whatever happens, both views are what a plain map says, and a snapshot loads back to what it was taken of.
+    #[test]
+    fn both_views_and_snapshots_match_a_model(steps in prop::collection::vec(step(), 1..120)) {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
+        let mut state = State::default();
+        let mut snapshots = Snapshots::open(disk.clone(), Path::new("/state").into(), &state).unwrap();
+        let mut latest = BTreeMap::new();
+        let mut durable = BTreeMap::new();
+        let mut sequence = 0;
+        for step in steps {
+            match step {
+                Step::Put(key, value) => {
+                    sequence += 1;
+                    state.space_or_new("s").put(sequence, &text(key), Some(&[value]));
+                    latest.insert(text(key).to_vec(), vec![value]);
+                }
+                Step::Delete(key) => {
+                    sequence += 1;
+                    state.space_or_new("s").put(sequence, &text(key), None);
+                    latest.remove(&text(key)[..]);
+                }
+                Step::Drop => {
+                    state.drop_space("s");
+                    latest.clear();
+                    durable.clear();
+                }
+                Step::Durable => {
+                    state.set_durable(sequence);
+                    durable = latest.clone();
+                }
+                Step::Snapshot => {
+                    state.set_durable(sequence);
+                    durable = latest.clone();
+                    snapshots.write(&state, sequence, &|| true).unwrap();
+                }
+                Step::Reload => {
+                    state.set_durable(sequence);
+                    durable = latest.clone();
+                    snapshots.write(&state, sequence, &|| true).unwrap();
+                    state = State::default();
+                    snapshots = Snapshots::open(disk.clone(), Path::new("/state").into(), &state).unwrap();
+                    state.set_durable(sequence);
+                    prop_assert_eq!(snapshots.sequence(), sequence);
+                }
+            }
+            prop_assert_eq!(all(&state, "s"), durable.clone());
+            for key in 0..40 {
+                let space = state.space_or_new("s");
+                prop_assert_eq!(space.get(&text(key)).map(|v| v.to_vec()), latest.get(&text(key)[..]).cloned());
+                prop_assert_eq!(space.get_durable(&text(key)).map(|v| v.to_vec()), durable.get(&text(key)[..]).cloned());
+            }
+        }
+    }
+
+    /// No bytes make the parsers panic.
+    #[test]
+    fn arbitrary_snapshots_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let disk = MemoryDisk::default();
+        disk.create_dir(Path::new("/state")).unwrap();
+        let mut file = b"HWSTATE1".to_vec();
+        file.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        file.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+        file.extend_from_slice(&bytes);
+        disk.open(Path::new("/state/1.kv"), true).unwrap().write_at(&file, 0).unwrap();
+        let json = format!("{{\"sequence\":1,\"next\":2,\"files\":[{{\"name\":\"1.kv\",\"bytes\":{}}}]}}", file.len());
+        let manifest = format!("{:08x}\n{json}\n", crc32c::crc32c(json.as_bytes()));
+        disk.open(Path::new("/state/manifest"), true).unwrap().write_at(manifest.as_bytes(), 0).unwrap();
+        let _ = Snapshots::open(Arc::new(disk), Path::new("/state").into(), &State::default());
+    }
+}
+
+#[test]
+fn an_entry_costs_about_forty_bytes_more_than_its_content() {
+    let state = State::default();
+    let space = state.space_or_new("s");
+    for number in 0..200_000u64 {
+        space.put_durable(&number.to_le_bytes(), Some(&[0; 24]));
+    }
+    let (entries, bytes) = space.size();
+    let overhead = bytes / entries - 32;
+    assert!(overhead <= 48, "{overhead} bytes");
+}
+
+#[test]
+fn a_checkpoint_writes_only_what_changed() {
+    let state = State::default();
+    let space = state.space_or_new("s");
+    let disk = MemoryDisk::default();
+    let mut snapshots = Snapshots::open(Arc::new(disk.clone()), Path::new("/state").into(), &state).unwrap();
+    for number in 0..50_000u64 {
+        space.put_durable(&number.to_le_bytes(), Some(&[0; 24]));
+    }
+    snapshots.write(&state, 1, &|| true).unwrap();
+    let base = snapshots.bytes();
+    space.put_durable(&7u64.to_le_bytes(), Some(b"new"));
+    snapshots.write(&state, 2, &|| true).unwrap();
+    assert!(snapshots.bytes() - base < 100, "{} bytes", snapshots.bytes() - base);
+    snapshots.write(&state, 3, &|| true).unwrap();
+    assert_eq!(disk.files(Path::new("/state")).unwrap().len(), 3, "an empty change makes no file");
+    assert_eq!(snapshots.sequence(), 3);
+}
+
+#[test]
+fn a_damaged_snapshot_is_an_error() {
+    let state = State::default();
+    state.space_or_new("s").put_durable(b"key", Some(b"value"));
+    let disk = MemoryDisk::default();
+    let mut snapshots = Snapshots::open(Arc::new(disk.clone()), Path::new("/state").into(), &state).unwrap();
+    snapshots.write(&state, 1, &|| true).unwrap();
+    disk.open(Path::new("/state/000001.kv"), false).unwrap().write_at(b"X", 30).unwrap();
+    let problem = Snapshots::open(Arc::new(disk), Path::new("/state").into(), &State::default()).unwrap_err();
+    assert_eq!(problem.code, "HW-STORE-004");
+}
