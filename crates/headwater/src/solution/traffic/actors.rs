@@ -197,6 +197,7 @@ impl Actor {
             addresses: vec![dotted(address)],
             devices: vec![format!("d{device:08x}")],
             users: if script == Script::Takeover { Vec::new() } else { vec![format!("u{user:07}")] },
+            plan: left as u32,
         };
         (actor, attacker)
     }

@@ -55,10 +55,12 @@ pub struct Attacker {
     pub devices: Vec<String>,
     /// The account it runs, if it runs one of its own.
     pub users: Vec<String>,
+    /// How many events it means to send.
+    pub plan: u32,
 }
 
 /// A visit: events without a pause of more than the gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Session {
     /// Whose.
     pub visitor: u32,

@@ -1,0 +1,169 @@
+//! A node to talk to: one that runs already, or a private one that lives as long as the run.
+//!
+//! A private node is the real binary as a child process on free ports with an empty data folder, so that a solution is
+//! tested through the same doors as everybody uses, and so that its CPU time and memory can be told apart.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use headwater_base::Problem;
+use serde_json::Value;
+
+use super::client::Client;
+use super::package::File;
+use crate::client as web;
+use crate::config::{HTTP_PORT, KAFKA_PORT};
+use crate::problems::Problems;
+
+/// A node's doors.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Such as `127.0.0.1:9092`.
+    pub kafka: String,
+    /// The way over HTTP.
+    pub web: web::Client,
+}
+
+/// A node of our own; it ends and its data goes when this is dropped.
+pub struct Private {
+    /// How to reach it.
+    pub node: Node,
+    /// Its data folder.
+    pub folder: PathBuf,
+    process: tokio::process::Child,
+}
+
+impl Node {
+    /// A node on this machine with all its ports shifted by `offset`.
+    ///
+    /// # Errors
+    /// None that can happen: the address is well-formed.
+    pub fn local(offset: u16) -> Result<Self, Problem> {
+        let http = format!("http://127.0.0.1:{}", HTTP_PORT.saturating_add(offset));
+        Ok(Self { kafka: format!("127.0.0.1:{}", KAFKA_PORT.saturating_add(offset)), web: web::Client::new(&http)? })
+    }
+
+    /// A Kafka connection.
+    ///
+    /// # Errors
+    /// `HW-CLI-203` when nobody listens.
+    pub async fn connect(&self) -> Result<Client, Problem> {
+        Client::connect(&self.kafka).await
+    }
+
+    /// Applies resource files, all or none.
+    ///
+    /// # Errors
+    /// The node's own problems.
+    pub async fn apply(&self, files: &[File]) -> Result<Value, Problems> {
+        let body = serde_json::json!({ "files": files }).to_string().into_bytes();
+        self.web.json(reqwest::Method::POST, &["v1", "apply"], &[], Some(("application/json", body))).await
+    }
+
+    /// Waits until every pipeline of the node runs.
+    ///
+    /// # Errors
+    /// `HW-CLI-205` with the first reason why one does not.
+    pub async fn pipelines_ready(&self, patience: Duration) -> Result<(), Problems> {
+        let start = Instant::now();
+        loop {
+            let list = self.web.get(&["v1", "pipelines"], &[]).await?;
+            let none = Vec::new();
+            let is_ready = |item: &Value| matches!(&item["status"]["ready"], Value::Bool(true)) || item["status"]["ready"] == "true";
+            let waiting = list["items"].as_array().unwrap_or(&none).iter().find(|item| !is_ready(item));
+            let Some(item) = waiting else { return Ok(()) };
+            if start.elapsed() > patience {
+                let name = item["metadata"]["name"].as_str().unwrap_or_default();
+                let message = item["status"]["message"].as_str().unwrap_or("no status yet");
+                let fact = format!("pipeline `{name}` is not ready after {} s", patience.as_secs());
+                return Err(Problem::new("HW-CLI-205", fact).because(message).into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Private {
+    /// Starts a node of this binary and waits until it is ready.
+    ///
+    /// # Errors
+    /// `HW-CLI-205` when it does not get ready.
+    pub async fn start() -> Result<Self, Problem> {
+        let binary = std::env::current_exe().map_err(|error| failed("this binary cannot be found", error))?;
+        let folder = std::env::temp_dir().join(format!("headwater-{}-{:x}", std::process::id(), free_offset()?));
+        std::fs::create_dir_all(&folder).map_err(|error| failed("no folder for the private node", error))?;
+        // Between finding free ports and using them somebody else may take them: then try others.
+        for _ in 0..5 {
+            let offset = free_offset()?;
+            let mut process = spawn(&binary, &folder, offset)?;
+            let node = Node::local(offset)?;
+            if ready(&node, &mut process).await {
+                return Ok(Self { node, folder, process });
+            }
+            let _ = process.kill().await;
+        }
+        let log = std::fs::read_to_string(folder.join("node.log")).unwrap_or_default();
+        let end: Vec<&str> = log.lines().rev().take(5).collect();
+        Err(Problem::new("HW-CLI-205", "the private node does not get ready").because(end.into_iter().rev().collect::<Vec<_>>().join("\n")))
+    }
+
+    /// Process id, for measurements.
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        let _ = self.process.start_kill();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn spawn(binary: &Path, folder: &Path, offset: u16) -> Result<tokio::process::Child, Problem> {
+    let log = std::fs::File::create(folder.join("node.log")).map_err(|error| failed("no log for the private node", error))?;
+    tokio::process::Command::new(binary)
+        .arg("up")
+        .args(["--port-offset", &offset.to_string()])
+        .env("HEADWATER_DATA", folder.join("data"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed("the private node cannot be started", error))
+}
+
+async fn ready(node: &Node, process: &mut tokio::process::Child) -> bool {
+    for _ in 0..400 {
+        if node.web.get(&["readyz"], &[]).await.is_ok() {
+            return true;
+        }
+        if process.try_wait().is_ok_and(|status| status.is_some()) {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    false
+}
+
+/// An offset whose ports are all free now.
+fn free_offset() -> Result<u16, Problem> {
+    let free = |port: u16| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok();
+    for _ in 0..100 {
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).map_err(|error| failed("no free port", error))?;
+        let port = listener.local_addr().map_err(|error| failed("no free port", error))?.port();
+        drop(listener);
+        let Some(offset) = port.checked_sub(KAFKA_PORT).filter(|offset| *offset > 0) else { continue };
+        if free(HTTP_PORT + offset) && free(port) {
+            return Ok(offset);
+        }
+    }
+    Err(Problem::new("HW-CLI-205", "no free ports for a private node"))
+}
+
+fn failed(fact: &str, error: std::io::Error) -> Problem {
+    Problem::new("HW-CLI-205", fact).because(error)
+}

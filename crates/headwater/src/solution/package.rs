@@ -1,0 +1,231 @@
+//! A solution as it is shipped: a folder of resources and samples, embedded in the binary.
+//!
+//! Resources name what differs between machines as `${parameter}`; `solution.yaml` says what each parameter is: a fixed
+//! value, a file of the solution, a file of an npm data package, or a secret that is drawn once and kept.
+//!
+//! What it is NOT: no code of a solution is in here; adding one is adding a folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use headwater_base::{Limits, Problem, closest};
+use include_dir::{Dir, include_dir};
+use serde::Deserialize;
+
+static SOLUTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../solutions");
+
+/// A solution of this binary.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// Its name, which is its folder's.
+    pub name: String,
+    /// One line about it.
+    pub title: String,
+    /// A sentence about it.
+    pub about: String,
+    parameters: BTreeMap<String, Parameter>,
+    folder: &'static Dir<'static>,
+}
+
+/// Where things are on this machine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Folder for the solution's files and secrets; usually the node's data folder.
+    pub folder: PathBuf,
+    /// Values that replace the parameters' own.
+    pub values: BTreeMap<String, String>,
+}
+
+/// A resource file ready to be applied.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct File {
+    /// Its name, for the places of problems.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(non_snake_case, reason = "the keys of the file")]
+struct Manifest {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    metadata: Metadata,
+    spec: Spec,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metadata {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    title: String,
+    about: String,
+    #[serde(default)]
+    parameters: BTreeMap<String, Parameter>,
+}
+
+/// What a parameter is; exactly one of the four.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Parameter {
+    #[serde(rename = "about")]
+    _about: String,
+    value: Option<String>,
+    file: Option<String>,
+    package: Option<String>,
+    secret: Option<String>,
+}
+
+/// Every solution, by name.
+///
+/// # Errors
+/// `HW-CLI-201` when a `solution.yaml` cannot be read, which a test excludes.
+pub fn all() -> Result<Vec<Package>, Problem> {
+    let mut found: Vec<Package> = SOLUTIONS.dirs().map(read).collect::<Result<_, _>>()?;
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// One solution.
+///
+/// # Errors
+/// `HW-CLI-201` when there is none of that name.
+pub fn find(name: &str) -> Result<Package, Problem> {
+    let all = all()?;
+    if let Some(package) = all.iter().find(|package| package.name == name) {
+        return Ok(package.clone());
+    }
+    let names: Vec<&str> = all.iter().map(|package| package.name.as_str()).collect();
+    let mut help = format!("solutions are `{}`", names.join("`, `"));
+    if let Some(near) = closest(name, names.iter().copied()) {
+        help.push_str(&format!("; did you mean `{near}`?"));
+    }
+    Err(Problem::new("HW-CLI-201", format!("there is no solution `{}`", name.escape_debug())).help(help))
+}
+
+fn read(folder: &'static Dir<'static>) -> Result<Package, Problem> {
+    let name = folder.path().to_string_lossy().into_owned();
+    let path = format!("{name}/solution.yaml");
+    let broken = |cause: String| Problem::new("HW-CLI-201", "the solution's description cannot be read").because(cause).at(&path, 0, 0);
+    let text = folder.get_file(&path).map(include_dir::File::contents).unwrap_or_default();
+    let documents = headwater_kernel::yaml::read(&path, text, &Limits::default())
+        .map_err(|problems| problems.into_iter().next().unwrap_or_else(|| broken(String::new())))?;
+    let value = documents.into_iter().next().ok_or_else(|| broken("it is empty".to_owned()))?.value;
+    let manifest: Manifest = serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
+    if manifest.metadata.name != name {
+        return Err(broken(format!("it is named `{}`, its folder `{name}`", manifest.metadata.name)));
+    }
+    let Spec { title, about, parameters } = manifest.spec;
+    Ok(Package { name, title, about, parameters, folder })
+}
+
+impl Package {
+    /// The text of one of its files, such as `README.md`.
+    pub fn text(&self, path: &str) -> Option<&'static str> {
+        self.folder.get_file(format!("{}/{path}", self.name))?.contents_utf8()
+    }
+
+    /// Its resources with every parameter filled in. Files that resources name are written below the folder.
+    ///
+    /// # Errors
+    /// `HW-CLI-202` when a data package is missing, `HW-CLI-206` when a file cannot be written.
+    pub fn resources(&self, settings: &Settings) -> Result<Vec<File>, Problem> {
+        let mut values = Vec::new();
+        for (name, parameter) in &self.parameters {
+            let value = match settings.values.get(name) {
+                Some(value) => value.clone(),
+                None => self.value(name, parameter, &settings.folder)?,
+            };
+            values.push((format!("${{{name}}}"), value));
+        }
+        let Some(folder) = self.folder.get_dir(format!("{}/resources", self.name)) else { return Ok(Vec::new()) };
+        let mut files: Vec<File> = folder
+            .files()
+            .filter(|file| file.path().extension().is_some_and(|extension| extension == "yaml"))
+            .map(|file| {
+                let text = file.contents_utf8().unwrap_or_default();
+                let text = values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
+                File { name: file.path().to_string_lossy().into_owned(), text }
+            })
+            .collect();
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
+    }
+
+    fn value(&self, name: &str, parameter: &Parameter, folder: &Path) -> Result<String, Problem> {
+        match parameter {
+            Parameter { value: Some(value), .. } => Ok(value.clone()),
+            Parameter { package: Some(path), .. } => self.from_package(name, path),
+            Parameter { secret: Some(name), .. } => secret(&folder.join("keys").join(name)),
+            Parameter { file: Some(path), .. } => {
+                let target = folder.join("solutions").join(&self.name).join(path);
+                let contents = self.folder.get_file(format!("{}/{path}", self.name)).map(include_dir::File::contents);
+                let write = || -> std::io::Result<()> {
+                    if let Some(parent) = target.parent() {
+                        fs::create_dir_all(parent)?;
+                    }
+                    fs::write(&target, contents.unwrap_or_default())
+                };
+                write().map_err(|error| unwritten(&target, &error))?;
+                absolute(&target)
+            }
+            _ => Ok(String::new()),
+        }
+    }
+
+    /// A file of an npm package: below `HEADWATER_PACKAGES`, or `data/node_modules` here, above here, or above the binary.
+    fn from_package(&self, name: &str, path: &str) -> Result<String, Problem> {
+        let mut places: Vec<PathBuf> = std::env::var_os("HEADWATER_PACKAGES").map(PathBuf::from).into_iter().collect();
+        let here = std::env::current_dir().unwrap_or_default();
+        let binary = std::env::current_exe().unwrap_or_default();
+        for start in [here.as_path(), binary.as_path()] {
+            places.extend(start.ancestors().map(|folder| folder.join("data/node_modules")));
+        }
+        if let Some(found) = places.iter().map(|place| place.join(path)).find(|file| file.is_file()) {
+            return absolute(&found);
+        }
+        let package = path.rsplit_once('/').map_or(path, |(package, _)| package);
+        Err(Problem::new("HW-CLI-202", format!("the data package `{package}` is not there"))
+            .because(format!("the solution `{}` needs it for `{name}`", self.name))
+            .help("fetch it: `npm ci --prefix data` in the source tree, or set HEADWATER_PACKAGES to a `node_modules` folder that has it"))
+    }
+}
+
+/// The path of a secret's file, which is drawn and written first if it is not there.
+fn secret(path: &Path) -> Result<String, Problem> {
+    if !path.is_file() {
+        let draw = || -> std::io::Result<()> {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            let mut bytes = [0; 32];
+            fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+            let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let mut options = fs::OpenOptions::new();
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            options.write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+        };
+        draw().map_err(|error| unwritten(path, &error))?;
+    }
+    absolute(path)
+}
+
+fn absolute(path: &Path) -> Result<String, Problem> {
+    let path = path.canonicalize().map_err(|error| unwritten(path, &error))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::new("HW-CLI-206", format!("`{}` cannot be read or written", path.display())).because(error)
+}
