@@ -15,8 +15,8 @@ use crate::path::Path;
 use crate::program::{Compiler, Condition, Program};
 use crate::runtime::outbox::Target;
 use crate::spec::{
-    AggregateSpec, DedupeSpec, Emit, Measures, OutputSpec, PipelineSpec, SessionSpec, SourceSpec, Start, StepSpec, WindowKind,
-    WindowSpec,
+    AggregateSpec, DedupeSpec, Emit, Measures, OutputSpec, PipelineSpec, SessionSpec, SourceSpec, Start, StepSpec,
+    WindowKind, WindowSpec,
 };
 
 mod layout;
@@ -236,6 +236,11 @@ pub fn table_stream(table: &Name) -> String {
     format!("table.{table}")
 }
 
+/// Every stream that a pipeline's events and results go to.
+pub fn written(spec: &PipelineSpec) -> Vec<String> {
+    wiring::written(spec).map(|(_, stream)| stream).filter(|stream| !stream.is_empty()).collect()
+}
+
 struct Make<'a> {
     compiler: &'a Compiler,
     faults: Vec<Fault>,
@@ -266,21 +271,42 @@ impl Make<'_> {
                 Some(Step { id: step.id().clone(), work })
             })
             .collect();
-        let outputs: Vec<Output> =
-            spec.outputs.iter().enumerate().filter_map(|(index, output)| self.output(&format!("/spec/outputs/{index}"), output)).collect();
+        let outputs: Vec<Output> = spec
+            .outputs
+            .iter()
+            .enumerate()
+            .filter_map(|(index, output)| self.output(&format!("/spec/outputs/{index}"), output))
+            .collect();
         let side = |stream: &Option<crate::spec::SideSpec>, word: &str| match stream {
             Some(side) => Ok(side.stream.clone()),
             None => Name::new(&format!("{name}.{word}")),
         };
         let dead = self.named("/spec/errors", side(&spec.errors, "dead"))?;
-        let late = if spec.steps.iter().any(StepSpec::stateful) { Some(self.named("/spec/late", side(&spec.late, "late"))?) } else { None };
+        let late = if spec.steps.iter().any(StepSpec::stateful) {
+            Some(self.named("/spec/late", side(&spec.late, "late"))?)
+        } else {
+            None
+        };
         let retry = spec.retry.as_ref().map(|retry| RetryPlan {
             target: self.target(&retry.stream),
             delay: retry.delay.duration(),
             attempts: retry.attempts,
         });
         let streams = std::mem::take(&mut self.streams);
-        Some(Plan { name: name.clone(), spec: spec.clone(), input, time, watermark, key, steps, outputs, streams, dead, late, retry })
+        Some(Plan {
+            name: name.clone(),
+            spec: spec.clone(),
+            input,
+            time,
+            watermark,
+            key,
+            steps,
+            outputs,
+            streams,
+            dead,
+            late,
+            retry,
+        })
     }
 
     fn work(&mut self, at: &str, step: &StepSpec, lateness: Duration) -> Option<Work> {
@@ -310,7 +336,8 @@ impl Make<'_> {
         let key = self.path(&format!("{at}/key"), &step.key);
         let into = step.into.as_ref().map(|into| self.path(&format!("{at}/into"), into));
         let (measures, inputs) = self.measures(&format!("{at}/measures"), &step.measures)?;
-        let mut windows: Vec<(String, Duration)> = step.windows.iter().map(|span| (span.to_string(), span.duration())).collect();
+        let mut windows: Vec<(String, Duration)> =
+            step.windows.iter().map(|span| (span.to_string(), span.duration())).collect();
         windows.sort_by_key(|(_, span)| *span);
         windows.dedup();
         let config = AggregateConfig { windows, all: false, measures };
@@ -357,7 +384,8 @@ impl Make<'_> {
         let key = self.path(&format!("{at}/key"), &step.key);
         let (measures, mut inputs) = self.measures(&format!("{at}/measures"), &step.measures)?;
         if let Some(path) = &step.path {
-            inputs.push(InputPlan { value: Some(self.path(&format!("{at}/path/field"), &path.field)?), condition: None });
+            inputs
+                .push(InputPlan { value: Some(self.path(&format!("{at}/path/field"), &path.field)?), condition: None });
         }
         let config = SessionConfig {
             gap: step.gap.duration(),
@@ -372,7 +400,12 @@ impl Make<'_> {
         if let Err(error) = Sessions::new(config.clone()) {
             self.fault(at, Problem::new("HW-FLOW-014", format!("`{}`: {error}", step.id)));
         }
-        Some(KeyedPlan { config: KeyedConfig::Sessions(config), key: Some(key?), inputs, output: self.target(&step.output.stream) })
+        Some(KeyedPlan {
+            config: KeyedConfig::Sessions(config),
+            key: Some(key?),
+            inputs,
+            output: self.target(&step.output.stream),
+        })
     }
 
     fn measures(&mut self, at: &str, measures: &Measures) -> Option<(Vec<Measure>, Vec<InputPlan>)> {
@@ -397,7 +430,10 @@ impl Make<'_> {
             .map(|(word, kind, _, path)| (word, kind, path))
             .collect();
             let [(word, kind, path)] = given.as_slice() else {
-                let problem = Problem::new("HW-FLOW-013", format!("the measure `{name}` has {} kinds; it needs exactly one", given.len()));
+                let problem = Problem::new(
+                    "HW-FLOW-013",
+                    format!("the measure `{name}` has {} kinds; it needs exactly one", given.len()),
+                );
                 self.fault(&at, problem.help("write `{count: true}`, or one of `sum`, `min`, `max`, `mean`, `distinct`, `last`, `first` with a path"));
                 continue;
             };
@@ -431,8 +467,10 @@ impl Make<'_> {
         match output {
             OutputSpec::Stream(output) => Some(Output { target: self.target(&output.stream), when, key, table: None }),
             OutputSpec::Table(output) => {
-                let delete = self.optional(output.delete.as_ref(), |make, delete| make.condition(&format!("{at}/delete"), delete))?;
-                let fields = self.optional(output.fields.as_ref(), |make, fields| make.fields(&format!("{at}/fields"), fields))?;
+                let delete = self
+                    .optional(output.delete.as_ref(), |make, delete| make.condition(&format!("{at}/delete"), delete))?;
+                let fields =
+                    self.optional(output.fields.as_ref(), |make, fields| make.fields(&format!("{at}/fields"), fields))?;
                 let stream = Name::new(&table_stream(&output.table));
                 let target = self.named(&format!("{at}/table"), stream)?;
                 Some(Output { target, when, key, table: Some(TablePlan { delete, fields }) })
@@ -441,7 +479,11 @@ impl Make<'_> {
     }
 
     /// None when the field is there and wrong.
-    fn optional<S: ?Sized, T>(&mut self, field: Option<&S>, read: impl FnOnce(&mut Self, &S) -> Option<T>) -> Option<Option<T>> {
+    fn optional<S: ?Sized, T>(
+        &mut self,
+        field: Option<&S>,
+        read: impl FnOnce(&mut Self, &S) -> Option<T>,
+    ) -> Option<Option<T>> {
         match field {
             Some(field) => read(self, field).map(Some),
             None => Some(None),
@@ -449,8 +491,10 @@ impl Make<'_> {
     }
 
     fn fields(&mut self, at: &str, fields: &BTreeMap<String, String>) -> Option<Vec<(String, Path)>> {
-        let read: Vec<(String, Path)> =
-            fields.iter().filter_map(|(name, path)| Some((name.clone(), self.path(&format!("{at}/{name}"), path)?))).collect();
+        let read: Vec<(String, Path)> = fields
+            .iter()
+            .filter_map(|(name, path)| Some((name.clone(), self.path(&format!("{at}/{name}"), path)?)))
+            .collect();
         (read.len() == fields.len()).then_some(read)
     }
 

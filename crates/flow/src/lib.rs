@@ -8,10 +8,11 @@
 //! What it is NOT: it opens no listener and no file of its own; connectors come in as tables of rows
 //! (`headwater_kernel::port::{LookupKind, SourceKind}`), streams through `headwater_log::Log`. Only this crate names VRL.
 
+pub mod compile;
 pub mod doc;
+pub mod kinds;
+pub mod operators;
 pub mod path;
 pub mod program;
-pub mod spec;
-pub mod operators;
-pub mod compile;
 pub mod runtime;
+pub mod spec;

@@ -2,10 +2,13 @@
 
 pub mod asking;
 pub mod core;
+pub mod cursor;
 pub mod dedupe;
 pub mod figures;
 pub mod letters;
 pub mod outbox;
 pub mod overlay;
+pub mod park;
 pub mod parking;
 pub mod positions;
+pub mod task;

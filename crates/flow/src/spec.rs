@@ -302,7 +302,12 @@ pub struct BreakerSpec {
 
 impl Default for CacheSpec {
     fn default() -> Self {
-        Self { capacity: default_capacity(), ttl: Span::from_millis(600_000), jitter: Percent(10), negative_ttl: Span::from_millis(5_000) }
+        Self {
+            capacity: default_capacity(),
+            ttl: Span::from_millis(600_000),
+            jitter: Percent(10),
+            negative_ttl: Span::from_millis(5_000),
+        }
     }
 }
 

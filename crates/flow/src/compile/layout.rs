@@ -26,7 +26,8 @@ impl Layout {
             let layout = match &step.work {
                 Work::Filter(_) | Work::Transform(_) | Work::Lookup(_) => continue,
                 Work::Aggregate(work) => {
-                    let layout = Aggregate::new(work.config.clone()).map(|operator| operator.layout()).unwrap_or_default();
+                    let layout =
+                        Aggregate::new(work.config.clone()).map(|operator| operator.layout()).unwrap_or_default();
                     format!("aggregate by {}: {layout}", work.key)
                 }
                 Work::Keyed(work) => {
@@ -60,8 +61,14 @@ pub fn incompatible(old: &Layout, new: &Layout) -> Vec<Problem> {
     const HELP: &str = "give the step a new id, or apply with `--reset-state` to start with empty state";
     let mut problems = Vec::new();
     if old.source != new.source {
-        let fact = format!("the pipeline has read `{}` and would read `{}`; its positions belong to the first", old.source, new.source);
-        problems.push(Problem::new("HW-FLOW-020", fact).help("apply with `--reset-state` to begin anew, or give the pipeline a new name"));
+        let fact = format!(
+            "the pipeline has read `{}` and would read `{}`; its positions belong to the first",
+            old.source, new.source
+        );
+        problems.push(
+            Problem::new("HW-FLOW-020", fact)
+                .help("apply with `--reset-state` to begin anew, or give the pipeline a new name"),
+        );
     }
     for (step, layout) in &new.steps {
         if let Some(before) = old.steps.get(step).filter(|before| *before != layout) {

@@ -21,7 +21,11 @@ pub(super) fn check(name: &Name, spec: &PipelineSpec, faults: &mut Vec<Fault>) {
         fault("/spec".to_owned(), problem.help("add an output: `outputs: [{type: stream, stream: NAME}]`"));
     }
     if spec.retry.as_ref().is_some_and(|retry| retry.attempts == 0) {
-        fault("/spec/retry/attempts".to_owned(), Problem::new("HW-FLOW-018", "`attempts` is 0; at least 1 is needed").help("leave `retry` out to retry nothing"));
+        fault(
+            "/spec/retry/attempts".to_owned(),
+            Problem::new("HW-FLOW-018", "`attempts` is 0; at least 1 is needed")
+                .help("leave `retry` out to retry nothing"),
+        );
     }
 }
 
@@ -30,9 +34,17 @@ fn ids(spec: &PipelineSpec, fault: &mut impl FnMut(String, Problem)) {
     for (index, step) in spec.steps.iter().enumerate() {
         let id = step.id();
         if id.as_str() == "source" || id.as_str().contains('/') {
-            fault(format!("/spec/steps/{index}/id"), Problem::new("HW-FLOW-010", format!("`{id}` is the pipeline's own name for its positions")).help("choose another id"));
+            fault(
+                format!("/spec/steps/{index}/id"),
+                Problem::new("HW-FLOW-010", format!("`{id}` is the pipeline's own name for its positions"))
+                    .help("choose another id"),
+            );
         } else if !seen.insert(id) {
-            fault(format!("/spec/steps/{index}/id"), Problem::new("HW-FLOW-010", format!("two steps have the id `{id}`")).help("ids are unique within a pipeline"));
+            fault(
+                format!("/spec/steps/{index}/id"),
+                Problem::new("HW-FLOW-010", format!("two steps have the id `{id}`"))
+                    .help("ids are unique within a pipeline"),
+            );
         }
     }
 }
@@ -48,13 +60,20 @@ fn targets(spec: &PipelineSpec, fault: &mut impl FnMut(String, Problem)) {
             _ => None,
         };
         let Some(into) = into else { continue };
-        let inside = |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        let inside = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
         if let Some((other, id)) = seen.iter().find(|(other, _)| inside(other, into) || inside(into, other)) {
-            let problem = Problem::new("HW-FLOW-011", format!("`{into}` is also written by step `{id}` (into `{other}`)"));
+            let problem =
+                Problem::new("HW-FLOW-011", format!("`{into}` is also written by step `{id}` (into `{other}`)"));
             fault(format!("/spec/steps/{index}/into"), problem.help("write each answer to a place of its own"));
         }
         if inside(".enrichment", into) || inside(".revision", into) {
-            fault(format!("/spec/steps/{index}/into"), Problem::new("HW-FLOW-011", format!("`{into}` is written by the pipeline itself")).help("choose another place"));
+            fault(
+                format!("/spec/steps/{index}/into"),
+                Problem::new("HW-FLOW-011", format!("`{into}` is written by the pipeline itself"))
+                    .help("choose another place"),
+            );
         }
         seen.push((into, step.id()));
     }
@@ -65,13 +84,21 @@ fn order(spec: &PipelineSpec, fault: &mut impl FnMut(String, Problem)) {
     let mut stateful: Option<&Name> = None;
     for (index, step) in spec.steps.iter().enumerate() {
         let waits = match step {
-            StepSpec::Lookup(step) => !step.lookup.get("type").and_then(|word| word.as_str()).is_some_and(|word| AT_ONCE.contains(&word)),
+            StepSpec::Lookup(step) => {
+                !step.lookup.get("type").and_then(|word| word.as_str()).is_some_and(|word| AT_ONCE.contains(&word))
+            }
             StepSpec::Score(_) => true,
             _ => false,
         };
         if let (true, Some(before)) = (waits, stateful) {
-            let problem = Problem::new("HW-FLOW-016", format!("step `{}` may have to wait, and stands behind step `{before}`, which keeps state", step.id()));
-            fault(format!("/spec/steps/{index}"), problem.help("put it before, or into a second pipeline that reads this one's output"));
+            let problem = Problem::new(
+                "HW-FLOW-016",
+                format!("step `{}` may have to wait, and stands behind step `{before}`, which keeps state", step.id()),
+            );
+            fault(
+                format!("/spec/steps/{index}"),
+                problem.help("put it before, or into a second pipeline that reads this one's output"),
+            );
         }
         if step.stateful() {
             stateful.get_or_insert(step.id());
@@ -83,14 +110,19 @@ fn cycles(name: &Name, spec: &PipelineSpec, fault: &mut impl FnMut(String, Probl
     let (SourceSpec::Stream(source) | SourceSpec::Http(source)) = &spec.source else { return };
     for (pointer, stream) in written(spec).chain(sides(spec)) {
         if stream == source.stream.as_str() {
-            let problem = Problem::new("HW-FLOW-012", format!("pipeline `{name}` would read what it writes to `{stream}`"));
+            let problem =
+                Problem::new("HW-FLOW-012", format!("pipeline `{name}` would read what it writes to `{stream}`"));
             fault(pointer, problem.help("write to another stream"));
         }
     }
     let mut seen: Vec<String> = Vec::new();
     for (pointer, stream) in sides(spec) {
         if seen.contains(&stream) || written(spec).any(|(_, other)| other == stream) {
-            fault(pointer, Problem::new("HW-FLOW-012", format!("`{stream}` is used for two purposes")).help("dead letters, late events and retries each have their own stream"));
+            fault(
+                pointer,
+                Problem::new("HW-FLOW-012", format!("`{stream}` is used for two purposes"))
+                    .help("dead letters, late events and retries each have their own stream"),
+            );
         }
         seen.push(stream);
     }
@@ -106,7 +138,10 @@ pub(super) fn written(spec: &PipelineSpec) -> impl Iterator<Item = (String, Stri
         let side = match step {
             StepSpec::Aggregate(step) => {
                 // Values that can be read as features are a result, too.
-                step.output.as_ref().map(|side| side.stream.to_string()).or_else(|| step.entity.as_ref().map(|_| String::new()))?
+                step.output
+                    .as_ref()
+                    .map(|side| side.stream.to_string())
+                    .or_else(|| step.entity.as_ref().map(|_| String::new()))?
             }
             StepSpec::Window(step) => step.output.stream.to_string(),
             StepSpec::Session(step) => step.output.stream.to_string(),
@@ -118,7 +153,9 @@ pub(super) fn written(spec: &PipelineSpec) -> impl Iterator<Item = (String, Stri
 }
 
 fn sides(spec: &PipelineSpec) -> impl Iterator<Item = (String, String)> {
-    let side = |pointer: &str, side: &Option<crate::spec::SideSpec>| side.as_ref().map(|side| (pointer.to_owned(), side.stream.to_string()));
+    let side = |pointer: &str, side: &Option<crate::spec::SideSpec>| {
+        side.as_ref().map(|side| (pointer.to_owned(), side.stream.to_string()))
+    };
     let retry = spec.retry.as_ref().map(|retry| ("/spec/retry/stream".to_owned(), retry.stream.to_string()));
     [side("/spec/errors/stream", &spec.errors), side("/spec/late/stream", &spec.late), retry].into_iter().flatten()
 }

@@ -11,6 +11,8 @@ mod emit;
 mod ledger;
 mod stateful;
 
+pub use ledger::{WATERMARKS, position_key, watermarks};
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +52,8 @@ pub struct Input {
     pub retry: bool,
     /// How far it has been processed.
     pub positions: Positions,
+    /// Its position has changed since the last commit.
+    pub moved: bool,
 }
 
 /// What a core needs besides its plan.
@@ -155,7 +159,12 @@ enum Progress {
 
 impl Core {
     /// Builds a core that starts at `inputs` with the watermarks of an earlier life, if there was one.
-    pub fn new(plan: Arc<Plan>, inputs: Vec<Input>, around: Surroundings, restored: Option<(Watermarks, Micros)>) -> Result<Self, Problem> {
+    pub fn new(
+        plan: Arc<Plan>,
+        inputs: Vec<Input>,
+        around: Surroundings,
+        restored: Option<(Watermarks, Micros)>,
+    ) -> Result<Self, Problem> {
         let runs = plan.steps.iter().map(|step| Run::of(&plan, step)).collect::<Result<_, _>>()?;
         let partitions = u32::try_from(inputs.iter().filter(|input| !input.retry).count()).unwrap_or(u32::MAX);
         let (watermarks, held) = match restored {
@@ -181,7 +190,11 @@ impl Core {
             now,
             emissions: Vec::new(),
             scratch: Vec::new(),
-            paths: Paths { id: Path::field("id"), revision: Path::field("revision"), enrichment: Path::field("enrichment") },
+            paths: Paths {
+                id: Path::field("id"),
+                revision: Path::field("revision"),
+                enrichment: Path::field("enrichment"),
+            },
             broken: None,
         })
     }
@@ -216,6 +229,7 @@ impl Core {
         Figures::add(&self.around.figures.events, 1);
         let offset = record.offset;
         let Some(source) = self.inputs.get_mut(input) else { return };
+        source.moved = true;
         source.positions.pass(offset);
         if again {
             source.positions.release(offset);
@@ -274,14 +288,32 @@ impl Core {
     pub fn refuse(&mut self, input: InputIndex, offset: Offset, fault: &Fault, data: &[u8], out: &mut dyn Sink) {
         Figures::add(&self.around.figures.events, 1);
         let Some(source) = self.inputs.get_mut(input) else { return };
+        source.moved = true;
         source.positions.pass(offset);
         let at = (source.partition, offset);
         let time_ms = self.now.millis();
         self.dead(input, at, None, fault, data, None, time_ms, out);
     }
 
+    /// Nothing is to be had of the offsets `from..to`.
+    pub fn pass_over(&mut self, input: InputIndex, from: Offset, to: Offset) {
+        let Some(source) = self.inputs.get_mut(input) else { return };
+        source.moved = true;
+        source.positions.pass(to - 1);
+        let gone: Vec<Offset> = source.positions.open().range(from..to).copied().collect();
+        for offset in gone {
+            source.positions.release(offset);
+        }
+    }
+
     /// The answer to a parked event's lookup has come.
-    pub fn answered(&mut self, ticket: Ticket, step: usize, answer: Result<Option<Json>, LookupError>, out: &mut dyn Sink) {
+    pub fn answered(
+        &mut self,
+        ticket: Ticket,
+        step: usize,
+        answer: Result<Option<Json>, LookupError>,
+        out: &mut dyn Sink,
+    ) {
         let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { return };
         let plan = Arc::clone(&self.plan);
         if let Some(Step { work: Work::Lookup(lookup), .. }) = plan.steps.get(step) {
@@ -316,7 +348,10 @@ impl Core {
             Observed::OnTime => {}
             Observed::Late { bound } => flight.late = Some(bound),
             Observed::Implausible { bound } => {
-                return Err(Fault::new("HW-FLOW-032", format!("the event time {} is after {bound}, which is implausible", flight.time)));
+                return Err(Fault::new(
+                    "HW-FLOW-032",
+                    format!("the event time {} is after {bound}, which is implausible", flight.time),
+                ));
             }
         }
         Ok(())
@@ -338,6 +373,7 @@ impl Core {
                     let Some(ticket) = ticket else { continue };
                     if let Some(input) = self.inputs.get_mut(flight.input) {
                         input.positions.release(flight.offset);
+                        input.moved = true;
                     }
                     let follower = self.parking.leave(ticket);
                     next = follower.and_then(|ticket| Some((self.parking.take(ticket, For::Turn)?, Some(ticket))));
@@ -347,7 +383,7 @@ impl Core {
                     let step = flight.step;
                     self.parking.put(ticket, flight, what);
                     if what == For::Answer(step) {
-                        self.ask_later(ticket, step, out);
+                        self.ask_later(ticket, step);
                     }
                 }
             }
@@ -368,7 +404,9 @@ impl Core {
         self.set_env(flight);
         while let Some(step) = plan.steps.get(flight.step) {
             let outcome = match &step.work {
-                Work::Filter(condition) => condition.test(&flight.doc, &mut self.env).map(|keep| if keep { Next::Go } else { Next::Drop }),
+                Work::Filter(condition) => {
+                    condition.test(&flight.doc, &mut self.env).map(|keep| if keep { Next::Go } else { Next::Drop })
+                }
                 Work::Transform(program) => program.run(&mut flight.doc, &mut self.env).map(|()| Next::Go),
                 Work::Lookup(lookup) => self.look(flight, &lookup.ask, &lookup.into),
                 Work::Aggregate(_) | Work::Keyed(_) | Work::Dedupe(_) if !self.is_turn(flight, ticket) => {
@@ -423,16 +461,19 @@ impl Core {
     }
 
     /// Asks for a parked event; the answer comes in by [`Self::answered`].
-    fn ask_later(&mut self, ticket: Ticket, step: usize, out: &mut dyn Sink) {
+    fn ask_later(&mut self, ticket: Ticket, step: usize) {
         let plan = Arc::clone(&self.plan);
-        let (Some(Step { work: Work::Lookup(lookup), .. }), Some(asking)) = (plan.steps.get(step), self.around.asking.get(&step)) else { return };
+        let (Some(Step { work: Work::Lookup(lookup), .. }), Some(asking)) =
+            (plan.steps.get(step), self.around.asking.get(&step))
+        else {
+            return;
+        };
         let asking = Arc::clone(asking);
         let Some(flight) = self.parking.take(ticket, For::Answer(step)) else { return };
         let key = key_of(&flight.doc, &lookup.ask).unwrap_or_default();
         let wait = if flight.retry.is_some() { asking.wait_at_leisure() } else { asking.wait() };
         self.parking.put(ticket, flight, For::Answer(step));
         self.parking.limit(ticket, step, self.around.clock.elapsed(), wait);
-        let _ = out;
         asking.ask(&key, ticket, step);
     }
 
@@ -505,7 +546,8 @@ fn key_of(doc: &Doc, ask: &Ask) -> Option<String> {
 impl Run {
     fn of(plan: &Plan, step: &Step) -> Result<Self, Problem> {
         let space: Arc<str> = Arc::from(plan.space(&step.id));
-        let refused = |error: crate::operators::ConfigError| Problem::new("HW-FLOW-014", format!("`{}`: {error}", step.id));
+        let refused =
+            |error: crate::operators::ConfigError| Problem::new("HW-FLOW-014", format!("`{}`: {error}", step.id));
         Ok(match &step.work {
             Work::Filter(_) | Work::Transform(_) | Work::Lookup(_) => Self::Stateless,
             Work::Aggregate(work) => Self::Aggregate(Box::new(AggregateRun {
@@ -514,12 +556,16 @@ impl Run {
                 changes: Changes::default(),
                 rows: HashMap::default(),
             })),
-            Work::Keyed(work) => {
-                Self::Keyed(Box::new(KeyedRun { space, operator: work.config.operator().map_err(refused)?, changes: Changes::default() }))
-            }
-            Work::Dedupe(work) => {
-                Self::Dedupe(Box::new(DedupeRun { space, operator: Dedupe::new(work.within), changes: Changes::default() }))
-            }
+            Work::Keyed(work) => Self::Keyed(Box::new(KeyedRun {
+                space,
+                operator: work.config.operator().map_err(refused)?,
+                changes: Changes::default(),
+            })),
+            Work::Dedupe(work) => Self::Dedupe(Box::new(DedupeRun {
+                space,
+                operator: Dedupe::new(work.within),
+                changes: Changes::default(),
+            })),
         })
     }
 }

@@ -56,7 +56,15 @@ pub fn dead(pipeline: &Name, place: Place<'_>, reason: Reason<'_>, at: Micros, d
 }
 
 /// A late event: the event itself, unchanged, beside the reason.
-pub fn late(pipeline: &Name, place: Place<'_>, reason: Reason<'_>, at: Micros, time: Micros, bound: Micros, event: &[u8]) -> Bytes {
+pub fn late(
+    pipeline: &Name,
+    place: Place<'_>,
+    reason: Reason<'_>,
+    at: Micros,
+    time: Micros,
+    bound: Micros,
+    event: &[u8],
+) -> Bytes {
     let mut letter = head(pipeline, place, reason, at);
     letter.insert("time".to_owned(), Value::from(time.to_string()));
     letter.insert("bound".to_owned(), Value::from(bound.to_string()));
@@ -95,7 +103,10 @@ impl Retry {
         letter.insert("attempt".to_owned(), Value::from(self.attempt));
         letter.insert("failed".to_owned(), json!(self.failed));
         letter.insert("pipeline".to_owned(), Value::from(pipeline.as_str()));
-        letter.insert("position".to_owned(), json!({"stream": stream, "partition": self.partition, "offset": self.offset}));
+        letter.insert(
+            "position".to_owned(),
+            json!({"stream": stream, "partition": self.partition, "offset": self.offset}),
+        );
         letter.insert("record_time_ms".to_owned(), Value::from(self.time_ms));
         letter.insert("kept".to_owned(), Value::Object(kept));
         with_event(letter, event)
@@ -138,7 +149,10 @@ fn head(pipeline: &Name, place: Place<'_>, reason: Reason<'_>, at: Micros) -> se
     let mut letter = serde_json::Map::new();
     letter.insert("reason".to_owned(), Value::from(reason.words));
     letter.insert("code".to_owned(), Value::from(reason.code));
-    letter.insert("position".to_owned(), json!({"stream": place.stream, "partition": place.partition, "offset": place.offset}));
+    letter.insert(
+        "position".to_owned(),
+        json!({"stream": place.stream, "partition": place.partition, "offset": place.offset}),
+    );
     letter.insert("pipeline".to_owned(), Value::from(pipeline.as_str()));
     if let Some(step) = reason.step {
         letter.insert("step".to_owned(), Value::from(step.as_str()));

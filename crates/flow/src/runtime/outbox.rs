@@ -6,7 +6,7 @@
 use bytes::BytesMut;
 use headwater_base::partition::partition_of;
 use headwater_base::{Name, Problem};
-use headwater_log::{Append, Log};
+use headwater_log::{Append, Cleanup, Log};
 use headwater_wire::batch::{Builder, Compression};
 
 /// A stream of the plan: its place in [`crate::compile::Plan::streams`].
@@ -17,17 +17,22 @@ pub trait Sink {
     /// Takes one record; `value` = None deletes the key in a compacted stream.
     ///
     /// # Errors
-    /// [`Oversize`] when the record is over the stream's limit; nothing has been taken then.
-    fn put(&mut self, target: Target, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Oversize>;
+    /// When the stream would refuse the record; nothing has been taken then.
+    fn put(&mut self, target: Target, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Refused>;
 }
 
-/// A record over its stream's limit.
+/// Why a stream takes a record not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Oversize {
-    /// Its size.
-    pub bytes: usize,
-    /// The limit.
-    pub limit: usize,
+pub enum Refused {
+    /// It is over the stream's limit.
+    Oversize {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It has no key, and the stream is compacted by key.
+    NoKey,
 }
 
 /// Room for a record's framing, generous.
@@ -45,6 +50,7 @@ pub struct Outbox {
 struct Open {
     name: Name,
     batch_bytes_max: usize,
+    compacted: bool,
     sticky: u32,
     partitions: Vec<Partition>,
 }
@@ -63,11 +69,13 @@ impl Outbox {
     pub fn open(log: &dyn Log, names: &[Name]) -> Result<Self, Problem> {
         let open = |name: &Name| {
             let Some(stream) = log.stream(name.as_str()) else {
-                return Err(Problem::new("HW-FLOW-030", format!("there is no stream `{name}`")).help("apply a Stream resource of that name"));
+                return Err(Problem::new("HW-FLOW-030", format!("there is no stream `{name}`"))
+                    .help("apply a Stream resource of that name"));
             };
             Ok(Open {
                 name: name.clone(),
                 batch_bytes_max: stream.config.batch_bytes_max as usize,
+                compacted: stream.config.cleanup != Cleanup::Delete,
                 sticky: 0,
                 partitions: (0..stream.config.partitions.max(1)).map(|_| Partition::default()).collect(),
             })
@@ -108,7 +116,7 @@ impl Outbox {
 }
 
 impl Sink for Outbox {
-    fn put(&mut self, target: Target, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Oversize> {
+    fn put(&mut self, target: Target, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Refused> {
         let Some(stream) = self.streams.get_mut(target) else {
             headwater_base::never!("stream {target} is not in the plan");
             return Ok(());
@@ -116,12 +124,17 @@ impl Sink for Outbox {
         let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD_BYTES;
         let limit = stream.batch_bytes_max;
         if bytes + headwater_wire::batch::HEADER_BYTES > limit {
-            return Err(Oversize { bytes, limit });
+            return Err(Refused::Oversize { bytes, limit });
+        }
+        if key.is_none() && stream.compacted {
+            return Err(Refused::NoKey);
         }
         let count = u32::try_from(stream.partitions.len()).unwrap_or(1);
         let partition = key.map_or(stream.sticky, |key| partition_of(key, count));
         let Some(slot) = stream.partitions.get_mut(partition as usize) else { return Ok(()) };
-        if let Some(builder) = slot.builder.take_if(|builder| builder.bytes() + bytes > limit.min(BATCH_BYTES.max(bytes))) {
+        if let Some(builder) =
+            slot.builder.take_if(|builder| builder.bytes() + bytes > limit.min(BATCH_BYTES.max(bytes)))
+        {
             slot.done.unsplit(builder.finish());
         }
         slot.builder.get_or_insert_with(|| Builder::new(Compression::None)).push(time_ms, key, value, &[]);

@@ -56,7 +56,14 @@ struct Parked<E> {
 
 impl<E> Default for Parking<E> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), serial: 0, lanes: HashMap::default(), fences: VecDeque::new(), deadlines: Vec::new() }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            serial: 0,
+            lanes: HashMap::default(),
+            fences: VecDeque::new(),
+            deadlines: Vec::new(),
+        }
     }
 }
 

@@ -20,7 +20,8 @@ fn defaults_are_those_in_the_docs() {
 #[test]
 fn a_share_has_a_percent_sign() {
     assert_eq!(Percent::try_from("10%".to_owned()), Ok(Percent(10)));
-    expect!["`110%` is not a share; write `0%` to `100%`"].assert_eq(&Percent::try_from("110%".to_owned()).unwrap_err());
+    expect!["`110%` is not a share; write `0%` to `100%`"]
+        .assert_eq(&Percent::try_from("110%".to_owned()).unwrap_err());
 }
 
 #[test]

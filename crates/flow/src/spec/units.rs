@@ -20,7 +20,8 @@ impl TryFrom<String> for Percent {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let number = text.strip_suffix('%').and_then(|number| number.parse::<u8>().ok()).filter(|number| *number <= 100);
+        let number =
+            text.strip_suffix('%').and_then(|number| number.parse::<u8>().ok()).filter(|number| *number <= 100);
         let shown: String = text.chars().take(40).collect();
         number.map(Self).ok_or_else(|| format!("`{}` is not a share; write `0%` to `100%`", shown.escape_debug()))
     }

@@ -13,7 +13,7 @@ use crate::doc::{Doc, Fault};
 use crate::operators::{Emission, Measure};
 use crate::runtime::figures::Figures;
 use crate::runtime::letters::{self, Retry};
-use crate::runtime::outbox::{Oversize, Sink, Target};
+use crate::runtime::outbox::{Refused, Sink, Target};
 
 impl Core {
     /// Writes an event that has passed all steps.
@@ -26,7 +26,8 @@ impl Core {
                 return self.again(flight, out);
             }
             self.set_id(flight);
-            let names: Vec<&str> = flight.failed.iter().filter_map(|step| plan.steps.get(*step)).map(|step| step.id.as_str()).collect();
+            let names: Vec<&str> =
+                flight.failed.iter().filter_map(|step| plan.steps.get(*step)).map(|step| step.id.as_str()).collect();
             let json = serde_json::json!({"status": "failed", "failed": names}).to_string();
             // The text has just been written: it is JSON.
             let _ = flight.doc.set_json(&self.paths.enrichment, Bytes::from(json));
@@ -71,7 +72,14 @@ impl Core {
         }
     }
 
-    fn write(&mut self, flight: &Flight, output: &Output, delete: bool, whole: &mut Option<Bytes>, out: &mut dyn Sink) -> Result<(), Fault> {
+    fn write(
+        &mut self,
+        flight: &Flight,
+        output: &Output,
+        delete: bool,
+        whole: &mut Option<Bytes>,
+        out: &mut dyn Sink,
+    ) -> Result<(), Fault> {
         let own = output.key.as_ref().map(|path| flight.doc.key(path));
         let key = match &own {
             Some(key) => key.as_deref(),
@@ -88,14 +96,24 @@ impl Core {
             }
             _ => Some(whole.get_or_insert_with(|| flight.doc.encode()).clone()),
         };
-        out.put(output.target, flight.time_ms, key, value.as_deref()).map_err(|size| self.oversize(output.target, size))?;
+        out.put(output.target, flight.time_ms, key, value.as_deref())
+            .map_err(|refused| self.refused(output.target, refused))?;
         Figures::add(&self.around.figures.outputs, 1);
         Ok(())
     }
 
-    fn oversize(&self, target: Target, Oversize { bytes, limit }: Oversize) -> Fault {
+    fn refused(&self, target: Target, refused: Refused) -> Fault {
         let stream = self.plan.streams.get(target).map_or("", Name::as_str);
-        Fault::new("HW-FLOW-034", format!("the output record has {bytes} bytes; the limit of stream `{stream}` is {limit}"))
+        match refused {
+            Refused::Oversize { bytes, limit } => Fault::new(
+                "HW-FLOW-034",
+                format!("the output record has {bytes} bytes; the limit of stream `{stream}` is {limit}"),
+            ),
+            Refused::NoKey => Fault::new(
+                "HW-FLOW-038",
+                format!("the output record has no key, and stream `{stream}` is compacted by key"),
+            ),
+        }
     }
 
     /// A retried event failed again: another copy, or the end.
@@ -106,7 +124,10 @@ impl Core {
             return self.copy(flight, attempt, out);
         }
         let names = self.failed_steps(flight);
-        let fault = Fault::new("HW-FLOW-037", format!("the lookups of step `{}` failed {} times", names.join("`, `"), retry.attempt));
+        let fault = Fault::new(
+            "HW-FLOW-037",
+            format!("the lookups of step `{}` failed {} times", names.join("`, `"), retry.attempt),
+        );
         self.dead_flight(flight, None, &fault, out);
     }
 
@@ -133,8 +154,8 @@ impl Core {
         let (stream, ..) = self.place(flight.input, flight.at);
         let text = copy.encode(&self.plan.name, &stream, flight.doc.original());
         // The record's time says when the copy was written: from it the next try is counted.
-        if let Err(size) = out.put(plan.target, self.now.millis(), flight.key.as_deref(), Some(&text)) {
-            let fault = self.oversize(plan.target, size);
+        if let Err(refused) = out.put(plan.target, self.now.millis(), flight.key.as_deref(), Some(&text)) {
+            let fault = self.refused(plan.target, refused);
             self.dead_flight(flight, None, &fault, out);
         }
     }
@@ -162,7 +183,16 @@ impl Core {
     }
 
     pub(super) fn dead_flight(&mut self, flight: &Flight, step: Option<&Name>, fault: &Fault, out: &mut dyn Sink) {
-        self.dead(flight.input, flight.at, step, fault, flight.doc.original(), flight.key.as_deref(), flight.time_ms, out);
+        self.dead(
+            flight.input,
+            flight.at,
+            step,
+            fault,
+            flight.doc.original(),
+            flight.key.as_deref(),
+            flight.time_ms,
+            out,
+        );
     }
 
     #[expect(clippy::too_many_arguments, reason = "called where there is no flight yet")]
@@ -183,35 +213,59 @@ impl Core {
         if out.put(self.plan.dead, time_ms.max(0), key, Some(&letter)).is_err() {
             // The stream takes only small records: the position leads to the data.
             let letter = letters::dead(&self.plan.name, letter_place(&place), reason(fault, step), self.now, &[]);
-            if out.put(self.plan.dead, time_ms.max(0), None, Some(&letter)).is_err() {
+            let own = format!("{}/{}/{}", place.0, place.1, place.2);
+            if out.put(self.plan.dead, time_ms.max(0), Some(own.as_bytes()), Some(&letter)).is_err() {
                 headwater_base::never!("a dead letter without data is too large");
             }
         }
     }
 
-    pub(super) fn tell_late(&mut self, flight: &mut Flight, bound: headwater_base::Micros, step: &Name, out: &mut dyn Sink) {
+    pub(super) fn tell_late(
+        &mut self,
+        flight: &mut Flight,
+        bound: headwater_base::Micros,
+        step: &Name,
+        out: &mut dyn Sink,
+    ) {
         if std::mem::replace(&mut flight.late_told, true) {
             return;
         }
         Figures::add(&self.around.figures.late, 1);
         let Some(target) = self.plan.late else { return };
         let place = self.place(flight.input, flight.at);
-        let fault = Fault::new("HW-FLOW-033", format!("the event time {} is before {bound}, up to which results are final", flight.time));
+        let fault = Fault::new(
+            "HW-FLOW-033",
+            format!("the event time {} is before {bound}, up to which results are final", flight.time),
+        );
         let reason = reason(&fault, Some(step));
-        let text = letters::late(&self.plan.name, letter_place(&place), reason, self.now, flight.time, bound, flight.doc.original());
-        if let Err(size) = out.put(target, flight.time_ms, flight.key.as_deref(), Some(&text)) {
-            let fault = self.oversize(target, size);
+        let text = letters::late(
+            &self.plan.name,
+            letter_place(&place),
+            reason,
+            self.now,
+            flight.time,
+            bound,
+            flight.doc.original(),
+        );
+        if let Err(refused) = out.put(target, flight.time_ms, flight.key.as_deref(), Some(&text)) {
+            let fault = self.refused(target, refused);
             self.dead_flight(flight, Some(step), &fault, out);
         }
     }
 
     /// Writes what windows and sessions gave out.
-    pub(super) fn results(&mut self, target: Target, measures: &[Measure], emissions: &mut Vec<Emission>, out: &mut dyn Sink) {
+    pub(super) fn results(
+        &mut self,
+        target: Target,
+        measures: &[Measure],
+        emissions: &mut Vec<Emission>,
+        out: &mut dyn Sink,
+    ) {
         Figures::add(&self.around.figures.results, emissions.len() as u64);
         for emission in emissions.drain(..) {
             let (key, document) = (emission.id(), emission.render(measures));
-            if let Err(size) = out.put(target, self.now.millis(), Some(key.as_bytes()), document.as_deref()) {
-                let fault = self.oversize(target, size);
+            if let Err(refused) = out.put(target, self.now.millis(), Some(key.as_bytes()), document.as_deref()) {
+                let fault = self.refused(target, refused);
                 let id = key.clone().into_bytes();
                 self.dead(0, (0, -1), None, &fault, &id, Some(&id), self.now.millis(), out);
             }

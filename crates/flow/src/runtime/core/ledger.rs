@@ -98,9 +98,20 @@ impl Core {
         Ok(outcome)
     }
 
+    /// Whether there is anything to commit besides records.
+    pub fn has_changes(&self) -> bool {
+        let changed = |run: &Run| match run {
+            Run::Stateless => false,
+            Run::Aggregate(run) => !run.changes.is_empty(),
+            Run::Keyed(run) => !run.changes.is_empty(),
+            Run::Dedupe(run) => !run.changes.is_empty(),
+        };
+        self.inputs.iter().any(|input| input.moved) || self.runs.iter().any(changed)
+    }
+
     /// Takes out everything that has to become durable with the records in the sink. Positions are among it where they
     /// have changed.
-    pub fn drain(&mut self, moved: impl IntoIterator<Item = InputIndex>) -> Deltas {
+    pub fn drain(&mut self) -> Deltas {
         let mut deltas = Vec::new();
         for run in &mut self.runs {
             let (space, changes) = match run {
@@ -114,8 +125,8 @@ impl Core {
             }
         }
         let mut source = Vec::new();
-        for index in moved {
-            let Some(input) = self.inputs.get(index) else { continue };
+        for input in self.inputs.iter_mut().filter(|input| input.moved) {
+            input.moved = false;
             let key = position_key(input.retry, input.partition);
             source.push(Delta { key: Bytes::from(key), value: Some(Bytes::from(input.positions.encode())) });
         }

@@ -33,7 +33,9 @@ impl Core {
             let mut texts = Vec::new();
             let inputs = inputs(&work.inputs, &flight.doc, &mut self.env, &mut texts)?;
             let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
-            run.operator.event(&mut state, &key, flight.time, position(flight), &inputs, &mut self.scratch).map_err(corrupt)?;
+            run.operator
+                .event(&mut state, &key, flight.time, position(flight), &inputs, &mut self.scratch)
+                .map_err(corrupt)?;
         }
         if work.into.is_none() && work.output.is_none() {
             return Ok(Next::Go);
@@ -105,12 +107,19 @@ impl Core {
 
     fn counts(&self, flight: &mut Flight) -> bool {
         let revision = &self.paths.revision;
-        *flight.first.get_or_insert_with(|| flight.retry.is_none() && flight.doc.i64(revision).is_none_or(|revision| revision <= 1))
+        *flight.first.get_or_insert_with(|| {
+            flight.retry.is_none() && flight.doc.i64(revision).is_none_or(|revision| revision <= 1)
+        })
     }
 }
 
 /// What an event gives to each measure. `texts` holds the JSON of arrays and objects while the operator looks at it.
-fn inputs<'a>(plans: &[InputPlan], doc: &'a Doc, env: &mut Env, texts: &'a mut Vec<Option<Bytes>>) -> Result<SmallVec<[Input<'a>; 8]>, Fault> {
+fn inputs<'a>(
+    plans: &[InputPlan],
+    doc: &'a Doc,
+    env: &mut Env,
+    texts: &'a mut Vec<Option<Bytes>>,
+) -> Result<SmallVec<[Input<'a>; 8]>, Fault> {
     let mut taken = SmallVec::<[bool; 8]>::with_capacity(plans.len());
     for plan in plans {
         taken.push(match &plan.condition {
@@ -118,7 +127,9 @@ fn inputs<'a>(plans: &[InputPlan], doc: &'a Doc, env: &mut Env, texts: &'a mut V
             None => true,
         });
     }
-    if plans.iter().any(|plan| plan.value.as_ref().is_some_and(|path| matches!(doc.get(path), Some(Value::Object(_) | Value::Array(_))))) {
+    if plans.iter().any(|plan| {
+        plan.value.as_ref().is_some_and(|path| matches!(doc.get(path), Some(Value::Object(_) | Value::Array(_))))
+    }) {
         texts.extend(plans.iter().map(|plan| plan.value.as_ref().and_then(|path| doc.json(path))));
     }
     let texts: &'a [Option<Bytes>] = texts;

@@ -1,0 +1,3 @@
+//! The kinds of this crate: rows for the kernel's table.
+
+pub mod pipeline;

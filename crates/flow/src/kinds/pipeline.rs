@@ -1,0 +1,241 @@
+//! Kind Pipeline: what is read, done and written; see [`crate::spec`].
+//!
+//! A pipeline makes the streams it writes where they are missing; tables have to be there, since a table is more than
+//! its stream.
+
+use std::sync::Arc;
+
+use headwater_base::{Limits, Name, Problem};
+use headwater_kernel::kind::{self, ApplyOptions, Kind, Ref, View};
+use headwater_kernel::kinds::stream::default_config;
+use headwater_kernel::reconcile::{Observed, Owned, Plan, StreamObject, UnitSpec};
+use headwater_kernel::resource::{Draft, Resource};
+use headwater_log::StreamConfig;
+use serde_json::Value;
+
+use crate::compile::{self, Fault, Layout};
+use crate::program::Compiler;
+use crate::spec::{OutputSpec, PipelineSpec, SourceSpec, StepSpec};
+
+/// The row of this kind.
+pub const KIND: Kind = Kind {
+    name: "Pipeline",
+    plural: "pipelines",
+    short: &["pl", "pipe"],
+    doc: "Reads events, filters, transforms and enriches them, aggregates them over event time, and writes them on, exactly once.",
+    schema: kind::schema::<PipelineSpec>,
+    example: EXAMPLE,
+    effective: kind::effective::<PipelineSpec>,
+    validate,
+    change,
+    refs,
+    reconcile,
+};
+
+/// The unit kind that runs a pipeline.
+pub const UNIT: &str = "pipeline";
+
+const EXAMPLE: &str = r#"apiVersion: headwater.dev/v1
+kind: Pipeline
+metadata: {name: enrich}
+spec:
+  source: {type: stream, stream: clicks.raw, start: earliest}
+  time: {field: .time, disorder: 5s, lateness: 1m}
+  key: .user_id
+  steps:
+    - {id: keep, type: filter, when: '.kind != "heartbeat"'}
+    - id: anonymise
+      type: transform
+      program: |
+        .country = upcase(string(.country) ?? "")
+        del(.email)
+    - id: sessions
+      type: session
+      key: .user_id
+      gap: 30m
+      measures: {views: {count: true}, spend: {sum: .price}}
+      path: {field: .page, max: 50}
+      output: {stream: clicks.sessions}
+  outputs:
+    - {type: stream, stream: clicks.enriched, when: '.kind == "view"', key: .user_id}
+  errors: {stream: clicks.dead}
+  late: {stream: clicks.late}
+"#;
+
+/// Reads and compiles a draft.
+///
+/// # Errors
+/// All faults, each with its place.
+pub fn plan(draft: &Draft, compiler: &Compiler) -> Result<compile::Plan, Vec<Problem>> {
+    let spec: PipelineSpec = kind::decode(&draft.spec, "/spec", &draft.origin).map_err(|problem| vec![problem])?;
+    compile::compile(&draft.name, &spec, compiler)
+        .map_err(|faults| faults.into_iter().map(|fault| placed(draft, fault)).collect())
+}
+
+/// A fault with the line and column at which it was written.
+fn placed(draft: &Draft, fault: Fault) -> Problem {
+    let place = if fault.line > 0 {
+        draft.origin.inside(&fault.pointer, fault.line, fault.column)
+    } else {
+        draft.origin.place(&fault.pointer)
+    };
+    fault.problem.at(place.path, place.line, place.column)
+}
+
+fn validate(draft: &Draft, view: &View<'_>) -> Vec<Problem> {
+    let plan = match plan(draft, &Compiler::for_check()) {
+        Ok(plan) => plan,
+        Err(problems) => return problems,
+    };
+    let mut problems = Vec::new();
+    if plan.input.is_none() {
+        let problem = Problem::new("HW-FLOW-017", "a pipeline over a file or standard input cannot run on a node");
+        problems.push(
+            draft.origin.blame("/spec/source", problem.help("run it with `headwater run FILE`, or read a stream")),
+        );
+    }
+    if let Some(cycle) = cycle(&plan, view) {
+        let fact = format!("events would go round for ever: {}", cycle.join(" -> "));
+        problems.push(draft.origin.blame(
+            "/spec/outputs",
+            Problem::new("HW-FLOW-012", fact).help("write to a stream that leads nowhere back"),
+        ));
+    }
+    problems
+}
+
+/// The way from a pipeline through the others of this apply back to its own input, if there is one.
+fn cycle(plan: &compile::Plan, view: &View<'_>) -> Option<Vec<String>> {
+    let (input, _) = plan.input.as_ref()?;
+    let edges: Vec<(String, Vec<String>)> = view
+        .drafts
+        .values()
+        .filter(|draft| draft.kind == KIND.name && draft.name != plan.name)
+        .filter_map(|draft| serde_json::from_value::<PipelineSpec>(draft.spec.clone()).ok())
+        .filter_map(|spec| Some((source_of(&spec)?.to_string(), compile::written(&spec))))
+        .collect();
+    let mut ways: Vec<Vec<String>> =
+        compile::written(&plan.spec).into_iter().map(|stream| vec![input.to_string(), stream]).collect();
+    let mut seen = std::collections::HashSet::new();
+    while let Some(way) = ways.pop() {
+        let end = way.last()?.clone();
+        if end == input.as_str() {
+            return Some(way);
+        }
+        if seen.insert(end.clone()) {
+            let onward = edges.iter().filter(|(source, _)| *source == end).flat_map(|(_, written)| written);
+            ways.extend(onward.map(|stream| way.iter().cloned().chain([stream.clone()]).collect()));
+        }
+    }
+    None
+}
+
+fn source_of(spec: &PipelineSpec) -> Option<&Name> {
+    match &spec.source {
+        SourceSpec::Stream(source) | SourceSpec::Http(source) => Some(&source.stream),
+        SourceSpec::File(_) | SourceSpec::Stdin(_) => None,
+    }
+}
+
+fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
+    let compiler = Compiler::for_check();
+    let (Ok(before), Ok(after)) = (plan(&old.draft(), &compiler), plan(new, &compiler)) else { return Vec::new() };
+    if options.reset_state {
+        return Vec::new();
+    }
+    let problems = compile::incompatible(&Layout::of(&before), &Layout::of(&after));
+    problems.into_iter().map(|problem| new.origin.blame("/spec", problem)).collect()
+}
+
+fn refs(spec: &Value) -> Vec<Ref> {
+    let Ok(spec) = serde_json::from_value::<PipelineSpec>(spec.clone()) else { return Vec::new() };
+    let mut refs = Vec::new();
+    if let Some(stream) = source_of(&spec) {
+        refs.push(Ref {
+            kind: "Stream",
+            name: stream.to_string(),
+            at: "/spec/source/stream".to_owned(),
+            needed: false,
+        });
+    }
+    for (index, step) in spec.steps.iter().enumerate() {
+        let StepSpec::Lookup(step) = step else { continue };
+        let text = |field: &str| step.lookup.get(field).and_then(Value::as_str);
+        let (kind, field) = match text("type") {
+            Some("table") => ("Table", "table"),
+            Some("latest") => ("Stream", "stream"),
+            _ => continue,
+        };
+        if let Some(name) = text(field) {
+            refs.push(Ref {
+                kind,
+                name: name.to_owned(),
+                at: format!("/spec/steps/{index}/lookup/{field}"),
+                needed: kind == "Table",
+            });
+        }
+    }
+    for (index, output) in spec.outputs.iter().enumerate() {
+        if let OutputSpec::Table(output) = output {
+            refs.push(Ref {
+                kind: "Table",
+                name: output.table.to_string(),
+                at: format!("/spec/outputs/{index}/table"),
+                needed: true,
+            });
+        }
+    }
+    refs
+}
+
+fn reconcile(resource: &Arc<Resource>, observed: &Observed) -> Plan {
+    let name = &resource.metadata.name;
+    let Ok(spec) = serde_json::from_value::<PipelineSpec>(resource.effective().clone()) else { return Plan::default() };
+    let Some(source) = source_of(&spec) else { return Plan::default() };
+    let standard = default_config(&Limits::default());
+    let object = |name: Name, config: StreamConfig| StreamObject { name, config, extra: Vec::new(), alter: false };
+    let mut streams = vec![object(source.clone(), standard.clone())];
+    let width = observed.streams.get(source).map_or(standard.partitions, |stream| stream.config.partitions);
+    for (stream, narrow) in made(name, &spec) {
+        let partitions = if narrow { 1 } else { width };
+        if streams.iter().all(|known| known.name != stream) {
+            streams.push(object(stream, StreamConfig { partitions, ..standard.clone() }));
+        }
+    }
+    let mut owns: Vec<Owned> = vec![Owned::Space(format!("pipeline/{name}/source"))];
+    owns.extend(
+        spec.steps
+            .iter()
+            .filter(|step| step.stateful())
+            .map(|step| Owned::Space(format!("pipeline/{name}/{}", step.id()))),
+    );
+    Plan { streams, units: vec![UnitSpec::of(UNIT, resource)], owns, ..Plan::default() }
+}
+
+/// Streams that the pipeline makes where they are missing, and whether one partition is enough.
+fn made(name: &Name, spec: &PipelineSpec) -> Vec<(Name, bool)> {
+    let outputs = spec.outputs.iter().filter_map(|output| match output {
+        OutputSpec::Stream(output) => Some((output.stream.clone(), false)),
+        OutputSpec::Table(_) => None,
+    });
+    let steps = spec.steps.iter().filter_map(|step| match step {
+        StepSpec::Aggregate(step) => step.output.clone(),
+        StepSpec::Window(step) => Some(step.output.clone()),
+        StepSpec::Session(step) => Some(step.output.clone()),
+        _ => None,
+    });
+    let mut made: Vec<(Name, bool)> = outputs.chain(steps.map(|side| (side.stream, false))).collect();
+    let side = |side: &Option<crate::spec::SideSpec>, word: &str| match side {
+        Some(side) => Some(side.stream.clone()),
+        None => Name::new(&format!("{name}.{word}")).ok(),
+    };
+    made.extend(side(&spec.errors, "dead").map(|stream| (stream, true)));
+    if spec.steps.iter().any(StepSpec::stateful) {
+        made.extend(side(&spec.late, "late").map(|stream| (stream, true)));
+    }
+    made.extend(spec.retry.as_ref().map(|retry| (retry.stream.clone(), true)));
+    made
+}
+
+#[cfg(test)]
+mod tests;

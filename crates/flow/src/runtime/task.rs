@@ -1,0 +1,486 @@
+//! A pipeline's life on a node: one thread that reads what is appended, carries events through a [`Core`] and appends
+//! one commit for each micro-batch: records, state changes, positions and watermarks.
+//!
+//! Exactly once: a commit is one record of the write-ahead log and names the epoch of its owner. It stands behind its
+//! input in the same log, so it can never become durable without it; a crash leaves all of it or nothing; a second
+//! owner shuts out the first. The thread does not wait for the disk between micro-batches: the log's order is enough.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ahash::HashMap;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use headwater_base::{Clock, Limits, Micros, Name, Problem};
+use headwater_log::{Commit, Delta, Log, LogError, Offset, View};
+use tracing::{info, warn};
+
+use crate::compile::{self, Layout, Plan};
+use crate::doc::Fault;
+use crate::operators::Advance;
+use crate::runtime::asking::{Asking, Inbox, Reply};
+use crate::runtime::core::{self, Core, Input, Surroundings};
+use crate::runtime::cursor::{Cursor, Pulled};
+use crate::runtime::figures::Figures;
+use crate::runtime::outbox::Outbox;
+use crate::runtime::overlay::Appended;
+use crate::runtime::park::{self, StopSignal};
+use crate::runtime::positions::Positions;
+use crate::spec::Start;
+
+/// Records of one micro-batch: enough to spread the cost of a commit, few enough for a latency of milliseconds.
+const BATCH_RECORDS: usize = 1_024;
+/// Records taken from one partition before the next one has its turn.
+const TURN_RECORDS: usize = 256;
+/// Record bytes of one micro-batch.
+const BATCH_BYTES: usize = 1 << 20;
+/// Commits that may wait for the disk.
+const COMMITS_MAX: usize = 256;
+/// How often a thread without work looks around: for idle partitions, retries that have become due, new partitions.
+const IDLE: Duration = Duration::from_millis(250);
+/// The shortest nap: deadlines are met to within this.
+const NAP_MIN: Duration = Duration::from_millis(1);
+/// The longest nap while a deadline by the node's clock is near.
+const NAP_MAX: Duration = Duration::from_millis(20);
+
+const LAYOUT: &[u8] = b"layout";
+
+/// What a pipeline's thread is made of.
+#[derive(Clone)]
+pub struct Setup {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Grows when the user asks for empty state.
+    pub epoch: u64,
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The bounds.
+    pub limits: Arc<Limits>,
+    /// How lookup and score steps ask, by step.
+    pub asking: HashMap<usize, Arc<dyn Asking>>,
+    /// Where answers come in; also wakes the thread.
+    pub inbox: Arc<Inbox>,
+    /// Counters.
+    pub figures: Arc<Figures>,
+    /// Asks to stop.
+    pub stop: StopSignal,
+}
+
+/// Why a life ended.
+enum End {
+    /// Somebody asked for it.
+    Stopped,
+    /// Begin anew from what is durable: a commit found no room, or streams have changed.
+    Anew,
+    /// It cannot go on.
+    Failed(Problem),
+}
+
+/// Runs a pipeline until it is asked to stop. Call it on a thread of its own.
+///
+/// # Errors
+/// `HW-FLOW-020` state that does not fit, 030 a missing stream, 041 unreadable state, 042 another owner, 043 the log.
+pub fn run(setup: &Setup, started: &dyn Fn()) -> Result<(), Problem> {
+    loop {
+        let end = match Life::begin(setup) {
+            Ok(mut life) => {
+                started();
+                life.live()
+            }
+            Err(end) => end,
+        };
+        match end {
+            End::Stopped => return Ok(()),
+            End::Failed(problem) => return Err(problem),
+            End::Anew => info!(pipeline = %setup.plan.name, "pipeline begins anew from its last commit"),
+        }
+    }
+}
+
+struct Life<'a> {
+    setup: &'a Setup,
+    core: Core,
+    sources: Vec<Source>,
+    outbox: Outbox,
+    fence: (Name, u64),
+    unsynced: VecDeque<BoxFuture<'a, Result<(), LogError>>>,
+    replies: Vec<Reply>,
+    turn: usize,
+    looked: Duration,
+    widths: Vec<(Name, u32)>,
+}
+
+struct Source {
+    cursor: Cursor,
+    /// Waits between tries, for a partition of the retry stream.
+    delay: Option<Duration>,
+    /// Offsets before this were read in an earlier life; only those in `open` are taken again.
+    resumed: Offset,
+    open: BTreeSet<Offset>,
+}
+
+/// What one round of reading found.
+#[derive(Default)]
+struct Round {
+    records: usize,
+    bytes: usize,
+    /// When the first retry becomes due.
+    due: Option<Micros>,
+    /// Input is left that the round had no room for.
+    more: bool,
+}
+
+impl<'a> Life<'a> {
+    /// Shuts out earlier owners and takes up what the last commit says.
+    fn begin(setup: &'a Setup) -> Result<Self, End> {
+        let plan = &setup.plan;
+        let log = &setup.log;
+        let Some((stream, start)) = &plan.input else {
+            return Err(End::Failed(Problem::new("HW-FLOW-017", "a pipeline over files cannot run on a node")));
+        };
+        let owner = Name::new(&format!("pipeline.{}", plan.name)).map_err(End::Failed)?;
+        let epoch = wait(log.fence(&owner), &setup.stop)?.map_err(|error| failed(&plan.name, &error))?;
+        begin_state(setup)?;
+        let space = plan.source_space();
+        let (mut inputs, mut sources, mut widths) = (Vec::new(), Vec::new(), Vec::new());
+        let retry = plan.retry.as_ref().and_then(|retry| Some((plan.streams.get(retry.target)?, retry.delay)));
+        let streams =
+            [(stream, None, *start)].into_iter().chain(retry.map(|(name, delay)| (name, Some(delay), Start::Earliest)));
+        for (name, delay, start) in streams {
+            let Some(stream) = log.stream(name.as_str()) else { return Err(End::Failed(missing(name))) };
+            widths.push((name.clone(), stream.config.partitions));
+            for partition in 0..stream.config.partitions {
+                let key = core::position_key(delay.is_some(), partition);
+                let positions = match log.get(&space, &key, View::Appended) {
+                    Some(bytes) => Positions::decode(&bytes).map_err(|error| unreadable(&error))?,
+                    None => {
+                        let ends = log.ends(name, partition).map_err(|error| failed(&plan.name, &error))?;
+                        Positions::at(if start == Start::Latest { ends.appended } else { ends.start })
+                    }
+                };
+                sources.push(Source {
+                    cursor: Cursor::new(
+                        name.clone(),
+                        partition,
+                        positions.first(),
+                        setup.limits.batch_decompressed_bytes,
+                    ),
+                    delay,
+                    resumed: positions.next(),
+                    open: positions.open().clone(),
+                });
+                let stream = Arc::from(name.as_str());
+                inputs.push(Input { stream, partition, retry: delay.is_some(), positions, moved: true });
+            }
+        }
+        let restored = match log.get(&space, core::WATERMARKS, View::Appended) {
+            Some(bytes) => Some(core::watermarks(plan.watermark.clone(), &bytes).map_err(|error| unreadable(&error))?),
+            None => None,
+        };
+        let around = Surroundings {
+            kept: Box::new(Appended(Arc::clone(log))),
+            asking: setup.asking.clone(),
+            clock: Arc::clone(&setup.clock),
+            figures: Arc::clone(&setup.figures),
+            judge_ahead: true,
+        };
+        let mut core = Core::new(Arc::clone(plan), inputs, around, restored).map_err(End::Failed)?;
+        restore(setup, &mut core)?;
+        let outbox = Outbox::open(&**log, &plan.streams).map_err(End::Failed)?;
+        widths.extend(
+            plan.streams.iter().filter_map(|name| Some((name.clone(), log.stream(name.as_str())?.config.partitions))),
+        );
+        let mut life = Self {
+            setup,
+            core,
+            sources,
+            outbox,
+            fence: (owner, epoch),
+            unsynced: VecDeque::new(),
+            replies: Vec::new(),
+            turn: 0,
+            looked: setup.clock.elapsed(),
+            widths,
+        };
+        life.first_commit()?;
+        Ok(life)
+    }
+
+    /// Writes down where this life begins, so that `start: latest` means the same after a crash.
+    fn first_commit(&mut self) -> Result<(), End> {
+        let layout = Written { epoch: self.setup.epoch, layout: Layout::of(&self.setup.plan) };
+        let text = serde_json::to_vec(&layout).unwrap_or_default();
+        let mut deltas = self.core.drain();
+        let delta = Delta { key: Bytes::from_static(LAYOUT), value: Some(Bytes::from(text)) };
+        deltas.push((Arc::from(self.setup.plan.source_space()), vec![delta]));
+        self.append(Commit { appends: Vec::new(), deltas, fence: Some(self.fence.clone()) })
+    }
+
+    fn live(&mut self) -> End {
+        loop {
+            match self.round() {
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// One micro-batch, or a nap where there is nothing to do.
+    fn round(&mut self) -> Result<(), End> {
+        if self.setup.stop.is_set() {
+            return Err(End::Stopped);
+        }
+        let elapsed = self.setup.clock.elapsed();
+        self.core.tick();
+        self.setup.inbox.take(&mut self.replies);
+        let mut busy = !self.replies.is_empty();
+        for Reply { ticket, step, answer } in self.replies.drain(..) {
+            self.core.answered(ticket, step, answer, &mut self.outbox);
+        }
+        self.core.expire(elapsed, &mut self.outbox);
+        let round = self.read(elapsed)?;
+        busy |= round.records > 0 || round.more;
+        let advance = self.core.advance(elapsed, &mut self.outbox).map_err(End::Failed)?;
+        busy |= advance == Advance::More;
+        if self.outbox.records() > 0 || self.core.has_changes() {
+            let commit =
+                Commit { appends: self.outbox.take(), deltas: self.core.drain(), fence: Some(self.fence.clone()) };
+            self.append(commit)?;
+        }
+        if !busy {
+            self.look_around(elapsed)?;
+            self.rest(elapsed, round.due)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a micro-batch, taking turns between partitions.
+    fn read(&mut self, elapsed: Duration) -> Result<Round, End> {
+        let mut round = Round::default();
+        let now = self.setup.clock.now();
+        let count = self.sources.len();
+        let mut ended = 0;
+        let mut at = self.turn;
+        while ended < count {
+            let index = at % count;
+            let before = round.records;
+            let finished = self.read_turn(index, now, elapsed, &mut round)?;
+            ended = if finished && round.records == before { ended + 1 } else { 0 };
+            at += 1;
+            if round.records >= BATCH_RECORDS || round.bytes >= BATCH_BYTES {
+                round.more = true;
+                break;
+            }
+            if self.is_full() {
+                break;
+            }
+        }
+        self.turn = at % count.max(1);
+        Ok(round)
+    }
+
+    fn is_full(&self) -> bool {
+        self.core.waiting() >= self.setup.limits.lookups_in_flight
+    }
+
+    /// One partition's turn. Answers whether it had nothing (more).
+    fn read_turn(&mut self, index: usize, now: Micros, elapsed: Duration, round: &mut Round) -> Result<bool, End> {
+        for _ in 0..TURN_RECORDS {
+            if self.is_full() {
+                return Ok(true);
+            }
+            let Some(source) = self.sources.get_mut(index) else { return Ok(true) };
+            let delay = source.delay;
+            let due = |record: &headwater_wire::batch::Record| {
+                let due = Micros::from_millis(record.timestamp).plus(delay?);
+                (due > now).then_some(due)
+            };
+            let pulled =
+                source.cursor.pull(&*self.setup.log, due).map_err(|error| failed(&self.setup.plan.name, &error))?;
+            match pulled {
+                Pulled::Record(record) => {
+                    let again = record.offset < source.resumed;
+                    if again && !source.open.remove(&record.offset) {
+                        continue;
+                    }
+                    round.records += 1;
+                    round.bytes += record.value.as_ref().map_or(0, Bytes::len);
+                    self.core.offer(index, record, again, &mut self.outbox);
+                }
+                Pulled::End => {
+                    self.core.empty(index, elapsed);
+                    return Ok(true);
+                }
+                Pulled::NotBefore(due) => {
+                    round.due = Some(round.due.map_or(due, |other| other.min(due)));
+                    return Ok(true);
+                }
+                Pulled::Corrupt { offset, last, fault, bytes } => {
+                    let fault = Fault::new(
+                        "HW-FLOW-036",
+                        format!("the batch of the offsets {offset} to {last} cannot be read: {fault}"),
+                    );
+                    self.core.refuse(index, offset, &fault, &bytes, &mut self.outbox);
+                    self.core.pass_over(index, offset, last + 1);
+                    round.records += 1;
+                }
+                Pulled::Gone { from, to } => {
+                    warn!(pipeline = %self.setup.plan.name, from, to, "input was deleted before it was read");
+                    Figures::add(&self.setup.figures.skipped, u64::try_from(to - from).unwrap_or(0));
+                    self.core.pass_over(index, from, to);
+                    round.records += 1;
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Hands a commit to the log, and waits only where too many wait for the disk.
+    fn append(&mut self, commit: Commit) -> Result<(), End> {
+        let setup = self.setup;
+        loop {
+            let has_room = self.unsynced.len() < COMMITS_MAX;
+            let Some(first) = self.unsynced.front_mut() else { break };
+            let synced = if has_room { first.now_or_never() } else { Some(wait(first, &setup.stop)?) };
+            match synced {
+                None => break,
+                Some(Ok(())) => drop(self.unsynced.pop_front()),
+                Some(Err(error)) => return Err(failed(&setup.plan.name, &error)),
+            }
+        }
+        wait(setup.log.room(), &setup.stop)?;
+        match setup.log.append(commit) {
+            Ok(ticket) => {
+                Figures::add(&setup.figures.commits, 1);
+                self.unsynced.push_back(setup.log.durable(ticket.sequence));
+                Ok(())
+            }
+            // Another writer took the room in between. Nothing was written, and the commit is gone.
+            Err(LogError::Full(_)) => Err(End::Anew),
+            Err(error) => Err(failed(&setup.plan.name, &error)),
+        }
+    }
+
+    /// Updates figures, and begins anew when a stream has got more partitions.
+    fn look_around(&mut self, elapsed: Duration) -> Result<(), End> {
+        if elapsed.saturating_sub(self.looked) < IDLE {
+            return Ok(());
+        }
+        self.looked = elapsed;
+        for (name, width) in &self.widths {
+            let Some(stream) = self.setup.log.stream(name.as_str()) else { return Err(End::Failed(missing(name))) };
+            if stream.config.partitions != *width {
+                return Err(End::Anew);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for input, an answer, a deadline or the stop signal.
+    fn rest(&mut self, elapsed: Duration, due: Option<Micros>) -> Result<(), End> {
+        let log = &*self.setup.log;
+        let mut lag = 0;
+        if !self.is_full() {
+            for source in &mut self.sources {
+                source
+                    .cursor
+                    .register(log, &self.setup.inbox.wake)
+                    .map_err(|error| failed(&self.setup.plan.name, &error))?;
+                lag += if source.delay.is_none() { source.cursor.lag(log) } else { 0 };
+            }
+            self.setup.figures.lag.store(lag, Ordering::Relaxed);
+        }
+        let mut nap = IDLE;
+        if let Some(deadline) = self.core.deadline() {
+            nap = nap.min(deadline.saturating_sub(elapsed).clamp(NAP_MIN, NAP_MAX));
+        }
+        if let Some(due) = due {
+            nap = nap.min(due.since(self.setup.clock.now()).clamp(NAP_MIN, NAP_MAX));
+        }
+        park::nap(&self.setup.inbox.wake, nap);
+        Ok(())
+    }
+}
+
+/// What is kept about the pipeline that wrote the state.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Written {
+    epoch: u64,
+    layout: Layout,
+}
+
+/// Makes sure that kept state fits the plan; empties it where the user asked for that.
+fn begin_state(setup: &Setup) -> Result<(), End> {
+    let plan = &setup.plan;
+    let space = plan.source_space();
+    let Some(bytes) = setup.log.get(&space, LAYOUT, View::Appended) else { return Ok(()) };
+    let Ok(written) = serde_json::from_slice::<Written>(&bytes) else { return Ok(()) };
+    let wanted = Layout::of(plan);
+    let drop_space = |space: String| -> Result<(), End> {
+        wait(setup.log.drop_space(&space), &setup.stop)?.map_err(|error| failed(&plan.name, &error))
+    };
+    let step_space = |step: &String| format!("pipeline/{}/{step}", plan.name);
+    if written.epoch < setup.epoch {
+        for step in written.layout.steps.keys().chain(wanted.steps.keys()) {
+            drop_space(step_space(step))?;
+        }
+        if written.layout.source != wanted.source {
+            drop_space(space)?;
+        }
+        return Ok(());
+    }
+    if let Some(problem) = compile::incompatible(&written.layout, &wanted).into_iter().next() {
+        return Err(End::Failed(problem));
+    }
+    for step in written.layout.steps.keys().filter(|step| !wanted.steps.contains_key(*step)) {
+        drop_space(step_space(step))?;
+    }
+    Ok(())
+}
+
+/// Rebuilds the operators' timers from their spaces.
+fn restore(setup: &Setup, core: &mut Core) -> Result<(), End> {
+    for (index, step) in setup.plan.steps.iter().enumerate() {
+        let mut problem = None;
+        setup.log.for_each(&setup.plan.space(&step.id), &mut |key, value| {
+            if problem.is_none() {
+                problem = core.restore(index, key, value).err();
+            }
+        });
+        if let Some(problem) = problem {
+            return Err(End::Failed(problem));
+        }
+    }
+    Ok(())
+}
+
+fn wait<F: Future>(future: F, stop: &StopSignal) -> Result<F::Output, End> {
+    park::wait(future, stop).ok_or(End::Stopped)
+}
+
+fn failed(pipeline: &Name, error: &LogError) -> End {
+    End::Failed(match error {
+        LogError::Fenced(..) => {
+            Problem::new("HW-FLOW-042", format!("pipeline `{pipeline}` has been taken over by another owner"))
+        }
+        LogError::Closed => return End::Stopped,
+        error => Problem::new("HW-FLOW-043", format!("pipeline `{pipeline}`: {error}")),
+    })
+}
+
+fn missing(name: &Name) -> Problem {
+    Problem::new("HW-FLOW-030", format!("there is no stream `{name}`"))
+        .help("apply a Stream resource of that name, or the pipeline again")
+}
+
+fn unreadable(error: &crate::operators::Corrupt) -> End {
+    End::Failed(
+        Problem::new("HW-FLOW-041", format!("the pipeline's positions cannot be read: {error}"))
+            .help("apply the pipeline with `--reset-state`"),
+    )
+}
