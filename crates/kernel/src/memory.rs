@@ -310,3 +310,14 @@ impl Log for MemoryLog {
         Vec::new()
     }
 }
+
+/// What connectors may use in a test that has no node.
+pub(crate) fn context() -> crate::port::Context {
+    struct None;
+    impl crate::port::Secrets for None {
+        fn read(&self, name: &str) -> Result<Bytes, headwater_base::Problem> {
+            Err(headwater_base::Problem::new("HW-KERNEL-012", format!("there is no secret `{name}`")))
+        }
+    }
+    crate::port::Context { folder: ".".into(), secrets: Arc::new(None), tables: Option::None, log: Option::None }
+}

@@ -548,6 +548,3 @@ impl Supervisor {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

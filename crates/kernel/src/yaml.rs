@@ -352,14 +352,15 @@ impl Builder<'_> {
         }
     }
 
-    /// A literal block: its header stands on line `header`, its text below. The indentation is what the file has more
-    /// of than the text, on the first line that says anything.
-    fn block(&self, text: &str, header: u32) -> Written {
+    /// A literal block. The parser gives the first line of it that says something; empty ones may stand above. The
+    /// indentation is what that line of the file has more of than that line of the text.
+    fn block(&self, text: &str, said: u32) -> Written {
         let spaces = |line: &str| line.len() - line.trim_start_matches(' ').len();
-        let mut source = self.lines.iter().skip(header as usize);
-        let indent = text.split('\n').zip(&mut source).find(|(line, _)| !line.trim().is_empty());
-        let indent = indent.map_or(0, |(line, source)| spaces(source).saturating_sub(spaces(line)));
-        Written::Block { line: header + 1, indent: narrow(indent) }
+        let above = text.len() - text.trim_start_matches('\n').len();
+        let line = text.trim_start_matches('\n').split('\n').next().unwrap_or_default();
+        let source = self.lines.get((said as usize).saturating_sub(1)).copied().unwrap_or_default();
+        let indent = spaces(source).saturating_sub(spaces(line));
+        Written::Block { line: said.saturating_sub(narrow(above)), indent: narrow(indent) }
     }
 }
 

@@ -1,1 +1,400 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures::future::BoxFuture;
+use headwater_base::{ManualClock, Micros};
+use headwater_log::LogError;
+use serde_json::json;
+
 use super::*;
+use crate::kind::{Kind, Ref, no_change_problems, no_problems};
+use crate::memory::MemoryLog;
+use crate::port::Tables;
+use crate::reconcile::{Observed, Owned, UnitSpec};
+use crate::unit::Unit;
+
+/// A kind that reads a stream and runs a unit, as pipelines do.
+const PIPE: Kind = Kind {
+    name: "Pipe",
+    plural: "pipes",
+    short: &[],
+    doc: "For tests.",
+    schema: || json!({"type": "object", "properties": {"from": {"type": "string"}, "n": {"type": "integer"}}, "additionalProperties": false}),
+    example: "",
+    effective: |spec, _| spec.clone(),
+    validate: no_problems,
+    change: no_change_problems,
+    refs: |spec| {
+        let from = spec["from"].as_str().unwrap_or_default().to_owned();
+        vec![Ref { kind: "Stream", name: from, at: "/spec/from".to_owned(), needed: true }]
+    },
+    reconcile: |resource: &Arc<Resource>, _: &Observed| Plan {
+        units: vec![UnitSpec::of("pipe", resource)],
+        owns: vec![Owned::Space(format!("pipe/{}", resource.metadata.name))],
+        ..Plan::default()
+    },
+};
+
+/// What the units of a test do, and what was seen of them.
+#[derive(Default)]
+struct Units {
+    starts: AtomicU32,
+    running: AtomicU32,
+    most: AtomicU32,
+    /// The next starts to fail, and running units to fail by themselves.
+    fail_starts: AtomicU32,
+    end: Notify,
+}
+
+struct TestUnit {
+    task: Arc<Task>,
+}
+
+impl Unit for TestUnit {
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.task.stop()
+    }
+
+    fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        self.task.finished()
+    }
+}
+
+fn unit_kind(units: &Arc<Units>) -> UnitKind {
+    let units = Arc::clone(units);
+    UnitKind {
+        name: "pipe",
+        start: Arc::new(move |spec| {
+            let units = Arc::clone(&units);
+            Box::pin(async move {
+                units.starts.fetch_add(1, Ordering::SeqCst);
+                let fail =
+                    units.fail_starts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+                if fail.is_ok() {
+                    return Err(Problem::new("HW-TEST-001", "it does not start"));
+                }
+                let running = units.running.fetch_add(1, Ordering::SeqCst) + 1;
+                units.most.fetch_max(running, Ordering::SeqCst);
+                let inner = Arc::clone(&units);
+                let task = Task::spawn(&spec.id(), |mut stop| async move {
+                    let result = tokio::select! {
+                        () = stop.wait() => Ok(()),
+                        () = inner.end.notified() => Err(Problem::new("HW-TEST-002", "it fell over")),
+                    };
+                    inner.running.fetch_sub(1, Ordering::SeqCst);
+                    result
+                });
+                Ok(Arc::new(TestUnit { task }) as Arc<dyn Unit>)
+            })
+        }),
+    }
+}
+
+struct World {
+    log: Arc<MemoryLog>,
+    clock: Arc<ManualClock>,
+    folder: tempfile::TempDir,
+    units: Arc<Units>,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::at(Micros(1_700_000_000_000_000)));
+        Self { log: MemoryLog::new(), clock, folder: tempfile::tempdir().unwrap(), units: Arc::default() }
+    }
+
+    async fn open(&self) -> Arc<Kernel> {
+        let setup = Setup {
+            log: Arc::clone(&self.log) as Arc<dyn Log>,
+            folder: self.folder.path().to_owned(),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            limits: Arc::default(),
+            registry: Registry::new(&[PIPE]),
+            seed: 7,
+        };
+        let kernel = Kernel::open(setup).await.unwrap();
+        kernel.start(vec![unit_kind(&self.units)]);
+        kernel
+    }
+
+    fn audit(&self) -> Vec<String> {
+        let entries = self.log.values(audit::STREAM, 0);
+        let entries = entries.iter().map(|value| serde_json::from_slice::<audit::Entry>(value).unwrap());
+        entries
+            .map(|entry| format!("{} {}/{} {} {}", entry.verb, entry.kind, entry.name, entry.generation, entry.outcome))
+            .collect()
+    }
+}
+
+fn drafts(kernel: &Kernel, text: &str) -> Vec<Draft> {
+    let text = text.replace("KIND ", "---\napiVersion: headwater.dev/v1\nkind: ");
+    kernel.registry().read("f.yaml", text.as_bytes(), &Limits::default()).unwrap()
+}
+
+async fn apply(kernel: &Arc<Kernel>, text: &str) -> Report {
+    kernel.apply(drafts(kernel, text), &ApplyOptions::default()).await.unwrap()
+}
+
+fn told(report: &Report) -> Vec<String> {
+    let outcomes = report.resources.iter().map(|applied| {
+        format!("{}/{} {:?} {}", applied.kind, applied.name, applied.outcome, applied.generation).to_lowercase()
+    });
+    outcomes.chain(report.actions.iter().map(ToString::to_string)).collect()
+}
+
+/// Waits until `holds`; changes of resources and short pauses lead to another look.
+async fn until(kernel: &Kernel, what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            kernel.wake();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(20), wait).await.is_ok(), "{what} does not come");
+}
+
+fn status(kernel: &Kernel, id: &str) -> String {
+    let (kind, name) = id.split_once('/').unwrap();
+    let status = kernel.get(kind, name).unwrap().status.clone();
+    format!("{:?} {}", status.ready, status.reason)
+}
+
+const STREAM: &str = "KIND Stream\nmetadata: {name: orders}\nspec: {partitions: 2}\n";
+const PIPE_A: &str = "KIND Pipe\nmetadata: {name: a}\nspec: {from: orders}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_are_created_configured_unchanged_and_survive() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let report = apply(&kernel, &format!("{PIPE_A}{STREAM}")).await;
+    assert_eq!(
+        told(&report),
+        ["pipe/a created 1", "stream/orders created 1", "create stream/orders (2 partitions)", "start pipe/a"]
+    );
+    assert_eq!(kernel.settled(&["Pipe/a".into(), "Stream/orders".into()], Duration::from_secs(20)).await, []);
+    assert_eq!(
+        told(&apply(&kernel, &format!("{PIPE_A}{STREAM}")).await),
+        ["pipe/a unchanged 1", "stream/orders unchanged 1"]
+    );
+    let changed = "KIND Stream\nmetadata: {name: orders, labels: {a: b}}\nspec: {partitions: 3}\n";
+    assert_eq!(
+        told(&apply(&kernel, changed).await),
+        ["stream/orders configured 2", "alter stream/orders (partitions 2 -> 3)"]
+    );
+    until(&kernel, "the third partition", || world.log.stream("orders").unwrap().config.partitions == 3).await;
+    kernel.stop().await;
+    assert_eq!(world.units.running.load(Ordering::SeqCst), 0);
+
+    let kernel = world.open().await;
+    let orders = kernel.get("Stream", "orders").unwrap();
+    assert_eq!((orders.metadata.generation, orders.metadata.labels["a"].as_str()), (2, "b"));
+    assert_eq!(kernel.settled(&["Pipe/a".into()], Duration::from_secs(20)).await, []);
+    assert_eq!(
+        world.audit(),
+        ["apply Pipe/a 1 created", "apply Stream/orders 1 created", "apply Stream/orders 2 configured"]
+    );
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_the_same_and_changes_nothing() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let options = ApplyOptions { dry_run: true, ..ApplyOptions::default() };
+    let dry = kernel.apply(drafts(&kernel, STREAM), &options).await.unwrap();
+    assert_eq!(told(&dry), ["stream/orders created 1", "create stream/orders (2 partitions)"]);
+    assert_eq!(kernel.get("Stream", "orders"), None);
+    assert_eq!(world.audit(), Vec::<String>::new());
+    assert_eq!(told(&apply(&kernel, STREAM).await), told(&dry));
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_is_refused_together_and_nothing_is_written() {
+    let world = World::new();
+    let kernel = world.open().await;
+    apply(&kernel, "KIND Stream\nmetadata: {name: orders}\nspec: {partitions: 8}\n").await;
+    let text = "KIND Stream\nmetadata: {name: orders, generation: 5}\nspec: {partitions: 2}\nKIND Stream\nmetadata: {name: new}\nspec:\n  schema: {json: {type: 3}, onMismatch: dead-letter}\n";
+    let problems = kernel.apply(drafts(&kernel, text), &ApplyOptions::default()).await.unwrap_err();
+    let told: Vec<String> =
+        problems.iter().map(|problem| format!("{} {}", problem.code, problem.place.as_ref().unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            "HW-KERNEL-014 f.yaml:5:20",
+            "HW-KERNEL-011 f.yaml:4:38",
+            "HW-KERNEL-026 f.yaml:11:18",
+            "HW-KERNEL-008 f.yaml:11:11"
+        ]
+    );
+    assert_eq!(kernel.get("Stream", "new"), None);
+    let dangling = kernel.check(&drafts(&kernel, "KIND Pipe\nmetadata: {name: b}\nspec: {from: ordres}\n"));
+    assert_eq!(dangling[0].code, "HW-KERNEL-030");
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_waits_for_what_it_names_and_restarts_with_its_spec() {
+    let world = World::new();
+    let kernel = world.open().await;
+    apply(&kernel, PIPE_A).await;
+    until(&kernel, "waiting", || status(&kernel, "Pipe/a") == "Unknown Waiting").await;
+    assert!(kernel.get("Pipe", "a").unwrap().status.message.contains("`Stream/orders`"));
+    apply(&kernel, STREAM).await;
+    until(&kernel, "running", || status(&kernel, "Pipe/a") == "True Running").await;
+    let report = apply(&kernel, "KIND Pipe\nmetadata: {name: a}\nspec: {from: orders, n: 2}\n").await;
+    assert_eq!(told(&report), ["pipe/a configured 2", "restart pipe/a (its spec changed)"]);
+    until(&kernel, "the second start", || world.units.starts.load(Ordering::SeqCst) == 2).await;
+    assert_eq!(kernel.settled(&["Pipe/a".into()], Duration::from_secs(20)).await, []);
+    // A new state epoch is a new start as well.
+    let reset = ApplyOptions { reset_state: true, ..ApplyOptions::default() };
+    kernel
+        .apply(drafts(&kernel, "KIND Pipe\nmetadata: {name: a}\nspec: {from: orders, n: 2}\n"), &reset)
+        .await
+        .unwrap();
+    until(&kernel, "the third start", || world.units.starts.load(Ordering::SeqCst) == 3).await;
+    assert_eq!(kernel.get("Pipe", "a").unwrap().metadata.state_epoch, 1);
+    kernel.stop().await;
+    assert_eq!((world.units.most.load(Ordering::SeqCst), world.units.running.load(Ordering::SeqCst)), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_fails_starts_again_after_growing_pauses() {
+    let world = World::new();
+    world.units.fail_starts.store(4, Ordering::SeqCst);
+    let kernel = world.open().await;
+    apply(&kernel, &format!("{STREAM}{PIPE_A}")).await;
+    let starts = || world.units.starts.load(Ordering::SeqCst);
+    for (failures, word) in [(1, "False Failed"), (2, "False Failed"), (3, "False CrashLoop"), (4, "False CrashLoop")] {
+        until(&kernel, "a failure", || starts() == failures && status(&kernel, "Pipe/a") == word).await;
+        assert!(kernel.get("Pipe", "a").unwrap().status.message.contains("HW-TEST-001: it does not start"));
+        // At most a quarter above 0.5 s, 1 s, 2 s, 4 s.
+        world.clock.advance(Duration::from_millis(625) * (1 << (failures - 1)));
+        until(&kernel, "the next start", || starts() == failures + 1).await;
+    }
+    until(&kernel, "running", || status(&kernel, "Pipe/a") == "True Running").await;
+    // A unit that falls over while it runs is started again, too.
+    world.units.end.notify_one();
+    until(&kernel, "the fall", || status(&kernel, "Pipe/a") == "False CrashLoop").await;
+    world.clock.advance(Duration::from_secs(75));
+    until(&kernel, "running again", || status(&kernel, "Pipe/a") == "True Running").await;
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_named_is_not_deleted_by_accident() {
+    let world = World::new();
+    let kernel = world.open().await;
+    apply(&kernel, &format!("{STREAM}{PIPE_A}")).await;
+    assert_eq!(kernel.settled(&["Pipe/a".into()], Duration::from_secs(20)).await, []);
+    let refused = kernel.delete("Stream", "orders", &DeleteOptions::default()).await.unwrap_err();
+    assert_eq!(refused.code, "HW-KERNEL-013");
+    assert!(refused.title.contains("`Pipe/a`"));
+    let cascade = DeleteOptions { cascade: true, ..DeleteOptions::default() };
+    let dry = DeleteOptions { dry_run: true, ..cascade };
+    assert_eq!(kernel.delete("Stream", "orders", &dry).await.unwrap(), ["Pipe/a", "Stream/orders"]);
+    assert!(world.log.stream("orders").is_some());
+    kernel.delete("Stream", "orders", &cascade).await.unwrap();
+    assert!(world.log.stream("orders").is_none());
+    assert_eq!((kernel.get("Pipe", "a"), kernel.get("Stream", "orders")), (None, None));
+    assert_eq!(world.units.running.load(Ordering::SeqCst), 0);
+    let missing = kernel.delete("Stream", "order", &DeleteOptions::default()).await.unwrap_err();
+    assert_eq!(missing.code, "HW-KERNEL-012");
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_force_the_one_that_names_it_waits() {
+    let world = World::new();
+    let kernel = world.open().await;
+    apply(&kernel, &format!("{STREAM}{PIPE_A}")).await;
+    assert_eq!(kernel.settled(&["Pipe/a".into()], Duration::from_secs(20)).await, []);
+    let force = DeleteOptions { force: true, ..DeleteOptions::default() };
+    assert_eq!(kernel.delete("Stream", "orders", &force).await.unwrap(), ["Stream/orders"]);
+    until(&kernel, "waiting", || status(&kernel, "Pipe/a") == "Unknown Waiting").await;
+    assert_eq!(world.units.running.load(Ordering::SeqCst), 0);
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_without_a_resource_are_shown_adopted_and_deleted() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let config = crate::kinds::stream::default_config(&Limits::default());
+    world.log.create(Name::new("auto").unwrap(), config, Vec::new()).await.unwrap();
+    let auto = kernel.get("Stream", "auto").unwrap();
+    assert_eq!((auto.metadata.generation, auto.spec["partitions"].as_u64()), (0, Some(4)));
+    assert!(kernel.list(Some("Stream")).iter().any(|stream| stream.metadata.name.as_str() == "auto"));
+    assert_eq!(
+        told(&apply(&kernel, "KIND Stream\nmetadata: {name: auto}\nspec: {owner: me}\n").await),
+        ["stream/auto created 1"]
+    );
+    kernel.delete("Stream", "auto", &DeleteOptions::default()).await.unwrap();
+    assert!(world.log.stream("auto").is_none());
+    let audit = kernel.delete("Stream", audit::STREAM, &DeleteOptions::default()).await.unwrap_err();
+    assert_eq!(audit.code, "HW-KERNEL-027");
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_cannot_be_made_is_said_and_tried_again() {
+    let world = World::new();
+    let kernel = world.open().await;
+    world.log.refuse(Some(LogError::Limit("10000 streams are the limit".to_owned())));
+    apply(&kernel, STREAM).await;
+    until(&kernel, "the failure", || status(&kernel, "Stream/orders") == "False Failed").await;
+    assert!(kernel.get("Stream", "orders").unwrap().status.message.contains("10000 streams are the limit"));
+    world.log.refuse(None);
+    until(&kernel, "the stream", || status(&kernel, "Stream/orders") == "True Exists").await;
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_ready_when_it_can_be_read() {
+    let world = World::new();
+    let kernel = world.open().await;
+    apply(&kernel, "KIND Secret\nmetadata: {name: key}\nspec: {from: {file: key}}\n").await;
+    until(&kernel, "unreadable", || status(&kernel, "Secret/key") == "False Unreadable").await;
+    let path = world.folder.path().join("key");
+    std::fs::write(&path, "s3cret\n").unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    until(&kernel, "readable", || status(&kernel, "Secret/key") == "True Exists").await;
+    assert_eq!(kernel.secrets().read("key").unwrap(), "s3cret");
+    assert!(!format!("{:?}", kernel.get("Secret", "key")).contains("s3cret"));
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watchers_see_changes_and_validators_follow_the_spec() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let mut changes = kernel.watch();
+    assert!(kernel.validator("orders").is_none());
+    apply(&kernel, "KIND Stream\nmetadata: {name: orders}\nspec: {schema: {json: {required: [id]}}}\n").await;
+    let first = changes.recv().await.unwrap();
+    assert_eq!((first.kind.as_str(), first.name.as_str(), first.resource.is_some()), ("Stream", "orders", true));
+    assert!(kernel.validator("orders").unwrap().mismatch(&json!({})).is_some());
+    apply(&kernel, STREAM).await;
+    assert!(kernel.validator("orders").is_none());
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_table_goes_with_its_stream_and_its_view() {
+    let world = World::new();
+    let kernel = world.open().await;
+    apply(&kernel, "KIND Table\nmetadata: {name: users}\nspec: {}\n").await;
+    let users = Name::new("users").unwrap();
+    let put = |value: &'static str| kernel.tables().put(&users, "a", Some(value.into()), None);
+    put(r#"{"n":1}"#).await.unwrap();
+    assert_eq!(
+        kernel.delete("Stream", "table.users", &DeleteOptions::default()).await.unwrap_err().code,
+        "HW-KERNEL-027"
+    );
+    kernel.delete("Table", "users", &DeleteOptions::default()).await.unwrap();
+    assert_eq!(kernel.tables().get("users", "a").unwrap_err().code, "HW-KERNEL-019");
+    assert!(world.log.stream("table.users").is_none());
+    apply(&kernel, "KIND Table\nmetadata: {name: users}\nspec: {}\n").await;
+    put(r#"{"n":2}"#).await.unwrap();
+    assert_eq!(kernel.tables().list("users", None, 10).unwrap().len(), 1);
+    kernel.stop().await;
+}

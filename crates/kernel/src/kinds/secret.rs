@@ -100,6 +100,3 @@ pub(crate) fn literal(spec: &Value, origin: &Origin) -> Option<Problem> {
             .help("keep the value outside: `from: {env: NAME}` or `from: {file: PATH}`; change a value that was written here"),
     )
 }
-
-#[cfg(test)]
-mod tests;

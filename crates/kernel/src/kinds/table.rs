@@ -122,6 +122,3 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
         ..Plan::default()
     }
 }
-
-#[cfg(test)]
-mod tests;

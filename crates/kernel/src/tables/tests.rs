@@ -1,1 +1,292 @@
+use headwater_base::ManualClock;
+use headwater_base::partition::partition_of;
+use headwater_log::{Append, Commit};
+use headwater_wire::batch::{Builder, Compression};
+use proptest::prelude::*;
+
 use super::*;
+use crate::kernel::{Kernel, Setup};
+use crate::kind::{ApplyOptions, Registry};
+use crate::memory::MemoryLog;
+
+struct World {
+    log: Arc<MemoryLog>,
+    clock: Arc<ManualClock>,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::at(Micros(1_700_000_000_000_000)));
+        Self { log: MemoryLog::new(), clock, folder: tempfile::tempdir().unwrap() }
+    }
+
+    async fn open(&self) -> Arc<Kernel> {
+        let setup = Setup {
+            log: Arc::clone(&self.log) as Arc<dyn Log>,
+            folder: self.folder.path().to_owned(),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            limits: Arc::default(),
+            registry: Registry::new(&[]),
+            seed: 7,
+        };
+        let kernel = Kernel::open(setup).await.unwrap();
+        kernel.start(Vec::new());
+        kernel
+    }
+
+    /// A node with the table `users`.
+    async fn with_users(&self, spec: &str) -> Arc<Kernel> {
+        let kernel = self.open().await;
+        let text = format!("apiVersion: headwater.dev/v1\nkind: Table\nmetadata: {{name: users}}\nspec: {spec}\n");
+        let drafts = kernel.registry().read("t.yaml", text.as_bytes(), &Limits::default()).unwrap();
+        kernel.apply(drafts, &ApplyOptions::default()).await.unwrap();
+        assert_eq!(kernel.settled(&["Table/users".into()], Duration::from_secs(20)).await, []);
+        kernel
+    }
+
+    /// Appends events as a pipeline does.
+    fn append(&self, partitions: u32, entries: &[(String, Option<String>)]) {
+        for (key, value) in entries {
+            let mut builder = Builder::new(Compression::None);
+            let time = self.clock.now().millis();
+            builder.push(time, Some(key.as_bytes()), value.as_ref().map(String::as_bytes), &[]);
+            let append = Append {
+                stream: Name::new("table.users").unwrap(),
+                partition: partition_of(key.as_bytes(), partitions),
+                batches: builder.finish(),
+            };
+            self.log.append(Commit { appends: vec![append], ..Commit::default() }).unwrap();
+        }
+    }
+}
+
+fn users() -> Name {
+    Name::new("users").unwrap()
+}
+
+fn json(text: &str) -> Option<Json> {
+    Some(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(20), wait).await.is_ok(), "{what} does not come");
+}
+
+fn all(kernel: &Kernel) -> Vec<(String, u64, String)> {
+    let documents = kernel.tables().list("users", None, 100_000).unwrap();
+    let show =
+        |document: Document| (document.key, document.version, String::from_utf8(document.value.to_vec()).unwrap());
+    documents.into_iter().map(show).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_is_read_back_and_its_version_grows() {
+    let world = World::new();
+    let kernel = world.with_users("{}").await;
+    let tables = kernel.tables();
+    assert_eq!(tables.get("users", "a").unwrap(), None);
+    let before = tables.generation("users");
+    let first = tables.put(&users(), "a", json(r#"{"n":1}"#), None).await.unwrap();
+    let second = tables.put(&users(), "a", json(r#"{"n":2}"#), None).await.unwrap();
+    assert!(second > first && first > 0 && tables.generation("users") > before);
+    let found = tables.get("users", "a").unwrap().unwrap();
+    assert_eq!((found.version, found.value.as_ref()), (second, br#"{"n":2}"#.as_slice()));
+    tables.put(&users(), "a", None, None).await.unwrap();
+    assert_eq!(tables.get("users", "a").unwrap(), None);
+    let problem = tables.get("user", "a").unwrap_err();
+    assert_eq!(
+        (problem.code.as_str(), problem.help.unwrap().starts_with("did you mean `users`?")),
+        ("HW-KERNEL-019", true)
+    );
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_conditional_writes_over_one_version_one_wins() {
+    let world = World::new();
+    let kernel = world.with_users("{}").await;
+    let first = kernel.tables().put(&users(), "a", json("{}"), Some(0)).await.unwrap();
+    let tries = (0..20).map(|n| {
+        let kernel = Arc::clone(&kernel);
+        tokio::spawn(
+            async move { kernel.tables().put(&users(), "a", json(&format!(r#"{{"n":{n}}}"#)), Some(first)).await },
+        )
+    });
+    let results = futures::future::join_all(tries.collect::<Vec<_>>()).await;
+    let won = results.iter().filter(|result| result.as_ref().unwrap().is_ok()).count();
+    assert_eq!(won, 1);
+    let lost = results.into_iter().find_map(|result| result.unwrap().err()).unwrap();
+    assert_eq!(lost.code, "HW-KERNEL-020");
+    // What a pipeline appended counts before the view has seen it.
+    world.log.hold(true);
+    world.append(1, &[("b".to_owned(), Some("{}".to_owned()))]);
+    let refused = kernel.tables().put(&users(), "b", json("{}"), Some(0)).await.unwrap_err();
+    assert_eq!(refused.code, "HW-KERNEL-020");
+    world.log.hold(false);
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_view_never_shows_what_is_not_durable() {
+    let world = World::new();
+    let kernel = world.with_users("{}").await;
+    world.log.hold(true);
+    let writer = Arc::clone(&kernel);
+    let write = tokio::spawn(async move { writer.tables().put(&users(), "a", json("{}"), None).await });
+    let name = Name::new("table.users").unwrap();
+    until("the append", || world.log.ends(&name, 0).unwrap().appended == 1).await;
+    assert_eq!(kernel.tables().get("users", "a").unwrap(), None);
+    assert!(!write.is_finished());
+    world.log.hold(false);
+    write.await.unwrap().unwrap();
+    assert!(kernel.tables().get("users", "a").unwrap().is_some());
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_document_is_refused_or_passed_over() {
+    let world = World::new();
+    let kernel = world.with_users("{schema: {required: [id]}}").await;
+    for (key, value) in [("", r#"{"id":1}"#), ("a", "[]"), ("a", "{\"id\":"), ("a", r#"{"name":"x"}"#)] {
+        let problem = kernel.tables().put(&users(), key, json(value), None).await.unwrap_err();
+        assert_eq!(problem.code, "HW-KERNEL-021", "{key} {value}");
+    }
+    let long = "k".repeat(KEY_BYTES_MAX + 1);
+    assert_eq!(kernel.tables().put(&users(), &long, None, None).await.unwrap_err().code, "HW-KERNEL-021");
+    // Kafka clients may append anything.
+    let entry = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
+    world.append(1, &[entry("a", "no json"), entry("b", "[1]"), entry("c", r#"{"id":1}"#)]);
+    until("the document behind", || all(&kernel).len() == 1).await;
+    assert_eq!(all(&kernel)[0].0, "c");
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_nobody_writes_again_go() {
+    let world = World::new();
+    let kernel = world.with_users("{ttl: 1h}").await;
+    let version = kernel.tables().put(&users(), "old", json("{}"), None).await.unwrap();
+    world.clock.advance(Duration::from_secs(3_000));
+    kernel.tables().put(&users(), "new", json("{}"), None).await.unwrap();
+    world.clock.advance(Duration::from_secs(700));
+    assert_eq!(kernel.tables().get("users", "old").unwrap(), None);
+    assert_eq!(all(&kernel).len(), 1);
+    // Gone means gone for conditions, and a new one is a newer one.
+    assert!(kernel.tables().put(&users(), "old", json("{}"), Some(0)).await.unwrap() > version);
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_missing_damaged_or_ahead_is_built_again() {
+    let world = World::new();
+    let kernel = world.with_users("{}").await;
+    for n in 0..50 {
+        kernel.tables().put(&users(), &format!("k{n}"), json(r#"{"x":1}"#), None).await.unwrap();
+    }
+    let whole = all(&kernel);
+    kernel.tables().rebuild().unwrap();
+    until("the view built again", || all(&kernel) == whole).await;
+    kernel.stop().await;
+    drop(kernel);
+    let path = world.folder.path().join("tables.db");
+    View::remove(&path).unwrap();
+    let kernel = world.open().await;
+    until("the missing view", || all(&kernel) == whole).await;
+    kernel.stop().await;
+    drop(kernel);
+    View::remove(&path).unwrap();
+    std::fs::write(&path, vec![0x5a; 8_192]).unwrap();
+    let kernel = world.open().await;
+    assert_eq!(kernel.tables().rebuilt(), 1);
+    until("the damaged view", || all(&kernel) == whole).await;
+    kernel.stop().await;
+    drop(kernel);
+    // A view that has applied more than the log holds cannot be trusted.
+    {
+        let (view, _) = View::open(&path).unwrap();
+        let id = view.table("users", world.log.stream("table.users").unwrap().id).unwrap();
+        view.apply(id, 0, &[headwater_store::tables::Change::Delete("k0".into())], 1_000).unwrap();
+    }
+    let kernel = world.open().await;
+    until("the view that was ahead", || all(&kernel) == whole).await;
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_is_whole_and_visible() {
+    let world = World::new();
+    let kernel = world.with_users("{partitions: 3, key: id}").await;
+    let entries: Vec<write::Entry> = (0..20_000)
+        .map(|n| (format!("user-{n:06}"), json(&format!(r#"{{"id":"user-{n:06}","score":{n}}}"#))))
+        .collect();
+    assert_eq!(kernel.tables().import(&users(), &entries).await.unwrap(), 20_000);
+    assert_eq!(kernel.tables().count("users").unwrap(), 20_000);
+    assert_eq!(
+        kernel.tables().get("users", "user-012345").unwrap().unwrap().value,
+        r#"{"id":"user-012345","score":12345}"#
+    );
+    assert_eq!(kernel.tables().key_field("users").unwrap().as_deref(), Some("id"));
+    let bad = [("a".to_owned(), json("{}")), ("b".to_owned(), json("no"))];
+    assert_eq!(kernel.tables().import(&users(), &bad).await.unwrap_err().code, "HW-KERNEL-021");
+    assert_eq!(kernel.tables().get("users", "a").unwrap(), None);
+    kernel.stop().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever is written by whomever, with restarts and views set back to an older copy in between, the view is what
+    /// the stream says: the newest event of each key.
+    #[test]
+    fn the_view_is_the_newest_event_of_each_key(
+        rounds in proptest::collection::vec((proptest::collection::vec((0_u8..12, any::<Option<u16>>()), 1..30), 0_u8..3), 1..5),
+        partitions in 1_u32..4,
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let world = World::new();
+            let mut kernel = world.with_users(&format!("{{partitions: {partitions}}}")).await;
+            let mut model = std::collections::BTreeMap::new();
+            let path = world.folder.path().join("tables.db");
+            let copy = world.folder.path().join("older.db");
+            for (entries, then) in rounds {
+                let entries: Vec<(String, Option<String>)> = entries
+                    .into_iter()
+                    .map(|(key, value)| (format!("k{key}"), value.map(|value| format!(r#"{{"v":{value}}}"#))))
+                    .collect();
+                world.append(partitions, &entries);
+                for (key, value) in entries {
+                    match value {
+                        Some(value) => model.insert(key, value),
+                        None => model.remove(&key),
+                    };
+                }
+                if then > 0 {
+                    kernel.stop().await;
+                    drop(kernel);
+                    // SQLite folds its own log into the file when the last connection closes, so one file is all.
+                    if then == 2 && copy.exists() {
+                        View::remove(&path).unwrap();
+                        std::fs::copy(&copy, &path).unwrap();
+                    } else {
+                        std::fs::copy(&path, &copy).unwrap();
+                    }
+                    kernel = world.open().await;
+                }
+                let wanted: Vec<(String, String)> = model.clone().into_iter().collect();
+                until("the view", || all(&kernel).into_iter().map(|(key, _, value)| (key, value)).eq(wanted.clone())).await;
+                for (key, value) in &model {
+                    let found = kernel.tables().get("users", key).unwrap().map(|document| document.value);
+                    assert_eq!(found.as_deref(), Some(value.as_bytes()));
+                }
+            }
+            kernel.stop().await;
+        });
+    }
+}

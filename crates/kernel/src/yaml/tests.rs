@@ -72,6 +72,12 @@ fn every_key_and_value_knows_its_place() {
     assert_eq!(show(origin.inside("/spec/steps/0/when", 1, 7)), "p.yaml:4:31");
     assert_eq!(show(origin.inside("/spec/steps/1/program", 1, 1)), "p.yaml:7:9");
     assert_eq!(show(origin.inside("/spec/steps/1/program", 3, 6)), "p.yaml:9:14");
+    let blank = "a: |2\n\n     x\n    y\n";
+    let document = read("p.yaml", blank.as_bytes(), &Limits::default()).unwrap().remove(0);
+    assert_eq!(document.value["a"], "\n   x\n  y\n");
+    let blank = Origin::file("p.yaml", "", document.marks);
+    assert_eq!(show(blank.inside("/a", 2, 4)), "p.yaml:3:6");
+    assert_eq!(show(blank.inside("/a", 3, 3)), "p.yaml:4:5");
     // What was not written stands where it is missing.
     assert_eq!(show(origin.place("/spec/steps/1/when/x")), "p.yaml:5:7");
     assert_eq!(
@@ -116,9 +122,25 @@ fn what_hides_meaning_or_json_cannot_say_is_refused_all_of_it() {
 
 #[test]
 fn syntax_errors_say_where() {
-    problems("a:\n\tb: 1\n", expect![[r#""#]]);
-    problems("a: [1, 2\nb: 3\n", expect![[r#""#]]);
-    problems("a: 'x\n", expect![[r#""#]]);
+    problems(
+        "a:\n\tb: 1\n",
+        expect![[r#"
+        error[HW-KERNEL-001]: this is not YAML: tabs disallowed within this context (block indentation)
+          --> f.yaml:2:2
+        help: indent with spaces; YAML allows no tabs there"#]],
+    );
+    problems(
+        "a: [1, 2\nb: 3\n",
+        expect![[r#"
+        error[HW-KERNEL-001]: this is not YAML: illegal placement of ':' indicator
+          --> f.yaml:2:2"#]],
+    );
+    problems(
+        "a: 'x\n",
+        expect![[r#"
+        error[HW-KERNEL-001]: this is not YAML: while scanning a quoted scalar, found unexpected end of stream
+          --> f.yaml:1:4"#]],
+    );
 }
 
 #[test]
@@ -132,9 +154,11 @@ fn bombs_are_refused_early() {
     }
     let problem = read("f.yaml", laughs.as_bytes(), &Limits::default()).unwrap_err().remove(0);
     assert_eq!(problem.code, "HW-KERNEL-002");
-    let deep = "[".repeat(100_000);
+    let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
     let problem = read("f.yaml", deep.as_bytes(), &Limits::default()).unwrap_err().remove(0);
     assert_eq!(problem.code, "HW-KERNEL-002");
+    assert!(read("f.yaml", "[".repeat(500_000).as_bytes(), &Limits::default()).is_err());
+    assert!(read("f.yaml", "{a: ".repeat(100_000).as_bytes(), &Limits::default()).is_err());
     let large = vec![b' '; Limits::default().resource_bytes + 1];
     let problem = read("f.yaml", &large, &Limits::default()).unwrap_err().remove(0);
     assert_eq!(problem.code, "HW-KERNEL-002");
