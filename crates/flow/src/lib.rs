@@ -11,6 +11,7 @@
 pub mod compile;
 pub mod doc;
 pub mod kinds;
+pub mod lookup;
 pub mod operators;
 pub mod path;
 pub mod program;

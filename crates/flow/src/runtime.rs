@@ -1,14 +1,17 @@
 //! A running pipeline.
 
 pub mod asking;
+pub mod backends;
 pub mod core;
 pub mod cursor;
 pub mod dedupe;
+pub mod enrich;
 pub mod figures;
 pub mod letters;
 pub mod outbox;
 pub mod overlay;
 pub mod park;
 pub mod parking;
+pub mod pipelines;
 pub mod positions;
 pub mod task;

@@ -523,7 +523,8 @@ fn take_answer(flight: &mut Flight, step: usize, into: &Path, answer: Result<Opt
     }
 }
 
-fn key_of(doc: &Doc, ask: &Ask) -> Option<String> {
+/// What a lookup is asked about; None where the event does not have it.
+pub fn key_of(doc: &Doc, ask: &Ask) -> Option<String> {
     match ask {
         Ask::Key(path) => doc.key(path).and_then(|key| String::from_utf8(key.into()).ok()),
         Ask::Fields(fields) => {

@@ -1,0 +1,116 @@
+//! The backends of a plan's lookup and score steps: built once for each running pipeline, shared by its thread and by
+//! enrichment on demand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::HashMap;
+use headwater_base::{Clock, Problem, Span, closest};
+use headwater_kernel::port::{Context, LookupKind};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use crate::compile::Plan;
+use crate::lookup::{Lookups, Policy};
+use crate::runtime::asking::{Asked, Asking, Inbox, Reply};
+use crate::runtime::parking::Ticket;
+use crate::spec::{BreakerSpec, CacheSpec, StepSpec};
+
+/// Backends by step.
+pub struct Backends(HashMap<usize, Lookups>);
+
+/// Builds the backends of a plan.
+///
+/// # Errors
+/// `HW-FLOW-021` for an unknown type, else what the backend's builder says.
+pub fn connect(plan: &Plan, kinds: &[LookupKind], context: &Context, clock: &Arc<dyn Clock>, handle: &Handle) -> Result<Backends, Problem> {
+    let mut backends = HashMap::default();
+    for (index, step) in plan.spec.steps.iter().enumerate() {
+        let (spec, policy) = match step {
+            StepSpec::Lookup(step) => {
+                let policy = policy(step.wait, step.timeout, step.retries, step.in_flight, &step.cache, &step.breaker);
+                (step.lookup.clone(), policy)
+            }
+            StepSpec::Score(step) => {
+                let policy = policy(step.wait, step.timeout, step.retries, step.in_flight, &step.cache, &step.breaker);
+                (json!({"type": "score", "url": step.url}), policy)
+            }
+            _ => continue,
+        };
+        let at = |problem: Problem| problem.at(format!("Pipeline/{}: spec.steps[{index}]", plan.name), 0, 0);
+        let backend = build(kinds, &spec, context).map_err(at)?;
+        backends.insert(index, Lookups::new(backend, policy, Arc::clone(clock), handle.clone()));
+    }
+    Ok(Backends(backends))
+}
+
+fn build(kinds: &[LookupKind], spec: &Value, context: &Context) -> Result<Arc<dyn headwater_kernel::port::Lookup>, Problem> {
+    let word = spec.get("type").and_then(Value::as_str).unwrap_or_default();
+    let Some(kind) = kinds.iter().find(|kind| kind.name == word) else {
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+        let near = closest(word, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let problem = Problem::new("HW-FLOW-021", format!("there is no lookup of type `{}`", word.chars().take(60).collect::<String>()));
+        return Err(problem.help(format!("types are `{}`{near}", names.join("`, `"))));
+    };
+    (kind.build)(spec, context)
+}
+
+fn policy(wait: Option<Span>, timeout: Span, retries: u32, in_flight: u32, cache: &CacheSpec, breaker: &BreakerSpec) -> Policy {
+    Policy {
+        wait: wait.unwrap_or(timeout).duration(),
+        timeout: timeout.duration(),
+        retries,
+        in_flight: in_flight as usize,
+        capacity: usize::try_from(cache.capacity).unwrap_or(usize::MAX),
+        ttl: cache.ttl.duration(),
+        jitter: f64::from(cache.jitter.0) / 100.0,
+        negative_ttl: cache.negative_ttl.duration(),
+        breaker_failures: breaker.failures,
+        breaker_pause: breaker.pause.duration(),
+        ..Policy::default()
+    }
+}
+
+impl Backends {
+    /// The way a pipeline's thread asks.
+    pub fn asking(&self, inbox: &Arc<Inbox>) -> HashMap<usize, Arc<dyn Asking>> {
+        let asking = |lookups: &Lookups| Arc::new(Caller { lookups: lookups.clone(), inbox: Arc::clone(inbox) }) as Arc<dyn Asking>;
+        self.0.iter().map(|(step, lookups)| (*step, asking(lookups))).collect()
+    }
+
+    /// One step's backend.
+    pub fn get(&self, step: usize) -> Option<&Lookups> {
+        self.0.get(&step)
+    }
+
+    /// Figures by step id.
+    pub fn figures(&self, plan: &Plan) -> Vec<(String, Vec<(&'static str, u64)>)> {
+        let of = |(step, lookups): (&usize, &Lookups)| Some((plan.steps.get(*step)?.id.to_string(), lookups.figures()));
+        self.0.iter().filter_map(of).collect()
+    }
+}
+
+/// A thread's side of a backend.
+struct Caller {
+    lookups: Lookups,
+    inbox: Arc<Inbox>,
+}
+
+impl Asking for Caller {
+    fn at_once(&self, key: &str) -> Asked {
+        self.lookups.at_once(key).map_or(Asked::Later, Asked::Answer)
+    }
+
+    fn ask(&self, key: &str, ticket: Ticket, step: usize) {
+        let inbox = Arc::clone(&self.inbox);
+        self.lookups.ask(key, Box::new(move |answer| inbox.put(Reply { ticket, step, answer })));
+    }
+
+    fn wait(&self) -> Duration {
+        self.lookups.policy().wait
+    }
+
+    fn wait_at_leisure(&self) -> Duration {
+        self.lookups.policy().at_leisure()
+    }
+}
