@@ -10,6 +10,7 @@ pub mod documents;
 pub mod enrich;
 pub mod fault;
 pub mod features;
+pub mod groups;
 pub mod guard;
 pub mod health;
 pub mod ingest;
@@ -17,6 +18,7 @@ pub mod metrics;
 pub mod observe;
 pub mod openapi;
 pub mod query;
+pub mod resources;
 pub mod routes;
 pub mod server;
 pub mod tail;
@@ -24,31 +26,21 @@ pub mod tail;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use headwater_base::{Clock, Limits, Name};
+use headwater_base::{Clock, Limits};
+use headwater_kernel::Kernel;
 use headwater_kernel::port::{Enrich, Features, Tables};
-use headwater_kernel::schema::Validator;
 use headwater_log::Log;
+use headwater_log::groups::Groups;
 use tokio::sync::watch;
 
 pub use server::serve;
 
-/// Gives the schema check of a stream, if it has one.
-pub type Validators = Arc<dyn Fn(&Name) -> Option<Arc<Validator>> + Send + Sync>;
-
 /// What the node hands to the listener.
 pub struct Parts {
-    /// The event log.
-    pub log: Arc<dyn Log>,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// The bounds.
-    pub limits: Arc<Limits>,
-    /// Schemas of streams.
-    pub validator: Validators,
-    /// Each kind's name and the schema of its resources, for `/openapi.json`.
-    pub schemas: Vec<(&'static str, serde_json::Value)>,
-    /// Documents.
-    pub tables: Arc<dyn Tables>,
+    /// Resources, tables, the log, the clock and the bounds.
+    pub kernel: Arc<Kernel>,
+    /// Consumer groups.
+    pub groups: Arc<Groups>,
     /// Features.
     pub features: Arc<dyn Features>,
     /// Enrichment on demand.
@@ -64,6 +56,14 @@ pub struct Parts {
 /// What the handlers share: the node's parts, and what belongs to the listener itself.
 pub struct Api {
     parts: Parts,
+    /// The event log.
+    pub log: Arc<dyn Log>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The bounds.
+    pub limits: Arc<Limits>,
+    /// Documents.
+    pub tables: Arc<dyn Tables>,
     /// Ids seen lately.
     pub dedupe: ingest::dedupe::Dedupe,
     /// Room for bodies.
@@ -77,11 +77,17 @@ pub struct Api {
 impl Api {
     /// A listener's state over the node's parts.
     pub fn new(parts: Parts) -> Arc<Self> {
+        let kernel = parts.kernel.clone();
+        let limits = kernel.limits().clone();
         Arc::new(Self {
-            dedupe: ingest::dedupe::Dedupe::new(parts.limits.dedupe_ids),
-            bodies: body::Bodies::new(&parts.limits),
+            log: kernel.log().clone(),
+            clock: kernel.clock().clone(),
+            tables: kernel.tables().clone(),
+            dedupe: ingest::dedupe::Dedupe::new(limits.dedupe_ids),
+            bodies: body::Bodies::new(&limits),
             counters: observe::Counters::default(),
             round: AtomicU64::new(0),
+            limits,
             parts,
         })
     }

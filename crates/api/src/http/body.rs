@@ -41,7 +41,13 @@ impl Bodies {
     /// # Errors
     /// `HW-API-006` over `bytes_max`, `HW-API-010` when it comes too slowly, `HW-API-016` when other requests hold
     /// all the room, `HW-API-008` when the client breaks off.
-    pub async fn read(&self, headers: &HeaderMap, mut body: Body, bytes_max: usize, limits: &Limits) -> Result<Whole, Fault> {
+    pub async fn read(
+        &self,
+        headers: &HeaderMap,
+        mut body: Body,
+        bytes_max: usize,
+        limits: &Limits,
+    ) -> Result<Whole, Fault> {
         let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|bytes| bytes > bytes_max) {
             return Err(too_large(declared, bytes_max));
@@ -71,7 +77,10 @@ impl Bodies {
             if wanted > permits {
                 let more = u32::try_from(wanted - permits).unwrap_or(u32::MAX);
                 let Ok(permit) = self.0.clone().try_acquire_many_owned(more) else {
-                    return Err(busy(format!("the bodies of all requests together hold {} bytes, which is the limit", limits.http_bodies_bytes)));
+                    return Err(busy(format!(
+                        "the bodies of all requests together hold {} bytes, which is the limit",
+                        limits.http_bodies_bytes
+                    )));
                 };
                 match &mut room {
                     Some(room) => room.merge(permit),
@@ -95,10 +104,10 @@ fn too_large(bytes: Option<usize>, limit: usize) -> Fault {
 }
 
 fn too_slow(bytes: usize, limits: &Limits) -> Fault {
-    Fault::from(
-        Problem::new("HW-API-010", format!("the body stopped coming after {bytes} bytes"))
-            .help(format!("send at least {} bytes/s without pauses over {} ms", limits.http_body_bytes_per_s, limits.http_body_ms)),
-    )
+    Fault::from(Problem::new("HW-API-010", format!("the body stopped coming after {bytes} bytes")).help(format!(
+        "send at least {} bytes/s without pauses over {} ms",
+        limits.http_body_bytes_per_s, limits.http_body_ms
+    )))
     .header(hyper::header::CONNECTION, hyper::header::HeaderValue::from_static("close"))
 }
 

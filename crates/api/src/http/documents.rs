@@ -11,8 +11,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::{Name, Problem};
 use hyper::header::{ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use hyper::{HeaderMap, StatusCode};
-use serde_json::value::RawValue;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::http::body::media_type;
 use crate::http::fault::Fault;
@@ -27,7 +27,11 @@ pub const QUERY: &[&str] = &["after", "max"];
 const PAGE: (usize, usize) = (100, 10_000);
 
 /// One document.
-pub async fn get(State(api): State<Arc<Api>>, Path((table, key)): Path<(String, String)>, request: Request) -> Result<Response, Fault> {
+pub async fn get(
+    State(api): State<Arc<Api>>,
+    Path((table, key)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Fault> {
     Query::parse(request.uri().query(), &[])?;
     let Some(document) = api.tables.get(&table, &key)? else { return Err(absent(&table, &key)) };
     let mut response = answer::bytes(StatusCode::OK, "application/json", document.value);
@@ -49,7 +53,8 @@ pub async fn list(State(api): State<Arc<Api>>, Path(table): Path<String>, reques
         if index > 0 {
             out.put_u8(b',');
         }
-        let head = json!({ "key": document.key, "version": document.version, "updated": document.updated.to_string() }).to_string();
+        let head = json!({ "key": document.key, "version": document.version, "updated": document.updated.to_string() })
+            .to_string();
         out.put_slice(head.trim_end_matches('}').as_bytes());
         out.put_slice(b",\"value\":");
         out.put_slice(&document.value);
@@ -61,7 +66,11 @@ pub async fn list(State(api): State<Arc<Api>>, Path(table): Path<String>, reques
 }
 
 /// Writes a document.
-pub async fn put(State(api): State<Arc<Api>>, Path((table, key)): Path<(String, String)>, request: Request) -> Result<Response, Fault> {
+pub async fn put(
+    State(api): State<Arc<Api>>,
+    Path((table, key)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
     Query::parse(head.uri.query(), &[])?;
     let (table, expect) = (Name::new(&table)?, expected(&head.headers)?);
@@ -71,7 +80,9 @@ pub async fn put(State(api): State<Arc<Api>>, Path((table, key)): Path<(String, 
         Problem::new("HW-API-008", format!("this is not JSON: {error}")).help("a document is a JSON object")
     })?;
     if !raw.get().starts_with('{') {
-        return Err(Problem::new("HW-API-008", "a document must be a JSON object").help("wrap it, as in `{\"value\": 1}`").into());
+        return Err(Problem::new("HW-API-008", "a document must be a JSON object")
+            .help("wrap it, as in `{\"value\": 1}`")
+            .into());
     }
     let value = Bytes::copy_from_slice(raw.get().as_bytes());
     let version = api.tables.put(&table, &key, Some(value), expect).await?;
@@ -82,7 +93,11 @@ pub async fn put(State(api): State<Arc<Api>>, Path((table, key)): Path<(String, 
 }
 
 /// Deletes a document.
-pub async fn delete(State(api): State<Arc<Api>>, Path((table, key)): Path<(String, String)>, request: Request) -> Result<Response, Fault> {
+pub async fn delete(
+    State(api): State<Arc<Api>>,
+    Path((table, key)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Fault> {
     Query::parse(request.uri().query(), &[])?;
     let (table, expect) = (Name::new(&table)?, expected(request.headers())?);
     if api.tables.get(table.as_str(), &key)?.is_none() {
@@ -115,5 +130,6 @@ pub fn tag(response: &mut Response, version: u64) {
 }
 
 fn absent(table: &str, key: &str) -> Fault {
-    Problem::new("HW-API-019", format!("table `{}` has no document `{}`", table.escape_debug(), key.escape_debug())).into()
+    Problem::new("HW-API-019", format!("table `{}` has no document `{}`", table.escape_debug(), key.escape_debug()))
+        .into()
 }

@@ -13,7 +13,11 @@ use crate::http::query::Query;
 use crate::http::{Api, answer};
 
 /// Enriches one event.
-pub async fn enrich(State(api): State<Arc<Api>>, Path(pipeline): Path<String>, request: Request) -> Result<Response, Fault> {
+pub async fn enrich(
+    State(api): State<Arc<Api>>,
+    Path(pipeline): Path<String>,
+    request: Request,
+) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
     Query::parse(head.uri.query(), &[])?;
     expect_json(&media_type(&head.headers))?;

@@ -80,11 +80,21 @@ fn status_of(code: &str) -> StatusCode {
         "HW-API-005" => StatusCode::METHOD_NOT_ALLOWED,
         "HW-API-006" | "HW-API-014" => StatusCode::PAYLOAD_TOO_LARGE,
         "HW-API-007" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "HW-API-008" | "HW-API-009" | "HW-API-013" | "HW-API-020" | "HW-API-101" | "HW-API-102" | "HW-API-103" | "HW-API-104" => StatusCode::BAD_REQUEST,
+        "HW-API-008" | "HW-API-009" | "HW-API-013" | "HW-API-020" | "HW-API-101" | "HW-API-102" | "HW-API-103"
+        | "HW-API-104" => StatusCode::BAD_REQUEST,
         "HW-API-010" => StatusCode::REQUEST_TIMEOUT,
         "HW-API-015" => StatusCode::UNPROCESSABLE_ENTITY,
         "HW-API-016" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-API-021" => StatusCode::PRECONDITION_FAILED,
+        "HW-API-023" | "HW-KERNEL-012" | "HW-KERNEL-019" => StatusCode::NOT_FOUND,
+        "HW-KERNEL-002" => StatusCode::PAYLOAD_TOO_LARGE,
+        "HW-KERNEL-011" | "HW-KERNEL-020" => StatusCode::PRECONDITION_FAILED,
+        "HW-KERNEL-013" | "HW-KERNEL-027" => StatusCode::CONFLICT,
+        "HW-KERNEL-015" | "HW-KERNEL-016" | "HW-KERNEL-022" => StatusCode::SERVICE_UNAVAILABLE,
+        "HW-KERNEL-024" => StatusCode::INTERNAL_SERVER_ERROR,
+        "HW-KERNEL-031" => StatusCode::GATEWAY_TIMEOUT,
+        "HW-KERNEL-001" | "HW-KERNEL-003" | "HW-KERNEL-004" | "HW-KERNEL-005" | "HW-KERNEL-006" | "HW-KERNEL-007"
+        | "HW-KERNEL-008" | "HW-KERNEL-009" | "HW-KERNEL-010" | "HW-KERNEL-028" => StatusCode::BAD_REQUEST,
         _ if code.starts_with("HW-BASE-") => StatusCode::BAD_REQUEST,
         _ if code.starts_with("HW-API-") || code.starts_with("HW-STORE-") => StatusCode::INTERNAL_SERVER_ERROR,
         // What a resource, a pipeline or a document says that it cannot say.

@@ -27,7 +27,11 @@ struct Keys {
 }
 
 /// The features of one key.
-pub async fn read(State(api): State<Arc<Api>>, Path((entity, key)): Path<(String, String)>, request: Request) -> Result<Response, Fault> {
+pub async fn read(
+    State(api): State<Arc<Api>>,
+    Path((entity, key)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Fault> {
     Query::parse(request.uri().query(), &[])?;
     match api.features.read(&entity, &key) {
         Some(features) => Ok(answer::bytes(StatusCode::OK, "application/json", features)),
@@ -36,13 +40,18 @@ pub async fn read(State(api): State<Arc<Api>>, Path((entity, key)): Path<(String
 }
 
 /// The features of many keys, in one object; null where there are none.
-pub async fn read_batch(State(api): State<Arc<Api>>, Path(entity): Path<String>, request: Request) -> Result<Response, Fault> {
+pub async fn read_batch(
+    State(api): State<Arc<Api>>,
+    Path(entity): Path<String>,
+    request: Request,
+) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
     Query::parse(head.uri.query(), &[])?;
     expect_json(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
     let keys: Keys = serde_json::from_slice(&body.bytes).map_err(|error| {
-        Problem::new("HW-API-008", format!("the body does not name keys: {error}")).help("send `{\"keys\": [\"a\", \"b\"]}`")
+        Problem::new("HW-API-008", format!("the body does not name keys: {error}"))
+            .help("send `{\"keys\": [\"a\", \"b\"]}`")
     })?;
     if keys.keys.len() > KEYS_MAX {
         let fact = format!("the body names {} keys; the limit is {KEYS_MAX}", keys.keys.len());
@@ -68,7 +77,11 @@ pub async fn read_batch(State(api): State<Arc<Api>>, Path(entity): Path<String>,
 fn absent(api: &Api, entity: &str, key: &str) -> Fault {
     let entities = api.features.entities();
     if entities.iter().any(|known| known == entity) {
-        return Problem::new("HW-API-018", format!("no features of `{}` `{}`", entity.escape_debug(), key.escape_debug())).into();
+        return Problem::new(
+            "HW-API-018",
+            format!("no features of `{}` `{}`", entity.escape_debug(), key.escape_debug()),
+        )
+        .into();
     }
     let problem = Problem::new("HW-API-018", format!("no entity `{}`", entity.escape_debug()));
     match closest(entity, entities.iter().map(String::as_str)) {
@@ -84,5 +97,6 @@ pub fn expect_json(media_type: &str) -> Result<(), Problem> {
     if media_type == "application/json" || media_type.ends_with("+json") {
         return Ok(());
     }
-    Err(Problem::new("HW-API-007", format!("the body is `{}`", media_type.escape_debug())).help("send `content-type: application/json`"))
+    Err(Problem::new("HW-API-007", format!("the body is `{}`", media_type.escape_debug()))
+        .help("send `content-type: application/json`"))
 }

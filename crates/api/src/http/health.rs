@@ -27,7 +27,8 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Result<Response, Fault> {
     if *api.stop.borrow() {
         parts.push(("node", Some("is stopping".to_owned())));
     }
-    let reasons: Vec<String> = parts.iter().filter_map(|(part, reason)| reason.as_ref().map(|reason| format!("{part}: {reason}"))).collect();
+    let reasons: Vec<String> =
+        parts.iter().filter_map(|(part, reason)| reason.as_ref().map(|reason| format!("{part}: {reason}"))).collect();
     if reasons.is_empty() {
         let names: Vec<&str> = parts.iter().map(|(part, _)| *part).collect();
         return Ok(answer::json(StatusCode::OK, &json!({ "ready": true, "parts": names })));

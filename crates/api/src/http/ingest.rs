@@ -58,7 +58,11 @@ struct Ready {
 }
 
 /// Takes events into a stream.
-pub async fn publish(State(api): State<Arc<Api>>, Path(name): Path<String>, request: Request) -> Result<Response, Fault> {
+pub async fn publish(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Fault> {
     let stream = find_stream(&*api.log, &name)?;
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query(), QUERY)?;
@@ -89,12 +93,12 @@ pub fn find_stream(log: &dyn Log, name: &str) -> Result<Arc<Stream>, Fault> {
 
 /// Applies the stream's schema and limits, and chooses partitions.
 fn screen(api: &Api, stream: &Arc<Stream>, items: Vec<Item>, outcome: &mut Outcome) -> Result<Vec<Ready>, Fault> {
-    let gate = (api.validator)(&stream.name);
+    let gate = api.kernel.validator(stream.name.as_str());
     let round = api.round.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let mut ready = Vec::with_capacity(items.len());
     for item in items {
         let number = item.number;
-        match item.event.and_then(|event| admit(api, stream, gate.as_deref(), event)) {
+        match item.event.and_then(|event| admit(api, stream, gate.as_ref(), event)) {
             Ok((target, event, dead)) => {
                 let partitions = target.config.partitions.max(1);
                 let partition = match &event.key {
@@ -125,13 +129,15 @@ fn admit(
     if let Some(gate) = gate
         && let Some(reason) = gate.mismatch_text(&event.value)
     {
-        let refusal = || Problem::new("HW-API-015", format!("the event does not fit the schema of `{}`: {reason}", stream.name));
+        let refusal =
+            || Problem::new("HW-API-015", format!("the event does not fit the schema of `{}`: {reason}", stream.name));
         match (gate.on_mismatch, &gate.dead_letter) {
             (OnMismatch::Mark, _) => event.headers.push(("headwater-mismatch".to_owned(), Bytes::from(reason))),
             (OnMismatch::DeadLetter, Some(name)) => {
-                target = api.log.stream(name.as_str()).ok_or_else(|| {
-                    refusal().because(format!("the dead-letter stream `{name}` is not there yet"))
-                })?;
+                target = api
+                    .log
+                    .stream(name.as_str())
+                    .ok_or_else(|| refusal().because(format!("the dead-letter stream `{name}` is not there yet")))?;
                 event.value = dead_letter(stream, &reason, &event.value);
                 dead = true;
             }
@@ -143,8 +149,11 @@ fn admit(
     let limit = target.config.batch_bytes_max as usize;
     let bytes = record_bytes(&event) + headwater_wire::batch::HEADER_BYTES;
     if bytes > limit {
-        return Err(Problem::new("HW-API-014", format!("the event makes a record of {bytes} bytes; the limit of `{}` is {limit}", target.name))
-            .help("send a smaller event, or raise `maxBatchBytes` of the stream"));
+        return Err(Problem::new(
+            "HW-API-014",
+            format!("the event makes a record of {bytes} bytes; the limit of `{}` is {limit}", target.name),
+        )
+        .help("send a smaller event, or raise `maxBatchBytes` of the stream"));
     }
     Ok((target, event, dead))
 }
@@ -210,11 +219,14 @@ fn append(
             }
             deltas.push(window.remember(identity));
         }
-        let (builder, done, _) = batches.entry((target.name.as_str(), *partition)).or_insert_with(|| (Builder::new(Compression::None), BytesMut::new(), target));
+        let (builder, done, _) = batches
+            .entry((target.name.as_str(), *partition))
+            .or_insert_with(|| (Builder::new(Compression::None), BytesMut::new(), target));
         if !builder.is_empty() && builder.bytes() + record_bytes(event) > target.config.batch_bytes_max as usize {
             done.unsplit(std::mem::replace(builder, Builder::new(Compression::None)).finish());
         }
-        let headers: Vec<(&str, &[u8])> = event.headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())).collect();
+        let headers: Vec<(&str, &[u8])> =
+            event.headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())).collect();
         builder.push(event.time.unwrap_or(now).millis(), event.key.as_deref(), Some(&event.value), &headers);
         if *dead { dead_lettered += 1 } else { accepted += 1 }
     }
@@ -230,7 +242,8 @@ fn append(
         }
         appends.push(Append { stream: target.name.clone(), partition, batches: done });
     }
-    let places: Vec<(bool, u32)> = appends.iter().map(|append| (append.stream == stream.name, append.partition)).collect();
+    let places: Vec<(bool, u32)> =
+        appends.iter().map(|append| (append.stream == stream.name, append.partition)).collect();
     let deltas = if deltas.is_empty() { Vec::new() } else { vec![(dedupe::space(stream), deltas)] };
     match api.log.append(Commit { appends, deltas, fence: None }) {
         Ok(ticket) => {
@@ -262,7 +275,11 @@ impl Outcome {
         let nothing = self.accepted + self.duplicates + self.dead_lettered == 0;
         if nothing && let Some((_, first)) = self.rejected.into_iter().next() {
             let mut fault = Fault::new(StatusCode::UNPROCESSABLE_ENTITY, first);
-            fault.members = vec![("accepted", json!(0)), ("rejectedTotal", json!(self.rejected_total)), ("rejected", json!(rejected))];
+            fault.members = vec![
+                ("accepted", json!(0)),
+                ("rejectedTotal", json!(self.rejected_total)),
+                ("rejected", json!(rejected)),
+            ];
             return fault.into_response();
         }
         let placed: Vec<Value> = self

@@ -60,21 +60,34 @@ fn of_http(api: &Api) -> Vec<Sample> {
     let mut samples = Vec::new();
     for ((method, route, status), count) in api.counters.requests() {
         samples.push(
-            Sample::new("hw_api_requests_total", count as f64).label("method", method).label("route", route).label("status", status.to_string()),
+            Sample::new("hw_api_requests_total", count as f64)
+                .label("method", method)
+                .label("route", route)
+                .label("status", status.to_string()),
         );
     }
     for (route, latency) in api.counters.latencies() {
         let mut below = 0;
         for (bound, count) in BUCKETS_S.iter().map(f64::to_string).chain(["+Inf".to_owned()]).zip(latency.buckets) {
             below += count;
-            samples.push(Sample::new("hw_api_request_seconds_bucket", below as f64).label("route", route.as_str()).label("le", bound));
+            samples.push(
+                Sample::new("hw_api_request_seconds_bucket", below as f64)
+                    .label("route", route.as_str())
+                    .label("le", bound),
+            );
         }
         samples.push(Sample::new("hw_api_request_seconds_sum", latency.sum_s).label("route", route.as_str()));
         samples.push(Sample::new("hw_api_request_seconds_count", below as f64).label("route", route.as_str()));
     }
     for (stream, events) in api.counters.event_figures() {
-        for (outcome, count) in [("accepted", events.accepted), ("duplicate", events.duplicates), ("rejected", events.rejected)] {
-            samples.push(Sample::new("hw_api_events_total", count as f64).label("stream", stream.as_str()).label("outcome", outcome));
+        for (outcome, count) in
+            [("accepted", events.accepted), ("duplicate", events.duplicates), ("rejected", events.rejected)]
+        {
+            samples.push(
+                Sample::new("hw_api_events_total", count as f64)
+                    .label("stream", stream.as_str())
+                    .label("outcome", outcome),
+            );
         }
     }
     samples
@@ -144,7 +157,11 @@ pub fn render(samples: &[Sample]) -> String {
 
 /// The name that a histogram's parts share.
 fn family(name: &str) -> &str {
-    ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).filter(|base| base.ends_with("_seconds")).unwrap_or(name)
+    ["_bucket", "_sum", "_count"]
+        .iter()
+        .find_map(|part| name.strip_suffix(part))
+        .filter(|base| base.ends_with("_seconds"))
+        .unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -119,7 +119,8 @@ fn as_problem(response: Response, method: &Method, path: &str) -> Response {
             let allow = response.headers().get(ALLOW).cloned();
             let allowed = allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or("none").replace(',', ", ");
             let fault = Fault::from(
-                Problem::new("HW-API-005", format!("`{method}` is not possible on `{shown}`")).help(format!("it takes {allowed}")),
+                Problem::new("HW-API-005", format!("`{method}` is not possible on `{shown}`"))
+                    .help(format!("it takes {allowed}")),
             );
             match allow {
                 Some(allow) => fault.header(ALLOW, allow),

@@ -16,7 +16,10 @@ use crate::http::{Api, answer};
 
 /// Gives the document.
 pub async fn document(State(api): State<Arc<Api>>) -> Response {
-    answer::json(StatusCode::OK, &describe(&api.schemas))
+    let registry = api.kernel.registry();
+    let kinds: Vec<(&'static str, Value)> =
+        registry.kinds().iter().map(|kind| (kind.name, registry.resource_schema(kind))).collect();
+    answer::json(StatusCode::OK, &describe(&kinds))
 }
 
 /// The whole document; `kinds` are pairs of a kind's name and the schema of its resources.
@@ -33,8 +36,12 @@ pub fn describe(kinds: &[(&'static str, Value)]) -> Value {
     for (name, schema) in kinds {
         schemas.insert((*name).to_owned(), rebased(schema.clone(), name));
     }
-    let one_of: Vec<Value> = kinds.iter().map(|(name, _)| json!({ "$ref": format!("#/components/schemas/{name}") })).collect();
-    schemas.insert("Resource".to_owned(), if one_of.is_empty() { json!({ "type": "object" }) } else { json!({ "oneOf": one_of }) });
+    let one_of: Vec<Value> =
+        kinds.iter().map(|(name, _)| json!({ "$ref": format!("#/components/schemas/{name}") })).collect();
+    schemas.insert(
+        "Resource".to_owned(),
+        if one_of.is_empty() { json!({ "type": "object" }) } else { json!({ "oneOf": one_of }) },
+    );
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -101,8 +108,12 @@ fn content_of(body: Body) -> Option<Value> {
             "required": ["keys"],
             "properties": { "keys": { "type": "array", "maxItems": 1000, "items": { "type": "string" } } },
         } } }),
-        Body::Resources => json!({ "application/yaml": { "schema": { "type": "string" } }, "application/json": resource }),
-        Body::Resource => json!({ "application/json": resource, "application/yaml": { "schema": { "type": "string" } } }),
+        Body::Resources => {
+            json!({ "application/yaml": { "schema": { "type": "string" } }, "application/json": resource })
+        }
+        Body::Resource => {
+            json!({ "application/json": resource, "application/yaml": { "schema": { "type": "string" } } })
+        }
     })
 }
 

@@ -72,7 +72,9 @@ fn decode(text: &str) -> Result<String, Problem> {
     let text: Cow<str> = if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
     match percent_decode_str(&text).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),
-        Err(_) => Err(Problem::new("HW-API-009", format!("the query holds `{}`, which is not UTF-8", text.escape_debug()))),
+        Err(_) => {
+            Err(Problem::new("HW-API-009", format!("the query holds `{}`, which is not UTF-8", text.escape_debug())))
+        }
     }
 }
 

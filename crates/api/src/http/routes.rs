@@ -6,7 +6,9 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
-use crate::http::{Api, documents, enrich, features, health, ingest, metrics, observe, openapi, tail};
+use crate::http::{
+    Api, documents, enrich, features, groups, health, ingest, metrics, observe, openapi, resources, tail,
+};
 
 /// One address and method.
 pub struct Route {
@@ -50,6 +52,12 @@ pub enum Body {
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 
+const APPLY_QUERY: &[(&str, &str)] = &[
+    ("dry-run", "Says what would happen and changes nothing."),
+    ("reset-state", "Lets a pipeline start with an empty state where the new spec does not fit the old one."),
+    ("file", "The name that problems give as their place."),
+];
+
 /// All addresses.
 pub const ROUTES: &[Route] = &[
     Route {
@@ -59,7 +67,10 @@ pub const ROUTES: &[Route] = &[
         tag: "events",
         summary: "Takes events into a stream and answers once they are durable. Events with an id and source sent twice are stored once.",
         query: &[
-            ("key", "The key that chooses the partition: `.a.b` names a field of each event, anything else is the key itself."),
+            (
+                "key",
+                "The key that chooses the partition: `.a.b` names a field of each event, anything else is the key itself.",
+            ),
             ("id", "`.a.b` of the field that identifies a plain JSON event, to recognise one that is sent twice."),
         ],
         body: Body::Events,
@@ -74,7 +85,10 @@ pub const ROUTES: &[Route] = &[
         summary: "Gives a stream's durable records, one JSON object on each line.",
         query: &[
             ("partition", "Only this partition; otherwise all."),
-            ("from", "`earliest` (default), `latest`, an offset, `-N` for the last N of each partition, or an RFC 3339 time."),
+            (
+                "from",
+                "`earliest` (default), `latest`, an offset, `-N` for the last N of each partition, or an RFC 3339 time.",
+            ),
             ("max", "Ends after so many records."),
             ("follow", "Waits for further records instead of ending."),
         ],
@@ -121,7 +135,10 @@ pub const ROUTES: &[Route] = &[
         operation: "listDocuments",
         tag: "documents",
         summary: "Gives a table's documents in key order, in pages.",
-        query: &[("after", "Only keys behind this one; `next` of the page before."), ("max", "Documents of a page: 100 by default, at most 10,000.")],
+        query: &[
+            ("after", "Only keys behind this one; `next` of the page before."),
+            ("max", "Documents of a page: 100 by default, at most 10,000."),
+        ],
         body: Body::None,
         answer: JSON,
         handler: || get(documents::list),
@@ -169,6 +186,101 @@ pub const ROUTES: &[Route] = &[
         body: Body::Object,
         answer: JSON,
         handler: || post(enrich::enrich),
+    },
+    Route {
+        method: "get",
+        path: "/v1/groups",
+        operation: "listGroups",
+        tag: "events",
+        summary: "Gives the consumer groups with their lag.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(groups::list),
+    },
+    Route {
+        method: "get",
+        path: "/v1/groups/{name}",
+        operation: "getGroup",
+        tag: "events",
+        summary: "Gives a consumer group with its members, positions and lag.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(groups::get),
+    },
+    Route {
+        method: "get",
+        path: "/v1/kinds",
+        operation: "listKinds",
+        tag: "resources",
+        summary: "Gives the kinds of resources.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(resources::kinds),
+    },
+    Route {
+        method: "post",
+        path: "/v1/apply",
+        operation: "apply",
+        tag: "resources",
+        summary: "Creates and changes resources, all or none, of one file or of `{\"files\": [{\"name\", \"text\"}]}`.",
+        query: APPLY_QUERY,
+        body: Body::Resources,
+        answer: JSON,
+        handler: || post(resources::apply),
+    },
+    Route {
+        method: "get",
+        path: "/v1/{plural}",
+        operation: "listResources",
+        tag: "resources",
+        summary: "Gives the resources of a kind; `all` for every kind.",
+        query: &[
+            ("selector", "Labels they must have: `team=checkout,env!=test,solution,!old`."),
+            ("watch", "Goes on with every change, one JSON object on each line."),
+        ],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(resources::list),
+    },
+    Route {
+        method: "get",
+        path: "/v1/{plural}/{name}",
+        operation: "getResource",
+        tag: "resources",
+        summary: "Gives a resource; its generation is the ETag.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(resources::get),
+    },
+    Route {
+        method: "put",
+        path: "/v1/{plural}/{name}",
+        operation: "putResource",
+        tag: "resources",
+        summary: "Creates or changes a resource; with `If-Match` only that generation, with `If-None-Match: *` only a new one.",
+        query: APPLY_QUERY,
+        body: Body::Resource,
+        answer: JSON,
+        handler: || put(resources::put),
+    },
+    Route {
+        method: "delete",
+        path: "/v1/{plural}/{name}",
+        operation: "deleteResource",
+        tag: "resources",
+        summary: "Deletes a resource with what it owns and answers what went.",
+        query: &[
+            ("dry-run", "Says what would go and deletes nothing."),
+            ("cascade", "Deletes resources that name this one as well."),
+            ("force", "Deletes it although others name it."),
+        ],
+        body: Body::None,
+        answer: JSON,
+        handler: || delete(resources::delete),
     },
     Route {
         method: "get",

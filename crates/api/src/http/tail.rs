@@ -88,7 +88,11 @@ pub async fn tail(State(api): State<Arc<Api>>, Path(name): Path<String>, request
 }
 
 /// Gives the ends of a stream's partitions.
-pub async fn partitions(State(api): State<Arc<Api>>, Path(name): Path<String>, request: Request) -> Result<Response, Fault> {
+pub async fn partitions(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Fault> {
     let stream = find_stream(&*api.log, &name)?;
     Query::parse(request.uri().query(), &[])?;
     let mut rows = Vec::new();
@@ -113,7 +117,13 @@ impl From {
                 (Ok(offset), _) if offset >= 0 => Self::Offset(offset),
                 (Ok(back), _) => Self::Last(back.saturating_neg()),
                 (_, Some(time)) => Self::Time(time),
-                _ => return Err(refused("from", text, "`earliest`, `latest`, an offset, `-N` for the last N, or an RFC 3339 time")),
+                _ => {
+                    return Err(refused(
+                        "from",
+                        text,
+                        "`earliest`, `latest`, an offset, `-N` for the last N, or an RFC 3339 time",
+                    ));
+                }
             },
         })
     }
@@ -125,7 +135,9 @@ impl From {
             Self::Latest => ends.durable,
             Self::Last(count) => ends.durable.saturating_sub(count).max(ends.start),
             Self::Offset(offset) => offset.max(ends.start),
-            Self::Time(time) => log.find_time(&stream.name, partition, time)?.map_or(ends.durable, |(offset, _)| offset),
+            Self::Time(time) => {
+                log.find_time(&stream.name, partition, time)?.map_or(ends.durable, |(offset, _)| offset)
+            }
         })
     }
 }
@@ -147,7 +159,8 @@ impl Tail {
                 return None;
             }
             for (partition, next) in &self.places {
-                let registered = self.log.wake_after(&self.stream.name, *partition, *next, View::Durable, &self.changed);
+                let registered =
+                    self.log.wake_after(&self.stream.name, *partition, *next, View::Durable, &self.changed);
                 registered.ok()?;
             }
             tokio::select! {
@@ -192,8 +205,16 @@ impl Tail {
         Ok((out, next))
     }
 
-    fn batch(&mut self, header: &Header, bytes: &Bytes, partition: u32, from: Offset, out: &mut BytesMut) -> Result<(), Fault> {
-        let records = records(bytes, self.decompressed_max).map_err(|error| corrupt(&self.stream, partition, header.base_offset, &error))?;
+    fn batch(
+        &mut self,
+        header: &Header,
+        bytes: &Bytes,
+        partition: u32,
+        from: Offset,
+        out: &mut BytesMut,
+    ) -> Result<(), Fault> {
+        let records = records(bytes, self.decompressed_max)
+            .map_err(|error| corrupt(&self.stream, partition, header.base_offset, &error))?;
         for record in records {
             let record = record.map_err(|error| corrupt(&self.stream, partition, header.base_offset, &error))?;
             if record.offset < from || self.left == 0 {
@@ -209,7 +230,8 @@ impl Tail {
 fn corrupt(stream: &Stream, partition: u32, offset: Offset, error: &dyn std::fmt::Display) -> Fault {
     Fault::new(
         StatusCode::INTERNAL_SERVER_ERROR,
-        Problem::new("HW-API-017", format!("cannot read `{}` partition {partition} at offset {offset}", stream.name)).because(error),
+        Problem::new("HW-API-017", format!("cannot read `{}` partition {partition} at offset {offset}", stream.name))
+            .because(error),
     )
 }
 

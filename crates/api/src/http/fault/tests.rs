@@ -3,7 +3,9 @@ use super::*;
 #[test]
 fn a_fault_is_an_rfc_9457_problem() {
     let fault = Fault::from(
-        Problem::new("HW-API-008", "the body is not JSON: `}` is not a value").at("events", 2, 7).help("send one object"),
+        Problem::new("HW-API-008", "the body is not JSON: `}` is not a value")
+            .at("events", 2, 7)
+            .help("send one object"),
     );
     expect_test::expect![[r#"
         {

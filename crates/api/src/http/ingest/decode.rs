@@ -74,12 +74,15 @@ impl Format {
             cloudevents::STRUCTURED => Ok(Self::Structured),
             cloudevents::BATCH => Ok(Self::Batch),
             _ if headers.contains_key("ce-specversion") => Ok(Self::Binary),
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/json-lines" => Ok(Self::Lines),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/json-lines" => {
+                Ok(Self::Lines)
+            }
             "application/json" => Ok(Self::Json),
-            _ => Err(Problem::new("HW-API-007", format!("events cannot be sent as `{}`", media_type.escape_debug())).help(
-                "send `application/json`, `application/x-ndjson`, `application/cloudevents+json` or \
+            _ => Err(Problem::new("HW-API-007", format!("events cannot be sent as `{}`", media_type.escape_debug()))
+                .help(
+                    "send `application/json`, `application/x-ndjson`, `application/cloudevents+json` or \
                  `application/cloudevents-batch+json`",
-            )),
+                )),
         }
     }
 }
@@ -113,7 +116,8 @@ fn numbered<T>(all: Vec<T>, each: impl Fn(T) -> Result<Incoming, Problem>) -> Re
     all.into_iter()
         .zip(1_u32..)
         .map(|(event, number)| {
-            let event = each(event).map_err(|problem| problem.because(format!("in event {number} of the array, counted from 1")))?;
+            let event = each(event)
+                .map_err(|problem| problem.because(format!("in event {number} of the array, counted from 1")))?;
             Ok(Item { number, event: Ok(event) })
         })
         .collect()
@@ -194,7 +198,8 @@ fn key_of(hints: &Hints, text: &[u8], line: u32) -> Result<Option<Bytes>, Proble
 /// The text of the field at `path`, or `HW-API-013` naming the parameter that asked for it.
 fn required(text: &[u8], path: &str, parameter: &str, line: u32) -> Result<String, Problem> {
     pick(text, path).ok_or_else(|| {
-        Problem::new("HW-API-013", format!("the event has no `{}`, which `{parameter}` asks for", path.escape_debug())).at("body", line, 0)
+        Problem::new("HW-API-013", format!("the event has no `{}`, which `{parameter}` asks for", path.escape_debug()))
+            .at("body", line, 0)
     })
 }
 

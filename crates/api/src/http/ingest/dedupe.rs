@@ -83,7 +83,8 @@ impl Dedupe {
         if windows.len() < WINDOWS_MAX {
             return;
         }
-        let idle = windows.iter().filter(|(_, held)| Arc::strong_count(&held.window) == 1).min_by_key(|(_, held)| held.used);
+        let idle =
+            windows.iter().filter(|(_, held)| Arc::strong_count(&held.window) == 1).min_by_key(|(_, held)| held.used);
         let Some((id, last)) = idle.map(|(id, held)| (*id, held.window.lock().last)) else { return };
         windows.remove(&id);
         self.put_away.fetch_max(last, Ordering::AcqRel);

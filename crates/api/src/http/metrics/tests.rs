@@ -27,5 +27,13 @@ fn samples_of_one_name_stand_together_under_their_type() {
 #[test]
 fn the_process_knows_its_cpu_time_and_memory() {
     let names: Vec<String> = of_process().into_iter().map(|sample| sample.name).collect();
-    assert_eq!(names, ["hw_process_cpu_seconds_total", "hw_process_resident_bytes", "hw_process_resident_peak_bytes", "hw_process_threads"]);
+    assert_eq!(
+        names,
+        [
+            "hw_process_cpu_seconds_total",
+            "hw_process_resident_bytes",
+            "hw_process_resident_peak_bytes",
+            "hw_process_threads"
+        ]
+    );
 }

@@ -16,10 +16,16 @@ fn events(format: Format, headers: &[(&str, &str)], body: &str, hints: &Hints) -
         match item.event {
             Ok(event) => {
                 let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-                let headers: Vec<String> = event.headers.iter().map(|(name, value)| format!("{name}={}", text(value))).collect();
+                let headers: Vec<String> =
+                    event.headers.iter().map(|(name, value)| format!("{name}={}", text(value))).collect();
                 let key = event.key.as_ref().map_or("-".to_owned(), text);
                 let identity = event.identity.unwrap_or("-".to_owned()).replace('\0', "|");
-                out += &format!("{} key {key} id {identity} [{}] {}\n", item.number, headers.join(" "), text(&event.value));
+                out += &format!(
+                    "{} key {key} id {identity} [{}] {}\n",
+                    item.number,
+                    headers.join(" "),
+                    text(&event.value)
+                );
             }
             Err(problem) => out += &format!("{} {problem}\n", item.number),
         }
@@ -33,8 +39,14 @@ fn the_three_modes_of_cloudevents_make_the_same_record() {
     let record = "1 key k id /shop|7 [ce_specversion=1.0 ce_id=7 ce_source=/shop ce_type=sold ce_time=2026-11-23T08:00:00Z ce_partitionkey=k] {\"n\": 1.0}\n";
     assert_eq!(events(Format::Structured, &[], envelope, &Hints::default()), record);
     assert_eq!(events(Format::Batch, &[], &format!("[{envelope}]"), &Hints::default()), record);
-    let headers =
-        [("ce-specversion", "1.0"), ("ce-id", "7"), ("ce-source", "/shop"), ("ce-type", "sold"), ("ce-time", "2026-11-23T08:00:00Z"), ("ce-partitionkey", "k")];
+    let headers = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "7"),
+        ("ce-source", "/shop"),
+        ("ce-type", "sold"),
+        ("ce-time", "2026-11-23T08:00:00Z"),
+        ("ce-partitionkey", "k"),
+    ];
     assert_eq!(events(Format::Binary, &headers, "{\"n\": 1.0}", &Hints::default()), record);
 }
 

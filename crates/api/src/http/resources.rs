@@ -1,0 +1,325 @@
+//! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}` and `/v1/apply`.
+//!
+//! The ETag of a resource is its generation. `/v1/apply` takes one file as YAML or JSON, or many of them as
+//! `{"files": [{"name", "text"}]}`, so that every problem names its file, line and column.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use headwater_base::Problem;
+use headwater_kernel::resources::Change;
+use headwater_kernel::{ApplyOptions, DeleteOptions, Draft, Kind, Report, Resource};
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, watch};
+
+use crate::http::body::media_type;
+use crate::http::documents::{expected, tag};
+use crate::http::fault::Fault;
+use crate::http::query::{Query, refused};
+use crate::http::{Api, answer};
+
+/// Query parameters of lists.
+pub const LIST_QUERY: &[&str] = &["selector", "watch"];
+
+/// Query parameters of an apply.
+pub const APPLY_QUERY: &[&str] = &["dry-run", "reset-state", "file"];
+
+/// Query parameters of a deletion.
+pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force"];
+
+/// Problems that an answer shows; more are only counted.
+const PROBLEMS_SHOWN: usize = 100;
+
+/// Several files of resources.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Files {
+    files: Vec<File>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    text: String,
+}
+
+/// The kinds of the node.
+pub async fn kinds(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
+    Query::parse(request.uri().query(), &[])?;
+    let row = |kind: &Kind| json!({ "name": kind.name, "plural": kind.plural, "short": kind.short, "doc": kind.doc });
+    let rows: Vec<Value> = api.kernel.registry().kinds().iter().map(row).collect();
+    Ok(answer::json(StatusCode::OK, &json!({ "kinds": rows })))
+}
+
+/// All resources of a kind, `all` for every kind; with `watch` their changes from then on, without end.
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Path(plural): Path<String>,
+    request: Request,
+) -> Result<Response, Fault> {
+    let query = Query::parse(request.uri().query(), LIST_QUERY)?;
+    let kind = if plural == "all" { None } else { Some(find(&api, &plural)?.name) };
+    let selector = Selector::parse(query.text("selector").unwrap_or_default())?;
+    // Subscribed before listing, so that no change is missed; one may be told twice.
+    let changes = api.kernel.watch();
+    let resources = api.kernel.list(kind);
+    let shown: Vec<Value> =
+        resources.iter().filter(|resource| selector.takes(resource)).map(|resource| resource.shown()).collect();
+    if !query.flag("watch")? {
+        return Ok(answer::json(StatusCode::OK, &json!({ "items": shown })));
+    }
+    let lines = shown.into_iter().map(|item| json!({ "type": "listed", "resource": item })).collect();
+    let watching = Watching { lines, changes, kind, selector, stop: api.stop.clone() };
+    let body = Body::from_stream(futures::stream::unfold(watching, |mut watching| async move {
+        let line = watching.next().await?;
+        Some((Ok::<_, std::io::Error>(Bytes::from(format!("{line}\n"))), watching))
+    }));
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    Ok(response)
+}
+
+/// One resource.
+pub async fn get(
+    State(api): State<Arc<Api>>,
+    Path((plural, name)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Fault> {
+    Query::parse(request.uri().query(), &[])?;
+    let kind = find(&api, &plural)?;
+    let Some(resource) = api.kernel.get(kind.name, &name) else { return Err(absent(&api, kind, &name)) };
+    let mut response = answer::json(StatusCode::OK, &resource.shown());
+    tag(&mut response, resource.metadata.generation);
+    Ok(response)
+}
+
+/// Creates or changes the one resource of the address.
+pub async fn put(
+    State(api): State<Arc<Api>>,
+    Path((plural, name)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Fault> {
+    let (head, body) = request.into_parts();
+    let query = Query::parse(head.uri.query(), APPLY_QUERY)?;
+    let (kind, expect, options) = (find(&api, &plural)?.name, expected(&head.headers)?, options(&query)?);
+    expect_resources(&media_type(&head.headers))?;
+    let body = api.bodies.read(&head.headers, body, api.limits.resource_bytes, &api.limits).await?;
+    let file = query.text("file").unwrap_or("body");
+    let mut drafts = api.kernel.registry().read(file, &body.bytes, &api.limits).map_err(problems)?;
+    let (Some(mut draft), true) = (drafts.pop(), drafts.is_empty()) else {
+        return Err(Problem::new("HW-API-009", "the body is not exactly one resource")
+            .help("`POST /v1/apply` takes many")
+            .into());
+    };
+    if draft.kind != kind || draft.name.as_str() != name {
+        let fact = format!("the body is `{}`, the address is `{kind}/{}`", draft.id(), name.escape_debug());
+        return Err(Problem::new("HW-API-009", fact).into());
+    }
+    match expect {
+        Some(0) if api.kernel.get(kind, &name).is_some() => {
+            let fact = format!("`{kind}/{name}` exists, and `if-none-match` asks that it does not");
+            return Err(Problem::new("HW-API-021", fact).into());
+        }
+        Some(generation) if generation > 0 => draft.generation = Some(generation),
+        _ => {}
+    }
+    let report = api.kernel.apply(vec![draft], &options).await.map_err(problems)?;
+    let created = report.resources.iter().any(|applied| applied.before.is_none());
+    let mut response = report_answer(if created { StatusCode::CREATED } else { StatusCode::OK }, &report);
+    if let Some(applied) = report.resources.first() {
+        tag(&mut response, applied.generation);
+    }
+    Ok(response)
+}
+
+/// Deletes a resource with what it owns.
+pub async fn delete(
+    State(api): State<Arc<Api>>,
+    Path((plural, name)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Fault> {
+    let query = Query::parse(request.uri().query(), DELETE_QUERY)?;
+    let kind = find(&api, &plural)?;
+    let options =
+        DeleteOptions { dry_run: query.flag("dry-run")?, cascade: query.flag("cascade")?, force: query.flag("force")? };
+    let gone = api.kernel.delete(kind.name, &name, &options).await?;
+    Ok(answer::json(StatusCode::OK, &json!({ "deleted": gone })))
+}
+
+/// Creates and changes many resources, all or none.
+pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
+    let (head, body) = request.into_parts();
+    let query = Query::parse(head.uri.query(), APPLY_QUERY)?;
+    let options = options(&query)?;
+    let media_type = media_type(&head.headers);
+    expect_resources(&media_type)?;
+    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
+    let drafts = match serde_json::from_slice::<Files>(&body.bytes) {
+        Ok(files) => read_all(&api, &files.files)?,
+        Err(_) => {
+            let file = query.text("file").unwrap_or("body");
+            api.kernel.registry().read(file, &body.bytes, &api.limits).map_err(problems)?
+        }
+    };
+    let report = api.kernel.apply(drafts, &options).await.map_err(problems)?;
+    Ok(report_answer(StatusCode::OK, &report))
+}
+
+/// The resources of all files, or the problems of all files.
+fn read_all(api: &Api, files: &[File]) -> Result<Vec<Draft>, Fault> {
+    let (mut drafts, mut faults) = (Vec::new(), Vec::new());
+    for file in files {
+        match api.kernel.registry().read(&file.name, file.text.as_bytes(), &api.limits) {
+            Ok(more) => drafts.extend(more),
+            Err(more) => faults.extend(more),
+        }
+    }
+    if faults.is_empty() { Ok(drafts) } else { Err(problems(faults)) }
+}
+
+fn options(query: &Query) -> Result<ApplyOptions, Problem> {
+    Ok(ApplyOptions { dry_run: query.flag("dry-run")?, reset_state: query.flag("reset-state")? })
+}
+
+fn report_answer(status: StatusCode, report: &Report) -> Response {
+    answer::json(status, &json!(report))
+}
+
+/// All problems of an apply: the first one is the answer's, the member `problems` has every one.
+pub fn problems(all: Vec<Problem>) -> Fault {
+    let total = all.len();
+    let mut all = all.into_iter();
+    let Some(first) = all.next() else {
+        return Fault::new(StatusCode::INTERNAL_SERVER_ERROR, Problem::new("HW-API-017", "refused without a reason"));
+    };
+    let shown: Vec<Value> =
+        std::iter::once(first.clone()).chain(all).take(PROBLEMS_SHOWN).map(|problem| json!(problem)).collect();
+    let mut fault = Fault::from(first);
+    fault.members = vec![("problems", json!(shown)), ("problemsTotal", json!(total))];
+    fault
+}
+
+fn expect_resources(media_type: &str) -> Result<(), Problem> {
+    match media_type {
+        "application/json" | "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Ok(()),
+        other => Err(Problem::new("HW-API-007", format!("resources cannot be sent as `{}`", other.escape_debug()))
+            .help("send `content-type: application/yaml` or `application/json`")),
+    }
+}
+
+/// A kind by the plural of an address.
+fn find<'a>(api: &'a Api, plural: &str) -> Result<&'a Kind, Fault> {
+    let kind = api.kernel.registry().kinds().iter().find(|kind| kind.plural == plural);
+    match (kind, api.kernel.registry().find(plural)) {
+        (Some(kind), _) => Ok(kind),
+        (None, Ok(kind)) => Err(Fault::new(
+            StatusCode::NOT_FOUND,
+            Problem::new("HW-KERNEL-006", format!("there is no kind `{}`", plural.escape_debug()))
+                .help(format!("use `/v1/{}`", kind.plural)),
+        )),
+        (None, Err(problem)) => Err(Fault::new(StatusCode::NOT_FOUND, problem)),
+    }
+}
+
+fn absent(api: &Api, kind: &Kind, name: &str) -> Fault {
+    let list = api.kernel.list(Some(kind.name));
+    let near = headwater_base::closest(name, list.iter().map(|resource| resource.metadata.name.as_str()));
+    let shown: String = name.chars().take(60).collect();
+    let problem = Problem::new("HW-KERNEL-012", format!("there is no `{}/{}`", kind.name, shown.escape_debug()));
+    match near {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help(format!("`headwater get {}` lists what there is", kind.plural)),
+    }
+    .into()
+}
+
+/// Which labels a resource must have: `team=checkout,env!=test,solution`.
+#[derive(Debug)]
+struct Selector(Vec<Term>);
+
+#[derive(Debug)]
+enum Term {
+    Is(String, String),
+    IsNot(String, String),
+    Has(String),
+    HasNot(String),
+}
+
+impl Selector {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let mut terms = Vec::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let pair =
+                |(name, value): (&str, &str)| (name.trim().to_owned(), value.trim_start_matches('=').trim().to_owned());
+            let term = if let Some(found) = part.split_once("!=") {
+                let (name, value) = pair(found);
+                Term::IsNot(name, value)
+            } else if let Some(found) = part.split_once('=') {
+                let (name, value) = pair(found);
+                Term::Is(name, value)
+            } else if let Some(name) = part.strip_prefix('!') {
+                Term::HasNot(name.to_owned())
+            } else {
+                Term::Has(part.to_owned())
+            };
+            let (Term::Is(name, _) | Term::IsNot(name, _) | Term::Has(name) | Term::HasNot(name)) = &term;
+            if name.is_empty() || name.contains(char::is_whitespace) {
+                return Err(refused("selector", text, "labels such as `team=checkout,env!=test,solution,!old`"));
+            }
+            terms.push(term);
+        }
+        Ok(Self(terms))
+    }
+
+    fn takes(&self, resource: &Resource) -> bool {
+        let labels: &BTreeMap<String, String> = &resource.metadata.labels;
+        self.0.iter().all(|term| match term {
+            Term::Is(name, value) => labels.get(name) == Some(value),
+            Term::IsNot(name, value) => labels.get(name) != Some(value),
+            Term::Has(name) => labels.contains_key(name),
+            Term::HasNot(name) => !labels.contains_key(name),
+        })
+    }
+}
+
+/// A client that watches.
+struct Watching {
+    lines: VecDeque<Value>,
+    changes: broadcast::Receiver<Change>,
+    kind: Option<&'static str>,
+    selector: Selector,
+    stop: watch::Receiver<bool>,
+}
+
+impl Watching {
+    /// The next line; None when the node stops or the client has fallen too far behind.
+    async fn next(&mut self) -> Option<Value> {
+        if let Some(line) = self.lines.pop_front() {
+            return Some(line);
+        }
+        loop {
+            let change = tokio::select! {
+                change = self.changes.recv() => change.ok()?,
+                _ = self.stop.changed() => return None,
+            };
+            if self.kind.is_some_and(|kind| kind != change.kind) {
+                continue;
+            }
+            match &change.resource {
+                Some(resource) if self.selector.takes(resource) => {
+                    return Some(json!({ "type": "changed", "resource": resource.shown() }));
+                }
+                Some(_) => {}
+                None => return Some(json!({ "type": "deleted", "kind": change.kind, "name": change.name })),
+            }
+        }
+    }
+}

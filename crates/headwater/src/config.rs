@@ -1,0 +1,74 @@
+//! Where settings come from: flag, then environment (`HEADWATER_*`), then `headwater.yaml`, then the default.
+//!
+//! Flags and environment are read together by clap; this is the file below them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use headwater_base::{Limits, Problem};
+use headwater_kernel::{Origin, kind, yaml};
+use serde::Deserialize;
+
+use crate::problems::Problems;
+
+/// The file looked for in the working folder.
+pub const FILE: &str = "headwater.yaml";
+
+/// The port of HTTP without an offset.
+pub const HTTP_PORT: u16 = 8080;
+
+/// The port of Kafka without an offset.
+pub const KAFKA_PORT: u16 = 9092;
+
+/// The data folder where nothing says otherwise.
+pub const DATA: &str = "headwater-data";
+
+/// What `headwater.yaml` may say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FileConfig {
+    /// The node that client verbs talk to, as a URL.
+    pub server: Option<String>,
+    /// The data folder of `headwater up`.
+    pub data: Option<PathBuf>,
+    /// The address of HTTP.
+    pub http: Option<SocketAddr>,
+    /// The address of Kafka.
+    pub kafka: Option<SocketAddr>,
+    /// Added to both ports.
+    pub port_offset: Option<u16>,
+}
+
+/// Its keys, for suggestions.
+const KEYS: [&str; 5] = ["server", "data", "http", "kafka", "portOffset"];
+
+impl FileConfig {
+    /// Reads the file, if there is one.
+    ///
+    /// # Errors
+    /// `HW-CLI-002` when it cannot be read, `HW-KERNEL-001` to `-010` when it says what cannot be.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let shown = path.display().to_string();
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Problem::new("HW-CLI-002", format!("cannot read `{shown}`")).because(error).into()),
+        };
+        let mut documents = yaml::read(&shown, &bytes, &Limits::default())?;
+        let Some(document) = documents.pop() else { return Ok(Self::default()) };
+        let origin = Origin::file(&shown, "headwater.yaml", document.marks);
+        for key in document.value.as_object().into_iter().flatten().map(|(key, _)| key) {
+            if !KEYS.contains(&key.as_str()) {
+                let at = headwater_kernel::origin::child("", key);
+                let near = headwater_base::closest(key, KEYS);
+                let help = near.map_or_else(|| format!("keys are `{}`", KEYS.join("`, `")), |near| format!("did you mean `{near}`?"));
+                let place = origin.key_place(&at);
+                return Err(Problem::new("HW-CLI-003", format!("there is no setting `{key}`")).help(help).at(place.path, place.line, place.column).into());
+            }
+        }
+        Ok(kind::decode(&document.value, "", &origin)?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

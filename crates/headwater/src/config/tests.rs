@@ -1,0 +1,28 @@
+use super::*;
+
+fn load(text: &str) -> Result<FileConfig, String> {
+    let folder = std::env::temp_dir().join(format!("headwater-config-{}-{}", std::process::id(), text.len()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("headwater.yaml");
+    std::fs::write(&path, text).unwrap();
+    let loaded = FileConfig::load(&path).map_err(|problems| problems.to_string().replace(&folder.display().to_string(), ""));
+    std::fs::remove_dir_all(&folder).unwrap();
+    loaded
+}
+
+#[test]
+fn reads_what_is_there_and_needs_nothing() {
+    assert_eq!(FileConfig::load(Path::new("/nowhere/headwater.yaml")).unwrap(), FileConfig::default());
+    let config = load("data: /var/lib/headwater\nportOffset: 10\nhttp: 127.0.0.1:9000\n").unwrap();
+    assert_eq!(config.data.as_deref(), Some(Path::new("/var/lib/headwater")));
+    assert_eq!((config.port_offset, config.http), (Some(10), "127.0.0.1:9000".parse().ok()));
+}
+
+#[test]
+fn says_where_a_slip_is() {
+    expect_test::expect![[r#"
+        error[HW-CLI-003]: there is no setting `dta`
+          --> /headwater.yaml:2:1
+        help: did you mean `data`?"#]]
+    .assert_eq(&load("portOffset: 1\ndta: x\n").unwrap_err());
+}

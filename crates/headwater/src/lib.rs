@@ -1,0 +1,10 @@
+//! The `headwater` binary's parts: the node's wiring ([`node`]) and the command line ([`cli`]).
+//!
+//! What it is NOT: it holds no behaviour of the platform; [`node`] is the one place where crates are put together, and
+//! each verb of [`cli`] talks HTTP to a node or calls a crate.
+
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod output;
+pub mod problems;

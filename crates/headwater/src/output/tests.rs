@@ -1,0 +1,64 @@
+use serde_json::json;
+
+use super::*;
+
+const COLUMNS: &[Column] = &[
+    Column::new("NAME", |row| row["metadata"]["name"].as_str().unwrap_or_default().to_owned()),
+    Column::new("READY", |row| row["ready"].to_string()),
+    Column::wide("NOTE", |row| row["note"].as_str().unwrap_or_default().to_owned()),
+];
+
+fn shown(format: Format) -> String {
+    let rows = [
+        json!({ "kind": "Stream", "metadata": { "name": "orders.raw" }, "ready": true, "note": "a,\"b\"\nc" }),
+        json!({ "kind": "Stream", "metadata": { "name": "x" }, "ready": false }),
+    ];
+    let mut out = Vec::new();
+    write(&mut out, &rows, COLUMNS, format, false).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn every_form_of_the_same_rows() {
+    expect_test::expect![[r#"
+        NAME         READY
+        orders.raw   true
+        x            false
+    "#]]
+    .assert_eq(&shown(Format::Table));
+    expect_test::expect![[r#"
+        NAME         READY   NOTE
+        orders.raw   true    a,"b"\nc
+        x            false   -
+    "#]]
+    .assert_eq(&shown(Format::Wide).replace("\\\"", "\""));
+    expect_test::expect![[r#"
+        name,ready,note
+        orders.raw,true,"a,""b""
+        c"
+        x,false,
+    "#]]
+    .assert_eq(&shown(Format::Csv));
+    expect_test::expect![[r#"
+        stream/orders.raw
+        stream/x
+    "#]]
+    .assert_eq(&shown(Format::Name));
+    expect_test::expect![[r#"
+        kind: Stream
+        metadata:
+          name: orders.raw
+        ready: true
+        note: |-
+          a,"b"
+          c
+        ---
+        kind: Stream
+        metadata:
+          name: x
+        ready: false
+    "#]]
+    .assert_eq(&shown(Format::Yaml));
+    assert_eq!(shown(Format::Ndjson).lines().count(), 2);
+    assert!(shown(Format::Json).starts_with("[\n"));
+}
