@@ -141,6 +141,7 @@ fn events(count: usize) -> Vec<Bytes> {
                     "brand": "Levi's", "category": ["women", "jackets", "denim"], "size": "M", "condition": "used_good", "likes": 42, "images": ["a1.jpg", "a2.jpg", "a3.jpg"]},
                 "props": {"position": 7, "query": "denim jacket", "email": format!("user{n}@example.com"), "phone": "+1 555 0100", "experiment": {"ranker": "b", "layout": "grid3"},
                     "tags": ["autumn", "sale", "free-shipping"], "viewport": {"w": 390, "h": 844}, "dwell_ms": rng.random_range(100..60_000)},
+                "context": {"campaign": {"source": "newsletter", "medium": "email", "name": "autumn-drop-2026"}, "screen": "ListingDetail", "network": "wifi", "os": "iOS 19.3", "device": "iPhone17,2"},
                 "flags": {"new_user": false, "logged_in": true, "consent": ["analytics", "ads"]}
             });
             Bytes::from(serde_json::to_vec(&event).unwrap())

@@ -1,0 +1,64 @@
+//! A circuit breaker: after so many failures in a row nothing is asked for a pause; then one request probes.
+
+use std::time::Duration;
+
+/// Whether a request may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    Granted,
+    /// This one request decides whether the backend is back.
+    Probe,
+    Refused,
+}
+
+#[derive(Debug)]
+pub(super) struct Breaker {
+    failures_max: u32,
+    pause: Duration,
+    failures: u32,
+    /// Open until then; afterwards one probe is let through.
+    open_until: Option<Duration>,
+    probing: bool,
+}
+
+impl Breaker {
+    pub fn new(failures_max: u32, pause: Duration) -> Self {
+        Self { failures_max: failures_max.max(1), pause, failures: 0, open_until: None, probing: false }
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.open_until.is_none()
+    }
+
+    /// Whether a request would be refused now.
+    pub fn is_open(&self, now: Duration) -> bool {
+        self.open_until.is_some_and(|until| now < until || self.probing)
+    }
+
+    pub fn leave(&mut self, now: Duration) -> Leave {
+        match self.open_until {
+            None => Leave::Granted,
+            Some(_) if self.is_open(now) => Leave::Refused,
+            Some(_) => {
+                self.probing = true;
+                Leave::Probe
+            }
+        }
+    }
+
+    /// Takes in how a request went; answers whether the breaker is open now.
+    pub fn report(&mut self, success: bool, now: Duration) -> bool {
+        if success {
+            self.failures = 0;
+            self.open_until = None;
+            self.probing = false;
+            return false;
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures >= self.failures_max {
+            self.open_until = Some(now.saturating_add(self.pause));
+            self.probing = false;
+        }
+        !self.is_closed()
+    }
+}

@@ -1,0 +1,295 @@
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::BoxFuture;
+use headwater_base::{ManualClock, Micros};
+use tokio::runtime::Runtime;
+
+use super::*;
+
+/// A backend that answers as scripted, or when told.
+#[derive(Default)]
+struct Backend {
+    script: Mutex<VecDeque<Answer>>,
+    /// Requests that hang until they are released.
+    held: Mutex<Option<Arc<Semaphore>>>,
+    asked: AtomicUsize,
+    at_once_max: AtomicUsize,
+    now: AtomicUsize,
+}
+
+impl Lookup for Backend {
+    fn at_once(&self, key: &str) -> Option<Answer> {
+        key.strip_prefix("memory:").map(|rest| Ok(Some(json(rest))))
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.at_once_max.fetch_max(now, Ordering::SeqCst);
+            let held = self.held.lock().clone();
+            if let Some(held) = held {
+                held.acquire().await.unwrap().forget();
+            }
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            let scripted = self.script.lock().pop_front();
+            scripted.unwrap_or_else(|| Ok(Some(json(key))))
+        })
+    }
+}
+
+fn json(text: &str) -> Json {
+    Json::from(format!("{{\"of\":{text:?}}}"))
+}
+
+fn down() -> Answer {
+    Err(LookupError::Unavailable("down".to_owned()))
+}
+
+struct Bench {
+    runtime: Runtime,
+    clock: Arc<ManualClock>,
+    backend: Arc<Backend>,
+    lookups: Lookups,
+}
+
+fn bench(policy: Policy) -> Bench {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let clock = Arc::new(ManualClock::at(Micros(0)));
+    let backend = Arc::new(Backend::default());
+    let lookups = Lookups::new(backend.clone(), policy, clock.clone(), runtime.handle().clone());
+    Bench { runtime, clock, backend, lookups }
+}
+
+fn quick() -> Policy {
+    Policy { backoff: Duration::from_millis(1), timeout: Duration::from_secs(30), wait: Duration::from_secs(30), ..Policy::default() }
+}
+
+impl Bench {
+    fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.backend.script.lock().extend(answers);
+    }
+
+    fn hold(&self) -> Arc<Semaphore> {
+        let held = Arc::new(Semaphore::new(0));
+        *self.backend.held.lock() = Some(held.clone());
+        held
+    }
+
+    /// Asks without waiting.
+    fn ask(&self, key: &str) -> oneshot::Receiver<Answer> {
+        let (send, receive) = oneshot::channel();
+        self.lookups.ask(key, Box::new(move |answer| drop(send.send(answer))));
+        receive
+    }
+
+    fn answer(&self, key: &str) -> Answer {
+        self.runtime.block_on(self.lookups.answer(key, Duration::from_secs(30)))
+    }
+
+    fn figure(&self, name: &str) -> u64 {
+        self.lookups.figures().into_iter().find(|(known, _)| *known == name).unwrap().1
+    }
+
+    fn asked(&self) -> usize {
+        self.backend.asked.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn answers_are_remembered_until_they_expire() {
+    let bench = bench(Policy { ttl: Duration::from_secs(100), jitter: 0.0, ..quick() });
+    assert_eq!(bench.lookups.at_once("a"), None);
+    assert_eq!(bench.answer("a"), Ok(Some(json("a"))));
+    bench.clock.advance(Duration::from_secs(89));
+    assert_eq!(bench.lookups.at_once("a"), Some(Ok(Some(json("a")))));
+    assert_eq!(bench.asked(), 1);
+    bench.clock.advance(Duration::from_secs(11));
+    assert_eq!(bench.lookups.at_once("a"), None);
+    assert_eq!(bench.answer("a"), Ok(Some(json("a"))));
+    assert_eq!((bench.asked(), bench.figure("hits_total"), bench.figure("misses_total")), (2, 1, 2));
+}
+
+#[test]
+fn an_answer_about_to_expire_is_renewed_without_making_anyone_wait() {
+    let bench = bench(Policy { ttl: Duration::from_secs(100), jitter: 0.0, ..quick() });
+    bench.answer("a").unwrap();
+    bench.clock.advance(Duration::from_secs(95));
+    let held = bench.hold();
+    assert_eq!(bench.lookups.at_once("a"), Some(Ok(Some(json("a")))));
+    assert_eq!(bench.lookups.at_once("a"), Some(Ok(Some(json("a")))));
+    let joined = bench.ask("other");
+    held.add_permits(2);
+    bench.runtime.block_on(joined).unwrap().unwrap();
+    while bench.figure("in_flight") > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!((bench.asked(), bench.figure("refreshes_total")), (3, 1));
+    bench.clock.advance(Duration::from_secs(85));
+    assert_eq!(bench.lookups.at_once("a"), Some(Ok(Some(json("a")))));
+}
+
+#[test]
+fn an_unknown_key_is_remembered_for_a_short_time() {
+    let bench = bench(Policy { negative_ttl: Duration::from_secs(5), ..quick() });
+    bench.script([Ok(None), Err(LookupError::Rejected("odd".to_owned()))]);
+    assert_eq!(bench.answer("a"), Ok(None));
+    assert_eq!(bench.lookups.at_once("a"), Some(Ok(None)));
+    assert_eq!(bench.answer("b"), Err(LookupError::Rejected("odd".to_owned())));
+    assert_eq!(bench.lookups.at_once("b"), Some(Err(LookupError::Rejected("odd".to_owned()))));
+    assert_eq!((bench.asked(), bench.figure("retries_total"), bench.figure("negative_hits_total")), (2, 0, 2));
+    bench.clock.advance(Duration::from_secs(5));
+    assert_eq!(bench.lookups.at_once("a"), None);
+}
+
+#[test]
+fn one_request_serves_everyone_who_asks_for_the_key() {
+    let bench = bench(quick());
+    let held = bench.hold();
+    let waiting: Vec<_> = (0..50).map(|_| bench.ask("a")).collect();
+    held.add_permits(1);
+    for answer in waiting {
+        assert_eq!(bench.runtime.block_on(answer).unwrap(), Ok(Some(json("a"))));
+    }
+    assert_eq!((bench.asked(), bench.figure("joined_total")), (1, 49));
+}
+
+#[test]
+fn no_more_requests_run_at_once_than_allowed_and_no_more_keys_wait_than_bounded() {
+    let bench = bench(Policy { in_flight: 2, ..quick() });
+    let held = bench.hold();
+    let keys = 2 * QUESTIONS_PER_SLOT;
+    let waiting: Vec<_> = (0..keys).map(|n| bench.ask(&n.to_string())).collect();
+    assert!(matches!(bench.lookups.at_once("one more"), Some(Err(LookupError::Unavailable(_)))));
+    assert!(matches!(bench.answer("one more"), Err(LookupError::Unavailable(_))));
+    held.add_permits(keys);
+    for answer in waiting {
+        assert!(bench.runtime.block_on(answer).unwrap().is_ok());
+    }
+    assert_eq!(bench.asked(), keys);
+    assert!(bench.backend.at_once_max.load(Ordering::SeqCst) <= 2);
+    assert_eq!(bench.figure("in_flight"), 0);
+}
+
+#[test]
+fn a_failed_request_is_tried_again_and_a_refused_one_is_not() {
+    let bench = bench(Policy { retries: 2, ..quick() });
+    bench.script([down(), down()]);
+    assert_eq!(bench.answer("a"), Ok(Some(json("a"))));
+    bench.script([down(), down(), down()]);
+    assert_eq!(bench.answer("b"), down());
+    assert_eq!(bench.lookups.at_once("b"), None, "a failure is not remembered");
+    assert_eq!((bench.asked(), bench.figure("failures_total"), bench.figure("retries_total")), (6, 5, 4));
+}
+
+#[test]
+fn the_event_goes_on_and_the_late_answer_is_there_for_the_next_one() {
+    let bench = bench(quick());
+    let held = bench.hold();
+    let wait = Duration::from_millis(5);
+    assert_eq!(bench.runtime.block_on(bench.lookups.answer("a", wait)), Err(LookupError::Timeout(5)));
+    let joined = bench.ask("a");
+    held.add_permits(1);
+    bench.runtime.block_on(joined).unwrap().unwrap();
+    assert_eq!(bench.lookups.at_once("a"), Some(Ok(Some(json("a")))));
+    assert_eq!(bench.asked(), 1);
+}
+
+#[test]
+fn a_request_that_hangs_is_given_up() {
+    let bench = bench(Policy { timeout: Duration::from_millis(5), retries: 1, ..quick() });
+    let _held = bench.hold();
+    assert_eq!(bench.answer("a"), Err(LookupError::Timeout(5)));
+    assert_eq!((bench.asked(), bench.figure("timeouts_total"), bench.figure("in_flight")), (2, 2, 0));
+}
+
+#[test]
+fn a_failing_backend_is_left_alone_then_probed_once() {
+    let bench = bench(Policy { retries: 0, breaker_failures: 3, breaker_pause: Duration::from_secs(2), ..quick() });
+    bench.answer("warm").unwrap();
+    bench.script([down(), down(), down(), down()]);
+    for key in ["a", "b", "c"] {
+        assert_eq!(bench.answer(key), down());
+    }
+    assert_eq!(bench.figure("breaker_open"), 1);
+    assert!(matches!(bench.lookups.at_once("d"), Some(Err(LookupError::Unavailable(_)))));
+    assert_eq!(bench.lookups.at_once("warm"), Some(Ok(Some(json("warm")))), "what is known is still answered");
+    assert_eq!(bench.asked(), 4);
+    bench.clock.advance(Duration::from_secs(2));
+    assert_eq!(bench.answer("d"), down());
+    assert!(matches!(bench.answer("e"), Err(LookupError::Unavailable(_))));
+    assert_eq!(bench.asked(), 5, "the failed probe opened it again");
+    bench.clock.advance(Duration::from_secs(2));
+    let held = bench.hold();
+    let probe = bench.ask("f");
+    assert!(matches!(bench.answer("g"), Err(LookupError::Unavailable(_))), "only one probe at a time");
+    held.add_permits(1_000);
+    assert!(bench.runtime.block_on(probe).unwrap().is_ok());
+    assert!(bench.answer("g").is_ok());
+    assert_eq!(bench.figure("breaker_open"), 0);
+}
+
+#[test]
+fn memory_answers_skip_the_cache() {
+    let bench = bench(quick());
+    assert_eq!(bench.lookups.at_once("memory:x"), Some(Ok(Some(json("x")))));
+    assert_eq!((bench.asked(), bench.figure("cached"), bench.figure("at_once_total")), (0, 0, 1));
+}
+
+#[test]
+fn a_key_that_is_data_by_mistake_is_refused() {
+    let bench = bench(quick());
+    assert!(matches!(bench.lookups.at_once(&"x".repeat(5_000)), Some(Err(LookupError::Rejected(_)))));
+    assert!(matches!(bench.answer(&"x".repeat(5_000)), Err(LookupError::Rejected(_))));
+    assert_eq!(bench.asked(), 0);
+}
+
+#[test]
+fn a_runtime_that_goes_away_leaves_no_question_open() {
+    let bench = bench(quick());
+    let _held = bench.hold();
+    let mut waiting = bench.ask("a");
+    bench.runtime.shutdown_background();
+    let answer = loop {
+        match waiting.try_recv() {
+            Ok(answer) => break answer,
+            Err(oneshot::error::TryRecvError::Empty) => std::thread::yield_now(),
+            Err(oneshot::error::TryRecvError::Closed) => panic!("dropped without an answer"),
+        }
+    };
+    assert!(matches!(answer, Err(LookupError::Unavailable(_))));
+}
+
+#[test]
+fn the_cache_keeps_its_bounds_and_what_is_in_use() {
+    let mut cache = Cache::new(100, 1 << 20);
+    let (now, ttl) = (Duration::ZERO, Duration::from_secs(60));
+    for n in 0..100 {
+        cache.put(n.to_string().into(), Known::Value(json("x")), now, ttl);
+    }
+    for round in 0..1_000 {
+        for busy in 0..50 {
+            assert!(cache.get(&busy.to_string(), now).is_some(), "round {round}: {busy} was driven out");
+        }
+        cache.put(format!("once {round}").into(), Known::Unknown, now, ttl);
+        assert_eq!(cache.len(), 100);
+    }
+    let mut small = Cache::new(1_000, 10_000);
+    for n in 0..1_000 {
+        small.put(n.to_string().into(), Known::Value(Json::from(vec![b'1'; n % 300])), now, ttl);
+        assert!(small.bytes() <= 10_000);
+    }
+    small.put("huge".into(), Known::Value(Json::from(vec![b'1'; 20_000])), now, ttl);
+    assert!(small.get("huge", now).is_none());
+    assert!(small.len() > 10);
+}
+
+#[test]
+fn lives_differ_between_keys_and_stay_the_same_for_one() {
+    let ttl = Duration::from_secs(100);
+    let lives: Vec<Duration> = (0..1_000).map(|n| cache::jittered(&n.to_string(), ttl, 0.2)).collect();
+    assert!(lives.iter().all(|life| *life >= Duration::from_secs(80) && *life <= ttl));
+    assert!(lives.iter().any(|life| *life < Duration::from_secs(83)) && lives.iter().any(|life| *life > Duration::from_secs(97)));
+    assert_eq!(cache::jittered("7", ttl, 0.2), lives[7]);
+}
