@@ -70,6 +70,7 @@ pub async fn feed(node: &Node, stream: &str, traffic: &mut Traffic, pace: &Pace)
         Ok::<_, Problem>((acks, records))
     });
     let start = Instant::now();
+    let start_ms = wall_ms();
     let mut bytes = 0;
     let mut sent = 0;
     let mut behind = Duration::ZERO;
@@ -92,7 +93,9 @@ pub async fn feed(node: &Node, stream: &str, traffic: &mut Traffic, pace: &Pace)
             bytes += value.len() as u64;
             sent += 1;
             let Some(batch) = open.get_mut(place) else { continue };
-            batch.builder.push(wall_ms(), Some(key.as_bytes()), Some(&value), &[]);
+            // The record's time is the moment it was meant to be sent at, from which everybody downstream can measure.
+            let time_ms = pace.per_second.map_or_else(wall_ms, |rate| start_ms + moment(sent - 1, rate).as_millis() as i64);
+            batch.builder.push(time_ms, Some(key.as_bytes()), Some(&value), &[]);
             batch.count += 1;
             if batch.builder.bytes() >= BATCH_BYTES {
                 break;
@@ -114,6 +117,64 @@ pub async fn feed(node: &Node, stream: &str, traffic: &mut Traffic, pace: &Pace)
     drop(asked);
     let (acks, records) = answers.await.map_err(|error| Problem::new("HW-CLI-203", "the feed broke off").because(error))??;
     Ok(Fed { records, bytes, took: start.elapsed(), acks, behind })
+}
+
+/// Sends `traffic` in small requests, one after the other, and again until each is acknowledged, through restarts of the
+/// node. A request whose answer was lost is sent twice; telling the two apart is the pipelines' business.
+///
+/// # Errors
+/// `HW-CLI-203` when the node stays away for 30 seconds.
+pub async fn feed_through(node: &Node, stream: &str, traffic: &mut Traffic, records: u64, mut sent_so_far: impl FnMut(u64)) -> Result<(), Problem> {
+    /// Few enough that their event times stay within what the pipelines remember of ids.
+    const REQUEST_RECORDS: u64 = 60;
+    let mut client = None;
+    let mut value = Vec::new();
+    let mut sent = 0;
+    while sent < records {
+        let count = REQUEST_RECORDS.min(records - sent);
+        let partitions = partitions_of(node, &mut client, stream).await?;
+        let mut open: Vec<Open> = (0..partitions).map(|_| Open::new(Compression::None)).collect();
+        for _ in 0..count {
+            let record = traffic.next(&mut value);
+            let key = format!("v{:07}", record.visitor);
+            let Some(batch) = open.get_mut(partition_of(key.as_bytes(), partitions) as usize) else { continue };
+            batch.builder.push(wall_ms(), Some(key.as_bytes()), Some(&value), &[]);
+            batch.count += 1;
+        }
+        let filled = open.iter_mut().enumerate().filter(|(_, batch)| batch.count > 0);
+        let batches: Vec<(u32, BytesMut)> = filled.map(|(place, batch)| (place as u32, batch.take(Compression::None))).collect();
+        loop {
+            partitions_of(node, &mut client, stream).await?;
+            let Some(connection) = &mut client else { continue };
+            match connection.produce(stream, &batches).await {
+                Ok(_) => break,
+                Err(_) => client = None,
+            }
+        }
+        sent += count;
+        sent_so_far(sent);
+    }
+    Ok(())
+}
+
+/// The stream's partitions, over the connection there is or a new one, as soon as there is a node.
+async fn partitions_of(node: &Node, client: &mut Option<super::client::Client>, stream: &str) -> Result<u32, Problem> {
+    let start = Instant::now();
+    loop {
+        let outcome = async {
+            let connection = match client.take() {
+                Some(connection) => client.insert(connection),
+                None => client.insert(node.connect().await?),
+            };
+            connection.partitions(stream).await
+        };
+        match outcome.await {
+            Ok(partitions) => return Ok(partitions),
+            Err(problem) if start.elapsed() > Duration::from_secs(30) => return Err(problem),
+            Err(_) => *client = None,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Ends the traffic: one event for each partition, hours after the last one, so that every session closes.

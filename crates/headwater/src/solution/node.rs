@@ -30,8 +30,10 @@ pub struct Node {
 pub struct Private {
     /// How to reach it.
     pub node: Node,
-    /// Its data folder.
+    /// The folder of its data and of what it was given.
     pub folder: PathBuf,
+    binary: PathBuf,
+    offset: u16,
     process: tokio::process::Child,
 }
 
@@ -100,13 +102,29 @@ impl Private {
             let mut process = spawn(&binary, &folder, offset)?;
             let node = Node::local(offset)?;
             if ready(&node, &mut process).await {
-                return Ok(Self { node, folder, process });
+                return Ok(Self { node, folder, binary, offset, process });
             }
             let _ = process.kill().await;
         }
         let log = std::fs::read_to_string(folder.join("node.log")).unwrap_or_default();
         let end: Vec<&str> = log.lines().rev().take(5).collect();
         Err(Problem::new("HW-CLI-205", "the private node does not get ready").because(end.into_iter().rev().collect::<Vec<_>>().join("\n")))
+    }
+
+    /// Kills the node as `kill -9` does and starts it again on the same data and ports. Answers how long it took until it
+    /// was ready.
+    ///
+    /// # Errors
+    /// `HW-CLI-205` when it does not get ready again.
+    pub async fn kill_and_restart(&mut self) -> Result<Duration, Problem> {
+        self.process.kill().await.map_err(|error| failed("the private node cannot be killed", error))?;
+        let start = Instant::now();
+        self.process = spawn(&self.binary, &self.folder, self.offset)?;
+        if ready(&self.node, &mut self.process).await {
+            return Ok(start.elapsed());
+        }
+        let log = std::fs::read_to_string(self.folder.join("node.log")).unwrap_or_default();
+        Err(Problem::new("HW-CLI-205", "the private node does not get ready after a kill").because(log.trim_end()))
     }
 
     /// Process id, for measurements.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use headwater_base::{Micros, Problem};
@@ -63,6 +64,8 @@ pub struct Verdict {
     pub personal: u64,
     /// Kinds of attackers who were not caught.
     pub missed: Vec<String>,
+    /// How long each start after a kill took until the node was ready.
+    pub restarts_ms: Vec<u64>,
     /// Seconds in all.
     pub seconds: f64,
     /// What is not as it must be; empty if all is well.
@@ -76,6 +79,8 @@ pub struct Options {
     pub seed: u64,
     /// Records to send.
     pub records: u64,
+    /// How many times the node is killed (`kill -9`) and started again while they are sent.
+    pub kills: u32,
 }
 
 const GAP_MS: i64 = 30 * 60_000;
@@ -124,8 +129,9 @@ pub async fn run(package: &Package, options: Options) -> Result<Verdict, Problem
     let world = World::test(options.seed);
     let manner = Manner { latency: Duration::from_millis(3), spread: Duration::from_millis(2), failures_per_mille: 20 };
     let catalogue = Catalogue::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), world.clone(), manner).await?;
-    let private = Private::start().await?;
-    let node = &private.node;
+    let mut private = Private::start().await?;
+    let node = private.node.clone();
+    let node = &node;
     let settings = Settings { folder: private.folder.clone(), values: BTreeMap::from([("catalogue".to_owned(), catalogue.url())]) };
     node.apply(&package.resources(&settings)?).await?;
     node.pipelines_ready(Duration::from_secs(20)).await?;
@@ -133,8 +139,14 @@ pub async fn run(package: &Package, options: Options) -> Result<Verdict, Problem
     imported(node, world.users).await?;
 
     let mut traffic = Traffic::new(world);
-    let pace = Pace { per_second: None, records: options.records, in_flight: 8, compression: Compression::None };
-    feed::feed(node, "clicks.raw", &mut traffic, &pace).await?;
+    let mut verdict = Verdict { seed: options.seed, records: options.records, ..Verdict::default() };
+    if options.kills == 0 {
+        let pace = Pace { per_second: None, records: options.records, in_flight: 8, compression: Compression::None };
+        feed::feed(node, "clicks.raw", &mut traffic, &pace).await?;
+    } else {
+        verdict.restarts_ms = feed_and_kill(&mut private, &mut traffic, options).await?;
+        node.pipelines_ready(Duration::from_secs(20)).await?;
+    }
     let truth = traffic.truth();
     let end = truth.facts.iter().filter(|fact| fact.flaw == Flaw::None).map(|fact| fact.time_ms).max().unwrap_or_default();
     let closing = feed::close(node, "clicks.raw", END, end + 6 * 3_600_000).await?;
@@ -146,13 +158,38 @@ pub async fn run(package: &Package, options: Options) -> Result<Verdict, Problem
         matches!(counts, [enriched, dead, ..] if enriched + dead >= wanted)
     })
     .await?;
-    let mut verdict = Verdict { seed: options.seed, records: truth.records, ..Verdict::default() };
     let late = compare_events(node, truth, &mut verdict).await?;
     compare_sessions(node, truth, &late, &mut verdict).await?;
-    compare_bans(node, truth, &private, &mut verdict).await?;
+    compare_bans(node, truth, &private.folder, &mut verdict).await?;
     verdict.seconds = (start.elapsed().as_secs_f64() * 100.0).round() / 100.0;
     judge(&mut verdict, truth);
     Ok(verdict)
+}
+
+/// Sends the traffic while the node is killed at moments that follow from the seed.
+async fn feed_and_kill(private: &mut Private, traffic: &mut Traffic, options: Options) -> Result<Vec<u64>, Problem> {
+    let node = private.node.clone();
+    let (progress, mut progressed) = tokio::sync::watch::channel(0);
+    let feeding = feed::feed_through(&node, "clicks.raw", traffic, options.records, |sent| {
+        progress.send_replace(sent);
+    });
+    let killing = async {
+        let mut restarts = Vec::new();
+        let mut moments: Vec<u64> =
+            (0..options.kills).map(|n| super::traffic::chance(options.seed, u64::from(n) + 1_000) % options.records.max(1)).collect();
+        moments.sort_unstable();
+        for (number, moment) in moments.into_iter().enumerate() {
+            let _ = progressed.wait_for(|sent| *sent >= moment).await;
+            // Not always between two requests.
+            let wait = super::traffic::chance(options.seed, number as u64 + 2_000) % 4_000;
+            tokio::time::sleep(Duration::from_micros(wait)).await;
+            restarts.push(private.kill_and_restart().await?.as_millis() as u64);
+        }
+        Ok::<_, Problem>(restarts)
+    };
+    let (fed, killed) = tokio::join!(feeding, killing);
+    fed?;
+    killed
 }
 
 /// Waits until the table's view has every user.
@@ -242,8 +279,8 @@ fn session(row: &Row) -> Option<Session> {
     Some(Session { visitor, start_ms: ms(&row.start)?, end_ms: ms(&row.end)?, events: row.events })
 }
 
-async fn compare_bans(node: &Node, truth: &Truth, private: &Private, verdict: &mut Verdict) -> Result<(), Problems> {
-    let secret = std::fs::read(private.folder.join("keys/clickstream.key")).unwrap_or_default();
+async fn compare_bans(node: &Node, truth: &Truth, folder: &Path, verdict: &mut Verdict) -> Result<(), Problems> {
+    let secret = std::fs::read(folder.join("keys/clickstream.key")).unwrap_or_default();
     let keyring = Keyring::new(secret.into());
     let start = truth.facts.first().map_or(0, |fact| fact.time_ms);
     let token = |address: &String| keyring.token(address.as_bytes(), Period::Month, Micros::from_millis(start));
