@@ -150,6 +150,13 @@ impl<'a> Reader<'a> {
         u32::try_from(self.u64()?).or(corrupt("a number over 32 bits"))
     }
 
+    /// Passes over one varint of any width.
+    #[inline]
+    pub fn skip_varint(&mut self) -> Result<(), Corrupt> {
+        while self.byte()? >= 0x80 {}
+        Ok(())
+    }
+
     /// A signed varint.
     #[inline]
     pub fn i64(&mut self) -> Result<i64, Corrupt> {

@@ -146,6 +146,17 @@ impl Sum {
         }
     }
 
+    /// Passes over what [`Self::put`] wrote.
+    ///
+    /// # Errors
+    /// [`Corrupt`] for anything else.
+    #[inline]
+    pub fn skip(reader: &mut Reader<'_>) -> Result<(), Corrupt> {
+        let count = reader.count()?;
+        reader.skip_varint()?;
+        reader.take(count.saturating_sub(1).saturating_mul(8)).map(drop)
+    }
+
     /// Reads what [`Self::put`] wrote and adds it to this sum.
     ///
     /// # Errors

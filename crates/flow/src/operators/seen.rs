@@ -11,6 +11,8 @@
 //! # Source
 //! Y. Chabchoub, G. Hébrail, "Sliding HyperLogLog", 2010 ("list of future possible maxima").
 
+use smallvec::SmallVec;
+
 use crate::operators::codec::{Corrupt, Reader, corrupt, put_u64};
 use crate::operators::distinct::{estimate, register};
 
@@ -115,23 +117,44 @@ impl Seen {
             }
             return;
         }
-        for reach in reaches {
-            let mut ranks = [0_u32; 64];
-            let mut filled = 0;
-            // The last entry of a register within reach holds its largest rank.
-            for register in self.entries.chunk_by(|a, b| a >> (TICK_BITS + 6) == b >> (TICK_BITS + 6)) {
-                let inside = register.iter().take_while(|entry| age(**entry, head) <= *reach);
-                if let Some(entry) = inside.last()
-                    && let Some(count) = ranks.get_mut((entry >> TICK_BITS & 63) as usize)
-                {
-                    *count += 1;
-                    filled += 1;
+        // One histogram of ranks for each window; the last entry of a register within reach holds its largest rank.
+        let mut histograms: SmallVec<[[u32; 64]; 4]> = SmallVec::new();
+        histograms.resize(reaches.len(), [0; 64]);
+        let mut count = |window: usize, entry: u64| {
+            let slot = histograms.get_mut(window).and_then(|ranks| ranks.get_mut((entry >> TICK_BITS & 63) as usize));
+            if let Some(slot) = slot {
+                *slot += 1;
+            }
+        };
+        let mut before = None;
+        let mut window = 0;
+        for &entry in &self.entries {
+            let register = entry >> (TICK_BITS + 6);
+            if let Some(before) = before.replace(entry) {
+                if before >> (TICK_BITS + 6) != register {
+                    (window..reaches.len()).for_each(|window| count(window, before));
+                    window = 0;
                 }
+                let age = age(entry, head);
+                while reaches.get(window).is_some_and(|reach| age > *reach) {
+                    if before >> (TICK_BITS + 6) == register {
+                        count(window, before);
+                    }
+                    window += 1;
+                }
+            } else {
+                window = reaches.partition_point(|reach| age(entry, head) > *reach);
             }
+        }
+        if let Some(before) = before {
+            (window..reaches.len()).for_each(|window| count(window, before));
+        }
+        for ranks in &mut histograms {
+            let filled: u32 = ranks.iter().sum();
             if let Some(empty) = ranks.first_mut() {
-                *empty += (1 << PRECISION) - filled;
+                *empty += (1 << PRECISION) - filled.min(1 << PRECISION);
             }
-            counts.push(estimate(&ranks, PRECISION));
+            counts.push(estimate(ranks, PRECISION));
         }
     }
 

@@ -12,6 +12,7 @@ use crate::operators::aggregate::shape::{Shape, Slot};
 use crate::operators::codec::{Corrupt, Reader, put_i64, put_u64};
 use crate::operators::distinct::hash;
 use crate::operators::measure::{At, Measured};
+use crate::operators::number::{Number, Sum};
 use crate::operators::seen::Seen;
 use crate::operators::value::render_int;
 use crate::operators::{Input, Kind};
@@ -356,7 +357,13 @@ fn merge(shape: &Shape, into: &mut [Measured], bytes: &[u8]) -> Result<(), Corru
 /// Passes over one measure.
 fn skip(kind: Kind, reader: &mut Reader<'_>) -> Result<(), Corrupt> {
     match kind {
-        Kind::Count => reader.u64().map(drop),
+        Kind::Count => reader.skip_varint(),
+        Kind::Sum => Sum::skip(reader),
+        Kind::Mean => {
+            reader.skip_varint()?;
+            Sum::skip(reader)
+        }
+        Kind::Min | Kind::Max => Number::read(reader).map(drop),
         _ => Measured::read(kind, reader, Micros(0)).map(drop),
     }
 }

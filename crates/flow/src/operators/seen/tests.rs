@@ -101,3 +101,34 @@ fn values_that_come_again_cost_nothing() {
     seen.counts(49, &[0, 10, 49], &mut counts);
     assert!(counts.iter().all(|count| (2_500..3_500).contains(count)), "{counts:?}");
 }
+
+/// The same counts, one window after the other.
+fn slowly(seen: &Seen, head: i64, reaches: &[i64]) -> Vec<u64> {
+    let of = |reach: &i64| {
+        let mut ranks = [0_u32; 64];
+        for register in seen.entries.chunk_by(|a, b| a >> (TICK_BITS + 6) == b >> (TICK_BITS + 6)) {
+            let inside = register.iter().filter(|entry| age(**entry, head) <= *reach);
+            ranks[inside.map(|entry| entry >> TICK_BITS & 63).max().unwrap_or(0) as usize] += 1;
+        }
+        ranks[0] += (1 << PRECISION) - ranks.iter().sum::<u32>();
+        estimate(&ranks, PRECISION)
+    };
+    reaches.iter().map(of).collect()
+}
+
+proptest! {
+    #[test]
+    fn one_pass_counts_as_a_pass_for_each_window_would(
+        events in prop::collection::vec((0_i64..3_000, 0_i64..300), 65..600), later in 0_i64..50,
+    ) {
+        let mut seen = Seen::default();
+        for (value, age) in events {
+            seen.add(hash_of(value), 300, age);
+        }
+        prop_assume!(seen.sketch);
+        let reaches = [5, 50, 150, 280];
+        let mut counts = Vec::new();
+        seen.counts(300 + later, &reaches, &mut counts);
+        prop_assert_eq!(counts, slowly(&seen, 300 + later, &reaches));
+    }
+}
