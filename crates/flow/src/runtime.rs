@@ -15,3 +15,9 @@ pub mod parking;
 pub mod pipelines;
 pub mod positions;
 pub mod task;
+
+#[cfg(test)]
+#[path = "../../kernel/src/memory.rs"]
+mod memory;
+#[cfg(test)]
+mod tests;

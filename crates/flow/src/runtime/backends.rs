@@ -23,7 +23,13 @@ pub struct Backends(HashMap<usize, Lookups>);
 ///
 /// # Errors
 /// `HW-FLOW-021` for an unknown type, else what the backend's builder says.
-pub fn connect(plan: &Plan, kinds: &[LookupKind], context: &Context, clock: &Arc<dyn Clock>, handle: &Handle) -> Result<Backends, Problem> {
+pub fn connect(
+    plan: &Plan,
+    kinds: &[LookupKind],
+    context: &Context,
+    clock: &Arc<dyn Clock>,
+    handle: &Handle,
+) -> Result<Backends, Problem> {
     let mut backends = HashMap::default();
     for (index, step) in plan.spec.steps.iter().enumerate() {
         let (spec, policy) = match step {
@@ -44,18 +50,33 @@ pub fn connect(plan: &Plan, kinds: &[LookupKind], context: &Context, clock: &Arc
     Ok(Backends(backends))
 }
 
-fn build(kinds: &[LookupKind], spec: &Value, context: &Context) -> Result<Arc<dyn headwater_kernel::port::Lookup>, Problem> {
+fn build(
+    kinds: &[LookupKind],
+    spec: &Value,
+    context: &Context,
+) -> Result<Arc<dyn headwater_kernel::port::Lookup>, Problem> {
     let word = spec.get("type").and_then(Value::as_str).unwrap_or_default();
     let Some(kind) = kinds.iter().find(|kind| kind.name == word) else {
         let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
-        let near = closest(word, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        let problem = Problem::new("HW-FLOW-021", format!("there is no lookup of type `{}`", word.chars().take(60).collect::<String>()));
+        let near =
+            closest(word, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let problem = Problem::new(
+            "HW-FLOW-021",
+            format!("there is no lookup of type `{}`", word.chars().take(60).collect::<String>()),
+        );
         return Err(problem.help(format!("types are `{}`{near}", names.join("`, `"))));
     };
     (kind.build)(spec, context)
 }
 
-fn policy(wait: Option<Span>, timeout: Span, retries: u32, in_flight: u32, cache: &CacheSpec, breaker: &BreakerSpec) -> Policy {
+fn policy(
+    wait: Option<Span>,
+    timeout: Span,
+    retries: u32,
+    in_flight: u32,
+    cache: &CacheSpec,
+    breaker: &BreakerSpec,
+) -> Policy {
     Policy {
         wait: wait.unwrap_or(timeout).duration(),
         timeout: timeout.duration(),
@@ -74,7 +95,9 @@ fn policy(wait: Option<Span>, timeout: Span, retries: u32, in_flight: u32, cache
 impl Backends {
     /// The way a pipeline's thread asks.
     pub fn asking(&self, inbox: &Arc<Inbox>) -> HashMap<usize, Arc<dyn Asking>> {
-        let asking = |lookups: &Lookups| Arc::new(Caller { lookups: lookups.clone(), inbox: Arc::clone(inbox) }) as Arc<dyn Asking>;
+        let asking = |lookups: &Lookups| {
+            Arc::new(Caller { lookups: lookups.clone(), inbox: Arc::clone(inbox) }) as Arc<dyn Asking>
+        };
         self.0.iter().map(|(step, lookups)| (*step, asking(lookups))).collect()
     }
 

@@ -19,7 +19,10 @@ use crate::runtime::core::key_of;
 pub async fn enrich(plan: &Plan, backends: &Backends, event: Json, now: Micros) -> Result<Json, Problem> {
     let mut doc = Doc::new(event).map_err(problem)?;
     let time = match &plan.time {
-        Some(path) => Some(doc.time(path).ok_or_else(|| problem(Fault::new("HW-FLOW-031", format!("there is no time at `{path}`"))))?),
+        Some(path) => Some(
+            doc.time(path)
+                .ok_or_else(|| problem(Fault::new("HW-FLOW-031", format!("there is no time at `{path}`"))))?,
+        ),
         None => None,
     };
     let mut failed: Vec<&str> = Vec::new();

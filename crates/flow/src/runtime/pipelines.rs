@@ -132,7 +132,9 @@ impl Pipelines {
         let running = Arc::new(Running { plan, backends, figures, stop, ended, features });
         if begun.await.is_err() {
             // The thread ended before it had begun.
-            return Err(running.finished().await.err().unwrap_or_else(|| Problem::new("HW-FLOW-043", format!("pipeline `{name}` was stopped while it started"))));
+            return Err(running.finished().await.err().unwrap_or_else(|| {
+                Problem::new("HW-FLOW-043", format!("pipeline `{name}` was stopped while it started"))
+            }));
         }
         inner.running.write().insert(name.to_string(), Arc::clone(&running));
         Ok(Arc::new(Handed { running, pipelines: self.clone() }))
@@ -148,7 +150,12 @@ impl Pipelines {
         let running = self.0.running.read();
         let of = |name: &String, running: &Arc<Running>| {
             let name = name.clone();
-            running.backends.figures(&running.plan).into_iter().map(move |(step, figures)| ((name.clone(), step), figures)).collect::<Vec<_>>()
+            running
+                .backends
+                .figures(&running.plan)
+                .into_iter()
+                .map(move |(step, figures)| ((name.clone(), step), figures))
+                .collect::<Vec<_>>()
         };
         running.iter().flat_map(|(name, running)| of(name, running)).collect()
     }
@@ -157,7 +164,8 @@ impl Pipelines {
     pub fn watermark(&self, pipeline: &str) -> Option<Micros> {
         let running = self.0.running.read();
         let figures = &running.get(pipeline)?.figures;
-        Some(Micros(figures.watermark_micros.load(std::sync::atomic::Ordering::Relaxed))).filter(|time| *time != Micros::MIN)
+        Some(Micros(figures.watermark_micros.load(std::sync::atomic::Ordering::Relaxed)))
+            .filter(|time| *time != Micros::MIN)
     }
 }
 
@@ -210,7 +218,15 @@ impl Unit for Handed {
     fn status(&self) -> Status {
         let figures = &self.running.figures;
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
-        Status::ready("Running", format!("{} events, {} dead letters, {} behind", read(&figures.events), read(&figures.dead), read(&figures.lag)))
+        Status::ready(
+            "Running",
+            format!(
+                "{} events, {} dead letters, {} behind",
+                read(&figures.events),
+                read(&figures.dead),
+                read(&figures.lag)
+            ),
+        )
     }
 }
 
@@ -258,8 +274,12 @@ impl Enrich for Pipelines {
         Box::pin(async move {
             let Some(running) = found else {
                 let names: Vec<String> = self.0.running.read().keys().cloned().collect();
-                let near = headwater_base::closest(pipeline, names.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-                let problem = Problem::new("HW-FLOW-046", format!("there is no running pipeline `{}`", pipeline.chars().take(60).collect::<String>()));
+                let near = headwater_base::closest(pipeline, names.iter().map(String::as_str))
+                    .map(|near| format!("did you mean `{near}`?"));
+                let problem = Problem::new(
+                    "HW-FLOW-046",
+                    format!("there is no running pipeline `{}`", pipeline.chars().take(60).collect::<String>()),
+                );
                 return Err(problem.help(near.unwrap_or_else(|| "`headwater get pipelines` lists them".to_owned())));
             };
             enrich::enrich(&running.plan, &running.backends, event, now).await

@@ -13,7 +13,52 @@ fn defaults_are_those_in_the_docs() {
     }))
     .unwrap();
     let written = serde_json::to_string_pretty(&spec).unwrap();
-    expect![[r#""#]].assert_eq(&written);
+    expect![[r#"
+        {
+          "source": {
+            "type": "stream",
+            "stream": "in",
+            "start": "earliest"
+          },
+          "time": {
+            "field": ".time",
+            "disorder": "5s",
+            "lateness": "1m",
+            "idle": "10s",
+            "ahead": "1h"
+          },
+          "steps": [
+            {
+              "type": "lookup",
+              "id": "c",
+              "lookup": {
+                "type": "file"
+              },
+              "key": ".k",
+              "into": ".i",
+              "timeout": "500ms",
+              "retries": 2,
+              "in_flight": 512,
+              "cache": {
+                "capacity": 100000,
+                "ttl": "10m",
+                "jitter": "10%",
+                "negative_ttl": "5s"
+              },
+              "breaker": {
+                "failures": 20,
+                "pause": "2s"
+              }
+            }
+          ],
+          "outputs": [],
+          "retry": {
+            "stream": "r",
+            "delay": "5s",
+            "attempts": 5
+          }
+        }"#]]
+    .assert_eq(&written);
     assert_eq!(serde_json::from_str::<PipelineSpec>(&written).unwrap(), spec, "what is written is read back");
 }
 

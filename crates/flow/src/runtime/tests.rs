@@ -1,0 +1,7 @@
+//! Pipelines at their border: records in, records out, over a log in memory.
+
+mod bench;
+mod exactly_once;
+mod lookups;
+mod stateful;
+mod stateless;

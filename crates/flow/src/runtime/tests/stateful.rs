@@ -1,0 +1,151 @@
+use std::time::Duration;
+
+use headwater_base::Micros;
+use headwater_kernel::port::Features;
+use serde_json::{Value, json};
+
+use super::bench::{Bench, START, values};
+
+fn at(seconds: i64) -> String {
+    Micros(START.0 + seconds * 1_000_000).to_string()
+}
+
+fn spec() -> Value {
+    json!({
+        "source": {"type": "stream", "stream": "in"},
+        "time": {"field": ".time", "disorder": "1s", "lateness": "1m", "idle": "10s", "ahead": "3650d"},
+        "steps": [
+            {"id": "rates", "type": "aggregate", "key": ".user", "windows": ["1m"], "measures": {"events": {"count": true}},
+             "into": ".rates", "entity": "user"},
+            {"id": "sessions", "type": "session", "key": ".user", "gap": "30s",
+             "measures": {"spend": {"sum": ".price"}}, "path": {"field": ".page", "max": 3}, "output": {"stream": "sessions"}},
+        ],
+        "outputs": [{"type": "stream", "stream": "out"}],
+        "late": {"stream": "late"},
+    })
+}
+
+fn event(user: &str, seconds: i64, page: &str) -> String {
+    json!({"user": user, "time": at(seconds), "price": 2, "page": page}).to_string()
+}
+
+#[test]
+fn running_values_go_into_the_event_and_are_readable_as_features() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let unit = bench.start("p", spec());
+    bench.send("in", 0, &[(None, &event("u", 0, "a")), (None, &event("u", 20, "b")), (None, &event("u", 90, "c"))]);
+    let counts: Vec<Value> =
+        values(&bench.wait_for("out", 3)).iter().map(|value| value["rates"]["events_1m"].clone()).collect();
+    assert_eq!(counts, [json!(1), json!(2), json!(1)]);
+    bench.clock.set(Micros(START.0 + 90_000_000));
+    let read = bench.pipelines.read("user", "u").expect("there are values");
+    let read: Value = serde_json::from_slice(&read).unwrap();
+    assert_eq!(read["events_1m"], json!(1));
+    assert_eq!((bench.pipelines.entities(), bench.pipelines.read("user", "nobody")), (vec!["user".to_owned()], None));
+    bench.stop(&unit);
+}
+
+#[test]
+fn sessions_close_by_event_time_and_late_events_are_told_with_their_position() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let unit = bench.start("p", spec());
+    bench.send(
+        "in",
+        0,
+        &[
+            (None, &event("u", 0, "a")),
+            (None, &event("u", 30, "b")),
+            (None, &event("u", 61, "c")),
+            (None, &event("v", 300, "z")),
+        ],
+    );
+    let sessions = values(&bench.wait_for("sessions", 2));
+    assert_eq!(
+        (&sessions[0]["events"], &sessions[0]["path"], &sessions[0]["measures"]["spend"]),
+        (&json!(2), &json!(["a", "b"]), &json!(4))
+    );
+    assert_eq!(sessions[1]["events"], json!(1), "31 s are more than the gap");
+    bench.send("in", 0, &[(None, &event("u", 1, "late"))]);
+    let late = values(&bench.wait_for("late", 1)).remove(0);
+    assert_eq!(
+        (&late["code"], &late["position"]["offset"], &late["event"]["page"]),
+        (&json!("HW-FLOW-033"), &json!(4), &json!("late"))
+    );
+    bench.wait_for("out", 5);
+    bench.stop(&unit);
+}
+
+#[test]
+fn when_all_partitions_fall_silent_the_last_session_closes() {
+    let bench = Bench::new();
+    bench.stream("in", 2);
+    let unit = bench.start("p", spec());
+    bench.send("in", 0, &[(None, &event("u", 0, "a")), (None, &event("w", 100, "a"))]);
+    bench.until("the input is read", || bench.read("out").len() == 2);
+    assert!(bench.read("sessions").is_empty(), "the silent partition holds the watermark back");
+    bench.until("the first session", || {
+        bench.clock.advance(Duration::from_secs(1));
+        bench.read("sessions").len() == 1
+    });
+    bench.stop(&unit);
+}
+
+#[test]
+fn a_second_revision_does_not_count() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let unit = bench.start("p", spec());
+    let again = json!({"user": "u", "time": at(1), "revision": 2}).to_string();
+    bench.send("in", 0, &[(None, &event("u", 0, "a")), (None, &again), (None, &event("u", 2, "b"))]);
+    let counts: Vec<Value> =
+        values(&bench.wait_for("out", 3)).iter().map(|value| value["rates"]["events_1m"].clone()).collect();
+    assert_eq!(counts, [json!(1), json!(null), json!(2)]);
+    bench.stop(&unit);
+}
+
+#[test]
+fn an_event_seen_before_is_dropped_also_after_a_restart() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "time": {"field": ".time", "ahead": "3650d"},
+        "steps": [{"id": "once", "type": "dedupe", "key": ".id", "within": "1m"}],
+        "outputs": [{"type": "stream", "stream": "out"}],
+    });
+    let unit = bench.start("p", spec.clone());
+    let event = |id: &str, seconds: i64| json!({"id": id, "time": at(seconds)}).to_string();
+    bench.send("in", 0, &[(None, &event("a", 0)), (None, &event("a", 1)), (None, &event("b", 2))]);
+    bench.wait_for("out", 2);
+    bench.stop(&unit);
+    let unit = bench.start("p", spec);
+    bench.send("in", 0, &[(None, &event("b", 3)), (None, &event("a", 61)), (None, &event("c", 62))]);
+    let ids: Vec<Value> = values(&bench.wait_for("out", 4)).iter().map(|value| value["id"].clone()).collect();
+    assert_eq!(ids, ["a", "b", "a", "c"]);
+    bench.stop(&unit);
+}
+
+#[test]
+fn state_that_does_not_fit_is_refused_until_the_user_resets_it() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let unit = bench.start("p", spec());
+    bench.send("in", 0, &[(None, &event("u", 0, "a"))]);
+    bench.wait_for("out", 1);
+    bench.stop(&unit);
+    let mut changed = spec();
+    changed["steps"][0]["key"] = json!(".page");
+    let problem = bench.try_start("p", changed.clone(), 0).err().expect("refused");
+    assert_eq!(problem.code, "HW-FLOW-020");
+    assert!(problem.help.unwrap().contains("--reset-state"));
+    let unit = bench.try_start("p", changed, 1).unwrap();
+    bench.send("in", 0, &[(None, &event("u", 1, "a"))]);
+    assert_eq!(
+        values(&bench.wait_for("out", 2))[1]["rates"]["events_1m"],
+        json!(1),
+        "the state began empty, the position did not"
+    );
+    bench.stop(&unit);
+}
