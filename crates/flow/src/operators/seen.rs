@@ -161,9 +161,16 @@ impl Seen {
     /// Appends the bytes.
     pub fn put(&self, out: &mut Vec<u8>) {
         put_u64(out, (self.entries.len() as u64) << 1 | u64::from(self.sketch));
-        let width = if self.sketch { 5 } else { 8 };
-        for entry in &self.entries {
-            out.extend_from_slice(entry.to_le_bytes().get(..width).unwrap_or_default());
+        if self.sketch {
+            out.reserve(self.entries.len() * 5);
+            for entry in &self.entries {
+                let [a, b, c, d, e, ..] = entry.to_le_bytes();
+                out.extend_from_slice(&[a, b, c, d, e]);
+            }
+        } else {
+            for entry in &self.entries {
+                out.extend_from_slice(&entry.to_le_bytes());
+            }
         }
     }
 
@@ -181,12 +188,13 @@ impl Seen {
             return corrupt("a length beyond the end");
         };
         let oldest = reach.saturating_sub(now.saturating_sub(head));
+        let bytes = reader.take(bytes)?;
+        self.entries.reserve(bytes.len() / width + 1);
         let mut keep = |entry: u64| {
             if age(entry, head) <= oldest {
                 self.entries.push(entry);
             }
         };
-        let bytes = reader.take(bytes)?;
         if self.sketch {
             for entry in bytes.as_chunks::<5>().0 {
                 let [a, b, c, d, e] = *entry;
