@@ -4,6 +4,11 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on its standard streams")]
 
+mod bench;
+mod crash;
+mod demo;
+mod node;
+mod notices;
 mod process;
 mod setup;
 mod test;
@@ -23,16 +28,28 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Build, start a node with the clickstream solution under traffic, and show what is happening
+    Demo(demo::Options),
     /// Run everything a change must pass: rustfmt, tidy, clippy, all tests
     Test(test::Options),
     /// Check the rules of the tree: layers, file lengths, error pages, links
     Tidy,
+    /// Measure, with the machine's load and fsync time beside
+    Bench(bench::Options),
+    /// Crash nodes and check that nothing is lost or doubled
+    Crash(crash::Options),
+    /// Write THIRD-PARTY-NOTICES.md anew
+    Notices,
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Test(options) => test::execute(&options),
         Task::Tidy => tidy::execute(),
+        Task::Demo(options) => demo::execute(&options),
+        Task::Bench(options) => bench::execute(&options),
+        Task::Crash(options) => crash::execute(&options),
+        Task::Notices => notices::execute(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

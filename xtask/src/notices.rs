@@ -37,7 +37,8 @@ pub fn execute() -> Result<()> {
 /// # Errors
 /// When cargo does not answer.
 pub fn text() -> Result<String> {
-    let words = ["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"];
+    let words =
+        ["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"];
     let metadata: Value = serde_json::from_str(&read(cargo().args(words))?)?;
     let mut licences: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for package in metadata["packages"].as_array().into_iter().flatten().filter(|p| !p["source"].is_null()) {

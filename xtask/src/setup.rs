@@ -71,7 +71,8 @@ fn debian() -> Result<()> {
         bail!("Debian packages are missing; run this and try again:\n  sudo sh -c '{line}'");
     }
     eprintln!("setup: {line}");
-    let quiet = |command: &mut Command| -> Result<()> { read(command.env("DEBIAN_FRONTEND", "noninteractive")).map(drop) };
+    let quiet =
+        |command: &mut Command| -> Result<()> { read(command.env("DEBIAN_FRONTEND", "noninteractive")).map(drop) };
     quiet(Command::new("apt-get").args(["update", "--quiet"]))?;
     quiet(Command::new("apt-get").args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(&missing))
 }
@@ -79,7 +80,10 @@ fn debian() -> Result<()> {
 /// A program on the path counts, wherever it came from; python3-venv is a module, so it is asked for by name.
 fn installed(package: &Package) -> bool {
     if package.name == "python3-venv" {
-        return Command::new("python3").args(["-c", "import venv, ensurepip"]).output().is_ok_and(|o| o.status.success());
+        return Command::new("python3")
+            .args(["-c", "import venv, ensurepip"])
+            .output()
+            .is_ok_and(|o| o.status.success());
     }
     on_path(package.shows)
 }
@@ -108,7 +112,9 @@ fn clients() -> Result<()> {
         fs::create_dir_all(&folder)?;
         let venv = folder.join("venv");
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        read(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON))?;
+        read(
+            Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON),
+        )?;
         fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
         npm(&folder, &[&["install", "--no-save"], NODE.as_slice()].concat())
     })

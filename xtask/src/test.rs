@@ -68,9 +68,16 @@ fn run_part(part: Part) -> Result<()> {
     match part {
         Part::Fmt => run(cargo().args(["fmt", "--all", "--check"])),
         Part::Tidy => tidy::execute(),
-        Part::Clippy => {
-            run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "--deny", "warnings"]))
-        }
+        Part::Clippy => run(cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--quiet",
+            "--",
+            "--deny",
+            "warnings",
+        ])),
         Part::Tests => run(cargo().args(["test", "--workspace", "--locked"])),
     }
 }

@@ -69,7 +69,9 @@ fn edge(name: &str, own: u8, on: &str) -> Option<String> {
         return Some(format!("`{name}` depends on `{on}` outside its tests"));
     }
     if layer(on).is_some_and(|below| below >= own) {
-        return Some(format!("`{name}` (layer {own}) depends on `{on}`: arrows point down only; meet in a kernel port"));
+        return Some(format!(
+            "`{name}` (layer {own}) depends on `{on}`: arrows point down only; meet in a kernel port"
+        ));
     }
     if let Some((_, may)) = ONLY.iter().find(|(outside, _)| *outside == on)
         && !may.contains(&name)

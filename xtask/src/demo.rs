@@ -1,0 +1,61 @@
+//! `cargo xtask demo`: a node with the clickstream solution under traffic, to look at.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::node::{self, Node};
+use crate::process::{run, target};
+use crate::setup::{self, Needs};
+
+/// How long and how much.
+#[derive(Args)]
+pub struct Options {
+    /// Stop after so many seconds; without it, Ctrl-C stops
+    #[arg(long, value_name = "SECONDS")]
+    exit_after: Option<u64>,
+    /// Events each second
+    #[arg(long, default_value_t = 2_000)]
+    rate: u64,
+    /// Added to the ports 8080 (HTTP), 9092 (Kafka) and 4580 (catalogue)
+    #[arg(long, default_value_t = 0)]
+    port_offset: u16,
+}
+
+/// Runs the demo.
+///
+/// # Errors
+/// When something does not start; a Ctrl-C is not an error.
+pub fn execute(options: &Options) -> Result<()> {
+    setup::prepare(Needs::Data)?;
+    let binary = node::build("dev")?;
+    let data: PathBuf = target().join("demo/data");
+    if data.exists() {
+        std::fs::remove_dir_all(&data)?;
+    }
+    let (node, took) = Node::start(&binary, &data, Some(options.port_offset))?;
+    println!("node        ready after {} ms, data in {}", took.as_millis(), data.display());
+    println!("HTTP        {0}   metrics {0}/metrics, API {0}/openapi.json", node.http());
+    println!("Kafka       {}   kcat -b {0} -C -t clicks.enriched -o -5", node.kafka());
+    println!("bans        {}/v1/tables/bans/documents", node.http());
+    println!("features    {}/v1/features/user/u0000001", node.http());
+    let seconds = options.exit_after.unwrap_or(24 * 3_600);
+    let mut feed = Command::new(&binary);
+    feed.args(["solution", "feed", "clickstream", "--users", "100000"])
+        .args(["--rate", &options.rate.to_string(), "--for", &format!("{seconds}s")])
+        .args(["--port-offset", &options.port_offset.to_string()])
+        .args(["--catalogue-port", &(4580 + options.port_offset).to_string()])
+        .env("HEADWATER_DATA", &data)
+        .stdin(Stdio::null());
+    // Ctrl-C reaches the whole process group: the feed ends with 0, and the node is stopped below.
+    let fed = run(&mut feed);
+    match node.stop() {
+        Ok(()) => println!("stopped"),
+        // The node got the Ctrl-C itself and is gone already.
+        Err(_) if fed.is_ok() => println!("stopped"),
+        Err(error) => return Err(error),
+    }
+    fed
+}

@@ -1,0 +1,149 @@
+//! A node under test: the real binary as a child process on free ports, and what `/proc` says about it.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{cargo, run, target};
+
+const HTTP_PORT: u16 = 8080;
+const KAFKA_PORT: u16 = 9092;
+
+/// Builds the binary and gives its path.
+///
+/// # Errors
+/// When it does not build.
+pub fn build(profile: &str) -> Result<PathBuf> {
+    run(cargo().args(["build", "--locked", "--package", "headwater", "--profile", profile]))?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    Ok(target().join(folder).join("headwater"))
+}
+
+/// A node; it is killed when this is dropped, unless it was stopped.
+pub struct Node {
+    /// Added to both ports.
+    pub offset: u16,
+    /// Its data folder.
+    pub data: PathBuf,
+    process: Child,
+}
+
+impl Node {
+    /// Starts a node on `data` with free ports, or at `offset`, and waits until it is ready. Answers how long that took.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn start(binary: &Path, data: &Path, offset: Option<u16>) -> Result<(Self, Duration)> {
+        std::fs::create_dir_all(data)?;
+        let offset = match offset {
+            Some(offset) => offset,
+            None => free_offset()?,
+        };
+        let log = std::fs::File::create(data.with_extension("log"))?;
+        let start = Instant::now();
+        let mut process = Command::new(binary)
+            .args(["up", "--port-offset", &offset.to_string()])
+            .env("HEADWATER_DATA", data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {}", binary.display()))?;
+        while start.elapsed() < Duration::from_secs(20) {
+            if http(HTTP_PORT + offset, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+                return Ok((Self { offset, data: data.to_path_buf(), process }, start.elapsed()));
+            }
+            if let Some(status) = process.try_wait()? {
+                bail!("the node ended with {status}; see {}", data.with_extension("log").display());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let _ = process.kill();
+        bail!("the node is not ready after 20 s; see {}", data.with_extension("log").display())
+    }
+
+    /// Its address for Kafka clients.
+    pub fn kafka(&self) -> String {
+        format!("127.0.0.1:{}", KAFKA_PORT + self.offset)
+    }
+
+    /// Its address for HTTP clients.
+    pub fn http(&self) -> String {
+        format!("http://127.0.0.1:{}", HTTP_PORT + self.offset)
+    }
+
+    /// Seconds of CPU it has used (proc_pid_stat(5), fields 14 and 15).
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+        // Linux counts in hundredths of a second for user space, whatever the kernel's own tick.
+        Ok((ticks(11) + ticks(12)) / 100.0)
+    }
+
+    /// A line of `/proc/PID/status` in bytes, such as `VmHWM`.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn memory_bytes(&self, line: &str) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let found = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'));
+        Ok(found.and_then(|rest| rest.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or_default() * 1_024)
+    }
+
+    /// Stops it as Ctrl-C does and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end with 0 within 15 seconds.
+    pub fn stop(mut self) -> Result<()> {
+        run(Command::new("kill").args(["-INT", &self.process.id().to_string()]))?;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(15) {
+            if let Some(status) = self.process.try_wait()? {
+                if status.success() {
+                    return Ok(());
+                }
+                bail!("the node ended with {status}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("the node does not stop")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A GET without any library: status line, headers and body.
+fn http(port: u16, path: &str) -> Result<String> {
+    let mut stream =
+        TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_millis(200))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// An offset whose ports are both free.
+fn free_offset() -> Result<u16> {
+    for _ in 0..100 {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let Some(offset) = port.checked_sub(KAFKA_PORT).filter(|offset| *offset > 0) else { continue };
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, HTTP_PORT + offset)).is_ok() {
+            return Ok(offset);
+        }
+    }
+    bail!("no free ports")
+}
