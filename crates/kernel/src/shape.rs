@@ -78,10 +78,9 @@ impl<'a> Checker<'a> {
             return true;
         }
         parts.push(schema);
-        if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|name| self.definition(name)) {
-            if !self.parts(target, value, pointer, hops - 1, parts) {
-                return false;
-            }
+        let target = schema.get("$ref").and_then(Value::as_str).and_then(|name| self.definition(name));
+        if target.is_some_and(|target| !self.parts(target, value, pointer, hops - 1, parts)) {
+            return false;
         }
         for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             if !self.parts(part, value, pointer, hops - 1, parts) {

@@ -44,6 +44,9 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// How long a unit may take to stop before it is reported and given up.
 const STOP_MAX: Duration = Duration::from_secs(30);
 
+/// Forgets the view of a table.
+pub(crate) type DropView = Box<dyn Fn(&Name) -> Result<(), Problem> + Send + Sync>;
+
 /// What the supervisor works with.
 pub(crate) struct Parts {
     pub registry: Registry,
@@ -52,7 +55,7 @@ pub(crate) struct Parts {
     pub clock: Arc<dyn Clock>,
     pub secrets: Arc<dyn port::Secrets>,
     /// Forgets a deleted table's view.
-    pub drop_view: Box<dyn Fn(&Name) -> Result<(), Problem> + Send + Sync>,
+    pub drop_view: DropView,
     /// In the order in which units start; they stop in the opposite one.
     pub kinds: Vec<UnitKind>,
     /// Seed of the jitter.
