@@ -1,0 +1,92 @@
+//! Comma-separated values (RFC 4180) under a line of column names: each row becomes an object. Whole numbers, decimal
+//! numbers, `true` and `false` become what they look like, an empty field becomes null, all else is text.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use headwater_base::Problem;
+use headwater_kernel::port::{Source, SourceRecord};
+use serde_json::{Map, Value};
+
+use super::lines::{Progress, unreadable};
+
+/// A source of rows.
+pub struct Rows<R> {
+    reader: csv::Reader<R>,
+    name: String,
+    columns: Vec<String>,
+    progress: Progress,
+}
+
+impl<R: Read + Send> Rows<R> {
+    /// Rows of `input`, which is called `name` in errors.
+    ///
+    /// # Errors
+    /// `HW-CONNECT-030` when the column names cannot be read.
+    pub fn new(input: R, name: String, progress: Progress) -> Result<Self, Problem> {
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+        let columns = reader.headers().map_err(|error| unreadable(&name, &error))?;
+        let columns = columns.iter().map(str::to_owned).collect();
+        Ok(Self { reader, name, columns, progress })
+    }
+
+    fn row(&self, record: &csv::StringRecord) -> Result<Bytes, String> {
+        if record.len() != self.columns.len() {
+            return Err(format!("the row has {} fields; there are {} columns", record.len(), self.columns.len()));
+        }
+        let fields = self.columns.iter().cloned().zip(record.iter().map(value));
+        Ok(Bytes::from(Value::Object(fields.collect::<Map<_, _>>()).to_string()))
+    }
+}
+
+impl<R: Read + Send> Source for Rows<R> {
+    fn next(&mut self, count: usize) -> Result<Vec<SourceRecord>, Problem> {
+        let mut records = Vec::with_capacity(count.min(4_096));
+        let mut record = csv::StringRecord::new();
+        while records.len() < count {
+            let line = self.reader.position().line();
+            let (position, value, fault) = match self.reader.read_record(&mut record) {
+                Ok(false) => break,
+                Ok(true) => {
+                    let position = record.position().map_or(line, csv::Position::line);
+                    match self.row(&record) {
+                        Ok(value) => (position, value, None),
+                        Err(fault) => (position, Bytes::from(record.iter().collect::<Vec<_>>().join(",")), Some(fault)),
+                    }
+                }
+                Err(error) if error.is_io_error() => return Err(unreadable(&self.name, &error)),
+                Err(error) => (line, Bytes::new(), Some(error.to_string())),
+            };
+            let fault = fault.map(|fault| format!("line {position}: {fault}"));
+            records.push(SourceRecord { value, position, fault });
+        }
+        Ok(records)
+    }
+
+    fn progress(&self) -> (u64, Option<u64>) {
+        self.progress.read()
+    }
+}
+
+fn value(field: &str) -> Value {
+    // Numbers that JSON would write otherwise (`007`, `+1`, `1e3`) stay text, so that nothing is lost.
+    match field {
+        "" => Value::Null,
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        _ => match field.parse::<i64>() {
+            Ok(number) if number.to_string() == field => Value::from(number),
+            _ => match field.parse::<f64>() {
+                Ok(number) if number.is_finite() && is_decimal(field) => Value::from(number),
+                _ => Value::from(field),
+            },
+        },
+    }
+}
+
+/// `-12.50`: digits, a point, digits.
+fn is_decimal(field: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((whole, rest)) = field.strip_prefix('-').unwrap_or(field).split_once('.') else { return false };
+    digits(whole) && digits(rest) && (whole == "0" || !whole.starts_with('0'))
+}
