@@ -32,6 +32,8 @@ enum Task {
     Demo(demo::Options),
     /// Run everything a change must pass: rustfmt, tidy, clippy, all tests
     Test(test::Options),
+    /// Make this machine ready: Debian packages, data packages, outside clients
+    Setup,
     /// Check the rules of the tree: layers, file lengths, error pages, links
     Tidy,
     /// Measure, with the machine's load and fsync time beside
@@ -45,6 +47,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Test(options) => test::execute(&options),
+        Task::Setup => setup::prepare(setup::Needs::DataAndClients),
         Task::Tidy => tidy::execute(),
         Task::Demo(options) => demo::execute(&options),
         Task::Bench(options) => bench::execute(&options),

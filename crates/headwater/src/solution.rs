@@ -5,6 +5,7 @@
 //! users do.
 
 pub mod catalogue;
+pub mod checks;
 pub mod client;
 pub mod feed;
 pub mod live;

@@ -229,3 +229,6 @@ fn absolute(path: &Path) -> Result<String, Problem> {
 fn unwritten(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new("HW-CLI-206", format!("`{}` cannot be read or written", path.display())).because(error)
 }
+
+#[cfg(test)]
+mod tests;

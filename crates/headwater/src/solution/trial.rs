@@ -24,6 +24,8 @@ use crate::problems::Problems;
 pub struct Verdict {
     /// The traffic's seed.
     pub seed: u64,
+    /// Single events checked against `checks.yaml`.
+    pub checks: u64,
     /// Records sent, repeated and broken ones included.
     pub records: u64,
     /// Different events among them that can be read.
@@ -135,11 +137,12 @@ pub async fn run(package: &Package, options: Options) -> Result<Verdict, Problem
     let settings = Settings { folder: private.folder.clone(), values: BTreeMap::from([("catalogue".to_owned(), catalogue.url())]) };
     node.apply(&package.resources(&settings)?).await?;
     node.pipelines_ready(Duration::from_secs(20)).await?;
+    let (checks, unmet) = super::checks::run(package, node).await?;
     feed::import(node, "users", feed::users(&world)).await?;
     imported(node, world.users).await?;
 
     let mut traffic = Traffic::new(world);
-    let mut verdict = Verdict { seed: options.seed, records: options.records, ..Verdict::default() };
+    let mut verdict = Verdict { seed: options.seed, records: options.records, checks, failures: unmet, ..Verdict::default() };
     if options.kills == 0 {
         let pace = Pace { per_second: None, records: options.records, in_flight: 8, compression: Compression::None };
         feed::feed(node, "clicks.raw", &mut traffic, &pace).await?;
@@ -334,7 +337,7 @@ async fn banned(node: &Node) -> Result<Vec<String>, Problems> {
 }
 
 fn judge(verdict: &mut Verdict, truth: &Truth) {
-    let mut failures = Vec::new();
+    let mut failures = std::mem::take(&mut verdict.failures);
     let mut must = |holds: bool, what: String| {
         if !holds {
             failures.push(what);

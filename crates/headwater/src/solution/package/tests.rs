@@ -1,0 +1,54 @@
+use std::collections::BTreeMap;
+
+use headwater_base::{Limits, Name};
+use headwater_flow::compile::compile;
+use headwater_flow::program::Compiler;
+use headwater_flow::spec::PipelineSpec;
+use headwater_kernel::yaml;
+
+use super::*;
+
+fn settings(folder: &Path) -> Settings {
+    let values = ["city", "registry"].map(|name| (name.to_owned(), format!("/{name}.mmdb")));
+    Settings { folder: folder.to_path_buf(), values: BTreeMap::from(values) }
+}
+
+#[test]
+fn every_solution_is_readable_and_every_pipeline_of_it_compiles() {
+    let folder = tempfile::tempdir().unwrap();
+    for package in all().unwrap() {
+        assert!(package.text("README.md").is_some(), "{}", package.name);
+        for file in package.resources(&settings(folder.path())).unwrap() {
+            assert!(!file.text.contains("${"), "{}: a parameter is not filled in", file.name);
+            for document in yaml::read(&file.name, file.text.as_bytes(), &Limits::default()).unwrap() {
+                if document.value["kind"] != "Pipeline" {
+                    continue;
+                }
+                let name = Name::new(document.value["metadata"]["name"].as_str().unwrap()).unwrap();
+                let spec: PipelineSpec = serde_json::from_value(document.value["spec"].clone()).unwrap();
+                compile(&name, &spec, &Compiler::for_check()).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_drawn_once_and_only_its_owner_may_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = find("clickstream").unwrap();
+    package.resources(&settings(folder.path())).unwrap();
+    let path = folder.path().join("keys/clickstream.key");
+    let drawn = fs::read(&path).unwrap();
+    assert_eq!(drawn.len(), 64);
+    package.resources(&settings(folder.path())).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), drawn);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn an_unknown_solution_is_refused_with_a_suggestion() {
+    let problem = find("clickstraem").unwrap_err();
+    assert_eq!(problem.code, "HW-CLI-201");
+    assert!(problem.help.unwrap().contains("did you mean `clickstream`?"));
+}
