@@ -101,6 +101,8 @@ impl View {
         writer.pragma_update(None, "synchronous", "NORMAL")?;
         writer.pragma_update(None, "temp_store", "MEMORY")?;
         writer.pragma_update(None, "cache_size", -16_384)?;
+        // Folding the log of SQLite into its file costs a sync: seldom, and for many pages at once.
+        writer.pragma_update(None, "wal_autocheckpoint", 8_192)?;
         writer.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
         writer.busy_timeout(std::time::Duration::from_secs(5))?;
         writer.set_prepared_statement_cache_capacity(128);
