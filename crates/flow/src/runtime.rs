@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod dedupe;
 pub mod enrich;
 pub mod figures;
+pub mod files;
 pub mod letters;
 pub mod outbox;
 pub mod overlay;
@@ -18,6 +19,6 @@ pub mod task;
 
 #[cfg(test)]
 #[path = "../../kernel/src/memory.rs"]
-mod memory;
+pub(crate) mod memory;
 #[cfg(test)]
 mod tests;

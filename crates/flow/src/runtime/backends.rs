@@ -95,10 +95,17 @@ fn policy(
 impl Backends {
     /// The way a pipeline's thread asks.
     pub fn asking(&self, inbox: &Arc<Inbox>) -> HashMap<usize, Arc<dyn Asking>> {
-        let asking = |lookups: &Lookups| {
-            Arc::new(Caller { lookups: lookups.clone(), inbox: Arc::clone(inbox) }) as Arc<dyn Asking>
-        };
-        self.0.iter().map(|(step, lookups)| (*step, asking(lookups))).collect()
+        self.callers(inbox, false)
+    }
+
+    /// The same where nobody waits for the event: every question gets all its tries.
+    pub fn asking_patiently(&self, inbox: &Arc<Inbox>) -> HashMap<usize, Arc<dyn Asking>> {
+        self.callers(inbox, true)
+    }
+
+    fn callers(&self, inbox: &Arc<Inbox>, patient: bool) -> HashMap<usize, Arc<dyn Asking>> {
+        let caller = |lookups: &Lookups| Caller { lookups: lookups.clone(), inbox: Arc::clone(inbox), patient };
+        self.0.iter().map(|(step, lookups)| (*step, Arc::new(caller(lookups)) as Arc<dyn Asking>)).collect()
     }
 
     /// One step's backend.
@@ -117,6 +124,7 @@ impl Backends {
 struct Caller {
     lookups: Lookups,
     inbox: Arc<Inbox>,
+    patient: bool,
 }
 
 impl Asking for Caller {
@@ -130,7 +138,7 @@ impl Asking for Caller {
     }
 
     fn wait(&self) -> Duration {
-        self.lookups.policy().wait
+        if self.patient { self.wait_at_leisure() } else { self.lookups.policy().wait }
     }
 
     fn wait_at_leisure(&self) -> Duration {

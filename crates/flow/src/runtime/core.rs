@@ -11,7 +11,7 @@ mod emit;
 mod ledger;
 mod stateful;
 
-pub use ledger::{WATERMARKS, position_key, watermarks};
+pub use ledger::{Deltas, WATERMARKS, position_key, watermarks};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod exactly_once;
+mod files;
 mod lookups;
 mod stateful;
 mod stateless;

@@ -1,1 +1,139 @@
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use expect_test::{Expect, expect};
+use headwater_base::{Limits, Name};
+use headwater_kernel::kind::Registry;
+use headwater_kernel::reconcile::Observed;
+use headwater_kernel::resource::Resource;
+
+use super::*;
+use crate::runtime::memory;
+
+const HEAD: &str = "apiVersion: headwater.dev/v1\nkind: Pipeline\nmetadata: {name: p}\nspec:\n";
+
+/// All problems of a file, as people see them.
+fn check(spec: &str, expected: Expect) {
+    let registry = Registry::new(&[KIND]);
+    let text = format!("{HEAD}{spec}");
+    let problems = match registry.read("p.yaml", text.as_bytes(), &Limits::default()) {
+        Err(problems) => problems,
+        Ok(drafts) => {
+            let drafts: HashMap<String, Draft> = drafts.into_iter().map(|draft| (draft.id(), draft)).collect();
+            let context = memory::context();
+            let view = View { registry: &registry, context: &context, drafts: &drafts, stored: &|_, _| None };
+            drafts.values().flat_map(|draft| validate(draft, &view)).collect()
+        }
+    };
+    let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    expected.assert_eq(&shown.join("\n"));
+}
+
+#[test]
+fn the_example_is_a_pipeline() {
+    let registry = Registry::new(&[KIND]);
+    let drafts = registry
+        .read("example.yaml", EXAMPLE.as_bytes(), &Limits::default())
+        .unwrap_or_else(|problems| panic!("{problems:#?}"));
+    plan(&drafts[0], &Compiler::for_check()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+}
+
+#[test]
+fn an_unknown_key_or_type_is_refused_where_it_stands() {
+    check(
+        "  source: {type: stream, stream: in}\n  steps:\n    - {id: a, type: filter, wehn: 'true'}\n  outputs: [{type: stream, stream: out}]\n",
+        expect![[r#"
+            error[HW-KERNEL-007]: `spec.steps[0]` has no key `wehn`
+              --> p.yaml:7:29
+            help: did you mean `when`? keys here are `id`, `type`, `when`
+            error[HW-KERNEL-008]: the key `when` is missing in `spec.steps[0]`
+              --> p.yaml:7:7
+            help: `when`: A VRL expression that yields a boolean, such as `.kind != "heartbeat"`."#]],
+    );
+    check(
+        "  source: {type: straem, stream: in}\n  outputs: [{type: stream, stream: out}]\n",
+        expect![[r#"
+        error[HW-KERNEL-009]: `spec.source.type` is the text `straem`
+          --> p.yaml:5:18
+        help: did you mean `stream`? it is one of `stream`, `http`, `file`, `stdin`"#]],
+    );
+}
+
+#[test]
+fn a_program_s_fault_is_shown_at_its_own_line_and_column() {
+    check(
+        "  source: {type: stream, stream: in}\n  steps:\n    - id: a\n      type: transform\n      program: |\n        .a = 1\n        .b = upcase(.c)\n  outputs: [{type: stream, stream: out, when: '.a + 1'}]\n",
+        expect![[r#"
+            error[HW-FLOW-111]: unhandled fallible assignment: this expression is fallible because at least one argument's type cannot be verified to be valid
+              --> p.yaml:11:14
+            help: or change this to an infallible assignment:; .b, err = upcase(.c)
+            error[HW-FLOW-111]: unhandled error: expression can result in runtime error
+              --> p.yaml:12:48
+            help: handle the error case to ensure runtime success"#]],
+    );
+}
+
+#[test]
+fn wiring_that_cannot_work_is_refused_all_at_once() {
+    check(
+        "  source: {type: stream, stream: in}
+  steps:
+    - {id: a, type: dedupe, key: .id}
+    - {id: a, type: lookup, lookup: {type: http, url: 'http://127.0.0.1/{key}'}, key: .k, into: .geo}
+    - {id: c, type: lookup, lookup: {type: file}, key: .k, into: .geo.city}
+    - {id: d, type: window, kind: sliding, size: 1m, measures: {n: {count: true, sum: .x}}, output: {stream: in}}
+  errors: {stream: in}
+",
+        expect![[r#"
+            error[HW-FLOW-010]: two steps have the id `a`
+              --> p.yaml:8:12
+            help: ids are unique within a pipeline
+            error[HW-FLOW-011]: `.geo.city` is also written by step `a` (into `.geo`)
+              --> p.yaml:9:66
+            help: write each answer to a place of its own
+            error[HW-FLOW-016]: step `a` may have to wait, and stands behind step `a`, which keeps state
+              --> p.yaml:8:7
+            help: put it before, or into a second pipeline that reads this one's output
+            error[HW-FLOW-012]: pipeline `p` would read what it writes to `in`
+              --> p.yaml:10:110
+            help: write to another stream
+            error[HW-FLOW-012]: pipeline `p` would read what it writes to `in`
+              --> p.yaml:11:20
+            help: write to another stream
+            error[HW-FLOW-012]: `in` is used for two purposes
+              --> p.yaml:11:20
+            help: dead letters, late events and retries each have their own stream
+            error[HW-FLOW-013]: the measure `n` has 2 kinds; it needs exactly one
+              --> p.yaml:10:68
+            help: write `{count: true}`, or one of `sum`, `min`, `max`, `mean`, `distinct`, `last`, `first` with a path"#]],
+    );
+}
+
+#[test]
+fn it_makes_its_streams_as_wide_as_its_input() {
+    let registry = Registry::new(&[KIND]);
+    let draft = registry.read("example.yaml", EXAMPLE.as_bytes(), &Limits::default()).unwrap().remove(0);
+    let value = serde_json::json!({
+        "apiVersion": "headwater.dev/v1", "kind": "Pipeline", "metadata": {"name": "enrich"}, "spec": draft.spec,
+    });
+    let resource: Resource = serde_json::from_value(value).unwrap();
+    let mut observed = Observed::default();
+    let name = Name::new("clicks.raw").unwrap();
+    let config = StreamConfig { partitions: 8, ..default_config(&Limits::default()) };
+    let stream = headwater_log::Stream {
+        name: name.clone(),
+        id: 1,
+        config,
+        extra: Vec::new(),
+        created: headwater_base::Micros(0),
+    };
+    observed.streams.insert(name, Arc::new(stream));
+    let plan = reconcile(&Arc::new(resource), &observed);
+    let streams: Vec<String> =
+        plan.streams.iter().map(|object| format!("{} {}", object.name, object.config.partitions)).collect();
+    assert_eq!(streams, ["clicks.raw 4", "clicks.enriched 8", "clicks.sessions 8", "clicks.dead 1", "clicks.late 1"]);
+    assert_eq!(
+        plan.owns,
+        [Owned::Space("pipeline/enrich/source".into()), Owned::Space("pipeline/enrich/sessions".into())]
+    );
+}

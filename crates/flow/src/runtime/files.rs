@@ -1,0 +1,223 @@
+//! A pipeline over a file, without a node: the same plan and the same [`Core`] as on a node, state in memory, records
+//! to a callback by the name of their stream.
+//!
+//! Time is the input's own: nothing is too far ahead, no partition is idle, and the end of the input closes every
+//! window and session. Nobody waits for an event here, so lookups are given all the time their tries take.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::HashMap;
+use bytes::Bytes;
+use headwater_base::{Clock, Limits, Name, Problem};
+use headwater_kernel::port::{Context, LookupKind, Source, SourceKind};
+use headwater_log::Offset;
+use headwater_wire::batch::Record;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use crate::compile::Plan;
+use crate::doc::Fault;
+use crate::operators::Advance;
+use crate::runtime::asking::{Inbox, Reply};
+use crate::runtime::backends::connect;
+use crate::runtime::core::{Core, Deltas, Input, Surroundings};
+use crate::runtime::figures::Figures;
+use crate::runtime::outbox::{Refused, Sink, Target};
+use crate::runtime::overlay::Kept;
+use crate::runtime::park;
+use crate::runtime::positions::Positions;
+use crate::spec::SourceSpec;
+
+/// Records read at once.
+const BATCH_RECORDS: usize = 1_024;
+
+/// What a run over a file needs.
+pub struct Surrounding<'a> {
+    /// Rows of lookups.
+    pub lookups: &'a [LookupKind],
+    /// What connectors may use.
+    pub context: Context,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The bounds.
+    pub limits: Arc<Limits>,
+    /// Where lookups run.
+    pub handle: Handle,
+}
+
+/// What a run tells while it goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the input read.
+    pub done_bytes: u64,
+    /// Bytes there are; None for a pipe.
+    pub total_bytes: Option<u64>,
+    /// Events read.
+    pub events: u64,
+}
+
+/// Takes a record: stream, key, value (None deletes the key).
+pub type Write<'a> = dyn FnMut(&str, Option<&[u8]>, Option<&[u8]>) -> io::Result<()> + 'a;
+
+/// Opens the source that a plan's spec names, or `instead` of it (`{type: file, path: ...}`).
+///
+/// # Errors
+/// `HW-FLOW-048` when the pipeline reads a stream and nothing is given instead, else what the source says.
+pub fn open(
+    plan: &Plan,
+    instead: Option<&Value>,
+    kinds: &[SourceKind],
+    context: &Context,
+) -> Result<Box<dyn Source>, Problem> {
+    let spec = match (instead, &plan.spec.source) {
+        (Some(instead), _) => instead.clone(),
+        (None, SourceSpec::Stream(source) | SourceSpec::Http(source)) => {
+            let problem = Problem::new(
+                "HW-FLOW-048",
+                format!("pipeline `{}` reads stream `{}`, which needs a node", plan.name, source.stream),
+            );
+            return Err(problem.help("name a file to read instead with `--input FILE`"));
+        }
+        (None, source @ (SourceSpec::File(_) | SourceSpec::Stdin(_))) => {
+            serde_json::to_value(source).unwrap_or_default()
+        }
+    };
+    let word = spec.get("type").and_then(Value::as_str).unwrap_or_default();
+    let Some(kind) = kinds.iter().find(|kind| kind.name == word) else {
+        return Err(Problem::new("HW-FLOW-048", format!("there is no source of type `{word}` to run over")));
+    };
+    (kind.build)(&spec, context)
+}
+
+/// Runs a plan over a source to its end. Blocks: call it on a thread that may.
+///
+/// # Errors
+/// What the source, a lookup's builder or the state say; `HW-FLOW-049` when `write` fails.
+pub fn run(
+    plan: &Arc<Plan>,
+    name: &str,
+    mut source: Box<dyn Source>,
+    around: &Surrounding<'_>,
+    write: &mut Write<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Arc<Figures>, Problem> {
+    let inbox = Arc::new(Inbox::default());
+    let backends = connect(plan, around.lookups, &around.context, &around.clock, &around.handle)?;
+    let figures = Arc::new(Figures::default());
+    let memory = Memory::default();
+    let input =
+        Input { stream: Arc::from(name), partition: 0, retry: false, positions: Positions::at(0), moved: false };
+    let surroundings = Surroundings {
+        kept: Box::new(memory.clone()),
+        asking: backends.asking_patiently(&inbox),
+        clock: Arc::clone(&around.clock),
+        figures: Arc::clone(&figures),
+        judge_ahead: false,
+    };
+    let mut core = Core::new(Arc::clone(plan), vec![input], surroundings, None)?;
+    let mut lines = Lines { streams: &plan.streams, write, failed: None };
+    let mut replies: Vec<Reply> = Vec::new();
+    let mut told = Progress::default();
+    let mut ended = false;
+    loop {
+        core.tick();
+        inbox.take(&mut replies);
+        for Reply { ticket, step, answer } in replies.drain(..) {
+            core.answered(ticket, step, answer, &mut lines);
+        }
+        core.expire(around.clock.elapsed(), &mut lines);
+        let full = core.waiting() >= around.limits.lookups_in_flight;
+        if !ended && !full {
+            let records = source.next(BATCH_RECORDS)?;
+            ended = records.is_empty();
+            told.events += records.len() as u64;
+            for record in records {
+                take(&mut core, record, around.clock.now().millis(), &mut lines);
+            }
+            (told.done_bytes, told.total_bytes) = source.progress();
+            progress(told);
+        }
+        while core.advance(Duration::ZERO, &mut lines)? == Advance::More {
+            memory.apply(core.drain());
+        }
+        memory.apply(core.drain());
+        lines.check()?;
+        if ended && core.waiting() == 0 {
+            break;
+        }
+        if ended || full {
+            park::nap(&inbox.wake, Duration::from_millis(20));
+        }
+    }
+    while core.finish(&mut lines)? == Advance::More {
+        memory.apply(core.drain());
+    }
+    lines.check()?;
+    progress(told);
+    Ok(figures)
+}
+
+fn take(core: &mut Core, record: headwater_kernel::port::SourceRecord, time_ms: i64, out: &mut dyn Sink) {
+    let offset = Offset::try_from(record.position).unwrap_or(Offset::MAX);
+    match record.fault {
+        Some(fault) => core.refuse(0, offset, &Fault::new("HW-FLOW-040", fault), &record.value, out),
+        None => {
+            let record =
+                Record { offset, timestamp: time_ms, key: None, value: Some(record.value), headers: Vec::new() };
+            core.offer(0, record, false, out);
+        }
+    }
+}
+
+/// Hands records to the callback; the first failure stops the run.
+struct Lines<'a, 'w> {
+    streams: &'a [Name],
+    write: &'a mut Write<'w>,
+    failed: Option<io::Error>,
+}
+
+impl Lines<'_, '_> {
+    fn check(&mut self) -> Result<(), Problem> {
+        match self.failed.take() {
+            Some(error) => Err(Problem::new("HW-FLOW-049", format!("the output cannot be written: {error}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Sink for Lines<'_, '_> {
+    fn put(&mut self, target: Target, _: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Refused> {
+        if let (Some(stream), None) = (self.streams.get(target), &self.failed) {
+            self.failed = (self.write)(stream.as_str(), key, value).err();
+        }
+        Ok(())
+    }
+}
+
+/// State of a run, by space.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<HashMap<Arc<str>, HashMap<Bytes, Bytes>>>>);
+
+impl Memory {
+    fn apply(&self, deltas: Deltas) {
+        let mut spaces = self.0.lock();
+        for (space, deltas) in deltas {
+            let space = spaces.entry(space).or_default();
+            for delta in deltas {
+                match delta.value {
+                    Some(value) => drop(space.insert(delta.key, value)),
+                    None => drop(space.remove(&delta.key)),
+                }
+            }
+        }
+    }
+}
+
+impl Kept for Memory {
+    fn get(&self, space: &str, key: &[u8]) -> Option<Bytes> {
+        self.0.lock().get(space)?.get(key).cloned()
+    }
+}
