@@ -1,5 +1,5 @@
 //! Connectors: what pipelines read besides streams and where they look things up. One file each, one row each in
-//! [`SOURCES`] and `LOOKUPS`.
+//! [`SOURCES`] and [`LOOKUPS`].
 //!
 //! What it is NOT: caching, retries, time-outs of a whole lookup, circuit breakers and metrics belong to the caller
 //! (`headwater_flow::lookup`) and are written once for all.
@@ -7,4 +7,5 @@
 pub mod lookups;
 pub mod sources;
 
+pub use lookups::LOOKUPS;
 pub use sources::SOURCES;
