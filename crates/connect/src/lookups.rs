@@ -1,0 +1,26 @@
+//! The table of lookups: one row and one file for each `type` a pipeline's lookup step may name.
+//!
+//! What it is NOT: caching, retries and time-outs belong to the caller (`headwater_flow::lookup`). A lookup answers one
+//! question once.
+
+mod file;
+mod http;
+mod latest;
+mod mmdb;
+mod options;
+mod table;
+
+use headwater_kernel::port::LookupKind;
+
+/// Every lookup.
+pub const LOOKUPS: &[LookupKind] = &[
+    LookupKind { name: "table", schema: table::schema, build: table::build },
+    LookupKind { name: "latest", schema: latest::schema, build: latest::build },
+    LookupKind { name: "file", schema: file::schema, build: file::build },
+    LookupKind { name: "mmdb", schema: mmdb::schema, build: mmdb::build },
+    LookupKind { name: "http", schema: http::schema, build: http::build },
+    LookupKind { name: "score", schema: http::score_schema, build: http::build_score },
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! `{type: http, url: "https://catalogue/listings/{key}"}`: asks a web API. `score` posts the key, a JSON object, to a model.
+//!
+//! `{key}` is percent-encoded and stands in the path or the query only. 404, 410 and 204 mean "unknown"; 408, 425, 429
+//! and 5xx mean "try again"; any other status means "never". Redirects stay on the same host. An answer is JSON of at
+//! most 256 KiB. Neither the URL nor a header's value ever shows in an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+use headwater_base::Problem;
+use headwater_kernel::port::{Context, Json, Lookup, LookupError};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, StatusCode, Url, redirect};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::options::Options;
+
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+const KEY: &str = "{key}";
+
+pub(super) fn schema() -> Value {
+    json!({
+        "type": "object", "additionalProperties": false, "required": ["type", "url"],
+        "properties": {
+            "type": {"const": "http"},
+            "url": {"type": "string", "description": "http or https, with `{key}` in its path or query."},
+            "headers": headers_schema()
+        }
+    })
+}
+
+pub(super) fn score_schema() -> Value {
+    json!({
+        "type": "object", "additionalProperties": false, "required": ["type", "url"],
+        "properties": {
+            "type": {"const": "score"},
+            "url": {"type": "string", "description": "Gets a POST with one JSON object."},
+            "headers": headers_schema()
+        }
+    })
+}
+
+fn headers_schema() -> Value {
+    json!({
+        "type": "object", "description": "Header -> a text, or `{secret: NAME}`.",
+        "additionalProperties": {"oneOf": [
+            {"type": "string"},
+            {"type": "object", "additionalProperties": false, "required": ["secret"], "properties": {"secret": {"type": "string"}}}
+        ]}
+    })
+}
+
+pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+    let options = Options::new(spec, &["url", "headers"])?;
+    let url = options.text("url")?;
+    let with = |key: &str| address(&url.replace(KEY, key));
+    let (one, other) = (with("a")?, with("b")?);
+    let origin = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port());
+    if origin(&one) != origin(&other) {
+        return Err(Problem::new("HW-CONNECT-105", "`{key}` cannot choose the host")
+            .help("put `{key}` into the path or the query"));
+    }
+    if one == other {
+        return Err(Problem::new("HW-CONNECT-105", "the address does not hold `{key}`")
+            .help("write it where the key goes: `https://catalogue.example/listings/{key}`"));
+    }
+    Ok(Arc::new(Http { client: client(&options, context)?, url: url.to_owned(), post: false }))
+}
+
+pub(super) fn build_score(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+    let options = Options::new(spec, &["url", "headers"])?;
+    let url = address(options.text("url")?)?;
+    Ok(Arc::new(Http { client: client(&options, context)?, url: url.into(), post: true }))
+}
+
+fn address(text: &str) -> Result<Url, Problem> {
+    let problem = |fact: &str| {
+        Problem::new("HW-CONNECT-105", format!("the address {fact}"))
+            .help("write `http://host:port/path` or `https://host/path`")
+    };
+    let url = Url::parse(text).map_err(|error| problem(&format!("cannot be read: {error}")))?;
+    match url.scheme() {
+        "http" | "https" if url.has_host() => {}
+        other => return Err(problem(&format!("has the scheme `{other}`"))),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(problem("holds a user name or password; put them into a header from a Secret"));
+    }
+    Ok(url)
+}
+
+fn client(options: &Options<'_>, context: &Context) -> Result<Client, Problem> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    for (name, value) in options.optional_object("headers")?.into_iter().flatten() {
+        let problem =
+            |fact: &str| Problem::new("HW-CONNECT-106", format!("the header `{}` {fact}", name.escape_debug()));
+        let field =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| problem("has a name that HTTP does not allow"))?;
+        let (bytes, secret) = match value {
+            Value::String(text) => (Bytes::copy_from_slice(text.as_bytes()), false),
+            Value::Object(map) => match map.get("secret").and_then(Value::as_str).filter(|_| map.len() == 1) {
+                Some(secret) => (context.secrets.read(secret)?, true),
+                None => return Err(problem("is a text or `{secret: NAME}`")),
+            },
+            _ => return Err(problem("is a text or `{secret: NAME}`")),
+        };
+        let mut value =
+            HeaderValue::from_bytes(bytes.trim_ascii()).map_err(|_| problem("has a value that HTTP does not allow"))?;
+        value.set_sensitive(secret);
+        headers.insert(field, value);
+    }
+    // Once for the process; a second time it says so, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .default_headers(headers)
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(60))
+        .pool_idle_timeout(Duration::from_secs(60))
+        .tcp_nodelay(true)
+        .redirect(redirect::Policy::custom(|attempt| {
+            let origin =
+                |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
+            let same = attempt.previous().first().is_some_and(|first| origin(first) == origin(attempt.url()));
+            if same && attempt.previous().len() <= 3 { attempt.follow() } else { attempt.stop() }
+        }))
+        .build()
+        .map_err(|error| {
+            Problem::new("HW-CONNECT-107", format!("the HTTP client cannot be made: {}", error.without_url()))
+        })
+}
+
+struct Http {
+    client: Client,
+    url: String,
+    post: bool,
+}
+
+impl Http {
+    async fn ask(&self, key: &str) -> Result<Option<Json>, LookupError> {
+        let request = if self.post {
+            self.client.post(self.url.as_str()).header(CONTENT_TYPE, "application/json").body(key.to_owned())
+        } else {
+            if matches!(key, "." | ".." | "") {
+                return Err(LookupError::Rejected("a key that means another path".to_owned()));
+            }
+            self.client.get(self.url.replace(KEY, &encode(key)))
+        };
+        let mut response = request.send().await.map_err(|error| LookupError::Unavailable(cause(&error)))?;
+        let status = response.status();
+        match status {
+            StatusCode::NO_CONTENT => return Ok(None),
+            StatusCode::NOT_FOUND | StatusCode::GONE if !self.post => return Ok(None),
+            status if status.is_success() => {}
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+                return Err(LookupError::Unavailable(format!("status {}", status.as_u16())));
+            }
+            status if status.is_server_error() => {
+                return Err(LookupError::Unavailable(format!("status {}", status.as_u16())));
+            }
+            status => return Err(LookupError::Rejected(format!("status {}", status.as_u16()))),
+        }
+        let too_large = || LookupError::Rejected(format!("an answer of more than {ANSWER_BYTES_MAX} bytes"));
+        if response.content_length().is_some_and(|length| length > ANSWER_BYTES_MAX as u64) {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| LookupError::Unavailable(cause(&error)))? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if serde_json::from_slice::<&RawValue>(&body).is_err() {
+            return Err(LookupError::Rejected("the answer is not JSON".to_owned()));
+        }
+        Ok(Some(body.freeze()))
+    }
+}
+
+impl Lookup for Http {
+    fn at_once(&self, _: &str) -> Option<Result<Option<Json>, LookupError>> {
+        None
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Json>, LookupError>> {
+        Box::pin(self.ask(key))
+    }
+}
+
+/// What went wrong, without the address.
+fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        "the connection timed out"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "the connection broke"
+    }
+    .to_owned()
+}
+
+/// Percent-encodes everything but RFC 3986's unreserved characters.
+fn encode(key: &str) -> String {
+    let mut text = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(byte as char),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}

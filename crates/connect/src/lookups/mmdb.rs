@@ -1,0 +1,118 @@
+//! `{type: mmdb, file: city.mmdb}`: what an address database in MaxMind's format 2.0 knows about an IP address.
+//!
+//! `fields: {country: country.iso_code, city: city.names.en}` picks and renames; without it the whole record is given.
+//! A damaged file is refused when the pipeline starts, or makes single answers fail; it never ends the process.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use headwater_base::Problem;
+use headwater_kernel::port::{Context, Json, Lookup, LookupError};
+use maxminddb::Reader;
+use serde_json::{Map, Value, json};
+
+use super::options::{Options, place, read_file, steps, walk};
+
+const FILE_BYTES_MAX: u64 = 1 << 30;
+/// Records whose text is kept: many addresses share one.
+const TEXTS_MAX: usize = 50_000;
+
+pub(super) fn schema() -> Value {
+    json!({
+        "type": "object", "additionalProperties": false, "required": ["type", "file"],
+        "properties": {
+            "type": {"const": "mmdb"},
+            "file": {"type": "string", "description": "The database; a relative name starts from the resource's folder."},
+            "fields": {"type": "object", "additionalProperties": {"type": "string"},
+                "description": "Name in the answer -> path in the record. Default: the whole record."}
+        }
+    })
+}
+
+pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+    let options = Options::new(spec, &["file", "fields"])?;
+    let path = place(context, options.text("file")?);
+    let mut fields = Vec::new();
+    for (name, from) in options.optional_object("fields")?.into_iter().flatten() {
+        let Some(from) = from.as_str() else {
+            return Err(Problem::new(
+                "HW-CONNECT-101",
+                format!("`fields.{name}` is a path such as `country.iso_code`"),
+            ));
+        };
+        fields.push((name.clone(), steps(from)));
+    }
+    let database = Mmdb::open(read_file(&path, FILE_BYTES_MAX)?, fields).map_err(|fact| {
+        Problem::new("HW-CONNECT-104", format!("not a readable address database: {fact}"))
+            .at(path.display().to_string(), 0, 0)
+            .help("fetch the file again; the format is MaxMind DB 2.0")
+    })?;
+    Ok(Arc::new(database))
+}
+
+pub(super) struct Mmdb {
+    reader: Reader<Vec<u8>>,
+    fields: Vec<(String, Vec<String>)>,
+    /// Text of records by their place in the file.
+    texts: Mutex<HashMap<usize, Json>>,
+}
+
+impl Mmdb {
+    pub fn open(bytes: Vec<u8>, fields: Vec<(String, Vec<String>)>) -> Result<Self, String> {
+        // The reader is somebody else's code over bytes that may be damaged.
+        let reader = catch_unwind(AssertUnwindSafe(|| Reader::from_source(bytes)))
+            .map_err(|_| "its reader failed".to_owned())?
+            .map_err(|error| error.to_string())?;
+        Ok(Self { reader, fields, texts: Mutex::default() })
+    }
+
+    pub fn find(&self, key: &str) -> Result<Option<Json>, LookupError> {
+        let Ok(address) = key.trim().parse::<IpAddr>() else {
+            return Err(LookupError::Rejected("the key is not an IP address".to_owned()));
+        };
+        let address = address.to_canonical();
+        if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
+            return Ok(None);
+        }
+        catch_unwind(AssertUnwindSafe(|| self.read(address)))
+            .unwrap_or_else(|_| Err("its reader failed".to_owned()))
+            .map_err(|fact| LookupError::Rejected(format!("damaged address database: {fact}")))
+    }
+
+    fn read(&self, address: IpAddr) -> Result<Option<Json>, String> {
+        let found = self.reader.lookup(address).map_err(|error| error.to_string())?;
+        let Some(offset) = found.offset() else { return Ok(None) };
+        if let Some(text) = self.texts.lock().unwrap_or_else(PoisonError::into_inner).get(&offset) {
+            return Ok(Some(text.clone()));
+        }
+        let Some(record) = found.decode::<Value>().map_err(|error| error.to_string())? else { return Ok(None) };
+        let value = if self.fields.is_empty() {
+            record
+        } else {
+            let fields =
+                self.fields.iter().filter_map(|(name, from)| Some((name.clone(), walk(&record, from)?.clone())));
+            Value::Object(fields.collect::<Map<String, Value>>())
+        };
+        let text = Bytes::from(value.to_string());
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if texts.len() >= TEXTS_MAX {
+            texts.clear();
+        }
+        texts.insert(offset, text.clone());
+        Ok(Some(text))
+    }
+}
+
+impl Lookup for Mmdb {
+    fn at_once(&self, key: &str) -> Option<Result<Option<Json>, LookupError>> {
+        Some(self.find(key))
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Json>, LookupError>> {
+        Box::pin(std::future::ready(self.find(key)))
+    }
+}
