@@ -84,6 +84,7 @@ pub(super) async fn fetch(mut call: Call) -> Result<Answer, Broken> {
         let topics = look_up(&call, &request.group_id, wanted).into_iter().map(|(name, partitions)| {
             let partitions = partitions.into_iter().map(|(index, committed)| {
                 let (offset, epoch, metadata) = parts(committed);
+                let epoch = if call.version >= 5 { epoch } else { -1 };
                 OffsetFetchResponsePartition::default()
                     .with_partition_index(index)
                     .with_committed_offset(offset)

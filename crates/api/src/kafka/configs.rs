@@ -73,7 +73,7 @@ fn describe_topic(
             .with_name(text(key.name))
             .with_value(Some(text(value.clone())))
             .with_config_source(if set { SET } else { DEFAULT })
-            .with_config_type(key.kind.number());
+            .with_config_type(if call.version >= 3 { key.kind.number() } else { 0 });
         if synonyms {
             if set {
                 result.synonyms.push(synonym(key.name, &value, SET));
@@ -124,7 +124,7 @@ fn describe_broker(
             .with_value(Some(text(value.clone())))
             .with_read_only(true)
             .with_config_source(source)
-            .with_config_type(kind.number());
+            .with_config_type(if call.version >= 3 { kind.number() } else { 0 });
         if synonyms {
             result.synonyms.push(synonym(name, &value, source));
         }

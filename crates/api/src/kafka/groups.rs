@@ -67,12 +67,12 @@ pub(super) async fn join(mut call: Call) -> Result<Answer, Broken> {
             let members = joined.members.into_iter().map(|member| {
                 JoinGroupResponseMember::default()
                     .with_member_id(text(member.member_id))
-                    .with_group_instance_id(member.instance.map(text))
+                    .with_group_instance_id(member.instance.filter(|_| call.version >= 5).map(text))
                     .with_metadata(member.metadata)
             });
             JoinGroupResponse::default()
                 .with_generation_id(joined.generation)
-                .with_protocol_type(joined.protocol_type.map(text))
+                .with_protocol_type(joined.protocol_type.filter(|_| call.version >= 7).map(text))
                 .with_protocol_name(Some(text(joined.protocol.unwrap_or_default())))
                 .with_leader(text(joined.leader))
                 .with_skip_assignment(joined.skip_assignment)
@@ -111,8 +111,8 @@ pub(super) async fn sync(mut call: Call) -> Result<Answer, Broken> {
     };
     let message = match call.service().groups.sync(sync).await {
         Ok(synced) => SyncGroupResponse::default()
-            .with_protocol_type(synced.protocol_type.map(text))
-            .with_protocol_name(synced.protocol.map(text))
+            .with_protocol_type(synced.protocol_type.filter(|_| call.version >= 5).map(text))
+            .with_protocol_name(synced.protocol.filter(|_| call.version >= 5).map(text))
             .with_assignment(synced.assignment),
         Err(refusal) => SyncGroupResponse::default().with_error_code(code(&refusal).code()),
     };
@@ -163,7 +163,7 @@ pub(super) async fn describe(mut call: Call) -> Result<Answer, Broken> {
         let described = call.service().groups.describe(&id);
         let group = DescribedGroup::default().with_group_id(id).with_authorized_operations(operations);
         match described {
-            Some(described) => describe_one(group, described),
+            Some(described) => describe_one(group, described, call.version),
             // Before version 6 a group that is not there is a dead one.
             None if call.version < 6 => group.with_group_state(text("Dead")),
             None => {
@@ -179,11 +179,11 @@ pub(super) async fn describe(mut call: Call) -> Result<Answer, Broken> {
     call.answer(&DescribeGroupsResponse::default().with_groups(groups))
 }
 
-fn describe_one(group: DescribedGroup, described: Described) -> DescribedGroup {
+fn describe_one(group: DescribedGroup, described: Described, version: i16) -> DescribedGroup {
     let members = described.members.into_iter().map(|member| {
         DescribedGroupMember::default()
             .with_member_id(text(member.identity.member_id))
-            .with_group_instance_id(member.identity.instance.map(text))
+            .with_group_instance_id(member.identity.instance.filter(|_| version >= 4).map(text))
             .with_client_id(text(member.client_id))
             .with_client_host(text(member.client_host))
             .with_member_metadata(member.metadata)

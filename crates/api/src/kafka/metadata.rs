@@ -36,7 +36,7 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
                     _ => by_id(&call, topic.topic_id).ok_or(ResponseError::UnknownTopicId),
                 };
                 topics.push(match stream {
-                    Ok(stream) => describe(&stream, operations),
+                    Ok(stream) => describe(&stream, operations, call.version),
                     Err(error) => MetadataResponseTopic::default()
                         .with_error_code(error.code())
                         .with_topic_id(topic.topic_id)
@@ -45,7 +45,7 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
                 });
             }
         }
-        _ => topics.extend(service.log.streams().iter().map(|stream| describe(stream, operations))),
+        _ => topics.extend(service.log.streams().iter().map(|stream| describe(stream, operations, call.version))),
     }
     let broker = MetadataResponseBroker::default()
         .with_node_id(NODE.into())
@@ -55,8 +55,8 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
         if request.include_cluster_authorized_operations { bits(&[4, 5, 6, 7, 8, 9, 10, 11, 12]) } else { i32::MIN };
     let message = MetadataResponse::default()
         .with_brokers(vec![broker])
-        .with_cluster_id(Some(text(settings.cluster_id.clone())))
-        .with_controller_id(NODE.into())
+        .with_cluster_id((call.version >= 2).then(|| text(settings.cluster_id.clone())))
+        .with_controller_id(if call.version >= 1 { NODE } else { -1 }.into())
         .with_topics(topics)
         .with_cluster_authorized_operations(cluster_operations);
     call.answer(&message)
@@ -89,18 +89,18 @@ async fn find(call: &Call, name: &str, create: bool) -> Result<Arc<Stream>, Resp
     }
 }
 
-fn describe(stream: &Stream, operations: i32) -> MetadataResponseTopic {
+fn describe(stream: &Stream, operations: i32, version: i16) -> MetadataResponseTopic {
     let partitions = (0..stream.config.partitions).map(|index| {
         MetadataResponsePartition::default()
             .with_partition_index(i32::try_from(index).unwrap_or(i32::MAX))
             .with_leader_id(NODE.into())
-            .with_leader_epoch(0)
+            .with_leader_epoch(if version >= 7 { 0 } else { -1 })
             .with_replica_nodes(vec![NODE.into()])
             .with_isr_nodes(vec![NODE.into()])
     });
     MetadataResponseTopic::default()
         .with_name(Some(text(stream.name.as_str()).into()))
-        .with_topic_id(Uuid::from_u128(stream.id))
+        .with_topic_id(if version >= 10 { Uuid::from_u128(stream.id) } else { Uuid::nil() })
         .with_partitions(partitions.collect())
         .with_topic_authorized_operations(operations)
 }

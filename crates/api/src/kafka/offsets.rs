@@ -22,7 +22,7 @@ const MAX_TIME: i64 = -3;
 pub(super) async fn list(mut call: Call) -> Result<Answer, Broken> {
     let request: ListOffsetsRequest = call.decode()?;
     let log = &*call.service().log;
-    let committed = request.isolation_level == 1;
+    let (committed, version) = (request.isolation_level == 1, call.version);
     let topics = request.topics.into_iter().map(|topic| {
         let stream = log.stream(&topic.name);
         let partitions = topic.partitions.iter().map(|partition| {
@@ -32,7 +32,7 @@ pub(super) async fn list(mut call: Call) -> Result<Answer, Broken> {
                 .and_then(|()| find(log, name, partition.partition_index, partition.timestamp, committed));
             match found {
                 Ok((offset, timestamp)) => {
-                    let epoch = if offset < 0 { -1 } else { 0 };
+                    let epoch = if offset < 0 || version < 4 { -1 } else { 0 };
                     answer.with_offset(offset).with_timestamp(timestamp).with_leader_epoch(epoch)
                 }
                 Err(error) => {

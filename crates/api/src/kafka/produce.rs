@@ -144,26 +144,30 @@ async fn finish(call: Call, mut appended: Appended, acks: i16) -> Result<Answer,
         }
     }
     let topics = appended.topics.into_iter().map(|(name, partitions)| {
-        let partitions = partitions.into_iter().map(|(index, result)| partition_answer(index, result)).collect();
+        let partitions =
+            partitions.into_iter().map(|(index, result)| partition_answer(index, result, call.version)).collect();
         TopicProduceResponse::default().with_name(name.into()).with_partition_responses(partitions)
     });
     call.answer(&ProduceResponse::default().with_responses(topics.collect()))
 }
 
-fn partition_answer(index: i32, result: Result<Placed, Refusal>) -> PartitionProduceResponse {
+fn partition_answer(index: i32, result: Result<Placed, Refusal>, version: i16) -> PartitionProduceResponse {
     let answer = PartitionProduceResponse::default().with_index(index);
     match result {
         Ok(placed) => answer
             .with_base_offset(placed.first)
             .with_log_append_time_ms(placed.append_time.map_or(-1, |time| time.millis()))
-            .with_log_start_offset(placed.log_start),
+            .with_log_start_offset(if version >= 5 { placed.log_start } else { -1 }),
         Err(refusal) => {
             let mut answer = answer
                 .with_error_code(refusal.code.code())
                 .with_base_offset(-1)
                 .with_log_append_time_ms(-1)
-                .with_log_start_offset(-1)
-                .with_error_message(Some(text(refusal.message.clone())));
+                .with_log_start_offset(-1);
+            if version < 8 {
+                return answer;
+            }
+            answer.error_message = Some(text(refusal.message.clone()));
             if refusal.code == ResponseError::InvalidRecord {
                 let record =
                     BatchIndexAndErrorMessage::default().with_batch_index_error_message(Some(text(refusal.message)));

@@ -39,16 +39,14 @@ pub(super) async fn create(mut call: Call) -> Result<Answer, Broken> {
         };
         let answer = CreatableTopicResult::default().with_name(topic.name.clone());
         topics.push(match result {
+            // Older clients are told less.
+            Ok(_) if call.version < 5 => answer,
             Ok((id, config, extra)) => answer
-                .with_topic_id(Uuid::from_u128(id))
+                .with_topic_id(if call.version >= 7 { Uuid::from_u128(id) } else { Uuid::nil() })
                 .with_num_partitions(i32::try_from(config.partitions).unwrap_or(i32::MAX))
                 .with_replication_factor(1)
                 .with_configs(Some(configs(&config, &extra))),
-            Err((code, message)) => answer
-                .with_error_code(code.code())
-                .with_error_message(Some(text(message)))
-                .with_num_partitions(-1)
-                .with_replication_factor(-1),
+            Err((code, message)) => answer.with_error_code(code.code()).with_error_message(Some(text(message))),
         });
     }
     call.answer(&CreateTopicsResponse::default().with_topics(topics))
@@ -144,11 +142,15 @@ pub(super) async fn delete(mut call: Call) -> Result<Answer, Broken> {
             None => {
                 let code =
                     if name.is_some() { ResponseError::UnknownTopicOrPartition } else { ResponseError::UnknownTopicId };
-                answer.with_name(name).with_error_code(code.code()).with_error_message(Some(text(code.to_string())))
+                answer
+                    .with_name(name)
+                    .with_error_code(code.code())
+                    .with_error_message((call.version >= 5).then(|| text(code.to_string())))
             }
             Some(stream) => {
-                let answer =
-                    answer.with_name(Some(text(stream.name.as_str()).into())).with_topic_id(Uuid::from_u128(stream.id));
+                let answer = answer
+                    .with_name(Some(text(stream.name.as_str()).into()))
+                    .with_topic_id(if call.version >= 6 { Uuid::from_u128(stream.id) } else { Uuid::nil() });
                 match log.delete(&stream.name).await {
                     Ok(()) => {
                         info!(stream = %stream.name, peer = %call.client.peer, "stream deleted");
@@ -156,7 +158,9 @@ pub(super) async fn delete(mut call: Call) -> Result<Answer, Broken> {
                     }
                     Err(refusal) => {
                         let code = error::code(&refusal).code();
-                        answer.with_error_code(code).with_error_message(Some(text(refusal.to_string())))
+                        answer
+                            .with_error_code(code)
+                            .with_error_message((call.version >= 5).then(|| text(refusal.to_string())))
                     }
                 }
             }
