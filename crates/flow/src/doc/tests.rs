@@ -1,1 +1,84 @@
+use super::*;
 
+fn doc(text: &'static str) -> Doc {
+    Doc::new(Bytes::from_static(text.as_bytes())).unwrap()
+}
+
+fn path(text: &str) -> Path {
+    Path::parse(text).unwrap()
+}
+
+fn text(doc: &Doc) -> String {
+    String::from_utf8(doc.encode().to_vec()).unwrap()
+}
+
+#[test]
+fn reads_by_type() {
+    let doc = doc(r#"{"s":"x","i":7,"f":1.5,"b":true,"n":null,"o":{"d":{"e":"deep"}},"l":[1,{"k":"v"}]}"#);
+    assert_eq!(doc.str(&path(".s")), Some("x"));
+    assert_eq!((doc.i64(&path(".i")), doc.f64(&path(".i")), doc.f64(&path(".f"))), (Some(7), Some(7.0), Some(1.5)));
+    assert_eq!((doc.bool(&path(".b")), doc.i64(&path(".f")), doc.str(&path(".i"))), (Some(true), None, None));
+    assert_eq!((doc.str(&path(".o.d.e")), doc.str(&path(".l[1].k")), doc.str(&path(".l[-1].k"))), (Some("deep"), Some("v"), Some("v")));
+    assert_eq!((doc.get(&path(".o.x.y")), doc.get(&path(".s.t")), doc.get(&path(".n"))), (None, None, Some(&Value::Null)));
+}
+
+#[test]
+fn keys_and_times_take_several_forms() {
+    let doc = doc(r#"{"s":"x","i":7,"f":1.50,"b":false,"n":null,"o":{},"t":"2026-11-23T08:00:00.5Z","sec":1795420800,"ms":1795420800500,"us":1795420800500000,"fs":1795420800.5,"bad":"now"}"#);
+    let key = |name: &str| doc.key(&path(name)).map(|key| String::from_utf8(key.to_vec()).unwrap());
+    assert_eq!([key(".s"), key(".i"), key(".f"), key(".b")], ["x", "7", "1.50", "false"].map(|text| Some(text.to_owned())));
+    assert_eq!([key(".n"), key(".o"), key(".none")], [None, None, None]);
+    let at = Some(Micros(1_795_420_800_500_000));
+    assert_eq!([doc.time(&path(".t")), doc.time(&path(".ms")), doc.time(&path(".us")), doc.time(&path(".fs"))], [at; 4]);
+    assert_eq!((doc.time(&path(".sec")), doc.time(&path(".bad")), doc.time(&path(".o"))), (Some(Micros(1_795_420_800_000_000)), None, None));
+}
+
+#[test]
+fn sets_json_as_it_is_and_lets_later_steps_look_inside() {
+    let mut doc = doc(r#"{"a":1}"#);
+    doc.set_json(&path(".geo"), Bytes::from_static(br#"{ "city": "Oslo", "lat": 59.90 }"#)).unwrap();
+    assert_eq!(doc.str(&path(".geo.city")), Some("Oslo"));
+    assert_eq!(text(&doc), r#"{"a":1,"geo":{ "city": "Oslo", "lat": 59.90 }}"#);
+    doc.set_str(&path(".geo.zip"), "0150");
+    doc.remove(&path(".geo.city"));
+    assert_eq!(text(&doc), r#"{"a":1,"geo":{"lat": 59.90,"zip":"0150"}}"#);
+    assert_eq!(doc.set_json(&path(".bad"), Bytes::from_static(b"{")).unwrap_err().code, "HW-FLOW-120");
+    doc.set_json(&path(".a.b"), Bytes::from_static(b"[1,2]")).unwrap();
+    assert_eq!(doc.i64(&path(".a.b[1]")), Some(2));
+    assert_eq!(text(&doc), r#"{"a":{"b":[1,2]},"geo":{"lat": 59.90,"zip":"0150"}}"#);
+}
+
+#[test]
+fn gives_the_json_text_of_a_part() {
+    let mut doc = doc(r#"{"a":{"b":[1 , 2.50]},"c":"x"}"#);
+    let json = |doc: &Doc, at: &str| doc.json(&path(at)).map(|json| String::from_utf8(json.to_vec()).unwrap());
+    assert_eq!((json(&doc, ".a.b"), json(&doc, ".c")), (Some("[1 , 2.50]".into()), Some("\"x\"".into())));
+    doc.set(&path(".a.n"), 5);
+    assert_eq!((json(&doc, ".a.b"), json(&doc, ".a.n"), json(&doc, ".z")), (Some("[1 , 2.50]".into()), Some("5".into()), None));
+    assert_eq!(json(&doc, ".a"), Some(r#"{"b":[1,2.5],"n":5}"#.into()));
+}
+
+#[test]
+fn the_last_of_equal_keys_counts() {
+    let doc = doc(r#"{"a":1,"b":{"c":1,"c":2},"a":3}"#);
+    assert_eq!((doc.i64(&path(".a")), doc.i64(&path(".b.c"))), (Some(3), Some(2)));
+    assert_eq!(text(&doc), r#"{"a":1,"b":{"c":1,"c":2},"a":3}"#);
+}
+
+#[test]
+fn depth_is_bounded_without_recursion() {
+    let nested = |depth: usize| Bytes::from(format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth)));
+    let deep = Doc::new(nested(126)).unwrap();
+    assert!(deep.get(&path(".a")).is_some());
+    assert!(Doc::new(nested(127)).unwrap_err().reason.contains("127 nested"));
+    assert!(Doc::new(nested(1_000_000)).is_err());
+}
+
+#[test]
+fn numbers_behave_as_in_a_full_parse() {
+    let doc = doc(r#"{"max":9223372036854775807,"over":9223372036854775808,"zero":-0}"#);
+    assert_eq!(doc.i64(&path(".max")), Some(i64::MAX));
+    assert_eq!((doc.i64(&path(".over")), doc.f64(&path(".over"))), (None, Some(9_223_372_036_854_775_808.0)));
+    assert!(doc.f64(&path(".zero")).unwrap().is_sign_negative());
+    assert!(Doc::new(Bytes::from_static(b"{\"a\":1e400}")).is_err());
+}

@@ -131,7 +131,7 @@ fn help(diagnostic: &Diagnostic) -> Option<String> {
             _ => {}
         }
     }
-    (!lines.is_empty()).then(|| lines.join("; "))
+    (!lines.is_empty()).then(|| lines.join("; ").trim_start_matches("or ").to_owned())
 }
 
 /// Line and column in the file of a byte of the program. Every line of a program stands as far to the right as its

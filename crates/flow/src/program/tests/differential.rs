@@ -1,0 +1,230 @@
+//! The lazy path against parsing everything, running and writing everything, on generated events and programs.
+//!
+//! `HEADWATER_CASES` sets how many (default 20,000), `HEADWATER_SEED` where they start; a failure prints event and program.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value as Json;
+
+use super::*;
+
+/// Few names, so that they meet; some need escapes or quotes.
+const NAMES: [&str; 9] = ["a", "b", "ip", "user", "x y", "é", "q\"", "items", "k\\"];
+
+struct Generate {
+    rng: ChaCha8Rng,
+}
+
+impl Generate {
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.rng.random_range(0..from.len())]
+    }
+
+    fn space(&mut self, out: &mut String) {
+        if self.rng.random_range(0..8) == 0 {
+            out.push_str(self.pick(&[" ", "\n", "\t ", "  \r\n"]));
+        }
+    }
+
+    /// A name as JSON text: plain, or with some characters as escapes.
+    fn quoted(&mut self, text: &str, out: &mut String) {
+        out.push('"');
+        for character in text.chars() {
+            if character == '"' || character == '\\' || (character as u32) < 0x20 || self.rng.random_range(0..12) == 0 {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            } else {
+                out.push(character);
+            }
+        }
+        out.push('"');
+    }
+
+    fn object(&mut self, depth: u32, out: &mut String) {
+        out.push('{');
+        let count = self.rng.random_range(0..if depth == 0 { 7 } else { 4 });
+        for n in 0..count {
+            if n > 0 {
+                out.push(',');
+            }
+            self.space(out);
+            let name = self.pick(&NAMES);
+            self.quoted(name, out);
+            self.space(out);
+            out.push(':');
+            self.space(out);
+            self.value(depth + 1, out);
+            self.space(out);
+        }
+        out.push('}');
+    }
+
+    fn value(&mut self, depth: u32, out: &mut String) {
+        match self.rng.random_range(0..if depth < 4 { 14 } else { 10 }) {
+            0 => out.push_str("null"),
+            1 => out.push_str(self.pick(&["true", "false"])),
+            2..=4 => out.push_str(self.pick(&[
+                "0", "-0", "7", "-12", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
+                "18446744073709551615", "18446744073709551616", "123456789012345678901234567890", "1.5", "-0.0", "1e3",
+                "1E-7", "1.0", "0.1", "2.5e+10", "1e300", "3.141592653589793",
+            ])),
+            5..=9 => {
+                let text = self.pick(&[
+                    "", "x", "203.0.113.9", "2026-11-23T08:00:00Z", "grüße", "😀 smile", "tab\tnew\nline", "\u{0}", "\"q\"", "back\\slash",
+                    "a much longer text that does not fit into eight bytes at all, plain ASCII",
+                ]);
+                self.quoted(text, out);
+            }
+            10..=11 => self.object(depth, out),
+            _ => {
+                out.push('[');
+                for n in 0..self.rng.random_range(0..4) {
+                    if n > 0 {
+                        out.push(',');
+                    }
+                    self.space(out);
+                    self.value(depth + 1, out);
+                }
+                out.push(']');
+            }
+        }
+    }
+
+    fn event(&mut self) -> String {
+        let mut text = String::new();
+        self.space(&mut text);
+        self.object(0, &mut text);
+        self.space(&mut text);
+        text
+    }
+
+    fn path(&mut self) -> String {
+        let mut path = String::new();
+        for n in 0..self.rng.random_range(1..4) {
+            if n > 0 && self.rng.random_range(0..4) == 0 {
+                path.push_str(self.pick(&["[0]", "[1]", "[-1]", "[3]", "[-2]"]));
+            } else {
+                let name = self.pick(&NAMES);
+                path.push_str(&format!(".{}", serde_json::to_string(name).unwrap()));
+            }
+        }
+        path
+    }
+
+    fn statement(&mut self) -> String {
+        let (one, other) = (self.path(), self.path());
+        match self.rng.random_range(0..20) {
+            0..=3 => format!("del({one})"),
+            4 => format!("del({one}, compact: true)"),
+            5 => format!("{one} = del({other})"),
+            6..=7 => format!("{one} = {other}"),
+            8 => format!("{one} = {}", self.pick(&["1", "\"text\"", "null", "{}", "[]", "{\"a\": {\"b\": [1, 2]}}", "t'2026-11-23T08:00:00Z'", "1.5"])),
+            9 => format!("{one} = exists({other})"),
+            10 => format!("if {one} == {other} {{ {one} = \"same\" }} else {{ del({other}) }}"),
+            11 => format!("{one} = token({other}, \"k\")"),
+            12 => format!("{one} = truncate_ip({other})"),
+            13 => format!("{one} = to_string({other}) ?? \"none\""),
+            14 => format!("{one} = encode_json({other})"),
+            15 => format!("{one} = . "),
+            16 => ". = merge(., {\"a\": 1, \"new\": true})".to_owned(),
+            17 => format!(". |= {{\"b\": {other}}}"),
+            18 => format!("if is_null({one}) {{ {other} = 0 }}"),
+            _ => match self.rng.random_range(0..6) {
+                0 => ". = map_keys(., recursive: true) -> |key| { upcase(key) }".to_owned(),
+                1 => ". = compact(.)".to_owned(),
+                2 => "del(.)".to_owned(),
+                3 => format!("abort_if = {one}\nif abort_if == true {{ abort \"no\" }}"),
+                4 => format!("{one} = length(string({other}) ?? \"\")"),
+                _ => format!(". = {{\"all\": ., \"part\": {other}}}"),
+            },
+        }
+    }
+}
+
+/// Equal but for the last bits of a float: a full parse rounds some of them less exactly.
+fn same(one: &Json, other: &Json) -> bool {
+    match (one, other) {
+        (Json::Number(one), Json::Number(other)) => {
+            let (a, b) = (one.as_f64().unwrap(), other.as_f64().unwrap());
+            one == other || (a - b).abs() <= a.abs() * 1e-15
+        }
+        (Json::Array(one), Json::Array(other)) => one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same(a, b)),
+        (Json::Object(one), Json::Object(other)) => {
+            one.len() == other.len() && one.iter().all(|(key, a)| other.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => one == other,
+    }
+}
+
+#[test]
+fn gives_what_a_full_parse_run_and_encode_gives() {
+    let number = |name: &str, default: u64| std::env::var(name).ok().map_or(default, |text| text.parse().unwrap());
+    let cases = number("HEADWATER_CASES", 20_000);
+    let seed = number("HEADWATER_SEED", 1);
+    let mut generate = Generate { rng: ChaCha8Rng::seed_from_u64(seed) };
+    let compiler = compiler();
+    let (mut lazy_env, mut full_env) = (env(), env());
+    let (mut done, mut programs, mut faults) = (0, 0_u64, 0_u64);
+    while done < cases {
+        let count = generate.rng.random_range(1..6);
+        let source: Vec<String> = (0..count).map(|_| generate.statement()).collect();
+        let source = source.join("\n");
+        // Some do not compile: types that can be told before are refused.
+        let Ok(program) = compiler.program(&source, &place()) else { continue };
+        programs += 1;
+        for _ in 0..60 {
+            let event = generate.event();
+            done += 1;
+            let context = || format!("seed {seed}, case {done}\nevent: {event}\nprogram:\n{source}");
+            let full = program.run_in_full(event.as_bytes(), &mut full_env);
+            let mut doc = Doc::new(Bytes::from(event.clone())).unwrap_or_else(|fault| panic!("{fault}\n{}", context()));
+            let lazy = program.run(&mut doc, &mut lazy_env).map(|()| doc.encode());
+            match (lazy, full) {
+                (Ok(lazy), Ok(full)) => {
+                    let lazy_value: vrl::value::Value =
+                        serde_json::from_slice(&lazy).unwrap_or_else(|error| panic!("{error}: {lazy:?}\n{}", context()));
+                    let full_value: vrl::value::Value = serde_json::from_slice(&full).unwrap();
+                    let (one, other) = (serde_json::to_value(&lazy_value).unwrap(), serde_json::to_value(&full_value).unwrap());
+                    assert!(same(&one, &other), "lazy: {one}\nfull: {other}\n{}", context());
+                }
+                (Err(lazy), Err(full)) => {
+                    faults += 1;
+                    assert_eq!(lazy, full, "{}", context());
+                }
+                (lazy, full) => panic!("lazy: {lazy:?}\nfull: {full:?}\n{}", context()),
+            }
+        }
+    }
+    assert!(programs > cases / 120 && faults < done / 4, "{programs} programs, {faults} faults in {done}");
+}
+
+#[test]
+fn refuses_what_a_full_parse_refuses() {
+    let cases: u64 = std::env::var("HEADWATER_CASES").ok().map_or(20_000, |text| text.parse().unwrap());
+    let mut generate = Generate { rng: ChaCha8Rng::seed_from_u64(2) };
+    let mut refused = 0;
+    for case in 0..cases {
+        let mut event = generate.event().into_bytes();
+        for _ in 0..generate.rng.random_range(1..4) {
+            let at = generate.rng.random_range(0..event.len());
+            const BYTES: &[u8] = b"{}[]\",:\\0-+.eEu\x01\xff\xc3 dDn9";
+            let byte = BYTES[generate.rng.random_range(0..BYTES.len())];
+            match generate.rng.random_range(0..4) {
+                0 => drop(event.remove(at)),
+                1 => event.insert(at, byte),
+                2 => event.truncate(at + 1),
+                _ => event[at] = byte,
+            }
+            if event.is_empty() {
+                event.push(b'{');
+            }
+        }
+        let full = serde_json::from_slice::<vrl::value::Value>(&event).is_ok_and(|value| value.is_object());
+        let lazy = Doc::new(Bytes::from(event.clone())).is_ok();
+        assert_eq!(lazy, full, "case {case}: {:?}", String::from_utf8_lossy(&event));
+        refused += u64::from(!full);
+    }
+    assert!(refused > cases / 2);
+}
