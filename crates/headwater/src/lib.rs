@@ -6,5 +6,7 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod node;
 pub mod output;
 pub mod problems;
+pub mod solution;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use headwater_base::{Name, Problem, closest};
+use headwater_log::Log;
+use headwater_log::groups::Groups;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -20,7 +22,7 @@ pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Respo
         .list()
         .iter()
         .map(|group| {
-            let lag: i64 = places(&api, &group.group).iter().map(|place| place.lag).sum();
+            let lag: i64 = places(&api.groups, &*api.log, &group.group).iter().map(|place| place.lag).sum();
             let members = api.groups.describe(&group.group).map_or(0, |described| described.members.len());
             json!({ "name": group.group, "state": format!("{:?}", group.phase), "members": members, "lag": lag })
         })
@@ -45,7 +47,7 @@ pub async fn get(State(api): State<Arc<Api>>, Path(name): Path<String>, request:
         .iter()
         .map(|member| json!({ "id": member.identity.member_id, "instance": member.identity.instance, "client": member.client_id, "host": member.client_host }))
         .collect();
-    let partitions: Vec<Value> = places(&api, &name)
+    let partitions: Vec<Value> = places(&api.groups, &*api.log, &name)
         .iter()
         .map(|place| json!({ "stream": place.stream, "partition": place.partition, "offset": place.offset, "end": place.end, "lag": place.lag }))
         .collect();
@@ -74,11 +76,11 @@ pub struct Place {
 }
 
 /// Where a group stands in each partition it has committed.
-pub fn places(api: &Api, group: &str) -> Vec<Place> {
-    let committed = api.groups.all_committed(group);
+pub fn places(groups: &Groups, log: &dyn Log, group: &str) -> Vec<Place> {
+    let committed = groups.all_committed(group);
     let place = |entry: headwater_log::groups::OffsetEntry| {
         let stream = Name::new(&entry.topic).ok()?;
-        let ends = api.log.ends(&stream, entry.partition).ok()?;
+        let ends = log.ends(&stream, entry.partition).ok()?;
         let offset = entry.committed.offset;
         let lag = (ends.durable - offset.max(ends.start)).max(0);
         Some(Place { stream: entry.topic, partition: entry.partition, offset, end: ends.durable, lag })

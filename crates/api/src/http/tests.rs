@@ -1,0 +1,237 @@
+//! The listener over a real socket: what clients send, what they get.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use headwater_base::{Limits, ManualClock, Micros, Problem};
+use headwater_kernel::port::{Enrich, Features, Json};
+use headwater_kernel::{Kernel, Registry, Setup};
+use headwater_log::Log;
+use headwater_log::groups::Groups;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::{Api, Parts, serve};
+use crate::address::listen;
+
+/// Features and enrichment of no pipeline but one.
+struct Fixed;
+
+impl Features for Fixed {
+    fn read(&self, entity: &str, key: &str) -> Option<Json> {
+        (entity == "user" && key == "u1").then(|| Bytes::from_static(b"{\"events_1m\":3}"))
+    }
+
+    fn entities(&self) -> Vec<String> {
+        vec!["user".to_owned()]
+    }
+}
+
+impl Enrich for Fixed {
+    fn enrich<'a>(&'a self, pipeline: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>> {
+        Box::pin(async move {
+            if pipeline == "echo" { Ok(event) } else { Err(Problem::new("HW-FLOW-030", format!("no pipeline `{pipeline}`"))) }
+        })
+    }
+}
+
+struct House {
+    address: std::net::SocketAddr,
+    stop: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<()>,
+    kernel: Arc<Kernel>,
+    folder: tempfile::TempDir,
+}
+
+async fn house_in(folder: tempfile::TempDir, limits: Limits) -> House {
+    let limits = Arc::new(limits);
+    let clock = Arc::new(ManualClock::at(Micros(1_700_000_000_000_000)));
+    let log: Arc<dyn Log> = headwater_log::EmbeddedLog::open(Arc::new(headwater_store::disk::RealDisk), folder.path(), limits.clone(), clock.clone()).unwrap();
+    let groups = Groups::open(log.clone(), clock.clone(), limits.clone());
+    let setup = Setup { log, folder: folder.path().to_owned(), clock, limits, registry: Registry::new(&[]), seed: 7 };
+    let kernel = Kernel::open(setup).await.unwrap();
+    kernel.start(Vec::new());
+    let (stop, stopped) = watch::channel(false);
+    let api = Api::new(Parts {
+        kernel: kernel.clone(),
+        groups,
+        features: Arc::new(Fixed),
+        enrich: Arc::new(Fixed),
+        figures: Vec::new(),
+        readiness: Arc::new(|| vec![("log", None)]),
+        stop: stopped.clone(),
+    });
+    let listener = listen("127.0.0.1:0".parse().unwrap(), "HTTP").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = tokio::spawn(serve(listener, api, stopped));
+    House { address, stop, served, kernel, folder }
+}
+
+async fn house() -> House {
+    let house = house_in(tempfile::tempdir().unwrap(), small()).await;
+    let orders = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: orders, labels: {team: a}}\nspec: {partitions: 1}\n";
+    let strict = "---\napiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: strict}\nspec:\n  partitions: 1\n  schema: {json: {type: object, required: [n]}}\n";
+    assert_eq!(house.send("POST", "/v1/apply", "application/yaml", &format!("{orders}{strict}")).await.0, 200);
+    house.kernel.settled(&["Stream/orders".into(), "Stream/strict".into()], std::time::Duration::from_secs(5)).await;
+    house
+}
+
+fn small() -> Limits {
+    Limits { http_body_bytes: 4_096, http_body_ms: 200, http_head_ms: 200, dedupe_ids: 3, ..Limits::default() }
+}
+
+impl House {
+    /// Sends text and reads until the other side closes.
+    async fn raw(&self, text: &str) -> (u16, String) {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        (status, answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+    }
+
+    async fn with(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        self.raw(&format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}",
+            self.address,
+            body.len()
+        ))
+        .await
+    }
+
+    async fn send(&self, method: &str, path: &str, media_type: &str, body: &str) -> (u16, String) {
+        self.with(method, path, &format!("content-type: {media_type}\r\n"), body).await
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        self.with("GET", path, "", "").await
+    }
+
+    async fn stop(self) -> tempfile::TempDir {
+        self.stop.send_replace(true);
+        self.served.await.unwrap();
+        self.kernel.stop().await;
+        self.folder
+    }
+}
+
+fn code(answer: &(u16, String)) -> String {
+    let body: Value = serde_json::from_str(&answer.1).unwrap_or_default();
+    format!("{} {}", answer.0, body["code"].as_str().unwrap_or("-"))
+}
+
+fn body(answer: &(u16, String)) -> Value {
+    serde_json::from_str(&answer.1).unwrap_or_else(|_| panic!("no JSON: {answer:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_is_a_problem_with_its_code() {
+    let house = house().await;
+    assert_eq!(code(&house.get("/v1/nothing/at/all").await), "404 HW-API-004");
+    assert_eq!(code(&house.with("PATCH", "/v1/kinds", "", "").await), "405 HW-API-005");
+    assert_eq!(code(&house.get("/v1/streams/order/events").await), "404 HW-API-011");
+    assert_eq!(code(&house.get("/v1/streams/orders/events?form=1").await), "400 HW-API-009");
+    assert_eq!(code(&house.get("/v1/streams/orders/events?partition=9").await), "404 HW-API-012");
+    assert_eq!(code(&house.send("POST", "/v1/streams/orders/events", "text/html", "x").await), "415 HW-API-007");
+    assert_eq!(code(&house.send("POST", "/v1/streams/orders/events", "application/json", "{").await), "400 HW-API-008");
+    assert_eq!(code(&house.send("POST", "/v1/streams/orders/events", "application/json", &" ".repeat(5_000)).await), "413 HW-API-006");
+    assert_eq!(code(&house.send("POST", "/v1/streams/strict/events", "application/json", "{}").await), "422 HW-API-015");
+    assert_eq!(code(&house.get("/v1/features/usr/u1").await), "404 HW-API-018");
+    assert_eq!(code(&house.get("/v1/tables/none/documents/x").await), "404 HW-KERNEL-019");
+    assert_eq!(code(&house.get("/v1/streams/none").await), "404 HW-KERNEL-012");
+    assert_eq!(code(&house.get("/v1/dashboards").await), "404 HW-KERNEL-006");
+    assert_eq!(code(&house.get("/v1/groups/none").await), "404 HW-API-023");
+    assert_eq!(code(&house.send("POST", "/v1/enrich/none", "application/json", "{}").await), "422 HW-FLOW-030");
+    let other = format!("GET /healthz HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+    assert_eq!(code(&house.raw(&other).await), "403 HW-API-002");
+    assert_eq!(code(&house.with("GET", "/healthz", "origin: http://evil.example\r\n", "").await), "403 HW-API-003");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_clients_are_cut_off() {
+    let house = house().await;
+    let head = format!("POST /v1/streams/orders/events HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{{", house.address);
+    assert_eq!(code(&house.raw(&head).await), "408 HW-API-010");
+    // A head that never ends is closed without an answer.
+    assert_eq!(house.raw("GET /healthz HTTP/1.1\r\nhost: loc").await.0 / 100 % 4, 0);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_sent_twice_is_stored_once_also_after_a_restart() {
+    let house = house().await;
+    let event = |id: u32| format!(r#"{{"specversion":"1.0","id":"{id}","source":"/s","type":"t","data":{{"n":{id}}}}}"#);
+    let ce = "application/cloudevents+json";
+    let path = "/v1/streams/orders/events";
+    let first = body(&house.send("POST", path, ce, &event(1)).await);
+    assert_eq!((&first["accepted"], &first["placed"][0]["first"]), (&Value::from(1), &Value::from(0)));
+    let batch = format!("[{},{},{}]", event(1), event(2), event(2));
+    let second = body(&house.send("POST", path, "application/cloudevents-batch+json", &batch).await);
+    assert_eq!((&second["accepted"], &second["duplicates"]), (&Value::from(1), &Value::from(2)));
+    let folder = house.stop().await;
+
+    let house = house_in(folder, small()).await;
+    let third = body(&house.send("POST", path, ce, &event(2)).await);
+    assert_eq!(third["duplicates"], 1, "{third}");
+    for id in 3..5 {
+        house.send("POST", path, ce, &event(id)).await;
+    }
+    // The window holds three ids; the first one has left it.
+    assert_eq!(body(&house.send("POST", path, ce, &event(1)).await)["accepted"], 1);
+    let records = house.get("/v1/streams/orders/events").await.1;
+    assert_eq!(records.matches("\"value\":").count(), 5, "{records}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_are_judged_one_by_one_and_read_back() {
+    let house = house().await;
+    let lines = "{\"n\":1,\"k\":\"a\"}\nnope\n{\"k\":\"b\"}\n{\"n\":2}\n";
+    let answer = body(&house.send("POST", "/v1/streams/strict/events", "application/x-ndjson", lines).await);
+    assert_eq!((&answer["accepted"], &answer["rejectedTotal"]), (&Value::from(2), &Value::from(2)));
+    let rejected: Vec<String> = answer["rejected"].as_array().unwrap().iter().map(|r| format!("{} {}", r["line"], r["problem"]["code"])).collect();
+    assert_eq!(rejected, ["2 \"HW-API-008\"", "3 \"HW-API-015\""]);
+    let read = house.get("/v1/streams/strict/events?from=-1").await.1;
+    assert!(read.contains("\"offset\":1") && read.contains("\"value\":{\"n\":2}"), "{read}");
+    assert_eq!(code(&house.send("POST", "/v1/streams/strict/events", "application/x-ndjson", "no\n").await), "422 HW-API-008");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_come_and_go_with_their_generation() {
+    let house = house().await;
+    let wider = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: orders}\nspec: {partitions: 2}\n";
+    let put = house.with("PUT", "/v1/streams/orders", "content-type: application/yaml\r\nif-match: \"7\"\r\n", wider).await;
+    assert_eq!(code(&put), "412 HW-KERNEL-011");
+    let put = house.with("PUT", "/v1/streams/orders", "content-type: application/yaml\r\nif-match: \"1\"\r\n", wider).await;
+    assert_eq!((put.0, &body(&put)["resources"][0]["outcome"]), (200, &Value::from("configured")));
+    let list = body(&house.get("/v1/streams?selector=team%3Da").await);
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(0));
+    let wrong = house.send("POST", "/v1/apply?file=x.yaml", "application/yaml", &wider.replace("partitions", "partitons")).await;
+    assert_eq!((code(&wrong).as_str(), &body(&wrong)["place"]["line"]), ("400 HW-KERNEL-007", &Value::from(4)), "{wrong:?}");
+    assert_eq!(body(&house.with("DELETE", "/v1/streams/orders", "", "").await)["deleted"][0], "Stream/orders");
+    assert_eq!(code(&house.get("/v1/streams/orders").await), "404 HW-KERNEL-012");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_describes_itself() {
+    let house = house().await;
+    assert_eq!(house.get("/healthz").await.0, 200);
+    assert_eq!(house.get("/readyz").await.0, 200);
+    assert!(house.get("/metrics").await.1.contains("hw_process_resident_bytes"));
+    let openapi = body(&house.get("/openapi.json").await);
+    assert_eq!(openapi["openapi"], "3.1.0");
+    assert!(openapi["paths"]["/v1/streams/{name}/events"]["post"].is_object());
+    assert_eq!(house.get("/v1/features/user/u1").await.1, "{\"events_1m\":3}");
+    let many = house.send("POST", "/v1/features/user", "application/json", r#"{"keys":["u1","u2"]}"#).await.1;
+    assert_eq!(many, r#"{"features":{"u1":{"events_1m":3},"u2":null}}"#);
+    assert_eq!(house.send("POST", "/v1/enrich/echo", "application/json", "{\"a\":1}").await.1, "{\"a\":1}");
+    house.stop().await;
+}

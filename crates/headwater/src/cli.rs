@@ -1,0 +1,145 @@
+//! The command line: one file for each verb.
+//!
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (or `diff` found changes), 2 used wrongly.
+
+pub mod apply;
+pub mod check;
+pub mod completions;
+pub mod delete;
+pub mod describe;
+pub mod diff;
+pub mod doctor;
+pub mod explain;
+pub mod files;
+pub mod get;
+pub mod produce;
+pub mod rebuild;
+pub mod schema;
+pub mod solution;
+pub mod tail;
+pub mod up;
+
+use std::future::Future;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use headwater_base::Problem;
+
+use crate::client::Client;
+use crate::config::{FILE, FileConfig, HTTP_PORT};
+use crate::output;
+use crate::problems::Problems;
+
+/// What a verb comes to.
+pub type Done = Result<ExitCode, Problems>;
+
+/// An event-driven data platform in one binary: a durable event log with the Kafka protocol, pipelines, tables.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// The node to talk to
+    #[arg(long, global = true, env = "HEADWATER_SERVER", value_name = "URL", help_heading = "Global options")]
+    server: Option<String>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start a node
+    Up(up::Args),
+    /// Create and change resources from files
+    Apply(apply::Args),
+    /// Show what `apply` would change; exit code 1 when there is something
+    Diff(diff::Args),
+    /// List resources, or show some
+    Get(get::Args),
+    /// Show a resource with its status, events and lag
+    Describe(describe::Args),
+    /// Delete resources with what they own
+    Delete(delete::Args),
+    /// Check files without a node: YAML, programs, wiring
+    Check(check::Args),
+    /// Explain a kind: its keys and an example
+    Explain(explain::Args),
+    /// Send events, one JSON object on each line of standard input
+    Produce(produce::Args),
+    /// Show a stream's events
+    Tail(tail::Args),
+    /// Solutions that are shipped in this binary
+    Solution(solution::Args),
+    /// Build derived views again from the log
+    Rebuild(rebuild::Args),
+    /// Check the data folder, the disk, ports and the node
+    Doctor(doctor::Args),
+    /// Print a kind's JSON Schema, for editors
+    Schema(schema::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+}
+
+/// What verbs share.
+#[derive(Debug)]
+pub struct Context {
+    /// Given by flag or environment.
+    server: Option<String>,
+    /// `headwater.yaml` of the working folder.
+    pub file: FileConfig,
+}
+
+impl Context {
+    /// A client of the node that flag, environment or file name.
+    ///
+    /// # Errors
+    /// `HW-CLI-004` for no URL.
+    pub fn client(&self) -> Result<Client, Problem> {
+        let default = || format!("http://127.0.0.1:{}", HTTP_PORT.saturating_add(self.file.port_offset.unwrap_or(0)));
+        Client::new(&self.server.clone().or_else(|| self.file.server.clone()).unwrap_or_else(default))
+    }
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = FileConfig::load(Path::new(FILE)).and_then(|file| run(cli.verb, &Context { server: cli.server, file }));
+    match done {
+        Ok(code) => code,
+        Err(problems) => {
+            output::problems(&problems);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb, context: &Context) -> Done {
+    match verb {
+        Verb::Up(args) => up::run(args, context),
+        Verb::Apply(args) => wait(apply::run(args, context)),
+        Verb::Diff(args) => wait(diff::run(args, context)),
+        Verb::Get(args) => wait(get::run(args, context)),
+        Verb::Describe(args) => wait(describe::run(args, context)),
+        Verb::Delete(args) => wait(delete::run(args, context)),
+        Verb::Check(args) => check::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Produce(args) => wait(produce::run(args, context)),
+        Verb::Tail(args) => wait(tail::run(args, context)),
+        Verb::Solution(args) => wait(solution::run(args, context)),
+        Verb::Rebuild(args) => rebuild::run(args, context),
+        Verb::Doctor(args) => wait(doctor::run(args, context)),
+        Verb::Schema(args) => schema::run(&args),
+        Verb::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Runs a client's work on one thread: it waits most of the time, and starts fast.
+///
+/// # Errors
+/// What the work says, and `HW-CLI-008` when the system gives no runtime.
+pub fn wait(work: impl Future<Output = Done>) -> Done {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Problem::new("HW-CLI-008", "the system refuses what the program needs to run").because(error)
+    })?;
+    runtime.block_on(work)
+}

@@ -1,0 +1,139 @@
+//! `headwater doctor`: looks for what keeps a node from working, each finding with the command that fixes it.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use headwater_base::Clock;
+use headwater_kernel::SystemClock;
+
+use super::{Context, Done};
+use crate::config::{DATA, HTTP_PORT, KAFKA_PORT};
+use crate::{node, output};
+
+/// Syncs of the probe.
+const SYNCS: usize = 20;
+
+/// The median sync above which a disk is called slow, in milliseconds.
+const SYNC_SLOW_MS: f64 = 20.0;
+
+/// 2024-01-01: a clock before it is wrong.
+const CLOCK_MICROS_MIN: i64 = 1_704_067_200_000_000;
+
+/// Flags of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data folder [default: headwater-data]
+    #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER")]
+    data: Option<PathBuf>,
+}
+
+/// One finding: what was looked at, what was found, and how to fix it where it is bad.
+type Finding = (&'static str, Result<String, (String, String)>);
+
+/// Looks at everything; exit code 1 when something is wrong.
+///
+/// # Errors
+/// Only when stdout cannot be written.
+pub async fn run(args: Args, context: &Context) -> Done {
+    let data = args.data.or_else(|| context.file.data.clone()).unwrap_or_else(|| PathBuf::from(DATA));
+    let client = context.client()?;
+    let up = client.get(&["readyz"], &[]).await;
+    let mut findings: Vec<Finding> = vec![("data folder", folder(&data)), ("sync", sync(&data)), ("clock", clock())];
+    let offset = context.file.port_offset.unwrap_or(0);
+    match &up {
+        Ok(_) => findings.push(("node", Ok(format!("ready at {}", client.server())))),
+        Err(problems) if problems.0.first().is_some_and(|problem| problem.code == "HW-CLI-001") => {
+            findings.push(("node", Ok(format!("none at {}", client.server()))));
+            findings.push(("HTTP port", port(HTTP_PORT.saturating_add(offset))));
+            findings.push(("Kafka port", port(KAFKA_PORT.saturating_add(offset))));
+        }
+        Err(problems) => {
+            let why = problems
+                .0
+                .iter()
+                .flat_map(|problem| [&problem.title].into_iter().chain(&problem.causes))
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("; ");
+            findings.push(("node", Err((why, "headwater get all".to_owned()))));
+        }
+    }
+    let mut bad = false;
+    for (what, found) in findings {
+        match found {
+            Ok(fact) => output::line(format!("ok     {what}: {fact}"))?,
+            Err((fact, fix)) => {
+                bad = true;
+                output::line(format!("BAD    {what}: {fact}\n       fix: {fix}"))?;
+            }
+        }
+    }
+    Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn folder(data: &Path) -> Result<String, (String, String)> {
+    if !data.exists() {
+        return Ok(format!("`{}` is not there yet; `headwater up` makes it", data.display()));
+    }
+    match node::lock(data) {
+        Ok(_) => Ok(format!("`{}` can be used", data.display())),
+        Err(problem) if problem.code == "HW-CLI-013" => Ok(format!("`{}` is in use by a node", data.display())),
+        Err(problem) => Err((problem.causes.join("; "), format!("chown -R $USER {}", data.display()))),
+    }
+}
+
+/// The median time of a small write made durable, beside where the data is.
+fn sync(data: &Path) -> Result<String, (String, String)> {
+    let folder = if data.is_dir() { data } else { Path::new(".") };
+    let path = folder.join(".doctor-probe");
+    let probe = || -> std::io::Result<Vec<f64>> {
+        let mut file = File::create(&path)?;
+        let mut times = Vec::with_capacity(SYNCS);
+        for _ in 0..SYNCS {
+            let start = Instant::now();
+            file.write_all(&[0; 4096])?;
+            file.sync_data()?;
+            times.push(start.elapsed().as_secs_f64() * 1_000.0);
+        }
+        times.sort_by(f64::total_cmp);
+        Ok(times)
+    };
+    let times = probe();
+    // What was only a probe may stay behind if it cannot be removed.
+    let _ = std::fs::remove_file(&path);
+    match times {
+        Ok(times) => {
+            let (median, worst) = (times.get(SYNCS / 2).copied().unwrap_or(0.0), times.last().copied().unwrap_or(0.0));
+            let fact = format!("4 KiB durable in {median:.2} ms (median), {worst:.2} ms (worst of {SYNCS})");
+            if median > SYNC_SLOW_MS {
+                Err((fact, "headwater up --data FOLDER-ON-A-FASTER-DISK".to_owned()))
+            } else {
+                Ok(fact)
+            }
+        }
+        Err(error) => Err((
+            format!("cannot write in `{}`: {error}", folder.display()),
+            format!("df -h {0}; ls -ld {0}", folder.display()),
+        )),
+    }
+}
+
+fn clock() -> Result<String, (String, String)> {
+    let now = SystemClock::new().now();
+    if now.0 < CLOCK_MICROS_MIN {
+        Err((format!("it is {now}"), "timedatectl set-ntp true".to_owned()))
+    } else {
+        Ok(now.to_string())
+    }
+}
+
+fn port(port: u16) -> Result<String, (String, String)> {
+    match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(_) => Ok(format!("{port} is free")),
+        Err(error) => Err((format!("{port}: {error}"), "headwater up --port-offset 10".to_owned())),
+    }
+}

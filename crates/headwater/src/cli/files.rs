@@ -1,0 +1,92 @@
+//! Resource files that `-f` names: files, folders (with everything below them) and standard input.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use headwater_base::{Limits, Problem};
+use serde::Serialize;
+
+use crate::problems::Problems;
+
+/// Extensions of resource files.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Files of one command, at most.
+const FILES_MAX: usize = 10_000;
+
+/// A file's text under the name that problems give as their place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct File {
+    /// Its path, `-` for standard input.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Reads all files that the paths name, folders in the order of their names.
+///
+/// # Errors
+/// `HW-CLI-002` for what cannot be read, `HW-CLI-009` when there is nothing to read.
+pub fn read(paths: &[PathBuf]) -> Result<Vec<File>, Problems> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            let mut text = String::new();
+            let limit = Limits::default().resource_bytes as u64;
+            std::io::stdin()
+                .lock()
+                .take(limit + 1)
+                .read_to_string(&mut text)
+                .map_err(|error| unreadable(path, error))?;
+            files.push(File { name: "-".to_owned(), text });
+        } else if path.is_dir() {
+            let before = files.len();
+            folder(path, &mut files)?;
+            if files.len() == before {
+                let problem =
+                    Problem::new("HW-CLI-009", format!("there are no resource files in `{}`", path.display()));
+                return Err(problem.help("resource files end in `.yaml`, `.yml` or `.json`").into());
+            }
+        } else {
+            files.push(file(path)?);
+        }
+    }
+    Ok(files)
+}
+
+/// The body of a request that hands the files to a node.
+pub fn body(files: &[File]) -> Vec<u8> {
+    serde_json::json!({ "files": files }).to_string().into_bytes()
+}
+
+fn folder(path: &Path, files: &mut Vec<File>) -> Result<(), Problem> {
+    let entries = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut paths: Vec<PathBuf> =
+        entries.map_err(|error| unreadable(path, error))?.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        // A link to a folder could lead round for ever.
+        if path.is_dir() && !hidden && !path.is_symlink() {
+            folder(&path, files)?;
+        } else if path.extension().is_some_and(|end| EXTENSIONS.iter().any(|known| end == *known)) && !hidden {
+            if files.len() == FILES_MAX {
+                return Err(Problem::new(
+                    "HW-CLI-009",
+                    format!("there are more than {FILES_MAX} files, which is the limit"),
+                ));
+            }
+            files.push(file(&path)?);
+        }
+    }
+    Ok(())
+}
+
+fn file(path: &Path) -> Result<File, Problem> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
+    Ok(File { name: path.display().to_string(), text })
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Problem {
+    Problem::new("HW-CLI-002", format!("cannot read `{}`", path.display())).because(error)
+}

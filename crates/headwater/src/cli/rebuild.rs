@@ -1,0 +1,49 @@
+//! `headwater rebuild`: throws derived views away, so that the next start builds them again from the log.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use headwater_base::Problem;
+
+use super::{Context, Done};
+use crate::config::DATA;
+use crate::node;
+use crate::output;
+
+/// Flags of `rebuild`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data folder of a node that does not run [default: headwater-data]
+    #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER")]
+    data: Option<PathBuf>,
+}
+
+/// Files of the tables' view; everything in them is in the log as well.
+const VIEW: [&str; 3] = ["tables.db", "tables.db-wal", "tables.db-shm"];
+
+/// Removes the views of a node that does not run.
+///
+/// # Errors
+/// `HW-CLI-013` while a node runs in the folder.
+pub fn run(args: Args, context: &Context) -> Done {
+    let data = args.data.or_else(|| context.file.data.clone()).unwrap_or_else(|| PathBuf::from(DATA));
+    if !data.is_dir() {
+        return Err(Problem::new("HW-CLI-002", format!("there is no data folder `{}`", data.display()))
+            .help("name it with `--data`")
+            .into());
+    }
+    let _lock = node::lock(&data)?;
+    for file in VIEW {
+        match std::fs::remove_file(data.join(file)) {
+            Ok(()) => output::line(format!("{file} removed"))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Problem::new("HW-CLI-002", format!("cannot remove `{}`", data.join(file).display()))
+                    .because(error)
+                    .into());
+            }
+        }
+    }
+    output::note("the next `headwater up` builds the tables again from the log");
+    Ok(ExitCode::SUCCESS)
+}

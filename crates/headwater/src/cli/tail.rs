@@ -1,0 +1,68 @@
+//! `headwater tail`: a stream's events, the last ones first found, then new ones as they come.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{Context, Done};
+use crate::output;
+
+/// Flags of `tail`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stream
+    stream: String,
+    /// Where to begin: `earliest`, `latest`, an offset, `-N` for the last N of each partition, or an RFC 3339 time
+    #[arg(long, value_name = "WHERE", default_value = "-10", allow_hyphen_values = true)]
+    from: String,
+    /// End after so many events
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    max: Option<u64>,
+    /// Only this partition
+    #[arg(short, long)]
+    partition: Option<u32>,
+    /// Wait for further events
+    #[arg(short, long)]
+    follow: bool,
+    /// Show the whole record with partition, offset, time, key and headers
+    #[arg(long)]
+    record: bool,
+}
+
+/// Shows events.
+///
+/// # Errors
+/// `HW-API-011` for no stream.
+pub async fn run(args: Args, context: &Context) -> Done {
+    let client = context.client()?;
+    let (max, partition) = (args.max.map(|max| max.to_string()), args.partition.map(|partition| partition.to_string()));
+    let mut query = vec![("from", args.from.as_str())];
+    query.extend(max.as_deref().map(|max| ("max", max)));
+    query.extend(partition.as_deref().map(|partition| ("partition", partition)));
+    if args.follow {
+        query.push(("follow", "true"));
+    }
+    let mut response = client.open(Method::GET, &["v1", "streams", &args.stream, "events"], &query, None).await?;
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| client.broke_off(&error))? {
+        rest.extend_from_slice(&chunk);
+        let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') else { continue };
+        let lines: Vec<u8> = rest.drain(..=end).collect();
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        let written = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).try_for_each(|line| {
+            if args.record {
+                out.write_all(line)?;
+                return out.write_all(b"\n");
+            }
+            match serde_json::from_slice::<Value>(line).ok().as_ref().map(|row| &row["value"]) {
+                Some(Value::String(text)) => writeln!(out, "{text}"),
+                Some(value) => writeln!(out, "{value}"),
+                None => Ok(()),
+            }
+        });
+        output::finish(written.and_then(|()| out.flush()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

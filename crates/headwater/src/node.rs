@@ -1,0 +1,248 @@
+//! A node: the one place where the crates are put together.
+//!
+//! Kinds, lookups and units are rows assembled here; no crate registers itself and there is no global, so that one
+//! process can hold several nodes. Order of life: listeners' ports, log (which locks the folder), kernel, pipelines, requests; and back.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_api::http::health::Readiness;
+use headwater_api::http::metrics::{Figures, Sample};
+use headwater_api::{address, http, kafka};
+use headwater_base::{Clock, Limits, Problem};
+use headwater_flow::runtime::pipelines::Pipelines;
+use headwater_kernel::{Kernel, Ready, Registry, Setup, SystemClock};
+use headwater_log::groups::Groups;
+use headwater_log::{EmbeddedLog, Log};
+use headwater_store::disk::RealDisk;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config::{HTTP_PORT, KAFKA_PORT};
+
+/// How long listeners may take to end.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// Where a node keeps its data and listens.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data folder; made if it is missing.
+    pub data: PathBuf,
+    /// The address of HTTP; port 0 takes any.
+    pub http: SocketAddr,
+    /// The address of Kafka; port 0 takes any.
+    pub kafka: SocketAddr,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A node in `data` on the usual ports, both moved by `offset`.
+    ///
+    /// # Errors
+    /// `HW-CLI-012` when a port would be beyond 65535.
+    pub fn local(data: PathBuf, offset: u16) -> Result<Self, Problem> {
+        let port = |base: u16| {
+            base.checked_add(offset).ok_or_else(|| {
+                Problem::new("HW-CLI-012", format!("the port offset {offset} is too large"))
+                    .help(format!("it can be {} at most", u16::MAX - KAFKA_PORT))
+            })
+        };
+        Ok(Self {
+            data,
+            http: SocketAddr::from(([127, 0, 0, 1], port(HTTP_PORT)?)),
+            kafka: SocketAddr::from(([127, 0, 0, 1], port(KAFKA_PORT)?)),
+            limits: Limits::default(),
+        })
+    }
+}
+
+/// A running node.
+pub struct Node {
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where Kafka listens.
+    pub kafka: SocketAddr,
+    /// The kernel, with the log.
+    pub kernel: Arc<Kernel>,
+    stop: watch::Sender<bool>,
+    listeners: JoinSet<()>,
+    log: Arc<EmbeddedLog>,
+}
+
+/// The kinds of a node: the kernel's and the features'.
+pub fn registry() -> Registry {
+    Registry::new(&[headwater_flow::kinds::pipeline::KIND])
+}
+
+impl Node {
+    /// Opens the data folder and starts everything.
+    ///
+    /// # Errors
+    /// `HW-LOG-001` when another node has the folder, `HW-API-001` and `HW-API-022` for addresses, and what the log
+    /// and the kernel say.
+    pub async fn open(config: Config) -> Result<Self, Problem> {
+        // Listeners first: a taken port is the likeliest fault, and nothing is written for it.
+        let web = address::listen(config.http, "HTTP").await?;
+        let wire = address::listen(config.kafka, "Kafka").await?;
+        let (http_address, kafka_address) = (local(&web)?, local(&wire)?);
+
+        let limits = Arc::new(config.limits);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let embedded = open_log(&config.data, &limits, &clock).await?;
+        let log: Arc<dyn Log> = embedded.clone();
+        let groups = Groups::open(log.clone(), clock.clone(), limits.clone());
+        let seed = clock.now().0.unsigned_abs();
+        let setup = Setup {
+            log: log.clone(),
+            folder: config.data.clone(),
+            clock: clock.clone(),
+            limits: limits.clone(),
+            registry: registry(),
+            seed,
+        };
+        let kernel = Kernel::open(setup).await?;
+        let pipelines = Pipelines::new(
+            log.clone(),
+            clock.clone(),
+            limits.clone(),
+            kernel.context(),
+            headwater_connect::lookups::LOOKUPS,
+            tokio::runtime::Handle::current(),
+        );
+        kernel.start(vec![pipelines.unit_kind()]);
+
+        let (stop, stopped) = watch::channel(false);
+        let mut listeners = JoinSet::new();
+        let api = http::Api::new(http::Parts {
+            kernel: kernel.clone(),
+            groups: groups.clone(),
+            features: Arc::new(pipelines.clone()),
+            enrich: Arc::new(pipelines.clone()),
+            figures: vec![of_pipelines(pipelines), of_kernel(&kernel), of_groups(&groups, &log)],
+            readiness: readiness(&kernel),
+            stop: stopped.clone(),
+        });
+        listeners.spawn(http::serve(web, api, stopped.clone()));
+        let settings = kafka::Settings {
+            advertised_host: kafka_address.ip().to_string(),
+            ..kafka::Settings::local(kafka_address.port())
+        };
+        let service = Arc::new(kafka::KafkaService::new(log, groups.clone(), limits, clock, settings));
+        listeners.spawn(kafka::serve(vec![wire], service, stopped.clone()));
+        listeners.spawn(groups.run(stopped));
+        Ok(Self { http: http_address, kafka: kafka_address, kernel, stop, listeners, log: embedded })
+    }
+
+    /// Stops in order: listeners, units, the log.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let ended = tokio::time::timeout(STOP_MAX, async { while self.listeners.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("listeners cut off after {STOP_MAX:?}");
+        }
+        self.kernel.stop().await;
+        let log = self.log.clone();
+        // Writing the last checkpoint takes a while on a full log; other tasks go on meanwhile.
+        let closed = tokio::task::spawn_blocking(move || log.close()).await;
+        if let Ok(Err(problem)) = closed {
+            tracing::warn!(code = problem.code, title = problem.title, "the log closed without a checkpoint");
+        }
+    }
+}
+
+/// Opens the log off the runtime's threads: recovery reads files.
+async fn open_log(folder: &Path, limits: &Arc<Limits>, clock: &Arc<dyn Clock>) -> Result<Arc<EmbeddedLog>, Problem> {
+    let (folder, limits, clock) = (folder.to_owned(), limits.clone(), clock.clone());
+    let opened = tokio::task::spawn_blocking(move || EmbeddedLog::open(Arc::new(RealDisk), folder, limits, clock));
+    opened.await.map_err(|error| {
+        Problem::new("HW-CLI-014", "the log could not be opened by a bug in the program").because(error)
+    })?
+}
+
+/// Holds the data folder for this process alone, as an open log does: for work on a node that does not run.
+///
+/// # Errors
+/// `HW-CLI-013` when another process holds it, `HW-CLI-002` when it cannot be made.
+pub fn lock(folder: &Path) -> Result<File, Problem> {
+    let shown = folder.display();
+    let failed = |error: std::io::Error| {
+        Problem::new("HW-CLI-002", format!("cannot use the data folder `{shown}`")).because(error)
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let file = File::options().create(true).write(true).truncate(false).open(folder.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(Problem::new("HW-CLI-013", format!("another node uses the data folder `{shown}`"))
+                .help("stop it, or choose another folder with `--data`"))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn local(listener: &tokio::net::TcpListener) -> Result<SocketAddr, Problem> {
+    listener.local_addr().map_err(|error| Problem::new("HW-API-022", "a listener has no address").because(error))
+}
+
+/// Ready once the supervisor has looked at every resource; a resource that failed is shown by its own status.
+fn readiness(kernel: &Arc<Kernel>) -> Readiness {
+    let kernel = kernel.clone();
+    Arc::new(move || {
+        let waiting = kernel.list(None).iter().filter(|resource| resource.status.ready == Ready::Unknown).count();
+        let reason = (waiting > 0).then(|| format!("{waiting} resources are being worked on"));
+        vec![("log", None), ("resources", reason)]
+    })
+}
+
+fn of_pipelines(pipelines: Pipelines) -> Figures {
+    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
+    Arc::new(move || {
+        let mut samples = Vec::new();
+        for (pipeline, figures) in pipelines.figures() {
+            samples.extend(figures.into_iter().map(|(name, value)| {
+                Sample::new(format!("hw_flow_{name}"), value).label("pipeline", pipeline.as_str())
+            }));
+        }
+        for ((pipeline, step), figures) in pipelines.lookup_figures() {
+            let sample = |(name, value): (&str, u64)| {
+                Sample::new(format!("hw_flow_lookup_{name}"), value as f64)
+                    .label("pipeline", pipeline.as_str())
+                    .label("step", step.as_str())
+            };
+            samples.extend(figures.into_iter().map(sample));
+        }
+        samples
+    })
+}
+
+fn of_kernel(kernel: &Arc<Kernel>) -> Figures {
+    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
+    let kernel = kernel.clone();
+    Arc::new(move || {
+        let count =
+            |ready: Ready| kernel.list(None).iter().filter(|resource| resource.status.ready == ready).count() as f64;
+        [("ready", Ready::True), ("failed", Ready::False), ("pending", Ready::Unknown)]
+            .map(|(state, ready)| Sample::new("hw_kernel_resources", count(ready)).label("state", state))
+            .to_vec()
+    })
+}
+
+fn of_groups(groups: &Arc<Groups>, log: &Arc<dyn Log>) -> Figures {
+    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
+    let (groups, log) = (groups.clone(), log.clone());
+    Arc::new(move || {
+        let mut samples = Vec::new();
+        for group in groups.list() {
+            for place in http::groups::places(&groups, &*log, &group.group) {
+                let sample =
+                    Sample::new("hw_log_group_lag_events", place.lag as f64).label("group", group.group.as_str());
+                samples.push(sample.label("stream", place.stream).label("partition", place.partition.to_string()));
+            }
+        }
+        samples
+    })
+}
