@@ -111,11 +111,15 @@ impl Aggregate {
     }
 
     /// Deletes keys whose windows are all empty at `watermark`, a bounded number with each call; what is left over is
-    /// found by later calls, so [`Advance::More`] is no reason to hurry.
+    /// found by later calls, so [`Advance::More`] is no reason to hurry. The end of the input ([`Micros::MAX`]) is no
+    /// moment that anything could be old at, and deletes nothing.
     ///
     /// # Errors
     /// [`Corrupt`] when a state cannot be read.
     pub fn advance(&mut self, state: &mut dyn State, watermark: Micros) -> Result<Advance, Corrupt> {
+        if watermark == Micros::MAX {
+            return Ok(Advance::Done);
+        }
         for _ in 0..SWEEP_MAX {
             let Some(key) = self.timers.pop(watermark) else { return Ok(Advance::Done) };
             let Some(value) = state.get(&key) else { continue };
