@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod observe;
 pub mod openapi;
 pub mod query;
+pub mod reconcile;
 pub mod resources;
 pub mod routes;
 pub mod server;
@@ -26,14 +27,20 @@ pub mod tail;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use headwater_base::{Clock, Limits};
+use futures::future::BoxFuture;
+use headwater_base::{Clock, Limits, Micros, Problem};
 use headwater_kernel::Kernel;
 use headwater_kernel::port::{Enrich, Features, Tables};
 use headwater_log::Log;
 use headwater_log::groups::Groups;
+use serde_json::Value;
 use tokio::sync::watch;
 
 pub use server::serve;
+
+/// Recomputes what a pipeline said about a span of event time (from, to), and repairs it if the last one is true.
+pub type Reconcile =
+    Arc<dyn Fn(String, Micros, Micros, bool) -> BoxFuture<'static, Result<Value, Problem>> + Send + Sync>;
 
 /// What the node hands to the listener.
 pub struct Parts {
@@ -45,6 +52,8 @@ pub struct Parts {
     pub features: Arc<dyn Features>,
     /// Enrichment on demand.
     pub enrich: Arc<dyn Enrich>,
+    /// Batch beside stream.
+    pub reconcile: Reconcile,
     /// Figures of the other parts.
     pub figures: Vec<metrics::Figures>,
     /// What `/readyz` asks.

@@ -14,6 +14,8 @@ pub mod files;
 pub mod get;
 pub mod produce;
 pub mod rebuild;
+pub mod reconcile;
+pub mod run;
 pub mod schema;
 pub mod solution;
 pub mod tail;
@@ -67,8 +69,12 @@ enum Verb {
     Produce(produce::Args),
     /// Show a stream's events
     Tail(tail::Args),
+    /// Run a pipeline over a file without a node
+    Run(run::Args),
     /// Solutions that are shipped in this binary
     Solution(solution::Args),
+    /// Compare a pipeline's results with a recomputation, and repair them
+    Reconcile(reconcile::Args),
     /// Build derived views again from the log
     Rebuild(rebuild::Args),
     /// Check the data folder, the disk, ports and the node
@@ -124,7 +130,9 @@ fn run(verb: Verb, context: &Context) -> Done {
         Verb::Explain(args) => explain::run(&args),
         Verb::Produce(args) => wait(produce::run(args, context)),
         Verb::Tail(args) => wait(tail::run(args, context)),
+        Verb::Run(args) => run::run(&args),
         Verb::Solution(args) => wait(solution::run(args, context)),
+        Verb::Reconcile(args) => wait(reconcile::run(args, context)),
         Verb::Rebuild(args) => rebuild::run(args, context),
         Verb::Doctor(args) => wait(doctor::run(args, context)),
         Verb::Schema(args) => schema::run(&args),

@@ -14,10 +14,10 @@ use headwater_api::http::metrics::{Figures, Sample};
 use headwater_api::{address, http, kafka};
 use headwater_base::{Clock, Limits, Problem};
 use headwater_flow::runtime::pipelines::Pipelines;
+use headwater_flow::runtime::reconcile::Span;
 use headwater_kernel::{Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log};
-use headwater_store::disk::RealDisk;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -122,6 +122,7 @@ impl Node {
             groups: groups.clone(),
             features: Arc::new(pipelines.clone()),
             enrich: Arc::new(pipelines.clone()),
+            reconcile: reconciler(pipelines.clone()),
             figures: vec![of_pipelines(pipelines), of_kernel(&kernel), of_groups(&groups, &log)],
             readiness: readiness(&kernel),
             stop: stopped.clone(),
@@ -157,7 +158,7 @@ impl Node {
 /// Opens the log off the runtime's threads: recovery reads files.
 async fn open_log(folder: &Path, limits: &Arc<Limits>, clock: &Arc<dyn Clock>) -> Result<Arc<EmbeddedLog>, Problem> {
     let (folder, limits, clock) = (folder.to_owned(), limits.clone(), clock.clone());
-    let opened = tokio::task::spawn_blocking(move || EmbeddedLog::open(Arc::new(RealDisk), folder, limits, clock));
+    let opened = tokio::task::spawn_blocking(move || EmbeddedLog::open(folder, limits, clock));
     opened.await.map_err(|error| {
         Problem::new("HW-CLI-014", "the log could not be opened by a bug in the program").because(error)
     })?
@@ -195,6 +196,16 @@ fn readiness(kernel: &Arc<Kernel>) -> Readiness {
         let waiting = kernel.list(None).iter().filter(|resource| resource.status.ready == Ready::Unknown).count();
         let reason = (waiting > 0).then(|| format!("{waiting} resources are being worked on"));
         vec![("log", None), ("resources", reason)]
+    })
+}
+
+fn reconciler(pipelines: Pipelines) -> http::Reconcile {
+    Arc::new(move |pipeline, from, to, repair| {
+        let pipelines = pipelines.clone();
+        Box::pin(async move {
+            let report = pipelines.reconcile(&pipeline, Span { from, to, repair }).await?;
+            Ok(serde_json::to_value(report).unwrap_or_default())
+        })
     })
 }
 

@@ -271,24 +271,28 @@ impl Supervisor {
         problems: &mut HashMap<String, String>,
     ) -> bool {
         let mut acted = false;
-        for (resource, plan) in wanted {
-            for object in plan.iter().flat_map(|plan| &plan.streams) {
-                let Some(action) = object.action(observed) else { continue };
-                let result = match (action.verb, observed.streams.get(&object.name)) {
-                    (Verb::Alter, Some(stream)) => {
-                        self.parts.log.alter(&object.name, object.target(stream), object.extra.clone()).await
-                    }
-                    _ => self.parts.log.create(object.name.clone(), object.config.clone(), object.extra.clone()).await,
-                };
-                match result {
-                    // Another resource wanted the same stream in this very round.
-                    Ok(_) | Err(LogError::StreamExists(_)) => {
-                        tracing::info!(%action, resource = %resource.id(), "object changed");
-                        acted = true;
-                    }
-                    Err(error) => {
-                        problems.entry(resource.id()).or_insert_with(|| format!("{action}: {error}"));
-                    }
+        let mut objects: Vec<_> = wanted
+            .iter()
+            .flat_map(|(resource, plan)| plan.iter().flat_map(|plan| &plan.streams).map(move |object| (resource, object)))
+            .collect();
+        // A stream's own resource says how it is kept, so it comes before those that only need it to be there.
+        objects.sort_by_key(|(_, object)| !object.alter);
+        for (resource, object) in objects {
+            let Some(action) = object.action(observed) else { continue };
+            let result = match (action.verb, observed.streams.get(&object.name)) {
+                (Verb::Alter, Some(stream)) => {
+                    self.parts.log.alter(&object.name, object.target(stream), object.extra.clone()).await
+                }
+                _ => self.parts.log.create(object.name.clone(), object.config.clone(), object.extra.clone()).await,
+            };
+            match result {
+                // Another resource wanted the same stream in this very round.
+                Ok(_) | Err(LogError::StreamExists(_)) => {
+                    tracing::info!(%action, resource = %resource.id(), "object changed");
+                    acted = true;
+                }
+                Err(error) => {
+                    problems.entry(resource.id()).or_insert_with(|| format!("{action}: {error}"));
                 }
             }
         }

@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use crate::http::{
-    Api, documents, enrich, features, groups, health, ingest, metrics, observe, openapi, resources, tail,
+    Api, documents, enrich, features, groups, health, ingest, metrics, observe, openapi, reconcile, resources, tail,
 };
 
 /// One address and method.
@@ -186,6 +186,21 @@ pub const ROUTES: &[Route] = &[
         body: Body::Object,
         answer: JSON,
         handler: || post(enrich::enrich),
+    },
+    Route {
+        method: "post",
+        path: "/v1/pipelines/{name}/reconcile",
+        operation: "reconcile",
+        tag: "pipelines",
+        summary: "Recomputes what a pipeline said about a span of event time, tells the differences, and repairs them if asked to.",
+        query: &[
+            ("from", "First event time, RFC 3339."),
+            ("to", "First event time behind the span, RFC 3339."),
+            ("repair", "Writes what is missing or wrong."),
+        ],
+        body: Body::None,
+        answer: JSON,
+        handler: || post(reconcile::reconcile),
     },
     Route {
         method: "get",

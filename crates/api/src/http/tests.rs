@@ -49,7 +49,7 @@ struct House {
 async fn house_in(folder: tempfile::TempDir, limits: Limits) -> House {
     let limits = Arc::new(limits);
     let clock = Arc::new(ManualClock::at(Micros(1_700_000_000_000_000)));
-    let log: Arc<dyn Log> = headwater_log::EmbeddedLog::open(Arc::new(headwater_store::disk::RealDisk), folder.path(), limits.clone(), clock.clone()).unwrap();
+    let log: Arc<dyn Log> = headwater_log::EmbeddedLog::open(folder.path(), limits.clone(), clock.clone()).unwrap();
     let groups = Groups::open(log.clone(), clock.clone(), limits.clone());
     let setup = Setup { log, folder: folder.path().to_owned(), clock, limits, registry: Registry::new(&[]), seed: 7 };
     let kernel = Kernel::open(setup).await.unwrap();
@@ -60,6 +60,7 @@ async fn house_in(folder: tempfile::TempDir, limits: Limits) -> House {
         groups,
         features: Arc::new(Fixed),
         enrich: Arc::new(Fixed),
+        reconcile: Arc::new(|_, _, _, _| Box::pin(async { Ok(Value::Null) })),
         figures: Vec::new(),
         readiness: Arc::new(|| vec![("log", None)]),
         stop: stopped.clone(),
