@@ -230,10 +230,20 @@ pub enum LogError {
 /// The event log.
 pub trait Log: Send + Sync {
     /// Creates a stream; durable when the future resolves.
-    fn create(&self, name: Name, config: StreamConfig, extra: Vec<(String, String)>) -> BoxFuture<'_, Result<Arc<Stream>, LogError>>;
+    fn create(
+        &self,
+        name: Name,
+        config: StreamConfig,
+        extra: Vec<(String, String)>,
+    ) -> BoxFuture<'_, Result<Arc<Stream>, LogError>>;
 
     /// Changes a stream's configuration or grows its partitions; durable when the future resolves.
-    fn alter(&self, name: &Name, config: StreamConfig, extra: Vec<(String, String)>) -> BoxFuture<'_, Result<Arc<Stream>, LogError>>;
+    fn alter(
+        &self,
+        name: &Name,
+        config: StreamConfig,
+        extra: Vec<(String, String)>,
+    ) -> BoxFuture<'_, Result<Arc<Stream>, LogError>>;
 
     /// Deletes a stream with its records.
     fn delete(&self, name: &Name) -> BoxFuture<'_, Result<(), LogError>>;
@@ -259,7 +269,14 @@ pub trait Log: Send + Sync {
 
     /// Reads whole batches from the one that holds `from`, up to about `bytes_max` but always at least one. Empty
     /// at the end. Reads memory or a file of this machine: call it where a few milliseconds do not hurt.
-    fn read(&self, stream: &Name, partition: u32, from: Offset, bytes_max: usize, view: View) -> Result<Fetched, LogError>;
+    fn read(
+        &self,
+        stream: &Name,
+        partition: u32,
+        from: Offset,
+        bytes_max: usize,
+        view: View,
+    ) -> Result<Fetched, LogError>;
 
     /// The ends of a partition.
     fn ends(&self, stream: &Name, partition: u32) -> Result<Ends, LogError>;
@@ -272,7 +289,14 @@ pub trait Log: Send + Sync {
 
     /// Notifies `waiter` once, as soon as the end under `view` is above `after` (now, if it is already), or when the
     /// stream goes away. Register before reading to miss nothing.
-    fn wake_after(&self, stream: &Name, partition: u32, after: Offset, view: View, waiter: &Arc<Notify>) -> Result<(), LogError>;
+    fn wake_after(
+        &self,
+        stream: &Name,
+        partition: u32,
+        after: Offset,
+        view: View,
+        waiter: &Arc<Notify>,
+    ) -> Result<(), LogError>;
 
     /// The value of a key in a space.
     fn get(&self, space: &str, key: &[u8], view: View) -> Option<Bytes>;

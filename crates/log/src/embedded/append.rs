@@ -1,0 +1,352 @@
+//! The sequencer: checks a commit, gives it its place, hands it to the write-ahead log.
+//!
+//! Everything that looks at bytes happens before the lock; everything that touches state happens behind it, under the
+//! spaces' own locks, which are taken in the order of the commits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+use headwater_base::Micros;
+use headwater_store::state::Space;
+use headwater_store::wal::{Frame, Refused};
+use headwater_wire::batch::{self, Header};
+use parking_lot::MutexGuard;
+
+use super::filer::Item;
+use super::partition::{Batch, Partition};
+use super::producers::{Producer, Verdict};
+use super::{Core, OWN, Sequencer, catalog, frame};
+use crate::{Append, Cleanup, Commit, Delta, LogError, Placed, Sequence, Stream, Ticket, View};
+
+/// An append whose batches have been checked.
+struct Checked {
+    partition: Arc<Partition>,
+    batches: BytesMut,
+    headers: Vec<(Header, std::ops::Range<usize>)>,
+    records: i64,
+    append_time: Option<Micros>,
+}
+
+/// A producer as it was before this commit, to be put back when the commit is refused.
+type Undo = Vec<(Arc<Partition>, i64, Option<Producer>)>;
+
+impl Core {
+    pub(super) fn append(&self, commit: Commit) -> Result<Ticket, LogError> {
+        self.check_open()?;
+        if let Some((name, _)) = commit.deltas.iter().find(|(name, _)| name.starts_with(OWN) || name.len() > 1_000) {
+            return Err(LogError::Config(format!("`{name}` cannot be the name of a space")));
+        }
+        let checked: Vec<Checked> =
+            commit.appends.into_iter().map(|append| self.check(append)).collect::<Result<_, _>>()?;
+        let deltas = commit.deltas;
+        let state_part = frame::encode_spaces(deltas.iter().map(|(name, deltas)| (&**name, Some(deltas.as_slice()))));
+
+        let sequencer = self.sequencer.lock();
+        self.check_open()?;
+        if let Some((owner, epoch)) = commit.fence
+            && self.epoch(&owner) != epoch
+        {
+            return Err(LogError::Fenced(owner, epoch));
+        }
+        let bytes: usize = checked.iter().map(|append| append.batches.len() + 24).sum::<usize>() + state_part.len() + 5;
+        self.room_for(bytes)?;
+        let mut undo = Undo::new();
+        let mut placed = Vec::with_capacity(checked.len());
+        let mut new: Vec<(Arc<Partition>, BytesMut, Vec<(Header, std::ops::Range<usize>)>)> = Vec::new();
+        // Ends of partitions as they will be, since one commit may name a partition twice.
+        let mut ends: Vec<(Arc<Partition>, i64)> = Vec::new();
+        for append in checked {
+            match self.place(append, &mut ends, &mut undo) {
+                Ok((answer, fresh)) => {
+                    placed.push(answer);
+                    new.extend(fresh);
+                }
+                Err(error) => {
+                    for (partition, id, old) in undo.into_iter().rev() {
+                        partition.producers.lock().restore(id, old);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        if new.is_empty() && deltas.is_empty() {
+            // Nothing but repeats, whose first sending may still be on its way to the disk.
+            return Ok(Ticket { sequence: self.wal.pushed(), placed });
+        }
+        let heads: Vec<_> =
+            new.iter().map(|(partition, batches, _)| (partition.stream_id, partition.index, batches.len())).collect();
+        let mut parts = Vec::with_capacity(2 + new.len());
+        parts.push(frame::encode_appends(&heads));
+        parts.push(state_part);
+        let mut done = Vec::new();
+        let mut woken = Vec::with_capacity(new.len());
+        for (partition, batches, headers) in new {
+            let batches = batches.freeze();
+            self.remember(&partition, &batches, &headers, &mut done);
+            parts.push(batches);
+            woken.push(partition);
+        }
+        for (partition, end) in ends {
+            partition.appended.store(end, Ordering::Release);
+        }
+        let spaces: Vec<Arc<Space>> = deltas.iter().map(|(name, _)| self.state.space_or_new(name)).collect();
+        let guards = lock_in_order(&spaces);
+        let sequence = self.wal.push(Frame { parts, done });
+        drop(sequencer);
+        for (space, (_, deltas)) in spaces.iter().zip(&deltas) {
+            apply(space, sequence, deltas);
+        }
+        drop(guards);
+        self.appended_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        woken.iter().for_each(|partition| partition.wake(View::Appended));
+        Ok(Ticket { sequence, placed })
+    }
+
+    /// Checks an append's bytes, and copies them so that a small batch does not keep a large request alive.
+    fn check(&self, append: Append) -> Result<Checked, LogError> {
+        let partition = self.partition(&append.stream, append.partition)?;
+        let stream = partition.stream.read().clone();
+        let mut batches = BytesMut::with_capacity(append.batches.len());
+        batches.extend_from_slice(&append.batches);
+        drop(append);
+        let corrupt = |error: batch::BatchError| LogError::CorruptBatch(error.to_string());
+        let append_time = stream.config.append_time.then(|| self.clock.now());
+        let mut headers = Vec::new();
+        let mut records = 0;
+        for found in batch::split(&batches) {
+            let (header, range) = found.map_err(corrupt)?;
+            let bytes = batches.get(range.clone()).unwrap_or_default();
+            self.check_batch(&stream, &header, bytes)?;
+            records += i64::from(header.last_offset_delta) + 1;
+            headers.push((header, range));
+        }
+        if headers.is_empty() {
+            return Err(LogError::CorruptBatch("no batch in an append".into()));
+        }
+        if stream.config.cleanup != Cleanup::Delete {
+            self.check_keys(&stream, &batches, &headers)?;
+        }
+        if let Some(time) = append_time {
+            for (header, range) in &mut headers {
+                if let Some(bytes) = batches.get_mut(range.clone()) {
+                    batch::set_append_time(bytes, time);
+                    header.max_timestamp = time.millis();
+                }
+            }
+        }
+        Ok(Checked { partition, batches, headers, records, append_time })
+    }
+
+    fn check_batch(&self, stream: &Stream, header: &Header, bytes: &[u8]) -> Result<(), LogError> {
+        let limit = (stream.config.batch_bytes_max as usize).min(self.limits.batch_bytes.max(1));
+        if bytes.len() > limit {
+            return Err(LogError::BatchTooLarge { bytes: bytes.len(), limit });
+        }
+        header.verify(bytes).map_err(|error| LogError::CorruptBatch(error.to_string()))?;
+        if !header.is_dense() {
+            return Err(LogError::CorruptBatch(format!(
+                "`{}` records with a last offset delta of `{}`",
+                header.count, header.last_offset_delta
+            )));
+        }
+        batch::check_shape(header, bytes).map_err(|error| LogError::CorruptBatch(error.to_string()))?;
+        if header.producer_id >= 0 && (header.base_sequence < 0 || header.producer_epoch < 0) {
+            return Err(LogError::InvalidRecord("an idempotent producer's batch without sequence or epoch".into()));
+        }
+        Ok(())
+    }
+
+    /// A compacted stream takes no record without a key.
+    fn check_keys(
+        &self,
+        stream: &Stream,
+        batches: &BytesMut,
+        headers: &[(Header, std::ops::Range<usize>)],
+    ) -> Result<(), LogError> {
+        for (_, range) in headers {
+            let bytes = Bytes::copy_from_slice(batches.get(range.clone()).unwrap_or_default());
+            let records = batch::records(&bytes, self.limits.batch_decompressed_bytes)
+                .map_err(|error| LogError::CorruptBatch(error.to_string()))?;
+            for record in records {
+                let record = record.map_err(|error| LogError::CorruptBatch(error.to_string()))?;
+                if record.key.is_none() {
+                    return Err(LogError::InvalidRecord(format!(
+                        "compacted stream `{}` needs a key in each record",
+                        stream.name
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn room_for(&self, bytes: usize) -> Result<(), LogError> {
+        let unfiled = self.filer.unfiled.load(Ordering::Relaxed);
+        if unfiled > 0 && unfiled + bytes > self.unfiled_max() {
+            return Err(if self.filer.refused.load(Ordering::Relaxed) {
+                LogError::Disk("segments cannot be written; see the log of the node".into())
+            } else {
+                LogError::Full(unfiled)
+            });
+        }
+        self.wal.room_for(bytes).map_err(|refused| match refused {
+            Refused::Full(bytes) => LogError::Full(bytes),
+            Refused::TooLarge(bytes, limit) => {
+                LogError::Limit(format!("a commit of `{bytes}` bytes; the limit is `{limit}`"))
+            }
+            Refused::Disk(fault) => LogError::Disk(fault),
+            Refused::Closed => LogError::Closed,
+        })
+    }
+
+    fn unfiled_max(&self) -> usize {
+        self.limits.tail_cache_bytes.max(self.limits.unsynced_bytes)
+    }
+
+    /// Whether an append that met `Full` should be tried again.
+    pub(super) fn has_room(&self) -> bool {
+        self.wal.unsynced_bytes() <= self.limits.unsynced_bytes / 2
+            && self.filer.unfiled.load(Ordering::Relaxed) <= self.unfiled_max() / 2
+            && !matches!(self.wal.room_for(64 << 10), Err(Refused::Full(_)))
+    }
+
+    /// Gives an append its offsets, or finds that it is a repeat.
+    #[allow(clippy::type_complexity)]
+    fn place(
+        &self,
+        mut append: Checked,
+        ends: &mut Vec<(Arc<Partition>, i64)>,
+        undo: &mut Undo,
+    ) -> Result<(Placed, Option<(Arc<Partition>, BytesMut, Vec<(Header, std::ops::Range<usize>)>)>), LogError> {
+        let partition = append.partition;
+        if partition.is_gone() {
+            return Err(LogError::UnknownStream(partition.stream.read().name.to_string()));
+        }
+        let at = match ends.iter().position(|(one, _)| Arc::ptr_eq(one, &partition)) {
+            Some(at) => at,
+            None => {
+                ends.push((partition.clone(), partition.appended.load(Ordering::Acquire)));
+                ends.len() - 1
+            }
+        };
+        let Some((_, end)) = ends.get_mut(at) else { return Err(LogError::Closed) };
+        let first = *end;
+        let log_start = partition.start.load(Ordering::Acquire);
+        let mut repeated: Option<(i64, i64)> = None;
+        let mut next = first;
+        let mut producers = partition.producers.lock();
+        for (header, range) in &mut append.headers {
+            if header.producer_id >= 0 {
+                match producers.judge(header)? {
+                    Verdict::Repeat(sent) => {
+                        let (from, _) = repeated.unwrap_or((sent.first, sent.last));
+                        repeated = Some((from, sent.last));
+                        continue;
+                    }
+                    Verdict::Next if repeated.is_some() => {
+                        let (producer, got) = (header.producer_id, header.base_sequence);
+                        return Err(LogError::OutOfOrderSequence { producer, got, wanted: got });
+                    }
+                    Verdict::Next => {}
+                }
+            } else if repeated.is_some() {
+                return Err(LogError::InvalidRecord("an append mixes repeated and new batches".into()));
+            }
+            header.base_offset = next;
+            header.leader_epoch = 0;
+            next += i64::from(header.last_offset_delta) + 1;
+            if let Some(bytes) = append.batches.get_mut(range.clone()) {
+                batch::set_base_offset(bytes, header.base_offset);
+                batch::set_leader_epoch(bytes, 0);
+            }
+            if header.producer_id >= 0 {
+                let old = producers.remember(header, self.clock.now(), self.limits.producers_per_partition);
+                undo.push((partition.clone(), header.producer_id, old));
+            }
+        }
+        drop(producers);
+        if let Some((first, last)) = repeated {
+            if next != *end {
+                return Err(LogError::InvalidRecord("an append mixes repeated and new batches".into()));
+            }
+            return Ok((Placed { first, last, append_time: None, log_start, duplicate: true }, None));
+        }
+        debug_assert_eq!(next, first + append.records);
+        *end = next;
+        let answer = Placed { first, last: next - 1, append_time: append.append_time, log_start, duplicate: false };
+        Ok((answer, Some((partition, append.batches, append.headers))))
+    }
+
+    /// Puts an append's batches into memory, and lists them for the filer.
+    fn remember(
+        &self,
+        partition: &Arc<Partition>,
+        batches: &Bytes,
+        headers: &[(Header, std::ops::Range<usize>)],
+        done: &mut Vec<Item>,
+    ) {
+        let mut tail: MutexGuard<'_, VecDeque<Batch>> = partition.tail.lock();
+        for (header, range) in headers {
+            let bytes = batches.slice(range.clone());
+            let (first, last, newest_ms) = (header.base_offset, header.last_offset(), header.max_timestamp);
+            done.push(Item { partition: partition.clone(), first, last, newest_ms, bytes: bytes.clone() });
+            tail.push_back(Batch { first, last, bytes, filed: false });
+        }
+        drop(tail);
+        self.filer.unfiled.fetch_add(batches.len(), Ordering::Relaxed);
+        self.filer.cached.fetch_add(batches.len(), Ordering::Relaxed);
+    }
+
+    /// Commits one key of the log's own spaces.
+    pub(super) fn commit_own(
+        &self,
+        _: &mut Sequencer,
+        space: &str,
+        key: &[u8],
+        value: Option<Bytes>,
+    ) -> Result<Sequence, LogError> {
+        self.check_open()?;
+        let deltas = [catalog::delta(key, value)];
+        let parts = vec![frame::encode_appends(&[]), frame::encode_spaces([(space, Some(&deltas[..]))].into_iter())];
+        self.room_for(parts.iter().map(Bytes::len).sum())?;
+        let space = self.state.space_or_new(space);
+        let order = space.order();
+        let sequence = self.wal.push(Frame { parts, done: Vec::new() });
+        apply(&space, sequence, &deltas);
+        drop(order);
+        Ok(sequence)
+    }
+
+    pub(super) fn drop_space(&self, space: &str) -> Result<Sequence, LogError> {
+        if space.starts_with(OWN) {
+            return Err(LogError::Config(format!("`{space}` cannot be dropped")));
+        }
+        let sequencer = self.sequencer.lock();
+        self.check_open()?;
+        let parts = vec![frame::encode_appends(&[]), frame::encode_spaces([(space, None)].into_iter())];
+        self.room_for(parts.iter().map(Bytes::len).sum())?;
+        self.state.drop_space(space);
+        let sequence = self.wal.push(Frame { parts, done: Vec::new() });
+        drop(sequencer);
+        Ok(sequence)
+    }
+}
+
+fn apply(space: &Space, sequence: Sequence, deltas: &[Delta]) {
+    for delta in deltas {
+        space.put(sequence, &delta.key, delta.value.as_deref());
+    }
+}
+
+/// Takes the spaces' order locks; a space named twice is locked once.
+fn lock_in_order(spaces: &[Arc<Space>]) -> Vec<MutexGuard<'_, ()>> {
+    let mut guards = Vec::with_capacity(spaces.len());
+    for (at, space) in spaces.iter().enumerate() {
+        if !spaces.iter().take(at).any(|before| Arc::ptr_eq(before, space)) {
+            guards.push(space.order());
+        }
+    }
+    guards
+}

@@ -1,0 +1,352 @@
+//! Opening: load the newest checkpoint, cut the segments to it, apply the write-ahead log's tail.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use headwater_base::{Clock, Limits, Problem};
+use headwater_store::disk::Disk;
+use headwater_store::state::{Snapshots, State};
+use headwater_store::wal::{self, Wal};
+use headwater_wire::batch;
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::catalog::{self, Catalog};
+use super::filer::{Filer, Item, Record};
+use super::frame::{self, Change};
+use super::partition::Partition;
+use super::segment::{self, Segment};
+use super::{Core, Done, FILED, META, Options, PRODUCERS, STARTS, STREAMS, Sequencer};
+use crate::{Offset, Stream, View};
+
+/// Bytes of recovered batches that are filed together.
+const FILE_BYTES: usize = 4 << 20;
+
+/// What recovery works on.
+struct Recovery<'a> {
+    disk: &'a dyn Disk,
+    root: &'a Path,
+    limits: &'a Limits,
+    clock: &'a dyn Clock,
+    state: &'a State,
+    filer: &'a Filer,
+    catalog: Catalog,
+    items: Vec<Item>,
+    bytes: usize,
+}
+
+pub(super) fn open(
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    limits: Arc<Limits>,
+    clock: Arc<dyn Clock>,
+    options: Options,
+) -> Result<Core, Problem> {
+    let shown = folder.display().to_string();
+    let refused =
+        |error: io::Error| Problem::new("HW-LOG-002", "cannot open the data folder").at(&shown, 0, 0).because(error);
+    disk.create_dir(&folder).map_err(refused)?;
+    let lock = disk.lock(&folder.join("lock")).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            Problem::new("HW-LOG-001", "the data folder is in use by another process")
+                .at(&shown, 0, 0)
+                .help("stop the other node, or give this one another folder")
+        } else {
+            refused(error)
+        }
+    })?;
+    let state = Arc::new(State::default());
+    let snapshots = Snapshots::open(disk.clone(), folder.join("state"), &state)?;
+    let filer =
+        Arc::new(Filer::new(disk.clone(), folder.join("log"), state.clone(), clock.clone(), limits.tail_cache_bytes));
+    let mut recovery = Recovery {
+        disk: &*disk,
+        root: &folder,
+        limits: &limits,
+        clock: &*clock,
+        state: &state,
+        filer: &filer,
+        catalog: Catalog::default(),
+        items: Vec::new(),
+        bytes: 0,
+    };
+    recovery.load_streams()?;
+    let wal_options = wal::Options {
+        segment_bytes: options.wal_segment_bytes,
+        unsynced_bytes: limits.unsynced_bytes,
+        ..wal::Options::new(folder.join("wal"), options.fatal.clone())
+    };
+    let on_durable: wal::OnDurable<Done> = {
+        let (state, filer) = (state.clone(), filer.clone());
+        Box::new(move |last, done| became_durable(&state, &filer, last, done))
+    };
+    let after = snapshots.sequence();
+    let wal = Wal::open(
+        disk.clone(),
+        wal_options,
+        after,
+        &mut |sequence, payload| recovery.apply(sequence, payload),
+        on_durable,
+    )?;
+    recovery.file()?;
+    recovery.remove_orphans();
+    let catalog = recovery.catalog;
+    for partition in catalog.partitions() {
+        partition.durable.store(partition.appended.load(Ordering::Acquire), Ordering::Release);
+    }
+    let last = wal.durable();
+    state.set_durable(last);
+    filer.push(last, std::iter::empty());
+    let next_producer = state
+        .space(META)
+        .and_then(|space| space.get(b"next_producer"))
+        .and_then(|bytes| Some(i64::from_le_bytes((&*bytes).try_into().ok()?)))
+        .unwrap_or(1);
+    Ok(Core {
+        disk,
+        folder,
+        limits,
+        options,
+        clock,
+        state,
+        catalog: RwLock::new(catalog),
+        sequencer: Mutex::new(Sequencer { next_producer }),
+        wal,
+        filer,
+        snapshots: Mutex::new(snapshots),
+        keeper: Mutex::new(false),
+        keeper_wake: Condvar::new(),
+        closed: AtomicBool::new(false),
+        appended_bytes: AtomicU64::new(0),
+        checkpoints: AtomicU64::new(0),
+        last_checkpoint_ms: AtomicU64::new(0),
+        _lock: lock,
+    })
+}
+
+/// What happens on the writer's thread after each sync.
+fn became_durable(state: &State, filer: &Filer, last: u64, done: &mut Vec<Done>) {
+    state.set_durable(last);
+    for item in done.iter().flatten() {
+        item.partition.durable.store(item.last + 1, Ordering::Release);
+    }
+    for frame in done.iter() {
+        let mut before: Option<&Arc<Partition>> = None;
+        for item in frame {
+            if before.is_none_or(|before| !Arc::ptr_eq(before, &item.partition)) {
+                item.partition.wake(View::Durable);
+            }
+            before = Some(&item.partition);
+        }
+    }
+    filer.push(last, done.drain(..).flatten());
+}
+
+impl Recovery<'_> {
+    fn refused(&self, error: io::Error) -> Problem {
+        Problem::new("HW-LOG-002", "cannot recover the log").at(self.root.display().to_string(), 0, 0).because(error)
+    }
+
+    /// Makes the streams that the snapshot knows.
+    fn load_streams(&mut self) -> Result<(), Problem> {
+        let mut streams = Vec::new();
+        if let Some(space) = self.state.space(STREAMS) {
+            space.for_each_durable(&mut |_, value| streams.push(decode(value)));
+        }
+        for stream in streams {
+            self.put_stream(stream?)?;
+        }
+        let mut producers = Vec::new();
+        if let Some(space) = self.state.space(PRODUCERS) {
+            space.for_each_durable(&mut |key, value| producers.push((key.to_vec(), value.to_vec())));
+        }
+        for (key, value) in producers {
+            if let Some((partition, id)) = self.partition_of(&key)
+                && let Some(partition) = partition
+                && let Ok(id) = <[u8; 8]>::try_from(id)
+            {
+                partition.producers.lock().load(i64::from_be_bytes(id), &value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The partition that a key of the log's own spaces names, and the rest of the key.
+    fn partition_of<'k>(&self, key: &'k [u8]) -> Option<(Option<Arc<Partition>>, &'k [u8])> {
+        let (id, rest) = key.split_at_checked(16)?;
+        let (index, rest) = rest.split_at_checked(4)?;
+        let id = u128::from_be_bytes(id.try_into().ok()?);
+        let index = u32::from_be_bytes(index.try_into().ok()?);
+        Some((self.catalog.partition_by_id(id, index), rest))
+    }
+
+    fn put_stream(&mut self, stream: Stream) -> Result<(), Problem> {
+        let folder = catalog::folder(self.root, &stream.name, stream.id);
+        let (disk, state, clock) = (self.disk, self.state, self.clock);
+        let mut fault = None;
+        self.catalog.put(Arc::new(stream), &mut |stream, index| {
+            let folder = folder.join(index.to_string());
+            let partition = Partition::new(stream.clone(), index, folder, 0, 0);
+            if let Err(error) = open_partition(disk, state, clock, &partition) {
+                fault.get_or_insert(error);
+            }
+            partition
+        });
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Applies one commit.
+    fn apply(&mut self, sequence: u64, payload: &[u8]) -> Result<(), Problem> {
+        let Some(frame) = frame::decode(payload) else {
+            return Err(Problem::new(
+                "HW-LOG-004",
+                format!("frame `{sequence}` of the write-ahead log cannot be read"),
+            )
+            .help("the data folder was written by another version, or is damaged"));
+        };
+        for append in frame.appends {
+            if let Some(partition) = self.catalog.partition_by_id(append.stream, append.partition) {
+                self.append(&partition, &append.batches);
+            }
+        }
+        for (name, change) in frame.spaces {
+            let Change::Deltas(deltas) = change else {
+                self.state.drop_space(&name);
+                continue;
+            };
+            let space = self.state.space_or_new(&name);
+            for delta in deltas {
+                space.put_durable(&delta.key, delta.value.as_deref());
+                match (name.as_str(), &delta.value) {
+                    (STREAMS, Some(value)) => self.put_stream(decode(value)?)?,
+                    (STREAMS, None) => {
+                        if let Ok(name) = std::str::from_utf8(&delta.key) {
+                            self.catalog.remove(name);
+                        }
+                    }
+                    (STARTS, Some(value)) => {
+                        if let Some((Some(partition), _)) = self.partition_of(&delta.key) {
+                            partition.start.store(offset(value).unwrap_or(0), Ordering::Release);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if self.bytes >= FILE_BYTES {
+            self.file()?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, partition: &Arc<Partition>, batches: &bytes::Bytes) {
+        let now = self.clock.now();
+        for found in batch::split(batches) {
+            let Ok((header, range)) = found else { break };
+            if header.producer_id >= 0 {
+                partition.producers.lock().remember(&header, now, self.limits.producers_per_partition);
+            }
+            let next = partition.appended.load(Ordering::Acquire);
+            if header.base_offset < next {
+                continue;
+            }
+            partition.appended.store(header.last_offset() + 1, Ordering::Release);
+            let bytes = batches.slice(range);
+            self.bytes += bytes.len();
+            self.items.push(Item {
+                partition: partition.clone(),
+                first: header.base_offset,
+                last: header.last_offset(),
+                newest_ms: header.max_timestamp,
+                bytes,
+            });
+        }
+    }
+
+    fn file(&mut self) -> Result<(), Problem> {
+        self.bytes = 0;
+        let items = std::mem::take(&mut self.items);
+        self.filer.file_all(items).map_err(|error| self.refused(error))
+    }
+
+    /// Removes what streams deleted before have left.
+    fn remove_orphans(&self) {
+        let root = self.root.join("log");
+        let known: ahash::HashSet<PathBuf> =
+            self.catalog.streams().iter().map(|stream| catalog::folder(self.root, &stream.name, stream.id)).collect();
+        for name in self.disk.folders(&root).unwrap_or_default() {
+            let path = root.join(name);
+            if !known.contains(&path)
+                && let Err(error) = self.disk.remove_dir(&path)
+            {
+                tracing::warn!(path = %path.display(), %error, "cannot remove what a deleted stream left");
+            }
+        }
+    }
+}
+
+fn decode(value: &[u8]) -> Result<Stream, Problem> {
+    serde_json::from_slice(value)
+        .map_err(|error| Problem::new("HW-LOG-004", "a stream's description cannot be read").because(error))
+}
+
+fn offset(value: &[u8]) -> Option<Offset> {
+    Some(i64::from_le_bytes(value.try_into().ok()?))
+}
+
+/// Brings a partition's files to what the checkpoint says of them.
+fn open_partition(disk: &dyn Disk, state: &State, clock: &dyn Clock, partition: &Partition) -> Result<(), Problem> {
+    let refused = |error: io::Error| {
+        Problem::new("HW-LOG-002", "cannot open a partition")
+            .at(partition.folder.display().to_string(), 0, 0)
+            .because(error)
+    };
+    let key = partition.key();
+    let own = |space: &str| state.space(space).and_then(|space| space.get(&key));
+    let start = own(STARTS).and_then(|bytes| offset(&bytes)).unwrap_or(0);
+    let record = own(FILED).and_then(|bytes| Record::decode(&bytes));
+    let Some(record) = record else {
+        // What is here was filed after the checkpoint and comes again from the write-ahead log.
+        for base in segment::bases(disk, &partition.folder).map_err(refused)? {
+            disk.remove(&Segment::log_path(&partition.folder, base)).map_err(refused)?;
+        }
+        partition.start.store(start, Ordering::Release);
+        return Ok(());
+    };
+    let mut segments: Vec<Segment> = Vec::new();
+    for base in segment::bases(disk, &partition.folder).map_err(refused)? {
+        let path = Segment::log_path(&partition.folder, base);
+        if base > record.base || segments.last().is_some_and(|before| before.next > base) {
+            // Behind the checkpoint, or merged into the one before.
+            disk.remove(&path).map_err(refused)?;
+            continue;
+        }
+        let file = disk.open(&path, false).map_err(refused)?;
+        let mut length = file.len().map_err(refused)?;
+        if base == record.base {
+            if length < record.length {
+                return Err(Problem::new(
+                    "HW-LOG-003",
+                    format!("a segment has `{length}` bytes; the checkpoint says `{}`", record.length),
+                )
+                .at(path.display().to_string(), 0, 0)
+                .help("restore the data folder from a backup; the file was cut off by something else"));
+            }
+            if length > record.length {
+                file.set_len(record.length).map_err(refused)?;
+                length = record.length;
+            }
+        }
+        segments.push(Segment::load(disk, &partition.folder, base, length, clock.now()).map_err(refused)?);
+    }
+    if segments.last().is_none_or(|last| last.base != record.base) && record.length > 0 && start < record.next {
+        return Err(Problem::new("HW-LOG-003", format!("the segment of offset `{}` is gone", record.base))
+            .at(partition.folder.display().to_string(), 0, 0)
+            .help("restore the data folder from a backup; the file was removed by something else"));
+    }
+    *partition.segments.write() = segments;
+    partition.start.store(start, Ordering::Release);
+    partition.appended.store(record.next, Ordering::Release);
+    Ok(())
+}
