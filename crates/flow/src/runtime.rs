@@ -15,6 +15,7 @@ pub mod park;
 pub mod parking;
 pub mod pipelines;
 pub mod positions;
+pub mod reconcile;
 pub mod task;
 
 #[cfg(test)]

@@ -199,10 +199,11 @@ impl Sink for Lines<'_, '_> {
 
 /// State of a run, by space.
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<HashMap<Arc<str>, HashMap<Bytes, Bytes>>>>);
+pub(super) struct Memory(Arc<Mutex<HashMap<Arc<str>, HashMap<Bytes, Bytes>>>>);
 
 impl Memory {
-    fn apply(&self, deltas: Deltas) {
+    /// Makes changes part of it.
+    pub fn apply(&self, deltas: Deltas) {
         let mut spaces = self.0.lock();
         for (space, deltas) in deltas {
             let space = spaces.entry(space).or_default();

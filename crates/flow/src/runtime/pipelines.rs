@@ -28,7 +28,7 @@ use crate::runtime::backends::{Backends, connect};
 use crate::runtime::enrich;
 use crate::runtime::figures::Figures;
 use crate::runtime::park::StopSignal;
-use crate::runtime::task;
+use crate::runtime::{reconcile, task};
 
 /// The pipelines of a node. Cheap to clone.
 #[derive(Clone)]
@@ -160,6 +160,47 @@ impl Pipelines {
         running.iter().flat_map(|(name, running)| of(name, running)).collect()
     }
 
+    /// Recomputes what a running pipeline said about a span of event time, and repairs it if asked to. What the
+    /// watermark has not passed yet is left out: it is not final.
+    ///
+    /// # Errors
+    /// `HW-FLOW-046` for an unknown pipeline, else as [`reconcile::reconcile`].
+    pub async fn reconcile(&self, pipeline: &str, mut span: reconcile::Span) -> Result<reconcile::Report, Problem> {
+        let Some(running) = self.0.running.read().get(pipeline).cloned() else { return Err(self.unknown(pipeline)) };
+        if running.plan.stateful() {
+            let behind = running.plan.watermark.lateness;
+            span.to = self.watermark(pipeline).map_or(span.from, |watermark| span.to.min(watermark.minus(behind)));
+        }
+        let inner = Arc::clone(&self.0);
+        let (send, receive) = oneshot::channel();
+        let work = move || {
+            let around = reconcile::Around {
+                log: &inner.log,
+                clock: &inner.clock,
+                limits: &inner.limits,
+                backends: &running.backends,
+            };
+            // Nobody may be waiting any more.
+            let _ = send.send(reconcile::reconcile(&running.plan, span, &around));
+        };
+        thread::Builder::new()
+            .name("flow-reconcile".to_owned())
+            .spawn(work)
+            .map_err(|error| Problem::new("HW-FLOW-045", format!("no thread to reconcile `{pipeline}`: {error}")))?;
+        receive.await.unwrap_or_else(|_| {
+            Err(Problem::new("HW-FLOW-044", format!("reconciling `{pipeline}` ended by a bug in the program")))
+        })
+    }
+
+    fn unknown(&self, pipeline: &str) -> Problem {
+        let names: Vec<String> = self.0.running.read().keys().cloned().collect();
+        let near = headwater_base::closest(pipeline, names.iter().map(String::as_str))
+            .map(|near| format!("did you mean `{near}`?"));
+        let shown: String = pipeline.chars().take(60).collect();
+        Problem::new("HW-FLOW-046", format!("there is no running pipeline `{shown}`"))
+            .help(near.unwrap_or_else(|| "`headwater get pipelines` lists them".to_owned()))
+    }
+
     /// The watermark of a running pipeline: before it, its results are complete.
     pub fn watermark(&self, pipeline: &str) -> Option<Micros> {
         let running = self.0.running.read();
@@ -272,16 +313,7 @@ impl Enrich for Pipelines {
         let found = self.0.running.read().get(pipeline).cloned();
         let now = self.0.clock.now();
         Box::pin(async move {
-            let Some(running) = found else {
-                let names: Vec<String> = self.0.running.read().keys().cloned().collect();
-                let near = headwater_base::closest(pipeline, names.iter().map(String::as_str))
-                    .map(|near| format!("did you mean `{near}`?"));
-                let problem = Problem::new(
-                    "HW-FLOW-046",
-                    format!("there is no running pipeline `{}`", pipeline.chars().take(60).collect::<String>()),
-                );
-                return Err(problem.help(near.unwrap_or_else(|| "`headwater get pipelines` lists them".to_owned())));
-            };
+            let Some(running) = found else { return Err(self.unknown(pipeline)) };
             enrich::enrich(&running.plan, &running.backends, event, now).await
         })
     }

@@ -4,5 +4,6 @@ mod bench;
 mod exactly_once;
 mod files;
 mod lookups;
+mod reconcile;
 mod stateful;
 mod stateless;
