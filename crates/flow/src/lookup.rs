@@ -172,7 +172,11 @@ impl Lookups {
         let mut shared = inner.shared.lock();
         if let Some((known, aged)) = shared.cache.get(key, now) {
             let answer = inner.count(known);
-            if aged && !shared.flights.contains_key(key) && shared.breaker.is_closed() && inner.slots.available_permits() > 0 {
+            if aged
+                && !shared.flights.contains_key(key)
+                && shared.breaker.is_closed()
+                && inner.slots.available_permits() > 0
+            {
                 inner.figures.refreshes.fetch_add(1, Relaxed);
                 self.launch(&mut shared, key, Vec::new(), Leave::Granted);
             }
@@ -303,9 +307,13 @@ impl Flight {
             let now = inner.clock.elapsed();
             let policy = &inner.policy;
             let known = match &answer {
-                Ok(Some(json)) => Some((Known::Value(json.clone()), cache::jittered(&self.key, policy.ttl, policy.jitter))),
+                Ok(Some(json)) => {
+                    Some((Known::Value(json.clone()), cache::jittered(&self.key, policy.ttl, policy.jitter)))
+                }
                 Ok(None) => Some((Known::Unknown, policy.negative_ttl)),
-                Err(LookupError::Rejected(reason)) => Some((Known::Rejected(reason.as_str().into()), policy.negative_ttl)),
+                Err(LookupError::Rejected(reason)) => {
+                    Some((Known::Rejected(reason.as_str().into()), policy.negative_ttl))
+                }
                 Err(_) => None,
             };
             if let Some((known, ttl)) = known {

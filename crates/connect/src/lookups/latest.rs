@@ -186,3 +186,6 @@ impl Lookup for Latest {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

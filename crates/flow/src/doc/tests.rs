@@ -18,19 +18,36 @@ fn reads_by_type() {
     assert_eq!(doc.str(&path(".s")), Some("x"));
     assert_eq!((doc.i64(&path(".i")), doc.f64(&path(".i")), doc.f64(&path(".f"))), (Some(7), Some(7.0), Some(1.5)));
     assert_eq!((doc.bool(&path(".b")), doc.i64(&path(".f")), doc.str(&path(".i"))), (Some(true), None, None));
-    assert_eq!((doc.str(&path(".o.d.e")), doc.str(&path(".l[1].k")), doc.str(&path(".l[-1].k"))), (Some("deep"), Some("v"), Some("v")));
-    assert_eq!((doc.get(&path(".o.x.y")), doc.get(&path(".s.t")), doc.get(&path(".n"))), (None, None, Some(&Value::Null)));
+    assert_eq!(
+        (doc.str(&path(".o.d.e")), doc.str(&path(".l[1].k")), doc.str(&path(".l[-1].k"))),
+        (Some("deep"), Some("v"), Some("v"))
+    );
+    assert_eq!(
+        (doc.get(&path(".o.x.y")), doc.get(&path(".s.t")), doc.get(&path(".n"))),
+        (None, None, Some(&Value::Null))
+    );
 }
 
 #[test]
 fn keys_and_times_take_several_forms() {
-    let doc = doc(r#"{"s":"x","i":7,"f":1.50,"b":false,"n":null,"o":{},"t":"2026-11-23T08:00:00.5Z","sec":1795420800,"ms":1795420800500,"us":1795420800500000,"fs":1795420800.5,"bad":"now"}"#);
+    let doc = doc(
+        r#"{"s":"x","i":7,"f":1.50,"b":false,"n":null,"o":{},"t":"2026-11-23T08:00:00.5Z","sec":1795420800,"ms":1795420800500,"us":1795420800500000,"fs":1795420800.5,"bad":"now"}"#,
+    );
     let key = |name: &str| doc.key(&path(name)).map(|key| String::from_utf8(key.to_vec()).unwrap());
-    assert_eq!([key(".s"), key(".i"), key(".f"), key(".b")], ["x", "7", "1.50", "false"].map(|text| Some(text.to_owned())));
+    assert_eq!(
+        [key(".s"), key(".i"), key(".f"), key(".b")],
+        ["x", "7", "1.50", "false"].map(|text| Some(text.to_owned()))
+    );
     assert_eq!([key(".n"), key(".o"), key(".none")], [None, None, None]);
     let at = Some(Micros(1_795_420_800_500_000));
-    assert_eq!([doc.time(&path(".t")), doc.time(&path(".ms")), doc.time(&path(".us")), doc.time(&path(".fs"))], [at; 4]);
-    assert_eq!((doc.time(&path(".sec")), doc.time(&path(".bad")), doc.time(&path(".o"))), (Some(Micros(1_795_420_800_000_000)), None, None));
+    assert_eq!(
+        [doc.time(&path(".t")), doc.time(&path(".ms")), doc.time(&path(".us")), doc.time(&path(".fs"))],
+        [at; 4]
+    );
+    assert_eq!(
+        (doc.time(&path(".sec")), doc.time(&path(".bad")), doc.time(&path(".o"))),
+        (Some(Micros(1_795_420_800_000_000)), None, None)
+    );
 }
 
 #[test]
@@ -54,7 +71,10 @@ fn gives_the_json_text_of_a_part() {
     let json = |doc: &Doc, at: &str| doc.json(&path(at)).map(|json| String::from_utf8(json.to_vec()).unwrap());
     assert_eq!((json(&doc, ".a.b"), json(&doc, ".c")), (Some("[1 , 2.50]".into()), Some("\"x\"".into())));
     doc.set(&path(".a.n"), 5);
-    assert_eq!((json(&doc, ".a.b"), json(&doc, ".a.n"), json(&doc, ".z")), (Some("[1 , 2.50]".into()), Some("5".into()), None));
+    assert_eq!(
+        (json(&doc, ".a.b"), json(&doc, ".a.n"), json(&doc, ".z")),
+        (Some("[1 , 2.50]".into()), Some("5".into()), None)
+    );
     assert_eq!(json(&doc, ".a"), Some(r#"{"b":[1,2.5],"n":5}"#.into()));
 }
 

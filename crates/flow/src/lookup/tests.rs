@@ -63,7 +63,12 @@ fn bench(policy: Policy) -> Bench {
 }
 
 fn quick() -> Policy {
-    Policy { backoff: Duration::from_millis(1), timeout: Duration::from_secs(30), wait: Duration::from_secs(30), ..Policy::default() }
+    Policy {
+        backoff: Duration::from_millis(1),
+        timeout: Duration::from_secs(30),
+        wait: Duration::from_secs(30),
+        ..Policy::default()
+    }
 }
 
 impl Bench {
@@ -290,6 +295,9 @@ fn lives_differ_between_keys_and_stay_the_same_for_one() {
     let ttl = Duration::from_secs(100);
     let lives: Vec<Duration> = (0..1_000).map(|n| cache::jittered(&n.to_string(), ttl, 0.2)).collect();
     assert!(lives.iter().all(|life| *life >= Duration::from_secs(80) && *life <= ttl));
-    assert!(lives.iter().any(|life| *life < Duration::from_secs(83)) && lives.iter().any(|life| *life > Duration::from_secs(97)));
+    assert!(
+        lives.iter().any(|life| *life < Duration::from_secs(83))
+            && lives.iter().any(|life| *life > Duration::from_secs(97))
+    );
     assert_eq!(cache::jittered("7", ttl, 0.2), lives[7]);
 }

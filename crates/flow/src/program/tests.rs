@@ -55,7 +55,10 @@ fn a_deleted_field_is_gone_under_every_spelling_and_in_every_twin() {
     ] {
         assert_eq!(run("del(.ip)", event).unwrap(), r#"{"a":1}"#);
     }
-    assert_eq!(run("del(.user.email)", r#"{"user":{"email":"secret"},"user":{"n":1}}"#).unwrap(), r#"{"user":{"n":1}}"#);
+    assert_eq!(
+        run("del(.user.email)", r#"{"user":{"email":"secret"},"user":{"n":1}}"#).unwrap(),
+        r#"{"user":{"n":1}}"#
+    );
 }
 
 #[test]
@@ -95,7 +98,10 @@ fn addresses_are_cut_to_their_network_and_nothing_else_slips_through() {
         ("17", "null"),
         ("null", "null"),
     ] {
-        assert_eq!(run(".n = truncate_ip(.v)\ndel(.v)", &format!("{{\"v\":{address}}}")).unwrap(), format!("{{\"n\":{network}}}"));
+        assert_eq!(
+            run(".n = truncate_ip(.v)\ndel(.v)", &format!("{{\"v\":{address}}}")).unwrap(),
+            format!("{{\"n\":{network}}}")
+        );
     }
 }
 
@@ -105,9 +111,17 @@ fn user_agents_are_told_apart() {
         let text = run(".a = user_agent(.ua)", &serde_json::json!({"ua": agent}).to_string()).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap()["a"].clone()
     };
-    let chrome = bot("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36");
+    let chrome = bot(
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36",
+    );
     assert_eq!((chrome["family"].as_str(), chrome["bot"].as_bool()), (Some("Chrome"), Some(false)));
-    for agent in ["python-requests/2.32.3", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "curl/8.0", "-", ""] {
+    for agent in [
+        "python-requests/2.32.3",
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "curl/8.0",
+        "-",
+        "",
+    ] {
         assert_eq!(bot(agent)["bot"], true, "{agent}");
     }
 }
@@ -118,7 +132,10 @@ fn metadata_and_the_clock_come_from_the_pipeline() {
         run(".m = [%stream, %partition, %offset, %time, now()]", "{}").unwrap(),
         r#"{"m":["clicks",3,42,"2026-11-23T23:30:00Z","2026-11-23T23:30:00Z"]}"#
     );
-    assert_eq!(run(".all = keys(%)", "{}").unwrap(), r#"{"all":["ingested","now","offset","partition","stream","time"]}"#);
+    assert_eq!(
+        run(".all = keys(%)", "{}").unwrap(),
+        r#"{"all":["ingested","now","offset","partition","stream","time"]}"#
+    );
 }
 
 #[test]
@@ -179,7 +196,10 @@ fn conditions_read_only_and_give_true_or_false() {
         assert_eq!(compiler().condition(source, &place()).unwrap_err().code, code, "{source}");
     }
     let doc = Doc::new(Bytes::from_static(br#"{"n":2}"#)).unwrap();
-    assert_eq!(compiler().expression("int!(.n) * 3", &place()).unwrap().eval(&doc, &mut env()).unwrap(), Value::Integer(6));
+    assert_eq!(
+        compiler().expression("int!(.n) * 3", &place()).unwrap().eval(&doc, &mut env()).unwrap(),
+        Value::Integer(6)
+    );
 }
 
 #[test]

@@ -66,13 +66,38 @@ impl Generate {
             0 => out.push_str("null"),
             1 => out.push_str(self.pick(&["true", "false"])),
             2..=4 => out.push_str(self.pick(&[
-                "0", "-0", "7", "-12", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
-                "18446744073709551615", "18446744073709551616", "123456789012345678901234567890", "1.5", "-0.0", "1e3",
-                "1E-7", "1.0", "0.1", "2.5e+10", "1e300", "3.141592653589793",
+                "0",
+                "-0",
+                "7",
+                "-12",
+                "9223372036854775807",
+                "-9223372036854775808",
+                "9223372036854775808",
+                "18446744073709551615",
+                "18446744073709551616",
+                "123456789012345678901234567890",
+                "1.5",
+                "-0.0",
+                "1e3",
+                "1E-7",
+                "1.0",
+                "0.1",
+                "2.5e+10",
+                "1e300",
+                "3.141592653589793",
             ])),
             5..=9 => {
                 let text = self.pick(&[
-                    "", "x", "203.0.113.9", "2026-11-23T08:00:00Z", "grüße", "😀 smile", "tab\tnew\nline", "\u{0}", "\"q\"", "back\\slash",
+                    "",
+                    "x",
+                    "203.0.113.9",
+                    "2026-11-23T08:00:00Z",
+                    "grüße",
+                    "😀 smile",
+                    "tab\tnew\nline",
+                    "\u{0}",
+                    "\"q\"",
+                    "back\\slash",
                     "a much longer text that does not fit into eight bytes at all, plain ASCII",
                 ]);
                 self.quoted(text, out);
@@ -120,7 +145,19 @@ impl Generate {
             4 => format!("del({one}, compact: true)"),
             5 => format!("{one} = del({other})"),
             6..=7 => format!("{one} = {other}"),
-            8 => format!("{one} = {}", self.pick(&["1", "\"text\"", "null", "{}", "[]", "{\"a\": {\"b\": [1, 2]}}", "t'2026-11-23T08:00:00Z'", "1.5"])),
+            8 => format!(
+                "{one} = {}",
+                self.pick(&[
+                    "1",
+                    "\"text\"",
+                    "null",
+                    "{}",
+                    "[]",
+                    "{\"a\": {\"b\": [1, 2]}}",
+                    "t'2026-11-23T08:00:00Z'",
+                    "1.5"
+                ])
+            ),
             9 => format!("{one} = exists({other})"),
             10 => format!("if {one} == {other} {{ {one} = \"same\" }} else {{ del({other}) }}"),
             11 => format!("{one} = token({other}, \"k\")"),
@@ -150,7 +187,9 @@ fn same(one: &Json, other: &Json) -> bool {
             let (a, b) = (one.as_f64().unwrap(), other.as_f64().unwrap());
             one == other || (a - b).abs() <= a.abs() * 1e-15
         }
-        (Json::Array(one), Json::Array(other)) => one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same(a, b)),
+        (Json::Array(one), Json::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same(a, b))
+        }
         (Json::Object(one), Json::Object(other)) => {
             one.len() == other.len() && one.iter().all(|(key, a)| other.get(key).is_some_and(|b| same(a, b)))
         }
@@ -183,10 +222,11 @@ fn gives_what_a_full_parse_run_and_encode_gives() {
             let lazy = program.run(&mut doc, &mut lazy_env).map(|()| doc.encode());
             match (lazy, full) {
                 (Ok(lazy), Ok(full)) => {
-                    let lazy_value: vrl::value::Value =
-                        serde_json::from_slice(&lazy).unwrap_or_else(|error| panic!("{error}: {lazy:?}\n{}", context()));
+                    let lazy_value: vrl::value::Value = serde_json::from_slice(&lazy)
+                        .unwrap_or_else(|error| panic!("{error}: {lazy:?}\n{}", context()));
                     let full_value: vrl::value::Value = serde_json::from_slice(&full).unwrap();
-                    let (one, other) = (serde_json::to_value(&lazy_value).unwrap(), serde_json::to_value(&full_value).unwrap());
+                    let (one, other) =
+                        (serde_json::to_value(&lazy_value).unwrap(), serde_json::to_value(&full_value).unwrap());
                     assert!(same(&one, &other), "lazy: {one}\nfull: {other}\n{}", context());
                 }
                 (Err(lazy), Err(full)) => {
