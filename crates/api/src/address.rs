@@ -12,9 +12,15 @@ use tokio::net::TcpListener;
 /// because another program has the port.
 pub async fn listen(address: SocketAddr, what: &str) -> Result<TcpListener, Problem> {
     if !address.ip().is_loopback() {
-        return Err(Problem::new("HW-API-001", format!("the {what} address `{address}` can be reached from outside this machine"))
-            .because("there is no authentication yet, so that anyone who reaches the port could read and change everything")
-            .help(format!("use `127.0.0.1:{}` and, from elsewhere, an SSH tunnel or a proxy that authenticates", address.port())));
+        return Err(Problem::new(
+            "HW-API-001",
+            format!("the {what} address `{address}` can be reached from outside this machine"),
+        )
+        .because("there is no authentication yet, so that anyone who reaches the port could read and change everything")
+        .help(format!(
+            "use `127.0.0.1:{}` and, from elsewhere, an SSH tunnel or a proxy that authenticates",
+            address.port()
+        )));
     }
     TcpListener::bind(address).await.map_err(|error| {
         Problem::new("HW-API-022", format!("cannot listen for {what} on `{address}`"))

@@ -52,7 +52,13 @@ impl Client {
     ///
     /// # Errors
     /// `HW-CLI-001` when no node answers, and what the node says.
-    pub async fn json(&self, method: Method, path: &[&str], query: &[(&str, &str)], body: Option<(&str, Vec<u8>)>) -> Result<Value, Problems> {
+    pub async fn json(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<Value, Problems> {
         let response = self.open(method, path, query, body).await?;
         let bytes = response.bytes().await.map_err(|error| self.broke_off(&error))?;
         if bytes.is_empty() {
@@ -78,7 +84,13 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::json`].
-    pub async fn open(&self, method: Method, path: &[&str], query: &[(&str, &str)], body: Option<(&str, Vec<u8>)>) -> Result<Response, Problems> {
+    pub async fn open(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<Response, Problems> {
         let mut url = self.base.clone();
         if let Ok(mut steps) = url.path_segments_mut() {
             steps.pop_if_empty().extend(path);

@@ -52,7 +52,9 @@ impl FileConfig {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(Problem::new("HW-CLI-002", format!("cannot read `{shown}`")).because(error).into()),
+            Err(error) => {
+                return Err(Problem::new("HW-CLI-002", format!("cannot read `{shown}`")).because(error).into());
+            }
         };
         let mut documents = yaml::read(&shown, &bytes, &Limits::default())?;
         let Some(document) = documents.pop() else { return Ok(Self::default()) };
@@ -61,9 +63,15 @@ impl FileConfig {
             if !KEYS.contains(&key.as_str()) {
                 let at = headwater_kernel::origin::child("", key);
                 let near = headwater_base::closest(key, KEYS);
-                let help = near.map_or_else(|| format!("keys are `{}`", KEYS.join("`, `")), |near| format!("did you mean `{near}`?"));
+                let help = near.map_or_else(
+                    || format!("keys are `{}`", KEYS.join("`, `")),
+                    |near| format!("did you mean `{near}`?"),
+                );
                 let place = origin.key_place(&at);
-                return Err(Problem::new("HW-CLI-003", format!("there is no setting `{key}`")).help(help).at(place.path, place.line, place.column).into());
+                return Err(Problem::new("HW-CLI-003", format!("there is no setting `{key}`"))
+                    .help(help)
+                    .at(place.path, place.line, place.column)
+                    .into());
             }
         }
         Ok(kind::decode(&document.value, "", &origin)?)

@@ -93,7 +93,8 @@ pub fn name(row: &Value) -> String {
 
 fn table(out: &mut dyn Write, rows: &[Value], columns: &[Column], wide: bool) -> io::Result<()> {
     let columns: Vec<&Column> = columns.iter().filter(|column| wide || !column.wide).collect();
-    let cells: Vec<Vec<String>> = rows.iter().map(|row| columns.iter().map(|column| clean((column.cell)(row))).collect()).collect();
+    let cells: Vec<Vec<String>> =
+        rows.iter().map(|row| columns.iter().map(|column| clean((column.cell)(row))).collect()).collect();
     let width = |index: usize| {
         let title = columns.get(index).map_or(0, |column| column.title.len());
         cells.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count()).fold(title, usize::max)
@@ -122,7 +123,11 @@ fn clean(cell: String) -> String {
 /// RFC 4180.
 fn csv(out: &mut dyn Write, rows: &[Value], columns: &[Column]) -> io::Result<()> {
     let quoted = |text: &str| {
-        if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+        if text.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text.to_owned()
+        }
     };
     let titles: Vec<String> = columns.iter().map(|column| quoted(&column.title.to_lowercase())).collect();
     writeln!(out, "{}", titles.join(","))?;
@@ -176,7 +181,9 @@ pub fn problems(problems: &Problems) {
         text = text
             .lines()
             .map(|line| match line.split_once(": ") {
-                Some((head, rest)) if head.starts_with("error[") => format!("\x1b[1;31m{head}\x1b[0m\x1b[1m: {rest}\x1b[0m"),
+                Some((head, rest)) if head.starts_with("error[") => {
+                    format!("\x1b[1;31m{head}\x1b[0m\x1b[1m: {rest}\x1b[0m")
+                }
                 Some(("help", rest)) => format!("\x1b[1;36mhelp\x1b[0m: {rest}"),
                 Some(("cause", rest)) => format!("\x1b[1mcause\x1b[0m: {rest}"),
                 _ => line.replace("  --> ", "  \x1b[1;34m-->\x1b[0m "),

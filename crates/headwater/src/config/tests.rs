@@ -5,7 +5,8 @@ fn load(text: &str) -> Result<FileConfig, String> {
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("headwater.yaml");
     std::fs::write(&path, text).unwrap();
-    let loaded = FileConfig::load(&path).map_err(|problems| problems.to_string().replace(&folder.display().to_string(), ""));
+    let loaded =
+        FileConfig::load(&path).map_err(|problems| problems.to_string().replace(&folder.display().to_string(), ""));
     std::fs::remove_dir_all(&folder).unwrap();
     loaded
 }

@@ -147,7 +147,9 @@ fn is_odd(c: char) -> bool {
 
 fn is_plain(words: &str) -> bool {
     let first_ok = words.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '_'));
-    let rest_ok = words.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | ' ' | '@' | '+' | '(' | ')' | ':' | '=' | ';'));
+    let rest_ok = words.chars().all(|c| {
+        c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | ' ' | '@' | '+' | '(' | ')' | ':' | '=' | ';')
+    });
     let word = words.to_ascii_lowercase();
     let taken = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"].contains(&word.as_str());
     first_ok && rest_ok && !taken && !words.ends_with([' ', ':']) && !words.contains(": ") && !words.contains("  ")
