@@ -12,6 +12,8 @@ const SOURCE_BYTES_MAX: usize = 64 * 1024;
 const BRACKETS_MAX: usize = 64;
 /// The most operators in one statement, which nest as brackets do.
 const OPERATORS_MAX: usize = 200;
+/// The most branches of a program: a chain of them nests too.
+const BRANCHES_MAX: usize = 200;
 /// VRL's code of a call to an unknown function.
 const UNDEFINED_FUNCTION: usize = 105;
 
@@ -26,7 +28,9 @@ pub(super) fn check_size(source: &str, place: &Place) -> Result<(), Problem> {
     if source.len() > SOURCE_BYTES_MAX {
         return Err(refuse(format!("a program of {} bytes; the limit is {SOURCE_BYTES_MAX}", source.len()), 0));
     }
-    let (mut brackets, mut operators) = (0_usize, 0_usize);
+    let (mut brackets, mut operators, mut branches) = (0_usize, 0_usize, 0_usize);
+    // A line that ends with an operator goes on in the next one.
+    let mut goes_on = false;
     let mut quote: Option<char> = None;
     let mut comment = false;
     let mut characters = source.char_indices();
@@ -46,18 +50,24 @@ pub(super) fn check_size(source: &str, place: &Place) -> Result<(), Problem> {
                 '(' | '[' | '{' => brackets += 1,
                 ')' | ']' | '}' => brackets = brackets.saturating_sub(1),
                 '+' | '-' | '*' | '/' | '|' | '&' | '?' | '!' | '=' | '<' | '>' => operators += 1,
-                '\n' | ';' if brackets == 0 => operators = 0,
+                '\n' | ';' if !goes_on => operators = 0,
                 _ => {}
             }
-            if source.get(at..).is_some_and(|rest| rest.starts_with("else ")) {
-                operators += 1;
+            if !character.is_whitespace() && character != '#' {
+                goes_on = matches!(character, '+' | '-' | '*' | '/' | '|' | '&' | '?' | '=' | '<' | '>');
+            }
+            if character == 'e' && source.get(at..).is_some_and(|rest| rest.starts_with("else")) {
+                branches += 1;
             }
         }
         if brackets > BRACKETS_MAX {
             return Err(refuse(format!("more than {BRACKETS_MAX} brackets inside each other"), at));
         }
-        if operators > OPERATORS_MAX * (1 + usize::from(brackets > 0) * 4) {
-            return Err(refuse("too many operators in one statement".to_owned(), at));
+        if operators > OPERATORS_MAX {
+            return Err(refuse(format!("more than {OPERATORS_MAX} operators in one statement"), at));
+        }
+        if branches > BRANCHES_MAX {
+            return Err(refuse(format!("more than {BRANCHES_MAX} times `else`"), at));
         }
     }
     Ok(())

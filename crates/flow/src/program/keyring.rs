@@ -55,7 +55,14 @@ const KEYS_MAX: usize = 64;
 /// The keys of one secret.
 pub struct Keyring {
     secret: Bytes,
-    ready: Mutex<Vec<((Period, i64), Hmac<Sha256>)>>,
+    ready: Mutex<Vec<Ready>>,
+}
+
+/// The key of the period that begins with `first_day`, ready to be used.
+struct Ready {
+    period: Period,
+    first_day: i64,
+    key: Hmac<Sha256>,
 }
 
 impl Keyring {
@@ -72,7 +79,7 @@ impl Keyring {
         let mut text = String::with_capacity(32);
         for byte in code.iter().take(16) {
             for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+                text.push(char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }));
             }
         }
         text
@@ -80,11 +87,11 @@ impl Keyring {
 
     fn key(&self, period: Period, first_day: i64) -> Hmac<Sha256> {
         let mut ready = self.ready.lock();
-        if let Some(at) = ready.iter().position(|(of, _)| *of == (period, first_day)) {
+        if let Some(at) = ready.iter().position(|of| of.period == period && of.first_day == first_day) {
             // Most events are of the same day.
             ready.swap(0, at);
-            if let Some((_, key)) = ready.first() {
-                return key.clone();
+            if let Some(newest) = ready.first() {
+                return newest.key.clone();
             }
         }
         let mut master = mac(&self.secret);
@@ -94,7 +101,7 @@ impl Keyring {
         if ready.len() >= KEYS_MAX {
             ready.pop();
         }
-        ready.push(((period, first_day), key.clone()));
+        ready.push(Ready { period, first_day, key: key.clone() });
         key
     }
 }

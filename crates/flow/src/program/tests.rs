@@ -179,9 +179,22 @@ fn a_program_that_does_not_compile_is_shown_where_it_stands() {
     }
     let deep = format!(".a = {}1{}", "(".repeat(5_000), ")".repeat(5_000));
     let long = format!(".a = 1{}", " + 1".repeat(10_000));
-    for source in [deep, long, "x".repeat(100_000)] {
+    let lines = format!(".a = 1{}", " + # more\n1".repeat(10_000));
+    for source in [deep, long, lines, "x".repeat(100_000)] {
         assert_eq!(compiler().program(&source, &place()).unwrap_err().code, "HW-FLOW-114");
     }
+}
+
+#[test]
+fn the_largest_programs_that_are_taken_do_not_exhaust_the_stack() {
+    let sum = |count: usize| format!(".a = (1{})", " + 1".repeat(count));
+    assert_eq!(run(&sum(190), "{}").unwrap(), "{\"a\":191}");
+    let lines = format!("if .x != 1 {{\n{}}}", "  .a = 1 + 2 + 3\n".repeat(300));
+    assert_eq!(run(&lines, "{}").unwrap(), "{\"a\":6}");
+    let brackets = format!(".a = {}1{}", "[".repeat(60), "]".repeat(60));
+    assert!(run(&brackets, "{}").unwrap().starts_with("{\"a\":[[["));
+    let branches = format!(".a = if .x == 0 {{ 0 }}{} else {{ 99 }}", " else if .x == 1 {\n1 }".repeat(190));
+    assert_eq!(run(&branches, "{\"x\":5}").unwrap(), "{\"x\":5,\"a\":99}");
 }
 
 #[test]

@@ -17,9 +17,12 @@ use crate::program::keyring::{Keyring, Period};
 static TIMES: LazyLock<[OwnedTargetPath; 2]> =
     LazyLock::new(|| ["time", "ingested"].map(|name| OwnedTargetPath::metadata(OwnedValuePath::single_field(name))));
 
-/// Finds a keyring by the name of its Secret; handed to the compiler.
+/// Finds a keyring by the name of its Secret.
+type Find = dyn Fn(&str) -> Result<Arc<Keyring>, Problem> + Send + Sync;
+
+/// The keyrings there are; handed to the compiler.
 #[derive(Clone)]
-pub(in crate::program) struct Keyrings(pub Arc<dyn Fn(&str) -> Result<Arc<Keyring>, Problem> + Send + Sync>);
+pub(in crate::program) struct Keyrings(pub Arc<Find>);
 
 const PARAMETERS: &[Parameter] = &[
     Parameter::required("value", kind::ANY, "The value to stand in for."),
