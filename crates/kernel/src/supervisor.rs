@@ -273,7 +273,9 @@ impl Supervisor {
         let mut acted = false;
         let mut objects: Vec<_> = wanted
             .iter()
-            .flat_map(|(resource, plan)| plan.iter().flat_map(|plan| &plan.streams).map(move |object| (resource, object)))
+            .flat_map(|(resource, plan)| {
+                plan.iter().flat_map(|plan| &plan.streams).map(move |object| (resource, object))
+            })
             .collect();
         // A stream's own resource says how it is kept, so it comes before those that only need it to be there.
         objects.sort_by_key(|(_, object)| !object.alter);
