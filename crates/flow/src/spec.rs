@@ -202,7 +202,7 @@ pub struct FilterSpec {
 pub struct TransformSpec {
     /// The step's id.
     pub id: Name,
-    /// The program; `abort` drops the event, a fault makes it a dead letter.
+    /// The program; `abort` makes the event a dead letter with its message, as does any error it does not handle.
     pub program: String,
 }
 
