@@ -85,7 +85,11 @@ impl Node {
     /// When it does not exit with 0; the message holds its standard error.
     pub fn headwater(&self, words: &[&str], input: &str) -> Result<String> {
         let mut command = Command::new(&self.binary);
-        command.args(words).env("HEADWATER_SERVER", self.http()).env("HEADWATER_DATA", self.data()).env("NO_COLOR", "1");
+        command
+            .args(words)
+            .env("HEADWATER_SERVER", self.http())
+            .env("HEADWATER_DATA", self.data())
+            .env("NO_COLOR", "1");
         output(&mut command, input)
     }
 

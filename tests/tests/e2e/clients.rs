@@ -89,8 +89,20 @@ fn a_group_of_three_clients_in_two_languages_survives_a_kill_of_the_node() {
     let member = |file: &str| {
         Lines::of(Command::new(&python).arg(script(file)).args(["consume", &node.kafka(), STREAM, "workers"])).unwrap()
     };
-    let kcat_member = ["-b", &node.kafka(), "-q", "-u", "-G", "workers", "-X", "partition.assignment.strategy=range", "-X", "auto.offset.reset=earliest", STREAM]
-        .map(str::to_owned);
+    let kcat_member = [
+        "-b",
+        &node.kafka(),
+        "-q",
+        "-u",
+        "-G",
+        "workers",
+        "-X",
+        "partition.assignment.strategy=range",
+        "-X",
+        "auto.offset.reset=earliest",
+        STREAM,
+    ]
+    .map(str::to_owned);
     let members =
         [member("confluent.py"), member("kafka_python.py"), Lines::of(Command::new("kcat").args(kcat_member)).unwrap()];
     let mut seen = BTreeSet::new();

@@ -102,7 +102,8 @@ async fn serve(stream: TcpStream, world: Arc<World>, manner: Manner, requests: A
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head =
+            format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
         writer.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await?;
     }
 }

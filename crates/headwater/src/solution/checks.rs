@@ -29,15 +29,17 @@ pub async fn run(package: &Package, node: &Node) -> Result<(u64, Vec<String>), P
     let mut count = 0;
     let mut failures = Vec::new();
     for document in headwater_kernel::yaml::read(&path, text.as_bytes(), &Limits::default())? {
-        let checks: Vec<Check> = serde_json::from_value(document.value)
-            .map_err(|error| Problem::new("HW-CLI-201", "the solution's checks cannot be read").because(error).at(&path, 0, 0))?;
+        let checks: Vec<Check> = serde_json::from_value(document.value).map_err(|error| {
+            Problem::new("HW-CLI-201", "the solution's checks cannot be read").because(error).at(&path, 0, 0)
+        })?;
         for check in checks {
             count += 1;
             let body = Some(("application/json", check.given.to_string().into_bytes()));
             let given = node.web.json(reqwest::Method::POST, &["v1", "enrich", &check.pipeline], &[], body).await?;
             let missing = differences("", &check.expect, &given);
             failures.extend(missing.into_iter().map(|difference| format!("{}: {difference}", check.name)));
-            let left = check.absent.iter().filter(|field| given.pointer(&format!("/{}", field.replace('.', "/"))).is_some());
+            let left =
+                check.absent.iter().filter(|field| given.pointer(&format!("/{}", field.replace('.', "/"))).is_some());
             failures.extend(left.map(|field| format!("{}: `.{field}` is still there", check.name)));
         }
     }
@@ -47,9 +49,10 @@ pub async fn run(package: &Package, node: &Node) -> Result<(u64, Vec<String>), P
 /// Where `given` lacks what `expected` says; objects may have more.
 fn differences(path: &str, expected: &Value, given: &Value) -> Vec<String> {
     match expected {
-        Value::Object(fields) => {
-            fields.iter().flat_map(|(name, value)| differences(&format!("{path}.{name}"), value, &given[name])).collect()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| differences(&format!("{path}.{name}"), value, &given[name]))
+            .collect(),
         _ if expected == given => Vec::new(),
         _ => vec![format!("`{path}` is {given}, expected {expected}")],
     }

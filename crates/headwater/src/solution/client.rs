@@ -97,12 +97,12 @@ impl Client {
         }
         skip(answer, 4)?;
         let mut count = 0;
-        for _ in 0..array(answer)? {
+        // Asked for one stream, the answer holds one.
+        if array(answer)? > 0 {
             check(i16_of(answer)?, stream)?;
             take_text(answer)?;
             skip(answer, 1)?;
             count = u32::try_from(array(answer)?).unwrap_or(0);
-            break;
         }
         if count == 0 { Err(broken(format!("stream `{stream}` has no partitions"))) } else { Ok(count) }
     }

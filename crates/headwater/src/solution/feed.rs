@@ -79,7 +79,9 @@ pub async fn feed(node: &Node, stream: &str, traffic: &mut Traffic, pace: &Pace)
     while sent < pace.records {
         let elapsed = start.elapsed();
         let due = match pace.per_second {
-            Some(rate) => pace.records.min(u64::try_from(elapsed.as_micros() * u128::from(rate) / 1_000_000).unwrap_or(u64::MAX)),
+            Some(rate) => {
+                pace.records.min(u64::try_from(elapsed.as_micros() * u128::from(rate) / 1_000_000).unwrap_or(u64::MAX))
+            }
             None => pace.records.min(sent + 2_000),
         };
         if let Some(rate) = pace.per_second.filter(|_| sent < due) {
@@ -94,7 +96,8 @@ pub async fn feed(node: &Node, stream: &str, traffic: &mut Traffic, pace: &Pace)
             sent += 1;
             let Some(batch) = open.get_mut(place) else { continue };
             // The record's time is the moment it was meant to be sent at, from which everybody downstream can measure.
-            let time_ms = pace.per_second.map_or_else(wall_ms, |rate| start_ms + moment(sent - 1, rate).as_millis() as i64);
+            let time_ms =
+                pace.per_second.map_or_else(wall_ms, |rate| start_ms + moment(sent - 1, rate).as_millis() as i64);
             batch.builder.push(time_ms, Some(key.as_bytes()), Some(&value), &[]);
             batch.count += 1;
             if batch.builder.bytes() >= BATCH_BYTES {
@@ -115,7 +118,8 @@ pub async fn feed(node: &Node, stream: &str, traffic: &mut Traffic, pace: &Pace)
         }
     }
     drop(asked);
-    let (acks, records) = answers.await.map_err(|error| Problem::new("HW-CLI-203", "the feed broke off").because(error))??;
+    let (acks, records) =
+        answers.await.map_err(|error| Problem::new("HW-CLI-203", "the feed broke off").because(error))??;
     Ok(Fed { records, bytes, took: start.elapsed(), acks, behind })
 }
 
@@ -124,7 +128,13 @@ pub async fn feed(node: &Node, stream: &str, traffic: &mut Traffic, pace: &Pace)
 ///
 /// # Errors
 /// `HW-CLI-203` when the node stays away for 30 seconds.
-pub async fn feed_through(node: &Node, stream: &str, traffic: &mut Traffic, records: u64, mut sent_so_far: impl FnMut(u64)) -> Result<(), Problem> {
+pub async fn feed_through(
+    node: &Node,
+    stream: &str,
+    traffic: &mut Traffic,
+    records: u64,
+    mut sent_so_far: impl FnMut(u64),
+) -> Result<(), Problem> {
     /// Few enough that their event times stay within what the pipelines remember of ids.
     const REQUEST_RECORDS: u64 = 60;
     let mut client = None;
@@ -142,7 +152,8 @@ pub async fn feed_through(node: &Node, stream: &str, traffic: &mut Traffic, reco
             batch.count += 1;
         }
         let filled = open.iter_mut().enumerate().filter(|(_, batch)| batch.count > 0);
-        let batches: Vec<(u32, BytesMut)> = filled.map(|(place, batch)| (place as u32, batch.take(Compression::None))).collect();
+        let batches: Vec<(u32, BytesMut)> =
+            filled.map(|(place, batch)| (place as u32, batch.take(Compression::None))).collect();
         loop {
             partitions_of(node, &mut client, stream).await?;
             let Some(connection) = &mut client else { continue };
@@ -188,7 +199,10 @@ pub async fn close(node: &Node, stream: &str, template: &str, after_ms: i64) -> 
     let mut batches = Vec::new();
     for partition in 0..partitions {
         // Behind the pipelines the key decides again: find one that stays in this partition everywhere.
-        let key = (0..).map(|n: u32| format!("end-{n}")).find(|key| partition_of(key.as_bytes(), partitions) == partition).unwrap_or_default();
+        let key = (0..)
+            .map(|n: u32| format!("end-{n}"))
+            .find(|key| partition_of(key.as_bytes(), partitions) == partition)
+            .unwrap_or_default();
         let value = template.replace("{key}", &key).replace("{time}", &time);
         let mut builder = Builder::new(Compression::None);
         builder.push(wall_ms(), Some(key.as_bytes()), Some(value.as_bytes()), &[]);
@@ -202,7 +216,11 @@ pub async fn close(node: &Node, stream: &str, template: &str, after_ms: i64) -> 
 ///
 /// # Errors
 /// `HW-CLI-203`.
-pub async fn import(node: &Node, table: &str, documents: impl Iterator<Item = (String, String)>) -> Result<u64, Problem> {
+pub async fn import(
+    node: &Node,
+    table: &str,
+    documents: impl Iterator<Item = (String, String)>,
+) -> Result<u64, Problem> {
     let stream = format!("table.{table}");
     let mut client = node.connect().await?;
     let partitions = client.partitions(&stream).await?;
@@ -261,7 +279,8 @@ fn moment(record: u64, rate: u64) -> Duration {
 
 /// A histogram up to a minute, in microseconds, to three digits.
 pub(super) fn histogram() -> Result<Histogram<u64>, Problem> {
-    Histogram::new_with_bounds(1, 60_000_000, 3).map_err(|error| Problem::new("HW-CLI-203", "no histogram").because(error))
+    Histogram::new_with_bounds(1, 60_000_000, 3)
+        .map_err(|error| Problem::new("HW-CLI-203", "no histogram").because(error))
 }
 
 /// The wall clock.

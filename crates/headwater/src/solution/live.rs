@@ -113,12 +113,19 @@ impl Latency {
 ///
 /// # Errors
 /// What the node has to say, `HW-CLI-202` and `-206` of the solution's files.
-pub async fn run(package: &Package, node: &Node, options: &Options, mut tell: impl FnMut(Moment)) -> Result<Seen, Problems> {
+pub async fn run(
+    package: &Package,
+    node: &Node,
+    options: &Options,
+    mut tell: impl FnMut(Moment),
+) -> Result<Seen, Problems> {
     let world = World::full(options.seed, options.rate.max(1), feed::wall_ms());
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.catalogue_port));
     let catalogue = Catalogue::start(address, world.clone(), options.manner).await?;
-    let settings =
-        Settings { folder: options.folder.clone(), values: BTreeMap::from([("catalogue".to_owned(), catalogue.url())]) };
+    let settings = Settings {
+        folder: options.folder.clone(),
+        values: BTreeMap::from([("catalogue".to_owned(), catalogue.url())]),
+    };
     node.apply(&package.resources(&settings)?).await?;
     node.pipelines_ready(Duration::from_secs(60)).await?;
     if options.users > 0 {
@@ -127,9 +134,11 @@ pub async fn run(package: &Package, node: &Node, options: &Options, mut tell: im
 
     let (stop, stopped) = watch::channel(false);
     let counters = Arc::new(Counters::default());
-    let enriched = tokio::spawn(consume(node.clone(), "clicks.enriched", stopped.clone(), Arc::clone(&counters), |c| &c.enriched));
+    let enriched =
+        tokio::spawn(consume(node.clone(), "clicks.enriched", stopped.clone(), Arc::clone(&counters), |c| &c.enriched));
     let bans = tokio::spawn(consume(node.clone(), "table.bans", stopped.clone(), Arc::clone(&counters), |c| &c.bans));
-    let sessions = tokio::spawn(consume(node.clone(), "clicks.sessions", stopped, Arc::clone(&counters), |c| &c.sessions));
+    let sessions =
+        tokio::spawn(consume(node.clone(), "clicks.sessions", stopped, Arc::clone(&counters), |c| &c.sessions));
 
     // The events' own times begin now, when they are sent, not before the import.
     let mut traffic = Traffic::new(World { start_ms: feed::wall_ms(), ..world });
@@ -141,7 +150,9 @@ pub async fn run(package: &Package, node: &Node, options: &Options, mut tell: im
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let moment = counters.moment();
-            let due = u64::try_from(start.elapsed().as_millis() * u128::from(options.rate) / 1_000).unwrap_or(u64::MAX).min(records);
+            let due = u64::try_from(start.elapsed().as_millis() * u128::from(options.rate) / 1_000)
+                .unwrap_or(u64::MAX)
+                .min(records);
             let behind = due.saturating_sub(moment.enriched);
             let half = if start.elapsed() * 2 < options.time { &mut lag.0 } else { &mut lag.1 };
             *half = behind.max(*half);

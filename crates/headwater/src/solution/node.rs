@@ -73,7 +73,9 @@ impl Node {
         loop {
             let list = self.web.get(&["v1", "pipelines"], &[]).await?;
             let none = Vec::new();
-            let is_ready = |item: &Value| matches!(&item["status"]["ready"], Value::Bool(true)) || item["status"]["ready"] == "true";
+            let is_ready = |item: &Value| {
+                matches!(&item["status"]["ready"], Value::Bool(true)) || item["status"]["ready"] == "true"
+            };
             let waiting = list["items"].as_array().unwrap_or(&none).iter().find(|item| !is_ready(item));
             let Some(item) = waiting else { return Ok(()) };
             if start.elapsed() > patience {
@@ -108,7 +110,8 @@ impl Private {
         }
         let log = std::fs::read_to_string(folder.join("node.log")).unwrap_or_default();
         let end: Vec<&str> = log.lines().rev().take(5).collect();
-        Err(Problem::new("HW-CLI-205", "the private node does not get ready").because(end.into_iter().rev().collect::<Vec<_>>().join("\n")))
+        Err(Problem::new("HW-CLI-205", "the private node does not get ready")
+            .because(end.into_iter().rev().collect::<Vec<_>>().join("\n")))
     }
 
     /// Kills the node as `kill -9` does and starts it again on the same data and ports. Answers how long it took until it
@@ -141,7 +144,8 @@ impl Drop for Private {
 }
 
 fn spawn(binary: &Path, folder: &Path, offset: u16) -> Result<tokio::process::Child, Problem> {
-    let log = std::fs::File::create(folder.join("node.log")).map_err(|error| failed("no log for the private node", error))?;
+    let log =
+        std::fs::File::create(folder.join("node.log")).map_err(|error| failed("no log for the private node", error))?;
     tokio::process::Command::new(binary)
         .arg("up")
         .args(["--port-offset", &offset.to_string()])
@@ -171,7 +175,8 @@ async fn ready(node: &Node, process: &mut tokio::process::Child) -> bool {
 fn free_offset() -> Result<u16, Problem> {
     let free = |port: u16| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok();
     for _ in 0..100 {
-        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).map_err(|error| failed("no free port", error))?;
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .map_err(|error| failed("no free port", error))?;
         let port = listener.local_addr().map_err(|error| failed("no free port", error))?.port();
         drop(listener);
         let Some(offset) = port.checked_sub(KAFKA_PORT).filter(|offset| *offset > 0) else { continue };

@@ -116,7 +116,9 @@ pub fn find(name: &str) -> Result<Package, Problem> {
 fn read(folder: &'static Dir<'static>) -> Result<Package, Problem> {
     let name = folder.path().to_string_lossy().into_owned();
     let path = format!("{name}/solution.yaml");
-    let broken = |cause: String| Problem::new("HW-CLI-201", "the solution's description cannot be read").because(cause).at(&path, 0, 0);
+    let broken = |cause: String| {
+        Problem::new("HW-CLI-201", "the solution's description cannot be read").because(cause).at(&path, 0, 0)
+    };
     let text = folder.get_file(&path).map(include_dir::File::contents).unwrap_or_default();
     let documents = headwater_kernel::yaml::read(&path, text, &Limits::default())
         .map_err(|problems| problems.into_iter().next().unwrap_or_else(|| broken(String::new())))?;
@@ -165,7 +167,7 @@ impl Package {
     fn value(&self, name: &str, parameter: &Parameter, folder: &Path) -> Result<String, Problem> {
         match parameter {
             Parameter { value: Some(value), .. } => Ok(value.clone()),
-            Parameter { package: Some(path), .. } => self.from_package(name, path),
+            Parameter { package: Some(path), .. } => self.in_package(name, path),
             Parameter { secret: Some(name), .. } => secret(&folder.join("keys").join(name)),
             Parameter { file: Some(path), .. } => {
                 let target = folder.join("solutions").join(&self.name).join(path);
@@ -184,7 +186,7 @@ impl Package {
     }
 
     /// A file of an npm package: below `HEADWATER_PACKAGES`, or `data/node_modules` here, above here, or above the binary.
-    fn from_package(&self, name: &str, path: &str) -> Result<String, Problem> {
+    fn in_package(&self, name: &str, path: &str) -> Result<String, Problem> {
         let mut places: Vec<PathBuf> = std::env::var_os("HEADWATER_PACKAGES").map(PathBuf::from).into_iter().collect();
         let here = std::env::current_dir().unwrap_or_default();
         let binary = std::env::current_exe().unwrap_or_default();

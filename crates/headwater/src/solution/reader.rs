@@ -21,8 +21,11 @@ pub async fn all(node: &Node, stream: &str, mut each: impl FnMut(u32, Record)) -
     let mut next: Vec<i64> = client.offsets(stream, partitions, -2).await?;
     let mut count = 0;
     loop {
-        let open: Vec<(u32, i64)> =
-            (0..partitions).zip(next.iter().zip(&ends)).filter(|(_, (next, end))| next < end).map(|(p, (next, _))| (p, *next)).collect();
+        let open: Vec<(u32, i64)> = (0..partitions)
+            .zip(next.iter().zip(&ends))
+            .filter(|(_, (next, end))| next < end)
+            .map(|(p, (next, _))| (p, *next))
+            .collect();
         if open.is_empty() {
             return Ok(count);
         }
@@ -42,7 +45,9 @@ pub async fn all(node: &Node, stream: &str, mut each: impl FnMut(u32, Record)) -
 /// # Errors
 /// `HW-CLI-203` for batches that cannot be read.
 pub fn records(batches: &bytes::Bytes, from: i64, each: &mut impl FnMut(Record)) -> Result<i64, Problem> {
-    let broken = |error: batch::BatchError| Problem::new("HW-CLI-203", "the node sent a batch that cannot be read").because(error);
+    let broken = |error: batch::BatchError| {
+        Problem::new("HW-CLI-203", "the node sent a batch that cannot be read").because(error)
+    };
     let mut next = from;
     for part in batch::split(batches) {
         // The last batch may be cut off by the limit of the fetch.
@@ -76,7 +81,13 @@ pub async fn counts(node: &Node, streams: &[&str]) -> Result<Vec<i64>, Problem> 
 ///
 /// # Errors
 /// `HW-CLI-205` when they do not come to rest in time.
-pub async fn settled(node: &Node, streams: &[&str], quiet: Duration, patience: Duration, enough: impl Fn(&[i64]) -> bool) -> Result<Vec<i64>, Problem> {
+pub async fn settled(
+    node: &Node,
+    streams: &[&str],
+    quiet: Duration,
+    patience: Duration,
+    enough: impl Fn(&[i64]) -> bool,
+) -> Result<Vec<i64>, Problem> {
     let start = Instant::now();
     let mut last = counts(node, streams).await?;
     let mut since = Instant::now();
@@ -91,8 +102,13 @@ pub async fn settled(node: &Node, streams: &[&str], quiet: Duration, patience: D
             return Ok(last);
         }
         if start.elapsed() > patience {
-            let shown: Vec<String> = streams.iter().zip(&last).map(|(stream, count)| format!("{stream}: {count}")).collect();
-            return Err(Problem::new("HW-CLI-205", format!("the pipelines have not finished after {} s", patience.as_secs())).because(shown.join(", ")));
+            let shown: Vec<String> =
+                streams.iter().zip(&last).map(|(stream, count)| format!("{stream}: {count}")).collect();
+            return Err(Problem::new(
+                "HW-CLI-205",
+                format!("the pipelines have not finished after {} s", patience.as_secs()),
+            )
+            .because(shown.join(", ")));
         }
     }
 }

@@ -43,9 +43,9 @@ pub struct Figures {
     pub seconds: f64,
 }
 
-/// The last event of a run, which closes every session; not part of the figures.
-const END: &str = r#"{"line":"{key}","remote_addr":"192.0.2.1","user_agent":"{key}","time":"{time}","path":"/"}"#;
-const END_ID: &str = "line-end-";
+/// The last events of a run, which close every session; not part of the figures.
+const END: &str = r#"{"id":"{key}","source":"end","kind":"view","visitor":"{key}","device":"{key}","time":"{time}"}"#;
+const END_ID: &str = "end-";
 
 /// What is read of an enriched event.
 #[derive(Deserialize)]
@@ -83,8 +83,9 @@ struct Decision {
 /// # Errors
 /// `HW-CLI-206` when the file cannot be read, and what the node has to say.
 pub async fn access_log(package: &Package, input: &Path) -> Result<Figures, Problems> {
-    let text = std::fs::read(input)
-        .map_err(|error| Problem::new("HW-CLI-206", format!("`{}` cannot be read or written", input.display())).because(error))?;
+    let text = std::fs::read(input).map_err(|error| {
+        Problem::new("HW-CLI-206", format!("`{}` cannot be read or written", input.display())).because(error)
+    })?;
     let private = Private::start().await?;
     let node = &private.node;
     // Nothing in an access log names a listing, so nobody is asked.
@@ -93,10 +94,13 @@ pub async fn access_log(package: &Package, input: &Path) -> Result<Figures, Prob
     node.pipelines_ready(Duration::from_secs(20)).await?;
     let start = Instant::now();
     let (events, latest) = send(node, &text).await?;
-    let closing = super::feed::close(node, "weblog.raw", END, latest.millis() + 6 * 3_600_000).await?;
-    let streams = ["clicks.enriched", "clicks.raw", "weblog.dead", "clicks.dead", "clicks.sessions", "clicks.decisions"];
-    reader::settled(node, &streams, Duration::from_millis(600), Duration::from_secs(120), |counts| {
-        matches!(counts, [enriched, raw, early, dead, ..] if raw + early >= events as i64 + closing as i64 && enriched + dead >= *raw)
+    let patience = Duration::from_secs(120);
+    // The end must come behind every line, so the first pipeline has to be through.
+    reader::settled(node, &["clicks.raw", "weblog.dead"], Duration::ZERO, patience, |counts| counts.iter().sum::<i64>() >= events as i64).await?;
+    super::feed::close(node, "clicks.raw", END, latest.millis() + 6 * 3_600_000).await?;
+    let streams = ["clicks.raw", "clicks.enriched", "clicks.dead", "clicks.sessions", "clicks.decisions", "clicks.late"];
+    reader::settled(node, &streams, Duration::from_millis(600), patience, |counts| {
+        matches!(counts, [raw, enriched, dead, ..] if enriched + dead >= *raw)
     })
     .await?;
     let mut figures = collect(node).await?;
@@ -118,7 +122,9 @@ async fn send(node: &Node, text: &[u8]) -> Result<(u64, headwater_base::Micros),
         lines += 1;
         let value = match headwater_wire::accesslog::combined(line) {
             Ok(json) => {
-                let time = json.split_once("\"time\":\"").and_then(|(_, rest)| headwater_base::Micros::parse_rfc3339(rest.split('"').next()?));
+                let time = json
+                    .split_once("\"time\":\"")
+                    .and_then(|(_, rest)| headwater_base::Micros::parse_rfc3339(rest.split('"').next()?));
                 latest = latest.max(time.unwrap_or(latest));
                 format!("{{\"line\":{lines},{}", json.get(1..).unwrap_or_default()).into_bytes()
             }
@@ -134,8 +140,11 @@ async fn send(node: &Node, text: &[u8]) -> Result<(u64, headwater_base::Micros),
             client.produce(STREAM, &[(place as u32, full)]).await?;
         }
     }
-    let rest: Vec<(u32, BytesMut)> =
-        (0..partitions).zip(open).filter(|(_, builder)| builder.bytes() > 0).map(|(p, builder)| (p, builder.finish())).collect();
+    let rest: Vec<(u32, BytesMut)> = (0..partitions)
+        .zip(open)
+        .filter(|(_, builder)| builder.bytes() > 0)
+        .map(|(p, builder)| (p, builder.finish()))
+        .collect();
     client.produce(STREAM, &rest).await?;
     Ok((lines, latest))
 }
@@ -147,7 +156,9 @@ async fn collect(node: &Node) -> Result<Figures, Problems> {
     let mut countries: BTreeMap<String, u64> = BTreeMap::new();
     let mut ends: HashSet<String> = HashSet::new();
     reader::all(node, "clicks.enriched", |_, record| {
-        let Some(event) = record.value.and_then(|value| serde_json::from_slice::<Enriched>(&value).ok()) else { return };
+        let Some(event) = record.value.and_then(|value| serde_json::from_slice::<Enriched>(&value).ok()) else {
+            return;
+        };
         let Some(visitor) = event.visitor.filter(|_| event.revision != Some(2)) else { return };
         if event.id.starts_with(END_ID) {
             ends.insert(visitor);
@@ -172,7 +183,8 @@ async fn collect(node: &Node) -> Result<Figures, Problems> {
         }
     })
     .await?;
-    figures.failed = reader::all(node, "weblog.dead", |_, _| {}).await? + reader::all(node, "clicks.dead", |_, _| {}).await?;
+    figures.failed =
+        reader::all(node, "weblog.dead", |_, _| {}).await? + reader::all(node, "clicks.dead", |_, _| {}).await?;
     figures.late = reader::all(node, "clicks.late", |_, _| {}).await?;
     let mut sessions: HashMap<Vec<u8>, Session> = HashMap::new();
     reader::all(node, "clicks.sessions", |_, record| {

@@ -130,7 +130,8 @@ impl Traffic {
     }
 
     fn offset_ms(&self, record: u64) -> i64 {
-        i64::try_from(u128::from(record) * 1_000_000 / u128::from(self.world.events_per_kilosecond.max(1))).unwrap_or(i64::MAX)
+        i64::try_from(u128::from(record) * 1_000_000 / u128::from(self.world.events_per_kilosecond.max(1)))
+            .unwrap_or(i64::MAX)
     }
 
     fn push(&mut self, at: i64, due: Due) {

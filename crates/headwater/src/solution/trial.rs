@@ -134,7 +134,10 @@ pub async fn run(package: &Package, options: Options) -> Result<Verdict, Problem
     let mut private = Private::start().await?;
     let node = private.node.clone();
     let node = &node;
-    let settings = Settings { folder: private.folder.clone(), values: BTreeMap::from([("catalogue".to_owned(), catalogue.url())]) };
+    let settings = Settings {
+        folder: private.folder.clone(),
+        values: BTreeMap::from([("catalogue".to_owned(), catalogue.url())]),
+    };
     node.apply(&package.resources(&settings)?).await?;
     node.pipelines_ready(Duration::from_secs(20)).await?;
     let (checks, unmet) = super::checks::run(package, node).await?;
@@ -142,7 +145,8 @@ pub async fn run(package: &Package, options: Options) -> Result<Verdict, Problem
     imported(node, world.users).await?;
 
     let mut traffic = Traffic::new(world);
-    let mut verdict = Verdict { seed: options.seed, records: options.records, checks, failures: unmet, ..Verdict::default() };
+    let mut verdict =
+        Verdict { seed: options.seed, records: options.records, checks, failures: unmet, ..Verdict::default() };
     if options.kills == 0 {
         let pace = Pace { per_second: None, records: options.records, in_flight: 8, compression: Compression::None };
         feed::feed(node, "clicks.raw", &mut traffic, &pace).await?;
@@ -151,15 +155,28 @@ pub async fn run(package: &Package, options: Options) -> Result<Verdict, Problem
         node.pipelines_ready(Duration::from_secs(20)).await?;
     }
     let truth = traffic.truth();
-    let end = truth.facts.iter().filter(|fact| fact.flaw == Flaw::None).map(|fact| fact.time_ms).max().unwrap_or_default();
+    let end =
+        truth.facts.iter().filter(|fact| fact.flaw == Flaw::None).map(|fact| fact.time_ms).max().unwrap_or_default();
     let closing = feed::close(node, "clicks.raw", END, end + 6 * 3_600_000).await?;
 
     let wanted = (truth.records - truth.duplicates + closing) as i64;
-    let streams = ["clicks.enriched", "clicks.dead", "clicks.retry", "clicks.sessions", "clicks.decisions", "clicks.late", "table.bans"];
+    let streams = [
+        "clicks.enriched",
+        "clicks.dead",
+        "clicks.retry",
+        "clicks.sessions",
+        "clicks.decisions",
+        "clicks.late",
+        "table.bans",
+    ];
     // Copies to be retried wait for two seconds: rest must last longer.
-    reader::settled(node, &streams, Duration::from_millis(2_600), Duration::from_secs(120), |counts| {
-        matches!(counts, [enriched, dead, ..] if enriched + dead >= wanted)
-    })
+    reader::settled(
+        node,
+        &streams,
+        Duration::from_millis(2_600),
+        Duration::from_secs(120),
+        |counts| matches!(counts, [enriched, dead, ..] if enriched + dead >= wanted),
+    )
     .await?;
     let late = compare_events(node, truth, &mut verdict).await?;
     compare_sessions(node, truth, &late, &mut verdict).await?;
@@ -178,8 +195,9 @@ async fn feed_and_kill(private: &mut Private, traffic: &mut Traffic, options: Op
     });
     let killing = async {
         let mut restarts = Vec::new();
-        let mut moments: Vec<u64> =
-            (0..options.kills).map(|n| super::traffic::chance(options.seed, u64::from(n) + 1_000) % options.records.max(1)).collect();
+        let mut moments: Vec<u64> = (0..options.kills)
+            .map(|n| super::traffic::chance(options.seed, u64::from(n) + 1_000) % options.records.max(1))
+            .collect();
         moments.sort_unstable();
         for (number, moment) in moments.into_iter().enumerate() {
             let _ = progressed.wait_for(|sent| *sent >= moment).await;
@@ -256,7 +274,12 @@ async fn compare_events(node: &Node, truth: &Truth, verdict: &mut Verdict) -> Re
     Ok(late)
 }
 
-async fn compare_sessions(node: &Node, truth: &Truth, late: &HashSet<String>, verdict: &mut Verdict) -> Result<(), Problems> {
+async fn compare_sessions(
+    node: &Node,
+    truth: &Truth,
+    late: &HashSet<String>,
+    verdict: &mut Verdict,
+) -> Result<(), Problems> {
     let counted = |fact: &&Fact| matches!(fact.flaw, Flaw::None | Flaw::TooLate) && !late.contains(&fact.text_id());
     let wanted: HashSet<Session> = sessions(truth.facts.iter().filter(counted), GAP_MS).into_iter().collect();
     let mut rows: HashMap<Vec<u8>, Row> = HashMap::new();
@@ -271,8 +294,7 @@ async fn compare_sessions(node: &Node, truth: &Truth, late: &HashSet<String>, ve
     let given: Vec<Session> = rows.values().filter_map(session).collect();
     let distinct: HashSet<Session> = given.iter().copied().collect();
     verdict.sessions = given.len() as u64;
-    verdict.sessions_wrong =
-        (wanted.symmetric_difference(&distinct).count() + (given.len() - distinct.len())) as u64;
+    verdict.sessions_wrong = (wanted.symmetric_difference(&distinct).count() + (given.len() - distinct.len())) as u64;
     Ok(())
 }
 
@@ -293,7 +315,12 @@ async fn compare_bans(node: &Node, truth: &Truth, folder: &Path, verdict: &mut V
         *acts.entry(attacker).or_default() += 1;
     }
     for attacker in &truth.attackers {
-        let names = attacker.addresses.iter().map(token).chain(attacker.devices.iter().cloned()).chain(attacker.users.iter().cloned());
+        let names = attacker
+            .addresses
+            .iter()
+            .map(token)
+            .chain(attacker.devices.iter().cloned())
+            .chain(attacker.users.iter().cloned());
         owners.extend(names.map(|name| (name, attacker.number)));
     }
     let mut caught: HashSet<u32> = HashSet::new();
@@ -326,9 +353,17 @@ async fn banned(node: &Node) -> Result<Vec<String>, Problems> {
     let mut after = String::new();
     loop {
         let query = [("max", "1000"), ("after", after.as_str())];
-        let page = node.web.get(&["v1", "tables", "bans", "documents"], query.get(..if after.is_empty() { 1 } else { 2 }).unwrap_or_default()).await?;
+        let page = node
+            .web
+            .get(
+                &["v1", "tables", "bans", "documents"],
+                query.get(..if after.is_empty() { 1 } else { 2 }).unwrap_or_default(),
+            )
+            .await?;
         let none = Vec::new();
-        keys.extend(page["documents"].as_array().unwrap_or(&none).iter().filter_map(|d| d["key"].as_str().map(str::to_owned)));
+        keys.extend(
+            page["documents"].as_array().unwrap_or(&none).iter().filter_map(|d| d["key"].as_str().map(str::to_owned)),
+        );
         match page["next"].as_str() {
             Some(next) => after = next.to_owned(),
             None => return Ok(keys),
@@ -345,8 +380,14 @@ fn judge(verdict: &mut Verdict, truth: &Truth) {
     };
     must(verdict.lost == 0, format!("{} events lost", verdict.lost));
     must(verdict.doubled == 0, format!("{} events doubled", verdict.doubled));
-    must(verdict.revised == verdict.failed_lookups, format!("{} of {} failed lookups revised", verdict.revised, verdict.failed_lookups));
-    must(verdict.dead == truth.malformed + truth.ahead, format!("{} dead letters, {} expected", verdict.dead, truth.malformed + truth.ahead));
+    must(
+        verdict.revised == verdict.failed_lookups,
+        format!("{} of {} failed lookups revised", verdict.revised, verdict.failed_lookups),
+    );
+    must(
+        verdict.dead == truth.malformed + truth.ahead,
+        format!("{} dead letters, {} expected", verdict.dead, truth.malformed + truth.ahead),
+    );
     must(verdict.wrongly_late == 0, format!("{} events wrongly called late", verdict.wrongly_late));
     must(verdict.sessions_wrong == 0, format!("{} sessions wrong", verdict.sessions_wrong));
     must(verdict.personal == 0, format!("{} events with personal data", verdict.personal));

@@ -125,7 +125,11 @@ impl Actor {
             agent: Agent::Browser(world.agent(user)),
             signed_in: script != Script::Visit || random.percent(60),
             number: None,
-            left: if script == Script::Sell { random.range(4, 14) as u32 } else { 1 + random.around(9).clamp(0, 80) as u32 },
+            left: if script == Script::Sell {
+                random.range(4, 14) as u32
+            } else {
+                1 + random.around(9).clamp(0, 80) as u32
+            },
             step: 0,
             at_door: true,
             last_ms: 0,
@@ -182,7 +186,11 @@ impl Actor {
             visitor: world.users + number,
             device,
             address,
-            agent: if script == Script::Farm { Agent::Script((number % 6) as u8) } else { Agent::Browser((number % 200) as u8) },
+            agent: if script == Script::Farm {
+                Agent::Script((number % 6) as u8)
+            } else {
+                Agent::Browser((number % 200) as u8)
+            },
             signed_in: matches!(script, Script::Spam),
             number: Some(number),
             left: left as u32,

@@ -51,8 +51,22 @@ macro_rules! server {
 /// One template for each kind.
 pub(super) const TEXTS: [(Kind, &str); 9] = [
     (Kind::View, client!("view", "/listing", r#""gallery":{"photos":<small>,"zoomed":false,"video":null},"#)),
-    (Kind::Search, client!("search", "/search", r#""query":{"text":"<query>","filters":{"size":"M","price_max":<small>},"results":<small>},"#)),
-    (Kind::Click, client!("click", "/listing", r#""element":{"selector":"main > section.tile:nth-child(<small>) > a","x":<small>,"y":<small>},"#)),
+    (
+        Kind::Search,
+        client!(
+            "search",
+            "/search",
+            r#""query":{"text":"<query>","filters":{"size":"M","price_max":<small>},"results":<small>},"#
+        ),
+    ),
+    (
+        Kind::Click,
+        client!(
+            "click",
+            "/listing",
+            r#""element":{"selector":"main > section.tile:nth-child(<small>) > a","x":<small>,"y":<small>},"#
+        ),
+    ),
     (Kind::AddToCart, client!("add_to_cart", "/listing", r#""cart":{"items":<small>,"total":<price>,"coupon":null},"#)),
     (
         Kind::Order,
@@ -65,15 +79,30 @@ pub(super) const TEXTS: [(Kind, &str); 9] = [
     ),
     (
         Kind::Message,
-        server!("message", "inbox", r#""listing_id":"<listing>","#, r#""message":{"length":<small>,"to":"u<small>","text":"Hello, would you ship this to <street>?"},"#),
+        server!(
+            "message",
+            "inbox",
+            r#""listing_id":"<listing>","#,
+            r#""message":{"length":<small>,"to":"u<small>","text":"Hello, would you ship this to <street>?"},"#
+        ),
     ),
     (
         Kind::SignUp,
-        server!("sign_up", "account", r#""email":"<email>","ok":true,"#, r#""form":{"took_ms":<small>,"fields":7,"captcha":"passed","invited_by":null},"#),
+        server!(
+            "sign_up",
+            "account",
+            r#""email":"<email>","ok":true,"#,
+            r#""form":{"took_ms":<small>,"fields":7,"captcha":"passed","invited_by":null},"#
+        ),
     ),
     (
         Kind::SignIn,
-        server!("sign_in", "account", r#""email":"<email>","ok":<ok>,"#, r#""method":{"kind":"password","second_factor":false,"remember":true},"#),
+        server!(
+            "sign_in",
+            "account",
+            r#""email":"<email>","ok":<ok>,"#,
+            r#""method":{"kind":"password","second_factor":false,"remember":true},"#
+        ),
     ),
     (
         Kind::ListingCreate,
@@ -111,7 +140,16 @@ pub(super) const SCRIPTS: [&str; 6] = [
 ];
 
 pub(super) const QUERIES: [&str; 10] = [
-    "denim+jacket", "wool+coat", "ankle+boots+size+8", "vintage+tee", "silk+blouse", "tote+bag", "maxi+dress", "rain+parka", "kids+sneakers", "cashmere",
+    "denim+jacket",
+    "wool+coat",
+    "ankle+boots+size+8",
+    "vintage+tee",
+    "silk+blouse",
+    "tote+bag",
+    "maxi+dress",
+    "rain+parka",
+    "kids+sneakers",
+    "cashmere",
 ];
 
 pub(super) const STREETS: [&str; 6] = ["Main St", "Oak Avenue", "Mission Rd", "Elm Court", "Hill Lane", "Harbor Way"];

@@ -76,7 +76,8 @@ impl World {
     pub fn home(&self, user: u32) -> u32 {
         let h = hash(self.seed, 2, u64::from(user));
         let offices = (self.addresses / 2_500).max(1);
-        let number = if h.is_multiple_of(20) { (h >> 8) % u64::from(offices) } else { (h >> 8) % u64::from(self.addresses) };
+        let number =
+            if h.is_multiple_of(20) { (h >> 8) % u64::from(offices) } else { (h >> 8) % u64::from(self.addresses) };
         address(HOMES, number as u32)
     }
 
@@ -207,7 +208,17 @@ pub(super) fn choice(list: &'static [&'static str], number: u64) -> &'static str
 
 const TIERS: [&str; 4] = ["member", "member", "member", "ambassador"];
 pub(super) const COLOURS: [&str; 8] = ["Red", "Navy", "Black", "Ivory", "Olive", "Coral", "Grey", "Teal"];
-pub(super) const THINGS: [&str; 10] =
-    ["denim jacket", "silk blouse", "ankle boots", "wool coat", "tote bag", "maxi dress", "running shoes", "cashmere scarf", "leather belt", "rain parka"];
+pub(super) const THINGS: [&str; 10] = [
+    "denim jacket",
+    "silk blouse",
+    "ankle boots",
+    "wool coat",
+    "tote bag",
+    "maxi dress",
+    "running shoes",
+    "cashmere scarf",
+    "leather belt",
+    "rain parka",
+];
 const BRANDS: [&str; 8] = ["Acme", "Northfield", "Lumen", "Harbor", "Sable", "Juniper", "Atlas", "Wren"];
 const CATEGORIES: [&str; 6] = ["women", "men", "kids", "pets", "home", "beauty"];
