@@ -4,6 +4,7 @@ mod bench;
 mod exactly_once;
 mod files;
 mod lookups;
+mod powercut;
 mod reconcile;
 mod stateful;
 mod stateless;

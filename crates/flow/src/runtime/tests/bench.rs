@@ -42,7 +42,10 @@ pub struct Seen {
 
 impl Bench {
     pub fn new() -> Self {
-        let log: Arc<dyn Log> = memory::MemoryLog::new();
+        Self::over(memory::MemoryLog::new())
+    }
+
+    pub fn over(log: Arc<dyn Log>) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let context = Context { log: Some(Arc::clone(&log)), ..memory::context() };
