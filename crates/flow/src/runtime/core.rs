@@ -88,8 +88,6 @@ pub struct Core {
     emissions: Vec<Emission>,
     scratch: Vec<u8>,
     paths: Paths,
-    /// The pipeline has to stop: its state cannot be read.
-    broken: Option<Problem>,
 }
 
 /// The working part of a step.
@@ -195,7 +193,6 @@ impl Core {
                 revision: Path::field("revision"),
                 enrichment: Path::field("enrichment"),
             },
-            broken: None,
         })
     }
 

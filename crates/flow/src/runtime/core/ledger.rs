@@ -56,9 +56,6 @@ impl Core {
     }
 
     fn advance_to(&mut self, reached: Micros, out: &mut dyn Sink) -> Result<Advance, Problem> {
-        if let Some(problem) = self.broken.take() {
-            return Err(problem);
-        }
         self.held = self.held.max(self.parking.fence().map_or(reached, |fence| fence.min(reached)));
         self.around.figures.watermark_micros.store(self.held.0, Ordering::Relaxed);
         let plan = Arc::clone(&self.plan);
