@@ -1,7 +1,7 @@
 //! Source `file`: NDJSON, CSV or a combined access log; packed by gzip where the file says so.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -75,7 +75,7 @@ fn build(spec: &Value, context: &Context) -> Result<Box<dyn Source>, Problem> {
 /// # Errors
 /// `HW-CONNECT-030` when its beginning cannot be read.
 pub fn read(
-    input: impl std::io::BufRead + Read + Send + 'static,
+    input: impl std::io::BufRead + Send + 'static,
     name: String,
     format: Format,
     progress: Progress,
