@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut sent = 0u32;
     while start.elapsed().as_secs_f64() < seconds {
         let due = start + Duration::from_secs_f64(f64::from(sent) * batch.len() as f64 / (rate * 1e6));
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        std::thread::park_timeout(due.saturating_duration_since(Instant::now()));
         let append = Append { stream: name.clone(), partition: sent % 8, batches: batch.clone() };
         match log.append(Commit { appends: vec![append], ..Commit::default() }) {
             Ok(ticket) => {

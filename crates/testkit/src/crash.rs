@@ -234,7 +234,7 @@ fn pipeline(log: &dyn Log, disk: &FaultyDisk, promised: i64) -> i64 {
         };
         position = next;
         if next % 3 == 0 {
-            if !wait(log.durable(ticket.sequence)).is_some_and(|done| done.is_ok()) {
+            if wait(log.durable(ticket.sequence)).is_none_or(|done| done.is_err()) {
                 return promised;
             }
             promised = next;

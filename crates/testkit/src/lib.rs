@@ -1,5 +1,6 @@
 //! For tests only: a disk that loses power, a log in memory, and the power-cut harness.
 
+pub mod conformance;
 pub mod crash;
 pub mod disk;
 

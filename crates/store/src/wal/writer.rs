@@ -145,7 +145,7 @@ fn write<T>(shared: &Shared<T>, now: &mut Current, first: u64, frames: &[Frame<T
         match now.slot.file.write_slices_at(&all, now.at) {
             Ok(()) => break,
             // Nothing has been promised: the same bytes go to the same place once there is room.
-            Err(error) if disk::is_full(&error) && !shared.queue.lock().closing => std::thread::sleep(RETRY),
+            Err(error) if disk::is_full(&error) && !shared.queue.lock().closing => std::thread::park_timeout(RETRY),
             Err(error) => return Err(error),
         }
     }
