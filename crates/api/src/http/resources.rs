@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -36,6 +37,9 @@ pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force"];
 
 /// Problems that an answer shows; more are only counted.
 const PROBLEMS_SHOWN: usize = 100;
+
+/// How long an apply waits for what it started to be ready.
+const SETTLE_MAX: Duration = Duration::from_secs(2);
 
 /// Several files of resources.
 #[derive(Debug, Deserialize)]
@@ -170,6 +174,12 @@ pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Resp
         }
     };
     let report = api.kernel.apply(drafts, &options).await.map_err(problems)?;
+    if !options.dry_run {
+        // So that the client's next request finds what it applied; what takes longer is told by its status.
+        let ids: Vec<String> =
+            report.resources.iter().map(|applied| format!("{}/{}", applied.kind, applied.name)).collect();
+        api.kernel.settled(&ids, SETTLE_MAX).await;
+    }
     Ok(report_answer(StatusCode::OK, &report))
 }
 
