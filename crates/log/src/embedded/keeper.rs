@@ -83,7 +83,13 @@ impl Core {
         if sequence == snapshots.sequence() {
             return Ok(());
         }
-        let settle = || self.wal.wait_blocking(self.wal.pushed());
+        // Whoever is in the sequencer may have shown a producer's batch already and not pushed its frame yet.
+        let settle = || {
+            let sequencer = self.sequencer.lock();
+            let last = self.wal.pushed();
+            drop(sequencer);
+            self.wal.wait_blocking(last)
+        };
         snapshots.write(&self.state, sequence, &settle).map_err(|error| error.to_string())?;
         self.wal.release(sequence);
         self.checkpoints.fetch_add(1, Ordering::Relaxed);

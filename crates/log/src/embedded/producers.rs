@@ -118,6 +118,7 @@ impl Producers {
 
     /// Takes back a [`Producers::remember`].
     pub fn restore(&mut self, id: i64, old: Option<Producer>) {
+        self.changed.insert(id);
         match old {
             Some(producer) => self.by_id.insert(id, producer),
             None => self.by_id.remove(&id),

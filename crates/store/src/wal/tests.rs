@@ -94,7 +94,7 @@ fn released_segments_are_used_again_and_never_pass_for_new() {
         for _ in 0..40 {
             let sequence = push(&wal, 9_000);
             assert!(wal.wait_blocking(sequence));
-            if sequence % 10 == 0 {
+            if sequence.is_multiple_of(10) {
                 after = sequence - 5;
                 wal.release(after);
             }
