@@ -9,7 +9,8 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(edits, candidate)| {
             *edits <= edits_max
-                || (lower.len() >= 3 && (candidate.to_lowercase().starts_with(&lower) || lower.starts_with(&candidate.to_lowercase())))
+                || (lower.len() >= 3
+                    && (candidate.to_lowercase().starts_with(&lower) || lower.starts_with(&candidate.to_lowercase())))
         })
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)

@@ -101,7 +101,8 @@ impl Micros {
         if at != bytes.len() {
             return None;
         }
-        let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_minutes * 60;
+        let seconds =
+            days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_minutes * 60;
         Some(Self(seconds * 1_000_000 + micros))
     }
 }

@@ -1,6 +1,8 @@
 //! The kernel over the embedded log: what was applied and written is there after a restart, and after the view of the
 //! tables was lost.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is not as expected")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! A disk that is full, or whose syncs fail.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is not as expected")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -38,7 +38,7 @@ const COLUMNS: &[Column] = &[
     Column::new("NAME", |row| output::name(row).split_once('/').map_or_else(String::new, |(_, name)| name.to_owned())),
     Column::new("READY", |row| text(row, "/status/ready")),
     Column::new("REASON", |row| text(row, "/status/reason")),
-    Column::new("AGE", |row| age(row)),
+    Column::new("AGE", age),
     Column::wide("GENERATION", |row| text(row, "/metadata/generation")),
     Column::wide("LABELS", |row| {
         let labels = row.pointer("/metadata/labels").and_then(Value::as_object);

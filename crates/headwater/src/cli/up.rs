@@ -77,7 +77,7 @@ async fn serve(config: Config, exit_after: Option<u64>) -> Done {
     } else {
         format!(" --server http://{}", node.http)
     };
-    output::line(format!("Next    headwater solution run clickstream{server}"))?;
+    output::line(format!("Next    headwater solution feed clickstream{server}"))?;
     let timer = async {
         match exit_after {
             Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,

@@ -96,12 +96,20 @@ pub async fn access_log(package: &Package, input: &Path) -> Result<Figures, Prob
     let (events, latest) = send(node, &text).await?;
     let patience = Duration::from_secs(120);
     // The end must come behind every line, so the first pipeline has to be through.
-    reader::settled(node, &["clicks.raw", "weblog.dead"], Duration::ZERO, patience, |counts| counts.iter().sum::<i64>() >= events as i64).await?;
-    super::feed::close(node, "clicks.raw", END, latest.millis() + 6 * 3_600_000).await?;
-    let streams = ["clicks.raw", "clicks.enriched", "clicks.dead", "clicks.sessions", "clicks.decisions", "clicks.late"];
-    reader::settled(node, &streams, Duration::from_millis(600), patience, |counts| {
-        matches!(counts, [raw, enriched, dead, ..] if enriched + dead >= *raw)
+    reader::settled(node, &["clicks.raw", "weblog.dead"], Duration::ZERO, patience, |counts| {
+        counts.iter().sum::<i64>() >= events as i64
     })
+    .await?;
+    super::feed::close(node, "clicks.raw", END, latest.millis() + 6 * 3_600_000).await?;
+    let streams =
+        ["clicks.raw", "clicks.enriched", "clicks.dead", "clicks.sessions", "clicks.decisions", "clicks.late"];
+    reader::settled(
+        node,
+        &streams,
+        Duration::from_millis(600),
+        patience,
+        |counts| matches!(counts, [raw, enriched, dead, ..] if enriched + dead >= *raw),
+    )
     .await?;
     let mut figures = collect(node).await?;
     figures.events = events;

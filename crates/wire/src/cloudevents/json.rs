@@ -133,10 +133,10 @@ fn attribute(name: &str, raw: &str) -> Result<Option<String>, Problem> {
 
 /// JSON as it stands; for other media types a string's content.
 fn data_bytes(raw: &str, content_type: Option<&str>) -> Bytes {
-    if content_type.is_some_and(|content_type| !is_json(content_type)) {
-        if let Ok(text) = serde_json::from_str::<Cow<'_, str>>(raw) {
-            return Bytes::from(text.into_owned());
-        }
+    if content_type.is_some_and(|content_type| !is_json(content_type))
+        && let Ok(text) = serde_json::from_str::<Cow<'_, str>>(raw)
+    {
+        return Bytes::from(text.into_owned());
     }
     Bytes::copy_from_slice(raw.as_bytes())
 }
