@@ -61,7 +61,7 @@ fn python_and_javascript_clients_produce_idempotently_and_read_in_groups() {
     for (name, words) in clients {
         let run = |what: &str| {
             let mut command = Command::new(&words[0]);
-            command.args(&words[1..]).args([what, &node.kafka(), &format!("of-{name}"), "readers"]);
+            command.args(&words[1..]).args([what, &node.kafka(), &format!("of-{name}"), &format!("readers-{name}")]);
             command.env("NODE_PATH", &modules);
             command
         };
