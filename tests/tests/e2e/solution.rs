@@ -20,15 +20,6 @@ fn clickstream_is_as_it_was_for_three_seeds() {
     }
 }
 
-#[test]
-fn clickstream_loses_and_doubles_nothing_through_kills() {
-    let verdict = trial(3, &["--records", "6000", "--kills", "3"]);
-    for field in ["lost", "doubled", "sessions_wrong", "personal"] {
-        assert_eq!(verdict[field], 0, "{field}: {verdict}");
-    }
-    assert_eq!(verdict["restarts_ms"].as_array().unwrap().len(), 3);
-}
-
 /// The expected figures were computed by a program of its own: regular expressions for the lines, words and woothee's Python library for user agents, a sort
 /// and a gap of more than 1,800 s for the sessions, and the GeoIP file read by MaxMind's Python library.
 #[test]

@@ -66,7 +66,7 @@ fn a_program_s_fault_is_shown_at_its_own_line_and_column() {
         expect![[r#"
             error[HW-FLOW-111]: unhandled fallible assignment: this expression is fallible because at least one argument's type cannot be verified to be valid
               --> p.yaml:11:14
-            help: or change this to an infallible assignment:; .b, err = upcase(.c)
+            help: change this to an infallible assignment:; .b, err = upcase(.c)
             error[HW-FLOW-111]: unhandled error: expression can result in runtime error
               --> p.yaml:12:48
             help: handle the error case to ensure runtime success"#]],

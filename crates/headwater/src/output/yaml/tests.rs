@@ -31,7 +31,7 @@ fn reads_as_people_write_it() {
               - 2
             - []
           gap: "30m"
-          n: 1.5
+          "n": 1.5
           none: null
           url: "http://127.0.0.1:9000/{key}"
           empty: ""
