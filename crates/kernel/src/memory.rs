@@ -157,7 +157,7 @@ impl Log for MemoryLog {
         self.inner.lock().streams.values().cloned().collect()
     }
 
-    fn append(&self, commit: Commit) -> Result<Ticket, LogError> {
+    fn append(&self, commit: &Commit) -> Result<Ticket, LogError> {
         let mut inner = self.inner.lock();
         for append in &commit.appends {
             if !inner.partitions.contains_key(&(append.stream.clone(), append.partition)) {
@@ -167,10 +167,10 @@ impl Log for MemoryLog {
         inner.sequence += 1;
         let sequence = inner.sequence;
         let mut placed = Vec::new();
-        for append in commit.appends {
-            let mut bytes = append.batches;
+        for append in &commit.appends {
+            let mut bytes = append.batches.clone();
             let parts: Vec<_> = batch::split(&bytes).map(|part| part.unwrap()).collect();
-            let partition = inner.partitions.get_mut(&(append.stream, append.partition)).unwrap();
+            let partition = inner.partitions.get_mut(&(append.stream.clone(), append.partition)).unwrap();
             let first = partition.batches.last().map_or(0, |(_, last, _, _)| last + 1);
             let mut next = first;
             for (header, range) in parts {
@@ -181,11 +181,11 @@ impl Log for MemoryLog {
             }
             placed.push(Placed { first, last: next - 1, append_time: None, log_start: 0, duplicate: false });
         }
-        for (space, deltas) in commit.deltas {
+        for (space, deltas) in &commit.deltas {
             let space = inner.spaces.entry(space.to_string()).or_default();
             for delta in deltas {
-                match delta.value {
-                    Some(value) => space.insert(delta.key, value),
+                match delta.value.clone() {
+                    Some(value) => space.insert(delta.key.clone(), value),
                     None => space.remove(&delta.key),
                 };
             }

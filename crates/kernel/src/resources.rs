@@ -193,13 +193,15 @@ impl Resources {
     }
 }
 
-/// Appends a commit and waits until it is durable. `Full` is waited out only before the first try, because the commit
-/// is consumed by trying.
+/// Appends a commit, as soon as there is room for it, and waits until it is durable.
 pub(crate) async fn append_durable(log: &dyn Log, commit: Commit) -> Result<headwater_log::Ticket, LogError> {
-    log.room().await;
-    let ticket = log.append(commit)?;
-    log.durable(ticket.sequence).await?;
-    Ok(ticket)
+    loop {
+        match log.append(&commit) {
+            Ok(ticket) => return log.durable(ticket.sequence).await.map(|()| ticket),
+            Err(LogError::Full(_)) => log.room().await,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The log's refusal as a problem.

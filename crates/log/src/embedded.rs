@@ -291,7 +291,7 @@ impl Log for EmbeddedLog {
         self.core.catalog.read().streams()
     }
 
-    fn append(&self, commit: Commit) -> Result<Ticket, LogError> {
+    fn append(&self, commit: &Commit) -> Result<Ticket, LogError> {
         self.core.append(commit)
     }
 

@@ -349,7 +349,7 @@ impl Groups {
     }
 
     fn append(&self, deltas: Vec<Delta>) -> Result<Ticket, LogError> {
-        self.log.append(Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() })
+        self.log.append(&Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() })
     }
 
     /// Writes and waits until it is durable.
@@ -357,8 +357,9 @@ impl Groups {
         if deltas.is_empty() {
             return Ok(());
         }
+        let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
         loop {
-            match self.append(deltas.clone()) {
+            match self.log.append(&commit) {
                 Ok(ticket) => return Ok(self.log.durable(ticket.sequence).await?),
                 Err(LogError::Full(_)) => self.log.room().await,
                 Err(refusal) => return Err(refusal.into()),

@@ -257,9 +257,11 @@ pub trait Log: Send + Sync {
     /// Gives a commit its place: checks it, assigns offsets, hands it to the writer. Never waits for the disk.
     /// Readers with [`View::Appended`] see it at once, all others after [`Log::durable`].
     ///
+    /// The log copies what it keeps: the commit stays the caller's, who can try it again after [`LogError::Full`].
+    ///
     /// # Errors
     /// Nothing has been written then, of any part.
-    fn append(&self, commit: Commit) -> Result<Ticket, LogError>;
+    fn append(&self, commit: &Commit) -> Result<Ticket, LogError>;
 
     /// Resolves when everything up to and including `sequence` is durable and visible.
     fn durable(&self, sequence: Sequence) -> BoxFuture<'_, Result<(), LogError>>;

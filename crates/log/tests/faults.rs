@@ -43,7 +43,7 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     disk.set_full(true);
     let mut number = 0;
     let refused = loop {
-        match log.append(commit(number)) {
+        match log.append(&commit(number)) {
             Ok(ticket) => {
                 block_on(log.durable(ticket.sequence)).unwrap();
                 number += 1;
@@ -56,7 +56,7 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     assert!(matches!(refused, LogError::Disk(_)), "{refused}");
     disk.set_full(false);
     let ticket = loop {
-        match log.append(commit(number)) {
+        match log.append(&commit(number)) {
             Ok(ticket) => break ticket,
             Err(LogError::Disk(_) | LogError::Full(_)) => std::thread::yield_now(),
             Err(error) => panic!("{error}"),
@@ -79,9 +79,9 @@ fn a_failed_sync_is_fatal_and_acknowledges_nothing() {
     let fatal = Arc::new(AtomicBool::new(false));
     let log = open(&disk, &fatal);
     disk.fail_syncs(true);
-    let ticket = log.append(commit(1)).unwrap();
+    let ticket = log.append(&commit(1)).unwrap();
     assert_eq!(block_on(log.durable(ticket.sequence)), Err(LogError::Closed));
     assert!(fatal.load(Ordering::SeqCst));
-    assert_eq!(log.append(commit(2)).unwrap_err(), LogError::Closed);
+    assert_eq!(log.append(&commit(2)).unwrap_err(), LogError::Closed);
     assert_eq!(log.get("space", &1u64.to_le_bytes(), View::Durable), None);
 }

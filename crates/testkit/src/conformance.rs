@@ -78,14 +78,14 @@ pub async fn conformance(make: &dyn Fn() -> Arc<dyn Log>) {
         Append { stream: name.clone(), partition: 1, batches: batch(1) },
         Append { stream: none.clone(), partition: 0, batches: batch(1) },
     ];
-    let refused = log.append(Commit { appends, deltas: vec![(Arc::from("space"), vec![delta(b"1")])], fence: None });
+    let refused = log.append(&Commit { appends, deltas: vec![(Arc::from("space"), vec![delta(b"1")])], fence: None });
     assert_eq!(refused.unwrap_err(), LogError::UnknownStream("none".into()));
     assert_eq!(log.ends(&name, 1).unwrap().appended, 0);
     assert_eq!(log.get("space", b"k", View::Appended), None);
 
     // State: the later change of a key wins, and is seen at once by those who may.
     let deltas = vec![(Arc::from("space"), vec![delta(b"1"), delta(b"2")])];
-    let ticket = log.append(Commit { deltas, ..Commit::default() }).unwrap();
+    let ticket = log.append(&Commit { deltas, ..Commit::default() }).unwrap();
     assert_eq!(log.get("space", b"k", View::Appended).as_deref(), Some(&b"2"[..]));
     log.durable(ticket.sequence).await.unwrap();
     assert_eq!(log.get("space", b"k", View::Durable).as_deref(), Some(&b"2"[..]));
@@ -96,8 +96,8 @@ pub async fn conformance(make: &dyn Fn() -> Arc<dyn Log>) {
     let owner = Name::new("owner").unwrap();
     let (old, new) = (log.fence(&owner).await.unwrap(), log.fence(&owner).await.unwrap());
     let fenced = |epoch| Commit { fence: Some((owner.clone(), epoch)), ..Commit::default() };
-    assert_eq!(log.append(fenced(old)).unwrap_err(), LogError::Fenced(owner.clone(), old));
-    log.append(fenced(new)).unwrap();
+    assert_eq!(log.append(&fenced(old)).unwrap_err(), LogError::Fenced(owner.clone(), old));
+    log.append(&fenced(new)).unwrap();
     assert_ne!(log.producer_id().await.unwrap(), log.producer_id().await.unwrap());
 
     // Gone is gone, and a stream of the same name is another one.
@@ -112,5 +112,5 @@ pub async fn conformance(make: &dyn Fn() -> Arc<dyn Log>) {
 
 fn append(log: &dyn Log, stream: &Name, batches: BytesMut) -> Result<Ticket, LogError> {
     let appends = vec![Append { stream: stream.clone(), partition: 0, batches }];
-    log.append(Commit { appends, ..Commit::default() })
+    log.append(&Commit { appends, ..Commit::default() })
 }

@@ -159,7 +159,7 @@ fn produce(log: &dyn Log, disk: &FaultyDisk, id: u64, client: &mut Client, seed:
             builder.push(0, Some(&(number % KEYS).to_le_bytes()), Some(&value), &[("pad", &[0; 60])]);
         }
         let appends = vec![Append { stream: stream.clone(), partition: 0, batches: builder.finish() }];
-        let sent = log.append(Commit { appends, ..Commit::default() });
+        let sent = log.append(&Commit { appends, ..Commit::default() });
         let durable = match sent {
             Ok(ticket) => wait(log.durable(ticket.sequence)).is_some_and(|done| done.is_ok()),
             Err(LogError::Full(_)) => {
@@ -224,7 +224,7 @@ fn pipeline(log: &dyn Log, disk: &FaultyDisk, promised: i64) -> i64 {
             ],
             fence: Some((owner.clone(), epoch)),
         };
-        let ticket = match log.append(commit) {
+        let ticket = match log.append(&commit) {
             Ok(ticket) => ticket,
             Err(LogError::Full(_)) => {
                 wait(log.room());

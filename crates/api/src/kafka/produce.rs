@@ -119,7 +119,7 @@ fn append_one(log: &dyn Log, stream: &Name, partition: i32, batches: BytesMut) -
         return Err(Refusal { code: ResponseError::InvalidRecord, message });
     }
     let append = Append { stream: stream.clone(), partition, batches };
-    let ticket = log.append(Commit { appends: vec![append], ..Commit::default() })?;
+    let ticket = log.append(&Commit { appends: vec![append], ..Commit::default() })?;
     let placed = ticket.placed.first().copied().ok_or_else(|| Refusal::of(ResponseError::UnknownServerError))?;
     Ok((placed, ticket.sequence))
 }

@@ -106,7 +106,7 @@ pub fn reconcile(plan: &Arc<Plan>, span: Span, around: &Around<'_>) -> Result<Re
         let commit = Commit { appends: outbox.take(), ..Commit::default() };
         let stop = park::StopSignal::default();
         park::wait(around.log.room(), &stop);
-        let ticket = around.log.append(commit).map_err(|error| refused(&error))?;
+        let ticket = around.log.append(&commit).map_err(|error| refused(&error))?;
         park::wait(around.log.durable(ticket.sequence), &stop).unwrap_or(Ok(())).map_err(|error| refused(&error))?;
         report.repaired = wanted;
     }

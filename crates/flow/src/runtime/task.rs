@@ -37,6 +37,9 @@ const BATCH_RECORDS: usize = 1_024;
 const TURN_RECORDS: usize = 256;
 /// Record bytes of one micro-batch.
 const BATCH_BYTES: usize = 1 << 20;
+/// A micro-batch begins at the earliest this long after the one before it, unless a full one waits: under a stream of
+/// small requests, those of a few milliseconds share one commit. A first event after a pause waits for nothing.
+const PACE: Duration = Duration::from_millis(4);
 /// Commits that may wait for the disk.
 const COMMITS_MAX: usize = 256;
 /// How often a thread without work looks around: for idle partitions, retries that have become due, new partitions.
@@ -255,6 +258,9 @@ impl<'a> Life<'a> {
         if !busy {
             self.look_around(elapsed)?;
             self.rest(elapsed, round.due)?;
+        } else if !round.more && advance == Advance::Done {
+            let took = self.setup.clock.elapsed().saturating_sub(elapsed);
+            std::thread::sleep(PACE.saturating_sub(took));
         }
         Ok(())
     }
@@ -353,16 +359,16 @@ impl<'a> Life<'a> {
                 Some(Err(error)) => return Err(failed(&setup.plan.name, &error)),
             }
         }
-        wait(setup.log.room(), &setup.stop)?;
-        match setup.log.append(commit) {
-            Ok(ticket) => {
-                Figures::add(&setup.figures.commits, 1);
-                self.unsynced.push_back(setup.log.durable(ticket.sequence));
-                Ok(())
+        loop {
+            match setup.log.append(&commit) {
+                Ok(ticket) => {
+                    Figures::add(&setup.figures.commits, 1);
+                    self.unsynced.push_back(setup.log.durable(ticket.sequence));
+                    return Ok(());
+                }
+                Err(LogError::Full(_)) => wait(setup.log.room(), &setup.stop)?,
+                Err(error) => return Err(failed(&setup.plan.name, &error)),
             }
-            // Another writer took the room in between. Nothing was written, and the commit is gone.
-            Err(LogError::Full(_)) => Err(End::Anew),
-            Err(error) => Err(failed(&setup.plan.name, &error)),
         }
     }
 

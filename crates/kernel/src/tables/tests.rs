@@ -56,7 +56,7 @@ impl World {
                 partition: partition_of(key.as_bytes(), partitions),
                 batches: builder.finish(),
             };
-            self.log.append(Commit { appends: vec![append], ..Commit::default() }).unwrap();
+            self.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
         }
     }
 }

@@ -102,9 +102,10 @@ impl TableViews {
     }
 
     async fn append_all(&self, table: &Table, partition: u32, batches: bytes::BytesMut) -> Result<Ticket, Problem> {
+        let append = Append { stream: table.stream.name.clone(), partition, batches };
+        let commit = Commit { appends: vec![append], ..Commit::default() };
         loop {
-            let append = Append { stream: table.stream.name.clone(), partition, batches: batches.clone() };
-            match self.log.append(Commit { appends: vec![append], ..Commit::default() }) {
+            match self.log.append(&commit) {
                 Ok(ticket) => return Ok(ticket),
                 Err(LogError::Full(_)) => self.log.room().await,
                 Err(error) => return Err(refused("the import", &error)),
@@ -150,7 +151,7 @@ impl TableViews {
                 return Err(Problem::new("HW-KERNEL-020", fact).help(help));
             }
         }
-        Ok(self.log.append(Commit { appends, ..Commit::default() }))
+        Ok(self.log.append(&Commit { appends, ..Commit::default() }))
     }
 
     /// The version of a document with everything that is appended; 0 = there is none.

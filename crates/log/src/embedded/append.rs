@@ -18,7 +18,7 @@ use super::filer::Item;
 use super::partition::{Batch, Partition};
 use super::producers::{Producer, Verdict};
 use super::{Core, OWN, Sequencer, catalog, frame};
-use crate::{Append, Cleanup, Commit, Delta, LogError, Placed, Sequence, Stream, Ticket, View};
+use crate::{Append, Cleanup, Commit, Delta, LogError, Offset, Placed, Sequence, Stream, Ticket, View};
 
 /// An append whose batches have been checked.
 struct Checked {
@@ -29,73 +29,86 @@ struct Checked {
     append_time: Option<Micros>,
 }
 
-/// A producer as it was before this commit, to be put back when the commit is refused.
-type Undo = Vec<(Arc<Partition>, i64, Option<Producer>)>;
+/// What a commit will make of a partition: nothing is changed until all of the commit is accepted, because whatever a
+/// checkpoint sees of a refused one would outlive a crash.
+struct Planned {
+    partition: Arc<Partition>,
+    /// One past its last record.
+    end: Offset,
+    /// Its idempotent producers that send something.
+    producers: Vec<(i64, Producer)>,
+}
+
+impl Planned {
+    /// A producer as it is after what is planned so far.
+    fn producer(&self, id: i64) -> Option<Producer> {
+        let planned = self.producers.iter().find(|(one, _)| *one == id).map(|(_, producer)| producer.clone());
+        planned.or_else(|| self.partition.producers.lock().get(id).cloned())
+    }
+
+    fn set_producer(&mut self, id: i64, producer: Producer) {
+        match self.producers.iter_mut().find(|(one, _)| *one == id) {
+            Some((_, planned)) => *planned = producer,
+            None => self.producers.push((id, producer)),
+        }
+    }
+}
 
 impl Core {
-    pub(super) fn append(&self, commit: Commit) -> Result<Ticket, LogError> {
+    pub(super) fn append(&self, commit: &Commit) -> Result<Ticket, LogError> {
         self.check_open()?;
-        if let Some((name, _)) = commit.deltas.iter().find(|(name, _)| name.starts_with(OWN) || name.len() > 1_000) {
+        let deltas = &commit.deltas;
+        if let Some((name, _)) = deltas.iter().find(|(name, _)| name.starts_with(OWN) || name.len() > 1_000) {
             return Err(LogError::Config(format!("`{name}` cannot be the name of a space")));
         }
-        let checked: Vec<Checked> =
-            commit.appends.into_iter().map(|append| self.check(append)).collect::<Result<_, _>>()?;
-        let deltas = commit.deltas;
+        let checked: Vec<Checked> = commit.appends.iter().map(|append| self.check(append)).collect::<Result<_, _>>()?;
         let state_part = frame::encode_spaces(deltas.iter().map(|(name, deltas)| (&**name, Some(deltas.as_slice()))));
 
         let sequencer = self.sequencer.lock();
         self.check_open()?;
-        if let Some((owner, epoch)) = commit.fence
-            && self.epoch(&owner) != epoch
+        if let Some((owner, epoch)) = &commit.fence
+            && self.epoch(owner) != *epoch
         {
-            return Err(LogError::Fenced(owner, epoch));
+            return Err(LogError::Fenced(owner.clone(), *epoch));
         }
         let bytes: usize = checked.iter().map(|append| append.batches.len() + 24).sum::<usize>() + state_part.len() + 5;
         self.room_for(bytes)?;
-        let mut undo = Undo::new();
+        let mut plan: Vec<Planned> = Vec::new();
         let mut placed = Vec::with_capacity(checked.len());
-        let mut new: Vec<(Arc<Partition>, BytesMut, Vec<(Header, std::ops::Range<usize>)>)> = Vec::new();
-        // Ends of partitions as they will be, since one commit may name a partition twice.
-        let mut ends: Vec<(Arc<Partition>, i64)> = Vec::new();
+        let mut new: Vec<Checked> = Vec::with_capacity(checked.len());
         for append in checked {
-            match self.place(append, &mut ends, &mut undo) {
-                Ok((answer, fresh)) => {
-                    placed.push(answer);
-                    new.extend(fresh);
-                }
-                Err(error) => {
-                    for (partition, id, old) in undo.into_iter().rev() {
-                        partition.producers.lock().restore(id, old);
-                    }
-                    return Err(error);
-                }
-            }
+            let (answer, fresh) = self.place(append, &mut plan)?;
+            placed.push(answer);
+            new.extend(fresh);
         }
         if new.is_empty() && deltas.is_empty() {
             // Nothing but repeats, whose first sending may still be on its way to the disk.
             return Ok(Ticket { sequence: self.wal.pushed(), placed });
         }
         let heads: Vec<_> =
-            new.iter().map(|(partition, batches, _)| (partition.stream_id, partition.index, batches.len())).collect();
+            new.iter().map(|new| (new.partition.stream_id, new.partition.index, new.batches.len())).collect();
         let mut parts = Vec::with_capacity(2 + new.len());
         parts.push(frame::encode_appends(&heads));
         parts.push(state_part);
         let mut done = Vec::new();
         let mut woken = Vec::with_capacity(new.len());
-        for (partition, batches, headers) in new {
+        for Checked { partition, batches, headers, .. } in new {
             let batches = batches.freeze();
             self.remember(&partition, &batches, &headers, &mut done);
             parts.push(batches);
             woken.push(partition);
         }
-        for (partition, end) in ends {
+        for Planned { partition, end, producers } in plan {
+            if !producers.is_empty() {
+                partition.producers.lock().put(producers, self.limits.producers_per_partition);
+            }
             partition.appended.store(end, Ordering::Release);
         }
         let spaces: Vec<Arc<Space>> = deltas.iter().map(|(name, _)| self.state.space_or_new(name)).collect();
         let guards = lock_in_order(&spaces);
         let sequence = self.wal.push(Frame { parts, done });
         drop(sequencer);
-        for (space, (_, deltas)) in spaces.iter().zip(&deltas) {
+        for (space, (_, deltas)) in spaces.iter().zip(deltas) {
             apply(space, sequence, deltas);
         }
         drop(guards);
@@ -105,12 +118,11 @@ impl Core {
     }
 
     /// Checks an append's bytes, and copies them so that a small batch does not keep a large request alive.
-    fn check(&self, append: Append) -> Result<Checked, LogError> {
+    fn check(&self, append: &Append) -> Result<Checked, LogError> {
         let partition = self.partition(&append.stream, append.partition)?;
         let stream = partition.stream.read().clone();
         let mut batches = BytesMut::with_capacity(append.batches.len());
         batches.extend_from_slice(&append.batches);
-        drop(append);
         let corrupt = |error: batch::BatchError| LogError::CorruptBatch(error.to_string());
         let append_time = stream.config.append_time.then(|| self.clock.now());
         let mut headers = Vec::new();
@@ -212,47 +224,33 @@ impl Core {
             && !matches!(self.wal.room_for(64 << 10), Err(Refused::Full(_)))
     }
 
-    /// Gives an append its offsets, or finds that it is a repeat.
-    #[allow(clippy::type_complexity)]
-    fn place(
-        &self,
-        mut append: Checked,
-        ends: &mut Vec<(Arc<Partition>, i64)>,
-        undo: &mut Undo,
-    ) -> Result<(Placed, Option<(Arc<Partition>, BytesMut, Vec<(Header, std::ops::Range<usize>)>)>), LogError> {
-        let partition = append.partition;
+    /// Gives an append its offsets, or finds that it is a repeat, of which nothing is written.
+    fn place(&self, mut append: Checked, plan: &mut Vec<Planned>) -> Result<(Placed, Option<Checked>), LogError> {
+        let partition = &append.partition;
         if partition.is_gone() {
             return Err(LogError::UnknownStream(partition.stream.read().name.to_string()));
         }
-        let at = match ends.iter().position(|(one, _)| Arc::ptr_eq(one, &partition)) {
-            Some(at) => at,
-            None => {
-                ends.push((partition.clone(), partition.appended.load(Ordering::Acquire)));
-                ends.len() - 1
-            }
-        };
-        let Some((_, end)) = ends.get_mut(at) else { return Err(LogError::Closed) };
-        let first = *end;
+        let at = plan.iter().position(|planned| Arc::ptr_eq(&planned.partition, partition)).unwrap_or_else(|| {
+            let (partition, end) = (partition.clone(), partition.appended.load(Ordering::Acquire));
+            plan.push(Planned { partition, end, producers: Vec::new() });
+            plan.len() - 1
+        });
+        let Some(planned) = plan.get_mut(at) else { return Err(LogError::Closed) };
+        let first = planned.end;
         let log_start = partition.start.load(Ordering::Acquire);
-        let mut repeated: Option<(i64, i64)> = None;
+        let mixed = || LogError::InvalidRecord("an append mixes repeated and new batches".into());
+        let mut repeated: Option<(Offset, Offset)> = None;
         let mut next = first;
-        let mut producers = partition.producers.lock();
         for (header, range) in &mut append.headers {
-            if header.producer_id >= 0 {
-                match producers.judge(header)? {
-                    Verdict::Repeat(sent) => {
-                        let (from, _) = repeated.unwrap_or((sent.first, sent.last));
-                        repeated = Some((from, sent.last));
-                        continue;
-                    }
-                    Verdict::Next if repeated.is_some() => {
-                        let (producer, got) = (header.producer_id, header.base_sequence);
-                        return Err(LogError::OutOfOrderSequence { producer, got, wanted: got });
-                    }
-                    Verdict::Next => {}
-                }
-            } else if repeated.is_some() {
-                return Err(LogError::InvalidRecord("an append mixes repeated and new batches".into()));
+            let idempotent = header.producer_id >= 0;
+            let known = idempotent.then(|| planned.producer(header.producer_id)).flatten();
+            if idempotent && let Verdict::Repeat(sent) = Producer::judge(known.as_ref(), header)? {
+                let (from, _) = repeated.unwrap_or((sent.first, sent.last));
+                repeated = Some((from, sent.last));
+                continue;
+            }
+            if repeated.is_some() {
+                return Err(mixed());
             }
             header.base_offset = next;
             header.leader_epoch = 0;
@@ -261,22 +259,20 @@ impl Core {
                 batch::set_base_offset(bytes, header.base_offset);
                 batch::set_leader_epoch(bytes, 0);
             }
-            if header.producer_id >= 0 {
-                let old = producers.remember(header, self.clock.now(), self.limits.producers_per_partition);
-                undo.push((partition.clone(), header.producer_id, old));
+            if idempotent {
+                planned.set_producer(header.producer_id, Producer::after(known, header, self.clock.now()));
             }
         }
-        drop(producers);
         if let Some((first, last)) = repeated {
-            if next != *end {
-                return Err(LogError::InvalidRecord("an append mixes repeated and new batches".into()));
+            if next != planned.end {
+                return Err(mixed());
             }
             return Ok((Placed { first, last, append_time: None, log_start, duplicate: true }, None));
         }
         debug_assert_eq!(next, first + append.records);
-        *end = next;
+        planned.end = next;
         let answer = Placed { first, last: next - 1, append_time: append.append_time, log_start, duplicate: false };
-        Ok((answer, Some((partition, append.batches, append.headers))))
+        Ok((answer, Some(append)))
     }
 
     /// Puts an append's batches into memory, and lists them for the filer.

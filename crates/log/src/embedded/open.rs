@@ -245,7 +245,7 @@ impl Recovery<'_> {
         for found in batch::split(batches) {
             let Ok((header, range)) = found else { break };
             if header.producer_id >= 0 {
-                partition.producers.lock().remember(&header, now, self.limits.producers_per_partition);
+                partition.producers.lock().recovered(&header, now, self.limits.producers_per_partition);
             }
             let next = partition.appended.load(Ordering::Acquire);
             if header.base_offset < next {

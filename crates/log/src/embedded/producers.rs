@@ -58,71 +58,30 @@ fn behind(sequence: i32, count: i32) -> i32 {
 }
 
 impl Producers {
-    /// Judges a batch of an idempotent producer; changes nothing.
-    pub fn judge(&self, header: &Header) -> Result<Verdict, LogError> {
-        let Some(producer) = self.by_id.get(&header.producer_id) else { return Ok(Verdict::Next) };
-        if header.producer_epoch < producer.epoch {
-            return Err(LogError::ProducerFenced(header.producer_id, header.producer_epoch));
-        }
-        let refuse = |wanted| {
-            Err(LogError::OutOfOrderSequence { producer: header.producer_id, got: header.base_sequence, wanted })
-        };
-        if header.producer_epoch > producer.epoch {
-            return if header.base_sequence == 0 { Ok(Verdict::Next) } else { refuse(0) };
-        }
-        let last_sequence = behind(header.base_sequence, header.last_offset_delta);
-        let repeat = producer
-            .batches
-            .iter()
-            .find(|sent| sent.first_sequence == header.base_sequence && sent.last_sequence == last_sequence);
-        if let Some(sent) = repeat {
-            return Ok(Verdict::Repeat(*sent));
-        }
-        match producer.batches.back() {
-            Some(sent) if behind(sent.last_sequence, 1) != header.base_sequence => {
-                refuse(behind(sent.last_sequence, 1))
+    /// A producer, if it is known.
+    pub fn get(&self, id: i64) -> Option<&Producer> {
+        self.by_id.get(&id)
+    }
+
+    /// Takes in producers as a commit has left them, and forgets others where there are too many.
+    pub fn put(&mut self, producers: Vec<(i64, Producer)>, most: usize) {
+        for (id, producer) in producers {
+            if !self.by_id.contains_key(&id) && self.by_id.len() >= most {
+                self.evict(most);
             }
-            _ => Ok(Verdict::Next),
+            self.changed.insert(id);
+            self.by_id.insert(id, producer);
         }
     }
 
-    /// Remembers a batch that has its offsets; answers what was known before, for [`Producers::restore`]. A batch
-    /// that is remembered already stays as it is.
-    pub fn remember(&mut self, header: &Header, now: Micros, most: usize) -> Option<Producer> {
-        if !self.by_id.contains_key(&header.producer_id) && self.by_id.len() >= most {
-            self.evict(most);
+    /// Takes in a batch that recovery has found; one that the snapshot knew already changes nothing.
+    pub fn recovered(&mut self, header: &Header, now: Micros, most: usize) {
+        let known = self.by_id.get(&header.producer_id);
+        let newest = known.and_then(|producer| producer.batches.back());
+        if newest.is_none_or(|sent| sent.last < header.last_offset()) {
+            let producer = Producer::after(known.cloned(), header, now);
+            self.put(vec![(header.producer_id, producer)], most);
         }
-        self.changed.insert(header.producer_id);
-        let old = self.by_id.get(&header.producer_id).cloned();
-        let fresh = || Producer { epoch: header.producer_epoch, seen: now, batches: VecDeque::with_capacity(BATCHES) };
-        let producer = self.by_id.entry(header.producer_id).or_insert_with(fresh);
-        if producer.batches.back().is_some_and(|sent| sent.last >= header.last_offset()) {
-            return old;
-        }
-        if producer.epoch != header.producer_epoch {
-            producer.batches.clear();
-        }
-        producer.epoch = header.producer_epoch;
-        producer.seen = now;
-        if producer.batches.len() >= BATCHES {
-            producer.batches.pop_front();
-        }
-        producer.batches.push_back(Sent {
-            first_sequence: header.base_sequence,
-            last_sequence: behind(header.base_sequence, header.last_offset_delta),
-            first: header.base_offset,
-            last: header.last_offset(),
-        });
-        old
-    }
-
-    /// Takes back a [`Producers::remember`].
-    pub fn restore(&mut self, id: i64, old: Option<Producer>) {
-        self.changed.insert(id);
-        match old {
-            Some(producer) => self.by_id.insert(id, producer),
-            None => self.by_id.remove(&id),
-        };
     }
 
     /// Forgets those not seen since `since`.
@@ -163,6 +122,55 @@ impl Producers {
 }
 
 impl Producer {
+    /// Judges a batch by what is known of its producer.
+    ///
+    /// # Errors
+    /// `ProducerFenced` and `OutOfOrderSequence`.
+    pub fn judge(known: Option<&Self>, header: &Header) -> Result<Verdict, LogError> {
+        let Some(producer) = known else { return Ok(Verdict::Next) };
+        if header.producer_epoch < producer.epoch {
+            return Err(LogError::ProducerFenced(header.producer_id, header.producer_epoch));
+        }
+        let refuse = |wanted| {
+            Err(LogError::OutOfOrderSequence { producer: header.producer_id, got: header.base_sequence, wanted })
+        };
+        if header.producer_epoch > producer.epoch {
+            return if header.base_sequence == 0 { Ok(Verdict::Next) } else { refuse(0) };
+        }
+        let last_sequence = behind(header.base_sequence, header.last_offset_delta);
+        let repeat = producer
+            .batches
+            .iter()
+            .find(|sent| sent.first_sequence == header.base_sequence && sent.last_sequence == last_sequence);
+        if let Some(sent) = repeat {
+            return Ok(Verdict::Repeat(*sent));
+        }
+        match producer.batches.back() {
+            Some(sent) if behind(sent.last_sequence, 1) != header.base_sequence => {
+                refuse(behind(sent.last_sequence, 1))
+            }
+            _ => Ok(Verdict::Next),
+        }
+    }
+
+    /// The producer after a batch that has its offsets.
+    pub fn after(known: Option<Self>, header: &Header, now: Micros) -> Self {
+        let mut batches = match known {
+            Some(producer) if producer.epoch == header.producer_epoch => producer.batches,
+            _ => VecDeque::with_capacity(BATCHES),
+        };
+        if batches.len() >= BATCHES {
+            batches.pop_front();
+        }
+        batches.push_back(Sent {
+            first_sequence: header.base_sequence,
+            last_sequence: behind(header.base_sequence, header.last_offset_delta),
+            first: header.base_offset,
+            last: header.last_offset(),
+        });
+        Self { epoch: header.producer_epoch, seen: now, batches }
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(10 + self.batches.len() * 24);
         out.extend_from_slice(&self.epoch.to_le_bytes());

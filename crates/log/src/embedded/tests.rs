@@ -50,7 +50,7 @@ impl House {
 
     fn append(&self, stream: &Name, batches: BytesMut) -> Result<Ticket, LogError> {
         let appends = vec![Append { stream: stream.clone(), partition: 0, batches }];
-        let ticket = self.log.append(Commit { appends, ..Commit::default() })?;
+        let ticket = self.log.append(&Commit { appends, ..Commit::default() })?;
         block_on(self.log.durable(ticket.sequence)).unwrap();
         Ok(ticket)
     }
@@ -130,7 +130,7 @@ fn a_closed_log_refuses() {
     house.log.close().unwrap();
     house.log.close().unwrap();
     assert_eq!(house.log.read(&stream, 0, 0, 100, View::Durable).unwrap_err(), LogError::Closed);
-    assert!(matches!(house.log.append(Commit::default()), Err(LogError::Closed)));
+    assert!(matches!(house.log.append(&Commit::default()), Err(LogError::Closed)));
 }
 
 #[test]
@@ -147,9 +147,9 @@ fn state_streams_fences_and_producer_ids_survive() {
     };
     let commit =
         |value, epoch| Commit { deltas: deltas(value), fence: Some((owner.clone(), epoch)), ..Commit::default() };
-    assert_eq!(house.log.append(commit("old", 1)).unwrap_err(), LogError::Fenced(owner.clone(), 1));
+    assert_eq!(house.log.append(&commit("old", 1)).unwrap_err(), LogError::Fenced(owner.clone(), 1));
     house.log.maintain_now().unwrap();
-    let ticket = house.log.append(commit("new", 2)).unwrap();
+    let ticket = house.log.append(&commit("new", 2)).unwrap();
     block_on(house.log.durable(ticket.sequence)).unwrap();
     let house = house.restart();
     assert_eq!(house.log.get("space", b"key", View::Durable).as_deref(), Some(&b"new"[..]));
@@ -192,6 +192,38 @@ fn a_repeat_answers_the_first_offsets_even_after_a_restart() {
         assert_eq!(error, LogError::OutOfOrderSequence { producer: 7, got: round * 4 + 9, wanted: round * 4 + 4 });
     }
     assert_eq!(house.all(&stream).len(), 12);
+}
+
+#[test]
+fn a_refused_commit_leaves_no_trace_of_its_producers() {
+    let house = House::new();
+    let stream = house.stream("s", |config| config.partitions = 2);
+    let sent = |producer: i64, sequence: i32| {
+        let mut builder = Builder::new(Compression::None);
+        builder.producer(producer, 0, sequence);
+        builder.push(1, Some(b"k"), Some(b"v"), &[]);
+        builder.finish()
+    };
+    let commit = |first: BytesMut, second: BytesMut| {
+        let append = |partition, batches| Append { stream: stream.clone(), partition, batches };
+        Commit { appends: vec![append(0, first), append(1, second)], ..Commit::default() }
+    };
+    block_on(house.log.durable(house.log.append(&commit(sent(7, 0), sent(8, 0))).unwrap().sequence)).unwrap();
+    let partition = house.log.core.partition(&stream, 0).unwrap();
+    assert_eq!(partition.producers.lock().take_changes().len(), 1);
+
+    // Two batches of one producer in one commit follow on; the last append is out of order and takes all with it.
+    let mut two = sent(7, 1);
+    two.unsplit(sent(7, 2));
+    let refused = house.log.append(&commit(two.clone(), sent(8, 5))).unwrap_err();
+    assert_eq!(refused, LogError::OutOfOrderSequence { producer: 8, got: 5, wanted: 1 });
+    assert!(partition.producers.lock().take_changes().is_empty(), "nothing that a checkpoint could take along");
+
+    let placed = house.log.append(&commit(two, sent(8, 1))).unwrap().placed;
+    assert_eq!(
+        placed.iter().map(|one| (one.first, one.last, one.duplicate)).collect::<Vec<_>>(),
+        [(1, 2, false), (1, 1, false)]
+    );
 }
 
 #[test]

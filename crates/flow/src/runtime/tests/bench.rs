@@ -106,7 +106,7 @@ impl Bench {
             builder.push(START.millis(), key.map(str::as_bytes), Some(value.as_bytes()), &[]);
         }
         let append = Append { stream: Name::new(stream).unwrap(), partition, batches: builder.finish() };
-        self.log.append(Commit { appends: vec![append], ..Commit::default() }).unwrap();
+        self.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
     }
 
     /// All durable records of a stream.

@@ -43,7 +43,7 @@ fn send(log: &Arc<dyn Log>, from: u64, count: u64) -> bool {
         builder.push(START.millis(), None, Some(event.as_bytes()), &[]);
     }
     let append = Append { stream: Name::new("in").unwrap(), partition: 0, batches: builder.finish() };
-    let Ok(ticket) = log.append(Commit { appends: vec![append], ..Commit::default() }) else { return false };
+    let Ok(ticket) = log.append(&Commit { appends: vec![append], ..Commit::default() }) else { return false };
     park::wait(log.durable(ticket.sequence), &park::StopSignal::default()).is_some_and(|synced| synced.is_ok())
 }
 

@@ -102,12 +102,12 @@ impl Log for MemoryLog {
         self.0.lock().streams.values().map(|kept| Arc::clone(&kept.stream)).collect()
     }
 
-    fn append(&self, commit: Commit) -> Result<Ticket, LogError> {
+    fn append(&self, commit: &Commit) -> Result<Ticket, LogError> {
         let mut state = self.0.lock();
         let mut placed = Vec::new();
-        for append in commit.appends {
+        for append in &commit.appends {
             let partition = state.partition(&append.stream, append.partition)?;
-            let mut bytes: BytesMut = append.batches;
+            let mut bytes: BytesMut = append.batches.clone();
             let (header, _) =
                 batch::split(&bytes).next().unwrap().map_err(|fault| LogError::CorruptBatch(fault.to_string()))?;
             header.verify(&bytes).map_err(|fault| LogError::CorruptBatch(fault.to_string()))?;
@@ -148,11 +148,11 @@ impl Log for MemoryLog {
             partition.waiters.drain(..).for_each(|waiter| waiter.notify_one());
             placed.push(place);
         }
-        for (space, deltas) in commit.deltas {
+        for (space, deltas) in &commit.deltas {
             let space = state.spaces.entry(space.to_string()).or_default();
             for delta in deltas {
-                match delta.value {
-                    Some(value) => space.insert(delta.key, value),
+                match delta.value.clone() {
+                    Some(value) => space.insert(delta.key.clone(), value),
                     None => space.remove(&delta.key),
                 };
             }
