@@ -8,6 +8,7 @@ mod http;
 mod latest;
 mod mmdb;
 mod options;
+mod ranges;
 mod table;
 
 use headwater_kernel::port::LookupKind;
@@ -18,6 +19,7 @@ pub const LOOKUPS: &[LookupKind] = &[
     LookupKind { name: "latest", schema: latest::schema, build: latest::build },
     LookupKind { name: "file", schema: file::schema, build: file::build },
     LookupKind { name: "mmdb", schema: mmdb::schema, build: mmdb::build },
+    LookupKind { name: "ranges", schema: ranges::schema, build: ranges::build },
     LookupKind { name: "http", schema: http::schema, build: http::build },
     LookupKind { name: "score", schema: http::score_schema, build: http::build_score },
 ];

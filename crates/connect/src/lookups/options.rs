@@ -1,5 +1,7 @@
 //! Reads a connector's options strictly: an unknown key is an error that names the nearest known one.
 
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use headwater_base::{Problem, closest};
@@ -47,6 +49,16 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// A list of texts that must be there.
+    pub fn texts(&self, key: &str) -> Result<Vec<&'a str>, Problem> {
+        let texts: Option<Vec<&str>> =
+            self.0.get(key).and_then(Value::as_array).and_then(|list| list.iter().map(Value::as_str).collect());
+        texts.filter(|texts| !texts.is_empty()).ok_or_else(|| {
+            Problem::new("HW-CONNECT-101", format!("the option `{key}` is a list of texts"))
+                .help(format!("write `{key}: [a, b]`"))
+        })
+    }
+
     /// An object that may be there.
     pub fn optional_object(&self, key: &str) -> Result<Option<&'a Map<String, Value>>, Problem> {
         match self.0.get(key) {
@@ -64,12 +76,24 @@ pub(crate) fn place(context: &Context, name: &str) -> PathBuf {
 
 /// Reads a whole file of bounded size.
 pub(crate) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Problem> {
-    let problem = |fact: String| Problem::new("HW-CONNECT-102", fact).at(path.display().to_string(), 0, 0);
-    let length = std::fs::metadata(path).map_err(|error| problem(format!("the file cannot be read: {error}")))?.len();
+    let mut bytes = Vec::new();
+    open_file(path, bytes_max)?.read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    Ok(bytes)
+}
+
+/// Opens a file of bounded size, to be read piece by piece.
+pub(crate) fn open_file(path: &Path, bytes_max: u64) -> Result<impl Read + use<>, Problem> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let length = file.metadata().map_err(|error| unreadable(path, &error))?.len();
     if length > bytes_max {
-        return Err(problem(format!("a file of {length} bytes; the limit is {bytes_max}")));
+        let fact = format!("a file of {length} bytes; the limit is {bytes_max}");
+        return Err(Problem::new("HW-CONNECT-102", fact).at(path.display().to_string(), 0, 0));
     }
-    std::fs::read(path).map_err(|error| problem(format!("the file cannot be read: {error}")))
+    Ok(BufReader::new(file).take(bytes_max))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::new("HW-CONNECT-102", format!("the file cannot be read: {error}")).at(path.display().to_string(), 0, 0)
 }
 
 /// A field's way down from the root of a document: `.a.b` or `a.b`.

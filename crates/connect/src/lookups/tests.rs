@@ -184,6 +184,43 @@ fn address_databases_answer_and_pick_fields() {
     assert_eq!(refused(json!({"type": "mmdb", "file": "cut.mmdb"}), &context).code, "HW-CONNECT-104");
 }
 
+#[test]
+fn an_address_is_found_in_its_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let ranges = |text: &str, columns: Value| {
+        std::fs::write(folder.path().join("asn.csv"), text).unwrap();
+        build(json!({"type": "ranges", "file": "asn.csv", "columns": columns}), &context)
+    };
+    let text = "192.0.2.0,192.0.2.255,64500,\"Example, Inc.\"\n\
+                2001:db8::,2001:db8:ffff::,64502,\n\
+                10.0.0.0,10.255.255.255,64501,Whole\n\
+                10.1.0.0,10.1.0.255,64503,Part\n";
+    let both = ranges(text, json!(["asn", "name"])).unwrap();
+    let cases = [
+        ("192.0.2.0", json!({"asn": "64500", "name": "Example, Inc."})),
+        ("192.0.2.255", json!({"asn": "64500", "name": "Example, Inc."})),
+        ("::ffff:192.0.2.9", json!({"asn": "64500", "name": "Example, Inc."})),
+        ("2001:db8::1", json!({"asn": "64502"})),
+        ("10.1.0.7", json!({"asn": "64503", "name": "Part"})),
+        ("10.0.9.9", json!({"asn": "64501", "name": "Whole"})),
+    ];
+    for (key, expected) in cases {
+        assert_eq!(at_once(&both, key), Some(expected), "{key}");
+    }
+    for unknown in ["192.0.1.255", "192.0.3.0", "9.255.255.255", "2001:db9::", "::", "255.255.255.255"] {
+        assert_eq!(at_once(&both, unknown), None, "{unknown}");
+    }
+    assert!(matches!(both.at_once("somewhere"), Some(Err(LookupError::Rejected(_)))));
+    assert_eq!(at_once(&ranges(text, json!(["_", "name"])).unwrap(), "10.1.0.7"), Some(json!({"name": "Part"})));
+
+    for broken in ["10.0.0.9,10.0.0.1,1", "10.0.0.0,2001:db8::,1", "10.0.0.0/8,1", "\n\"1"] {
+        let problem = ranges(&format!("192.0.2.0,192.0.2.255,1\n{broken}\n"), json!(["asn"])).err().unwrap();
+        assert_eq!(problem.code, "HW-CONNECT-103", "{broken}: {problem}");
+    }
+    assert_eq!(ranges("", json!([])).err().unwrap().code, "HW-CONNECT-101");
+}
+
 proptest! {
     #[test]
     fn a_damaged_address_database_never_ends_the_process(

@@ -8,7 +8,7 @@ use super::{Fault, table_stream};
 use crate::spec::{OutputSpec, PipelineSpec, SourceSpec, StepSpec};
 
 /// Lookup types that answer from memory, so that an event never waits for them.
-const AT_ONCE: [&str; 4] = ["table", "latest", "file", "mmdb"];
+const AT_ONCE: [&str; 5] = ["table", "latest", "file", "mmdb", "ranges"];
 
 pub(super) fn check(name: &Name, spec: &PipelineSpec, faults: &mut Vec<Fault>) {
     let mut fault = |pointer: String, problem: Problem| faults.push(Fault { pointer, line: 0, column: 0, problem });
