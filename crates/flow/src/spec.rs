@@ -212,7 +212,7 @@ pub struct TransformSpec {
 pub struct LookupSpec {
     /// The step's id.
     pub id: Name,
-    /// What is asked: `{type: table|latest|file|mmdb|http, ...}`.
+    /// What is asked: `{type: table|latest|file|mmdb|ranges|http, ...}`.
     pub lookup: Value,
     /// Path of the key. An event without it goes on unchanged.
     pub key: String,
