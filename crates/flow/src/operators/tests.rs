@@ -112,13 +112,13 @@ fn run(build: &dyn Fn() -> Box<dyn Operator>, script: &[Step], start: Micros) ->
                 (partition, key, Micros(now.0 + years * 31_557_600_000_000), 1, 1)
             }
             Step::Cut => {
-                advance(&mut *operator, &mut state, watermarks.advance(elapsed), &mut out);
+                advance(&mut *operator, &mut state, watermarks.advance(), &mut out);
                 consumer.take(std::mem::take(&mut out));
                 continue;
             }
             Step::Restart => {
                 // Whatever was not committed is read again, so a restart is seen at the end of a micro-batch.
-                advance(&mut *operator, &mut state, watermarks.advance(elapsed), &mut out);
+                advance(&mut *operator, &mut state, watermarks.advance(), &mut out);
                 consumer.take(std::mem::take(&mut out));
                 watermarks = Watermarks::decode(marks(), &watermarks.encode()).unwrap();
                 operator = build();
@@ -132,6 +132,7 @@ fn run(build: &dyn Fn() -> Box<dyn Operator>, script: &[Step], start: Micros) ->
             Step::Quiet { partition, seconds } => {
                 watermarks.empty(partition, elapsed);
                 elapsed += Duration::from_secs(seconds);
+                watermarks.empty(partition, elapsed);
                 continue;
             }
         };

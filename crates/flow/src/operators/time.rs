@@ -7,8 +7,9 @@
 //! - A partition's watermark is its largest event time less `disorder`: no event before it is expected any more.
 //! - The global watermark is the smallest one of all partitions that are not idle, and never goes back. A partition
 //!   that has not had an event yet holds it back until it is idle.
-//! - A partition is idle once the runtime has found it empty ([`Watermarks::empty`]) for `idle` without an event in
-//!   between. Input that lies unread in the log is therefore never mistaken for silence, however long it waits.
+//! - A partition is idle once the runtime has found it empty ([`Watermarks::empty`]) again and again for `idle`, without
+//!   an event in between. Input that lies unread in the log is therefore never mistaken for silence, however long it
+//!   waits, and neither is a time in which nobody looked: a node that was down, behind or full.
 //! - When all are idle, what held the watermark back has had its time: it rises to the largest partition's.
 //! - An idle partition that wakes up counts again with its own watermark, which may lie behind the global one: its
 //!   events up to `lateness` behind are taken as any other's, and until it catches up the global one stands still.
@@ -77,8 +78,16 @@ pub struct Watermarks {
 struct Partition {
     /// The largest event time; None before the first event.
     newest: Option<Micros>,
-    /// Elapsed time at which it was first found empty since its last event.
-    empty_since: Option<Duration>,
+    /// Elapsed time at which it was first and last found empty since its last event.
+    empty: Option<(Duration, Duration)>,
+}
+
+impl Partition {
+    const NEW: Self = Self { newest: None, empty: None };
+
+    fn is_idle(&self, idle: Duration) -> bool {
+        self.empty.is_some_and(|(first, last)| last.saturating_sub(first) >= idle)
+    }
 }
 
 impl Watermarks {
@@ -92,14 +101,14 @@ impl Watermarks {
     /// Adds partitions up to `count`; those known stay as they are.
     pub fn grow(&mut self, count: u32) {
         for partition in 0..count {
-            self.partitions.entry(partition).or_insert(Partition { newest: None, empty_since: None });
+            self.partitions.entry(partition).or_insert(Partition::NEW);
         }
     }
 
     /// Judges an event that arrived (was ingested) at `arrived`, and follows its time if it is to be taken.
     pub fn observe(&mut self, partition: u32, time: Micros, arrived: Micros) -> Observed {
-        let slot = self.partitions.entry(partition).or_insert(Partition { newest: None, empty_since: None });
-        slot.empty_since = None;
+        let slot = self.partitions.entry(partition).or_insert(Partition::NEW);
+        slot.empty = None;
         let ahead = arrived.plus(self.config.ahead);
         if time > ahead {
             return Observed::Implausible { bound: ahead };
@@ -115,16 +124,14 @@ impl Watermarks {
     /// The runtime has read `partition` to its end and found nothing new.
     pub fn empty(&mut self, partition: u32, elapsed: Duration) {
         if let Some(slot) = self.partitions.get_mut(&partition) {
-            slot.empty_since.get_or_insert(elapsed);
+            slot.empty.get_or_insert((elapsed, elapsed)).1 = elapsed;
         }
     }
 
     /// Computes the global watermark. Call it at the end of each micro-batch, and now and then without input.
-    pub fn advance(&mut self, elapsed: Duration) -> Micros {
-        let idle =
-            |slot: &Partition| slot.empty_since.is_some_and(|since| elapsed.saturating_sub(since) >= self.config.idle);
+    pub fn advance(&mut self) -> Micros {
         let of = |slot: &Partition| slot.newest.map_or(Micros::MIN, |newest| newest.minus(self.config.disorder));
-        let held = self.partitions.values().filter(|slot| !idle(slot)).map(of).min();
+        let held = self.partitions.values().filter(|slot| !slot.is_idle(self.config.idle)).map(of).min();
         let reached = held.or_else(|| self.partitions.values().map(of).max());
         self.global = self.global.max(reached.unwrap_or(Micros::MIN));
         self.global
@@ -144,12 +151,6 @@ impl Watermarks {
     /// The largest event time of a partition; for lag figures.
     pub fn newest(&self, partition: u32) -> Option<Micros> {
         self.partitions.get(&partition).and_then(|slot| slot.newest)
-    }
-
-    /// Partitions that do not hold the watermark back at `elapsed`.
-    pub fn idle(&self, elapsed: Duration) -> usize {
-        let since = self.partitions.values().filter_map(|slot| slot.empty_since);
-        since.filter(|since| elapsed.saturating_sub(*since) >= self.config.idle).count()
     }
 
     /// The bytes that go into the pipeline's commit. Idleness is not among them: after a restart every partition has
@@ -179,7 +180,7 @@ impl Watermarks {
         for _ in 0..reader.count()? {
             let partition = reader.u32()?;
             let newest = if reader.byte()? == 0 { None } else { Some(reader.time(global)?) };
-            partitions.insert(partition, Partition { newest, empty_since: None });
+            partitions.insert(partition, Partition { newest, empty: None });
         }
         reader.end()?;
         Ok(Self { config, partitions, global })

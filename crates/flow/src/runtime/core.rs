@@ -35,7 +35,7 @@ use crate::runtime::figures::Figures;
 use crate::runtime::letters::{Place, Reason, Retry};
 use crate::runtime::outbox::Sink;
 use crate::runtime::overlay::{Changes, Kept};
-use crate::runtime::parking::{For, Parking, Ticket};
+use crate::runtime::parking::{For, Holds, Parking, Ticket};
 use crate::runtime::positions::Positions;
 
 /// Which input a record comes from: a place in the list of inputs that the core was built with.
@@ -52,6 +52,8 @@ pub struct Input {
     pub retry: bool,
     /// How far it has been processed.
     pub positions: Positions,
+    /// Where this life went on: of the offsets before, those still open waited when an earlier life ended.
+    pub resumed: Offset,
     /// Its position has changed since the last commit.
     pub moved: bool,
 }
@@ -145,6 +147,13 @@ struct Flight {
     failed: SmallVec<[usize; 2]>,
     retry: Option<Box<Retry>>,
     kept: Vec<(usize, Bytes)>,
+}
+
+impl Flight {
+    /// Whether watermarks go by it, here and behind the outputs.
+    fn counts_in_time(&self) -> bool {
+        self.retry.is_none() && self.late.is_none()
+    }
 }
 
 /// How far one go at an event came.
@@ -363,8 +372,8 @@ impl Core {
 
     /// Takes an event as far as it comes, then those that waited for it.
     fn go(&mut self, flight: Flight, ticket: Option<Ticket>, out: &mut dyn Sink) {
-        let mut next = Some((flight, ticket));
-        while let Some((mut flight, ticket)) = next.take() {
+        let mut next = SmallVec::<[(Flight, Option<Ticket>); 2]>::from_iter([(flight, ticket)]);
+        while let Some((mut flight, ticket)) = next.pop() {
             match self.steps(&mut flight, ticket, out) {
                 Progress::Done => {
                     let Some(ticket) = ticket else { continue };
@@ -372,8 +381,10 @@ impl Core {
                         input.positions.release(flight.offset);
                         input.moved = true;
                     }
-                    let follower = self.parking.leave(ticket);
-                    next = follower.and_then(|ticket| Some((self.parking.take(ticket, For::Turn)?, Some(ticket))));
+                    let free = self.parking.leave(ticket);
+                    for ticket in [free.oldest, free.follower].into_iter().flatten() {
+                        next.extend(self.parking.take(ticket, For::Turn).map(|flight| (flight, Some(ticket))));
+                    }
                 }
                 Progress::Waits(what) => {
                     let ticket = ticket.unwrap_or_else(|| self.park(&flight));
@@ -392,7 +403,8 @@ impl Core {
         if let Some(input) = self.inputs.get_mut(flight.input) {
             input.positions.hold(flight.offset);
         }
-        self.parking.enter(flight.lane, self.watermarks.watermark())
+        let holds = Holds { watermark: self.watermarks.watermark(), time: flight.time };
+        self.parking.enter(flight.lane, Some(holds).filter(|_| flight.counts_in_time()))
     }
 
     /// Runs the steps from where the event stands, and the outputs behind the last one.
@@ -434,10 +446,12 @@ impl Core {
     }
 
     fn is_turn(&self, flight: &Flight, ticket: Option<Ticket>) -> bool {
-        match ticket {
+        let in_lane = match ticket {
             Some(ticket) => self.parking.is_first(ticket),
             None => self.parking.is_clear(flight.lane),
-        }
+        };
+        let bound = flight.time.minus(self.plan.watermark.disorder);
+        in_lane && (!flight.counts_in_time() || self.parking.may_pass(ticket, bound))
     }
 
     /// Asks a lookup, if the event has its key.

@@ -108,8 +108,7 @@ pub fn run(
     let backends = connect(plan, around.lookups, &around.context, &around.clock, &around.handle)?;
     let figures = Arc::new(Figures::default());
     let memory = Memory::default();
-    let input =
-        Input { stream: Arc::from(name), partition: 0, retry: false, positions: Positions::at(0), moved: false };
+    let input = Input::new(Arc::from(name), 0, false, Positions::at(0));
     let surroundings = Surroundings {
         kept: Box::new(memory.clone()),
         asking: backends.asking_patiently(&inbox),
@@ -140,7 +139,7 @@ pub fn run(
             (told.done_bytes, told.total_bytes) = source.progress();
             progress(told);
         }
-        while core.advance(Duration::ZERO, &mut lines)? == Advance::More {
+        while core.advance(&mut lines)? == Advance::More {
             memory.apply(core.drain());
         }
         memory.apply(core.drain());

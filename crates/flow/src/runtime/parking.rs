@@ -3,8 +3,12 @@
 //! Stateless steps and lookups of one key's events run side by side; only what others can see (state, outputs) happens
 //! in order. A lane is the queue of one key's waiting events; a key without waiting events has no lane and costs
 //! nothing. Lanes go by a hash of the key: two keys that share a hash wait for each other, which harms nothing.
+//!
+//! Event time waits with them. The watermark does not pass a waiting event, and an event that is much later than one
+//! that waits does not overtake it ([`Parking::may_pass`]). So what a pipeline writes is no more out of order than what
+//! it reads, however fast event time runs: a day's input read in a minute gives the same sessions behind it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ahash::HashMap;
@@ -33,8 +37,10 @@ pub struct Parking<E> {
     free: Vec<usize>,
     serial: u64,
     lanes: HashMap<u64, VecDeque<Ticket>>,
-    /// By arrival, with the watermark of that moment.
+    /// By arrival, with the watermark of that moment; only events that hold event time back.
     fences: VecDeque<(Ticket, Micros)>,
+    /// Event times of the same events.
+    times: BTreeSet<(Micros, u64)>,
     /// By deadline; one queue per length of wait.
     deadlines: Vec<(Duration, VecDeque<Deadline>)>,
 }
@@ -52,6 +58,25 @@ struct Parked<E> {
     /// None while the event is being worked on.
     event: Option<(E, For)>,
     lane: Option<u64>,
+    holds: Option<Holds>,
+}
+
+/// What an event holds back while it waits. Late and retried events hold nothing back: nothing counts on them any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Holds {
+    /// The watermark when it arrived.
+    pub watermark: Micros,
+    /// Its event time.
+    pub time: Micros,
+}
+
+/// Who may have something to do now that an event has left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Next {
+    /// The first of its lane.
+    pub follower: Option<Ticket>,
+    /// The first of all that hold event time back.
+    pub oldest: Option<Ticket>,
 }
 
 impl<E> Default for Parking<E> {
@@ -62,6 +87,7 @@ impl<E> Default for Parking<E> {
             serial: 0,
             lanes: HashMap::default(),
             fences: VecDeque::new(),
+            times: BTreeSet::new(),
             deadlines: Vec::new(),
         }
     }
@@ -89,10 +115,17 @@ impl<E> Parking<E> {
         lane.and_then(|lane| self.lanes.get(&lane)).is_none_or(|queue| queue.front() == Some(&ticket))
     }
 
-    /// Gives an event a place at the end of its lane. `watermark` is held back until it leaves.
-    pub fn enter(&mut self, lane: Option<u64>, watermark: Micros) -> Ticket {
+    /// Whether an event may go on that must not overtake those before `bound`: none of them waits, or it has waited
+    /// longest, so that everything read before it is through.
+    pub fn may_pass(&self, ticket: Option<Ticket>, bound: Micros) -> bool {
+        self.times.first().is_none_or(|(time, _)| *time >= bound)
+            || self.fences.front().is_some_and(|(first, _)| Some(*first) == ticket)
+    }
+
+    /// Gives an event a place at the end of its lane.
+    pub fn enter(&mut self, lane: Option<u64>, holds: Option<Holds>) -> Ticket {
         self.serial += 1;
-        let parked = Parked { serial: self.serial, event: None, lane };
+        let parked = Parked { serial: self.serial, event: None, lane, holds };
         let slot = match self.free.pop() {
             Some(slot) => {
                 if let Some(place) = self.slots.get_mut(slot) {
@@ -109,7 +142,10 @@ impl<E> Parking<E> {
         if let Some(lane) = lane {
             self.lanes.entry(lane).or_default().push_back(ticket);
         }
-        self.fences.push_back((ticket, watermark));
+        if let Some(Holds { watermark, time }) = holds {
+            self.fences.push_back((ticket, watermark));
+            self.times.insert((time, ticket.serial));
+        }
         ticket
     }
 
@@ -127,20 +163,21 @@ impl<E> Parking<E> {
         parked.event.take_if(|(_, waits)| *waits == what).map(|(event, _)| event)
     }
 
-    /// Gives the place up. Answers the event that is first in the lane now.
-    pub fn leave(&mut self, ticket: Ticket) -> Option<Ticket> {
-        let lane = self.parked(ticket)?.lane;
+    /// Gives the place up. Answers whom to take up again, if they wait for their turn.
+    pub fn leave(&mut self, ticket: Ticket) -> Next {
+        let Some(Parked { lane, holds, .. }) = self.parked(ticket) else { return Next::default() };
+        let (lane, holds) = (*lane, *holds);
         if let Some(place) = self.slots.get_mut(ticket.slot) {
             *place = None;
             self.free.push(ticket.slot);
         }
-        while let Some((first, _)) = self.fences.front() {
-            if self.parked(*first).is_some() {
-                break;
-            }
-            self.fences.pop_front();
+        Next {
+            follower: lane.and_then(|lane| self.leave_lane(ticket, lane)),
+            oldest: holds.and_then(|holds| self.let_time_go(ticket, holds)),
         }
-        let lane = lane?;
+    }
+
+    fn leave_lane(&mut self, ticket: Ticket, lane: u64) -> Option<Ticket> {
         let queue = self.lanes.get_mut(&lane)?;
         let was_first = queue.front() == Some(&ticket);
         queue.retain(|other| *other != ticket);
@@ -149,6 +186,18 @@ impl<E> Parking<E> {
             self.lanes.remove(&lane);
         }
         next.filter(|_| was_first)
+    }
+
+    fn let_time_go(&mut self, ticket: Ticket, holds: Holds) -> Option<Ticket> {
+        self.times.remove(&(holds.time, ticket.serial));
+        let was_oldest = self.fences.front().is_some_and(|(first, _)| *first == ticket);
+        while let Some((first, _)) = self.fences.front() {
+            if self.parked(*first).is_some() {
+                break;
+            }
+            self.fences.pop_front();
+        }
+        self.fences.front().filter(|_| was_oldest).map(|(first, _)| *first)
     }
 
     /// The watermark when the longest-waiting event arrived: it must not be passed before that event is done.

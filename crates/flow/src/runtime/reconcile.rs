@@ -147,13 +147,7 @@ fn recompute(
     events: &mut u64,
 ) -> Result<HashMap<Target, BTreeMap<String, Row>>, Problem> {
     let width = around.log.stream(source.as_str()).map_or(0, |stream| stream.config.partitions);
-    let input = |partition| Input {
-        stream: Arc::from(source.as_str()),
-        partition,
-        retry: false,
-        positions: Positions::at(0),
-        moved: false,
-    };
+    let input = |partition| Input::new(Arc::from(source.as_str()), partition, false, Positions::at(0));
     let inbox = Arc::new(Inbox::default());
     let memory = Memory::default();
     let surroundings = Surroundings {

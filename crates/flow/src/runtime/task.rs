@@ -178,7 +178,7 @@ impl<'a> Life<'a> {
                     open: positions.open().clone(),
                 });
                 let stream = Arc::from(name.as_str());
-                inputs.push(Input { stream, partition, retry: delay.is_some(), positions, moved: true });
+                inputs.push(Input { moved: true, ..Input::new(stream, partition, delay.is_some(), positions) });
             }
         }
         let restored = match log.get(&space, core::WATERMARKS, View::Appended) {
@@ -210,6 +210,8 @@ impl<'a> Life<'a> {
             looked: setup.clock.elapsed(),
             widths,
         };
+        // What this leaves undone the first round does: its first events are behind no other watermark.
+        life.core.resume(&mut life.outbox).map_err(End::Failed)?;
         life.first_commit()?;
         Ok(life)
     }
@@ -221,7 +223,8 @@ impl<'a> Life<'a> {
         let mut deltas = self.core.drain();
         let delta = Delta { key: Bytes::from_static(LAYOUT), value: Some(Bytes::from(text)) };
         deltas.push((Arc::from(self.setup.plan.source_space()), vec![delta]));
-        self.append(Commit { appends: Vec::new(), deltas, fence: Some(self.fence.clone()) })
+        let appends = self.outbox.take();
+        self.append(Commit { appends, deltas, fence: Some(self.fence.clone()) })
     }
 
     fn live(&mut self) -> End {
@@ -248,7 +251,7 @@ impl<'a> Life<'a> {
         self.core.expire(elapsed, &mut self.outbox);
         let round = self.read(elapsed)?;
         busy |= round.records > 0 || round.more;
-        let advance = self.core.advance(elapsed, &mut self.outbox).map_err(End::Failed)?;
+        let advance = self.core.advance(&mut self.outbox).map_err(End::Failed)?;
         busy |= advance == Advance::More;
         if self.outbox.records() > 0 || self.core.has_changes() {
             let commit =

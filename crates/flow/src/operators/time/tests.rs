@@ -20,20 +20,20 @@ const fn at(seconds: i64) -> Micros {
 fn the_slowest_partition_decides() {
     let mut marks = watermarks(2);
     assert_eq!(marks.observe(0, at(100), ARRIVED), Observed::OnTime);
-    assert_eq!(marks.advance(SECOND), Micros::MIN, "partition 1 has said nothing yet");
+    assert_eq!(marks.advance(), Micros::MIN, "partition 1 has said nothing yet");
     marks.observe(1, at(50), ARRIVED);
-    assert_eq!(marks.advance(SECOND), at(45));
+    assert_eq!(marks.advance(), at(45));
     marks.observe(1, at(40), ARRIVED);
-    assert_eq!(marks.advance(SECOND), at(45), "never back");
+    assert_eq!(marks.advance(), at(45), "never back");
     marks.observe(1, at(200), ARRIVED);
-    assert_eq!(marks.advance(SECOND), at(95));
+    assert_eq!(marks.advance(), at(95));
 }
 
 #[test]
 fn events_behind_the_lateness_are_late_and_move_nothing() {
     let mut marks = watermarks(1);
     marks.observe(0, at(1_000), ARRIVED);
-    marks.advance(SECOND);
+    marks.advance();
     assert_eq!(marks.observe(0, at(935), ARRIVED), Observed::OnTime);
     assert_eq!(marks.observe(0, Micros(at(935).0 - 1), ARRIVED), Observed::Late { bound: at(935) });
     assert_eq!(marks.observe(0, Micros::MIN, ARRIVED), Observed::Late { bound: at(935) });
@@ -49,7 +49,7 @@ fn an_event_from_the_far_future_moves_nothing() {
         marks.observe(0, Micros::MAX, ARRIVED),
         Observed::Implausible { bound: Micros(ARRIVED.0 + 3_600_000_000) }
     );
-    assert_eq!(marks.advance(SECOND), at(5));
+    assert_eq!(marks.advance(), at(5));
 }
 
 #[test]
@@ -57,17 +57,24 @@ fn a_silent_partition_lets_go_after_the_idle_time() {
     let mut marks = watermarks(2);
     marks.observe(0, at(100), ARRIVED);
     marks.empty(1, SECOND);
-    assert_eq!(marks.advance(10 * SECOND), Micros::MIN);
-    assert_eq!(marks.advance(11 * SECOND), at(95));
-    assert_eq!(marks.idle(11 * SECOND), 1);
+    marks.empty(1, 10 * SECOND);
+    assert_eq!(marks.advance(), Micros::MIN);
+    marks.empty(1, 11 * SECOND);
+    assert_eq!(marks.advance(), at(95));
 }
 
 #[test]
-fn an_unread_partition_is_not_idle_however_long_it_waits() {
+fn a_partition_is_not_idle_while_nobody_looks() {
     let mut marks = watermarks(2);
     marks.observe(1, at(10), ARRIVED);
     marks.observe(0, at(100), ARRIVED);
-    assert_eq!(marks.advance(10_000 * SECOND), at(5), "nobody found it empty");
+    assert_eq!(marks.advance(), at(5), "nobody found it empty");
+    // Found empty once, then nobody had the time to look, and then it was not empty.
+    marks.empty(1, SECOND);
+    assert_eq!(marks.advance(), at(5));
+    marks.observe(1, at(20), ARRIVED);
+    marks.empty(1, 10_000 * SECOND);
+    assert_eq!(marks.advance(), at(15));
 }
 
 #[test]
@@ -76,16 +83,17 @@ fn a_partition_that_wakes_up_moves_the_watermark_neither_back_nor_over_the_other
     marks.observe(0, at(100), ARRIVED);
     marks.observe(1, at(100), ARRIVED);
     marks.empty(1, SECOND);
+    marks.empty(1, 20 * SECOND);
     marks.observe(0, at(200), ARRIVED);
-    assert_eq!(marks.advance(20 * SECOND), at(195));
+    assert_eq!(marks.advance(), at(195));
     // Its data is behind, but not late: it is taken, and holds the watermark where it is.
     assert_eq!(marks.observe(1, at(150), ARRIVED), Observed::OnTime);
     marks.observe(0, at(300), ARRIVED);
-    assert_eq!(marks.advance(21 * SECOND), at(195));
+    assert_eq!(marks.advance(), at(195));
     assert_eq!(marks.observe(1, at(136), ARRIVED), Observed::OnTime);
     // Far ahead, it does not pull the watermark over what partition 0 still has to deliver.
     marks.observe(1, at(9_000), ARRIVED);
-    assert_eq!(marks.advance(22 * SECOND), at(295));
+    assert_eq!(marks.advance(), at(295));
 }
 
 #[test]
@@ -93,11 +101,12 @@ fn when_all_are_idle_the_largest_counts() {
     let mut marks = watermarks(3);
     marks.observe(0, at(100), ARRIVED);
     marks.observe(1, at(70), ARRIVED);
-    for partition in 0..3 {
-        marks.empty(partition, SECOND);
+    for (elapsed, watermark) in [(SECOND, Micros::MIN), (5 * SECOND, Micros::MIN), (11 * SECOND, at(95))] {
+        for partition in 0..3 {
+            marks.empty(partition, elapsed);
+        }
+        assert_eq!(marks.advance(), watermark);
     }
-    assert_eq!(marks.advance(5 * SECOND), Micros::MIN);
-    assert_eq!(marks.advance(11 * SECOND), at(95));
 }
 
 #[test]
@@ -105,9 +114,9 @@ fn a_grown_stream_counts_its_new_partitions() {
     let mut marks = watermarks(1);
     marks.observe(0, at(100), ARRIVED);
     marks.grow(2);
-    assert_eq!(marks.advance(SECOND), Micros::MIN);
+    assert_eq!(marks.advance(), Micros::MIN);
     marks.observe(1, at(90), ARRIVED);
-    assert_eq!(marks.advance(SECOND), at(85));
+    assert_eq!(marks.advance(), at(85));
 }
 
 #[test]
@@ -141,7 +150,7 @@ proptest! {
                     }
                 }
             }
-            let now = marks.advance(elapsed);
+            let now = marks.advance();
             prop_assert!(now >= before);
             prop_assert!(now <= newest.max(before));
             before = now;

@@ -9,12 +9,13 @@ use bytes::Bytes;
 use headwater_base::{Micros, Problem};
 use headwater_log::Delta;
 
-use super::{Core, InputIndex, Run};
+use super::{Core, Input, InputIndex, Run};
 use crate::compile::{KeyedConfig, Work};
 use crate::operators::codec::{Reader, put_i64};
 use crate::operators::{Advance, Corrupt, Measure, WatermarkConfig, Watermarks};
 use crate::runtime::outbox::Sink;
 use crate::runtime::overlay::{Overlay, drain};
+use crate::runtime::positions::Positions;
 
 /// Key of the watermarks in the source space.
 pub const WATERMARKS: &[u8] = b"watermarks";
@@ -41,9 +42,17 @@ impl Core {
     ///
     /// # Errors
     /// `HW-FLOW-041` when operator state cannot be read.
-    pub fn advance(&mut self, elapsed: Duration, out: &mut dyn Sink) -> Result<Advance, Problem> {
-        let reached = self.watermarks.advance(elapsed);
+    pub fn advance(&mut self, out: &mut dyn Sink) -> Result<Advance, Problem> {
+        let reached = self.watermarks.advance();
         self.advance_to(reached, out)
+    }
+
+    /// Tells the operators, whose entries have been restored, how far event time had come in the earlier life.
+    ///
+    /// # Errors
+    /// As [`Self::advance`].
+    pub fn resume(&mut self, out: &mut dyn Sink) -> Result<Advance, Problem> {
+        self.advance_to(self.held, out)
     }
 
     /// The input has ended for good: everything is due.
@@ -56,7 +65,10 @@ impl Core {
     }
 
     fn advance_to(&mut self, reached: Micros, out: &mut dyn Sink) -> Result<Advance, Problem> {
-        self.held = self.held.max(self.parking.fence().map_or(reached, |fence| fence.min(reached)));
+        // Events that waited when an earlier life ended hold event time where it was until all of them are through.
+        if !self.inputs.iter().any(Input::is_resuming) {
+            self.held = self.held.max(self.parking.fence().map_or(reached, |fence| fence.min(reached)));
+        }
         self.around.figures.watermark_micros.store(self.held.0, Ordering::Relaxed);
         let plan = Arc::clone(&self.plan);
         let mut outcome = Advance::Done;
@@ -165,6 +177,19 @@ pub fn watermarks(config: WatermarkConfig, bytes: &[u8]) -> Result<(Watermarks, 
     put_i64(&mut written, held.0);
     let rest = bytes.get(written.len()..).unwrap_or_default();
     Ok((Watermarks::decode(config, rest)?, held))
+}
+
+impl Input {
+    /// An input that goes on behind `positions`.
+    pub fn new(stream: Arc<str>, partition: u32, retry: bool, positions: Positions) -> Self {
+        let resumed = positions.next();
+        Self { stream, partition, retry, positions, resumed, moved: false }
+    }
+
+    /// Whether events that waited when an earlier life ended are still not through.
+    fn is_resuming(&self) -> bool {
+        !self.retry && self.positions.open().first().is_some_and(|first| *first < self.resumed)
+    }
 }
 
 impl KeyedConfig {

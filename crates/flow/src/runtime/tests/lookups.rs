@@ -1,9 +1,10 @@
 use std::time::Duration;
 
+use headwater_base::Micros;
 use headwater_kernel::port::LookupError;
 use serde_json::{Value, json};
 
-use super::bench::{Bench, Gate, values};
+use super::bench::{Bench, Gate, START, values};
 
 fn spec(gate: &str) -> Value {
     json!({
@@ -71,6 +72,63 @@ fn an_event_that_waited_when_the_pipeline_stopped_is_taken_again_and_nothing_els
     let unit = bench.start("stopped", spec("stopped"));
     assert_eq!(ids(&bench.wait_for("out", 3)), ["b1", "a1", "a2"]);
     bench.stop(&unit);
+}
+
+fn timed(gate: &str) -> Value {
+    let mut spec = spec(gate);
+    spec["time"] = json!({"field": ".time", "disorder": "5s", "lateness": "0s"});
+    spec["steps"].as_array_mut().unwrap().push(json!(
+        {"id": "visits", "type": "session", "key": ".user", "gap": "10s", "output": {"stream": "visits"}}
+    ));
+    spec["late"] = json!({"stream": "late"});
+    spec
+}
+
+fn event(id: &str, seconds: i64, listing: Option<&str>) -> String {
+    json!({"id": id, "user": id, "time": Micros(START.0 + seconds * 1_000_000).to_string(), "listing": listing}).to_string()
+}
+
+#[test]
+fn an_event_does_not_overtake_one_that_waits_by_more_than_the_disorder() {
+    let bench = Bench::new();
+    let gate = Gate::named("time");
+    bench.stream("in", 1);
+    let unit = bench.start("time", timed("time"));
+    let events = [event("a", 0, Some("slow")), event("b", 5, None), event("c", 6, None), event("d", 7, None)];
+    bench.send("in", 0, &events.each_ref().map(|event| (None, event.as_str())));
+    bench.until("three events wait", || bench.figure("time", "waiting_events") == 3.0);
+    assert_eq!(ids(&bench.wait_for("out", 1)), ["b"], "5 s are within the disorder, 6 s are not");
+    gate.answer("slow", Ok(None));
+    assert_eq!(ids(&bench.wait_for("out", 4)), ["b", "a", "c", "d"]);
+    bench.stop(&unit);
+}
+
+#[test]
+fn an_event_that_waited_when_the_pipeline_stopped_is_not_late_for_it() {
+    let bench = Bench::new();
+    let gate = Gate::named("resumed");
+    bench.stream("in", 2);
+    let unit = bench.start("resumed", timed("resumed"));
+    let last = event("z", 900, None);
+    bench.send("in", 1, &[(None, &last)]);
+    let (first, end) = (event("a", 0, Some("slow")), event("e", 900, None));
+    bench.send("in", 0, &[(None, &first), (None, &end)]);
+    bench.until("all wait", || bench.figure("resumed", "waiting_events") >= 2.0);
+    for _ in 0..2 {
+        bench.stop(&unit);
+        let unit = bench.start("resumed", timed("resumed"));
+        // Event time has come to 895 s; nothing may be due by it before the first event is through.
+        let more = event("m", 901, None);
+        bench.send("in", 1, &[(None, &more)]);
+        bench.until("the input is read", || bench.figure("resumed", "waiting_events") >= 2.0);
+        bench.stop(&unit);
+    }
+    gate.answer("slow", Ok(None));
+    let unit = bench.start("resumed", timed("resumed"));
+    bench.wait_for("out", 5);
+    assert_eq!(values(&bench.wait_for("visits", 1))[0]["key"], json!("a"));
+    bench.stop(&unit);
+    assert_eq!(bench.read("late"), [], "it was in time");
 }
 
 #[test]
