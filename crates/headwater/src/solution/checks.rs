@@ -14,7 +14,10 @@ struct Check {
     name: String,
     pipeline: String,
     given: Value,
+    #[serde(default)]
     expect: Value,
+    #[serde(default)]
+    present: Vec<String>,
     #[serde(default)]
     absent: Vec<String>,
 }
@@ -36,11 +39,13 @@ pub async fn run(package: &Package, node: &Node) -> Result<(u64, Vec<String>), P
             count += 1;
             let body = Some(("application/json", check.given.to_string().into_bytes()));
             let given = node.web.json(reqwest::Method::POST, &["v1", "enrich", &check.pipeline], &[], body).await?;
-            let missing = differences("", &check.expect, &given);
+            let missing = if check.expect.is_null() { Vec::new() } else { differences("", &check.expect, &given) };
             failures.extend(missing.into_iter().map(|difference| format!("{}: {difference}", check.name)));
-            let left =
-                check.absent.iter().filter(|field| given.pointer(&format!("/{}", field.replace('.', "/"))).is_some());
+            let is_there = |field: &&String| given.pointer(&format!("/{}", field.replace('.', "/"))).is_some();
+            let left = check.absent.iter().filter(is_there);
             failures.extend(left.map(|field| format!("{}: `.{field}` is still there", check.name)));
+            let lacking = check.present.iter().filter(|field| !is_there(field));
+            failures.extend(lacking.map(|field| format!("{}: `.{field}` is not there", check.name)));
         }
     }
     Ok((count, failures))

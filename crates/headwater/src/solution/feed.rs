@@ -50,11 +50,17 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// How long records wait for others.
 const LINGER: Duration = Duration::from_millis(2);
 
-/// Sends `traffic` to `stream`. `record_time` = the wall clock's milliseconds go into the records.
+/// Sends `traffic` to `stream`; `tell` hears how many records are on their way.
 ///
 /// # Errors
 /// `HW-CLI-203` when the node cannot be reached or refuses.
-pub async fn feed(node: &Node, stream: &str, traffic: &mut Traffic, pace: &Pace) -> Result<Fed, Problem> {
+pub async fn feed(
+    node: &Node,
+    stream: &str,
+    traffic: &mut Traffic,
+    pace: &Pace,
+    mut tell: impl FnMut(u64),
+) -> Result<Fed, Problem> {
     let mut client = node.connect().await?;
     let partitions = client.partitions(stream).await?;
     let (mut sender, mut receiver) = client.split();
@@ -110,6 +116,7 @@ pub async fn feed(node: &Node, stream: &str, traffic: &mut Traffic, pace: &Pace)
             if asked.send((intended, sent - first)).await.is_err() {
                 break;
             }
+            tell(sent);
         }
         if pace.per_second.is_some() && sent < pace.records {
             tokio::time::sleep(LINGER).await;
@@ -284,7 +291,7 @@ pub(super) fn histogram() -> Result<Histogram<u64>, Problem> {
 }
 
 /// The wall clock.
-pub(super) fn wall_ms() -> i64 {
+pub fn wall_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -66,6 +66,8 @@ pub struct Seen {
     pub seconds: f64,
     /// How far the sender fell behind its own plan; more than a few milliseconds spoils the run.
     pub sender_behind_ms: f64,
+    /// What the sender, the catalogue and the consumers used of the CPU, in seconds; they are one process.
+    pub sender_cpu_seconds: f64,
     /// Intended moment to acknowledgement.
     pub ack: Latency,
     /// Intended moment to the enriched event in a Kafka consumer's hands, first revisions.
@@ -145,6 +147,7 @@ pub async fn run(
     let records = u64::try_from(u128::from(options.rate) * options.time.as_millis() / 1_000).unwrap_or(u64::MAX);
     let pace = Pace { per_second: Some(options.rate), records, in_flight: 64, compression: Compression::None };
     let start = Instant::now();
+    let cpu = cpu_seconds();
     let watching = async {
         let mut lag = (0, 0);
         loop {
@@ -162,7 +165,7 @@ pub async fn run(
             }
         }
     };
-    let feeding = async { feed::feed(node, "clicks.raw", &mut traffic, &pace).await };
+    let feeding = async { feed::feed(node, "clicks.raw", &mut traffic, &pace, |_| ()).await };
     let (fed, lag) = tokio::join!(feeding, watching);
     let fed = fed?;
     let _ = stop.send(true);
@@ -176,6 +179,7 @@ pub async fn run(
         record_bytes: fed.bytes / fed.records.max(1),
         seconds: fed.took.as_secs_f64(),
         sender_behind_ms: fed.behind.as_secs_f64() * 1_000.0,
+        sender_cpu_seconds: cpu_seconds() - cpu,
         ack: Latency::of(&fed.acks),
         enriched: Latency::of(&enriched),
         ban: Latency::of(&bans),
@@ -237,6 +241,13 @@ fn is_second(value: &[u8]) -> bool {
     const WORDS: &[u8] = b"\"revision\":2";
     let end = value.get(value.len().saturating_sub(64)..).unwrap_or_default();
     end.windows(WORDS.len()).any(|window| window == WORDS)
+}
+
+/// CPU seconds that this process has used (proc_pid_stat(5), fields 14 and 15); 0 where there is no such file.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').skip(11).take(2);
+    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 fn wall_micros() -> i64 {

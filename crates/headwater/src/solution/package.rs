@@ -1,7 +1,7 @@
 //! A solution as it is shipped: a folder of resources and samples, embedded in the binary.
 //!
 //! Resources name what differs between machines as `${parameter}`; `solution.yaml` says what each parameter is: a fixed
-//! value, a file of the solution, a file of an npm data package, or a secret that is drawn once and kept.
+//! value, a file of an npm data package, or a secret that is drawn once and kept.
 //!
 //! What it is NOT: no code of a solution is in here; adding one is adding a folder.
 
@@ -32,7 +32,7 @@ pub struct Package {
 /// Where things are on this machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Folder for the solution's files and secrets; usually the node's data folder.
+    /// Folder for the solution's secrets; usually the node's data folder.
     pub folder: PathBuf,
     /// Values that replace the parameters' own.
     pub values: BTreeMap<String, String>,
@@ -74,14 +74,13 @@ struct Spec {
     parameters: BTreeMap<String, Parameter>,
 }
 
-/// What a parameter is; exactly one of the four.
+/// What a parameter is; exactly one of the three.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Parameter {
     #[serde(rename = "about")]
     _about: String,
     value: Option<String>,
-    file: Option<String>,
     package: Option<String>,
     secret: Option<String>,
 }
@@ -137,11 +136,21 @@ impl Package {
         self.folder.get_file(format!("{}/{path}", self.name))?.contents_utf8()
     }
 
-    /// Its resources with every parameter filled in. Files that resources name are written below the folder.
+    /// Its resources with every parameter filled in. A secret that is not there yet is drawn and kept below the folder.
     ///
     /// # Errors
-    /// `HW-CLI-202` when a data package is missing, `HW-CLI-206` when a file cannot be written.
+    /// `HW-CLI-201` for a value of no parameter, `HW-CLI-202` when a data package is missing, `HW-CLI-206` when a secret
+    /// cannot be written.
     pub fn resources(&self, settings: &Settings) -> Result<Vec<File>, Problem> {
+        let names = || self.parameters.keys().map(String::as_str);
+        if let Some(unknown) = settings.values.keys().find(|name| !self.parameters.contains_key(*name)) {
+            let fact = format!("the solution `{}` has no parameter `{}`", self.name, unknown.escape_debug());
+            let mut help = format!("parameters are `{}`", names().collect::<Vec<_>>().join("`, `"));
+            if let Some(near) = closest(unknown, names()) {
+                help.push_str(&format!("; did you mean `{near}`?"));
+            }
+            return Err(Problem::new("HW-CLI-201", fact).help(help));
+        }
         let mut values = Vec::new();
         for (name, parameter) in &self.parameters {
             let value = match settings.values.get(name) {
@@ -169,18 +178,6 @@ impl Package {
             Parameter { value: Some(value), .. } => Ok(value.clone()),
             Parameter { package: Some(path), .. } => self.in_package(name, path),
             Parameter { secret: Some(name), .. } => secret(&folder.join("keys").join(name)),
-            Parameter { file: Some(path), .. } => {
-                let target = folder.join("solutions").join(&self.name).join(path);
-                let contents = self.folder.get_file(format!("{}/{path}", self.name)).map(include_dir::File::contents);
-                let write = || -> std::io::Result<()> {
-                    if let Some(parent) = target.parent() {
-                        fs::create_dir_all(parent)?;
-                    }
-                    fs::write(&target, contents.unwrap_or_default())
-                };
-                write().map_err(|error| unwritten(&target, &error))?;
-                absolute(&target)
-            }
             _ => Ok(String::new()),
         }
     }

@@ -86,7 +86,7 @@ pub async fn settled(
     streams: &[&str],
     quiet: Duration,
     patience: Duration,
-    enough: impl Fn(&[i64]) -> bool,
+    mut enough: impl FnMut(&[i64]) -> bool,
 ) -> Result<Vec<i64>, Problem> {
     let start = Instant::now();
     let mut last = counts(node, streams).await?;
@@ -98,7 +98,7 @@ pub async fn settled(
             last = now;
             since = Instant::now();
         }
-        if since.elapsed() >= quiet && enough(&last) {
+        if enough(&last) && since.elapsed() >= quiet {
             return Ok(last);
         }
         if start.elapsed() > patience {

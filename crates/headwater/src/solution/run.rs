@@ -82,7 +82,11 @@ struct Decision {
 ///
 /// # Errors
 /// `HW-CLI-206` when the file cannot be read, and what the node has to say.
-pub async fn access_log(package: &Package, input: &Path) -> Result<Figures, Problems> {
+pub async fn access_log(
+    package: &Package,
+    input: &Path,
+    mut tell: impl FnMut(&'static str, u64, u64),
+) -> Result<Figures, Problems> {
     let text = std::fs::read(input).map_err(|error| {
         Problem::new("HW-CLI-206", format!("`{}` cannot be read or written", input.display())).because(error)
     })?;
@@ -93,7 +97,7 @@ pub async fn access_log(package: &Package, input: &Path) -> Result<Figures, Prob
     node.apply(&package.resources(&settings)?).await?;
     node.pipelines_ready(Duration::from_secs(20)).await?;
     let start = Instant::now();
-    let (events, latest) = send(node, &text).await?;
+    let (events, latest) = send(node, &text, |bytes| tell("sending", bytes, text.len() as u64)).await?;
     let patience = Duration::from_secs(120);
     // The end must come behind every line, so the first pipeline has to be through.
     reader::settled(node, &["clicks.raw", "weblog.dead"], Duration::ZERO, patience, |counts| {
@@ -103,13 +107,13 @@ pub async fn access_log(package: &Package, input: &Path) -> Result<Figures, Prob
     super::feed::close(node, "clicks.raw", END, latest.millis() + 6 * 3_600_000).await?;
     let streams =
         ["clicks.raw", "clicks.enriched", "clicks.dead", "clicks.sessions", "clicks.decisions", "clicks.late"];
-    reader::settled(
-        node,
-        &streams,
-        Duration::from_millis(600),
-        patience,
-        |counts| matches!(counts, [raw, enriched, dead, ..] if enriched + dead >= *raw),
-    )
+    reader::settled(node, &streams, Duration::from_millis(600), patience, |counts| match counts {
+        [raw, enriched, dead, ..] => {
+            tell("enriching", (enriched + dead).unsigned_abs(), raw.unsigned_abs());
+            enriched + dead >= *raw
+        }
+        _ => false,
+    })
     .await?;
     let mut figures = collect(node).await?;
     figures.events = events;
@@ -118,16 +122,18 @@ pub async fn access_log(package: &Package, input: &Path) -> Result<Figures, Prob
 }
 
 /// Sends the lines: as JSON where they can be read, as they are where they cannot. Answers their number and the latest
-/// time in them.
-async fn send(node: &Node, text: &[u8]) -> Result<(u64, headwater_base::Micros), Problem> {
+/// time in them; `tell` hears how many bytes are sent.
+async fn send(node: &Node, text: &[u8], mut tell: impl FnMut(u64)) -> Result<(u64, headwater_base::Micros), Problem> {
     const STREAM: &str = "weblog.raw";
     let mut client = node.connect().await?;
     let partitions = client.partitions(STREAM).await?;
     let mut open: Vec<Builder> = (0..partitions).map(|_| Builder::new(Compression::None)).collect();
     let mut lines = 0;
+    let mut bytes = 0;
     let mut latest = headwater_base::Micros::MIN;
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         lines += 1;
+        bytes += line.len() as u64 + 1;
         let value = match headwater_wire::accesslog::combined(line) {
             Ok(json) => {
                 let time = json
@@ -146,6 +152,7 @@ async fn send(node: &Node, text: &[u8]) -> Result<(u64, headwater_base::Micros),
         if builder.bytes() >= 256 * 1024 {
             let full = std::mem::replace(builder, Builder::new(Compression::None)).finish();
             client.produce(STREAM, &[(place as u32, full)]).await?;
+            tell(bytes);
         }
     }
     let rest: Vec<(u32, BytesMut)> = (0..partitions)

@@ -240,7 +240,15 @@ impl Traffic {
         self.rendered += 1;
         let id = hash(self.world.seed, 1, self.rendered);
         self.templates.render(&self.world, &mut self.random, event, id, out);
-        Fact { id, visitor: event.visitor, time_ms: event.time_ms, kind: event.kind.word(), flaw, attacker }
+        Fact {
+            id,
+            visitor: event.visitor,
+            time_ms: event.time_ms,
+            kind: event.kind.word(),
+            address: event.address.into(),
+            flaw,
+            attacker,
+        }
     }
 
     /// Notes an event that has been handed out.

@@ -13,8 +13,12 @@ use vrl::compiler::{Program, TargetValue};
 const TEXTS_MAX: usize = 10_000;
 /// Longer texts are cut: no browser's is longer.
 const TEXT_BYTES_MAX: usize = 1_024;
-/// Words in lower case that only programs use.
-const SCRIPTS: [&str; 24] = [
+/// Words in lower case that only programs use. A browser has no address to complain to in its name.
+const SCRIPTS: [&str; 28] = [
+    "http://",
+    "https://",
+    "preview",
+    "library",
     "bot",
     "crawl",
     "spider",

@@ -9,7 +9,7 @@ use headwater_kernel::yaml;
 use super::*;
 
 fn settings(folder: &Path) -> Settings {
-    let values = ["city", "registry"].map(|name| (name.to_owned(), format!("/{name}.mmdb")));
+    let values = ["city", "registry", "networks"].map(|name| (name.to_owned(), format!("/{name}.mmdb")));
     Settings { folder: folder.to_path_buf(), values: BTreeMap::from(values) }
 }
 

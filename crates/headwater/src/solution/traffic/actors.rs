@@ -1,8 +1,9 @@
 //! Who makes the events: people with their habits and mishaps, and five kinds of attackers.
 //!
 //! People do what makes naive detection wrong: they forget passwords, travel, buy telephones, share an office's
-//! address, and sell a wardrobe in an afternoon. Attackers do what article 02 names: guess passwords, take accounts
-//! over, sign up by script, scrape at an impossible pace, and flood the marketplace with listings.
+//! or a carrier's address, and sell a wardrobe in an afternoon. Attackers do what article 02 names: guess passwords, take
+//! accounts over, sign up by script, scrape at an impossible pace, and flood the marketplace with listings. Many of them
+//! hide among people, behind an address that is not only theirs, or behind ever new devices.
 
 use super::random::Random;
 use super::truth::Attacker;
@@ -81,6 +82,8 @@ pub(super) struct Actor {
     user: u32,
     visitor: u32,
     device: u32,
+    /// How many devices it says that it is, in turn.
+    devices: u32,
     address: u32,
     agent: Agent,
     signed_in: bool,
@@ -106,6 +109,8 @@ enum Script {
     Spam,
 }
 
+/// Devices that one attacker claims, at most.
+const DEVICES_MAX: u32 = 50;
 const MINUTE: i64 = 60_000;
 const GAP: i64 = 30 * MINUTE;
 
@@ -121,6 +126,7 @@ impl Actor {
             user,
             visitor: user,
             device: world.device(user),
+            devices: 1,
             address: world.home(user),
             agent: Agent::Browser(world.agent(user)),
             signed_in: script != Script::Visit || random.percent(60),
@@ -137,9 +143,14 @@ impl Actor {
         };
         match random.below(400) {
             // On a journey: far from home, own telephone.
-            0..4 => actor.address = address(ABROAD, random.below(u64::from(world.addresses / 10)) as u32),
+            0..4 => actor.address = world.abroad(random),
             // A new telephone, at home.
             4..10 => actor.device = hash(world.seed, 9, random.bits()) as u32,
+            // Both at once.
+            10 => {
+                actor.address = world.abroad(random);
+                actor.device = hash(world.seed, 9, random.bits()) as u32;
+            }
             _ => {}
         }
         actor
@@ -153,15 +164,25 @@ impl Actor {
             3 => (Script::Scraper, "scraper"),
             _ => (Script::Spam, "listing_spam"),
         };
-        // Numbers above those of people's addresses: an attacker's address is nobody's home.
+        // Four in ten hide behind an address that many people share, and three in ten of those who try passwords or open
+        // accounts say at each step that they are another device. One in forty does both: nothing of it can be banned.
+        let (shared, rotates) = match number / 5 % 40 {
+            7 => (true, true),
+            n => (n % 5 < 2, n % 10 > 6),
+        };
+        let rotates = rotates && matches!(script, Script::Stuffing | Script::Farm);
+        // Numbers above those of people's addresses: what is an attacker's own is nobody's home.
         let own = 1_000_000 + number;
         let address = match script {
-            Script::Takeover => address(ABROAD, 200_000 + number),
-            Script::Farm => address(HOSTS, own),
+            Script::Takeover if shared => world.abroad(random),
+            Script::Takeover => address(ABROAD, own),
+            _ if shared => world.shared(random),
             Script::Spam => address(HOMES, own),
+            Script::Farm => address(HOSTS, own),
             _ if random.percent(50) => address(HOSTS, own),
             _ => address(HOMES, own),
         };
+        let devices = if rotates { DEVICES_MAX } else { 1 };
         let device = hash(world.seed, 10, u64::from(number)) as u32;
         // An account of its own, or a victim's.
         let user = match script {
@@ -185,6 +206,7 @@ impl Actor {
             user,
             visitor: world.users + number,
             device,
+            devices,
             address,
             agent: if script == Script::Farm {
                 Agent::Script((number % 6) as u8)
@@ -202,8 +224,8 @@ impl Actor {
         let attacker = Attacker {
             number,
             kind,
-            addresses: vec![dotted(address)],
-            devices: vec![format!("d{device:08x}")],
+            address: address.into(),
+            devices: (0..devices).map(|n| format!("d{:08x}", other_device(device, n))).collect(),
             users: if script == Script::Takeover { Vec::new() } else { vec![format!("u{user:07}")] },
             plan: left as u32,
         };
@@ -228,7 +250,7 @@ impl Actor {
             quiet_ms,
             visitor: self.visitor,
             user: self.signed_in.then_some(self.user),
-            device: self.device,
+            device: other_device(self.device, self.step % self.devices),
             address: self.address,
             agent: self.agent,
             listing: world.pick_listing(random),
@@ -341,8 +363,7 @@ impl Actor {
     }
 }
 
-/// An address as text.
-pub(super) fn dotted(address: u32) -> String {
-    let [a, b, c, d] = address.to_be_bytes();
-    format!("{a}.{b}.{c}.{d}")
+/// The nth device that somebody claims to be; the first is the real one.
+fn other_device(device: u32, n: u32) -> u32 {
+    device.wrapping_add(n.wrapping_mul(0x9e37_79b9))
 }

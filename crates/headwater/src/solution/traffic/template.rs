@@ -1,8 +1,10 @@
 //! Events as prepared text with slots: rendering is copying, so that the generator stays out of the measurement's way.
 
+use std::net::Ipv4Addr;
+
 use headwater_base::Micros;
 
-use super::actors::{Agent, Event, Kind, dotted};
+use super::actors::{Agent, Event, Kind};
 use super::random::Random;
 use super::templates::{BROWSERS, QUERIES, SCRIPTS, STREETS, TEXTS};
 use super::world::{COLOURS, THINGS, World, choice};
@@ -96,7 +98,7 @@ fn fill(slot: Slot, world: &World, random: &mut Random, event: &Event, id: u64, 
         Slot::Id => hex(id, 16, out),
         Slot::Time => time(event.time_ms, out),
         Slot::Kind => out.extend_from_slice(event.kind.word().as_bytes()),
-        Slot::Address => out.extend_from_slice(dotted(event.address).as_bytes()),
+        Slot::Address => out.extend_from_slice(Ipv4Addr::from(event.address).to_string().as_bytes()),
         Slot::Agent => out.extend_from_slice(agent(event.agent).as_bytes()),
         Slot::User => {
             if let Some(user) = event.user {

@@ -81,14 +81,26 @@ fn few_listings_are_seen_often_and_most_rarely() {
 }
 
 #[test]
-fn every_kind_of_attacker_comes_and_none_lives_where_people_live() {
+fn every_kind_of_attacker_comes_and_many_hide_among_people() {
     let (_, truth) = take(World::test(4), 120_000);
     let kinds: HashSet<&str> = truth.attackers.iter().map(|attacker| attacker.kind).collect();
     assert_eq!(kinds.len(), 5, "{kinds:?}");
     assert!(truth.attackers.len() >= 20, "{}", truth.attackers.len());
-    let world = World::test(4);
-    let homes: HashSet<String> = (0..world.users).map(|user| actors::dotted(world.home(user))).collect();
-    assert!(truth.attackers.iter().flat_map(|a| &a.addresses).all(|address| !homes.contains(address)));
+    let people: HashSet<_> = truth.facts.iter().filter(|fact| fact.attacker.is_none()).map(|f| f.address).collect();
+    let hidden = truth.attackers.iter().filter(|attacker| people.contains(&attacker.address)).count();
+    let share = hidden * 100 / truth.attackers.len();
+    assert!((25..50).contains(&share), "{hidden} of {}", truth.attackers.len());
+    assert!(truth.attackers.iter().any(|attacker| attacker.devices.len() > 1));
+    let devices: HashSet<String> = (0..20_000).map(|user| format!("d{:08x}", World::test(4).device(user))).collect();
+    assert!(truth.attackers.iter().flat_map(|attacker| &attacker.devices).all(|device| !devices.contains(device)));
+}
+
+#[test]
+fn the_full_world_has_the_size_of_a_marketplace() {
+    let world = World::full(1, 27_800, 0);
+    assert!(world.users >= 1_000_000 && world.listings >= 200_000);
+    let addresses: HashSet<u32> = (0..world.users).map(|user| world.home(user)).collect();
+    assert!(addresses.len() >= 500_000, "{}", addresses.len());
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! What really happened, for comparison with what the pipelines say.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::net::Ipv4Addr;
+use std::path::Path;
 
+use headwater_base::Problem;
 use serde::Serialize;
 
 /// What was wrong with an event on its way.
@@ -22,6 +27,7 @@ pub enum Flaw {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Fact {
     /// Its id as a number; [`Fact::text_id`] is what stands in the event.
+    #[serde(skip)]
     pub id: u64,
     /// Whose event.
     pub visitor: u32,
@@ -29,6 +35,8 @@ pub struct Fact {
     pub time_ms: i64,
     /// What.
     pub kind: &'static str,
+    /// The address it came from.
+    pub address: Ipv4Addr,
     /// What was wrong with it.
     pub flaw: Flaw,
     /// Number of the attacker whose doing it was.
@@ -49,8 +57,8 @@ pub struct Attacker {
     pub number: u32,
     /// What it does.
     pub kind: &'static str,
-    /// Addresses it comes from.
-    pub addresses: Vec<String>,
+    /// Where it comes from; people may come from there, too.
+    pub address: Ipv4Addr,
     /// Devices it claims.
     pub devices: Vec<String>,
     /// The account it runs, if it runs one of its own.
@@ -91,6 +99,30 @@ pub struct Truth {
     pub attackers: Vec<Attacker>,
     /// Every event, if the world keeps them.
     pub facts: Vec<Fact>,
+}
+
+impl Truth {
+    /// Writes attackers and events to a file, one JSON object on each line.
+    ///
+    /// # Errors
+    /// `HW-CLI-206` when the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Problem> {
+        let write = || -> std::io::Result<()> {
+            let mut out = BufWriter::new(File::create(path)?);
+            for attacker in &self.attackers {
+                serde_json::to_writer(&mut out, &serde_json::json!({ "attacker": attacker }))?;
+                out.write_all(b"\n")?;
+            }
+            for fact in &self.facts {
+                serde_json::to_writer(&mut out, &serde_json::json!({ "id": fact.text_id(), "event": fact }))?;
+                out.write_all(b"\n")?;
+            }
+            out.flush()
+        };
+        write().map_err(|error| {
+            Problem::new("HW-CLI-206", format!("`{}` cannot be read or written", path.display())).because(error)
+        })
+    }
 }
 
 /// Splits events into sessions by the definition: a pause strictly longer than the gap begins a new one.

@@ -37,7 +37,8 @@ impl World {
             seed,
             users: 1_000_000,
             listings: 200_000,
-            addresses: 500_000,
+            // Two in three are somebody's home, which makes half a million.
+            addresses: 750_000,
             start_ms,
             events_per_kilosecond: rate * 1_000,
             attackers: true,
@@ -53,8 +54,8 @@ impl World {
             users: 20_000,
             listings: 5_000,
             addresses: 10_000,
-            // 2024-03-04T09:00:00Z: in the past of every clock that runs this.
-            start_ms: 1_709_542_800_000,
+            // 2024-03-04T23:30:00Z: in the past of every clock that runs this, and half an hour before keys change.
+            start_ms: 1_709_595_000_000,
             events_per_kilosecond: 15_000,
             people_per_attacker: 120,
             keep_truth: true,
@@ -72,13 +73,34 @@ impl World {
         spread(random, self.listings, 0.9)
     }
 
-    /// The address a user has at home. One user in twenty sits in a large office behind one shared address.
+    /// The address a user comes from. Of twenty users one sits in a large office behind one shared address, and two come
+    /// through a mobile carrier that puts some two hundred behind each of its own.
     pub fn home(&self, user: u32) -> u32 {
         let h = hash(self.seed, 2, u64::from(user));
-        let offices = (self.addresses / 2_500).max(1);
-        let number =
-            if h.is_multiple_of(20) { (h >> 8) % u64::from(offices) } else { (h >> 8) % u64::from(self.addresses) };
+        let number = match h % 20 {
+            0 => (h >> 8) % u64::from(self.offices()),
+            1 | 2 => u64::from(self.offices()) + (h >> 8) % u64::from(self.carriers()),
+            _ => (h >> 8) % u64::from(self.addresses),
+        };
         address(HOMES, number as u32)
+    }
+
+    /// An office's or a carrier's address, behind which many people are.
+    pub(super) fn shared(&self, random: &mut Random) -> u32 {
+        address(HOMES, random.below(u64::from(self.offices() + self.carriers())) as u32)
+    }
+
+    /// An address that travellers come from.
+    pub(super) fn abroad(&self, random: &mut Random) -> u32 {
+        address(ABROAD, random.below(u64::from(self.addresses / 10)) as u32)
+    }
+
+    fn offices(&self) -> u32 {
+        (self.addresses / 2_500).max(1)
+    }
+
+    fn carriers(&self) -> u32 {
+        (self.addresses / 1_000).max(1)
     }
 
     /// The country a user signed up in.

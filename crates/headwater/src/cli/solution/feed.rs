@@ -1,0 +1,82 @@
+//! `headwater solution feed`: the solution's generated traffic into a running node.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use headwater_base::Span;
+
+use crate::cli::{Context, Done};
+use crate::output;
+use crate::solution::catalogue::Manner;
+use crate::solution::{live, node, package};
+
+/// Flags of `solution feed`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The solution
+    name: String,
+    /// Seed of the traffic
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Events each second
+    #[arg(long, default_value_t = 1_000)]
+    rate: u64,
+    /// For how long
+    #[arg(long = "for", value_name = "SPAN", default_value = "1m", value_parser = span)]
+    time: Span,
+    /// Users that are imported into the user table first
+    #[arg(long, default_value_t = 0)]
+    users: u32,
+    /// Port of the catalogue stand-in; 0 takes any
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    catalogue_port: u16,
+    /// How long the catalogue takes to answer
+    #[arg(long, value_name = "SPAN", default_value = "50ms", value_parser = span)]
+    catalogue_latency: Span,
+    /// How much shorter or longer that may be
+    #[arg(long, value_name = "SPAN", default_value = "20ms", value_parser = span)]
+    catalogue_spread: Span,
+    /// How many of 1,000 requests the catalogue fails
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    catalogue_failures: u64,
+    /// Folder for the solution's files and secrets [default: headwater-data]
+    #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER", hide_env_values = true)]
+    data: Option<PathBuf>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Feeds and measures.
+///
+/// # Errors
+/// What the node has to say.
+pub(super) async fn run(args: Args, context: &Context) -> Done {
+    let package = package::find(&args.name)?;
+    let options = live::Options {
+        seed: args.seed,
+        rate: args.rate,
+        time: Duration::from_millis(args.time.millis()),
+        users: args.users,
+        catalogue_port: args.catalogue_port,
+        manner: Manner {
+            latency: Duration::from_millis(args.catalogue_latency.millis()),
+            spread: Duration::from_millis(args.catalogue_spread.millis()),
+            failures_per_mille: args.catalogue_failures,
+        },
+        folder: super::folder(args.data, context)?,
+    };
+    let node = node::Node::local(context.port_offset())?;
+    let seen = live::run(&package, &node, &options, |moment| {
+        if !args.json {
+            output::note(format!("enriched {}   sessions {}   bans {}", moment.enriched, moment.sessions, moment.bans));
+        }
+    });
+    super::show(&seen.await?, args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    Span::try_from(text.to_owned()).map_err(|problem| problem.to_string())
+}
