@@ -213,8 +213,16 @@ impl Doc {
                 self.root = Root::Value(Value::Object(Default::default()));
                 Some(whole)
             }
-            Root::Object(object) => object.remove(path, prune),
+            Root::Object(object) => object.remove(path, prune).map(Node::into_value),
             Root::Value(value) => value.remove(path, prune),
+        }
+    }
+
+    /// As [`Doc::remove_at`] for a path that begins with a field, where nobody wants the value.
+    pub(crate) fn discard_at(&mut self, path: &[OwnedSegment]) {
+        match &mut self.root {
+            Root::Object(object) => drop(object.remove(path, false)),
+            Root::Value(value) => drop(value.remove(path, false)),
         }
     }
 

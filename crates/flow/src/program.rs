@@ -10,6 +10,7 @@ mod diagnose;
 mod env;
 mod functions;
 mod keyring;
+mod plain;
 mod target;
 
 use std::collections::HashMap;
@@ -49,11 +50,20 @@ pub struct Compiler {
 
 /// Changes an event.
 #[derive(Clone, Debug)]
-pub struct Program(Arc<vrl::compiler::Program>);
+pub struct Program {
+    whole: Arc<vrl::compiler::Program>,
+    /// What stands in front of the deletions at its end; None when nothing does.
+    front: Option<Arc<vrl::compiler::Program>>,
+    /// The fields that those delete.
+    deleted: Arc<[plain::Field]>,
+}
 
 /// Answers true or false about an event.
 #[derive(Clone, Debug)]
-pub struct Condition(Arc<vrl::compiler::Program>);
+pub struct Condition {
+    program: Arc<vrl::compiler::Program>,
+    plain: Option<Arc<plain::Test>>,
+}
 
 /// Computes a value from an event.
 #[derive(Clone, Debug)]
@@ -88,7 +98,16 @@ impl Compiler {
     /// `HW-FLOW-111` with VRL's complaint, `HW-FLOW-113` for a function that is not available, `HW-FLOW-114` for a
     /// program that is too large.
     pub fn program(&self, source: &str, place: &Place) -> Result<Program, Problem> {
-        Ok(Program(Arc::new(self.compile(source, place, false)?)))
+        let whole = Arc::new(self.compile(source, place, false)?);
+        let front = match plain::split(source) {
+            Some((front, deleted)) if front.trim().is_empty() => Some((None, deleted)),
+            Some((front, deleted)) if !deleted.is_empty() => {
+                self.compile(front, place, false).ok().map(|front| (Some(Arc::new(front)), deleted))
+            }
+            _ => None,
+        };
+        let (front, deleted) = front.unwrap_or_else(|| (Some(Arc::clone(&whole)), Vec::new()));
+        Ok(Program { whole, front, deleted: deleted.into() })
     }
 
     /// Compiles a condition.
@@ -106,7 +125,7 @@ impl Compiler {
             .at(place.path.clone(), place.line, place.column)
             .help("compare the value: `.price > 10`, `.kind == \"view\"`, `exists(.user_id)`, `.ok == true`"));
         }
-        Ok(Condition(Arc::new(program)))
+        Ok(Condition { program: Arc::new(program), plain: plain::Test::parse(source).map(Arc::new) })
     }
 
     /// Compiles an expression.
@@ -168,7 +187,10 @@ impl Program {
     /// that is not an object, 124 when it does not end, 125 when the runtime fails.
     pub fn run(&self, doc: &mut Doc, env: &mut Env) -> Result<(), Fault> {
         let Env { runtime, metadata } = env;
-        resolve(&self.0, &mut target::Edit::new(doc, metadata), runtime)?;
+        if let Some(front) = &self.front {
+            resolve(front, &mut target::Edit::new(doc, metadata), runtime)?;
+        }
+        self.deleted.iter().for_each(|field| doc.discard_at(field));
         if !doc.is_object() {
             return Err(Fault::new("HW-FLOW-123", "the program leaves something that is not an object"));
         }
@@ -186,7 +208,7 @@ impl Program {
         let value = value.ok_or_else(|| Fault::new("HW-FLOW-120", "not a JSON object"))?;
         let metadata = env.metadata.get(&[]).cloned().unwrap_or(Value::Null);
         let mut target = TargetValue { value, metadata, secrets: Default::default() };
-        resolve(&self.0, &mut target, &mut env.runtime)?;
+        resolve(&self.whole, &mut target, &mut env.runtime)?;
         if !target.value.is_object() {
             return Err(Fault::new("HW-FLOW-123", "the program leaves something that is not an object"));
         }
@@ -200,8 +222,16 @@ impl Condition {
     /// # Errors
     /// As [`Program::run`].
     pub fn test(&self, doc: &Doc, env: &mut Env) -> Result<bool, Fault> {
+        if let Some(plain) = &self.plain {
+            return Ok(plain.holds(doc));
+        }
+        self.test_in_vrl(doc, env)
+    }
+
+    /// What [`Condition::test`] must be equal to.
+    fn test_in_vrl(&self, doc: &Doc, env: &mut Env) -> Result<bool, Fault> {
         let Env { runtime, metadata } = env;
-        Ok(resolve(&self.0, &mut target::Read::new(doc, metadata), runtime)? == Value::Boolean(true))
+        Ok(resolve(&self.program, &mut target::Read::new(doc, metadata), runtime)? == Value::Boolean(true))
     }
 }
 

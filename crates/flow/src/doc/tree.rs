@@ -120,6 +120,11 @@ impl Object {
         })
     }
 
+    fn into_whole(self) -> Value {
+        self.whole();
+        self.whole.into_inner().unwrap_or(Value::Null)
+    }
+
     /// Puts a node at a path, with VRL's rules for parents that are missing or of another type.
     pub fn insert(&mut self, path: &[OwnedSegment], node: Node) {
         let [OwnedSegment::Field(name), rest @ ..] = path else {
@@ -160,18 +165,18 @@ impl Object {
     }
 
     /// Takes the value at a path out; `prune` also removes the parents this leaves empty.
-    pub fn remove(&mut self, path: &[OwnedSegment], prune: bool) -> Option<Value> {
+    pub fn remove(&mut self, path: &[OwnedSegment], prune: bool) -> Option<Node> {
         let [OwnedSegment::Field(name), rest @ ..] = path else { return None };
         let at = self.find(name)?;
         self.drop_twins(at, name);
         let Self { source, members, .. } = self;
         let member = members.get_mut(at)?;
         let removed = if rest.is_empty() {
-            std::mem::replace(&mut member.node, Node::Gone).value(source)
+            Some(std::mem::replace(&mut member.node, Node::Gone).apart(source))
         } else {
             let removed = match member.node.open(source) {
                 Node::Object(object) => object.remove(rest, prune),
-                Node::Value(value) => value.remove(rest, prune),
+                Node::Value(value) => value.remove(rest, prune).map(Node::Value),
                 _ => None,
             };
             if removed.is_some() && prune && member.node.is_empty() {
@@ -358,11 +363,24 @@ impl Node {
         self
     }
 
-    fn value(self, source: &Bytes) -> Option<Value> {
+    /// The node by itself, no longer a part of its object's text.
+    fn apart(self, source: &Bytes) -> Self {
         match self {
-            Self::Gone => None,
+            Self::Text { start, end, seen } => Self::Json { text: source.slice(start as usize..end as usize), seen },
+            other => other,
+        }
+    }
+
+    fn value(self, source: &Bytes) -> Option<Value> {
+        match self.apart(source) {
+            Self::Gone | Self::Text { .. } => None,
             Self::Value(value) => Some(value),
-            other => other.get(source, &[]).cloned(),
+            Self::Object(object) => Some(object.into_whole()),
+            Self::Json { text, seen } => Some(match seen.into_inner() {
+                Some(Seen::Value(value)) => value,
+                Some(Seen::Object(object)) => object.into_whole(),
+                None => parse::value(&text, 0, text.len() as u32),
+            }),
         }
     }
 

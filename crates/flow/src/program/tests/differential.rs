@@ -180,6 +180,54 @@ impl Generate {
     }
 }
 
+impl Generate {
+    fn test(&mut self, depth: u32) -> String {
+        let path = self.path();
+        match self.rng.random_range(0..if depth < 3 { 9 } else { 5 }) {
+            0 => {
+                let literal =
+                    self.pick(&["1", "\"x\"", "true", "null", "s'x'", "-12", "\"\"", "7", "0", "\"gr\u{fc}\u{df}e\""]);
+                format!("{path} {} {literal}", self.pick(&["==", "!="]))
+            }
+            1 => format!("exists({path})"),
+            2 => {
+                let (sign, bound) = (self.pick(&["<", "<=", ">", ">="]), self.pick(&["0", "7", "-12"]));
+                format!("(int({path}) ?? {}) {sign} {bound}", self.pick(&["0", "3"]))
+            }
+            3 => format!("is_null({path})"),
+            4 => format!("{path} == true"),
+            5 => format!("!({})", self.test(depth + 1)),
+            6 => format!("({})", self.test(depth + 1)),
+            _ => {
+                let (one, other) = (self.test(depth + 1), self.test(depth + 1));
+                format!("({one}) {} {other}", self.pick(&["&&", "||"]))
+            }
+        }
+    }
+}
+
+#[test]
+fn plain_conditions_give_what_vrl_gives() {
+    let cases: u64 = std::env::var("HEADWATER_CASES").ok().map_or(20_000, |text| text.parse().unwrap());
+    let mut generate = Generate { rng: ChaCha8Rng::seed_from_u64(3) };
+    let (compiler, mut env) = (compiler(), env());
+    let (mut done, mut plain, mut held) = (0, 0, 0);
+    while done < cases {
+        let source = generate.test(0);
+        let Ok(condition) = compiler.condition(&source, &place()) else { continue };
+        for _ in 0..20 {
+            done += 1;
+            let event = generate.event();
+            let doc = Doc::new(Bytes::from(event.clone())).unwrap();
+            let wanted = condition.test_in_vrl(&doc, &mut env);
+            assert_eq!(condition.test(&doc, &mut env), wanted, "event: {event}\ncondition: {source}");
+            plain += u64::from(condition.plain.is_some());
+            held += u64::from(wanted == Ok(true));
+        }
+    }
+    assert!(plain > cases / 4 && held > cases / 10, "{plain} of {done} plain, {held} held");
+}
+
 /// Equal but for the last bits of a float: a full parse rounds some of them less exactly.
 fn same(one: &Json, other: &Json) -> bool {
     match (one, other) {
