@@ -109,3 +109,6 @@ impl std::ops::Deref for Api {
         &self.parts
     }
 }
+
+#[cfg(test)]
+mod tests;

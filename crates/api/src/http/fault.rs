@@ -86,7 +86,7 @@ fn status_of(code: &str) -> StatusCode {
         "HW-API-015" => StatusCode::UNPROCESSABLE_ENTITY,
         "HW-API-016" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-API-021" => StatusCode::PRECONDITION_FAILED,
-        "HW-API-023" | "HW-KERNEL-012" | "HW-KERNEL-019" => StatusCode::NOT_FOUND,
+        "HW-API-023" | "HW-KERNEL-012" | "HW-KERNEL-019" | "HW-FLOW-046" => StatusCode::NOT_FOUND,
         "HW-KERNEL-002" => StatusCode::PAYLOAD_TOO_LARGE,
         "HW-KERNEL-011" | "HW-KERNEL-020" => StatusCode::PRECONDITION_FAILED,
         "HW-KERNEL-013" | "HW-KERNEL-027" => StatusCode::CONFLICT,

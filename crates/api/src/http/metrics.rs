@@ -3,6 +3,8 @@
 //! Names are `hw_<crate>_<noun>_<unit>`, counters end in `_total`, labels come from resource names only, never from
 //! events.
 
+pub mod names;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -122,7 +124,7 @@ fn cpu_seconds() -> Option<f64> {
     Some((user + system) / 100.0)
 }
 
-/// Prometheus' text format: samples of one name together, under a line with their type.
+/// Prometheus' text format: samples of one name together, under lines with their meaning and type.
 pub fn render(samples: &[Sample]) -> String {
     let mut families: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
     for sample in samples {
@@ -130,15 +132,11 @@ pub fn render(samples: &[Sample]) -> String {
     }
     let mut out = String::new();
     for (name, samples) in families {
-        let kind = if name.ends_with("_total") {
-            "counter"
-        } else if samples.iter().any(|sample| sample.name.ends_with("_bucket")) {
-            "histogram"
-        } else {
-            "gauge"
-        };
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "# TYPE {name} {kind}");
+        if let Some((_, words)) = names::NAMES.iter().find(|(known, _)| *known == name) {
+            let _ = writeln!(out, "# HELP {name} {words}");
+        }
+        let _ = writeln!(out, "# TYPE {name} {}", names::kind(name));
         for sample in samples {
             out.push_str(&sample.name);
             for (index, (label, value)) in sample.labels.iter().enumerate() {
@@ -157,11 +155,8 @@ pub fn render(samples: &[Sample]) -> String {
 
 /// The name that a histogram's parts share.
 fn family(name: &str) -> &str {
-    ["_bucket", "_sum", "_count"]
-        .iter()
-        .find_map(|part| name.strip_suffix(part))
-        .filter(|base| base.ends_with("_seconds"))
-        .unwrap_or(name)
+    let base = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+    base.filter(|base| names::kind(base) == "histogram").unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ use tokio::sync::watch;
 use super::{Api, Parts, serve};
 use crate::address::listen;
 
+mod ingest;
+mod limits;
+
 /// Features and enrichment of no pipeline but one.
 struct Fixed;
 
@@ -33,7 +36,11 @@ impl Features for Fixed {
 impl Enrich for Fixed {
     fn enrich<'a>(&'a self, pipeline: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>> {
         Box::pin(async move {
-            if pipeline == "echo" { Ok(event) } else { Err(Problem::new("HW-FLOW-030", format!("no pipeline `{pipeline}`"))) }
+            if pipeline == "echo" {
+                Ok(event)
+            } else {
+                Err(Problem::new("HW-FLOW-046", format!("no pipeline `{pipeline}`")))
+            }
         })
     }
 }
@@ -140,14 +147,20 @@ async fn every_refusal_is_a_problem_with_its_code() {
     assert_eq!(code(&house.get("/v1/streams/orders/events?partition=9").await), "404 HW-API-012");
     assert_eq!(code(&house.send("POST", "/v1/streams/orders/events", "text/html", "x").await), "415 HW-API-007");
     assert_eq!(code(&house.send("POST", "/v1/streams/orders/events", "application/json", "{").await), "400 HW-API-008");
-    assert_eq!(code(&house.send("POST", "/v1/streams/orders/events", "application/json", &" ".repeat(5_000)).await), "413 HW-API-006");
-    assert_eq!(code(&house.send("POST", "/v1/streams/strict/events", "application/json", "{}").await), "422 HW-API-015");
+    assert_eq!(
+        code(&house.send("POST", "/v1/streams/orders/events", "application/json", &" ".repeat(5_000)).await),
+        "413 HW-API-006"
+    );
+    assert_eq!(
+        code(&house.send("POST", "/v1/streams/strict/events", "application/json", "{}").await),
+        "422 HW-API-015"
+    );
     assert_eq!(code(&house.get("/v1/features/usr/u1").await), "404 HW-API-018");
     assert_eq!(code(&house.get("/v1/tables/none/documents/x").await), "404 HW-KERNEL-019");
     assert_eq!(code(&house.get("/v1/streams/none").await), "404 HW-KERNEL-012");
     assert_eq!(code(&house.get("/v1/dashboards").await), "404 HW-KERNEL-006");
     assert_eq!(code(&house.get("/v1/groups/none").await), "404 HW-API-023");
-    assert_eq!(code(&house.send("POST", "/v1/enrich/none", "application/json", "{}").await), "422 HW-FLOW-030");
+    assert_eq!(code(&house.send("POST", "/v1/enrich/none", "application/json", "{}").await), "404 HW-FLOW-046");
     let other = format!("GET /healthz HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
     assert_eq!(code(&house.raw(&other).await), "403 HW-API-002");
     assert_eq!(code(&house.with("GET", "/healthz", "origin: http://evil.example\r\n", "").await), "403 HW-API-003");
@@ -157,7 +170,10 @@ async fn every_refusal_is_a_problem_with_its_code() {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_clients_are_cut_off() {
     let house = house().await;
-    let head = format!("POST /v1/streams/orders/events HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{{", house.address);
+    let head = format!(
+        "POST /v1/streams/orders/events HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
+        house.address
+    );
     assert_eq!(code(&house.raw(&head).await), "408 HW-API-010");
     // A head that never ends is closed without an answer.
     assert_eq!(house.raw("GET /healthz HTTP/1.1\r\nhost: loc").await.0 / 100 % 4, 0);
@@ -167,7 +183,8 @@ async fn slow_clients_are_cut_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_sent_twice_is_stored_once_also_after_a_restart() {
     let house = house().await;
-    let event = |id: u32| format!(r#"{{"specversion":"1.0","id":"{id}","source":"/s","type":"t","data":{{"n":{id}}}}}"#);
+    let event =
+        |id: u32| format!(r#"{{"specversion":"1.0","id":"{id}","source":"/s","type":"t","data":{{"n":{id}}}}}"#);
     let ce = "application/cloudevents+json";
     let path = "/v1/streams/orders/events";
     let first = body(&house.send("POST", path, ce, &event(1)).await);
@@ -196,11 +213,19 @@ async fn lines_are_judged_one_by_one_and_read_back() {
     let lines = "{\"n\":1,\"k\":\"a\"}\nnope\n{\"k\":\"b\"}\n{\"n\":2}\n";
     let answer = body(&house.send("POST", "/v1/streams/strict/events", "application/x-ndjson", lines).await);
     assert_eq!((&answer["accepted"], &answer["rejectedTotal"]), (&Value::from(2), &Value::from(2)));
-    let rejected: Vec<String> = answer["rejected"].as_array().unwrap().iter().map(|r| format!("{} {}", r["line"], r["problem"]["code"])).collect();
+    let rejected: Vec<String> = answer["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| format!("{} {}", r["line"], r["problem"]["code"]))
+        .collect();
     assert_eq!(rejected, ["2 \"HW-API-008\"", "3 \"HW-API-015\""]);
     let read = house.get("/v1/streams/strict/events?from=-1").await.1;
     assert!(read.contains("\"offset\":1") && read.contains("\"value\":{\"n\":2}"), "{read}");
-    assert_eq!(code(&house.send("POST", "/v1/streams/strict/events", "application/x-ndjson", "no\n").await), "422 HW-API-008");
+    assert_eq!(
+        code(&house.send("POST", "/v1/streams/strict/events", "application/x-ndjson", "no\n").await),
+        "422 HW-API-008"
+    );
     house.stop().await;
 }
 
@@ -208,14 +233,22 @@ async fn lines_are_judged_one_by_one_and_read_back() {
 async fn resources_come_and_go_with_their_generation() {
     let house = house().await;
     let wider = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: orders}\nspec: {partitions: 2}\n";
-    let put = house.with("PUT", "/v1/streams/orders", "content-type: application/yaml\r\nif-match: \"7\"\r\n", wider).await;
+    let put =
+        house.with("PUT", "/v1/streams/orders", "content-type: application/yaml\r\nif-match: \"7\"\r\n", wider).await;
     assert_eq!(code(&put), "412 HW-KERNEL-011");
-    let put = house.with("PUT", "/v1/streams/orders", "content-type: application/yaml\r\nif-match: \"1\"\r\n", wider).await;
+    let put =
+        house.with("PUT", "/v1/streams/orders", "content-type: application/yaml\r\nif-match: \"1\"\r\n", wider).await;
     assert_eq!((put.0, &body(&put)["resources"][0]["outcome"]), (200, &Value::from("configured")));
     let list = body(&house.get("/v1/streams?selector=team%3Da").await);
     assert_eq!(list["items"].as_array().map(Vec::len), Some(0));
-    let wrong = house.send("POST", "/v1/apply?file=x.yaml", "application/yaml", &wider.replace("partitions", "partitons")).await;
-    assert_eq!((code(&wrong).as_str(), &body(&wrong)["place"]["line"]), ("400 HW-KERNEL-007", &Value::from(4)), "{wrong:?}");
+    let wrong = house
+        .send("POST", "/v1/apply?file=x.yaml", "application/yaml", &wider.replace("partitions", "partitons"))
+        .await;
+    assert_eq!(
+        (code(&wrong).as_str(), &body(&wrong)["place"]["line"]),
+        ("400 HW-KERNEL-007", &Value::from(4)),
+        "{wrong:?}"
+    );
     assert_eq!(body(&house.with("DELETE", "/v1/streams/orders", "", "").await)["deleted"][0], "Stream/orders");
     assert_eq!(code(&house.get("/v1/streams/orders").await), "404 HW-KERNEL-012");
     house.stop().await;

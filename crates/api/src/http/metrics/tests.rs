@@ -10,17 +10,19 @@ fn samples_of_one_name_stand_together_under_their_type() {
         Sample::new("hw_api_events_total", 1e9).label("stream", "c").label("outcome", "accepted"),
         Sample::new("hw_api_request_seconds_count", 1.0),
     ];
-    expect_test::expect![[r#"
+    expect_test::expect![[r##"
+        # HELP hw_api_events_total Events that came over HTTP, by what became of them.
         # TYPE hw_api_events_total counter
         hw_api_events_total{stream="a\"b"} 2
         hw_api_events_total{stream="c",outcome="accepted"} 1000000000
+        # HELP hw_api_request_seconds From a request's head to the answer's, by route.
         # TYPE hw_api_request_seconds histogram
         hw_api_request_seconds_bucket{le="+Inf"} 1
         hw_api_request_seconds_sum 0.5
         hw_api_request_seconds_count 1
         # TYPE hw_log_segments gauge
         hw_log_segments 3
-    "#]]
+    "##]]
     .assert_eq(&render(&samples));
 }
 

@@ -1,0 +1,89 @@
+//! What happens at the bounds: a refusal with a code and, where waiting helps, when to come back.
+
+use headwater_base::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{House, house_in, small};
+
+async fn limited(limits: Limits) -> House {
+    let house = house_in(tempfile::tempdir().unwrap(), limits).await;
+    let orders = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: orders}\nspec: {partitions: 1}\n";
+    assert_eq!(house.send("POST", "/v1/apply", "application/yaml", orders).await.0, 200);
+    house.kernel.settled(&["Stream/orders".into()], std::time::Duration::from_secs(5)).await;
+    house
+}
+
+/// The whole answer to some text, head included.
+async fn whole(house: &House, text: &str) -> String {
+    let mut socket = TcpStream::connect(house.address).await.unwrap();
+    socket.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).to_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_too_many_is_told_when_to_come_back() {
+    let house = limited(Limits { http_connections: 1, ..small() }).await;
+    let mut first = TcpStream::connect(house.address).await.unwrap();
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", house.address);
+    // An answer shows that the connection has its place; it is kept open.
+    let answered = loop {
+        first.write_all(request.as_bytes()).await.unwrap();
+        let mut start = [0; 12];
+        if first.read_exact(&mut start).await.is_ok() && start.ends_with(b"200") {
+            break true;
+        }
+        // The connection that made the stream may still be closing.
+        first = TcpStream::connect(house.address).await.unwrap();
+    };
+    assert!(answered);
+    let refused = whole(&house, "").await;
+    assert!(refused.starts_with("http/1.1 503"), "{refused}");
+    assert!(refused.contains("retry-after: 1") && refused.contains("hw-api-016"), "{refused}");
+    drop(first);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_beyond_the_room_for_all_of_them_are_told_when_to_come_back() {
+    let house = limited(Limits { http_bodies_bytes: 4_096, http_body_ms: 30_000, ..small() }).await;
+    let head = |bytes: usize| {
+        format!(
+            "POST /v1/streams/orders/events HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n\r\n",
+            house.address
+        )
+    };
+    // One body that has begun and does not end holds all the room there is.
+    let mut slow = TcpStream::connect(house.address).await.unwrap();
+    slow.write_all(format!("{}{{", head(8)).as_bytes()).await.unwrap();
+    let event = format!("{}{{\"n\":1}}", head(7));
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    let refused = loop {
+        let answer = whole(&house, &event).await;
+        if !answer.starts_with("http/1.1 200") || tokio::time::Instant::now() > until {
+            break answer;
+        }
+    };
+    assert!(refused.starts_with("http/1.1 503"), "{refused}");
+    assert!(refused.contains("retry-after: 1") && refused.contains("hw-api-016"), "{refused}");
+    // The room is given back with the body.
+    slow.write_all(b"\"n\":22}").await.unwrap();
+    let mut answer = Vec::new();
+    slow.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    assert!(whole(&house, &event).await.starts_with("http/1.1 200"));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_have_a_size_and_a_count() {
+    let house = limited(small()).await;
+    let long = format!("GET /healthz?x={} HTTP/1.1\r\nhost: {}\r\n\r\n", "a".repeat(64 * 1024), house.address);
+    let answer = whole(&house, &long).await;
+    assert!(["http/1.1 414", "http/1.1 431"].iter().any(|status| answer.starts_with(status)), "{answer}");
+    let many = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n{}\r\n", house.address, "a: b\r\n".repeat(200));
+    assert!(whole(&house, &many).await.starts_with("http/1.1 431"));
+    house.stop().await;
+}
