@@ -5,8 +5,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on its standard streams")]
 
 mod bench;
+mod conformance;
 mod crash;
 mod demo;
+mod docs;
 mod node;
 mod notices;
 mod process;
@@ -38,8 +40,12 @@ enum Task {
     Tidy,
     /// Measure, with the machine's load and fsync time beside
     Bench(bench::Options),
+    /// Run clients' own test suites against a node
+    Conformance(conformance::Options),
     /// Crash nodes and check that nothing is lost or doubled
     Crash(crash::Options),
+    /// Write the pages of docs/reference anew, from the code
+    Docs,
     /// Write THIRD-PARTY-NOTICES.md anew
     Notices,
 }
@@ -51,7 +57,9 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::execute(),
         Task::Demo(options) => demo::execute(&options),
         Task::Bench(options) => bench::execute(&options),
+        Task::Conformance(options) => conformance::execute(&options),
         Task::Crash(options) => crash::execute(&options),
+        Task::Docs => docs::execute(),
         Task::Notices => notices::execute(),
     };
     match outcome {

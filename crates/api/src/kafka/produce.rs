@@ -4,11 +4,12 @@
 //! them and can be handed over as memory of their own. Partitions are appended one by one, since one may be refused
 //! and its neighbour not; a single sync covers them all.
 
-use bytes::{Buf, BytesMut};
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
 use futures::FutureExt;
-use headwater_base::Name;
-use headwater_log::{Append, Commit, Log, LogError, Placed, Sequence};
-use headwater_wire::batch::Header;
+use headwater_log::{Append, Cleanup, Commit, LogError, Placed, Sequence, Stream};
+use headwater_wire::batch::{self, Header};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ProduceResponse;
 use kafka_protocol::messages::produce_response::{
@@ -16,6 +17,7 @@ use kafka_protocol::messages::produce_response::{
 };
 use kafka_protocol::protocol::StrBytes;
 
+use super::KafkaService;
 use super::answer::Answer;
 use super::connection::SHARED_BYTES;
 use super::error::{self, Broken, text};
@@ -27,17 +29,20 @@ const FLEXIBLE: i16 = 9;
 /// Appends at once if there is room, so that requests of one connection keep their order; only the answer waits.
 pub(super) fn begin(mut call: Call) -> Result<Begun, Broken> {
     let small = call.body.len() <= SHARED_BYTES;
-    let request = decode(&mut call.body, call.version >= FLEXIBLE, small)
+    let mut request = decode(&mut call.body, call.version >= FLEXIBLE, small)
         .ok_or_else(|| call.malformed("the request is cut off".into()))?;
-    let has_room = call.service().log.room().now_or_never().is_some();
-    if has_room {
-        let (appended, acks) = (append(&*call.service().log, request.topics, request.refusal), request.acks);
-        return Ok(Begun { alone: false, answer: Box::pin(finish(call, appended, acks)) });
+    let service = Arc::clone(&call.client.service);
+    if service.log.room().now_or_never().is_some() && request.append(&service) {
+        return Ok(Begun { alone: false, answer: Box::pin(finish(call, request)) });
     }
+    // A refusal for want of room would make clients send again, behind what they sent meanwhile.
     let answer = async move {
-        call.service().log.room().await;
-        let appended = append(&*call.service().log, request.topics, request.refusal);
-        finish(call, appended, request.acks).await
+        loop {
+            service.log.room().await;
+            if request.append(&service) {
+                return finish(call, request).await;
+            }
+        }
     };
     Ok(Begun { alone: true, answer: Box::pin(answer) })
 }
@@ -47,119 +52,152 @@ struct Request {
     /// Why nothing of it can be taken.
     refusal: Option<ResponseError>,
     topics: Vec<Topic>,
+    /// The last commit, which covers the others.
+    sequence: Option<Sequence>,
 }
 
 struct Topic {
     name: StrBytes,
-    partitions: Vec<(i32, BytesMut)>,
+    partitions: Vec<Partition>,
 }
 
-struct Appended {
-    topics: Vec<(StrBytes, Vec<(i32, Result<Placed, Refusal>)>)>,
-    /// The last commit, which covers the others.
-    sequence: Option<Sequence>,
+struct Partition {
+    index: i32,
+    batches: BytesMut,
+    /// None until it is settled.
+    result: Option<Result<Placed, Refusal>>,
 }
 
 struct Refusal {
     code: ResponseError,
     message: String,
+    /// The records that are to blame, if it is not the batch as a whole.
+    records: Vec<usize>,
 }
 
 impl From<LogError> for Refusal {
     fn from(refusal: LogError) -> Self {
-        Self { code: error::code(&refusal), message: refusal.to_string() }
+        Self::new(error::code(&refusal), refusal.to_string())
     }
 }
 
 impl Refusal {
+    fn new(code: ResponseError, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), records: Vec::new() }
+    }
+
     fn of(code: ResponseError) -> Self {
-        Self { code, message: code.to_string() }
+        Self::new(code, code.to_string())
     }
 }
 
-fn append(log: &dyn Log, topics: Vec<Topic>, refusal: Option<ResponseError>) -> Appended {
-    let mut sequence = None;
-    let topics = topics.into_iter().map(|topic| {
-        let stream = log.stream(&topic.name);
-        let partitions = topic.partitions.into_iter().map(|(partition, batches)| {
-            let result = match (&stream, refusal) {
-                (_, Some(refusal)) => Err(Refusal::of(refusal)),
-                (None, None) => Err(Refusal::of(ResponseError::UnknownTopicOrPartition)),
-                (Some(stream), None) => append_one(log, &stream.name, partition, batches),
-            };
-            let placed = result.map(|(placed, at)| {
-                sequence = sequence.max(Some(at));
-                placed
-            });
-            (partition, placed)
-        });
-        let partitions = partitions.collect();
-        (topic.name, partitions)
-    });
-    let topics = topics.collect();
-    Appended { topics, sequence }
+impl Request {
+    /// Appends, in order, what is not settled yet; false when there is no room for the rest.
+    fn append(&mut self, service: &KafkaService) -> bool {
+        for topic in &mut self.topics {
+            let stream = service.log.stream(&topic.name);
+            for partition in topic.partitions.iter_mut().filter(|partition| partition.result.is_none()) {
+                let appended = match (&stream, self.refusal) {
+                    (_, Some(refusal)) => Err(Refusal::of(refusal)),
+                    (None, None) => Err(Refusal::of(ResponseError::UnknownTopicOrPartition)),
+                    (Some(stream), None) => match append_one(service, stream, partition) {
+                        Ok(None) => return false,
+                        Ok(Some(appended)) => Ok(appended),
+                        Err(refusal) => Err(refusal),
+                    },
+                };
+                partition.result = Some(appended.map(|(placed, at)| {
+                    self.sequence = self.sequence.max(Some(at));
+                    placed
+                }));
+            }
+        }
+        true
+    }
 }
 
-fn append_one(log: &dyn Log, stream: &Name, partition: i32, batches: BytesMut) -> Result<(Placed, Sequence), Refusal> {
-    let Ok(partition) = u32::try_from(partition) else {
+/// None when there is no room.
+fn append_one(
+    service: &KafkaService,
+    stream: &Stream,
+    partition: &mut Partition,
+) -> Result<Option<(Placed, Sequence)>, Refusal> {
+    let Ok(index) = u32::try_from(partition.index) else {
         return Err(Refusal::of(ResponseError::UnknownTopicOrPartition));
     };
-    let header = Header::parse(&batches).map_err(|fault| LogError::CorruptBatch(fault.to_string()))?;
-    if header.total_bytes() < batches.len() {
+    let header = Header::parse(&partition.batches).map_err(|fault| LogError::CorruptBatch(fault.to_string()))?;
+    if header.total_bytes() < partition.batches.len() {
         // As Kafka does since message format 2.
-        let message = "a produce request has exactly one batch for each partition".into();
-        return Err(Refusal { code: ResponseError::InvalidRecord, message });
+        let message = "a produce request has exactly one batch for each partition";
+        return Err(Refusal::new(ResponseError::InvalidRecord, message));
     }
     if header.is_transactional() {
-        let message = "there are no transactions yet".into();
-        return Err(Refusal { code: ResponseError::InvalidTxnState, message });
+        return Err(Refusal::new(ResponseError::InvalidTxnState, "there are no transactions yet"));
     }
     if header.is_control() {
-        let message = "control batches are the node's own".into();
-        return Err(Refusal { code: ResponseError::InvalidRecord, message });
+        return Err(Refusal::new(ResponseError::InvalidRecord, "control batches are the node's own"));
     }
-    let append = Append { stream: stream.clone(), partition, batches };
-    let ticket = log.append(&Commit { appends: vec![append], ..Commit::default() })?;
+    let batches = std::mem::take(&mut partition.batches);
+    let append = Append { stream: stream.name.clone(), partition: index, batches };
+    let mut commit = Commit { appends: vec![append], ..Commit::default() };
+    let ticket = match service.log.append(&commit) {
+        Ok(ticket) => ticket,
+        Err(LogError::Full(_)) => {
+            partition.batches = commit.appends.pop().map(|append| append.batches).unwrap_or_default();
+            return Ok(None);
+        }
+        Err(refusal @ LogError::InvalidRecord(_)) if stream.config.cleanup != Cleanup::Delete => {
+            let batch = commit.appends.pop().map(|append| append.batches.freeze()).unwrap_or_default();
+            return Err(Refusal {
+                records: keyless(&batch, service.limits.batch_decompressed_bytes),
+                ..refusal.into()
+            });
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
     let placed = ticket.placed.first().copied().ok_or_else(|| Refusal::of(ResponseError::UnknownServerError))?;
-    Ok((placed, ticket.sequence))
+    Ok(Some((placed, ticket.sequence)))
 }
 
-async fn finish(call: Call, mut appended: Appended, acks: i16) -> Result<Answer, Broken> {
-    if acks == 0 {
+/// The records without a key, by their place in the batch: clients report those alone as invalid (KIP-467).
+fn keyless(batch: &Bytes, bytes_max: usize) -> Vec<usize> {
+    let records = batch::records(batch, bytes_max).into_iter().flatten().enumerate();
+    records.filter(|(_, record)| record.as_ref().is_ok_and(|record| record.key.is_none())).map(|(at, _)| at).collect()
+}
+
+async fn finish(call: Call, mut request: Request) -> Result<Answer, Broken> {
+    let results =
+        request.topics.iter_mut().flat_map(|topic| &mut topic.partitions).map(|partition| &mut partition.result);
+    if request.acks == 0 {
         // There is no answer that could carry an error; Kafka ends the connection.
-        let refused =
-            appended.topics.iter().flat_map(|(_, partitions)| partitions).find_map(|(_, result)| result.as_ref().err());
-        return match refused {
+        return match results.into_iter().find_map(|result| result.as_ref()?.as_ref().err()) {
             None => Ok(Answer::none()),
             Some(refusal) => Err(call.malformed(format!("refused without an answer: {}", refusal.message))),
         };
     }
-    if let Some(sequence) = appended.sequence
+    if let Some(sequence) = request.sequence
         && let Err(refusal) = call.service().log.durable(sequence).await
     {
-        for (_, result) in appended.topics.iter_mut().flat_map(|(_, partitions)| partitions) {
-            if result.is_ok() {
-                *result = Err(refusal.clone().into());
-            }
+        for result in results.filter(|result| matches!(result, Some(Ok(_)))) {
+            *result = Some(Err(refusal.clone().into()));
         }
     }
-    let topics = appended.topics.into_iter().map(|(name, partitions)| {
-        let partitions =
-            partitions.into_iter().map(|(index, result)| partition_answer(index, result, call.version)).collect();
-        TopicProduceResponse::default().with_name(name.into()).with_partition_responses(partitions)
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.into_iter().map(|partition| partition_answer(partition, call.version));
+        TopicProduceResponse::default().with_name(topic.name.into()).with_partition_responses(partitions.collect())
     });
     call.answer(&ProduceResponse::default().with_responses(topics.collect()))
 }
 
-fn partition_answer(index: i32, result: Result<Placed, Refusal>, version: i16) -> PartitionProduceResponse {
-    let answer = PartitionProduceResponse::default().with_index(index);
-    match result {
+fn partition_answer(partition: Partition, version: i16) -> PartitionProduceResponse {
+    let answer = PartitionProduceResponse::default().with_index(partition.index);
+    match partition.result.unwrap_or_else(|| Err(Refusal::of(ResponseError::UnknownServerError))) {
         Ok(placed) => answer
             .with_base_offset(placed.first)
             .with_log_append_time_ms(placed.append_time.map_or(-1, |time| time.millis()))
             .with_log_start_offset(if version >= 5 { placed.log_start } else { -1 }),
         Err(refusal) => {
-            let mut answer = answer
+            let answer = answer
                 .with_error_code(refusal.code.code())
                 .with_base_offset(-1)
                 .with_log_append_time_ms(-1)
@@ -167,13 +205,10 @@ fn partition_answer(index: i32, result: Result<Placed, Refusal>, version: i16) -
             if version < 8 {
                 return answer;
             }
-            answer.error_message = Some(text(refusal.message.clone()));
-            if refusal.code == ResponseError::InvalidRecord {
-                let record =
-                    BatchIndexAndErrorMessage::default().with_batch_index_error_message(Some(text(refusal.message)));
-                answer.record_errors.push(record);
-            }
-            answer
+            let records = refusal.records.iter().map(|at| {
+                BatchIndexAndErrorMessage::default().with_batch_index(i32::try_from(*at).unwrap_or(i32::MAX))
+            });
+            answer.with_record_errors(records.collect()).with_error_message(Some(text(refusal.message)))
         }
     }
 }
@@ -202,7 +237,7 @@ fn decode(body: &mut BytesMut, flexible: bool, small: bool) -> Option<Request> {
             } else {
                 body.split_to(bytes)
             };
-            partitions.push((index, batches));
+            partitions.push(Partition { index, batches, result: None });
             read_tags(body, flexible)?;
         }
         topics.push(Topic { name, partitions });
@@ -216,7 +251,7 @@ fn decode(body: &mut BytesMut, flexible: bool, small: bool) -> Option<Request> {
     } else {
         None
     };
-    body.is_empty().then_some(Request { acks, refusal, topics })
+    Some(Request { acks, refusal, topics, sequence: None })
 }
 
 /// A length of `width` bytes, or a compact one; the inner None stands for null.

@@ -1,0 +1,227 @@
+//! `cargo xtask conformance kafka`: clients' own test suites against a node, judged by exact lists of what may fail.
+//!
+//! A test that fails and is not listed fails the run, and so does a listed test that passes: the lists in
+//! `tests/conformance/kafka/` are always what is true. A test that does not run is named with its reason.
+//!
+//! What it is NOT: part of `cargo xtask test`; the suites are fetched and built here, once, into
+//! `<target>/conformance`, and take minutes.
+
+mod expected;
+mod kafka_python;
+pub mod librdkafka;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use self::expected::Expected;
+use crate::node::{self, Node};
+use crate::process::{root, target};
+use crate::setup::{self, Needs};
+
+/// The broker version that the suites believe to be talking to.
+const KAFKA_VERSION: &str = "4.2.0";
+
+/// What is held against its outside suites.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Interface {
+    /// The Kafka listener.
+    Kafka,
+}
+
+/// An outside suite.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Tests 0001 to 0060 of librdkafka, those that touch a broker.
+    Librdkafka,
+    /// The integration tests of kafka-python.
+    KafkaPython,
+}
+
+impl Suite {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Librdkafka => "librdkafka",
+            Self::KafkaPython => "kafka-python",
+        }
+    }
+}
+
+/// What is run.
+#[derive(Args)]
+pub struct Options {
+    /// The interface under test
+    #[arg(value_enum)]
+    interface: Interface,
+    /// Only this suite
+    #[arg(long, value_enum)]
+    suite: Option<Suite>,
+    /// Only tests whose name contains this; lists are then checked for those alone
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Print JSON at the end instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Cargo profile of the binary
+    #[arg(long, default_value = "dev")]
+    profile: String,
+}
+
+/// One test and how it ended.
+pub struct Outcome {
+    /// As its suite calls it.
+    pub name: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// How a test ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It passed.
+    Passed,
+    /// It failed, in its own words.
+    Failed(String),
+    /// It did not run, and why.
+    NotRun(String),
+}
+
+/// Where a suite runs and what it is told.
+struct Stage<'a> {
+    /// The node's address.
+    broker: String,
+    /// A folder for its sources, programs and logs, which outlives the run.
+    folder: PathBuf,
+    /// Restricts the tests.
+    only: Option<&'a str>,
+}
+
+impl Stage<'_> {
+    fn wants(&self, test: &str) -> bool {
+        self.only.is_none_or(|part| test.contains(part))
+    }
+}
+
+/// Runs the suites.
+///
+/// # Errors
+/// When a suite cannot run, or the outcome is not what the lists say.
+pub fn execute(options: &Options) -> Result<()> {
+    let Interface::Kafka = options.interface;
+    setup::prepare(Needs::Conformance)?;
+    let binary = node::build(&options.profile)?;
+    let suites = [Suite::Librdkafka, Suite::KafkaPython];
+    let mut reports = Vec::new();
+    let mut findings = Vec::new();
+    for suite in suites.into_iter().filter(|suite| options.suite.is_none_or(|only| only == *suite)) {
+        let start = Instant::now();
+        let list = root().join("tests/conformance/kafka").join(format!("{}.txt", suite.name()));
+        let expected = Expected::parse(&fs::read_to_string(&list).with_context(|| list.display().to_string())?)?;
+        let outcomes = run(suite, &binary, options.only.as_deref(), &expected)?;
+        let wrong = expected.judge(&outcomes, options.only.is_some());
+        let report = Report::of(suite, &outcomes, &expected, start.elapsed().as_secs_f64());
+        findings.extend(wrong.into_iter().map(|finding| format!("{}: {finding}", suite.name())));
+        reports.push(report);
+    }
+    if options.json {
+        let suites: Vec<Value> = reports.iter().map(Report::json).collect();
+        println!("{}", json!({ "suites": suites, "findings": findings }));
+    } else {
+        println!("\n{:<14} {:>6} {:>16} {:>8} {:>9}", "suite", "passed", "failed as listed", "not run", "seconds");
+        for report in &reports {
+            let Report { suite, passed, failed, not_run, seconds, .. } = report;
+            println!("{:<14} {passed:>6} {failed:>16} {not_run:>8} {seconds:>9.0}", suite.name());
+        }
+    }
+    if findings.is_empty() {
+        return Ok(());
+    }
+    bail!("not as listed in tests/conformance/kafka:\n{}", findings.join("\n"))
+}
+
+/// Runs one suite against a node of its own.
+fn run(suite: Suite, binary: &Path, only: Option<&str>, expected: &Expected) -> Result<Vec<Outcome>> {
+    let folder = target().join("conformance").join(suite.name());
+    let data = folder.join("data");
+    if data.exists() {
+        fs::remove_dir_all(&data)?;
+    }
+    // librdkafka's tests use kafka-python as a tool.
+    let python = kafka_python::prepare(&folder.with_file_name(Suite::KafkaPython.name()))?;
+    let runner = match suite {
+        Suite::Librdkafka => librdkafka::prepare(&folder)?,
+        Suite::KafkaPython => python,
+    };
+    let (node, _) = Node::start(binary, &data, None)?;
+    let stage = Stage { broker: node.kafka(), folder, only };
+    eprintln!("{}: against {}, logs in {}", suite.name(), stage.broker, stage.folder.join("logs").display());
+    let mut outcomes = Vec::new();
+    let mut each = |outcome: Outcome| {
+        eprintln!("{}", progress(&outcome, expected));
+        outcomes.push(outcome);
+    };
+    match suite {
+        Suite::Librdkafka => librdkafka::run(&runner, &stage, &mut each)?,
+        Suite::KafkaPython => kafka_python::run(&runner, &stage, &mut each)?,
+    }
+    node.stop()?;
+    Ok(outcomes)
+}
+
+fn progress(outcome: &Outcome, expected: &Expected) -> String {
+    let Outcome { name, verdict, seconds } = outcome;
+    let word = match verdict {
+        Verdict::Passed => "passed".to_owned(),
+        Verdict::Failed(_) if expected.reason(name).is_some() => "failed, as listed".to_owned(),
+        Verdict::Failed(why) => format!("FAILED: {why}"),
+        Verdict::NotRun(why) => format!("not run: {why}"),
+    };
+    format!("{seconds:>7.1} s  {name}  {word}")
+}
+
+/// One suite in figures.
+struct Report {
+    suite: Suite,
+    passed: usize,
+    failed: usize,
+    not_run: usize,
+    seconds: f64,
+    tests: Vec<Value>,
+}
+
+impl Report {
+    fn of(suite: Suite, outcomes: &[Outcome], expected: &Expected, seconds: f64) -> Self {
+        let count = |is: fn(&Verdict) -> bool| outcomes.iter().filter(|outcome| is(&outcome.verdict)).count();
+        let tests = outcomes.iter().map(|outcome| {
+            let (verdict, reason) = match &outcome.verdict {
+                Verdict::Passed => ("passed", None),
+                Verdict::Failed(why) => ("failed", Some(why.as_str())),
+                Verdict::NotRun(why) => ("not run", Some(why.as_str())),
+            };
+            let reason = expected.reason(&outcome.name).or(reason);
+            json!({ "name": outcome.name, "verdict": verdict, "reason": reason, "seconds": outcome.seconds })
+        });
+        Self {
+            suite,
+            passed: count(|verdict| *verdict == Verdict::Passed),
+            failed: count(|verdict| matches!(verdict, Verdict::Failed(_))),
+            not_run: count(|verdict| matches!(verdict, Verdict::NotRun(_))),
+            seconds,
+            tests: tests.collect(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let Self { suite, passed, failed, not_run, seconds, tests } = self;
+        json!({
+            "suite": suite.name(), "passed": passed, "failed": failed, "not_run": not_run, "seconds": seconds,
+            "tests": tests,
+        })
+    }
+}
