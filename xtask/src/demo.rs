@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::node::{self, Node};
 use crate::process::{run, target};
@@ -29,6 +30,9 @@ pub struct Options {
 /// # Errors
 /// When something does not start; a Ctrl-C is not an error.
 pub fn execute(options: &Options) -> Result<()> {
+    // Ctrl-C reaches the whole process group: the feed and the node end by themselves, and we stay to see them end.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _stay = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
     setup::prepare(Needs::Data)?;
     let binary = node::build("dev")?;
     let data: PathBuf = target().join("demo/data");
@@ -43,19 +47,14 @@ pub fn execute(options: &Options) -> Result<()> {
     println!("features    {}/v1/features/user/u0000001", node.http());
     let seconds = options.exit_after.unwrap_or(24 * 3_600);
     let mut feed = Command::new(&binary);
-    feed.args(["solution", "feed", "clickstream", "--users", "100000"])
+    feed.args(["--port-offset", &options.port_offset.to_string()])
+        .args(["solution", "feed", "clickstream", "--users", "100000"])
         .args(["--rate", &options.rate.to_string(), "--for", &format!("{seconds}s")])
-        .args(["--port-offset", &options.port_offset.to_string()])
         .args(["--catalogue-port", &(4580 + options.port_offset).to_string()])
         .env("HEADWATER_DATA", &data)
         .stdin(Stdio::null());
-    // Ctrl-C reaches the whole process group: the feed ends with 0, and the node is stopped below.
     let fed = run(&mut feed);
-    match node.stop() {
-        Ok(()) => println!("stopped"),
-        // The node got the Ctrl-C itself and is gone already.
-        Err(_) if fed.is_ok() => println!("stopped"),
-        Err(error) => return Err(error),
-    }
+    node.stop()?;
+    println!("stopped");
     fed
 }

@@ -1,9 +1,12 @@
 //! Reads streams from their first to their last durable record.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_wire::batch::{self, Record};
+use serde::de::DeserializeOwned;
 
 use super::node::Node;
 
@@ -40,11 +43,28 @@ pub async fn all(node: &Node, stream: &str, mut each: impl FnMut(u32, Record)) -
     }
 }
 
+/// The newest value of each key of a stream, as its consumers should see it: a null value removes.
+///
+/// # Errors
+/// `HW-CLI-203`.
+pub async fn newest<T: DeserializeOwned>(node: &Node, stream: &str) -> Result<Vec<T>, Problem> {
+    let mut rows: HashMap<Bytes, T> = HashMap::new();
+    all(node, stream, |_, record| {
+        let Some(key) = record.key else { return };
+        match record.value.and_then(|value| serde_json::from_slice(&value).ok()) {
+            Some(row) => rows.insert(key, row),
+            None => rows.remove(&key),
+        };
+    })
+    .await?;
+    Ok(rows.into_values().collect())
+}
+
 /// Calls `each` for every record at or after `from` in whole batches; answers the next offset.
 ///
 /// # Errors
 /// `HW-CLI-203` for batches that cannot be read.
-pub fn records(batches: &bytes::Bytes, from: i64, each: &mut impl FnMut(Record)) -> Result<i64, Problem> {
+pub fn records(batches: &Bytes, from: i64, each: &mut impl FnMut(Record)) -> Result<i64, Problem> {
     let broken = |error: batch::BatchError| {
         Problem::new("HW-CLI-203", "the node sent a batch that cannot be read").because(error)
     };

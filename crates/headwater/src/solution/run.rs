@@ -201,16 +201,8 @@ async fn collect(node: &Node) -> Result<Figures, Problems> {
     figures.failed =
         reader::all(node, "weblog.dead", |_, _| {}).await? + reader::all(node, "clicks.dead", |_, _| {}).await?;
     figures.late = reader::all(node, "clicks.late", |_, _| {}).await?;
-    let mut sessions: HashMap<Vec<u8>, Session> = HashMap::new();
-    reader::all(node, "clicks.sessions", |_, record| {
-        let Some(id) = record.key.map(|key| key.to_vec()) else { return };
-        match record.value.and_then(|value| serde_json::from_slice::<Session>(&value).ok()) {
-            Some(session) => sessions.insert(id, session),
-            None => sessions.remove(&id),
-        };
-    })
-    .await?;
-    figures.sessions = sessions.values().filter(|session| !ends.contains(&session.key)).count() as u64;
+    let sessions: Vec<Session> = reader::newest(node, "clicks.sessions").await?;
+    figures.sessions = sessions.iter().filter(|session| !ends.contains(&session.key)).count() as u64;
     figures.visitors = visitors.len() as u64;
     figures.countries = countries.len() as u64;
     figures.bots = bots.iter().filter(|bot| visitors.contains_key(*bot)).count() as u64;

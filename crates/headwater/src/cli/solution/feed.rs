@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use headwater_base::Span;
+use indicatif::ProgressBar;
 
 use crate::cli::{Context, Done};
 use crate::output;
@@ -48,7 +49,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Feeds and measures.
+/// Feeds and measures; Ctrl-C ends it early and without figures.
 ///
 /// # Errors
 /// What the node has to say.
@@ -68,12 +69,19 @@ pub(super) async fn run(args: Args, context: &Context) -> Done {
         folder: super::folder(args.data, context)?,
     };
     let node = node::Node::local(context.port_offset())?;
-    let seen = live::run(&package, &node, &options, |moment| {
-        if !args.json {
-            output::note(format!("enriched {}   sessions {}   bans {}", moment.enriched, moment.sessions, moment.bans));
-        }
+    let line = ProgressBar::new_spinner();
+    let feeding = live::run(&package, &node, &options, |moment| {
+        let now = format!("enriched {}   sessions {}   bans {}", moment.enriched, moment.sessions, moment.bans);
+        // One line that changes on a terminal, a line each second elsewhere.
+        if line.is_hidden() && !args.json { output::note(now) } else { line.set_message(now) }
     });
-    super::show(&seen.await?, args.json)?;
+    tokio::select! {
+        seen = feeding => {
+            line.finish_and_clear();
+            super::show(&seen?, args.json)?;
+        }
+        _ = tokio::signal::ctrl_c() => line.abandon(),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -78,6 +78,8 @@ pub struct Session {
     pub end_ms: i64,
     /// How many events.
     pub events: u64,
+    /// Of those, searches, carts and orders.
+    pub conversions: [u64; 3],
 }
 
 /// What really happened.
@@ -127,21 +129,28 @@ impl Truth {
 
 /// Splits events into sessions by the definition: a pause strictly longer than the gap begins a new one.
 pub fn sessions<'a>(facts: impl Iterator<Item = &'a Fact>, gap_ms: i64) -> Vec<Session> {
-    let mut visitors: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
+    let mut visitors: BTreeMap<u32, Vec<(i64, &str)>> = BTreeMap::new();
     for fact in facts {
-        visitors.entry(fact.visitor).or_default().push(fact.time_ms);
+        visitors.entry(fact.visitor).or_default().push((fact.time_ms, fact.kind));
     }
     let mut found = Vec::new();
-    for (visitor, mut times) in visitors {
-        times.sort_unstable();
+    for (visitor, mut events) in visitors {
+        events.sort_unstable();
         let mut open: Option<Session> = None;
-        for time in times {
+        for (time, kind) in events {
+            let converts = ["search", "add_to_cart", "order"].map(|of| u64::from(of == kind));
             match &mut open {
                 Some(session) if time - session.end_ms <= gap_ms => {
                     session.end_ms = time;
                     session.events += 1;
+                    for (sum, one) in session.conversions.iter_mut().zip(converts) {
+                        *sum += one;
+                    }
                 }
-                _ => found.extend(open.replace(Session { visitor, start_ms: time, end_ms: time, events: 1 })),
+                _ => {
+                    let first = Session { visitor, start_ms: time, end_ms: time, events: 1, conversions: converts };
+                    found.extend(open.replace(first));
+                }
             }
         }
         found.extend(open);

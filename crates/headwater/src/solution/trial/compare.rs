@@ -40,6 +40,15 @@ struct Row {
     start: String,
     end: String,
     events: u64,
+    duration_ms: i64,
+    measures: Measures,
+}
+
+#[derive(Deserialize)]
+struct Measures {
+    searches: u64,
+    carts: u64,
+    orders: u64,
 }
 
 #[derive(Deserialize)]
@@ -115,16 +124,7 @@ pub(super) async fn visits(
 ) -> Result<(), Problems> {
     let counted = |fact: &&Fact| matches!(fact.flaw, Flaw::None | Flaw::TooLate) && !late.contains(&fact.text_id());
     let wanted: HashSet<Session> = sessions(truth.facts.iter().filter(counted), GAP_MS).into_iter().collect();
-    let mut rows: HashMap<Vec<u8>, Row> = HashMap::new();
-    reader::all(node, "clicks.sessions", |_, record| {
-        let Some(id) = record.key.map(|key| key.to_vec()) else { return };
-        match record.value.and_then(|value| serde_json::from_slice::<Row>(&value).ok()) {
-            Some(row) => rows.insert(id, row),
-            None => rows.remove(&id),
-        };
-    })
-    .await?;
-    let given: Vec<Session> = rows.values().filter_map(session).collect();
+    let given: Vec<Session> = reader::newest(node, "clicks.sessions").await?.iter().filter_map(session).collect();
     let distinct: HashSet<Session> = given.iter().copied().collect();
     verdict.sessions = given.len() as u64;
     verdict.sessions_wrong = (wanted.symmetric_difference(&distinct).count() + (given.len() - distinct.len())) as u64;
@@ -134,7 +134,10 @@ pub(super) async fn visits(
 fn session(row: &Row) -> Option<Session> {
     let visitor = number(&row.key)?;
     let ms = |text: &str| Micros::parse_rfc3339(text).map(Micros::millis);
-    Some(Session { visitor, start_ms: ms(&row.start)?, end_ms: ms(&row.end)?, events: row.events })
+    let (start_ms, end_ms) = (ms(&row.start)?, ms(&row.end)?);
+    let conversions = [row.measures.searches, row.measures.carts, row.measures.orders];
+    (end_ms - start_ms == row.duration_ms)
+        .then_some(Session { visitor, start_ms, end_ms, events: row.events, conversions })
 }
 
 /// Compares the ban table and the decisions with who attacked.
