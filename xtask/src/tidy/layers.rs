@@ -3,7 +3,7 @@
 use super::Tree;
 
 /// Our crates from the bottom up; a crate may depend on any crate of a lower layer and on none of its own.
-const LAYERS: [(&str, u8); 9] = [
+const LAYERS: [(&str, u8); 10] = [
     ("headwater-base", 0),
     ("headwater-wire", 1),
     ("headwater-store", 2),
@@ -11,6 +11,7 @@ const LAYERS: [(&str, u8); 9] = [
     ("headwater-kernel", 4),
     ("headwater-flow", 5),
     ("headwater-connect", 5),
+    ("headwater-work", 5),
     ("headwater-api", 5),
     ("headwater", 6),
 ];
@@ -19,8 +20,9 @@ const LAYERS: [(&str, u8); 9] = [
 const TOOLS: [&str; 3] = ["headwater-testkit", "e2e", "xtask"];
 
 /// An outside crate and the only crates of ours that may name it.
-const ONLY: [(&str, &[&str]); 7] = [
+const ONLY: [(&str, &[&str]); 8] = [
     ("vrl", &["headwater-flow"]),
+    ("jsonata-core", &["headwater-work"]),
     ("rusqlite", &["headwater-store"]),
     ("axum", &["headwater-api"]),
     ("kafka-protocol", &["headwater-api", "headwater-wire"]),

@@ -1,0 +1,328 @@
+//! An execution as records: what a journal holds of it.
+//!
+//! One small record for the execution, one for where each thread stands, and one for what a thread holds. A step
+//! changes a few of them, and those [`Changes`] are one commit; laid over each other in order ([`Stored`]) they are the
+//! execution again. A thread's data is apart because an item of a large Map moves the cursor of its parent, not the
+//! list of items. The encoding is the same bytes for the same execution, starts with a version, and is read back
+//! with every length checked.
+
+mod codec;
+
+use std::collections::BTreeMap;
+
+use headwater_base::Problem;
+
+use super::event::Changed;
+use super::{Data, Execution, Failure, Identity, Item, Phase, Status, Thread, ThreadId};
+use crate::definition::Flavor;
+use codec::{Reader, Writer};
+
+/// The version this code writes, and the only one it reads.
+const VERSION: u8 = 1;
+
+/// Records that one step wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    header: Vec<u8>,
+    threads: Vec<(ThreadId, Vec<u8>)>,
+    data: Vec<(ThreadId, Vec<u8>)>,
+    gone: Vec<ThreadId>,
+}
+
+/// The newest records of an execution.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    header: Vec<u8>,
+    threads: BTreeMap<ThreadId, Vec<u8>>,
+    data: BTreeMap<ThreadId, Vec<u8>>,
+}
+
+/// The records of `execution` that `changed` names.
+pub fn changes(execution: &Execution, changed: &Changed) -> Changes {
+    let write = |encode: &dyn Fn(&mut Writer)| {
+        let mut writer = Writer::default();
+        writer.byte(VERSION);
+        encode(&mut writer);
+        writer.bytes
+    };
+    let pick = |ids: &std::collections::BTreeSet<ThreadId>, encode: &dyn Fn(&mut Writer, &Thread)| {
+        let present = ids.iter().filter_map(|id| Some((*id, execution.threads.get(id)?)));
+        present.map(|(id, thread)| (id, write(&|writer| encode(writer, thread)))).collect()
+    };
+    Changes {
+        header: write(&|writer| header(writer, execution)),
+        threads: pick(&changed.threads, &thread),
+        data: pick(&changed.data, &|writer, thread| data(writer, &thread.data)),
+        gone: changed.gone.iter().copied().collect(),
+    }
+}
+
+impl Changes {
+    /// As one frame.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.byte(VERSION);
+        writer.bytes(&self.header);
+        for records in [&self.threads, &self.data] {
+            writer.list(records, |writer, (id, record)| {
+                writer.number(u64::from(*id));
+                writer.bytes(record);
+            });
+        }
+        writer.list(&self.gone, |writer, id| writer.number(u64::from(*id)));
+        writer.bytes
+    }
+
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// `HW-WORK-002` when the bytes are none of this version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
+        read(bytes, |reader| {
+            let header = reader.bytes()?.to_vec();
+            let mut records = || reader.list(|reader| Some((reader.small()?, reader.bytes()?.to_vec())));
+            let (threads, data) = (records()?, records()?);
+            Some(Self { header, threads, data, gone: reader.list(Reader::small)? })
+        })
+    }
+}
+
+impl Stored {
+    /// Lays changes over what is stored.
+    pub fn apply(&mut self, changes: Changes) {
+        self.header = changes.header;
+        self.threads.extend(changes.threads);
+        self.data.extend(changes.data);
+        for id in changes.gone {
+            self.threads.remove(&id);
+            self.data.remove(&id);
+        }
+    }
+
+    /// The execution these records are.
+    ///
+    /// # Errors
+    /// `HW-WORK-002` when a record is damaged, of another version, or missing.
+    pub fn restore(&self) -> Result<Execution, Problem> {
+        let mut execution = read(&self.header, read_header)?;
+        for (id, record) in &self.threads {
+            let mut thread = read(record, read_thread)?;
+            let data = self.data.get(id).ok_or_else(|| damaged(&format!("thread {id} has no data")))?;
+            thread.data = read(data, read_data)?;
+            execution.threads.insert(*id, thread);
+        }
+        let known = |id: &ThreadId| execution.threads.contains_key(id);
+        let whole = execution.ready.iter().all(known)
+            && execution.threads.values().all(|thread| thread.parent.as_ref().is_none_or(known));
+        if whole { Ok(execution) } else { Err(damaged("a thread that others name is missing")) }
+    }
+}
+
+fn damaged(fact: &str) -> Problem {
+    Problem::new("HW-WORK-002", format!("a record of an execution cannot be read: {fact}"))
+        .help("restore the node's data folder from a backup, or start the execution again")
+}
+
+fn read<T>(bytes: &[u8], decode: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Problem> {
+    let mut reader = Reader::new(bytes);
+    match reader.byte() {
+        Some(VERSION) => {}
+        Some(other) => return Err(damaged(&format!("its version is {other}, not {VERSION}"))),
+        None => return Err(damaged("it is empty")),
+    }
+    let value = decode(&mut reader).ok_or_else(|| damaged("it is cut off or holds an unknown tag"))?;
+    if reader.is_empty() { Ok(value) } else { Err(damaged("bytes follow its end")) }
+}
+
+fn header(writer: &mut Writer, execution: &Execution) {
+    writer.raw(&execution.definition);
+    writer.number(u64::from(execution.machine));
+    let identity = &execution.identity;
+    for text in [
+        &identity.execution_arn,
+        &identity.name,
+        &identity.machine_arn,
+        &identity.machine_name,
+        &identity.role_arn,
+        &identity.region,
+    ] {
+        writer.text(text);
+    }
+    writer.byte(u8::from(execution.flavor == Flavor::Express));
+    writer.time(execution.started);
+    writer.value(&execution.input);
+    writer.option(execution.item.as_ref(), item);
+    match &execution.status {
+        Status::Running => writer.byte(0),
+        Status::Succeeded(output) => {
+            writer.byte(1);
+            writer.value(output);
+        }
+        Status::Failed(of) => failure(writer, 2, of),
+        Status::TimedOut(of) => failure(writer, 3, of),
+        Status::Aborted(of) => failure(writer, 4, of),
+    }
+    writer.number(execution.events);
+    writer.number(execution.visits);
+    writer.number(u64::from(execution.next_thread));
+    writer.number(execution.ready.len() as u64);
+    for id in &execution.ready {
+        writer.number(u64::from(*id));
+    }
+}
+
+fn read_header(reader: &mut Reader<'_>) -> Option<Execution> {
+    let definition = reader.raw(32)?.try_into().ok()?;
+    let machine = reader.small()?;
+    let mut texts = Vec::with_capacity(6);
+    for _ in 0..6 {
+        texts.push(reader.text()?);
+    }
+    let mut texts = texts.into_iter();
+    let identity = Identity {
+        execution_arn: texts.next()?,
+        name: texts.next()?,
+        machine_arn: texts.next()?,
+        machine_name: texts.next()?,
+        role_arn: texts.next()?,
+        region: texts.next()?,
+    };
+    Some(Execution {
+        definition,
+        machine,
+        identity,
+        flavor: if reader.byte()? == 1 { Flavor::Express } else { Flavor::Standard },
+        started: reader.time()?,
+        input: reader.value()?.into(),
+        item: reader.option(read_item)?,
+        status: match reader.byte()? {
+            0 => Status::Running,
+            1 => Status::Succeeded(reader.value()?.into()),
+            2 => Status::Failed(read_failure(reader)?),
+            3 => Status::TimedOut(read_failure(reader)?),
+            4 => Status::Aborted(read_failure(reader)?),
+            _ => return None,
+        },
+        events: reader.number()?,
+        visits: reader.number()?,
+        next_thread: reader.small()?,
+        ready: reader.list(Reader::small)?.into(),
+        threads: BTreeMap::new(),
+    })
+}
+
+fn thread(writer: &mut Writer, thread: &Thread) {
+    writer.option(thread.parent.as_ref(), |writer, parent| writer.number(u64::from(*parent)));
+    for small in [thread.slot, thread.machine, thread.state, thread.attempt] {
+        writer.number(u64::from(small));
+    }
+    for number in [thread.cursor, thread.entered, thread.entered_after, thread.visit] {
+        writer.number(number);
+    }
+    writer.time(thread.entered_at);
+    writer.list(&thread.retried, |writer, count| writer.number(u64::from(*count)));
+    let (tag, numbers): (u8, [u64; 2]) = match &thread.phase {
+        Phase::Enter => (0, [0, 0]),
+        Phase::Rerun => (1, [0, 0]),
+        Phase::Waiting => (2, [0, 0]),
+        Phase::Working { timeout, heartbeat_s, beat_at } => {
+            writer.byte(3);
+            writer.byte(u8::from(*timeout));
+            writer.option(heartbeat_s.as_ref(), |writer, seconds| writer.number(*seconds));
+            writer.time(*beat_at);
+            return;
+        }
+        Phase::Backoff => (4, [0, 0]),
+        Phase::Joining { open } => (5, [u64::from(*open), 0]),
+        Phase::Mapping { next, open } => (6, [u64::from(*next), u64::from(*open)]),
+        Phase::MapRun => (7, [0, 0]),
+        Phase::Done => (8, [0, 0]),
+    };
+    writer.byte(tag);
+    numbers.iter().for_each(|number| writer.number(*number));
+}
+
+fn read_thread(reader: &mut Reader<'_>) -> Option<Thread> {
+    let parent = reader.option(Reader::small)?;
+    let (slot, machine, state, attempt) = (reader.small()?, reader.small()?, reader.small()?, reader.small()?);
+    let (cursor, entered, entered_after, visit) =
+        (reader.number()?, reader.number()?, reader.number()?, reader.number()?);
+    let entered_at = reader.time()?;
+    let retried = reader.list(Reader::small)?;
+    let phase = match reader.byte()? {
+        3 => Phase::Working {
+            timeout: reader.byte()? == 1,
+            heartbeat_s: reader.option(Reader::number)?,
+            beat_at: reader.time()?,
+        },
+        tag => {
+            let (first, second) = (reader.small()?, reader.small()?);
+            match tag {
+                0 => Phase::Enter,
+                1 => Phase::Rerun,
+                2 => Phase::Waiting,
+                4 => Phase::Backoff,
+                5 => Phase::Joining { open: first },
+                6 => Phase::Mapping { next: first, open: second },
+                7 => Phase::MapRun,
+                8 => Phase::Done,
+                _ => return None,
+            }
+        }
+    };
+    let data = Data::default();
+    Some(Thread {
+        parent,
+        slot,
+        machine,
+        state,
+        cursor,
+        entered,
+        entered_after,
+        entered_at,
+        visit,
+        attempt,
+        retried,
+        phase,
+        data,
+    })
+}
+
+fn data(writer: &mut Writer, data: &Data) {
+    writer.value(&data.input);
+    writer.fields(&data.variables);
+    writer.option(data.item.as_ref(), item);
+    writer.list(&data.items, Writer::value);
+}
+
+fn read_data(reader: &mut Reader<'_>) -> Option<Data> {
+    Some(Data {
+        input: reader.value()?.into(),
+        variables: reader.fields()?,
+        item: reader.option(read_item)?,
+        items: reader.list(Reader::value)?.into(),
+    })
+}
+
+fn item(writer: &mut Writer, item: &Item) {
+    writer.number(item.index);
+    writer.value(&item.value);
+}
+
+fn read_item(reader: &mut Reader<'_>) -> Option<Item> {
+    Some(Item { index: reader.number()?, value: reader.value()? })
+}
+
+fn failure(writer: &mut Writer, tag: u8, failure: &Failure) {
+    writer.byte(tag);
+    for text in [&failure.error, &failure.cause] {
+        writer.option(text.as_ref(), |writer, text| writer.text(text));
+    }
+}
+
+fn read_failure(reader: &mut Reader<'_>) -> Option<Failure> {
+    Some(Failure { error: reader.option(Reader::text)?, cause: reader.option(Reader::text)? })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! Bytes of records: variable-length numbers, length-prefixed text, JSON values with exact numbers.
+//!
+//! Not JSON text, because a double must come back with the same bits and an integer with all its digits.
+
+use headwater_base::Micros;
+use serde_json::{Map, Number, Value};
+
+/// Containers inside each other that are read; what is written stays below it.
+const DEPTH_MAX: usize = 256;
+
+#[derive(Default)]
+pub(super) struct Writer {
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Writer {
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.bytes.push(byte);
+    }
+
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// LEB128.
+    pub(super) fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.byte(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
+        }
+        self.byte(number.to_le_bytes()[0]);
+    }
+
+    pub(super) fn time(&mut self, time: Micros) {
+        self.raw(&time.0.to_le_bytes());
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.raw(bytes);
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    pub(super) fn option<T>(&mut self, value: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
+        self.byte(u8::from(value.is_some()));
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
+    pub(super) fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+        self.number(items.len() as u64);
+        items.iter().for_each(|item| write(self, item));
+    }
+
+    pub(super) fn fields(&mut self, fields: &Map<String, Value>) {
+        self.number(fields.len() as u64);
+        for (key, value) in fields {
+            self.text(key);
+            self.value(value);
+        }
+    }
+
+    pub(super) fn value(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.byte(0),
+            Value::Bool(value) => self.byte(1 + u8::from(*value)),
+            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(number), _) => {
+                    self.byte(3);
+                    self.number(number);
+                }
+                (None, Some(number)) => {
+                    self.byte(4);
+                    self.number(number.unsigned_abs());
+                }
+                _ => {
+                    self.byte(5);
+                    self.raw(&number.as_f64().unwrap_or(0.0).to_le_bytes());
+                }
+            },
+            Value::String(text) => {
+                self.byte(6);
+                self.text(text);
+            }
+            Value::Array(items) => {
+                self.byte(7);
+                self.list(items, Self::value);
+            }
+            Value::Object(fields) => {
+                self.byte(8);
+                self.fields(fields);
+            }
+        }
+    }
+}
+
+/// Every method answers None when the bytes end early or make no sense.
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, depth: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(super) fn raw(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        self.raw(1)?.first().copied()
+    }
+
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if (bits << shift) >> shift != bits {
+                return None;
+            }
+            number |= bits << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    pub(super) fn small(&mut self) -> Option<u32> {
+        u32::try_from(self.number()?).ok()
+    }
+
+    pub(super) fn time(&mut self) -> Option<Micros> {
+        Some(Micros(i64::from_le_bytes(self.raw(8)?.try_into().ok()?)))
+    }
+
+    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.number()?).ok()?;
+        self.raw(length)
+    }
+
+    pub(super) fn text(&mut self) -> Option<String> {
+        String::from_utf8(self.bytes()?.to_vec()).ok()
+    }
+
+    pub(super) fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        match self.byte()? {
+            0 => Some(None),
+            1 => read(self).map(Some),
+            _ => None,
+        }
+    }
+
+    pub(super) fn list<T>(&mut self, read: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let length = usize::try_from(self.number()?).ok()?;
+        // An item is at least a byte, so a false length costs no memory.
+        let mut items = Vec::with_capacity(length.min(self.rest.len()));
+        for _ in 0..length {
+            items.push(read(self)?);
+        }
+        Some(items)
+    }
+
+    pub(super) fn fields(&mut self) -> Option<Map<String, Value>> {
+        let length = self.number()?;
+        let mut fields = Map::new();
+        for _ in 0..length {
+            fields.insert(self.text()?, self.value()?);
+        }
+        Some(fields)
+    }
+
+    pub(super) fn value(&mut self) -> Option<Value> {
+        Some(match self.byte()? {
+            0 => Value::Null,
+            1 => Value::Bool(false),
+            2 => Value::Bool(true),
+            3 => Value::Number(Number::from(self.number()?)),
+            4 => Value::Number(Number::from(0_i64.checked_sub_unsigned(self.number()?)?)),
+            5 => Value::Number(Number::from_f64(f64::from_le_bytes(self.raw(8)?.try_into().ok()?))?),
+            6 => Value::String(self.text()?),
+            tag @ (7 | 8) => {
+                self.depth += 1;
+                if self.depth > DEPTH_MAX {
+                    return None;
+                }
+                let value =
+                    if tag == 7 { Value::Array(self.list(Self::value)?) } else { Value::Object(self.fields()?) };
+                self.depth -= 1;
+                value
+            }
+            _ => return None,
+        })
+    }
+}

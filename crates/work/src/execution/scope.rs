@@ -1,0 +1,246 @@
+//! What a state's expressions see: its input, result, the context object and variables.
+
+use std::cell::RefCell;
+
+use serde_json::{Map, Value, json};
+
+use super::fault::Fault;
+use super::{Execution, Given, Thread};
+use crate::chance::Chance;
+use crate::definition::resource::Pattern;
+use crate::definition::{Amount, Flavor, Kind, Resource, Selection, State, Template, Term};
+use crate::intrinsic::{Call, Failure as CallFailure};
+use crate::jsonata::{Answer, Place, Query};
+use crate::path::{Miss, Path, Root};
+use crate::time;
+
+/// Everything an expression may read.
+pub(super) struct Scope<'a> {
+    pub(super) execution: &'a Execution,
+    pub(super) id: super::ThreadId,
+    pub(super) thread: &'a Thread,
+    pub(super) state: &'a State,
+    pub(super) given: &'a Given<'a>,
+    pub(super) chance: &'a RefCell<Chance>,
+    /// `$` of a path.
+    pub(super) input: &'a Value,
+    /// `$states.result`.
+    pub(super) result: Option<&'a Value>,
+    /// `$states.errorOutput`.
+    pub(super) error_output: Option<&'a Value>,
+    /// `$$.Map.Item`, when it is not the thread's own.
+    pub(super) item: Option<&'a super::Item>,
+}
+
+impl Scope<'_> {
+    /// Evaluates a template.
+    pub(super) fn template(&self, template: &Template) -> Result<Value, Fault> {
+        match template {
+            Template::Literal(value) => Ok(value.clone()),
+            Template::Term(term, field) => self.term(term, field),
+            Template::Array(items) => {
+                items.iter().map(|item| self.template(item)).collect::<Result<Vec<_>, _>>().map(Value::Array)
+            }
+            Template::Object(fields) => {
+                let mut object = Map::new();
+                for (key, field) in fields {
+                    object.insert(key.clone(), self.template(field)?);
+                }
+                Ok(Value::Object(object))
+            }
+        }
+    }
+
+    /// Evaluates a term that stands in `field`.
+    pub(super) fn term(&self, term: &Term, field: &str) -> Result<Value, Fault> {
+        match term {
+            Term::Literal(value) => Ok(value.clone()),
+            Term::Path(path) => {
+                self.path(path).map_err(|miss| Fault::not_in_input(&path.text, field, &self.root(&path.root), &miss))
+            }
+            Term::Call(call) => self.call(call, field),
+            Term::Query(query) => self.query(query, field),
+        }
+    }
+
+    /// Selects a path; variables and the context object are roots of their own.
+    pub(super) fn path(&self, path: &Path) -> Result<Value, Miss> {
+        let visits_max = self.given.limits.path_visits_max;
+        match &path.root {
+            Root::Input => path.select(self.input, visits_max),
+            Root::Context => path.select(&self.context(), visits_max),
+            Root::Variable(name) => match self.variable(name) {
+                Some(value) => path.select(value, visits_max),
+                None => Err(Miss::Absent(format!("${name}"))),
+            },
+        }
+    }
+
+    /// `InputPath` or `OutputPath` over `whole`.
+    pub(super) fn selection(&self, selection: &Selection, whole: &Value) -> Result<Value, Fault> {
+        match selection {
+            Selection::Whole => Ok(whole.clone()),
+            Selection::Nothing => Ok(Value::Object(Map::new())),
+            Selection::Path(path) => {
+                Scope { input: whole, ..*self }.path(path).map_err(|miss| Fault::invalid_path(&path.text, &miss))
+            }
+        }
+    }
+
+    fn root(&self, root: &Root) -> Value {
+        match root {
+            Root::Input => self.input.clone(),
+            Root::Context => self.context(),
+            Root::Variable(name) => self.variable(name).cloned().unwrap_or_default(),
+        }
+    }
+
+    fn call(&self, call: &Call, field: &str) -> Result<Value, Fault> {
+        let resolve = |path: &Path| self.path(path);
+        let items_max = self.given.limits.sequence_items_max;
+        call.evaluate(&resolve, &mut self.chance.borrow_mut(), items_max).map_err(|failure| match failure {
+            CallFailure::Path(path, miss) => Fault::not_in_input(&path, field, self.input, &miss),
+            CallFailure::Refused(reason) => Fault::Named(
+                "States.IntrinsicFailure",
+                format!("The function '{}' had the following error: {reason}", call.text),
+            ),
+        })
+    }
+
+    /// Evaluates a JSONata expression that stands at `field`.
+    pub(super) fn query(&self, query: &Query, field: &str) -> Result<Value, Fault> {
+        let specified = format!("The JSONata expression '{}' specified for the field '{field}'", query.text);
+        let bindings = self.bindings(query);
+        let place = Place::State(self.given.now);
+        let mut chance = self.chance.borrow_mut();
+        match query.evaluate(None, &bindings, &place, &mut chance, self.given.limits) {
+            Ok(Answer::Value(value)) => Ok(value),
+            Ok(Answer::Undefined) => Err(Fault::query(field, format!("{specified} returned nothing (undefined)."))),
+            Ok(Answer::Function) => {
+                Err(Fault::query(field, format!("{specified} returned an unsupported result type.")))
+            }
+            Err(stopped) => {
+                Err(Fault::query(field, format!("{specified} threw an error during evaluation. {}", stopped.0)))
+            }
+        }
+    }
+
+    /// The variables and parts of `$states` an expression names.
+    fn bindings(&self, query: &Query) -> Map<String, Value> {
+        let mut bindings = Map::new();
+        for name in &query.names {
+            if name == "states" {
+                let mut states = Map::new();
+                states.insert("input".to_owned(), self.input.clone());
+                states.extend(self.result.map(|result| ("result".to_owned(), result.clone())));
+                states.extend(self.error_output.map(|output| ("errorOutput".to_owned(), output.clone())));
+                states.insert("context".to_owned(), self.context());
+                bindings.insert(name.clone(), Value::Object(states));
+            } else if let Some(value) = self.variable(name) {
+                bindings.insert(name.clone(), value.clone());
+            }
+        }
+        bindings
+    }
+
+    /// A variable of this scope or the nearest outer one.
+    fn variable(&self, name: &str) -> Option<&Value> {
+        let mut thread = self.thread;
+        loop {
+            if let Some(value) = thread.data.variables.get(name) {
+                return Some(value);
+            }
+            thread = self.execution.threads.get(&thread.parent?)?;
+        }
+    }
+
+    /// A number of the definition, as found: each field words its own refusal.
+    pub(super) fn amount(&self, amount: &Amount) -> Result<Value, Fault> {
+        match &amount.term {
+            Term::Path(path) => self.path(path).map_err(|miss| Fault::invalid_path(&path.text, &miss)),
+            Term::Query(query) => {
+                let value = self.query(query, amount.field)?;
+                if value.is_number() { Ok(value) } else { Err(unexpected(query, amount.field, "number", &value)) }
+            }
+            term => self.term(term, amount.field),
+        }
+    }
+
+    /// The context object.
+    pub(super) fn context(&self) -> Value {
+        let execution = self.execution;
+        let identity = &execution.identity;
+        let mut run = json!({
+            "Id": identity.execution_arn,
+            "Input": *execution.input,
+            "StartTime": time::show(execution.started),
+            "Name": identity.name,
+            "RoleArn": identity.role_arn,
+        });
+        if let (Flavor::Standard, Some(run)) = (execution.flavor, run.as_object_mut()) {
+            run.insert("RedriveCount".to_owned(), json!(0));
+        }
+        let mut state = json!({"Name": self.state.name, "EnteredTime": time::show(self.thread.entered_at)});
+        if let (Kind::Task(_), Some(state)) = (&self.state.kind, state.as_object_mut()) {
+            state.insert("RetryCount".to_owned(), json!(self.thread.attempt));
+        }
+        let mut context = json!({
+            "Execution": run,
+            "StateMachine": {"Id": identity.machine_arn, "Name": identity.machine_name},
+            "State": state,
+        });
+        if let Some(context) = context.as_object_mut() {
+            if let Some(item) = self.item.or_else(|| self.nearest_item()) {
+                let item = json!({"Item": {"Index": item.index, "Value": item.value}});
+                context.insert("Map".to_owned(), item);
+            }
+            if let Some(token) = self.token() {
+                context.insert("Task".to_owned(), json!({"Token": token}));
+            }
+        }
+        context
+    }
+
+    fn nearest_item(&self) -> Option<&super::Item> {
+        let mut thread = self.thread;
+        loop {
+            if thread.data.item.is_some() {
+                return thread.data.item.as_ref();
+            }
+            match thread.parent {
+                Some(parent) => thread = self.execution.threads.get(&parent)?,
+                None => return self.execution.item.as_ref(),
+            }
+        }
+    }
+
+    /// The token of a task that somebody else ends.
+    pub(super) fn token(&self) -> Option<String> {
+        let Kind::Task(task) = &self.state.kind else { return None };
+        let called_back = match &task.resource {
+            Resource::Activity { .. } => true,
+            Resource::Service(service) => service.pattern == Pattern::Token,
+            Resource::Function { .. } => false,
+        };
+        called_back.then(|| (self.given.token)(&self.thread.attempt_id(self.id)))
+    }
+}
+
+/// A JSONata result of the wrong type.
+pub(super) fn unexpected(query: &Query, field: &str, expected: &str, value: &Value) -> Fault {
+    let found = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    Fault::query(
+        field,
+        format!(
+            "The JSONata expression '{}' specified for the field '{field}' returned an unexpected result type. Expected '{expected}', but was '{found}' for value: {value}",
+            query.text
+        ),
+    )
+}

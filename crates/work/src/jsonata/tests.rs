@@ -1,0 +1,47 @@
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+fn evaluate(text: &str, bindings: Value) -> Result<Answer, Stopped> {
+    let bindings = bindings.as_object().cloned().unwrap_or_default();
+    let place = Place::State(Micros::from_millis(1_700_000_000_000));
+    Query::parse(text).unwrap().evaluate(None, &bindings, &place, &mut Chance::new([7; 32]), &Limits::default())
+}
+
+#[test]
+fn an_expression_that_only_names_a_value_keeps_all_digits() {
+    let id = 9_007_199_254_740_993_i64;
+    let bindings = json!({"states": {"input": {"order": {"id": id}}}});
+    assert_eq!(evaluate("$states.input.order.id", bindings), Ok(Answer::Value(json!(id))));
+}
+
+#[test]
+fn time_and_chance_come_from_the_step() {
+    assert_eq!(evaluate("$now()", json!({})), Ok(Answer::Value(json!("2023-11-14T22:13:20.000Z"))));
+    assert_eq!(evaluate("$now('[Y]')", json!({})), Ok(Answer::Value(json!("2023"))));
+    assert_eq!(evaluate("$millis()", json!({})), Ok(Answer::Value(json!(1_700_000_000_000_i64))));
+    for drawing in ["$random()", "$uuid()", "$shuffle([1..20])"] {
+        assert_eq!(evaluate(drawing, json!({})), evaluate(drawing, json!({})), "{drawing}");
+    }
+    assert_ne!(evaluate("[$random(), $random()]", json!({})), evaluate("[$random(1), $random(1)]", json!({})));
+}
+
+#[test]
+fn hostile_expressions_stop() {
+    let mut limits = Limits { evaluation_ms_max: 50, ..Limits::default() };
+    for hostile in ["($f := function($n){$f($n+1)}; $f(0))", "($f := function($n){1+$f($n+1)}; $f(0))", "[1..9999999]"]
+    {
+        let query = Query::parse(hostile).unwrap();
+        let place = Place::State(Micros(0));
+        let answer = query.evaluate(None, &Map::new(), &place, &mut Chance::new([7; 32]), &limits);
+        assert!(answer.is_err(), "{hostile}: {answer:?}");
+    }
+    limits.value_depth_max = 3;
+    let query = Query::parse("[[[[1]]]]").unwrap();
+    assert!(query.evaluate(None, &Map::new(), &Place::Plain, &mut Chance::new([7; 32]), &limits).is_err());
+}
+
+#[test]
+fn eval_does_not_exist_in_states() {
+    assert!(evaluate("$eval('1+1')", json!({})).is_err());
+}

@@ -1,0 +1,22 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+#[test]
+fn counts_what_the_writer_writes() {
+    for value in [
+        json!(null),
+        json!([1, -5, 0, 2.5, true]),
+        json!({"a\"\n\u{1}": [{}, "é"], "b": 18_446_744_073_709_551_615_u64}),
+    ] {
+        assert_eq!(super::of(&value).0, value.to_string().len(), "{value}");
+    }
+    assert_eq!(super::of(&json!([[{}]])).1, 3);
+}
+
+proptest! {
+    #[test]
+    fn counts_any_text_and_number(text: String, whole: i64, float: f64) {
+        let value: Value = json!({text.clone(): [text, whole, float]});
+        prop_assert_eq!(super::of(&value).0, value.to_string().len());
+    }
+}
