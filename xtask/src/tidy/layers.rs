@@ -3,9 +3,10 @@
 use super::Tree;
 
 /// Our crates from the bottom up; a crate may depend on any crate of a lower layer and on none of its own.
-const LAYERS: [(&str, u8); 10] = [
+const LAYERS: [(&str, u8); 11] = [
     ("headwater-base", 0),
     ("headwater-wire", 1),
+    ("headwater-pattern", 1),
     ("headwater-store", 2),
     ("headwater-log", 3),
     ("headwater-kernel", 4),
@@ -33,7 +34,7 @@ const ONLY: [(&str, &[&str]); 8] = [
 
 /// What pure crates must not depend on: time, randomness, I/O.
 const IMPURE: [&str; 6] = ["tokio", "rand", "rand_chacha", "reqwest", "rusqlite", "rustix"];
-const PURE: [&str; 2] = ["headwater-base", "headwater-wire"];
+const PURE: [&str; 3] = ["headwater-base", "headwater-wire", "headwater-pattern"];
 
 fn layer(name: &str) -> Option<u8> {
     LAYERS.iter().find(|(n, _)| *n == name).map(|(_, layer)| *layer)

@@ -1,0 +1,291 @@
+//! Many patterns as one matcher: an event is read once and finds its rules, instead of each rule looking at the event.
+//!
+//! What it is NOT: incremental. A rule set is built as a whole and never changes; whoever adds or removes a rule builds
+//! the next one beside it and swaps. That keeps matching free of locks and lets the build order tests by how many
+//! rules share them; building is linear (100,000 rules: docs/benchmarks.md).
+//!
+//! How an event is matched:
+//! 1. One walk collects the leaves of the fields that rules name (`reading`).
+//! 2. Equal tests of different rules are one test. Each leaf is looked up in its field's index for the *keyed* tests
+//!    it satisfies: values, prefixes, suffixes, wildcards (`index`).
+//! 3. A branch (a rule, or one way through its `$or`s) hangs in a trie under its keyed tests, those shared by most
+//!    branches first. Only nodes whose tests are all satisfied are visited (`tree`).
+//! 4. At a node, branches with an interval test are found by the number or address, those with `exists` or
+//!    `anything-but` by the presence of a field. What is left of a branch is asked test by test, once for each event.
+//! 5. Where named fields stand in arrays of objects, the leaves must fit each other (`arrays`).
+//!
+//! So the cost grows with the event and with the branches that get as far as step 4, not with the number of rules.
+
+use headwater_base::Problem;
+
+use crate::arrays::{Arrays, TooManySteps};
+use crate::index::{Buffers, FieldIndex};
+use crate::limits;
+use crate::matcher::Matcher;
+use crate::paths::{Map, Paths, hasher};
+use crate::reading::{Halt, Reading};
+use crate::syntax::Pattern;
+use crate::test::{Kind, Test};
+use crate::tree::{Branch, Tree};
+
+/// Patterns compiled into one matcher; a rule's number is its place among the patterns.
+#[derive(Debug)]
+pub struct RuleSet {
+    pub(crate) paths: Paths,
+    /// By field.
+    fields: Vec<Option<FieldIndex>>,
+    pub(crate) tests: Vec<Test>,
+    tree: Tree,
+    rules: u32,
+}
+
+/// Buffers of matching, kept from event to event; one for each thread, for any number of rule sets.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(crate) reading: Reading,
+    arrays: Arrays,
+    buffers: Buffers,
+    /// Grows with each event, so that marks of an earlier one never count.
+    epoch: u64,
+    /// By test: whether it is satisfied, if that was asked in this epoch.
+    asked: Vec<(u64, bool)>,
+    /// Keyed tests satisfied, ascending.
+    keyed: Vec<u32>,
+    /// By rule.
+    matched: Vec<u64>,
+    rules: Vec<u32>,
+}
+
+impl RuleSet {
+    /// Compiles patterns.
+    ///
+    /// # Errors
+    /// HW-PATTERN-005 for more rules, branches or fields than numbers can name.
+    pub fn build<'p>(patterns: impl IntoIterator<Item = &'p Pattern>) -> Result<Self, Problem> {
+        let mut builder = Builder {
+            paths: Paths::new(),
+            fields: Map::with_hasher(hasher()),
+            tests: Vec::new(),
+            known: Map::with_hasher(hasher()),
+        };
+        let mut branches = Vec::new();
+        let mut rules = 0_u32;
+        for pattern in patterns {
+            for branch in &pattern.branches {
+                let tests = branch.iter().map(|(path, alternatives)| builder.test(path, &alternatives.matchers));
+                branches.push(Branch { rule: rules, tests: tests.collect() });
+            }
+            rules = rules.saturating_add(1);
+        }
+        if rules == u32::MAX || u32::try_from(branches.len()).is_err() {
+            return Err(Problem::new("HW-PATTERN-005", format!("a rule set has more than {} branches", u32::MAX)));
+        }
+        Ok(builder.finish(branches, rules))
+    }
+
+    /// How many rules it has.
+    pub fn len(&self) -> usize {
+        self.rules as usize
+    }
+
+    /// Whether it has no rule.
+    pub fn is_empty(&self) -> bool {
+        self.rules == 0
+    }
+
+    /// The numbers of the rules that match an event, ascending.
+    ///
+    /// # Errors
+    /// HW-PATTERN-010 for an event that is no JSON object, -011 for one beyond a limit, -012 when arrays of the event
+    /// can be combined in too many ways.
+    pub fn matches<'s>(&self, event: &[u8], scratch: &'s mut Scratch) -> Result<&'s [u32], Problem> {
+        scratch.epoch += 1;
+        scratch.rules.clear();
+        scratch.keyed.clear();
+        scratch.arrays.reset();
+        scratch.asked.resize(self.tests.len(), (0, false));
+        scratch.matched.resize(self.rules as usize, 0);
+        scratch.reading.read(event, &self.paths, self.fields.len()).map_err(|halt| unreadable(halt, event))?;
+        let Scratch { reading, buffers, keyed, asked, epoch, .. } = scratch;
+        for field in &reading.present {
+            let Some(Some(index)) = self.fields.get(*field as usize) else { continue };
+            for (_, value) in reading.of(*field) {
+                index.find(reading.leaf(event, value), buffers, |test| {
+                    if let Some(mark) = asked.get_mut(test as usize).filter(|mark| mark.0 != *epoch) {
+                        *mark = (*epoch, true);
+                        keyed.push(test);
+                    }
+                });
+            }
+        }
+        keyed.sort_unstable();
+        let mut matching = Matching { set: self, event, scratch, failed: false };
+        self.tree.visit(&mut matching);
+        if matching.failed {
+            return Err(too_many_steps());
+        }
+        scratch.rules.sort_unstable();
+        Ok(&scratch.rules)
+    }
+}
+
+/// One event being matched: what the tree asks.
+pub(crate) struct Matching<'a> {
+    set: &'a RuleSet,
+    event: &'a [u8],
+    scratch: &'a mut Scratch,
+    failed: bool,
+}
+
+impl Matching<'_> {
+    /// The keyed tests satisfied, ascending.
+    pub fn keyed(&self) -> &[u32] {
+        &self.scratch.keyed
+    }
+
+    /// Whether a keyed test is among them.
+    #[inline]
+    pub fn has(&self, test: u32) -> bool {
+        self.scratch.asked.get(test as usize).is_some_and(|mark| mark.0 == self.scratch.epoch && mark.1)
+    }
+
+    /// What the walk found.
+    pub fn reading(&self) -> &Reading {
+        &self.scratch.reading
+    }
+
+    pub fn event(&self) -> &[u8] {
+        self.event
+    }
+
+    /// Whether any value satisfies a test, or none is needed; remembered for this event.
+    #[inline]
+    fn satisfied(&mut self, number: u32) -> bool {
+        let epoch = self.scratch.epoch;
+        let Some((asked, answer)) = self.scratch.asked.get(number as usize).copied() else { return false };
+        if asked == epoch {
+            return answer;
+        }
+        let Some(test) = self.set.tests.get(number as usize) else { return false };
+        let reading = &self.scratch.reading;
+        let mut values = reading.of(test.field).peekable();
+        let absent = test.absent && (values.peek().is_none() || reading.has_elements());
+        let answer = absent || values.any(|(_, value)| test.accepts(reading.leaf(self.event, value)));
+        if let Some(mark) = self.scratch.asked.get_mut(number as usize) {
+            *mark = (epoch, answer);
+        }
+        answer
+    }
+
+    /// Judges a branch whose keyed tests are satisfied.
+    pub fn candidate(&mut self, rule: u32, rest: &[u32], all: &[u32]) {
+        let epoch = self.scratch.epoch;
+        if self.failed || self.scratch.matched.get(rule as usize) == Some(&epoch) {
+            return;
+        }
+        if !rest.iter().all(|test| self.satisfied(*test)) || !self.fits(all) {
+            return;
+        }
+        if let Some(mark) = self.scratch.matched.get_mut(rule as usize) {
+            *mark = epoch;
+            self.scratch.rules.push(rule);
+        }
+    }
+
+    /// Whether the satisfying values can come from the same elements.
+    fn fits(&mut self, all: &[u32]) -> bool {
+        if !self.scratch.reading.has_elements() {
+            return true;
+        }
+        let test = |level: usize| self.set.tests.get(*all.get(level)? as usize);
+        let Scratch { arrays, reading, .. } = &mut *self.scratch;
+        arrays.consistent(self.event, reading, &test).unwrap_or_else(|TooManySteps| {
+            self.failed = true;
+            false
+        })
+    }
+}
+
+struct Builder {
+    paths: Paths,
+    fields: Map<std::sync::Arc<str>, u32>,
+    tests: Vec<(u32, Vec<Matcher>)>,
+    known: Map<(u32, Vec<Matcher>), u32>,
+}
+
+impl Builder {
+    /// The number of a test, new or known.
+    fn test(&mut self, path: &std::sync::Arc<str>, matchers: &[Matcher]) -> u32 {
+        let fresh = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
+        let field = *self.fields.entry(std::sync::Arc::clone(path)).or_insert_with(|| {
+            self.paths.insert(path, fresh);
+            fresh
+        });
+        let fresh = u32::try_from(self.tests.len()).unwrap_or(u32::MAX);
+        *self.known.entry((field, matchers.to_vec())).or_insert_with_key(|key| {
+            self.tests.push(key.clone());
+            fresh
+        })
+    }
+
+    /// Numbers the tests by how many branches share them and builds the indexes.
+    fn finish(self, mut branches: Vec<Branch>, rules: u32) -> RuleSet {
+        let mut shared = vec![0_u32; self.tests.len()];
+        for test in branches.iter().flat_map(|branch| &branch.tests) {
+            if let Some(count) = shared.get_mut(*test as usize) {
+                *count += 1;
+            }
+        }
+        let mut order: Vec<usize> = (0..self.tests.len()).collect();
+        order.sort_by_key(|test| std::cmp::Reverse(shared.get(*test).copied()));
+        let mut number = vec![0_u32; self.tests.len()];
+        for (rank, test) in order.iter().enumerate() {
+            if let Some(number) = number.get_mut(*test) {
+                *number = u32::try_from(rank).unwrap_or(u32::MAX);
+            }
+        }
+        for test in branches.iter_mut().flat_map(|branch| &mut branch.tests) {
+            *test = number.get(*test as usize).copied().unwrap_or_default();
+        }
+        let mut fields: Vec<Option<FieldIndex>> = (0..self.fields.len()).map(|_| None).collect();
+        let mut tests = Vec::with_capacity(order.len());
+        for (field, matchers) in order.iter().filter_map(|test| self.tests.get(*test)) {
+            let test = Test::new(*field, matchers);
+            let number = u32::try_from(tests.len()).unwrap_or(u32::MAX);
+            if let Some(index) = fields.get_mut(*field as usize).filter(|_| test.kind == Kind::Keyed) {
+                let index = index.get_or_insert_with(FieldIndex::new);
+                matchers.iter().for_each(|matcher| index.insert(matcher, number));
+            }
+            tests.push(test);
+        }
+        fields.iter_mut().flatten().for_each(FieldIndex::finish);
+        let tree = Tree::build(&branches, &tests);
+        RuleSet { paths: self.paths, fields, tests, tree, rules }
+    }
+}
+
+/// Tells why an event cannot be read.
+pub(crate) fn unreadable(halt: Halt, event: &[u8]) -> Problem {
+    match halt {
+        Halt::Broken(broken) => {
+            let title = format!("the event is no JSON object: expected {} at byte {}", broken.expected, broken.at);
+            Problem::new("HW-PATTERN-010", title).help("send one JSON object")
+        }
+        Halt::Deep(at) => {
+            let title = format!("the event nests deeper than {} levels at byte {at}", limits::EVENT_DEPTH_MAX);
+            Problem::new("HW-PATTERN-011", title).help("rules cannot look so deep; send a flatter event")
+        }
+        Halt::Long => {
+            let title = format!("the event has {} bytes; the limit is {}", event.len(), limits::EVENT_BYTES_MAX);
+            Problem::new("HW-PATTERN-011", title).help("store the payload as a blob and send a reference")
+        }
+    }
+}
+
+pub(crate) fn too_many_steps() -> Problem {
+    let title = format!("the event's arrays take more than {} steps to match with the rules", limits::ARRAY_STEPS_MAX);
+    Problem::new("HW-PATTERN-012", title).help("send shorter arrays of objects, or name fewer fields of them in rules")
+}
+
+#[cfg(test)]
+mod tests;
