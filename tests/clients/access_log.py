@@ -18,8 +18,8 @@ LINE = re.compile(
     r'^(\S+) (\S+) (\S+) \[([^\]]+)\] "(?:[^"\\]|\\.)*" (\d{3}) (\d+|-) "(?:[^"\\]|\\.)*" "((?:[^"\\]|\\.)*)"$'
 )
 SCRIPTS = (
-    "http:// https:// preview library bot crawl spider slurp curl/ wget/ python java/ okhttp go-http-client libwww httpclient headless phantomjs "
-    "selenium puppeteer playwright scrapy axios/ node-fetch ruby perl nutch postman"
+    "http:// https:// preview library bot crawl spider slurp curl/ wget/ python java/ okhttp go-http-client libwww "
+    "httpclient headless phantomjs selenium puppeteer playwright scrapy axios/ node-fetch ruby perl nutch postman"
 ).split()
 GAP = 1800
 PACE = 120

@@ -84,13 +84,26 @@ impl Node {
     /// # Errors
     /// When it does not exit with 0; the message holds its standard error.
     pub fn headwater(&self, words: &[&str], input: &str) -> Result<String> {
+        output(&mut self.command(words), input)
+    }
+
+    /// As [`Self::headwater`], however it ends.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run(&self, words: &[&str]) -> Result<std::process::Output> {
+        self.command(words).stdin(Stdio::null()).output().context("cannot start the program")
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command
             .args(words)
             .env("HEADWATER_SERVER", self.http())
+            .env("HEADWATER_PORT_OFFSET", self.offset.to_string())
             .env("HEADWATER_DATA", self.data())
             .env("NO_COLOR", "1");
-        output(&mut command, input)
+        command
     }
 
     fn wait_ready(&mut self) -> Result<()> {

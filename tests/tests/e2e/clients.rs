@@ -3,22 +3,14 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use e2e::{Lines, Node, client, note_skip, output, root, until};
+use e2e::{Lines, Node, client, output, root, until};
 
-use super::HEADWATER;
+use super::{HEADWATER, has_kcat};
 
 const STREAM: &str = "orders";
 
 fn script(name: &str) -> std::path::PathBuf {
     root().join("tests/clients").join(name)
-}
-
-fn has_kcat(test: &str) -> bool {
-    let found = Command::new("kcat").arg("-V").output().is_ok();
-    if !found {
-        note_skip(test, "kcat is not there; `cargo xtask test` installs it");
-    }
-    found
 }
 
 fn kcat(node: &Node, words: &[&str], input: &str) -> String {

@@ -3,7 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is not as expected")]
 
 mod clients;
+mod clickstream;
 mod solution;
 
 /// The program under test.
 const HEADWATER: &str = env!("CARGO_BIN_EXE_headwater-e2e");
+
+/// Whether there is kcat; a note that a test is skipped, if not.
+fn has_kcat(test: &str) -> bool {
+    let found = std::process::Command::new("kcat").arg("-V").output().is_ok();
+    if !found {
+        e2e::note_skip(test, "kcat is not there; `cargo xtask test` installs it");
+    }
+    found
+}
