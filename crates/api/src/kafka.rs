@@ -14,6 +14,7 @@
 mod answer;
 mod cluster;
 mod commits;
+mod complaints;
 mod config_keys;
 mod configs;
 mod connection;
@@ -38,10 +39,10 @@ use headwater_log::{Log, groups::Groups};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use tracing::warn;
 
 /// The one node's id, as clients see it.
-const NODE: i32 = 1;
+const NODE: i32 = 0;
 
 /// What the listener serves and how.
 pub struct KafkaService {
@@ -56,6 +57,9 @@ pub struct KafkaService {
     /// What clients are told.
     pub settings: Settings,
     fetched_bytes: Arc<AtomicUsize>,
+    /// Memory for large requests, in KiB.
+    request_room: Arc<Semaphore>,
+    complaints: complaints::Complaints,
 }
 
 /// What clients are told about the node.
@@ -96,7 +100,9 @@ impl KafkaService {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        Self { log, groups, limits, clock, settings, fetched_bytes: Arc::default() }
+        let request_room = Arc::new(Semaphore::new(limits.kafka_requests_bytes / 1_024));
+        let (fetched_bytes, complaints) = Default::default();
+        Self { log, groups, limits, clock, settings, fetched_bytes, request_room, complaints }
     }
 }
 
@@ -136,13 +142,15 @@ async fn accept(
             }
         };
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            warn!(limit = service.limits.kafka_connections, "kafka connection refused at the limit");
+            // The protocol has no words for it: the client sees the connection end.
+            let crowded = error::Broken::Crowded(service.limits.kafka_connections);
+            service.complaints.about(peer, &crowded, &*service.clock);
             continue;
         };
         let (service, stop) = (Arc::clone(&service), stop.clone());
         connections.spawn(async move {
-            if let Err(reason) = connection::run(socket, peer, service, stop).await {
-                debug!(%peer, %reason, "kafka connection ended");
+            if let Err(reason) = connection::run(socket, peer, Arc::clone(&service), stop).await {
+                service.complaints.about(peer, &reason, &*service.clock);
             }
             drop(permit);
         });

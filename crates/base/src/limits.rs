@@ -20,8 +20,14 @@ pub struct Limits {
     pub kafka_pipelined_requests: usize,
     /// Array elements in one Kafka request, over all its arrays.
     pub kafka_request_elements: usize,
-    /// Answers to Kafka fetches held in memory at once, over all connections; beyond it a fetch gets one batch.
+    /// Large requests of all Kafka connections held in memory at once; beyond it they are not read further.
+    pub kafka_requests_bytes: usize,
+    /// Answers to Kafka fetches held in memory at once, over all connections; beyond it a fetch gets one batch, and
+    /// beyond twice that none.
     pub kafka_fetch_bytes: usize,
+    /// How long a Kafka client may pause inside a large request, or refuse its answer while `kafka_fetch_bytes` are
+    /// used up.
+    pub kafka_stalled_ms: u64,
     /// How long a Kafka connection may stay silent, and how long an answer may take to be accepted.
     pub kafka_idle_ms: u64,
     /// HTTP connections open at once.
@@ -63,6 +69,18 @@ pub struct Limits {
     pub table_cache_bytes: usize,
 }
 
+impl Limits {
+    /// Holds connections within a process's limit of open files, leaving the log enough of them.
+    #[must_use]
+    pub fn within(mut self, open_files: usize) -> Self {
+        const FILES: usize = 2_048;
+        let sockets = open_files.saturating_sub(FILES).max(open_files / 4);
+        self.kafka_connections = self.kafka_connections.min(sockets / 3 * 2);
+        self.http_connections = self.http_connections.min(sockets / 3);
+        self
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         const KIB: usize = 1024;
@@ -75,7 +93,9 @@ impl Default for Limits {
             kafka_connections: 20_000,
             kafka_pipelined_requests: 64,
             kafka_request_elements: 200_000,
+            kafka_requests_bytes: 256 * MIB,
             kafka_fetch_bytes: 128 * MIB,
+            kafka_stalled_ms: 10_000,
             kafka_idle_ms: 600_000,
             http_connections: 10_000,
             http_bodies_bytes: 128 * MIB,
@@ -96,5 +116,21 @@ impl Default for Limits {
             resource_bytes: MIB,
             table_cache_bytes: 32 * MIB,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_the_log() {
+        let connections = |open_files| {
+            let limits = Limits::default().within(open_files);
+            (limits.kafka_connections, limits.http_connections)
+        };
+        assert_eq!(connections(1_024), (170, 85));
+        assert_eq!(connections(20_000), (11_968, 5_984));
+        assert_eq!(connections(1_000_000), (20_000, 10_000));
     }
 }

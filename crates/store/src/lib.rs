@@ -2,6 +2,7 @@
 //!
 //! | module | noun |
 //! |---|---|
+//! | [`descriptors`] | how many files the process may have open |
 //! | [`disk`] | files and folders behind a trait, so that tests can cut the power |
 //! | [`wal`] | the one write-ahead log: group commit, recovery |
 //! | [`state`] | named key-value spaces with two views and incremental snapshots |
@@ -12,6 +13,7 @@
 //! # Limits
 //! A WAL frame is at most 32 MiB (half a WAL segment); a state key and a value at most 16 MiB each.
 
+pub mod descriptors;
 pub mod disk;
 pub mod state;
 pub mod tables;

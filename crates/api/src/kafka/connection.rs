@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -16,7 +17,7 @@ use futures::stream::FuturesOrdered;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
 use super::KafkaService;
 use super::answer::Answer;
@@ -36,11 +37,11 @@ pub(super) async fn run(
 ) -> Result<(), Broken> {
     socket.set_nodelay(true)?;
     let (reader, mut writer) = socket.into_split();
-    let mut frames = Frames { reader, buffer: BytesMut::new(), limit: service.limits.kafka_request_bytes };
+    let mut frames = Frames { reader, buffer: BytesMut::new(), room: None, service: Arc::clone(&service) };
     let client = Arc::new(Client { service: Arc::clone(&service), peer, wake: Arc::new(Notify::new()) });
     let idle = Duration::from_millis(service.limits.kafka_idle_ms);
     let mut pending: FuturesOrdered<BoxFuture<'static, Result<Answer, Broken>>> = FuturesOrdered::new();
-    let mut waiting: VecDeque<BytesMut> = VecDeque::new();
+    let mut waiting: VecDeque<Frame> = VecDeque::new();
     // Whether a request that must be alone is under way.
     let mut alone = false;
     loop {
@@ -49,15 +50,19 @@ pub(super) async fn run(
         }
         while !alone && pending.len() < service.limits.kafka_pipelined_requests {
             let Some(frame) = waiting.pop_front() else { break };
-            let begun = table::begin(frame, &client)?;
+            let begun = table::begin(frame.bytes, &client)?;
             alone = begun.alone;
-            pending.push_back(begun.answer);
+            pending.push_back(Box::pin(async move {
+                let answer = begun.answer.await;
+                drop(frame.room);
+                answer
+            }));
         }
         tokio::select! {
             biased;
             Some(answer) = pending.next() => {
                 let answer = answer?;
-                write(&mut writer, answer, idle).await?;
+                write(&mut writer, answer, &service).await?;
             }
             frame = frames.next(), if waiting.is_empty() => match frame? {
                 Some(frame) => waiting.push_back(frame),
@@ -82,35 +87,59 @@ pub(super) struct Client {
     pub(super) wake: Arc<Notify>,
 }
 
-async fn write(writer: &mut OwnedWriteHalf, mut answer: Answer, patience: Duration) -> Result<(), Broken> {
+/// Writes an answer as the client takes it. A client that takes nothing has as long as one that says nothing, but less
+/// when answers like this one use up the memory for all.
+async fn write(writer: &mut OwnedWriteHalf, mut answer: Answer, service: &KafkaService) -> Result<(), Broken> {
+    let limits = &service.limits;
+    let turn = limits.kafka_stalled_ms.min(limits.kafka_idle_ms).max(1);
+    let mut stalled_ms = 0;
     while answer.has_remaining() {
-        let step = tokio::time::timeout(patience, writer.write_buf(&mut answer)).await;
-        let written = step.map_err(|_| Broken::Idle(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX)))??;
-        if written == 0 {
-            return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into());
+        match tokio::time::timeout(Duration::from_millis(turn), writer.write_buf(&mut answer)).await {
+            Ok(written) => {
+                if written? == 0 {
+                    return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into());
+                }
+                stalled_ms = 0;
+            }
+            Err(_) => {
+                stalled_ms += turn;
+                let scarce = service.fetched_bytes.load(Ordering::Relaxed) > limits.kafka_fetch_bytes;
+                if scarce || stalled_ms >= limits.kafka_idle_ms {
+                    return Err(Broken::Idle(stalled_ms));
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// A request, and the share of the memory for large ones that it takes until it is answered.
+struct Frame {
+    bytes: BytesMut,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// Cuts frames off a socket.
 struct Frames {
     reader: OwnedReadHalf,
     buffer: BytesMut,
-    limit: usize,
+    /// For the frame that is being read.
+    room: Option<OwnedSemaphorePermit>,
+    service: Arc<KafkaService>,
 }
 
 impl Frames {
     /// The next frame without its length; None when the client has left between frames. May be dropped and called
     /// again without losing bytes.
-    async fn next(&mut self) -> Result<Option<BytesMut>, Broken> {
+    async fn next(&mut self) -> Result<Option<Frame>, Broken> {
+        let limit = self.service.limits.kafka_request_bytes;
         loop {
             let needed = match self.buffer.first_chunk() {
                 None => 4,
                 Some(length) => {
                     let length = i32::from_be_bytes(*length);
-                    let bytes = usize::try_from(length).ok().filter(|bytes| (8..=self.limit).contains(bytes));
-                    let bytes = bytes.ok_or(Broken::FrameSize { bytes: length, limit: self.limit })?;
+                    let bytes = usize::try_from(length).ok().filter(|bytes| (8..=limit).contains(bytes));
+                    let bytes = bytes.ok_or(Broken::FrameSize { bytes: length, limit })?;
                     if self.buffer.len() >= bytes + 4 {
                         self.buffer.advance(4);
                         let frame = self.buffer.split_to(bytes);
@@ -118,7 +147,7 @@ impl Frames {
                             // A silent connection holds no memory.
                             self.buffer = BytesMut::new();
                         }
-                        return Ok(Some(frame));
+                        return Ok(Some(Frame { bytes: frame, room: self.room.take() }));
                     }
                     bytes + 4
                 }
@@ -128,11 +157,17 @@ impl Frames {
             }
             let missing = needed - self.buffer.len();
             if missing > SHARED_BYTES {
+                if self.room.is_none() {
+                    self.room = Some(self.room_for(needed).await?);
+                }
                 // A large frame gets memory of its own, in steps, so that announcing one costs nothing.
                 let step = missing.min((self.buffer.len() * 2).max(1 << 20));
                 self.buffer.reserve(step);
-                let read = (&mut self.reader).take(missing as u64).read_buf(&mut self.buffer).await?;
-                if read == 0 {
+                let patience_ms = self.service.limits.kafka_stalled_ms;
+                let mut rest = (&mut self.reader).take(missing as u64);
+                let read =
+                    tokio::time::timeout(Duration::from_millis(patience_ms), rest.read_buf(&mut self.buffer)).await;
+                if read.map_err(|_| Broken::Idle(patience_ms))?? == 0 {
                     return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
                 }
                 continue;
@@ -145,5 +180,12 @@ impl Frames {
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
             }
         }
+    }
+
+    /// Waits for a share of the memory for large requests.
+    async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Broken> {
+        let share = bytes.min(self.service.limits.kafka_requests_bytes) / 1_024;
+        let room = Arc::clone(&self.service.request_room).acquire_many_owned(u32::try_from(share).unwrap_or(u32::MAX));
+        room.await.map_err(|_| std::io::Error::other("the listener is closed").into())
     }
 }

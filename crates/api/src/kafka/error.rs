@@ -1,5 +1,6 @@
 //! What goes wrong: requests that end their connection, and the log's refusals in Kafka's numbers.
 
+use headwater_base::Problem;
 use headwater_log::LogError;
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
@@ -42,11 +43,31 @@ pub(super) enum Broken {
     /// The client said nothing, or accepted nothing, for too long.
     #[error("no progress for {0} ms")]
     Idle(u64),
+    /// A Produce that wants no answer was refused.
+    #[error("records sent without acknowledgement were refused: {0}")]
+    Unheard(String),
+    /// There are too many connections.
+    #[error("{0} connections are open, which is the limit")]
+    Crowded(usize),
 }
 
 impl Broken {
     pub(super) fn encode(error: &impl ToString) -> Self {
         Self::Encode(error.to_string())
+    }
+
+    /// What the operator should know of it; None for what happens every day.
+    pub(super) fn problem(&self) -> Option<Problem> {
+        let (code, help) = match self {
+            Self::Socket(_) | Self::Idle(_) => return None,
+            Self::FrameSize { .. } => ("HW-KAFKA-001", "is it a Kafka client, without TLS?"),
+            Self::Unserved { .. } => ("HW-KAFKA-002", "docs/compatibility.md lists what is served"),
+            Self::Malformed { .. } => ("HW-KAFKA-003", "the client breaks the protocol, or the network its bytes"),
+            Self::Encode(_) => ("HW-KAFKA-004", "this is a defect of the node; please report it"),
+            Self::Unheard(_) => ("HW-KAFKA-005", "produce with acks=1 or acks=all to be told"),
+            Self::Crowded(_) => ("HW-KAFKA-006", "raise the limit of open files, or share connections"),
+        };
+        Some(Problem::new(code, self.to_string()).help(help))
     }
 }
 

@@ -122,13 +122,16 @@ fn look_up(call: &Call, request: &FetchRequest) -> Vec<Topic> {
 fn read(call: &Call, topics: &[Topic], bytes_max: usize) -> Found {
     let service = call.service();
     let held = service.fetched_bytes.load(Ordering::Relaxed);
-    let mut left = bytes_max.min(service.limits.kafka_fetch_bytes.saturating_sub(held));
+    let budget = service.limits.kafka_fetch_bytes;
+    // Clients that do not take their answers have used it all up twice: they go soon, see `connection`.
+    let none_left = held > budget.saturating_mul(2);
+    let mut left = bytes_max.min(budget.saturating_sub(held));
     let mut found = Found { topics: Vec::with_capacity(topics.len()), bytes: 0, failed: false };
     for topic in topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for wanted in &topic.partitions {
             // The log gives one batch at least, so the first gets through whatever its size, and no other may.
-            let share = if found.bytes == 0 { left.max(1) } else { left };
+            let share = if found.bytes == 0 && !none_left { left.max(1) } else { left };
             let partition = match read_one(call, topic.stream.as_ref(), wanted, share.min(wanted.bytes_max.max(1))) {
                 Ok((batches, ends)) if found.bytes > 0 && batches.len() > left => {
                     FoundPartition { index: wanted.index, error: 0, ends: Some(ends), batches: Bytes::new() }

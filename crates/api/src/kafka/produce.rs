@@ -172,7 +172,7 @@ async fn finish(call: Call, mut request: Request) -> Result<Answer, Broken> {
         // There is no answer that could carry an error; Kafka ends the connection.
         return match results.into_iter().find_map(|result| result.as_ref()?.as_ref().err()) {
             None => Ok(Answer::none()),
-            Some(refusal) => Err(call.malformed(format!("refused without an answer: {}", refusal.message))),
+            Some(refusal) => Err(Broken::Unheard(refusal.message.clone())),
         };
     }
     if let Some(sequence) = request.sequence

@@ -10,29 +10,79 @@ use tokio::net::TcpStream;
 
 use super::*;
 
+mod admin;
+mod bad_input;
+mod crowd;
+mod ruby;
+mod served;
+
 #[path = "../../../log/src/groups/tests/memory.rs"]
 mod memory;
 mod port {
     pub use headwater_log::*;
 }
 
+/// A listener on a port of its own.
+struct House {
+    address: std::net::SocketAddr,
+    service: Arc<KafkaService>,
+    _stop: watch::Sender<bool>,
+    /// The real log's folder.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl House {
+    /// Over a log in memory.
+    async fn new(limits: Limits) -> Self {
+        Self::over(Arc::new(memory::MemoryLog::default()), clock(), limits, None).await
+    }
+
+    /// Over the real log.
+    async fn real(limits: Limits) -> Self {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+        let log = headwater_log::EmbeddedLog::open(folder.path(), Arc::new(limits.clone()), clock.clone()).unwrap();
+        Self::over(log, clock, limits, Some(folder)).await
+    }
+
+    async fn over(
+        log: Arc<dyn Log>,
+        clock: Arc<ManualClock>,
+        limits: Limits,
+        _folder: Option<tempfile::TempDir>,
+    ) -> Self {
+        let limits = Arc::new(limits);
+        let groups = Groups::open(log.clone(), clock.clone(), limits.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let settings = Settings::local(address.port());
+        let service = Arc::new(KafkaService::new(log, groups, limits, clock, settings));
+        let (_stop, stopped) = watch::channel(false);
+        tokio::spawn(serve(vec![listener], service.clone(), stopped));
+        Self { address, service, _stop, _folder }
+    }
+
+    async fn socket(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Micros::from_millis(1_000_000)))
+}
+
 /// A client that speaks any version, on a real socket.
 struct Peer {
     socket: TcpStream,
-    _stop: watch::Sender<bool>,
+    house: Arc<House>,
 }
 
 impl Peer {
     async fn new() -> Self {
-        let log = Arc::new(memory::MemoryLog::default());
-        let (limits, clock) = (Arc::new(Limits::default()), Arc::new(ManualClock::at(Micros::from_millis(1_000_000))));
-        let groups = Groups::open(log.clone(), clock.clone(), limits.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let service = Arc::new(KafkaService::new(log, groups, limits, clock, Settings::local(address.port())));
-        let (_stop, stopped) = watch::channel(false);
-        tokio::spawn(serve(vec![listener], service, stopped));
-        Self { socket: TcpStream::connect(address).await.unwrap(), _stop }
+        Self::of(&Arc::new(House::new(Limits::default()).await)).await
+    }
+
+    async fn of(house: &Arc<House>) -> Self {
+        Self { socket: house.socket().await, house: house.clone() }
     }
 
     /// Sends a frame as it is; the answer's frame, or None when the connection ends.
@@ -45,20 +95,14 @@ impl Peer {
         Some(answer.into())
     }
 
+    /// The answer to a request of any version.
     async fn ask<Q: Encodable + HeaderVersion, A: Decodable + HeaderVersion>(
         &mut self,
         key: i16,
         version: i16,
         request: Q,
     ) -> A {
-        let mut frame = BytesMut::new();
-        let header = RequestHeader::default()
-            .with_request_api_key(key)
-            .with_request_api_version(version)
-            .with_correlation_id(7)
-            .with_client_id(Some(StrBytes::from_static_str("test")));
-        header.encode(&mut frame, Q::header_version(version)).unwrap();
-        request.encode(&mut frame, version).unwrap();
+        let frame = frame(key, version, &request);
         let answer = self.raw(&frame).await;
         let mut answer = answer.unwrap_or_else(|| panic!("api {key} version {version}: the connection ended"));
         let header = ResponseHeader::decode(&mut answer, A::header_version(version)).unwrap();
@@ -67,6 +111,19 @@ impl Peer {
         assert!(answer.is_empty(), "api {key} version {version}: {} bytes are left", answer.len());
         message
     }
+}
+
+/// A request with its header.
+fn frame<Q: Encodable + HeaderVersion>(key: i16, version: i16, request: &Q) -> BytesMut {
+    let mut frame = BytesMut::new();
+    let header = RequestHeader::default()
+        .with_request_api_key(key)
+        .with_request_api_version(version)
+        .with_correlation_id(7)
+        .with_client_id(Some(StrBytes::from_static_str("test")));
+    header.encode(&mut frame, Q::header_version(version)).unwrap();
+    request.encode(&mut frame, version).unwrap();
+    frame
 }
 
 fn name(text: &'static str) -> StrBytes {
@@ -283,28 +340,6 @@ async fn every_version_of_the_admin_apis_answers() {
     }
 }
 
-/// Requests as ruby-kafka, Fluentd's client, writes them.
-#[tokio::test]
-async fn ruby_kafka_is_understood() {
-    const CLIENT: &[u8] = b"\0\x05fluen";
-    let frame = |key: u8, version: u8, body: &[u8]| [&[0, key, 0, version, 0, 0, 0, 1], CLIENT, body].concat();
-    let mut peer = Peer::new().await;
-    let versions = peer.raw(&frame(18, 0, b"")).await.unwrap();
-    assert_eq!(&versions[..6], b"\0\0\0\x01\0\0");
-    let metadata = peer.raw(&frame(3, 1, b"\0\0\0\x01\0\x06orders")).await.unwrap();
-    assert!(metadata.windows(9).any(|window| window == b"127.0.0.1"));
-    let records = batch("hello");
-    let length = (records.len() as i32).to_be_bytes();
-    let body = [b"\xff\xff\xff\xff\0\0\x27\x10\0\0\0\x01\0\x06orders\0\0\0\x01\0\0\0\0".as_slice(), &length, &records]
-        .concat();
-    let produced = peer.raw(&frame(0, 3, &body)).await.unwrap();
-    // Partition 0, no error, offset 0, no time of arrival, no throttling.
-    assert!(produced.ends_with(&[[0; 4].as_slice(), &[0; 2], &[0; 8], &[0xff; 8], &[0; 4]].concat()));
-    let body = b"\xff\xff\xff\xff\0\0\0\x64\0\0\0\x01\0\x10\0\0\0\0\0\0\x01\0\x06orders\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\0";
-    let fetched = peer.raw(&frame(1, 4, body)).await.unwrap();
-    assert!(fetched.ends_with(b"hello\0"), "the last record has no headers");
-}
-
 #[tokio::test]
 async fn an_unknown_version_of_api_versions_gets_the_oldest_answer() {
     let mut peer = Peer::new().await;
@@ -314,20 +349,4 @@ async fn an_unknown_version_of_api_versions_gets_the_oldest_answer() {
         let served: ApiVersionsResponse = peer.ask(18, version, ApiVersionsRequest::default()).await;
         assert_eq!(served.api_keys.len(), table::APIS.len());
     }
-}
-
-#[tokio::test]
-async fn nonsense_ends_its_connection_and_nothing_else() {
-    for frame in [
-        &b"\0\x03\0\x01\0\0\0\x01\xff\xff\x7f\xff\xff\xff"[..],
-        b"\0\x03\0\x63\0\0\0\x01\xff\xff",
-        b"\0\0\0\x01\0\0\0\x01\xff\xff",
-        b"\x7f\xff\0\0\0\0\0\x01\xff\xff",
-        b"\0\0\0\x03\0\0\0\x01\xff\xff\xff\xff\xff\xff\0\0\0\0\x7f\xff\xff\xff",
-    ] {
-        assert_eq!(Peer::new().await.raw(frame).await, None);
-    }
-    let mut peer = Peer::new().await;
-    peer.socket.write_all(&i32::MAX.to_be_bytes()).await.unwrap();
-    assert!(peer.socket.read_i32().await.is_err());
 }
