@@ -90,7 +90,8 @@ impl Node {
         let wire = address::listen(config.kafka, "Kafka").await?;
         let (http_address, kafka_address) = (local(&web)?, local(&wire)?);
 
-        let limits = Arc::new(config.limits);
+        let open_files = headwater_store::descriptors::raise().unwrap_or(usize::MAX);
+        let limits = Arc::new(config.limits.within(open_files));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let embedded = open_log(&config.data, &limits, &clock).await?;
         let log: Arc<dyn Log> = embedded.clone();
