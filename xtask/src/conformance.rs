@@ -69,6 +69,9 @@ pub struct Options {
     /// Cargo profile of the binary
     #[arg(long, default_value = "dev")]
     profile: String,
+    /// Run this binary instead of building one
+    #[arg(long, value_name = "PATH", conflicts_with = "profile")]
+    binary: Option<PathBuf>,
 }
 
 /// One test and how it ended.
@@ -115,7 +118,10 @@ impl Stage<'_> {
 pub fn execute(options: &Options) -> Result<()> {
     let Interface::Kafka = options.interface;
     setup::prepare(Needs::Conformance)?;
-    let binary = node::build(&options.profile)?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => node::build(&options.profile)?,
+    };
     let suites = [Suite::Librdkafka, Suite::KafkaPython];
     let mut reports = Vec::new();
     let mut findings = Vec::new();
