@@ -12,6 +12,7 @@ mod handlers;
 mod read;
 mod references;
 pub mod resource;
+mod scopes;
 mod state;
 mod template;
 

@@ -159,12 +159,14 @@ enum Phase {
     Working { timeout: bool, heartbeat_s: Option<u64>, beat_at: Micros },
     /// Between two attempts.
     Backoff,
-    /// Branches are under way, `open` of them.
-    Joining { open: u32 },
+    /// Branches are under way, `open` of them; those that are done answered with so many bytes.
+    Joining { open: u32, bytes: u64 },
     /// Items are under way, `open` of them; `next` is the first not begun.
-    Mapping { next: u32, open: u32 },
+    Mapping { next: u32, open: u32, bytes: u64 },
     /// A distributed Map is under way.
     MapRun,
+    /// What it waited for is over and its state is being left; never at the end of a step.
+    Leaving,
     /// Finished, waiting for its siblings.
     Done,
 }

@@ -3,8 +3,8 @@
 //! An evaluation is bounded by a deadline, a depth and a sequence length. The deadline is wall-clock time, so two
 //! evaluations of a hostile expression may differ in where they stop; what came out is journaled with the step and
 //! never evaluated again. `$now`, `$millis`, `$random`, `$uuid` and `$shuffle` draw on the step's own time and seed.
-//! Numbers are doubles inside an expression; one that only names a value (`$states.input.order.id`) hands it through
-//! untouched, so 64-bit identifiers keep their digits.
+//! Numbers are doubles inside an expression; one that only names a value ([`Query::direct`]) need not be evaluated, and
+//! so hands 64-bit identifiers through with all their digits.
 //!
 //! Specification: JSONata 2.2; Amazon States Language, "JSONata"; the service's six own functions.
 
@@ -30,8 +30,9 @@ pub struct Query {
     pub text: String,
     /// Variables it may read, without `$`; built-in functions are among them.
     pub names: Vec<String>,
+    /// The names it follows, when it only names a value: `$states.input.id` is `states`, `input`, `id`.
+    pub direct: Option<Vec<String>>,
     ast: Arc<AstNode>,
-    direct: bool,
 }
 
 /// What an expression came to.
@@ -71,8 +72,8 @@ impl Query {
     pub fn parse(text: &str) -> Result<Self, String> {
         let ast = parser::parse(text).map_err(|error| coded(error.to_string()))?;
         let names = names(text);
-        let direct = is_direct(text);
-        Ok(Self { text: text.to_owned(), names, ast: Arc::new(ast), direct })
+        let direct = direct(text);
+        Ok(Self { text: text.to_owned(), names, direct, ast: Arc::new(ast) })
     }
 
     /// Evaluates over `data` (None is undefined) with `bindings`.
@@ -87,11 +88,6 @@ impl Query {
         chance: &mut Chance,
         limits: &Limits,
     ) -> Result<Answer, Stopped> {
-        if self.direct
-            && let Some(value) = self.follow(bindings)
-        {
-            return Ok(Answer::Value(value.clone()));
-        }
         let mut context = Context::new();
         for (name, value) in bindings.iter().filter(|(name, _)| self.names.contains(name)) {
             context.bind(name.clone(), JValue::from(value.clone()));
@@ -146,13 +142,6 @@ impl Query {
         read.dedup();
         read.into_iter().map(|name| format!("${name}")).collect()
     }
-
-    /// The value this expression names, when it only names one and nothing on the way is an array.
-    fn follow<'a>(&self, bindings: &'a Map<String, Value>) -> Option<&'a Value> {
-        let mut names = self.text.strip_prefix('$')?.split('.');
-        let start = bindings.get(names.next()?)?;
-        names.try_fold(start, |at, name| at.as_object()?.get(name))
-    }
 }
 
 impl std::fmt::Debug for Query {
@@ -176,13 +165,14 @@ fn coded(message: String) -> String {
     if message == "Unclosed comment" { "S0106: Comment has no closing tag".to_owned() } else { message }
 }
 
-/// `$name.field.field`, nothing else.
-fn is_direct(text: &str) -> bool {
-    let plain = |name: &str| {
+/// The names of `$name.field.field`; None for anything else.
+fn direct(text: &str) -> Option<Vec<String>> {
+    let plain = |name: &&str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
-    text.strip_prefix('$').is_some_and(|rest| rest.split('.').all(plain))
+    let names: Vec<&str> = text.strip_prefix('$')?.split('.').collect();
+    names.iter().all(plain).then(|| names.into_iter().map(str::to_owned).collect())
 }
 
 /// Every `$name` in the text: more than the variables it reads, never fewer.

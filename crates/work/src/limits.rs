@@ -14,8 +14,10 @@ pub struct Limits {
     pub machine_depth_max: usize,
     /// Containers inside each other in a payload or a payload template.
     pub value_depth_max: usize,
-    /// Size of an input, output or variable set, as JSON text.
+    /// Size of an input, an output or one variable, as JSON text.
     pub payload_bytes_max: usize,
+    /// Size of all variables of a thread.
+    pub variables_bytes_max: usize,
     /// Text of one path, intrinsic function call or JSONata expression.
     pub expression_bytes_max: usize,
     /// Wall-clock time of one JSONata evaluation.
@@ -46,6 +48,7 @@ impl Default for Limits {
             machine_depth_max: 32,
             value_depth_max: 100,
             payload_bytes_max: 262_144,
+            variables_bytes_max: 10 << 20,
             expression_bytes_max: 65_536,
             evaluation_ms_max: 1_000,
             evaluation_depth_max: 1_000,

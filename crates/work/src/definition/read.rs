@@ -8,7 +8,7 @@ use super::fields::{Fields, Notes};
 use super::resource::{Pattern, Resource};
 use super::state::{Kind, Language, MapState, Next, Processor, Selection, State, Task, Until};
 use super::template::{Template, Term};
-use super::{Diagnostic, Flavor, Machine, MachineId, StateId, handlers};
+use super::{Diagnostic, Flavor, Machine, MachineId, StateId, handlers, scopes};
 use crate::limits::Limits;
 
 /// The longest wait and timeout, in seconds, as the language has it.
@@ -31,6 +31,9 @@ pub(super) fn machines(
         names: BTreeSet::new(),
     };
     let timeout = reader.outermost(document);
+    if reader.notes.0.is_empty() {
+        scopes::check(&reader.machines, &mut reader.notes);
+    }
     if reader.notes.0.is_empty() { Ok((reader.machines, timeout)) } else { Err(reader.notes.0) }
 }
 

@@ -63,6 +63,7 @@ impl Run<'_> {
             Timer::Wait(attempt) => {
                 let Some(id) = self.waiting(attempt, |phase| *phase == Phase::Waiting) else { return };
                 let Some(state) = self.state(id) else { return };
+                self.wait_in(id, Phase::Leaving);
                 let left =
                     self.effective_input(id, state).and_then(|input| self.leave(id, state, input, &Leave::of(state)));
                 if let Err(fault) = left {
@@ -118,6 +119,7 @@ impl Run<'_> {
         if failure.error.as_deref() == Some(FATAL) {
             return self.give_up(id, failure, state);
         }
+        self.cancel(id);
         if self.retried(id, state, &failure) {
             return;
         }
@@ -132,6 +134,7 @@ impl Run<'_> {
 
     /// An error that nothing handles.
     fn give_up(&mut self, id: ThreadId, failure: Failure, state: &State) {
+        self.cancel(id);
         let running = self.execution.threads.get(&id).map(|thread| &thread.phase);
         if matches!(running, Some(Phase::Joining { .. } | Phase::Mapping { .. })) {
             self.follow(id, format!("{}StateFailed", state.kind.name()), Details::None);

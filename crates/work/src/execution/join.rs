@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::fault::Fault;
 use super::history::Details;
 use super::run::Run;
-use super::states::Leave;
+use super::states::{Leave, too_large};
 use super::{Data, Failure, Phase, ThreadId};
 use crate::definition::{Kind, MachineId, State};
 
@@ -15,7 +15,8 @@ impl Run<'_> {
     pub(super) fn parallel(&mut self, id: ThreadId, state: &State, branches: &[MachineId]) -> Result<(), Fault> {
         let input = self.arguments(id, state)?;
         let cursor = self.follow(id, "ParallelStateStarted", Details::None);
-        self.wait_in(id, Phase::Joining { open: u32::try_from(branches.len()).unwrap_or(u32::MAX) });
+        let open = u32::try_from(branches.len()).unwrap_or(u32::MAX);
+        self.wait_in(id, Phase::Joining { open, bytes: 0 });
         for (slot, machine) in (0_u32..).zip(branches) {
             let data = Data { input: Arc::clone(&input), ..Data::default() };
             self.spawn(Some(id), slot, *machine, cursor, data);
@@ -34,18 +35,22 @@ impl Run<'_> {
             return self.end_succeeded(cursor, output);
         };
         let cursor = self.cursor(id);
+        let size = u64::try_from(crate::size::of(&output).0).unwrap_or(u64::MAX);
         if let Some(data) = self.data(id) {
             *data = Data { input: output, item: data.item.take(), ..Data::default() };
         }
         self.wait_in(id, Phase::Done);
         let Some(state) = self.state(parent) else { return };
+        if let Err(fault) = self.gathered(parent, state, size) {
+            return self.raise(parent, fault);
+        }
         let outcome = match &state.kind {
             Kind::Map(map) => self.iteration_succeeded(parent, id, state, map, cursor),
             _ => {
                 let mut left = 0;
                 if let Some(thread) = self.thread(parent) {
                     thread.cursor = cursor;
-                    if let Phase::Joining { open } = &mut thread.phase {
+                    if let Phase::Joining { open, .. } = &mut thread.phase {
                         *open = open.saturating_sub(1);
                         left = *open;
                     }
@@ -56,6 +61,21 @@ impl Run<'_> {
         if let Err(fault) = outcome {
             self.raise(parent, fault);
         }
+    }
+
+    /// Adds to the bytes that a state's threads answered with; too many together are refused before they pile up.
+    fn gathered(&mut self, parent: ThreadId, state: &State, size: u64) -> Result<(), Fault> {
+        let limit = u64::try_from(self.given.limits.payload_bytes_max).unwrap_or(u64::MAX);
+        let Some(Phase::Joining { bytes, .. } | Phase::Mapping { bytes, .. }) =
+            self.thread(parent).map(|thread| &mut thread.phase)
+        else {
+            return Ok(());
+        };
+        *bytes += size + 1;
+        if *bytes <= limit {
+            return Ok(());
+        }
+        Err(Fault::Named("States.DataLimitExceeded", too_large(&state.name)))
     }
 
     /// All branches are done.
@@ -88,7 +108,6 @@ impl Run<'_> {
         let Some(parent) = parent else { return self.end_failed(failure) };
         let cursor = self.cursor(id);
         self.release(id);
-        self.discard_below(id);
         let failed = self.remove(id);
         if let (Some(state), Some(failed)) = (self.state(parent), failed)
             && matches!(state.kind, Kind::Map(_))
@@ -96,15 +115,18 @@ impl Run<'_> {
             let details = Details::Iteration { name: state.name.clone(), index: u64::from(failed.slot) };
             self.record(cursor, "MapIterationFailed", details);
         }
-        self.discard_below(parent);
         if let Some(thread) = self.thread(parent) {
             thread.cursor = cursor;
         }
         self.fail(parent, failure);
     }
 
-    /// Cancels every thread below this one; tokens and timers of theirs die.
-    fn discard_below(&mut self, id: ThreadId) {
+    /// Cancels every thread that a failing state started; tokens and timers of theirs die.
+    pub(super) fn cancel(&mut self, id: ThreadId) {
+        let phase = self.execution.threads.get(&id).map(|thread| &thread.phase);
+        if !matches!(phase, Some(Phase::Joining { .. } | Phase::Mapping { .. })) {
+            return;
+        }
         let mut open = self.children(id);
         while let Some(child) = open.pop() {
             let inner = self.children(child);

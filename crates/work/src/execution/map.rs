@@ -52,7 +52,7 @@ impl Run<'_> {
         if let Some(data) = self.data(id) {
             data.items = Arc::new(items);
         }
-        self.wait_in(id, Phase::Mapping { next: 0, open: 0 });
+        self.wait_in(id, Phase::Mapping { next: 0, open: 0, bytes: 0 });
         if length == 0 {
             return self.mapped(id, state);
         }
@@ -67,7 +67,7 @@ impl Run<'_> {
     /// Starts the next item; the thread's cursor is what it follows.
     fn iteration(&mut self, id: ThreadId, state: &State, map: &MapState) -> Result<(), Fault> {
         let Some(thread) = self.execution.threads.get(&id) else { return Ok(()) };
-        let Phase::Mapping { next, open } = thread.phase else { return Ok(()) };
+        let Phase::Mapping { next, open, bytes } = thread.phase else { return Ok(()) };
         let Some(value) = usize::try_from(next).ok().and_then(|at| thread.data.items.get(at)).cloned() else {
             return Ok(());
         };
@@ -77,9 +77,10 @@ impl Run<'_> {
             (Some(selector), Some(scope)) => Scope { item: Some(&item), ..scope }.template(selector)?,
             _ => item.value.clone(),
         };
+        self.bounded(state, &item_input)?;
         let details = Details::Iteration { name: state.name.clone(), index: item.index };
         let cursor = self.record(self.cursor(id), "MapIterationStarted", details);
-        self.wait_in(id, Phase::Mapping { next: next + 1, open: open + 1 });
+        self.wait_in(id, Phase::Mapping { next: next + 1, open: open + 1, bytes });
         let data = Data { input: Arc::new(item_input), item: Some(item), ..Data::default() };
         self.spawn(Some(id), next, map.machine, cursor, data);
         Ok(())
@@ -98,7 +99,7 @@ impl Run<'_> {
             self.record(cursor, "MapIterationSucceeded", Details::Iteration { name: state.name.clone(), index });
         let Some(thread) = self.thread(parent) else { return Ok(()) };
         let items = thread.data.items.len();
-        let Phase::Mapping { next, open } = &mut thread.phase else { return Ok(()) };
+        let Phase::Mapping { next, open, .. } = &mut thread.phase else { return Ok(()) };
         *open = open.saturating_sub(1);
         if usize::try_from(*next).is_ok_and(|next| next < items) {
             // The next item follows what the item before it did, not the note that it is done.
@@ -145,6 +146,7 @@ impl Run<'_> {
                 (Some(selector), Some(scope)) => Scope { item: Some(&item), ..scope }.template(selector)?,
                 _ => item.value.clone(),
             };
+            self.bounded(state, &input)?;
             inputs.push((item, input));
         }
         Ok(MapRun {
@@ -165,6 +167,7 @@ impl Run<'_> {
     pub(super) fn map_run_ended(&mut self, attempt: Attempt, outcome: Result<Value, Failure>) -> Result<(), Problem> {
         let id = self.expect(attempt, |phase| *phase == Phase::MapRun)?;
         let Some(state) = self.state(id) else { return Ok(()) };
+        self.wait_in(id, Phase::Leaving);
         match outcome {
             Ok(results) => {
                 let first = self.execution.threads.get(&id).is_some_and(|thread| thread.entered_after == 0);

@@ -221,10 +221,10 @@ fn thread(writer: &mut Writer, thread: &Thread) {
     }
     writer.time(thread.entered_at);
     writer.list(&thread.retried, |writer, count| writer.number(u64::from(*count)));
-    let (tag, numbers): (u8, [u64; 2]) = match &thread.phase {
-        Phase::Enter => (0, [0, 0]),
-        Phase::Rerun => (1, [0, 0]),
-        Phase::Waiting => (2, [0, 0]),
+    let (tag, numbers): (u8, [u64; 3]) = match &thread.phase {
+        Phase::Enter => (0, [0, 0, 0]),
+        Phase::Rerun => (1, [0, 0, 0]),
+        Phase::Waiting => (2, [0, 0, 0]),
         Phase::Working { timeout, heartbeat_s, beat_at } => {
             writer.byte(3);
             writer.byte(u8::from(*timeout));
@@ -232,11 +232,12 @@ fn thread(writer: &mut Writer, thread: &Thread) {
             writer.time(*beat_at);
             return;
         }
-        Phase::Backoff => (4, [0, 0]),
-        Phase::Joining { open } => (5, [u64::from(*open), 0]),
-        Phase::Mapping { next, open } => (6, [u64::from(*next), u64::from(*open)]),
-        Phase::MapRun => (7, [0, 0]),
-        Phase::Done => (8, [0, 0]),
+        Phase::Backoff => (4, [0, 0, 0]),
+        Phase::Joining { open, bytes } => (5, [u64::from(*open), 0, *bytes]),
+        Phase::Mapping { next, open, bytes } => (6, [u64::from(*next), u64::from(*open), *bytes]),
+        Phase::MapRun => (7, [0, 0, 0]),
+        Phase::Done => (8, [0, 0, 0]),
+        Phase::Leaving => (9, [0, 0, 0]),
     };
     writer.byte(tag);
     numbers.iter().for_each(|number| writer.number(*number));
@@ -256,16 +257,17 @@ fn read_thread(reader: &mut Reader<'_>) -> Option<Thread> {
             beat_at: reader.time()?,
         },
         tag => {
-            let (first, second) = (reader.small()?, reader.small()?);
+            let (first, second, bytes) = (reader.small()?, reader.small()?, reader.number()?);
             match tag {
                 0 => Phase::Enter,
                 1 => Phase::Rerun,
                 2 => Phase::Waiting,
                 4 => Phase::Backoff,
-                5 => Phase::Joining { open: first },
-                6 => Phase::Mapping { next: first, open: second },
+                5 => Phase::Joining { open: first, bytes },
+                6 => Phase::Mapping { next: first, open: second, bytes },
                 7 => Phase::MapRun,
                 8 => Phase::Done,
+                9 => Phase::Leaving,
                 _ => return None,
             }
         }

@@ -109,6 +109,9 @@ impl Scope<'_> {
 
     /// Evaluates a JSONata expression that stands at `field`.
     pub(super) fn query(&self, query: &Query, field: &str) -> Result<Value, Fault> {
+        if let Some(value) = self.named(query) {
+            return Ok(value.clone());
+        }
         let specified = format!("The JSONata expression '{}' specified for the field '{field}'", query.text);
         let bindings = self.bindings(query);
         let place = Place::State(self.given.now);
@@ -125,6 +128,24 @@ impl Scope<'_> {
         }
     }
 
+    /// The value of an expression that only names one, when nothing on the way is missing or an array.
+    fn named(&self, query: &Query) -> Option<&Value> {
+        let (first, rest) = query.direct.as_ref()?.split_first()?;
+        let (start, rest) = match (first.as_str(), rest.split_first()) {
+            ("states", Some((part, rest))) => {
+                let start = match part.as_str() {
+                    "input" => Some(self.input),
+                    "result" => self.result,
+                    "errorOutput" => self.error_output,
+                    _ => None,
+                };
+                (start?, rest)
+            }
+            (name, _) => (self.variable(name)?, rest),
+        };
+        rest.iter().try_fold(start, |at, name| at.as_object()?.get(name))
+    }
+
     /// The variables and parts of `$states` an expression names.
     fn bindings(&self, query: &Query) -> Map<String, Value> {
         let mut bindings = Map::new();
@@ -134,7 +155,11 @@ impl Scope<'_> {
                 states.insert("input".to_owned(), self.input.clone());
                 states.extend(self.result.map(|result| ("result".to_owned(), result.clone())));
                 states.extend(self.error_output.map(|output| ("errorOutput".to_owned(), output.clone())));
-                states.insert("context".to_owned(), self.context());
+                if query.text.contains("context")
+                    || query.text.matches("$states").count() != query.text.matches("$states.").count()
+                {
+                    states.insert("context".to_owned(), self.context());
+                }
                 bindings.insert(name.clone(), Value::Object(states));
             } else if let Some(value) = self.variable(name) {
                 bindings.insert(name.clone(), value.clone());

@@ -58,8 +58,33 @@ impl Run<'_> {
         let input = self.effective_input(id, state)?;
         match (&state.arguments, self.scope(id, state, &input)) {
             (None, _) | (_, None) => Ok(input),
-            (Some(template), Some(scope)) => scope.template(template).map(Arc::new),
+            (Some(template), Some(scope)) => {
+                let arguments = scope.template(template)?;
+                self.bounded(state, &arguments)?;
+                Ok(Arc::new(arguments))
+            }
         }
+    }
+
+    /// Refuses what a state made of its input when it is too large to be kept.
+    pub(super) fn bounded(&self, state: &State, value: &Value) -> Result<(), Fault> {
+        let (limits, (size, depth)) = (self.given.limits, crate::size::of(value));
+        if size <= limits.payload_bytes_max && depth <= limits.value_depth_max {
+            return Ok(());
+        }
+        Err(Fault::Named("States.DataLimitExceeded", too_large(&state.name)))
+    }
+
+    /// Refuses variables that are too large each, or all of the thread's together.
+    fn bounded_variables(&self, id: ThreadId, state: &State, assigned: &Map<String, Value>) -> Result<(), Fault> {
+        assigned.values().try_for_each(|value| self.bounded(state, value))?;
+        let kept = self.execution.threads.get(&id).map(|thread| &thread.data.variables);
+        let kept = kept.into_iter().flatten().filter(|(name, _)| !assigned.contains_key(*name));
+        let bytes: usize = kept.chain(assigned).map(|(name, value)| name.len() + crate::size::of(value).0).sum();
+        if bytes <= self.given.limits.variables_bytes_max {
+            return Ok(());
+        }
+        Err(Fault::Named("States.DataLimitExceeded", too_large(&state.name)))
     }
 
     pub(super) fn pass(&mut self, id: ThreadId, state: &State, result: Option<&Value>) -> Result<(), Fault> {
@@ -166,12 +191,9 @@ impl Run<'_> {
             Language::Jsonata => self.jsonata_output(id, state, &raw, result, leave)?,
             Language::JsonPath => self.path_output(id, state, &raw, result, leave)?,
         };
-        let limits = self.given.limits;
-        let (size, depth) = crate::size::of(&output);
-        let variables: usize =
-            assigned.iter().flat_map(|assigned| assigned.values()).map(|v| crate::size::of(v).0).sum();
-        if size > limits.payload_bytes_max || variables > limits.payload_bytes_max || depth > limits.value_depth_max {
-            return Err(Fault::Named("States.DataLimitExceeded", too_large(&state.name)));
+        self.bounded(state, &output)?;
+        if let Some(assigned) = &assigned {
+            self.bounded_variables(id, state, assigned)?;
         }
         let kind = format!("{}StateExited", state.kind.name());
         let details =

@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
     pub(super) fn task_succeeded(&mut self, attempt: Attempt, output: Value) -> Result<(), Problem> {
         let id = self.expect(attempt, is_working)?;
         let (Some(state), Some(resource)) = (self.state(id), self.resource(id)) else { return Ok(()) };
-        self.stop_timers(id);
+        self.settle(id);
         if super::admit(&output, self.given).is_err() {
             self.raise(id, Fault::Named("States.DataLimitExceeded", too_large(&state.name)));
             return Ok(());
@@ -127,7 +127,7 @@ impl<'a> Run<'a> {
 
     pub(super) fn task_failed(&mut self, attempt: Attempt, failure: Failure) -> Result<(), Problem> {
         let id = self.expect(attempt, is_working)?;
-        self.stop_timers(id);
+        self.settle(id);
         self.task_event(id, "Failed", &failure);
         self.fail(id, failure);
         Ok(())
@@ -137,6 +137,7 @@ impl<'a> Run<'a> {
     pub(super) fn task_timed_out(&mut self, attempt: Attempt, error: &str) {
         let Some(id) = self.waiting(attempt, is_working) else { return };
         self.release(id);
+        self.wait_in(id, Phase::Leaving);
         let failure = Failure { error: Some(error.to_owned()), cause: None };
         self.task_event(id, "TimedOut", &failure);
         self.fail(id, failure);
@@ -178,13 +179,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn stop_timers(&mut self, id: ThreadId) {
+    /// The task is over: nothing of it is under way any more.
+    fn settle(&mut self, id: ThreadId) {
         let attempt = self.attempt(id);
         if let Some(Phase::Working { timeout, heartbeat_s, .. }) =
             self.execution.threads.get(&id).map(|thread| thread.phase.clone())
         {
             self.clear_task_timers(attempt, timeout, heartbeat_s.is_some());
         }
+        self.wait_in(id, Phase::Leaving);
     }
 
     fn resource(&self, id: ThreadId) -> Option<&'a Resource> {

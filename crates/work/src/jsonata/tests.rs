@@ -9,10 +9,13 @@ fn evaluate(text: &str, bindings: Value) -> Result<Answer, Stopped> {
 }
 
 #[test]
-fn an_expression_that_only_names_a_value_keeps_all_digits() {
-    let id = 9_007_199_254_740_993_i64;
-    let bindings = json!({"states": {"input": {"order": {"id": id}}}});
-    assert_eq!(evaluate("$states.input.order.id", bindings), Ok(Answer::Value(json!(id))));
+fn an_expression_that_only_names_a_value_is_known() {
+    let direct = |text: &str| Query::parse(text).unwrap().direct.map(|names| names.join(" "));
+    assert_eq!(direct("$states.input.order.id").as_deref(), Some("states input order id"));
+    assert_eq!(direct("$total").as_deref(), Some("total"));
+    for other in ["$states.input[0]", "$states.input.`a b`", "$f()", "$a.b + 1", "a.b", "$$.a"] {
+        assert_eq!(direct(other), None, "{other}");
+    }
 }
 
 #[test]
@@ -44,4 +47,16 @@ fn hostile_expressions_stop() {
 #[test]
 fn eval_does_not_exist_in_states() {
     assert!(evaluate("$eval('1+1')", json!({})).is_err());
+}
+
+#[test]
+fn expressions_that_nest_deep_are_read_or_refused() {
+    for deep in ["(", "[", "{\"a\":", "-", "a.(", "a[", "$f(", "1+(", "function($x){", "a?", "a?b:", "a ~> (", "not "] {
+        let _ = Query::parse(&deep.repeat(60_000 / deep.len()));
+        let closed = format!("{}1{}", "(".repeat(20_000), ")".repeat(20_000));
+        let _ = Query::parse(&closed);
+    }
+    for chain in ["a.", "1+", "a?b:", "1,", "a[0]", "$f()", "a&", "a ~> "] {
+        let _ = Query::parse(&format!("{}a", chain.repeat(60_000 / chain.len())));
+    }
 }
