@@ -1,6 +1,6 @@
 //! The command line: one file for each verb.
 //!
-//! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (or `diff` found changes), 2 used wrongly.
+//! Data goes to stdout, everything else to stderr. Exit codes are in [`AFTER`], which `--help` shows.
 
 pub mod apply;
 pub mod check;
@@ -19,6 +19,7 @@ pub mod run;
 pub mod schema;
 pub mod solution;
 pub mod tail;
+pub mod top;
 pub mod up;
 
 use std::future::Future;
@@ -36,13 +37,24 @@ use crate::problems::Problems;
 /// What a verb comes to.
 pub type Done = Result<ExitCode, Problems>;
 
+/// What stands below the help of the program.
+const AFTER: &str = "\
+Exit codes: 0 done; 1 failed, or `diff` and `reconcile` found differences; 2 used wrongly.
+Data goes to standard output, everything else to standard error; `headwater explain CODE` explains an error.
+Settings come from flags, then HEADWATER_* variables, then `headwater.yaml` of the working folder.";
+
 /// An event-driven data platform in one binary: a durable event log with the Kafka protocol, pipelines, tables.
 #[derive(Debug, Parser)]
-#[command(name = "headwater", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "headwater", version, max_term_width = 100, arg_required_else_help = true, after_help = AFTER)]
 pub struct Cli {
-    /// The node to talk to
+    /// The node to talk to [default: http://127.0.0.1:8080]
     #[arg(long, global = true, env = "HEADWATER_SERVER", value_name = "URL", help_heading = "Global options")]
+    #[arg(hide_env_values = true)]
     server: Option<String>,
+    /// Added to the node's usual ports, to run several nodes on a machine
+    #[arg(long, global = true, env = "HEADWATER_PORT_OFFSET", value_name = "N", help_heading = "Global options")]
+    #[arg(hide_env_values = true)]
+    port_offset: Option<u16>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -57,18 +69,20 @@ enum Verb {
     Diff(diff::Args),
     /// List resources, or show some
     Get(get::Args),
-    /// Show a resource with its status, events and lag
+    /// Show resources with status, partitions and the last changes
     Describe(describe::Args),
     /// Delete resources with what they own
     Delete(delete::Args),
     /// Check files without a node: YAML, programs, wiring
     Check(check::Args),
-    /// Explain a kind: its keys and an example
+    /// Explain a kind, a key or an error code
     Explain(explain::Args),
     /// Send events, one JSON object on each line of standard input
     Produce(produce::Args),
     /// Show a stream's events
     Tail(tail::Args),
+    /// Show how fast pipelines go and how far behind they are
+    Top(top::Args),
     /// Run a pipeline over a file without a node
     Run(run::Args),
     /// Solutions that are shipped in this binary
@@ -90,6 +104,8 @@ enum Verb {
 pub struct Context {
     /// Given by flag or environment.
     server: Option<String>,
+    /// Given by flag or environment.
+    port_offset: Option<u16>,
     /// `headwater.yaml` of the working folder.
     pub file: FileConfig,
 }
@@ -100,15 +116,23 @@ impl Context {
     /// # Errors
     /// `HW-CLI-004` for no URL.
     pub fn client(&self) -> Result<Client, Problem> {
-        let default = || format!("http://127.0.0.1:{}", HTTP_PORT.saturating_add(self.file.port_offset.unwrap_or(0)));
-        Client::new(&self.server.clone().or_else(|| self.file.server.clone()).unwrap_or_else(default))
+        let local = || format!("http://127.0.0.1:{}", HTTP_PORT.saturating_add(self.port_offset()));
+        // An offset that was given is nearer than a server in the file.
+        let of_file = self.file.server.clone().filter(|_| self.port_offset.is_none());
+        Client::new(&self.server.clone().or(of_file).unwrap_or_else(local))
+    }
+
+    /// What is added to the usual ports.
+    pub fn port_offset(&self) -> u16 {
+        self.port_offset.or(self.file.port_offset).unwrap_or(0)
     }
 }
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = FileConfig::load(Path::new(FILE)).and_then(|file| run(cli.verb, &Context { server: cli.server, file }));
+    let done = FileConfig::load(Path::new(FILE))
+        .and_then(|file| run(cli.verb, &Context { server: cli.server, port_offset: cli.port_offset, file }));
     match done {
         Ok(code) => code,
         Err(problems) => {
@@ -130,6 +154,7 @@ fn run(verb: Verb, context: &Context) -> Done {
         Verb::Explain(args) => explain::run(&args),
         Verb::Produce(args) => wait(produce::run(args, context)),
         Verb::Tail(args) => wait(tail::run(args, context)),
+        Verb::Top(args) => wait(top::run(args, context)),
         Verb::Run(args) => run::run(&args),
         Verb::Solution(args) => wait(solution::run(args, context)),
         Verb::Reconcile(args) => wait(reconcile::run(args, context)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headwater_base::Problem;
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::problems::Problems;
@@ -80,6 +80,21 @@ impl Client {
         self.json(Method::GET, path, query, None).await
     }
 
+    /// Events for a stream; the answer says what became of each, also where none was taken.
+    ///
+    /// # Errors
+    /// As [`Client::json`], where the request as a whole was refused.
+    pub async fn publish(&self, stream: &str, query: &[(&str, &str)], events: Vec<u8>) -> Result<Value, Problems> {
+        let path = ["v1", "streams", stream, "events"];
+        let response = self.send(Method::POST, &path, query, Some(("application/x-ndjson", events))).await?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|error| self.broke_off(&error))?;
+        match serde_json::from_slice::<Value>(&bytes) {
+            Ok(outcome) if outcome["rejectedTotal"].is_u64() => Ok(outcome),
+            _ => Err(self.refused(status, &bytes)),
+        }
+    }
+
     /// A request whose answer is read piece by piece.
     ///
     /// # Errors
@@ -91,6 +106,22 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<(&str, Vec<u8>)>,
     ) -> Result<Response, Problems> {
+        let response = self.send(method, path, query, body).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|error| self.broke_off(&error))?;
+        Err(self.refused(status, &bytes))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<Response, Problem> {
         let mut url = self.base.clone();
         if let Ok(mut steps) = url.path_segments_mut() {
             steps.pop_if_empty().extend(path);
@@ -102,17 +133,16 @@ impl Client {
         if let Some((media_type, bytes)) = body {
             request = request.header("content-type", media_type).body(bytes);
         }
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(|error| self.broke_off(&error))?;
-        Err(problems_of(&bytes).unwrap_or_else(|| {
+        request.send().await.map_err(|error| self.unreachable(&error))
+    }
+
+    /// What the node says against a request; `HW-CLI-005` when it is no node.
+    fn refused(&self, status: StatusCode, bytes: &[u8]) -> Problems {
+        problems_of(bytes).unwrap_or_else(|| {
             Problem::new("HW-CLI-005", format!("`{}` answers with status {status}", self.server()))
                 .help("is there a Headwater node at that address?")
                 .into()
-        }))
+        })
     }
 
     /// `HW-CLI-001`: nobody answers.

@@ -7,6 +7,9 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod node;
+pub mod outline;
 pub mod output;
 pub mod problems;
+#[cfg(test)]
+mod reference;
 pub mod solution;

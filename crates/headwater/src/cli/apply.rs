@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use headwater_base::Problem;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::get::text;
 use super::{Context, Done, files};
-use crate::output;
+use crate::output::{self, Column, Format};
 
 /// Flags of `apply`.
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,9 @@ pub struct Args {
     /// Let a pipeline start with an empty state where its new spec does not fit the old one
     #[arg(long)]
     reset_state: bool,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    output: Format,
 }
 
 /// Applies files.
@@ -40,22 +45,39 @@ pub async fn run(args: Args, context: &Context) -> Done {
         .client()?
         .json(Method::POST, &["v1", "apply"], &query, Some(("application/json", files::body(&files))))
         .await?;
-    let suffix = if args.dry_run { " (dry run)" } else { "" };
-    for applied in report["resources"].as_array().into_iter().flatten() {
-        output::line(format!("{} {}{suffix}", object(applied), applied["outcome"].as_str().unwrap_or_default()))?;
+    if report["resources"].as_array().is_some_and(Vec::is_empty) {
+        return Err(files::nothing().into());
     }
-    if args.dry_run {
-        for action in report["actions"].as_array().into_iter().flatten() {
-            let text = |key: &str| action[key].as_str().unwrap_or_default();
-            let detail = if text("detail").is_empty() { String::new() } else { format!(" ({})", text("detail")) };
-            output::note(format!("would {} {}{detail}", text("verb"), text("object")));
-        }
-    }
+    show(&report, args.dry_run, args.output)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// `stream/orders`.
-pub fn object(applied: &Value) -> String {
-    let text = |key: &str| applied[key].as_str().unwrap_or_default();
-    format!("{}/{}", text("kind").to_lowercase(), text("name"))
+/// Shows what an apply did, or would do.
+///
+/// # Errors
+/// `HW-CLI-007` when stdout cannot be written.
+pub fn show(report: &Value, dry_run: bool, format: Format) -> Result<(), Problem> {
+    const COLUMNS: &[Column] = &[
+        Column::new("KIND", |row| text(row, "/kind")),
+        Column::new("NAME", |row| text(row, "/name")),
+        Column::new("OUTCOME", |row| text(row, "/outcome")),
+        Column::new("GENERATION", |row| text(row, "/generation")),
+    ];
+    let resources = report["resources"].as_array().into_iter().flatten();
+    if !matches!(format, Format::Table) {
+        let row = |applied: &Value| json!({ "kind": applied["kind"], "name": applied["name"], "outcome": applied["outcome"], "generation": applied["generation"] });
+        return output::print(&resources.map(row).collect::<Vec<_>>(), COLUMNS, format, false);
+    }
+    let suffix = if dry_run { " (dry run)" } else { "" };
+    for applied in resources {
+        output::line(format!("{} {}{suffix}", output::name(applied), text(applied, "/outcome")))?;
+    }
+    if dry_run {
+        for action in report["actions"].as_array().into_iter().flatten() {
+            let detail = text(action, "/detail");
+            let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+            output::note(format!("would {} {}{detail}", text(action, "/verb"), text(action, "/object")));
+        }
+    }
+    Ok(())
 }

@@ -43,7 +43,11 @@ pub fn run(args: &Args) -> Done {
     if !problems.is_empty() {
         return Err(problems.into());
     }
-    output::note(format!("{} resources are fine", drafts.len()));
+    output::note(match drafts.len() {
+        0 => return Err(files::nothing().into()),
+        1 => "1 resource is fine".to_owned(),
+        count => format!("{count} resources are fine"),
+    });
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use headwater_base::{Limits, Problem};
+use headwater_base::Limits;
 use reqwest::Method;
 
-use super::get::split;
+use super::get::named;
 use super::{Context, Done, files};
 use crate::node::registry;
 use crate::output;
@@ -15,9 +15,9 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which one, or its kind with names behind it
-    #[arg(value_name = "KIND[/NAME]", required_unless_present = "files")]
+    #[arg(value_name = "KIND/NAME", required_unless_present = "files")]
     what: Option<String>,
-    /// Further names of the kind
+    /// Further names of the kind, or further `KIND/NAME`
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Delete what these files hold
@@ -41,8 +41,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Done {
     let mut targets: Vec<(String, String)> = Vec::new();
     if let Some(what) = &args.what {
-        let (kind, names) = split(what, &args.names)?;
-        targets.extend(names.into_iter().map(|name| (kind.clone(), name)));
+        targets = named(what, &args.names)?;
     }
     let registry = registry();
     for file in files::read(&args.files)? {
@@ -51,26 +50,27 @@ pub async fn run(args: Args, context: &Context) -> Done {
             targets.push((plural, draft.name.to_string()));
         }
     }
-    // What is written last names what is written first.
-    targets.reverse();
-    if targets.is_empty() {
-        return Err(Problem::new("HW-CLI-010", "no resource is named")
-            .help("write `KIND/NAME`, such as `stream/orders`")
-            .into());
+    if !args.files.is_empty() {
+        // What is written last names what is written first.
+        targets.reverse();
     }
     let flags = [("cascade", args.cascade), ("force", args.force), ("dry-run", args.dry_run)];
     let query: Vec<(&str, &str)> = flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();
     let client = context.client()?;
+    let mut problems = Vec::new();
     for (kind, name) in targets {
-        let answer = client.json(Method::DELETE, &["v1", &kind, &name], &query, None).await?;
+        let answer = match client.json(Method::DELETE, &["v1", &kind, &name], &query, None).await {
+            Ok(answer) => answer,
+            Err(more) => {
+                problems.extend(more.0);
+                continue;
+            }
+        };
         for id in answer["deleted"].as_array().into_iter().flatten().filter_map(|id| id.as_str()) {
             let (kind, name) = id.split_once('/').unwrap_or(("", id));
-            output::line(format!(
-                "{}/{name} deleted{}",
-                kind.to_lowercase(),
-                if args.dry_run { " (dry run)" } else { "" }
-            ))?;
+            let suffix = if args.dry_run { " (dry run)" } else { "" };
+            output::line(format!("{}/{name} deleted{suffix}", kind.to_lowercase()))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }

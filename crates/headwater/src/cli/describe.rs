@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::get::{one, text};
+use super::get::{named, text};
 use super::{Context, Done};
+use crate::client::Client;
 use crate::output::{self, yaml};
+use crate::problems::Problems;
 
 /// Changes shown, the newest ones.
 const CHANGES_MAX: usize = 10;
@@ -15,22 +17,34 @@ const CHANGES_MAX: usize = 10;
 /// Flags of `describe`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which one
-    #[arg(value_name = "KIND/NAME")]
+    /// Which one, or its kind with names behind it
+    #[arg(value_name = "KIND[/NAME]")]
     what: String,
+    /// Further names of the kind, or further `KIND/NAME`
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
 }
 
-/// Describes a resource.
+/// Describes resources.
 ///
 /// # Errors
 /// As `get`.
 pub async fn run(args: Args, context: &Context) -> Done {
     let client = context.client()?;
-    let (kind, name) = one(&args.what)?;
-    let resource = client.get(&["v1", &kind, &name], &[]).await?;
+    for (index, (kind, name)) in named(&args.what, &args.names)?.iter().enumerate() {
+        if index > 0 {
+            output::line("---")?;
+        }
+        describe(&client, kind, name).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn describe(client: &Client, kind: &str, name: &str) -> Result<(), Problems> {
+    let resource = client.get(&["v1", kind, name], &[]).await?;
     output::line(yaml::write(&resource).trim_end())?;
     if kind == "streams" {
-        let partitions = client.get(&["v1", "streams", &name, "partitions"], &[]).await?;
+        let partitions = client.get(&["v1", "streams", name, "partitions"], &[]).await?;
         output::line("partitions:")?;
         for row in partitions["partitions"].as_array().into_iter().flatten() {
             output::line(format!(
@@ -39,19 +53,28 @@ pub async fn run(args: Args, context: &Context) -> Done {
             ))?;
         }
     }
+    let changes = changes(client, &format!("{}/{name}", text(&resource, "/kind"))).await?;
+    // YAML's empty list, so that the whole output stays YAML.
+    output::line(if changes.is_empty() { "changes: []" } else { "changes:" })?;
+    for row in &changes {
+        output::line(format!(
+            "- {{time: {}, verb: {}, outcome: {}, generation: {}}}",
+            text(row, "/value/time"),
+            text(row, "/value/verb"),
+            text(row, "/value/outcome"),
+            text(row, "/value/generation")
+        ))?;
+    }
+    Ok(())
+}
+
+/// The newest changes of a resource among the last ones of the audit stream.
+async fn changes(client: &Client, id: &str) -> Result<Vec<Value>, Problems> {
     let query = [("from", "-500")];
     let response = client.open(Method::GET, &["v1", "streams", "headwater.audit", "events"], &query, None).await?;
     let audit = response.text().await.map_err(|error| client.broke_off(&error))?;
-    let id = format!("{}/{name}", text(&resource, "/kind"));
-    let changes: Vec<Value> = audit
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .filter(|row: &Value| row["key"] == id.as_str())
-        .collect();
-    output::line("changes:")?;
-    for row in changes.iter().rev().take(CHANGES_MAX).rev() {
-        let (time, verb, outcome) = (text(row, "/value/time"), text(row, "/value/verb"), text(row, "/value/outcome"));
-        output::line(format!("- {time} {verb}: {outcome} (generation {})", text(row, "/value/generation")))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let rows = audit.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let mut changes: Vec<Value> = rows.filter(|row: &Value| row["key"] == id).collect();
+    changes.drain(..changes.len().saturating_sub(CHANGES_MAX));
+    Ok(changes)
 }

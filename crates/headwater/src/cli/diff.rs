@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::apply::object;
 use super::{Context, Done, files};
 use crate::output::{self, yaml};
 
@@ -26,12 +25,17 @@ pub struct Args {
 /// # Errors
 /// What `apply` would say.
 pub async fn run(args: Args, context: &Context) -> Done {
-    let files = files::read(&args.files)?;
+    against_node(files::body(&files::read(&args.files)?), context).await
+}
+
+/// Compares the files in the body of an apply with the node.
+///
+/// # Errors
+/// What `apply` would say.
+pub async fn against_node(body: Vec<u8>, context: &Context) -> Done {
     let query = [("dry-run", "true"), ("reset-state", "true")];
-    let report = context
-        .client()?
-        .json(Method::POST, &["v1", "apply"], &query, Some(("application/json", files::body(&files))))
-        .await?;
+    let report =
+        context.client()?.json(Method::POST, &["v1", "apply"], &query, Some(("application/json", body))).await?;
     let color = output::colored(&std::io::stdout());
     let mut changed = false;
     for applied in report["resources"].as_array().into_iter().flatten() {
@@ -41,8 +45,8 @@ pub async fn run(args: Args, context: &Context) -> Done {
             continue;
         }
         changed = true;
-        let old = if before.is_empty() { "/dev/null".to_owned() } else { format!("node/{}", object(applied)) };
-        output::line(format!("--- {old}\n+++ file/{}", object(applied)))?;
+        let old = if before.is_empty() { "/dev/null".to_owned() } else { format!("node/{}", output::name(applied)) };
+        output::line(format!("--- {old}\n+++ file/{}", output::name(applied)))?;
         for line in unified(&before, &after) {
             let code = match line.as_bytes().first() {
                 Some(b'+') => "32",

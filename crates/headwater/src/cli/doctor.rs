@@ -27,7 +27,7 @@ const CLOCK_MICROS_MIN: i64 = 1_704_067_200_000_000;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The data folder [default: headwater-data]
-    #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER")]
+    #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER", hide_env_values = true)]
     data: Option<PathBuf>,
 }
 
@@ -43,7 +43,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
     let client = context.client()?;
     let up = client.get(&["readyz"], &[]).await;
     let mut findings: Vec<Finding> = vec![("data folder", folder(&data)), ("sync", sync(&data)), ("clock", clock())];
-    let offset = context.file.port_offset.unwrap_or(0);
+    let offset = context.port_offset();
     match &up {
         Ok(_) => findings.push(("node", Ok(format!("ready at {}", client.server())))),
         Err(problems) if problems.0.first().is_some_and(|problem| problem.code == "HW-CLI-001") => {

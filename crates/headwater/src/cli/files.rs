@@ -54,6 +54,12 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<File>, Problems> {
     Ok(files)
 }
 
+/// `HW-CLI-009`: files without a resource, which is hardly what was meant.
+pub fn nothing() -> Problem {
+    Problem::new("HW-CLI-009", "there is no resource in what was read")
+        .help("`headwater explain KIND` shows how a resource is written")
+}
+
 /// The body of a request that hands the files to a node.
 pub fn body(files: &[File]) -> Vec<u8> {
     serde_json::json!({ "files": files }).to_string().into_bytes()

@@ -1,6 +1,5 @@
 //! `headwater get`: lists resources, or shows some.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use headwater_base::{Clock, Micros, Problem};
@@ -9,6 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::{Context, Done};
+use crate::client::Client;
 use crate::node::registry;
 use crate::output::{self, Column, Format};
 use crate::problems::Problems;
@@ -16,10 +16,10 @@ use crate::problems::Problems;
 /// Flags of `get`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to show: a kind, `KIND/NAME`, or `all`
+    /// What to show: kinds such as `streams,tables`, `all`, or `KIND/NAME`
     #[arg(value_name = "KIND[/NAME]")]
     what: String,
-    /// Only these
+    /// Only these names of the kind, or further `KIND/NAME`
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Form of the output
@@ -52,64 +52,134 @@ const COLUMNS: &[Column] = &[
 /// Shows resources.
 ///
 /// # Errors
-/// `HW-KERNEL-006`, `HW-KERNEL-012` for what there is not.
+/// `HW-KERNEL-006`, `HW-KERNEL-012` for what there is not; what there is of several names is shown all the same.
 pub async fn run(args: Args, context: &Context) -> Done {
     let client = context.client()?;
-    let (kind, mut names) = split(&args.what, &args.names)?;
-    if let (Some(name), None) = (names.pop(), names.first()) {
-        let row = client.get(&["v1", &kind, &name], &[]).await?;
-        output::print(&[row], COLUMNS, args.output, true)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut query: Vec<(&str, &str)> = args.selector.iter().map(|selector| ("selector", selector.as_str())).collect();
-    if args.watch {
-        query.push(("watch", "true"));
-        let mut response = client.open(Method::GET, &["v1", &kind], &query, None).await?;
-        while let Some(chunk) = response.chunk().await.map_err(|error| client.broke_off(&error))? {
-            let mut out = std::io::stdout().lock();
-            output::finish(out.write_all(&chunk).and_then(|()| out.flush()))?;
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    let list = client.get(&["v1", &kind], &query).await?;
-    let mut rows: Vec<Value> = list["items"].as_array().cloned().unwrap_or_default();
-    let (_, wanted) = split(&args.what, &args.names)?;
-    if !wanted.is_empty() {
-        rows.retain(|row| {
-            row.pointer("/metadata/name").and_then(Value::as_str).is_some_and(|name| wanted.iter().any(|w| w == name))
-        });
-    }
+    let (kinds, named) = match targets(&args.what, &args.names)? {
+        Targets::Kinds(kinds) => (kinds, Vec::new()),
+        Targets::Named(named) => (named.iter().map(|(kind, _)| kind.clone()).collect(), named),
+    };
     let mut columns = COLUMNS.to_vec();
-    if kind == "all" {
+    if kinds.iter().any(|kind| kind == "all" || Some(kind) != kinds.first()) {
         columns.insert(0, Column::new("KIND", |row| text(row, "/kind")));
     }
+    if !named.is_empty() {
+        let (mut rows, mut problems) = (Vec::new(), Vec::new());
+        for (kind, name) in &named {
+            match client.get(&["v1", kind, name], &[]).await {
+                Ok(row) => rows.push(row),
+                Err(more) => problems.extend(more.0),
+            }
+        }
+        if !rows.is_empty() {
+            output::print(&rows, &columns, args.output, named.len() == 1)?;
+        }
+        return if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) };
+    }
+    let query: Vec<(&str, &str)> = args.selector.iter().map(|selector| ("selector", selector.as_str())).collect();
+    if args.watch {
+        return watch(&client, &kinds, query, args.output).await;
+    }
+    let mut rows: Vec<Value> = Vec::new();
+    for kind in &kinds {
+        let mut list = client.get(&["v1", kind], &query).await?;
+        rows.extend(list["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
+    }
     if rows.is_empty() && matches!(args.output, Format::Table | Format::Wide) {
-        output::note(format!("no {kind}"));
+        let shown = if kinds.iter().any(|kind| kind == "all") { "resources".to_owned() } else { kinds.join(", ") };
+        output::note(format!("no {shown}"));
         return Ok(ExitCode::SUCCESS);
     }
     output::print(&rows, &columns, args.output, false)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// `KIND[/NAME] NAME...` as a plural and names.
-///
-/// # Errors
-/// `HW-KERNEL-006` for no kind.
-pub fn split(what: &str, more: &[String]) -> Result<(String, Vec<String>), Problems> {
-    let (kind, name) = what.split_once('/').map_or((what, None), |(kind, name)| (kind, Some(name)));
-    let kind = if kind == "all" { "all".to_owned() } else { registry().find(kind)?.plural.to_owned() };
-    Ok((kind, name.into_iter().map(str::to_owned).chain(more.iter().cloned()).collect()))
+/// Shows resources and then every change of one, until the node stops.
+async fn watch(client: &Client, kinds: &[String], mut query: Vec<(&str, &str)>, format: Format) -> Done {
+    query.push(("watch", "true"));
+    let [kind] = kinds else {
+        return Err(Problem::new("HW-CLI-010", "several kinds cannot be watched at once")
+            .help("watch one kind, or `all`")
+            .into());
+    };
+    let people = matches!(format, Format::Table | Format::Wide | Format::Csv);
+    if people {
+        output::line(format!("{:<8} {:<40} {:<8} {}", "CHANGE", "RESOURCE", "READY", "REASON"))?;
+    }
+    let mut response = client.open(Method::GET, &["v1", kind], &query, None).await?;
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| client.broke_off(&error))? {
+        rest.extend_from_slice(&chunk);
+        let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') else { continue };
+        let lines: Vec<u8> = rest.drain(..=end).collect();
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let change: Value = serde_json::from_slice(line).unwrap_or_default();
+            let resource = change.get("resource").unwrap_or(&Value::Null);
+            match format {
+                // The kind of change is part of the data only where there is room for it.
+                Format::Ndjson => output::line(&change)?,
+                Format::Json | Format::Yaml | Format::Name => {
+                    output::print(std::slice::from_ref(resource), COLUMNS, format, true)?;
+                }
+                Format::Table | Format::Wide | Format::Csv => output::line(format!(
+                    "{:<8} {:<40} {:<8} {}",
+                    text(&change, "/type"),
+                    output::name(resource),
+                    text(resource, "/status/ready"),
+                    text(resource, "/status/reason"),
+                ))?,
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// `KIND/NAME` as a plural and exactly one name.
+/// What the words of a command line name: whole kinds, or resources.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// By their plurals; `all` for every kind.
+    Kinds(Vec<String>),
+    /// Plural and name.
+    Named(Vec<(String, String)>),
+}
+
+/// Reads `KIND[,KIND]`, `KIND NAME...` or `KIND/NAME...`, as kubectl does.
 ///
 /// # Errors
-/// `HW-CLI-010` when the name is missing.
-pub fn one(what: &str) -> Result<(String, String), Problems> {
-    let (kind, mut names) = split(what, &[])?;
-    match names.pop() {
-        Some(name) => Ok((kind, name)),
-        None => Err(Problem::new("HW-CLI-010", format!("`{what}` names no resource"))
+/// `HW-KERNEL-006` for no kind, `HW-CLI-010` for a mixture.
+pub fn targets(what: &str, more: &[String]) -> Result<Targets, Problems> {
+    let registry = registry();
+    let plural = |kind: &str| match kind {
+        "all" => Ok("all".to_owned()),
+        _ => registry.find(kind).map(|kind| kind.plural.to_owned()),
+    };
+    let wrong = |fact: String| {
+        Problem::new("HW-CLI-010", fact).help("write `KIND/NAME`, such as `stream/orders`, or `KIND NAME NAME`")
+    };
+    if what.contains('/') {
+        let named =
+            std::iter::once(what).chain(more.iter().map(String::as_str)).map(|word| match word.split_once('/') {
+                Some((kind, name)) if !name.is_empty() => Ok((plural(kind)?, name.to_owned())),
+                _ => Err(wrong(format!("`{word}` names no resource"))),
+            });
+        return Ok(Targets::Named(named.collect::<Result<_, _>>()?));
+    }
+    let kinds = what.split(',').map(plural).collect::<Result<Vec<String>, _>>()?;
+    match kinds.as_slice() {
+        _ if more.is_empty() => Ok(Targets::Kinds(kinds)),
+        [kind] => Ok(Targets::Named(more.iter().map(|name| (kind.clone(), name.clone())).collect())),
+        _ => Err(wrong(format!("`{what}` is several kinds, so that a name alone does not say which")).into()),
+    }
+}
+
+/// The resources that words name.
+///
+/// # Errors
+/// `HW-CLI-010` when they name none.
+pub fn named(what: &str, more: &[String]) -> Result<Vec<(String, String)>, Problems> {
+    match targets(what, more)? {
+        Targets::Named(named) => Ok(named),
+        Targets::Kinds(_) => Err(Problem::new("HW-CLI-010", format!("`{what}` names no resource"))
             .help("write `KIND/NAME`, such as `stream/orders`")
             .into()),
     }

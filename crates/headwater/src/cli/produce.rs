@@ -4,7 +4,6 @@ use std::io::BufRead;
 use std::process::ExitCode;
 
 use headwater_base::Problem;
-use reqwest::Method;
 use serde_json::Value;
 
 use super::{Context, Done};
@@ -69,8 +68,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
 async fn send(client: &Client, args: &Args, body: Vec<u8>, sent: &mut Sent) -> Result<(), Problems> {
     let mut query: Vec<(&str, &str)> = args.key.iter().map(|key| ("key", key.as_str())).collect();
     query.extend(args.id.iter().map(|id| ("id", id.as_str())));
-    let path = ["v1", "streams", args.stream.as_str(), "events"];
-    let answer = client.json(Method::POST, &path, &query, Some(("application/x-ndjson", body))).await?;
+    let answer = client.publish(&args.stream, &query, body).await?;
     let number = |key: &str| answer[key].as_u64().unwrap_or(0);
     sent.accepted += number("accepted") + number("deadLettered");
     sent.duplicates += number("duplicates");
@@ -78,7 +76,7 @@ async fn send(client: &Client, args: &Args, body: Vec<u8>, sent: &mut Sent) -> R
     for rejected in answer["rejected"].as_array().into_iter().flatten() {
         let line = rejected["line"].as_u64().unwrap_or(0) + sent.lines;
         if let Ok(problem) = serde_json::from_value::<Problem>(rejected["problem"].clone()) {
-            output::note(format!("line {line}: {}: {}", problem.code, problem.title));
+            output::note(format!("line {line}: error[{}]: {}", problem.code, problem.title));
         } else {
             output::note(format!("line {line}: {}", rejected.get("problem").unwrap_or(&Value::Null)));
         }

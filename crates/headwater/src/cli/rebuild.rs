@@ -14,7 +14,7 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The data folder of a node that does not run [default: headwater-data]
-    #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER")]
+    #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER", hide_env_values = true)]
     data: Option<PathBuf>,
 }
 

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Context, Done};
 use crate::output;
@@ -29,6 +30,28 @@ pub struct Args {
     /// Show the whole record with partition, offset, time, key and headers
     #[arg(long)]
     record: bool,
+}
+
+/// A record as the node writes it; the value is kept as it came, down to its spaces and the digits of its numbers.
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
+    /// A value that is no text, in base64.
+    #[serde(rename = "valueBase64")]
+    bytes: Option<&'a str>,
+}
+
+impl Row<'_> {
+    fn value(&self, out: &mut impl Write) -> std::io::Result<()> {
+        match (self.value.map(RawValue::get), self.bytes) {
+            (Some(text), _) if text.starts_with('"') => {
+                writeln!(out, "{}", serde_json::from_str::<String>(text).as_deref().unwrap_or(text))
+            }
+            (Some(json), _) => writeln!(out, "{json}"),
+            (None, bytes) => writeln!(out, "{}", bytes.unwrap_or("null")),
+        }
+    }
 }
 
 /// Shows events.
@@ -56,10 +79,10 @@ pub async fn run(args: Args, context: &Context) -> Done {
                 out.write_all(line)?;
                 return out.write_all(b"\n");
             }
-            match serde_json::from_slice::<Value>(line).ok().as_ref().map(|row| &row["value"]) {
-                Some(Value::String(text)) => writeln!(out, "{text}"),
-                Some(value) => writeln!(out, "{value}"),
-                None => Ok(()),
+            match serde_json::from_slice::<Row<'_>>(line) {
+                Ok(row) => row.value(&mut out),
+                // The node's own words, such as a problem in the middle of an answer.
+                Err(_) => out.write_all(line).and_then(|()| out.write_all(b"\n")),
             }
         });
         output::finish(written.and_then(|()| out.flush()))?;

@@ -17,18 +17,16 @@ use crate::problems::Problems;
 
 /// Flags of `up`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "HEADWATER_LOG says what is logged on standard error: `warn` (default), `info`, or by part, as in `headwater_flow=debug`.")]
 pub struct Args {
     /// The data folder; made if it is missing [default: headwater-data]
-    #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER")]
+    #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER", hide_env_values = true)]
     data: Option<PathBuf>,
-    /// Add this to both ports, to run several nodes on a machine
-    #[arg(long, env = "HEADWATER_PORT_OFFSET", value_name = "N")]
-    port_offset: Option<u16>,
     /// The address of HTTP [default: 127.0.0.1:8080]
-    #[arg(long, env = "HEADWATER_HTTP", value_name = "ADDRESS")]
+    #[arg(long, env = "HEADWATER_HTTP", value_name = "ADDRESS:PORT", hide_env_values = true, value_parser = address)]
     http: Option<SocketAddr>,
     /// The address of Kafka [default: 127.0.0.1:9092]
-    #[arg(long, env = "HEADWATER_KAFKA", value_name = "ADDRESS")]
+    #[arg(long, env = "HEADWATER_KAFKA", value_name = "ADDRESS:PORT", hide_env_values = true, value_parser = address)]
     kafka: Option<SocketAddr>,
     /// Stop after so many seconds, for scripts
     #[arg(long, value_name = "SECONDS")]
@@ -49,19 +47,40 @@ pub fn run(args: Args, context: &Context) -> Done {
     let runtime = runtime.map_err(|error| {
         Problem::new("HW-CLI-008", "the system refuses what the program needs to run").because(error)
     })?;
-    runtime.block_on(serve(config, args.exit_after))
+    let next = next(&args, context, &config);
+    runtime.block_on(serve(config, &next, args.exit_after))
 }
 
 fn config(args: &Args, context: &Context) -> Result<Config, Problems> {
     let file = &context.file;
     let data = args.data.clone().or_else(|| file.data.clone()).unwrap_or_else(|| PathBuf::from(DATA));
-    let mut config = Config::local(data, args.port_offset.or(file.port_offset).unwrap_or(0))?;
+    let mut config = Config::local(data, context.port_offset())?;
     config.http = args.http.or(file.http).unwrap_or(config.http);
     config.kafka = args.kafka.or(file.kafka).unwrap_or(config.kafka);
     Ok(config)
 }
 
-async fn serve(config: Config, exit_after: Option<u64>) -> Done {
+/// The command to go on with: it has to find this node again.
+fn next(args: &Args, context: &Context, config: &Config) -> String {
+    let usual = Config::local(config.data.clone(), context.port_offset());
+    if usual.is_ok_and(|usual| (usual.http, usual.kafka) != (config.http, config.kafka)) {
+        return "headwater get all --server URL, with the address above".to_owned();
+    }
+    let offset = match context.port_offset() {
+        0 => String::new(),
+        offset => format!(" --port-offset {offset}"),
+    };
+    let data = args.data.as_ref().map_or(String::new(), |data| format!(" --data {}", data.display()));
+    format!("headwater solution feed clickstream{offset}{data}")
+}
+
+/// `localhost` stands for 127.0.0.1; other names are no addresses.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    numeric.parse().map_err(|_| "an address and a port are wanted, such as `127.0.0.1:8080` or `[::1]:8080`".to_owned())
+}
+
+async fn serve(config: Config, next: &str, exit_after: Option<u64>) -> Done {
     let failed = |error: std::io::Error| {
         Problem::new("HW-CLI-008", "the system refuses what the program needs to run").because(error)
     };
@@ -72,12 +91,7 @@ async fn serve(config: Config, exit_after: Option<u64>) -> Done {
     output::line(format!("HTTP    http://{}", node.http))?;
     output::line(format!("Kafka   {}", node.kafka))?;
     output::line(format!("Data    {}", data.display()))?;
-    let server = if node.http.port() == crate::config::HTTP_PORT {
-        String::new()
-    } else {
-        format!(" --server http://{}", node.http)
-    };
-    output::line(format!("Next    headwater solution feed clickstream{server}"))?;
+    output::line(format!("Next    {next}"))?;
     let timer = async {
         match exit_after {
             Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,

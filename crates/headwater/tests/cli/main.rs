@@ -1,8 +1,14 @@
 //! The command line as its users meet it: the real binary, its output and its exit codes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
-use std::io::{BufRead, BufReader, Write};
+mod docs;
+mod faults;
+mod secrets;
+mod verbs;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -40,10 +46,18 @@ fn command(folder: &Path) -> Command {
 
 impl Node {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With more variables in its environment; what it says on stderr goes to `node.log`.
+    fn start_with(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let log = std::fs::File::create(folder.path().join("node.log")).unwrap();
         let mut process = command(folder.path())
             .args(["up", "--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0"])
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -52,6 +66,21 @@ impl Node {
         // The rest of the output must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, url, folder }
+    }
+
+    /// A GET; the answer without its head.
+    fn get(&self, path: &str) -> String {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut socket = TcpStream::connect(address).unwrap();
+        write!(socket, "GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned())
+    }
+
+    /// Writes a file into the folder that commands run in.
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -82,6 +111,11 @@ impl Drop for Node {
 fn check(output: &Output, expected: Expect) {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     expected.assert_eq(&format!("{out}{err}exit {}\n", output.status.code().unwrap_or(-1)));
+}
+
+/// Both outputs as one text.
+fn text(output: &Output) -> String {
+    [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat()
 }
 
 fn alone(arguments: &[&str], file: &str) -> Output {
@@ -169,7 +203,7 @@ fn a_node_from_start_to_finish() {
     check(
         &node.fed(&["produce", "orders", "--key", ".n"], "{\"n\":1}\nnope\n{\"n\":2}\n"),
         expect![[r#"
-        line 2: HW-API-008: this is not JSON: expected ident
+        line 2: error[HW-API-008]: this is not JSON: expected ident
         2 accepted, 0 duplicates, 1 rejected
         exit 1
     "#]],

@@ -1,0 +1,297 @@
+//! Each verb once, data in, data out.
+
+use expect_test::expect;
+
+use super::{Node, RESOURCES, alone, check, text};
+
+/// A node with the resources of the main test and two events, the pipeline having caught up.
+fn ready() -> Node {
+    let node = Node::start();
+    node.write("r.yaml", RESOURCES);
+    assert!(node.run(&["apply", "-f", "r.yaml"]).status.success());
+    assert!(node.fed(&["produce", "orders", "--key", ".n"], "{\"n\":1}\n{\"n\":2}\n").status.success());
+    assert!(node.run(&["tail", "orders.double", "--from", "earliest", "-f", "-n", "2"]).status.success());
+    node
+}
+
+#[test]
+fn explain_knows_kinds_keys_and_codes() {
+    let kinds = text(&alone(&["explain"], ""));
+    assert!(["Stream", "Table", "Secret", "Pipeline"].iter().all(|kind| kinds.contains(kind)), "{kinds}");
+    check(
+        &alone(&["explain", "pipeline.steps.filter"], ""),
+        expect![[r#"
+        Pipeline steps.filter: object
+        Keeps events for which a VRL expression is true.
+
+        Keys:
+          id    The step's id. (text, required)
+          when  A VRL expression that yields a boolean, such as `.kind != "heartbeat"`. (text, required)
+        exit 0
+    "#]],
+    );
+    check(
+        &alone(&["explain", "pl.stepz"], ""),
+        expect![[r#"
+        error[HW-CLI-015]: there is no key `stepz` here
+        help: did you mean `steps`?
+        exit 1
+    "#]],
+    );
+    check(
+        &alone(&["explain", "hw-cli-013"], ""),
+        expect![[r#"
+        # HW-CLI-013: another node uses the data folder
+        The folder's lock is held.
+
+        **Why.** Two nodes in one folder would destroy it.
+
+        **Way out.** Stop the other node, or use `--data`.
+        exit 0
+    "#]],
+    );
+    check(
+        &alone(&["explain", "HW-CLI-999"], ""),
+        expect![[r#"
+        error[HW-CLI-016]: there is no error code `HW-CLI-999`
+        help: did you mean `HW-CLI-009`?
+        exit 1
+    "#]],
+    );
+}
+
+#[test]
+fn schemas_and_completions_are_complete() {
+    let schema = alone(&["schema", "pipeline"], "");
+    let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert_eq!(schema["properties"]["kind"]["const"], "Pipeline");
+    let all: serde_json::Value = serde_json::from_slice(&alone(&["schema"], "").stdout).unwrap();
+    assert_eq!(all["oneOf"].as_array().map(Vec::len), Some(4));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&alone(&["completions", shell], ""));
+        assert!(["apply", "reconcile", "top", "solution"].iter().all(|verb| script.contains(verb)), "{shell}");
+    }
+}
+
+#[test]
+fn one_list_in_every_form() {
+    let node = ready();
+    let forms = ["table", "wide", "json", "yaml", "ndjson", "csv", "name"];
+    for form in forms {
+        let shown = node.run(&["get", "streams,pipelines", "-o", form]);
+        assert!(shown.status.success() && text(&shown).contains("orders.double"), "{form}: {}", text(&shown));
+    }
+    check(
+        &node.run(&["get", "st,pl", "-l", "team=checkout", "-o", "name"]),
+        expect![[r#"
+        stream/orders
+        exit 0
+    "#]],
+    );
+    // What there is is shown, what there is not is an error.
+    check(
+        &node.run(&["get", "stream/orders", "pipeline/dubble", "-o", "name"]),
+        expect![[r#"
+        stream/orders
+        error[HW-KERNEL-012]: there is no `Pipeline/dubble`
+        help: did you mean `double`?
+        exit 1
+    "#]],
+    );
+    check(
+        &node.run(&["get", "all", "-l", "team=none"]),
+        expect![[r#"
+        no resources
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["get", "tables"]),
+        expect![[r#"
+        no tables
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_resource_is_described_with_its_history() {
+    let node = ready();
+    let shown = text(&node.run(&["describe", "stream/orders", "pipeline/double"]));
+    for part in [
+        "partitions:\n- {partition: 0, start: 0, end: 2, records: 2}",
+        "kind: Pipeline",
+        "verb: apply, outcome: created",
+    ] {
+        assert!(shown.contains(part), "no {part} in {shown}");
+    }
+    check(
+        &node.run(&["describe", "streams"]),
+        expect![[r#"
+        error[HW-CLI-010]: `streams` names no resource
+        help: write `KIND/NAME`, such as `stream/orders`
+        exit 1
+    "#]],
+    );
+}
+
+#[test]
+fn what_would_happen_is_told_and_does_not_happen() {
+    let node = Node::start();
+    node.write("r.yaml", RESOURCES);
+    check(
+        &node.run(&["apply", "-f", "r.yaml", "--dry-run"]),
+        expect![[r#"
+        stream/orders created (dry run)
+        pipeline/double created (dry run)
+        would create stream/double.dead (1 partition)
+        would create stream/orders (1 partition)
+        would create stream/orders.double (4 partitions)
+        would start pipeline/double
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["get", "pipelines"]),
+        expect![[r#"
+        no pipelines
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["apply", "-f", "r.yaml", "-o", "csv"]),
+        expect![[r#"
+        kind,name,outcome,generation
+        Stream,orders,created,1
+        Pipeline,double,created,1
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["delete", "pipeline/double", "--dry-run"]),
+        expect![[r#"
+        pipeline/double deleted (dry run)
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["get", "pipelines", "-o", "name"]),
+        expect![[r#"
+        pipeline/double
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn events_come_back_exactly_as_they_went_in() {
+    let node = ready();
+    let lines = "{\"big\": 123456789012345678901234567890, \"f\":1.10}\n{\"text\":\"ü\\u00fc\"}\n";
+    check(
+        &node.fed(&["produce", "orders"], lines),
+        expect![[r#"
+        2 accepted, 0 duplicates, 0 rejected
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["tail", "orders", "--from", "2"]),
+        expect![[r#"
+        {"big": 123456789012345678901234567890, "f":1.10}
+        {"text":"ü\u00fc"}
+        exit 0
+    "#]],
+    );
+    check(
+        &node.fed(&["produce", "orders"], "no\n"),
+        expect![[r#"
+        line 1: error[HW-API-008]: this is not JSON: expected ident
+        0 accepted, 0 duplicates, 1 rejected
+        exit 1
+    "#]],
+    );
+    check(
+        &node.fed(&["produce", "order"], "{}\n"),
+        expect![[r#"
+        error[HW-API-011]: no stream `order`
+        help: did you mean `orders`?
+        exit 1
+    "#]],
+    );
+}
+
+#[test]
+fn a_pipeline_runs_over_a_file_without_a_node() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("r.yaml"), RESOURCES).unwrap();
+    std::fs::write(folder.path().join("in.ndjson"), "{\"n\":1}\nnope\n{\"n\":3}\n").unwrap();
+    let mut command = super::command(folder.path());
+    command.args(["run", "r.yaml", "--input", "in.ndjson", "--stream", "orders.double"]);
+    check(
+        &command.output().unwrap(),
+        expect![[r#"
+        {"n":1,"total":2}
+        {"n":3,"total":6}
+        events               3
+        outputs              2
+        dead_letters         1
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn figures_and_health_are_told() {
+    let node = ready();
+    let top = node.run(&["top", "-o", "json"]);
+    let rows: serde_json::Value = serde_json::from_slice(&top.stdout).unwrap();
+    assert_eq!(
+        (&rows[0]["name"], &rows[0]["events"], &rows[0]["behind"]),
+        (&"double".into(), &2.into(), &0.into()),
+        "{rows}"
+    );
+    let doctor = text(&node.run(&["doctor"]));
+    assert!(doctor.contains("ok     node: ready at") && doctor.contains("is in use by a node"), "{doctor}");
+    check(
+        &node.run(&["reconcile", "double"]),
+        expect![[r#"
+        STREAM          COMPARED   MISSING   WRONG   EXTRA
+        orders.double   0          0         0       0
+        2 events read, 0 differences, 0 repaired
+        exit 0
+    "#]],
+    );
+    // Every figure of a node at work is in the list that the reference page is written from.
+    let metrics = node.get("/metrics");
+    let named: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
+    let typed: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert_eq!(named, typed);
+    assert!(named.len() > 30, "{named:?}");
+}
+
+#[test]
+fn views_are_built_again_from_the_log() {
+    let mut node = Node::start();
+    node.write("t.yaml", "apiVersion: headwater.dev/v1\nkind: Table\nmetadata: {name: users}\nspec: {}\n");
+    assert!(node.run(&["apply", "-f", "t.yaml"]).status.success());
+    check(
+        &node.run(&["rebuild"]),
+        expect![[r#"
+        error[HW-CLI-013]: another node uses the data folder `headwater-data`
+        help: stop it, or choose another folder with `--data`
+        exit 1
+    "#]],
+    );
+    node.process.kill().unwrap();
+    node.process.wait().unwrap();
+    check(
+        &node.run(&["rebuild"]),
+        expect![[r#"
+        tables.db removed
+        tables.db-wal removed
+        tables.db-shm removed
+        the next `headwater up` builds the tables again from the log
+        exit 0
+    "#]],
+    );
+}
