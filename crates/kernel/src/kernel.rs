@@ -3,7 +3,7 @@
 //! A change goes through five beats: look up, check everything, compute the outcome (pure), write one commit that holds
 //! resources and audit events, answer. What then runs is the supervisor's matter; nothing here starts a unit.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,24 +12,25 @@ use arc_swap::ArcSwap;
 use headwater_base::{Clock, Limits, Name, Problem, closest};
 use headwater_log::{Log, Stream};
 use parking_lot::{Mutex, RwLock};
-use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{Notify, broadcast};
 
 use crate::audit;
-use crate::kind::{ApplyOptions, Registry, View};
+use crate::kind::Registry;
 use crate::port;
-use crate::reconcile::{Action, Plan, Running, Verb, difference};
-use crate::resource::{API_VERSION, Draft, Metadata, Ready, Resource, Status};
-use crate::resources::{Change, RESOURCES_MAX, Resources, refused};
+use crate::reconcile::Running;
+use crate::resource::{API_VERSION, Metadata, Ready, Resource, Status};
+use crate::resources::{Change, Resources, refused};
 use crate::schema::Validator;
 use crate::secrets::Secrets;
-use crate::supervisor::{Parts, Supervisor, observe};
+use crate::supervisor::{Parts, Supervisor};
 use crate::tables::TableViews;
 use crate::unit::{Task, Unit, UnitKind};
 
+mod apply;
 mod delete;
 
+pub use apply::{Applied, Outcome, Report, dangling};
 pub use delete::DeleteOptions;
 
 /// What a kernel is made of.
@@ -59,46 +60,6 @@ pub struct Kernel {
     supervisor: Mutex<Option<Arc<Task>>>,
     validators: ArcSwap<HashMap<Name, Validator>>,
     born: Mutex<u64>,
-}
-
-/// What became of one applied resource.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Applied {
-    /// Its kind.
-    pub kind: String,
-    /// Its name.
-    pub name: Name,
-    /// What happened.
-    pub outcome: Outcome,
-    /// The generation that came out.
-    pub generation: u64,
-    /// What somebody wrote before, for a diff; None for a new resource.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<Value>,
-    /// What is written now.
-    pub after: Value,
-}
-
-/// What happened to an applied resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// There was none.
-    Created,
-    /// It changed.
-    Configured,
-    /// It was like that already.
-    Unchanged,
-}
-
-/// What an apply did, or would do.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Report {
-    /// The resources, in the order they were handed in.
-    pub resources: Vec<Applied>,
-    /// What the supervisor does about it: created streams, started, restarted and stopped units.
-    pub actions: Vec<Action>,
 }
 
 impl Kernel {
@@ -237,46 +198,6 @@ impl Kernel {
         self.validators.load().get(stream).cloned()
     }
 
-    /// Checks drafts against each other and what is there, and changes nothing: everything that `apply` would refuse,
-    /// and names of resources that do not exist.
-    pub fn check(&self, drafts: &[Draft]) -> Vec<Problem> {
-        let map = by_id(drafts);
-        let context = self.context();
-        let stored = |kind: &str, name: &str| self.resources.get(kind, name);
-        let view = View { registry: &self.setup.registry, context: &context, drafts: &map, stored: &stored };
-        let mut problems = self.refusals(drafts, &view, &ApplyOptions::default());
-        problems.extend(dangling(drafts, &view));
-        problems
-    }
-
-    /// Creates and changes resources, all of them or none; durable on return. With `dry_run` it says what would happen.
-    ///
-    /// # Errors
-    /// Everything that is wrong with any of them: `HW-KERNEL-009` to `-014`, `-028`, and what their kinds say.
-    pub async fn apply(self: &Arc<Self>, drafts: Vec<Draft>, options: &ApplyOptions) -> Result<Report, Vec<Problem>> {
-        let _turn = self.resources.turn.lock().await;
-        let (kernel, asked) = (Arc::clone(self), options.clone());
-        // Compiling a pipeline's programs takes milliseconds, which would stand in the way of other tasks.
-        let examined = tokio::task::spawn_blocking(move || kernel.examine(&drafts, &asked)).await;
-        let (report, changes) = examined.map_err(|error| vec![crate::unit::panicked("apply", &error)])??;
-        if options.dry_run || changes.is_empty() {
-            return Ok(report);
-        }
-        let entries: Vec<audit::Entry> = report
-            .resources
-            .iter()
-            .filter(|applied| applied.outcome != Outcome::Unchanged)
-            .map(|applied| {
-                let outcome = if applied.outcome == Outcome::Created { "created" } else { "configured" };
-                self.entry("apply", &applied.kind, applied.name.as_str(), applied.generation, outcome)
-            })
-            .collect();
-        let changes = changes.into_iter().map(|resource| (resource.id(), Some(resource))).collect();
-        self.resources.write(changes, &entries).await.map_err(|problem| vec![problem])?;
-        self.compile_validators();
-        Ok(report)
-    }
-
     /// Waits until each of these resources (`Kind/name`) is ready or has failed, at most `limit`. Answers those that
     /// are not ready, with their status.
     pub async fn settled(&self, ids: &[String], limit: Duration) -> Vec<(String, Status)> {
@@ -304,156 +225,6 @@ impl Kernel {
         };
         let _ = tokio::time::timeout(limit, wait).await;
         open(true)
-    }
-
-    /// Everything that stands against the drafts.
-    fn refusals(&self, drafts: &[Draft], view: &View<'_>, options: &ApplyOptions) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut seen = BTreeSet::new();
-        for draft in drafts {
-            let Some(kind) = self.setup.registry.kind(&draft.kind) else { continue };
-            if !seen.insert(draft.id()) {
-                let fact = format!("`{}` is handed in twice", draft.id());
-                problems.push(draft.origin.blame("/metadata/name", Problem::new("HW-KERNEL-028", fact)));
-            }
-            problems.append(&mut (kind.validate)(draft, view));
-            if let Some(old) = self.resources.get(&draft.kind, draft.name.as_str()) {
-                if old.metadata.deleting.is_some() {
-                    let problem = Problem::new("HW-KERNEL-011", format!("`{}` is being deleted", draft.id()));
-                    problems.push(
-                        draft.origin.blame("/metadata/name", problem.help("wait until it is gone and apply it again")),
-                    );
-                    continue;
-                }
-                problems.append(&mut (kind.change)(&old, draft, options));
-            }
-            let stored = self.resources.get(&draft.kind, draft.name.as_str()).map_or(0, |old| old.metadata.generation);
-            if let Some(meant) = draft.generation.filter(|meant| *meant != stored) {
-                let fact =
-                    format!("this changes generation {meant} of `{}`, which is at generation {stored}", draft.id());
-                let help = "somebody changed it since; get it again, or leave `metadata.generation` out to change whatever is there";
-                problems
-                    .push(draft.origin.blame("/metadata/generation", Problem::new("HW-KERNEL-011", fact).help(help)));
-            }
-        }
-        problems
-    }
-
-    /// What applying comes to: the report, and the resources to write.
-    fn examine(&self, drafts: &[Draft], options: &ApplyOptions) -> Result<(Report, Vec<Resource>), Vec<Problem>> {
-        let map = by_id(drafts);
-        let context = self.context();
-        let stored = |kind: &str, name: &str| self.resources.get(kind, name);
-        let view = View { registry: &self.setup.registry, context: &context, drafts: &map, stored: &stored };
-        let problems = self.refusals(drafts, &view, options);
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let (mut report, mut changes) = (Report::default(), Vec::new());
-        for draft in drafts {
-            let old = self.resources.get(&draft.kind, draft.name.as_str());
-            let (outcome, resource) = self.outcome(draft, old.as_deref(), options);
-            report.resources.push(Applied {
-                kind: draft.kind.clone(),
-                name: draft.name.clone(),
-                outcome,
-                generation: resource.metadata.generation,
-                before: old.map(|old| old.written()),
-                after: resource.written(),
-            });
-            if outcome != Outcome::Unchanged {
-                changes.push(resource);
-            }
-        }
-        let created = report.resources.iter().filter(|applied| applied.outcome == Outcome::Created).count();
-        if self.resources.count() + created > RESOURCES_MAX {
-            let fact = format!("the node would have more than {RESOURCES_MAX} resources, which is the limit");
-            return Err(vec![Problem::new("HW-KERNEL-015", fact)]);
-        }
-        report.actions = self.actions(&changes);
-        Ok((report, changes))
-    }
-
-    /// What the supervisor will do about `changes`.
-    fn actions(&self, changes: &[Resource]) -> Vec<Action> {
-        let mut resources: HashMap<String, Arc<Resource>> =
-            self.resources.list(None).into_iter().map(|resource| (resource.id(), resource)).collect();
-        resources.extend(changes.iter().map(|resource| (resource.id(), Arc::new(resource.clone()))));
-        let observed = observe(self.setup.log.as_ref());
-        let changed: BTreeSet<String> = changes.iter().map(Resource::id).collect();
-        let plan = |resource: &Arc<Resource>| -> Option<Plan> {
-            let kind = self.setup.registry.kind(&resource.kind)?;
-            resource.metadata.deleting.is_none().then(|| (kind.reconcile)(resource, &observed))
-        };
-        let plans: Vec<Plan> =
-            resources.values().filter(|resource| changed.contains(&resource.id())).filter_map(plan).collect();
-        // Units of resources that do not change stay: only those of changed resources are compared.
-        let running = self.running.read();
-        let units: BTreeSet<String> = plans.iter().flat_map(|plan| &plan.units).map(|unit| unit.id()).collect();
-        let mut compared: Running =
-            running.iter().filter(|(id, _)| units.contains(*id)).map(|(id, hash)| (id.clone(), *hash)).collect();
-        for resource in
-            changes.iter().filter_map(|resource| self.resources.get(&resource.kind, resource.metadata.name.as_str()))
-        {
-            for unit in plan(&resource).into_iter().flat_map(|plan| plan.units) {
-                if let Some(hash) = running.get(&unit.id()) {
-                    compared.insert(unit.id(), *hash);
-                }
-            }
-        }
-        let mut actions = difference(&plans, &observed, &compared);
-        actions.dedup_by(|a, b| a.object == b.object && a.verb == b.verb && a.verb == Verb::Create);
-        actions
-    }
-
-    /// What a draft makes of a resource.
-    fn outcome(&self, draft: &Draft, old: Option<&Resource>, options: &ApplyOptions) -> (Outcome, Resource) {
-        let effective = |before: Option<&Value>| match self.setup.registry.kind(&draft.kind) {
-            Some(kind) => (kind.effective)(&draft.spec, before),
-            None => draft.spec.clone(),
-        };
-        let Some(old) = old else {
-            let metadata = Metadata {
-                name: draft.name.clone(),
-                labels: draft.labels.clone(),
-                annotations: draft.annotations.clone(),
-                generation: 1,
-                uid: self.uid(),
-                created: self.setup.clock.now(),
-                state_epoch: 0,
-                deleting: None,
-            };
-            let resource = Resource {
-                api_version: API_VERSION.to_owned(),
-                kind: draft.kind.clone(),
-                metadata,
-                spec: draft.spec.clone(),
-                effective: effective(None),
-                status: Status::pending("Pending", ""),
-            };
-            return (Outcome::Created, resource);
-        };
-        let spec_changed = old.spec != draft.spec || options.reset_state;
-        if !spec_changed && old.metadata.labels == draft.labels && old.metadata.annotations == draft.annotations {
-            return (Outcome::Unchanged, old.clone());
-        }
-        let mut resource = old.clone();
-        resource.metadata.labels.clone_from(&draft.labels);
-        resource.metadata.annotations.clone_from(&draft.annotations);
-        if spec_changed {
-            resource.metadata.generation += 1;
-            resource.metadata.state_epoch += u64::from(options.reset_state);
-            resource.spec = draft.spec.clone();
-            resource.effective = effective(Some(old.effective()));
-        }
-        (Outcome::Configured, resource)
-    }
-
-    /// Unique on this node: the time, and a count within the same microsecond.
-    fn uid(&self) -> String {
-        let mut born = self.born.lock();
-        *born += 1;
-        format!("{:x}-{:x}", self.setup.clock.now().0, *born)
     }
 
     fn entry(&self, verb: &str, kind: &str, name: &str, generation: u64, outcome: &str) -> audit::Entry {
@@ -490,34 +261,12 @@ impl Kernel {
         let problem = Problem::new("HW-KERNEL-012", format!("there is no `{kind}/{}`", crate::kind::short(name)));
         match near {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help(format!("`headwater get {}` lists what there is", kind.to_lowercase())),
+            None => problem.help(format!(
+                "`headwater get {}` lists what there is",
+                self.setup.registry.kind(kind).map_or("all", |kind| kind.plural)
+            )),
         }
     }
-}
-
-/// Problems of drafts that name resources which do not exist.
-pub fn dangling(drafts: &[Draft], view: &View<'_>) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for draft in drafts {
-        let Some(kind) = view.registry.kind(&draft.kind) else { continue };
-        for reference in (kind.refs)(&(kind.effective)(&draft.spec, None)) {
-            if !reference.needed || view.has(reference.kind, &reference.name) {
-                continue;
-            }
-            let names =
-                view.drafts.values().filter(|other| other.kind == reference.kind).map(|other| other.name.as_str());
-            let near =
-                closest(&reference.name, names).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-            let fact = format!("`{}` names `{}/{}`, which does not exist", draft.id(), reference.kind, reference.name);
-            let help = format!("{near}it can be applied, and waits until there is one");
-            problems.push(draft.origin.blame(&reference.at, Problem::new("HW-KERNEL-030", fact).help(help)));
-        }
-    }
-    problems
-}
-
-fn by_id(drafts: &[Draft]) -> HashMap<String, Draft> {
-    drafts.iter().map(|draft| (draft.id(), draft.clone())).collect()
 }
 
 /// A stream that nobody wrote a resource for.

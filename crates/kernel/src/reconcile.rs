@@ -132,7 +132,12 @@ pub fn difference(plans: &[Plan], observed: &Observed, running: &Running) -> Vec
     for id in running.keys().filter(|id| !wanted.contains_key(*id)) {
         actions.push(Action { verb: Verb::Stop, object: id.clone(), detail: String::new() });
     }
-    for object in plans.iter().flat_map(|plan| &plan.streams) {
+    // A stream's own resource says how it is kept, so it comes before those that only need it to be there, and each
+    // stream is made once.
+    let mut objects: Vec<&StreamObject> = plans.iter().flat_map(|plan| &plan.streams).collect();
+    objects.sort_by_key(|object| (&object.name, !object.alter));
+    objects.dedup_by_key(|object| &object.name);
+    for object in objects {
         actions.extend(object.action(observed));
     }
     for (id, hash) in &wanted {
@@ -153,7 +158,10 @@ impl StreamObject {
     pub fn action(&self, observed: &Observed) -> Option<Action> {
         let object = format!("stream/{}", self.name);
         let Some(stream) = observed.streams.get(&self.name) else {
-            let detail = format!("{} partitions", self.config.partitions);
+            let detail = match self.config.partitions {
+                1 => "1 partition".to_owned(),
+                count => format!("{count} partitions"),
+            };
             return Some(Action { verb: Verb::Create, object, detail });
         };
         if !self.alter {

@@ -9,26 +9,25 @@
 //! started for a resource that is being deleted; every task it spawns ends with it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use headwater_base::{Clock, Name, Problem};
 use headwater_log::{Log, LogError};
 use parking_lot::RwLock;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
-use crate::audit;
 use crate::kind::Registry;
 use crate::port;
-use crate::reconcile::{Observed, Owned, Plan, Running, UnitSpec, Verb};
+use crate::reconcile::{Observed, Plan, Running, UnitSpec, Verb};
 use crate::resource::{Resource, Status};
 use crate::resources::Resources;
 use crate::unit::{Stop, Unit, UnitKind};
 
+mod deletion;
 mod slot;
+mod turns;
 
 use slot::{Phase, Slot};
 
@@ -40,9 +39,6 @@ const RESYNC_EVERY: Duration = Duration::from_secs(5);
 
 /// How often changed statuses are written to the log.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
-
-/// How long a unit may take to stop before it is reported and given up.
-const STOP_MAX: Duration = Duration::from_secs(30);
 
 /// Forgets the view of a table.
 pub(crate) type DropView = Box<dyn Fn(&Name) -> Result<(), Problem> + Send + Sync>;
@@ -350,148 +346,6 @@ impl Supervisor {
             }
         }
         *self.parts.running.write() = self.slots.iter().map(|(id, slot)| (id.clone(), slot.spec.hash)).collect();
-    }
-
-    /// Begins the end of a unit.
-    fn end(&mut self, id: &str) {
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        match &slot.phase {
-            Phase::Starting { .. } => slot.phase = Phase::Starting { doomed: true },
-            Phase::Running(unit) => {
-                let (unit, token) = (Arc::clone(unit), slot.token);
-                slot.phase = Phase::Stopping;
-                self.spawn_stop(id.to_owned(), token, unit);
-            }
-            Phase::Waiting { .. } | Phase::Ended => {
-                self.slots.remove(id);
-                self.compared = None;
-            }
-            Phase::Stopping => {}
-        }
-    }
-
-    fn spawn_start(&mut self, id: String, spec: UnitSpec, failures: u32) {
-        self.tokens += 1;
-        let token = self.tokens;
-        let last = self.slots.remove(&id).and_then(|slot| slot.last);
-        let kind = self.parts.kinds.iter().find(|kind| kind.name == spec.kind).cloned();
-        let slot = Slot {
-            spec: spec.clone(),
-            token,
-            phase: Phase::Starting { doomed: false },
-            failures,
-            started: Duration::ZERO,
-            last,
-        };
-        self.slots.insert(id.clone(), slot);
-        let tell = self.tell.clone();
-        self.tasks.spawn(async move {
-            let result = match kind {
-                Some(kind) => {
-                    let started = AssertUnwindSafe(async { (kind.start)(spec).await }).catch_unwind().await;
-                    started.unwrap_or_else(|_| {
-                        Err(Problem::new(
-                            "HW-KERNEL-024",
-                            format!("`{id}` ended by a bug in the program while it started"),
-                        ))
-                    })
-                }
-                None => Err(Problem::new("HW-KERNEL-024", format!("this node runs no units of kind `{}`", spec.kind))),
-            };
-            let _ = tell.send(Event { id, token, what: What::Started(result) });
-        });
-    }
-
-    fn spawn_watch(&mut self, id: String, token: u64, unit: Arc<dyn Unit>) {
-        let tell = self.tell.clone();
-        self.tasks.spawn(async move {
-            let result = unit.finished().await;
-            let _ = tell.send(Event { id, token, what: What::Ended(result) });
-        });
-    }
-
-    fn spawn_stop(&mut self, id: String, token: u64, unit: Arc<dyn Unit>) {
-        let tell = self.tell.clone();
-        self.tasks.spawn(async move {
-            if tokio::time::timeout(STOP_MAX, unit.stop()).await.is_err() {
-                tracing::error!(unit = %id, limit_s = STOP_MAX.as_secs(), "unit does not stop");
-            }
-            let _ = tell.send(Event { id, token, what: What::Stopped });
-        });
-    }
-
-    /// Removes resources whose deletion began and for which nothing runs any more.
-    async fn finish_deletions(&mut self) {
-        let deleting: Vec<Arc<Resource>> = self
-            .parts
-            .resources
-            .list(None)
-            .into_iter()
-            .filter(|resource| resource.metadata.deleting.is_some())
-            .collect();
-        for resource in deleting {
-            let id = resource.id();
-            let mut busy = false;
-            for unit in self.units_of(&resource) {
-                self.end(&unit);
-                busy |= self.slots.contains_key(&unit);
-            }
-            if busy {
-                continue;
-            }
-            if let Err(problem) = self.finish(&resource).await {
-                tracing::error!(resource = %id, code = problem.code, title = problem.title, "deletion failed");
-                self.parts.resources.set_status(
-                    &resource.kind,
-                    resource.metadata.name.as_str(),
-                    &resource.metadata.uid,
-                    Status::failed("DeletionFailed", problem.title),
-                );
-            }
-        }
-    }
-
-    /// Ids of units that run for a resource, or for one that names it.
-    fn units_of(&self, resource: &Resource) -> Vec<String> {
-        let names = |other: &Resource| {
-            let Some(kind) = self.parts.registry.kind(&other.kind) else { return false };
-            let refs = (kind.refs)(other.effective());
-            refs.iter().any(|reference| {
-                reference.needed && reference.kind == resource.kind && reference.name == resource.metadata.name.as_str()
-            })
-        };
-        let uses = |slot: &Slot| slot.spec.resource.metadata.uid == resource.metadata.uid || names(&slot.spec.resource);
-        self.slots.iter().filter(|(_, slot)| uses(slot)).map(|(id, _)| id.clone()).collect()
-    }
-
-    async fn finish(&self, resource: &Arc<Resource>) -> Result<(), Problem> {
-        let log = self.parts.log.as_ref();
-        let plan = self.parts.registry.kind(&resource.kind).map(|kind| (kind.reconcile)(resource, &observe(log)));
-        for owned in plan.into_iter().flat_map(|plan| plan.owns) {
-            let result = match &owned {
-                Owned::Stream(name) => match log.delete(name).await {
-                    Err(LogError::UnknownStream(_)) => Ok(()),
-                    other => other,
-                },
-                Owned::Space(space) => log.drop_space(space).await,
-                Owned::View(name) => {
-                    (self.parts.drop_view)(name)?;
-                    Ok(())
-                }
-            };
-            result.map_err(|error| crate::resources::refused("the deletion", &error))?;
-        }
-        let entry = audit::Entry {
-            time: self.parts.clock.now(),
-            who: audit::LOCAL.to_owned(),
-            verb: "delete".to_owned(),
-            kind: resource.kind.clone(),
-            name: resource.metadata.name.to_string(),
-            generation: resource.metadata.generation,
-            outcome: "deleted".to_owned(),
-        };
-        let _turn = self.parts.resources.turn.lock().await;
-        self.parts.resources.write(vec![(resource.id(), None)], &[entry]).await
     }
 
     /// Says of every resource how far it is.

@@ -6,10 +6,11 @@ use headwater_log::LogError;
 use serde_json::json;
 
 use super::*;
-use crate::kind::{Kind, Ref, no_change_problems, no_problems};
+use crate::kind::{ApplyOptions, Kind, Ref, no_change_problems, no_problems};
 use crate::memory::MemoryLog;
 use crate::port::Tables;
-use crate::reconcile::{Observed, Owned, UnitSpec};
+use crate::reconcile::{Observed, Owned, Plan, UnitSpec};
+use crate::resource::Draft;
 use crate::unit::Unit;
 
 /// A kind that reads a stream and runs a unit, as pipelines do.

@@ -1,0 +1,88 @@
+//! Finishing deletions: units stop, then what the resource owns goes, then the resource.
+
+use std::sync::Arc;
+
+use headwater_base::Problem;
+use headwater_log::LogError;
+
+use super::slot::Slot;
+use super::{Supervisor, observe};
+use crate::audit;
+use crate::reconcile::Owned;
+use crate::resource::{Resource, Status};
+
+impl Supervisor {
+    /// Removes resources whose deletion began and for which nothing runs any more.
+    pub(super) async fn finish_deletions(&mut self) {
+        let deleting: Vec<Arc<Resource>> = self
+            .parts
+            .resources
+            .list(None)
+            .into_iter()
+            .filter(|resource| resource.metadata.deleting.is_some())
+            .collect();
+        for resource in deleting {
+            let id = resource.id();
+            let mut busy = false;
+            for unit in self.units_of(&resource) {
+                self.end(&unit);
+                busy |= self.slots.contains_key(&unit);
+            }
+            if busy {
+                continue;
+            }
+            if let Err(problem) = self.finish(&resource).await {
+                tracing::error!(resource = %id, code = problem.code, title = problem.title, "deletion failed");
+                self.parts.resources.set_status(
+                    &resource.kind,
+                    resource.metadata.name.as_str(),
+                    &resource.metadata.uid,
+                    Status::failed("DeletionFailed", problem.title),
+                );
+            }
+        }
+    }
+
+    /// Ids of units that run for a resource, or for one that names it.
+    fn units_of(&self, resource: &Resource) -> Vec<String> {
+        let names = |other: &Resource| {
+            let Some(kind) = self.parts.registry.kind(&other.kind) else { return false };
+            let refs = (kind.refs)(other.effective());
+            refs.iter().any(|reference| {
+                reference.needed && reference.kind == resource.kind && reference.name == resource.metadata.name.as_str()
+            })
+        };
+        let uses = |slot: &Slot| slot.spec.resource.metadata.uid == resource.metadata.uid || names(&slot.spec.resource);
+        self.slots.iter().filter(|(_, slot)| uses(slot)).map(|(id, _)| id.clone()).collect()
+    }
+
+    async fn finish(&self, resource: &Arc<Resource>) -> Result<(), Problem> {
+        let log = self.parts.log.as_ref();
+        let plan = self.parts.registry.kind(&resource.kind).map(|kind| (kind.reconcile)(resource, &observe(log)));
+        for owned in plan.into_iter().flat_map(|plan| plan.owns) {
+            let result = match &owned {
+                Owned::Stream(name) => match log.delete(name).await {
+                    Err(LogError::UnknownStream(_)) => Ok(()),
+                    other => other,
+                },
+                Owned::Space(space) => log.drop_space(space).await,
+                Owned::View(name) => {
+                    (self.parts.drop_view)(name)?;
+                    Ok(())
+                }
+            };
+            result.map_err(|error| crate::resources::refused("the deletion", &error))?;
+        }
+        let entry = audit::Entry {
+            time: self.parts.clock.now(),
+            who: audit::LOCAL.to_owned(),
+            verb: "delete".to_owned(),
+            kind: resource.kind.clone(),
+            name: resource.metadata.name.to_string(),
+            generation: resource.metadata.generation,
+            outcome: "deleted".to_owned(),
+        };
+        let _turn = self.parts.resources.turn.lock().await;
+        self.parts.resources.write(vec![(resource.id(), None)], &[entry]).await
+    }
+}

@@ -1,0 +1,86 @@
+//! Starting and stopping units: each in a task of its own that tells the supervisor how it went.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use headwater_base::Problem;
+
+use super::slot::{Phase, Slot};
+use super::{Event, Supervisor, What};
+use crate::reconcile::UnitSpec;
+use crate::unit::Unit;
+
+/// How long a unit may take to stop before it is reported and given up.
+const STOP_MAX: Duration = Duration::from_secs(30);
+
+impl Supervisor {
+    /// Begins the end of a unit.
+    pub(super) fn end(&mut self, id: &str) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        match &slot.phase {
+            Phase::Starting { .. } => slot.phase = Phase::Starting { doomed: true },
+            Phase::Running(unit) => {
+                let (unit, token) = (Arc::clone(unit), slot.token);
+                slot.phase = Phase::Stopping;
+                self.spawn_stop(id.to_owned(), token, unit);
+            }
+            Phase::Waiting { .. } | Phase::Ended => {
+                self.slots.remove(id);
+                self.compared = None;
+            }
+            Phase::Stopping => {}
+        }
+    }
+
+    pub(super) fn spawn_start(&mut self, id: String, spec: UnitSpec, failures: u32) {
+        self.tokens += 1;
+        let token = self.tokens;
+        let last = self.slots.remove(&id).and_then(|slot| slot.last);
+        let kind = self.parts.kinds.iter().find(|kind| kind.name == spec.kind).cloned();
+        let slot = Slot {
+            spec: spec.clone(),
+            token,
+            phase: Phase::Starting { doomed: false },
+            failures,
+            started: Duration::ZERO,
+            last,
+        };
+        self.slots.insert(id.clone(), slot);
+        let tell = self.tell.clone();
+        self.tasks.spawn(async move {
+            let result = match kind {
+                Some(kind) => {
+                    let started = AssertUnwindSafe(async { (kind.start)(spec).await }).catch_unwind().await;
+                    started.unwrap_or_else(|_| {
+                        Err(Problem::new(
+                            "HW-KERNEL-024",
+                            format!("`{id}` ended by a bug in the program while it started"),
+                        ))
+                    })
+                }
+                None => Err(Problem::new("HW-KERNEL-024", format!("this node runs no units of kind `{}`", spec.kind))),
+            };
+            let _ = tell.send(Event { id, token, what: What::Started(result) });
+        });
+    }
+
+    pub(super) fn spawn_watch(&mut self, id: String, token: u64, unit: Arc<dyn Unit>) {
+        let tell = self.tell.clone();
+        self.tasks.spawn(async move {
+            let result = unit.finished().await;
+            let _ = tell.send(Event { id, token, what: What::Ended(result) });
+        });
+    }
+
+    pub(super) fn spawn_stop(&mut self, id: String, token: u64, unit: Arc<dyn Unit>) {
+        let tell = self.tell.clone();
+        self.tasks.spawn(async move {
+            if tokio::time::timeout(STOP_MAX, unit.stop()).await.is_err() {
+                tracing::error!(unit = %id, limit_s = STOP_MAX.as_secs(), "unit does not stop");
+            }
+            let _ = tell.send(Event { id, token, what: What::Stopped });
+        });
+    }
+}
