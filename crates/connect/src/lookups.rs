@@ -15,13 +15,13 @@ use headwater_kernel::port::LookupKind;
 
 /// Every lookup.
 pub const LOOKUPS: &[LookupKind] = &[
-    LookupKind { name: "table", schema: table::schema, build: table::build },
-    LookupKind { name: "latest", schema: latest::schema, build: latest::build },
-    LookupKind { name: "file", schema: file::schema, build: file::build },
-    LookupKind { name: "mmdb", schema: mmdb::schema, build: mmdb::build },
-    LookupKind { name: "ranges", schema: ranges::schema, build: ranges::build },
-    LookupKind { name: "http", schema: http::schema, build: http::build },
-    LookupKind { name: "score", schema: http::score_schema, build: http::build_score },
+    LookupKind { name: "table", schema: table::schema, check: table::check, build: table::build },
+    LookupKind { name: "latest", schema: latest::schema, check: latest::check, build: latest::build },
+    LookupKind { name: "file", schema: file::schema, check: file::check, build: file::build },
+    LookupKind { name: "mmdb", schema: mmdb::schema, check: mmdb::check, build: mmdb::build },
+    LookupKind { name: "ranges", schema: ranges::schema, check: ranges::check, build: ranges::build },
+    LookupKind { name: "http", schema: http::schema, check: http::check, build: http::build },
+    LookupKind { name: "score", schema: http::score_schema, check: http::check_score, build: http::build_score },
 ];
 
 #[cfg(test)]

@@ -140,17 +140,28 @@ pub fn decode<T: DeserializeOwned>(value: &Value, pointer: &str, origin: &Origin
     })
 }
 
-/// The kinds of a node.
+/// The kinds of a node, and of what they are made.
 #[derive(Clone)]
 pub struct Registry {
     kinds: Arc<[Kind]>,
+    lookups: &'static [port::LookupKind],
 }
 
 impl Registry {
     /// The kernel's own kinds (Stream, Table, Secret) and `more`.
     pub fn new(more: &[Kind]) -> Self {
         let own = [crate::kinds::stream::KIND, crate::kinds::table::KIND, crate::kinds::secret::KIND];
-        Self { kinds: own.iter().chain(more).copied().collect() }
+        Self { kinds: own.iter().chain(more).copied().collect(), lookups: &[] }
+    }
+
+    /// The same with these lookups, which specs name by `type`.
+    pub fn with_lookups(self, lookups: &'static [port::LookupKind]) -> Self {
+        Self { lookups, ..self }
+    }
+
+    /// The lookups.
+    pub const fn lookups(&self) -> &'static [port::LookupKind] {
+        self.lookups
     }
 
     /// All kinds.

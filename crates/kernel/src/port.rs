@@ -44,6 +44,8 @@ pub struct LookupKind {
     pub name: &'static str,
     /// JSON Schema of the spec.
     pub schema: fn() -> Value,
+    /// What is wrong with a spec that fits the schema; reads no file, secret or stream.
+    pub check: fn(&Value) -> Result<(), Problem>,
     /// Builds one.
     pub build: BuildLookup,
 }

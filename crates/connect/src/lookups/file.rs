@@ -29,22 +29,30 @@ pub(super) fn schema() -> Value {
     })
 }
 
-pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+pub(super) fn check(spec: &Value) -> Result<(), Problem> {
+    read(spec).map(drop)
+}
+
+/// The path, whether it is CSV, and the key.
+fn read(spec: &Value) -> Result<(&str, bool, &str), Problem> {
     let options = Options::new(spec, &["path", "format", "key"])?;
-    let name = options.text("path")?;
-    let path = place(context, name);
-    let key = options.text("key")?;
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_owned();
-    let format = options.optional_text("format")?.unwrap_or(match ending.as_str() {
-        "csv" => "csv",
-        _ => "ndjson",
-    });
-    match format {
-        "csv" => Ok(Arc::new(Rows::csv(&path, key)?)),
-        "ndjson" => Ok(Arc::new(Rows::ndjson(&path, key)?)),
-        other => Err(Problem::new("HW-CONNECT-101", format!("`{}` is not a format", other.escape_debug()))
-            .help("formats are `csv` and `ndjson`")),
-    }
+    let path = options.text("path")?;
+    let is_csv = match options.optional_text("format")? {
+        None => Path::new(path).extension().is_some_and(|ending| ending == "csv"),
+        Some("csv") => true,
+        Some("ndjson") => false,
+        Some(other) => {
+            return Err(Problem::new("HW-CONNECT-101", format!("`{}` is not a format", other.escape_debug()))
+                .help("formats are `csv` and `ndjson`"));
+        }
+    };
+    Ok((path, is_csv, options.text("key")?))
+}
+
+pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+    let (path, is_csv, key) = read(spec)?;
+    let path = place(context, path);
+    Ok(Arc::new(if is_csv { Rows::csv(&path, key)? } else { Rows::ndjson(&path, key)? }))
 }
 
 /// Rows by key.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures::future::BoxFuture;
 use headwater_base::Problem;
 use headwater_kernel::port::{Context, Json, Lookup, LookupError};
@@ -53,7 +53,28 @@ fn headers_schema() -> Value {
     })
 }
 
+pub(super) fn check(spec: &Value) -> Result<(), Problem> {
+    let (_, headers) = read(spec)?;
+    headers.iter().try_for_each(|header| header.check())
+}
+
+pub(super) fn check_score(spec: &Value) -> Result<(), Problem> {
+    let (_, headers) = read_score(spec)?;
+    headers.iter().try_for_each(|header| header.check())
+}
+
 pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+    let (url, headers) = read(spec)?;
+    Ok(Arc::new(Http { client: client(&headers, context)?, url: url.to_owned(), post: false }))
+}
+
+pub(super) fn build_score(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+    let (url, headers) = read_score(spec)?;
+    Ok(Arc::new(Http { client: client(&headers, context)?, url: url.into(), post: true }))
+}
+
+/// The address with `{key}` in it, and the headers.
+fn read(spec: &Value) -> Result<(&str, Vec<Header<'_>>), Problem> {
     let options = Options::new(spec, &["url", "headers"])?;
     let url = options.text("url")?;
     let with = |key: &str| address(&url.replace(KEY, key));
@@ -67,13 +88,12 @@ pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, 
         return Err(Problem::new("HW-CONNECT-105", "the address does not hold `{key}`")
             .help("write it where the key goes: `https://catalogue.example/listings/{key}`"));
     }
-    Ok(Arc::new(Http { client: client(&options, context)?, url: url.to_owned(), post: false }))
+    Ok((url, Header::all(&options)?))
 }
 
-pub(super) fn build_score(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+fn read_score(spec: &Value) -> Result<(Url, Vec<Header<'_>>), Problem> {
     let options = Options::new(spec, &["url", "headers"])?;
-    let url = address(options.text("url")?)?;
-    Ok(Arc::new(Http { client: client(&options, context)?, url: url.into(), post: true }))
+    Ok((address(options.text("url")?)?, Header::all(&options)?))
 }
 
 fn address(text: &str) -> Result<Url, Problem> {
@@ -92,31 +112,72 @@ fn address(text: &str) -> Result<Url, Problem> {
     Ok(url)
 }
 
-fn client(options: &Options<'_>, context: &Context) -> Result<Client, Problem> {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    for (name, value) in options.optional_object("headers")?.into_iter().flatten() {
-        let problem =
-            |fact: &str| Problem::new("HW-CONNECT-106", format!("the header `{}` {fact}", name.escape_debug()));
-        let field =
-            HeaderName::from_bytes(name.as_bytes()).map_err(|_| problem("has a name that HTTP does not allow"))?;
-        let (bytes, secret) = match value {
-            Value::String(text) => (Bytes::copy_from_slice(text.as_bytes()), false),
-            Value::Object(map) => match map.get("secret").and_then(Value::as_str).filter(|_| map.len() == 1) {
-                Some(secret) => (context.secrets.read(secret)?, true),
-                None => return Err(problem("is a text or `{secret: NAME}`")),
-            },
-            _ => return Err(problem("is a text or `{secret: NAME}`")),
+/// A header that goes with each request.
+struct Header<'a> {
+    name: &'a str,
+    field: HeaderName,
+    value: Said<'a>,
+}
+
+/// Where a header's value is said.
+enum Said<'a> {
+    Here(&'a str),
+    InSecret(&'a str),
+}
+
+impl<'a> Header<'a> {
+    fn all(options: &Options<'a>) -> Result<Vec<Self>, Problem> {
+        let header = |(name, value): (&'a String, &'a Value)| {
+            let problem = |fact: &str| header_problem(name, fact);
+            let field =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| problem("has a name that HTTP does not allow"))?;
+            let secret = value.as_object().filter(|map| map.len() == 1).and_then(|map| map.get("secret")?.as_str());
+            let value = match (value, secret) {
+                (Value::String(text), _) => Said::Here(text),
+                (_, Some(secret)) => Said::InSecret(secret),
+                _ => return Err(problem("is a text or `{secret: NAME}`")),
+            };
+            Ok(Self { name, field, value })
         };
-        let mut value =
-            HeaderValue::from_bytes(bytes.trim_ascii()).map_err(|_| problem("has a value that HTTP does not allow"))?;
-        value.set_sensitive(secret);
-        headers.insert(field, value);
+        options.optional_object("headers")?.into_iter().flatten().map(header).collect()
+    }
+
+    /// What can be said without reading a secret.
+    fn check(&self) -> Result<(), Problem> {
+        match self.value {
+            Said::Here(text) => self.value(text.as_bytes()).map(drop),
+            Said::InSecret(_) => Ok(()),
+        }
+    }
+
+    fn value(&self, bytes: &[u8]) -> Result<HeaderValue, Problem> {
+        HeaderValue::from_bytes(bytes.trim_ascii())
+            .map_err(|_| header_problem(self.name, "has a value that HTTP does not allow"))
+    }
+}
+
+fn header_problem(name: &str, fact: &str) -> Problem {
+    Problem::new("HW-CONNECT-106", format!("the header `{}` {fact}", name.escape_debug()))
+}
+
+fn client(headers: &[Header<'_>], context: &Context) -> Result<Client, Problem> {
+    let mut fields = HeaderMap::new();
+    fields.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    for header in headers {
+        let value = match header.value {
+            Said::Here(text) => header.value(text.as_bytes())?,
+            Said::InSecret(name) => {
+                let mut value = header.value(&context.secrets.read(name)?)?;
+                value.set_sensitive(true);
+                value
+            }
+        };
+        fields.insert(header.field.clone(), value);
     }
     // Once for the process; a second time it says so, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
-        .default_headers(headers)
+        .default_headers(fields)
         .no_proxy()
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(60))

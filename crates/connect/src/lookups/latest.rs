@@ -35,14 +35,23 @@ pub(super) fn schema() -> Value {
     })
 }
 
-pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+pub(super) fn check(spec: &Value) -> Result<(), Problem> {
+    read(spec).map(drop)
+}
+
+/// The stream, and the way to the part of the value that is the answer.
+fn read(spec: &Value) -> Result<(Name, Vec<String>), Problem> {
     let options = Options::new(spec, &["stream", "field"])?;
-    let stream = Name::new(options.text("stream")?)?;
+    let field = options.optional_text("field")?.map(steps).unwrap_or_default();
+    Ok((Name::new(options.text("stream")?)?, field))
+}
+
+pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+    let (stream, field) = read(spec)?;
     let Some(log) = &context.log else {
         return Err(Problem::new("HW-CONNECT-108", format!("the stream `{stream}` cannot be followed without a node"))
             .help("run the pipeline on a node, or use a `file` lookup"));
     };
-    let field = options.optional_text("field")?.map(steps).unwrap_or_default();
     Ok(Arc::new(Latest(Arc::new(Inner { log: Arc::clone(log), stream, field, state: Mutex::default() }))))
 }
 

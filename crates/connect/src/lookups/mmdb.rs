@@ -33,9 +33,15 @@ pub(super) fn schema() -> Value {
     })
 }
 
-pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+/// Names in the answer with the way to each in the record.
+type Fields = Vec<(String, Vec<String>)>;
+
+pub(super) fn check(spec: &Value) -> Result<(), Problem> {
+    read(spec).map(drop)
+}
+
+fn read(spec: &Value) -> Result<(&str, Fields), Problem> {
     let options = Options::new(spec, &["file", "fields"])?;
-    let path = place(context, options.text("file")?);
     let mut fields = Vec::new();
     for (name, from) in options.optional_object("fields")?.into_iter().flatten() {
         let Some(from) = from.as_str() else {
@@ -46,6 +52,12 @@ pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, 
         };
         fields.push((name.clone(), steps(from)));
     }
+    Ok((options.text("file")?, fields))
+}
+
+pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+    let (file, fields) = read(spec)?;
+    let path = place(context, file);
     let database = Mmdb::open(read_file(&path, FILE_BYTES_MAX)?, fields).map_err(|fact| {
         Problem::new("HW-CONNECT-104", format!("not a readable address database: {fact}"))
             .at(path.display().to_string(), 0, 0)
@@ -56,13 +68,13 @@ pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, 
 
 pub(super) struct Mmdb {
     reader: Reader<Vec<u8>>,
-    fields: Vec<(String, Vec<String>)>,
+    fields: Fields,
     /// Text of records by their place in the file.
     texts: Mutex<HashMap<usize, Json>>,
 }
 
 impl Mmdb {
-    pub fn open(bytes: Vec<u8>, fields: Vec<(String, Vec<String>)>) -> Result<Self, String> {
+    pub fn open(bytes: Vec<u8>, fields: Fields) -> Result<Self, String> {
         // The reader is somebody else's code over bytes that may be damaged.
         let reader = catch_unwind(AssertUnwindSafe(|| Reader::from_source(bytes)))
             .map_err(|_| "its reader failed".to_owned())?

@@ -33,10 +33,19 @@ pub(super) fn schema() -> Value {
     })
 }
 
-pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+pub(super) fn check(spec: &Value) -> Result<(), Problem> {
+    read(spec).map(drop)
+}
+
+/// The file and the columns.
+fn read(spec: &Value) -> Result<(&str, Vec<&str>), Problem> {
     let options = Options::new(spec, &["file", "columns"])?;
-    let columns = options.texts("columns")?;
-    Ok(Arc::new(Ranges::read(&place(context, options.text("file")?), &columns)?))
+    Ok((options.text("file")?, options.texts("columns")?))
+}
+
+pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
+    let (file, columns) = read(spec)?;
+    Ok(Arc::new(Ranges::read(&place(context, file), &columns)?))
 }
 
 /// Ranges in the order of their first addresses, apart for each kind of address: most of them are the short kind.

@@ -23,9 +23,16 @@ pub(super) fn schema() -> Value {
     })
 }
 
+pub(super) fn check(spec: &Value) -> Result<(), Problem> {
+    read(spec).map(drop)
+}
+
+fn read(spec: &Value) -> Result<Name, Problem> {
+    Name::new(Options::new(spec, &["table"])?.text("table")?)
+}
+
 pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
-    let options = Options::new(spec, &["table"])?;
-    let table = Name::new(options.text("table")?)?;
+    let table = read(spec)?;
     if let Some(tables) = &context.tables {
         return Ok(Arc::new(Table { tables: Arc::clone(tables), table }));
     }

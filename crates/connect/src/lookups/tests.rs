@@ -76,6 +76,38 @@ fn options_are_read_strictly() {
     assert_eq!(refused(json!({"type": "latest", "stream": "prices"}), &context).code, "HW-CONNECT-108");
     for kind in LOOKUPS {
         assert_eq!((kind.schema)()["properties"]["type"]["const"], kind.name);
+        let unknown = (kind.check)(&json!({"type": kind.name, "nothing": 1})).unwrap_err();
+        assert_eq!(unknown.code, "HW-CONNECT-101", "{}", kind.name);
+    }
+}
+
+#[test]
+fn a_spec_is_checked_without_its_file_secret_or_node() {
+    let check = |spec: Value| {
+        let kind = LOOKUPS.iter().find(|kind| kind.name == spec["type"]).unwrap();
+        (kind.check)(&spec).err().map(|problem| problem.code)
+    };
+    let fine = [
+        json!({"type": "mmdb", "file": "nowhere.mmdb"}),
+        json!({"type": "file", "path": "nowhere.csv", "key": "k"}),
+        json!({"type": "ranges", "file": "nowhere.csv", "columns": ["asn"]}),
+        json!({"type": "latest", "stream": "prices"}),
+        json!({"type": "http", "url": "http://x/{key}", "headers": {"authorization": {"secret": "nobody"}}}),
+    ];
+    for spec in fine {
+        assert_eq!(check(spec.clone()), None, "{spec}");
+    }
+    let wrong = [
+        (json!({"type": "table", "table": "no name"}), "HW-BASE-001"),
+        (json!({"type": "file", "path": "x", "key": "k", "format": "xml"}), "HW-CONNECT-101"),
+        (json!({"type": "http", "url": "http://x/"}), "HW-CONNECT-105"),
+        (json!({"type": "score", "url": "x"}), "HW-CONNECT-105"),
+        (json!({"type": "http", "url": "http://x/{key}", "headers": {"a b": "c"}}), "HW-CONNECT-106"),
+        (json!({"type": "http", "url": "http://x/{key}", "headers": {"a": "\n"}}), "HW-CONNECT-106"),
+        (json!({"type": "http", "url": "http://x/{key}", "headers": {"a": {"secrets": "c"}}}), "HW-CONNECT-106"),
+    ];
+    for (spec, code) in wrong {
+        assert_eq!(check(spec.clone()).as_deref(), Some(code), "{spec}");
     }
 }
 

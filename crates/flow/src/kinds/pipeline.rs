@@ -8,13 +8,16 @@ use std::sync::Arc;
 use headwater_base::{Limits, Name, Problem};
 use headwater_kernel::kind::{self, ApplyOptions, Kind, Ref, View};
 use headwater_kernel::kinds::stream::default_config;
+use headwater_kernel::origin::child;
 use headwater_kernel::reconcile::{Observed, Owned, Plan, StreamObject, UnitSpec};
 use headwater_kernel::resource::{Draft, Resource};
+use headwater_kernel::shape;
 use headwater_log::StreamConfig;
 use serde_json::Value;
 
 use crate::compile::{self, Fault, Layout};
 use crate::program::Compiler;
+use crate::runtime::backends;
 use crate::spec::{OutputSpec, PipelineSpec, SourceSpec, StepSpec};
 
 /// The row of this kind.
@@ -94,6 +97,8 @@ fn validate(draft: &Draft, view: &View<'_>) -> Vec<Problem> {
             draft.origin.blame("/spec/source", problem.help("run it with `headwater run FILE`, or read a stream")),
         );
     }
+    problems
+        .extend(plan.spec.steps.iter().enumerate().flat_map(|(index, step)| lookup_problems(draft, index, step, view)));
     if let Some(cycle) = cycle(&plan, view) {
         let fact = format!("events would go round for ever: {}", cycle.join(" -> "));
         problems.push(draft.origin.blame(
@@ -102,6 +107,24 @@ fn validate(draft: &Draft, view: &View<'_>) -> Vec<Problem> {
         ));
     }
     problems
+}
+
+/// What is wrong with the spec of what a step asks.
+fn lookup_problems(draft: &Draft, index: usize, step: &StepSpec, view: &View<'_>) -> Vec<Problem> {
+    let Some(spec) = backends::asked(step) else { return Vec::new() };
+    let at = match step {
+        StepSpec::Lookup(_) => format!("/spec/steps/{index}/lookup"),
+        _ => format!("/spec/steps/{index}/url"),
+    };
+    let kind = match backends::kind(view.registry.lookups(), &spec) {
+        Ok(kind) => kind,
+        Err(problem) => return vec![draft.origin.blame(&format!("{at}/type"), problem)],
+    };
+    let problems = shape::check(&(kind.schema)(), &spec, &at, &draft.origin);
+    if !problems.is_empty() {
+        return problems;
+    }
+    (kind.check)(&spec).err().map(|problem| draft.origin.blame(&at, problem)).into_iter().collect()
 }
 
 /// The way from a pipeline through the others of this apply back to its own input, if there is one.
@@ -160,6 +183,12 @@ fn refs(spec: &Value) -> Vec<Ref> {
     }
     for (index, step) in spec.steps.iter().enumerate() {
         let StepSpec::Lookup(step) = step else { continue };
+        let secrets = step.lookup.get("headers").and_then(Value::as_object).into_iter().flatten();
+        refs.extend(secrets.filter_map(|(header, value)| {
+            let name = value.get("secret")?.as_str()?.to_owned();
+            let at = child(&format!("/spec/steps/{index}/lookup/headers"), header);
+            Some(Ref { kind: "Secret", name, at: format!("{at}/secret"), needed: true })
+        }));
         let text = |field: &str| step.lookup.get(field).and_then(Value::as_str);
         let (kind, field) = match text("type") {
             Some("table") => ("Table", "table"),

@@ -16,6 +16,9 @@ use crate::runtime::asking::{Asked, Asking, Inbox, Reply};
 use crate::runtime::parking::Ticket;
 use crate::spec::{BreakerSpec, CacheSpec, StepSpec};
 
+/// The lookup behind score steps.
+const SCORE: &str = "score";
+
 /// Backends by step.
 pub struct Backends(HashMap<usize, Lookups>);
 
@@ -32,14 +35,13 @@ pub fn connect(
 ) -> Result<Backends, Problem> {
     let mut backends = HashMap::default();
     for (index, step) in plan.spec.steps.iter().enumerate() {
-        let (spec, policy) = match step {
+        let Some(spec) = asked(step) else { continue };
+        let policy = match step {
             StepSpec::Lookup(step) => {
-                let policy = policy(step.wait, step.timeout, step.retries, step.in_flight, &step.cache, &step.breaker);
-                (step.lookup.clone(), policy)
+                policy(step.wait, step.timeout, step.retries, step.in_flight, &step.cache, &step.breaker)
             }
             StepSpec::Score(step) => {
-                let policy = policy(step.wait, step.timeout, step.retries, step.in_flight, &step.cache, &step.breaker);
-                (json!({"type": "score", "url": step.url}), policy)
+                policy(step.wait, step.timeout, step.retries, step.in_flight, &step.cache, &step.breaker)
             }
             _ => continue,
         };
@@ -50,23 +52,38 @@ pub fn connect(
     Ok(Backends(backends))
 }
 
+/// What a step asks, as a lookup's spec; None for a step that asks nobody.
+pub fn asked(step: &StepSpec) -> Option<Value> {
+    match step {
+        StepSpec::Lookup(step) => Some(step.lookup.clone()),
+        StepSpec::Score(step) => Some(json!({"type": SCORE, "url": step.url})),
+        _ => None,
+    }
+}
+
 fn build(
     kinds: &[LookupKind],
     spec: &Value,
     context: &Context,
 ) -> Result<Arc<dyn headwater_kernel::port::Lookup>, Problem> {
+    (kind(kinds, spec)?.build)(spec, context)
+}
+
+/// The row that a lookup's spec names.
+///
+/// # Errors
+/// `HW-FLOW-021` for an unknown type.
+pub fn kind<'a>(kinds: &'a [LookupKind], spec: &Value) -> Result<&'a LookupKind, Problem> {
     let word = spec.get("type").and_then(Value::as_str).unwrap_or_default();
-    let Some(kind) = kinds.iter().find(|kind| kind.name == word) else {
-        let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+    kinds.iter().find(|kind| kind.name == word).ok_or_else(|| {
+        // A model's address is written as a step of its own.
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name).filter(|name| *name != SCORE).collect();
         let near =
             closest(word, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        let problem = Problem::new(
-            "HW-FLOW-021",
-            format!("there is no lookup of type `{}`", word.chars().take(60).collect::<String>()),
-        );
-        return Err(problem.help(format!("types are `{}`{near}", names.join("`, `"))));
-    };
-    (kind.build)(spec, context)
+        let word: String = word.chars().take(60).collect();
+        Problem::new("HW-FLOW-021", format!("there is no lookup of type `{word}`"))
+            .help(format!("types are `{}`{near}", names.join("`, `")))
+    })
 }
 
 fn policy(

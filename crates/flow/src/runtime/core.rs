@@ -7,10 +7,13 @@
 //! One event: decode -> event time -> steps -> outputs. An event that must wait (an answer, its turn) is parked and
 //! taken up again by [`Core::answered`], [`Core::expire`] or the event before it; until then its offset stays open.
 
+mod ask;
 mod emit;
 mod ledger;
+mod run;
 mod stateful;
 
+pub use ask::key_of;
 pub use ledger::{Deltas, WATERMARKS, position_key, watermarks};
 
 use std::sync::Arc;
@@ -24,19 +27,20 @@ use headwater_log::Offset;
 use headwater_wire::batch::Record;
 use smallvec::SmallVec;
 
-use crate::compile::{Ask, Plan, Step, Work};
+use crate::compile::{Plan, Step, Work};
 use crate::doc::{Doc, Fault};
-use crate::operators::{Aggregate, Emission, Observed, Operator, Watermarks};
+use crate::operators::{Emission, Observed, Watermarks};
 use crate::path::Path;
 use crate::program::{Env, Meta};
-use crate::runtime::asking::{Asked, Asking};
-use crate::runtime::dedupe::Dedupe;
+use crate::runtime::asking::Asking;
 use crate::runtime::figures::Figures;
 use crate::runtime::letters::{Place, Reason, Retry};
 use crate::runtime::outbox::Sink;
-use crate::runtime::overlay::{Changes, Kept};
+use crate::runtime::overlay::Kept;
 use crate::runtime::parking::{For, Holds, Parking, Ticket};
 use crate::runtime::positions::Positions;
+
+use run::Run;
 
 /// Which input a record comes from: a place in the list of inputs that the core was built with.
 pub type InputIndex = usize;
@@ -68,8 +72,6 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub figures: Arc<Figures>,
-    /// Judge event times by the clock: off for files, whose time is their own.
-    pub judge_ahead: bool,
 }
 
 /// A pipeline at work.
@@ -90,34 +92,6 @@ pub struct Core {
     emissions: Vec<Emission>,
     scratch: Vec<u8>,
     paths: Paths,
-}
-
-/// The working part of a step.
-enum Run {
-    Stateless,
-    Aggregate(Box<AggregateRun>),
-    Keyed(Box<KeyedRun>),
-    Dedupe(Box<DedupeRun>),
-}
-
-struct AggregateRun {
-    space: Arc<str>,
-    operator: Aggregate,
-    changes: Changes,
-    /// Values to be written to a stream with the next commit: key -> document.
-    rows: HashMap<Bytes, Bytes>,
-}
-
-struct KeyedRun {
-    space: Arc<str>,
-    operator: Box<dyn Operator>,
-    changes: Changes,
-}
-
-struct DedupeRun {
-    space: Arc<str>,
-    operator: Dedupe,
-    changes: Changes,
 }
 
 /// The fields that the pipeline itself reads and writes.
@@ -323,7 +297,7 @@ impl Core {
         let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { return };
         let plan = Arc::clone(&self.plan);
         if let Some(Step { work: Work::Lookup(lookup), .. }) = plan.steps.get(step) {
-            take_answer(&mut flight, step, &lookup.into, answer);
+            ask::take_answer(&mut flight, step, &lookup.into, answer);
         }
         flight.step = step + 1;
         self.go(flight, Some(ticket), out);
@@ -349,8 +323,7 @@ impl Core {
         }
         let of_source = self.inputs.get(flight.input).filter(|input| !input.retry);
         let Some(source) = of_source.filter(|_| !again) else { return Ok(()) };
-        let arrived = if self.around.judge_ahead { self.now } else { Micros::MAX };
-        match self.watermarks.observe(source.partition, flight.time, arrived) {
+        match self.watermarks.observe(source.partition, flight.time, self.now) {
             Observed::OnTime => {}
             Observed::Late { bound } => flight.late = Some(bound),
             Observed::Implausible { bound } => {
@@ -454,40 +427,6 @@ impl Core {
         in_lane && (!flight.counts_in_time() || self.parking.may_pass(ticket, bound))
     }
 
-    /// Asks a lookup, if the event has its key.
-    fn look(&mut self, flight: &mut Flight, ask: &Ask, into: &Path) -> Result<Next, Fault> {
-        let Some(key) = key_of(&flight.doc, ask) else { return Ok(Next::Go) };
-        let Some(asking) = self.around.asking.get(&flight.step) else {
-            headwater_base::never!("step {} has no way to ask", flight.step);
-            return Ok(Next::Go);
-        };
-        match asking.at_once(&key) {
-            Asked::Answer(answer) => {
-                let step = flight.step;
-                take_answer(flight, step, into, answer);
-                Ok(Next::Go)
-            }
-            Asked::Later => Ok(Next::Wait),
-        }
-    }
-
-    /// Asks for a parked event; the answer comes in by [`Self::answered`].
-    fn ask_later(&mut self, ticket: Ticket, step: usize) {
-        let plan = Arc::clone(&self.plan);
-        let (Some(Step { work: Work::Lookup(lookup), .. }), Some(asking)) =
-            (plan.steps.get(step), self.around.asking.get(&step))
-        else {
-            return;
-        };
-        let asking = Arc::clone(asking);
-        let Some(flight) = self.parking.take(ticket, For::Answer(step)) else { return };
-        let key = key_of(&flight.doc, &lookup.ask).unwrap_or_default();
-        let wait = if flight.retry.is_some() { asking.wait_at_leisure() } else { asking.wait() };
-        self.parking.put(ticket, flight, For::Answer(step));
-        self.parking.limit(ticket, step, self.around.clock.elapsed(), wait);
-        asking.ask(&key, ticket, step);
-    }
-
     fn set_env(&mut self, flight: &Flight) {
         let stream = match (&self.plan.input, self.inputs.get(flight.input)) {
             (Some((stream, _)), _) => stream.as_str(),
@@ -519,67 +458,6 @@ enum Next {
     Go,
     Drop,
     Wait,
-}
-
-fn take_answer(flight: &mut Flight, step: usize, into: &Path, answer: Result<Option<Json>, LookupError>) {
-    match answer {
-        Ok(Some(json)) => {
-            // An answer that is not JSON is as good as none.
-            if flight.doc.set_json(into, json).is_err() {
-                flight.failed.push(step);
-            }
-        }
-        Ok(None) => {}
-        Err(_) => flight.failed.push(step),
-    }
-}
-
-/// What a lookup is asked about; None where the event does not have it.
-pub fn key_of(doc: &Doc, ask: &Ask) -> Option<String> {
-    match ask {
-        Ask::Key(path) => doc.key(path).and_then(|key| String::from_utf8(key.into()).ok()),
-        Ask::Fields(fields) => {
-            let mut text = String::from("{");
-            for (name, path) in fields {
-                if text.len() > 1 {
-                    text.push(',');
-                }
-                text.push_str(&serde_json::Value::from(name.as_str()).to_string());
-                text.push(':');
-                let json = doc.json(path);
-                text.push_str(json.as_deref().and_then(|json| std::str::from_utf8(json).ok()).unwrap_or("null"));
-            }
-            text.push('}');
-            Some(text)
-        }
-    }
-}
-
-impl Run {
-    fn of(plan: &Plan, step: &Step) -> Result<Self, Problem> {
-        let space: Arc<str> = Arc::from(plan.space(&step.id));
-        let refused =
-            |error: crate::operators::ConfigError| Problem::new("HW-FLOW-014", format!("`{}`: {error}", step.id));
-        Ok(match &step.work {
-            Work::Filter(_) | Work::Transform(_) | Work::Lookup(_) => Self::Stateless,
-            Work::Aggregate(work) => Self::Aggregate(Box::new(AggregateRun {
-                space,
-                operator: Aggregate::new(work.config.clone()).map_err(refused)?,
-                changes: Changes::default(),
-                rows: HashMap::default(),
-            })),
-            Work::Keyed(work) => Self::Keyed(Box::new(KeyedRun {
-                space,
-                operator: work.config.operator().map_err(refused)?,
-                changes: Changes::default(),
-            })),
-            Work::Dedupe(work) => Self::Dedupe(Box::new(DedupeRun {
-                space,
-                operator: Dedupe::new(work.within),
-                changes: Changes::default(),
-            })),
-        })
-    }
 }
 
 fn reason<'a>(fault: &'a Fault, step: Option<&'a Name>) -> Reason<'a> {

@@ -38,6 +38,7 @@ pub async fn enrich(plan: &Plan, backends: &Backends, event: Json, now: Micros) 
             Work::Lookup(lookup) => {
                 looked = true;
                 let (Some(key), Some(backend)) = (key_of(&doc, &lookup.ask), backends.get(index)) else { continue };
+                let key = key.into_owned();
                 // Whoever asks on demand wants the answer, and waits for as long as one request may take.
                 match backend.answer(&key, backend.policy().timeout).await {
                     Ok(Some(json)) => doc.set_json(&lookup.into, json).map_err(problem)?,

@@ -114,7 +114,6 @@ pub fn run(
         asking: backends.asking_patiently(&inbox),
         clock: Arc::clone(&around.clock),
         figures: Arc::clone(&figures),
-        judge_ahead: false,
     };
     let mut core = Core::new(Arc::clone(plan), vec![input], surroundings, None)?;
     let mut lines = Lines { streams: &plan.streams, write, failed: None };

@@ -155,7 +155,6 @@ fn recompute(
         asking: around.backends.asking_patiently(&inbox),
         clock: Arc::clone(around.clock),
         figures: Arc::new(Figures::default()),
-        judge_ahead: false,
     };
     // All partitions are read one after the other, so nothing may be due before all have been: the watermark moves at
     // the end alone.

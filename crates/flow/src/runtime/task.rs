@@ -190,7 +190,6 @@ impl<'a> Life<'a> {
             asking: setup.asking.clone(),
             clock: Arc::clone(&setup.clock),
             figures: Arc::clone(&setup.figures),
-            judge_ahead: true,
         };
         let mut core = Core::new(Arc::clone(plan), inputs, around, restored).map_err(End::Failed)?;
         restore(setup, &mut core)?;
@@ -258,8 +257,8 @@ impl<'a> Life<'a> {
                 Commit { appends: self.outbox.take(), deltas: self.core.drain(), fence: Some(self.fence.clone()) };
             self.append(commit)?;
         }
+        self.look_around(elapsed)?;
         if !busy {
-            self.look_around(elapsed)?;
             self.rest(elapsed, round.due)?;
         } else if !round.more && advance == Advance::Done {
             let took = self.setup.clock.elapsed().saturating_sub(elapsed);
@@ -381,6 +380,7 @@ impl<'a> Life<'a> {
             return Ok(());
         }
         self.looked = elapsed;
+        self.tell_lag();
         for (name, width) in &self.widths {
             let Some(stream) = self.setup.log.stream(name.as_str()) else { return Err(End::Failed(missing(name))) };
             if stream.config.partitions != *width {
@@ -390,20 +390,24 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
+    fn tell_lag(&self) {
+        let input = self.sources.iter().filter(|source| source.delay.is_none());
+        let lag = input.map(|source| source.cursor.lag(&*self.setup.log)).sum();
+        self.setup.figures.lag.store(lag, Ordering::Relaxed);
+    }
+
     /// Waits for input, an answer, a deadline or the stop signal.
     fn rest(&mut self, elapsed: Duration, due: Option<Micros>) -> Result<(), End> {
         let log = &*self.setup.log;
-        let mut lag = 0;
         if !self.is_full() {
             for source in &mut self.sources {
                 source
                     .cursor
                     .register(log, &self.setup.inbox.wake)
                     .map_err(|error| failed(&self.setup.plan.name, &error))?;
-                lag += if source.delay.is_none() { source.cursor.lag(log) } else { 0 };
             }
-            self.setup.figures.lag.store(lag, Ordering::Relaxed);
         }
+        self.tell_lag();
         let mut nap = IDLE;
         if let Some(deadline) = self.core.deadline() {
             nap = nap.min(deadline.saturating_sub(elapsed).clamp(NAP_MIN, NAP_MAX));

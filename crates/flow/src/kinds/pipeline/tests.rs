@@ -3,18 +3,37 @@ use std::sync::Arc;
 
 use expect_test::{Expect, expect};
 use headwater_base::{Limits, Name};
+use headwater_kernel::kernel::dangling;
 use headwater_kernel::kind::Registry;
+use headwater_kernel::port::LookupKind;
 use headwater_kernel::reconcile::Observed;
 use headwater_kernel::resource::Resource;
+use serde_json::json;
 
 use super::*;
 use crate::runtime::memory;
 
 const HEAD: &str = "apiVersion: headwater.dev/v1\nkind: Pipeline\nmetadata: {name: p}\nspec:\n";
 
+/// A lookup whose address has to begin with `http`, and that must never be built here.
+const LOOKUPS: &[LookupKind] = &[LookupKind {
+    name: "http",
+    schema: || {
+        json!({
+            "type": "object", "additionalProperties": false, "required": ["type", "url"],
+            "properties": {"type": {"const": "http"}, "url": {"type": "string"}, "headers": {"type": "object"}},
+        })
+    },
+    check: |spec| match spec["url"].as_str().is_some_and(|url| url.starts_with("http")) {
+        true => Ok(()),
+        false => Err(Problem::new("HW-CONNECT-105", "the address has no scheme")),
+    },
+    build: |_, _| Err(Problem::new("HW-CONNECT-107", "a check builds nothing")),
+}];
+
 /// All problems of a file, as people see them.
 fn check(spec: &str, expected: Expect) {
-    let registry = Registry::new(&[KIND]);
+    let registry = Registry::new(&[KIND]).with_lookups(LOOKUPS);
     let text = format!("{HEAD}{spec}");
     let problems = match registry.read("p.yaml", text.as_bytes(), &Limits::default()) {
         Err(problems) => problems,
@@ -22,7 +41,9 @@ fn check(spec: &str, expected: Expect) {
             let drafts: HashMap<String, Draft> = drafts.into_iter().map(|draft| (draft.id(), draft)).collect();
             let context = memory::context();
             let view = View { registry: &registry, context: &context, drafts: &drafts, stored: &|_, _| None };
-            drafts.values().flat_map(|draft| validate(draft, &view)).collect()
+            let drafted: Vec<Draft> = drafts.values().cloned().collect();
+            let problems = drafted.iter().flat_map(|draft| validate(draft, &view));
+            problems.chain(dangling(&drafted, &view)).collect()
         }
     };
     let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -107,6 +128,44 @@ fn wiring_that_cannot_work_is_refused_all_at_once() {
               --> p.yaml:10:68
             help: write `{count: true}`, or one of `sum`, `min`, `max`, `mean`, `distinct`, `last`, `first` with a path"#]],
     );
+}
+
+#[test]
+fn what_a_lookup_asks_is_checked_without_asking_it() {
+    check(
+        "  source: {type: stream, stream: in}
+  steps:
+    - {id: a, type: lookup, lookup: {type: htpp, url: 'http://x/{key}'}, key: .k, into: .a}
+    - {id: b, type: lookup, lookup: {type: http, ulr: 'http://x/{key}'}, key: .k, into: .b}
+    - {id: c, type: lookup, lookup: {type: http, url: 'ftp://x/{key}'}, key: .k, into: .c}
+    - {id: d, type: lookup, lookup: {type: http, url: 'http://x/{key}', headers: {authorization: {secret: nobody}}}, key: .k, into: .d}
+  outputs: [{type: stream, stream: out}]
+",
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn a_change_that_state_does_not_fit_is_refused_before_anything_is_stored() {
+    let registry = Registry::new(&[KIND]);
+    let read = |text: &str| registry.read("p.yaml", text.as_bytes(), &Limits::default()).unwrap().remove(0);
+    let old = read(EXAMPLE);
+    let value =
+        json!({"apiVersion": "headwater.dev/v1", "kind": "Pipeline", "metadata": {"name": "enrich"}, "spec": old.spec});
+    let old: Resource = serde_json::from_value(value).unwrap();
+    let codes = |text: &str, reset_state: bool| {
+        let problems = change(&old, &read(text), &ApplyOptions { reset_state, ..ApplyOptions::default() });
+        assert!(
+            problems.iter().all(|problem| problem.help.as_ref().is_some_and(|help| help.contains("--reset-state")))
+        );
+        problems.into_iter().map(|problem| problem.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&EXAMPLE.replace("gap: 30m", "gap: 20m"), false), [""; 0], "a gap changes no stored byte");
+    let keyed = EXAMPLE.replace("key: .user_id\n      gap", "key: .visitor\n      gap");
+    assert_ne!(keyed, EXAMPLE);
+    assert_eq!(codes(&keyed, false), ["HW-FLOW-020"]);
+    assert_eq!(codes(&keyed, true), [""; 0]);
+    assert_eq!(codes(&EXAMPLE.replace("id: sessions", "id: visits").replace(".user_id", ".visitor"), false), [""; 0]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use vrl::compiler::prelude::*;
 use vrl::diagnostic::Label;
 use vrl::path::{OwnedTargetPath, OwnedValuePath};
 
+use super::Own;
 use crate::doc;
 use crate::program::keyring::{Keyring, Period};
 
@@ -31,62 +32,43 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::optional("at", kind::ANY, "The time that chooses the key."),
 ];
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Token;
+pub(super) const TOKEN: Own = Own {
+    name: "token",
+    usage: "A keyed stand-in for a value: HMAC-SHA256 under the key of the event's day, cut to 128 bits, as hex digits.",
+    category: &Category::Cryptography,
+    returns: kind::BYTES | kind::NULL,
+    pure: true,
+    parameters: PARAMETERS,
+    compile,
+};
 
-impl Function for Token {
-    fn identifier(&self) -> &'static str {
-        "token"
-    }
-
-    fn usage(&self) -> &'static str {
-        "A keyed stand-in for a value: HMAC-SHA256 under the key of the event's day, cut to 128 bits, as hex digits."
-    }
-
-    fn category(&self) -> &'static str {
-        Category::Cryptography.as_ref()
-    }
-
-    fn return_kind(&self) -> u16 {
-        kind::BYTES | kind::NULL
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        PARAMETERS
-    }
-
-    fn examples(&self) -> &'static [Example] {
-        &[]
-    }
-
-    fn compile(&self, state: &state::TypeState, ctx: &mut FunctionCompileContext, arguments: ArgumentList) -> Compiled {
-        let refuse = |span: Span, message: String, help: Option<String>| -> Box<dyn DiagnosticMessage> {
-            let labels = vec![Label::primary(message.clone(), span)];
-            let notes = help.map(Note::Hint).into_iter().collect();
-            Box::new(ExpressionError::Error { message, labels, notes })
-        };
-        let text = |value: Option<Value>| value.and_then(|value| value.to_str().map(str::to_owned));
-        let span = ctx.span();
-        let name = text(Some(arguments.required_literal("keyring", state)?)).unwrap_or_default();
-        let period = match text(arguments.optional_literal("period", state)?) {
-            None => Period::Day,
-            Some(word) => match Period::WORDS.iter().find(|(known, _)| *known == word) {
-                Some((_, period)) => *period,
-                None => {
-                    return Err(refuse(
-                        span,
-                        format!("`{}` is not a period", word.escape_debug()),
-                        Some("periods are `day`, `month` and `forever`".to_owned()),
-                    ));
-                }
-            },
-        };
-        let keyring = match ctx.get_external_context::<Keyrings>() {
-            Some(keyrings) => (keyrings.0)(&name).map_err(|problem| refuse(span, problem.title, problem.help))?,
-            None => return Err(refuse(span, "there are no secrets here".to_owned(), None)),
-        };
-        Ok(TokenFn { value: arguments.required("value"), keyring, period, at: arguments.optional("at") }.as_expr())
-    }
+fn compile(state: &state::TypeState, ctx: &mut FunctionCompileContext, arguments: ArgumentList) -> Compiled {
+    let refuse = |span: Span, message: String, help: Option<String>| -> Box<dyn DiagnosticMessage> {
+        let labels = vec![Label::primary(message.clone(), span)];
+        let notes = help.map(Note::Hint).into_iter().collect();
+        Box::new(ExpressionError::Error { message, labels, notes })
+    };
+    let text = |value: Option<Value>| value.and_then(|value| value.to_str().map(str::to_owned));
+    let span = ctx.span();
+    let name = text(Some(arguments.required_literal("keyring", state)?)).unwrap_or_default();
+    let period = match text(arguments.optional_literal("period", state)?) {
+        None => Period::Day,
+        Some(word) => match Period::WORDS.iter().find(|(known, _)| *known == word) {
+            Some((_, period)) => *period,
+            None => {
+                return Err(refuse(
+                    span,
+                    format!("`{}` is not a period", word.escape_debug()),
+                    Some("periods are `day`, `month` and `forever`".to_owned()),
+                ));
+            }
+        },
+    };
+    let keyring = match ctx.get_external_context::<Keyrings>() {
+        Some(keyrings) => (keyrings.0)(&name).map_err(|problem| refuse(span, problem.title, problem.help))?,
+        None => return Err(refuse(span, "there are no secrets here".to_owned(), None)),
+    };
+    Ok(TokenFn { value: arguments.required("value"), keyring, period, at: arguments.optional("at") }.as_expr())
 }
 
 #[derive(Clone, Debug)]

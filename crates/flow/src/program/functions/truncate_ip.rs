@@ -5,39 +5,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vrl::compiler::prelude::*;
 
+use super::Own;
+
 const PARAMETERS: &[Parameter] = &[Parameter::required("value", kind::ANY, "The address.")];
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TruncateIp;
+pub(super) const TRUNCATE_IP: Own = Own {
+    name: "truncate_ip",
+    usage: "The network an address lies in, /24 of IPv4 and /48 of IPv6: `203.0.113.9` gives `203.0.113.0`.",
+    category: &Category::Ip,
+    returns: kind::BYTES | kind::NULL,
+    pure: true,
+    parameters: PARAMETERS,
+    compile,
+};
 
-impl Function for TruncateIp {
-    fn identifier(&self) -> &'static str {
-        "truncate_ip"
-    }
-
-    fn usage(&self) -> &'static str {
-        "The network an address lies in, /24 of IPv4 and /48 of IPv6: `203.0.113.9` gives `203.0.113.0`."
-    }
-
-    fn category(&self) -> &'static str {
-        Category::Ip.as_ref()
-    }
-
-    fn return_kind(&self) -> u16 {
-        kind::BYTES | kind::NULL
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        PARAMETERS
-    }
-
-    fn examples(&self) -> &'static [Example] {
-        &[]
-    }
-
-    fn compile(&self, _: &state::TypeState, _: &mut FunctionCompileContext, arguments: ArgumentList) -> Compiled {
-        Ok(TruncateIpFn { value: arguments.required("value") }.as_expr())
-    }
+fn compile(_: &state::TypeState, _: &mut FunctionCompileContext, arguments: ArgumentList) -> Compiled {
+    Ok(TruncateIpFn { value: arguments.required("value") }.as_expr())
 }
 
 #[derive(Clone, Debug)]

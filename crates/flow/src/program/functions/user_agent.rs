@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use vrl::compiler::prelude::*;
 use vrl::compiler::{Program, TargetValue};
 
+use super::Own;
+
 /// Texts kept; then the cache starts anew.
 const TEXTS_MAX: usize = 10_000;
 /// Longer texts are cut: no browser's is longer.
@@ -47,37 +49,18 @@ const SCRIPTS: [&str; 28] = [
 
 const PARAMETERS: &[Parameter] = &[Parameter::required("value", kind::ANY, "The user agent's text.")];
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct UserAgent;
+pub(super) const USER_AGENT: Own = Own {
+    name: "user_agent",
+    usage: "What a user agent's text tells: `{family, version, os, category, bot}`; `bot` is true for crawlers and scripts.",
+    category: &Category::Parse,
+    returns: kind::OBJECT | kind::NULL,
+    pure: true,
+    parameters: PARAMETERS,
+    compile,
+};
 
-impl Function for UserAgent {
-    fn identifier(&self) -> &'static str {
-        "user_agent"
-    }
-
-    fn usage(&self) -> &'static str {
-        "What a user agent's text tells: `{family, version, os, category, bot}`; `bot` is true for crawlers and scripts."
-    }
-
-    fn category(&self) -> &'static str {
-        Category::Parse.as_ref()
-    }
-
-    fn return_kind(&self) -> u16 {
-        kind::OBJECT | kind::NULL
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        PARAMETERS
-    }
-
-    fn examples(&self) -> &'static [Example] {
-        &[]
-    }
-
-    fn compile(&self, _: &state::TypeState, _: &mut FunctionCompileContext, arguments: ArgumentList) -> Compiled {
-        Ok(UserAgentFn { value: arguments.required("value"), cache: Arc::default() }.as_expr())
-    }
+fn compile(_: &state::TypeState, _: &mut FunctionCompileContext, arguments: ArgumentList) -> Compiled {
+    Ok(UserAgentFn { value: arguments.required("value"), cache: Arc::default() }.as_expr())
 }
 
 #[derive(Clone)]

@@ -59,14 +59,21 @@ impl Core {
         }
     }
 
-    /// Whether the output takes the event, and if so, whether it deletes its document.
+    /// Whether the output takes the event, and if so, whether it deletes its document. Whatever can fail does so here,
+    /// before any output has got the event.
     fn wants(&mut self, flight: &Flight, output: &Output) -> Result<Option<bool>, Fault> {
         if let Some(when) = &output.when
             && !when.test(&flight.doc, &mut self.env)?
         {
             return Ok(None);
         }
-        match output.table.as_ref().and_then(|table| table.delete.as_ref()) {
+        let Some(table) = &output.table else { return Ok(Some(false)) };
+        if let Some(path) = &output.key
+            && flight.doc.key(path).is_none()
+        {
+            return Err(Fault::new("HW-FLOW-038", format!("there is no key for the table's document at `{path}`")));
+        }
+        match &table.delete {
             Some(delete) => delete.test(&flight.doc, &mut self.env).map(Some),
             None => Ok(Some(false)),
         }
@@ -85,10 +92,6 @@ impl Core {
             Some(key) => key.as_deref(),
             None => flight.key.as_deref(),
         };
-        if output.table.is_some() && key.is_none() {
-            let path = output.key.as_ref().map(ToString::to_string).unwrap_or_default();
-            return Err(Fault::new("HW-FLOW-038", format!("there is no key for the table's document at `{path}`")));
-        }
         let value = match output.table.as_ref() {
             _ if delete => None,
             Some(table) if table.fields.is_some() => {

@@ -1,14 +1,16 @@
 //! A node's worth of surroundings for one pipeline.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use headwater_base::{Limits, ManualClock, Micros, Name, Problem};
+use headwater_base::{Clock, Limits, ManualClock, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::{Context, Json, Lookup, LookupError, LookupKind};
 use headwater_kernel::unit::Unit;
-use headwater_log::{Append, Cleanup, Commit, Log, StreamConfig, View};
+use headwater_log::embedded::Options;
+use headwater_log::{Append, Cleanup, Commit, EmbeddedLog, Log, StreamConfig, View};
 use headwater_wire::batch::{self, Builder, Compression};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -16,6 +18,7 @@ use tokio::sync::Notify;
 
 use crate::compile::{Plan, compile};
 use crate::program::Compiler;
+use crate::runtime::disk::FaultyDisk;
 use crate::runtime::memory;
 use crate::runtime::park;
 use crate::runtime::pipelines::Pipelines;
@@ -60,6 +63,15 @@ impl Bench {
         Self { log, clock, pipelines, runtime }
     }
 
+    /// Over the real log on a disk that can lose its power.
+    pub fn on(disk: &FaultyDisk) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(START));
+        let options =
+            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let limits = Arc::new(Limits::default());
+        Self::over(EmbeddedLog::open_with(Arc::new(disk.clone()), Path::new("/data"), limits, clock, options).unwrap())
+    }
+
     pub fn stream(&self, name: &str, partitions: u32) {
         self.create(name, StreamConfig { partitions, ..default_config(&Limits::default()) });
     }
@@ -101,12 +113,30 @@ impl Bench {
 
     /// Appends one batch.
     pub fn send(&self, stream: &str, partition: u32, records: &[(Option<&str>, &str)]) {
+        let records: Vec<_> = records.iter().map(|(key, value)| (*key, Some(value.as_bytes()))).collect();
+        self.send_bytes(stream, partition, &records);
+    }
+
+    /// Appends one batch of anything.
+    pub fn send_bytes(&self, stream: &str, partition: u32, records: &[(Option<&str>, Option<&[u8]>)]) {
         let mut builder = Builder::new(Compression::Lz4);
         for (key, value) in records {
-            builder.push(START.millis(), key.map(str::as_bytes), Some(value.as_bytes()), &[]);
+            builder.push(START.millis(), key.map(str::as_bytes), *value, &[]);
         }
         let append = Append { stream: Name::new(stream).unwrap(), partition, batches: builder.finish() };
         self.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
+    }
+
+    /// Sends events and waits for the disk. False once the power is off.
+    pub fn send_durably(&self, stream: &str, partition: u32, events: &[String]) -> bool {
+        let mut builder = Builder::new(Compression::None);
+        for event in events {
+            builder.push(START.millis(), None, Some(event.as_bytes()), &[]);
+        }
+        let append = Append { stream: Name::new(stream).unwrap(), partition, batches: builder.finish() };
+        let Ok(ticket) = self.log.append(&Commit { appends: vec![append], ..Commit::default() }) else { return false };
+        let durable = park::wait(self.log.durable(ticket.sequence), &park::StopSignal::default());
+        durable.is_some_and(|synced| synced.is_ok())
     }
 
     /// All durable records of a stream.
@@ -164,8 +194,13 @@ pub fn values(seen: &[Seen]) -> Vec<Value> {
 
 /// Lookups of the tests, by what their `type` says.
 const LOOKUPS: &[LookupKind] = &[
-    LookupKind { name: "file", schema: || Value::Null, build: |_, _| Ok(Arc::new(Echo)) },
-    LookupKind { name: "http", schema: || Value::Null, build: |spec, _| Ok(Arc::new(Gate::of(spec))) },
+    LookupKind { name: "file", schema: || Value::Null, check: |_| Ok(()), build: |_, _| Ok(Arc::new(Echo)) },
+    LookupKind {
+        name: "http",
+        schema: || Value::Null,
+        check: |_| Ok(()),
+        build: |spec, _| Ok(Arc::new(Gate::of(spec))),
+    },
 ];
 
 /// Knows every key at once.

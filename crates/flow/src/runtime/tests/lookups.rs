@@ -85,7 +85,8 @@ fn timed(gate: &str) -> Value {
 }
 
 fn event(id: &str, seconds: i64, listing: Option<&str>) -> String {
-    json!({"id": id, "user": id, "time": Micros(START.0 + seconds * 1_000_000).to_string(), "listing": listing}).to_string()
+    json!({"id": id, "user": id, "time": Micros(START.0 + seconds * 1_000_000).to_string(), "listing": listing})
+        .to_string()
 }
 
 #[test]

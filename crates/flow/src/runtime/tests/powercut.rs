@@ -2,28 +2,14 @@
 //! the running values have counted it once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::Arc;
 
-use headwater_base::{Clock, Limits, ManualClock, Micros, Name};
-use headwater_log::embedded::Options;
-use headwater_log::{Append, Commit, EmbeddedLog, Log};
-use headwater_wire::batch::{Builder, Compression};
+use headwater_base::Micros;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
 use crate::runtime::disk::FaultyDisk;
-use crate::runtime::park;
-
-fn open(disk: &FaultyDisk) -> Arc<dyn Log> {
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(START));
-    let options =
-        Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
-    EmbeddedLog::open_with(Arc::new(disk.clone()), Path::new("/data"), Arc::new(Limits::default()), clock, options)
-        .unwrap()
-}
 
 fn spec() -> Value {
     json!({
@@ -34,17 +20,12 @@ fn spec() -> Value {
     })
 }
 
-/// Sends one batch and waits for the disk. False once the power is off.
-fn send(log: &Arc<dyn Log>, from: u64, count: u64) -> bool {
-    let mut builder = Builder::new(Compression::None);
-    for id in from..from + count {
+fn events(from: u64, count: u64) -> Vec<String> {
+    let event = |id: u64| {
         let time = Micros(START.0 + i64::try_from(id).unwrap() * 1_000).to_string();
-        let event = json!({"id": id, "user": format!("u{}", id % 3), "time": time}).to_string();
-        builder.push(START.millis(), None, Some(event.as_bytes()), &[]);
-    }
-    let append = Append { stream: Name::new("in").unwrap(), partition: 0, batches: builder.finish() };
-    let Ok(ticket) = log.append(&Commit { appends: vec![append], ..Commit::default() }) else { return false };
-    park::wait(log.durable(ticket.sequence), &park::StopSignal::default()).is_some_and(|synced| synced.is_ok())
+        json!({"id": id, "user": format!("u{}", id % 3), "time": time}).to_string()
+    };
+    (from..from + count).map(event).collect()
 }
 
 #[test]
@@ -54,17 +35,17 @@ fn a_power_cut_at_any_moment_loses_and_doubles_nothing() {
         let disk = FaultyDisk::default();
         let mut acked: BTreeSet<u64> = BTreeSet::new();
         let mut next = 0;
-        let bench = Bench::over(open(&disk));
+        let bench = Bench::on(&disk);
         bench.stream("in", 1);
         let _ = bench.plan("p", spec());
         drop(bench);
         for cut in 0..3 {
-            let bench = Bench::over(open(&disk));
+            let bench = Bench::on(&disk);
             let unit = bench.start("p", spec());
             disk.cut_after(rng.random_range(1..60));
             for _ in 0..200 {
                 let count = rng.random_range(1..20);
-                if !send(&bench.log, next, count) {
+                if !bench.send_durably("in", 0, &events(next, count)) {
                     next += count;
                     break;
                 }
@@ -76,7 +57,7 @@ fn a_power_cut_at_any_moment_loses_and_doubles_nothing() {
             drop((unit, bench));
             disk.power_on(seed * 10 + cut);
         }
-        let bench = Bench::over(open(&disk));
+        let bench = Bench::on(&disk);
         let unit = bench.start("p", spec());
         let ids = |stream: &str| -> Vec<u64> {
             values(&bench.read(stream)).iter().map(|value| value["id"].as_u64().unwrap()).collect()

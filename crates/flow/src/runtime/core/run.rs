@@ -1,0 +1,66 @@
+//! The working part of a step: its operator, with the changes of state since the last commit.
+
+use std::sync::Arc;
+
+use ahash::HashMap;
+use bytes::Bytes;
+use headwater_base::Problem;
+
+use crate::compile::{Plan, Step, Work};
+use crate::operators::{Aggregate, ConfigError, Operator};
+use crate::runtime::dedupe::Dedupe;
+use crate::runtime::overlay::Changes;
+
+/// The working part of a step.
+pub(super) enum Run {
+    Stateless,
+    Aggregate(Box<AggregateRun>),
+    Keyed(Box<KeyedRun>),
+    Dedupe(Box<DedupeRun>),
+}
+
+pub(super) struct AggregateRun {
+    pub space: Arc<str>,
+    pub operator: Aggregate,
+    pub changes: Changes,
+    /// Values to be written to a stream with the next commit: key -> document.
+    pub rows: HashMap<Bytes, Bytes>,
+}
+
+pub(super) struct KeyedRun {
+    pub space: Arc<str>,
+    pub operator: Box<dyn Operator>,
+    pub changes: Changes,
+}
+
+pub(super) struct DedupeRun {
+    pub space: Arc<str>,
+    pub operator: Dedupe,
+    pub changes: Changes,
+}
+
+impl Run {
+    pub fn of(plan: &Plan, step: &Step) -> Result<Self, Problem> {
+        let space: Arc<str> = Arc::from(plan.space(&step.id));
+        let refused = |error: ConfigError| Problem::new("HW-FLOW-014", format!("`{}`: {error}", step.id));
+        Ok(match &step.work {
+            Work::Filter(_) | Work::Transform(_) | Work::Lookup(_) => Self::Stateless,
+            Work::Aggregate(work) => Self::Aggregate(Box::new(AggregateRun {
+                space,
+                operator: Aggregate::new(work.config.clone()).map_err(refused)?,
+                changes: Changes::default(),
+                rows: HashMap::default(),
+            })),
+            Work::Keyed(work) => Self::Keyed(Box::new(KeyedRun {
+                space,
+                operator: work.config.operator().map_err(refused)?,
+                changes: Changes::default(),
+            })),
+            Work::Dedupe(work) => Self::Dedupe(Box::new(DedupeRun {
+                space,
+                operator: Dedupe::new(work.within),
+                changes: Changes::default(),
+            })),
+        })
+    }
+}
