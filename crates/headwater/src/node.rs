@@ -75,7 +75,7 @@ pub struct Node {
 
 /// The kinds of a node: the kernel's and the features'.
 pub fn registry() -> Registry {
-    Registry::new(&[headwater_flow::kinds::pipeline::KIND])
+    Registry::new(&[headwater_flow::kinds::pipeline::KIND]).with_lookups(headwater_connect::lookups::LOOKUPS)
 }
 
 impl Node {

@@ -5,7 +5,7 @@
 //! and the load generator spends its time on events. Outside clients are tested elsewhere.
 //!
 //! # Source
-//! Apache Kafka protocol guide: Produce v3, Fetch v4, ListOffsets v1, Metadata v1.
+//! Apache Kafka protocol guide: Produce v3, Fetch v4, ListOffsets v1, Metadata v1, InitProducerId v0.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use headwater_base::Problem;
@@ -114,6 +114,24 @@ impl Client {
     pub async fn produce(&mut self, stream: &str, batches: &[(u32, BytesMut)]) -> Result<Vec<Acked>, Problem> {
         self.sender.produce(stream, batches).await?;
         self.receiver.produced().await
+    }
+
+    /// A new producer's id and epoch, under which batches may be sent again and count once.
+    ///
+    /// # Errors
+    /// `HW-CLI-203`.
+    pub async fn producer(&mut self) -> Result<(i64, i16), Problem> {
+        self.sender
+            .send(22, 0, |out| {
+                out.put_i16(-1);
+                out.put_i32(60_000);
+            })
+            .await?;
+        let mut answer = self.receiver.next().await?;
+        let answer = &mut answer;
+        skip(answer, 4)?;
+        check(i16_of(answer)?, "(a producer's id)")?;
+        Ok((i64_of(answer)?, i16_of(answer)?))
     }
 
     /// Fetches from several partitions, waiting up to `wait_ms` for anything new.

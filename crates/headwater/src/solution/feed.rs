@@ -131,7 +131,8 @@ pub async fn feed(
 }
 
 /// Sends `traffic` in small requests, one after the other, and again until each is acknowledged, through restarts of the
-/// node. A request whose answer was lost is sent twice; telling the two apart is the pipelines' business.
+/// node. A request whose answer was lost is sent again as an idempotent producer does: with the same sequence numbers, by
+/// which the node knows what it has. (The traffic's own repetitions are the pipelines' business.)
 ///
 /// # Errors
 /// `HW-CLI-203` when the node stays away for 30 seconds.
@@ -142,14 +143,16 @@ pub async fn feed_through(
     records: u64,
     mut sent_so_far: impl FnMut(u64),
 ) -> Result<(), Problem> {
-    /// Few enough that their event times stay within what the pipelines remember of ids.
+    /// Few enough that a node is killed in many different places.
     const REQUEST_RECORDS: u64 = 60;
     let mut client = None;
+    let partitions = partitions_of(node, &mut client, stream).await?;
+    let (id, epoch) = node.connect().await?.producer().await?;
+    let mut sequences = vec![0; partitions as usize];
     let mut value = Vec::new();
     let mut sent = 0;
     while sent < records {
         let count = REQUEST_RECORDS.min(records - sent);
-        let partitions = partitions_of(node, &mut client, stream).await?;
         let mut open: Vec<Open> = (0..partitions).map(|_| Open::new(Compression::None)).collect();
         for _ in 0..count {
             let record = traffic.next(&mut value);
@@ -158,9 +161,12 @@ pub async fn feed_through(
             batch.builder.push(wall_ms(), Some(key.as_bytes()), Some(&value), &[]);
             batch.count += 1;
         }
-        let filled = open.iter_mut().enumerate().filter(|(_, batch)| batch.count > 0);
-        let batches: Vec<(u32, BytesMut)> =
-            filled.map(|(place, batch)| (place as u32, batch.take(Compression::None))).collect();
+        let mut batches: Vec<(u32, BytesMut)> = Vec::new();
+        for ((place, batch), sequence) in (0..).zip(&mut open).zip(&mut sequences).filter(|((_, open), _)| open.count > 0) {
+            batch.builder.producer(id, epoch, *sequence);
+            *sequence += i32::try_from(batch.count).unwrap_or(i32::MAX);
+            batches.push((place, batch.take(Compression::None)));
+        }
         loop {
             partitions_of(node, &mut client, stream).await?;
             let Some(connection) = &mut client else { continue };
