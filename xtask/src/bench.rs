@@ -1,29 +1,36 @@
-//! `cargo xtask bench`: the figures of docs/benchmarks.md. Nothing is judged here, only measured.
+//! `cargo xtask bench`: the figures of docs/benchmarks.md. Goals stand beside them; missing one is no error.
 //!
-//! Every result carries the machine's load average and an fsync probe taken at the same time, because on a shared machine
-//! a latency means nothing without them; CPU-seconds and ratios travel better.
+//! Every result carries the machine's load average and an fsync probe taken right before and after, because on a shared
+//! machine a latency means nothing without them; CPU-seconds and ratios travel better. Load is open-loop: a latency
+//! counts from the moment at which an event was meant to be sent.
 
+mod clickstream;
+mod features;
+mod idle;
+mod log;
 mod probe;
+mod transform;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::node::{self, Node};
-use crate::process::{cargo, read, target};
-use crate::setup::{self, Needs};
+use crate::node;
+use crate::process::{cargo, run, target};
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Name {
     /// The whole solution at the peak of article 02, then faster.
     Clickstream,
+    /// Windowed values of many keys: how soon they can be read, and how fast.
+    Features,
     /// A node doing nothing: how fast it is ready, how little memory it takes.
     Idle,
+    /// Produce through librdkafka's performance tool, every record synced before its acknowledgement.
+    Log,
     /// The anonymise program on one core.
     Transform,
 }
@@ -34,24 +41,50 @@ pub struct Options {
     /// What to measure
     #[arg(value_enum)]
     name: Name,
-    /// Print JSON only
+    /// Print JSON on one line
     #[arg(long)]
     json: bool,
-    /// Ten minutes instead of one
+    /// Ten minutes of clickstream instead of one
     #[arg(long)]
     long: bool,
-    /// Events each second
-    #[arg(long, default_value_t = 27_800)]
-    rate: u64,
-    /// Seconds; overrides `--long`
+    /// Events each second [default: 27800 for clickstream, 20000 for features]
+    #[arg(long)]
+    rate: Option<u64>,
+    /// Seconds under load; overrides `--long`
     #[arg(long)]
     seconds: Option<u64>,
-    /// Users that are imported first
+    /// Seconds of each step of clickstream's search for the highest rate; 0 leaves it out
+    #[arg(long, default_value_t = 15)]
+    step_seconds: u64,
+    /// Users that clickstream imports first
     #[arg(long, default_value_t = 1_000_000)]
     users: u32,
+    /// Runs of log, idle and transform, of which the median and the spread are printed
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
     /// Cargo profile of the binary
     #[arg(long, default_value = "release")]
     profile: String,
+    /// Measure this binary, with `examples` beside it, instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl Options {
+    /// The binary to be measured.
+    fn binary(&self) -> Result<PathBuf> {
+        self.binary.clone().map_or_else(|| node::build(&self.profile), Ok)
+    }
+
+    /// A program that measures from inside a crate.
+    fn example(&self, package: &str, name: &str) -> Result<PathBuf> {
+        let binary = self.binary()?;
+        if self.binary.is_none() {
+            let words = ["build", "--locked", "--package", package, "--profile", &self.profile, "--example", name];
+            run(cargo().args(words))?;
+        }
+        Ok(binary.with_file_name("examples").join(name))
+    }
 }
 
 /// Measures.
@@ -59,20 +92,20 @@ pub struct Options {
 /// # Errors
 /// When something does not run; a bad figure is not an error.
 pub fn execute(options: &Options) -> Result<()> {
-    let before = probe::load_average();
-    let fsync = probe::fsync(&target().join("bench"))?;
-    let mut result = match options.name {
-        Name::Clickstream => clickstream(options)?,
-        Name::Idle => idle(options)?,
-        Name::Transform => transform()?,
+    let folder = target().join("bench");
+    let measure = match options.name {
+        Name::Clickstream => clickstream::measure,
+        Name::Features => features::measure,
+        Name::Idle => idle::measure,
+        Name::Log => log::measure,
+        Name::Transform => transform::measure,
     };
+    let machine = probe::machine(&folder)?;
+    let mut result = measure(options, &machine)?;
     if let Some(fields) = result.as_object_mut() {
         fields.insert("profile".to_owned(), json!(options.profile));
-        fields.insert("load_average".to_owned(), json!({"before": before, "after": probe::load_average()}));
-        fields.insert(
-            "fsync_probe_ms".to_owned(),
-            json!({"before": fsync, "after": probe::fsync(&target().join("bench"))?}),
-        );
+        fields.insert("before".to_owned(), machine.json());
+        fields.insert("after".to_owned(), probe::machine(&folder)?.json());
     }
     if options.json {
         println!("{result}")
@@ -80,68 +113,6 @@ pub fn execute(options: &Options) -> Result<()> {
         println!("{result:#}")
     }
     Ok(())
-}
-
-fn clickstream(options: &Options) -> Result<Value> {
-    setup::prepare(Needs::Data)?;
-    let binary = node::build(&options.profile)?;
-    let data = fresh("clickstream")?;
-    let seconds = options.seconds.unwrap_or(if options.long { 600 } else { 60 });
-    let (node, ready) = Node::start(&binary, &data, None)?;
-    let cpu_before = node.cpu_seconds()?;
-    // The import is not part of what is measured: a short feed carries it.
-    feed(&binary, &node, options.users, 100, 2)?;
-    let cpu_imported = node.cpu_seconds()?;
-    let seen = feed(&binary, &node, 0, options.rate, seconds)?;
-    let cpu = node.cpu_seconds()? - cpu_imported;
-    let events = seen["records"].as_f64().unwrap_or_default();
-    let result = json!({
-        "bench": "clickstream",
-        "seconds": seconds,
-        "seen": seen,
-        "node": {
-            "ready_ms": ready.as_millis() as u64,
-            "import_cpu_seconds": cpu_imported - cpu_before,
-            "cpu_seconds": cpu,
-            "events_per_cpu_second": (events / cpu.max(0.01)).round(),
-            "peak_rss_bytes": node.memory_bytes("VmHWM")?,
-        },
-    });
-    node.stop()?;
-    Ok(result)
-}
-
-fn feed(binary: &Path, node: &Node, users: u32, rate: u64, seconds: u64) -> Result<Value> {
-    let mut command = Command::new(binary);
-    command
-        .args(["solution", "feed", "clickstream", "--json"])
-        .args(["--users", &users.to_string(), "--rate", &rate.to_string(), "--for", &format!("{seconds}s")])
-        .args(["--port-offset", &node.offset.to_string(), "--catalogue-port", "0"])
-        .env("HEADWATER_DATA", &node.data);
-    let output = read(&mut command)?;
-    serde_json::from_str(output.trim()).context("the feed's figures")
-}
-
-fn idle(options: &Options) -> Result<Value> {
-    let binary = node::build(&options.profile)?;
-    let mut ready = Vec::new();
-    let mut rss = 0;
-    for _ in 0..5 {
-        let (node, took) = Node::start(&binary, &fresh("idle")?, None)?;
-        ready.push(took.as_millis() as u64);
-        std::thread::sleep(Duration::from_secs(1));
-        rss = node.memory_bytes("VmRSS")?.max(rss);
-        node.stop()?;
-    }
-    ready.sort_unstable();
-    Ok(json!({"bench": "idle", "ready_ms": {"median": ready.get(2), "worst": ready.last()}, "rss_bytes": rss}))
-}
-
-fn transform() -> Result<Value> {
-    let words =
-        ["run", "--locked", "--release", "--quiet", "--package", "headwater-flow", "--example", "transform_bench"];
-    let output = read(cargo().args(words))?;
-    Ok(json!({"bench": "transform", "output": output.lines().collect::<Vec<_>>()}))
 }
 
 /// An empty data folder.
@@ -152,4 +123,25 @@ fn fresh(name: &str) -> Result<PathBuf> {
     }
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+/// Several runs' figure: the middle one, the lowest and the highest.
+fn spread(mut figures: Vec<f64>) -> Value {
+    figures.sort_by(f64::total_cmp);
+    let (low, high) = (figures.first(), figures.last());
+    json!({"median": figures.get(figures.len() / 2), "min": low, "max": high, "runs": figures.len()})
+}
+
+/// A figure with the limit that it should stay under.
+fn at_most(figure: f64, limit: f64) -> Value {
+    json!({"figure": rounded(figure), "at_most": rounded(limit), "met": figure <= limit})
+}
+
+/// A figure with the limit that it should reach.
+fn at_least(figure: f64, limit: f64) -> Value {
+    json!({"figure": rounded(figure), "at_least": limit, "met": figure >= limit})
+}
+
+fn rounded(figure: f64) -> f64 {
+    (figure * 1_000.0).round() / 1_000.0
 }

@@ -76,6 +76,17 @@ impl Node {
         format!("http://127.0.0.1:{}", HTTP_PORT + self.offset)
     }
 
+    /// What its metrics say under a name, added up over all labels.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let text = http(HTTP_PORT + self.offset, "/metrics")?;
+        let samples =
+            text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        Ok(samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
     /// Seconds of CPU it has used (proc_pid_stat(5), fields 14 and 15).
     ///
     /// # Errors

@@ -8,20 +8,32 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-/// The load average over one, five and fifteen minutes.
-pub(super) fn load_average() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+/// A moment's state of the machine.
+pub(super) struct Machine {
+    /// The load average over one, five and fifteen minutes.
+    pub load: String,
+    /// Half of the fsyncs were faster, in milliseconds.
+    pub fsync_p50_ms: f64,
+    /// 1 in 100 was slower.
+    pub fsync_p99_ms: f64,
 }
 
-/// Times of 200 appends of 16 KiB with fdatasync, in milliseconds.
-pub(super) fn fsync(folder: &Path) -> Result<Value> {
+impl Machine {
+    pub(super) fn json(&self) -> Value {
+        json!({"load_average": self.load, "fsync_probe_ms": {"p50": self.fsync_p50_ms, "p99": self.fsync_p99_ms}})
+    }
+}
+
+/// Looks at the load, and times 500 appends of 16 KiB with fdatasync in `folder`.
+pub(super) fn machine(folder: &Path) -> Result<Machine> {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = text.split(' ').take(3).collect::<Vec<_>>().join(" ");
     fs::create_dir_all(folder)?;
     let path = folder.join("probe");
     let mut file = File::create(&path)?;
     let block = vec![7_u8; 16 * 1024];
-    let mut times: Vec<f64> = Vec::with_capacity(200);
-    for _ in 0..200 {
+    let mut times: Vec<f64> = Vec::with_capacity(500);
+    for _ in 0..500 {
         let start = Instant::now();
         file.write_all(&block)?;
         file.sync_data()?;
@@ -29,7 +41,6 @@ pub(super) fn fsync(folder: &Path) -> Result<Value> {
     }
     fs::remove_file(path)?;
     times.sort_by(f64::total_cmp);
-    let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
-    let rounded = |ms: f64| (ms * 1_000.0).round() / 1_000.0;
-    Ok(json!({"p50": rounded(at(50)), "p99": rounded(at(99))}))
+    let at = |share: usize| super::rounded(times.get(times.len() * share / 100).copied().unwrap_or_default());
+    Ok(Machine { load, fsync_p50_ms: at(50), fsync_p99_ms: at(99) })
 }

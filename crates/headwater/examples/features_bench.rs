@@ -1,0 +1,191 @@
+//! Measures features: marketplace events at a set rate into a pipeline of two aggregates with four windows each; how soon
+//! after its moment an event can be read over HTTP, and how long a read takes. Prints one JSON object.
+//! `cargo run --release -p headwater --example features_bench -- PORT_OFFSET EVENTS_PER_SECOND SECONDS`, with a node there.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use headwater::solution::client::Client;
+use headwater::solution::feed::{self, Pace};
+use headwater::solution::live::Latency;
+use headwater::solution::node::Node;
+use headwater::solution::package::File;
+use headwater::solution::traffic::{Traffic, World};
+use headwater_base::Micros;
+use headwater_base::partition::partition_of;
+use headwater_wire::batch::{Builder, Compression};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const RESOURCES: &str = r#"
+apiVersion: headwater.dev/v1
+kind: Stream
+metadata: {name: bench.events}
+spec: {partitions: 4, retention: {time: 1h}}
+---
+apiVersion: headwater.dev/v1
+kind: Stream
+metadata: {name: bench.features}
+spec: {partitions: 4, retention: {time: 1h}}
+---
+apiVersion: headwater.dev/v1
+kind: Pipeline
+metadata: {name: bench-features}
+spec:
+  source: {type: stream, stream: bench.events}
+  time: {field: .time, disorder: 5s, lateness: 1m}
+  steps:
+    - id: user
+      type: aggregate
+      key: .user_id
+      windows: [1m, 10m, 1h, 24h]
+      measures:
+        events: {count: true}
+        spend: {sum: .price, where: '.kind == "order"'}
+        seen: {last: .listing_id, n: 5}
+      entity: user
+      output: {stream: bench.features}
+    - id: listing
+      type: aggregate
+      key: .listing_id
+      windows: [1m, 10m, 1h, 24h]
+      measures:
+        events: {count: true}
+        orders: {count: true, where: '.kind == "order"'}
+      entity: listing
+      output: {stream: bench.features}
+    # Nothing is written of the events themselves.
+    - {id: none, type: filter, when: 'false'}
+  outputs:
+    - {type: stream, stream: bench.features}
+"#;
+
+/// Probes each second: events of a user of their own that are read until they are there.
+const PROBES: u64 = 50;
+/// Reads each second of anybody's features.
+const READS: u64 = 500;
+/// An event that is not there by then never will be.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<u64> = std::env::args().skip(1).map(|text| text.parse().expect("a number")).collect();
+    let [offset, rate, seconds] = arguments[..] else { panic!("PORT_OFFSET EVENTS_PER_SECOND SECONDS") };
+    let node = Node::local(u16::try_from(offset).expect("an offset")).expect("a node");
+    node.apply(&[File { name: "bench.yaml".into(), text: RESOURCES.into() }]).await.expect("applied");
+    node.pipelines_ready(Duration::from_secs(60)).await.expect("ready");
+    let address = node.web.server().trim_start_matches("http://").to_owned();
+
+    let world = World::full(1, rate, feed::wall_ms());
+    let users = u64::from(world.users);
+    let mut traffic = Traffic::new(world);
+    let pace = Pace { per_second: Some(rate), records: rate * seconds, in_flight: 64, compression: Compression::None };
+    let time = Duration::from_secs(seconds);
+    let (fed, readable, read) = tokio::join!(
+        feed::feed(&node, "bench.events", &mut traffic, &pace, |_| ()),
+        probe(&node, &address, time),
+        reads(&address, time, users),
+    );
+    let fed = fed.expect("fed");
+    println!(
+        "{}",
+        serde_json::json!({
+            "rate": rate, "records": fed.records, "seconds": fed.took.as_secs_f64(),
+            "sender_behind_ms": fed.behind.as_secs_f64() * 1e3,
+            "ack": Latency::of(&fed.acks), "readable": Latency::of(&readable), "read": Latency::of(&read),
+            "reads_per_second": READS, "probes_per_second": PROBES,
+        })
+    );
+}
+
+/// From the moment at which an event was meant to be sent until its user's features hold it.
+async fn probe(node: &Node, address: &str, time: Duration) -> Histogram<u64> {
+    let mut waiting = Vec::new();
+    let (start, mut client) = (Instant::now(), node.connect().await.expect("a connection"));
+    for number in 0..time.as_secs() * PROBES {
+        let intended = start + Duration::from_micros(number * 1_000_000 / PROBES);
+        tokio::time::sleep_until(intended.into()).await;
+        let user = format!("probe-{number}");
+        send(&mut client, &user).await;
+        let mut web = Web::connect(address).await;
+        waiting.push(tokio::spawn(async move {
+            while web.status(&format!("/v1/features/user/{user}")).await != 200 {
+                assert!(intended.elapsed() < PATIENCE, "{user} never came");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            intended.elapsed()
+        }));
+    }
+    let mut times = histogram();
+    for one in waiting {
+        record(&mut times, one.await.expect("a time"));
+    }
+    times
+}
+
+/// Sends a user's event and does not wait for longer than its acknowledgement.
+async fn send(client: &mut Client, user: &str) {
+    let time = Micros::from_millis(feed::wall_ms());
+    let value = format!(r#"{{"id":"{user}","time":"{time}","kind":"view","user_id":"{user}","listing_id":"l0"}}"#);
+    let mut batch = Builder::new(Compression::None);
+    batch.push(feed::wall_ms(), Some(user.as_bytes()), Some(value.as_bytes()), &[]);
+    client.produce("bench.events", &[(partition_of(user.as_bytes(), 4), batch.finish())]).await.expect("produced");
+}
+
+/// From the moment at which a read was meant to be sent until its answer, over users of all kinds.
+async fn reads(address: &str, time: Duration, users: u64) -> Histogram<u64> {
+    let mut times = histogram();
+    let (start, mut web) = (Instant::now(), Web::connect(address).await);
+    for number in 0..time.as_secs() * READS {
+        let intended = start + Duration::from_micros(number * 1_000_000 / READS);
+        // What the answer before this one made late counts; that our own timer ticks in milliseconds does not.
+        let from = if Instant::now() < intended {
+            tokio::time::sleep_until(intended.into()).await;
+            Instant::now()
+        } else {
+            intended
+        };
+        web.status(&format!("/v1/features/user/u{:07}", number * number % users)).await;
+        record(&mut times, from.elapsed());
+    }
+    times
+}
+
+/// One connection, request after request.
+struct Web {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Web {
+    async fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        stream.set_nodelay(true).expect("an option");
+        Self { stream, buffer: Vec::new() }
+    }
+
+    /// The status of a GET; its body is read and left.
+    async fn status(&mut self, path: &str) -> u16 {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
+        self.stream.write_all(request.as_bytes()).await.expect("sent");
+        self.buffer.clear();
+        loop {
+            assert!(self.stream.read_buf(&mut self.buffer).await.expect("an answer") > 0, "the node hung up");
+            let Some(end) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { continue };
+            let head = std::str::from_utf8(&self.buffer[..end]).expect("text").to_ascii_lowercase();
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+            if self.buffer.len() >= end + 4 + length.unwrap_or(0) {
+                return head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+            }
+        }
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("bounds")
+}
+
+fn record(times: &mut Histogram<u64>, time: Duration) {
+    times.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+}
