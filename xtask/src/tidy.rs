@@ -6,7 +6,10 @@
 mod codes;
 mod files;
 mod layers;
+mod modules;
+mod notices;
 mod pages;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,6 +28,8 @@ pub struct File {
 pub struct Tree {
     rust: Vec<File>,
     markdown: Vec<File>,
+    /// Configuration and scripts.
+    other: Vec<File>,
     metadata: serde_json::Value,
     lock: String,
 }
@@ -43,7 +48,8 @@ pub fn execute() -> Result<()> {
 
 /// Every finding of every rule.
 fn findings(tree: &Tree) -> Vec<String> {
-    let rules: [fn(&Tree) -> Vec<String>; 4] = [layers::check, files::check, codes::check, pages::check];
+    let rules: [fn(&Tree) -> Vec<String>; 7] =
+        [layers::check, files::check, modules::check, codes::check, pages::check, words::check, notices::check];
     rules.iter().flat_map(|rule| rule(tree)).collect()
 }
 
@@ -64,6 +70,7 @@ impl Tree {
         let mut tree = Self {
             rust: Vec::new(),
             markdown: Vec::new(),
+            other: Vec::new(),
             metadata: metadata()?,
             lock: fs::read_to_string(root.join("Cargo.lock"))?,
         };
@@ -71,6 +78,7 @@ impl Tree {
             let list = match path.extension().and_then(|e| e.to_str()) {
                 Some("rs") => &mut tree.rust,
                 Some("md") => &mut tree.markdown,
+                Some("yaml" | "toml" | "py" | "js" | "sh") => &mut tree.other,
                 _ => continue,
             };
             let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
