@@ -17,6 +17,7 @@
 
 mod append;
 mod catalog;
+mod compact;
 mod filer;
 mod frame;
 mod keeper;
@@ -71,6 +72,8 @@ pub struct Options {
     pub checkpoint_ms: u64,
     /// How often the keeper looks; None: only [`EmbeddedLog::maintain_now`] does.
     pub maintain_ms: Option<u64>,
+    /// Size at which every stream's segments are closed, if its own is larger.
+    pub segment_bytes_max: u64,
     /// How long an idempotent producer is remembered.
     pub producer_expiry_ms: i64,
     /// Called when a sync fails; ends the process unless a test says otherwise.
@@ -84,11 +87,27 @@ impl Default for Options {
             checkpoint_bytes: 192 << 20,
             checkpoint_ms: 30_000,
             maintain_ms: Some(1_000),
+            segment_bytes_max: u64::MAX,
             producer_expiry_ms: 86_400_000,
             fatal: Arc::new(|why| {
                 tracing::error!(%why, "the process ends, because going on could lose acknowledged data");
                 std::process::abort()
             }),
+        }
+    }
+}
+
+impl Options {
+    /// For crash tests: what happens once in minutes or hours (new segments, checkpoints, compaction) happens all the
+    /// time, so that a node is killed in the midst of it.
+    pub fn small() -> Self {
+        Self {
+            wal_segment_bytes: 4 << 20,
+            checkpoint_bytes: 2 << 20,
+            checkpoint_ms: 300,
+            maintain_ms: Some(100),
+            segment_bytes_max: 64 << 10,
+            ..Self::default()
         }
     }
 }
@@ -340,9 +359,10 @@ impl Log for EmbeddedLog {
         let partition = self.core.partition(stream, partition);
         async move {
             let partition = partition?;
-            let Some((start, sequence)) = self.core.move_start(&partition, offset)? else {
-                return Ok(partition.ends().start);
-            };
+            let moved = self.core.move_start(&partition, offset)?;
+            // Where it is there already, whoever moved it may still wait for the disk.
+            let start = partition.ends().start;
+            let sequence = moved.map_or_else(|| self.core.wal.pushed(), |(_, sequence)| sequence);
             self.core.durable(sequence).await?;
             Ok(start)
         }

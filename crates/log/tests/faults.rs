@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use headwater_base::{Limits, ManualClock};
+use headwater_base::{Limits, ManualClock, Name};
 use headwater_log::embedded::Options;
-use headwater_log::{Commit, Delta, EmbeddedLog, Log, LogError, View};
+use headwater_log::{Append, Commit, Delta, EmbeddedLog, Log, LogError, View};
 use headwater_testkit::FaultyDisk;
+use headwater_testkit::conformance::{batch, config};
 
 fn open(disk: &FaultyDisk, fatal: &Arc<AtomicBool>) -> Arc<EmbeddedLog> {
     let fatal = fatal.clone();
@@ -84,4 +85,68 @@ fn a_failed_sync_is_fatal_and_acknowledges_nothing() {
     assert!(fatal.load(Ordering::SeqCst));
     assert_eq!(log.append(&commit(2)).unwrap_err(), LogError::Closed);
     assert_eq!(log.get("space", &1u64.to_le_bytes(), View::Durable), None);
+}
+
+#[test]
+fn what_a_killed_process_left_in_memory_survives_the_power_cut_behind_it() {
+    for operations in 1..60 {
+        let disk = FaultyDisk::default();
+        let fatal = Arc::new(AtomicBool::new(false));
+        let log = open(&disk, &fatal);
+        disk.cut_after(operations);
+        let mut number = 0;
+        while let Ok(ticket) = log.append(&commit(number)) {
+            if block_on(log.durable(ticket.sequence)).is_err() {
+                break;
+            }
+            number += 1;
+        }
+        drop(log);
+        // What was written and not synced is still there, is read, and counts as durable from then on.
+        disk.power_on_whole();
+        let log = open(&disk, &fatal);
+        let there = |log: &EmbeddedLog, number: u64| log.get("space", &number.to_le_bytes(), View::Durable).is_some();
+        let found = (0..100).take_while(|number| there(&log, *number)).count() as u64;
+        assert!(found >= number, "operation {operations}");
+        let ticket = log.append(&commit(found)).unwrap();
+        block_on(log.durable(ticket.sequence)).unwrap();
+        disk.cut();
+        drop(log);
+        disk.power_on(operations);
+        let log = open(&disk, &fatal);
+        let missing: Vec<u64> = (0..=found).filter(|number| !there(&log, *number)).collect();
+        assert!(
+            missing.is_empty(),
+            "operation {operations}: {number} acknowledged, {found} found, then {missing:?} missing"
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_holds_segments_and_checkpoints_back_and_loses_nothing() {
+    let disk = FaultyDisk::default();
+    let fatal = Arc::new(AtomicBool::new(false));
+    let log = open(&disk, &fatal);
+    let stream = Name::new("s").unwrap();
+    block_on(log.create(stream.clone(), config(1), Vec::new())).unwrap();
+    let append = || {
+        let batches = batch(3);
+        let appends = vec![Append { stream: stream.clone(), partition: 0, batches }];
+        log.append(&Commit { appends, ..Commit::default() })
+    };
+    block_on(log.durable(append().unwrap().sequence)).unwrap();
+    disk.set_full(true);
+    // The log has its space already: it takes records, while nothing can be filed and no checkpoint be written.
+    block_on(log.durable(append().unwrap().sequence)).unwrap();
+    assert!(log.maintain_now().is_err());
+    assert_eq!(log.ends(&stream, 0).unwrap().durable, 6);
+    disk.set_full(false);
+    log.maintain_now().unwrap();
+    block_on(log.durable(append().unwrap().sequence)).unwrap();
+    assert!(!fatal.load(Ordering::SeqCst));
+    disk.cut();
+    drop(log);
+    disk.power_on(1);
+    let log = open(&disk, &fatal);
+    assert_eq!(log.ends(&stream, 0).unwrap().durable, 9);
 }

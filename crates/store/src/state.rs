@@ -94,15 +94,26 @@ impl State {
 
     /// All spaces, by name.
     pub fn spaces(&self) -> Vec<Arc<Space>> {
-        let mut spaces: Vec<_> = self.spaces.read().values().cloned().collect();
-        spaces.sort_by(|one, other| one.name.cmp(&other.name));
-        spaces
+        sorted(self.spaces.read().values())
+    }
+
+    /// The spaces dropped since the last time, and all that exist: at one moment, so that none of them was made in the
+    /// place of one whose end is only found the next time, and would undo what was written of it.
+    fn take_dropped(&self) -> (Vec<Arc<str>>, Vec<Arc<Space>>) {
+        let spaces = self.spaces.read();
+        (std::mem::take(&mut *self.dropped.lock()), sorted(spaces.values()))
     }
 
     /// Entries, and the bytes of their keys and values with all overhead, of all spaces.
     pub fn size(&self) -> (u64, u64) {
         self.spaces().iter().map(|space| space.size()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
+}
+
+fn sorted<'a>(spaces: impl Iterator<Item = &'a Arc<Space>>) -> Vec<Arc<Space>> {
+    let mut spaces: Vec<_> = spaces.cloned().collect();
+    spaces.sort_by(|one, other| one.name.cmp(&other.name));
+    spaces
 }
 
 impl Space {

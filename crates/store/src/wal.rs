@@ -208,10 +208,9 @@ impl<T: Send + 'static> Wal<T> {
         if queue.bytes > 0 && queue.bytes + bytes > self.shared.options.unsynced_bytes {
             return Err(Refused::Full(queue.bytes));
         }
-        self.shared.slots.room_for(queue.reserved + layout::reserved(bytes)).map_err(|fault| match fault {
-            Some(error) => Refused::Disk(error),
-            None => Refused::Full(queue.bytes),
-        })
+        let reserved = queue.reserved + layout::reserved(bytes);
+        let room = self.shared.slots.room_for(reserved, self.shared.options.segment_bytes);
+        room.map_err(|fault| fault.map_or(Refused::Full(queue.bytes), Refused::Disk))
     }
 
     /// Queues a frame and answers its sequence number. Ask [`Wal::room_for`] first.

@@ -1,8 +1,9 @@
 //! A disk that takes POSIX at its word: what was not synced is lost when the power is cut.
 //!
 //! Each file has the content that programs see and the content that a power cut leaves; `sync` makes them equal. Names
-//! likewise, by `sync_dir`. What a cut leaves of unsynced writes is drawn from a seed: none, or any subset of them,
-//! each whole or in part by sectors, because a real disk writes back in any order at any time.
+//! of files and folders likewise, by `sync_dir`. What a cut leaves of unsynced writes is drawn from a seed: none, or any
+//! subset of them, each whole or in part by sectors, one of them torn, because a real disk writes back in any order at
+//! any time. The operation during which the power fails has happened, in part, or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -32,6 +33,10 @@ struct Shared {
     fail_syncs: AtomicBool,
     /// Operations to go until the power fails; 0: none is planned.
     fuse: AtomicU64,
+    /// What the power failed at.
+    failed_at: Mutex<Option<PathBuf>>,
+    /// Who holds a lock, and since which life.
+    locks: Mutex<BTreeMap<PathBuf, u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +44,7 @@ struct Tree {
     now: BTreeMap<PathBuf, Arc<Mutex<Content>>>,
     durable: BTreeMap<PathBuf, Arc<Mutex<Content>>>,
     folders: BTreeSet<PathBuf>,
+    durable_folders: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +64,7 @@ enum Change {
 #[derive(Debug)]
 struct File {
     disk: Arc<Shared>,
+    path: PathBuf,
     life: u64,
     content: Arc<Mutex<Content>>,
 }
@@ -78,7 +85,7 @@ impl Change {
         }
     }
 
-    /// A part of a write, in whole sectors of the file; a length change happens or not.
+    /// A part of a write: some sectors of the file, the last of them torn; a length change happens or not.
     fn torn(&self, rng: &mut ChaCha8Rng) -> Vec<Self> {
         let Self::Write(at, written) = self else { return Vec::new() };
         let mut parts = Vec::new();
@@ -86,11 +93,14 @@ impl Change {
         while from < written.len() {
             let to = (from + SECTOR_BYTES - (at + from) % SECTOR_BYTES).min(written.len());
             if rng.random_bool(0.5) {
-                parts.push(Self::Write(at + from, written.get(from..to).unwrap_or_default().to_vec()));
+                parts.push((at + from, written.get(from..to).unwrap_or_default().to_vec()));
             }
             from = to;
         }
-        parts
+        if let Some((_, sector)) = parts.last_mut() {
+            sector.truncate(rng.random_range(0..=sector.len()));
+        }
+        parts.into_iter().map(|(at, sector)| Self::Write(at, sector)).collect()
     }
 }
 
@@ -125,17 +135,32 @@ impl FaultyDisk {
         self.0.off.store(true, Ordering::SeqCst);
     }
 
+    /// What the power failed at, if a planned cut has come.
+    pub fn failed_at(&self) -> Option<PathBuf> {
+        self.0.failed_at.lock().clone()
+    }
+
     /// Turns the power on again, with what is left; `seed` draws what that is.
     pub fn power_on(&self, seed: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut tree = self.0.tree.lock();
-        self.0.life.fetch_add(1, Ordering::SeqCst);
-        self.0.fuse.store(0, Ordering::SeqCst);
         let keep = *[0.0, 0.5, 0.9].get(rng.random_range(0..3)).unwrap_or(&0.0);
-        let mut names = tree.durable.clone();
-        let changed: BTreeSet<PathBuf> = tree.now.keys().chain(tree.durable.keys()).cloned().collect();
+        let Tree { now, durable, folders, durable_folders } = &mut *tree;
+        let mut kept_folders = durable_folders.clone();
+        for folder in folders.symmetric_difference(durable_folders) {
+            if rng.random_bool(keep) {
+                if folders.contains(folder) {
+                    kept_folders.insert(folder.clone())
+                } else {
+                    kept_folders.remove(folder)
+                };
+            }
+        }
+        kept_folders = kept_folders.iter().filter(|folder| rooted(folder, &kept_folders)).cloned().collect();
+        let mut names = durable.clone();
+        let changed: BTreeSet<PathBuf> = now.keys().chain(durable.keys()).cloned().collect();
         for name in changed {
-            let (now, before) = (tree.now.get(&name), tree.durable.get(&name));
+            let (now, before) = (now.get(&name), durable.get(&name));
             let same = matches!((now, before), (Some(now), Some(before)) if Arc::ptr_eq(now, before));
             // A rename is one step for its new name; the old one may linger.
             if !same && rng.random_bool(keep) {
@@ -145,6 +170,7 @@ impl FaultyDisk {
                 };
             }
         }
+        names.retain(|name, _| rooted(name, &kept_folders));
         for file in names.values() {
             let mut content = file.lock();
             let mut bytes = std::mem::take(&mut content.durable);
@@ -158,22 +184,60 @@ impl FaultyDisk {
             content.now = bytes.clone();
             content.durable = bytes;
         }
-        tree.now = names.clone();
-        tree.durable = names;
+        *tree =
+            Tree { now: names.clone(), durable: names, folders: kept_folders.clone(), durable_folders: kept_folders };
         drop(tree);
+        self.start();
+    }
+
+    /// Turns the power on again with all that was written, as after the end of the process alone.
+    pub fn power_on_whole(&self) {
+        self.start();
+    }
+
+    fn start(&self) {
+        self.0.life.fetch_add(1, Ordering::SeqCst);
+        self.0.fuse.store(0, Ordering::SeqCst);
+        *self.0.failed_at.lock() = None;
         self.0.off.store(false, Ordering::SeqCst);
+    }
+
+    /// The files that are there, with their content.
+    pub fn image(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        self.0.tree.lock().now.iter().map(|(name, file)| (name.clone(), file.lock().now.clone())).collect()
+    }
+}
+
+/// Whether all folders above are there.
+fn rooted(path: &Path, folders: &BTreeSet<PathBuf>) -> bool {
+    path.ancestors().skip(1).all(|above| above == Path::new("/") || folders.contains(above))
+}
+
+/// An operation that has begun; the power may fail during it.
+#[must_use]
+struct Step {
+    last: bool,
+}
+
+impl Step {
+    fn end(self) -> io::Result<()> {
+        if self.last { Err(io::Error::other("the power fails")) } else { Ok(()) }
     }
 }
 
 impl Shared {
-    /// One operation that changes something.
-    fn step(&self) -> io::Result<()> {
+    /// Begins an operation that changes something.
+    fn step(&self, path: &Path) -> io::Result<Step> {
         self.check()?;
         let left = self.fuse.load(Ordering::SeqCst);
-        if left > 0 && self.fuse.fetch_sub(1, Ordering::SeqCst) == 1 {
+        let last = left > 0 && self.fuse.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last {
+            *self.failed_at.lock() = Some(path.to_owned());
             self.off.store(true, Ordering::SeqCst);
+        } else {
+            self.check()?;
         }
-        self.check()
+        Ok(Step { last })
     }
 
     fn check(&self) -> io::Result<()> {
@@ -198,32 +262,44 @@ impl Disk for FaultyDisk {
             }
             None => return Err(not_found(path)),
         };
-        Ok(Arc::new(File { disk: self.0.clone(), life: self.0.life.load(Ordering::SeqCst), content }))
+        Ok(Arc::new(File {
+            disk: self.0.clone(),
+            path: path.to_owned(),
+            life: self.0.life.load(Ordering::SeqCst),
+            content,
+        }))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.step()?;
-        self.0.tree.lock().now.remove(path).map(|_| ()).ok_or_else(|| not_found(path))
+        let step = self.0.step(path)?;
+        self.0.tree.lock().now.remove(path).map(|_| ()).ok_or_else(|| not_found(path))?;
+        step.end()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.step()?;
+        let step = self.0.step(from)?;
         let mut tree = self.0.tree.lock();
         let file = tree.now.remove(from).ok_or_else(|| not_found(from))?;
         tree.now.insert(to.to_owned(), file);
-        Ok(())
+        step.end()
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.0.check()?;
-        self.0.tree.lock().folders.extend(path.ancestors().map(Path::to_owned));
-        Ok(())
+        let mut tree = self.0.tree.lock();
+        if tree.folders.contains(path) {
+            return self.0.check();
+        }
+        let step = self.0.step(path)?;
+        tree.folders.extend(path.ancestors().filter(|one| *one != Path::new("/")).map(Path::to_owned));
+        step.end()
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.0.step()?;
-        self.0.tree.lock().now.retain(|name, _| !name.starts_with(path));
-        Ok(())
+        let step = self.0.step(path)?;
+        let mut tree = self.0.tree.lock();
+        tree.now.retain(|name, _| !name.starts_with(path));
+        tree.folders.retain(|name| !name.starts_with(path));
+        step.end()
     }
 
     fn files(&self, path: &Path) -> io::Result<Vec<String>> {
@@ -241,22 +317,55 @@ impl Disk for FaultyDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.0.step()?;
-        if self.0.syncs_lie.load(Ordering::SeqCst) {
-            return Ok(());
+        let step = self.0.step(path)?;
+        if self.0.fail_syncs.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk cannot write"));
         }
         let mut tree = self.0.tree.lock();
-        let Tree { now, durable, .. } = &mut *tree;
-        durable.retain(|name, _| name.parent() != Some(path) || now.contains_key(name));
-        for (name, file) in now.iter().filter(|(name, _)| name.parent() == Some(path)) {
-            durable.insert(name.clone(), file.clone());
+        if path.parent().is_some_and(|above| above != Path::new("")) && !tree.folders.contains(path) {
+            return Err(not_found(path));
         }
+        if step.last || self.0.syncs_lie.load(Ordering::SeqCst) {
+            return step.end();
+        }
+        let Tree { now, durable, folders, durable_folders } = &mut *tree;
+        let inside = |name: &Path| name.parent() == Some(path);
+        durable.retain(|name, _| !inside(name) || now.contains_key(name));
+        durable.extend(now.iter().filter(|(name, _)| inside(name)).map(|(name, file)| (name.clone(), file.clone())));
+        let removed: Vec<PathBuf> = durable_folders.difference(folders).filter(|name| inside(name)).cloned().collect();
+        for folder in removed {
+            durable_folders.retain(|name| !name.starts_with(&folder));
+            durable.retain(|name, _| !name.starts_with(&folder));
+        }
+        durable_folders.extend(folders.iter().filter(|name| inside(name)).cloned());
         Ok(())
     }
 
-    fn lock(&self, _: &Path) -> io::Result<Box<dyn Send + Sync>> {
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         self.0.check()?;
-        Ok(Box::new(()))
+        let life = self.0.life.load(Ordering::SeqCst);
+        let mut locks = self.0.locks.lock();
+        if locks.get(path) == Some(&life) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        locks.insert(path.to_owned(), life);
+        Ok(Box::new(Lock { disk: self.0.clone(), path: path.to_owned(), life }))
+    }
+}
+
+/// Ends with the process that took it, and so with its life.
+struct Lock {
+    disk: Arc<Shared>,
+    path: PathBuf,
+    life: u64,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let mut locks = self.disk.locks.lock();
+        if locks.get(&self.path) == Some(&self.life) {
+            locks.remove(&self.path);
+        }
     }
 }
 
@@ -270,7 +379,7 @@ impl File {
     }
 
     fn change(&self, change: Change) -> io::Result<()> {
-        self.disk.step()?;
+        let step = self.disk.step(&self.path)?;
         let mut content = self.content.lock();
         self.alive()?;
         let length = match &change {
@@ -282,7 +391,7 @@ impl File {
         }
         change.apply(&mut content.now);
         content.pending.push(change);
-        Ok(())
+        step.end()
     }
 }
 
@@ -304,17 +413,17 @@ impl DiskFile for File {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.disk.step()?;
+        let step = self.disk.step(&self.path)?;
         if self.disk.fail_syncs.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk cannot write"));
         }
         let mut content = self.content.lock();
         self.alive()?;
-        if !self.disk.syncs_lie.load(Ordering::SeqCst) {
+        if !step.last && !self.disk.syncs_lie.load(Ordering::SeqCst) {
             let pending = std::mem::take(&mut content.pending);
             pending.iter().for_each(|change| change.apply(&mut content.durable));
         }
-        Ok(())
+        step.end()
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {

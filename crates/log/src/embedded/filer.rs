@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_base::Clock;
+use headwater_base::{Clock, Limits};
 use headwater_store::disk::{Disk, DiskFile};
 use headwater_store::state::State;
 use parking_lot::{Condvar, Mutex};
@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use super::partition::Partition;
 use super::segment::Segment;
-use super::{FILED, PRODUCERS};
+use super::{FILED, Options, PRODUCERS};
 use crate::Offset;
 
 /// Bytes written to a file between two syncs.
@@ -59,6 +59,7 @@ pub(super) struct Filer {
     /// Bytes of batches in memory.
     pub cached: AtomicUsize,
     cached_max: usize,
+    segment_bytes_max: u64,
     /// Filed batches in memory, oldest first.
     order: Mutex<VecDeque<(Arc<Partition>, Offset, usize)>>,
     /// Notified when something was filed.
@@ -79,8 +80,17 @@ struct Queue {
     barriers_wanted: u64,
     barriers_done: u64,
     /// What the last barrier promised, or why it failed.
-    promised: Result<u64, String>,
+    promised: Result<Promise, String>,
     stop: bool,
+}
+
+/// What a barrier promises.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Promise {
+    /// Everything up to here is in synced segments.
+    pub sequence: u64,
+    /// How far some segment goes has changed since the last barrier.
+    pub moved: bool,
 }
 
 #[derive(Debug, Default)]
@@ -120,7 +130,8 @@ impl Filer {
         root: PathBuf,
         state: Arc<State>,
         clock: Arc<dyn Clock>,
-        cached_max: usize,
+        limits: &Limits,
+        options: &Options,
     ) -> Self {
         Self {
             disk,
@@ -133,7 +144,7 @@ impl Filer {
                 sequence: 0,
                 barriers_wanted: 0,
                 barriers_done: 0,
-                promised: Ok(0),
+                promised: Ok(Promise { sequence: 0, moved: false }),
                 stop: false,
             }),
             wake: Condvar::new(),
@@ -141,7 +152,8 @@ impl Filer {
             work: Mutex::default(),
             unfiled: AtomicUsize::new(0),
             cached: AtomicUsize::new(0),
-            cached_max,
+            cached_max: limits.tail_cache_bytes,
+            segment_bytes_max: options.segment_bytes_max,
             order: Mutex::default(),
             room: Notify::new(),
             refused: AtomicBool::new(false),
@@ -164,11 +176,11 @@ impl Filer {
         }
     }
 
-    /// Waits until everything durable now is in synced segments; answers up to which sequence that is.
+    /// Waits until everything durable now is in synced segments.
     ///
     /// # Errors
     /// What the disk said, or that the filer has stopped.
-    pub fn barrier(&self) -> Result<u64, String> {
+    pub fn barrier(&self) -> Result<Promise, String> {
         let mut queue = self.queue.lock();
         if queue.stop {
             return Err("the log is closed".into());
@@ -219,7 +231,8 @@ impl Filer {
                 self.refused.store(false, Ordering::Relaxed);
             }
             if let Some(wanted) = wanted {
-                let promised = filed.and_then(|()| self.settle()).map(|()| sequence).map_err(|error| error.to_string());
+                let settled = filed.and_then(|()| self.settle());
+                let promised = settled.map(|moved| Promise { sequence, moved }).map_err(|error| error.to_string());
                 let mut queue = self.queue.lock();
                 queue.promised = promised;
                 queue.barriers_done = wanted;
@@ -302,7 +315,7 @@ impl Filer {
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
             }
-            let limit = stream.config.segment_bytes.max(1);
+            let limit = stream.config.segment_bytes.clamp(1, self.segment_bytes_max);
             let age_ms = |opened| now.millis().saturating_sub(headwater_base::Micros::millis(opened));
             let active = filed.filter(|(_, length, _, opened)| {
                 *length == 0
@@ -387,8 +400,8 @@ impl Filer {
         Ok(file)
     }
 
-    /// Syncs everything filed, and writes down how far it goes.
-    fn settle(&self) -> io::Result<()> {
+    /// Syncs everything filed, and writes down how far it goes; whether anything has moved.
+    fn settle(&self) -> io::Result<bool> {
         let mut work = self.work.lock();
         let touched: Vec<_> = work.touched.values().filter(|partition| !partition.is_gone()).cloned().collect();
         let paths: Vec<PathBuf> = work.unsynced.keys().cloned().collect();
@@ -426,8 +439,9 @@ impl Filer {
                 producers.put_durable(&key, producer.as_deref());
             }
         }
-        work.touched.clear();
-        Ok(())
+        // Compaction may replace what is closed; an open file would keep the old one's space.
+        work.files.clear();
+        Ok(!std::mem::take(&mut work.touched).is_empty())
     }
 }
 

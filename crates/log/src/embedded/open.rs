@@ -34,6 +34,17 @@ struct Recovery<'a> {
     catalog: Catalog,
     items: Vec<Item>,
     bytes: usize,
+    doubts: Vec<Doubt>,
+}
+
+/// Something of a partition that the checkpoint names and that is not there. The tail of the write-ahead log says
+/// whether that is damage, or whether the stream was deleted or its records trimmed behind the checkpoint.
+struct Doubt {
+    stream: u128,
+    partition: u32,
+    /// One past the last record that is missing.
+    next: Offset,
+    damage: Problem,
 }
 
 pub(super) fn open(
@@ -46,7 +57,7 @@ pub(super) fn open(
     let shown = folder.display().to_string();
     let refused =
         |error: io::Error| Problem::new("HW-LOG-002", "cannot open the data folder").at(&shown, 0, 0).because(error);
-    disk.create_dir(&folder).map_err(refused)?;
+    make_folders(&*disk, &folder).map_err(refused)?;
     let lock = disk.lock(&folder.join("lock")).map_err(|error| {
         if error.kind() == io::ErrorKind::WouldBlock {
             Problem::new("HW-LOG-001", "the data folder is in use by another process")
@@ -58,8 +69,7 @@ pub(super) fn open(
     })?;
     let state = Arc::new(State::default());
     let snapshots = Snapshots::open(disk.clone(), folder.join("state"), &state)?;
-    let filer =
-        Arc::new(Filer::new(disk.clone(), folder.join("log"), state.clone(), clock.clone(), limits.tail_cache_bytes));
+    let filer = Arc::new(Filer::new(disk.clone(), folder.join("log"), state.clone(), clock.clone(), &limits, &options));
     let mut recovery = Recovery {
         disk: &*disk,
         root: &folder,
@@ -70,6 +80,7 @@ pub(super) fn open(
         catalog: Catalog::default(),
         items: Vec::new(),
         bytes: 0,
+        doubts: Vec::new(),
     };
     recovery.load_streams()?;
     let wal_options = wal::Options {
@@ -90,6 +101,7 @@ pub(super) fn open(
         on_durable,
     )?;
     recovery.file()?;
+    recovery.resolve_doubts()?;
     recovery.remove_orphans();
     let catalog = recovery.catalog;
     for partition in catalog.partitions() {
@@ -123,6 +135,24 @@ pub(super) fn open(
         last_checkpoint_ms: AtomicU64::new(0),
         _lock: lock,
     })
+}
+
+/// Makes the data folder and those in it. Their names are durable before anything is put into them: what is synced in
+/// a folder whose own name is lost is lost.
+fn make_folders(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    for own in ["wal", "state", "log"] {
+        disk.create_dir(&folder.join(own))?;
+    }
+    disk.sync_dir(folder)?;
+    let parent = folder.parent().map_or(Path::new("/"), |above| match above {
+        above if above.as_os_str().is_empty() => Path::new("."),
+        above => above,
+    });
+    match disk.sync_dir(parent) {
+        // A folder that we may not read was not made by us.
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// What happens on the writer's thread after each sync.
@@ -185,11 +215,13 @@ impl Recovery<'_> {
         let folder = catalog::folder(self.root, &stream.name, stream.id);
         let (disk, state, clock) = (self.disk, self.state, self.clock);
         let mut fault = None;
+        let doubts = &mut self.doubts;
         self.catalog.put(Arc::new(stream), &mut |stream, index| {
             let folder = folder.join(index.to_string());
             let partition = Partition::new(stream.clone(), index, folder, 0, 0);
-            if let Err(error) = open_partition(disk, state, clock, &partition) {
-                fault.get_or_insert(error);
+            match open_partition(disk, state, clock, &partition) {
+                Ok(doubt) => doubts.extend(doubt),
+                Err(error) => drop(fault.get_or_insert(error)),
             }
             partition
         });
@@ -270,6 +302,17 @@ impl Recovery<'_> {
         self.filer.file_all(items).map_err(|error| self.refused(error))
     }
 
+    /// Refuses if something is missing that is still needed after the write-ahead log's tail.
+    fn resolve_doubts(&mut self) -> Result<(), Problem> {
+        for doubt in self.doubts.drain(..) {
+            let partition = self.catalog.partition_by_id(doubt.stream, doubt.partition);
+            if partition.is_some_and(|partition| partition.start.load(Ordering::Acquire) < doubt.next) {
+                return Err(doubt.damage);
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what streams deleted before have left.
     fn remove_orphans(&self) {
         let root = self.root.join("log");
@@ -296,7 +339,12 @@ fn offset(value: &[u8]) -> Option<Offset> {
 }
 
 /// Brings a partition's files to what the checkpoint says of them.
-fn open_partition(disk: &dyn Disk, state: &State, clock: &dyn Clock, partition: &Partition) -> Result<(), Problem> {
+fn open_partition(
+    disk: &dyn Disk,
+    state: &State,
+    clock: &dyn Clock,
+    partition: &Partition,
+) -> Result<Option<Doubt>, Problem> {
     let refused = |error: io::Error| {
         Problem::new("HW-LOG-002", "cannot open a partition")
             .at(partition.folder.display().to_string(), 0, 0)
@@ -308,30 +356,32 @@ fn open_partition(disk: &dyn Disk, state: &State, clock: &dyn Clock, partition: 
     let record = own(FILED).and_then(|bytes| Record::decode(&bytes));
     let Some(record) = record else {
         // What is here was filed after the checkpoint and comes again from the write-ahead log.
-        for base in segment::bases(disk, &partition.folder).map_err(refused)? {
-            disk.remove(&Segment::log_path(&partition.folder, base)).map_err(refused)?;
-        }
+        segment::tidy(disk, &partition.folder, &[]).map_err(refused)?;
         partition.start.store(start, Ordering::Release);
-        return Ok(());
+        return Ok(None);
     };
+    let doubt = |fact: String, path: &Path, help: &str| Doubt {
+        stream: partition.stream_id,
+        partition: partition.index,
+        next: record.next,
+        damage: Problem::new("HW-LOG-003", fact).at(path.display().to_string(), 0, 0).help(help),
+    };
+    let mut found = None;
     let mut segments: Vec<Segment> = Vec::new();
     for base in segment::bases(disk, &partition.folder).map_err(refused)? {
         let path = Segment::log_path(&partition.folder, base);
         if base > record.base || segments.last().is_some_and(|before| before.next > base) {
             // Behind the checkpoint, or merged into the one before.
-            disk.remove(&path).map_err(refused)?;
             continue;
         }
         let file = disk.open(&path, false).map_err(refused)?;
         let mut length = file.len().map_err(refused)?;
         if base == record.base {
             if length < record.length {
-                return Err(Problem::new(
-                    "HW-LOG-003",
-                    format!("a segment has `{length}` bytes; the checkpoint says `{}`", record.length),
-                )
-                .at(path.display().to_string(), 0, 0)
-                .help("restore the data folder from a backup; the file was cut off by something else"));
+                let fact = format!("a segment has `{length}` bytes; the checkpoint says `{}`", record.length);
+                let help = "restore the data folder from a backup; the file was cut off by something else";
+                found = Some(doubt(fact, &path, help));
+                continue;
             }
             if length > record.length {
                 file.set_len(record.length).map_err(refused)?;
@@ -340,13 +390,17 @@ fn open_partition(disk: &dyn Disk, state: &State, clock: &dyn Clock, partition: 
         }
         segments.push(Segment::load(disk, &partition.folder, base, length, clock.now()).map_err(refused)?);
     }
-    if segments.last().is_none_or(|last| last.base != record.base) && record.length > 0 && start < record.next {
-        return Err(Problem::new("HW-LOG-003", format!("the segment of offset `{}` is gone", record.base))
-            .at(partition.folder.display().to_string(), 0, 0)
-            .help("restore the data folder from a backup; the file was removed by something else"));
+    if segments.last().is_none_or(|last| last.base != record.base) && record.length > 0 && found.is_none() {
+        let fact = format!("the segment of offset `{}` is gone", record.base);
+        let help = "restore the data folder from a backup; the file was removed by something else";
+        found = Some(doubt(fact, &partition.folder, help));
     }
+    // A damaged file stays for whoever looks at it.
+    let mut kept: Vec<Offset> = segments.iter().map(|segment| segment.base).collect();
+    kept.extend(found.is_some().then_some(record.base));
+    segment::tidy(disk, &partition.folder, &kept).map_err(refused)?;
     *partition.segments.write() = segments;
     partition.start.store(start, Ordering::Release);
     partition.appended.store(record.next, Ordering::Release);
-    Ok(())
+    Ok(found)
 }

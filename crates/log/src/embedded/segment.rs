@@ -225,3 +225,22 @@ pub(super) fn bases(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<Offset>> {
     bases.sort_unstable();
     Ok(bases)
 }
+
+/// Removes the files of all segments but those that begin at `kept` (in order), and what an interrupted compaction has
+/// left.
+pub(super) fn tidy(disk: &dyn Disk, folder: &Path, kept: &[Offset]) -> io::Result<()> {
+    let mut names = disk.files(folder)?;
+    names.retain(|name| {
+        let base = name.strip_suffix(".log").or_else(|| name.strip_suffix(".idx"));
+        let base: Option<Offset> = base.and_then(|base| base.parse().ok());
+        base.is_some_and(|base| kept.binary_search(&base).is_err()) || name.ends_with(".new")
+    });
+    if !names.is_empty() {
+        // What stands in the place of those that go must not be a rename that is still in memory only.
+        disk.sync_dir(folder)?;
+    }
+    names.iter().try_for_each(|name| disk.remove(&folder.join(name)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,11 @@ impl Snapshots {
         self.manifest.sequence
     }
 
+    /// Whether the newest snapshot stands for the log up to exactly `sequence`, and no later one has failed.
+    pub fn is_at(&self, sequence: u64) -> bool {
+        self.manifest.sequence == sequence && !self.whole
+    }
+
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
         self.manifest.files.iter().map(|file| file.bytes).sum()
@@ -133,14 +138,14 @@ impl Snapshots {
     fn write_file(&self, state: &State, all: bool) -> io::Result<Option<Listed>> {
         let name = format!("{:06}.kv", self.manifest.next + 1);
         let mut out = Out { snapshots: self, name, file: None, at: 0, synced: 0, block: Vec::new(), space: None };
-        let dropped = std::mem::take(&mut *state.dropped.lock());
+        let (dropped, spaces) = state.take_dropped();
         if !all {
             for name in &dropped {
                 out.enter(name);
                 out.block.push(DROP);
             }
         }
-        for space in state.spaces() {
+        for space in spaces {
             out.space = None;
             // A commit that is durable may still be on its way into the space; it holds this until it is there.
             drop(space.order());
@@ -188,6 +193,8 @@ impl Snapshots {
             let file = self.disk.open(&self.folder.join("manifest"), false)?;
             let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
             self.manifest = decode_manifest(&disk::read_exact_at(&*file, 0, length)?)?;
+            // The process may have ended between renaming and this: what an older manifest names goes only now.
+            self.disk.sync_dir(&self.folder)?;
         }
         for listed in &self.manifest.files {
             let file = self.disk.open(&self.folder.join(&listed.name), false)?;

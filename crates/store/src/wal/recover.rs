@@ -3,6 +3,9 @@
 //! The order of segments is their numbers'; frames are taken as long as sequences follow on. At the first bad group
 //! of a segment the rest is searched for a good one: if there is one, synced bytes were damaged and nothing is
 //! guessed. A later segment may go on with exactly the missing sequence: then an earlier recovery ended here too.
+//!
+//! What was read may be in the machine's memory only, if the process alone ended before its last sync: the last segment
+//! is synced before anything is said to be there.
 
 use std::path::PathBuf;
 
@@ -85,6 +88,10 @@ pub(super) fn recover(
     }
     // The sequence that must come next; None before the first segment.
     let mut expected: Option<u64> = None;
+    // Earlier groups were synced before the next one was written.
+    if let Some((.., newest)) = segments.last() {
+        newest.sync().map_err(refused)?;
+    }
     for (header, path, file) in segments {
         if let Some(expected) = expected
             && header.first != expected

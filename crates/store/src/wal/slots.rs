@@ -96,6 +96,8 @@ impl Slots {
             let file = disk.open(&segment.path, false).map_err(refused)?;
             state.used.push_back(Used { slot: Slot { path: segment.path, file }, last: segment.last });
         }
+        // A process that was killed may have made a file whose name is not durable yet.
+        disk.sync_dir(&options.folder).map_err(refused)?;
         if state.spares.is_empty() {
             let slot = create(disk, options, &mut state.next_name, false, &|| false).map_err(refused)?;
             state.spares.push_back(slot);
@@ -104,11 +106,10 @@ impl Slots {
     }
 
     /// Whether `reserved` bytes fit into what is allocated; otherwise why not, if the disk refused.
-    pub fn room_for(&self, reserved: u64) -> Result<(), Option<String>> {
+    pub fn room_for(&self, reserved: u64, segment_bytes: u64) -> Result<(), Option<String>> {
         let mut state = self.state.lock();
         // Behind the current segment at most half of each spare may be lost to a frame that does not fit any more.
-        let size = state.spares.front().map_or(0, |slot| slot.file.len().unwrap_or(0));
-        let spare = (size.saturating_sub(PAGE_BYTES as u64) / 2) * state.spares.len() as u64;
+        let spare = (segment_bytes.saturating_sub(PAGE_BYTES as u64) / 2) * state.spares.len() as u64;
         if reserved <= state.remaining || reserved <= spare {
             return Ok(());
         }
