@@ -8,8 +8,9 @@
 pub(crate) struct Intervals<N> {
     /// Where elementary segments begin, sorted; the first begins the first interval.
     starts: Vec<N>,
-    /// The tree in heap order, leaves behind; each node's entries hold on its whole span.
-    nodes: Vec<Vec<u32>>,
+    /// The tree in heap order, leaves behind: where each node's entries begin. They hold on its whole span.
+    nodes: Vec<u32>,
+    entries: Vec<u32>,
 }
 
 impl<N: Ord + Copy> Intervals<N> {
@@ -20,12 +21,12 @@ impl<N: Ord + Copy> Intervals<N> {
         starts.sort_unstable();
         starts.dedup();
         let leaves = starts.len();
-        let mut nodes = vec![Vec::new(); leaves * 2];
+        let mut lists = vec![Vec::new(); leaves * 2];
         for (low, high, entry) in entries.iter().filter(|(low, high, _)| low <= high) {
             let end = next(*high).map_or(leaves, |after| starts.partition_point(|start| *start < after));
             let (mut left, mut right) = (starts.partition_point(|start| start < low) + leaves, end + leaves);
             let mut add = |node: usize| {
-                if let Some(list) = nodes.get_mut(node) {
+                if let Some(list) = lists.get_mut(node) {
                     list.push(*entry);
                 }
             };
@@ -42,7 +43,13 @@ impl<N: Ord + Copy> Intervals<N> {
                 right /= 2;
             }
         }
-        Self { starts, nodes }
+        let (mut nodes, mut flat) = (Vec::with_capacity(lists.len() + 1), Vec::new());
+        for list in lists {
+            nodes.push(u32::try_from(flat.len()).unwrap_or(u32::MAX));
+            flat.extend(list);
+        }
+        nodes.push(u32::try_from(flat.len()).unwrap_or(u32::MAX));
+        Self { starts, nodes, entries: flat }
     }
 
     /// Hands out every entry whose interval holds the number.
@@ -50,7 +57,10 @@ impl<N: Ord + Copy> Intervals<N> {
         let Some(leaf) = self.starts.partition_point(|start| *start <= number).checked_sub(1) else { return };
         let mut node = leaf + self.starts.len();
         while node > 0 {
-            self.nodes.get(node).into_iter().flatten().for_each(|entry| found(*entry));
+            if let Some([start, end]) = self.nodes.get(node..node + 2) {
+                let entries = self.entries.get(*start as usize..*end as usize);
+                entries.unwrap_or_default().iter().for_each(|entry| found(*entry));
+            }
             node /= 2;
         }
     }

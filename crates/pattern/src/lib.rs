@@ -11,8 +11,8 @@
 //! ```
 
 mod address;
+mod affixes;
 mod arrays;
-mod bytetrie;
 mod envelope;
 mod explain;
 mod fold;

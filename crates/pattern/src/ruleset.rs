@@ -8,7 +8,7 @@
 //! 1. One walk collects the leaves of the fields that rules name (`reading`).
 //! 2. Equal tests of different rules are one test. Each leaf is looked up in its field's index for the *keyed* tests
 //!    it satisfies: values, prefixes, suffixes, wildcards (`index`).
-//! 3. A branch (a rule, or one way through its `$or`s) hangs in a trie under its keyed tests, those shared by most
+//! 3. A branch (a rule, or one way through its `$or`s) hangs in a trie under its keyed tests, those shared by fewest
 //!    branches first. Only nodes whose tests are all satisfied are visited (`tree`).
 //! 4. At a node, branches with an interval test are found by the number or address, those with `exists` or
 //!    `anything-but` by the presence of a field. What is left of a branch is asked test by test, once for each event.
@@ -47,12 +47,14 @@ pub struct Scratch {
     buffers: Buffers,
     /// Grows with each event, so that marks of an earlier one never count.
     epoch: u64,
-    /// By test: whether it is satisfied, if that was asked in this epoch.
-    asked: Vec<(u64, bool)>,
+    /// By test: the epoch in which it was asked, twice, and one more if it was satisfied.
+    asked: Vec<u64>,
     /// Keyed tests satisfied, ascending.
-    keyed: Vec<u32>,
-    /// By rule.
-    matched: Vec<u64>,
+    pub(crate) keyed: Vec<u32>,
+    /// Nodes of the tree still to be visited.
+    pub(crate) open: Vec<(u32, u32)>,
+    /// Branches found by group.
+    pub(crate) found: Vec<u32>,
     rules: Vec<u32>,
 }
 
@@ -103,16 +105,16 @@ impl RuleSet {
         scratch.rules.clear();
         scratch.keyed.clear();
         scratch.arrays.reset();
-        scratch.asked.resize(self.tests.len(), (0, false));
-        scratch.matched.resize(self.rules as usize, 0);
+        scratch.asked.resize(self.tests.len(), 0);
         scratch.reading.read(event, &self.paths, self.fields.len()).map_err(|halt| unreadable(halt, event))?;
         let Scratch { reading, buffers, keyed, asked, epoch, .. } = scratch;
+        let yes = *epoch * 2 + 1;
         for field in &reading.present {
             let Some(Some(index)) = self.fields.get(*field as usize) else { continue };
             for (_, value) in reading.of(*field) {
                 index.find(reading.leaf(event, value), buffers, |test| {
-                    if let Some(mark) = asked.get_mut(test as usize).filter(|mark| mark.0 != *epoch) {
-                        *mark = (*epoch, true);
+                    if let Some(mark) = asked.get_mut(test as usize).filter(|mark| **mark != yes) {
+                        *mark = yes;
                         keyed.push(test);
                     }
                 });
@@ -125,6 +127,7 @@ impl RuleSet {
             return Err(too_many_steps());
         }
         scratch.rules.sort_unstable();
+        scratch.rules.dedup();
         Ok(&scratch.rules)
     }
 }
@@ -132,39 +135,25 @@ impl RuleSet {
 /// One event being matched: what the tree asks.
 pub(crate) struct Matching<'a> {
     set: &'a RuleSet,
-    event: &'a [u8],
-    scratch: &'a mut Scratch,
+    pub event: &'a [u8],
+    pub scratch: &'a mut Scratch,
     failed: bool,
 }
 
 impl Matching<'_> {
-    /// The keyed tests satisfied, ascending.
-    pub fn keyed(&self) -> &[u32] {
-        &self.scratch.keyed
-    }
-
-    /// Whether a keyed test is among them.
+    /// Whether a keyed test is satisfied.
     #[inline]
     pub fn has(&self, test: u32) -> bool {
-        self.scratch.asked.get(test as usize).is_some_and(|mark| mark.0 == self.scratch.epoch && mark.1)
-    }
-
-    /// What the walk found.
-    pub fn reading(&self) -> &Reading {
-        &self.scratch.reading
-    }
-
-    pub fn event(&self) -> &[u8] {
-        self.event
+        self.scratch.asked.get(test as usize) == Some(&(self.scratch.epoch * 2 + 1))
     }
 
     /// Whether any value satisfies a test, or none is needed; remembered for this event.
     #[inline]
     fn satisfied(&mut self, number: u32) -> bool {
-        let epoch = self.scratch.epoch;
-        let Some((asked, answer)) = self.scratch.asked.get(number as usize).copied() else { return false };
-        if asked == epoch {
-            return answer;
+        let no = self.scratch.epoch * 2;
+        match self.scratch.asked.get(number as usize) {
+            Some(mark) if *mark >= no => return *mark > no,
+            _ => {}
         }
         let Some(test) = self.set.tests.get(number as usize) else { return false };
         let reading = &self.scratch.reading;
@@ -172,22 +161,15 @@ impl Matching<'_> {
         let absent = test.absent && (values.peek().is_none() || reading.has_elements());
         let answer = absent || values.any(|(_, value)| test.accepts(reading.leaf(self.event, value)));
         if let Some(mark) = self.scratch.asked.get_mut(number as usize) {
-            *mark = (epoch, answer);
+            *mark = no + u64::from(answer);
         }
         answer
     }
 
-    /// Judges a branch whose keyed tests are satisfied.
+    /// Judges a branch whose keyed tests are satisfied; a rule may be found by several.
+    #[inline]
     pub fn candidate(&mut self, rule: u32, rest: &[u32], all: &[u32]) {
-        let epoch = self.scratch.epoch;
-        if self.failed || self.scratch.matched.get(rule as usize) == Some(&epoch) {
-            return;
-        }
-        if !rest.iter().all(|test| self.satisfied(*test)) || !self.fits(all) {
-            return;
-        }
-        if let Some(mark) = self.scratch.matched.get_mut(rule as usize) {
-            *mark = epoch;
+        if !self.failed && rest.iter().all(|test| self.satisfied(*test)) && self.fits(all) {
             self.scratch.rules.push(rule);
         }
     }
@@ -237,7 +219,7 @@ impl Builder {
             }
         }
         let mut order: Vec<usize> = (0..self.tests.len()).collect();
-        order.sort_by_key(|test| std::cmp::Reverse(shared.get(*test).copied()));
+        order.sort_by_key(|test| shared.get(*test).copied());
         let mut number = vec![0_u32; self.tests.len()];
         for (rank, test) in order.iter().enumerate() {
             if let Some(number) = number.get_mut(*test) {

@@ -2,7 +2,9 @@
 //!
 //! What it is NOT: a unit test.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+
+use smallvec::SmallVec;
 
 use crate::matcher::{Leaf, LeafKind, Matcher};
 
@@ -13,8 +15,8 @@ pub(crate) struct Test {
     /// Whether `exists: false` is among the alternatives.
     pub absent: bool,
     /// Plain strings, where there are too many to try one after the other.
-    texts: HashSet<Box<[u8]>>,
-    others: Vec<Matcher>,
+    texts: BTreeSet<Box<[u8]>>,
+    others: SmallVec<[Matcher; 1]>,
     pub kind: Kind,
 }
 
@@ -37,7 +39,8 @@ impl Test {
     pub fn new(field: u32, matchers: &[Matcher]) -> Self {
         let is_text = |matcher: &&Matcher| matches!(matcher, Matcher::Text(_));
         let many = matchers.iter().filter(is_text).count() >= TEXTS_MIN;
-        let mut test = Self { field, absent: false, texts: HashSet::new(), others: Vec::new(), kind: kind(matchers) };
+        let mut test =
+            Self { field, absent: false, texts: BTreeSet::new(), others: SmallVec::new(), kind: kind(matchers) };
         for matcher in matchers {
             match matcher {
                 Matcher::Absent => test.absent = true,

@@ -71,6 +71,13 @@ impl Wildcard {
         true
     }
 
+    /// What every match starts with, and ends with; both are empty only between stars.
+    pub fn ends(&self) -> (&[u8], &[u8]) {
+        let first = self.pieces.first().map(Finder::needle);
+        let last = self.pieces.last().map(Finder::needle);
+        (first.unwrap_or_default(), last.unwrap_or_default())
+    }
+
     /// A text that every match contains: the longest piece.
     pub fn required(&self) -> &[u8] {
         self.pieces.iter().map(Finder::needle).max_by_key(|piece| piece.len()).unwrap_or_default()
