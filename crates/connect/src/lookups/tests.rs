@@ -103,7 +103,7 @@ fn a_spec_is_checked_without_its_file_secret_or_node() {
         (json!({"type": "http", "url": "http://x/"}), "HW-CONNECT-105"),
         (json!({"type": "score", "url": "x"}), "HW-CONNECT-105"),
         (json!({"type": "http", "url": "http://x/{key}", "headers": {"a b": "c"}}), "HW-CONNECT-106"),
-        (json!({"type": "http", "url": "http://x/{key}", "headers": {"a": "\n"}}), "HW-CONNECT-106"),
+        (json!({"type": "http", "url": "http://x/{key}", "headers": {"a": "b\nc"}}), "HW-CONNECT-106"),
         (json!({"type": "http", "url": "http://x/{key}", "headers": {"a": {"secrets": "c"}}}), "HW-CONNECT-106"),
     ];
     for (spec, code) in wrong {

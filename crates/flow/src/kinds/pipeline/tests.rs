@@ -141,7 +141,20 @@ fn what_a_lookup_asks_is_checked_without_asking_it() {
     - {id: d, type: lookup, lookup: {type: http, url: 'http://x/{key}', headers: {authorization: {secret: nobody}}}, key: .k, into: .d}
   outputs: [{type: stream, stream: out}]
 ",
-        expect![[r#""#]],
+        expect![[r#"
+            error[HW-FLOW-021]: there is no lookup of type `htpp`
+              --> p.yaml:7:44
+            help: types are `http`; did you mean `http`?
+            error[HW-KERNEL-007]: `spec.steps[1].lookup` has no key `ulr`
+              --> p.yaml:8:50
+            help: did you mean `url`? keys here are `headers`, `type`, `url`
+            error[HW-KERNEL-008]: the key `url` is missing in `spec.steps[1].lookup`
+              --> p.yaml:8:37
+            error[HW-CONNECT-105]: the address has no scheme
+              --> p.yaml:9:37
+            error[HW-KERNEL-030]: `Pipeline/p` names `Secret/nobody`, which does not exist
+              --> p.yaml:10:107
+            help: it can be applied, and waits until there is one"#]],
     );
 }
 
