@@ -58,3 +58,6 @@ impl Tolerance {
         within && self.count.is_none_or(|count| failed <= count)
     }
 }
+
+#[cfg(test)]
+mod tests;

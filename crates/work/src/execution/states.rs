@@ -122,7 +122,7 @@ impl Run<'_> {
         };
         let leave = Leave {
             next: Next::State(next),
-            output: taken.and_then(|rule| rule.output.as_ref()).or(leave.output.filter(|_| taken.is_none())),
+            output: taken.map_or(leave.output, |rule| rule.output.as_ref()),
             assign: taken.map_or(leave.assign, |rule| rule.assign.as_ref()),
             ..leave
         };
