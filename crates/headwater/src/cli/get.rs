@@ -114,7 +114,8 @@ async fn watch(client: &Client, kinds: &[String], mut query: Vec<(&str, &str)>, 
         let lines: Vec<u8> = rest.drain(..=end).collect();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let change: Value = serde_json::from_slice(line).unwrap_or_default();
-            let resource = change.get("resource").unwrap_or(&Value::Null);
+            // Of what is gone only kind and name are told.
+            let resource = change.get("resource").unwrap_or(&change);
             match format {
                 // The kind of change is part of the data only where there is room for it.
                 Format::Ndjson => output::line(&change)?,

@@ -1,5 +1,8 @@
 //! Each verb once, data in, data out.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use expect_test::expect;
 
 use super::{Node, RESOURCES, alone, check, text};
@@ -112,6 +115,23 @@ fn one_list_in_every_form() {
         exit 0
     "#]],
     );
+}
+
+#[test]
+fn changes_are_shown_as_they_come() {
+    let node = ready();
+    let mut watching = super::command(node.folder.path())
+        .args(["get", "pipelines", "--watch"])
+        .env("HEADWATER_SERVER", &node.url)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("listed   pipeline/double")));
+    assert!(node.run(&["delete", "pipeline/double"]).status.success());
+    assert!(lines.any(|line| line.starts_with("deleted  pipeline/double")));
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }
 
 #[test]
