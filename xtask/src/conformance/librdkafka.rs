@@ -70,7 +70,9 @@ pub(super) fn run(tests: &Path, stage: &Stage, each: &mut dyn FnMut(Outcome)) ->
     fs::create_dir_all(&logs)?;
     let kafka = stand_in(&stage.folder)?;
     let configuration = stage.folder.join("test.conf");
-    fs::write(&configuration, format!("bootstrap.servers={}\ntest.topic.random=true\n", stage.broker))?;
+    // Its time-outs are for a machine that does nothing else.
+    let settings = "test.topic.random=true\ntest.timeout.multiplier=3\n";
+    fs::write(&configuration, format!("bootstrap.servers={}\n{settings}", stage.broker))?;
     let listed = broker_tests(&fs::read_to_string(tests.join("test.c"))?);
     let listed: Vec<&str> = listed.iter().map(String::as_str).filter(|name| stage.wants(name)).collect();
     for names in listed.chunk_by(|a, b| number(a) == number(b)) {
@@ -147,6 +149,8 @@ fn judge(log: &str, name: &str) -> Option<(Verdict, f64)> {
     let why = plain(cells.next().unwrap_or_default());
     let verdict = match state {
         "PASSED" => Verdict::Passed,
+        // Tests without a broker are not asked for, so the only flag left is that of known issues.
+        "SKIPPED" if why.contains("negative test flags") => Verdict::NotRun("a known issue of librdkafka's own".into()),
         "SKIPPED" | "DNS" => Verdict::NotRun(skip(log, name).map_or(why, str::to_owned)),
         _ => Verdict::Failed(failure(log, name).map_or(why, str::to_owned)),
     };

@@ -13,7 +13,7 @@ pub(super) async fn init(mut call: Call) -> Result<Answer, Broken> {
     let mut message = InitProducerIdResponse::default().with_producer_id((-1).into()).with_producer_epoch(-1);
     if request.transactional_id.is_some() {
         info!(peer = %call.client.peer, "transactional producer refused: there are no transactions yet");
-        // Not retriable for any client, and the nearest there is to the truth.
+        // The nearest there is to the truth; librdkafka says so in its log and asks again until its own time-out.
         return call.answer(&message.with_error_code(ResponseError::UnsupportedVersion.code()));
     }
     // An idempotent producer that asks again, after an error, goes on with its id and the next epoch (KIP-360).
