@@ -86,9 +86,7 @@ fn a_ban_and_a_rate_of_an_address_hold_over_midnight() {
             sign_in("too-long-ago", "2024-03-06T12:00:00Z", "3.80.7.7", "fresh-4", true),
         ],
     );
-    for (id, expected) in
-        [("back", "ban"), ("at-noon", "ban"), ("neighbour", "allow"), ("too-long-ago", "allow")]
-    {
+    for (id, expected) in [("back", "ban"), ("at-noon", "ban"), ("neighbour", "allow"), ("too-long-ago", "allow")] {
         assert_eq!(decision(&node, id)["decision"], expected, "{id}");
     }
     // Nothing links the two days of an address but the first hour of the second.
@@ -178,15 +176,21 @@ fn reconcile_finds_and_mends_what_is_missing_wrong_or_too_much() {
     }
     send(&node, &events);
     // Later events in every partition close the visits.
-    let closing: Vec<Value> = (0..16).map(|n| view(&format!("end{n}"), "2024-03-04T15:00:00Z", &format!("end{n}"))).collect();
+    let closing: Vec<Value> =
+        (0..16).map(|n| view(&format!("end{n}"), "2024-03-04T15:00:00Z", &format!("end{n}"))).collect();
     send(&node, &closing);
     // By id of the visit, the newest value.
     let visits = || {
         let mut found = std::collections::BTreeMap::new();
-        for line in node.headwater(&["tail", "clicks.sessions", "--from", "earliest", "--record"], "").unwrap().lines() {
+        for line in node.headwater(&["tail", "clicks.sessions", "--from", "earliest", "--record"], "").unwrap().lines()
+        {
             let record = json(line).unwrap();
             let (key, value) = (record["key"].as_str().unwrap().to_owned(), record["value"].clone());
-            if value.is_null() { found.remove(&key) } else { found.insert(key, value) };
+            if value.is_null() {
+                found.remove(&key)
+            } else {
+                found.insert(key, value)
+            };
         }
         found
     };
@@ -196,7 +200,8 @@ fn reconcile_finds_and_mends_what_is_missing_wrong_or_too_much() {
     assert_eq!(before[&id("eve")]["events"], 4);
     assert_eq!(before[&id("eve")]["duration_ms"], 180_000);
     let reconcile = |words: &[&str]| {
-        let words = [&["reconcile", "clickstream-behaviour", "-o", "json", "--to", "2024-03-04T12:00:00Z"], words].concat();
+        let words =
+            [&["reconcile", "clickstream-behaviour", "-o", "json", "--to", "2024-03-04T12:00:00Z"], words].concat();
         let run = node.run(&words).unwrap();
         let rows = json(&String::from_utf8_lossy(&run.stdout)).unwrap();
         let row = rows.as_array().unwrap().iter().find(|row| row["stream"] == "clicks.sessions").unwrap();
@@ -211,7 +216,8 @@ fn reconcile_finds_and_mends_what_is_missing_wrong_or_too_much() {
     let extra = json!({"key": "nobody", "session_id": "x", "revision": 1, "closed": true,
         "start": "2024-03-04T09:00:00Z", "end": "2024-03-04T09:00:00Z", "duration_ms": 0, "events": 1});
     let lines = format!("{}|\n{}|{wrong}\nx|{extra}\n", id("ann"), id("bob"));
-    let kcat = ["-b", &node.kafka(), "-q", "-P", "-t", "clicks.sessions", "-K", "|", "-Z"];
+    let kcat =
+        ["-b", &node.kafka(), "-q", "-P", "-t", "clicks.sessions", "-K", "|", "-Z", "-X", "topic.partitioner=murmur2"];
     output(Command::new("kcat").args(kcat), &lines).unwrap();
     send(&node, &[view("too-late", "2024-03-04T09:05:00Z", "eve")]);
     until("the late event is put aside", || values(&node, "clicks.late").len() == 1).unwrap();

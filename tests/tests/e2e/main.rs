@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is not as expected")]
 
-mod clients;
 mod clickstream;
+mod clients;
 mod solution;
 
 /// The program under test.
