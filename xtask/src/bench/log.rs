@@ -1,7 +1,7 @@
 //! Produce from librdkafka's performance tool: 1 KB records to 8 partitions, acks=all, and every acknowledgement behind
 //! the sync of its bytes.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -37,8 +37,7 @@ pub(super) fn measure(options: &Options, _: &Machine) -> Result<Value> {
             Command::new(examples.join("rdkafka_performance"))
                 .args(["-P", "-t", "bench", "-b", &node.kafka(), "-a", "all", "-q"])
                 .args(["-s", &RECORD_BYTES.to_string(), "-c", &RECORDS.to_string()])
-                .args(["-X", "queue.buffering.max.messages=200000", "-X", "linger.ms=5"])
-                .stderr(Stdio::inherit()),
+                .args(["-X", "queue.buffering.max.messages=200000", "-X", "linger.ms=5"]),
         )?;
         rates.push(megabytes_per_second(&output)?);
         costs.push(rounded((node.cpu_seconds()? - before.0) / gigabytes));
