@@ -30,9 +30,11 @@ use crate::unit::UnitKind;
 
 mod cache;
 mod follow;
+mod keys;
 mod write;
 
 use cache::Cache;
+use keys::Keys;
 
 /// The longest key of a document in bytes.
 pub const KEY_BYTES_MAX: usize = 4 * 1024;
@@ -64,6 +66,7 @@ struct Table {
     ttl: Option<Duration>,
     schema: Option<jsonschema::Validator>,
     cache: Cache,
+    keys: Keys,
     generation: AtomicU64,
     /// One past the last applied offset of each partition.
     applied: Vec<AtomicI64>,
@@ -187,6 +190,7 @@ impl TableViews {
             ttl: spec.ttl.map(|ttl| ttl.duration()),
             schema,
             cache: Cache::new(self.limits.table_cache_bytes),
+            keys: Keys::new(self.limits.table_cache_bytes),
             generation: AtomicU64::new(before.map_or(1, |before| before.generation.load(Ordering::SeqCst) + 1)),
             applied: (0..stream.config.partitions).map(|_| AtomicI64::new(0)).collect(),
             moved: Notify::new(),
@@ -277,6 +281,7 @@ impl TableViews {
                 applied.store(0, Ordering::SeqCst);
             }
             table.cache.clear();
+            table.keys.clear();
             table.cache.end();
             table.generation.fetch_add(1, Ordering::SeqCst);
         }
@@ -298,6 +303,7 @@ impl Tables for TableViews {
         let table = self.table(table)?;
         let found = match table.cache.get(key) {
             Some(found) => found,
+            None if !table.keys.may_hold(key) => None,
             None => {
                 let stamp = table.cache.stamp();
                 let found = self.answer(|view| view.get(*table.id.read(), key))?.map(document);

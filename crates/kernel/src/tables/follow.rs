@@ -62,6 +62,7 @@ pub(super) fn start(views: &Arc<TableViews>, resource: &Resource) -> Result<Arc<
 
 async fn run(views: Arc<TableViews>, table: Arc<Table>, mut stop: Stop) -> Result<(), Problem> {
     let mut aged = views.clock.elapsed();
+    let mut listed = false;
     loop {
         for partition in 0..table.stream.config.partitions {
             while !stop.is_set() {
@@ -73,6 +74,11 @@ async fn run(views: Arc<TableViews>, table: Arc<Table>, mut stop: Stop) -> Resul
             }
         }
         table.caught_up.store(true, Ordering::SeqCst);
+        if !std::mem::replace(&mut listed, true) {
+            let (inner, followed) = (Arc::clone(&views), Arc::clone(&table));
+            let outcome = tokio::task::spawn_blocking(move || inner.list_keys(&followed)).await;
+            outcome.map_err(|error| panicked("table view", &error))??;
+        }
         for (partition, applied) in (0..).zip(&table.applied) {
             // The end lies one past the last event, as `applied` does: above it there is something to apply.
             let after = applied.load(Ordering::SeqCst);
@@ -173,11 +179,27 @@ impl TableViews {
         Ok((changes, next))
     }
 
+    /// Learns the keys that the view holds from an earlier life.
+    fn list_keys(&self, table: &Table) -> Result<(), Problem> {
+        let mut after: Option<String> = None;
+        loop {
+            let found = self.answer(|view| view.older(*table.id.read(), i64::MAX, after.as_deref(), AGE_SCAN))?;
+            table.keys.add(found.keys.iter().map(|(key, _)| key.as_str()));
+            after = found.last;
+            if after.is_none() {
+                table.keys.complete();
+                return Ok(());
+            }
+        }
+    }
+
     /// Applies changes to view and cache, and tells whoever waits.
     fn advance(&self, table: &Table, partition: u32, changes: &[Change], next: Offset) -> Result<(), Problem> {
         let id = *table.id.read();
         table.cache.begin();
         let view = self.view();
+        // After the view was taken: one that is emptied meanwhile forgets them, and is not the one that gets the changes.
+        table.keys.add(changes.iter().map(key_of));
         let result = view.apply(id, partition, changes, next);
         if result.is_ok() {
             for change in changes {
@@ -213,6 +235,7 @@ impl TableViews {
             applied.store(0, Ordering::SeqCst);
         }
         table.cache.clear();
+        table.keys.clear();
         table.cache.end();
         table.generation.fetch_add(1, Ordering::SeqCst);
         result
