@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::node::{self, Node};
-use crate::process::{run, target};
+use crate::process::{end_within, target};
 use crate::setup::{self, Needs};
 
 /// How long and how much.
@@ -53,8 +54,14 @@ pub fn execute(options: &Options) -> Result<()> {
         .args(["--catalogue-port", &(4580 + options.port_offset).to_string()])
         .env("HEADWATER_DATA", &data)
         .stdin(Stdio::null());
-    let fed = run(&mut feed);
+    let mut feed = feed.spawn()?;
+    // A machine that cannot keep up with the rate has still to be done in time.
+    let fed = end_within(&mut feed, Duration::from_secs(seconds.saturating_add(30)))?;
     node.stop()?;
-    println!("stopped");
-    fed
+    match fed {
+        Some(status) if !status.success() => bail!("the feed ended with {status}"),
+        Some(_) => println!("stopped"),
+        None => println!("stopped; this machine is too slow for {} events/s: try a lower --rate", options.rate),
+    }
+    Ok(())
 }
