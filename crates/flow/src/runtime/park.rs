@@ -76,3 +76,8 @@ pub fn nap(notify: &Notify, timeout: Duration) {
         thread::park_timeout(left);
     }
 }
+
+/// Lets `time` pass, whatever fires meanwhile: for a few milliseconds, in which work gathers.
+pub fn pause(time: Duration) {
+    thread::sleep(time);
+}

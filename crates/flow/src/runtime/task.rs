@@ -262,7 +262,7 @@ impl<'a> Life<'a> {
             self.rest(elapsed, round.due)?;
         } else if !round.more && advance == Advance::Done {
             let took = self.setup.clock.elapsed().saturating_sub(elapsed);
-            std::thread::sleep(PACE.saturating_sub(took));
+            park::pause(PACE.saturating_sub(took));
         }
         Ok(())
     }

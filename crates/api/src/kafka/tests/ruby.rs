@@ -1,7 +1,7 @@
-//! Requests of ruby-kafka, which Fluentd's `out_kafka2` and `in_kafka` speak, byte for byte as its encoders write them.
+//! Requests in the versions that ruby-kafka speaks, Fluentd's client in `out_kafka2` and `in_kafka`.
 //!
-//! The bytes of the consumer's requests come from running the encoders of ruby-kafka 1.5 (`lib/kafka/protocol`); the
-//! gem itself could not be fetched, so no conversation was recorded off a wire. Member ids are put in by the tests.
+//! The bytes of the consumer's requests come from a re-enactment of the encoders in the client's published source
+//! (`lib/kafka/protocol`). No conversation was recorded off a wire. Member ids are put in by the tests.
 
 use super::*;
 
