@@ -164,8 +164,7 @@ async fn open_log(folder: &Path, limits: &Arc<Limits>, clock: &Arc<dyn Clock>) -
     let small = std::env::var_os("HEADWATER_SMALL_LOG").is_some();
     let options = if small { embedded::Options::small() } else { embedded::Options::default() };
     let disk = Arc::new(RealDisk);
-    let opened =
-        tokio::task::spawn_blocking(move || EmbeddedLog::open_with(disk, folder, limits, clock, options));
+    let opened = tokio::task::spawn_blocking(move || EmbeddedLog::open_with(disk, folder, limits, clock, options));
     opened.await.map_err(|error| {
         Problem::new("HW-CLI-014", "the log could not be opened by a bug in the program").because(error)
     })?

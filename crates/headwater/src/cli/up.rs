@@ -17,7 +17,9 @@ use crate::problems::Problems;
 
 /// Flags of `up`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "HEADWATER_LOG says what is logged on standard error: `warn` (default), `info`, or by part, as in `headwater_flow=debug`.")]
+#[command(
+    after_help = "HEADWATER_LOG says what is logged on standard error: `warn` (default), `info`, or by part, as in `headwater_flow=debug`."
+)]
 pub struct Args {
     /// The data folder; made if it is missing [default: headwater-data]
     #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER", hide_env_values = true)]

@@ -162,7 +162,9 @@ pub async fn feed_through(
             batch.count += 1;
         }
         let mut batches: Vec<(u32, BytesMut)> = Vec::new();
-        for ((place, batch), sequence) in (0..).zip(&mut open).zip(&mut sequences).filter(|((_, open), _)| open.count > 0) {
+        for ((place, batch), sequence) in
+            (0..).zip(&mut open).zip(&mut sequences).filter(|((_, open), _)| open.count > 0)
+        {
             batch.builder.producer(id, epoch, *sequence);
             *sequence += i32::try_from(batch.count).unwrap_or(i32::MAX);
             batches.push((place, batch.take(Compression::None)));

@@ -136,8 +136,13 @@ fn session(row: &Row) -> Option<Session> {
     let ms = |text: &str| Micros::parse_rfc3339(text).map(Micros::millis);
     let (start_ms, end_ms) = (ms(&row.start)?, ms(&row.end)?);
     let conversions = [row.measures.searches, row.measures.carts, row.measures.orders];
-    (end_ms - start_ms == row.duration_ms)
-        .then_some(Session { visitor, start_ms, end_ms, events: row.events, conversions })
+    (end_ms - start_ms == row.duration_ms).then_some(Session {
+        visitor,
+        start_ms,
+        end_ms,
+        events: row.events,
+        conversions,
+    })
 }
 
 /// Compares the ban table and the decisions with who attacked.
