@@ -40,6 +40,8 @@ const BATCH_BYTES: usize = 1 << 20;
 /// A micro-batch begins at the earliest this long after the one before it, unless a full one waits: under a stream of
 /// small requests, those of a few milliseconds share one commit. A first event after a pause waits for nothing.
 const PACE: Duration = Duration::from_millis(4);
+/// How often a commit that is larger than the log takes is tried with half as much: down to a single event.
+const HALVINGS_MAX: u32 = BATCH_RECORDS.ilog2();
 /// Commits that may wait for the disk.
 const COMMITS_MAX: usize = 256;
 /// How often a thread without work looks around: for idle partitions, retries that have become due, new partitions.
@@ -78,8 +80,10 @@ pub struct Setup {
 enum End {
     /// Somebody asked for it.
     Stopped,
-    /// Begin anew from what is durable: a commit found no room, or streams have changed.
+    /// Begin anew from what is durable: streams have changed.
     Anew,
+    /// Begin anew with smaller commits: one was larger than the log takes.
+    Smaller,
     /// It cannot go on.
     Failed(Problem),
 }
@@ -89,8 +93,9 @@ enum End {
 /// # Errors
 /// `HW-FLOW-020` state that does not fit, 030 a missing stream, 041 unreadable state, 042 another owner, 043 the log.
 pub fn run(setup: &Setup, started: &dyn Fn()) -> Result<(), Problem> {
+    let mut halvings = 0;
     loop {
-        let end = match Life::begin(setup) {
+        let end = match Life::begin(setup, halvings) {
             Ok(mut life) => {
                 started();
                 life.live()
@@ -101,6 +106,10 @@ pub fn run(setup: &Setup, started: &dyn Fn()) -> Result<(), Problem> {
             End::Stopped => return Ok(()),
             End::Failed(problem) => return Err(problem),
             End::Anew => info!(pipeline = %setup.plan.name, "pipeline begins anew from its last commit"),
+            End::Smaller => {
+                halvings += 1;
+                info!(pipeline = %setup.plan.name, halvings, "pipeline begins anew with smaller commits");
+            }
         }
     }
 }
@@ -116,6 +125,8 @@ struct Life<'a> {
     turn: usize,
     looked: Duration,
     widths: Vec<(Name, u32)>,
+    /// How often what one commit may hold has been halved.
+    halvings: u32,
 }
 
 struct Source {
@@ -140,7 +151,7 @@ struct Round {
 
 impl<'a> Life<'a> {
     /// Shuts out earlier owners and takes up what the last commit says.
-    fn begin(setup: &'a Setup) -> Result<Self, End> {
+    fn begin(setup: &'a Setup, halvings: u32) -> Result<Self, End> {
         let plan = &setup.plan;
         let log = &setup.log;
         let Some((stream, start)) = &plan.input else {
@@ -208,6 +219,7 @@ impl<'a> Life<'a> {
             turn: 0,
             looked: setup.clock.elapsed(),
             widths,
+            halvings,
         };
         // What this leaves undone the first round does: its first events are behind no other watermark.
         life.core.resume(&mut life.outbox).map_err(End::Failed)?;
@@ -280,7 +292,7 @@ impl<'a> Life<'a> {
             let finished = self.read_turn(index, now, elapsed, &mut round)?;
             ended = if finished && round.records == before { ended + 1 } else { 0 };
             at += 1;
-            if round.records >= BATCH_RECORDS || round.bytes >= BATCH_BYTES {
+            if round.records >= self.share_of(BATCH_RECORDS) || round.bytes >= self.share_of(BATCH_BYTES) {
                 round.more = true;
                 break;
             }
@@ -292,13 +304,18 @@ impl<'a> Life<'a> {
         Ok(round)
     }
 
+    /// What waits may all go on at once, and then stands in one commit.
     fn is_full(&self) -> bool {
-        self.core.waiting() >= self.setup.limits.lookups_in_flight
+        self.core.waiting() >= self.share_of(self.setup.limits.lookups_in_flight)
+    }
+
+    fn share_of(&self, amount: usize) -> usize {
+        (amount >> self.halvings).max(1)
     }
 
     /// One partition's turn. Answers whether it had nothing (more).
     fn read_turn(&mut self, index: usize, now: Micros, elapsed: Duration, round: &mut Round) -> Result<bool, End> {
-        for _ in 0..TURN_RECORDS {
+        for _ in 0..self.share_of(TURN_RECORDS) {
             if self.is_full() {
                 return Ok(true);
             }
@@ -369,6 +386,7 @@ impl<'a> Life<'a> {
                     return Ok(());
                 }
                 Err(LogError::Full(_)) => wait(setup.log.room(), &setup.stop)?,
+                Err(LogError::Limit(_)) if self.halvings < HALVINGS_MAX => return Err(End::Smaller),
                 Err(error) => return Err(failed(&setup.plan.name, &error)),
             }
         }

@@ -76,3 +76,27 @@ fn a_power_cut_at_any_moment_loses_and_doubles_nothing() {
         }
     }
 }
+
+#[test]
+fn what_is_too_much_for_one_commit_goes_into_several() {
+    let disk = FaultyDisk::default();
+    let bench = Bench::on(&disk);
+    bench.stream("in", 1);
+    let text = "x".repeat(1_000);
+    for from in (0..600).step_by(200) {
+        let events: Vec<_> = (from..from + 200).map(|id| json!({"id": id, "text": text}).to_string()).collect();
+        assert!(bench.send_durably("in", 0, &events));
+    }
+    let unit = bench.start(
+        "p",
+        json!({
+            "source": {"type": "stream", "stream": "in"},
+            "steps": [{"id": "grow", "type": "transform", "program": ".more = [.text, .text, .text]"}],
+            "outputs": [{"type": "stream", "stream": "out"}],
+        }),
+    );
+    bench.until("all of the input has come out", || bench.read("out").len() >= 600);
+    bench.stop(&unit);
+    let ids: Vec<_> = values(&bench.read("out")).iter().map(|value| value["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, (0..600).collect::<Vec<u64>>());
+}
