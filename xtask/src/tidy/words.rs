@@ -18,8 +18,8 @@ const KAFKA: [&str; 12] = [
     "GLOSSARY.md",
 ];
 
-/// Folders of one machine. In two halves, so that this file passes.
-const MACHINE: [(&str, &str); 4] = [("/roo", "t/"), ("/hom", "e/"), ("/tmp/h", "w"), ("/work/m", "ain")];
+/// Folders that are there on one machine only. In two halves, so that this file passes.
+const MACHINE: [(&str, &str); 2] = [("/roo", "t/"), ("/hom", "e/")];
 
 /// Checks every text.
 pub(super) fn check(tree: &Tree) -> Vec<String> {
