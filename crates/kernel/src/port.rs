@@ -4,8 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use headwater_base::{Micros, Name, Problem};
+use headwater_base::Problem;
 use serde_json::Value;
+
+pub mod bus;
+pub mod tables;
+pub mod workflows;
+
+pub use bus::{Bus, Cause};
+pub use tables::{Document, Tables};
+pub use workflows::Workflows;
 
 /// A JSON value as its text, as it will be written into an event. Cheap to clone.
 pub type Json = Bytes;
@@ -107,41 +115,6 @@ pub trait Secrets: Send + Sync {
     /// # Errors
     /// `HW-KERNEL-*` when there is no such secret or its reference cannot be read.
     fn read(&self, name: &str) -> Result<Bytes, Problem>;
-}
-
-/// A document of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Document {
-    /// Its key.
-    pub key: String,
-    /// Grows with each write of this key.
-    pub version: u64,
-    /// When it was written.
-    pub updated: Micros,
-    /// The JSON object's text.
-    pub value: Json,
-}
-
-/// Keyed documents. A write is a record of the table's compacted stream first and reaches the view after its sync.
-pub trait Tables: Send + Sync {
-    /// One document, if it is there. Answers from memory or a local view; takes microseconds.
-    fn get(&self, table: &str, key: &str) -> Result<Option<Document>, Problem>;
-
-    /// Documents in key order behind `after`, at most `count`.
-    fn list(&self, table: &str, after: Option<&str>, count: usize) -> Result<Vec<Document>, Problem>;
-
-    /// Writes a document, or deletes it with None; durable when the future resolves. `expect` = Some(version)
-    /// writes only over that version (0 = only if absent).
-    fn put<'a>(
-        &'a self,
-        table: &'a Name,
-        key: &'a str,
-        value: Option<Json>,
-        expect: Option<u64>,
-    ) -> BoxFuture<'a, Result<u64, Problem>>;
-
-    /// Grows whenever any document of the table changes; a cache over the table drops its answers then.
-    fn generation(&self, table: &str) -> u64;
 }
 
 /// Values kept by pipelines for reading at high rate.

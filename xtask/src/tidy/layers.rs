@@ -3,7 +3,7 @@
 use super::Tree;
 
 /// Our crates from the bottom up; a crate may depend on any crate of a lower layer and on none of its own.
-const LAYERS: [(&str, u8); 11] = [
+const LAYERS: [(&str, u8); 13] = [
     ("headwater-base", 0),
     ("headwater-wire", 1),
     ("headwater-pattern", 1),
@@ -13,6 +13,8 @@ const LAYERS: [(&str, u8); 11] = [
     ("headwater-flow", 5),
     ("headwater-connect", 5),
     ("headwater-work", 5),
+    ("headwater-bus", 5),
+    ("headwater-cost", 5),
     ("headwater-api", 5),
     ("headwater", 6),
 ];

@@ -1,0 +1,169 @@
+//! The port of tables: keyed documents with versions, changed under conditions, read by key, index and filter.
+
+use std::collections::BTreeMap;
+
+use futures::future::BoxFuture;
+use headwater_base::{Micros, Name, Problem};
+use headwater_log::{Commit, Ticket};
+use serde_json::{Map, Value};
+
+use super::Json;
+
+/// A document of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its key.
+    pub key: String,
+    /// Grows with each write of this key.
+    pub version: u64,
+    /// When it was written.
+    pub updated: Micros,
+    /// The JSON object's text.
+    pub value: Json,
+}
+
+/// An expression over a document, in the language of Amazon DynamoDB's condition, update and filter expressions, with
+/// plain JSON values: `attribute_not_exists(total) AND #s = :done`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expression {
+    /// The text.
+    pub text: String,
+    /// What each `#name` stands for.
+    pub names: BTreeMap<String, String>,
+    /// What each `:value` stands for.
+    pub values: Map<String, Value>,
+}
+
+/// What a write makes of a document.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// This, whatever was there.
+    Put(Json),
+    /// What an update expression (`SET`, `REMOVE`, `ADD`, `DELETE`) makes of what is there, or of an empty document.
+    Update(Expression),
+    /// Nothing.
+    Delete,
+}
+
+/// One write of one document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// The table.
+    pub table: Name,
+    /// The document's key.
+    pub key: String,
+    /// What becomes of it.
+    pub change: Change,
+    /// Written only over this version; 0 = only if absent.
+    pub expect: Option<u64>,
+    /// Written only if this holds for what is there.
+    pub condition: Option<Expression>,
+}
+
+/// What one write did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// What was there.
+    pub old: Option<Document>,
+    /// What is there now.
+    pub new: Option<Document>,
+}
+
+/// Writes that have their place in the log together with what else was in their commit.
+#[derive(Debug)]
+pub struct Transacted {
+    /// The commit's place; nothing may be acknowledged before [`headwater_log::Log::durable`] of its sequence. The
+    /// places of the given commit's appends come first, in their order.
+    pub ticket: Ticket,
+    /// What each write did, in order.
+    pub written: Vec<Written>,
+}
+
+/// Why nothing of a transaction was written.
+#[derive(Debug)]
+pub enum TransactError {
+    /// A condition does not hold.
+    Condition {
+        /// Which write's.
+        index: usize,
+        /// What is there.
+        document: Option<Document>,
+    },
+    /// Too much is unsynced: wait for [`headwater_log::Log::room`] and try again.
+    Full,
+    /// Something else (`HW-KERNEL-*`).
+    Problem(Problem),
+}
+
+/// What a query asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Query {
+    /// A secondary index of the table; None goes by key.
+    pub index: Option<String>,
+    /// Only documents whose indexed fields begin with these values, in the index's order.
+    pub equals: Vec<Value>,
+    /// Bounds of the indexed field behind those (or of the key), both inclusive.
+    pub from: Option<Value>,
+    /// See `from`.
+    pub to: Option<Value>,
+    /// Only documents for which this holds.
+    pub filter: Option<Expression>,
+    /// Largest first.
+    pub descending: bool,
+    /// Continues behind an earlier page's [`Page::next`].
+    pub after: Option<String>,
+    /// At most so many documents.
+    pub count: usize,
+}
+
+/// A page of documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In order.
+    pub documents: Vec<Document>,
+    /// Where the next page begins, opaque; None at the end.
+    pub next: Option<String>,
+    /// How many documents were looked at.
+    pub scanned: u64,
+}
+
+/// Keyed documents. A write is a record of the table's compacted stream first and reaches the view after its sync.
+pub trait Tables: Send + Sync {
+    /// One document, if it is there. Answers from memory or a local view; takes microseconds.
+    fn get(&self, table: &str, key: &str) -> Result<Option<Document>, Problem>;
+
+    /// Documents in key order behind `after`, at most `count`.
+    fn list(&self, table: &str, after: Option<&str>, count: usize) -> Result<Vec<Document>, Problem>;
+
+    /// Writes a document, or deletes it with None; durable when the future resolves. `expect` = Some(version)
+    /// writes only over that version (0 = only if absent).
+    fn put<'a>(
+        &'a self,
+        table: &'a Name,
+        key: &'a str,
+        value: Option<Json>,
+        expect: Option<u64>,
+    ) -> BoxFuture<'a, Result<u64, Problem>>;
+
+    /// Grows whenever any document of the table changes; a cache over the table drops its answers then.
+    fn generation(&self, table: &str) -> u64;
+
+    /// Decides all `writes` in the order of the log, against what is appended, and appends them in one commit with
+    /// `also`: all or nothing. Never waits for the disk.
+    ///
+    /// # Errors
+    /// Nothing was written then, `also` included.
+    fn transact(&self, writes: &[Write], also: Commit) -> Result<Transacted, TransactError> {
+        let _ = (writes, also);
+        Err(TransactError::Problem(Problem::new("HW-KERNEL-019", "transactions are not served here")))
+    }
+
+    /// Documents of one table, of what is visible.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-*` for an unknown table or index and for a filter that is none.
+    fn query(&self, table: &str, query: &Query) -> Result<Page, Problem> {
+        let _ = query;
+        Err(Problem::new("HW-KERNEL-019", format!("queries of `{table}` are not served here")))
+    }
+}
