@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use headwater_base::Problem;
+use headwater_base::{Micros, Problem};
 use serde_json::Value;
 
 pub mod bus;
+pub mod destination;
+pub mod function;
 pub mod tables;
 pub mod workflows;
 
 pub use bus::{Bus, Cause};
+pub use destination::Destinations;
+pub use function::FunctionKind;
 pub use tables::{Document, Tables};
 pub use workflows::Workflows;
 
@@ -131,4 +135,16 @@ pub trait Enrich: Send + Sync {
     /// Runs the stateless steps and lookups of `pipeline` on one event and gives the enriched event back. Nothing is
     /// stored.
     fn enrich<'a>(&'a self, pipeline: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>>;
+}
+
+/// Recomputing what a pipeline has said about a span of event time, in batch.
+pub trait Batch: Send + Sync {
+    /// Compares, and repairs if told to; answers the report as a JSON object.
+    fn reconcile<'a>(
+        &'a self,
+        pipeline: &'a str,
+        from: Micros,
+        to: Micros,
+        repair: bool,
+    ) -> BoxFuture<'a, Result<Value, Problem>>;
 }

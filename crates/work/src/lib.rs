@@ -17,6 +17,7 @@ pub mod jsonata;
 pub mod limits;
 pub mod path;
 mod size;
+pub mod tasks;
 mod time;
 
 pub use chance::Chance;
