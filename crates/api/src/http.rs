@@ -8,6 +8,7 @@ pub mod answer;
 pub mod body;
 pub mod documents;
 pub mod enrich;
+pub mod executions;
 pub mod fault;
 pub mod features;
 pub mod groups;
@@ -30,7 +31,7 @@ use std::sync::atomic::AtomicU64;
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Problem};
 use headwater_kernel::Kernel;
-use headwater_kernel::port::{Enrich, Features, Tables};
+use headwater_kernel::port::{Enrich, Features, Tables, Workflows};
 use headwater_log::Log;
 use headwater_log::groups::Groups;
 use serde_json::Value;
@@ -54,6 +55,8 @@ pub struct Parts {
     pub enrich: Arc<dyn Enrich>,
     /// Batch beside stream.
     pub reconcile: Reconcile,
+    /// Executions of workflows, where they are served.
+    pub workflows: Option<Arc<dyn Workflows>>,
     /// Figures of the other parts.
     pub figures: Vec<metrics::Figures>,
     /// What `/readyz` asks.

@@ -1,7 +1,7 @@
 //! A node: the one place where the crates are put together.
 //!
 //! Kinds, lookups and units are rows assembled here; no crate registers itself and there is no global, so that one
-//! process can hold several nodes. Order of life: listeners' ports, log (which locks the folder), kernel, pipelines, requests; and back.
+//! process can hold several nodes. Order of life: listeners' ports, log (which locks the folder), kernel, pipelines, workflows, requests; and back.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -19,6 +19,8 @@ use headwater_kernel::{Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, embedded};
 use headwater_store::disk::RealDisk;
+use headwater_work::Engine;
+use headwater_work::tasks::Services;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -71,12 +73,14 @@ pub struct Node {
     pub kernel: Arc<Kernel>,
     stop: watch::Sender<bool>,
     listeners: JoinSet<()>,
+    engine: Engine,
     log: Arc<EmbeddedLog>,
 }
 
 /// The kinds of a node: the kernel's and the features'.
 pub fn registry() -> Registry {
-    Registry::new(&[headwater_flow::kinds::pipeline::KIND]).with_lookups(headwater_connect::lookups::LOOKUPS)
+    let kinds = [headwater_flow::kinds::pipeline::KIND, headwater_work::kinds::workflow::KIND];
+    Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
 }
 
 impl Node {
@@ -115,7 +119,8 @@ impl Node {
             headwater_connect::lookups::LOOKUPS,
             tokio::runtime::Handle::current(),
         );
-        kernel.start(vec![pipelines.unit_kind()]);
+        let engine = open_engine(&kernel, &pipelines).await?;
+        kernel.start(vec![pipelines.unit_kind(), headwater_work::kinds::workflow::unit_kind(&engine)]);
 
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -125,7 +130,13 @@ impl Node {
             features: Arc::new(pipelines.clone()),
             enrich: Arc::new(pipelines.clone()),
             reconcile: reconciler(pipelines.clone()),
-            figures: vec![of_pipelines(pipelines), of_kernel(&kernel), of_groups(&groups, &log)],
+            workflows: Some(Arc::new(engine.clone())),
+            figures: vec![
+                of_pipelines(pipelines),
+                of_kernel(&kernel),
+                of_groups(&groups, &log),
+                of_engine(engine.clone()),
+            ],
             readiness: readiness(&kernel),
             stop: stopped.clone(),
         });
@@ -137,7 +148,7 @@ impl Node {
         let service = Arc::new(kafka::KafkaService::new(log, groups.clone(), limits, clock, settings));
         listeners.spawn(kafka::serve(vec![wire], service, stopped.clone()));
         listeners.spawn(groups.run(stopped));
-        Ok(Self { http: http_address, kafka: kafka_address, kernel, stop, listeners, log: embedded })
+        Ok(Self { http: http_address, kafka: kafka_address, kernel, stop, listeners, engine, log: embedded })
     }
 
     /// Stops in order: listeners, units, the log.
@@ -147,6 +158,7 @@ impl Node {
         if ended.is_err() {
             tracing::warn!("listeners cut off after {STOP_MAX:?}");
         }
+        self.engine.close().await;
         self.kernel.stop().await;
         let log = self.log.clone();
         // Writing the last checkpoint takes a while on a full log; other tasks go on meanwhile.
@@ -155,6 +167,29 @@ impl Node {
             tracing::warn!(code = problem.code, title = problem.title, "the log closed without a checkpoint");
         }
     }
+}
+
+/// Opens the workflow engine, which takes up what executions were about.
+async fn open_engine(kernel: &Arc<Kernel>, pipelines: &Pipelines) -> Result<Engine, Problem> {
+    let services = Services {
+        context: kernel.context(),
+        lookups: headwater_connect::lookups::LOOKUPS,
+        functions: Vec::new(),
+        enrich: Some(Arc::new(pipelines.clone())),
+        batch: None,
+        destinations: None,
+    };
+    let parts = headwater_work::engine::Parts {
+        log: kernel.log().clone(),
+        clock: kernel.clock().clone(),
+        node_limits: kernel.limits().clone(),
+        limits: headwater_work::Limits::default(),
+        services,
+        handle: tokio::runtime::Handle::current(),
+        secret: rand::random(),
+        tasks_in_flight: kernel.limits().tasks_in_flight,
+    };
+    Engine::open(parts).await
 }
 
 /// Opens the log off the runtime's threads: recovery reads files.
@@ -233,6 +268,13 @@ fn of_pipelines(pipelines: Pipelines) -> Figures {
             samples.extend(figures.into_iter().map(sample));
         }
         samples
+    })
+}
+
+fn of_engine(engine: Engine) -> Figures {
+    Arc::new(move || {
+        let figures = engine.figures().into_iter();
+        figures.map(|(name, value)| Sample::new(format!("hw_work_{name}"), value)).collect()
     })
 }
 

@@ -193,12 +193,19 @@ impl Execution {
     /// `HW-WORK-005` when the input is too large or nests too deep.
     pub fn start(definition: &Definition, begin: Begin, given: &Given<'_>) -> Result<(Self, Step), Problem> {
         admit(&begin.input, given)?;
-        let mut execution = Self {
+        let mut execution = Self::idle(definition, begin, given.now);
+        let step = run::start(definition, &mut execution, given);
+        Ok((execution, step))
+    }
+
+    /// An execution that has not begun: what is shown of one that runs in memory elsewhere.
+    pub fn idle(definition: &Definition, begin: Begin, now: Micros) -> Self {
+        Self {
             definition: definition.hash,
             machine: begin.machine,
             identity: begin.identity,
             flavor: begin.flavor,
-            started: given.now,
+            started: now,
             input: Arc::new(begin.input),
             item: begin.item,
             status: Status::Running,
@@ -207,9 +214,7 @@ impl Execution {
             next_thread: 0,
             ready: VecDeque::new(),
             threads: BTreeMap::new(),
-        };
-        let step = run::start(definition, &mut execution, given);
-        Ok((execution, step))
+        }
     }
 
     /// Takes one event and runs to the next effects.
@@ -231,6 +236,11 @@ impl Execution {
             return Err(Problem::new("HW-WORK-006", format!("execution `{}` has ended", self.identity.name)));
         }
         run::step(definition, self, event, given)
+    }
+
+    /// The threads there are, ascending.
+    pub fn thread_ids(&self) -> impl Iterator<Item = ThreadId> {
+        self.threads.keys().copied()
     }
 
     /// What each thread waits for, for people: the state's name and the phase.

@@ -68,6 +68,7 @@ async fn house_in(folder: tempfile::TempDir, limits: Limits) -> House {
         features: Arc::new(Fixed),
         enrich: Arc::new(Fixed),
         reconcile: Arc::new(|_, _, _, _| Box::pin(async { Ok(Value::Null) })),
+        workflows: None,
         figures: Vec::new(),
         readiness: Arc::new(|| vec![("log", None)]),
         stop: stopped.clone(),
