@@ -29,7 +29,7 @@ mod workflow;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use ahash::HashMap;
@@ -89,6 +89,7 @@ struct Inner {
     handle: Handle,
     secret: [u8; 32],
     drawn: AtomicU64,
+    closed: AtomicBool,
     workflows: RwLock<HashMap<String, Arc<Workflow>>>,
     definitions: Mutex<HashMap<[u8; 32], Arc<Definition>>>,
     queues: [Arc<Queue>; SHARDS],
@@ -114,7 +115,7 @@ struct Figures {
     tasks: AtomicU64,
     failed_tasks: AtomicU64,
     items: AtomicU64,
-    timers: AtomicU64,
+    timers: [AtomicU64; SHARDS],
     parked: AtomicU64,
 }
 
@@ -148,6 +149,7 @@ impl Engine {
             handle: handle.clone(),
             secret,
             drawn: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
             workflows: RwLock::default(),
             definitions: Mutex::default(),
             queues: std::array::from_fn(|_| Arc::default()),
@@ -161,6 +163,7 @@ impl Engine {
             threads: Mutex::default(),
             me: me.clone(),
         });
+        inner.recall();
         for index in 0..SHARDS {
             let owner = Name::new(&format!("work.{index}"))?;
             let epoch = log.fence(&owner).await.map_err(|error| refused(&error))?;
@@ -182,6 +185,7 @@ impl Engine {
 
     /// Stops the shards; what is under way outside is cut off and taken up by the next start.
     pub async fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
         self.0.queues.iter().for_each(|queue| queue.close());
         for (_, task) in self.0.in_flight.lock().drain() {
             task.abort();
@@ -218,6 +222,8 @@ impl Engine {
         .map(|(name, counter)| (name, counter.load(Ordering::Relaxed) as f64))
         .collect();
         all.push(("tasks_in_flight", self.0.in_flight.lock().len() as f64));
+        let timers = figures.timers.iter().map(|timers| timers.load(Ordering::Relaxed)).sum::<u64>();
+        all.push(("timers", timers as f64));
         all.push(("queued", self.0.queues.iter().map(|queue| queue.len()).sum::<usize>() as f64));
         all
     }

@@ -47,22 +47,33 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// Adds a command. Once the queue is closed it is dropped, which its caller hears of.
     pub(super) fn push(&self, command: Command) {
-        self.waiting.lock().0.push_back(command);
-        self.wake.notify_one();
+        let mut waiting = self.waiting.lock();
+        if !waiting.1 {
+            waiting.0.push_back(command);
+            self.wake.notify_one();
+        }
     }
 
     /// Puts commands before all others, in their order.
     pub(super) fn push_front(&self, commands: Vec<Command>) {
         let mut waiting = self.waiting.lock();
+        if waiting.1 {
+            return;
+        }
         for command in commands.into_iter().rev() {
             waiting.0.push_front(command);
         }
     }
 
-    /// Ends the reader.
+    /// Ends the reader; what waits is dropped.
     pub(super) fn close(&self) {
-        self.waiting.lock().1 = true;
+        let mut waiting = self.waiting.lock();
+        waiting.1 = true;
+        let dropped = std::mem::take(&mut waiting.0);
+        drop(waiting);
+        drop(dropped);
         self.wake.notify_one();
     }
 

@@ -151,7 +151,7 @@ impl Shard {
         offers.into_iter().for_each(|(arn, key, attempt)| inner.activities.offer(&arn, key, attempt));
         maps.into_iter().for_each(|(key, attempt)| inner.run_map(key, attempt));
         express.into_iter().for_each(|key| inner.run_express(key));
-        Ok(Self {
+        let shard = Self {
             index,
             inner: Arc::clone(inner),
             log,
@@ -163,7 +163,9 @@ impl Shard {
             cache: Cache::default(),
             beats: HashMap::default(),
             done,
-        })
+        };
+        shard.count_timers();
+        Ok(shard)
     }
 
     /// Works until the queue is closed.
@@ -178,6 +180,12 @@ impl Shard {
         if let Some(reason) = end {
             tracing::error!(shard = self.index, reason, "workflow shard ended");
             self.queue().close();
+        }
+    }
+
+    fn count_timers(&self) {
+        if let Some(timers) = self.inner.figures.timers.get(self.index) {
+            timers.store(self.timers.len() as u64, std::sync::atomic::Ordering::Relaxed);
         }
     }
 
@@ -206,7 +214,7 @@ impl Shard {
         let deferred = std::mem::take(&mut batch.deferred);
         self.commit(batch)?;
         self.queue().push_front(deferred);
-        self.inner.figures.timers.store(self.timers.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.count_timers();
         Ok(true)
     }
 

@@ -1,9 +1,11 @@
 //! Workflows as the engine knows them: what runs under a name now, and what has been published.
 //!
 //! A definition is stored once, by the hash of its text, and never goes while an execution may be pinned to it. Each
-//! generation of a Workflow resource is a published version of it.
+//! generation of a Workflow resource is a published version of it. Which of them is current is a row, too: executions go
+//! on as soon as the engine is open, before the resources are looked at, and may start others.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use headwater_base::Problem;
@@ -65,6 +67,14 @@ fn version_key(name: &str, version: u64) -> Bytes {
     Bytes::from(key)
 }
 
+fn current_key(name: &str) -> Bytes {
+    Bytes::from(name.as_bytes().to_vec())
+}
+
+fn current(version: u64) -> Bytes {
+    Bytes::copy_from_slice(&version.to_be_bytes())
+}
+
 impl Engine {
     /// Makes a workflow startable, after its definition is durable.
     ///
@@ -85,13 +95,18 @@ impl Engine {
                 ),
                 (
                     Arc::from(VERSIONS),
-                    vec![Delta { key: version_key(&workflow.name, workflow.version), value: Some(workflow.encode()) }],
+                    vec![
+                        Delta { key: version_key(&workflow.name, workflow.version), value: Some(workflow.encode()) },
+                        Delta { key: current_key(&workflow.name), value: Some(current(workflow.version)) },
+                    ],
                 ),
             ],
             ..Commit::default()
         };
-        let there = inner.log.get(VERSIONS, &version_key(&workflow.name, workflow.version), View::Durable);
-        if there != Some(workflow.encode()) {
+        let there = |key: Bytes| inner.log.get(VERSIONS, &key, View::Appended);
+        let known = there(version_key(&workflow.name, workflow.version)) == Some(workflow.encode())
+            && there(current_key(&workflow.name)) == Some(current(workflow.version));
+        if !known {
             let ticket = loop {
                 match inner.log.append(&commit) {
                     Ok(ticket) => break ticket,
@@ -106,16 +121,41 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes a workflow away: no execution of it starts any more; those that run go on.
+    /// Takes a workflow away: no execution of it starts any more; those that run go on. Of an engine that is closed
+    /// nothing is taken: the node stops, the workflow stays.
     pub fn unregister(&self, name: &str, version: u64) {
         let mut workflows = self.0.workflows.write();
-        if workflows.get(name).is_some_and(|there| there.version == version) {
-            workflows.remove(name);
+        if self.0.closed.load(Ordering::Acquire) || workflows.get(name).is_none_or(|there| there.version != version) {
+            return;
+        }
+        workflows.remove(name);
+        let delta = Delta { key: current_key(name), value: None };
+        let commit = Commit { deltas: vec![(Arc::from(VERSIONS), vec![delta])], ..Commit::default() };
+        if let Err(error) = self.0.log.append(&commit) {
+            tracing::warn!(workflow = name, %error, "the end of a workflow is not written down");
         }
     }
 }
 
 impl Inner {
+    /// Takes up the workflows that were current.
+    pub(super) fn recall(&self) {
+        let mut names = Vec::new();
+        self.log.for_each(VERSIONS, &mut |key, value| {
+            if let (Ok(name), Ok(version)) = (std::str::from_utf8(key), value.try_into())
+                && !name.contains('\0')
+            {
+                names.push((name.to_owned(), u64::from_be_bytes(version)));
+            }
+        });
+        for (name, version) in names {
+            let row = self.log.get(VERSIONS, &version_key(&name, version), View::Durable);
+            if let Some(workflow) = row.and_then(|row| self.published(&name, version, &row)) {
+                self.workflows.write().insert(name, Arc::new(workflow));
+            }
+        }
+    }
+
     /// A workflow as it is now, or a published version of it.
     ///
     /// # Errors

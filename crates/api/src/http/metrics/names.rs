@@ -71,6 +71,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("hw_work_tasks_failed_total", "External tasks that failed."),
     ("hw_work_tasks_in_flight", "External tasks under way."),
     ("hw_work_tasks_total", "External tasks begun."),
+    ("hw_work_timers", "Timers of executions that are not due."),
 ];
 
 /// Prometheus' kind of a figure; a convention of its name.
