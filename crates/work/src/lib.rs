@@ -13,6 +13,7 @@ pub mod definition;
 pub mod execution;
 mod hash;
 pub mod intrinsic;
+pub mod items;
 pub mod jsonata;
 pub mod limits;
 pub mod path;

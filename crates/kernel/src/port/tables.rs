@@ -158,6 +158,18 @@ pub trait Tables: Send + Sync {
         Err(TransactError::Problem(Problem::new("HW-KERNEL-019", "transactions are not served here")))
     }
 
+    /// Resolves when reads of a table show everything that is durable now.
+    fn settled<'a>(&'a self, table: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        let _ = table;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// The field of a document that is its key, if the table names one.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-019` when there is no such table.
+    fn key_field(&self, table: &str) -> Result<Option<String>, Problem>;
+
     /// Documents of one table, of what is visible.
     ///
     /// # Errors
