@@ -24,6 +24,7 @@ mod pipeline;
 mod publish;
 pub mod start;
 mod table;
+pub mod trial;
 
 use std::fmt;
 use std::sync::Arc;

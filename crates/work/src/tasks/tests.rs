@@ -274,6 +274,21 @@ async fn blobs_are_kept_by_content_and_by_name() {
     assert_eq!(failure.error.as_deref(), Some("States.DataLimitExceeded"));
 }
 
+#[tokio::test]
+async fn a_trial_calls_what_is_outside_and_writes_nothing_inside() {
+    let tried = async |state: Value| {
+        let request = json!({"definition": state.to_string(), "input": "{}"});
+        let request = request.as_object().unwrap();
+        trial::run(&services(), &crate::Limits::default(), request, Micros(0), [1; 32]).await.unwrap()
+    };
+    let get = json!({"Type": "Task", "Resource": "arn:headwater:work:::table:get", "End": true,
+        "Parameters": {"Table": "runs", "Key": "r1"}, "OutputPath": "$.Version"});
+    assert_eq!(Value::Object(tried(get).await), json!({"output": "4", "status": "SUCCEEDED"}));
+    let delete = json!({"Type": "Task", "Resource": "arn:headwater:work:::table:delete", "End": true,
+        "Parameters": {"Table": "runs", "Key": "r1"}});
+    assert_eq!(tried(delete).await["status"], "FAILED");
+}
+
 #[test]
 fn a_condition_that_does_not_hold_fails_under_the_names_of_each() {
     let error = TransactError::Condition { index: 0, document: None };
