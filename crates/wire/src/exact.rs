@@ -67,6 +67,15 @@ impl Exact {
         }
     }
 
+    /// How deep it is nested; 0 for a value that holds no other.
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::List(items) => items.iter().map(Self::depth).max().map_or(0, |depth| depth + 1),
+            Self::Map(fields) => fields.iter().map(|(_, value)| value.depth()).max().map_or(0, |depth| depth + 1),
+            _ => 0,
+        }
+    }
+
     /// As a machine's value; None where a number would lose digits.
     pub fn to_value(&self) -> Option<Value> {
         Some(match self {

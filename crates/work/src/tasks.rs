@@ -137,7 +137,8 @@ pub struct Done {
 /// Why nothing was done of an internal plan.
 #[derive(Clone, Copy, Debug)]
 pub enum Refusal<'a> {
-    /// A write: a condition, or something else. Never [`TransactError::Full`], which is waited for.
+    /// A write: a condition, or something else. Never [`TransactError::Full`] or [`TransactError::Behind`], which are
+    /// waited for.
     Write(&'a TransactError),
     /// A start.
     Start(&'a Problem),

@@ -321,6 +321,12 @@ fn problem_of(service: &Service, problem: &Problem) -> Failure {
     Failure { error: Some(format!("{}.{name}", family(service))), ..failed }
 }
 
+/// Another try may help.
+fn busy(service: &Service, cause: &str) -> Failure {
+    let name = Dialect::of(service).pick("Busy", "InternalServerErrorException");
+    Failure::new(format!("{}.{name}", family(service)), cause)
+}
+
 pub(super) fn refused(service: &Service, refusal: Refusal<'_>) -> Failure {
     let Refusal::Write(error) = refusal else { return validation("the write was refused") };
     match error {
@@ -328,7 +334,9 @@ pub(super) fn refused(service: &Service, refusal: Refusal<'_>) -> Failure {
             let name = Dialect::of(service).pick("ConditionFailed", "ConditionalCheckFailedException");
             Failure::new(format!("{}.{name}", family(service)), "The conditional request failed")
         }
-        TransactError::Full => validation("too much waits for the disk"),
         TransactError::Problem(problem) => problem_of(service, problem),
+        TransactError::Full => busy(service, "too much waits for the disk"),
+        TransactError::Behind(table) => busy(service, &format!("the table `{table}` is catching up")),
+        TransactError::Log(error) => busy(service, &error.to_string()),
     }
 }

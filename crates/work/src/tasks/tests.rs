@@ -4,10 +4,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Limits, ManualClock, Micros, Name};
-use headwater_kernel::port::tables::{Change, Document, Expression, Page, Query, Written};
+use headwater_kernel::port::tables::{Change, Document, Expression, Page, Query, Transacted, Written};
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 use headwater_kernel::port::{Json, Secrets, Tables};
-use headwater_log::{Cleanup, EmbeddedLog, Log, StreamConfig, embedded};
+use headwater_log::{Cleanup, Commit, EmbeddedLog, Log, StreamConfig, embedded};
 use headwater_store::disk::MemoryDisk;
 use headwater_wire::batch;
 use serde_json::json;
@@ -62,6 +62,14 @@ impl Tables for Runs {
 
     fn key_field(&self, _: &str) -> Result<Option<String>, Problem> {
         Ok(Some("id".to_owned()))
+    }
+
+    fn transact(&self, _: &[Write], _: &mut Commit, _: Option<&Cause>) -> Result<Transacted, TransactError> {
+        Err(TransactError::Full)
+    }
+
+    fn write<'a>(&'a self, _: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     fn query(&self, _: &str, query: &Query) -> Result<Page, Problem> {
