@@ -20,7 +20,7 @@ use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, embedded};
 use headwater_store::disk::RealDisk;
 use headwater_work::Engine;
-use headwater_work::tasks::Services;
+use headwater_work::tasks::{Services, Settings};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -111,6 +111,8 @@ impl Node {
             seed,
         };
         let kernel = Kernel::open(setup).await?;
+        // From here on whoever writes the stream of a table writes the table.
+        let log = kernel.log().clone();
         let pipelines = Pipelines::new(
             log.clone(),
             clock.clone(),
@@ -172,12 +174,9 @@ impl Node {
 /// Opens the workflow engine, which takes up what executions were about.
 async fn open_engine(kernel: &Arc<Kernel>, pipelines: &Pipelines) -> Result<Engine, Problem> {
     let services = Services {
-        context: kernel.context(),
         lookups: headwater_connect::lookups::LOOKUPS,
-        functions: Vec::new(),
         enrich: Some(Arc::new(pipelines.clone())),
-        batch: None,
-        destinations: None,
+        ..Services::new(kernel.context(), Settings::default())?
     };
     let parts = headwater_work::engine::Parts {
         log: kernel.log().clone(),

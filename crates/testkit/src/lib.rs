@@ -1,6 +1,7 @@
-//! For tests only: a disk that loses power, a log in memory, and the power-cut harness.
+//! For tests only: a disk that loses power, a log in memory, the power-cut harness, and corpora of recorded behaviour.
 
 pub mod conformance;
+pub mod corpus;
 pub mod crash;
 pub mod disk;
 
@@ -12,6 +13,7 @@ use headwater_log::EmbeddedLog;
 use headwater_log::embedded::Options;
 use headwater_store::disk::MemoryDisk;
 
+pub use corpus::Corpus;
 pub use disk::FaultyDisk;
 
 /// A log in memory with a clock that stands still, without a keeper.

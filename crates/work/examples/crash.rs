@@ -33,7 +33,7 @@ use headwater_testkit::FaultyDisk;
 use headwater_wire::batch;
 use headwater_work::Engine;
 use headwater_work::engine::{Parts, Unknown, Workflow};
-use headwater_work::tasks::Services;
+use headwater_work::tasks::{Services, Settings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -111,17 +111,14 @@ async fn engine(log: Arc<dyn Log>, clock: Arc<dyn Clock>, secret: u8) -> Result<
         let created = log.create(Name::new(OUT)?, default_config(&Limits::default()), Vec::new()).await;
         created.map_err(|error| Problem::new("HW-WORK-034", error.to_string()))?;
     }
-    let context =
-        Context { folder: "/nowhere".into(), secrets: Arc::new(NoSecrets), tables: None, log: Some(Arc::clone(&log)) };
+    let context = Context {
+        folder: std::env::temp_dir().join("headwater-crash"),
+        secrets: Arc::new(NoSecrets),
+        tables: None,
+        log: Some(Arc::clone(&log)),
+    };
     let parts = Parts {
-        services: Services {
-            context,
-            lookups: &[],
-            functions: Vec::new(),
-            enrich: None,
-            batch: None,
-            destinations: None,
-        },
+        services: Services::new(context, Settings::default())?,
         log,
         clock,
         node_limits: Arc::new(Limits::default()),

@@ -19,7 +19,7 @@ use headwater_kernel::port::{Context, Secrets};
 use headwater_log::{EmbeddedLog, Log};
 use headwater_work::Engine;
 use headwater_work::engine::{Parts, Unknown, Workflow};
-use headwater_work::tasks::Services;
+use headwater_work::tasks::{Services, Settings};
 use serde_json::{Value, json};
 
 const CLIENTS: usize = 64;
@@ -88,14 +88,7 @@ async fn open(folder: &Path) -> (Engine, Arc<EmbeddedLog>, Duration) {
         log: Some(Arc::clone(&shared)),
     };
     let parts = Parts {
-        services: Services {
-            context,
-            lookups: &[],
-            functions: Vec::new(),
-            enrich: None,
-            batch: None,
-            destinations: None,
-        },
+        services: Services::new(context, Settings::default()).unwrap(),
         log: shared,
         clock,
         node_limits: Arc::new(Limits::default()),

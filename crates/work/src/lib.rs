@@ -17,6 +17,7 @@ pub mod engine;
 pub mod execution;
 mod hash;
 pub mod intrinsic;
+pub mod items;
 pub mod jsonata;
 pub mod kinds;
 pub mod limits;

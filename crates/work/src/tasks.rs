@@ -11,9 +11,20 @@
 //! What it is NOT: retry, time-outs, tokens and the journal are the engine's; activities are nobody's task here.
 //! Specification: the optimised integrations of AWS Step Functions for the names that begin with `arn:aws:states:::`.
 
+mod approval;
+mod blob;
+mod client;
+mod events;
 mod failure;
+mod http;
+mod lambda;
+mod lookup;
+mod parameters;
+mod pipeline;
 mod publish;
 pub mod start;
+mod table;
+pub mod trial;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,11 +35,16 @@ use headwater_kernel::port::tables::{TransactError, Write, Written};
 use headwater_kernel::port::workflows::{ExecutionView, StartExecution};
 use headwater_kernel::port::{Batch, Cause, Context, Destinations, Enrich, FunctionKind, LookupKind};
 use headwater_log::Append;
+use headwater_store::blobs::Blobs;
+use headwater_store::disk::RealDisk;
 use serde_json::Value;
 
 use crate::definition::Resource;
 use crate::definition::resource::{Pattern, Service};
 use crate::execution::Failure;
+
+pub use client::{HttpClient, Settings};
+pub use lookup::Lookups;
 
 /// The code of a start's problem: there is no such workflow. Tasks tell their caller so by name.
 pub const NO_WORKFLOW: &str = "HW-WORK-020";
@@ -50,6 +66,12 @@ pub struct Services {
     pub batch: Option<Arc<dyn Batch>>,
     /// HTTP with credentials.
     pub destinations: Option<Arc<dyn Destinations>>,
+    /// HTTP without.
+    pub http: HttpClient,
+    /// Lookups that were asked before.
+    pub built: Lookups,
+    /// Bytes by content and by name.
+    pub blobs: Option<Arc<Blobs>>,
 }
 
 /// One attempt at a task.
@@ -115,7 +137,8 @@ pub struct Done {
 /// Why nothing was done of an internal plan.
 #[derive(Clone, Copy, Debug)]
 pub enum Refusal<'a> {
-    /// A write: a condition, or something else. Never [`TransactError::Full`], which is waited for.
+    /// A write: a condition, or something else. Never [`TransactError::Full`] or [`TransactError::Behind`], which are
+    /// waited for.
     Write(&'a TransactError),
     /// A start.
     Start(&'a Problem),
@@ -132,13 +155,45 @@ struct Task {
 
 const ONLY_ANSWER: &[Pattern] = &[Pattern::Response];
 const ANSWER_OR_TOKEN: &[Pattern] = &[Pattern::Response, Pattern::Token];
+const ONLY_TOKEN: &[Pattern] = &[Pattern::Token];
+const ANSWER_OR_SYNC: &[Pattern] = &[Pattern::Response, Pattern::Sync];
 const ALL: &[Pattern] = &[Pattern::Response, Pattern::Sync, Pattern::Sync2, Pattern::Token];
 
 /// Every task.
 const TASKS: &[Task] = &[
+    Task { service: "table", verb: "get", patterns: ONLY_ANSWER, plan: table::get },
+    Task { service: "table", verb: "put", patterns: ONLY_ANSWER, plan: table::put },
+    Task { service: "table", verb: "update", patterns: ONLY_ANSWER, plan: table::update },
+    Task { service: "table", verb: "delete", patterns: ONLY_ANSWER, plan: table::delete },
+    Task { service: "table", verb: "query", patterns: ONLY_ANSWER, plan: table::query },
+    Task { service: "dynamodb", verb: "getItem", patterns: ONLY_ANSWER, plan: table::get },
+    Task { service: "dynamodb", verb: "putItem", patterns: ONLY_ANSWER, plan: table::put },
+    Task { service: "dynamodb", verb: "updateItem", patterns: ONLY_ANSWER, plan: table::update },
+    Task { service: "dynamodb", verb: "deleteItem", patterns: ONLY_ANSWER, plan: table::delete },
+    Task { service: "aws-sdk:dynamodb", verb: "getItem", patterns: ONLY_ANSWER, plan: table::get },
+    Task { service: "aws-sdk:dynamodb", verb: "putItem", patterns: ONLY_ANSWER, plan: table::put },
+    Task { service: "aws-sdk:dynamodb", verb: "updateItem", patterns: ONLY_ANSWER, plan: table::update },
+    Task { service: "aws-sdk:dynamodb", verb: "deleteItem", patterns: ONLY_ANSWER, plan: table::delete },
+    Task { service: "aws-sdk:dynamodb", verb: "query", patterns: ONLY_ANSWER, plan: table::query },
+    Task { service: "aws-sdk:dynamodb", verb: "scan", patterns: ONLY_ANSWER, plan: table::scan },
+    Task { service: "stream", verb: "publish", patterns: ANSWER_OR_TOKEN, plan: publish::plan },
+    Task { service: "events", verb: "putEvents", patterns: ANSWER_OR_TOKEN, plan: events::plan },
+    Task { service: "aws-sdk:eventbridge", verb: "putEvents", patterns: ANSWER_OR_TOKEN, plan: events::plan },
+    Task { service: "http", verb: "invoke", patterns: ONLY_ANSWER, plan: http::plan },
+    Task { service: "lambda", verb: "invoke", patterns: ANSWER_OR_TOKEN, plan: lambda::invoke },
+    Task { service: "aws-sdk:lambda", verb: "invoke", patterns: ANSWER_OR_TOKEN, plan: lambda::invoke },
+    Task { service: "lookup", verb: "get", patterns: ONLY_ANSWER, plan: lookup::plan },
     Task { service: "states", verb: "startExecution", patterns: ALL, plan: start::plan },
     Task { service: "aws-sdk:sfn", verb: "startExecution", patterns: ANSWER_OR_TOKEN, plan: start::plan },
-    Task { service: "stream", verb: "publish", patterns: ANSWER_OR_TOKEN, plan: publish::plan },
+    Task { service: "approval", verb: "request", patterns: ONLY_TOKEN, plan: approval::plan },
+    Task { service: "pipeline", verb: "enrich", patterns: ONLY_ANSWER, plan: pipeline::enrich },
+    Task { service: "pipeline", verb: "reconcile", patterns: ANSWER_OR_SYNC, plan: pipeline::reconcile },
+    Task { service: "blob", verb: "write", patterns: ONLY_ANSWER, plan: blob::write },
+    Task { service: "blob", verb: "read", patterns: ONLY_ANSWER, plan: blob::read },
+    Task { service: "aws-sdk:s3", verb: "getObject", patterns: ONLY_ANSWER, plan: blob::get_object },
+    Task { service: "aws-sdk:s3", verb: "putObject", patterns: ONLY_ANSWER, plan: blob::put_object },
+    Task { service: "aws-sdk:s3", verb: "deleteObject", patterns: ONLY_ANSWER, plan: blob::delete_object },
+    Task { service: "aws-sdk:s3", verb: "listObjectsV2", patterns: ONLY_ANSWER, plan: blob::list_objects },
 ];
 
 /// Plans one attempt at a task.
@@ -151,7 +206,7 @@ pub fn plan(services: &Services, call: &Call<'_>) -> Result<Plan, Failure> {
             let task = find(service).ok_or_else(|| failure::unknown(service))?;
             (task.plan)(services, service, call)
         }
-        Resource::Function { arn } => Err(failure::unwired(arn)),
+        Resource::Function { arn } => lambda::by_name(services, arn, call),
         Resource::Activity { arn } => Err(failure::unwired(arn)),
     }
 }
@@ -167,6 +222,32 @@ pub fn exists(resource: &Resource) -> bool {
 fn find(service: &Service) -> Option<&'static Task> {
     let named = |task: &&Task| task.service == service.name && task.verb == service.verb;
     TASKS.iter().filter(named).find(|task| task.patterns.contains(&service.pattern))
+}
+
+impl Services {
+    /// What a context and settings alone give: no lookups, functions, pipelines or destinations. Blobs are in `blobs`
+    /// below the context's folder.
+    ///
+    /// # Errors
+    /// `HW-WORK-050` and `HW-WORK-051` when the HTTP client or the blobs cannot be had.
+    pub fn new(context: Context, settings: Settings) -> Result<Self, Problem> {
+        let http = HttpClient::new(settings)?;
+        let folder = context.folder.join("blobs");
+        let blobs = Blobs::open(Arc::new(RealDisk), folder.clone()).map_err(|error| {
+            Problem::new("HW-WORK-051", format!("the blobs in `{}` cannot be opened", folder.display())).because(error)
+        })?;
+        Ok(Self {
+            context,
+            lookups: &[],
+            functions: Vec::new(),
+            enrich: None,
+            batch: None,
+            destinations: None,
+            http,
+            built: Lookups::default(),
+            blobs: Some(Arc::new(blobs)),
+        })
+    }
 }
 
 impl Internal {
@@ -202,3 +283,6 @@ impl fmt::Debug for Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

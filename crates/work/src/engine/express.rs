@@ -14,12 +14,14 @@ use futures::stream::FuturesUnordered;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::Cause;
 use headwater_kernel::port::tables::TransactError;
-use headwater_log::{Commit, LogError, View};
+use headwater_log::{Commit, View};
+use serde_json::{Map, Value};
 
 use super::queue::Command;
 use super::rows::{self, Head, Key, Tag};
 use super::{Inner, dispatch, identity, token};
 use crate::definition::{Definition, Resource};
+use crate::execution::trial::Trial;
 use crate::execution::{
     Attempt, Begin, Effect, Event, Execution, Failure, Given, HistoryEvent, StartTask, Status, Step, Timer,
 };
@@ -112,6 +114,41 @@ impl Inner {
             life.feed(event).await;
         }
         Ok(Run { execution: life.execution, history: life.history })
+    }
+
+    /// Runs one state on trial: what it calls is called, once.
+    ///
+    /// # Errors
+    /// As [`Trial::begin`].
+    pub(super) async fn test_state(&self, request: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+        let key = rows::key_of("trial", "state");
+        let trial = self.step_in(&key, |given| Trial::begin(request, given))?;
+        let outcome = match trial.call() {
+            None => None,
+            Some(start) => {
+                let effect = super::turn::effect_key("trial", &start.attempt);
+                let machine_arn = identity("trial", "state").machine_arn;
+                let call = Call {
+                    resource: &start.resource,
+                    parameters: &start.parameters,
+                    key: &effect,
+                    machine_arn: &machine_arn,
+                    token: start.token.as_deref(),
+                    now: self.clock.now(),
+                    deadline: None,
+                    cause: None,
+                };
+                let plan = tasks::plan(&self.services, &call);
+                let resource = start.resource.clone();
+                let inner = self.me.upgrade().ok_or_else(super::port::stopping)?;
+                Some(match plan {
+                    Ok(Plan::External(work)) => work.await,
+                    Ok(Plan::Internal(plan)) => internal(inner, resource, plan).await,
+                    Err(failure) => Err(failure),
+                })
+            }
+        };
+        Ok(self.step_in(&key, |given| trial.end(outcome, given)))
     }
 
     /// One step, given what it needs.
@@ -210,7 +247,7 @@ impl Life<'_> {
 }
 
 /// Does an internal task in a commit of its own.
-async fn internal(inner: Arc<Inner>, resource: Resource, plan: Internal) -> Result<serde_json::Value, Failure> {
+async fn internal(inner: Arc<Inner>, resource: Resource, plan: Internal) -> Result<Value, Failure> {
     let Resource::Service(service) = &resource else {
         return Err(Failure::new("States.TaskFailed", "this task needs a Standard workflow"));
     };
@@ -226,35 +263,25 @@ async fn internal(inner: Arc<Inner>, resource: Resource, plan: Internal) -> Resu
         }
     }
     if !plan.writes.is_empty() || !plan.appends.is_empty() {
-        let mut commit = Some(Commit { appends: plan.appends, ..Commit::default() });
+        let mut also = Commit { appends: plan.appends, ..Commit::default() };
+        let mut patience = 500_u32;
         let sequence = loop {
-            let also = commit.take().unwrap_or_default();
-            let copy = Commit {
-                appends: also
-                    .appends
-                    .iter()
-                    .map(|append| headwater_log::Append {
-                        stream: append.stream.clone(),
-                        partition: append.partition,
-                        batches: append.batches.clone(),
-                    })
-                    .collect(),
-                ..Commit::default()
-            };
-            commit = Some(copy);
             let written = match &inner.services.context.tables {
-                Some(tables) if !plan.writes.is_empty() => tables.transact(&plan.writes, also).map(|transacted| {
-                    done.written = transacted.written;
-                    transacted.ticket.sequence
-                }),
-                _ => inner.log.append(&also).map(|ticket| ticket.sequence).map_err(|error| match error {
-                    LogError::Full(_) => TransactError::Full,
-                    other => TransactError::Problem(super::refused(&other)),
-                }),
+                Some(tables) if !plan.writes.is_empty() => {
+                    tables.transact(&plan.writes, &mut also, None).map(|transacted| {
+                        done.written = transacted.written;
+                        transacted.ticket.sequence
+                    })
+                }
+                _ => inner.log.append(&also).map(|ticket| ticket.sequence).map_err(TransactError::from),
             };
             match written {
                 Ok(sequence) => break sequence,
                 Err(TransactError::Full) => inner.log.room().await,
+                Err(TransactError::Behind(_)) if patience > 0 => {
+                    patience -= 1;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
                 Err(error) => return Err((plan.refused)(service, Refusal::Write(&error))),
             }
         };

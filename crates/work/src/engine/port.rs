@@ -92,8 +92,9 @@ impl Workflows for Engine {
             let ended = self.0.ended(list::key_of(id)?);
             let (_, head) = self.0.durable_head(id)?;
             if head.stopped.is_none() {
-                // Either way it is looked at again.
-                let _ = tokio::time::timeout(patience, ended).await;
+                if let Ok(Ok(view)) = tokio::time::timeout(patience, ended).await {
+                    return Ok(view);
+                }
             }
             self.0.describe(id)
         })
@@ -126,9 +127,10 @@ impl Workflows for Engine {
 
     fn redrive<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Micros, Problem>> {
         Box::pin(async move {
-            let _ = self.0.durable_head(id)?;
-            Err(Problem::new("HW-WORK-035", format!("`{id}` cannot be redriven: that is not served yet"))
-                .help("start another execution"))
+            let (key, _) = self.0.durable_head(id)?;
+            let (reply, answer) = oneshot::channel();
+            self.0.push_to(&key, Command::Redrive { key, reply });
+            answer.await.unwrap_or_else(|_| Err(stopping()))
         })
     }
 
@@ -181,11 +183,8 @@ impl Workflows for Engine {
         })
     }
 
-    fn test_state(&self, _: Map<String, Value>) -> BoxFuture<'_, Result<Map<String, Value>, Problem>> {
-        Box::pin(async {
-            Err(Problem::new("HW-WORK-035", "states cannot be tried apart here")
-                .help("start an execution of the whole workflow"))
-        })
+    fn test_state(&self, request: Map<String, Value>) -> BoxFuture<'_, Result<Map<String, Value>, Problem>> {
+        Box::pin(async move { self.0.test_state(&request).await })
     }
 
     fn validate(&self, definition: &str, express: bool, _: bool, count: usize) -> Map<String, Value> {

@@ -21,6 +21,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
 pub(super) enum Command {
     /// Start an execution.
     Start { head: Box<Head>, input: Json, item: Option<Item>, reply: Option<Reply<ExecutionView>> },
+    /// Take up an execution that did not succeed.
+    Redrive { key: Key, reply: Reply<Micros> },
     /// An Express execution is over.
     Express { key: Key, run: Box<super::express::Run> },
     /// Something happened to an execution.

@@ -28,7 +28,6 @@ use super::rows::{self, Alarm, Head, Key, Tag};
 use super::timers::Timers;
 use super::turn::{Around, Turn};
 use super::{Inner, token};
-use crate::execution::record::{Part, Stored};
 use crate::execution::{Attempt, Begin, Event, Failure, Item, Timer};
 use crate::tasks;
 use batch::{Batch, Slot};
@@ -239,6 +238,10 @@ impl Shard {
                 Ok(view) => batch.post(reply.map(|reply| Post::Started(reply, Box::new(view)))),
                 Err(problem) => answer(reply, Err(problem)),
             },
+            Command::Redrive { key, reply } => match self.redrive(batch, &key) {
+                Ok(()) => batch.post(Some(Post::Done(reply, now))),
+                Err(problem) => answer(Some(reply), Err(problem)),
+            },
             Command::Express { key, run } => self.express(batch, &key, *run),
             Command::Event { key, event, reply } => match self.feed(batch, &key, event, now) {
                 Ok(()) => batch.post(reply.map(|reply| Post::Done(reply, now))),
@@ -339,16 +342,8 @@ impl Shard {
             return Err(Problem::new("HW-WORK-035", fact).help("only Standard executions can be stopped or redriven"));
         }
         let definition = self.inner.definition(&head.definition, false)?;
-        let ids = head.threads.iter().flat_map(|(first, end)| *first..*end);
-        let stored = Stored::of(ids, |part| {
-            let (tag, rest) = match part {
-                Part::Header => (Tag::Header, Vec::new()),
-                Part::Thread(id) => (Tag::Thread, id.to_be_bytes().to_vec()),
-                Part::Data(id) => (Tag::Data, id.to_be_bytes().to_vec()),
-            };
-            self.log.get(&self.space, &rows::row(key, tag, &rest), View::Appended).map(|bytes| bytes.to_vec())
-        });
-        Ok(Turn::over(*key, head, stored.restore()?, definition, false))
+        let execution = self.inner.stored(key, &head)?;
+        Ok(Turn::over(*key, head, execution, definition, false))
     }
 
     fn feed(&mut self, batch: &mut Batch, key: &Key, event: Event, at: Micros) -> Result<(), Problem> {
@@ -411,9 +406,14 @@ impl Shard {
         }
         let event = match alarm {
             Alarm::Expire => {
-                let maps = self.head(&key).ok().flatten().map(|head| head.maps).unwrap_or_default();
+                let head = self.head(&key).ok().flatten();
+                let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
                 let progress = maps.iter().map(|attempt| rows::row(&key, Tag::Progress, &rows::attempt_bytes(attempt)));
-                for row in [row, rows::row(&key, Tag::Head, &[])].into_iter().chain(progress) {
+                let ids = threads.iter().flat_map(|(first, end)| *first..*end);
+                let kept =
+                    ids.flat_map(|id| [Tag::Thread, Tag::Data].map(|tag| rows::row(&key, tag, &id.to_be_bytes())));
+                let own = [row, rows::row(&key, Tag::Head, &[]), rows::row(&key, Tag::Header, &[])];
+                for row in own.into_iter().chain(progress).chain(kept) {
                     batch.loose.push((Arc::clone(&self.space), row, None));
                 }
                 return;
@@ -437,6 +437,31 @@ impl Shard {
         if done.is_err() {
             self.park(batch, &key, "its step ended by a bug in the program");
         }
+    }
+
+    /// Takes up an execution that did not succeed.
+    fn redrive(&mut self, batch: &mut Batch, key: &Key) -> Result<(), Problem> {
+        let head = match batch.slot(key) {
+            Some(slot) => slot.turn.head.clone(),
+            None => self.head(key)?.ok_or_else(|| super::no_execution("of this key"))?,
+        };
+        if head.state == ExecutionState::Running || head.state == ExecutionState::Succeeded || head.express {
+            let state = super::status_text(head.state);
+            let fact = format!("execution `{}` cannot be taken up again: it is {state}", head.id());
+            return Err(Problem::new("HW-WORK-007", fact)
+                .help("executions that failed, timed out or were aborted can be; start a new one otherwise"));
+        }
+        let definition = self.inner.definition(&head.definition, false)?;
+        let execution = self.inner.stored(key, &head)?;
+        let around = Self::around(&self.inner, &*self.log, &self.space);
+        let mut turn = Turn::over(*key, head, execution, definition, false);
+        turn.redrive(&around)?;
+        self.inner.figures.running.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        batch.add(turn);
+        if let Some(slot) = batch.slot(key) {
+            slot.touched = true;
+        }
+        Ok(())
     }
 
     fn express(&mut self, batch: &mut Batch, key: &Key, run: super::express::Run) {
@@ -540,6 +565,7 @@ fn command_key(command: &Command) -> Option<Key> {
         | Command::End { key, .. }
         | Command::Beat { key, .. }
         | Command::Express { key, .. }
+        | Command::Redrive { key, .. }
         | Command::Perform { key, .. }
         | Command::Doubt { key, .. } => Some(*key),
         Command::Message { message, .. } => match message {

@@ -202,6 +202,23 @@ impl Turn {
         self.run(around)
     }
 
+    /// Takes up an execution that did not succeed.
+    ///
+    /// # Errors
+    /// As [`Execution::redrive`].
+    pub(super) fn redrive(&mut self, around: &Around<'_>) -> Result<(), Problem> {
+        let Self { execution, definition, .. } = self;
+        let step = around.given(&self.key, around.now, |given| execution.redrive(definition, given))?;
+        self.head.state = ExecutionState::Running;
+        self.head.stopped = None;
+        self.head.redrives += 1;
+        self.head.redriven = Some(around.now);
+        self.set_alarm(Alarm::Expire, None);
+        self.told.push(ExecutionState::Running);
+        self.absorb(step, around);
+        self.run(around)
+    }
+
     /// Does a task that waits in its row.
     pub(super) fn perform(&mut self, attempt: Attempt, around: &Around<'_>) -> Result<(), Problem> {
         if let Some(task) = self.task(&attempt, around).filter(|task| !task.submitted) {
@@ -502,7 +519,8 @@ impl Turn {
     /// The changes of rows, the head's apart.
     pub(super) fn deltas(&self) -> Vec<(Bytes, Option<Bytes>)> {
         let mut deltas: Vec<(Bytes, Option<Bytes>)> = Vec::new();
-        let ended = self.head.stopped.is_some();
+        // Of an execution that did not succeed its threads stay, to be taken up again.
+        let ended = self.head.stopped.is_some() && self.execution.thread_ids().next().is_none();
         let changes = record::changes(&self.execution, &self.changed);
         // Of an Express execution only what it began with is kept.
         for (part, bytes) in changes.parts() {

@@ -11,9 +11,11 @@ use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_log::{Commit, Delta, LogError, View};
 
-use super::rows::{DEFINITIONS, Unknown, VERSIONS};
+use super::rows::{self, DEFINITIONS, Head, Key, Tag, Unknown, VERSIONS};
 use super::{Engine, Inner, refused};
 use crate::definition::{Definition, Flavor};
+use crate::execution::Execution;
+use crate::execution::record::{Part, Stored};
 use crate::hash;
 
 /// Definitions kept in memory.
@@ -191,6 +193,24 @@ impl Inner {
         };
         let retention_s = u64::from_be_bytes(retention.try_into().ok()?);
         Some(Workflow::new(name, version, std::str::from_utf8(&text).ok()?, express, unknown, retention_s))
+    }
+
+    /// The evaluator's state of an execution, from its rows.
+    ///
+    /// # Errors
+    /// `HW-WORK-002` when a record is damaged or missing.
+    pub(super) fn stored(&self, key: &Key, head: &Head) -> Result<Execution, Problem> {
+        let space = rows::space_of(rows::shard_of(key));
+        let ids = head.threads.iter().flat_map(|(first, end)| *first..*end);
+        let stored = Stored::of(ids, |part| {
+            let (tag, rest) = match part {
+                Part::Header => (Tag::Header, Vec::new()),
+                Part::Thread(id) => (Tag::Thread, id.to_be_bytes().to_vec()),
+                Part::Data(id) => (Tag::Data, id.to_be_bytes().to_vec()),
+            };
+            self.log.get(&space, &rows::row(key, tag, &rest), View::Appended).map(|bytes| bytes.to_vec())
+        });
+        stored.restore()
     }
 
     /// A stored definition.

@@ -193,6 +193,7 @@ fn header(writer: &mut Writer, execution: &Execution) {
         Status::Aborted(of) => failure(writer, 4, of),
     }
     writer.number(execution.events);
+    writer.number(u64::from(execution.redrives));
     writer.number(execution.visits);
     writer.number(u64::from(execution.next_thread));
     writer.number(execution.ready.len() as u64);
@@ -234,6 +235,7 @@ fn read_header(reader: &mut Reader<'_>) -> Option<Execution> {
             _ => return None,
         },
         events: reader.number()?,
+        redrives: reader.small()?,
         visits: reader.number()?,
         next_thread: reader.small()?,
         ready: reader.list(Reader::small)?.into(),
@@ -268,6 +270,7 @@ fn thread(writer: &mut Writer, thread: &Thread) {
         Phase::MapRun => (7, [0, 0, 0]),
         Phase::Done => (8, [0, 0, 0]),
         Phase::Leaving => (9, [0, 0, 0]),
+        Phase::Redrive => (10, [0, 0, 0]),
     };
     writer.byte(tag);
     numbers.iter().for_each(|number| writer.number(*number));
@@ -298,6 +301,7 @@ fn read_thread(reader: &mut Reader<'_>) -> Option<Thread> {
                 7 => Phase::MapRun,
                 8 => Phase::Done,
                 9 => Phase::Leaving,
+                10 => Phase::Redrive,
                 _ => return None,
             }
         }

@@ -8,12 +8,12 @@ use crate::execution::Failure;
 
 /// A problem, under its code as the error's name.
 pub(super) fn of(problem: &Problem) -> Failure {
-    let mut cause = problem.title.clone();
-    for because in &problem.causes {
-        cause.push_str(": ");
-        cause.push_str(because);
-    }
-    Failure::new(problem.code.clone(), cause)
+    Failure::new(problem.code.clone(), words(problem))
+}
+
+/// A problem's fact and what led to it.
+pub(super) fn words(problem: &Problem) -> String {
+    problem.causes.iter().fold(problem.title.clone(), |words, cause| format!("{words}: {cause}"))
 }
 
 /// Parameters that a task cannot take.

@@ -1,6 +1,6 @@
 //! `states:startExecution`: another execution, in all three patterns.
 
-use headwater_base::{Micros, Problem};
+use headwater_base::Micros;
 use headwater_kernel::port::Json;
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, StartExecution};
 use serde_json::{Map, Value, json};
@@ -89,7 +89,7 @@ fn target(text: &str) -> (&str, Option<u64>) {
 }
 
 /// The name of an execution that is given none: the same for each try of one effect.
-fn drawn(key: &str) -> String {
+pub(super) fn drawn(key: &str) -> String {
     let hex = hash::hex(hash::sha256(key.as_bytes()).get(..16).unwrap_or_default());
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
     format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))

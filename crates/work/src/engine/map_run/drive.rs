@@ -19,7 +19,8 @@ use crate::definition::{Definition, Flavor};
 use crate::engine::queue::Command;
 use crate::engine::rows::{self, Head, Key, Tag};
 use crate::engine::{Inner, identity, state_of, status_text, view_ended};
-use crate::execution::{Attempt, Begin, Failure, Item, MapRun};
+use crate::execution::{Attempt, Begin, Execution, Failure, Item, MapRun};
+use crate::items::{self, Batcher};
 
 /// Children of one chunk.
 const CHUNK: usize = 2_000;
@@ -86,7 +87,9 @@ pub(super) async fn run(
         first: end,
     });
     let map = Map { inner, run: &run, head: &head, definition: &definition, children };
-    let mut source = match Source::open(inner, &run, progress.next) {
+    let execution = inner.stored(&key, &head).ok()?;
+    let opened = tokio::task::block_in_place(|| Source::open(inner, &run, &execution, &definition, progress.next));
+    let mut source = match opened {
         Ok(source) => source,
         Err(failure) => {
             map.note(&key, &progress_row, &mut progress, Vec::new(), Some("FAILED")).await?;
@@ -103,14 +106,14 @@ pub(super) async fn run(
             progress.tolerance.count = bounds.count.or(progress.tolerance.count);
             progress.tolerance.percentage = bounds.percentage.or(progress.tolerance.percentage);
         }
-        let chunk = match source.next(CHUNK) {
+        let chunk = match tokio::task::block_in_place(|| source.next(CHUNK)) {
             Ok(chunk) => chunk,
             Err(failure) => {
                 map.note(&key, &progress_row, &mut progress, Vec::new(), Some("FAILED")).await?;
                 return Some(Err(failure));
             }
         };
-        progress.total = progress.next + chunk.len() as u64 + source.left();
+        progress.total = progress.next + chunk.len() as u64 + source.left;
         if chunk.is_empty() {
             break;
         }
@@ -244,61 +247,78 @@ impl Map<'_> {
     }
 }
 
-/// Where children come from.
-struct Source {
-    items: std::vec::IntoIter<(Item, Value)>,
+/// Where children come from: items at hand or read from a file, alone or in batches.
+struct Source<'a> {
+    items: Box<dyn Iterator<Item = Result<(Item, Value), Failure>> + Send + 'a>,
+    batcher: Option<Batcher>,
     next: u64,
-    batch: Option<usize>,
-    batch_input: Option<Value>,
+    /// Items at hand that are not taken.
+    left: u64,
 }
 
-impl Source {
-    fn open(_: &Inner, run: &MapRun, from: u64) -> Result<Self, Failure> {
-        if run.reader.is_some() {
-            return Err(Failure::new("States.ItemReaderFailed", "no item reader is served here"));
+impl<'a> Source<'a> {
+    fn open(
+        inner: &'a Inner,
+        run: &MapRun,
+        execution: &'a Execution,
+        definition: &'a Definition,
+        from: u64,
+    ) -> Result<Self, Failure> {
+        let left = if run.reader.is_some() { 0 } else { run.items.len() as u64 };
+        let items: Box<dyn Iterator<Item = Result<(Item, Value), Failure>> + Send + 'a> = match &run.reader {
+            None => Box::new(run.items.clone().into_iter().map(Ok)),
+            Some(reader) => {
+                let missing = || Failure::new("States.ItemReaderFailed", "there are no blobs here");
+                let blobs = inner.services.blobs.as_ref().ok_or_else(missing)?;
+                let (attempt, key) = (run.attempt, rows::key_of("map", &run.arn));
+                let read = items::open(reader, blobs, &inner.limits)?;
+                Box::new((0..).zip(read).map(move |(index, value)| {
+                    let item = Item { index, value: value? };
+                    let input = inner.step_in(&key, |given| execution.item_input(definition, attempt, &item, given))?;
+                    Ok((item, input))
+                }))
+            }
+        };
+        let batcher = run.batcher.as_ref().map(Batcher::of).transpose()?;
+        let mut source = Self { items, batcher, next: 0, left };
+        // What was done before a restart is read again and passed over.
+        while source.next < from {
+            if source.child()?.is_none() {
+                break;
+            }
         }
-        let size = run.batcher.as_ref().and_then(|batcher| batcher.get("MaxItemsPerBatch")).and_then(Value::as_u64);
-        let batch =
-            run.batcher.as_ref().map(|_| size.and_then(|size| usize::try_from(size).ok()).unwrap_or(100).max(1));
-        let batch_input = run.batcher.as_ref().and_then(|batcher| batcher.get("BatchInput")).cloned();
-        let mut items = run.items.clone().into_iter();
-        let done = usize::try_from(from).unwrap_or(usize::MAX).saturating_mul(batch.unwrap_or(1));
-        if done > 0 {
-            let _ = items.nth(done - 1);
-        }
-        Ok(Self { items, next: from, batch, batch_input })
+        Ok(source)
     }
 
     fn next(&mut self, count: usize) -> Result<Vec<Child>, Failure> {
         let mut chunk = Vec::new();
         while chunk.len() < count {
-            let number = self.next;
-            let child = match self.batch {
-                None => {
-                    let Some((item, input)) = self.items.next() else { break };
-                    Child { number, item: Some(item), input }
-                }
-                Some(size) => {
-                    let inputs: Vec<Value> = self.items.by_ref().take(size).map(|(_, input)| input).collect();
-                    if inputs.is_empty() {
-                        break;
-                    }
-                    let mut input = json!({"Items": inputs});
-                    if let Some(batch_input) = &self.batch_input {
-                        input["BatchInput"] = batch_input.clone();
-                    }
-                    Child { number, item: None, input }
-                }
-            };
-            self.next += 1;
+            let Some(child) = self.child()? else { break };
             chunk.push(child);
         }
         Ok(chunk)
     }
 
-    /// Children behind the chunk, as far as is known.
-    fn left(&self) -> u64 {
-        (self.items.len() as u64).div_ceil(self.batch.unwrap_or(1) as u64)
+    fn child(&mut self) -> Result<Option<Child>, Failure> {
+        loop {
+            let item = self.items.next().transpose()?;
+            self.left = self.left.saturating_sub(u64::from(item.is_some()));
+            let (item, input) = match (&mut self.batcher, item) {
+                (None, None) => return Ok(None),
+                (None, Some((item, input))) => (Some(item), input),
+                (Some(batcher), Some((_, input))) => match batcher.add(input) {
+                    Some(batch) => (None, batch),
+                    None => continue,
+                },
+                (Some(batcher), None) => match batcher.finish() {
+                    Some(batch) => (None, batch),
+                    None => return Ok(None),
+                },
+            };
+            let number = self.next;
+            self.next += 1;
+            return Ok(Some(Child { number, item, input }));
+        }
     }
 }
 

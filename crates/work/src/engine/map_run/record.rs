@@ -29,6 +29,7 @@ pub(in crate::engine) fn encode(run: &MapRun) -> Bytes {
     }
     writer.number(run.concurrency);
     tolerance(&mut writer, &run.tolerance);
+    writer.byte(u8::from(run.redrive));
     Bytes::from(writer.bytes)
 }
 
@@ -69,6 +70,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<MapRun> {
         writer: reader.option(Reader::value)?,
         concurrency: reader.number()?,
         tolerance: read_tolerance(&mut reader)?,
+        redrive: reader.byte()? == 1,
     })
 }
 

@@ -18,6 +18,11 @@ use crate::engine::turn::After;
 use crate::engine::{events, rows::Head};
 use crate::tasks::Refusal;
 
+/// How long a table's view is given to catch up before it is asked again, and how often.
+const BEHIND: std::time::Duration = std::time::Duration::from_millis(2);
+/// See [`BEHIND`].
+const BEHIND_MAX: u32 = 500;
+
 /// A batch as the log takes it.
 struct Built {
     commit: Commit,
@@ -44,6 +49,7 @@ impl Shard {
     }
 
     fn write(&mut self, mut batch: Batch) -> Result<(), Stop> {
+        let mut patience = BEHIND_MAX;
         loop {
             let built = self.build(&batch);
             match self.append(built) {
@@ -55,14 +61,17 @@ impl Shard {
                     };
                     self.refuse(&mut batch, slot, number, &error);
                 }
-                Err((_, TransactError::Problem(problem))) => {
-                    if problem.code == FATAL {
-                        return Err(Stop::Over(problem.title));
-                    }
+                Err((_, TransactError::Behind(_))) if patience > 0 => {
+                    patience -= 1;
+                    std::thread::sleep(BEHIND);
+                }
+                Err((_, TransactError::Log(error @ (LogError::Fenced(..) | LogError::Closed | LogError::Disk(_))))) => {
+                    return Err(Stop::Over(error.to_string()));
+                }
+                Err((_, error)) => {
                     if batch.slots.len() > 1 || !batch.slots.is_empty() && !batch.loose.is_empty() {
                         return self.halves(batch);
                     }
-                    let error = TransactError::Problem(problem);
                     self.single(&mut batch, &error)?;
                 }
             }
@@ -91,7 +100,8 @@ impl Shard {
         }
         let (key, fresh) = (slot.turn.key, slot.turn.fresh);
         let reason = match error {
-            TransactError::Problem(problem) => problem.to_string(),
+            TransactError::Problem(problem) => problem.title.clone(),
+            TransactError::Log(error) => error.to_string(),
             other => format!("{other:?}"),
         };
         if fresh {
@@ -158,6 +168,7 @@ impl Shard {
             appends: all.collect(),
             deltas: spaces.into_iter().filter(|(_, deltas)| !deltas.is_empty()).collect(),
             fence: Some(self.fence.clone()),
+            ..Commit::default()
         };
         Built { commit, writes, owners, heads, cleared, next, history }
     }
@@ -171,15 +182,14 @@ impl Shard {
         if built.writes.is_empty() {
             return match self.log.append(&built.commit) {
                 Ok(ticket) => Ok((ticket, built, Vec::new())),
-                Err(error) => Err((built, of_log(error))),
+                Err(error) => Err((built, error.into())),
             };
         }
         let Some(tables) = &self.inner.services.context.tables else {
             let problem = Problem::new("HW-WORK-034", "there are no tables here");
             return Err((built, TransactError::Problem(problem)));
         };
-        let commit = std::mem::take(&mut built.commit);
-        match tables.transact(&built.writes, commit) {
+        match tables.transact(&built.writes, &mut built.commit, None) {
             Ok(done) => Ok((done.ticket, built, done.written)),
             Err(error) => Err((built, error)),
         }
@@ -250,19 +260,6 @@ impl Shard {
             return Err(Stop::Over("the node stops".to_owned()));
         }
         Ok(())
-    }
-}
-
-/// Marks a problem after which a shard cannot go on.
-const FATAL: &str = "HW-WORK-034";
-
-fn of_log(error: LogError) -> TransactError {
-    match error {
-        LogError::Full(_) => TransactError::Full,
-        LogError::Fenced(..) | LogError::Closed | LogError::Disk(_) => {
-            TransactError::Problem(crate::engine::refused(&error))
-        }
-        other => TransactError::Problem(Problem::new("HW-WORK-038", other.to_string())),
     }
 }
 

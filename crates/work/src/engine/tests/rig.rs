@@ -14,7 +14,7 @@ use headwater_log::{EmbeddedLog, Log, View};
 use serde_json::Value;
 
 use crate::engine::{Engine, Parts, Unknown, Workflow, rows};
-use crate::tasks::Services;
+use crate::tasks::{Services, Settings};
 
 /// See the file's head.
 pub(super) struct Rig {
@@ -38,9 +38,13 @@ pub(super) fn input(value: &Value) -> Json {
 }
 
 pub(super) fn services(log: &Arc<dyn Log>) -> Services {
-    let context =
-        Context { folder: "/nowhere".into(), secrets: Arc::new(NoSecrets), tables: None, log: Some(Arc::clone(log)) };
-    Services { context, lookups: &[], functions: Vec::new(), enrich: None, batch: None, destinations: None }
+    let context = Context {
+        folder: std::env::temp_dir().join("headwater-work-tests"),
+        secrets: Arc::new(NoSecrets),
+        tables: None,
+        log: Some(Arc::clone(log)),
+    };
+    Services::new(context, Settings::default()).unwrap()
 }
 
 impl Rig {
