@@ -7,8 +7,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::http::{
-    Api, documents, enrich, features, groups, health, ingest, metrics, observe, openapi, reconcile, resources, tail,
-    transactions,
+    Api, bus, documents, enrich, features, groups, health, ingest, metrics, observe, openapi, reconcile, resources,
+    tail, transactions,
 };
 
 /// One address and method.
@@ -238,6 +238,50 @@ pub const ROUTES: &[Route] = &[
         body: Body::None,
         answer: JSON,
         handler: || post(reconcile::reconcile),
+    },
+    Route {
+        method: "post",
+        path: "/v1/buses/{bus}/events",
+        operation: "putEvents",
+        tag: "events",
+        summary: "Puts one event or an array of them on a bus, as envelopes or CloudEvents, and answers for each once all are durable.",
+        query: &[],
+        body: Body::Events,
+        answer: JSON,
+        handler: || post(bus::put),
+    },
+    Route {
+        method: "get",
+        path: "/v1/replays",
+        operation: "listReplays",
+        tag: "events",
+        summary: "Gives the replays with how far each is.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(bus::replays),
+    },
+    Route {
+        method: "post",
+        path: "/v1/replays",
+        operation: "beginReplay",
+        tag: "events",
+        summary: "Gives an archive's events of a span of time out again: `{name, archive, from, to, rules}`.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(bus::begin_replay),
+    },
+    Route {
+        method: "delete",
+        path: "/v1/replays/{name}",
+        operation: "cancelReplay",
+        tag: "events",
+        summary: "Ends a replay early; what is out stays out.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || delete(bus::cancel_replay),
     },
     Route {
         method: "get",
