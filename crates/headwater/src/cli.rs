@@ -20,6 +20,7 @@ pub mod run;
 pub mod schema;
 pub mod solution;
 pub mod start;
+pub mod table;
 pub mod tail;
 pub mod top;
 pub mod up;
@@ -89,6 +90,8 @@ enum Verb {
     Explain(explain::Args),
     /// Send events, one JSON object on each line of standard input
     Produce(produce::Args),
+    /// Read and write documents of tables
+    Table(table::Args),
     /// Show a stream's events
     Tail(tail::Args),
     /// Show how fast pipelines go and how far behind they are
@@ -167,6 +170,7 @@ fn run(verb: Verb, context: &Context) -> Done {
         Verb::Redrive(args) => wait(execution::redrive(args, context)),
         Verb::Explain(args) => explain::run(&args),
         Verb::Produce(args) => wait(produce::run(args, context)),
+        Verb::Table(args) => wait(table::run(args, context)),
         Verb::Tail(args) => wait(tail::run(args, context)),
         Verb::Top(args) => wait(top::run(args, context)),
         Verb::Run(args) => run::run(&args),

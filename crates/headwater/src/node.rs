@@ -13,9 +13,10 @@ use headwater_api::http::health::Readiness;
 use headwater_api::http::metrics::{Figures, Sample};
 use headwater_api::{address, http, kafka};
 use headwater_base::{Clock, Limits, Problem};
+use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_flow::runtime::reconcile::Span;
-use headwater_kernel::{Kernel, Ready, Registry, Setup, SystemClock};
+use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, embedded};
 use headwater_store::disk::RealDisk;
@@ -79,7 +80,17 @@ pub struct Node {
 
 /// The kinds of a node: the kernel's and the features'.
 pub fn registry() -> Registry {
-    let kinds = [headwater_flow::kinds::pipeline::KIND, headwater_work::kinds::workflow::KIND];
+    use headwater_bus::kinds::{archive, event_type, pipe, rule, schedule};
+    let kinds = [
+        headwater_flow::kinds::pipeline::KIND,
+        headwater_work::kinds::workflow::KIND,
+        rule::KIND,
+        pipe::KIND,
+        schedule::KIND,
+        headwater_connect::destination::KIND,
+        archive::KIND,
+        event_type::KIND,
+    ];
     Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
 }
 
@@ -121,8 +132,13 @@ impl Node {
             headwater_connect::lookups::LOOKUPS,
             tokio::runtime::Handle::current(),
         );
+        let buses = Buses::open(bus_parts(&kernel, &pipelines, seed)).await?;
         let engine = open_engine(&kernel, &pipelines).await?;
-        kernel.start(vec![pipelines.unit_kind(), headwater_work::kinds::workflow::unit_kind(&engine)]);
+        buses.serve_workflows(Arc::new(engine.clone()));
+        let mut units = vec![pipelines.unit_kind()];
+        units.extend(buses.unit_kinds());
+        units.push(headwater_work::kinds::workflow::unit_kind(&engine));
+        kernel.start(units);
 
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -131,10 +147,12 @@ impl Node {
             groups: groups.clone(),
             features: Arc::new(pipelines.clone()),
             enrich: Arc::new(pipelines.clone()),
+            bus: Arc::new(buses.clone()),
             reconcile: reconciler(pipelines.clone()),
             workflows: Some(Arc::new(engine.clone())),
             figures: vec![
                 of_pipelines(pipelines),
+                of_buses(buses),
                 of_kernel(&kernel),
                 of_groups(&groups, &log),
                 of_engine(engine.clone()),
@@ -239,6 +257,35 @@ fn readiness(kernel: &Arc<Kernel>) -> Readiness {
     })
 }
 
+/// What the bus works with: the node's own parts, and doors to what other crates do.
+fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
+    let (find, retire) = (Arc::downgrade(kernel), Arc::downgrade(kernel));
+    let handle = tokio::runtime::Handle::current();
+    let of = handle.clone();
+    Parts {
+        log: kernel.log().clone(),
+        tables: kernel.tables().clone(),
+        clock: kernel.clock().clone(),
+        limits: kernel.limits().clone(),
+        context: kernel.context(),
+        build: headwater_connect::destination::build,
+        enrich: Some(Arc::new(pipelines.clone())),
+        reconcile: Some(reconciler(pipelines.clone())),
+        find: Arc::new(move |kind, name| find.upgrade()?.get(kind, name)),
+        // The schedule's own unit is stopped by this, so that it cannot wait for it.
+        retire: Some(Arc::new(move |kind, name| {
+            let Some(kernel) = retire.upgrade() else { return };
+            of.spawn(async move {
+                if let Err(problem) = kernel.delete(kind, &name, &DeleteOptions::default()).await {
+                    tracing::warn!(name, code = problem.code, title = problem.title, "a schedule that is over stays");
+                }
+            });
+        })),
+        handle,
+        seed,
+    }
+}
+
 fn reconciler(pipelines: Pipelines) -> http::Reconcile {
     Arc::new(move |pipeline, from, to, repair| {
         let pipelines = pipelines.clone();
@@ -274,6 +321,19 @@ fn of_engine(engine: Engine) -> Figures {
     Arc::new(move || {
         let figures = engine.figures().into_iter();
         figures.map(|(name, value)| Sample::new(format!("hw_work_{name}"), value)).collect()
+    })
+}
+
+fn of_buses(buses: Buses) -> Figures {
+    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
+    Arc::new(move || {
+        let mut samples = Vec::new();
+        for (subscription, figures) in buses.figures() {
+            samples.extend(figures.into_iter().map(|(name, value)| {
+                Sample::new(format!("hw_bus_{name}"), value as f64).label("subscription", subscription.as_str())
+            }));
+        }
+        samples
     })
 }
 

@@ -10,12 +10,14 @@ use serde_json::Value;
 pub mod bus;
 pub mod destination;
 pub mod function;
+pub mod outlet;
 pub mod tables;
 pub mod workflows;
 
 pub use bus::{Bus, Cause};
 pub use destination::Destinations;
 pub use function::FunctionKind;
+pub use outlet::Outlet;
 pub use tables::{Document, Tables};
 pub use workflows::Workflows;
 
@@ -148,3 +150,7 @@ pub trait Batch: Send + Sync {
         repair: bool,
     ) -> BoxFuture<'a, Result<Value, Problem>>;
 }
+
+/// Recomputes what a pipeline said about a span of event time (from, to), and repairs it if the last one is true.
+pub type Reconcile =
+    Arc<dyn Fn(String, Micros, Micros, bool) -> BoxFuture<'static, Result<Value, Problem>> + Send + Sync>;

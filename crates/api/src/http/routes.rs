@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::http::{
-    Api, documents, enrich, executions, features, groups, health, ingest, metrics, observe, openapi, reconcile,
+    Api, bus, documents, enrich, executions, features, groups, health, ingest, metrics, observe, openapi, reconcile,
     resources, tail, transactions,
 };
 
@@ -383,6 +383,50 @@ pub const ROUTES: &[Route] = &[
         body: Body::Object,
         answer: JSON,
         handler: || post(executions::poll),
+    },
+    Route {
+        method: "post",
+        path: "/v1/buses/{bus}/events",
+        operation: "putEvents",
+        tag: "events",
+        summary: "Puts one event or an array of them on a bus, as envelopes or CloudEvents, and answers for each once all are durable.",
+        query: &[],
+        body: Body::Events,
+        answer: JSON,
+        handler: || post(bus::put),
+    },
+    Route {
+        method: "get",
+        path: "/v1/replays",
+        operation: "listReplays",
+        tag: "events",
+        summary: "Gives the replays with how far each is.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(bus::replays),
+    },
+    Route {
+        method: "post",
+        path: "/v1/replays",
+        operation: "beginReplay",
+        tag: "events",
+        summary: "Gives an archive's events of a span of time out again: `{name, archive, from, to, rules}`.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(bus::begin_replay),
+    },
+    Route {
+        method: "delete",
+        path: "/v1/replays/{name}",
+        operation: "cancelReplay",
+        tag: "events",
+        summary: "Ends a replay early; what is out stays out.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || delete(bus::cancel_replay),
     },
     Route {
         method: "get",
