@@ -6,22 +6,25 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_api::http::health::Readiness;
 use headwater_api::http::metrics::{Figures, Sample};
 use headwater_api::{address, http, kafka};
-use headwater_base::{Clock, Limits, Problem};
+use headwater_base::{Clock, Limits, Micros, Problem};
 use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_flow::runtime::reconcile::Span;
+use headwater_kernel::port::Batch;
 use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, embedded};
 use headwater_store::disk::RealDisk;
 use headwater_work::Engine;
 use headwater_work::tasks::{Services, Settings};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -194,6 +197,7 @@ async fn open_engine(kernel: &Arc<Kernel>, pipelines: &Pipelines) -> Result<Engi
     let services = Services {
         lookups: headwater_connect::lookups::LOOKUPS,
         enrich: Some(Arc::new(pipelines.clone())),
+        batch: Some(Arc::new(InBatch(reconciler(pipelines.clone())))),
         ..Services::new(kernel.context(), Settings::default())?
     };
     let parts = headwater_work::engine::Parts {
@@ -283,6 +287,21 @@ fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
         })),
         handle,
         seed,
+    }
+}
+
+/// Pipelines in batch, for the tasks of workflows.
+struct InBatch(http::Reconcile);
+
+impl Batch for InBatch {
+    fn reconcile<'a>(
+        &'a self,
+        pipeline: &'a str,
+        from: Micros,
+        to: Micros,
+        repair: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send + 'a>> {
+        (self.0)(pipeline.to_owned(), from, to, repair)
     }
 }
 

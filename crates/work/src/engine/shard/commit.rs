@@ -174,7 +174,6 @@ impl Shard {
     }
 
     #[expect(clippy::result_large_err, reason = "what was built is needed to tell whose write was refused")]
-    #[expect(clippy::type_complexity, reason = "used once")]
     fn append(
         &self,
         mut built: Built,
