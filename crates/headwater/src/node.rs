@@ -275,9 +275,9 @@ fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
         build: headwater_connect::destination::build,
         enrich: Some(Arc::new(pipelines.clone())),
         reconcile: Some(reconciler(pipelines.clone())),
-        find: Arc::new(move |kind, name| find.upgrade()?.get(kind, name)),
+        find: Arc::new(move |kind: &str, name: &str| find.upgrade()?.get(kind, name)),
         // The schedule's own unit is stopped by this, so that it cannot wait for it.
-        retire: Some(Arc::new(move |kind, name| {
+        retire: Some(Arc::new(move |kind: &'static str, name: String| {
             let Some(kernel) = retire.upgrade() else { return };
             of.spawn(async move {
                 if let Err(problem) = kernel.delete(kind, &name, &DeleteOptions::default()).await {
