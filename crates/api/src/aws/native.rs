@@ -16,7 +16,7 @@ use super::Aws;
 pub const ANNOTATION: &str = "headwater.dev/aws";
 
 /// How long a change is waited for to have taken effect, so that the client's next request finds it.
-const SETTLE_MAX: Duration = Duration::from_secs(2);
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// What a resource has no field for.
 pub fn held(resource: &Resource) -> Map<String, Value> {
@@ -64,6 +64,8 @@ impl Aws {
         held: &Map<String, Value>,
         old: Option<&Resource>,
     ) -> Result<Draft, Vec<Problem>> {
+        // What exists without a resource (a stream that a client made) is adopted as it is.
+        let old = old.filter(|old| old.metadata.generation > 0);
         let mut annotations = old.map(|old| old.metadata.annotations.clone()).unwrap_or_default();
         if held.is_empty() {
             annotations.remove(ANNOTATION);

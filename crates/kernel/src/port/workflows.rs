@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use super::{Cause, Json};
 
+/// Region and account in the names that executions see of themselves.
+pub const PLACE: &str = "us-east-1:000000000000";
+
 /// Starts an execution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StartExecution {

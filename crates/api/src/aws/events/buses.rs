@@ -114,9 +114,7 @@ async fn update(call: &Call) -> Answer {
         spec.insert("description".to_owned(), description.into());
     }
     let held = kept(call, held(&old));
-    // A stream without a resource is adopted as it is.
-    let written = (old.metadata.generation > 0).then_some(&*old);
-    let draft = call.aws.draft(STREAM, &stream(name), &spec, &held, written)?;
+    let draft = call.aws.draft(STREAM, &stream(name), &spec, &held, Some(&old))?;
     call.aws.write(vec![draft]).await?;
     let mut answer = kept(call, Map::new());
     answer.insert("Name".to_owned(), name.into());

@@ -47,9 +47,7 @@ fn find(call: &Call) -> Result<Arc<Resource>, Refusal> {
     let path = Arn::read(given).filter(|arn| arn.service == "events").map(|arn| arn.path);
     let mut parts = path.unwrap_or_default().split('/');
     let found = match (parts.next(), parts.next(), parts.next()) {
-        (Some("event-bus"), Some(bus), None) => {
-            buses::find(&call.aws, bus).filter(|resource| resource.metadata.generation > 0)
-        }
+        (Some("event-bus"), Some(bus), None) => buses::find(&call.aws, bus),
         (Some("rule"), Some(rule), None) => rules::find(&call.aws, "default", rule),
         (Some("rule"), Some(bus), Some(rule)) => rules::find(&call.aws, bus, rule),
         (Some("event-bus" | "rule"), ..) => None,

@@ -1,10 +1,10 @@
 //! Map Runs: what a distributed Map is doing.
 
 use headwater_base::Problem;
-use headwater_kernel::port::workflows::ExecutionView;
+use headwater_kernel::port::workflows::{ExecutionView, PLACE};
 use serde_json::{Map, Value, json};
 
-use super::super::arn::{self, Caller};
+use super::super::arn::{self, Arn, Caller};
 use super::super::call::{Answer, Call, Operation};
 use super::super::refusal::Refusal;
 use super::super::shape::{Member, Shape, may, must, text};
@@ -35,15 +35,15 @@ pub const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// A Map Run's name in full: its id is what stands behind `mapRun:`, `MACHINE/LABEL:NUMBER`.
+/// A Map Run's name in full. Its id is the one that the engine gave it, in the node's own region.
 pub fn shown_arn(caller: &Caller, id: &str) -> String {
-    caller.arn("states", format_args!("mapRun:{id}"))
+    Arn::read(id).map_or_else(|| id.to_owned(), |arn| caller.arn("states", arn.path))
 }
 
 /// The id that a member's name in full stands for.
 pub fn id_of(call: &Call, member: &str) -> Result<String, Refusal> {
     let arn = arn::states(call.given(member), &["mapRun"])?;
-    Ok(arn.behind("mapRun").unwrap_or_default().to_owned())
+    Ok(format!("arn:aws:states:{PLACE}:{}", arn.path))
 }
 
 /// The label of the Map state whose item an execution is.
@@ -75,15 +75,12 @@ fn list(call: &Call) -> Answer {
     Ok(listed("mapRuns", items, next))
 }
 
-/// The port's object with this caller's names in place of ids.
+/// The port's object with names in the caller's region.
 fn shown(call: &Call, mut run: Map<String, Value>) -> Map<String, Value> {
-    let id = |run: &Map<String, Value>, member: &str| run.get(member).and_then(Value::as_str).map(str::to_owned);
-    if let Some(map_run) = id(&run, "mapRunArn").filter(|id| !id.starts_with("arn:")) {
-        run.insert("mapRunArn".to_owned(), shown_arn(&call.caller, &map_run).into());
-    }
-    if let Some((workflow, name)) = id(&run, "executionArn").as_deref().and_then(|id| id.split_once('/')) {
-        let arn = call.caller.arn("states", format_args!("execution:{workflow}:{name}"));
-        run.insert("executionArn".to_owned(), arn.into());
+    for member in ["mapRunArn", "executionArn"] {
+        if let Some(Value::String(arn)) = run.get_mut(member) {
+            *arn = shown_arn(&call.caller, arn);
+        }
     }
     run
 }

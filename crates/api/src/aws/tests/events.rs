@@ -375,6 +375,22 @@ async fn patterns_are_tried_in_the_services_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bus_that_no_resource_made_is_adopted_with_its_first_tag() {
+    let house = house().await;
+    let made = headwater_log::StreamConfig {
+        partitions: 3,
+        ..headwater_kernel::kinds::stream::default_config(&Limits::default())
+    };
+    house.kernel.log().create(headwater_base::Name::new("bus.made").unwrap(), made, Vec::new()).await.unwrap();
+    let tags = json!([{ "Key": "team", "Value": "shop" }]);
+    house.ok(&target("TagResource"), json!({ "ResourceARN": arn("event-bus/made"), "Tags": tags })).await;
+    let adopted = house.kernel.get("Stream", "bus.made").unwrap();
+    assert_eq!((adopted.metadata.generation, &adopted.metadata.labels), (1, &Default::default()));
+    assert_eq!(house.kernel.log().stream("bus.made").unwrap().config.partitions, 3);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rules_and_buses_have_tags() {
     let house = house().await;
     let tags = json!([{ "Key": "team", "Value": "shop" }]);

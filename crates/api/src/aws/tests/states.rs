@@ -305,3 +305,30 @@ async fn validation_and_trial_are_the_engines() {
     assert_eq!(tried, json!({ "output": "{\"a\":1}" }));
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_run_has_a_name_in_the_callers_region() {
+    let house = house().await;
+    create(&house, "price", "STANDARD").await;
+    house.ok(&target("StartExecution"), json!({ "stateMachineArn": arn("stateMachine:price"), "name": "run-1" })).await;
+    let listed = house.ok(&target("ListMapRuns"), json!({ "executionArn": arn("execution:price:run-1") })).await;
+    let run = arn("mapRun:price/Samples:7f");
+    assert_eq!(
+        listed["mapRuns"],
+        json!([{ "mapRunArn": run, "executionArn": arn("execution:price:run-1"), "startDate": 1.5,
+            "stateMachineArn": arn("stateMachine:price") }])
+    );
+    let described = house.ok(&target("DescribeMapRun"), json!({ "mapRunArn": run })).await;
+    assert_eq!((&described["mapRunArn"], &described["status"]), (&json!(run), &json!("RUNNING")));
+    let change = json!({ "mapRunArn": run, "maxConcurrency": 3, "toleratedFailurePercentage": 2.5 });
+    house.ok(&target("UpdateMapRun"), change).await;
+    let changes = serde_json::to_value(house.engine.changes.lock().clone()).unwrap();
+    assert_eq!(changes, json!([{ "maxConcurrency": 3, "toleratedFailurePercentage": 2.5 }]));
+    assert!(house.no(&target("UpdateMapRun"), json!({ "mapRunArn": run })).await.contains("at least one of"));
+    let none = arn("mapRun:price/Samples:none");
+    assert_eq!(
+        house.no(&target("DescribeMapRun"), json!({ "mapRunArn": none })).await,
+        format!("ResourceNotFound: Resource not found: '{none}'")
+    );
+    house.stop().await;
+}
