@@ -3,7 +3,6 @@
 pub mod asking;
 pub mod backends;
 pub mod core;
-pub mod cursor;
 pub mod dedupe;
 pub mod enrich;
 pub mod figures;
@@ -11,12 +10,13 @@ pub mod files;
 pub mod letters;
 pub mod outbox;
 pub mod overlay;
-pub mod park;
 pub mod parking;
 pub mod pipelines;
 pub mod positions;
 pub mod reconcile;
 pub mod task;
+
+pub use headwater_log::{cursor, park};
 
 #[cfg(test)]
 #[path = "../../testkit/src/disk.rs"]

@@ -18,6 +18,7 @@ pub mod reconcile;
 pub mod run;
 pub mod schema;
 pub mod solution;
+pub mod table;
 pub mod tail;
 pub mod top;
 pub mod up;
@@ -79,6 +80,8 @@ enum Verb {
     Explain(explain::Args),
     /// Send events, one JSON object on each line of standard input
     Produce(produce::Args),
+    /// Read and write documents of tables
+    Table(table::Args),
     /// Show a stream's events
     Tail(tail::Args),
     /// Show how fast pipelines go and how far behind they are
@@ -153,6 +156,7 @@ fn run(verb: Verb, context: &Context) -> Done {
         Verb::Check(args) => check::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Produce(args) => wait(produce::run(args, context)),
+        Verb::Table(args) => wait(table::run(args, context)),
         Verb::Tail(args) => wait(tail::run(args, context)),
         Verb::Top(args) => wait(top::run(args, context)),
         Verb::Run(args) => run::run(&args),

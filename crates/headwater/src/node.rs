@@ -13,9 +13,10 @@ use headwater_api::http::health::Readiness;
 use headwater_api::http::metrics::{Figures, Sample};
 use headwater_api::{address, http, kafka};
 use headwater_base::{Clock, Limits, Problem};
+use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_flow::runtime::reconcile::Span;
-use headwater_kernel::{Kernel, Ready, Registry, Setup, SystemClock};
+use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, embedded};
 use headwater_store::disk::RealDisk;
@@ -76,7 +77,17 @@ pub struct Node {
 
 /// The kinds of a node: the kernel's and the features'.
 pub fn registry() -> Registry {
-    Registry::new(&[headwater_flow::kinds::pipeline::KIND]).with_lookups(headwater_connect::lookups::LOOKUPS)
+    use headwater_bus::kinds::{archive, event_type, pipe, rule, schedule};
+    let kinds = [
+        headwater_flow::kinds::pipeline::KIND,
+        rule::KIND,
+        pipe::KIND,
+        schedule::KIND,
+        headwater_connect::destination::KIND,
+        archive::KIND,
+        event_type::KIND,
+    ];
+    Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
 }
 
 impl Node {
@@ -107,6 +118,8 @@ impl Node {
             seed,
         };
         let kernel = Kernel::open(setup).await?;
+        // From here on whoever writes the stream of a table writes the table.
+        let log = kernel.log().clone();
         let pipelines = Pipelines::new(
             log.clone(),
             clock.clone(),
@@ -115,7 +128,10 @@ impl Node {
             headwater_connect::lookups::LOOKUPS,
             tokio::runtime::Handle::current(),
         );
-        kernel.start(vec![pipelines.unit_kind()]);
+        let buses = Buses::open(bus_parts(&kernel, &pipelines, seed)).await?;
+        let mut units = vec![pipelines.unit_kind()];
+        units.extend(buses.unit_kinds());
+        kernel.start(units);
 
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -124,8 +140,9 @@ impl Node {
             groups: groups.clone(),
             features: Arc::new(pipelines.clone()),
             enrich: Arc::new(pipelines.clone()),
+            bus: Arc::new(buses.clone()),
             reconcile: reconciler(pipelines.clone()),
-            figures: vec![of_pipelines(pipelines), of_kernel(&kernel), of_groups(&groups, &log)],
+            figures: vec![of_pipelines(pipelines), of_buses(buses), of_kernel(&kernel), of_groups(&groups, &log)],
             readiness: readiness(&kernel),
             stop: stopped.clone(),
         });
@@ -205,6 +222,35 @@ fn readiness(kernel: &Arc<Kernel>) -> Readiness {
     })
 }
 
+/// What the bus works with: the node's own parts, and doors to what other crates do.
+fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
+    let (find, retire) = (Arc::downgrade(kernel), Arc::downgrade(kernel));
+    let handle = tokio::runtime::Handle::current();
+    let of = handle.clone();
+    Parts {
+        log: kernel.log().clone(),
+        tables: kernel.tables().clone(),
+        clock: kernel.clock().clone(),
+        limits: kernel.limits().clone(),
+        context: kernel.context(),
+        build: headwater_connect::destination::build,
+        enrich: Some(Arc::new(pipelines.clone())),
+        reconcile: Some(reconciler(pipelines.clone())),
+        find: Arc::new(move |kind, name| find.upgrade()?.get(kind, name)),
+        // The schedule's own unit is stopped by this, so that it cannot wait for it.
+        retire: Some(Arc::new(move |kind, name| {
+            let Some(kernel) = retire.upgrade() else { return };
+            of.spawn(async move {
+                if let Err(problem) = kernel.delete(kind, &name, &DeleteOptions::default()).await {
+                    tracing::warn!(name, code = problem.code, title = problem.title, "a schedule that is over stays");
+                }
+            });
+        })),
+        handle,
+        seed,
+    }
+}
+
 fn reconciler(pipelines: Pipelines) -> http::Reconcile {
     Arc::new(move |pipeline, from, to, repair| {
         let pipelines = pipelines.clone();
@@ -231,6 +277,19 @@ fn of_pipelines(pipelines: Pipelines) -> Figures {
                     .label("step", step.as_str())
             };
             samples.extend(figures.into_iter().map(sample));
+        }
+        samples
+    })
+}
+
+fn of_buses(buses: Buses) -> Figures {
+    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
+    Arc::new(move || {
+        let mut samples = Vec::new();
+        for (subscription, figures) in buses.figures() {
+            samples.extend(figures.into_iter().map(|(name, value)| {
+                Sample::new(format!("hw_bus_{name}"), value as f64).label("subscription", subscription.as_str())
+            }));
         }
         samples
     })

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use headwater_base::Problem;
+use headwater_base::{Micros, Problem};
 use serde_json::Value;
 
 pub mod bus;
+pub mod outlet;
 pub mod tables;
 pub mod workflows;
 
 pub use bus::{Bus, Cause};
+pub use outlet::Outlet;
 pub use tables::{Document, Tables};
 pub use workflows::Workflows;
 
@@ -132,3 +134,7 @@ pub trait Enrich: Send + Sync {
     /// stored.
     fn enrich<'a>(&'a self, pipeline: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>>;
 }
+
+/// Recomputes what a pipeline said about a span of event time (from, to), and repairs it if the last one is true.
+pub type Reconcile =
+    Arc<dyn Fn(String, Micros, Micros, bool) -> BoxFuture<'static, Result<Value, Problem>> + Send + Sync>;

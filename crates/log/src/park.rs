@@ -1,4 +1,4 @@
-//! Waiting on a pipeline's own thread: no runtime has to be there, and a stop signal always gets through.
+//! Waiting on a reader's own thread: no runtime has to be there, and a stop signal always gets through.
 
 use std::future::Future;
 use std::pin::pin;

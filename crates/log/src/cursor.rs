@@ -1,15 +1,16 @@
 //! Reads one partition record by record, in the order of offsets, from what is appended.
 //!
 //! A batch that cannot be read (the log checks batches when they come in, so this should not happen) is handed out as
-//! [`Pulled::Corrupt`] and passed over: one bad batch must not stop a pipeline.
+//! [`Pulled::Corrupt`] and passed over: one bad batch must not stop its reader.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Name};
-use headwater_log::{Log, LogError, Offset, View};
 use headwater_wire::batch::{self, Record, Records};
 use tokio::sync::Notify;
+
+use crate::port::{Log, LogError, Offset, View};
 
 /// One read asks for about this much.
 const READ_BYTES: usize = 512 * 1024;
@@ -132,6 +133,11 @@ impl Cursor {
         }
         self.next = record.offset + 1;
         Some(Pulled::Record(record))
+    }
+
+    /// The first offset that has not been handed out.
+    pub const fn next(&self) -> Offset {
+        self.next
     }
 
     /// Wakes `waiter` when there is more to read.
