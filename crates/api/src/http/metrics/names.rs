@@ -5,6 +5,7 @@
 
 /// Each name with one sentence.
 pub const NAMES: &[(&str, &str)] = &[
+    ("hw_api_aws_requests_total", "Answers to AWS clients, by operation and status."),
     ("hw_api_events_total", "Events that came over HTTP, by what became of them."),
     ("hw_api_request_seconds", "From a request's head to the answer's, by route."),
     ("hw_api_requests_total", "Answers, by route and status."),
