@@ -11,8 +11,6 @@ pub mod clock;
 pub mod kernel;
 pub mod kind;
 pub mod kinds;
-#[cfg(test)]
-mod memory;
 pub mod origin;
 pub mod port;
 pub mod reconcile;
