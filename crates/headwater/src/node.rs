@@ -42,6 +42,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// The address of Kafka; port 0 takes any.
     pub kafka: SocketAddr,
+    /// Whether a Kafka client that names an unknown topic creates it.
+    pub auto_create_topics: bool,
     /// The bounds.
     pub limits: Limits,
 }
@@ -62,6 +64,7 @@ impl Config {
             data,
             http: SocketAddr::from(([127, 0, 0, 1], port(HTTP_PORT)?)),
             kafka: SocketAddr::from(([127, 0, 0, 1], port(KAFKA_PORT)?)),
+            auto_create_topics: true,
             limits: Limits::default(),
         })
     }
@@ -166,9 +169,13 @@ impl Node {
         listeners.spawn(http::serve(web, api, stopped.clone()));
         let settings = kafka::Settings {
             advertised_host: kafka_address.ip().to_string(),
+            auto_create: config.auto_create_topics,
             ..kafka::Settings::local(kafka_address.port())
         };
-        let service = Arc::new(kafka::KafkaService::new(log, groups.clone(), limits, clock, settings));
+        let owners = kernel.clone();
+        let service = kafka::KafkaService::new(log, groups.clone(), limits, clock, settings)
+            .with_owners(Arc::new(move |stream, wanted| owners.settle(stream, wanted)));
+        let service = Arc::new(service);
         listeners.spawn(kafka::serve(vec![wire], service, stopped.clone()));
         listeners.spawn(groups.run(stopped));
         Ok(Self { http: http_address, kafka: kafka_address, kernel, stop, listeners, engine, log: embedded })

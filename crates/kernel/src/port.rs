@@ -114,6 +114,13 @@ pub struct Context {
     pub log: Option<Arc<dyn headwater_log::Log>>,
 }
 
+impl Context {
+    /// For connectors of a process that is no node: no table, no log, and no secret.
+    pub fn without_node(folder: impl Into<std::path::PathBuf>) -> Self {
+        Self { folder: folder.into(), secrets: Arc::new(NoSecrets), tables: None, log: None }
+    }
+}
+
 /// Secret values, by the name of the Secret resource. Values are never logged, stored or shown.
 pub trait Secrets: Send + Sync {
     /// The value.
@@ -121,6 +128,14 @@ pub trait Secrets: Send + Sync {
     /// # Errors
     /// `HW-KERNEL-*` when there is no such secret or its reference cannot be read.
     fn read(&self, name: &str) -> Result<Bytes, Problem>;
+}
+
+struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn read(&self, name: &str) -> Result<Bytes, Problem> {
+        Err(Problem::new("HW-KERNEL-012", format!("there is no secret `{name}`")))
+    }
 }
 
 /// Values kept by pipelines for reading at high rate.

@@ -133,14 +133,18 @@ impl From<LogError> for Fault {
             | LogError::ProducerFenced(..)
             | LogError::Fenced(..)
             | LogError::Moved(..)
-            | LogError::Repeated
-            | LogError::Disk(_) => Fault::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Problem::new("HW-API-017", format!("the event log refused: {error}"))
-                    .help("`headwater doctor` checks the data folder and the disk"),
-            ),
+            | LogError::Repeated => refused(StatusCode::INTERNAL_SERVER_ERROR, &error),
+            // It passes with the cause, such as a full disk, and nothing of the request was written.
+            LogError::Disk(_) => refused(StatusCode::SERVICE_UNAVAILABLE, &error)
+                .header(hyper::header::RETRY_AFTER, HeaderValue::from_static("5")),
         }
     }
+}
+
+/// `HW-API-017`: the log refused.
+fn refused(status: StatusCode, error: &LogError) -> Fault {
+    let problem = Problem::new("HW-API-017", format!("the event log refused: {error}"));
+    Fault::new(status, problem.help("`headwater doctor` checks the data folder and the disk"))
 }
 
 /// `HW-API-011`: there is no stream of that name.

@@ -518,6 +518,7 @@ pub const ROUTES: &[Route] = &[
             ("dry-run", "Says what would go and deletes nothing."),
             ("cascade", "Deletes resources that name this one as well."),
             ("force", "Deletes it although others name it."),
+            ("gone", "With `dry-run`: ids, with commas between them, that are taken to be gone already."),
         ],
         body: Body::None,
         answer: JSON,

@@ -1,6 +1,5 @@
 //! A write-ahead log with bytes changed anywhere: it opens or says what is damaged, and whatever it gives back is what
 //! was written, in its order.
-#![no_main]
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -8,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use headwater_store::disk::{Disk, MemoryDisk, read_exact_at};
 use headwater_store::wal::{Frame, Options, Wal};
-use libfuzzer_sys::fuzz_target;
 
 fn options() -> Options {
     Options { segment_bytes: 64 << 10, ..Options::new(PathBuf::from("/wal"), Arc::new(|_| {})) }
@@ -39,7 +37,7 @@ fn written() -> &'static Vec<(PathBuf, Vec<u8>)> {
     })
 }
 
-fuzz_target!(|input: &[u8]| {
+pub fn run(input: &[u8]) {
     let disk = MemoryDisk::default();
     disk.create_dir(Path::new("/wal")).unwrap();
     for (path, bytes) in written() {
@@ -59,4 +57,8 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(wal) = Wal::<()>::open(Arc::new(disk), options(), 0, each, Box::new(|_, _| ())) {
         wal.close();
     }
-});
+}
+
+pub fn seeds() -> Vec<Vec<u8>> {
+    vec![vec![0; 20], vec![3, 40, 0, 255]]
+}

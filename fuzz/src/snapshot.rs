@@ -1,15 +1,13 @@
 //! A snapshot of the state as a damaged disk would give it: read or refused, never a panic, and no more memory than the
 //! file has bytes. The input is a file's content behind its checksums.
-#![no_main]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_store::disk::{Disk, MemoryDisk};
 use headwater_store::state::{Snapshots, State};
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|block: &[u8]| {
+pub fn run(block: &[u8]) {
     let disk = MemoryDisk::default();
     let folder = Path::new("/state");
     disk.create_dir(folder).unwrap();
@@ -26,4 +24,12 @@ fuzz_target!(|block: &[u8]| {
         Ok(snapshots) => assert_eq!(snapshots.sequence(), 1),
         Err(problem) => assert_eq!(problem.code, "HW-STORE-004"),
     }
-});
+}
+
+/// A space with a key put and another deleted; a space that is dropped.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let mut whole = b"\x01\x05\0\0\0space\x02\x01\0\0\0k\x05\0\0\0value\x03\x01\0\0\0q".to_vec();
+    let gone = b"\x01\x04\0\0\0gone\x04".to_vec();
+    whole.extend_from_slice(&gone);
+    vec![whole, gone]
+}
