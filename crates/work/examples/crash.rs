@@ -254,6 +254,10 @@ async fn powercut(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
         }
         disk.cut();
         verdict.cuts += 1;
+        // What is left of this life must not reach into the next.
+        while Arc::strong_count(&log) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         drop(log);
         if rng.random_bool(0.2) { disk.power_on_whole() } else { disk.power_on(rng.random()) }
     }

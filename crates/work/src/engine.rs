@@ -164,23 +164,34 @@ impl Engine {
             me: me.clone(),
         });
         inner.recall();
+        let engine = Self(inner);
+        if let Err(problem) = engine.open_shards(&history).await {
+            // Those that were opened must not go on alone.
+            engine.close().await;
+            return Err(problem);
+        }
+        handle.spawn(dispatch::run(Arc::downgrade(&engine.0), tasks, tasks_in_flight));
+        Ok(engine)
+    }
+
+    async fn open_shards(&self, history: &Name) -> Result<(), Problem> {
+        let inner = &self.0;
         for index in 0..SHARDS {
             let owner = Name::new(&format!("work.{index}"))?;
-            let epoch = log.fence(&owner).await.map_err(|error| refused(&error))?;
+            let epoch = inner.log.fence(&owner).await.map_err(|error| refused(&error))?;
             let (done, items) = mpsc::unbounded_channel();
-            let (shard_inner, history) = (Arc::clone(&inner), history.clone());
+            let (shard_inner, history) = (Arc::clone(inner), history.clone());
             // Recovery reads every row of the shard.
             let opened = tokio::task::spawn_blocking(move || {
                 shard::Shard::open(&shard_inner, index, (owner, epoch), history, done)
             });
             let shard = opened.await.map_err(|error| Problem::new("HW-WORK-034", error.to_string()))??;
-            handle.spawn(shard::complete(Arc::clone(&inner), items));
+            inner.handle.spawn(shard::complete(Arc::clone(inner), items));
             let thread = std::thread::Builder::new().name(format!("work-{index}")).spawn(move || shard.run());
             let thread = thread.map_err(|error| Problem::new("HW-WORK-034", error.to_string()))?;
             inner.threads.lock().push(thread);
         }
-        handle.spawn(dispatch::run(Arc::downgrade(&inner), tasks, tasks_in_flight));
-        Ok(Self(inner))
+        Ok(())
     }
 
     /// Stops the shards; what is under way outside is cut off and taken up by the next start.

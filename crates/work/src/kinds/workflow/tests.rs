@@ -23,5 +23,5 @@ fn a_fault_of_the_definition_has_its_place() {
     let found = Definition::parse(&spec.text(), Flavor::Standard, &crate::Limits::default()).unwrap_err();
     let problem = placed(&draft, &found[0], false);
     let place = problem.place.unwrap();
-    assert_eq!((place.path.as_str(), place.line), ("w.yaml", 12), "{}", problem.title);
+    assert_eq!((place.path.as_str(), place.line), ("w.yaml", 13), "{}", problem.title);
 }
