@@ -21,7 +21,7 @@ fn arrays_and_objects_are_read_item_by_item() {
         read(" [1, \"a,]\" ,{\"b\":[2,3]} , null]", "").unwrap(),
         [json!(1), json!("a,]"), json!({"b": [2, 3]}), json!(null)]
     );
-    assert_eq!(read("[]", "").unwrap(), [json!(0); 0]);
+    assert!(read("[]", "").unwrap().is_empty());
     let fields = read("{\"k\": 1, \"q\\\"\": {\"x\": 2}}", "").unwrap();
     assert_eq!(fields, [json!({"Key": "k", "Value": 1}), json!({"Key": "q\"", "Value": {"x": 2}})]);
     assert_eq!(read("\u{feff}[true]", "").unwrap(), [json!(true)]);
