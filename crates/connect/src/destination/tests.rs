@@ -136,8 +136,8 @@ async fn the_status_says_whether_another_try_helps() {
 
 #[tokio::test]
 async fn a_token_is_fetched_once_and_again_when_it_is_taken_back() {
-    let token = "200 OK\r\ncontent-length: 41\r\n\r\n{\"access_token\": \"one\", \"expires_in\": 600}";
-    let other = "200 OK\r\ncontent-length: 41\r\n\r\n{\"access_token\": \"two\", \"expires_in\": 600}";
+    let token = "200 OK\r\ncontent-length: 42\r\n\r\n{\"access_token\": \"one\", \"expires_in\": 600}";
+    let other = "200 OK\r\ncontent-length: 42\r\n\r\n{\"access_token\": \"two\", \"expires_in\": 600}";
     let (tokens, asked) = server(&[token, other]).await;
     let fine = "200 OK\r\ncontent-length: 2\r\n\r\n{}";
     let (url, came) = server(&[fine, fine, "401 Who\r\n\r\n", fine]).await;
