@@ -9,6 +9,7 @@ pub mod body;
 pub mod bus;
 pub mod documents;
 pub mod enrich;
+pub mod executions;
 pub mod fault;
 pub mod features;
 pub mod groups;
@@ -32,7 +33,7 @@ use std::sync::atomic::AtomicU64;
 use headwater_base::{Clock, Limits};
 use headwater_kernel::Kernel;
 pub use headwater_kernel::port::Reconcile;
-use headwater_kernel::port::{Bus, Enrich, Features, Tables};
+use headwater_kernel::port::{Bus, Enrich, Features, Tables, Workflows};
 use headwater_log::Log;
 use headwater_log::groups::Groups;
 use tokio::sync::watch;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub bus: Arc<dyn Bus>,
     /// Batch beside stream.
     pub reconcile: Reconcile,
+    /// Executions of workflows, where they are served.
+    pub workflows: Option<Arc<dyn Workflows>>,
     /// Figures of the other parts.
     pub figures: Vec<metrics::Figures>,
     /// What `/readyz` asks.

@@ -13,12 +13,4 @@ pub mod station;
 pub mod writer;
 
 #[cfg(test)]
-#[path = "../../testkit/src/disk.rs"]
-#[expect(dead_code, reason = "this crate cuts the power only")]
-mod disk;
-#[cfg(test)]
-#[path = "../../kernel/src/memory.rs"]
-#[expect(dead_code, reason = "this crate never holds the disk back")]
-mod memory;
-#[cfg(test)]
 mod tests;

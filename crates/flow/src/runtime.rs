@@ -19,12 +19,4 @@ pub mod task;
 pub use headwater_log::{cursor, park};
 
 #[cfg(test)]
-#[path = "../../testkit/src/disk.rs"]
-#[expect(dead_code, reason = "this crate cuts the power only")]
-mod disk;
-#[cfg(test)]
-#[path = "../../kernel/src/memory.rs"]
-#[expect(dead_code, reason = "this crate never holds the disk back")]
-pub(crate) mod memory;
-#[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ pub mod delete;
 pub mod describe;
 pub mod diff;
 pub mod doctor;
+pub mod execution;
 pub mod explain;
 pub mod files;
 pub mod get;
@@ -18,6 +19,7 @@ pub mod reconcile;
 pub mod run;
 pub mod schema;
 pub mod solution;
+pub mod start;
 pub mod table;
 pub mod tail;
 pub mod top;
@@ -76,6 +78,14 @@ enum Verb {
     Delete(delete::Args),
     /// Check files without a node: YAML, programs, wiring
     Check(check::Args),
+    /// Start an execution of a workflow
+    Start(start::Args),
+    /// Show what happened in an execution
+    History(execution::Args),
+    /// End an execution as aborted
+    Stop(execution::StopArgs),
+    /// Take up an execution that did not succeed
+    Redrive(execution::Args),
     /// Explain a kind, a key or an error code
     Explain(explain::Args),
     /// Send events, one JSON object on each line of standard input
@@ -154,6 +164,10 @@ fn run(verb: Verb, context: &Context) -> Done {
         Verb::Describe(args) => wait(describe::run(args, context)),
         Verb::Delete(args) => wait(delete::run(args, context)),
         Verb::Check(args) => check::run(&args),
+        Verb::Start(args) => wait(start::run(args, context)),
+        Verb::History(args) => wait(execution::history(args, context)),
+        Verb::Stop(args) => wait(execution::stop(args, context)),
+        Verb::Redrive(args) => wait(execution::redrive(args, context)),
         Verb::Explain(args) => explain::run(&args),
         Verb::Produce(args) => wait(produce::run(args, context)),
         Verb::Table(args) => wait(table::run(args, context)),

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Limits, ManualClock, Micros, Problem};
 use headwater_kernel::port::{Bus, Enrich, Features, Json};
 use headwater_kernel::{Kernel, Registry, Setup};
-use headwater_log::Log;
+use headwater_log::EmbeddedLog;
 use headwater_log::groups::Groups;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::{Api, Parts, serve};
 use crate::address::listen;
 
+mod disk;
 mod documents;
 mod ingest;
 mod limits;
@@ -83,7 +84,16 @@ struct House {
 async fn house_in(folder: tempfile::TempDir, limits: Limits) -> House {
     let limits = Arc::new(limits);
     let clock = Arc::new(ManualClock::at(Micros(1_700_000_000_000_000)));
-    let log: Arc<dyn Log> = headwater_log::EmbeddedLog::open(folder.path(), limits.clone(), clock.clone()).unwrap();
+    let log = EmbeddedLog::open(folder.path(), limits.clone(), clock.clone()).unwrap();
+    house_over(log, clock, folder, limits).await
+}
+
+async fn house_over(
+    log: Arc<EmbeddedLog>,
+    clock: Arc<ManualClock>,
+    folder: tempfile::TempDir,
+    limits: Arc<Limits>,
+) -> House {
     let groups = Groups::open(log.clone(), clock.clone(), limits.clone());
     let setup = Setup { log, folder: folder.path().to_owned(), clock, limits, registry: Registry::new(&[]), seed: 7 };
     let kernel = Kernel::open(setup).await.unwrap();
@@ -96,6 +106,7 @@ async fn house_in(folder: tempfile::TempDir, limits: Limits) -> House {
         enrich: Arc::new(Fixed),
         bus: Arc::new(Fixed),
         reconcile: Arc::new(|_, _, _, _| Box::pin(async { Ok(Value::Null) })),
+        workflows: None,
         figures: Vec::new(),
         readiness: Arc::new(|| vec![("log", None)]),
         stop: stopped.clone(),

@@ -7,7 +7,7 @@ use headwater_kernel::SystemClock;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Context, Done};
+use super::{Context, Done, execution};
 use crate::client::Client;
 use crate::node::registry;
 use crate::output::{self, Column, Format};
@@ -127,6 +127,16 @@ fn names(row: &Value, pointer: &str) -> String {
 /// # Errors
 /// `HW-KERNEL-006`, `HW-KERNEL-012` for what there is not; what there is of several names is shown all the same.
 pub async fn run(args: Args, context: &Context) -> Done {
+    if let Some(word) = execution::WORDS.iter().find(|word| args.what.split('/').next() == Some(**word)) {
+        return match args.what.strip_prefix(word).and_then(|rest| rest.strip_prefix('/')) {
+            None if args.names.is_empty() => execution::list(context, args.output).await,
+            None => execution::get(context, &args.names, args.output).await,
+            Some(id) => {
+                let ids: Vec<String> = std::iter::once(id.to_owned()).chain(args.names).collect();
+                execution::get(context, &ids, args.output).await
+            }
+        };
+    }
     let client = context.client()?;
     let (kinds, named) = match targets(&args.what, &args.names)? {
         Targets::Kinds(kinds) => (kinds, Vec::new()),

@@ -69,6 +69,18 @@ pub const NAMES: &[(&str, &str)] = &[
     ("hw_process_resident_bytes", "Memory of the process now."),
     ("hw_process_resident_peak_bytes", "The most memory the process has had."),
     ("hw_process_threads", "Threads of the process."),
+    ("hw_work_commits_total", "Commits of the workflow engine, each of many executions' steps."),
+    ("hw_work_events_total", "Events of history written."),
+    ("hw_work_executions_ended_total", "Executions that have ended, items of Map Runs that run in memory aside."),
+    ("hw_work_executions_parked_total", "Executions that could not be carried on."),
+    ("hw_work_executions_running", "Executions that have not ended."),
+    ("hw_work_executions_started_total", "Executions that have begun."),
+    ("hw_work_map_items_total", "Items of Map Runs whose results are durable."),
+    ("hw_work_queued", "Commands that wait for a shard."),
+    ("hw_work_tasks_failed_total", "External tasks that failed."),
+    ("hw_work_tasks_in_flight", "External tasks under way."),
+    ("hw_work_tasks_total", "External tasks begun."),
+    ("hw_work_timers", "Timers of executions that are not due."),
 ];
 
 /// Prometheus' kind of a figure; a convention of its name.

@@ -20,6 +20,7 @@ use headwater_kernel::{Registry, audit};
 use headwater_log::embedded::Options;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Append, Commit, EmbeddedLog, Log, View};
+use headwater_store::disk::{Disk, MemoryDisk};
 use headwater_wire::batch::{self, Builder, Compression};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -28,8 +29,7 @@ use tokio::sync::Notify;
 
 use crate::kinds::{archive, pipe, rule, schedule};
 use crate::runtime::buses::{Buses, Parts};
-use crate::runtime::disk::FaultyDisk;
-use crate::runtime::memory;
+use headwater_testkit::FaultyDisk;
 
 /// 2026-01-01T00:00:00Z.
 pub const START: Micros = Micros(1_767_225_600_000_000);
@@ -147,17 +147,21 @@ impl Tables for Documents {
 
 impl Bench {
     pub fn new() -> Self {
-        Self::over(memory::MemoryLog::new(), Arc::new(ManualClock::at(START)))
+        Self::open(Arc::new(MemoryDisk::default()))
     }
 
     /// Over the real log on a disk that can lose its power.
     pub fn on(disk: &FaultyDisk) -> Self {
+        Self::open(Arc::new(disk.clone()))
+    }
+
+    fn open(disk: Arc<dyn Disk>) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let options =
             Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
         let limits = Arc::new(Limits::default());
         let at: Arc<dyn Clock> = clock.clone();
-        let log = EmbeddedLog::open_with(Arc::new(disk.clone()), Path::new("/data"), limits, at, options).unwrap();
+        let log = EmbeddedLog::open_with(disk, Path::new("/data"), limits, at, options).unwrap();
         Self::over(log, clock)
     }
 
@@ -185,7 +189,7 @@ impl Bench {
             tables: Arc::new(Documents(Arc::clone(&log))),
             clock: clock.clone(),
             limits: Arc::new(Limits::default()),
-            context: Context { log: Some(Arc::clone(&log)), ..memory::context() },
+            context: Context { log: Some(Arc::clone(&log)), ..Context::without_node(".") },
             build: |_, _| Err(Problem::new("HW-CONNECT-110", "no destination is built here")),
             enrich: None,
             reconcile: None,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::bench::Bench;
-use crate::runtime::disk::FaultyDisk;
+use headwater_testkit::FaultyDisk;
 
 const RULES: [&str; 3] = ["one", "two", "three"];
 

@@ -7,7 +7,7 @@ use headwater_kernel::port::bus::ReplayRequest;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START};
-use crate::runtime::disk::FaultyDisk;
+use headwater_testkit::FaultyDisk;
 
 fn request(name: &str, from: u64, to: u64, rules: &[&str]) -> ReplayRequest {
     ReplayRequest {
