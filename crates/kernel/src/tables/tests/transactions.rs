@@ -161,7 +161,7 @@ async fn a_transaction_is_all_or_nothing_over_tables_and_the_callers_commit() {
 async fn what_is_decided_and_not_visible_yet_counts() {
     let world = World::new();
     let kernel = world.with_users("{}").await;
-    world.log.hold(true);
+    let held = world.disk.hold_syncs();
     let transact = |write: Write| kernel.tables().transact(&[write], &mut Commit::default(), None);
     for n in 1..=50 {
         let done = transact(update("a", "ADD n 1", json!({}))).unwrap();
@@ -171,7 +171,7 @@ async fn what_is_decided_and_not_visible_yet_counts() {
     transact(Write::unconditional(&users(), "a", None)).unwrap();
     let again = transact(only_if(put("a", r#"{"x":1}"#), "attribute_not_exists(n)")).unwrap();
     assert_eq!(again.written[0].old, None);
-    world.log.hold(false);
+    drop(held);
     until("the document", || found(&kernel, "a").as_deref() == Some(r#"{"x":1}"#)).await;
     let version = kernel.tables().get("users", "a").unwrap().unwrap().version;
     assert_eq!(Some(version), again.written[0].new.as_ref().map(|document| document.version));
@@ -363,8 +363,10 @@ proptest! {
             let world = World::new();
             let kernel = world.with_users(&format!("{{partitions: {partitions}, changes: {{}}}}")).await;
             let mut model: BTreeMap<String, i64> = BTreeMap::new();
+            let mut held = None;
             for (what, key, other, hold) in steps {
-                world.log.hold(hold);
+                drop(held.take());
+                held = hold.then(|| world.disk.hold_syncs());
                 let (key, other) = (format!("k{key}"), format!("k{other}"));
                 let transact = |writes: &[Write]| kernel.tables().transact(writes, &mut Commit::default(), None);
                 match what {
@@ -399,7 +401,7 @@ proptest! {
                     }
                 }
             }
-            world.log.hold(false);
+            drop(held);
             kernel.tables().write(&[put("end", r#"{"n":0}"#)]).await.unwrap();
             model.insert("end".to_owned(), 0);
             let wanted: Vec<(String, String)> = model.into_iter().map(|(key, n)| (key, format!(r#"{{"n":{n}}}"#))).collect();
