@@ -3,8 +3,9 @@
 //! What it is NOT: an invoice. `BilledCost` is what the run is charged here; the provider's own bill may round otherwise.
 //! Lines without a price are left out, and [`Export::unpriced`] counts them.
 //!
-//! Four columns stand there twice, under the specification's names and under those that its validator 1.0.0 asks for
-//! (`Provider`, `Publisher`, `InvoiceIssuer`, `ResourceID`). The columns that version 1.2 added come last.
+//! Five columns stand there twice, under the specification's names and under those that its validator 1.0.0 asks for
+//! (`Provider`, `Publisher`, `InvoiceIssuer`, `ResourceID`, and `ChargeType` of version 0.5). The columns that version 1.2
+//! added come last.
 //!
 //! # Source
 //! FinOps Open Cost and Usage Specification 1.0 and 1.2, "Columns".
@@ -49,6 +50,7 @@ const COLUMNS: &[Cell] = &[
     ("ChargeFrequency", |_, _| "Usage-Based".to_owned()),
     ("ChargePeriodEnd", |_, line| moment(line.to)),
     ("ChargePeriodStart", |_, line| moment(line.from)),
+    ("ChargeType", |_, _| "Usage".to_owned()),
     ("CommitmentDiscountCategory", |_, line| committed(line, "Usage")),
     ("CommitmentDiscountId", |_, line| committed(line, &format!("reserved:{}:{}", line.kind, line.place))),
     ("CommitmentDiscountName", |_, line| committed(line, &format!("{} in {}", line.kind, line.place))),
