@@ -23,6 +23,7 @@ pub mod resources;
 pub mod routes;
 pub mod server;
 pub mod tail;
+pub mod transactions;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

@@ -107,6 +107,8 @@ impl Node {
             seed,
         };
         let kernel = Kernel::open(setup).await?;
+        // From here on whoever writes the stream of a table writes the table.
+        let log = kernel.log().clone();
         let pipelines = Pipelines::new(
             log.clone(),
             clock.clone(),

@@ -24,7 +24,7 @@ use crate::resources::{Change, Resources, refused};
 use crate::schema::Validator;
 use crate::secrets::Secrets;
 use crate::supervisor::{Parts, Supervisor};
-use crate::tables::TableViews;
+use crate::tables::{Gate, TableViews};
 use crate::unit::{Task, Unit, UnitKind};
 
 mod apply;
@@ -57,6 +57,7 @@ pub struct Kernel {
     secrets: Arc<dyn port::Secrets>,
     running: Arc<RwLock<Running>>,
     wake: Arc<Notify>,
+    gate: Arc<dyn Log>,
     supervisor: Mutex<Option<Arc<Task>>>,
     validators: ArcSwap<HashMap<Name, Validator>>,
     born: Mutex<u64>,
@@ -82,8 +83,10 @@ impl Kernel {
             Arc::clone(&resources),
         )?;
         let secrets: Arc<dyn port::Secrets> = Arc::new(Secrets::new(Arc::clone(&resources), setup.folder.clone()));
+        let gate: Arc<dyn Log> = Arc::new(Gate::new(Arc::clone(&setup.log), Arc::clone(&tables)));
         let kernel = Arc::new(Self {
             setup,
+            gate,
             resources,
             tables,
             secrets,
@@ -129,9 +132,9 @@ impl Kernel {
         self.wake.notify_one();
     }
 
-    /// The log.
+    /// The log, for everybody: who appends to a table's stream writes the table.
     pub fn log(&self) -> &Arc<dyn Log> {
-        &self.setup.log
+        &self.gate
     }
 
     /// The clock.
@@ -165,7 +168,7 @@ impl Kernel {
             folder: self.setup.folder.clone(),
             secrets: Arc::clone(&self.secrets),
             tables: Some(Arc::clone(&self.tables) as Arc<dyn port::Tables>),
-            log: Some(Arc::clone(&self.setup.log)),
+            log: Some(Arc::clone(&self.gate)),
         }
     }
 

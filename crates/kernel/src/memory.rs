@@ -164,6 +164,13 @@ impl Log for MemoryLog {
                 return Err(LogError::UnknownStream(append.stream.to_string()));
             }
         }
+        for (stream, partition, wanted) in &commit.ends {
+            let found = inner.partitions.get(&(stream.clone(), *partition));
+            let end = found.and_then(|found| found.batches.last()).map_or(0, |(_, last, _, _)| last + 1);
+            if end != *wanted {
+                return Err(LogError::Moved(stream.clone(), *partition, end));
+            }
+        }
         inner.sequence += 1;
         let sequence = inner.sequence;
         let mut placed = Vec::new();

@@ -121,7 +121,7 @@ impl Resources {
         let commit = Commit {
             appends: audit::append(entries).into_iter().collect(),
             deltas: vec![(Arc::from(SPACE), specs), (Arc::from(STATUS_SPACE), statuses)],
-            fence: None,
+            ..Commit::default()
         };
         self.commit(commit).await?;
         for (key, resource) in changes {

@@ -4,6 +4,10 @@
 //! tables by appending to that stream, and the view cannot tell the difference. A document's version is the offset of
 //! its event plus one, so it grows with each write of a key whoever writes, and survives a rebuild.
 //!
+//! Conditions, updates and transactions over several tables are decided in `transact.rs`; a table with changes tells
+//! them in `table.<name>.changes`, in the same commit. A commit of a pipeline and a batch of a Kafka client get there
+//! too, so that no document is written without its change.
+//!
 //! Invariants: the view never shows what is not durable; a conditional write is decided on what is appended, by one
 //! writer of the table at a time; a view found damaged is thrown away and built again from the streams, and says so.
 
@@ -16,25 +20,38 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Name, Problem, closest};
-use headwater_log::{Log, Stream};
-use headwater_store::tables::{Row, TableId, View, ViewError};
+use headwater_log::{Commit, Log, Stream};
+use headwater_store::tables::{IndexId, Row, TableId, View, ViewError};
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::kinds::table::{TableSpec, VIEW_UNIT, stream_name};
-use crate::port::{Document, Json, Tables};
+use crate::port::tables::{Page, Query, TransactError, Transacted, Write, Written};
+use crate::port::{Cause, Document, Json, Tables};
 use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::unit::UnitKind;
 
 mod cache;
+mod changes;
+mod expiry;
 mod follow;
+mod gate;
+mod index;
 mod keys;
+mod pending;
+mod place;
+mod query;
+mod transact;
 mod write;
 
 use cache::Cache;
+use changes::Changes;
+pub use gate::Gate;
+use index::Index;
 use keys::Keys;
+use pending::Pending;
 
 /// The longest key of a document in bytes.
 pub const KEY_BYTES_MAX: usize = 4 * 1024;
@@ -64,6 +81,11 @@ struct Table {
     id: RwLock<TableId>,
     key: Option<String>,
     ttl: Option<Duration>,
+    ttl_field: Option<String>,
+    indexes: Vec<Index>,
+    /// What the view calls them, in the same order.
+    index_ids: RwLock<Vec<IndexId>>,
+    changes: Option<Changes>,
     schema: Option<jsonschema::Validator>,
     cache: Cache,
     keys: Keys,
@@ -76,8 +98,8 @@ struct Table {
     news: Arc<Notify>,
     /// True once the view has been as far as the log was.
     caught_up: AtomicBool,
-    /// Held while a write is decided and appended.
-    writing: Mutex<()>,
+    /// Held while a write is decided and appended: what each partition has that the view has not.
+    writing: Mutex<Vec<Pending>>,
 }
 
 impl TableViews {
@@ -181,6 +203,9 @@ impl TableViews {
                 format!("the stream `{stream}` of the table `{name}` does not exist yet"),
             ));
         };
+        let bytes_max = (stream.config.batch_bytes_max as usize).min(self.limits.batch_bytes);
+        let changes = spec.changes.as_ref().and_then(|spec| Changes::of(&name, spec, bytes_max));
+        let indexes = index::declared(&spec);
         let schema = spec.schema.map(|schema| crate::schema::compile(&Value::Object(schema))).transpose()?;
         let id = self.answer(|view| view.table(name.as_str(), stream.id))?;
         let before = self.tables.read().get(&name).cloned();
@@ -188,6 +213,10 @@ impl TableViews {
             id: RwLock::new(id),
             key: spec.key,
             ttl: spec.ttl.map(|ttl| ttl.duration()),
+            ttl_field: spec.ttl_field,
+            indexes,
+            index_ids: RwLock::default(),
+            changes,
             schema,
             cache: Cache::new(self.limits.table_cache_bytes),
             keys: Keys::new(self.limits.table_cache_bytes),
@@ -196,13 +225,14 @@ impl TableViews {
             moved: Notify::new(),
             news: Arc::new(Notify::new()),
             caught_up: AtomicBool::new(false),
-            writing: Mutex::new(()),
+            writing: Mutex::new((0..stream.config.partitions).map(|_| Pending::default()).collect()),
             name: name.clone(),
             stream,
         });
         for (partition, applied) in (0..).zip(&table.applied) {
             applied.store(self.answer(|view| view.applied(id, partition))?, Ordering::SeqCst);
         }
+        self.declare(&table)?;
         self.tables.write().insert(name, Arc::clone(&table));
         self.attached.notify_waiters();
         Ok(table)
@@ -275,7 +305,14 @@ impl TableViews {
         let (view, _) = View::open(&self.path).map_err(|error| failed(&error))?;
         for table in &tables {
             table.cache.begin();
-            *table.id.write() = view.table(table.name.as_str(), table.stream.id).map_err(|error| failed(&error))?;
+            let id = view.table(table.name.as_str(), table.stream.id).map_err(|error| failed(&error))?;
+            *table.id.write() = id;
+            let definitions: Vec<String> = table.indexes.iter().map(|index| index.by.definition()).collect();
+            let definitions: Vec<&str> = definitions.iter().map(String::as_str).collect();
+            let indexes = view.indexes(id, &definitions).map_err(|error| failed(&error))?;
+            *table.index_ids.write() = indexes.into_iter().map(|(id, _)| id).collect();
+            // Of no documents, every one has its entries.
+            table.indexes.iter().for_each(|index| index.complete.store(true, Ordering::SeqCst));
             table.caught_up.store(false, Ordering::SeqCst);
             for applied in &table.applied {
                 applied.store(0, Ordering::SeqCst);
@@ -293,25 +330,36 @@ impl TableViews {
         Ok(())
     }
 
-    fn alive(&self, table: &Table, document: &Document) -> bool {
-        table.ttl.is_none_or(|ttl| document.updated.plus(ttl) > self.clock.now())
+    /// Whether a commit appends to the stream of a table that tells its changes.
+    fn tells(&self, commit: &Commit) -> bool {
+        let named = |append: &headwater_log::Append| append.stream.as_str().strip_prefix("table.").map(str::to_owned);
+        let mut names = commit.appends.iter().filter_map(named).peekable();
+        if names.peek().is_none() {
+            return false;
+        }
+        let tables = self.tables.read();
+        names.any(|name| tables.get(name.as_str()).is_some_and(|table| table.changes.is_some()))
+    }
+
+    /// The document of a key as the view has it, be its time up or not.
+    fn shown(&self, table: &Table, key: &str) -> Result<Option<Document>, Problem> {
+        match table.cache.get(key) {
+            Some(found) => Ok(found),
+            None if !table.keys.may_hold(key) => Ok(None),
+            None => {
+                let stamp = table.cache.stamp();
+                let found = self.answer(|view| view.get(*table.id.read(), key))?.map(document);
+                table.cache.learn(stamp, key, found.clone());
+                Ok(found)
+            }
+        }
     }
 }
 
 impl Tables for TableViews {
     fn get(&self, table: &str, key: &str) -> Result<Option<Document>, Problem> {
         let table = self.table(table)?;
-        let found = match table.cache.get(key) {
-            Some(found) => found,
-            None if !table.keys.may_hold(key) => None,
-            None => {
-                let stamp = table.cache.stamp();
-                let found = self.answer(|view| view.get(*table.id.read(), key))?.map(document);
-                table.cache.learn(stamp, key, found.clone());
-                found
-            }
-        };
-        Ok(found.filter(|document| self.alive(&table, document)))
+        Ok(self.shown(&table, key)?.filter(|document| self.alive(&table, document)))
     }
 
     fn list(&self, table: &str, after: Option<&str>, count: usize) -> Result<Vec<Document>, Problem> {
@@ -337,7 +385,28 @@ impl Tables for TableViews {
         value: Option<Json>,
         expect: Option<u64>,
     ) -> BoxFuture<'a, Result<u64, Problem>> {
-        Box::pin(self.write_one(table, key, value, expect))
+        Box::pin(async move {
+            let writes = [Write { expect, ..Write::unconditional(table, key, value) }];
+            let (_, version) = self.write_durably(&writes).await.map_err(|error| error.problem(&writes))?;
+            Ok(version)
+        })
+    }
+
+    fn transact(
+        &self,
+        writes: &[Write],
+        also: &mut Commit,
+        cause: Option<&Cause>,
+    ) -> Result<Transacted, TransactError> {
+        self.decide(writes, also, cause, false).map(|decided| decided.transacted)
+    }
+
+    fn write<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>> {
+        Box::pin(self.write_all(writes))
+    }
+
+    fn query(&self, table: &str, query: &Query) -> Result<Page, Problem> {
+        self.ask(table, query)
     }
 
     fn generation(&self, table: &str) -> u64 {

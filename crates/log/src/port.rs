@@ -101,6 +101,9 @@ pub struct Commit {
     pub deltas: Vec<(Arc<str>, Vec<Delta>)>,
     /// Refused with [`LogError::Fenced`] unless this owner's epoch is the newest handed out by [`Log::fence`].
     pub fence: Option<(Name, u64)>,
+    /// Refused with [`LogError::Moved`] unless these partitions end here, and with [`LogError::Repeated`] where an
+    /// idempotent producer sent it before: for what was decided by looking at all that is appended.
+    pub ends: Vec<(Name, u32, Offset)>,
 }
 
 /// Where an [`Append`] landed.
@@ -213,6 +216,12 @@ pub enum LogError {
     /// A newer owner has taken over.
     #[error("`{0}` at epoch {1} is fenced by a newer owner")]
     Fenced(Name, u64),
+    /// A partition does not end where the commit was decided; look at it again and decide anew.
+    #[error("partition {1} of stream `{0}` ends at {2}")]
+    Moved(Name, u32, Offset),
+    /// An idempotent producer sent the records of a decided commit before.
+    #[error("the records were appended before")]
+    Repeated,
     /// Too much is unsynced; wait for [`Log::room`] and append again. Nothing was written.
     #[error("{0} bytes wait to be synced, which is the limit")]
     Full(usize),

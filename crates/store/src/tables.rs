@@ -4,8 +4,11 @@
 //! transaction as the documents, so that after a crash it goes on from there; it can be deleted at any time and is
 //! built again. That is why SQLite runs with `synchronous=NORMAL`: a power cut may lose its newest transactions.
 //!
-//! Invariants: documents and applied offsets change together; a table belongs to one stream id, and a stream created
-//! anew under the same name starts from nothing.
+//! A table may have indexes: an entry of one is bytes that its owner made of a document, in whose order the documents
+//! are found.
+//!
+//! Invariants: documents, their entries and applied offsets change together; a table belongs to one stream id, and a
+//! stream created anew under the same name starts from nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +19,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 const READERS_MAX: usize = 8;
 
 /// Version of the file's layout, in `PRAGMA user_version`. Another version is dropped and built again.
-const LAYOUT: i32 = 1;
+const LAYOUT: i32 = 2;
 
 /// A document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +37,23 @@ pub struct Row {
 /// One change of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is this now.
-    Put(Row),
+    /// It is this now, with its entries in the table's indexes.
+    Put(Row, Vec<Entry>),
     /// The document of this key is gone.
     Delete(String),
+}
+
+/// An index of a table. Good as long as its [`TableId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexId(i64);
+
+/// A document's entry in an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The index.
+    pub index: IndexId,
+    /// The document's place in it, compared byte by byte.
+    pub order: Vec<u8>,
 }
 
 /// Why the view did not do it.
@@ -115,6 +131,8 @@ impl View {
              CREATE TABLE IF NOT EXISTS tables (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, stream TEXT NOT NULL);
              CREATE TABLE IF NOT EXISTS applied (table_id INTEGER NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
                  PRIMARY KEY (table_id, partition)) WITHOUT ROWID;
+             CREATE TABLE IF NOT EXISTS indexes (id INTEGER PRIMARY KEY AUTOINCREMENT, table_id INTEGER NOT NULL, definition TEXT NOT NULL,
+                 built INTEGER NOT NULL, UNIQUE (table_id, definition));
              PRAGMA user_version = {LAYOUT};
              COMMIT;"
         ))?;
@@ -139,7 +157,10 @@ impl View {
                 let id = transaction.last_insert_rowid();
                 transaction.execute_batch(&format!(
                     "CREATE TABLE d{id} (key TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, updated INTEGER NOT NULL,
-                         value BLOB NOT NULL) WITHOUT ROWID;"
+                         value BLOB NOT NULL) WITHOUT ROWID;
+                     CREATE TABLE x{id} (idx INTEGER NOT NULL, place BLOB NOT NULL, key TEXT NOT NULL,
+                         PRIMARY KEY (idx, place, key)) WITHOUT ROWID;
+                     CREATE INDEX k{id} ON x{id} (key);"
                 ))?;
                 id
             }
@@ -166,6 +187,7 @@ impl View {
         let mut writer = self.writer.lock();
         let transaction = writer.transaction()?;
         transaction.execute(&format!("DELETE FROM d{}", table.0), [])?;
+        transaction.execute(&format!("DELETE FROM x{}", table.0), [])?;
         transaction.execute("DELETE FROM applied WHERE table_id = ?1", [table.0])?;
         transaction.commit()?;
         Ok(())
@@ -181,7 +203,15 @@ impl View {
     }
 
     /// Applies changes, later ones of a key winning, together with the offset from which to go on.
-    pub fn apply(&self, table: TableId, partition: u32, changes: &[Change], next: i64) -> Result<(), ViewError> {
+    /// `indexed` says whether the table has indexes.
+    pub fn apply(
+        &self,
+        table: TableId,
+        partition: u32,
+        changes: &[Change],
+        next: i64,
+        indexed: bool,
+    ) -> Result<(), ViewError> {
         let mut writer = self.writer.lock();
         let transaction = writer.transaction()?;
         {
@@ -192,8 +222,11 @@ impl View {
             ))?;
             let mut delete = transaction.prepare_cached(&format!("DELETE FROM d{} WHERE key = ?1", table.0))?;
             for change in changes {
+                if indexed {
+                    replace_entries(&transaction, table, change)?;
+                }
                 match change {
-                    Change::Put(row) => {
+                    Change::Put(row, _) => {
                         let version = i64::try_from(row.version).unwrap_or(i64::MAX);
                         put.execute(params![row.key, version, row.updated_us, row.value])?;
                     }
@@ -265,6 +298,120 @@ impl View {
         })
     }
 
+    /// The indexes of a table by their definitions, and whether each is complete; those not named any more are dropped.
+    pub fn indexes(&self, table: TableId, definitions: &[&str]) -> Result<Vec<(IndexId, bool)>, ViewError> {
+        let mut writer = self.writer.lock();
+        let transaction = writer.transaction()?;
+        let found: Vec<(i64, String, bool)> = transaction
+            .prepare("SELECT id, definition, built FROM indexes WHERE table_id = ?1")?
+            .query_map([table.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        for (id, _, _) in found.iter().filter(|(_, definition, _)| !definitions.contains(&definition.as_str())) {
+            transaction.execute(&format!("DELETE FROM x{} WHERE idx = ?1", table.0), [id])?;
+            transaction.execute("DELETE FROM indexes WHERE id = ?1", [id])?;
+        }
+        let mut indexes = Vec::with_capacity(definitions.len());
+        for wanted in definitions {
+            if let Some((id, _, built)) = found.iter().find(|(_, definition, _)| definition == wanted) {
+                indexes.push((IndexId(*id), *built));
+                continue;
+            }
+            let empty: bool =
+                transaction
+                    .query_row(&format!("SELECT NOT EXISTS (SELECT 1 FROM d{})", table.0), [], |row| row.get(0))?;
+            let insert = "INSERT INTO indexes (table_id, definition, built) VALUES (?1, ?2, ?3)";
+            transaction.execute(insert, params![table.0, wanted, empty])?;
+            indexes.push((IndexId(transaction.last_insert_rowid()), empty));
+        }
+        transaction.commit()?;
+        Ok(indexes)
+    }
+
+    /// Makes the entries of the next `count` documents behind `after` anew, and answers the last one's key; at the end
+    /// it answers None, and `indexes` are complete.
+    pub fn backfill(
+        &self,
+        table: TableId,
+        indexes: &[IndexId],
+        after: Option<&str>,
+        count: usize,
+        entries: &dyn Fn(&Row) -> Vec<Entry>,
+    ) -> Result<Option<String>, ViewError> {
+        // Nothing changes between reading and writing: the writer is ours.
+        let mut writer = self.writer.lock();
+        let transaction = writer.transaction()?;
+        let sql = format!(
+            "SELECT key, version, updated, value FROM d{} WHERE key > ?1 OR ?1 IS NULL ORDER BY key LIMIT ?2",
+            table.0
+        );
+        let rows: Vec<Row> = transaction
+            .prepare(&sql)?
+            .query_map(params![after, i64::try_from(count).unwrap_or(i64::MAX)], row)?
+            .collect::<Result<_, _>>()?;
+        let last = rows.last().map(|row| row.key.clone()).filter(|_| rows.len() == count);
+        for row in rows {
+            let entries = entries(&row);
+            replace_entries(&transaction, table, &Change::Put(row, entries))?;
+        }
+        if last.is_none() {
+            for index in indexes {
+                transaction.execute("UPDATE indexes SET built = 1 WHERE id = ?1", [index.0])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(last)
+    }
+
+    /// Documents of an index with places in `range`, with those places, in order.
+    pub fn find(&self, table: TableId, index: IndexId, range: &Range<'_>) -> Result<Vec<(Vec<u8>, Row)>, ViewError> {
+        let (order, beyond) = if range.descending { ("DESC", "<") } else { ("ASC", ">") };
+        let mut sql = format!(
+            "SELECT d.key, d.version, d.updated, d.value, x.place FROM x{0} x JOIN d{0} d ON d.key = x.key
+             WHERE x.idx = ?1 AND x.place >= ?2 AND (?3 IS NULL OR x.place < ?3)",
+            table.0
+        );
+        if range.after.is_some() {
+            sql.push_str(&format!(" AND (x.place, x.key) {beyond} (?4, ?5)"));
+        } else {
+            sql.push_str(" AND ?4 IS NULL AND ?5 IS NULL");
+        }
+        sql.push_str(&format!(" ORDER BY x.place {order}, x.key {order} LIMIT ?6"));
+        let count = i64::try_from(range.count).unwrap_or(i64::MAX);
+        let (place, key) = range.after.map_or((None, None), |(place, key)| (Some(place), Some(key)));
+        self.read(|reader| {
+            let mut statement = reader.prepare_cached(&sql)?;
+            let rows = statement.query_map(params![index.0, range.from, range.below, place, key, count], |found| {
+                Ok((found.get(4)?, row(found)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Documents whose keys lie between `from` and `to`, both inclusive, in order.
+    pub fn range(
+        &self,
+        table: TableId,
+        (from, to): (Option<&str>, Option<&str>),
+        after: Option<&str>,
+        descending: bool,
+        count: usize,
+    ) -> Result<Vec<Row>, ViewError> {
+        let mut sql = format!("SELECT key, version, updated, value FROM d{} WHERE key >= ?1", table.0);
+        sql.push_str(if to.is_some() { " AND key <= ?2" } else { " AND ?2 IS NULL" });
+        sql.push_str(match (after.is_some(), descending) {
+            (false, _) => " AND ?3 IS NULL",
+            (true, false) => " AND key > ?3",
+            (true, true) => " AND key < ?3",
+        });
+        sql.push_str(if descending { " ORDER BY key DESC LIMIT ?4" } else { " ORDER BY key LIMIT ?4" });
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.read(|reader| {
+            let mut statement = reader.prepare_cached(&sql)?;
+            let rows = statement.query_map(params![from.unwrap_or(""), to, after, count], row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// How many documents a table has. Counts them: for people, not for hot paths.
     pub fn count(&self, table: TableId) -> Result<u64, ViewError> {
         self.read(|reader| {
@@ -312,8 +459,39 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row { key: row.get(0)?, version: version.unsigned_abs(), updated_us: row.get(2)?, value: row.get(3)? })
 }
 
+/// What to look for in an index.
+#[derive(Clone, Copy, Debug)]
+pub struct Range<'a> {
+    /// Places from here on.
+    pub from: &'a [u8],
+    /// Places before here.
+    pub below: Option<&'a [u8]>,
+    /// Behind this place and key, in the direction of the search.
+    pub after: Option<(&'a [u8], &'a str)>,
+    /// Largest first.
+    pub descending: bool,
+    /// At most so many.
+    pub count: usize,
+}
+
+/// Puts the entries of a changed document in the place of those that it had.
+fn replace_entries(connection: &Connection, table: TableId, change: &Change) -> Result<(), ViewError> {
+    let (key, entries) = match change {
+        Change::Put(row, entries) => (&row.key, entries.as_slice()),
+        Change::Delete(key) => (key, [].as_slice()),
+    };
+    connection.prepare_cached(&format!("DELETE FROM x{} WHERE key = ?1", table.0))?.execute([key])?;
+    let insert = format!("INSERT OR REPLACE INTO x{} (idx, place, key) VALUES (?1, ?2, ?3)", table.0);
+    let mut insert = connection.prepare_cached(&insert)?;
+    for entry in entries {
+        insert.execute(params![entry.index.0, entry.order, key])?;
+    }
+    Ok(())
+}
+
 fn drop_documents(connection: &Connection, id: i64) -> Result<(), ViewError> {
-    connection.execute_batch(&format!("DROP TABLE IF EXISTS d{id};"))?;
+    connection.execute_batch(&format!("DROP TABLE IF EXISTS d{id}; DROP TABLE IF EXISTS x{id};"))?;
+    connection.execute("DELETE FROM indexes WHERE table_id = ?1", [id])?;
     connection.execute("DELETE FROM applied WHERE table_id = ?1", [id])?;
     connection.execute("DELETE FROM tables WHERE id = ?1", [id])?;
     Ok(())

@@ -50,6 +50,7 @@ pub async fn conformance(make: &dyn Fn() -> Arc<dyn Log>) {
     commits(&*make()).await;
     state(&*make()).await;
     owners(&*make()).await;
+    decided(&*make()).await;
     waiters(&*make()).await;
     times(&*make()).await;
 }
@@ -177,7 +178,8 @@ async fn commits(log: &dyn Log) {
     builder.producer(log.producer_id().await.unwrap(), 0, 0);
     let append = |stream: &Name, batches| Append { stream: stream.clone(), partition: 0, batches };
     let appends = vec![append(&name, fill(builder, 2)), append(&name, batch(1)), append(&late, batch(1))];
-    let commit = Commit { appends, deltas: vec![(Arc::from("space"), vec![delta("k", Some("1"))])], fence: None };
+    let commit =
+        Commit { appends, deltas: vec![(Arc::from("space"), vec![delta("k", Some("1"))])], ..Commit::default() };
     assert_eq!(log.append(&commit).unwrap_err(), LogError::UnknownStream("late".into()));
     assert_eq!(log.ends(&name, 0).unwrap().appended, 0);
     assert_eq!(log.get("space", b"k", View::Appended), None);
@@ -231,6 +233,29 @@ async fn owners(log: &dyn Log) {
     assert_eq!(log.append(&fenced(old)).unwrap_err(), LogError::Fenced(owner.clone(), old));
     assert_eq!(log.get("space", b"k", View::Appended), None);
     durable(log, log.append(&fenced(new)).unwrap()).await;
+}
+
+/// A commit that was decided by what is appended is refused once more is, and where a producer sent it before.
+#[allow(clippy::unwrap_used)]
+async fn decided(log: &dyn Log) {
+    let name = named("s");
+    log.create(name.clone(), config(2), Vec::new()).await.unwrap();
+    let commit = |batches, end| Commit {
+        appends: vec![Append { stream: name.clone(), partition: 0, batches }],
+        ends: vec![(name.clone(), 0, end), (name.clone(), 1, 0)],
+        ..Commit::default()
+    };
+    durable(log, log.append(&commit(batch(2), 0)).unwrap()).await;
+    assert_eq!(log.append(&commit(batch(1), 0)).unwrap_err(), LogError::Moved(name.clone(), 0, 2));
+    let id = log.producer_id().await.unwrap();
+    let sent = || {
+        let mut builder = Builder::new(Compression::None);
+        builder.producer(id, 0, 0);
+        fill(builder, 1)
+    };
+    durable(log, log.append(&commit(sent(), 2)).unwrap()).await;
+    assert_eq!(log.append(&commit(sent(), 3)).unwrap_err(), LogError::Repeated);
+    assert_eq!(log.ends(&name, 0).unwrap().appended, 3);
 }
 
 /// Whoever waits for records is told once: when they come, at once when they are there, and when the stream goes.

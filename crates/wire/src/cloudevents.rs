@@ -8,13 +8,14 @@
 //! # Source
 //! CloudEvents 1.0.2: "JSON Event Format" §2-4, "HTTP Protocol Binding" §3.1, "Partitioning Extension".
 
-mod base64;
 mod json;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use headwater_base::{Event, Micros, Problem};
+
+use crate::base64;
 
 pub use json::{from_json, from_json_batch, to_json};
 

@@ -5,5 +5,9 @@
 //! allocates more than its caller allowed.
 
 pub mod accesslog;
+mod base64;
 pub mod batch;
+pub mod change;
 pub mod cloudevents;
+pub mod dynamodb;
+pub mod exact;

@@ -1,7 +1,8 @@
 //! `/v1/tables/{name}/documents`: keyed documents with optimistic versions.
 //!
 //! A document is its JSON text; its version is the ETag, so that `If-Match` writes only over what was read and
-//! `If-None-Match: *` only where nothing is (RFC 9110, section 13.1).
+//! `If-None-Match: *` only where nothing is (RFC 9110, section 13.1). Conditions, filters and updates are expressions in
+//! the language of DynamoDB.
 
 use std::sync::Arc;
 
@@ -9,19 +10,23 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::{Name, Problem};
+use headwater_kernel::port::tables::{self, Write, Written};
 use hyper::header::{ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use hyper::{HeaderMap, StatusCode};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::http::body::media_type;
 use crate::http::fault::Fault;
 use crate::http::features::expect_json;
 use crate::http::query::Query;
-use crate::http::{Api, answer};
+use crate::http::{Api, answer, transactions};
 
 /// Query parameters of the list.
-pub const QUERY: &[&str] = &["after", "max"];
+const QUERY: &[&str] = &["after", "max", "filter", "names", "values", "index", "equals", "from", "to", "descending"];
+
+/// Query parameters of a write.
+const CONDITION: &[&str] = &["condition", "names", "values"];
 
 /// Documents of one page where `max` says nothing, and at most.
 const PAGE: (usize, usize) = (100, 10_000);
@@ -45,11 +50,27 @@ pub async fn get(
 /// Documents in key order.
 pub async fn list(State(api): State<Arc<Api>>, Path(table): Path<String>, request: Request) -> Result<Response, Fault> {
     let query = Query::parse(request.uri().query(), QUERY)?;
-    let count = query.read::<usize>("max", "a number of documents")?.unwrap_or(PAGE.0).min(PAGE.1);
-    let documents = api.tables.list(&table, query.text("after"), count)?;
+    // Keys are texts, whatever they look like.
+    let bound =
+        |name: &str| query.text(name).map(|text| if query.text("index").is_some() { value(text) } else { text.into() });
+    let asked = tables::Query {
+        index: query.text("index").map(str::to_owned),
+        equals: match query.text("equals").map(value) {
+            None => Vec::new(),
+            Some(Value::Array(values)) => values,
+            Some(value) => vec![value],
+        },
+        from: bound("from"),
+        to: bound("to"),
+        filter: transactions::expression(&query, "filter")?,
+        descending: query.flag("descending")?,
+        after: query.text("after").map(str::to_owned),
+        count: query.read::<usize>("max", "a number of documents")?.unwrap_or(PAGE.0).min(PAGE.1),
+    };
+    let page = api.tables.query(&table, &asked)?;
     let mut out = BytesMut::new();
     out.put_slice(b"{\"documents\":[");
-    for (index, document) in documents.iter().enumerate() {
+    for (index, document) in page.documents.iter().enumerate() {
         if index > 0 {
             out.put_u8(b',');
         }
@@ -60,8 +81,7 @@ pub async fn list(State(api): State<Arc<Api>>, Path(table): Path<String>, reques
         out.put_slice(&document.value);
         out.put_u8(b'}');
     }
-    let next = documents.last().filter(|_| documents.len() == count).map(|document| document.key.as_str());
-    out.put_slice(format!("],\"next\":{}}}", json!(next)).as_bytes());
+    out.put_slice(format!("],\"next\":{},\"scanned\":{}}}", json!(page.next), page.scanned).as_bytes());
     Ok(answer::bytes(StatusCode::OK, "application/json", out.freeze()))
 }
 
@@ -72,7 +92,7 @@ pub async fn put(
     request: Request,
 ) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
-    Query::parse(head.uri.query(), &[])?;
+    let query = Query::parse(head.uri.query(), CONDITION)?;
     let (table, expect) = (Name::new(&table)?, expected(&head.headers)?);
     expect_json(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
@@ -85,11 +105,45 @@ pub async fn put(
             .into());
     }
     let value = Bytes::copy_from_slice(raw.get().as_bytes());
-    let version = api.tables.put(&table, &key, Some(value), expect).await?;
-    let status = if version == 1 { StatusCode::CREATED } else { StatusCode::OK };
+    let condition = transactions::expression(&query, "condition")?;
+    let write = Write { expect, condition, ..Write::unconditional(&table, &key, Some(value)) };
+    let Written { old, new } = write_one(&api, write).await?;
+    let version = new.map_or(0, |document| document.version);
+    let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = answer::json(status, &json!({ "key": key, "version": version }));
     tag(&mut response, version);
     Ok(response)
+}
+
+/// Changes a document by an update expression and gives the new one.
+pub async fn patch(
+    State(api): State<Arc<Api>>,
+    Path((table, key)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Fault> {
+    let (head, body) = request.into_parts();
+    Query::parse(head.uri.query(), &[])?;
+    let (table, expect) = (Name::new(&table)?, expected(&head.headers)?);
+    expect_json(&media_type(&head.headers))?;
+    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
+    let write = transactions::patch(&table, &key, expect, &body.bytes)?;
+    let Written { old, new } = write_one(&api, write).await?;
+    let Some(new) = new else { return Err(absent(table.as_str(), &key)) };
+    let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = answer::bytes(status, "application/json", new.value);
+    tag(&mut response, new.version);
+    Ok(response)
+}
+
+async fn write_one(api: &Api, write: Write) -> Result<Written, Problem> {
+    let writes = [write];
+    let written = api.tables.write(&writes).await.map_err(|error| error.problem(&writes))?;
+    Ok(written.into_iter().next().unwrap_or(Written { old: None, new: None }))
+}
+
+/// A value in a query: JSON, or else the text itself.
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
 /// Deletes a document.
@@ -98,12 +152,13 @@ pub async fn delete(
     Path((table, key)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Fault> {
-    Query::parse(request.uri().query(), &[])?;
+    let query = Query::parse(request.uri().query(), CONDITION)?;
     let (table, expect) = (Name::new(&table)?, expected(request.headers())?);
     if api.tables.get(table.as_str(), &key)?.is_none() {
         return Err(absent(table.as_str(), &key));
     }
-    api.tables.put(&table, &key, None, expect).await?;
+    let condition = transactions::expression(&query, "condition")?;
+    write_one(&api, Write { expect, condition, ..Write::unconditional(&table, &key, None) }).await?;
     Ok(answer::bytes(StatusCode::NO_CONTENT, "application/json", Bytes::new()))
 }
 

@@ -88,13 +88,15 @@ fn status_of(code: &str) -> StatusCode {
         "HW-API-021" => StatusCode::PRECONDITION_FAILED,
         "HW-API-023" | "HW-KERNEL-012" | "HW-KERNEL-019" | "HW-FLOW-046" => StatusCode::NOT_FOUND,
         "HW-KERNEL-002" => StatusCode::PAYLOAD_TOO_LARGE,
-        "HW-KERNEL-011" | "HW-KERNEL-020" => StatusCode::PRECONDITION_FAILED,
+        "HW-KERNEL-011" | "HW-KERNEL-020" | "HW-KERNEL-034" => StatusCode::PRECONDITION_FAILED,
         "HW-KERNEL-013" | "HW-KERNEL-027" => StatusCode::CONFLICT,
-        "HW-KERNEL-015" | "HW-KERNEL-016" | "HW-KERNEL-022" => StatusCode::SERVICE_UNAVAILABLE,
+        "HW-KERNEL-015" | "HW-KERNEL-016" | "HW-KERNEL-022" | "HW-KERNEL-037" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-KERNEL-024" => StatusCode::INTERNAL_SERVER_ERROR,
         "HW-KERNEL-031" => StatusCode::GATEWAY_TIMEOUT,
         "HW-KERNEL-001" | "HW-KERNEL-003" | "HW-KERNEL-004" | "HW-KERNEL-005" | "HW-KERNEL-006" | "HW-KERNEL-007"
-        | "HW-KERNEL-008" | "HW-KERNEL-009" | "HW-KERNEL-010" | "HW-KERNEL-028" => StatusCode::BAD_REQUEST,
+        | "HW-KERNEL-008" | "HW-KERNEL-009" | "HW-KERNEL-010" | "HW-KERNEL-028" | "HW-KERNEL-032" | "HW-KERNEL-036" => {
+            StatusCode::BAD_REQUEST
+        }
         _ if code.starts_with("HW-BASE-") => StatusCode::BAD_REQUEST,
         _ if code.starts_with("HW-API-") || code.starts_with("HW-STORE-") => StatusCode::INTERNAL_SERVER_ERROR,
         // What a resource, a pipeline or a document says that it cannot say.
@@ -123,6 +125,8 @@ impl From<LogError> for Fault {
             | LogError::OutOfOrderSequence { .. }
             | LogError::ProducerFenced(..)
             | LogError::Fenced(..)
+            | LogError::Moved(..)
+            | LogError::Repeated
             | LogError::Disk(_) => Fault::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 Problem::new("HW-API-017", format!("the event log refused: {error}"))

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::http::{
     Api, documents, enrich, features, groups, health, ingest, metrics, observe, openapi, reconcile, resources, tail,
+    transactions,
 };
 
 /// One address and method.
@@ -56,6 +57,12 @@ const APPLY_QUERY: &[(&str, &str)] = &[
     ("dry-run", "Says what would happen and changes nothing."),
     ("reset-state", "Lets a pipeline start with an empty state where the new spec does not fit the old one."),
     ("file", "The name that problems give as their place."),
+];
+
+const CONDITION_QUERY: &[(&str, &str)] = &[
+    ("condition", "Only if this expression holds for what is there: `attribute_not_exists(total)`."),
+    ("names", "What each `#name` of the expression stands for, a JSON object."),
+    ("values", "What each `:value` of the expression stands for, a JSON object."),
 ];
 
 /// All addresses.
@@ -134,10 +141,18 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/tables/{name}/documents",
         operation: "listDocuments",
         tag: "documents",
-        summary: "Gives a table's documents in key order, in pages.",
+        summary: "Gives a table's documents by key or by an index, in pages. A page looks at 10,000 documents at most, so that one may be short and yet have a `next`.",
         query: &[
-            ("after", "Only keys behind this one; `next` of the page before."),
+            ("after", "Goes on behind a page: its `next`. Without an index a key is one, too."),
             ("max", "Documents of a page: 100 by default, at most 10,000."),
+            ("filter", "Only documents for which this expression holds: `status = 'COMPLETE' AND size(jobs) > 1`."),
+            ("names", "What each `#name` of the expression stands for, a JSON object."),
+            ("values", "What each `:value` of the expression stands for, a JSON object."),
+            ("index", "Goes by this index of the table instead of the key."),
+            ("equals", "What the first field of the index has to be; a JSON array for several fields."),
+            ("from", "The least value of the field of the index behind those, or of the key."),
+            ("to", "The largest value of it."),
+            ("descending", "Gives the largest first."),
         ],
         body: Body::None,
         answer: JSON,
@@ -160,10 +175,21 @@ pub const ROUTES: &[Route] = &[
         operation: "putDocument",
         tag: "documents",
         summary: "Writes a document; with `If-Match` only over that version, with `If-None-Match: *` only where there is none.",
-        query: &[],
+        query: CONDITION_QUERY,
         body: Body::Object,
         answer: JSON,
         handler: || put(documents::put),
+    },
+    Route {
+        method: "patch",
+        path: "/v1/tables/{name}/documents/{key}",
+        operation: "updateDocument",
+        tag: "documents",
+        summary: "Changes a document, or makes it, by `{\"update\": \"SET a = :a ADD n :one\", \"condition\", \"names\", \"values\"}` and gives the new one.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || patch(documents::patch),
     },
     Route {
         method: "delete",
@@ -171,10 +197,21 @@ pub const ROUTES: &[Route] = &[
         operation: "deleteDocument",
         tag: "documents",
         summary: "Deletes a document; with `If-Match` only that version.",
-        query: &[],
+        query: CONDITION_QUERY,
         body: Body::None,
         answer: "",
         handler: || delete(documents::delete),
+    },
+    Route {
+        method: "post",
+        path: "/v1/transactions",
+        operation: "transact",
+        tag: "documents",
+        summary: "Writes documents of any tables, all or nothing: `{\"writes\": [{\"table\", \"key\", \"put\" | \"update\" | \"delete\", \"condition\", \"names\", \"values\", \"expect\"}]}`.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(transactions::transact),
     },
     Route {
         method: "post",

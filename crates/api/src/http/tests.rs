@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::{Api, Parts, serve};
 use crate::address::listen;
 
+mod documents;
 mod ingest;
 mod limits;
 

@@ -88,7 +88,7 @@ pub(super) const fn code(error: &LogError) -> ResponseError {
         LogError::Full(_) => ResponseError::RequestTimedOut,
         LogError::Disk(_) => ResponseError::KafkaStorageError,
         LogError::Closed => ResponseError::NotLeaderOrFollower,
-        LogError::Fenced(..) => ResponseError::UnknownServerError,
+        LogError::Fenced(..) | LogError::Moved(..) | LogError::Repeated => ResponseError::UnknownServerError,
     }
 }
 

@@ -1,4 +1,4 @@
-use std::io::{Read, Write};
+use std::io::{Read, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Name, Problem};
-use headwater_kernel::port::{Context, Document, Json, Lookup, LookupError, Secrets, Tables};
+use headwater_kernel::port::tables::{Page, Query, TransactError, Transacted, Write, Written};
+use headwater_kernel::port::{Cause, Context, Document, Json, Lookup, LookupError, Secrets, Tables};
+use headwater_log::Commit;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -41,6 +43,18 @@ impl Tables for OneTable {
         _: Option<u64>,
     ) -> BoxFuture<'a, Result<u64, Problem>> {
         Box::pin(std::future::ready(Ok(0)))
+    }
+
+    fn transact(&self, _: &[Write], _: &mut Commit, _: Option<&Cause>) -> Result<Transacted, TransactError> {
+        Err(TransactError::Full)
+    }
+
+    fn write<'a>(&'a self, _: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn query(&self, _: &str, _: &Query) -> Result<Page, Problem> {
+        Ok(Page::default())
     }
 
     fn generation(&self, _: &str) -> u64 {

@@ -235,7 +235,7 @@ impl<'a> Life<'a> {
         let delta = Delta { key: Bytes::from_static(LAYOUT), value: Some(Bytes::from(text)) };
         deltas.push((Arc::from(self.setup.plan.source_space()), vec![delta]));
         let appends = self.outbox.take();
-        self.append(Commit { appends, deltas, fence: Some(self.fence.clone()) })
+        self.append(Commit { appends, deltas, fence: Some(self.fence.clone()), ..Commit::default() })
     }
 
     fn live(&mut self) -> End {
@@ -266,7 +266,7 @@ impl<'a> Life<'a> {
         busy |= advance == Advance::More;
         if self.outbox.records() > 0 || self.core.has_changes() {
             let commit =
-                Commit { appends: self.outbox.take(), deltas: self.core.drain(), fence: Some(self.fence.clone()) };
+                Commit { appends: self.outbox.take(), deltas: self.core.drain(), fence: Some(self.fence.clone()), ..Commit::default() };
             self.append(commit)?;
         }
         self.look_around(elapsed)?;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Name, Problem};
-use headwater_log::{Commit, Ticket};
+use headwater_log::{Commit, LogError, Ticket};
 use serde_json::{Map, Value};
 
-use super::Json;
+use super::{Cause, Json};
 
 /// A document of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,14 @@ pub struct Write {
     pub condition: Option<Expression>,
 }
 
+impl Write {
+    /// A document whatever was there, or its deletion.
+    pub fn unconditional(table: &Name, key: &str, value: Option<Json>) -> Self {
+        let change = value.map_or(Change::Delete, Change::Put);
+        Self { table: table.clone(), key: key.to_owned(), change, expect: None, condition: None }
+    }
+}
+
 /// What one write did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -91,8 +99,59 @@ pub enum TransactError {
     },
     /// Too much is unsynced: wait for [`headwater_log::Log::room`] and try again.
     Full,
+    /// The view of this table has to catch up first: try again in a while.
+    Behind(Name),
+    /// The log refused the commit.
+    Log(LogError),
     /// Something else (`HW-KERNEL-*`).
     Problem(Problem),
+}
+
+impl From<Problem> for TransactError {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<LogError> for TransactError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Full(_) => Self::Full,
+            error => Self::Log(error),
+        }
+    }
+}
+
+impl TransactError {
+    /// What a person is told.
+    pub fn problem(self, writes: &[Write]) -> Problem {
+        let refused = |error: &LogError| Problem::new("HW-KERNEL-016", "nothing was written").because(error);
+        match self {
+            Self::Condition { index, document } => {
+                let Some(write) = writes.get(index) else { return refused(&LogError::Closed) };
+                let key = format!("`{}` of the table `{}`", crate::kind::short(&write.key), write.table);
+                let there = document.map_or(0, |document| document.version);
+                match write.expect {
+                    Some(expect) if expect != there => {
+                        Problem::new("HW-KERNEL-020", format!("{key} is at version {there}, not {expect}")).help(
+                            if expect == 0 {
+                                "version 0 means that there is none yet"
+                            } else {
+                                "read it again and decide anew"
+                            },
+                        )
+                    }
+                    _ => Problem::new("HW-KERNEL-034", format!("the condition does not hold for {key}"))
+                        .help("nothing was written; read it again and decide anew"),
+                }
+            }
+            Self::Full => refused(&LogError::Full(0)).help("the disk is slower than what is written; try again"),
+            Self::Behind(table) => Problem::new("HW-KERNEL-037", format!("the table `{table}` is catching up"))
+                .help("try again in a while"),
+            Self::Log(error) => refused(&error),
+            Self::Problem(problem) => problem,
+        }
+    }
 }
 
 /// What a query asks for.
@@ -149,21 +208,21 @@ pub trait Tables: Send + Sync {
     fn generation(&self, table: &str) -> u64;
 
     /// Decides all `writes` in the order of the log, against what is appended, and appends them in one commit with
-    /// `also`: all or nothing. Never waits for the disk.
+    /// `also`: all or nothing. A later write sees what an earlier one did. What `also` appends to a table's stream is
+    /// a write like any other, without conditions, and comes before `writes`. Changes say that they came of `cause`.
+    /// Never waits for the disk.
     ///
     /// # Errors
-    /// Nothing was written then, `also` included.
-    fn transact(&self, writes: &[Write], also: Commit) -> Result<Transacted, TransactError> {
-        let _ = (writes, also);
-        Err(TransactError::Problem(Problem::new("HW-KERNEL-019", "transactions are not served here")))
-    }
+    /// Nothing was written then, and `also` is as it was.
+    fn transact(&self, writes: &[Write], also: &mut Commit, cause: Option<&Cause>)
+    -> Result<Transacted, TransactError>;
+
+    /// As [`Self::transact`], for a user: with audit events; durable and visible when the future resolves.
+    fn write<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>>;
 
     /// Documents of one table, of what is visible.
     ///
     /// # Errors
     /// `HW-KERNEL-*` for an unknown table or index and for a filter that is none.
-    fn query(&self, table: &str, query: &Query) -> Result<Page, Problem> {
-        let _ = query;
-        Err(Problem::new("HW-KERNEL-019", format!("queries of `{table}` are not served here")))
-    }
+    fn query(&self, table: &str, query: &Query) -> Result<Page, Problem>;
 }

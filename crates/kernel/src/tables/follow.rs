@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Problem};
@@ -11,9 +10,9 @@ use headwater_log::{LogError, Offset, View};
 use headwater_store::tables::{Change, Row};
 use headwater_wire::batch;
 
+use super::expiry::AGE_EVERY;
 use super::write::{is_object, version};
 use super::{Table, TableViews, document};
-use crate::port::Tables;
 use crate::resource::{Resource, Status};
 use crate::resources::refused;
 use crate::unit::{Stop, Task, Unit, panicked};
@@ -21,9 +20,8 @@ use crate::unit::{Stop, Task, Unit, panicked};
 /// Bytes of the log applied in one transaction.
 const APPLY_BYTES: usize = 4 * 1024 * 1024;
 
-/// How often documents are looked at for their age, and how many in one step.
-const AGE_EVERY: Duration = Duration::from_secs(30);
-const AGE_SCAN: usize = 5_000;
+/// Keys read in one step.
+const KEYS_SCAN: usize = 5_000;
 
 /// The unit of one table.
 struct Follower {
@@ -62,6 +60,7 @@ pub(super) fn start(views: &Arc<TableViews>, resource: &Resource) -> Result<Arc<
 
 async fn run(views: Arc<TableViews>, table: Arc<Table>, mut stop: Stop) -> Result<(), Problem> {
     let mut aged = views.clock.elapsed();
+    let mortal = table.ttl.is_some() || table.ttl_field.is_some();
     let mut listed = false;
     loop {
         for partition in 0..table.stream.config.partitions {
@@ -72,6 +71,12 @@ async fn run(views: Arc<TableViews>, table: Arc<Table>, mut stop: Stop) -> Resul
                     break;
                 }
             }
+        }
+        let mut after: Option<String> = None;
+        while !stop.is_set() && table.indexes.iter().any(|index| !index.complete.load(Ordering::SeqCst)) {
+            let (inner, followed) = (Arc::clone(&views), Arc::clone(&table));
+            let step = tokio::task::spawn_blocking(move || inner.backfill(&followed, after.as_deref())).await;
+            after = step.map_err(|error| panicked("table view", &error))??;
         }
         table.caught_up.store(true, Ordering::SeqCst);
         if !std::mem::replace(&mut listed, true) {
@@ -87,15 +92,15 @@ async fn run(views: Arc<TableViews>, table: Arc<Table>, mut stop: Stop) -> Resul
         }
         tokio::select! {
             () = table.news.notified() => {}
-            () = tokio::time::sleep(AGE_EVERY), if table.ttl.is_some() => {}
+            () = tokio::time::sleep(AGE_EVERY), if mortal => {}
             () = stop.wait() => return Ok(()),
         }
         if stop.is_set() {
             return Ok(());
         }
-        if table.ttl.is_some() && views.clock.elapsed() >= aged + AGE_EVERY {
+        if mortal && views.clock.elapsed() >= aged + AGE_EVERY {
             aged = views.clock.elapsed();
-            views.expire(&table, &stop).await?;
+            views.expire(&table, &|| stop.is_set()).await?;
         }
     }
 }
@@ -164,7 +169,7 @@ impl TableViews {
                             updated_us,
                             value: value.to_vec(),
                         };
-                        newest.insert(key, Change::Put(row));
+                        newest.insert(key, Change::Put(row, Vec::new()));
                     }
                     _ => ignored += 1,
                 }
@@ -174,6 +179,11 @@ impl TableViews {
             tracing::warn!(table = %table.name, ignored, "events without a text key or a JSON object are no documents");
         }
         let mut changes: Vec<Change> = newest.into_values().collect();
+        for change in &mut changes {
+            if let Change::Put(row, entries) = change {
+                *entries = table.entries(&row.value);
+            }
+        }
         // In key order the view's pages are written one after the other.
         changes.sort_unstable_by(|a, b| key_of(a).cmp(key_of(b)));
         Ok((changes, next))
@@ -183,7 +193,7 @@ impl TableViews {
     fn list_keys(&self, table: &Table) -> Result<(), Problem> {
         let mut after: Option<String> = None;
         loop {
-            let found = self.answer(|view| view.older(*table.id.read(), i64::MAX, after.as_deref(), AGE_SCAN))?;
+            let found = self.answer(|view| view.older(*table.id.read(), i64::MAX, after.as_deref(), KEYS_SCAN))?;
             table.keys.add(found.keys.iter().map(|(key, _)| key.as_str()));
             after = found.last;
             if after.is_none() {
@@ -200,11 +210,11 @@ impl TableViews {
         let view = self.view();
         // After the view was taken: one that is emptied meanwhile forgets them, and is not the one that gets the changes.
         table.keys.add(changes.iter().map(key_of));
-        let result = view.apply(id, partition, changes, next);
+        let result = view.apply(id, partition, changes, next, !table.indexes.is_empty());
         if result.is_ok() {
             for change in changes {
                 match change {
-                    Change::Put(row) => table.cache.change(&row.key, Some(document(row.clone()))),
+                    Change::Put(row, _) => table.cache.change(&row.key, Some(document(row.clone()))),
                     Change::Delete(key) => table.cache.change(key, None),
                 }
             }
@@ -240,33 +250,11 @@ impl TableViews {
         table.generation.fetch_add(1, Ordering::SeqCst);
         result
     }
-
-    /// Deletes documents that nobody wrote for as long as the table's `ttl`. They are not shown any more anyway.
-    async fn expire(&self, table: &Table, stop: &Stop) -> Result<(), Problem> {
-        let Some(ttl) = table.ttl else { return Ok(()) };
-        let limit = self.clock.now().minus(ttl);
-        let mut after: Option<String> = None;
-        loop {
-            let aged = self.answer(|view| view.older(*table.id.read(), limit.0, after.as_deref(), AGE_SCAN))?;
-            for (key, version) in &aged.keys {
-                // A document written anew meanwhile has another version and stays.
-                match self.put(&table.name, key, None, Some(*version)).await {
-                    Ok(_) => {}
-                    Err(problem) if problem.code == "HW-KERNEL-020" => {}
-                    Err(problem) => return Err(problem),
-                }
-            }
-            after = aged.last;
-            if after.is_none() || stop.is_set() {
-                return Ok(());
-            }
-        }
-    }
 }
 
 fn key_of(change: &Change) -> &str {
     match change {
-        Change::Put(row) => &row.key,
+        Change::Put(row, _) => &row.key,
         Change::Delete(key) => key,
     }
 }

@@ -1,3 +1,5 @@
+mod transactions;
+
 use headwater_base::ManualClock;
 use headwater_base::partition::partition_of;
 use headwater_log::{Append, Commit};
@@ -211,7 +213,7 @@ async fn a_view_that_is_missing_damaged_or_ahead_is_built_again() {
     {
         let (view, _) = View::open(&path).unwrap();
         let id = view.table("users", world.log.stream("table.users").unwrap().id).unwrap();
-        view.apply(id, 0, &[headwater_store::tables::Change::Delete("k0".into())], 1_000).unwrap();
+        view.apply(id, 0, &[headwater_store::tables::Change::Delete("k0".into())], 1_000, false).unwrap();
     }
     let kernel = world.open().await;
     until("the view that was ahead", || all(&kernel) == whole).await;

@@ -1,57 +1,96 @@
 //! Writing documents: as events of the table's stream.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::partition::partition_of;
 use headwater_base::{Name, Problem};
-use headwater_log::{Append, Commit, LogError, Offset, Ticket, View};
-use headwater_wire::batch::{self, Builder, Compression};
+use headwater_log::{Append, Commit, LogError, Offset, Ticket};
+use headwater_wire::batch::{Builder, Compression};
 use serde_json::Value;
 
+use super::transact::Decided;
 use super::{KEY_BYTES_MAX, Table, TableViews};
 use crate::audit;
 use crate::kind::short;
 use crate::port::Json;
+use crate::port::tables::{Change, TransactError, Write, Written};
 use crate::resources::refused;
 
-/// Size at which a batch of an import is closed.
-const IMPORT_BATCH_BYTES: usize = 256 * 1024;
+/// Size at which a batch of documents is closed.
+pub(super) const BATCH_BYTES: usize = 256 * 1024;
 
 /// Size of the batches of one commit of an import.
 const IMPORT_COMMIT_BYTES: usize = 4 * 1024 * 1024;
 
+/// Documents of one commit of an import that tells changes.
+const IMPORT_WRITES: usize = 500;
+
 /// How long a write waits for the view to show it; it is durable already.
 const VISIBLE_MAX: Duration = Duration::from_secs(2);
+
+/// How long a write waits for a view that is behind to get further.
+const BEHIND_MAX: Duration = Duration::from_secs(30);
 
 /// A document to write; without a value it is deleted.
 pub type Entry = (String, Option<Json>);
 
 impl TableViews {
-    pub(super) async fn write_one(
-        &self,
-        name: &Name,
-        key: &str,
-        value: Option<Json>,
-        expect: Option<u64>,
-    ) -> Result<u64, Problem> {
-        let table = self.table_soon(name).await?;
-        self.check(&table, key, value.as_ref())?;
-        let partition = partition_of(key.as_bytes(), table.stream.config.partitions);
-        let verb = if value.is_some() { "put" } else { "remove" };
-        let ticket = loop {
-            match self.decide(&table, partition, key, value.as_ref(), expect, verb)? {
-                Ok(ticket) => break ticket,
-                Err(LogError::Full(_)) => self.log.room().await,
-                Err(error) => return Err(refused("the document", &error)),
+    pub(super) async fn write_all(&self, writes: &[Write]) -> Result<Vec<Written>, TransactError> {
+        let (written, _) = self.write_durably(writes).await?;
+        Ok(written)
+    }
+
+    /// Writes with audit events; durable and visible on return. Answers also the version of the last write.
+    pub(super) async fn write_durably(&self, writes: &[Write]) -> Result<(Vec<Written>, u64), TransactError> {
+        for write in writes {
+            self.table_soon(&write.table).await?;
+        }
+        let entries: Vec<audit::Entry> = writes.iter().map(|write| self.entry(write)).collect();
+        let mut also = Commit { appends: audit::append(&entries).into_iter().collect(), ..Commit::default() };
+        let Decided { transacted, places } = loop {
+            match self.decide(writes, &mut also, None, false) {
+                Err(TransactError::Full) => self.log.room().await,
+                Err(TransactError::Behind(table)) => self.caught_up(&table).await?,
+                other => break other?,
             }
         };
-        self.log.durable(ticket.sequence).await.map_err(|error| refused("the document", &error))?;
-        let last = ticket.placed.first().map_or(-1, |placed| placed.last);
-        self.visible(&table, partition, last).await;
-        Ok(version(last))
+        self.log.durable(transacted.ticket.sequence).await?;
+        for (write, (partition, offset)) in writes.iter().zip(&places) {
+            let table = self.table(write.table.as_str())?;
+            self.visible(&table, *partition, *offset).await;
+        }
+        let version_of_last = places.last().map_or(0, |(_, offset)| version(*offset));
+        Ok((transacted.written, version_of_last))
+    }
+
+    /// Waits until the view of a table has got further.
+    pub(super) async fn caught_up(&self, name: &Name) -> Result<(), Problem> {
+        let table = self.table(name.as_str())?;
+        let moved = table.moved.notified();
+        if tokio::time::timeout(BEHIND_MAX, moved).await.is_err() {
+            let fact = format!("the view of the table `{name}` is behind and does not catch up");
+            return Err(Problem::new("HW-KERNEL-037", fact).help("`headwater describe table` shows how far it is"));
+        }
+        Ok(())
+    }
+
+    fn entry(&self, write: &Write) -> audit::Entry {
+        let verb = match &write.change {
+            Change::Put(_) => "put",
+            Change::Update(_) => "update",
+            Change::Delete => "remove",
+        };
+        audit::Entry {
+            time: self.clock.now(),
+            who: audit::LOCAL.to_owned(),
+            verb: verb.to_owned(),
+            kind: "Table".to_owned(),
+            name: write.table.to_string(),
+            generation: 0,
+            outcome: "written".to_owned(),
+        }
     }
 
     /// Writes many documents without conditions; durable and visible on return. Larger imports call it again and again.
@@ -63,6 +102,9 @@ impl TableViews {
         let table = self.table_soon(name).await?;
         for (key, value) in entries {
             self.check(&table, key, value.as_ref())?;
+        }
+        if table.changes.is_some() {
+            return self.import_telling(&table, entries).await;
         }
         let partitions = table.stream.config.partitions;
         let now = self.clock.now().millis();
@@ -79,7 +121,7 @@ impl TableViews {
                 let (mut batches, mut bytes) = (bytes::BytesMut::new(), 0);
                 while bytes < IMPORT_COMMIT_BYTES && rest.peek().is_some() {
                     let mut builder = Builder::new(Compression::None);
-                    while builder.bytes() < IMPORT_BATCH_BYTES {
+                    while builder.bytes() < BATCH_BYTES {
                         let Some((key, value)) = rest.next() else { break };
                         builder.push(now, Some(key.as_bytes()), value.as_deref(), &[]);
                     }
@@ -101,6 +143,31 @@ impl TableViews {
         Ok(entries.len())
     }
 
+    /// An import of a table that tells its changes.
+    async fn import_telling(&self, table: &Table, entries: &[Entry]) -> Result<usize, Problem> {
+        for chunk in entries.chunks(IMPORT_WRITES) {
+            let writes: Vec<Write> =
+                chunk.iter().map(|(key, value)| Write::unconditional(&table.name, key, value.clone())).collect();
+            let mut also = Commit::default();
+            let decided = loop {
+                match self.decide(&writes, &mut also, None, false) {
+                    Err(TransactError::Full) => self.log.room().await,
+                    Err(TransactError::Behind(table)) => self.caught_up(&table).await?,
+                    other => break other.map_err(|error| error.problem(&writes))?,
+                }
+            };
+            self.log
+                .durable(decided.transacted.ticket.sequence)
+                .await
+                .map_err(|error| refused("the import", &error))?;
+        }
+        for partition in 0..table.stream.config.partitions {
+            let end = self.log.ends(&table.stream.name, partition).map_or(0, |ends| ends.appended);
+            self.visible(table, partition, end - 1).await;
+        }
+        Ok(entries.len())
+    }
+
     async fn append_all(&self, table: &Table, partition: u32, batches: bytes::BytesMut) -> Result<Ticket, Problem> {
         let append = Append { stream: table.stream.name.clone(), partition, batches };
         let commit = Commit { appends: vec![append], ..Commit::default() };
@@ -113,82 +180,8 @@ impl TableViews {
         }
     }
 
-    /// Decides a write in the order of the log and appends it with its audit event: one at a time for a table.
-    fn decide(
-        &self,
-        table: &Table,
-        partition: u32,
-        key: &str,
-        value: Option<&Json>,
-        expect: Option<u64>,
-        verb: &str,
-    ) -> Result<Result<Ticket, LogError>, Problem> {
-        let now = self.clock.now();
-        let mut builder = Builder::new(Compression::None);
-        builder.push(now.millis(), Some(key.as_bytes()), value.map(AsRef::as_ref), &[]);
-        let mut appends = vec![Append { stream: table.stream.name.clone(), partition, batches: builder.finish() }];
-        let entry = audit::Entry {
-            time: now,
-            who: audit::LOCAL.to_owned(),
-            verb: verb.to_owned(),
-            kind: "Table".to_owned(),
-            name: table.name.to_string(),
-            generation: 0,
-            outcome: "written".to_owned(),
-        };
-        appends.extend(audit::append(&[entry]));
-        let _one_at_a_time = table.writing.lock();
-        if let Some(expect) = expect {
-            let there = self.newest(table, partition, key)?;
-            if there != expect {
-                let fact =
-                    format!("`{}` of the table `{}` is at version {there}, not {expect}", short(key), table.name);
-                let help = if expect == 0 {
-                    "version 0 means that there is none yet"
-                } else {
-                    "read it again and decide anew"
-                };
-                return Err(Problem::new("HW-KERNEL-020", fact).help(help));
-            }
-        }
-        Ok(self.log.append(&Commit { appends, ..Commit::default() }))
-    }
-
-    /// The version of a document with everything that is appended; 0 = there is none.
-    fn newest(&self, table: &Table, partition: u32, key: &str) -> Result<u64, Problem> {
-        let Some(applied) = table.applied.get(partition as usize) else { return Ok(0) };
-        let from = applied.load(Ordering::SeqCst);
-        // Read after `applied`, the view holds at least what lies before `from`.
-        let shown = self.answer(|view| view.get(*table.id.read(), key))?.map(super::document);
-        let mut newest = shown.filter(|document| self.alive(table, document)).map_or(0, |document| document.version);
-        let mut at = from;
-        loop {
-            let fetched = match self.log.read(&table.stream.name, partition, at, 1 << 20, View::Appended) {
-                Ok(fetched) => fetched,
-                Err(LogError::OffsetOutOfRange { start, .. }) if start > at => {
-                    at = start;
-                    continue;
-                }
-                Err(error) => return Err(refused("the document", &error)),
-            };
-            if fetched.batches.is_empty() {
-                return Ok(newest);
-            }
-            for part in batch::split(&fetched.batches) {
-                let Ok((header, range)) = part else { return Ok(newest) };
-                at = header.last_offset() + 1;
-                let records = batch::records(&fetched.batches.slice(range), self.limits.batch_decompressed_bytes);
-                for record in records.into_iter().flatten().flatten().filter(|record| record.offset >= from) {
-                    if record.key.as_deref() == Some(key.as_bytes()) && version(record.offset) > newest {
-                        newest = if record.value.is_some() { version(record.offset) } else { 0 };
-                    }
-                }
-            }
-        }
-    }
-
     /// Waits until the view shows what was appended at `offset`.
-    async fn visible(&self, table: &Arc<Table>, partition: u32, offset: Offset) {
+    async fn visible(&self, table: &Table, partition: u32, offset: Offset) {
         let Some(applied) = table.applied.get(partition as usize) else { return };
         let wait = async {
             loop {
@@ -203,7 +196,7 @@ impl TableViews {
         let _ = tokio::time::timeout(VISIBLE_MAX, wait).await;
     }
 
-    fn check(&self, table: &Table, key: &str, value: Option<&Bytes>) -> Result<(), Problem> {
+    pub(super) fn check(&self, table: &Table, key: &str, value: Option<&Bytes>) -> Result<(), Problem> {
         let invalid = |fact: String| Err(Problem::new("HW-KERNEL-021", fact));
         if key.is_empty() || key.len() > KEY_BYTES_MAX {
             return invalid(format!("a key of {} bytes; 1 to {KEY_BYTES_MAX} are allowed", key.len()));

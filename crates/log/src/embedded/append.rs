@@ -62,6 +62,8 @@ impl Core {
             return Err(LogError::Config(format!("`{name}` cannot be the name of a space")));
         }
         let checked: Vec<Checked> = commit.appends.iter().map(|append| self.check(append)).collect::<Result<_, _>>()?;
+        let decided = commit.ends.iter().map(|(stream, index, _)| self.partition(stream, *index));
+        let decided: Vec<Arc<Partition>> = decided.collect::<Result<_, _>>()?;
         let state_part = frame::encode_spaces(deltas.iter().map(|(name, deltas)| (&**name, Some(deltas.as_slice()))));
 
         let sequencer = self.sequencer.lock();
@@ -71,6 +73,12 @@ impl Core {
         {
             return Err(LogError::Fenced(owner.clone(), *epoch));
         }
+        for (partition, (stream, index, wanted)) in decided.iter().zip(&commit.ends) {
+            let end = partition.appended.load(Ordering::Acquire);
+            if end != *wanted {
+                return Err(LogError::Moved(stream.clone(), *index, end));
+            }
+        }
         let bytes: usize = checked.iter().map(|append| append.batches.len() + 24).sum::<usize>() + state_part.len() + 5;
         self.room_for(bytes)?;
         let mut plan: Vec<Planned> = Vec::new();
@@ -78,6 +86,9 @@ impl Core {
         let mut new: Vec<Checked> = Vec::with_capacity(checked.len());
         for append in checked {
             let (answer, fresh) = self.place(append, &mut plan)?;
+            if answer.duplicate && !commit.ends.is_empty() {
+                return Err(LogError::Repeated);
+            }
             placed.push(answer);
             new.extend(fresh);
         }

@@ -275,6 +275,7 @@ impl Pipeline {
                     (Arc::from("position"), vec![place]),
                 ],
                 fence: Some((owner.clone(), epoch)),
+                ..Commit::default()
             };
             let ticket = life.append(&commit)?;
             position = next;
@@ -311,7 +312,7 @@ impl Rows {
                 deltas.push(delta(Bytes::copy_from_slice(&key.to_le_bytes()), value));
             }
             let appends = vec![append_to(&stream, 0, builder.finish())];
-            let commit = Commit { appends, deltas: vec![(Arc::from("rows"), deltas)], fence: None };
+            let commit = Commit { appends, deltas: vec![(Arc::from("rows"), deltas)], ..Commit::default() };
             self.history.sent(state);
             let ticket = life.append(&commit)?;
             if round % 2 == 0 {

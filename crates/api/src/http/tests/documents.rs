@@ -1,0 +1,88 @@
+//! Documents under conditions, updates, transactions and queries.
+
+use super::*;
+
+async fn with_runs() -> House {
+    let house = house().await;
+    let text = "apiVersion: headwater.dev/v1\nkind: Table\nmetadata: {name: runs}\nspec: {indexes: [{name: by_state, fields: [state, n]}]}\n";
+    assert_eq!(house.send("POST", "/v1/apply", "application/yaml", text).await.0, 200);
+    house.kernel.settled(&["Table/runs".into()], std::time::Duration::from_secs(5)).await;
+    house
+}
+
+impl House {
+    async fn json(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let (status, text) = self.send(method, path, "application/json", body).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    async fn keys(&self, query: &str) -> String {
+        let (status, page) = self.json("GET", &format!("/v1/tables/runs/documents?{query}"), "").await;
+        assert_eq!(status, 200, "{page}");
+        let documents = page["documents"].as_array().unwrap();
+        documents.iter().map(|document| document["key"].as_str().unwrap()).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_changed_under_conditions() {
+    let house = with_runs().await;
+    let a = "/v1/tables/runs/documents/a";
+    let made = house
+        .json(
+            "PATCH",
+            a,
+            r##"{"update":"SET #s = :s ADD n :n","names":{"#s":"state"},"values":{":s":"READY",":n":0.1}}"##,
+        )
+        .await;
+    assert_eq!(made, (201, serde_json::json!({"state": "READY", "n": 0.1})));
+    let again = house.json("PATCH", a, r#"{"update":"ADD n 0.2","condition":"state = 'READY'"}"#).await;
+    assert_eq!(again, (200, serde_json::json!({"state": "READY", "n": 0.3})));
+    let (status, problem) = house.json("PATCH", a, r#"{"update":"ADD n 1","condition":"n > 5"}"#).await;
+    assert_eq!((status, &problem["code"]), (412, &Value::from("HW-KERNEL-034")));
+    let (status, problem) = house.json("PATCH", a, r#"{"update":"ADD n"}"#).await;
+    assert_eq!((status, &problem["code"], &problem["place"]["column"]), (400, &"HW-KERNEL-032".into(), &6.into()));
+    let (status, problem) =
+        house.json("PATCH", a, r#"{"update":"ADD n :n","values":{":n":12345678901234567890123}}"#).await;
+    assert_eq!((status, &problem["code"]), (400, &Value::from("HW-API-008")));
+    let (status, _) = house.json("PUT", &format!("{a}?condition=attribute_not_exists(n)"), "{}").await;
+    assert_eq!(status, 412);
+    let (status, _) = house.json("DELETE", &format!("{a}?condition=n+%3D+:n&values=%7B%22:n%22:0.3%7D"), "").await;
+    assert_eq!(status, 204);
+    assert_eq!(house.json("GET", a, "").await.0, 404);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_found_by_index_and_filter_in_pages() {
+    let house = with_runs().await;
+    for (key, state, n) in [("a", "READY", 3), ("b", "DONE", 1), ("c", "READY", 1), ("d", "READY", 2)] {
+        let body = format!(r#"{{"state":"{state}","n":{n}}}"#);
+        assert_eq!(house.json("PUT", &format!("/v1/tables/runs/documents/{key}"), &body).await.0, 201);
+    }
+    assert_eq!(house.keys("").await, "abcd");
+    assert_eq!(house.keys("from=b&to=c&descending").await, "cb");
+    assert_eq!(house.keys("filter=n+%3E+1").await, "ad");
+    assert_eq!(house.keys("index=by_state&equals=READY").await, "cda");
+    assert_eq!(house.keys("index=by_state&equals=READY&from=2&descending").await, "ad");
+    let (_, page) = house.json("GET", "/v1/tables/runs/documents?index=by_state&equals=READY&max=2", "").await;
+    let next = page["next"].as_str().unwrap();
+    assert_eq!(house.keys(&format!("index=by_state&equals=READY&after={next}")).await, "a");
+    let (status, problem) = house.json("GET", "/v1/tables/runs/documents?index=by_age", "").await;
+    assert_eq!((status, &problem["code"]), (400, &Value::from("HW-KERNEL-036")));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_all_or_nothing() {
+    let house = with_runs().await;
+    let body = r#"{"writes":[{"table":"runs","key":"x","put":{"n":1}},{"table":"runs","key":"y","update":"ADD n 1","condition":"attribute_not_exists(n)"}]}"#;
+    let (status, done) = house.json("POST", "/v1/transactions", body).await;
+    assert_eq!((status, done["written"].as_array().unwrap().len()), (200, 2));
+    let (status, problem) = house.json("POST", "/v1/transactions", &body.replace("{\"n\":1}", "{\"n\":2}")).await;
+    assert_eq!((status, &problem["code"]), (412, &Value::from("HW-KERNEL-034")));
+    assert_eq!(house.json("GET", "/v1/tables/runs/documents/x", "").await.1["n"], 1);
+    let (status, problem) = house.json("POST", "/v1/transactions", r#"{"writes":[{"table":"runs","key":"x"}]}"#).await;
+    assert_eq!((status, &problem["code"]), (400, &Value::from("HW-API-008")));
+    house.stop().await;
+}

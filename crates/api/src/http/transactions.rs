@@ -1,0 +1,139 @@
+//! `POST /v1/transactions`: writes of any tables, all or nothing; and what a write over HTTP says beyond its document.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use headwater_base::{Name, Problem};
+use headwater_kernel::port::tables::{Change, Expression, Write};
+use headwater_wire::exact::Exact;
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::http::body::media_type;
+use crate::http::fault::Fault;
+use crate::http::features::expect_json;
+use crate::http::query::Query;
+use crate::http::{Api, answer};
+
+/// Names and values of a request's expressions.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct One<'a> {
+    table: String,
+    key: String,
+    #[serde(borrow)]
+    put: Option<&'a RawValue>,
+    update: Option<String>,
+    #[serde(default)]
+    delete: bool,
+    expect: Option<u64>,
+    condition: Option<String>,
+    #[serde(default)]
+    names: BTreeMap<String, String>,
+    #[serde(borrow)]
+    values: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted<'a> {
+    #[serde(borrow)]
+    writes: Vec<One<'a>>,
+}
+
+/// What a change of one document says in its body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patch<'a> {
+    update: String,
+    condition: Option<String>,
+    #[serde(default)]
+    names: BTreeMap<String, String>,
+    #[serde(borrow)]
+    values: Option<&'a RawValue>,
+}
+
+/// Writes all or nothing.
+pub async fn transact(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
+    let (head, body) = request.into_parts();
+    Query::parse(head.uri.query(), &[])?;
+    expect_json(&media_type(&head.headers))?;
+    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
+    let wanted: Wanted<'_> = serde_json::from_slice(&body.bytes).map_err(|error| malformed(&error))?;
+    let writes: Vec<Write> = wanted.writes.into_iter().map(One::read).collect::<Result<_, _>>()?;
+    let written = api.tables.write(&writes).await.map_err(|error| error.problem(&writes))?;
+    let written = writes.iter().zip(&written).map(|(write, written)| {
+        let version = written.new.as_ref().map(|document| document.version);
+        json!({ "table": write.table, "key": write.key, "version": version })
+    });
+    Ok(answer::json(StatusCode::OK, &json!({ "written": written.collect::<Vec<_>>() })))
+}
+
+impl One<'_> {
+    fn read(self) -> Result<Write, Problem> {
+        let values = values(self.values.map(RawValue::get))?;
+        let expression = |text: String| Expression { text, names: self.names.clone(), values: values.clone() };
+        let change = match (self.put, self.update, self.delete) {
+            (Some(document), None, false) => Change::Put(Bytes::copy_from_slice(document.get().as_bytes())),
+            (None, Some(update), false) => Change::Update(expression(update)),
+            (None, None, true) => Change::Delete,
+            _ => {
+                let fact = format!("the write of `{}` says not one thing", self.key.escape_debug());
+                return Err(Problem::new("HW-API-008", fact).help(
+                    "a write has either `put` with a document, `update` with an expression, or `\"delete\": true`",
+                ));
+            }
+        };
+        let condition = self.condition.map(expression);
+        Ok(Write { table: Name::new(&self.table)?, key: self.key, change, expect: self.expect, condition })
+    }
+}
+
+/// The update of one document that a body describes: `{"update": …, "condition": …, "names": …, "values": …}`.
+///
+/// # Errors
+/// `HW-API-008` for anything else.
+pub fn patch(table: &Name, key: &str, expect: Option<u64>, body: &[u8]) -> Result<Write, Problem> {
+    let Patch { update, condition, names, values: raw } =
+        serde_json::from_slice(body).map_err(|error| malformed(&error))?;
+    let values = values(raw.map(RawValue::get))?;
+    let expression = |text: String| Expression { text, names: names.clone(), values: values.clone() };
+    let change = Change::Update(expression(update));
+    Ok(Write { table: table.clone(), key: key.to_owned(), change, expect, condition: condition.map(expression) })
+}
+
+/// An expression in the query parameter `name`, with `names` and `values`.
+///
+/// # Errors
+/// `HW-API-009` for names and values that are none.
+pub fn expression(query: &Query, name: &str) -> Result<Option<Expression>, Problem> {
+    let Some(text) = query.text(name) else { return Ok(None) };
+    let names = query.text("names").unwrap_or("{}");
+    let names: BTreeMap<String, String> = serde_json::from_str(names)
+        .map_err(|_| crate::http::query::refused("names", names, "a JSON object of strings"))?;
+    Ok(Some(Expression { text: text.to_owned(), names, values: values(query.text("values"))? }))
+}
+
+/// Values of expressions; a number that would lose digits is refused.
+fn values(text: Option<&str>) -> Result<Map<String, Value>, Problem> {
+    let Some(text) = text else { return Ok(Map::new()) };
+    let refused =
+        |fact: &str| Problem::new("HW-API-008", fact).help("`values` is an object: `{\":done\": \"COMPLETE\"}`");
+    let values = Exact::read(text.as_bytes()).map_err(|fault| refused("`values` is not JSON").because(fault))?;
+    match values.to_value() {
+        Some(Value::Object(values)) => Ok(values),
+        Some(_) => Err(refused("`values` is not a JSON object")),
+        None => Err(refused("a number in `values` has more digits than can be kept here")
+            .help("write it into the text of the expression, where every digit counts")),
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    Problem::new("HW-API-008", format!("this is not what is expected here: {error}"))
+        .help("`GET /openapi.json` describes the body")
+}
