@@ -13,9 +13,9 @@ use headwater_base::partition::partition_of;
 use headwater_wire::batch::{Builder, Compression};
 use tokio::sync::mpsc;
 
-use super::client::Sender;
-use super::node::Node;
 use super::traffic::{Traffic, World};
+use crate::solution::client::Sender;
+use crate::solution::node::{Node, wall_ms};
 
 /// How traffic is sent.
 #[derive(Clone, Debug)]
@@ -184,7 +184,11 @@ pub async fn feed_through(
 }
 
 /// The stream's partitions, over the connection there is or a new one, as soon as there is a node.
-async fn partitions_of(node: &Node, client: &mut Option<super::client::Client>, stream: &str) -> Result<u32, Problem> {
+async fn partitions_of(
+    node: &Node,
+    client: &mut Option<crate::solution::client::Client>,
+    stream: &str,
+) -> Result<u32, Problem> {
     let start = Instant::now();
     loop {
         let outcome = async {
@@ -296,10 +300,4 @@ fn moment(record: u64, rate: u64) -> Duration {
 pub(super) fn histogram() -> Result<Histogram<u64>, Problem> {
     Histogram::new_with_bounds(1, 60_000_000, 3)
         .map_err(|error| Problem::new("HW-CLI-203", "no histogram").because(error))
-}
-
-/// The wall clock.
-pub fn wall_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -17,11 +17,11 @@ use tokio::sync::watch;
 
 use super::catalogue::{Catalogue, Manner};
 use super::feed::{self, Pace, histogram};
-use super::node::Node;
-use super::package::{Package, Settings};
-use super::reader;
 use super::traffic::{Traffic, World};
 use crate::problems::Problems;
+use crate::solution::node::{Node, wall_ms};
+use crate::solution::package::{Package, Settings};
+use crate::solution::reader;
 
 /// What everybody downstream waits for.
 const ENRICHED: &str = "clicks.enriched";
@@ -124,7 +124,7 @@ pub async fn run(
     options: &Options,
     mut tell: impl FnMut(Moment),
 ) -> Result<Seen, Problems> {
-    let world = World::full(options.seed, options.rate.max(1), feed::wall_ms());
+    let world = World::full(options.seed, options.rate.max(1), wall_ms());
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.catalogue_port));
     let catalogue = Catalogue::start(address, world.clone(), options.manner).await?;
     let settings = Settings {
@@ -146,7 +146,7 @@ pub async fn run(
         tokio::spawn(consume(node.clone(), "clicks.sessions", stopped, Arc::clone(&counters), |c| &c.sessions));
 
     // The events' own times begin now, when they are sent, not before the import.
-    let mut traffic = Traffic::new(World { start_ms: feed::wall_ms(), ..world });
+    let mut traffic = Traffic::new(World { start_ms: wall_ms(), ..world });
     let records = u64::try_from(u128::from(options.rate) * options.time.as_millis() / 1_000).unwrap_or(u64::MAX);
     let pace = Pace { per_second: Some(options.rate), records, in_flight: 64, compression: Compression::None };
     let start = Instant::now();
@@ -162,7 +162,7 @@ pub async fn run(
             let newest = counters.newest_ms.load(Ordering::Relaxed);
             if due < records && newest > 0 {
                 let half = if start.elapsed() * 2 < options.time { &mut lag.0 } else { &mut lag.1 };
-                *half = u64::try_from(feed::wall_ms() - newest).unwrap_or(0).max(*half);
+                *half = u64::try_from(wall_ms() - newest).unwrap_or(0).max(*half);
             }
             tell(moment);
             if moment.enriched >= records || start.elapsed() > options.time + Duration::from_secs(5) {

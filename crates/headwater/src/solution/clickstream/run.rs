@@ -10,11 +10,10 @@ use headwater_base::partition::partition_of;
 use headwater_wire::batch::{Builder, Compression};
 use serde::{Deserialize, Serialize};
 
-use super::feed::wall_ms;
-use super::node::{Node, Private};
-use super::package::{Package, Settings};
-use super::reader;
 use crate::problems::Problems;
+use crate::solution::node::{Node, Private, wall_ms};
+use crate::solution::package::{Package, Settings};
+use crate::solution::reader;
 
 /// What came out of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

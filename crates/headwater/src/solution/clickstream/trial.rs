@@ -11,16 +11,16 @@ use headwater_wire::batch::Compression;
 
 use super::catalogue::{Catalogue, Manner};
 use super::feed::{self, Pace};
-use super::node::{Node, Private};
-use super::package::{Package, Settings};
-use super::reader;
 use super::traffic::{Flaw, Traffic, World};
 use crate::problems::Problems;
+use crate::solution::node::{Node, Private};
+use crate::solution::package::{Package, Settings};
+use crate::solution::reader;
 
 mod compare;
 mod verdict;
 
-pub use verdict::{Rule, Verdict};
+pub use verdict::Verdict;
 
 /// How a trial is done.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub async fn run(
     };
     node.apply(&package.resources(&settings)?).await?;
     node.pipelines_ready(Duration::from_secs(20)).await?;
-    let (checks, unmet) = super::checks::run(package, node).await?;
+    let (checks, unmet) = crate::solution::checks::run(package, node).await?;
     feed::import(node, "users", feed::users(&world)).await?;
     imported(node, world.users).await?;
 

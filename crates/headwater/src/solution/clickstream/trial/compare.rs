@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::verdict::Verdict;
 use crate::problems::Problems;
+use crate::solution::clickstream::traffic::{Fact, Flaw, Session, Truth, sessions};
 use crate::solution::node::Node;
 use crate::solution::reader;
-use crate::solution::traffic::{Fact, Flaw, Session, Truth, sessions};
 
 const GAP_MS: i64 = 30 * 60_000;
 const DAY_MS: i64 = 86_400_000;

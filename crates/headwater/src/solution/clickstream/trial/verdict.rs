@@ -1,8 +1,10 @@
 //! What a trial found, and what it must be.
 
 use serde::Serialize;
+use serde_json::json;
 
-use crate::solution::traffic::Truth;
+use crate::solution::clickstream::traffic::Truth;
+use crate::solution::outcome::{Outcome, Rule};
 
 /// What a trial found. It passed when every rule holds.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -65,28 +67,10 @@ pub struct Verdict {
     pub failures: Vec<String>,
 }
 
-/// One thing that must hold.
-#[derive(Clone, Debug, Serialize)]
-pub struct Rule {
-    /// What is looked at.
-    pub name: &'static str,
-    /// What was found.
-    pub found: String,
-    /// What it must be.
-    pub must: String,
-    /// Whether it is.
-    pub holds: bool,
-}
-
 impl Verdict {
     /// Compares what was found with what must be. `unmet` are the failures of single events' checks.
     pub(super) fn judge(&mut self, truth: &Truth, unmet: Vec<String>) {
-        let exactly = |name, found: u64, must: u64| Rule {
-            name,
-            found: found.to_string(),
-            must: must.to_string(),
-            holds: found == must,
-        };
+        let exactly = Rule::exactly;
         let at_least = |name, found: f64, must: f64| Rule {
             name,
             found: format!("{found:.3}"),
@@ -107,17 +91,28 @@ impl Verdict {
             exactly("events wrongly called late", self.wrongly_late, 0),
             exactly("sessions wrong", self.sessions_wrong, 0),
             exactly("events with personal data", self.personal, 0),
-            Rule {
-                name: "attackers who got through",
-                found: self.attackers.to_string(),
-                must: "at least 1".to_owned(),
-                holds: self.attackers > 0,
-            },
+            Rule::at_least("attackers who got through", self.attackers, 1),
             at_least("recall of bans", self.recall, 0.9),
             at_least("precision of bans", self.precision, 0.95),
         ];
         self.failures = unmet;
-        let broken = self.rules.iter().filter(|rule| !rule.holds);
-        self.failures.extend(broken.map(|rule| format!("{}: {}, must be {}", rule.name, rule.found, rule.must)));
+        self.failures.extend(self.rules.iter().filter_map(Rule::failure));
+    }
+
+    /// What was found, as every solution's test tells it.
+    pub fn outcome(&self) -> Outcome {
+        let Self { seed, records, sessions, bans, attackers, attackers_among_people, caught, .. } = self;
+        let mut summary = vec![format!(
+            "seed {seed}: {records} records, {sessions} sessions, {bans} bans, {} of them wrong; {caught} of {attackers} \
+             attackers caught, {attackers_among_people} of whom hid among people; {} people banned; {} s",
+            self.wrong_bans.len(),
+            self.people_banned,
+            self.seconds
+        )];
+        summary.extend(self.wrong_bans.iter().map(|wrong| format!("wrongly banned: {wrong}")));
+        if !self.missed.is_empty() {
+            summary.push(format!("not caught: {}", self.missed.join(", ")));
+        }
+        Outcome { figures: json!(self), rules: self.rules.clone(), summary, failures: self.failures.clone() }
     }
 }
