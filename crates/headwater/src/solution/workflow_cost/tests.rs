@@ -13,7 +13,6 @@ use headwater_work::execution::{
 };
 use serde_json::{Value, json};
 
-use super::*;
 use crate::solution::package::{self, Settings};
 
 /// The resources of the solution, by kind and name.
