@@ -10,6 +10,7 @@ mod idle;
 mod log;
 mod probe;
 mod transform;
+mod workflows;
 
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ pub enum Name {
     Log,
     /// The anonymise program on one core.
     Transform,
+    /// The workflow engine: internal tasks, transitions, distributed Map, recovery.
+    Workflows,
 }
 
 /// How it is measured.
@@ -99,6 +102,7 @@ pub fn execute(options: &Options) -> Result<()> {
         Name::Idle => idle::measure,
         Name::Log => log::measure,
         Name::Transform => transform::measure,
+        Name::Workflows => workflows::measure,
     };
     let machine = probe::machine(&folder)?;
     let mut result = measure(options, &machine)?;

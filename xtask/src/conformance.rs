@@ -1,4 +1,5 @@
-//! `cargo xtask conformance kafka`: clients' own test suites against a node, judged by exact lists of what may fail.
+//! `cargo xtask conformance kafka`: clients' own test suites against a node, judged by exact lists of what may fail;
+//! `--corpus DIR`: recorded behaviour of other systems (`corpora`).
 //!
 //! A test that fails and is not listed fails the run, and so does a listed test that passes: the lists in
 //! `tests/conformance/kafka/` are always what is true. A test that does not run is named with its reason.
@@ -6,6 +7,7 @@
 //! What it is NOT: part of `cargo xtask test`; the suites are fetched and built here, once, into
 //! `<target>/conformance`, and take minutes.
 
+mod corpora;
 mod expected;
 mod kafka_python;
 pub mod librdkafka;
@@ -55,8 +57,11 @@ impl Suite {
 #[derive(Args)]
 pub struct Options {
     /// The interface under test
-    #[arg(value_enum)]
-    interface: Interface,
+    #[arg(value_enum, required_unless_present = "corpus")]
+    interface: Option<Interface>,
+    /// Judge the recorded behaviour in this folder instead
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["interface", "suite", "only", "binary"])]
+    corpus: Option<PathBuf>,
     /// Only this suite
     #[arg(long, value_enum)]
     suite: Option<Suite>,
@@ -116,7 +121,9 @@ impl Stage<'_> {
 /// # Errors
 /// When a suite cannot run, or the outcome is not what the lists say.
 pub fn execute(options: &Options) -> Result<()> {
-    let Interface::Kafka = options.interface;
+    if let Some(folder) = &options.corpus {
+        return corpora::execute(folder, options.json);
+    }
     setup::prepare(Needs::Conformance)?;
     let binary = match &options.binary {
         Some(binary) => binary.clone(),

@@ -6,6 +6,8 @@
 //! segments, checkpoints and compaction happen all the time.
 //! `--mode powercut`: the log on a simulated disk that drops what was not synced and tears what was under way
 //! (`headwater_testkit::crash`).
+//! `workflows`: both modes for the workflow engine (`crates/work/examples/crash.rs`): executions with internal tasks,
+//! timers and children, carried to their end after the last crash and compared with what was promised.
 //!
 //! One run is one kill, or one simulated disk with the several cuts of its lives. Anything that is not as it was promised
 //! makes the command fail.
@@ -24,6 +26,16 @@ use crate::setup::{self, Needs};
 /// Kills under one load, on one data folder.
 const KILLS_PER_LOAD: u64 = 20;
 
+/// What is crashed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// The log with pipelines.
+    #[default]
+    Node,
+    /// The workflow engine.
+    Workflows,
+}
+
 /// What happens to the node.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
@@ -36,6 +48,9 @@ pub enum Mode {
 /// Which crashes, and how many.
 #[derive(Args)]
 pub struct Options {
+    /// What is crashed
+    #[arg(value_enum, default_value_t)]
+    what: What,
     /// What happens to the node
     #[arg(long, value_enum)]
     mode: Mode,
@@ -62,6 +77,7 @@ pub struct Options {
 /// When anything was lost, doubled or wrong, or when not all runs were made; the output says what.
 pub fn execute(options: &Options) -> Result<()> {
     let summary = match options.mode {
+        _ if options.what == What::Workflows => workflows(options)?,
         Mode::Kill if options.without_sync => bail!("`--without-sync` goes with `--mode powercut`"),
         Mode::Kill => kill(options)?,
         Mode::Powercut => powercut(options)?,
@@ -132,6 +148,14 @@ fn kill(options: &Options) -> Result<Value> {
     }))
 }
 
+fn workflows(options: &Options) -> Result<Value> {
+    let mode = if options.mode == Mode::Kill { "kill" } else { "powercut" };
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--locked", "--package", "headwater-work", "--example", "crash", "--", mode]);
+    command.args([options.seed.to_string(), options.runs.to_string()]);
+    figures(&mut command)
+}
+
 fn powercut(options: &Options) -> Result<Value> {
     let mut command = cargo();
     command.args(["run", "--quiet", "--locked", "--package", "headwater-testkit", "--example", "powercut", "--"]);
@@ -139,7 +163,11 @@ fn powercut(options: &Options) -> Result<Value> {
     if options.without_sync {
         command.arg("--without-sync");
     }
-    // Its exit code says nothing that its figures do not, but figures there must be.
+    figures(&mut command)
+}
+
+/// Runs what prints figures. Its exit code says nothing that its figures do not, but figures there must be.
+fn figures(command: &mut Command) -> Result<Value> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(text.trim()).with_context(|| format!("the runs ended with {} and no figures", output.status))

@@ -9,6 +9,7 @@ mod conformance;
 mod crash;
 mod demo;
 mod docs;
+mod fuzz;
 mod node;
 mod notices;
 mod process;
@@ -40,10 +41,12 @@ enum Task {
     Tidy,
     /// Measure, with the machine's load and fsync time beside
     Bench(bench::Options),
-    /// Run clients' own test suites against a node
+    /// Run clients' own test suites against a node, or judge recorded behaviour of other systems
     Conformance(conformance::Options),
     /// Crash nodes and check that nothing is lost or doubled
     Crash(crash::Options),
+    /// Feed hostile bytes to everything that parses bytes
+    Fuzz(fuzz::Options),
     /// Write the pages of docs/reference anew, from the code
     Docs,
     /// Write THIRD-PARTY-NOTICES.md anew
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::execute(&options),
         Task::Conformance(options) => conformance::execute(&options),
         Task::Crash(options) => crash::execute(&options),
+        Task::Fuzz(options) => fuzz::execute(&options),
         Task::Docs => docs::execute(),
         Task::Notices => notices::execute(),
     };

@@ -37,6 +37,9 @@ const DEBIAN_CONFORMANCE: [Package; 6] = [
     Package { name: "rapidjson-dev", shows: "/usr/include/rapidjson/rapidjson.h" },
 ];
 
+/// The Debian package that builds libFuzzer.
+const DEBIAN_FUZZ: [Package; 1] = [Package { name: "g++", shows: "c++" }];
+
 /// Outside clients and what figures are computed with another way, pinned.
 const PYTHON: [&str; 4] = ["confluent-kafka==2.16.1", "kafka-python==3.0.12", "maxminddb==3.2.0", "woothee==1.10.1"];
 const NODE: [&str; 1] = ["kafkajs@2.2.4"];
@@ -50,6 +53,8 @@ pub enum Needs {
     DataAndClients,
     /// What outside suites are built and run with.
     Conformance,
+    /// What the fuzzer is built with.
+    Fuzz,
 }
 
 /// Makes the machine ready.
@@ -57,6 +62,9 @@ pub enum Needs {
 /// # Errors
 /// When something is missing and cannot be installed; the message holds the line to run.
 pub fn prepare(needs: Needs) -> Result<()> {
+    if needs == Needs::Fuzz {
+        return debian(&DEBIAN_FUZZ);
+    }
     debian(&DEBIAN)?;
     if needs == Needs::Conformance {
         return debian(&DEBIAN_CONFORMANCE);

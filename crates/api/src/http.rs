@@ -6,8 +6,10 @@
 
 pub mod answer;
 pub mod body;
+pub mod bus;
 pub mod documents;
 pub mod enrich;
+pub mod executions;
 pub mod fault;
 pub mod features;
 pub mod groups;
@@ -28,20 +30,15 @@ pub mod transactions;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use futures::future::BoxFuture;
-use headwater_base::{Clock, Limits, Micros, Problem};
+use headwater_base::{Clock, Limits};
 use headwater_kernel::Kernel;
-use headwater_kernel::port::{Enrich, Features, Tables};
+pub use headwater_kernel::port::Reconcile;
+use headwater_kernel::port::{Bus, Enrich, Features, Tables, Workflows};
 use headwater_log::Log;
 use headwater_log::groups::Groups;
-use serde_json::Value;
 use tokio::sync::watch;
 
 pub use server::serve;
-
-/// Recomputes what a pipeline said about a span of event time (from, to), and repairs it if the last one is true.
-pub type Reconcile =
-    Arc<dyn Fn(String, Micros, Micros, bool) -> BoxFuture<'static, Result<Value, Problem>> + Send + Sync>;
 
 /// What the node hands to the listener.
 pub struct Parts {
@@ -53,8 +50,12 @@ pub struct Parts {
     pub features: Arc<dyn Features>,
     /// Enrichment on demand.
     pub enrich: Arc<dyn Enrich>,
+    /// Events for rules.
+    pub bus: Arc<dyn Bus>,
     /// Batch beside stream.
     pub reconcile: Reconcile,
+    /// Executions of workflows, where they are served.
+    pub workflows: Option<Arc<dyn Workflows>>,
     /// Figures of the other parts.
     pub figures: Vec<metrics::Figures>,
     /// What `/readyz` asks.

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use headwater_base::{Clock, Limits};
-use headwater_log::{Log, groups::Groups};
+use headwater_log::{Log, Stream, StreamConfig, groups::Groups};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -43,6 +43,10 @@ use tracing::warn;
 
 /// The one node's id, as clients see it.
 const NODE: i32 = 0;
+
+/// The resource that says how a stream is kept, and what it would make of a configuration; None for a stream that no
+/// resource describes.
+pub type Owners = Arc<dyn Fn(&Stream, StreamConfig) -> Option<(String, StreamConfig)> + Send + Sync>;
 
 /// What the listener serves and how.
 pub struct KafkaService {
@@ -56,6 +60,7 @@ pub struct KafkaService {
     pub clock: Arc<dyn Clock>,
     /// What clients are told.
     pub settings: Settings,
+    owners: Owners,
     fetched_bytes: Arc<AtomicUsize>,
     /// Memory for large requests, in KiB.
     request_room: Arc<Semaphore>,
@@ -102,7 +107,15 @@ impl KafkaService {
     ) -> Self {
         let request_room = Arc::new(Semaphore::new(limits.kafka_requests_bytes / 1_024));
         let (fetched_bytes, complaints) = Default::default();
-        Self { log, groups, limits, clock, settings, fetched_bytes, request_room, complaints }
+        let owners: Owners = Arc::new(|_, _| None);
+        Self { log, groups, limits, clock, settings, owners, fetched_bytes, request_room, complaints }
+    }
+
+    /// The same where resources describe streams: what they say is theirs to change.
+    #[must_use]
+    pub fn with_owners(mut self, owners: Owners) -> Self {
+        self.owners = owners;
+        self
     }
 }
 

@@ -1,5 +1,7 @@
 //! Every bound of a node in one place. Nothing that can grow is without one.
 
+use std::num::NonZeroUsize;
+
 /// The bounds of a node; at a bound, work is refused or waits, and is never lost.
 ///
 /// # Units
@@ -67,6 +69,8 @@ pub struct Limits {
     pub resource_bytes: usize,
     /// Documents kept in memory for each table, besides its view on disk.
     pub table_cache_bytes: usize,
+    /// External tasks of workflows under way at once.
+    pub tasks_in_flight: NonZeroUsize,
 }
 
 impl Limits {
@@ -115,6 +119,7 @@ impl Default for Limits {
             state_bytes: 2 * 1024 * MIB,
             resource_bytes: MIB,
             table_cache_bytes: 32 * MIB,
+            tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
         }
     }
 }

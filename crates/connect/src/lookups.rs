@@ -13,6 +13,8 @@ mod table;
 
 use headwater_kernel::port::LookupKind;
 
+pub(crate) use http::address;
+
 /// Every lookup.
 pub const LOOKUPS: &[LookupKind] = &[
     LookupKind { name: "table", schema: table::schema, check: table::check, build: table::build },

@@ -17,6 +17,3 @@ pub mod path;
 pub mod program;
 pub mod runtime;
 pub mod spec;
-
-#[cfg(test)]
-use headwater_kernel::port;

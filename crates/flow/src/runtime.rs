@@ -3,7 +3,6 @@
 pub mod asking;
 pub mod backends;
 pub mod core;
-pub mod cursor;
 pub mod dedupe;
 pub mod enrich;
 pub mod figures;
@@ -11,20 +10,13 @@ pub mod files;
 pub mod letters;
 pub mod outbox;
 pub mod overlay;
-pub mod park;
 pub mod parking;
 pub mod pipelines;
 pub mod positions;
 pub mod reconcile;
 pub mod task;
 
-#[cfg(test)]
-#[path = "../../testkit/src/disk.rs"]
-#[expect(dead_code, reason = "this crate cuts the power only")]
-mod disk;
-#[cfg(test)]
-#[path = "../../kernel/src/memory.rs"]
-#[expect(dead_code, reason = "this crate never holds the disk back")]
-pub(crate) mod memory;
+pub use headwater_log::{cursor, park};
+
 #[cfg(test)]
 mod tests;

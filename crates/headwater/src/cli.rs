@@ -9,6 +9,7 @@ pub mod delete;
 pub mod describe;
 pub mod diff;
 pub mod doctor;
+pub mod execution;
 pub mod explain;
 pub mod files;
 pub mod get;
@@ -18,6 +19,8 @@ pub mod reconcile;
 pub mod run;
 pub mod schema;
 pub mod solution;
+pub mod start;
+pub mod table;
 pub mod tail;
 pub mod top;
 pub mod up;
@@ -75,10 +78,20 @@ enum Verb {
     Delete(delete::Args),
     /// Check files without a node: YAML, programs, wiring
     Check(check::Args),
+    /// Start an execution of a workflow
+    Start(start::Args),
+    /// Show what happened in an execution
+    History(execution::Args),
+    /// End an execution as aborted
+    Stop(execution::StopArgs),
+    /// Take up an execution that did not succeed
+    Redrive(execution::Args),
     /// Explain a kind, a key or an error code
     Explain(explain::Args),
     /// Send events, one JSON object on each line of standard input
     Produce(produce::Args),
+    /// Read and write documents of tables
+    Table(table::Args),
     /// Show a stream's events
     Tail(tail::Args),
     /// Show how fast pipelines go and how far behind they are
@@ -151,8 +164,13 @@ fn run(verb: Verb, context: &Context) -> Done {
         Verb::Describe(args) => wait(describe::run(args, context)),
         Verb::Delete(args) => wait(delete::run(args, context)),
         Verb::Check(args) => check::run(&args),
+        Verb::Start(args) => wait(start::run(args, context)),
+        Verb::History(args) => wait(execution::history(args, context)),
+        Verb::Stop(args) => wait(execution::stop(args, context)),
+        Verb::Redrive(args) => wait(execution::redrive(args, context)),
         Verb::Explain(args) => explain::run(&args),
         Verb::Produce(args) => wait(produce::run(args, context)),
+        Verb::Table(args) => wait(table::run(args, context)),
         Verb::Tail(args) => wait(tail::run(args, context)),
         Verb::Top(args) => wait(top::run(args, context)),
         Verb::Run(args) => run::run(&args),

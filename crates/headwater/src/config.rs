@@ -37,10 +37,12 @@ pub struct FileConfig {
     pub kafka: Option<SocketAddr>,
     /// Added to both ports.
     pub port_offset: Option<u16>,
+    /// Whether a Kafka client that names an unknown topic creates it.
+    pub auto_create_topics: Option<bool>,
 }
 
 /// Its keys, for suggestions.
-const KEYS: [&str; 5] = ["server", "data", "http", "kafka", "portOffset"];
+const KEYS: [&str; 6] = ["server", "data", "http", "kafka", "portOffset", "autoCreateTopics"];
 
 impl FileConfig {
     /// Reads the file, if there is one.

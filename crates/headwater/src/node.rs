@@ -1,24 +1,30 @@
 //! A node: the one place where the crates are put together.
 //!
 //! Kinds, lookups and units are rows assembled here; no crate registers itself and there is no global, so that one
-//! process can hold several nodes. Order of life: listeners' ports, log (which locks the folder), kernel, pipelines, requests; and back.
+//! process can hold several nodes. Order of life: listeners' ports, log (which locks the folder), kernel, pipelines, workflows, requests; and back.
 
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_api::http::health::Readiness;
 use headwater_api::http::metrics::{Figures, Sample};
 use headwater_api::{address, http, kafka};
-use headwater_base::{Clock, Limits, Problem};
+use headwater_base::{Clock, Limits, Micros, Problem};
+use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_flow::runtime::reconcile::Span;
-use headwater_kernel::{Kernel, Ready, Registry, Setup, SystemClock};
+use headwater_kernel::port::{Batch, FunctionKind};
+use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, embedded};
 use headwater_store::disk::RealDisk;
+use headwater_work::Engine;
+use headwater_work::tasks::{Services, Settings};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -36,6 +42,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// The address of Kafka; port 0 takes any.
     pub kafka: SocketAddr,
+    /// Whether a Kafka client that names an unknown topic creates it.
+    pub auto_create_topics: bool,
     /// The bounds.
     pub limits: Limits,
 }
@@ -56,6 +64,7 @@ impl Config {
             data,
             http: SocketAddr::from(([127, 0, 0, 1], port(HTTP_PORT)?)),
             kafka: SocketAddr::from(([127, 0, 0, 1], port(KAFKA_PORT)?)),
+            auto_create_topics: true,
             limits: Limits::default(),
         })
     }
@@ -71,12 +80,24 @@ pub struct Node {
     pub kernel: Arc<Kernel>,
     stop: watch::Sender<bool>,
     listeners: JoinSet<()>,
+    engine: Engine,
     log: Arc<EmbeddedLog>,
 }
 
 /// The kinds of a node: the kernel's and the features'.
 pub fn registry() -> Registry {
-    Registry::new(&[headwater_flow::kinds::pipeline::KIND]).with_lookups(headwater_connect::lookups::LOOKUPS)
+    use headwater_bus::kinds::{archive, event_type, pipe, rule, schedule};
+    let kinds = [
+        headwater_flow::kinds::pipeline::KIND,
+        headwater_work::kinds::workflow::KIND,
+        rule::KIND,
+        pipe::KIND,
+        schedule::KIND,
+        headwater_connect::destination::KIND,
+        archive::KIND,
+        event_type::KIND,
+    ];
+    Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
 }
 
 impl Node {
@@ -117,7 +138,13 @@ impl Node {
             headwater_connect::lookups::LOOKUPS,
             tokio::runtime::Handle::current(),
         );
-        kernel.start(vec![pipelines.unit_kind()]);
+        let buses = Buses::open(bus_parts(&kernel, &pipelines, seed)).await?;
+        let engine = open_engine(&kernel, &pipelines).await?;
+        buses.serve_workflows(Arc::new(engine.clone()));
+        let mut units = vec![pipelines.unit_kind()];
+        units.extend(buses.unit_kinds());
+        units.push(headwater_work::kinds::workflow::unit_kind(&engine));
+        kernel.start(units);
 
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -126,20 +153,32 @@ impl Node {
             groups: groups.clone(),
             features: Arc::new(pipelines.clone()),
             enrich: Arc::new(pipelines.clone()),
+            bus: Arc::new(buses.clone()),
             reconcile: reconciler(pipelines.clone()),
-            figures: vec![of_pipelines(pipelines), of_kernel(&kernel), of_groups(&groups, &log)],
+            workflows: Some(Arc::new(engine.clone())),
+            figures: vec![
+                of_pipelines(pipelines),
+                of_buses(buses),
+                of_kernel(&kernel),
+                of_groups(&groups, &log),
+                of_engine(engine.clone()),
+            ],
             readiness: readiness(&kernel),
             stop: stopped.clone(),
         });
         listeners.spawn(http::serve(web, api, stopped.clone()));
         let settings = kafka::Settings {
             advertised_host: kafka_address.ip().to_string(),
+            auto_create: config.auto_create_topics,
             ..kafka::Settings::local(kafka_address.port())
         };
-        let service = Arc::new(kafka::KafkaService::new(log, groups.clone(), limits, clock, settings));
+        let owners = kernel.clone();
+        let service = kafka::KafkaService::new(log, groups.clone(), limits, clock, settings)
+            .with_owners(Arc::new(move |stream, wanted| owners.settle(stream, wanted)));
+        let service = Arc::new(service);
         listeners.spawn(kafka::serve(vec![wire], service, stopped.clone()));
         listeners.spawn(groups.run(stopped));
-        Ok(Self { http: http_address, kafka: kafka_address, kernel, stop, listeners, log: embedded })
+        Ok(Self { http: http_address, kafka: kafka_address, kernel, stop, listeners, engine, log: embedded })
     }
 
     /// Stops in order: listeners, units, the log.
@@ -149,6 +188,7 @@ impl Node {
         if ended.is_err() {
             tracing::warn!("listeners cut off after {STOP_MAX:?}");
         }
+        self.engine.close().await;
         self.kernel.stop().await;
         let log = self.log.clone();
         // Writing the last checkpoint takes a while on a full log; other tasks go on meanwhile.
@@ -157,6 +197,34 @@ impl Node {
             tracing::warn!(code = problem.code, title = problem.title, "the log closed without a checkpoint");
         }
     }
+}
+
+/// The functions that workflows call by name without asking anybody.
+const FUNCTIONS: [FunctionKind; 2] = [
+    FunctionKind { name: "collect-resources", call: headwater_cost::functions::collect_resources },
+    FunctionKind { name: "price-run", call: headwater_cost::functions::price_run },
+];
+
+/// Opens the workflow engine, which takes up what executions were about.
+async fn open_engine(kernel: &Arc<Kernel>, pipelines: &Pipelines) -> Result<Engine, Problem> {
+    let services = Services {
+        lookups: headwater_connect::lookups::LOOKUPS,
+        functions: FUNCTIONS.to_vec(),
+        enrich: Some(Arc::new(pipelines.clone())),
+        batch: Some(Arc::new(InBatch(reconciler(pipelines.clone())))),
+        ..Services::new(kernel.context(), Settings::default())?
+    };
+    let parts = headwater_work::engine::Parts {
+        log: kernel.log().clone(),
+        clock: kernel.clock().clone(),
+        node_limits: kernel.limits().clone(),
+        limits: headwater_work::Limits::default(),
+        services,
+        handle: tokio::runtime::Handle::current(),
+        secret: rand::random(),
+        tasks_in_flight: kernel.limits().tasks_in_flight,
+    };
+    Engine::open(parts).await
 }
 
 /// Opens the log off the runtime's threads: recovery reads files.
@@ -207,6 +275,50 @@ fn readiness(kernel: &Arc<Kernel>) -> Readiness {
     })
 }
 
+/// What the bus works with: the node's own parts, and doors to what other crates do.
+fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
+    let (find, retire) = (Arc::downgrade(kernel), Arc::downgrade(kernel));
+    let handle = tokio::runtime::Handle::current();
+    let of = handle.clone();
+    Parts {
+        log: kernel.log().clone(),
+        tables: kernel.tables().clone(),
+        clock: kernel.clock().clone(),
+        limits: kernel.limits().clone(),
+        context: kernel.context(),
+        build: headwater_connect::destination::build,
+        enrich: Some(Arc::new(pipelines.clone())),
+        reconcile: Some(reconciler(pipelines.clone())),
+        find: Arc::new(move |kind: &str, name: &str| find.upgrade()?.get(kind, name)),
+        // The schedule's own unit is stopped by this, so that it cannot wait for it.
+        retire: Some(Arc::new(move |kind: &'static str, name: String| {
+            let Some(kernel) = retire.upgrade() else { return };
+            of.spawn(async move {
+                if let Err(problem) = kernel.delete(kind, &name, &DeleteOptions::default()).await {
+                    tracing::warn!(name, code = problem.code, title = problem.title, "a schedule that is over stays");
+                }
+            });
+        })),
+        handle,
+        seed,
+    }
+}
+
+/// Pipelines in batch, for the tasks of workflows.
+struct InBatch(http::Reconcile);
+
+impl Batch for InBatch {
+    fn reconcile<'a>(
+        &'a self,
+        pipeline: &'a str,
+        from: Micros,
+        to: Micros,
+        repair: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send + 'a>> {
+        (self.0)(pipeline.to_owned(), from, to, repair)
+    }
+}
+
 fn reconciler(pipelines: Pipelines) -> http::Reconcile {
     Arc::new(move |pipeline, from, to, repair| {
         let pipelines = pipelines.clone();
@@ -233,6 +345,26 @@ fn of_pipelines(pipelines: Pipelines) -> Figures {
                     .label("step", step.as_str())
             };
             samples.extend(figures.into_iter().map(sample));
+        }
+        samples
+    })
+}
+
+fn of_engine(engine: Engine) -> Figures {
+    Arc::new(move || {
+        let figures = engine.figures().into_iter();
+        figures.map(|(name, value)| Sample::new(format!("hw_work_{name}"), value)).collect()
+    })
+}
+
+fn of_buses(buses: Buses) -> Figures {
+    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
+    Arc::new(move || {
+        let mut samples = Vec::new();
+        for (subscription, figures) in buses.figures() {
+            samples.extend(figures.into_iter().map(|(name, value)| {
+                Sample::new(format!("hw_bus_{name}"), value as f64).label("subscription", subscription.as_str())
+            }));
         }
         samples
     })

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use headwater_base::{Clock, Limits, Name, Problem, closest};
-use headwater_log::{Log, Stream};
+use headwater_log::{Log, Stream, StreamConfig};
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::sync::{Notify, broadcast};
@@ -18,7 +18,7 @@ use tokio::sync::{Notify, broadcast};
 use crate::audit;
 use crate::kind::Registry;
 use crate::port;
-use crate::reconcile::Running;
+use crate::reconcile::{Observed, Running};
 use crate::resource::{API_VERSION, Metadata, Ready, Resource, Status};
 use crate::resources::{Change, Resources, refused};
 use crate::schema::Validator;
@@ -177,6 +177,20 @@ impl Kernel {
         let stored = self.resources.get(kind, name);
         let bare = || (kind == "Stream").then(|| self.setup.log.stream(name)).flatten().map(|stream| bare(&stream));
         stored.or_else(bare)
+    }
+
+    /// The resource that says how a stream is kept, and what it would make of `wanted`; None for a stream that no
+    /// resource describes. Partitions that there are more of than it says stay.
+    pub fn settle(&self, stream: &Stream, wanted: StreamConfig) -> Option<(String, StreamConfig)> {
+        let name = stream.name.as_str();
+        let table = || name.strip_prefix("table.").and_then(|table| self.resources.get("Table", table));
+        let owner = self.resources.get("Stream", name).or_else(table)?;
+        let kind = self.registry().kind(&owner.kind)?;
+        let stream = Arc::new(Stream { config: wanted, ..stream.clone() });
+        let observed = Observed { streams: [(stream.name.clone(), stream.clone())].into() };
+        let plan = (kind.reconcile)(&owner, &observed);
+        let object = plan.streams.iter().find(|object| object.name == stream.name && object.alter);
+        Some((owner.id(), object.map_or_else(|| stream.config.clone(), |object| object.target(&stream))))
     }
 
     /// All resources, of one kind if given, by kind and name; streams without a resource among them.

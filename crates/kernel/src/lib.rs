@@ -12,8 +12,6 @@ pub mod expression;
 pub mod kernel;
 pub mod kind;
 pub mod kinds;
-#[cfg(test)]
-mod memory;
 pub mod origin;
 pub mod port;
 pub mod reconcile;

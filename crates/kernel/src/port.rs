@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use headwater_base::Problem;
+use headwater_base::{Micros, Problem};
 use serde_json::Value;
 
 pub mod bus;
+pub mod destination;
+pub mod function;
+pub mod outlet;
 pub mod tables;
 pub mod workflows;
 
 pub use bus::{Bus, Cause};
+pub use destination::Destinations;
+pub use function::FunctionKind;
+pub use outlet::Outlet;
 pub use tables::{Document, Tables};
 pub use workflows::Workflows;
 
@@ -108,6 +114,13 @@ pub struct Context {
     pub log: Option<Arc<dyn headwater_log::Log>>,
 }
 
+impl Context {
+    /// For connectors of a process that is no node: no table, no log, and no secret.
+    pub fn without_node(folder: impl Into<std::path::PathBuf>) -> Self {
+        Self { folder: folder.into(), secrets: Arc::new(NoSecrets), tables: None, log: None }
+    }
+}
+
 /// Secret values, by the name of the Secret resource. Values are never logged, stored or shown.
 pub trait Secrets: Send + Sync {
     /// The value.
@@ -115,6 +128,14 @@ pub trait Secrets: Send + Sync {
     /// # Errors
     /// `HW-KERNEL-*` when there is no such secret or its reference cannot be read.
     fn read(&self, name: &str) -> Result<Bytes, Problem>;
+}
+
+struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn read(&self, name: &str) -> Result<Bytes, Problem> {
+        Err(Problem::new("HW-KERNEL-012", format!("there is no secret `{name}`")))
+    }
 }
 
 /// Values kept by pipelines for reading at high rate.
@@ -132,3 +153,19 @@ pub trait Enrich: Send + Sync {
     /// stored.
     fn enrich<'a>(&'a self, pipeline: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>>;
 }
+
+/// Recomputing what a pipeline has said about a span of event time, in batch.
+pub trait Batch: Send + Sync {
+    /// Compares, and repairs if told to; answers the report as a JSON object.
+    fn reconcile<'a>(
+        &'a self,
+        pipeline: &'a str,
+        from: Micros,
+        to: Micros,
+        repair: bool,
+    ) -> BoxFuture<'a, Result<Value, Problem>>;
+}
+
+/// Recomputes what a pipeline said about a span of event time (from, to), and repairs it if the last one is true.
+pub type Reconcile =
+    Arc<dyn Fn(String, Micros, Micros, bool) -> BoxFuture<'static, Result<Value, Problem>> + Send + Sync>;

@@ -412,6 +412,14 @@ impl Tables for TableViews {
     fn generation(&self, table: &str) -> u64 {
         self.tables.read().get(table).map_or(0, |table| table.generation.load(Ordering::SeqCst))
     }
+
+    fn key_field(&self, table: &str) -> Result<Option<String>, Problem> {
+        Self::key_field(self, table)
+    }
+
+    fn settled<'a>(&'a self, table: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(self.settle(table))
+    }
 }
 
 fn document(row: Row) -> Document {

@@ -26,6 +26,7 @@ mod partition;
 mod producers;
 mod read;
 mod segment;
+mod tail;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,6 +46,8 @@ use tokio::sync::Notify;
 use crate::{Commit, Ends, Fetched, Log, LogError, Offset, Sequence, Stream, StreamConfig, Ticket, View};
 use catalog::Catalog;
 use filer::{Filer, Item};
+
+pub use tail::{Tail, tail};
 
 /// Spaces of the log itself begin with this; nobody else may write them.
 const OWN: char = '~';

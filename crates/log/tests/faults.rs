@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use headwater_base::{Limits, ManualClock, Name};
-use headwater_log::embedded::Options;
+use headwater_log::embedded::{Options, Tail, tail};
 use headwater_log::{Append, Commit, Delta, EmbeddedLog, Log, LogError, View};
 use headwater_testkit::FaultyDisk;
 use headwater_testkit::conformance::{batch, config};
@@ -149,4 +149,25 @@ fn a_full_disk_holds_segments_and_checkpoints_back_and_loses_nothing() {
     disk.power_on(1);
     let log = open(&disk, &fatal);
     assert_eq!(log.ends(&stream, 0).unwrap().durable, 9);
+}
+
+#[test]
+fn the_tail_of_a_log_that_nobody_has_open_is_looked_at_without_changing_it() {
+    let (disk, folder) = (FaultyDisk::default(), std::path::Path::new("/data"));
+    assert_eq!(tail(&disk, folder), Ok(None));
+    let fatal = Arc::new(AtomicBool::new(false));
+    let log = open(&disk, &fatal);
+    block_on(log.durable(log.append(&commit(0)).unwrap().sequence)).unwrap();
+    log.close().unwrap();
+    drop(log);
+    assert_eq!(tail(&disk, folder), Ok(Some(Tail::default())));
+    let log = open(&disk, &fatal);
+    for number in 1..4 {
+        block_on(log.durable(log.append(&commit(number)).unwrap().sequence)).unwrap();
+    }
+    drop(log);
+    let before = disk.image();
+    let found = tail(&disk, folder).unwrap().unwrap();
+    assert!(found.commits == 3 && found.bytes > 9_000, "{found:?}");
+    assert!(disk.image() == before, "nothing was changed");
 }

@@ -1,34 +1,14 @@
-//! The recorded behaviour of the service: event patterns and input transformers (`../shared/conformance`).
-//!
-//! The corpus is not part of this tree. Where it is missing the tests say so and count what they skipped; under CI
-//! (`CI` is set) that is a failure.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
-
-use std::fs;
-use std::path::PathBuf;
+//! The recorded behaviour of the service: event patterns and input transformers.
+#![allow(clippy::unwrap_used)]
 
 use headwater_pattern::{Context, Input, InputSpec, Pattern, RuleSet, Scratch, check_event, explain};
+use headwater_testkit::Corpus;
 use serde_json::Value;
-
-fn cases(folder: &str) -> Vec<Value> {
-    let home = std::env::var_os("HEADWATER_CONFORMANCE")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"), PathBuf::from);
-    let path = home.join(folder).join("cases.json");
-    match fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text).unwrap(),
-        Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "{}: {error}", path.display());
-            eprintln!("skipped: {folder}: 0 cases run, {} is missing", path.display());
-            Vec::new()
-        }
-    }
-}
 
 #[test]
 fn event_patterns() {
-    let cases = cases("event-patterns");
-    let mut failed = Vec::new();
-    for case in &cases {
+    let Some(corpus) = Corpus::open("event-patterns") else { return };
+    corpus.judge(&corpus.cases(""), |case| {
         let text = |name: &str| case[name].as_str().unwrap_or_default();
         let answer = judge(text("pattern_text"), text("event_text"));
         let answer = match &answer {
@@ -37,12 +17,11 @@ fn event_patterns() {
             Err(first_line) if first_line == text("error") => "invalid",
             Err(first_line) => first_line,
         };
-        if answer != text("expect") {
-            failed.push(format!("{}: {answer}, recorded {} {}", text("id"), text("expect"), text("error")));
+        if answer == text("expect") {
+            return Ok(());
         }
-    }
-    assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), cases.len(), failed.join("\n"));
-    eprintln!("event-patterns: {} passed", cases.len());
+        Err(format!("{answer}, recorded {} {}", text("expect"), text("error")))
+    });
 }
 
 /// What a client that tests a pattern would be told.
@@ -61,8 +40,9 @@ fn judge(pattern: &str, event: &str) -> Result<bool, String> {
 /// All valid patterns of the corpus in one rule set answer as each of them alone.
 #[test]
 fn event_patterns_together() {
+    let Some(corpus) = Corpus::open("event-patterns") else { return };
     let (mut patterns, mut rows) = (Vec::new(), Vec::new());
-    for case in cases("event-patterns") {
+    for case in corpus.cases("") {
         if case["expect"] != "invalid" {
             patterns.push(Pattern::parse(case["pattern_text"].as_str().unwrap()).unwrap());
             rows.push(case);
@@ -87,15 +67,9 @@ fn event_patterns_together() {
 
 #[test]
 fn event_transformers() {
-    let cases = cases("event-transformers");
-    let mut failed = Vec::new();
-    for case in &cases {
-        if let Err(why) = transform(case) {
-            failed.push(format!("{}: {why}", case["id"].as_str().unwrap_or_default()));
-        }
+    if let Some(corpus) = Corpus::open("event-transformers") {
+        corpus.judge(&corpus.cases(""), transform);
     }
-    assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), cases.len(), failed.join("\n"));
-    eprintln!("event-transformers: {} passed", cases.len());
 }
 
 fn transform(case: &Value) -> Result<(), String> {

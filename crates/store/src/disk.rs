@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use memory::MemoryDisk;
-pub use real::RealDisk;
+pub use real::{RealDisk, room};
 
 /// A place for files.
 pub trait Disk: Send + Sync + fmt::Debug {

@@ -146,6 +146,23 @@ impl Space {
         }
     }
 
+    /// Sets or deletes a key as a snapshot says.
+    fn load(&self, key: &[u8], value: Option<&[u8]>) {
+        let hash = self.hasher.hash_one(key);
+        if let Some(shard) = self.shard(hash) {
+            shard.lock().load(hash, key, value, &self.hasher);
+        }
+    }
+
+    /// Makes room for so many entries at once, since a table that grows is built anew each time.
+    fn reserve(&self, entries: usize) {
+        let each = entries / SHARDS;
+        for shard in &self.shards {
+            // The shards' shares differ by a few percent.
+            shard.lock().reserve(each + each / 16, &self.hasher);
+        }
+    }
+
     /// The newest value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Bytes> {
         let hash = self.hasher.hash_one(key);

@@ -141,6 +141,20 @@ impl std::fmt::Debug for Options {
     }
 }
 
+/// Reads the log in its folder without changing it: calls `each` with every frame behind `after` in order, and answers
+/// the last sequence. For a look at a log that nobody has open.
+///
+/// # Errors
+/// As [`Wal::open`].
+pub fn examine(
+    disk: &dyn Disk,
+    options: &Options,
+    after: u64,
+    each: &mut dyn FnMut(u64, &[u8]) -> Result<(), Problem>,
+) -> Result<u64, Problem> {
+    recover::recover(disk, options, after, each).map(|found| found.last)
+}
+
 impl<T: Send + 'static> Wal<T> {
     /// Opens the log in its folder, calls `each` with every frame behind `after` in order, and starts the writer.
     ///

@@ -29,6 +29,8 @@ use crate::FaultyDisk;
 use load::Clients;
 
 const LIVES: u64 = 4;
+/// About as many as one compaction of a partition takes.
+const COMPACTION_OPERATIONS: u64 = 24;
 
 /// How runs are done.
 #[derive(Clone, Debug, Default)]
@@ -172,8 +174,12 @@ impl Run {
                         self.report.faults.push(format!("close: {problem}"));
                     }
                 }
-                _ => {
+                draw => {
                     self.disk.cut_after(self.rng.random_range(10..2_000));
+                    if draw > 6 {
+                        // A compaction is a few of thousands of operations, each of which has to be a safe one to fail at.
+                        self.disk.cut_in_work(begins_compaction, self.rng.random_range(1..COMPACTION_OPERATIONS));
+                    }
                     self.clients.live(&log, &self.disk, &self.clock, self.seed ^ life, usize::MAX);
                 }
             }
@@ -228,9 +234,15 @@ impl Run {
 
     fn note_cut(&mut self, phase: Option<&'static str>) {
         if let Some(path) = self.disk.failed_at() {
+            let phase = phase.or(self.disk.failed_in_work().then_some("compaction"));
             *self.report.cut_at.entry(phase.unwrap_or_else(|| kind(&path))).or_default() += 1;
         }
     }
+}
+
+/// Whether a path is touched first of all by a compaction.
+pub fn begins_compaction(path: &Path) -> bool {
+    kind(path) == "compaction"
 }
 
 /// What a path is for.

@@ -10,9 +10,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ThreadId;
 
 use headwater_store::disk::{Disk, DiskFile};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -31,12 +32,28 @@ struct Shared {
     syncs_lie: AtomicBool,
     full: AtomicBool,
     fail_syncs: AtomicBool,
+    /// How many hold syncs back.
+    holds: Mutex<usize>,
+    released: Condvar,
     /// Operations to go until the power fails; 0: none is planned.
     fuse: AtomicU64,
+    ambush: Mutex<Option<Ambush>>,
+    /// The power failed by it.
+    in_work: AtomicBool,
     /// What the power failed at.
     failed_at: Mutex<Option<PathBuf>>,
     /// Who holds a lock, and since which life.
     locks: Mutex<BTreeMap<PathBuf, u64>>,
+}
+
+/// A cut inside one piece of work, whatever other threads do meanwhile.
+#[derive(Debug)]
+struct Ambush {
+    begins: fn(&Path) -> bool,
+    /// Who is at that work.
+    thread: Option<ThreadId>,
+    /// Operations of that thread to go.
+    left: u64,
 }
 
 #[derive(Debug, Default)]
@@ -120,9 +137,22 @@ impl FaultyDisk {
         self.0.fail_syncs.store(fail, Ordering::SeqCst);
     }
 
+    /// Makes every sync of a file wait, as on a disk that is busy, until the answer is dropped.
+    #[must_use]
+    pub fn hold_syncs(&self) -> HeldSyncs {
+        *self.0.holds.lock() += 1;
+        HeldSyncs(self.0.clone())
+    }
+
     /// Cuts the power after so many writes, syncs and changes of names.
     pub fn cut_after(&self, operations: u64) {
         self.0.fuse.store(operations.max(1), Ordering::SeqCst);
+    }
+
+    /// Cuts the power inside a piece of work: after so many operations of the thread that is the first to touch a path
+    /// that `begins` it, that operation included.
+    pub fn cut_in_work(&self, begins: fn(&Path) -> bool, operations: u64) {
+        *self.0.ambush.lock() = Some(Ambush { begins, thread: None, left: operations.max(1) });
     }
 
     /// Whether the power is off.
@@ -138,6 +168,11 @@ impl FaultyDisk {
     /// What the power failed at, if a planned cut has come.
     pub fn failed_at(&self) -> Option<PathBuf> {
         self.0.failed_at.lock().clone()
+    }
+
+    /// Whether it failed inside the work that [`FaultyDisk::cut_in_work`] names.
+    pub fn failed_in_work(&self) -> bool {
+        self.0.in_work.load(Ordering::SeqCst)
     }
 
     /// Turns the power on again, with what is left; `seed` draws what that is.
@@ -199,6 +234,8 @@ impl FaultyDisk {
         self.0.life.fetch_add(1, Ordering::SeqCst);
         self.0.fuse.store(0, Ordering::SeqCst);
         *self.0.failed_at.lock() = None;
+        *self.0.ambush.lock() = None;
+        self.0.in_work.store(false, Ordering::SeqCst);
         self.0.off.store(false, Ordering::SeqCst);
     }
 
@@ -211,6 +248,17 @@ impl FaultyDisk {
 /// Whether all folders above are there.
 fn rooted(path: &Path, folders: &BTreeSet<PathBuf>) -> bool {
     path.ancestors().skip(1).all(|above| above == Path::new("/") || folders.contains(above))
+}
+
+/// Syncs are held back while it lives.
+#[derive(Debug)]
+pub struct HeldSyncs(Arc<Shared>);
+
+impl Drop for HeldSyncs {
+    fn drop(&mut self) {
+        *self.0.holds.lock() -= 1;
+        self.0.released.notify_all();
+    }
 }
 
 /// An operation that has begun; the power may fail during it.
@@ -230,7 +278,7 @@ impl Shared {
     fn step(&self, path: &Path) -> io::Result<Step> {
         self.check()?;
         let left = self.fuse.load(Ordering::SeqCst);
-        let last = left > 0 && self.fuse.fetch_sub(1, Ordering::SeqCst) == 1;
+        let last = left > 0 && self.fuse.fetch_sub(1, Ordering::SeqCst) == 1 || self.ambushed(path);
         if last {
             *self.failed_at.lock() = Some(path.to_owned());
             self.off.store(true, Ordering::SeqCst);
@@ -238,6 +286,26 @@ impl Shared {
             self.check()?;
         }
         Ok(Step { last })
+    }
+
+    /// Whether this operation is the one that a cut inside a piece of work was planned for.
+    fn ambushed(&self, path: &Path) -> bool {
+        let mut ambush = self.ambush.lock();
+        let Some(planned) = ambush.as_mut() else { return false };
+        let me = std::thread::current().id();
+        if planned.thread.is_none() && (planned.begins)(path) {
+            planned.thread = Some(me);
+        }
+        if planned.thread != Some(me) {
+            return false;
+        }
+        planned.left -= 1;
+        if planned.left > 0 {
+            return false;
+        }
+        *ambush = None;
+        self.in_work.store(true, Ordering::SeqCst);
+        true
     }
 
     fn check(&self) -> io::Result<()> {
@@ -413,6 +481,11 @@ impl DiskFile for File {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let mut holds = self.disk.holds.lock();
+        while *holds > 0 {
+            self.disk.released.wait(&mut holds);
+        }
+        drop(holds);
         let step = self.disk.step(&self.path)?;
         if self.disk.fail_syncs.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk cannot write"));

@@ -4,8 +4,9 @@
 //! starts one for each branch or item and waits for them. There is no call stack and no future: everything an
 //! execution is stands in [`Execution`], which encodes to bytes (`record`) after every step and goes on from them.
 //!
-//! Invariants: a thread is in `ready` exactly when its phase is `Enter` or `Rerun`; an ended execution has no
-//! threads; the event numbers given out are 1, 2, 3, ...
+//! Invariants: a thread is in `ready` exactly when its phase is `Enter`, `Rerun` or `Redrive`, and none is once the
+//! execution has ended; of an ended execution those threads are left that it can be taken up again with; the event
+//! numbers given out are 1, 2, 3, ...
 
 pub mod event;
 mod fault;
@@ -15,11 +16,13 @@ mod join;
 mod map;
 pub mod map_run;
 pub mod record;
+mod redrive;
 mod run;
 mod scope;
 mod states;
 mod tasks;
 mod test_choice;
+pub mod trial;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -32,6 +35,7 @@ use crate::definition::{Definition, Flavor, MachineId, StateId};
 pub use event::{Attempt, Effect, Event, Given, StartTask, Step, Timer};
 pub use history::HistoryEvent;
 pub use map_run::MapRun;
+pub use trial::Trial;
 
 /// A thread's number in its execution, never used twice.
 pub type ThreadId = u32;
@@ -57,6 +61,8 @@ pub struct Execution {
     pub status: Status,
     /// Number of the last event.
     pub events: u64,
+    /// How often it was taken up again.
+    pub redrives: u32,
     visits: u64,
     next_thread: ThreadId,
     ready: VecDeque<ThreadId>,
@@ -153,6 +159,8 @@ enum Phase {
     Enter,
     /// About to try its state again.
     Rerun,
+    /// The same, after the execution had ended.
+    Redrive,
     /// In a Wait state.
     Waiting,
     /// A task is under way.
@@ -193,23 +201,29 @@ impl Execution {
     /// `HW-WORK-005` when the input is too large or nests too deep.
     pub fn start(definition: &Definition, begin: Begin, given: &Given<'_>) -> Result<(Self, Step), Problem> {
         admit(&begin.input, given)?;
-        let mut execution = Self {
+        let mut execution = Self::idle(definition, begin, given.now);
+        let step = run::start(definition, &mut execution, given);
+        Ok((execution, step))
+    }
+
+    /// An execution that has not begun: what is shown of one that runs in memory elsewhere.
+    pub fn idle(definition: &Definition, begin: Begin, now: Micros) -> Self {
+        Self {
             definition: definition.hash,
             machine: begin.machine,
             identity: begin.identity,
             flavor: begin.flavor,
-            started: given.now,
+            started: now,
             input: Arc::new(begin.input),
             item: begin.item,
             status: Status::Running,
             events: 0,
+            redrives: 0,
             visits: 0,
             next_thread: 0,
             ready: VecDeque::new(),
             threads: BTreeMap::new(),
-        };
-        let step = run::start(definition, &mut execution, given);
-        Ok((execution, step))
+        }
     }
 
     /// Takes one event and runs to the next effects.
@@ -219,18 +233,25 @@ impl Execution {
     /// for an attempt that is over (a late or second result), `HW-WORK-005` when what it carries is too large,
     /// `HW-WORK-006` when the execution has ended. The execution is unchanged then.
     pub fn step(&mut self, definition: &Definition, event: Event, given: &Given<'_>) -> Result<Step, Problem> {
-        if definition.hash != self.definition {
-            let (own, other) = (crate::hash::hex(&self.definition), crate::hash::hex(&definition.hash));
-            return Err(Problem::new(
-                "HW-WORK-003",
-                format!("execution `{}` is pinned to definition `{own}`, not `{other}`", self.identity.name),
-            )
-            .help("keep a definition for as long as executions of it run"));
-        }
+        self.pinned(definition)?;
         if self.status != Status::Running {
             return Err(Problem::new("HW-WORK-006", format!("execution `{}` has ended", self.identity.name)));
         }
         run::step(definition, self, event, given)
+    }
+
+    /// The threads there are, ascending.
+    pub fn thread_ids(&self) -> impl Iterator<Item = ThreadId> {
+        self.threads.keys().copied()
+    }
+
+    fn pinned(&self, definition: &Definition) -> Result<(), Problem> {
+        if definition.hash == self.definition {
+            return Ok(());
+        }
+        let (own, other) = (crate::hash::hex(&self.definition), crate::hash::hex(&definition.hash));
+        let title = format!("execution `{}` is pinned to definition `{own}`, not `{other}`", self.identity.name);
+        Err(Problem::new("HW-WORK-003", title).help("keep a definition for as long as executions of it run"))
     }
 
     /// What each thread waits for, for people: the state's name and the phase.

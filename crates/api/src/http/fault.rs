@@ -86,11 +86,18 @@ fn status_of(code: &str) -> StatusCode {
         "HW-API-015" => StatusCode::UNPROCESSABLE_ENTITY,
         "HW-API-016" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-API-021" => StatusCode::PRECONDITION_FAILED,
-        "HW-API-023" | "HW-KERNEL-012" | "HW-KERNEL-019" | "HW-FLOW-046" => StatusCode::NOT_FOUND,
+        "HW-API-023" | "HW-KERNEL-012" | "HW-KERNEL-019" | "HW-FLOW-046" | "HW-BUS-030" | "HW-BUS-041"
+        | "HW-BUS-044" => StatusCode::NOT_FOUND,
         "HW-KERNEL-002" => StatusCode::PAYLOAD_TOO_LARGE,
+        "HW-WORK-020" | "HW-WORK-030" | "HW-WORK-032" | "HW-WORK-036" | "HW-WORK-039" => StatusCode::NOT_FOUND,
+        "HW-WORK-004" | "HW-WORK-006" | "HW-WORK-007" | "HW-WORK-021" | "HW-WORK-031" => StatusCode::CONFLICT,
+        "HW-WORK-033" => StatusCode::BAD_REQUEST,
+        "HW-WORK-034" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-KERNEL-011" | "HW-KERNEL-020" | "HW-KERNEL-034" => StatusCode::PRECONDITION_FAILED,
-        "HW-KERNEL-013" | "HW-KERNEL-027" => StatusCode::CONFLICT,
-        "HW-KERNEL-015" | "HW-KERNEL-016" | "HW-KERNEL-022" | "HW-KERNEL-037" => StatusCode::SERVICE_UNAVAILABLE,
+        "HW-KERNEL-013" | "HW-KERNEL-027" | "HW-BUS-040" => StatusCode::CONFLICT,
+        "HW-KERNEL-015" | "HW-KERNEL-016" | "HW-KERNEL-022" | "HW-KERNEL-037" | "HW-BUS-032" | "HW-BUS-043" => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         "HW-KERNEL-024" => StatusCode::INTERNAL_SERVER_ERROR,
         "HW-KERNEL-031" => StatusCode::GATEWAY_TIMEOUT,
         "HW-KERNEL-001" | "HW-KERNEL-003" | "HW-KERNEL-004" | "HW-KERNEL-005" | "HW-KERNEL-006" | "HW-KERNEL-007"
@@ -126,14 +133,18 @@ impl From<LogError> for Fault {
             | LogError::ProducerFenced(..)
             | LogError::Fenced(..)
             | LogError::Moved(..)
-            | LogError::Repeated
-            | LogError::Disk(_) => Fault::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Problem::new("HW-API-017", format!("the event log refused: {error}"))
-                    .help("`headwater doctor` checks the data folder and the disk"),
-            ),
+            | LogError::Repeated => refused(StatusCode::INTERNAL_SERVER_ERROR, &error),
+            // It passes with the cause, such as a full disk, and nothing of the request was written.
+            LogError::Disk(_) => refused(StatusCode::SERVICE_UNAVAILABLE, &error)
+                .header(hyper::header::RETRY_AFTER, HeaderValue::from_static("5")),
         }
     }
+}
+
+/// `HW-API-017`: the log refused.
+fn refused(status: StatusCode, error: &LogError) -> Fault {
+    let problem = Problem::new("HW-API-017", format!("the event log refused: {error}"));
+    Fault::new(status, problem.help("`headwater doctor` checks the data folder and the disk"))
 }
 
 /// `HW-API-011`: there is no stream of that name.

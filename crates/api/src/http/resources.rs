@@ -33,7 +33,7 @@ pub const LIST_QUERY: &[&str] = &["selector", "watch"];
 pub const APPLY_QUERY: &[&str] = &["dry-run", "reset-state", "file"];
 
 /// Query parameters of a deletion.
-pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force"];
+pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force", "gone"];
 
 /// Problems that an answer shows; more are only counted.
 const PROBLEMS_SHOWN: usize = 100;
@@ -152,8 +152,13 @@ pub async fn delete(
 ) -> Result<Response, Fault> {
     let query = Query::parse(request.uri().query(), DELETE_QUERY)?;
     let kind = find(&api, &plural)?;
-    let options =
-        DeleteOptions { dry_run: query.flag("dry-run")?, cascade: query.flag("cascade")?, force: query.flag("force")? };
+    let gone = query.text("gone").unwrap_or_default();
+    let options = DeleteOptions {
+        dry_run: query.flag("dry-run")?,
+        cascade: query.flag("cascade")?,
+        force: query.flag("force")?,
+        gone: gone.split(',').map(str::to_owned).collect(),
+    };
     let gone = api.kernel.delete(kind.name, &name, &options).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": gone })))
 }

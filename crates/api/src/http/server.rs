@@ -19,6 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+use headwater_base::Limits;
+
 use crate::http::{Api, routes};
 
 /// How long open requests may go on after the stop signal.
@@ -31,9 +33,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const HEADERS_MAX: usize = 100;
 
 /// Answers requests until `stop` turns true, then lets those under way finish.
-pub async fn serve(listener: TcpListener, api: Arc<Api>, mut stop: watch::Receiver<bool>) {
-    let router = routes::router(api.clone());
-    let places = Arc::new(Semaphore::new(api.limits.http_connections));
+pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: watch::Receiver<bool>) {
+    let limits = api.limits.clone();
+    serve_router(listener, routes::router(api), limits, stop).await;
+}
+
+/// The same for any router: connections are bounded and end in one way for all of HTTP.
+pub async fn serve_router(listener: TcpListener, router: Router, limits: Arc<Limits>, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(limits.http_connections));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -43,10 +50,10 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, mut stop: watch::Receiv
             accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) => match places.clone().try_acquire_owned() {
                     Ok(place) => {
-                        connections.spawn(connection(socket, peer, router.clone(), api.clone(), place, stop.clone()));
+                        connections.spawn(connection(socket, peer, router.clone(), limits.clone(), place, stop.clone()));
                     }
                     Err(_) => {
-                        connections.spawn(refuse(socket, api.limits.http_connections));
+                        connections.spawn(refuse(socket, limits.http_connections));
                     }
                 },
                 Err(error) => {
@@ -67,7 +74,7 @@ async fn connection(
     socket: TcpStream,
     peer: SocketAddr,
     router: Router,
-    api: Arc<Api>,
+    limits: Arc<Limits>,
     _place: OwnedSemaphorePermit,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -88,9 +95,9 @@ async fn connection(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(api.limits.http_head_ms))
+        .header_read_timeout(Duration::from_millis(limits.http_head_ms))
         .max_headers(HEADERS_MAX)
-        .max_buf_size(api.limits.http_head_bytes.max(8 * 1024))
+        .max_buf_size(limits.http_head_bytes.max(8 * 1024))
         .serve_connection(TokioIo::new(socket), service);
     tokio::pin!(connection);
     let ended = tokio::select! {

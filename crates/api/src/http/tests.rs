@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Limits, ManualClock, Micros, Problem};
-use headwater_kernel::port::{Enrich, Features, Json};
+use headwater_kernel::port::{Bus, Enrich, Features, Json};
 use headwater_kernel::{Kernel, Registry, Setup};
-use headwater_log::Log;
+use headwater_log::EmbeddedLog;
 use headwater_log::groups::Groups;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::{Api, Parts, serve};
 use crate::address::listen;
 
+mod disk;
 mod documents;
 mod ingest;
 mod limits;
@@ -31,6 +32,32 @@ impl Features for Fixed {
 
     fn entities(&self) -> Vec<String> {
         vec!["user".to_owned()]
+    }
+}
+
+impl Bus for Fixed {
+    fn put<'a>(
+        &'a self,
+        _: &'a headwater_base::Name,
+        events: Vec<headwater_kernel::port::bus::BusEvent>,
+    ) -> BoxFuture<'a, Result<Vec<Result<String, Problem>>, Problem>> {
+        let answer = |event: headwater_kernel::port::bus::BusEvent| match event.source.as_str() {
+            "" => Err(Problem::new("HW-BUS-031", "the event has no `source`")),
+            source => Ok(format!("{source}/{}/{}", event.kind, String::from_utf8_lossy(&event.detail))),
+        };
+        Box::pin(async move { Ok(events.into_iter().map(answer).collect()) })
+    }
+
+    fn replay(&self, _: headwater_kernel::port::bus::ReplayRequest) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn replays(&self) -> Vec<serde_json::Map<String, Value>> {
+        Vec::new()
+    }
+
+    fn cancel_replay<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move { Err(Problem::new("HW-BUS-044", format!("no replay `{name}` is under way"))) })
     }
 }
 
@@ -57,7 +84,16 @@ struct House {
 async fn house_in(folder: tempfile::TempDir, limits: Limits) -> House {
     let limits = Arc::new(limits);
     let clock = Arc::new(ManualClock::at(Micros(1_700_000_000_000_000)));
-    let log: Arc<dyn Log> = headwater_log::EmbeddedLog::open(folder.path(), limits.clone(), clock.clone()).unwrap();
+    let log = EmbeddedLog::open(folder.path(), limits.clone(), clock.clone()).unwrap();
+    house_over(log, clock, folder, limits).await
+}
+
+async fn house_over(
+    log: Arc<EmbeddedLog>,
+    clock: Arc<ManualClock>,
+    folder: tempfile::TempDir,
+    limits: Arc<Limits>,
+) -> House {
     let groups = Groups::open(log.clone(), clock.clone(), limits.clone());
     let setup = Setup { log, folder: folder.path().to_owned(), clock, limits, registry: Registry::new(&[]), seed: 7 };
     let kernel = Kernel::open(setup).await.unwrap();
@@ -68,7 +104,9 @@ async fn house_in(folder: tempfile::TempDir, limits: Limits) -> House {
         groups,
         features: Arc::new(Fixed),
         enrich: Arc::new(Fixed),
+        bus: Arc::new(Fixed),
         reconcile: Arc::new(|_, _, _, _| Box::pin(async { Ok(Value::Null) })),
+        workflows: None,
         figures: Vec::new(),
         readiness: Arc::new(|| vec![("log", None)]),
         stop: stopped.clone(),
@@ -268,5 +306,28 @@ async fn the_node_describes_itself() {
     let many = house.send("POST", "/v1/features/user", "application/json", r#"{"keys":["u1","u2"]}"#).await.1;
     assert_eq!(many, r#"{"features":{"u1":{"events_1m":3},"u2":null}}"#);
     assert_eq!(house.send("POST", "/v1/enrich/echo", "application/json", "{\"a\":1}").await.1, "{\"a\":1}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_for_rules_come_as_envelopes_or_cloud_events() {
+    let house = house().await;
+    let envelope = r#"{"source": "shop", "detail-type": "Order", "detail": {"n": 1.50}}"#;
+    let cloud = r#"{"specversion": "1.0", "id": "7", "source": "till", "type": "Paid", "data": {"n": 2}}"#;
+    let answer = house
+        .send("POST", "/v1/buses/default/events", "application/json", &format!("[{envelope}, {cloud}, {{}}]"))
+        .await;
+    assert_eq!(answer.0, 200, "{answer:?}");
+    let told = body(&answer);
+    assert_eq!((&told["accepted"], &told["rejected"]), (&Value::from(2), &Value::from(1)));
+    assert_eq!(told["entries"][0]["id"], "shop/Order/{\"n\": 1.50}");
+    assert_eq!(told["entries"][1]["id"], "till/Paid/{\"n\": 2}");
+    assert_eq!(told["entries"][2]["problem"]["code"], "HW-BUS-031");
+    let alone = house.send("POST", "/v1/buses/default/events", "application/json", "{}").await;
+    assert_eq!((alone.0, code(&alone).as_str()), (422, "HW-BUS-031"));
+    let text = house.send("POST", "/v1/buses/default/events", "application/json", "nothing").await;
+    assert_eq!((text.0, code(&text).as_str()), (400, "HW-API-008"));
+    let gone = house.send("DELETE", "/v1/replays/again", "application/json", "").await;
+    assert_eq!((gone.0, code(&gone).as_str()), (404, "HW-BUS-044"));
     house.stop().await;
 }

@@ -263,6 +263,17 @@ async fn change(
         let refused = |message| (ResponseError::InvalidConfig, message);
         config_keys::set(&mut config, &mut extra, key, value.as_deref()).map_err(refused)?;
     }
+    if let Some((owner, kept)) = (call.service().owners)(&stream, config.clone()) {
+        let differs = |key: &&config_keys::Key| key.value(&config, &extra).0 != key.value(&kept, &extra).0;
+        let theirs: Vec<&str> = KEYS.iter().filter(differs).map(|key| key.name).collect();
+        if !theirs.is_empty() {
+            let message = format!(
+                "`{owner}` says what `{}` is; change the resource, it would change it back",
+                theirs.join("`, `")
+            );
+            return Err((ResponseError::PolicyViolation, message));
+        }
+    }
     if validate_only {
         return Ok(());
     }

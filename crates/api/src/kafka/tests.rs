@@ -13,14 +13,9 @@ use super::*;
 mod admin;
 mod bad_input;
 mod crowd;
+mod disk;
 mod ruby;
 mod served;
-
-#[path = "../../../log/src/groups/tests/memory.rs"]
-mod memory;
-mod port {
-    pub use headwater_log::*;
-}
 
 /// A listener on a port of its own.
 struct House {
@@ -34,7 +29,8 @@ struct House {
 impl House {
     /// Over a log in memory.
     async fn new(limits: Limits) -> Self {
-        Self::over(Arc::new(memory::MemoryLog::default()), clock(), limits, None).await
+        let (log, clock) = headwater_testkit::memory_log();
+        Self::over(log, clock, limits, None).await
     }
 
     /// Over the real log.
@@ -55,10 +51,25 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let settings = Settings::local(address.port());
-        let service = Arc::new(KafkaService::new(log, groups, limits, clock, settings));
+        let service = KafkaService::new(log, groups, limits, clock, settings);
+        Self::serving(listener, service, _folder)
+    }
+
+    fn serving(listener: TcpListener, service: KafkaService, _folder: Option<tempfile::TempDir>) -> Self {
+        let (address, service) = (listener.local_addr().unwrap(), Arc::new(service));
         let (_stop, stopped) = watch::channel(false);
         tokio::spawn(serve(vec![listener], service.clone(), stopped));
         Self { address, service, _stop, _folder }
+    }
+
+    /// With other settings, or resources that describe streams.
+    async fn but(change: impl FnOnce(KafkaService) -> KafkaService) -> Self {
+        let (log, clock) = headwater_testkit::memory_log();
+        let limits = Arc::new(Limits::default());
+        let groups = Groups::open(log.clone(), clock.clone(), limits.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = Settings::local(listener.local_addr().unwrap().port());
+        Self::serving(listener, change(KafkaService::new(log, groups, limits, clock, settings)), None)
     }
 
     async fn socket(&self) -> TcpStream {

@@ -151,16 +151,21 @@ pub(super) async fn delete(mut call: Call) -> Result<Answer, Broken> {
                 let answer = answer
                     .with_name(Some(text(stream.name.as_str()).into()))
                     .with_topic_id(if call.version >= 6 { Uuid::from_u128(stream.id) } else { Uuid::nil() });
-                match log.delete(&stream.name).await {
+                let deleted = match (call.service().owners)(&stream, stream.config.clone()) {
+                    None => log.delete(&stream.name).await.map_err(|error| (error::code(&error), error.to_string())),
+                    // Its resource would make it again, empty.
+                    Some((owner, _)) => {
+                        let fact = format!("the stream belongs to `{owner}`; delete the resource, it goes with it");
+                        Err((ResponseError::PolicyViolation, fact))
+                    }
+                };
+                match deleted {
                     Ok(()) => {
                         info!(stream = %stream.name, peer = %call.client.peer, "stream deleted");
                         answer
                     }
-                    Err(refusal) => {
-                        let code = error::code(&refusal).code();
-                        answer
-                            .with_error_code(code)
-                            .with_error_message((call.version >= 5).then(|| text(refusal.to_string())))
+                    Err((code, fact)) => {
+                        answer.with_error_code(code.code()).with_error_message((call.version >= 5).then(|| text(fact)))
                     }
                 }
             }

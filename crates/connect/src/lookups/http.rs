@@ -96,7 +96,8 @@ fn read_score(spec: &Value) -> Result<(Url, Vec<Header<'_>>), Problem> {
     Ok((address(options.text("url")?)?, Header::all(&options)?))
 }
 
-fn address(text: &str) -> Result<Url, Problem> {
+/// An address as it is written: http or https, without a user name or password.
+pub(crate) fn address(text: &str) -> Result<Url, Problem> {
     let problem = |fact: &str| {
         Problem::new("HW-CONNECT-105", format!("the address {fact}"))
             .help("write `http://host:port/path` or `https://host/path`")

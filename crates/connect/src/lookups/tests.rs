@@ -60,6 +60,10 @@ impl Tables for OneTable {
     fn generation(&self, _: &str) -> u64 {
         0
     }
+
+    fn key_field(&self, _: &str) -> Result<Option<String>, Problem> {
+        Ok(None)
+    }
 }
 
 fn context(folder: &Path) -> Context {

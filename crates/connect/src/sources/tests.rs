@@ -1,22 +1,15 @@
 use std::io::Write;
-use std::sync::Arc;
 
 use headwater_base::Problem;
-use headwater_kernel::port::{Context, Secrets, SourceRecord};
+use headwater_kernel::port::{Context, SourceRecord};
 use serde_json::{Value, json};
 
 use super::SOURCES;
 
 fn read(name: &str, content: &[u8], spec: Value) -> Result<Vec<SourceRecord>, Problem> {
-    struct NoSecrets;
-    impl Secrets for NoSecrets {
-        fn read(&self, _: &str) -> Result<bytes::Bytes, Problem> {
-            Err(Problem::new("HW-KERNEL-012", "none"))
-        }
-    }
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(name), content).unwrap();
-    let context = Context { folder: folder.path().to_owned(), secrets: Arc::new(NoSecrets), tables: None, log: None };
+    let context = Context::without_node(folder.path());
     let kind = SOURCES.iter().find(|kind| kind.name == "file").unwrap();
     let mut source = (kind.build)(&spec, &context)?;
     let mut all = Vec::new();

@@ -24,7 +24,7 @@ use crate::spec::{OutputSpec, PipelineSpec, SourceSpec, StepSpec};
 pub const KIND: Kind = Kind {
     name: "Pipeline",
     plural: "pipelines",
-    short: &["pl", "pipe"],
+    short: &["pl"],
     doc: "Reads events, filters, transforms and enriches them, aggregates them over event time, and writes them on, exactly once.",
     schema: kind::schema::<PipelineSpec>,
     example: EXAMPLE,

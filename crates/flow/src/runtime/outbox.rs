@@ -1,144 +1,33 @@
-//! What a micro-batch writes to streams, gathered as record batches for one commit.
-//!
-//! Keys choose the partition as Kafka's clients do; records without a key stay on one partition for a whole
-//! micro-batch, then move on, so that they share batches.
+//! Where a pipeline's operators put records: the log's outbox on a node, memory in a run over files.
 
-use bytes::BytesMut;
-use headwater_base::partition::partition_of;
 use headwater_base::{Name, Problem};
-use headwater_log::{Append, Cleanup, Log};
-use headwater_wire::batch::{Builder, Compression};
-
-/// A stream of the plan: its place in [`crate::compile::Plan::streams`].
-pub type Target = usize;
+use headwater_log::Log;
+pub use headwater_log::outbox::{Outbox, Refused, Target};
 
 /// Takes the records that a pipeline writes.
 pub trait Sink {
-    /// Takes one record; `value` = None deletes the key in a compacted stream.
+    /// Takes one record; `value` = None deletes the key in a compacted stream. The target is the stream's place in
+    /// [`crate::compile::Plan::streams`].
     ///
     /// # Errors
     /// When the stream would refuse the record; nothing has been taken then.
     fn put(&mut self, target: Target, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Refused>;
 }
 
-/// Why a stream takes a record not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It is over the stream's limit.
-    Oversize {
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// It has no key, and the stream is compacted by key.
-    NoKey,
-}
-
-/// Room for a record's framing, generous.
-const RECORD_OVERHEAD_BYTES: usize = 32;
-
-/// A batch is closed at this size, so that readers get along with small buffers.
-const BATCH_BYTES: usize = 256 * 1024;
-
-/// The sink of a running pipeline.
-pub struct Outbox {
-    streams: Vec<Open>,
-    records: usize,
-}
-
-struct Open {
-    name: Name,
-    batch_bytes_max: usize,
-    compacted: bool,
-    sticky: u32,
-    partitions: Vec<Partition>,
-}
-
-#[derive(Default)]
-struct Partition {
-    done: BytesMut,
-    builder: Option<Builder>,
-}
-
-impl Outbox {
-    /// Opens the streams of a plan.
-    ///
-    /// # Errors
-    /// `HW-FLOW-030` when one does not exist.
-    pub fn open(log: &dyn Log, names: &[Name]) -> Result<Self, Problem> {
-        let open = |name: &Name| {
-            let Some(stream) = log.stream(name.as_str()) else {
-                return Err(Problem::new("HW-FLOW-030", format!("there is no stream `{name}`"))
-                    .help("apply a Stream resource of that name"));
-            };
-            Ok(Open {
-                name: name.clone(),
-                batch_bytes_max: stream.config.batch_bytes_max as usize,
-                compacted: stream.config.cleanup != Cleanup::Delete,
-                sticky: 0,
-                partitions: (0..stream.config.partitions.max(1)).map(|_| Partition::default()).collect(),
-            })
-        };
-        Ok(Self { streams: names.iter().map(open).collect::<Result<_, _>>()?, records: 0 })
-    }
-
-    /// Records gathered since the last [`Self::take`].
-    pub const fn records(&self) -> usize {
-        self.records
-    }
-
-    /// Takes everything gathered, for one commit.
-    pub fn take(&mut self) -> Vec<Append> {
-        let mut appends = Vec::new();
-        for stream in &mut self.streams {
-            let count = u32::try_from(stream.partitions.len()).unwrap_or(1);
-            let mut used = false;
-            for (partition, slot) in (0_u32..).zip(&mut stream.partitions) {
-                let Some(builder) = slot.builder.take() else { continue };
-                used = true;
-                let last = builder.finish();
-                let batches = if slot.done.is_empty() {
-                    last
-                } else {
-                    slot.done.unsplit(last);
-                    std::mem::take(&mut slot.done)
-                };
-                appends.push(Append { stream: stream.name.clone(), partition, batches });
-            }
-            if used {
-                stream.sticky = (stream.sticky + 1) % count;
-            }
-        }
-        self.records = 0;
-        appends
-    }
-}
-
 impl Sink for Outbox {
     fn put(&mut self, target: Target, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Refused> {
-        let Some(stream) = self.streams.get_mut(target) else {
-            headwater_base::never!("stream {target} is not in the plan");
-            return Ok(());
-        };
-        let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD_BYTES;
-        let limit = stream.batch_bytes_max;
-        if bytes + headwater_wire::batch::HEADER_BYTES > limit {
-            return Err(Refused::Oversize { bytes, limit });
-        }
-        if key.is_none() && stream.compacted {
-            return Err(Refused::NoKey);
-        }
-        let count = u32::try_from(stream.partitions.len()).unwrap_or(1);
-        let partition = key.map_or(stream.sticky, |key| partition_of(key, count));
-        let Some(slot) = stream.partitions.get_mut(partition as usize) else { return Ok(()) };
-        if let Some(builder) =
-            slot.builder.take_if(|builder| builder.bytes() + bytes > limit.min(BATCH_BYTES.max(bytes)))
-        {
-            slot.done.unsplit(builder.finish());
-        }
-        slot.builder.get_or_insert_with(|| Builder::new(Compression::None)).push(time_ms, key, value, &[]);
-        self.records += 1;
-        Ok(())
+        Self::put(self, target, time_ms, key, value, &[])
     }
+}
+
+/// Opens the streams of a plan.
+///
+/// # Errors
+/// `HW-FLOW-030` when one does not exist.
+pub fn open(log: &dyn Log, names: &[Name]) -> Result<Outbox, Problem> {
+    Outbox::open(log, names).map_err(|_| {
+        let missing = names.iter().find(|name| log.stream(name.as_str()).is_none()).map_or("", Name::as_str);
+        Problem::new("HW-FLOW-030", format!("there is no stream `{missing}`"))
+            .help("apply a Stream resource of that name")
+    })
 }

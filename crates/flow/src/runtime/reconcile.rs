@@ -26,7 +26,7 @@ use crate::runtime::backends::Backends;
 use crate::runtime::core::{Core, Input, Surroundings};
 use crate::runtime::figures::Figures;
 use crate::runtime::files::Memory;
-use crate::runtime::outbox::{Outbox, Refused, Sink, Target};
+use crate::runtime::outbox::{self, Outbox, Refused, Sink, Target};
 use crate::runtime::park;
 use crate::runtime::positions::Positions;
 
@@ -92,7 +92,7 @@ pub fn reconcile(plan: &Arc<Plan>, span: Span, around: &Around<'_>) -> Result<Re
     };
     let mut report = Report::default();
     let mut found = recompute(plan, source, span, around, &mut report.events)?;
-    let mut outbox = Outbox::open(&**around.log, &plan.streams)?;
+    let mut outbox = outbox::open(&**around.log, &plan.streams)?;
     for (target, name) in plan.streams.iter().enumerate() {
         let kind = Kind::of(plan, target);
         let Some(kind) = kind else { continue };
@@ -329,7 +329,7 @@ fn compare(
     let mut repair = |key: Option<&[u8]>, time_ms: i64, value: Option<Value>| {
         let text = value.map(|value| value.to_string());
         // A record that its stream refuses is a dead letter of the running pipeline already.
-        let _ = outbox.put(target, time_ms, key, text.as_deref().map(str::as_bytes));
+        let _ = Sink::put(outbox, target, time_ms, key, text.as_deref().map(str::as_bytes));
     };
     for (id, (key, json, _, time_ms)) in rows.iter().filter(|(_, (_, json, ..))| within(json)) {
         differences.compared += 1;

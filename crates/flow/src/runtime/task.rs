@@ -25,7 +25,7 @@ use crate::runtime::asking::{Asking, Inbox, Reply};
 use crate::runtime::core::{self, Core, Input, Surroundings};
 use crate::runtime::cursor::{Cursor, Pulled};
 use crate::runtime::figures::Figures;
-use crate::runtime::outbox::Outbox;
+use crate::runtime::outbox::{self, Outbox};
 use crate::runtime::overlay::Appended;
 use crate::runtime::park::{self, StopSignal};
 use crate::runtime::positions::Positions;
@@ -204,7 +204,7 @@ impl<'a> Life<'a> {
         };
         let mut core = Core::new(Arc::clone(plan), inputs, around, restored).map_err(End::Failed)?;
         restore(setup, &mut core)?;
-        let outbox = Outbox::open(&**log, &plan.streams).map_err(End::Failed)?;
+        let outbox = outbox::open(&**log, &plan.streams).map_err(End::Failed)?;
         widths.extend(
             plan.streams.iter().filter_map(|name| Some((name.clone(), log.stream(name.as_str())?.config.partitions))),
         );
@@ -265,8 +265,12 @@ impl<'a> Life<'a> {
         let advance = self.core.advance(&mut self.outbox).map_err(End::Failed)?;
         busy |= advance == Advance::More;
         if self.outbox.records() > 0 || self.core.has_changes() {
-            let commit =
-                Commit { appends: self.outbox.take(), deltas: self.core.drain(), fence: Some(self.fence.clone()), ..Commit::default() };
+            let commit = Commit {
+                appends: self.outbox.take(),
+                deltas: self.core.drain(),
+                fence: Some(self.fence.clone()),
+                ..Commit::default()
+            };
             self.append(commit)?;
         }
         self.look_around(elapsed)?;

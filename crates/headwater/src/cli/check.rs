@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use headwater_base::{Limits, Problem};
 use headwater_kernel::kernel::dangling;
-use headwater_kernel::port::{Context, Secrets};
+use headwater_kernel::port::Context;
 use headwater_kernel::{Draft, View};
 
 use super::{Done, files};
@@ -22,15 +20,6 @@ pub struct Args {
     /// Files, folders with everything below them, or `-`
     #[arg(required = true, value_name = "FILE|DIR|-")]
     files: Vec<PathBuf>,
-}
-
-/// Secrets are not read by a check.
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn read(&self, name: &str) -> Result<Bytes, Problem> {
-        Err(Problem::new("HW-CLI-011", format!("the secret `{name}` is not read by a check")))
-    }
 }
 
 /// Checks files.
@@ -70,8 +59,7 @@ pub fn read(files: &[files::File]) -> Result<Vec<Draft>, Problems> {
 /// What kinds say about drafts, and what drafts name that is nowhere.
 pub fn problems(drafts: &[Draft]) -> Vec<Problem> {
     let registry = registry();
-    let folder = std::env::current_dir().unwrap_or_default();
-    let context = Context { folder, secrets: Arc::new(NoSecrets), tables: None, log: None };
+    let context = Context::without_node(std::env::current_dir().unwrap_or_default());
     let map: HashMap<String, Draft> = drafts.iter().map(|draft| (draft.id(), draft.clone())).collect();
     let view = View { registry: &registry, context: &context, drafts: &map, stored: &|_, _| None };
     let mut problems = Vec::new();

@@ -55,10 +55,17 @@ pub async fn run(args: Args, context: &Context) -> Done {
         targets.reverse();
     }
     let flags = [("cascade", args.cascade), ("force", args.force), ("dry-run", args.dry_run)];
-    let query: Vec<(&str, &str)> = flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();
+    let flags: Vec<(&str, &str)> = flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();
+    // What a dry run would have deleted before does not stand in the way of what comes behind it.
+    let mut gone: Vec<String> = Vec::new();
     let client = context.client()?;
     let mut problems = Vec::new();
     for (kind, name) in targets {
+        let before = gone.join(",");
+        let mut query = flags.clone();
+        if args.dry_run {
+            query.push(("gone", &before));
+        }
         let answer = match client.json(Method::DELETE, &["v1", &kind, &name], &query, None).await {
             Ok(answer) => answer,
             Err(more) => {
@@ -70,6 +77,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
             let (kind, name) = id.split_once('/').unwrap_or(("", id));
             let suffix = if args.dry_run { " (dry run)" } else { "" };
             output::line(format!("{}/{name} deleted{suffix}", kind.to_lowercase()))?;
+            gone.push(id.to_owned());
         }
     }
     if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::get::{named, text};
-use super::{Context, Done};
+use super::{Context, Done, execution};
 use crate::client::Client;
 use crate::output::{self, yaml};
 use crate::problems::Problems;
@@ -31,6 +31,12 @@ pub struct Args {
 /// As `get`.
 pub async fn run(args: Args, context: &Context) -> Done {
     let client = context.client()?;
+    if let Some((word, _)) = args.what.split_once('/')
+        && execution::WORDS.contains(&word)
+    {
+        execution::describe(&client, &args.what).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     for (index, (kind, name)) in named(&args.what, &args.names)?.iter().enumerate() {
         if index > 0 {
             output::line("---")?;

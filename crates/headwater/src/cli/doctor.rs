@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use headwater_base::Clock;
 use headwater_kernel::SystemClock;
+use headwater_store::disk::RealDisk;
 
 use super::{Context, Done};
 use crate::config::{DATA, HTTP_PORT, KAFKA_PORT};
@@ -19,6 +20,9 @@ const SYNCS: usize = 20;
 
 /// The median sync above which a disk is called slow, in milliseconds.
 const SYNC_SLOW_MS: f64 = 20.0;
+
+/// Free bytes below which a disk is called full: the write-ahead log and its spares take a quarter of it.
+const FREE_BYTES_MIN: u64 = 1 << 30;
 
 /// 2024-01-01: a clock before it is wrong.
 const CLOCK_MICROS_MIN: i64 = 1_704_067_200_000_000;
@@ -42,7 +46,13 @@ pub async fn run(args: Args, context: &Context) -> Done {
     let data = args.data.or_else(|| context.file.data.clone()).unwrap_or_else(|| PathBuf::from(DATA));
     let client = context.client()?;
     let up = client.get(&["readyz"], &[]).await;
-    let mut findings: Vec<Finding> = vec![("data folder", folder(&data)), ("sync", sync(&data)), ("clock", clock())];
+    let mut findings: Vec<Finding> = vec![
+        ("data folder", folder(&data)),
+        ("disk space", space(&data)),
+        ("log", tail(&data)),
+        ("sync", sync(&data)),
+        ("clock", clock()),
+    ];
     let offset = context.port_offset();
     match &up {
         Ok(_) => findings.push(("node", Ok(format!("ready at {}", client.server())))),
@@ -83,6 +93,48 @@ fn folder(data: &Path) -> Result<String, (String, String)> {
         Ok(_) => Ok(format!("`{}` can be used", data.display())),
         Err(problem) if problem.code == "HW-CLI-013" => Ok(format!("`{}` is in use by a node", data.display())),
         Err(problem) => Err((problem.causes.join("; "), format!("chown -R $USER {}", data.display()))),
+    }
+}
+
+/// What is free where the data is, or will be.
+fn space(data: &Path) -> Result<String, (String, String)> {
+    let folder = data.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let fix = format!("df -h {}", folder.display());
+    match headwater_store::disk::room(folder) {
+        Ok((free, all)) => {
+            let fact = format!("{} of {} are free", gib(free), gib(all));
+            if free < FREE_BYTES_MIN {
+                let fact = format!("{fact}; below {} events may be refused soon", gib(FREE_BYTES_MIN));
+                return Err((fact, fix));
+            }
+            Ok(fact)
+        }
+        Err(error) => Err((format!("cannot look at the disk of `{}`: {error}", folder.display()), fix)),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+/// What the next start would read of the write-ahead log, and whether it can.
+fn tail(data: &Path) -> Result<String, (String, String)> {
+    if !data.is_dir() {
+        return Ok("none yet".to_owned());
+    }
+    // It is another process's while that runs; a folder that cannot be locked is a finding of its own.
+    let Ok(_lock) = node::lock(data) else { return Ok("not looked at while the folder cannot be held".to_owned()) };
+    match headwater_log::embedded::tail(&RealDisk, data) {
+        Ok(None) => Ok("none yet".to_owned()),
+        Ok(Some(tail)) => Ok(format!(
+            "whole; the next start reads {} commits behind the last checkpoint, {} KiB",
+            tail.commits,
+            tail.bytes.div_ceil(1_024)
+        )),
+        Err(problem) => {
+            Err((format!("{}: {}", problem.code, problem.title), format!("headwater explain {}", problem.code)))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use headwater_kernel::SystemClock;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Context, Done};
+use super::{Context, Done, execution};
 use crate::client::Client;
 use crate::node::registry;
 use crate::output::{self, Column, Format};
@@ -49,11 +49,94 @@ const COLUMNS: &[Column] = &[
     Column::wide("MESSAGE", |row| text(row, "/status/message")),
 ];
 
+/// What else is shown of one kind alone.
+fn of_kind(plural: &str) -> &'static [Column] {
+    const SOURCE: Column = Column::new("SOURCE", |row| text(row, "/spec/source"));
+    match plural {
+        "rules" => {
+            const {
+                &[
+                    Column::new("SOURCE", |row| match text(row, "/spec/schedule") {
+                        schedule if !schedule.is_empty() => schedule,
+                        _ => or(text(row, "/spec/source"), "bus.default"),
+                    }),
+                    Column::new("TARGETS", |row| targets_of(row, "/spec/targets")),
+                ]
+            }
+        }
+        "schedules" => {
+            const {
+                &[
+                    Column::new("EXPRESSION", |row| text(row, "/spec/expression")),
+                    Column::new("TIMEZONE", |row| or(text(row, "/spec/timezone"), "UTC")),
+                    Column::new("TARGETS", |row| targets_of(row, "/spec/targets")),
+                ]
+            }
+        }
+        "pipes" => {
+            const {
+                &[
+                    Column::new("SOURCE", |row| text(row, "/spec/source/stream") + &text(row, "/spec/source/table")),
+                    Column::new("TARGET", |row| text(row, "/spec/target/type")),
+                ]
+            }
+        }
+        "destinations" => {
+            const {
+                &[
+                    Column::new("METHOD", |row| or(text(row, "/spec/method"), "POST")),
+                    Column::new("URL", |row| text(row, "/spec/url")),
+                ]
+            }
+        }
+        "archives" => const { &[SOURCE, Column::new("RETENTION", |row| or(text(row, "/spec/retention"), "for ever"))] },
+        "eventtypes" => {
+            const {
+                &[
+                    Column::new("TYPE", |row| text(row, "/spec/type")),
+                    Column::new("STATE", |row| or(text(row, "/spec/state"), "full")),
+                    Column::new("VERSIONS", |row| {
+                        let versions = row.pointer("/spec/versions").and_then(Value::as_array);
+                        versions.map_or_else(String::new, |versions| versions.len().to_string())
+                    }),
+                    Column::new("PRODUCERS", |row| names(row, "/spec/producers")),
+                    Column::new("CONSUMERS", |row| names(row, "/spec/consumers")),
+                ]
+            }
+        }
+        _ => &[],
+    }
+}
+
+fn or(text: String, other: &str) -> String {
+    if text.is_empty() { other.to_owned() } else { text }
+}
+
+fn targets_of(row: &Value, pointer: &str) -> String {
+    let targets = row.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    targets.map(|target| text(target, "/type")).collect::<Vec<_>>().join(",")
+}
+
+fn names(row: &Value, pointer: &str) -> String {
+    let names = row.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    names.filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+}
+
 /// Shows resources.
 ///
 /// # Errors
 /// `HW-KERNEL-006`, `HW-KERNEL-012` for what there is not; what there is of several names is shown all the same.
 pub async fn run(args: Args, context: &Context) -> Done {
+    if let Some(word) = execution::WORDS.iter().find(|word| args.what.split('/').next() == Some(**word)) {
+        return match args.what.strip_prefix(word).and_then(|rest| rest.strip_prefix('/')) {
+            None if args.names.is_empty() => execution::list(context, args.output).await,
+            None => execution::get(context, &args.names, args.output).await,
+            Some(id) => {
+                let ids: Vec<String> = std::iter::once(id.to_owned()).chain(args.names).collect();
+                execution::get(context, &ids, args.output).await
+            }
+        };
+    }
     let client = context.client()?;
     let (kinds, named) = match targets(&args.what, &args.names)? {
         Targets::Kinds(kinds) => (kinds, Vec::new()),
@@ -62,6 +145,10 @@ pub async fn run(args: Args, context: &Context) -> Done {
     let mut columns = COLUMNS.to_vec();
     if kinds.iter().any(|kind| kind == "all" || Some(kind) != kinds.first()) {
         columns.insert(0, Column::new("KIND", |row| text(row, "/kind")));
+    }
+    if let [kind] = kinds.as_slice() {
+        let at = columns.iter().position(|column| column.title == "AGE").unwrap_or(columns.len());
+        drop(columns.splice(at..at, of_kind(kind).iter().copied()));
     }
     if !named.is_empty() {
         let (mut rows, mut problems) = (Vec::new(), Vec::new());

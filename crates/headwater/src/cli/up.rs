@@ -30,6 +30,9 @@ pub struct Args {
     /// The address of Kafka [default: 127.0.0.1:9092]
     #[arg(long, env = "HEADWATER_KAFKA", value_name = "ADDRESS:PORT", hide_env_values = true, value_parser = address)]
     kafka: Option<SocketAddr>,
+    /// Whether a Kafka client that names an unknown topic creates it [default: true]
+    #[arg(long, env = "HEADWATER_AUTO_CREATE_TOPICS", value_name = "BOOL", hide_env_values = true)]
+    auto_create_topics: Option<bool>,
     /// Stop after so many seconds, for scripts
     #[arg(long, value_name = "SECONDS")]
     exit_after: Option<u64>,
@@ -59,6 +62,8 @@ fn config(args: &Args, context: &Context) -> Result<Config, Problems> {
     let mut config = Config::local(data, context.port_offset())?;
     config.http = args.http.or(file.http).unwrap_or(config.http);
     config.kafka = args.kafka.or(file.kafka).unwrap_or(config.kafka);
+    config.auto_create_topics =
+        args.auto_create_topics.or(file.auto_create_topics).unwrap_or(config.auto_create_topics);
     Ok(config)
 }
 

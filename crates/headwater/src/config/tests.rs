@@ -14,9 +14,11 @@ fn load(text: &str) -> Result<FileConfig, String> {
 #[test]
 fn reads_what_is_there_and_needs_nothing() {
     assert_eq!(FileConfig::load(Path::new("/nowhere/headwater.yaml")).unwrap(), FileConfig::default());
-    let config = load("data: /var/lib/headwater\nportOffset: 10\nhttp: 127.0.0.1:9000\n").unwrap();
+    let config =
+        load("data: /var/lib/headwater\nportOffset: 10\nhttp: 127.0.0.1:9000\nautoCreateTopics: false\n").unwrap();
     assert_eq!(config.data.as_deref(), Some(Path::new("/var/lib/headwater")));
     assert_eq!((config.port_offset, config.http), (Some(10), "127.0.0.1:9000".parse().ok()));
+    assert_eq!(config.auto_create_topics, Some(false));
 }
 
 #[test]

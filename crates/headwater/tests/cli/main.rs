@@ -237,6 +237,14 @@ fn a_node_from_start_to_finish() {
     "#]],
     );
     check(
+        &node.run(&["delete", "-f", "r.yaml", "--dry-run"]),
+        expect![[r#"
+        pipeline/double deleted (dry run)
+        stream/orders deleted (dry run)
+        exit 0
+    "#]],
+    );
+    check(
         &node.run(&["delete", "-f", "r.yaml"]),
         expect![[r#"
         pipeline/double deleted

@@ -272,6 +272,7 @@ fn figures_and_health_are_told() {
     );
     let doctor = text(&node.run(&["doctor"]));
     assert!(doctor.contains("ok     node: ready at") && doctor.contains("is in use by a node"), "{doctor}");
+    assert!(doctor.contains(" are free"), "{doctor}");
     check(
         &node.run(&["reconcile", "double"]),
         expect![[r#"

@@ -19,7 +19,7 @@ use crate::resources::{append_durable, refused};
 const DELETE_MAX: Duration = Duration::from_secs(60);
 
 /// How resources are deleted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct DeleteOptions {
     /// Says what would go and deletes nothing.
     pub dry_run: bool,
@@ -27,6 +27,8 @@ pub struct DeleteOptions {
     pub cascade: bool,
     /// Deletes it although others name it; they wait for it then.
     pub force: bool,
+    /// Ids that a dry run takes to be gone already: those that an earlier step of the same work would delete.
+    pub gone: BTreeSet<String>,
 }
 
 impl Kernel {
@@ -39,7 +41,9 @@ impl Kernel {
         let mut changes = self.watch();
         let ids = {
             let _turn = self.resources.turn.lock().await;
-            let Some(resource) = self.get(kind, name) else { return Err(self.not_found(kind, name)) };
+            let gone = if options.dry_run { options.gone.clone() } else { BTreeSet::new() };
+            let there = self.get(kind, name).filter(|resource| !gone.contains(&resource.id()));
+            let Some(resource) = there else { return Err(self.not_found(kind, name)) };
             if let Some(table) = name
                 .strip_prefix("table.")
                 .filter(|table| kind == "Stream" && self.resources.get("Table", table).is_some())
@@ -51,7 +55,7 @@ impl Kernel {
             if kind == "Stream" && name == audit::STREAM {
                 return Err(Problem::new("HW-KERNEL-027", "the audit stream cannot be deleted"));
             }
-            let dependents = self.dependents(&resource, options.cascade);
+            let dependents = self.dependents(&resource, options.cascade, gone);
             if let (Some(first), false) = (dependents.first(), options.cascade || options.force) {
                 let others = dependents.len() - 1;
                 let more = if others > 0 { format!(" and {others} more") } else { String::new() };
@@ -92,8 +96,8 @@ impl Kernel {
         Ok(ids)
     }
 
-    /// Resources that name `resource`; with `deep` also those that name these, the outermost first.
-    fn dependents(&self, resource: &Arc<Resource>, deep: bool) -> Vec<Arc<Resource>> {
+    /// Resources that name `resource` and are not `gone`; with `deep` also those that name these, the outermost first.
+    fn dependents(&self, resource: &Arc<Resource>, deep: bool, gone: BTreeSet<String>) -> Vec<Arc<Resource>> {
         let all = self.resources.list(None);
         let names = |other: &Arc<Resource>, target: &Resource| {
             let Some(kind) = self.registry().kind(&other.kind) else { return false };
@@ -102,7 +106,8 @@ impl Kernel {
                 .any(|reference| reference.kind == target.kind && reference.name == target.metadata.name.as_str())
         };
         let mut found: Vec<Arc<Resource>> = Vec::new();
-        let mut seen: BTreeSet<String> = [resource.id()].into();
+        let mut seen = gone;
+        seen.insert(resource.id());
         let mut queue = vec![Arc::clone(resource)];
         while let Some(target) = queue.pop() {
             for other in all.iter().filter(|other| names(other, &target)) {

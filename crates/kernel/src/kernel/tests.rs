@@ -1,13 +1,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::BoxFuture;
-use headwater_base::{ManualClock, Micros};
-use headwater_log::LogError;
+use headwater_base::{Limits, ManualClock};
+use headwater_log::{EmbeddedLog, View};
+use headwater_store::disk::MemoryDisk;
+use headwater_testkit::log_on;
+use headwater_wire::batch;
 use serde_json::json;
 
 use super::*;
 use crate::kind::{ApplyOptions, Kind, Ref, no_change_problems, no_problems};
-use crate::memory::MemoryLog;
 use crate::port::Tables;
 use crate::reconcile::{Observed, Owned, Plan, UnitSpec};
 use crate::resource::Draft;
@@ -91,7 +93,7 @@ fn unit_kind(units: &Arc<Units>) -> UnitKind {
 }
 
 struct World {
-    log: Arc<MemoryLog>,
+    log: Arc<EmbeddedLog>,
     clock: Arc<ManualClock>,
     folder: tempfile::TempDir,
     units: Arc<Units>,
@@ -99,8 +101,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let clock = Arc::new(ManualClock::at(Micros(1_700_000_000_000_000)));
-        Self { log: MemoryLog::new(), clock, folder: tempfile::tempdir().unwrap(), units: Arc::default() }
+        Self::with(Limits::default())
+    }
+
+    /// A node whose log has bounds of its own.
+    fn with(limits: Limits) -> Self {
+        let (log, clock) = log_on(Arc::new(MemoryDisk::default()), limits);
+        Self { log, clock, folder: tempfile::tempdir().unwrap(), units: Arc::default() }
     }
 
     async fn open(&self) -> Arc<Kernel> {
@@ -118,8 +125,11 @@ impl World {
     }
 
     fn audit(&self) -> Vec<String> {
-        let entries = self.log.values(audit::STREAM, 0);
-        let entries = entries.iter().map(|value| serde_json::from_slice::<audit::Entry>(value).unwrap());
+        let name = Name::new(audit::STREAM).unwrap();
+        let read = self.log.read(&name, 0, 0, usize::MAX, View::Durable).unwrap().batches;
+        let batches = batch::split(&read).map(|found| batch::records(&read.slice(found.unwrap().1), 1 << 30).unwrap());
+        let entries = batches.flatten().map(|record| record.unwrap().value.unwrap_or_default());
+        let entries = entries.map(|value| serde_json::from_slice::<audit::Entry>(&value).unwrap());
         entries
             .map(|entry| format!("{} {}/{} {} {}", entry.verb, entry.kind, entry.name, entry.generation, entry.outcome))
             .collect()
@@ -291,8 +301,15 @@ async fn what_is_named_is_not_deleted_by_accident() {
     assert_eq!(refused.code, "HW-KERNEL-013");
     assert!(refused.title.contains("`Pipe/a`"));
     let cascade = DeleteOptions { cascade: true, ..DeleteOptions::default() };
-    let dry = DeleteOptions { dry_run: true, ..cascade };
+    let dry = DeleteOptions { dry_run: true, ..cascade.clone() };
     assert_eq!(kernel.delete("Stream", "orders", &dry).await.unwrap(), ["Pipe/a", "Stream/orders"]);
+    // A dry run in steps: what a step before would have deleted is in nobody's way, and is not deleted twice.
+    let gone = ["Pipe/a".to_owned()].into();
+    let behind = DeleteOptions { dry_run: true, gone, ..DeleteOptions::default() };
+    assert_eq!(kernel.delete("Stream", "orders", &behind).await.unwrap(), ["Stream/orders"]);
+    assert_eq!(kernel.delete("Pipe", "a", &behind).await.unwrap_err().code, "HW-KERNEL-012");
+    let for_real = DeleteOptions { dry_run: false, ..behind };
+    assert_eq!(kernel.delete("Stream", "orders", &for_real).await.unwrap_err().code, "HW-KERNEL-013");
     assert!(world.log.stream("orders").is_some());
     kernel.delete("Stream", "orders", &cascade).await.unwrap();
     assert!(world.log.stream("orders").is_none());
@@ -337,14 +354,36 @@ async fn streams_without_a_resource_are_shown_adopted_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_cannot_be_made_is_said_and_tried_again() {
+async fn a_resource_settles_what_it_says_of_its_stream_and_nothing_else() {
     let world = World::new();
     let kernel = world.open().await;
-    world.log.refuse(Some(LogError::Limit("10000 streams are the limit".to_owned())));
+    let text = "KIND Stream\nmetadata: {name: orders}\nspec: {partitions: 2, retention: {time: 1h}}\nKIND Table\nmetadata: {name: users}\nspec: {}\n";
+    apply(&kernel, text).await;
+    let ids = ["Stream/orders".to_owned(), "Table/users".to_owned()];
+    assert_eq!(kernel.settled(&ids, Duration::from_secs(20)).await, []);
+    let orders = world.log.stream("orders").unwrap();
+    let wanted = StreamConfig { retention_ms: Some(5), segment_ms: 7, partitions: 3, ..orders.config.clone() };
+    let settled = StreamConfig { retention_ms: Some(3_600_000), ..wanted.clone() };
+    assert_eq!(kernel.settle(&orders, wanted), Some(("Stream/orders".to_owned(), settled)));
+    let users = world.log.stream("table.users").unwrap();
+    assert_eq!(kernel.settle(&users, users.config.clone()), Some(("Table/users".to_owned(), users.config.clone())));
+    let audit = world.log.stream(audit::STREAM).unwrap();
+    assert_eq!(kernel.settle(&audit, audit.config.clone()), None);
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_cannot_be_made_is_said_and_tried_again() {
+    // One is for the audit events.
+    let world = World::with(Limits { streams: 2, ..Limits::default() });
+    let kernel = world.open().await;
+    let other = Name::new("other").unwrap();
+    let config = crate::kinds::stream::default_config(&Limits::default());
+    world.log.create(other.clone(), config, Vec::new()).await.unwrap();
     apply(&kernel, STREAM).await;
     until(&kernel, "the failure", || status(&kernel, "Stream/orders") == "False Failed").await;
-    assert!(kernel.get("Stream", "orders").unwrap().status.message.contains("10000 streams are the limit"));
-    world.log.refuse(None);
+    assert!(kernel.get("Stream", "orders").unwrap().status.message.contains("`2`"));
+    world.log.delete(&other).await.unwrap();
     until(&kernel, "the stream", || status(&kernel, "Stream/orders") == "True Exists").await;
     kernel.stop().await;
 }

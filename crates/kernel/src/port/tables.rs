@@ -220,6 +220,18 @@ pub trait Tables: Send + Sync {
     /// As [`Self::transact`], for a user: with audit events; durable and visible when the future resolves.
     fn write<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>>;
 
+    /// Resolves when reads of a table show everything that is durable now.
+    fn settled<'a>(&'a self, table: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        let _ = table;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// The field of a document that is its key, if the table names one.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-019` when there is no such table.
+    fn key_field(&self, table: &str) -> Result<Option<String>, Problem>;
+
     /// Documents of one table, of what is visible.
     ///
     /// # Errors

@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use super::{Cause, Json};
 
+/// Region and account in the names that executions see of themselves.
+pub const PLACE: &str = "us-east-1:000000000000";
+
 /// Starts an execution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StartExecution {
@@ -120,6 +123,12 @@ pub trait Workflows: Send + Sync {
     /// One execution.
     fn describe(&self, id: &str) -> Result<ExecutionView, Problem>;
 
+    /// One execution, after waiting at most `patience` for its end.
+    fn wait<'a>(&'a self, id: &'a str, patience: Duration) -> BoxFuture<'a, Result<ExecutionView, Problem>> {
+        let _ = patience;
+        Box::pin(async move { self.describe(id) })
+    }
+
     /// The definition an execution is pinned to, as its text.
     fn definition(&self, id: &str) -> Result<Json, Problem>;
 
@@ -169,4 +178,9 @@ pub trait Workflows: Send + Sync {
     /// Changes a Map Run's bounds while it runs: `maxConcurrency`, `toleratedFailureCount`,
     /// `toleratedFailurePercentage`.
     fn update_map_run<'a>(&'a self, id: &'a str, change: Map<String, Value>) -> BoxFuture<'a, Result<(), Problem>>;
+
+    /// The text of the definition that a workflow had as a version, which is a generation of its resource.
+    fn version_definition(&self, workflow: &str, version: u64) -> Result<Json, Problem> {
+        Err(Problem::new("HW-KERNEL-019", format!("version {version} of `{workflow}` is not kept here")))
+    }
 }

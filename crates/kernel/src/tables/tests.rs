@@ -2,25 +2,27 @@ mod transactions;
 
 use headwater_base::ManualClock;
 use headwater_base::partition::partition_of;
-use headwater_log::{Append, Commit};
+use headwater_log::{Append, Commit, EmbeddedLog};
+use headwater_testkit::{FaultyDisk, log_on};
 use headwater_wire::batch::{Builder, Compression};
 use proptest::prelude::*;
 
 use super::*;
 use crate::kernel::{Kernel, Setup};
 use crate::kind::{ApplyOptions, Registry};
-use crate::memory::MemoryLog;
 
 struct World {
-    log: Arc<MemoryLog>,
+    disk: FaultyDisk,
+    log: Arc<EmbeddedLog>,
     clock: Arc<ManualClock>,
     folder: tempfile::TempDir,
 }
 
 impl World {
     fn new() -> Self {
-        let clock = Arc::new(ManualClock::at(Micros(1_700_000_000_000_000)));
-        Self { log: MemoryLog::new(), clock, folder: tempfile::tempdir().unwrap() }
+        let disk = FaultyDisk::default();
+        let (log, clock) = log_on(Arc::new(disk.clone()), Limits::default());
+        Self { disk, log, clock, folder: tempfile::tempdir().unwrap() }
     }
 
     async fn open(&self) -> Arc<Kernel> {
@@ -126,11 +128,11 @@ async fn of_many_conditional_writes_over_one_version_one_wins() {
     let lost = results.into_iter().find_map(|result| result.unwrap().err()).unwrap();
     assert_eq!(lost.code, "HW-KERNEL-020");
     // What a pipeline appended counts before the view has seen it.
-    world.log.hold(true);
+    let held = world.disk.hold_syncs();
     world.append(1, &[("b".to_owned(), Some("{}".to_owned()))]);
     let refused = kernel.tables().put(&users(), "b", json("{}"), Some(0)).await.unwrap_err();
     assert_eq!(refused.code, "HW-KERNEL-020");
-    world.log.hold(false);
+    drop(held);
     kernel.stop().await;
 }
 
@@ -138,14 +140,14 @@ async fn of_many_conditional_writes_over_one_version_one_wins() {
 async fn the_view_never_shows_what_is_not_durable() {
     let world = World::new();
     let kernel = world.with_users("{}").await;
-    world.log.hold(true);
+    let held = world.disk.hold_syncs();
     let writer = Arc::clone(&kernel);
     let write = tokio::spawn(async move { writer.tables().put(&users(), "a", json("{}"), None).await });
     let name = Name::new("table.users").unwrap();
     until("the append", || world.log.ends(&name, 0).unwrap().appended == 1).await;
     assert_eq!(kernel.tables().get("users", "a").unwrap(), None);
     assert!(!write.is_finished());
-    world.log.hold(false);
+    drop(held);
     write.await.unwrap().unwrap();
     assert!(kernel.tables().get("users", "a").unwrap().is_some());
     kernel.stop().await;

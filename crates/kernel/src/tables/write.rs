@@ -248,3 +248,16 @@ pub(super) fn is_object(text: &[u8]) -> bool {
     let mut reader = serde_json::Deserializer::from_slice(text);
     serde::Deserializer::deserialize_map(&mut reader, Object).is_ok() && reader.end().is_ok()
 }
+
+impl TableViews {
+    /// Waits until the view of a table shows everything that is durable now.
+    pub(super) async fn settle(&self, table: &str) -> Result<(), Problem> {
+        let table = self.table(table)?;
+        for partition in 0..table.stream.config.partitions {
+            if let Ok(ends) = self.log.ends(&table.stream.name, partition) {
+                self.visible(&table, partition, ends.durable - 1).await;
+            }
+        }
+        Ok(())
+    }
+}

@@ -9,6 +9,7 @@
 //! All numbers are little endian; offsets are in the batches.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use headwater_base::Problem;
 
 use crate::Delta;
 
@@ -71,6 +72,12 @@ pub(super) fn encode_spaces<'a>(spaces: impl ExactSizeIterator<Item = (&'a str, 
         }
     }
     out.freeze()
+}
+
+/// `HW-LOG-004`: a frame that is not one.
+pub(super) fn unreadable(sequence: u64) -> Problem {
+    Problem::new("HW-LOG-004", format!("frame `{sequence}` of the write-ahead log cannot be read"))
+        .help("the data folder was written by another version, or is damaged")
 }
 
 /// Reads a frame; None when it is not one, which the write-ahead log's checksum excludes.

@@ -231,11 +231,7 @@ impl Recovery<'_> {
     /// Applies one commit.
     fn apply(&mut self, sequence: u64, payload: &[u8]) -> Result<(), Problem> {
         let Some(frame) = frame::decode(payload) else {
-            return Err(Problem::new(
-                "HW-LOG-004",
-                format!("frame `{sequence}` of the write-ahead log cannot be read"),
-            )
-            .help("the data folder was written by another version, or is damaged"));
+            return Err(frame::unreadable(sequence));
         };
         for append in frame.appends {
             if let Some(partition) = self.catalog.partition_by_id(append.stream, append.partition) {

@@ -4,28 +4,27 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use headwater_base::{Clock, Limits, ManualClock, Micros};
+use headwater_store::disk::MemoryDisk;
 
 use super::*;
-use crate::Log;
+use crate::embedded::Options;
+use crate::{EmbeddedLog, Log};
 
 mod machine;
-mod memory;
-mod port {
-    pub use crate::port::*;
-}
-
-use memory::MemoryLog;
 
 /// Groups over a log in memory, with a clock that the test moves.
 struct House {
-    log: Arc<MemoryLog>,
+    log: Arc<EmbeddedLog>,
     clock: Arc<ManualClock>,
     groups: Arc<Groups>,
 }
 
 impl House {
     fn new() -> Self {
-        let (log, clock) = (Arc::new(MemoryLog::default()), Arc::new(ManualClock::at(Micros::from_millis(1_000_000))));
+        let clock = Arc::new(ManualClock::at(Micros::from_millis(1_000_000)));
+        let options = Options { wal_segment_bytes: 1 << 20, maintain_ms: None, ..Options::default() };
+        let disk = Arc::new(MemoryDisk::default());
+        let log = EmbeddedLog::open_with(disk, "/data", Arc::default(), clock.clone(), options).unwrap();
         let groups = Groups::open(
             Arc::clone(&log) as Arc<dyn Log>,
             Arc::clone(&clock) as Arc<dyn Clock>,

@@ -141,6 +141,15 @@ fn zero_fill(file: &File, bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Bytes that are free to us where `path` is, and bytes there are.
+///
+/// # Errors
+/// When the path cannot be reached.
+pub fn room(path: &Path) -> io::Result<(u64, u64)> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
+}
+
 fn names(path: &Path, folders: bool) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,

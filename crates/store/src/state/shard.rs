@@ -31,7 +31,7 @@ struct Replaced {
 const CLEAN: u8 = 0;
 const CHANGED: u8 = 1;
 
-fn make(key: &[u8], value: &[u8]) -> Box<[u8]> {
+fn make(mark: u8, key: &[u8], value: &[u8]) -> Box<[u8]> {
     let mut length = [0u8; 5];
     let mut used = 0;
     let mut rest = key.len() as u32;
@@ -45,7 +45,7 @@ fn make(key: &[u8], value: &[u8]) -> Box<[u8]> {
         *byte |= 0x80;
     }
     let mut entry = Vec::with_capacity(1 + used + key.len() + value.len());
-    entry.push(CHANGED);
+    entry.push(mark);
     entry.extend_from_slice(length.get(..used).unwrap_or_default());
     entry.extend_from_slice(key);
     entry.extend_from_slice(value);
@@ -72,24 +72,47 @@ impl Shard {
     /// Sets or deletes a key and answers the entry that was there.
     pub fn put(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, hasher: &RandomState) -> Option<Box<[u8]>> {
         let Some(value) = value else {
-            let Ok(found) = self.table.find_entry(hash, |entry| parts(entry).0 == key) else { return None };
-            let (old, _) = found.remove();
-            self.bytes -= old.len() as u64;
+            let old = self.remove(hash, key)?;
             self.deleted.insert(key.into());
             return Some(old);
         };
-        let entry = make(key, value);
+        let old = self.set(hash, make(CHANGED, key, value), hasher);
+        if old.is_none() && !self.deleted.is_empty() {
+            self.deleted.remove(key);
+        }
+        old
+    }
+
+    /// Sets or deletes a key as a snapshot says: the next one need not say it again.
+    pub fn load(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, hasher: &RandomState) {
+        match value {
+            Some(value) => drop(self.set(hash, make(CLEAN, key, value), hasher)),
+            None => drop(self.remove(hash, key)),
+        }
+    }
+
+    /// Makes room for so many more entries at once.
+    pub fn reserve(&mut self, entries: usize, hasher: &RandomState) {
+        self.table.reserve(entries, |entry| hasher.hash_one(parts(entry).0));
+    }
+
+    fn set(&mut self, hash: u64, entry: Box<[u8]>, hasher: &RandomState) -> Option<Box<[u8]>> {
         self.bytes += entry.len() as u64;
+        let (key, _) = parts(&entry);
         if let Some(there) = self.table.find_mut(hash, |entry| parts(entry).0 == key) {
             let old = std::mem::replace(there, entry);
             self.bytes -= old.len() as u64;
             return Some(old);
         }
-        if !self.deleted.is_empty() {
-            self.deleted.remove(key);
-        }
         self.table.insert_unique(hash, entry, |entry| hasher.hash_one(parts(entry).0));
         None
+    }
+
+    fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Box<[u8]>> {
+        let found = self.table.find_entry(hash, |entry| parts(entry).0 == key).ok()?;
+        let (old, _) = found.remove();
+        self.bytes -= old.len() as u64;
+        Some(old)
     }
 
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {

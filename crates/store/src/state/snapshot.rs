@@ -4,18 +4,22 @@
 //! ```text
 //! state/manifest    crc32c (8 hex digits) newline, JSON: sequence, files
 //! state/NNNNNN.kv   "HWSTATE1", then blocks { bytes u32 | crc32c u32 | records }
-//! record            1 space name | 2 put key value | 3 delete key | 4 drop space; lengths are u32
+//! record            1 space name | 2 put key value | 3 delete key | 4 drop space | 5 how many keys follow; lengths are u32
 //! ```
+//! Drops come first in a file, and it names a key once at most: the blocks behind the drops are read in any order, by
+//! several threads.
+//!
 //! # Invariants
 //! - A snapshot is fuzzy: it is taken while commits go on. It is exact once every frame behind its sequence has been
 //!   applied on top, and it is published only when all commits that may shine through it are durable.
 //! - A file is named in the manifest only after it was synced. A damaged one is an error, never skipped.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_base::Problem;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::State;
@@ -32,6 +36,14 @@ const SPACE: u8 = 1;
 const PUT: u8 = 2;
 const DELETE: u8 = 3;
 const DROP: u8 = 4;
+const ROOM: u8 = 5;
+/// A put of nothing under nothing.
+const PUT_BYTES_MIN: u64 = 9;
+/// Entries of a space worth making room for ahead.
+const ROOM_MIN: u64 = 1_024;
+/// Bytes of a file for each thread that reads it, at least, and such threads at most.
+const THREAD_BYTES: u64 = 8 << 20;
+const THREADS_MAX: u64 = 8;
 
 /// Where snapshots are kept.
 #[derive(Debug)]
@@ -63,16 +75,28 @@ impl Snapshots {
     /// `HW-STORE-004` when it is damaged, `HW-STORE-005` when the disk refuses.
     pub fn open(disk: Arc<dyn Disk>, folder: PathBuf, state: &State) -> Result<Self, Problem> {
         let mut snapshots = Self { disk, folder, manifest: Manifest::default(), whole: false };
-        snapshots.load(state).map_err(|error| {
-            let fault = if error.kind() == io::ErrorKind::InvalidData {
-                Problem::new("HW-STORE-004", "a snapshot of the state is damaged")
-                    .help("restore the data folder from a backup; the disk or something that writes to the folder has damaged it")
-            } else {
-                Problem::new("HW-STORE-005", "cannot read the snapshots of the state")
-            };
-            fault.at(snapshots.folder.display().to_string(), 0, 0).because(error)
-        })?;
-        Ok(snapshots)
+        match snapshots.load(state) {
+            Ok(()) => Ok(snapshots),
+            Err(error) => Err(refused(&snapshots.folder, error)),
+        }
+    }
+
+    /// The sequence up to which the newest snapshot in a folder stands for the write-ahead log, without reading it; 0
+    /// where there is none.
+    ///
+    /// # Errors
+    /// As [`Snapshots::open`].
+    pub fn sequence_in(disk: &dyn Disk, folder: &Path) -> Result<u64, Problem> {
+        let path = folder.join("manifest");
+        let read = |file: Arc<dyn DiskFile>| {
+            let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
+            decode_manifest(&disk::read_exact_at(&*file, 0, length)?)
+        };
+        match disk.open(&path, false).and_then(read) {
+            Ok(manifest) => Ok(manifest.sequence),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(refused(&path, error)),
+        }
     }
 
     /// The sequence up to which the newest snapshot stands for the write-ahead log.
@@ -149,6 +173,13 @@ impl Snapshots {
             out.space = None;
             // A commit that is durable may still be on its way into the space; it holds this until it is there.
             drop(space.order());
+            let (entries, _) = space.size();
+            if all && entries >= ROOM_MIN {
+                out.enter(space.name());
+                out.block.push(ROOM);
+                field(&mut out.block, &entries.to_le_bytes());
+                out.space = Some(space.name().clone());
+            }
             for shard in &space.shards {
                 let mut block = std::mem::take(&mut out.block);
                 let mut entered = out.space.is_some();
@@ -267,6 +298,17 @@ fn field(block: &mut Vec<u8>, bytes: &[u8]) {
     block.extend_from_slice(bytes);
 }
 
+fn refused(place: &Path, error: io::Error) -> Problem {
+    let fault = if error.kind() == io::ErrorKind::InvalidData {
+        Problem::new("HW-STORE-004", "a snapshot of the state is damaged").help(
+            "restore the data folder from a backup; the disk or something that writes to the folder has damaged it",
+        )
+    } else {
+        Problem::new("HW-STORE-005", "cannot read the snapshots of the state")
+    };
+    fault.at(place.display().to_string(), 0, 0).because(error)
+}
+
 fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
 }
@@ -281,34 +323,88 @@ fn decode_manifest(bytes: &[u8]) -> io::Result<Manifest> {
 }
 
 fn read_file(file: &dyn DiskFile, listed: &Listed, state: &State) -> io::Result<()> {
-    let fault = |what: &str| damaged(&format!("`{}`: {what}", listed.name));
     let mut magic = [0; 8];
     if file.read_at(&mut magic, 0)? < magic.len() || magic != *MAGIC || file.len()? < listed.bytes {
-        return Err(fault("not a snapshot, or cut off"));
+        return Err(damaged(&format!("`{}`: not a snapshot, or cut off", listed.name)));
     }
-    let mut at = MAGIC.len() as u64;
-    while at < listed.bytes {
-        let head = disk::read_exact_at(file, at, 8)?;
-        let (bytes, crc) = head.split_at_checked(4).ok_or_else(|| fault("cut off"))?;
-        let number = |raw: &[u8]| raw.try_into().map(u32::from_le_bytes).map_err(|_| fault("cut off"));
-        let (bytes, crc) = (number(bytes)?, number(crc)?);
-        if at + 8 + u64::from(bytes) > listed.bytes {
-            return Err(fault("a block is cut off"));
+    let blocks = Blocks { file, listed, at: Mutex::new(MAGIC.len() as u64) };
+    let mut block = Vec::new();
+    // What is dropped goes before anything that has come under its name since.
+    while blocks.next(&mut block)? {
+        if !blocks.apply(&block, state)? {
+            break;
         }
-        let block = disk::read_exact_at(file, at + 8, bytes as usize)?;
-        if crc32c::crc32c(&block) != crc {
-            return Err(fault("a checksum is wrong"));
-        }
-        apply(&block, state).ok_or_else(|| fault("a record cannot be read"))?;
-        at += 8 + u64::from(bytes);
     }
-    Ok(())
+    let left = listed.bytes.saturating_sub(*blocks.at.lock());
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let threads = (left / THREAD_BYTES).clamp(1, cores.min(THREADS_MAX));
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| blocks.apply_rest(Vec::new(), state))).collect();
+        let own = blocks.apply_rest(block, state);
+        let ended = others.into_iter().map(|other| other.join().unwrap_or_else(|_| Err(damaged("a reader failed"))));
+        ended.fold(own, |all, one| all.and(one))
+    })
 }
 
-/// Applies one block's records; None when they cannot be read. A space holds for the rest of its block.
-fn apply(block: &[u8], state: &State) -> Option<()> {
+/// The blocks of a file, taken by several threads.
+struct Blocks<'a> {
+    file: &'a dyn DiskFile,
+    listed: &'a Listed,
+    /// Where the next one begins.
+    at: Mutex<u64>,
+}
+
+impl Blocks<'_> {
+    fn fault(&self, what: &str) -> io::Error {
+        damaged(&format!("`{}`: {what}", self.listed.name))
+    }
+
+    /// Reads the next block; false at the end.
+    fn next(&self, block: &mut Vec<u8>) -> io::Result<bool> {
+        let mut next = self.at.lock();
+        let at = *next;
+        if at >= self.listed.bytes {
+            return Ok(false);
+        }
+        let mut head = [0; 8];
+        let got = self.file.read_at(&mut head, at)?;
+        let number = |raw: Option<&[u8; 4]>| raw.map(|raw| u32::from_le_bytes(*raw));
+        let (Some(bytes), Some(crc), 8) = (number(head.first_chunk()), number(head.last_chunk()), got) else {
+            return Err(self.fault("cut off"));
+        };
+        let end = at + 8 + u64::from(bytes);
+        if end > self.listed.bytes {
+            return Err(self.fault("a block is cut off"));
+        }
+        *next = end;
+        drop(next);
+        block.resize(bytes as usize, 0);
+        if self.file.read_at(block, at + 8)? < block.len() {
+            return Err(self.fault("cut off"));
+        }
+        if crc32c::crc32c(block) == crc { Ok(true) } else { Err(self.fault("a checksum is wrong")) }
+    }
+
+    /// Applies a block; whether it dropped a space.
+    fn apply(&self, block: &[u8], state: &State) -> io::Result<bool> {
+        let entries_max = self.listed.bytes / PUT_BYTES_MIN;
+        apply(block, state, entries_max).ok_or_else(|| self.fault("a record cannot be read"))
+    }
+
+    fn apply_rest(&self, mut block: Vec<u8>, state: &State) -> io::Result<()> {
+        while self.next(&mut block)? {
+            self.apply(&block, state)?;
+        }
+        Ok(())
+    }
+}
+
+/// Applies one block's records, and answers whether it dropped a space; None when they cannot be read. A space holds for
+/// the rest of its block.
+fn apply(block: &[u8], state: &State, entries_max: u64) -> Option<bool> {
     let mut rest = block;
     let mut space = None;
+    let mut dropped = false;
     while let Some((&tag, tail)) = rest.split_first() {
         rest = tail;
         match tag {
@@ -318,14 +414,21 @@ fn apply(block: &[u8], state: &State) -> Option<()> {
             }
             PUT => {
                 let key = take(&mut rest)?;
-                space.as_ref()?.put_durable(key, Some(take(&mut rest)?));
+                space.as_ref()?.load(key, Some(take(&mut rest)?));
             }
-            DELETE => space.as_ref()?.put_durable(take(&mut rest)?, None),
-            DROP => state.drop_space(&space.take()?.name().clone()),
+            DELETE => space.as_ref()?.load(take(&mut rest)?, None),
+            DROP => {
+                state.drop_space(&space.take()?.name().clone());
+                dropped = true;
+            }
+            ROOM => {
+                let entries = u64::from_le_bytes(take(&mut rest)?.try_into().ok()?);
+                space.as_ref()?.reserve(usize::try_from(entries.min(entries_max)).ok()?);
+            }
             _ => return None,
         }
     }
-    Some(())
+    Some(dropped)
 }
 
 fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {

@@ -164,6 +164,44 @@ fn a_checkpoint_writes_only_what_changed() {
     snapshots.write(&state, 3, &|| true).unwrap();
     assert_eq!(disk.files(Path::new("/state")).unwrap().len(), 3, "an empty change makes no file");
     assert_eq!(snapshots.sequence(), 3);
+    // What was read back is not written again either.
+    let state = State::default();
+    let mut snapshots = Snapshots::open(Arc::new(disk), Path::new("/state").into(), &state).unwrap();
+    let before = snapshots.bytes();
+    state.space_or_new("s").put_durable(&8u64.to_le_bytes(), Some(b"new"));
+    snapshots.write(&state, 4, &|| true).unwrap();
+    assert!(snapshots.bytes() - before < 100, "{} bytes", snapshots.bytes() - before);
+}
+
+#[test]
+fn a_large_snapshot_is_read_by_several_threads_as_it_was_written() {
+    const ENTRIES: u64 = 60_000;
+    let key = |number: u64| format!("key-{number:08}").into_bytes();
+    let disk = MemoryDisk::default();
+    let state = State::default();
+    let mut snapshots = Snapshots::open(Arc::new(disk.clone()), Path::new("/state").into(), &state).unwrap();
+    for space in ["a", "b"] {
+        for number in 0..ENTRIES {
+            state.space_or_new(space).put_durable(&key(number), Some(&[number as u8; 150]));
+        }
+    }
+    snapshots.write(&state, 1, &|| true).unwrap();
+    assert!(snapshots.bytes() > 16 << 20);
+    // On top of it: a space dropped and made again, keys deleted and keys set, all of it large again.
+    state.drop_space("b");
+    for number in 0..ENTRIES {
+        state.space_or_new("b").put_durable(&key(number), Some(&[1; 150]));
+        let value = Some(&[2; 150][..]).filter(|_| number % 3 > 0);
+        state.space_or_new("a").put_durable(&key(number), value);
+    }
+    snapshots.write(&state, 2, &|| true).unwrap();
+    assert_eq!(disk.files(Path::new("/state")).unwrap().len(), 3);
+    let read = State::default();
+    Snapshots::open(Arc::new(disk), Path::new("/state").into(), &read).unwrap();
+    for space in ["a", "b"] {
+        assert!(all(&read, space) == all(&state, space), "{space}");
+    }
+    assert_eq!(read.size().0, ENTRIES + ENTRIES / 3 * 2);
 }
 
 #[test]

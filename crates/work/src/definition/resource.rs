@@ -100,6 +100,17 @@ impl Resource {
     }
 }
 
+impl Resource {
+    /// Whether its task is over later than the call that begins it.
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Activity { .. } => true,
+            Self::Function { .. } => false,
+            Self::Service(service) => service.pattern != Pattern::Response,
+        }
+    }
+}
+
 impl Service {
     /// The verb with its pattern, as history shows it.
     pub fn full_verb(&self) -> String {

@@ -117,6 +117,17 @@ pub enum ResultPath {
     At(Path),
 }
 
+impl ResultPath {
+    /// The input with the result in its place; None where the path leads through what is no container.
+    pub fn place(&self, input: &Value, result: &Value) -> Option<Value> {
+        match self {
+            Self::Replace => Some(result.clone()),
+            Self::Discard => Some(input.clone()),
+            Self::At(path) => path.write(input.clone(), result.clone()),
+        }
+    }
+}
+
 /// A number of the definition, or where to find it.
 #[derive(Debug)]
 pub struct Amount {

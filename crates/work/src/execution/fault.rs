@@ -1,5 +1,6 @@
 //! Why a state cannot go on, before it is an error with a name.
 
+use super::Failure;
 use crate::path::Miss;
 
 /// A fault of evaluating a state's fields. The cause is worded as the recorded service words it; the sentence with
@@ -22,6 +23,15 @@ pub(super) enum Fault {
 impl Fault {
     pub(super) fn query(location: &str, message: impl Into<String>) -> Self {
         Self::Query { message: message.into(), location: Some(location.to_owned()), after_evaluation: false }
+    }
+
+    /// As the error it is, without the sentence that names its state.
+    pub(super) fn failure(self) -> Failure {
+        match self {
+            Self::Runtime(message) => Failure::new("States.Runtime", message),
+            Self::Named(error, message) => Failure::new(error, message),
+            Self::Query { message, .. } => Failure::new("States.QueryEvaluationError", message),
+        }
     }
 
     /// A path that must find something does not: the form of `InputPath` and its like.

@@ -195,7 +195,7 @@ impl Run<'_> {
 }
 
 /// Whether a retrier or catcher with these names is for this failure.
-fn names(errors: &[String], failure: &Failure) -> bool {
+pub(super) fn names(errors: &[String], failure: &Failure) -> bool {
     let error = failure.error.as_deref().unwrap_or_default();
     errors.iter().any(|name| match name.as_str() {
         "States.ALL" => error != "States.DataLimitExceeded",

@@ -39,6 +39,7 @@ pub enum Details {
     Task { fields: Map<String, Value> },
     MapStarted { length: u64 },
     MapRun { arn: String },
+    Redriven { count: u32 },
     Iteration { name: String, index: u64 },
 }
 
@@ -97,6 +98,7 @@ impl HistoryEvent {
             Details::Task { fields } => Value::Object(fields.clone()),
             Details::MapStarted { length } => json!({"length": length}),
             Details::MapRun { arn } => json!({"mapRunArn": arn}),
+            Details::Redriven { count } => json!({"redriveCount": count}),
             Details::Iteration { name, index } => json!({"name": name, "index": index}),
         };
         match details {

@@ -9,7 +9,7 @@ use super::history::Details;
 use super::run::Run;
 use super::states::{Leave, too_large};
 use super::{Data, Failure, Phase, ThreadId};
-use crate::definition::{Kind, MachineId, State};
+use crate::definition::{Flavor, Kind, MachineId, State};
 
 impl Run<'_> {
     pub(super) fn parallel(&mut self, id: ThreadId, state: &State, branches: &[MachineId]) -> Result<(), Fault> {
@@ -105,6 +105,10 @@ impl Run<'_> {
     /// A thread failed and nothing of its own handles it: the state that started it fails, or the execution.
     pub(super) fn thread_failed(&mut self, id: ThreadId, failure: Failure) {
         let Some(parent) = self.execution.threads.get(&id).map(|thread| thread.parent) else { return };
+        let first = self.wreck.is_none();
+        if first && self.execution.flavor == Flavor::Standard {
+            self.wreck = Some(self.execution.threads.clone());
+        }
         let Some(parent) = parent else { return self.end_failed(failure) };
         let cursor = self.cursor(id);
         self.release(id);
@@ -119,6 +123,9 @@ impl Run<'_> {
             thread.cursor = cursor;
         }
         self.fail(parent, failure);
+        if first {
+            self.wreck = None;
+        }
     }
 
     /// Cancels every thread that a failing state started; tokens and timers of theirs die.

@@ -26,9 +26,13 @@ impl Run<'_> {
             return self.inline(id, state, map, items, concurrency);
         };
         let length = u64::try_from(items.len()).unwrap_or(u64::MAX);
-        self.follow(id, "MapStateStarted", Details::MapStarted { length });
-        let run = self.map_run(id, state, map, (flavor, input, items, concurrency))?;
-        self.follow(id, "MapRunStarted", Details::MapRun { arn: run.arn.clone() });
+        let redrive = self.execution.threads.get(&id).is_some_and(|thread| thread.phase == Phase::Redrive);
+        if !redrive {
+            self.follow(id, "MapStateStarted", Details::MapStarted { length });
+        }
+        let run = MapRun { redrive, ..self.map_run(id, state, map, (flavor, input, items, concurrency))? };
+        let event = if redrive { "MapRunRedriven" } else { "MapRunStarted" };
+        self.follow(id, event, Details::MapRun { arn: run.arn.clone() });
         self.wait_in(id, Phase::MapRun);
         self.step.effects.push(Effect::StartMapRun(Box::new(run)));
         Ok(())
@@ -73,9 +77,9 @@ impl Run<'_> {
         };
         let item = Item { index: u64::from(next), value };
         let input = self.effective_input(id, state)?;
-        let item_input = match (&map.selector, self.scope(id, state, &input)) {
-            (Some(selector), Some(scope)) => Scope { item: Some(&item), ..scope }.template(selector)?,
-            _ => item.value.clone(),
+        let item_input = match self.scope(id, state, &input) {
+            Some(scope) => item_input(&scope, map, &item)?,
+            None => item.value.clone(),
         };
         self.bounded(state, &item_input)?;
         let details = Details::Iteration { name: state.name.clone(), index: item.index };
@@ -142,9 +146,9 @@ impl Run<'_> {
         let mut inputs = Vec::with_capacity(items.len());
         for (index, value) in (0..).zip(items) {
             let item = Item { index, value };
-            let input = match (&map.selector, self.scope(id, state, &input)) {
-                (Some(selector), Some(scope)) => Scope { item: Some(&item), ..scope }.template(selector)?,
-                _ => item.value.clone(),
+            let input = match &scope {
+                Some(scope) => item_input(scope, map, &item)?,
+                None => item.value.clone(),
             };
             self.bounded(state, &input)?;
             inputs.push((item, input));
@@ -161,6 +165,7 @@ impl Run<'_> {
             writer: evaluate(&map.writer)?,
             concurrency,
             tolerance,
+            redrive: false,
         })
     }
 
@@ -191,7 +196,15 @@ impl Run<'_> {
     }
 }
 
-fn items(scope: &Scope<'_>, state: &State, map: &MapState) -> Result<Vec<Value>, Fault> {
+/// What a child or iteration begins with for an item.
+pub(super) fn item_input(scope: &Scope<'_>, map: &MapState, item: &Item) -> Result<Value, Fault> {
+    match &map.selector {
+        Some(selector) => Scope { item: Some(item), ..*scope }.template(selector),
+        None => Ok(item.value.clone()),
+    }
+}
+
+pub(super) fn items(scope: &Scope<'_>, state: &State, map: &MapState) -> Result<Vec<Value>, Fault> {
     if map.reader.is_some() && map.items.is_none() {
         return Ok(Vec::new());
     }
@@ -218,14 +231,14 @@ fn items(scope: &Scope<'_>, state: &State, map: &MapState) -> Result<Vec<Value>,
 }
 
 /// 0 is no bound of the definition's.
-fn concurrency(scope: &Scope<'_>, map: &MapState) -> Result<u64, Fault> {
+pub(super) fn concurrency(scope: &Scope<'_>, map: &MapState) -> Result<u64, Fault> {
     let Some(amount) = &map.max_concurrency else { return Ok(0) };
     integer(amount, scope.amount(amount)?)?
         .try_into()
         .map_err(|_| Fault::Runtime("MaxConcurrency cannot be negative.".to_owned()))
 }
 
-fn tolerance(scope: &Scope<'_>, map: &MapState) -> Result<Tolerance, Fault> {
+pub(super) fn tolerance(scope: &Scope<'_>, map: &MapState) -> Result<Tolerance, Fault> {
     let mut tolerance = Tolerance::default();
     if let Some(amount) = &map.tolerated_count {
         let count = integer(amount, scope.amount(amount)?)?;

@@ -2,10 +2,14 @@
 //!
 //! The items run as executions of their own; reading them from files, batching, and writing results are the engine's.
 
+use std::cell::RefCell;
+
 use serde_json::Value;
 
-use super::{Attempt, Item};
-use crate::definition::{Flavor, MachineId};
+use super::scope::Scope;
+use super::{Attempt, Execution, Failure, Given, Item, map};
+use crate::chance::Chance;
+use crate::definition::{Definition, Flavor, Kind, MachineId, Selection};
 
 /// What a distributed Map runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +36,8 @@ pub struct MapRun {
     pub concurrency: u64,
     /// How many may fail.
     pub tolerance: Tolerance,
+    /// Takes up the newest Map Run of the same thread and visit: what succeeded there is not run another time.
+    pub redrive: bool,
 }
 
 /// How many children of a Map Run may fail.
@@ -56,6 +62,48 @@ impl Tolerance {
         #[expect(clippy::cast_precision_loss, reason = "item counts stay far below 2^53")]
         let within = self.percentage.is_none_or(|share| failed as f64 <= total as f64 * share / 100.0);
         within && self.count.is_none_or(|count| failed <= count)
+    }
+}
+
+impl Execution {
+    /// What a child of a Map Run begins with for an item that its reader has read: `ItemSelector` over what the Map
+    /// state's thread sees.
+    ///
+    /// # Errors
+    /// The selector failed, as the Map Run fails then; or that Map Run is over.
+    pub fn item_input(
+        &self,
+        definition: &Definition,
+        attempt: Attempt,
+        item: &Item,
+        given: &Given<'_>,
+    ) -> Result<Value, Failure> {
+        let over = || Failure::new("States.Runtime", "The Map Run is over.");
+        let thread = self.threads.get(&attempt.thread).ok_or_else(over)?;
+        let state = definition.state(thread.machine, thread.state).ok_or_else(over)?;
+        let Kind::Map(map_state) = &state.kind else { return Err(over()) };
+        let chance = RefCell::new(Chance::new(given.seed));
+        let scope = |input| Scope {
+            execution: self,
+            id: attempt.thread,
+            thread,
+            state,
+            given,
+            chance: &chance,
+            input,
+            result: None,
+            error_output: None,
+            item: None,
+        };
+        let whole = scope(&thread.data.input);
+        let fail = |fault: super::fault::Fault| fault.failure();
+        match &state.input_path {
+            Selection::Whole => map::item_input(&whole, map_state, item).map_err(fail),
+            selection => {
+                let input = whole.selection(selection, &thread.data.input).map_err(fail)?;
+                map::item_input(&scope(&input), map_state, item).map_err(fail)
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! list of items. The encoding is the same bytes for the same execution, starts with a version, and is read back
 //! with every length checked.
 
-mod codec;
+pub(crate) mod codec;
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,27 @@ pub fn changes(execution: &Execution, changed: &Changed) -> Changes {
     }
 }
 
+/// What a record is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The execution.
+    Header,
+    /// Where a thread stands.
+    Thread(ThreadId),
+    /// What a thread holds.
+    Data(ThreadId),
+}
+
 impl Changes {
+    /// Record by record; None for those that go.
+    pub fn parts(&self) -> impl Iterator<Item = (Part, Option<&[u8]>)> {
+        let header = std::iter::once((Part::Header, Some(self.header.as_slice())));
+        let threads = self.threads.iter().map(|(id, record)| (Part::Thread(*id), Some(record.as_slice())));
+        let data = self.data.iter().map(|(id, record)| (Part::Data(*id), Some(record.as_slice())));
+        let gone = self.gone.iter().flat_map(|id| [(Part::Thread(*id), None), (Part::Data(*id), None)]);
+        header.chain(threads).chain(data).chain(gone)
+    }
+
     /// As one frame.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = Writer::default();
@@ -88,6 +108,16 @@ impl Changes {
 }
 
 impl Stored {
+    /// The records of these threads, each asked for by `read`; one that is not there is missed by [`Stored::restore`].
+    pub fn of(threads: impl Iterator<Item = ThreadId>, mut read: impl FnMut(Part) -> Option<Vec<u8>>) -> Self {
+        let mut stored = Self { header: read(Part::Header).unwrap_or_default(), ..Self::default() };
+        for id in threads {
+            stored.threads.extend(read(Part::Thread(id)).map(|record| (id, record)));
+            stored.data.extend(read(Part::Data(id)).map(|record| (id, record)));
+        }
+        stored
+    }
+
     /// Lays changes over what is stored.
     pub fn apply(&mut self, changes: Changes) {
         self.header = changes.header;
@@ -163,6 +193,7 @@ fn header(writer: &mut Writer, execution: &Execution) {
         Status::Aborted(of) => failure(writer, 4, of),
     }
     writer.number(execution.events);
+    writer.number(u64::from(execution.redrives));
     writer.number(execution.visits);
     writer.number(u64::from(execution.next_thread));
     writer.number(execution.ready.len() as u64);
@@ -204,6 +235,7 @@ fn read_header(reader: &mut Reader<'_>) -> Option<Execution> {
             _ => return None,
         },
         events: reader.number()?,
+        redrives: reader.small()?,
         visits: reader.number()?,
         next_thread: reader.small()?,
         ready: reader.list(Reader::small)?.into(),
@@ -238,6 +270,7 @@ fn thread(writer: &mut Writer, thread: &Thread) {
         Phase::MapRun => (7, [0, 0, 0]),
         Phase::Done => (8, [0, 0, 0]),
         Phase::Leaving => (9, [0, 0, 0]),
+        Phase::Redrive => (10, [0, 0, 0]),
     };
     writer.byte(tag);
     numbers.iter().for_each(|number| writer.number(*number));
@@ -268,6 +301,7 @@ fn read_thread(reader: &mut Reader<'_>) -> Option<Thread> {
                 7 => Phase::MapRun,
                 8 => Phase::Done,
                 9 => Phase::Leaving,
+                10 => Phase::Redrive,
                 _ => return None,
             }
         }

@@ -4,6 +4,7 @@
 //! costs one commit. The order is fixed by the data, never by chance or time.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater_base::{Micros, Problem, never};
@@ -14,7 +15,7 @@ use super::history::{Details, HistoryEvent};
 use super::scope::Scope;
 use super::{Data, Execution, Failure, Phase, Status, Thread, ThreadId};
 use crate::chance::Chance;
-use crate::definition::{Definition, Kind, MachineId, State};
+use crate::definition::{Definition, Flavor, Kind, MachineId, State};
 
 /// A step under way.
 pub(super) struct Run<'a> {
@@ -23,6 +24,8 @@ pub(super) struct Run<'a> {
     pub(super) given: &'a Given<'a>,
     pub(super) chance: RefCell<Chance>,
     pub(super) step: Step,
+    /// Every thread as it was before a failure that nothing has handled so far began to take them down.
+    pub(super) wreck: Option<BTreeMap<ThreadId, Thread>>,
     entered: usize,
 }
 
@@ -52,15 +55,22 @@ pub(super) fn step(
     Ok(run.step)
 }
 
+pub(super) fn redrive(definition: &Definition, execution: &mut Execution, given: &Given<'_>) -> Step {
+    let mut run = Run::new(definition, execution, given);
+    run.take_up();
+    run.until_blocked();
+    run.step
+}
+
 /// `seconds` after `now`.
 pub(super) fn seconds_from(now: Micros, seconds: u64) -> Micros {
     now.plus(std::time::Duration::from_secs(seconds))
 }
 
 impl<'a> Run<'a> {
-    fn new(definition: &'a Definition, execution: &'a mut Execution, given: &'a Given<'a>) -> Self {
+    pub(super) fn new(definition: &'a Definition, execution: &'a mut Execution, given: &'a Given<'a>) -> Self {
         let chance = RefCell::new(Chance::new(given.seed));
-        Self { definition, execution, given, chance, step: Step::default(), entered: 0 }
+        Self { definition, execution, given, chance, step: Step::default(), wreck: None, entered: 0 }
     }
 
     fn until_blocked(&mut self) {
@@ -85,7 +95,7 @@ impl<'a> Run<'a> {
         let Some(state) = self.state(id) else { return };
         match self.execution.threads.get(&id).map(|thread| &thread.phase) {
             Some(Phase::Enter) => self.enter(id, state),
-            Some(Phase::Rerun) => {}
+            Some(Phase::Rerun | Phase::Redrive) => {}
             other => {
                 never!("a ready thread is in phase {other:?}");
                 return;
@@ -96,7 +106,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn enter(&mut self, id: ThreadId, state: &State) {
+    pub(super) fn enter(&mut self, id: ThreadId, state: &State) {
         self.execution.visits += 1;
         let (visit, now) = (self.execution.visits, self.given.now);
         let Some(thread) = self.thread(id) else { return };
@@ -261,8 +271,12 @@ impl<'a> Run<'a> {
         self.end(Status::Failed(failure));
     }
 
-    /// Ends the execution: nothing of it stays but its status.
+    /// Ends the execution. Of one that did not succeed the threads stay as they were, to be taken up again.
     pub(super) fn end(&mut self, status: Status) {
+        let kept = match (&status, self.execution.flavor) {
+            (Status::Succeeded(_), _) | (_, Flavor::Express) => BTreeMap::new(),
+            _ => self.wreck.take().unwrap_or_else(|| self.execution.threads.clone()),
+        };
         let threads: Vec<ThreadId> = self.execution.threads.keys().copied().collect();
         for id in threads {
             self.release(id);
@@ -272,13 +286,19 @@ impl<'a> Run<'a> {
         if self.definition.timeout_s.is_some() && self.execution.machine == 0 {
             self.step.effects.push(Effect::ClearTimer(Timer::Execution));
         }
+        for id in kept.keys() {
+            self.step.changed.gone.remove(id);
+            self.step.changed.threads.insert(*id);
+            self.step.changed.data.insert(*id);
+        }
+        self.execution.threads = kept;
         self.execution.status = status.clone();
         self.step.effects.push(Effect::Ended(status));
         self.step.more = false;
     }
 
     /// Does what the state is for.
-    fn work(&mut self, id: ThreadId, state: &'a State) -> Result<(), super::fault::Fault> {
+    pub(super) fn work(&mut self, id: ThreadId, state: &'a State) -> Result<(), super::fault::Fault> {
         match &state.kind {
             Kind::Pass { result } => self.pass(id, state, result.as_ref()),
             Kind::Task(task) => self.task(id, state, task),

@@ -203,11 +203,12 @@ impl Scope<'_> {
             "RoleArn": identity.role_arn,
         });
         if let (Flavor::Standard, Some(run)) = (execution.flavor, run.as_object_mut()) {
-            run.insert("RedriveCount".to_owned(), json!(0));
+            run.insert("RedriveCount".to_owned(), json!(execution.redrives));
         }
         let mut state = json!({"Name": self.state.name, "EnteredTime": time::show(self.thread.entered_at)});
         if let (Kind::Task(_), Some(state)) = (&self.state.kind, state.as_object_mut()) {
-            state.insert("RetryCount".to_owned(), json!(self.thread.attempt));
+            // Counted anew by each stay and each redrive, unlike attempts.
+            state.insert("RetryCount".to_owned(), json!(self.thread.retried.iter().sum::<u32>()));
         }
         let mut context = json!({
             "Execution": run,

@@ -255,7 +255,7 @@ impl Run<'_> {
             ResultPath::Replace => selected,
             ResultPath::Discard => Arc::clone(raw),
             ResultPath::At(path) => {
-                let written = path.write(Value::clone(raw), Value::clone(&selected));
+                let written = leave.result_path.place(raw, &selected);
                 Arc::new(written.ok_or_else(|| {
                     let reason = format!("Unable to apply ResultPath '{}' to input '{raw}'", path.text);
                     Fault::Named("States.ResultPathMatchFailure", reason)

@@ -3,6 +3,7 @@
 
 mod crash;
 mod play;
+mod redrive;
 
 use expect_test::expect;
 use serde_json::{Value, json};

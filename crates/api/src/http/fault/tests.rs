@@ -30,5 +30,5 @@ fn every_refusal_of_the_log_has_a_status() {
     assert_eq!(status(LogError::Full(1)), 503);
     assert_eq!(status(LogError::BatchTooLarge { bytes: 2, limit: 1 }), 413);
     assert_eq!(status(LogError::OffsetOutOfRange { wanted: 9, start: 0, end: 3 }), 400);
-    assert_eq!(status(LogError::Disk("gone".into())), 500);
+    assert_eq!(status(LogError::Disk("gone".into())), 503);
 }

@@ -5,9 +5,18 @@
 
 /// Each name with one sentence.
 pub const NAMES: &[(&str, &str)] = &[
+    ("hw_api_aws_requests_total", "Answers to AWS clients, by operation and status."),
     ("hw_api_events_total", "Events that came over HTTP, by what became of them."),
     ("hw_api_request_seconds", "From a request's head to the answer's, by route."),
     ("hw_api_requests_total", "Answers, by route and status."),
+    ("hw_bus_dead_letters_total", "Events and deliveries of a subscription that became dead letters."),
+    ("hw_bus_delivered_total", "Records, documents and deliveries that reached their target."),
+    ("hw_bus_lag_events", "Records of its stream that a subscription has not read."),
+    ("hw_bus_loops_cut_total", "Chains of events that were cut because they had too many steps."),
+    ("hw_bus_matched_total", "Events that a subscription took."),
+    ("hw_bus_pending_bytes", "Bytes of the deliveries that wait."),
+    ("hw_bus_pending_deliveries", "Deliveries that wait for their target."),
+    ("hw_bus_retries_total", "Tries of a delivery that failed and are made again."),
     ("hw_flow_commits_total", "Commits of a pipeline: outputs, state and positions in one record of the log."),
     ("hw_flow_dead_letters_total", "Events that became dead letters."),
     ("hw_flow_dropped_total", "Events that a filter or dedupe step dropped."),
@@ -60,6 +69,18 @@ pub const NAMES: &[(&str, &str)] = &[
     ("hw_process_resident_bytes", "Memory of the process now."),
     ("hw_process_resident_peak_bytes", "The most memory the process has had."),
     ("hw_process_threads", "Threads of the process."),
+    ("hw_work_commits_total", "Commits of the workflow engine, each of many executions' steps."),
+    ("hw_work_events_total", "Events of history written."),
+    ("hw_work_executions_ended_total", "Executions that have ended, items of Map Runs that run in memory aside."),
+    ("hw_work_executions_parked_total", "Executions that could not be carried on."),
+    ("hw_work_executions_running", "Executions that have not ended."),
+    ("hw_work_executions_started_total", "Executions that have begun."),
+    ("hw_work_map_items_total", "Items of Map Runs whose results are durable."),
+    ("hw_work_queued", "Commands that wait for a shard."),
+    ("hw_work_tasks_failed_total", "External tasks that failed."),
+    ("hw_work_tasks_in_flight", "External tasks under way."),
+    ("hw_work_tasks_total", "External tasks begun."),
+    ("hw_work_timers", "Timers of executions that are not due."),
 ];
 
 /// Prometheus' kind of a figure; a convention of its name.

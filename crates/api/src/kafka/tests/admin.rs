@@ -127,6 +127,51 @@ async fn incremental_alter_configs_changes_what_it_names() {
 }
 
 #[tokio::test]
+async fn what_a_resource_says_of_a_stream_is_changed_in_the_resource() {
+    // A resource that keeps `orders` for a minute.
+    let owners: Owners = Arc::new(|stream, wanted| {
+        let kept = StreamConfig { retention_ms: Some(60_000), ..wanted };
+        (stream.name.as_str() == "orders").then(|| ("Stream/orders".to_owned(), kept))
+    });
+    let mut peer = Peer::of(&Arc::new(House::but(|service| service.with_owners(owners)).await)).await;
+    create(&mut peer, 12).await;
+    assert_eq!(alter_some(&mut peer, 1, &[("retention.ms", 0, Some("60000"))]).await.0, 0, "it says the same");
+    assert_eq!(alter_some(&mut peer, 1, &[("segment.bytes", 0, Some("1048576"))]).await.0, 0, "it says nothing of it");
+    let (code, message) = alter_some(&mut peer, 1, &[("retention.ms", 0, Some("5"))]).await;
+    let told = "`Stream/orders` says what `retention.ms` is; change the resource, it would change it back";
+    assert_eq!((code, message.as_str()), (44, told));
+    assert_eq!(config(&mut peer, "retention.ms").await.0, "60000");
+    assert_eq!(
+        alter(&mut peer, 2, &[("segment.bytes", "1048577")], false).await,
+        44,
+        "the default is another retention"
+    );
+    let request = DeleteTopicsRequest::default().with_topic_names(vec![name("orders").into()]);
+    let answer: DeleteTopicsResponse = peer.ask(20, 5, request).await;
+    assert_eq!(answer.responses[0].error_code, 44);
+    assert!(answer.responses[0].error_message.as_ref().is_some_and(|message| message.contains("`Stream/orders`")));
+    assert!(peer.house.service.log.stream("orders").is_some());
+}
+
+#[tokio::test]
+async fn topics_are_not_made_by_naming_them_where_that_is_switched_off() {
+    let off = |mut service: KafkaService| {
+        service.settings.auto_create = false;
+        service
+    };
+    let mut peer = Peer::of(&Arc::new(House::but(off).await)).await;
+    assert_eq!(create(&mut peer, 12).await.topics[0].error_code, 3);
+    assert!(peer.house.service.log.stream("orders").is_none());
+    let resource = describe_configs_request::DescribeConfigsResource::default()
+        .with_resource_type(4)
+        .with_resource_name(name("0"))
+        .with_configuration_keys(Some(vec![name("auto.create.topics.enable")]));
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
+    let answer: DescribeConfigsResponse = peer.ask(32, 4, request).await;
+    assert_eq!(answer.results[0].configs[0].value.as_deref(), Some("false"));
+}
+
+#[tokio::test]
 async fn the_one_leader_has_epoch_0_since_the_beginning() {
     let mut peer = Peer::new().await;
     create(&mut peer, 12).await;

@@ -1,17 +1,8 @@
 use headwater_base::{Limits, ManualClock, Micros};
-use headwater_kernel::port::Secrets;
 use headwater_log::{Append, Cleanup, Commit, EmbeddedLog, StreamConfig};
 use headwater_wire::batch::{Builder, Compression};
 
 use super::*;
-
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn read(&self, name: &str) -> Result<Bytes, Problem> {
-        Err(Problem::new("HW-KERNEL-900", name))
-    }
-}
 
 fn config() -> StreamConfig {
     StreamConfig {
@@ -41,12 +32,7 @@ impl Bench {
         let log: Arc<dyn Log> =
             EmbeddedLog::open(folder.path().join("log"), Arc::new(Limits::default()), clock).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let context = Context {
-            folder: folder.path().into(),
-            secrets: Arc::new(NoSecrets),
-            tables: None,
-            log: Some(log.clone()),
-        };
+        let context = Context { log: Some(log.clone()), ..Context::without_node(folder.path()) };
         Self { runtime, log, context, _folder: folder }
     }
 

@@ -5,13 +5,12 @@ use expect_test::{Expect, expect};
 use headwater_base::{Limits, Name};
 use headwater_kernel::kernel::dangling;
 use headwater_kernel::kind::Registry;
-use headwater_kernel::port::LookupKind;
+use headwater_kernel::port::{Context, LookupKind};
 use headwater_kernel::reconcile::Observed;
 use headwater_kernel::resource::Resource;
 use serde_json::json;
 
 use super::*;
-use crate::runtime::memory;
 
 const HEAD: &str = "apiVersion: headwater.dev/v1\nkind: Pipeline\nmetadata: {name: p}\nspec:\n";
 
@@ -39,7 +38,7 @@ fn check(spec: &str, expected: Expect) {
         Err(problems) => problems,
         Ok(drafts) => {
             let drafts: HashMap<String, Draft> = drafts.into_iter().map(|draft| (draft.id(), draft)).collect();
-            let context = memory::context();
+            let context = Context::without_node(".");
             let view = View { registry: &registry, context: &context, drafts: &drafts, stored: &|_, _| None };
             let drafted: Vec<Draft> = drafts.values().cloned().collect();
             let problems = drafted.iter().flat_map(|draft| validate(draft, &view));

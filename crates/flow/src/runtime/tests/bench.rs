@@ -11,6 +11,7 @@ use headwater_kernel::port::{Context, Json, Lookup, LookupError, LookupKind};
 use headwater_kernel::unit::Unit;
 use headwater_log::embedded::Options;
 use headwater_log::{Append, Cleanup, Commit, EmbeddedLog, Log, StreamConfig, View};
+use headwater_testkit::{FaultyDisk, memory_log};
 use headwater_wire::batch::{self, Builder, Compression};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -18,8 +19,6 @@ use tokio::sync::Notify;
 
 use crate::compile::{Plan, compile};
 use crate::program::Compiler;
-use crate::runtime::disk::FaultyDisk;
-use crate::runtime::memory;
 use crate::runtime::park;
 use crate::runtime::pipelines::Pipelines;
 use crate::spec::PipelineSpec;
@@ -45,13 +44,13 @@ pub struct Seen {
 
 impl Bench {
     pub fn new() -> Self {
-        Self::over(memory::MemoryLog::new())
+        Self::over(memory_log().0)
     }
 
     pub fn over(log: Arc<dyn Log>) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let context = Context { log: Some(Arc::clone(&log)), ..memory::context() };
+        let context = Context { log: Some(Arc::clone(&log)), ..Context::without_node(".") };
         let pipelines = Pipelines::new(
             Arc::clone(&log),
             clock.clone(),

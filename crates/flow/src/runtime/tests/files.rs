@@ -2,14 +2,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater_base::{Limits, ManualClock, Name, Problem};
-use headwater_kernel::port::{Source, SourceRecord};
+use headwater_kernel::port::{Context, Source, SourceRecord};
 use serde_json::{Value, json};
 
 use super::bench::START;
 use crate::compile::compile;
 use crate::program::Compiler;
 use crate::runtime::files::{self, Progress, Surrounding};
-use crate::runtime::memory;
 
 struct Given(Vec<SourceRecord>);
 
@@ -52,7 +51,7 @@ fn a_file_goes_through_the_same_steps_and_its_end_closes_everything() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let around = Surrounding {
         lookups: &[],
-        context: memory::context(),
+        context: Context::without_node("."),
         clock: Arc::new(ManualClock::at(START)),
         limits: Arc::new(Limits::default()),
         handle: runtime.handle().clone(),

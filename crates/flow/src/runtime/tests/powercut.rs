@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_base::Micros;
+use headwater_testkit::FaultyDisk;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
-use crate::runtime::disk::FaultyDisk;
 
 fn spec() -> Value {
     json!({

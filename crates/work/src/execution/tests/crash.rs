@@ -1,5 +1,5 @@
 //! Random machines under random outsides: an execution that is restored from its records before every step makes the
-//! same history and effects, event for event, as one that never was.
+//! same history and effects, event for event, as one that never was; one that failed is taken up again.
 
 use headwater_base::Micros;
 use proptest::prelude::*;
@@ -154,6 +154,10 @@ impl<'a> World<'a> {
                     self.timers.push((timer, due));
                 }
                 Effect::ClearTimer(timer) => self.timers.retain(|(other, _)| *other != timer),
+                Effect::Ended(_) => {
+                    self.tasks.clear();
+                    self.timers.clear();
+                }
                 _ => {}
             }
         }
@@ -167,8 +171,19 @@ impl<'a> World<'a> {
 
     /// One step of the outside, chosen by a byte; false when nothing is left to do.
     fn turn(&mut self, choice: u8, number: u8, limits: &Limits) -> bool {
+        let token = |attempt: &Attempt| format!("{attempt:?}");
+        let given = Given { now: self.now, seed: [number; 32], token: &token, limits };
         if self.execution.status != Status::Running {
-            return false;
+            return match self.execution.redrive(self.definition, &given) {
+                Ok(step) => {
+                    self.commit(step);
+                    true
+                }
+                Err(problem) => {
+                    assert_eq!(problem.code, "HW-WORK-007");
+                    false
+                }
+            };
         }
         let pick = |length: usize| usize::from(choice / 8) % length;
         let event = if self.more {
@@ -196,8 +211,7 @@ impl<'a> World<'a> {
                 }
             }
         };
-        let token = |attempt: &Attempt| format!("{attempt:?}");
-        let given = Given { now: self.now, seed: [number; 32], token: &token, limits };
+        let given = Given { now: self.now, ..given };
         match self.execution.step(self.definition, event, &given) {
             Ok(step) => self.commit(step),
             Err(problem) => self.said.push(problem.code),

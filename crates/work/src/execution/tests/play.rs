@@ -21,6 +21,7 @@ pub struct Play {
     more: bool,
     tasks: Vec<(String, Attempt)>,
     timers: BTreeMap<Timer, Micros>,
+    map_run: Option<Attempt>,
 }
 
 fn given(now: Micros, limits: &Limits) -> Given<'_> {
@@ -50,6 +51,7 @@ impl Play {
             more: false,
             tasks: Vec::new(),
             timers: BTreeMap::new(),
+            map_run: None,
         };
         play.note(step);
         Ok(play)
@@ -57,6 +59,12 @@ impl Play {
 
     pub fn event(&mut self, event: Event) -> Result<(), Problem> {
         let step = self.execution.step(&self.definition, event, &given(self.now, &self.limits))?;
+        self.note(step);
+        Ok(())
+    }
+
+    pub fn redrive(&mut self) -> Result<(), Problem> {
+        let step = self.execution.redrive(&self.definition, &given(self.now, &self.limits))?;
         self.note(step);
         Ok(())
     }
@@ -96,7 +104,10 @@ impl Play {
                     self.timers.remove(&timer);
                     format!("clear {}", named(timer))
                 }
-                Effect::StartMapRun(run) => format!("map run {}", short(run.attempt)),
+                Effect::StartMapRun(run) => {
+                    self.map_run = Some(run.attempt);
+                    format!("map run {}{}", short(run.attempt), if run.redrive { " again" } else { "" })
+                }
                 Effect::StopMapRun(attempt) => format!("stop map run {}", short(attempt)),
                 Effect::Ended(_) => "ended".to_owned(),
             };
@@ -141,6 +152,11 @@ impl Play {
     pub fn beat(&mut self, state: &str) {
         let attempt = self.attempt(state);
         self.event(Event::Heartbeat { attempt }).unwrap();
+    }
+
+    pub fn end_map_run(&mut self, outcome: Result<Value, Failure>) {
+        let attempt = self.map_run.take().unwrap();
+        self.event(Event::MapRunEnded { attempt, outcome }).unwrap();
     }
 
     pub fn advance(&mut self, seconds: i64) {

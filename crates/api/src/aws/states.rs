@@ -1,0 +1,168 @@
+//! Step Functions: each file holds operations on one noun, as rows and functions.
+
+mod activities;
+mod executions;
+mod history;
+mod machines;
+mod map_runs;
+mod tags;
+mod tasks;
+mod trial;
+mod versions;
+
+use std::sync::Arc;
+
+use headwater_base::Problem;
+use headwater_kernel::Resource;
+use serde_json::Value;
+
+use super::arn::{self, Arn};
+use super::call::{Call, Operation};
+use super::page;
+use super::refusal::Refusal;
+use super::shape::{Member, Shape, may, must, text};
+
+/// The operations of Step Functions.
+pub const OPERATIONS: &[&[Operation]] = &[
+    machines::OPERATIONS,
+    versions::OPERATIONS,
+    executions::OPERATIONS,
+    history::OPERATIONS,
+    tasks::OPERATIONS,
+    activities::OPERATIONS,
+    map_runs::OPERATIONS,
+    trial::OPERATIONS,
+    tags::OPERATIONS,
+];
+
+/// The engine's codes that have names of their own here.
+pub mod codes {
+    /// A fault of a definition.
+    pub const DEFINITION: &str = "HW-WORK-001";
+    /// There is no such workflow, or it is not started yet.
+    pub const NO_WORKFLOW: &str = "HW-WORK-020";
+    /// There is no such execution.
+    pub const NO_EXECUTION: &str = "HW-WORK-030";
+    /// An execution has the name already.
+    pub const EXISTS: &str = "HW-WORK-021";
+    /// An execution cannot be taken up again.
+    pub const NOT_REDRIVABLE: &str = "HW-WORK-035";
+    /// A token is none.
+    pub const NO_TOKEN: &str = "HW-WORK-032";
+    /// A token's attempt is over.
+    pub const TASK_ENDED: &str = "HW-WORK-004";
+    /// A token's execution is over.
+    pub const ENDED: &str = "HW-WORK-006";
+    /// There is no such Map Run.
+    pub const NO_MAP_RUN: &str = "HW-WORK-039";
+}
+
+/// The kind of state machines here.
+const WORKFLOW: &str = "Workflow";
+
+const MACHINE_ARN: Member = must("stateMachineArn", text(1, 256));
+const EXECUTION_ARN: Member = must("executionArn", text(1, 256));
+const MAX_RESULTS: Member = may("maxResults", Shape::Integer(0, 1_000));
+const NEXT_TOKEN: Member = may("nextToken", text(1, 3_096));
+const TAGS: Member =
+    may("tags", Shape::List(&Shape::Structure(&[must("key", text(1, 128)), may("value", text(0, 256))]), 0, 200));
+
+/// Items on a page where the client does not say.
+const PAGE: usize = 100;
+
+/// A state machine and, if the name has one, its version.
+struct Machine {
+    resource: Arc<Resource>,
+    version: Option<u64>,
+}
+
+impl Machine {
+    fn name(&self) -> &str {
+        self.resource.metadata.name.as_str()
+    }
+
+    fn express(&self) -> bool {
+        super::native::text(&self.resource, "/type") == Some("express")
+    }
+}
+
+/// The state machine that a member names.
+fn machine(call: &Call, member: &str) -> Result<Machine, Refusal> {
+    let given = call.given(member);
+    let arn = arn::states(given, &["stateMachine"])?;
+    let (name, version) = split_version(&arn)?;
+    let resource = call.aws.find(WORKFLOW, name).ok_or_else(|| no_machine(given))?;
+    Ok(Machine { resource, version })
+}
+
+/// `stateMachine:NAME` or `stateMachine:NAME:VERSION`.
+fn split_version<'a>(arn: &Arn<'a>) -> Result<(&'a str, Option<u64>), Refusal> {
+    let rest = arn.behind("stateMachine").unwrap_or_default();
+    let Some((name, version)) = rest.split_once(':') else { return Ok((rest, None)) };
+    match version.parse() {
+        Ok(version) => Ok((name, Some(version))),
+        Err(_) => Err(Refusal::validation("aliases of state machines are not served; name a version by its number")),
+    }
+}
+
+fn no_machine(arn: &str) -> Refusal {
+    Refusal::new("StateMachineDoesNotExist", format!("State Machine Does Not Exist: '{arn}'"))
+}
+
+fn no_execution(arn: &str) -> Refusal {
+    Refusal::new("ExecutionDoesNotExist", format!("Execution Does Not Exist: '{arn}'"))
+}
+
+/// `name` as state machines, activities and executions may be called, and as the node can call them.
+fn name(given: &str) -> Result<&str, Refusal> {
+    let fits = given.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if fits && headwater_base::Name::new(given).is_ok() {
+        return Ok(given);
+    }
+    Err(Refusal::new("InvalidName", format!("Invalid Name: '{given}'")))
+}
+
+/// The page that a list's members ask for.
+fn page(call: &Call, items: Vec<(String, Value)>) -> Result<(Vec<Value>, Option<String>), Refusal> {
+    let after = after(call)?;
+    Ok(page::cut(items, after.as_deref(), count(call)))
+}
+
+fn after(call: &Call) -> Result<Option<String>, Refusal> {
+    let token = call.text("nextToken");
+    token.map(|token| page::behind(token).ok_or_else(bad_token)).transpose()
+}
+
+fn bad_token() -> Refusal {
+    Refusal::new("InvalidToken", "Invalid Token: 'Invalid token'")
+}
+
+fn count(call: &Call) -> usize {
+    let wanted = call.integer("maxResults").and_then(|count| usize::try_from(count).ok());
+    wanted.filter(|count| *count > 0).unwrap_or(PAGE)
+}
+
+/// An answer with a token for the next page.
+fn listed(member: &str, items: Vec<Value>, next: Option<String>) -> Value {
+    let mut answer = serde_json::Map::new();
+    answer.insert(member.to_owned(), Value::Array(items));
+    if let Some(next) = next {
+        answer.insert("nextToken".to_owned(), next.into());
+    }
+    Value::Object(answer)
+}
+
+/// Why a definition was refused, in the service's words where it is the definition.
+fn definition_fault(problems: Vec<Problem>) -> Refusal {
+    let faults: Vec<&str> = problems.iter().filter_map(diagnostic).collect();
+    if faults.is_empty() {
+        return problems.into();
+    }
+    let message = format!("Invalid State Machine Definition: '{}'", faults.join(", "));
+    Refusal::new("InvalidDefinition", message)
+}
+
+/// One fault of a definition: code, fact and place.
+fn diagnostic(problem: &Problem) -> Option<&str> {
+    problem.title.strip_prefix("the definition: ").filter(|_| problem.code == codes::DEFINITION)
+}

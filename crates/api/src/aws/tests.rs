@@ -1,0 +1,109 @@
+//! The listener over a real socket, with ports in memory: what clients send, what they get.
+
+use std::sync::Arc;
+
+use headwater_base::{Limits, ManualClock, Micros};
+use headwater_kernel::port::workflows::TaskEnd;
+use headwater_kernel::{Kernel, Registry, Setup};
+use headwater_log::Log;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::{Aws, Parts, serve};
+use crate::address::listen;
+
+mod doubles;
+mod events;
+mod protocol;
+mod served;
+mod states;
+
+struct House {
+    address: std::net::SocketAddr,
+    stop: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<()>,
+    kernel: Arc<Kernel>,
+    aws: Arc<Aws>,
+    engine: Arc<doubles::Engine>,
+    buses: Arc<doubles::Buses>,
+    folder: tempfile::TempDir,
+}
+
+async fn house() -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Arc::new(Limits { http_body_bytes: 4 << 20, ..Limits::default() });
+    let clock = Arc::new(ManualClock::at(Micros(1_700_000_000_000_000)));
+    let log: Arc<dyn Log> = headwater_log::EmbeddedLog::open(folder.path(), limits.clone(), clock.clone()).unwrap();
+    let kinds = [
+        doubles::open("Workflow", "workflows"),
+        doubles::open("Activity", "activities"),
+        doubles::open("Rule", "rules"),
+        doubles::open("Archive", "archives"),
+        doubles::open("Destination", "destinations"),
+    ];
+    let registry = Registry::new(&kinds);
+    let setup = Setup { log, folder: folder.path().to_owned(), clock, limits, registry, seed: 7 };
+    let kernel = Kernel::open(setup).await.unwrap();
+    kernel.start(Vec::new());
+    let (stop, stopped) = watch::channel(false);
+    let (engine, buses) = (doubles::engine(), Arc::<doubles::Buses>::default());
+    let aws = Aws::new(Parts { kernel: kernel.clone(), workflows: engine.clone(), bus: buses.clone(), stop: stopped });
+    let listener = listen("127.0.0.1:0".parse().unwrap(), "AWS clients").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = tokio::spawn(serve(listener, aws.clone()));
+    let house = House { address, stop, served, kernel, aws, engine, buses, folder };
+    let default = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: bus.default}\nspec: {partitions: 1}\n";
+    let drafts = house.kernel.registry().read("default.yaml", default.as_bytes(), &Limits::default()).unwrap();
+    house.aws.write(drafts).await.unwrap();
+    house
+}
+
+const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261128/eu-west-1/states/aws4_request, \
+                      SignedHeaders=host, Signature=00";
+
+impl House {
+    async fn raw(&self, text: &str) -> (u16, String, String) {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        (status, head.to_owned(), body.to_owned())
+    }
+
+    async fn with(&self, target: &str, headers: &str, body: &str) -> (u16, String, String) {
+        self.raw(&format!(
+            "POST / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\nx-amz-target: \
+             {target}\r\nauthorization: {SIGNED}\r\n{headers}\r\n{body}",
+            self.address,
+            body.len()
+        ))
+        .await
+    }
+
+    /// An operation's answer.
+    async fn ok(&self, target: &str, body: Value) -> Value {
+        let (status, _, answer) = self.with(target, "", &body.to_string()).await;
+        assert_eq!(status, 200, "{target}: {answer}");
+        if answer.is_empty() { Value::Null } else { serde_json::from_str(&answer).unwrap() }
+    }
+
+    /// What an operation is refused with.
+    async fn no(&self, target: &str, body: Value) -> String {
+        let (status, _, answer) = self.with(target, "", &body.to_string()).await;
+        assert_ne!(status, 200, "{target}: {answer}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        format!("{}: {}", answer["__type"].as_str().unwrap(), answer["message"].as_str().unwrap())
+    }
+
+    async fn stop(self) -> tempfile::TempDir {
+        self.stop.send_replace(true);
+        self.served.await.unwrap();
+        self.kernel.stop().await;
+        self.folder
+    }
+}

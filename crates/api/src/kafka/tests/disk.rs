@@ -1,0 +1,65 @@
+//! A disk that is full: what a Kafka client sees, and what is left of what it was told.
+
+use headwater_log::Log;
+use headwater_testkit::{FaultyDisk, log_on};
+
+use super::*;
+
+/// Produces one record to `orders`; its offset, or the error.
+async fn produce(peer: &mut Peer, records: Bytes) -> Result<i64, i16> {
+    let data = produce_request::PartitionProduceData::default().with_records(Some(records));
+    let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
+    let request = ProduceRequest::default().with_acks(-1);
+    let request = request.with_topic_data(vec![topic.with_partition_data(vec![data])]);
+    let answer: ProduceResponse = peer.ask(0, 9, request).await;
+    let answer = &answer.responses[0].partition_responses[0];
+    if answer.error_code == 0 { Ok(answer.base_offset) } else { Err(answer.error_code) }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_nothing_acknowledged_is_lost() {
+    let disk = FaultyDisk::default();
+    let (log, clock) = log_on(Arc::new(disk.clone()), Limits::default());
+    let house = Arc::new(House::over(log.clone(), clock, Limits::default(), None).await);
+    let mut peer = Peer::of(&house).await;
+    create(&mut peer, 12).await;
+    disk.set_full(true);
+    let mut next = 0;
+    let refused = loop {
+        match produce(&mut peer, batch(&"x".repeat(900_000))).await {
+            Ok(offset) => assert_eq!(offset, next),
+            Err(code) => break code,
+        }
+        next += 1;
+        assert!(next < 1_000, "the disk is full");
+    };
+    // Clients try again after this one.
+    assert_eq!(refused, kafka_protocol::ResponseError::KafkaStorageError.code());
+    // A topic cannot be made either, and nothing of it is left.
+    let topic = metadata_request::MetadataRequestTopic::default().with_name(Some(name("more").into()));
+    let request = MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
+    let answer: MetadataResponse = peer.ask(3, 12, request).await;
+    let made = answer.topics[0].error_code == 0;
+    assert_eq!(log.stream("more").is_some(), made);
+    // What is there can still be fetched.
+    let wanted = fetch_request::FetchPartition::default().with_partition_max_bytes(100).with_fetch_offset(next - 1);
+    let topic = fetch_request::FetchTopic::default().with_topic(name("orders").into()).with_partitions(vec![wanted]);
+    let fetch = FetchRequest::default().with_max_bytes(100).with_topics(vec![topic]);
+    let answer: FetchResponse = peer.ask(1, 11, fetch).await;
+    assert!(answer.responses[0].partitions[0].records.as_ref().is_some_and(|records| records.len() > 900_000));
+    disk.set_full(false);
+    let offset = loop {
+        match produce(&mut peer, batch("again")).await {
+            Ok(offset) => break offset,
+            Err(code) => assert_eq!(code, refused),
+        }
+    };
+    assert_eq!(offset, next, "what was refused was not written");
+    drop(peer);
+    drop(house);
+    drop(log);
+    disk.cut();
+    disk.power_on(1);
+    let (log, _) = log_on(Arc::new(disk), Limits::default());
+    assert_eq!(log.ends(&headwater_base::Name::new("orders").unwrap(), 0).unwrap().durable, next + 1);
+}

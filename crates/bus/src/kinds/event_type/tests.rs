@@ -1,0 +1,104 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::breaks;
+
+fn object(required: &[&str], properties: Value) -> Value {
+    json!({"type": "object", "required": required, "properties": properties})
+}
+
+#[test]
+fn what_a_reader_does_not_take_is_named() {
+    let text = || json!({"type": "string"});
+    let check = |reader: Value, writer: Value| breaks(&reader, &writer);
+    let none: [&str; 0] = [];
+    // A property that is not required comes or goes.
+    assert_eq!(check(object(&["a"], json!({"a": text(), "b": text()})), object(&["a"], json!({"a": text()}))), none);
+    assert_eq!(
+        check(object(&["a", "b"], json!({"a": text(), "b": text()})), object(&["a"], json!({"a": text()}))),
+        ["`b` of the event may be missing"]
+    );
+    assert_eq!(
+        check(object(&[], json!({"a": {"type": "integer"}})), object(&[], json!({"a": {"type": ["integer", "null"]}}))),
+        ["`a` may be of type `null`"]
+    );
+    assert_eq!(
+        check(object(&[], json!({"a": {"type": "number"}})), object(&[], json!({"a": {"type": "integer"}}))),
+        none
+    );
+    assert_eq!(check(json!({"enum": ["a"]}), json!({"enum": ["a", "b"]})), ["the event may be \"b\""]);
+    assert_eq!(check(json!({"minimum": 5}), json!({"minimum": 1})), ["`minimum` of the event is narrower"]);
+    assert_eq!(
+        check(
+            object(&[], json!({"a": {"type": "array", "items": object(&["x"], json!({}))}})),
+            object(&[], json!({"a": {"type": "array", "items": object(&[], json!({}))}}))
+        ),
+        ["`x` of `a[]` may be missing"]
+    );
+    assert_eq!(
+        check(json!({"pattern": "a"}), json!({"pattern": "b"})),
+        ["`pattern` of the event differs, and cannot be judged"]
+    );
+    let closed = json!({"type": "object", "additionalProperties": false, "properties": {}});
+    let wider = json!({"type": "object", "additionalProperties": false, "properties": {"a": {}}});
+    assert_eq!(check(closed, wider), ["`a` of the event is not known"]);
+}
+
+/// Schemas of small objects, and values to try them with.
+fn schema() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!({"type": "string"})),
+        Just(json!({"type": "integer"})),
+        Just(json!({"type": ["integer", "null"]})),
+        Just(json!({"type": "number", "minimum": 1})),
+        Just(json!({"type": "number", "minimum": 3})),
+        Just(json!({"enum": ["x"]})),
+        Just(json!({"enum": ["x", 1]})),
+    ];
+    let properties = prop::collection::btree_map("[ab]", leaf, 0..3);
+    (properties, prop::collection::btree_set("[ab]", 0..3), any::<bool>()).prop_map(|(properties, required, closed)| {
+        let mut schema = json!({"type": "object", "properties": properties, "required": required});
+        if closed {
+            schema["additionalProperties"] = json!(false);
+        }
+        schema
+    })
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!("x")),
+        Just(json!("y")),
+        Just(json!(1)),
+        Just(json!(2.5)),
+        Just(json!(4)),
+        Just(Value::Null)
+    ];
+    prop::collection::btree_map("[abc]", leaf, 0..4).prop_map(|map| json!(map))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Where no break is found, whatever fits the writer's schema fits the reader's, but for properties that the writer
+    /// does not describe.
+    #[test]
+    fn without_a_break_all_that_is_written_is_read(reader in schema(), writer in schema(), values in prop::collection::vec(value(), 20)) {
+        prop_assume!(breaks(&reader, &writer).is_empty());
+        let compiled = |schema: &Value| headwater_kernel::schema::compile(schema).unwrap();
+        let (reads, writes) = (compiled(&reader), compiled(&writer));
+        for value in values {
+            let described = value.as_object().unwrap().keys().all(|key| writer["properties"].get(key).is_some());
+            if described && writes.is_valid(&value) {
+                prop_assert!(reads.is_valid(&value), "{value} {reader} {writer}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_schema_reads_itself(schema in schema()) {
+        prop_assert!(breaks(&schema, &schema).is_empty());
+    }
+}

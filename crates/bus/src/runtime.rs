@@ -1,0 +1,16 @@
+//! What runs: readers of streams, the scheduler, deliveries, replays.
+
+pub mod buses;
+pub mod cohort;
+pub mod deliver;
+pub mod dispatch;
+pub mod figures;
+pub mod put;
+pub mod reader;
+pub mod replay;
+pub mod scheduler;
+pub mod station;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;

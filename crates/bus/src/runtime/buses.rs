@@ -1,0 +1,319 @@
+//! `Buses`: the rules, pipes, schedules, archives and destinations of a node, as units that the kernel's supervisor
+//! starts and stops; and the port through which others put events.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use headwater_base::{Clock, Limits, Micros, Name, Problem};
+use headwater_kernel::kinds::stream::default_config;
+use headwater_kernel::port::bus::{BusEvent, DEFAULT_BUS, ReplayRequest};
+use headwater_kernel::port::outlet::BuildOutlet;
+use headwater_kernel::port::{Bus, Context, Enrich, Reconcile, Tables, Workflows};
+use headwater_kernel::reconcile::UnitSpec;
+use headwater_kernel::resource::{Resource, Status};
+use headwater_kernel::unit::{Task, Unit, UnitKind};
+use headwater_log::{Log, LogError, StreamConfig};
+use parking_lot::RwLock;
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+
+use crate::compile::{Compiled, Find, compile};
+use crate::kinds::{archive, pipe, rule, schedule};
+use crate::runtime::cohort::{Ending, Member};
+use crate::runtime::deliver::Outside;
+use crate::runtime::dispatch::Dispatch;
+use crate::runtime::figures::Figures;
+use crate::runtime::put::{self, Ids};
+use crate::runtime::reader::{Readers, Setup};
+use crate::runtime::replay::Replays;
+use crate::runtime::scheduler::{Retire, Scheduler};
+use crate::runtime::station::{Station, Stations};
+
+/// The unit kind that runs a destination.
+pub const DESTINATION_UNIT: &str = "destination";
+
+/// What the bus of a node is made of.
+pub struct Parts {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// Documents.
+    pub tables: Arc<dyn Tables>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The bounds.
+    pub limits: Arc<Limits>,
+    /// What destinations are built with.
+    pub context: Context,
+    /// Builds a destination.
+    pub build: BuildOutlet,
+    /// Pipelines that are asked.
+    pub enrich: Option<Arc<dyn Enrich>>,
+    /// Pipelines that are reconciled.
+    pub reconcile: Option<Reconcile>,
+    /// Resources.
+    pub find: Find,
+    /// Deletes a schedule that is over.
+    pub retire: Option<Retire>,
+    /// Where tasks run.
+    pub handle: Handle,
+    /// Differs between lives of a node: for ids and pauses.
+    pub seed: u64,
+}
+
+/// The bus of a node. Cheap to clone.
+#[derive(Clone)]
+pub struct Buses(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    outside: Arc<Outside>,
+    readers: Readers,
+    scheduler: Arc<Scheduler>,
+    replays: Arc<Replays>,
+    ids: Ids,
+    running: RwLock<BTreeMap<String, Arc<Figures>>>,
+    clockwork: JoinHandle<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.clockwork.abort();
+    }
+}
+
+impl Buses {
+    /// Opens the bus: its default stream is there, replays go on, nothing else runs yet.
+    ///
+    /// # Errors
+    /// `HW-BUS-032` when the stream `bus.default` cannot be made.
+    pub async fn open(parts: Parts) -> Result<Self, Problem> {
+        let default = Name::new(DEFAULT_BUS)?;
+        if parts.log.stream(DEFAULT_BUS).is_none() {
+            // One partition: events of a bus have one order.
+            let config = StreamConfig { partitions: 1, ..default_config(&parts.limits) };
+            match parts.log.create(default, config, Vec::new()).await {
+                Ok(_) | Err(LogError::StreamExists(_)) => {}
+                Err(error) => {
+                    return Err(Problem::new(
+                        "HW-BUS-032",
+                        format!("the stream `{DEFAULT_BUS}` cannot be made: {error}"),
+                    ));
+                }
+            }
+        }
+        let (log, tables, clock) = (parts.log.clone(), parts.tables.clone(), parts.clock.clone());
+        let outside = Arc::new(Outside {
+            clock: clock.clone(),
+            stations: Stations::default(),
+            enrich: parts.enrich.clone(),
+            reconcile: parts.reconcile.clone(),
+            workflows: std::sync::OnceLock::new(),
+        });
+        let scheduler = Arc::new(Scheduler::new(log.clone(), tables, clock.clone()));
+        let of = Arc::clone(&scheduler);
+        let clockwork = parts.handle.spawn(async move { of.run().await });
+        let replays = Replays::open(log, clock, parts.limits.clone());
+        let ids = Ids::new(parts.seed);
+        let (readers, running) = (Readers::default(), RwLock::default());
+        Ok(Self(Arc::new(Inner { parts, outside, readers, scheduler, replays, ids, running, clockwork })))
+    }
+
+    /// Lets rules start workflows from now on. The first call counts.
+    pub fn serve_workflows(&self, workflows: Arc<dyn Workflows>) {
+        // A second call is a mistake of the wiring that changes nothing.
+        let _ = self.0.outside.workflows.set(workflows);
+    }
+
+    /// The rows for the kernel's table of unit kinds, in the order in which they start.
+    pub fn unit_kinds(&self) -> Vec<UnitKind> {
+        let subscribed = [archive::UNIT, pipe::UNIT, rule::UNIT, schedule::UNIT].map(|name| {
+            let buses = self.clone();
+            let start = move |spec: UnitSpec| -> BoxFuture<'static, Result<Arc<dyn Unit>, Problem>> {
+                let buses = buses.clone();
+                Box::pin(async move { buses.subscribe(&spec.resource).await })
+            };
+            UnitKind { name, start: Arc::new(start) }
+        });
+        let buses = self.clone();
+        let destination = move |spec: UnitSpec| -> BoxFuture<'static, Result<Arc<dyn Unit>, Problem>> {
+            let buses = buses.clone();
+            Box::pin(async move { buses.open_destination(&spec.resource) })
+        };
+        let mut kinds = vec![UnitKind { name: DESTINATION_UNIT, start: Arc::new(destination) }];
+        kinds.extend(subscribed);
+        kinds
+    }
+
+    /// Figures of all that runs: `rule/orders` -> (name, value), names as `hw_bus_*` without the prefix.
+    pub fn figures(&self) -> Vec<(String, [(&'static str, u64); 8])> {
+        self.0.running.read().iter().map(|(id, figures)| (id.clone(), figures.list())).collect()
+    }
+
+    /// Starts a rule, pipe, schedule or archive; resolves once it has its place in its stream.
+    ///
+    /// # Errors
+    /// As [`compile`], [`Readers::join`] and [`Scheduler::join`].
+    pub async fn subscribe(&self, resource: &Arc<Resource>) -> Result<Arc<dyn Unit>, Problem> {
+        let inner = &self.0;
+        let parts = &inner.parts;
+        let Compiled { subscription, source, calendar } = compile(resource, &parts.find)?;
+        let subscription = Arc::new(subscription);
+        let id = subscription.id();
+        let (figures, ending, freed) = (Arc::new(Figures::default()), Ending::default(), Arc::new(Notify::new()));
+        let (tell, told) = mpsc::unbounded_channel();
+        let dispatch = subscription.delivers().then(|| Dispatch {
+            subscription: Arc::clone(&subscription),
+            figures: Arc::clone(&figures),
+            log: parts.log.clone(),
+            tables: parts.tables.clone(),
+            clock: parts.clock.clone(),
+            outside: Arc::clone(&inner.outside),
+            seed: parts.seed,
+            freed: Arc::clone(&freed),
+        });
+        if dispatch.is_some() {
+            // What an earlier life appended has to be durable to be found.
+            let owner = Name::new("bus.deliveries")?;
+            parts
+                .log
+                .fence(&owner)
+                .await
+                .map_err(|error| Problem::new("HW-BUS-022", format!("deliveries of `{id}`: {error}")))?;
+        }
+        // What waits already is taken up before the reader adds to it.
+        let queue = dispatch.as_ref().map(Dispatch::begin);
+        let tell = dispatch.is_some().then_some(tell);
+        let member = Arc::new(Member::new(Arc::clone(&subscription), Arc::clone(&figures), tell, ending.clone()));
+        let reader = match &source {
+            None => None,
+            Some(stream) => Some(inner.readers.join(&self.setup(stream.clone()), Arc::clone(&member)).await?),
+        };
+        if let Some(calendar) = calendar {
+            let created = resource.metadata.created;
+            inner.scheduler.join(Arc::clone(&member), calendar, created, parts.retire.clone()).await?;
+        }
+        inner.running.write().insert(id.clone(), Arc::clone(&figures));
+        let (buses, name) = (self.clone(), id.clone());
+        let task = Task::spawn(&id, |mut stop| async move {
+            let deliveries = async {
+                match (dispatch, queue) {
+                    (Some(dispatch), Some(queue)) => dispatch.run(queue, told).await,
+                    _ => std::future::pending().await,
+                }
+            };
+            let room = async {
+                loop {
+                    freed.notified().await;
+                    if let Some(reader) = &reader {
+                        reader.wake.notify_one();
+                    }
+                }
+            };
+            let result = tokio::select! {
+                () = stop.wait() => Ok(()),
+                result = ending.heard() => result,
+                result = deliveries => result,
+                () = room => Ok(()),
+            };
+            if let Some(reader) = &reader {
+                reader.leave(&name).await;
+            }
+            buses.0.scheduler.leave(&name);
+            buses.0.running.write().remove(&name);
+            result
+        });
+        Ok(Arc::new(Handed { task, member, scheduled: source.is_none() }))
+    }
+
+    /// Opens a destination over an outlet, for tests.
+    #[cfg(test)]
+    pub(super) fn station(&self, name: &str, outlet: Arc<dyn headwater_kernel::port::Outlet>) {
+        self.0.outside.stations.insert(name, Arc::new(Station::new(outlet)));
+    }
+
+    fn setup(&self, stream: Name) -> Setup {
+        let parts = &self.0.parts;
+        let (log, tables) = (parts.log.clone(), parts.tables.clone());
+        Setup { stream, log, tables, clock: parts.clock.clone(), limits: parts.limits.clone() }
+    }
+
+    fn open_destination(&self, resource: &Resource) -> Result<Arc<dyn Unit>, Problem> {
+        let inner = &self.0;
+        let name = resource.metadata.name.to_string();
+        let outlet = (inner.parts.build)(resource.effective(), &inner.parts.context)?;
+        let station = Arc::new(Station::new(outlet));
+        inner.outside.stations.insert(&name, Arc::clone(&station));
+        let outside = Arc::clone(&inner.outside);
+        Ok(Task::spawn(&resource.id(), |mut stop| async move {
+            stop.wait().await;
+            outside.stations.remove(&name, &station);
+            Ok(())
+        }))
+    }
+}
+
+/// A running subscription in the supervisor's hand.
+struct Handed {
+    task: Arc<Task>,
+    member: Arc<Member>,
+    scheduled: bool,
+}
+
+impl Unit for Handed {
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.task.stop()
+    }
+
+    fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        self.task.finished()
+    }
+
+    fn status(&self) -> Status {
+        let figures = &self.member.figures;
+        let read = Figures::read;
+        let (dead, waiting) = (read(&figures.dead), read(&figures.pending));
+        let delivered = read(&figures.delivered);
+        if self.scheduled {
+            let next = figures.next.load(std::sync::atomic::Ordering::Relaxed);
+            let when = if next == 0 { "never again".to_owned() } else { format!("next {}", Micros(next)) };
+            let reason = if next == 0 { "Over" } else { "Running" };
+            return Status::ready(
+                reason,
+                format!("{when}; {delivered} delivered, {waiting} wait, {dead} dead letters"),
+            );
+        }
+        let reason = if self.member.is_full() { "Waiting" } else { "Running" };
+        let (matched, lag) = (read(&figures.matched), read(&figures.lag));
+        Status::ready(
+            reason,
+            format!("{matched} matched, {delivered} delivered, {waiting} wait, {dead} dead letters, {lag} behind"),
+        )
+    }
+}
+
+impl Bus for Buses {
+    fn put<'a>(
+        &'a self,
+        bus: &'a Name,
+        events: Vec<BusEvent>,
+    ) -> BoxFuture<'a, Result<Vec<Result<String, Problem>>, Problem>> {
+        let (inner, parts) = (&self.0, &self.0.parts);
+        Box::pin(put::put(&*parts.log, &*parts.clock, &parts.limits, &inner.ids, bus, events))
+    }
+
+    fn replay(&self, request: ReplayRequest) -> BoxFuture<'_, Result<(), Problem>> {
+        let archive = (self.0.parts.find)("Archive", &request.archive);
+        Box::pin(self.0.replays.begin(request, archive))
+    }
+
+    fn replays(&self) -> Vec<Map<String, Value>> {
+        self.0.replays.list()
+    }
+
+    fn cancel_replay<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move { self.0.replays.cancel(name) })
+    }
+}

@@ -1,0 +1,227 @@
+//! One try of one delivery: asks who is to be asked, and hands over to the target.
+//!
+//! What it is NOT: it writes nothing and decides nothing about another try; [`super::dispatch`] does.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use headwater_base::{Clock, Problem};
+use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing};
+use headwater_kernel::port::workflows::{ExecutionState, StartExecution};
+use headwater_kernel::port::{Cause, Enrich, Json, Reconcile, Workflows};
+
+use crate::kinds::pipe::EnrichmentSpec;
+use crate::pending::Pending;
+use crate::runtime::station::Stations;
+use crate::spec::{ReconcileTarget, TargetSpec};
+use crate::subscription::{Effect, Source, Subscription};
+
+/// Who can be delivered to.
+pub struct Outside {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Running destinations.
+    pub stations: Stations,
+    /// Pipelines that are asked.
+    pub enrich: Option<Arc<dyn Enrich>>,
+    /// Pipelines that are reconciled.
+    pub reconcile: Option<Reconcile>,
+    /// Workflows, once the node has them.
+    pub workflows: OnceLock<Arc<dyn Workflows>>,
+}
+
+/// How a try ended.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is there.
+    Delivered,
+    /// It goes to a target inside the node: in the commit that says it was delivered.
+    Inside(Box<Effect>),
+    /// Another try may help.
+    Again(NotTaken),
+    /// None will: code, reason, status.
+    Never(String, String, Option<u16>),
+}
+
+/// The code of a delivery that its target refused.
+pub const REFUSED: &str = "HW-BUS-011";
+
+/// Tries once.
+pub async fn attempt(outside: &Outside, subscription: &Subscription, pending: &Pending, body: &Json) -> Verdict {
+    let tried = match &subscription.enrichment {
+        None => hand_over(outside, subscription, pending, body, body).await,
+        Some((spec, input)) => {
+            let asked = match subscription.render(input, body, outside.clock.now()) {
+                Ok(asked) => Json::copy_from_slice(&asked),
+                Err(problem) => return never(problem),
+            };
+            let answer = match ask(outside, subscription, spec, pending, asked).await {
+                Ok(answer) => answer,
+                Err(verdict) => return verdict,
+            };
+            let Some(target) = subscription.targets.get(pending.target) else { return gone(pending) };
+            let rendered = match subscription.render(&target.input, &answer, outside.clock.now()) {
+                Ok(rendered) => Json::copy_from_slice(&rendered),
+                Err(problem) => return never(problem),
+            };
+            hand_over(outside, subscription, pending, &answer, &rendered).await
+        }
+    };
+    tried.unwrap_or_else(|verdict| verdict)
+}
+
+/// Names a try to the other side: the same for each try of the same delivery.
+pub fn key(subscription: &Subscription, pending: &Pending) -> String {
+    format!("{}.{}.{}.{}", subscription.unit, subscription.name, pending.target, pending.place())
+}
+
+async fn ask(
+    outside: &Outside,
+    subscription: &Subscription,
+    spec: &EnrichmentSpec,
+    pending: &Pending,
+    asked: Json,
+) -> Result<Json, Verdict> {
+    let answer = match spec {
+        EnrichmentSpec::Pipeline(spec) => {
+            let Some(enrich) = &outside.enrich else { return Err(absent("pipelines")) };
+            enrich.enrich(spec.pipeline.as_str(), asked).await.map_err(|problem| match problem.code.as_str() {
+                // It is not running just now.
+                "HW-FLOW-046" => again(&problem),
+                _ => never(problem),
+            })?
+        }
+        EnrichmentSpec::Workflow(spec) => {
+            let Some(workflows) = outside.workflows.get() else { return Err(absent("workflows")) };
+            let request = start(subscription, pending, spec.workflow.as_str(), asked);
+            let ended = workflows.run(StartExecution { name: None, ..request }).await;
+            let ended = ended.map_err(|problem| again(&problem))?;
+            match (ended.state, ended.output) {
+                (ExecutionState::Succeeded, Some(output)) => output,
+                (..) => {
+                    let error = ended.error.unwrap_or_else(|| "no output".to_owned());
+                    let reason = format!("the workflow `{}` ended without an answer: {error}", spec.workflow);
+                    return Err(Verdict::Never(REFUSED.to_owned(), reason, None));
+                }
+            }
+        }
+        EnrichmentSpec::Destination(spec) => {
+            send(outside, spec.destination.as_str(), &key(subscription, pending), &asked).await?.body
+        }
+    };
+    if serde_json::from_slice::<&serde_json::value::RawValue>(&answer).is_err() {
+        return Err(Verdict::Never(REFUSED.to_owned(), "the answer to the enrichment is no JSON".to_owned(), None));
+    }
+    Ok(answer)
+}
+
+async fn hand_over(
+    outside: &Outside,
+    subscription: &Subscription,
+    pending: &Pending,
+    view: &Json,
+    body: &Json,
+) -> Result<Verdict, Verdict> {
+    let Some(target) = subscription.targets.get(pending.target) else { return Err(gone(pending)) };
+    match &target.spec {
+        TargetSpec::Destination(target) => {
+            send(outside, target.destination.as_str(), &key(subscription, pending), body).await?;
+            Ok(Verdict::Delivered)
+        }
+        TargetSpec::Workflow(target) => {
+            let Some(workflows) = outside.workflows.get() else { return Err(absent("workflows")) };
+            let request = start(subscription, pending, target.workflow.as_str(), body.clone());
+            match workflows.start(request).await {
+                Ok(_) => Ok(Verdict::Delivered),
+                // An earlier try started it, and nobody heard of that.
+                Err(problem) if problem.code == EXISTS => Ok(Verdict::Delivered),
+                Err(problem) => Err(again(&problem)),
+            }
+        }
+        TargetSpec::Reconcile(target) => reconcile(outside, target, pending).await,
+        TargetSpec::Stream(_) | TargetSpec::Table(_) | TargetSpec::Pipeline(_) | TargetSpec::Log(_) => {
+            let cause = pending.chain();
+            let source = Source { time: pending.time, cause: &cause, place: pending.place(), now: outside.clock.now() };
+            let effect = subscription.inside(pending.target, &source, view, body, None).map_err(never)?;
+            Ok(Verdict::Inside(Box::new(effect)))
+        }
+    }
+}
+
+/// The code of a name that another execution had.
+const EXISTS: &str = "HW-WORK-021";
+
+async fn reconcile(outside: &Outside, target: &ReconcileTarget, pending: &Pending) -> Result<Verdict, Verdict> {
+    let Some(reconcile) = &outside.reconcile else { return Err(absent("pipelines")) };
+    let delay = target.delay.map_or(Duration::ZERO, |delay| Duration::from_millis(delay.millis()));
+    let to = pending.time.minus(delay);
+    let from = to.minus(Duration::from_millis(target.span.millis()));
+    match reconcile(target.pipeline.to_string(), from, to, target.repair).await {
+        Ok(report) => {
+            let repaired = report.get("repaired").and_then(serde_json::Value::as_u64).unwrap_or(0);
+            tracing::info!(pipeline = %target.pipeline, %from, %to, repaired, "reconciled");
+            Ok(Verdict::Delivered)
+        }
+        Err(problem) => Err(again(&problem)),
+    }
+}
+
+async fn send(outside: &Outside, name: &str, key: &str, body: &Json) -> Result<Answer, Verdict> {
+    let Some(station) = outside.stations.get(name) else {
+        return Err(Verdict::Again(not_taken(format!("the destination `{name}` does not run"))));
+    };
+    let wait = station.place(&*outside.clock);
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+    station.outlet.send(Outgoing { key, body, now: outside.clock.now() }).await.map_err(|refused| {
+        if let Some(after) = refused.after {
+            station.hold(&*outside.clock, after);
+        }
+        match refused.again {
+            true => Verdict::Again(refused),
+            false => Verdict::Never(REFUSED.to_owned(), refused.reason, refused.status),
+        }
+    })
+}
+
+/// An execution that a delivery starts. The name tells a second try from a second event.
+fn start(subscription: &Subscription, pending: &Pending, workflow: &str, input: Json) -> StartExecution {
+    let short: String = subscription.name.as_str().chars().take(24).collect();
+    let place = fnv(&[&subscription.space, &pending.stream, &pending.target.to_string()]);
+    let name = format!("{short}-{place:016x}-{}-{}", pending.partition, pending.offset);
+    let cause = Cause { id: pending.cause.clone(), hops: pending.hops.saturating_add(1) };
+    StartExecution {
+        workflow: workflow.to_owned(),
+        version: None,
+        name: Some(name),
+        input: Some(input),
+        cause: Some(cause),
+    }
+}
+
+/// FNV-1a, 64 bits: short, and the same in every process.
+pub(super) fn fnv(parts: &[&str]) -> u64 {
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn not_taken(reason: String) -> NotTaken {
+    NotTaken { reason, status: None, again: true, after: None }
+}
+
+fn again(problem: &Problem) -> Verdict {
+    Verdict::Again(not_taken(format!("{}: {}", problem.code, problem.title)))
+}
+
+fn never(problem: Problem) -> Verdict {
+    Verdict::Never(problem.code, problem.title, None)
+}
+
+fn absent(what: &str) -> Verdict {
+    Verdict::Again(not_taken(format!("this node has no {what} yet")))
+}
+
+fn gone(pending: &Pending) -> Verdict {
+    Verdict::Never(REFUSED.to_owned(), format!("there is no target {} any more", pending.target), None)
+}

@@ -1,0 +1,315 @@
+//! Replays: an archive's events of a span of time, put on their bus again, marked with the replay's name.
+//!
+//! Exactly once: the records given out and how far the replay has come are one commit, so a replay goes on after a crash
+//! where it was. Rules see `replay-name` in the envelope; archives leave marked events alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+
+use bytes::Bytes;
+use headwater_base::{Clock, Limits, Micros, Name, Problem};
+use headwater_kernel::port::bus::ReplayRequest;
+use headwater_kernel::resource::Resource;
+use headwater_log::cursor::{Cursor, Pulled};
+use headwater_log::outbox::Outbox;
+use headwater_log::park::{self, StopSignal};
+use headwater_log::{Commit, Delta, Log, LogError, Offset};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::event::{self, header};
+use crate::kinds::archive::{ArchiveSpec, stream_name};
+
+/// Holds every replay by name.
+const SPACE: &str = "bus/replays";
+/// The most replays remembered.
+const REPLAYS_MAX: usize = 1_000;
+/// Replays under way at once.
+const RUNNING_MAX: usize = 10;
+/// Events of one commit.
+const BATCH_RECORDS: usize = 512;
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// How far a replay is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Under way.
+    Running,
+    /// All events are out.
+    Completed,
+    /// Ended by somebody.
+    Cancelled,
+    /// Ended by a fault.
+    Failed,
+}
+
+/// A replay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Replay {
+    name: String,
+    archive: String,
+    /// The stream of the bus.
+    bus: Name,
+    from: Micros,
+    to: Micros,
+    rules: Vec<String>,
+    state: State,
+    started: Micros,
+    replayed_to: Option<Micros>,
+    reason: Option<String>,
+    events: u64,
+    next: Offset,
+    /// The archive's end when the replay began.
+    end: Offset,
+}
+
+/// The replays of a node.
+pub struct Replays {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    limits: Arc<Limits>,
+    running: Mutex<BTreeMap<String, StopSignal>>,
+}
+
+impl Replays {
+    /// The replays that the log knows; those under way go on.
+    pub fn open(log: Arc<dyn Log>, clock: Arc<dyn Clock>, limits: Arc<Limits>) -> Arc<Self> {
+        let replays = Arc::new(Self { log, clock, limits, running: Mutex::default() });
+        for replay in replays.all().into_iter().filter(|replay| replay.state == State::Running) {
+            let name = replay.name.clone();
+            if let Err(problem) = replays.spawn(replay) {
+                tracing::warn!(replay = name, code = problem.code, title = problem.title, "a replay does not go on");
+            }
+        }
+        replays
+    }
+
+    /// Begins a replay.
+    ///
+    /// # Errors
+    /// `HW-BUS-040` a name that is taken, `-041` no archive, `-042` an empty span, `-043` too many.
+    pub async fn begin(
+        self: &Arc<Self>,
+        request: ReplayRequest,
+        archive: Option<Arc<Resource>>,
+    ) -> Result<(), Problem> {
+        let name = Name::new(&request.name)?;
+        let spec = archive.and_then(|archive| serde_json::from_value::<ArchiveSpec>(archive.effective().clone()).ok());
+        let Some(spec) = spec else {
+            return Err(Problem::new("HW-BUS-041", format!("there is no archive `{}`", cut(&request.archive)))
+                .help("`headwater get archives` lists them"));
+        };
+        if request.to <= request.from {
+            let fact = format!("the span from {} to {} is empty", request.from, request.to);
+            return Err(Problem::new("HW-BUS-042", fact).help("`to` is the first time behind the span"));
+        }
+        let all = self.all();
+        if all.iter().any(|replay| replay.name == name.as_str()) {
+            return Err(Problem::new("HW-BUS-040", format!("there is a replay `{name}` already"))
+                .help("choose another name: it is in every event that the replay gives out"));
+        }
+        if self.running.lock().len() >= RUNNING_MAX {
+            return Err(Problem::new("HW-BUS-043", format!("{RUNNING_MAX} replays are under way, which is the limit"))
+                .help("wait for one to end, or cancel it"));
+        }
+        let stream = stream_name(&request.archive)?;
+        let ends = self.log.ends(&stream, 0).map_err(|error| failed(name.as_str(), &error))?;
+        let found = self.log.find_time(&stream, 0, request.from).map_err(|error| failed(name.as_str(), &error))?;
+        let replay = Replay {
+            name: name.to_string(),
+            archive: request.archive,
+            bus: Name::new(&spec.source)?,
+            from: request.from,
+            to: request.to,
+            rules: request.rules,
+            state: State::Running,
+            started: self.clock.now(),
+            replayed_to: None,
+            reason: None,
+            events: 0,
+            next: found.map_or(ends.durable, |(offset, _)| offset),
+            end: ends.durable,
+        };
+        // The oldest that have ended make room.
+        let mut over: Vec<&Replay> = all.iter().filter(|replay| replay.state != State::Running).collect();
+        over.sort_by_key(|replay| replay.started);
+        let surplus = (all.len() + 1).saturating_sub(REPLAYS_MAX);
+        let mut deltas = vec![delta(&replay)];
+        deltas.extend(over.iter().take(surplus).map(|replay| Delta { key: key(&replay.name), value: None }));
+        let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
+        let ticket = loop {
+            match self.log.append(&commit) {
+                Ok(ticket) => break ticket,
+                Err(LogError::Full(_)) => self.log.room().await,
+                Err(error) => return Err(failed(name.as_str(), &error)),
+            }
+        };
+        self.log.durable(ticket.sequence).await.map_err(|error| failed(name.as_str(), &error))?;
+        self.spawn(replay)
+    }
+
+    /// Asks a replay to end; what is out stays out.
+    ///
+    /// # Errors
+    /// `HW-BUS-044` when none of that name is under way.
+    pub fn cancel(&self, name: &str) -> Result<(), Problem> {
+        match self.running.lock().get(name) {
+            Some(stop) => {
+                stop.set();
+                Ok(())
+            }
+            None => Err(Problem::new("HW-BUS-044", format!("no replay `{}` is under way", cut(name)))),
+        }
+    }
+
+    /// All replays, as they are shown.
+    pub fn list(&self) -> Vec<Map<String, Value>> {
+        let shown = |replay: Replay| {
+            let mut map = Map::new();
+            let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
+            put("name", replay.name.into());
+            put("archive", replay.archive.into());
+            put("from", replay.from.to_string().into());
+            put("to", replay.to.to_string().into());
+            put("rules", replay.rules.into());
+            put("state", serde_json::to_value(replay.state).unwrap_or_default());
+            put("started", replay.started.to_string().into());
+            put("replayedTo", replay.replayed_to.map_or(Value::Null, |time| time.to_string().into()));
+            put("events", replay.events.into());
+            put("reason", replay.reason.map_or(Value::Null, Value::from));
+            map
+        };
+        self.all().into_iter().map(shown).collect()
+    }
+
+    fn all(&self) -> Vec<Replay> {
+        let entries = self.log.scan(SPACE, b"", None, REPLAYS_MAX + RUNNING_MAX);
+        entries.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()).collect()
+    }
+
+    fn spawn(self: &Arc<Self>, replay: Replay) -> Result<(), Problem> {
+        let stop = StopSignal::default();
+        self.running.lock().insert(replay.name.clone(), stop.clone());
+        let (of, name) = (Arc::clone(self), replay.name.clone());
+        let spawned = thread::Builder::new().name("bus-replay".to_owned()).spawn(move || {
+            let name = replay.name.clone();
+            if let Err(problem) = of.run(replay, &stop) {
+                tracing::warn!(replay = name, code = problem.code, title = problem.title, "a replay stopped");
+            }
+            of.running.lock().remove(&name);
+        });
+        spawned.map(drop).map_err(|error| {
+            self.running.lock().remove(&name);
+            Problem::new("HW-BUS-024", format!("no thread for replay `{name}`: {error}"))
+        })
+    }
+
+    /// Gives events out until the archive's end at the beginning is reached.
+    fn run(&self, mut replay: Replay, stop: &StopSignal) -> Result<(), Problem> {
+        let name = Name::new(&replay.name)?;
+        let stream = stream_name(&replay.archive)?;
+        let mut cursor = Cursor::new(stream, 0, replay.next, self.limits.batch_decompressed_bytes);
+        let ended = loop {
+            if stop.is_set() {
+                break (State::Cancelled, Some("cancelled".to_owned()));
+            }
+            match self.step(&mut replay, &mut cursor, stop) {
+                Ok(true) => {}
+                Ok(false) => break (State::Completed, None),
+                Err(LogError::Closed) => return Ok(()),
+                Err(error) => break (State::Failed, Some(error.to_string())),
+            }
+        };
+        (replay.state, replay.reason) = ended;
+        let commit = Commit { deltas: vec![(Arc::from(SPACE), vec![delta(&replay)])], ..Commit::default() };
+        self.append(&commit, &StopSignal::default()).map_err(|error| failed(name.as_str(), &error))
+    }
+
+    /// One commit's worth. False at the end.
+    fn step(&self, replay: &mut Replay, cursor: &mut Cursor, stop: &StopSignal) -> Result<bool, LogError> {
+        let mut outbox = Outbox::open(&*self.log, std::slice::from_ref(&replay.bus))?;
+        let mut bytes = 0;
+        let mut more = true;
+        while outbox.records() < BATCH_RECORDS && bytes < BATCH_BYTES {
+            if cursor.next() >= replay.end {
+                more = false;
+                break;
+            }
+            match cursor.pull(&*self.log, |_| None)? {
+                Pulled::Record(record) => {
+                    let time = Micros::from_millis(record.timestamp);
+                    if time < replay.from || time >= replay.to {
+                        continue;
+                    }
+                    bytes += record.value.as_ref().map_or(0, Bytes::len);
+                    let mut headers: event::Headers = record
+                        .headers
+                        .iter()
+                        .filter_map(|(name, value)| {
+                            let name = std::str::from_utf8(name).ok()?;
+                            Some((name.to_owned(), value.clone().unwrap_or_default()))
+                        })
+                        .collect();
+                    headers.push((header::REPLAY.to_owned(), replay.name.clone().into()));
+                    if !replay.rules.is_empty() {
+                        headers.push((header::REPLAY_RULES.to_owned(), replay.rules.join(",").into()));
+                    }
+                    let headers: Vec<(&str, &[u8])> =
+                        headers.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+                    // The bus took it before; that it is too large now means that somebody made its stream smaller.
+                    let put = outbox.put(0, record.timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
+                    if put.is_ok() {
+                        replay.events += 1;
+                        replay.replayed_to = Some(replay.replayed_to.map_or(time, |before| before.max(time)));
+                    }
+                }
+                Pulled::End => {
+                    more = false;
+                    break;
+                }
+                Pulled::NotBefore(_) | Pulled::Corrupt { .. } | Pulled::Gone { .. } => {}
+            }
+        }
+        replay.next = cursor.next();
+        let deltas = vec![(Arc::from(SPACE), vec![delta(replay)])];
+        self.append(&Commit { appends: outbox.take(), deltas, ..Commit::default() }, stop)?;
+        Ok(more)
+    }
+
+    /// Appends, and waits for the disk: a replay is in no hurry.
+    fn append(&self, commit: &Commit, stop: &StopSignal) -> Result<(), LogError> {
+        let ticket = loop {
+            match self.log.append(commit) {
+                Ok(ticket) => break ticket,
+                Err(LogError::Full(_)) => {
+                    if park::wait(self.log.room(), stop).is_none() {
+                        // Asked to stop: the step before is the last.
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        park::wait(self.log.durable(ticket.sequence), &StopSignal::default()).unwrap_or(Ok(()))
+    }
+}
+
+fn key(name: &str) -> Bytes {
+    Bytes::copy_from_slice(name.as_bytes())
+}
+
+fn delta(replay: &Replay) -> Delta {
+    Delta { key: key(&replay.name), value: Some(Bytes::from(serde_json::to_vec(replay).unwrap_or_default())) }
+}
+
+fn failed(name: &str, error: &LogError) -> Problem {
+    Problem::new("HW-BUS-022", format!("replay `{name}`: {error}"))
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(60).collect()
+}

@@ -1,0 +1,273 @@
+//! The scheduler: one task for all schedules of a node. When one is due, its event's effects and the time it was due are
+//! one commit, so that a time counts once whatever happens in between.
+//!
+//! Times that pass while the node does not run, or that the clock leaps over, are made up for once or left out, as the
+//! schedule says.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_base::{Clock, Micros, Problem};
+use headwater_kernel::port::Tables;
+use headwater_log::{Delta, Log, LogError, View};
+use headwater_wire::batch::Record;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+use crate::event::{self, header};
+use crate::kinds::schedule::{Afterwards, Calendar, Missed};
+use crate::letter::Place;
+use crate::runtime::cohort::Member;
+use crate::runtime::deliver::fnv;
+use crate::runtime::figures::Figures;
+use crate::runtime::reader::count;
+use crate::runtime::writer::{Also, Done, Owned, Refusal, Writer};
+use crate::subscription::{Effect, Happened};
+
+/// The source of a schedule's events.
+pub const SOURCE: &str = "headwater.schedule";
+/// The type of a schedule's events.
+pub const TYPE: &str = "Scheduled Event";
+/// The longest nap: a clock may be set.
+const NAP_MAX: Duration = Duration::from_millis(250);
+/// A time that is late by no more than this is not missed, it is just being made.
+const GRACE: Duration = Duration::from_secs(60);
+/// Key of the time a schedule was last due, in its own space.
+const FIRED: &[u8] = b"fired";
+
+/// Deletes a resource: kind and name.
+pub type Retire = Arc<dyn Fn(&'static str, String) + Send + Sync>;
+
+/// The schedules of a node.
+pub struct Scheduler {
+    log: Arc<dyn Log>,
+    tables: Arc<dyn Tables>,
+    clock: Arc<dyn Clock>,
+    entries: Mutex<BTreeMap<String, Entry>>,
+    wake: Notify,
+}
+
+struct Entry {
+    member: Arc<Member>,
+    calendar: Calendar,
+    /// The last time it was due.
+    last: Micros,
+    /// The next time, and when it is acted upon: later by its place in the flexible window.
+    next: Option<(Micros, Micros)>,
+    retire: Option<Retire>,
+}
+
+impl Scheduler {
+    /// A scheduler without schedules.
+    pub fn new(log: Arc<dyn Log>, tables: Arc<dyn Tables>, clock: Arc<dyn Clock>) -> Self {
+        Self { log, tables, clock, entries: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// Adds a schedule that was created at `created`.
+    ///
+    /// # Errors
+    /// `HW-BUS-022` what the log says.
+    pub async fn join(
+        &self,
+        member: Arc<Member>,
+        calendar: Calendar,
+        created: Micros,
+        retire: Option<Retire>,
+    ) -> Result<(), Problem> {
+        let space = &member.subscription.space;
+        let written = self.log.get(space, FIRED, View::Appended);
+        let written = written.and_then(|bytes| Some(Micros(i64::from_le_bytes(bytes.as_ref().try_into().ok()?))));
+        let last = match written {
+            Some(last) => last,
+            None => {
+                // A new schedule owes nothing of the time before it was there.
+                let also = Also { deltas: vec![(Arc::clone(space), vec![fired(created)])], fence: None };
+                let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));
+                self.write(&mut writer, &[], also, &member).await?;
+                created
+            }
+        };
+        let mut entry = Entry { member, calendar, last, next: None, retire };
+        entry.plan();
+        self.entries.lock().insert(entry.member.subscription.id(), entry);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Takes a schedule away.
+    pub fn leave(&self, id: &str) {
+        self.entries.lock().remove(id);
+    }
+
+    /// Acts on schedules as they are due, for ever.
+    pub async fn run(&self) {
+        let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));
+        loop {
+            let now = self.clock.now();
+            let due: Vec<(Arc<Member>, Micros)> = {
+                let mut entries = self.entries.lock();
+                entries.values_mut().filter_map(|entry| Some((Arc::clone(&entry.member), entry.take(now)?))).collect()
+            };
+            for (member, time) in due {
+                if let Err(problem) = self.fire(&mut writer, &member, time, now).await {
+                    warn!(schedule = %member.subscription.id(), code = problem.code, title = problem.title, "a schedule failed");
+                    self.leave(&member.subscription.id());
+                    member.ending.tell(Err(problem));
+                    writer.refresh();
+                }
+            }
+            let nap = {
+                let entries = self.entries.lock();
+                let next = entries.values().filter_map(|entry| entry.next).map(|(_, at)| at).min();
+                next.map_or(NAP_MAX, |at| at.since(self.clock.now()).min(NAP_MAX))
+            };
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(nap.max(Duration::from_millis(1))) => {}
+            }
+        }
+    }
+
+    /// One time of one schedule.
+    async fn fire(&self, writer: &mut Writer, member: &Arc<Member>, time: Micros, now: Micros) -> Result<(), Problem> {
+        let subscription = &member.subscription;
+        let id = subscription.id();
+        let record = occurrence(&id, time);
+        let mut buffer = Vec::new();
+        let view = event::view(&record, &mut buffer).into_owned();
+        let place = Place { stream: &id, partition: 0, offset: time.0 };
+        let mut effects = Vec::new();
+        subscription.effects(&Happened { record: &record, view: &view, place, now }, &mut effects);
+        Figures::add(&member.figures.matched, 1);
+        let also = Also { deltas: vec![(Arc::clone(&subscription.space), vec![fired(time)])], fence: None };
+        info!(schedule = %id, time = %time, "schedule is due");
+        self.write(writer, &effects, also, member).await
+    }
+
+    async fn write(
+        &self,
+        writer: &mut Writer,
+        effects: &[Effect],
+        also: Also,
+        member: &Arc<Member>,
+    ) -> Result<(), Problem> {
+        let mut refused = HashMap::new();
+        let owned: Vec<Owned<'_>> =
+            effects.iter().map(|effect| Owned { subscription: &member.subscription, effect }).collect();
+        loop {
+            match writer.commit(&owned, &refused, also.clone(), self.clock.now()) {
+                Ok(Done { ticket, outcomes }) => {
+                    let mut keys: Vec<Bytes> = Vec::new();
+                    for (effect, outcome) in effects.iter().zip(outcomes) {
+                        count(&member.figures, effect, outcome);
+                        if let Effect::Pending { key, .. } = effect {
+                            keys.push(key.clone());
+                        }
+                    }
+                    if let (Some(tell), false) = (&member.tell, keys.is_empty()) {
+                        // A delivery task that ended has told its unit why; the next one finds these in the space.
+                        let _ = tell.send((ticket.sequence, keys));
+                    }
+                    return Ok(());
+                }
+                Err(Refusal::Full) => self.log.room().await,
+                Err(Refusal::Behind) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(Refusal::Table(problem)) if refused.is_empty() => {
+                    refused = (0..effects.len()).map(|place| (place, problem.clone())).collect();
+                }
+                Err(Refusal::Table(problem)) => return Err(problem),
+                Err(Refusal::Missing(stream)) => {
+                    return Err(Problem::new("HW-BUS-020", format!("there is no stream `{stream}`")));
+                }
+                Err(Refusal::TooMuch) => {
+                    return Err(Problem::new("HW-BUS-022", "a schedule's targets are more than one commit takes"));
+                }
+                Err(Refusal::Log(error)) => return Err(failed(&error)),
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// The time that is due now, if one is; plans the next.
+    fn take(&mut self, now: Micros) -> Option<Micros> {
+        let Some((mut time, _)) = self.next.filter(|(_, at)| *at <= now) else {
+            self.retire();
+            return None;
+        };
+        let late = now.minus(GRACE + self.calendar.window);
+        if time < late {
+            // The newest of all that have passed stands for them.
+            let newest = newest(&self.calendar, time, now);
+            self.last = newest;
+            time = newest;
+            if self.calendar.missed == Missed::Skip && newest < late {
+                self.plan();
+                return None;
+            }
+        }
+        self.last = time;
+        self.plan();
+        Some(time)
+    }
+
+    fn plan(&mut self) {
+        let spread = u64::try_from(self.calendar.window.as_micros()).unwrap_or(u64::MAX);
+        let id = self.member.subscription.id();
+        self.next = self.calendar.next(self.last).map(|time| {
+            let behind = if spread == 0 { 0 } else { fnv(&[&id, &time.0.to_string()]) % spread };
+            (time, time.plus(Duration::from_micros(behind)))
+        });
+        let shown = self.next.map_or(0, |(time, _)| time.0);
+        self.member.figures.next.store(shown, Ordering::Relaxed);
+    }
+
+    /// Deletes the schedule once it is never due again and nothing of it waits.
+    fn retire(&mut self) {
+        let over = self.next.is_none() && self.calendar.afterwards == Afterwards::Delete;
+        if over && Figures::read(&self.member.figures.pending) == 0 {
+            if let Some(retire) = self.retire.take() {
+                retire("Schedule", self.member.subscription.name.to_string());
+            }
+        }
+    }
+}
+
+/// The newest time of a calendar up to `now`, given that `time` is one. Looks back in growing steps, so that a year of
+/// missed minutes costs nothing.
+fn newest(calendar: &Calendar, time: Micros, now: Micros) -> Micros {
+    let mut back = Duration::from_secs(60);
+    let mut from = time;
+    while now.minus(back) > time {
+        let after = now.minus(back);
+        if let Some(found) = calendar.next(after).filter(|found| *found <= now) {
+            from = found;
+            break;
+        }
+        back *= 2;
+    }
+    while let Some(next) = calendar.next(from).filter(|next| *next <= now) {
+        from = next;
+    }
+    from
+}
+
+/// The event of one time of a schedule.
+fn occurrence(id: &str, time: Micros) -> Record {
+    let mut headers = event::attributes(&format!("{}-{}", id.replace('/', "-"), time.0), SOURCE, TYPE, time);
+    headers.push((header::SUBJECT.to_owned(), Bytes::copy_from_slice(id.as_bytes())));
+    let headers = headers.into_iter().map(|(name, value)| (Bytes::from(name), Some(value))).collect();
+    Record { offset: time.0, timestamp: time.millis(), key: None, value: Some(Bytes::from_static(b"{}")), headers }
+}
+
+fn fired(time: Micros) -> Delta {
+    Delta { key: Bytes::from_static(FIRED), value: Some(Bytes::copy_from_slice(&time.0.to_le_bytes())) }
+}
+
+fn failed(error: &LogError) -> Problem {
+    Problem::new("HW-BUS-022", format!("the scheduler: {error}"))
+}

@@ -1,0 +1,8 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bench;
+mod delivery;
+mod powercut;
+mod replays;
+mod rules;
+mod schedules;

@@ -1,0 +1,338 @@
+//! A node's worth of surroundings for rules: a log, tables, a clock that is moved, and an outside that can be told what
+//! to answer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use headwater_base::{Clock, Limits, ManualClock, Micros, Name, Problem};
+use headwater_kernel::kinds::stream::default_config;
+use headwater_kernel::port::bus::BusEvent;
+use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing, Outlet};
+use headwater_kernel::port::tables::{Change, Page, Query, TransactError, Transacted, Write, Written};
+use headwater_kernel::port::{Bus, Cause, Context, Document, Tables};
+use headwater_kernel::reconcile::Observed;
+use headwater_kernel::resource::{API_VERSION, Metadata, Resource, Status};
+use headwater_kernel::unit::Unit;
+use headwater_kernel::{Registry, audit};
+use headwater_log::embedded::Options;
+use headwater_log::park::{self, StopSignal};
+use headwater_log::{Append, Commit, EmbeddedLog, Log, View};
+use headwater_store::disk::{Disk, MemoryDisk};
+use headwater_wire::batch::{self, Builder, Compression};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+
+use crate::kinds::{archive, pipe, rule, schedule};
+use crate::runtime::buses::{Buses, Parts};
+use headwater_testkit::FaultyDisk;
+
+/// 2026-01-01T00:00:00Z.
+pub const START: Micros = Micros(1_767_225_600_000_000);
+
+type Resources = Arc<Mutex<BTreeMap<String, Arc<Resource>>>>;
+
+pub struct Bench {
+    pub log: Arc<dyn Log>,
+    pub clock: Arc<ManualClock>,
+    pub buses: Buses,
+    pub runtime: Runtime,
+    pub outside: Arc<Outside>,
+    pub retired: Arc<Mutex<Vec<String>>>,
+    resources: Resources,
+}
+
+/// A record as a consumer sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    pub key: Option<String>,
+    pub value: Value,
+    pub headers: BTreeMap<String, String>,
+}
+
+/// The outside: remembers what came, and answers as it was told, the last answer for ever.
+#[derive(Default)]
+pub struct Outside {
+    pub came: Mutex<Vec<(String, Value)>>,
+    answers: Mutex<Vec<Result<Answer, NotTaken>>>,
+}
+
+impl Outside {
+    pub fn answer(&self, answers: Vec<Result<Answer, NotTaken>>) {
+        *self.answers.lock() = answers;
+    }
+
+    pub fn refuse(status: u16, again: bool) -> Result<Answer, NotTaken> {
+        Err(NotTaken { reason: format!("answered {status}"), status: Some(status), again, after: None })
+    }
+}
+
+struct Door(Arc<Outside>);
+
+impl Outlet for Door {
+    fn send<'a>(&'a self, outgoing: Outgoing<'a>) -> BoxFuture<'a, Result<Answer, NotTaken>> {
+        Box::pin(async move {
+            self.0.came.lock().push((outgoing.key.to_owned(), serde_json::from_slice(outgoing.body).unwrap()));
+            let mut answers = self.0.answers.lock();
+            match answers.len() {
+                0 => Ok(Answer::default()),
+                1 => answers[0].clone(),
+                _ => answers.remove(0),
+            }
+        })
+    }
+}
+
+/// Documents as records of `table.<name>`; one with `refuse` in it is refused.
+struct Documents(Arc<dyn Log>);
+
+impl Tables for Documents {
+    fn get(&self, _: &str, _: &str) -> Result<Option<Document>, Problem> {
+        Ok(None)
+    }
+
+    fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<Document>, Problem> {
+        Ok(Vec::new())
+    }
+
+    fn put<'a>(
+        &'a self,
+        _: &'a Name,
+        _: &'a str,
+        _: Option<bytes::Bytes>,
+        _: Option<u64>,
+    ) -> BoxFuture<'a, Result<u64, Problem>> {
+        Box::pin(async { Ok(1) })
+    }
+
+    fn generation(&self, _: &str) -> u64 {
+        0
+    }
+
+    fn transact(
+        &self,
+        writes: &[Write],
+        also: &mut Commit,
+        cause: Option<&Cause>,
+    ) -> Result<Transacted, TransactError> {
+        let mut appends = Vec::new();
+        for write in writes {
+            let Change::Put(document) = &write.change else { panic!("{write:?}") };
+            if String::from_utf8_lossy(document).contains("refuse") {
+                return Err(TransactError::Problem(Problem::new("HW-KERNEL-020", "the document does not fit")));
+            }
+            let hops = cause.unwrap().hops.to_string();
+            let headers = [("ce_causationid", cause.unwrap().id.as_bytes()), ("ce_hops", hops.as_bytes())];
+            let mut builder = Builder::new(Compression::None);
+            builder.push(START.millis(), Some(write.key.as_bytes()), Some(document), &headers);
+            let stream = Name::new(&format!("table.{}", write.table)).unwrap();
+            appends.push(Append { stream, partition: 0, batches: builder.finish() });
+        }
+        also.appends.append(&mut appends);
+        Ok(Transacted { ticket: self.0.append(also)?, written: Vec::new() })
+    }
+
+    fn write<'a>(&'a self, _: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn query(&self, table: &str, _: &Query) -> Result<Page, Problem> {
+        Err(Problem::new("HW-KERNEL-019", format!("queries of `{table}` are not served here")))
+    }
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self::open(Arc::new(MemoryDisk::default()))
+    }
+
+    /// Over the real log on a disk that can lose its power.
+    pub fn on(disk: &FaultyDisk) -> Self {
+        Self::open(Arc::new(disk.clone()))
+    }
+
+    fn open(disk: Arc<dyn Disk>) -> Self {
+        let clock = Arc::new(ManualClock::at(START));
+        let options =
+            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let limits = Arc::new(Limits::default());
+        let at: Arc<dyn Clock> = clock.clone();
+        let log = EmbeddedLog::open_with(disk, Path::new("/data"), limits, at, options).unwrap();
+        Self::over(log, clock)
+    }
+
+    pub fn over(log: Arc<dyn Log>, clock: Arc<ManualClock>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let resources: Resources = Arc::default();
+        let outside: Arc<Outside> = Arc::default();
+        let retired: Arc<Mutex<Vec<String>>> = Arc::default();
+        let find = {
+            let resources = Arc::clone(&resources);
+            Arc::new(move |kind: &str, name: &str| resources.lock().get(&format!("{kind}/{name}")).cloned())
+        };
+        let retire = {
+            let retired = Arc::clone(&retired);
+            Arc::new(move |kind: &'static str, name: String| retired.lock().push(format!("{kind}/{name}")))
+        };
+        for name in [audit::STREAM, "headwater.nothing"] {
+            if log.stream(name).is_none() {
+                let config = audit::config(&Limits::default());
+                runtime.block_on(log.create(Name::new(name).unwrap(), config, Vec::new())).unwrap();
+            }
+        }
+        let parts = Parts {
+            log: Arc::clone(&log),
+            tables: Arc::new(Documents(Arc::clone(&log))),
+            clock: clock.clone(),
+            limits: Arc::new(Limits::default()),
+            context: Context { log: Some(Arc::clone(&log)), ..Context::without_node(".") },
+            build: |_, _| Err(Problem::new("HW-CONNECT-110", "no destination is built here")),
+            enrich: None,
+            reconcile: None,
+            find,
+            retire: Some(retire),
+            handle: runtime.handle().clone(),
+            seed: 7,
+        };
+        let buses = runtime.block_on(Buses::open(parts)).unwrap();
+        buses.station("out", Arc::new(Door(Arc::clone(&outside))));
+        Self { log, clock, buses, runtime, outside, retired, resources }
+    }
+
+    /// A resource, with the streams it makes. Answers every problem it has.
+    pub fn resource(&self, kind: &str, name: &str, spec: Value) -> Arc<Resource> {
+        let registry = Registry::new(&[rule::KIND, pipe::KIND, schedule::KIND, archive::KIND]);
+        let text = json!({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec});
+        let draft = registry.read_value(text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let row = registry.kind(kind).unwrap();
+        let effective = (row.effective)(&draft.spec, None);
+        let resource = Arc::new(Resource {
+            api_version: API_VERSION.to_owned(),
+            kind: kind.to_owned(),
+            metadata: Metadata {
+                name: draft.name.clone(),
+                labels: BTreeMap::new(),
+                annotations: BTreeMap::new(),
+                generation: 1,
+                uid: format!("{kind}-{name}"),
+                created: START,
+                state_epoch: 0,
+                deleting: None,
+            },
+            spec: draft.spec,
+            effective,
+            status: Status::default(),
+        });
+        for object in (row.reconcile)(&resource, &Observed::default()).streams {
+            if self.log.stream(object.name.as_str()).is_none() {
+                self.runtime.block_on(self.log.create(object.name, object.config, object.extra)).unwrap();
+            }
+        }
+        self.resources.lock().insert(resource.id(), Arc::clone(&resource));
+        resource
+    }
+
+    pub fn stream(&self, name: &str) {
+        if self.log.stream(name).is_none() {
+            let config = default_config(&Limits::default());
+            let config = headwater_log::StreamConfig { partitions: 1, ..config };
+            self.runtime.block_on(self.log.create(Name::new(name).unwrap(), config, Vec::new())).unwrap();
+        }
+    }
+
+    pub fn start(&self, kind: &str, name: &str, spec: Value) -> Arc<dyn Unit> {
+        let resource = self.resource(kind, name, spec);
+        self.runtime.block_on(self.buses.subscribe(&resource)).unwrap()
+    }
+
+    pub fn stop(&self, unit: &Arc<dyn Unit>) {
+        self.runtime.block_on(unit.stop());
+    }
+
+    /// Puts an event on the default bus.
+    pub fn put(&self, source: &str, kind: &str, detail: Value) -> String {
+        let event = BusEvent {
+            id: String::new(),
+            source: source.to_owned(),
+            kind: kind.to_owned(),
+            time: None,
+            resources: Vec::new(),
+            detail: bytes::Bytes::from(detail.to_string()),
+            cause: None,
+        };
+        let bus = Name::new("default").unwrap();
+        self.runtime.block_on(self.buses.put(&bus, vec![event])).unwrap().remove(0).unwrap()
+    }
+
+    /// Appends plain JSON and waits for the disk. False once the power is off.
+    pub fn send(&self, stream: &str, events: &[Value]) -> bool {
+        let mut builder = Builder::new(Compression::None);
+        for event in events {
+            builder.push(START.millis(), None, Some(event.to_string().as_bytes()), &[]);
+        }
+        let append = Append { stream: Name::new(stream).unwrap(), partition: 0, batches: builder.finish() };
+        let Ok(ticket) = self.log.append(&Commit { appends: vec![append], ..Commit::default() }) else { return false };
+        park::wait(self.log.durable(ticket.sequence), &StopSignal::default()).is_some_and(|synced| synced.is_ok())
+    }
+
+    /// All durable records of a stream.
+    pub fn read(&self, stream: &str) -> Vec<Seen> {
+        let name = Name::new(stream).unwrap();
+        let Some(found) = self.log.stream(stream) else { return Vec::new() };
+        let text = |bytes: &bytes::Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+        let mut seen = Vec::new();
+        for partition in 0..found.config.partitions {
+            let fetched = self.log.read(&name, partition, 0, usize::MAX, View::Durable).unwrap();
+            for part in batch::split(&fetched.batches) {
+                let (_, range) = part.unwrap();
+                for record in batch::records(&fetched.batches.slice(range), 1 << 30).unwrap() {
+                    let record = record.unwrap();
+                    let headers =
+                        record.headers.iter().map(|(name, value)| (text(name), text(value.as_ref().unwrap())));
+                    seen.push(Seen {
+                        key: record.key.as_ref().map(text),
+                        value: serde_json::from_slice(&record.value.unwrap()).unwrap(),
+                        headers: headers.collect(),
+                    });
+                }
+            }
+        }
+        seen
+    }
+
+    /// Waits until a stream has so many records, and gives their values.
+    pub fn wait_for(&self, stream: &str, count: usize) -> Vec<Value> {
+        self.until(&format!("{count} records in `{stream}`"), || self.read(stream).len() >= count);
+        let seen = self.read(stream);
+        assert_eq!(seen.len(), count, "{stream}: {seen:#?}");
+        seen.into_iter().map(|seen| seen.value).collect()
+    }
+
+    /// Waits until something holds; the clock moves on meanwhile by `tick` each time it is looked at.
+    pub fn until_ticking(&self, tick: Duration, what: &str, holds: impl Fn() -> bool) {
+        let begun = Instant::now();
+        let notify = Notify::new();
+        while !holds() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "never came: {what}");
+            self.clock.advance(tick);
+            park::nap(&notify, Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until something holds.
+    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        self.until_ticking(Duration::ZERO, what, holds);
+    }
+
+    pub fn figure(&self, id: &str, name: &str) -> u64 {
+        let all = self.buses.figures();
+        let figures = all.iter().find(|(known, _)| known == id).map(|(_, figures)| *figures);
+        figures
+            .and_then(|figures| figures.iter().find(|(known, _)| *known == name).map(|(_, value)| *value))
+            .unwrap_or(0)
+    }
+}

@@ -1,0 +1,59 @@
+//! Archives and replays.
+
+use std::time::Duration;
+
+use headwater_kernel::port::Bus;
+use headwater_kernel::port::bus::ReplayRequest;
+use serde_json::{Value, json};
+
+use super::bench::{Bench, START};
+use headwater_testkit::FaultyDisk;
+
+fn request(name: &str, from: u64, to: u64, rules: &[&str]) -> ReplayRequest {
+    ReplayRequest {
+        name: name.to_owned(),
+        archive: "all".to_owned(),
+        from: START.plus(Duration::from_secs(from)),
+        to: START.plus(Duration::from_secs(to)),
+        rules: rules.iter().map(|&rule| rule.to_owned()).collect(),
+    }
+}
+
+#[test]
+fn a_replay_gives_a_span_out_again_to_the_rules_named() {
+    let bench = Bench::on(&FaultyDisk::default());
+    bench.stream("one");
+    bench.stream("two");
+    let archive = bench.start("Archive", "all", json!({"pattern": {"source": ["shop"]}}));
+    let rule = |stream: &str| json!({"pattern": {"source": ["shop"]}, "targets": [{"type": "stream", "stream": stream, "input": {"path": "$"}}]});
+    let one = bench.start("Rule", "one", rule("one"));
+    let two = bench.start("Rule", "two", rule("two"));
+    for n in 0..10 {
+        bench.put("shop", "Order", json!({"n": n}));
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    bench.wait_for("archive.all", 10);
+    bench.wait_for("one", 10);
+    bench.runtime.block_on(bench.buses.replay(request("again", 3, 6, &["two"]))).unwrap();
+    let seen = bench.wait_for("two", 13);
+    let replayed: Vec<(&Value, &Value)> = seen
+        .iter()
+        .filter(|event| event.get("replay-name").is_some())
+        .map(|event| (&event["replay-name"], &event["detail"]["n"]))
+        .collect();
+    let name = json!("again");
+    assert_eq!(replayed, [(&name, &json!(3)), (&name, &json!(4)), (&name, &json!(5))]);
+    bench.until("it is complete", || bench.buses.replays()[0]["state"] == "completed");
+    assert_eq!(bench.buses.replays()[0]["events"], 3);
+    // Nobody else got them, and they are not archived twice.
+    bench.put("shop", "Order", json!({"n": 10}));
+    bench.wait_for("one", 11);
+    bench.wait_for("archive.all", 11);
+    let code = |request| bench.runtime.block_on(bench.buses.replay(request)).unwrap_err().code;
+    assert_eq!(code(request("again", 0, 9, &[])), "HW-BUS-040");
+    assert_eq!(code(request("empty", 9, 9, &[])), "HW-BUS-042");
+    assert_eq!(code(ReplayRequest { archive: "none".to_owned(), ..request("none", 0, 9, &[]) }), "HW-BUS-041");
+    for unit in [archive, one, two] {
+        bench.stop(&unit);
+    }
+}

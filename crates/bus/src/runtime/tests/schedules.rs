@@ -1,0 +1,76 @@
+//! Schedules: each time once, whatever happens in between.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::bench::{Bench, START};
+
+fn spec(expression: &str, more: Value) -> Value {
+    let mut spec = json!({"expression": expression, "targets": [{"type": "stream", "stream": "ticks", "input": {"path": "$.time"}}]});
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    spec
+}
+
+#[test]
+fn a_rate_is_due_again_and_again() {
+    let bench = Bench::new();
+    let unit = bench.start("Schedule", "tick", spec("rate(1 minutes)", json!({})));
+    bench.until_ticking(Duration::from_millis(500), "three times", || bench.read("ticks").len() >= 3);
+    let times: Vec<Value> = bench.read("ticks").into_iter().map(|seen| seen.value).take(3).collect();
+    assert_eq!(times, [json!("2026-01-01T00:01:00Z"), json!("2026-01-01T00:02:00Z"), json!("2026-01-01T00:03:00Z")]);
+    bench.stop(&unit);
+}
+
+#[test]
+fn missed_times_are_made_up_for_once_or_left_out() {
+    let bench = Bench::new();
+    let once = bench.start("Schedule", "once", spec("rate(1 minutes)", json!({})));
+    bench.stop(&once);
+    let skip = bench.start(
+        "Schedule",
+        "skip",
+        spec("rate(1 minutes)", json!({"missed": "skip", "targets": [{"type": "stream", "stream": "skipped"}]})),
+    );
+    bench.stop(&skip);
+    // A year and half a minute.
+    bench.clock.advance(Duration::from_secs(365 * 86_400 + 150));
+    let once = bench.start("Schedule", "once", spec("rate(1 minutes)", json!({})));
+    assert_eq!(bench.wait_for("ticks", 1), [json!("2027-01-01T00:02:00Z")]);
+    bench.stop(&once);
+    bench.clock.advance(Duration::from_secs(86_400));
+    let skip = bench.start(
+        "Schedule",
+        "skip",
+        spec("rate(1 minutes)", json!({"missed": "skip", "targets": [{"type": "stream", "stream": "skipped"}]})),
+    );
+    let before = headwater_base::Clock::now(&*bench.clock);
+    bench.until_ticking(Duration::from_millis(500), "the next one", || !bench.read("skipped").is_empty());
+    let first = bench.read("skipped").remove(0);
+    let time = headwater_base::Micros::parse_rfc3339(&first.headers["ce_time"]).unwrap();
+    assert!(before.since(time) < Duration::from_secs(60), "{time} is older than {before}");
+    bench.stop(&skip);
+}
+
+#[test]
+fn a_time_that_comes_once_ends_its_schedule() {
+    let bench = Bench::new();
+    let more = json!({"timezone": "Europe/Zurich", "afterwards": "delete", "flexibleWindow": "1m"});
+    let unit = bench.start("Schedule", "gong", spec("at(2026-01-01T02:00:00)", more));
+    bench.until_ticking(Duration::from_secs(10), "it is over", || !bench.retired.lock().is_empty());
+    assert_eq!(bench.wait_for("ticks", 1), [json!("2026-01-01T01:00:00Z")]);
+    assert_eq!(*bench.retired.lock(), ["Schedule/gong"]);
+    bench.stop(&unit);
+}
+
+#[test]
+fn a_rule_may_have_a_schedule() {
+    let bench = Bench::new();
+    let spec = json!({"schedule": "cron(5 0 * * ? *)", "targets": [{"type": "stream", "stream": "ticks"}]});
+    let unit = bench.start("Rule", "nightly", spec);
+    bench.until_ticking(Duration::from_secs(1), "its time", || !bench.read("ticks").is_empty());
+    let seen = bench.read("ticks").remove(0);
+    assert_eq!(seen.headers["ce_source"], "headwater.schedule");
+    assert_eq!(seen.headers["ce_time"], headwater_base::Micros(START.0 + 300_000_000).to_string());
+    bench.stop(&unit);
+}

@@ -1,0 +1,241 @@
+//! From effects to one commit: records, documents, what waits to be delivered, dead letters, and the caller's own state.
+//!
+//! Exactly once: a commit is one record of the write-ahead log and names the epoch of its owner. What the effects of an
+//! event write and how far its reader has come become durable together or not at all.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ahash::HashMap as FastMap;
+use headwater_base::{Micros, Name, Problem};
+use headwater_kernel::audit::{self, Entry};
+use headwater_kernel::port::Tables;
+use headwater_kernel::port::tables::{TransactError, Write};
+use headwater_log::outbox::{Outbox, Refused, Target};
+use headwater_log::{Commit, Delta, Log, LogError, Ticket};
+use tracing::info;
+
+use crate::letter::Letter;
+use crate::subscription::{Effect, Outgoing, Subscription};
+
+/// An effect and whose it is.
+#[derive(Clone, Copy)]
+pub struct Owned<'a> {
+    /// The subscription.
+    pub subscription: &'a Subscription,
+    /// The effect.
+    pub effect: &'a Effect,
+}
+
+/// A commit that has its place.
+#[derive(Debug)]
+pub struct Done {
+    /// The place.
+    pub ticket: Ticket,
+    /// What became of the effects, in their order.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What became of an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It reached its target.
+    Delivered,
+    /// It waits to be delivered.
+    Waiting,
+    /// It is a dead letter.
+    Dead,
+}
+
+/// Why nothing was committed.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Too much is unsynced: wait for [`Log::room`] and try again.
+    Full,
+    /// A table's view has to catch up first: try again in a while.
+    Behind,
+    /// Too much for one commit.
+    TooMuch,
+    /// A table refuses one of the documents.
+    Table(Problem),
+    /// A stream that takes dead letters is not there.
+    Missing(Name),
+    /// The log.
+    Log(LogError),
+}
+
+/// Writes effects.
+pub struct Writer {
+    log: Arc<dyn Log>,
+    tables: Arc<dyn Tables>,
+    outbox: Outbox,
+    streams: FastMap<Name, Option<Target>>,
+}
+
+/// What a commit holds besides effects.
+#[derive(Clone, Default)]
+pub struct Also {
+    /// State changes.
+    pub deltas: Vec<(Arc<str>, Vec<Delta>)>,
+    /// The owner and its epoch.
+    pub fence: Option<(Name, u64)>,
+}
+
+impl Writer {
+    /// A writer; streams are opened as they are named.
+    pub fn new(log: Arc<dyn Log>, tables: Arc<dyn Tables>) -> Self {
+        Self { log, tables, outbox: Outbox::default(), streams: FastMap::default() }
+    }
+
+    /// Opens streams anew: one may have come, gone, or grown.
+    pub fn refresh(&mut self) {
+        self.outbox = Outbox::default();
+        self.streams.clear();
+    }
+
+    /// Writes everything in one commit; documents are all of one event, whose chain their changes go on with. Never
+    /// waits. `refused` are documents, by their place among the effects, that
+    /// their table does not take: they become dead letters.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing was written then.
+    pub fn commit(
+        &mut self,
+        effects: &[Owned<'_>],
+        refused: &HashMap<usize, Problem>,
+        also: Also,
+        now: Micros,
+    ) -> Result<Done, Refusal> {
+        let (mut commit, writes, outcomes) = self.build(effects, refused, also, now)?;
+        let cause = effects.iter().find_map(|owned| match owned.effect {
+            Effect::Write { cause, .. } => Some(cause.clone()),
+            _ => None,
+        });
+        if writes.is_empty() {
+            return match self.log.append(&commit) {
+                Ok(ticket) => Ok(Done { ticket, outcomes }),
+                Err(LogError::Full(_)) => Err(Refusal::Full),
+                Err(LogError::Limit(_) | LogError::BatchTooLarge { .. }) => Err(Refusal::TooMuch),
+                Err(error) => Err(Refusal::Log(error)),
+            };
+        }
+        match self.tables.transact(&writes, &mut commit, cause.as_ref()) {
+            Ok(done) => Ok(Done { ticket: done.ticket, outcomes }),
+            Err(TransactError::Full) => Err(Refusal::Full),
+            Err(TransactError::Behind(_)) => Err(Refusal::Behind),
+            Err(TransactError::Log(LogError::Limit(_) | LogError::BatchTooLarge { .. })) => Err(Refusal::TooMuch),
+            Err(TransactError::Log(error)) => Err(Refusal::Log(error)),
+            Err(TransactError::Problem(problem)) => Err(Refusal::Table(problem)),
+            Err(TransactError::Condition { .. }) => {
+                headwater_base::never!("a rule's document has no condition");
+                Err(Refusal::Behind)
+            }
+        }
+    }
+
+    fn build(
+        &mut self,
+        effects: &[Owned<'_>],
+        refused: &HashMap<usize, Problem>,
+        also: Also,
+        now: Micros,
+    ) -> Result<(Commit, Vec<Write>, Vec<Outcome>), Refusal> {
+        // What an attempt before left behind.
+        drop(self.outbox.take());
+        let Also { mut deltas, fence } = also;
+        let (mut writes, mut outcomes, mut cuts) = (Vec::new(), Vec::with_capacity(effects.len()), Vec::new());
+        for (place, Owned { subscription, effect }) in effects.iter().enumerate() {
+            let outcome = match effect {
+                Effect::Record(outgoing) => match (self.record(outgoing), &outgoing.letter) {
+                    (Ok(()), _) => Outcome::Delivered,
+                    (Err(reason), Some(letter)) => {
+                        self.dead(subscription, &letter.as_ref().clone().because("HW-BUS-014", &reason))?
+                    }
+                    // An archive without its stream must not pass over an event.
+                    (Err(_), None) => return Err(Refusal::Missing(outgoing.stream.clone())),
+                },
+                Effect::Write { write, letter, .. } => match refused.get(&place) {
+                    None => {
+                        writes.push(write.clone());
+                        Outcome::Delivered
+                    }
+                    Some(problem) => self.dead(subscription, &letter.clone().because(&problem.code, &problem.title))?,
+                },
+                Effect::Pending { key, value } => {
+                    let delta = Delta { key: key.clone(), value: Some(value.clone()) };
+                    deltas.push((Arc::clone(&subscription.space), vec![delta]));
+                    Outcome::Waiting
+                }
+                Effect::Dead(letter) => {
+                    if letter.code == CUT {
+                        cuts.push(cut(subscription, now));
+                    }
+                    self.dead(subscription, letter)?
+                }
+                Effect::Log { id, note } => {
+                    info!(subscription = %subscription.id(), event = %id, note, "event");
+                    Outcome::Delivered
+                }
+            };
+            outcomes.push(outcome);
+        }
+        let mut appends = self.outbox.take();
+        appends.extend(audit::append(&cuts));
+        Ok((Commit { appends, deltas, fence, ..Commit::default() }, writes, outcomes))
+    }
+
+    /// Puts a record into the outbox, or says why its stream does not take it.
+    fn record(&mut self, outgoing: &Outgoing) -> Result<(), String> {
+        let Some(target) = self.target(&outgoing.stream) else {
+            return Err(format!("there is no stream `{}`", outgoing.stream));
+        };
+        let headers: Vec<(&str, &[u8])> =
+            outgoing.headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())).collect();
+        let (key, value) = (outgoing.key.as_deref(), outgoing.value.as_deref());
+        self.outbox.put(target, outgoing.time_ms, key, value, &headers).map_err(|refused| match refused {
+            Refused::Oversize { bytes, limit } => {
+                format!("a record of {bytes} bytes; the limit of `{}` is {limit}", outgoing.stream)
+            }
+            Refused::NoKey => format!("`{}` is compacted by key, and the event has none", outgoing.stream),
+        })
+    }
+
+    fn dead(&mut self, subscription: &Subscription, letter: &Letter) -> Result<Outcome, Refusal> {
+        let missing = || Refusal::Missing(subscription.dead.clone());
+        let target = self.target(&subscription.dead).ok_or_else(missing)?;
+        let key = subscription.id();
+        // The only refusals left are a stream with a tiny limit or one that somebody made compacted: the key helps with
+        // the one, and the letter without its data with the other.
+        let time_ms = letter.time.millis();
+        let put = self.outbox.put(target, time_ms, Some(key.as_bytes()), Some(&letter.encode()), &[]);
+        if put.is_err() {
+            let short = letter.without_data().encode();
+            self.outbox.put(target, time_ms, Some(key.as_bytes()), Some(&short), &[]).map_err(|_| missing())?;
+        }
+        Ok(Outcome::Dead)
+    }
+
+    fn target(&mut self, name: &Name) -> Option<Target> {
+        if let Some(known) = self.streams.get(name) {
+            return *known;
+        }
+        let target = self.outbox.add(&*self.log, name).ok();
+        self.streams.insert(name.clone(), target);
+        target
+    }
+}
+
+/// The code of a letter that says a chain was cut.
+const CUT: &str = "HW-BUS-010";
+
+fn cut(subscription: &Subscription, now: Micros) -> Entry {
+    Entry {
+        time: now,
+        who: subscription.id(),
+        verb: "cut".to_owned(),
+        kind: subscription.unit.to_owned(),
+        name: subscription.name.to_string(),
+        generation: 0,
+        outcome: "loop".to_owned(),
+    }
+}

@@ -1,0 +1,168 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_base::{Micros, Problem};
+use headwater_kernel::port::outlet::{NotTaken, Outgoing};
+use headwater_kernel::port::{Context, Secrets};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+
+use super::signature::Key;
+use super::{KIND, build};
+
+struct Known;
+
+impl Secrets for Known {
+    fn read(&self, name: &str) -> Result<Bytes, Problem> {
+        match name {
+            "key" => Ok(Bytes::from_static(b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
+            "password" => Ok(Bytes::from_static(b"open sesame")),
+            _ => Err(Problem::new("HW-KERNEL-012", format!("there is no secret `{name}`"))),
+        }
+    }
+}
+
+fn context() -> Context {
+    Context { folder: ".".into(), secrets: Arc::new(Known), tables: None, log: None }
+}
+
+/// A server that answers with what it is given, one answer for each request, and keeps the requests.
+async fn server(answers: &[&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut answers: VecDeque<&'static str> = answers.iter().copied().collect();
+    let came: Arc<Mutex<Vec<String>>> = Arc::default();
+    let keeps = Arc::clone(&came);
+    tokio::spawn(async move {
+        while let Some(answer) = answers.pop_front() {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            loop {
+                let mut buffer = [0; 4096];
+                let read = socket.read(&mut buffer).await.unwrap();
+                request.extend_from_slice(&buffer[..read]);
+                let text = String::from_utf8_lossy(&request).into_owned();
+                let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                let length = head
+                    .lines()
+                    .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+                if body.len() >= length.map_or(0, |length| length.parse().unwrap()) || read == 0 {
+                    break;
+                }
+            }
+            keeps.lock().await.push(String::from_utf8(request).unwrap());
+            let _ = socket.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await;
+            let _ = socket.shutdown().await;
+        }
+    });
+    (url, came)
+}
+
+async fn send(spec: Value) -> Result<(Option<u16>, Bytes), NotTaken> {
+    let outlet = build(&spec, &context()).unwrap();
+    let body = Bytes::from_static(b"{\"n\": 1}");
+    let outgoing = Outgoing { key: "rule.send.0.in-0-7", body: &body, now: Micros(1_767_225_600_000_000) };
+    outlet.send(outgoing).await.map(|answer| (answer.status, answer.body))
+}
+
+#[tokio::test]
+async fn a_request_shows_who_it_comes_from() {
+    let (url, came) = server(&["200 OK\r\ncontent-length: 2\r\n\r\n{}"]).await;
+    let spec = json!({
+        "url": format!("{url}/hook"),
+        "headers": {"x-team": "checkout", "x-key": {"secret": "password"}},
+        "auth": {"type": "basic", "username": "headwater", "password": {"secret": "password"}},
+        "signature": {"secret": "key"},
+    });
+    assert_eq!(send(spec).await.unwrap(), (Some(200), Bytes::from_static(b"{}")));
+    let request = came.lock().await.remove(0);
+    assert!(request.starts_with("POST /hook HTTP/1.1\r\n"), "{request}");
+    for line in [
+        "content-type: application/json",
+        "x-team: checkout",
+        "x-key: open sesame",
+        "authorization: Basic aGVhZHdhdGVyOm9wZW4gc2VzYW1l",
+        "idempotency-key: rule.send.0.in-0-7",
+        "webhook-id: rule.send.0.in-0-7",
+        "webhook-timestamp: 1767225600",
+    ] {
+        assert!(request.contains(&format!("\r\n{line}\r\n")), "{line} is missing in {request}");
+    }
+    let key = Key::read(b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let signature = key.sign("rule.send.0.in-0-7", 1_767_225_600, b"{\"n\": 1}");
+    assert!(request.contains(&format!("\r\nwebhook-signature: {signature}\r\n")), "{request}");
+    assert!(request.ends_with("\r\n\r\n{\"n\": 1}"));
+}
+
+#[test]
+fn signatures_are_those_of_the_specification() {
+    // The example of the Standard Webhooks specification.
+    let key = Key::read(b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    assert_eq!(
+        key.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#),
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    );
+}
+
+#[tokio::test]
+async fn the_status_says_whether_another_try_helps() {
+    let cases = [
+        ("503 Busy\r\nretry-after: 7\r\n\r\n", true, Some(Duration::from_secs(7))),
+        (
+            "429 Slow\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:50:07 GMT\r\n\r\n",
+            true,
+            Some(Duration::from_secs(30)),
+        ),
+        ("408 Late\r\n\r\n", true, None),
+        ("400 Bad\r\nretry-after: 7\r\n\r\n", false, None),
+        ("302 Found\r\nlocation: http://127.0.0.1:1/\r\n\r\n", false, None),
+    ];
+    for (answer, again, after) in cases {
+        let (url, _) = server(&[answer]).await;
+        let refused = send(json!({ "url": url })).await.unwrap_err();
+        assert_eq!((refused.again, refused.after), (again, after), "{answer}");
+        assert_eq!(refused.status.unwrap().to_string(), answer[..3]);
+    }
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let refused = send(json!({"url": format!("http://{closed}/secret-path")})).await.unwrap_err();
+    assert_eq!((refused.again, refused.status, refused.reason.as_str()), (true, None, "no connection"));
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_once_and_again_when_it_is_taken_back() {
+    let token = "200 OK\r\ncontent-length: 41\r\n\r\n{\"access_token\": \"one\", \"expires_in\": 600}";
+    let other = "200 OK\r\ncontent-length: 41\r\n\r\n{\"access_token\": \"two\", \"expires_in\": 600}";
+    let (tokens, asked) = server(&[token, other]).await;
+    let fine = "200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    let (url, came) = server(&[fine, fine, "401 Who\r\n\r\n", fine]).await;
+    let spec = json!({"url": url, "auth": {
+        "type": "oauth", "tokenUrl": format!("{tokens}/token"), "clientId": "a b", "clientSecret": {"secret": "password"}, "scope": "x y",
+    }});
+    let outlet = build(&spec, &context()).unwrap();
+    let body = Bytes::from_static(b"{}");
+    for _ in 0..3 {
+        let outgoing = Outgoing { key: "k", body: &body, now: Micros(0) };
+        outlet.send(outgoing).await.unwrap();
+    }
+    let asked = asked.lock().await.clone();
+    assert_eq!(asked.len(), 2);
+    assert!(asked[0].contains("authorization: Basic YSUyMGI6b3BlbiUyMHNlc2FtZQ=="), "{}", asked[0]);
+    assert!(asked[0].ends_with("grant_type=client_credentials&scope=x%20y"));
+    let bearers: Vec<bool> =
+        came.lock().await.iter().map(|request| request.contains("authorization: Bearer two")).collect();
+    assert_eq!(bearers, [false, false, false, true]);
+}
+
+#[test]
+fn the_example_is_in_order() {
+    let registry = headwater_kernel::Registry::new(&[KIND]);
+    let drafts = registry.read("e.yaml", KIND.example.as_bytes(), &headwater_base::Limits::default()).unwrap();
+    let refs: Vec<String> = (KIND.refs)(&drafts[0].spec).into_iter().map(|reference| reference.name).collect();
+    assert_eq!(refs, ["shop_password", "shop_webhook_key"]);
+}

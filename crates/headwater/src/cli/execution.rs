@@ -1,0 +1,197 @@
+//! Executions on the command line: listing, describing with a timeline, history, `stop` and `redrive`.
+
+use std::process::ExitCode;
+
+use headwater_base::{Micros, Problem};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::get::text;
+use super::{Context, Done};
+use crate::client::Client;
+use crate::output::{self, Column, Format, yaml};
+use crate::problems::Problems;
+
+/// Words that mean executions, which are no resources.
+pub const WORDS: [&str; 4] = ["executions", "execution", "exec", "ex"];
+
+/// Events shown by `describe`.
+const EVENTS_MAX: &str = "1000";
+
+/// The columns of executions.
+pub const COLUMNS: &[Column] = &[
+    Column::new("ID", |row| text(row, "/id")),
+    Column::new("STATE", |row| text(row, "/state")),
+    Column::new("STARTED", |row| text(row, "/started")),
+    Column::new("TOOK", took),
+    Column::wide("VERSION", |row| text(row, "/version")),
+    Column::wide("ERROR", |row| text(row, "/error")),
+    Column::wide("CAUSE", |row| text(row, "/cause")),
+];
+
+/// Flags of `history`, `stop` and `redrive`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The execution
+    #[arg(value_name = "execution/WORKFLOW/NAME")]
+    execution: String,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    output: Format,
+}
+
+/// Flags of `stop`.
+#[derive(Debug, clap::Args)]
+pub struct StopArgs {
+    /// The execution
+    #[arg(value_name = "execution/WORKFLOW/NAME")]
+    execution: String,
+    /// The error it ends with
+    #[arg(long, value_name = "NAME")]
+    error: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    cause: Option<String>,
+}
+
+/// Lists executions, the newest first.
+///
+/// # Errors
+/// What the node says.
+pub async fn list(context: &Context, format: Format) -> Done {
+    let list = context.client()?.get(&["v1", "executions"], &[("max", "200")]).await?;
+    let rows = list["items"].as_array().cloned().unwrap_or_default();
+    if rows.is_empty() && matches!(format, Format::Table | Format::Wide) {
+        output::note("no executions");
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::print(&rows, COLUMNS, format, false)?;
+    if list["next"].is_string() {
+        output::note("there are older ones");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows executions as rows.
+///
+/// # Errors
+/// `HW-WORK-030` for what there is not.
+pub async fn get(context: &Context, ids: &[String], format: Format) -> Done {
+    let client = context.client()?;
+    let mut rows = Vec::new();
+    for id in ids {
+        rows.push(one(&client, id).await?);
+    }
+    output::print(&rows, COLUMNS, format, ids.len() == 1)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Describes an execution: what it began with, what it came to, and what happened when.
+///
+/// # Errors
+/// `HW-WORK-030`.
+pub async fn describe(client: &Client, id: &str) -> Result<(), Problems> {
+    let view = one(client, id).await?;
+    output::line(yaml::write(&view).trim_end())?;
+    let (workflow, name) = split(id)?;
+    let path = ["v1", "executions", workflow, name, "history"];
+    let history = client.get(&path, &[("max", EVENTS_MAX)]).await?;
+    let start = Micros::parse_rfc3339(&text(&view, "/started"));
+    output::line("timeline:")?;
+    for event in history["events"].as_array().into_iter().flatten() {
+        output::line(format!("- {}", moment(event, start)))?;
+    }
+    Ok(())
+}
+
+/// One event as a line: how long after the start, what, and of which state.
+fn moment(event: &Value, start: Option<Micros>) -> String {
+    let at = event["timestamp"].as_f64().unwrap_or(0.0);
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a time are far below 2^53")]
+    let after = start.map_or(0.0, |start| (at - start.millis() as f64 / 1e3).max(0.0));
+    let kind = text(event, "/type");
+    let details = event.as_object().into_iter().flatten().find(|(name, _)| name.ends_with("EventDetails"));
+    let mut about = Vec::new();
+    if let Some((_, details)) = details {
+        for field in ["name", "resourceType", "resource", "index", "error", "cause", "mapRunArn"] {
+            let shown = text(details, &format!("/{field}"));
+            if !shown.is_empty() {
+                about.push(shown);
+            }
+        }
+    }
+    format!("{after:>9.3}s  {kind:<24} {}", about.join(" ")).trim_end().to_owned()
+}
+
+/// Prints the events of an execution.
+///
+/// # Errors
+/// `HW-WORK-030`, `HW-WORK-036`.
+pub async fn history(args: Args, context: &Context) -> Done {
+    let (workflow, name) = split(&args.execution)?;
+    let client = context.client()?;
+    let mut rows: Vec<Value> = Vec::new();
+    loop {
+        let after = rows.last().map_or(0, |event| event["id"].as_u64().unwrap_or(0)).to_string();
+        let path = ["v1", "executions", workflow, name, "history"];
+        let page = client.get(&path, &[("after", &after), ("max", EVENTS_MAX)]).await?;
+        let events = page["events"].as_array().cloned().unwrap_or_default();
+        if events.is_empty() {
+            break;
+        }
+        rows.extend(events);
+    }
+    let columns = [
+        Column::new("EVENT", |row| text(row, "/id")),
+        Column::new("AFTER", |row| text(row, "/previousEventId")),
+        Column::new("WHAT", |row| moment(row, None)),
+    ];
+    output::print(&rows, &columns, args.output, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends an execution as aborted.
+///
+/// # Errors
+/// `HW-WORK-006` when it has ended.
+pub async fn stop(args: StopArgs, context: &Context) -> Done {
+    let (workflow, name) = split(&args.execution)?;
+    let body = json!({"error": args.error, "cause": args.cause}).to_string().into_bytes();
+    let path = ["v1", "executions", workflow, name, "stop"];
+    context.client()?.json(Method::POST, &path, &[], Some(("application/json", body))).await?;
+    output::line(format!("execution/{workflow}/{name} stopped"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes up an execution that did not succeed.
+///
+/// # Errors
+/// `HW-WORK-007` when there is nothing to take up.
+pub async fn redrive(args: Args, context: &Context) -> Done {
+    let (workflow, name) = split(&args.execution)?;
+    let path = ["v1", "executions", workflow, name, "redrive"];
+    context.client()?.json(Method::POST, &path, &[], None).await?;
+    output::line(format!("execution/{workflow}/{name} redriven"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn one(client: &Client, id: &str) -> Result<Value, Problems> {
+    let (workflow, name) = split(id)?;
+    client.get(&["v1", "executions", workflow, name], &[]).await
+}
+
+/// Workflow and name of `[execution/]WORKFLOW/NAME`.
+fn split(id: &str) -> Result<(&str, &str), Problem> {
+    let id = WORDS.iter().find_map(|word| id.strip_prefix(word)?.strip_prefix('/')).unwrap_or(id);
+    id.split_once('/').filter(|(_, name)| !name.is_empty()).ok_or_else(|| {
+        Problem::new("HW-CLI-010", format!("`{id}` names no execution"))
+            .help("write `execution/WORKFLOW/NAME`; `headwater get executions` lists them")
+    })
+}
+
+fn took(row: &Value) -> String {
+    let time = |pointer: &str| Micros::parse_rfc3339(&text(row, pointer));
+    let (Some(started), Some(stopped)) = (time("/started"), time("/stopped")) else { return String::new() };
+    let took = stopped.since(started);
+    if took.as_secs() >= 60 { format!("{}s", took.as_secs()) } else { format!("{}ms", took.as_millis()) }
+}

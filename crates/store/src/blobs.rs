@@ -1,0 +1,314 @@
+//! Blobs: bytes kept by the hash of their content, and names that point to them.
+//!
+//! ```text
+//! blobs/3f/3fa9…            the bytes whose SHA-256 is 3fa9…
+//! blobs/names/BUCKET/a1b2…  one name: {"key": …, "blob": …, "bytes": …, "written": …}
+//! ```
+//! Invariants: a blob's name is the hash of what is in it, so writing one twice is writing it once; a file takes its
+//! name after its bytes are synced, so what has a name is whole; a name changes in one rename.
+//!
+//! What it is NOT: a place for what the log can hold. Nothing here is removed when nobody points to it any more.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use headwater_base::{Micros, Name};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::disk::{Disk, DiskFile};
+
+/// Bytes that a reader takes from the disk at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The SHA-256 of a blob's content; as text `sha256:` and hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlobId([u8; 32]);
+
+/// What a name points to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// The name inside its bucket, any text.
+    pub key: String,
+    /// The blob, as text.
+    pub blob: String,
+    /// Its length.
+    pub bytes: u64,
+    /// When the name was written.
+    pub written: Micros,
+}
+
+/// The blobs of a node.
+#[derive(Debug)]
+pub struct Blobs {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    drawn: AtomicU64,
+}
+
+impl Blobs {
+    /// Opens the blobs in `folder`, and throws away what an earlier process left half written.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn open(disk: Arc<dyn Disk>, folder: PathBuf) -> io::Result<Self> {
+        let blobs = Self { disk, folder, drawn: AtomicU64::new(0) };
+        blobs.disk.create_dir(&blobs.drafts())?;
+        for draft in blobs.disk.files(&blobs.drafts())? {
+            blobs.disk.remove(&blobs.drafts().join(draft))?;
+        }
+        Ok(blobs)
+    }
+
+    /// Keeps bytes; durable on return.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn put(&self, bytes: &[u8]) -> io::Result<BlobId> {
+        let mut writer = self.writer()?;
+        writer.write(bytes)?;
+        writer.finish().map(|(id, _)| id)
+    }
+
+    /// Begins a blob whose bytes come piece by piece.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn writer(&self) -> io::Result<Writer<'_>> {
+        let draft = self.drafts().join(self.drawn.fetch_add(1, Ordering::Relaxed).to_string());
+        let file = self.disk.open(&draft, true)?;
+        Ok(Writer { blobs: self, draft, file: Some(file), hash: Sha256::new(), bytes: 0 })
+    }
+
+    /// Opens a blob for reading; None when there is none.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn read(&self, id: BlobId) -> io::Result<Option<Reader>> {
+        match self.disk.open(&self.place(id), false) {
+            Ok(file) => Ok(Some(Reader { bytes: file.len()?, file, at: 0, ahead: Vec::new(), taken: 0 })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a blob a name, in place of what had it; durable on return.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn name(&self, bucket: &Name, named: &Named) -> io::Result<()> {
+        let bytes = serde_json::to_vec(named)?;
+        let mut writer = self.writer()?;
+        writer.write(&bytes)?;
+        let folder = self.bucket(bucket);
+        if !self.disk.folders(&self.folder.join("names"))?.iter().any(|there| there == bucket.as_str()) {
+            self.disk.create_dir(&folder)?;
+            self.disk.sync_dir(&self.folder.join("names"))?;
+            self.disk.sync_dir(&self.folder)?;
+        }
+        writer.settle(&folder, &folder.join(name_file(&named.key)))
+    }
+
+    /// What a name points to.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn find(&self, bucket: &Name, key: &str) -> io::Result<Option<Named>> {
+        self.named(&self.bucket(bucket).join(name_file(key)))
+    }
+
+    /// Takes a name away; the blob stays. Durable on return.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn unname(&self, bucket: &Name, key: &str) -> io::Result<()> {
+        match self.disk.remove(&self.bucket(bucket).join(name_file(key))) {
+            Ok(()) => self.disk.sync_dir(&self.bucket(bucket)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The names of a bucket that begin with `prefix`, in order.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn list(&self, bucket: &Name, prefix: &str) -> io::Result<Vec<Named>> {
+        let folder = self.bucket(bucket);
+        let mut found = Vec::new();
+        for file in self.disk.files(&folder)? {
+            found.extend(self.named(&folder.join(file))?.filter(|named| named.key.starts_with(prefix)));
+        }
+        found.sort_by(|one, other| one.key.cmp(&other.key));
+        Ok(found)
+    }
+
+    fn named(&self, path: &Path) -> io::Result<Option<Named>> {
+        let file = match self.disk.open(path, false) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
+        Ok(Some(serde_json::from_slice(&crate::disk::read_exact_at(&*file, 0, length)?)?))
+    }
+
+    fn drafts(&self) -> PathBuf {
+        self.folder.join("drafts")
+    }
+
+    fn bucket(&self, bucket: &Name) -> PathBuf {
+        self.folder.join("names").join(bucket.as_str())
+    }
+
+    fn place(&self, id: BlobId) -> PathBuf {
+        let hex = hex(&id.0);
+        self.folder.join(hex.get(..2).unwrap_or_default()).join(hex)
+    }
+}
+
+/// A blob in the making; dropped unfinished, it leaves nothing behind.
+pub struct Writer<'a> {
+    blobs: &'a Blobs,
+    draft: PathBuf,
+    file: Option<Arc<dyn DiskFile>>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Writer<'_> {
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(file) = &self.file else { return Err(io::Error::other("the blob is finished")) };
+        file.write_at(bytes, self.bytes)?;
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes so far.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Ends the blob; durable on return. Answers its name and length.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn finish(mut self) -> io::Result<(BlobId, u64)> {
+        let id = BlobId(std::mem::take(&mut self.hash).finalize().into());
+        let place = self.blobs.place(id);
+        let folder = place.parent().unwrap_or(&self.blobs.folder);
+        self.blobs.disk.create_dir(folder)?;
+        self.blobs.disk.sync_dir(&self.blobs.folder)?;
+        let bytes = self.bytes;
+        self.settle(folder, &place)?;
+        Ok((id, bytes))
+    }
+
+    /// Gives the synced draft its name.
+    fn settle(mut self, folder: &Path, place: &Path) -> io::Result<()> {
+        if let Some(file) = self.file.take() {
+            file.sync()?;
+        }
+        self.blobs.disk.rename(&self.draft, place)?;
+        self.blobs.disk.sync_dir(folder)
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            // What stays is thrown away at the next start.
+            let _ = self.blobs.disk.remove(&self.draft);
+        }
+    }
+}
+
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("draft", &self.draft).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// Reads a blob from its beginning.
+#[derive(Debug)]
+pub struct Reader {
+    file: Arc<dyn DiskFile>,
+    bytes: u64,
+    at: u64,
+    ahead: Vec<u8>,
+    taken: usize,
+}
+
+impl Reader {
+    /// The blob's length in bytes.
+    pub const fn size(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.ahead.len() {
+            self.ahead.resize(READ_BYTES, 0);
+            let got = self.file.read_at(&mut self.ahead, self.at)?;
+            self.ahead.truncate(got);
+            self.at += got as u64;
+            self.taken = 0;
+        }
+        let rest = self.ahead.get(self.taken..).unwrap_or_default();
+        let count = rest.len().min(into.len());
+        for (to, from) in into.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.taken += count;
+        Ok(count)
+    }
+}
+
+impl fmt::Display for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", hex(&self.0))
+    }
+}
+
+impl FromStr for BlobId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64).ok_or(())?;
+        let mut id = [0; 32];
+        for (byte, pair) in id.iter_mut().zip(digits.as_bytes().chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| ())?;
+            if pair.bytes().any(|digit| !matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+                return Err(());
+            }
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| ())?;
+        }
+        Ok(Self(id))
+    }
+}
+
+/// A key can be longer than a file's name and hold any character, so its hash names the file.
+fn name_file(key: &str) -> String {
+    hex(&Sha256::digest(key.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,442 @@
+//! The durable engine: executions of workflows over the event log.
+//!
+//! Executions hash to shards ([`shard`]). A shard runs the pure evaluator and appends, for whatever has gathered, one
+//! commit with everything that became true: rows of its space, pieces of history, timers, tasks to do, and what internal
+//! tasks write. Answers and external tasks follow once it is durable. A restart reads the rows and goes on.
+//!
+//! What it is NOT: it knows no state of the language (the evaluator's) and no task (the table of tasks).
+//!
+//! Invariants: an execution's name is an idempotency key; it is pinned to the hash of its definition; an internal effect
+//! is in the commit of the step that asked for it; an external one begins after that commit is durable, and every try of
+//! one attempt has the same idempotency key.
+
+mod activities;
+mod dispatch;
+mod events;
+mod express;
+pub mod journal;
+mod list;
+mod map_run;
+mod message;
+mod port;
+mod queue;
+mod rows;
+mod shard;
+mod timers;
+mod token;
+mod turn;
+mod workflow;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use ahash::HashMap;
+use bytes::Bytes;
+use headwater_base::{Clock, Micros, Name, Problem};
+use headwater_kernel::port::Json;
+use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, StartExecution};
+use headwater_log::{Log, LogError};
+use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::definition::Definition;
+use crate::execution::{Attempt, Failure, Identity, Status};
+use crate::hash;
+use crate::limits::Limits;
+use crate::tasks::Services;
+use queue::{Command, Queue};
+use rows::{Head, Key, SHARDS};
+
+pub use rows::Unknown;
+pub use workflow::Workflow;
+
+/// Region and account that names in full show.
+const PLACE: &str = "us-east-1:000000000000";
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Bounds of the node.
+    pub node_limits: Arc<headwater_base::Limits>,
+    /// Bounds of definitions and executions.
+    pub limits: Limits,
+    /// What tasks may use.
+    pub services: Services,
+    /// Where external tasks run.
+    pub handle: Handle,
+    /// Chance for tokens and seeds; never the same twice, known to nobody.
+    pub secret: [u8; 32],
+    /// External tasks under way at once.
+    pub tasks_in_flight: NonZeroUsize,
+}
+
+/// The engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+/// What its parts share.
+struct Inner {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    services: Services,
+    handle: Handle,
+    secret: [u8; 32],
+    drawn: AtomicU64,
+    closed: AtomicBool,
+    workflows: RwLock<HashMap<String, Arc<Workflow>>>,
+    definitions: Mutex<HashMap<[u8; 32], Arc<Definition>>>,
+    queues: [Arc<Queue>; SHARDS],
+    activities: activities::Activities,
+    dispatch: mpsc::UnboundedSender<(Key, Attempt)>,
+    in_flight: Mutex<HashMap<(Key, Attempt), tokio::task::AbortHandle>>,
+    maps: map_run::Runs,
+    maps_bounds: Mutex<HashMap<(Key, Attempt), map_run::Bounds>>,
+    waiters: Mutex<HashMap<Key, Vec<oneshot::Sender<ExecutionView>>>>,
+    figures: Figures,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    me: std::sync::Weak<Inner>,
+}
+
+/// Counters of an engine.
+#[derive(Default)]
+struct Figures {
+    started: AtomicU64,
+    ended: AtomicU64,
+    running: AtomicU64,
+    steps: AtomicU64,
+    commits: AtomicU64,
+    tasks: AtomicU64,
+    failed_tasks: AtomicU64,
+    items: AtomicU64,
+    timers: [AtomicU64; SHARDS],
+    parked: AtomicU64,
+}
+
+impl Engine {
+    /// Opens the engine and takes up what the log holds.
+    ///
+    /// # Errors
+    /// `HW-WORK-034` when the log refuses.
+    pub async fn open(parts: Parts) -> Result<Self, Problem> {
+        let Parts { log, clock, node_limits, limits, services, handle, secret, tasks_in_flight } = parts;
+        let history = Name::new(journal::STREAM)?;
+        let made = [
+            (history.clone(), journal::config(&node_limits)),
+            (Name::new(map_run::STREAM)?, map_run::config(&node_limits)),
+            (
+                Name::new(headwater_kernel::port::bus::DEFAULT_BUS)?,
+                headwater_kernel::kinds::stream::default_config(&node_limits),
+            ),
+        ];
+        for (name, config) in made {
+            if log.stream(name.as_str()).is_none() {
+                log.create(name, config, Vec::new()).await.map_err(|error| refused(&error))?;
+            }
+        }
+        let (dispatch, tasks) = mpsc::unbounded_channel();
+        let inner = Arc::new_cyclic(|me| Inner {
+            log: Arc::clone(&log),
+            clock,
+            limits,
+            services,
+            handle: handle.clone(),
+            secret,
+            drawn: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            workflows: RwLock::default(),
+            definitions: Mutex::default(),
+            queues: std::array::from_fn(|_| Arc::default()),
+            activities: activities::Activities::default(),
+            dispatch,
+            in_flight: Mutex::default(),
+            maps: map_run::Runs::default(),
+            maps_bounds: Mutex::default(),
+            waiters: Mutex::default(),
+            figures: Figures::default(),
+            threads: Mutex::default(),
+            me: me.clone(),
+        });
+        inner.recall();
+        for index in 0..SHARDS {
+            let owner = Name::new(&format!("work.{index}"))?;
+            let epoch = log.fence(&owner).await.map_err(|error| refused(&error))?;
+            let (done, items) = mpsc::unbounded_channel();
+            let (shard_inner, history) = (Arc::clone(&inner), history.clone());
+            // Recovery reads every row of the shard.
+            let opened = tokio::task::spawn_blocking(move || {
+                shard::Shard::open(&shard_inner, index, (owner, epoch), history, done)
+            });
+            let shard = opened.await.map_err(|error| Problem::new("HW-WORK-034", error.to_string()))??;
+            handle.spawn(shard::complete(Arc::clone(&inner), items));
+            let thread = std::thread::Builder::new().name(format!("work-{index}")).spawn(move || shard.run());
+            let thread = thread.map_err(|error| Problem::new("HW-WORK-034", error.to_string()))?;
+            inner.threads.lock().push(thread);
+        }
+        handle.spawn(dispatch::run(Arc::downgrade(&inner), tasks, tasks_in_flight));
+        Ok(Self(inner))
+    }
+
+    /// Stops the shards; what is under way outside is cut off and taken up by the next start.
+    pub async fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.queues.iter().for_each(|queue| queue.close());
+        for (_, task) in self.0.in_flight.lock().drain() {
+            task.abort();
+        }
+        self.0.maps.stop();
+        let threads = std::mem::take(&mut *self.0.threads.lock());
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()));
+        if !matches!(joined.await, Ok(true)) {
+            tracing::warn!("a workflow shard ended by a bug in the program");
+        }
+    }
+
+    /// Makes the shards look at their timers; tests call it after moving the clock.
+    pub fn wake(&self) {
+        self.0.queues.iter().for_each(|queue| queue.wake());
+    }
+
+    /// Figures: name without `hw_work_`, value.
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
+    pub fn figures(&self) -> Vec<(&'static str, f64)> {
+        let figures = &self.0.figures;
+        let mut all: Vec<(&'static str, f64)> = [
+            ("executions_started_total", &figures.started),
+            ("executions_ended_total", &figures.ended),
+            ("executions_running", &figures.running),
+            ("events_total", &figures.steps),
+            ("commits_total", &figures.commits),
+            ("tasks_total", &figures.tasks),
+            ("tasks_failed_total", &figures.failed_tasks),
+            ("map_items_total", &figures.items),
+            ("executions_parked_total", &figures.parked),
+        ]
+        .into_iter()
+        .map(|(name, counter)| (name, counter.load(Ordering::Relaxed) as f64))
+        .collect();
+        all.push(("tasks_in_flight", self.0.in_flight.lock().len() as f64));
+        let timers = figures.timers.iter().map(|timers| timers.load(Ordering::Relaxed)).sum::<u64>();
+        all.push(("timers", timers as f64));
+        all.push(("queued", self.0.queues.iter().map(|queue| queue.len()).sum::<usize>() as f64));
+        all
+    }
+}
+
+impl Inner {
+    /// A seed that nobody has seen.
+    fn seed(&self) -> [u8; 32] {
+        let mut text = self.secret.to_vec();
+        text.extend_from_slice(&self.drawn.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        hash::sha256(&text)
+    }
+
+    fn queue(&self, shard: usize) -> &Arc<Queue> {
+        // The number is always a remainder by their count.
+        self.queues.get(shard % SHARDS).unwrap_or(&self.queues[0])
+    }
+
+    fn push(&self, shard: usize, command: Command) {
+        self.queue(shard).push(command);
+    }
+
+    fn push_to(&self, key: &Key, command: Command) {
+        self.push(rows::shard_of(key), command);
+    }
+
+    fn deliver(&self, row: Bytes, message: message::Message) {
+        let key = match &message {
+            message::Message::Start { head, .. } => rows::key_of(&head.workflow, &head.name),
+            message::Message::Ended { parent, .. } | message::Message::Refused { parent, .. } => parent.key,
+        };
+        self.push_to(&key, Command::Message { row, message });
+    }
+
+    fn perform(&self, key: Key, attempt: Attempt) {
+        // Its other end goes only with the node.
+        let _ = self.dispatch.send((key, attempt));
+    }
+
+    fn cancel(&self, key: &Key, attempt: &Attempt) {
+        if let Some(task) = self.in_flight.lock().remove(&(*key, *attempt)) {
+            task.abort();
+        }
+    }
+
+    /// Resolves with the execution once it has ended; ask before looking whether it has.
+    fn ended(&self, key: Key) -> oneshot::Receiver<ExecutionView> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiters = self.waiters.lock();
+        let waiting = waiters.entry(key).or_default();
+        waiting.retain(|waiter| !waiter.is_closed());
+        waiting.push(sender);
+        receiver
+    }
+
+    fn tell_ended(&self, key: &Key, view: &ExecutionView) {
+        for waiter in self.waiters.lock().remove(key).into_iter().flatten() {
+            // Nobody may be waiting any more.
+            let _ = waiter.send(view.clone());
+        }
+    }
+
+    /// The head that an execution begins with, and its input.
+    ///
+    /// # Errors
+    /// `HW-WORK-020` for no such workflow or version, `HW-WORK-033` for an input that is no JSON.
+    fn head_of(&self, start: &StartExecution, now: Micros) -> Result<(Head, Json), Problem> {
+        let workflow = self.workflow(&start.workflow, start.version)?;
+        let input = start.input.clone().unwrap_or_else(|| Json::from_static(b"{}"));
+        let name = match &start.name {
+            Some(name) => checked(name)?,
+            None => crate::Chance::new(self.seed()).uuid(),
+        };
+        let digest = hash::sha256(&input);
+        let head = Head {
+            workflow: workflow.name.clone(),
+            name,
+            version: start.version,
+            definition: workflow.hash,
+            machine: 0,
+            express: workflow.express,
+            state: ExecutionState::Running,
+            started: now,
+            stopped: None,
+            input: digest.first_chunk().copied().unwrap_or_default(),
+            first: -1,
+            last: -1,
+            events: 0,
+            threads: Vec::new(),
+            parent: None,
+            map_run: None,
+            maps: Vec::new(),
+            unknown: workflow.unknown,
+            retention_s: workflow.retention_s,
+            redrives: 0,
+            redriven: None,
+            cause: start.cause.clone(),
+            parked: None,
+        };
+        Ok((head, input))
+    }
+}
+
+/// An execution's name: up to 80 characters, none of those that mean something elsewhere.
+fn checked(name: &str) -> Result<String, Problem> {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
+    if name.is_empty() || name.chars().count() > 80 || name.contains(bad) {
+        let shown: String = name.chars().take(80).collect();
+        return Err(Problem::new("HW-WORK-033", format!("`{}` cannot be an execution's name", shown.escape_debug()))
+            .help("use 1 to 80 letters, digits, `-`, `_` and `.`"));
+    }
+    Ok(name.to_owned())
+}
+
+/// The names in full of an execution.
+fn identity(workflow: &str, name: &str) -> Identity {
+    Identity {
+        execution_arn: format!("arn:aws:states:{PLACE}:execution:{workflow}:{name}"),
+        name: name.to_owned(),
+        machine_arn: format!("arn:aws:states:{PLACE}:stateMachine:{workflow}"),
+        machine_name: workflow.to_owned(),
+        role_arn: "arn:aws:iam::000000000000:role/headwater".to_owned(),
+        region: PLACE.split(':').next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn view(head: &Head, input: Option<Json>) -> ExecutionView {
+    ExecutionView {
+        id: head.id(),
+        workflow: head.workflow.clone(),
+        version: head.version,
+        name: head.name.clone(),
+        state: head.state,
+        started: head.started,
+        stopped: head.stopped,
+        input,
+        output: None,
+        error: None,
+        cause: head.parked.clone(),
+        redrives: head.redrives,
+        redriven: head.redriven,
+        map_run: head.map_run.clone(),
+    }
+}
+
+fn view_ended(head: &Head, input: Option<Json>, status: &Status) -> ExecutionView {
+    let mut view = view(head, input);
+    match status {
+        Status::Running => {}
+        Status::Succeeded(output) => view.output = Some(Json::from(output.to_string())),
+        Status::Failed(Failure { error, cause })
+        | Status::TimedOut(Failure { error, cause })
+        | Status::Aborted(Failure { error, cause }) => {
+            (view.error, view.cause) = (error.clone(), cause.clone());
+        }
+    }
+    view
+}
+
+const fn state_of(status: &Status) -> ExecutionState {
+    match status {
+        Status::Running => ExecutionState::Running,
+        Status::Succeeded(_) => ExecutionState::Succeeded,
+        Status::Failed(_) => ExecutionState::Failed,
+        Status::TimedOut(_) => ExecutionState::TimedOut,
+        Status::Aborted(_) => ExecutionState::Aborted,
+    }
+}
+
+/// A state as the service calls it.
+pub const fn status_text(state: ExecutionState) -> &'static str {
+    match state {
+        ExecutionState::Running => "RUNNING",
+        ExecutionState::Succeeded => "SUCCEEDED",
+        ExecutionState::Failed => "FAILED",
+        ExecutionState::TimedOut => "TIMED_OUT",
+        ExecutionState::Aborted => "ABORTED",
+        ExecutionState::PendingRedrive => "PENDING_REDRIVE",
+    }
+}
+
+/// The state of that name.
+pub fn state_named(text: &str) -> Option<ExecutionState> {
+    use ExecutionState::{Aborted, Failed, PendingRedrive, Running, Succeeded, TimedOut};
+    [Running, Succeeded, Failed, TimedOut, Aborted, PendingRedrive]
+        .into_iter()
+        .find(|state| status_text(*state) == text)
+}
+
+/// `HW-WORK-034`: the log refused.
+fn refused(error: &LogError) -> Problem {
+    Problem::new("HW-WORK-034", format!("the journal of executions was refused: {error}"))
+        .help("`headwater doctor` checks the data folder and the disk")
+}
+
+/// `HW-WORK-021`.
+fn name_taken(workflow: &str, name: &str) -> Problem {
+    Problem::new(crate::tasks::NAME_TAKEN, format!("there is an execution `{workflow}/{name}`"))
+        .help("choose another name; the same name with the same input is the same execution only while it runs")
+}
+
+/// `HW-WORK-030`.
+fn no_execution(id: &str) -> Problem {
+    let shown: String = id.chars().take(120).collect();
+    Problem::new("HW-WORK-030", format!("there is no execution `{}`", shown.escape_debug()))
+        .help("`headwater get executions` lists them; an ended one goes after its workflow's retention time")
+}
+
+/// `HW-WORK-031`.
+fn parked(id: &str, reason: &str) -> Problem {
+    Problem::new("HW-WORK-031", format!("execution `{id}` is parked: {reason}"))
+        .help("it does not go on; start another one, and please report this")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,293 @@
+//! Express executions: run to their end in memory, without a journal of their steps.
+//!
+//! An asynchronous one is durable as its input before it begins and as its end; a crash in between runs it again from
+//! the start, so what it does outside happens at least once. A synchronous one and the items of a distributed Map live
+//! in the memory of whoever waits for them. Internal tasks are commits of their own here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use headwater_base::{Micros, Problem};
+use headwater_kernel::port::Cause;
+use headwater_kernel::port::tables::TransactError;
+use headwater_log::{Commit, View};
+use serde_json::{Map, Value};
+
+use super::queue::Command;
+use super::rows::{self, Head, Key, Tag};
+use super::{Inner, dispatch, identity, token};
+use crate::definition::{Definition, Resource};
+use crate::execution::trial::Trial;
+use crate::execution::{
+    Attempt, Begin, Effect, Event, Execution, Failure, Given, HistoryEvent, StartTask, Status, Step, Timer,
+};
+use crate::tasks::{self, Call, Done, Internal, Plan, Refusal};
+
+/// The longest time an Express execution may take.
+const LONGEST: Duration = Duration::from_secs(300);
+/// The longest nap before the clock is asked again.
+const NAP_MAX: Duration = Duration::from_millis(50);
+/// Events of history kept of one run; the newest go first.
+const HISTORY_MAX: usize = 1_000;
+
+/// An execution that is over.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) execution: Execution,
+    pub(super) history: Vec<HistoryEvent>,
+}
+
+/// One run.
+struct Life<'a> {
+    inner: &'a Arc<Inner>,
+    key: Key,
+    id: String,
+    cause: Option<Cause>,
+    definition: &'a Definition,
+    execution: Execution,
+    history: Vec<HistoryEvent>,
+    timers: BTreeMap<Timer, Micros>,
+    tasks: FuturesUnordered<BoxFuture<'static, Event>>,
+    ready: Vec<Event>,
+}
+
+impl Inner {
+    /// Runs a stored Express execution from its start.
+    pub(super) fn run_express(&self, key: Key) {
+        let Some(inner) = self.me.upgrade() else { return };
+        self.handle.spawn(async move {
+            if let Some(run) = inner.stored_express(key).await {
+                inner.push_to(&key, Command::Express { key, run: Box::new(run) });
+            }
+        });
+    }
+
+    async fn stored_express(self: &Arc<Self>, key: Key) -> Option<Run> {
+        let space = rows::space_of(rows::shard_of(&key));
+        let head = self.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Durable)?;
+        let input = self.log.get(&space, &rows::row(&key, Tag::Header, &[]), View::Durable)?;
+        let head = Head::decode(&head).ok()?;
+        let definition = self.definition(&head.definition, true).ok()?;
+        let begin = Begin {
+            identity: identity(&head.workflow, &head.name),
+            flavor: crate::Flavor::Express,
+            machine: head.machine,
+            input: serde_json::from_slice(&input).ok()?,
+            item: None,
+        };
+        self.express(&head.id(), head.cause, &definition, begin).await.ok()
+    }
+
+    /// Runs an execution to its end in memory.
+    ///
+    /// # Errors
+    /// As [`Execution::start`].
+    pub(super) async fn express(
+        self: &Arc<Self>,
+        id: &str,
+        cause: Option<Cause>,
+        definition: &Definition,
+        begin: Begin,
+    ) -> Result<Run, Problem> {
+        let key = rows::key_of("express", id);
+        let begun = self.clock.now();
+        let (execution, step) = self.step_in(&key, |given| Execution::start(definition, begin, given))?;
+        let mut life = Life {
+            inner: self,
+            key,
+            id: id.to_owned(),
+            cause,
+            definition,
+            execution,
+            history: Vec::new(),
+            timers: BTreeMap::new(),
+            tasks: FuturesUnordered::new(),
+            ready: Vec::new(),
+        };
+        life.absorb(step).await;
+        while life.execution.status == Status::Running {
+            let event = life.next(begun).await;
+            life.feed(event).await;
+        }
+        Ok(Run { execution: life.execution, history: life.history })
+    }
+
+    /// Runs one state on trial: what it calls is called, once.
+    ///
+    /// # Errors
+    /// As [`Trial::begin`].
+    pub(super) async fn test_state(&self, request: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+        let key = rows::key_of("trial", "state");
+        let trial = self.step_in(&key, |given| Trial::begin(request, given))?;
+        let outcome = match trial.call() {
+            None => None,
+            Some(start) => {
+                let effect = super::turn::effect_key("trial", &start.attempt);
+                let machine_arn = identity("trial", "state").machine_arn;
+                let call = Call {
+                    resource: &start.resource,
+                    parameters: &start.parameters,
+                    key: &effect,
+                    machine_arn: &machine_arn,
+                    token: start.token.as_deref(),
+                    now: self.clock.now(),
+                    deadline: None,
+                    cause: None,
+                };
+                let plan = tasks::plan(&self.services, &call);
+                let resource = start.resource.clone();
+                let inner = self.me.upgrade().ok_or_else(super::port::stopping)?;
+                Some(match plan {
+                    Ok(Plan::External(work)) => work.await,
+                    Ok(Plan::Internal(plan)) => internal(inner, resource, plan).await,
+                    Err(failure) => Err(failure),
+                })
+            }
+        };
+        Ok(self.step_in(&key, |given| trial.end(outcome, given)))
+    }
+
+    /// One step, given what it needs.
+    pub(super) fn step_in<T>(&self, key: &Key, step: impl FnOnce(&Given<'_>) -> T) -> T {
+        let seed = self.seed();
+        let token = |attempt: &Attempt| token::make(key, attempt, &seed);
+        step(&Given { now: self.clock.now(), seed, token: &token, limits: &self.limits })
+    }
+}
+
+impl Life<'_> {
+    async fn next(&mut self, begun: Micros) -> Event {
+        loop {
+            if let Some(event) = self.ready.pop() {
+                return event;
+            }
+            let now = self.inner.clock.now();
+            if now.since(begun) > LONGEST {
+                return Event::Timer(Timer::Execution);
+            }
+            let first = self.timers.iter().min_by_key(|(_, due)| **due).map(|(timer, due)| (*timer, *due));
+            if let Some((timer, due)) = first
+                && due <= now
+            {
+                self.timers.remove(&timer);
+                return Event::Timer(timer);
+            }
+            let nap = first.map_or(NAP_MAX, |(_, due)| due.since(now).min(NAP_MAX));
+            if self.tasks.is_empty() {
+                tokio::time::sleep(nap).await;
+            } else if let Ok(Some(event)) = tokio::time::timeout(nap, self.tasks.next()).await {
+                return event;
+            }
+        }
+    }
+
+    async fn feed(&mut self, event: Event) {
+        let Self { execution, definition, inner, key, .. } = self;
+        match inner.step_in(key, |given| execution.step(definition, event, given)) {
+            Ok(step) => self.absorb(step).await,
+            // Too late: the attempt is over.
+            Err(problem) if problem.code == "HW-WORK-004" => {}
+            Err(problem) => self.execution.status = Status::Failed(Failure::new("States.Runtime", problem.title)),
+        }
+    }
+
+    async fn absorb(&mut self, step: Step) {
+        let room = HISTORY_MAX.saturating_sub(self.history.len());
+        self.history.extend(step.history.into_iter().take(room));
+        if step.more {
+            self.ready.push(Event::Continue);
+        }
+        for effect in step.effects {
+            match effect {
+                Effect::SetTimer { timer, due } => drop(self.timers.insert(timer, due)),
+                Effect::ClearTimer(timer) => drop(self.timers.remove(&timer)),
+                Effect::StartTask(start) => self.begin(*start).await,
+                Effect::StartMapRun(run) => {
+                    let failure = Failure::new("States.Runtime", "an Express execution cannot run a distributed Map");
+                    self.ready.push(Event::MapRunEnded { attempt: run.attempt, outcome: Err(failure) });
+                }
+                Effect::StopTask(_) | Effect::StopMapRun(_) | Effect::Ended(_) => {}
+            }
+        }
+    }
+
+    async fn begin(&mut self, start: StartTask) {
+        let attempt = start.attempt;
+        let effect = super::turn::effect_key(&self.id, &attempt);
+        let cause = self.cause.clone().unwrap_or_else(|| Cause { id: self.id.clone(), hops: 0 });
+        let cause = Cause { hops: cause.hops.saturating_add(1), ..cause };
+        let machine_arn = self.execution.identity.machine_arn.clone();
+        let call = Call {
+            resource: &start.resource,
+            parameters: &start.parameters,
+            key: &effect,
+            machine_arn: &machine_arn,
+            token: start.token.as_deref(),
+            now: self.inner.clock.now(),
+            deadline: self.timers.get(&Timer::Timeout(attempt)).copied(),
+            cause: Some(&cause),
+        };
+        match tasks::plan(&self.inner.services, &call) {
+            Ok(Plan::External(work)) => {
+                let resource = start.resource;
+                self.tasks.push(Box::pin(async move { dispatch::event(&resource, attempt, work.await) }));
+            }
+            Ok(Plan::Internal(plan)) => {
+                let inner = Arc::clone(self.inner);
+                let done = internal(inner, start.resource.clone(), plan).await;
+                self.ready.push(dispatch::event(&start.resource, attempt, done));
+            }
+            Err(failure) => self.ready.push(Event::TaskFailed { attempt, failure }),
+        }
+    }
+}
+
+/// Does an internal task in a commit of its own.
+async fn internal(inner: Arc<Inner>, resource: Resource, plan: Internal) -> Result<Value, Failure> {
+    let Resource::Service(service) = &resource else {
+        return Err(Failure::new("States.TaskFailed", "this task needs a Standard workflow"));
+    };
+    let mut done = Done::default();
+    for start in plan.starts {
+        let started = match inner.head_of(&start, inner.clock.now()) {
+            Ok((head, input)) => inner.start_stored(head, input, None).await,
+            Err(problem) => Err(problem),
+        };
+        match started {
+            Ok(view) => done.started.push(view),
+            Err(problem) => return Err((plan.refused)(service, Refusal::Start(&problem))),
+        }
+    }
+    if !plan.writes.is_empty() || !plan.appends.is_empty() {
+        let mut also = Commit { appends: plan.appends, ..Commit::default() };
+        let mut patience = 500_u32;
+        let sequence = loop {
+            let written = match &inner.services.context.tables {
+                Some(tables) if !plan.writes.is_empty() => {
+                    tables.transact(&plan.writes, &mut also, None).map(|transacted| {
+                        done.written = transacted.written;
+                        transacted.ticket.sequence
+                    })
+                }
+                _ => inner.log.append(&also).map(|ticket| ticket.sequence).map_err(TransactError::from),
+            };
+            match written {
+                Ok(sequence) => break sequence,
+                Err(TransactError::Full) => inner.log.room().await,
+                Err(TransactError::Behind(_)) if patience > 0 => {
+                    patience -= 1;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                Err(error) => return Err((plan.refused)(service, Refusal::Write(&error))),
+            }
+        };
+        if let Err(error) = inner.log.durable(sequence).await {
+            return Err(Failure::new("States.TaskFailed", error.to_string()));
+        }
+    }
+    plan.answer.of(&done)
+}

@@ -1,0 +1,158 @@
+//! Reading executions: one, many, their history. Only what is durable is shown.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use headwater_base::{Micros, Name, Problem};
+use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, ExecutionView};
+use headwater_log::View;
+use serde_json::Value;
+
+use super::journal::{self, Reader};
+use super::rows::{self, Head, Key, SHARDS, Tag};
+use super::{Inner, no_execution, view};
+
+/// Executions of one page at most.
+const PAGE_MAX: usize = 1_000;
+
+/// The key of an execution by its id.
+///
+/// # Errors
+/// `HW-WORK-030` for a text that is no id.
+pub(super) fn key_of(id: &str) -> Result<Key, Problem> {
+    id.split_once('/').map(|(workflow, name)| rows::key_of(workflow, name)).ok_or_else(|| no_execution(id))
+}
+
+impl Inner {
+    /// The head of an execution.
+    ///
+    /// # Errors
+    /// `HW-WORK-030`.
+    pub(super) fn durable_head(&self, id: &str) -> Result<(Key, Head), Problem> {
+        let key = key_of(id)?;
+        let row = self.log.get(&rows::space_of(rows::shard_of(&key)), &rows::row(&key, Tag::Head, &[]), View::Durable);
+        let head = row.ok_or_else(|| no_execution(id))?;
+        Ok((key, Head::decode(&head)?))
+    }
+
+    /// One execution with input and output.
+    ///
+    /// # Errors
+    /// `HW-WORK-030`.
+    pub(super) fn describe(&self, id: &str) -> Result<ExecutionView, Problem> {
+        let (key, head) = self.durable_head(id)?;
+        let mut shown = view(&head, None);
+        if head.first < 0 {
+            let row = rows::row(&key, Tag::Header, &[]);
+            shown.input = self.log.get(&rows::space_of(rows::shard_of(&key)), &row, View::Durable);
+            return Ok(shown);
+        }
+        let stream = Name::new(journal::STREAM)?;
+        let reader = Reader { log: &*self.log, stream: &stream, shard: rows::shard_of(&key), id };
+        let text = |event: &Value, pointer: &str| {
+            event.pointer(pointer).and_then(Value::as_str).map(|text| Bytes::from(text.to_owned()))
+        };
+        let first = reader.piece(head.first).map(|(_, events)| events).unwrap_or_default();
+        shown.input = first.first().and_then(|event| text(event, "/executionStartedEventDetails/input"));
+        if head.state == ExecutionState::Running {
+            return Ok(shown);
+        }
+        let last = reader.piece(head.last).map(|(_, events)| events).unwrap_or_default();
+        let Some(end) = last.last() else { return Ok(shown) };
+        shown.output = text(end, "/executionSucceededEventDetails/output");
+        for kind in ["Failed", "Aborted", "TimedOut"] {
+            let string = |field: &str| {
+                let found = end.pointer(&format!("/execution{kind}EventDetails/{field}"));
+                found.and_then(Value::as_str).map(str::to_owned)
+            };
+            shown.error = shown.error.or_else(|| string("error"));
+            shown.cause = shown.cause.or_else(|| string("cause"));
+        }
+        Ok(shown)
+    }
+
+    /// Executions, newest first.
+    pub(super) fn list(&self, query: &ExecutionQuery) -> Result<(Vec<ExecutionView>, Option<String>), Problem> {
+        let count = query.count.clamp(1, PAGE_MAX);
+        let after = query.after.as_deref().map(page).transpose()?;
+        let mut found: BTreeMap<(std::cmp::Reverse<Micros>, Key), ExecutionView> = BTreeMap::new();
+        for shard in 0..SHARDS {
+            self.log.for_each(&rows::space_of(shard), &mut |row, value| {
+                let Some((key, tag, _)) = rows::split(row) else { return };
+                if tag != Tag::Head as u8 {
+                    return;
+                }
+                let Ok(head) = Head::decode(value) else { return };
+                let place = (std::cmp::Reverse(head.started), key);
+                let wanted = query.workflow.as_ref().is_none_or(|workflow| *workflow == head.workflow)
+                    && query.state.is_none_or(|state| state == head.state)
+                    && match (&query.map_run, &head.map_run) {
+                        (Some(wanted), there) => there.as_ref() == Some(wanted),
+                        // Children of a Map Run are listed with it alone.
+                        (None, there) => there.is_none(),
+                    }
+                    && after.is_none_or(|after| place > after);
+                let last = found.last_key_value().map(|(last, _)| *last);
+                if wanted && (found.len() <= count || last.is_some_and(|last| place < last)) {
+                    found.insert(place, view(&head, None));
+                    if found.len() > count + 1 {
+                        found.pop_last();
+                    }
+                }
+            });
+        }
+        let more = found.len() > count;
+        let next = more.then(|| found.keys().nth(count - 1).map(token)).flatten();
+        Ok((found.into_values().take(count).collect(), next))
+    }
+
+    /// Events of an execution.
+    ///
+    /// # Errors
+    /// `HW-WORK-030`, `HW-WORK-036`.
+    pub(super) fn history(&self, id: &str, after: u64, count: usize, reverse: bool) -> Result<Vec<Value>, Problem> {
+        let (key, head) = self.durable_head(id)?;
+        let stream = Name::new(journal::STREAM)?;
+        let reader = Reader { log: &*self.log, stream: &stream, shard: rows::shard_of(&key), id };
+        let number = |event: &Value| event["id"].as_u64().unwrap_or(0);
+        let mut found: Vec<Value> = Vec::new();
+        let mut at = head.last;
+        while at >= 0 {
+            let (previous, events) = reader.piece(at)?;
+            let first = events.first().map_or(0, number);
+            if reverse {
+                found.extend(events.into_iter().rev().filter(|event| after == 0 || number(event) < after));
+                if found.len() >= count {
+                    break;
+                }
+            } else {
+                found.extend(events.into_iter().rev().filter(|event| number(event) > after));
+                if first <= after {
+                    break;
+                }
+            }
+            at = previous;
+        }
+        if !reverse {
+            found.reverse();
+        }
+        found.truncate(count);
+        Ok(found)
+    }
+}
+
+fn token((started, key): &(std::cmp::Reverse<Micros>, Key)) -> String {
+    format!("{}-{}", started.0.0, crate::hash::hex(key))
+}
+
+fn page(token: &str) -> Result<(std::cmp::Reverse<Micros>, Key), Problem> {
+    let parsed = token.split_once('-').and_then(|(started, hex)| {
+        let number = |at: usize| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok();
+        let bytes: Vec<u8> = (0..16).map_while(number).collect();
+        Some((std::cmp::Reverse(Micros(started.parse().ok()?)), bytes.try_into().ok()?))
+    });
+    parsed.ok_or_else(|| {
+        Problem::new("HW-WORK-033", "the page token is none of a list of executions")
+            .help("pass `next` of the page before")
+    })
+}

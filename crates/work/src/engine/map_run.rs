@@ -1,0 +1,172 @@
+//! Map Runs: a distributed Map's items as executions of their own.
+//!
+//! The parent's journal holds a start and an end. In between, a Map Run is a cursor and counters (one row, written with
+//! each chunk of items) and one record for each item in the stream `headwater.work.items`: its result, durable before
+//! the cursor passes it. Express children run in memory and at least once; Standard children are executions like any
+//! other, whose names follow from the item, so that none starts twice.
+
+mod drive;
+mod record;
+
+use std::sync::Arc;
+
+use ahash::{HashMap, HashSet};
+use headwater_base::{Limits, Problem};
+use headwater_kernel::kinds::stream::default_config;
+use headwater_log::{StreamConfig, View};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use tokio::task::AbortHandle;
+
+use super::Inner;
+use super::queue::Command;
+use super::rows::{self, Key, SHARDS, Tag};
+use crate::execution::{Attempt, Event, Failure};
+
+use record::Progress;
+pub(super) use record::{Bounds, encode};
+
+/// Name of the stream of results.
+pub const STREAM: &str = "headwater.work.items";
+
+/// How the stream is kept.
+pub(super) fn config(limits: &Limits) -> StreamConfig {
+    StreamConfig {
+        partitions: SHARDS.try_into().unwrap_or(1),
+        retention_ms: Some(30 * 86_400_000),
+        ..default_config(limits)
+    }
+}
+
+/// The Map Runs under way.
+#[derive(Default)]
+pub(super) struct Runs(Mutex<HashMap<(Key, Attempt), Live>>);
+
+struct Live {
+    task: AbortHandle,
+    /// Standard children that run.
+    children: Arc<Mutex<HashSet<Key>>>,
+}
+
+impl Runs {
+    /// Ends all of them; the next start takes them up.
+    pub(super) fn stop(&self) {
+        for (_, live) in self.0.lock().drain() {
+            live.task.abort();
+        }
+    }
+}
+
+impl Inner {
+    /// Runs a Map Run whose start is durable.
+    pub(super) fn run_map(&self, key: Key, attempt: Attempt) {
+        let Some(inner) = self.me.upgrade() else { return };
+        let children: Arc<Mutex<HashSet<Key>>> = Arc::default();
+        let mut runs = self.maps.0.lock();
+        let under_way = Arc::clone(&children);
+        let task = self.handle.spawn(async move {
+            let outcome = drive::run(&inner, key, attempt, &under_way).await;
+            inner.maps.0.lock().remove(&(key, attempt));
+            if let Some(outcome) = outcome {
+                inner
+                    .push_to(&key, Command::Event { key, event: Event::MapRunEnded { attempt, outcome }, reply: None });
+            }
+        });
+        runs.insert((key, attempt), Live { task: task.abort_handle(), children });
+    }
+
+    /// Ends a Map Run that nobody waits for any more.
+    pub(super) fn stop_map(&self, key: &Key, attempt: &Attempt) {
+        let Some(live) = self.maps.0.lock().remove(&(*key, *attempt)) else { return };
+        live.task.abort();
+        for child in live.children.lock().drain() {
+            let failure = Failure::new("States.Runtime", "the Map Run was stopped");
+            self.push_to(&child, Command::Event { key: child, event: Event::Abort(failure), reply: None });
+        }
+    }
+
+    /// A Map Run by its name in full.
+    ///
+    /// # Errors
+    /// `HW-WORK-039`.
+    pub(super) fn map_run(&self, arn: &str) -> Result<Map<String, Value>, Problem> {
+        self.progress(arn).map(|(.., progress)| shown(&progress))
+    }
+
+    /// The Map Runs of an execution.
+    ///
+    /// # Errors
+    /// `HW-WORK-030`.
+    pub(super) fn map_runs(&self, execution: &str) -> Result<Vec<Map<String, Value>>, Problem> {
+        let (key, head) = self.durable_head(execution)?;
+        let space = rows::space_of(rows::shard_of(&key));
+        let read = |attempt: &Attempt| {
+            let row = rows::row(&key, Tag::Progress, &rows::attempt_bytes(attempt));
+            Progress::decode(&self.log.get(&space, &row, View::Durable)?)
+        };
+        Ok(head.maps.iter().filter_map(read).map(|progress| shown(&progress)).collect())
+    }
+
+    /// Changes the bounds of a Map Run under way.
+    ///
+    /// # Errors
+    /// `HW-WORK-039`; `HW-WORK-033` for values that are none.
+    pub(super) fn update_map_run(&self, arn: &str, change: &Map<String, Value>) -> Result<(), Problem> {
+        let (key, attempt, _) = self.progress(arn)?;
+        let bounds = Bounds::of(change)?;
+        self.maps_bounds.lock().insert((key, attempt), bounds);
+        Ok(())
+    }
+
+    fn progress(&self, arn: &str) -> Result<(Key, Attempt, Progress), Problem> {
+        let mut found = None;
+        for shard in 0..SHARDS {
+            self.log.for_each(&rows::space_of(shard), &mut |row, value| {
+                if let Some((key, tag, rest)) = rows::split(row)
+                    && tag == Tag::Progress as u8
+                    && let (Some(attempt), Some(progress)) = (rows::attempt_of(rest), Progress::decode(value))
+                    && progress.arn == arn
+                {
+                    found = Some((key, attempt, progress));
+                }
+            });
+        }
+        let shown: String = arn.chars().take(200).collect();
+        found.ok_or_else(|| {
+            Problem::new("HW-WORK-039", format!("there is no Map Run `{}`", shown.escape_debug()))
+                .help("`describe execution/ID` lists the Map Runs of an execution")
+        })
+    }
+}
+
+/// In the shape of `DescribeMapRun`.
+fn shown(progress: &Progress) -> Map<String, Value> {
+    let counts = json!({
+        "pending": progress.total.saturating_sub(progress.next),
+        "running": 0,
+        "succeeded": progress.succeeded,
+        "failed": progress.failed,
+        "timedOut": progress.timed_out,
+        "aborted": progress.aborted,
+        "total": progress.total,
+        "resultsWritten": progress.next,
+        "failuresNotRedrivable": 0,
+        "pendingRedrive": 0,
+    });
+    let mut all = json!({
+        "mapRunArn": progress.arn,
+        "executionArn": progress.execution_arn,
+        "status": progress.status,
+        "startDate": progress.started.millis() as f64 / 1e3,
+        "maxConcurrency": progress.concurrency,
+        "toleratedFailurePercentage": progress.tolerance.percentage.unwrap_or(0.0),
+        "toleratedFailureCount": progress.tolerance.count.unwrap_or(0),
+        "itemCounts": counts.clone(),
+        "executionCounts": counts,
+        "redriveCount": 0,
+    });
+    if let Some(stopped) = progress.stopped {
+        all["stopDate"] = json!(stopped.millis() as f64 / 1e3);
+    }
+    all.as_object().cloned().unwrap_or_default()
+}

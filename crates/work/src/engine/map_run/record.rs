@@ -1,0 +1,176 @@
+//! What is kept of a Map Run: what it runs, and how far it is.
+
+use bytes::Bytes;
+use headwater_base::{Micros, Problem};
+use serde_json::{Map, Value};
+
+use crate::definition::Flavor;
+use crate::engine::rows;
+use crate::execution::map_run::Tolerance;
+use crate::execution::record::codec::{Reader, Writer};
+use crate::execution::{Item, MapRun};
+
+/// A Map Run's row.
+pub(in crate::engine) fn encode(run: &MapRun) -> Bytes {
+    let mut writer = Writer::default();
+    writer.byte(1);
+    writer.raw(&rows::attempt_bytes(&run.attempt));
+    writer.text(&run.arn);
+    writer.text(&run.label);
+    writer.number(u64::from(run.machine));
+    writer.byte(u8::from(run.flavor == Flavor::Express));
+    writer.list(&run.items, |writer, (item, input)| {
+        writer.number(item.index);
+        writer.value(&item.value);
+        writer.value(input);
+    });
+    for value in [&run.reader, &run.batcher, &run.writer] {
+        writer.option(value.as_ref(), Writer::value);
+    }
+    writer.number(run.concurrency);
+    tolerance(&mut writer, &run.tolerance);
+    writer.byte(u8::from(run.redrive));
+    Bytes::from(writer.bytes)
+}
+
+fn tolerance(writer: &mut Writer, of: &Tolerance) {
+    writer.option(of.count.as_ref(), |writer, count| writer.number(*count));
+    writer.option(of.percentage.as_ref(), |writer, share| writer.raw(&share.to_le_bytes()));
+}
+
+fn read_tolerance(reader: &mut Reader<'_>) -> Option<Tolerance> {
+    Some(Tolerance {
+        count: reader.option(Reader::number)?,
+        percentage: reader.option(|reader| Some(f64::from_le_bytes(reader.raw(8)?.try_into().ok()?)))?,
+    })
+}
+
+/// The Map Run of a row.
+pub(super) fn decode(bytes: &[u8]) -> Option<MapRun> {
+    let mut reader = Reader::new(bytes);
+    if reader.byte()? != 1 {
+        return None;
+    }
+    Some(MapRun {
+        attempt: rows::attempt_of(reader.raw(16)?)?,
+        arn: reader.text()?,
+        label: reader.text()?,
+        machine: reader.small()?,
+        flavor: if reader.byte()? == 1 { Flavor::Express } else { Flavor::Standard },
+        items: {
+            let count = reader.number()?;
+            let mut items = Vec::new();
+            for _ in 0..count {
+                items.push((Item { index: reader.number()?, value: reader.value()? }, reader.value()?));
+            }
+            items
+        },
+        reader: reader.option(Reader::value)?,
+        batcher: reader.option(Reader::value)?,
+        writer: reader.option(Reader::value)?,
+        concurrency: reader.number()?,
+        tolerance: read_tolerance(&mut reader)?,
+        redrive: reader.byte()? == 1,
+    })
+}
+
+/// How far a Map Run is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Progress {
+    pub(super) arn: String,
+    pub(super) execution_arn: String,
+    pub(super) status: String,
+    pub(super) started: Micros,
+    pub(super) stopped: Option<Micros>,
+    /// Every child before this one is over and its result durable.
+    pub(super) next: u64,
+    /// Children, as far as is known.
+    pub(super) total: u64,
+    pub(super) succeeded: u64,
+    pub(super) failed: u64,
+    pub(super) timed_out: u64,
+    pub(super) aborted: u64,
+    pub(super) concurrency: u64,
+    pub(super) tolerance: Tolerance,
+    /// Where its results begin in the partition of the stream of results.
+    pub(super) first: i64,
+}
+
+impl Progress {
+    pub(super) fn encode(&self) -> Bytes {
+        let mut writer = Writer::default();
+        writer.byte(1);
+        for text in [&self.arn, &self.execution_arn, &self.status] {
+            writer.text(text);
+        }
+        writer.time(self.started);
+        writer.option(self.stopped.as_ref(), |writer, at| writer.time(*at));
+        let counts =
+            [self.next, self.total, self.succeeded, self.failed, self.timed_out, self.aborted, self.concurrency];
+        counts.iter().for_each(|count| writer.number(*count));
+        tolerance(&mut writer, &self.tolerance);
+        writer.time(Micros(self.first));
+        Bytes::from(writer.bytes)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        if reader.byte()? != 1 {
+            return None;
+        }
+        Some(Self {
+            arn: reader.text()?,
+            execution_arn: reader.text()?,
+            status: reader.text()?,
+            started: reader.time()?,
+            stopped: reader.option(Reader::time)?,
+            next: reader.number()?,
+            total: reader.number()?,
+            succeeded: reader.number()?,
+            failed: reader.number()?,
+            timed_out: reader.number()?,
+            aborted: reader.number()?,
+            concurrency: reader.number()?,
+            tolerance: read_tolerance(&mut reader)?,
+            first: reader.time()?.0,
+        })
+    }
+
+    /// Children that did not succeed.
+    pub(super) const fn lost(&self) -> u64 {
+        self.failed + self.timed_out + self.aborted
+    }
+}
+
+/// New bounds of a Map Run under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::engine) struct Bounds {
+    pub(super) concurrency: Option<u64>,
+    pub(super) count: Option<u64>,
+    pub(super) percentage: Option<f64>,
+}
+
+impl Bounds {
+    /// Reads `maxConcurrency`, `toleratedFailureCount` and `toleratedFailurePercentage`.
+    ///
+    /// # Errors
+    /// `HW-WORK-033`.
+    pub(super) fn of(change: &Map<String, Value>) -> Result<Self, Problem> {
+        let wrong = |field: &str| {
+            Problem::new("HW-WORK-033", format!("`{field}` of a Map Run is not a number that can be"))
+                .help("counts are whole numbers from 0, a percentage lies between 0 and 100")
+        };
+        let count = |field: &str| match change.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value.as_u64().map(Some).ok_or_else(|| wrong(field)),
+        };
+        let percentage = match change.get("toleratedFailurePercentage") {
+            None | Some(Value::Null) => None,
+            Some(value) => {
+                let share = value.as_f64().filter(|share| (0.0..=100.0).contains(share));
+                Some(share.ok_or_else(|| wrong("toleratedFailurePercentage"))?)
+            }
+        };
+        Ok(Self { concurrency: count("maxConcurrency")?, count: count("toleratedFailureCount")?, percentage })
+    }
+}

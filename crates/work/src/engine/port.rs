@@ -1,0 +1,221 @@
+//! The engine behind the kernel's port.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use headwater_base::{Micros, Problem};
+use headwater_kernel::port::Json;
+use headwater_kernel::port::workflows::{
+    ActivityTask, ExecutionQuery, ExecutionView, StartExecution, TaskEnd, Workflows,
+};
+use headwater_log::View;
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+
+use super::queue::Command;
+use super::rows::{self, Head, Tag, Task};
+use super::{Engine, Inner, identity, list, token, view_ended};
+use crate::definition::{Definition, Flavor};
+use crate::execution::{Begin, Event, Failure, Item};
+
+impl Inner {
+    /// Starts a Standard or an asynchronous Express execution.
+    pub(super) async fn start_stored(
+        &self,
+        head: Head,
+        input: Json,
+        item: Option<Item>,
+    ) -> Result<ExecutionView, Problem> {
+        let key = rows::key_of(&head.workflow, &head.name);
+        let (reply, answer) = oneshot::channel();
+        self.push_to(&key, Command::Start { head: Box::new(head), input, item, reply: Some(reply) });
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    async fn tell(&self, key: rows::Key, event: Event) -> Result<Micros, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.push_to(&key, Command::Event { key, event, reply: Some(reply) });
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+}
+
+/// `HW-WORK-034`: the node is on its way down.
+pub(super) fn stopping() -> Problem {
+    Problem::new("HW-WORK-034", "the engine is stopping").help("send it again once the node is up")
+}
+
+fn parse(output: &Json) -> Result<Value, Problem> {
+    serde_json::from_slice(output)
+        .map_err(|error| Problem::new("HW-WORK-033", "the output is not JSON").because(error).help("give a JSON value"))
+}
+
+impl Workflows for Engine {
+    fn start(&self, request: StartExecution) -> BoxFuture<'_, Result<ExecutionView, Problem>> {
+        Box::pin(async move {
+            let (head, input) = self.0.head_of(&request, self.0.clock.now())?;
+            self.0.start_stored(head, input, None).await
+        })
+    }
+
+    fn run(&self, request: StartExecution) -> BoxFuture<'_, Result<ExecutionView, Problem>> {
+        Box::pin(async move {
+            let (mut head, input) = self.0.head_of(&request, self.0.clock.now())?;
+            if !head.express {
+                let fact = format!(
+                    "`{}` is a Standard workflow; only an Express one runs while its caller waits",
+                    head.workflow
+                );
+                return Err(Problem::new("HW-WORK-035", fact).help("start it, and wait for its end"));
+            }
+            let definition = self.0.definition(&head.definition, true)?;
+            let begin = Begin {
+                identity: identity(&head.workflow, &head.name),
+                flavor: Flavor::Express,
+                machine: 0,
+                input: parse(&input)?,
+                item: None,
+            };
+            let run = self.0.express(&head.id(), head.cause.clone(), &definition, begin).await?;
+            head.stopped = Some(self.0.clock.now());
+            head.state = super::state_of(&run.execution.status);
+            Ok(view_ended(&head, Some(input), &run.execution.status))
+        })
+    }
+
+    fn describe(&self, id: &str) -> Result<ExecutionView, Problem> {
+        self.0.describe(id)
+    }
+
+    fn wait<'a>(&'a self, id: &'a str, patience: Duration) -> BoxFuture<'a, Result<ExecutionView, Problem>> {
+        Box::pin(async move {
+            // Asked for before looking, so that no end falls in between.
+            let ended = self.0.ended(list::key_of(id)?);
+            let (_, head) = self.0.durable_head(id)?;
+            if head.stopped.is_none() {
+                if let Ok(Ok(view)) = tokio::time::timeout(patience, ended).await {
+                    return Ok(view);
+                }
+            }
+            self.0.describe(id)
+        })
+    }
+
+    fn definition(&self, id: &str) -> Result<Json, Problem> {
+        let (_, head) = self.0.durable_head(id)?;
+        self.0.definition_text(&head.definition, head.express).map(Json::from)
+    }
+
+    fn list(&self, query: &ExecutionQuery) -> Result<(Vec<ExecutionView>, Option<String>), Problem> {
+        self.0.list(query)
+    }
+
+    fn history(&self, id: &str, after: u64, count: usize, reverse: bool) -> Result<Vec<Value>, Problem> {
+        self.0.history(id, after, count, reverse)
+    }
+
+    fn stop<'a>(
+        &'a self,
+        id: &'a str,
+        error: Option<String>,
+        cause: Option<String>,
+    ) -> BoxFuture<'a, Result<Micros, Problem>> {
+        Box::pin(async move {
+            let (key, _) = self.0.durable_head(id)?;
+            self.0.tell(key, Event::Abort(Failure { error, cause })).await
+        })
+    }
+
+    fn redrive<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Micros, Problem>> {
+        Box::pin(async move {
+            let (key, _) = self.0.durable_head(id)?;
+            let (reply, answer) = oneshot::channel();
+            self.0.push_to(&key, Command::Redrive { key, reply });
+            answer.await.unwrap_or_else(|_| Err(stopping()))
+        })
+    }
+
+    fn end_task<'a>(&'a self, token: &'a str, end: TaskEnd) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            let (key, attempt) = token::parse(token)?;
+            let event = match end {
+                TaskEnd::Success(output) => Event::TaskSucceeded { attempt, output: parse(&output)? },
+                TaskEnd::Failure { error, cause } => Event::TaskFailed { attempt, failure: Failure { error, cause } },
+            };
+            let (reply, answer) = oneshot::channel();
+            self.0.push_to(&key, Command::End { key, attempt, token: token.to_owned(), event, reply });
+            answer.await.unwrap_or_else(|_| Err(stopping())).map(drop)
+        })
+    }
+
+    fn heartbeat<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            let (key, attempt) = token::parse(token)?;
+            let (reply, answer) = oneshot::channel();
+            self.0.push_to(&key, Command::Beat { key, attempt, token: token.to_owned(), reply });
+            answer.await.unwrap_or_else(|_| Err(stopping())).map(drop)
+        })
+    }
+
+    fn poll_activity<'a>(
+        &'a self,
+        activity: &'a str,
+        worker: Option<String>,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Option<ActivityTask>, Problem>> {
+        Box::pin(async move {
+            let until = tokio::time::Instant::now() + patience;
+            loop {
+                let task = self.0.activities.ask(activity);
+                let Ok(Ok((key, attempt))) = tokio::time::timeout_at(until, task).await else { return Ok(None) };
+                let row = rows::row(&key, Tag::Task, &rows::attempt_bytes(&attempt));
+                let row = self.0.log.get(&rows::space_of(rows::shard_of(&key)), &row, View::Durable);
+                let Some(task) = row.and_then(|row| Task::decode(&row).ok()) else { continue };
+                let started = self.0.tell(key, Event::TaskStarted { attempt, worker: worker.clone() }).await;
+                match started {
+                    Ok(_) => {}
+                    // It is over: the next one.
+                    Err(problem) if problem.code == "HW-WORK-004" || problem.code == "HW-WORK-006" => continue,
+                    Err(problem) => return Err(problem),
+                }
+                let input = Json::from(task.start.parameters.to_string());
+                return Ok(task.start.token.map(|token| ActivityTask { token, input }));
+            }
+        })
+    }
+
+    fn test_state(&self, request: Map<String, Value>) -> BoxFuture<'_, Result<Map<String, Value>, Problem>> {
+        Box::pin(async move { self.0.test_state(&request).await })
+    }
+
+    fn validate(&self, definition: &str, express: bool, _: bool, count: usize) -> Map<String, Value> {
+        let flavor = if express { Flavor::Express } else { Flavor::Standard };
+        let found = Definition::parse(definition, flavor, &self.0.limits).err().unwrap_or_default();
+        let (failed, truncated) = (!found.is_empty(), found.len() > count);
+        let diagnostics: Vec<Value> = found
+            .into_iter()
+            .take(count)
+            .map(|one| {
+                let mut shown = json!({"severity": "ERROR", "code": one.code, "message": one.message});
+                if let Some(location) = one.location {
+                    shown["location"] = json!(location);
+                }
+                shown
+            })
+            .collect();
+        let result = if failed { "FAIL" } else { "OK" };
+        let answer = json!({"result": result, "diagnostics": diagnostics, "truncated": truncated});
+        answer.as_object().cloned().unwrap_or_default()
+    }
+
+    fn map_run(&self, id: &str) -> Result<Map<String, Value>, Problem> {
+        self.0.map_run(id)
+    }
+
+    fn map_runs(&self, execution: &str) -> Result<Vec<Map<String, Value>>, Problem> {
+        self.0.map_runs(execution)
+    }
+
+    fn update_map_run<'a>(&'a self, id: &'a str, change: Map<String, Value>) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move { self.0.update_map_run(id, &change) })
+    }
+}

@@ -1,0 +1,107 @@
+//! What waits for a shard's thread.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_base::{Micros, Problem};
+use headwater_kernel::port::Json;
+use headwater_kernel::port::workflows::ExecutionView;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use super::message::Message;
+use super::rows::{Head, Key};
+use crate::execution::{Attempt, Event, Item};
+
+/// An answer that is given once the commit is durable.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
+
+/// What a shard is asked to do.
+pub(super) enum Command {
+    /// Start an execution.
+    Start { head: Box<Head>, input: Json, item: Option<Item>, reply: Option<Reply<ExecutionView>> },
+    /// Take up an execution that did not succeed.
+    Redrive { key: Key, reply: Reply<Micros> },
+    /// An Express execution is over.
+    Express { key: Key, run: Box<super::express::Run> },
+    /// Something happened to an execution.
+    Event { key: Key, event: Event, reply: Option<Reply<Micros>> },
+    /// Somebody ends a task by its token.
+    End { key: Key, attempt: Attempt, token: String, event: Event, reply: Reply<Micros> },
+    /// Somebody says that a task is being worked on.
+    Beat { key: Key, attempt: Attempt, token: String, reply: Reply<Micros> },
+    /// Do a task that waits in its row.
+    Perform { key: Key, attempt: Attempt },
+    /// A task of which nobody knows whether it was done.
+    Doubt { key: Key, attempt: Attempt },
+    /// A message, and the row it is in.
+    Message { row: Bytes, message: Message },
+    /// How a Map Run stands, to be written down; its rows and records.
+    Note { deltas: Vec<(Bytes, Option<Bytes>)>, appends: Vec<headwater_log::Append>, reply: Reply<Micros> },
+}
+
+/// A queue with one reader.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<(VecDeque<Command>, bool)>,
+    wake: Condvar,
+}
+
+impl Queue {
+    /// Adds a command. Once the queue is closed it is dropped, which its caller hears of.
+    pub(super) fn push(&self, command: Command) {
+        let mut waiting = self.waiting.lock();
+        if !waiting.1 {
+            waiting.0.push_back(command);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Puts commands before all others, in their order.
+    pub(super) fn push_front(&self, commands: Vec<Command>) {
+        let mut waiting = self.waiting.lock();
+        if waiting.1 {
+            return;
+        }
+        for command in commands.into_iter().rev() {
+            waiting.0.push_front(command);
+        }
+    }
+
+    /// Ends the reader; what waits is dropped.
+    pub(super) fn close(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.1 = true;
+        let dropped = std::mem::take(&mut waiting.0);
+        drop(waiting);
+        drop(dropped);
+        self.wake.notify_one();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.waiting.lock().1
+    }
+
+    /// Makes the reader look at its timers.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Takes up to `count` commands, after waiting at most `patience` for the first. None once it is closed.
+    pub(super) fn take(&self, count: usize, patience: Duration) -> Option<Vec<Command>> {
+        let mut waiting = self.waiting.lock();
+        if waiting.0.is_empty() && !waiting.1 && !patience.is_zero() {
+            self.wake.wait_for(&mut waiting, patience);
+        }
+        if waiting.1 {
+            return None;
+        }
+        let count = count.min(waiting.0.len());
+        Some(waiting.0.drain(..count).collect())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.lock().0.len()
+    }
+}

@@ -1,0 +1,419 @@
+//! What the engine keeps in the log's spaces, row by row: keys and encodings.
+//!
+//! Each shard has a space. A key is the execution's key (a hash of its id), a tag, and what the tag needs; a prefix is
+//! never searched for on a hot path, because a space is a hash table: the head names the rows there are.
+
+use bytes::Bytes;
+use headwater_base::{Micros, Problem};
+use headwater_kernel::port::Cause;
+use headwater_kernel::port::workflows::ExecutionState;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::definition::Resource;
+use crate::definition::resource::{Pattern, Service};
+use crate::execution::record::codec::{Reader, Writer};
+use crate::execution::{Attempt, StartTask, ThreadId, Timer};
+use crate::hash;
+
+/// Shards of a node; a row's shard follows from its key, so the number can never change.
+pub(super) const SHARDS: usize = 4;
+
+/// The space of definitions, by hash.
+pub(super) const DEFINITIONS: &str = "work/definitions";
+/// The space of published versions: `workflow`, a zero byte, the version as eight bytes.
+pub(super) const VERSIONS: &str = "work/versions";
+
+/// An execution's key: the beginning of a hash of its id.
+pub(super) type Key = [u8; 16];
+
+/// What a row is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Tag {
+    /// [`Head`].
+    Head = b'h',
+    /// The evaluator's header.
+    Header = b'e',
+    /// Where a thread stands.
+    Thread = b't',
+    /// What a thread holds.
+    Data = b'd',
+    /// A task under way: [`Task`].
+    Task = b'o',
+    /// When a timer is due.
+    Timer = b'w',
+    /// Something for another execution: [`super::message::Message`].
+    Message = b'm',
+    /// A Map Run under way: [`super::map_run::Record`].
+    MapRun = b'r',
+    /// How far a Map Run is.
+    Progress = b'p',
+}
+
+/// The key of an execution.
+pub(super) fn key_of(workflow: &str, name: &str) -> Key {
+    let digest = hash::sha256(format!("{workflow}/{name}").as_bytes());
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+/// The shard of an execution.
+pub(super) fn shard_of(key: &Key) -> usize {
+    usize::from(key[0]) % SHARDS
+}
+
+/// The space of a shard.
+pub(super) fn space_of(shard: usize) -> String {
+    format!("work/{shard}")
+}
+
+/// The key of a row.
+pub(super) fn row(key: &Key, tag: Tag, rest: &[u8]) -> Bytes {
+    let mut row = Vec::with_capacity(17 + rest.len());
+    row.extend_from_slice(key);
+    row.push(tag as u8);
+    row.extend_from_slice(rest);
+    Bytes::from(row)
+}
+
+/// A row's key taken apart.
+pub(super) fn split(row: &[u8]) -> Option<(Key, u8, &[u8])> {
+    let (key, rest) = row.split_first_chunk::<16>()?;
+    let (tag, rest) = rest.split_first()?;
+    Some((*key, *tag, rest))
+}
+
+/// An attempt as a part of a key.
+pub(super) fn attempt_bytes(attempt: &Attempt) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&attempt.thread.to_be_bytes());
+    bytes[4..12].copy_from_slice(&attempt.visit.to_be_bytes());
+    bytes[12..].copy_from_slice(&attempt.number.to_be_bytes());
+    bytes
+}
+
+/// The attempt that a part of a key names.
+pub(super) fn attempt_of(bytes: &[u8]) -> Option<Attempt> {
+    let (thread, rest) = bytes.split_first_chunk()?;
+    let (visit, rest) = rest.split_first_chunk()?;
+    let number = rest.first_chunk()?;
+    Some(Attempt {
+        thread: u32::from_be_bytes(*thread),
+        visit: u64::from_be_bytes(*visit),
+        number: u32::from_be_bytes(*number),
+    })
+}
+
+/// What a timer of the engine is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Alarm {
+    /// The language's.
+    Of(Timer),
+    /// The step before stopped at its bound.
+    Continue,
+    /// What is kept of an ended execution goes.
+    Expire,
+}
+
+/// An alarm as a part of a key.
+pub(super) type AlarmKey = [u8; 17];
+
+impl Alarm {
+    /// As a part of a key.
+    pub(super) fn bytes(&self) -> AlarmKey {
+        let (tag, attempt) = match self {
+            Self::Of(Timer::Wait(attempt)) => (0, Some(attempt)),
+            Self::Of(Timer::Retry(attempt)) => (1, Some(attempt)),
+            Self::Of(Timer::Timeout(attempt)) => (2, Some(attempt)),
+            Self::Of(Timer::Heartbeat(attempt)) => (3, Some(attempt)),
+            Self::Of(Timer::Execution) => (4, None),
+            Self::Continue => (5, None),
+            Self::Expire => (6, None),
+        };
+        let mut bytes = [0; 17];
+        bytes[0] = tag;
+        if let Some(attempt) = attempt {
+            bytes[1..].copy_from_slice(&attempt_bytes(attempt));
+        }
+        bytes
+    }
+
+    /// The alarm that a part of a key names.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        let (tag, rest) = bytes.split_first()?;
+        let attempt = attempt_of(rest)?;
+        Some(match tag {
+            0 => Self::Of(Timer::Wait(attempt)),
+            1 => Self::Of(Timer::Retry(attempt)),
+            2 => Self::Of(Timer::Timeout(attempt)),
+            3 => Self::Of(Timer::Heartbeat(attempt)),
+            4 => Self::Of(Timer::Execution),
+            5 => Self::Continue,
+            6 => Self::Expire,
+            _ => return None,
+        })
+    }
+}
+
+/// What becomes of an external task that was under way when the node crashed: nobody knows whether it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    /// It is done again, with the same idempotency key.
+    #[default]
+    Retry,
+    /// It waits until a person ends it by its token.
+    Ask,
+    /// It fails with `States.TaskUnknown`, which retriers and catchers see.
+    Fail,
+}
+
+/// The task of another execution that waits for this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Parent {
+    pub(super) key: Key,
+    pub(super) attempt: Attempt,
+}
+
+/// What is known of an execution without its evaluator's state; all that is kept of an ended one besides its history.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Head {
+    pub(super) workflow: String,
+    pub(super) name: String,
+    pub(super) version: Option<u64>,
+    pub(super) definition: [u8; 32],
+    /// The machine it runs: 0, or an item processor.
+    pub(super) machine: u32,
+    pub(super) express: bool,
+    pub(super) state: ExecutionState,
+    pub(super) started: Micros,
+    pub(super) stopped: Option<Micros>,
+    /// Hash of the input: the same name with the same input is the same execution.
+    pub(super) input: [u8; 16],
+    /// Where its first and its newest piece of history are.
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) events: u64,
+    /// The threads there are, as ranges: first and one past the last.
+    pub(super) threads: Vec<(ThreadId, ThreadId)>,
+    pub(super) parent: Option<Parent>,
+    pub(super) map_run: Option<String>,
+    /// Its own Map Runs, of which the figures stay.
+    pub(super) maps: Vec<Attempt>,
+    /// What becomes of a task of which nobody knows whether it was done.
+    pub(super) unknown: Unknown,
+    /// How long it is kept after its end.
+    pub(super) retention_s: u64,
+    pub(super) redrives: u32,
+    pub(super) redriven: Option<Micros>,
+    pub(super) cause: Option<Cause>,
+    /// Why it does not go on although it has not ended.
+    pub(super) parked: Option<String>,
+}
+
+const STATES: [ExecutionState; 6] = [
+    ExecutionState::Running,
+    ExecutionState::Succeeded,
+    ExecutionState::Failed,
+    ExecutionState::TimedOut,
+    ExecutionState::Aborted,
+    ExecutionState::PendingRedrive,
+];
+
+impl Head {
+    pub(super) fn id(&self) -> String {
+        format!("{}/{}", self.workflow, self.name)
+    }
+
+    pub(super) fn encode(&self) -> Bytes {
+        let mut writer = Writer::default();
+        writer.byte(1);
+        writer.text(&self.workflow);
+        writer.text(&self.name);
+        writer.option(self.version.as_ref(), |writer, version| writer.number(*version));
+        writer.raw(&self.definition);
+        writer.number(u64::from(self.machine));
+        writer.byte(u8::from(self.express));
+        let state = STATES.iter().position(|state| *state == self.state).unwrap_or(0);
+        writer.number(state as u64);
+        writer.time(self.started);
+        writer.option(self.stopped.as_ref(), |writer, at| writer.time(*at));
+        writer.raw(&self.input);
+        for offset in [self.first, self.last] {
+            writer.time(Micros(offset));
+        }
+        writer.number(self.events);
+        writer.list(&self.threads, |writer, (first, end)| {
+            writer.number(u64::from(*first));
+            writer.number(u64::from(*end));
+        });
+        writer.option(self.parent.as_ref(), |writer, parent| {
+            writer.raw(&parent.key);
+            writer.raw(&attempt_bytes(&parent.attempt));
+        });
+        writer.option(self.map_run.as_ref(), |writer, run| writer.text(run));
+        writer.list(&self.maps, |writer, attempt| writer.raw(&attempt_bytes(attempt)));
+        writer.number(self.unknown as u64);
+        writer.number(self.retention_s);
+        writer.number(u64::from(self.redrives));
+        writer.option(self.redriven.as_ref(), |writer, at| writer.time(*at));
+        writer.option(self.cause.as_ref(), cause);
+        writer.option(self.parked.as_ref(), |writer, reason| writer.text(reason));
+        Bytes::from(writer.bytes)
+    }
+
+    /// Reads a head.
+    ///
+    /// # Errors
+    /// `HW-WORK-002` when the bytes are none.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Problem> {
+        read_head(&mut Reader::new(bytes)).ok_or_else(|| damaged("an execution's head"))
+    }
+}
+
+/// `HW-WORK-002`.
+pub(super) fn damaged(what: &str) -> Problem {
+    Problem::new("HW-WORK-002", format!("a record of an execution cannot be read: {what}"))
+        .help("restore the node's data folder from a backup, or start the execution again")
+}
+
+fn read_head(reader: &mut Reader<'_>) -> Option<Head> {
+    if reader.byte()? != 1 {
+        return None;
+    }
+    Some(Head {
+        workflow: reader.text()?,
+        name: reader.text()?,
+        version: reader.option(Reader::number)?,
+        definition: reader.raw(32)?.try_into().ok()?,
+        machine: reader.small()?,
+        express: reader.byte()? == 1,
+        state: *STATES.get(usize::try_from(reader.number()?).ok()?)?,
+        started: reader.time()?,
+        stopped: reader.option(Reader::time)?,
+        input: reader.raw(16)?.try_into().ok()?,
+        first: reader.time()?.0,
+        last: reader.time()?.0,
+        events: reader.number()?,
+        threads: reader.list(|reader| Some((reader.small()?, reader.small()?)))?,
+        parent: reader.option(|reader| {
+            Some(Parent { key: reader.raw(16)?.try_into().ok()?, attempt: attempt_of(reader.raw(16)?)? })
+        })?,
+        map_run: reader.option(Reader::text)?,
+        maps: reader.list(|reader| attempt_of(reader.raw(16)?))?,
+        unknown: match reader.number()? {
+            0 => Unknown::Retry,
+            1 => Unknown::Ask,
+            2 => Unknown::Fail,
+            _ => return None,
+        },
+        retention_s: reader.number()?,
+        redrives: reader.small()?,
+        redriven: reader.option(Reader::time)?,
+        cause: reader.option(read_cause)?,
+        parked: reader.option(Reader::text)?,
+    })
+}
+
+pub(super) fn cause(writer: &mut Writer, cause: &Cause) {
+    writer.text(&cause.id);
+    writer.number(u64::from(cause.hops));
+}
+
+pub(super) fn read_cause(reader: &mut Reader<'_>) -> Option<Cause> {
+    Some(Cause { id: reader.text()?, hops: reader.small()? })
+}
+
+/// A task under way.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Task {
+    pub(super) start: StartTask,
+    /// How long a heartbeat may be in coming.
+    pub(super) heartbeat_us: Option<i64>,
+    /// When the state's time is over.
+    pub(super) deadline: Option<Micros>,
+    /// Its effect is done; only the end from outside is missing (a token, the end of what it started).
+    pub(super) submitted: bool,
+    /// Nobody knows whether a crash came before or after it, and a person has been asked.
+    pub(super) asked: bool,
+}
+
+impl Task {
+    pub(super) fn encode(&self) -> Bytes {
+        let mut writer = Writer::default();
+        writer.byte(1);
+        writer.raw(&attempt_bytes(&self.start.attempt));
+        writer.text(&self.start.state);
+        match &self.start.resource {
+            Resource::Activity { arn } => {
+                writer.byte(0);
+                writer.text(arn);
+            }
+            Resource::Function { arn } => {
+                writer.byte(1);
+                writer.text(arn);
+            }
+            Resource::Service(service) => {
+                writer.byte(2);
+                writer.text(&service.name);
+                writer.text(&service.verb);
+                writer.byte(match service.pattern {
+                    Pattern::Response => 0,
+                    Pattern::Sync => 1,
+                    Pattern::Sync2 => 2,
+                    Pattern::Token => 3,
+                });
+            }
+        }
+        writer.value(&self.start.parameters);
+        writer.option(self.start.credentials.as_ref(), Writer::value);
+        writer.option(self.start.token.as_ref(), |writer, token| writer.text(token));
+        writer.option(self.heartbeat_us.as_ref(), |writer, span| writer.time(Micros(*span)));
+        writer.option(self.deadline.as_ref(), |writer, at| writer.time(*at));
+        writer.byte(u8::from(self.submitted));
+        writer.byte(u8::from(self.asked));
+        Bytes::from(writer.bytes)
+    }
+
+    /// Reads a task.
+    ///
+    /// # Errors
+    /// `HW-WORK-002` when the bytes are none.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Problem> {
+        read_task(&mut Reader::new(bytes)).ok_or_else(|| damaged("a task under way"))
+    }
+}
+
+fn read_task(reader: &mut Reader<'_>) -> Option<Task> {
+    if reader.byte()? != 1 {
+        return None;
+    }
+    let attempt = attempt_of(reader.raw(16)?)?;
+    let state = reader.text()?;
+    let resource = match reader.byte()? {
+        0 => Resource::Activity { arn: reader.text()? },
+        1 => Resource::Function { arn: reader.text()? },
+        2 => Resource::Service(Service {
+            name: reader.text()?,
+            verb: reader.text()?,
+            pattern: match reader.byte()? {
+                0 => Pattern::Response,
+                1 => Pattern::Sync,
+                2 => Pattern::Sync2,
+                3 => Pattern::Token,
+                _ => return None,
+            },
+        }),
+        _ => return None,
+    };
+    let parameters = reader.value()?.into();
+    let credentials = reader.option(Reader::value)?;
+    let token = reader.option(Reader::text)?;
+    Some(Task {
+        start: StartTask { attempt, state, resource, parameters, credentials, token },
+        heartbeat_us: reader.option(Reader::time)?.map(|span| span.0),
+        deadline: reader.option(Reader::time)?,
+        submitted: reader.byte()? == 1,
+        asked: reader.byte()? == 1,
+    })
+}

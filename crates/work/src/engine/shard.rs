@@ -1,0 +1,584 @@
+//! A shard: one thread that takes commands and timers, runs executions, and appends one commit for what has gathered.
+//!
+//! Executions hash to shards, so no two threads ever touch one. The thread does not wait for the disk: a commit's place
+//! in the order is enough to go on, and whatever leaves the node (answers, external tasks) waits in [`Completer`] until
+//! that commit is durable. Idle executions are rows of the log's space; only the latest few are kept decoded.
+//!
+//! Invariants: every commit names the shard's epoch, so a second owner shuts this one out; an execution that cannot be
+//! carried on is parked with a reason and never stops the others.
+
+mod batch;
+mod commit;
+mod completer;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::HashMap;
+use bytes::Bytes;
+use headwater_base::{Micros, Name, Problem};
+use headwater_kernel::port::workflows::ExecutionState;
+use headwater_log::{Log, View};
+use tokio::sync::mpsc;
+
+use super::message::Message;
+use super::queue::Command;
+use super::rows::{self, Alarm, Head, Key, Tag};
+use super::timers::Timers;
+use super::turn::{Around, Turn};
+use super::{Inner, token};
+use crate::execution::{Attempt, Begin, Event, Failure, Item, Timer};
+use crate::tasks;
+use batch::{Batch, Slot};
+use completer::Post;
+
+pub(super) use completer::run as complete;
+
+/// Commands and timers of one commit at most.
+const GATHER_MAX: usize = 256;
+/// How long the thread naps without a reason.
+const IDLE: Duration = Duration::from_millis(200);
+/// Executions kept decoded.
+const CACHED_MAX: usize = 256;
+
+/// Why a shard ends.
+pub(super) enum Stop {
+    /// The log is closed, or another owner has come.
+    Over(String),
+}
+
+/// See the file's head.
+pub(super) struct Shard {
+    index: usize,
+    inner: Arc<Inner>,
+    log: Arc<dyn Log>,
+    space: Arc<str>,
+    fence: (Name, u64),
+    history: Name,
+    /// The offset of the next piece of history.
+    next: i64,
+    timers: Timers,
+    cache: Cache,
+    beats: HashMap<(Key, Attempt), Beat>,
+    done: mpsc::UnboundedSender<completer::Item>,
+}
+
+/// The newest sign of life of a task, and the one that is written down.
+#[derive(Clone, Copy)]
+struct Beat {
+    last: Micros,
+    logged: Micros,
+}
+
+/// Decoded executions, the least lately used going first.
+#[derive(Default)]
+struct Cache {
+    turns: HashMap<Key, (u64, Turn)>,
+    tick: u64,
+}
+
+impl Cache {
+    fn put(&mut self, turn: Turn) {
+        if self.turns.len() >= CACHED_MAX {
+            let mut ticks: Vec<u64> = self.turns.values().map(|(tick, _)| *tick).collect();
+            ticks.sort_unstable();
+            let middle = ticks.get(ticks.len() / 2).copied().unwrap_or(0);
+            self.turns.retain(|_, (tick, _)| *tick > middle);
+        }
+        self.tick += 1;
+        self.turns.insert(turn.key, (self.tick, turn));
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Turn> {
+        self.turns.remove(key).map(|(_, turn)| turn)
+    }
+}
+
+impl Shard {
+    /// Takes up what the log holds: timers, tasks under way, messages.
+    pub(super) fn open(
+        inner: &Arc<Inner>,
+        index: usize,
+        fence: (Name, u64),
+        history: Name,
+        done: mpsc::UnboundedSender<completer::Item>,
+    ) -> Result<Self, Problem> {
+        let log = Arc::clone(&inner.log);
+        let space: Arc<str> = Arc::from(rows::space_of(index));
+        let partition = u32::try_from(index).unwrap_or(0);
+        let next = log.ends(&history, partition).map_err(|error| super::refused(&error))?.appended;
+        let (mut alarms, mut commands, mut running) = (Vec::new(), Vec::new(), 0_u64);
+        let (mut offers, mut maps, mut express) = (Vec::new(), Vec::new(), Vec::new());
+        log.for_each(&space, &mut |row, value| {
+            let Some((key, tag, rest)) = rows::split(row) else { return };
+            if tag == Tag::Timer as u8 {
+                let due = value.try_into().map(i64::from_be_bytes).unwrap_or_default();
+                alarms.extend(rest.try_into().ok().map(|alarm| (Micros(due), key, alarm)));
+            } else if tag == Tag::Head as u8 {
+                let head = Head::decode(value).ok().filter(|head| head.state == ExecutionState::Running);
+                running += u64::from(head.is_some());
+                express.extend(head.filter(|head| head.express).map(|_| key));
+            } else if tag == Tag::Message as u8 {
+                commands.extend(
+                    Message::decode(value)
+                        .ok()
+                        .map(|message| Command::Message { row: Bytes::copy_from_slice(row), message }),
+                );
+            } else if tag == Tag::Task as u8 {
+                let (Ok(task), Some(attempt)) = (rows::Task::decode(value), rows::attempt_of(rest)) else { return };
+                match task.start.resource {
+                    crate::definition::Resource::Activity { arn } => {
+                        if !task.submitted {
+                            offers.push((arn, key, attempt));
+                        }
+                    }
+                    _ if task.submitted || task.asked => {}
+                    _ => commands.push(Command::Doubt { key, attempt }),
+                }
+            } else if tag == Tag::MapRun as u8 {
+                maps.extend(rows::attempt_of(rest).map(|attempt| (key, attempt)));
+            }
+        });
+        inner.figures.running.fetch_add(running, std::sync::atomic::Ordering::Relaxed);
+        for command in commands {
+            match command {
+                Command::Message { row, message } => inner.deliver(row, message),
+                command => inner.push(index, command),
+            }
+        }
+        offers.into_iter().for_each(|(arn, key, attempt)| inner.activities.offer(&arn, key, attempt));
+        maps.into_iter().for_each(|(key, attempt)| inner.run_map(key, attempt));
+        express.into_iter().for_each(|key| inner.run_express(key));
+        let shard = Self {
+            index,
+            inner: Arc::clone(inner),
+            log,
+            space,
+            fence,
+            history,
+            next,
+            timers: Timers::of(alarms),
+            cache: Cache::default(),
+            beats: HashMap::default(),
+            done,
+        };
+        shard.count_timers();
+        Ok(shard)
+    }
+
+    /// Works until the queue is closed.
+    pub(super) fn run(mut self) {
+        let end = loop {
+            match self.round() {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(Stop::Over(reason)) => break Some(reason),
+            }
+        };
+        if let Some(reason) = end {
+            tracing::error!(shard = self.index, reason, "workflow shard ended");
+            self.queue().close();
+        }
+    }
+
+    fn count_timers(&self) {
+        if let Some(timers) = self.inner.figures.timers.get(self.index) {
+            timers.store(self.timers.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    fn queue(&self) -> Arc<super::queue::Queue> {
+        Arc::clone(self.inner.queue(self.index))
+    }
+
+    fn around<'a>(inner: &'a Inner, log: &'a dyn Log, space: &'a str) -> Around<'a> {
+        Around { inner, log, space, now: inner.clock.now() }
+    }
+
+    /// One commit, or a nap.
+    fn round(&mut self) -> Result<bool, Stop> {
+        let now = self.inner.clock.now();
+        let patience = self.timers.next().map_or(IDLE, |due| due.since(now).min(IDLE));
+        let Some(commands) = self.queue().take(GATHER_MAX, patience) else { return Ok(false) };
+        let mut batch = Batch::default();
+        let now = self.inner.clock.now();
+        for _ in 0..GATHER_MAX {
+            let Some((_, key, alarm)) = self.timers.pop(now) else { break };
+            self.fire(&mut batch, key, alarm, now);
+        }
+        for command in commands {
+            self.guarded(&mut batch, command);
+        }
+        let deferred = std::mem::take(&mut batch.deferred);
+        self.commit(batch)?;
+        self.queue().push_front(deferred);
+        self.count_timers();
+        Ok(true)
+    }
+
+    /// Does a command; a panic in it parks the execution it is for.
+    fn guarded(&mut self, batch: &mut Batch, command: Command) {
+        let key = command_key(&command);
+        let done = catch_unwind(AssertUnwindSafe(|| self.apply(batch, command)));
+        if let (Err(_), Some(key)) = (done, key) {
+            self.park(batch, &key, "its step ended by a bug in the program");
+        }
+    }
+
+    fn apply(&mut self, batch: &mut Batch, command: Command) {
+        if let Some(key) = command_key(&command)
+            && batch.is_busy(&key)
+        {
+            return batch.deferred.push(command);
+        }
+        let now = self.inner.clock.now();
+        match command {
+            Command::Start { head, input, item, reply } => match self.start(batch, *head, &input, item) {
+                Ok(view) => batch.post(reply.map(|reply| Post::Started(reply, Box::new(view)))),
+                Err(problem) => answer(reply, Err(problem)),
+            },
+            Command::Redrive { key, reply } => match self.redrive(batch, &key) {
+                Ok(()) => batch.post(Some(Post::Done(reply, now))),
+                Err(problem) => answer(Some(reply), Err(problem)),
+            },
+            Command::Express { key, run } => self.express(batch, &key, *run),
+            Command::Event { key, event, reply } => match self.feed(batch, &key, event, now) {
+                Ok(()) => batch.post(reply.map(|reply| Post::Done(reply, now))),
+                Err(problem) => answer(reply, Err(problem)),
+            },
+            Command::End { key, attempt, token, event, reply } => {
+                let done = self.hold(batch, &key, &attempt, &token).and_then(|()| self.feed(batch, &key, event, now));
+                match done {
+                    Ok(()) => batch.post(Some(Post::Done(reply, now))),
+                    Err(problem) => answer(Some(reply), Err(problem)),
+                }
+            }
+            Command::Beat { key, attempt, token, reply } => match self.beat(batch, &key, attempt, &token, now) {
+                Ok(()) => batch.post(Some(Post::Done(reply, now))),
+                Err(problem) => answer(Some(reply), Err(problem)),
+            },
+            Command::Perform { key, attempt } => self.with(batch, &key, |turn, around| turn.perform(attempt, around)),
+            Command::Doubt { key, attempt } => self.doubt(batch, &key, attempt),
+            Command::Message { row, message } => self.message(batch, row, message),
+            Command::Note { deltas, appends, reply } => {
+                batch.loose.extend(deltas.into_iter().map(|(row, value)| (Arc::clone(&self.space), row, value)));
+                batch.appends.extend(appends);
+                batch.post(Some(Post::Done(reply, now)));
+            }
+        }
+    }
+
+    /// Begins an execution, or finds it.
+    fn start(
+        &mut self,
+        batch: &mut Batch,
+        head: Head,
+        input: &Bytes,
+        item: Option<Item>,
+    ) -> Result<headwater_kernel::port::workflows::ExecutionView, Problem> {
+        let key = rows::key_of(&head.workflow, &head.name);
+        let there = match batch.slot(&key) {
+            Some(slot) => Some(slot.turn.head.clone()),
+            None => self.head(&key)?,
+        };
+        if let Some(there) = there {
+            if there.input == head.input && there.state == ExecutionState::Running {
+                return Ok(super::view(&there, Some(input.clone())));
+            }
+            return Err(super::name_taken(&head.workflow, &head.name));
+        }
+        let definition = self.inner.definition(&head.definition, head.express)?;
+        let value = serde_json::from_slice(input).map_err(|error| {
+            Problem::new("HW-WORK-033", "the input is not JSON").because(error).help("give a JSON value")
+        })?;
+        let begin = Begin {
+            identity: super::identity(&head.workflow, &head.name),
+            flavor: if head.express { crate::Flavor::Express } else { crate::Flavor::Standard },
+            machine: head.machine,
+            input: value,
+            item,
+        };
+        let view = super::view(&head, Some(input.clone()));
+        let around = Self::around(&self.inner, &*self.log, &self.space);
+        let turn = if head.express {
+            Turn::express(head, definition, begin, &around)?
+        } else {
+            Turn::start(head, definition, begin, &around)?
+        };
+        self.inner.figures.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.inner.figures.running.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        batch.add(turn);
+        Ok(view)
+    }
+
+    fn head(&self, key: &Key) -> Result<Option<Head>, Problem> {
+        let row = self.log.get(&self.space, &rows::row(key, Tag::Head, &[]), View::Appended);
+        row.map(|bytes| Head::decode(&bytes)).transpose()
+    }
+
+    /// The execution's turn of this batch, taken up from memory or the log if it has none yet.
+    fn open_turn<'b>(&mut self, batch: &'b mut Batch, key: &Key) -> Result<&'b mut Slot, Problem> {
+        if batch.slot(key).is_none() {
+            let turn = match self.cache.take(key) {
+                Some(turn) => turn,
+                None => self.load(key)?,
+            };
+            batch.add(turn);
+        }
+        batch.slot(key).ok_or_else(|| super::no_execution("?"))
+    }
+
+    fn load(&self, key: &Key) -> Result<Turn, Problem> {
+        let head = self.head(key)?.ok_or_else(|| super::no_execution("of this key"))?;
+        if let Some(reason) = &head.parked {
+            return Err(super::parked(&head.id(), reason));
+        }
+        if head.state != ExecutionState::Running {
+            return Err(Problem::new("HW-WORK-006", format!("execution `{}` has ended", head.id())));
+        }
+        if head.express {
+            let fact = format!("`{}` is an Express execution, which runs in memory", head.id());
+            return Err(Problem::new("HW-WORK-035", fact).help("only Standard executions can be stopped or redriven"));
+        }
+        let definition = self.inner.definition(&head.definition, false)?;
+        let execution = self.inner.stored(key, &head)?;
+        Ok(Turn::over(*key, head, execution, definition, false))
+    }
+
+    fn feed(&mut self, batch: &mut Batch, key: &Key, event: Event, at: Micros) -> Result<(), Problem> {
+        self.open_turn(batch, key)?;
+        let around = Self::around(&self.inner, &*self.log, &self.space);
+        let Some(slot) = batch.slot(key) else { return Ok(()) };
+        let fed = slot.turn.feed(event, at, &around);
+        slot.touched |= fed.is_ok();
+        if let Err(problem) = &fed
+            && !matches!(problem.code.as_str(), "HW-WORK-004" | "HW-WORK-005" | "HW-WORK-006")
+        {
+            let reason = problem.title.clone();
+            self.park(batch, key, &reason);
+        }
+        fed
+    }
+
+    fn with(&mut self, batch: &mut Batch, key: &Key, act: impl FnOnce(&mut Turn, &Around<'_>) -> Result<(), Problem>) {
+        if self.open_turn(batch, key).is_err() {
+            return;
+        }
+        let around = Self::around(&self.inner, &*self.log, &self.space);
+        let Some(slot) = batch.slot(key) else { return };
+        slot.touched = true;
+        if let Err(problem) = act(&mut slot.turn, &around) {
+            self.park(batch, key, &problem.title);
+        }
+    }
+
+    /// Whether the token is that of the task.
+    fn hold(&mut self, batch: &mut Batch, key: &Key, attempt: &Attempt, held: &str) -> Result<(), Problem> {
+        self.open_turn(batch, key)
+            .map_err(|problem| if problem.code == "HW-WORK-031" { problem } else { token::invalid() })?;
+        let around = Self::around(&self.inner, &*self.log, &self.space);
+        let task = batch.slot(key).and_then(|slot| slot.turn.task(attempt, &around));
+        if task.is_some_and(|task| task.start.token.as_deref() == Some(held)) { Ok(()) } else { Err(token::invalid()) }
+    }
+
+    /// Signs of life are written down at most every quarter of the time they may take.
+    fn beat(&mut self, batch: &mut Batch, key: &Key, attempt: Attempt, held: &str, now: Micros) -> Result<(), Problem> {
+        self.hold(batch, key, &attempt, held)?;
+        let around = Self::around(&self.inner, &*self.log, &self.space);
+        let task = batch.slot(key).and_then(|slot| slot.turn.task(&attempt, &around));
+        let span = task.and_then(|task| task.heartbeat_us).unwrap_or(i64::MAX);
+        let beat = self.beats.entry((*key, attempt)).or_insert(Beat { last: now, logged: Micros::MIN });
+        beat.last = now;
+        if now.0.saturating_sub(beat.logged.0) < span / 4 {
+            return Ok(());
+        }
+        beat.logged = now;
+        self.feed(batch, key, Event::Heartbeat { attempt }, now)
+    }
+
+    fn fire(&mut self, batch: &mut Batch, key: Key, bytes: rows::AlarmKey, now: Micros) {
+        let row = rows::row(&key, Tag::Timer, &bytes);
+        let Some(alarm) = Alarm::of(&bytes) else { return };
+        if batch.is_busy(&key) {
+            // Its turn of this batch has to be written first.
+            return batch.late.push((now, key, bytes));
+        }
+        let event = match alarm {
+            Alarm::Expire => {
+                let head = self.head(&key).ok().flatten();
+                let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
+                let progress = maps.iter().map(|attempt| rows::row(&key, Tag::Progress, &rows::attempt_bytes(attempt)));
+                let ids = threads.iter().flat_map(|(first, end)| *first..*end);
+                let kept =
+                    ids.flat_map(|id| [Tag::Thread, Tag::Data].map(|tag| rows::row(&key, tag, &id.to_be_bytes())));
+                let own = [row, rows::row(&key, Tag::Head, &[]), rows::row(&key, Tag::Header, &[])];
+                for row in own.into_iter().chain(progress).chain(kept) {
+                    batch.loose.push((Arc::clone(&self.space), row, None));
+                }
+                return;
+            }
+            Alarm::Continue => Event::Continue,
+            Alarm::Of(timer) => Event::Timer(timer),
+        };
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            if let Alarm::Of(Timer::Heartbeat(attempt)) = alarm
+                && let Some(beat) = self.beats.get(&(key, attempt)).copied()
+                && beat.last > beat.logged
+            {
+                let _ = self.feed(batch, &key, Event::Heartbeat { attempt }, beat.last);
+            }
+            match self.open_turn(batch, &key) {
+                Ok(slot) => slot.turn.fired(&alarm),
+                Err(_) => batch.loose.push((Arc::clone(&self.space), row, None)),
+            }
+            let _ = self.feed(batch, &key, event, now);
+        }));
+        if done.is_err() {
+            self.park(batch, &key, "its step ended by a bug in the program");
+        }
+    }
+
+    /// Takes up an execution that did not succeed.
+    fn redrive(&mut self, batch: &mut Batch, key: &Key) -> Result<(), Problem> {
+        let head = match batch.slot(key) {
+            Some(slot) => slot.turn.head.clone(),
+            None => self.head(key)?.ok_or_else(|| super::no_execution("of this key"))?,
+        };
+        if head.state == ExecutionState::Running || head.state == ExecutionState::Succeeded || head.express {
+            let state = super::status_text(head.state);
+            let fact = format!("execution `{}` cannot be taken up again: it is {state}", head.id());
+            return Err(Problem::new("HW-WORK-007", fact)
+                .help("executions that failed, timed out or were aborted can be; start a new one otherwise"));
+        }
+        let definition = self.inner.definition(&head.definition, false)?;
+        let execution = self.inner.stored(key, &head)?;
+        let around = Self::around(&self.inner, &*self.log, &self.space);
+        let mut turn = Turn::over(*key, head, execution, definition, false);
+        turn.redrive(&around)?;
+        self.inner.figures.running.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        batch.add(turn);
+        if let Some(slot) = batch.slot(key) {
+            slot.touched = true;
+        }
+        Ok(())
+    }
+
+    fn express(&mut self, batch: &mut Batch, key: &Key, run: super::express::Run) {
+        let Ok(Some(head)) = self.head(key) else { return };
+        if head.state != ExecutionState::Running {
+            return;
+        }
+        let Ok(definition) = self.inner.definition(&head.definition, true) else { return };
+        let around = Self::around(&self.inner, &*self.log, &self.space);
+        let mut turn = Turn::over(*key, head, run.execution.clone(), definition, false);
+        turn.ended_express(run, &around);
+        batch.add(turn);
+        if let Some(slot) = batch.slot(key) {
+            slot.touched = true;
+        }
+    }
+
+    fn doubt(&mut self, batch: &mut Batch, key: &Key, attempt: Attempt) {
+        let (inner, log, space) = (Arc::clone(&self.inner), Arc::clone(&self.log), Arc::clone(&self.space));
+        let around = Self::around(&inner, &*log, &space);
+        let Ok(slot) = self.open_turn(batch, key) else { return };
+        let Some(task) = slot.turn.task(&attempt, &around) else { return };
+        let effect = super::turn::effect_key(&slot.turn.head.id(), &attempt);
+        let internal = super::dispatch::is_internal(&self.inner, &slot.turn.execution, &task, &effect, around.now);
+        let policy = if internal { rows::Unknown::Retry } else { slot.turn.head.unknown };
+        match policy {
+            rows::Unknown::Retry => self.with(batch, key, |turn, around| turn.perform(attempt, around)),
+            rows::Unknown::Ask => {
+                let token = token::make(key, &attempt, &self.inner.seed());
+                slot.touched = true;
+                slot.turn.ask(&attempt, token, &around);
+            }
+            rows::Unknown::Fail => {
+                let cause = "the node crashed while the task was under way; nobody knows whether it was done";
+                let failure = Failure::new("States.TaskUnknown", cause);
+                let _ = self.feed(batch, key, Event::TaskFailed { attempt, failure }, around.now);
+            }
+        }
+    }
+
+    fn message(&mut self, batch: &mut Batch, row: Bytes, message: Message) {
+        let now = self.inner.clock.now();
+        let sender = rows::split(&row).map(|(key, ..)| rows::space_of(rows::shard_of(&key)));
+        let space: Arc<str> = sender.map_or_else(|| Arc::clone(&self.space), Arc::from);
+        match message {
+            Message::Start { head, input } => {
+                let (parent, id) = (head.parent.clone(), head.id());
+                let started = self.start(batch, *head, &input, None);
+                if let (Err(problem), Some(parent)) = (&started, parent) {
+                    let failure = Failure::new("States.TaskFailed", problem.title.clone());
+                    let own = rows::row(&rows::key_of("", &id), Tag::Message, &rows::attempt_bytes(&parent.attempt));
+                    let message = Message::Refused { parent, failure };
+                    // The row is in the space that its own key names, whichever shard wrote it.
+                    let home = rows::split(&own).map_or(0, |(key, ..)| rows::shard_of(&key));
+                    batch.loose.push((Arc::from(rows::space_of(home)), own.clone(), Some(message.encode())));
+                    batch.deliver.push((own, message));
+                }
+            }
+            Message::Ended { parent, view } => {
+                let (inner, log, own) = (Arc::clone(&self.inner), Arc::clone(&self.log), Arc::clone(&self.space));
+                let around = Self::around(&inner, &*log, &own);
+                let turn = self.open_turn(batch, &parent.key).ok();
+                let known = turn.and_then(|slot| {
+                    let task = slot.turn.task(&parent.attempt, &around)?;
+                    Some((task, slot.turn.execution.identity.machine_arn.clone()))
+                });
+                if let Some((task, machine_arn)) = known
+                    && let crate::definition::Resource::Service(service) = &task.start.resource
+                {
+                    let attempt = parent.attempt;
+                    let event = match tasks::start::ended(service, &machine_arn, &view) {
+                        Ok(output) => Event::TaskSucceeded { attempt, output },
+                        Err(failure) => Event::TaskFailed { attempt, failure },
+                    };
+                    let _ = self.feed(batch, &parent.key, event, now);
+                }
+            }
+            Message::Refused { parent, failure } => {
+                let _ = self.feed(batch, &parent.key, Event::TaskFailed { attempt: parent.attempt, failure }, now);
+            }
+        }
+        batch.loose.push((space, row, None));
+    }
+
+    /// Leaves an execution as it was and marks it, so that nothing tries it again.
+    fn park(&mut self, batch: &mut Batch, key: &Key, reason: &str) {
+        batch.drop_slot(key);
+        self.cache.take(key);
+        let Ok(Some(mut head)) = self.head(key) else { return };
+        tracing::error!(execution = head.id(), reason, "execution parked");
+        self.inner.figures.parked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        head.parked = Some(reason.to_owned());
+        batch.loose.push((Arc::clone(&self.space), rows::row(key, Tag::Head, &[]), Some(head.encode())));
+    }
+}
+
+fn command_key(command: &Command) -> Option<Key> {
+    match command {
+        Command::Start { head, .. } => Some(rows::key_of(&head.workflow, &head.name)),
+        Command::Event { key, .. }
+        | Command::End { key, .. }
+        | Command::Beat { key, .. }
+        | Command::Express { key, .. }
+        | Command::Redrive { key, .. }
+        | Command::Perform { key, .. }
+        | Command::Doubt { key, .. } => Some(*key),
+        Command::Message { message, .. } => match message {
+            Message::Start { head, .. } => Some(rows::key_of(&head.workflow, &head.name)),
+            Message::Ended { parent, .. } | Message::Refused { parent, .. } => Some(parent.key),
+        },
+        Command::Note { .. } => None,
+    }
+}
+
+fn answer<T>(reply: Option<super::queue::Reply<T>>, with: Result<T, Problem>) {
+    if let Some(reply) = reply {
+        // Nobody may be waiting any more.
+        let _ = reply.send(with);
+    }
+}

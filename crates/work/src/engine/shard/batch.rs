@@ -1,0 +1,111 @@
+//! What one commit gathers.
+
+use std::sync::Arc;
+
+use ahash::HashMap;
+use bytes::Bytes;
+use headwater_base::Micros;
+use headwater_log::Append;
+
+use super::completer::Post;
+use crate::engine::message::Message;
+use crate::engine::queue::Command;
+use crate::engine::rows::{AlarmKey, Key};
+use crate::engine::turn::Turn;
+
+/// An execution's part.
+pub(super) struct Slot {
+    pub(super) turn: Turn,
+    /// Something of it is to be written.
+    pub(super) touched: bool,
+}
+
+/// See the file's head.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) slots: Vec<Slot>,
+    places: HashMap<Key, usize>,
+    /// Changes of rows that belong to no turn: space, row, value.
+    pub(super) loose: Vec<(Arc<str>, Bytes, Option<Bytes>)>,
+    pub(super) appends: Vec<Append>,
+    pub(super) posts: Vec<Post>,
+    pub(super) deliver: Vec<(Bytes, Message)>,
+    /// Commands for the next commit.
+    pub(super) deferred: Vec<Command>,
+    /// Timers for the next commit.
+    pub(super) late: Vec<(Micros, Key, AlarmKey)>,
+}
+
+impl Batch {
+    /// One execution alone.
+    pub(super) fn of(slot: Slot) -> Self {
+        let mut batch = Self::default();
+        batch.places.insert(slot.turn.key, 0);
+        batch.slots.push(slot);
+        batch
+    }
+
+    /// Everything but executions and answers.
+    pub(super) fn take_rest(&mut self) -> Self {
+        Self {
+            loose: std::mem::take(&mut self.loose),
+            appends: std::mem::take(&mut self.appends),
+            deliver: std::mem::take(&mut self.deliver),
+            ..Self::default()
+        }
+    }
+
+    /// Takes out the turns that have nothing to write.
+    pub(super) fn take_untouched(&mut self) -> Vec<Turn> {
+        let slots = std::mem::take(&mut self.slots);
+        self.places.clear();
+        let mut untouched = Vec::new();
+        for slot in slots {
+            if slot.touched {
+                self.places.insert(slot.turn.key, self.slots.len());
+                self.slots.push(slot);
+            } else {
+                untouched.push(slot.turn);
+            }
+        }
+        untouched
+    }
+    pub(super) fn slot(&mut self, key: &Key) -> Option<&mut Slot> {
+        self.places.get(key).and_then(|place| self.slots.get_mut(*place))
+    }
+
+    pub(super) fn add(&mut self, turn: Turn) {
+        self.places.insert(turn.key, self.slots.len());
+        let touched = turn.fresh;
+        self.slots.push(Slot { turn, touched });
+    }
+
+    /// Takes an execution out again: what it did in this batch has not happened.
+    pub(super) fn drop_slot(&mut self, key: &Key) {
+        if let Some(place) = self.places.remove(key)
+            && place < self.slots.len()
+        {
+            self.slots.remove(place);
+            for other in self.places.values_mut().filter(|other| **other > place) {
+                *other -= 1;
+            }
+        }
+    }
+
+    /// Whether the execution's turn may be taken back by the tables, so that nothing may be built on it yet.
+    pub(super) fn is_busy(&mut self, key: &Key) -> bool {
+        self.slot(key).is_some_and(|slot| !slot.turn.writes.is_empty())
+    }
+
+    pub(super) fn post(&mut self, post: Option<Post>) {
+        self.posts.extend(post);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.loose.is_empty()
+            && self.appends.is_empty()
+            && self.posts.is_empty()
+            && self.late.is_empty()
+            && self.slots.is_empty()
+    }
+}

@@ -1,0 +1,271 @@
+//! Writing a batch: everything that its executions did becomes one commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use headwater_base::{Micros, Problem};
+use headwater_kernel::port::tables::{TransactError, Write};
+use headwater_log::{Commit, Delta, LogError, Ticket, View};
+
+use super::batch::Batch;
+use super::completer::Post;
+use super::{Shard, Stop};
+use crate::engine::journal::Pieces;
+use crate::engine::queue::Command;
+use crate::engine::rows::{self, AlarmKey, Key, Tag};
+use crate::engine::turn::After;
+use crate::engine::{events, rows::Head};
+use crate::tasks::Refusal;
+
+/// How long a table's view is given to catch up before it is asked again, and how often.
+const BEHIND: std::time::Duration = std::time::Duration::from_millis(2);
+/// See [`BEHIND`].
+const BEHIND_MAX: u32 = 500;
+
+/// A batch as the log takes it.
+struct Built {
+    commit: Commit,
+    writes: Vec<Write>,
+    /// Which slot and which of its guarded tasks a write is of.
+    owners: Vec<(usize, usize)>,
+    heads: Vec<Head>,
+    /// Timers that there were and that go or move.
+    cleared: Vec<(Micros, Key, AlarmKey)>,
+    next: i64,
+    history: bool,
+}
+
+impl Shard {
+    pub(super) fn commit(&mut self, mut batch: Batch) -> Result<(), Stop> {
+        for (due, key, alarm) in std::mem::take(&mut batch.late) {
+            self.timers.set((due, key, alarm));
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        batch.take_untouched().into_iter().for_each(|turn| self.cache.put(turn));
+        self.write(batch)
+    }
+
+    fn write(&mut self, mut batch: Batch) -> Result<(), Stop> {
+        let mut patience = BEHIND_MAX;
+        loop {
+            let built = self.build(&batch);
+            match self.append(built) {
+                Ok((ticket, built, written)) => return self.written(batch, built, ticket, written),
+                Err((_, TransactError::Full)) => self.wait_for_room()?,
+                Err((built, error @ TransactError::Condition { index, .. })) => {
+                    let Some((slot, number)) = built.owners.get(index).copied() else {
+                        return Err(Stop::Over("the tables refused a write that was not made".to_owned()));
+                    };
+                    self.refuse(&mut batch, slot, number, &error);
+                }
+                Err((_, TransactError::Behind(_))) if patience > 0 => {
+                    patience -= 1;
+                    std::thread::sleep(BEHIND);
+                }
+                Err((_, TransactError::Log(error @ (LogError::Fenced(..) | LogError::Closed | LogError::Disk(_))))) => {
+                    return Err(Stop::Over(error.to_string()));
+                }
+                Err((_, error)) => {
+                    if batch.slots.len() > 1 || !batch.slots.is_empty() && !batch.loose.is_empty() {
+                        return self.halves(batch);
+                    }
+                    self.single(&mut batch, &error)?;
+                }
+            }
+        }
+    }
+
+    /// Something in a batch cannot be written: its halves are tried apart, until what is wrong stands alone.
+    fn halves(&mut self, mut batch: Batch) -> Result<(), Stop> {
+        let mut rest = batch.take_rest();
+        // Answers wait for all of it.
+        rest.posts = std::mem::take(&mut batch.posts);
+        for slot in batch.slots {
+            self.write(Batch::of(slot))?;
+        }
+        self.write(rest)
+    }
+
+    /// The log does not take what one execution wants to write: its internal tasks fail, or it is parked.
+    fn single(&mut self, batch: &mut Batch, error: &TransactError) -> Result<(), Stop> {
+        let Some(slot) = batch.slots.first() else {
+            return Err(Stop::Over(format!("the log takes nothing of this shard: {error:?}")));
+        };
+        if !slot.turn.writes.is_empty() {
+            self.refuse(batch, 0, 0, error);
+            return Ok(());
+        }
+        let (key, fresh) = (slot.turn.key, slot.turn.fresh);
+        let reason = match error {
+            TransactError::Problem(problem) => problem.title.clone(),
+            TransactError::Log(error) => error.to_string(),
+            other => format!("{other:?}"),
+        };
+        if fresh {
+            tracing::error!(execution = slot.turn.head.id(), reason, "execution cannot be written");
+        }
+        self.park(batch, &key, &reason);
+        Ok(())
+    }
+
+    fn refuse(&mut self, batch: &mut Batch, place: usize, number: usize, error: &TransactError) {
+        let around = Self::around(&self.inner, &*self.log, &self.space);
+        let Some(slot) = batch.slots.get_mut(place) else { return };
+        let key = slot.turn.key;
+        if let Err(problem) = slot.turn.refuse(number, Refusal::Write(error), &around) {
+            self.park(batch, &key, &problem.title);
+        }
+    }
+
+    fn wait_for_room(&self) -> Result<(), Stop> {
+        self.inner.handle.block_on(self.log.room());
+        if self.queue().is_closed() { Err(Stop::Over("the node stops".to_owned())) } else { Ok(()) }
+    }
+
+    fn build(&self, batch: &Batch) -> Built {
+        let mut pieces = Pieces::new(self.index, self.next);
+        let mut told = events::Told::new(&*self.log);
+        let (mut deltas, mut writes, mut owners, mut heads, mut cleared) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut appends = Vec::new();
+        for (place, slot) in batch.slots.iter().enumerate() {
+            let turn = &slot.turn;
+            let placed = pieces.add(&turn.head.id(), turn.head.last, &turn.history);
+            let head = turn.head(placed);
+            deltas.push(Delta { key: rows::row(&turn.key, Tag::Head, &[]), value: Some(head.encode()) });
+            deltas.extend(turn.deltas().into_iter().map(|(key, value)| Delta { key, value }));
+            for state in &turn.told {
+                told.add(turn, *state);
+            }
+            for (alarm, _) in turn.alarms() {
+                if turn.fresh {
+                    break;
+                }
+                let there = self.log.get(&self.space, &rows::row(&turn.key, Tag::Timer, alarm), View::Appended);
+                let due = there.and_then(|bytes| bytes.as_ref().try_into().ok()).map(i64::from_be_bytes);
+                cleared.extend(due.map(|due| (Micros(due), turn.key, *alarm)));
+            }
+            for (number, guarded) in turn.writes.iter().enumerate() {
+                writes.extend(guarded.writes.iter().cloned());
+                owners.extend(guarded.writes.iter().map(|_| (place, number)));
+            }
+            appends.extend(turn.appends.iter().map(|append| copy(append)));
+            heads.push(head);
+        }
+        let mut spaces: BTreeMap<Arc<str>, Vec<Delta>> = BTreeMap::from([(Arc::clone(&self.space), deltas)]);
+        for (space, key, value) in &batch.loose {
+            let delta = Delta { key: key.clone(), value: value.clone() };
+            spaces.entry(Arc::clone(space)).or_default().push(delta);
+        }
+        let next = pieces.next();
+        let first = pieces.finish(&self.history);
+        let history = first.is_some();
+        let all = first.into_iter().chain(told.finish()).chain(appends).chain(batch.appends.iter().map(copy));
+        let commit = Commit {
+            appends: all.collect(),
+            deltas: spaces.into_iter().filter(|(_, deltas)| !deltas.is_empty()).collect(),
+            fence: Some(self.fence.clone()),
+            ..Commit::default()
+        };
+        Built { commit, writes, owners, heads, cleared, next, history }
+    }
+
+    #[expect(clippy::result_large_err, reason = "what was built is needed to tell whose write was refused")]
+    fn append(
+        &self,
+        mut built: Built,
+    ) -> Result<(Ticket, Built, Vec<headwater_kernel::port::tables::Written>), (Built, TransactError)> {
+        if built.writes.is_empty() {
+            return match self.log.append(&built.commit) {
+                Ok(ticket) => Ok((ticket, built, Vec::new())),
+                Err(error) => Err((built, error.into())),
+            };
+        }
+        let Some(tables) = &self.inner.services.context.tables else {
+            let problem = Problem::new("HW-WORK-034", "there are no tables here");
+            return Err((built, TransactError::Problem(problem)));
+        };
+        match tables.transact(&built.writes, &mut built.commit, None) {
+            Ok(done) => Ok((done.ticket, built, done.written)),
+            Err(error) => Err((built, error)),
+        }
+    }
+
+    /// The batch has its place: memory follows, and what comes next is set going.
+    fn written(
+        &mut self,
+        batch: Batch,
+        built: Built,
+        ticket: Ticket,
+        written: Vec<headwater_kernel::port::tables::Written>,
+    ) -> Result<(), Stop> {
+        let placed = ticket.placed.first().map(|placed| placed.first).filter(|_| built.history);
+        let shift = placed.map_or(0, |first| first - self.next);
+        self.next = if built.history { built.next + shift } else { self.next };
+        for entry in &built.cleared {
+            self.timers.clear(entry);
+        }
+        let mut written = written.into_iter();
+        let (mut posts, mut soon, mut moved) = (batch.posts, Vec::new(), Vec::new());
+        let mut deliver = batch.deliver;
+        let figures = &self.inner.figures;
+        figures.commits.fetch_add(1, Ordering::Relaxed);
+        for (slot, mut head) in batch.slots.into_iter().zip(built.heads) {
+            let mut turn = slot.turn;
+            let key = turn.key;
+            figures.steps.fetch_add(turn.history.len() as u64, Ordering::Relaxed);
+            if shift != 0 && !turn.history.is_empty() {
+                // Somebody else wrote to the history stream, which nobody should.
+                head.last += shift;
+                head.first += if turn.head.first < 0 { shift } else { 0 };
+                moved.push(Delta { key: rows::row(&key, Tag::Head, &[]), value: Some(head.encode()) });
+            }
+            for (alarm, due) in turn.alarms() {
+                if let Some(due) = due {
+                    self.timers.set((*due, key, *alarm));
+                }
+            }
+            let answers = turn.written(&mut written);
+            soon.extend(answers.into_iter().map(|event| Command::Event { key, event, reply: None }));
+            for after in std::mem::take(&mut turn.after) {
+                match after {
+                    After::Deliver(row, message) => deliver.push((row, message)),
+                    After::Later(attempt) => soon.push(Command::Perform { key, attempt }),
+                    other => posts.push(Post::After(key, other)),
+                }
+            }
+            if head.stopped.is_some() {
+                figures.running.fetch_sub(1, Ordering::Relaxed);
+                figures.ended.fetch_add(1, Ordering::Relaxed);
+                self.beats.retain(|(one, _), _| *one != key);
+            } else if !turn.head.express {
+                turn.settle(head);
+                self.cache.put(turn);
+            }
+        }
+        if !moved.is_empty() {
+            let deltas = vec![(Arc::clone(&self.space), moved)];
+            let commit = Commit { deltas, fence: Some(self.fence.clone()), ..Commit::default() };
+            if let Err(error) = self.log.append(&commit) {
+                return Err(Stop::Over(error.to_string()));
+            }
+        }
+        self.queue().push_front(soon);
+        deliver.into_iter().for_each(|(row, message)| self.inner.deliver(row, message));
+        if !posts.is_empty() && self.done.send((ticket.sequence, posts)).is_err() {
+            return Err(Stop::Over("the node stops".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn copy(append: &headwater_log::Append) -> headwater_log::Append {
+    headwater_log::Append {
+        stream: append.stream.clone(),
+        partition: append.partition,
+        batches: bytes::BytesMut::from(append.batches.as_ref() as &[u8]),
+    }
+}

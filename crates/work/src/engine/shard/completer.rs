@@ -1,0 +1,55 @@
+//! What waits until a commit is durable: answers to callers, and everything that leaves the node.
+
+use std::sync::Arc;
+
+use headwater_base::Micros;
+use headwater_kernel::port::workflows::ExecutionView;
+use headwater_log::Sequence;
+use tokio::sync::mpsc;
+
+use crate::engine::Inner;
+use crate::engine::queue::Reply;
+use crate::engine::rows::Key;
+use crate::engine::turn::After;
+
+/// See the file's head.
+pub(crate) enum Post {
+    /// An execution has begun.
+    Started(Reply<ExecutionView>, Box<ExecutionView>),
+    /// What was asked for is done.
+    Done(Reply<Micros>, Micros),
+    /// Something follows for an execution.
+    After(Key, After),
+}
+
+/// A commit's place and what follows it.
+pub(crate) type Item = (Sequence, Vec<Post>);
+
+/// Carries out what follows commits, in their order.
+pub(crate) async fn run(inner: Arc<Inner>, mut items: mpsc::UnboundedReceiver<Item>) {
+    while let Some((sequence, posts)) = items.recv().await {
+        let durable = inner.log.durable(sequence).await.map_err(|error| crate::engine::refused(&error));
+        for post in posts {
+            match post {
+                Post::Started(reply, view) => drop(reply.send(durable.clone().map(|()| *view))),
+                Post::Done(reply, at) => drop(reply.send(durable.clone().map(|()| at))),
+                Post::After(key, after) if durable.is_ok() => follow(&inner, key, after),
+                Post::After(..) => {}
+            }
+        }
+    }
+}
+
+fn follow(inner: &Arc<Inner>, key: Key, after: After) {
+    match after {
+        After::Perform(attempt) => inner.perform(key, attempt),
+        After::Offer(activity, attempt) => inner.activities.offer(&activity, key, attempt),
+        After::Cancel(attempt) => inner.cancel(&key, &attempt),
+        After::RunMap(attempt) => inner.run_map(key, attempt),
+        After::StopMap(attempt) => inner.stop_map(&key, &attempt),
+        After::RunExpress => inner.run_express(key),
+        After::Ended(view) => inner.tell_ended(&key, &view),
+        // These do not wait for the disk: their own commits stand behind this one.
+        After::Later(_) | After::Deliver(..) => {}
+    }
+}

@@ -1,0 +1,249 @@
+//! The engine over a log in memory, with a clock that stands still.
+
+mod rig;
+
+use std::time::Duration;
+
+use expect_test::expect;
+use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, StartExecution, TaskEnd, Workflows};
+use serde_json::{Value, json};
+
+use super::Unknown;
+use rig::{Rig, input};
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn pass(output: Value) -> Value {
+    json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "Result": output, "End": true}}})
+}
+
+fn activity(retry: Value) -> Value {
+    json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:us-east-1:000000000000:activity:work",
+        "HeartbeatSeconds": 40, "Retry": retry, "End": true}}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_runs_to_its_end_and_is_told_of() {
+    let rig = Rig::new().await;
+    rig.workflow("hello", &pass(json!({"a": 1}))).await;
+    let view = rig.start("hello", Some("one"), json!({"x": 1})).await.unwrap();
+    assert_eq!(view.id, "hello/one");
+    let view = rig.end("hello/one").await;
+    assert_eq!(view.state, ExecutionState::Succeeded);
+    assert_eq!(view.output.as_deref(), Some(&br#"{"a":1}"#[..]));
+    assert_eq!(view.input.as_deref(), Some(&br#"{"x":1}"#[..]));
+    let kinds: Vec<String> = rig.kinds("hello/one");
+    expect![[r#"
+        [
+            "ExecutionStarted",
+            "PassStateEntered",
+            "PassStateExited",
+            "ExecutionSucceeded",
+        ]
+    "#]]
+    .assert_debug_eq(&kinds);
+    assert_eq!(rig.told("hello/one"), ["RUNNING", "SUCCEEDED"]);
+    let newest = rig.engine().history("hello/one", 0, 1, true).unwrap();
+    assert_eq!(newest[0]["type"], "ExecutionSucceeded");
+    let (list, next) = rig.engine().list(&ExecutionQuery { count: 10, ..ExecutionQuery::default() }).unwrap();
+    assert_eq!((list.len(), next), (1, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_an_idempotency_key() {
+    let rig = Rig::new().await;
+    rig.workflow("wait", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}})).await;
+    let first = rig.start("wait", Some("n"), json!({})).await.unwrap();
+    assert_eq!(rig.start("wait", Some("n"), json!({})).await.unwrap().started, first.started);
+    assert_eq!(rig.start("wait", Some("n"), json!({"other": 1})).await.unwrap_err().code, "HW-WORK-021");
+    rig.advance(61);
+    assert_eq!(rig.end("wait/n").await.state, ExecutionState::Succeeded);
+    assert_eq!(rig.start("wait", Some("n"), json!({})).await.unwrap_err().code, "HW-WORK-021");
+    assert_eq!(rig.start("none", None, json!({})).await.unwrap_err().code, "HW-WORK-020");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn timers_survive_a_restart_and_fire_when_overdue() {
+    let mut rig = Rig::new().await;
+    rig.workflow("wait", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "End": true}}}))
+        .await;
+    rig.start("wait", Some("n"), json!({"kept": true})).await.unwrap();
+    rig.restart().await;
+    rig.advance(3_599);
+    assert_eq!(rig.engine().describe("wait/n").unwrap().state, ExecutionState::Running);
+    rig.restart().await;
+    rig.advance(2);
+    let view = rig.end("wait/n").await;
+    assert_eq!(view.output.as_deref(), Some(&br#"{"kept":true}"#[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_activitys_token_ends_its_task_once_also_after_a_restart() {
+    let mut rig = Rig::new().await;
+    rig.workflow("act", &activity(json!([]))).await;
+    rig.start("act", Some("n"), json!({"amount": 5})).await.unwrap();
+    rig.restart().await;
+    let task = rig.engine().poll_activity("work", Some("me".to_owned()), LONG).await.unwrap().unwrap();
+    assert_eq!(&task.input[..], br#"{"amount":5}"#);
+    rig.restart().await;
+    for _ in 0..3 {
+        rig.advance(30);
+        rig.engine().heartbeat(&task.token).await.unwrap();
+    }
+    rig.engine().end_task(&task.token, TaskEnd::Success(input(&json!("yes")))).await.unwrap();
+    assert_eq!(rig.end("act/n").await.output.as_deref(), Some(&br#""yes""#[..]));
+    let again = rig.engine().end_task(&task.token, TaskEnd::Success(input(&json!("no")))).await.unwrap_err();
+    assert_eq!(again.code, "HW-WORK-032");
+    assert_eq!(rig.engine().heartbeat("nonsense").await.unwrap_err().code, "HW-WORK-032");
+    let none = rig.engine().poll_activity("work", None, Duration::from_millis(5)).await.unwrap();
+    assert_eq!(none, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_without_signs_of_life_is_tried_again_with_another_token() {
+    let rig = Rig::new().await;
+    rig.workflow("act", &activity(json!([{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 1}])))
+        .await;
+    rig.start("act", Some("n"), json!({})).await.unwrap();
+    let first = rig.engine().poll_activity("work", None, LONG).await.unwrap().unwrap();
+    rig.advance(41);
+    rig.until(|| rig.kinds("act/n").contains(&"ActivityTimedOut".to_owned())).await;
+    rig.advance(2);
+    let second = rig.engine().poll_activity("work", None, LONG).await.unwrap().unwrap();
+    assert_ne!(first.token, second.token);
+    let late = rig.engine().end_task(&first.token, TaskEnd::Success(input(&json!(1)))).await.unwrap_err();
+    assert_eq!(late.code, "HW-WORK-032");
+    let failed = TaskEnd::Failure { error: Some("Mine".to_owned()), cause: None };
+    rig.engine().end_task(&second.token, failed).await.unwrap();
+    assert_eq!(rig.end("act/n").await.error.as_deref(), Some("Mine"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_can_be_stopped() {
+    let rig = Rig::new().await;
+    rig.workflow("act", &activity(json!([]))).await;
+    rig.start("act", Some("n"), json!({})).await.unwrap();
+    rig.engine().stop("act/n", Some("Enough".to_owned()), None).await.unwrap();
+    let view = rig.end("act/n").await;
+    assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Aborted, Some("Enough")));
+    assert_eq!(rig.engine().stop("act/n", None, None).await.unwrap_err().code, "HW-WORK-006");
+    assert_eq!(rig.engine().describe("act/none").unwrap_err().code, "HW-WORK-030");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn internal_tasks_are_in_one_commit_with_their_steps() {
+    let rig = Rig::new().await;
+    rig.stream("out").await;
+    let publish = |next: Value| {
+        let mut state = json!({"Type": "Task", "Resource": "arn:headwater:work:::stream:publish",
+            "Parameters": {"Stream": "out", "Value.$": "$"}, "ResultPath": null});
+        state.as_object_mut().unwrap().extend(next.as_object().unwrap().clone());
+        state
+    };
+    rig.workflow(
+        "pub",
+        &json!({"StartAt": "A", "States": {"A": publish(json!({"Next": "B"})), "B": publish(json!({"End": true}))}}),
+    )
+    .await;
+    let before = rig.commits();
+    rig.start("pub", Some("n"), json!({"v": 1})).await.unwrap();
+    assert_eq!(rig.end("pub/n").await.state, ExecutionState::Succeeded);
+    assert_eq!(rig.commits() - before, 1.0);
+    assert_eq!(rig.records("out"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_execution_is_started_and_waited_for() {
+    let mut rig = Rig::new().await;
+    rig.workflow(
+        "child",
+        &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 5, "Next": "P"},
+        "P": {"Type": "Pass", "Result": 7, "End": true}}}),
+    )
+    .await;
+    let start = json!({"StartAt": "S", "States": {"S": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": "child", "Input": {"a": 1}, "Name": "kid"}, "OutputPath": "$.Output", "End": true}}});
+    rig.workflow("parent", &start).await;
+    rig.start("parent", Some("n"), json!({})).await.unwrap();
+    rig.until(|| rig.engine().describe("child/kid").is_ok()).await;
+    rig.restart().await;
+    rig.advance(6);
+    let view = rig.end("parent/n").await;
+    assert_eq!(view.output.as_deref(), Some(&b"7"[..]), "{view:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_map_run_keeps_a_cursor_and_each_result() {
+    let rig = Rig::new().await;
+    let items: Vec<u32> = (0..2_500).collect();
+    let run = |mode: &str| {
+        json!({"StartAt": "M", "States": {"M": {"Type": "Map", "End": true, "ItemProcessor": {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": mode},
+        "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}}}})
+    };
+    rig.workflow("fast", &run("EXPRESS")).await;
+    rig.start("fast", Some("n"), json!(items)).await.unwrap();
+    let view = rig.end("fast/n").await;
+    assert_eq!(view.output.map(|output| serde_json::from_slice::<Value>(&output).unwrap()), Some(json!(items)));
+    assert_eq!(rig.records(super::map_run::STREAM), 2_500);
+    let runs = rig.engine().map_runs("fast/n").unwrap();
+    assert_eq!(
+        (runs.len(), &runs[0]["status"], &runs[0]["itemCounts"]["succeeded"]),
+        (1, &json!("SUCCEEDED"), &json!(2_500))
+    );
+
+    rig.workflow("slow", &run("STANDARD")).await;
+    rig.start("slow", Some("n"), json!([1, 2, 3])).await.unwrap();
+    assert_eq!(rig.end("slow/n").await.output.as_deref(), Some(&b"[1,2,3]"[..]));
+    let arn = rig.engine().map_runs("slow/n").unwrap()[0]["mapRunArn"].as_str().unwrap().to_owned();
+    let query = ExecutionQuery { map_run: Some(arn), count: 10, ..ExecutionQuery::default() };
+    assert_eq!(rig.engine().list(&query).unwrap().0.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_express_workflow_runs_in_memory() {
+    let rig = Rig::new().await;
+    rig.express("quick", &pass(json!(3))).await;
+    let request = StartExecution { workflow: "quick".to_owned(), ..StartExecution::default() };
+    let view = rig.engine().run(request.clone()).await.unwrap();
+    assert_eq!((view.state, view.output.as_deref()), (ExecutionState::Succeeded, Some(&b"3"[..])));
+    let view = rig.engine().start(StartExecution { name: Some("n".to_owned()), ..request }).await.unwrap();
+    assert_eq!(view.state, ExecutionState::Running);
+    assert_eq!(rig.end("quick/n").await.output.as_deref(), Some(&b"3"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_execution_goes_after_its_retention_time() {
+    let rig = Rig::new().await;
+    rig.workflow("hello", &pass(json!(1))).await;
+    rig.start("hello", Some("n"), json!({})).await.unwrap();
+    rig.end("hello/n").await;
+    rig.advance(31 * 86_400);
+    rig.until(|| rig.engine().describe("hello/n").is_err()).await;
+    assert_eq!(rig.rows(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_stays_pinned_when_its_workflow_changes() {
+    let mut rig = Rig::new().await;
+    let definition = |output: u32| {
+        json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 5, "Next": "P"},
+        "P": {"Type": "Pass", "Result": output, "End": true}}})
+    };
+    rig.workflow("w", &definition(1)).await;
+    rig.start("w", Some("old"), json!({})).await.unwrap();
+    rig.version("w", 2, &definition(2), Unknown::Retry).await;
+    rig.start("w", Some("new"), json!({})).await.unwrap();
+    let request = StartExecution {
+        workflow: "w".to_owned(),
+        version: Some(1),
+        name: Some("v1".to_owned()),
+        ..StartExecution::default()
+    };
+    rig.engine().start(request).await.unwrap();
+    rig.restart().await;
+    rig.advance(6);
+    for (id, output) in [("w/old", &b"1"[..]), ("w/new", b"2"), ("w/v1", b"1")] {
+        assert_eq!(rig.end(id).await.output.as_deref(), Some(output), "{id}");
+    }
+}

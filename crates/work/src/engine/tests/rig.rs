@@ -1,0 +1,191 @@
+//! An engine over a log in memory that can be opened again.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_base::{Limits, ManualClock, Name, Problem};
+use headwater_kernel::kinds::stream::default_config;
+use headwater_kernel::port::workflows::{ExecutionView, StartExecution, Workflows};
+use headwater_kernel::port::{Context, Json, Secrets};
+use headwater_log::{EmbeddedLog, Log, View};
+use serde_json::Value;
+
+use crate::engine::{Engine, Parts, Unknown, Workflow, rows};
+use crate::tasks::{Services, Settings};
+
+/// See the file's head.
+pub(super) struct Rig {
+    pub(super) log: Arc<EmbeddedLog>,
+    pub(super) clock: Arc<ManualClock>,
+    engine: Option<Engine>,
+    known: parking_lot::Mutex<BTreeMap<String, Workflow>>,
+}
+
+struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn read(&self, _: &str) -> Result<Bytes, Problem> {
+        Err(Problem::new("HW-KERNEL-018", "there are no secrets here"))
+    }
+}
+
+/// A JSON value as a port's.
+pub(super) fn input(value: &Value) -> Json {
+    Json::from(value.to_string())
+}
+
+pub(super) fn services(log: &Arc<dyn Log>) -> Services {
+    let context = Context {
+        folder: std::env::temp_dir().join("headwater-work-tests"),
+        secrets: Arc::new(NoSecrets),
+        tables: None,
+        log: Some(Arc::clone(log)),
+    };
+    Services::new(context, Settings::default()).unwrap()
+}
+
+impl Rig {
+    pub(super) async fn new() -> Self {
+        let (log, clock) = headwater_testkit::memory_log();
+        let mut rig = Self { log, clock, engine: None, known: parking_lot::Mutex::default() };
+        rig.engine = Some(rig.open().await);
+        rig
+    }
+
+    async fn open(&self) -> Engine {
+        let log: Arc<dyn Log> = self.log.clone();
+        let parts = Parts {
+            services: services(&log),
+            log,
+            clock: self.clock.clone(),
+            node_limits: Arc::new(Limits::default()),
+            limits: crate::Limits::default(),
+            handle: tokio::runtime::Handle::current(),
+            secret: [7; 32],
+            tasks_in_flight: NonZeroUsize::new(64).unwrap(),
+        };
+        Engine::open(parts).await.unwrap()
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.engine.as_ref().unwrap()
+    }
+
+    /// Stops the engine and opens another one over the same log.
+    pub(super) async fn restart(&mut self) {
+        self.engine().close().await;
+        let engine = self.open().await;
+        let known: Vec<Workflow> = self.known.lock().values().cloned().collect();
+        for workflow in known {
+            engine.register(workflow).await.unwrap();
+        }
+        self.engine = Some(engine);
+    }
+
+    pub(super) async fn workflow(&self, name: &str, definition: &Value) {
+        self.version(name, 1, definition, Unknown::Retry).await;
+    }
+
+    pub(super) async fn version(&self, name: &str, version: u64, definition: &Value, unknown: Unknown) {
+        self.register(Workflow::new(name, version, &definition.to_string(), false, unknown, 30 * 86_400)).await;
+    }
+
+    pub(super) async fn express(&self, name: &str, definition: &Value) {
+        self.register(Workflow::new(name, 1, &definition.to_string(), true, Unknown::Retry, 86_400)).await;
+    }
+
+    async fn register(&self, workflow: Workflow) {
+        self.known.lock().insert(workflow.name.clone(), workflow.clone());
+        self.engine().register(workflow).await.unwrap();
+    }
+
+    pub(super) async fn stream(&self, name: &str) {
+        let config = default_config(&Limits::default());
+        self.log.create(Name::new(name).unwrap(), config, Vec::new()).await.unwrap();
+    }
+
+    pub(super) async fn start(
+        &self,
+        workflow: &str,
+        name: Option<&str>,
+        value: Value,
+    ) -> Result<ExecutionView, Problem> {
+        let request = StartExecution {
+            workflow: workflow.to_owned(),
+            name: name.map(str::to_owned),
+            input: Some(input(&value)),
+            ..StartExecution::default()
+        };
+        self.engine().start(request).await
+    }
+
+    pub(super) async fn end(&self, id: &str) -> ExecutionView {
+        let view = self.engine().wait(id, Duration::from_secs(20)).await.unwrap();
+        assert!(view.stopped.is_some(), "{view:?}");
+        view
+    }
+
+    pub(super) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+        self.engine().wake();
+    }
+
+    /// Waits for a condition that other threads bring about.
+    pub(super) async fn until(&self, condition: impl Fn() -> bool) {
+        let wait = async {
+            while !condition() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+    }
+
+    pub(super) fn kinds(&self, id: &str) -> Vec<String> {
+        let history = self.engine().history(id, 0, 1_000, false).unwrap_or_default();
+        history.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub(super) fn commits(&self) -> f64 {
+        let figures = self.engine().figures();
+        figures.iter().find(|(name, _)| *name == "commits_total").unwrap().1
+    }
+
+    /// Records of a stream.
+    pub(super) fn records(&self, stream: &str) -> i64 {
+        let name = Name::new(stream).unwrap();
+        let partitions = self.log.stream(stream).unwrap().config.partitions;
+        (0..partitions).map(|partition| self.log.ends(&name, partition).unwrap().durable).sum()
+    }
+
+    /// The statuses told of an execution on the bus.
+    pub(super) fn told(&self, id: &str) -> Vec<String> {
+        let name = Name::new("bus.default").unwrap();
+        let partitions = self.log.stream(name.as_str()).unwrap().config.partitions;
+        let mut told = Vec::new();
+        for partition in 0..partitions {
+            let fetched = self.log.read(&name, partition, 0, 10 << 20, View::Durable).unwrap();
+            for found in headwater_wire::batch::split(&fetched.batches) {
+                let (_, range) = found.unwrap();
+                let records = headwater_wire::batch::records(&fetched.batches.slice(range), 1 << 20).unwrap();
+                for record in records.map(Result::unwrap).filter(|record| record.key.as_deref() == Some(id.as_bytes()))
+                {
+                    let value: Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
+                    told.push(value["status"].as_str().unwrap().to_owned());
+                }
+            }
+        }
+        told
+    }
+
+    /// Rows of all shards.
+    pub(super) fn rows(&self) -> usize {
+        let mut count = 0;
+        for shard in 0..rows::SHARDS {
+            self.log.for_each(&rows::space_of(shard), &mut |_, _| count += 1);
+        }
+        count
+    }
+}

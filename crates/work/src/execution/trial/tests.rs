@@ -1,0 +1,175 @@
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+use super::*;
+use crate::limits::Limits;
+
+fn given(limits: &Limits) -> Given<'_> {
+    Given { now: Micros(0), seed: [7; 32], token: &|attempt| format!("{attempt:?}"), limits }
+}
+
+fn request(definition: Value, more: Value) -> Map<String, Value> {
+    let mut request = Map::new();
+    request.insert("definition".to_owned(), json!(definition.to_string()));
+    for (field, value) in more.as_object().unwrap() {
+        let texts = ["input", "variables", "context"].contains(&field.as_str());
+        request.insert(field.clone(), if texts { json!(value.to_string()) } else { value.clone() });
+    }
+    request
+}
+
+fn tried(definition: Value, more: Value) -> Value {
+    let limits = Limits::default();
+    let trial = Trial::begin(&request(definition, more), &given(&limits)).unwrap();
+    assert!(trial.call().is_none(), "{:?}", trial.call());
+    Value::Object(trial.end(None, &given(&limits)))
+}
+
+fn check(answer: &Value, expected: Expect) {
+    expected.assert_eq(&serde_json::to_string_pretty(answer).unwrap());
+}
+
+fn refused(definition: Value, more: Value) -> String {
+    Trial::begin(&request(definition, more), &given(&Limits::default())).unwrap_err().code
+}
+
+fn task() -> Value {
+    json!({
+        "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "InputPath": "$.in",
+        "Parameters": {"FunctionName": "f", "Payload.$": "$"}, "ResultSelector": {"sum.$": "$.Payload.sum"},
+        "ResultPath": "$.out", "OutputPath": "$.out", "Next": "After",
+        "Retry": [{"ErrorEquals": ["Busy"], "IntervalSeconds": 2, "MaxAttempts": 3, "BackoffRate": 2}],
+        "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Mend"}],
+    })
+}
+
+#[test]
+fn each_step_of_the_data_is_shown() {
+    let mock = json!({"result": "{\"Payload\": {\"sum\": 3}}"});
+    let answer = tried(task(), json!({"input": {"in": {"a": 1}}, "inspectionLevel": "DEBUG", "mock": mock}));
+    check(
+        &answer,
+        expect![[r#"
+            {
+              "output": "{\"sum\":3}",
+              "nextState": "After",
+              "status": "SUCCEEDED",
+              "inspectionData": {
+                "input": "{\"in\":{\"a\":1}}",
+                "afterInputPath": "{\"a\":1}",
+                "afterParameters": "{\"FunctionName\":\"f\",\"Payload\":{\"a\":1}}",
+                "result": "{\"Payload\":{\"sum\":3}}",
+                "afterResultSelector": "{\"sum\":3}",
+                "afterResultPath": "{\"in\":{\"a\":1},\"out\":{\"sum\":3}}",
+                "variables": "{}"
+              }
+            }"#]],
+    );
+}
+
+#[test]
+fn a_mocked_error_meets_retriers_until_they_are_used_up_and_then_catchers() {
+    let mock = json!({"errorOutput": {"error": "Busy", "cause": "many"}});
+    let tried_after = |retries: u32| {
+        let more = json!({"input": {"in": 1}, "inspectionLevel": "DEBUG", "mock": mock,
+            "stateConfiguration": {"retrierRetryCount": retries}});
+        tried(task(), more)
+    };
+    let again = tried_after(1);
+    assert_eq!((&again["status"], &again["error"]), (&json!("RETRIABLE"), &json!("Busy")));
+    let details = json!({"retryIndex": 0, "retryBackoffIntervalSeconds": 4});
+    assert_eq!(again["inspectionData"]["errorDetails"], details);
+    let caught = tried_after(3);
+    assert_eq!((&caught["status"], &caught["nextState"]), (&json!("CAUGHT_ERROR"), &json!("Mend")));
+    assert_eq!(caught["inspectionData"]["errorDetails"], json!({"catchIndex": 0}));
+    assert_eq!(caught["output"], json!("{\"in\":1,\"error\":{\"Error\":\"Busy\",\"Cause\":\"many\"}}"));
+}
+
+#[test]
+fn states_without_an_outside_need_no_mock() {
+    let choice = json!({"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericGreaterThan": 1, "Next": "Many"}], "Default": "Few"});
+    let answer = tried(choice, json!({"input": {"n": 2}}));
+    assert_eq!(answer, json!({"output": "{\"n\":2}", "nextState": "Many", "status": "SUCCEEDED"}));
+    let fail = tried(json!({"Type": "Fail", "Error": "E", "Cause": "why"}), json!({}));
+    assert_eq!(fail, json!({"error": "E", "cause": "why", "status": "FAILED"}));
+    let wait = tried(json!({"Type": "Wait", "Seconds": 3600, "End": true}), json!({"input": 1}));
+    assert_eq!(wait, json!({"output": "1", "status": "SUCCEEDED"}));
+    let jsonata = json!({"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $x + $states.input %}", "Assign": {"x": 9}, "End": true});
+    let answer = tried(jsonata, json!({"input": 1, "variables": {"x": 2}, "inspectionLevel": "DEBUG"}));
+    assert_eq!((&answer["output"], &answer["inspectionData"]["variables"]), (&json!("3"), &json!("{\"x\":9}")));
+}
+
+#[test]
+fn a_map_shows_its_items_and_bears_as_many_failures_as_it_says() {
+    let map = json!({
+        "Type": "Map", "ItemsPath": "$.items", "ItemSelector": {"v.$": "$$.Map.Item.Value", "i.$": "$$.Map.Item.Index"},
+        "ItemBatcher": {"MaxItemsPerBatch": 2}, "ToleratedFailureCount": 1, "MaxConcurrency": 5, "End": true,
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}},
+    });
+    let with = |failures: u64| {
+        let more = json!({"input": {"items": [7, 8, 9]}, "inspectionLevel": "DEBUG", "mock": {"result": "[1]"},
+            "stateConfiguration": {"mapIterationFailureCount": failures}});
+        tried(map.clone(), more)
+    };
+    check(
+        &with(1),
+        expect![[r#"
+            {
+              "output": "[1]",
+              "status": "SUCCEEDED",
+              "inspectionData": {
+                "input": "{\"items\":[7,8,9]}",
+                "afterInputPath": "{\"items\":[7,8,9]}",
+                "afterItemsPath": "[7,8,9]",
+                "afterItemSelector": "[{\"v\":7,\"i\":0},{\"v\":8,\"i\":1},{\"v\":9,\"i\":2}]",
+                "afterItemBatcher": "[{\"Items\":[{\"v\":7,\"i\":0},{\"v\":8,\"i\":1}]},{\"Items\":[{\"v\":9,\"i\":2}]}]",
+                "toleratedFailureCount": 1,
+                "maxConcurrency": 5,
+                "result": "[1]",
+                "afterResultSelector": "[1]",
+                "afterResultPath": "[1]",
+                "variables": "{}"
+              }
+            }"#]],
+    );
+    let over = with(2);
+    assert_eq!((&over["status"], &over["error"]), (&json!("FAILED"), &json!("States.ExceedToleratedFailureThreshold")));
+}
+
+#[test]
+fn a_state_inside_a_machine_is_tried_by_its_name() {
+    let machine = json!({"StartAt": "M", "States": {"M": {"Type": "Map", "End": true, "ItemProcessor": {
+        "StartAt": "P", "States": {"P": {"Type": "Pass", "Parameters": {"i.$": "$$.Map.Item.Index"}, "End": true}}}}}});
+    let answer = tried(machine.clone(), json!({"stateName": "P", "input": [1]}));
+    assert_eq!(answer, json!({"output": "{\"i\":0}", "status": "SUCCEEDED"}));
+    assert_eq!(refused(machine.clone(), json!({})), "HW-WORK-008");
+    assert_eq!(refused(machine.clone(), json!({"stateName": "Q"})), "HW-WORK-008");
+    assert_eq!(refused(machine, json!({"stateName": "M"})), "HW-WORK-008");
+}
+
+#[test]
+fn a_call_without_a_mock_is_made_for_real_and_shown_when_traced() {
+    let limits = Limits::default();
+    let state = json!({"Type": "Task", "Resource": "arn:aws:states:::http:invoke", "End": true,
+        "Parameters": {"ApiEndpoint": "https://api.example/x", "Method": "GET"}});
+    let trial = Trial::begin(&request(state, json!({"inspectionLevel": "TRACE"})), &given(&limits)).unwrap();
+    assert_eq!(trial.call().unwrap().parameters["Method"], "GET");
+    let result = json!({"StatusCode": 200, "StatusText": "OK", "Headers": {}, "ResponseBody": {"a": 1}});
+    let answer = trial.end(Some(Ok(result)), &given(&limits));
+    let seen = &answer["inspectionData"];
+    assert_eq!(seen["request"], json!({"method": "GET", "url": "https://api.example/x", "protocol": "http"}));
+    assert_eq!(seen["response"]["body"], "{\"a\":1}");
+    assert_eq!(answer["status"], "SUCCEEDED");
+}
+
+#[test]
+fn requests_that_cannot_be_are_refused() {
+    let pass = json!({"Type": "Pass", "End": true});
+    assert_eq!(refused(json!({"Type": "Nope", "End": true}), json!({})), "HW-WORK-001");
+    assert_eq!(refused(pass.clone(), json!({"inspectionLevel": "ALL"})), "HW-WORK-008");
+    assert_eq!(refused(pass.clone(), json!({"mock": {}})), "HW-WORK-008");
+    assert_eq!(refused(pass, json!({"context": {"a": 1}})), "HW-WORK-008");
+    let token = json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "End": true});
+    assert_eq!(refused(token, json!({})), "HW-WORK-008");
+}

@@ -1,0 +1,3 @@
+//! Kinds of this crate.
+
+pub mod workflow;

@@ -1,0 +1,27 @@
+use headwater_base::Limits;
+use headwater_kernel::Registry;
+
+use super::*;
+
+fn draft(text: &str) -> Draft {
+    let registry = Registry::new(&[KIND]);
+    registry.read("w.yaml", text.as_bytes(), &Limits::default()).unwrap().remove(0)
+}
+
+#[test]
+fn the_example_is_a_definition() {
+    let draft = draft(EXAMPLE);
+    let spec: WorkflowSpec = kind::decode(&draft.spec, "/spec", &draft.origin).unwrap();
+    assert_eq!(Definition::parse(&spec.text(), Flavor::Standard, &crate::Limits::default()).map(|_| ()), Ok(()));
+}
+
+#[test]
+fn a_fault_of_the_definition_has_its_place() {
+    let text = EXAMPLE.replace("Next: Greet", "Next: Great");
+    let draft = draft(&text);
+    let spec: WorkflowSpec = kind::decode(&draft.spec, "/spec", &draft.origin).unwrap();
+    let found = Definition::parse(&spec.text(), Flavor::Standard, &crate::Limits::default()).unwrap_err();
+    let problem = placed(&draft, &found[0], false);
+    let place = problem.place.unwrap();
+    assert_eq!((place.path.as_str(), place.line), ("w.yaml", 12), "{}", problem.title);
+}

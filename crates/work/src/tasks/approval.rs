@@ -1,0 +1,59 @@
+//! `approval:request.waitForTaskToken`: asks people, and waits until one of them answers.
+//!
+//! Parameters: `Question`, and as wanted `Choices`, `Approvers`, `Details`, and `Table`. An event `Approval Requested`
+//! with the task's token goes to the default bus, for rules to carry to a chat or a ticket; with `Table` the request
+//! is a document of that table as well, under its `Key` or the effect's own. Whoever answers ends the task by its
+//! token: its output is what the state goes on with.
+
+use headwater_base::Name;
+use headwater_kernel::port::Json;
+use headwater_kernel::port::bus::DEFAULT_BUS;
+use headwater_kernel::port::tables::{Change, Write};
+use serde_json::{Map, Value, json};
+
+use super::events::{self, Entry};
+use super::parameters::Parameters;
+use super::{Answer, Call, Internal, Plan, Services, failure, publish, start, table};
+use crate::definition::resource::Service;
+use crate::execution::Failure;
+
+/// The source of the events.
+const SOURCE: &str = "headwater.workflow";
+
+pub(super) fn plan(services: &Services, _: &Service, call: &Call<'_>) -> Result<Plan, Failure> {
+    let parameters =
+        Parameters::new(call.parameters, &["Question", "Choices", "Approvers", "Details", "Table", "Key"])?;
+    let Some(token) = call.token else {
+        return Err(failure::parameters("only `.waitForTaskToken` waits for an answer"));
+    };
+    let mut request = Map::new();
+    request.insert("question".to_owned(), json!(parameters.text("Question")?));
+    for (field, name) in [("Choices", "choices"), ("Approvers", "approvers"), ("Details", "details")] {
+        request.extend(parameters.get(field).map(|value| (name.to_owned(), value.clone())));
+    }
+    request.insert("requested".to_owned(), json!(call.now.to_string()));
+    request.extend(call.deadline.map(|deadline| ("deadline".to_owned(), json!(deadline.to_string()))));
+    request.insert("effect".to_owned(), json!(call.key));
+    request.insert("token".to_owned(), json!(token));
+    let entry = Entry {
+        source: SOURCE.to_owned(),
+        kind: "Approval Requested".to_owned(),
+        time: None,
+        resources: vec![call.machine_arn.to_owned()],
+        detail: Value::Object(request.clone()),
+    };
+    let id = start::drawn(call.key);
+    let appends = publish::appends(services, DEFAULT_BUS, &[events::record(&entry, &id, call)], call)?;
+    let mut writes = Vec::new();
+    if let Some(name) = parameters.optional_text("Table")? {
+        let table = Name::new(name).map_err(|problem| failure::of(&problem))?;
+        let key = parameters.optional_text("Key")?.unwrap_or(call.key).to_owned();
+        if let Some(field) = table::key_field(services, name)? {
+            request.insert(field, json!(key));
+        }
+        let change = Change::Put(Json::from(Value::Object(request).to_string()));
+        writes.push(Write { table, key, change, expect: None, condition: None });
+    }
+    let answer = Answer::Known(json!({ "Requested": id }));
+    Ok(Plan::Internal(Internal { writes, appends, ..Internal::new(answer, table::refused) }))
+}

@@ -1,0 +1,113 @@
+//! Key conditions of DynamoDB's queries: `pk = :a AND begins_with(sk, :b)` as the bounds of an index.
+//!
+//! Bounds of an index are inclusive, so an exclusive one and a prefix stay in the query's filter as well.
+
+use headwater_kernel::port::tables::{Expression, Query};
+use serde_json::Value;
+
+use crate::execution::Failure;
+use crate::tasks::failure;
+
+/// Behind every text with the same beginning.
+const LAST: char = '\u{10FFFF}';
+
+/// One condition on one field.
+#[derive(Debug, PartialEq)]
+enum Condition<'a> {
+    Compare(&'a str, &'a str, &'a str),
+    Between(&'a str, &'a str, &'a str),
+    BeginsWith(&'a str, &'a str),
+}
+
+/// The bounds that a key condition puts on a query, and the part of it that is left to a filter.
+///
+/// # Errors
+/// It is no key condition.
+pub(super) fn apply(expression: &Expression, query: &mut Query) -> Result<Option<String>, Failure> {
+    let tokens = tokens(&expression.text);
+    let mut rest = tokens.as_slice();
+    let mut left = Vec::new();
+    loop {
+        let (condition, behind) = condition(rest).ok_or_else(|| refused(&expression.text))?;
+        let value = |name: &str| {
+            let found = expression.values.get(name).cloned();
+            found.ok_or_else(|| failure::parameters(format!("`{name}` has no value in `ExpressionAttributeValues`")))
+        };
+        match condition {
+            Condition::Compare(_, "=", name) => query.equals.push(value(name)?),
+            Condition::Compare(field, sign, name) => {
+                let bound = if sign.starts_with('<') { &mut query.to } else { &mut query.from };
+                *bound = Some(value(name)?);
+                if !sign.ends_with('=') {
+                    left.push(format!("{field} {sign} {name}"));
+                }
+            }
+            Condition::Between(_, from, to) => (query.from, query.to) = (Some(value(from)?), Some(value(to)?)),
+            Condition::BeginsWith(field, name) => {
+                let Value::String(prefix) = value(name)? else {
+                    return Err(failure::parameters(format!("`{name}` is no text, which `begins_with` asks for")));
+                };
+                query.to = Some(Value::String(format!("{prefix}{LAST}")));
+                query.from = Some(Value::String(prefix));
+                left.push(format!("begins_with({field}, {name})"));
+            }
+        }
+        match behind {
+            [] => break,
+            [and, behind @ ..] if and.eq_ignore_ascii_case("AND") => rest = behind,
+            _ => return Err(refused(&expression.text)),
+        }
+    }
+    Ok((!left.is_empty()).then(|| left.join(" AND ")))
+}
+
+fn refused(text: &str) -> Failure {
+    let shown: String = text.chars().take(100).collect();
+    failure::parameters(format!(
+        "`{shown}` is no key condition: write `key = :a`, and behind `AND` one of `=`, `<`, `<=`, `>`, `>=`, `BETWEEN` and `begins_with`"
+    ))
+}
+
+/// One condition, with or without brackets around it, and what is behind it.
+fn condition<'t, 'a>(tokens: &'t [&'a str]) -> Option<(Condition<'a>, &'t [&'a str])> {
+    match tokens {
+        ["(", inner @ ..] => {
+            let (condition, behind) = condition(inner)?;
+            behind.strip_prefix(&[")"]).map(|behind| (condition, behind))
+        }
+        [name, "(", field, ",", value, ")", behind @ ..] if *name == "begins_with" => {
+            Some((Condition::BeginsWith(field, value), behind))
+        }
+        [field, between, from, and, to, behind @ ..]
+            if between.eq_ignore_ascii_case("BETWEEN") && and.eq_ignore_ascii_case("AND") =>
+        {
+            Some((Condition::Between(field, from, to), behind))
+        }
+        [field, sign, value, behind @ ..] if ["=", "<", "<=", ">", ">="].contains(sign) && value.starts_with(':') => {
+            Some((Condition::Compare(field, sign, value), behind))
+        }
+        _ => None,
+    }
+}
+
+fn tokens(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let end = match first {
+            '(' | ')' | ',' | '=' => 1,
+            '<' | '>' => 1 + usize::from(rest.get(1..2) == Some("=")),
+            _ => {
+                let ends = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | '=' | '<' | '>');
+                rest.find(ends).unwrap_or(rest.len())
+            }
+        };
+        let (token, behind) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        found.push(token);
+        rest = behind.trim_start();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;
