@@ -6,12 +6,12 @@
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use headwater::solution::clickstream::feed::{self, Pace};
+use headwater::solution::clickstream::live::Latency;
+use headwater::solution::clickstream::traffic::{Traffic, World};
 use headwater::solution::client::Client;
-use headwater::solution::feed::{self, Pace};
-use headwater::solution::live::Latency;
-use headwater::solution::node::Node;
+use headwater::solution::node::{Node, wall_ms};
 use headwater::solution::package::File;
-use headwater::solution::traffic::{Traffic, World};
 use headwater_base::Micros;
 use headwater_base::partition::partition_of;
 use headwater_wire::batch::{Builder, Compression};
@@ -77,7 +77,7 @@ async fn main() {
     node.pipelines_ready(Duration::from_secs(60)).await.expect("ready");
     let address = node.web.server().trim_start_matches("http://").to_owned();
 
-    let world = World::full(1, rate, feed::wall_ms());
+    let world = World::full(1, rate, wall_ms());
     let users = u64::from(world.users);
     let mut traffic = Traffic::new(world);
     let pace = Pace { per_second: Some(rate), records: rate * seconds, in_flight: 64, compression: Compression::None };
@@ -126,10 +126,10 @@ async fn probe(node: &Node, address: &str, time: Duration) -> Histogram<u64> {
 
 /// Sends a user's event and does not wait for longer than its acknowledgement.
 async fn send(client: &mut Client, user: &str) {
-    let time = Micros::from_millis(feed::wall_ms());
+    let time = Micros::from_millis(wall_ms());
     let value = format!(r#"{{"id":"{user}","time":"{time}","kind":"view","user_id":"{user}","listing_id":"l0"}}"#);
     let mut batch = Builder::new(Compression::None);
-    batch.push(feed::wall_ms(), Some(user.as_bytes()), Some(value.as_bytes()), &[]);
+    batch.push(wall_ms(), Some(user.as_bytes()), Some(value.as_bytes()), &[]);
     client.produce("bench.events", &[(partition_of(user.as_bytes(), 4), batch.finish())]).await.expect("produced");
 }
 

@@ -17,7 +17,7 @@ use headwater_base::{Clock, Limits, Micros, Problem};
 use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_flow::runtime::reconcile::Span;
-use headwater_kernel::port::Batch;
+use headwater_kernel::port::{Batch, FunctionKind};
 use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, embedded};
@@ -199,10 +199,17 @@ impl Node {
     }
 }
 
+/// The functions that workflows call by name without asking anybody.
+const FUNCTIONS: [FunctionKind; 2] = [
+    FunctionKind { name: "collect-resources", call: headwater_cost::functions::collect_resources },
+    FunctionKind { name: "price-run", call: headwater_cost::functions::price_run },
+];
+
 /// Opens the workflow engine, which takes up what executions were about.
 async fn open_engine(kernel: &Arc<Kernel>, pipelines: &Pipelines) -> Result<Engine, Problem> {
     let services = Services {
         lookups: headwater_connect::lookups::LOOKUPS,
+        functions: FUNCTIONS.to_vec(),
         enrich: Some(Arc::new(pipelines.clone())),
         batch: Some(Arc::new(InBatch(reconciler(pipelines.clone())))),
         ..Services::new(kernel.context(), Settings::default())?

@@ -5,6 +5,7 @@
 mod clickstream;
 mod clients;
 mod solution;
+mod workflow_cost;
 
 /// The program under test.
 const HEADWATER: &str = env!("CARGO_BIN_EXE_headwater-e2e");

@@ -1,7 +1,10 @@
-//! `headwater solution`: what is shipped in the binary: list it, show it, apply it, run it over a file, feed it, test it.
+//! `headwater solution`: what is shipped in the binary: list it, show it, apply it, and what else a solution can do.
 
+mod drivers;
 mod feed;
+mod import;
 mod over;
+mod report;
 mod test;
 
 use std::collections::BTreeMap;
@@ -55,7 +58,11 @@ enum Verb {
     Run(over::Args),
     /// Feed a running node with the solution's generated traffic
     Feed(feed::Args),
-    /// Compare a solution's results with the truth behind generated traffic
+    /// Import records from outside into the solution's tables
+    Import(import::Args),
+    /// Report on what a solution has gathered
+    Report(report::Args),
+    /// Compare a solution's results with what is known by another route
     Test(test::Args),
 }
 
@@ -91,9 +98,11 @@ pub async fn run(args: Args, context: &Context) -> Done {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Diff(chosen) => diff::against_node(chosen.body(context)?, context).await,
-        Verb::Run(args) => over::run(args).await,
-        Verb::Feed(args) => feed::run(args, context).await,
-        Verb::Test(args) => test::run(args).await,
+        Verb::Run(args) => drivers::find(&args.name, "run", |driver| driver.run)?(args, context).await,
+        Verb::Feed(args) => drivers::find(&args.name, "feed", |driver| driver.feed)?(args, context).await,
+        Verb::Import(args) => drivers::find(&args.name, "import", |driver| driver.import)?(args, context).await,
+        Verb::Report(args) => drivers::find(&args.name, "report", |driver| driver.report)?(args, context).await,
+        Verb::Test(args) => drivers::find(&args.name, "test", |driver| driver.test)?(args, context).await,
     }
 }
 

@@ -143,6 +143,12 @@ impl Drop for Private {
     }
 }
 
+/// The wall clock, in milliseconds since 1970.
+pub fn wall_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn spawn(binary: &Path, folder: &Path, offset: u16) -> Result<tokio::process::Child, Problem> {
     let log =
         std::fs::File::create(folder.join("node.log")).map_err(|error| failed("no log for the private node", error))?;

@@ -3,7 +3,8 @@
 //! Resources name what differs between machines as `${parameter}`; `solution.yaml` says what each parameter is: a fixed
 //! value, a file of an npm data package, or a secret that is drawn once and kept.
 //!
-//! What it is NOT: no code of a solution is in here; adding one is adding a folder.
+//! What it is NOT: no code of a solution is in here; adding one is adding a folder, and what it can do beyond being
+//! applied a row in `cli/solution/drivers.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -134,6 +135,21 @@ impl Package {
     /// The text of one of its files, such as `README.md`.
     pub fn text(&self, path: &str) -> Option<&'static str> {
         self.folder.get_file(format!("{}/{path}", self.name))?.contents_utf8()
+    }
+
+    /// The files below one of its folders, by their paths from it.
+    pub fn files(&self, folder: &str) -> Vec<(String, &'static [u8])> {
+        let folder = format!("{}/{folder}", self.name);
+        let mut found = Vec::new();
+        let mut open: Vec<&Dir<'static>> = self.folder.get_dir(&folder).into_iter().collect();
+        while let Some(dir) = open.pop() {
+            open.extend(dir.dirs());
+            let path = |file: &include_dir::File<'_>| file.path().strip_prefix(&folder).ok().map(Path::to_path_buf);
+            let files = dir.files().filter_map(|file| Some((path(file)?, file.contents())));
+            found.extend(files.map(|(path, bytes)| (path.to_string_lossy().into_owned(), bytes)));
+        }
+        found.sort_unstable();
+        found
     }
 
     /// Its resources with every parameter filled in. A secret that is not there yet is drawn and kept below the folder.

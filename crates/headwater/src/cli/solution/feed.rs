@@ -9,14 +9,15 @@ use indicatif::ProgressBar;
 
 use crate::cli::{Context, Done};
 use crate::output;
-use crate::solution::catalogue::Manner;
-use crate::solution::{live, node, package};
+use crate::solution::clickstream::catalogue::Manner;
+use crate::solution::clickstream::live;
+use crate::solution::{node, package};
 
 /// Flags of `solution feed`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The solution
-    name: String,
+    pub(super) name: String,
     /// Seed of the traffic
     #[arg(long, default_value_t = 1)]
     seed: u64,

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::Done;
-use crate::solution::{package, run as over_file};
+use crate::solution::clickstream::run as over_file;
+use crate::solution::package;
 
 /// Flags of `solution run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The solution
-    name: String,
+    pub(super) name: String,
     /// The file, such as a web server's access log
     #[arg(long, value_name = "FILE")]
     input: PathBuf,

@@ -1,34 +1,35 @@
-//! `headwater solution test`: generated traffic through the solution's pipelines, compared with what really happened.
+//! `headwater solution test`: whether a solution does what it promises, compared with what is known by another route.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use headwater_base::Problem;
 use serde_json::{Value, json};
 
 use crate::cli::Done;
 use crate::output::{self, Column, Format};
-use crate::problems::Problems;
-use crate::solution::package;
-use crate::solution::trial::{self, Options, Verdict};
+use crate::solution::clickstream::trial;
+use crate::solution::outcome::Outcome;
+use crate::solution::{package, workflow_cost};
 
 /// Flags of `solution test`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The solution
-    name: String,
-    /// Seed of the traffic
+    pub(super) name: String,
+    /// Seed of what is generated
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Records to send
-    #[arg(long, default_value_t = 60_000)]
-    records: u64,
+    /// How much to generate: records of traffic [default: 60000], or runs beside the real ones [default: 40]
+    #[arg(long)]
+    records: Option<u64>,
     /// How often the node is killed meanwhile
     #[arg(long, default_value_t = 0)]
     kills: u32,
     /// Write what really happened to this file, one JSON object on each line
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
-    /// Print the verdict as JSON
+    /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
 }
@@ -40,48 +41,51 @@ const COLUMNS: &[Column] = &[
     Column::new("RESULT", |row| if row["holds"] == true { "ok" } else { "FAILED" }.to_owned()),
 ];
 
-/// Tries the solution; exit code 1 when something is not as it was.
+/// Traffic through the pipelines of clickstream.
 ///
 /// # Errors
 /// What the node has to say.
-pub(super) async fn run(args: Args) -> Done {
+pub(super) async fn clickstream(args: Args) -> Done {
     let package = package::find(&args.name)?;
-    let options = Options { seed: args.seed, records: args.records, kills: args.kills, truth: args.truth };
-    let bar = super::bar(args.records);
+    let records = args.records.unwrap_or(60_000);
+    let options = trial::Options { seed: args.seed, records, kills: args.kills, truth: args.truth };
+    let bar = super::bar(records);
     let verdict = trial::run(&package, &options, |step, sent| {
         bar.set_message(step);
         bar.set_position(sent);
     })
     .await;
     bar.finish_and_clear();
-    let verdict = verdict?;
-    if args.json {
-        output::line(json!(verdict))?
-    } else {
-        show(&verdict)?
-    }
-    for failure in &verdict.failures {
-        output::note(format!("failed: {failure}"));
-    }
-    Ok(if verdict.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    show(&verdict?.outcome(), args.json)
 }
 
-fn show(verdict: &Verdict) -> Result<(), Problems> {
-    let rules: Vec<Value> = verdict.rules.iter().map(|rule| json!(rule)).collect();
-    output::print(&rules, COLUMNS, Format::Table, false)?;
-    let Verdict { seed, records, sessions, bans, attackers, attackers_among_people, caught, .. } = verdict;
-    output::line(format!(
-        "\nseed {seed}: {records} records, {sessions} sessions, {bans} bans, {} of them wrong; {caught} of {attackers} \
-         attackers caught, {attackers_among_people} of whom hid among people; {} people banned; {} s",
-        verdict.wrong_bans.len(),
-        verdict.people_banned,
-        verdict.seconds
-    ))?;
-    for wrong in &verdict.wrong_bans {
-        output::line(format!("wrongly banned: {wrong}"))?;
+/// Runs through the pricing of workflow-cost.
+///
+/// # Errors
+/// What cannot be read or priced.
+pub(super) async fn workflow_cost(args: Args) -> Done {
+    if args.kills > 0 {
+        return Err(Problem::new("HW-CLI-208", "the test of `workflow-cost` kills no node").into());
     }
-    if !verdict.missed.is_empty() {
-        output::line(format!("not caught: {}", verdict.missed.join(", ")))?;
+    let package = package::find(&args.name)?;
+    let options =
+        workflow_cost::trial::Options { seed: args.seed, generated: args.records.unwrap_or(40), truth: args.truth };
+    show(&workflow_cost::trial::run(&package, &options)?, args.json)
+}
+
+/// Prints an outcome; exit code 1 when something is not as it must be.
+fn show(outcome: &Outcome, as_json: bool) -> Done {
+    if as_json {
+        output::line(&outcome.figures)?;
+    } else {
+        let rules: Vec<Value> = outcome.rules.iter().map(|rule| json!(rule)).collect();
+        output::print(&rules, COLUMNS, Format::Table, false)?;
+        for line in std::iter::once("").chain(outcome.summary.iter().map(String::as_str)) {
+            output::line(line)?;
+        }
     }
-    Ok(())
+    for failure in &outcome.failures {
+        output::note(format!("failed: {failure}"));
+    }
+    Ok(if outcome.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

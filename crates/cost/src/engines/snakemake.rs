@@ -1,0 +1,141 @@
+//! Snakemake: what a logger plugin writes, as JSON lines, and benchmark files.
+//!
+//! A line is an object with `event` and `time` (seconds since 1970, or RFC 3339) and the fields that Snakemake gives
+//! with the event. A job's attempts begin with `job_started` and end with `job_finished` or `job_error`. Benchmark files
+//! are found by the path in `job_info`; Snakemake writes them for the attempt that succeeds. They alone say how long a
+//! job took and not when.
+//!
+//! # Source
+//! snakemake-interface-logger-plugins 2.1, `LogEvent`; Snakemake 9, "Benchmark rules".
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{File, Jobs, Records, attempt, decimal, refused, utf8};
+use crate::time::Time;
+use headwater_base::Problem;
+
+/// What is known of a job.
+#[derive(Default)]
+struct Known {
+    rule: String,
+    label: String,
+    threads: Option<f64>,
+    memory_mib: Option<f64>,
+    benchmark: Option<String>,
+    since: Option<Time>,
+}
+
+/// One row of a benchmark file.
+#[derive(Clone, Copy, Default)]
+struct Benchmark {
+    cpu_seconds: Option<f64>,
+    memory_peak_mib: Option<f64>,
+}
+
+pub(super) fn read(files: &[File<'_>]) -> Result<Records, Problem> {
+    let mut benchmarks = HashMap::new();
+    for file in files.iter().filter(|file| file.path.ends_with(".tsv") || file.path.ends_with(".txt")) {
+        benchmarks.insert(file.path, benchmark(file)?);
+    }
+    let mut records = Records::default();
+    let mut jobs = Jobs::default();
+    let mut known: HashMap<u64, Known> = HashMap::new();
+    let mut last_failed: HashMap<u64, bool> = HashMap::new();
+    for file in files.iter().filter(|file| file.path.ends_with(".jsonl") || file.path.ends_with(".ndjson")) {
+        for (number, line) in utf8(file)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let wrong = |fact: String| refused(file.path, number + 1, fact);
+            let event: Value = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+            let time = time(&event).ok_or_else(|| wrong("no `time` in seconds or RFC 3339".to_owned()))?;
+            records.saw(time);
+            let id = |names: &[&str]| {
+                names
+                    .iter()
+                    .find_map(|name| event.get(name).and_then(Value::as_u64))
+                    .ok_or_else(|| wrong(format!("no `{}`", names.join("` or `"))))
+            };
+            match event["event"].as_str().unwrap_or_default() {
+                "job_info" => learn(known.entry(id(&["jobid", "job_id"])?).or_default(), &event),
+                "job_started" => {
+                    let started = event.get("jobs").or(event.get("job_ids")).and_then(Value::as_array);
+                    for job in started.into_iter().flatten().filter_map(Value::as_u64) {
+                        known.entry(job).or_default().since = Some(time);
+                    }
+                }
+                end @ ("job_finished" | "job_error") => {
+                    let id = id(&["job_id", "jobid"])?;
+                    let failed = end == "job_error";
+                    let job = known.entry(id).or_default();
+                    // The target rule that only waits for others has no attempt of its own.
+                    let Some(since) = job.since.take() else { continue };
+                    let found = job.benchmark.as_ref().filter(|_| !failed).and_then(|path| {
+                        benchmarks.iter().find(|(file, _)| file.ends_with(path.as_str())).map(|(_, row)| *row)
+                    });
+                    let found = found.unwrap_or_default();
+                    let mut attempt = attempt(since, time, failed);
+                    attempt.cpus = job.threads.and_then(decimal);
+                    attempt.memory_gib = job.memory_mib.and_then(|mib| decimal(mib / 1_024.0));
+                    attempt.cpu_seconds = found.cpu_seconds;
+                    attempt.memory_peak_mib = found.memory_peak_mib;
+                    let label = if job.label.is_empty() { format!("job {id}") } else { format!("{} {id}", job.label) };
+                    if !jobs.push(&label, &job.rule, attempt) {
+                        return Err(wrong("there are too many attempts".to_owned()));
+                    }
+                    last_failed.insert(id, failed);
+                }
+                _ => {}
+            }
+        }
+    }
+    if records.started.is_none() {
+        let fact = "benchmark files say how long jobs took and not when; the logger's records (`*.jsonl`) are needed";
+        return Err(refused(files.first().map_or("", |file| file.path), 0, fact.to_owned()));
+    }
+    records.failed = last_failed.values().any(|failed| *failed);
+    records.jobs = jobs.jobs;
+    Ok(records)
+}
+
+fn time(event: &Value) -> Option<Time> {
+    match event.get("time").or(event.get("timestamp"))? {
+        Value::Number(seconds) => Time::from_seconds(seconds.as_f64()?),
+        Value::String(text) => Time::parse(text),
+        _ => None,
+    }
+}
+
+fn learn(job: &mut Known, event: &Value) {
+    let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
+    job.rule = text("rule_name").or(text("name")).unwrap_or_default();
+    let wildcards = event["wildcards"].as_object();
+    let values = wildcards.into_iter().flatten().filter_map(|(_, value)| value.as_str());
+    job.label = std::iter::once(job.rule.as_str()).chain(values).collect::<Vec<_>>().join(" ");
+    job.threads = event.get("threads").and_then(Value::as_f64);
+    job.memory_mib = event["resources"].get("mem_mib").or(event["resources"].get("mem_mb")).and_then(Value::as_f64);
+    job.benchmark = text("benchmark");
+}
+
+/// The last row: of repeated measurements the newest.
+fn benchmark(file: &File<'_>) -> Result<Benchmark, Problem> {
+    let mut lines = utf8(file)?.lines().enumerate();
+    let header: Vec<&str> = lines.next().map(|(_, line)| line.split('\t').collect()).unwrap_or_default();
+    let column = |name: &str| header.iter().position(|title| *title == name);
+    let Some(seconds) = column("s") else {
+        return Err(refused(file.path, 1, "a benchmark file begins with the column `s`".to_owned()));
+    };
+    let mut row = Benchmark::default();
+    for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let cell = |at: Option<usize>| match at.and_then(|at| cells.get(at)).copied() {
+            None | Some("NA" | "-" | "") => Ok(None),
+            Some(text) => match text.parse::<f64>() {
+                Ok(value) if value.is_finite() && value >= 0.0 => Ok(Some(value)),
+                _ => Err(refused(file.path, number + 1, format!("`{}` is no number", text.escape_debug()))),
+            },
+        };
+        cell(Some(seconds))?;
+        row = Benchmark { cpu_seconds: cell(column("cpu_time"))?, memory_peak_mib: cell(column("max_rss"))? };
+    }
+    Ok(row)
+}

@@ -1,0 +1,180 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn about() -> About {
+    let machine = json!({"type": "c5.large", "region": "us-east-1", "cpus": 2});
+    serde_json::from_value(json!({"id": "r", "workflow": "w", "machine": machine})).unwrap()
+}
+
+/// (job, name, attempts as "from-to[!]" in milliseconds behind the run's beginning)
+fn jobs(run: &Run) -> Vec<(String, String, String)> {
+    let attempt = |a: &Attempt| {
+        let mark = if a.failed { "!" } else { "" };
+        format!("{}-{}{mark}", a.started.0 - run.started.0, a.ended.0 - run.started.0)
+    };
+    let all = run.jobs.iter();
+    all.map(|job| (job.id.clone(), job.name.clone(), job.attempts.iter().map(attempt).collect::<Vec<_>>().join(" ")))
+        .collect()
+}
+
+fn row(id: &str, name: &str, attempts: &str) -> (String, String, String) {
+    (id.to_owned(), name.to_owned(), attempts.to_owned())
+}
+
+#[test]
+fn snakemake_says_when_and_benchmarks_say_how_much() {
+    let records = r#"{"event": "workflow_started", "time": 1000.0}
+{"event": "job_started", "time": 1001.0, "jobs": [2]}
+{"event": "job_info", "time": 1001.0, "jobid": 2, "rule_name": "align", "threads": 2, "wildcards": {"sample": "s1"}, "benchmark": "benchmarks/align.s1.tsv"}
+{"event": "job_error", "time": 1003.5, "jobid": 2, "rule_name": "align"}
+{"event": "job_started", "time": 1004.0, "jobs": [2]}
+{"event": "job_finished", "time": 1006.0, "job_id": 2}
+"#;
+    let benchmark = "s\th:m:s\tmax_rss\tcpu_time\n1.98\t0:00:01\t20.5\t1.41\n";
+    let files = [
+        File { path: "records.jsonl", bytes: records.as_bytes() },
+        File { path: "benchmarks/align.s1.tsv", bytes: benchmark.as_bytes() },
+    ];
+    let run = read(Engine::Snakemake, &files, &about()).unwrap();
+    assert_eq!(jobs(&run), [row("align s1 2", "align", "1000-3500! 4000-6000")]);
+    let last = &run.jobs[0].attempts[1];
+    assert_eq!((last.cpu_seconds, last.memory_peak_mib, last.cpus), (Some(1.41), Some(20.5), Some(Decimal::TWO)));
+    assert_eq!(run.states.last().map(|entered| entered.state), Some(State::Complete));
+    // A benchmark alone does not say when.
+    let problem = read(Engine::Snakemake, &files[1..], &about()).unwrap_err();
+    assert!(problem.title.contains("not when"), "{problem}");
+}
+
+#[test]
+fn cwltools_odd_milliseconds_are_milliseconds() {
+    let log = "[2026-11-28T14:41:10,805.000000Z] [workflow ] start
+[2026-11-28T14:41:11,5.000000Z] [job align_2] /somewhere$ /bin/sh \\
+    -c
+[2026-11-28T14:41:11,58.000000Z] [job align_2] Max memory used: 42MiB
+[2026-11-28T14:41:11,958.000000Z] [job align_2] completed success
+\u{1b}[32m[2026-11-28 14:41:12]\u{1b}[0m \u{1b}[1;30mINFO\u{1b}[0m [job call] completed permanentFail
+[2026-11-28T14:41:12,100.000000Z] Final process status is permanentFail
+";
+    let run = read(Engine::Cwltool, &[File { path: "engine.txt", bytes: log.as_bytes() }], &about()).unwrap();
+    assert_eq!(jobs(&run), [row("align_2", "align", "200-1153"), row("call", "call", "1195-1195!")]);
+    assert_eq!(run.jobs[0].attempts[0].memory_peak_mib, Some(42.0));
+    assert_eq!(run.states.last().map(|entered| entered.state), Some(State::Failed));
+}
+
+#[test]
+fn miniwdl_begins_an_attempt_with_its_container_and_again_when_it_is_retried() {
+    let log = "2026-11-28 14:39:52.000 wdl.w:v NOTICE workflow start :: name: \"v\"
+2026-11-28 14:39:52.200 wdl.w:v.t:call-align NOTICE task setup :: name: \"align\", line: 3
+2026-11-28 14:39:52.500 wdl.w:v.t:call-align NOTICE BareContainer :: pid: 19758, log: \"x\"
+what a task prints
+2026-11-28 14:39:53.500 wdl.w:v.t:call-align ERROR failed task will be retried :: error: \"CommandFailed\"
+2026-11-28 14:39:55.000 wdl.w:v.t:call-align NOTICE done
+2026-11-28 14:39:56.000 wdl.w:v NOTICE done
+";
+    let mut about = about();
+    about.utc_offset_minutes = 60;
+    let run = read(Engine::Miniwdl, &[File { path: "workflow.log", bytes: log.as_bytes() }], &about).unwrap();
+    assert_eq!(run.started, Time::parse("2026-11-28T13:39:52Z").unwrap());
+    assert_eq!(jobs(&run), [row("w:v.t:call-align", "align", "500-1500! 1500-3000")]);
+    assert_eq!(run.states.last().map(|entered| entered.state), Some(State::Complete));
+}
+
+#[test]
+fn nextflow_tries_again_under_a_new_number_and_the_same_name() {
+    let trace = "task_id\thash\tname\tstatus\texit\tsubmit\tduration\trealtime\t%cpu\tpeak_rss\tcpus
+1\taa/1\talign (s1)\tFAILED\t1\t2024-03-04 09:00:00.000\t10s\t8s\t50.0%\t1.5 GB\t4
+2\taa/2\talign (s1)\tCOMPLETED\t0\t2024-03-04 09:00:11.000\t1m 1s\t1m\t100.0%\t1 GB\t4
+3\taa/3\tcall\tCACHED\t0\t2024-03-04 08:00:00.000\t1s\t1s\t-\t-\t1
+";
+    let run = read(Engine::Nextflow, &[File { path: "trace.txt", bytes: trace.as_bytes() }], &about()).unwrap();
+    assert_eq!(jobs(&run), [row("align (s1)", "align", "0-8000! 10000-70000")]);
+    let first = &run.jobs[0].attempts[0];
+    assert_eq!((first.cpu_seconds, first.memory_peak_mib), (Some(4.0), Some(1_536.0)));
+    // The machine has two cores; the task asked for four.
+    assert_eq!(first.cpus, Some(Decimal::TWO));
+
+    let trace = json!({"name": "align (s1)", "process": "align", "status": "COMPLETED", "start": 1_709_542_800_000_i64, "complete": 1_709_542_860_000_i64});
+    let events = [
+        json!({"event": "started", "utcTime": "2024-03-04T08:59:59Z"}),
+        json!({"event": "process_completed", "utcTime": "2024-03-04T09:01:00Z", "trace": trace}),
+        json!({"event": "completed", "utcTime": "2024-03-04T09:01:01Z", "metadata": {"workflow": {"success": true}}}),
+    ];
+    let lines = events.map(|event| event.to_string()).join("\n");
+    let run = read(Engine::Nextflow, &[File { path: "weblog.jsonl", bytes: lines.as_bytes() }], &about()).unwrap();
+    assert_eq!(jobs(&run), [row("align (s1)", "align", "1000-61000")]);
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_with_its_line() {
+    let cases: [(Engine, &str, &str, u32); 6] = [
+        (Engine::Snakemake, "r.jsonl", "{\"event\": \"x\", \"time\": 1}\n{\"event\"", 2),
+        (Engine::Snakemake, "r.jsonl", "{\"event\": \"job_error\", \"time\": 1}", 1),
+        (Engine::Snakemake, "b.tsv", "s\tmax_rss\n1\tmuch\n", 2),
+        (Engine::Nextflow, "trace.txt", "name\tstatus\tsubmit\nx\tCOMPLETED\tsoon\n", 2),
+        (Engine::Nextflow, "weblog.json", "{\"event\": \"started\"}", 1),
+        (Engine::Json, "run.json", "{\n\"id\": }", 2),
+    ];
+    for (engine, path, text, line) in cases {
+        let problem = read(engine, &[File { path, bytes: text.as_bytes() }], &about()).unwrap_err();
+        let place = problem.place.unwrap();
+        assert_eq!((problem.code.as_str(), place.path.as_str(), place.line), ("HW-COST-002", path, line), "{text}");
+    }
+}
+
+#[test]
+fn without_a_machine_nothing_can_be_priced() {
+    let log = "2026-11-28 14:39:52.000 wdl.w:v NOTICE done\n";
+    let problem = read(
+        Engine::Miniwdl,
+        &[File { path: "workflow.log", bytes: log.as_bytes() }],
+        &About { id: "r".into(), ..About::default() },
+    );
+    assert!(problem.unwrap_err().title.contains("which machine"));
+}
+
+/// Lines that are made of the formats' own words.
+fn line() -> impl Strategy<Value = String> {
+    let words = [
+        "2026-11-28 14:39:52.282",
+        "wdl.w:v.t:call-a",
+        "NOTICE",
+        "task setup :: name: \"a\"",
+        "ERROR",
+        "done",
+        "failed",
+        "[2026-11-28T14:41:10,805.000000Z]",
+        "[job a]",
+        "completed success",
+        "\u{1b}[32m",
+        "{\"event\":\"job_started\",",
+        "\"time\":1e300",
+        "\"time\":1000",
+        "\"jobs\":[1]}",
+        "\"jobid\":1}",
+        "name\tstatus\tsubmit\tduration",
+        "\t",
+        "9999999999999999999",
+        "1h",
+        "-",
+        "{",
+        "[",
+        "]",
+    ];
+    prop::collection::vec(prop::sample::select(words.to_vec()), 0..8).prop_map(|words| words.join(" "))
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_fall(lines in prop::collection::vec(line(), 0..20), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let text = lines.join("\n").into_bytes();
+        for (_, engine) in ENGINES {
+            for bytes in [&text, &bytes] {
+                for path in ["r.jsonl", "b.tsv", "engine.txt", "workflow.log"] {
+                    let _ = read(engine, &[File { path, bytes }], &about());
+                }
+            }
+        }
+    }
+}
