@@ -58,6 +58,11 @@ impl Node {
         format!("http://127.0.0.1:{}", 8080 + self.offset)
     }
 
+    /// Its address for AWS clients.
+    pub fn aws(&self) -> String {
+        format!("http://127.0.0.1:{}", 4566 + self.offset)
+    }
+
     /// The folder of its data.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -233,7 +238,7 @@ fn free_offset() -> Result<u16> {
     for _ in 0..100 {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let Some(offset) = port.checked_sub(9092).filter(|offset| *offset > 0) else { continue };
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, 8080 + offset)).is_ok() {
+        if [8080, 4566].iter().all(|base| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok()) {
             return Ok(offset);
         }
     }

@@ -12,6 +12,7 @@ use crate::process::{cargo, run, target};
 
 const HTTP_PORT: u16 = 8080;
 const KAFKA_PORT: u16 = 9092;
+const AWS_PORT: u16 = 4566;
 
 /// Builds the binary and gives its path.
 ///
@@ -147,12 +148,13 @@ fn http(port: u16, path: &str) -> Result<String> {
     Ok(answer)
 }
 
-/// An offset whose ports are both free.
+/// An offset whose ports are all free.
 fn free_offset() -> Result<u16> {
     for _ in 0..100 {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let Some(offset) = port.checked_sub(KAFKA_PORT).filter(|offset| *offset > 0) else { continue };
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, HTTP_PORT + offset)).is_ok() {
+        let free = |base: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok();
+        if free(HTTP_PORT) && free(AWS_PORT) {
             return Ok(offset);
         }
     }

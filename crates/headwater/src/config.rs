@@ -20,6 +20,9 @@ pub const HTTP_PORT: u16 = 8080;
 /// The port of Kafka without an offset.
 pub const KAFKA_PORT: u16 = 9092;
 
+/// The port of AWS clients without an offset.
+pub const AWS_PORT: u16 = 4566;
+
 /// The data folder where nothing says otherwise.
 pub const DATA: &str = "headwater-data";
 
@@ -35,14 +38,16 @@ pub struct FileConfig {
     pub http: Option<SocketAddr>,
     /// The address of Kafka.
     pub kafka: Option<SocketAddr>,
-    /// Added to both ports.
+    /// The address of AWS clients.
+    pub aws: Option<SocketAddr>,
+    /// Added to all ports.
     pub port_offset: Option<u16>,
     /// Whether a Kafka client that names an unknown topic creates it.
     pub auto_create_topics: Option<bool>,
 }
 
 /// Its keys, for suggestions.
-const KEYS: [&str; 6] = ["server", "data", "http", "kafka", "portOffset", "autoCreateTopics"];
+const KEYS: [&str; 7] = ["server", "data", "http", "kafka", "aws", "portOffset", "autoCreateTopics"];
 
 impl FileConfig {
     /// Reads the file, if there is one.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use headwater_api::http::health::Readiness;
 use headwater_api::http::metrics::{Figures, Sample};
-use headwater_api::{address, http, kafka};
+use headwater_api::{address, aws, http, kafka};
 use headwater_base::{Clock, Limits, Micros, Problem};
 use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_flow::runtime::pipelines::Pipelines;
@@ -28,7 +28,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::{HTTP_PORT, KAFKA_PORT};
+use crate::config::{AWS_PORT, HTTP_PORT, KAFKA_PORT};
 
 /// How long listeners may take to end.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -42,6 +42,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// The address of Kafka; port 0 takes any.
     pub kafka: SocketAddr,
+    /// The address of AWS clients; port 0 takes any.
+    pub aws: SocketAddr,
     /// Whether a Kafka client that names an unknown topic creates it.
     pub auto_create_topics: bool,
     /// The bounds.
@@ -49,7 +51,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// A node in `data` on the usual ports, both moved by `offset`.
+    /// A node in `data` on the usual ports, all moved by `offset`.
     ///
     /// # Errors
     /// `HW-CLI-012` when a port would be beyond 65535.
@@ -64,6 +66,7 @@ impl Config {
             data,
             http: SocketAddr::from(([127, 0, 0, 1], port(HTTP_PORT)?)),
             kafka: SocketAddr::from(([127, 0, 0, 1], port(KAFKA_PORT)?)),
+            aws: SocketAddr::from(([127, 0, 0, 1], port(AWS_PORT)?)),
             auto_create_topics: true,
             limits: Limits::default(),
         })
@@ -76,6 +79,8 @@ pub struct Node {
     pub http: SocketAddr,
     /// Where Kafka listens.
     pub kafka: SocketAddr,
+    /// Where AWS clients are listened to.
+    pub aws: SocketAddr,
     /// The kernel, with the log.
     pub kernel: Arc<Kernel>,
     stop: watch::Sender<bool>,
@@ -90,6 +95,7 @@ pub fn registry() -> Registry {
     let kinds = [
         headwater_flow::kinds::pipeline::KIND,
         headwater_work::kinds::workflow::KIND,
+        headwater_work::kinds::activity::KIND,
         rule::KIND,
         pipe::KIND,
         schedule::KIND,
@@ -110,7 +116,8 @@ impl Node {
         // Listeners first: a taken port is the likeliest fault, and nothing is written for it.
         let web = address::listen(config.http, "HTTP").await?;
         let wire = address::listen(config.kafka, "Kafka").await?;
-        let (http_address, kafka_address) = (local(&web)?, local(&wire)?);
+        let cloud = address::listen(config.aws, "AWS clients").await?;
+        let (http_address, kafka_address, aws_address) = (local(&web)?, local(&wire)?, local(&cloud)?);
 
         let open_files = headwater_store::descriptors::raise().unwrap_or(usize::MAX);
         let limits = Arc::new(config.limits.within(open_files));
@@ -148,6 +155,12 @@ impl Node {
 
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
+        let aws = aws::Aws::new(aws::Parts {
+            kernel: kernel.clone(),
+            workflows: Arc::new(engine.clone()),
+            bus: Arc::new(buses.clone()),
+            stop: stopped.clone(),
+        });
         let api = http::Api::new(http::Parts {
             kernel: kernel.clone(),
             groups: groups.clone(),
@@ -162,11 +175,13 @@ impl Node {
                 of_kernel(&kernel),
                 of_groups(&groups, &log),
                 of_engine(engine.clone()),
+                aws.figures(),
             ],
             readiness: readiness(&kernel),
             stop: stopped.clone(),
         });
         listeners.spawn(http::serve(web, api, stopped.clone()));
+        listeners.spawn(aws::serve(cloud, aws));
         let settings = kafka::Settings {
             advertised_host: kafka_address.ip().to_string(),
             auto_create: config.auto_create_topics,
@@ -178,7 +193,16 @@ impl Node {
         let service = Arc::new(service);
         listeners.spawn(kafka::serve(vec![wire], service, stopped.clone()));
         listeners.spawn(groups.run(stopped));
-        Ok(Self { http: http_address, kafka: kafka_address, kernel, stop, listeners, engine, log: embedded })
+        Ok(Self {
+            http: http_address,
+            kafka: kafka_address,
+            aws: aws_address,
+            kernel,
+            stop,
+            listeners,
+            engine,
+            log: embedded,
+        })
     }
 
     /// Stops in order: listeners, units, the log.

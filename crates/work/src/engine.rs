@@ -36,7 +36,7 @@ use ahash::HashMap;
 use bytes::Bytes;
 use headwater_base::{Clock, Micros, Name, Problem};
 use headwater_kernel::port::Json;
-use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, StartExecution};
+use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, PLACE, StartExecution};
 use headwater_log::{Log, LogError};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
@@ -52,9 +52,6 @@ use rows::{Head, Key, SHARDS};
 
 pub use rows::Unknown;
 pub use workflow::Workflow;
-
-/// Region and account that names in full show.
-const PLACE: &str = "us-east-1:000000000000";
 
 /// What an engine is made of.
 pub struct Parts {

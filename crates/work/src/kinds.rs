@@ -1,3 +1,4 @@
 //! Kinds of this crate.
 
+pub mod activity;
 pub mod workflow;

@@ -75,7 +75,7 @@ pub struct RuleSpec {
     /// A rule that is not enabled reads nothing; once enabled it goes on where it stopped.
     #[serde(default = "crate::spec::yes")]
     pub enabled: bool,
-    /// Where events go.
+    /// Where events go. A rule without a target reads nothing.
     pub targets: Vec<TargetSpec>,
     /// The stream that takes what cannot be delivered. Default `<name>.dead`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,10 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
         Ok(spec) => spec,
         Err(problem) => return vec![problem],
     };
-    let mut problems = target_problems(&spec.targets, "/spec/targets", &draft.origin);
+    let mut problems = Vec::new();
+    if !spec.targets.is_empty() {
+        problems.append(&mut target_problems(&spec.targets, "/spec/targets", &draft.origin));
+    }
     if let Err(problem) = Name::new(&spec.source) {
         problems.push(draft.origin.blame("/spec/source", problem));
     }
@@ -127,7 +130,7 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
     let Ok(spec) = serde_json::from_value::<RuleSpec>(resource.effective().clone()) else { return Plan::default() };
     let source = spec.pattern.is_some().then(|| Name::new(&spec.source).ok()).flatten().map(|name| (name, 1));
     let mut plan = plan(UNIT, resource, source, &spec.targets, spec.dead_letter.as_ref());
-    if !spec.enabled {
+    if !spec.enabled || spec.targets.is_empty() {
         plan.units.clear();
     }
     plan

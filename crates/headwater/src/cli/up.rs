@@ -30,6 +30,9 @@ pub struct Args {
     /// The address of Kafka [default: 127.0.0.1:9092]
     #[arg(long, env = "HEADWATER_KAFKA", value_name = "ADDRESS:PORT", hide_env_values = true, value_parser = address)]
     kafka: Option<SocketAddr>,
+    /// The address of AWS clients [default: 127.0.0.1:4566]
+    #[arg(long, env = "HEADWATER_AWS", value_name = "ADDRESS:PORT", hide_env_values = true, value_parser = address)]
+    aws: Option<SocketAddr>,
     /// Whether a Kafka client that names an unknown topic creates it [default: true]
     #[arg(long, env = "HEADWATER_AUTO_CREATE_TOPICS", value_name = "BOOL", hide_env_values = true)]
     auto_create_topics: Option<bool>,
@@ -62,6 +65,7 @@ fn config(args: &Args, context: &Context) -> Result<Config, Problems> {
     let mut config = Config::local(data, context.port_offset())?;
     config.http = args.http.or(file.http).unwrap_or(config.http);
     config.kafka = args.kafka.or(file.kafka).unwrap_or(config.kafka);
+    config.aws = args.aws.or(file.aws).unwrap_or(config.aws);
     config.auto_create_topics =
         args.auto_create_topics.or(file.auto_create_topics).unwrap_or(config.auto_create_topics);
     Ok(config)
@@ -97,6 +101,7 @@ async fn serve(config: Config, next: &str, exit_after: Option<u64>) -> Done {
     let node = Node::open(config).await?;
     output::line(format!("HTTP    http://{}", node.http))?;
     output::line(format!("Kafka   {}", node.kafka))?;
+    output::line(format!("AWS     http://{}", node.aws))?;
     output::line(format!("Data    {}", data.display()))?;
     output::line(format!("Next    {next}"))?;
     let timer = async {

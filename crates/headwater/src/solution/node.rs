@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::client::Client;
 use super::package::File;
 use crate::client as web;
-use crate::config::{HTTP_PORT, KAFKA_PORT};
+use crate::config::{AWS_PORT, HTTP_PORT, KAFKA_PORT};
 use crate::problems::Problems;
 
 /// A node's doors.
@@ -186,7 +186,7 @@ fn free_offset() -> Result<u16, Problem> {
         let port = listener.local_addr().map_err(|error| failed("no free port", error))?.port();
         drop(listener);
         let Some(offset) = port.checked_sub(KAFKA_PORT).filter(|offset| *offset > 0) else { continue };
-        if free(HTTP_PORT + offset) && free(port) {
+        if free(HTTP_PORT + offset) && free(AWS_PORT + offset) && free(port) {
             return Ok(offset);
         }
     }

@@ -207,6 +207,11 @@ impl Workflows for Engine {
         answer.as_object().cloned().unwrap_or_default()
     }
 
+    fn version_definition(&self, workflow: &str, version: u64) -> Result<Json, Problem> {
+        let found = self.0.workflow(workflow, Some(version))?;
+        Ok(Json::from(found.text.as_bytes().to_vec()))
+    }
+
     fn map_run(&self, id: &str) -> Result<Map<String, Value>, Problem> {
         self.0.map_run(id)
     }

@@ -1,0 +1,191 @@
+"""ENDPOINT: what programs do with Step Functions and EventBridge through boto3, against a node. Silent if all is well."""
+import json
+import sys
+import time
+
+import boto3
+from botocore.config import Config
+
+(endpoint,) = sys.argv[1:]
+# StartSyncExecution and TestState put `sync-` before the host, which a local address cannot have.
+settings = dict(
+    endpoint_url=endpoint, region_name="eu-west-1", aws_access_key_id="123456789012", aws_secret_access_key="any",
+    config=Config(inject_host_prefix=False, retries={"max_attempts": 1}),
+)
+sfn, events = boto3.client("stepfunctions", **settings), boto3.client("events", **settings)
+ROLE = "arn:aws:iam::123456789012:role/any"
+
+
+def until(what, condition, patience=60):
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    sys.exit(f"waited {patience} s until {what}")
+
+
+def refused(exception, call, **members):
+    try:
+        call(**members)
+    except exception as error:
+        return str(error)
+    sys.exit(f"{call.__name__} was not refused with {exception.__name__}")
+
+
+def machine(name, states, start="A", kind="STANDARD"):
+    definition = json.dumps({"StartAt": start, "States": states})
+    return sfn.create_state_machine(name=name, definition=definition, roleArn=ROLE, type=kind)["stateMachineArn"]
+
+
+def ended(execution):
+    def described():
+        found = sfn.describe_execution(executionArn=execution)
+        return found if found["status"] != "RUNNING" else None
+
+    return until(f"{execution} has ended", described)
+
+
+# State machines.
+states = {"A": {"Type": "Pass", "Result": {"priced": True}, "ResultPath": "$.more", "End": True}}
+price = machine("price", states)
+assert price == "arn:aws:states:eu-west-1:123456789012:stateMachine:price", price
+assert machine("price", states) == price, "creating the same again answers it"
+refused(sfn.exceptions.StateMachineAlreadyExists, machine, name="price", states={"A": {"Type": "Succeed"}})
+refused(sfn.exceptions.InvalidDefinition, machine, name="broken", states={"A": {"Type": "Pass", "Next": "Nowhere"}})
+described = sfn.describe_state_machine(stateMachineArn=price)
+assert json.loads(described["definition"])["States"] == states and described["roleArn"] == ROLE, described
+sfn.tag_resource(resourceArn=price, tags=[{"key": "team", "value": "genomics"}])
+assert sfn.list_tags_for_resource(resourceArn=price)["tags"] == [{"key": "team", "value": "genomics"}]
+for number in range(3):
+    machine(f"other-{number}", states)
+pages = sfn.get_paginator("list_state_machines").paginate(PaginationConfig={"PageSize": 2})
+assert {"price", "other-0", "other-2"} <= {row["name"] for page in pages for row in page["stateMachines"]}
+
+# Executions.
+started = sfn.start_execution(stateMachineArn=price, name="run-1", input='{"n": 1}')
+done = ended(started["executionArn"])
+assert done["status"] == "SUCCEEDED" and json.loads(done["output"]) == {"n": 1, "more": {"priced": True}}, done
+refused(sfn.exceptions.ExecutionAlreadyExists, sfn.start_execution, stateMachineArn=price, name="run-1", input="{}")
+refused(sfn.exceptions.InvalidExecutionInput, sfn.start_execution, stateMachineArn=price, input="{")
+pages = sfn.get_paginator("get_execution_history").paginate(
+    executionArn=started["executionArn"], PaginationConfig={"PageSize": 2}
+)
+history = [event for page in pages for event in page["events"]]
+assert [event["type"] for event in history] == [
+    "ExecutionStarted", "PassStateEntered", "PassStateExited", "ExecutionSucceeded",
+], history
+assert [event["id"] for event in history] == [1, 2, 3, 4]
+assert abs(history[0]["timestamp"].timestamp() - started["startDate"].timestamp()) < 60
+waiting = machine("waiting", {"A": {"Type": "Wait", "Seconds": 3600, "End": True}})
+execution = sfn.start_execution(stateMachineArn=waiting)["executionArn"]
+sfn.stop_execution(executionArn=execution, error="Enough", cause="it took too long")
+stopped = sfn.describe_execution(executionArn=execution)
+assert (stopped["status"], stopped["error"]) == ("ABORTED", "Enough"), stopped
+listed = sfn.list_executions(stateMachineArn=waiting, statusFilter="ABORTED")["executions"]
+assert [row["executionArn"] for row in listed] == [execution], listed
+refused(sfn.exceptions.ExecutionDoesNotExist, sfn.describe_execution, executionArn=execution + "-none")
+
+# Versions.
+version = sfn.publish_state_machine_version(stateMachineArn=price)["stateMachineVersionArn"]
+sfn.update_state_machine(
+    stateMachineArn=price, definition=json.dumps({"StartAt": "A", "States": {"A": {"Type": "Fail", "Error": "Never"}}})
+)
+failed = ended(sfn.start_execution(stateMachineArn=price)["executionArn"])
+assert (failed["status"], failed["error"]) == ("FAILED", "Never"), failed
+assert ended(sfn.start_execution(stateMachineArn=version)["executionArn"])["status"] == "SUCCEEDED"
+old = sfn.describe_state_machine(stateMachineArn=version)
+assert json.loads(old["definition"])["States"] == states, old
+assert "definition" in sfn.describe_state_machine_for_execution(executionArn=failed["executionArn"])
+
+# Activities and their tokens.
+activity = sfn.create_activity(name="check")["activityArn"]
+asking = machine("asking", {"A": {"Type": "Task", "Resource": activity, "End": True}})
+execution = sfn.start_execution(stateMachineArn=asking, input='{"sample": "s1"}')["executionArn"]
+task = sfn.get_activity_task(activityArn=activity, workerName="bench")
+assert json.loads(task["input"]) == {"sample": "s1"}, task
+sfn.send_task_heartbeat(taskToken=task["taskToken"])
+sfn.send_task_success(taskToken=task["taskToken"], output='{"fine": true}')
+assert json.loads(ended(execution)["output"]) == {"fine": True}
+refused(sfn.exceptions.InvalidToken, sfn.send_task_success, taskToken="no token", output="{}")
+
+# Express.
+quick = machine("quick", states, kind="EXPRESS")
+answer = sfn.start_sync_execution(stateMachineArn=quick, input="{}")
+assert answer["status"] == "SUCCEEDED" and json.loads(answer["output"]) == {"more": {"priced": True}}, answer
+refused(sfn.exceptions.StateMachineTypeNotSupported, sfn.start_sync_execution, stateMachineArn=price)
+
+# Validation and trial.
+wrong = sfn.validate_state_machine_definition(definition='{"StartAt": "A", "States": {}}')
+assert wrong["result"] == "FAIL" and wrong["diagnostics"], wrong
+tried = sfn.test_state(definition=json.dumps(states["A"]), roleArn=ROLE, input='{"n": 1}')
+assert tried["status"] == "SUCCEEDED", tried
+
+# Events, a rule, and the execution that it starts.
+bus = events.create_event_bus(Name="shop")["EventBusArn"]
+flow = machine("flow", {"A": {"Type": "Succeed"}})
+pattern = {"source": ["shop.orders"], "detail": {"total": [{"numeric": [">=", 100]}]}}
+events.put_rule(Name="large", EventBusName="shop", EventPattern=json.dumps(pattern))
+transformer = {"InputPathsMap": {"id": "$.detail.id"}, "InputTemplate": '{"order": <id>}'}
+put = events.put_targets(
+    Rule="large", EventBusName="shop", Targets=[{"Id": "flow", "Arn": flow, "RoleArn": ROLE, "InputTransformer": transformer}]
+)
+assert put["FailedEntryCount"] == 0, put
+targets = events.list_targets_by_rule(Rule="large", EventBusName="shop")["Targets"]
+assert targets[0]["InputTransformer"] == transformer, targets
+assert events.list_rule_names_by_target(TargetArn=flow, EventBusName="shop")["RuleNames"] == ["large"]
+
+
+def order(number, total):
+    detail = json.dumps({"id": number, "total": total})
+    return {"Source": "shop.orders", "DetailType": "OrderPlaced", "Detail": detail, "EventBusName": "shop"}
+
+
+sent = events.put_events(Entries=[order(1, 50), order(2, 500), {"Source": "shop.orders", "DetailType": "x", "Detail": "{"}])
+assert (sent["FailedEntryCount"], sent["Entries"][2]["ErrorCode"]) == (1, "MalformedDetail"), sent
+assert sent["Entries"][0]["EventId"] != sent["Entries"][1]["EventId"]
+runs = until("the rule has started an execution", lambda: sfn.list_executions(stateMachineArn=flow)["executions"])
+assert len(runs) == 1 and json.loads(ended(runs[0]["executionArn"])["input"]) == {"order": 2}, runs
+event = {"id": "1", "source": "shop.orders", "detail-type": "t", "account": "1", "region": "r", "time": "2026-01-01T00:00:00Z",
+         "detail": {"total": 100}}
+assert events.test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"] is True
+refused(events.exceptions.InvalidEventPatternException, events.test_event_pattern, EventPattern="[]", Event=json.dumps(event))
+refused(events.exceptions.ResourceNotFoundException, events.describe_rule, Name="none")
+events.disable_rule(Name="large", EventBusName="shop")
+assert events.describe_rule(Name="large", EventBusName="shop")["State"] == "DISABLED"
+
+# An archive and its replay.
+archive = events.create_archive(ArchiveName="orders", EventSourceArn=bus, EventPattern=json.dumps({"source": ["shop.orders"]}))
+events.enable_rule(Name="large", EventBusName="shop")
+begin = time.time() - 60
+events.put_events(Entries=[order(3, 300)])
+until("the archive has the event", lambda: events.describe_archive(ArchiveName="orders")["EventCount"] == 1)
+until("the rule has started another one", lambda: len(sfn.list_executions(stateMachineArn=flow)["executions"]) == 2)
+events.start_replay(
+    ReplayName="again", EventSourceArn=archive["ArchiveArn"], EventStartTime=begin, EventEndTime=time.time() + 60,
+    Destination={"Arn": bus},
+)
+until("the replay is over", lambda: events.describe_replay(ReplayName="again")["State"] == "COMPLETED")
+
+# A connection, whose password never comes back.
+parameters = {"BasicAuthParameters": {"Username": "u", "Password": "hunter2"}}
+connection = events.create_connection(Name="crm", AuthorizationType="BASIC", AuthParameters=parameters)
+assert "hunter2" not in json.dumps(events.describe_connection(Name="crm"), default=str)
+destination = events.create_api_destination(
+    Name="tickets", ConnectionArn=connection["ConnectionArn"], InvocationEndpoint="https://crm.example.com/tickets",
+    HttpMethod="POST", InvocationRateLimitPerSecond=10,
+)
+events.put_targets(Rule="large", EventBusName="shop", Targets=[{"Id": "web", "Arn": destination["ApiDestinationArn"]}])
+
+# And away with all of it.
+events.remove_targets(Rule="large", EventBusName="shop", Ids=["flow", "web"])
+events.delete_rule(Name="large", EventBusName="shop")
+events.delete_api_destination(Name="tickets")
+events.delete_connection(Name="crm")
+events.delete_archive(ArchiveName="orders")
+events.delete_event_bus(Name="shop")
+for name in ["price", "waiting", "asking", "quick", "flow", "other-0", "other-1", "other-2"]:
+    sfn.delete_state_machine(stateMachineArn=price.replace("price", name))
+sfn.delete_activity(activityArn=activity)
+until("no state machine is left", lambda: not sfn.list_state_machines()["stateMachines"])
