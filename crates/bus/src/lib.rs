@@ -16,6 +16,3 @@ pub mod runtime;
 pub mod schedule;
 pub mod spec;
 pub mod subscription;
-
-#[cfg(test)]
-use headwater_kernel::port;

@@ -78,6 +78,7 @@ pub struct Happened<'a> {
 
 /// What an event leads to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "lives on the stack, for one event")]
 pub enum Effect {
     /// A record on a stream.
     Record(Outgoing),

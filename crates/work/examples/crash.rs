@@ -249,7 +249,10 @@ async fn powercut(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
         let log = open()?;
         disk.cut_after(rng.random_range(20..400));
         if let Ok(engine) = engine(log.clone(), clock.clone(), u8::try_from(life).unwrap_or(0)).await {
-            next = load(&engine, next, 2_000, |number| drop(acked.insert(number))).await;
+            next = load(&engine, next, 2_000, |number| {
+                acked.insert(number);
+            })
+            .await;
             engine.close().await;
         }
         disk.cut();

@@ -229,10 +229,11 @@ impl Entry {
     /// Deletes the schedule once it is never due again and nothing of it waits.
     fn retire(&mut self) {
         let over = self.next.is_none() && self.calendar.afterwards == Afterwards::Delete;
-        if over && Figures::read(&self.member.figures.pending) == 0 {
-            if let Some(retire) = self.retire.take() {
-                retire("Schedule", self.member.subscription.name.to_string());
-            }
+        if over
+            && Figures::read(&self.member.figures.pending) == 0
+            && let Some(retire) = self.retire.take()
+        {
+            retire("Schedule", self.member.subscription.name.to_string());
         }
     }
 }

@@ -92,7 +92,7 @@ fn field_has(text: &str, value: u32, low: u32, high: u32) -> bool {
             None if part.contains('/') => (range.parse().unwrap(), high),
             None => (range.parse().unwrap(), range.parse().unwrap()),
         };
-        value >= from && value <= to && (value - from) % step == 0
+        value >= from && value <= to && (value - from).is_multiple_of(step)
     })
 }
 

@@ -91,10 +91,10 @@ impl Workflows for Engine {
             // Asked for before looking, so that no end falls in between.
             let ended = self.0.ended(list::key_of(id)?);
             let (_, head) = self.0.durable_head(id)?;
-            if head.stopped.is_none() {
-                if let Ok(Ok(view)) = tokio::time::timeout(patience, ended).await {
-                    return Ok(view);
-                }
+            if head.stopped.is_none()
+                && let Ok(Ok(view)) = tokio::time::timeout(patience, ended).await
+            {
+                return Ok(view);
             }
             self.0.describe(id)
         })

@@ -327,7 +327,7 @@ impl Turn {
         let before = guarded.then(|| Arc::new(self.clone()));
         let mut done = Done::default();
         for (number, start) in plan.starts.into_iter().enumerate() {
-            let parent = (waits && number == 0).then(|| Parent { key: self.key, attempt });
+            let parent = (waits && number == 0).then_some(Parent { key: self.key, attempt });
             match self.child(start, parent, number, around) {
                 Ok(view) => done.started.push(view),
                 Err(problem) => {

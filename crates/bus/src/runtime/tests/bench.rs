@@ -109,6 +109,10 @@ impl Tables for Documents {
         Box::pin(async { Ok(1) })
     }
 
+    fn key_field(&self, _: &str) -> Result<Option<String>, Problem> {
+        Ok(None)
+    }
+
     fn generation(&self, _: &str) -> u64 {
         0
     }
