@@ -56,7 +56,19 @@ impl Doc {
     /// # Errors
     /// `HW-FLOW-120` with the byte at which it stops being one.
     pub fn new(text: Bytes) -> Result<Self, Fault> {
-        match Object::open(text.clone()) {
+        Self::open(text, 1)
+    }
+
+    /// As [`Doc::new`] for a document around a whole event, which may be nested as deep as an event by itself.
+    ///
+    /// # Errors
+    /// As [`Doc::new`].
+    pub fn around_event(text: Bytes) -> Result<Self, Fault> {
+        Self::open(text, 0)
+    }
+
+    fn open(text: Bytes, outside: u32) -> Result<Self, Fault> {
+        match Object::open(text.clone(), outside) {
             Ok(object) => Ok(Self { original: text, root: Root::Object(object) }),
             Err(flaw) => {
                 Err(Fault::new("HW-FLOW-120", format!("not a JSON object: {} at byte {}", flaw.what, flaw.at)))

@@ -52,8 +52,10 @@ pub struct Compiler {
 #[derive(Clone, Debug)]
 pub struct Program {
     whole: Arc<vrl::compiler::Program>,
-    /// What stands in front of the deletions at its end; None when nothing does.
-    front: Option<Arc<vrl::compiler::Program>>,
+    /// What it refuses before anything else.
+    checks: Arc<[plain::Check]>,
+    /// What stands between those and the deletions at its end; None when nothing does.
+    body: Option<Arc<vrl::compiler::Program>>,
     /// The fields that those delete.
     deleted: Arc<[plain::Field]>,
 }
@@ -99,15 +101,18 @@ impl Compiler {
     /// program that is too large.
     pub fn program(&self, source: &str, place: &Place) -> Result<Program, Problem> {
         let whole = Arc::new(self.compile(source, place, false)?);
-        let front = match plain::split(source) {
-            Some((front, deleted)) if front.trim().is_empty() => Some((None, deleted)),
-            Some((front, deleted)) if !deleted.is_empty() => {
-                self.compile(front, place, false).ok().map(|front| (Some(Arc::new(front)), deleted))
+        let all = |whole: &Arc<_>| (Vec::new(), Some(Arc::clone(whole)), Vec::new());
+        let (checks, body, deleted) = match plain::split(source) {
+            Some(parts) if parts.body.trim().is_empty() => (parts.checks, None, parts.deleted),
+            Some(parts) if !parts.checks.is_empty() || !parts.deleted.is_empty() => {
+                match self.compile(parts.body, place, false) {
+                    Ok(body) => (parts.checks, Some(Arc::new(body)), parts.deleted),
+                    Err(_) => all(&whole),
+                }
             }
-            _ => None,
+            _ => all(&whole),
         };
-        let (front, deleted) = front.unwrap_or_else(|| (Some(Arc::clone(&whole)), Vec::new()));
-        Ok(Program { whole, front, deleted: deleted.into() })
+        Ok(Program { whole, checks: checks.into(), body, deleted: deleted.into() })
     }
 
     /// Compiles a condition.
@@ -187,8 +192,11 @@ impl Program {
     /// that is not an object, 124 when it does not end, 125 when the runtime fails.
     pub fn run(&self, doc: &mut Doc, env: &mut Env) -> Result<(), Fault> {
         let Env { runtime, metadata } = env;
-        if let Some(front) = &self.front {
-            resolve(front, &mut target::Edit::new(doc, metadata), runtime)?;
+        if let Some(check) = self.checks.iter().find(|check| check.test.holds(doc)) {
+            return Err(Fault::new("HW-FLOW-122", check.words.as_str()));
+        }
+        if let Some(body) = &self.body {
+            resolve(body, &mut target::Edit::new(doc, metadata), runtime)?;
         }
         self.deleted.iter().for_each(|field| doc.discard_at(field));
         if !doc.is_object() {

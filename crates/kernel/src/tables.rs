@@ -11,12 +11,12 @@
 //! Invariants: the view never shows what is not durable; a conditional write is decided on what is appended, by one
 //! writer of the table at a time; a view found damaged is thrown away and built again from the streams, and says so.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use ahash::HashMap;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Name, Problem, closest};

@@ -54,6 +54,8 @@ struct Open {
 struct Partition {
     done: BytesMut,
     builder: Option<Builder>,
+    /// Bytes of the batch before: the next one begins with room for as much.
+    before: usize,
 }
 
 impl Outbox {
@@ -97,6 +99,7 @@ impl Outbox {
             for (partition, slot) in (0_u32..).zip(&mut stream.partitions) {
                 let Some(builder) = slot.builder.take() else { continue };
                 used = true;
+                slot.before = builder.bytes();
                 let last = builder.finish();
                 let batches = if slot.done.is_empty() {
                     last
@@ -147,7 +150,10 @@ impl Outbox {
         {
             slot.done.unsplit(builder.finish());
         }
-        slot.builder.get_or_insert_with(|| Builder::new(Compression::None)).push(time_ms, key, value, headers);
+        let room = slot.before.max(bytes);
+        slot.builder
+            .get_or_insert_with(|| Builder::with_capacity(Compression::None, room))
+            .push(time_ms, key, value, headers);
         self.records += 1;
         Ok(())
     }

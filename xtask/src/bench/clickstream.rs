@@ -1,5 +1,6 @@
 //! The whole solution: a generator, a catalogue that is slow and fails, three consumers and the node on one machine.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -25,6 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// measured on a machine of the same kind: events for each CPU-second.
 const BYTEWAX: f64 = 4_400.0;
 
+/// What is fed, and with what.
+struct Feeding<'a> {
+    binary: &'a Path,
+    node: &'a Node,
+    /// The same for all feeds: a catalogue that moves is a pipeline that begins anew, with files to read and nothing in
+    /// its cache.
+    catalogue_port: u16,
+}
+
 /// One feed, and what the node used for it.
 struct Fed {
     seen: Value,
@@ -40,12 +50,14 @@ pub(super) fn measure(options: &Options, machine: &Machine) -> Result<Value> {
     let rate = options.rate.unwrap_or(RATE);
     let seconds = options.seconds.unwrap_or(if options.long { 600 } else { 60 });
     let (node, ready) = Node::start(&binary, &data, None)?;
+    let catalogue_port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let feeding = Feeding { binary: &binary, node: &node, catalogue_port };
     // The import is not part of what is measured: a short feed carries it.
-    let import = feed(&binary, &node, options.users, 1, 100, 2)?;
-    let main = feed(&binary, &node, 0, 2, rate, seconds)?;
+    let import = feeding.feed(options.users, 1, 100, 2)?;
+    let main = feeding.feed(0, 2, rate, seconds)?;
     let peak_rss = node.memory_bytes("VmHWM")?;
     let (highest, steps) = if options.step_seconds > 0 {
-        search(&binary, &node, options.step_seconds, &main, rate)?
+        search(&feeding, options.step_seconds, &main, rate)?
     } else {
         (None, Vec::new())
     };
@@ -81,12 +93,12 @@ pub(super) fn measure(options: &Options, machine: &Machine) -> Result<Value> {
 }
 
 /// The highest rate at which the lag stays flat, going up from what was sustained or down from what was not.
-fn search(binary: &Path, node: &Node, seconds: u64, main: &Fed, rate: u64) -> Result<(Option<Fed>, Vec<Value>)> {
+fn search(feeding: &Feeding<'_>, seconds: u64, main: &Fed, rate: u64) -> Result<(Option<Fed>, Vec<Value>)> {
     let up = main.sustained();
     let (mut rate, mut best, mut steps) = (rate as f64, None, Vec::new());
     for step in 0..STEPS_MAX {
         rate = if up { rate * STEP } else { rate / STEP };
-        let fed = feed(binary, node, 0, 3 + step, rate as u64, seconds)?;
+        let fed = feeding.feed(0, 3 + step, rate as u64, seconds)?;
         let sustained = fed.sustained();
         steps.push(fed.json());
         if sustained {
@@ -99,29 +111,29 @@ fn search(binary: &Path, node: &Node, seconds: u64, main: &Fed, rate: u64) -> Re
     Ok((best, steps))
 }
 
-/// Feeds and waits until nothing is left. Each feed has a seed of its own: pipelines drop ids that they know.
-fn feed(binary: &Path, node: &Node, users: u32, seed: u64, rate: u64, seconds: u64) -> Result<Fed> {
-    let mut command = Command::new(binary);
-    command
-        .args(["solution", "feed", "clickstream", "--json"])
-        .args([
-            "--users",
-            &users.to_string(),
-            "--seed",
-            &seed.to_string(),
-            "--rate",
-            &rate.to_string(),
-            "--for",
-            &format!("{seconds}s"),
-        ])
-        .args(["--port-offset", &node.offset.to_string(), "--catalogue-port", "0"])
-        .env("HEADWATER_DATA", &node.data);
-    let before = node.cpu_seconds()?;
-    let output = read(&mut command)?;
-    let seen = serde_json::from_str(output.trim()).context("the feed's figures")?;
-    let start = Instant::now();
-    drain(node)?;
-    Ok(Fed { seen, drain_seconds: start.elapsed().as_secs_f64(), node_cpu_seconds: node.cpu_seconds()? - before })
+impl Feeding<'_> {
+    /// Feeds and waits until nothing is left. Each feed has a seed of its own: pipelines drop ids that they know.
+    fn feed(&self, users: u32, seed: u64, rate: u64, seconds: u64) -> Result<Fed> {
+        let Self { binary, node, catalogue_port } = self;
+        let mut command = Command::new(binary);
+        command.args(["solution", "feed", "clickstream", "--json"]).env("HEADWATER_DATA", &node.data);
+        for (flag, value) in [
+            ("--users", users.to_string()),
+            ("--seed", seed.to_string()),
+            ("--rate", rate.to_string()),
+            ("--for", format!("{seconds}s")),
+            ("--port-offset", node.offset.to_string()),
+            ("--catalogue-port", catalogue_port.to_string()),
+        ] {
+            command.args([flag, &value]);
+        }
+        let before = node.cpu_seconds()?;
+        let output = read(&mut command)?;
+        let seen = serde_json::from_str(output.trim()).context("the feed's figures")?;
+        let start = Instant::now();
+        drain(node)?;
+        Ok(Fed { seen, drain_seconds: start.elapsed().as_secs_f64(), node_cpu_seconds: node.cpu_seconds()? - before })
+    }
 }
 
 /// Waits until the pipelines have read all there is: what they left for later is part of the work, and must not be in

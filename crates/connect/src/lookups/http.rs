@@ -4,19 +4,22 @@
 //! and 5xx mean "try again"; any other status means "never". Redirects stay on the same host. An answer is JSON of at
 //! most 256 KiB. Neither the URL nor a header's value ever shows in an error.
 
+mod plain;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use headwater_base::Problem;
 use headwater_kernel::port::{Context, Json, Lookup, LookupError};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, StatusCode, Url, redirect};
+use reqwest::{Client, Method, StatusCode, Url, redirect};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::options::Options;
+use plain::{Plain, Reply};
 
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 const KEY: &str = "{key}";
@@ -65,12 +68,12 @@ pub(super) fn check_score(spec: &Value) -> Result<(), Problem> {
 
 pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
     let (url, headers) = read(spec)?;
-    Ok(Arc::new(Http { client: client(&headers, context)?, url: url.to_owned(), post: false }))
+    Ok(Arc::new(Http::new(url, false, &headers, context)?))
 }
 
 pub(super) fn build_score(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, Problem> {
     let (url, headers) = read_score(spec)?;
-    Ok(Arc::new(Http { client: client(&headers, context)?, url: url.into(), post: true }))
+    Ok(Arc::new(Http::new(url.as_str(), true, &headers, context)?))
 }
 
 /// The address with `{key}` in it, and the headers.
@@ -161,7 +164,8 @@ fn header_problem(name: &str, fact: &str) -> Problem {
     Problem::new("HW-CONNECT-106", format!("the header `{}` {fact}", name.escape_debug()))
 }
 
-fn client(headers: &[Header<'_>], context: &Context) -> Result<Client, Problem> {
+/// What goes with each request.
+fn fields(headers: &[Header<'_>], context: &Context) -> Result<HeaderMap, Problem> {
     let mut fields = HeaderMap::new();
     fields.insert(ACCEPT, HeaderValue::from_static("application/json"));
     for header in headers {
@@ -175,6 +179,10 @@ fn client(headers: &[Header<'_>], context: &Context) -> Result<Client, Problem> 
         };
         fields.insert(header.field.clone(), value);
     }
+    Ok(fields)
+}
+
+fn client(fields: HeaderMap) -> Result<Client, Problem> {
     // Once for the process; a second time it says so, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -197,23 +205,44 @@ fn client(headers: &[Header<'_>], context: &Context) -> Result<Client, Problem> 
 }
 
 struct Http {
-    client: Client,
     url: String,
     post: bool,
+    client: Client,
+    /// For an address without TLS, with its path.
+    plain: Option<(Plain, String)>,
 }
 
 impl Http {
+    fn new(url: &str, post: bool, headers: &[Header<'_>], context: &Context) -> Result<Self, Problem> {
+        let mut fields = fields(headers, context)?;
+        if post {
+            fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let parsed = address(url)?;
+        let query = parsed.query().map(|query| format!("?{query}")).unwrap_or_default();
+        // Reading the address has encoded the braces.
+        let path = format!("{}{query}", parsed.path()).replace("%7Bkey%7D", KEY);
+        let plain = Plain::new(&parsed, &fields).map(|plain| (plain, path));
+        Ok(Self { url: url.to_owned(), post, client: client(fields)?, plain })
+    }
+
     async fn ask(&self, key: &str) -> Result<Option<Json>, LookupError> {
-        let request = if self.post {
-            self.client.post(self.url.as_str()).header(CONTENT_TYPE, "application/json").body(key.to_owned())
-        } else {
-            if matches!(key, "." | ".." | "") {
-                return Err(LookupError::Rejected("a key that means another path".to_owned()));
+        if !self.post && matches!(key, "." | ".." | "") {
+            return Err(LookupError::Rejected("a key that means another path".to_owned()));
+        }
+        let reply = match &self.plain {
+            Some((plain, path)) => {
+                let (method, path, body) = self.request(path, key);
+                plain.ask(method, &path, body, ANSWER_BYTES_MAX).await
             }
-            self.client.get(self.url.replace(KEY, &encode(key)))
+            None => self.ask_web(key).await,
         };
-        let mut response = request.send().await.map_err(|error| LookupError::Unavailable(cause(&error)))?;
-        let status = response.status();
+        let reply = match reply {
+            // Following it is for the other client.
+            Ok(reply) if reply.status.is_redirection() && self.plain.is_some() => self.ask_web(key).await,
+            reply => reply,
+        };
+        let Reply { status, body } = reply.map_err(|cause| LookupError::Unavailable(cause.to_owned()))?;
         match status {
             StatusCode::NO_CONTENT => return Ok(None),
             StatusCode::NOT_FOUND | StatusCode::GONE if !self.post => return Ok(None),
@@ -226,21 +255,40 @@ impl Http {
             }
             status => return Err(LookupError::Rejected(format!("status {}", status.as_u16()))),
         }
-        let too_large = || LookupError::Rejected(format!("an answer of more than {ANSWER_BYTES_MAX} bytes"));
-        if response.content_length().is_some_and(|length| length > ANSWER_BYTES_MAX as u64) {
-            return Err(too_large());
-        }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| LookupError::Unavailable(cause(&error)))? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let Some(body) = body else {
+            return Err(LookupError::Rejected(format!("an answer of more than {ANSWER_BYTES_MAX} bytes")));
+        };
         if serde_json::from_slice::<&RawValue>(&body).is_err() {
             return Err(LookupError::Rejected("the answer is not JSON".to_owned()));
         }
-        Ok(Some(body.freeze()))
+        Ok(Some(body))
+    }
+
+    /// The request about a key; `place` holds `{key}`.
+    fn request(&self, place: &str, key: &str) -> (Method, String, Bytes) {
+        if self.post {
+            (Method::POST, place.to_owned(), Bytes::copy_from_slice(key.as_bytes()))
+        } else {
+            (Method::GET, place.replace(KEY, &encode(key)), Bytes::new())
+        }
+    }
+
+    async fn ask_web(&self, key: &str) -> Result<Reply, &'static str> {
+        let (method, url, body) = self.request(&self.url, key);
+        let request = self.client.request(method, url).body(body);
+        let mut response = request.send().await.map_err(|error| cause(&error))?;
+        let status = response.status();
+        if response.content_length().is_some_and(|length| length > ANSWER_BYTES_MAX as u64) {
+            return Ok(Reply { status, body: None });
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Ok(Reply { status, body: None });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply { status, body: Some(body.freeze()) })
     }
 }
 
@@ -255,7 +303,7 @@ impl Lookup for Http {
 }
 
 /// What went wrong, without the address.
-fn cause(error: &reqwest::Error) -> String {
+fn cause(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "the connection timed out"
     } else if error.is_connect() {
@@ -263,7 +311,6 @@ fn cause(error: &reqwest::Error) -> String {
     } else {
         "the connection broke"
     }
-    .to_owned()
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.

@@ -3,16 +3,17 @@
 //! `fields: {country: country.iso_code, city: city.names.en}` picks and renames; without it the whole record is given.
 //! A damaged file is refused when the pipeline starts, or makes single answers fail; it never ends the process.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use ahash::HashMap;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::Problem;
 use headwater_kernel::port::{Context, Json, Lookup, LookupError};
 use maxminddb::Reader;
+use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
 
 use super::options::{Options, place, read_file, steps, walk};
@@ -70,7 +71,7 @@ pub(super) struct Mmdb {
     reader: Reader<Vec<u8>>,
     fields: Fields,
     /// Text of records by their place in the file.
-    texts: Mutex<HashMap<usize, Json>>,
+    texts: RwLock<HashMap<usize, Json>>,
 }
 
 impl Mmdb {
@@ -79,7 +80,7 @@ impl Mmdb {
         let reader = catch_unwind(AssertUnwindSafe(|| Reader::from_source(bytes)))
             .map_err(|_| "its reader failed".to_owned())?
             .map_err(|error| error.to_string())?;
-        Ok(Self { reader, fields, texts: Mutex::default() })
+        Ok(Self { reader, fields, texts: RwLock::default() })
     }
 
     pub fn find(&self, key: &str) -> Result<Option<Json>, LookupError> {
@@ -98,7 +99,7 @@ impl Mmdb {
     fn read(&self, address: IpAddr) -> Result<Option<Json>, String> {
         let found = self.reader.lookup(address).map_err(|error| error.to_string())?;
         let Some(offset) = found.offset() else { return Ok(None) };
-        if let Some(text) = self.texts.lock().unwrap_or_else(PoisonError::into_inner).get(&offset) {
+        if let Some(text) = self.texts.read().get(&offset) {
             return Ok(Some(text.clone()));
         }
         let Some(record) = found.decode::<Value>().map_err(|error| error.to_string())? else { return Ok(None) };
@@ -110,7 +111,7 @@ impl Mmdb {
             Value::Object(fields.collect::<Map<String, Value>>())
         };
         let text = Bytes::from(value.to_string());
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut texts = self.texts.write();
         if texts.len() >= TEXTS_MAX {
             texts.clear();
         }

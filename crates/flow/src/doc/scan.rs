@@ -25,12 +25,13 @@ pub(super) struct Spans {
     pub value_end: u32,
 }
 
-/// Reads a whole text that is one object, calling `member` for each of its members in order.
-pub(super) fn object(text: &str, mut member: impl FnMut(Spans)) -> Result<(), Flaw> {
+/// Reads a whole text that is one object, calling `member` for each of its members in order. `text` is UTF-8; `outside`
+/// containers count as being around its members.
+pub(super) fn object(text: &[u8], outside: u32, mut member: impl FnMut(Spans)) -> Result<(), Flaw> {
     if u32::try_from(text.len()).is_err() {
         return Err(Flaw { at: 0, what: "an event of 4 GiB or more" });
     }
-    let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
+    let mut scan = Scan { bytes: text, at: 0 };
     scan.space();
     if scan.peek() != b'{' {
         return Err(scan.flaw("expected an object"));
@@ -46,7 +47,7 @@ pub(super) fn object(text: &str, mut member: impl FnMut(Spans)) -> Result<(), Fl
             let key_end = scan.at;
             scan.colon()?;
             let value_start = scan.at;
-            scan.value(1)?;
+            scan.value(outside)?;
             member(Spans {
                 key_start: key_start as u32,
                 key_end: key_end as u32,

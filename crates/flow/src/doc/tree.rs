@@ -19,6 +19,8 @@ pub(super) struct Object {
     /// The text that the members' places refer to; exactly this object.
     source: Bytes,
     members: Vec<Member>,
+    /// For each member what its name comes to, see [`tag`]: a name is looked for among these, which lie side by side.
+    tags: Vec<u32>,
     changed: bool,
     /// The object as one value, once somebody wanted it.
     whole: OnceCell<Value>,
@@ -59,19 +61,32 @@ pub(super) enum Seen {
 }
 
 impl Object {
-    /// Indexes `source`, which must be valid UTF-8.
-    pub fn open(source: Bytes) -> Result<Self, Flaw> {
-        let text = match std::str::from_utf8(&source) {
-            Ok(text) => text,
-            Err(error) => return Err(Flaw { at: error.valid_up_to(), what: "bytes that are not UTF-8" }),
-        };
-        let mut members = Vec::with_capacity(32);
-        scan::object(text, |spans| members.push(Member::text(spans)))?;
-        Ok(Self { source, members, changed: false, whole: OnceCell::new() })
+    /// Checks and indexes `source`; `outside` containers count as being around its members.
+    pub fn open(source: Bytes, outside: u32) -> Result<Self, Flaw> {
+        match std::str::from_utf8(&source) {
+            Ok(_) => Self::index(source, outside),
+            Err(error) => Err(Flaw { at: error.valid_up_to(), what: "bytes that are not UTF-8" }),
+        }
+    }
+
+    /// As [`Self::open`] for what is known to be UTF-8.
+    fn index(source: Bytes, outside: u32) -> Result<Self, Flaw> {
+        let about = source.len() / MEMBER_BYTES + 2;
+        let (mut members, mut tags) = (Vec::with_capacity(about), Vec::with_capacity(about));
+        scan::object(&source, outside, |spans| {
+            let quoted = source.get(spans.key_start as usize..spans.key_end as usize).unwrap_or_default();
+            tags.push(match spans.key_escaped {
+                false => tag(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()),
+                true => tag(parse::unescape(quoted).as_bytes()),
+            });
+            members.push(Member::text(spans));
+        })?;
+        Ok(Self { source, members, tags, changed: false, whole: OnceCell::new() })
     }
 
     fn empty() -> Self {
-        Self { source: Bytes::from_static(b"{}"), members: Vec::new(), changed: false, whole: OnceCell::new() }
+        let (members, tags) = (Vec::new(), Vec::new());
+        Self { source: Bytes::from_static(b"{}"), members, tags, changed: false, whole: OnceCell::new() }
     }
 
     /// The value at a path.
@@ -139,6 +154,7 @@ impl Object {
             }
             None => {
                 self.members.push(Member { key: Key::New(name.clone()), node: Node::Gone });
+                self.tags.push(tag(name.as_bytes()));
                 self.members.len() - 1
             }
         };
@@ -259,22 +275,43 @@ impl Object {
 
     /// The last member of that name.
     fn find(&self, name: &str) -> Option<usize> {
-        self.members.iter().rposition(|member| !matches!(member.node, Node::Gone) && member.key.is(&self.source, name))
+        self.find_before(self.tags.len(), name)
+    }
+
+    /// The last member of that name before the one at `end`.
+    fn find_before(&self, end: usize, name: &str) -> Option<usize> {
+        let wanted = tag(name.as_bytes());
+        let mut end = end;
+        loop {
+            let at = self.tags.get(..end)?.iter().rposition(|tag| *tag == wanted)?;
+            let member = self.members.get(at)?;
+            if !matches!(member.node, Node::Gone) && member.key.is(&self.source, name) {
+                return Some(at);
+            }
+            end = at;
+        }
     }
 
     fn drop_twins(&mut self, at: usize, name: &str) {
-        let Self { source, members, .. } = self;
-        let mut dropped = false;
-        for member in members.iter_mut().take(at) {
-            if !matches!(member.node, Node::Gone) && member.key.is(source, name) {
+        let mut at = at;
+        while let Some(twin) = self.find_before(at, name) {
+            if let Some(member) = self.members.get_mut(twin) {
                 member.node = Node::Gone;
-                dropped = true;
             }
-        }
-        if dropped {
             self.touch();
+            at = twin;
         }
     }
+}
+
+/// What a member takes of its object's text, about.
+const MEMBER_BYTES: usize = 28;
+
+/// A number that tells most names apart: the length, the first byte, one in the middle and the last one.
+#[inline]
+fn tag(name: &[u8]) -> u32 {
+    let byte = |at: usize| name.get(at).copied().unwrap_or(0);
+    u32::from_le_bytes([name.len() as u8, byte(0), byte(name.len() / 2), byte(name.len().saturating_sub(1))])
 }
 
 impl Member {
@@ -419,7 +456,7 @@ impl Seen {
 /// Looks into text: an object that is asked for a part of it is only indexed, anything else is parsed.
 fn see(source: &Bytes, start: u32, end: u32, path: &[OwnedSegment]) -> Seen {
     if !path.is_empty() && source.get(start as usize) == Some(&b'{') {
-        if let Ok(object) = Object::open(source.slice(start as usize..end as usize)) {
+        if let Ok(object) = Object::index(source.slice(start as usize..end as usize), 1) {
             return Seen::Object(Box::new(object));
         }
         headwater_base::never!("unchecked text");

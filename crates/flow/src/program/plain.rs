@@ -1,10 +1,11 @@
 //! The parts of programs that are plain enough to do without VRL's runtime: conditions made of comparisons of a field
-//! with a literal, and `del(.field)` at the end of a program, whose value nobody takes.
+//! with a literal, `if condition { abort "…" }` at the beginning of a program, and `del(.field)` at its end, whose value
+//! nobody takes.
 //!
 //! What it is NOT: a second language. VRL's own parser reads the source and its compiler has accepted it; what is not
 //! listed here runs in VRL, and both ways give the same (`differential`).
 
-use vrl::parser::ast::{Container, Expr, FunctionCall, Node, Opcode, QueryTarget, RootExpr, Unary};
+use vrl::parser::ast::{Container, Expr, FunctionCall, Node, Opcode, Predicate, QueryTarget, RootExpr, Unary};
 use vrl::parser::template_string::StringSegment;
 use vrl::parser::{Literal, Program};
 use vrl::path::{OwnedSegment, PathPrefix};
@@ -23,6 +24,8 @@ pub(super) enum Test {
     Equal(Field, Value),
     /// `exists(.field)`
     Exists(Field),
+    /// `is_string(.field)`
+    IsString(Field),
     /// `(int(.field) ?? default) < bound`, and its like.
     Compare { field: Field, default: i64, opcode: Opcode, bound: i64 },
     /// `!test`
@@ -66,7 +69,11 @@ impl Test {
                 let Unary::Not(not) = unary.into_inner();
                 Some(Self::Not(Box::new(Self::of(*not.into_inner().take().1)?)))
             }
-            Expr::FunctionCall(call) => only_argument(call, "exists").map(Self::Exists),
+            Expr::FunctionCall(call) => match &**call.ident.inner() {
+                "exists" => only_argument(call, "exists").map(Self::Exists),
+                "is_string" => only_argument(call, "is_string").map(Self::IsString),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -76,6 +83,7 @@ impl Test {
         match self {
             Self::Equal(field, literal) => doc.get_at(field).unwrap_or(&Value::Null).eq_lossy(literal),
             Self::Exists(field) => doc.get_at(field).is_some(),
+            Self::IsString(field) => doc.get_at(field).is_some_and(Value::is_bytes),
             Self::Compare { field, default, opcode, bound } => {
                 let number = match doc.get_at(field) {
                     Some(Value::Integer(number)) => number,
@@ -95,21 +103,65 @@ impl Test {
     }
 }
 
-/// Splits a program into the part in front of the deletions at its end, and the fields that those delete.
-pub(super) fn split(source: &str) -> Option<(&str, Vec<Field>)> {
-    let Program(roots) = vrl::parser::parse(source).ok()?;
-    let mut fields = Vec::new();
-    let mut end = source.len();
-    for root in roots.into_iter().rev() {
-        let start = root.start();
-        let RootExpr::Expr(expr) = root.into_inner() else { return None };
-        let Expr::FunctionCall(call) = expr.into_inner() else { break };
-        let Some(field) = only_argument(call, "del") else { break };
-        end = start;
-        fields.push(field);
+/// A program whose beginning and end do without VRL.
+pub(super) struct Parts<'a> {
+    pub checks: Vec<Check>,
+    /// What stands between them.
+    pub body: &'a str,
+    /// The fields that the deletions at its end delete.
+    pub deleted: Vec<Field>,
+}
+
+/// `if test { abort "words" }`
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    pub test: Test,
+    pub words: String,
+}
+
+impl Check {
+    fn of(expr: Expr) -> Option<Self> {
+        let Expr::IfStatement(statement) = expr else { return None };
+        let statement = statement.into_inner();
+        let (Predicate::One(test), None) = (statement.predicate.into_inner(), statement.else_node) else {
+            return None;
+        };
+        let [only] = <[_; 1]>::try_from(statement.if_node.into_inner().into_inner()).ok()?;
+        let Expr::Abort(abort) = only.into_inner() else { return None };
+        let words = literal(*abort.into_inner().message?)?;
+        Some(Self { test: Test::of(*test)?, words: words.to_str()?.to_owned() })
     }
-    fields.reverse();
-    Some((source.get(..end)?, fields))
+}
+
+/// Splits a program; None when it cannot be read.
+pub(super) fn split(source: &str) -> Option<Parts<'_>> {
+    let Program(roots) = vrl::parser::parse(source).ok()?;
+    let (mut start, mut end) = (0, source.len());
+    let (mut checks, mut deleted) = (Vec::new(), Vec::new());
+    let mut roots = std::collections::VecDeque::from(roots);
+    while let Some(root) = roots.pop_back() {
+        let from = root.start();
+        let RootExpr::Expr(expr) = root.inner() else { return None };
+        let Expr::FunctionCall(call) = expr.inner() else {
+            roots.push_back(root);
+            break;
+        };
+        let Some(field) = only_argument(call.clone(), "del") else {
+            roots.push_back(root);
+            break;
+        };
+        end = from;
+        deleted.push(field);
+    }
+    deleted.reverse();
+    while let Some(root) = roots.pop_front() {
+        let behind = root.end();
+        let RootExpr::Expr(expr) = root.into_inner() else { return None };
+        let Some(check) = Check::of(expr.into_inner()) else { break };
+        start = behind;
+        checks.push(check);
+    }
+    Some(Parts { checks, body: source.get(start..end)?, deleted })
 }
 
 /// The field in `name(.field)`.

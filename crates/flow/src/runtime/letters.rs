@@ -4,11 +4,16 @@
 //! lost and everything can be found again.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Name};
 use headwater_log::Offset;
 use serde_json::{Value, json};
+
+use crate::doc::{self, Doc};
+use crate::operators::value::{render_int, render_text};
+use crate::path::Path;
 
 /// Where an event stood in its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,58 +95,101 @@ pub struct Retry {
     pub kept: Vec<(String, Bytes)>,
 }
 
+/// Where a copy's fields are.
+struct Fields {
+    id: Path,
+    attempt: Path,
+    failed: Path,
+    partition: Path,
+    offset: Path,
+    record_time_ms: Path,
+    kept: Path,
+    event: Path,
+}
+
+static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
+    let position = Path::field("position");
+    Fields {
+        id: Path::field("id"),
+        attempt: Path::field("attempt"),
+        failed: Path::field("failed"),
+        partition: position.child("partition"),
+        offset: position.child("offset"),
+        record_time_ms: Path::field("record_time_ms"),
+        kept: Path::field("kept"),
+        event: Path::field("event"),
+    }
+});
+
 impl Retry {
-    /// The document around the event as it came in.
+    /// The document around the event as it came in. Every first event of a key that no cache knows costs one, so it is
+    /// written as text at once.
     pub fn encode(&self, pipeline: &Name, stream: &str, event: &[u8]) -> Bytes {
-        let kept: serde_json::Map<String, Value> = self
-            .kept
-            .iter()
-            .map(|(step, json)| (step.clone(), serde_json::from_slice(json).unwrap_or(Value::Null)))
-            .collect();
-        let mut letter = serde_json::Map::new();
-        letter.insert("id".to_owned(), Value::from(self.id.clone()));
-        letter.insert("attempt".to_owned(), Value::from(self.attempt));
-        letter.insert("failed".to_owned(), json!(self.failed));
-        letter.insert("pipeline".to_owned(), Value::from(pipeline.as_str()));
-        letter.insert(
-            "position".to_owned(),
-            json!({"stream": stream, "partition": self.partition, "offset": self.offset}),
-        );
-        letter.insert("record_time_ms".to_owned(), Value::from(self.time_ms));
-        letter.insert("kept".to_owned(), Value::Object(kept));
-        with_event(letter, event)
+        let mut text = Vec::with_capacity(event.len() + 384);
+        text.extend_from_slice(b"{\"id\":");
+        render_text(&mut text, &self.id);
+        text.extend_from_slice(b",\"attempt\":");
+        render_int(&mut text, self.attempt.into());
+        text.extend_from_slice(b",\"failed\":[");
+        for (index, step) in self.failed.iter().enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            render_text(&mut text, step);
+        }
+        text.extend_from_slice(b"],\"pipeline\":");
+        render_text(&mut text, pipeline.as_str());
+        text.extend_from_slice(b",\"position\":{\"stream\":");
+        render_text(&mut text, stream);
+        text.extend_from_slice(b",\"partition\":");
+        render_int(&mut text, self.partition.into());
+        text.extend_from_slice(b",\"offset\":");
+        render_int(&mut text, self.offset.into());
+        text.extend_from_slice(b"},\"record_time_ms\":");
+        render_int(&mut text, self.time_ms.into());
+        text.extend_from_slice(b",\"kept\":{");
+        for (index, (step, json)) in self.kept.iter().enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            render_text(&mut text, step);
+            text.push(b':');
+            text.extend_from_slice(json);
+        }
+        text.extend_from_slice(b"},\"event\":");
+        text.extend_from_slice(event);
+        text.push(b'}');
+        Bytes::from(text)
     }
 
     /// Reads a copy back: itself and the event. None for anything else.
-    pub fn decode(text: &[u8]) -> Option<(Self, Bytes)> {
-        #[derive(serde::Deserialize)]
-        struct Written<'a> {
-            id: String,
-            attempt: u32,
-            failed: Vec<String>,
-            position: At,
-            record_time_ms: i64,
-            kept: serde_json::Map<String, Value>,
-            #[serde(borrow)]
-            event: &'a serde_json::value::RawValue,
-        }
-        #[derive(serde::Deserialize)]
-        struct At {
-            partition: u32,
-            offset: Offset,
-        }
-        let written: Written<'_> = serde_json::from_slice(text).ok()?;
-        let kept = written.kept.into_iter().map(|(step, json)| (step, Bytes::from(json.to_string()))).collect();
+    pub fn decode(text: &Bytes) -> Option<(Self, Bytes)> {
+        let doc = Doc::around_event(text.clone()).ok()?;
+        let fields = &*FIELDS;
+        let failed = match doc.get(&fields.failed)? {
+            doc::Value::Array(steps) => {
+                steps.iter().map(|step| Some(step.to_str()?.to_owned())).collect::<Option<_>>()?
+            }
+            _ => return None,
+        };
+        let kept = doc.json(&fields.kept)?;
+        let kept = match &*kept {
+            b"{}" => Vec::new(),
+            kept => {
+                let kept: serde_json::Map<String, Value> = serde_json::from_slice(kept).ok()?;
+                kept.into_iter().map(|(step, json)| (step, Bytes::from(json.to_string()))).collect()
+            }
+        };
         let retry = Self {
-            id: written.id,
-            attempt: written.attempt,
-            failed: written.failed,
-            partition: written.position.partition,
-            offset: written.position.offset,
-            time_ms: written.record_time_ms,
+            id: doc.str(&fields.id)?.to_owned(),
+            attempt: u32::try_from(doc.i64(&fields.attempt)?).ok()?,
+            failed,
+            partition: u32::try_from(doc.i64(&fields.partition)?).ok()?,
+            offset: doc.i64(&fields.offset)?,
+            time_ms: doc.i64(&fields.record_time_ms)?,
             kept,
         };
-        Some((retry, Bytes::copy_from_slice(written.event.get().as_bytes())))
+        Some((retry, doc.json(&fields.event)?))
     }
 }
 

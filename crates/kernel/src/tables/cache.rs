@@ -4,10 +4,9 @@
 //! the old one goes. Invariant: what the cache answers is what the view holds; a reader that read the view while a
 //! change was being applied does not put its answer in ([`Cache::stamp`] tells).
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ahash::{HashMap, RandomState};
 use parking_lot::Mutex;
 
 use crate::port::Document;

@@ -4,8 +4,7 @@
 //! What it is NOT: exact. It keeps 32 bits of each key's hash and forgets none until the view is emptied, so it may say
 //! yes for no. Invariant: it never says no to a key that the view holds. Bounded: a table with more keys does without.
 
-use std::hash::{BuildHasher, RandomState};
-
+use ahash::{HashSet, RandomState};
 use parking_lot::RwLock;
 
 /// Bytes that a key costs, about.
@@ -19,7 +18,7 @@ pub(super) struct Keys {
 
 #[derive(Default)]
 struct Known {
-    hashes: std::collections::HashSet<u32>,
+    hashes: HashSet<u32>,
     /// Every key of the view is among them.
     complete: bool,
     /// There are too many.

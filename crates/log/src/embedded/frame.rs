@@ -52,8 +52,14 @@ pub(super) fn encode_appends(appends: &[(u128, u32, usize)]) -> Bytes {
 }
 
 /// Encodes the state's part; None as deltas drops the space.
-pub(super) fn encode_spaces<'a>(spaces: impl ExactSizeIterator<Item = (&'a str, Option<&'a [Delta]>)>) -> Bytes {
-    let mut out = BytesMut::new();
+pub(super) fn encode_spaces<'a>(
+    spaces: impl ExactSizeIterator<Item = (&'a str, Option<&'a [Delta]>)> + Clone,
+) -> Bytes {
+    let delta_bytes = |delta: &Delta| 8 + delta.key.len() + delta.value.as_ref().map_or(0, Bytes::len);
+    let space_bytes = |(name, deltas): (&str, Option<&[Delta]>)| {
+        6 + name.len() + deltas.into_iter().flatten().map(delta_bytes).sum::<usize>()
+    };
+    let mut out = BytesMut::with_capacity(4 + spaces.clone().map(space_bytes).sum::<usize>());
     out.put_u32_le(spaces.len() as u32);
     for (name, deltas) in spaces {
         out.put_u16_le(name.len() as u16);
@@ -62,7 +68,6 @@ pub(super) fn encode_spaces<'a>(spaces: impl ExactSizeIterator<Item = (&'a str, 
             out.put_u32_le(NONE);
             continue;
         };
-        out.reserve(deltas.iter().map(|d| 8 + d.key.len() + d.value.as_ref().map_or(0, Bytes::len)).sum());
         out.put_u32_le(deltas.len() as u32);
         for delta in deltas {
             out.put_u32_le(delta.key.len() as u32);

@@ -181,8 +181,7 @@ fn what_is_wrong_with_a_put_is_told_for_each_event() {
     };
     let events = vec![event("shop", "{}"), event("", "{}"), event("shop", "[1]"), event("shop", "{")];
     let answers = bench.runtime.block_on(bench.buses.put(&Name::new("default").unwrap(), events)).unwrap();
-    let codes: Vec<String> =
-        answers.into_iter().map(|answer| answer.unwrap_or_else(|problem| problem.title)).collect();
+    let codes: Vec<String> = answers.into_iter().map(|answer| answer.unwrap_or_else(|problem| problem.title)).collect();
     assert_eq!(codes, ["1", "the event has no `source`", "`detail` is JSON, but no object", "`detail` is no JSON"]);
     assert_eq!(bench.read("bus.default").len(), 1);
     let problem = bench.runtime.block_on(bench.buses.put(&Name::new("defualt").unwrap(), Vec::new())).unwrap_err();

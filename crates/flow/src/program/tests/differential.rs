@@ -194,7 +194,7 @@ impl Generate {
                 let (sign, bound) = (self.pick(&["<", "<=", ">", ">="]), self.pick(&["0", "7", "-12"]));
                 format!("(int({path}) ?? {}) {sign} {bound}", self.pick(&["0", "3"]))
             }
-            3 => format!("is_null({path})"),
+            3 => format!("{}({path})", self.pick(&["is_null", "is_string"])),
             4 => format!("{path} == true"),
             5 => format!("!({})", self.test(depth + 1)),
             6 => format!("({})", self.test(depth + 1)),
@@ -256,7 +256,10 @@ fn gives_what_a_full_parse_run_and_encode_gives() {
     let (mut done, mut programs, mut faults) = (0, 0_u64, 0_u64);
     while done < cases {
         let count = generate.rng.random_range(1..6);
-        let source: Vec<String> = (0..count).map(|_| generate.statement()).collect();
+        let mut source: Vec<String> = (0..count).map(|_| generate.statement()).collect();
+        if generate.rng.random_range(0..4) == 0 {
+            source.insert(0, format!("if {} {{ abort \"refused\" }}", generate.test(1)));
+        }
         let source = source.join("\n");
         // Some do not compile: types that can be told before are refused.
         let Ok(program) = compiler.program(&source, &place()) else { continue };

@@ -29,7 +29,7 @@ fn a_retry_copy_keeps_the_event_byte_for_byte() {
     };
     let text = retry.encode(&Name::new("p").unwrap(), "in", event);
     assert_eq!(Retry::decode(&text), Some((retry, Bytes::from_static(event))));
-    assert_eq!(Retry::decode(b"{}"), None);
+    assert_eq!(Retry::decode(&Bytes::from_static(b"{}")), None);
 }
 
 #[test]
