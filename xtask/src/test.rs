@@ -78,6 +78,6 @@ fn run_part(part: Part) -> Result<()> {
             "--deny",
             "warnings",
         ])),
-        Part::Tests => run(cargo().args(["test", "--workspace", "--locked"])),
+        Part::Tests => run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"])),
     }
 }

@@ -15,8 +15,8 @@
 //! [`Operator::advance`] with the restored watermark.
 //!
 //! Invariants: everything durable goes through [`state::State`]; what is in memory besides (timers) is rebuilt from it.
-//! An event is late when it lies before its partition's `watermark - lateness`, whatever the state holds, so that neither
-//! restarts nor the cut of micro-batches move an event from one side to the other.
+//! An event is late when it lies before `watermark - lateness`, whatever the state holds, so that neither restarts nor
+//! the cut of micro-batches move an event from one side to the other.
 
 use headwater_base::Micros;
 

@@ -43,11 +43,11 @@ pub struct FileConfig {
     /// Added to all ports.
     pub port_offset: Option<u16>,
     /// Whether a Kafka client that names an unknown topic creates it.
-    pub auto_create_topics: Option<bool>,
+    pub auto_create_streams: Option<bool>,
 }
 
 /// Its keys, for suggestions.
-const KEYS: [&str; 7] = ["server", "data", "http", "kafka", "aws", "portOffset", "autoCreateTopics"];
+const KEYS: [&str; 7] = ["server", "data", "http", "kafka", "aws", "portOffset", "autoCreateStreams"];
 
 impl FileConfig {
     /// Reads the file, if there is one.

@@ -45,7 +45,7 @@ pub struct Config {
     /// The address of AWS clients; port 0 takes any.
     pub aws: SocketAddr,
     /// Whether a Kafka client that names an unknown topic creates it.
-    pub auto_create_topics: bool,
+    pub auto_create_streams: bool,
     /// The bounds.
     pub limits: Limits,
 }
@@ -67,7 +67,7 @@ impl Config {
             http: SocketAddr::from(([127, 0, 0, 1], port(HTTP_PORT)?)),
             kafka: SocketAddr::from(([127, 0, 0, 1], port(KAFKA_PORT)?)),
             aws: SocketAddr::from(([127, 0, 0, 1], port(AWS_PORT)?)),
-            auto_create_topics: true,
+            auto_create_streams: true,
             limits: Limits::default(),
         })
     }
@@ -184,7 +184,7 @@ impl Node {
         listeners.spawn(aws::serve(cloud, aws));
         let settings = kafka::Settings {
             advertised_host: kafka_address.ip().to_string(),
-            auto_create: config.auto_create_topics,
+            auto_create: config.auto_create_streams,
             ..kafka::Settings::local(kafka_address.port())
         };
         let owners = kernel.clone();

@@ -324,10 +324,10 @@ async fn events_for_rules_come_as_envelopes_or_cloud_events() {
     assert_eq!(told["entries"][1]["id"], "till/Paid/{\"n\": 2}");
     assert_eq!(told["entries"][2]["problem"]["code"], "HW-BUS-031");
     let alone = house.send("POST", "/v1/buses/default/events", "application/json", "{}").await;
-    assert_eq!((alone.0, code(&alone).as_str()), (422, "HW-BUS-031"));
+    assert_eq!(code(&alone), "422 HW-BUS-031");
     let text = house.send("POST", "/v1/buses/default/events", "application/json", "nothing").await;
-    assert_eq!((text.0, code(&text).as_str()), (400, "HW-API-008"));
+    assert_eq!(code(&text), "400 HW-API-008");
     let gone = house.send("DELETE", "/v1/replays/again", "application/json", "").await;
-    assert_eq!((gone.0, code(&gone).as_str()), (404, "HW-BUS-044"));
+    assert_eq!(code(&gone), "404 HW-BUS-044");
     house.stop().await;
 }

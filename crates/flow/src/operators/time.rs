@@ -14,11 +14,7 @@
 //! - An idle partition that wakes up counts again with its own watermark, which may lie behind the global one: its
 //!   events up to `lateness` behind are taken as any other's, and until it catches up the global one stands still.
 //! - An event more than `ahead` later than its time of arrival is implausible, and moves nothing.
-//! - An event before its partition's watermark less `lateness` is late, and moves nothing. A partition that was idle may
-//!   lie behind the global watermark; then that one counts.
-//!
-//! So the order of each partition alone says which of its events are late, wherever micro-batches are cut and however
-//! partitions are interleaved; only an idle partition, which is idle by the wall clock, is held to the others.
+//! - An event before `watermark - lateness` is late, and moves nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -117,9 +113,7 @@ impl Watermarks {
         if time > ahead {
             return Observed::Implausible { bound: ahead };
         }
-        // While a partition is not idle its own watermark is never behind the global one.
-        let own = slot.newest.map_or(Micros::MIN, |newest| newest.minus(self.config.disorder));
-        let bound = bound(own.max(self.global), self.config.lateness);
+        let bound = bound(self.global, self.config.lateness);
         if time < bound {
             return Observed::Late { bound };
         }

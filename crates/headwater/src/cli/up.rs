@@ -34,8 +34,8 @@ pub struct Args {
     #[arg(long, env = "HEADWATER_AWS", value_name = "ADDRESS:PORT", hide_env_values = true, value_parser = address)]
     aws: Option<SocketAddr>,
     /// Whether a Kafka client that names an unknown topic creates it [default: true]
-    #[arg(long, env = "HEADWATER_AUTO_CREATE_TOPICS", value_name = "BOOL", hide_env_values = true)]
-    auto_create_topics: Option<bool>,
+    #[arg(long, env = "HEADWATER_AUTO_CREATE_STREAMS", value_name = "BOOL", hide_env_values = true)]
+    auto_create_streams: Option<bool>,
     /// Stop after so many seconds, for scripts
     #[arg(long, value_name = "SECONDS")]
     exit_after: Option<u64>,
@@ -66,8 +66,8 @@ fn config(args: &Args, context: &Context) -> Result<Config, Problems> {
     config.http = args.http.or(file.http).unwrap_or(config.http);
     config.kafka = args.kafka.or(file.kafka).unwrap_or(config.kafka);
     config.aws = args.aws.or(file.aws).unwrap_or(config.aws);
-    config.auto_create_topics =
-        args.auto_create_topics.or(file.auto_create_topics).unwrap_or(config.auto_create_topics);
+    config.auto_create_streams =
+        args.auto_create_streams.or(file.auto_create_streams).unwrap_or(config.auto_create_streams);
     Ok(config)
 }
 

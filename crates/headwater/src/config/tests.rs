@@ -15,10 +15,10 @@ fn load(text: &str) -> Result<FileConfig, String> {
 fn reads_what_is_there_and_needs_nothing() {
     assert_eq!(FileConfig::load(Path::new("/nowhere/headwater.yaml")).unwrap(), FileConfig::default());
     let config =
-        load("data: /var/lib/headwater\nportOffset: 10\nhttp: 127.0.0.1:9000\nautoCreateTopics: false\n").unwrap();
+        load("data: /var/lib/headwater\nportOffset: 10\nhttp: 127.0.0.1:9000\nautoCreateStreams: false\n").unwrap();
     assert_eq!(config.data.as_deref(), Some(Path::new("/var/lib/headwater")));
     assert_eq!((config.port_offset, config.http), (Some(10), "127.0.0.1:9000".parse().ok()));
-    assert_eq!(config.auto_create_topics, Some(false));
+    assert_eq!(config.auto_create_streams, Some(false));
 }
 
 #[test]

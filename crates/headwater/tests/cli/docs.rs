@@ -13,6 +13,9 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
+/// A node's usual ports: HTTP, Kafka, AWS clients.
+const PORTS: [u16; 3] = [8080, 9092, 4566];
+
 /// All pages for readers.
 fn pages() -> Vec<PathBuf> {
     fn below(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -79,14 +82,14 @@ impl Reader {
 
     /// With this node's ports in place of the usual ones.
     fn moved(&self, text: &str) -> String {
-        [8080, 9092].iter().fold(text.to_owned(), |text, port| {
+        PORTS.iter().fold(text.to_owned(), |text, port| {
             text.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{}", port + self.offset))
         })
     }
 
     fn back(&self, text: &str) -> String {
         let text = text.replace(&format!(" --port-offset {}", self.offset), "");
-        [8080, 9092].iter().fold(text, |text, port| {
+        PORTS.iter().fold(text, |text, port| {
             text.replace(&format!("127.0.0.1:{}", port + self.offset), &format!("127.0.0.1:{port}"))
         })
     }
@@ -116,13 +119,14 @@ impl Drop for Reader {
     }
 }
 
-/// An offset at which both ports are free.
+/// An offset at which all ports are free.
 fn free_offset() -> u16 {
     (0..100)
         .find_map(|_| {
             let http = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
             let offset = http.checked_sub(8080)?;
-            TcpListener::bind(("127.0.0.1", 9092_u16.checked_add(offset)?)).ok().map(|_| offset)
+            let free = |port: &u16| Some(TcpListener::bind(("127.0.0.1", port.checked_add(offset)?)).is_ok());
+            PORTS[1..].iter().all(|port| free(port) == Some(true)).then_some(offset)
         })
         .expect("no free ports")
 }

@@ -151,18 +151,17 @@ impl Tables for Documents {
 
 impl Bench {
     pub fn new() -> Self {
-        Self::open(Arc::new(MemoryDisk::default()))
+        Self::open(Arc::new(MemoryDisk::default()), 8 << 20)
     }
 
     /// Over the real log on a disk that can lose its power.
     pub fn on(disk: &FaultyDisk) -> Self {
-        Self::open(Arc::new(disk.clone()))
+        Self::open(Arc::new(disk.clone()), 1 << 20)
     }
 
-    fn open(disk: Arc<dyn Disk>) -> Self {
+    fn open(disk: Arc<dyn Disk>, wal_segment_bytes: u64) -> Self {
         let clock = Arc::new(ManualClock::at(START));
-        let options =
-            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let options = Options { wal_segment_bytes, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
         let limits = Arc::new(Limits::default());
         let at: Arc<dyn Clock> = clock.clone();
         let log = EmbeddedLog::open_with(disk, Path::new("/data"), limits, at, options).unwrap();

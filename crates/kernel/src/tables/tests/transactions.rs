@@ -259,6 +259,7 @@ async fn what_pipelines_append_is_told_too() {
     let ticket =
         append(&[("a", Some(r#"{"n":1}"#)), ("b", Some("no document")), ("a", Some(r#"{"n":2}"#)), ("a", None)]);
     assert_eq!((ticket.placed.len(), ticket.placed[0].last), (1, 3), "the caller sees its own places");
+    kernel.log().durable(ticket.sequence).await.unwrap();
     let told: Vec<(String, u64)> = changes(&world, 1)
         .into_iter()
         .map(|(change, _)| (change["eventName"].as_str().unwrap().to_owned(), change["version"].as_u64().unwrap()))

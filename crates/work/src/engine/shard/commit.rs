@@ -63,7 +63,7 @@ impl Shard {
                 }
                 Err((_, TransactError::Behind(_))) if patience > 0 => {
                     patience -= 1;
-                    std::thread::sleep(BEHIND);
+                    self.inner.handle.block_on(tokio::time::sleep(BEHIND));
                 }
                 Err((_, TransactError::Log(error @ (LogError::Fenced(..) | LogError::Closed | LogError::Disk(_))))) => {
                     return Err(Stop::Over(error.to_string()));
