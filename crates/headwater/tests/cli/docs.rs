@@ -98,7 +98,7 @@ impl Reader {
         if let Some(up) = line.strip_suffix(" &") {
             let mut node = self.shell(&format!("exec {up}")).stderr(Stdio::inherit()).spawn().unwrap();
             let lines = BufReader::new(node.stdout.as_mut().unwrap()).lines();
-            let shown: String = lines.take(4).map(|line| format!("{}\n", line.unwrap())).collect();
+            let shown: String = lines.take(5).map(|line| format!("{}\n", line.unwrap())).collect();
             self.node = Some(node);
             return self.back(&shown);
         }
@@ -179,8 +179,11 @@ fn resources_in_blocks_are_right() {
             std::fs::write(folder.path().join("block.yaml"), &block).unwrap();
             let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
             let output = command.args(["check", "block.yaml"]).current_dir(folder.path()).output().unwrap();
-            if !output.status.success() {
-                writeln!(wrong, "{}:{start}: {}", page.display(), String::from_utf8_lossy(&output.stderr)).unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            // What a block names may stand in another one, or on another page; nothing else may be wrong with it.
+            let fault = |line: &str| line.starts_with("error[") && !line.starts_with("error[HW-KERNEL-030]");
+            if told.lines().any(fault) || !output.status.success() && !told.contains("error[HW-KERNEL-030]") {
+                writeln!(wrong, "{}:{start}: {told}", page.display()).unwrap();
             }
             count += 1;
         }

@@ -19,7 +19,7 @@ use headwater_kernel::unit::Unit;
 use headwater_kernel::{Registry, audit};
 use headwater_log::embedded::Options;
 use headwater_log::park::{self, StopSignal};
-use headwater_log::{Append, Commit, EmbeddedLog, Log, View};
+use headwater_log::{Append, Commit, EmbeddedLog, Log, LogError, View};
 use headwater_store::disk::{Disk, MemoryDisk};
 use headwater_wire::batch::{self, Builder, Compression};
 use parking_lot::Mutex;
@@ -278,7 +278,14 @@ impl Bench {
             builder.push(START.millis(), None, Some(event.to_string().as_bytes()), &[]);
         }
         let append = Append { stream: Name::new(stream).unwrap(), partition: 0, batches: builder.finish() };
-        let Ok(ticket) = self.log.append(&Commit { appends: vec![append], ..Commit::default() }) else { return false };
+        let commit = Commit { appends: vec![append], ..Commit::default() };
+        let ticket = loop {
+            match self.log.append(&commit) {
+                Ok(ticket) => break ticket,
+                Err(LogError::Full(_)) => park::wait(self.log.room(), &StopSignal::default()).unwrap_or_default(),
+                Err(_) => return false,
+            }
+        };
         park::wait(self.log.durable(ticket.sequence), &StopSignal::default()).is_some_and(|synced| synced.is_ok())
     }
 
