@@ -123,9 +123,9 @@ fn a_full_subscription_waits_alone() {
     }
     let all: Vec<Value> = (0..30).map(|n| json!(n)).collect();
     assert_eq!(bench.wait_for("out", 30), all);
+    bench.until("it says that it waits", || slow.status().reason == "Waiting");
     let waiting = bench.figure("rule/slow", "pending_bytes");
     assert!((16 << 20..20 << 20).contains(&waiting), "{waiting}");
-    bench.until("it says that it waits", || slow.status().reason == "Waiting");
     // Once the target takes them, all come.
     bench.outside.answer(vec![Ok(Answer::default())]);
     bench.until_ticking(Duration::from_secs(60), "all are delivered", || {
