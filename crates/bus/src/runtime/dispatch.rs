@@ -35,6 +35,10 @@ const SCAN: usize = 1_000;
 /// Outcomes written in one commit.
 const SETTLE_MAX: usize = 256;
 
+/// No further ones are written with them once they hold so many bytes: what is tried again is written with its body, and
+/// one commit has to take it all.
+const SETTLE_BYTES: u64 = 1024 * 1024;
+
 /// What a task of deliveries works with.
 pub struct Dispatch {
     /// Whose deliveries.
@@ -161,10 +165,12 @@ impl Dispatch {
                     }
                 }
                 Some(ended) = trying.next(), if !trying.is_empty() => {
-                    let mut all = vec![ended];
+                    let (mut bytes, mut all) = (ended.bytes, vec![ended]);
                     while all.len() < SETTLE_MAX
+                        && bytes < SETTLE_BYTES
                         && let Some(Some(more)) = futures::FutureExt::now_or_never(trying.next())
                     {
+                        bytes += more.bytes;
                         all.push(more);
                     }
                     self.settle(all, &mut queue, &mut writer).await?;
