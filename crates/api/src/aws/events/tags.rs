@@ -1,4 +1,4 @@
-//! Tags of buses, rules, archives and what else has a name.
+//! Tags of event buses and rules.
 
 use std::sync::Arc;
 
