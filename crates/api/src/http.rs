@@ -32,8 +32,7 @@ use std::sync::atomic::AtomicU64;
 
 use headwater_base::{Clock, Limits};
 use headwater_kernel::Kernel;
-pub use headwater_kernel::port::Reconcile;
-use headwater_kernel::port::{Bus, Enrich, Features, Tables, Workflows};
+use headwater_kernel::port::{Bus, Enrich, Features, Reconcile, Tables, Workflows};
 use headwater_log::Log;
 use headwater_log::groups::Groups;
 use tokio::sync::watch;
@@ -53,7 +52,7 @@ pub struct Parts {
     /// Events for rules.
     pub bus: Arc<dyn Bus>,
     /// Batch beside stream.
-    pub reconcile: Reconcile,
+    pub reconcile: Arc<dyn Reconcile>,
     /// Executions of workflows, where they are served.
     pub workflows: Option<Arc<dyn Workflows>>,
     /// Figures of the other parts.

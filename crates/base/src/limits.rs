@@ -118,7 +118,7 @@ impl Default for Limits {
             lookups_in_flight: 20_000,
             state_bytes: 2 * 1024 * MIB,
             resource_bytes: MIB,
-            table_cache_bytes: 32 * MIB,
+            table_cache_bytes: 64 * MIB,
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
         }
     }

@@ -156,8 +156,8 @@ impl fmt::Display for Micros {
         };
         let far = !(0..10_000).contains(&year);
         put(0, 4, year);
-        put(5, 2, month.into());
-        put(8, 2, day.into());
+        put(5, 2, month);
+        put(8, 2, day);
         put(11, 2, seconds / 3_600);
         put(14, 2, seconds / 60 % 60);
         put(17, 2, seconds % 60);

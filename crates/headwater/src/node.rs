@@ -6,25 +6,22 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_api::http::health::Readiness;
 use headwater_api::http::metrics::{Figures, Sample};
 use headwater_api::{address, aws, http, kafka};
-use headwater_base::{Clock, Limits, Micros, Problem};
+use headwater_base::{Clock, Limits, Problem};
 use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_flow::runtime::pipelines::Pipelines;
-use headwater_flow::runtime::reconcile::Span;
-use headwater_kernel::port::{Batch, FunctionKind};
+use headwater_kernel::port::FunctionKind;
 use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, embedded};
 use headwater_store::disk::RealDisk;
 use headwater_work::Engine;
 use headwater_work::tasks::{Services, Settings};
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -168,7 +165,7 @@ impl Node {
             features: Arc::new(pipelines.clone()),
             enrich: Arc::new(pipelines.clone()),
             bus: Arc::new(buses.clone()),
-            reconcile: reconciler(pipelines.clone()),
+            reconcile: Arc::new(pipelines.clone()),
             workflows: Some(Arc::new(engine.clone())),
             figures: vec![
                 of_pipelines(pipelines),
@@ -236,7 +233,7 @@ async fn open_engine(kernel: &Arc<Kernel>, pipelines: &Pipelines) -> Result<Engi
         lookups: headwater_connect::lookups::LOOKUPS,
         functions: FUNCTIONS.to_vec(),
         enrich: Some(Arc::new(pipelines.clone())),
-        batch: Some(Arc::new(InBatch(reconciler(pipelines.clone())))),
+        reconcile: Some(Arc::new(pipelines.clone())),
         ..Services::new(kernel.context(), Settings::default())?
     };
     let parts = headwater_work::engine::Parts {
@@ -313,7 +310,7 @@ fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
         context: kernel.context(),
         build: headwater_connect::destination::build,
         enrich: Some(Arc::new(pipelines.clone())),
-        reconcile: Some(reconciler(pipelines.clone())),
+        reconcile: Some(Arc::new(pipelines.clone())),
         find: Arc::new(move |kind: &str, name: &str| find.upgrade()?.get(kind, name)),
         // The schedule's own unit is stopped by this, so that it cannot wait for it.
         retire: Some(Arc::new(move |kind: &'static str, name: String| {
@@ -327,31 +324,6 @@ fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
         handle,
         seed,
     }
-}
-
-/// Pipelines in batch, for the tasks of workflows.
-struct InBatch(http::Reconcile);
-
-impl Batch for InBatch {
-    fn reconcile<'a>(
-        &'a self,
-        pipeline: &'a str,
-        from: Micros,
-        to: Micros,
-        repair: bool,
-    ) -> Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send + 'a>> {
-        (self.0)(pipeline.to_owned(), from, to, repair)
-    }
-}
-
-fn reconciler(pipelines: Pipelines) -> http::Reconcile {
-    Arc::new(move |pipeline, from, to, repair| {
-        let pipelines = pipelines.clone();
-        Box::pin(async move {
-            let report = pipelines.reconcile(&pipeline, Span { from, to, repair }).await?;
-            Ok(serde_json::to_value(report).unwrap_or_default())
-        })
-    })
 }
 
 fn of_pipelines(pipelines: Pipelines) -> Figures {

@@ -155,8 +155,8 @@ pub trait Enrich: Send + Sync {
 }
 
 /// Recomputing what a pipeline has said about a span of event time, in batch.
-pub trait Batch: Send + Sync {
-    /// Compares, and repairs if told to; answers the report as a JSON object.
+pub trait Reconcile: Send + Sync {
+    /// Compares what was said of `from..to` with the input, and repairs it if told to; answers the report as a JSON object.
     fn reconcile<'a>(
         &'a self,
         pipeline: &'a str,
@@ -165,7 +165,3 @@ pub trait Batch: Send + Sync {
         repair: bool,
     ) -> BoxFuture<'a, Result<Value, Problem>>;
 }
-
-/// Recomputes what a pipeline said about a span of event time (from, to), and repairs it if the last one is true.
-pub type Reconcile =
-    Arc<dyn Fn(String, Micros, Micros, bool) -> BoxFuture<'static, Result<Value, Problem>> + Send + Sync>;

@@ -349,7 +349,7 @@ impl TableViews {
             None => {
                 let stamp = table.cache.stamp();
                 let found = self.answer(|view| view.get(*table.id.read(), key))?.map(document);
-                table.cache.learn(stamp, key, found.clone());
+                table.cache.learn(stamp, key, found.as_ref());
                 Ok(found)
             }
         }

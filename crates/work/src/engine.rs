@@ -77,6 +77,9 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
+/// How often a write waits for a table's view to catch up before it fails.
+const BEHIND_MAX: u32 = 3;
+
 /// What its parts share.
 struct Inner {
     log: Arc<dyn Log>,
@@ -243,6 +246,14 @@ impl Inner {
         let mut text = self.secret.to_vec();
         text.extend_from_slice(&self.drawn.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         hash::sha256(&text)
+    }
+
+    /// Waits for a table whose view has to catch up before a write of it can be decided.
+    async fn caught_up(&self, table: &Name) {
+        if let Some(tables) = &self.services.context.tables {
+            // A table that is gone is what the next try says.
+            let _ = tables.settled(table.as_str()).await;
+        }
     }
 
     fn queue(&self, shard: usize) -> &Arc<Queue> {

@@ -33,7 +33,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::tables::{TransactError, Write, Written};
 use headwater_kernel::port::workflows::{ExecutionView, StartExecution};
-use headwater_kernel::port::{Batch, Cause, Context, Destinations, Enrich, FunctionKind, LookupKind};
+use headwater_kernel::port::{Cause, Context, Destinations, Enrich, FunctionKind, LookupKind, Reconcile};
 use headwater_log::Append;
 use headwater_store::blobs::Blobs;
 use headwater_store::disk::RealDisk;
@@ -63,7 +63,7 @@ pub struct Services {
     /// Pipelines on demand.
     pub enrich: Option<Arc<dyn Enrich>>,
     /// Pipelines in batch.
-    pub batch: Option<Arc<dyn Batch>>,
+    pub reconcile: Option<Arc<dyn Reconcile>>,
     /// HTTP with credentials.
     pub destinations: Option<Arc<dyn Destinations>>,
     /// HTTP without.
@@ -241,7 +241,7 @@ impl Services {
             lookups: &[],
             functions: Vec::new(),
             enrich: None,
-            batch: None,
+            reconcile: None,
             destinations: None,
             http,
             built: Lookups::default(),

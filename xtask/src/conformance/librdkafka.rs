@@ -34,12 +34,12 @@ pub fn prepare(folder: &Path) -> Result<PathBuf> {
         if source.exists() {
             fs::remove_dir_all(&source)?;
         }
-        read(Command::new("cp").arg("--recursive").arg("--no-preserve=mode").arg(&fetched).arg(&source))?;
+        read(Command::new("cp").args(["--recursive", "--preserve=mode"]).arg(&fetched).arg(&source))?;
         let plain = ["--disable-ssl", "--disable-gssapi", "--disable-curl", "--disable-lz4-ext"];
         read(Command::new("bash").arg("configure").args(plain).current_dir(&source))?;
         // The last is for `cargo xtask bench log`.
         let goals =
-            [("src", "libs"), ("src-cpp", "libs"), ("tests", "test-runner"), ("examples", "rdkafka_performance")];
+            [("src", "lib"), ("src-cpp", "lib"), ("tests", "test-runner"), ("examples", "rdkafka_performance")];
         for (part, goal) in goals {
             let jobs = std::thread::available_parallelism().map_or(1, usize::from);
             read(Command::new("make").arg(format!("-j{jobs}")).args(["-C", part, goal]).current_dir(&source))?;

@@ -23,7 +23,7 @@ pub async fn reconcile(
 ) -> Result<Response, Fault> {
     let query = Query::parse(request.uri().query(), QUERY)?;
     let (from, to) = (time(&query, "from", Micros::MIN)?, time(&query, "to", Micros::MAX)?);
-    let report = (api.reconcile)(pipeline, from, to, query.flag("repair")?).await?;
+    let report = api.reconcile.reconcile(&pipeline, from, to, query.flag("repair")?).await?;
     Ok(answer::json(StatusCode::OK, &report))
 }
 

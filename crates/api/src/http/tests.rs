@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Limits, ManualClock, Micros, Problem};
-use headwater_kernel::port::{Bus, Enrich, Features, Json};
+use headwater_kernel::port::{Bus, Enrich, Features, Json, Reconcile};
 use headwater_kernel::{Kernel, Registry, Setup};
 use headwater_log::EmbeddedLog;
 use headwater_log::groups::Groups;
@@ -73,6 +73,12 @@ impl Enrich for Fixed {
     }
 }
 
+impl Reconcile for Fixed {
+    fn reconcile<'a>(&'a self, _: &'a str, _: Micros, _: Micros, _: bool) -> BoxFuture<'a, Result<Value, Problem>> {
+        Box::pin(async { Ok(Value::Null) })
+    }
+}
+
 struct House {
     address: std::net::SocketAddr,
     stop: watch::Sender<bool>,
@@ -105,7 +111,7 @@ async fn house_over(
         features: Arc::new(Fixed),
         enrich: Arc::new(Fixed),
         bus: Arc::new(Fixed),
-        reconcile: Arc::new(|_, _, _, _| Box::pin(async { Ok(Value::Null) })),
+        reconcile: Arc::new(Fixed),
         workflows: None,
         figures: Vec::new(),
         readiness: Arc::new(|| vec![("log", None)]),

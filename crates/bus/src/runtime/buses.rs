@@ -52,7 +52,7 @@ pub struct Parts {
     /// Pipelines that are asked.
     pub enrich: Option<Arc<dyn Enrich>>,
     /// Pipelines that are reconciled.
-    pub reconcile: Option<Reconcile>,
+    pub reconcile: Option<Arc<dyn Reconcile>>,
     /// Resources.
     pub find: Find,
     /// Deletes a schedule that is over.

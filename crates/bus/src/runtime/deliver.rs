@@ -25,7 +25,7 @@ pub struct Outside {
     /// Pipelines that are asked.
     pub enrich: Option<Arc<dyn Enrich>>,
     /// Pipelines that are reconciled.
-    pub reconcile: Option<Reconcile>,
+    pub reconcile: Option<Arc<dyn Reconcile>>,
     /// Workflows, once the node has them.
     pub workflows: OnceLock<Arc<dyn Workflows>>,
 }
@@ -156,7 +156,7 @@ async fn reconcile(outside: &Outside, target: &ReconcileTarget, pending: &Pendin
     let delay = target.delay.map_or(Duration::ZERO, |delay| Duration::from_millis(delay.millis()));
     let to = pending.time.minus(delay);
     let from = to.minus(Duration::from_millis(target.span.millis()));
-    match reconcile(target.pipeline.to_string(), from, to, target.repair).await {
+    match reconcile.reconcile(target.pipeline.as_str(), from, to, target.repair).await {
         Ok(report) => {
             let repaired = report.get("repaired").and_then(serde_json::Value::as_u64).unwrap_or(0);
             tracing::info!(pipeline = %target.pipeline, %from, %to, repaired, "reconciled");

@@ -175,7 +175,7 @@ impl Scheduler {
                     return Ok(());
                 }
                 Err(Refusal::Full) => self.log.room().await,
-                Err(Refusal::Behind) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(Refusal::Behind(table)) => writer.caught_up(&table).await,
                 Err(Refusal::Table(problem)) if refused.is_empty() => {
                     refused = (0..effects.len()).map(|place| (place, problem.clone())).collect();
                 }

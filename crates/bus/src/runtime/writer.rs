@@ -52,8 +52,8 @@ pub enum Outcome {
 pub enum Refusal {
     /// Too much is unsynced: wait for [`Log::room`] and try again.
     Full,
-    /// A table's view has to catch up first: try again in a while.
-    Behind,
+    /// This table's view has to catch up first: wait for [`Writer::caught_up`] and try again.
+    Behind(Name),
     /// Too much for one commit.
     TooMuch,
     /// A table refuses one of the documents.
@@ -93,6 +93,12 @@ impl Writer {
         self.streams.clear();
     }
 
+    /// Waits for a table that [`Refusal::Behind`] names.
+    pub async fn caught_up(&self, table: &Name) {
+        // A table that is gone is what the next try says.
+        let _ = self.tables.settled(table.as_str()).await;
+    }
+
     /// Writes everything in one commit; documents are all of one event, whose chain their changes go on with. Never
     /// waits. `refused` are documents, by their place among the effects, that
     /// their table does not take: they become dead letters.
@@ -122,13 +128,13 @@ impl Writer {
         match self.tables.transact(&writes, &mut commit, cause.as_ref()) {
             Ok(done) => Ok(Done { ticket: done.ticket, outcomes }),
             Err(TransactError::Full) => Err(Refusal::Full),
-            Err(TransactError::Behind(_)) => Err(Refusal::Behind),
+            Err(TransactError::Behind(table)) => Err(Refusal::Behind(table)),
             Err(TransactError::Log(LogError::Limit(_) | LogError::BatchTooLarge { .. })) => Err(Refusal::TooMuch),
             Err(TransactError::Log(error)) => Err(Refusal::Log(error)),
             Err(TransactError::Problem(problem)) => Err(Refusal::Table(problem)),
             Err(TransactError::Condition { .. }) => {
                 headwater_base::never!("a rule's document has no condition");
-                Err(Refusal::Behind)
+                Err(Refusal::TooMuch)
             }
         }
     }

@@ -10,12 +10,13 @@ use std::thread;
 
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
-use headwater_kernel::port::{Context, Enrich, Features, Json, LookupKind};
+use headwater_kernel::port::{Context, Enrich, Features, Json, LookupKind, Reconcile};
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::Status;
 use headwater_kernel::unit::{Unit, UnitKind};
 use headwater_log::{Log, View};
 use parking_lot::RwLock;
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
@@ -165,7 +166,11 @@ impl Pipelines {
     ///
     /// # Errors
     /// `HW-FLOW-046` for an unknown pipeline, else as [`reconcile::reconcile`].
-    pub async fn reconcile(&self, pipeline: &str, mut span: reconcile::Span) -> Result<reconcile::Report, Problem> {
+    pub(crate) async fn recompute(
+        &self,
+        pipeline: &str,
+        mut span: reconcile::Span,
+    ) -> Result<reconcile::Report, Problem> {
         let Some(running) = self.0.running.read().get(pipeline).cloned() else { return Err(self.unknown(pipeline)) };
         if running.plan.stateful() {
             let behind = running.plan.watermark.lateness;
@@ -305,6 +310,21 @@ impl Features for Pipelines {
         let running = self.0.running.read();
         let names = running.values().flat_map(|running| &running.features).map(|(entity, ..)| entity.to_string());
         names.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+impl Reconcile for Pipelines {
+    fn reconcile<'a>(
+        &'a self,
+        pipeline: &'a str,
+        from: Micros,
+        to: Micros,
+        repair: bool,
+    ) -> BoxFuture<'a, Result<Value, Problem>> {
+        Box::pin(async move {
+            let report = self.recompute(pipeline, reconcile::Span { from, to, repair }).await?;
+            Ok(serde_json::to_value(report).unwrap_or_default())
+        })
     }
 }
 

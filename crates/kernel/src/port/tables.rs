@@ -220,7 +220,8 @@ pub trait Tables: Send + Sync {
     /// As [`Self::transact`], for a user: with audit events; durable and visible when the future resolves.
     fn write<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>>;
 
-    /// Resolves when reads of a table show everything that is durable now.
+    /// Resolves when reads of a table show everything that is appended now, or after some seconds in which they did not:
+    /// what [`TransactError::Behind`] asks for.
     fn settled<'a>(&'a self, table: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
         let _ = table;
         Box::pin(std::future::ready(Ok(())))

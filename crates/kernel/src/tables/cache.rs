@@ -6,22 +6,32 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ahash::{HashMap, RandomState};
+use ahash::RandomState;
+use bytes::Bytes;
+use hashbrown::HashTable;
+use headwater_base::Micros;
 use parking_lot::Mutex;
 
 use crate::port::Document;
 
 const SHARDS: usize = 16;
 
-/// What an entry costs besides its key and value, about.
-const ENTRY_BYTES: usize = 160;
+/// What an entry costs besides its own bytes, about: its slot, with the room that a table keeps free, and the
+/// allocator's rounding.
+const ENTRY_BYTES: usize = 40;
 
 #[derive(Default)]
 struct Shard {
-    young: HashMap<Box<str>, Option<Document>>,
-    old: HashMap<Box<str>, Option<Document>>,
+    young: HashTable<Entry>,
+    old: HashTable<Entry>,
     young_bytes: usize,
 }
+
+/// What is known of one key, in one allocation: a million small documents are mostly what is put around them.
+///
+/// Eight bytes each of version and time, four of the key's length, the key, the value. A key without a document has the
+/// version 0, which no document has.
+struct Entry(Box<[u8]>);
 
 pub(super) struct Cache {
     shards: [Mutex<Shard>; SHARDS],
@@ -30,6 +40,50 @@ pub(super) struct Cache {
     shard_bytes_max: usize,
     /// Odd while changes are being applied; grows by two with each application.
     stamp: AtomicU64,
+}
+
+impl Entry {
+    fn new(key: &str, found: Option<&Document>) -> Self {
+        let (version, updated) = found.map_or((0, 0), |document| (document.version, document.updated.0));
+        let value = found.map_or(&[][..], |document| &document.value);
+        let mut bytes = Vec::with_capacity(20 + key.len() + value.len());
+        bytes.extend_from_slice(&version.to_le_bytes());
+        bytes.extend_from_slice(&updated.to_le_bytes());
+        bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(key.as_bytes());
+        bytes.extend_from_slice(value);
+        Self(bytes.into_boxed_slice())
+    }
+
+    /// Version, time, and the bytes of key and value.
+    fn parts(&self) -> (u64, i64, &[u8], &[u8]) {
+        let whole = || {
+            let (version, rest) = self.0.split_first_chunk()?;
+            let (updated, rest) = rest.split_first_chunk()?;
+            let (length, rest) = rest.split_first_chunk()?;
+            let (key, value) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            Some((u64::from_le_bytes(*version), i64::from_le_bytes(*updated), key, value))
+        };
+        whole().unwrap_or_default()
+    }
+
+    const fn cost(&self) -> usize {
+        ENTRY_BYTES + self.0.len()
+    }
+
+    fn is_of(&self, key: &str) -> bool {
+        self.parts().2 == key.as_bytes()
+    }
+
+    fn document(&self, key: &str) -> Option<Document> {
+        let (version, updated, _, value) = self.parts();
+        (version > 0).then(|| Document {
+            key: key.to_owned(),
+            version,
+            updated: Micros(updated),
+            value: Bytes::copy_from_slice(value),
+        })
+    }
 }
 
 impl Cache {
@@ -44,12 +98,14 @@ impl Cache {
 
     /// The document of a key as far as the cache knows: `Some(None)` = it knows that there is none.
     pub(super) fn get(&self, key: &str) -> Option<Option<Document>> {
-        let mut shard = self.shard(key)?.lock();
-        if let Some(found) = shard.young.get(key) {
-            return Some(found.clone());
+        let (hash, shard) = self.place(key)?;
+        let mut shard = shard.lock();
+        if let Some(entry) = shard.young.find(hash, |entry| entry.is_of(key)) {
+            return Some(entry.document(key));
         }
-        let (key, found) = shard.old.remove_entry(key)?;
-        self.insert(&mut shard, key, found.clone());
+        let (entry, _) = shard.old.find_entry(hash, |entry| entry.is_of(key)).ok()?.remove();
+        let found = entry.document(key);
+        self.insert(&mut shard, hash, entry);
         Some(found)
     }
 
@@ -59,11 +115,12 @@ impl Cache {
     }
 
     /// Puts in what the view answered, unless something was applied since `stamp`.
-    pub(super) fn learn(&self, stamp: u64, key: &str, found: Option<Document>) {
-        let Some(shard) = self.shard(key) else { return };
+    pub(super) fn learn(&self, stamp: u64, key: &str, found: Option<&Document>) {
+        let Some((hash, shard)) = self.place(key) else { return };
         let mut shard = shard.lock();
-        if stamp.is_multiple_of(2) && stamp == self.stamp() {
-            self.insert(&mut shard, key.into(), found);
+        let is_known = |shard: &Shard| shard.young.find(hash, |entry| entry.is_of(key)).is_some();
+        if stamp.is_multiple_of(2) && stamp == self.stamp() && !is_known(&shard) {
+            self.insert(&mut shard, hash, Entry::new(key, found));
         }
     }
 
@@ -73,14 +130,18 @@ impl Cache {
     }
 
     /// Takes over a change of the view; a key it does not hold stays out.
-    pub(super) fn change(&self, key: &str, found: Option<Document>) {
-        let Some(shard) = self.shard(key) else { return };
+    pub(super) fn change(&self, key: &str, found: Option<&Document>) {
+        let Some((hash, shard)) = self.place(key) else { return };
         let mut shard = shard.lock();
-        if let Some((key, _)) = shard.old.remove_entry(key) {
-            self.insert(&mut shard, key, found);
-        } else if let Some(entry) = shard.young.get_mut(key) {
-            *entry = found;
+        if let Ok(entry) = shard.young.find_entry(hash, |entry| entry.is_of(key)) {
+            let (entry, _) = entry.remove();
+            shard.young_bytes -= entry.cost();
+        } else if let Ok(entry) = shard.old.find_entry(hash, |entry| entry.is_of(key)) {
+            entry.remove();
+        } else {
+            return;
         }
+        self.insert(&mut shard, hash, Entry::new(key, found));
     }
 
     /// After the changes were applied.
@@ -96,26 +157,23 @@ impl Cache {
         }
     }
 
-    fn insert(&self, shard: &mut Shard, key: Box<str>, found: Option<Document>) {
-        shard.young_bytes += ENTRY_BYTES + 2 * key.len() + found.as_ref().map_or(0, |document| document.value.len());
-        shard.young.insert(key, found);
+    fn insert(&self, shard: &mut Shard, hash: u64, entry: Entry) {
+        shard.young_bytes += entry.cost();
+        shard.young.insert_unique(hash, entry, |entry| self.hasher.hash_one(entry.parts().2));
         if shard.young_bytes > self.shard_bytes_max {
             shard.old = std::mem::take(&mut shard.young);
             shard.young_bytes = 0;
         }
     }
 
-    fn shard(&self, key: &str) -> Option<&Mutex<Shard>> {
-        let hash = self.hasher.hash_one(key);
-        self.shards.get((hash >> 60) as usize % SHARDS)
+    fn place(&self, key: &str) -> Option<(u64, &Mutex<Shard>)> {
+        let hash = self.hasher.hash_one(key.as_bytes());
+        Some((hash, self.shards.get((hash >> 60) as usize % SHARDS)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use headwater_base::Micros;
-
     use super::*;
 
     fn document(key: &str, version: u64, bytes: usize) -> Document {
@@ -128,13 +186,13 @@ mod tests {
         let before = cache.stamp();
         cache.begin();
         let during = cache.stamp();
-        cache.learn(before, "a", Some(document("a", 1, 10)));
-        cache.learn(during, "a", Some(document("a", 1, 10)));
+        cache.learn(before, "a", Some(&document("a", 1, 10)));
+        cache.learn(during, "a", Some(&document("a", 1, 10)));
         cache.end();
-        cache.learn(before, "a", Some(document("a", 1, 10)));
-        cache.learn(during, "a", Some(document("a", 1, 10)));
+        cache.learn(before, "a", Some(&document("a", 1, 10)));
+        cache.learn(during, "a", Some(&document("a", 1, 10)));
         assert_eq!(cache.get("a"), None);
-        cache.learn(cache.stamp(), "a", Some(document("a", 2, 10)));
+        cache.learn(cache.stamp(), "a", Some(&document("a", 2, 10)));
         assert_eq!(cache.get("a").unwrap().unwrap().version, 2);
     }
 
@@ -144,8 +202,8 @@ mod tests {
         cache.learn(cache.stamp(), "a", None);
         assert_eq!(cache.get("a"), Some(None));
         cache.begin();
-        cache.change("a", Some(document("a", 5, 10)));
-        cache.change("b", Some(document("b", 6, 10)));
+        cache.change("a", Some(&document("a", 5, 10)));
+        cache.change("b", Some(&document("b", 6, 10)));
         cache.end();
         assert_eq!(cache.get("a").unwrap().unwrap().version, 5);
         assert_eq!(cache.get("b"), None);
@@ -157,12 +215,12 @@ mod tests {
         let stamp = cache.stamp();
         for n in 0..20_000 {
             let key = format!("k{n}");
-            cache.learn(stamp, &key, Some(document(&key, 1, 200)));
+            cache.learn(stamp, &key, Some(&document(&key, 1, 200)));
             cache.get("k0");
         }
         assert!(cache.get("k0").is_some());
         let held: usize =
             cache.shards.iter().map(|shard| shard.lock()).map(|shard| shard.young.len() + shard.old.len()).sum();
-        assert!(held * 370 <= (1 << 20) + SHARDS * 400, "{held} entries");
+        assert!(held * 260 <= (1 << 20) + SHARDS * 300, "{held} entries");
     }
 }

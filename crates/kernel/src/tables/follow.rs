@@ -214,7 +214,7 @@ impl TableViews {
         if result.is_ok() {
             for change in changes {
                 match change {
-                    Change::Put(row, _) => table.cache.change(&row.key, Some(document(row.clone()))),
+                    Change::Put(row, _) => table.cache.change(&row.key, Some(&document(row.clone()))),
                     Change::Delete(key) => table.cache.change(key, None),
                 }
             }

@@ -65,15 +65,12 @@ impl TableViews {
         Ok((transacted.written, version_of_last))
     }
 
-    /// Waits until the view of a table has got further.
+    /// As [`Self::settle`], for a write that cannot be decided before.
     pub(super) async fn caught_up(&self, name: &Name) -> Result<(), Problem> {
-        let table = self.table(name.as_str())?;
-        let moved = table.moved.notified();
-        if tokio::time::timeout(BEHIND_MAX, moved).await.is_err() {
+        tokio::time::timeout(BEHIND_MAX, self.settle(name.as_str())).await.unwrap_or_else(|_| {
             let fact = format!("the view of the table `{name}` is behind and does not catch up");
-            return Err(Problem::new("HW-KERNEL-037", fact).help("`headwater describe table` shows how far it is"));
-        }
-        Ok(())
+            Err(Problem::new("HW-KERNEL-037", fact).help("`headwater describe table` shows how far it is"))
+        })
     }
 
     fn entry(&self, write: &Write) -> audit::Entry {
@@ -250,12 +247,12 @@ pub(super) fn is_object(text: &[u8]) -> bool {
 }
 
 impl TableViews {
-    /// Waits until the view of a table shows everything that is durable now.
+    /// Waits until the view of a table shows everything that is appended now.
     pub(super) async fn settle(&self, table: &str) -> Result<(), Problem> {
         let table = self.table(table)?;
         for partition in 0..table.stream.config.partitions {
             if let Ok(ends) = self.log.ends(&table.stream.name, partition) {
-                self.visible(&table, partition, ends.durable - 1).await;
+                self.visible(&table, partition, ends.appended - 1).await;
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use super::queue::Command;
 use super::rows::{self, Head, Key, Tag};
-use super::{Inner, dispatch, identity, token};
+use super::{BEHIND_MAX, Inner, dispatch, identity, token};
 use crate::definition::{Definition, Resource};
 use crate::execution::trial::Trial;
 use crate::execution::{
@@ -264,7 +264,7 @@ async fn internal(inner: Arc<Inner>, resource: Resource, plan: Internal) -> Resu
     }
     if !plan.writes.is_empty() || !plan.appends.is_empty() {
         let mut also = Commit { appends: plan.appends, ..Commit::default() };
-        let mut patience = 500_u32;
+        let mut patience = BEHIND_MAX;
         let sequence = loop {
             let written = match &inner.services.context.tables {
                 Some(tables) if !plan.writes.is_empty() => {
@@ -278,9 +278,9 @@ async fn internal(inner: Arc<Inner>, resource: Resource, plan: Internal) -> Resu
             match written {
                 Ok(sequence) => break sequence,
                 Err(TransactError::Full) => inner.log.room().await,
-                Err(TransactError::Behind(_)) if patience > 0 => {
+                Err(TransactError::Behind(table)) if patience > 0 => {
                     patience -= 1;
-                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    inner.caught_up(&table).await;
                 }
                 Err(error) => return Err((plan.refused)(service, Refusal::Write(&error))),
             }

@@ -46,7 +46,7 @@ pub(super) fn enrich(services: &Services, _: &Service, call: &Call<'_>) -> Resul
 pub(super) fn reconcile(services: &Services, _: &Service, call: &Call<'_>) -> Result<Plan, Failure> {
     let parameters = Parameters::new(call.parameters, &["Pipeline", "From", "To", "Repair"])?;
     let pipeline = parameters.text("Pipeline")?.to_owned();
-    let batch = services.batch.clone().ok_or_else(|| failure::unwired("pipelines in batch"))?;
+    let pipelines = services.reconcile.clone().ok_or_else(|| failure::unwired("pipelines in batch"))?;
     let time = |field: &str| {
         let text = parameters.text(field)?;
         Micros::parse_rfc3339(text).ok_or_else(|| failure::parameters(format!("`{field}` is no RFC 3339 time")))
@@ -54,6 +54,6 @@ pub(super) fn reconcile(services: &Services, _: &Service, call: &Call<'_>) -> Re
     let (from, to) = (time("From")?, time("To")?);
     let repair = parameters.optional_flag("Repair")?.unwrap_or(false);
     Ok(Plan::External(Box::pin(async move {
-        batch.reconcile(&pipeline, from, to, repair).await.map_err(|problem| failure::of(&problem))
+        pipelines.reconcile(&pipeline, from, to, repair).await.map_err(|problem| failure::of(&problem))
     })))
 }

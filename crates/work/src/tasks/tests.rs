@@ -120,7 +120,7 @@ pub(super) fn services() -> Services {
         lookups: &[],
         functions,
         enrich: None,
-        batch: None,
+        reconcile: None,
         destinations: None,
         http: HttpClient::new(Settings::default()).unwrap(),
         built: Lookups::default(),

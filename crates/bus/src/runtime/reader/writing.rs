@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -23,9 +22,6 @@ use crate::subscription::{Effect, Source, Subscription};
 
 /// Commits that may wait for the disk.
 const COMMITS_MAX: usize = 256;
-
-/// How long a table that is catching up is left alone.
-const BEHIND: Duration = Duration::from_millis(5);
 
 /// Why a commit was not written.
 enum Unwritten {
@@ -152,8 +148,9 @@ impl Life<'_> {
                 Err(Refusal::Full) => {
                     park::wait(self.setup.log.room(), self.stop).ok_or(Unwritten::End(End::Stopped))?;
                 }
-                Err(Refusal::Behind) if self.stop.is_set() => return Err(Unwritten::End(End::Stopped)),
-                Err(Refusal::Behind) => park::pause(BEHIND),
+                Err(Refusal::Behind(table)) => {
+                    park::wait(self.writer.caught_up(&table), self.stop).ok_or(Unwritten::End(End::Stopped))?;
+                }
                 Err(Refusal::TooMuch) => return Err(Unwritten::TooMuch),
                 Err(Refusal::Table(problem)) => return Err(Unwritten::Table(problem)),
                 Err(Refusal::Missing(stream)) => return Err(Unwritten::Missing(stream)),

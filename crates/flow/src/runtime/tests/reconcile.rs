@@ -29,16 +29,16 @@ fn a_late_event_is_found_missing_in_its_session_and_the_session_is_corrected() {
     bench.wait_for("late", 1);
     bench.until("all is read", || bench.read("out").len() == 5);
     let span = Span { from: START, to: Micros(START.0 + 3_600_000_000), repair: false };
-    let report = bench.runtime.block_on(bench.pipelines.reconcile("p", span)).unwrap();
+    let report = bench.runtime.block_on(bench.pipelines.recompute("p", span)).unwrap();
     assert_eq!(report.streams["sessions"], Differences { compared: 2, wrong: 1, ..Differences::default() });
     assert_eq!(report.streams["out"], Differences { compared: 3, ..Differences::default() });
     assert_eq!(report.repaired, 0);
     let before = bench.read("sessions").len();
-    let report = bench.runtime.block_on(bench.pipelines.reconcile("p", Span { repair: true, ..span })).unwrap();
+    let report = bench.runtime.block_on(bench.pipelines.recompute("p", Span { repair: true, ..span })).unwrap();
     assert_eq!(report.repaired, 1);
     let corrected: Value = values(&bench.wait_for("sessions", before + 1)).pop().unwrap();
     assert_eq!((&corrected["key"], &corrected["events"], &corrected["revision"]), (&json!("u"), &json!(2), &json!(2)));
-    let report = bench.runtime.block_on(bench.pipelines.reconcile("p", Span { repair: true, ..span })).unwrap();
+    let report = bench.runtime.block_on(bench.pipelines.recompute("p", Span { repair: true, ..span })).unwrap();
     assert_eq!((report.streams["sessions"].wrong, report.repaired), (0, 0), "what was repaired is right");
     bench.stop(&unit);
 }

@@ -15,13 +15,8 @@ use crate::engine::journal::Pieces;
 use crate::engine::queue::Command;
 use crate::engine::rows::{self, AlarmKey, Key, Tag};
 use crate::engine::turn::After;
-use crate::engine::{events, rows::Head};
+use crate::engine::{BEHIND_MAX, events, rows::Head};
 use crate::tasks::Refusal;
-
-/// How long a table's view is given to catch up before it is asked again, and how often.
-const BEHIND: std::time::Duration = std::time::Duration::from_millis(2);
-/// See [`BEHIND`].
-const BEHIND_MAX: u32 = 500;
 
 /// A batch as the log takes it.
 struct Built {
@@ -61,9 +56,9 @@ impl Shard {
                     };
                     self.refuse(&mut batch, slot, number, &error);
                 }
-                Err((_, TransactError::Behind(_))) if patience > 0 => {
+                Err((_, TransactError::Behind(table))) if patience > 0 => {
                     patience -= 1;
-                    self.inner.handle.block_on(tokio::time::sleep(BEHIND));
+                    self.inner.handle.block_on(self.inner.caught_up(&table));
                 }
                 Err((_, TransactError::Log(error @ (LogError::Fenced(..) | LogError::Closed | LogError::Disk(_))))) => {
                     return Err(Stop::Over(error.to_string()));
