@@ -10,7 +10,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use headwater::node;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 /// The longest that anything in a test may take.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,7 +22,15 @@ pub struct Node {
     binary: PathBuf,
     offset: u16,
     folder: tempfile::TempDir,
-    process: Child,
+    life: Life,
+}
+
+/// What a node runs as.
+enum Life {
+    /// The program.
+    Child(Child),
+    /// A part of the test, for what no setting of the program reaches.
+    Within(Runtime, Option<node::Node>),
 }
 
 impl Node {
@@ -31,8 +41,24 @@ impl Node {
     pub fn start(binary: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let offset = free_offset()?;
-        let process = spawn(Path::new(binary), folder.path(), offset)?;
-        let mut node = Self { binary: binary.into(), offset, folder, process };
+        let life = Life::Child(spawn(Path::new(binary), folder.path(), offset)?);
+        let mut node = Self { binary: binary.into(), offset, folder, life };
+        node.wait_ready()?;
+        Ok(node)
+    }
+
+    /// Starts one within the test, with bounds that the program does not offer; `binary` still runs the verbs.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn within(binary: &str, change: impl FnOnce(&mut node::Config)) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let offset = free_offset()?;
+        let mut config = node::Config::local(folder.path().join("data"), offset)?;
+        change(&mut config);
+        let runtime = Runtime::new()?;
+        let opened = runtime.block_on(node::Node::open(config))?;
+        let mut node = Self { binary: binary.into(), offset, folder, life: Life::Within(runtime, Some(opened)) };
         node.wait_ready()?;
         Ok(node)
     }
@@ -42,9 +68,10 @@ impl Node {
     /// # Errors
     /// When it does not get ready again.
     pub fn kill_and_restart(&mut self) -> Result<()> {
-        self.process.kill()?;
-        self.process.wait()?;
-        self.process = spawn(&self.binary, self.folder.path(), self.offset)?;
+        let Life::Child(process) = &mut self.life else { bail!("the test cannot kill a part of itself") };
+        process.kill()?;
+        process.wait()?;
+        *process = spawn(&self.binary, self.folder.path(), self.offset)?;
         self.wait_ready()
     }
 
@@ -73,10 +100,25 @@ impl Node {
     /// # Errors
     /// When nobody answers.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
+        self.ask("GET", path, "")
+    }
+
+    /// A POST of JSON; answers status and body.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn post(&self, path: &str, body: &Value) -> Result<(u16, String)> {
+        self.ask("POST", path, &body.to_string())
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
         let port = 8080 + self.offset;
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n")?;
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n");
+        let about = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+        write!(stream, "{head}{about}\r\n{body}")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let status = answer.get(9..12).and_then(|code| code.parse().ok()).context("no HTTP answer")?;
@@ -118,8 +160,13 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        match &mut self.life {
+            Life::Child(process) => {
+                let _ = process.kill();
+                let _ = process.wait();
+            }
+            Life::Within(runtime, node) => drop(node.take().map(|node| runtime.block_on(node.stop()))),
+        }
     }
 }
 

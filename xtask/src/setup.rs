@@ -41,13 +41,16 @@ const DEBIAN_CONFORMANCE: [Package; 6] = [
 const DEBIAN_FUZZ: [Package; 1] = [Package { name: "g++", shows: "c++" }];
 
 /// Outside clients and what figures are computed with another way, pinned.
-const PYTHON: [&str; 6] = [
+const PYTHON: [&str; 8] = [
     "confluent-kafka==2.16.1",
     "kafka-python==3.0.12",
     "boto3==1.44.8",
     "awscli==1.46.3",
     "maxminddb==3.2.0",
     "woothee==1.10.1",
+    "focus-validator==1.0.0",
+    // A later one breaks the pandera that the validator asks for.
+    "multimethod==1.12",
 ];
 const NODE: [&str; 3] = ["kafkajs@2.2.4", "@aws-sdk/client-sfn@3.1164.0", "@aws-sdk/client-eventbridge@3.1169.0"];
 

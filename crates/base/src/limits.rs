@@ -71,6 +71,8 @@ pub struct Limits {
     pub table_cache_bytes: usize,
     /// External tasks of workflows under way at once.
     pub tasks_in_flight: NonZeroUsize,
+    /// How often an event may lead to another before the chain is cut (`HW-BUS-010`).
+    pub event_hops: u32,
 }
 
 impl Limits {
@@ -120,6 +122,7 @@ impl Default for Limits {
             resource_bytes: MIB,
             table_cache_bytes: 64 * MIB,
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
+            event_hops: 16,
         }
     }
 }

@@ -7,8 +7,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Name, Problem};
-use headwater_kernel::port::bus::HOPS_MAX;
-use headwater_kernel::port::tables::{Change, Write};
+use headwater_kernel::port::tables::Write;
 use headwater_kernel::port::{Cause, Json};
 use headwater_pattern::{Context, Input, InputSpec, Pattern};
 use headwater_wire::batch::Record;
@@ -74,6 +73,8 @@ pub struct Happened<'a> {
     pub place: Place<'a>,
     /// What time it is.
     pub now: Micros,
+    /// Steps of a chain after which it is cut.
+    pub hops_max: u32,
 }
 
 /// What an event leads to.
@@ -86,10 +87,8 @@ pub enum Effect {
     Write {
         /// The target's number.
         target: usize,
-        /// The write.
+        /// The write, with the chain that its change goes on with.
         write: Write,
-        /// The chain that its change goes on with.
-        cause: Cause,
         /// What is said if it is refused.
         letter: Letter,
     },
@@ -199,8 +198,9 @@ impl Subscription {
             return;
         }
         let cause = event::cause(event.record, || event.place.to_string());
-        if cause.hops >= HOPS_MAX {
-            let reason = format!("the chain of events that began with `{}` has {HOPS_MAX} steps", cut(&cause.id));
+        if cause.hops >= event.hops_max {
+            let reason =
+                format!("the chain of events that began with `{}` has {} steps", cut(&cause.id), event.hops_max);
             let letter = self.letter(event, &cause, None, "HW-BUS-010", reason);
             return into.push(Effect::Dead(letter));
         }
@@ -259,14 +259,14 @@ impl Subscription {
                     return Err(Problem::new("HW-BUS-013", "a document is a JSON object"));
                 }
                 let write = Write {
-                    table: table.table.clone(),
-                    key: key.unwrap_or_default(),
-                    change: Change::Put(Json::copy_from_slice(rendered)),
-                    expect: None,
-                    condition: None,
+                    cause: Some(Cause { id: source.cause.id.clone(), hops: source.cause.hops.saturating_add(1) }),
+                    ..Write::unconditional(
+                        &table.table,
+                        &key.unwrap_or_default(),
+                        Some(Json::copy_from_slice(rendered)),
+                    )
                 };
-                let cause = Cause { id: source.cause.id.clone(), hops: source.cause.hops.saturating_add(1) };
-                Ok(Effect::Write { target: number, write, cause, letter: letter() })
+                Ok(Effect::Write { target: number, write, letter: letter() })
             }
             TargetSpec::Log(log) => {
                 Ok(Effect::Log { id: source.cause.id.clone(), note: log.note.clone().unwrap_or_default() })

@@ -16,6 +16,7 @@ pub mod get;
 pub mod produce;
 pub mod rebuild;
 pub mod reconcile;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod solution;
@@ -82,7 +83,7 @@ enum Verb {
     Start(start::Args),
     /// Show what happened in an execution
     History(execution::Args),
-    /// End an execution as aborted
+    /// End an execution as aborted, or a replay early
     Stop(execution::StopArgs),
     /// Take up an execution that did not succeed
     Redrive(execution::Args),
@@ -94,6 +95,8 @@ enum Verb {
     Table(table::Args),
     /// Show a stream's events
     Tail(tail::Args),
+    /// Give the events of an archive out again
+    Replay(replay::Args),
     /// Show how fast pipelines go and how far behind they are
     Top(top::Args),
     /// Run a pipeline over a file without a node
@@ -172,6 +175,7 @@ fn run(verb: Verb, context: &Context) -> Done {
         Verb::Produce(args) => wait(produce::run(args, context)),
         Verb::Table(args) => wait(table::run(args, context)),
         Verb::Tail(args) => wait(tail::run(args, context)),
+        Verb::Replay(args) => wait(replay::run(args, context)),
         Verb::Top(args) => wait(top::run(args, context)),
         Verb::Run(args) => run::run(&args),
         Verb::Solution(args) => wait(solution::run(args, context)),

@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 
 use crate::kinds::table::{TableSpec, VIEW_UNIT, stream_name};
 use crate::port::tables::{Page, Query, TransactError, Transacted, Write, Written};
-use crate::port::{Cause, Document, Json, Tables};
+use crate::port::{Document, Json, Tables};
 use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::unit::UnitKind;
@@ -392,13 +392,8 @@ impl Tables for TableViews {
         })
     }
 
-    fn transact(
-        &self,
-        writes: &[Write],
-        also: &mut Commit,
-        cause: Option<&Cause>,
-    ) -> Result<Transacted, TransactError> {
-        self.decide(writes, also, cause, false).map(|decided| decided.transacted)
+    fn transact(&self, writes: &[Write], also: &mut Commit) -> Result<Transacted, TransactError> {
+        self.decide(writes, also, false).map(|decided| decided.transacted)
     }
 
     fn write<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>> {

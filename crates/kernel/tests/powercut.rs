@@ -72,10 +72,10 @@ fn step(house: &House, number: u64) -> Result<u64, TransactError> {
     let value = Some(Bytes::copy_from_slice(number.to_string().as_bytes()));
     let delta = Delta { key: Bytes::from_static(b"number"), value };
     let mut also = Commit { deltas: vec![(Arc::from("walker"), vec![delta])], ..Commit::default() };
-    let transacted = house.kernel.tables().transact(&writes, &mut also, None)?;
+    let transacted = house.kernel.tables().transact(&writes, &mut also)?;
     // The same step cannot be taken twice, be the first durable or not.
     assert!(matches!(
-        house.kernel.tables().transact(&writes, &mut also, None),
+        house.kernel.tables().transact(&writes, &mut also),
         Err(TransactError::Condition { index: 0, .. } | TransactError::Log(_) | TransactError::Problem(_))
     ));
     Ok(transacted.ticket.sequence)

@@ -90,7 +90,7 @@ impl One<'_> {
             }
         };
         let condition = self.condition.map(expression);
-        Ok(Write { table: Name::new(&self.table)?, key: self.key, change, expect: self.expect, condition })
+        Ok(Write { table: Name::new(&self.table)?, key: self.key, change, expect: self.expect, condition, cause: None })
     }
 }
 
@@ -104,7 +104,14 @@ pub fn patch(table: &Name, key: &str, expect: Option<u64>, body: &[u8]) -> Resul
     let values = values(raw.map(RawValue::get))?;
     let expression = |text: String| Expression { text, names: names.clone(), values: values.clone() };
     let change = Change::Update(expression(update));
-    Ok(Write { table: table.clone(), key: key.to_owned(), change, expect, condition: condition.map(expression) })
+    Ok(Write {
+        table: table.clone(),
+        key: key.to_owned(),
+        change,
+        expect,
+        condition: condition.map(expression),
+        cause: None,
+    })
 }
 
 /// An expression in the query parameter `name`, with `names` and `values`.

@@ -141,7 +141,9 @@ impl Scheduler {
         let view = event::view(&record, &mut buffer).into_owned();
         let place = Place { stream: &id, partition: 0, offset: time.0 };
         let mut effects = Vec::new();
-        subscription.effects(&Happened { record: &record, view: &view, place, now }, &mut effects);
+        // The beginning of a chain is never its end.
+        let happened = Happened { record: &record, view: &view, place, now, hops_max: u32::MAX };
+        subscription.effects(&happened, &mut effects);
         Figures::add(&member.figures.matched, 1);
         let also = Also { deltas: vec![(Arc::clone(&subscription.space), vec![fired(time)])], fence: None };
         info!(schedule = %id, time = %time, "schedule is due");

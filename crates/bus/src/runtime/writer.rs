@@ -113,10 +113,6 @@ impl Writer {
         now: Micros,
     ) -> Result<Done, Refusal> {
         let (mut commit, writes, outcomes) = self.build(effects, refused, also, now)?;
-        let cause = effects.iter().find_map(|owned| match owned.effect {
-            Effect::Write { cause, .. } => Some(cause.clone()),
-            _ => None,
-        });
         if writes.is_empty() {
             return match self.log.append(&commit) {
                 Ok(ticket) => Ok(Done { ticket, outcomes }),
@@ -125,7 +121,7 @@ impl Writer {
                 Err(error) => Err(Refusal::Log(error)),
             };
         }
-        match self.tables.transact(&writes, &mut commit, cause.as_ref()) {
+        match self.tables.transact(&writes, &mut commit) {
             Ok(done) => Ok(Done { ticket: done.ticket, outcomes }),
             Err(TransactError::Full) => Err(Refusal::Full),
             Err(TransactError::Behind(table)) => Err(Refusal::Behind(table)),

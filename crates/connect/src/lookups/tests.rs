@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Name, Problem};
 use headwater_kernel::port::tables::{Page, Query, TransactError, Transacted, Write, Written};
-use headwater_kernel::port::{Cause, Context, Document, Json, Lookup, LookupError, Secrets, Tables};
+use headwater_kernel::port::{Context, Document, Json, Lookup, LookupError, Secrets, Tables};
 use headwater_log::Commit;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ impl Tables for OneTable {
         Box::pin(std::future::ready(Ok(0)))
     }
 
-    fn transact(&self, _: &[Write], _: &mut Commit, _: Option<&Cause>) -> Result<Transacted, TransactError> {
+    fn transact(&self, _: &[Write], _: &mut Commit) -> Result<Transacted, TransactError> {
         Err(TransactError::Full)
     }
 

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::get::text;
-use super::{Context, Done};
+use super::{Context, Done, replay};
 use crate::client::Client;
 use crate::output::{self, Column, Format, yaml};
 use crate::problems::Problems;
@@ -43,13 +43,13 @@ pub struct Args {
 /// Flags of `stop`.
 #[derive(Debug, clap::Args)]
 pub struct StopArgs {
-    /// The execution
+    /// The execution, or `replay/NAME`
     #[arg(value_name = "execution/WORKFLOW/NAME")]
     execution: String,
-    /// The error it ends with
+    /// The error an execution ends with
     #[arg(long, value_name = "NAME")]
     error: Option<String>,
-    /// Why
+    /// Why an execution ends
     #[arg(long, value_name = "TEXT")]
     cause: Option<String>,
 }
@@ -150,11 +150,16 @@ pub async fn history(args: Args, context: &Context) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends an execution as aborted.
+/// Ends an execution as aborted, or a replay early.
 ///
 /// # Errors
-/// `HW-WORK-006` when it has ended.
+/// `HW-WORK-006` when it has ended, and as [`replay::stop`].
 pub async fn stop(args: StopArgs, context: &Context) -> Done {
+    if let Some((word, name)) = args.execution.split_once('/')
+        && replay::WORDS.contains(&word)
+    {
+        return replay::stop(name, context).await;
+    }
     let (workflow, name) = split(&args.execution)?;
     let body = json!({"error": args.error, "cause": args.cause}).to_string().into_bytes();
     let path = ["v1", "executions", workflow, name, "stop"];

@@ -7,7 +7,7 @@ use headwater_kernel::SystemClock;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Context, Done, execution};
+use super::{Context, Done, execution, replay};
 use crate::client::Client;
 use crate::node::registry;
 use crate::output::{self, Column, Format};
@@ -31,6 +31,14 @@ pub struct Args {
     /// Go on with every change
     #[arg(short, long)]
     watch: bool,
+}
+
+impl Args {
+    /// The names that are asked for, where one of these words stands for the kind: what it means is no resource.
+    fn beyond(&self, words: &[&str]) -> Option<Vec<String>> {
+        let (word, first) = self.what.split_once('/').map_or((&*self.what, None), |(word, name)| (word, Some(name)));
+        words.contains(&word).then(|| first.map(str::to_owned).into_iter().chain(self.names.iter().cloned()).collect())
+    }
 }
 
 /// The columns of every resource.
@@ -127,15 +135,14 @@ fn names(row: &Value, pointer: &str) -> String {
 /// # Errors
 /// `HW-KERNEL-006`, `HW-KERNEL-012` for what there is not; what there is of several names is shown all the same.
 pub async fn run(args: Args, context: &Context) -> Done {
-    if let Some(word) = execution::WORDS.iter().find(|word| args.what.split('/').next() == Some(**word)) {
-        return match args.what.strip_prefix(word).and_then(|rest| rest.strip_prefix('/')) {
-            None if args.names.is_empty() => execution::list(context, args.output).await,
-            None => execution::get(context, &args.names, args.output).await,
-            Some(id) => {
-                let ids: Vec<String> = std::iter::once(id.to_owned()).chain(args.names).collect();
-                execution::get(context, &ids, args.output).await
-            }
+    if let Some(ids) = args.beyond(&execution::WORDS) {
+        return match ids.as_slice() {
+            [] => execution::list(context, args.output).await,
+            ids => execution::get(context, ids, args.output).await,
         };
+    }
+    if let Some(names) = args.beyond(&replay::WORDS) {
+        return replay::get(context, &names, args.output).await;
     }
     let client = context.client()?;
     let (kinds, named) = match targets(&args.what, &args.names)? {

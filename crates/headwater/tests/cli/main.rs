@@ -4,6 +4,7 @@
 
 mod docs;
 mod faults;
+mod replays;
 mod secrets;
 mod verbs;
 

@@ -4,15 +4,13 @@
 
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Name, Problem};
+use headwater_wire::batch::Record;
 use serde_json::{Map, Value};
 
 use super::Json;
 
 /// The stream of the bus that is always there; the node's own events go to it.
 pub const DEFAULT_BUS: &str = "bus.default";
-
-/// How often an event may lead to another before the chain is cut (`HW-BUS-*`).
-pub const HOPS_MAX: u32 = 16;
 
 /// What an event came of. It travels in the record headers `ce_causationid` and `ce_hops`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +19,17 @@ pub struct Cause {
     pub id: String,
     /// How many steps of the chain lie behind.
     pub hops: u32,
+}
+
+impl Cause {
+    /// What a record says that it came of.
+    pub fn of(record: &Record) -> Option<Self> {
+        let text = |name: &str| {
+            let (_, value) = record.headers.iter().find(|(header, _)| header.as_ref() == name.as_bytes())?;
+            std::str::from_utf8(value.as_ref()?).ok()
+        };
+        Some(Self { id: text("ce_causationid")?.to_owned(), hops: text("ce_hops")?.parse().ok()? })
+    }
 }
 
 /// An event to put on a bus.

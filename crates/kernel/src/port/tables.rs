@@ -58,13 +58,15 @@ pub struct Write {
     pub expect: Option<u64>,
     /// Written only if this holds for what is there.
     pub condition: Option<Expression>,
+    /// What it came of, which its change goes on with.
+    pub cause: Option<Cause>,
 }
 
 impl Write {
     /// A document whatever was there, or its deletion.
     pub fn unconditional(table: &Name, key: &str, value: Option<Json>) -> Self {
         let change = value.map_or(Change::Delete, Change::Put);
-        Self { table: table.clone(), key: key.to_owned(), change, expect: None, condition: None }
+        Self { table: table.clone(), key: key.to_owned(), change, expect: None, condition: None, cause: None }
     }
 }
 
@@ -209,13 +211,11 @@ pub trait Tables: Send + Sync {
 
     /// Decides all `writes` in the order of the log, against what is appended, and appends them in one commit with
     /// `also`: all or nothing. A later write sees what an earlier one did. What `also` appends to a table's stream is
-    /// a write like any other, without conditions, and comes before `writes`. Changes say that they came of `cause`.
-    /// Never waits for the disk.
+    /// a write like any other, without conditions, and comes before `writes`. Never waits for the disk.
     ///
     /// # Errors
     /// Nothing was written then, and `also` is as it was.
-    fn transact(&self, writes: &[Write], also: &mut Commit, cause: Option<&Cause>)
-    -> Result<Transacted, TransactError>;
+    fn transact(&self, writes: &[Write], also: &mut Commit) -> Result<Transacted, TransactError>;
 
     /// As [`Self::transact`], for a user: with audit events; durable and visible when the future resolves.
     fn write<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>>;

@@ -26,7 +26,7 @@ pub(super) struct Changes {
     bytes_max: usize,
 }
 
-/// What all changes of a transaction share.
+/// What is told of a change besides its documents.
 pub(super) struct Telling<'a> {
     pub cause: Option<&'a Cause>,
     pub now: Micros,

@@ -81,7 +81,7 @@ impl TableViews {
             let mut writes: Vec<Write> = chunk.iter().map(write).collect();
             let mut also = Commit::default();
             while !writes.is_empty() {
-                match self.decide(&writes, &mut also, None, true) {
+                match self.decide(&writes, &mut also, true) {
                     Ok(decided) => {
                         sequence = Some(decided.transacted.ticket.sequence);
                         break;

@@ -42,7 +42,7 @@ impl Gate {
             fence: commit.fence.clone(),
             ends: commit.ends.clone(),
         };
-        match self.tables.decide(&[], &mut whole, None, false) {
+        match self.tables.decide(&[], &mut whole, false) {
             Ok(decided) => {
                 let mut ticket = decided.transacted.ticket;
                 ticket.placed.truncate(commit.appends.len());

@@ -10,7 +10,7 @@ use headwater_log::{Log, LogError, Offset, View};
 use headwater_wire::batch;
 
 use super::write::{is_object, version};
-use crate::port::Document;
+use crate::port::{Cause, Document};
 
 /// Bytes of documents that wait for the view.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -70,9 +70,9 @@ impl Pending {
             for part in batch::split(&fetched.batches) {
                 let Ok((header, range)) = part else { break };
                 self.upto = self.upto.max(header.last_offset() + 1);
-                for (offset, key, value) in documents(&fetched.batches.slice(range), decompressed_max) {
+                for Found { offset, key, document, .. } in documents(&fetched.batches.slice(range), decompressed_max) {
                     if offset >= from {
-                        self.put(offset, key, value);
+                        self.put(offset, key, document);
                     }
                 }
             }
@@ -127,11 +127,21 @@ impl Pending {
     }
 }
 
-/// The documents of a batch, deleted ones as None; what is none is left out.
-pub(super) fn documents(batch: &bytes::Bytes, decompressed_max: usize) -> Vec<(Offset, String, Option<Document>)> {
+/// A document of a batch, or that one is deleted.
+pub(super) struct Found {
+    pub offset: Offset,
+    pub key: String,
+    pub document: Option<Document>,
+    /// What its record says that it came of.
+    pub cause: Option<Cause>,
+}
+
+/// The documents of a batch; what is none is left out.
+pub(super) fn documents(batch: &bytes::Bytes, decompressed_max: usize) -> Vec<Found> {
     let records = batch::records(batch, decompressed_max).into_iter().flatten().flatten();
     let documents = records.filter_map(|record| {
         let key = std::str::from_utf8(record.key.as_deref()?).ok()?.to_owned();
+        let cause = Cause::of(&record);
         let document = match record.value {
             None => None,
             Some(value) if is_object(&value) => Some(Document {
@@ -142,7 +152,7 @@ pub(super) fn documents(batch: &bytes::Bytes, decompressed_max: usize) -> Vec<(O
             }),
             Some(_) => return None,
         };
-        Some((record.offset, key, document))
+        Some(Found { offset: record.offset, key, document, cause })
     });
     documents.collect()
 }

@@ -23,12 +23,12 @@ use headwater_wire::exact::Exact;
 use parking_lot::MutexGuard;
 
 use super::changes::{Telling, Told};
-use super::pending::{Pending, Unknown, documents};
+use super::pending::{Found, Pending, Unknown, documents};
 use super::write::{BATCH_BYTES, version};
 use super::{Table, TableViews};
 use crate::expression::{Condition, Update};
+use crate::port::Document;
 use crate::port::tables::{Change, TransactError, Transacted, Write, Written};
-use crate::port::{Cause, Document};
 
 /// How often a commit is decided anew because others appended meanwhile.
 const TRIES: usize = 1_000;
@@ -102,13 +102,7 @@ impl Batches {
 
 impl TableViews {
     /// Decides and appends. With `expiring`, writes are deletions of documents whose time is up.
-    pub(super) fn decide(
-        &self,
-        writes: &[Write],
-        also: &mut Commit,
-        cause: Option<&Cause>,
-        expiring: bool,
-    ) -> Result<Decided, TransactError> {
+    pub(super) fn decide(&self, writes: &[Write], also: &mut Commit, expiring: bool) -> Result<Decided, TransactError> {
         if writes.len() > WRITES_MAX {
             let fact = format!("a transaction of {} writes; the limit is {WRITES_MAX}", writes.len());
             return Err(Problem::new("HW-KERNEL-021", fact).into());
@@ -129,7 +123,7 @@ impl TableViews {
         let mut held: Vec<Held<'_>> =
             tables.iter().map(|table| Held { table, pending: table.writing.lock() }).collect();
         for _ in 0..TRIES {
-            let decision = self.decide_once(&ready, &mut held, also, cause, expiring)?;
+            let decision = self.decide_once(&ready, &mut held, also, expiring)?;
             match self.append_decision(decision, &mut held, also) {
                 Err(LogError::Moved(stream, partition, _))
                     if !also.ends.iter().any(|(own, at, _)| *own == stream && *at == partition) => {}
@@ -186,16 +180,14 @@ impl TableViews {
         ready: &[Ready<'_>],
         held: &mut [Held<'_>],
         also: &Commit,
-        cause: Option<&Cause>,
         expiring: bool,
     ) -> Result<Decision, TransactError> {
         let now = self.clock.now();
         let mut decision = Decision::default();
-        let telling = Telling { cause, now, expiring };
         for append in &also.appends {
             let found = held.iter().position(|held| held.table.stream.name == append.stream);
             let Some(table) = found else { continue };
-            self.take_over(&mut decision, held, table, append, &telling)?;
+            self.take_over(&mut decision, held, table, append, now)?;
         }
         for (index, ready) in ready.iter().enumerate() {
             self.catch_up(&mut decision, held, ready.table, ready.partition)?;
@@ -239,6 +231,7 @@ impl TableViews {
             });
             let batches = decision.batches.entry((ready.table, ready.partition)).or_default();
             batches.push(now, key, new.as_ref().map(|document| document.value.as_ref()), &[]);
+            let telling = Telling { cause: ready.write.cause.as_ref(), now, expiring };
             decision.record(table, (ready.table, ready.partition), next, key, there.as_ref(), new.as_ref(), &telling);
             decision.written.push(Written { old: there, new });
             decision.places.push((ready.partition, next));
@@ -264,7 +257,7 @@ impl TableViews {
         held: &mut [Held<'_>],
         place: usize,
         append: &Append,
-        telling: &Telling<'_>,
+        now: Micros,
     ) -> Result<(), TransactError> {
         let partition = append.partition;
         self.catch_up(decision, held, place, partition)?;
@@ -274,12 +267,14 @@ impl TableViews {
             // The log refuses what is none.
             let Ok((header, range)) = part else { return Ok(()) };
             let (_, first) = decision.ends.get(&(place, partition)).copied().unwrap_or_default();
-            for (offset, key, new) in documents(&batches.slice(range), self.limits.batch_decompressed_bytes) {
+            for found in documents(&batches.slice(range), self.limits.batch_decompressed_bytes) {
+                let Found { offset, key, document, cause } = found;
                 let offset = first + offset - header.base_offset;
-                let new = new.map(|document| Document { version: version(offset), ..document });
+                let new = document.map(|document| Document { version: version(offset), ..document });
+                let telling = Telling { cause: cause.as_ref(), now, expiring: false };
                 let old = self.newest(decision, table, pending, (place, partition), &key)?;
                 let old = old.filter(|document| self.alive(table, document));
-                decision.record(table, (place, partition), offset, &key, old.as_ref(), new.as_ref(), telling);
+                decision.record(table, (place, partition), offset, &key, old.as_ref(), new.as_ref(), &telling);
             }
             if let Some((_, next)) = decision.ends.get_mut(&(place, partition)) {
                 *next = first + i64::from(header.last_offset_delta) + 1;

@@ -50,7 +50,7 @@ impl TableViews {
         let entries: Vec<audit::Entry> = writes.iter().map(|write| self.entry(write)).collect();
         let mut also = Commit { appends: audit::append(&entries).into_iter().collect(), ..Commit::default() };
         let Decided { transacted, places } = loop {
-            match self.decide(writes, &mut also, None, false) {
+            match self.decide(writes, &mut also, false) {
                 Err(TransactError::Full) => self.log.room().await,
                 Err(TransactError::Behind(table)) => self.caught_up(&table).await?,
                 other => break other?,
@@ -147,7 +147,7 @@ impl TableViews {
                 chunk.iter().map(|(key, value)| Write::unconditional(&table.name, key, value.clone())).collect();
             let mut also = Commit::default();
             let decided = loop {
-                match self.decide(&writes, &mut also, None, false) {
+                match self.decide(&writes, &mut also, false) {
                     Err(TransactError::Full) => self.log.room().await,
                     Err(TransactError::Behind(table)) => self.caught_up(&table).await?,
                     other => break other.map_err(|error| error.problem(&writes))?,

@@ -267,12 +267,10 @@ async fn internal(inner: Arc<Inner>, resource: Resource, plan: Internal) -> Resu
         let mut patience = BEHIND_MAX;
         let sequence = loop {
             let written = match &inner.services.context.tables {
-                Some(tables) if !plan.writes.is_empty() => {
-                    tables.transact(&plan.writes, &mut also, None).map(|transacted| {
-                        done.written = transacted.written;
-                        transacted.ticket.sequence
-                    })
-                }
+                Some(tables) if !plan.writes.is_empty() => tables.transact(&plan.writes, &mut also).map(|transacted| {
+                    done.written = transacted.written;
+                    transacted.ticket.sequence
+                }),
                 _ => inner.log.append(&also).map(|ticket| ticket.sequence).map_err(TransactError::from),
             };
             match written {

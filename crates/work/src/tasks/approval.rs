@@ -8,7 +8,7 @@
 use headwater_base::Name;
 use headwater_kernel::port::Json;
 use headwater_kernel::port::bus::DEFAULT_BUS;
-use headwater_kernel::port::tables::{Change, Write};
+use headwater_kernel::port::tables::Write;
 use serde_json::{Map, Value, json};
 
 use super::events::{self, Entry};
@@ -51,8 +51,8 @@ pub(super) fn plan(services: &Services, _: &Service, call: &Call<'_>) -> Result<
         if let Some(field) = table::key_field(services, name)? {
             request.insert(field, json!(key));
         }
-        let change = Change::Put(Json::from(Value::Object(request).to_string()));
-        writes.push(Write { table, key, change, expect: None, condition: None });
+        let document = Json::from(Value::Object(request).to_string());
+        writes.push(Write { cause: call.cause.cloned(), ..Write::unconditional(&table, &key, Some(document)) });
     }
     let answer = Answer::Known(json!({ "Requested": id }));
     Ok(Plan::Internal(Internal { writes, appends, ..Internal::new(answer, table::refused) }))

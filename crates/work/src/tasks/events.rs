@@ -101,10 +101,7 @@ pub(super) fn record(entry: &Entry, id: &str, call: &Call<'_>) -> Record {
     if !entry.resources.is_empty() {
         headers.push(("ce_resources", json!(entry.resources).to_string()));
     }
-    if let Some(cause) = call.cause {
-        headers.push(("ce_causationid", cause.id.clone()));
-        headers.push(("ce_hops", cause.hops.to_string()));
-    }
-    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+    let own = headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
+    let headers = own.chain(publish::chain(call)).collect();
     Record { key: None, value: entry.detail.to_string().into_bytes(), headers }
 }

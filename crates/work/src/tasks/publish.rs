@@ -34,8 +34,8 @@ pub(super) fn plan(services: &Services, _: &Service, call: &Call<'_>) -> Result<
         return Err(failure::parameters("`Stream` names the stream to publish to"));
     };
     let records = match call.parameters.get("Records") {
-        None => vec![record(call.parameters)?],
-        Some(Value::Array(records)) => records.iter().map(record).collect::<Result<_, _>>()?,
+        None => vec![record(call.parameters, call)?],
+        Some(Value::Array(records)) => records.iter().map(|from| record(from, call)).collect::<Result<_, _>>()?,
         Some(_) => return Err(failure::parameters("`Records` is a list of `{Value, Key?, Headers?}`")),
     };
     let answer = Answer::Known(json!({ "Stream": stream, "Published": records.len() }));
@@ -43,7 +43,7 @@ pub(super) fn plan(services: &Services, _: &Service, call: &Call<'_>) -> Result<
     Ok(Plan::Internal(Internal { appends, ..Internal::new(answer, refused) }))
 }
 
-fn record(from: &Value) -> Result<Record, Failure> {
+fn record(from: &Value, call: &Call<'_>) -> Result<Record, Failure> {
     let Some(value) = from.get("Value") else { return Err(failure::parameters("a record has no `Value`")) };
     let key = match from.get("Key") {
         None | Some(Value::Null) => None,
@@ -51,12 +51,21 @@ fn record(from: &Value) -> Result<Record, Failure> {
         Some(Value::Number(key)) => Some(key.to_string().into_bytes()),
         Some(_) => return Err(failure::parameters("`Key` is a text or a number")),
     };
-    let mut headers = Vec::new();
+    let mut headers = chain(call);
     for (name, value) in from.get("Headers").and_then(Value::as_object).into_iter().flatten() {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         headers.push((name.clone(), text.into_bytes()));
     }
     Ok(Record { key, value: value.to_string().into_bytes(), headers })
+}
+
+/// The headers that say what a record came of; without them a rule that triggers itself by way of a workflow would do so
+/// for ever.
+pub(super) fn chain(call: &Call<'_>) -> Vec<(String, Vec<u8>)> {
+    let Some(cause) = call.cause else { return Vec::new() };
+    [("ce_causationid", cause.id.clone()), ("ce_hops", cause.hops.to_string())]
+        .map(|(name, value)| (name.to_owned(), value.into_bytes()))
+        .into()
 }
 
 /// Records as appends of a stream, each to the partition of its key.

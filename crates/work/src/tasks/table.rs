@@ -138,7 +138,7 @@ pub(super) fn put(services: &Services, service: &Service, call: &Call<'_>) -> Re
             key_text(value)?
         }
     };
-    write(service, parameters, Change::Put(Json::from(Value::Object(document).to_string())), key, Vec::new())
+    write(service, call, parameters, Change::Put(Json::from(Value::Object(document).to_string())), key, Vec::new())
 }
 
 /// Changes parts of a document.
@@ -148,7 +148,7 @@ pub(super) fn update(_: &Services, service: &Service, call: &Call<'_>) -> Result
     let key = key(dialect, parameters)?;
     let expression = expression(dialect, parameters, parameters.text("UpdateExpression")?)?;
     let touched = touched::fields(&expression);
-    write(service, parameters, Change::Update(expression), key, touched)
+    write(service, call, parameters, Change::Update(expression), key, touched)
 }
 
 /// Deletes a document.
@@ -156,7 +156,7 @@ pub(super) fn delete(_: &Services, service: &Service, call: &Call<'_>) -> Result
     let dialect = Dialect::of(service);
     let parameters = write_parameters(dialect, call, &[], &[])?;
     let key = key(dialect, parameters)?;
-    write(service, parameters, Change::Delete, key, Vec::new())
+    write(service, call, parameters, Change::Delete, key, Vec::new())
 }
 
 /// The fields all writes have, and those of one.
@@ -187,6 +187,7 @@ fn write_parameters<'a>(
 
 fn write(
     service: &Service,
+    call: &Call<'_>,
     parameters: Parameters<'_>,
     change: Change,
     key: String,
@@ -200,7 +201,7 @@ fn write(
     };
     let returned = Returned::of(parameters, matches!(change, Change::Update(_)))?;
     let expect = parameters.optional_number("ExpectedVersion")?;
-    let write = Write { table, key: key.clone(), change, expect, condition };
+    let write = Write { table, key: key.clone(), change, expect, condition, cause: call.cause.cloned() };
     let answer = match (returned, dialect) {
         (Returned::None, Dialect::Native) => Answer::Known(json!({ "Key": key })),
         (Returned::None, Dialect::DynamoDb) => Answer::Known(json!({})),

@@ -64,7 +64,7 @@ impl Tables for Runs {
         Ok(Some("id".to_owned()))
     }
 
-    fn transact(&self, _: &[Write], _: &mut Commit, _: Option<&Cause>) -> Result<Transacted, TransactError> {
+    fn transact(&self, _: &[Write], _: &mut Commit) -> Result<Transacted, TransactError> {
         Err(TransactError::Full)
     }
 
@@ -353,6 +353,16 @@ fn records_go_to_the_partition_of_their_key_and_events_say_what_they_came_of() {
     );
     assert_eq!((header("ce_causationid"), header("ce_hops")), (Some("e0"), Some("3")));
     assert_eq!(known(put)["FailedEntryCount"], 0);
+    let (own, parameters) =
+        (self::resource("arn:headwater:work:::stream:publish"), json!({"Stream": "out", "Value": 1}));
+    let call = Call { cause: Some(&cause), resource: &own, parameters: &parameters, ..call };
+    let Ok(Plan::Internal(published)) = plan(&services(), &call) else { panic!("publishing is internal") };
+    let (_, _, headers) = records(&published.appends[0]).remove(0);
+    assert_eq!(headers, [("ce_causationid", "e0"), ("ce_hops", "3")].map(|(a, b)| (a.to_owned(), b.to_owned())));
+    let (own, parameters) = (self::resource("arn:headwater:work:::table:delete"), json!({"Table": "runs", "Key": "r"}));
+    let call = Call { cause: Some(&cause), resource: &own, parameters: &parameters, ..call };
+    let Ok(Plan::Internal(written)) = plan(&services(), &call) else { panic!("writing is internal") };
+    assert_eq!(written.writes[0].cause.as_ref(), Some(&cause), "and so do the changes of tables");
     let none = failed(&services(), "arn:headwater:work:::stream:publish", &json!({"Stream": "none", "Value": 1}));
     assert_eq!(none.error.as_deref(), Some("Stream.NotFound"));
 }

@@ -239,7 +239,8 @@ impl<'a> Life<'a> {
                             for hit in hits {
                                 let Some(member) = cohort.members.get(*hit) else { continue };
                                 Figures::add(&member.figures.matched, 1);
-                                let happened = Happened { record: &record, view, place, now };
+                                let hops_max = setup.limits.event_hops;
+                                let happened = Happened { record: &record, view, place, now, hops_max };
                                 let mut led = Vec::new();
                                 member.subscription.effects(&happened, &mut led);
                                 bytes += led.iter().map(weight).sum::<usize>();

@@ -12,7 +12,7 @@ use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::bus::BusEvent;
 use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing, Outlet};
 use headwater_kernel::port::tables::{Change, Page, Query, TransactError, Transacted, Write, Written};
-use headwater_kernel::port::{Bus, Cause, Context, Document, Tables};
+use headwater_kernel::port::{Bus, Context, Document, Enrich, Json, Reconcile, Tables};
 use headwater_kernel::reconcile::Observed;
 use headwater_kernel::resource::{API_VERSION, Metadata, Resource, Status};
 use headwater_kernel::unit::Unit;
@@ -73,17 +73,35 @@ impl Outside {
 
 struct Door(Arc<Outside>);
 
+impl Outside {
+    /// Remembers what came and gives the next answer.
+    fn take(&self, key: &str, came: Value) -> Result<Answer, NotTaken> {
+        self.came.lock().push((key.to_owned(), came));
+        let mut answers = self.answers.lock();
+        match answers.len() {
+            0 => Ok(Answer::default()),
+            1 => answers[0].clone(),
+            _ => answers.remove(0),
+        }
+    }
+
+    /// As a pipeline: one that takes nothing just now does not run.
+    fn ask(&self, pipeline: &str, came: Value) -> Result<Json, Problem> {
+        self.take(pipeline, came)
+            .map(|answer| answer.body)
+            .map_err(|refused| Problem::new(if refused.again { "HW-FLOW-046" } else { "HW-FLOW-121" }, refused.reason))
+    }
+}
+
 impl Outlet for Door {
     fn send<'a>(&'a self, outgoing: Outgoing<'a>) -> BoxFuture<'a, Result<Answer, NotTaken>> {
-        Box::pin(async move {
-            self.0.came.lock().push((outgoing.key.to_owned(), serde_json::from_slice(outgoing.body).unwrap()));
-            let mut answers = self.0.answers.lock();
-            match answers.len() {
-                0 => Ok(Answer::default()),
-                1 => answers[0].clone(),
-                _ => answers.remove(0),
-            }
-        })
+        Box::pin(async move { self.0.take(outgoing.key, serde_json::from_slice(outgoing.body).unwrap()) })
+    }
+}
+
+impl Enrich for Door {
+    fn enrich<'a>(&'a self, pipeline: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>> {
+        Box::pin(async move { self.0.ask(pipeline, serde_json::from_slice(&event).unwrap()) })
     }
 }
 
@@ -117,20 +135,16 @@ impl Tables for Documents {
         0
     }
 
-    fn transact(
-        &self,
-        writes: &[Write],
-        also: &mut Commit,
-        cause: Option<&Cause>,
-    ) -> Result<Transacted, TransactError> {
+    fn transact(&self, writes: &[Write], also: &mut Commit) -> Result<Transacted, TransactError> {
         let mut appends = Vec::new();
         for write in writes {
             let Change::Put(document) = &write.change else { panic!("{write:?}") };
             if String::from_utf8_lossy(document).contains("refuse") {
                 return Err(TransactError::Problem(Problem::new("HW-KERNEL-020", "the document does not fit")));
             }
-            let hops = cause.unwrap().hops.to_string();
-            let headers = [("ce_causationid", cause.unwrap().id.as_bytes()), ("ce_hops", hops.as_bytes())];
+            let cause = write.cause.as_ref().unwrap();
+            let hops = cause.hops.to_string();
+            let headers = [("ce_causationid", cause.id.as_bytes()), ("ce_hops", hops.as_bytes())];
             let mut builder = Builder::new(Compression::None);
             builder.push(START.millis(), Some(write.key.as_bytes()), Some(document), &headers);
             let stream = Name::new(&format!("table.{}", write.table)).unwrap();
@@ -187,6 +201,12 @@ impl Bench {
                 runtime.block_on(log.create(Name::new(name).unwrap(), config, Vec::new())).unwrap();
             }
         }
+        let asked = Arc::clone(&outside);
+        let reconcile: Reconcile = Arc::new(move |pipeline, from, to, repair| {
+            let span = json!({"from": from.to_string(), "to": to.to_string(), "repair": repair});
+            let answer = asked.ask(&pipeline, span).map(|_| json!({"repaired": 0}));
+            Box::pin(async { answer })
+        });
         let parts = Parts {
             log: Arc::clone(&log),
             tables: Arc::new(Documents(Arc::clone(&log))),
@@ -194,8 +214,8 @@ impl Bench {
             limits: Arc::new(Limits::default()),
             context: Context { log: Some(Arc::clone(&log)), ..Context::without_node(".") },
             build: |_, _| Err(Problem::new("HW-CONNECT-110", "no destination is built here")),
-            enrich: None,
-            reconcile: None,
+            enrich: Some(Arc::new(Door(Arc::clone(&outside)))),
+            reconcile: Some(reconcile),
             find,
             retire: Some(retire),
             handle: runtime.handle().clone(),

@@ -8,6 +8,7 @@ use headwater_wire::change::{Change as Told, EventName};
 use serde_json::json;
 
 use super::*;
+use crate::port::Cause;
 use crate::port::tables::{Change, Expression, Query};
 
 fn expression(text: &str, values: Value) -> Expression {
@@ -137,7 +138,7 @@ async fn a_transaction_is_all_or_nothing_over_tables_and_the_callers_commit() {
             update("last", "ADD paid 1", json!({})),
         ];
         let mut also = Commit { deltas: vec![(Arc::from("flow"), vec![delta(step)])], ..Commit::default() };
-        let transacted = kernel.tables().transact(&writes, &mut also, None);
+        let transacted = kernel.tables().transact(&writes, &mut also);
         assert_eq!(
             (also.appends.len(), also.ends.len(), also.deltas.len()),
             (0, 0, 1),
@@ -162,7 +163,7 @@ async fn what_is_decided_and_not_visible_yet_counts() {
     let world = World::new();
     let kernel = world.with_users("{}").await;
     let held = world.disk.hold_syncs();
-    let transact = |write: Write| kernel.tables().transact(&[write], &mut Commit::default(), None);
+    let transact = |write: Write| kernel.tables().transact(&[write], &mut Commit::default());
     for n in 1..=50 {
         let done = transact(update("a", "ADD n 1", json!({}))).unwrap();
         assert_eq!(done.written[0].new.clone().map(text_of), Some(format!(r#"{{"n":{n}}}"#)));
@@ -184,8 +185,9 @@ async fn every_write_is_told_with_its_images_and_its_cause() {
     let kernel = world.with_users("{key: id, changes: {images: newAndOldImages}}").await;
     write(&kernel, &[put("a", r#"{"id":"a","n":1.50}"#)]).await.unwrap();
     let cause = Cause { id: "event-7".to_owned(), hops: 3 };
+    let caused = Write { cause: Some(cause), ..update("a", "SET n = n + 1", json!({})) };
     let mut also = Commit::default();
-    let done = kernel.tables().transact(&[update("a", "SET n = n + 1", json!({}))], &mut also, Some(&cause)).unwrap();
+    let done = kernel.tables().transact(&[caused], &mut also).unwrap();
     world.log.durable(done.ticket.sequence).await.unwrap();
     assert_eq!(done.ticket.placed.len(), 2, "the document and its change are in one commit");
     write(&kernel, &[Write::unconditional(&users(), "a", None)]).await.unwrap();
@@ -214,6 +216,33 @@ async fn every_write_is_told_with_its_images_and_its_cause() {
     assert_eq!((header(1, "ce_causationid"), header(1, "ce_hops")), (Some("event-7"), Some("3")));
     assert_eq!((header(0, "ce_causationid"), header(0, "ce_id")), (None, Some("users-0-1")));
     assert_eq!(header(2, "ce_type"), Some("headwater.table.changed"));
+    kernel.stop().await;
+}
+
+/// Who gathers writes gathers those of several chains; each goes on with its own, whoever wrote it and how.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_one_commit_go_on_with_their_own_chains() {
+    let world = World::new();
+    let kernel = world.with_users("{changes: {images: newImage}}").await;
+    let cause = |id: &str, hops: u32| Some(Cause { id: id.to_owned(), hops });
+    let writes = [
+        Write { cause: cause("one", 1), ..put("a", "{}") },
+        put("b", "{}"),
+        Write { cause: cause("two", 15), ..put("c", "{}") },
+    ];
+    let mut builder = Builder::new(Compression::None);
+    let headers: [(&str, &[u8]); 2] = [("ce_causationid", b"three"), ("ce_hops", b"7")];
+    builder.push(world.clock.now().millis(), Some(b"d"), Some(b"{}"), &headers);
+    let append = Append { stream: Name::new("table.users").unwrap(), partition: 0, batches: builder.finish() };
+    let mut also = Commit { appends: vec![append], ..Commit::default() };
+    let done = kernel.tables().transact(&writes, &mut also).unwrap();
+    world.log.durable(done.ticket.sequence).await.unwrap();
+    let chain = |(change, headers): (Value, Vec<(String, String)>)| {
+        let header = |name: &str| headers.iter().find(|(one, _)| one == name).map_or("", |(_, value)| value.as_str());
+        format!("{} {} {}", change["key"].as_str().unwrap(), header("ce_causationid"), header("ce_hops"))
+    };
+    let told: Vec<String> = changes(&world, 1).into_iter().map(chain).collect();
+    assert_eq!(told, ["d three 7", "a one 1", "b  ", "c two 15"]);
     kernel.stop().await;
 }
 
@@ -369,7 +398,7 @@ proptest! {
                 drop(held.take());
                 held = hold.then(|| world.disk.hold_syncs());
                 let (key, other) = (format!("k{key}"), format!("k{other}"));
-                let transact = |writes: &[Write]| kernel.tables().transact(writes, &mut Commit::default(), None);
+                let transact = |writes: &[Write]| kernel.tables().transact(writes, &mut Commit::default());
                 match what {
                     0 => {
                         transact(&[put(&key, r#"{"n":0}"#), update(&other, "ADD n 2", json!({}))]).unwrap();

@@ -183,7 +183,7 @@ impl Shard {
             let problem = Problem::new("HW-WORK-034", "there are no tables here");
             return Err((built, TransactError::Problem(problem)));
         };
-        match tables.transact(&built.writes, &mut built.commit, None) {
+        match tables.transact(&built.writes, &mut built.commit) {
             Ok(done) => Ok((done.ticket, built, done.written)),
             Err(error) => Err((built, error)),
         }

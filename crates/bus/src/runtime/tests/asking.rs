@@ -1,0 +1,67 @@
+//! Pipelines that are asked or recomputed: what becomes of it when they do not run just now, or never take an event.
+
+use std::time::Duration;
+
+use headwater_kernel::port::outlet::Answer;
+use serde_json::{Value, json};
+
+use super::bench::{Bench, Outside};
+
+fn answer(body: &Value) -> Answer {
+    Answer { body: body.to_string().into(), ..Answer::default() }
+}
+
+#[test]
+fn a_pipe_asks_a_pipeline_again_that_does_not_run_and_gives_up_what_it_never_takes() {
+    let bench = Bench::new();
+    for stream in ["in", "out"] {
+        bench.stream(stream);
+    }
+    bench.outside.answer(vec![
+        Outside::refuse(503, true),
+        Ok(answer(&json!({"n": 1, "more": true}))),
+        Outside::refuse(400, false),
+        Ok(Answer { body: "no JSON".into(), ..Answer::default() }),
+        Ok(answer(&json!({"n": 4}))),
+    ]);
+    let unit = bench.start(
+        "Pipe",
+        "asking",
+        json!({
+            "source": {"type": "stream", "stream": "in"},
+            "enrichment": {"type": "pipeline", "pipeline": "p", "input": {"path": "$.n"}},
+            "target": {"type": "stream", "stream": "out"},
+        }),
+    );
+    for n in 1..=4 {
+        assert!(bench.send("in", &[json!({"n": n, "note": "not asked for"})]));
+        bench.until_ticking(Duration::from_millis(100), "it has been dealt with", || {
+            bench.figure("pipe/asking", "matched_total") == n && bench.figure("pipe/asking", "pending_deliveries") == 0
+        });
+    }
+    assert_eq!(bench.wait_for("out", 2), [json!({"n": 1, "more": true}), json!({"n": 4})]);
+    let letters = bench.wait_for("asking.dead", 2);
+    assert_eq!([&letters[0]["code"], &letters[1]["code"]], ["HW-FLOW-121", "HW-BUS-011"]);
+    assert_eq!(letters[1]["reason"], "the answer to the enrichment is no JSON");
+    let came: Vec<(String, Value)> = bench.outside.came.lock().clone();
+    let asked = |n: u32| ("p".to_owned(), json!(n));
+    assert_eq!(came, [asked(1), asked(1), asked(2), asked(3), asked(4)]);
+    bench.stop(&unit);
+}
+
+#[test]
+fn a_span_before_the_event_is_recomputed_until_it_is() {
+    let bench = Bench::new();
+    bench.stream("in");
+    bench.outside.answer(vec![Outside::refuse(503, true), Outside::refuse(400, false), Ok(Answer::default())]);
+    let targets = json!([{"type": "reconcile", "pipeline": "p", "span": "2h", "delay": "15m", "repair": false}]);
+    let spec = json!({"source": "in", "pattern": {"n": [{"exists": true}]}, "targets": targets});
+    let unit = bench.start("Rule", "tidy", spec);
+    assert!(bench.send("in", &[json!({"n": 1})]));
+    bench.until_ticking(Duration::from_millis(100), "it is done", || bench.figure("rule/tidy", "delivered_total") == 1);
+    // The event's own time is the beginning of 2026, however late it is recomputed.
+    let span = json!({"from": "2025-12-31T21:45:00Z", "to": "2025-12-31T23:45:00Z", "repair": false});
+    assert_eq!(*bench.outside.came.lock(), vec![("p".to_owned(), span); 3]);
+    assert_eq!(bench.figure("rule/tidy", "retries_total"), 2);
+    bench.stop(&unit);
+}
