@@ -145,12 +145,34 @@ impl fmt::Display for Micros {
         let (year, month, day) = civil_from_days(self.day());
         let of_day = self.0.rem_euclid(86_400_000_000);
         let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
-        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)?;
-        match micros {
-            0 => f.write_str("Z"),
-            _ if micros % 1_000 == 0 => write!(f, ".{:03}Z", micros / 1_000),
-            _ => write!(f, ".{micros:06}Z"),
+        // Rows of windows and sessions hold two or three of these each, and `write!` takes its time over every number.
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let mut put = |at: usize, digits: usize, number: i64| {
+            let mut rest = number.unsigned_abs();
+            for place in text.iter_mut().skip(at).take(digits).rev() {
+                *place = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        };
+        let far = !(0..10_000).contains(&year);
+        put(0, 4, year);
+        put(5, 2, month.into());
+        put(8, 2, day.into());
+        put(11, 2, seconds / 3_600);
+        put(14, 2, seconds / 60 % 60);
+        put(17, 2, seconds % 60);
+        put(20, 6, micros);
+        let end = match micros {
+            0 => 19,
+            _ if micros % 1_000 == 0 => 23,
+            _ => 26,
+        };
+        if far {
+            write!(f, "{year:04}")?;
         }
+        let digits = text.get(if far { 4 } else { 0 }..end).unwrap_or_default();
+        f.write_str(std::str::from_utf8(digits).unwrap_or_default())?;
+        f.write_str("Z")
     }
 }
 

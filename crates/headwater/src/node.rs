@@ -119,7 +119,8 @@ impl Node {
         let cloud = address::listen(config.aws, "AWS clients").await?;
         let (http_address, kafka_address, aws_address) = (local(&web)?, local(&wire)?, local(&cloud)?);
 
-        let open_files = headwater_store::descriptors::raise().unwrap_or(usize::MAX);
+        headwater_store::process::use_small_pages();
+        let open_files = headwater_store::process::raise_open_files().unwrap_or(usize::MAX);
         let limits = Arc::new(config.limits.within(open_files));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let embedded = open_log(&config.data, &limits, &clock).await?;

@@ -3,7 +3,7 @@
 //! | module | noun |
 //! |---|---|
 //! | [`blobs`] | bytes by the hash of their content, and names for them |
-//! | [`descriptors`] | how many files the process may have open |
+//! | [`process`] | what the system grants: open files, pages |
 //! | [`disk`] | files and folders behind a trait, so that tests can cut the power |
 //! | [`wal`] | the one write-ahead log: group commit, recovery |
 //! | [`state`] | named key-value spaces with two views and incremental snapshots |
@@ -15,8 +15,8 @@
 //! A WAL frame is at most 32 MiB (half a WAL segment); a state key and a value at most 16 MiB each.
 
 pub mod blobs;
-pub mod descriptors;
 pub mod disk;
+pub mod process;
 pub mod state;
 pub mod tables;
 pub mod wal;

@@ -11,9 +11,9 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
@@ -93,22 +93,18 @@ impl Plain {
         bytes_max: usize,
     ) -> Result<Reply, &'static str> {
         let (head, mut body) = response.into_parts();
-        let mut whole = Bytes::new();
+        // A copy, however the body came: a part of the connection's buffer in somebody's cache would keep all of it.
+        let about = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let mut whole = Vec::with_capacity(about.min(bytes_max));
         while let Some(frame) = body.frame().await {
             let Ok(part) = frame.map_err(|_| "the connection broke")?.into_data() else { continue };
             if whole.len() + part.len() > bytes_max {
                 return Ok(Reply { status: head.status, body: None });
             }
-            whole = if whole.is_empty() {
-                part
-            } else {
-                let mut longer = BytesMut::from(whole);
-                longer.extend_from_slice(&part);
-                longer.freeze()
-            };
+            whole.extend_from_slice(&part);
         }
         self.keep(connection);
-        Ok(Reply { status: head.status, body: Some(whole) })
+        Ok(Reply { status: head.status, body: Some(Bytes::from(whole)) })
     }
 
     async fn connect(&self) -> Result<Connection, &'static str> {
