@@ -8,6 +8,7 @@ mod clickstream;
 mod features;
 mod idle;
 mod log;
+mod patterns;
 mod probe;
 mod transform;
 mod workflows;
@@ -32,6 +33,8 @@ pub enum Name {
     Idle,
     /// Produce through librdkafka's performance tool, every record synced before its acknowledgement.
     Log,
+    /// Event patterns: 10,000 mixed rules beside two other matchers, and 100 to 100,000 rules.
+    Patterns,
     /// The anonymise program on one core.
     Transform,
     /// The workflow engine: internal tasks, transitions, distributed Map, recovery.
@@ -62,7 +65,7 @@ pub struct Options {
     /// Users that clickstream imports first
     #[arg(long, default_value_t = 1_000_000)]
     users: u32,
-    /// Runs of log, idle and transform, of which the median and the spread are printed
+    /// Runs of log, idle, patterns and transform, of which the median and the spread are printed
     #[arg(long, default_value_t = 5)]
     runs: usize,
     /// Cargo profile of the binary
@@ -81,12 +84,12 @@ impl Options {
 
     /// A program that measures from inside a crate.
     fn example(&self, package: &str, name: &str) -> Result<PathBuf> {
-        let binary = self.binary()?;
-        if self.binary.is_none() {
-            let words = ["build", "--locked", "--package", package, "--profile", &self.profile, "--example", name];
-            run(cargo().args(words))?;
+        if let Some(binary) = &self.binary {
+            return Ok(binary.with_file_name("examples").join(name));
         }
-        Ok(binary.with_file_name("examples").join(name))
+        let words = ["build", "--locked", "--package", package, "--profile", &self.profile, "--example", name];
+        run(cargo().args(words))?;
+        Ok(node::folder(&self.profile).join("examples").join(name))
     }
 }
 
@@ -101,6 +104,7 @@ pub fn execute(options: &Options) -> Result<()> {
         Name::Features => features::measure,
         Name::Idle => idle::measure,
         Name::Log => log::measure,
+        Name::Patterns => patterns::measure,
         Name::Transform => transform::measure,
         Name::Workflows => workflows::measure,
     };

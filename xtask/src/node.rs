@@ -20,8 +20,12 @@ const AWS_PORT: u16 = 4566;
 /// When it does not build.
 pub fn build(profile: &str) -> Result<PathBuf> {
     run(cargo().args(["build", "--locked", "--package", "headwater", "--profile", profile]))?;
-    let folder = if profile == "dev" { "debug" } else { profile };
-    Ok(target().join(folder).join("headwater"))
+    Ok(folder(profile).join("headwater"))
+}
+
+/// Where Cargo puts what it builds in a profile.
+pub fn folder(profile: &str) -> PathBuf {
+    target().join(if profile == "dev" { "debug" } else { profile })
 }
 
 /// A node; it is killed when this is dropped, unless it was stopped.

@@ -37,6 +37,10 @@ const DEBIAN_CONFORMANCE: [Package; 6] = [
     Package { name: "rapidjson-dev", shows: "/usr/include/rapidjson/rapidjson.h" },
 ];
 
+/// Debian packages that fetch, compile and run what is measured against and written in Java.
+const DEBIAN_JAVA: [Package; 2] =
+    [Package { name: "default-jdk-headless", shows: "javac" }, Package { name: "maven", shows: "mvn" }];
+
 /// The Debian package that builds libFuzzer.
 const DEBIAN_FUZZ: [Package; 1] = [Package { name: "g++", shows: "c++" }];
 
@@ -152,6 +156,24 @@ fn clients() -> Result<()> {
         fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
         npm(&folder, &[&["install", "--no-save"], NODE.as_slice()].concat())
     })
+}
+
+/// Amazon's event-ruler with what it needs, as `source`'s pom.xml pins them; the folder of jars.
+///
+/// # Errors
+/// When Java is missing and cannot be installed, or Maven cannot fetch.
+pub fn event_ruler(source: &Path) -> Result<PathBuf> {
+    let (pom, folder) = (source.join("pom.xml"), clients_folder().join("event-ruler"));
+    debian(&DEBIAN_JAVA)?;
+    once(&folder.join(".ready"), &fs::read_to_string(&pom)?, || {
+        eprintln!("setup: fetching event-ruler with Maven");
+        fs::create_dir_all(&folder)?;
+        let mut mvn = Command::new("mvn");
+        mvn.args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
+        mvn.arg(format!("-DoutputDirectory={}", folder.display())).arg("--file").arg(&pom);
+        read(&mut mvn).map(drop)
+    })?;
+    Ok(folder)
 }
 
 fn npm(folder: &Path, words: &[&str]) -> Result<()> {

@@ -1,39 +1,112 @@
 //! For one field: value -> the keyed tests it satisfies, without asking each of them.
 //!
 //! What it is NOT: complete. Tests with intervals, `exists` or `anything-but` are not here; a rule is found by its
-//! other fields, or through its group (`ruleset`), and such tests are then asked directly.
+//! other fields, or through its group (`tree`), and such tests are then asked directly. Nor does it hold what a value
+//! is looked up as; all fields share one table (`keys`), and this knows what to ask it for.
 
 use aho_corasick::AhoCorasick;
-use smallvec::SmallVec;
 
 use crate::address::{self, Address};
-use crate::affixes::Affixes;
+use crate::affixes::{self, Affixes, From};
 use crate::fold;
+use crate::keys::{Entry, Keys, Probe, Probes};
 use crate::matcher::{Leaf, LeafKind, Matcher};
-use crate::number::Rank;
 use crate::paths::{Map, hasher};
+use crate::reading::NONE;
 use crate::wildcard::Wildcard;
 
-/// Tests that one value satisfies. Both sides of an entry lie in the table itself as a rule: a look-up in a large rule
-/// set waits for memory, not for the processor.
-type Tests = SmallVec<[u32; 4]>;
-type Text = SmallVec<[u8; 24]>;
+/// As what a value is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Text,
+    Address,
+    Number,
+    Literal,
+    IgnoreCase,
+    Prefix,
+    Suffix,
+    FoldedPrefix,
+    FoldedSuffix,
+}
+
+const ROLES: u32 = 9;
+/// How many fields have scopes of their own.
+pub(crate) const FIELDS_MAX: u32 = u32::MAX / ROLES;
+
+/// Something to look values up as.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub field: u32,
+    pub role: Role,
+    pub bytes: Box<[u8]>,
+}
+
+impl Key {
+    /// The field and the role as one number.
+    pub fn scope(&self) -> u32 {
+        scope(self.field, self.role)
+    }
+
+    /// Its hash in the table.
+    pub fn hash(&self, keys: &Keys) -> u64 {
+        match self.role {
+            Role::Prefix | Role::FoldedPrefix => keys.hash_grown(self.scope(), affixes::hash(From::Start, &self.bytes)),
+            Role::Suffix | Role::FoldedSuffix => keys.hash_grown(self.scope(), affixes::hash(From::End, &self.bytes)),
+            _ => keys.hash(self.scope(), &self.bytes),
+        }
+    }
+}
+
+#[inline]
+fn scope(field: u32, role: Role) -> u32 {
+    field.wrapping_mul(ROLES).wrapping_add(role as u32)
+}
+
+/// The key by which the values that satisfy an alternative are found; none for a wildcard that begins and ends with a
+/// star, and for alternatives that are not keyed.
+pub(crate) fn key(field: u32, matcher: &Matcher) -> Option<Key> {
+    let (role, bytes) = match matcher {
+        Matcher::Text(text) => (Role::Text, text.clone()),
+        Matcher::Address(address) => (Role::Address, spelled(*address).into()),
+        Matcher::Number(number) => (Role::Number, number.to_le_bytes().into()),
+        Matcher::Literal(text) => (Role::Literal, text.clone()),
+        Matcher::IgnoreCase(text) => (Role::IgnoreCase, text.clone()),
+        Matcher::Prefix(text) => (Role::Prefix, text.clone()),
+        Matcher::Suffix(text) => (Role::Suffix, text.clone()),
+        Matcher::FoldedPrefix(text) => (Role::FoldedPrefix, text.clone()),
+        Matcher::FoldedSuffix(text) => (Role::FoldedSuffix, text.clone()),
+        Matcher::Wildcard(wildcard) => {
+            let (first, last) = wildcard.ends();
+            if first.len() >= last.len() && (!first.is_empty() || wildcard.required().is_empty()) {
+                (Role::Prefix, first.into())
+            } else if !last.is_empty() {
+                (Role::Suffix, last.into())
+            } else {
+                return None;
+            }
+        }
+        Matcher::Between(..) | Matcher::Block(..) | Matcher::Exists | Matcher::Absent | Matcher::But(_) => return None,
+    };
+    Some(Key { field, role, bytes })
+}
+
+fn spelled(address: Address) -> [u8; 17] {
+    let mut bytes = [u8::from(address.v6); 17];
+    bytes[..16].copy_from_slice(&address.number.to_le_bytes());
+    bytes
+}
 
 /// The keyed tests of one field.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct FieldIndex {
-    texts: Map<Text, Tests>,
-    addresses: Map<Address, Tests>,
-    numbers: Map<Rank, Tests>,
-    literals: Map<Text, Tests>,
-    ignore_case: Map<Text, Tests>,
+    field: u32,
+    /// Bits of the roles that values are looked up in.
+    roles: u16,
     prefixes: Affixes,
     suffixes: Affixes,
     folded_prefixes: Affixes,
     folded_suffixes: Affixes,
-    wildcards: Wildcards,
-    /// Whether anything needs the folded value.
-    folds: bool,
+    pieces: Option<Pieces>,
 }
 
 /// Buffers of look-ups, kept from event to event.
@@ -44,179 +117,160 @@ pub(crate) struct Buffers {
     tries: u64,
 }
 
-impl FieldIndex {
-    pub fn new() -> Self {
-        Self {
-            texts: Map::with_hasher(hasher()),
-            addresses: Map::with_hasher(hasher()),
-            numbers: Map::with_hasher(hasher()),
-            literals: Map::with_hasher(hasher()),
-            ignore_case: Map::with_hasher(hasher()),
-            prefixes: Affixes::prefixes(),
-            suffixes: Affixes::suffixes(),
-            folded_prefixes: Affixes::prefixes(),
-            folded_suffixes: Affixes::suffixes(),
-            wildcards: Wildcards::new(),
-            folds: false,
-        }
-    }
+/// What look-ups of all fields read.
+#[derive(Clone, Copy)]
+pub(crate) struct Shelf<'a> {
+    pub keys: &'a Keys,
+    pub records: &'a [u32],
+    pub wildcards: &'a [Wildcard],
+}
 
-    /// Adds one alternative of a keyed test.
-    pub fn insert(&mut self, matcher: &Matcher, test: u32) {
-        match matcher {
-            Matcher::Text(text) => self.texts.entry(Text::from_slice(text)).or_default().push(test),
-            Matcher::Address(address) => self.addresses.entry(*address).or_default().push(test),
-            Matcher::Number(number) => self.numbers.entry(*number).or_default().push(test),
-            Matcher::Literal(text) => self.literals.entry(Text::from_slice(text)).or_default().push(test),
-            Matcher::Prefix(text) => self.prefixes.insert(text, test),
-            Matcher::Suffix(text) => self.suffixes.insert(text, test),
-            Matcher::Wildcard(wildcard) => self.wildcards.list.push((wildcard.clone(), test)),
-            Matcher::IgnoreCase(text) => {
-                self.folds = true;
-                self.ignore_case.entry(Text::from_slice(text)).or_default().push(test);
-            }
-            Matcher::FoldedPrefix(text) => {
-                self.folds = true;
-                self.folded_prefixes.insert(text, test);
-            }
-            Matcher::FoldedSuffix(text) => {
-                self.folds = true;
-                self.folded_suffixes.insert(text, test);
-            }
-            Matcher::Between(..) | Matcher::Block(..) | Matcher::Exists | Matcher::Absent | Matcher::But(_) => {
-                headwater_base::never!("{matcher:?} is not keyed");
-            }
-        }
-    }
-
-    /// Ends the building.
-    pub fn finish(&mut self) {
-        self.wildcards.finish();
-    }
-
-    /// Hands out the tests that a value satisfies, some maybe twice.
+impl Shelf<'_> {
+    /// Ends look-ups that were begun.
     #[inline]
-    pub fn find(&self, leaf: Leaf<'_>, buffers: &mut Buffers, mut found: impl FnMut(u32)) {
-        let mut all = |tests: Option<&Tests>| tests.into_iter().flatten().for_each(|test| found(*test));
+    pub fn find_all(self, probes: &mut Probes<'_>, mut found: impl FnMut(&Entry)) {
+        self.keys.find_all(self.records, probes, |entry, text| {
+            let [_, _, wildcard] = entry;
+            if *wildcard == NONE || self.wildcards.get(*wildcard as usize).is_some_and(|one| one.matches(text)) {
+                found(entry);
+            }
+        });
+    }
+}
+
+impl FieldIndex {
+    pub fn new(field: u32) -> Self {
+        Self { field, ..Self::default() }
+    }
+
+    /// Takes note of a key of this field.
+    pub fn insert(&mut self, key: &Key) {
+        self.roles |= 1 << key.role as u16;
+        match key.role {
+            Role::Prefix => self.prefixes.insert(key.bytes.len()),
+            Role::Suffix => self.suffixes.insert(key.bytes.len()),
+            Role::FoldedPrefix => self.folded_prefixes.insert(key.bytes.len()),
+            Role::FoldedSuffix => self.folded_suffixes.insert(key.bytes.len()),
+            Role::Text | Role::Address | Role::Number | Role::Literal | Role::IgnoreCase => {}
+        }
+    }
+
+    /// Takes the wildcards that have no key, with what they lead to.
+    pub fn finish(&mut self, entries: Vec<Entry>, wildcards: &[Wildcard]) {
+        self.pieces = (!entries.is_empty()).then(|| Pieces::new(entries, wildcards));
+    }
+
+    /// Hands out what a value leads to, some maybe twice; look-ups of the value's own bytes are only begun.
+    #[inline]
+    pub fn find<'v>(
+        &self,
+        shelf: Shelf<'_>,
+        leaf: Leaf<'v>,
+        probes: &mut Probes<'v>,
+        buffers: &mut Buffers,
+        mut found: impl FnMut(&Entry),
+    ) {
+        let text = leaf.bytes;
+        let keys = shelf.keys;
+        let now = |role: Role, bytes: &[u8]| {
+            let scope = scope(self.field, role);
+            keys.find(shelf.records, keys.hash(scope, bytes), scope, bytes)
+        };
+        let mut later = |role: Role, bytes: &'v [u8], grown: Option<u64>| {
+            let scope = scope(self.field, role);
+            let hash = grown.map_or_else(|| keys.hash(scope, bytes), |grown| keys.hash_grown(scope, grown));
+            probes.push(Probe::new(hash, scope, bytes, text));
+        };
         match leaf.kind {
-            LeafKind::Number(number) => return all(self.numbers.get(&number)),
-            LeafKind::Literal => return all(self.literals.get(leaf.bytes)),
+            LeafKind::Number(number) if self.has(Role::Number) => {
+                return now(Role::Number, &number.to_le_bytes()).iter().for_each(found);
+            }
+            LeafKind::Literal if self.has(Role::Literal) => return later(Role::Literal, text, None),
+            LeafKind::Number(_) | LeafKind::Literal => return,
             LeafKind::Text => {}
         }
-        let text = leaf.bytes;
-        if !self.texts.is_empty() {
-            all(self.texts.get(text));
+        if self.has(Role::Text) {
+            later(Role::Text, text, None);
         }
-        if !self.addresses.is_empty() {
-            all(address::parse(text).and_then(|address| self.addresses.get(&address)));
+        self.prefixes.of(From::Start, text, |grown, bytes| later(Role::Prefix, bytes, Some(grown)));
+        self.suffixes.of(From::End, text, |grown, bytes| later(Role::Suffix, bytes, Some(grown)));
+        if self.has(Role::Address)
+            && let Some(address) = address::parse(text)
+        {
+            now(Role::Address, &spelled(address)).iter().for_each(&mut found);
         }
-        self.prefixes.find(text, &mut found);
-        self.suffixes.find(text, &mut found);
-        self.wildcards.find(text, buffers, &mut found);
-        if self.folds {
-            let mut folded = std::mem::take(&mut buffers.folded);
-            folded.clear();
-            fold::fold(text, &mut folded);
-            self.ignore_case.get(folded.as_slice()).into_iter().flatten().for_each(|test| found(*test));
-            self.folded_prefixes.find(&folded, &mut found);
-            self.folded_suffixes.find(&folded, &mut found);
-            buffers.folded = folded;
+        if self.has(Role::IgnoreCase) || self.has(Role::FoldedPrefix) || self.has(Role::FoldedSuffix) {
+            buffers.folded.clear();
+            fold::fold(text, &mut buffers.folded);
+            let folded = buffers.folded.as_slice();
+            now(Role::IgnoreCase, folded).iter().for_each(&mut found);
+            let mut affix = |role: Role, bytes: &[u8], grown: u64| {
+                let scope = scope(self.field, role);
+                let hash = keys.hash_grown(scope, grown);
+                keys.find(shelf.records, hash, scope, bytes).iter().for_each(&mut found);
+            };
+            self.folded_prefixes.of(From::Start, folded, |grown, bytes| affix(Role::FoldedPrefix, bytes, grown));
+            self.folded_suffixes.of(From::End, folded, |grown, bytes| affix(Role::FoldedSuffix, bytes, grown));
         }
+        if let Some(pieces) = &self.pieces {
+            pieces.find(shelf.wildcards, text, buffers, found);
+        }
+    }
+
+    #[inline]
+    fn has(&self, role: Role) -> bool {
+        self.roles & 1 << role as u16 != 0
     }
 }
 
-/// Wildcards of one field. Few are tried one after the other; of many only those whose beginning or end fits the
-/// value, or, between two stars, whose longest piece occurs in it.
+/// Wildcards between two stars: only those whose longest piece occurs in a value are tried.
 #[derive(Debug)]
-struct Wildcards {
-    list: Vec<(Wildcard, u32)>,
-    /// These three name places in `list`.
-    prefixes: Affixes,
-    suffixes: Affixes,
+struct Pieces {
+    entries: Vec<Entry>,
+    /// By piece: places in `entries`.
     by_piece: Vec<Vec<u32>>,
-    pieces: Option<AhoCorasick>,
-    /// Tests of those without any literal.
-    free: Vec<u32>,
-    few: bool,
+    /// `None` beyond 2 GiB of pieces: then all are tried.
+    search: Option<AhoCorasick>,
 }
 
-const FEW_MAX: usize = 4;
-
-impl Wildcards {
-    fn new() -> Self {
-        Self {
-            list: Vec::new(),
-            prefixes: Affixes::prefixes(),
-            suffixes: Affixes::suffixes(),
-            by_piece: Vec::new(),
-            pieces: None,
-            free: Vec::new(),
-            few: true,
-        }
-    }
-
-    fn finish(&mut self) {
-        self.few = self.list.len() <= FEW_MAX;
-        if self.few {
-            return;
-        }
+impl Pieces {
+    fn new(entries: Vec<Entry>, wildcards: &[Wildcard]) -> Self {
         let mut numbers: Map<&[u8], usize> = Map::with_hasher(hasher());
         let mut pieces: Vec<&[u8]> = Vec::new();
-        for ((wildcard, test), at) in self.list.iter().zip(0_u32..) {
-            let (first, last) = wildcard.ends();
-            let piece = wildcard.required();
-            if first.len() >= last.len() && !first.is_empty() {
-                self.prefixes.insert(first, at);
-            } else if !last.is_empty() {
-                self.suffixes.insert(last, at);
-            } else if piece.is_empty() && wildcard.matches(b"") && wildcard.matches(b"x") {
-                self.free.push(*test);
-            } else {
-                let number = *numbers.entry(piece).or_insert(pieces.len());
-                if number == pieces.len() {
-                    pieces.push(piece);
-                    self.by_piece.push(Vec::new());
-                }
-                if let Some(list) = self.by_piece.get_mut(number) {
-                    list.push(at);
-                }
+        let mut by_piece: Vec<Vec<u32>> = Vec::new();
+        for ([_, _, wildcard], at) in entries.iter().zip(0_u32..) {
+            let Some(wildcard) = wildcards.get(*wildcard as usize) else { continue };
+            let number = *numbers.entry(wildcard.required()).or_insert(pieces.len());
+            if number == pieces.len() {
+                pieces.push(wildcard.required());
+                by_piece.push(Vec::new());
+            }
+            if let Some(list) = by_piece.get_mut(number) {
+                list.push(at);
             }
         }
-        match AhoCorasick::new(&pieces) {
-            _ if pieces.is_empty() => {}
-            Ok(found) => self.pieces = Some(found),
-            // Only beyond 2 GiB of pieces.
-            Err(_) => self.few = true,
-        }
+        let search = AhoCorasick::new(&pieces).ok();
+        Self { entries, by_piece, search }
     }
 
-    fn find(&self, text: &[u8], buffers: &mut Buffers, found: &mut impl FnMut(u32)) {
-        if self.few {
-            self.list.iter().filter(|(wildcard, _)| wildcard.matches(text)).for_each(|(_, test)| found(*test));
-            return;
-        }
-        let mut attempt = |at: u32| {
-            if let Some((_, test)) = self.list.get(at as usize).filter(|(wildcard, _)| wildcard.matches(text)) {
-                found(*test);
+    fn find(&self, wildcards: &[Wildcard], text: &[u8], buffers: &mut Buffers, mut found: impl FnMut(&Entry)) {
+        let mut attempt = |entry: &Entry| {
+            let [_, _, wildcard] = entry;
+            if wildcards.get(*wildcard as usize).is_some_and(|wildcard| wildcard.matches(text)) {
+                found(entry);
             }
         };
-        self.prefixes.find(text, &mut attempt);
-        self.suffixes.find(text, &mut attempt);
-        if let Some(pieces) = &self.pieces {
-            buffers.tries += 1;
-            if buffers.tried.len() < self.list.len() {
-                buffers.tried.resize(self.list.len(), 0);
-            }
-            for hit in pieces.find_overlapping_iter(text) {
-                for at in self.by_piece.get(hit.pattern().as_usize()).into_iter().flatten() {
-                    let tried = buffers.tried.get_mut(*at as usize);
-                    if let Some(tried) = tried.filter(|tried| **tried != buffers.tries) {
-                        *tried = buffers.tries;
-                        attempt(*at);
-                    }
-                }
-            }
+        let Some(search) = &self.search else { return self.entries.iter().for_each(attempt) };
+        buffers.tries += 1;
+        if buffers.tried.len() < self.by_piece.len() {
+            buffers.tried.resize(self.by_piece.len(), 0);
         }
-        self.free.iter().for_each(|test| found(*test));
+        for hit in search.find_overlapping_iter(text) {
+            let piece = hit.pattern().as_usize();
+            let Some(tried) = buffers.tried.get_mut(piece).filter(|tried| **tried != buffers.tries) else { continue };
+            *tried = buffers.tries;
+            let entries = self.by_piece.get(piece).into_iter().flatten();
+            entries.filter_map(|at| self.entries.get(*at as usize)).for_each(&mut attempt);
+        }
     }
 }

@@ -1,16 +1,21 @@
 //! Which of many intervals hold a number: a segment tree over the intervals' ends, asked in the logarithm of their
 //! count plus the size of the answer.
 //!
-//! What it is NOT: dynamic; it is built once with its rule set.
+//! What it is NOT: dynamic; it is built once with its rule set. Nor is it climbed node by node: from a segment the way
+//! leads only to nodes that hold something, because each node that is passed costs memory to wait for.
+
+use crate::reading::NONE;
 
 /// Entries by closed interval; entries are numbers the caller knows.
 #[derive(Debug)]
 pub(crate) struct Intervals<N> {
     /// Where elementary segments begin, sorted; the first begins the first interval.
     starts: Vec<N>,
-    /// The tree in heap order, leaves behind: where each node's entries begin. They hold on its whole span.
+    /// By segment: the first node above that holds entries, by where its record begins, or [`NONE`].
     nodes: Vec<u32>,
-    entries: Vec<u32>,
+    /// A node that holds entries is `[above, entries]` and its entries, which hold on its whole span; `above` is the
+    /// next such node or [`NONE`].
+    records: Vec<u32>,
 }
 
 impl<N: Ord + Copy> Intervals<N> {
@@ -21,6 +26,7 @@ impl<N: Ord + Copy> Intervals<N> {
         starts.sort_unstable();
         starts.dedup();
         let leaves = starts.len();
+        // In heap order, leaves behind.
         let mut lists = vec![Vec::new(); leaves * 2];
         for (low, high, entry) in entries.iter().filter(|(low, high, _)| low <= high) {
             let end = next(*high).map_or(leaves, |after| starts.partition_point(|start| *start < after));
@@ -43,27 +49,33 @@ impl<N: Ord + Copy> Intervals<N> {
                 right /= 2;
             }
         }
-        let (mut nodes, mut flat) = (Vec::with_capacity(lists.len() + 1), Vec::new());
+        let (mut nodes, mut records) = (Vec::with_capacity(lists.len()), Vec::new());
         for list in lists {
-            nodes.push(u32::try_from(flat.len()).unwrap_or(u32::MAX));
-            flat.extend(list);
+            let above = nodes.get(nodes.len() / 2).copied().unwrap_or(NONE);
+            if list.is_empty() {
+                nodes.push(above);
+                continue;
+            }
+            nodes.push(count(records.len()));
+            records.extend([above, count(list.len())]);
+            records.extend(list);
         }
-        nodes.push(u32::try_from(flat.len()).unwrap_or(u32::MAX));
-        Self { starts, nodes, entries: flat }
+        Self { starts, nodes: nodes.split_off(leaves), records }
     }
 
     /// Hands out every entry whose interval holds the number.
     pub fn stab(&self, number: N, mut found: impl FnMut(u32)) {
         let Some(leaf) = self.starts.partition_point(|start| *start <= number).checked_sub(1) else { return };
-        let mut node = leaf + self.starts.len();
-        while node > 0 {
-            if let Some([start, end]) = self.nodes.get(node..node + 2) {
-                let entries = self.entries.get(*start as usize..*end as usize);
-                entries.unwrap_or_default().iter().for_each(|entry| found(*entry));
-            }
-            node /= 2;
+        let mut node = self.nodes.get(leaf);
+        while let Some([above, count, entries @ ..]) = node.and_then(|node| self.records.get(*node as usize..)) {
+            entries.iter().take(*count as usize).for_each(|entry| found(*entry));
+            node = Some(above);
         }
     }
+}
+
+fn count(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(NONE)
 }
 
 #[cfg(test)]

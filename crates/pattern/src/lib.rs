@@ -21,6 +21,7 @@ mod input;
 mod intervals;
 mod json;
 mod jsonpath;
+mod keys;
 pub mod limits;
 mod matcher;
 mod number;

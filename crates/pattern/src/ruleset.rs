@@ -2,14 +2,15 @@
 //!
 //! What it is NOT: incremental. A rule set is built as a whole and never changes; whoever adds or removes a rule builds
 //! the next one beside it and swaps. That keeps matching free of locks and lets the build order tests by how many
-//! rules share them; building is linear in the rules (`examples/peers.rs` measures it).
+//! rules share them; building is linear in the rules (`examples/patterns_bench` measures it).
 //!
 //! How an event is matched:
 //! 1. One walk collects the leaves of the fields that rules name (`reading`).
-//! 2. Equal tests of different rules are one test. Each leaf is looked up in its field's index for the *keyed* tests
-//!    it satisfies: values, prefixes, suffixes, wildcards (`index`).
+//! 2. Equal tests of different rules are one test. Each leaf is looked up for the *keyed* tests it satisfies: values,
+//!    prefixes, suffixes, wildcards (`index`), in one table of all fields (`keys`).
 //! 3. A branch (a rule, or one way through its `$or`s) hangs in a trie under its keyed tests, those shared by fewest
-//!    branches first. Only nodes whose tests are all satisfied are visited (`tree`).
+//!    branches first. Keys lead to the root's children; from there on only nodes whose tests are all satisfied are
+//!    visited (`tree`).
 //! 4. At a node, branches with an interval test are found by the number or address, those with `exists` or
 //!    `anything-but` by the presence of a field. What is left of a branch is asked test by test, once for each event.
 //! 5. Where named fields stand in arrays of objects, the leaves must fit each other (`arrays`).
@@ -19,14 +20,16 @@
 use headwater_base::Problem;
 
 use crate::arrays::{Arrays, TooManySteps};
-use crate::index::{Buffers, FieldIndex};
+use crate::index::{Buffers, FIELDS_MAX, FieldIndex, Key, Shelf, key};
+use crate::keys::{Entry, PROBES, Probes};
 use crate::limits;
 use crate::matcher::Matcher;
 use crate::paths::{Map, Paths, hasher};
-use crate::reading::{Halt, Reading};
+use crate::reading::{Halt, NONE, Reading};
 use crate::syntax::Pattern;
 use crate::test::{Kind, Test};
-use crate::tree::{Branch, Tree};
+use crate::tree::{Branch, Found, Tree};
+use crate::wildcard::Wildcard;
 
 /// Patterns compiled into one matcher; a rule's number is its place among the patterns.
 #[derive(Debug)]
@@ -35,7 +38,10 @@ pub struct RuleSet {
     /// By field.
     fields: Vec<Option<FieldIndex>>,
     pub(crate) tests: Vec<Test>,
+    wildcards: Vec<Wildcard>,
     tree: Tree,
+    /// How many marks of tests there are.
+    marks: usize,
     rules: u32,
 }
 
@@ -47,11 +53,11 @@ pub struct Scratch {
     buffers: Buffers,
     /// Grows with each event, so that marks of an earlier one never count.
     epoch: u64,
-    /// By test: the epoch in which it was asked, twice, and one more if it was satisfied.
+    /// By mark of a test: the epoch in which it was asked, twice, and one more if it was satisfied.
     asked: Vec<u64>,
-    /// Keyed tests satisfied, ascending.
-    pub(crate) keyed: Vec<u32>,
-    /// Nodes of the tree still to be visited.
+    /// Marks of the keyed tests satisfied.
+    pub(crate) satisfied: Vec<u32>,
+    /// Nodes of the tree still to be visited, with their groups.
     pub(crate) open: Vec<(u32, u32)>,
     /// Branches found by group.
     pub(crate) found: Vec<u32>,
@@ -82,6 +88,9 @@ impl RuleSet {
         if rules == u32::MAX || u32::try_from(branches.len()).is_err() {
             return Err(Problem::new("HW-PATTERN-005", format!("a rule set has more than {} branches", u32::MAX)));
         }
+        if builder.fields.len() > FIELDS_MAX as usize {
+            return Err(Problem::new("HW-PATTERN-005", format!("a rule set names more than {FIELDS_MAX} fields")));
+        }
         Ok(builder.finish(branches, rules))
     }
 
@@ -103,24 +112,14 @@ impl RuleSet {
     pub fn matches<'s>(&self, event: &[u8], scratch: &'s mut Scratch) -> Result<&'s [u32], Problem> {
         scratch.epoch += 1;
         scratch.rules.clear();
-        scratch.keyed.clear();
+        scratch.satisfied.clear();
+        scratch.open.clear();
         scratch.arrays.reset();
-        scratch.asked.resize(self.tests.len(), 0);
-        scratch.reading.read(event, &self.paths, self.fields.len()).map_err(|halt| unreadable(halt, event))?;
-        let Scratch { reading, buffers, keyed, asked, epoch, .. } = scratch;
-        let yes = *epoch * 2 + 1;
-        for field in &reading.present {
-            let Some(Some(index)) = self.fields.get(*field as usize) else { continue };
-            for (_, value) in reading.of(*field) {
-                index.find(reading.leaf(event, value), buffers, |test| {
-                    if let Some(mark) = asked.get_mut(test as usize).filter(|mark| **mark != yes) {
-                        *mark = yes;
-                        keyed.push(test);
-                    }
-                });
-            }
+        if scratch.asked.len() < self.marks {
+            scratch.asked.resize(self.marks, 0);
         }
-        keyed.sort_unstable();
+        scratch.reading.read(event, &self.paths, self.fields.len()).map_err(|halt| unreadable(halt, event))?;
+        self.look_up(event, scratch);
         let mut matching = Matching { set: self, event, scratch, failed: false };
         self.tree.visit(&mut matching);
         if matching.failed {
@@ -129,6 +128,36 @@ impl RuleSet {
         scratch.rules.sort_unstable();
         scratch.rules.dedup();
         Ok(&scratch.rules)
+    }
+
+    /// Finds the keyed tests that the event's values satisfy, and the nodes that they open.
+    fn look_up(&self, event: &[u8], scratch: &mut Scratch) {
+        let Scratch { reading, buffers, satisfied, asked, open, epoch, .. } = scratch;
+        let yes = *epoch * 2 + 1;
+        let shelf = Shelf { keys: &self.tree.keys, records: &self.tree.records, wildcards: &self.wildcards };
+        let mut lead = |[mark, node, _]: &Entry| {
+            if let Some(asked) = asked.get_mut(*mark as usize).filter(|asked| **asked != yes) {
+                *asked = yes;
+                satisfied.push(*mark);
+            }
+            if *node != NONE {
+                open.push((*node, NONE));
+            }
+        };
+        let mut probes = Probes::new();
+        for field in &reading.present {
+            let Some(Some(index)) = self.fields.get(*field as usize) else { continue };
+            for (_, value) in reading.of(*field) {
+                index.find(shelf, reading.leaf(event, value), &mut probes, buffers, &mut lead);
+                if probes.len() >= PROBES / 2 {
+                    shelf.find_all(&mut probes, &mut lead);
+                }
+            }
+        }
+        shelf.find_all(&mut probes, &mut lead);
+        // Several values, or one in several ways, may lead to one node.
+        open.sort_unstable();
+        open.dedup();
     }
 }
 
@@ -141,18 +170,18 @@ pub(crate) struct Matching<'a> {
 }
 
 impl Matching<'_> {
-    /// Whether a keyed test is satisfied.
+    /// Whether the keyed test of a mark is satisfied.
     #[inline]
-    pub fn has(&self, test: u32) -> bool {
-        self.scratch.asked.get(test as usize) == Some(&(self.scratch.epoch * 2 + 1))
+    pub fn has(&self, mark: u32) -> bool {
+        self.scratch.asked.get(mark as usize) == Some(&(self.scratch.epoch * 2 + 1))
     }
 
-    /// Whether any value satisfies a test, or none is needed; remembered for this event.
+    /// Whether any value satisfies a test, or none is needed; remembered for this event if the test has a mark.
     #[inline]
-    fn satisfied(&mut self, number: u32) -> bool {
+    fn satisfied(&mut self, mark: u32, number: u32) -> bool {
         let no = self.scratch.epoch * 2;
-        match self.scratch.asked.get(number as usize) {
-            Some(mark) if *mark >= no => return *mark > no,
+        match self.scratch.asked.get(mark as usize) {
+            Some(asked) if *asked >= no => return *asked > no,
             _ => {}
         }
         let Some(test) = self.set.tests.get(number as usize) else { return false };
@@ -160,16 +189,16 @@ impl Matching<'_> {
         let mut values = reading.of(test.field).peekable();
         let absent = test.absent && (values.peek().is_none() || reading.has_elements());
         let answer = absent || values.any(|(_, value)| test.accepts(reading.leaf(self.event, value)));
-        if let Some(mark) = self.scratch.asked.get_mut(number as usize) {
-            *mark = no + u64::from(answer);
+        if let Some(asked) = self.scratch.asked.get_mut(mark as usize) {
+            *asked = no + u64::from(answer);
         }
         answer
     }
 
     /// Judges a branch whose keyed tests are satisfied; a rule may be found by several.
     #[inline]
-    pub fn candidate(&mut self, rule: u32, rest: &[u32], all: &[u32]) {
-        if !self.failed && rest.iter().all(|test| self.satisfied(*test)) && self.fits(all) {
+    pub fn candidate(&mut self, rule: u32, open: &[[u32; 2]], all: &[u32]) {
+        if !self.failed && open.iter().all(|[mark, test]| self.satisfied(*mark, *test)) && self.fits(all) {
             self.scratch.rules.push(rule);
         }
     }
@@ -231,18 +260,47 @@ impl Builder {
         }
         let mut fields: Vec<Option<FieldIndex>> = (0..self.fields.len()).map(|_| None).collect();
         let mut tests = Vec::with_capacity(order.len());
+        let mut found: Vec<Found> = Vec::new();
+        let mut numbers: Map<Key, usize> = Map::with_hasher(hasher());
+        let mut wildcards: Vec<Wildcard> = Vec::new();
+        // By field: tests of wildcards without a key.
+        let mut pieces: Map<u32, Vec<(u32, u32)>> = Map::with_hasher(hasher());
         for (field, matchers) in order.iter().filter_map(|test| self.tests.get(*test)) {
             let test = Test::new(*field, matchers);
             let number = u32::try_from(tests.len()).unwrap_or(u32::MAX);
-            if let Some(index) = fields.get_mut(*field as usize).filter(|_| test.kind == Kind::Keyed) {
-                let index = index.get_or_insert_with(FieldIndex::new);
-                matchers.iter().for_each(|matcher| index.insert(matcher, number));
-            }
+            let keyed = test.kind == Kind::Keyed;
             tests.push(test);
+            let Some(index) = fields.get_mut(*field as usize).filter(|_| keyed) else { continue };
+            let index = index.get_or_insert_with(|| FieldIndex::new(*field));
+            for matcher in matchers {
+                let mut wildcard = NONE;
+                if let Matcher::Wildcard(one) = matcher {
+                    wildcard = u32::try_from(wildcards.len()).unwrap_or(NONE);
+                    wildcards.push(one.clone());
+                }
+                let Some(key) = key(*field, matcher) else {
+                    pieces.entry(*field).or_default().push((number, wildcard));
+                    continue;
+                };
+                index.insert(&key);
+                let at = *numbers.entry(key).or_insert_with_key(|key| {
+                    found.push(Found { key: key.clone(), tests: Vec::new() });
+                    found.len() - 1
+                });
+                if let Some(found) = found.get_mut(at) {
+                    found.tests.push((number, wildcard));
+                }
+            }
         }
-        fields.iter_mut().flatten().for_each(FieldIndex::finish);
-        let tree = Tree::build(&branches, &tests);
-        RuleSet { paths: self.paths, fields, tests, tree, rules }
+        let tree = Tree::build(&branches, &tests, &found);
+        for (field, tests) in pieces {
+            let entries = tests.iter().map(|(test, wildcard)| tree.entry(*test, *wildcard)).collect();
+            if let Some(Some(index)) = fields.get_mut(field as usize) {
+                index.finish(entries, &wildcards);
+            }
+        }
+        let marks = tree.marks();
+        RuleSet { paths: self.paths, fields, tests, wildcards, tree, marks, rules }
     }
 }
 

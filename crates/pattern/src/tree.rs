@@ -1,13 +1,15 @@
 //! The branches of a rule set, hung up under the keyed tests they need, and at each node by what else finds them.
 //!
 //! What it is NOT: the tests themselves. A node is visited only if all tests on the way to it are satisfied, and the
-//! test shared by fewest branches comes first, so that hardly a node is visited in vain. What belongs to a node lies
-//! side by side: with many rules a visit costs the memory it has to wait for.
+//! test shared by fewest branches comes first, so that hardly a node is visited in vain. What is needed together lies
+//! side by side, from a key to the rules behind it: with many rules a visit costs the memory it has to wait for.
 
 use std::collections::BTreeMap;
 
 use crate::address::{self, Address};
+use crate::index::Key;
 use crate::intervals::Intervals;
+use crate::keys::{Entry, Keys};
 use crate::matcher::{LeafKind, Matcher};
 use crate::number::Rank;
 use crate::paths::{Map, hasher};
@@ -22,20 +24,31 @@ pub(crate) struct Branch {
     pub tests: Vec<u32>,
 }
 
-/// All branches, as records in one array of numbers:
-/// - a node is `[group, edges, alone]`, then `edges` times `[test, node]`, then `alone` branches;
-/// - a branch is `[rule, open, all]`, then its tests that are not keyed, then all of its tests.
+/// A key, and the tests that values found by it satisfy, each with a wildcard that must match first or [`NONE`].
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub key: Key,
+    pub tests: Vec<(u32, u32)>,
+}
+
+/// All branches, as records in one array of numbers, beside those of the keys:
+/// - a node is `[group, edges, alone]`, then `edges` times `[mark, node]`, then `alone` branches;
+/// - a branch is `[rule, open, all]`, then `[mark, test]` of its tests that are still to be asked, then all its tests.
 ///
 /// Nodes and branches are named by where their records begin. `group` is [`NONE`] or a place in `groups`; the branches
-/// found through it lie elsewhere. A node whose children are in `many` has [`NONE`] edges.
+/// found through it lie elsewhere. A node whose children are in `many` has [`NONE`] edges. The root's children are not
+/// in its record: keys lead to them. Tests have a mark only if more than one place asks for them.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    records: Vec<u32>,
+    pub records: Vec<u32>,
+    pub keys: Keys,
     root: u32,
-    /// By test: the root's child, or [`NONE`].
+    /// By test: its mark or [`NONE`].
+    marks: Vec<u32>,
+    /// By test: the root's child or [`NONE`].
     first: Vec<u32>,
     many: Map<u32, Map<u32, u32>>,
-    groups: Vec<Map<u32, Group>>,
+    groups: Vec<Vec<(u32, Group)>>,
 }
 
 /// Branches of one node that need a value of one field.
@@ -43,7 +56,8 @@ pub(crate) struct Tree {
 struct Group {
     any: Vec<u32>,
     numbers: Option<Intervals<Rank>>,
-    addresses: Option<Intervals<(bool, u128)>>,
+    v4: Option<Intervals<u32>>,
+    v6: Option<Intervals<u128>>,
 }
 
 const EDGES_MAX: usize = 8;
@@ -53,59 +67,75 @@ const ALONE_MAX: usize = 4;
 /// A node while the tree grows.
 #[derive(Debug, Default)]
 struct Growing {
+    /// The test of a child of the root.
+    first: Option<u32>,
     children: BTreeMap<u32, u32>,
     branches: Vec<u32>,
 }
 
 impl Tree {
-    pub fn build(branches: &[Branch], tests: &[Test]) -> Self {
-        let keyed = |test: &u32| tests.get(*test as usize).is_some_and(|test| test.kind == Kind::Keyed);
-        let mut growing = vec![Growing::default()];
-        for (branch, number) in branches.iter().zip(0_u32..) {
-            let mut keys: Vec<u32> = branch.tests.iter().copied().filter(keyed).collect();
-            keys.sort_unstable();
-            let mut at = 0_u32;
-            for test in keys {
-                let fresh = count(growing.len());
-                let Some(node) = growing.get_mut(at as usize) else { continue };
-                at = *node.children.entry(test).or_insert(fresh);
-                if at == fresh {
-                    growing.push(Growing::default());
-                }
-            }
-            if let Some(node) = growing.get_mut(at as usize) {
-                node.branches.push(number);
-            }
-        }
+    pub fn build(branches: &[Branch], tests: &[Test], found: &[Found]) -> Self {
+        let growing = grow(branches, tests);
         let mut tree = Self {
             records: Vec::new(),
+            keys: Keys::new(found.len()),
             root: 0,
+            marks: marks(&growing, branches, tests),
             first: vec![NONE; tests.len()],
             many: Map::with_hasher(hasher()),
             groups: Vec::new(),
         };
+        // A key is written as soon as all nodes are that it leads to.
+        let mut keys_of = vec![Vec::new(); tests.len()];
+        let opens: Vec<bool> = opens(&growing, tests.len());
+        let leads = |test: &u32| opens.get(*test as usize).copied().unwrap_or_default();
+        let mut waiting = vec![0_usize; found.len()];
+        for (at, (found, waiting)) in found.iter().zip(&mut waiting).enumerate() {
+            for test in found.tests.iter().map(|(test, _)| test).filter(|test| leads(test)) {
+                *waiting += 1;
+                if let Some(keys) = keys_of.get_mut(*test as usize) {
+                    keys.push(at);
+                }
+            }
+            if *waiting == 0 {
+                tree.write_key(found);
+            }
+        }
         // Children grew after their parents, so backwards every child is known when its parent is written.
         let mut written = vec![NONE; growing.len()];
         for (number, node) in growing.into_iter().enumerate().rev() {
-            let mut children: Vec<(u32, u32)> = Vec::with_capacity(node.children.len());
-            for (test, child) in node.children {
-                children.push((test, written.get(child as usize).copied().unwrap_or(NONE)));
+            let child = |(test, child): (u32, u32)| (test, written.get(child as usize).copied().unwrap_or(NONE));
+            let children = node.children.into_iter().filter(|_| number != 0).map(child).collect();
+            let own = node.branches.iter().filter_map(|own| branches.get(*own as usize)).collect();
+            tree.root = tree.write(children, own, tests);
+            if let Some(written) = written.get_mut(number) {
+                *written = tree.root;
             }
-            if number == 0 {
-                for (test, child) in children.drain(..) {
-                    if let Some(first) = tree.first.get_mut(test as usize) {
-                        *first = child;
-                    }
+            let Some(test) = node.first else { continue };
+            if let Some(first) = tree.first.get_mut(test as usize) {
+                *first = tree.root;
+            }
+            for at in keys_of.get(test as usize).into_iter().flatten() {
+                let Some((waiting, found)) = waiting.get_mut(*at).zip(found.get(*at)) else { continue };
+                *waiting -= 1;
+                if *waiting == 0 {
+                    tree.write_key(found);
                 }
             }
-            let own: Vec<&Branch> = node.branches.iter().filter_map(|own| branches.get(*own as usize)).collect();
-            let at = tree.write(children, own, tests);
-            if let Some(written) = written.get_mut(number) {
-                *written = at;
-            }
-            tree.root = at;
         }
         tree
+    }
+
+    /// What a satisfied test leads to, and the wildcard that must match first.
+    pub fn entry(&self, test: u32, wildcard: u32) -> Entry {
+        let of = |list: &[u32]| list.get(test as usize).copied().unwrap_or(NONE);
+        [of(&self.marks), of(&self.first), wildcard]
+    }
+
+    fn write_key(&mut self, found: &Found) {
+        let entries: Vec<Entry> = found.tests.iter().map(|(test, wildcard)| self.entry(*test, *wildcard)).collect();
+        let hash = found.key.hash(&self.keys);
+        self.keys.insert(&mut self.records, hash, found.key.scope(), &found.key.bytes, &entries);
     }
 
     /// Writes a node and its branches.
@@ -120,15 +150,18 @@ impl Tree {
         let at = count(self.records.len());
         let edges = if children.len() > EDGES_MAX { NONE } else { count(children.len()) };
         self.records.extend([group, edges, count(alone.len())]);
+        let marks = &self.marks;
+        let mark = |test: u32| marks.get(test as usize).copied().unwrap_or(NONE);
+        let children = children.into_iter().map(|(test, child)| (mark(test), child));
         if edges == NONE {
             let mut many = Map::with_hasher(hasher());
             many.extend(children);
             self.many.insert(at, many);
         } else {
-            self.records.extend(children.iter().flat_map(|(test, child)| [*test, *child]));
+            self.records.extend(children.flat_map(|(mark, child)| [mark, child]));
         }
         for branch in alone {
-            self.write_branch(branch, tests);
+            self.write_branch(branch, None, tests);
         }
         at
     }
@@ -137,57 +170,68 @@ impl Tree {
     fn write_group(&mut self, grouped: Vec<&Branch>, tests: &[Test]) -> u32 {
         let mut by_field = BTreeMap::<u32, Vec<(&Test, u32)>>::new();
         for branch in grouped {
-            let at = self.write_branch(branch, tests);
-            if let Some(test) = best(branch, tests) {
-                by_field.entry(test.field).or_default().push((test, at));
-            }
+            let Some((number, test)) = best(branch, tests) else { continue };
+            // What was found by its interval need not be asked again.
+            let at = self.write_branch(branch, Some(number).filter(|_| test.kind == Kind::Ranged), tests);
+            by_field.entry(test.field).or_default().push((test, at));
         }
         if by_field.is_empty() {
             return NONE;
         }
-        let mut map = Map::with_hasher(hasher());
-        map.extend(by_field.into_iter().map(|(field, members)| (field, Group::build(&members))));
-        self.groups.push(map);
+        self.groups.push(by_field.into_iter().map(|(field, members)| (field, Group::build(&members))).collect());
         count(self.groups.len() - 1)
     }
 
-    fn write_branch(&mut self, branch: &Branch, tests: &[Test]) -> u32 {
+    fn write_branch(&mut self, branch: &Branch, known: Option<u32>, tests: &[Test]) -> u32 {
         let at = count(self.records.len());
-        let open: Vec<u32> = branch.tests.iter().copied().filter(|test| is_open(*test, tests)).collect();
-        self.records.extend([branch.rule, count(open.len()), count(branch.tests.len())]);
+        let open = branch.tests.iter().copied().filter(|test| Some(*test) != known && is_open(*test, tests));
+        let mark = |test: u32| self.marks.get(test as usize).copied().unwrap_or(NONE);
+        let open: Vec<u32> = open.flat_map(|test| [mark(test), test]).collect();
+        self.records.extend([branch.rule, count(open.len() / 2), count(branch.tests.len())]);
         self.records.extend(open);
         self.records.extend(&branch.tests);
         at
     }
 
+    /// How many marks there are.
+    pub fn marks(&self) -> usize {
+        self.marks.iter().filter(|mark| **mark != NONE).count()
+    }
+
     /// Hands every branch whose keyed tests are satisfied to the matching.
     pub fn visit(&self, matching: &mut Matching<'_>) {
-        self.visit_node(self.root, 0, matching);
-        let Scratch { keyed, open, .. } = &mut *matching.scratch;
-        let children = keyed.iter().zip(1_u32..).map(|(test, behind)| (self.first.get(*test as usize), behind));
-        open.extend(children.filter_map(|(child, behind)| Some((*child.filter(|child| **child != NONE)?, behind))));
-        while let Some((node, from)) = matching.scratch.open.pop() {
-            self.visit_node(node, from, matching);
+        // All nodes begin to be fetched before the first is looked into.
+        for (node, group) in &mut matching.scratch.open {
+            *group = self.group(*node);
+        }
+        self.visit_node(self.root, self.group(self.root), matching);
+        while let Some((node, group)) = matching.scratch.open.pop() {
+            self.visit_node(node, group, matching);
         }
     }
 
-    /// Hands out the branches of a node and opens its children; satisfied tests before `from` are behind it.
+    /// What a node's record begins with.
     #[inline]
-    fn visit_node(&self, at: u32, from: u32, matching: &mut Matching<'_>) {
-        let Some([group, edges, alone, rest @ ..]) = self.records.get(at as usize..) else { return };
+    fn group(&self, node: u32) -> u32 {
+        self.records.get(node as usize).copied().unwrap_or(NONE)
+    }
+
+    /// Hands out the branches of a node and opens its children.
+    #[inline]
+    fn visit_node(&self, at: u32, group: u32, matching: &mut Matching<'_>) {
+        let Some([_, edges, alone, rest @ ..]) = self.records.get(at as usize..) else { return };
         let mut rest = rest;
         if *edges == NONE {
             let Some(children) = self.many.get(&at) else { return };
-            let Scratch { keyed, open, .. } = &mut *matching.scratch;
-            let later = keyed.iter().zip(1_u32..).skip(from as usize);
-            open.extend(later.filter_map(|(test, behind)| Some((*children.get(test)?, behind))));
+            let Scratch { satisfied, open, .. } = &mut *matching.scratch;
+            let children = satisfied.iter().filter_map(|mark| children.get(mark));
+            open.extend(children.map(|child| (*child, self.group(*child))));
         } else {
             for _ in 0..*edges {
-                let [test, child, behind @ ..] = rest else { return };
+                let [mark, child, behind @ ..] = rest else { return };
                 rest = behind;
-                if matching.has(*test) {
-                    let behind = matching.scratch.keyed.partition_point(|other| other <= test);
-                    matching.scratch.open.push((*child, count(behind)));
+                if matching.has(*mark) {
+                    matching.scratch.open.push((*child, self.group(*child)));
                 }
             }
         }
@@ -195,7 +239,7 @@ impl Tree {
             let Some(behind) = candidate(rest, matching) else { return };
             rest = behind;
         }
-        if let Some(groups) = self.groups.get(*group as usize) {
+        if let Some(groups) = self.groups.get(group as usize) {
             let mut found = std::mem::take(&mut matching.scratch.found);
             search(groups, matching.scratch, matching.event, &mut found);
             for branch in found.drain(..) {
@@ -206,13 +250,61 @@ impl Tree {
     }
 }
 
+/// Hangs up the branches.
+fn grow(branches: &[Branch], tests: &[Test]) -> Vec<Growing> {
+    let mut growing = vec![Growing::default()];
+    for (branch, number) in branches.iter().zip(0_u32..) {
+        let mut keys: Vec<u32> = branch.tests.iter().copied().filter(|test| !is_open(*test, tests)).collect();
+        keys.sort_unstable();
+        let mut at = 0_u32;
+        for test in keys {
+            let fresh = count(growing.len());
+            let Some(node) = growing.get_mut(at as usize) else { continue };
+            let first = (at == 0).then_some(test);
+            at = *node.children.entry(test).or_insert(fresh);
+            if at == fresh {
+                growing.push(Growing { first, ..Growing::default() });
+            }
+        }
+        if let Some(node) = growing.get_mut(at as usize) {
+            node.branches.push(number);
+        }
+    }
+    growing
+}
+
+/// By test: whether it opens a child of the root.
+fn opens(growing: &[Growing], tests: usize) -> Vec<bool> {
+    let mut opens = vec![false; tests];
+    for test in growing.iter().filter_map(|node| node.first) {
+        if let Some(opens) = opens.get_mut(test as usize) {
+            *opens = true;
+        }
+    }
+    opens
+}
+
+/// Gives marks to the keyed tests that nodes below the root ask for, and to the others that several branches share.
+fn marks(growing: &[Growing], branches: &[Branch], tests: &[Test]) -> Vec<u32> {
+    let mut asked = vec![0_u32; tests.len()];
+    let below = growing.iter().skip(1).flat_map(|node| node.children.keys().flat_map(|test| [test, test]));
+    let open = branches.iter().flat_map(|branch| &branch.tests).filter(|test| is_open(**test, tests));
+    for test in below.chain(open) {
+        if let Some(asked) = asked.get_mut(*test as usize) {
+            *asked += 1;
+        }
+    }
+    let mut next = 0..NONE;
+    asked.iter().map(|asked| if *asked > 1 { next.next().unwrap_or(NONE) } else { NONE }).collect()
+}
+
 /// Hands out the branch that begins here; what follows its record.
 #[inline]
 fn candidate<'r>(record: &'r [u32], matching: &mut Matching<'_>) -> Option<&'r [u32]> {
     let [rule, open, all, rest @ ..] = record else { return None };
-    let (open, rest) = rest.split_at_checked(*open as usize)?;
+    let (open, rest) = rest.split_at_checked(*open as usize * 2)?;
     let (all, rest) = rest.split_at_checked(*all as usize)?;
-    matching.candidate(*rule, open, all);
+    matching.candidate(*rule, open.as_chunks().0, all);
     Some(rest)
 }
 
@@ -221,39 +313,44 @@ fn is_open(test: u32, tests: &[Test]) -> bool {
     tests.get(test as usize).is_some_and(|test| test.kind != Kind::Keyed)
 }
 
-/// The test by which a branch can be found in a group.
-fn best<'t>(branch: &Branch, tests: &'t [Test]) -> Option<&'t Test> {
+/// The test by which a branch can be found in a group, and its number.
+fn best<'t>(branch: &Branch, tests: &'t [Test]) -> Option<(u32, &'t Test)> {
     let open = branch.tests.iter().filter(|test| is_open(**test, tests));
-    open.filter_map(|test| tests.get(*test as usize))
-        .min_by_key(|test| test.kind)
-        .filter(|test| test.kind != Kind::Open)
+    open.filter_map(|test| Some((*test, tests.get(*test as usize)?)))
+        .min_by_key(|(_, test)| test.kind)
+        .filter(|(_, test)| test.kind != Kind::Open)
 }
 
 /// The grouped branches that the event's fields and values lead to.
-fn search(groups: &Map<u32, Group>, scratch: &Scratch, event: &[u8], found: &mut Vec<u32>) {
+fn search(groups: &[(u32, Group)], scratch: &Scratch, event: &[u8], found: &mut Vec<u32>) {
     for field in &scratch.reading.present {
-        let Some(group) = groups.get(field) else { continue };
+        let Ok(at) = groups.binary_search_by_key(field, |(field, _)| *field) else { continue };
+        let Some((_, group)) = groups.get(at) else { continue };
         found.extend_from_slice(&group.any);
-        if group.numbers.is_none() && group.addresses.is_none() {
-            continue;
-        }
         for (_, value) in scratch.reading.of(*field) {
             let leaf = scratch.reading.leaf(event, value);
-            if let (Some(numbers), LeafKind::Number(number)) = (&group.numbers, leaf.kind) {
-                numbers.stab(number, |branch| found.push(branch));
-            }
-            if let (Some(addresses), LeafKind::Text) = (&group.addresses, leaf.kind)
-                && let Some(address) = address::parse(leaf.bytes)
-            {
-                addresses.stab(pair(address), |branch| found.push(branch));
+            match leaf.kind {
+                LeafKind::Number(number) => stab(&group.numbers, number, found),
+                LeafKind::Text if group.v4.is_some() || group.v6.is_some() => match address::parse(leaf.bytes) {
+                    Some(Address { v6: false, number }) => stab(&group.v4, low(number), found),
+                    Some(Address { v6: true, number }) => stab(&group.v6, number, found),
+                    None => {}
+                },
+                LeafKind::Text | LeafKind::Literal => {}
             }
         }
     }
 }
 
+fn stab<N: Ord + Copy>(intervals: &Option<Intervals<N>>, number: N, found: &mut Vec<u32>) {
+    if let Some(intervals) = intervals {
+        intervals.stab(number, |branch| found.push(branch));
+    }
+}
+
 impl Group {
     fn build(members: &[(&Test, u32)]) -> Self {
-        let (mut any, mut numbers, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut any, mut numbers, mut v4, mut v6) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (test, branch) in members {
             if test.kind != Kind::Ranged {
                 any.push(*branch);
@@ -262,22 +359,24 @@ impl Group {
             for matcher in test.ranges() {
                 match matcher {
                     Matcher::Between(low, high) => numbers.push((*low, *high, *branch)),
-                    Matcher::Block(first, last) => addresses.push((pair(*first), pair(*last), *branch)),
+                    Matcher::Block(first, last) if first.v6 => v6.push((first.number, last.number, *branch)),
+                    Matcher::Block(first, last) => v4.push((low(first.number), low(last.number), *branch)),
                     other => headwater_base::never!("{other:?} is no interval"),
                 }
             }
         }
-        let after = |(v6, number): (bool, u128)| number.checked_add(1).map(|number| (v6, number));
         Self {
             any,
             numbers: (!numbers.is_empty()).then(|| Intervals::build(&numbers, |number| number.checked_add(1))),
-            addresses: (!addresses.is_empty()).then(|| Intervals::build(&addresses, after)),
+            v4: (!v4.is_empty()).then(|| Intervals::build(&v4, |number| number.checked_add(1))),
+            v6: (!v6.is_empty()).then(|| Intervals::build(&v6, |number| number.checked_add(1))),
         }
     }
 }
 
-fn pair(address: Address) -> (bool, u128) {
-    (address.v6, address.number)
+/// An IPv4 address's number.
+fn low(number: u128) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn count(index: usize) -> u32 {

@@ -5,19 +5,19 @@
 //! linear search (two-way, `memchr::memmem`) whatever the value.
 
 use std::collections::{BTreeSet, HashSet};
-use std::hash::{Hash, Hasher};
 
-use memchr::memmem::Finder;
+use memchr::memmem;
+use smallvec::SmallVec;
 
 use crate::limits;
 
 /// A parsed wildcard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Wildcard {
-    /// Always at least one; one piece means no star.
-    pieces: Vec<Finder<'static>>,
-    /// Bytes of all pieces.
-    bytes: usize,
+    /// All literal pieces, one after the other.
+    text: Box<[u8]>,
+    /// Where each piece ends in `text`; always at least one, and one means no star.
+    ends: SmallVec<[u32; 4]>,
 }
 
 impl Wildcard {
@@ -50,51 +50,50 @@ impl Wildcard {
         if is_complex(&pieces) {
             return Err(Fault::TooComplex);
         }
-        let bytes = pieces.iter().map(Vec::len).sum();
-        Ok(Self { pieces: pieces.iter().map(|piece| Finder::new(piece).into_owned()).collect(), bytes })
+        let (mut text, mut ends) = (Vec::new(), SmallVec::new());
+        for piece in pieces {
+            text.extend(piece);
+            ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        }
+        Ok(Self { text: text.into(), ends })
     }
 
     /// Whether the whole value matches.
     pub fn matches(&self, value: &[u8]) -> bool {
-        if value.len() < self.bytes {
+        if value.len() < self.text.len() {
             return false;
         }
-        let [first, between @ .., last] = &*self.pieces else {
-            return self.pieces.first().is_some_and(|only| only.needle() == value);
-        };
-        let Some(rest) = value.strip_prefix(first.needle()) else { return false };
-        let Some(mut rest) = rest.strip_suffix(last.needle()) else { return false };
-        for piece in between {
-            let Some(at) = piece.find(rest) else { return false };
-            rest = rest.get(at + piece.needle().len()..).unwrap_or_default();
+        let (first, last) = self.ends();
+        if self.ends.len() == 1 {
+            return first == value;
+        }
+        let Some(rest) = value.strip_prefix(first) else { return false };
+        let Some(mut rest) = rest.strip_suffix(last) else { return false };
+        for piece in self.pieces().take(self.ends.len() - 1).skip(1) {
+            let Some(at) = memmem::find(rest, piece) else { return false };
+            rest = rest.get(at + piece.len()..).unwrap_or_default();
         }
         true
     }
 
     /// What every match starts with, and ends with; both are empty only between stars.
     pub fn ends(&self) -> (&[u8], &[u8]) {
-        let first = self.pieces.first().map(Finder::needle);
-        let last = self.pieces.last().map(Finder::needle);
-        (first.unwrap_or_default(), last.unwrap_or_default())
+        (self.piece(0), self.piece(self.ends.len() - 1))
     }
 
     /// A text that every match contains: the longest piece.
     pub fn required(&self) -> &[u8] {
-        self.pieces.iter().map(Finder::needle).max_by_key(|piece| piece.len()).unwrap_or_default()
+        self.pieces().max_by_key(|piece| piece.len()).unwrap_or_default()
     }
-}
 
-impl PartialEq for Wildcard {
-    fn eq(&self, other: &Self) -> bool {
-        self.pieces.iter().map(Finder::needle).eq(other.pieces.iter().map(Finder::needle))
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.ends.len()).map(|number| self.piece(number))
     }
-}
 
-impl Eq for Wildcard {}
-
-impl Hash for Wildcard {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.pieces.iter().for_each(|piece| piece.needle().hash(state));
+    fn piece(&self, number: usize) -> &[u8] {
+        let end = |number: usize| self.ends.get(number).map(|end| *end as usize);
+        let start = number.checked_sub(1).map_or(Some(0), end);
+        start.zip(end(number)).and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
     }
 }
 

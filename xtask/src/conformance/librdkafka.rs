@@ -38,8 +38,7 @@ pub fn prepare(folder: &Path) -> Result<PathBuf> {
         let plain = ["--disable-ssl", "--disable-gssapi", "--disable-curl", "--disable-lz4-ext"];
         read(Command::new("bash").arg("configure").args(plain).current_dir(&source))?;
         // The last is for `cargo xtask bench log`.
-        let goals =
-            [("src", "lib"), ("src-cpp", "lib"), ("tests", "test-runner"), ("examples", "rdkafka_performance")];
+        let goals = [("src", "lib"), ("src-cpp", "lib"), ("tests", "test-runner"), ("examples", "rdkafka_performance")];
         for (part, goal) in goals {
             let jobs = std::thread::available_parallelism().map_or(1, usize::from);
             read(Command::new("make").arg(format!("-j{jobs}")).args(["-C", part, goal]).current_dir(&source))?;

@@ -120,3 +120,23 @@ fn scratch_belongs_to_no_rule_set() {
         assert_eq!(large.matches(br#"{"a": 1, "b": 1}"#, &mut scratch).unwrap(), [0, 2]);
     }
 }
+
+/// More look-ups than go through the table at once, most of them of keys that differ in field or kind only.
+#[test]
+fn values_of_one_event_find_their_rules_in_any_number() {
+    let mut rules: Vec<String> = Vec::new();
+    for id in 0..200 {
+        rules.push(format!(r#"{{"a": ["{id:03}"]}}"#));
+        rules.push(format!(r#"{{"a": ["{id:03}"], "b": ["{id:03}"]}}"#));
+        rules.push(format!(r#"{{"b": [{{"prefix": "{id:03}"}}]}}"#));
+        rules.push(format!(r#"{{"b": [{{"suffix": "{id:03}"}}, {{"wildcard": "{id:03}*x"}}]}}"#));
+    }
+    rules.extend((1..=100).map(|length| format!(r#"{{"c": [{{"prefix": "{}"}}]}}"#, "c".repeat(length))));
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let values: Vec<String> = (0..200).map(|id| format!("\"{id:03}\"")).collect();
+    let all: Vec<u32> = (0..800).collect();
+    check(&rules, &format!(r#"{{"a": [{0}], "b": [{0}]}}"#, values.join(",")), &all);
+    check(&rules, r#"{"a": ["007", "007", 7], "b": "007x"}"#, &[28, 30, 31]);
+    let prefixes: Vec<u32> = (800..864).collect();
+    check(&rules, &format!(r#"{{"c": "{}"}}"#, "c".repeat(64)), &prefixes);
+}

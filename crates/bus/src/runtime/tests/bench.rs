@@ -99,6 +99,20 @@ impl Outlet for Door {
     }
 }
 
+impl Reconcile for Door {
+    fn reconcile<'a>(
+        &'a self,
+        pipeline: &'a str,
+        from: Micros,
+        to: Micros,
+        repair: bool,
+    ) -> BoxFuture<'a, Result<Value, Problem>> {
+        let span = json!({"from": from.to_string(), "to": to.to_string(), "repair": repair});
+        let answer = self.0.ask(pipeline, span).map(|_| json!({"repaired": 0}));
+        Box::pin(async { answer })
+    }
+}
+
 impl Enrich for Door {
     fn enrich<'a>(&'a self, pipeline: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>> {
         Box::pin(async move { self.0.ask(pipeline, serde_json::from_slice(&event).unwrap()) })
@@ -201,12 +215,6 @@ impl Bench {
                 runtime.block_on(log.create(Name::new(name).unwrap(), config, Vec::new())).unwrap();
             }
         }
-        let asked = Arc::clone(&outside);
-        let reconcile: Reconcile = Arc::new(move |pipeline, from, to, repair| {
-            let span = json!({"from": from.to_string(), "to": to.to_string(), "repair": repair});
-            let answer = asked.ask(&pipeline, span).map(|_| json!({"repaired": 0}));
-            Box::pin(async { answer })
-        });
         let parts = Parts {
             log: Arc::clone(&log),
             tables: Arc::new(Documents(Arc::clone(&log))),
@@ -215,7 +223,7 @@ impl Bench {
             context: Context { log: Some(Arc::clone(&log)), ..Context::without_node(".") },
             build: |_, _| Err(Problem::new("HW-CONNECT-110", "no destination is built here")),
             enrich: Some(Arc::new(Door(Arc::clone(&outside)))),
-            reconcile: Some(reconcile),
+            reconcile: Some(Arc::new(Door(Arc::clone(&outside)))),
             find,
             retire: Some(retire),
             handle: runtime.handle().clone(),
