@@ -4,10 +4,10 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::process::{cargo, run};
+use crate::process::{cargo, read, run};
 use crate::setup::{self, Needs};
 use crate::tidy;
 
@@ -67,7 +67,7 @@ pub fn execute(options: &Options) -> Result<()> {
 fn run_part(part: Part) -> Result<()> {
     match part {
         Part::Fmt => run(cargo().args(["fmt", "--all", "--check"])),
-        Part::Tidy => tidy::execute(),
+        Part::Tidy => tidy::execute().and_then(|()| fuzz_lock()),
         Part::Clippy => run(cargo().args([
             "clippy",
             "--workspace",
@@ -80,4 +80,12 @@ fn run_part(part: Part) -> Result<()> {
         ])),
         Part::Tests => run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"])),
     }
+}
+
+/// The fuzzer is a workspace of its own, which nothing else here builds: its lock file must follow our crates.
+fn fuzz_lock() -> Result<()> {
+    let words = ["metadata", "--locked", "--format-version", "1", "--manifest-path", "fuzz/Cargo.toml"];
+    read(cargo().args(words))
+        .map(drop)
+        .context("fuzz/Cargo.lock does not fit; `cargo metadata` without `--locked` writes it")
 }
