@@ -94,6 +94,9 @@ sfn.update_state_machine(
 )
 failed = ended(sfn.start_execution(stateMachineArn=price)["executionArn"])
 assert (failed["status"], failed["error"]) == ("FAILED", "Never"), failed
+sfn.redrive_execution(executionArn=failed["executionArn"])
+redriven = ended(failed["executionArn"])
+assert (redriven["status"], redriven["redriveCount"]) == ("FAILED", 1), redriven
 assert ended(sfn.start_execution(stateMachineArn=version)["executionArn"])["status"] == "SUCCEEDED"
 old = sfn.describe_state_machine(stateMachineArn=version)
 assert json.loads(old["definition"])["States"] == states, old
@@ -108,6 +111,7 @@ assert json.loads(task["input"]) == {"sample": "s1"}, task
 sfn.send_task_heartbeat(taskToken=task["taskToken"])
 sfn.send_task_success(taskToken=task["taskToken"], output='{"fine": true}')
 assert json.loads(ended(execution)["output"]) == {"fine": True}
+refused(sfn.exceptions.TaskTimedOut, sfn.send_task_success, taskToken=task["taskToken"], output="{}")
 refused(sfn.exceptions.InvalidToken, sfn.send_task_success, taskToken="no token", output="{}")
 
 # Express.

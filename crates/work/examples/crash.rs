@@ -137,7 +137,12 @@ async fn engine(log: Arc<dyn Log>, clock: Arc<dyn Clock>, secret: u8) -> Result<
             "Parameters": {"StateMachineArn": "child", "Input.$": "$"}, "Next": "Z"},
         "Z": publish("last", &json!({"End": true}))}});
     for (name, definition) in [("child", child), ("parent", parent)] {
-        engine.register(Workflow::new(name, 1, &definition.to_string(), false, Unknown::Retry, 86_400)).await?;
+        let workflow = Workflow::new(name, 1, &definition.to_string(), false, Unknown::Retry, 86_400);
+        if let Err(problem) = engine.register(workflow).await {
+            // Its threads hold the log, for whose end the next life waits.
+            engine.close().await;
+            return Err(problem);
+        }
     }
     Ok(engine)
 }

@@ -376,10 +376,10 @@ impl Shard {
     /// Whether the token is that of the task.
     fn hold(&mut self, batch: &mut Batch, key: &Key, attempt: &Attempt, held: &str) -> Result<(), Problem> {
         self.open_turn(batch, key)
-            .map_err(|problem| if problem.code == "HW-WORK-031" { problem } else { token::invalid() })?;
+            .map_err(|problem| if problem.code == "HW-WORK-031" { problem } else { token::over() })?;
         let around = Self::around(&self.inner, &*self.log, &self.space);
         let task = batch.slot(key).and_then(|slot| slot.turn.task(attempt, &around));
-        if task.is_some_and(|task| task.start.token.as_deref() == Some(held)) { Ok(()) } else { Err(token::invalid()) }
+        if task.is_some_and(|task| task.start.token.as_deref() == Some(held)) { Ok(()) } else { Err(token::over()) }
     }
 
     /// Signs of life are written down at most every quarter of the time they may take.

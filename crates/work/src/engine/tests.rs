@@ -93,7 +93,7 @@ async fn an_activitys_token_ends_its_task_once_also_after_a_restart() {
     rig.engine().end_task(&task.token, TaskEnd::Success(input(&json!("yes")))).await.unwrap();
     assert_eq!(rig.end("act/n").await.output.as_deref(), Some(&br#""yes""#[..]));
     let again = rig.engine().end_task(&task.token, TaskEnd::Success(input(&json!("no")))).await.unwrap_err();
-    assert_eq!(again.code, "HW-WORK-032");
+    assert_eq!(again.code, "HW-WORK-004");
     assert_eq!(rig.engine().heartbeat("nonsense").await.unwrap_err().code, "HW-WORK-032");
     let none = rig.engine().poll_activity("work", None, Duration::from_millis(5)).await.unwrap();
     assert_eq!(none, None);
@@ -112,7 +112,7 @@ async fn a_task_without_signs_of_life_is_tried_again_with_another_token() {
     let second = rig.engine().poll_activity("work", None, LONG).await.unwrap().unwrap();
     assert_ne!(first.token, second.token);
     let late = rig.engine().end_task(&first.token, TaskEnd::Success(input(&json!(1)))).await.unwrap_err();
-    assert_eq!(late.code, "HW-WORK-032");
+    assert_eq!(late.code, "HW-WORK-004");
     let failed = TaskEnd::Failure { error: Some("Mine".to_owned()), cause: None };
     rig.engine().end_task(&second.token, failed).await.unwrap();
     assert_eq!(rig.end("act/n").await.error.as_deref(), Some("Mine"));

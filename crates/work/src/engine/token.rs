@@ -36,7 +36,12 @@ pub(super) fn parse(token: &str) -> Result<(Key, Attempt), Problem> {
 }
 
 /// `HW-WORK-032`.
-pub(super) fn invalid() -> Problem {
-    Problem::new("HW-WORK-032", "the token is none that this node has given out, or its task is over")
+fn invalid() -> Problem {
+    Problem::new("HW-WORK-032", "the text is no token that a node gives out").help("send the token as it came")
+}
+
+/// `HW-WORK-004`: no task waits for a token that looks like one. Whether there ever was such a task is not told.
+pub(super) fn over() -> Problem {
+    Problem::new("HW-WORK-004", "the task of this token is over")
         .help("a token ends its task once; after that, or after the task's time-out, it is void")
 }
