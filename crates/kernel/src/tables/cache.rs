@@ -10,6 +10,7 @@ use ahash::RandomState;
 use bytes::Bytes;
 use hashbrown::HashTable;
 use headwater_base::Micros;
+use headwater_store::tables::Row;
 use parking_lot::Mutex;
 
 use crate::port::Document;
@@ -33,6 +34,26 @@ struct Shard {
 /// version 0, which no document has.
 struct Entry(Box<[u8]>);
 
+/// A document without its key.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Found<'a> {
+    pub version: u64,
+    pub updated: Micros,
+    pub value: &'a [u8],
+}
+
+impl<'a> From<&'a Document> for Found<'a> {
+    fn from(document: &'a Document) -> Self {
+        Self { version: document.version, updated: document.updated, value: &document.value }
+    }
+}
+
+impl<'a> From<&'a Row> for Found<'a> {
+    fn from(row: &'a Row) -> Self {
+        Self { version: row.version, updated: Micros(row.updated_us), value: &row.value }
+    }
+}
+
 pub(super) struct Cache {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
@@ -43,12 +64,11 @@ pub(super) struct Cache {
 }
 
 impl Entry {
-    fn new(key: &str, found: Option<&Document>) -> Self {
-        let (version, updated) = found.map_or((0, 0), |document| (document.version, document.updated.0));
-        let value = found.map_or(&[][..], |document| &document.value);
+    fn new(key: &str, found: Option<Found<'_>>) -> Self {
+        let Found { version, updated, value } = found.unwrap_or_default();
         let mut bytes = Vec::with_capacity(20 + key.len() + value.len());
         bytes.extend_from_slice(&version.to_le_bytes());
-        bytes.extend_from_slice(&updated.to_le_bytes());
+        bytes.extend_from_slice(&updated.0.to_le_bytes());
         bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
         bytes.extend_from_slice(key.as_bytes());
         bytes.extend_from_slice(value);
@@ -120,7 +140,7 @@ impl Cache {
         let mut shard = shard.lock();
         let is_known = |shard: &Shard| shard.young.find(hash, |entry| entry.is_of(key)).is_some();
         if stamp.is_multiple_of(2) && stamp == self.stamp() && !is_known(&shard) {
-            self.insert(&mut shard, hash, Entry::new(key, found));
+            self.insert(&mut shard, hash, Entry::new(key, found.map(Found::from)));
         }
     }
 
@@ -130,7 +150,7 @@ impl Cache {
     }
 
     /// Takes over a change of the view; a key it does not hold stays out.
-    pub(super) fn change(&self, key: &str, found: Option<&Document>) {
+    pub(super) fn change(&self, key: &str, found: Option<Found<'_>>) {
         let Some((hash, shard)) = self.place(key) else { return };
         let mut shard = shard.lock();
         if let Ok(entry) = shard.young.find_entry(hash, |entry| entry.is_of(key)) {
@@ -168,7 +188,8 @@ impl Cache {
 
     fn place(&self, key: &str) -> Option<(u64, &Mutex<Shard>)> {
         let hash = self.hasher.hash_one(key.as_bytes());
-        Some((hash, self.shards.get((hash >> 60) as usize % SHARDS)?))
+        // Bits that the tables of the shards do not go by.
+        Some((hash, self.shards.get((hash >> 40) as usize % SHARDS)?))
     }
 }
 
@@ -202,8 +223,8 @@ mod tests {
         cache.learn(cache.stamp(), "a", None);
         assert_eq!(cache.get("a"), Some(None));
         cache.begin();
-        cache.change("a", Some(&document("a", 5, 10)));
-        cache.change("b", Some(&document("b", 6, 10)));
+        cache.change("a", Some(Found::from(&document("a", 5, 10))));
+        cache.change("b", Some(Found::from(&document("b", 6, 10))));
         cache.end();
         assert_eq!(cache.get("a").unwrap().unwrap().version, 5);
         assert_eq!(cache.get("b"), None);

@@ -12,7 +12,7 @@ use headwater_wire::batch;
 
 use super::expiry::AGE_EVERY;
 use super::write::{is_object, version};
-use super::{Table, TableViews, document};
+use super::{Table, TableViews};
 use crate::resource::{Resource, Status};
 use crate::resources::refused;
 use crate::unit::{Stop, Task, Unit, panicked};
@@ -214,7 +214,7 @@ impl TableViews {
         if result.is_ok() {
             for change in changes {
                 match change {
-                    Change::Put(row, _) => table.cache.change(&row.key, Some(&document(row.clone()))),
+                    Change::Put(row, _) => table.cache.change(&row.key, Some(row.into())),
                     Change::Delete(key) => table.cache.change(key, None),
                 }
             }
