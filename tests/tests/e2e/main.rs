@@ -6,6 +6,7 @@ mod aws;
 mod bus;
 mod clickstream;
 mod clients;
+mod crowd;
 mod solution;
 mod workflow_cost;
 
