@@ -38,9 +38,9 @@ pub mod header {
     /// What it is about, a JSON array of texts.
     pub const RESOURCES: &str = "ce_resources";
     /// The event at the beginning of the chain.
-    pub const CAUSE: &str = "ce_causationid";
+    pub const CAUSE: &str = headwater_kernel::port::Cause::ID;
     /// Steps of the chain so far.
-    pub const HOPS: &str = "ce_hops";
+    pub const HOPS: &str = headwater_kernel::port::Cause::HOPS;
     /// The replay it came from.
     pub const REPLAY: &str = "ce_replayname";
     /// The rules that alone get it, with commas between.
@@ -134,8 +134,9 @@ pub fn onward(record: &Record, cause: &Cause) -> Headers {
 
 /// Adds what a chain's next step carries.
 pub fn chain(headers: &mut Headers, cause: &Cause) {
-    headers.push((header::CAUSE.to_owned(), Bytes::from(cause.id.clone())));
-    headers.push((header::HOPS.to_owned(), Bytes::from(cause.hops.saturating_add(1).to_string())));
+    let onward = cause.clone().onward();
+    headers.push((header::CAUSE.to_owned(), Bytes::from(onward.id)));
+    headers.push((header::HOPS.to_owned(), Bytes::from(onward.hops.to_string())));
 }
 
 /// The attributes of an event.

@@ -259,7 +259,7 @@ impl Subscription {
                     return Err(Problem::new("HW-BUS-013", "a document is a JSON object"));
                 }
                 let write = Write {
-                    cause: Some(Cause { id: source.cause.id.clone(), hops: source.cause.hops.saturating_add(1) }),
+                    cause: Some(source.cause.clone().onward()),
                     ..Write::unconditional(
                         &table.table,
                         &key.unwrap_or_default(),

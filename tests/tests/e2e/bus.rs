@@ -207,6 +207,60 @@ fn events_reach_workflows_and_pipelines_once_and_their_answers_go_on() {
     }
 }
 
+#[test]
+fn a_loop_by_way_of_a_pipeline_is_cut_and_a_start_that_cannot_be_is_not_tried_again() {
+    const LOOP: &str = r#"
+apiVersion: headwater.dev/v1
+kind: Stream
+metadata: {name: ping}
+spec: {partitions: 1}
+---
+apiVersion: headwater.dev/v1
+kind: Pipeline
+metadata: {name: forth}
+spec:
+  source: {type: stream, stream: ping, start: earliest}
+  steps:
+    - {id: round, type: transform, program: .round = to_int!(.round) + 1}
+  outputs:
+    - {type: stream, stream: pong}
+---
+apiVersion: headwater.dev/v1
+kind: Pipe
+metadata: {name: back}
+spec:
+  source: {type: stream, stream: pong, start: earliest}
+  target: {type: stream, stream: ping}
+---
+apiVersion: headwater.dev/v1
+kind: Workflow
+metadata: {name: slow}
+spec:
+  definition: {StartAt: Done, States: {Done: {Type: Succeed}}}
+---
+apiVersion: headwater.dev/v1
+kind: Pipe
+metadata: {name: impatient}
+spec:
+  source: {type: stream, stream: ping, start: earliest}
+  filter: {round: [0]}
+  enrichment: {type: workflow, workflow: slow}
+  target: {type: stream, stream: never}
+"#;
+    let node = Node::start(HEADWATER).unwrap();
+    node.headwater(&["apply", "-f", "-"], LOOP).unwrap();
+    node.headwater(&["produce", "ping"], "{\"round\": 0}\n").unwrap();
+    // The first round begins the chain; pipe and pipeline are a step each of its sixteen.
+    let letter = values(&node, "back.dead", 1).remove(0);
+    assert_eq!(letter["code"], "HW-BUS-010", "{letter}");
+    assert_eq!(letter["hops"], 16, "{letter}");
+    let rounds = values(&node, "pong", 9);
+    assert_eq!(rounds.last().unwrap()["round"], 9);
+    values(&node, "ping", 9);
+    let letter = values(&node, "impatient.dead", 1).remove(0);
+    assert_eq!((&letter["code"], &letter["attempts"]), (&json!("HW-WORK-035"), &json!(1)), "{letter}");
+}
+
 /// An event that came too late for its session is found by a rule that has the span recomputed: one rule only tells, the
 /// other has it written.
 #[test]

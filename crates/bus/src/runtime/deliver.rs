@@ -95,7 +95,7 @@ async fn ask(
             let Some(workflows) = outside.workflows.get() else { return Err(absent("workflows")) };
             let request = start(subscription, pending, spec.workflow.as_str(), asked);
             let ended = workflows.run(StartExecution { name: None, ..request }).await;
-            let ended = ended.map_err(|problem| again(&problem))?;
+            let ended = ended.map_err(refused)?;
             match (ended.state, ended.output) {
                 (ExecutionState::Succeeded, Some(output)) => output,
                 (..) => {
@@ -135,7 +135,7 @@ async fn hand_over(
                 Ok(_) => Ok(Verdict::Delivered),
                 // An earlier try started it, and nobody heard of that.
                 Err(problem) if problem.code == EXISTS => Ok(Verdict::Delivered),
-                Err(problem) => Err(again(&problem)),
+                Err(problem) => Err(refused(problem)),
             }
         }
         TargetSpec::Reconcile(target) => reconcile(outside, target, pending).await,
@@ -150,6 +150,15 @@ async fn hand_over(
 
 /// The code of a name that another execution had.
 const EXISTS: &str = "HW-WORK-021";
+
+/// Codes of starts that fail however often they are tried: the input is too large or no JSON, or the workflow is of the
+/// type that nobody can wait for.
+const UNSTARTABLE: [&str; 3] = ["HW-WORK-005", "HW-WORK-033", "HW-WORK-035"];
+
+/// What becomes of a delivery whose workflow would not start.
+fn refused(problem: Problem) -> Verdict {
+    if UNSTARTABLE.contains(&problem.code.as_str()) { never(problem) } else { again(&problem) }
+}
 
 async fn reconcile(outside: &Outside, target: &ReconcileTarget, pending: &Pending) -> Result<Verdict, Verdict> {
     let Some(reconcile) = &outside.reconcile else { return Err(absent("pipelines")) };
@@ -190,7 +199,7 @@ fn start(subscription: &Subscription, pending: &Pending, workflow: &str, input: 
     let short: String = subscription.name.as_str().chars().take(24).collect();
     let place = fnv(&[&subscription.space, &pending.stream, &pending.target.to_string()]);
     let name = format!("{short}-{place:016x}-{}-{}", pending.partition, pending.offset);
-    let cause = Cause { id: pending.cause.clone(), hops: pending.hops.saturating_add(1) };
+    let cause = pending.chain().onward();
     StartExecution {
         workflow: workflow.to_owned(),
         version: None,

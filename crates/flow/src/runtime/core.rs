@@ -22,7 +22,7 @@ use std::time::Duration;
 use ahash::{HashMap, RandomState};
 use bytes::Bytes;
 use headwater_base::{Clock, Micros, Name, Problem};
-use headwater_kernel::port::{Json, LookupError};
+use headwater_kernel::port::{Cause, Json, LookupError};
 use headwater_log::Offset;
 use headwater_wire::batch::Record;
 use smallvec::SmallVec;
@@ -110,6 +110,8 @@ struct Flight {
     at: (u32, Offset),
     time_ms: i64,
     key: Option<Bytes>,
+    /// What the records that come of it carry, when it belongs to a chain of events.
+    cause: Option<Box<Cause>>,
     lane: Option<u64>,
     doc: Doc,
     time: Micros,
@@ -128,6 +130,16 @@ impl Flight {
     fn counts_in_time(&self) -> bool {
         self.retry.is_none() && self.late.is_none()
     }
+}
+
+/// An event that cannot be processed, as a dead letter tells of it.
+struct Rejected<'a> {
+    input: InputIndex,
+    at: (u32, Offset),
+    key: Option<&'a [u8]>,
+    data: &'a [u8],
+    time_ms: i64,
+    cause: Option<&'a Cause>,
 }
 
 /// How far one go at an event came.
@@ -222,10 +234,14 @@ impl Core {
         };
         let mut at = (partition, offset);
         let mut time_ms = record.timestamp;
+        // A copy carries what its event's outputs would have.
+        let cause = Cause::of(&record).map(|cause| Box::new(if is_retry { cause } else { cause.onward() }));
         let (retry, value) = if is_retry {
             let Some((retry, event)) = Retry::decode(&value) else {
                 let fault = Fault::new("HW-FLOW-039", "this is no copy that a pipeline wrote");
-                return self.dead(input, at, None, &fault, &value, record.key.as_deref(), time_ms, out);
+                let (key, cause) = (record.key.as_deref(), cause.as_deref());
+                let event = Rejected { input, at, key, data: &value, time_ms, cause };
+                return self.dead(event, None, &fault, out);
             };
             Figures::add(&self.around.figures.retries, 1);
             at = (retry.partition, retry.offset);
@@ -236,7 +252,11 @@ impl Core {
         };
         let doc = match Doc::new(value.clone()) {
             Ok(doc) => doc,
-            Err(fault) => return self.dead(input, at, None, &fault, &value, record.key.as_deref(), time_ms, out),
+            Err(fault) => {
+                let (key, cause) = (record.key.as_deref(), cause.as_deref());
+                let event = Rejected { input, at, key, data: &value, time_ms, cause };
+                return self.dead(event, None, &fault, out);
+            }
         };
         let mut flight = Flight {
             input,
@@ -244,6 +264,7 @@ impl Core {
             at,
             time_ms,
             key: record.key,
+            cause,
             lane: None,
             doc,
             time: Micros::from_millis(time_ms),
@@ -271,8 +292,8 @@ impl Core {
         source.moved = true;
         source.positions.pass(offset);
         let at = (source.partition, offset);
-        let time_ms = self.now.millis();
-        self.dead(input, at, None, fault, data, None, time_ms, out);
+        let event = Rejected { input, at, key: None, data, time_ms: self.now.millis(), cause: None };
+        self.dead(event, None, fault, out);
     }
 
     /// Nothing is to be had of the offsets `from..to`.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ahash::HashMap;
 use bytes::Bytes;
 use headwater_base::{Clock, Limits, Name, Problem};
-use headwater_kernel::port::{Context, LookupKind, Source, SourceKind};
+use headwater_kernel::port::{Cause, Context, LookupKind, Source, SourceKind};
 use headwater_log::Offset;
 use headwater_wire::batch::Record;
 use parking_lot::Mutex;
@@ -187,7 +187,14 @@ impl Lines<'_, '_> {
 }
 
 impl Sink for Lines<'_, '_> {
-    fn put(&mut self, target: Target, _: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Refused> {
+    fn put(
+        &mut self,
+        target: Target,
+        _: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        _: Option<&Cause>,
+    ) -> Result<(), Refused> {
         if let (Some(stream), None) = (self.streams.get(target), &self.failed) {
             self.failed = (self.write)(stream.as_str(), key, value).err();
         }

@@ -1,22 +1,40 @@
 //! Where a pipeline's operators put records: the log's outbox on a node, memory in a run over files.
 
 use headwater_base::{Name, Problem};
+use headwater_kernel::port::Cause;
 use headwater_log::Log;
 pub use headwater_log::outbox::{Outbox, Refused, Target};
 
 /// Takes the records that a pipeline writes.
 pub trait Sink {
     /// Takes one record; `value` = None deletes the key in a compacted stream. The target is the stream's place in
-    /// [`crate::compile::Plan::streams`].
+    /// [`crate::compile::Plan::streams`]; `cause` is what the record carries of the chain it belongs to.
     ///
     /// # Errors
     /// When the stream would refuse the record; nothing has been taken then.
-    fn put(&mut self, target: Target, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Refused>;
+    fn put(
+        &mut self,
+        target: Target,
+        time_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        cause: Option<&Cause>,
+    ) -> Result<(), Refused>;
 }
 
 impl Sink for Outbox {
-    fn put(&mut self, target: Target, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Refused> {
-        Self::put(self, target, time_ms, key, value, &[])
+    fn put(
+        &mut self,
+        target: Target,
+        time_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        cause: Option<&Cause>,
+    ) -> Result<(), Refused> {
+        let Some(cause) = cause else { return Self::put(self, target, time_ms, key, value, &[]) };
+        let hops = cause.hops.to_string();
+        let chain = [(Cause::ID, cause.id.as_bytes()), (Cause::HOPS, hops.as_bytes())];
+        Self::put(self, target, time_ms, key, value, &chain)
     }
 }
 

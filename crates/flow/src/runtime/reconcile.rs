@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
+use headwater_kernel::port::Cause;
 use headwater_log::{Commit, Log, LogError, Offset, View};
 use headwater_wire::batch::{self, Record};
 use serde::Serialize;
@@ -386,7 +387,14 @@ struct Collected<'a> {
 }
 
 impl Sink for Collected<'_> {
-    fn put(&mut self, target: Target, time_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), Refused> {
+    fn put(
+        &mut self,
+        target: Target,
+        time_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        _: Option<&Cause>,
+    ) -> Result<(), Refused> {
         let Some(kind) = Kind::of(self.plan, target) else { return Ok(()) };
         let rows = self.found.entry(target).or_default();
         match value {

@@ -22,13 +22,24 @@ pub struct Cause {
 }
 
 impl Cause {
+    /// The record header of [`Self::id`].
+    pub const ID: &str = "ce_causationid";
+    /// The record header of [`Self::hops`].
+    pub const HOPS: &str = "ce_hops";
+
+    /// What comes of an event of this chain carries this.
+    #[must_use]
+    pub fn onward(self) -> Self {
+        Self { hops: self.hops.saturating_add(1), ..self }
+    }
+
     /// What a record says that it came of.
     pub fn of(record: &Record) -> Option<Self> {
         let text = |name: &str| {
             let (_, value) = record.headers.iter().find(|(header, _)| header.as_ref() == name.as_bytes())?;
             std::str::from_utf8(value.as_ref()?).ok()
         };
-        Some(Self { id: text("ce_causationid")?.to_owned(), hops: text("ce_hops")?.parse().ok()? })
+        Some(Self { id: text(Self::ID)?.to_owned(), hops: text(Self::HOPS)?.parse().ok()? })
     }
 }
 

@@ -87,8 +87,8 @@ impl Changes {
             ("content-type", b"application/json".as_slice()),
         ];
         if let (Some(cause), Some(hops)) = (telling.cause, &hops) {
-            headers.push(("ce_causationid", cause.id.as_bytes()));
-            headers.push(("ce_hops", hops.as_bytes()));
+            headers.push((Cause::ID, cause.id.as_bytes()));
+            headers.push((Cause::HOPS, hops.as_bytes()));
         }
         out.push(telling.now, told.key, Some(&change.to_json()), &headers);
     }

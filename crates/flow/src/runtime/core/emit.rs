@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_base::Name;
-use headwater_log::Offset;
+use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
-use super::{Core, Flight, InputIndex, letter_place, reason};
+use super::{Core, Flight, Rejected, letter_place, reason};
 use crate::compile::{Output, Work};
 use crate::doc::{Doc, Fault};
 use crate::operators::{Emission, Measure};
@@ -99,7 +99,7 @@ impl Core {
             }
             _ => Some(whole.get_or_insert_with(|| flight.doc.encode()).clone()),
         };
-        out.put(output.target, flight.time_ms, key, value.as_deref())
+        out.put(output.target, flight.time_ms, key, value.as_deref(), flight.cause.as_deref())
             .map_err(|refused| self.refused(output.target, refused))?;
         Figures::add(&self.around.figures.outputs, 1);
         Ok(())
@@ -157,7 +157,7 @@ impl Core {
         let (stream, ..) = self.place(flight.input, flight.at);
         let text = copy.encode(&self.plan.name, &stream, flight.doc.original());
         // The record's time says when the copy was written: from it the next try is counted.
-        if let Err(refused) = out.put(plan.target, self.now.millis(), flight.key.as_deref(), Some(&text)) {
+        if let Err(refused) = out.put(plan.target, self.now.millis(), flight.key.as_deref(), Some(&text), flight.cause.as_deref()) {
             let fault = self.refused(plan.target, refused);
             self.dead_flight(flight, None, &fault, out);
         }
@@ -186,38 +186,27 @@ impl Core {
     }
 
     pub(super) fn dead_flight(&mut self, flight: &Flight, step: Option<&Name>, fault: &Fault, out: &mut dyn Sink) {
-        self.dead(
-            flight.input,
-            flight.at,
-            step,
-            fault,
-            flight.doc.original(),
-            flight.key.as_deref(),
-            flight.time_ms,
-            out,
-        );
+        let event = Rejected {
+            input: flight.input,
+            at: flight.at,
+            key: flight.key.as_deref(),
+            data: flight.doc.original(),
+            time_ms: flight.time_ms,
+            cause: flight.cause.as_deref(),
+        };
+        self.dead(event, step, fault, out);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "called where there is no flight yet")]
-    pub(super) fn dead(
-        &mut self,
-        input: InputIndex,
-        at: (u32, Offset),
-        step: Option<&Name>,
-        fault: &Fault,
-        data: &[u8],
-        key: Option<&[u8]>,
-        time_ms: i64,
-        out: &mut dyn Sink,
-    ) {
+    pub(super) fn dead(&mut self, event: Rejected<'_>, step: Option<&Name>, fault: &Fault, out: &mut dyn Sink) {
         Figures::add(&self.around.figures.dead, 1);
-        let place = self.place(input, at);
-        let letter = letters::dead(&self.plan.name, letter_place(&place), reason(fault, step), self.now, data);
-        if out.put(self.plan.dead, time_ms.max(0), key, Some(&letter)).is_err() {
+        let place = self.place(event.input, event.at);
+        let time_ms = event.time_ms.max(0);
+        let letter = letters::dead(&self.plan.name, letter_place(&place), reason(fault, step), self.now, event.data);
+        if out.put(self.plan.dead, time_ms, event.key, Some(&letter), event.cause).is_err() {
             // The stream takes only small records: the position leads to the data.
             let letter = letters::dead(&self.plan.name, letter_place(&place), reason(fault, step), self.now, &[]);
             let own = format!("{}/{}/{}", place.0, place.1, place.2);
-            if out.put(self.plan.dead, time_ms.max(0), Some(own.as_bytes()), Some(&letter)).is_err() {
+            if out.put(self.plan.dead, time_ms, Some(own.as_bytes()), Some(&letter), event.cause).is_err() {
                 headwater_base::never!("a dead letter without data is too large");
             }
         }
@@ -250,27 +239,30 @@ impl Core {
             bound,
             flight.doc.original(),
         );
-        if let Err(refused) = out.put(target, flight.time_ms, flight.key.as_deref(), Some(&text)) {
+        if let Err(refused) = out.put(target, flight.time_ms, flight.key.as_deref(), Some(&text), flight.cause.as_deref()) {
             let fault = self.refused(target, refused);
             self.dead_flight(flight, Some(step), &fault, out);
         }
     }
 
-    /// Writes what windows and sessions gave out.
+    /// Writes what windows and sessions gave out; `cause` is that of the event that made them, if one did.
     pub(super) fn results(
         &mut self,
         target: Target,
         measures: &[Measure],
         emissions: &mut Vec<Emission>,
+        cause: Option<&Cause>,
         out: &mut dyn Sink,
     ) {
         Figures::add(&self.around.figures.results, emissions.len() as u64);
         for emission in emissions.drain(..) {
             let (key, document) = (emission.id(), emission.render(measures));
-            if let Err(refused) = out.put(target, self.now.millis(), Some(key.as_bytes()), document.as_deref()) {
+            let now = self.now.millis();
+            if let Err(refused) = out.put(target, now, Some(key.as_bytes()), document.as_deref(), cause) {
                 let fault = self.refused(target, refused);
-                let id = key.clone().into_bytes();
-                self.dead(0, (0, -1), None, &fault, &id, Some(&id), self.now.millis(), out);
+                let id = key.as_bytes();
+                let event = Rejected { input: 0, at: (0, -1), key: Some(id), data: id, time_ms: now, cause };
+                self.dead(event, None, &fault, out);
             }
         }
     }
@@ -281,8 +273,8 @@ impl Core {
         for (step, run) in plan.steps.iter().zip(&mut self.runs) {
             let (Work::Aggregate(work), super::Run::Aggregate(run)) = (&step.work, run) else { continue };
             let Some(target) = work.output else { continue };
-            for (key, document) in run.rows.drain() {
-                if out.put(target, self.now.millis(), Some(&key), Some(&document)).is_ok() {
+            for (key, (document, cause)) in run.rows.drain() {
+                if out.put(target, self.now.millis(), Some(&key), Some(&document), cause.as_deref()).is_ok() {
                     Figures::add(&self.around.figures.results, 1);
                 }
             }

@@ -93,7 +93,7 @@ impl Core {
                     let went = run.operator.advance(&mut state, self.held, &mut self.emissions).map_err(broken)?;
                     if let (Work::Keyed(work), false) = (&step.work, self.emissions.is_empty()) {
                         let mut emissions = std::mem::take(&mut self.emissions);
-                        self.results(work.output, work.config.measures(), &mut emissions, out);
+                        self.results(work.output, work.config.measures(), &mut emissions, None, out);
                         self.emissions = emissions;
                     }
                     went

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ahash::HashMap;
 use bytes::Bytes;
 use headwater_base::Problem;
+use headwater_kernel::port::Cause;
 
 use crate::compile::{Plan, Step, Work};
 use crate::operators::{Aggregate, ConfigError, Operator};
@@ -24,7 +25,7 @@ pub(super) struct AggregateRun {
     pub operator: Aggregate,
     pub changes: Changes,
     /// Values to be written to a stream with the next commit: key -> document.
-    pub rows: HashMap<Bytes, Bytes>,
+    pub rows: HashMap<Bytes, (Bytes, Option<Box<Cause>>)>,
 }
 
 pub(super) struct KeyedRun {

@@ -43,7 +43,8 @@ impl Core {
         let values = Bytes::copy_from_slice(&self.scratch);
         if work.output.is_some() {
             let entity = work.entity.as_ref().map(headwater_base::Name::as_str);
-            run.rows.insert(key.clone(), row(entity, &key, flight, &values));
+            let row = row(entity, &key, flight, &values);
+            run.rows.insert(key.clone(), (row, flight.cause.clone()));
         }
         if let Some(into) = &work.into {
             if self.plan.retry.is_some() {
@@ -88,7 +89,7 @@ impl Core {
         }
         if !self.emissions.is_empty() {
             let mut emissions = std::mem::take(&mut self.emissions);
-            self.results(work.output, work.config.measures(), &mut emissions, out);
+            self.results(work.output, work.config.measures(), &mut emissions, flight.cause.as_deref(), out);
             self.emissions = emissions;
         }
         Ok(Next::Go)
