@@ -69,6 +69,11 @@ pub struct Limits {
     pub resource_bytes: usize,
     /// Documents kept in memory for each table, besides its view on disk.
     pub table_cache_bytes: usize,
+    /// Size of an execution's input, of a task's result and of a state's output; beyond it a state fails with
+    /// `States.DataLimitExceeded`.
+    pub payload_bytes: usize,
+    /// Ended executions kept, over all workflows; beyond it those whose time would come first go early.
+    pub executions_kept: usize,
     /// External tasks of workflows under way at once.
     pub tasks_in_flight: NonZeroUsize,
     /// How often an event may lead to another before the chain is cut (`HW-BUS-010`).
@@ -121,6 +126,8 @@ impl Default for Limits {
             state_bytes: 2 * 1024 * MIB,
             resource_bytes: MIB,
             table_cache_bytes: 64 * MIB,
+            payload_bytes: 256 * KIB,
+            executions_kept: 200_000,
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
             event_hops: 16,
         }

@@ -44,10 +44,33 @@ pub struct FileConfig {
     pub port_offset: Option<u16>,
     /// Whether a Kafka client that names an unknown topic creates it.
     pub auto_create_streams: Option<bool>,
+    /// Whether tasks of workflows may call addresses of this machine and of private networks.
+    pub private_addresses: Option<bool>,
+    /// Where functions are that are not built in, as a URL: a server of the AWS Lambda Invoke API.
+    pub functions: Option<String>,
+    /// Size of an execution's input, of a task's result and of a state's output.
+    pub payload_bytes: Option<usize>,
+    /// Ended executions kept, over all workflows.
+    pub executions_kept: Option<usize>,
 }
 
 /// Its keys, for suggestions.
-const KEYS: [&str; 7] = ["server", "data", "http", "kafka", "aws", "portOffset", "autoCreateStreams"];
+const KEYS: [&str; 11] = [
+    "server",
+    "data",
+    "http",
+    "kafka",
+    "aws",
+    "portOffset",
+    "autoCreateStreams",
+    "privateAddresses",
+    "functions",
+    "payloadBytes",
+    "executionsKept",
+];
+
+/// Bounds of a payload: what a definition is sure to have elsewhere, and what a commit of the log holds.
+const PAYLOAD_BYTES: std::ops::RangeInclusive<usize> = 1_024..=8 << 20;
 
 impl FileConfig {
     /// Reads the file, if there is one.
@@ -81,7 +104,15 @@ impl FileConfig {
                     .into());
             }
         }
-        Ok(kind::decode(&document.value, "", &origin)?)
+        let config: Self = kind::decode(&document.value, "", &origin)?;
+        if let Some(bytes) = config.payload_bytes.filter(|bytes| !PAYLOAD_BYTES.contains(bytes)) {
+            let place = origin.key_place("/payloadBytes");
+            return Err(Problem::new("HW-CLI-017", format!("`payloadBytes` is {bytes}"))
+                .help(format!("it lies between {} and {}", PAYLOAD_BYTES.start(), PAYLOAD_BYTES.end()))
+                .at(place.path, place.line, place.column)
+                .into());
+        }
+        Ok(config)
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Config {
     pub aws: SocketAddr,
     /// Whether a Kafka client that names an unknown topic creates it.
     pub auto_create_streams: bool,
+    /// How tasks of workflows reach the outside.
+    pub tasks: Settings,
     /// The bounds.
     pub limits: Limits,
 }
@@ -65,6 +67,7 @@ impl Config {
             kafka: SocketAddr::from(([127, 0, 0, 1], port(KAFKA_PORT)?)),
             aws: SocketAddr::from(([127, 0, 0, 1], port(AWS_PORT)?)),
             auto_create_streams: true,
+            tasks: Settings::default(),
             limits: Limits::default(),
         })
     }
@@ -144,7 +147,7 @@ impl Node {
             tokio::runtime::Handle::current(),
         );
         let buses = Buses::open(bus_parts(&kernel, &pipelines, seed)).await?;
-        let engine = open_engine(&kernel, &pipelines).await?;
+        let engine = open_engine(&kernel, &pipelines, &buses, config.tasks).await?;
         buses.serve_workflows(Arc::new(engine.clone()));
         let mut units = vec![pipelines.unit_kind()];
         units.extend(buses.unit_kinds());
@@ -228,19 +231,28 @@ const FUNCTIONS: [FunctionKind; 2] = [
 ];
 
 /// Opens the workflow engine, which takes up what executions were about.
-async fn open_engine(kernel: &Arc<Kernel>, pipelines: &Pipelines) -> Result<Engine, Problem> {
+async fn open_engine(
+    kernel: &Arc<Kernel>,
+    pipelines: &Pipelines,
+    buses: &Buses,
+    tasks: Settings,
+) -> Result<Engine, Problem> {
     let services = Services {
         lookups: headwater_connect::lookups::LOOKUPS,
         functions: FUNCTIONS.to_vec(),
         enrich: Some(Arc::new(pipelines.clone())),
         reconcile: Some(Arc::new(pipelines.clone())),
-        ..Services::new(kernel.context(), Settings::default())?
+        outlets: Some(Arc::new(buses.clone())),
+        ..Services::new(kernel.context(), tasks)?
     };
     let parts = headwater_work::engine::Parts {
         log: kernel.log().clone(),
         clock: kernel.clock().clone(),
         node_limits: kernel.limits().clone(),
-        limits: headwater_work::Limits::default(),
+        limits: headwater_work::Limits {
+            payload_bytes_max: kernel.limits().payload_bytes,
+            ..headwater_work::Limits::default()
+        },
         services,
         handle: tokio::runtime::Handle::current(),
         secret: rand::random(),

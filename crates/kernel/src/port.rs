@@ -8,16 +8,14 @@ use headwater_base::{Micros, Problem};
 use serde_json::Value;
 
 pub mod bus;
-pub mod destination;
 pub mod function;
 pub mod outlet;
 pub mod tables;
 pub mod workflows;
 
 pub use bus::{Bus, Cause};
-pub use destination::Destinations;
 pub use function::FunctionKind;
-pub use outlet::Outlet;
+pub use outlet::{Outlet, Outlets};
 pub use tables::{Document, Tables};
 pub use workflows::Workflows;
 

@@ -27,7 +27,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::kinds::table::{TableSpec, VIEW_UNIT, stream_name};
-use crate::port::tables::{Page, Query, TransactError, Transacted, Write, Written};
+use crate::port::tables::{Page, Query, Tell, TransactError, Transacted, Write, Written};
 use crate::port::{Document, Json, Tables};
 use crate::resource::Resource;
 use crate::resources::Resources;
@@ -392,8 +392,13 @@ impl Tables for TableViews {
         })
     }
 
-    fn transact(&self, writes: &[Write], also: &mut Commit) -> Result<Transacted, TransactError> {
-        self.decide(writes, also, false).map(|decided| decided.transacted)
+    fn transact_telling(
+        &self,
+        writes: &[Write],
+        also: &mut Commit,
+        tell: &mut Tell<'_>,
+    ) -> Result<Transacted, TransactError> {
+        self.decide_telling(writes, also, false, tell).map(|decided| decided.transacted)
     }
 
     fn write<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>> {

@@ -7,8 +7,11 @@
 //! Invariants: a blob's name is the hash of what is in it, so writing one twice is writing it once; a file takes its
 //! name after its bytes are synced, so what has a name is whole; a name changes in one rename.
 //!
-//! What it is NOT: a place for what the log can hold. Nothing here is removed when nobody points to it any more.
+//! What nobody points to any more goes with [`Blobs::sweep`]. Names point to blobs; who else does is the caller's to say.
+//!
+//! What it is NOT: a place for what the log can hold.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -17,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use headwater_base::{Micros, Name};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -25,9 +29,30 @@ use crate::disk::{Disk, DiskFile};
 /// Bytes that a reader takes from the disk at once.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Blobs that are remembered as put between two sweeps; beyond it the next sweep removes nothing.
+const YOUNG_MAX: usize = 200_000;
+
 /// The SHA-256 of a blob's content; as text `sha256:` and hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlobId([u8; 32]);
+
+impl BlobId {
+    /// The name of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The hash.
+    pub const fn hash(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for BlobId {
+    fn from(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+}
 
 /// What a name points to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +73,35 @@ pub struct Blobs {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
     drawn: AtomicU64,
+    young: Mutex<Young>,
+}
+
+/// Blobs put since the sweep before the newest: whoever put one may not have pointed to it yet.
+#[derive(Debug, Default)]
+struct Young {
+    newest: HashSet<BlobId>,
+    older: HashSet<BlobId>,
+    /// Sweeps for which some that were put are not remembered.
+    missed: u8,
+}
+
+impl Young {
+    fn put(&mut self, id: BlobId) {
+        if self.newest.len() < YOUNG_MAX {
+            self.newest.insert(id);
+        } else if !self.newest.contains(&id) {
+            self.missed = 2;
+        }
+    }
+
+    fn holds(&self, id: &BlobId) -> bool {
+        self.missed > 0 || self.newest.contains(id) || self.older.contains(id)
+    }
+
+    fn swept(&mut self) {
+        self.older = std::mem::take(&mut self.newest);
+        self.missed = self.missed.saturating_sub(1);
+    }
 }
 
 impl Blobs {
@@ -56,7 +110,7 @@ impl Blobs {
     /// # Errors
     /// What the disk says.
     pub fn open(disk: Arc<dyn Disk>, folder: PathBuf) -> io::Result<Self> {
-        let blobs = Self { disk, folder, drawn: AtomicU64::new(0) };
+        let blobs = Self { disk, folder, drawn: AtomicU64::new(0), young: Mutex::default() };
         blobs.disk.create_dir(&blobs.drafts())?;
         for draft in blobs.disk.files(&blobs.drafts())? {
             blobs.disk.remove(&blobs.drafts().join(draft))?;
@@ -72,6 +126,63 @@ impl Blobs {
         let mut writer = self.writer()?;
         writer.write(bytes)?;
         writer.finish().map(|(id, _)| id)
+    }
+
+    /// Keeps bytes whose name is known, unless they are kept already; durable on return.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn keep(&self, id: BlobId, bytes: &[u8]) -> io::Result<()> {
+        // Remembered before it is looked for, so that no sweep takes it in between.
+        self.young.lock().put(id);
+        match self.read(id)? {
+            // Its name may not be durable yet: another may be about to make it so.
+            Some(there) if there.size() == bytes.len() as u64 => {
+                self.place(id).parent().map_or(Ok(()), |folder| self.disk.sync_dir(folder))
+            }
+            _ => self.put(bytes).map(drop),
+        }
+    }
+
+    /// Removes blobs that nobody points to: no name, not `pointed`, and not put since the sweep before. Answers how
+    /// many went.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn sweep(&self, pointed: &dyn Fn(&BlobId) -> bool) -> io::Result<u64> {
+        let mut named = HashSet::new();
+        let names = self.folder.join("names");
+        for bucket in self.folders(&names)? {
+            let bucket = names.join(bucket);
+            for file in self.disk.files(&bucket)? {
+                let found = self.named(&bucket.join(file))?;
+                named.extend(found.and_then(|named| BlobId::from_str(&named.blob).ok()));
+            }
+        }
+        let mut removed = 0;
+        for folder in self.folders(&self.folder)?.into_iter().filter(|folder| folder.len() == 2) {
+            for file in self.disk.files(&self.folder.join(folder))? {
+                let Ok(id) = BlobId::from_str(&format!("sha256:{file}")) else { continue };
+                if named.contains(&id) || pointed(&id) {
+                    continue;
+                }
+                // Held while the file goes: whoever puts it again does so before this look, or after the removal.
+                let young = self.young.lock();
+                if !young.holds(&id) {
+                    self.disk.remove(&self.place(id))?;
+                    removed += 1;
+                }
+            }
+        }
+        self.young.lock().swept();
+        Ok(removed)
+    }
+
+    fn folders(&self, path: &Path) -> io::Result<Vec<String>> {
+        match self.disk.folders(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            found => found,
+        }
     }
 
     /// Begins a blob whose bytes come piece by piece.
@@ -105,7 +216,7 @@ impl Blobs {
         let mut writer = self.writer()?;
         writer.write(&bytes)?;
         let folder = self.bucket(bucket);
-        if !self.disk.folders(&self.folder.join("names"))?.iter().any(|there| there == bucket.as_str()) {
+        if !self.folders(&self.folder.join("names"))?.iter().any(|there| there == bucket.as_str()) {
             self.disk.create_dir(&folder)?;
             self.disk.sync_dir(&self.folder.join("names"))?;
             self.disk.sync_dir(&self.folder)?;
@@ -204,6 +315,7 @@ impl Writer<'_> {
     /// What the disk says.
     pub fn finish(mut self) -> io::Result<(BlobId, u64)> {
         let id = BlobId(std::mem::take(&mut self.hash).finalize().into());
+        self.blobs.young.lock().put(id);
         let place = self.blobs.place(id);
         let folder = place.parent().unwrap_or(&self.blobs.folder);
         self.blobs.disk.create_dir(folder)?;

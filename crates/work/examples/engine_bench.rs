@@ -1,6 +1,7 @@
-//! How fast the engine is on a real disk: `engine_bench [internal|transitions|map|recovery] ...`, one line of JSON each.
+//! How fast the engine is on a real disk: `engine_bench [external|internal|transitions|map|recovery] ...`, one line of
+//! JSON each.
 //!
-//! `internal`: 64 clients, executions of five internal tasks. `transitions`: executions of a hundred Pass states.
+//! `external`: 64 clients, executions of five calls to an HTTP server in this process. `internal`: 64 clients, executions of five internal tasks. `transitions`: executions of a hundred Pass states.
 //! `map`: a distributed Map over N items with one Pass each. `recovery`: N open executions with ten timers each.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, reason = "a tool for developers")]
@@ -21,6 +22,7 @@ use headwater_work::Engine;
 use headwater_work::engine::{Parts, Unknown, Workflow};
 use headwater_work::tasks::{Services, Settings};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const CLIENTS: usize = 64;
 
@@ -37,21 +39,64 @@ fn main() {
     let count = |default: u64| arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(default);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let figures = match arguments.first().map(String::as_str) {
+        Some("external") => runtime.block_on(async {
+            let url = server().await;
+            executions("external", &external(&url), 5, count(1_000)).await
+        }),
         Some("internal") => runtime.block_on(executions("internal", &internal(), 5, count(4_000))),
         Some("transitions") => runtime.block_on(executions("transitions", &passes(), 100, count(4_000))),
         Some("map") => runtime.block_on(map(count(1_000_000))),
         Some("recovery") => runtime.block_on(recovery(count(100_000))),
-        _ => json!({"usage": "engine_bench internal|transitions|map|recovery [COUNT]"}),
+        _ => json!({"usage": "engine_bench external|internal|transitions|map|recovery [COUNT]"}),
     };
     println!("{figures}");
 }
 
+/// An HTTP server that answers everything with an empty object.
+async fn server() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut seen, mut part) = (Vec::new(), [0; 4096]);
+                while let Ok(read @ 1..) = socket.read(&mut part).await {
+                    seen.extend_from_slice(&part[..read]);
+                    // Its requests have no bodies.
+                    while let Some(end) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
+                        seen.drain(..end + 4);
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+                        if socket.write_all(answer).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+fn external(url: &str) -> Value {
+    tasks(&json!({"Type": "Task", "Resource": "arn:aws:states:::http:invoke", "ResultPath": null,
+        "Parameters": {"ApiEndpoint": url, "Method": "GET"}}))
+}
+
 fn internal() -> Value {
+    tasks(&json!({"Type": "Task", "Resource": "arn:headwater:work:::stream:publish", "ResultPath": null,
+        "Parameters": {"Stream": "out", "Key": "k", "Value": {"step": 1}}}))
+}
+
+/// Five states like this one.
+fn tasks(state: &Value) -> Value {
     let states: serde_json::Map<String, Value> = (0..5)
         .map(|at| {
-            let mut state = json!({"Type": "Task", "Resource": "arn:headwater:work:::stream:publish", "ResultPath": null,
-                "Parameters": {"Stream": "out", "Key": "k", "Value": {"step": at}}});
-            let next = if at == 4 { ("End".to_owned(), json!(true)) } else { ("Next".to_owned(), json!(format!("S{}", at + 1))) };
+            let mut state = state.clone();
+            let next = if at == 4 {
+                ("End".to_owned(), json!(true))
+            } else {
+                ("Next".to_owned(), json!(format!("S{}", at + 1)))
+            };
             state.as_object_mut().unwrap().insert(next.0, next.1);
             (format!("S{at}"), state)
         })
@@ -88,7 +133,7 @@ async fn open(folder: &Path) -> (Engine, Arc<EmbeddedLog>, Duration) {
         log: Some(Arc::clone(&shared)),
     };
     let parts = Parts {
-        services: Services::new(context, Settings::default()).unwrap(),
+        services: Services::new(context, Settings { private_addresses: true, ..Settings::default() }).unwrap(),
         log: shared,
         clock,
         node_limits: Arc::new(Limits::default()),

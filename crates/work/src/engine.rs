@@ -11,6 +11,7 @@
 //! one attempt has the same idempotency key.
 
 mod activities;
+mod collect;
 mod dispatch;
 mod events;
 mod express;
@@ -18,6 +19,7 @@ pub mod journal;
 mod list;
 mod map_run;
 mod message;
+mod payloads;
 mod port;
 mod queue;
 mod rows;
@@ -85,6 +87,8 @@ struct Inner {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    /// Ended executions that a shard keeps.
+    kept: usize,
     services: Services,
     handle: Handle,
     secret: [u8; 32],
@@ -99,6 +103,7 @@ struct Inner {
     maps: map_run::Runs,
     maps_bounds: Mutex<HashMap<(Key, Attempt), map_run::Bounds>>,
     waiters: Mutex<HashMap<Key, Vec<oneshot::Sender<ExecutionView>>>>,
+    recent: Mutex<list::Recent>,
     figures: Figures,
     threads: Mutex<Vec<JoinHandle<()>>>,
     me: std::sync::Weak<Inner>,
@@ -145,6 +150,7 @@ impl Engine {
             log: Arc::clone(&log),
             clock,
             limits,
+            kept: node_limits.executions_kept.div_ceil(SHARDS),
             services,
             handle: handle.clone(),
             secret,
@@ -159,6 +165,7 @@ impl Engine {
             maps: map_run::Runs::default(),
             maps_bounds: Mutex::default(),
             waiters: Mutex::default(),
+            recent: Mutex::default(),
             figures: Figures::default(),
             threads: Mutex::default(),
             me: me.clone(),
@@ -170,6 +177,7 @@ impl Engine {
             engine.close().await;
             return Err(problem);
         }
+        handle.spawn(collect::run(Arc::downgrade(&engine.0)));
         handle.spawn(dispatch::run(Arc::downgrade(&engine.0), tasks, tasks_in_flight));
         Ok(engine)
     }
@@ -341,6 +349,7 @@ impl Inner {
             redriven: None,
             cause: start.cause.clone(),
             parked: None,
+            blobs: 0,
         };
         Ok((head, input))
     }

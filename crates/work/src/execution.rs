@@ -48,7 +48,7 @@ pub struct Execution {
     /// The machine it runs: 0, or an item processor for a child of a distributed Map.
     pub machine: MachineId,
     /// What it is called.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// How it is kept.
     pub flavor: Flavor,
     /// When it began.
@@ -211,7 +211,7 @@ impl Execution {
         Self {
             definition: definition.hash,
             machine: begin.machine,
-            identity: begin.identity,
+            identity: Arc::new(begin.identity),
             flavor: begin.flavor,
             started: now,
             input: Arc::new(begin.input),

@@ -16,6 +16,8 @@ pub struct Limits {
     pub value_depth_max: usize,
     /// Size of an input, an output or one variable, as JSON text.
     pub payload_bytes_max: usize,
+    /// Size above which a stored payload is kept as a blob and only named where it stands.
+    pub inline_bytes_max: usize,
     /// Size of all variables of a thread.
     pub variables_bytes_max: usize,
     /// Text of one path, intrinsic function call or JSONata expression.
@@ -48,6 +50,7 @@ impl Default for Limits {
             machine_depth_max: 32,
             value_depth_max: 100,
             payload_bytes_max: 262_144,
+            inline_bytes_max: 32_768,
             variables_bytes_max: 10 << 20,
             expression_bytes_max: 65_536,
             evaluation_ms_max: 1_000,

@@ -33,7 +33,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::tables::{TransactError, Write, Written};
 use headwater_kernel::port::workflows::{ExecutionView, StartExecution};
-use headwater_kernel::port::{Cause, Context, Destinations, Enrich, FunctionKind, LookupKind, Reconcile};
+use headwater_kernel::port::{Cause, Context, Enrich, FunctionKind, LookupKind, Outlets, Reconcile};
 use headwater_log::Append;
 use headwater_store::blobs::Blobs;
 use headwater_store::disk::RealDisk;
@@ -43,6 +43,7 @@ use crate::definition::Resource;
 use crate::definition::resource::{Pattern, Service};
 use crate::execution::Failure;
 
+pub use blob::WRITTEN;
 pub use client::{HttpClient, Settings};
 pub use lookup::Lookups;
 
@@ -65,7 +66,7 @@ pub struct Services {
     /// Pipelines in batch.
     pub reconcile: Option<Arc<dyn Reconcile>>,
     /// HTTP with credentials.
-    pub destinations: Option<Arc<dyn Destinations>>,
+    pub outlets: Option<Arc<dyn Outlets>>,
     /// HTTP without.
     pub http: HttpClient,
     /// Lookups that were asked before.
@@ -242,7 +243,7 @@ impl Services {
             functions: Vec::new(),
             enrich: None,
             reconcile: None,
-            destinations: None,
+            outlets: None,
             http,
             built: Lookups::default(),
             blobs: Some(Arc::new(blobs)),

@@ -10,7 +10,8 @@ use super::probe::Machine;
 use crate::process::target;
 
 /// What is measured: the example's word, the figure and its goal.
-const PARTS: [(&str, &str, f64, bool); 4] = [
+const PARTS: [(&str, &str, f64, bool); 5] = [
+    ("external", "syncs_each_at_concurrency_1", 6.0, false),
     ("internal", "steps_per_s", 10_000.0, true),
     ("transitions", "steps_per_s", 100_000.0, true),
     ("map", "seconds", 60.0, false),

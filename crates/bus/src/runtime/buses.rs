@@ -9,7 +9,7 @@ use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::bus::{BusEvent, DEFAULT_BUS, ReplayRequest};
 use headwater_kernel::port::outlet::BuildOutlet;
-use headwater_kernel::port::{Bus, Context, Enrich, Reconcile, Tables, Workflows};
+use headwater_kernel::port::{Bus, Context, Enrich, Outlet, Outlets, Reconcile, Tables, Workflows};
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::{Resource, Status};
 use headwater_kernel::unit::{Task, Unit, UnitKind};
@@ -30,7 +30,7 @@ use crate::runtime::put::{self, Ids};
 use crate::runtime::reader::{Readers, Setup};
 use crate::runtime::replay::Replays;
 use crate::runtime::scheduler::{Retire, Scheduler};
-use crate::runtime::station::{Station, Stations};
+use crate::runtime::station::{Paced, Station, Stations};
 
 /// The unit kind that runs a destination.
 pub const DESTINATION_UNIT: &str = "destination";
@@ -230,7 +230,7 @@ impl Buses {
 
     /// Opens a destination over an outlet, for tests.
     #[cfg(test)]
-    pub(super) fn station(&self, name: &str, outlet: Arc<dyn headwater_kernel::port::Outlet>) {
+    pub(super) fn station(&self, name: &str, outlet: Arc<dyn Outlet>) {
         self.0.outside.stations.insert(name, Arc::new(Station::new(outlet)));
     }
 
@@ -252,6 +252,13 @@ impl Buses {
             outside.stations.remove(&name, &station);
             Ok(())
         }))
+    }
+}
+
+impl Outlets for Buses {
+    fn outlet(&self, destination: &str) -> Option<Arc<dyn Outlet>> {
+        let station = self.0.outside.stations.get(destination)?;
+        Some(Arc::new(Paced { station, clock: self.0.parts.clock.clone() }))
     }
 }
 

@@ -179,18 +179,10 @@ async fn send(outside: &Outside, name: &str, key: &str, body: &Json) -> Result<A
     let Some(station) = outside.stations.get(name) else {
         return Err(Verdict::Again(not_taken(format!("the destination `{name}` does not run"))));
     };
-    let wait = station.place(&*outside.clock);
-    if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
-    }
-    station.outlet.send(Outgoing { key, body, now: outside.clock.now() }).await.map_err(|refused| {
-        if let Some(after) = refused.after {
-            station.hold(&*outside.clock, after);
-        }
-        match refused.again {
-            true => Verdict::Again(refused),
-            false => Verdict::Never(REFUSED.to_owned(), refused.reason, refused.status),
-        }
+    let outgoing = Outgoing { key, body, now: outside.clock.now(), asked: None };
+    station.send(&*outside.clock, outgoing).await.map_err(|refused| match refused.again {
+        true => Verdict::Again(refused),
+        false => Verdict::Never(REFUSED.to_owned(), refused.reason, refused.status),
     })
 }
 
@@ -216,7 +208,7 @@ pub(super) fn fnv(parts: &[&str]) -> u64 {
 }
 
 fn not_taken(reason: String) -> NotTaken {
-    NotTaken { reason, status: None, again: true, after: None }
+    NotTaken { reason, again: true, ..NotTaken::default() }
 }
 
 fn again(problem: &Problem) -> Verdict {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use headwater_base::Clock;
 use headwater_kernel::port::Outlet;
+use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing};
 use parking_lot::{Mutex, RwLock};
 
 /// A running destination.
@@ -30,6 +32,22 @@ impl Station {
         let apart = self.outlet.rate().filter(|rate| *rate > 0.0).map_or(0.0, |rate| (1.0 / rate).min(3_600.0));
         *next = at + Duration::from_secs_f64(apart);
         at.saturating_sub(elapsed)
+    }
+
+    /// Sends once its turn has come, at that time.
+    ///
+    /// # Errors
+    /// As [`Outlet::send`].
+    pub async fn send(&self, clock: &dyn Clock, outgoing: Outgoing<'_>) -> Result<Answer, NotTaken> {
+        let wait = self.place(clock);
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        let sent = self.outlet.send(Outgoing { now: clock.now(), ..outgoing }).await;
+        if let Err(NotTaken { after: Some(after), .. }) = &sent {
+            self.hold(clock, *after);
+        }
+        sent
     }
 
     /// Lets nothing out for a while: the other side asked for it.
@@ -60,5 +78,23 @@ impl Stations {
         if all.get(name).is_some_and(|known| Arc::ptr_eq(known, station)) {
             all.remove(name);
         }
+    }
+}
+
+/// A station for those who are no part of the bus.
+pub struct Paced {
+    /// The station.
+    pub station: Arc<Station>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Outlet for Paced {
+    fn send<'a>(&'a self, outgoing: Outgoing<'a>) -> BoxFuture<'a, Result<Answer, NotTaken>> {
+        Box::pin(self.station.send(&*self.clock, outgoing))
+    }
+
+    fn rate(&self) -> Option<f64> {
+        self.station.outlet.rate()
     }
 }

@@ -12,10 +12,10 @@ use bytes::BytesMut;
 use futures::future::BoxFuture;
 use headwater_base::time::days_from_civil;
 use headwater_base::{Micros, Problem};
-use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing, Outlet};
-use headwater_kernel::port::{Context, Secrets};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
+use headwater_kernel::port::outlet::{Answer, Asked, NotTaken, Outgoing, Outlet};
+use headwater_kernel::port::{Context, Json, Secrets};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -132,7 +132,10 @@ impl Outlet for Http {
 
 impl Http {
     async fn once(&self, outgoing: Outgoing<'_>) -> Result<Answer, NotTaken> {
-        let mut request = self.client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone());
+        let mut request = match outgoing.asked {
+            None => self.client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone()),
+            Some(asked) => self.asked(asked)?,
+        };
         if let Ok(key) = HeaderValue::from_str(outgoing.key) {
             request = request.header("idempotency-key", key);
         }
@@ -146,17 +149,53 @@ impl Http {
                 .header("webhook-timestamp", timestamp.to_string())
                 .header("webhook-signature", key.sign(outgoing.key, timestamp, outgoing.body));
         }
-        if self.method != Method::GET {
+        if if outgoing.asked.is_some() { !outgoing.body.is_empty() } else { self.method != Method::GET } {
             request = request.body(outgoing.body.clone());
         }
         let response = request.send().await.map_err(|error| broken(&error))?;
         let status = response.status();
         if !status.is_success() {
-            return Err(refused("the destination", &response));
+            let refused = refused("the destination", &response);
+            let said = if outgoing.asked.is_some() { read(response).await?.freeze() } else { Json::new() };
+            return Err(NotTaken { said, ..refused });
         }
+        let headers = response.headers().iter().filter(|_| outgoing.asked.is_some());
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = headers.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         let body = read(response).await?;
-        Ok(Answer { status: Some(status.as_u16()), body: body.freeze() })
+        Ok(Answer { status: Some(status.as_u16()), headers, body: body.freeze() })
     }
+
+    /// A request that its caller has made: at an address below the destination's, with its headers over the caller's.
+    fn asked(&self, asked: &Asked) -> Result<RequestBuilder, NotTaken> {
+        let never = |reason: &str| NotTaken { reason: reason.to_owned(), ..NotTaken::default() };
+        let url = Url::parse(&asked.url).map_err(|_| never("the address cannot be read"))?;
+        if !below(&url, &self.url) {
+            return Err(never("the address does not lie below the destination's own"));
+        }
+        let method = Method::from_bytes(asked.method.as_bytes()).map_err(|_| never("there is no such method"))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &asked.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| never("a header's name is none"))?;
+            let value = HeaderValue::from_str(value).map_err(|_| never("a header's value is none"))?;
+            headers.append(name, value);
+        }
+        for (name, value) in &self.headers {
+            if *name != ACCEPT && *name != CONTENT_TYPE || !headers.contains_key(name) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+        Ok(self.client.request(method, url).headers(headers))
+    }
+}
+
+/// Whether an address lies below another: the same server, and a path that begins with the other's.
+fn below(url: &Url, own: &Url) -> bool {
+    let path = own.path().trim_end_matches('/');
+    url.origin() == own.origin()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.path().strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Tokens of an authorization server.
@@ -206,12 +245,8 @@ impl Oauth {
         if !response.status().is_success() {
             return Err(refused("the authorization server", &response));
         }
-        let unusable = || NotTaken {
-            reason: "the authorization server gave no token".to_owned(),
-            status: None,
-            again: false,
-            after: None,
-        };
+        let unusable =
+            || NotTaken { reason: "the authorization server gave no token".to_owned(), ..NotTaken::default() };
         let given: Token = serde_json::from_slice(&read(response).await?).map_err(|_| unusable())?;
         let mut value = HeaderValue::from_str(&format!("Bearer {}", given.access_token)).map_err(|_| unusable())?;
         value.set_sensitive(true);
@@ -243,6 +278,7 @@ fn refused(who: &str, response: &Response) -> NotTaken {
         status: Some(status.as_u16()),
         again,
         after: again.then(|| retry_after(response.headers())).flatten(),
+        said: Json::new(),
     }
 }
 
@@ -254,7 +290,7 @@ fn broken(error: &reqwest::Error) -> NotTaken {
     } else {
         "the connection broke"
     };
-    NotTaken { reason: reason.to_owned(), status: None, again: true, after: None }
+    NotTaken { reason: reason.to_owned(), again: true, ..NotTaken::default() }
 }
 
 /// `Retry-After` in seconds, or as a date, which is compared with the answer's own (RFC 9110, section 10.2.3). At most

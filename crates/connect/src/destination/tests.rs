@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Problem};
-use headwater_kernel::port::outlet::{NotTaken, Outgoing};
+use headwater_kernel::port::outlet::{Asked, NotTaken, Outgoing};
 use headwater_kernel::port::{Context, Secrets};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,7 +67,7 @@ async fn server(answers: &[&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
 async fn send(spec: Value) -> Result<(Option<u16>, Bytes), NotTaken> {
     let outlet = build(&spec, &context()).unwrap();
     let body = Bytes::from_static(b"{\"n\": 1}");
-    let outgoing = Outgoing { key: "rule.send.0.in-0-7", body: &body, now: Micros(1_767_225_600_000_000) };
+    let outgoing = Outgoing { key: "rule.send.0.in-0-7", body: &body, now: Micros(1_767_225_600_000_000), asked: None };
     outlet.send(outgoing).await.map(|answer| (answer.status, answer.body))
 }
 
@@ -147,7 +147,7 @@ async fn a_token_is_fetched_once_and_again_when_it_is_taken_back() {
     let outlet = build(&spec, &context()).unwrap();
     let body = Bytes::from_static(b"{}");
     for _ in 0..3 {
-        let outgoing = Outgoing { key: "k", body: &body, now: Micros(0) };
+        let outgoing = Outgoing { key: "k", body: &body, now: Micros(0), asked: None };
         outlet.send(outgoing).await.unwrap();
     }
     let asked = asked.lock().await.clone();
@@ -165,4 +165,40 @@ fn the_example_is_in_order() {
     let drafts = registry.read("e.yaml", KIND.example.as_bytes(), &headwater_base::Limits::default()).unwrap();
     let refs: Vec<String> = (KIND.refs)(&drafts[0].spec).into_iter().map(|reference| reference.name).collect();
     assert_eq!(refs, ["shop_password", "shop_webhook_key"]);
+}
+
+#[tokio::test]
+async fn a_caller_may_ask_for_more_but_never_for_another_place() {
+    let (url, came) =
+        server(&["201 Made\r\nx-a: 1\r\ncontent-length: 2\r\n\r\n{}", "404 No\r\ncontent-length: 4\r\n\r\ngone"]).await;
+    let spec = json!({"url": format!("{url}/api"), "headers": {"x-own": "ours"}, "auth":
+        {"type": "basic", "username": "me", "password": {"secret": "password"}}});
+    let outlet = build(&spec, &context()).unwrap();
+    let ask = |place: &str| Asked {
+        method: "PATCH".to_owned(),
+        url: format!("{url}{place}"),
+        headers: [("X-Own", "theirs"), ("Authorization", "theirs"), ("Content-Type", "text/plain"), ("X-Its", "1")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+    };
+    let (body, asked) = (Bytes::from_static(b"text"), ask("/api/items?q=1"));
+    let outgoing = Outgoing { key: "k", body: &body, now: Micros(0), asked: Some(&asked) };
+    let answer = outlet.send(outgoing).await.unwrap();
+    assert_eq!((answer.status, &answer.headers[0]), (Some(201), &("x-a".to_owned(), "1".to_owned())));
+    let seen = came.lock().await[0].to_lowercase();
+    for part in
+        ["patch /api/items?q=1 ", "x-own: ours\r\n", "authorization: basic ", "content-type: text/plain", "x-its: 1"]
+    {
+        assert!(seen.contains(part), "{part} is not in {seen}");
+    }
+    assert!(!seen.contains("theirs"), "{seen}");
+    let refused = outlet.send(outgoing).await.unwrap_err();
+    assert_eq!((refused.status, &refused.said[..]), (Some(404), &b"gone"[..]));
+    for place in ["/apis", "/", "/api/../other", "/other"] {
+        let asked = ask(place);
+        let refused = outlet.send(Outgoing { asked: Some(&asked), ..outgoing }).await.unwrap_err();
+        assert_eq!((refused.status, refused.again), (None, false), "{place}");
+    }
+    let elsewhere = Asked { url: "https://example.com/api".to_owned(), ..ask("") };
+    assert!(outlet.send(Outgoing { asked: Some(&elsewhere), ..outgoing }).await.is_err());
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Name, Problem};
-use headwater_kernel::port::tables::{Page, Query, TransactError, Transacted, Write, Written};
+use headwater_kernel::port::tables::{Page, Query, Tell, TransactError, Transacted, Write, Written};
 use headwater_kernel::port::{Context, Document, Json, Lookup, LookupError, Secrets, Tables};
 use headwater_log::Commit;
 use proptest::prelude::*;
@@ -45,7 +45,7 @@ impl Tables for OneTable {
         Box::pin(std::future::ready(Ok(0)))
     }
 
-    fn transact(&self, _: &[Write], _: &mut Commit) -> Result<Transacted, TransactError> {
+    fn transact_telling(&self, _: &[Write], _: &mut Commit, _: &mut Tell<'_>) -> Result<Transacted, TransactError> {
         Err(TransactError::Full)
     }
 

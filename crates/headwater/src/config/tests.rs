@@ -19,6 +19,11 @@ fn reads_what_is_there_and_needs_nothing() {
     assert_eq!(config.data.as_deref(), Some(Path::new("/var/lib/headwater")));
     assert_eq!((config.port_offset, config.http), (Some(10), "127.0.0.1:9000".parse().ok()));
     assert_eq!(config.auto_create_streams, Some(false));
+    let config =
+        load("privateAddresses: true\nfunctions: http://127.0.0.1:3001\npayloadBytes: 1048576\nexecutionsKept: 10\n");
+    let config = config.unwrap();
+    assert_eq!((config.private_addresses, config.functions.as_deref()), (Some(true), Some("http://127.0.0.1:3001")));
+    assert_eq!((config.payload_bytes, config.executions_kept), (Some(1_048_576), Some(10)));
 }
 
 #[test]
@@ -28,4 +33,9 @@ fn says_where_a_slip_is() {
           --> /headwater.yaml:2:1
         help: did you mean `data`?"#]]
     .assert_eq(&load("portOffset: 1\ndta: x\n").unwrap_err());
+    expect_test::expect![[r#"
+        error[HW-CLI-017]: `payloadBytes` is 100
+          --> /headwater.yaml:1:1
+        help: it lies between 1024 and 8388608"#]]
+    .assert_eq(&load("payloadBytes: 100\n").unwrap_err());
 }

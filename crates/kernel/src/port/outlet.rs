@@ -1,6 +1,11 @@
 //! The port of destinations: handing something over to a system outside.
 //!
-//! What it is NOT: retry, rate limits, dead letters; those are the caller's.
+//! An outlet sends what it is given to its address with its credentials. A caller that speaks HTTP itself says more than
+//! a body ([`Asked`]) and reads more than one; the address stays below the outlet's own, because the credentials are for
+//! that.
+//!
+//! What it is NOT: retry and dead letters; those are the caller's. Rate limits are kept by whoever runs the outlets
+//! ([`Outlets`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +21,23 @@ use super::{Context, Json};
 pub struct Outgoing<'a> {
     /// The same for each try of the same thing, so that the other side can tell (`Idempotency-Key`, `webhook-id`).
     pub key: &'a str,
-    /// A JSON text.
+    /// What is sent: a JSON text, or what the headers of `asked` say.
     pub body: &'a Json,
     /// What time it is.
     pub now: Micros,
+    /// What the caller asks for itself; None leaves all but the body to the outlet.
+    pub asked: Option<&'a Asked>,
+}
+
+/// A request that its caller has made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// `GET` and its like.
+    pub method: String,
+    /// The address in full; it must lie below the outlet's own.
+    pub url: String,
+    /// Headers beside the outlet's own, which win.
+    pub headers: Vec<(String, String)>,
 }
 
 /// What came back.
@@ -27,12 +45,14 @@ pub struct Outgoing<'a> {
 pub struct Answer {
     /// The status, where there is one.
     pub status: Option<u16>,
+    /// Headers in order, names in lower case; empty where there are none.
+    pub headers: Vec<(String, String)>,
     /// The body; empty when there is none.
     pub body: Json,
 }
 
 /// Why it was not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotTaken {
     /// In words, without an address, a secret or a body.
     pub reason: String,
@@ -42,6 +62,8 @@ pub struct NotTaken {
     pub again: bool,
     /// Not before this long (`Retry-After`).
     pub after: Option<Duration>,
+    /// What it said, where the caller had [asked](Asked).
+    pub said: Json,
 }
 
 /// A system outside that takes what is sent to it.
@@ -53,6 +75,13 @@ pub trait Outlet: Send + Sync {
     fn rate(&self) -> Option<f64> {
         None
     }
+}
+
+/// The outlets that run.
+pub trait Outlets: Send + Sync {
+    /// The outlet of a Destination resource, which sends when its rate allows. None when there is none, or it does not
+    /// run.
+    fn outlet(&self, destination: &str) -> Option<Arc<dyn Outlet>>;
 }
 
 /// Builds an outlet from the spec of a Destination.

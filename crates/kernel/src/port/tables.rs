@@ -79,6 +79,9 @@ pub struct Written {
     pub new: Option<Document>,
 }
 
+/// Is told what writes do and may add deltas to their commit.
+pub type Tell<'a> = dyn FnMut(&[Written], &mut Commit) + 'a;
+
 /// Writes that have their place in the log together with what else was in their commit.
 #[derive(Debug)]
 pub struct Transacted {
@@ -215,7 +218,21 @@ pub trait Tables: Send + Sync {
     ///
     /// # Errors
     /// Nothing was written then, and `also` is as it was.
-    fn transact(&self, writes: &[Write], also: &mut Commit) -> Result<Transacted, TransactError>;
+    fn transact(&self, writes: &[Write], also: &mut Commit) -> Result<Transacted, TransactError> {
+        self.transact_telling(writes, also, &mut |_, _| {})
+    }
+
+    /// The same; what the writes do is told before they are appended, and `tell` may add to the deltas of the commit
+    /// what follows from it. It may be told more than once, and only the last time counts.
+    ///
+    /// # Errors
+    /// As [`Self::transact`].
+    fn transact_telling(
+        &self,
+        writes: &[Write],
+        also: &mut Commit,
+        tell: &mut Tell<'_>,
+    ) -> Result<Transacted, TransactError>;
 
     /// As [`Self::transact`], for a user: with audit events; durable and visible when the future resolves.
     fn write<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>>;

@@ -28,7 +28,7 @@ use super::write::{BATCH_BYTES, version};
 use super::{Table, TableViews};
 use crate::expression::{Condition, Update};
 use crate::port::Document;
-use crate::port::tables::{Change, TransactError, Transacted, Write, Written};
+use crate::port::tables::{Change, Tell, TransactError, Transacted, Write, Written};
 
 /// How often a commit is decided anew because others appended meanwhile.
 const TRIES: usize = 1_000;
@@ -103,6 +103,17 @@ impl Batches {
 impl TableViews {
     /// Decides and appends. With `expiring`, writes are deletions of documents whose time is up.
     pub(super) fn decide(&self, writes: &[Write], also: &mut Commit, expiring: bool) -> Result<Decided, TransactError> {
+        self.decide_telling(writes, also, expiring, &mut |_, _| {})
+    }
+
+    /// The same, and tells what is decided before it is appended.
+    pub(super) fn decide_telling(
+        &self,
+        writes: &[Write],
+        also: &mut Commit,
+        expiring: bool,
+        tell: &mut Tell<'_>,
+    ) -> Result<Decided, TransactError> {
         if writes.len() > WRITES_MAX {
             let fact = format!("a transaction of {} writes; the limit is {WRITES_MAX}", writes.len());
             return Err(Problem::new("HW-KERNEL-021", fact).into());
@@ -124,7 +135,7 @@ impl TableViews {
             tables.iter().map(|table| Held { table, pending: table.writing.lock() }).collect();
         for _ in 0..TRIES {
             let decision = self.decide_once(&ready, &mut held, also, expiring)?;
-            match self.append_decision(decision, &mut held, also) {
+            match self.append_decision(decision, &mut held, also, tell) {
                 Err(LogError::Moved(stream, partition, _))
                     if !also.ends.iter().any(|(own, at, _)| *own == stream && *at == partition) => {}
                 // Nothing is written of records that came twice, so nothing is told of them either.
@@ -352,6 +363,7 @@ impl TableViews {
         decision: Decision,
         held: &mut [Held<'_>],
         also: &mut Commit,
+        tell: &mut Tell<'_>,
     ) -> Result<Decided, LogError> {
         let Decision { written, places, documents, ends, batches, told, .. } = decision;
         let mut appends = Vec::with_capacity(batches.len() + told.len());
@@ -369,12 +381,14 @@ impl TableViews {
                 expected.push((held.table.stream.name.clone(), *partition, *end));
             }
         }
-        let (given, own) = (also.appends.len(), also.ends.len());
+        let (given, own, deltas) = (also.appends.len(), also.ends.len(), also.deltas.len());
+        tell(&written, also);
         also.appends.extend(appends);
         also.ends.extend(expected);
         let appended = self.log.append(also);
         also.appends.truncate(given);
         also.ends.truncate(own);
+        also.deltas.truncate(deltas);
         let ticket = appended?;
         for (place, partition, offset, key, document) in documents {
             if let Some(pending) = held.get_mut(place).and_then(|held| held.pending.get_mut(partition as usize)) {

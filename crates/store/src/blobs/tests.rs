@@ -77,3 +77,27 @@ fn what_was_not_finished_is_thrown_away() {
     Blobs::open(disk.clone(), folder.clone()).unwrap();
     assert!(disk.files(&folder.join("drafts")).unwrap().is_empty());
 }
+
+#[test]
+fn a_sweep_takes_what_nobody_points_to_and_spares_what_was_just_put() {
+    let blobs = blobs();
+    let (named, pointed, loose) =
+        (blobs.put(b"named").unwrap(), blobs.put(b"pointed").unwrap(), blobs.put(b"loose").unwrap());
+    let bucket = Name::new("results").unwrap();
+    let name = Named { key: "k".to_owned(), blob: named.to_string(), bytes: 5, written: Micros(1) };
+    blobs.name(&bucket, &name).unwrap();
+    let keep = |id: &BlobId| *id == pointed;
+    // Whoever put them may be about to point to them.
+    assert_eq!(blobs.sweep(&keep).unwrap(), 0);
+    assert_eq!(blobs.sweep(&keep).unwrap(), 0);
+    blobs.keep(loose, b"loose").unwrap();
+    assert_eq!(blobs.sweep(&keep).unwrap(), 0);
+    assert_eq!(blobs.sweep(&keep).unwrap(), 0);
+    assert_eq!(blobs.sweep(&keep).unwrap(), 1);
+    assert!(blobs.read(loose).unwrap().is_none());
+    assert_eq!((content(&blobs, named), content(&blobs, pointed)), (b"named".to_vec(), b"pointed".to_vec()));
+    blobs.unname(&bucket, "k").unwrap();
+    assert_eq!(blobs.sweep(&|_| false).unwrap(), 2);
+    assert_eq!(blobs.put(b"loose").unwrap(), loose);
+    assert_eq!(content(&blobs, loose), b"loose");
+}

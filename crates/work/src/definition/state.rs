@@ -82,6 +82,34 @@ impl Kind {
             Self::Map(_) => "Map",
         }
     }
+
+    /// The event of entering it.
+    pub fn entered(&self) -> &'static str {
+        match self {
+            Self::Pass { .. } => "PassStateEntered",
+            Self::Task(_) => "TaskStateEntered",
+            Self::Choice { .. } => "ChoiceStateEntered",
+            Self::Wait(_) => "WaitStateEntered",
+            Self::Succeed => "SucceedStateEntered",
+            Self::Fail { .. } => "FailStateEntered",
+            Self::Parallel { .. } => "ParallelStateEntered",
+            Self::Map(_) => "MapStateEntered",
+        }
+    }
+
+    /// The event of leaving it; a Fail state is never left.
+    pub fn exited(&self) -> &'static str {
+        match self {
+            Self::Pass { .. } => "PassStateExited",
+            Self::Task(_) => "TaskStateExited",
+            Self::Choice { .. } => "ChoiceStateExited",
+            Self::Wait(_) => "WaitStateExited",
+            Self::Succeed => "SucceedStateExited",
+            Self::Fail { .. } => "FailStateExited",
+            Self::Parallel { .. } => "ParallelStateExited",
+            Self::Map(_) => "MapStateExited",
+        }
+    }
 }
 
 /// Where a state leads.

@@ -68,7 +68,7 @@ async fn perform(inner: Arc<Inner>, key: Key, attempt: Attempt) -> Option<Event>
     let space = rows::space_of(rows::shard_of(&key));
     let row = inner.log.get(&space, &rows::row(&key, Tag::Task, &rows::attempt_bytes(&attempt)), View::Durable)?;
     let head = inner.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Durable)?;
-    let (task, head) = (Task::decode(&row).ok()?, Head::decode(&head).ok()?);
+    let (task, head) = (Task::decode(&row, &|hash| inner.fetch(hash)).ok()?, Head::decode(&head).ok()?);
     if task.submitted {
         return None;
     }

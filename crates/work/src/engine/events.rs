@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use headwater_base::{Micros, partition_of};
+use headwater_base::partition_of;
 use headwater_kernel::port::bus::DEFAULT_BUS;
 use headwater_kernel::port::workflows::ExecutionState;
 use headwater_log::{Append, Log, Stream};
 use headwater_wire::batch::{Builder, Compression};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::status_text;
 use super::turn::Turn;
 use crate::execution::Status;
+use crate::execution::history::{Fields, json, text};
 
 /// The events' source.
 pub const SOURCE: &str = "headwater.workflow";
@@ -44,7 +45,7 @@ impl Told {
         let id = turn.head.id();
         let ended = state != ExecutionState::Running;
         let at = if ended { turn.head.stopped.unwrap_or(turn.head.started) } else { turn.head.started };
-        let detail = detail(turn, state).to_string();
+        let detail = detail(turn, state);
         let partition = partition_of(id.as_bytes(), bus.config.partitions.max(1));
         let (done, builder) =
             self.open.entry(partition).or_insert_with(|| (BytesMut::new(), Builder::new(Compression::None)));
@@ -71,7 +72,7 @@ impl Told {
         );
         headers.push(("ce_causationid", cause_id.as_bytes()));
         headers.push(("ce_hops", hops.as_bytes()));
-        builder.push(at.millis(), Some(id.as_bytes()), Some(detail.as_bytes()), &headers);
+        builder.push(at.millis(), Some(id.as_bytes()), Some(&detail), &headers);
     }
 
     pub(super) fn finish(self) -> Vec<Append> {
@@ -84,40 +85,44 @@ impl Told {
     }
 }
 
-fn detail(turn: &Turn, state: ExecutionState) -> Value {
+/// What the news say, as the service says it.
+fn detail(turn: &Turn, state: ExecutionState) -> Vec<u8> {
     let identity = &turn.execution.identity;
-    let millis = |at: Micros| json!(at.millis());
-    let payload = |value: &Value| {
-        let text = value.to_string();
-        let fits = text.len() <= PAYLOAD_BYTES_MAX;
-        (if fits { json!(text) } else { Value::Null }, json!({ "included": fits }))
+    let mut out = Vec::with_capacity(768);
+    let mut fields = Fields::open(&mut out);
+    for (name, shown) in [
+        ("executionArn", identity.execution_arn.as_str()),
+        ("stateMachineArn", &identity.machine_arn),
+        ("name", &identity.name),
+        ("status", status_text(state)),
+    ] {
+        text(shown, fields.field(name));
+    }
+    let ended = state != ExecutionState::Running;
+    let status = if ended { &turn.execution.status } else { &Status::Running };
+    json(&turn.head.started.millis(), fields.field("startDate"));
+    json(&turn.head.stopped.filter(|_| ended).map(|at| at.millis()), fields.field("stopDate"));
+    payload(&mut fields, ["input", "inputDetails"], Some(&turn.execution.input));
+    let output = if let Status::Succeeded(output) = status { Some(output) } else { None };
+    payload(&mut fields, ["output", "outputDetails"], output);
+    let failure = match status {
+        Status::Failed(failure) | Status::TimedOut(failure) | Status::Aborted(failure) => Some(failure),
+        Status::Running | Status::Succeeded(_) => None,
     };
-    let (input, input_details) = payload(&turn.execution.input);
-    let mut detail = json!({
-        "executionArn": identity.execution_arn,
-        "stateMachineArn": identity.machine_arn,
-        "name": identity.name,
-        "status": status_text(state),
-        "startDate": millis(turn.head.started),
-        "stopDate": Value::Null,
-        "input": input,
-        "inputDetails": input_details,
-        "output": Value::Null,
-        "outputDetails": Value::Null,
-        "error": Value::Null,
-        "cause": Value::Null,
-    });
-    if state == ExecutionState::Running {
-        return detail;
+    json(&failure.map(|failure| &failure.error), fields.field("error"));
+    json(&failure.map(|failure| &failure.cause), fields.field("cause"));
+    fields.close();
+    out
+}
+
+/// A payload as text and whether it is there; null for both where there is none.
+fn payload(fields: &mut Fields<'_>, [name, details]: [&str; 2], value: Option<&Arc<Value>>) {
+    let shown = value.map(|value| value.to_string());
+    let fits = shown.as_ref().is_some_and(|shown| shown.len() <= PAYLOAD_BYTES_MAX);
+    json(&shown.as_ref().filter(|_| fits), fields.field(name));
+    let details = fields.field(details);
+    match shown {
+        Some(_) => details.extend_from_slice(format!("{{\"included\":{fits}}}").as_bytes()),
+        None => details.extend_from_slice(b"null"),
     }
-    detail["stopDate"] = turn.head.stopped.map_or(Value::Null, millis);
-    match &turn.execution.status {
-        Status::Succeeded(output) => (detail["output"], detail["outputDetails"]) = payload(output),
-        Status::Failed(failure) | Status::TimedOut(failure) | Status::Aborted(failure) => {
-            detail["error"] = json!(failure.error);
-            detail["cause"] = json!(failure.cause);
-        }
-        Status::Running => {}
-    }
-    detail
 }

@@ -14,8 +14,10 @@ use headwater_log::{Append, Log, StreamConfig, View};
 use headwater_wire::batch::{self, Builder, Compression};
 use serde_json::{Value, json};
 
+use super::payloads;
 use super::rows::SHARDS;
 use crate::execution::HistoryEvent;
+use crate::execution::record::codec::{Fetch, Large};
 
 /// Name of the stream.
 pub const STREAM: &str = "headwater.work.history";
@@ -27,7 +29,7 @@ const EVENT_BYTES_MAX: usize = 640 * 1024;
 /// Records looked at behind an offset for the piece that should be there.
 const BEYOND_MAX: i64 = 10_000;
 
-/// How the stream is kept: as long as an execution needs it; the engine trims it.
+/// How the stream is kept: as long as an execution needs it; the engine trims it ([`super::collect`]).
 pub(super) fn config(limits: &Limits) -> StreamConfig {
     StreamConfig {
         partitions: SHARDS.try_into().unwrap_or(1),
@@ -41,19 +43,28 @@ pub(super) fn config(limits: &Limits) -> StreamConfig {
 pub(super) struct Pieces {
     partition: u32,
     next: i64,
+    inline_max: usize,
     done: BytesMut,
     builder: Builder,
 }
 
 impl Pieces {
-    /// Pieces that will begin at the offset `next`.
-    pub(super) fn new(shard: usize, next: i64) -> Self {
+    /// Pieces that will begin at the offset `next`, with payloads of at most `inline_max` bytes in them.
+    pub(super) fn new(shard: usize, next: i64, inline_max: usize) -> Self {
         let partition = u32::try_from(shard).unwrap_or(0);
-        Self { partition, next, done: BytesMut::new(), builder: Builder::new(Compression::None) }
+        Self { partition, next, inline_max, done: BytesMut::new(), builder: Builder::new(Compression::None) }
     }
 
-    /// Adds events of an execution behind its piece at `previous` (-1 for none). Answers where they begin and end.
-    pub(super) fn add(&mut self, id: &str, previous: i64, history: &[HistoryEvent]) -> Option<(i64, i64)> {
+    /// Adds events of an execution behind its piece at `previous` (-1 for none), and what they name to `large`. Answers
+    /// where they begin and end.
+    pub(super) fn add(
+        &mut self,
+        id: &str,
+        previous: i64,
+        history: &[HistoryEvent],
+        large: &mut Large,
+    ) -> Option<(i64, i64)> {
+        let mut named = payloads::Named::new(self.inline_max, large);
         let mut previous = previous;
         let mut first = None;
         let mut value: Vec<u8> = Vec::with_capacity(256 * history.len());
@@ -74,10 +85,10 @@ impl Pieces {
         for event in history {
             let start = value.len();
             value.push(if start == 0 { b'[' } else { b',' });
-            // Writing to memory cannot fail.
-            let _ = serde_json::to_writer(&mut value, &event.to_json());
+            event.write(&mut value, &mut named);
             if value.len() - start > EVENT_BYTES_MAX {
                 value.truncate(start + 1);
+                // Writing to memory cannot fail.
                 let _ = serde_json::to_writer(&mut value, &cut(event.to_json()));
             }
             if value.len() > PIECE_BYTES {
@@ -127,6 +138,8 @@ pub(super) struct Reader<'a> {
     pub(super) stream: &'a Name,
     pub(super) shard: usize,
     pub(super) id: &'a str,
+    /// Where large payloads are.
+    pub(super) fetch: Fetch<'a>,
 }
 
 impl Reader<'_> {
@@ -152,8 +165,10 @@ impl Reader<'_> {
                 for record in records {
                     let record = record.map_err(|error| gone(self.id).because(error))?;
                     if record.offset >= from && record.key.as_deref() == Some(self.id.as_bytes()) {
-                        return piece(&record.headers, record.value.as_deref().unwrap_or_default())
-                            .ok_or_else(|| gone(self.id));
+                        let found = piece(&record.headers, record.value.as_deref().unwrap_or_default());
+                        let (previous, mut events) = found.ok_or_else(|| gone(self.id))?;
+                        let filled = events.iter_mut().try_for_each(|event| payloads::fill(event, self.fetch));
+                        return filled.map(|()| (previous, events)).ok_or_else(|| gone(self.id));
                     }
                 }
                 from = from.max(header.last_offset() + 1);

@@ -1,7 +1,8 @@
 //! Reading executions: one, many, their history. Only what is durable is shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use ahash::HashMap;
 use bytes::Bytes;
 use headwater_base::{Micros, Name, Problem};
 use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, ExecutionView};
@@ -14,6 +15,10 @@ use super::{Inner, no_execution, view};
 
 /// Executions of one page at most.
 const PAGE_MAX: usize = 1_000;
+/// Executions that ended lately and are kept as they are shown.
+const RECENT_MAX: usize = 4_096;
+/// The largest of them.
+const RECENT_BYTES_MAX: usize = 4_096;
 
 /// The key of an execution by its id.
 ///
@@ -21,6 +26,38 @@ const PAGE_MAX: usize = 1_000;
 /// `HW-WORK-030` for a text that is no id.
 pub(super) fn key_of(id: &str) -> Result<Key, Problem> {
     id.split_once('/').map(|(workflow, name)| rows::key_of(workflow, name)).ok_or_else(|| no_execution(id))
+}
+
+/// Executions that ended lately as they are shown, so that whoever asks at once costs no look into the history.
+#[derive(Default)]
+pub(super) struct Recent {
+    views: HashMap<Key, ExecutionView>,
+    order: VecDeque<Key>,
+}
+
+impl Recent {
+    /// Remembers an execution whose end has its place; it counts once its head says the same.
+    pub(super) fn put(&mut self, key: Key, view: &ExecutionView) {
+        let bytes = |json: &Option<Bytes>| json.as_ref().map_or(0, Bytes::len);
+        if bytes(&view.input) + bytes(&view.output) > RECENT_BYTES_MAX {
+            return;
+        }
+        if self.views.insert(key, view.clone()).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > RECENT_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.views.remove(&oldest);
+            }
+        }
+    }
+
+    fn get(&self, key: &Key, head: &Head) -> Option<ExecutionView> {
+        // Taken up again it ends at another time, or has not ended.
+        let same =
+            |view: &&ExecutionView| head.stopped.is_some() && (view.stopped, view.state) == (head.stopped, head.state);
+        self.views.get(key).filter(same).cloned()
+    }
 }
 
 impl Inner {
@@ -41,6 +78,9 @@ impl Inner {
     /// `HW-WORK-030`.
     pub(super) fn describe(&self, id: &str) -> Result<ExecutionView, Problem> {
         let (key, head) = self.durable_head(id)?;
+        if let Some(view) = self.recent.lock().get(&key, &head) {
+            return Ok(view);
+        }
         let mut shown = view(&head, None);
         if head.first < 0 {
             let row = rows::row(&key, Tag::Header, &[]);
@@ -48,7 +88,13 @@ impl Inner {
             return Ok(shown);
         }
         let stream = Name::new(journal::STREAM)?;
-        let reader = Reader { log: &*self.log, stream: &stream, shard: rows::shard_of(&key), id };
+        let reader = Reader {
+            log: &*self.log,
+            stream: &stream,
+            shard: rows::shard_of(&key),
+            id,
+            fetch: &|hash| self.fetch(hash),
+        };
         let text = |event: &Value, pointer: &str| {
             event.pointer(pointer).and_then(Value::as_str).map(|text| Bytes::from(text.to_owned()))
         };
@@ -113,7 +159,13 @@ impl Inner {
     pub(super) fn history(&self, id: &str, after: u64, count: usize, reverse: bool) -> Result<Vec<Value>, Problem> {
         let (key, head) = self.durable_head(id)?;
         let stream = Name::new(journal::STREAM)?;
-        let reader = Reader { log: &*self.log, stream: &stream, shard: rows::shard_of(&key), id };
+        let reader = Reader {
+            log: &*self.log,
+            stream: &stream,
+            shard: rows::shard_of(&key),
+            id,
+            fetch: &|hash| self.fetch(hash),
+        };
         let number = |event: &Value| event["id"].as_u64().unwrap_or(0);
         let mut found: Vec<Value> = Vec::new();
         let mut at = head.last;

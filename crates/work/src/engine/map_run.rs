@@ -3,10 +3,13 @@
 //! The parent's journal holds a start and an end. In between, a Map Run is a cursor and counters (one row, written with
 //! each chunk of items) and one record for each item in the stream `headwater.work.items`: its result, durable before
 //! the cursor passes it. Express children run in memory and at least once; Standard children are executions like any
-//! other, whose names follow from the item, so that none starts twice.
+//! other, whose names follow from the item, so that none starts twice. A Map Run that is taken up again with its execution
+//! goes through its items once more and passes over those that succeeded.
 
 mod drive;
 mod record;
+mod results;
+mod source;
 
 use std::sync::Arc;
 
@@ -33,7 +36,7 @@ pub const STREAM: &str = "headwater.work.items";
 pub(super) fn config(limits: &Limits) -> StreamConfig {
     StreamConfig {
         partitions: SHARDS.try_into().unwrap_or(1),
-        retention_ms: Some(30 * 86_400_000),
+        retention_ms: Some(90 * 86_400_000),
         ..default_config(limits)
     }
 }
@@ -90,7 +93,7 @@ impl Inner {
     /// # Errors
     /// `HW-WORK-039`.
     pub(super) fn map_run(&self, arn: &str) -> Result<Map<String, Value>, Problem> {
-        self.progress(arn).map(|(.., progress)| shown(&progress))
+        self.progress(arn).map(|(key, _, progress)| shown(&self.over(&key, progress)))
     }
 
     /// The Map Runs of an execution.
@@ -104,7 +107,28 @@ impl Inner {
             let row = rows::row(&key, Tag::Progress, &rows::attempt_bytes(attempt));
             Progress::decode(&self.log.get(&space, &row, View::Durable)?)
         };
-        Ok(head.maps.iter().filter_map(read).map(|progress| shown(&progress)).collect())
+        Ok(head.maps.iter().filter_map(read).map(|progress| shown(&self.over(&key, progress))).collect())
+    }
+
+    /// A Map Run whose execution was stopped in its midst is over, too.
+    fn over(&self, key: &Key, mut progress: Progress) -> Progress {
+        let row = self.log.get(&rows::space_of(rows::shard_of(key)), &rows::row(key, Tag::Head, &[]), View::Durable);
+        let head = row.and_then(|row| rows::Head::decode(&row).ok());
+        if let Some(stopped) = head.and_then(|head| head.stopped)
+            && progress.status == "RUNNING"
+        {
+            (progress.status, progress.stopped) = ("ABORTED".to_owned(), Some(stopped));
+        }
+        progress
+    }
+
+    /// The newest Map Run of a state that is taken up again.
+    pub(super) fn earlier(&self, key: &Key, maps: &[Attempt], attempt: &Attempt) -> Option<(Attempt, Progress)> {
+        let same = |one: &&Attempt| (one.thread, one.visit) == (attempt.thread, attempt.visit);
+        let earlier = *maps.iter().filter(same).max_by_key(|one| one.number)?;
+        let row = rows::row(key, Tag::Progress, &rows::attempt_bytes(&earlier));
+        let row = self.log.get(&rows::space_of(rows::shard_of(key)), &row, View::Appended)?;
+        Some((earlier, Progress::decode(&row)?))
     }
 
     /// Changes the bounds of a Map Run under way.
@@ -163,10 +187,13 @@ fn shown(progress: &Progress) -> Map<String, Value> {
         "toleratedFailureCount": progress.tolerance.count.unwrap_or(0),
         "itemCounts": counts.clone(),
         "executionCounts": counts,
-        "redriveCount": 0,
+        "redriveCount": progress.redrives,
     });
     if let Some(stopped) = progress.stopped {
         all["stopDate"] = json!(stopped.millis() as f64 / 1e3);
+    }
+    if let Some(redriven) = progress.redriven {
+        all["redriveDate"] = json!(redriven.millis() as f64 / 1e3);
     }
     all.as_object().cloned().unwrap_or_default()
 }

@@ -169,7 +169,9 @@ impl Workflows for Engine {
                 let Ok(Ok((key, attempt))) = tokio::time::timeout_at(until, task).await else { return Ok(None) };
                 let row = rows::row(&key, Tag::Task, &rows::attempt_bytes(&attempt));
                 let row = self.0.log.get(&rows::space_of(rows::shard_of(&key)), &row, View::Durable);
-                let Some(task) = row.and_then(|row| Task::decode(&row).ok()) else { continue };
+                let Some(task) = row.and_then(|row| Task::decode(&row, &|hash| self.0.fetch(hash)).ok()) else {
+                    continue;
+                };
                 let started = self.0.tell(key, Event::TaskStarted { attempt, worker: worker.clone() }).await;
                 match started {
                     Ok(_) => {}

@@ -33,6 +33,8 @@ pub(super) enum Command {
     Beat { key: Key, attempt: Attempt, token: String, reply: Reply<Micros> },
     /// Do a task that waits in its row.
     Perform { key: Key, attempt: Attempt },
+    /// The writes of a task were done when a crash came; its answer is missing.
+    Answer { key: Key, attempt: Attempt },
     /// A task of which nobody knows whether it was done.
     Doubt { key: Key, attempt: Attempt },
     /// A message, and the row it is in.

@@ -5,14 +5,15 @@
 
 use bytes::Bytes;
 use headwater_base::{Micros, Problem};
-use headwater_kernel::port::Cause;
+use headwater_kernel::port::tables::Written;
 use headwater_kernel::port::workflows::ExecutionState;
+use headwater_kernel::port::{Cause, Document};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::Resource;
 use crate::definition::resource::{Pattern, Service};
-use crate::execution::record::codec::{Reader, Writer};
+use crate::execution::record::codec::{Fetch, Large, Reader, Writer};
 use crate::execution::{Attempt, StartTask, ThreadId, Timer};
 use crate::hash;
 
@@ -49,6 +50,8 @@ pub(super) enum Tag {
     MapRun = b'r',
     /// How far a Map Run is.
     Progress = b'p',
+    /// The hash of a blob that the execution points to.
+    Blob = b'b',
 }
 
 /// The key of an execution.
@@ -209,6 +212,8 @@ pub(super) struct Head {
     pub(super) cause: Option<Cause>,
     /// Why it does not go on although it has not ended.
     pub(super) parked: Option<String>,
+    /// How many rows point to blobs.
+    pub(super) blobs: u32,
 }
 
 const STATES: [ExecutionState; 6] = [
@@ -227,7 +232,7 @@ impl Head {
 
     pub(super) fn encode(&self) -> Bytes {
         let mut writer = Writer::default();
-        writer.byte(1);
+        writer.byte(2);
         writer.text(&self.workflow);
         writer.text(&self.name);
         writer.option(self.version.as_ref(), |writer, version| writer.number(*version));
@@ -259,6 +264,7 @@ impl Head {
         writer.option(self.redriven.as_ref(), |writer, at| writer.time(*at));
         writer.option(self.cause.as_ref(), cause);
         writer.option(self.parked.as_ref(), |writer, reason| writer.text(reason));
+        writer.number(u64::from(self.blobs));
         Bytes::from(writer.bytes)
     }
 
@@ -278,9 +284,8 @@ pub(super) fn damaged(what: &str) -> Problem {
 }
 
 fn read_head(reader: &mut Reader<'_>) -> Option<Head> {
-    if reader.byte()? != 1 {
-        return None;
-    }
+    // The first version pointed to no blobs.
+    let version = reader.byte().filter(|version| (1..=2).contains(version))?;
     Some(Head {
         workflow: reader.text()?,
         name: reader.text()?,
@@ -312,6 +317,7 @@ fn read_head(reader: &mut Reader<'_>) -> Option<Head> {
         redriven: reader.option(Reader::time)?,
         cause: reader.option(read_cause)?,
         parked: reader.option(Reader::text)?,
+        blobs: if version == 1 { 0 } else { reader.small()? },
     })
 }
 
@@ -336,12 +342,15 @@ pub(super) struct Task {
     pub(super) submitted: bool,
     /// Nobody knows whether a crash came before or after it, and a person has been asked.
     pub(super) asked: bool,
+    /// What its writes did, where its answer says so; the execution takes that in its next commit.
+    pub(super) written: Option<Vec<Written>>,
 }
 
 impl Task {
-    pub(super) fn encode(&self) -> Bytes {
-        let mut writer = Writer::default();
-        writer.byte(1);
+    /// As a row, with what of it is kept beside the row.
+    pub(super) fn encode(&self, inline_max: usize) -> (Bytes, Large) {
+        let mut writer = Writer::within(inline_max);
+        writer.byte(2);
         writer.raw(&attempt_bytes(&self.start.attempt));
         writer.text(&self.start.state);
         match &self.start.resource {
@@ -365,13 +374,23 @@ impl Task {
                 });
             }
         }
-        writer.value(&self.start.parameters);
+        writer.payload(&self.start.parameters);
         writer.option(self.start.credentials.as_ref(), Writer::value);
         writer.option(self.start.token.as_ref(), |writer, token| writer.text(token));
         writer.option(self.heartbeat_us.as_ref(), |writer, span| writer.time(Micros(*span)));
         writer.option(self.deadline.as_ref(), |writer, at| writer.time(*at));
         writer.byte(u8::from(self.submitted));
         writer.byte(u8::from(self.asked));
+        writer.option(self.written.as_ref(), |writer, done| written(writer, done));
+        (Bytes::from(writer.bytes), writer.large)
+    }
+
+    /// The row of a task whose writes have been decided, from its row before that.
+    pub(super) fn decided(row: &[u8], done: &[Written]) -> Bytes {
+        let mut writer = Writer::default();
+        // Its last byte says that nothing was known.
+        writer.raw(row.get(..row.len().saturating_sub(1)).unwrap_or_default());
+        writer.option(Some(&done), |writer, done| written(writer, done));
         Bytes::from(writer.bytes)
     }
 
@@ -379,15 +398,39 @@ impl Task {
     ///
     /// # Errors
     /// `HW-WORK-002` when the bytes are none.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Problem> {
-        read_task(&mut Reader::new(bytes)).ok_or_else(|| damaged("a task under way"))
+    pub(super) fn decode(bytes: &[u8], fetch: Fetch<'_>) -> Result<Self, Problem> {
+        read_task(&mut Reader::with(bytes, fetch)).ok_or_else(|| damaged("a task under way"))
     }
 }
 
-fn read_task(reader: &mut Reader<'_>) -> Option<Task> {
-    if reader.byte()? != 1 {
-        return None;
+fn written(writer: &mut Writer, done: &[Written]) {
+    let document = |writer: &mut Writer, document: &Document| {
+        writer.text(&document.key);
+        writer.number(document.version);
+        writer.time(document.updated);
+        writer.bytes(&document.value);
+    };
+    writer.list(done, |writer, one| {
+        writer.option(one.old.as_ref(), document);
+        writer.option(one.new.as_ref(), document);
+    });
+}
+
+fn read_written(reader: &mut Reader<'_>) -> Option<Vec<Written>> {
+    fn document(reader: &mut Reader<'_>) -> Option<Document> {
+        Some(Document {
+            key: reader.text()?,
+            version: reader.number()?,
+            updated: reader.time()?,
+            value: Bytes::copy_from_slice(reader.bytes()?),
+        })
     }
+    reader.list(|reader| Some(Written { old: reader.option(document)?, new: reader.option(document)? }))
+}
+
+fn read_task(reader: &mut Reader<'_>) -> Option<Task> {
+    // The first version did not keep what writes did.
+    let version = reader.byte().filter(|version| (1..=2).contains(version))?;
     let attempt = attempt_of(reader.raw(16)?)?;
     let state = reader.text()?;
     let resource = match reader.byte()? {
@@ -406,7 +449,7 @@ fn read_task(reader: &mut Reader<'_>) -> Option<Task> {
         }),
         _ => return None,
     };
-    let parameters = reader.value()?.into();
+    let parameters = reader.payload()?.into();
     let credentials = reader.option(Reader::value)?;
     let token = reader.option(Reader::text)?;
     Some(Task {
@@ -415,5 +458,6 @@ fn read_task(reader: &mut Reader<'_>) -> Option<Task> {
         deadline: reader.option(Reader::time)?,
         submitted: reader.byte()? == 1,
         asked: reader.byte()? == 1,
+        written: if version == 1 { None } else { reader.option(read_written)? },
     })
 }

@@ -126,13 +126,15 @@ impl Shard {
                         .map(|message| Command::Message { row: Bytes::copy_from_slice(row), message }),
                 );
             } else if tag == Tag::Task as u8 {
-                let (Ok(task), Some(attempt)) = (rows::Task::decode(value), rows::attempt_of(rest)) else { return };
+                let task = rows::Task::decode(value, &|hash| inner.fetch(hash));
+                let (Ok(task), Some(attempt)) = (task, rows::attempt_of(rest)) else { return };
                 match task.start.resource {
                     crate::definition::Resource::Activity { arn } => {
                         if !task.submitted {
                             offers.push((arn, key, attempt));
                         }
                     }
+                    _ if task.written.is_some() => commands.push(Command::Answer { key, attempt }),
                     _ if task.submitted || task.asked => {}
                     _ => commands.push(Command::Doubt { key, attempt }),
                 }
@@ -204,7 +206,7 @@ impl Shard {
         let mut batch = Batch::default();
         let now = self.inner.clock.now();
         for _ in 0..GATHER_MAX {
-            let Some((_, key, alarm)) = self.timers.pop(now) else { break };
+            let Some((_, key, alarm)) = self.timers.pop(now, self.inner.kept) else { break };
             self.fire(&mut batch, key, alarm, now);
         }
         for command in commands {
@@ -259,6 +261,7 @@ impl Shard {
                 Err(problem) => answer(Some(reply), Err(problem)),
             },
             Command::Perform { key, attempt } => self.with(batch, &key, |turn, around| turn.perform(attempt, around)),
+            Command::Answer { key, attempt } => self.with(batch, &key, |turn, around| turn.answered(attempt, around)),
             Command::Doubt { key, attempt } => self.doubt(batch, &key, attempt),
             Command::Message { row, message } => self.message(batch, row, message),
             Command::Note { deltas, appends, reply } => {
@@ -343,7 +346,10 @@ impl Shard {
         }
         let definition = self.inner.definition(&head.definition, false)?;
         let execution = self.inner.stored(key, &head)?;
-        Ok(Turn::over(*key, head, execution, definition, false))
+        let kept = self.inner.kept(key, &head);
+        let mut turn = Turn::over(*key, head, execution, definition, false);
+        turn.kept = kept;
+        Ok(turn)
     }
 
     fn feed(&mut self, batch: &mut Batch, key: &Key, event: Event, at: Micros) -> Result<(), Problem> {
@@ -406,14 +412,16 @@ impl Shard {
         }
         let event = match alarm {
             Alarm::Expire => {
+                batch.gone.insert(key);
                 let head = self.head(&key).ok().flatten();
+                let pointers: Vec<Bytes> = head.iter().flat_map(|head| super::payloads::pointers(&key, head)).collect();
                 let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
                 let progress = maps.iter().map(|attempt| rows::row(&key, Tag::Progress, &rows::attempt_bytes(attempt)));
                 let ids = threads.iter().flat_map(|(first, end)| *first..*end);
                 let kept =
                     ids.flat_map(|id| [Tag::Thread, Tag::Data].map(|tag| rows::row(&key, tag, &id.to_be_bytes())));
                 let own = [row, rows::row(&key, Tag::Head, &[]), rows::row(&key, Tag::Header, &[])];
-                for row in own.into_iter().chain(progress).chain(kept) {
+                for row in own.into_iter().chain(progress).chain(kept).chain(pointers) {
                     batch.loose.push((Arc::clone(&self.space), row, None));
                 }
                 return;
@@ -454,7 +462,9 @@ impl Shard {
         let definition = self.inner.definition(&head.definition, false)?;
         let execution = self.inner.stored(key, &head)?;
         let around = Self::around(&self.inner, &*self.log, &self.space);
+        let kept = self.inner.kept(key, &head);
         let mut turn = Turn::over(*key, head, execution, definition, false);
+        turn.kept = kept;
         turn.redrive(&around)?;
         self.inner.figures.running.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         batch.add(turn);
@@ -567,6 +577,7 @@ fn command_key(command: &Command) -> Option<Key> {
         | Command::Express { key, .. }
         | Command::Redrive { key, .. }
         | Command::Perform { key, .. }
+        | Command::Answer { key, .. }
         | Command::Doubt { key, .. } => Some(*key),
         Command::Message { message, .. } => match message {
             Message::Start { head, .. } => Some(rows::key_of(&head.workflow, &head.name)),

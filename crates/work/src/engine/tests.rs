@@ -1,5 +1,8 @@
 //! The engine over a log in memory, with a clock that stands still.
 
+mod answers;
+mod maps;
+mod payloads;
 mod rig;
 
 use std::time::Duration;
@@ -221,6 +224,40 @@ async fn an_ended_execution_goes_after_its_retention_time() {
     rig.advance(31 * 86_400);
     rig.until(|| rig.engine().describe("hello/n").is_err()).await;
     assert_eq!(rig.rows(), 0);
+    // Its name is free again.
+    rig.start("hello", Some("n"), json!({"other": 1})).await.unwrap();
+    rig.end("hello/n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_a_number_of_ended_executions_the_oldest_go_and_history_with_them() {
+    let limits = headwater_base::Limits { executions_kept: 40, ..headwater_base::Limits::default() };
+    let mut rig = Rig::within(limits).await;
+    rig.workflow("hello", &pass(json!(1))).await;
+    let id = |number: u32| format!("hello/n{number}");
+    for number in 0..200 {
+        rig.start("hello", Some(&format!("n{number}")), json!({})).await.unwrap();
+        rig.advance(1);
+    }
+    rig.until(|| rig.ended() <= 40).await;
+    rig.restart().await;
+    assert!((30..=40).contains(&rig.ended()), "{}", rig.ended());
+    assert_eq!(rig.engine().describe(&id(0)).unwrap_err().code, "HW-WORK-030");
+    rig.end(&id(199)).await;
+    let before = rig.records_kept(super::journal::STREAM);
+    rig.engine().collect().await.unwrap();
+    let after = rig.records_kept(super::journal::STREAM);
+    assert!(before == 200 && after < 80, "{before} pieces before, {after} after");
+    for number in 0..200 {
+        let Ok(view) = rig.engine().describe(&id(number)) else { continue };
+        assert_eq!(view.output.as_deref(), Some(&b"1"[..]));
+        assert_eq!(rig.kinds(&id(number)).len(), 4);
+    }
+    let before = rig.ended();
+    rig.start("hello", Some("n0"), json!({"again": true})).await.unwrap();
+    rig.end(&id(0)).await;
+    rig.until(|| rig.ended() <= 40).await;
+    assert!(before <= 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 //! commit of the step that asked for it, so its answer is fed back at once and the chain goes on. Should the tables
 //! refuse its writes, the turn goes back to the moment before the answer and takes the refusal instead.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +20,8 @@ use super::rows::{self, Alarm, AlarmKey, Head, Key, Parent, Tag, Task};
 use crate::definition::resource::{Pattern, Service};
 use crate::definition::{Definition, Resource};
 use crate::execution::event::Changed;
+use crate::execution::history::Details;
+use crate::execution::record::codec::Large;
 use crate::execution::record::{self, Part};
 use crate::execution::{
     Attempt, Begin, Effect, Event, Execution, Failure, Given, HistoryEvent, MapRun, StartTask, Status, Step, Timer,
@@ -30,7 +32,6 @@ use crate::tasks::{self, Answer, Call, Done, Internal, Plan, Refusal};
 const EVENTS_MAX: usize = 500;
 
 /// See the file's head.
-#[derive(Clone)]
 pub(super) struct Turn {
     pub(super) key: Key,
     pub(super) head: Head,
@@ -38,6 +39,10 @@ pub(super) struct Turn {
     pub(super) definition: Arc<Definition>,
     /// Nothing of it is stored yet.
     pub(super) fresh: bool,
+    /// The blobs it points to.
+    pub(super) kept: BTreeSet<[u8; 32]>,
+    /// Payloads that its rows name.
+    pub(super) large: Large,
     changed: Changed,
     pub(super) history: Vec<HistoryEvent>,
     rows: BTreeMap<Bytes, Option<Bytes>>,
@@ -57,9 +62,25 @@ pub(super) struct Guarded {
     attempt: Attempt,
     service: Service,
     refused: fn(&Service, Refusal<'_>) -> Failure,
-    before: Arc<Turn>,
+    before: Arc<Before>,
     /// Makes the answer of what was done; None where the answer was known before.
     answer: Option<Later>,
+}
+
+/// A turn as it was before an internal task. What only grows is a length here.
+struct Before {
+    head: Head,
+    execution: Execution,
+    changed: Changed,
+    rows: BTreeMap<Bytes, Option<Bytes>>,
+    alarms: BTreeMap<AlarmKey, Option<Micros>>,
+    after: Vec<After>,
+    inbox: VecDeque<Event>,
+    history: usize,
+    large: usize,
+    writes: usize,
+    appends: usize,
+    told: usize,
 }
 
 /// An answer that is taken once.
@@ -147,9 +168,9 @@ impl Turn {
 
     /// What was to be written is written.
     pub(super) fn settle(&mut self, head: Head) {
-        let Self { key, execution, definition, .. } = self;
-        let (execution, definition) = (execution.clone(), Arc::clone(definition));
-        *self = Self::over(*key, head, execution, definition, false);
+        let Self { key, execution, definition, kept, .. } = self;
+        let (execution, definition, kept) = (execution.clone(), Arc::clone(definition), std::mem::take(kept));
+        *self = Self { kept, ..Self::over(*key, head, execution, definition, false) };
     }
 
     /// Takes up an execution.
@@ -160,6 +181,8 @@ impl Turn {
             execution,
             definition,
             fresh,
+            kept: BTreeSet::new(),
+            large: Large::new(),
             changed: Changed::default(),
             history: Vec::new(),
             rows: BTreeMap::new(),
@@ -196,7 +219,7 @@ impl Turn {
         if let Some(attempt) = submitted
             && let Some(task) = self.task(&attempt, around)
         {
-            self.put_task(&Task { submitted: true, ..task });
+            self.put_task(&Task { submitted: true, ..task }, around);
         }
         self.absorb(step, around);
         self.run(around)
@@ -257,7 +280,7 @@ impl Turn {
                     self.forget(&attempt);
                     self.after.push(After::Cancel(attempt));
                 }
-                Effect::StartMapRun(run) => self.begin_map(&run),
+                Effect::StartMapRun(run) => self.begin_map(*run, around),
                 Effect::StopMapRun(attempt) => {
                     self.drop_map(&attempt);
                     self.after.push(After::StopMap(attempt));
@@ -270,10 +293,10 @@ impl Turn {
     fn begin_task(&mut self, start: StartTask, spans: &Spans, around: &Around<'_>) {
         let attempt = start.attempt;
         let (heartbeat_us, deadline) = spans.get(&attempt);
-        let task = Task { start, heartbeat_us, deadline, submitted: false, asked: false };
+        let task = Task { start, heartbeat_us, deadline, submitted: false, asked: false, written: None };
         if let Resource::Activity { arn } = &task.start.resource {
             let arn = arn.clone();
-            self.put_task(&task);
+            self.put_task(&task, around);
             self.after.push(After::Offer(arn, attempt));
             return;
         }
@@ -302,12 +325,12 @@ impl Turn {
                 self.internal(&task, internal, around);
             }
             Ok(Plan::Internal(_)) => {
-                self.put_task(&task);
+                self.put_task(&task, around);
                 self.after.push(After::Later(attempt));
             }
             Ok(Plan::External(_)) => {
                 // The future is made again once the row is durable; making it costs less than keeping it.
-                self.put_task(&task);
+                self.put_task(&task, around);
                 self.after.push(After::Perform(attempt));
             }
             Err(failure) => self.inbox.push_back(Event::TaskFailed { attempt, failure }),
@@ -324,7 +347,7 @@ impl Turn {
         let waits = matches!(pattern, Pattern::Sync | Pattern::Sync2) && !plan.starts.is_empty();
         // A refusal leads back to here.
         let guarded = !plan.writes.is_empty() || !plan.appends.is_empty();
-        let before = guarded.then(|| Arc::new(self.clone()));
+        let before = guarded.then(|| Arc::new(self.before()));
         let mut done = Done::default();
         for (number, start) in plan.starts.into_iter().enumerate() {
             let parent = (waits && number == 0).then_some(Parent { key: self.key, attempt });
@@ -343,11 +366,11 @@ impl Turn {
         // Its row stays as long as something outside is waited for.
         let waits = waits || pattern == Pattern::Token;
         if waits {
-            self.put_task(&Task { submitted: true, ..task.clone() });
+            self.put_task(&Task { submitted: true, ..task.clone() }, around);
         }
         let later = match plan.answer {
             later @ Answer::Of(_) if !plan.writes.is_empty() => {
-                self.put_task(&Task { submitted: true, ..task.clone() });
+                self.put_task(&Task { submitted: true, ..task.clone() }, around);
                 Some(Arc::new(parking_lot::Mutex::new(Some(later))))
             }
             known => {
@@ -402,6 +425,49 @@ impl Turn {
         Ok(view)
     }
 
+    /// The rows that are to keep what writes do: which of the turn's writes, the row, and its value so far.
+    pub(super) fn undecided(&self) -> impl Iterator<Item = (std::ops::Range<usize>, Bytes, Bytes)> {
+        let mut at = 0;
+        self.writes.iter().filter_map(move |guarded| {
+            let range = at..at + guarded.writes.len();
+            at = range.end;
+            guarded.answer.as_ref()?;
+            let row = rows::row(&self.key, Tag::Task, &rows::attempt_bytes(&guarded.attempt));
+            let value = self.rows.get(&row)?.clone()?;
+            Some((range, row, value))
+        })
+    }
+
+    /// Takes the answer of a task whose writes were done when a crash came.
+    ///
+    /// # Errors
+    /// As [`Turn::feed`].
+    pub(super) fn answered(&mut self, attempt: Attempt, around: &Around<'_>) -> Result<(), Problem> {
+        let Some(task) = self.task(&attempt, around) else { return Ok(()) };
+        let Some(written) = task.written.clone() else { return Ok(()) };
+        let cause = self.next_cause();
+        let effect = effect_key(&self.head.id(), &attempt);
+        let call = Call {
+            resource: &task.start.resource,
+            parameters: &task.start.parameters,
+            key: &effect,
+            machine_arn: &self.execution.identity.machine_arn,
+            token: task.start.token.as_deref(),
+            now: around.now,
+            deadline: task.deadline,
+            cause: Some(&cause),
+        };
+        let answer = match tasks::plan(&around.inner.services, &call) {
+            Ok(Plan::Internal(plan)) => plan.answer.of(&Done { written, started: Vec::new() }),
+            Ok(Plan::External(_)) => {
+                Err(Failure::new("States.TaskFailed", "what the task did cannot be told any more"))
+            }
+            Err(failure) => Err(failure),
+        };
+        self.answer(attempt, answer, false);
+        self.run(around)
+    }
+
     pub(super) fn send(&mut self, row: Bytes, message: Message) {
         self.rows.insert(row.clone(), Some(message.encode()));
         self.after.push(After::Deliver(row, message));
@@ -426,6 +492,38 @@ impl Turn {
         events
     }
 
+    fn before(&self) -> Before {
+        Before {
+            head: self.head.clone(),
+            execution: self.execution.clone(),
+            changed: self.changed.clone(),
+            rows: self.rows.clone(),
+            alarms: self.alarms.clone(),
+            after: self.after.clone(),
+            inbox: self.inbox.clone(),
+            history: self.history.len(),
+            large: self.large.len(),
+            writes: self.writes.len(),
+            appends: self.appends.len(),
+            told: self.told.len(),
+        }
+    }
+
+    fn go_back(&mut self, before: &Before) {
+        self.head.clone_from(&before.head);
+        self.execution.clone_from(&before.execution);
+        self.changed.clone_from(&before.changed);
+        self.rows.clone_from(&before.rows);
+        self.alarms.clone_from(&before.alarms);
+        self.after.clone_from(&before.after);
+        self.inbox.clone_from(&before.inbox);
+        self.history.truncate(before.history);
+        self.large.truncate(before.large);
+        self.writes.truncate(before.writes);
+        self.appends.truncate(before.appends);
+        self.told.truncate(before.told);
+    }
+
     /// Goes back to before the writes of the internal task `number` and takes their refusal.
     ///
     /// # Errors
@@ -433,15 +531,35 @@ impl Turn {
     pub(super) fn refuse(&mut self, number: usize, refusal: Refusal<'_>, around: &Around<'_>) -> Result<(), Problem> {
         let Some(guarded) = self.writes.get(number).cloned() else { return Ok(()) };
         let failure = (guarded.refused)(&guarded.service, refusal);
-        *self = Self::clone(&guarded.before);
+        self.go_back(&guarded.before);
         self.inbox.push_back(Event::TaskFailed { attempt: guarded.attempt, failure });
         self.run(around)
     }
 
-    fn begin_map(&mut self, run: &MapRun) {
+    /// Begins a Map Run, or goes on with the one that the state had before it was taken up again.
+    fn begin_map(&mut self, mut run: MapRun, around: &Around<'_>) {
         let attempt = run.attempt;
+        let earlier = run.redrive.then(|| around.inner.earlier(&self.key, &self.head.maps, &attempt)).flatten();
+        if let Some((before, progress)) = earlier {
+            let drawn = std::mem::replace(&mut run.arn, progress.arn.clone());
+            if let Some((_, label)) = run.arn.rsplit_once(':').and_then(|(rest, _)| rest.rsplit_once('/')) {
+                run.label = label.to_owned();
+            }
+            for event in &mut self.history {
+                if let Details::MapRun { arn } = &mut event.details
+                    && *arn == drawn
+                {
+                    arn.clone_from(&run.arn);
+                }
+            }
+            self.head.maps.retain(|one| *one != before);
+            let row = |attempt: &Attempt| rows::row(&self.key, Tag::Progress, &rows::attempt_bytes(attempt));
+            let (gone, here) = (row(&before), row(&attempt));
+            self.rows.insert(gone, None);
+            self.rows.insert(here, Some(progress.redrive(around.now).encode()));
+        }
         let row = rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(&attempt));
-        self.rows.insert(row, Some(super::map_run::encode(run)));
+        self.rows.insert(row, Some(super::map_run::encode(&run)));
         self.head.maps.push(attempt);
         self.after.push(After::RunMap(attempt));
     }
@@ -481,9 +599,11 @@ impl Turn {
         self.set_alarm(*alarm, None);
     }
 
-    fn put_task(&mut self, task: &Task) {
+    fn put_task(&mut self, task: &Task, around: &Around<'_>) {
         let row = rows::row(&self.key, Tag::Task, &rows::attempt_bytes(&task.start.attempt));
-        self.rows.insert(row, Some(task.encode()));
+        let (encoded, mut large) = task.encode(around.inner.inline_max());
+        self.large.append(&mut large);
+        self.rows.insert(row, Some(encoded));
     }
 
     fn forget(&mut self, attempt: &Attempt) {
@@ -499,7 +619,12 @@ impl Turn {
             Some(changed) => changed.clone(),
             None => around.log.get(around.space, &row, View::Appended),
         };
-        Task::decode(&bytes?).ok()
+        // What this turn names is not kept yet.
+        let fetch = |hash: &[u8; 32]| {
+            let own = self.large.iter().find(|(one, _)| one == hash).map(|(_, bytes)| bytes.clone());
+            own.or_else(|| around.inner.fetch(hash))
+        };
+        Task::decode(&bytes?, &fetch).ok()
     }
 
     /// Marks a task as one that a person has to end.
@@ -507,7 +632,7 @@ impl Turn {
         if let Some(mut task) = self.task(attempt, around) {
             task.asked = true;
             task.start.token.get_or_insert(token);
-            self.put_task(&task);
+            self.put_task(&task, around);
         }
     }
 
@@ -516,24 +641,28 @@ impl Turn {
         Cause { hops: cause.hops.saturating_add(1), ..cause }
     }
 
-    /// The changes of rows, the head's apart.
-    pub(super) fn deltas(&self) -> Vec<(Bytes, Option<Bytes>)> {
+    /// The changes of rows, the head's apart; payloads that they name are added to `large`.
+    pub(super) fn deltas(&self, inline_max: usize, large: &mut Large) -> Vec<(Bytes, Option<Bytes>)> {
         let mut deltas: Vec<(Bytes, Option<Bytes>)> = Vec::new();
         // Of an execution that did not succeed its threads stay, to be taken up again.
         let ended = self.head.stopped.is_some() && self.execution.thread_ids().next().is_none();
-        let changes = record::changes(&self.execution, &self.changed);
-        // Of an Express execution only what it began with is kept.
-        for (part, bytes) in changes.parts() {
-            let (tag, rest) = match part {
-                Part::Header => (Tag::Header, Vec::new()),
-                Part::Thread(id) => (Tag::Thread, id.to_be_bytes().to_vec()),
-                Part::Data(id) => (Tag::Data, id.to_be_bytes().to_vec()),
-            };
-            if self.head.express || self.fresh && (bytes.is_none() || ended) {
-                continue;
-            }
-            let value = bytes.filter(|_| !ended).map(Bytes::copy_from_slice);
-            deltas.push((rows::row(&self.key, tag, &rest), value));
+        let row = |part: &Part| match part {
+            Part::Header => rows::row(&self.key, Tag::Header, &[]),
+            Part::Thread(id) => rows::row(&self.key, Tag::Thread, &id.to_be_bytes()),
+            Part::Data(id) => rows::row(&self.key, Tag::Data, &id.to_be_bytes()),
+        };
+        if self.head.express {
+            // Only what it began with is kept.
+        } else if ended && self.fresh {
+            // Nothing of it was ever stored.
+        } else if ended {
+            let gone = self.changed.gone.iter().flat_map(|id| [Part::Thread(*id), Part::Data(*id)]);
+            deltas.extend(std::iter::once(Part::Header).chain(gone).map(|part| (row(&part), None)));
+        } else {
+            let mut changes = record::changes_within(&self.execution, &self.changed, inline_max);
+            let there = changes.parts().filter(|(_, bytes)| bytes.is_some() || !self.fresh);
+            deltas.extend(there.map(|(part, bytes)| (row(&part), bytes.map(Bytes::copy_from_slice))));
+            large.append(&mut changes.large);
         }
         deltas.extend(self.rows.iter().map(|(row, value)| (row.clone(), value.clone())));
         for (alarm, due) in &self.alarms {

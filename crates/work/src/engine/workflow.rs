@@ -210,7 +210,7 @@ impl Inner {
             };
             self.log.get(&space, &rows::row(key, tag, &rest), View::Appended).map(|bytes| bytes.to_vec())
         });
-        stored.restore()
+        stored.restore_with(&|hash| self.fetch(hash))
     }
 
     /// A stored definition.

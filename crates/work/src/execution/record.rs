@@ -9,6 +9,7 @@
 pub(crate) mod codec;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use headwater_base::Problem;
 
@@ -27,6 +28,7 @@ pub struct Changes {
     threads: Vec<(ThreadId, Vec<u8>)>,
     data: Vec<(ThreadId, Vec<u8>)>,
     gone: Vec<ThreadId>,
+    pub(crate) large: codec::Large,
 }
 
 /// The newest records of an execution.
@@ -37,24 +39,29 @@ pub struct Stored {
     data: BTreeMap<ThreadId, Vec<u8>>,
 }
 
-/// The records of `execution` that `changed` names.
+/// The records of `execution` that `changed` names, whole.
 pub fn changes(execution: &Execution, changed: &Changed) -> Changes {
-    let write = |encode: &dyn Fn(&mut Writer)| {
-        let mut writer = Writer::default();
+    changes_within(execution, changed, usize::MAX)
+}
+
+/// The same, with payloads of more than `inline_max` bytes beside the records.
+pub(crate) fn changes_within(execution: &Execution, changed: &Changed, inline_max: usize) -> Changes {
+    let mut large = codec::Large::new();
+    let mut write = |encode: &dyn Fn(&mut Writer)| {
+        let mut writer = Writer::within(inline_max);
         writer.byte(VERSION);
         encode(&mut writer);
+        large.append(&mut writer.large);
         writer.bytes
     };
-    let pick = |ids: &std::collections::BTreeSet<ThreadId>, encode: &dyn Fn(&mut Writer, &Thread)| {
+    let mut pick = |ids: &std::collections::BTreeSet<ThreadId>, encode: &dyn Fn(&mut Writer, &Thread)| {
         let present = ids.iter().filter_map(|id| Some((*id, execution.threads.get(id)?)));
         present.map(|(id, thread)| (id, write(&|writer| encode(writer, thread)))).collect()
     };
-    Changes {
-        header: write(&|writer| header(writer, execution)),
-        threads: pick(&changed.threads, &thread),
-        data: pick(&changed.data, &|writer, thread| data(writer, &thread.data)),
-        gone: changed.gone.iter().copied().collect(),
-    }
+    let threads = pick(&changed.threads, &thread);
+    let data = pick(&changed.data, &|writer, thread| data(writer, &thread.data));
+    let header = write(&|writer| header(writer, execution));
+    Changes { header, threads, data, gone: changed.gone.iter().copied().collect(), large }
 }
 
 /// What a record is of.
@@ -98,11 +105,11 @@ impl Changes {
     /// # Errors
     /// `HW-WORK-002` when the bytes are none of this version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
-        read(bytes, |reader| {
+        read(bytes, &codec::nowhere, |reader| {
             let header = reader.bytes()?.to_vec();
             let mut records = || reader.list(|reader| Some((reader.small()?, reader.bytes()?.to_vec())));
             let (threads, data) = (records()?, records()?);
-            Some(Self { header, threads, data, gone: reader.list(Reader::small)? })
+            Some(Self { header, threads, data, gone: reader.list(Reader::small)?, large: codec::Large::new() })
         })
     }
 }
@@ -129,16 +136,24 @@ impl Stored {
         }
     }
 
+    /// The execution these records are, nothing of which is elsewhere.
+    ///
+    /// # Errors
+    /// As [`Stored::restore_with`].
+    pub fn restore(&self) -> Result<Execution, Problem> {
+        self.restore_with(&codec::nowhere)
+    }
+
     /// The execution these records are.
     ///
     /// # Errors
     /// `HW-WORK-002` when a record is damaged, of another version, or missing.
-    pub fn restore(&self) -> Result<Execution, Problem> {
-        let mut execution = read(&self.header, read_header)?;
+    pub(crate) fn restore_with(&self, fetch: codec::Fetch<'_>) -> Result<Execution, Problem> {
+        let mut execution = read(&self.header, fetch, read_header)?;
         for (id, record) in &self.threads {
-            let mut thread = read(record, read_thread)?;
+            let mut thread = read(record, fetch, read_thread)?;
             let data = self.data.get(id).ok_or_else(|| damaged(&format!("thread {id} has no data")))?;
-            thread.data = read(data, read_data)?;
+            thread.data = read(data, fetch, read_data)?;
             execution.threads.insert(*id, thread);
         }
         let known = |id: &ThreadId| execution.threads.contains_key(id);
@@ -153,14 +168,19 @@ fn damaged(fact: &str) -> Problem {
         .help("restore the node's data folder from a backup, or start the execution again")
 }
 
-fn read<T>(bytes: &[u8], decode: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Problem> {
-    let mut reader = Reader::new(bytes);
+fn read<T>(
+    bytes: &[u8],
+    fetch: codec::Fetch<'_>,
+    decode: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+) -> Result<T, Problem> {
+    let mut reader = Reader::with(bytes, fetch);
     match reader.byte() {
         Some(VERSION) => {}
         Some(other) => return Err(damaged(&format!("its version is {other}, not {VERSION}"))),
         None => return Err(damaged("it is empty")),
     }
-    let value = decode(&mut reader).ok_or_else(|| damaged("it is cut off or holds an unknown tag"))?;
+    let value = decode(&mut reader)
+        .ok_or_else(|| damaged("it is cut off, holds an unknown tag, or names a blob that is gone"))?;
     if reader.is_empty() { Ok(value) } else { Err(damaged("bytes follow its end")) }
 }
 
@@ -180,13 +200,13 @@ fn header(writer: &mut Writer, execution: &Execution) {
     }
     writer.byte(u8::from(execution.flavor == Flavor::Express));
     writer.time(execution.started);
-    writer.value(&execution.input);
+    writer.payload(&execution.input);
     writer.option(execution.item.as_ref(), item);
     match &execution.status {
         Status::Running => writer.byte(0),
         Status::Succeeded(output) => {
             writer.byte(1);
-            writer.value(output);
+            writer.payload(output);
         }
         Status::Failed(of) => failure(writer, 2, of),
         Status::TimedOut(of) => failure(writer, 3, of),
@@ -210,25 +230,25 @@ fn read_header(reader: &mut Reader<'_>) -> Option<Execution> {
         texts.push(reader.text()?);
     }
     let mut texts = texts.into_iter();
-    let identity = Identity {
+    let identity = Arc::new(Identity {
         execution_arn: texts.next()?,
         name: texts.next()?,
         machine_arn: texts.next()?,
         machine_name: texts.next()?,
         role_arn: texts.next()?,
         region: texts.next()?,
-    };
+    });
     Some(Execution {
         definition,
         machine,
         identity,
         flavor: if reader.byte()? == 1 { Flavor::Express } else { Flavor::Standard },
         started: reader.time()?,
-        input: reader.value()?.into(),
+        input: reader.payload()?.into(),
         item: reader.option(read_item)?,
         status: match reader.byte()? {
             0 => Status::Running,
-            1 => Status::Succeeded(reader.value()?.into()),
+            1 => Status::Succeeded(reader.payload()?.into()),
             2 => Status::Failed(read_failure(reader)?),
             3 => Status::TimedOut(read_failure(reader)?),
             4 => Status::Aborted(read_failure(reader)?),
@@ -325,28 +345,32 @@ fn read_thread(reader: &mut Reader<'_>) -> Option<Thread> {
 }
 
 fn data(writer: &mut Writer, data: &Data) {
-    writer.value(&data.input);
-    writer.fields(&data.variables);
+    writer.payload(&data.input);
+    writer.number(data.variables.len() as u64);
+    for (name, value) in &data.variables {
+        writer.text(name);
+        writer.payload(value);
+    }
     writer.option(data.item.as_ref(), item);
-    writer.list(&data.items, Writer::value);
+    writer.list(&data.items, Writer::payload);
 }
 
 fn read_data(reader: &mut Reader<'_>) -> Option<Data> {
     Some(Data {
-        input: reader.value()?.into(),
-        variables: reader.fields()?,
+        input: reader.payload()?.into(),
+        variables: reader.list(|reader| Some((reader.text()?, reader.payload()?)))?.into_iter().collect(),
         item: reader.option(read_item)?,
-        items: reader.list(Reader::value)?.into(),
+        items: reader.list(Reader::payload)?.into(),
     })
 }
 
 fn item(writer: &mut Writer, item: &Item) {
     writer.number(item.index);
-    writer.value(&item.value);
+    writer.payload(&item.value);
 }
 
 fn read_item(reader: &mut Reader<'_>) -> Option<Item> {
-    Some(Item { index: reader.number()?, value: reader.value()? })
+    Some(Item { index: reader.number()?, value: reader.payload()? })
 }
 
 fn failure(writer: &mut Writer, tag: u8, failure: &Failure) {

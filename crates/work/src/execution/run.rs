@@ -3,6 +3,7 @@
 //! Threads run one after the other, each until it waits for something outside, so a chain of Pass and Choice states
 //! costs one commit. The order is fixed by the data, never by chance or time.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -113,15 +114,14 @@ impl<'a> Run<'a> {
         (thread.visit, thread.attempt, thread.entered_at) = (visit, 0, now);
         thread.retried = vec![0; state.retry.len()];
         let (after, input) = (thread.cursor, Arc::clone(&thread.data.input));
-        let kind = format!("{}StateEntered", state.kind.name());
-        let event = self.record(after, kind, Details::Entered { name: state.name.clone(), input });
+        let event = self.record(after, state.kind.entered(), Details::Entered { name: state.name.clone(), input });
         if let Some(thread) = self.thread(id) {
             (thread.entered, thread.entered_after, thread.cursor) = (event, after, event);
         }
     }
 
     /// Writes an event and answers with its number.
-    pub(super) fn record(&mut self, previous: u64, kind: impl Into<String>, details: Details) -> u64 {
+    pub(super) fn record(&mut self, previous: u64, kind: impl Into<Cow<'static, str>>, details: Details) -> u64 {
         self.execution.events += 1;
         let id = self.execution.events;
         self.step.history.push(HistoryEvent { id, previous, at: self.given.now, kind: kind.into(), details });
@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
     }
 
     /// Writes an event that the thread's next one follows.
-    pub(super) fn follow(&mut self, id: ThreadId, kind: impl Into<String>, details: Details) -> u64 {
+    pub(super) fn follow(&mut self, id: ThreadId, kind: impl Into<Cow<'static, str>>, details: Details) -> u64 {
         let event = self.record(self.cursor(id), kind, details);
         if let Some(thread) = self.thread(id) {
             thread.cursor = event;

@@ -195,10 +195,9 @@ impl Run<'_> {
         if let Some(assigned) = &assigned {
             self.bounded_variables(id, state, assigned)?;
         }
-        let kind = format!("{}StateExited", state.kind.name());
         let details =
             Details::Exited { name: state.name.clone(), output: Arc::clone(&output), assigned: assigned.clone() };
-        self.follow(id, kind, details);
+        self.follow(id, state.kind.exited(), details);
         if let Some(data) = self.data(id) {
             data.variables.extend(assigned.into_iter().flatten());
             data.items = Arc::default();

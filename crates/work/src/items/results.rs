@@ -9,12 +9,16 @@ use std::sync::Arc;
 
 use headwater_base::{Micros, Name};
 use headwater_store::blobs::{Blobs, Named, Writer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::execution::Failure;
+use crate::execution::history::{Fields, text};
 
 /// A result file is closed at this size.
 const FILE_BYTES: u64 = 64 << 20;
+/// Bytes that are written at once.
+const AHEAD_BYTES: usize = 256 * 1024;
 
 /// What one child came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,14 +29,16 @@ pub struct ChildResult {
     pub name: String,
     /// Its state machine's name in full.
     pub machine_arn: String,
-    /// What it began with.
-    pub input: Value,
-    /// Its output, or why it failed.
-    pub outcome: Result<Value, Failure>,
+    /// What it began with, as JSON text.
+    pub input: String,
+    /// Its state by the service's word; `PENDING` where it never began.
+    pub status: &'static str,
+    /// Its output as JSON text, or why there is none.
+    pub outcome: Result<String, Failure>,
     /// When it began.
-    pub started: Micros,
+    pub started: Option<Micros>,
     /// When it ended.
-    pub stopped: Micros,
+    pub stopped: Option<Micros>,
 }
 
 /// How a result is written.
@@ -60,7 +66,17 @@ pub struct ResultWriter<'a> {
 
 struct Open<'a> {
     writer: Writer<'a>,
+    /// What is not written yet.
+    ahead: Vec<u8>,
     first: bool,
+}
+
+impl Open<'_> {
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.write(&self.ahead)?;
+        self.ahead.clear();
+        Ok(())
+    }
 }
 
 impl<'a> ResultWriter<'a> {
@@ -100,7 +116,8 @@ impl<'a> ResultWriter<'a> {
     pub fn own(&self, results: Vec<ChildResult>) -> Value {
         let mut shown = Vec::with_capacity(results.len());
         for result in &results {
-            self.shown(result, &mut |value| shown.push(value));
+            let mut take = |text: &[u8]| shown.push(serde_json::from_slice(text).unwrap_or_default());
+            self.shown(result, &mut take);
         }
         Value::Array(shown)
     }
@@ -110,13 +127,29 @@ impl<'a> ResultWriter<'a> {
     /// # Errors
     /// `States.ResultWriterFailed` when the disk refuses.
     pub fn add(&mut self, result: &ChildResult) -> Result<(), Failure> {
-        let kind = if result.outcome.is_ok() { "SUCCEEDED" } else { "FAILED" };
-        let mut texts = Vec::new();
-        self.shown(result, &mut |value| texts.push(value.to_string()));
-        for text in texts {
-            self.write(kind, &text).map_err(|error| broken(&error))?;
+        let kind = match result.status {
+            kind @ ("SUCCEEDED" | "PENDING") => kind,
+            _ => "FAILED",
+        };
+        if !self.open.contains_key(kind) {
+            let writer = self.blobs.writer().map_err(|error| broken(&error))?;
+            self.open.insert(kind, Open { writer, ahead: Vec::new(), first: true });
         }
-        if self.open.get(kind).is_some_and(|open| open.writer.bytes() >= FILE_BYTES) {
+        let Some(mut open) = self.open.remove(kind) else { return Ok(()) };
+        let (start, between): (&[u8], u8) = if self.lines { (b"", b'\n') } else { (b"[", b',') };
+        self.shown(result, &mut |text| {
+            if std::mem::replace(&mut open.first, false) {
+                open.ahead.extend_from_slice(start);
+            } else {
+                open.ahead.push(between);
+            }
+            open.ahead.extend_from_slice(text);
+        });
+        let flushed = if open.ahead.len() >= AHEAD_BYTES { open.flush() } else { Ok(()) };
+        let full = open.writer.bytes() >= FILE_BYTES;
+        self.open.insert(kind, open);
+        flushed.map_err(|error| broken(&error))?;
+        if full {
             self.close(kind)?;
         }
         Ok(())
@@ -143,35 +176,22 @@ impl<'a> ResultWriter<'a> {
         Ok(json!({ "MapRunArn": self.arn, "ResultWriterDetails": details }))
     }
 
-    fn shown(&self, result: &ChildResult, each: &mut dyn FnMut(Value)) {
+    /// The JSON texts of a result.
+    fn shown(&self, result: &ChildResult, each: &mut dyn FnMut(&[u8])) {
         match (&result.outcome, self.shape) {
-            (Ok(Value::Array(items)), Shape::Flatten) => items.iter().cloned().for_each(each),
-            (Ok(output), Shape::Compact | Shape::Flatten) => each(output.clone()),
-            _ => each(described(result)),
+            (Ok(output), Shape::Flatten) => match serde_json::from_str::<Vec<&RawValue>>(output) {
+                Ok(items) => items.iter().for_each(|item| each(item.get().as_bytes())),
+                Err(_) => each(output.as_bytes()),
+            },
+            (Ok(output), Shape::Compact) => each(output.as_bytes()),
+            _ => each(&described(result)),
         }
-    }
-
-    fn write(&mut self, kind: &'static str, text: &str) -> io::Result<()> {
-        let lines = self.lines;
-        if !self.open.contains_key(kind) {
-            self.open.insert(kind, Open { writer: self.blobs.writer()?, first: true });
-        }
-        let Some(open) = self.open.get_mut(kind) else { return Ok(()) };
-        let first = std::mem::replace(&mut open.first, false);
-        let before: &[u8] = match (first, lines) {
-            (true, true) => b"",
-            (true, false) => b"[",
-            (false, true) => b"\n",
-            (false, false) => b",",
-        };
-        open.writer.write(before)?;
-        open.writer.write(text.as_bytes())
     }
 
     fn close(&mut self, kind: &'static str) -> Result<(), Failure> {
         let Some(mut open) = self.open.remove(kind) else { return Ok(()) };
-        let end: &[u8] = if self.lines { b"\n" } else { b"]" };
-        open.writer.write(end).map_err(|error| broken(&error))?;
+        open.ahead.push(if self.lines { b'\n' } else { b']' });
+        open.flush().map_err(|error| broken(&error))?;
         let (id, bytes) = open.writer.finish().map_err(|error| broken(&error))?;
         let Some((bucket, prefix)) = self.place.clone() else { return Ok(()) };
         let number = self.written.get(kind).map_or(0, Vec::len);
@@ -199,31 +219,36 @@ fn place(writer: &Value, arn: &str) -> Result<(Name, String), Failure> {
     Ok((bucket, prefix.map_or_else(|| run.to_owned(), |prefix| format!("{prefix}/{run}"))))
 }
 
-fn described(result: &ChildResult) -> Value {
-    let mut fields = json!({
-        "ExecutionArn": result.arn,
-        "Input": result.input.to_string(),
-        "InputDetails": { "Included": true },
-        "Name": result.name,
-        "StartDate": result.started.to_string(),
-        "StateMachineArn": result.machine_arn,
-        "StopDate": result.stopped.to_string(),
-    });
-    if let Some(fields) = fields.as_object_mut() {
-        match &result.outcome {
-            Ok(output) => {
-                fields.insert("Output".to_owned(), json!(output.to_string()));
-                fields.insert("OutputDetails".to_owned(), json!({ "Included": true }));
-                fields.insert("Status".to_owned(), json!("SUCCEEDED"));
-            }
-            Err(failure) => {
-                fields.extend(failure.error.iter().map(|error| ("Error".to_owned(), json!(error))));
-                fields.extend(failure.cause.iter().map(|cause| ("Cause".to_owned(), json!(cause))));
-                fields.insert("Status".to_owned(), json!("FAILED"));
+fn described(result: &ChildResult) -> Vec<u8> {
+    const INCLUDED: &[u8] = br#"{"Included":true}"#;
+    let mut out = Vec::with_capacity(512);
+    let mut fields = Fields::open(&mut out);
+    text(&result.arn, fields.field("ExecutionArn"));
+    text(&result.input, fields.field("Input"));
+    fields.field("InputDetails").extend_from_slice(INCLUDED);
+    text(&result.name, fields.field("Name"));
+    match &result.outcome {
+        Ok(output) => {
+            text(output, fields.field("Output"));
+            fields.field("OutputDetails").extend_from_slice(INCLUDED);
+        }
+        Err(failure) => {
+            for (name, shown) in [("Error", &failure.error), ("Cause", &failure.cause)] {
+                if let Some(shown) = shown {
+                    text(shown, fields.field(name));
+                }
             }
         }
     }
-    fields
+    for (name, at) in [("StartDate", result.started), ("StopDate", result.stopped)] {
+        if let Some(at) = at {
+            text(&at.to_string(), fields.field(name));
+        }
+    }
+    text(&result.machine_arn, fields.field("StateMachineArn"));
+    text(result.status, fields.field("Status"));
+    fields.close();
+    out
 }
 
 fn failed(cause: impl Into<String>) -> Failure {

@@ -102,10 +102,11 @@ fn child(name: &str, outcome: Result<Value, Failure>) -> ChildResult {
         arn: format!("{}:{name}", text("execution")),
         name: name.to_owned(),
         machine_arn: text("stateMachine"),
-        input: json!({"n": 1}),
-        outcome,
-        started: Micros(0),
-        stopped: Micros(1_000_000),
+        input: json!({"n": 1}).to_string(),
+        status: if outcome.is_ok() { "SUCCEEDED" } else { "FAILED" },
+        outcome: outcome.map(|output| output.to_string()),
+        started: Some(Micros(0)),
+        stopped: Some(Micros(1_000_000)),
     }
 }
 

@@ -72,7 +72,7 @@ pub struct WorkflowSpec {
     /// How tasks are treated.
     #[serde(default)]
     pub tasks: TasksSpec,
-    /// How long an ended execution and its history are kept.
+    /// How long an ended execution, its history and the claim on its name are kept.
     #[serde(default = "retention")]
     pub retention: Span,
 }
@@ -98,7 +98,7 @@ pub struct TasksSpec {
 }
 
 fn retention() -> Span {
-    Span::from_millis(30 * 86_400_000)
+    Span::from_millis(90 * 86_400_000)
 }
 
 impl WorkflowSpec {

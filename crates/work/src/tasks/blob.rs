@@ -19,15 +19,21 @@ use crate::execution::Failure;
 /// The largest content that a task hands into an execution; larger ones are read by a Map's `ItemReader`.
 const CONTENT_BYTES_MAX: u64 = 262_144;
 
+/// The bucket that names what `blob:write` keeps, for as long as nothing else does; its names go by age.
+pub const WRITTEN: &str = "headwater.work.blobs";
+
 /// The longest key, as in the recorded service.
 const KEY_BYTES_MAX: usize = 1_024;
 
 /// `blob:write`: `Content`, a text or any JSON; answers `{Blob, Bytes}`.
 pub(super) fn write(services: &Services, _: &Service, call: &Call<'_>) -> Result<Plan, Failure> {
     let parameters = Parameters::new(call.parameters, &["Content"])?;
-    let content = text(parameters.required("Content")?);
+    let (content, written) = (text(parameters.required("Content")?), call.now);
     disk(services, move |blobs| {
         let id = blobs.put(content.as_bytes()).map_err(|error| failed(&error))?;
+        let bucket = Name::new(WRITTEN).map_err(|problem| failure::parameters(problem.title))?;
+        let named = Named { key: id.to_string(), blob: id.to_string(), bytes: content.len() as u64, written };
+        blobs.name(&bucket, &named).map_err(|error| failed(&error))?;
         Ok(json!({ "Blob": id.to_string(), "Bytes": content.len() }))
     })
 }

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use headwater_base::Problem;
-use headwater_kernel::port::destination::HttpResponse;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Method, Url, redirect};
 
@@ -48,6 +47,15 @@ pub(super) struct Request {
     pub timeout: Duration,
 }
 
+/// What came back, whatever its status.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub status: u16,
+    /// In order, names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
 /// Why there is no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unanswered {
@@ -70,8 +78,13 @@ impl HttpClient {
     /// Makes a client.
     ///
     /// # Errors
-    /// `HW-WORK-050`.
+    /// `HW-WORK-050`, also for a [`Settings::functions_url`] that is none.
     pub fn new(settings: Settings) -> Result<Self, Problem> {
+        if let Some(Err(failure)) = settings.functions_url.as_deref().map(address) {
+            let fact = failure.cause.unwrap_or_default();
+            return Err(Problem::new("HW-WORK-050", format!("functions cannot be called: {fact}"))
+                .help("`functions` in `headwater.yaml` is a URL such as `http://127.0.0.1:3001`"));
+        }
         // Once for the process; a second time it says so, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = Client::builder()
@@ -93,7 +106,7 @@ impl HttpClient {
     }
 
     /// Sends a request and reads the answer, whatever its status.
-    pub(super) async fn send(&self, request: Request) -> Result<HttpResponse, Unanswered> {
+    pub(super) async fn send(&self, request: Request) -> Result<Response, Unanswered> {
         self.admit(&request.url)?;
         let mut call = self.client.request(request.method, request.url).timeout(request.timeout);
         for (name, value) in &request.headers {
@@ -119,8 +132,7 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        let reason = status.canonical_reason().unwrap_or_default().to_owned();
-        Ok(HttpResponse { status: status.as_u16(), reason, headers, body: body.freeze() })
+        Ok(Response { status: status.as_u16(), headers, body: body.freeze() })
     }
 
     /// Whether a call to this address would be let through now; for those who call by themselves.

@@ -4,11 +4,11 @@
 //! cause. Each try of one effect carries the same `Idempotency-Key`.
 
 use bytes::Bytes;
-use headwater_kernel::port::destination::{HttpRequest, HttpResponse};
-use reqwest::Method;
+use headwater_kernel::port::outlet::{Asked, Outgoing};
+use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::client::{self, Request, Unanswered};
+use super::client::{self, Request, Response, Unanswered};
 use super::parameters::Parameters;
 use super::{Call, Plan, Services, failure};
 use crate::definition::resource::Service;
@@ -72,18 +72,22 @@ pub(super) fn plan(services: &Services, _: &Service, call: &Call<'_>) -> Result<
         let request = Request { method, url, headers, body, timeout };
         return Ok(Plan::External(Box::pin(async move { answer(client.send(request).await.map_err(unanswered)?) })));
     };
-    let destinations = services.destinations.clone().ok_or_else(|| failure::unwired("destinations"))?;
-    let request = HttpRequest {
-        method: Some(method.to_string()),
-        url: Some(url.to_string()),
-        headers,
-        body,
-        idempotency_key: Some(key),
-    };
+    let outlets = services.outlets.clone().ok_or_else(|| failure::unwired("destinations"))?;
+    let asked = Asked { method: method.to_string(), url: url.to_string(), headers };
+    let (body, now) = (body.unwrap_or_default(), call.now);
     Ok(Plan::External(Box::pin(async move {
-        let sent = tokio::time::timeout(timeout, destinations.send(&destination, request)).await;
-        let response = sent.map_err(|_| socket("the call timed out"))?;
-        answer(response.map_err(|problem| socket(&failure::words(&problem)))?)
+        let missing = || socket(&format!("the destination `{}` does not run", destination.escape_debug()));
+        let outlet = outlets.outlet(&destination).ok_or_else(missing)?;
+        let outgoing = Outgoing { key: &key, body: &body, now, asked: Some(&asked) };
+        let sent = tokio::time::timeout(timeout, outlet.send(outgoing)).await;
+        let response = match sent.map_err(|_| socket("the call timed out"))? {
+            Ok(taken) => Response { status: taken.status.unwrap_or(200), headers: taken.headers, body: taken.body },
+            Err(refused) => match refused.status {
+                Some(status) => Response { status, headers: Vec::new(), body: refused.said },
+                None => return Err(socket(&refused.reason)),
+            },
+        };
+        answer(response)
     })))
 }
 
@@ -142,7 +146,7 @@ fn text(value: &Value) -> String {
 }
 
 /// The task's answer, or its failure for a status that is none of 2xx.
-fn answer(response: HttpResponse) -> Result<Value, Failure> {
+fn answer(response: Response) -> Result<Value, Failure> {
     let body = String::from_utf8_lossy(&response.body);
     if !(200..300).contains(&response.status) {
         return Err(Failure::new(format!("States.Http.StatusCode.{}", response.status), body));
@@ -154,9 +158,9 @@ fn answer(response: HttpResponse) -> Result<Value, Failure> {
         }
     }
     let parsed = serde_json::from_str(&body).unwrap_or_else(|_| json!(body));
-    Ok(
-        json!({ "Headers": headers, "ResponseBody": parsed, "StatusCode": response.status, "StatusText": response.reason }),
-    )
+    let status = StatusCode::from_u16(response.status).ok().and_then(|status| status.canonical_reason());
+    let status = status.unwrap_or_default();
+    Ok(json!({ "Headers": headers, "ResponseBody": parsed, "StatusCode": response.status, "StatusText": status }))
 }
 
 fn unanswered(why: Unanswered) -> Failure {

@@ -7,11 +7,10 @@
 
 use bytes::Bytes;
 use headwater_base::Problem;
-use headwater_kernel::port::destination::HttpResponse;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{self, HttpClient, Request, Unanswered};
+use super::client::{self, HttpClient, Request, Response, Unanswered};
 use super::parameters::Parameters;
 use super::{Answer, Call, Internal, Plan, Services, failure, publish};
 use crate::definition::resource::Service;
@@ -130,7 +129,7 @@ impl Invocation {
     }
 
     /// The API's own errors.
-    fn refused(&self, response: &HttpResponse, text: &str) -> Failure {
+    fn refused(&self, response: &Response, text: &str) -> Failure {
         let name = match response.status {
             404 => return not_found(&self.name),
             413 => "RequestTooLargeException",

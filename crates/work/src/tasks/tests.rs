@@ -4,7 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Limits, ManualClock, Micros, Name};
-use headwater_kernel::port::tables::{Change, Document, Expression, Page, Query, Transacted, Written};
+use headwater_kernel::port::tables::{Change, Document, Expression, Page, Query, Tell, Transacted, Written};
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 use headwater_kernel::port::{Json, Secrets, Tables};
 use headwater_log::{Cleanup, Commit, EmbeddedLog, Log, StreamConfig, embedded};
@@ -64,7 +64,7 @@ impl Tables for Runs {
         Ok(Some("id".to_owned()))
     }
 
-    fn transact(&self, _: &[Write], _: &mut Commit) -> Result<Transacted, TransactError> {
+    fn transact_telling(&self, _: &[Write], _: &mut Commit, _: &mut Tell<'_>) -> Result<Transacted, TransactError> {
         Err(TransactError::Full)
     }
 
@@ -121,7 +121,7 @@ pub(super) fn services() -> Services {
         functions,
         enrich: None,
         reconcile: None,
-        destinations: None,
+        outlets: None,
         http: HttpClient::new(Settings::default()).unwrap(),
         built: Lookups::default(),
         blobs: Some(Arc::new(blobs)),

@@ -11,7 +11,7 @@ use headwater_base::{Clock, Limits, ManualClock, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::bus::BusEvent;
 use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing, Outlet};
-use headwater_kernel::port::tables::{Change, Page, Query, TransactError, Transacted, Write, Written};
+use headwater_kernel::port::tables::{Change, Page, Query, Tell, TransactError, Transacted, Write, Written};
 use headwater_kernel::port::{Bus, Context, Document, Enrich, Json, Reconcile, Tables};
 use headwater_kernel::reconcile::Observed;
 use headwater_kernel::resource::{API_VERSION, Metadata, Resource, Status};
@@ -67,7 +67,7 @@ impl Outside {
     }
 
     pub fn refuse(status: u16, again: bool) -> Result<Answer, NotTaken> {
-        Err(NotTaken { reason: format!("answered {status}"), status: Some(status), again, after: None })
+        Err(NotTaken { reason: format!("answered {status}"), status: Some(status), again, ..NotTaken::default() })
     }
 }
 
@@ -149,7 +149,12 @@ impl Tables for Documents {
         0
     }
 
-    fn transact(&self, writes: &[Write], also: &mut Commit) -> Result<Transacted, TransactError> {
+    fn transact_telling(
+        &self,
+        writes: &[Write],
+        also: &mut Commit,
+        _: &mut Tell<'_>,
+    ) -> Result<Transacted, TransactError> {
         let mut appends = Vec::new();
         for write in writes {
             let Change::Put(document) = &write.change else { panic!("{write:?}") };

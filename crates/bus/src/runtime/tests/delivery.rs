@@ -92,8 +92,8 @@ fn events_of_one_order_go_one_after_the_other() {
 fn the_other_side_says_when() {
     let bench = bench();
     let unit = bench.start("Rule", "send", rule(json!({})));
-    let later =
-        NotTaken { reason: "busy".into(), status: Some(429), again: true, after: Some(Duration::from_secs(90)) };
+    let after = Some(Duration::from_secs(90));
+    let later = NotTaken { reason: "busy".into(), status: Some(429), again: true, after, ..NotTaken::default() };
     bench.outside.answer(vec![Err(later), Ok(Answer::default())]);
     assert!(bench.send("in", &[json!({"n": 1})]));
     bench.until("the first try", || bench.figure("rule/send", "retries_total") == 1);
@@ -164,8 +164,10 @@ fn an_answer_takes_the_events_place() {
             "target": {"type": "stream", "stream": "answers", "input": {"path": "$.city"}, "event": {"source": "pipe", "type": "Answer"}},
         }),
     );
-    let city = Answer { status: Some(200), body: bytes::Bytes::from_static(br#"{"city": "Chur"}"#) };
-    bench.outside.answer(vec![Ok(city), Ok(Answer { status: Some(200), body: bytes::Bytes::from_static(b"?") })]);
+    let city =
+        Answer { status: Some(200), body: bytes::Bytes::from_static(br#"{"city": "Chur"}"#), ..Answer::default() };
+    let unread = Answer { status: Some(200), body: bytes::Bytes::from_static(b"?"), ..Answer::default() };
+    bench.outside.answer(vec![Ok(city), Ok(unread)]);
     assert!(bench.send("in", &[json!({"n": 7000})]));
     assert_eq!(bench.wait_for("answers", 1), [json!("Chur")]);
     assert_eq!(bench.outside.came.lock()[0].1, json!(7000));

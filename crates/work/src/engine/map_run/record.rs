@@ -76,8 +76,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<MapRun> {
 
 /// How far a Map Run is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Progress {
-    pub(super) arn: String,
+pub(in crate::engine) struct Progress {
+    pub(in crate::engine) arn: String,
     pub(super) execution_arn: String,
     pub(super) status: String,
     pub(super) started: Micros,
@@ -94,12 +94,15 @@ pub(super) struct Progress {
     pub(super) tolerance: Tolerance,
     /// Where its results begin in the partition of the stream of results.
     pub(super) first: i64,
+    /// How often it was taken up again. Children that succeeded before are passed over.
+    pub(super) redrives: u32,
+    pub(super) redriven: Option<Micros>,
 }
 
 impl Progress {
-    pub(super) fn encode(&self) -> Bytes {
+    pub(in crate::engine) fn encode(&self) -> Bytes {
         let mut writer = Writer::default();
-        writer.byte(1);
+        writer.byte(2);
         for text in [&self.arn, &self.execution_arn, &self.status] {
             writer.text(text);
         }
@@ -110,14 +113,15 @@ impl Progress {
         counts.iter().for_each(|count| writer.number(*count));
         tolerance(&mut writer, &self.tolerance);
         writer.time(Micros(self.first));
+        writer.number(u64::from(self.redrives));
+        writer.option(self.redriven.as_ref(), |writer, at| writer.time(*at));
         Bytes::from(writer.bytes)
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        if reader.byte()? != 1 {
-            return None;
-        }
+        // The first version knew no redrives.
+        let version = reader.byte().filter(|version| (1..=2).contains(version))?;
         Some(Self {
             arn: reader.text()?,
             execution_arn: reader.text()?,
@@ -133,7 +137,17 @@ impl Progress {
             concurrency: reader.number()?,
             tolerance: read_tolerance(&mut reader)?,
             first: reader.time()?.0,
+            redrives: if version == 1 { 0 } else { reader.small()? },
+            redriven: if version == 1 { None } else { reader.option(Reader::time)? },
         })
+    }
+
+    /// Taken up again from its first child, of which those that succeeded are passed over.
+    pub(in crate::engine) fn redrive(mut self, now: Micros) -> Self {
+        (self.status, self.stopped) = ("RUNNING".to_owned(), None);
+        (self.next, self.failed, self.timed_out, self.aborted) = (0, 0, 0, 0);
+        (self.redrives, self.redriven) = (self.redrives + 1, Some(now));
+        self
     }
 
     /// Children that did not succeed.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ahash::HashMap;
+use ahash::{HashMap, HashSet};
 use bytes::Bytes;
 use headwater_base::Micros;
 use headwater_log::Append;
@@ -25,6 +25,8 @@ pub(super) struct Slot {
 pub(super) struct Batch {
     pub(super) slots: Vec<Slot>,
     places: HashMap<Key, usize>,
+    /// Executions of which nothing is kept from this commit on.
+    pub(super) gone: HashSet<Key>,
     /// Changes of rows that belong to no turn: space, row, value.
     pub(super) loose: Vec<(Arc<str>, Bytes, Option<Bytes>)>,
     pub(super) appends: Vec<Append>,
@@ -92,9 +94,9 @@ impl Batch {
         }
     }
 
-    /// Whether the execution's turn may be taken back by the tables, so that nothing may be built on it yet.
+    /// Whether nothing may be built on the execution yet: the tables may take its turn back, or its rows go.
     pub(super) fn is_busy(&mut self, key: &Key) -> bool {
-        self.slot(key).is_some_and(|slot| !slot.turn.writes.is_empty())
+        self.gone.contains(key) || self.slot(key).is_some_and(|slot| !slot.turn.writes.is_empty())
     }
 
     pub(super) fn post(&mut self, post: Option<Post>) {

@@ -1,11 +1,13 @@
 //! Writing a batch: everything that its executions did becomes one commit.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use headwater_base::{Micros, Problem};
-use headwater_kernel::port::tables::{TransactError, Write};
+use headwater_kernel::port::tables::{TransactError, Write, Written};
 use headwater_log::{Commit, Delta, LogError, Ticket, View};
 
 use super::batch::Batch;
@@ -13,9 +15,9 @@ use super::completer::Post;
 use super::{Shard, Stop};
 use crate::engine::journal::Pieces;
 use crate::engine::queue::Command;
-use crate::engine::rows::{self, AlarmKey, Key, Tag};
+use crate::engine::rows::{self, AlarmKey, Key, Tag, Task};
 use crate::engine::turn::After;
-use crate::engine::{BEHIND_MAX, events, rows::Head};
+use crate::engine::{BEHIND_MAX, events, payloads, rows::Head};
 use crate::tasks::Refusal;
 
 /// A batch as the log takes it.
@@ -24,7 +26,11 @@ struct Built {
     writes: Vec<Write>,
     /// Which slot and which of its guarded tasks a write is of.
     owners: Vec<(usize, usize)>,
+    /// Rows that keep what writes do: which writes, the row, and its value without that.
+    undecided: Vec<(Range<usize>, Bytes, Bytes)>,
     heads: Vec<Head>,
+    /// Blobs that each slot points to from now on.
+    kept: Vec<Vec<[u8; 32]>>,
     /// Timers that there were and that go or move.
     cleared: Vec<(Micros, Key, AlarmKey)>,
     next: i64,
@@ -46,7 +52,7 @@ impl Shard {
     fn write(&mut self, mut batch: Batch) -> Result<(), Stop> {
         let mut patience = BEHIND_MAX;
         loop {
-            let built = self.build(&batch);
+            let built = self.build(&batch).map_err(|error| Stop::Over(format!("a payload cannot be kept: {error}")))?;
             match self.append(built) {
                 Ok((ticket, built, written)) => return self.written(batch, built, ticket, written),
                 Err((_, TransactError::Full)) => self.wait_for_room()?,
@@ -120,18 +126,28 @@ impl Shard {
         if self.queue().is_closed() { Err(Stop::Over("the node stops".to_owned())) } else { Ok(()) }
     }
 
-    fn build(&self, batch: &Batch) -> Built {
-        let mut pieces = Pieces::new(self.index, self.next);
+    fn build(&self, batch: &Batch) -> std::io::Result<Built> {
+        let inline_max = self.inner.inline_max();
+        let mut pieces = Pieces::new(self.index, self.next, inline_max);
         let mut told = events::Told::new(&*self.log);
         let (mut deltas, mut writes, mut owners, mut heads, mut cleared) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut appends = Vec::new();
+        let (mut appends, mut kept, mut undecided) = (Vec::new(), Vec::new(), Vec::new());
         for (place, slot) in batch.slots.iter().enumerate() {
             let turn = &slot.turn;
-            let placed = pieces.add(&turn.head.id(), turn.head.last, &turn.history);
-            let head = turn.head(placed);
+            let mut large = turn.large.clone();
+            let placed = pieces.add(&turn.head.id(), turn.head.last, &turn.history, &mut large);
+            let changes = turn.deltas(inline_max, &mut large);
+            let fresh = self.inner.keep(&large, &turn.kept)?;
+            let mut head = turn.head(placed);
+            for hash in &fresh {
+                let row = payloads::pointer(&turn.key, head.blobs);
+                deltas.push(Delta { key: row, value: Some(Bytes::copy_from_slice(hash)) });
+                head.blobs += 1;
+            }
+            kept.push(fresh);
             deltas.push(Delta { key: rows::row(&turn.key, Tag::Head, &[]), value: Some(head.encode()) });
-            deltas.extend(turn.deltas().into_iter().map(|(key, value)| Delta { key, value }));
+            deltas.extend(changes.into_iter().map(|(key, value)| Delta { key, value }));
             for state in &turn.told {
                 told.add(turn, *state);
             }
@@ -143,6 +159,10 @@ impl Shard {
                 let due = there.and_then(|bytes| bytes.as_ref().try_into().ok()).map(i64::from_be_bytes);
                 cleared.extend(due.map(|due| (Micros(due), turn.key, *alarm)));
             }
+            let before = writes.len();
+            undecided.extend(
+                turn.undecided().map(|(range, row, value)| (range.start + before..range.end + before, row, value)),
+            );
             for (number, guarded) in turn.writes.iter().enumerate() {
                 writes.extend(guarded.writes.iter().cloned());
                 owners.extend(guarded.writes.iter().map(|_| (place, number)));
@@ -165,14 +185,11 @@ impl Shard {
             fence: Some(self.fence.clone()),
             ..Commit::default()
         };
-        Built { commit, writes, owners, heads, cleared, next, history }
+        Ok(Built { commit, writes, owners, undecided, heads, kept, cleared, next, history })
     }
 
     #[expect(clippy::result_large_err, reason = "what was built is needed to tell whose write was refused")]
-    fn append(
-        &self,
-        mut built: Built,
-    ) -> Result<(Ticket, Built, Vec<headwater_kernel::port::tables::Written>), (Built, TransactError)> {
+    fn append(&self, mut built: Built) -> Result<(Ticket, Built, Vec<Written>), (Built, TransactError)> {
         if built.writes.is_empty() {
             return match self.log.append(&built.commit) {
                 Ok(ticket) => Ok((ticket, built, Vec::new())),
@@ -183,20 +200,21 @@ impl Shard {
             let problem = Problem::new("HW-WORK-034", "there are no tables here");
             return Err((built, TransactError::Problem(problem)));
         };
-        match tables.transact(&built.writes, &mut built.commit) {
+        let Built { commit, writes, undecided, .. } = &mut built;
+        let mut tell = |done: &[Written], commit: &mut Commit| {
+            let decided = undecided.iter().filter_map(|(range, row, value)| {
+                Some(Delta { key: row.clone(), value: Some(Task::decided(value, done.get(range.clone())?)) })
+            });
+            commit.deltas.push((Arc::clone(&self.space), decided.collect()));
+        };
+        match tables.transact_telling(writes, commit, &mut tell) {
             Ok(done) => Ok((done.ticket, built, done.written)),
             Err(error) => Err((built, error)),
         }
     }
 
     /// The batch has its place: memory follows, and what comes next is set going.
-    fn written(
-        &mut self,
-        batch: Batch,
-        built: Built,
-        ticket: Ticket,
-        written: Vec<headwater_kernel::port::tables::Written>,
-    ) -> Result<(), Stop> {
+    fn written(&mut self, batch: Batch, built: Built, ticket: Ticket, written: Vec<Written>) -> Result<(), Stop> {
         let placed = ticket.placed.first().map(|placed| placed.first).filter(|_| built.history);
         let shift = placed.map_or(0, |first| first - self.next);
         self.next = if built.history { built.next + shift } else { self.next };
@@ -208,8 +226,9 @@ impl Shard {
         let mut deliver = batch.deliver;
         let figures = &self.inner.figures;
         figures.commits.fetch_add(1, Ordering::Relaxed);
-        for (slot, mut head) in batch.slots.into_iter().zip(built.heads) {
+        for ((slot, mut head), kept) in batch.slots.into_iter().zip(built.heads).zip(built.kept) {
             let mut turn = slot.turn;
+            turn.kept.extend(kept);
             let key = turn.key;
             figures.steps.fetch_add(turn.history.len() as u64, Ordering::Relaxed);
             if shift != 0 && !turn.history.is_empty() {
@@ -229,7 +248,12 @@ impl Shard {
                 match after {
                     After::Deliver(row, message) => deliver.push((row, message)),
                     After::Later(attempt) => soon.push(Command::Perform { key, attempt }),
-                    other => posts.push(Post::After(key, other)),
+                    other => {
+                        if let After::Ended(view) = &other {
+                            self.inner.recent.lock().put(key, view);
+                        }
+                        posts.push(Post::After(key, other));
+                    }
                 }
             }
             if head.stopped.is_some() {

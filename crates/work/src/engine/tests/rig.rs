@@ -9,7 +9,7 @@ use bytes::Bytes;
 use headwater_base::{Limits, ManualClock, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::workflows::{ExecutionView, StartExecution, Workflows};
-use headwater_kernel::port::{Context, Json, Secrets};
+use headwater_kernel::port::{Context, Json, Secrets, Tables};
 use headwater_log::{EmbeddedLog, Log, View};
 use serde_json::Value;
 
@@ -20,7 +20,11 @@ use crate::tasks::{Services, Settings};
 pub(super) struct Rig {
     pub(super) log: Arc<EmbeddedLog>,
     pub(super) clock: Arc<ManualClock>,
+    folder: tempfile::TempDir,
     engine: Option<Engine>,
+    limits: Limits,
+    /// Tables, where a test has them.
+    pub(super) tables: Option<Arc<dyn Tables>>,
     known: parking_lot::Mutex<BTreeMap<String, Workflow>>,
 }
 
@@ -37,20 +41,28 @@ pub(super) fn input(value: &Value) -> Json {
     Json::from(value.to_string())
 }
 
-pub(super) fn services(log: &Arc<dyn Log>) -> Services {
-    let context = Context {
-        folder: std::env::temp_dir().join("headwater-work-tests"),
-        secrets: Arc::new(NoSecrets),
-        tables: None,
-        log: Some(Arc::clone(log)),
-    };
+fn services(log: &Arc<dyn Log>, folder: &std::path::Path, tables: Option<Arc<dyn Tables>>) -> Services {
+    let context =
+        Context { folder: folder.to_owned(), secrets: Arc::new(NoSecrets), tables, log: Some(Arc::clone(log)) };
     Services::new(context, Settings::default()).unwrap()
 }
 
 impl Rig {
     pub(super) async fn new() -> Self {
+        Self::within(Limits::default()).await
+    }
+
+    pub(super) async fn within(limits: Limits) -> Self {
         let (log, clock) = headwater_testkit::memory_log();
-        let mut rig = Self { log, clock, engine: None, known: parking_lot::Mutex::default() };
+        let mut rig = Self {
+            log,
+            clock,
+            folder: tempfile::tempdir().unwrap(),
+            engine: None,
+            limits,
+            tables: None,
+            known: parking_lot::Mutex::default(),
+        };
         rig.engine = Some(rig.open().await);
         rig
     }
@@ -58,10 +70,10 @@ impl Rig {
     async fn open(&self) -> Engine {
         let log: Arc<dyn Log> = self.log.clone();
         let parts = Parts {
-            services: services(&log),
+            services: services(&log, self.folder.path(), self.tables.clone()),
             log,
             clock: self.clock.clone(),
-            node_limits: Arc::new(Limits::default()),
+            node_limits: Arc::new(self.limits.clone()),
             limits: crate::Limits::default(),
             handle: tokio::runtime::Handle::current(),
             secret: [7; 32],
@@ -187,5 +199,40 @@ impl Rig {
             self.log.for_each(&rows::space_of(shard), &mut |_, _| count += 1);
         }
         count
+    }
+
+    /// Bytes of the rows of all shards.
+    pub(super) fn bytes(&self) -> usize {
+        let mut bytes = 0;
+        for shard in 0..rows::SHARDS {
+            self.log.for_each(&rows::space_of(shard), &mut |row, value| bytes += row.len() + value.len());
+        }
+        bytes
+    }
+
+    /// Blobs on the disk.
+    pub(super) fn blobs(&self) -> usize {
+        let folders = std::fs::read_dir(self.folder.path().join("blobs")).unwrap().map(|entry| entry.unwrap());
+        let folders = folders.filter(|entry| entry.file_name().len() == 2);
+        folders.map(|entry| std::fs::read_dir(entry.path()).unwrap().count()).sum()
+    }
+
+    /// Executions that have ended and are kept.
+    pub(super) fn ended(&self) -> usize {
+        let query = headwater_kernel::port::workflows::ExecutionQuery { count: 1_000, ..Default::default() };
+        self.engine().list(&query).unwrap().0.iter().filter(|view| view.stopped.is_some()).count()
+    }
+
+    /// Records of a stream that can still be read.
+    pub(super) fn records_kept(&self, stream: &str) -> i64 {
+        let name = Name::new(stream).unwrap();
+        let partitions = self.log.stream(stream).unwrap().config.partitions;
+        let ends = (0..partitions).map(|partition| self.log.ends(&name, partition).unwrap());
+        ends.map(|ends| ends.durable - ends.start).sum()
+    }
+
+    /// Where the blobs are, among other things.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 }

@@ -1,6 +1,9 @@
 //! Bytes of records: variable-length numbers, length-prefixed text, JSON values with exact numbers.
 //!
 //! Not JSON text, because a double must come back with the same bits and an integer with all its digits.
+//!
+//! A payload above the writer's bound leaves the record: its bytes go into [`Writer::large`] and the record names them
+//! by their hash. Whoever reads fetches them by it.
 
 use headwater_base::Micros;
 use serde_json::{Map, Number, Value};
@@ -8,12 +11,51 @@ use serde_json::{Map, Number, Value};
 /// Containers inside each other that are read; what is written stays below it.
 const DEPTH_MAX: usize = 256;
 
-#[derive(Default)]
+/// The tag of a payload that is kept elsewhere.
+const ELSEWHERE: u8 = 9;
+
+/// Encoded payloads that are kept beside records, by their hash.
+pub(crate) type Large = Vec<([u8; 32], Vec<u8>)>;
+
+/// Answers the bytes behind a hash.
+pub(crate) type Fetch<'a> = &'a dyn Fn(&[u8; 32]) -> Option<Vec<u8>>;
+
+/// For records that name nothing.
+pub(crate) fn nowhere(_: &[u8; 32]) -> Option<Vec<u8>> {
+    None
+}
+
 pub(crate) struct Writer {
     pub(crate) bytes: Vec<u8>,
+    pub(crate) large: Large,
+    inline_max: usize,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self::within(usize::MAX)
+    }
 }
 
 impl Writer {
+    /// A writer that keeps payloads of more than `inline_max` bytes out of the record.
+    pub(crate) const fn within(inline_max: usize) -> Self {
+        Self { bytes: Vec::new(), large: Vec::new(), inline_max }
+    }
+
+    /// A value that may be large.
+    pub(crate) fn payload(&mut self, value: &Value) {
+        let start = self.bytes.len();
+        self.value(value);
+        if self.bytes.len() - start > self.inline_max {
+            let encoded = self.bytes.split_off(start);
+            let hash = crate::hash::sha256(&encoded);
+            self.byte(ELSEWHERE);
+            self.raw(&hash);
+            self.large.push((hash, encoded));
+        }
+    }
+
     pub(crate) fn byte(&mut self, byte: u8) {
         self.bytes.push(byte);
     }
@@ -102,11 +144,25 @@ impl Writer {
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     depth: usize,
+    fetch: Fetch<'a>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, depth: 0 }
+        Self::with(bytes, &nowhere)
+    }
+
+    /// A reader that fetches what is kept elsewhere.
+    pub(crate) fn with(bytes: &'a [u8], fetch: Fetch<'a>) -> Self {
+        Self { rest: bytes, depth: 0, fetch }
+    }
+
+    /// A value that may have been large.
+    pub(crate) fn payload(&mut self) -> Option<Value> {
+        let Some((&ELSEWHERE, rest)) = self.rest.split_first() else { return self.value() };
+        let (hash, rest) = rest.split_first_chunk()?;
+        self.rest = rest;
+        Reader::new(&(self.fetch)(hash)?).value()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,6 +1,10 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
 
+use futures::future::BoxFuture;
+use headwater_kernel::port::outlet::{Answer as OutletAnswer, NotTaken, Outgoing};
+use headwater_kernel::port::{Outlet, Outlets};
 use serde_json::{Value, json};
 
 use crate::execution::Failure;
@@ -129,4 +133,45 @@ async fn a_function_is_called_over_the_invoke_api_and_its_error_keeps_its_name()
     assert_eq!(failure, Failure::new("MyError", "{\"errorMessage\":\"bad\",\"errorType\":\"MyError\"}"));
     let failure = failed(&services(), "arn:aws:states:::lambda:invoke", &parameters);
     assert_eq!(failure.error.as_deref(), Some("Lambda.ResourceNotFoundException"));
+}
+
+/// A destination that answers what it was asked, unless that is for `missing`.
+struct Shop;
+
+impl Outlets for Shop {
+    fn outlet(&self, destination: &str) -> Option<Arc<dyn Outlet>> {
+        (destination == "shop").then(|| Arc::new(Self) as Arc<dyn Outlet>)
+    }
+}
+
+impl Outlet for Shop {
+    fn send<'a>(&'a self, outgoing: Outgoing<'a>) -> BoxFuture<'a, Result<OutletAnswer, NotTaken>> {
+        let asked = outgoing.asked.unwrap();
+        let body = json!({"asked": format!("{} {}", asked.method, asked.url), "key": outgoing.key,
+            "body": String::from_utf8_lossy(outgoing.body)});
+        let taken = if asked.url.ends_with("missing") {
+            Err(NotTaken { reason: "no".to_owned(), status: Some(404), said: "gone".into(), ..NotTaken::default() })
+        } else {
+            let headers = vec![("x-a".to_owned(), "1".to_owned())];
+            Ok(OutletAnswer { status: Some(201), headers, body: body.to_string().into() })
+        };
+        Box::pin(async move { taken })
+    }
+}
+
+#[tokio::test]
+async fn a_request_goes_by_way_of_a_destination() {
+    let services = Services { outlets: Some(Arc::new(Shop)), ..open() };
+    let request = |connection: &str, url: &str| json!({"ApiEndpoint": url, "Method": "POST", "RequestBody": {"n": 1}, "Authentication": {"ConnectionArn": connection}});
+    let arn = "arn:aws:events:us-east-1:000000000000:connection/shop/1234";
+    let answer = invoke(&services, HTTP, request(arn, "https://example.com/a")).await.unwrap();
+    let body = json!({"asked": "POST https://example.com/a", "key": "w/e/1/0", "body": "{\"n\":1}"});
+    assert_eq!(
+        answer,
+        json!({"Headers": {"x-a": ["1"]}, "ResponseBody": body, "StatusCode": 201, "StatusText": "Created"})
+    );
+    let failure = invoke(&services, HTTP, request("shop", "https://example.com/missing")).await.unwrap_err();
+    assert_eq!(failure, Failure::new("States.Http.StatusCode.404", "gone"));
+    let failure = invoke(&services, HTTP, request("other", "https://example.com/a")).await.unwrap_err();
+    assert_eq!(failure, Failure::new("States.Http.Socket", "the destination `other` does not run"));
 }

@@ -1,0 +1,106 @@
+//! What goes from time to time: blobs that nobody points to, and the history of executions that are gone.
+//!
+//! Rows of an ended execution go by their timer, when its workflow's retention time is over or more are kept than
+//! `Limits::executions_kept`. This follows them: the history stream is trimmed to the first piece of whatever execution
+//! is still there, so one that runs for a year keeps the history of all that began after it. What `blob:write` keeps
+//! has a name in the bucket [`WRITTEN`] that goes by age.
+
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use ahash::HashSet;
+use headwater_base::{Micros, Name, Problem};
+use headwater_log::Offset;
+use headwater_store::blobs::BlobId;
+
+use super::rows::{self, Head, SHARDS, Tag};
+use super::{Engine, Inner, journal, refused};
+use crate::tasks::WRITTEN;
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(3_600);
+/// How long what `blob:write` keeps is kept after it was last written.
+const WRITTEN_FOR: Duration = Duration::from_secs(90 * 86_400);
+
+/// What is still wanted.
+struct Wanted {
+    blobs: HashSet<BlobId>,
+    /// Where the first wanted piece of history is, by shard.
+    history: Vec<Offset>,
+}
+
+impl Engine {
+    /// Removes blobs that nobody points to and history that belongs to nobody. Answers how many blobs went.
+    ///
+    /// # Errors
+    /// `HW-WORK-051` when the disk refuses, `HW-WORK-034` when the log does.
+    pub async fn collect(&self) -> Result<u64, Problem> {
+        let inner = Arc::clone(&self.0);
+        let swept = tokio::task::spawn_blocking(move || {
+            let wanted = inner.wanted();
+            inner.sweep(&wanted).map(|removed| (removed, wanted.history))
+        });
+        let broken = |error: io::Error| {
+            Problem::new("HW-WORK-051", "the blobs that nobody points to cannot be removed").because(error)
+        };
+        let swept = swept.await.map_err(|error| broken(io::Error::other(error)))?;
+        let (removed, history) = swept.map_err(broken)?;
+        let stream = Name::new(journal::STREAM)?;
+        for (partition, first) in (0..).zip(history) {
+            let start = self.0.log.ends(&stream, partition).map_err(|error| refused(&error))?.start;
+            if first > start {
+                self.0.log.trim(&stream, partition, first).await.map_err(|error| refused(&error))?;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+impl Inner {
+    fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted { blobs: HashSet::default(), history: Vec::new() };
+        for shard in 0..SHARDS {
+            // Looked at first: an execution that is not among the rows yet begins behind it.
+            let partition = u32::try_from(shard).unwrap_or(0);
+            let ends = Name::new(journal::STREAM).ok().and_then(|stream| self.log.ends(&stream, partition).ok());
+            let mut first = ends.map_or(0, |ends| ends.durable);
+            self.log.for_each(&rows::space_of(shard), &mut |row, value| {
+                let Some((_, tag, _)) = rows::split(row) else { return };
+                if tag == Tag::Blob as u8 {
+                    wanted.blobs.extend(<[u8; 32]>::try_from(value).ok().map(BlobId::from));
+                } else if tag == Tag::Head as u8 {
+                    // Of a head that cannot be read nothing is known, so nothing goes.
+                    let begins = Head::decode(value).map_or(0, |head| head.first);
+                    first = if begins < 0 { first } else { first.min(begins) };
+                }
+            });
+            wanted.history.push(first);
+        }
+        wanted
+    }
+
+    fn sweep(&self, wanted: &Wanted) -> io::Result<u64> {
+        let Some(blobs) = &self.services.blobs else { return Ok(0) };
+        if let Ok(bucket) = Name::new(WRITTEN) {
+            let old = |written: Micros| self.clock.now().since(written) > WRITTEN_FOR;
+            for named in blobs.list(&bucket, "")?.into_iter().filter(|named| old(named.written)) {
+                blobs.unname(&bucket, &named.key)?;
+            }
+        }
+        blobs.sweep(&|id| wanted.blobs.contains(id))
+    }
+}
+
+/// Collects from time to time, until the engine is gone.
+pub(super) async fn run(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let Some(inner) = inner.upgrade() else { return };
+        match Engine(inner).collect().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "blobs that nobody points to are gone"),
+            Err(problem) => tracing::warn!(code = problem.code, title = problem.title, "nothing is collected"),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What the children of a Map Run came to: records of the stream of results, and what the state makes of them.
+//!
+//! One record for each child, by the name of the run; where a run was taken up again, the newest of a child counts. The
+//! state's own result is the children's outputs in order, or the files of its `ResultWriter`.
+
+use std::collections::BTreeMap;
+
+use ahash::HashMap;
+use bytes::BytesMut;
+use headwater_base::{Micros, Name};
+use headwater_kernel::port::workflows::ExecutionState;
+use headwater_log::{Append, View};
+use headwater_wire::batch::{self, Builder, Compression};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::record::Progress;
+use crate::engine::{Inner, state_named, status_text};
+use crate::execution::Failure;
+
+/// A batch of results is closed at this size.
+const BATCH_BYTES: usize = 512 * 1024;
+
+/// How a child ended.
+pub(super) struct Ended {
+    pub(super) number: u64,
+    pub(super) state: ExecutionState,
+    pub(super) output: Option<String>,
+    pub(super) failure: Failure,
+    /// What it began with, where a file of results shows it.
+    pub(super) input: Option<String>,
+    pub(super) started: Micros,
+    pub(super) stopped: Micros,
+}
+
+impl Ended {
+    fn encode(&self) -> Vec<u8> {
+        let mut value = format!("{{\"Index\":{},\"Status\":\"{}\"", self.number, status_text(self.state)).into_bytes();
+        for (name, json) in [("Output", &self.output), ("Input", &self.input)] {
+            if let Some(json) = json {
+                value.extend_from_slice(format!(",\"{name}\":").as_bytes());
+                value.extend_from_slice(json.as_bytes());
+            }
+        }
+        if self.input.is_some() {
+            let (started, stopped) = (self.started.0, self.stopped.0);
+            value.extend_from_slice(format!(",\"Started\":{started},\"Stopped\":{stopped}").as_bytes());
+        }
+        for (name, text) in [("Error", &self.failure.error), ("Cause", &self.failure.cause)] {
+            if let Some(text) = text {
+                value.extend_from_slice(format!(",\"{name}\":{}", json!(text)).as_bytes());
+            }
+        }
+        value.push(b'}');
+        value
+    }
+}
+
+/// How a child ended, as its record says.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Record {
+    pub(super) index: u64,
+    status: String,
+    #[serde(default, deserialize_with = "there")]
+    pub(super) output: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(super) input: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(super) started: i64,
+    #[serde(default)]
+    pub(super) stopped: i64,
+    error: Option<String>,
+    cause: Option<String>,
+}
+
+/// `null` is an output like any other.
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl Record {
+    pub(super) fn state(&self) -> ExecutionState {
+        state_named(&self.status).unwrap_or(ExecutionState::Failed)
+    }
+
+    pub(super) fn failure(&mut self) -> Failure {
+        Failure { error: self.error.take(), cause: self.cause.take() }
+    }
+}
+
+/// Where the records of a run are.
+pub(super) struct Place {
+    pub(super) stream: Name,
+    pub(super) partition: u32,
+}
+
+impl Place {
+    /// Every durable record of a run with its offset, until `each` says stop.
+    pub(super) fn read(&self, inner: &Inner, progress: &Progress, each: &mut dyn FnMut(i64, Record) -> bool) {
+        let mut from = progress.first;
+        loop {
+            let Ok(fetched) = inner.log.read(&self.stream, self.partition, from, 1 << 20, View::Durable) else {
+                return;
+            };
+            if fetched.batches.is_empty() {
+                return;
+            }
+            for found in batch::split(&fetched.batches) {
+                let Ok((header, range)) = found else { return };
+                from = header.last_offset() + 1;
+                let Ok(records) = batch::records(&fetched.batches.slice(range), 64 << 20) else { return };
+                let own = records.flatten().filter(|record| {
+                    record.key.as_deref() == Some(progress.arn.as_bytes()) && record.offset >= progress.first
+                });
+                for record in own {
+                    let ended = serde_json::from_slice::<Record>(record.value.as_deref().unwrap_or_default());
+                    if ended.is_ok_and(|ended| !each(record.offset, ended)) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where the newest record of each child is, of a run that was taken up again; nothing of any other.
+    pub(super) fn newest(&self, inner: &Inner, progress: &Progress) -> Option<HashMap<u64, i64>> {
+        let mut newest = HashMap::default();
+        (progress.redrives > 0).then(|| {
+            self.read(inner, progress, &mut |offset, ended| {
+                newest.insert(ended.index, offset);
+                true
+            });
+            newest
+        })
+    }
+
+    /// The children that have succeeded, of a run that was taken up again.
+    pub(super) fn succeeded(&self, inner: &Inner, progress: &Progress) -> Marks {
+        let mut marks = Marks::default();
+        if progress.redrives > 0 {
+            self.read(inner, progress, &mut |_, ended| {
+                if ended.state() == ExecutionState::Succeeded {
+                    marks.set(ended.index);
+                }
+                true
+            });
+        }
+        marks
+    }
+}
+
+/// A set of children by their numbers.
+#[derive(Default)]
+pub(super) struct Marks(Vec<u64>);
+
+impl Marks {
+    fn place(number: u64) -> (usize, u64) {
+        (usize::try_from(number / 64).unwrap_or(usize::MAX), 1 << (number % 64))
+    }
+
+    fn set(&mut self, number: u64) {
+        let (at, bit) = Self::place(number);
+        if at >= self.0.len() {
+            self.0.resize(at + 1, 0);
+        }
+        if let Some(word) = self.0.get_mut(at) {
+            *word |= bit;
+        }
+    }
+
+    pub(super) fn has(&self, number: u64) -> bool {
+        let (at, bit) = Self::place(number);
+        self.0.get(at).is_some_and(|word| word & bit != 0)
+    }
+}
+
+/// Results as records.
+pub(super) struct Pieces<'a> {
+    place: &'a Place,
+    arn: &'a str,
+    time_ms: i64,
+    done: BytesMut,
+    builder: Builder,
+    pub(super) count: u64,
+}
+
+impl<'a> Pieces<'a> {
+    pub(super) fn new(place: &'a Place, arn: &'a str, time_ms: i64) -> Self {
+        Self { place, arn, time_ms, done: BytesMut::new(), builder: Builder::new(Compression::None), count: 0 }
+    }
+
+    pub(super) fn add(&mut self, ended: &Ended) {
+        let value = ended.encode();
+        if !self.builder.is_empty() && self.builder.bytes() + value.len() > BATCH_BYTES {
+            let builder = std::mem::replace(&mut self.builder, Builder::new(Compression::None));
+            self.done.unsplit(builder.finish());
+        }
+        self.builder.push(self.time_ms, Some(self.arn.as_bytes()), Some(&value), &[]);
+        self.count += 1;
+    }
+
+    pub(super) fn finish(mut self) -> Vec<Append> {
+        if !self.builder.is_empty() {
+            self.done.unsplit(self.builder.finish());
+        }
+        if self.done.is_empty() {
+            return Vec::new();
+        }
+        vec![Append { stream: self.place.stream.clone(), partition: self.place.partition, batches: self.done }]
+    }
+}
+
+/// The outputs of all children, as far as a payload may hold them.
+#[derive(Default)]
+pub(super) struct Results {
+    outputs: BTreeMap<u64, (Value, usize)>,
+    bytes: usize,
+    too_large: bool,
+}
+
+impl Results {
+    /// Takes a child's output, or what it failed with.
+    pub(super) fn add(&mut self, number: u64, output: Option<&str>, failure: Failure, bytes_max: usize) {
+        if self.too_large {
+            return;
+        }
+        let size = output.map_or(4, str::len) + 1;
+        let value = match output {
+            Some(output) => serde_json::from_str(output).unwrap_or_default(),
+            None => json!({"Error": failure.error, "Cause": failure.cause}),
+        };
+        let before = self.outputs.insert(number, (value, size)).map_or(0, |(_, size)| size);
+        self.bytes = self.bytes + size - before;
+        if self.bytes > bytes_max {
+            self.too_large = true;
+            self.outputs.clear();
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<Value, Failure> {
+        if self.too_large {
+            let cause = "the outputs of the Map Run's items are too large for a payload; give it a ResultWriter";
+            return Err(Failure::new("States.DataLimitExceeded", cause));
+        }
+        Ok(Value::Array(self.outputs.into_values().map(|(value, _)| value).collect()))
+    }
+}

@@ -1,0 +1,90 @@
+//! The children of a Map Run: items at hand or read from a file, alone or in batches, each with its number.
+
+use serde_json::Value;
+
+use crate::definition::Definition;
+use crate::engine::{Inner, rows};
+use crate::execution::{Execution, Failure, Item, MapRun};
+use crate::items::{self, Batcher};
+
+/// One child to run.
+pub(super) struct Child {
+    pub(super) number: u64,
+    pub(super) item: Option<Item>,
+    pub(super) input: Value,
+}
+
+/// Where children come from: items at hand or read from a file, alone or in batches.
+pub(super) struct Source<'a> {
+    items: Box<dyn Iterator<Item = Result<(Item, Value), Failure>> + Send + 'a>,
+    batcher: Option<Batcher>,
+    next: u64,
+    /// Items at hand that are not taken.
+    pub(super) left: u64,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn open(
+        inner: &'a Inner,
+        run: &MapRun,
+        execution: &'a Execution,
+        definition: &'a Definition,
+        from: u64,
+    ) -> Result<Self, Failure> {
+        let left = if run.reader.is_some() { 0 } else { run.items.len() as u64 };
+        let items: Box<dyn Iterator<Item = Result<(Item, Value), Failure>> + Send + 'a> = match &run.reader {
+            None => Box::new(run.items.clone().into_iter().map(Ok)),
+            Some(reader) => {
+                let missing = || Failure::new("States.ItemReaderFailed", "there are no blobs here");
+                let blobs = inner.services.blobs.as_ref().ok_or_else(missing)?;
+                let (attempt, key) = (run.attempt, rows::key_of("map", &run.arn));
+                let read = items::open(reader, blobs, &inner.limits)?;
+                Box::new((0..).zip(read).map(move |(index, value)| {
+                    let item = Item { index, value: value? };
+                    let input = inner.step_in(&key, |given| execution.item_input(definition, attempt, &item, given))?;
+                    Ok((item, input))
+                }))
+            }
+        };
+        let batcher = run.batcher.as_ref().map(Batcher::of).transpose()?;
+        let mut source = Self { items, batcher, next: 0, left };
+        // What was done before a restart is read again and passed over.
+        while source.next < from {
+            if source.child()?.is_none() {
+                break;
+            }
+        }
+        Ok(source)
+    }
+
+    pub(super) fn next(&mut self, count: usize) -> Result<Vec<Child>, Failure> {
+        let mut chunk = Vec::new();
+        while chunk.len() < count {
+            let Some(child) = self.child()? else { break };
+            chunk.push(child);
+        }
+        Ok(chunk)
+    }
+
+    fn child(&mut self) -> Result<Option<Child>, Failure> {
+        loop {
+            let item = self.items.next().transpose()?;
+            self.left = self.left.saturating_sub(u64::from(item.is_some()));
+            let (item, input) = match (&mut self.batcher, item) {
+                (None, None) => return Ok(None),
+                (None, Some((item, input))) => (Some(item), input),
+                (Some(batcher), Some((_, input))) => match batcher.add(input) {
+                    Some(batch) => (None, batch),
+                    None => continue,
+                },
+                (Some(batcher), None) => match batcher.finish() {
+                    Some(batch) => (None, batch),
+                    None => return Ok(None),
+                },
+            };
+            let number = self.next;
+            self.next += 1;
+            return Ok(Some(Child { number, item, input }));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Large payloads: kept as blobs, shown in full, and gone with the executions that point to them.
+
+use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
+use serde_json::{Value, json};
+
+use super::rig::{Rig, input};
+
+const LARGE: usize = 100_000;
+
+fn large() -> Value {
+    json!({ "text": "\u{e9}\"".repeat(LARGE / 4), "number": 1.5 })
+}
+
+/// Keeps its input in a variable, waits for a person, and answers with both.
+fn machine() -> Value {
+    json!({"StartAt": "P", "States": {
+        "P": {"Type": "Pass", "Assign": {"kept.$": "$"}, "Next": "A"},
+        "A": {"Type": "Task", "Resource": "arn:aws:states:us-east-1:000000000000:activity:work", "End": true}}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_payload_is_a_blob_that_history_and_description_show_in_full() {
+    let mut rig = Rig::new().await;
+    rig.workflow("big", &machine()).await;
+    rig.start("big", Some("n"), large()).await.unwrap();
+    rig.restart().await;
+    let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&task.input).unwrap(), large());
+    assert!(rig.bytes() < 20_000, "rows of {} bytes", rig.bytes());
+    rig.engine().end_task(&task.token, TaskEnd::Success(input(&json!([large()])))).await.unwrap();
+    let view = rig.end("big/n").await;
+    assert_eq!(view.state, ExecutionState::Succeeded, "{view:?}");
+    rig.restart().await;
+    let view = rig.engine().describe("big/n").unwrap();
+    assert_eq!(view.input, Some(input(&large())));
+    assert_eq!(view.output, Some(input(&json!([large()]))));
+    let history = rig.engine().history("big/n", 0, 100, false).unwrap();
+    for (event, pointer, payload) in [
+        (0, "/executionStartedEventDetails/input", large()),
+        (1, "/stateEnteredEventDetails/input", large()),
+        (2, "/stateExitedEventDetails/assignedVariables/kept", large()),
+        (4, "/activityScheduledEventDetails/input", large()),
+        (6, "/activitySucceededEventDetails/output", json!([large()])),
+    ] {
+        let shown = history[event].pointer(pointer).and_then(Value::as_str);
+        assert_eq!(shown, Some(payload.to_string().as_str()), "{event} {pointer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blobs_that_nobody_points_to_are_collected() {
+    let rig = Rig::new().await;
+    rig.workflow("big", &machine()).await;
+    for name in ["one", "other"] {
+        rig.start("big", Some(name), large()).await.unwrap();
+    }
+    rig.engine().stop("big/one", None, None).await.unwrap();
+    let kept = rig.blobs();
+    for _ in 0..3 {
+        assert_eq!(rig.engine().collect().await.unwrap(), 0);
+    }
+    rig.advance(31 * 86_400);
+    rig.until(|| rig.engine().describe("big/one").is_err()).await;
+    assert_eq!(rig.engine().collect().await.unwrap(), 0, "the other one points to the same");
+    assert_eq!(rig.engine().describe("big/other").unwrap().input, Some(input(&large())));
+    rig.engine().stop("big/other", None, None).await.unwrap();
+    rig.advance(31 * 86_400);
+    rig.until(|| rig.engine().describe("big/other").is_err()).await;
+    assert_eq!(rig.engine().collect().await.unwrap(), kept as u64);
+    assert_eq!((rig.blobs(), rig.rows()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_beyond_the_limit_is_refused_as_the_language_says() {
+    let rig = Rig::new().await;
+    rig.workflow(
+        "grow",
+        &json!({"StartAt": "G", "QueryLanguage": "JSONata", "States": {
+        "G": {"Type": "Pass", "Output": "{% [$states.input, $states.input, $states.input] %}", "End": true}}}),
+    )
+    .await;
+    let refused = rig.start("grow", Some("n"), json!("x".repeat(300_000))).await.unwrap_err();
+    assert_eq!(refused.code, "HW-WORK-005");
+    rig.start("grow", Some("m"), large()).await.unwrap();
+    assert_eq!(rig.end("grow/m").await.error.as_deref(), Some("States.DataLimitExceeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_task_has_written_is_kept_for_a_while() {
+    let rig = Rig::new().await;
+    rig.workflow(
+        "write",
+        &json!({"StartAt": "W", "States": {"W": {"Type": "Task", "End": true,
+        "Resource": "arn:headwater:work:::blob:write", "Parameters": {"Content": "hello"}}}}),
+    )
+    .await;
+    rig.start("write", Some("n"), json!({})).await.unwrap();
+    rig.end("write/n").await;
+    for days in [0, 1, 80] {
+        rig.advance(days * 86_400);
+        assert_eq!(rig.engine().collect().await.unwrap(), 0);
+    }
+    rig.advance(10 * 86_400);
+    assert_eq!(rig.engine().collect().await.unwrap(), 1);
+}
