@@ -176,7 +176,7 @@ function Side({ first }: { first: string }) {
       </Link>
       <nav aria-label="Pages">
         {MENU.map(({ title, items }) => (
-          <div key={title || 'top'} style={{ marginBottom: 12 }}>
+          <div key={title || 'top'}>
             {title && <h2>{title}</h2>}
             <ul>
               {items.map(({ to, label, icon, kind }) => {

@@ -32,7 +32,8 @@ export function push(at_ms: number, samples: Sample[], whole: boolean): void {
   if (gone) times = times.slice(gone);
   for (const series of byName.values()) {
     for (const { values } of series.values()) {
-      values.push(values.at(-1) ?? Number.NaN);
+      // What is not there any more has no value.
+      values.push(whole ? Number.NaN : (values.at(-1) ?? Number.NaN));
       if (gone) values.splice(0, gone);
     }
   }

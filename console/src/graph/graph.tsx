@@ -51,7 +51,7 @@ const HEIGHT = 62;
 const SMALL = { width: 92, height: 30 };
 const GAP = 10;
 /** The smallest a graph is drawn before it has to be moved to be seen. */
-const ZOOM_MIN = 0.7;
+const ZOOM_MIN = 0.58;
 const MARGIN = 24;
 const TALL_MAX = 1_600;
 const PAD = 18;
@@ -72,8 +72,7 @@ export function place(graph: Graph, right: boolean): { nodes: Shown[]; edges: Dr
   );
   const size = (vertex: Vertex) => {
     const parts = inner.get(vertex.id) ?? [];
-    if (parts.length === 0)
-      return vertex.look?.includes('round') && !vertex.meta ? SMALL : { width: WIDTH, height: HEIGHT };
+    if (parts.length === 0) return !vertex.kind ? SMALL : { width: WIDTH, height: HEIGHT };
     const wide = parts.map(part => part.width);
     const width = right ? Math.max(...wide) : wide.reduce((sum, w) => sum + w + PAD, -PAD);
     const tall = parts.map(part => part.height);
@@ -94,7 +93,7 @@ export function place(graph: Graph, right: boolean): { nodes: Shown[]; edges: Dr
     const box = boxes[index] ?? { width: WIDTH, height: HEIGHT };
     nodes.push({
       id: vertex.id,
-      type: vertex.inside?.length ? 'group' : 'box',
+      type: vertex.inside?.length ? 'frame' : 'box',
       position: placed.places.get(vertex.id) ?? { x: 0, y: 0 },
       width: box.width,
       height: box.height,
@@ -167,7 +166,7 @@ function BoxNode({ data: { vertex, right } }: NodeProps<Shown>) {
   );
 }
 
-function GroupNode({ data: { vertex, right } }: NodeProps<Shown>) {
+function FrameNode({ data: { vertex, right } }: NodeProps<Shown>) {
   return (
     <div className={`node group ${vertex.look ?? ''}`}>
       <Handle type="target" position={right ? Position.Left : Position.Top} isConnectable={false} />
@@ -207,7 +206,7 @@ function LineEdge({ id, sourceX, sourceY, targetX, targetY, sourcePosition, data
       {data?.label && (
         <EdgeLabelRenderer>
           <div
-            className="edge-words"
+            className={right ? 'edge-words short' : 'edge-words'}
             style={{ transform: `translate(-50%, -50%) translate(${middle.x}px, ${middle.y}px)` }}
           >
             {data.label}
@@ -218,7 +217,7 @@ function LineEdge({ id, sourceX, sourceY, targetX, targetY, sourcePosition, data
   );
 }
 
-const NODES = { box: BoxNode, group: GroupNode };
+const NODES = { box: BoxNode, frame: FrameNode };
 const EDGES = { line: LineEdge };
 
 /** Draws a graph: as large as fits, yet legible; what is longer than the page is wide can be moved. */

@@ -32,7 +32,7 @@ export interface Placed {
 }
 
 const GAP_DOWN = 52;
-const GAP_RIGHT = 96;
+const GAP_RIGHT = 84;
 const GAP_BESIDE = 28;
 const SWEEPS = 8;
 const DUMMY = 12;

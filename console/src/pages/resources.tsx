@@ -19,7 +19,7 @@ import { isSystem } from '../system.ts';
 import { Json } from '../ui/json.tsx';
 import { Editor } from '../ui/lazy.tsx';
 import { Badge, Empty, Loading, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
-import { SchemaView } from '../ui/schema.tsx';
+import { Keys } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 
 /** Every kind with how many there are and how many are not ready. */
@@ -205,7 +205,7 @@ export function NewPage({ kind }: { kind: Kind }) {
             if (made) go(path([kind.plural, made.name]));
           }}
         />
-        <Keys kind={kind} />
+        <KindKeys kind={kind} />
       </div>
     </Page>
   );
@@ -222,20 +222,20 @@ export function Yaml({ resource, kind }: { resource: Resource; kind: Kind }) {
         applied={() => void queries.invalidateQueries({ queryKey: RESOURCES })}
       />
       <div className="stack">
-        <Keys kind={kind} />
+        <KindKeys kind={kind} />
         <Delete kind={kind} name={name} />
       </div>
     </div>
   );
 }
 
-function Keys({ kind }: { kind: Kind }) {
+function KindKeys({ kind }: { kind: Kind }) {
   const api = useOpenApi();
   const schema = at(api.data, 'components', 'schemas', kind.name, 'properties', 'spec');
   return (
     <Panel title={`Keys of a ${kind.name}`}>
       {api.error && <Trouble error={api.error} />}
-      {schema !== undefined && <SchemaView schema={schema} />}
+      {schema !== undefined && <Keys schema={schema} root={api.data} />}
     </Panel>
   );
 }

@@ -12,6 +12,12 @@ export interface Line {
 }
 
 const COLORS = ['--s1', '--s2', '--s3', '--s4', '--s5', '--s6'];
+/** A figure of nearly nothing is drawn low, not as if it were much. */
+const TOP_MIN = 4;
+
+/** A gap is drawn where there is no value. */
+const known = (value: number) => (Number.isFinite(value) ? value : null);
+
 const AXIS = '11px Inter, ui-sans-serif, system-ui, sans-serif';
 
 /** Lines over time; up to six. */
@@ -31,7 +37,7 @@ export default function Chart({
   const names = shown.map(line => line.label).join('\n');
   useTick();
   const times = history();
-  const data: uPlot.AlignedData = [times.map(ms => ms / 1_000), ...shown.map(line => line.values())];
+  const data: uPlot.AlignedData = [times.map(ms => ms / 1_000), ...shown.map(line => line.values().map(known))];
   const newest = useRef(data);
   newest.current = data;
 
@@ -54,7 +60,7 @@ export default function Chart({
       height: element.clientHeight,
       cursor: { y: false, drag: { x: false, y: false } },
       legend: { show: false },
-      scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      scales: { y: { range: (_plot, _low, high) => [0, Math.max((high ?? 0) * 1.1, TOP_MIN)] } },
       axes: [
         {
           ...axis,
@@ -90,7 +96,7 @@ export default function Chart({
         {shown.map((line, index) => (
           <li key={line.label}>
             <i className={`c${index}`} />
-            {line.label} <b>{write((data[index + 1] as number[]).at(-1) ?? Number.NaN)}</b>
+            {line.label} <b>{write(data[index + 1]?.at(-1) ?? Number.NaN)}</b>
           </li>
         ))}
       </ul>
