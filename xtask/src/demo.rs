@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::console;
 use crate::node::{self, Node};
 use crate::process::{end_within, target};
 use crate::setup::{self, Needs};
@@ -35,6 +36,7 @@ pub fn execute(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _stay = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
     setup::prepare(Needs::Data)?;
+    console::build()?;
     let binary = node::build("dev")?;
     let data: PathBuf = target().join("demo/data");
     if data.exists() {
@@ -42,6 +44,7 @@ pub fn execute(options: &Options) -> Result<()> {
     }
     let (node, took) = Node::start(&binary, &data, Some(options.port_offset))?;
     println!("node        ready after {} ms, data in {}", took.as_millis(), data.display());
+    println!("console     {}/console/", node.http());
     println!("HTTP        {0}   metrics {0}/metrics, API {0}/openapi.json", node.http());
     println!("Kafka       {}   kcat -b {0} -C -t clicks.enriched -o -5", node.kafka());
     println!("bans        {}/v1/tables/bans/documents", node.http());

@@ -6,6 +6,7 @@
 
 mod bench;
 mod conformance;
+mod console;
 mod crash;
 mod demo;
 mod docs;
@@ -33,7 +34,7 @@ struct Cli {
 enum Task {
     /// Build, start a node with the clickstream solution under traffic, and show what is happening
     Demo(demo::Options),
-    /// Run everything a change must pass: rustfmt, tidy, clippy, all tests
+    /// Run everything a change must pass: rustfmt, tidy, the console's checks, clippy, all tests, the browser
     Test(test::Options),
     /// Make this machine ready: Debian packages, data packages, outside clients
     Setup,

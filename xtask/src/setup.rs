@@ -27,6 +27,12 @@ const DEBIAN: [Package; 4] = [
     Package { name: "gcc", shows: "cc" },
 ];
 
+/// Debian packages that the console is driven with; without a font pages have no letters.
+const DEBIAN_BROWSER: [Package; 2] = [
+    Package { name: "chromium", shows: "chromium" },
+    Package { name: "fonts-dejavu-core", shows: "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf" },
+];
+
 /// Debian packages that build librdkafka's test runner.
 const DEBIAN_CONFORMANCE: [Package; 6] = [
     Package { name: "g++", shows: "g++" },
@@ -63,7 +69,7 @@ const NODE: [&str; 3] = ["kafkajs@2.2.4", "@aws-sdk/client-sfn@3.1164.0", "@aws-
 pub enum Needs {
     /// What the node and its solutions use.
     Data,
-    /// That, and the outside clients of the tests.
+    /// That, the outside clients of the tests, and a browser.
     DataAndClients,
     /// What outside suites are built and run with.
     Conformance,
@@ -85,6 +91,7 @@ pub fn prepare(needs: Needs) -> Result<()> {
     }
     data()?;
     if needs == Needs::DataAndClients {
+        debian(&DEBIAN_BROWSER)?;
         clients()?;
     }
     Ok(())
@@ -176,7 +183,11 @@ pub fn event_ruler(source: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn npm(folder: &Path, words: &[&str]) -> Result<()> {
+/// Runs npm without scripts of packages: nothing is downloaded but what the registry serves.
+///
+/// # Errors
+/// What npm says.
+pub fn npm(folder: &Path, words: &[&str]) -> Result<()> {
     let quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
     read(Command::new("npm").current_dir(folder).args(words).args(quiet)).map(drop)
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::console;
 use crate::process::{cargo, read, run};
 use crate::setup::{self, Needs};
 use crate::tidy;
@@ -18,10 +19,14 @@ pub enum Part {
     Fmt,
     /// The tree's own rules.
     Tidy,
+    /// The web console: built, Biome, types, tests without a browser.
+    Console,
     /// clippy, warnings are errors.
     Clippy,
     /// All tests of the workspace.
     Tests,
+    /// The web console in a real browser against a real node.
+    Browser,
 }
 
 /// Which parts to run.
@@ -41,7 +46,7 @@ pub struct Options {
 /// When one fails.
 pub fn execute(options: &Options) -> Result<()> {
     let parts = if options.parts.is_empty() { Part::value_variants() } else { &options.parts };
-    if parts.contains(&Part::Tests) {
+    if parts.contains(&Part::Tests) || parts.contains(&Part::Browser) {
         setup::prepare(Needs::DataAndClients)?;
     }
     let mut failed = Vec::new();
@@ -68,6 +73,8 @@ fn run_part(part: Part) -> Result<()> {
     match part {
         Part::Fmt => run(cargo().args(["fmt", "--all", "--check"])),
         Part::Tidy => tidy::execute().and_then(|()| fuzz_lock()),
+        // Before anything is compiled: a node holds the built console.
+        Part::Console => console::build().and_then(|()| console::check()),
         Part::Clippy => run(cargo().args([
             "clippy",
             "--workspace",
@@ -79,6 +86,7 @@ fn run_part(part: Part) -> Result<()> {
             "warnings",
         ])),
         Part::Tests => run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"])),
+        Part::Browser => console::browse(),
     }
 }
 

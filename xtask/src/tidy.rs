@@ -32,6 +32,7 @@ pub struct Tree {
     other: Vec<File>,
     metadata: serde_json::Value,
     lock: String,
+    console_lock: String,
 }
 
 /// Checks the tree.
@@ -57,7 +58,7 @@ impl Tree {
     fn read() -> Result<Self> {
         let root = root();
         let mut paths = Vec::new();
-        for folder in ["crates", "xtask", "tests", "docs", "solutions"] {
+        for folder in ["crates", "xtask", "tests", "docs", "solutions", "console"] {
             walk(&root.join(folder), &mut paths)?;
         }
         for entry in fs::read_dir(&root)? {
@@ -73,12 +74,13 @@ impl Tree {
             other: Vec::new(),
             metadata: metadata()?,
             lock: fs::read_to_string(root.join("Cargo.lock"))?,
+            console_lock: fs::read_to_string(root.join(notices::CONSOLE_LOCK))?,
         };
         for path in paths {
             let list = match path.extension().and_then(|e| e.to_str()) {
                 Some("rs") => &mut tree.rust,
                 Some("md") => &mut tree.markdown,
-                Some("yaml" | "toml" | "py" | "js" | "sh") => &mut tree.other,
+                Some("yaml" | "toml" | "py" | "js" | "ts" | "tsx" | "css" | "html" | "sh") => &mut tree.other,
                 _ => continue,
             };
             let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -97,7 +99,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         let path = entry?.path();
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         if path.is_dir() {
-            if !matches!(name, "target" | "node_modules") && !name.starts_with('.') {
+            if !matches!(name, "target" | "node_modules" | "dist") && !name.starts_with('.') {
                 walk(&path, found)?;
             }
         } else {

@@ -1,4 +1,4 @@
-//! The HTTP listener: events in, records out, resources, documents, features, health and figures.
+//! The HTTP listener: events in, records out, resources, documents, features, health, figures and the console.
 //!
 //! A handler decodes, calls a port and encodes; it holds no behaviour of its own. Every address is a row of
 //! [`routes::ROUTES`], from which the router and the OpenAPI document follow; every refusal is a problem
@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod body;
 pub mod bus;
+pub mod console;
 pub mod documents;
 pub mod enrich;
 pub mod executions;
@@ -16,6 +17,7 @@ pub mod groups;
 pub mod guard;
 pub mod health;
 pub mod ingest;
+pub mod live;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;
@@ -78,6 +80,8 @@ pub struct Api {
     pub dedupe: ingest::dedupe::Dedupe,
     /// Room for bodies.
     pub bodies: body::Bodies,
+    /// Figures for those who follow live.
+    pub live: live::Live,
     /// Figures of this listener.
     pub counters: observe::Counters,
     /// Chooses the partition of requests without a key.
@@ -95,6 +99,7 @@ impl Api {
             tables: kernel.tables().clone(),
             dedupe: ingest::dedupe::Dedupe::new(limits.dedupe_ids),
             bodies: body::Bodies::new(&limits),
+            live: live::Live::default(),
             counters: observe::Counters::default(),
             round: AtomicU64::new(0),
             limits,

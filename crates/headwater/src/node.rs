@@ -18,7 +18,7 @@ use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_kernel::port::FunctionKind;
 use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_log::groups::Groups;
-use headwater_log::{EmbeddedLog, Log, embedded};
+use headwater_log::{EmbeddedLog, Log, Stream, embedded};
 use headwater_store::disk::RealDisk;
 use headwater_work::Engine;
 use headwater_work::tasks::{Services, Settings};
@@ -175,6 +175,7 @@ impl Node {
                 of_buses(buses),
                 of_kernel(&kernel),
                 of_groups(&groups, &log),
+                of_streams(&log),
                 of_engine(engine.clone()),
                 aws.figures(),
             ],
@@ -388,6 +389,23 @@ fn of_kernel(kernel: &Arc<Kernel>) -> Figures {
         [("ready", Ready::True), ("failed", Ready::False), ("pending", Ready::Unknown)]
             .map(|(state, ready)| Sample::new("hw_kernel_resources", count(ready)).label("state", state))
             .to_vec()
+    })
+}
+
+fn of_streams(log: &Arc<dyn Log>) -> Figures {
+    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
+    let log = log.clone();
+    Arc::new(move || {
+        let taken = |stream: &Arc<Stream>| -> i64 {
+            (0..stream.config.partitions)
+                .filter_map(|partition| log.ends(&stream.name, partition).ok())
+                .map(|ends| ends.durable)
+                .sum()
+        };
+        let sample = |stream: Arc<Stream>| {
+            Sample::new("hw_log_stream_events_total", taken(&stream) as f64).label("stream", stream.name.as_str())
+        };
+        log.streams().into_iter().map(sample).collect()
     })
 }
 

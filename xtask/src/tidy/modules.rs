@@ -30,6 +30,7 @@ fn is_root(folder: &str, name: &str) -> bool {
     let last = folder.rsplit('/').next().unwrap_or_default();
     let of_crate = !folder.contains("/src");
     matches!(name, "lib" | "main") && (last == "src" || of_crate)
+        || name == "build" && of_crate
         || last == "bin"
         || of_crate && matches!(last, "tests" | "examples" | "benches")
 }

@@ -47,14 +47,20 @@ impl Sample {
 
 /// Gives all figures.
 pub async fn scrape(State(api): State<Arc<Api>>) -> Response {
+    let text = render(&samples(&api));
+    answer::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Bytes::from(text))
+}
+
+/// All figures of the node, now.
+pub fn samples(api: &Api) -> Vec<Sample> {
     let mut samples: Vec<Sample> =
         api.log.figures().into_iter().map(|(name, value)| Sample::new(format!("hw_log_{name}"), value)).collect();
     for figures in &api.figures {
         samples.extend(figures());
     }
-    samples.extend(of_http(&api));
+    samples.extend(of_http(api));
     samples.extend(of_process());
-    answer::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Bytes::from(render(&samples)))
+    samples
 }
 
 fn of_http(api: &Api) -> Vec<Sample> {

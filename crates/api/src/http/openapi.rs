@@ -26,7 +26,7 @@ pub async fn document(State(api): State<Arc<Api>>) -> Response {
 pub fn describe(kinds: &[(&'static str, Value)]) -> Value {
     let mut paths = Map::new();
     for route in ROUTES {
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        let path = paths.entry(route.path.replace("{*", "{")).or_insert_with(|| json!({}));
         if let Some(methods) = path.as_object_mut() {
             methods.insert(route.method.to_owned(), operation(route));
         }
@@ -60,7 +60,7 @@ fn operation(route: &Route) -> Value {
     let mut parameters: Vec<Value> = route
         .path
         .split('/')
-        .filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'))
+        .filter_map(|step| step.strip_prefix('{')?.trim_start_matches('*').strip_suffix('}'))
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
     for (name, meaning) in route.query {

@@ -58,7 +58,7 @@ struct File {
 /// The kinds of the node.
 pub async fn kinds(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
     Query::parse(request.uri().query(), &[])?;
-    let row = |kind: &Kind| json!({ "name": kind.name, "plural": kind.plural, "short": kind.short, "doc": kind.doc });
+    let row = |kind: &Kind| json!({ "name": kind.name, "plural": kind.plural, "short": kind.short, "doc": kind.doc, "example": kind.example });
     let rows: Vec<Value> = api.kernel.registry().kinds().iter().map(row).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "kinds": rows })))
 }
@@ -305,6 +305,14 @@ impl Selector {
     }
 }
 
+/// A change as clients are told it.
+pub fn told(change: &Change) -> Value {
+    match &change.resource {
+        Some(resource) => json!({ "type": "changed", "resource": resource.shown() }),
+        None => json!({ "type": "deleted", "kind": change.kind, "name": change.name }),
+    }
+}
+
 /// A client that watches.
 struct Watching {
     lines: VecDeque<Value>,
@@ -328,12 +336,8 @@ impl Watching {
             if self.kind.is_some_and(|kind| kind != change.kind) {
                 continue;
             }
-            match &change.resource {
-                Some(resource) if self.selector.takes(resource) => {
-                    return Some(json!({ "type": "changed", "resource": resource.shown() }));
-                }
-                Some(_) => {}
-                None => return Some(json!({ "type": "deleted", "kind": change.kind, "name": change.name })),
+            if change.resource.as_ref().is_none_or(|resource| self.selector.takes(resource)) {
+                return Some(told(&change));
             }
         }
     }

@@ -7,8 +7,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::http::{
-    Api, bus, documents, enrich, executions, features, groups, health, ingest, metrics, observe, openapi, reconcile,
-    resources, tail, transactions,
+    Api, bus, console, documents, enrich, executions, features, groups, health, ingest, live, metrics, observe,
+    openapi, reconcile, resources, tail, transactions,
 };
 
 /// One address and method.
@@ -556,6 +556,61 @@ pub const ROUTES: &[Route] = &[
         body: Body::None,
         answer: "text/plain",
         handler: || get(metrics::scrape),
+    },
+    Route {
+        method: "get",
+        path: "/v1/live",
+        operation: "follow",
+        tag: "node",
+        summary: "Gives figures each second and changes of resources as server-sent events: `figures` (those that changed, all where `whole`), `resource`, and `lost` where changes were missed.",
+        query: &[],
+        body: Body::None,
+        answer: "text/event-stream",
+        handler: || get(live::follow),
+    },
+    Route {
+        method: "get",
+        path: "/",
+        operation: "root",
+        tag: "node",
+        summary: "Leads to the console.",
+        query: &[],
+        body: Body::None,
+        answer: "text/plain",
+        handler: || get(console::root),
+    },
+    Route {
+        method: "get",
+        path: "/console",
+        operation: "console",
+        tag: "node",
+        summary: "Gives the web console.",
+        query: &[],
+        body: Body::None,
+        answer: "text/html",
+        handler: || get(console::file),
+    },
+    Route {
+        method: "get",
+        path: "/console/",
+        operation: "consoleHome",
+        tag: "node",
+        summary: "Gives the web console.",
+        query: &[],
+        body: Body::None,
+        answer: "text/html",
+        handler: || get(console::file),
+    },
+    Route {
+        method: "get",
+        path: "/console/{*place}",
+        operation: "consolePlace",
+        tag: "node",
+        summary: "Gives a file of the web console, or the console at this place.",
+        query: &[],
+        body: Body::None,
+        answer: "text/html",
+        handler: || get(console::file),
     },
     Route {
         method: "get",

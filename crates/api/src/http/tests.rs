@@ -21,6 +21,7 @@ mod disk;
 mod documents;
 mod ingest;
 mod limits;
+mod live;
 
 /// Features and enrichment of no pipeline but one.
 struct Fixed;

@@ -104,6 +104,7 @@ async fn serve(config: Config, next: &str, exit_after: Option<u64>) -> Done {
     let data = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
     let node = Node::open(config).await?;
     output::line(format!("HTTP    http://{}", node.http))?;
+    output::line(format!("Console http://{}{}", node.http, headwater_api::http::console::BASE))?;
     output::line(format!("Kafka   {}", node.kafka))?;
     output::line(format!("AWS     http://{}", node.aws))?;
     output::line(format!("Data    {}", data.display()))?;

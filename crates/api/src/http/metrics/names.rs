@@ -58,6 +58,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("hw_log_segment_bytes", "Bytes of all segments on disk."),
     ("hw_log_state_bytes", "Bytes of operator state in memory."),
     ("hw_log_state_entries", "Entries of operator state."),
+    ("hw_log_stream_events_total", "Records that a stream has taken, with those that retention has removed."),
     ("hw_log_streams", "Streams."),
     ("hw_log_tail_cache_bytes", "Recent batches kept in memory for readers."),
     ("hw_log_unfiled_bytes", "Bytes of the write-ahead log that are not in segments yet."),

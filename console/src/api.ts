@@ -1,0 +1,199 @@
+/** The node's REST addresses, as the console uses them. Every refusal is a [`Refusal`] with the node's own problem. */
+
+import { QueryClient, useQuery } from '@tanstack/react-query';
+import { parse } from './json.ts';
+
+/** A problem as the node tells it (RFC 9457). */
+export interface Problem {
+  code: string;
+  title: string;
+  place?: { path?: string; line?: number; column?: number };
+  causes?: string[];
+  help?: string;
+}
+
+/** A request that the node refused, or that did not reach it. */
+export class Refusal extends Error {
+  constructor(
+    readonly problem: Problem,
+    readonly status: number,
+    readonly all: Problem[] = [problem],
+  ) {
+    super(problem.title);
+  }
+}
+
+/** A resource of any kind. */
+export interface Resource {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; generation: number; created?: string; labels?: Record<string, string> };
+  spec: Record<string, unknown>;
+  status: { ready: 'true' | 'false' | 'unknown'; reason?: string; message?: string; observedGeneration?: number };
+}
+
+/** A kind of resources. */
+export interface Kind {
+  name: string;
+  plural: string;
+  doc: string;
+  example?: string;
+}
+
+/** An execution of a workflow. */
+export interface Execution {
+  id: string;
+  workflow: string;
+  state: 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'ABORTED' | 'PENDING_REDRIVE';
+  started: string;
+  stopped?: string;
+  version?: number;
+  input?: unknown;
+  output?: unknown;
+  error?: string;
+  cause?: string;
+  redrives?: number;
+}
+
+/** A consumer group and how far it is. */
+export interface Group {
+  name: string;
+  state: string;
+  members: { id: string; client: string; host: string }[];
+  partitions: { stream: string; partition: number; offset: number; end: number; lag: number }[];
+}
+
+/** One partition's ends. */
+export interface Partition {
+  partition: number;
+  start: number;
+  end: number;
+  records: number;
+}
+
+/** One document of a table. */
+export interface Document {
+  key: string;
+  version: number;
+  updated: string;
+  value: unknown;
+}
+
+export const queries = new QueryClient({
+  defaultOptions: { queries: { retry: false, staleTime: 5_000, refetchOnWindowFocus: false } },
+});
+
+/** Asks the node. */
+export async function call<T>(address: string, init?: RequestInit): Promise<T> {
+  let response: Response;
+  let body: string;
+  try {
+    response = await fetch(address, init);
+    body = await response.text();
+  } catch (error) {
+    if (init?.signal?.aborted) throw error;
+    throw new Refusal(
+      { code: '', title: 'the node does not answer', help: 'is it running? `headwater up` starts one' },
+      0,
+    );
+  }
+  if (response.ok) return (body ? parse(body) : undefined) as T;
+  throw refusal(body, response.status);
+}
+
+/** What the node said when it refused. */
+export function refusal(body: string, status: number): Refusal {
+  try {
+    const problem = JSON.parse(body) as Problem & { problems?: Problem[] };
+    if (problem.title) return new Refusal(problem, status, problem.problems ?? [problem]);
+  } catch {
+    // Not a problem object: told below.
+  }
+  return new Refusal({ code: '', title: `the node answered with status ${status}` }, status);
+}
+
+/** An address of steps and query parameters; parameters without a value are left out. */
+export function address(steps: string[], query: Record<string, string | number | undefined> = {}): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query))
+    if (value !== undefined && value !== '') search.set(name, String(value));
+  const text = search.toString();
+  return `/v1/${steps.map(encodeURIComponent).join('/')}${text && `?${text}`}`;
+}
+
+/** Sends YAML: with `dryRun` nothing changes, and what is wrong is refused with its places. */
+export function apply(yaml: string, at: { plural: string; name: string; generation: number } | null, dryRun: boolean) {
+  const query = { file: 'editor', ...(dryRun && { 'dry-run': 'true' }) };
+  const headers: Record<string, string> = { 'content-type': 'application/yaml' };
+  if (at === null) return call<Report>(address(['apply'], query), { method: 'POST', headers, body: yaml });
+  // What the log made has no generation yet; applying adopts it.
+  if (at.generation > 0) headers['if-match'] = `"${at.generation}"`;
+  return call<Report>(address([at.plural, at.name], query), { method: 'PUT', headers, body: yaml });
+}
+
+/** What an apply did, or would do. */
+export interface Report {
+  resources: { kind: string; name: string; outcome: string }[];
+  actions: { verb: string; object: string; detail?: string }[];
+}
+
+export const RESOURCES = ['resources'];
+
+/** Every resource of the node; kept fresh by the live connection. */
+export function useResources() {
+  return useQuery({
+    queryKey: RESOURCES,
+    queryFn: () => call<{ items: Resource[] }>('/v1/all').then(answer => answer.items),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+/** Resources of one kind. */
+export function useKind(kind: string): Resource[] | undefined {
+  return useResources().data?.filter(resource => resource.kind === kind);
+}
+
+/** The kinds that the node knows. */
+export function useKinds() {
+  return useQuery({
+    queryKey: ['kinds'],
+    queryFn: () => call<{ kinds: Kind[] }>('/v1/kinds').then(answer => answer.kinds),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+/** The node's description of itself. */
+export function useOpenApi() {
+  return useQuery({
+    queryKey: ['openapi'],
+    queryFn: () => call<Record<string, unknown>>('/openapi.json'),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+/** Consumer groups, each with its positions. */
+export function useGroups() {
+  return useQuery({
+    queryKey: ['groups'],
+    refetchInterval: 3_000,
+    queryFn: async () => {
+      const { groups } = await call<{ groups: { name: string }[] }>('/v1/groups');
+      // A group may go between the two questions.
+      const found = await Promise.allSettled(
+        groups.slice(0, GROUPS_MAX).map(({ name }) => call<Group>(address(['groups', name]))),
+      );
+      return found.flatMap(group => (group.status === 'fulfilled' ? [group.value] : []));
+    },
+  });
+}
+
+const GROUPS_MAX = 200;
+
+/** Executions, newest first. */
+export function useExecutions(query: { workflow?: string; state?: string; after?: string; max?: number }) {
+  return useQuery({
+    queryKey: ['executions', query],
+    refetchInterval: 2_000,
+    queryFn: () => call<{ items: Execution[]; next: string | null }>(address(['executions'], query)),
+  });
+}

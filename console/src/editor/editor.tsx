@@ -1,0 +1,259 @@
+/**
+ * YAML to edit. Each pause in typing asks the node what an apply would do; what is wrong is shown at its place. The
+ * editor stands in a shadow root, because only there it takes its styles without a style element, which the page's
+ * security policy refuses.
+ */
+
+import { autocompletion } from '@codemirror/autocomplete';
+import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
+import { yaml } from '@codemirror/lang-yaml';
+import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language';
+import { type Diagnostic, lintGutter, setDiagnostics } from '@codemirror/lint';
+import { searchKeymap } from '@codemirror/search';
+import { EditorState, type Text } from '@codemirror/state';
+import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view';
+import { tags } from '@lezer/highlight';
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { apply, type Problem, Refusal, type Report, type Resource } from '../api.ts';
+import { yamlOf } from './yaml.ts';
+
+const PAUSE_MS = 400;
+
+const look = EditorView.theme({
+  '&': {
+    color: 'var(--text)',
+    backgroundColor: 'var(--panel)',
+    fontSize: '12.5px',
+    minHeight: '320px',
+    maxHeight: '70vh',
+  },
+  '&.cm-focused': { outline: '2px solid var(--accent)', outlineOffset: '-2px' },
+  '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.55', minHeight: '320px' },
+  '.cm-content': { caretColor: 'var(--text)', padding: '8px 0' },
+  '.cm-gutters': { backgroundColor: 'var(--panel)', color: 'var(--muted)', border: 'none' },
+  '.cm-activeLine': { backgroundColor: 'light-dark(rgb(0 0 0 / 3%), rgb(255 255 255 / 3%))' },
+  '.cm-activeLineGutter': { backgroundColor: 'transparent', color: 'var(--text)' },
+  '.cm-cursor': { borderLeftColor: 'var(--text)' },
+  '.cm-selectionBackground, &.cm-focused .cm-selectionBackground': {
+    backgroundColor: 'light-dark(#cfdcfb, #29407a) !important',
+  },
+  '.cm-tooltip': {
+    backgroundColor: 'var(--raised)',
+    color: 'var(--text)',
+    border: '1px solid var(--line-strong)',
+    borderRadius: '6px',
+    maxWidth: '520px',
+  },
+  '.cm-lintRange-error': {
+    backgroundImage: 'none',
+    textDecoration: 'underline wavy var(--bad) 1px',
+    textUnderlineOffset: '3px',
+  },
+  '.cm-diagnostic-error': { borderLeft: '3px solid var(--bad)' },
+  '.cm-matchingBracket': { backgroundColor: 'var(--accent-soft) !important' },
+  '.cm-panels': { backgroundColor: 'var(--raised)', color: 'var(--text)' },
+});
+
+const colors = HighlightStyle.define([
+  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'light-dark(#1f4fc0, #9bbcff)' },
+  { tag: tags.string, color: 'light-dark(#1b6b3a, #7fd0a0)' },
+  { tag: [tags.number, tags.bool, tags.null, tags.keyword], color: 'light-dark(#8a2fa8, #d8a0ea)' },
+  { tag: [tags.comment, tags.meta], color: 'var(--muted)' },
+]);
+
+/** Where a problem stands in the text: from its place to the end of the word. */
+export function range(text: Text, { place }: Problem): { from: number; to: number } {
+  const line = text.line(Math.min(Math.max(place?.line ?? 1, 1), text.lines));
+  const from = Math.min(line.from + Math.max((place?.column ?? 1) - 1, 0), line.to);
+  const word = /^[\w.$-]+/.exec(text.sliceString(from, line.to))?.[0].length ?? 0;
+  return { from, to: Math.max(from + word, Math.min(from + 1, line.to)) };
+}
+
+interface Props {
+  /** A resource, or YAML as it is. */
+  text: Resource | string;
+  /** What is edited; null for something new. */
+  at: { plural: string; name: string; generation: number } | null;
+  applied: (report: Report) => void;
+}
+
+/** The editor with what an apply would do, and the button that does it. */
+export default function Editor({ text, at, applied }: Props) {
+  const host = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView | null>(null);
+  const [begin] = useState(() => (typeof text === 'string' ? text : yamlOf(text)));
+  const [changed, setChanged] = useState(at === null);
+  const [state, setState] = useState<{ report?: Report; error?: unknown; busy?: boolean; done?: boolean }>({});
+  const asked = useRef(0);
+  const target = useRef(at);
+  target.current = at;
+
+  const show = useCallback((problems: Problem[]) => {
+    const editor = view.current;
+    if (!editor) return;
+    const found: Diagnostic[] = problems.map(problem => ({
+      ...range(editor.state.doc, problem),
+      severity: 'error',
+      message: [`${problem.code} ${problem.title}`, problem.help].filter(Boolean).join('\n'),
+    }));
+    editor.dispatch(
+      setDiagnostics(
+        editor.state,
+        found.sort((a, b) => a.from - b.from),
+      ),
+    );
+  }, []);
+
+  const send = useCallback(
+    async (dryRun: boolean) => {
+      const editor = view.current;
+      if (!editor) return;
+      asked.current += 1;
+      const mine = asked.current;
+      setState({ busy: true });
+      try {
+        const report = await apply(editor.state.doc.toString(), target.current, dryRun);
+        // Only the newest question counts.
+        if (mine !== asked.current) return;
+        show([]);
+        setState({ report, done: !dryRun });
+        if (!dryRun) {
+          setChanged(false);
+          applied(report);
+        }
+      } catch (error) {
+        if (mine !== asked.current) return;
+        show(error instanceof Refusal ? error.all.filter(problem => problem.place) : []);
+        setState({ error });
+      }
+    },
+    [show, applied],
+  );
+  const sender = useRef(send);
+  sender.current = send;
+
+  useEffect(() => {
+    const element = host.current;
+    if (!element) return;
+    const root = element.shadowRoot ?? element.attachShadow({ mode: 'open' });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const typed = EditorView.updateListener.of(update => {
+      if (!update.docChanged) return;
+      setChanged(true);
+      clearTimeout(timer);
+      timer = setTimeout(() => void sender.current(true), PAUSE_MS);
+    });
+    const save = () => {
+      void sender.current(false);
+      return true;
+    };
+    const extensions = [
+      lineNumbers(),
+      lintGutter(),
+      history(),
+      drawSelection(),
+      indentOnInput(),
+      bracketMatching(),
+      highlightActiveLine(),
+      autocompletion(),
+      yaml(),
+      syntaxHighlighting(colors),
+      look,
+      typed,
+      EditorView.lineWrapping,
+      EditorView.contentAttributes.of({ 'aria-label': 'YAML' }),
+      // Escape, then Tab, leaves the editor.
+      keymap.of([
+        { key: 'Mod-s', preventDefault: true, run: save },
+        ...defaultKeymap,
+        ...historyKeymap,
+        ...searchKeymap,
+        indentWithTab,
+      ]),
+    ];
+    const editor = new EditorView({ state: EditorState.create({ doc: begin, extensions }), parent: root, root });
+    view.current = editor;
+    return () => {
+      clearTimeout(timer);
+      editor.destroy();
+      view.current = null;
+    };
+  }, [begin]);
+
+  const goTo = (problem: Problem) => {
+    const editor = view.current;
+    if (!editor) return;
+    editor.dispatch({ selection: { anchor: range(editor.state.doc, problem).from }, scrollIntoView: true });
+    editor.focus();
+  };
+  const problems = state.error instanceof Refusal ? state.error.all : [];
+  return (
+    <div className="stack">
+      <div className="editor" ref={host} />
+      <div className="bar">
+        <button
+          type="button"
+          className="btn main"
+          disabled={!changed || state.busy === true}
+          onClick={() => void send(false)}
+        >
+          Apply
+        </button>
+        <button type="button" className="btn" onClick={() => void send(true)}>
+          Check
+        </button>
+        <span role="status" className="muted">
+          {state.busy
+            ? 'asking the node …'
+            : state.done
+              ? 'applied'
+              : changed
+                ? 'Ctrl S applies; nothing changes before'
+                : 'unchanged'}
+        </span>
+      </div>
+      {state.error !== undefined && (
+        <div className="problems" role="alert">
+          {(problems.length > 0 ? problems : [{ code: '', title: String(state.error) }]).map((problem: Problem) => (
+            <div
+              className="problem"
+              key={`${problem.code}${problem.place?.line}:${problem.place?.column}${problem.title}`}
+            >
+              <span>
+                <strong>{problem.code}</strong> {problem.title}
+              </span>
+              {problem.place?.line !== undefined && (
+                <button type="button" onClick={() => goTo(problem)}>
+                  line {problem.place.line}, column {problem.place.column ?? 1}
+                </button>
+              )}
+              {problem.help && <span className="muted">help: {problem.help}</span>}
+            </div>
+          ))}
+        </div>
+      )}
+      {state.report && <Would report={state.report} done={state.done === true} />}
+    </div>
+  );
+}
+
+function Would({ report, done }: { report: Report; done: boolean }) {
+  const changes = report.resources.filter(it => it.outcome !== 'unchanged');
+  if (changes.length === 0) return <p className="note">{done ? 'Nothing changed.' : 'Nothing would change.'}</p>;
+  return (
+    <div className="note good">
+      <ul>
+        {changes.map(({ kind, name, outcome }) => (
+          <li key={`${kind}/${name}`}>
+            {kind}/{name} {done ? outcome : `would be ${outcome}`}
+          </li>
+        ))}
+        {report.actions.map(({ verb, object, detail }) => (
+          <li key={`${verb} ${object}`} className="muted">
+            {verb} {object} {detail}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

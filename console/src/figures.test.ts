@@ -1,0 +1,44 @@
+import { beforeEach, expect, test } from 'vitest';
+import { clear, course, HISTORY, history, push, rate, rates, value, valuesOfLabel } from './figures.ts';
+
+beforeEach(clear);
+
+test('what is not told stays as it was; sums go over labels', () => {
+  push(
+    1_000,
+    [
+      ['n', { of: 'a' }, 1],
+      ['n', { of: 'b' }, 10],
+    ],
+    true,
+  );
+  push(2_000, [['n', { of: 'a' }, 2]], false);
+  expect(value('n', { of: 'a' })).toBe(2);
+  expect(value('n')).toBe(12);
+  expect(course('n')).toEqual([11, 12]);
+  expect(valuesOfLabel('n', 'of')).toEqual(['a', 'b']);
+  expect(value('other')).toBeNaN();
+});
+
+test('a rate is growth over the last seconds, and never below nothing', () => {
+  for (const [second, n] of [0, 10, 30, 60, 0, 5].entries()) push(second * 1_000, [['n', {}, n]], second === 0);
+  expect(rates('n', {}, 1)).toEqual([Number.NaN, 10, 20, 30, 0, 5]);
+  expect(rate('n', {}, 2)).toBe(0);
+});
+
+test('what is gone has no value, and the history is bounded', () => {
+  push(
+    0,
+    [
+      ['gone', {}, 1],
+      ['here', {}, 1],
+    ],
+    true,
+  );
+  push(1_000, [['here', {}, 1]], true);
+  expect(value('here')).toBe(1);
+  expect(course('gone')).toEqual([1, Number.NaN]);
+  for (let second = 2; second < HISTORY + 50; second += 1) push(second * 1_000, [], false);
+  expect(history()).toHaveLength(HISTORY);
+  expect(course('here')).toHaveLength(HISTORY);
+});

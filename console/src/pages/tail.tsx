@@ -1,0 +1,179 @@
+/**
+ * A stream's records as they become durable. Rows are bounded, and so is what waits while the reader has paused; what
+ * comes faster than eyes read is counted, not drawn.
+ */
+
+import { useEffect, useRef, useState } from 'react';
+import { address, Refusal, refusal } from '../api.ts';
+import { time } from '../format.ts';
+import { write } from '../json.ts';
+import { follow } from '../ndjson.ts';
+import { useParam } from '../router.tsx';
+import { Icon } from '../ui/icons.tsx';
+import { Json } from '../ui/json.tsx';
+import { Empty, Panel, Trouble } from '../ui/parts.tsx';
+
+const ROWS = 200;
+const DRAW_MS = 200;
+const SHOWN = 400;
+
+interface Row {
+  partition: number;
+  offset: number;
+  time: string;
+  key?: string;
+  headers?: Record<string, string>;
+  value?: unknown;
+  valueBase64?: string;
+}
+
+/** The live tail of one stream. */
+export function Tail({ stream }: { stream: string }) {
+  const [partition, setPartition] = useParam('partition');
+  const [from, setFrom] = useParam('from', '-20');
+  const [words, setWords] = useParam('q');
+  const [paused, setPaused] = useState(false);
+  const { rows, error, total } = useTail(stream, partition, from, words, paused);
+  const [open, setOpen] = useState<string | null>(null);
+  return (
+    <>
+      <div className="bar">
+        <input
+          className="field grow"
+          type="search"
+          aria-label="Only records that contain"
+          placeholder="Only records that contain …"
+          value={words}
+          onChange={e => setWords(e.target.value)}
+        />
+        <select className="field" aria-label="Begin at" value={from} onChange={e => setFrom(e.target.value)}>
+          <option value="-20">last 20 of each partition</option>
+          <option value="latest">new records only</option>
+          <option value="earliest">from the beginning</option>
+          {!['-20', 'latest', 'earliest'].includes(from) && <option value={from}>{from}</option>}
+        </select>
+        <input
+          className="field"
+          style={{ width: 110 }}
+          inputMode="numeric"
+          pattern="[0-9]*"
+          aria-label="Partition"
+          placeholder="all partitions"
+          value={partition}
+          onChange={e => setPartition(e.target.value.replace(/\D/g, ''))}
+        />
+        <button type="button" className="btn" onClick={() => setPaused(!paused)} aria-pressed={paused}>
+          <Icon name={paused ? 'run' : 'pause'} /> {paused ? 'Go on' : 'Pause'}
+        </button>
+        <span className="muted" role="status">
+          {total} read
+        </span>
+      </div>
+      {error !== null && <Trouble error={error} />}
+      <Panel>
+        {rows.length === 0 ? (
+          <Empty command={`echo '{"id": 1}' | headwater produce ${stream}`}>
+            {words ? 'No record read so far contains this.' : 'Waiting for records.'}
+          </Empty>
+        ) : (
+          <div className="scroll">
+            <table className="tail">
+              <thead>
+                <tr>
+                  <th scope="col">Time</th>
+                  <th scope="col">Place</th>
+                  <th scope="col">Key</th>
+                  <th scope="col">Value</th>
+                </tr>
+              </thead>
+              <tbody>
+                {rows.map(row => {
+                  const id = `${row.partition}/${row.offset}`;
+                  return <Line key={id} row={row} open={open === id} turn={() => setOpen(open === id ? null : id)} />;
+                })}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </Panel>
+    </>
+  );
+}
+
+function Line({ row, open, turn }: { row: Row; open: boolean; turn: () => void }) {
+  const value = row.valueBase64 === undefined ? write(row.value) : `base64 ${row.valueBase64}`;
+  return (
+    <tr className={open ? 'open' : ''}>
+      <td className="nowrap" title={row.time}>
+        {time(row.time)}
+      </td>
+      <td className="nowrap muted">
+        {row.partition}/{row.offset}
+      </td>
+      <td className="nowrap">{row.key === undefined ? <span className="muted">–</span> : row.key.slice(0, 40)}</td>
+      <td className="value">
+        <button type="button" className="row" aria-expanded={open} onClick={turn}>
+          {open ? 'close' : value.slice(0, SHOWN)}
+        </button>
+        {open && (
+          <>
+            {row.headers && <Json value={{ headers: row.headers }} />}
+            <Json value={row.valueBase64 === undefined ? row.value : { base64: row.valueBase64 }} />
+          </>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+/** Follows a stream; what it gives is drawn a few times a second at most. */
+function useTail(stream: string, partition: string, from: string, words: string, paused: boolean) {
+  const [view, setView] = useState<{ rows: Row[]; total: number }>({ rows: [], total: 0 });
+  const [error, setError] = useState<unknown>(null);
+  const held = useRef({ paused, words });
+  held.current = { paused, words };
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other words are looked for in a new reading
+  useEffect(() => {
+    const end = new AbortController();
+    let rows: Row[] = [];
+    let total = 0;
+    let waiting = true;
+    setView({ rows, total });
+    setError(null);
+    const take = (lines: unknown[]) => {
+      total += lines.length;
+      const { paused, words } = held.current;
+      waiting = true;
+      if (paused) return;
+      const found = (lines as Row[]).filter(row => !words || write(row).includes(words));
+      // Partitions come in turns; the reader wants one order.
+      rows = [...found.slice(-ROWS).reverse(), ...rows].sort((a, b) => b.time.localeCompare(a.time)).slice(0, ROWS);
+    };
+    const timer = setInterval(() => {
+      if (waiting) setView({ rows, total });
+      waiting = false;
+    }, DRAW_MS);
+    const read = async () => {
+      const response = await fetch(address(['streams', stream, 'events'], { from, partition, follow: 'true' }), {
+        signal: end.signal,
+      });
+      if (!response.ok) throw refusal(await response.text(), response.status);
+      await follow(response, take);
+      throw new Refusal({ code: '', title: 'the node ended the tail', help: 'reload the page to go on' }, 0);
+    };
+    read().catch(error => {
+      if (!end.signal.aborted)
+        setError(
+          error instanceof Refusal
+            ? error
+            : new Refusal({ code: '', title: 'the tail broke off', help: 'reload the page to go on' }, 0),
+        );
+    });
+    return () => {
+      end.abort();
+      clearInterval(timer);
+    };
+  }, [stream, partition, from, words]);
+  return { ...view, error };
+}

@@ -1,0 +1,145 @@
+import { expect, test } from 'vitest';
+import type { Resource } from './api.ts';
+import { refusal } from './api.ts';
+import { yamlOf } from './editor/yaml.ts';
+import { bytes, count, perSecond, span, time } from './format.ts';
+import { Exact } from './json.ts';
+import { changed } from './live.ts';
+import { follow } from './ndjson.ts';
+import { path, steps } from './router.tsx';
+import { schemaRows } from './ui/schema.tsx';
+import { reads, users, writes } from './wiring.ts';
+
+const resource = (kind: string, name: string, spec: Record<string, unknown> = {}): Resource => ({
+  apiVersion: 'headwater.dev/v1',
+  kind,
+  metadata: { name, generation: 1, labels: { team: 'a', 'headwater.dev/origin': 'log' } },
+  spec,
+  status: { ready: 'true' },
+});
+
+test('paths hold any name', () => {
+  for (const name of ['a.b', 'ü/ä', '100%', '..', 'a b?c#d'])
+    expect(steps(path(['streams', name]))).toEqual(['streams', name]);
+  expect(steps('/console/%zz')).toEqual(['%zz']);
+});
+
+test('figures are short', () => {
+  expect([count(1_234), count(12_345_678), count(Number.NaN)]).toEqual(['1,234', '12.3M', '–']);
+  expect([perSecond(0), perSecond(1.25), perSecond(1_500)]).toEqual(['0', '1.3', '1,500']);
+  expect([bytes(10), bytes(1_536), bytes(200 * 1_048_576)]).toEqual(['10 B', '1.5 KiB', '200 MiB']);
+  expect([span(5), span(1_500), span(65_000), span(7_200_000), span(259_200_000)]).toEqual([
+    '5 ms',
+    '1.5 s',
+    '1 min 5 s',
+    '2 h 0 min',
+    '3 d 0 h',
+  ]);
+  expect(time('2026-01-02T03:04:05', new Date('2026-05-01T00:00:00'))).toBe('2026-01-02 03:04:05');
+});
+
+test('an answer cut anywhere gives whole lines', async () => {
+  const text = '{"a":"ü"}\n\n{"b":[1,2]}\n{"c":3}\n';
+  const raw = new TextEncoder().encode(text);
+  for (let cut = 1; cut < raw.length; cut += 1) {
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(raw.slice(0, cut));
+        controller.enqueue(raw.slice(cut));
+        controller.close();
+      },
+    });
+    const lines: unknown[] = [];
+    await follow({ body } as Response, more => lines.push(...more));
+    expect(lines).toEqual([{ a: 'ü' }, { b: [1, 2] }, { c: 3 }]);
+  }
+});
+
+test("a refusal is the node's problem, or says the status", () => {
+  const body = JSON.stringify({
+    code: 'HW-A-001',
+    title: 'first',
+    problems: [
+      { code: 'HW-A-001', title: 'first' },
+      { code: 'HW-A-002', title: 'second' },
+    ],
+  });
+  expect(refusal(body, 400).all.map(({ title }) => title)).toEqual(['first', 'second']);
+  expect(refusal('<html>', 502).problem.title).toBe('the node answered with status 502');
+});
+
+test('changes come into the list, new, again and gone', () => {
+  const [a, b] = [resource('Stream', 'a'), resource('Stream', 'b')];
+  const newer = { ...a, spec: { partitions: 2 } };
+  expect(changed([a], { type: 'changed', resource: b })).toEqual([a, b]);
+  expect(changed([a, b], { type: 'changed', resource: newer })).toEqual([newer, b]);
+  expect(changed([a, b], { type: 'deleted', kind: 'Stream', name: 'a' })).toEqual([b]);
+  expect(changed([a], { type: 'deleted', kind: 'Table', name: 'a' })).toEqual([a]);
+});
+
+test('who reads and writes what', () => {
+  const pipeline = resource('Pipeline', 'p', {
+    source: { type: 'stream', stream: 'in' },
+    steps: [
+      { type: 'lookup', lookup: { type: 'table', table: 'users' } },
+      { type: 'window', output: { stream: 'sums' } },
+    ],
+    outputs: [
+      { type: 'stream', stream: 'out' },
+      { type: 'table', table: 'kept', key: '.id' },
+    ],
+  });
+  const rule = resource('Rule', 'r', {
+    pattern: {},
+    targets: [
+      { type: 'log', note: 'seen' },
+      { type: 'workflow', workflow: 'w' },
+    ],
+  });
+  const names = (ends: { kind: string; name: string }[]) => ends.map(({ kind, name }) => `${kind} ${name}`);
+  expect(names(reads(pipeline))).toEqual(['Stream in', 'Table users']);
+  expect(names(writes(pipeline))).toEqual(['Stream out', 'Table kept', 'Stream sums', 'Stream p.dead']);
+  expect(names(reads(rule))).toEqual(['Stream bus.default']);
+  expect(names(writes(rule))).toEqual(['log seen', 'Workflow w']);
+  expect(users([pipeline, rule], { kind: 'Table', name: 'users' }).readers).toEqual([pipeline]);
+  expect(reads(resource('Pipeline', 'odd', { source: 5, steps: 'x' }))).toEqual([]);
+});
+
+test('a resource as YAML has what a person wrote, lines as lines, numbers as numbers', () => {
+  const yaml = yamlOf(resource('Pipeline', 'p', { program: 'a = 1\nb = 2\n', max: new Exact('9007199254740993') }));
+  expect(yaml).toBe(`apiVersion: headwater.dev/v1
+kind: Pipeline
+metadata:
+  name: p
+  labels:
+    team: a
+spec:
+  program: |
+    a = 1
+    b = 2
+  max: 9007199254740993
+`);
+});
+
+test('a schema is shown by its keys, references followed, circles left', () => {
+  const schema = {
+    properties: {
+      a: { $ref: '#/$defs/A', description: 'here' },
+      b: { anyOf: [{ $ref: '#/$defs/B' }, { type: 'null' }] },
+      c: { type: ['string', 'null'] },
+    },
+    required: ['a'],
+    $defs: {
+      A: { type: 'object', properties: { x: { type: 'integer', minimum: 1 } } },
+      B: { oneOf: [{ const: 'p' }, { const: 'q' }] },
+    },
+  };
+  expect(schemaRows(schema).map(({ path, type, required, about }) => [path, type, required, about])).toEqual([
+    ['a', 'object', true, 'here'],
+    ['a.x', 'integer', false, '(minimum 1)'],
+    ['b', '"p" | "q"', false, ''],
+    ['c', 'string', false, ''],
+  ]);
+  const circle = { properties: { a: { $ref: '#' } } };
+  expect(schemaRows(circle).length).toBeLessThan(20);
+});

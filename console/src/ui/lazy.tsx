@@ -1,0 +1,35 @@
+/** What is large and not on every page: loaded when first shown. */
+
+import { type ComponentProps, lazy, Suspense } from 'react';
+import { Loading } from './parts.tsx';
+
+const ChartLater = lazy(() => import('./chart.tsx'));
+const GraphLater = lazy(() => import('../graph/graph.tsx'));
+const EditorLater = lazy(() => import('../editor/editor.tsx'));
+
+/** Figures over time. */
+export function Chart(props: ComponentProps<typeof ChartLater>) {
+  return (
+    <Suspense fallback={<div className="chart" />}>
+      <ChartLater {...props} />
+    </Suspense>
+  );
+}
+
+/** Boxes and lines. */
+export function Graph(props: ComponentProps<typeof GraphLater>) {
+  return (
+    <Suspense fallback={<Loading />}>
+      <GraphLater {...props} />
+    </Suspense>
+  );
+}
+
+/** A resource as YAML. */
+export function Editor(props: ComponentProps<typeof EditorLater>) {
+  return (
+    <Suspense fallback={<Loading />}>
+      <EditorLater {...props} />
+    </Suspense>
+  );
+}

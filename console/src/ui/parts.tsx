@@ -1,0 +1,251 @@
+/** Small parts that every page is made of. */
+
+import { type ReactNode, useEffect, useId, useState } from 'react';
+import { Refusal, type Resource } from '../api.ts';
+import { span, time } from '../format.ts';
+import { Link, path, useParam } from '../router.tsx';
+import { Icon } from './icons.tsx';
+
+export type Tone = '' | 'good' | 'bad' | 'warn' | 'accent';
+
+/** A page's frame: title, what it is, what can be done. */
+export function Page(props: {
+  title: string;
+  badge?: ReactNode;
+  about?: ReactNode;
+  actions?: ReactNode;
+  children: ReactNode;
+}) {
+  useEffect(() => {
+    document.title = `${props.title} · Headwater`;
+  }, [props.title]);
+  return (
+    <div className="page">
+      <header>
+        <div>
+          <div className="title">
+            <h1>{props.title}</h1>
+            {props.badge}
+          </div>
+          {props.about && <p className="about">{props.about}</p>}
+        </div>
+        {props.actions && <div className="actions">{props.actions}</div>}
+      </header>
+      {props.children}
+    </div>
+  );
+}
+
+/** A framed part of a page. */
+export function Panel(props: { title?: ReactNode; end?: ReactNode; body?: boolean; children: ReactNode }) {
+  const id = useId();
+  return (
+    <section className="panel" aria-labelledby={props.title ? id : undefined}>
+      {props.title && (
+        <header>
+          <h2 id={id}>{props.title}</h2>
+          {props.end && <div className="end">{props.end}</div>}
+        </header>
+      )}
+      {props.body ? <div className="body">{props.children}</div> : props.children}
+    </section>
+  );
+}
+
+/** A word with a colour. */
+export function Badge({ tone = '', children }: { tone?: Tone; children: ReactNode }) {
+  return <span className={`badge ${tone}`}>{children}</span>;
+}
+
+/** What a resource's state is called, and its colour. */
+export function readiness(resource: Resource): { tone: Tone; word: string } {
+  const { ready, reason } = resource.status;
+  if (ready === 'true') return { tone: 'good', word: reason ?? 'Ready' };
+  if (ready === 'false') return { tone: 'bad', word: reason ?? 'Not ready' };
+  return { tone: 'warn', word: reason ?? 'Unknown' };
+}
+
+/** A resource's state. */
+export function Ready({ resource }: { resource: Resource }) {
+  const { tone, word } = readiness(resource);
+  return <Badge tone={tone}>{word}</Badge>;
+}
+
+/** One figure of a row of tiles. */
+export function Tile(props: { label: string; value: ReactNode; unit?: string; tone?: Tone; children?: ReactNode }) {
+  return (
+    <div className={`tile ${props.tone ?? ''}`}>
+      <dt>{props.label}</dt>
+      <dd>
+        {props.value} {props.unit && <small>{props.unit}</small>}
+      </dd>
+      {props.children && <dd>{props.children}</dd>}
+    </div>
+  );
+}
+
+/** A row of figures. */
+export function Tiles({ children }: { children: ReactNode }) {
+  return <dl className="tiles">{children}</dl>;
+}
+
+/** The course of a figure, without axes; the figure itself stands beside it as text. */
+export function Spark({ values, cell }: { values: number[]; cell?: boolean }) {
+  const known = values.filter(Number.isFinite);
+  const top = Math.max(...known, 0) || 1;
+  const step = 100 / Math.max(known.length - 1, 1);
+  const line = known
+    .map((value, index) => `${(index * step).toFixed(2)},${(23 - (value / top) * 21).toFixed(2)}`)
+    .join('L');
+  return (
+    <svg
+      className={`spark ${cell ? 'cell-spark' : ''}`}
+      viewBox="0 0 100 24"
+      preserveAspectRatio="none"
+      aria-hidden="true"
+    >
+      {known.length > 1 && <path className="area" d={`M0,24L${line}L100,24Z`} />}
+      {known.length > 1 && <path d={`M${line}`} />}
+    </svg>
+  );
+}
+
+/** Nothing to show, and why. */
+export function Empty({ children, command }: { children: ReactNode; command?: string }) {
+  return (
+    <div className="empty">
+      <p>{children}</p>
+      {command && <Command text={command} />}
+    </div>
+  );
+}
+
+/** Room for what is on its way. */
+export function Loading() {
+  return (
+    <div className="empty" role="status">
+      <span className="hidden">Loading</span>
+      <div className="skeleton" />
+    </div>
+  );
+}
+
+/** Why something failed, in the node's words. */
+export function Trouble({ error }: { error: unknown }) {
+  const problems = error instanceof Refusal ? error.all : [{ code: '', title: String(error) }];
+  return (
+    <div className="problems" role="alert">
+      {problems.map((problem, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: problems have no identity and are never reordered
+        <div className="problem" key={index}>
+          <span>
+            {problem.code && <strong>{problem.code} </strong>}
+            {problem.title}
+          </span>
+          {'causes' in problem && problem.causes?.map(cause => <span key={cause}>cause: {cause}</span>)}
+          {'help' in problem && problem.help && <span className="muted">help: {problem.help}</span>}
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** A command to type, with a button that copies it. */
+export function Command({ text }: { text: string }) {
+  const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!copied) return;
+    const timer = setTimeout(() => setCopied(false), 1_500);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  const copy = () => void navigator.clipboard.writeText(text).then(() => setCopied(true));
+  return (
+    <div className="command">
+      <code tabIndex={0}>{text}</code>
+      <button type="button" className="btn bare icon" onClick={copy} aria-label={`Copy ${text}`}>
+        <Icon name={copied ? 'check' : 'copy'} />
+      </button>
+      <span className="hidden" role="status">
+        {copied ? 'Copied' : ''}
+      </span>
+    </div>
+  );
+}
+
+/** A time, in full on hover. */
+export function Time({ at }: { at: string | number | undefined }) {
+  if (at === undefined) return <span className="muted">–</span>;
+  const iso = typeof at === 'number' ? new Date(at).toISOString() : at;
+  return (
+    <time dateTime={iso} title={iso} className="nowrap">
+      {time(at)}
+    </time>
+  );
+}
+
+/** How long ago something was. */
+export function Ago({ at }: { at: string | undefined }) {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1_000);
+    return () => clearInterval(timer);
+  }, []);
+  if (!at) return <span className="muted">–</span>;
+  return (
+    <time dateTime={at} title={at} className="nowrap">
+      {span(Math.max(0, now - new Date(at).getTime()))} ago
+    </time>
+  );
+}
+
+/** Tabs whose choice is in the URL. */
+export function Tabs(props: { tabs: { id: string; label: string; count?: number | string; show: () => ReactNode }[] }) {
+  const first = props.tabs[0]?.id ?? '';
+  const [chosen, choose] = useParam('tab', first);
+  const id = useId();
+  const tab = props.tabs.find(tab => tab.id === chosen) ?? props.tabs[0];
+  const move = (by: number) => {
+    const index = tab ? props.tabs.indexOf(tab) : 0;
+    const next = props.tabs.at((index + by) % props.tabs.length);
+    if (!next) return;
+    choose(next.id);
+    document.getElementById(`${id}-${next.id}`)?.focus();
+  };
+  return (
+    <>
+      <div className="tabs" role="tablist">
+        {props.tabs.map(({ id: name, label, count }) => (
+          <button
+            type="button"
+            key={name}
+            id={`${id}-${name}`}
+            role="tab"
+            aria-selected={name === tab?.id}
+            aria-controls={`${id}-panel`}
+            tabIndex={name === tab?.id ? 0 : -1}
+            onClick={() => choose(name)}
+            onKeyDown={event => {
+              if (event.key === 'ArrowRight') move(1);
+              if (event.key === 'ArrowLeft') move(-1);
+            }}
+          >
+            {label}
+            {count !== undefined && <span className="count">{count}</span>}
+          </button>
+        ))}
+      </div>
+      <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${tab?.id}`} key={tab?.id}>
+        {tab?.show()}
+      </div>
+    </>
+  );
+}
+
+/** A link to a resource. */
+export function To({ plural, name, children }: { plural: string; name: string; children?: ReactNode }) {
+  return (
+    <Link to={path([plural, name])} className="name">
+      {children ?? name}
+    </Link>
+  );
+}

@@ -1,0 +1,443 @@
+/** Every page in a real browser against a real node. */
+
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { barriers, Chrome, Node, RESOURCES, until } from './node.ts';
+
+const HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>';
+const BIG = '9007199254740993';
+
+let node: Node;
+let chrome: Chrome;
+let failed: string;
+let waiting: string;
+let ended: string;
+
+const at = (path: string) => `${node.url}/console${path}`;
+
+beforeAll(async () => {
+  [node, chrome] = await Promise.all([Node.start(), Chrome.start()]);
+  await node.apply(RESOURCES);
+  await node.send(
+    'PUT',
+    '/v1/tables/users/documents/u1',
+    JSON.stringify({ id: 'u1', country: 'CH', since: 2020, note: HOSTILE }),
+  );
+  await node.send('PUT', '/v1/tables/users/documents/u2', JSON.stringify({ id: 'u2', country: 'AT', since: 2024 }));
+  await node.send(
+    'POST',
+    '/v1/streams/clicks/events?key=.user',
+    `{"user":"u1","amount":3.5,"big":${BIG}}\n${JSON.stringify({ user: HOSTILE, amount: 1 })}\n`,
+    'application/x-ndjson',
+  );
+  ended = await node.refund(5);
+  failed = await node.refund(-5);
+  waiting = await node.refund(500);
+});
+
+afterAll(async () => {
+  await chrome?.stop();
+  await node?.stop();
+});
+
+const executionPath = (id: string) => `/executions/${id.split('/').map(encodeURIComponent).join('/')}`;
+
+/** Every page and tab. */
+function pages(): string[] {
+  return [
+    '/',
+    '/streams',
+    '/streams?system=1&sort=-events',
+    '/streams/clicks',
+    ...['schema', 'partitions', 'groups', 'users', 'yaml'].map(tab => `/streams/clicks?tab=${tab}`),
+    '/tables',
+    '/tables/users?row=u1',
+    '/tables/users?tab=schema',
+    '/eventtypes',
+    '/eventtypes/order-placed',
+    '/eventtypes/order-placed?tab=versions',
+    '/pipelines',
+    '/pipelines/enrich',
+    ...['steps', 'lookups', 'course', 'yaml'].map(tab => `/pipelines/enrich?tab=${tab}`),
+    '/pipelines/broken',
+    '/rules',
+    '/rules/large-orders',
+    '/rules/large-orders?tab=pattern',
+    '/pipes',
+    '/pipes/decide',
+    '/schedules',
+    '/schedules/nightly',
+    '/workflows',
+    '/workflows/refund',
+    ...['executions', 'start'].map(tab => `/workflows/refund?tab=${tab}`),
+    '/executions',
+    executionPath(failed),
+    `${executionPath(ended)}?tab=events`,
+    `${executionPath(waiting)}?tab=data`,
+    '/kinds',
+    '/secrets',
+    '/streams?new=1',
+    '/nothing/here/at/all',
+  ];
+}
+
+describe('every page', () => {
+  test('stands without errors and without barriers, light and dark', { timeout: 110_000 }, async () => {
+    const browser = await Chrome.start();
+    const waiting = pages();
+    const found: string[] = [];
+    const walk = async () => {
+      const page = await browser.page(at('/'));
+      for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+        await page.emulateMedia({ colorScheme: 'light' });
+        await page.goto(at(path));
+        await page.locator('h1').first().waitFor();
+        await page.getByText('Live', { exact: true }).waitFor();
+        await until(
+          'end of loading',
+          async () => (await page.locator('main [role=status]:has-text("Loading")').count()) === 0,
+        );
+        found.push(...(await barriers(page)).map(barrier => `${path} ${barrier}`));
+        await page.emulateMedia({ colorScheme: 'dark' });
+        found.push(...(await barriers(page, ['color-contrast'])).map(barrier => `${path} in the dark: ${barrier}`));
+        expect(await page.evaluate(() => 'pwned' in window), path).toBe(false);
+      }
+    };
+    await Promise.all([walk(), walk(), walk()]);
+    await browser.stop();
+    expect(found).toEqual([]);
+    expect(browser.complaints).toEqual([]);
+  });
+});
+
+describe('home', () => {
+  test('tells problems, rates and latest executions, and leads to them', async () => {
+    const page = await chrome.page(at('/'));
+    const problems = page.locator('section', { has: page.getByRole('heading', { name: 'Problems' }) });
+    await problems.getByText('HW-CONNECT-102').waitFor();
+    for (let n = 0; n < 20; n += 1)
+      await node.send('POST', '/v1/streams/clicks/events', JSON.stringify({ user: 'u2', amount: n }));
+    const tile = page.locator('.tile', { hasText: 'Events appended' }).locator('dd').first();
+    await until('rate above 0', async () => Number.parseFloat((await tile.textContent()) ?? '') > 0);
+    await page.locator('section', { hasText: 'Latest executions' }).getByText('Failed').first().waitFor();
+    await problems.getByRole('link', { name: 'broken' }).click();
+    expect(new URL(page.url()).pathname).toBe('/console/pipelines/broken');
+    await page.getByRole('heading', { level: 1, name: 'broken' }).waitFor();
+    await page.close();
+  });
+
+  test('shows how to apply a solution, and copies the command', async () => {
+    const page = await chrome.page(at('/'));
+    const card = page.locator('.card', { hasText: 'Clickstream' });
+    await card.getByRole('button', { name: /^Copy/ }).click();
+    await card.getByText('Copied').waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
+      `headwater solution apply clickstream --server ${node.url}`,
+    );
+    await page.close();
+  });
+
+  test('shows a resource that comes and goes without being asked again', async () => {
+    const page = await chrome.page(at('/streams'));
+    await page.getByRole('link', { name: 'clicks.enriched' }).waitFor();
+    await node.apply('apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: passing}\nspec: {partitions: 1}\n');
+    await page.getByRole('link', { name: 'passing' }).waitFor();
+    await fetch(`${node.url}/v1/streams/passing`, { method: 'DELETE' });
+    await page.getByRole('link', { name: 'passing' }).waitFor({ state: 'detached' });
+    await page.close();
+  });
+});
+
+describe('streams', () => {
+  test('tail what comes in, as text and without rounding', async () => {
+    const page = await chrome.page(at('/streams/clicks'));
+    await page.getByText(BIG).waitFor();
+    await page.getByText('onerror').first().waitFor();
+    expect(await page.locator('main img, main script, main b, main i:not([class])').count()).toBe(0);
+    await node.send('POST', '/v1/streams/clicks/events', JSON.stringify({ user: 'just now', amount: 7 }));
+    const row = page.getByRole('button', { name: /just now/ });
+    await row.click();
+    await page.locator('.json').getByText('"just now"').waitFor();
+    await page.getByLabel('Only records that contain').fill('onerror');
+    await until('rows of the filter alone', async () => (await page.locator('table.tail tbody tr').count()) === 1);
+    expect(new URL(page.url()).searchParams.get('q')).toBe('onerror');
+    await page.reload();
+    await until('the same after a reload', async () => (await page.locator('table.tail tbody tr').count()) === 1);
+    expect(await page.evaluate(() => 'pwned' in window)).toBe(false);
+    await page.close();
+  });
+
+  test('tell how far consumer groups are behind', async () => {
+    spawnSync('kcat', ['-b', node.kafka, '-G', 'readers', '-c', '1', '-X', 'auto.offset.reset=earliest', 'clicks'], {
+      timeout: 20_000,
+    });
+    const page = await chrome.page(at('/streams/clicks?tab=groups'));
+    await page.getByRole('cell', { name: 'readers' }).first().waitFor();
+    await page.close();
+  });
+
+  test('list partitions, schema and who uses them', async () => {
+    const page = await chrome.page(at('/streams/clicks'));
+    await page.getByRole('tab', { name: 'Partitions' }).click();
+    await page.getByRole('cell', { name: '1', exact: true }).first().waitFor();
+    await page.getByRole('tab', { name: 'Schema' }).click();
+    await page.getByRole('cell', { name: 'Who did it: <i>never</i> HTML.' }).waitFor();
+    await page.getByRole('tab', { name: /Wiring/ }).click();
+    await page.locator('section', { hasText: 'Read by' }).getByRole('link', { name: 'enrich' }).waitFor();
+    await page.goBack();
+    await page.close();
+  });
+});
+
+describe('tables', () => {
+  test('are looked through by key, index and filter; a wrong filter says why', async () => {
+    const page = await chrome.page(at('/tables/users'));
+    await page.getByRole('button', { name: 'u2' }).waitFor();
+    await page.getByRole('button', { name: 'u1' }).click();
+    await page.locator('.json').getByText('onerror').waitFor();
+    await page.getByLabel('Filter').fill("country = 'AT'");
+    await page.getByLabel('Filter').press('Enter');
+    await page.getByRole('button', { name: 'u1' }).waitFor({ state: 'detached' });
+    expect(await page.getByRole('button', { name: 'u2' }).count()).toBe(1);
+    await page.getByLabel('Filter').fill('country = = 1');
+    await page.getByLabel('Filter').press('Enter');
+    await page.getByRole('alert').getByText(/HW-/).waitFor();
+    await page.close();
+  });
+});
+
+describe('pipelines', () => {
+  test('are drawn from source to outputs, with links', async () => {
+    const page = await chrome.page(at('/pipelines/enrich'));
+    const graph = page.getByRole('figure', { name: 'Graph of the pipeline enrich' });
+    for (const name of ['clicks', 'known', 'large', 'doubled', 'clicks.enriched', 'clicks.dead']) {
+      await graph.locator('.node .name', { hasText: new RegExp(`^${name}$`) }).waitFor();
+    }
+    expect(await graph.locator('path.edge').count()).toBe(5);
+    await graph.getByRole('link', { name: 'clicks.enriched' }).click();
+    await page.getByRole('heading', { level: 1, name: 'clicks.enriched' }).waitFor();
+    await page.goBack();
+    await page.getByRole('heading', { level: 1, name: 'enrich' }).waitFor();
+    await page.close();
+  });
+});
+
+describe('reactions', () => {
+  test('are drawn with what they match and where it goes', async () => {
+    const page = await chrome.page(at('/rules/large-orders'));
+    await page.getByRole('figure').getByRole('link', { name: 'orders.large', exact: true }).waitFor();
+    await page.getByRole('tab', { name: 'Pattern' }).click();
+    await page.locator('.json').getByText('"OrderPlaced"').waitFor();
+    await page.goto(at('/schedules'));
+    await page.getByText('cron(0 3 * * ? *)').waitFor();
+    await page.close();
+  });
+});
+
+describe('workflows', () => {
+  test('are drawn from their definition, branches inside their state', async () => {
+    const page = await chrome.page(at('/workflows/refund'));
+    const graph = page.getByRole('figure');
+    for (const name of ['Start', 'Judge', 'Review', 'Pay', 'Tell', 'Refuse'])
+      await graph.locator('.node .name', { hasText: name }).first().waitFor();
+    await graph.getByText('$states.input.amount > 100').waitFor();
+    await page.close();
+  });
+
+  test('start with an input, and a wrong one says why', async () => {
+    const page = await chrome.page(at('/workflows/refund?tab=start'));
+    await page.getByLabel('Input').fill('{"amount": ');
+    await page.getByRole('button', { name: 'Start' }).click();
+    await page.getByRole('alert').getByText('HW-API-008').waitFor();
+    await page.getByLabel('Input').fill('{"amount": 1}');
+    await page.getByRole('button', { name: 'Start' }).click();
+    await page.locator('h1 + .badge', { hasText: 'Succeeded' }).waitFor();
+    await page.close();
+  });
+
+  test('that failed tell where, and are taken up again', async () => {
+    const page = await chrome.page(at(executionPath(failed)));
+    await page.getByText('Refund.Refused: the amount is <b>negative</b>').waitFor();
+    const timeline = page.getByRole('table', { name: 'States in order of entering' });
+    expect(await timeline.getByRole('row').allInnerTexts()).toEqual([
+      expect.stringMatching(/Judge.*done/s),
+      expect.stringMatching(/Refuse.*failed/s),
+    ]);
+    await page.getByRole('figure').locator('.node.bad', { hasText: 'Refuse' }).waitFor();
+    await page.getByRole('button', { name: 'Redrive' }).click();
+    await page.locator('.tile', { hasText: 'Redriven' }).getByText('1×').waitFor();
+    await page.getByRole('tab', { name: 'Events' }).click();
+    await page.getByRole('button', { name: 'ExecutionRedriven' }).waitFor();
+    await page.close();
+  });
+
+  test('that wait are stopped', async () => {
+    const page = await chrome.page(at(executionPath(waiting)));
+    await page.getByRole('figure').locator('.node.accent', { hasText: 'Review' }).waitFor();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.locator('h1 + .badge', { hasText: 'Aborted' }).waitFor();
+    await page.close();
+  });
+});
+
+describe('any resource', () => {
+  const type = async (page: Page, yaml: string) => {
+    const content = page.locator('.editor .cm-content');
+    await content.click();
+    await page.keyboard.press('ControlOrMeta+a');
+    await page.keyboard.insertText(yaml);
+  };
+
+  test('is made, judged while typed, changed and deleted', async () => {
+    const page = await chrome.page(at('/streams?new=1'));
+    await type(
+      page,
+      'apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: made.here}\nspec:\n  partitons: 3\n',
+    );
+    await page.getByRole('alert').getByText('HW-KERNEL-007').waitFor();
+    await page.getByText('did you mean `partitions`?').waitFor();
+    await page.getByRole('button', { name: 'line 5, column 3' }).click();
+    await page.locator('.cm-lintRange-error', { hasText: 'partitons' }).waitFor();
+    await type(
+      page,
+      'apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: made.here}\nspec:\n  partitions: 3\n',
+    );
+    await page.getByText('Stream/made.here would be created').waitFor();
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByRole('heading', { level: 1, name: 'made.here' }).waitFor();
+    await page.getByRole('tab', { name: 'YAML' }).click();
+    await page.locator('.cm-line', { hasText: 'partitions: 3' }).waitFor();
+    await type(
+      page,
+      'apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: made.here}\nspec:\n  partitions: 2\n',
+    );
+    await page
+      .getByRole('alert')
+      .getByText(/HW-KERNEL/)
+      .waitFor();
+    await page.getByRole('button', { name: 'Delete …' }).click();
+    await page.getByRole('button', { name: 'Delete made.here' }).click();
+    await page.waitForURL(at('/streams'));
+    await page.getByRole('link', { name: 'clicks', exact: true }).waitFor();
+    expect(await page.getByRole('link', { name: 'made.here' }).count()).toBe(0);
+    await page.close();
+  });
+
+  test("is listed by kind, with the kind's example for a new one", async () => {
+    const page = await chrome.page(at('/kinds'));
+    await page.getByRole('link', { name: 'Secret', exact: true }).click();
+    await page.getByRole('link', { name: 'New' }).click();
+    await page.locator('.cm-line', { hasText: 'catalogue-token' }).waitFor();
+    await page.locator('.keys').getByText('from', { exact: true }).waitFor();
+    await page.close();
+  });
+});
+
+describe('the keyboard', () => {
+  test('reaches everything', async () => {
+    const page = await chrome.page(at('/'));
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to content');
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: 'Name of a page or resource' }).waitFor();
+    await page.keyboard.type('pipeline enri');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { level: 1, name: 'enrich' }).waitFor();
+    await page.getByRole('tab', { name: 'Graph' }).focus();
+    await page.keyboard.press('ArrowRight');
+    await page.getByRole('tab', { name: 'Steps', selected: true }).waitFor();
+    expect(new URL(page.url()).searchParams.get('tab')).toBe('steps');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.close();
+  });
+});
+
+describe('the theme', () => {
+  test('follows the system until one is chosen, which lasts', async () => {
+    const page = await chrome.page(at('/'));
+    const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const light = await background();
+    await page.emulateMedia({ colorScheme: 'dark' });
+    const dark = await background();
+    expect(dark).not.toBe(light);
+    await page.getByRole('button', { name: 'Theme: system' }).click();
+    expect(await background()).toBe(light);
+    await page.reload();
+    expect(await background()).toBe(light);
+    await page.getByRole('button', { name: 'Theme: light' }).click();
+    await page.emulateMedia({ colorScheme: 'light' });
+    expect(await background()).toBe(dark);
+    await page.getByRole('button', { name: 'Theme: dark' }).click();
+    await page.close();
+  });
+});
+
+describe('the connection', () => {
+  test('says that the node is gone, and goes on when it is back', async () => {
+    const page = await chrome.page(at('/'));
+    await page.getByText('Live', { exact: true }).waitFor();
+    await page.route('**/v1/live', route => route.abort());
+    await page.context().setOffline(true);
+    await page.reload().catch(() => undefined);
+    await page.context().setOffline(false);
+    await page.goto(at('/'));
+    await page.getByText('Not connected').waitFor();
+    await page.unroute('**/v1/live');
+    await page.getByText('Live', { exact: true }).waitFor();
+    await page.close();
+  });
+});
+
+describe('what is built', () => {
+  const dist = join(import.meta.dirname, '..', 'dist');
+  const packed = (name: string) => readFileSync(join(dist, `${name}.gz`)).length;
+
+  test('loads first in no more than 300 kB', async () => {
+    const html = readFileSync(join(dist, 'index.html'), 'utf8');
+    const named = [...html.matchAll(/(?:src|href)="\/console\/([^"]+)"/g)].map(match => match[1] ?? '');
+    const whole = ['index.html', ...named].reduce((sum, name) => sum + packed(name), 0);
+    expect(whole).toBeLessThan(300_000);
+    // What home loads besides, as the browser counts it.
+    const page = await chrome.page(at('/'));
+    await until('a line of events', async () => {
+      await node.send('POST', '/v1/streams/clicks/events', '{"user":"u2"}');
+      return (await page.locator('.chart canvas').count()) > 0;
+    });
+    const loaded = await page.evaluate(() => {
+      const files = performance.getEntriesByType('resource').filter(entry => entry.name.includes('/console/'));
+      return files.reduce((sum, entry) => sum + (entry as PerformanceResourceTiming).encodedBodySize, 0);
+    });
+    expect(loaded).toBeGreaterThan(whole - packed('index.html') - 1_000);
+    expect(loaded).toBeLessThan(300_000);
+    await page.close();
+  });
+
+  test('is named in the notices, package by package', () => {
+    const notices = readFileSync(join(import.meta.dirname, '..', '..', 'THIRD-PARTY-NOTICES.md'), 'utf8');
+    const section = notices.slice(notices.indexOf('# In the web console'));
+    const names = JSON.parse(readFileSync(join(dist, 'packages.json'), 'utf8')) as string[];
+    expect(names.length).toBeGreaterThan(10);
+    for (const name of names) expect(section, name).toContain(`${name} `);
+  });
+
+  test('runs nothing inline', async () => {
+    const response = await fetch(`${node.url}/console/`);
+    expect(response.headers.get('content-security-policy')).toMatch(/^default-src 'self';(?!.*unsafe)/);
+    expect(await response.text()).not.toMatch(/<script(?![^>]*src=)|<style|onload=|javascript:/);
+    const script = readdirSync(join(dist, 'assets')).find(name => /^index-.*\.js$/.test(name));
+    const file = await fetch(`${node.url}/console/assets/${script}`);
+    expect(file.headers.get('cache-control')).toContain('immutable');
+    expect(
+      (
+        await fetch(`${node.url}/console/assets/${script}`, {
+          headers: { 'if-none-match': file.headers.get('etag') ?? '' },
+        })
+      ).status,
+    ).toBe(304);
+  });
+});

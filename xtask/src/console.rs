@@ -1,0 +1,122 @@
+//! The web console: fetched, built, checked and driven in a browser, all in `console/`.
+//!
+//! Built before Cargo builds the crate that holds it; a second run with the same sources costs milliseconds and needs no
+//! network. What it is NOT: needed to build the node, which says how to build the console where it is missing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::node;
+use crate::process::{on_path, read, root, run};
+use crate::setup;
+
+/// What the built console depends on, besides all files of `console/src`.
+const SOURCES: [&str; 6] = [
+    "console/index.html",
+    "console/package-lock.json",
+    "console/package.json",
+    "console/vite.config.ts",
+    "console/src",
+    "solutions",
+];
+
+/// Builds `console/dist` unless it is up to date.
+///
+/// # Errors
+/// When npm is missing or says why it cannot.
+pub fn build() -> Result<()> {
+    fetch()?;
+    let folder = folder();
+    let built = folder.join("dist/index.html").is_file();
+    let marker = folder.join("node_modules/.built");
+    if !built && marker.exists() {
+        fs::remove_file(&marker)?;
+    }
+    setup::once(&marker, &digest()?, || {
+        eprintln!("console: building");
+        npm("build").map(drop)
+    })
+}
+
+/// Biome, the compiler's types, and the tests that need no browser.
+///
+/// # Errors
+/// When one of them finds something.
+pub fn check() -> Result<()> {
+    fetch()?;
+    for script in ["check", "types", "test"] {
+        run(&mut command(script))?;
+    }
+    Ok(())
+}
+
+/// Drives every page in Chromium against a real node.
+///
+/// # Errors
+/// When a test fails.
+pub fn browse() -> Result<()> {
+    build()?;
+    let binary = node::build("dev")?;
+    run(command("browser").env("HEADWATER_BINARY", binary))
+}
+
+fn folder() -> PathBuf {
+    root().join("console")
+}
+
+/// The packages of the lock file.
+fn fetch() -> Result<()> {
+    if !on_path("npm") {
+        bail!("npm is missing: install Node 20.19 or newer");
+    }
+    let lock = fs::read_to_string(folder().join("package-lock.json"))?;
+    setup::once(&folder().join("node_modules/.ready"), &lock, || {
+        eprintln!("console: fetching packages with npm (230 MB unpacked)");
+        setup::npm(&folder(), &["ci"])
+    })
+}
+
+fn npm(script: &str) -> Result<String> {
+    read(&mut command(script))
+}
+
+fn command(script: &str) -> Command {
+    let mut command = Command::new("npm");
+    command.current_dir(folder()).args(["run", "--silent", script]);
+    command
+}
+
+/// A hash of everything that goes into the console (FNV-1a, 64 bits).
+fn digest() -> Result<String> {
+    let mut files = Vec::new();
+    for source in SOURCES {
+        gather(&root().join(source), &mut files)?;
+    }
+    files.sort();
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for file in files {
+        let text = fs::read(&file).with_context(|| file.display().to_string())?;
+        for byte in file.to_string_lossy().bytes().chain(text) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    Ok(format!("{hash:016x}"))
+}
+
+/// Files below a path; of solutions, what describes them, not their samples.
+fn gather(path: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    if path.is_file() {
+        found.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        if !path.ends_with("sample") {
+            gather(&path, found)?;
+        }
+    }
+    Ok(())
+}
