@@ -8,6 +8,7 @@ use headwater_base::{Micros, Problem};
 use serde_json::Value;
 
 pub mod bus;
+pub mod catalog;
 pub mod destination;
 pub mod function;
 pub mod outlet;
@@ -15,6 +16,7 @@ pub mod tables;
 pub mod workflows;
 
 pub use bus::{Bus, Cause};
+pub use catalog::Catalog;
 pub use destination::Destinations;
 pub use function::FunctionKind;
 pub use outlet::Outlet;
