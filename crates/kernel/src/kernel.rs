@@ -107,6 +107,7 @@ impl Kernel {
             registry: self.setup.registry.clone(),
             resources: Arc::clone(&self.resources),
             log: Arc::clone(&self.setup.log),
+            folder: self.setup.folder.clone(),
             clock: Arc::clone(&self.setup.clock),
             secrets: Arc::clone(&self.secrets),
             drop_view: Box::new(move |name| tables.drop_view(name)),

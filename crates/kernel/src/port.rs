@@ -8,12 +8,14 @@ use headwater_base::{Micros, Problem};
 use serde_json::Value;
 
 pub mod bus;
+pub mod catalog;
 pub mod function;
 pub mod outlet;
 pub mod tables;
 pub mod workflows;
 
 pub use bus::{Bus, Cause};
+pub use catalog::Catalog;
 pub use function::FunctionKind;
 pub use outlet::{Outlet, Outlets};
 pub use tables::{Document, Tables};

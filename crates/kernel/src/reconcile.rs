@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use headwater_base::Name;
@@ -70,6 +71,8 @@ pub enum Owned {
     Space(String),
     /// A table's view.
     View(Name),
+    /// A folder of the data folder, with all that is in it.
+    Folder(PathBuf),
 }
 
 /// One step from what is there to what should be.

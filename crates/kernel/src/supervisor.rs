@@ -9,6 +9,7 @@
 //! started for a resource that is being deleted; every task it spawns ends with it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub(crate) struct Parts {
     pub registry: Registry,
     pub resources: Arc<Resources>,
     pub log: Arc<dyn Log>,
+    /// The data folder.
+    pub folder: PathBuf,
     pub clock: Arc<dyn Clock>,
     pub secrets: Arc<dyn port::Secrets>,
     /// Forgets a deleted table's view.

@@ -3,7 +3,7 @@
 use super::Tree;
 
 /// Our crates from the bottom up; a crate may depend on any crate of a lower layer and on none of its own.
-const LAYERS: [(&str, u8); 13] = [
+const LAYERS: [(&str, u8); 14] = [
     ("headwater-base", 0),
     ("headwater-wire", 1),
     ("headwater-pattern", 1),
@@ -15,6 +15,7 @@ const LAYERS: [(&str, u8); 13] = [
     ("headwater-work", 5),
     ("headwater-bus", 5),
     ("headwater-cost", 5),
+    ("headwater-lake", 5),
     ("headwater-api", 5),
     ("headwater", 6),
 ];
@@ -23,10 +24,13 @@ const LAYERS: [(&str, u8); 13] = [
 const TOOLS: [&str; 3] = ["headwater-testkit", "e2e", "xtask"];
 
 /// An outside crate and the only crates of ours that may name it.
-const ONLY: [(&str, &[&str]); 8] = [
+const ONLY: [(&str, &[&str]); 11] = [
     ("vrl", &["headwater-flow"]),
     ("jsonata-core", &["headwater-work"]),
     ("rusqlite", &["headwater-store"]),
+    ("iceberg", &["headwater-lake"]),
+    ("arrow-array", &["headwater-lake"]),
+    ("parquet", &["headwater-lake"]),
     ("axum", &["headwater-api"]),
     ("kafka-protocol", &["headwater-api", "headwater-wire"]),
     ("maxminddb", &["headwater-connect"]),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use headwater_base::Problem;
 use headwater_log::LogError;
+use headwater_store::disk::{Disk, RealDisk};
 
 use super::slot::Slot;
 use super::{Supervisor, observe};
@@ -69,6 +70,11 @@ impl Supervisor {
                 Owned::View(name) => {
                     (self.parts.drop_view)(name)?;
                     Ok(())
+                }
+                Owned::Folder(path) => {
+                    let folder = self.parts.folder.join(path);
+                    let removed = tokio::task::spawn_blocking(move || RealDisk.remove_dir(&folder)).await;
+                    removed.unwrap_or(Ok(())).map_err(|error| LogError::Disk(error.to_string()))
                 }
             };
             result.map_err(|error| crate::resources::refused("the deletion", &error))?;

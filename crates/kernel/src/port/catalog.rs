@@ -1,0 +1,91 @@
+//! The catalog of tables: what engines outside ask before they read files, in the words of Iceberg's REST catalog.
+
+use futures::future::BoxFuture;
+use headwater_base::Problem;
+use serde_json::Value;
+
+use super::Json;
+
+/// The namespace of the tables that streams feed.
+pub const DATASETS: &str = "datasets";
+
+/// A table as readers need it.
+#[derive(Clone, Debug)]
+pub struct TableAt {
+    /// Location of the current metadata file.
+    pub metadata_location: String,
+    /// The metadata itself, Iceberg's JSON.
+    pub metadata: Json,
+}
+
+/// What a client wants to change of a table.
+#[derive(Clone, Debug)]
+pub struct TableChange {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub table: String,
+    /// A `CommitTableRequest`: requirements and updates.
+    pub request: Value,
+}
+
+/// Tables by namespace and name. The tables of [`DATASETS`] are fed by streams and written by the node alone.
+pub trait Catalog: Send + Sync {
+    /// The namespaces, by name.
+    fn namespaces(&self) -> Vec<String>;
+
+    /// The properties of a namespace.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030` when there is none.
+    fn namespace(&self, name: &str) -> Result<Value, Problem>;
+
+    /// Makes a namespace.
+    ///
+    /// # Errors
+    /// `HW-LAKE-031` when it is there, `HW-LAKE-035` for a name that cannot be.
+    fn create_namespace<'a>(&'a self, name: &'a str, properties: Value) -> BoxFuture<'a, Result<(), Problem>>;
+
+    /// Removes a namespace without tables.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, `HW-LAKE-033` for the node's own, `HW-LAKE-036` when there are tables in it.
+    fn drop_namespace<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>>;
+
+    /// The names of the tables of a namespace.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030` when there is no such namespace.
+    fn tables(&self, namespace: &str) -> Result<Vec<String>, Problem>;
+
+    /// The current version of a table; reads a file of this machine.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, `HW-LAKE-032` when there is no such table, `HW-LAKE-021` when its files cannot be read.
+    fn load(&self, namespace: &str, table: &str) -> Result<TableAt, Problem>;
+
+    /// Makes a table from a `CreateTableRequest`; only its metadata where the request says `stage-create`.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, 031, 033 and 035.
+    fn create<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>>;
+
+    /// Changes tables, all or none; answers their new versions in the order of the changes.
+    ///
+    /// # Errors
+    /// `HW-LAKE-033` for a table that a stream feeds, `HW-LAKE-034` when a requirement does not hold, `HW-LAKE-035` for a
+    /// request that says nothing.
+    fn commit(&self, changes: Vec<TableChange>) -> BoxFuture<'_, Result<Vec<TableAt>, Problem>>;
+
+    /// Removes a table; its files, too, where `purge` says so.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, 032 and 033.
+    fn drop_table<'a>(&'a self, namespace: &'a str, table: &'a str, purge: bool) -> BoxFuture<'a, Result<(), Problem>>;
+
+    /// What people want to know of a dataset: location, rows, files, snapshots, how far it is behind.
+    ///
+    /// # Errors
+    /// As [`Catalog::load`].
+    fn describe(&self, dataset: &str) -> Result<Value, Problem>;
+}

@@ -1,0 +1,397 @@
+//! The catalog over the node's tables: those of datasets, which streams feed and only the node writes, and those that
+//! clients of the catalog make and write themselves.
+//!
+//! Clients' tables are keys of the space `lake`: a namespace with its properties, a table with its pointer. A commit
+//! checks what it requires, writes the next metadata and moves the pointer while it holds the one turn, so that of two
+//! clients that read the same version the second is refused.
+//!
+//! # Source
+//! Iceberg's REST catalog, `open-api/rest-catalog-open-api.yaml`.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use headwater_base::{Name, Problem};
+use headwater_kernel::port::Catalog;
+use headwater_kernel::port::catalog::{DATASETS, TableAt, TableChange};
+use headwater_log::{Commit, Delta, LogError, View};
+use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
+use iceberg::{ErrorKind, TableRequirement, TableUpdate};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::commit::{self, Garbage, Version};
+use crate::datasets::Datasets;
+use crate::files::location_of;
+use crate::kinds::dataset;
+use crate::positions::SUMMARY_KEY;
+use crate::tables::{POINTER, Tables, unusable};
+
+/// The space of what clients made.
+const SPACE: &str = "lake";
+/// Namespaces, and tables, of all clients.
+const ENTRIES_MAX: usize = 10_000;
+
+/// The catalog. Cheap to clone.
+#[derive(Clone)]
+pub struct LakeCatalog(Arc<Inner>);
+
+struct Inner {
+    datasets: Datasets,
+    /// The names of the Dataset resources.
+    names: Arc<dyn Fn() -> Vec<Name> + Send + Sync>,
+    turn: Mutex<()>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct CreateTable {
+    name: String,
+    #[serde(default)]
+    location: Option<String>,
+    schema: Schema,
+    #[serde(default)]
+    partition_spec: Option<UnboundPartitionSpec>,
+    #[serde(default)]
+    write_order: Option<SortOrder>,
+    #[serde(default)]
+    stage_create: bool,
+    #[serde(default)]
+    properties: Option<HashMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct CommitTable {
+    #[serde(default)]
+    requirements: Vec<TableRequirement>,
+    #[serde(default)]
+    updates: Vec<TableUpdate>,
+}
+
+impl LakeCatalog {
+    /// The catalog over `datasets`; `names` lists the Dataset resources.
+    pub fn new(datasets: Datasets, names: Arc<dyn Fn() -> Vec<Name> + Send + Sync>) -> Self {
+        Self(Arc::new(Inner { datasets, names, turn: Mutex::new(()) }))
+    }
+
+    fn lake(&self) -> &Arc<Tables> {
+        self.0.datasets.tables()
+    }
+
+    fn version(&self, namespace: &str, table: &str) -> Result<Version, Problem> {
+        let found = if namespace == DATASETS {
+            self.lake().version(&dataset::space(table), POINTER, View::Durable)?
+        } else {
+            self.namespace(namespace)?;
+            self.lake().version(SPACE, &table_key(namespace, table), View::Durable)?
+        };
+        found.ok_or_else(|| {
+            Problem::new("HW-LAKE-032", format!("there is no table `{}` in `{}`", shown(table), shown(namespace)))
+        })
+    }
+
+    async fn write(&self, deltas: Vec<Delta>) -> Result<(), Problem> {
+        let log = self.lake().log();
+        let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
+        let refused =
+            |error: LogError| Problem::new("HW-LAKE-023", format!("the catalog cannot write to the log: {error}"));
+        let ticket = loop {
+            match log.append(&commit) {
+                Err(LogError::Full(_)) => log.room().await,
+                other => break other.map_err(refused)?,
+            }
+        };
+        log.durable(ticket.sequence).await.map_err(refused)
+    }
+
+    fn scan(&self, prefix: &str) -> Vec<String> {
+        let found = self.lake().log().scan(SPACE, prefix.as_bytes(), None, ENTRIES_MAX);
+        let names = found.iter().filter_map(|(key, _)| std::str::from_utf8(key).ok()?.strip_prefix(prefix));
+        names.map(str::to_owned).collect()
+    }
+
+    /// Refuses one entry more than there may be.
+    fn room(&self) -> Result<(), Problem> {
+        if self.scan("").len() < ENTRIES_MAX {
+            return Ok(());
+        }
+        Err(malformed(format!("there are {ENTRIES_MAX} namespaces and tables, which is the limit")).help("drop some"))
+    }
+
+    /// Where a client's table lies. One that asks for another place is refused: the node writes metadata there.
+    fn place(&self, namespace: &str, table: &str) -> PathBuf {
+        self.0.datasets.folder().join("lake").join(namespace).join(format!("{table}-{}", Uuid::now_v7()))
+    }
+
+    /// Does blocking work off the runtime's threads.
+    async fn off<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Tables) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let tables = Arc::clone(self.lake());
+        let done = tokio::task::spawn_blocking(move || work(&tables)).await;
+        done.unwrap_or_else(|error| Err(malformed(format!("the request ended by a bug in the program: {error}"))))
+    }
+
+    async fn create_table(&self, namespace: &str, request: Value) -> Result<TableAt, Problem> {
+        writable(namespace)?;
+        self.namespace(namespace)?;
+        let request: CreateTable = serde_json::from_value(request).map_err(malformed)?;
+        check_name(&request.name)?;
+        if request.stage_create {
+            return Err(malformed("`stage-create` is not served").help("create the table without a transaction"));
+        }
+        let key = table_key(namespace, &request.name);
+        let _turn = self.0.turn.lock().await;
+        if self.lake().log().get(SPACE, &key, View::Appended).is_some() {
+            let fact = format!("there is a table `{}` in `{namespace}` already", request.name);
+            return Err(Problem::new("HW-LAKE-031", fact));
+        }
+        self.room()?;
+        let folder = self.place(namespace, &request.name);
+        let below = self.0.datasets.folder().clone();
+        if request.location.is_some_and(|wanted| !wanted.is_empty()) {
+            return Err(malformed("the node chooses where its tables lie").help("leave `location` out"));
+        }
+        let version = self
+            .off(move |tables| {
+                let location = location_of(&folder);
+                tables
+                    .files()
+                    .create_folders(&location, &below)
+                    .map_err(|error| Problem::new("HW-LAKE-021", "the table's folder cannot be made").because(error))?;
+                let partition = request.partition_spec.unwrap_or_default();
+                let sort = request.write_order.unwrap_or_else(SortOrder::unsorted_order);
+                let properties = request.properties.unwrap_or_default();
+                commit::create(tables.files(), &location, request.schema, partition, sort, properties)
+                    .map_err(|error| refused(&request.name, &error))
+            })
+            .await?;
+        self.write(vec![Tables::delta(&key, &version)]).await?;
+        at(&version)
+    }
+
+    async fn commit_all(&self, changes: Vec<TableChange>) -> Result<Vec<TableAt>, Problem> {
+        let mut requests = Vec::with_capacity(changes.len());
+        for (index, TableChange { namespace, table, request }) in changes.iter().enumerate() {
+            writable(namespace)?;
+            let request: CommitTable = serde_json::from_value(request.clone()).map_err(malformed)?;
+            if request.updates.iter().any(|update| matches!(update, TableUpdate::SetLocation { .. })) {
+                return Err(malformed("the node chooses where its tables lie").help("leave `set-location` out"));
+            }
+            let before = changes.iter().take(index);
+            if before.into_iter().any(|other| other.namespace == *namespace && other.table == *table) {
+                return Err(malformed(format!("`{}` comes twice", shown(table))));
+            }
+            requests.push(request);
+        }
+        let _turn = self.0.turn.lock().await;
+        let mut work = Vec::with_capacity(changes.len());
+        for (TableChange { namespace, table, .. }, request) in changes.iter().zip(requests) {
+            work.push((table.clone(), self.version(namespace, table)?, request));
+        }
+        let made = self
+            .off(move |tables| {
+                let next = |(table, version, request): (String, Version, CommitTable)| {
+                    next_of(tables, &table, &version, request)
+                };
+                work.into_iter().map(next).collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let keyed = changes.iter().zip(&made);
+        let deltas = keyed.map(|(of, (next, _))| Tables::delta(&table_key(&of.namespace, &of.table), next));
+        self.write(deltas.collect()).await?;
+        let mut answers = Vec::with_capacity(made.len());
+        for (next, garbage) in &made {
+            self.lake().remember(next);
+            garbage.remove(self.lake().files());
+            answers.push(at(next)?);
+        }
+        Ok(answers)
+    }
+
+    async fn remove_table(&self, namespace: &str, table: &str, purge: bool) -> Result<(), Problem> {
+        writable(namespace)?;
+        let _turn = self.0.turn.lock().await;
+        let version = self.version(namespace, table)?;
+        self.write(vec![Delta { key: Bytes::from(table_key(namespace, table)), value: None }]).await?;
+        if !purge {
+            return Ok(());
+        }
+        self.off(move |tables| {
+            let removed = tables.files().remove_folder(version.metadata.location());
+            removed.map_err(|error| Problem::new("HW-LAKE-021", "the table's files cannot be removed").because(error))
+        })
+        .await
+    }
+}
+
+impl Catalog for LakeCatalog {
+    fn namespaces(&self) -> Vec<String> {
+        let mut found = self.scan("namespace/");
+        found.push(DATASETS.to_owned());
+        found.sort_unstable();
+        found
+    }
+
+    fn namespace(&self, name: &str) -> Result<Value, Problem> {
+        if name == DATASETS {
+            return Ok(json!({ "comment": "Tables that streams feed; the node alone writes them." }));
+        }
+        let found = self.lake().log().get(SPACE, format!("namespace/{name}").as_bytes(), View::Durable);
+        let Some(bytes) = found else {
+            let fact = format!("there is no namespace `{}`", shown(name));
+            return Err(Problem::new("HW-LAKE-030", fact).help(format!("datasets are tables of `{DATASETS}`")));
+        };
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    fn create_namespace<'a>(&'a self, name: &'a str, properties: Value) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            check_name(name)?;
+            let properties: Map<String, Value> = match properties {
+                Value::Null => Map::new(),
+                other => serde_json::from_value(other).map_err(malformed)?,
+            };
+            let _turn = self.0.turn.lock().await;
+            if self.namespace(name).is_ok() {
+                return Err(Problem::new("HW-LAKE-031", format!("there is a namespace `{name}` already")));
+            }
+            self.room()?;
+            let value = Bytes::from(Value::Object(properties).to_string());
+            self.write(vec![Delta { key: Bytes::from(format!("namespace/{name}")), value: Some(value) }]).await
+        })
+    }
+
+    fn drop_namespace<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            writable(name)?;
+            let _turn = self.0.turn.lock().await;
+            self.namespace(name)?;
+            let tables = self.tables(name)?;
+            if !tables.is_empty() {
+                let fact = format!("there are {} tables in `{name}`", tables.len());
+                return Err(Problem::new("HW-LAKE-036", fact).help("drop them first"));
+            }
+            self.write(vec![Delta { key: Bytes::from(format!("namespace/{name}")), value: None }]).await
+        })
+    }
+
+    fn tables(&self, namespace: &str) -> Result<Vec<String>, Problem> {
+        if namespace != DATASETS {
+            self.namespace(namespace)?;
+            return Ok(self.scan(&format!("table/{namespace}/")));
+        }
+        let log = self.lake().log();
+        let made = |name: &Name| log.get(&dataset::space(name.as_str()), POINTER, View::Durable).is_some();
+        Ok((self.0.names)().into_iter().filter(made).map(|name| name.to_string()).collect())
+    }
+
+    fn load(&self, namespace: &str, table: &str) -> Result<TableAt, Problem> {
+        at(&self.version(namespace, table)?)
+    }
+
+    fn create<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>> {
+        Box::pin(self.create_table(namespace, request))
+    }
+
+    fn commit(&self, changes: Vec<TableChange>) -> BoxFuture<'_, Result<Vec<TableAt>, Problem>> {
+        Box::pin(self.commit_all(changes))
+    }
+
+    fn drop_table<'a>(&'a self, namespace: &'a str, table: &'a str, purge: bool) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(self.remove_table(namespace, table, purge))
+    }
+
+    fn describe(&self, dataset: &str) -> Result<Value, Problem> {
+        let version = self.version(DATASETS, dataset)?;
+        let metadata = &version.metadata;
+        let snapshot = metadata.current_snapshot();
+        let entry = |name: &str| snapshot?.summary().additional_properties.get(name).map(String::as_str);
+        let number = |name: &str| entry(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        let time = |ms: i64| headwater_base::Micros::from_millis(ms).to_string();
+        Ok(json!({
+            "name": dataset,
+            "location": metadata.location(),
+            "metadata": version.location,
+            "rows": number("total-records"),
+            "files": number("total-data-files"),
+            "bytes": number("total-files-size"),
+            "snapshots": metadata.snapshots().len(),
+            "snapshot": snapshot.map(|snapshot| snapshot.snapshot_id()),
+            "snapshotTime": snapshot.map(|snapshot| time(snapshot.timestamp_ms())),
+            "schemas": metadata.schemas_iter().len(),
+            "lag": self.0.datasets.lag(dataset),
+            "positions": entry(SUMMARY_KEY).and_then(|text| serde_json::from_str::<Value>(text).ok()),
+        }))
+    }
+}
+
+/// The version of a table that a client's request makes of the one that is there.
+fn next_of(
+    tables: &Tables,
+    table: &str,
+    version: &Version,
+    request: CommitTable,
+) -> Result<(Version, Garbage), Problem> {
+    for requirement in &request.requirements {
+        requirement.check(Some(&version.metadata)).map_err(|error| {
+            Problem::new("HW-LAKE-034", format!("`{table}` has changed since it was read: {}", error.message()))
+                .help("read the table again and decide anew")
+        })?;
+    }
+    let mut builder = commit::next(version);
+    for update in request.updates {
+        builder = update.apply(builder).map_err(|error| refused(table, &error))?;
+    }
+    commit::finish(tables.files(), builder, Some(version)).map_err(|error| refused(table, &error))
+}
+
+fn at(version: &Version) -> Result<TableAt, Problem> {
+    let metadata = serde_json::to_vec(&*version.metadata)
+        .map_err(|error| Problem::new("HW-LAKE-021", "the table's metadata cannot be written").because(error))?;
+    Ok(TableAt { metadata_location: version.location.clone(), metadata: Bytes::from(metadata) })
+}
+
+fn table_key(namespace: &str, table: &str) -> Vec<u8> {
+    format!("table/{namespace}/{table}").into_bytes()
+}
+
+/// Refuses what only the node writes.
+fn writable(namespace: &str) -> Result<(), Problem> {
+    if namespace != DATASETS {
+        return Ok(());
+    }
+    let fact = format!("the tables of `{DATASETS}` are fed by streams; only the node writes them");
+    Err(Problem::new("HW-LAKE-033", fact)
+        .help("produce to the stream of the dataset, or make a table in a namespace of your own"))
+}
+
+/// A name of a namespace or table becomes part of a path and a key.
+fn check_name(name: &str) -> Result<(), Problem> {
+    Name::new(name).map(drop).map_err(|problem| malformed(problem.title))
+}
+
+fn malformed(fact: impl std::fmt::Display) -> Problem {
+    Problem::new("HW-LAKE-035", format!("the catalog cannot follow the request: {fact}"))
+}
+
+/// What `iceberg` says of a request, or of the disk.
+fn refused(table: &str, error: &iceberg::Error) -> Problem {
+    match error.kind() {
+        ErrorKind::Unexpected => unusable(table, error),
+        _ => malformed(error.message()),
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(60).collect::<String>().escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,371 @@
+//! Columns: what a dataset's spec says of a row, and the Iceberg schema that follows from it.
+//!
+//! What it is NOT: it reads no event (`rows.rs` does). Invariant: a column keeps its field id for ever; the ids are
+//! the table's, which gives them when it is made, so that files and metadata never disagree.
+//!
+//! # Source
+//! Iceberg table specification, "Schemas and data types" and "Schema evolution".
+
+use std::sync::Arc;
+
+use headwater_base::Problem;
+use iceberg::spec::{ListType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::path::Path;
+
+mod evolve;
+
+pub use evolve::evolve;
+
+/// One column, or a field of a struct.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ColumnSpec {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    #[serde(rename = "type")]
+    pub of: TypeSpec,
+    /// Where its value stands: `.customer.id` within the event (within the struct for its fields), or one of
+    /// `$partition`, `$offset`, `$time`, `$key` and `$value` of the record. Default: the field of the column's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// An event without it is a dead letter. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
+    /// What it means, for people; readers of the table see it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The fields of a struct.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<ColumnSpec>,
+    /// What the elements of a list are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Box<ItemSpec>>,
+}
+
+/// The elements of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ItemSpec {
+    /// What they hold.
+    #[serde(rename = "type")]
+    pub of: TypeSpec,
+    /// The fields of a struct.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<ColumnSpec>,
+    /// What the elements of a list are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Box<ItemSpec>>,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TypeSpec {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number of 32 bits.
+    Int,
+    /// A whole number of 64 bits.
+    Long,
+    /// A number of 32 bits.
+    Float,
+    /// A number of 64 bits.
+    Double,
+    /// A day, written as `2026-11-28`.
+    Date,
+    /// A moment in microseconds, written by RFC 3339 or as milliseconds since 1970.
+    Timestamp,
+    /// Text.
+    String,
+    /// Any JSON, kept as its text.
+    Json,
+    /// Named fields.
+    Struct,
+    /// Any number of elements of one type.
+    List,
+}
+
+/// A column as the writer uses it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Where its value comes from.
+    pub source: Source,
+    /// What it holds.
+    pub data: Data,
+    /// Whether every row has one.
+    pub required: bool,
+    /// What it means.
+    pub description: Option<String>,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A field of the event.
+    Field(Path),
+    /// The record's partition.
+    Partition,
+    /// The record's offset.
+    Offset,
+    /// The record's time.
+    Time,
+    /// The record's key as text.
+    Key,
+    /// The record's value as text.
+    Value,
+}
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// One value.
+    One(Scalar),
+    /// Named fields.
+    Struct(Vec<Column>),
+    /// Elements.
+    List(Box<Data>),
+}
+
+/// One value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of `TypeSpec` say it")]
+pub enum Scalar {
+    Boolean,
+    Int,
+    Long,
+    Float,
+    Double,
+    Date,
+    Timestamp,
+    String,
+    Json,
+}
+
+/// Columns of a table, structs and lists included.
+const FIELDS_MAX: usize = 1_000;
+/// Structs and lists within each other.
+const DEPTH_MAX: usize = 16;
+/// A name's length.
+const NAME_BYTES_MAX: usize = 200;
+
+/// What is wrong, and where it stands below the columns: `/3/fields/0/type`.
+pub type Fault = (String, Problem);
+
+/// The columns of a dataset that names none: the record as it is.
+pub fn of_any_event() -> Vec<ColumnSpec> {
+    let column = |name: &str, of, required, description: &str| ColumnSpec {
+        name: name.to_owned(),
+        of,
+        path: Some(format!("${name}")),
+        required,
+        description: Some(description.to_owned()),
+        fields: Vec::new(),
+        items: None,
+    };
+    vec![
+        column("partition", TypeSpec::Int, true, "The stream's partition."),
+        column("offset", TypeSpec::Long, true, "The record's number in its partition."),
+        column("time", TypeSpec::Timestamp, false, "The record's time."),
+        column("key", TypeSpec::String, false, "The record's key."),
+        column("value", TypeSpec::String, false, "The record's value: the event."),
+    ]
+}
+
+/// Reads the columns of a spec.
+///
+/// # Errors
+/// `HW-LAKE-001` for each that cannot be, with its place.
+pub fn read(specs: &[ColumnSpec]) -> Result<Vec<Column>, Vec<Fault>> {
+    let mut reader = Reader { faults: Vec::new(), fields: 0 };
+    let columns = reader.columns(specs, "", 0);
+    if reader.fields > FIELDS_MAX {
+        let fact = format!("there are {} columns and fields; the limit is {FIELDS_MAX}", reader.fields);
+        reader.faults.push((String::new(), wrong(fact)));
+    }
+    if reader.faults.is_empty() { Ok(columns) } else { Err(reader.faults) }
+}
+
+fn wrong(fact: impl Into<String>) -> Problem {
+    Problem::new("HW-LAKE-001", fact)
+}
+
+struct Reader {
+    faults: Vec<Fault>,
+    fields: usize,
+}
+
+impl Reader {
+    fn blame(&mut self, at: String, fact: impl Into<String>) {
+        self.faults.push((at, wrong(fact)));
+    }
+
+    fn columns(&mut self, specs: &[ColumnSpec], at: &str, depth: usize) -> Vec<Column> {
+        let mut columns: Vec<Column> = Vec::with_capacity(specs.len());
+        for (index, spec) in specs.iter().enumerate() {
+            let at = format!("{at}/{index}");
+            let shown = spec.name.chars().take(60).collect::<String>().escape_debug().to_string();
+            if spec.name.is_empty() || spec.name.len() > NAME_BYTES_MAX || spec.name.chars().any(char::is_control) {
+                self.blame(
+                    format!("{at}/name"),
+                    format!("a column cannot be called `{shown}`: names have 1 to {NAME_BYTES_MAX} bytes"),
+                );
+            } else if spec.name.contains('.') {
+                self.blame(
+                    format!("{at}/name"),
+                    format!("a column cannot be called `{shown}`: a dot leads into a struct"),
+                );
+            }
+            // Most readers do not tell upper and lower case apart.
+            if columns.iter().any(|other| other.name.eq_ignore_ascii_case(&spec.name)) {
+                self.blame(format!("{at}/name"), format!("the column `{shown}` comes twice"));
+            }
+            let source = self.source(spec, &format!("{at}/path"), depth);
+            let data = self.data(spec.of, &spec.fields, spec.items.as_deref(), &at, depth);
+            columns.push(Column {
+                name: spec.name.clone(),
+                source,
+                data,
+                required: spec.required,
+                description: spec.description.clone(),
+            });
+        }
+        columns
+    }
+
+    fn source(&mut self, spec: &ColumnSpec, at: &str, depth: usize) -> Source {
+        let Some(path) = &spec.path else { return Source::Field(Path::field(&spec.name)) };
+        let (source, fits): (Source, &[TypeSpec]) = match path.as_str() {
+            "$partition" => (Source::Partition, &[TypeSpec::Int, TypeSpec::Long]),
+            "$offset" => (Source::Offset, &[TypeSpec::Long]),
+            "$time" => (Source::Time, &[TypeSpec::Timestamp]),
+            "$key" => (Source::Key, &[TypeSpec::String]),
+            "$value" => (Source::Value, &[TypeSpec::String, TypeSpec::Json]),
+            _ => {
+                return match Path::parse(path) {
+                    Ok(path) => Source::Field(path),
+                    Err(fact) => {
+                        self.blame(at.to_owned(), fact);
+                        Source::Value
+                    }
+                };
+            }
+        };
+        if depth > 0 {
+            self.blame(at.to_owned(), format!("`{path}` belongs to the record; a field of a struct cannot hold it"));
+        } else if !fits.contains(&spec.of) {
+            let fits: Vec<String> = fits.iter().map(|of| format!("`{}`", word(*of))).collect();
+            self.blame(at.to_owned(), format!("`{path}` is {}, not `{}`", fits.join(" or "), word(spec.of)));
+        }
+        source
+    }
+
+    fn data(&mut self, of: TypeSpec, fields: &[ColumnSpec], items: Option<&ItemSpec>, at: &str, depth: usize) -> Data {
+        self.fields += 1;
+        if depth > DEPTH_MAX {
+            self.blame(at.to_owned(), format!("structs and lists can be {DEPTH_MAX} deep at most"));
+            return Data::One(Scalar::Json);
+        }
+        if of != TypeSpec::Struct && !fields.is_empty() {
+            self.blame(format!("{at}/fields"), format!("only a `struct` has `fields`, not a `{}`", word(of)));
+        }
+        if of != TypeSpec::List && items.is_some() {
+            self.blame(format!("{at}/items"), format!("only a `list` has `items`, not a `{}`", word(of)));
+        }
+        match of {
+            TypeSpec::Struct if fields.is_empty() => {
+                self.blame(at.to_owned(), "a `struct` needs `fields`");
+                Data::Struct(Vec::new())
+            }
+            TypeSpec::Struct => Data::Struct(self.columns(fields, &format!("{at}/fields"), depth + 1)),
+            TypeSpec::List => match items {
+                Some(items) => {
+                    let at = format!("{at}/items");
+                    let data = self.data(items.of, &items.fields, items.items.as_deref(), &at, depth + 1);
+                    Data::List(Box::new(data))
+                }
+                None => {
+                    self.blame(at.to_owned(), "a `list` needs `items: {type: ...}`");
+                    Data::List(Box::new(Data::One(Scalar::Json)))
+                }
+            },
+            TypeSpec::Boolean => Data::One(Scalar::Boolean),
+            TypeSpec::Int => Data::One(Scalar::Int),
+            TypeSpec::Long => Data::One(Scalar::Long),
+            TypeSpec::Float => Data::One(Scalar::Float),
+            TypeSpec::Double => Data::One(Scalar::Double),
+            TypeSpec::Date => Data::One(Scalar::Date),
+            TypeSpec::Timestamp => Data::One(Scalar::Timestamp),
+            TypeSpec::String => Data::One(Scalar::String),
+            TypeSpec::Json => Data::One(Scalar::Json),
+        }
+    }
+}
+
+fn word(of: TypeSpec) -> String {
+    serde_json::to_value(of).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// The Iceberg schema of new columns. Its ids are preliminary: the table gives its own.
+///
+/// # Errors
+/// What `iceberg` says, which [`read`] has excluded.
+pub fn schema(columns: &[Column]) -> iceberg::Result<Schema> {
+    let mut next = 1;
+    let fields = columns.iter().map(|column| new_field(column, &mut next)).collect::<Vec<_>>();
+    Schema::builder().with_fields(fields).build()
+}
+
+fn draw(next: &mut i32) -> i32 {
+    let id = *next;
+    *next = next.saturating_add(1);
+    id
+}
+
+fn new_field(column: &Column, next: &mut i32) -> NestedFieldRef {
+    let id = draw(next);
+    field(column, id, new_type(&column.data, next))
+}
+
+fn field(column: &Column, id: i32, of: Type) -> NestedFieldRef {
+    let field = NestedField::new(id, &column.name, of, column.required);
+    Arc::new(match &column.description {
+        Some(text) => field.with_doc(text),
+        None => field,
+    })
+}
+
+fn new_type(data: &Data, next: &mut i32) -> Type {
+    match data {
+        Data::One(scalar) => Type::Primitive(primitive(*scalar)),
+        Data::Struct(columns) => {
+            Type::Struct(StructType::new(columns.iter().map(|column| new_field(column, next)).collect()))
+        }
+        Data::List(items) => {
+            let id = draw(next);
+            let of = new_type(items, next);
+            Type::List(ListType::new(Arc::new(NestedField::list_element(id, of, false))))
+        }
+    }
+}
+
+fn primitive(scalar: Scalar) -> PrimitiveType {
+    match scalar {
+        Scalar::Boolean => PrimitiveType::Boolean,
+        Scalar::Int => PrimitiveType::Int,
+        Scalar::Long => PrimitiveType::Long,
+        Scalar::Float => PrimitiveType::Float,
+        Scalar::Double => PrimitiveType::Double,
+        Scalar::Date => PrimitiveType::Date,
+        Scalar::Timestamp => PrimitiveType::Timestamptz,
+        Scalar::String | Scalar::Json => PrimitiveType::String,
+    }
+}
+
+#[cfg(test)]
+mod tests;

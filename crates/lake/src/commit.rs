@@ -1,0 +1,337 @@
+//! The commit layer: a table's next version from the one before, written as files that nobody sees yet.
+//!
+//! `iceberg` 0.10 can append and nothing else, so this builds snapshots from its public parts: manifests, lists,
+//! snapshots, metadata. What it is NOT: it knows nothing of streams, and it makes nothing current; a version becomes
+//! the table's when its location is written to the log (`tables.rs`). Whatever it wrote before a crash is an orphan.
+//!
+//! Invariants: versions follow each other without branches, because one writer at a time commits to a table; a
+//! snapshot's totals are those of its parent, plus what it added, less what it removed; field ids never change.
+//!
+//! # Source
+//! Iceberg table specification, version 2: "Manifests", "Snapshots", "Table metadata".
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use headwater_base::Micros;
+use iceberg::spec::{
+    DataFile, FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestEntryRef, ManifestFile, ManifestList,
+    ManifestListWriter, ManifestWriter, ManifestWriterBuilder, Operation, PartitionSpec, Schema, Snapshot, SnapshotRef,
+    SnapshotSummaryCollector, SortOrder, Summary, TableMetadata, TableMetadataBuilder, UNASSIGNED_SEQUENCE_NUMBER,
+    UnboundPartitionSpec,
+};
+use iceberg::{Error, ErrorKind, Result};
+use uuid::Uuid;
+
+use crate::files::Files;
+
+mod compact;
+mod expire;
+mod write;
+
+pub use compact::compaction;
+pub use expire::{Garbage, orphans};
+pub use write::{PARTITIONS_MAX, write_data};
+
+/// Manifests that a snapshot may have before small ones are merged.
+const MANIFESTS_MAX: usize = 64;
+/// Entries of a merged manifest: some readers do not get along with more.
+const ENTRIES_MAX: usize = 1_000;
+
+/// A table at one moment: its metadata, and the file that holds it.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Location of the metadata file.
+    pub location: String,
+    /// What is in it.
+    pub metadata: Arc<TableMetadata>,
+}
+
+/// What a snapshot changes.
+#[derive(Debug)]
+pub struct Change {
+    /// What readers are told that it does.
+    pub operation: Operation,
+    /// Files that come.
+    pub added: Vec<DataFile>,
+    /// Files that go, as the manifests of the version before have them.
+    pub removed: Vec<ManifestEntryRef>,
+    /// Further entries of the summary.
+    pub properties: BTreeMap<String, String>,
+    /// The schema from now on. It comes with a snapshot, because only that can say when it came: where a table changes
+    /// without one, `iceberg` reads the clock itself and refuses one that was set back.
+    pub schema: Option<Schema>,
+}
+
+impl Version {
+    /// Reads a version back.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no table's metadata.
+    pub fn read(files: &Files, location: &str) -> Result<Self> {
+        let bytes = files.read(location).map_err(|error| {
+            Error::new(ErrorKind::DataInvalid, format!("`{location}` cannot be read")).with_source(error)
+        })?;
+        Ok(Self { location: location.to_owned(), metadata: Arc::new(serde_json::from_slice(&bytes)?) })
+    }
+
+    /// The manifests of the current snapshot.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub fn manifests(&self, files: &Files) -> Result<Vec<ManifestFile>> {
+        self.metadata.current_snapshot().map_or(Ok(Vec::new()), |snapshot| manifests(files, &self.metadata, snapshot))
+    }
+
+    /// The files that are in the table now.
+    ///
+    /// # Errors
+    /// When a manifest cannot be read.
+    pub async fn live(&self, files: &Files) -> Result<Vec<ManifestEntryRef>> {
+        live(files, &self.manifests(files)?).await
+    }
+}
+
+/// The manifests of a snapshot.
+fn manifests(files: &Files, metadata: &TableMetadata, snapshot: &SnapshotRef) -> Result<Vec<ManifestFile>> {
+    let location = snapshot.manifest_list();
+    let bytes = files.read(location).map_err(|error| {
+        Error::new(ErrorKind::DataInvalid, format!("the manifest list `{location}` cannot be read")).with_source(error)
+    })?;
+    Ok(ManifestList::parse_with_version(&bytes, metadata.format_version())?.consume_entries().into_iter().collect())
+}
+
+/// What is alive in manifests.
+async fn live(files: &Files, manifests: &[ManifestFile]) -> Result<Vec<ManifestEntryRef>> {
+    let mut found = Vec::new();
+    for manifest in manifests {
+        let (entries, _) = manifest.load_manifest(files.io()).await?.into_parts();
+        found.extend(entries.into_iter().filter(|entry| entry.is_alive()));
+    }
+    Ok(found)
+}
+
+/// Makes a table without rows.
+///
+/// # Errors
+/// What `iceberg` and the disk say.
+pub fn create(
+    files: &Files,
+    location: &str,
+    schema: Schema,
+    partition: UnboundPartitionSpec,
+    sort: SortOrder,
+    properties: HashMap<String, String>,
+) -> Result<Version> {
+    let builder =
+        TableMetadataBuilder::new(schema, partition, sort, location.to_owned(), FormatVersion::V2, properties)?;
+    finish(files, builder, None).map(|(version, _)| version)
+}
+
+/// A builder of the version behind `from`.
+pub fn next(from: &Version) -> TableMetadataBuilder {
+    TableMetadata::clone(&from.metadata).into_builder(Some(from.location.clone()))
+}
+
+/// Writes a version's metadata as a new file.
+///
+/// # Errors
+/// What `iceberg` and the disk say.
+pub fn finish(files: &Files, builder: TableMetadataBuilder, from: Option<&Version>) -> Result<(Version, Garbage)> {
+    let built = builder.build()?;
+    let metadata = built.metadata;
+    let number = from.and_then(|from| number_of(&from.location)).map_or(0, |number| number + 1);
+    let location = format!("{}/metadata/{number:05}-{}.metadata.json", metadata.location(), Uuid::now_v7());
+    files.write(&location, &serde_json::to_vec(&metadata)?)?;
+    let garbage = Garbage(built.expired_metadata_logs.into_iter().map(|old| old.metadata_file).collect());
+    Ok((Version { location, metadata: Arc::new(metadata) }, garbage))
+}
+
+/// The number in front of a metadata file's name.
+fn number_of(location: &str) -> Option<u64> {
+    location.rsplit('/').next()?.split('-').next()?.parse().ok()
+}
+
+/// Adds a snapshot that changes `from`, and lets all but the newest `keep` snapshots go. The answer's garbage may be
+/// removed once the version is current for good.
+///
+/// # Errors
+/// What `iceberg` and the disk say.
+pub async fn snapshot(
+    files: &Files,
+    from: &Version,
+    mut change: Change,
+    now: Micros,
+    keep: usize,
+) -> Result<(Version, Garbage)> {
+    let mut builder = next(from);
+    let mut schema_id = from.metadata.current_schema_id();
+    if let Some(schema) = change.schema.take() {
+        schema_id = from.metadata.schemas_iter().map(|schema| schema.schema_id()).max().map_or(0, |id| id + 1);
+        builder = builder.add_current_schema(schema.into_builder().with_schema_id(schema_id).build()?)?;
+    }
+    let snapshot = Writer { files, from, id: new_id(&from.metadata), commit: Uuid::now_v7(), written: 0 };
+    let snapshot = snapshot.write(change, schema_id, now).await?;
+    let builder = builder.set_branch_snapshot(snapshot, MAIN_BRANCH)?;
+    let (builder, gone) = expire::without_old(from, builder, keep);
+    let (version, mut garbage) = finish(files, builder, Some(from))?;
+    garbage.0.extend(expire::unreachable(files, from, &version, &gone).await?);
+    Ok((version, garbage))
+}
+
+fn new_id(metadata: &TableMetadata) -> i64 {
+    loop {
+        let (high, low) = Uuid::new_v4().as_u64_pair();
+        let id = i64::from_ne_bytes((high ^ low).to_ne_bytes()) & i64::MAX;
+        if metadata.snapshot_by_id(id).is_none() {
+            return id;
+        }
+    }
+}
+
+struct Writer<'a> {
+    files: &'a Files,
+    from: &'a Version,
+    id: i64,
+    commit: Uuid,
+    written: usize,
+}
+
+impl Writer<'_> {
+    async fn write(mut self, change: Change, schema_id: i32, now: Micros) -> Result<Snapshot> {
+        let metadata = Arc::clone(&self.from.metadata);
+        let summary = self.summary(&change)?;
+        let mut manifests = self.kept(&change.removed).await?;
+        if !change.added.is_empty() {
+            let mut manifest = self.manifest(metadata.default_partition_spec())?;
+            for file in change.added {
+                manifest.add_file(file, UNASSIGNED_SEQUENCE_NUMBER)?;
+            }
+            manifests.push(manifest.write_manifest_file().await?);
+        }
+        let parent = metadata.current_snapshot_id();
+        let sequence = metadata.next_sequence_number();
+        let location = format!("{}/metadata/snap-{}-1-{}.avro", metadata.location(), self.id, self.commit);
+        let output = self.files.io().new_output(&location)?;
+        let mut list = ManifestListWriter::v2(output.writer().await?, self.id, parent, sequence);
+        list.add_manifests(manifests.into_iter())?;
+        list.close().await?;
+        Ok(Snapshot::builder()
+            .with_snapshot_id(self.id)
+            .with_parent_snapshot_id(parent)
+            .with_sequence_number(sequence)
+            // A clock that was set back must not stop a table: a snapshot is never older than the one before.
+            .with_timestamp_ms(now.millis().max(metadata.last_updated_ms()))
+            .with_manifest_list(location)
+            .with_summary(summary)
+            .with_schema_id(schema_id)
+            .build())
+    }
+
+    fn manifest(&mut self, spec: &PartitionSpec) -> Result<ManifestWriter> {
+        let metadata = &self.from.metadata;
+        let location = format!("{}/metadata/{}-m{}.avro", metadata.location(), self.commit, self.written);
+        self.written += 1;
+        let output = self.files.io().new_output(location)?;
+        let schema = metadata.current_schema().clone();
+        Ok(ManifestWriterBuilder::new(output, Some(self.id), schema, spec.clone()).build_v2_data())
+    }
+
+    /// The manifests of the snapshot before, without what goes; small ones merged when they have become many.
+    async fn kept(&mut self, removed: &[ManifestEntryRef]) -> Result<Vec<ManifestFile>> {
+        let mut manifests = self.from.manifests(self.files)?;
+        // One that only tells what an earlier snapshot removed has nothing more to say.
+        manifests.retain(|manifest| manifest.has_added_files() || manifest.has_existing_files());
+        let gone: HashSet<&str> = removed.iter().map(|entry| entry.file_path()).collect();
+        let merge = manifests.len() >= MANIFESTS_MAX;
+        if gone.is_empty() && !merge {
+            return Ok(manifests);
+        }
+        let (mut kept, mut found) = (Vec::new(), 0);
+        let mut merged: HashMap<i32, Vec<ManifestEntryRef>> = HashMap::new();
+        for manifest in manifests {
+            let (entries, _) = manifest.load_manifest(self.files.io()).await?.into_parts();
+            let entries: Vec<_> = entries.into_iter().filter(|entry| entry.is_alive()).collect();
+            let goes = entries.iter().any(|entry| gone.contains(entry.file_path()));
+            let small = merge && entries.len() < ENTRIES_MAX / 2 && manifest.content == ManifestContentType::Data;
+            if goes || small {
+                found += entries.iter().filter(|entry| gone.contains(entry.file_path())).count();
+                merged.entry(manifest.partition_spec_id).or_default().extend(entries);
+            } else {
+                kept.push(manifest);
+            }
+        }
+        if found != gone.len() {
+            return Err(Error::new(
+                ErrorKind::CatalogCommitConflicts,
+                format!("{} of {} files to be removed are not in the table", gone.len() - found, gone.len()),
+            ));
+        }
+        for (spec, entries) in merged {
+            let spec = self.from.metadata.partition_spec_by_id(spec).cloned().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::DataInvalid,
+                    format!("a manifest names the partition spec {spec}, which is not there"),
+                )
+            })?;
+            for entries in entries.chunks(ENTRIES_MAX) {
+                let mut manifest = self.manifest(&spec)?;
+                for entry in entries {
+                    let (Some(sequence), Some(snapshot)) = (entry.sequence_number(), entry.snapshot_id()) else {
+                        return Err(Error::new(ErrorKind::DataInvalid, "a manifest entry has no sequence number"));
+                    };
+                    let file = entry.data_file().clone();
+                    if gone.contains(entry.file_path()) {
+                        manifest.add_delete_file(file, sequence, entry.file_sequence_number)?;
+                    } else {
+                        manifest.add_existing_file(file, snapshot, sequence, entry.file_sequence_number)?;
+                    }
+                }
+                kept.push(manifest.write_manifest_file().await?);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn summary(&self, change: &Change) -> Result<Summary> {
+        let metadata = &self.from.metadata;
+        let mut collector = SnapshotSummaryCollector::default();
+        for file in &change.added {
+            let (schema, spec) = (metadata.current_schema().clone(), metadata.default_partition_spec().clone());
+            collector.add_file(file, schema, spec);
+        }
+        for entry in &change.removed {
+            let (schema, spec) = (metadata.current_schema().clone(), metadata.default_partition_spec().clone());
+            collector.remove_file(entry.data_file(), schema, spec);
+        }
+        let mut entries = collector.build();
+        let before = metadata.current_snapshot().map(|snapshot| snapshot.summary());
+        // The crate's own totals are private and know no `replace`.
+        for (total, plus, minus) in TOTALS {
+            let read = |entries: &HashMap<String, String>, name: &str| -> Result<u64> {
+                entries.get(name).map_or(Ok(0), |text| {
+                    text.parse()
+                        .map_err(|_| Error::new(ErrorKind::DataInvalid, format!("the summary's `{name}` is no number")))
+                })
+            };
+            let was = before.map_or(Ok(0), |summary| read(&summary.additional_properties, total))?;
+            let now = (was + read(&entries, plus)?).saturating_sub(read(&entries, minus)?);
+            entries.insert(total.to_owned(), now.to_string());
+        }
+        entries.extend(change.properties.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Ok(Summary { operation: change.operation.clone(), additional_properties: entries })
+    }
+}
+
+/// A running total, and the entries that move it up and down.
+const TOTALS: [(&str, &str, &str); 6] = [
+    ("total-data-files", "added-data-files", "deleted-data-files"),
+    ("total-records", "added-records", "deleted-records"),
+    ("total-files-size", "added-files-size", "removed-files-size"),
+    ("total-delete-files", "added-delete-files", "removed-delete-files"),
+    ("total-position-deletes", "added-position-deletes", "removed-position-deletes"),
+    ("total-equality-deletes", "added-equality-deletes", "removed-equality-deletes"),
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use headwater_base::Micros;
+use headwater_store::disk::{Disk, MemoryDisk};
+use headwater_testkit::FaultyDisk;
+use iceberg::spec::{DataFile, ManifestEntryRef, Operation, Schema};
+use serde_json::{Value, json};
+
+use super::{Change, Garbage, MANIFESTS_MAX, Version, orphans, snapshot, write_data};
+use crate::columns;
+use crate::files::{Files, path_of};
+use crate::layout::Layout;
+use crate::testing::{LOCATION, batch, ids, now, spec, table};
+
+const TIME: Micros = Micros::from_millis(1_800_000_000_000);
+
+fn layout(columns: Value) -> Layout {
+    Layout::of(&spec(json!({"stream": "s", "columns": columns}))).unwrap()
+}
+
+fn plain() -> Layout {
+    layout(json!([{"name": "id", "type": "int", "required": true}, {"name": "kind", "type": "string"}]))
+}
+
+fn events(ids: std::ops::Range<i64>) -> Vec<Value> {
+    ids.map(|id| json!({"id": id, "kind": format!("k{}", id % 3), "n": id, "who": {"id": id, "name": "x"}})).collect()
+}
+
+fn change(operation: Operation, added: Vec<DataFile>, removed: Vec<ManifestEntryRef>) -> Change {
+    Change { operation, added, removed, properties: BTreeMap::new(), schema: None }
+}
+
+fn append(
+    files: &Files,
+    version: &Version,
+    layout: &Layout,
+    ids: std::ops::Range<i64>,
+    keep: usize,
+) -> (Version, Garbage) {
+    let added = now(write_data(files, version, batch(version, layout, &events(ids)))).unwrap();
+    now(snapshot(files, version, change(Operation::Append, added, Vec::new()), TIME, keep)).unwrap()
+}
+
+/// All of a table's rows in one file.
+fn rewrite(
+    files: &Files,
+    version: &Version,
+    layout: &Layout,
+    all: std::ops::Range<i64>,
+    keep: usize,
+) -> (Version, Garbage) {
+    let removed = now(version.live(files)).unwrap();
+    let added = now(write_data(files, version, batch(version, layout, &events(all)))).unwrap();
+    now(snapshot(files, version, change(Operation::Replace, added, removed), TIME, keep)).unwrap()
+}
+
+fn total(version: &Version, name: &str) -> String {
+    version.metadata.current_snapshot().unwrap().summary().additional_properties[name].clone()
+}
+
+#[test]
+fn what_is_appended_is_read_back_and_counted() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let layout = plain();
+    let mut version = table(&files, &layout);
+    assert!(ids(&files, &version).is_empty());
+    for at in 0..3 {
+        version = append(&files, &version, &layout, at * 10..at * 10 + 10, 100).0;
+    }
+    assert_eq!(ids(&files, &version), (0..30).collect::<Vec<_>>());
+    assert_eq!((total(&version, "total-records"), total(&version, "total-data-files")), ("30".into(), "3".into()));
+    assert_eq!(version.metadata.snapshots().len(), 3);
+    assert_eq!(version.metadata.last_sequence_number(), 3);
+    let again = Version::read(&files, &version.location).unwrap();
+    assert_eq!(again.metadata, version.metadata, "the file says what memory says");
+}
+
+#[test]
+fn a_rewrite_changes_files_and_no_row() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let layout = plain();
+    let mut version = table(&files, &layout);
+    for at in 0..4 {
+        version = append(&files, &version, &layout, at * 5..at * 5 + 5, 100).0;
+    }
+    let (version, _) = rewrite(&files, &version, &layout, 0..20, 100);
+    assert_eq!(ids(&files, &version), (0..20).collect::<Vec<_>>());
+    assert_eq!(now(version.live(&files)).unwrap().len(), 1);
+    assert_eq!((total(&version, "total-records"), total(&version, "total-data-files")), ("20".into(), "1".into()));
+    let (version, _) = append(&files, &version, &layout, 20..25, 100);
+    assert_eq!(ids(&files, &version), (0..25).collect::<Vec<_>>(), "appending goes on behind it");
+    let gone = now(version.live(&files)).unwrap();
+    let (version, _) = rewrite(&files, &version, &layout, 0..25, 100);
+    let twice = change(Operation::Replace, Vec::new(), gone);
+    let refused = now(snapshot(&files, &version, twice, TIME, 100)).unwrap_err();
+    assert!(refused.message().contains("2 of 2 files to be removed are not in the table"), "{refused}");
+}
+
+#[test]
+fn manifests_are_merged_before_they_are_too_many() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let layout = plain();
+    let mut version = table(&files, &layout);
+    let count = i64::try_from(MANIFESTS_MAX).unwrap() * 2 + 10;
+    for at in 0..count {
+        version = append(&files, &version, &layout, at..at + 1, 3).0;
+        assert!(version.manifests(&files).unwrap().len() <= MANIFESTS_MAX);
+    }
+    assert_eq!(ids(&files, &version), (0..count).collect::<Vec<_>>());
+    assert_eq!(total(&version, "total-records"), count.to_string());
+}
+
+#[test]
+fn old_snapshots_go_with_the_files_that_only_they_have() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let layout = plain();
+    let mut version = table(&files, &layout);
+    let current = |(version, garbage): (Version, Garbage)| {
+        garbage.remove(&files);
+        version
+    };
+    for at in 0..5 {
+        version = current(append(&files, &version, &layout, at..at + 1, 2));
+    }
+    assert_eq!(version.metadata.snapshots().len(), 2);
+    version = current(rewrite(&files, &version, &layout, 0..5, 2));
+    let data = |files: &Files| files.list(LOCATION).unwrap().iter().filter(|it| it.ends_with(".parquet")).count();
+    assert_eq!(data(&files), 6, "the snapshot before the rewrite is kept");
+    version = current(append(&files, &version, &layout, 5..6, 2));
+    assert_eq!(data(&files), 2, "nobody knows the small files any more");
+    assert_eq!(ids(&files, &version), (0..6).collect::<Vec<_>>());
+    let left = now(orphans(&files, &version)).unwrap();
+    assert!(left.0.is_empty(), "{left:?}");
+    files.write(&format!("{LOCATION}/data/stray.parquet"), b"x").unwrap();
+    assert_eq!(now(orphans(&files, &version)).unwrap().0, [format!("{LOCATION}/data/stray.parquet")]);
+}
+
+#[test]
+fn a_wider_schema_leaves_older_files_as_they_are() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let old = layout(json!([
+        {"name": "id", "type": "int", "required": true},
+        {"name": "who", "type": "struct", "fields": [{"name": "id", "type": "int"}]},
+    ]));
+    let new = layout(json!([
+        {"name": "n", "type": "double"},
+        {"name": "id", "type": "long", "required": true},
+        {"name": "who", "type": "struct", "fields": [{"name": "id", "type": "long"}, {"name": "name", "type": "string"}]},
+    ]));
+    let version = table(&files, &old);
+    let (version, _) = append(&files, &version, &old, 0..5, 100);
+    let metadata = &version.metadata;
+    let fields =
+        columns::evolve(metadata.current_schema().as_struct(), &new.columns, metadata.last_column_id()).unwrap();
+    let schema = Some(Schema::builder().with_fields(fields).build().unwrap());
+    let wider = Change { schema, ..change(Operation::Append, Vec::new(), Vec::new()) };
+    let (version, _) = now(snapshot(&files, &version, wider, TIME, 100)).unwrap();
+    assert_eq!(version.metadata.current_schema_id(), 1);
+    assert_eq!(version.metadata.current_snapshot().unwrap().schema_id(), Some(1));
+    assert_eq!(ids(&files, &version), (0..5).collect::<Vec<_>>());
+    let (version, _) = append(&files, &version, &new, 5..10, 100);
+    assert_eq!(ids(&files, &version), (0..10).collect::<Vec<_>>());
+    assert_eq!(version.metadata.schemas_iter().len(), 2);
+    let (version, _) = rewrite(&files, &version, &new, 0..10, 100);
+    assert_eq!(ids(&files, &version), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn rows_are_spread_by_partition_and_sorted() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let spread = spec(
+        json!({"stream": "s", "columns": [{"name": "id", "type": "long"}, {"name": "kind", "type": "string"}],
+        "partition": [{"column": "kind"}, {"column": "id", "transform": "bucket[2]"}], "sort": [{"column": "id", "order": "desc"}]}),
+    );
+    let layout = Layout::of(&spread).unwrap();
+    let version = table(&files, &layout);
+    let (version, _) = append(&files, &version, &layout, 0..30, 100);
+    let live = now(version.live(&files)).unwrap();
+    assert_eq!(live.len(), 6);
+    for entry in &live {
+        let bytes = bytes::Bytes::from(files.read(entry.file_path()).unwrap());
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+        let batch = reader.build().unwrap().next().unwrap().unwrap();
+        let ids =
+            arrow_array::cast::AsArray::as_primitive::<arrow_array::types::Int64Type>(&batch["id"]).values().to_vec();
+        assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "{ids:?}");
+    }
+    assert_eq!(ids(&files, &version), (0..30).collect::<Vec<_>>());
+}
+
+#[test]
+fn whatever_is_current_is_whole_after_a_power_cut_at_any_step() {
+    let layout = plain();
+    for cut in 1..60 {
+        let disk = FaultyDisk::default();
+        let files = Files::new(Arc::new(disk.clone()));
+        let mut version = table(&files, &layout);
+        for at in 0..3 {
+            version = append(&files, &version, &layout, at..at + 1, 100).0;
+        }
+        disk.cut_after(cut);
+        let added = now(write_data(&files, &version, batch(&version, &layout, &events(0..3))));
+        let live = now(version.live(&files));
+        let next = match (added, live) {
+            (Ok(added), Ok(live)) => {
+                now(snapshot(&files, &version, change(Operation::Replace, added, live), TIME, 1)).map(|(next, _)| next)
+            }
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        };
+        disk.power_on(cut);
+        let current = next.as_ref().unwrap_or(&version);
+        let current = Version::read(&files, &current.location).unwrap();
+        assert_eq!(ids(&files, &current), [0, 1, 2], "cut {cut}");
+        now(orphans(&files, &current)).unwrap().remove(&files);
+        let there = disk.files(&path_of(LOCATION).join("data")).unwrap().len();
+        assert_eq!(there, now(current.live(&files)).unwrap().len(), "cut {cut}");
+        assert!(disk.folders(Path::new("/data/lake/datasets")).unwrap().contains(&"t".to_owned()));
+        if next.is_ok() {
+            return;
+        }
+    }
+    panic!("the power was cut every time");
+}

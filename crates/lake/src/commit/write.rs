@@ -1,0 +1,77 @@
+//! Rows as Parquet files: split by partition, sorted, compressed with zstd.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_ord::sort::{SortColumn, SortOptions, lexsort_to_indices};
+use arrow_select::take::take_record_batch;
+use iceberg::arrow::RecordBatchPartitionSplitter;
+use iceberg::spec::{DataFile, NullOrder, SortDirection, Struct};
+use iceberg::writer::file_writer::{FileWriter, FileWriterBuilder, ParquetWriterBuilder};
+use iceberg::{Error, ErrorKind, Result};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use uuid::Uuid;
+
+use super::Version;
+use crate::files::Files;
+
+/// Partitions that rows written at once may fall into; each gets a file.
+pub const PARTITIONS_MAX: usize = 1_000;
+
+/// Writes rows of the table's current schema as files that no snapshot has yet.
+///
+/// # Errors
+/// [`ErrorKind::PreconditionFailed`] for rows of more than [`PARTITIONS_MAX`] partitions, and what `iceberg` and the
+/// disk say.
+pub async fn write_data(files: &Files, version: &Version, rows: RecordBatch) -> Result<Vec<DataFile>> {
+    let metadata = &version.metadata;
+    let spec = metadata.default_partition_spec();
+    let schema = metadata.current_schema();
+    let parts = if spec.is_unpartitioned() {
+        vec![(Struct::empty(), rows)]
+    } else {
+        let splitter = RecordBatchPartitionSplitter::try_new_with_computed_values(schema.clone(), spec.clone())?;
+        let parts = splitter.split(&rows)?;
+        parts.into_iter().map(|(key, rows)| (key.data().clone(), rows)).collect()
+    };
+    if parts.len() > PARTITIONS_MAX {
+        let fact = format!("the rows fall into {} partitions; the limit is {PARTITIONS_MAX}", parts.len());
+        return Err(Error::new(ErrorKind::PreconditionFailed, fact));
+    }
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
+    let builder = ParquetWriterBuilder::new(properties, schema.clone());
+    let mut written = Vec::with_capacity(parts.len());
+    for (partition, rows) in parts {
+        let location = format!("{}/data/{}.parquet", metadata.location(), Uuid::now_v7());
+        let mut writer = builder.build(files.io().new_output(location)?).await?;
+        writer.write(&sorted(version, rows)?).await?;
+        for mut file in writer.close().await? {
+            file.partition(partition.clone()).partition_spec_id(spec.spec_id());
+            let file = file.build().map_err(|error| Error::new(ErrorKind::Unexpected, error.to_string()))?;
+            written.push(file);
+        }
+    }
+    Ok(written)
+}
+
+/// The rows in the table's order.
+fn sorted(version: &Version, rows: RecordBatch) -> Result<RecordBatch> {
+    let order = version.metadata.default_sort_order();
+    if order.is_unsorted() {
+        return Ok(rows);
+    }
+    let schema = version.metadata.current_schema();
+    let mut columns = Vec::new();
+    for field in &order.fields {
+        let name = schema.name_by_field_id(field.source_id).unwrap_or_default();
+        let Some(values) = rows.column_by_name(name) else { continue };
+        let options = SortOptions {
+            descending: field.direction == SortDirection::Descending,
+            nulls_first: field.null_order == NullOrder::First,
+        };
+        columns.push(SortColumn { values: Arc::clone(values), options: Some(options) });
+    }
+    let indices = lexsort_to_indices(&columns, None)?;
+    Ok(take_record_batch(&rows, &indices)?)
+}

@@ -1,0 +1,181 @@
+//! The datasets of a node: starts and stops the thread of each, and answers what is known of them.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use futures::future::BoxFuture;
+use headwater_base::{Clock, Limits, Name, Problem};
+use headwater_kernel::kind;
+use headwater_kernel::reconcile::UnitSpec;
+use headwater_kernel::resource::Status;
+use headwater_kernel::unit::{Unit, UnitKind};
+use headwater_log::Log;
+use headwater_log::park::StopSignal;
+use headwater_store::disk::Disk;
+use parking_lot::RwLock;
+use tokio::sync::{Notify, watch};
+
+use crate::feed::{self, Setup};
+use crate::figures::Figures;
+use crate::files::{Files, location_of};
+use crate::kinds::dataset::{DatasetSpec, UNIT, folder};
+use crate::layout::Layout;
+use crate::tables::Tables;
+
+/// What datasets work with.
+pub struct Parts {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// The disk of the tables' files.
+    pub disk: Arc<dyn Disk>,
+    /// The data folder, from the root.
+    pub folder: PathBuf,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The bounds.
+    pub limits: Arc<Limits>,
+}
+
+/// The datasets of a node. Cheap to clone.
+#[derive(Clone)]
+pub struct Datasets(Arc<Inner>);
+
+struct Inner {
+    tables: Arc<Tables>,
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    limits: Arc<Limits>,
+    running: RwLock<BTreeMap<String, Arc<Figures>>>,
+}
+
+impl Datasets {
+    /// No dataset runs yet.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { log, disk, folder, clock, limits } = parts;
+        let tables = Arc::new(Tables::new(log, Files::new(disk)));
+        Self(Arc::new(Inner { tables, folder, clock, limits, running: RwLock::default() }))
+    }
+
+    /// The tables, fed by streams or not.
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.0.tables
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &PathBuf {
+        &self.0.folder
+    }
+
+    /// Figures of the datasets that run: dataset -> (name, value), names as `hw_lake_*` without the prefix.
+    pub fn figures(&self) -> Vec<(String, [(&'static str, u64); 5])> {
+        self.0.running.read().iter().map(|(name, figures)| (name.clone(), figures.list())).collect()
+    }
+
+    /// Events that the table of a running dataset has not got yet.
+    pub fn lag(&self, dataset: &str) -> Option<u64> {
+        self.0.running.read().get(dataset).map(|figures| figures.lag())
+    }
+
+    /// The row for the kernel's table of unit kinds.
+    pub fn unit_kind(&self) -> UnitKind {
+        let datasets = self.clone();
+        UnitKind {
+            name: UNIT,
+            start: Arc::new(move |unit: UnitSpec| {
+                let datasets = datasets.clone();
+                Box::pin(async move { datasets.start(&unit) }) as BoxFuture<'static, Result<Arc<dyn Unit>, Problem>>
+            }),
+        }
+    }
+
+    /// Starts the dataset of a resource.
+    ///
+    /// # Errors
+    /// `HW-LAKE-001` for a spec that cannot be, `HW-LAKE-025` when there is no thread for it.
+    pub fn start(&self, unit: &UnitSpec) -> Result<Arc<dyn Unit>, Problem> {
+        let inner = &self.0;
+        let resource = &unit.resource;
+        let draft = resource.draft();
+        let spec: DatasetSpec = kind::decode(resource.effective(), "/spec", &draft.origin)?;
+        let layout = Layout::of(&spec).map_err(|faults| {
+            let first = faults.into_iter().next().map(|(_, problem)| problem);
+            first.unwrap_or_else(|| Problem::new("HW-LAKE-001", "the dataset's spec cannot be read"))
+        })?;
+        let name = resource.metadata.name.clone();
+        let (wake, figures) = (Arc::new(Notify::new()), Arc::new(Figures::default()));
+        let stop = StopSignal::waking(Arc::clone(&wake));
+        let setup = Setup {
+            stream: Name::new(&spec.stream)?,
+            dead: spec.dead_letters(&name)?,
+            layout,
+            interval: spec.snapshot_interval.duration(),
+            file_bytes: usize::try_from(spec.file_size.bytes()).unwrap_or(usize::MAX),
+            snapshots: spec.snapshots as usize,
+            epoch: resource.metadata.state_epoch,
+            location: location_of(&inner.folder.join(folder(name.as_str()))),
+            tables: Arc::clone(&inner.tables),
+            clock: Arc::clone(&inner.clock),
+            limits: Arc::clone(&inner.limits),
+            figures: Arc::clone(&figures),
+            wake,
+            stop: stop.clone(),
+            name: name.clone(),
+        };
+        let (end, ended) = watch::channel(None);
+        let run = move || {
+            let result = catch_unwind(AssertUnwindSafe(|| feed::run(&setup))).unwrap_or_else(|_| {
+                let problem = Problem::new("HW-LAKE-026", format!("dataset `{}` ended by a bug in the program", setup.name));
+                Err(problem.help("it is started again from its last snapshot; please report this with the lines of the log before it"))
+            });
+            end.send_replace(Some(result));
+        };
+        thread::Builder::new()
+            .name(format!("lake-{name}"))
+            .spawn(run)
+            .map_err(|error| Problem::new("HW-LAKE-025", format!("no thread for dataset `{name}`: {error}")))?;
+        inner.running.write().insert(name.to_string(), Arc::clone(&figures));
+        Ok(Arc::new(Running { name: name.to_string(), figures, stop, ended, datasets: self.clone() }))
+    }
+}
+
+/// A dataset in the supervisor's hand.
+struct Running {
+    name: String,
+    figures: Arc<Figures>,
+    stop: StopSignal,
+    ended: watch::Receiver<Option<Result<(), Problem>>>,
+    datasets: Datasets,
+}
+
+impl Unit for Running {
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.stop.set();
+            let _ = self.finished().await;
+            let mut running = self.datasets.0.running.write();
+            if running.get(&self.name).is_some_and(|known| Arc::ptr_eq(known, &self.figures)) {
+                running.remove(&self.name);
+            }
+        })
+    }
+
+    fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        let mut ended = self.ended.clone();
+        Box::pin(async move {
+            let result = match ended.wait_for(Option::is_some).await {
+                Ok(result) => result.clone(),
+                Err(_) => None,
+            };
+            result.unwrap_or(Ok(()))
+        })
+    }
+
+    fn status(&self) -> Status {
+        let read = |name: &str| self.figures.list().iter().find(|(it, _)| *it == name).map_or(0, |(_, value)| *value);
+        let (rows, letters, lag) = (read("rows_total"), read("dead_letters_total"), read("lag_events"));
+        Status::ready("Running", format!("{rows} rows, {letters} dead letters, {lag} behind"))
+    }
+}

@@ -1,0 +1,387 @@
+//! A dataset's life: one thread that reads its stream, gathers rows, writes them as Parquet files and, at most once in an
+//! interval, makes a snapshot of them.
+//!
+//! Each event once: a snapshot's positions, the pointer that makes it current and the dead letters found on the way
+//! become true in one commit of the log, under the epoch of this life. Files are on the disk before that; what a crash
+//! leaves behind is an orphan and goes at the next start. Dead letters that do not wait for a snapshot are noted by
+//! position in the same commit, so that reading the same events again writes none twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use headwater_base::{Clock, Limits, Name, Problem};
+use headwater_log::cursor::{Cursor, Pulled};
+use headwater_log::outbox::Outbox;
+use headwater_log::park::{self, StopSignal};
+use headwater_log::{Commit, Delta, Log, LogError, Offset};
+use headwater_wire::batch::Record;
+use iceberg::ErrorKind;
+use iceberg::spec::{DataFile, Operation};
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+use crate::commit::{self, Change, Version};
+use crate::figures::Figures;
+use crate::kinds::dataset;
+use crate::layout::Layout;
+use crate::letter;
+use crate::positions::{Positions, SUMMARY_KEY, stream_id};
+use crate::rows::Rows;
+use crate::tables::{POINTER, Tables, unusable};
+
+mod begin;
+
+/// Records taken from one partition before the next one has its turn.
+const TURN_RECORDS: usize = 1_024;
+/// Dead letters wait for a snapshot up to this size.
+const LETTERS_BYTES: usize = 256 * 1024;
+/// After so many snapshots it is looked whether small files are worth merging.
+const COMPACT_EVERY: usize = 16;
+/// Files of rows are so much smaller than the events that they came from, at least.
+const SHRINKS: u64 = 4;
+/// What comes within this time after everything was read is read at once.
+const GATHER: Duration = Duration::from_millis(100);
+/// How often a thread without work looks around.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// What a life is made of.
+pub struct Setup {
+    /// The dataset.
+    pub name: Name,
+    /// Its stream.
+    pub stream: Name,
+    /// Its dead-letter stream.
+    pub dead: Name,
+    /// How its table is made.
+    pub layout: Layout,
+    /// A snapshot at most this often.
+    pub interval: Duration,
+    /// Event bytes of one file.
+    pub file_bytes: usize,
+    /// Snapshots that are kept.
+    pub snapshots: usize,
+    /// Grows when the user asks for an empty table.
+    pub epoch: u64,
+    /// Location of the table's folder.
+    pub location: String,
+    /// All tables.
+    pub tables: Arc<Tables>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The bounds.
+    pub limits: Arc<Limits>,
+    /// Counters.
+    pub figures: Arc<Figures>,
+    /// Wakes the thread.
+    pub wake: Arc<Notify>,
+    /// Asks it to stop.
+    pub stop: StopSignal,
+}
+
+/// Why a life ended.
+enum End {
+    Stopped,
+    Failed(Problem),
+}
+
+/// Runs a dataset until it is asked to stop. Call it on a thread of its own.
+///
+/// # Errors
+/// `HW-LAKE-020` for a stream that is another one, 021 for files, 022 for too many partitions, 023 for the log.
+pub fn run(setup: &Setup) -> Result<(), Problem> {
+    let lived = Life::begin(setup).and_then(|mut life| {
+        loop {
+            life.round()?;
+        }
+    });
+    match lived {
+        Ok(()) | Err(End::Stopped) => Ok(()),
+        Err(End::Failed(problem)) => Err(problem),
+    }
+}
+
+struct Life<'a> {
+    setup: &'a Setup,
+    log: Arc<dyn Log>,
+    fence: (Name, u64),
+    stream_id: u128,
+    version: Version,
+    rows: Rows,
+    /// Event bytes in `rows`.
+    bytes: usize,
+    /// Files that no snapshot has yet.
+    sealed: Vec<DataFile>,
+    cursors: Vec<Cursor>,
+    /// Where the snapshot that comes begins, by partition.
+    from: Vec<Offset>,
+    /// Dead letters before these offsets have been written, by partition.
+    lettered: Vec<Offset>,
+    letters: Outbox,
+    letter_bytes: usize,
+    /// When the next snapshot may be made, by the clock that is never set back.
+    due: Duration,
+    /// Snapshots since it was last looked for small files.
+    uncompacted: usize,
+}
+
+impl Life<'_> {
+    /// Reads what there is, writes what is due, or rests.
+    fn round(&mut self) -> Result<(), End> {
+        self.widen()?;
+        let (mut read, mut ended) = (0, true);
+        for partition in 0..self.cursors.len() {
+            let (count, end) = self.turn(partition)?;
+            read += count;
+            ended &= end;
+        }
+        if self.letter_bytes >= LETTERS_BYTES {
+            self.append(Vec::new())?;
+        }
+        self.tell();
+        if self.is_due(ended) {
+            // A compaction takes the place of a snapshot, so that there are not more of them.
+            return if self.compact()? { Ok(()) } else { self.snapshot() };
+        }
+        if self.setup.stop.is_set() {
+            return Err(End::Stopped);
+        }
+        if ended {
+            self.rest(read > 0)?;
+        }
+        Ok(())
+    }
+
+    /// Takes records of one partition; whether none are left.
+    fn turn(&mut self, partition: usize) -> Result<(usize, bool), End> {
+        let number = u32::try_from(partition).unwrap_or(u32::MAX);
+        for count in 0..TURN_RECORDS {
+            let Some(cursor) = self.cursors.get_mut(partition) else { return Ok((count, true)) };
+            match cursor.pull(&*self.log, |_| None).map_err(|error| self.failed(&error))? {
+                Pulled::Record(record) => self.take(&record, number)?,
+                Pulled::End | Pulled::NotBefore(_) => return Ok((count, true)),
+                Pulled::Corrupt { offset, last, fault, bytes } => {
+                    warn!(dataset = %self.setup.name, partition, offset, last, fault, "a batch that cannot be read");
+                    let reason = format!("the batch cannot be read: {fault}");
+                    self.letter(number, offset, &reason, &bytes)?;
+                }
+                Pulled::Gone { from, to } => {
+                    self.setup.figures.add_gone(u64::try_from(to - from).unwrap_or(0));
+                    warn!(dataset = %self.setup.name, partition, from, to, "events were deleted before they were read");
+                }
+            }
+        }
+        Ok((TURN_RECORDS, false))
+    }
+
+    fn take(&mut self, record: &Record, partition: u32) -> Result<(), End> {
+        let value = record.value.as_deref().unwrap_or_default();
+        match self.rows.push(record, partition) {
+            Ok(()) => {
+                self.bytes += value.len() + record.key.as_ref().map_or(0, |key| key.len()) + 16;
+                if self.bytes >= self.setup.file_bytes {
+                    self.seal()?;
+                }
+                Ok(())
+            }
+            Err(misfit) => self.letter(partition, record.offset, &misfit.0, value),
+        }
+    }
+
+    /// Keeps an event that does not fit, unless an earlier life did.
+    fn letter(&mut self, partition: u32, offset: Offset, reason: &str, data: &[u8]) -> Result<(), End> {
+        let before = self.lettered.get_mut(partition as usize);
+        let Some(before) = before.filter(|before| **before <= offset) else { return Ok(()) };
+        *before = offset + 1;
+        let place = letter::Place { stream: self.setup.stream.as_str(), partition, offset };
+        let now = self.setup.clock.now();
+        let letter = letter::encode(self.setup.name.as_str(), place, reason, now, data);
+        self.letter_bytes += letter.len();
+        self.setup.figures.add_letter();
+        self.letters.put(0, now.millis(), None, Some(&letter), &[]).map_err(|_| {
+            let fact = format!("a dead letter of {} bytes is too large for `{}`", letter.len(), self.setup.dead);
+            End::Failed(Problem::new("HW-LAKE-023", fact).help("raise `maxBatch` of that stream"))
+        })
+    }
+
+    /// Whether a snapshot has to be made now. One whose time has come waits for what is still to be read, but no
+    /// longer than another interval.
+    fn is_due(&self, ended: bool) -> bool {
+        let moved = self.cursors.iter().zip(&self.from).any(|(cursor, from)| cursor.next() > *from);
+        let now = self.setup.clock.elapsed();
+        moved && now >= self.due && (ended || now >= self.due + self.setup.interval)
+    }
+
+    /// Writes the rows gathered as files.
+    fn seal(&mut self) -> Result<(), End> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let batch: RecordBatch = self.rows.finish().map_err(|error| {
+            End::Failed(Problem::new("HW-LAKE-021", format!("rows of `{}`: {error}", self.setup.name)))
+        })?;
+        self.bytes = 0;
+        let files = self.setup.tables.files();
+        let written = self.wait(commit::write_data(files, &self.version, batch))?;
+        let written = written.map_err(|error| match error.kind() {
+            ErrorKind::PreconditionFailed => {
+                let fact = format!("dataset `{}`: {}", self.setup.name, error.message());
+                let problem = Problem::new("HW-LAKE-022", fact);
+                End::Failed(problem.help(
+                    "choose a coarser `transform`, and build the table anew with `headwater apply --reset-state`",
+                ))
+            }
+            _ => self.unusable(&error),
+        })?;
+        self.sealed.extend(written);
+        Ok(())
+    }
+
+    /// Makes a snapshot of everything read so far.
+    fn snapshot(&mut self) -> Result<(), End> {
+        self.seal()?;
+        let change = Change {
+            operation: Operation::Append,
+            added: std::mem::take(&mut self.sealed),
+            removed: Vec::new(),
+            properties: self.positions(),
+            schema: None,
+        };
+        let rows: u64 = change.added.iter().map(DataFile::record_count).sum();
+        self.commit(change)?;
+        self.from = self.cursors.iter().map(Cursor::next).collect();
+        self.uncompacted += 1;
+        self.setup.figures.add_snapshot(rows);
+        Ok(())
+    }
+
+    /// What the summary of a snapshot says of its events: those read since the one before.
+    fn positions(&self) -> BTreeMap<String, String> {
+        let partitions = self.cursors.iter().zip(&self.from).zip(0_u32..);
+        let partitions = partitions.map(|((cursor, from), number)| (number, [*from, cursor.next()])).collect();
+        let positions = Positions { stream: stream_id(self.stream_id), epoch: self.setup.epoch, partitions };
+        [(SUMMARY_KEY.to_owned(), positions.encode())].into()
+    }
+
+    /// Merges small files, if it is time to look and worth it; whether it was.
+    fn compact(&mut self) -> Result<bool, End> {
+        if self.uncompacted < COMPACT_EVERY {
+            return Ok(false);
+        }
+        self.uncompacted = 0;
+        let bytes = self.setup.file_bytes as u64 / SHRINKS;
+        let found = commit::compaction(self.setup.tables.files(), &self.version, self.rows.schema(), bytes);
+        let Some(change) = self.wait(found)?.map_err(|error| self.unusable(&error))? else { return Ok(false) };
+        info!(dataset = %self.setup.name, files = change.removed.len(), "small files are merged");
+        self.commit(change)?;
+        Ok(true)
+    }
+
+    /// Makes a change of the table current, with the dead letters gathered.
+    fn commit(&mut self, change: Change) -> Result<(), End> {
+        let files = self.setup.tables.files();
+        let now = self.setup.clock.now();
+        let made = self.wait(commit::snapshot(files, &self.version, change, now, self.setup.snapshots))?;
+        let (version, garbage) = made.map_err(|error| self.unusable(&error))?;
+        self.append(vec![Tables::delta(POINTER, &version)])?;
+        self.become_of(version);
+        self.due = self.setup.clock.elapsed() + self.setup.interval;
+        garbage.remove(files);
+        Ok(())
+    }
+
+    fn become_of(&mut self, version: Version) {
+        self.setup.tables.remember(&version);
+        self.version = version;
+    }
+
+    /// Commits the dead letters gathered and `deltas`, and waits until that is durable.
+    fn append(&mut self, mut deltas: Vec<Delta>) -> Result<(), End> {
+        let appends = self.letters.take();
+        self.letter_bytes = 0;
+        if !appends.is_empty() {
+            deltas.push(begin::lettered_of(&self.lettered));
+        }
+        let space: Arc<str> = Arc::from(dataset::space(self.setup.name.as_str()));
+        let commit =
+            Commit { appends, deltas: vec![(space, deltas)], fence: Some(self.fence.clone()), ..Commit::default() };
+        let ticket = loop {
+            match self.log.append(&commit) {
+                Ok(ticket) => break ticket,
+                Err(LogError::Full(_)) => self.wait(self.log.room())?,
+                Err(error) => return Err(self.failed(&error)),
+            }
+        };
+        self.wait(self.log.durable(ticket.sequence))?.map_err(|error| self.failed(&error))
+    }
+
+    /// Takes up partitions that the stream has got.
+    fn widen(&mut self) -> Result<(), End> {
+        let name = &self.setup.stream;
+        let Some(stream) = self.log.stream(name.as_str()).filter(|stream| stream.id == self.stream_id) else {
+            return Err(End::Failed(missing(name)));
+        };
+        for partition in u32::try_from(self.cursors.len()).unwrap_or(u32::MAX)..stream.config.partitions {
+            info!(dataset = %self.setup.name, partition, "a stream has got another partition");
+            self.cursors.push(Cursor::new(name.clone(), partition, 0, self.setup.limits.batch_decompressed_bytes));
+            self.from.push(0);
+            self.lettered.push(0);
+        }
+        Ok(())
+    }
+
+    /// Tells how far behind the table is.
+    fn tell(&self) {
+        let waiting = self.cursors.iter().zip(&self.from).zip(0_u32..).map(|((_, from), partition)| {
+            let end = self.log.ends(&self.setup.stream, partition).map_or(*from, |ends| ends.appended);
+            u64::try_from(end - from).unwrap_or(0)
+        });
+        self.setup.figures.set_lag(waiting.sum());
+    }
+
+    /// Waits for events, or until a snapshot is due. What trickles in is read a little later, and together.
+    fn rest(&mut self, busy: bool) -> Result<(), End> {
+        if busy {
+            park::nap(&self.setup.wake, GATHER);
+            return Ok(());
+        }
+        for cursor in &mut self.cursors {
+            cursor.register(&*self.log, &self.setup.wake).map_err(|error| failed(self.setup, &error))?;
+        }
+        park::nap(&self.setup.wake, IDLE);
+        Ok(())
+    }
+
+    fn wait<F: Future>(&self, future: F) -> Result<F::Output, End> {
+        park::wait(future, &self.setup.stop).ok_or(End::Stopped)
+    }
+
+    fn failed(&self, error: &LogError) -> End {
+        failed(self.setup, error)
+    }
+
+    fn unusable(&self, error: &iceberg::Error) -> End {
+        End::Failed(unusable(self.setup.name.as_str(), error))
+    }
+}
+
+fn failed(setup: &Setup, error: &LogError) -> End {
+    let name = &setup.name;
+    End::Failed(match error {
+        LogError::UnknownStream(_) => missing(&setup.stream),
+        LogError::Closed => return End::Stopped,
+        LogError::Fenced(..) => {
+            Problem::new("HW-LAKE-023", format!("another writer has taken over the dataset `{name}`"))
+        }
+        error => Problem::new("HW-LAKE-023", format!("the writer of the dataset `{name}`: {error}")),
+    })
+}
+
+fn missing(stream: &Name) -> Problem {
+    Problem::new("HW-LAKE-020", format!("the stream `{stream}` is not the one that the dataset was made of"))
+        .help("offsets of another stream say nothing of it: `headwater apply --reset-state` builds the table anew, or make a dataset of another name")
+}
+
+#[cfg(test)]
+mod tests;

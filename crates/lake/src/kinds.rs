@@ -1,0 +1,3 @@
+//! The kind of this crate.
+
+pub mod dataset;

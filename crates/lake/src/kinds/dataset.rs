@@ -1,0 +1,256 @@
+//! Kind Dataset: a stream written as an Iceberg table, which any engine reads.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use headwater_base::{Limits, Name, Problem, Size, Span};
+use headwater_kernel::kind::{self, ApplyOptions, Kind, Ref, View};
+use headwater_kernel::kinds::stream::default_config;
+use headwater_kernel::reconcile::{Observed, Owned, Plan, StreamObject, UnitSpec};
+use headwater_kernel::resource::{Draft, Resource};
+use headwater_log::StreamConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::columns::ColumnSpec;
+use crate::layout::Layout;
+
+/// The row of this kind.
+pub const KIND: Kind = Kind {
+    name: "Dataset",
+    plural: "datasets",
+    short: &["ds"],
+    doc: "A stream written as an Iceberg table of Parquet files, each event once. Iceberg's REST catalog gives it to other engines.",
+    schema: kind::schema::<DatasetSpec>,
+    example: EXAMPLE,
+    effective: kind::effective::<DatasetSpec>,
+    validate,
+    change,
+    refs,
+    reconcile,
+};
+
+/// The unit kind that writes a dataset.
+pub const UNIT: &str = "dataset";
+
+const EXAMPLE: &str = "\
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: orders}
+spec:
+  description: Every order, one row for each event.
+  stream: orders
+  columns:
+    - {name: id, type: string, required: true}
+    - {name: at, type: timestamp, path: .time}
+    - {name: amount, type: double}
+    - name: customer
+      type: struct
+      fields:
+        - {name: id, type: long}
+        - {name: country, type: string}
+    - name: items
+      type: list
+      items: {type: json}
+    - {name: offset, type: long, path: $offset}
+  partition:
+    - {column: at, transform: day}
+  sort:
+    - {column: at}
+";
+
+/// The spec.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DatasetSpec {
+    /// What a row says, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Who answers for the dataset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The stream whose events become rows, from its first event on. Cannot change.
+    pub stream: String,
+    /// The columns. Without any they are `partition`, `offset`, `time`, `key` and `value` of the record as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnSpec>,
+    /// How rows are spread over files, so that readers pass over most of them. Cannot change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub partition: Vec<PartitionSpec>,
+    /// How rows are sorted within a file. Cannot change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub sort: Vec<SortSpec>,
+    /// A new snapshot is made at most this often. Default one minute.
+    #[serde(default = "minute")]
+    pub snapshot_interval: Span,
+    /// Events are gathered in memory up to this size before they are written as a file. Default 32 MiB.
+    #[serde(default = "file_size")]
+    pub file_size: Size,
+    /// Snapshots kept for readers that look back; older ones go with the files that only they have. Default 100.
+    #[serde(default = "hundred")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub snapshots: u32,
+    /// The stream of events that do not fit. Default `<name>.dead`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<String>,
+}
+
+/// One part of how rows are spread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PartitionSpec {
+    /// The column.
+    pub column: String,
+    /// What of it counts: `identity` (default), `year`, `month`, `day`, `hour`, `bucket[N]` or `truncate[N]`.
+    #[serde(default = "identity")]
+    pub transform: String,
+}
+
+/// One part of how rows are sorted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SortSpec {
+    /// The column.
+    pub column: String,
+    /// Smallest or largest first. Default `asc`.
+    #[serde(default)]
+    pub order: OrderSpec,
+}
+
+/// A direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderSpec {
+    /// Smallest first, nothing before everything.
+    #[default]
+    Asc,
+    /// Largest first, nothing behind everything.
+    Desc,
+}
+
+/// The largest `fileSize`: two of them are in memory while one is written.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
+fn minute() -> Span {
+    Span::from_millis(60_000)
+}
+
+fn file_size() -> Size {
+    Size::from_bytes(32 << 20)
+}
+
+const fn hundred() -> u32 {
+    100
+}
+
+fn identity() -> String {
+    "identity".to_owned()
+}
+
+impl DatasetSpec {
+    /// The dead-letter stream of the dataset `name`.
+    ///
+    /// # Errors
+    /// `HW-BASE-001` for a name that cannot be.
+    pub fn dead_letters(&self, name: &Name) -> Result<Name, Problem> {
+        Name::new(&self.dead_letters.clone().unwrap_or_else(|| format!("{name}.dead")))
+    }
+}
+
+/// The key-value space of a dataset: its table's pointer, and how far dead letters have been written.
+pub fn space(name: &str) -> String {
+    format!("{UNIT}/{name}")
+}
+
+/// The folder of a dataset's table within the data folder.
+pub fn folder(name: &str) -> PathBuf {
+    PathBuf::from("lake").join("datasets").join(name)
+}
+
+fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
+    let spec: DatasetSpec = match kind::decode(&draft.spec, "/spec", &draft.origin) {
+        Ok(spec) => spec,
+        Err(problem) => return vec![problem],
+    };
+    let mut problems = Vec::new();
+    if draft.name.as_str().contains('.') {
+        let fact =
+            format!("a dataset cannot be called `{}`: for SQL a dot leads from a namespace to a table", draft.name);
+        problems.push(draft.origin.blame("/metadata/name", Problem::new("HW-LAKE-001", fact)));
+    }
+    if let Err(problem) = Name::new(&spec.stream) {
+        problems.push(draft.origin.blame("/spec/stream", problem));
+    }
+    if let Err(problem) = spec.dead_letters(&draft.name) {
+        problems.push(draft.origin.blame("/spec/deadLetters", problem));
+    }
+    if spec.dead_letters(&draft.name).is_ok_and(|dead| dead.as_str() == spec.stream) {
+        let fact = format!("the dead letters would come back as events of `{}`", spec.stream);
+        problems.push(draft.origin.blame("/spec/deadLetters", Problem::new("HW-LAKE-001", fact)));
+    }
+    if !(1 << 16..=FILE_BYTES_MAX).contains(&spec.file_size.bytes()) {
+        let fact = format!("`fileSize` is {}; it can be 64 KiB to 1 GiB", spec.file_size);
+        problems.push(draft.origin.blame("/spec/fileSize", Problem::new("HW-LAKE-001", fact)));
+    }
+    if let Err(faults) = Layout::of(&spec) {
+        problems.extend(faults.into_iter().map(|(at, problem)| draft.origin.blame(&format!("/spec{at}"), problem)));
+    }
+    problems
+}
+
+fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
+    let read = |spec: &Value| serde_json::from_value::<DatasetSpec>(spec.clone()).ok();
+    let (Some(before), Some(after)) = (read(old.effective()), read(&new.spec)) else { return Vec::new() };
+    if options.reset_state {
+        return Vec::new();
+    }
+    let mut problems = Vec::new();
+    let fixed = [
+        ("stream", before.stream != after.stream, "which of its events are in the table would be unknown"),
+        ("partition", before.partition != after.partition, "the files that are there are spread as before"),
+        ("sort", before.sort != after.sort, "the files that are there are sorted as before"),
+    ];
+    for (field, changed, why) in fixed {
+        if changed {
+            let problem = Problem::new("HW-LAKE-002", format!("`spec.{field}` of a dataset cannot change: {why}"))
+                .help("make a dataset of another name, or build this one anew from its stream with `headwater apply --reset-state`");
+            problems.push(new.origin.blame(&format!("/spec/{field}"), problem));
+        }
+    }
+    if let (Ok(before), Ok(after)) = (Layout::of(&before), Layout::of(&after))
+        && let Err(faults) = before.followed_by(&after)
+    {
+        let blamed = faults.into_iter().map(|(at, problem)| new.origin.blame(&format!("/spec/columns{at}"), problem));
+        problems.extend(blamed);
+    }
+    problems
+}
+
+fn refs(spec: &Value) -> Vec<Ref> {
+    let Ok(spec) = serde_json::from_value::<DatasetSpec>(spec.clone()) else { return Vec::new() };
+    vec![Ref { kind: "Stream", name: spec.stream, at: "/spec/stream".to_owned(), needed: false }]
+}
+
+fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
+    let name = &resource.metadata.name;
+    let Ok(spec) = serde_json::from_value::<DatasetSpec>(resource.effective().clone()) else { return Plan::default() };
+    let (Ok(stream), Ok(dead)) = (Name::new(&spec.stream), spec.dead_letters(name)) else { return Plan::default() };
+    let made = |name: Name, partitions: Option<u32>| {
+        let base = default_config(&Limits::default());
+        let config = StreamConfig { partitions: partitions.unwrap_or(base.partitions), ..base };
+        StreamObject { name, config, extra: Vec::new(), alter: false }
+    };
+    Plan {
+        streams: vec![made(stream, None), made(dead, Some(1))],
+        units: vec![UnitSpec::of(UNIT, resource)],
+        // The pointer first: without it nobody finds the files.
+        owns: vec![Owned::Space(space(name.as_str())), Owned::Folder(folder(name.as_str()))],
+        ..Plan::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

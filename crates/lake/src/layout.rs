@@ -1,0 +1,122 @@
+//! A dataset's spec as its table needs it: columns, Iceberg schema, partition spec and sort order, checked.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use headwater_base::Problem;
+use iceberg::spec::{
+    FormatVersion, NestedFieldRef, NullOrder, Schema, SortDirection, SortField, SortOrder, TableMetadataBuilder,
+    Transform, UnboundPartitionField, UnboundPartitionSpec,
+};
+
+use crate::columns::{self, Column, Fault};
+use crate::kinds::dataset::{DatasetSpec, OrderSpec};
+
+/// What a table is made from.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The columns.
+    pub columns: Vec<Column>,
+    /// Their schema, with preliminary ids.
+    pub schema: Schema,
+    /// How rows are spread over files.
+    pub partition: UnboundPartitionSpec,
+    /// How they are sorted within one.
+    pub sort: SortOrder,
+}
+
+impl Layout {
+    /// The layout of a spec.
+    ///
+    /// # Errors
+    /// `HW-LAKE-001` for each thing that cannot be, with its place below the spec.
+    pub fn of(spec: &DatasetSpec) -> Result<Self, Vec<Fault>> {
+        let own = if spec.columns.is_empty() { columns::of_any_event() } else { spec.columns.clone() };
+        let below = |faults: Vec<Fault>| faults.into_iter().map(|(at, it)| (format!("/columns{at}"), it)).collect();
+        let columns = columns::read(&own).map_err(|faults: Vec<Fault>| -> Vec<Fault> { below(faults) })?;
+        let schema = columns::schema(&columns).map_err(|error| vec![fault("/columns", error.message())])?;
+        let mut faults = Vec::new();
+        let mut parts = Vec::new();
+        for (index, part) in spec.partition.iter().enumerate() {
+            match transformed(&schema, &part.column, &part.transform) {
+                Ok((source_id, name, transform)) => {
+                    parts.push(UnboundPartitionField { source_id, field_id: None, name, transform });
+                }
+                Err(fact) => faults.push(fault(&format!("/partition/{index}"), &fact)),
+            }
+        }
+        let partition = UnboundPartitionSpec::builder().add_partition_fields(parts);
+        let partition = partition.map_err(|error| vec![fault("/partition", error.message())])?.build();
+        let mut sort = SortOrder::builder();
+        for (index, part) in spec.sort.iter().enumerate() {
+            match transformed(&schema, &part.column, "identity") {
+                Ok((id, _, transform)) => {
+                    let (direction, null_order) = match part.order {
+                        OrderSpec::Asc => (SortDirection::Ascending, NullOrder::First),
+                        OrderSpec::Desc => (SortDirection::Descending, NullOrder::Last),
+                    };
+                    sort.with_sort_field(SortField { source_id: id, transform, direction, null_order });
+                }
+                Err(fact) => faults.push(fault(&format!("/sort/{index}"), &fact)),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let sort = sort.build(&schema).map_err(|error| vec![fault("/sort", error.message())])?;
+        // What only the table as a whole shows, such as a column called like a partition.
+        let whole = TableMetadataBuilder::new(
+            schema.clone(),
+            partition.clone(),
+            sort.clone(),
+            "file:///".to_owned(),
+            FormatVersion::V2,
+            HashMap::new(),
+        );
+        whole.map_err(|error| vec![fault("/columns", error.message())])?;
+        Ok(Self { columns, schema, partition, sort })
+    }
+
+    /// The fields of `next`'s schema, if it can follow this one.
+    ///
+    /// # Errors
+    /// `HW-LAKE-002` for each change that cannot be, with its place below the columns.
+    pub fn followed_by(&self, next: &Self) -> Result<Vec<NestedFieldRef>, Vec<Fault>> {
+        columns::evolve(self.schema.as_struct(), &next.columns, self.schema.highest_field_id())
+    }
+}
+
+fn fault(at: &str, fact: &str) -> Fault {
+    (at.to_owned(), Problem::new("HW-LAKE-001", fact))
+}
+
+/// A column's id, the name of what a transform makes of it, and the transform.
+fn transformed(schema: &Schema, column: &str, transform: &str) -> Result<(i32, String, Transform), String> {
+    let shown = column.chars().take(60).collect::<String>().escape_debug().to_string();
+    let Some(field) = schema.as_struct().field_by_name(column) else {
+        let names: Vec<&str> = schema.as_struct().fields().iter().map(|field| field.name.as_str()).collect();
+        let near = headwater_base::closest(column, names.iter().copied());
+        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        return Err(format!("there is no column `{shown}`{near}"));
+    };
+    if !field.field_type.is_primitive() {
+        return Err(format!("`{shown}` is no single value"));
+    }
+    let parsed = Transform::from_str(transform).ok();
+    let (suffix, parsed) = match parsed {
+        Some(it @ Transform::Identity) => (String::new(), it),
+        Some(it @ (Transform::Year | Transform::Month | Transform::Day | Transform::Hour)) => (format!("_{it}"), it),
+        Some(it @ Transform::Bucket(count)) if count > 0 => ("_bucket".to_owned(), it),
+        Some(it @ Transform::Truncate(width)) if width > 0 => ("_trunc".to_owned(), it),
+        _ => {
+            let shown = transform.chars().take(60).collect::<String>().escape_debug().to_string();
+            return Err(format!(
+                "`{shown}` is no transform: there are `identity`, `year`, `month`, `day`, `hour`, `bucket[N]` and `truncate[N]`"
+            ));
+        }
+    };
+    if parsed.result_type(&field.field_type).is_err() {
+        return Err(format!("`{parsed}` cannot be taken of `{shown}`, which is a {}", field.field_type));
+    }
+    Ok((field.id, format!("{column}{suffix}"), parsed))
+}

@@ -1,0 +1,369 @@
+//! Rows: events taken apart into the columns of a table, gathered as Arrow batches.
+//!
+//! Invariant: an event is taken whole or not at all. Why one does not fit is told without its data.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow_array::{ArrayRef, ListArray, RecordBatch, StructArray};
+use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields, SchemaRef};
+use headwater_base::Micros;
+use headwater_wire::batch::Record;
+use iceberg::arrow::{UTC_TIME_ZONE, schema_to_arrow_schema};
+use iceberg::spec::{Schema, StructType, Type};
+use serde_json::Value;
+
+use crate::columns::{Column, Data, Scalar, Source};
+
+/// Why an event does not fit, in words, without its data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit(pub String);
+
+/// Rows on their way into a batch.
+pub struct Rows {
+    columns: Vec<Column>,
+    schema: SchemaRef,
+    cells: Vec<Cells>,
+    rows: usize,
+    /// Whether any column looks into the event.
+    reads_event: bool,
+}
+
+/// The values of one column.
+enum Cells {
+    Boolean(BooleanBuilder),
+    Int(Int32Builder),
+    Long(Int64Builder),
+    Float(Float32Builder),
+    Double(Float64Builder),
+    Date(Date32Builder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Text(StringBuilder),
+    Struct { fields: Fields, cells: Vec<Cells>, valid: NullBufferBuilder },
+    List { item: FieldRef, cells: Box<Cells>, ends: Vec<i32>, count: i32, valid: NullBufferBuilder },
+}
+
+/// One value on its way.
+enum Cell<'a> {
+    Null,
+    Boolean(bool),
+    Int(i32),
+    Long(i64),
+    Float(f32),
+    Double(f64),
+    Text(Cow<'a, str>),
+    Struct(Vec<Cell<'a>>),
+    List(Vec<Cell<'a>>),
+}
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+impl Rows {
+    /// Rows of a table with this schema, whose columns are these.
+    ///
+    /// # Errors
+    /// What `iceberg` says of a schema that Arrow cannot hold.
+    pub fn new(columns: &[Column], schema: &Schema) -> iceberg::Result<Self> {
+        let arrow = Arc::new(schema_to_arrow_schema(schema)?);
+        let columns = arranged(columns, schema.as_struct());
+        let cells = arrow.fields().iter().map(|field| Cells::of(field.data_type())).collect();
+        let reads_event = columns.iter().any(|column| matches!(column.source, Source::Field(_)));
+        Ok(Self { columns, schema: arrow, cells, rows: 0, reads_event })
+    }
+
+    /// The Arrow schema of the batches.
+    pub const fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows gathered.
+    pub const fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Takes a record of a partition.
+    ///
+    /// # Errors
+    /// Why it does not fit; nothing of it has been taken then.
+    pub fn push(&mut self, record: &Record, partition: u32) -> Result<(), Misfit> {
+        let event = match &record.value {
+            _ if !self.reads_event => None,
+            None => return Err(Misfit("the record has no value".to_owned())),
+            Some(bytes) => match serde_json::from_slice::<Value>(bytes) {
+                Ok(event @ Value::Object(_)) => Some(event),
+                Ok(_) => return Err(Misfit("the event is no JSON object".to_owned())),
+                Err(error) => return Err(Misfit(format!("the event is no JSON: {}", place(&error)))),
+            },
+        };
+        let mut row = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let cell = match &column.source {
+                Source::Field(path) => match event.as_ref().and_then(|event| path.find(event)) {
+                    None => Cell::Null,
+                    Some(value) => cell(&column.data, value, &column.name)?,
+                },
+                Source::Partition if column.data == Data::One(Scalar::Int) => {
+                    Cell::Int(i32::try_from(partition).unwrap_or(i32::MAX))
+                }
+                Source::Partition => Cell::Long(i64::from(partition)),
+                Source::Offset => Cell::Long(record.offset),
+                Source::Time if record.timestamp < 0 => Cell::Null,
+                Source::Time => Cell::Long(record.timestamp.saturating_mul(1_000)),
+                Source::Key => text(record.key.as_deref(), &column.name)?,
+                Source::Value => {
+                    let value = text(record.value.as_deref(), &column.name)?;
+                    if let (Cell::Text(text), Data::One(Scalar::Json)) = (&value, &column.data) {
+                        let read = serde_json::from_str::<serde::de::IgnoredAny>(text);
+                        read.map_err(|error| Misfit(format!("the event is no JSON: {}", place(&error))))?;
+                    }
+                    value
+                }
+            };
+            if column.required && matches!(cell, Cell::Null) {
+                return Err(Misfit(format!("`{}` is missing", column.name)));
+            }
+            row.push(cell);
+        }
+        for (cells, cell) in self.cells.iter_mut().zip(row) {
+            cells.push(cell);
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Takes what has been gathered as a batch.
+    ///
+    /// # Errors
+    /// What Arrow says; the rows are those of the schema by construction.
+    pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        self.rows = 0;
+        let arrays = self.cells.iter_mut().map(Cells::finish).collect::<Result<Vec<_>, _>>()?;
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+    }
+}
+
+/// Where in the text, without the text.
+fn place(error: &serde_json::Error) -> String {
+    format!("line {}, column {}", error.line(), error.column())
+}
+
+/// The columns in the order of the table.
+fn arranged(columns: &[Column], order: &StructType) -> Vec<Column> {
+    let one = |field: &iceberg::spec::NestedFieldRef| {
+        let column = columns.iter().find(|column| column.name == field.name)?;
+        Some(Column { data: arranged_data(&column.data, &field.field_type), ..column.clone() })
+    };
+    order.fields().iter().filter_map(one).collect()
+}
+
+fn arranged_data(data: &Data, of: &Type) -> Data {
+    match (data, of) {
+        (Data::Struct(columns), Type::Struct(order)) => Data::Struct(arranged(columns, order)),
+        (Data::List(items), Type::List(list)) => {
+            Data::List(Box::new(arranged_data(items, &list.element_field.field_type)))
+        }
+        (data, _) => data.clone(),
+    }
+}
+
+fn text<'a>(bytes: Option<&'a [u8]>, name: &str) -> Result<Cell<'a>, Misfit> {
+    let Some(bytes) = bytes else { return Ok(Cell::Null) };
+    let text = std::str::from_utf8(bytes).map_err(|_| Misfit(format!("`{name}` is no UTF-8")))?;
+    Ok(Cell::Text(Cow::Borrowed(text)))
+}
+
+/// Takes a value for what a column holds. `name` is the column's, with dots for fields of structs.
+fn cell<'a>(data: &Data, value: &'a Value, name: &str) -> Result<Cell<'a>, Misfit> {
+    if value.is_null() {
+        return Ok(Cell::Null);
+    }
+    match data {
+        Data::One(scalar) => {
+            one(*scalar, value).ok_or_else(|| Misfit(format!("`{name}` is {}, not {}", kind(value), wanted(*scalar))))
+        }
+        Data::Struct(columns) => {
+            if !value.is_object() {
+                return Err(Misfit(format!("`{name}` is {}, not an object", kind(value))));
+            }
+            let mut fields = Vec::with_capacity(columns.len());
+            for column in columns {
+                let Source::Field(path) = &column.source else { return Ok(Cell::Null) };
+                let field = match path.find(value) {
+                    None => Cell::Null,
+                    Some(value) => cell(&column.data, value, &format!("{name}.{}", column.name))?,
+                };
+                if column.required && matches!(field, Cell::Null) {
+                    return Err(Misfit(format!("`{name}.{}` is missing", column.name)));
+                }
+                fields.push(field);
+            }
+            Ok(Cell::Struct(fields))
+        }
+        Data::List(items) => {
+            let Some(values) = value.as_array() else {
+                return Err(Misfit(format!("`{name}` is {}, not an array", kind(value))));
+            };
+            let each = values.iter().enumerate().map(|(index, value)| cell(items, value, &format!("{name}[{index}]")));
+            Ok(Cell::List(each.collect::<Result<_, _>>()?))
+        }
+    }
+}
+
+fn one(scalar: Scalar, value: &Value) -> Option<Cell<'_>> {
+    #![expect(clippy::cast_possible_truncation, reason = "checked to be finite afterwards")]
+    Some(match scalar {
+        Scalar::Boolean => Cell::Boolean(value.as_bool()?),
+        Scalar::Int => Cell::Int(i32::try_from(whole(value)?).ok()?),
+        Scalar::Long => Cell::Long(whole(value)?),
+        Scalar::Float => Cell::Float(value.as_f64().map(|number| number as f32).filter(|number| number.is_finite())?),
+        Scalar::Double => Cell::Double(value.as_f64()?),
+        Scalar::Date => {
+            let text = value.as_str().filter(|text| text.len() == 10)?;
+            let day = Micros::parse_rfc3339(&format!("{text}T00:00:00Z"))?;
+            Cell::Int(i32::try_from(day.0.div_euclid(MICROS_PER_DAY)).ok()?)
+        }
+        Scalar::Timestamp => Cell::Long(match value {
+            Value::String(text) => Micros::parse_rfc3339(text)?.0,
+            number => whole(number)?.checked_mul(1_000)?,
+        }),
+        Scalar::String => Cell::Text(Cow::Borrowed(value.as_str()?)),
+        Scalar::Json => Cell::Text(Cow::Owned(value.to_string())),
+    })
+}
+
+/// A whole number, also where it is written with a zero behind the point.
+fn whole(value: &Value) -> Option<i64> {
+    #![expect(clippy::cast_possible_truncation, reason = "it is whole and within 2^53")]
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    value.as_i64().or_else(|| {
+        let number = value.as_f64().filter(|_| !value.is_u64())?;
+        (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
+    })
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(number) if number.is_f64() => "a decimal number",
+        Value::Number(_) => "a whole number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn wanted(scalar: Scalar) -> &'static str {
+    match scalar {
+        Scalar::Boolean => "a boolean",
+        Scalar::Int => "a whole number of 32 bits",
+        Scalar::Long => "a whole number of 64 bits",
+        Scalar::Float => "a number of 32 bits",
+        Scalar::Double => "a number",
+        Scalar::Date => "a day such as `2026-11-28`",
+        Scalar::Timestamp => "a time by RFC 3339 or in milliseconds since 1970",
+        Scalar::String => "a string",
+        Scalar::Json => "JSON",
+    }
+}
+
+impl Cells {
+    fn of(data: &DataType) -> Self {
+        match data {
+            DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
+            DataType::Int32 => Self::Int(Int32Builder::new()),
+            DataType::Int64 => Self::Long(Int64Builder::new()),
+            DataType::Float32 => Self::Float(Float32Builder::new()),
+            DataType::Float64 => Self::Double(Float64Builder::new()),
+            DataType::Date32 => Self::Date(Date32Builder::new()),
+            DataType::Timestamp(..) => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone(UTC_TIME_ZONE)),
+            DataType::Struct(fields) => Self::Struct {
+                fields: fields.clone(),
+                cells: fields.iter().map(|field| Self::of(field.data_type())).collect(),
+                valid: NullBufferBuilder::new(0),
+            },
+            DataType::List(item) => Self::List {
+                item: Arc::clone(item),
+                cells: Box::new(Self::of(item.data_type())),
+                ends: vec![0],
+                count: 0,
+                valid: NullBufferBuilder::new(0),
+            },
+            _ => Self::Text(StringBuilder::new()),
+        }
+    }
+
+    fn push(&mut self, cell: Cell<'_>) {
+        match (self, cell) {
+            (Self::Boolean(cells), cell) => {
+                cells.append_option(if let Cell::Boolean(it) = cell { Some(it) } else { None })
+            }
+            (Self::Int(cells), cell) => cells.append_option(if let Cell::Int(it) = cell { Some(it) } else { None }),
+            (Self::Date(cells), cell) => cells.append_option(if let Cell::Int(it) = cell { Some(it) } else { None }),
+            (Self::Long(cells), cell) => cells.append_option(if let Cell::Long(it) = cell { Some(it) } else { None }),
+            (Self::Timestamp(cells), cell) => {
+                cells.append_option(if let Cell::Long(it) = cell { Some(it) } else { None });
+            }
+            (Self::Float(cells), cell) => cells.append_option(if let Cell::Float(it) = cell { Some(it) } else { None }),
+            (Self::Double(cells), cell) => {
+                cells.append_option(if let Cell::Double(it) = cell { Some(it) } else { None });
+            }
+            (Self::Text(cells), Cell::Text(text)) => cells.append_value(text),
+            (Self::Text(cells), _) => cells.append_null(),
+            (Self::Struct { cells, valid, .. }, Cell::Struct(fields)) => {
+                valid.append_non_null();
+                cells.iter_mut().zip(fields).for_each(|(cells, cell)| cells.push(cell));
+            }
+            (Self::Struct { cells, valid, .. }, _) => {
+                valid.append_null();
+                cells.iter_mut().for_each(|cells| cells.push(Cell::Null));
+            }
+            (Self::List { cells, ends, count, valid, .. }, Cell::List(items)) => {
+                valid.append_non_null();
+                *count = count.saturating_add(i32::try_from(items.len()).unwrap_or(i32::MAX));
+                ends.push(*count);
+                items.into_iter().for_each(|cell| cells.push(cell));
+            }
+            (Self::List { ends, count, valid, .. }, _) => {
+                valid.append_null();
+                ends.push(*count);
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
+            Self::Boolean(cells) => Arc::new(cells.finish()),
+            Self::Int(cells) => Arc::new(cells.finish()),
+            Self::Long(cells) => Arc::new(cells.finish()),
+            Self::Float(cells) => Arc::new(cells.finish()),
+            Self::Double(cells) => Arc::new(cells.finish()),
+            Self::Date(cells) => Arc::new(cells.finish()),
+            Self::Timestamp(cells) => Arc::new(cells.finish()),
+            Self::Text(cells) => Arc::new(cells.finish()),
+            Self::Struct { fields, cells, valid } => {
+                let length = valid.len();
+                let arrays = cells.iter_mut().map(Self::finish).collect::<Result<Vec<_>, _>>()?;
+                Arc::new(StructArray::try_new_with_length(fields.clone(), arrays, valid.finish(), length)?)
+            }
+            Self::List { item, cells, ends, count, valid } => {
+                let ends = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(ends, vec![0])));
+                *count = 0;
+                Arc::new(ListArray::try_new(Arc::clone(item), ends, cells.finish()?, valid.finish())?)
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
