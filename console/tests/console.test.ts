@@ -85,7 +85,7 @@ function pages(): string[] {
 }
 
 describe('every page', () => {
-  test('stands without errors and without barriers, light and dark', { timeout: 110_000 }, async () => {
+  test('stands without errors and without barriers, light and dark', { timeout: 240_000 }, async () => {
     const browser = await Chrome.start();
     const waiting = pages();
     const found: string[] = [];
