@@ -6,6 +6,9 @@
 import { useSyncExternalStore } from 'react';
 import { queries, RESOURCES, type Resource } from './api.ts';
 import { push, type Sample } from './figures.ts';
+import { isVisible, onVisible } from './visible.ts';
+
+const AGAIN_MS = 3_000;
 
 export type State = 'connecting' | 'live' | 'lost';
 
@@ -41,26 +44,49 @@ export function changed(list: Resource[], change: Change): Resource[] {
   return index < 0 ? [...list, change.resource] : list.with(index, change.resource);
 }
 
-/** Connects; called once. */
+let source: EventSource | null = null;
+
+/** Keeps the connection as long as the page is looked at; called once. */
 export function connect(): void {
-  const source = new EventSource('/v1/live');
-  const anew = () => void queries.invalidateQueries({ queryKey: RESOURCES });
-  source.addEventListener('open', () => {
-    if (state === 'lost') void queries.invalidateQueries();
+  const turn = () => {
+    if (isVisible()) open();
+    else close();
+  };
+  onVisible(turn);
+  turn();
+}
+
+function close(): void {
+  source?.close();
+  source = null;
+  become('connecting');
+}
+
+function open(): void {
+  if (source) return;
+  const opened = new EventSource('/v1/live');
+  source = opened;
+  let first = true;
+  opened.addEventListener('open', () => {
+    // Between two connections anything may have changed.
+    if (!first || queries.getQueryData(RESOURCES) !== undefined) void queries.invalidateQueries();
+    first = false;
     become('live');
   });
-  source.addEventListener('error', () => {
+  opened.addEventListener('error', () => {
     become('lost');
     // A refusal ends the browser's own tries.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3_000);
+    if (opened.readyState !== EventSource.CLOSED) return;
+    source = null;
+    setTimeout(() => isVisible() && open(), AGAIN_MS);
   });
-  source.addEventListener('figures', event => {
+  opened.addEventListener('figures', event => {
     const { at, whole, samples } = JSON.parse(event.data) as { at: number; whole: boolean; samples: Sample[] };
     push(at, samples, whole);
   });
-  source.addEventListener('resource', event => {
+  opened.addEventListener('resource', event => {
     const change = JSON.parse(event.data) as Change;
     queries.setQueryData<Resource[]>(RESOURCES, list => list && changed(list, change));
   });
-  source.addEventListener('lost', anew);
+  opened.addEventListener('lost', () => void queries.invalidateQueries({ queryKey: RESOURCES }));
 }

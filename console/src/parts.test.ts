@@ -49,9 +49,9 @@ test('an answer cut anywhere gives whole lines', async () => {
         controller.close();
       },
     });
-    const lines: unknown[] = [];
+    const lines: string[] = [];
     await follow({ body } as Response, more => lines.push(...more));
-    expect(lines).toEqual([{ a: 'ü' }, { b: [1, 2] }, { c: 3 }]);
+    expect(lines).toEqual(['{"a":"ü"}', '{"b":[1,2]}', '{"c":3}']);
   }
 });
 

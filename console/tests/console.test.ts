@@ -85,7 +85,7 @@ function pages(): string[] {
 }
 
 describe('every page', () => {
-  test('stands without errors and without barriers, light and dark', { timeout: 110_000 }, async () => {
+  test('stands without errors and without barriers, light and dark', { timeout: 240_000 }, async () => {
     const browser = await Chrome.start();
     const waiting = pages();
     const found: string[] = [];
@@ -301,6 +301,7 @@ describe('any resource', () => {
     await page.getByText('did you mean `partitions`?').waitFor();
     await page.getByRole('button', { name: 'line 5, column 3' }).click();
     await page.locator('.cm-lintRange-error', { hasText: 'partitons' }).waitFor();
+    expect(await barriers(page)).toEqual([]);
     await type(
       page,
       'apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: made.here}\nspec:\n  partitions: 3\n',
@@ -343,6 +344,7 @@ describe('the keyboard', () => {
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to content');
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox', { name: 'Name of a page or resource' }).waitFor();
+    expect(await barriers(page)).toEqual([]);
     await page.keyboard.type('pipeline enri');
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { level: 1, name: 'enrich' }).waitFor();

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import axe from 'axe-core';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 20_000;
 
 /** What is asked again until it holds. */
 export async function until<T>(what: string, ask: () => Promise<T | undefined | false>): Promise<T> {

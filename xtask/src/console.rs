@@ -10,8 +10,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::node;
-use crate::process::{on_path, read, root, run};
+use crate::process::{cargo, on_path, read, root, run};
 use crate::setup;
+
+/// The variable that names the binary to test, instead of the one that is built for it.
+const BINARY: &str = "HEADWATER_BINARY";
 
 /// What the built console depends on, besides all files of `console/src`.
 const SOURCES: [&str; 6] = [
@@ -59,8 +62,15 @@ pub fn check() -> Result<()> {
 /// When a test fails.
 pub fn browse() -> Result<()> {
     build()?;
-    let binary = node::build("dev")?;
-    run(command("browser").env("HEADWATER_BINARY", binary))
+    let binary = match std::env::var_os(BINARY) {
+        Some(binary) => binary.into(),
+        None => {
+            // As all tests are built: with other features chosen, a hundred dependencies would be compiled once more.
+            run(cargo().args(["test", "--workspace", "--locked", "--quiet", "--no-run"]))?;
+            node::folder("dev").join("headwater")
+        }
+    };
+    run(command("browser").env(BINARY, binary))
 }
 
 fn folder() -> PathBuf {

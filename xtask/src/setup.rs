@@ -71,6 +71,8 @@ pub enum Needs {
     Data,
     /// That, the outside clients of the tests, and a browser.
     DataAndClients,
+    /// What the console is driven with.
+    Browser,
     /// What outside suites are built and run with.
     Conformance,
     /// What the fuzzer is built with.
@@ -86,8 +88,10 @@ pub fn prepare(needs: Needs) -> Result<()> {
         return debian(&DEBIAN_FUZZ);
     }
     debian(&DEBIAN)?;
-    if needs == Needs::Conformance {
-        return debian(&DEBIAN_CONFORMANCE);
+    match needs {
+        Needs::Conformance => return debian(&DEBIAN_CONFORMANCE),
+        Needs::Browser => return debian(&DEBIAN_BROWSER),
+        Needs::Data | Needs::DataAndClients | Needs::Fuzz => {}
     }
     data()?;
     if needs == Needs::DataAndClients {

@@ -46,8 +46,10 @@ pub struct Options {
 /// When one fails.
 pub fn execute(options: &Options) -> Result<()> {
     let parts = if options.parts.is_empty() { Part::value_variants() } else { &options.parts };
-    if parts.contains(&Part::Tests) || parts.contains(&Part::Browser) {
+    if parts.contains(&Part::Tests) {
         setup::prepare(Needs::DataAndClients)?;
+    } else if parts.contains(&Part::Browser) {
+        setup::prepare(Needs::Browser)?;
     }
     let mut failed = Vec::new();
     for part in parts {

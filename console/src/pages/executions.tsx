@@ -66,7 +66,15 @@ export function Executions({ workflow, children }: { workflow: string; children?
     <>
       <div className="bar">
         {children}
-        <select className="field" aria-label="State" value={state} onChange={event => setState(event.target.value)}>
+        <select
+          className="field"
+          aria-label="State"
+          value={state}
+          onChange={event => {
+            setAfter('');
+            setState(event.target.value);
+          }}
+        >
           <option value="">any state</option>
           {Object.keys(TONES).map(name => (
             <option key={name} value={name}>

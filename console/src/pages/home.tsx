@@ -199,7 +199,7 @@ function Gallery({ all }: { all: Resource[] }) {
                 {counted(resources.length, 'resource')} · <code>{name}</code>
               </p>
               <Command
-                text={`headwater solution ${applied === resources.length ? 'show' : 'apply'} ${name}${port()}`}
+                text={`headwater solution ${applied === resources.length ? `show ${name}` : `apply ${name}${port()}`}`}
               />
             </li>
           );

@@ -6,12 +6,13 @@
 import { useEffect, useRef, useState } from 'react';
 import { address, Refusal, refusal } from '../api.ts';
 import { time } from '../format.ts';
-import { write } from '../json.ts';
+import { parse, write } from '../json.ts';
 import { follow } from '../ndjson.ts';
 import { useParam } from '../router.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Json } from '../ui/json.tsx';
 import { Empty, Panel, Trouble } from '../ui/parts.tsx';
+import { useVisible } from '../visible.ts';
 
 const ROWS = 200;
 const DRAW_MS = 200;
@@ -130,25 +131,30 @@ function Line({ row, open, turn }: { row: Row; open: boolean; turn: () => void }
 function useTail(stream: string, partition: string, from: string, words: string, paused: boolean) {
   const [view, setView] = useState<{ rows: Row[]; total: number }>({ rows: [], total: 0 });
   const [error, setError] = useState<unknown>(null);
+  const visible = useVisible();
   const held = useRef({ paused, words });
   held.current = { paused, words };
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: other words are looked for in a new reading
   useEffect(() => {
+    if (!visible) return;
     const end = new AbortController();
     let rows: Row[] = [];
     let total = 0;
     let waiting = true;
     setView({ rows, total });
     setError(null);
-    const take = (lines: unknown[]) => {
+    const take = (lines: string[]) => {
       total += lines.length;
       const { paused, words } = held.current;
       waiting = true;
       if (paused) return;
-      const found = (lines as Row[]).filter(row => !words || write(row).includes(words));
+      // Most lines of a fast stream are never seen: only those that are shown are parsed.
+      const found = words ? lines.filter(line => line.includes(words)) : lines;
+      if (found.length === 0) return;
+      const newest = found.slice(-ROWS).map(line => parse(line) as Row);
       // Partitions come in turns; the reader wants one order.
-      rows = [...found.slice(-ROWS).reverse(), ...rows].sort((a, b) => b.time.localeCompare(a.time)).slice(0, ROWS);
+      rows = [...newest.reverse(), ...rows].sort((a, b) => b.time.localeCompare(a.time)).slice(0, ROWS);
     };
     const timer = setInterval(() => {
       if (waiting) setView({ rows, total });
@@ -174,6 +180,6 @@ function useTail(stream: string, partition: string, from: string, words: string,
       end.abort();
       clearInterval(timer);
     };
-  }, [stream, partition, from, words]);
+  }, [stream, partition, from, words, visible]);
   return { ...view, error };
 }

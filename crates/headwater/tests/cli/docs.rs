@@ -98,7 +98,7 @@ impl Reader {
         if let Some(up) = line.strip_suffix(" &") {
             let mut node = self.shell(&format!("exec {up}")).stderr(Stdio::inherit()).spawn().unwrap();
             let lines = BufReader::new(node.stdout.as_mut().unwrap()).lines();
-            let shown: String = lines.take(5).map(|line| format!("{}\n", line.unwrap())).collect();
+            let shown: String = lines.take(6).map(|line| format!("{}\n", line.unwrap())).collect();
             self.node = Some(node);
             return self.back(&shown);
         }
