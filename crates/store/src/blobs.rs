@@ -76,7 +76,7 @@ pub struct Blobs {
     young: Mutex<Young>,
 }
 
-/// Blobs put since the sweep before the newest: whoever put one may not have pointed to it yet.
+/// Blobs put since the resting sweep before the newest: whoever put one may not have pointed to it yet.
 #[derive(Debug, Default)]
 struct Young {
     newest: HashSet<BlobId>,
@@ -112,6 +112,8 @@ impl Blobs {
     pub fn open(disk: Arc<dyn Disk>, folder: PathBuf) -> io::Result<Self> {
         let blobs = Self { disk, folder, drawn: AtomicU64::new(0), young: Mutex::default() };
         blobs.disk.create_dir(&blobs.drafts())?;
+        // The folder is there for good before anything in it is.
+        blobs.disk.sync_dir(blobs.folder.parent().unwrap_or(&blobs.folder))?;
         for draft in blobs.disk.files(&blobs.drafts())? {
             blobs.disk.remove(&blobs.drafts().join(draft))?;
         }
@@ -144,12 +146,13 @@ impl Blobs {
         }
     }
 
-    /// Removes blobs that nobody points to: no name, not `pointed`, and not put since the sweep before. Answers how
-    /// many went.
+    /// Removes blobs that nobody points to: no name, not `pointed`, and not put since the resting sweep before the newest.
+    /// A sweep is `resting` when whoever put a blob before the last resting one has had the time to point to it. Answers
+    /// how many went.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn sweep(&self, pointed: &dyn Fn(&BlobId) -> bool) -> io::Result<u64> {
+    pub fn sweep(&self, resting: bool, pointed: &dyn Fn(&BlobId) -> bool) -> io::Result<u64> {
         let mut named = HashSet::new();
         let names = self.folder.join("names");
         for bucket in self.folders(&names)? {
@@ -174,7 +177,9 @@ impl Blobs {
                 }
             }
         }
-        self.young.lock().swept();
+        if resting {
+            self.young.lock().swept();
+        }
         Ok(removed)
     }
 

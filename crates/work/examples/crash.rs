@@ -7,7 +7,8 @@
 //! end, and what is there is compared with what was promised. Prints one line of JSON.
 //!
 //! An execution publishes a record, waits on a timer, has a child publish another and waits for it, and publishes a
-//! third. Lost: acknowledged and not ended well. Doubled: a record that is there twice; wrong: a record that is missing.
+//! third. The input of every fifth is a blob, which has to be there in full at the end, after blobs that nobody points
+//! to were collected. Lost: acknowledged and not ended well. Doubled: a record that is there twice; wrong: a record or an input that is missing.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers")]
 
@@ -28,7 +29,8 @@ use headwater_kernel::port::workflows::{ExecutionState, StartExecution, Workflow
 use headwater_kernel::port::{Context, Secrets};
 use headwater_log::embedded::Options;
 use headwater_log::{EmbeddedLog, Log, View};
-use headwater_store::disk::RealDisk;
+use headwater_store::blobs::Blobs;
+use headwater_store::disk::{Disk, RealDisk};
 use headwater_testkit::FaultyDisk;
 use headwater_wire::batch;
 use headwater_work::Engine;
@@ -106,7 +108,12 @@ fn publish(step: &str, next: &Value) -> Value {
     state
 }
 
-async fn engine(log: Arc<dyn Log>, clock: Arc<dyn Clock>, secret: u8) -> Result<Engine, Problem> {
+async fn engine(
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    (disk, folder): (Arc<dyn Disk>, &Path),
+    secret: u8,
+) -> Result<Engine, Problem> {
     if log.stream(OUT).is_none() {
         let created = log.create(Name::new(OUT)?, default_config(&Limits::default()), Vec::new()).await;
         created.map_err(|error| Problem::new("HW-WORK-034", error.to_string()))?;
@@ -117,8 +124,10 @@ async fn engine(log: Arc<dyn Log>, clock: Arc<dyn Clock>, secret: u8) -> Result<
         tables: None,
         log: Some(Arc::clone(&log)),
     };
+    let blobs = Blobs::open(disk, folder.join("blobs"));
+    let blobs = blobs.map_err(|error| Problem::new("HW-WORK-051", error.to_string()))?;
     let parts = Parts {
-        services: Services::new(context, Settings::default())?,
+        services: Services { blobs: Some(Arc::new(blobs)), ..Services::new(context, Settings::default())? },
         log,
         clock,
         node_limits: Arc::new(Limits::default()),
@@ -147,11 +156,16 @@ async fn engine(log: Arc<dyn Log>, clock: Arc<dyn Clock>, secret: u8) -> Result<
     Ok(engine)
 }
 
+fn input(number: u64) -> Bytes {
+    let padding = if number.is_multiple_of(5) { number.to_string().repeat(20_000) } else { String::new() };
+    Bytes::from(json!({"id": number, "padding": padding}).to_string())
+}
+
 async fn start(engine: &Engine, number: u64) -> bool {
     let request = StartExecution {
         workflow: "parent".to_owned(),
         name: Some(format!("n{number}")),
-        input: Some(Bytes::from(json!({"id": number}).to_string())),
+        input: Some(input(number)),
         ..StartExecution::default()
     };
     engine.start(request).await.is_ok()
@@ -186,11 +200,17 @@ async fn compare(
     next: u64,
     verdict: &mut Verdict,
 ) -> Result<(), String> {
+    for _ in 0..3 {
+        engine.collect().await.map_err(|problem| problem.to_string())?;
+    }
     let mut ended = BTreeSet::new();
     for number in 0..next {
         let id = format!("parent/n{number}");
         match engine.wait(&id, Duration::from_secs(60)).await {
-            Ok(view) if view.state == ExecutionState::Succeeded => drop(ended.insert(number)),
+            Ok(view) if view.state == ExecutionState::Succeeded => {
+                ended.insert(number);
+                verdict.wrong += u64::from(view.input != Some(input(number)));
+            }
             Ok(view) => return Err(format!("{view:?}")),
             Err(_) if acked.contains(&number) => verdict.lost += 1,
             // It was never promised.
@@ -241,6 +261,7 @@ async fn powercut(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
         let opened = EmbeddedLog::open_with(disk, Path::new("/data"), Arc::default(), clock.clone(), options);
         opened.map_err(|problem| problem.to_string())
     };
+    let place = || (Arc::new(disk.clone()) as Arc<dyn Disk>, Path::new("/data"));
     let (mut acked, mut next) = (BTreeSet::new(), 0);
     let stop = Arc::new(AtomicBool::new(false));
     let (ticking, hand) = (stop.clone(), clock.clone());
@@ -253,7 +274,7 @@ async fn powercut(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
     for life in 0..LIVES {
         let log = open()?;
         disk.cut_after(rng.random_range(20..400));
-        if let Ok(engine) = engine(log.clone(), clock.clone(), u8::try_from(life).unwrap_or(0)).await {
+        if let Ok(engine) = engine(log.clone(), clock.clone(), place(), u8::try_from(life).unwrap_or(0)).await {
             next = load(&engine, next, 2_000, |number| {
                 acked.insert(number);
             })
@@ -270,7 +291,7 @@ async fn powercut(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
         if rng.random_bool(0.2) { disk.power_on_whole() } else { disk.power_on(rng.random()) }
     }
     let log = open()?;
-    let engine = engine(log.clone(), clock.clone(), 99).await.map_err(|problem| problem.to_string())?;
+    let engine = engine(log.clone(), clock.clone(), place(), 99).await.map_err(|problem| problem.to_string())?;
     let compared = compare(&engine, &*log, &acked, next, verdict).await;
     engine.close().await;
     stop.store(true, Ordering::Relaxed);
@@ -293,7 +314,7 @@ fn real(folder: &Path) -> Result<Arc<EmbeddedLog>, String> {
 /// The process that is killed.
 async fn child(folder: &Path, first: u64) {
     let log = real(folder).unwrap();
-    let engine = engine(log, Arc::new(SystemClock::new()), 7).await.unwrap();
+    let engine = engine(log, Arc::new(SystemClock::new()), (Arc::new(RealDisk), folder), 7).await.unwrap();
     load(&engine, first, u64::MAX / 2, |number| {
         println!("{number}");
         let _ = std::io::stdout().flush();
@@ -325,7 +346,9 @@ async fn kill(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
         next = acked.last().map_or(0, |last| last + 1 + AT_ONCE as u64);
     }
     let log = real(folder.path())?;
-    let engine = engine(log.clone(), Arc::new(SystemClock::new()), 9).await.map_err(|problem| problem.to_string())?;
+    let place: (Arc<dyn Disk>, &Path) = (Arc::new(RealDisk), folder.path());
+    let opened = engine(log.clone(), Arc::new(SystemClock::new()), place, 9).await;
+    let engine = opened.map_err(|problem| problem.to_string())?;
     let compared = compare(&engine, &*log, &acked, next, verdict).await;
     engine.close().await;
     compared

@@ -104,6 +104,8 @@ struct Inner {
     maps_bounds: Mutex<HashMap<(Key, Attempt), map_run::Bounds>>,
     waiters: Mutex<HashMap<Key, Vec<oneshot::Sender<ExecutionView>>>>,
     recent: Mutex<list::Recent>,
+    /// When blobs were last swept for good.
+    rested: Mutex<Option<std::time::Duration>>,
     figures: Figures,
     threads: Mutex<Vec<JoinHandle<()>>>,
     me: std::sync::Weak<Inner>,
@@ -166,6 +168,7 @@ impl Engine {
             maps_bounds: Mutex::default(),
             waiters: Mutex::default(),
             recent: Mutex::default(),
+            rested: Mutex::default(),
             figures: Figures::default(),
             threads: Mutex::default(),
             me: me.clone(),

@@ -20,6 +20,8 @@ use crate::tasks::WRITTEN;
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(3_600);
+/// How long after it was put a blob is surely pointed to.
+const REST: Duration = Duration::from_secs(600);
 /// How long what `blob:write` keeps is kept after it was last written.
 const WRITTEN_FOR: Duration = Duration::from_secs(90 * 86_400);
 
@@ -88,7 +90,17 @@ impl Inner {
                 blobs.unname(&bucket, &named.key)?;
             }
         }
-        blobs.sweep(&|id| wanted.blobs.contains(id))
+        // Between a blob and the durable row that points to it lies one commit.
+        let now = self.clock.elapsed();
+        let resting = {
+            let mut rested = self.rested.lock();
+            let resting = rested.is_none_or(|last| now.saturating_sub(last) >= REST);
+            if resting {
+                *rested = Some(now);
+            }
+            resting
+        };
+        blobs.sweep(resting, &|id| wanted.blobs.contains(id))
     }
 }
 

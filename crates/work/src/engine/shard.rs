@@ -323,9 +323,14 @@ impl Shard {
     /// The execution's turn of this batch, taken up from memory or the log if it has none yet.
     fn open_turn<'b>(&mut self, batch: &'b mut Batch, key: &Key) -> Result<&'b mut Slot, Problem> {
         if batch.slot(key).is_none() {
-            let turn = match self.cache.take(key) {
-                Some(turn) => turn,
-                None => self.load(key)?,
+            let turn = match self.cache.take(key).map_or_else(|| self.load(key), Ok) {
+                Ok(turn) => turn,
+                Err(problem) => {
+                    if problem.code == "HW-WORK-002" {
+                        self.park(batch, key, &problem.title);
+                    }
+                    return Err(problem);
+                }
             };
             batch.add(turn);
         }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use headwater_kernel::port::outlet::{Answer, NotTaken};
+use bytes::Bytes;
+use headwater_base::Micros;
+use headwater_kernel::port::Outlets;
+use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Outside};
@@ -174,4 +177,16 @@ fn an_answer_takes_the_events_place() {
     assert!(bench.send("in", &[json!({"n": 8000})]));
     assert_eq!(bench.wait_for("ask.dead", 1)[0]["reason"], "the answer to the enrichment is no JSON");
     bench.stop(&unit);
+}
+
+#[test]
+fn others_send_by_way_of_a_destination_that_runs() {
+    let bench = bench();
+    assert!(bench.buses.outlet("none").is_none());
+    let outlet = bench.buses.outlet("out").unwrap();
+    bench.outside.answer(vec![Ok(Answer { status: Some(201), ..Answer::default() })]);
+    let body = Bytes::from_static(b"7");
+    let outgoing = Outgoing { key: "k", body: &body, now: Micros(0), asked: None };
+    assert_eq!(bench.runtime.block_on(outlet.send(outgoing)).unwrap().status, Some(201));
+    assert_eq!(bench.outside.came.lock()[..], [("k".to_owned(), json!(7))]);
 }
