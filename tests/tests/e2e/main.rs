@@ -6,6 +6,7 @@ mod aws;
 mod bus;
 mod clickstream;
 mod clients;
+mod lake;
 mod solution;
 mod workflow_cost;
 
