@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import CommitFailedException, ForbiddenError, NoSuchTableError
+from pyiceberg.types import StringType
 
 what, url, *words = sys.argv[1:]
 catalog = RestCatalog("node", uri=f"{url}/iceberg")
@@ -64,7 +65,7 @@ if what == "read":
 elif what == "write":
     fed = catalog.load_table(words[0])
     rows = pa.table({"id": pa.array([1], pa.int64())}, schema=pa.schema([pa.field("id", pa.int64(), nullable=False)]))
-    message = refused(ForbiddenError, lambda: fed.append(fed.scan(limit=1).to_arrow()))
+    message = refused(ForbiddenError, lambda: fed.update_schema().add_column("mine", StringType()).commit())
     assert "HW-LAKE-033" in message and "produce to the stream" in message, message
     refused(ForbiddenError, lambda: catalog.drop_table(words[0]))
     refused(NoSuchTableError, lambda: catalog.load_table("datasets.nothing"))
@@ -84,7 +85,7 @@ elif what == "write":
     mine.overwrite(rows)
     mine = catalog.load_table("shop.orders")
     with mine.update_schema() as change:
-        change.add_column("note", "string")
+        change.add_column("note", StringType())
     assert catalog.load_table("shop.orders").schema().find_field("note")
     con = connection()
     con.execute(f"ATTACH '' AS node (TYPE iceberg, ENDPOINT '{url}/iceberg', AUTHORIZATION_TYPE 'none')")

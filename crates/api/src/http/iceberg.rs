@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::http::fault::Fault;
+use crate::http::observe::OwnShape;
 use crate::http::query::Query;
 use crate::http::{Api, answer};
 
@@ -75,6 +76,7 @@ impl axum::response::IntoResponse for Refusal {
         let message = format!("{}: {}{help}", problem.code, problem.title);
         let body = json!({ "error": { "message": message, "type": kind, "code": status.as_u16() } });
         let mut response = answer::json(status, &body);
+        response.extensions_mut().insert(OwnShape);
         response.headers_mut().extend(fault.headers.into_iter().map(|(name, value)| (Some(name), value)));
         response
     }
