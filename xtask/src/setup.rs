@@ -62,6 +62,16 @@ const PYTHON: [&str; 8] = [
     // A later one breaks the pandera that the validator asks for.
     "multimethod==1.12",
 ];
+/// Readers of the lake's tables, in an environment of their own: one of them and the validator above want different
+/// versions of the same packages. DuckDB's extensions come as wheels, which nothing has to fetch later.
+const LAKE: [&str; 6] = [
+    "pyiceberg==0.12.0",
+    "pyarrow==26.0.1",
+    "duckdb==1.5.5",
+    "duckdb-extension-httpfs==1.5.5",
+    "duckdb-extension-iceberg==1.5.5",
+    "duckdb-extension-avro==1.5.5",
+];
 const NODE: [&str; 3] = ["kafkajs@2.2.4", "@aws-sdk/client-sfn@3.1164.0", "@aws-sdk/client-eventbridge@3.1169.0"];
 
 /// How much is made ready.
@@ -101,7 +111,7 @@ pub fn prepare(needs: Needs) -> Result<()> {
     Ok(())
 }
 
-/// The folder of outside clients: `venv/bin/python`, `node_modules/kafkajs`.
+/// The folder of outside clients: `venv/bin/python`, `lake/bin/python`, `node_modules/kafkajs`.
 pub fn clients_folder() -> PathBuf {
     target().join("clients")
 }
@@ -155,15 +165,16 @@ fn data() -> Result<()> {
 
 fn clients() -> Result<()> {
     let folder = clients_folder();
-    let pins = [PYTHON.as_slice(), NODE.as_slice()].concat().join("\n");
+    let pins = [PYTHON.as_slice(), LAKE.as_slice(), NODE.as_slice()].concat().join("\n");
     once(&folder.join(".ready"), &pins, || {
         eprintln!("setup: installing outside clients: {}", pins.replace('\n', ", "));
         fs::create_dir_all(&folder)?;
-        let venv = folder.join("venv");
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        read(
-            Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON),
-        )?;
+        for (name, packages) in [("venv", PYTHON.as_slice()), ("lake", LAKE.as_slice())] {
+            let venv = folder.join(name);
+            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+            let mut pip = Command::new(venv.join("bin/pip"));
+            read(pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))?;
+        }
         fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
         npm(&folder, &[&["install", "--no-save"], NODE.as_slice()].concat())
     })

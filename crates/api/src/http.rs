@@ -16,6 +16,7 @@ pub mod features;
 pub mod groups;
 pub mod guard;
 pub mod health;
+pub mod iceberg;
 pub mod ingest;
 pub mod live;
 pub mod metrics;
@@ -34,7 +35,7 @@ use std::sync::atomic::AtomicU64;
 
 use headwater_base::{Clock, Limits};
 use headwater_kernel::Kernel;
-use headwater_kernel::port::{Bus, Enrich, Features, Reconcile, Tables, Workflows};
+use headwater_kernel::port::{Bus, Catalog, Enrich, Features, Reconcile, Tables, Workflows};
 use headwater_log::Log;
 use headwater_log::groups::Groups;
 use tokio::sync::watch;
@@ -57,6 +58,8 @@ pub struct Parts {
     pub reconcile: Arc<dyn Reconcile>,
     /// Executions of workflows, where they are served.
     pub workflows: Option<Arc<dyn Workflows>>,
+    /// Tables of the lake, where they are served.
+    pub catalog: Option<Arc<dyn Catalog>>,
     /// Figures of the other parts.
     pub figures: Vec<metrics::Figures>,
     /// What `/readyz` asks.

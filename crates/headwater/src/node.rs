@@ -12,11 +12,12 @@ use std::time::Duration;
 use headwater_api::http::health::Readiness;
 use headwater_api::http::metrics::{Figures, Sample};
 use headwater_api::{address, aws, http, kafka};
-use headwater_base::{Clock, Limits, Problem};
+use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_kernel::port::FunctionKind;
 use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
+use headwater_lake::{Datasets, LakeCatalog};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, Stream, embedded};
 use headwater_store::disk::RealDisk;
@@ -102,6 +103,7 @@ pub fn registry() -> Registry {
         headwater_connect::destination::KIND,
         archive::KIND,
         event_type::KIND,
+        headwater_lake::kinds::dataset::KIND,
     ];
     Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
 }
@@ -149,9 +151,11 @@ impl Node {
         let buses = Buses::open(bus_parts(&kernel, &pipelines, seed)).await?;
         let engine = open_engine(&kernel, &pipelines, &buses, config.tasks).await?;
         buses.serve_workflows(Arc::new(engine.clone()));
+        let (datasets, catalog) = open_lake(&kernel, &config.data)?;
         let mut units = vec![pipelines.unit_kind()];
         units.extend(buses.unit_kinds());
         units.push(headwater_work::kinds::workflow::unit_kind(&engine));
+        units.push(datasets.unit_kind());
         kernel.start(units);
 
         let (stop, stopped) = watch::channel(false);
@@ -170,6 +174,7 @@ impl Node {
             bus: Arc::new(buses.clone()),
             reconcile: Arc::new(pipelines.clone()),
             workflows: Some(Arc::new(engine.clone())),
+            catalog: Some(Arc::new(catalog)),
             figures: vec![
                 of_pipelines(pipelines),
                 of_buses(buses),
@@ -177,6 +182,7 @@ impl Node {
                 of_groups(&groups, &log),
                 of_streams(&log),
                 of_engine(engine.clone()),
+                of_datasets(datasets),
                 aws.figures(),
             ],
             readiness: readiness(&kernel),
@@ -260,6 +266,27 @@ async fn open_engine(
         tasks_in_flight: kernel.limits().tasks_in_flight,
     };
     Engine::open(parts).await
+}
+
+/// The tables of the lake, and the catalog that gives them to others.
+fn open_lake(kernel: &Arc<Kernel>, folder: &Path) -> Result<(Datasets, LakeCatalog), Problem> {
+    // Tables say where their files are, to programs that run in other folders.
+    let folder = std::path::absolute(folder).map_err(|error| {
+        Problem::new("HW-CLI-002", format!("cannot use the data folder `{}`", folder.display())).because(error)
+    })?;
+    let datasets = Datasets::new(headwater_lake::Parts {
+        log: kernel.log().clone(),
+        disk: Arc::new(RealDisk),
+        folder,
+        clock: kernel.clock().clone(),
+        limits: kernel.limits().clone(),
+    });
+    let of = Arc::downgrade(kernel);
+    let names = move || -> Vec<Name> {
+        let resources = of.upgrade().map(|kernel| kernel.list(Some("Dataset"))).unwrap_or_default();
+        resources.iter().map(|resource| resource.metadata.name.clone()).collect()
+    };
+    Ok((datasets.clone(), LakeCatalog::new(datasets, Arc::new(names))))
 }
 
 /// Opens the log off the runtime's threads: recovery reads files.
@@ -364,6 +391,19 @@ fn of_engine(engine: Engine) -> Figures {
     Arc::new(move || {
         let figures = engine.figures().into_iter();
         figures.map(|(name, value)| Sample::new(format!("hw_work_{name}"), value)).collect()
+    })
+}
+
+fn of_datasets(datasets: Datasets) -> Figures {
+    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
+    Arc::new(move || {
+        let mut samples = Vec::new();
+        for (dataset, figures) in datasets.figures() {
+            samples.extend(figures.into_iter().map(|(name, value)| {
+                Sample::new(format!("hw_lake_{name}"), value as f64).label("dataset", dataset.as_str())
+            }));
+        }
+        samples
     })
 }
 

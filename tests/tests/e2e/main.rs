@@ -7,6 +7,7 @@ mod bus;
 mod clickstream;
 mod clients;
 mod crowd;
+mod lake;
 mod solution;
 mod workflow_cost;
 

@@ -110,7 +110,7 @@ pub async fn around(State(api): State<Arc<Api>>, path: Option<MatchedPath>, requ
 /// The router's own refusals as problems.
 fn as_problem(response: Response, method: &Method, path: &str) -> Response {
     let status = response.status();
-    if status.as_u16() < 400 || is_problem(response.headers()) {
+    if status.as_u16() < 400 || is_problem(response.headers()) || response.extensions().get::<OwnShape>().is_some() {
         return response;
     }
     let shown: String = path.chars().take(200).collect();
@@ -139,6 +139,10 @@ fn as_problem(response: Response, method: &Method, path: &str) -> Response {
     };
     fault.into_response()
 }
+
+/// Marks a refusal that is no problem object because a protocol asks for another shape.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnShape;
 
 fn is_problem(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value == "application/problem+json")

@@ -114,6 +114,7 @@ async fn house_over(
         bus: Arc::new(Fixed),
         reconcile: Arc::new(Fixed),
         workflows: None,
+        catalog: None,
         figures: Vec::new(),
         readiness: Arc::new(|| vec![("log", None)]),
         stop: stopped.clone(),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::get::{named, text};
 use super::{Context, Done, execution};
@@ -58,6 +58,11 @@ async fn describe(client: &Client, kind: &str, name: &str) -> Result<(), Problem
                 row["partition"], row["start"], row["end"], row["records"]
             ))?;
         }
+    }
+    if kind == "datasets" {
+        // A dataset that could not be started has no table yet, and its status says why.
+        let table = client.get(&["v1", "datasets", name, "table"], &[]).await.unwrap_or_default();
+        output::line(yaml::write(&json!({ "table": table })).trim_end())?;
     }
     let changes = changes(client, &format!("{}/{name}", text(&resource, "/kind"))).await?;
     // YAML's empty list, so that the whole output stays YAML.

@@ -98,6 +98,17 @@ fn of_kind(plural: &str) -> &'static [Column] {
             }
         }
         "archives" => const { &[SOURCE, Column::new("RETENTION", |row| or(text(row, "/spec/retention"), "for ever"))] },
+        "datasets" => {
+            const {
+                &[
+                    Column::new("STREAM", |row| text(row, "/spec/stream")),
+                    Column::new("ROWS", |row| text(row, "/table/rows")),
+                    Column::new("SNAPSHOTS", |row| text(row, "/table/snapshots")),
+                    Column::new("LAG", |row| text(row, "/table/lag")),
+                    Column::wide("LOCATION", |row| text(row, "/table/location")),
+                ]
+            }
+        }
         "eventtypes" => {
             const {
                 &[
@@ -166,6 +177,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
             }
         }
         if !rows.is_empty() {
+            with_tables(&client, &kinds, args.output, &mut rows).await;
             output::print(&rows, &columns, args.output, named.len() == 1)?;
         }
         return if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) };
@@ -184,8 +196,22 @@ pub async fn run(args: Args, context: &Context) -> Done {
         output::note(format!("no {shown}"));
         return Ok(ExitCode::SUCCESS);
     }
+    with_tables(&client, &kinds, args.output, &mut rows).await;
     output::print(&rows, &columns, args.output, false)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds to datasets what is known of their tables, where people read it. One without a table yet shows nothing.
+async fn with_tables(client: &Client, kinds: &[String], format: Format, rows: &mut [Value]) {
+    if !kinds.iter().all(|kind| kind == "datasets") || !matches!(format, Format::Table | Format::Wide | Format::Csv) {
+        return;
+    }
+    for row in rows {
+        let name = text(row, "/metadata/name");
+        if let Ok(table) = client.get(&["v1", "datasets", &name, "table"], &[]).await {
+            row["table"] = table;
+        }
+    }
 }
 
 /// Shows resources and then every change of one, until the node stops.

@@ -1,0 +1,247 @@
+//! `/iceberg/v1`: Iceberg's REST catalog, over the [`Catalog`](headwater_kernel::port::Catalog) port.
+//!
+//! Refusals have the shape that the specification asks for (`{"error": {"message", "type", "code"}}`), not that of a
+//! problem: its clients choose what they do by status and type.
+//!
+//! # Source
+//! `open-api/rest-catalog-open-api.yaml` of Apache Iceberg.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use headwater_base::Problem;
+use headwater_kernel::port::Catalog;
+use headwater_kernel::port::catalog::{TableAt, TableChange};
+use hyper::StatusCode;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::http::fault::Fault;
+use crate::http::observe::OwnShape;
+use crate::http::query::Query;
+use crate::http::{Api, answer};
+
+/// What is served, as the configuration tells it to clients.
+const ENDPOINTS: [&str; 13] = [
+    "GET /v1/{prefix}/namespaces",
+    "POST /v1/{prefix}/namespaces",
+    "GET /v1/{prefix}/namespaces/{namespace}",
+    "HEAD /v1/{prefix}/namespaces/{namespace}",
+    "DELETE /v1/{prefix}/namespaces/{namespace}",
+    "GET /v1/{prefix}/namespaces/{namespace}/tables",
+    "POST /v1/{prefix}/namespaces/{namespace}/tables",
+    "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+    "HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+    "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+    "DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+    "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/metrics",
+    "POST /v1/{prefix}/transactions/commit",
+];
+
+/// A request that is refused, in Iceberg's words.
+pub struct Refusal(Fault);
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self(fault)
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(problem.into())
+    }
+}
+
+impl axum::response::IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(fault) = self;
+        let problem = &fault.problem;
+        let (status, kind) = match problem.code.as_str() {
+            "HW-LAKE-030" => (StatusCode::NOT_FOUND, "NoSuchNamespaceException"),
+            "HW-LAKE-032" => (StatusCode::NOT_FOUND, "NoSuchTableException"),
+            "HW-LAKE-031" => (StatusCode::CONFLICT, "AlreadyExistsException"),
+            "HW-LAKE-033" => (StatusCode::FORBIDDEN, "ForbiddenException"),
+            "HW-LAKE-034" => (StatusCode::CONFLICT, "CommitFailedException"),
+            "HW-LAKE-035" => (StatusCode::BAD_REQUEST, "BadRequestException"),
+            "HW-LAKE-036" => (StatusCode::CONFLICT, "NamespaceNotEmptyException"),
+            _ if fault.status.is_client_error() && fault.status != StatusCode::UNPROCESSABLE_ENTITY => {
+                (fault.status, "BadRequestException")
+            }
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException"),
+        };
+        let help = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        let message = format!("{}: {}{help}", problem.code, problem.title);
+        let body = json!({ "error": { "message": message, "type": kind, "code": status.as_u16() } });
+        let mut response = answer::json(status, &body);
+        response.extensions_mut().insert(OwnShape);
+        response.headers_mut().extend(fault.headers.into_iter().map(|(name, value)| (Some(name), value)));
+        response
+    }
+}
+
+fn catalog(api: &Api) -> Result<&Arc<dyn Catalog>, Fault> {
+    api.catalog.as_ref().ok_or_else(|| {
+        Problem::new("HW-API-004", "this node has no catalog").help("`/v1/openapi.json` lists what it serves").into()
+    })
+}
+
+/// A port's call that reads files, off the runtime's threads.
+async fn off<T: Send + 'static>(
+    api: &Api,
+    work: impl FnOnce(&dyn Catalog) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Fault> {
+    let catalog = Arc::clone(catalog(api)?);
+    let done = tokio::task::spawn_blocking(move || work(&*catalog)).await;
+    Ok(done.unwrap_or_else(|error| Err(Problem::new("HW-KERNEL-024", format!("the catalog: {error}"))))?)
+}
+
+async fn body(api: &Api, request: Request) -> Result<Value, Fault> {
+    let (head, body) = request.into_parts();
+    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
+    let read = serde_json::from_slice(&body.bytes);
+    Ok(read.map_err(|error| Problem::new("HW-API-008", format!("this is no JSON: {error}")))?)
+}
+
+fn empty() -> Response {
+    let mut response = Response::new(axum::body::Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// What clients have to know first.
+pub async fn config() -> Response {
+    answer::json(StatusCode::OK, &json!({ "defaults": {}, "overrides": {}, "endpoints": ENDPOINTS }))
+}
+
+/// Lists namespaces.
+pub async fn namespaces(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
+    let query = Query::parse(request.uri().query(), &["parent", "pageToken", "pageSize"])?;
+    // A namespace has no others in it.
+    let within = query.text("parent").is_some_and(|parent| !parent.is_empty());
+    let names = if within { Vec::new() } else { catalog(&api)?.namespaces() };
+    let names: Vec<[String; 1]> = names.into_iter().map(|name| [name]).collect();
+    Ok(answer::json(StatusCode::OK, &json!({ "namespaces": names, "next-page-token": null })))
+}
+
+/// Makes a namespace.
+pub async fn create_namespace(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    let levels: Vec<&str> = body["namespace"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let [name] = levels.as_slice() else {
+        return Err(Problem::new("HW-LAKE-035", "a namespace has one level").into());
+    };
+    let properties = body["properties"].clone();
+    catalog(&api)?.create_namespace(name, properties.clone()).await?;
+    let properties = if properties.is_null() { json!({}) } else { properties };
+    Ok(answer::json(StatusCode::OK, &json!({ "namespace": [name], "properties": properties })))
+}
+
+/// Gives a namespace.
+pub async fn namespace(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    let properties = catalog(&api)?.namespace(&name)?;
+    Ok(answer::json(StatusCode::OK, &json!({ "namespace": [name], "properties": properties })))
+}
+
+/// Removes a namespace.
+pub async fn drop_namespace(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    catalog(&api)?.drop_namespace(&name).await?;
+    Ok(empty())
+}
+
+/// Lists the tables of a namespace.
+pub async fn tables(State(api): State<Arc<Api>>, Path(namespace): Path<String>) -> Result<Response, Refusal> {
+    let names = catalog(&api)?.tables(&namespace)?;
+    let identifiers: Vec<Value> =
+        names.into_iter().map(|name| json!({ "namespace": [namespace], "name": name })).collect();
+    Ok(answer::json(StatusCode::OK, &json!({ "identifiers": identifiers, "next-page-token": null })))
+}
+
+/// Makes a table.
+pub async fn create_table(
+    State(api): State<Arc<Api>>,
+    Path(namespace): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    let table = catalog(&api)?.create(&namespace, body).await?;
+    Ok(loaded(&table)?)
+}
+
+/// Gives a table.
+pub async fn table(
+    State(api): State<Arc<Api>>,
+    Path((namespace, table)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let table = off(&api, move |catalog| catalog.load(&namespace, &table)).await?;
+    Ok(loaded(&table)?)
+}
+
+/// Changes a table.
+pub async fn commit(
+    State(api): State<Arc<Api>>,
+    Path((namespace, table)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let request = body(&api, request).await?;
+    let changed = catalog(&api)?.commit(vec![TableChange { namespace, table, request }]).await?;
+    Ok(changed.first().map_or_else(|| Ok(empty()), loaded)?)
+}
+
+/// Changes several tables, all or none.
+pub async fn transaction(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
+    let mut body = body(&api, request).await?;
+    let mut changes = Vec::new();
+    let list = body.get_mut("table-changes").and_then(Value::as_array_mut);
+    for request in list.map(std::mem::take).unwrap_or_default() {
+        let namespace = request.pointer("/identifier/namespace/0").and_then(Value::as_str);
+        let table = request.pointer("/identifier/name").and_then(Value::as_str);
+        let (Some(namespace), Some(table)) = (namespace, table) else {
+            return Err(Problem::new("HW-LAKE-035", "a change of a transaction names no table").into());
+        };
+        changes.push(TableChange { namespace: namespace.to_owned(), table: table.to_owned(), request });
+    }
+    catalog(&api)?.commit(changes).await?;
+    Ok(empty())
+}
+
+/// Removes a table.
+pub async fn drop_table(
+    State(api): State<Arc<Api>>,
+    Path((namespace, table)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let query = Query::parse(request.uri().query(), &["purgeRequested"])?;
+    let purge = query.text("purgeRequested").is_some_and(|purge| purge.eq_ignore_ascii_case("true"));
+    catalog(&api)?.drop_table(&namespace, &table, purge).await?;
+    Ok(empty())
+}
+
+/// Takes what a client measured, and keeps nothing of it.
+pub async fn metrics(State(_): State<Arc<Api>>, Path(_): Path<(String, String)>) -> Response {
+    empty()
+}
+
+/// What is known of a dataset's table.
+pub async fn dataset(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, Fault> {
+    let described = off(&api, move |catalog| catalog.describe(&name)).await?;
+    Ok(answer::json(StatusCode::OK, &described))
+}
+
+/// A `LoadTableResult`, the metadata as it is.
+fn loaded(table: &TableAt) -> Result<Response, Fault> {
+    let broken = |error: serde_json::Error| Problem::new("HW-LAKE-021", format!("the table's metadata: {error}"));
+    let metadata: &RawValue = serde_json::from_slice(&table.metadata).map_err(broken)?;
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Loaded<'a> {
+        metadata_location: &'a str,
+        metadata: &'a RawValue,
+        config: Value,
+    }
+    let answer = Loaded { metadata_location: &table.metadata_location, metadata, config: json!({}) };
+    let text = serde_json::to_vec(&answer).map_err(broken)?;
+    Ok(answer::bytes(StatusCode::OK, "application/json", Bytes::from(text)))
+}

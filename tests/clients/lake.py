@@ -1,0 +1,98 @@
+"""read URL TABLE COLUMN: the table's count, sum of a column and snapshot, as pyiceberg and DuckDB see them.
+write URL: makes and writes a table through the catalog, and tries what is refused.
+"""
+import importlib.util
+import json
+import pathlib
+import sys
+
+import duckdb
+import pyarrow as pa
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.exceptions import CommitFailedException, ForbiddenError, NoSuchTableError
+from pyiceberg.types import StringType
+
+what, url, *words = sys.argv[1:]
+catalog = RestCatalog("node", uri=f"{url}/iceberg")
+
+
+def connection():
+    """DuckDB with its extensions as the wheels bring them: nothing is fetched."""
+    con = duckdb.connect()
+    for name in ("httpfs", "avro", "iceberg"):
+        folder = importlib.util.find_spec(f"duckdb_extension_{name}").submodule_search_locations[0]
+        con.execute(f"LOAD '{next(pathlib.Path(folder).rglob('*.duckdb_extension'))}'")
+    return con
+
+
+def by_pyiceberg(table, column):
+    rows = table.scan().to_arrow()
+    total = pa.compute.sum(rows[column]).as_py()
+    return {"count": rows.num_rows, "sum": total or 0, "snapshot": table.current_snapshot().snapshot_id}
+
+
+def by_duckdb(name, column):
+    con = connection()
+    con.execute(f"ATTACH '' AS node (TYPE iceberg, ENDPOINT '{url}/iceberg', AUTHORIZATION_TYPE 'none')")
+    count, total = con.execute(f"SELECT count(*), coalesce(sum({column}), 0) FROM node.{name}").fetchone()
+    return {"count": count, "sum": int(total)}
+
+
+def by_scan(location, column):
+    count, total = connection().execute(f"SELECT count(*), coalesce(sum({column}), 0) FROM iceberg_scan('{location}')").fetchone()
+    return {"count": count, "sum": int(total)}
+
+
+def refused(kind, action):
+    try:
+        action()
+    except kind as error:
+        return str(error)
+    raise AssertionError(f"not refused with {kind.__name__}")
+
+
+if what == "read":
+    name, column = words
+    table = catalog.load_table(name)
+    seen = {
+        "pyiceberg": by_pyiceberg(table, column),
+        "duckdb": by_duckdb(name, column),
+        "scan": by_scan(table.metadata_location, column),
+        "namespaces": sorted(".".join(it) for it in catalog.list_namespaces()),
+        "columns": [f"{field.name}: {field.field_type}" for field in table.schema().fields],
+    }
+    print(json.dumps(seen))
+elif what == "write":
+    fed = catalog.load_table(words[0])
+    rows = pa.table({"id": pa.array([1], pa.int64())}, schema=pa.schema([pa.field("id", pa.int64(), nullable=False)]))
+    message = refused(ForbiddenError, lambda: fed.update_schema().add_column("mine", StringType()).commit())
+    assert "HW-LAKE-033" in message and "produce to the stream" in message, message
+    refused(ForbiddenError, lambda: catalog.drop_table(words[0]))
+    refused(NoSuchTableError, lambda: catalog.load_table("datasets.nothing"))
+
+    catalog.create_namespace("shop")
+    mine = catalog.create_table("shop.orders", schema=rows.schema)
+    mine.append(rows)
+    late = catalog.load_table("shop.orders")
+    mine.append(rows)
+    # A client that decided on the version before: it reads again, by itself or told to.
+    try:
+        late.append(rows)
+    except CommitFailedException:
+        catalog.load_table("shop.orders").append(rows)
+    mine = catalog.load_table("shop.orders")
+    assert mine.scan().to_arrow().num_rows == 3
+    mine.overwrite(rows)
+    mine = catalog.load_table("shop.orders")
+    with mine.update_schema() as change:
+        change.add_column("note", StringType())
+    assert catalog.load_table("shop.orders").schema().find_field("note")
+    con = connection()
+    con.execute(f"ATTACH '' AS node (TYPE iceberg, ENDPOINT '{url}/iceberg', AUTHORIZATION_TYPE 'none')")
+    con.execute("INSERT INTO node.shop.orders VALUES (41, 'of DuckDB')")
+    refused(duckdb.Error, lambda: con.execute(f"INSERT INTO node.{words[0]} SELECT * FROM node.{words[0]} LIMIT 1"))
+    mine = catalog.load_table("shop.orders")
+    print(json.dumps({"pyiceberg": by_pyiceberg(mine, "id"), "duckdb": by_duckdb("shop.orders", "id")}))
+    catalog.purge_table("shop.orders")
+    catalog.drop_namespace("shop")
+    assert catalog.list_namespaces() == [("datasets",)]
