@@ -45,13 +45,14 @@ export class Node {
     const binary = process.env.HEADWATER_BINARY;
     if (!binary) throw new Error('HEADWATER_BINARY names the binary to test; `cargo xtask test browser` sets it');
     const folder = mkdtempSync(join(tmpdir(), 'headwater-console-'));
-    const [http, kafka, aws] = await Promise.all([freePort(), freePort(), freePort()]);
+    const [http, kafka, aws, postgres] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
     const env = {
       ...process.env,
       HEADWATER_DATA: join(folder, 'data'),
       HEADWATER_HTTP: `127.0.0.1:${http}`,
       HEADWATER_KAFKA: `127.0.0.1:${kafka}`,
       HEADWATER_AWS: `127.0.0.1:${aws}`,
+      HEADWATER_POSTGRES: `127.0.0.1:${postgres}`,
     };
     const child = spawn(binary, ['up'], { env, cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
     const node = new Node(child, folder, `http://127.0.0.1:${http}`, `127.0.0.1:${kafka}`);

@@ -30,7 +30,7 @@ enum Life {
     /// The program.
     Child(Child),
     /// A part of the test, for what no setting of the program reaches.
-    Within(Runtime, Option<node::Node>),
+    Within(Runtime, Option<Box<node::Node>>),
 }
 
 impl Node {
@@ -58,7 +58,8 @@ impl Node {
         change(&mut config);
         let runtime = Runtime::new()?;
         let opened = runtime.block_on(node::Node::open(config))?;
-        let mut node = Self { binary: binary.into(), offset, folder, life: Life::Within(runtime, Some(opened)) };
+        let mut node =
+            Self { binary: binary.into(), offset, folder, life: Life::Within(runtime, Some(Box::new(opened))) };
         node.wait_ready()?;
         Ok(node)
     }
@@ -88,6 +89,11 @@ impl Node {
     /// Its address for AWS clients.
     pub fn aws(&self) -> String {
         format!("http://127.0.0.1:{}", 4566 + self.offset)
+    }
+
+    /// The port of PostgreSQL clients.
+    pub fn postgres(&self) -> u16 {
+        5433 + self.offset
     }
 
     /// The folder of its data.
@@ -285,7 +291,7 @@ fn free_offset() -> Result<u16> {
     for _ in 0..100 {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let Some(offset) = port.checked_sub(9092).filter(|offset| *offset > 0) else { continue };
-        if [8080, 4566].iter().all(|base| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok()) {
+        if [8080, 4566, 5433].iter().all(|base| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok()) {
             return Ok(offset);
         }
     }

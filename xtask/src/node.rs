@@ -13,6 +13,7 @@ use crate::process::{cargo, run, target};
 const HTTP_PORT: u16 = 8080;
 const KAFKA_PORT: u16 = 9092;
 const AWS_PORT: u16 = 4566;
+const POSTGRES_PORT: u16 = 5433;
 
 /// Builds the binary and gives its path.
 ///
@@ -158,7 +159,7 @@ fn free_offset() -> Result<u16> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let Some(offset) = port.checked_sub(KAFKA_PORT).filter(|offset| *offset > 0) else { continue };
         let free = |base: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok();
-        if free(HTTP_PORT) && free(AWS_PORT) {
+        if [HTTP_PORT, AWS_PORT, POSTGRES_PORT].into_iter().all(free) {
             return Ok(offset);
         }
     }

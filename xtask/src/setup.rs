@@ -19,9 +19,10 @@ struct Package {
 }
 
 /// Debian packages that are used, and by what: kcat is a client of the tests and the handiest way to look into a
-/// stream; python3-venv holds the Python clients.
-const DEBIAN: [Package; 4] = [
+/// stream; so is psql for SQL; python3-venv holds the Python clients.
+const DEBIAN: [Package; 5] = [
     Package { name: "kcat", shows: "kcat" },
+    Package { name: "postgresql-client", shows: "psql" },
     Package { name: "python3", shows: "python3" },
     Package { name: "python3-venv", shows: "python3" },
     Package { name: "gcc", shows: "cc" },
@@ -64,13 +65,16 @@ const PYTHON: [&str; 8] = [
 ];
 /// Readers of the lake's tables, in an environment of their own: one of them and the validator above want different
 /// versions of the same packages. DuckDB's extensions come as wheels, which nothing has to fetch later.
-const LAKE: [&str; 6] = [
+const LAKE: [&str; 8] = [
     "pyiceberg==0.12.0",
     "pyarrow==26.0.1",
     "duckdb==1.5.5",
     "duckdb-extension-httpfs==1.5.5",
     "duckdb-extension-iceberg==1.5.5",
     "duckdb-extension-avro==1.5.5",
+    // Clients of SQL.
+    "psycopg[binary]==3.3.9",
+    "asyncpg==0.32.0",
 ];
 const NODE: [&str; 3] = ["kafkajs@2.2.4", "@aws-sdk/client-sfn@3.1164.0", "@aws-sdk/client-eventbridge@3.1169.0"];
 

@@ -27,6 +27,7 @@ pub mod reconcile;
 pub mod resources;
 pub mod routes;
 pub mod server;
+mod sql;
 pub mod tail;
 pub mod transactions;
 
@@ -35,7 +36,7 @@ use std::sync::atomic::AtomicU64;
 
 use headwater_base::{Clock, Limits};
 use headwater_kernel::Kernel;
-use headwater_kernel::port::{Bus, Catalog, Enrich, Features, Reconcile, Tables, Workflows};
+use headwater_kernel::port::{Bus, Catalog, Enrich, Features, Reconcile, Sql, Tables, Workflows};
 use headwater_log::Log;
 use headwater_log::groups::Groups;
 use tokio::sync::watch;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub bus: Arc<dyn Bus>,
     /// Batch beside stream.
     pub reconcile: Arc<dyn Reconcile>,
+    /// Rows for statements, where they are served.
+    pub sql: Option<Arc<dyn Sql>>,
     /// Executions of workflows, where they are served.
     pub workflows: Option<Arc<dyn Workflows>>,
     /// Tables of the lake, where they are served.

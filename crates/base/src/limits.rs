@@ -78,6 +78,16 @@ pub struct Limits {
     pub tasks_in_flight: NonZeroUsize,
     /// How often an event may lead to another before the chain is cut (`HW-BUS-010`).
     pub event_hops: u32,
+    /// SQL queries that run at once; others wait.
+    pub sql_queries: usize,
+    /// How long a query may take, in seconds.
+    pub sql_seconds: u64,
+    /// Memory of all queries together.
+    pub sql_memory_bytes: usize,
+    /// Disk of all queries together, for what does not fit in their memory.
+    pub sql_spill_bytes: u64,
+    /// PostgreSQL connections open at once.
+    pub sql_connections: usize,
 }
 
 impl Limits {
@@ -130,6 +140,11 @@ impl Default for Limits {
             executions_kept: 200_000,
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
             event_hops: 16,
+            sql_queries: 8,
+            sql_seconds: 300,
+            sql_memory_bytes: 256 * MIB,
+            sql_spill_bytes: 10 * 1024 * MIB as u64,
+            sql_connections: 100,
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod solution;
+pub mod sql;
 pub mod start;
 pub mod table;
 pub mod tail;
@@ -95,6 +96,8 @@ enum Verb {
     Table(table::Args),
     /// Show a stream's events
     Tail(tail::Args),
+    /// Ask streams, tables and datasets
+    Sql(sql::Args),
     /// Give the events of an archive out again
     Replay(replay::Args),
     /// Show how fast pipelines go and how far behind they are
@@ -175,6 +178,7 @@ fn run(verb: Verb, context: &Context) -> Done {
         Verb::Produce(args) => wait(produce::run(args, context)),
         Verb::Table(args) => wait(table::run(args, context)),
         Verb::Tail(args) => wait(tail::run(args, context)),
+        Verb::Sql(args) => wait(sql::run(args, context)),
         Verb::Replay(args) => wait(replay::run(args, context)),
         Verb::Top(args) => wait(top::run(args, context)),
         Verb::Run(args) => run::run(&args),

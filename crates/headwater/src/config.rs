@@ -23,6 +23,9 @@ pub const KAFKA_PORT: u16 = 9092;
 /// The port of AWS clients without an offset.
 pub const AWS_PORT: u16 = 4566;
 
+/// The port of PostgreSQL clients without an offset.
+pub const POSTGRES_PORT: u16 = 5433;
+
 /// The data folder where nothing says otherwise.
 pub const DATA: &str = "headwater-data";
 
@@ -40,6 +43,8 @@ pub struct FileConfig {
     pub kafka: Option<SocketAddr>,
     /// The address of AWS clients.
     pub aws: Option<SocketAddr>,
+    /// The address of PostgreSQL clients.
+    pub postgres: Option<SocketAddr>,
     /// Added to all ports.
     pub port_offset: Option<u16>,
     /// Whether a Kafka client that names an unknown topic creates it.
@@ -55,12 +60,13 @@ pub struct FileConfig {
 }
 
 /// Its keys, for suggestions.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "server",
     "data",
     "http",
     "kafka",
     "aws",
+    "postgres",
     "portOffset",
     "autoCreateStreams",
     "privateAddresses",

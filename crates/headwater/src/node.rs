@@ -17,6 +17,7 @@ use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_kernel::port::FunctionKind;
 use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
+use headwater_lake::sql::{self, Sources};
 use headwater_lake::{Datasets, LakeCatalog};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, Stream, embedded};
@@ -26,7 +27,7 @@ use headwater_work::tasks::{Services, Settings};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::{AWS_PORT, HTTP_PORT, KAFKA_PORT};
+use crate::config::{AWS_PORT, HTTP_PORT, KAFKA_PORT, POSTGRES_PORT};
 
 /// How long listeners may take to end.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -42,6 +43,8 @@ pub struct Config {
     pub kafka: SocketAddr,
     /// The address of AWS clients; port 0 takes any.
     pub aws: SocketAddr,
+    /// The address of PostgreSQL clients; port 0 takes any.
+    pub postgres: SocketAddr,
     /// Whether a Kafka client that names an unknown topic creates it.
     pub auto_create_streams: bool,
     /// How tasks of workflows reach the outside.
@@ -67,6 +70,7 @@ impl Config {
             http: SocketAddr::from(([127, 0, 0, 1], port(HTTP_PORT)?)),
             kafka: SocketAddr::from(([127, 0, 0, 1], port(KAFKA_PORT)?)),
             aws: SocketAddr::from(([127, 0, 0, 1], port(AWS_PORT)?)),
+            postgres: SocketAddr::from(([127, 0, 0, 1], port(POSTGRES_PORT)?)),
             auto_create_streams: true,
             tasks: Settings::default(),
             limits: Limits::default(),
@@ -82,11 +86,14 @@ pub struct Node {
     pub kafka: SocketAddr,
     /// Where AWS clients are listened to.
     pub aws: SocketAddr,
+    /// Where PostgreSQL clients are listened to.
+    pub postgres: SocketAddr,
     /// The kernel, with the log.
     pub kernel: Arc<Kernel>,
     stop: watch::Sender<bool>,
     listeners: JoinSet<()>,
     engine: Engine,
+    sql: sql::Engine,
     log: Arc<EmbeddedLog>,
 }
 
@@ -119,7 +126,9 @@ impl Node {
         let web = address::listen(config.http, "HTTP").await?;
         let wire = address::listen(config.kafka, "Kafka").await?;
         let cloud = address::listen(config.aws, "AWS clients").await?;
+        let tabular = address::listen(config.postgres, "PostgreSQL").await?;
         let (http_address, kafka_address, aws_address) = (local(&web)?, local(&wire)?, local(&cloud)?);
+        let postgres_address = local(&tabular)?;
 
         headwater_store::process::use_small_pages();
         let open_files = headwater_store::process::raise_open_files().unwrap_or(usize::MAX);
@@ -158,6 +167,8 @@ impl Node {
         units.push(datasets.unit_kind());
         kernel.start(units);
 
+        let sql = open_sql(&kernel, &datasets, &config.data).await?;
+
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
         let aws = aws::Aws::new(aws::Parts {
@@ -173,6 +184,7 @@ impl Node {
             enrich: Arc::new(pipelines.clone()),
             bus: Arc::new(buses.clone()),
             reconcile: Arc::new(pipelines.clone()),
+            sql: Some(Arc::new(sql.clone())),
             workflows: Some(Arc::new(engine.clone())),
             catalog: Some(Arc::new(catalog)),
             figures: vec![
@@ -190,6 +202,7 @@ impl Node {
         });
         listeners.spawn(http::serve(web, api, stopped.clone()));
         listeners.spawn(aws::serve(cloud, aws));
+        listeners.spawn(sql::postgres::serve(tabular, sql.clone(), stopped.clone()));
         let settings = kafka::Settings {
             advertised_host: kafka_address.ip().to_string(),
             auto_create: config.auto_create_streams,
@@ -205,10 +218,12 @@ impl Node {
             http: http_address,
             kafka: kafka_address,
             aws: aws_address,
+            postgres: postgres_address,
             kernel,
             stop,
             listeners,
             engine,
+            sql,
             log: embedded,
         })
     }
@@ -220,6 +235,7 @@ impl Node {
         if ended.is_err() {
             tracing::warn!("listeners cut off after {STOP_MAX:?}");
         }
+        self.sql.close();
         self.engine.close().await;
         self.kernel.stop().await;
         let log = self.log.clone();
@@ -287,6 +303,23 @@ fn open_lake(kernel: &Arc<Kernel>, folder: &Path) -> Result<(Datasets, LakeCatal
         resources.iter().map(|resource| resource.metadata.name.clone()).collect()
     };
     Ok((datasets.clone(), LakeCatalog::new(datasets, Arc::new(names))))
+}
+
+/// Opens the SQL engine over what the node keeps.
+async fn open_sql(kernel: &Arc<Kernel>, datasets: &Datasets, folder: &Path) -> Result<sql::Engine, Problem> {
+    let of = Arc::downgrade(kernel);
+    let sources = Sources {
+        log: kernel.log().clone(),
+        tables: kernel.tables().clone(),
+        datasets: datasets.tables().clone(),
+        resources: Arc::new(move |kind| of.upgrade().map(|kernel| kernel.list(Some(kind))).unwrap_or_default()),
+        limits: kernel.limits().clone(),
+    };
+    let folder = folder.join("sql");
+    let opened = tokio::task::spawn_blocking(move || sql::Engine::open(sources, folder)).await;
+    opened.map_err(|error| {
+        Problem::new("HW-CLI-014", "SQL could not be started by a bug in the program").because(error)
+    })?
 }
 
 /// Opens the log off the runtime's threads: recovery reads files.

@@ -93,6 +93,11 @@ impl<'a> Outline<'a> {
         Place { is: self.is(), words, keys: open.keys(), forms: forms.collect() }
     }
 
+    /// Whether both are one definition, lists and maps aside.
+    pub fn is_same(self, other: Self) -> bool {
+        std::ptr::eq(self.opened().at, other.opened().at)
+    }
+
     fn on(self, at: &'a Value) -> Self {
         Self { at, ..self }
     }

@@ -94,13 +94,28 @@ pub fn name(row: &Value) -> String {
 fn table(out: &mut dyn Write, rows: &[Value], columns: &[Column], wide: bool) -> io::Result<()> {
     let columns: Vec<&Column> = columns.iter().filter(|column| wide || !column.wide).collect();
     let cells: Vec<Vec<String>> =
-        rows.iter().map(|row| columns.iter().map(|column| clean((column.cell)(row))).collect()).collect();
+        rows.iter().map(|row| columns.iter().map(|column| (column.cell)(row)).collect()).collect();
+    let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
+    lay_out(out, &titles, &cells)
+}
+
+/// Prints cells in columns under their titles.
+///
+/// # Errors
+/// `HW-CLI-007` when stdout cannot be written.
+pub fn grid(titles: &[String], cells: &[Vec<String>]) -> Result<(), Problem> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    finish(lay_out(&mut out, titles, cells).and_then(|()| out.flush()))
+}
+
+fn lay_out(out: &mut dyn Write, titles: &[String], cells: &[Vec<String>]) -> io::Result<()> {
+    let cells: Vec<Vec<String>> = cells.iter().map(|row| row.iter().cloned().map(clean).collect()).collect();
+    let titles: Vec<String> = titles.iter().cloned().map(clean).collect();
     let width = |index: usize| {
-        let title = columns.get(index).map_or(0, |column| column.title.len());
+        let title = titles.get(index).map_or(0, |title| title.chars().count());
         cells.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count()).fold(title, usize::max)
     };
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
+    let widths: Vec<usize> = (0..titles.len()).map(width).collect();
     for row in std::iter::once(&titles).chain(&cells) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {

@@ -85,23 +85,27 @@ fn the_kinds() {
         writeln!(page, "\n## {}\n{}\n\nOn the command line: `{}`{short}.", kind.name, kind.doc, kind.plural).unwrap();
         writeln!(page, "\n```yaml\n{}\n```", kind.example.trim_end()).unwrap();
         let schema = (kind.schema)();
-        keys(&mut page, "spec", Outline::new(&schema));
+        keys(&mut page, "spec", Outline::new(&schema), &[]);
     }
     expect_file!["../../../docs/reference/kinds.md"].assert_eq(&page);
 }
 
-/// The keys of a place, then those of the places below it.
-fn keys(page: &mut String, path: &str, outline: Outline<'_>) {
+/// The keys of a place, then those of the places below it. What stands within itself is shown once, in `above`.
+fn keys(page: &mut String, path: &str, outline: Outline<'_>, above: &[Outline<'_>]) {
+    if above.iter().any(|known| known.is_same(outline)) {
+        return;
+    }
+    let above = [above, &[outline]].concat();
     let place = outline.place();
     if !place.keys.is_empty() {
         writeln!(page, "\n### `{path}`").unwrap();
         table(page, &place.keys);
-        place.keys.iter().for_each(|key| keys(page, &format!("{path}.{}", key.name), key.value));
+        place.keys.iter().for_each(|key| keys(page, &format!("{path}.{}", key.name), key.value, &above));
     }
     for form in place.forms.iter().filter(|form| !form.keys.is_empty()) {
         writeln!(page, "\n### `{path}` of `type: {}`\n{}", form.name, form.words).unwrap();
         table(page, &form.keys);
-        form.keys.iter().for_each(|key| keys(page, &format!("{path}.{}.{}", form.name, key.name), key.value));
+        form.keys.iter().for_each(|key| keys(page, &format!("{path}.{}.{}", form.name, key.name), key.value, &above));
     }
 }
 

@@ -11,6 +11,7 @@ pub mod bus;
 pub mod catalog;
 pub mod function;
 pub mod outlet;
+pub mod sql;
 pub mod tables;
 pub mod workflows;
 
@@ -18,6 +19,7 @@ pub use bus::{Bus, Cause};
 pub use catalog::Catalog;
 pub use function::FunctionKind;
 pub use outlet::{Outlet, Outlets};
+pub use sql::Sql;
 pub use tables::{Document, Tables};
 pub use workflows::Workflows;
 

@@ -16,6 +16,7 @@ pub mod letter;
 pub mod path;
 pub mod positions;
 pub mod rows;
+pub mod sql;
 pub mod tables;
 #[cfg(test)]
 mod testing;

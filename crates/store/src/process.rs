@@ -19,3 +19,9 @@ pub fn use_small_pages() {
     // A system that does not know the wish has no huge pages to spare us.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
+
+/// Has the calling thread stand back for the others of this machine: for work that may take its time.
+pub fn stand_back() {
+    // A system that refuses it has the thread as eager as before.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+}

@@ -243,7 +243,7 @@ kind: Pipe
 metadata: {name: impatient}
 spec:
   source: {type: stream, stream: ping, start: earliest}
-  filter: {round: [0]}
+  filter: [{round: [0]}]
   enrichment: {type: workflow, workflow: slow}
   target: {type: stream, stream: never}
 "#;

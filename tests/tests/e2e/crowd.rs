@@ -41,7 +41,9 @@ fn ten_thousand_connections_are_served_and_leave_room_for_others() {
         })
         .collect();
     // Everybody else is served meanwhile, and nobody was put out for it.
-    node.headwater(&["produce", "orders"], "1\n2\n3\n").unwrap();
+    let stream = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: orders}\nspec: {}\n";
+    node.headwater(&["apply", "-f", "-"], stream).unwrap();
+    node.headwater(&["produce", "orders"], "{\"n\": 1}\n{\"n\": 2}\n{\"n\": 3}\n").unwrap();
     assert_eq!(node.headwater(&["tail", "orders", "--from", "earliest"], "").unwrap().lines().count(), 3);
     sockets.iter().for_each(ask);
 }

@@ -9,6 +9,7 @@ mod clients;
 mod crowd;
 mod lake;
 mod solution;
+mod sql;
 mod workflow_cost;
 
 /// The program under test.

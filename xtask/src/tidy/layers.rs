@@ -24,12 +24,15 @@ const LAYERS: [(&str, u8); 14] = [
 const TOOLS: [&str; 3] = ["headwater-testkit", "e2e", "xtask"];
 
 /// An outside crate and the only crates of ours that may name it.
-const ONLY: [(&str, &[&str]); 11] = [
+const ONLY: [(&str, &[&str]); 14] = [
     ("vrl", &["headwater-flow"]),
     ("jsonata-core", &["headwater-work"]),
     ("rusqlite", &["headwater-store"]),
     ("iceberg", &["headwater-lake"]),
+    ("arrow", &["headwater-lake"]),
     ("arrow-array", &["headwater-lake"]),
+    ("datafusion", &["headwater-lake"]),
+    ("datafusion-postgres", &["headwater-lake"]),
     ("parquet", &["headwater-lake"]),
     ("axum", &["headwater-api"]),
     ("kafka-protocol", &["headwater-api", "headwater-wire"]),

@@ -100,7 +100,10 @@ fn status_of(code: &str) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         "HW-KERNEL-024" => StatusCode::INTERNAL_SERVER_ERROR,
-        "HW-KERNEL-031" => StatusCode::GATEWAY_TIMEOUT,
+        "HW-LAKE-040" | "HW-LAKE-041" | "HW-LAKE-042" => StatusCode::BAD_REQUEST,
+        "HW-LAKE-045" => StatusCode::NOT_FOUND,
+        "HW-LAKE-046" | "HW-LAKE-047" | "HW-LAKE-049" => StatusCode::SERVICE_UNAVAILABLE,
+        "HW-KERNEL-031" | "HW-LAKE-048" => StatusCode::GATEWAY_TIMEOUT,
         "HW-KERNEL-001" | "HW-KERNEL-003" | "HW-KERNEL-004" | "HW-KERNEL-005" | "HW-KERNEL-006" | "HW-KERNEL-007"
         | "HW-KERNEL-008" | "HW-KERNEL-009" | "HW-KERNEL-010" | "HW-KERNEL-028" | "HW-KERNEL-032" | "HW-KERNEL-036" => {
             StatusCode::BAD_REQUEST

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::http::{
     Api, bus, console, documents, enrich, executions, features, groups, health, iceberg, ingest, live, metrics,
-    observe, openapi, reconcile, resources, tail, transactions,
+    openapi, reconcile, resources, sql, tail, transactions,
 };
 
 /// One address and method.
@@ -672,6 +670,28 @@ pub const ROUTES: &[Route] = &[
         handler: || delete(resources::delete),
     },
     Route {
+        method: "post",
+        path: "/v1/sql",
+        operation: "askSql",
+        tag: "sql",
+        summary: "Answers a statement over streams, tables and datasets: `{query, format, maxRows}`.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(sql::ask),
+    },
+    Route {
+        method: "get",
+        path: "/v1/sql/relations",
+        operation: "listRelations",
+        tag: "sql",
+        summary: "Lists what can be asked, with columns and their types.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(sql::relations),
+    },
+    Route {
         method: "get",
         path: "/healthz",
         operation: "alive",
@@ -771,12 +791,3 @@ pub const ROUTES: &[Route] = &[
         handler: || get(openapi::document),
     },
 ];
-
-/// The router over all rows.
-pub fn router(api: Arc<Api>) -> Router {
-    let mut router = Router::new();
-    for route in ROUTES {
-        router = router.route(route.path, (route.handler)());
-    }
-    router.layer(from_fn_with_state(api.clone(), observe::around)).with_state(api)
-}

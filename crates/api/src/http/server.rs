@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::from_fn_with_state;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -21,7 +22,8 @@ use tracing::{debug, warn};
 
 use headwater_base::Limits;
 
-use crate::http::{Api, routes};
+use crate::http::routes::ROUTES;
+use crate::http::{Api, observe};
 
 /// How long open requests may go on after the stop signal.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -35,7 +37,16 @@ const HEADERS_MAX: usize = 100;
 /// Answers requests until `stop` turns true, then lets those under way finish.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: watch::Receiver<bool>) {
     let limits = api.limits.clone();
-    serve_router(listener, routes::router(api), limits, stop).await;
+    serve_router(listener, router(api), limits, stop).await;
+}
+
+/// The router over all rows.
+fn router(api: Arc<Api>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        router = router.route(route.path, (route.handler)());
+    }
+    router.layer(from_fn_with_state(api.clone(), observe::around)).with_state(api)
 }
 
 /// The same for any router: connections are bounded and end in one way for all of HTTP.

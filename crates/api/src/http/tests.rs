@@ -113,6 +113,7 @@ async fn house_over(
         enrich: Arc::new(Fixed),
         bus: Arc::new(Fixed),
         reconcile: Arc::new(Fixed),
+        sql: None,
         workflows: None,
         catalog: None,
         figures: Vec::new(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use headwater_base::{Clock, Problem};
 use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing};
 use headwater_kernel::port::workflows::{ExecutionState, StartExecution};
-use headwater_kernel::port::{Cause, Enrich, Json, Reconcile, Workflows};
+use headwater_kernel::port::{Enrich, Json, Reconcile, Workflows};
 
 use crate::kinds::pipe::EnrichmentSpec;
 use crate::pending::Pending;

@@ -227,6 +227,8 @@ impl Core {
             source.positions.release(offset);
         }
         let (partition, is_retry) = (source.partition, source.retry);
+        // A copy carries what its event's outputs would have.
+        let cause = Cause::of(&record).map(|cause| Box::new(if is_retry { cause } else { cause.onward() }));
         let Some(value) = record.value else {
             // A deletion in a compacted stream: there is no event in it.
             Figures::add(&self.around.figures.dropped, 1);
@@ -234,8 +236,6 @@ impl Core {
         };
         let mut at = (partition, offset);
         let mut time_ms = record.timestamp;
-        // A copy carries what its event's outputs would have.
-        let cause = Cause::of(&record).map(|cause| Box::new(if is_retry { cause } else { cause.onward() }));
         let (retry, value) = if is_retry {
             let Some((retry, event)) = Retry::decode(&value) else {
                 let fault = Fault::new("HW-FLOW-039", "this is no copy that a pipeline wrote");

@@ -330,7 +330,7 @@ fn compare(
     let mut repair = |key: Option<&[u8]>, time_ms: i64, value: Option<Value>| {
         let text = value.map(|value| value.to_string());
         // A record that its stream refuses is a dead letter of the running pipeline already.
-        let _ = Sink::put(outbox, target, time_ms, key, text.as_deref().map(str::as_bytes));
+        let _ = outbox.put(target, time_ms, key, text.as_deref().map(str::as_bytes), &[]);
     };
     for (id, (key, json, _, time_ms)) in rows.iter().filter(|(_, (_, json, ..))| within(json)) {
         differences.compared += 1;

@@ -12,7 +12,7 @@ use headwater_kernel::SystemClock;
 use headwater_store::disk::RealDisk;
 
 use super::{Context, Done};
-use crate::config::{AWS_PORT, DATA, HTTP_PORT, KAFKA_PORT};
+use crate::config::{AWS_PORT, DATA, HTTP_PORT, KAFKA_PORT, POSTGRES_PORT};
 use crate::{node, output};
 
 /// Syncs of the probe.
@@ -61,6 +61,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
             findings.push(("HTTP port", port(HTTP_PORT.saturating_add(offset))));
             findings.push(("Kafka port", port(KAFKA_PORT.saturating_add(offset))));
             findings.push(("AWS port", port(AWS_PORT.saturating_add(offset))));
+            findings.push(("PostgreSQL port", port(POSTGRES_PORT.saturating_add(offset))));
         }
         Err(problems) => {
             let why = problems

@@ -33,6 +33,9 @@ pub struct Args {
     /// The address of AWS clients [default: 127.0.0.1:4566]
     #[arg(long, env = "HEADWATER_AWS", value_name = "ADDRESS:PORT", hide_env_values = true, value_parser = address)]
     aws: Option<SocketAddr>,
+    /// The address of PostgreSQL clients [default: 127.0.0.1:5433]
+    #[arg(long, env = "HEADWATER_POSTGRES", value_name = "ADDRESS:PORT", hide_env_values = true, value_parser = address)]
+    postgres: Option<SocketAddr>,
     /// Whether a Kafka client that names an unknown topic creates it [default: true]
     #[arg(long, env = "HEADWATER_AUTO_CREATE_STREAMS", value_name = "BOOL", hide_env_values = true)]
     auto_create_streams: Option<bool>,
@@ -66,6 +69,7 @@ fn config(args: &Args, context: &Context) -> Result<Config, Problems> {
     config.http = args.http.or(file.http).unwrap_or(config.http);
     config.kafka = args.kafka.or(file.kafka).unwrap_or(config.kafka);
     config.aws = args.aws.or(file.aws).unwrap_or(config.aws);
+    config.postgres = args.postgres.or(file.postgres).unwrap_or(config.postgres);
     config.auto_create_streams =
         args.auto_create_streams.or(file.auto_create_streams).unwrap_or(config.auto_create_streams);
     config.tasks.private_addresses = file.private_addresses.unwrap_or(config.tasks.private_addresses);
@@ -107,6 +111,7 @@ async fn serve(config: Config, next: &str, exit_after: Option<u64>) -> Done {
     output::line(format!("Console http://{}{}", node.http, headwater_api::http::console::BASE))?;
     output::line(format!("Kafka   {}", node.kafka))?;
     output::line(format!("AWS     http://{}", node.aws))?;
+    output::line(format!("SQL     postgres://{}/headwater", node.postgres))?;
     output::line(format!("Data    {}", data.display()))?;
     output::line(format!("Next    {next}"))?;
     let timer = async {

@@ -13,8 +13,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// A node's usual ports: HTTP, Kafka, AWS clients.
-const PORTS: [u16; 3] = [8080, 9092, 4566];
+/// A node's usual ports: HTTP, Kafka, AWS clients, PostgreSQL clients.
+const PORTS: [u16; 4] = [8080, 9092, 4566, 5433];
 
 /// All pages for readers.
 fn pages() -> Vec<PathBuf> {
@@ -98,7 +98,7 @@ impl Reader {
         if let Some(up) = line.strip_suffix(" &") {
             let mut node = self.shell(&format!("exec {up}")).stderr(Stdio::inherit()).spawn().unwrap();
             let lines = BufReader::new(node.stdout.as_mut().unwrap()).lines();
-            let shown: String = lines.take(6).map(|line| format!("{}\n", line.unwrap())).collect();
+            let shown: String = lines.take(7).map(|line| format!("{}\n", line.unwrap())).collect();
             self.node = Some(node);
             return self.back(&shown);
         }

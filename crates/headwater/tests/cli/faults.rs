@@ -18,7 +18,7 @@ fn check_but(output: &Output, differs: &str, expected: Expect) {
 fn a_node_that_cannot_start_says_why() {
     let node = Node::start();
     let up = |arguments: &[&str]| command(node.folder.path()).arg("up").args(arguments).output().unwrap();
-    let free = ["--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--aws", "127.0.0.1:0"];
+    let free = ["--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--aws", "127.0.0.1:0", "--postgres", "127.0.0.1:0"];
     // A second node on the same folder.
     check(
         &up(&free),
@@ -32,7 +32,18 @@ fn a_node_that_cannot_start_says_why() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let held = TcpListener::bind(&taken).unwrap();
     check_but(
-        &up(&["--data", "other", "--http", &taken, "--kafka", "127.0.0.1:0", "--aws", "127.0.0.1:0"]),
+        &up(&[
+            "--data",
+            "other",
+            "--http",
+            &taken,
+            "--kafka",
+            "127.0.0.1:0",
+            "--aws",
+            "127.0.0.1:0",
+            "--postgres",
+            "127.0.0.1:0",
+        ]),
         &taken,
         expect![[r#"
         error[HW-API-022]: cannot listen for HTTP on `X`
@@ -78,7 +89,7 @@ fn files_that_are_wrong_say_where() {
     expect![[r#"
         error[HW-KERNEL-006]: there is no kind `Steam`
           --> r.yaml:2:7
-        help: kinds are `Stream`, `Table`, `Secret`, `Pipeline`, `Workflow`, `Activity`, `Rule`, `Pipe`, `Schedule`, `Destination`, `Archive`, `EventType`; did you mean `Stream`?
+        help: kinds are `Stream`, `Table`, `Secret`, `Pipeline`, `Workflow`, `Activity`, `Rule`, `Pipe`, `Schedule`, `Destination`, `Archive`, `EventType`, `Dataset`; did you mean `Stream`?
 
         error[HW-KERNEL-001]: this is not YAML: while parsing a flow mapping, did not find expected ',' or '}'
           --> r.yaml:4:5

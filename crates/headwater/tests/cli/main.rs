@@ -55,7 +55,17 @@ impl Node {
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("node.log")).unwrap();
         let mut process = command(folder.path())
-            .args(["up", "--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--aws", "127.0.0.1:0"])
+            .args([
+                "up",
+                "--http",
+                "127.0.0.1:0",
+                "--kafka",
+                "127.0.0.1:0",
+                "--aws",
+                "127.0.0.1:0",
+                "--postgres",
+                "127.0.0.1:0",
+            ])
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log)

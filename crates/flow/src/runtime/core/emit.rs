@@ -157,7 +157,9 @@ impl Core {
         let (stream, ..) = self.place(flight.input, flight.at);
         let text = copy.encode(&self.plan.name, &stream, flight.doc.original());
         // The record's time says when the copy was written: from it the next try is counted.
-        if let Err(refused) = out.put(plan.target, self.now.millis(), flight.key.as_deref(), Some(&text), flight.cause.as_deref()) {
+        if let Err(refused) =
+            out.put(plan.target, self.now.millis(), flight.key.as_deref(), Some(&text), flight.cause.as_deref())
+        {
             let fault = self.refused(plan.target, refused);
             self.dead_flight(flight, None, &fault, out);
         }
@@ -239,7 +241,9 @@ impl Core {
             bound,
             flight.doc.original(),
         );
-        if let Err(refused) = out.put(target, flight.time_ms, flight.key.as_deref(), Some(&text), flight.cause.as_deref()) {
+        if let Err(refused) =
+            out.put(target, flight.time_ms, flight.key.as_deref(), Some(&text), flight.cause.as_deref())
+        {
             let fault = self.refused(target, refused);
             self.dead_flight(flight, Some(step), &fault, out);
         }

@@ -1,0 +1,284 @@
+//! SQL over everything that the node keeps: streams, tables and datasets in one query.
+//!
+//! Queries run on threads of their own, which stand back for the rest of the node, within one budget of memory (what is
+//! over goes to files, within another), so many at a time and so long each. What it is NOT: it writes nothing.
+//!
+//! Invariant: a table that a statement names is pinned when the statement is planned; all of its scans see one position.
+
+mod catalog;
+mod datasets;
+mod documents;
+mod encode;
+mod fault;
+pub mod postgres;
+mod span;
+mod streams;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use bytes::Bytes;
+use datafusion::common::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use headwater_base::{Limits, Problem};
+use headwater_kernel::port::Sql;
+use headwater_kernel::port::sql::{Answer, Column, Question, Relation};
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+
+pub use catalog::Sources;
+use encode::Encoder;
+
+/// Encoded batches between a query and whoever reads its answer.
+const CHUNKS: usize = 4;
+/// How long a query waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers SQL.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    context: SessionContext,
+    limits: Arc<Limits>,
+    turns: Arc<Semaphore>,
+    handle: Handle,
+    /// None once the engine is closed.
+    threads: Mutex<Option<Runtime>>,
+}
+
+impl Engine {
+    /// An engine whose queries use `folder` for what does not fit in memory; what is in it goes.
+    ///
+    /// # Errors
+    /// `HW-LAKE-047` when folder or threads cannot be had.
+    pub fn open(sources: Sources, folder: PathBuf) -> Result<Self, Problem> {
+        let cannot = |error: String| Problem::new("HW-LAKE-047", "SQL cannot be answered here").because(error);
+        let limits = Arc::clone(&sources.limits);
+        // Files of an earlier life belong to nobody.
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot(error.to_string())),
+            _ => {}
+        }
+        std::fs::create_dir_all(&folder).map_err(|error| cannot(error.to_string()))?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("sql")
+            .on_thread_start(headwater_store::process::stand_back)
+            .enable_all()
+            .build()
+            .map_err(|error| cannot(error.to_string()))?;
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![folder]))
+            .with_max_temp_directory_size(limits.sql_spill_bytes);
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(limits.sql_memory_bytes)))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|error| cannot(error.to_string()))?;
+        let config = SessionConfig::new()
+            .with_default_catalog_and_schema(catalog::CATALOG, catalog::DATASETS)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(true)
+            .with_target_partitions(threads)
+            .set_bool("datafusion.sql_parser.collect_spans", true)
+            .set_str("datafusion.sql_parser.dialect", "postgresql");
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(environment)
+            .with_default_features()
+            .build();
+        let mut context = SessionContext::new_with_state(state);
+        datafusion_functions_json::register_all(&mut context).map_err(|error| cannot(error.to_string()))?;
+        context.register_catalog(catalog::CATALOG, Arc::new(catalog::Catalog::new(sources)));
+        setup_pg_catalog(&context, catalog::CATALOG, EmptyContextProvider)
+            .map_err(|error| cannot(error.to_string()))?;
+        Ok(Self(Arc::new(Inner {
+            context,
+            turns: Arc::new(Semaphore::new(limits.sql_queries)),
+            limits,
+            handle: runtime.handle().clone(),
+            threads: Mutex::new(Some(runtime)),
+        })))
+    }
+
+    /// Ends all queries.
+    pub fn close(&self) {
+        if let Some(threads) = self.0.threads.lock().take() {
+            threads.shutdown_background();
+        }
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.turns).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| {
+            let most = self.0.limits.sql_queries;
+            Problem::new("HW-LAKE-046", format!("{most} queries are running, which is the limit"))
+                .help("try again in a while")
+        })
+    }
+}
+
+impl Inner {
+    /// Plans a statement and starts it.
+    async fn rows(&self, question: &Question) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let plan = self.context.state().create_logical_plan(&question.text).await?;
+        let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        if let Err(error) = reads.verify_plan(&plan) {
+            return Err(fault::carried(fault::refused(&error.strip_backtrace())));
+        }
+        let mut frame = self.context.execute_logical_plan(plan).await?;
+        if let Some(rows_max) = question.rows_max {
+            frame = frame.limit(0, Some(rows_max))?;
+        }
+        frame.execute_stream().await
+    }
+
+    fn late(&self) -> Problem {
+        let seconds = self.limits.sql_seconds;
+        Problem::new("HW-LAKE-048", format!("the query was ended after {seconds} s, which is the limit"))
+            .help("ask for a shorter time or fewer rows")
+    }
+}
+
+impl Sql for Engine {
+    fn ask(&self, question: Question) -> BoxFuture<'_, Result<Answer, Problem>> {
+        Box::pin(async move {
+            let turn = self.turn().await?;
+            let deadline = Instant::now() + Duration::from_secs(self.0.limits.sql_seconds);
+            let inner = Arc::clone(&self.0);
+            let (begun, begins) = tokio::sync::oneshot::channel();
+            let (chunks, mut body) = mpsc::channel::<Result<Bytes, Problem>>(CHUNKS);
+            self.0.handle.spawn(async move {
+                let _turn = turn;
+                // Nobody minds that nobody listens any more.
+                match tokio::time::timeout_at(deadline, inner.rows(&question)).await {
+                    Ok(Ok(rows)) => {
+                        let schema = rows.schema();
+                        if begun.send(Ok(columns(&schema))).is_ok() {
+                            give(&inner, rows, Encoder::new(question.format, &schema), &chunks, deadline).await;
+                        }
+                    }
+                    Ok(Err(error)) => drop(begun.send(Err(fault::problem(&error)))),
+                    Err(_) => drop(begun.send(Err(inner.late()))),
+                }
+            });
+            let columns = begins.await.map_err(|_| fault::closed())??;
+            // Most of what can go wrong does so before the first rows are there, and is an answer of its own then.
+            let first = body.recv().await.transpose()?;
+            let rest = futures::stream::poll_fn(move |context| body.poll_recv(context));
+            Ok(Answer { columns, body: Box::pin(futures::stream::iter(first.map(Ok)).chain(rest)) })
+        })
+    }
+
+    fn relations(&self) -> BoxFuture<'_, Vec<Relation>> {
+        Box::pin(async move {
+            let mut relations = Vec::new();
+            let Some(catalog) = self.0.context.catalog(catalog::CATALOG) else { return relations };
+            for schema in catalog::SCHEMAS {
+                let Some(provider) = catalog.schema(schema) else { continue };
+                let mut names = provider.table_names();
+                names.sort_unstable();
+                for name in names {
+                    let Ok(Some(table)) = provider.table(&name).await else { continue };
+                    relations.push(Relation { schema: schema.to_owned(), name, columns: columns(&table.schema()) });
+                }
+            }
+            relations
+        })
+    }
+}
+
+/// Sends rows until they end, the time is up or nobody listens any more.
+async fn give(
+    inner: &Inner,
+    mut rows: SendableRecordBatchStream,
+    encoder: Result<Encoder, arrow::error::ArrowError>,
+    chunks: &mpsc::Sender<Result<Bytes, Problem>>,
+    deadline: Instant,
+) {
+    let unshown = |error: arrow::error::ArrowError| fault::problem(&DataFusionError::from(error));
+    let mut encoder = match encoder {
+        Ok(encoder) => encoder,
+        Err(error) => return drop(chunks.send(Err(unshown(error))).await),
+    };
+    let last = loop {
+        let next = tokio::select! {
+            next = tokio::time::timeout_at(deadline, rows.next()) => next,
+            () = chunks.closed() => return,
+        };
+        let chunk = match next {
+            Ok(Some(Ok(batch))) => encoder.rows(&batch).map_err(unshown),
+            Ok(Some(Err(error))) => Err(fault::problem(&error)),
+            Ok(None) => break encoder.end().map_err(unshown),
+            Err(_) => Err(inner.late()),
+        };
+        let over = chunk.is_err();
+        if chunks.send(chunk).await.is_err() || over {
+            return;
+        }
+    };
+    // Nobody listens: nobody misses it.
+    let _ = chunks.send(last).await;
+}
+
+/// The columns of a schema in SQL's words.
+fn columns(schema: &SchemaRef) -> Vec<Column> {
+    let column =
+        |field: &Arc<arrow::datatypes::Field>| Column { name: field.name().clone(), kind: kind(field.data_type()) };
+    schema.fields().iter().map(column).collect()
+}
+
+fn kind(of: &DataType) -> String {
+    match of {
+        DataType::Boolean => "boolean".to_owned(),
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint".to_owned(),
+        DataType::Int32 | DataType::UInt16 => "integer".to_owned(),
+        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => "bigint".to_owned(),
+        DataType::Float16 | DataType::Float32 => "real".to_owned(),
+        DataType::Float64 => "double".to_owned(),
+        DataType::Decimal32(digits, scale)
+        | DataType::Decimal64(digits, scale)
+        | DataType::Decimal128(digits, scale)
+        | DataType::Decimal256(digits, scale) => format!("decimal({digits},{scale})"),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "bytes".to_owned()
+        }
+        DataType::Date32 | DataType::Date64 => "date".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) => "time".to_owned(),
+        DataType::Timestamp(
+            TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond,
+            zone,
+        ) => {
+            if zone.is_some() {
+                "timestamptz".to_owned()
+            } else {
+                "timestamp".to_owned()
+            }
+        }
+        DataType::Interval(_) | DataType::Duration(_) => "interval".to_owned(),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            format!("{}[]", kind(item.data_type()))
+        }
+        DataType::Dictionary(_, value) => kind(value),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

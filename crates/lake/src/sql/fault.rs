@@ -1,0 +1,109 @@
+//! What the query engine's errors are to the person who asked.
+
+use std::fmt::Display;
+
+use datafusion::common::{DataFusionError, Diagnostic};
+use datafusion::sql::sqlparser::parser::ParserError;
+use headwater_base::Problem;
+
+/// The problem of a statement that cannot be planned or carried out.
+///
+/// A problem of ours that has travelled through the engine comes out as it went in.
+pub fn problem(error: &DataFusionError) -> Problem {
+    match error {
+        DataFusionError::SQL(error, _) => syntax(error),
+        DataFusionError::External(inner) => match inner.downcast_ref::<Carried>() {
+            Some(carried) => (*carried.0).clone(),
+            None => failed(inner),
+        },
+        DataFusionError::Diagnostic(diagnostic, inner) => placed(problem(inner), diagnostic),
+        DataFusionError::Context(_, inner) => problem(inner),
+        DataFusionError::Shared(inner) => problem(inner),
+        DataFusionError::Collection(all) => all.first().map_or_else(|| failed("nothing is known of it"), problem),
+        DataFusionError::ResourcesExhausted(words) => {
+            Problem::new("HW-LAKE-043", "the query needs more memory or disk than queries get")
+                .because(first_line(words))
+                .help("ask for fewer rows or groups, or raise `sql_memory_bytes` and `sql_spill_bytes`")
+        }
+        DataFusionError::NotImplemented(words) => refused(words),
+        DataFusionError::Plan(words) | DataFusionError::Configuration(words) => wrong(words),
+        DataFusionError::SchemaError(error, _) => wrong(&error.to_string()),
+        other => failed(other.strip_backtrace()),
+    }
+}
+
+/// A problem on its way through the engine.
+#[derive(Debug)]
+struct Carried(Box<Problem>);
+
+impl Display for Carried {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.title)
+    }
+}
+
+impl std::error::Error for Carried {}
+
+/// Sends a problem through the engine.
+pub fn carried(problem: Problem) -> DataFusionError {
+    DataFusionError::External(Box::new(Carried(Box::new(problem))))
+}
+
+/// What the log says of a stream that cannot be read.
+pub fn unreadable(stream: &str, error: impl Display) -> DataFusionError {
+    carried(Problem::new("HW-LAKE-045", format!("the stream `{stream}` cannot be read: {error}")))
+}
+
+/// The answer of an engine that is closed.
+pub fn closed() -> Problem {
+    Problem::new("HW-LAKE-049", "the node is stopping").help("ask again once it is up")
+}
+
+/// A statement that no query engine of this kind carries out.
+pub fn refused(words: &str) -> Problem {
+    Problem::new("HW-LAKE-042", first_line(words))
+        .help("SQL reads; data is written through streams, tables and datasets")
+}
+
+fn wrong(words: &str) -> Problem {
+    Problem::new("HW-LAKE-041", format!("the statement cannot be carried out: {}", first_line(words)))
+}
+
+fn failed(words: impl Display) -> Problem {
+    Problem::new("HW-LAKE-044", format!("the query failed: {}", first_line(&words.to_string())))
+}
+
+/// The problem of a text that cannot be parsed. Where the parser stood is at the end of its words only.
+pub fn syntax(error: &ParserError) -> Problem {
+    let words = error.to_string();
+    let words = words.trim_start_matches("sql parser error: ");
+    let (fact, place) = match words.rsplit_once(" at Line: ") {
+        Some((fact, place)) => (fact, place.split_once(", Column: ")),
+        None => (words, None),
+    };
+    let problem = Problem::new("HW-LAKE-040", format!("this is no SQL: {}", first_line(fact)));
+    let numbers = place.and_then(|(line, column)| Some((line.trim().parse().ok()?, column.trim().parse().ok()?)));
+    match numbers {
+        Some((line, column)) => problem.at(STATEMENT, line, column),
+        None => problem,
+    }
+}
+
+/// What places of a statement are in.
+const STATEMENT: &str = "statement";
+
+fn placed(mut problem: Problem, diagnostic: &Diagnostic) -> Problem {
+    if let Some(span) = diagnostic.span {
+        let number = |number: u64| u32::try_from(number).unwrap_or(0);
+        problem = problem.at(STATEMENT, number(span.start.line), number(span.start.column));
+    }
+    match diagnostic.helps.first().or(None) {
+        Some(help) => problem.help(first_line(&help.message)),
+        None => problem,
+    }
+}
+
+/// Engines like to add a page of hints for their developers.
+fn first_line(words: &str) -> String {
+    words.lines().next().unwrap_or_default().trim().chars().take(400).collect()
+}

@@ -1,0 +1,284 @@
+//! Statements over a kernel with a log on a real disk: rows, errors, bounds.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt as _;
+use headwater_base::{Limits, Name, Problem};
+use headwater_kernel::port::sql::{Format, Question};
+use headwater_kernel::port::{Sql as _, Tables as _};
+use headwater_kernel::{ApplyOptions, Kernel, Registry, Setup, SystemClock};
+use headwater_log::outbox::Outbox;
+use headwater_log::{Commit, EmbeddedLog, Log};
+use headwater_store::disk::RealDisk;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::{Datasets, Parts};
+
+/// A stream of two partitions, a table, and a dataset of the stream that makes a snapshot every tenth of a second.
+const RESOURCES: &str = "\
+apiVersion: headwater.dev/v1
+kind: Stream
+metadata: {name: orders.raw}
+spec: {partitions: 2}
+---
+apiVersion: headwater.dev/v1
+kind: Table
+metadata: {name: kinds}
+spec: {}
+---
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: orders}
+spec:
+  stream: orders.raw
+  snapshotInterval: 100ms
+  columns:
+    - {name: n, type: int, required: true}
+    - {name: kind, type: string}
+";
+
+/// A node's log, kernel and datasets, and an engine over them.
+struct House {
+    runtime: Runtime,
+    log: Arc<EmbeddedLog>,
+    kernel: Arc<Kernel>,
+    datasets: Datasets,
+    engine: Engine,
+    _folder: tempfile::TempDir,
+}
+
+const ORDERS: &str = r#"streams."orders.raw""#;
+
+impl House {
+    fn new(limits: Limits) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (limits, clock) = (Arc::new(limits), Arc::new(SystemClock::new()));
+        let log = EmbeddedLog::open(folder.path(), limits.clone(), clock.clone()).unwrap();
+        let setup = Setup {
+            log: log.clone(),
+            folder: folder.path().to_owned(),
+            clock: clock.clone(),
+            limits: limits.clone(),
+            registry: Registry::new(&[crate::kinds::dataset::KIND]),
+            seed: 1,
+        };
+        let (kernel, datasets, engine) = runtime.block_on(async {
+            let kernel = Kernel::open(setup).await.unwrap();
+            let datasets = Datasets::new(Parts {
+                log: kernel.log().clone(),
+                disk: Arc::new(RealDisk),
+                folder: folder.path().to_owned(),
+                clock,
+                limits: limits.clone(),
+            });
+            kernel.start(vec![datasets.unit_kind()]);
+            let drafts = kernel.registry().read("r.yaml", RESOURCES.as_bytes(), &limits).unwrap();
+            kernel.apply(drafts, &ApplyOptions::default()).await.unwrap();
+            let ids = ["Stream/orders.raw", "Table/kinds", "Dataset/orders"].map(str::to_owned);
+            assert_eq!(kernel.settled(&ids, Duration::from_secs(20)).await, []);
+            let of = Arc::downgrade(&kernel);
+            let sources = Sources {
+                log: kernel.log().clone(),
+                tables: kernel.tables().clone(),
+                datasets: datasets.tables().clone(),
+                resources: Arc::new(move |kind| of.upgrade().map(|kernel| kernel.list(Some(kind))).unwrap_or_default()),
+                limits,
+            };
+            let engine = Engine::open(sources, folder.path().join("sql")).unwrap();
+            (kernel, datasets, engine)
+        });
+        Self { runtime, log, kernel, datasets, engine, _folder: folder }
+    }
+
+    /// Appends orders `from..to`, durable; order n is of n * 10 ms.
+    fn append(&self, from: i64, to: i64) {
+        let mut outbox = Outbox::open(&*self.log, &[Name::new("orders.raw").unwrap()]).unwrap();
+        for n in from..to {
+            let value =
+                json!({"n": n, "kind": if n % 2 == 0 { "even" } else { "odd" }, "of": {"deep": [n]}}).to_string();
+            outbox.put(0, n * 10, Some(format!("k{n}").as_bytes()), Some(value.as_bytes()), &[]).unwrap();
+        }
+        let ticket = self.log.append(&Commit { appends: outbox.take(), ..Commit::default() }).unwrap();
+        self.runtime.block_on(self.log.durable(ticket.sequence)).unwrap();
+    }
+
+    fn text(&self, statement: &str, format: Format) -> Result<String, Problem> {
+        let question = Question { text: statement.to_owned(), format, rows_max: None };
+        self.runtime.block_on(async {
+            let body: Vec<bytes::Bytes> = self.engine.ask(question).await?.body.try_collect().await?;
+            Ok(String::from_utf8(body.concat()).unwrap())
+        })
+    }
+
+    fn rows(&self, statement: &str) -> Value {
+        let text = self.text(statement, Format::Json).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["rows"].clone()
+    }
+
+    fn problem(&self, statement: &str) -> Problem {
+        self.text(statement, Format::Json).expect_err(statement)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.engine.close();
+        self.runtime.block_on(self.kernel.stop());
+        self.log.close().unwrap();
+    }
+}
+
+#[test]
+fn an_event_is_found_as_soon_as_it_is_acknowledged() {
+    let house = House::new(Limits::default());
+    assert_eq!(house.rows(&format!("SELECT count(*) FROM {ORDERS}")), json!([[0]]));
+    for round in 0..10 {
+        house.append(round * 100, round * 100 + 100);
+        assert_eq!(house.rows(&format!("SELECT count(*) FROM {ORDERS}")), json!([[(round + 1) * 100]]));
+    }
+    let kinds = format!(
+        "SELECT value->>'kind' AS kind, count(*), sum(CAST(value->>'n' AS bigint)) FROM {ORDERS} GROUP BY 1 ORDER BY 1"
+    );
+    assert_eq!(house.rows(&kinds), json!([["even", 500, 249_500], ["odd", 500, 250_000]]));
+    let deep = format!("SELECT key, value->'of'->'deep'->>0 FROM {ORDERS} WHERE value->>'n' = '7'");
+    assert_eq!(house.rows(&deep), json!([["k7", "7"]]));
+}
+
+/// A snapshot may come at any moment of a query: there is never an event missing or there twice.
+#[test]
+fn a_dataset_has_each_event_once_in_its_snapshots_or_behind_them() {
+    let house = House::new(Limits::default());
+    let tables = house.datasets.tables();
+    let snapshots = || {
+        let space = crate::kinds::dataset::space("orders");
+        let version = tables.version(&space, crate::tables::POINTER, headwater_log::View::Durable).unwrap();
+        version.map_or(0, |version| version.metadata.snapshots().count())
+    };
+    let (begin, mut sent) = (Instant::now(), 0);
+    while snapshots() < 5 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "five snapshots");
+        house.append(sent, sent + 50);
+        sent += 50;
+        let sum = sent * (sent - 1) / 2;
+        assert_eq!(house.rows("SELECT count(*), sum(n), count(DISTINCT n) FROM orders"), json!([[sent, sum, sent]]));
+    }
+    let half = json!([["even", sent / 2], ["odd", sent / 2]]);
+    assert_eq!(house.rows("SELECT kind, count(*) FROM orders GROUP BY 1 ORDER BY 1"), half);
+    assert_eq!(house.rows("SELECT n, kind FROM orders WHERE n = 7"), json!([[7, "odd"]]));
+}
+
+#[test]
+fn a_table_is_asked_by_key_and_as_a_whole() {
+    let house = House::new(Limits::default());
+    let name = Name::new("kinds").unwrap();
+    for (key, value) in [("even", json!({"name": "Gerade"})), ("odd", json!({"name": "Ungerade"}))] {
+        let value = Some(value.to_string().into());
+        house.runtime.block_on(house.kernel.tables().put(&name, key, value, None)).unwrap();
+    }
+    assert_eq!(
+        house.rows("SELECT key, value->>'name' FROM tables.kinds ORDER BY key"),
+        json!([["even", "Gerade"], ["odd", "Ungerade"]])
+    );
+    assert_eq!(house.rows("SELECT value->>'name' FROM tables.kinds WHERE key = 'odd'"), json!([["Ungerade"]]));
+    assert_eq!(house.rows("SELECT value->>'name' FROM tables.kinds WHERE key = 'none'"), json!([]));
+    let plan = house.text("EXPLAIN SELECT * FROM tables.kinds WHERE key = 'odd'", Format::Csv).unwrap();
+    assert!(plan.contains("kinds at odd"), "{plan}");
+}
+
+#[test]
+fn a_time_in_the_filter_moves_the_beginning_and_changes_no_answer() {
+    let house = House::new(Limits::default());
+    house.append(0, 1_000);
+    let count = |filter: &str| house.rows(&format!("SELECT count(*) FROM {ORDERS} WHERE {filter}"));
+    assert_eq!(count("time >= to_timestamp('1970-01-01T00:00:05Z')"), json!([[500]]));
+    assert_eq!(count("time > to_timestamp('1970-01-01T00:00:05Z')"), json!([[499]]));
+    assert_eq!(count("to_timestamp('1970-01-01T00:00:09.990Z') <= time"), json!([[1]]));
+    assert_eq!(count("time > to_timestamp('1970-01-01T00:00:10Z')"), json!([[0]]));
+    assert_eq!(count("time = to_timestamp('1970-01-01T00:00:05Z')"), json!([[1]]));
+    let plan = house.text(
+        &format!("EXPLAIN SELECT count(*) FROM {ORDERS} WHERE time >= TIMESTAMP '1970-01-01T00:00:09Z'"),
+        Format::Csv,
+    );
+    assert!(plan.unwrap().contains("orders.raw/0 from "), "the plan shows where it begins");
+}
+
+#[test]
+fn answers_come_in_the_form_that_was_asked_for() {
+    let house = House::new(Limits::default());
+    let two = "SELECT * FROM (VALUES (1, 'a,b', true), (NULL, 'x', false)) AS t(number, words, sure)";
+    assert_eq!(
+        house.text(two, Format::Json).unwrap(),
+        r#"{"columns":[{"name":"number","type":"bigint"},{"name":"words","type":"text"},{"name":"sure","type":"boolean"}],"rows":[[1,"a,b",true],[null,"x",false]]}"#
+    );
+    assert_eq!(
+        house.text(two, Format::Ndjson).unwrap(),
+        "{\"number\":1,\"words\":\"a,b\",\"sure\":true}\n{\"number\":null,\"words\":\"x\",\"sure\":false}\n"
+    );
+    assert_eq!(house.text(two, Format::Csv).unwrap(), "number,words,sure\n1,\"a,b\",true\n,x,false\n");
+    let none = format!("{two} WHERE number > 5");
+    assert_eq!(house.text(&none, Format::Csv).unwrap(), "number,words,sure\n");
+    assert!(house.text(&none, Format::Json).unwrap().ends_with(r#""rows":[]}"#));
+    assert_eq!(house.text(&none, Format::Ndjson).unwrap(), "");
+}
+
+#[test]
+fn errors_have_a_code_and_a_place() {
+    let house = House::new(Limits::default());
+    let syntax = house.problem("SELECT 1 +\n  FROM x WHERE");
+    assert_eq!(syntax.code, "HW-LAKE-040");
+    assert_eq!(syntax.place.map(|place| (place.line, place.column)).map(|(line, _)| line), Some(2));
+    let unknown = house.problem(&format!("SELECT partition,\n  colour FROM {ORDERS}"));
+    assert_eq!(unknown.code, "HW-LAKE-041");
+    assert_eq!(unknown.place.map(|place| (place.line, place.column)), Some((2, 3)));
+    assert_eq!(house.problem("SELECT * FROM nowhere").code, "HW-LAKE-041");
+    assert_eq!(house.problem("SELECT 1/0").code, "HW-LAKE-044");
+    for statement in [
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+        "DROP TABLE t",
+        "INSERT INTO t VALUES (1)",
+        "COPY (SELECT 1) TO '/tmp/x.csv'",
+        "SET datafusion.execution.batch_size = 1",
+    ] {
+        let problem = house.problem(statement);
+        assert!(matches!(problem.code.as_str(), "HW-LAKE-042" | "HW-LAKE-041"), "{statement}: {problem}");
+    }
+}
+
+#[test]
+fn a_query_ends_at_its_bounds_while_others_are_answered() {
+    let limits = Limits { sql_seconds: 1, sql_memory_bytes: 8 << 20, sql_spill_bytes: 1 << 20, ..Limits::default() };
+    let house = House::new(limits);
+    let endless = "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    let runaway = house.engine.ask(Question { text: endless.to_owned(), ..Question::default() });
+    let others = async {
+        let question = Question { text: "SELECT 1".to_owned(), ..Question::default() };
+        house.engine.ask(question).await.map(drop)
+    };
+    let (runaway, others) = house.runtime.block_on(async { tokio::join!(runaway, others) });
+    assert_eq!(runaway.err().map(|problem| problem.code).as_deref(), Some("HW-LAKE-048"));
+    others.unwrap();
+    let large = "SELECT array_agg(repeat(CAST(value AS text), 1000)) FROM generate_series(1, 100000)";
+    assert_eq!(house.problem(large).code, "HW-LAKE-043");
+}
+
+#[test]
+fn what_can_be_asked_is_listed() {
+    let house = House::new(Limits::default());
+    let relations = house.runtime.block_on(house.engine.relations());
+    let named = |schema: &str, name: &str| relations.iter().find(|one| one.schema == schema && one.name == name);
+    let columns = |schema: &str, name: &str| -> Vec<String> {
+        let columns = &named(schema, name).unwrap().columns;
+        columns.iter().map(|column| format!("{} {}", column.name, column.kind)).collect()
+    };
+    assert_eq!(columns("public", "orders"), ["n integer", "kind text"]);
+    assert_eq!(columns("tables", "kinds"), ["key text", "version bigint", "updated timestamptz", "value text"]);
+    assert_eq!(named("streams", "orders.raw").unwrap().columns.len(), 5);
+    let shown =
+        house.rows("SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema = 'public'");
+    assert_eq!(shown, json!([["public", "orders"]]));
+}

@@ -1,0 +1,51 @@
+"""What two drivers make of a node that speaks PostgreSQL's protocol. Prints one JSON object for each."""
+
+import asyncio
+import json
+import sys
+
+import asyncpg
+import psycopg
+
+PORT = int(sys.argv[1])
+COUNT = 'SELECT count(*), sum(CAST(value->>\'n\' AS bigint)) FROM streams."orders.raw"'
+ONE = 'SELECT key, value->>\'kind\' FROM streams."orders.raw" WHERE "offset" = %s AND partition = %s'
+
+
+def with_psycopg():
+    with psycopg.connect(f"host=127.0.0.1 port={PORT} user=me dbname=headwater", autocommit=True) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(COUNT)
+            count, total = cursor.fetchone()
+            cursor.execute(ONE, (3, 0), prepare=True)
+            one = cursor.fetchone()
+            # A server-side cursor reads in portions.
+            rows = 0
+        with connection.cursor() as cursor:
+            for _ in cursor.stream('SELECT * FROM streams."orders.raw"'):
+                rows += 1
+        states = []
+        for statement in ["SELEC 1", "SELECT nothing", "DROP TABLE x", "CREATE TABLE t (a int)"]:
+            try:
+                connection.execute(statement)
+            except psycopg.Error as error:
+                states.append(error.sqlstate)
+        return {"count": count, "sum": int(total), "one": list(one), "rows": rows, "states": states}
+
+
+async def with_asyncpg():
+    connection = await asyncpg.connect(host="127.0.0.1", port=PORT, user="me", database="headwater")
+    try:
+        row = await connection.fetchrow(COUNT)
+        prepared = await connection.prepare('SELECT key FROM streams."orders.raw" WHERE "offset" = $1 AND partition = $2')
+        keys = [await prepared.fetchval(n, 0) for n in range(3)]
+        names = await connection.fetch(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'streams' ORDER BY 1"
+        )
+        return {"count": row[0], "sum": int(row[1]), "keys": keys, "names": [name[0] for name in names]}
+    finally:
+        await connection.close()
+
+
+print(json.dumps(with_psycopg()))
+print(json.dumps(asyncio.run(with_asyncpg())))

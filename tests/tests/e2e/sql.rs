@@ -1,0 +1,96 @@
+//! SQL as its users ask it: the command line, psql, drivers.
+
+use std::process::Command;
+
+use e2e::{Node, client, json, note_skip, output, root};
+use serde_json::json;
+
+use super::HEADWATER;
+
+const RESOURCES: &str = "\
+apiVersion: headwater.dev/v1
+kind: Stream
+metadata: {name: orders.raw}
+spec: {partitions: 2}
+---
+apiVersion: headwater.dev/v1
+kind: Table
+metadata: {name: kinds}
+spec: {}
+";
+
+/// A node with the orders `0..1000` and a table of their two kinds.
+fn node() -> Node {
+    let node = Node::start(HEADWATER).unwrap();
+    node.headwater(&["apply", "-f", "-"], RESOURCES).unwrap();
+    let orders: String = (0..1_000)
+        .map(|n| {
+            format!("{}\n", json!({"n": n, "kind": if n % 2 == 0 { "even" } else { "odd" }, "id": format!("k{n}")}))
+        })
+        .collect();
+    node.headwater(&["produce", "orders.raw", "--key", ".id"], &orders).unwrap();
+    for (kind, name) in [("even", "Gerade"), ("odd", "Ungerade")] {
+        node.headwater(&["table", "put", "kinds", kind], &json!({ "name": name }).to_string()).unwrap();
+    }
+    node
+}
+
+const JOIN: &str = r#"
+    SELECT k.value->>'name' AS name, count(*) AS orders, sum(CAST(o.value->>'n' AS bigint)) AS total
+    FROM streams."orders.raw" o JOIN tables.kinds k ON k.key = o.value->>'kind'
+    GROUP BY 1 ORDER BY 1"#;
+
+#[test]
+fn a_stream_and_a_table_are_joined_on_the_command_line() {
+    let node = node();
+    assert_eq!(
+        node.headwater(&["sql", JOIN], "").unwrap(),
+        "name       orders   total\nGerade     500      249500\nUngerade   500      250000\n"
+    );
+    assert_eq!(
+        node.headwater(&["sql", "-o", "csv"], JOIN).unwrap(),
+        "name,orders,total\nGerade,500,249500\nUngerade,500,250000\n"
+    );
+    let first = node.headwater(&["sql", "-n", "1", "-o", "ndjson", JOIN], "").unwrap();
+    assert_eq!(json(&first).unwrap(), json!({"name": "Gerade", "orders": 500, "total": 249_500}));
+    let (status, said) = node.post("/v1/sql", &json!({"query": "SELECT (1 +\n 2"})).unwrap();
+    let said = json(&said).unwrap();
+    assert_eq!((status, &said["code"]), (400, &json!("HW-LAKE-040")), "{said}");
+    let (_, relations) = node.get("/v1/sql/relations").unwrap();
+    assert!(relations.contains(r#""name":"kinds""#), "{relations}");
+}
+
+#[test]
+fn psql_lists_and_asks() {
+    if Command::new("psql").arg("--version").output().is_err() {
+        return note_skip("psql_lists_and_asks", "psql is not there; `cargo xtask test` installs it");
+    }
+    let node = node();
+    let psql = |words: &[&str]| {
+        let port = node.postgres().to_string();
+        let place = ["-X", "-h", "127.0.0.1", "-p", &port, "-U", "me", "-d", "headwater", "-v", "ON_ERROR_STOP=1"];
+        output(Command::new("psql").args(place).args(words), "").unwrap()
+    };
+    assert_eq!(psql(&["-A", "-t", "-c", JOIN]), "Gerade|500|249500\nUngerade|500|250000\n");
+    let listed = psql(&["-c", r"\d streams.*"]);
+    assert!(listed.contains("orders.raw") && listed.contains("bigint"), "{listed}");
+    let listed = psql(&["-c", r"\dt tables.*"]);
+    assert!(listed.contains("kinds"), "{listed}");
+}
+
+#[test]
+fn drivers_ask_prepare_and_are_told_why_not() {
+    let Some(python) = client("drivers_ask_prepare_and_are_told_why_not", "lake/bin/python") else { return };
+    let node = node();
+    let script = root().join("tests/clients/sql.py");
+    let said = output(Command::new(python).arg(script).arg(node.postgres().to_string()), "").unwrap();
+    let said: Vec<_> = said.lines().map(|line| json(line).unwrap()).collect();
+    assert_eq!(said[0]["count"], 1_000, "{said:?}");
+    assert_eq!(said[0]["sum"], 499_500);
+    assert_eq!(said[0]["rows"], 1_000);
+    assert!(said[0]["one"][0].as_str().is_some_and(|key| key.starts_with('k')), "{said:?}");
+    assert_eq!(said[0]["states"], json!(["42601", "42000", "0A000", "0A000"]));
+    assert_eq!((&said[1]["count"], &said[1]["sum"]), (&json!(1_000), &json!(499_500)));
+    assert_eq!(said[1]["keys"].as_array().map(Vec::len), Some(3));
+    assert!(said[1]["names"].to_string().contains("orders.raw"), "{said:?}");
+}
