@@ -186,7 +186,7 @@ fn a_table_is_asked_by_key_and_as_a_whole() {
     assert_eq!(house.rows("SELECT value->>'name' FROM tables.kinds WHERE key = 'odd'"), json!([["Ungerade"]]));
     assert_eq!(house.rows("SELECT value->>'name' FROM tables.kinds WHERE key = 'none'"), json!([]));
     let plan = house.text("EXPLAIN SELECT * FROM tables.kinds WHERE key = 'odd'", Format::Csv).unwrap();
-    assert!(plan.contains("kinds at odd"), "{plan}");
+    assert!(plan.contains("partial_filters=[tables.kinds.key = "), "{plan}");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_time_in_the_filter_moves_the_beginning_and_changes_no_answer() {
         &format!("EXPLAIN SELECT count(*) FROM {ORDERS} WHERE time >= TIMESTAMP '1970-01-01T00:00:09Z'"),
         Format::Csv,
     );
-    assert!(plan.unwrap().contains("orders.raw/0 from "), "the plan shows where it begins");
+    assert!(plan.unwrap().contains("partial_filters=["), "the scan is told of the time");
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn answers_come_in_the_form_that_was_asked_for() {
 #[test]
 fn errors_have_a_code_and_a_place() {
     let house = House::new(Limits::default());
-    let syntax = house.problem("SELECT 1 +\n  FROM x WHERE");
+    let syntax = house.problem("SELECT *\n  FROM x WHERE )");
     assert_eq!(syntax.code, "HW-LAKE-040");
     assert_eq!(syntax.place.map(|place| (place.line, place.column)).map(|(line, _)| line), Some(2));
     let unknown = house.problem(&format!("SELECT partition,\n  colour FROM {ORDERS}"));
