@@ -3,14 +3,14 @@
 //! What it is NOT: it knows nothing of the node's inside. Tests see what users see: a program, its ports, its output.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use headwater::node;
+use headwater::{node, ports};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -20,7 +20,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A node on free ports with its own data folder.
 pub struct Node {
     binary: PathBuf,
-    offset: u16,
+    ports: ports::Claim,
     folder: tempfile::TempDir,
     life: Life,
 }
@@ -40,9 +40,9 @@ impl Node {
     /// When it does not get ready.
     pub fn start(binary: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let offset = free_offset()?;
-        let life = Life::Child(spawn(Path::new(binary), folder.path(), offset)?);
-        let mut node = Self { binary: binary.into(), offset, folder, life };
+        let ports = ports::Claim::new()?;
+        let life = Life::Child(spawn(Path::new(binary), folder.path(), ports.offset())?);
+        let mut node = Self { binary: binary.into(), ports, folder, life };
         node.wait_ready()?;
         Ok(node)
     }
@@ -53,13 +53,13 @@ impl Node {
     /// When it does not get ready.
     pub fn within(binary: &str, change: impl FnOnce(&mut node::Config)) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let offset = free_offset()?;
-        let mut config = node::Config::local(folder.path().join("data"), offset)?;
+        let ports = ports::Claim::new()?;
+        let mut config = node::Config::local(folder.path().join("data"), ports.offset())?;
         change(&mut config);
         let runtime = Runtime::new()?;
         let opened = runtime.block_on(node::Node::open(config))?;
         let mut node =
-            Self { binary: binary.into(), offset, folder, life: Life::Within(runtime, Some(Box::new(opened))) };
+            Self { binary: binary.into(), ports, folder, life: Life::Within(runtime, Some(Box::new(opened))) };
         node.wait_ready()?;
         Ok(node)
     }
@@ -72,28 +72,28 @@ impl Node {
         let Life::Child(process) = &mut self.life else { bail!("the test cannot kill a part of itself") };
         process.kill()?;
         process.wait()?;
-        *process = spawn(&self.binary, self.folder.path(), self.offset)?;
+        *process = spawn(&self.binary, self.folder.path(), self.ports.offset())?;
         self.wait_ready()
     }
 
     /// Its Kafka address.
     pub fn kafka(&self) -> String {
-        format!("127.0.0.1:{}", 9092 + self.offset)
+        format!("127.0.0.1:{}", ports::KAFKA + self.ports.offset())
     }
 
     /// Its HTTP address.
     pub fn http(&self) -> String {
-        format!("http://127.0.0.1:{}", 8080 + self.offset)
+        format!("http://127.0.0.1:{}", ports::HTTP + self.ports.offset())
     }
 
     /// Its address for AWS clients.
     pub fn aws(&self) -> String {
-        format!("http://127.0.0.1:{}", 4566 + self.offset)
+        format!("http://127.0.0.1:{}", ports::AWS + self.ports.offset())
     }
 
     /// The port of PostgreSQL clients.
     pub fn postgres(&self) -> u16 {
-        5433 + self.offset
+        ports::POSTGRES + self.ports.offset()
     }
 
     /// The folder of its data.
@@ -118,7 +118,7 @@ impl Node {
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
-        let port = 8080 + self.offset;
+        let port = ports::HTTP + self.ports.offset();
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let length = body.len();
@@ -153,7 +153,7 @@ impl Node {
         command
             .args(words)
             .env("HEADWATER_SERVER", self.http())
-            .env("HEADWATER_PORT_OFFSET", self.offset.to_string())
+            .env("HEADWATER_PORT_OFFSET", self.ports.offset().to_string())
             .env("HEADWATER_DATA", self.data())
             .env("NO_COLOR", "1");
         command
@@ -285,15 +285,4 @@ pub fn client(test: &str, path: &str) -> Option<PathBuf> {
 #[allow(clippy::print_stderr, reason = "the test harness has no other place for it")]
 pub fn note_skip(test: &str, why: &str) {
     eprintln!("SKIPPED {test}: {why}");
-}
-
-fn free_offset() -> Result<u16> {
-    for _ in 0..100 {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let Some(offset) = port.checked_sub(9092).filter(|offset| *offset > 0) else { continue };
-        if [8080, 4566, 5433].iter().all(|base| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok()) {
-            return Ok(offset);
-        }
-    }
-    bail!("no free ports")
 }

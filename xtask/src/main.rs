@@ -13,6 +13,8 @@ mod docs;
 mod fuzz;
 mod node;
 mod notices;
+#[path = "../../crates/headwater/src/ports.rs"]
+mod ports;
 mod process;
 mod setup;
 mod test;

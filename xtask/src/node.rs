@@ -1,19 +1,15 @@
 //! A node under test: the real binary as a child process on free ports, and what `/proc` says about it.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::ports;
 use crate::process::{cargo, run, target};
-
-const HTTP_PORT: u16 = 8080;
-const KAFKA_PORT: u16 = 9092;
-const AWS_PORT: u16 = 4566;
-const POSTGRES_PORT: u16 = 5433;
 
 /// Builds the binary and gives its path.
 ///
@@ -31,11 +27,12 @@ pub fn folder(profile: &str) -> PathBuf {
 
 /// A node; it is killed when this is dropped, unless it was stopped.
 pub struct Node {
-    /// Added to both ports.
+    /// Added to all ports.
     pub offset: u16,
     /// Its data folder.
     pub data: PathBuf,
     process: Child,
+    _ports: Option<ports::Claim>,
 }
 
 impl Node {
@@ -45,10 +42,8 @@ impl Node {
     /// When it does not get ready.
     pub fn start(binary: &Path, data: &Path, offset: Option<u16>) -> Result<(Self, Duration)> {
         std::fs::create_dir_all(data)?;
-        let offset = match offset {
-            Some(offset) => offset,
-            None => free_offset()?,
-        };
+        let claim = if offset.is_none() { Some(ports::Claim::new()?) } else { None };
+        let offset = claim.as_ref().map(ports::Claim::offset).or(offset).unwrap_or_default();
         let log = std::fs::File::create(data.with_extension("log"))?;
         let start = Instant::now();
         let mut process = Command::new(binary)
@@ -60,8 +55,8 @@ impl Node {
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))?;
         while start.elapsed() < Duration::from_secs(20) {
-            if http(HTTP_PORT + offset, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-                return Ok((Self { offset, data: data.to_path_buf(), process }, start.elapsed()));
+            if http(ports::HTTP + offset, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+                return Ok((Self { offset, data: data.to_path_buf(), process, _ports: claim }, start.elapsed()));
             }
             if let Some(status) = process.try_wait()? {
                 bail!("the node ended with {status}; see {}", data.with_extension("log").display());
@@ -74,12 +69,12 @@ impl Node {
 
     /// Its address for Kafka clients.
     pub fn kafka(&self) -> String {
-        format!("127.0.0.1:{}", KAFKA_PORT + self.offset)
+        format!("127.0.0.1:{}", ports::KAFKA + self.offset)
     }
 
     /// Its address for HTTP clients.
     pub fn http(&self) -> String {
-        format!("http://127.0.0.1:{}", HTTP_PORT + self.offset)
+        format!("http://127.0.0.1:{}", ports::HTTP + self.offset)
     }
 
     /// What its metrics say under a name, added up over all labels.
@@ -87,7 +82,7 @@ impl Node {
     /// # Errors
     /// When it does not answer.
     pub fn metric(&self, name: &str) -> Result<f64> {
-        let text = http(HTTP_PORT + self.offset, "/metrics")?;
+        let text = http(ports::HTTP + self.offset, "/metrics")?;
         let samples =
             text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
         Ok(samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
@@ -151,17 +146,4 @@ fn http(port: u16, path: &str) -> Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
-}
-
-/// An offset whose ports are all free.
-fn free_offset() -> Result<u16> {
-    for _ in 0..100 {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let Some(offset) = port.checked_sub(KAFKA_PORT).filter(|offset| *offset > 0) else { continue };
-        let free = |base: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok();
-        if [HTTP_PORT, AWS_PORT, POSTGRES_PORT].into_iter().all(free) {
-            return Ok(offset);
-        }
-    }
-    bail!("no free ports")
 }

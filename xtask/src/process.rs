@@ -25,10 +25,19 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// The Cargo that started us.
+/// The Cargo that started us, without what it told us about ourselves: build scripts that name such variables (ring's
+/// does) would run anew, and everything above them be built anew, each time the same is built from a shell.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let about_us = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR"
+        });
+        if about_us {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 

@@ -35,8 +35,9 @@ use clap::{Parser, Subcommand};
 use headwater_base::Problem;
 
 use crate::client::Client;
-use crate::config::{FILE, FileConfig, HTTP_PORT};
+use crate::config::{FILE, FileConfig};
 use crate::output;
+use crate::ports;
 use crate::problems::Problems;
 
 /// What a verb comes to.
@@ -135,7 +136,7 @@ impl Context {
     /// # Errors
     /// `HW-CLI-004` for no URL.
     pub fn client(&self) -> Result<Client, Problem> {
-        let local = || format!("http://127.0.0.1:{}", HTTP_PORT.saturating_add(self.port_offset()));
+        let local = || format!("http://127.0.0.1:{}", ports::HTTP.saturating_add(self.port_offset()));
         // An offset that was given is nearer than a server in the file.
         let of_file = self.file.server.clone().filter(|_| self.port_offset.is_none());
         Client::new(&self.server.clone().or(of_file).unwrap_or_else(local))

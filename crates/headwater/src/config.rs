@@ -14,18 +14,6 @@ use crate::problems::Problems;
 /// The file looked for in the working folder.
 pub const FILE: &str = "headwater.yaml";
 
-/// The port of HTTP without an offset.
-pub const HTTP_PORT: u16 = 8080;
-
-/// The port of Kafka without an offset.
-pub const KAFKA_PORT: u16 = 9092;
-
-/// The port of AWS clients without an offset.
-pub const AWS_PORT: u16 = 4566;
-
-/// The port of PostgreSQL clients without an offset.
-pub const POSTGRES_PORT: u16 = 5433;
-
 /// The data folder where nothing says otherwise.
 pub const DATA: &str = "headwater-data";
 

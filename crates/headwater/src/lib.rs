@@ -9,6 +9,7 @@ pub mod config;
 pub mod node;
 pub mod outline;
 pub mod output;
+pub mod ports;
 pub mod problems;
 #[cfg(test)]
 mod reference;

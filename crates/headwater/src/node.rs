@@ -27,7 +27,7 @@ use headwater_work::tasks::{Services, Settings};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::{AWS_PORT, HTTP_PORT, KAFKA_PORT, POSTGRES_PORT};
+use crate::ports;
 
 /// How long listeners may take to end.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -62,15 +62,15 @@ impl Config {
         let port = |base: u16| {
             base.checked_add(offset).ok_or_else(|| {
                 Problem::new("HW-CLI-012", format!("the port offset {offset} is too large"))
-                    .help(format!("it can be {} at most", u16::MAX - KAFKA_PORT))
+                    .help(format!("it can be {} at most", u16::MAX - ports::KAFKA))
             })
         };
         Ok(Self {
             data,
-            http: SocketAddr::from(([127, 0, 0, 1], port(HTTP_PORT)?)),
-            kafka: SocketAddr::from(([127, 0, 0, 1], port(KAFKA_PORT)?)),
-            aws: SocketAddr::from(([127, 0, 0, 1], port(AWS_PORT)?)),
-            postgres: SocketAddr::from(([127, 0, 0, 1], port(POSTGRES_PORT)?)),
+            http: SocketAddr::from(([127, 0, 0, 1], port(ports::HTTP)?)),
+            kafka: SocketAddr::from(([127, 0, 0, 1], port(ports::KAFKA)?)),
+            aws: SocketAddr::from(([127, 0, 0, 1], port(ports::AWS)?)),
+            postgres: SocketAddr::from(([127, 0, 0, 1], port(ports::POSTGRES)?)),
             auto_create_streams: true,
             tasks: Settings::default(),
             limits: Limits::default(),

@@ -12,7 +12,8 @@ use headwater_kernel::SystemClock;
 use headwater_store::disk::RealDisk;
 
 use super::{Context, Done};
-use crate::config::{AWS_PORT, DATA, HTTP_PORT, KAFKA_PORT, POSTGRES_PORT};
+use crate::config::DATA;
+use crate::ports;
 use crate::{node, output};
 
 /// Syncs of the probe.
@@ -58,10 +59,10 @@ pub async fn run(args: Args, context: &Context) -> Done {
         Ok(_) => findings.push(("node", Ok(format!("ready at {}", client.server())))),
         Err(problems) if problems.0.first().is_some_and(|problem| problem.code == "HW-CLI-001") => {
             findings.push(("node", Ok(format!("none at {}", client.server()))));
-            findings.push(("HTTP port", port(HTTP_PORT.saturating_add(offset))));
-            findings.push(("Kafka port", port(KAFKA_PORT.saturating_add(offset))));
-            findings.push(("AWS port", port(AWS_PORT.saturating_add(offset))));
-            findings.push(("PostgreSQL port", port(POSTGRES_PORT.saturating_add(offset))));
+            findings.push(("HTTP port", port(ports::HTTP.saturating_add(offset))));
+            findings.push(("Kafka port", port(ports::KAFKA.saturating_add(offset))));
+            findings.push(("AWS port", port(ports::AWS.saturating_add(offset))));
+            findings.push(("PostgreSQL port", port(ports::POSTGRES.saturating_add(offset))));
         }
         Err(problems) => {
             let why = problems

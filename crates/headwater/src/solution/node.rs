@@ -3,7 +3,6 @@
 //! A private node is the real binary as a child process on free ports with an empty data folder, so that a solution is
 //! tested through the same doors as everybody uses, and so that its CPU time and memory can be told apart.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use serde_json::Value;
 use super::client::Client;
 use super::package::File;
 use crate::client as web;
-use crate::config::{AWS_PORT, HTTP_PORT, KAFKA_PORT};
+use crate::ports;
 use crate::problems::Problems;
 
 /// A node's doors.
@@ -33,7 +32,7 @@ pub struct Private {
     /// The folder of its data and of what it was given.
     pub folder: PathBuf,
     binary: PathBuf,
-    offset: u16,
+    ports: ports::Claim,
     process: tokio::process::Child,
 }
 
@@ -43,8 +42,8 @@ impl Node {
     /// # Errors
     /// None that can happen: the address is well-formed.
     pub fn local(offset: u16) -> Result<Self, Problem> {
-        let http = format!("http://127.0.0.1:{}", HTTP_PORT.saturating_add(offset));
-        Ok(Self { kafka: format!("127.0.0.1:{}", KAFKA_PORT.saturating_add(offset)), web: web::Client::new(&http)? })
+        let http = format!("http://127.0.0.1:{}", ports::HTTP.saturating_add(offset));
+        Ok(Self { kafka: format!("127.0.0.1:{}", ports::KAFKA.saturating_add(offset)), web: web::Client::new(&http)? })
     }
 
     /// A Kafka connection.
@@ -96,22 +95,13 @@ impl Private {
     /// `HW-CLI-205` when it does not get ready.
     pub async fn start() -> Result<Self, Problem> {
         let binary = std::env::current_exe().map_err(|error| failed("this binary cannot be found", error))?;
-        let folder = std::env::temp_dir().join(format!("headwater-{}-{:x}", std::process::id(), free_offset()?));
+        let ports = ports::Claim::new().map_err(|error| failed("no ports for a private node", error))?;
+        let folder = std::env::temp_dir().join(format!("headwater-{}-{}", std::process::id(), ports.offset()));
         std::fs::create_dir_all(&folder).map_err(|error| failed("no folder for the private node", error))?;
-        // Between finding free ports and using them somebody else may take them: then try others.
-        for _ in 0..5 {
-            let offset = free_offset()?;
-            let mut process = spawn(&binary, &folder, offset)?;
-            let node = Node::local(offset)?;
-            if ready(&node, &mut process).await {
-                return Ok(Self { node, folder, binary, offset, process });
-            }
-            let _ = process.kill().await;
-        }
-        let log = std::fs::read_to_string(folder.join("node.log")).unwrap_or_default();
-        let end: Vec<&str> = log.lines().rev().take(5).collect();
-        Err(Problem::new("HW-CLI-205", "the private node does not get ready")
-            .because(end.into_iter().rev().collect::<Vec<_>>().join("\n")))
+        let process = spawn(&binary, &folder, ports.offset())?;
+        let mut private = Self { node: Node::local(ports.offset())?, folder, binary, ports, process };
+        private.wait_ready("the private node does not get ready").await?;
+        Ok(private)
     }
 
     /// Kills the node as `kill -9` does and starts it again on the same data and ports. Answers how long it took until it
@@ -122,17 +112,28 @@ impl Private {
     pub async fn kill_and_restart(&mut self) -> Result<Duration, Problem> {
         self.process.kill().await.map_err(|error| failed("the private node cannot be killed", error))?;
         let start = Instant::now();
-        self.process = spawn(&self.binary, &self.folder, self.offset)?;
-        if ready(&self.node, &mut self.process).await {
-            return Ok(start.elapsed());
-        }
-        let log = std::fs::read_to_string(self.folder.join("node.log")).unwrap_or_default();
-        Err(Problem::new("HW-CLI-205", "the private node does not get ready after a kill").because(log.trim_end()))
+        self.process = spawn(&self.binary, &self.folder, self.ports.offset())?;
+        self.wait_ready("the private node does not get ready after a kill").await?;
+        Ok(start.elapsed())
     }
 
     /// Process id, for measurements.
     pub fn id(&self) -> Option<u32> {
         self.process.id()
+    }
+
+    async fn wait_ready(&mut self, otherwise: &str) -> Result<(), Problem> {
+        for _ in 0..400 {
+            if self.node.web.get(&["readyz"], &[]).await.is_ok() {
+                return Ok(());
+            }
+            if self.process.try_wait().is_ok_and(|status| status.is_some()) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        let log = std::fs::read_to_string(self.folder.join("node.log")).unwrap_or_default();
+        Err(Problem::new("HW-CLI-205", otherwise).because(log.trim_end()))
     }
 }
 
@@ -162,35 +163,6 @@ fn spawn(binary: &Path, folder: &Path, offset: u16) -> Result<tokio::process::Ch
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| failed("the private node cannot be started", error))
-}
-
-async fn ready(node: &Node, process: &mut tokio::process::Child) -> bool {
-    for _ in 0..400 {
-        if node.web.get(&["readyz"], &[]).await.is_ok() {
-            return true;
-        }
-        if process.try_wait().is_ok_and(|status| status.is_some()) {
-            return false;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    false
-}
-
-/// An offset whose ports are all free now.
-fn free_offset() -> Result<u16, Problem> {
-    let free = |port: u16| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok();
-    for _ in 0..100 {
-        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-            .map_err(|error| failed("no free port", error))?;
-        let port = listener.local_addr().map_err(|error| failed("no free port", error))?.port();
-        drop(listener);
-        let Some(offset) = port.checked_sub(KAFKA_PORT).filter(|offset| *offset > 0) else { continue };
-        if free(HTTP_PORT + offset) && free(AWS_PORT + offset) && free(port) {
-            return Ok(offset);
-        }
-    }
-    Err(Problem::new("HW-CLI-205", "no free ports for a private node"))
 }
 
 fn failed(fact: &str, error: std::io::Error) -> Problem {

@@ -5,16 +5,14 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use headwater::ports;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
-
-/// A node's usual ports: HTTP, Kafka, AWS clients, PostgreSQL clients.
-const PORTS: [u16; 4] = [8080, 9092, 4566, 5433];
 
 /// All pages for readers.
 fn pages() -> Vec<PathBuf> {
@@ -57,7 +55,7 @@ fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
 /// A scratch folder with the tree's folders that pages name, and the node of the page.
 struct Reader {
     folder: tempfile::TempDir,
-    offset: u16,
+    ports: ports::Claim,
     node: Option<Child>,
 }
 
@@ -67,7 +65,7 @@ impl Reader {
         for name in ["docs", "solutions"] {
             std::os::unix::fs::symlink(root().join(name), folder.path().join(name)).unwrap();
         }
-        Self { folder, offset: free_offset(), node: None }
+        Self { folder, ports: ports::Claim::new().unwrap(), node: None }
     }
 
     fn shell(&self, program: &str) -> Command {
@@ -75,22 +73,22 @@ impl Reader {
         let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap_or_default());
         let mut command = Command::new("bash");
         command.args(["-c", &self.moved(program)]).current_dir(self.folder.path()).env("PATH", path);
-        command.env("HEADWATER_PORT_OFFSET", self.offset.to_string()).env_remove("HEADWATER_SERVER");
+        command.env("HEADWATER_PORT_OFFSET", self.ports.offset().to_string()).env_remove("HEADWATER_SERVER");
         command.env_remove("HEADWATER_DATA").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     /// With this node's ports in place of the usual ones.
     fn moved(&self, text: &str) -> String {
-        PORTS.iter().fold(text.to_owned(), |text, port| {
-            text.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{}", port + self.offset))
+        ports::ALL.iter().fold(text.to_owned(), |text, port| {
+            text.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{}", port + self.ports.offset()))
         })
     }
 
     fn back(&self, text: &str) -> String {
-        let text = text.replace(&format!(" --port-offset {}", self.offset), "");
-        PORTS.iter().fold(text, |text, port| {
-            text.replace(&format!("127.0.0.1:{}", port + self.offset), &format!("127.0.0.1:{port}"))
+        let text = text.replace(&format!(" --port-offset {}", self.ports.offset()), "");
+        ports::ALL.iter().fold(text, |text, port| {
+            text.replace(&format!("127.0.0.1:{}", port + self.ports.offset()), &format!("127.0.0.1:{port}"))
         })
     }
 
@@ -117,18 +115,6 @@ impl Drop for Reader {
             let _ = node.wait();
         }
     }
-}
-
-/// An offset at which all ports are free.
-fn free_offset() -> u16 {
-    (0..100)
-        .find_map(|_| {
-            let http = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-            let offset = http.checked_sub(8080)?;
-            let free = |port: &u16| Some(TcpListener::bind(("127.0.0.1", port.checked_add(offset)?)).is_ok());
-            PORTS[1..].iter().all(|port| free(port) == Some(true)).then_some(offset)
-        })
-        .expect("no free ports")
 }
 
 /// Whether text is as a page shows it; `…` stands for anything, also for several lines.
