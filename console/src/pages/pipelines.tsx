@@ -9,7 +9,7 @@ import type { Arc, Vertex } from '../graph/graph.tsx';
 import { at, items, members, text, write } from '../json.ts';
 import { path, useParam } from '../router.tsx';
 import { Chart, Graph } from '../ui/lazy.tsx';
-import { Badge, Empty, Loading, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To } from '../ui/parts.tsx';
+import { Badge, Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To } from '../ui/parts.tsx';
 import { type Column, Table } from '../ui/table.tsx';
 import { type End, pluralOf, targetEnd, writes } from '../wiring.ts';
 import { NewButton, Yaml } from './resources.tsx';
@@ -26,14 +26,7 @@ export function PipelinesPage() {
       actions={<NewButton plural="pipelines" />}
     >
       <div className="bar">
-        <input
-          className="field grow"
-          type="search"
-          aria-label="Filter by name"
-          placeholder="Filter by name"
-          value={words}
-          onChange={e => setWords(e.target.value)}
-        />
+        <NameFilter words={words} onChange={setWords} />
       </div>
       <Panel>
         <PipelinesTable pipelines={all.filter(it => it.metadata.name.includes(words))} />

@@ -18,7 +18,7 @@ import { go, Link, path, useParam } from '../router.tsx';
 import { isSystem } from '../system.ts';
 import { Json } from '../ui/json.tsx';
 import { Editor } from '../ui/lazy.tsx';
-import { Badge, Empty, Loading, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
+import { Badge, Empty, Loading, NameFilter, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
 import { Keys } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 
@@ -79,14 +79,7 @@ export function ResourcesPage({ kind }: { kind: Kind }) {
   return (
     <Page title={`${kind.name}s`} about={kind.doc} actions={<NewButton plural={kind.plural} />}>
       <div className="bar">
-        <input
-          className="field grow"
-          type="search"
-          aria-label="Filter by name"
-          placeholder="Filter by name"
-          value={words}
-          onChange={event => setWords(event.target.value)}
-        />
+        <NameFilter words={words} onChange={setWords} />
       </div>
       <Panel>
         <Table

@@ -8,7 +8,7 @@ import { at, text } from '../json.ts';
 import { useParam } from '../router.tsx';
 import { isSystem } from '../system.ts';
 import { Chart } from '../ui/lazy.tsx';
-import { Empty, Loading, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To, Trouble } from '../ui/parts.tsx';
+import { Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To, Trouble } from '../ui/parts.tsx';
 import { SchemaView } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 import { pluralOf, users } from '../wiring.ts';
@@ -33,14 +33,7 @@ export function StreamsPage() {
       actions={<NewButton plural="streams" />}
     >
       <div className="bar">
-        <input
-          className="field grow"
-          type="search"
-          aria-label="Filter by name"
-          placeholder="Filter by name"
-          value={words}
-          onChange={e => setWords(e.target.value)}
-        />
+        <NameFilter words={words} onChange={setWords} />
         <label className="check">
           <input type="checkbox" checked={system === '1'} onChange={e => setSystem(e.target.checked ? '1' : '')} />
           Show the node's own ({all.filter(isSystem).length})
@@ -139,17 +132,7 @@ export function StreamPage({ resource, kind }: { resource: Resource; kind: Kind 
             count: mine.length,
             show: () => <Groups stream={name} />,
           },
-          {
-            id: 'users',
-            label: 'Wiring',
-            count: writers.length + readers.length,
-            show: () => (
-              <div className="cols">
-                <Users title="Written by" list={writers} />
-                <Users title="Read by" list={readers} />
-              </div>
-            ),
-          },
+          wiringTab(writers, readers),
           { id: 'yaml', label: 'YAML', show: () => <Yaml resource={resource} kind={kind} /> },
         ]}
       />
@@ -157,8 +140,23 @@ export function StreamPage({ resource, kind }: { resource: Resource; kind: Kind 
   );
 }
 
+/** The tab that shows which resources write and read something. */
+export function wiringTab(writers: Resource[], readers: Resource[]) {
+  return {
+    id: 'users',
+    label: 'Wiring',
+    count: writers.length + readers.length,
+    show: () => (
+      <div className="cols">
+        <Users title="Written by" list={writers} />
+        <Users title="Read by" list={readers} />
+      </div>
+    ),
+  };
+}
+
 /** Resources that read or write something. */
-export function Users({ title, list }: { title: string; list: Resource[] }) {
+function Users({ title, list }: { title: string; list: Resource[] }) {
   return (
     <Panel title={title}>
       {list.length === 0 && <Empty>No resource; clients may, all the same.</Empty>}

@@ -11,7 +11,7 @@ import { SchemaView } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 import { users } from '../wiring.ts';
 import { NewButton, Yaml } from './resources.tsx';
-import { Users } from './streams.tsx';
+import { wiringTab } from './streams.tsx';
 
 /** All tables. */
 export function TablesPage() {
@@ -106,17 +106,7 @@ export function TablePage({ resource, kind }: { resource: Resource; kind: Kind }
               </Panel>
             ),
           },
-          {
-            id: 'users',
-            label: 'Wiring',
-            count: writers.length + readers.length,
-            show: () => (
-              <div className="cols">
-                <Users title="Written by" list={writers} />
-                <Users title="Read by" list={readers} />
-              </div>
-            ),
-          },
+          wiringTab(writers, readers),
           { id: 'yaml', label: 'YAML', show: () => <Yaml resource={resource} kind={kind} /> },
         ]}
       />

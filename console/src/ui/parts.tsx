@@ -36,6 +36,20 @@ export function Page(props: {
   );
 }
 
+/** The field by which a list is narrowed to names that hold some words. */
+export function NameFilter(props: { words: string; onChange: (words: string) => void }) {
+  return (
+    <input
+      className="field grow"
+      type="search"
+      aria-label="Filter by name"
+      placeholder="Filter by name"
+      value={props.words}
+      onChange={e => props.onChange(e.target.value)}
+    />
+  );
+}
+
 /** A framed part of a page. */
 export function Panel(props: { title?: ReactNode; end?: ReactNode; body?: boolean; children: ReactNode }) {
   const id = useId();

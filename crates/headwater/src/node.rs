@@ -167,7 +167,8 @@ impl Node {
         units.push(datasets.unit_kind());
         kernel.start(units);
 
-        let sql = open_sql(&kernel, &datasets, &config.data).await?;
+        let sources = Sources { kernel: kernel.clone(), datasets: datasets.tables().clone() };
+        let sql = sql::Engine::new(sources, config.data.join("sql"));
 
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -303,23 +304,6 @@ fn open_lake(kernel: &Arc<Kernel>, folder: &Path) -> Result<(Datasets, LakeCatal
         resources.iter().map(|resource| resource.metadata.name.clone()).collect()
     };
     Ok((datasets.clone(), LakeCatalog::new(datasets, Arc::new(names))))
-}
-
-/// Opens the SQL engine over what the node keeps.
-async fn open_sql(kernel: &Arc<Kernel>, datasets: &Datasets, folder: &Path) -> Result<sql::Engine, Problem> {
-    let of = Arc::downgrade(kernel);
-    let sources = Sources {
-        log: kernel.log().clone(),
-        tables: kernel.tables().clone(),
-        datasets: datasets.tables().clone(),
-        resources: Arc::new(move |kind| of.upgrade().map(|kernel| kernel.list(Some(kind))).unwrap_or_default()),
-        limits: kernel.limits().clone(),
-    };
-    let folder = folder.join("sql");
-    let opened = tokio::task::spawn_blocking(move || sql::Engine::open(sources, folder)).await;
-    opened.map_err(|error| {
-        Problem::new("HW-CLI-014", "SQL could not be started by a bug in the program").because(error)
-    })?
 }
 
 /// Opens the log off the runtime's threads: recovery reads files.

@@ -11,6 +11,7 @@ mod documents;
 mod encode;
 mod fault;
 pub mod postgres;
+mod running;
 mod span;
 mod streams;
 
@@ -20,27 +21,23 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use bytes::Bytes;
+use datafusion::catalog::CatalogProvider as _;
 use datafusion::common::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
-use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
-use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
+use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use headwater_base::{Limits, Problem};
 use headwater_kernel::port::Sql;
 use headwater_kernel::port::sql::{Answer, Column, Question, Relation};
-use parking_lot::Mutex;
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
-pub use catalog::Sources;
 use encode::Encoder;
+use running::Running;
+
+pub use catalog::Sources;
 
 /// Encoded batches between a query and whoever reads its answer.
 const CHUNKS: usize = 4;
@@ -52,75 +49,37 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Engine(Arc<Inner>);
 
 struct Inner {
-    context: SessionContext,
+    sources: Arc<Sources>,
+    folder: PathBuf,
     limits: Arc<Limits>,
     turns: Arc<Semaphore>,
-    handle: Handle,
-    /// None once the engine is closed.
-    threads: Mutex<Option<Runtime>>,
+    /// Made for the first question: what nobody asks costs nothing.
+    running: OnceCell<Running>,
 }
 
 impl Engine {
-    /// An engine whose queries use `folder` for what does not fit in memory; what is in it goes.
-    ///
-    /// # Errors
-    /// `HW-LAKE-047` when folder or threads cannot be had.
-    pub fn open(sources: Sources, folder: PathBuf) -> Result<Self, Problem> {
-        let cannot = |error: String| Problem::new("HW-LAKE-047", "SQL cannot be answered here").because(error);
-        let limits = Arc::clone(&sources.limits);
-        // Files of an earlier life belong to nobody.
-        match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot(error.to_string())),
-            _ => {}
-        }
-        std::fs::create_dir_all(&folder).map_err(|error| cannot(error.to_string()))?;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("sql")
-            .on_thread_start(headwater_store::process::stand_back)
-            .enable_all()
-            .build()
-            .map_err(|error| cannot(error.to_string()))?;
-        let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![folder]))
-            .with_max_temp_directory_size(limits.sql_spill_bytes);
-        let environment = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(limits.sql_memory_bytes)))
-            .with_disk_manager_builder(disk)
-            .build_arc()
-            .map_err(|error| cannot(error.to_string()))?;
-        let config = SessionConfig::new()
-            .with_default_catalog_and_schema(catalog::CATALOG, catalog::DATASETS)
-            .with_create_default_catalog_and_schema(false)
-            .with_information_schema(true)
-            .with_target_partitions(threads)
-            .set_bool("datafusion.sql_parser.collect_spans", true)
-            .set_str("datafusion.sql_parser.dialect", "postgresql");
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(environment)
-            .with_default_features()
-            .build();
-        let mut context = SessionContext::new_with_state(state);
-        datafusion_functions_json::register_all(&mut context).map_err(|error| cannot(error.to_string()))?;
-        context.register_catalog(catalog::CATALOG, Arc::new(catalog::Catalog::new(sources)));
-        setup_pg_catalog(&context, catalog::CATALOG, EmptyContextProvider)
-            .map_err(|error| cannot(error.to_string()))?;
-        Ok(Self(Arc::new(Inner {
-            context,
-            turns: Arc::new(Semaphore::new(limits.sql_queries)),
-            limits,
-            handle: runtime.handle().clone(),
-            threads: Mutex::new(Some(runtime)),
-        })))
+    /// An engine whose queries use `folder` for what does not fit in memory; what is in it goes before the first one.
+    pub fn new(sources: Sources, folder: PathBuf) -> Self {
+        let limits = Arc::clone(sources.kernel.limits());
+        let turns = Arc::new(Semaphore::new(limits.sql_queries));
+        Self(Arc::new(Inner { sources: Arc::new(sources), folder, limits, turns, running: OnceCell::new() }))
     }
 
     /// Ends all queries.
     pub fn close(&self) {
-        if let Some(threads) = self.0.threads.lock().take() {
-            threads.shutdown_background();
+        if let Some(running) = self.0.running.get() {
+            running.close();
         }
+    }
+
+    /// What carries queries out, started if this is the first.
+    async fn running(&self) -> Result<&Running, Problem> {
+        let start = || async {
+            let (sources, folder) = (Arc::clone(&self.0.sources), self.0.folder.clone());
+            let started = tokio::task::spawn_blocking(move || Running::start(&sources, folder)).await;
+            started.map_err(|error| running::cannot(&error))?
+        };
+        self.0.running.get_or_try_init(start).await
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
@@ -135,13 +94,13 @@ impl Engine {
 
 impl Inner {
     /// Plans a statement and starts it.
-    async fn rows(&self, question: &Question) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let plan = self.context.state().create_logical_plan(&question.text).await?;
+    async fn rows(context: &SessionContext, question: &Question) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let plan = context.state().create_logical_plan(&question.text).await?;
         let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         if let Err(error) = reads.verify_plan(&plan) {
             return Err(fault::carried(fault::refused(&error.strip_backtrace())));
         }
-        let mut frame = self.context.execute_logical_plan(plan).await?;
+        let mut frame = context.execute_logical_plan(plan).await?;
         if let Some(rows_max) = question.rows_max {
             frame = frame.limit(0, Some(rows_max))?;
         }
@@ -160,13 +119,14 @@ impl Sql for Engine {
         Box::pin(async move {
             let turn = self.turn().await?;
             let deadline = Instant::now() + Duration::from_secs(self.0.limits.sql_seconds);
-            let inner = Arc::clone(&self.0);
+            let running = self.running().await?;
+            let (inner, context) = (Arc::clone(&self.0), running.context.clone());
             let (begun, begins) = tokio::sync::oneshot::channel();
             let (chunks, mut body) = mpsc::channel::<Result<Bytes, Problem>>(CHUNKS);
-            self.0.handle.spawn(async move {
+            running.handle.spawn(async move {
                 let _turn = turn;
                 // Nobody minds that nobody listens any more.
-                match tokio::time::timeout_at(deadline, inner.rows(&question)).await {
+                match tokio::time::timeout_at(deadline, Inner::rows(&context, &question)).await {
                     Ok(Ok(rows)) => {
                         let schema = rows.schema();
                         if begun.send(Ok(columns(&schema))).is_ok() {
@@ -188,8 +148,8 @@ impl Sql for Engine {
     fn relations(&self) -> BoxFuture<'_, Vec<Relation>> {
         Box::pin(async move {
             let mut relations = Vec::new();
-            let Some(catalog) = self.0.context.catalog(catalog::CATALOG) else { return relations };
-            for schema in catalog::SCHEMAS {
+            let catalog = catalog::Catalog::new(&self.0.sources);
+            for (schema, _) in catalog::SCHEMAS {
                 let Some(provider) = catalog.schema(schema) else { continue };
                 let mut names = provider.table_names();
                 names.sort_unstable();

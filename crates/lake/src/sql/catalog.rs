@@ -8,11 +8,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 use datafusion::logical_expr::TableType;
-use headwater_base::Limits;
-use headwater_kernel::kind;
-use headwater_kernel::port::Tables;
-use headwater_kernel::resource::Resource;
-use headwater_log::Log;
+use headwater_kernel::{Kernel, kind};
 use parking_lot::RwLock;
 
 use super::datasets::DatasetTable;
@@ -25,45 +21,15 @@ use crate::kinds::dataset::DatasetSpec;
 pub const CATALOG: &str = "headwater";
 /// The schema of datasets, which needs no name.
 pub const DATASETS: &str = "public";
-/// The schema of streams.
-pub const STREAMS: &str = "streams";
-/// The schema of tables.
-pub const TABLES: &str = "tables";
-
-/// The schemas of the node's own.
-pub const SCHEMAS: [&str; 3] = [DATASETS, STREAMS, TABLES];
+/// The schemas of the node's own, and the kind of resource that each holds.
+pub const SCHEMAS: [(&str, &str); 3] = [(DATASETS, "Dataset"), ("streams", "Stream"), ("tables", "Table")];
 
 /// What tables are made of.
 pub struct Sources {
-    /// Streams.
-    pub log: Arc<dyn Log>,
-    /// Tables.
-    pub tables: Arc<dyn Tables>,
+    /// Resources, streams and tables.
+    pub kernel: Arc<Kernel>,
     /// The tables of datasets.
     pub datasets: Arc<crate::tables::Tables>,
-    /// The resources of a kind.
-    pub resources: Arc<dyn Fn(&str) -> Vec<Arc<Resource>> + Send + Sync>,
-    /// The bounds.
-    pub limits: Arc<Limits>,
-}
-
-impl Sources {
-    fn names(&self, kind: &str) -> Vec<String> {
-        (self.resources)(kind).iter().map(|resource| resource.metadata.name.to_string()).collect()
-    }
-
-    fn find(&self, kind: &str, name: &str) -> Option<Arc<Resource>> {
-        (self.resources)(kind).into_iter().find(|resource| resource.metadata.name.as_str() == name)
-    }
-}
-
-/// A dataset as it is now; None when it has no table yet.
-async fn dataset(sources: &Sources, resource: &Resource) -> Result<Option<Arc<dyn TableProvider>>> {
-    let draft = resource.draft();
-    let spec: DatasetSpec = kind::decode(resource.effective(), "/spec", &draft.origin).map_err(fault::carried)?;
-    let (name, bytes) = (resource.metadata.name.as_str(), sources.limits.batch_decompressed_bytes);
-    let pinned = DatasetTable::pin(&sources.datasets, name, &spec, bytes).await?;
-    Ok(pinned.map(|table| Arc::new(table) as Arc<dyn TableProvider>))
 }
 
 /// The catalog of a node.
@@ -75,8 +41,8 @@ pub struct Catalog {
 
 impl Catalog {
     /// The catalog of these sources.
-    pub fn new(sources: Sources) -> Self {
-        Self { sources: Arc::new(sources), others: RwLock::default() }
+    pub fn new(sources: &Arc<Sources>) -> Self {
+        Self { sources: Arc::clone(sources), others: RwLock::default() }
     }
 }
 
@@ -88,7 +54,7 @@ impl fmt::Debug for Catalog {
 
 impl CatalogProvider for Catalog {
     fn schema_names(&self) -> Vec<String> {
-        let own = SCHEMAS.iter().map(|name| (*name).to_owned());
+        let own = SCHEMAS.iter().map(|(schema, _)| (*schema).to_owned());
         own.chain(self.others.read().keys().cloned()).collect()
     }
 
@@ -97,60 +63,51 @@ impl CatalogProvider for Catalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        let of = match name {
-            DATASETS => Of::Datasets,
-            STREAMS => Of::Streams,
-            TABLES => Of::Tables,
-            other => return self.others.read().get(other).cloned(),
-        };
-        Some(Arc::new(Schema { of, sources: Arc::clone(&self.sources) }))
+        match SCHEMAS.iter().find(|(schema, _)| *schema == name) {
+            Some((_, kind)) => Some(Arc::new(Schema { kind, sources: Arc::clone(&self.sources) })),
+            None => self.others.read().get(name).cloned(),
+        }
     }
 }
 
-#[derive(Clone, Copy)]
-enum Of {
-    Datasets,
-    Streams,
-    Tables,
-}
-
 struct Schema {
-    of: Of,
+    kind: &'static str,
     sources: Arc<Sources>,
 }
 
 impl fmt::Debug for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Schema")
+        write!(f, "Schema({})", self.kind)
     }
 }
 
 #[async_trait]
 impl SchemaProvider for Schema {
     fn table_names(&self) -> Vec<String> {
-        match self.of {
-            Of::Datasets => self.sources.names("Dataset"),
-            Of::Streams => self.sources.log.streams().iter().map(|stream| stream.name.to_string()).collect(),
-            Of::Tables => self.sources.names("Table"),
-        }
+        let resources = self.sources.kernel.list(Some(self.kind));
+        resources.iter().map(|resource| resource.metadata.name.to_string()).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let sources = &self.sources;
-        Ok(match self.of {
-            Of::Datasets => match sources.find("Dataset", name) {
-                Some(resource) => dataset(sources, &resource).await?,
-                None => None,
-            },
-            Of::Streams => match sources.log.stream(name) {
+        let kernel = &self.sources.kernel;
+        let Some(resource) = kernel.get(self.kind, name) else { return Ok(None) };
+        let bytes = kernel.limits().batch_decompressed_bytes;
+        Ok(match self.kind {
+            "Dataset" => {
+                let draft = resource.draft();
+                let spec: DatasetSpec =
+                    kind::decode(resource.effective(), "/spec", &draft.origin).map_err(fault::carried)?;
+                Some(Arc::new(DatasetTable::pin(&self.sources.datasets, name, &spec, bytes).await?))
+            }
+            "Table" => Some(Arc::new(DocumentTable::new(kernel.tables(), name))),
+            // A resource that was just applied has no stream yet.
+            _ => match kernel.log().stream(name) {
                 Some(stream) => {
-                    let pinned = StreamTable::pin(&sources.log, stream, sources.limits.batch_decompressed_bytes);
+                    let pinned = StreamTable::pin(kernel.log(), stream, bytes);
                     Some(Arc::new(pinned.map_err(|error| fault::unreadable(name, error))?))
                 }
                 None => None,
             },
-            Of::Tables if self.table_exist(name) => Some(Arc::new(DocumentTable::new(&sources.tables, name))),
-            Of::Tables => None,
         })
     }
 
@@ -159,10 +116,6 @@ impl SchemaProvider for Schema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        match self.of {
-            Of::Datasets => self.sources.find("Dataset", name).is_some(),
-            Of::Streams => self.sources.log.stream(name).is_some(),
-            Of::Tables => self.sources.find("Table", name).is_some(),
-        }
+        self.sources.kernel.get(self.kind, name).is_some()
     }
 }

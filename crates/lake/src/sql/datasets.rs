@@ -48,17 +48,25 @@ impl fmt::Debug for DatasetTable {
 }
 
 impl DatasetTable {
-    /// A dataset as it is now; None when its table has not been made yet.
+    /// A dataset as it is now. One whose table has not been made yet is its stream from the beginning.
     ///
     /// # Errors
     /// `HW-LAKE-021` for files that cannot be read, `HW-LAKE-045` for a stream that cannot.
-    pub async fn pin(tables: &Tables, name: &str, spec: &DatasetSpec, decompressed_max: usize) -> Result<Option<Self>> {
+    pub async fn pin(tables: &Tables, name: &str, spec: &DatasetSpec, decompressed_max: usize) -> Result<Self> {
         let unusable = |error: iceberg::Error| fault::carried(unusable(name, &error));
+        let layout = Layout::of(spec).map_err(|faults| match faults.into_iter().next() {
+            Some((_, problem)) => fault::carried(problem),
+            None => DataFusionError::Internal("a layout without a fault is refused".to_owned()),
+        })?;
         let version = tables.version(&space(name), POINTER, View::Durable).map_err(fault::carried)?;
-        let Some(version) = version else { return Ok(None) };
-        let live = version.live(tables.files()).await.map_err(unusable)?;
-        let of_table = version.metadata.current_schema();
-        let schema = Arc::new(schema_to_arrow_schema(of_table).map_err(unusable)?);
+        let (of_table, live) = match &version {
+            Some(version) => {
+                let live = version.live(tables.files()).await.map_err(unusable)?;
+                (Arc::clone(version.metadata.current_schema()), live)
+            }
+            None => (Arc::new(layout.schema.clone()), Vec::new()),
+        };
+        let schema = Arc::new(schema_to_arrow_schema(&of_table).map_err(unusable)?);
         let files = match live.is_empty() {
             true => None,
             false => {
@@ -69,17 +77,12 @@ impl DatasetTable {
                 Some(ListingTable::try_new(config.with_schema(Arc::clone(&schema)))?)
             }
         };
-        let positions = version
-            .metadata
-            .current_snapshot()
-            .and_then(|snapshot| Positions::decode(snapshot.summary().additional_properties.get(SUMMARY_KEY)?));
-        let layout = Layout::of(spec).map_err(|faults| match faults.into_iter().next() {
-            Some((_, problem)) => fault::carried(problem),
-            None => DataFusionError::Internal("a layout without a fault is refused".to_owned()),
-        })?;
+        let snapshot = version.as_ref().and_then(|version| version.metadata.current_snapshot());
+        let positions =
+            snapshot.and_then(|snapshot| Positions::decode(snapshot.summary().additional_properties.get(SUMMARY_KEY)?));
         let log = tables.log();
         let Some(stream) = log.stream(&spec.stream) else {
-            return Ok(Some(Self { name: name.to_owned(), schema, files, tail: Vec::new() }));
+            return Ok(Self { name: name.to_owned(), schema, files, tail: Vec::new() });
         };
         if positions.as_ref().is_some_and(|positions| positions.stream != stream_id(stream.id)) {
             let fact = format!("the stream `{}` is not the one that `{name}` was made of", stream.name);
@@ -93,11 +96,11 @@ impl DatasetTable {
             if next < ends.durable {
                 let (log, stream) = (Arc::clone(log), Arc::clone(&stream));
                 let span = Span { log, stream, partition, next, end: ends.durable, decompressed_max };
-                let (columns, of_table) = (layout.columns.clone(), of_table.clone());
+                let (columns, of_table) = (layout.columns.clone(), Arc::clone(&of_table));
                 tail.push(Arc::new(Tail { schema: Arc::clone(&schema), columns, of_table, span }));
             }
         }
-        Ok(Some(Self { name: name.to_owned(), schema, files, tail }))
+        Ok(Self { name: name.to_owned(), schema, files, tail })
     }
 }
 

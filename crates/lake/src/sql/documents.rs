@@ -16,7 +16,8 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPu
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use headwater_kernel::port::{Document, Tables};
+use headwater_kernel::TableViews;
+use headwater_kernel::port::{Document, Tables as _};
 
 use super::fault;
 use super::streams::ZONE;
@@ -27,7 +28,7 @@ const PAGE: usize = 4_096;
 /// A table of documents.
 #[derive(Clone)]
 pub struct DocumentTable {
-    tables: Arc<dyn Tables>,
+    tables: Arc<TableViews>,
     name: Arc<str>,
     schema: SchemaRef,
 }
@@ -51,7 +52,7 @@ pub fn schema() -> SchemaRef {
 
 impl DocumentTable {
     /// The table of this name.
-    pub fn new(tables: &Arc<dyn Tables>, name: &str) -> Self {
+    pub fn new(tables: &Arc<TableViews>, name: &str) -> Self {
         Self { tables: Arc::clone(tables), name: name.into(), schema: schema() }
     }
 

@@ -40,12 +40,15 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::running::Running;
 use super::{Engine, fault};
+
+/// How long to wait after the system refused to accept a connection, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves PostgreSQL clients until `stop` is true; then connections end.
 pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Receiver<bool>) {
-    let handle = engine.0.handle.clone();
-    let handlers = Arc::new(Handlers::new(&engine));
+    let mut handlers: Option<Arc<Handlers>> = None;
     let permits = Arc::new(Semaphore::new(engine.0.limits.sql_connections));
     let mut connections = JoinSet::new();
     loop {
@@ -59,7 +62,7 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
             Err(error) => {
                 // Too many open files, most often: others end meanwhile.
                 tracing::warn!(%error, "a PostgreSQL connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
@@ -67,14 +70,21 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
             tracing::warn!(connections = engine.0.limits.sql_connections, "too many PostgreSQL connections");
             continue;
         };
-        let handlers = Arc::clone(&handlers);
+        let running = match engine.running().await {
+            Ok(running) => running,
+            Err(problem) => {
+                tracing::warn!(code = problem.code, title = problem.title, "a PostgreSQL connection was not accepted");
+                continue;
+            }
+        };
+        let handlers = Arc::clone(handlers.get_or_insert_with(|| Arc::new(Handlers::new(&engine, running))));
         connections.spawn_on(
             async move {
                 let _permit = permit;
                 // Ends with an error whenever the other side is gone.
                 let _ = process_socket(socket, None, handlers).await;
             },
-            &handle,
+            &running.handle,
         );
     }
     connections.shutdown().await;
@@ -87,7 +97,7 @@ struct Handlers {
 }
 
 impl Handlers {
-    fn new(engine: &Engine) -> Self {
+    fn new(engine: &Engine, running: &Running) -> Self {
         let manager = Arc::new(ConnectionManager::new());
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
             Arc::new(OnlyReads),
@@ -95,7 +105,7 @@ impl Handlers {
             Arc::new(SetShowHook),
             Arc::new(TransactionStatementHook),
         ];
-        let service = DfSessionService::new_with_hooks(Arc::new(engine.0.context.clone()), hooks);
+        let service = DfSessionService::new_with_hooks(Arc::new(running.context.clone()), hooks);
         Self {
             queries: Arc::new(Gate { service, engine: engine.clone() }),
             cancel: Arc::new(DefaultCancelHandler::new(Arc::clone(&manager))),

@@ -80,15 +80,8 @@ impl House {
             kernel.apply(drafts, &ApplyOptions::default()).await.unwrap();
             let ids = ["Stream/orders.raw", "Table/kinds", "Dataset/orders"].map(str::to_owned);
             assert_eq!(kernel.settled(&ids, Duration::from_secs(20)).await, []);
-            let of = Arc::downgrade(&kernel);
-            let sources = Sources {
-                log: kernel.log().clone(),
-                tables: kernel.tables().clone(),
-                datasets: datasets.tables().clone(),
-                resources: Arc::new(move |kind| of.upgrade().map(|kernel| kernel.list(Some(kind))).unwrap_or_default()),
-                limits,
-            };
-            let engine = Engine::open(sources, folder.path().join("sql")).unwrap();
+            let sources = Sources { kernel: kernel.clone(), datasets: datasets.tables().clone() };
+            let engine = Engine::new(sources, folder.path().join("sql"));
             (kernel, datasets, engine)
         });
         Self { runtime, log, kernel, datasets, engine, _folder: folder }

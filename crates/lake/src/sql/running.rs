@@ -1,0 +1,100 @@
+//! What carries queries out: the query engine over the node's tables, and threads that stand back for everybody else.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::common::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
+use headwater_base::Problem;
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use super::catalog::{CATALOG, Catalog, DATASETS, Sources};
+
+/// Threads, and what they run.
+pub struct Running {
+    /// Tables, functions and bounds of every query.
+    pub context: SessionContext,
+    /// Where queries run.
+    pub handle: Handle,
+    /// None once it is closed.
+    threads: Mutex<Option<Runtime>>,
+}
+
+impl Running {
+    /// Starts the threads, with an empty `folder` for what does not fit in memory.
+    ///
+    /// # Errors
+    /// `HW-LAKE-047` when folder or threads cannot be had.
+    pub fn start(sources: &Arc<Sources>, folder: PathBuf) -> Result<Self, Problem> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        emptied(&folder).map_err(|error| cannot(&error))?;
+        let context = context(sources, folder, threads).map_err(|error| cannot(&error))?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("sql")
+            .on_thread_start(headwater_store::process::stand_back)
+            .enable_all()
+            .build()
+            .map_err(|error| cannot(&error))?;
+        Ok(Self { context, handle: runtime.handle().clone(), threads: Mutex::new(Some(runtime)) })
+    }
+
+    /// Ends all queries.
+    pub fn close(&self) {
+        if let Some(threads) = self.threads.lock().take() {
+            threads.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// `HW-LAKE-047`, and why.
+pub fn cannot(error: &dyn std::error::Error) -> Problem {
+    Problem::new("HW-LAKE-047", "SQL cannot be answered here").because(error.to_string())
+}
+
+/// Files of an earlier life belong to nobody.
+fn emptied(folder: &PathBuf) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::create_dir_all(folder),
+    }
+}
+
+fn context(sources: &Arc<Sources>, folder: PathBuf, threads: usize) -> Result<SessionContext, DataFusionError> {
+    let limits = sources.kernel.limits();
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![folder]))
+        .with_max_temp_directory_size(limits.sql_spill_bytes);
+    let environment = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(limits.sql_memory_bytes)))
+        .with_disk_manager_builder(disk)
+        .build_arc()?;
+    let config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, DATASETS)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true)
+        .with_target_partitions(threads)
+        .set_bool("datafusion.sql_parser.collect_spans", true)
+        .set_str("datafusion.sql_parser.dialect", "postgresql");
+    let state =
+        SessionStateBuilder::new().with_config(config).with_runtime_env(environment).with_default_features().build();
+    let mut context = SessionContext::new_with_state(state);
+    datafusion_functions_json::register_all(&mut context)?;
+    context.register_catalog(CATALOG, Arc::new(Catalog::new(sources)));
+    setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
+    Ok(context)
+}
