@@ -38,6 +38,12 @@ pub struct ColumnSpec {
     /// What it means, for people; readers of the table see it, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Digits of a `decimal` in all, 1 to 38.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<u8>,
+    /// Digits of a `decimal` behind the point, at most all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<u8>,
     /// The fields of a struct.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<ColumnSpec>,
@@ -53,6 +59,12 @@ pub struct ItemSpec {
     /// What they hold.
     #[serde(rename = "type")]
     pub of: TypeSpec,
+    /// Digits of a `decimal` in all, 1 to 38.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<u8>,
+    /// Digits of a `decimal` behind the point, at most all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<u8>,
     /// The fields of a struct.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<ColumnSpec>,
@@ -75,6 +87,9 @@ pub enum TypeSpec {
     Float,
     /// A number of 64 bits.
     Double,
+    /// An exact number of `precision` digits, `scale` of them behind the point, written as a number or, beyond 15 digits,
+    /// as text.
+    Decimal,
     /// A day, written as `2026-11-28`.
     Date,
     /// A moment in microseconds, written by RFC 3339 or as milliseconds since 1970.
@@ -141,12 +156,39 @@ pub enum Scalar {
     Long,
     Float,
     Double,
+    Decimal { precision: u8, scale: u8 },
     Date,
     Timestamp,
     String,
     Json,
 }
 
+/// What a column and the elements of a list have in common.
+#[derive(Clone, Copy)]
+struct Shape<'a> {
+    of: TypeSpec,
+    precision: Option<u8>,
+    scale: Option<u8>,
+    fields: &'a [ColumnSpec],
+    items: Option<&'a ItemSpec>,
+}
+
+impl<'a> From<&'a ColumnSpec> for Shape<'a> {
+    fn from(spec: &'a ColumnSpec) -> Self {
+        let ColumnSpec { of, precision, scale, fields, items, .. } = spec;
+        Self { of: *of, precision: *precision, scale: *scale, fields, items: items.as_deref() }
+    }
+}
+
+impl<'a> From<&'a ItemSpec> for Shape<'a> {
+    fn from(spec: &'a ItemSpec) -> Self {
+        let ItemSpec { of, precision, scale, fields, items } = spec;
+        Self { of: *of, precision: *precision, scale: *scale, fields, items: items.as_deref() }
+    }
+}
+
+/// Digits of a decimal, by Iceberg's specification.
+const DIGITS_MAX: u8 = 38;
 /// Columns of a table, structs and lists included.
 const FIELDS_MAX: usize = 1_000;
 /// Structs and lists within each other.
@@ -165,6 +207,8 @@ pub fn of_any_event() -> Vec<ColumnSpec> {
         path: Some(format!("${name}")),
         required,
         description: Some(description.to_owned()),
+        precision: None,
+        scale: None,
         fields: Vec::new(),
         items: None,
     };
@@ -226,7 +270,7 @@ impl Reader {
                 self.blame(format!("{at}/name"), format!("the column `{shown}` comes twice"));
             }
             let source = self.source(spec, &format!("{at}/path"), depth);
-            let data = self.data(spec.of, &spec.fields, spec.items.as_deref(), &at, depth);
+            let data = self.data(spec.into(), &at, depth);
             columns.push(Column {
                 name: spec.name.clone(),
                 source,
@@ -265,7 +309,8 @@ impl Reader {
         source
     }
 
-    fn data(&mut self, of: TypeSpec, fields: &[ColumnSpec], items: Option<&ItemSpec>, at: &str, depth: usize) -> Data {
+    fn data(&mut self, shape: Shape<'_>, at: &str, depth: usize) -> Data {
+        let Shape { of, precision, scale, fields, items } = shape;
         self.fields += 1;
         if depth > DEPTH_MAX {
             self.blame(at.to_owned(), format!("structs and lists can be {DEPTH_MAX} deep at most"));
@@ -277,6 +322,11 @@ impl Reader {
         if of != TypeSpec::List && items.is_some() {
             self.blame(format!("{at}/items"), format!("only a `list` has `items`, not a `{}`", word(of)));
         }
+        for (key, given) in [("precision", precision), ("scale", scale)] {
+            if of != TypeSpec::Decimal && given.is_some() {
+                self.blame(format!("{at}/{key}"), format!("only a `decimal` has `{key}`, not a `{}`", word(of)));
+            }
+        }
         match of {
             TypeSpec::Struct if fields.is_empty() => {
                 self.blame(at.to_owned(), "a `struct` needs `fields`");
@@ -286,7 +336,7 @@ impl Reader {
             TypeSpec::List => match items {
                 Some(items) => {
                     let at = format!("{at}/items");
-                    let data = self.data(items.of, &items.fields, items.items.as_deref(), &at, depth + 1);
+                    let data = self.data(items.into(), &at, depth + 1);
                     Data::List(Box::new(data))
                 }
                 None => {
@@ -299,14 +349,35 @@ impl Reader {
             TypeSpec::Long => Data::One(Scalar::Long),
             TypeSpec::Float => Data::One(Scalar::Float),
             TypeSpec::Double => Data::One(Scalar::Double),
+            TypeSpec::Decimal => self.decimal(precision, scale, at),
             TypeSpec::Date => Data::One(Scalar::Date),
             TypeSpec::Timestamp => Data::One(Scalar::Timestamp),
             TypeSpec::String => Data::One(Scalar::String),
             TypeSpec::Json => Data::One(Scalar::Json),
         }
     }
+
+    fn decimal(&mut self, precision: Option<u8>, scale: Option<u8>, at: &str) -> Data {
+        match (precision, scale) {
+            (Some(precision), Some(scale)) if (1..=DIGITS_MAX).contains(&precision) && scale <= precision => {
+                Data::One(Scalar::Decimal { precision, scale })
+            }
+            (Some(precision), Some(scale)) => {
+                let fact = format!(
+                    "{precision} digits, {scale} of them behind the point: there are 1 to {DIGITS_MAX}, and not more of them behind the point than there are"
+                );
+                self.blame(at.to_owned(), fact);
+                Data::One(Scalar::Double)
+            }
+            _ => {
+                self.blame(at.to_owned(), "a `decimal` needs `precision` and `scale`, such as 12 and 2");
+                Data::One(Scalar::Double)
+            }
+        }
+    }
 }
 
+/// The word of a type in a spec.
 fn word(of: TypeSpec) -> String {
     serde_json::to_value(of).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
@@ -361,6 +432,9 @@ fn primitive(scalar: Scalar) -> PrimitiveType {
         Scalar::Long => PrimitiveType::Long,
         Scalar::Float => PrimitiveType::Float,
         Scalar::Double => PrimitiveType::Double,
+        Scalar::Decimal { precision, scale } => {
+            PrimitiveType::Decimal { precision: u32::from(precision), scale: u32::from(scale) }
+        }
         Scalar::Date => PrimitiveType::Date,
         Scalar::Timestamp => PrimitiveType::Timestamptz,
         Scalar::String | Scalar::Json => PrimitiveType::String,

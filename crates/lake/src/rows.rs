@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
-    TimestampMicrosecondBuilder,
+    BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow_array::{ArrayRef, ListArray, RecordBatch, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
@@ -19,6 +19,8 @@ use iceberg::spec::{Schema, StructType, Type};
 use serde_json::Value;
 
 use crate::columns::{Column, Data, Scalar, Source};
+
+mod decimal;
 
 /// Why an event does not fit, in words, without its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +43,7 @@ enum Cells {
     Long(Int64Builder),
     Float(Float32Builder),
     Double(Float64Builder),
+    Decimal(Decimal128Builder),
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
     Text(StringBuilder),
@@ -56,6 +59,8 @@ enum Cell<'a> {
     Long(i64),
     Float(f32),
     Double(f64),
+    /// In units of the last digit behind the point.
+    Decimal(i128),
     Text(Cow<'a, str>),
     Struct(Vec<Cell<'a>>),
     List(Vec<Cell<'a>>),
@@ -227,6 +232,12 @@ fn one(scalar: Scalar, value: &Value) -> Option<Cell<'_>> {
         Scalar::Long => Cell::Long(whole(value)?),
         Scalar::Float => Cell::Float(value.as_f64().map(|number| number as f32).filter(|number| number.is_finite())?),
         Scalar::Double => Cell::Double(value.as_f64()?),
+        Scalar::Decimal { precision, scale } => Cell::Decimal(match value {
+            Value::String(text) => decimal::units(text, precision, scale)?,
+            // The shortest text that means this number is the one that it was written as, up to 15 digits.
+            Value::Number(number) => decimal::units(&number.to_string(), precision, scale)?,
+            _ => return None,
+        }),
         Scalar::Date => {
             let text = value.as_str().filter(|text| text.len() == 10)?;
             let day = Micros::parse_rfc3339(&format!("{text}T00:00:00Z"))?;
@@ -263,18 +274,21 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-fn wanted(scalar: Scalar) -> &'static str {
-    match scalar {
+fn wanted(scalar: Scalar) -> Cow<'static, str> {
+    Cow::Borrowed(match scalar {
         Scalar::Boolean => "a boolean",
         Scalar::Int => "a whole number of 32 bits",
         Scalar::Long => "a whole number of 64 bits",
         Scalar::Float => "a number of 32 bits",
         Scalar::Double => "a number",
+        Scalar::Decimal { precision, scale } => {
+            return Cow::Owned(format!("a number of {precision} digits, {scale} of them behind the point"));
+        }
         Scalar::Date => "a day such as `2026-11-28`",
         Scalar::Timestamp => "a time by RFC 3339 or in milliseconds since 1970",
         Scalar::String => "a string",
         Scalar::Json => "JSON",
-    }
+    })
 }
 
 impl Cells {
@@ -286,6 +300,7 @@ impl Cells {
             DataType::Float32 => Self::Float(Float32Builder::new()),
             DataType::Float64 => Self::Double(Float64Builder::new()),
             DataType::Date32 => Self::Date(Date32Builder::new()),
+            DataType::Decimal128(..) => Self::Decimal(Decimal128Builder::new().with_data_type(data.clone())),
             DataType::Timestamp(..) => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone(UTC_TIME_ZONE)),
             DataType::Struct(fields) => Self::Struct {
                 fields: fields.clone(),
@@ -318,6 +333,9 @@ impl Cells {
             (Self::Double(cells), cell) => {
                 cells.append_option(if let Cell::Double(it) = cell { Some(it) } else { None });
             }
+            (Self::Decimal(cells), cell) => {
+                cells.append_option(if let Cell::Decimal(it) = cell { Some(it) } else { None });
+            }
             (Self::Text(cells), Cell::Text(text)) => cells.append_value(text),
             (Self::Text(cells), _) => cells.append_null(),
             (Self::Struct { cells, valid, .. }, Cell::Struct(fields)) => {
@@ -348,6 +366,7 @@ impl Cells {
             Self::Long(cells) => Arc::new(cells.finish()),
             Self::Float(cells) => Arc::new(cells.finish()),
             Self::Double(cells) => Arc::new(cells.finish()),
+            Self::Decimal(cells) => Arc::new(cells.finish()),
             Self::Date(cells) => Arc::new(cells.finish()),
             Self::Timestamp(cells) => Arc::new(cells.finish()),
             Self::Text(cells) => Arc::new(cells.finish()),

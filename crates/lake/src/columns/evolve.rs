@@ -66,10 +66,14 @@ impl Evolution {
         match (old, data) {
             (Type::Primitive(before), Data::One(scalar)) => {
                 let after = primitive(*scalar);
-                let widens = matches!(
-                    (before, &after),
-                    (PrimitiveType::Int, PrimitiveType::Long) | (PrimitiveType::Float, PrimitiveType::Double)
-                );
+                let widens = match (before, &after) {
+                    (PrimitiveType::Int, PrimitiveType::Long) | (PrimitiveType::Float, PrimitiveType::Double) => true,
+                    (
+                        PrimitiveType::Decimal { precision, scale },
+                        PrimitiveType::Decimal { precision: to, scale: of },
+                    ) => precision <= to && scale == of,
+                    _ => false,
+                };
                 if *before != after && !widens {
                     self.blame(at, format!("`{shown}` cannot change from {before} to {after}"));
                 }

@@ -49,9 +49,27 @@ fn each_fault_is_told_with_its_place() {
         {"name": "s", "type": "struct", "fields": [{"name": "t", "type": "long", "path": "$offset"}]},
         {"name": "p", "type": "int", "path": "a.b"},
         {"name": "i", "type": "int", "fields": [{"name": "t", "type": "long"}]},
+        {"name": "d", "type": "decimal", "precision": 4},
+        {"name": "e", "type": "decimal", "precision": 2, "scale": 3},
+        {"name": "f", "type": "double", "scale": 3},
     ]));
     let places: Vec<&str> = found.iter().map(|fault| fault.split(": ").next().unwrap()).collect();
-    assert_eq!(places, ["/0/name", "/1", "/2/name", "/2", "/3/path", "/4/fields/0/path", "/5/path", "/6/fields"]);
+    assert_eq!(
+        places,
+        [
+            "/0/name",
+            "/1",
+            "/2/name",
+            "/2",
+            "/3/path",
+            "/4/fields/0/path",
+            "/5/path",
+            "/6/fields",
+            "/7",
+            "/8",
+            "/9/scale"
+        ]
+    );
     let deep = (0..30).fold(json!({"type": "json"}), |items, _| json!({"type": "list", "items": items}));
     let mut outer = deep;
     outer["name"] = json!("deep");
@@ -64,24 +82,27 @@ fn columns_may_come_and_numbers_become_wider() {
         {"name": "n", "type": "int", "required": true},
         {"name": "f", "type": "float"},
         {"name": "who", "type": "struct", "fields": [{"name": "id", "type": "int"}]},
+        {"name": "paid", "type": "decimal", "precision": 10, "scale": 2},
     ]);
     let new = json!([
         {"name": "first", "type": "string"},
         {"name": "who", "type": "struct", "fields": [{"name": "country", "type": "string"}, {"name": "id", "type": "long"}]},
         {"name": "f", "type": "double"},
         {"name": "n", "type": "long"},
+        {"name": "paid", "type": "decimal", "precision": 12, "scale": 2},
     ]);
     let fields = evolved(old.clone(), new).unwrap();
     let shown: Vec<(String, i32)> = fields.fields().iter().map(|field| (field.name.clone(), field.id)).collect();
-    assert_eq!(shown[..3], [("n".into(), 1), ("f".into(), 2), ("who".into(), 3)], "what is there stays in place");
-    assert_eq!(shown[3].0, "first");
+    let kept = [("n".into(), 1), ("f".into(), 2), ("who".into(), 3), ("paid".into(), 5)];
+    assert_eq!(shown[..4], kept, "what is there stays in place");
+    assert_eq!(shown[4].0, "first");
     assert!(!fields.fields()[0].required);
     assert_eq!(*fields.fields()[0].field_type, Type::Primitive(PrimitiveType::Long));
     let Type::Struct(who) = &*fields.fields()[2].field_type else { panic!("no struct") };
     let inner: Vec<(&str, i32)> = who.fields().iter().map(|field| (field.name.as_str(), field.id)).collect();
     assert_eq!(inner[0], ("id", 4));
-    let ids: std::collections::BTreeSet<i32> = [1, 2, 3, 4, inner[1].1, shown[3].1].into();
-    assert_eq!(ids.len(), 6, "no id comes twice");
+    let ids: std::collections::BTreeSet<i32> = [1, 2, 3, 4, 5, inner[1].1, shown[4].1].into();
+    assert_eq!(ids.len(), 7, "no id comes twice");
     let same = evolved(old.clone(), old.clone()).unwrap();
     assert_eq!(&same, schema(&columns(old)).unwrap().as_struct());
 }

@@ -1,12 +1,15 @@
-//! Compaction: many small files of one partition become one.
+//! Compaction: many small files of one partition become one, of the current schema.
 //!
-//! Only files of the current schema are merged, so that rows are copied and nothing about them is decided; those of an
-//! older one stay as they are.
+//! A file of an older schema has fewer columns or narrower numbers, and columns keep their names; so each row stays what
+//! readers saw before.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow::compute::cast;
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, StructArray, new_null_array};
+use arrow_schema::{DataType, FieldRef, Fields, SchemaRef};
 use arrow_select::concat::concat_batches;
 use bytes::Bytes;
 use iceberg::spec::{ManifestEntryRef, Operation, Struct};
@@ -42,11 +45,9 @@ pub async fn compaction(files: &Files, version: &Version, schema: &SchemaRef, by
         if taken >= bytes {
             break;
         }
-        if let Some(mut rows) = rows(files, entry.file_path(), schema)? {
-            taken += entry.file_size_in_bytes();
-            batches.append(&mut rows);
-            removed.push(entry);
-        }
+        taken += entry.file_size_in_bytes();
+        batches.append(&mut rows(files, entry.file_path(), schema)?);
+        removed.push(entry);
     }
     if removed.len() < FILES_MIN {
         return Ok(None);
@@ -59,18 +60,49 @@ pub async fn compaction(files: &Files, version: &Version, schema: &SchemaRef, by
     Ok(Some(Change { operation: Operation::Replace, added, removed, properties, schema: None }))
 }
 
-/// The rows of a file; None when it has another schema.
-fn rows(files: &Files, location: &str, schema: &SchemaRef) -> Result<Option<Vec<RecordBatch>>> {
+/// The rows of a file, in the current schema.
+fn rows(files: &Files, location: &str, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
     let broken = |error: &dyn std::fmt::Display| Error::new(ErrorKind::DataInvalid, format!("`{location}`: {error}"));
     let bytes = files.read(location).map_err(|error| broken(&error))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| broken(&error))?;
-    if reader.schema().fields() != schema.fields() {
-        return Ok(None);
-    }
     let mut batches = Vec::new();
     for batch in reader.build().map_err(|error| broken(&error))? {
         let batch = batch.map_err(|error| broken(&error))?;
-        batches.push(RecordBatch::try_new(schema.clone(), batch.columns().to_vec())?);
+        let (of_file, columns, _) = batch.into_parts();
+        let rows = StructArray::try_new(of_file.fields().clone(), columns, None)?;
+        batches.push(RecordBatch::try_new(schema.clone(), fields(&rows, schema.fields())?)?);
     }
-    Ok(Some(batches))
+    Ok(batches)
+}
+
+/// The fields of a struct as those of a later schema: found by name, widened, null where they came later.
+fn fields(of: &StructArray, wanted: &Fields) -> Result<Vec<ArrayRef>> {
+    let one = |field: &FieldRef| match of.column_by_name(field.name()) {
+        Some(values) => evolved(values, field.data_type()),
+        None => Ok(new_null_array(field.data_type(), of.len())),
+    };
+    wanted.iter().map(one).collect()
+}
+
+fn evolved(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+    if values.data_type() == wanted {
+        return Ok(Arc::clone(values));
+    }
+    match wanted {
+        DataType::Struct(inner) => {
+            let values = values.as_struct();
+            Ok(Arc::new(StructArray::try_new(inner.clone(), fields(values, inner)?, values.nulls().cloned())?))
+        }
+        DataType::List(item) => {
+            let values = values.as_list::<i32>();
+            let items = evolved(values.values(), item.data_type())?;
+            Ok(Arc::new(ListArray::try_new(
+                Arc::clone(item),
+                values.offsets().clone(),
+                items,
+                values.nulls().cloned(),
+            )?))
+        }
+        wanted => Ok(cast(values, wanted)?),
+    }
 }

@@ -2,13 +2,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use headwater_base::Micros;
 use headwater_store::disk::{Disk, MemoryDisk};
 use headwater_testkit::FaultyDisk;
+use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{DataFile, ManifestEntryRef, Operation, Schema};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
-use super::{Change, Garbage, MANIFESTS_MAX, Version, orphans, snapshot, write_data};
+use super::{Change, Garbage, MANIFESTS_MAX, Version, compaction, orphans, snapshot, write_data};
 use crate::columns;
 use crate::files::{Files, path_of};
 use crate::layout::Layout;
@@ -25,7 +30,7 @@ fn plain() -> Layout {
 }
 
 fn events(ids: std::ops::Range<i64>) -> Vec<Value> {
-    ids.map(|id| json!({"id": id, "kind": format!("k{}", id % 3), "n": id, "who": {"id": id, "name": "x"}})).collect()
+    ids.map(|id| json!({"id": id, "kind": format!("k{}", id % 3), "n": id, "who": {"id": id, "name": "x"}, "some": [id, 7]})).collect()
 }
 
 fn change(operation: Operation, added: Vec<DataFile>, removed: Vec<ManifestEntryRef>) -> Change {
@@ -137,26 +142,73 @@ fn old_snapshots_go_with_the_files_that_only_they_have() {
     assert_eq!(now(orphans(&files, &version)).unwrap().0, [format!("{LOCATION}/data/stray.parquet")]);
 }
 
-#[test]
-fn a_wider_schema_leaves_older_files_as_they_are() {
-    let files = Files::new(Arc::new(MemoryDisk::default()));
-    let old = layout(json!([
+fn narrow() -> Layout {
+    layout(json!([
         {"name": "id", "type": "int", "required": true},
         {"name": "who", "type": "struct", "fields": [{"name": "id", "type": "int"}]},
-    ]));
-    let new = layout(json!([
+        {"name": "some", "type": "list", "items": {"type": "int"}},
+    ]))
+}
+
+fn wide() -> Layout {
+    layout(json!([
         {"name": "n", "type": "double"},
         {"name": "id", "type": "long", "required": true},
         {"name": "who", "type": "struct", "fields": [{"name": "id", "type": "long"}, {"name": "name", "type": "string"}]},
-    ]));
-    let version = table(&files, &old);
-    let (version, _) = append(&files, &version, &old, 0..5, 100);
+        {"name": "some", "type": "list", "items": {"type": "long"}},
+    ]))
+}
+
+/// The table with the columns of `layout`.
+fn evolved(files: &Files, version: &Version, layout: &Layout) -> Version {
     let metadata = &version.metadata;
     let fields =
-        columns::evolve(metadata.current_schema().as_struct(), &new.columns, metadata.last_column_id()).unwrap();
+        columns::evolve(metadata.current_schema().as_struct(), &layout.columns, metadata.last_column_id()).unwrap();
     let schema = Some(Schema::builder().with_fields(fields).build().unwrap());
     let wider = Change { schema, ..change(Operation::Append, Vec::new(), Vec::new()) };
-    let (version, _) = now(snapshot(&files, &version, wider, TIME, 100)).unwrap();
+    now(snapshot(files, version, wider, TIME, 100)).unwrap().0
+}
+
+#[test]
+fn files_of_older_schemas_are_merged_into_the_current_one() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let (old, new) = (narrow(), wide());
+    let mut version = table(&files, &old);
+    for at in 0..5 {
+        version = append(&files, &version, &old, at * 2..at * 2 + 2, 100).0;
+    }
+    version = evolved(&files, &version, &new);
+    for at in 5..10 {
+        version = append(&files, &version, &new, at * 2..at * 2 + 2, 100).0;
+    }
+    let schema = Arc::new(schema_to_arrow_schema(version.metadata.current_schema()).unwrap());
+    let change = now(compaction(&files, &version, &schema, 1 << 20)).unwrap().unwrap();
+    assert_eq!((change.removed.len(), change.added.len()), (10, 1));
+    let (version, _) = now(snapshot(&files, &version, change, TIME, 100)).unwrap();
+    assert_eq!(ids(&files, &version), (0..20).collect::<Vec<_>>());
+
+    let live = now(version.live(&files)).unwrap();
+    let bytes = bytes::Bytes::from(files.read(live[0].file_path()).unwrap());
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+    let rows = reader.build().unwrap().next().unwrap().unwrap();
+    let (who, some) = (rows["who"].as_struct(), rows["some"].as_list::<i32>());
+    let numbers = |values: &arrow_array::ArrayRef| values.as_primitive::<Int64Type>().values().to_vec();
+    for (row, id) in numbers(&rows["id"]).into_iter().enumerate() {
+        assert_eq!(who.column(0).as_primitive::<Int64Type>().value(row), id);
+        assert_eq!(numbers(&some.value(row)), [id, 7]);
+        let later = id >= 10;
+        assert_eq!(who.column(1).is_valid(row), later, "row {id}");
+        assert_eq!(rows["n"].is_valid(row), later, "row {id}");
+    }
+}
+
+#[test]
+fn a_wider_schema_leaves_older_files_as_they_are() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let (old, new) = (narrow(), wide());
+    let version = table(&files, &old);
+    let (version, _) = append(&files, &version, &old, 0..5, 100);
+    let version = evolved(&files, &version, &new);
     assert_eq!(version.metadata.current_schema_id(), 1);
     assert_eq!(version.metadata.current_snapshot().unwrap().schema_id(), Some(1));
     assert_eq!(ids(&files, &version), (0..5).collect::<Vec<_>>());
@@ -181,10 +233,9 @@ fn rows_are_spread_by_partition_and_sorted() {
     assert_eq!(live.len(), 6);
     for entry in &live {
         let bytes = bytes::Bytes::from(files.read(entry.file_path()).unwrap());
-        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
         let batch = reader.build().unwrap().next().unwrap().unwrap();
-        let ids =
-            arrow_array::cast::AsArray::as_primitive::<arrow_array::types::Int64Type>(&batch["id"]).values().to_vec();
+        let ids = batch["id"].as_primitive::<Int64Type>().values().to_vec();
         assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "{ids:?}");
     }
     assert_eq!(ids(&files, &version), (0..30).collect::<Vec<_>>());

@@ -1,6 +1,6 @@
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
 use headwater_wire::batch::Record;
 use proptest::prelude::*;
@@ -33,12 +33,14 @@ fn an_event_becomes_a_row() {
         {"name": "day", "type": "date"},
         {"name": "who", "type": "struct", "fields": [{"name": "id", "type": "long"}, {"name": "name", "type": "string"}]},
         {"name": "prices", "type": "list", "items": {"type": "double"}},
+        {"name": "paid", "type": "list", "items": {"type": "decimal", "precision": 20, "scale": 2}},
         {"name": "rest", "type": "json"},
         {"name": "offset", "type": "long", "path": "$offset"},
         {"name": "part", "type": "int", "path": "$partition"},
     ]);
     let event = json!({"n": 7.0, "meta": {"time": "2026-01-01T00:00:00.5Z"}, "day": "1969-12-31",
-        "who": {"id": 1}, "prices": [1, null, 2.5], "rest": {"a": [1, "x"]}});
+        "who": {"id": 1}, "prices": [1, null, 2.5],
+        "paid": [0.1, "123456789012345678.90", -3, null], "rest": {"a": [1, "x"]}});
     let batch = taken(specs, event).unwrap();
     assert_eq!(batch["n"].as_primitive::<Int32Type>().value(0), 7);
     assert_eq!(batch["when"].as_primitive::<TimestampMicrosecondType>().value(0), 1_767_225_600_500_000);
@@ -49,6 +51,9 @@ fn an_event_becomes_a_row() {
     let prices = batch["prices"].as_list::<i32>().value(0);
     let prices: Vec<Option<f64>> = prices.as_primitive::<Float64Type>().iter().collect();
     assert_eq!(prices, [Some(1.0), None, Some(2.5)]);
+    let paid = batch["paid"].as_list::<i32>().value(0);
+    let paid: Vec<Option<i128>> = paid.as_primitive::<Decimal128Type>().iter().collect();
+    assert_eq!(paid, [Some(10), Some(12_345_678_901_234_567_890), Some(-300), None]);
     assert_eq!(batch["rest"].as_string::<i32>().value(0), r#"{"a":[1,"x"]}"#);
     assert_eq!(batch["offset"].as_primitive::<Int64Type>().value(0), 5);
     assert_eq!(batch["part"].as_primitive::<Int32Type>().value(0), 3);
@@ -68,6 +73,11 @@ fn what_does_not_fit_is_told_without_its_data() {
             of("timestamp"),
             json!({"v": "soon"}),
             "`v` is a string, not a time by RFC 3339 or in milliseconds since 1970",
+        ),
+        (
+            json!([{"name": "v", "type": "decimal", "precision": 5, "scale": 2}]),
+            json!({"v": 0.125}),
+            "`v` is a decimal number, not a number of 5 digits, 2 of them behind the point",
         ),
         (of("boolean"), json!({"v": null}), "`v` is missing"),
         (of("boolean"), json!({}), "`v` is missing"),
