@@ -167,7 +167,7 @@ impl Node {
         units.push(datasets.unit_kind());
         kernel.start(units);
 
-        let sources = Sources { kernel: kernel.clone(), datasets: datasets.tables().clone() };
+        let sources = Sources::new(kernel.clone(), catalog.clone());
         let sql = sql::Engine::new(sources, config.data.join("sql"));
 
         let (stop, stopped) = watch::channel(false);

@@ -79,11 +79,21 @@ impl LakeCatalog {
         Self(Arc::new(Inner { datasets, names, turn: Mutex::new(()) }))
     }
 
-    fn lake(&self) -> &Arc<Tables> {
+    /// All tables.
+    pub fn lake(&self) -> &Arc<Tables> {
         self.0.datasets.tables()
     }
 
-    fn version(&self, namespace: &str, table: &str) -> Result<Version, Problem> {
+    /// Whether a client made that table.
+    pub fn has(&self, namespace: &str, table: &str) -> bool {
+        self.lake().log().get(SPACE, &table_key(namespace, table), View::Durable).is_some()
+    }
+
+    /// The current version of a table.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030` and 032 for what is not there, 021 for metadata that cannot be read.
+    pub fn version(&self, namespace: &str, table: &str) -> Result<Version, Problem> {
         let found = if namespace == DATASETS {
             self.lake().version(&dataset::space(table), POINTER, View::Durable)?
         } else {
@@ -207,10 +217,10 @@ impl LakeCatalog {
         let deltas = keyed.map(|(of, (next, _))| Tables::delta(&table_key(&of.namespace, &of.table), next));
         self.write(deltas.collect()).await?;
         let mut answers = Vec::with_capacity(made.len());
-        for (next, garbage) in &made {
-            self.lake().remember(next);
-            garbage.remove(self.lake().files());
-            answers.push(at(next)?);
+        for (next, garbage) in made {
+            self.lake().remember(&next);
+            self.lake().leases().retire(garbage);
+            answers.push(at(&next)?);
         }
         Ok(answers)
     }

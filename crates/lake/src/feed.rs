@@ -1,5 +1,5 @@
-//! A dataset's life: one thread that reads its stream, gathers rows, writes them as Parquet files and, at most once in an
-//! interval, makes a snapshot of them.
+//! A dataset's life: one thread that reads its stream, shares the rows with queries, writes them as Parquet files and, at
+//! most once in an interval, makes a snapshot of them.
 //!
 //! Each event once: a snapshot's positions, the pointer that makes it current and the dead letters found on the way
 //! become true in one commit of the log, under the epoch of this life. Files are on the disk before that; what a crash
@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use arrow_select::concat::concat_batches;
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
@@ -30,6 +31,7 @@ use crate::letter;
 use crate::positions::{Positions, SUMMARY_KEY, stream_id};
 use crate::rows::Rows;
 use crate::tables::{POINTER, Tables, unusable};
+use crate::tail::Tail;
 
 mod begin;
 
@@ -108,11 +110,12 @@ struct Life<'a> {
     fence: (Name, u64),
     stream_id: u128,
     version: Version,
+    /// What is read in this round.
     rows: Rows,
-    /// Event bytes in `rows`.
+    /// What was read before, and no snapshot has yet.
+    tail: Arc<Tail>,
+    /// Event bytes of rows that are in no file.
     bytes: usize,
-    /// Files that no snapshot has yet.
-    sealed: Vec<DataFile>,
     cursors: Vec<Cursor>,
     /// Where the snapshot that comes begins, by partition.
     from: Vec<Offset>,
@@ -138,6 +141,10 @@ impl Life<'_> {
         }
         if self.letter_bytes >= LETTERS_BYTES {
             self.append(Vec::new())?;
+        }
+        self.share()?;
+        if self.setup.tables.is_crowded(&self.tail, self.setup.limits.lake_tail_bytes) {
+            self.seal()?;
         }
         self.tell();
         if self.is_due(ended) {
@@ -213,14 +220,27 @@ impl Life<'_> {
         moved && now >= self.due && (ended || now >= self.due + self.setup.interval)
     }
 
-    /// Writes the rows gathered as files.
-    fn seal(&mut self) -> Result<(), End> {
+    /// Gives the rows read in this round to the tail.
+    fn share(&mut self) -> Result<(), End> {
         if self.rows.is_empty() {
             return Ok(());
         }
-        let batch: RecordBatch = self.rows.finish().map_err(|error| {
-            End::Failed(Problem::new("HW-LAKE-021", format!("rows of `{}`: {error}", self.setup.name)))
-        })?;
+        let durable = |partition| self.log.ends(&self.setup.stream, partition).map_or(0, |ends| ends.durable);
+        let durable: Vec<Offset> = (0_u32..).zip(&self.cursors).map(|(partition, _)| durable(partition)).collect();
+        let ends = self.cursors.iter().map(Cursor::next).collect();
+        let shared = self.rows.finish().and_then(|batch| self.tail.push(batch, ends, &durable));
+        shared.map_err(|error| self.odd(&error))
+    }
+
+    /// Writes the rows in memory as files.
+    fn seal(&mut self) -> Result<(), End> {
+        self.share()?;
+        let batches = self.tail.batches();
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let batch = concat_batches(self.rows.schema(), &batches).map_err(|error| self.odd(&error))?;
+        drop(batches);
         self.bytes = 0;
         let files = self.setup.tables.files();
         let written = self.wait(commit::write_data(files, &self.version, batch))?;
@@ -234,7 +254,7 @@ impl Life<'_> {
             }
             _ => self.unusable(&error),
         })?;
-        self.sealed.extend(written);
+        self.tail.seal(written);
         Ok(())
     }
 
@@ -243,7 +263,7 @@ impl Life<'_> {
         self.seal()?;
         let change = Change {
             operation: Operation::Append,
-            added: std::mem::take(&mut self.sealed),
+            added: self.tail.files(),
             removed: Vec::new(),
             properties: self.positions(),
             schema: None,
@@ -278,22 +298,25 @@ impl Life<'_> {
         Ok(true)
     }
 
-    /// Makes a change of the table current, with the dead letters gathered.
+    /// Makes a change of the table current, with the dead letters gathered. What is added is all of the tail; what only
+    /// takes the place of something leaves the tail as it is.
     fn commit(&mut self, change: Change) -> Result<(), End> {
+        let settles = change.operation == Operation::Append;
         let files = self.setup.tables.files();
         let now = self.setup.clock.now();
         let made = self.wait(commit::snapshot(files, &self.version, change, now, self.setup.snapshots))?;
         let (version, garbage) = made.map_err(|error| self.unusable(&error))?;
         self.append(vec![Tables::delta(POINTER, &version)])?;
-        self.become_of(version);
-        self.due = self.setup.clock.elapsed() + self.setup.interval;
-        garbage.remove(files);
-        Ok(())
-    }
-
-    fn become_of(&mut self, version: Version) {
         self.setup.tables.remember(&version);
+        if settles {
+            self.tail.settle(&version);
+        } else {
+            self.tail.follow(&version);
+        }
         self.version = version;
+        self.due = self.setup.clock.elapsed() + self.setup.interval;
+        self.setup.tables.leases().retire(garbage);
+        Ok(())
     }
 
     /// Commits the dead letters gathered and `deltas`, and waits until that is durable.
@@ -361,8 +384,18 @@ impl Life<'_> {
         failed(self.setup, error)
     }
 
+    fn odd(&self, error: &ArrowError) -> End {
+        End::Failed(Problem::new("HW-LAKE-021", format!("rows of `{}`: {error}", self.setup.name)))
+    }
+
     fn unusable(&self, error: &iceberg::Error) -> End {
         End::Failed(unusable(self.setup.name.as_str(), error))
+    }
+}
+
+impl Drop for Life<'_> {
+    fn drop(&mut self) {
+        self.setup.tables.close_tail(self.setup.name.as_str(), &self.tail);
     }
 }
 

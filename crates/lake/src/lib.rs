@@ -12,12 +12,14 @@ pub mod figures;
 pub mod files;
 pub mod kinds;
 pub mod layout;
+pub mod lease;
 pub mod letter;
 pub mod path;
 pub mod positions;
 pub mod rows;
 pub mod sql;
 pub mod tables;
+pub mod tail;
 #[cfg(test)]
 mod testing;
 

@@ -6,10 +6,11 @@
 //! Invariant: a table that a statement names is pinned when the statement is planned; all of its scans see one position.
 
 mod catalog;
-mod datasets;
 mod documents;
 mod encode;
 mod fault;
+mod files;
+mod lake;
 pub mod postgres;
 mod running;
 mod span;
@@ -37,12 +38,20 @@ use tokio::time::Instant;
 use encode::Encoder;
 use running::Running;
 
+use crate::lease::Lease;
+
 pub use catalog::Sources;
 
 /// Encoded batches between a query and whoever reads its answer.
 const CHUNKS: usize = 4;
 /// How long a query waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a query holds from before it is planned until its last row is sent.
+struct Turn {
+    _permit: OwnedSemaphorePermit,
+    _lease: Lease,
+}
 
 /// Answers SQL.
 #[derive(Clone)]
@@ -82,13 +91,14 @@ impl Engine {
         self.0.running.get_or_try_init(start).await
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.turns).acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(|| {
+    async fn turn(&self) -> Result<Turn, Problem> {
+        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.turns).acquire_owned()).await;
+        let permit = permit.ok().and_then(Result::ok).ok_or_else(|| {
             let most = self.0.limits.sql_queries;
             Problem::new("HW-LAKE-046", format!("{most} queries are running, which is the limit"))
                 .help("try again in a while")
-        })
+        })?;
+        Ok(Turn { _permit: permit, _lease: self.0.sources.catalog.lake().leases().take() })
     }
 }
 
@@ -149,13 +159,13 @@ impl Sql for Engine {
         Box::pin(async move {
             let mut relations = Vec::new();
             let catalog = catalog::Catalog::new(&self.0.sources);
-            for (schema, _) in catalog::SCHEMAS {
-                let Some(provider) = catalog.schema(schema) else { continue };
+            for schema in catalog.schema_names() {
+                let Some(provider) = catalog.schema(&schema) else { continue };
                 let mut names = provider.table_names();
                 names.sort_unstable();
                 for name in names {
                     let Ok(Some(table)) = provider.table(&name).await else { continue };
-                    relations.push(Relation { schema: schema.to_owned(), name, columns: columns(&table.schema()) });
+                    relations.push(Relation { schema: schema.clone(), name, columns: columns(&table.schema()) });
                 }
             }
             relations

@@ -1,19 +1,21 @@
-//! Tables: which version of each is the current one. The pointer is a value of a space of the log, so that it changes in
-//! one commit with whatever else has to be true then.
+//! Tables: which version of each is the current one, and what stands behind it. The pointer is a value of a space of the
+//! log, so that it changes in one commit with whatever else has to be true then.
 //!
 //! What it is NOT: it writes no pointer by itself; who commits does that, under its own fence or lock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_log::{Delta, Log, View};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::Version;
 use crate::files::Files;
+use crate::lease::Leases;
+use crate::tail::Tail;
 
 /// The key of a dataset's pointer in its space.
 pub const POINTER: &[u8] = b"table";
@@ -34,12 +36,16 @@ pub struct Tables {
     files: Files,
     /// By location: a metadata file never changes.
     read: Mutex<HashMap<String, Version>>,
+    leases: Arc<Leases>,
+    /// By dataset: the tails of those that run.
+    tails: RwLock<BTreeMap<String, Arc<Tail>>>,
 }
 
 impl Tables {
     /// The tables of a log, whose files are there.
     pub fn new(log: Arc<dyn Log>, files: Files) -> Self {
-        Self { log, files, read: Mutex::default() }
+        let leases = Arc::new(Leases::new(files.clone()));
+        Self { log, files, read: Mutex::default(), leases, tails: RwLock::default() }
     }
 
     /// The files of all tables.
@@ -50,6 +56,41 @@ impl Tables {
     /// The log that holds the pointers.
     pub const fn log(&self) -> &Arc<dyn Log> {
         &self.log
+    }
+
+    /// Who reads files, and which of them go once nobody does.
+    pub const fn leases(&self) -> &Arc<Leases> {
+        &self.leases
+    }
+
+    /// The tail of a dataset that runs.
+    pub fn tail(&self, dataset: &str) -> Option<Arc<Tail>> {
+        self.tails.read().get(dataset).cloned()
+    }
+
+    /// A new tail of a dataset, in place of the one that it may have had.
+    pub fn open_tail(&self, dataset: &str) -> Arc<Tail> {
+        let tail = Arc::<Tail>::default();
+        self.tails.write().insert(dataset.to_owned(), Arc::clone(&tail));
+        tail
+    }
+
+    /// Forgets a tail, unless the dataset has got another one.
+    pub fn close_tail(&self, dataset: &str, tail: &Arc<Tail>) {
+        let mut tails = self.tails.write();
+        if tails.get(dataset).is_some_and(|known| Arc::ptr_eq(known, tail)) {
+            tails.remove(dataset);
+        }
+    }
+
+    /// Whether all tails together have more than so many bytes in memory, and this one has its share of them.
+    pub fn is_crowded(&self, tail: &Tail, most: usize) -> bool {
+        let own = tail.bytes();
+        if own == 0 {
+            return false;
+        }
+        let tails = self.tails.read();
+        tails.values().map(|tail| tail.bytes()).sum::<usize>() > most && own >= most / tails.len().max(1)
     }
 
     /// The current version of the table whose pointer stands at a key; None when there is no table.

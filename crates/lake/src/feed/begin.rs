@@ -56,8 +56,8 @@ impl<'a> Life<'a> {
             stream_id: stream.id,
             rows: rows(setup, &version)?,
             version: version.clone(),
+            tail: setup.tables.open_tail(setup.name.as_str()),
             bytes: 0,
-            sealed: Vec::new(),
             cursors: (0..).zip(&from).map(cursor).collect(),
             from,
             lettered,
@@ -71,7 +71,8 @@ impl<'a> Life<'a> {
             let marks = life.lettered.clone();
             life.append(vec![Tables::delta(POINTER, &version), lettered_of(&marks)])?;
         }
-        life.become_of(version);
+        setup.tables.remember(&version);
+        life.tail.settle(&version);
         life.evolve()?;
         life.tidy()?;
         Ok(life)
@@ -113,7 +114,7 @@ impl<'a> Life<'a> {
         if !orphans.0.is_empty() {
             info!(dataset = %self.setup.name, files = orphans.0.len(), "files that no snapshot has are removed");
         }
-        orphans.remove(files);
+        self.setup.tables.leases().retire(orphans);
         Ok(())
     }
 }

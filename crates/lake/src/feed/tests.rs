@@ -12,10 +12,7 @@ use headwater_log::embedded::Options;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Append, Commit, EmbeddedLog, Log, View};
 use headwater_store::disk::{Disk, MemoryDisk};
-use headwater_testkit::FaultyDisk;
 use headwater_wire::batch::{Builder, Compression};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -63,17 +60,6 @@ impl Bench {
         let log = EmbeddedLog::open_with(disk.clone(), Path::new("/data"), limits, at, options).unwrap();
         let tables = Arc::new(Tables::new(log.clone(), Files::new(disk)));
         Self { log, clock, tables }
-    }
-
-    /// Ends, once the last thread has let go of the log.
-    fn end(self) {
-        let log = Arc::downgrade(&self.log);
-        drop(self);
-        let begun = Instant::now();
-        while log.strong_count() > 0 {
-            assert!(begun.elapsed() < Duration::from_secs(20), "somebody still holds the log");
-            park::nap(&Notify::new(), Duration::from_millis(1));
-        }
     }
 
     fn new() -> Self {
@@ -326,64 +312,4 @@ fn a_life_that_was_shut_out_writes_nothing_more() {
     let second = bench.start(|_| ());
     bench.in_time("the rest", || bench.ids() == (0..6).collect::<Vec<_>>());
     second.stop().unwrap();
-}
-
-#[test]
-fn a_power_cut_at_any_moment_loses_and_doubles_nothing() {
-    for seed in 0..12_u64 {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let disk = FaultyDisk::default();
-        let bench = Bench::on(Arc::new(disk.clone()));
-        bench.stream("in", 2);
-        bench.stream("t.dead", 1);
-        bench.end();
-        let (mut next, mut acked) = (0, Vec::new());
-        for cut in 0..4 {
-            let bench = Bench::on(Arc::new(disk.clone()));
-            let dataset = bench.start(|setup| {
-                setup.interval = Duration::from_millis(1);
-                setup.file_bytes = 1 << 16;
-                setup.snapshots = 2;
-            });
-            disk.cut_after(rng.random_range(5..150));
-            for _ in 0..400 {
-                let count = rng.random_range(1..40);
-                let mut some = events(next..next + count);
-                some.push(json!({"id": format!("no {next}")}));
-                if !bench.send(rng.random_range(0..2), &some) {
-                    break;
-                }
-                acked.extend(next..next + count);
-                next += count;
-                bench.clock.advance(Duration::from_millis(5));
-                if rng.random_bool(0.5) {
-                    park::nap(&Notify::new(), Duration::from_millis(1));
-                }
-            }
-            next += 1_000;
-            assert!(disk.is_off(), "seed {seed}, cut {cut}: the power stayed on");
-            let _ = dataset.stop();
-            bench.end();
-            disk.power_on(seed * 10 + cut);
-        }
-        let bench = Bench::on(Arc::new(disk.clone()));
-        let dataset = bench.start(|setup| setup.interval = Duration::from_millis(1));
-        bench.clock.advance(Duration::from_secs(10));
-        let all = [bench.records("in", 0), bench.records("in", 1)].concat();
-        let mut sent: Vec<i64> = all.iter().filter_map(|event| event["id"].as_i64()).collect();
-        let refused = all.len() - sent.len();
-        sent.sort_unstable();
-        bench.until("all of the input is in the table", || {
-            bench.clock.advance(Duration::from_millis(5));
-            bench.ids().len() >= sent.len() && dataset.figures.lag() == 0
-        });
-        dataset.stop().unwrap();
-        assert_eq!(bench.ids(), sent, "seed {seed}: each once");
-        assert_eq!(bench.letters().len(), refused, "seed {seed}: each dead letter once");
-        acked.retain(|id| sent.binary_search(id).is_err());
-        assert!(acked.is_empty(), "seed {seed}: acknowledged events are not there: {acked:?}");
-        let location = Path::new("/data/lake/datasets/t/data");
-        let live = now(bench.version().unwrap().live(bench.tables.files())).unwrap().len();
-        assert!(disk.files(location).unwrap().len() >= live);
-    }
 }

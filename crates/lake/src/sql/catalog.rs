@@ -1,4 +1,5 @@
-//! What can be asked: a schema each for datasets, streams and tables, looked up when a statement names them.
+//! What can be asked: a schema each for datasets, streams and tables, and for each namespace of the lake's catalog, looked up
+//! when a statement names them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,13 +9,17 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 use datafusion::logical_expr::TableType;
+use headwater_kernel::port::Catalog as _;
+use headwater_kernel::port::catalog::DATASETS as TABLES_OF_DATASETS;
 use headwater_kernel::{Kernel, kind};
 use parking_lot::RwLock;
 
-use super::datasets::DatasetTable;
 use super::documents::DocumentTable;
 use super::fault;
+use super::files::Listings;
+use super::lake::LakeTable;
 use super::streams::StreamTable;
+use crate::LakeCatalog;
 use crate::kinds::dataset::DatasetSpec;
 
 /// The one catalog.
@@ -28,8 +33,17 @@ pub const SCHEMAS: [(&str, &str); 3] = [(DATASETS, "Dataset"), ("streams", "Stre
 pub struct Sources {
     /// Resources, streams and tables.
     pub kernel: Arc<Kernel>,
-    /// The tables of datasets.
-    pub datasets: Arc<crate::tables::Tables>,
+    /// Datasets, and what clients of the catalog made.
+    pub catalog: LakeCatalog,
+    /// What is known of files.
+    pub listings: Listings,
+}
+
+impl Sources {
+    /// What a node keeps.
+    pub fn new(kernel: Arc<Kernel>, catalog: LakeCatalog) -> Self {
+        Self { kernel, catalog, listings: Listings::default() }
+    }
 }
 
 /// The catalog of a node.
@@ -55,7 +69,8 @@ impl fmt::Debug for Catalog {
 impl CatalogProvider for Catalog {
     fn schema_names(&self) -> Vec<String> {
         let own = SCHEMAS.iter().map(|(schema, _)| (*schema).to_owned());
-        own.chain(self.others.read().keys().cloned()).collect()
+        let namespaces = self.sources.catalog.namespaces().into_iter().filter(|name| !is_taken(name));
+        own.chain(self.others.read().keys().cloned()).chain(namespaces).collect()
     }
 
     fn register_schema(&self, name: &str, schema: Arc<dyn SchemaProvider>) -> Result<Option<Arc<dyn SchemaProvider>>> {
@@ -65,8 +80,47 @@ impl CatalogProvider for Catalog {
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         match SCHEMAS.iter().find(|(schema, _)| *schema == name) {
             Some((_, kind)) => Some(Arc::new(Schema { kind, sources: Arc::clone(&self.sources) })),
-            None => self.others.read().get(name).cloned(),
+            None => self.others.read().get(name).cloned().or_else(|| {
+                self.sources.catalog.namespace(name).ok().filter(|_| !is_taken(name))?;
+                Some(Arc::new(Namespace { name: name.to_owned(), sources: Arc::clone(&self.sources) }))
+            }),
         }
+    }
+}
+
+/// Whether a namespace of the catalog cannot be a schema by its own name.
+fn is_taken(namespace: &str) -> bool {
+    namespace == TABLES_OF_DATASETS || SCHEMAS.iter().any(|(schema, _)| *schema == namespace)
+}
+
+/// The tables that clients of the catalog made in one of its namespaces.
+struct Namespace {
+    name: String,
+    sources: Arc<Sources>,
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Namespace({})", self.name)
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Namespace {
+    fn table_names(&self) -> Vec<String> {
+        self.sources.catalog.tables(&self.name).unwrap_or_default()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if !self.table_exist(name) {
+            return Ok(None);
+        }
+        let version = self.sources.catalog.version(&self.name, name).map_err(fault::carried)?;
+        Ok(Some(Arc::new(LakeTable::foreign(&self.sources, &self.name, name, &version).await?)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.sources.catalog.has(&self.name, name)
     }
 }
 
@@ -97,7 +151,7 @@ impl SchemaProvider for Schema {
                 let draft = resource.draft();
                 let spec: DatasetSpec =
                     kind::decode(resource.effective(), "/spec", &draft.origin).map_err(fault::carried)?;
-                Some(Arc::new(DatasetTable::pin(&self.sources.datasets, name, &spec, bytes).await?))
+                Some(Arc::new(LakeTable::dataset(&self.sources, name, &spec).await?))
             }
             "Table" => Some(Arc::new(DocumentTable::new(kernel.tables(), name))),
             // A resource that was just applied has no stream yet.

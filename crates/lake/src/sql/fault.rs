@@ -65,6 +65,19 @@ pub fn refused(words: &str) -> Problem {
         .help("SQL reads; data is written through streams, tables and datasets")
 }
 
+/// A prepared statement whose columns are others by now. PostgreSQL has the same words: drivers look for them.
+pub fn changed() -> Problem {
+    Problem::new("HW-LAKE-050", "cached plan must not change result type")
+        .because("a table that the statement reads has got other columns since it was prepared")
+        .help("prepare the statement again")
+}
+
+/// A table that other engines read, and this one does not.
+pub fn unread(table: &str, why: &str) -> Problem {
+    Problem::new("HW-LAKE-051", format!("SQL here cannot read `{table}`: {why}"))
+        .help("read it with another engine through the catalog, or have it write the table's rows anew")
+}
+
 fn wrong(words: &str) -> Problem {
     Problem::new("HW-LAKE-041", format!("the statement cannot be carried out: {}", first_line(words)))
 }

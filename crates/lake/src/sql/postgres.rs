@@ -25,6 +25,7 @@ use datafusion_postgres::pgwire::api::cancel::{CancelHandler, DefaultCancelHandl
 use datafusion_postgres::pgwire::api::portal::Portal;
 use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use datafusion_postgres::pgwire::api::results::Response;
+use datafusion_postgres::pgwire::api::stmt::{QueryParser as _, StoredStatement};
 use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{
     ClientInfo, ClientPortalStore, ConnectionManager, ErrorHandler, PgWireServerHandlers,
@@ -41,7 +42,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::running::Running;
-use super::{Engine, fault};
+use super::{Engine, Turn, fault};
 
 /// How long to wait after the system refused to accept a connection, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -166,10 +167,41 @@ impl Gate {
     }
 }
 
+/// A statement as it was prepared: its text and its plan.
+type Prepared = <DfSessionService as ExtendedQueryHandler>::Statement;
+
+impl Gate {
+    /// A portal whose statement is planned now. A plan has tables at the position of its making, and clients keep what
+    /// they prepared for as long as they are connected.
+    async fn pinned_anew<C>(&self, client: &C, portal: &Portal<Prepared>) -> PgWireResult<Portal<Prepared>>
+    where
+        C: ClientInfo + Unpin + Send + Sync,
+    {
+        let prepared = &portal.statement;
+        let (text, before) = &prepared.statement;
+        let planned = self.service.query_parser().parse_sql(client, text, &prepared.parameter_types).await?;
+        let columns =
+            |plan: &LogicalPlan| plan.schema().fields().iter().map(|it| it.data_type().clone()).collect::<Vec<_>>();
+        if let (Some((_, before)), Some((_, now))) = (before, &planned.1)
+            && columns(before) != columns(now)
+        {
+            return Err(told(&fault::changed()));
+        }
+        let mut fresh = Portal::default();
+        fresh.name.clone_from(&portal.name);
+        fresh.statement =
+            Arc::new(StoredStatement::new(prepared.id.clone(), planned, prepared.parameter_types.clone()));
+        fresh.parameter_format = portal.parameter_format.clone();
+        fresh.parameters.clone_from(&portal.parameters);
+        fresh.result_column_format = portal.result_column_format.clone();
+        Ok(fresh)
+    }
+}
+
 /// What the rows of an answer keep until they have been sent.
 #[derive(Clone)]
 struct Hold {
-    _turn: Arc<tokio::sync::OwnedSemaphorePermit>,
+    _turn: Arc<Turn>,
     deadline: Instant,
     late: Problem,
 }
@@ -205,7 +237,7 @@ impl SimpleQueryHandler for Gate {
 
 #[async_trait]
 impl ExtendedQueryHandler for Gate {
-    type Statement = <DfSessionService as ExtendedQueryHandler>::Statement;
+    type Statement = Prepared;
     type QueryParser = Parser;
 
     fn query_parser(&self) -> Arc<Self::QueryParser> {
@@ -224,7 +256,10 @@ impl ExtendedQueryHandler for Gate {
         C::Error: std::fmt::Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let query = ExtendedQueryHandler::do_query(&self.service, client, portal, rows_max);
+        let query = async {
+            let portal = self.pinned_anew(client, portal).await?;
+            ExtendedQueryHandler::do_query(&self.service, client, &portal, rows_max).await
+        };
         self.run(query, |answer, hold| hold.rows(answer)).await
     }
 }
@@ -312,7 +347,7 @@ fn told(problem: &Problem) -> PgWireError {
     let state = match problem.code.as_str() {
         "HW-LAKE-040" => "42601",
         "HW-LAKE-041" => "42000",
-        "HW-LAKE-042" => "0A000",
+        "HW-LAKE-042" | "HW-LAKE-050" => "0A000",
         "HW-LAKE-043" => "53200",
         "HW-LAKE-046" => "53300",
         "HW-LAKE-048" => "57014",

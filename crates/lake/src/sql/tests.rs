@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::{Datasets, Parts};
+use crate::{Datasets, LakeCatalog, Parts};
 
-/// A stream of two partitions, a table, and a dataset of the stream that makes a snapshot every tenth of a second.
+/// A stream of two partitions, a table, and two datasets of the stream: one makes a snapshot every tenth of a second, the other
+/// one in an hour.
 const RESOURCES: &str = "\
 apiVersion: headwater.dev/v1
 kind: Stream
@@ -38,6 +39,15 @@ spec:
   columns:
     - {name: n, type: int, required: true}
     - {name: kind, type: string}
+---
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: slow}
+spec:
+  stream: orders.raw
+  snapshotInterval: 1h
+  columns:
+    - {name: n, type: int, required: true}
 ";
 
 /// A node's log, kernel and datasets, and an engine over them.
@@ -78,9 +88,10 @@ impl House {
             kernel.start(vec![datasets.unit_kind()]);
             let drafts = kernel.registry().read("r.yaml", RESOURCES.as_bytes(), &limits).unwrap();
             kernel.apply(drafts, &ApplyOptions::default()).await.unwrap();
-            let ids = ["Stream/orders.raw", "Table/kinds", "Dataset/orders"].map(str::to_owned);
+            let ids = ["Stream/orders.raw", "Table/kinds", "Dataset/orders", "Dataset/slow"].map(str::to_owned);
             assert_eq!(kernel.settled(&ids, Duration::from_secs(20)).await, []);
-            let sources = Sources { kernel: kernel.clone(), datasets: datasets.tables().clone() };
+            let catalog = LakeCatalog::new(datasets.clone(), Arc::new(Vec::new));
+            let sources = Sources::new(kernel.clone(), catalog);
             let engine = Engine::new(sources, folder.path().join("sql"));
             (kernel, datasets, engine)
         });
@@ -162,6 +173,31 @@ fn a_dataset_has_each_event_once_in_its_snapshots_or_behind_them() {
     let half = json!([["even", sent / 2], ["odd", sent / 2]]);
     assert_eq!(house.rows("SELECT kind, count(*) FROM orders GROUP BY 1 ORDER BY 1"), half);
     assert_eq!(house.rows("SELECT n, kind FROM orders WHERE n = 7"), json!([[7, "odd"]]));
+}
+
+/// What the dataset's thread has read is not read again.
+#[test]
+fn rows_that_no_snapshot_has_come_from_memory() {
+    let house = House::new(Limits::default());
+    let tail = || house.datasets.tables().tail("slow").unwrap();
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+            std::thread::yield_now();
+        }
+    };
+    // The first events after a pause are in a snapshot at once.
+    house.append(0, 10);
+    let space = crate::kinds::dataset::space("slow");
+    let version = || house.datasets.tables().version(&space, crate::tables::POINTER, headwater_log::View::Durable);
+    until("the first snapshot", &|| version().unwrap().is_some_and(|it| it.metadata.snapshots().count() == 1));
+    house.append(10, 1_000);
+    until("the rest in memory", &|| tail().batches().iter().map(|it| it.num_rows()).sum::<usize>() == 990);
+    assert_eq!(house.rows("SELECT count(*), sum(n), min(n), max(n) FROM slow"), json!([[1_000, 499_500, 0, 999]]));
+    let plan = |house: &House| house.text("EXPLAIN FORMAT INDENT SELECT n FROM slow WHERE n > 3", Format::Csv).unwrap();
+    assert!(plan(&house).contains(".parquet") && plan(&house).contains("partition_sizes"), "{}", plan(&house));
+    assert!(!plan(&house).contains("StreamingTable"), "{}", plan(&house));
 }
 
 #[test]
@@ -273,5 +309,5 @@ fn what_can_be_asked_is_listed() {
     assert_eq!(named("streams", "orders.raw").unwrap().columns.len(), 5);
     let shown =
         house.rows("SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema = 'public'");
-    assert_eq!(shown, json!([["public", "orders"]]));
+    assert_eq!(shown, json!([["public", "orders"], ["public", "slow"]]));
 }

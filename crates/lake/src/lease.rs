@@ -1,0 +1,94 @@
+//! Leases: a file that no snapshot needs any more stays as long as somebody may still read it.
+//!
+//! Whoever reads takes a lease first and looks for the current version then. So what is retired afterwards may be in its
+//! hands, and what was retired before is not.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::commit::Garbage;
+use crate::files::Files;
+
+/// Who reads, and what waits for readers to end.
+pub struct Leases {
+    files: Files,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Leases and garbage are numbered in the order in which they come.
+    next: u64,
+    readers: BTreeSet<u64>,
+    waiting: VecDeque<(u64, Garbage)>,
+}
+
+/// Keeps every file that is in a table when it is taken, until it is dropped.
+pub struct Lease {
+    leases: Arc<Leases>,
+    number: u64,
+}
+
+impl Leases {
+    /// Nobody reads these files yet.
+    pub fn new(files: Files) -> Self {
+        Self { files, state: Mutex::default() }
+    }
+
+    /// A lease of all files that are in any table now.
+    pub fn take(self: &Arc<Self>) -> Lease {
+        let mut state = self.state.lock();
+        let number = state.draw();
+        state.readers.insert(number);
+        Lease { leases: Arc::clone(self), number }
+    }
+
+    /// Removes files that no current version leads to, as soon as nobody reads them.
+    pub fn retire(&self, garbage: Garbage) {
+        if garbage.0.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        let number = state.draw();
+        state.waiting.push_back((number, garbage));
+        let due = state.due();
+        drop(state);
+        self.remove(&due);
+    }
+
+    fn remove(&self, due: &[Garbage]) {
+        for garbage in due {
+            garbage.remove(&self.files);
+        }
+    }
+}
+
+impl State {
+    fn draw(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    /// What was retired before the oldest lease was taken.
+    fn due(&mut self) -> Vec<Garbage> {
+        let oldest = self.readers.first().copied().unwrap_or(u64::MAX);
+        let count = self.waiting.partition_point(|(number, _)| *number < oldest);
+        self.waiting.drain(..count).map(|(_, garbage)| garbage).collect()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut state = self.leases.state.lock();
+        state.readers.remove(&self.number);
+        let due = state.due();
+        drop(state);
+        self.leases.remove(&due);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+use std::path::Path;
+
+use headwater_store::disk::MemoryDisk;
+
+use super::*;
+
+#[test]
+fn a_file_goes_when_the_last_reader_that_may_have_it_is_gone() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    files.create_folders("file:///t", Path::new("/")).unwrap();
+    let leases = Arc::new(Leases::new(files.clone()));
+    let retire = |name: &str| {
+        let location = format!("file:///t/data/{name}");
+        files.write(&location, b"rows").unwrap();
+        leases.retire(Garbage(vec![location]));
+    };
+    let there = || {
+        let mut found = files.list("file:///t").unwrap();
+        found.sort();
+        found.iter().map(|location| location.rsplit('/').next().unwrap().to_owned()).collect::<String>()
+    };
+
+    retire("a");
+    assert_eq!(there(), "", "nobody reads");
+    let first = leases.take();
+    retire("b");
+    let second = leases.take();
+    retire("c");
+    assert_eq!(there(), "bc");
+    drop(first);
+    assert_eq!(there(), "c", "the second reader came when `b` had gone");
+    let third = leases.take();
+    retire("d");
+    drop(third);
+    assert_eq!(there(), "cd", "the second one may still read both");
+    drop(second);
+    assert_eq!(there(), "");
+}

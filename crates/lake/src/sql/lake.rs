@@ -1,0 +1,243 @@
+//! Tables of the lake. A dataset is the files of its current snapshot, behind them what its thread has read meanwhile, and
+//! behind that the log; a table that a client of the catalog made is its files.
+//!
+//! Invariant: each begins where the one before ends, and the log where both end, up to what is durable; so each event is
+//! there once at whatever moment a query comes. An event that does not fit the columns is no row here either.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::union::UnionExec;
+use headwater_base::Problem;
+use headwater_log::{LogError, Offset, Stream, View};
+use iceberg::arrow::schema_to_arrow_schema;
+use iceberg::spec::Schema;
+
+use super::catalog::Sources;
+use super::span::Span;
+use super::{fault, files};
+use crate::columns::Column;
+use crate::commit::Version;
+use crate::kinds::dataset::{DatasetSpec, space};
+use crate::layout::Layout;
+use crate::positions::{Positions, SUMMARY_KEY, stream_id};
+use crate::rows::Rows;
+use crate::tables::{POINTER, Tables, unusable};
+use crate::tail::Taken;
+
+/// So often a tail that stands behind another version is looked at again.
+const TRIES: usize = 3;
+
+/// A table at one position.
+pub struct LakeTable {
+    name: String,
+    schema: SchemaRef,
+    files: Vec<PartitionedFile>,
+    /// Rows that are in no file yet.
+    batches: Vec<RecordBatch>,
+    /// Events that are no rows yet.
+    log: Vec<Arc<dyn PartitionStream>>,
+}
+
+impl fmt::Debug for LakeTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LakeTable({})", self.name)
+    }
+}
+
+impl LakeTable {
+    /// A dataset as it is now. One whose table has not been made yet is its stream from the beginning.
+    ///
+    /// # Errors
+    /// `HW-LAKE-020` for a stream that is another one, 021 for files that cannot be read, 045 for a stream that cannot.
+    pub async fn dataset(sources: &Sources, name: &str, spec: &DatasetSpec) -> Result<Self> {
+        let unusable = |error: iceberg::Error| fault::carried(unusable(name, &error));
+        let layout = Layout::of(spec).map_err(|faults| match faults.into_iter().next() {
+            Some((_, problem)) => fault::carried(problem),
+            None => DataFusionError::Internal("a layout without a fault is refused".to_owned()),
+        })?;
+        let tables = sources.catalog.lake();
+        let (version, durable, taken) = seen(tables, name, &spec.stream)?;
+        let of_table = match &version {
+            Some(version) => Arc::clone(version.metadata.current_schema()),
+            None => Arc::new(layout.schema.clone()),
+        };
+        let schema = Arc::new(schema_to_arrow_schema(&of_table).map_err(unusable)?);
+        let mut files = match &version {
+            Some(version) => sources.listings.get(tables, &space(name), version, &schema).await?.to_vec(),
+            None => Vec::new(),
+        };
+        files.extend(taken.files.iter().map(|file| files::scanned(file, &of_table, &schema)));
+        let mut table = Self { name: name.to_owned(), schema, files, batches: taken.batches, log: Vec::new() };
+        let log = tables.log();
+        let Some(stream) = log.stream(&spec.stream) else { return Ok(table) };
+        let snapshot = version.as_ref().and_then(|version| version.metadata.current_snapshot());
+        let positions =
+            snapshot.and_then(|snapshot| Positions::decode(snapshot.summary().additional_properties.get(SUMMARY_KEY)?));
+        if positions.as_ref().is_some_and(|positions| positions.stream != stream_id(stream.id)) {
+            let fact = format!("the stream `{}` is not the one that `{name}` was made of", stream.name);
+            return Err(fault::carried(Problem::new("HW-LAKE-020", fact)));
+        }
+        for (partition, end) in (0_u32..).zip(durable) {
+            let of_tail = taken.ends.as_ref().and_then(|ends| ends.get(partition as usize)).copied();
+            let of_files = || Some(positions.as_ref()?.partitions.get(&partition)?[1]);
+            let next = of_tail.or_else(of_files).unwrap_or(0);
+            if next < end {
+                let decompressed_max = sources.kernel.limits().batch_decompressed_bytes;
+                let (log, stream) = (Arc::clone(log), Arc::clone(&stream));
+                let span = Span { log, stream, partition, next, end, decompressed_max };
+                let (columns, of_table) = (layout.columns.clone(), Arc::clone(&of_table));
+                table.log.push(Arc::new(Unread { schema: Arc::clone(&table.schema), columns, of_table, span }));
+            }
+        }
+        Ok(table)
+    }
+
+    /// A table that a client of the catalog made.
+    ///
+    /// # Errors
+    /// `HW-LAKE-021` for files that cannot be read, 051 for a table that SQL cannot read.
+    pub async fn foreign(sources: &Sources, namespace: &str, name: &str, version: &Version) -> Result<Self> {
+        let shown = format!("{namespace}.{name}");
+        if let Some(column) = renamed(version) {
+            let fact = format!("its column `{column}` has had another name, or its name another column");
+            return Err(fault::carried(fault::unread(&shown, &fact)));
+        }
+        let schema = schema_to_arrow_schema(version.metadata.current_schema());
+        let schema = Arc::new(schema.map_err(|error| fault::carried(unusable(&shown, &error)))?);
+        let files = sources.listings.get(sources.catalog.lake(), &shown, version, &schema).await?.to_vec();
+        Ok(Self { name: shown, schema, files, batches: Vec::new(), log: Vec::new() })
+    }
+}
+
+/// A column whose name does not say which one it is in all files: SQL finds columns in files by name.
+fn renamed(version: &Version) -> Option<String> {
+    let mut ids: HashMap<String, i32> = HashMap::new();
+    let mut names: HashMap<i32, String> = HashMap::new();
+    for schema in version.metadata.schemas_iter() {
+        for (id, name) in schema.field_id_to_name_map() {
+            let of_name = *ids.entry(name.clone()).or_insert(*id);
+            let of_id = names.entry(*id).or_insert_with(|| name.clone());
+            if of_name != *id || of_id != name {
+                return Some(name.clone());
+            }
+        }
+    }
+    None
+}
+
+/// The current version of a dataset, how far each partition of its stream is durable, and what of the tail goes with
+/// both. A tail that a commit has just moved behind another version is looked at again; the log has its events, too.
+fn seen(tables: &Tables, name: &str, stream: &str) -> Result<(Option<Version>, Vec<Offset>, Taken)> {
+    let log = tables.log();
+    let ends = |stream: Arc<Stream>| {
+        let durable = |partition| Ok(log.ends(&stream.name, partition)?.durable);
+        (0..stream.config.partitions).map(durable).collect::<Result<Vec<_>, LogError>>()
+    };
+    let mut tries = 0;
+    loop {
+        let version = tables.version(&space(name), POINTER, View::Durable).map_err(fault::carried)?;
+        let durable = log.stream(stream).map_or(Ok(Vec::new()), ends);
+        let durable = durable.map_err(|error| fault::unreadable(stream, error))?;
+        let taken = match (&version, tables.tail(name)) {
+            (Some(version), Some(tail)) => tail.take(version, &durable),
+            _ => Some(Taken::default()),
+        };
+        tries += 1;
+        if taken.is_some() || tries == TRIES {
+            return Ok((version, durable, taken.unwrap_or_default()));
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for LakeTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        // They keep files closed; the engine looks at every row again.
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
+        if !self.files.is_empty() {
+            parts.push(files::scan(session, &self.schema, self.files.clone(), projection, limit).await?);
+        }
+        if !self.batches.is_empty() {
+            let threads = session.config().target_partitions().max(1);
+            let each = self.batches.len().div_ceil(threads);
+            let split: Vec<Vec<RecordBatch>> = self.batches.chunks(each).map(<[_]>::to_vec).collect();
+            parts.push(MemorySourceConfig::try_new_exec(&split, self.schema(), projection.cloned())?);
+        }
+        if !self.log.is_empty() || parts.is_empty() {
+            let log = self.log.clone();
+            parts.push(Arc::new(StreamingTableExec::try_new(self.schema(), log, projection, [], false, limit)?));
+        }
+        match parts.len() {
+            1 => parts.pop().ok_or_else(|| DataFusionError::Internal("a scan of nothing".to_owned())),
+            _ => UnionExec::try_new(parts),
+        }
+    }
+}
+
+/// The events of a partition that the dataset's thread has not read yet.
+#[derive(Debug)]
+struct Unread {
+    schema: SchemaRef,
+    columns: Vec<Column>,
+    of_table: Arc<Schema>,
+    span: Span,
+}
+
+impl PartitionStream for Unread {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let begin = Rows::new(&self.columns, &self.of_table).map(|rows| (self.span.clone(), rows));
+        let batches = async move {
+            let begin = begin.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            Ok::<_, DataFusionError>(futures::stream::try_unfold(begin, |(mut span, mut rows)| async move {
+                while rows.is_empty() {
+                    let partition = span.partition;
+                    // What does not fit is a dead letter, which the dataset's own thread writes.
+                    let read = span.read(|record| drop(rows.push(record, partition)))?;
+                    if read == 0 {
+                        return Ok(None);
+                    }
+                }
+                let batch = rows.finish()?;
+                Ok(Some((batch, (span, rows))))
+            }))
+        };
+        let batches = futures::TryStreamExt::try_flatten(futures::stream::once(batches));
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
+    }
+}
