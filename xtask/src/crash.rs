@@ -6,11 +6,14 @@
 //! segments, checkpoints and compaction happen all the time.
 //! `--mode powercut`: the log on a simulated disk that drops what was not synced and tears what was under way
 //! (`headwater_testkit::crash`).
+//! `lake`: both modes for a dataset's table (`xtask/src/crash/lake.rs`).
 //! `workflows`: both modes for the workflow engine (`crates/work/examples/crash.rs`): executions with internal tasks,
 //! timers and children, carried to their end after the last crash and compared with what was promised.
 //!
 //! One run is one kill, or one simulated disk with the several cuts of its lives. Anything that is not as it was promised
 //! makes the command fail.
+
+mod lake;
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -32,6 +35,8 @@ pub enum What {
     /// The log with pipelines.
     #[default]
     Node,
+    /// A dataset's table.
+    Lake,
     /// The workflow engine.
     Workflows,
 }
@@ -78,6 +83,7 @@ pub struct Options {
 pub fn execute(options: &Options) -> Result<()> {
     let summary = match options.mode {
         _ if options.what == What::Workflows => workflows(options)?,
+        _ if options.what == What::Lake => lake::execute(options)?,
         Mode::Kill if options.without_sync => bail!("`--without-sync` goes with `--mode powercut`"),
         Mode::Kill => kill(options)?,
         Mode::Powercut => powercut(options)?,

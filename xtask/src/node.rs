@@ -55,7 +55,7 @@ impl Node {
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))?;
         while start.elapsed() < Duration::from_secs(20) {
-            if http(ports::HTTP + offset, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            if http(ports::HTTP + offset, "GET", "/readyz", "text/plain", "").is_ok_and(|(status, _)| status == 200) {
                 return Ok((Self { offset, data: data.to_path_buf(), process, _ports: claim }, start.elapsed()));
             }
             if let Some(status) = process.try_wait()? {
@@ -77,12 +77,33 @@ impl Node {
         format!("http://127.0.0.1:{}", ports::HTTP + self.offset)
     }
 
+    /// A GET: status and body.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn get(&self, path: &str) -> Result<(u16, String)> {
+        http(ports::HTTP + self.offset, "GET", path, "text/plain", "")
+    }
+
+    /// A POST: status and body.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn post(&self, path: &str, media: &str, body: &str) -> Result<(u16, String)> {
+        http(ports::HTTP + self.offset, "POST", path, media, body)
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&self) {
+        let _ = Command::new("kill").args(["-9", &self.process.id().to_string()]).status();
+    }
+
     /// What its metrics say under a name, added up over all labels.
     ///
     /// # Errors
     /// When it does not answer.
     pub fn metric(&self, name: &str) -> Result<f64> {
-        let text = http(ports::HTTP + self.offset, "/metrics")?;
+        let (_, text) = self.get("/metrics")?;
         let samples =
             text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
         Ok(samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
@@ -137,13 +158,29 @@ impl Drop for Node {
     }
 }
 
-/// A GET without any library: status line, headers and body.
-fn http(port: u16, path: &str) -> Result<String> {
+/// A request without any library: status and body. A body comes in one piece or in chunks.
+fn http(port: u16, method: &str, path: &str, media: &str, body: &str) -> Result<(u16, String)> {
     let mut stream =
         TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_millis(200))?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n")?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let length = body.len();
+    let about = format!("content-type: {media}\r\ncontent-length: {length}\r\nconnection: close\r\n");
+    write!(stream, "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n{about}\r\n{body}")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    let (head, body) = answer.split_once("\r\n\r\n").context("no whole answer")?;
+    let status = head.get(9..12).and_then(|code| code.parse().ok()).context("no HTTP answer")?;
+    if !head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return Ok((status, body.to_owned()));
+    }
+    let (mut whole, mut rest) = (String::new(), body);
+    while let Some((size, more)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).context("a chunk without a size")?;
+        whole.push_str(more.get(..size).context("a chunk that breaks off")?);
+        rest = more.get(size + 2..).unwrap_or_default();
+        if size == 0 {
+            break;
+        }
+    }
+    Ok((status, whole))
 }

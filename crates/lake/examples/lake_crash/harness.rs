@@ -1,0 +1,246 @@
+//! A dataset over a log whose disk loses power: does its table have each event once, whatever was under way?
+//!
+//! One run is one simulated disk and several lives on it, each of which ends when the power is cut: while files, manifests
+//! or metadata are written, while the pointer is committed, in a compaction (small files are merged all the time), while
+//! old snapshots go, or in recovery itself. At the end the table's files are read and compared with the log.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a tool for developers")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use bytes::Bytes;
+use futures::FutureExt;
+use headwater_base::{Limits, ManualClock, Micros, Name, Problem};
+use headwater_kernel::kinds::stream::default_config;
+use headwater_lake::feed::{self, Setup};
+use headwater_lake::figures::Figures;
+use headwater_lake::files::Files;
+use headwater_lake::kinds::dataset;
+use headwater_lake::layout::Layout;
+use headwater_lake::tables::{POINTER, Tables};
+use headwater_log::cursor::{Cursor, Pulled};
+use headwater_log::embedded::Options;
+use headwater_log::park::{self, StopSignal};
+use headwater_log::{Append, Commit, EmbeddedLog, Log, StreamConfig, View};
+use headwater_store::disk::Disk;
+use headwater_testkit::FaultyDisk;
+use headwater_wire::batch::{Builder, Compression};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+const LOCATION: &str = "file:///data/lake/datasets/t";
+/// Lives of one run, each of which ends with a cut.
+const LIVES: u64 = 4;
+/// What takes longer than this never comes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a run found.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    pub cuts: u64,
+    pub acked: u64,
+    /// Acknowledged events that are not in the table, and events of the log that are not.
+    pub lost: u64,
+    /// Rows and dead letters beyond those of the log's events.
+    pub doubled: u64,
+    /// What else is not as it should be.
+    pub wrong: Vec<String>,
+}
+
+/// A log with the streams `in` and `t.dead`, and tables on the same disk.
+struct House {
+    log: Arc<EmbeddedLog>,
+    clock: Arc<ManualClock>,
+    tables: Arc<Tables>,
+}
+
+struct Dataset {
+    stop: StopSignal,
+    figures: Arc<Figures>,
+    thread: JoinHandle<Result<(), Problem>>,
+}
+
+impl House {
+    fn on(disk: &FaultyDisk) -> Self {
+        let clock = Arc::new(ManualClock::at(Micros::from_millis(1_700_000_000_000)));
+        let (limits, at) = (Arc::new(Limits::default()), clock.clone());
+        let options =
+            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let log = EmbeddedLog::open_with(disk.clone(), Path::new("/data"), limits, at, options).unwrap();
+        let tables = Arc::new(Tables::new(log.clone(), Files::new(disk)));
+        Self { log, clock, tables }
+    }
+
+    /// Ends, once the last thread has let go of the log.
+    fn end(self) {
+        let log = Arc::downgrade(&self.log);
+        drop(self);
+        until("somebody still holds the log", || log.strong_count() == 0);
+    }
+
+    fn stream(&self, name: &str, partitions: u32) {
+        let config = StreamConfig { partitions, ..default_config(&Limits::default()) };
+        wait(self.log.create(Name::new(name).unwrap(), config, Vec::new())).unwrap();
+    }
+
+    /// Sends events; whether they are durable.
+    fn send(&self, partition: u32, events: &[Value]) -> bool {
+        let mut builder = Builder::new(Compression::None);
+        events.iter().for_each(|event| builder.push(1_000, None, Some(event.to_string().as_bytes()), &[]));
+        let append = Append { stream: Name::new("in").unwrap(), partition, batches: builder.finish() };
+        let sent = self.log.append(&Commit { appends: vec![append], ..Commit::default() });
+        sent.is_ok_and(|ticket| wait(self.log.durable(ticket.sequence)).is_ok())
+    }
+
+    fn start(&self) -> Dataset {
+        let wake = Arc::new(Notify::new());
+        let (stop, figures) = (StopSignal::waking(wake.clone()), Arc::new(Figures::default()));
+        let spec = json!({"stream": "in", "columns": [{"name": "id", "type": "int", "required": true}]});
+        let setup = Setup {
+            name: Name::new("t").unwrap(),
+            stream: Name::new("in").unwrap(),
+            dead: Name::new("t.dead").unwrap(),
+            layout: Layout::of(&serde_json::from_value(spec).unwrap()).unwrap(),
+            interval: Duration::from_millis(1),
+            file_bytes: 1 << 16,
+            snapshots: 2,
+            epoch: 0,
+            location: LOCATION.to_owned(),
+            tables: self.tables.clone(),
+            clock: self.clock.clone(),
+            limits: Arc::new(Limits::default()),
+            figures: figures.clone(),
+            wake,
+            stop: stop.clone(),
+        };
+        Dataset { stop, figures, thread: std::thread::spawn(move || feed::run(&setup)) }
+    }
+
+    /// The values of all durable records of a partition.
+    fn records(&self, stream: &str, partition: u32) -> Vec<Value> {
+        let name = Name::new(stream).unwrap();
+        let end = self.log.ends(&name, partition).unwrap().durable;
+        let mut cursor = Cursor::new(name, partition, 0, 1 << 20);
+        let mut found = Vec::new();
+        while cursor.next() < end {
+            let Pulled::Record(record) = cursor.pull(&*self.log, |_| None).unwrap() else { break };
+            found.push(serde_json::from_slice(&record.value.unwrap()).unwrap());
+        }
+        found
+    }
+
+    /// The table's rows, sorted, and how many files they are in.
+    fn rows(&self) -> (Vec<i64>, usize) {
+        let Some(version) = self.tables.version(&dataset::space("t"), POINTER, View::Durable).unwrap() else {
+            return (Vec::new(), 0);
+        };
+        let files = self.tables.files();
+        let live = version.live(files).now_or_never().unwrap().unwrap();
+        let mut ids = Vec::new();
+        for entry in &live {
+            let bytes = Bytes::from(files.read(entry.file_path()).unwrap());
+            for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
+                let batch = batch.unwrap();
+                ids.extend(batch["id"].as_primitive::<Int32Type>().values().iter().map(|id| i64::from(*id)));
+            }
+        }
+        ids.sort_unstable();
+        (ids, live.len())
+    }
+}
+
+impl Dataset {
+    fn stop(self) -> Result<(), Problem> {
+        self.stop.set();
+        self.thread.join().unwrap()
+    }
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    park::wait(future, &StopSignal::default()).unwrap()
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        park::nap(&Notify::new(), Duration::from_millis(1));
+    }
+}
+
+/// Several lives on one disk, and what is there after the last of them.
+pub fn run(seed: u64) -> Verdict {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (disk, mut verdict) = (FaultyDisk::default(), Verdict::default());
+    let house = House::on(&disk);
+    house.stream("in", 2);
+    house.stream("t.dead", 1);
+    house.end();
+    let (mut next, mut acked) = (0, Vec::new());
+    for cut in 0..LIVES {
+        let house = House::on(&disk);
+        let dataset = house.start();
+        disk.cut_after(rng.random_range(5..150));
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let count = rng.random_range(1..40);
+            let mut events: Vec<Value> = (next..next + count).map(|id| json!({ "id": id })).collect();
+            events.push(json!({"id": format!("no {next}")}));
+            if !house.send(rng.random_range(0..2), &events) {
+                break;
+            }
+            acked.extend(next..next + count);
+            next += count;
+            house.clock.advance(Duration::from_millis(5));
+            if rng.random_bool(0.5) {
+                park::nap(&Notify::new(), Duration::from_millis(1));
+            }
+        }
+        next += 1_000;
+        if !disk.is_off() {
+            verdict.wrong.push(format!("cut {cut}: the power stayed on"));
+        }
+        let _ = dataset.stop();
+        house.end();
+        disk.power_on(seed * 10 + cut);
+        verdict.cuts += 1;
+    }
+    verdict.acked = acked.len() as u64;
+
+    let house = House::on(&disk);
+    let dataset = house.start();
+    let all = [house.records("in", 0), house.records("in", 1)].concat();
+    let mut sent: Vec<i64> = all.iter().filter_map(|event| event["id"].as_i64()).collect();
+    sent.sort_unstable();
+    until("all of the input is in the table", || {
+        house.clock.advance(Duration::from_millis(5));
+        house.rows().0.len() >= sent.len() && dataset.figures.lag() == 0
+    });
+    if let Err(problem) = dataset.stop() {
+        verdict.wrong.push(problem.to_string());
+    }
+    let (rows, files) = house.rows();
+    let missing = |of: &[i64], from: &[i64]| of.iter().filter(|id| from.binary_search(id).is_err()).count() as u64;
+    verdict.lost = missing(&sent, &rows) + missing(&acked, &sent);
+    let letters = house.records("t.dead", 0).len();
+    let refused = all.len() - sent.len();
+    verdict.doubled = (rows.len().saturating_sub(sent.len()) + letters.saturating_sub(refused)) as u64;
+    if letters < refused {
+        verdict.wrong.push(format!("{letters} dead letters of {refused} events that do not fit"));
+    }
+    let there = disk.files(Path::new("/data/lake/datasets/t/data")).unwrap().len();
+    if there < files {
+        verdict.wrong.push(format!("{there} files on the disk, {files} in the table"));
+    }
+    house.end();
+    verdict
+}
