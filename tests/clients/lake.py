@@ -1,10 +1,12 @@
-"""read URL TABLE COLUMN: the table's count, sum of a column and snapshot, as pyiceberg and DuckDB see them.
+"""read URL TABLE COLUMN: the table's count, sum of a column and snapshot, as pyiceberg, DuckDB and the node see them.
 write URL: makes and writes a table through the catalog, and tries what is refused.
 """
 import importlib.util
 import json
 import pathlib
 import sys
+import urllib.error
+import urllib.request
 
 import duckdb
 import pyarrow as pa
@@ -43,6 +45,24 @@ def by_scan(location, column):
     return {"count": count, "sum": int(total)}
 
 
+def by_node(name, column):
+    body = json.dumps({"query": f"SELECT count(*), coalesce(sum({column}), 0) FROM {name.removeprefix('datasets.')}"})
+    request = urllib.request.Request(f"{url}/v1/sql", body.encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        count, total = json.load(answer)["rows"][0]
+    return {"count": count, "sum": int(total)}
+
+
+def refused_by_node(query):
+    body = json.dumps({"query": query}).encode()
+    request = urllib.request.Request(f"{url}/v1/sql", body, {"content-type": "application/json"})
+    try:
+        urllib.request.urlopen(request)
+    except urllib.error.HTTPError as error:
+        return error
+    raise AssertionError(f"not refused: {query}")
+
+
 def refused(kind, action):
     try:
         action()
@@ -58,6 +78,7 @@ if what == "read":
         "pyiceberg": by_pyiceberg(table, column),
         "duckdb": by_duckdb(name, column),
         "scan": by_scan(table.metadata_location, column),
+        "node": by_node(name, column),
         "namespaces": sorted(".".join(it) for it in catalog.list_namespaces()),
         "columns": [f"{field.name}: {field.field_type}" for field in table.schema().fields],
     }
@@ -92,7 +113,13 @@ elif what == "write":
     con.execute("INSERT INTO node.shop.orders VALUES (41, 'of DuckDB')")
     refused(duckdb.Error, lambda: con.execute(f"INSERT INTO node.{words[0]} SELECT * FROM node.{words[0]} LIMIT 1"))
     mine = catalog.load_table("shop.orders")
-    print(json.dumps({"pyiceberg": by_pyiceberg(mine, "id"), "duckdb": by_duckdb("shop.orders", "id")}))
+    readers = {"pyiceberg": by_pyiceberg(mine, "id"), "duckdb": by_duckdb("shop.orders", "id")}
+    print(json.dumps(readers | {"node": by_node("shop.orders", "id")}))
+    # SQL finds columns in files by name, and older files have the older one.
+    with mine.update_schema() as change:
+        change.rename_column("note", "remark")
+    problem = json.load(refused_by_node("SELECT count(remark) FROM shop.orders"))
+    assert problem["code"] == "HW-LAKE-051", problem
     catalog.purge_table("shop.orders")
     catalog.drop_namespace("shop")
     assert catalog.list_namespaces() == [("datasets",)]

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import sys
+import urllib.request
 
 import asyncpg
 import psycopg
 
-PORT = int(sys.argv[1])
+PORT, URL = int(sys.argv[1]), sys.argv[2]
 COUNT = 'SELECT count(*), sum(CAST(value->>\'n\' AS bigint)) FROM streams."orders.raw"'
 ONE = 'SELECT key, value->>\'kind\' FROM streams."orders.raw" WHERE "offset" = %s AND partition = %s'
 
@@ -39,10 +40,16 @@ async def with_asyncpg():
         row = await connection.fetchrow(COUNT)
         prepared = await connection.prepare('SELECT key FROM streams."orders.raw" WHERE "offset" = $1 AND partition = $2')
         keys = [await prepared.fetchval(n, 0) for n in range(3)]
+        # What was prepared before an event came sees it.
+        counted = await connection.prepare('SELECT count(*) FROM streams."orders.raw"')
+        counts = [await counted.fetchval()]
+        event = urllib.request.Request(f"{URL}/v1/streams/orders.raw/events", b'{"n": 0}', {"content-type": "application/json"})
+        urllib.request.urlopen(event).close()
+        counts.append(await counted.fetchval())
         names = await connection.fetch(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'streams' ORDER BY 1"
         )
-        return {"count": row[0], "sum": int(row[1]), "keys": keys, "names": [name[0] for name in names]}
+        return {"count": row[0], "sum": int(row[1]), "keys": keys, "counts": counts, "names": [name[0] for name in names]}
     finally:
         await connection.close()
 

@@ -7,6 +7,7 @@
 mod clickstream;
 mod features;
 mod idle;
+mod lake;
 mod log;
 mod patterns;
 mod probe;
@@ -31,6 +32,8 @@ pub enum Name {
     Features,
     /// A node doing nothing: how fast it is ready, how little memory it takes.
     Idle,
+    /// SQL: freshness under load, rows that are in no snapshot yet, TPC-H beside DuckDB.
+    Lake,
     /// Produce through librdkafka's performance tool, every record synced before its acknowledgement.
     Log,
     /// Event patterns: 10,000 mixed rules beside two other matchers, and 100 to 100,000 rules.
@@ -65,7 +68,7 @@ pub struct Options {
     /// Users that clickstream imports first
     #[arg(long, default_value_t = 1_000_000)]
     users: u32,
-    /// Runs of log, idle, patterns and transform, of which the median and the spread are printed
+    /// Runs of log, idle, lake, patterns, transform and of Restate, of which the median and the spread are printed
     #[arg(long, default_value_t = 5)]
     runs: usize,
     /// Cargo profile of the binary
@@ -103,6 +106,7 @@ pub fn execute(options: &Options) -> Result<()> {
         Name::Clickstream => clickstream::measure,
         Name::Features => features::measure,
         Name::Idle => idle::measure,
+        Name::Lake => lake::measure,
         Name::Log => log::measure,
         Name::Patterns => patterns::measure,
         Name::Transform => transform::measure,

@@ -65,13 +65,14 @@ const PYTHON: [&str; 8] = [
 ];
 /// Readers of the lake's tables, in an environment of their own: one of them and the validator above want different
 /// versions of the same packages. DuckDB's extensions come as wheels, which nothing has to fetch later.
-const LAKE: [&str; 8] = [
+const LAKE: [&str; 9] = [
     "pyiceberg==0.12.0",
     "pyarrow==26.0.1",
     "duckdb==1.5.5",
     "duckdb-extension-httpfs==1.5.5",
     "duckdb-extension-iceberg==1.5.5",
     "duckdb-extension-avro==1.5.5",
+    "duckdb-extension-tpch==1.5.5",
     // Clients of SQL.
     "psycopg[binary]==3.3.9",
     "asyncpg==0.32.0",
@@ -111,6 +112,7 @@ pub fn prepare(needs: Needs) -> Result<()> {
     if needs == Needs::DataAndClients {
         debian(&DEBIAN_BROWSER)?;
         clients()?;
+        jars("jdbc", &root().join("tests/clients/jdbc"))?;
     }
     Ok(())
 }
@@ -184,15 +186,15 @@ fn clients() -> Result<()> {
     })
 }
 
-/// Amazon's event-ruler with what it needs, as `source`'s pom.xml pins them; the folder of jars.
+/// What the pom.xml in `source` pins, fetched into a folder of clients; the folder of jars.
 ///
 /// # Errors
 /// When Java is missing and cannot be installed, or Maven cannot fetch.
-pub fn event_ruler(source: &Path) -> Result<PathBuf> {
-    let (pom, folder) = (source.join("pom.xml"), clients_folder().join("event-ruler"));
+pub fn jars(name: &str, source: &Path) -> Result<PathBuf> {
+    let (pom, folder) = (source.join("pom.xml"), clients_folder().join(name));
     debian(&DEBIAN_JAVA)?;
     once(&folder.join(".ready"), &fs::read_to_string(&pom)?, || {
-        eprintln!("setup: fetching event-ruler with Maven");
+        eprintln!("setup: fetching {name} with Maven");
         fs::create_dir_all(&folder)?;
         let mut mvn = Command::new("mvn");
         mvn.args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
@@ -200,6 +202,25 @@ pub fn event_ruler(source: &Path) -> Result<PathBuf> {
         read(&mut mvn).map(drop)
     })?;
     Ok(folder)
+}
+
+/// What the package.json in `source` pins, fetched into a folder of clients, with the program `script` from there beside
+/// it; the program.
+///
+/// # Errors
+/// What npm says.
+pub fn peer(name: &str, source: &Path, script: &str) -> Result<PathBuf> {
+    let folder = clients_folder().join(name);
+    let package = fs::read_to_string(source.join("package.json"))?;
+    once(&folder.join(".ready"), &package, || {
+        eprintln!("setup: fetching {name} with npm");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("package.json"), &package)?;
+        npm(&folder, &["install", "--no-save"])
+    })?;
+    let program = folder.join(script);
+    fs::copy(source.join(script), &program).with_context(|| format!("cannot copy {script}"))?;
+    Ok(program)
 }
 
 /// Runs npm without scripts of packages: nothing is downloaded but what the registry serves.

@@ -63,7 +63,7 @@ fn every_reader_sees(node: &Node, python: &std::path::Path, count: i64, column: 
     let words = ["read", &node.http(), "datasets.orders", column];
     let seen = json(&output(Command::new(python).arg(script).args(words), "").unwrap()).unwrap();
     let sum = if column == "id" { (0..count).sum::<i64>() } else { seen["pyiceberg"]["sum"].as_i64().unwrap() };
-    for reader in ["pyiceberg", "duckdb", "scan"] {
+    for reader in ["pyiceberg", "duckdb", "scan", "node"] {
         assert_eq!(seen[reader]["count"], count, "{reader}: {seen}");
         assert_eq!(seen[reader]["sum"], sum, "{reader}: {seen}");
     }
@@ -117,7 +117,7 @@ fn outside_readers_see_each_event_once_after_every_kind_of_commit() {
     let wrote =
         output(Command::new(&python).arg(&script).args(["write", &node.http(), "datasets.orders"]), "").unwrap();
     let wrote = json(&wrote).unwrap();
-    for reader in ["pyiceberg", "duckdb"] {
+    for reader in ["pyiceberg", "duckdb", "node"] {
         assert_eq!((&wrote[reader]["count"], &wrote[reader]["sum"]), (&json!(2), &json!(42)), "{reader}: {wrote}");
     }
     every_reader_sees(&node, &python, 280, "id");

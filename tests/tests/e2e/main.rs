@@ -11,6 +11,7 @@ mod lake;
 mod solution;
 mod sql;
 mod workflow_cost;
+mod workflows;
 
 /// The program under test.
 const HEADWATER: &str = env!("CARGO_BIN_EXE_headwater-e2e");

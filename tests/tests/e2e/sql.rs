@@ -83,7 +83,7 @@ fn drivers_ask_prepare_and_are_told_why_not() {
     let Some(python) = client("drivers_ask_prepare_and_are_told_why_not", "lake/bin/python") else { return };
     let node = node();
     let script = root().join("tests/clients/sql.py");
-    let said = output(Command::new(python).arg(script).arg(node.postgres().to_string()), "").unwrap();
+    let said = output(Command::new(python).arg(script).args([&node.postgres().to_string(), &node.http()]), "").unwrap();
     let said: Vec<_> = said.lines().map(|line| json(line).unwrap()).collect();
     assert_eq!(said[0]["count"], 1_000, "{said:?}");
     assert_eq!(said[0]["sum"], 499_500);
@@ -91,6 +91,40 @@ fn drivers_ask_prepare_and_are_told_why_not() {
     assert!(said[0]["one"][0].as_str().is_some_and(|key| key.starts_with('k')), "{said:?}");
     assert_eq!(said[0]["states"], json!(["42601", "42000", "0A000", "0A000"]));
     assert_eq!((&said[1]["count"], &said[1]["sum"]), (&json!(1_000), &json!(499_500)));
+    assert_eq!(said[1]["counts"], json!([1_000, 1_001]), "a prepared statement sees what came after it");
     assert_eq!(said[1]["keys"].as_array().map(Vec::len), Some(3));
     assert!(said[1]["names"].to_string().contains("orders.raw"), "{said:?}");
+}
+
+/// Tables that a client of the catalog wrote, asked here: TPC-H's joins, subqueries and exact decimals.
+#[test]
+fn the_answers_to_tpch_are_those_of_duckdb() {
+    let Some(python) = client("the_answers_to_tpch_are_those_of_duckdb", "lake/bin/python") else { return };
+    let node = Node::start(HEADWATER).unwrap();
+    let tpch = |what: &str| {
+        let script = root().join("tests/clients/tpch.py");
+        json(&output(Command::new(&python).arg(script).args([what, &node.http(), "0.01"]), "").unwrap()).unwrap()
+    };
+    assert_eq!(tpch("load")["lineitem"], 60_175);
+    assert_eq!(tpch("check"), json!({"queries": 22, "wrong": {}}));
+    let (status, told) =
+        node.post("/v1/sql", &json!({"query": "SELECT count(*), min(o_orderkey) FROM tpch.orders"})).unwrap();
+    assert_eq!((status, &json(&told).unwrap()["rows"]), (200, &json!([[15_000, 1]])));
+}
+
+#[test]
+fn jdbc_lists_prepares_and_reads_in_portions() {
+    let Some(driver) = client("jdbc_lists_prepares_and_reads_in_portions", "jdbc") else { return };
+    let node = node();
+    let path = format!("{}/*", driver.display());
+    let source = root().join("tests/clients/jdbc/Ask.java");
+    let words = [&node.postgres().to_string(), &node.http()];
+    let said = output(Command::new("java").args(["-cp", &path]).arg(source).args(words), "").unwrap();
+    assert_eq!(
+        json(&said).unwrap(),
+        json!({
+            "tables": ["kinds"], "counts": [1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_001], "rows": 1_001,
+            "values": "1234567890.25 7 true x null 2026-11-29", "state": "42000",
+        })
+    );
 }

@@ -131,7 +131,7 @@ impl Bench {
     /// Compiles the program that drives event-ruler; the class path it runs with.
     fn ruler(&self) -> Result<String> {
         let source = root().join("crates/pattern/examples/patterns_bench/ruler");
-        let jars = setup::event_ruler(&source)?;
+        let jars = setup::jars("event-ruler", &source)?;
         let classes = format!("{}:{}/*", self.folder.display(), jars.display());
         read(
             Command::new("javac")

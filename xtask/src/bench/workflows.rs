@@ -1,13 +1,16 @@
-//! `cargo xtask bench workflows`: what the workflow engine does on this disk (`crates/work/examples/engine_bench.rs`).
+//! `cargo xtask bench workflows`: what the workflow engine does on this disk (`crates/work/examples/engine_bench.rs`), and
+//! Restate beside it: five durable HTTP calls in each execution, 64 at once, in turns.
 
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::Options;
 use super::probe::Machine;
-use crate::process::target;
+use super::{Options, at_least, spread};
+use crate::process::{read, root, target};
+use crate::setup;
 
 /// What is measured: the example's word, the figure and its goal.
 const PARTS: [(&str, &str, f64, bool); 5] = [
@@ -17,6 +20,11 @@ const PARTS: [(&str, &str, f64, bool); 5] = [
     ("map", "seconds", 60.0, false),
     ("recovery", "seconds", 10.0, false),
 ];
+
+/// Executions of one turn beside Restate.
+const EXECUTIONS: &str = "1000";
+/// How much faster than Restate it should be.
+const TIMES: f64 = 10.0;
 
 /// Measures part after part, each in a process of its own, so that one's memory is not another's.
 pub(super) fn measure(options: &Options, _: &Machine) -> Result<Value> {
@@ -35,5 +43,30 @@ pub(super) fn measure(options: &Options, _: &Machine) -> Result<Value> {
         figures["goal"] = json!({"of": figure, "is": goal, "met": met});
         result[part] = figures;
     }
+    result["restate"] = beside_restate(&program, &folder, options.runs)?;
     Ok(result)
+}
+
+/// Durable steps each second, ours and Restate's.
+fn beside_restate(program: &Path, folder: &Path, runs: usize) -> Result<Value> {
+    let peer = setup::peer("restate", &root().join("crates/work/examples/restate"), "peer.mjs")?;
+    let steps = |command: &mut Command| -> Result<f64> {
+        let output = read(command.env("TMPDIR", folder).stderr(Stdio::null()))?;
+        let last = output.lines().last().unwrap_or_default();
+        let figures: Value = serde_json::from_str(last).context("the figures of one turn")?;
+        figures["steps_per_s"].as_f64().context("no steps each second")
+    };
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        ours.push(steps(Command::new(program).args(["external", EXECUTIONS]))?);
+        let words = [EXECUTIONS, "64"];
+        let within = peer.parent().unwrap_or(&peer);
+        theirs.push(steps(Command::new("node").arg(&peer).args(words).current_dir(within))?);
+    }
+    let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
+    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    Ok(json!({
+        "steps_per_s": spread(ours), "restate_steps_per_s": spread(theirs), "ratio": spread(ratios),
+        "goal": at_least(least, TIMES),
+    }))
 }

@@ -1,0 +1,146 @@
+"""TPC-H on the tables of a node.
+
+load URL SCALE: DuckDB's generator makes the tables, and pyiceberg writes them through the node's catalog as `tpch.*`.
+check URL SCALE: the node's answers to the 22 queries beside those that DuckDB gives over what its generator makes.
+time URL ROUNDS: each query by the node and by DuckDB over the same Parquet files, in turns, both as Arrow. The best of
+each counts, so that what the machine does beside is left out as far as it can be.
+loop URL SECONDS: the queries on the node, one after the other.
+Prints one JSON object.
+"""
+import importlib.util
+import json
+import math
+import os
+import pathlib
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import duckdb
+import pyarrow as pa
+from pyiceberg.catalog.rest import RestCatalog
+
+TABLES = ["region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem"]
+# Rows of one append; each makes a file.
+PORTION = 2_000_000
+
+what, url, number = sys.argv[1:4]
+
+
+def duck():
+    con = duckdb.connect(config={"threads": os.cpu_count()})
+    folder = importlib.util.find_spec("duckdb_extension_tpch").submodule_search_locations[0]
+    con.execute(f"LOAD '{next(pathlib.Path(folder).rglob('*.duckdb_extension'))}'")
+    return con
+
+
+def generated(scale):
+    con = duck()
+    con.execute(f"CALL dbgen(sf = {scale})")
+    return con
+
+
+def queries(con):
+    return [text for _, text in con.execute("FROM tpch_queries() ORDER BY query_nr").fetchall()]
+
+
+def on_node(text):
+    """As Arrow, with `tpch` as the schema of every table."""
+    body = json.dumps({"query": text, "format": "arrow"}).encode()
+    request = urllib.request.Request(f"{url}/v1/sql", body, {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return pa.ipc.open_stream(answer.read()).read_all()
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(error.read().decode()) from None
+
+
+def qualified(text):
+    """DuckDB's queries name tables alone; on the node they stand in a schema."""
+    words = []
+    for word in text.replace(",", " , ").split():
+        bare = word.strip("();")
+        words.append(word.replace(bare, f"tpch.{bare}") if bare in TABLES else word)
+    return " ".join(words).rstrip(";")
+
+
+def alike(left, right):
+    if isinstance(left, str) or left is None or isinstance(right, str) or right is None:
+        return left == right
+    try:
+        return math.isclose(float(left), float(right), rel_tol=1e-9, abs_tol=0.005)
+    except TypeError:
+        return left == right
+
+
+def load(scale):
+    con, catalog = generated(scale), RestCatalog("node", uri=f"{url}/iceberg")
+    catalog.create_namespace("tpch")
+    counts = {}
+    for name in TABLES:
+        reader = con.execute(f"FROM {name}").to_arrow_reader(PORTION)
+        table, counts[name] = None, 0
+        for batch in reader:
+            rows = pa.Table.from_batches([batch])
+            table = table or catalog.create_table(f"tpch.{name}", schema=rows.schema)
+            table.append(rows)
+            counts[name] += rows.num_rows
+    return counts
+
+
+def check(scale):
+    con, wrong = generated(scale), {}
+    for number, text in enumerate(queries(con), 1):
+        expected = con.execute(text).fetchall()
+        try:
+            table = on_node(qualified(text))
+            found = list(zip(*[column.to_pylist() for column in table.columns]))
+        except RuntimeError as error:
+            wrong[number] = str(error)
+            continue
+        if len(found) != len(expected):
+            wrong[number] = f"{len(found)} rows, not {len(expected)}"
+            continue
+        for row, (one, other) in enumerate(zip(found, expected)):
+            if not all(map(alike, one, other)):
+                wrong[number] = f"row {row}: {one} is not {other}"
+                break
+    return {"queries": 22, "wrong": wrong}
+
+
+def timed(rounds):
+    con = duck()
+    catalog = RestCatalog("node", uri=f"{url}/iceberg")
+    for name in TABLES:
+        files = [task.file.file_path.removeprefix("file://") for task in catalog.load_table(f"tpch.{name}").scan().plan_files()]
+        con.execute(f"CREATE VIEW {name} AS FROM read_parquet({files})")
+    def best(ask):
+        begin = time.perf_counter()
+        ask()
+        return time.perf_counter() - begin
+    per = {}
+    for number, text in enumerate(queries(con), 1):
+        mine, theirs = [], []
+        for _ in range(int(rounds)):
+            mine.append(best(lambda: on_node(qualified(text))))
+            theirs.append(best(lambda: con.execute(text).to_arrow_table()))
+        per[number] = {"node_ms": min(mine) * 1000, "duckdb_ms": min(theirs) * 1000, "ratio": min(mine) / min(theirs)}
+    ratios = [one["ratio"] for one in per.values()]
+    return {
+        "geomean": math.exp(sum(map(math.log, ratios)) / len(ratios)),
+        "node_s": sum(one["node_ms"] for one in per.values()) / 1000,
+        "duckdb_s": sum(one["duckdb_ms"] for one in per.values()) / 1000,
+        "queries": {number: {name: round(value, 2) for name, value in one.items()} for number, one in per.items()},
+    }
+
+
+def loop(seconds):
+    texts, end, asked = queries(duck()), time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        on_node(qualified(texts[asked % len(texts)]))
+        asked += 1
+    return {"asked": asked}
+
+
+print(json.dumps({"load": load, "check": check, "time": timed, "loop": loop}[what](float(number))))
