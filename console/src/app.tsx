@@ -13,6 +13,7 @@ import { HomePage } from './pages/home.tsx';
 import { PipelinePage, PipelinesPage } from './pages/pipelines.tsx';
 import { PipePage, PipesPage, RulePage, RulesPage, SchedulePage, SchedulesPage } from './pages/reactions.tsx';
 import { KindsPage, NewPage, ResourcePage, ResourcesPage } from './pages/resources.tsx';
+import { SqlPage } from './pages/sql.tsx';
 import { StreamPage, StreamsPage } from './pages/streams.tsx';
 import { TablePage, TablesPage } from './pages/tables.tsx';
 import { WorkflowPage, WorkflowsPage } from './pages/workflows.tsx';
@@ -31,6 +32,10 @@ const MENU: { title: string; items: { to: string; label: string; icon: IconName;
       { to: 'tables', label: 'Tables', icon: 'table', kind: 'Table' },
       { to: 'eventtypes', label: 'Event types', icon: 'type', kind: 'EventType' },
     ],
+  },
+  {
+    title: 'Analytics',
+    items: [{ to: 'sql', label: 'SQL', icon: 'sql' }],
   },
   {
     title: 'Processing',
@@ -121,6 +126,7 @@ function Route({ steps }: { steps: string[] }) {
   const { query } = useLocation();
   if (first === undefined) return <HomePage />;
   if (first === 'kinds' && second === undefined) return <KindsPage />;
+  if (first === 'sql' && second === undefined) return <SqlPage />;
   if (first === 'executions') {
     if (second === undefined) return <ExecutionsPage />;
     if (third !== undefined) return <ExecutionPage workflow={second} name={[third, ...rest].join('/')} />;

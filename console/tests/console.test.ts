@@ -77,6 +77,8 @@ function pages(): string[] {
     executionPath(failed),
     `${executionPath(ended)}?tab=events`,
     `${executionPath(waiting)}?tab=data`,
+    '/sql',
+    '/sql?q=SELECT key, value FROM tables.users',
     '/kinds',
     '/secrets',
     '/streams?new=1',
