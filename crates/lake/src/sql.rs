@@ -38,6 +38,8 @@ use encode::Encoder;
 use running::Running;
 
 pub use catalog::Sources;
+pub(crate) use catalog::{DATASETS, SCHEMAS};
+pub(crate) use fault::syntax;
 
 /// Encoded batches between a query and whoever reads its answer.
 const CHUNKS: usize = 4;
