@@ -7,6 +7,7 @@ import { GoTo } from './goto.tsx';
 import iconUrl from './icon.svg';
 import { at } from './json.ts';
 import { useLive } from './live.ts';
+import { DashboardPage, DashboardsPage, NewDashboardPage } from './pages/dashboards.tsx';
 import { EventTypePage, EventTypesPage } from './pages/event_types.tsx';
 import { ExecutionPage, ExecutionsPage } from './pages/executions.tsx';
 import { HomePage } from './pages/home.tsx';
@@ -35,7 +36,10 @@ const MENU: { title: string; items: { to: string; label: string; icon: IconName;
   },
   {
     title: 'Analytics',
-    items: [{ to: 'sql', label: 'SQL', icon: 'sql' }],
+    items: [
+      { to: 'dashboards', label: 'Dashboards', icon: 'chart', kind: 'Dashboard' },
+      { to: 'sql', label: 'SQL', icon: 'sql' },
+    ],
   },
   {
     title: 'Processing',
@@ -66,6 +70,7 @@ const LISTS: Record<string, () => ReactNode> = {
   pipes: () => <PipesPage />,
   schedules: () => <SchedulesPage />,
   workflows: () => <WorkflowsPage />,
+  dashboards: () => <DashboardsPage />,
 };
 
 const SINGLES: Record<string, (resource: Resource, kind: Kind) => ReactNode> = {
@@ -77,6 +82,7 @@ const SINGLES: Record<string, (resource: Resource, kind: Kind) => ReactNode> = {
   pipes: (resource, kind) => <PipePage resource={resource} kind={kind} />,
   schedules: (resource, kind) => <SchedulePage resource={resource} kind={kind} />,
   workflows: (resource, kind) => <WorkflowPage resource={resource} kind={kind} />,
+  dashboards: (resource, kind) => <DashboardPage key={resource.metadata.name} resource={resource} kind={kind} />,
 };
 
 /** The whole console. */
@@ -144,7 +150,7 @@ function OfKind({ plural, name, fresh }: { plural: string; name: string | undefi
   const kind = kinds.data.find(kind => kind.plural === plural);
   if (!kind) return <Nowhere />;
   if (name === undefined) {
-    if (fresh) return <NewPage kind={kind} />;
+    if (fresh) return plural === 'dashboards' ? <NewDashboardPage kind={kind} /> : <NewPage kind={kind} />;
     return LISTS[plural]?.() ?? <ResourcesPage kind={kind} />;
   }
   const resource = resources.data.find(it => it.kind === kind.name && it.metadata.name === name);

@@ -29,6 +29,12 @@ function look(): Look {
   };
 }
 
+/** The place along the axis of a point on the canvas. */
+function near(chart: ECharts, seriesIndex: number, point: [number, number]): number[] {
+  const found = chart.convertFromPixel({ seriesIndex }, point);
+  return Array.isArray(found) ? [Math.round(found[0] ?? 0)] : [];
+}
+
 interface Props {
   drawing: Drawing;
   label: string;
@@ -52,10 +58,13 @@ export default function Picture({ drawing, label, pick, image }: Props) {
     if (!element) return;
     const drawn = init(element, null, { renderer: 'canvas', useDirtyRect: true });
     chart.current = drawn;
-    drawn.on('click', ({ seriesIndex, dataIndex, event }) => {
-      const row = rows.current[seriesIndex ?? 0]?.[dataIndex];
-      const mouse = event?.event as unknown as MouseEvent | undefined;
-      if (row !== undefined) told.current.pick?.(row, { x: mouse?.clientX ?? 0, y: mouse?.clientY ?? 0 });
+    drawn.on('click', ({ seriesIndex = 0, dataIndex, event }) => {
+      const { offsetX = 0, offsetY = 0, event: mouse } = event ?? {};
+      // Between two points of a line the nearer one is meant.
+      const [along = 0] = dataIndex === undefined ? near(drawn, seriesIndex, [offsetX, offsetY]) : [dataIndex];
+      const row = rows.current[seriesIndex]?.[along];
+      const { clientX = 0, clientY = 0 } = (mouse ?? {}) as Partial<MouseEvent>;
+      if (row !== undefined) told.current.pick?.(row, { x: clientX, y: clientY });
     });
     // The newest size counts, once for each frame of the screen.
     let waiting = 0;

@@ -7,7 +7,7 @@ import { bracketMatching, syntaxHighlighting } from '@codemirror/language';
 import { setDiagnostics } from '@codemirror/lint';
 import { searchKeymap } from '@codemirror/search';
 import { Compartment, EditorState } from '@codemirror/state';
-import { drawSelection, EditorView, keymap, lineNumbers, placeholder } from '@codemirror/view';
+import { drawSelection, EditorView, keymap, lineNumbers } from '@codemirror/view';
 import { useEffect, useRef } from 'react';
 import type { Problem } from '../api.ts';
 import type { Relation } from '../rows.ts';
@@ -54,7 +54,6 @@ export default function Statement({ text, label, relations, problems = [], chang
       language.current.of(sql({ dialect: PostgreSQL })),
       syntaxHighlighting(colors),
       look(least),
-      placeholder('SELECT …'),
       EditorView.lineWrapping,
       EditorView.contentAttributes.of({ 'aria-label': label }),
       EditorView.updateListener.of(update => {

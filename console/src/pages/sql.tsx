@@ -159,7 +159,7 @@ function Result({ answer }: { answer: Answer }) {
           label: 'Table',
           count: answer.rows.length.toLocaleString('en-US'),
           show: () => (
-            <Panel title="Rows" end={csv}>
+            <Panel title="Answer" end={csv}>
               {answer.rows.length === 0 ? <Empty>No rows.</Empty> : <Grid label="Rows" answer={answer} />}
             </Panel>
           ),

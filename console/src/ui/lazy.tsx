@@ -7,6 +7,7 @@ const ChartLater = lazy(() => import('./chart.tsx'));
 const GraphLater = lazy(() => import('../graph/graph.tsx'));
 const EditorLater = lazy(() => import('../editor/editor.tsx'));
 const StatementLater = lazy(() => import('../editor/statement.tsx'));
+const BuilderLater = lazy(() => import('../dashboards/builder.tsx'));
 const PictureLater = lazy(() => import('../charts/picture.tsx'));
 
 /** Figures over time. */
@@ -50,6 +51,15 @@ export function Picture(props: ComponentProps<typeof PictureLater>) {
   return (
     <Suspense fallback={<div className="picture" />}>
       <PictureLater {...props} />
+    </Suspense>
+  );
+}
+
+/** A dashboard to edit. */
+export function Builder(props: ComponentProps<typeof BuilderLater>) {
+  return (
+    <Suspense fallback={<Loading />}>
+      <BuilderLater {...props} />
     </Suspense>
   );
 }
