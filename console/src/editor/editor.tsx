@@ -101,7 +101,7 @@ export default function Editor({ text, at, applied }: Props) {
       look('320px'),
       typed,
       EditorView.lineWrapping,
-      EditorView.contentAttributes.of({ 'aria-label': 'YAML' }),
+      EditorView.contentAttributes.of({ 'aria-label': 'YAML', tabindex: '0' }),
       // Escape, then Tab, leaves the editor.
       keymap.of([
         { key: 'Mod-s', preventDefault: true, run: save },

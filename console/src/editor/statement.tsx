@@ -55,7 +55,7 @@ export default function Statement({ text, label, relations, problems = [], chang
       syntaxHighlighting(colors),
       look(least),
       EditorView.lineWrapping,
-      EditorView.contentAttributes.of({ 'aria-label': label }),
+      EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
       EditorView.updateListener.of(update => {
         if (update.docChanged) told.current.changed(update.state.doc.toString());
       }),
