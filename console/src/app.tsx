@@ -7,12 +7,14 @@ import { GoTo } from './goto.tsx';
 import iconUrl from './icon.svg';
 import { at } from './json.ts';
 import { useLive } from './live.ts';
+import { DashboardPage, DashboardsPage, NewDashboardPage } from './pages/dashboards.tsx';
 import { EventTypePage, EventTypesPage } from './pages/event_types.tsx';
 import { ExecutionPage, ExecutionsPage } from './pages/executions.tsx';
 import { HomePage } from './pages/home.tsx';
 import { PipelinePage, PipelinesPage } from './pages/pipelines.tsx';
 import { PipePage, PipesPage, RulePage, RulesPage, SchedulePage, SchedulesPage } from './pages/reactions.tsx';
 import { KindsPage, NewPage, ResourcePage, ResourcesPage } from './pages/resources.tsx';
+import { SqlPage } from './pages/sql.tsx';
 import { StreamPage, StreamsPage } from './pages/streams.tsx';
 import { TablePage, TablesPage } from './pages/tables.tsx';
 import { WorkflowPage, WorkflowsPage } from './pages/workflows.tsx';
@@ -30,6 +32,13 @@ const MENU: { title: string; items: { to: string; label: string; icon: IconName;
       { to: 'streams', label: 'Streams', icon: 'stream', kind: 'Stream' },
       { to: 'tables', label: 'Tables', icon: 'table', kind: 'Table' },
       { to: 'eventtypes', label: 'Event types', icon: 'type', kind: 'EventType' },
+    ],
+  },
+  {
+    title: 'Analytics',
+    items: [
+      { to: 'dashboards', label: 'Dashboards', icon: 'chart', kind: 'Dashboard' },
+      { to: 'sql', label: 'SQL', icon: 'sql' },
     ],
   },
   {
@@ -61,6 +70,7 @@ const LISTS: Record<string, () => ReactNode> = {
   pipes: () => <PipesPage />,
   schedules: () => <SchedulesPage />,
   workflows: () => <WorkflowsPage />,
+  dashboards: () => <DashboardsPage />,
 };
 
 const SINGLES: Record<string, (resource: Resource, kind: Kind) => ReactNode> = {
@@ -72,6 +82,7 @@ const SINGLES: Record<string, (resource: Resource, kind: Kind) => ReactNode> = {
   pipes: (resource, kind) => <PipePage resource={resource} kind={kind} />,
   schedules: (resource, kind) => <SchedulePage resource={resource} kind={kind} />,
   workflows: (resource, kind) => <WorkflowPage resource={resource} kind={kind} />,
+  dashboards: (resource, kind) => <DashboardPage key={resource.metadata.name} resource={resource} kind={kind} />,
 };
 
 /** The whole console. */
@@ -121,6 +132,7 @@ function Route({ steps }: { steps: string[] }) {
   const { query } = useLocation();
   if (first === undefined) return <HomePage />;
   if (first === 'kinds' && second === undefined) return <KindsPage />;
+  if (first === 'sql' && second === undefined) return <SqlPage />;
   if (first === 'executions') {
     if (second === undefined) return <ExecutionsPage />;
     if (third !== undefined) return <ExecutionPage workflow={second} name={[third, ...rest].join('/')} />;
@@ -138,7 +150,7 @@ function OfKind({ plural, name, fresh }: { plural: string; name: string | undefi
   const kind = kinds.data.find(kind => kind.plural === plural);
   if (!kind) return <Nowhere />;
   if (name === undefined) {
-    if (fresh) return <NewPage kind={kind} />;
+    if (fresh) return plural === 'dashboards' ? <NewDashboardPage kind={kind} /> : <NewPage kind={kind} />;
     return LISTS[plural]?.() ?? <ResourcesPage kind={kind} />;
   }
   const resource = resources.data.find(it => it.kind === kind.name && it.metadata.name === name);

@@ -122,7 +122,8 @@ impl Node {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let length = body.len();
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n");
+        // 1.0 knows no chunks: a body without a length ends with the connection.
+        let head = format!("{method} {path} HTTP/1.0\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n");
         let about = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
         write!(stream, "{head}{about}\r\n{body}")?;
         let mut answer = String::new();

@@ -7,68 +7,17 @@
 import { autocompletion } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
 import { yaml } from '@codemirror/lang-yaml';
-import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language';
-import { type Diagnostic, lintGutter, setDiagnostics } from '@codemirror/lint';
+import { bracketMatching, indentOnInput, syntaxHighlighting } from '@codemirror/language';
+import { lintGutter, setDiagnostics } from '@codemirror/lint';
 import { searchKeymap } from '@codemirror/search';
-import { EditorState, type Text } from '@codemirror/state';
+import { EditorState } from '@codemirror/state';
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view';
-import { tags } from '@lezer/highlight';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { apply, type Problem, Refusal, type Report, type Resource } from '../api.ts';
+import { colors, look, marks, range } from './look.ts';
 import { yamlOf } from './yaml.ts';
 
 const PAUSE_MS = 400;
-
-const look = EditorView.theme({
-  '&': {
-    color: 'var(--text)',
-    backgroundColor: 'var(--panel)',
-    fontSize: '12.5px',
-    minHeight: '320px',
-    maxHeight: '70vh',
-  },
-  // The frame around it shows the focus.
-  '&.cm-focused': { outline: 'none' },
-  '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.55', minHeight: '320px' },
-  '.cm-content': { caretColor: 'var(--text)', padding: '8px 0' },
-  '.cm-gutters': { backgroundColor: 'var(--panel)', color: 'var(--muted)', border: 'none' },
-  '.cm-activeLine': { backgroundColor: 'light-dark(rgb(0 0 0 / 3%), rgb(255 255 255 / 3%))' },
-  '.cm-activeLineGutter': { backgroundColor: 'transparent', color: 'var(--text)' },
-  '.cm-cursor': { borderLeftColor: 'var(--text)' },
-  '.cm-selectionBackground, &.cm-focused .cm-selectionBackground': {
-    backgroundColor: 'light-dark(#cfdcfb, #29407a) !important',
-  },
-  '.cm-tooltip': {
-    backgroundColor: 'var(--raised)',
-    color: 'var(--text)',
-    border: '1px solid var(--line-strong)',
-    borderRadius: '6px',
-    maxWidth: '520px',
-  },
-  '.cm-lintRange-error': {
-    backgroundImage: 'none',
-    textDecoration: 'underline wavy var(--bad) 1px',
-    textUnderlineOffset: '3px',
-  },
-  '.cm-diagnostic-error': { borderLeft: '3px solid var(--bad)' },
-  '.cm-matchingBracket': { backgroundColor: 'var(--accent-soft) !important' },
-  '.cm-panels': { backgroundColor: 'var(--raised)', color: 'var(--text)' },
-});
-
-const colors = HighlightStyle.define([
-  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'light-dark(#1f4fc0, #9bbcff)' },
-  { tag: tags.string, color: 'light-dark(#1b6b3a, #7fd0a0)' },
-  { tag: [tags.number, tags.bool, tags.null, tags.keyword], color: 'light-dark(#8a2fa8, #d8a0ea)' },
-  { tag: [tags.comment, tags.meta], color: 'var(--muted)' },
-]);
-
-/** Where a problem stands in the text: from its place to the end of the word. */
-export function range(text: Text, { place }: Problem): { from: number; to: number } {
-  const line = text.line(Math.min(Math.max(place?.line ?? 1, 1), text.lines));
-  const from = Math.min(line.from + Math.max((place?.column ?? 1) - 1, 0), line.to);
-  const word = /^[\w.$-]+/.exec(text.sliceString(from, line.to))?.[0].length ?? 0;
-  return { from, to: Math.max(from + word, Math.min(from + 1, line.to)) };
-}
 
 interface Props {
   /** A resource, or YAML as it is. */
@@ -92,17 +41,7 @@ export default function Editor({ text, at, applied }: Props) {
   const show = useCallback((problems: Problem[]) => {
     const editor = view.current;
     if (!editor) return;
-    const found: Diagnostic[] = problems.map(problem => ({
-      ...range(editor.state.doc, problem),
-      severity: 'error',
-      message: [`${problem.code} ${problem.title}`, problem.help].filter(Boolean).join('\n'),
-    }));
-    editor.dispatch(
-      setDiagnostics(
-        editor.state,
-        found.sort((a, b) => a.from - b.from),
-      ),
-    );
+    editor.dispatch(setDiagnostics(editor.state, marks(editor.state.doc, problems)));
   }, []);
 
   const send = useCallback(
@@ -159,10 +98,10 @@ export default function Editor({ text, at, applied }: Props) {
       autocompletion(),
       yaml(),
       syntaxHighlighting(colors),
-      look,
+      look('320px'),
       typed,
       EditorView.lineWrapping,
-      EditorView.contentAttributes.of({ 'aria-label': 'YAML' }),
+      EditorView.contentAttributes.of({ 'aria-label': 'YAML', tabindex: '0' }),
       // Escape, then Tab, leaves the editor.
       keymap.of([
         { key: 'Mod-s', preventDefault: true, run: save },

@@ -1,10 +1,10 @@
 /** Tables: the list, and one whose documents can be looked through by key, by an index or by a filter. */
 
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
 import { address, call, type Document, type Kind, type Resource, useKind, useResources } from '../api.ts';
 import { at, items, text, write } from '../json.ts';
-import { useLocation, useParam } from '../router.tsx';
+import { useParam } from '../router.tsx';
+import { Later } from '../ui/fields.tsx';
 import { Json } from '../ui/json.tsx';
 import { Empty, Loading, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
 import { SchemaView } from '../ui/schema.tsx';
@@ -265,40 +265,6 @@ function Documents({ table }: { table: Resource }) {
         </Panel>
       )}
     </>
-  );
-}
-
-/** A field that takes effect with Enter or when it is left, not with each letter. */
-function Later({
-  value,
-  set,
-  label,
-  placeholder,
-}: {
-  value: string;
-  set: (value: string) => void;
-  label: string;
-  placeholder: string;
-}) {
-  const [draft, setDraft] = useState(value);
-  const { query } = useLocation();
-  const [seen, setSeen] = useState(query.toString());
-  if (seen !== query.toString()) {
-    setSeen(query.toString());
-    setDraft(value);
-  }
-  return (
-    <input
-      className="field grow mono"
-      aria-label={label}
-      placeholder={placeholder}
-      value={draft}
-      onChange={event => setDraft(event.target.value)}
-      onBlur={() => set(draft)}
-      onKeyDown={event => {
-        if (event.key === 'Enter') set(draft);
-      }}
-    />
   );
 }
 

@@ -6,6 +6,9 @@ import { Loading } from './parts.tsx';
 const ChartLater = lazy(() => import('./chart.tsx'));
 const GraphLater = lazy(() => import('../graph/graph.tsx'));
 const EditorLater = lazy(() => import('../editor/editor.tsx'));
+const StatementLater = lazy(() => import('../editor/statement.tsx'));
+const BuilderLater = lazy(() => import('../dashboards/builder.tsx'));
+const PictureLater = lazy(() => import('../charts/picture.tsx'));
 
 /** Figures over time. */
 export function Chart(props: ComponentProps<typeof ChartLater>) {
@@ -30,6 +33,33 @@ export function Editor(props: ComponentProps<typeof EditorLater>) {
   return (
     <Suspense fallback={<Loading />}>
       <EditorLater {...props} />
+    </Suspense>
+  );
+}
+
+/** A statement of SQL. */
+export function Statement(props: ComponentProps<typeof StatementLater>) {
+  return (
+    <Suspense fallback={<div className="editor low" />}>
+      <StatementLater {...props} />
+    </Suspense>
+  );
+}
+
+/** Rows as a picture. */
+export function Picture(props: ComponentProps<typeof PictureLater>) {
+  return (
+    <Suspense fallback={<div className="picture" />}>
+      <PictureLater {...props} />
+    </Suspense>
+  );
+}
+
+/** A dashboard to edit. */
+export function Builder(props: ComponentProps<typeof BuilderLater>) {
+  return (
+    <Suspense fallback={<Loading />}>
+      <BuilderLater {...props} />
     </Suspense>
   );
 }

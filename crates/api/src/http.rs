@@ -1,12 +1,13 @@
 //! The HTTP listener: events in, records out, resources, documents, features, health, figures and the console.
 //!
 //! A handler decodes, calls a port and encodes; it holds no behaviour of its own. Every address is a row of
-//! [`routes::ROUTES`], from which the router and the OpenAPI document follow; every refusal is a problem
+//! [`routes::all`], from which the router and the OpenAPI document follow; every refusal is a problem
 //! ([`fault::Fault`]).
 
 pub mod answer;
 pub mod body;
 pub mod bus;
+mod charts;
 pub mod console;
 pub mod documents;
 pub mod enrich;
@@ -36,7 +37,7 @@ use std::sync::atomic::AtomicU64;
 
 use headwater_base::{Clock, Limits};
 use headwater_kernel::Kernel;
-use headwater_kernel::port::{Bus, Catalog, Enrich, Features, Reconcile, Sql, Tables, Workflows};
+use headwater_kernel::port::{Bus, Catalog, Charts, Enrich, Features, Reconcile, Sql, Tables, Workflows};
 use headwater_log::Log;
 use headwater_log::groups::Groups;
 use tokio::sync::watch;
@@ -59,6 +60,8 @@ pub struct Parts {
     pub reconcile: Arc<dyn Reconcile>,
     /// Rows for statements, where they are served.
     pub sql: Option<Arc<dyn Sql>>,
+    /// Rows for charts, where they are served.
+    pub charts: Option<Arc<dyn Charts>>,
     /// Executions of workflows, where they are served.
     pub workflows: Option<Arc<dyn Workflows>>,
     /// Tables of the lake, where they are served.

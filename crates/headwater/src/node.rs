@@ -18,7 +18,7 @@ use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_kernel::port::FunctionKind;
 use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_lake::sql::{self, Sources};
-use headwater_lake::{Datasets, LakeCatalog};
+use headwater_lake::{Dashboards, Datasets, LakeCatalog};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, Stream, embedded};
 use headwater_store::disk::RealDisk;
@@ -111,6 +111,7 @@ pub fn registry() -> Registry {
         archive::KIND,
         event_type::KIND,
         headwater_lake::kinds::dataset::KIND,
+        headwater_lake::kinds::dashboard::KIND,
     ];
     Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
 }
@@ -186,6 +187,7 @@ impl Node {
             bus: Arc::new(buses.clone()),
             reconcile: Arc::new(pipelines.clone()),
             sql: Some(Arc::new(sql.clone())),
+            charts: Some(Arc::new(Dashboards::new(kernel.clone(), sql.clone()))),
             workflows: Some(Arc::new(engine.clone())),
             catalog: Some(Arc::new(catalog)),
             figures: vec![

@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use expect_test::expect_file;
 use headwater_api::http::metrics::names;
-use headwater_api::http::routes::ROUTES;
+use headwater_api::http::routes;
 
 use crate::cli::Cli;
 use crate::node::registry;
@@ -122,7 +122,7 @@ fn the_addresses_of_http() {
     let mut page = format!("# HTTP\n{WRITTEN} A running node gives the same as OpenAPI 3.1: `GET /openapi.json`.\n");
     page.push_str("Every refusal is an RFC 9457 problem with a `code`; [errors.md](errors.md) lists them.\n");
     page.push_str("\n| request | meaning |\n|---|---|\n");
-    for route in ROUTES {
+    for route in routes::all() {
         let query: String = route.query.iter().map(|(name, meaning)| format!(" `{name}`: {meaning}")).collect();
         writeln!(
             page,

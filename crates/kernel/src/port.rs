@@ -9,6 +9,7 @@ use serde_json::Value;
 
 pub mod bus;
 pub mod catalog;
+pub mod charts;
 pub mod function;
 pub mod outlet;
 pub mod sql;
@@ -17,6 +18,7 @@ pub mod workflows;
 
 pub use bus::{Bus, Cause};
 pub use catalog::Catalog;
+pub use charts::Charts;
 pub use function::FunctionKind;
 pub use outlet::{Outlet, Outlets};
 pub use sql::Sql;

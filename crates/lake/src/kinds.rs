@@ -1,3 +1,4 @@
-//! The kind of this crate.
+//! The kinds of this crate.
 
+pub mod dashboard;
 pub mod dataset;

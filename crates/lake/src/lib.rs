@@ -4,8 +4,10 @@
 //! beyond their metadata. A table's truth is its pointer in the log; files that no pointer leads to do not count.
 
 pub mod catalog;
+pub mod charts;
 pub mod columns;
 pub mod commit;
+pub mod dashboards;
 pub mod datasets;
 pub mod feed;
 pub mod figures;
@@ -24,4 +26,5 @@ pub mod tail;
 mod testing;
 
 pub use catalog::LakeCatalog;
+pub use dashboards::Dashboards;
 pub use datasets::{Datasets, Parts};

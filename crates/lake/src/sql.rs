@@ -41,6 +41,8 @@ use running::Running;
 use crate::lease::Lease;
 
 pub use catalog::Sources;
+pub(crate) use catalog::{DATASETS, SCHEMAS};
+pub(crate) use fault::syntax;
 
 /// Encoded batches between a query and whoever reads its answer.
 const CHUNKS: usize = 4;

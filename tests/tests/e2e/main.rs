@@ -7,6 +7,7 @@ mod bus;
 mod clickstream;
 mod clients;
 mod crowd;
+mod dashboards;
 mod lake;
 mod solution;
 mod sql;

@@ -100,7 +100,7 @@ fn status_of(code: &str) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         "HW-KERNEL-024" => StatusCode::INTERNAL_SERVER_ERROR,
-        "HW-LAKE-040" | "HW-LAKE-041" | "HW-LAKE-042" => StatusCode::BAD_REQUEST,
+        "HW-LAKE-040" | "HW-LAKE-041" | "HW-LAKE-042" | "HW-LAKE-071" => StatusCode::BAD_REQUEST,
         "HW-LAKE-045" => StatusCode::NOT_FOUND,
         "HW-LAKE-046" | "HW-LAKE-047" | "HW-LAKE-049" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-KERNEL-031" | "HW-LAKE-048" => StatusCode::GATEWAY_TIMEOUT,

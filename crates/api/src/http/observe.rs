@@ -128,7 +128,7 @@ fn as_problem(response: Response, method: &Method, path: &str) -> Response {
             }
         }
         StatusCode::NOT_FOUND => {
-            let near = closest(path, routes::ROUTES.iter().map(|route| route.path));
+            let near = closest(path, routes::all().map(|route| route.path));
             let problem = Problem::new("HW-API-004", format!("there is nothing at `{shown}`"));
             Fault::from(match near {
                 Some(near) => problem.help(format!("did you mean `{near}`? `/openapi.json` lists every address")),

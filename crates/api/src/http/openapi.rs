@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: OpenAPI 3.1, made of the rows of [`ROUTES`] and the kinds.
+//! `GET /openapi.json`: OpenAPI 3.1, made of the rows of [`routes`] and the kinds.
 //!
 //! # Source
 //! OpenAPI Specification 3.1.0; its schemas are JSON Schema 2020-12, as the kinds give them.
@@ -11,7 +11,7 @@ use headwater_wire::cloudevents;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::http::routes::{Body, ROUTES, Route};
+use crate::http::routes::{self, Body, Route};
 use crate::http::{Api, answer};
 
 /// Gives the document.
@@ -25,7 +25,7 @@ pub async fn document(State(api): State<Arc<Api>>) -> Response {
 /// The whole document; `kinds` are pairs of a kind's name and the schema of its resources.
 pub fn describe(kinds: &[(&'static str, Value)]) -> Value {
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in routes::all() {
         let path = paths.entry(route.path.replace("{*", "{")).or_insert_with(|| json!({}));
         if let Some(methods) = path.as_object_mut() {
             methods.insert(route.method.to_owned(), operation(route));

@@ -1,12 +1,14 @@
 //! The one list of addresses. A row gives the router its handler and the OpenAPI document its words.
 
+mod questions;
+
 use std::sync::Arc;
 
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::http::{
     Api, bus, console, documents, enrich, executions, features, groups, health, iceberg, ingest, live, metrics,
-    openapi, reconcile, resources, sql, tail, transactions,
+    openapi, reconcile, resources, tail, transactions,
 };
 
 /// One address and method.
@@ -64,7 +66,11 @@ const CONDITION_QUERY: &[(&str, &str)] = &[
 ];
 
 /// All addresses.
-pub const ROUTES: &[Route] = &[
+pub fn all() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(questions::ROUTES)
+}
+
+const ROUTES: &[Route] = &[
     Route {
         method: "post",
         path: "/v1/streams/{name}/events",
@@ -668,28 +674,6 @@ pub const ROUTES: &[Route] = &[
         body: Body::None,
         answer: JSON,
         handler: || delete(resources::delete),
-    },
-    Route {
-        method: "post",
-        path: "/v1/sql",
-        operation: "askSql",
-        tag: "sql",
-        summary: "Answers a statement over streams, tables and datasets: `{query, format, maxRows}`.",
-        query: &[],
-        body: Body::Object,
-        answer: JSON,
-        handler: || post(sql::ask),
-    },
-    Route {
-        method: "get",
-        path: "/v1/sql/relations",
-        operation: "listRelations",
-        tag: "sql",
-        summary: "Lists what can be asked, with columns and their types.",
-        query: &[],
-        body: Body::None,
-        answer: JSON,
-        handler: || get(sql::relations),
     },
     Route {
         method: "get",

@@ -22,7 +22,7 @@ use tracing::{debug, warn};
 
 use headwater_base::Limits;
 
-use crate::http::routes::ROUTES;
+use crate::http::routes;
 use crate::http::{Api, observe};
 
 /// How long open requests may go on after the stop signal.
@@ -43,7 +43,7 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: watch::Receiver<b
 /// The router over all rows.
 fn router(api: Arc<Api>) -> Router {
     let mut router = Router::new();
-    for route in ROUTES {
+    for route in routes::all() {
         router = router.route(route.path, (route.handler)());
     }
     router.layer(from_fn_with_state(api.clone(), observe::around)).with_state(api)

@@ -114,6 +114,7 @@ async fn house_over(
         bus: Arc::new(Fixed),
         reconcile: Arc::new(Fixed),
         sql: None,
+        charts: None,
         workflows: None,
         catalog: None,
         figures: Vec::new(),

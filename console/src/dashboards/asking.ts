@@ -1,0 +1,64 @@
+/** Charts and filters as the node answers them. A question that nobody waits for any more is ended in the node as well. */
+
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import type { Grain } from '../charts/grain.ts';
+import { type Answer, post } from '../rows.ts';
+import type { Choice } from './choice.ts';
+import { type Chart, type Dashboard, millis } from './spec.ts';
+
+/** A dashboard of the node, or one that is being made. */
+export interface Source {
+  /** The name of what is applied; nothing for a draft. */
+  name?: string;
+  /** Changes whenever the same question would be answered otherwise. */
+  generation: number;
+  spec: Dashboard;
+}
+
+/** Rows, and how the node came to them. */
+export interface Drawn extends Answer {
+  query: string;
+  grain: Grain | null;
+  axes: number;
+}
+
+/** Of a draft the node gets no more than the question is about: another chart's mistake is no hindrance. */
+function whose({ name, spec }: Source, chart?: Chart) {
+  return name === undefined ? { spec: { ...spec, charts: chart ? [chart] : [] } } : { dashboard: name };
+}
+
+/** How often a span asks; never for none. */
+export function interval(every: string): number | false {
+  const ms = millis(every);
+  return Number.isFinite(ms) && ms > 0 ? ms : false;
+}
+
+/** The rows of a chart. */
+export function useChart(source: Source, chart: Chart, choice: Choice) {
+  const asked = {
+    ...whose(source, chart),
+    chart: chart.id,
+    filters: choice.filters,
+    time: choice.time,
+    drill: choice.drill[chart.id] ?? [],
+  };
+  return useQuery({
+    queryKey: ['chart', source.generation, chart, asked],
+    queryFn: ({ signal }) => post<Drawn>('/v1/charts', asked, signal),
+    placeholderData: keepPreviousData,
+    refetchInterval: interval(choice.every),
+    staleTime: 2_000,
+  });
+}
+
+/** Values that a filter can take. */
+export function useValues(source: Source, filter: string, search: string, choice: Choice, open: boolean) {
+  const asked = { ...whose(source), filter, search, filters: choice.filters };
+  return useQuery({
+    queryKey: ['filter', source.generation, asked],
+    queryFn: ({ signal }) => post<Drawn>('/v1/charts/values', asked, signal),
+    placeholderData: keepPreviousData,
+    enabled: open,
+    staleTime: 30_000,
+  });
+}

@@ -1,0 +1,328 @@
+/** A dashboard to edit: charts on the grid, moved by pointer or keys, and forms beside it. Publishing applies the YAML. */
+
+import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
+import { apply, type Kind, queries, RESOURCES, type Resource } from '../api.ts';
+import { yamlOf } from '../editor/yaml.ts';
+import { go, Link, path } from '../router.tsx';
+import { relationName, save, useRelations } from '../rows.ts';
+import { Entry, LaterText } from '../ui/fields.tsx';
+import { Empty, Page, Panel, Trouble } from '../ui/parts.tsx';
+import type { Source } from './asking.ts';
+import { Board, standing } from './board.tsx';
+import { useChoice } from './choice.ts';
+import { Controls } from './controls.tsx';
+import { added, blank, edited, fresh, type Kept, keep, kept, placed, specOf } from './draft.ts';
+import { type Change, ChartForm, DashboardForm, FilterForms } from './form.tsx';
+import { COLUMNS, GAP, ROW as HEIGHT, moved, places } from './layout.ts';
+import { Actions, Popover } from './menu.tsx';
+import { type Place, SHAPES, type Shape, titleOf } from './spec.ts';
+import { Tile } from './tile.tsx';
+
+const UNDO_MAX = 100;
+
+/** The builder of one dashboard, or of a new one. */
+export default function Builder({ resource, kind }: { resource: Resource | null; kind: Kind }) {
+  const name = resource?.metadata.name ?? '';
+  const generation = resource?.metadata.generation ?? 0;
+  const begin = (): Kept => {
+    const text = resource ? yamlOf(resource) : blank('my-dashboard');
+    return { text, base: resource ? text : '', generation };
+  };
+  const [draft, setDraft] = useState(() => kept(name) ?? begin());
+  const [before, setBefore] = useState<string[]>([]);
+  const [selected, setSelected] = useState('');
+  const [live, setLive] = useState<Place[] | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const [said, setSaid] = useState('');
+  const relations = useRelations().data ?? [];
+  const board = useRef<HTMLDivElement>(null);
+  const { spec, name: called, wrong } = useMemo(() => specOf(draft.text), [draft.text]);
+  const source: Source = useMemo(() => ({ generation: 0, spec }), [spec]);
+  const choice = useChoice(spec);
+  const charts = spec.charts ?? [];
+  const all = live ?? places(charts);
+  const chosen = charts.findIndex(({ id }) => id === selected);
+  const dirty = draft.text !== draft.base;
+
+  const put = (text: string) => {
+    if (text === draft.text) return;
+    setBefore([...before, draft.text].slice(-UNDO_MAX));
+    const next = { ...draft, text };
+    setDraft(next);
+    keep(name, next);
+  };
+  const change =
+    (...under: (string | number)[]): Change =>
+    changes =>
+      put(
+        edited(
+          draft.text,
+          changes.map(([at, value]) => [['spec', ...under, ...at], value]),
+        ),
+      );
+  const undo = () => {
+    const text = before.at(-1);
+    if (text === undefined) return;
+    setBefore(before.slice(0, -1));
+    const next = { ...draft, text };
+    setDraft(next);
+    keep(name, next);
+  };
+  const discard = () => {
+    keep(name, null);
+    setDraft(begin());
+    setBefore([]);
+    setError(null);
+  };
+  const publish = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      const at = resource ? { plural: kind.plural, name, generation: draft.generation } : null;
+      await apply(draft.text, at, false);
+      // Comments are in the text alone: the node keeps what they are about.
+      keep(name, null);
+      keep(called, { text: draft.text, base: draft.text, generation: draft.generation + 1 });
+      await queries.invalidateQueries({ queryKey: RESOURCES });
+      go(path([kind.plural, called]));
+    } catch (refused) {
+      setError(refused);
+      setBusy(false);
+    }
+  };
+
+  const add = (type: Shape) => {
+    const from = charts.at(-1)?.from;
+    const relation = relations.find(it => relationName(it) === from) ?? relations[0];
+    if (!relation) return;
+    const chart = fresh(type, relation, charts);
+    put(added(draft.text, chart));
+    setSelected(chart.id);
+  };
+  const remove = (index: number) => {
+    put(edited(draft.text, [[['spec', 'charts', index], undefined]]));
+    setSelected('');
+  };
+  const settle = (index: number, next: Place[]) => {
+    put(placed(draft.text, places(charts), next));
+    setLive(null);
+    const at = next[index];
+    if (at) setSaid(`column ${at.x + 1}, row ${at.y + 1}, ${at.w} wide, ${at.h} high`);
+  };
+  const keys = (index: number, resize: boolean) => (event: KeyboardEvent) => {
+    const [dx, dy] = STEPS[event.key] ?? [0, 0];
+    if (dx === 0 && dy === 0) return;
+    event.preventDefault();
+    const now = places(charts);
+    const at = now[index];
+    if (at) settle(index, moved(now, index, shifted(at, dx, dy, resize)));
+  };
+  const drag = (index: number, resize: boolean) => (event: PointerEvent<HTMLButtonElement>) => {
+    const width = board.current?.clientWidth ?? 0;
+    const now = places(charts);
+    const at = now[index];
+    if (!at || event.button !== 0) return;
+    const handle = event.currentTarget;
+    handle.setPointerCapture(event.pointerId);
+    const [x, y] = [event.clientX, event.clientY];
+    let next = now;
+    const move = ({ clientX, clientY }: globalThis.PointerEvent) => {
+      const dx = Math.round((clientX - x) / ((width + GAP) / COLUMNS));
+      const dy = Math.round((clientY - y) / (HEIGHT + GAP));
+      next = moved(now, index, shifted(at, dx, dy, resize));
+      setLive(next);
+    };
+    const end = () => {
+      handle.removeEventListener('pointermove', move);
+      settle(index, next);
+    };
+    handle.addEventListener('pointermove', move);
+    handle.addEventListener('lostpointercapture', end, { once: true });
+  };
+
+  useEffect(() => {
+    const key = (event: globalThis.KeyboardEvent) => {
+      const typing = (event.target as HTMLElement).closest('input, textarea, .editor');
+      if (event.key !== 'z' || !(event.ctrlKey || event.metaKey) || typing) return;
+      event.preventDefault();
+      undo();
+    };
+    window.addEventListener('keydown', key);
+    return () => window.removeEventListener('keydown', key);
+  });
+
+  const stale = resource !== null && draft.generation !== generation;
+  const chart = charts[chosen];
+  return (
+    <Page
+      title={spec.title ?? called}
+      badge={<span className={`badge ${dirty ? 'warn' : ''}`}>{dirty ? 'Draft' : 'Published'}</span>}
+      actions={
+        <>
+          <Popover label="Add chart">
+            <Actions
+              actions={Object.entries(SHAPES).map(([type, label]) => ({ label, act: () => add(type as Shape) }))}
+              done={() => undefined}
+            />
+          </Popover>
+          <button type="button" className="btn" disabled={before.length === 0} onClick={undo}>
+            Undo
+          </button>
+          <button type="button" className="btn" disabled={!dirty} onClick={discard}>
+            Discard draft
+          </button>
+          <button type="button" className="btn main" disabled={!dirty || busy || wrong !== undefined} onClick={publish}>
+            Publish
+          </button>
+          <Link className="btn" to={path(resource ? [kind.plural, name] : [kind.plural])}>
+            Leave
+          </Link>
+        </>
+      }
+    >
+      {stale && (
+        <p className="note" role="status">
+          This draft began with an older state of the dashboard: publishing it will be refused. Discard it to begin
+          anew.
+        </p>
+      )}
+      {error !== null && <Trouble error={error} />}
+      {wrong !== undefined && <Trouble error={wrong} />}
+      <p className="hidden" role="status">
+        {said}
+      </p>
+      <div className="builder">
+        <div className="stack">
+          <Controls source={source} choice={choice} />
+          {charts.length === 0 && (
+            <Panel>
+              <Empty>Add a chart: it begins with all of a relation's rows.</Empty>
+            </Panel>
+          )}
+          <Board
+            own={board}
+            places={all}
+            each={index => {
+              const own = charts[index];
+              const place = all[index];
+              if (!own || !place) return null;
+              const title = titleOf(own);
+              return (
+                <section
+                  key={own.id}
+                  className={`panel tile-frame edited ${index === chosen ? 'chosen' : ''}`}
+                  aria-label={title}
+                  style={standing(place)}
+                >
+                  <Tile
+                    source={source}
+                    chart={own}
+                    choice={choice}
+                    handles={
+                      <>
+                        <button
+                          type="button"
+                          className="btn bare icon grip"
+                          aria-label={`Move ${title}`}
+                          title="Drag, or use the arrow keys"
+                          onPointerDown={drag(index, false)}
+                          onKeyDown={keys(index, false)}
+                        >
+                          ✥
+                        </button>
+                        <button
+                          type="button"
+                          className="btn bare"
+                          aria-pressed={index === chosen}
+                          aria-label={`Edit ${title}`}
+                          onClick={() => setSelected(index === chosen ? '' : own.id)}
+                        >
+                          Edit
+                        </button>
+                      </>
+                    }
+                  />
+                  <button
+                    type="button"
+                    className="grip corner"
+                    aria-label={`Resize ${title}`}
+                    title="Drag, or use the arrow keys"
+                    onPointerDown={drag(index, true)}
+                    onKeyDown={keys(index, true)}
+                  />
+                </section>
+              );
+            }}
+          />
+        </div>
+        <div className="stack">
+          {chart ? (
+            <Panel
+              title={`Chart: ${titleOf(chart)}`}
+              end={
+                <button type="button" className="btn bare" onClick={() => setSelected('')}>
+                  Close
+                </button>
+              }
+              body
+            >
+              <ChartForm
+                key={chart.id}
+                chart={chart}
+                relations={relations}
+                change={change('charts', chosen)}
+                remove={() => remove(chosen)}
+              />
+            </Panel>
+          ) : (
+            <>
+              <Panel title="Dashboard" body>
+                {!resource && (
+                  <div className="form">
+                    <Entry
+                      name="Name"
+                      mono
+                      value={called}
+                      set={text => put(edited(draft.text, [[['metadata', 'name'], text.trim()]]))}
+                    />
+                  </div>
+                )}
+                <DashboardForm spec={spec} change={change()} />
+              </Panel>
+              <Panel title="Filters" body>
+                <FilterForms filters={spec.filters ?? []} relations={relations} change={change()} />
+              </Panel>
+              <Panel
+                title="YAML"
+                end={
+                  <button
+                    type="button"
+                    className="btn bare"
+                    onClick={() => save(`${called}.yaml`, new Blob([draft.text], { type: 'application/yaml' }))}
+                  >
+                    Download
+                  </button>
+                }
+                body
+              >
+                <LaterText label="YAML" rows={18} value={draft.text} set={put} />
+              </Panel>
+            </>
+          )}
+        </div>
+      </div>
+    </Page>
+  );
+}
+
+const STEPS: Record<string, [dx: number, dy: number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
+function shifted({ x, y, w, h }: Place, dx: number, dy: number, resize: boolean): Place {
+  return resize ? { x, y, w: Math.min(w + dx, COLUMNS - x), h: h + dy } : { x: x + dx, y: y + dy, w, h };
+}

@@ -1,0 +1,232 @@
+import { expect, test } from 'vitest';
+import { draw, type Look } from '../charts/drawing.ts';
+import { filled, piece } from '../charts/grain.ts';
+import type { Answer, Relation } from '../rows.ts';
+import { csv, quoted } from '../rows.ts';
+import { asQuery, read } from './choice.ts';
+import { added, blank, edited, expression, fresh, placed, specOf, taken } from './draft.ts';
+import { moved, places, room } from './layout.ts';
+import { pivoted, spans } from './pivot.tsx';
+import { axesOf, type Chart, type Dashboard, filterOf, linked, millis, type Place } from './spec.ts';
+
+const chart = (id: string, more: Partial<Chart> = {}): Chart => ({ id, type: 'bar', from: 'orders', ...more });
+const at = (x: number, y: number, w = 6, h = 4): Place => ({ x, y, w, h });
+
+test('a chart that is moved pushes others down, and all fall up as far as they can', () => {
+  const before = [at(0, 0), at(6, 0), at(0, 4, 12, 2)];
+  expect(moved(before, 1, at(0, 0))).toEqual([at(0, 4), at(0, 0), at(0, 8, 12, 2)]);
+  expect(moved(before, 2, at(0, 9, 12, 2))).toEqual([at(0, 0), at(6, 0), at(0, 4, 12, 2)]);
+  expect(moved(before, 0, at(40, -3, 3, 2))).toEqual([at(9, 0, 3, 2), at(6, 2), at(0, 6, 12, 2)]);
+});
+
+test('no two charts ever stand on each other', () => {
+  let state = 1;
+  const chance = (below: number) => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % below;
+  };
+  let all = Array.from({ length: 9 }, (_, n) => at((n % 3) * 4, Math.floor(n / 3) * 3, 4, 3));
+  for (let round = 0; round < 300; round += 1) {
+    const one = chance(9);
+    all = moved(all, one, at(chance(14) - 1, chance(12) - 1, 1 + chance(12), 1 + chance(6)));
+    const cells = all.flatMap(({ x, y, w, h }) =>
+      Array.from({ length: w * h }, (_, n) => `${x + (n % w)},${y + Math.floor(n / w)}`),
+    );
+    expect(new Set(cells).size).toBe(cells.length);
+    for (const { x, y, w } of all) expect(x >= 0 && y >= 0 && x + w <= 12).toBe(true);
+  }
+});
+
+test('charts without a place stand below, a new one where there is room', () => {
+  expect(places([chart('a', { at: at(0, 0) }), chart('b'), chart('c')])).toEqual([
+    at(0, 0),
+    at(0, 4, 6, 6),
+    at(6, 4, 6, 6),
+  ]);
+  expect(room([chart('a', { at: at(0, 0) })], 6, 4)).toEqual(at(6, 0));
+  expect(room([chart('a', { at: at(0, 0, 12) })], 6, 4)).toEqual(at(0, 4));
+});
+
+const DASHBOARD: Dashboard = {
+  refresh: '30s',
+  filters: [
+    { id: 'country', from: 'orders', column: 'land', default: ['CH'] },
+    { id: 'year', from: 'orders', column: 'year' },
+  ],
+  charts: [chart('c', { drill: ['year', 'month', 'day'], time: 'at' })],
+};
+
+test('choices are in the URL, defaults are not', () => {
+  const choice = (query: string) => read(new URLSearchParams(query), DASHBOARD);
+  expect(choice('')).toEqual({ filters: { country: ['CH'] }, time: undefined, drill: {}, every: '30s' });
+  expect(choice('f.country=[]&f.year=[2026,null]&t=all&every=').filters).toEqual({ year: [2026, null] });
+  expect(choice('t=24h').time).toEqual({ last: '24h' });
+  expect(choice('t=2026-01-01T00:00:00Z..2026-02-01T00:00:00Z').time?.to).toBe('2026-02-01T00:00:00Z');
+  expect(choice('d.c=["a","b","c"]').drill.c).toEqual(['a', 'b']);
+  expect(choice('f.country=nonsense&d.c={}&f.nobody=[1]').filters).toEqual({ country: ['CH'] });
+  const query = asQuery({ year: [2026] }, { last: '7d' });
+  expect(read(new URLSearchParams(query), DASHBOARD)).toMatchObject({
+    filters: { year: [2026] },
+    time: { last: '7d' },
+  });
+});
+
+test('axes follow the level, and columns lead to their filters', () => {
+  const [drilled = chart('x')] = DASHBOARD.charts ?? [];
+  expect(axesOf(drilled, 1)).toEqual(['at']);
+  expect(axesOf(chart('a', { drill: ['land', 'city'], dimensions: ['kind'] }), 1)).toEqual(['city', 'kind']);
+  expect(axesOf(chart('a', { type: 'line', time: 'at', dimensions: ['kind'] }), 0)).toEqual(['at', 'kind']);
+  expect(axesOf(chart('a', { time: 'at', dimensions: ['kind'] }), 0)).toEqual(['kind']);
+  expect(filterOf(DASHBOARD, chart('a'), 'land')?.id).toBe('country');
+  expect(filterOf(DASHBOARD, chart('a', { columns: { country: 'c.land' } }), 'c.land')?.id).toBe('country');
+  expect(filterOf(DASHBOARD, chart('a', { ignores: ['country'] }), 'land')).toBeUndefined();
+});
+
+test('times are cut in UTC, whatever an answer leaves out', () => {
+  expect(piece('2024-02-01', 'month')).toEqual({ from: '2024-02-01T00:00:00.000Z', to: '2024-03-01T00:00:00.000Z' });
+  expect(piece('2026-12-31T23:00:00', 'hour').to).toBe('2027-01-01T00:00:00.000Z');
+  expect(piece('2026-01-01T00:00:00Z', 'year').to).toBe('2027-01-01T00:00:00.000Z');
+  expect(filled(['2026-03-01', '2025-12-01', '2026-01-01'], 'month')).toEqual([
+    '2025-12-01',
+    '2026-01-01',
+    '2026-02-01T00:00:00.000Z',
+    '2026-03-01',
+  ]);
+  expect(filled(['2026-01-01T00:00:30Z', '2026-01-01T00:02:00Z'], 'hour')).toHaveLength(2);
+  expect([millis('30s'), millis('2h')]).toEqual([30_000, 7_200_000]);
+  expect(millis('soon')).toBeNaN();
+});
+
+test('values of a link are values and nothing more', () => {
+  const to = linked('https://shop.example/{id}?q={name}', column => (column === 'id' ? '../x/y' : 'a&b=<i>'));
+  expect(to).toBe('https://shop.example/..%2Fx%2Fy?q=a%26b%3D%3Ci%3E');
+});
+
+test('the builder changes what it is about and leaves comments alone', () => {
+  const text = `# Of the shop team
+apiVersion: headwater.dev/v1
+kind: Dashboard
+metadata: {name: shop}
+spec:
+  charts:
+    # What counts
+    - id: total # never rename
+      type: kpi
+      from: orders
+      measures: [{name: revenue, expr: sum(amount)}]
+      at: {x: 0, y: 0, w: 3, h: 3}
+`;
+  const titled = edited(text, [[['spec', 'charts', 0, 'title'], 'Revenue: all']]);
+  expect(titled).toContain('# Of the shop team\n');
+  expect(titled).toContain('    # What counts\n    - id: total # never rename\n');
+  expect(titled).toContain('title: "Revenue: all"');
+  expect(edited(titled, [[['spec', 'charts', 0, 'title'], undefined]])).toBe(text);
+  const two = added(text, chart('more', { at: at(3, 0) }));
+  expect(specOf(two).spec.charts?.map(({ id }) => id)).toEqual(['total', 'more']);
+  const counted = added(text, chart('n', { measures: [{ name: 'n', expr: 'count(*)' }] }));
+  expect(counted).toContain('measures: [{name: n, expr: count(*)}]');
+  const [a = at(0, 0), b = at(0, 0)] = places(specOf(two).spec.charts ?? []);
+  expect(placed(two, [a, b], [a, at(0, 3)])).toContain('at: {x: 0, y: 3, w: 6, h: 4}');
+  expect(placed(two, [a, b], [a, at(0, 3)])).toContain('# never rename');
+  expect(specOf(blank('new')).spec.charts).toEqual([]);
+  expect(specOf('a: [').wrong).toBeDefined();
+});
+
+test('a new chart of any type fits the relation', () => {
+  const relation: Relation = {
+    schema: 'streams',
+    name: 'Orders.raw',
+    columns: [
+      { name: 'At', type: 'timestamptz' },
+      { name: 'item', type: 'text' },
+      { name: 'price', type: 'double' },
+    ],
+  };
+  expect(fresh('line', relation, [])).toMatchObject({ from: 'streams."Orders.raw"', time: '"At"', id: 'line' });
+  expect(fresh('pie', relation, [chart('pie')])).toMatchObject({ id: 'pie-2', dimensions: ['item'] });
+  expect(fresh('scatter', relation, []).measures?.[1]).toEqual({ name: 'average', expr: 'avg(price)' });
+  expect(fresh('table', relation, []).measures).toBeUndefined();
+  expect(quoted('a"b')).toBe('"a""b"');
+});
+
+test('measures are functions of columns as long as they can be', () => {
+  for (const expr of ['count(*)', 'sum(amount)', 'count(DISTINCT "Who")', 'sum(a) / sum(b)', 'avg(o.price)']) {
+    const { by, of } = taken(expr);
+    expect(expression(by, of)).toBe(expr);
+  }
+  expect(taken('sum(a) / sum(b)').by).toBe('expression');
+});
+
+const LOOK: Look = { text: 't', muted: 'm', line: 'l', panel: 'p', bad: 'b', series: ['1', '2'] };
+const SALES: Answer = {
+  columns: [
+    { name: 'at', type: 'timestamptz' },
+    { name: 'country', type: 'text' },
+    { name: 'revenue', type: 'double' },
+  ],
+  rows: [
+    ['2026-02-01T00:00:00Z', 'CH', 2],
+    ['2026-01-01T00:00:00Z', 'CH', 1],
+    ['2026-02-01T00:00:00Z', '<b>', 3],
+    ['2026-02-01T00:00:00Z', null, null],
+  ],
+};
+
+test('series stand beside each other along times in order, and marks know their rows', () => {
+  const { option, rows } = draw(
+    { shape: 'stackedBar', answer: SALES, axis: 0, by: [1], measures: [2], grain: 'month' },
+    LOOK,
+  );
+  const { xAxis, series } = option as { xAxis: { data: string[] }; series: { name: string; data: unknown[] }[] };
+  expect(xAxis.data).toEqual(['2026-01', '2026-02']);
+  expect(series.map(({ name, data }) => [name, data])).toEqual([
+    ['CH', [1, 2]],
+    ['<b>', [null, 3]],
+    ['–', [null, null]],
+  ]);
+  expect(rows).toEqual([
+    [1, 0],
+    [undefined, 2],
+    [undefined, 3],
+  ]);
+});
+
+test('a pivot turns the last axis into columns and joins equal heads', () => {
+  const answer: Answer = {
+    columns: ['region', 'city', 'year', 'n'].map(name => ({ name, type: 'text' })),
+    rows: [
+      ['west', 'Bern', '2026', 1],
+      ['east', 'Chur', '2025', 2],
+      ['west', 'Genf', '2025', 3],
+      ['west', 'Bern', '2025', 4],
+    ],
+  };
+  const { across, down, cells } = pivoted(answer, 3);
+  expect(across).toEqual(['2025', '2026']);
+  expect(down).toEqual([
+    ['east', 'Chur'],
+    ['west', 'Bern'],
+    ['west', 'Genf'],
+  ]);
+  expect(cells).toEqual([
+    [1, undefined],
+    [3, 0],
+    [2, undefined],
+  ]);
+  expect([spans(down, 0), spans(down, 1)]).toEqual([
+    [1, 2, 0],
+    [1, 1, 1],
+  ]);
+});
+
+test('rows as CSV', () => {
+  expect(
+    csv({
+      columns: SALES.columns.slice(1),
+      rows: [
+        ['a "b", c', 1.5],
+        [null, { x: [1] }],
+      ],
+    }),
+  ).toBe('country,revenue\r\n"a ""b"", c",1.5\r\n,"{""x"":[1]}"\r\n');
+});

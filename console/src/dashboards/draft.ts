@@ -1,0 +1,185 @@
+/**
+ * A dashboard that is being made: YAML as a developer keeps it in git. What the builder changes is changed in the text,
+ * so that comments and the order of keys stay. Pure, but for the place where a browser keeps it.
+ */
+
+import { Document, isCollection, isScalar, type Node, parseDocument, visit } from 'yaml';
+import { isNumeric, isTime, quoted, type Relation, relationName } from '../rows.ts';
+import { room } from './layout.ts';
+import type { Chart, Dashboard, Measure, Place, Shape } from './spec.ts';
+
+/** Where in the spec. */
+export type Steps = (string | number)[];
+
+const WRITTEN = { lineWidth: 120, flowCollectionPadding: false } as const;
+
+/** The text of a dashboard without charts. */
+export function blank(name: string): string {
+  const document = new Document({
+    apiVersion: 'headwater.dev/v1',
+    kind: 'Dashboard',
+    metadata: { name },
+    spec: { title: 'New dashboard', charts: [] },
+  });
+  return document.toString(WRITTEN);
+}
+
+/** The spec in a text, or why it cannot be read. */
+export function specOf(text: string): { spec: Dashboard; name: string; wrong?: string } {
+  const document = parseDocument(text);
+  const [error] = document.errors;
+  if (error) return { spec: {}, name: '', wrong: error.message };
+  const whole = document.toJS() as { metadata?: { name?: string }; spec?: Dashboard } | null;
+  return { spec: whole?.spec ?? {}, name: String(whole?.metadata?.name ?? '') };
+}
+
+/** The text with changes; a value that is undefined takes its key away. */
+export function edited(text: string, changes: [at: Steps, value: unknown][]): string {
+  const document = parseDocument(text);
+  for (const [at, value] of changes) {
+    if (value === undefined) document.deleteIn(at);
+    else document.setIn(at, node(document, at, value));
+  }
+  return document.toString(WRITTEN);
+}
+
+/** Keys whose values stand on one line, as people write them. */
+const SHORT = ['at', 'measures', 'dimensions', 'drill', 'after', 'default', 'link'];
+
+function node(document: Document, at: Steps, value: unknown): unknown {
+  const made: unknown = document.createNode(value, { flow: SHORT.includes(String(at.at(-1))) });
+  visit(made as Node, {
+    Pair: (_, { key, value }) => {
+      if (isScalar(key) && SHORT.includes(String(key.value)) && isCollection(value)) value.flow = true;
+    },
+  });
+  return made;
+}
+
+/** Puts a chart behind the others. */
+export function added(text: string, chart: Chart): string {
+  const count = specOf(text).spec.charts?.length ?? 0;
+  if (count === 0) return edited(text, [[['spec', 'charts'], [chart]]]);
+  return edited(text, [[['spec', 'charts', count], chart]]);
+}
+
+/** The places of charts that have others now. */
+export function placed(text: string, before: Place[], after: Place[]): string {
+  const charts = specOf(text).spec.charts ?? [];
+  const changes = after.flatMap((at, index): [Steps, unknown][] => {
+    const same = charts[index]?.at && JSON.stringify(before[index]) === JSON.stringify(at);
+    return same ? [] : [[['spec', 'charts', index, 'at'], at]];
+  });
+  return edited(text, changes);
+}
+
+/** An id that nothing has yet. */
+export function free(stem: string, taken: string[]): string {
+  let id = stem;
+  for (let number = 2; taken.includes(id); number += 1) id = `${stem}-${number}`;
+  return id;
+}
+
+/** A chart of a relation that draws something at once. */
+export function fresh(type: Shape, relation: Relation, charts: Chart[]): Chart {
+  const { columns } = relation;
+  const time = columns.find(column => isTime(column.type));
+  const numbers = columns.filter(column => isNumeric(column.type)).map(column => quoted(column.name));
+  const words = columns.filter(column => column.type === 'text').map(column => quoted(column.name));
+  const others = [...words, ...columns.map(column => quoted(column.name))];
+  const [first = '1'] = others;
+  const second = others.find(column => column !== first) ?? first;
+  const size = type === 'kpi' || type === 'gauge' ? { w: 3, h: 4 } : { w: 6, h: 7 };
+  const count: Measure = { name: 'rows', expr: 'count(*)' };
+  const base: Chart = {
+    id: free(
+      type.toLowerCase(),
+      charts.map(({ id }) => id),
+    ),
+    title: `${relation.name} ${type === 'kpi' || type === 'gauge' ? 'rows' : ''}`.trim(),
+    type,
+    from: relationName(relation),
+    ...(time && { time: quoted(time.name) }),
+    measures: [count],
+    at: room(charts, size.w, size.h),
+  };
+  switch (type) {
+    case 'line':
+    case 'area':
+      return time ? base : { ...base, dimensions: [first] };
+    case 'bar':
+    case 'stackedBar':
+      return time ? { ...base, grain: 'auto' } : { ...base, dimensions: [first] };
+    case 'table':
+      return { ...base, dimensions: columns.slice(0, 8).map(column => quoted(column.name)), measures: undefined };
+    case 'pivot':
+    case 'heatmap':
+      return time ? { ...base, grain: 'auto', dimensions: [first] } : { ...base, dimensions: [first, second] };
+    case 'pie':
+      return { ...base, dimensions: [first] };
+    case 'scatter': {
+      const [number] = numbers;
+      return {
+        ...base,
+        dimensions: [first],
+        measures: [count, number ? { name: 'average', expr: `avg(${number})` } : { ...count, name: 'rows again' }],
+      };
+    }
+    default:
+      return base;
+  }
+}
+
+export const AGGREGATES = ['count', 'count distinct', 'sum', 'avg', 'min', 'max', 'expression'] as const;
+export type Aggregate = (typeof AGGREGATES)[number];
+
+/** A measure as a function of a column, or as the expression that it is. */
+export function taken(expr: string): { by: Aggregate; of: string } {
+  if (/^count\(\s*\*\s*\)$/i.test(expr)) return { by: 'count', of: '' };
+  const distinct = /^count\(\s*distinct\s+([\w".]+)\s*\)$/i.exec(expr);
+  if (distinct?.[1]) return { by: 'count distinct', of: distinct[1] };
+  const [, by, of] = /^(sum|avg|min|max)\(\s*([\w".]+)\s*\)$/i.exec(expr) ?? [];
+  return by && of ? { by: by.toLowerCase() as Aggregate, of } : { by: 'expression', of: expr };
+}
+
+/** The expression of a function of a column. */
+export function expression(by: Aggregate, of: string): string {
+  switch (by) {
+    case 'count':
+      return 'count(*)';
+    case 'count distinct':
+      return `count(DISTINCT ${of})`;
+    case 'expression':
+      return of;
+    default:
+      return `${by}(${of})`;
+  }
+}
+
+/** What this browser keeps of a dashboard: its text, the text that was published, and which generation that was. */
+export interface Kept {
+  text: string;
+  base: string;
+  generation: number;
+}
+
+const key = (name: string) => `headwater.dashboard.${name}`;
+
+/** What was kept. */
+export function kept(name: string): Kept | null {
+  try {
+    return JSON.parse(window.localStorage.getItem(key(name)) ?? 'null') as Kept | null;
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps it, or forgets it. */
+export function keep(name: string, draft: Kept | null): void {
+  try {
+    if (draft) window.localStorage.setItem(key(name), JSON.stringify(draft));
+    else window.localStorage.removeItem(key(name));
+  } catch {
+    // A browser that keeps nothing has the draft as long as the page stands.
+  }
+}

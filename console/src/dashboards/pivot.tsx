@@ -1,0 +1,140 @@
+/** Rows as a pivot table: the values of the last axis are columns, those of the others group the rows. */
+
+import { figure } from '../charts/drawing.ts';
+import { type Grain, moment } from '../charts/grain.ts';
+import { type Answer, isTime, shown } from '../rows.ts';
+
+/** Columns and rows that are drawn; more cannot be read. */
+const ACROSS_MAX = 60;
+const DOWN_MAX = 2_000;
+
+/** A pivot: heads of rows and columns, and for each cell the row of the answer. */
+export interface Pivot {
+  across: unknown[];
+  down: unknown[][];
+  cells: (number | undefined)[][];
+}
+
+/** Turns rows around. Rows stay in the answer's order. */
+export function pivoted({ rows }: Answer, axes: number): Pivot {
+  const across = new Map<string, unknown>();
+  const down = new Map<string, unknown[]>();
+  const places = new Map<string, number>();
+  const key = (values: unknown[]) => JSON.stringify(values.map(shown));
+  for (const [index, row] of rows.entries()) {
+    const column = row[axes - 1];
+    const heads = row.slice(0, axes - 1);
+    across.set(shown(column), column);
+    down.set(key(heads), heads);
+    places.set(key([...heads, column]), index);
+  }
+  const columns = [...across.values()].sort((a, b) => shown(a).localeCompare(shown(b))).slice(0, ACROSS_MAX);
+  // Equal heads stand beside each other, so that they can be one cell.
+  const lines = [...down.values()].sort((a, b) => compare(a, b)).slice(0, DOWN_MAX);
+  return {
+    across: columns,
+    down: lines,
+    cells: lines.map(heads => columns.map(column => places.get(key([...heads, column])))),
+  };
+}
+
+function compare(a: unknown[], b: unknown[]): number {
+  for (const [at, value] of a.entries()) {
+    const order = shown(value).localeCompare(shown(b[at]), 'en', { numeric: true });
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/** Over how many lines a head at this place goes; 0 where the line above has it already. */
+export function spans(down: unknown[][], column: number): number[] {
+  const same = (line: number) =>
+    line > 0 && down[line]?.slice(0, column + 1).every((value, at) => shown(value) === shown(down[line - 1]?.[at]));
+  const found = down.map(() => 0);
+  let begin = 0;
+  for (const line of down.keys()) {
+    if (!same(line)) begin = line;
+    found[begin] = (found[begin] ?? 0) + 1;
+  }
+  return found;
+}
+
+/** The table. */
+export function PivotTable(props: {
+  answer: Answer;
+  axes: number;
+  grain: Grain | undefined;
+  label: string;
+  pick: (row: number, at: { x: number; y: number }) => void;
+}) {
+  const { answer, axes, grain, label, pick } = props;
+  const { across, down, cells } = pivoted(answer, axes);
+  const measures = answer.columns.slice(axes);
+  const say = (value: unknown, column: number) =>
+    isTime(answer.columns[column]?.type ?? '') ? moment(value, grain) : shown(value) || '–';
+  const heads = answer.columns.slice(0, axes - 1);
+  const over = heads.map((_, column) => spans(down, column));
+  return (
+    <section className="grid fill pivot" aria-label={label} tabIndex={0}>
+      <table>
+        <thead>
+          <tr>
+            {heads.map(({ name }) => (
+              <th key={name} scope="col" rowSpan={measures.length > 1 ? 2 : 1}>
+                {name}
+              </th>
+            ))}
+            {across.map(value => (
+              <th key={shown(value)} scope="col" colSpan={measures.length} className="num">
+                {say(value, axes - 1)}
+              </th>
+            ))}
+          </tr>
+          {measures.length > 1 && (
+            <tr>
+              {across.flatMap(value =>
+                measures.map(({ name }) => (
+                  <th key={`${shown(value)} ${name}`} scope="col" className="num">
+                    {name}
+                  </th>
+                )),
+              )}
+            </tr>
+          )}
+        </thead>
+        <tbody>
+          {down.map((line, index) => (
+            <tr key={JSON.stringify(line.map(shown))}>
+              {line.map((value, column) =>
+                over[column]?.[index] ? (
+                  // biome-ignore lint/suspicious/noArrayIndexKey: a head is known by its column
+                  <th key={column} scope="row" rowSpan={over[column][index]}>
+                    {say(value, column)}
+                  </th>
+                ) : null,
+              )}
+              {across.flatMap((value, column) =>
+                measures.map(({ name }, measure) => {
+                  const row = cells[index]?.[column];
+                  return (
+                    <td key={`${shown(value)} ${name}`} className="num">
+                      {row !== undefined && (
+                        <button
+                          type="button"
+                          className="as-link"
+                          onClick={event => pick(row, { x: event.clientX, y: event.clientY })}
+                        >
+                          {figure(answer.rows[row]?.[axes + measure])}
+                        </button>
+                      )}
+                    </td>
+                  );
+                }),
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}

@@ -1,0 +1,129 @@
+/** Dashboards: the list, and one with its charts. */
+
+import { type Kind, type Resource, useKind } from '../api.ts';
+import type { Source } from '../dashboards/asking.ts';
+import { Board, standing } from '../dashboards/board.tsx';
+import { useChoice } from '../dashboards/choice.ts';
+import { Controls } from '../dashboards/controls.tsx';
+import { places } from '../dashboards/layout.ts';
+import { type Dashboard, titleOf } from '../dashboards/spec.ts';
+import { Tile } from '../dashboards/tile.tsx';
+import { items, text } from '../json.ts';
+import { Link, path, useLocation } from '../router.tsx';
+import { Builder } from '../ui/lazy.tsx';
+import { Empty, Loading, Page, Panel, Ready, To } from '../ui/parts.tsx';
+import { Table } from '../ui/table.tsx';
+import { Yaml } from './resources.tsx';
+
+/** All dashboards. */
+export function DashboardsPage() {
+  const all = useKind('Dashboard');
+  if (!all) return <Loading />;
+  return (
+    <Page
+      title="Dashboards"
+      about="Charts over streams, tables and datasets."
+      actions={
+        <Link className="btn main" to={path(['dashboards'], { new: '1' })}>
+          New
+        </Link>
+      }
+    >
+      <Panel>
+        <Table
+          label="Dashboards"
+          rows={all}
+          id={it => it.metadata.name}
+          sort="title"
+          empty={<Empty>There is no dashboard yet. New makes one without a line of code.</Empty>}
+          columns={[
+            {
+              id: 'title',
+              head: 'Title',
+              by: it => text(it.spec.title) || it.metadata.name,
+              cell: it => (
+                <To plural="dashboards" name={it.metadata.name}>
+                  {text(it.spec.title) || it.metadata.name}
+                </To>
+              ),
+              one: true,
+            },
+            { id: 'name', head: 'Name', by: it => it.metadata.name, cell: it => <code>{it.metadata.name}</code> },
+            { id: 'about', head: 'About', cell: it => <span className="muted">{text(it.spec.description)}</span> },
+            {
+              id: 'charts',
+              head: 'Charts',
+              right: true,
+              by: it => items(it.spec.charts).length,
+              cell: it => items(it.spec.charts).length,
+            },
+            { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
+          ]}
+        />
+      </Panel>
+    </Page>
+  );
+}
+
+/** A dashboard that is not there yet. */
+export function NewDashboardPage({ kind }: { kind: Kind }) {
+  return <Builder resource={null} kind={kind} />;
+}
+
+/** One dashboard: its charts, its builder or its YAML. */
+export function DashboardPage({ resource, kind }: { resource: Resource; kind: Kind }) {
+  const { query } = useLocation();
+  const mode = query.get('mode');
+  const { name } = resource.metadata;
+  if (mode === 'edit') return <Builder resource={resource} kind={kind} />;
+  const spec = resource.spec as Dashboard;
+  const actions = (
+    <>
+      <Link className="btn" to={path(['dashboards', name], mode === 'yaml' ? {} : { mode: 'yaml' })}>
+        {mode === 'yaml' ? 'Charts' : 'YAML'}
+      </Link>
+      <Link className="btn" to={path(['dashboards', name], { mode: 'edit' })}>
+        Edit
+      </Link>
+    </>
+  );
+  return (
+    <Page
+      title={spec.title ?? name}
+      badge={resource.status.ready === 'true' ? undefined : <Ready resource={resource} />}
+      about={spec.description}
+      actions={actions}
+    >
+      {mode === 'yaml' ? (
+        <Yaml resource={resource} kind={kind} />
+      ) : (
+        <View source={{ name, generation: resource.metadata.generation, spec }} />
+      )}
+    </Page>
+  );
+}
+
+function View({ source }: { source: Source }) {
+  const choice = useChoice(source.spec);
+  const { charts = [] } = source.spec;
+  const all = places(charts);
+  if (charts.length === 0) return <Empty>This dashboard has no charts. Edit adds them.</Empty>;
+  return (
+    <>
+      <Controls source={source} choice={choice} />
+      <Board
+        places={all}
+        each={index => {
+          const chart = charts[index];
+          const place = all[index];
+          if (!chart || !place) return null;
+          return (
+            <section key={chart.id} className="panel tile-frame" aria-label={titleOf(chart)} style={standing(place)}>
+              <Tile source={source} chart={chart} choice={choice} />
+            </section>
+          );
+        }}
+      />
+    </>
+  );
+}

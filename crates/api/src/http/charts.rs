@@ -1,0 +1,147 @@
+//! `POST /v1/charts`: the rows of a dashboard's chart; `POST /v1/charts/values`: what a filter can be set to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::{Buf as _, Bytes};
+use futures::StreamExt as _;
+use headwater_base::{Micros, Problem, Span};
+use headwater_kernel::port::Charts;
+use headwater_kernel::port::charts::{Choice, Drawn, Whose, Window};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::http::Api;
+use crate::http::body::media_type;
+use crate::http::fault::Fault;
+use crate::http::features::expect_json;
+use crate::http::query::Query;
+
+/// A question's length; a draft with all of its charts is in it.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Asked {
+    #[serde(default)]
+    dashboard: Option<String>,
+    #[serde(default)]
+    spec: Option<Value>,
+    #[serde(default)]
+    chart: Option<String>,
+    #[serde(default)]
+    filter: Option<String>,
+    #[serde(default)]
+    search: String,
+    #[serde(default)]
+    filters: BTreeMap<String, Vec<Value>>,
+    #[serde(default)]
+    time: Option<Times>,
+    #[serde(default)]
+    grain: Option<String>,
+    #[serde(default)]
+    drill: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Times {
+    #[serde(default)]
+    last: Option<Span>,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    to: Option<String>,
+}
+
+/// Gives the rows of a chart.
+pub async fn draw(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
+    let asked = read(&api, request).await?;
+    let Some(chart) = &asked.chart else { return Err(unclear("the body names no chart").into()) };
+    let (of, choice) = (asked.of()?, asked.choice()?);
+    Ok(shown(charts(&api)?.draw(&of, chart, &choice).await?))
+}
+
+/// Gives the values that a filter can take.
+pub async fn values(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
+    let asked = read(&api, request).await?;
+    let Some(filter) = &asked.filter else { return Err(unclear("the body names no filter").into()) };
+    let (of, choice) = (asked.of()?, asked.choice()?);
+    Ok(shown(charts(&api)?.values(&of, filter, &asked.search, &choice).await?))
+}
+
+async fn read(api: &Api, request: Request) -> Result<Asked, Fault> {
+    let (head, body) = request.into_parts();
+    Query::parse(head.uri.query(), &[])?;
+    expect_json(&media_type(&head.headers))?;
+    let body = api.bodies.read(&head.headers, body, BODY_BYTES_MAX, &api.limits).await?;
+    Ok(serde_json::from_slice(&body.bytes).map_err(|error| unclear("the body is no question").because(error))?)
+}
+
+fn charts(api: &Api) -> Result<&Arc<dyn Charts>, Problem> {
+    api.charts.as_ref().ok_or_else(|| {
+        Problem::new("HW-API-004", "charts are not answered here").help("ask a node that `headwater up` started")
+    })
+}
+
+impl Asked {
+    fn of(&self) -> Result<Whose, Problem> {
+        match (&self.dashboard, &self.spec) {
+            (Some(name), None) => Ok(Whose::Named(name.clone())),
+            (None, Some(spec)) => Ok(Whose::Draft(spec.clone())),
+            _ => Err(unclear("the body has either `dashboard` or `spec`")),
+        }
+    }
+
+    fn choice(&self) -> Result<Choice, Problem> {
+        let window = match &self.time {
+            None => Window::Own,
+            Some(times) => times.window()?,
+        };
+        Ok(Choice { filters: self.filters.clone(), window, grain: self.grain.clone(), drill: self.drill.clone() })
+    }
+}
+
+impl Times {
+    fn window(&self) -> Result<Window, Problem> {
+        let moment = |text: &String| {
+            Micros::parse_rfc3339(text)
+                .ok_or_else(|| unclear(&format!("`{}` is no RFC 3339 time", text.escape_debug())))
+        };
+        match (self.last, &self.from, &self.to) {
+            (None, None, None) => Ok(Window::All),
+            (Some(span), None, None) => Ok(Window::Last(span)),
+            (None, Some(from), Some(to)) => Ok(Window::Between(moment(from)?, moment(to)?)),
+            _ => Err(unclear("`time` has either `last`, or `from` and `to`, or nothing")),
+        }
+    }
+}
+
+fn unclear(fact: &str) -> Problem {
+    Problem::new("HW-API-008", fact).help(
+        "send `{\"dashboard\": \"sales\", \"chart\": \"total\"}`, with `filters`, `time`, `grain` and `drill` if wanted",
+    )
+}
+
+/// The answer of SQL, with what is known of the chart as its first members.
+fn shown(Drawn { query, grain, axes, answer }: Drawn) -> Response {
+    let mut head = json!({"query": query, "grain": grain, "axes": axes}).to_string();
+    head.pop();
+    head.push(',');
+    let mut first = true;
+    let body = answer.body.map(move |chunk| {
+        let mut chunk = chunk.map_err(|problem| std::io::Error::other(problem.to_string()))?;
+        if std::mem::take(&mut first) && chunk.first() == Some(&b'{') {
+            chunk.advance(1);
+        }
+        Ok::<_, std::io::Error>(chunk)
+    });
+    let body = futures::stream::iter([Ok(Bytes::from(head))]).chain(body);
+    let mut response = Response::new(Body::from_stream(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,54 @@
+//! The addresses that answer questions about data.
+
+use axum::routing::{get, post};
+
+use super::{Body, JSON, Route};
+use crate::http::{charts, sql};
+
+/// They.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: "post",
+        path: "/v1/sql",
+        operation: "askSql",
+        tag: "sql",
+        summary: "Answers a statement over streams, tables and datasets: `{query, format, maxRows}`.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(sql::ask),
+    },
+    Route {
+        method: "get",
+        path: "/v1/sql/relations",
+        operation: "listRelations",
+        tag: "sql",
+        summary: "Lists what can be asked, with columns and their types.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(sql::relations),
+    },
+    Route {
+        method: "post",
+        path: "/v1/charts",
+        operation: "drawChart",
+        tag: "sql",
+        summary: "Gives the rows of a dashboard's chart and the statement behind them: `{dashboard or spec, chart, filters, time: {last} or {from, to}, grain, drill}`.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(charts::draw),
+    },
+    Route {
+        method: "post",
+        path: "/v1/charts/values",
+        operation: "listFilterValues",
+        tag: "sql",
+        summary: "Lists up to 200 values of a dashboard's filter: `{dashboard or spec, filter, search, filters}`.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(charts::values),
+    },
+];

@@ -1,0 +1,80 @@
+//! The port of charts: a dashboard's chart and what its reader has chosen go in, rows come out.
+
+use std::collections::BTreeMap;
+
+use futures::future::BoxFuture;
+use headwater_base::{Micros, Problem, Span};
+use serde_json::Value;
+
+use super::sql::Answer;
+
+/// Whose charts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Whose {
+    /// The Dashboard of this name.
+    Named(String),
+    /// The spec of one that is not applied.
+    Draft(Value),
+}
+
+/// The times that are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Window {
+    /// What the dashboard shows first.
+    #[default]
+    Own,
+    /// All there is.
+    All,
+    /// So far back from now.
+    Last(Span),
+    /// From a moment on, up to before another.
+    Between(Micros, Micros),
+}
+
+/// What the reader of a dashboard has chosen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// Values of filters, by the filter's id; a filter without values lets everything through.
+    pub filters: BTreeMap<String, Vec<Value>>,
+    /// The times.
+    pub window: Window,
+    /// How finely time is cut, instead of as the chart says.
+    pub grain: Option<String>,
+    /// The value chosen on each level of the chart's drill, from the outermost on.
+    pub drill: Vec<Value>,
+}
+
+/// A chart's rows, and where they come from.
+pub struct Drawn {
+    /// The statement that was asked.
+    pub query: String,
+    /// How finely the first column's times are cut.
+    pub grain: Option<&'static str>,
+    /// So many columns at the beginning say what a row is about; those behind them are measures.
+    pub axes: usize,
+    /// The rows, in JSON.
+    pub answer: Answer,
+}
+
+/// Answers charts: it knows dashboards and asks SQL.
+pub trait Charts: Send + Sync {
+    /// The rows of a chart.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-012` without the dashboard, `HW-LAKE-070` for a draft that cannot be, `HW-LAKE-071` for what the
+    /// dashboard does not have, and those of [`Sql::ask`](super::Sql::ask).
+    fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>>;
+
+    /// Values that a filter can take where `search` is a part of them, and how many rows have each. A filter that comes
+    /// after others has those that their values leave.
+    ///
+    /// # Errors
+    /// As [`Charts::draw`].
+    fn values<'a>(
+        &'a self,
+        of: &'a Whose,
+        filter: &'a str,
+        search: &'a str,
+        choice: &'a Choice,
+    ) -> BoxFuture<'a, Result<Drawn, Problem>>;
+}

@@ -1,0 +1,84 @@
+use headwater_base::Limits;
+use headwater_kernel::Registry;
+use headwater_kernel::kind::View;
+use headwater_kernel::port::Context;
+
+use super::{EXAMPLE, KIND};
+
+/// The problems of a dashboard, each as `line:column: fact`, and what it names.
+fn told(yaml: &str) -> (Vec<String>, Vec<String>) {
+    let registry = Registry::new(&[KIND]);
+    let drafts = registry.read("d.yaml", yaml.as_bytes(), &Limits::default()).unwrap();
+    let draft = drafts.first().unwrap();
+    let view = View {
+        registry: &registry,
+        context: &Context::without_node("."),
+        drafts: &std::collections::HashMap::new(),
+        stored: &|_, _| None,
+    };
+    let place = |place: headwater_base::Place| format!("{}:{}", place.line, place.column);
+    let problems = (KIND.validate)(draft, &view);
+    let problems = problems.into_iter().map(|it| format!("{}: {}", place(it.place.unwrap()), it.title)).collect();
+    let names = (KIND.refs)(&draft.spec).into_iter().map(|it| format!("{}/{}", it.kind, it.name)).collect();
+    (problems, names)
+}
+
+#[test]
+fn the_example_is_good_and_names_what_it_needs() {
+    assert_eq!(told(EXAMPLE), (vec![], vec!["Dataset/orders".to_owned()]));
+}
+
+#[test]
+fn each_fault_of_a_dashboard_is_told_with_its_place() {
+    let (problems, _) = told(
+        r#"apiVersion: headwater.dev/v1
+kind: Dashboard
+metadata: {name: d}
+spec:
+  filters:
+    - {id: a b, from: orders, column: country, after: [later]}
+    - {id: later, from: "SELECT * FROM orders; DROP TABLE x", column: "x) OR (1 = 1"}
+  charts:
+    - {id: one, type: pie, from: orders, measures: []}
+    - id: one
+      type: bar
+      from: orders o
+      time: at
+      grain: day
+      drill: [month, year, region]
+      measures: [{name: n, expr: "count(*), 1"}, {name: n, expr: count(*)}]
+      sort: -m
+      ignores: [latter]
+      bars: o
+      at: {x: 8, y: 0, w: 6, h: 2}
+      link: {url: "javascript:alert(1)"}
+    - {id: two, type: table, from: orders, dimensions: [host], link: {url: "https://{host}/", dashboard: x}}
+    - {id: three, type: table, from: orders, dimensions: [host], link: {url: "https://shop.example/{hots}"}}
+"#,
+    );
+    assert_eq!(
+        problems,
+        [
+            "6:12: `a b` is no id: it has 1 to 60 letters, digits, `-`, `_` or `.`",
+            "6:56: there is no filter before this one called `later`",
+            "7:46: this is no SQL: Expected: the end, found: ;",
+            "7:73: this is no SQL: Expected: the end, found: )",
+            "9:23: this chart needs one axis and one measure; it has 0 axes and 0 measures",
+            "10:11: there are two charts with the id `one`",
+            "12:20: this is no SQL: Expected: the end, found: o",
+            "16:43: this is no SQL: Expected: the end, found: ,",
+            "16:57: there are two columns called `n`",
+            "19:13: there is no measure `o`",
+            "17:13: there is no column `m`",
+            "15:14: the levels are grains of time (`year` to `minute`) or columns, not both",
+            "15:22: `year` is not finer than `month`",
+            "14:14: the levels of `drill` say how time is cut",
+            "18:17: there is no filter `latter`",
+            "20:11: the chart ends at column 14; there are 12",
+            "21:19: `javascript:alert(1)` is no address that a chart may lead to",
+            "22:70: a link has either `url` or `dashboard`",
+            "22:76: `https://{host}/` is no address that a chart may lead to",
+            "23:78: there is no column `hots`",
+        ]
+    );
+}
