@@ -12,8 +12,6 @@ pub mod figures;
 pub mod files;
 pub mod kinds;
 pub mod layout;
-pub mod letter;
-pub mod path;
 pub mod positions;
 pub mod rows;
 pub mod sql;
