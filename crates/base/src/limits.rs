@@ -78,6 +78,8 @@ pub struct Limits {
     pub tasks_in_flight: NonZeroUsize,
     /// How often an event may lead to another before the chain is cut (`HW-BUS-010`).
     pub event_hops: u32,
+    /// Intervals of all series of one forecast together.
+    pub forecast_points: usize,
     /// SQL queries that run at once; others wait.
     pub sql_queries: usize,
     /// How long a query may take, in seconds.
@@ -140,6 +142,7 @@ impl Default for Limits {
             executions_kept: 200_000,
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
             event_hops: 16,
+            forecast_points: 8_000_000,
             sql_queries: 8,
             sql_seconds: 300,
             sql_memory_bytes: 256 * MIB,
