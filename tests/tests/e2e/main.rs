@@ -8,6 +8,7 @@ mod clickstream;
 mod clients;
 mod crowd;
 mod lake;
+mod sales_insights;
 mod solution;
 mod sql;
 mod workflow_cost;
