@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::cohorts::Taken;
 use crate::shape::{Missing, Side};
+use crate::state::Restored;
 use crate::testing::{DAY, Nature, UNTIL, cohorts, hourly, record, records, series, time, told};
 
 const NEVER: usize = usize::MAX;
@@ -275,4 +277,18 @@ fn a_long_pause_of_many_cohorts_takes_several_commits() {
     }
     assert!(commits > 2, "{commits}");
     assert!(told > 10 * 200);
+}
+
+proptest! {
+    #[test]
+    fn state_that_is_not_ones_own_is_refused_or_passed_over(
+        kind in prop::sample::select(vec![b'p', b'c', b'b', b'x']),
+        rest in proptest::collection::vec(any::<u8>(), 0..12),
+        value in proptest::collection::vec(any::<u8>(), 0..1_100),
+    ) {
+        let mut restored = Restored::default();
+        if restored.take(&[&[kind], rest.as_slice()].concat(), &value).is_ok() {
+            let _ = restored.give(&std::sync::Arc::new(hourly()), &mut cohorts(&hourly()));
+        }
+    }
 }

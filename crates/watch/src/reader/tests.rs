@@ -1,4 +1,5 @@
 use headwater_kernel::path::Path;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::Reader;
@@ -18,4 +19,21 @@ fn a_cohort_is_named_by_its_parts_and_no_two_share_a_name() {
     assert_eq!(name("a%2Fb", json!("c")), "a%252Fb/c");
     let all = Reader { cohort: Vec::new(), ..reader };
     assert_eq!(all.read(br#"{"at": "2024-01-01T00:00:00Z", "sum": 1.5}"#).unwrap().cohort, "all");
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_read_or_refused(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        time in ".{0,30}",
+        value in any::<f64>(),
+        who in ".{0,300}",
+    ) {
+        let reader = crate::testing::reader();
+        let _ = reader.read(&bytes);
+        let event = json!({"time": time, "value": value, "who": who}).to_string();
+        if let Ok(measured) = reader.read(event.as_bytes()) {
+            prop_assert!(measured.value.is_finite() && !measured.cohort.is_empty());
+        }
+    }
 }

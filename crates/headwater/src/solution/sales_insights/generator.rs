@@ -17,7 +17,7 @@ const DAYS: usize = 77;
 /// Nothing is wrong before this day: somebody has to learn what is right.
 const LEARNED: usize = 28;
 /// Sales of an hour; each stands for some.
-const PARTS: usize = 4;
+const PARTS: u8 = 4;
 const HOUR_MICROS: i64 = 3_600_000_000;
 /// Country, channel, usual sales of an hour, growth of a week, noise of a part.
 const COHORTS: [(&str, &str, f64, f64, f64); 4] = [
@@ -69,7 +69,7 @@ pub fn generate(seed: u64) -> Made {
         let shift = draw.below(4);
         for hour in 0..DAYS * 24 {
             let factor = wrong.iter().find(|(hours, _)| hours.contains(&hour)).map_or(1.0, |(_, factor)| *factor);
-            let mean = level * shape(hour, shift) * growing(growth, hour) * factor / parts();
+            let mean = level * shape(hour, shift) * growing(growth, hour) * factor / f64::from(PARTS);
             for part in 0..PARTS {
                 let amount = (mean * noise.mul_add(draw.normal(), 1.0)).max(0.0).round();
                 if amount > 0.0 {
@@ -116,15 +116,10 @@ fn growing(growth: f64, hour: usize) -> f64 {
     (1.0 + growth).powf(hour as f64 / 168.0)
 }
 
-fn at(hour: usize, part: usize) -> Micros {
-    let step = |count: usize, micros: i64| i64::try_from(count).unwrap_or(0) * micros;
-    let apart = HOUR_MICROS / i64::try_from(PARTS).unwrap_or(1);
-    Micros(BEGIN.0 + step(hour, HOUR_MICROS) + step(part, apart))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "four")]
-const fn parts() -> f64 {
-    PARTS as f64
+fn at(hour: usize, part: u8) -> Micros {
+    let hours = i64::try_from(hour).unwrap_or(0) * HOUR_MICROS;
+    let apart = HOUR_MICROS / i64::from(PARTS);
+    Micros(BEGIN.0 + hours + i64::from(part) * apart)
 }
 
 fn whole(number: u64) -> usize {
