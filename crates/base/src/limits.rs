@@ -80,6 +80,8 @@ pub struct Limits {
     pub event_hops: u32,
     /// Rows that all datasets together keep in memory; beyond it they are written as files before a snapshot is due.
     pub lake_tail_bytes: usize,
+    /// Intervals of all series of one forecast together.
+    pub forecast_points: usize,
     /// SQL queries that run at once; others wait.
     pub sql_queries: usize,
     /// How long a query may take, in seconds.
@@ -143,6 +145,7 @@ impl Default for Limits {
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
             event_hops: 16,
             lake_tail_bytes: 128 * MIB,
+            forecast_points: 8_000_000,
             sql_queries: 8,
             sql_seconds: 300,
             sql_memory_bytes: 256 * MIB,

@@ -22,6 +22,7 @@ use headwater_lake::{Dashboards, Datasets, LakeCatalog};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, Stream, embedded};
 use headwater_store::disk::RealDisk;
+use headwater_watch::Forecasts;
 use headwater_work::Engine;
 use headwater_work::tasks::{Services, Settings};
 use tokio::sync::watch;
@@ -112,6 +113,7 @@ pub fn registry() -> Registry {
         event_type::KIND,
         headwater_lake::kinds::dataset::KIND,
         headwater_lake::kinds::dashboard::KIND,
+        headwater_watch::kinds::forecast::KIND,
     ];
     Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
 }
@@ -162,10 +164,12 @@ impl Node {
         let engine = open_engine(&kernel, &pipelines, &buses, config.tasks).await?;
         buses.serve_workflows(Arc::new(engine.clone()));
         let (datasets, catalog) = open_lake(&kernel, &config.data)?;
+        let forecasts = Forecasts::new(log.clone(), clock.clone(), limits.clone());
         let mut units = vec![pipelines.unit_kind()];
         units.extend(buses.unit_kinds());
         units.push(headwater_work::kinds::workflow::unit_kind(&engine));
         units.push(datasets.unit_kind());
+        units.push(forecasts.unit_kind());
         kernel.start(units);
 
         let sources = Sources::new(kernel.clone(), catalog.clone());
@@ -192,12 +196,13 @@ impl Node {
             catalog: Some(Arc::new(catalog)),
             figures: vec![
                 of_pipelines(pipelines),
-                of_buses(buses),
+                of_each("bus", "subscription", move || buses.figures()),
                 of_kernel(&kernel),
                 of_groups(&groups, &log),
                 of_streams(&log),
                 of_engine(engine.clone()),
-                of_datasets(datasets),
+                of_each("lake", "dataset", move || datasets.figures()),
+                of_each("watch", "forecast", move || forecasts.figures()),
                 aws.figures(),
             ],
             readiness: readiness(&kernel),
@@ -413,27 +418,24 @@ fn of_engine(engine: Engine) -> Figures {
     })
 }
 
-fn of_datasets(datasets: Datasets) -> Figures {
+/// Figures that each of several things of one kind has, such as every dataset.
+fn of_each<F>(
+    area: &'static str,
+    label: &'static str,
+    list: impl Fn() -> Vec<(String, F)> + Send + Sync + 'static,
+) -> Figures
+where
+    F: IntoIterator<Item = (&'static str, u64)>,
+{
     #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
     Arc::new(move || {
         let mut samples = Vec::new();
-        for (dataset, figures) in datasets.figures() {
-            samples.extend(figures.into_iter().map(|(name, value)| {
-                Sample::new(format!("hw_lake_{name}"), value as f64).label("dataset", dataset.as_str())
-            }));
-        }
-        samples
-    })
-}
-
-fn of_buses(buses: Buses) -> Figures {
-    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
-    Arc::new(move || {
-        let mut samples = Vec::new();
-        for (subscription, figures) in buses.figures() {
-            samples.extend(figures.into_iter().map(|(name, value)| {
-                Sample::new(format!("hw_bus_{name}"), value as f64).label("subscription", subscription.as_str())
-            }));
+        for (of, figures) in list() {
+            samples.extend(
+                figures.into_iter().map(|(name, value)| {
+                    Sample::new(format!("hw_{area}_{name}"), value as f64).label(label, of.as_str())
+                }),
+            );
         }
         samples
     })

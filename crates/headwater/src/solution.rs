@@ -1,5 +1,5 @@
 //! Solutions: what is shipped in the binary ([`package`]), a node to try them on ([`node`], [`client`], [`reader`]), and
-//! what each has of its own ([`clickstream`], [`workflow_cost`]).
+//! what each has of its own ([`clickstream`], [`sales_insights`], [`workflow_cost`]).
 //!
 //! What it is NOT: part of a node. Everything here talks to a node from outside, over HTTP and Kafka's protocol, as its
 //! users do.
@@ -11,4 +11,5 @@ pub mod node;
 pub mod outcome;
 pub mod package;
 pub mod reader;
+pub mod sales_insights;
 pub mod workflow_cost;

@@ -10,6 +10,10 @@ use tokio::task::JoinHandle;
 use crate::reconcile::UnitSpec;
 use crate::resource::Status;
 
+mod thread;
+
+pub use thread::{Keeper, Thread};
+
 /// A unit that has been started.
 pub trait Unit: Send + Sync {
     /// Asks it to stop and resolves when it has: nothing of it runs or writes after that. May be called more than once.
@@ -85,6 +89,15 @@ pub(crate) fn panicked(name: &str, error: &tokio::task::JoinError) -> Problem {
         .help("it is started again; please report this with the lines of the log before it")
 }
 
+/// Resolves to what a worker ended with, now and at every later call.
+async fn end_of(mut ended: watch::Receiver<Option<Result<(), Problem>>>) -> Result<(), Problem> {
+    let result = match ended.wait_for(Option::is_some).await {
+        Ok(result) => result.clone(),
+        Err(_) => None,
+    };
+    result.unwrap_or(Ok(()))
+}
+
 impl Unit for Task {
     fn stop(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
@@ -94,14 +107,7 @@ impl Unit for Task {
     }
 
     fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
-        let mut ended = self.ended.clone();
-        Box::pin(async move {
-            let result = match ended.wait_for(Option::is_some).await {
-                Ok(result) => result.clone(),
-                Err(_) => None,
-            };
-            result.unwrap_or(Ok(()))
-        })
+        Box::pin(end_of(self.ended.clone()))
     }
 }
 

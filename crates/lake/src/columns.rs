@@ -9,11 +9,10 @@
 use std::sync::Arc;
 
 use headwater_base::Problem;
+use headwater_kernel::path::Path;
 use iceberg::spec::{ListType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::path::Path;
 
 mod evolve;
 

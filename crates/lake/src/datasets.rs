@@ -1,22 +1,20 @@
 //! The datasets of a node: starts and stops the thread of each, and answers what is known of them.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::kind;
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::Status;
-use headwater_kernel::unit::{Unit, UnitKind};
+use headwater_kernel::unit::{Keeper, Thread, Unit, UnitKind};
 use headwater_log::Log;
 use headwater_log::park::StopSignal;
 use headwater_store::disk::Disk;
 use parking_lot::RwLock;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::feed::{self, Setup};
 use crate::figures::Figures;
@@ -124,58 +122,34 @@ impl Datasets {
             stop: stop.clone(),
             name: name.clone(),
         };
-        let (end, ended) = watch::channel(None);
-        let run = move || {
-            let result = catch_unwind(AssertUnwindSafe(|| feed::run(&setup))).unwrap_or_else(|_| {
-                let problem = Problem::new("HW-LAKE-026", format!("dataset `{}` ended by a bug in the program", setup.name));
-                Err(problem.help("it is started again from its last snapshot; please report this with the lines of the log before it"))
-            });
-            end.send_replace(Some(result));
-        };
-        thread::Builder::new()
-            .name(format!("lake-{name}"))
-            .spawn(run)
+        let bug = Problem::new("HW-LAKE-026", format!("dataset `{name}` ended by a bug in the program"))
+            .help("it is started again from its last snapshot; please report this with the lines of the log before it");
+        let keeper = Running { name: name.to_string(), figures: Arc::clone(&figures), datasets: self.clone() };
+        let thread = Thread::start(format!("lake-{name}"), stop, bug, keeper, move || feed::run(&setup))
             .map_err(|error| Problem::new("HW-LAKE-025", format!("no thread for dataset `{name}`: {error}")))?;
-        inner.running.write().insert(name.to_string(), Arc::clone(&figures));
-        Ok(Arc::new(Running { name: name.to_string(), figures, stop, ended, datasets: self.clone() }))
+        inner.running.write().insert(name.to_string(), figures);
+        Ok(thread)
     }
 }
 
-/// A dataset in the supervisor's hand.
+/// A dataset that runs.
 struct Running {
     name: String,
     figures: Arc<Figures>,
-    stop: StopSignal,
-    ended: watch::Receiver<Option<Result<(), Problem>>>,
     datasets: Datasets,
 }
 
-impl Unit for Running {
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            self.stop.set();
-            let _ = self.finished().await;
-            let mut running = self.datasets.0.running.write();
-            if running.get(&self.name).is_some_and(|known| Arc::ptr_eq(known, &self.figures)) {
-                running.remove(&self.name);
-            }
-        })
-    }
-
-    fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
-        let mut ended = self.ended.clone();
-        Box::pin(async move {
-            let result = match ended.wait_for(Option::is_some).await {
-                Ok(result) => result.clone(),
-                Err(_) => None,
-            };
-            result.unwrap_or(Ok(()))
-        })
-    }
-
+impl Keeper for Running {
     fn status(&self) -> Status {
         let read = |name: &str| self.figures.list().iter().find(|(it, _)| *it == name).map_or(0, |(_, value)| *value);
         let (rows, letters, lag) = (read("rows_total"), read("dead_letters_total"), read("lag_events"));
         Status::ready("Running", format!("{rows} rows, {letters} dead letters, {lag} behind"))
+    }
+
+    fn left(&self) {
+        let mut running = self.datasets.0.running.write();
+        if running.get(&self.name).is_some_and(|known| Arc::ptr_eq(known, &self.figures)) {
+            running.remove(&self.name);
+        }
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use arrow_schema::ArrowError;
 use arrow_select::concat::concat_batches;
 use headwater_base::{Clock, Limits, Name, Problem};
+use headwater_kernel::letter;
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
@@ -27,7 +28,6 @@ use crate::commit::{self, Change, Version};
 use crate::figures::Figures;
 use crate::kinds::dataset;
 use crate::layout::Layout;
-use crate::letter;
 use crate::positions::{Positions, SUMMARY_KEY, stream_id};
 use crate::rows::Rows;
 use crate::tables::{POINTER, Tables, unusable};
@@ -203,7 +203,8 @@ impl Life<'_> {
         *before = offset + 1;
         let place = letter::Place { stream: self.setup.stream.as_str(), partition, offset };
         let now = self.setup.clock.now();
-        let letter = letter::encode(self.setup.name.as_str(), place, reason, now, data);
+        let owner = letter::Owner { kind: dataset::UNIT, name: self.setup.name.as_str(), code: "HW-LAKE-010" };
+        let letter = letter::encode(owner, place, reason, now, data);
         self.letter_bytes += letter.len();
         self.setup.figures.add_letter();
         self.letters.put(0, now.millis(), None, Some(&letter), &[]).map_err(|_| {

@@ -15,8 +15,6 @@ pub mod files;
 pub mod kinds;
 pub mod layout;
 pub mod lease;
-pub mod letter;
-pub mod path;
 pub mod positions;
 pub mod rows;
 pub mod sql;

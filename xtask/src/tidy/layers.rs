@@ -3,7 +3,7 @@
 use super::Tree;
 
 /// Our crates from the bottom up; a crate may depend on any crate of a lower layer and on none of its own.
-const LAYERS: [(&str, u8); 14] = [
+const LAYERS: [(&str, u8); 15] = [
     ("headwater-base", 0),
     ("headwater-wire", 1),
     ("headwater-pattern", 1),
@@ -16,6 +16,7 @@ const LAYERS: [(&str, u8); 14] = [
     ("headwater-bus", 5),
     ("headwater-cost", 5),
     ("headwater-lake", 5),
+    ("headwater-watch", 5),
     ("headwater-api", 5),
     ("headwater", 6),
 ];

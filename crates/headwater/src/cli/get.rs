@@ -109,6 +109,15 @@ fn of_kind(plural: &str) -> &'static [Column] {
                 ]
             }
         }
+        "forecasts" => {
+            const {
+                &[
+                    Column::new("STREAM", |row| text(row, "/spec/stream")),
+                    Column::new("INTERVAL", |row| text(row, "/spec/interval")),
+                    Column::new("SAYS", |row| text(row, "/status/message")),
+                ]
+            }
+        }
         "eventtypes" => {
             const {
                 &[

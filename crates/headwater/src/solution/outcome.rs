@@ -40,6 +40,11 @@ impl Rule {
         Self { name, found: found.to_string(), must: format!("at least {must}"), holds: found >= must }
     }
 
+    /// A count that must not be more.
+    pub fn at_most(name: &'static str, found: u64, must: u64) -> Self {
+        Self { name, found: found.to_string(), must: format!("at most {must}"), holds: found <= must }
+    }
+
     /// What is wrong, if it does not hold.
     pub fn failure(&self) -> Option<String> {
         (!self.holds).then(|| format!("{}: {}, must be {}", self.name, self.found, self.must))

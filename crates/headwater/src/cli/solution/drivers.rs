@@ -30,11 +30,19 @@ pub(super) struct Driver {
 const DRIVERS: &[Driver] = &[
     Driver {
         solution: "clickstream",
-        run: Some(|args, _| Box::pin(over::run(args))),
-        feed: Some(|args, context| Box::pin(feed::run(args, context))),
+        run: Some(|args, _| Box::pin(over::access_log(args))),
+        feed: Some(|args, context| Box::pin(feed::traffic(args, context))),
         import: None,
         report: None,
         test: Some(|args, _| Box::pin(test::clickstream(args))),
+    },
+    Driver {
+        solution: "sales-insights",
+        run: Some(|args, _| Box::pin(over::sales(args))),
+        feed: Some(|args, context| Box::pin(feed::sales(args, context))),
+        import: None,
+        report: None,
+        test: Some(|args, _| Box::pin(test::sales_insights(args))),
     },
     Driver {
         solution: "workflow-cost",

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use headwater_base::Span;
+use headwater_base::{Micros, Span};
 use indicatif::ProgressBar;
 
 use crate::cli::{Context, Done};
 use crate::output;
 use crate::solution::clickstream::catalogue::Manner;
 use crate::solution::clickstream::live;
+use crate::solution::sales_insights::{generator, replay, sale};
 use crate::solution::{node, package};
 
 /// Flags of `solution feed`.
@@ -42,6 +43,9 @@ pub(super) struct Args {
     /// How many of 1,000 requests the catalogue fails
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=1_000))]
     catalogue_failures: u64,
+    /// Send the sales of this CSV file instead of generated ones (sales-insights)
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
     /// Folder for the solution's files and secrets [default: headwater-data]
     #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER", hide_env_values = true)]
     data: Option<PathBuf>,
@@ -50,11 +54,29 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// Sends the sales of a file, or eleven generated weeks that end now.
+///
+/// # Errors
+/// `HW-CLI-206` when the file cannot be read, and what the node has to say.
+pub(super) async fn sales(args: Args, context: &Context) -> Done {
+    let sales = match &args.input {
+        Some(path) => sale::read(path)?,
+        None => generator::until(args.seed, Micros::from_millis(node::wall_ms())),
+    };
+    let node = node::Node::local(context.port_offset())?;
+    let bar = super::bar(sales.len() as u64);
+    let sent = replay::send(&node, &sales, |sent| bar.set_position(sent)).await;
+    bar.finish_and_clear();
+    sent?;
+    super::show(&serde_json::json!({ "sales": sales.len() }), args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Feeds and measures; Ctrl-C ends it early and without figures.
 ///
 /// # Errors
 /// What the node has to say.
-pub(super) async fn run(args: Args, context: &Context) -> Done {
+pub(super) async fn traffic(args: Args, context: &Context) -> Done {
     let package = package::find(&args.name)?;
     let options = live::Options {
         seed: args.seed,

@@ -10,7 +10,7 @@ use crate::cli::Done;
 use crate::output::{self, Column, Format};
 use crate::solution::clickstream::trial;
 use crate::solution::outcome::Outcome;
-use crate::solution::{package, workflow_cost};
+use crate::solution::{package, sales_insights, workflow_cost};
 
 /// Flags of `solution test`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +29,12 @@ pub(super) struct Args {
     /// Write what really happened to this file, one JSON object on each line
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
+    /// Test with the sales of this CSV file instead of generated ones (sales-insights)
+    #[arg(long, value_name = "FILE", requires = "windows")]
+    input: Option<PathBuf>,
+    /// The windows labelled in that file, in the form of the Numenta Anomaly Benchmark
+    #[arg(long, value_name = "FILE", requires = "input")]
+    windows: Option<PathBuf>,
     /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
@@ -41,11 +47,24 @@ const COLUMNS: &[Column] = &[
     Column::new("RESULT", |row| if row["holds"] == true { "ok" } else { "FAILED" }.to_owned()),
 ];
 
+impl Args {
+    /// Refuses flags that the test of this solution has no use for.
+    fn refuse(&self, given: &[(&str, bool)]) -> Result<(), Problem> {
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => {
+                Err(Problem::new("HW-CLI-208", format!("the test of `{}` has no use for `{flag}`", self.name)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Traffic through the pipelines of clickstream.
 ///
 /// # Errors
 /// What the node has to say.
 pub(super) async fn clickstream(args: Args) -> Done {
+    args.refuse(&[("--input", args.input.is_some())])?;
     let package = package::find(&args.name)?;
     let records = args.records.unwrap_or(60_000);
     let options = trial::Options { seed: args.seed, records, kills: args.kills, truth: args.truth };
@@ -64,13 +83,31 @@ pub(super) async fn clickstream(args: Args) -> Done {
 /// # Errors
 /// What cannot be read or priced.
 pub(super) async fn workflow_cost(args: Args) -> Done {
-    if args.kills > 0 {
-        return Err(Problem::new("HW-CLI-208", "the test of `workflow-cost` kills no node").into());
-    }
+    args.refuse(&[("--kills", args.kills > 0), ("--input", args.input.is_some())])?;
     let package = package::find(&args.name)?;
     let options =
         workflow_cost::trial::Options { seed: args.seed, generated: args.records.unwrap_or(40), truth: args.truth };
     show(&workflow_cost::trial::run(&package, &options)?, args.json)
+}
+
+/// Sales through the forecast of sales-insights.
+///
+/// # Errors
+/// What cannot be read, and what the node has to say.
+pub(super) async fn sales_insights(args: Args) -> Done {
+    let unused =
+        [("--kills", args.kills > 0), ("--records", args.records.is_some()), ("--truth", args.truth.is_some())];
+    args.refuse(&unused)?;
+    let package = package::find(&args.name)?;
+    let options = sales_insights::trial::Options { seed: args.seed, given: args.input.zip(args.windows) };
+    let bar = super::bar(0);
+    let outcome = sales_insights::trial::run(&package, &options, |step, sent| {
+        bar.set_message(step);
+        bar.set_position(sent);
+    })
+    .await;
+    bar.finish_and_clear();
+    show(&outcome?, args.json)
 }
 
 /// Prints an outcome; exit code 1 when something is not as it must be.

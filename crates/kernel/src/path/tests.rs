@@ -14,6 +14,13 @@ fn a_path_leads_through_objects_and_arrays() {
 }
 
 #[test]
+fn a_path_has_the_name_of_its_last_field() {
+    let name = |text: &str| Path::parse(text).unwrap().name().map(str::to_owned);
+    assert_eq!(name(".measures.country").as_deref(), Some("country"));
+    assert_eq!(name(".items[0]"), None);
+}
+
+#[test]
 fn what_is_no_path_is_refused() {
     for text in ["", ".", "a", ".a.", "[0]", ".a[x]", ".a[-1]", ".a[", ".\"a", "..a", "$offset"] {
         assert!(Path::parse(text).is_err(), "{text}");

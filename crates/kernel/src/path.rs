@@ -47,6 +47,14 @@ impl Path {
         if matches!(steps.first(), Some(Step::Key(_))) { Ok(Self(steps)) } else { Err(fault()) }
     }
 
+    /// The name of what it leads to; None when that is a place in a list.
+    pub fn name(&self) -> Option<&str> {
+        match self.0.last()? {
+            Step::Key(key) => Some(key),
+            Step::Index(_) => None,
+        }
+    }
+
     /// What stands there; None when there is nothing, or null.
     pub fn find<'a>(&self, value: &'a Value) -> Option<&'a Value> {
         let mut at = value;

@@ -1,0 +1,121 @@
+//! The forecasts of a node: starts and stops the thread of each, and answers what is known of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use headwater_base::{Clock, Limits, Name, Problem};
+use headwater_kernel::kind;
+use headwater_kernel::reconcile::UnitSpec;
+use headwater_kernel::resource::Status;
+use headwater_kernel::unit::{Keeper, Thread, Unit, UnitKind};
+use headwater_log::Log;
+use headwater_log::park::StopSignal;
+use parking_lot::RwLock;
+use tokio::sync::Notify;
+
+use crate::figures::Figures;
+use crate::kinds::forecast::{ForecastSpec, UNIT};
+use crate::task::{self, Setup};
+
+/// The forecasts of a node. Cheap to clone.
+#[derive(Clone)]
+pub struct Forecasts(Arc<Inner>);
+
+struct Inner {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    limits: Arc<Limits>,
+    running: RwLock<BTreeMap<String, Arc<Figures>>>,
+}
+
+impl Forecasts {
+    /// No forecast runs yet.
+    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, limits: Arc<Limits>) -> Self {
+        Self(Arc::new(Inner { log, clock, limits, running: RwLock::default() }))
+    }
+
+    /// Figures of the forecasts that run: forecast -> (name, value), names as `hw_watch_*` without the prefix.
+    pub fn figures(&self) -> Vec<(String, [(&'static str, u64); 9])> {
+        self.0.running.read().iter().map(|(name, figures)| (name.clone(), figures.list())).collect()
+    }
+
+    /// The row for the kernel's table of unit kinds.
+    pub fn unit_kind(&self) -> UnitKind {
+        let forecasts = self.clone();
+        UnitKind {
+            name: UNIT,
+            start: Arc::new(move |unit: UnitSpec| {
+                let forecasts = forecasts.clone();
+                Box::pin(async move { forecasts.start(&unit) }) as BoxFuture<'static, Result<Arc<dyn Unit>, Problem>>
+            }),
+        }
+    }
+
+    /// Starts the forecast of a resource.
+    ///
+    /// # Errors
+    /// `HW-WATCH-001` for a spec that cannot be, `HW-WATCH-023` when there is no thread for it.
+    pub fn start(&self, unit: &UnitSpec) -> Result<Arc<dyn Unit>, Problem> {
+        let inner = &self.0;
+        let resource = &unit.resource;
+        let spec: ForecastSpec = kind::decode(resource.effective(), "/spec", &resource.draft().origin)?;
+        let name = resource.metadata.name.clone();
+        let refused = |faults: Vec<(String, Problem)>| {
+            let first = faults.into_iter().next().map(|(_, problem)| problem);
+            first.unwrap_or_else(|| Problem::new("HW-WATCH-001", "the forecast's spec cannot be read"))
+        };
+        let (shape, reader) = spec.plan(&inner.limits).map_err(refused)?;
+        let (wake, figures) = (Arc::new(Notify::new()), Arc::new(Figures::default()));
+        let stop = StopSignal::waking(Arc::clone(&wake));
+        let setup = Setup {
+            stream: Name::new(&spec.stream)?,
+            outputs: spec.outputs(&name)?,
+            shape: Arc::new(shape),
+            reader,
+            cohorts: spec.cohorts as usize,
+            ahead: spec.ahead.duration(),
+            epoch: resource.metadata.state_epoch,
+            log: Arc::clone(&inner.log),
+            clock: Arc::clone(&inner.clock),
+            limits: Arc::clone(&inner.limits),
+            figures: Arc::clone(&figures),
+            wake,
+            stop: stop.clone(),
+            name: name.clone(),
+        };
+        let bug = Problem::new("HW-WATCH-024", format!("forecast `{name}` ended by a bug in the program"))
+            .help("it is started again from its last commit; please report this with the lines of the log before it");
+        let keeper = Running { name: name.to_string(), figures: Arc::clone(&figures), forecasts: self.clone() };
+        let thread = Thread::start(format!("watch-{name}"), stop, bug, keeper, move || task::run(&setup))
+            .map_err(|error| Problem::new("HW-WATCH-023", format!("no thread for forecast `{name}`: {error}")))?;
+        inner.running.write().insert(name.to_string(), figures);
+        Ok(thread)
+    }
+}
+
+/// A forecast that runs.
+struct Running {
+    name: String,
+    figures: Arc<Figures>,
+    forecasts: Forecasts,
+}
+
+impl Keeper for Running {
+    fn status(&self) -> Status {
+        let read = |name: &str| self.figures.list().iter().find(|(it, _)| *it == name).map_or(0, |(_, value)| *value);
+        let (cohorts, verdicts, anomalies) = (read("cohorts"), read("verdicts_total"), read("anomalies_total"));
+        let behind = read("lag_events");
+        Status::ready(
+            "Running",
+            format!("{cohorts} cohorts, {verdicts} verdicts, {anomalies} anomalies, {behind} behind"),
+        )
+    }
+
+    fn left(&self) {
+        let mut running = self.forecasts.0.running.write();
+        if running.get(&self.name).is_some_and(|known| Arc::ptr_eq(known, &self.figures)) {
+            running.remove(&self.name);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The kinds of this crate.
+
+pub mod forecast;

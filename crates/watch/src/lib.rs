@@ -1,0 +1,23 @@
+//! Watching: forecasts of series with a band around them, and verdicts on what really came.
+//!
+//! The core is pure: [`series`] keeps what is known of one cohort, [`model`] tells what comes next, [`verdict`] judges,
+//! and [`cohorts`] takes records and says what is to be told. It knows no clock and no log. [`task`] carries it on a
+//! node, exactly once; the kind is in [`kinds`].
+//!
+//! What it is NOT: an aggregation. A value arrives for each interval and cohort, as a pipeline's windows give them out.
+
+pub mod cohorts;
+pub mod figures;
+pub mod forecasts;
+pub mod kinds;
+pub mod model;
+pub mod reader;
+pub mod series;
+pub mod shape;
+pub mod state;
+pub mod task;
+#[cfg(test)]
+mod testing;
+pub mod verdict;
+
+pub use forecasts::Forecasts;

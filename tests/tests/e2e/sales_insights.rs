@@ -1,0 +1,131 @@
+//! The sales-insights solution on real demand and on generated sales, and a forecast on a node that is killed.
+
+use std::process::Command;
+
+use e2e::{Node, json, note_skip, output, root, until};
+use serde_json::{Value, json};
+
+use super::HEADWATER;
+
+fn trial(more: &[&str]) -> Value {
+    let mut command = Command::new(HEADWATER);
+    json(&output(command.args(["solution", "test", "sales-insights", "--json"]).args(more), "").unwrap()).unwrap()
+}
+
+#[test]
+fn generated_sales_are_judged_as_they_were_made() {
+    for seed in ["1", "7"] {
+        let outcome = trial(&["--seed", seed]);
+        assert_eq!(outcome["failures"], json!([]), "seed {seed}: {outcome}");
+    }
+}
+
+/// Half-hourly demand for taxis, in which a benchmark labelled a marathon, three holidays and a blizzard.
+#[test]
+fn labelled_windows_of_real_demand_are_found() {
+    let data = root().join("../shared/data/nyc_taxi.csv");
+    let labels = root().join("../shared/data/nyc_taxi_windows.json");
+    if !data.is_file() || !labels.is_file() {
+        return note_skip("labelled_windows_of_real_demand_are_found", "../shared/data/nyc_taxi.csv is not there");
+    }
+    let outcome = trial(&["--input", data.to_str().unwrap(), "--windows", labels.to_str().unwrap()]);
+    assert_eq!(outcome["failures"], json!([]), "{outcome}");
+    assert!(outcome["found"].as_u64().unwrap() >= 4, "{outcome}");
+    assert!(outcome["falseAlarms"].as_array().unwrap().len() <= 10, "{outcome}");
+}
+
+#[test]
+fn a_file_of_ones_own_is_read_and_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sales.csv");
+    let mut text = "timestamp,sales,shop\n".to_owned();
+    for hour in 0..21 * 24 {
+        let value = if (480..485).contains(&hour) { 0 } else { 100 + hour % 24 };
+        text.push_str(&format!("2026-01-{:02} {:02}:00:00,{value},mill\n", 1 + hour / 24, hour % 24));
+    }
+    std::fs::write(&file, &text).unwrap();
+    let mut command = Command::new(HEADWATER);
+    command.args(["solution", "run", "sales-insights", "--json", "--input"]).arg(&file);
+    let figures = json(&output(&mut command, "").unwrap()).unwrap();
+    assert_eq!((&figures["sales"], &figures["cohorts"], &figures["anomalies"]), (&json!(504), &json!(1), &json!(1)));
+    assert_eq!(figures["began"], json!(["2026-01-21T01:00:00Z mill/all"]));
+
+    std::fs::write(&file, text + "soon,much,mill\n").unwrap();
+    let mut command = Command::new(HEADWATER);
+    let refused = command.args(["solution", "run", "sales-insights", "--input"]).arg(&file).output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("error[HW-CLI-206]") && told.contains("sales.csv:506"), "{told}");
+}
+
+const FORECAST: &str = "\
+apiVersion: headwater.dev/v1
+kind: Forecast
+metadata: {name: demand}
+spec:
+  stream: demand
+  time: .time
+  cohort: [.shop]
+  value: .sold
+  interval: 1h
+  seasons: [6h]
+  history: 12d
+---
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: verdicts}
+spec:
+  stream: demand.verdicts
+  snapshotInterval: 200ms
+  columns:
+    - {name: time, type: timestamp}
+    - {name: shop, type: string, path: .parts.shop}
+    - {name: actual, type: double}
+    - {name: predicted, type: double}
+    - {name: anomaly, type: boolean}
+    - {name: change, type: string}
+";
+
+/// Hours `from..to` of two shops; one of them is closed for two of them.
+fn publish(node: &Node, hours: std::ops::Range<i64>) {
+    let mut events = Vec::new();
+    for hour in hours {
+        for shop in ["north", "south"] {
+            let closed = shop == "south" && (230..232).contains(&hour);
+            let sold = if closed { 0 } else { 50 + hour % 6 * 10 + hour % 5 };
+            let time = format!("2026-03-{:02}T{:02}:00:00Z", 1 + hour / 24, hour % 24);
+            events.push(json!({"id": format!("{shop}-{hour}"), "time": time, "shop": shop, "sold": sold}));
+        }
+    }
+    let (status, body) = node.post("/v1/streams/demand/events", &Value::from(events)).unwrap();
+    assert_eq!(status, 200, "{body}");
+}
+
+/// The rows of an answer, without its head.
+fn ask(node: &Node, query: &str) -> Vec<String> {
+    let answer = node.headwater(&["sql", "-o", "csv", query], "").unwrap();
+    answer.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn anomalies_are_rows_of_sql_and_a_kill_doubles_none() {
+    let mut node = Node::start(HEADWATER).unwrap();
+    let file = node.data().join("../forecast.yaml");
+    std::fs::write(&file, FORECAST).unwrap();
+    let applied = node.headwater(&["apply", "-f", file.to_str().unwrap()], "").unwrap();
+    assert_eq!(applied, "forecast/demand created\ndataset/verdicts created\n");
+    let mut hours = 0;
+    for more in [60, 90, 90] {
+        publish(&node, hours..hours + more);
+        hours += more;
+        // Whatever it was about: it goes on from its last commit.
+        node.kill_and_restart().unwrap();
+    }
+    let all = || ask(&node, "SELECT count(*), count(DISTINCT (time, shop)) FROM verdicts");
+    until("every hour is judged", || all() == [format!("{0},{0}", 2 * hours)]).unwrap();
+    let began = ask(&node, "SELECT shop, time FROM verdicts WHERE change = 'began' ORDER BY time");
+    assert_eq!(began, ["south,2026-03-10T15:00:00Z"]);
+    let closed = ask(&node, "SELECT count(*) FROM verdicts WHERE anomaly AND actual = 0 AND predicted > 0");
+    assert_eq!(closed, ["1"]);
+    let shown = || node.headwater(&["get", "forecasts"], "").unwrap();
+    until("its cohorts are told", || shown().contains("2 cohorts")).unwrap();
+}
