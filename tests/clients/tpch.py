@@ -57,11 +57,13 @@ def on_node(text):
 
 
 def qualified(text):
-    """DuckDB's queries name tables alone; on the node they stand in a schema."""
-    words = []
+    """DuckDB's queries name tables alone; on the node they stand in a schema. Some columns are called like tables."""
+    words, before = [], ""
     for word in text.replace(",", " , ").split():
         bare = word.strip("();")
-        words.append(word.replace(bare, f"tpch.{bare}") if bare in TABLES else word)
+        is_table = bare in TABLES and before.upper() in ("FROM", "JOIN", ",")
+        words.append(word.replace(bare, f"tpch.{bare}") if is_table else word)
+        before = word
     return " ".join(words).rstrip(";")
 
 

@@ -21,7 +21,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::node;
-use crate::process::{cargo, run, target};
+use crate::process::target;
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,13 +86,11 @@ impl Options {
     }
 
     /// A program that measures from inside a crate.
-    fn example(&self, package: &str, name: &str) -> Result<PathBuf> {
-        if let Some(binary) = &self.binary {
-            return Ok(binary.with_file_name("examples").join(name));
+    fn example(&self, name: &str) -> Result<PathBuf> {
+        match &self.binary {
+            Some(binary) => Ok(binary.with_file_name("examples").join(name)),
+            None => node::example(&self.profile, name),
         }
-        let words = ["build", "--locked", "--package", package, "--profile", &self.profile, "--example", name];
-        run(cargo().args(words))?;
-        Ok(node::folder(&self.profile).join("examples").join(name))
     }
 }
 

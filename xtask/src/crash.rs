@@ -23,7 +23,6 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::node;
-use crate::process::cargo;
 use crate::setup::{self, Needs};
 
 /// Kills under one load, on one data folder.
@@ -156,15 +155,12 @@ fn kill(options: &Options) -> Result<Value> {
 
 fn workflows(options: &Options) -> Result<Value> {
     let mode = if options.mode == Mode::Kill { "kill" } else { "powercut" };
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--locked", "--package", "headwater-work", "--example", "crash", "--", mode]);
-    command.args([options.seed.to_string(), options.runs.to_string()]);
-    figures(&mut command)
+    let words = [mode.to_owned(), options.seed.to_string(), options.runs.to_string()];
+    figures(Command::new(node::example("dev", "crash")?).args(words))
 }
 
 fn powercut(options: &Options) -> Result<Value> {
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--locked", "--package", "headwater-testkit", "--example", "powercut", "--"]);
+    let mut command = Command::new(node::example("dev", "powercut")?);
     command.args([options.seed.to_string(), options.runs.to_string()]);
     if options.without_sync {
         command.arg("--without-sync");
@@ -174,7 +170,7 @@ fn powercut(options: &Options) -> Result<Value> {
 
 /// Runs what prints figures. Its exit code says nothing that its figures do not, but figures there must be.
 fn figures(command: &mut Command) -> Result<Value> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start the runs")?;
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(text.trim()).with_context(|| format!("the runs ended with {} and no figures", output.status))
 }

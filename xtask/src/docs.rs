@@ -12,7 +12,5 @@ use crate::process::{cargo, root, run};
 /// When the tests cannot be built.
 pub fn execute() -> Result<()> {
     std::fs::create_dir_all(root().join("docs/reference"))?;
-    run(cargo()
-        .args(["test", "--package", "headwater", "--lib", "--locked", "--quiet", "reference::"])
-        .env("UPDATE_EXPECT", "1"))
+    run(cargo().args(["test", "--workspace", "--lib", "--locked", "--quiet", "reference::"]).env("UPDATE_EXPECT", "1"))
 }

@@ -16,8 +16,18 @@ use crate::process::{cargo, run, target};
 /// # Errors
 /// When it does not build.
 pub fn build(profile: &str) -> Result<PathBuf> {
-    run(cargo().args(["build", "--locked", "--package", "headwater", "--profile", profile]))?;
+    run(cargo().args(["build", "--locked", "--workspace", "--bin", "headwater", "--profile", profile]))?;
     Ok(folder(profile).join("headwater"))
+}
+
+/// Builds a program of a crate's `examples` folder and gives its path. As everywhere, the whole workspace is named: what
+/// one of its packages alone wants of other crates would have those built a second time.
+///
+/// # Errors
+/// When it does not build.
+pub fn example(profile: &str, name: &str) -> Result<PathBuf> {
+    run(cargo().args(["build", "--locked", "--workspace", "--example", name, "--profile", profile]))?;
+    Ok(folder(profile).join("examples").join(name))
 }
 
 /// Where Cargo puts what it builds in a profile.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
 use e2e::{Node, json, until};
@@ -86,7 +87,7 @@ spec:
 fn apply(node: &Node, resources: &str) {
     node.headwater(&["apply", "-f", "-"], resources).unwrap();
     let shown = || json(&node.headwater(&["get", "destination/shop", "-o", "json"], "").unwrap()).unwrap();
-    until("the destination runs", || shown()["status"]["ready"] == true).unwrap();
+    until("the destination runs", || shown()["status"]["ready"] == "true").unwrap();
 }
 
 /// An execution once it has ended.
@@ -105,6 +106,8 @@ fn a_workflow_calls_a_destination_and_a_server_of_functions_that_the_settings_op
     let folder = tempfile::tempdir().unwrap();
     let password = folder.path().join("password");
     std::fs::write(&password, "open sesame").unwrap();
+    // A secret that others can read is none.
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).unwrap();
     let resources = resources(&url, &password.display().to_string());
     let functions = url.clone();
     let node = Node::within(HEADWATER, |config| {

@@ -15,7 +15,7 @@ const RATE: u64 = 20_000;
 const SECONDS: u64 = 60;
 
 pub(super) fn measure(options: &Options, machine: &Machine) -> Result<Value> {
-    let (binary, example) = (options.binary()?, options.example("headwater", "features_bench")?);
+    let (binary, example) = (options.binary()?, options.example("features_bench")?);
     let (node, _) = Node::start(&binary, &fresh("features")?, None)?;
     let (rate, seconds) = (options.rate.unwrap_or(RATE), options.seconds.unwrap_or(SECONDS));
     let before = node.cpu_seconds()?;

@@ -20,7 +20,7 @@ const BESIDE: &str = "0.1";
 pub(super) fn measure(options: &Options, machine: &Machine) -> Result<Value> {
     setup::prepare(Needs::DataAndClients)?;
     let binary = options.binary()?;
-    let example = options.example("headwater", "lake_bench")?;
+    let example = options.example("lake_bench")?;
     let large = tpch(&Node::start(&binary, &fresh("lake")?, None)?.0, "1", options.runs)?;
 
     let (node, _) = Node::start(&binary, &fresh("lake")?, None)?;

@@ -30,7 +30,7 @@ const DIFFERENCES_MAX: usize = 5;
 pub(super) fn measure(options: &Options, _: &Machine) -> Result<Value> {
     let folder = target().join("bench").join("patterns");
     fs::create_dir_all(&folder)?;
-    let bench = Bench { example: options.example("headwater-pattern", "patterns_bench")?, folder };
+    let bench = Bench { example: options.example("patterns_bench")?, folder };
     let ruler = bench.ruler()?;
     bench.run(["text", "0", &RULES.to_string(), &bench.file("rules.txt")])?;
 

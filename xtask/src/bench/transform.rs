@@ -13,7 +13,7 @@ use crate::process::read;
 const SECONDS: u64 = 8;
 
 pub(super) fn measure(options: &Options, _: &Machine) -> Result<Value> {
-    let example = options.example("headwater-flow", "transform_bench")?;
+    let example = options.example("transform_bench")?;
     let (mut lazy, mut full, mut ratio, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Value::Null);
     for _ in 0..options.runs {
         let output = read(Command::new(&example).arg(SECONDS.to_string()))?;

@@ -28,7 +28,7 @@ const TIMES: f64 = 10.0;
 
 /// Measures part after part, each in a process of its own, so that one's memory is not another's.
 pub(super) fn measure(options: &Options, _: &Machine) -> Result<Value> {
-    let program = options.example("headwater-work", "engine_bench")?;
+    let program = options.example("engine_bench")?;
     let folder = target().join("bench");
     let mut result = json!({});
     for (part, figure, goal, least) in PARTS {

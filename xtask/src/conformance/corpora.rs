@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 
 use crate::process::{cargo, root, target};
 
-/// The test of a crate, and the corpora it judges.
-const JUDGES: [(&str, &str, &[&str]); 3] = [
-    ("headwater-pattern", "corpus", &["event-patterns", "event-transformers"]),
-    ("headwater-bus", "corpus", &["schedules"]),
-    ("headwater-work", "conformance", &["asl", "asl-mocked", "asl-validation", "jsonata"]),
+/// The corpora that a crate's tests judge.
+const JUDGES: [(&str, &[&str]); 3] = [
+    ("pattern", &["event-patterns", "event-transformers"]),
+    ("bus", &["schedules"]),
+    ("work", &["asl", "asl-mocked", "asl-validation", "jsonata"]),
 ];
+/// What these tests are called.
+const TESTS: [&str; 2] = ["corpus", "conformance"];
 
 /// Judges every corpus in `folder`.
 ///
@@ -26,11 +28,10 @@ const JUDGES: [(&str, &str, &[&str]); 3] = [
 /// When none is there, or the outcome is not what the lists say.
 pub(super) fn execute(folder: &Path, as_json: bool) -> Result<()> {
     let folder = folder.canonicalize().with_context(|| format!("no folder of corpora at {}", folder.display()))?;
-    let tests = |package: &str| root().join(format!("crates/{}/tests", package.trim_start_matches("headwater-")));
     let there: BTreeSet<&str> = JUDGES
         .iter()
-        .filter(|(package, _, _)| tests(package).is_dir())
-        .flat_map(|(_, _, corpora)| corpora.iter().copied())
+        .filter(|(name, _)| root().join("crates").join(name).join("tests").is_dir())
+        .flat_map(|(_, corpora)| corpora.iter().copied())
         .filter(|corpus| folder.join(corpus).is_dir())
         .collect();
     if there.is_empty() {
@@ -42,19 +43,15 @@ pub(super) fn execute(folder: &Path, as_json: bool) -> Result<()> {
         fs::remove_file(&report)?;
     }
     let mut findings = Vec::new();
-    for (package, test, corpora) in JUDGES {
-        if !corpora.iter().any(|corpus| there.contains(corpus)) {
-            continue;
-        }
-        let mut command = cargo();
-        command.args(["test", "--quiet", "--locked", "--package", package, "--test", test]);
-        command.env("HEADWATER_CONFORMANCE", &folder).env("HEADWATER_CONFORMANCE_REPORT", &report);
-        // What is not in DIR is passed over, whoever asks.
-        command.env_remove("CI");
-        let output = command.output().with_context(|| format!("cannot run the tests of {package}"))?;
-        if !output.status.success() {
-            findings.push(format!("{package}:\n{}", complaint(&output.stdout, &output.stderr)));
-        }
+    let mut command = cargo();
+    command.args(["test", "--quiet", "--locked", "--workspace", "--no-fail-fast"]);
+    command.args(TESTS.iter().flat_map(|test| ["--test", test]));
+    command.env("HEADWATER_CONFORMANCE", &folder).env("HEADWATER_CONFORMANCE_REPORT", &report);
+    // What is not in DIR is passed over, whoever asks.
+    command.env_remove("CI");
+    let output = command.output().context("cannot run the tests")?;
+    if !output.status.success() {
+        findings.push(complaint(&output.stdout, &output.stderr));
     }
     let lines = fs::read_to_string(&report).unwrap_or_default();
     let outcomes: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;

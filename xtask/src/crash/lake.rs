@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Mode, Options, figures};
 use crate::node::{self, Node};
-use crate::process::{cargo, read, root, target};
+use crate::process::{read, root, target};
 use crate::setup::{self, Needs};
 
 /// Kills on one data folder.
@@ -48,18 +48,8 @@ pub(super) fn execute(options: &Options) -> Result<Value> {
     match options.mode {
         Mode::Kill => kill(options),
         Mode::Powercut => {
-            let mut command = cargo();
-            command.args([
-                "run",
-                "--quiet",
-                "--locked",
-                "--package",
-                "headwater-lake",
-                "--example",
-                "lake_crash",
-                "--",
-            ]);
-            figures(command.args([options.seed.to_string(), options.runs.to_string()]))
+            let words = [options.seed.to_string(), options.runs.to_string()];
+            figures(Command::new(node::example("dev", "lake_crash")?).args(words))
         }
     }
 }
