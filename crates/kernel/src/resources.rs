@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_base::Problem;
-use headwater_log::{Commit, Delta, Log, LogError};
+use headwater_log::{Commit, Delta, Log, LogError, append_durable};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, broadcast};
 
@@ -189,18 +189,7 @@ impl Resources {
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), Problem> {
-        append_durable(self.log.as_ref(), commit).await.map(|_| ()).map_err(|error| refused("the change", &error))
-    }
-}
-
-/// Appends a commit, as soon as there is room for it, and waits until it is durable.
-pub(crate) async fn append_durable(log: &dyn Log, commit: Commit) -> Result<headwater_log::Ticket, LogError> {
-    loop {
-        match log.append(&commit) {
-            Ok(ticket) => return log.durable(ticket.sequence).await.map(|()| ticket),
-            Err(LogError::Full(_)) => log.room().await,
-            Err(error) => return Err(error),
-        }
+        append_durable(self.log.as_ref(), &commit).await.map(|_| ()).map_err(|error| refused("the change", &error))
     }
 }
 

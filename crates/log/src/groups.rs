@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
 use tracing::{debug, info, warn};
 
-use crate::{Commit, Delta, Log, LogError, Sequence, Ticket};
+use crate::{Commit, Delta, Log, LogError, Sequence, Ticket, append_durable};
 use group::{Effects, Group};
 
 pub use group::Phase;
@@ -358,13 +358,8 @@ impl Groups {
             return Ok(());
         }
         let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
-        loop {
-            match self.log.append(&commit) {
-                Ok(ticket) => return Ok(self.log.durable(ticket.sequence).await?),
-                Err(LogError::Full(_)) => self.log.room().await,
-                Err(refusal) => return Err(refusal.into()),
-            }
-        }
+        append_durable(&*self.log, &commit).await?;
+        Ok(())
     }
 
     fn stored_offsets(&self, group: &str) -> Vec<(Bytes, Bytes)> {

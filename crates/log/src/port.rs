@@ -331,3 +331,17 @@ pub trait Log: Send + Sync {
     /// Figures for metrics and `doctor`: name -> value, names as in `hw_log_*` without the prefix.
     fn figures(&self) -> Vec<(&'static str, f64)>;
 }
+
+/// Appends a commit as soon as there is room for it, and waits until it is durable.
+///
+/// # Errors
+/// What [`Log::append`] and [`Log::durable`] say, but for [`LogError::Full`].
+pub async fn append_durable(log: &dyn Log, commit: &Commit) -> Result<Ticket, LogError> {
+    let ticket = loop {
+        match log.append(commit) {
+            Err(LogError::Full(_)) => log.room().await,
+            other => break other?,
+        }
+    };
+    log.durable(ticket.sequence).await.map(|()| ticket)
+}

@@ -14,7 +14,7 @@ use headwater_kernel::letter;
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
-use headwater_log::{Commit, Delta, Log, LogError, Offset, View};
+use headwater_log::{Commit, Delta, Log, LogError, Offset, View, append_durable};
 use headwater_wire::batch::Record;
 use tokio::sync::Notify;
 use tracing::warn;
@@ -259,14 +259,7 @@ impl<'a> Life<'a> {
             fence: Some(self.fence.clone()),
             ..Commit::default()
         };
-        let ticket = loop {
-            match log.append(&commit) {
-                Ok(ticket) => break ticket,
-                Err(LogError::Full(_)) => wait(self.setup, log.room())?,
-                Err(error) => return Err(failed(self.setup, &error)),
-            }
-        };
-        wait(self.setup, log.durable(ticket.sequence))?.map_err(|error| failed(self.setup, &error))
+        wait(self.setup, append_durable(&**log, &commit))?.map(drop).map_err(|error| failed(self.setup, &error))
     }
 
     /// Takes up partitions that the stream has got.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use headwater_base::{Clock, Limits, Name, Problem, closest};
 use headwater_kernel::port::bus::BusEvent;
 use headwater_log::outbox::{Outbox, Refused};
-use headwater_log::{Commit, Log, LogError};
+use headwater_log::{Commit, Log, LogError, append_durable};
 use serde_json::value::RawValue;
 
 use crate::event::{self, header};
@@ -111,14 +111,7 @@ pub async fn put(
         return Ok(answers);
     }
     let commit = Commit { appends: outbox.take(), ..Commit::default() };
-    let ticket = loop {
-        match log.append(&commit) {
-            Ok(ticket) => break ticket,
-            Err(LogError::Full(_)) => log.room().await,
-            Err(error) => return Err(refused(error)),
-        }
-    };
-    log.durable(ticket.sequence).await.map_err(refused)?;
+    append_durable(log, &commit).await.map_err(refused)?;
     Ok(answers)
 }
 

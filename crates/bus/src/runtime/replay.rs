@@ -14,7 +14,7 @@ use headwater_kernel::resource::Resource;
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
-use headwater_log::{Commit, Delta, Log, LogError, Offset};
+use headwater_log::{Commit, Delta, Log, LogError, Offset, append_durable};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -141,14 +141,7 @@ impl Replays {
         let mut deltas = vec![delta(&replay)];
         deltas.extend(over.iter().take(surplus).map(|replay| Delta { key: key(&replay.name), value: None }));
         let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
-        let ticket = loop {
-            match self.log.append(&commit) {
-                Ok(ticket) => break ticket,
-                Err(LogError::Full(_)) => self.log.room().await,
-                Err(error) => return Err(failed(name.as_str(), &error)),
-            }
-        };
-        self.log.durable(ticket.sequence).await.map_err(|error| failed(name.as_str(), &error))?;
+        append_durable(&*self.log, &commit).await.map_err(|error| failed(name.as_str(), &error))?;
         self.spawn(replay)
     }
 

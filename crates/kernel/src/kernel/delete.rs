@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_base::Problem;
-use headwater_log::{Commit, LogError};
+use headwater_log::{Commit, LogError, append_durable};
 
 use super::Kernel;
 use crate::audit;
 use crate::resource::{Resource, id};
-use crate::resources::{append_durable, refused};
+use crate::resources::refused;
 
 /// How long a deletion is waited for.
 const DELETE_MAX: Duration = Duration::from_secs(60);
@@ -157,7 +157,7 @@ impl Kernel {
         }
         let entry = self.entry("delete", "Stream", resource.metadata.name.as_str(), 0, "deleted");
         let commit = Commit { appends: audit::append(&[entry]).into_iter().collect(), ..Commit::default() };
-        append_durable(self.log().as_ref(), commit)
+        append_durable(self.log().as_ref(), &commit)
             .await
             .map(|_| ())
             .map_err(|error| refused("the audit event", &error))

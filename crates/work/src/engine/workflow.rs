@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use headwater_base::Problem;
-use headwater_log::{Commit, Delta, LogError, View};
+use headwater_log::{Commit, Delta, View, append_durable};
 
 use super::rows::{self, DEFINITIONS, Head, Key, Tag, Unknown, VERSIONS};
 use super::{Engine, Inner, refused};
@@ -109,14 +109,7 @@ impl Engine {
         let known = there(version_key(&workflow.name, workflow.version)) == Some(workflow.encode())
             && there(current_key(&workflow.name)) == Some(current(workflow.version));
         if !known {
-            let ticket = loop {
-                match inner.log.append(&commit) {
-                    Ok(ticket) => break ticket,
-                    Err(LogError::Full(_)) => inner.log.room().await,
-                    Err(error) => return Err(refused(&error)),
-                }
-            };
-            inner.log.durable(ticket.sequence).await.map_err(|error| refused(&error))?;
+            append_durable(&*inner.log, &commit).await.map_err(|error| refused(&error))?;
         }
         inner.remember(&workflow.hash, workflow.express, Arc::new(definition));
         inner.workflows.write().insert(workflow.name.clone(), Arc::new(workflow));
