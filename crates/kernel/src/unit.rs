@@ -10,8 +10,10 @@ use tokio::task::JoinHandle;
 use crate::reconcile::UnitSpec;
 use crate::resource::Status;
 
+mod roster;
 mod thread;
 
+pub use roster::Roster;
 pub use thread::{Keeper, Thread};
 
 /// A unit that has been started.

@@ -1,6 +1,5 @@
 //! The datasets of a node: starts and stops the thread of each, and answers what is known of them.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,11 +8,10 @@ use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::kind;
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::Status;
-use headwater_kernel::unit::{Keeper, Thread, Unit, UnitKind};
+use headwater_kernel::unit::{Keeper, Roster, Thread, Unit, UnitKind};
 use headwater_log::Log;
 use headwater_log::park::StopSignal;
 use headwater_store::disk::Disk;
-use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 use crate::feed::{self, Setup};
@@ -46,7 +44,7 @@ struct Inner {
     folder: PathBuf,
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
-    running: RwLock<BTreeMap<String, Arc<Figures>>>,
+    running: Roster<Figures>,
 }
 
 impl Datasets {
@@ -54,7 +52,7 @@ impl Datasets {
     pub fn new(parts: Parts) -> Self {
         let Parts { log, disk, folder, clock, limits } = parts;
         let tables = Arc::new(Tables::new(log, Files::new(disk)));
-        Self(Arc::new(Inner { tables, folder, clock, limits, running: RwLock::default() }))
+        Self(Arc::new(Inner { tables, folder, clock, limits, running: Roster::default() }))
     }
 
     /// The tables, fed by streams or not.
@@ -69,12 +67,12 @@ impl Datasets {
 
     /// Figures of the datasets that run: dataset -> (name, value), names as `hw_lake_*` without the prefix.
     pub fn figures(&self) -> Vec<(String, [(&'static str, u64); 5])> {
-        self.0.running.read().iter().map(|(name, figures)| (name.clone(), figures.list())).collect()
+        self.0.running.each(Figures::list)
     }
 
     /// Events that the table of a running dataset has not got yet.
     pub fn lag(&self, dataset: &str) -> Option<u64> {
-        self.0.running.read().get(dataset).map(|figures| figures.lag())
+        self.0.running.get(dataset).map(|figures| figures.lag())
     }
 
     /// The row for the kernel's table of unit kinds.
@@ -124,10 +122,10 @@ impl Datasets {
         };
         let bug = Problem::new("HW-LAKE-026", format!("dataset `{name}` ended by a bug in the program"))
             .help("it is started again from its last snapshot; please report this with the lines of the log before it");
-        let keeper = Running { name: name.to_string(), figures: Arc::clone(&figures), datasets: self.clone() };
+        let keeper = Running { name: name.to_string(), figures: Arc::clone(&figures), roster: inner.running.clone() };
         let thread = Thread::start(format!("lake-{name}"), stop, bug, keeper, move || feed::run(&setup))
             .map_err(|error| Problem::new("HW-LAKE-025", format!("no thread for dataset `{name}`: {error}")))?;
-        inner.running.write().insert(name.to_string(), figures);
+        inner.running.enter(name.as_str(), figures);
         Ok(thread)
     }
 }
@@ -136,7 +134,7 @@ impl Datasets {
 struct Running {
     name: String,
     figures: Arc<Figures>,
-    datasets: Datasets,
+    roster: Roster<Figures>,
 }
 
 impl Keeper for Running {
@@ -147,9 +145,6 @@ impl Keeper for Running {
     }
 
     fn left(&self) {
-        let mut running = self.datasets.0.running.write();
-        if running.get(&self.name).is_some_and(|known| Arc::ptr_eq(known, &self.figures)) {
-            running.remove(&self.name);
-        }
+        self.roster.leave(&self.name, &self.figures);
     }
 }

@@ -1,6 +1,5 @@
 //! The forecasts of a node: starts and stops the thread of each, and answers what is known of them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -8,10 +7,9 @@ use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::kind;
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::Status;
-use headwater_kernel::unit::{Keeper, Thread, Unit, UnitKind};
+use headwater_kernel::unit::{Keeper, Roster, Thread, Unit, UnitKind};
 use headwater_log::Log;
 use headwater_log::park::StopSignal;
-use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 use crate::figures::Figures;
@@ -26,18 +24,18 @@ struct Inner {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
-    running: RwLock<BTreeMap<String, Arc<Figures>>>,
+    running: Roster<Figures>,
 }
 
 impl Forecasts {
     /// No forecast runs yet.
     pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, limits: Arc<Limits>) -> Self {
-        Self(Arc::new(Inner { log, clock, limits, running: RwLock::default() }))
+        Self(Arc::new(Inner { log, clock, limits, running: Roster::default() }))
     }
 
     /// Figures of the forecasts that run: forecast -> (name, value), names as `hw_watch_*` without the prefix.
     pub fn figures(&self) -> Vec<(String, [(&'static str, u64); 9])> {
-        self.0.running.read().iter().map(|(name, figures)| (name.clone(), figures.list())).collect()
+        self.0.running.each(Figures::list)
     }
 
     /// The row for the kernel's table of unit kinds.
@@ -86,10 +84,10 @@ impl Forecasts {
         };
         let bug = Problem::new("HW-WATCH-024", format!("forecast `{name}` ended by a bug in the program"))
             .help("it is started again from its last commit; please report this with the lines of the log before it");
-        let keeper = Running { name: name.to_string(), figures: Arc::clone(&figures), forecasts: self.clone() };
+        let keeper = Running { name: name.to_string(), figures: Arc::clone(&figures), roster: inner.running.clone() };
         let thread = Thread::start(format!("watch-{name}"), stop, bug, keeper, move || task::run(&setup))
             .map_err(|error| Problem::new("HW-WATCH-023", format!("no thread for forecast `{name}`: {error}")))?;
-        inner.running.write().insert(name.to_string(), figures);
+        inner.running.enter(name.as_str(), figures);
         Ok(thread)
     }
 }
@@ -98,7 +96,7 @@ impl Forecasts {
 struct Running {
     name: String,
     figures: Arc<Figures>,
-    forecasts: Forecasts,
+    roster: Roster<Figures>,
 }
 
 impl Keeper for Running {
@@ -113,9 +111,6 @@ impl Keeper for Running {
     }
 
     fn left(&self) {
-        let mut running = self.forecasts.0.running.write();
-        if running.get(&self.name).is_some_and(|known| Arc::ptr_eq(known, &self.figures)) {
-            running.remove(&self.name);
-        }
+        self.roster.leave(&self.name, &self.figures);
     }
 }

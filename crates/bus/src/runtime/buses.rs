@@ -1,7 +1,6 @@
 //! `Buses`: the rules, pipes, schedules, archives and destinations of a node, as units that the kernel's supervisor
 //! starts and stops; and the port through which others put events.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -12,9 +11,8 @@ use headwater_kernel::port::outlet::BuildOutlet;
 use headwater_kernel::port::{Bus, Context, Enrich, Outlet, Outlets, Reconcile, Tables, Workflows};
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::{Resource, Status};
-use headwater_kernel::unit::{Task, Unit, UnitKind};
+use headwater_kernel::unit::{Roster, Task, Unit, UnitKind};
 use headwater_log::{Log, LogError, StreamConfig};
-use parking_lot::RwLock;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
@@ -74,7 +72,7 @@ struct Inner {
     scheduler: Arc<Scheduler>,
     replays: Arc<Replays>,
     ids: Ids,
-    running: RwLock<BTreeMap<String, Arc<Figures>>>,
+    running: Roster<Figures>,
     clockwork: JoinHandle<()>,
 }
 
@@ -117,7 +115,7 @@ impl Buses {
         let clockwork = parts.handle.spawn(async move { of.run().await });
         let replays = Replays::open(log, clock, parts.limits.clone());
         let ids = Ids::new(parts.seed);
-        let (readers, running) = (Readers::default(), RwLock::default());
+        let (readers, running) = (Readers::default(), Roster::default());
         Ok(Self(Arc::new(Inner { parts, outside, readers, scheduler, replays, ids, running, clockwork })))
     }
 
@@ -149,7 +147,7 @@ impl Buses {
 
     /// Figures of all that runs: `rule/orders` -> (name, value), names as `hw_bus_*` without the prefix.
     pub fn figures(&self) -> Vec<(String, [(&'static str, u64); 8])> {
-        self.0.running.read().iter().map(|(id, figures)| (id.clone(), figures.list())).collect()
+        self.0.running.each(Figures::list)
     }
 
     /// Starts a rule, pipe, schedule or archive; resolves once it has its place in its stream.
@@ -195,7 +193,7 @@ impl Buses {
             let created = resource.metadata.created;
             inner.scheduler.join(Arc::clone(&member), calendar, created, parts.retire.clone()).await?;
         }
-        inner.running.write().insert(id.clone(), Arc::clone(&figures));
+        inner.running.enter(&id, Arc::clone(&figures));
         let (buses, name) = (self.clone(), id.clone());
         let task = Task::spawn(&id, |mut stop| async move {
             let deliveries = async {
@@ -222,7 +220,7 @@ impl Buses {
                 reader.leave(&name).await;
             }
             buses.0.scheduler.leave(&name);
-            buses.0.running.write().remove(&name);
+            buses.0.running.leave(&name, &figures);
             result
         });
         Ok(Arc::new(Handed { task, member, scheduled: source.is_none() }))
