@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Name, Problem};
 use headwater_kernel::port::Catalog;
 use headwater_kernel::port::catalog::{DATASETS, TableAt, TableChange};
-use headwater_log::{Commit, Delta, LogError, View};
+use headwater_log::{Commit, Delta, LogError, View, append_durable};
 use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
 use iceberg::{ErrorKind, TableRequirement, TableUpdate};
 use serde::Deserialize;
@@ -110,13 +110,7 @@ impl LakeCatalog {
         let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
         let refused =
             |error: LogError| Problem::new("HW-LAKE-023", format!("the catalog cannot write to the log: {error}"));
-        let ticket = loop {
-            match log.append(&commit) {
-                Err(LogError::Full(_)) => log.room().await,
-                other => break other.map_err(refused)?,
-            }
-        };
-        log.durable(ticket.sequence).await.map_err(refused)
+        append_durable(&**log, &commit).await.map(drop).map_err(refused)
     }
 
     fn scan(&self, prefix: &str) -> Vec<String> {

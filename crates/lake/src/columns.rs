@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod evolve;
+pub mod rollup;
 
 pub use evolve::evolve;
 
@@ -234,6 +235,27 @@ pub fn read(specs: &[ColumnSpec]) -> Result<Vec<Column>, Vec<Fault>> {
     if reader.faults.is_empty() { Ok(columns) } else { Err(reader.faults) }
 }
 
+/// A name as people are told of it.
+pub fn shown(name: &str) -> String {
+    name.chars().take(60).collect::<String>().escape_debug().to_string()
+}
+
+/// Why no column can be called like that.
+fn unnameable(name: &str) -> Option<String> {
+    let shown = shown(name);
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
+        return Some(format!("a column cannot be called `{shown}`: names have 1 to {NAME_BYTES_MAX} bytes"));
+    }
+    name.contains('.').then(|| format!("a column cannot be called `{shown}`: a dot leads into a struct"))
+}
+
+/// That there is no such column, and which one may be meant.
+pub fn unknown<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let near = headwater_base::closest(name, names);
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    format!("there is no column `{}`{near}", shown(name))
+}
+
 fn wrong(fact: impl Into<String>) -> Problem {
     Problem::new("HW-LAKE-001", fact)
 }
@@ -252,21 +274,12 @@ impl Reader {
         let mut columns: Vec<Column> = Vec::with_capacity(specs.len());
         for (index, spec) in specs.iter().enumerate() {
             let at = format!("{at}/{index}");
-            let shown = spec.name.chars().take(60).collect::<String>().escape_debug().to_string();
-            if spec.name.is_empty() || spec.name.len() > NAME_BYTES_MAX || spec.name.chars().any(char::is_control) {
-                self.blame(
-                    format!("{at}/name"),
-                    format!("a column cannot be called `{shown}`: names have 1 to {NAME_BYTES_MAX} bytes"),
-                );
-            } else if spec.name.contains('.') {
-                self.blame(
-                    format!("{at}/name"),
-                    format!("a column cannot be called `{shown}`: a dot leads into a struct"),
-                );
+            if let Some(fact) = unnameable(&spec.name) {
+                self.blame(format!("{at}/name"), fact);
             }
             // Most readers do not tell upper and lower case apart.
             if columns.iter().any(|other| other.name.eq_ignore_ascii_case(&spec.name)) {
-                self.blame(format!("{at}/name"), format!("the column `{shown}` comes twice"));
+                self.blame(format!("{at}/name"), format!("the column `{}` comes twice", shown(&spec.name)));
             }
             let source = self.source(spec, &format!("{at}/path"), depth);
             let data = self.data(spec.into(), &at, depth);

@@ -102,7 +102,10 @@ fn manifests(files: &Files, metadata: &TableMetadata, snapshot: &SnapshotRef) ->
 }
 
 /// What is alive in manifests.
-async fn live(files: &Files, manifests: &[ManifestFile]) -> Result<Vec<ManifestEntryRef>> {
+///
+/// # Errors
+/// What `iceberg` says of a manifest that cannot be read.
+pub async fn live(files: &Files, manifests: &[ManifestFile]) -> Result<Vec<ManifestEntryRef>> {
     let mut found = Vec::new();
     for manifest in manifests {
         let (entries, _) = manifest.load_manifest(files.io()).await?.into_parts();

@@ -11,13 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_schema::ArrowError;
-use arrow_select::concat::concat_batches;
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::letter;
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
-use headwater_log::{Commit, Delta, Log, LogError, Offset};
+use headwater_log::{Commit, Delta, Log, LogError, Offset, append_durable};
 use headwater_wire::batch::Record;
 use iceberg::ErrorKind;
 use iceberg::spec::{DataFile, Operation};
@@ -60,7 +59,7 @@ pub struct Setup {
     pub layout: Layout,
     /// A snapshot at most this often.
     pub interval: Duration,
-    /// Event bytes of one file.
+    /// Bytes of one file: of its events, and of the rows that they were rolled up to.
     pub file_bytes: usize,
     /// Snapshots that are kept.
     pub snapshots: usize,
@@ -114,7 +113,7 @@ struct Life<'a> {
     rows: Rows,
     /// What was read before, and no snapshot has yet.
     tail: Arc<Tail>,
-    /// Event bytes of rows that are in no file.
+    /// Bytes of what is in no file: of events, and of the rows that they were rolled up to.
     bytes: usize,
     cursors: Vec<Cursor>,
     /// Where the snapshot that comes begins, by partition.
@@ -187,10 +186,13 @@ impl Life<'_> {
         match self.rows.push(record, partition) {
             Ok(()) => {
                 self.bytes += value.len() + record.key.as_ref().map_or(0, |key| key.len()) + 16;
-                if self.bytes >= self.setup.file_bytes {
-                    self.seal()?;
+                if self.bytes < self.setup.file_bytes {
+                    return Ok(());
                 }
-                Ok(())
+                // What a rollup leaves of them may be little. Less than half has to be left, or it would be rolled up again
+                // and again for a few events each.
+                self.share()?;
+                if self.bytes >= self.setup.file_bytes / 2 { self.seal() } else { Ok(()) }
             }
             Err(misfit) => self.letter(partition, record.offset, &misfit.0, value),
         }
@@ -229,8 +231,12 @@ impl Life<'_> {
         let durable = |partition| self.log.ends(&self.setup.stream, partition).map_or(0, |ends| ends.durable);
         let durable: Vec<Offset> = (0_u32..).zip(&self.cursors).map(|(partition, _)| durable(partition)).collect();
         let ends = self.cursors.iter().map(Cursor::next).collect();
-        let shared = self.rows.finish().and_then(|batch| self.tail.push(batch, ends, &durable));
-        shared.map_err(|error| self.odd(&error))
+        let batch = self.rows.finish().map_err(|error| self.odd(&error))?;
+        self.tail.push(batch, ends, &durable, self.rows.merge()).map_err(|error| self.odd(&error))?;
+        if self.setup.layout.rollup.is_some() {
+            self.bytes = self.tail.bytes();
+        }
+        Ok(())
     }
 
     /// Writes the rows in memory as files.
@@ -240,7 +246,7 @@ impl Life<'_> {
         if batches.is_empty() {
             return Ok(());
         }
-        let batch = concat_batches(self.rows.schema(), &batches).map_err(|error| self.odd(&error))?;
+        let batch = self.rows.merge().of(&batches).map_err(|error| self.odd(&error))?;
         drop(batches);
         self.bytes = 0;
         let files = self.setup.tables.files();
@@ -292,7 +298,7 @@ impl Life<'_> {
         }
         self.uncompacted = 0;
         let bytes = self.setup.file_bytes as u64 / SHRINKS;
-        let found = commit::compaction(self.setup.tables.files(), &self.version, self.rows.schema(), bytes);
+        let found = commit::compaction(self.setup.tables.files(), &self.version, self.rows.merge(), bytes);
         let Some(change) = self.wait(found)?.map_err(|error| self.unusable(&error))? else { return Ok(false) };
         info!(dataset = %self.setup.name, files = change.removed.len(), "small files are merged");
         self.commit(change)?;
@@ -330,14 +336,7 @@ impl Life<'_> {
         let space: Arc<str> = Arc::from(dataset::space(self.setup.name.as_str()));
         let commit =
             Commit { appends, deltas: vec![(space, deltas)], fence: Some(self.fence.clone()), ..Commit::default() };
-        let ticket = loop {
-            match self.log.append(&commit) {
-                Ok(ticket) => break ticket,
-                Err(LogError::Full(_)) => self.wait(self.log.room())?,
-                Err(error) => return Err(self.failed(&error)),
-            }
-        };
-        self.wait(self.log.durable(ticket.sequence))?.map_err(|error| self.failed(&error))
+        self.wait(append_durable(&*self.log, &commit))?.map(drop).map_err(|error| self.failed(&error))
     }
 
     /// Takes up partitions that the stream has got.

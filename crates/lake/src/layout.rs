@@ -1,4 +1,5 @@
-//! A dataset's spec as its table needs it: columns, Iceberg schema, partition spec and sort order, checked.
+//! A dataset's spec as its table needs it: columns, what they are made of, Iceberg schema, partition spec and sort order,
+//! checked.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -9,7 +10,8 @@ use iceberg::spec::{
     Transform, UnboundPartitionField, UnboundPartitionSpec,
 };
 
-use crate::columns::{self, Column, Fault};
+use crate::columns::rollup::{self, Rollup};
+use crate::columns::{self, Column, Fault, shown};
 use crate::kinds::dataset::{DatasetSpec, OrderSpec};
 
 /// What a table is made from.
@@ -17,6 +19,8 @@ use crate::kinds::dataset::{DatasetSpec, OrderSpec};
 pub struct Layout {
     /// The columns.
     pub columns: Vec<Column>,
+    /// How they come of events, if a row is not one event.
+    pub rollup: Option<Rollup>,
     /// Their schema, with preliminary ids.
     pub schema: Schema,
     /// How rows are spread over files.
@@ -34,6 +38,13 @@ impl Layout {
         let own = if spec.columns.is_empty() { columns::of_any_event() } else { spec.columns.clone() };
         let below = |faults: Vec<Fault>| faults.into_iter().map(|(at, it)| (format!("/columns{at}"), it)).collect();
         let columns = columns::read(&own).map_err(|faults: Vec<Fault>| -> Vec<Fault> { below(faults) })?;
+        let (columns, rollup) = match &spec.rollup {
+            None => (columns, None),
+            Some(_) if spec.columns.is_empty() => {
+                return Err(vec![fault("/rollup", "a `rollup` needs `columns`: what of an event counts")]);
+            }
+            Some(spec) => rollup::read(spec, columns).map(|(columns, rollup)| (columns, Some(rollup)))?,
+        };
         let schema = columns::schema(&columns).map_err(|error| vec![fault("/columns", error.message())])?;
         let mut faults = Vec::new();
         let mut parts = Vec::new();
@@ -74,7 +85,7 @@ impl Layout {
             HashMap::new(),
         );
         whole.map_err(|error| vec![fault("/columns", error.message())])?;
-        Ok(Self { columns, schema, partition, sort })
+        Ok(Self { columns, rollup, schema, partition, sort })
     }
 
     /// The fields of `next`'s schema, if it can follow this one.
@@ -92,15 +103,11 @@ fn fault(at: &str, fact: &str) -> Fault {
 
 /// A column's id, the name of what a transform makes of it, and the transform.
 fn transformed(schema: &Schema, column: &str, transform: &str) -> Result<(i32, String, Transform), String> {
-    let shown = column.chars().take(60).collect::<String>().escape_debug().to_string();
     let Some(field) = schema.as_struct().field_by_name(column) else {
-        let names: Vec<&str> = schema.as_struct().fields().iter().map(|field| field.name.as_str()).collect();
-        let near = headwater_base::closest(column, names.iter().copied());
-        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        return Err(format!("there is no column `{shown}`{near}"));
+        return Err(columns::unknown(column, schema.as_struct().fields().iter().map(|field| field.name.as_str())));
     };
     if !field.field_type.is_primitive() {
-        return Err(format!("`{shown}` is no single value"));
+        return Err(format!("`{}` is no single value", shown(column)));
     }
     let parsed = Transform::from_str(transform).ok();
     let (suffix, parsed) = match parsed {
@@ -109,14 +116,14 @@ fn transformed(schema: &Schema, column: &str, transform: &str) -> Result<(i32, S
         Some(it @ Transform::Bucket(count)) if count > 0 => ("_bucket".to_owned(), it),
         Some(it @ Transform::Truncate(width)) if width > 0 => ("_trunc".to_owned(), it),
         _ => {
-            let shown = transform.chars().take(60).collect::<String>().escape_debug().to_string();
             return Err(format!(
-                "`{shown}` is no transform: there are `identity`, `year`, `month`, `day`, `hour`, `bucket[N]` and `truncate[N]`"
+                "`{}` is no transform: there are `identity`, `year`, `month`, `day`, `hour`, `bucket[N]` and `truncate[N]`",
+                shown(transform)
             ));
         }
     };
     if parsed.result_type(&field.field_type).is_err() {
-        return Err(format!("`{parsed}` cannot be taken of `{shown}`, which is a {}", field.field_type));
+        return Err(format!("`{parsed}` cannot be taken of `{}`, which is a {}", shown(column), field.field_type));
     }
     Ok((field.id, format!("{column}{suffix}"), parsed))
 }

@@ -1,7 +1,8 @@
-//! The lake: streams written as Iceberg tables of Parquet files, and the catalog that gives them to other engines.
+//! The lake: streams written as Iceberg tables of Parquet files, the catalog that gives them to other engines, and SQL
+//! and charts over all that the node keeps.
 //!
-//! The only crate that names iceberg, arrow and parquet. What it is NOT: a query engine, and no reader of its own tables
-//! beyond their metadata. A table's truth is its pointer in the log; files that no pointer leads to do not count.
+//! The only crate that names iceberg, arrow, parquet and datafusion. What it is NOT: a second truth. A table is what its
+//! pointer in the log leads to; files that no pointer leads to do not count, and queries write nothing.
 
 pub mod catalog;
 pub mod charts;

@@ -1,4 +1,5 @@
-//! Rows: events taken apart into the columns of a table, gathered as Arrow batches.
+//! Rows: events taken apart into the columns of a table, gathered as Arrow batches. Of a rollup, each event is a row that
+//! stands for itself first, and equal ones become one when a batch is finished.
 //!
 //! Invariant: an event is taken whole or not at all. Why one does not fit is told without its data.
 
@@ -11,16 +12,21 @@ use arrow_array::builder::{
 };
 use arrow_array::{ArrayRef, ListArray, RecordBatch, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, DataType, FieldRef, Fields, SchemaRef};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields};
 use headwater_base::Micros;
 use headwater_wire::batch::Record;
 use iceberg::arrow::{UTC_TIME_ZONE, schema_to_arrow_schema};
 use iceberg::spec::{Schema, StructType, Type};
 use serde_json::Value;
 
+use crate::columns::rollup::Made;
 use crate::columns::{Column, Data, Scalar, Source};
+use crate::layout::Layout;
 
 mod decimal;
+mod merge;
+
+pub use merge::Merge;
 
 /// Why an event does not fit, in words, without its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +34,9 @@ pub struct Misfit(pub String);
 
 /// Rows on their way into a batch.
 pub struct Rows {
+    /// The columns of an event; without a rollup, those of the table.
     columns: Vec<Column>,
-    schema: SchemaRef,
+    merge: Merge,
     cells: Vec<Cells>,
     rows: usize,
     /// Whether any column looks into the event.
@@ -52,6 +59,7 @@ enum Cells {
 }
 
 /// One value on its way.
+#[derive(Clone)]
 enum Cell<'a> {
     Null,
     Boolean(bool),
@@ -69,21 +77,28 @@ enum Cell<'a> {
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 impl Rows {
-    /// Rows of a table with this schema, whose columns are these.
+    /// Rows of a table with this schema, made of events as the layout says.
     ///
     /// # Errors
     /// What `iceberg` says of a schema that Arrow cannot hold.
-    pub fn new(columns: &[Column], schema: &Schema) -> iceberg::Result<Self> {
+    pub fn new(layout: &Layout, schema: &Schema) -> iceberg::Result<Self> {
         let arrow = Arc::new(schema_to_arrow_schema(schema)?);
-        let columns = arranged(columns, schema.as_struct());
+        let (columns, made) = match &layout.rollup {
+            None => (arranged(&layout.columns, schema.as_struct()), None),
+            Some(rollup) => {
+                let made = |name: &str| layout.columns.iter().zip(&rollup.made).find(|(column, _)| column.name == name);
+                let made = arrow.fields().iter().filter_map(|field| Some(*made(field.name())?.1));
+                (rollup.events.clone(), Some(made.collect()))
+            }
+        };
         let cells = arrow.fields().iter().map(|field| Cells::of(field.data_type())).collect();
         let reads_event = columns.iter().any(|column| matches!(column.source, Source::Field(_)));
-        Ok(Self { columns, schema: arrow, cells, rows: 0, reads_event })
+        Ok(Self { columns, merge: Merge::new(arrow, made), cells, rows: 0, reads_event })
     }
 
-    /// The Arrow schema of the batches.
-    pub const fn schema(&self) -> &SchemaRef {
-        &self.schema
+    /// How batches of such rows are put together.
+    pub const fn merge(&self) -> &Merge {
+        &self.merge
     }
 
     /// Rows gathered.
@@ -139,6 +154,10 @@ impl Rows {
             }
             row.push(cell);
         }
+        let row = match self.merge.made() {
+            None => row,
+            Some(made) => made.iter().map(|made| alone(*made, &row)).collect(),
+        };
         for (cells, cell) in self.cells.iter_mut().zip(row) {
             cells.push(cell);
         }
@@ -153,7 +172,26 @@ impl Rows {
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         self.rows = 0;
         let arrays = self.cells.iter_mut().map(Cells::finish).collect::<Result<Vec<_>, _>>()?;
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+        let batch = RecordBatch::try_new(Arc::clone(self.merge.schema()), arrays)?;
+        self.merge.of(&[batch])
+    }
+}
+
+/// What a column of a rollup holds of one event.
+fn alone<'a>(made: Made, event: &[Cell<'a>]) -> Cell<'a> {
+    let of = |index: usize| event.get(index).cloned().unwrap_or(Cell::Null);
+    match made {
+        Made::Count => Cell::Long(1),
+        Made::Dimension(index) | Made::Min(index) | Made::Max(index) => of(index),
+        Made::Time(index, grain) => match of(index) {
+            Cell::Long(micros) => Cell::Long(grain.cut(micros)),
+            other => other,
+        },
+        Made::Sum(index) => match of(index) {
+            Cell::Int(it) => Cell::Long(i64::from(it)),
+            Cell::Float(it) => Cell::Double(f64::from(it)),
+            other => other,
+        },
     }
 }
 

@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use arrow_select::concat::concat_batches;
 use headwater_log::Offset;
 use iceberg::spec::DataFile;
 use parking_lot::RwLock;
 
 use crate::commit::Version;
+use crate::rows::Merge;
 
 /// Rows of one batch, at most, when small ones are put together.
 const BATCH_ROWS: usize = 65_536;
@@ -55,14 +55,20 @@ pub struct Taken {
 }
 
 impl Tail {
-    /// Adds rows, read up to `ends`. Small batches that have long been `durable` are put together, so that there are
-    /// never many.
+    /// Adds rows, read up to `ends`. Small batches that have long been `durable` are put together by `merge`, so that there
+    /// are never many.
     ///
     /// # Errors
     /// What Arrow says of batches of different columns.
-    pub fn push(&self, batch: RecordBatch, ends: Arc<[Offset]>, durable: &[Offset]) -> Result<(), ArrowError> {
+    pub fn push(
+        &self,
+        batch: RecordBatch,
+        ends: Arc<[Offset]>,
+        durable: &[Offset],
+        merge: &Merge,
+    ) -> Result<(), ArrowError> {
         // Only this thread changes pieces: what is put together here is still there afterwards.
-        let merged = self.0.read().small(durable)?;
+        let merged = self.0.read().small(durable, merge)?;
         let mut state = self.0.write();
         if let Some((from, merged)) = merged {
             let ends = state.pieces.last().map(|piece| Arc::clone(&piece.ends)).unwrap_or_default();
@@ -126,8 +132,10 @@ impl Tail {
 impl State {
     /// The last batches as one, and the first of them, if they are durable and the newest is not smaller than the one
     /// before: so each row is put together with others a few times, and not each time that some come.
-    fn small(&self, durable: &[Offset]) -> Result<Option<(usize, RecordBatch)>, ArrowError> {
-        let Some(last) = self.pieces.last().filter(|piece| piece.within(durable)) else { return Ok(None) };
+    fn small(&self, durable: &[Offset], merge: &Merge) -> Result<Option<(usize, RecordBatch)>, ArrowError> {
+        if !self.pieces.last().is_some_and(|piece| piece.within(durable)) {
+            return Ok(None);
+        }
         let (mut from, mut rows) = (self.pieces.len(), 0);
         for piece in self.pieces.iter().rev() {
             let Some(batch) = piece.batch() else { break };
@@ -137,11 +145,11 @@ impl State {
             rows += batch.num_rows();
             from -= 1;
         }
-        let batches = self.pieces.iter().skip(from).filter_map(Piece::batch);
-        match last.batch() {
-            Some(last) if from + 1 < self.pieces.len() => Ok(Some((from, concat_batches(&last.schema(), batches)?))),
-            _ => Ok(None),
+        if from + 1 >= self.pieces.len() {
+            return Ok(None);
         }
+        let merged = merge.of(self.pieces.iter().skip(from).filter_map(Piece::batch))?;
+        Ok(Some((from, merged)))
     }
 }
 

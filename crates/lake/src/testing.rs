@@ -43,7 +43,7 @@ pub fn record(offset: i64, event: &Value) -> Record {
 
 /// Events as rows of a table.
 pub fn batch(version: &Version, layout: &Layout, events: &[Value]) -> RecordBatch {
-    let mut rows = Rows::new(&layout.columns, version.metadata.current_schema()).unwrap();
+    let mut rows = Rows::new(layout, version.metadata.current_schema()).unwrap();
     events.iter().zip(0..).for_each(|(event, offset)| rows.push(&record(offset, event), 0).unwrap());
     rows.finish().unwrap()
 }

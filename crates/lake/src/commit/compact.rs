@@ -1,4 +1,5 @@
-//! Compaction: many small files of one partition become one, of the current schema.
+//! Compaction: many small files of one partition become one, of the current schema. Equal rows of a rollup become one, too:
+//! what queries add up stays the same.
 //!
 //! A file of an older schema has fewer columns or narrower numbers, and columns keep their names; so each row stays what
 //! readers saw before.
@@ -10,7 +11,6 @@ use arrow::compute::cast;
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, StructArray, new_null_array};
 use arrow_schema::{DataType, FieldRef, Fields, SchemaRef};
-use arrow_select::concat::concat_batches;
 use bytes::Bytes;
 use iceberg::spec::{ManifestEntryRef, Operation, Struct};
 use iceberg::{Error, ErrorKind, Result};
@@ -19,6 +19,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::{Change, Version, write_data};
 use crate::files::Files;
 use crate::positions::SUMMARY_KEY;
+use crate::rows::Merge;
 
 /// So many small files are worth the work.
 const FILES_MIN: usize = 8;
@@ -30,7 +31,7 @@ const FILES_MAX: usize = 256;
 ///
 /// # Errors
 /// What `iceberg` and the disk say.
-pub async fn compaction(files: &Files, version: &Version, schema: &SchemaRef, bytes: u64) -> Result<Option<Change>> {
+pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: u64) -> Result<Option<Change>> {
     let mut parts: HashMap<Struct, Vec<ManifestEntryRef>> = HashMap::new();
     for entry in version.live(files).await? {
         if entry.file_size_in_bytes() < bytes / 4 {
@@ -46,14 +47,14 @@ pub async fn compaction(files: &Files, version: &Version, schema: &SchemaRef, by
             break;
         }
         taken += entry.file_size_in_bytes();
-        batches.append(&mut rows(files, entry.file_path(), schema)?);
+        batches.append(&mut rows(files, entry.file_path(), merge.schema())?);
         removed.push(entry);
     }
     if removed.len() < FILES_MIN {
         return Ok(None);
     }
-    let added = write_data(files, version, concat_batches(schema, &batches)?).await?;
-    // The rows are the same, so is what the table has of its stream.
+    let added = write_data(files, version, merge.of(&batches)?).await?;
+    // The rows stand for the same events, so what the table has of its stream stays.
     let before = version.metadata.current_snapshot().map(|snapshot| snapshot.summary());
     let positions = before.and_then(|summary| summary.additional_properties.get(SUMMARY_KEY));
     let properties = positions.map(|text| (SUMMARY_KEY.to_owned(), text.clone())).into_iter().collect();

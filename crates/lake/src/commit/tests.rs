@@ -8,7 +8,6 @@ use arrow_array::types::Int64Type;
 use headwater_base::Micros;
 use headwater_store::disk::{Disk, MemoryDisk};
 use headwater_testkit::FaultyDisk;
-use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{DataFile, ManifestEntryRef, Operation, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
@@ -17,6 +16,7 @@ use super::{Change, Garbage, MANIFESTS_MAX, Version, compaction, orphans, snapsh
 use crate::columns;
 use crate::files::{Files, path_of};
 use crate::layout::Layout;
+use crate::rows::Rows;
 use crate::testing::{LOCATION, batch, ids, now, spec, table};
 
 const TIME: Micros = Micros::from_millis(1_800_000_000_000);
@@ -181,8 +181,8 @@ fn files_of_older_schemas_are_merged_into_the_current_one() {
     for at in 5..10 {
         version = append(&files, &version, &new, at * 2..at * 2 + 2, 100).0;
     }
-    let schema = Arc::new(schema_to_arrow_schema(version.metadata.current_schema()).unwrap());
-    let change = now(compaction(&files, &version, &schema, 1 << 20)).unwrap().unwrap();
+    let rows = Rows::new(&new, version.metadata.current_schema()).unwrap();
+    let change = now(compaction(&files, &version, rows.merge(), 1 << 20)).unwrap().unwrap();
     assert_eq!((change.removed.len(), change.added.len()), (10, 1));
     let (version, _) = now(snapshot(&files, &version, change, TIME, 100)).unwrap();
     assert_eq!(ids(&files, &version), (0..20).collect::<Vec<_>>());
@@ -200,6 +200,33 @@ fn files_of_older_schemas_are_merged_into_the_current_one() {
         assert_eq!(who.column(1).is_valid(row), later, "row {id}");
         assert_eq!(rows["n"].is_valid(row), later, "row {id}");
     }
+}
+
+#[test]
+fn equal_rows_of_a_rollup_are_merged_into_one() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let spec = spec(
+        json!({"stream": "s", "columns": [{"name": "at", "type": "timestamp"}, {"name": "kind", "type": "string"},
+            {"name": "n", "type": "long"}],
+        "rollup": {"time": {"column": "at", "grain": "day"}, "dimensions": ["kind"], "metrics": [
+            {"name": "events", "type": "count"}, {"name": "id", "type": "sum", "column": "n"}]},
+        "partition": [{"column": "kind"}], "sort": [{"column": "at"}]}),
+    );
+    let layout = Layout::of(&spec).unwrap();
+    let mut version = table(&files, &layout);
+    for at in 0..9 {
+        version = append(&files, &version, &layout, at * 6..at * 6 + 6, 100).0;
+    }
+    assert_eq!(ids(&files, &version).len(), 27, "each file has three rows of two events");
+    for _ in 0..3 {
+        let rows = Rows::new(&layout, version.metadata.current_schema()).unwrap();
+        let change = now(compaction(&files, &version, rows.merge(), 1 << 20)).unwrap().unwrap();
+        assert_eq!((change.removed.len(), change.added.len()), (9, 1));
+        version = now(snapshot(&files, &version, change, TIME, 100)).unwrap().0;
+    }
+    let of = |kind: i64| (0..54).filter(|id| id % 3 == kind).sum::<i64>();
+    assert_eq!(ids(&files, &version), [of(0), of(1), of(2)]);
+    assert_eq!(total(&version, "total-records"), "3");
 }
 
 #[test]

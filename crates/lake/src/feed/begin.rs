@@ -134,7 +134,7 @@ pub(super) fn lettered_of(before: &[Offset]) -> Delta {
 }
 
 fn rows(setup: &Setup, version: &Version) -> Result<Rows, End> {
-    let rows = Rows::new(&setup.layout.columns, version.metadata.current_schema());
+    let rows = Rows::new(&setup.layout, version.metadata.current_schema());
     rows.map_err(|error| End::Failed(unusable(setup.name.as_str(), &error)))
 }
 

@@ -26,6 +26,8 @@ use crate::positions::{Positions, SUMMARY_KEY};
 use crate::tables::{POINTER, Tables};
 use crate::testing::{LOCATION, ids, now, spec};
 
+mod rollup;
+
 fn columns() -> Value {
     json!([{"name": "id", "type": "int", "required": true}, {"name": "offset", "type": "long", "path": "$offset"}])
 }
@@ -143,9 +145,7 @@ impl Bench {
     }
 
     fn positions(&self) -> BTreeMap<u32, [i64; 2]> {
-        let version = self.version().unwrap();
-        let summary = version.metadata.current_snapshot().unwrap().summary().clone();
-        Positions::decode(&summary.additional_properties[SUMMARY_KEY]).unwrap().partitions
+        positions_of(&self.version().unwrap()).unwrap()
     }
 
     /// Lets a snapshot's time come.
@@ -169,6 +169,12 @@ impl Bench {
     fn letters(&self) -> Vec<Value> {
         self.records("t.dead", 0)
     }
+}
+
+/// Which events the newest snapshot of a table has.
+fn positions_of(version: &Version) -> Option<BTreeMap<u32, [i64; 2]>> {
+    let summary = version.metadata.current_snapshot()?.summary();
+    Some(Positions::decode(&summary.additional_properties[SUMMARY_KEY]).unwrap().partitions)
 }
 
 fn events(ids: std::ops::Range<i64>) -> Vec<Value> {
@@ -306,7 +312,7 @@ fn a_life_that_was_shut_out_writes_nothing_more() {
     bench.until("the first snapshot", || bench.ids().len() == 3);
     bench.wait(bench.log.fence(&Name::new("dataset.t").unwrap())).unwrap();
     bench.send(0, &events(3..6));
-    bench.minute();
+    bench.in_time("it is shut out", || first.thread.is_finished());
     assert_eq!(first.thread.join().unwrap().unwrap_err().code, "HW-LAKE-023");
     assert_eq!(bench.ids(), [0, 1, 2]);
     let second = bench.start(|_| ());

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::columns::ColumnSpec;
+use crate::columns::rollup::RollupSpec;
 use crate::layout::Layout;
 
 /// The row of this kind.
@@ -72,9 +73,14 @@ pub struct DatasetSpec {
     pub owner: Option<String>,
     /// The stream whose events become rows, from its first event on. Cannot change.
     pub stream: String,
-    /// The columns. Without any they are `partition`, `offset`, `time`, `key` and `value` of the record as it is.
+    /// The columns; of a rollup, what is read of an event. Without any they are `partition`, `offset`, `time`, `key` and
+    /// `value` of the record as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ColumnSpec>,
+    /// One row for all events of one time and the same dimensions, instead of one for each. Files and batches are rolled up
+    /// by themselves, so equal rows may come more than once: queries add them up. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollup: Option<RollupSpec>,
     /// How rows are spread over files, so that readers pass over most of them. Cannot change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
@@ -86,7 +92,8 @@ pub struct DatasetSpec {
     /// A new snapshot is made at most this often. Default one minute.
     #[serde(default = "minute")]
     pub snapshot_interval: Span,
-    /// Events are gathered in memory up to this size before they are written as a file. Default 32 MiB.
+    /// Events, or the rows that they are rolled up to, are gathered in memory up to this size before they are written as a
+    /// file. Default 32 MiB.
     #[serde(default = "file_size")]
     pub file_size: Size,
     /// Snapshots kept for readers that look back; older ones go with the files that only they have. Default 100.
@@ -209,6 +216,7 @@ fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
     }
     let mut problems = Vec::new();
     let fixed = [
+        ("rollup", before.rollup != after.rollup, "what the rows that are there stand for would be unknown"),
         ("stream", before.stream != after.stream, "which of its events are in the table would be unknown"),
         ("partition", before.partition != after.partition, "the files that are there are spread as before"),
         ("sort", before.sort != after.sort, "the files that are there are sorted as before"),
@@ -220,11 +228,14 @@ fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
             problems.push(new.origin.blame(&format!("/spec/{field}"), problem));
         }
     }
-    if let (Ok(before), Ok(after)) = (Layout::of(&before), Layout::of(&after))
+    if before.rollup == after.rollup
+        && let (Ok(before), Ok(after)) = (Layout::of(&before), Layout::of(&after))
         && let Err(faults) = before.followed_by(&after)
     {
-        let blamed = faults.into_iter().map(|(at, problem)| new.origin.blame(&format!("/spec/columns{at}"), problem));
-        problems.extend(blamed);
+        // The columns of a rollup are the table's, which the spec does not list.
+        let place =
+            |at: &str| if after.rollup.is_some() { "/spec/rollup".to_owned() } else { format!("/spec/columns{at}") };
+        problems.extend(faults.into_iter().map(|(at, problem)| new.origin.blame(&place(&at), problem)));
     }
     problems
 }

@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Rows;
-use crate::columns::{self, ColumnSpec};
+use crate::layout::Layout;
+use crate::testing::spec;
 
 fn rows(specs: Value) -> Rows {
-    let specs: Vec<ColumnSpec> = serde_json::from_value(specs).unwrap();
-    let columns = columns::read(&specs).unwrap();
-    Rows::new(&columns, &columns::schema(&columns).unwrap()).unwrap()
+    let layout = Layout::of(&spec(json!({"stream": "s", "columns": specs}))).unwrap();
+    Rows::new(&layout, &layout.schema).unwrap()
 }
 
 fn record(value: impl Into<Vec<u8>>) -> Record {
@@ -97,8 +97,7 @@ fn what_does_not_fit_is_told_without_its_data() {
 
 #[test]
 fn any_record_fits_the_columns_of_a_dataset_that_names_none() {
-    let columns = columns::read(&columns::of_any_event()).unwrap();
-    let mut rows = Rows::new(&columns, &columns::schema(&columns).unwrap()).unwrap();
+    let mut rows = rows(json!([]));
     rows.push(&record("not JSON"), 0).unwrap();
     rows.push(&Record { value: None, key: Some(Bytes::from_static(b"k")), ..record("") }, 0).unwrap();
     let batch = rows.finish().unwrap();

@@ -23,6 +23,11 @@ fn rows(ids: std::ops::Range<i64>) -> (Files, Version, RecordBatch) {
     (files, version, batch)
 }
 
+/// How such batches are put together.
+fn merge(rows: &RecordBatch) -> Merge {
+    Merge::new(rows.schema(), None)
+}
+
 fn ids(taken: &Taken) -> Vec<i64> {
     let values = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
     taken.batches.iter().flat_map(values).collect()
@@ -41,7 +46,7 @@ proptest! {
             let batch = all.slice(usize::try_from(read).unwrap(), usize::try_from(count).unwrap());
             read += count;
             let durable = (read - behind).max(0);
-            tail.push(batch, [read].into(), &[durable]).unwrap();
+            tail.push(batch, [read].into(), &[durable], &merge(&all)).unwrap();
             let taken = tail.take(&version, &[durable]).unwrap();
             let end = taken.ends.as_ref().map_or(0, |ends| ends[0]);
             prop_assert!(end <= durable);
@@ -58,7 +63,7 @@ fn small_batches_become_few() {
     let tail = Tail::default();
     tail.settle(&version);
     for at in 0..4_096_i64 {
-        tail.push(all.slice(usize::try_from(at).unwrap(), 1), [at + 1].into(), &[at]).unwrap();
+        tail.push(all.slice(usize::try_from(at).unwrap(), 1), [at + 1].into(), &[at], &merge(&all)).unwrap();
     }
     let taken = tail.take(&version, &[4_096]).unwrap();
     assert_eq!(ids(&taken), (0..4_096).collect::<Vec<_>>());
@@ -72,12 +77,12 @@ fn it_is_nobodys_but_its_versions() {
     let tail = Tail::default();
     assert!(tail.take(&version, &[10]).is_none(), "nothing is known yet");
     tail.settle(&version);
-    tail.push(batch.clone(), [10].into(), &[0]).unwrap();
+    tail.push(batch.clone(), [10].into(), &[0], &merge(&batch)).unwrap();
     assert!(tail.take(&other, &[10]).is_none());
     assert!(tail.bytes() > 0);
 
     tail.seal(now(write_data(&files, &version, batch.clone())).unwrap());
-    tail.push(batch, [20].into(), &[10]).unwrap();
+    tail.push(batch.clone(), [20].into(), &[10], &merge(&batch)).unwrap();
     let taken = tail.take(&version, &[10]).unwrap();
     assert_eq!((taken.files.len(), taken.batches.len(), taken.ends.as_deref()), (1, 0, Some([10].as_slice())));
     let taken = tail.take(&version, &[20]).unwrap();

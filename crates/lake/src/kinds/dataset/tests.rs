@@ -46,6 +46,98 @@ fn a_dataset_may_get_columns_and_nothing_that_its_files_contradict() {
     assert!(changes(EXAMPLE, &other, true).is_empty(), "a table that is built anew may be any");
 }
 
+const ROLLUP: &str = "\
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: sales}
+spec:
+  stream: sales.raw
+  columns:
+    - {name: at, type: timestamp}
+    - {name: country, type: string}
+    - {name: pieces, type: int}
+  rollup:
+    time: {column: at, grain: minute}
+    dimensions: [country]
+    metrics:
+      - {name: events, type: count}
+      - {name: pieces, type: sum, column: pieces}
+";
+
+#[test]
+fn a_rollup_stays_as_it_is_unless_its_table_is_built_anew() {
+    assert!(changes(ROLLUP, ROLLUP, false).is_empty());
+    let wider = ROLLUP.replace("pieces, type: int", "pieces, type: long");
+    assert!(changes(ROLLUP, &wider, false).is_empty(), "a sum of whole numbers is a long anyway");
+    let coarser = ROLLUP.replace("grain: minute", "grain: hour");
+    let said = "cannot change: what the rows that are there stand for would be unknown";
+    assert_eq!(changes(ROLLUP, &coarser, false), [format!("11: `spec.rollup` of a dataset {said}")]);
+    assert!(changes(ROLLUP, &coarser, true).is_empty(), "a table that is built anew may be any");
+    let without = ROLLUP.split("  rollup:").next().unwrap();
+    assert_eq!(changes(without, ROLLUP, false), [format!("11: `spec.rollup` of a dataset {said}")]);
+    let exact = ROLLUP.replace("pieces, type: int", "pieces, type: decimal, precision: 9, scale: 2");
+    assert_eq!(changes(ROLLUP, &exact, false), ["11: `pieces` cannot change from long to decimal(38, 2)"]);
+}
+
+#[test]
+fn each_fault_of_a_rollup_is_told_with_its_line() {
+    let yaml = "\
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: sales}
+spec:
+  stream: sales.raw
+  columns:
+    - {name: at, type: string}
+    - {name: tags, type: list, items: {type: string}}
+    - {name: open, type: boolean}
+    - {name: country, type: string}
+  rollup:
+    time: {column: at, grain: minute}
+    dimensions:
+      - country
+      - contry
+      - tags
+      - at
+    metrics:
+      - {name: events, type: count, column: country}
+      - {name: a, type: sum, column: country}
+      - {name: b, type: min, column: open}
+      - {name: c, type: max}
+      - {name: COUNTRY, type: count}
+      - {name: a.b, type: count}
+";
+    let told = |yaml: &str| -> Vec<String> {
+        let registry = Registry::new(&[KIND]);
+        let context = Context::without_node(".");
+        let (drafts, stored) = (std::collections::HashMap::new(), |_: &str, _: &str| None);
+        let view = View { registry: &registry, context: &context, drafts: &drafts, stored: &stored };
+        let problems = (KIND.validate)(&draft(yaml), &view);
+        problems.into_iter().map(|it| format!("{}: {}", it.place.unwrap().line, it.title)).collect()
+    };
+    assert_eq!(
+        told(yaml),
+        [
+            "12: `at` is no `timestamp`: only a moment can be cut",
+            "15: there is no column `contry`; did you mean `country`?",
+            "16: `tags` is no single value",
+            "17: the column `at` comes twice",
+            "19: a `count` is of events, and has no `column`",
+            "20: `country` is no number: there is no sum of it",
+            "21: `open` is no number, day, moment or text: it has no least and no greatest",
+            "22: a metric needs the `column` that it is computed of, if it is no `count`",
+            "23: the column `COUNTRY` comes twice",
+            "24: a column cannot be called `a.b`: a dot leads into a struct",
+        ]
+    );
+    assert!(told(ROLLUP).is_empty());
+    let unused = ROLLUP.replace("dimensions: [country]", "dimensions: []");
+    let said = "nothing is made of `country`: make it a dimension or the `column` of a metric, or drop it";
+    assert_eq!(told(&unused), [format!("8: {said}")]);
+    let sorted = format!("{ROLLUP}  sort: [{{column: at}}]\n  partition: [{{column: piece, transform: day}}]\n");
+    assert_eq!(told(&sorted), ["17: there is no column `piece`; did you mean `pieces`?"]);
+}
+
 #[test]
 fn each_fault_of_a_spec_is_told_with_its_line() {
     let yaml = "\
