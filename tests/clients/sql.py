@@ -25,13 +25,24 @@ def with_psycopg():
         with connection.cursor() as cursor:
             for _ in cursor.stream('SELECT * FROM streams."orders.raw"'):
                 rows += 1
+        # What a subquery among the columns says of its row, written out and prepared.
+        own = 'SELECT a.key, (SELECT count(*) FROM streams."orders.raw" b WHERE b.key = a.key) FROM streams."orders.raw" a LIMIT 1'
+        subqueries = [connection.execute(own).fetchone()[1], connection.execute(own, prepare=True).fetchone()[1]]
+        connection.execute("SET statement_timeout = '200ms'")
+        try:
+            connection.execute("SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b").fetchone()
+            bound = None
+        except psycopg.Error as error:
+            bound = error.sqlstate
+        connection.execute("SET statement_timeout = 0")
         states = []
         for statement in ["SELEC 1", "SELECT nothing", "DROP TABLE x", "CREATE TABLE t (a int)"]:
             try:
                 connection.execute(statement)
             except psycopg.Error as error:
                 states.append(error.sqlstate)
-        return {"count": count, "sum": int(total), "one": list(one), "rows": rows, "states": states}
+        return {"count": count, "sum": int(total), "one": list(one), "rows": rows, "states": states,
+                "subqueries": subqueries, "bound": bound}
 
 
 async def with_asyncpg():

@@ -90,6 +90,8 @@ pub struct Limits {
     pub sql_memory_bytes: usize,
     /// Disk of all queries together, for what does not fit in their memory.
     pub sql_spill_bytes: u64,
+    /// Bytes of answers that are kept for whoever asks the same while nothing has changed.
+    pub sql_cache_bytes: usize,
     /// PostgreSQL connections open at once.
     pub sql_connections: usize,
 }
@@ -150,6 +152,7 @@ impl Default for Limits {
             sql_seconds: 300,
             sql_memory_bytes: 256 * MIB,
             sql_spill_bytes: 10 * 1024 * MIB as u64,
+            sql_cache_bytes: 32 * MIB,
             sql_connections: 100,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_base::Problem;
+use headwater_base::{Principal, Problem};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde_json::Value;
 
@@ -16,6 +16,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 pub struct Client {
     base: Url,
     http: reqwest::Client,
+    /// Who asks, if it is not whoever runs the node.
+    principal: Option<Principal>,
 }
 
 impl Client {
@@ -40,7 +42,12 @@ impl Client {
         // An error means that a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = builder.build().map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { base, http })
+        Ok(Self { base, http, principal: None })
+    }
+
+    /// The same, asking for `principal`.
+    pub fn on_behalf_of(self, principal: Option<Principal>) -> Self {
+        Self { principal, ..self }
     }
 
     /// The node's URL, without a slash at the end.
@@ -130,6 +137,9 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         let mut request = self.http.request(method, url);
+        if let Some(principal) = &self.principal {
+            request = request.header("headwater-principal", principal.as_str());
+        }
         if let Some((media_type, bytes)) = body {
             request = request.header("content-type", media_type).body(bytes);
         }

@@ -10,6 +10,7 @@ use serde_json::Value;
 pub mod bus;
 pub mod catalog;
 pub mod charts;
+pub mod forecast;
 pub mod function;
 pub mod outlet;
 pub mod sql;

@@ -13,7 +13,7 @@
 
 mod check;
 mod grain;
-mod text;
+pub(crate) mod text;
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use headwater_kernel::port::charts::{Choice, Window};
 use serde_json::Value;
 
 use crate::kinds::dashboard::{ChartSpec, DashboardSpec, FilterSpec, GrainSpec};
-use crate::sql::{DATASETS, SCHEMAS};
+use crate::sql::SCHEMAS;
 
 pub use check::check;
 pub use grain::Grain;
@@ -45,10 +45,7 @@ pub struct Statement {
 
 /// The kind and the name of the resource behind a relation; none of a query or of others' tables.
 pub fn relation(from: &str) -> Option<(&'static str, String)> {
-    let mut parts = text::relation(from)?;
-    let name = parts.pop()?;
-    let schema = parts.pop();
-    let schema = schema.as_deref().unwrap_or(DATASETS);
+    let (schema, name) = text::relation(from)?;
     let (_, kind) = SCHEMAS.iter().find(|(known, _)| *known == schema)?;
     Some((kind, name))
 }

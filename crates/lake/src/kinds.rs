@@ -2,3 +2,5 @@
 
 pub mod dashboard;
 pub mod dataset;
+pub mod external_table;
+pub mod row_policy;

@@ -3,18 +3,25 @@
 //! Queries run on threads of their own, which stand back for the rest of the node, within one budget of memory (what is
 //! over goes to files, within another), so many at a time and so long each. What it is NOT: it writes nothing.
 //!
-//! Invariant: a table that a statement names is pinned when the statement is planned; all of its scans see one position.
+//! Invariants: a table that a statement names is pinned when the statement is planned; all of its scans see one position.
+//! Whoever asks under row policies (`sight`) is given tables that have no other rows (`guarded`), whatever the statement.
 
+mod cache;
 mod catalog;
 mod documents;
 mod encode;
+mod external;
 mod fault;
 mod files;
+mod forecast;
+mod guarded;
 mod lake;
 pub mod postgres;
 mod running;
+mod sight;
 mod span;
 mod streams;
+mod yielding;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,15 +33,17 @@ use datafusion::catalog::CatalogProvider as _;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use headwater_base::{Limits, Problem};
+use headwater_base::{Limits, Principal, Problem};
 use headwater_kernel::port::Sql;
 use headwater_kernel::port::sql::{Answer, Column, Question, Relation};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
+use cache::{Cache, Kept, Key, Taken};
 use encode::Encoder;
 use running::Running;
 
@@ -64,6 +73,7 @@ struct Inner {
     folder: PathBuf,
     limits: Arc<Limits>,
     turns: Arc<Semaphore>,
+    cache: Cache,
     /// Made for the first question: what nobody asks costs nothing.
     running: OnceCell<Running>,
 }
@@ -73,7 +83,9 @@ impl Engine {
     pub fn new(sources: Sources, folder: PathBuf) -> Self {
         let limits = Arc::clone(sources.kernel.limits());
         let turns = Arc::new(Semaphore::new(limits.sql_queries));
-        Self(Arc::new(Inner { sources: Arc::new(sources), folder, limits, turns, running: OnceCell::new() }))
+        let cache = Cache::new(limits.sql_cache_bytes);
+        let sources = Arc::new(sources);
+        Self(Arc::new(Inner { sources, folder, limits, turns, cache, running: OnceCell::new() }))
     }
 
     /// Ends all queries.
@@ -104,26 +116,39 @@ impl Engine {
     }
 }
 
+/// The answer to a question that has been planned.
+enum Begun {
+    /// It was given before.
+    Kept(Kept),
+    /// Rows are on their way; the key is that of an answer that may be kept.
+    Rows(SendableRecordBatchStream, Option<Key>),
+}
+
 impl Inner {
-    /// Plans a statement and starts it.
-    async fn rows(context: &SessionContext, question: &Question) -> Result<SendableRecordBatchStream, DataFusionError> {
+    /// Plans a statement and starts it, unless its answer is there.
+    async fn begin(&self, context: &SessionContext, question: &Question) -> Result<Begun, DataFusionError> {
         let plan = context.state().create_logical_plan(&question.text).await?;
-        let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        if let Err(error) = reads.verify_plan(&plan) {
-            return Err(fault::carried(fault::refused(&error.strip_backtrace())));
+        only_reads(&plan)?;
+        let key = Key::of(question, &plan);
+        if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {
+            return Ok(Begun::Kept(kept));
         }
         let mut frame = context.execute_logical_plan(plan).await?;
         if let Some(rows_max) = question.rows_max {
             frame = frame.limit(0, Some(rows_max))?;
         }
-        frame.execute_stream().await
+        Ok(Begun::Rows(frame.execute_stream().await?, key))
     }
 
     fn late(&self) -> Problem {
-        let seconds = self.limits.sql_seconds;
-        Problem::new("HW-LAKE-048", format!("the query was ended after {seconds} s, which is the limit"))
-            .help("ask for a shorter time or fewer rows")
+        fault::late(Duration::from_secs(self.limits.sql_seconds))
     }
+}
+
+/// Refuses a plan that does more than read.
+fn only_reads(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    reads.verify_plan(plan).map_err(|error| fault::carried(fault::refused(&error.strip_backtrace())))
 }
 
 impl Sql for Engine {
@@ -132,17 +157,28 @@ impl Sql for Engine {
             let turn = self.turn().await?;
             let deadline = Instant::now() + Duration::from_secs(self.0.limits.sql_seconds);
             let running = self.running().await?;
-            let (inner, context) = (Arc::clone(&self.0), running.context.clone());
+            let (inner, context) = (Arc::clone(&self.0), running.context(&question.principal)?);
             let (begun, begins) = tokio::sync::oneshot::channel();
             let (chunks, mut body) = mpsc::channel::<Result<Bytes, Problem>>(CHUNKS);
             running.handle.spawn(async move {
                 let _turn = turn;
                 // Nobody minds that nobody listens any more.
-                match tokio::time::timeout_at(deadline, Inner::rows(&context, &question)).await {
-                    Ok(Ok(rows)) => {
+                match tokio::time::timeout_at(deadline, inner.begin(&context, &question)).await {
+                    Ok(Ok(Begun::Kept(kept))) => {
+                        if begun.send(Ok(kept.columns.to_vec())).is_ok() {
+                            for chunk in kept.body.iter().cloned() {
+                                if chunks.send(Ok(chunk)).await.is_err() {
+                                    return;
+                                }
+                            }
+                        }
+                    }
+                    Ok(Ok(Begun::Rows(rows, key))) => {
                         let schema = rows.schema();
                         if begun.send(Ok(columns(&schema))).is_ok() {
-                            give(&inner, rows, Encoder::new(question.format, &schema), &chunks, deadline).await;
+                            let taken = Taken::new(&inner.cache, key);
+                            let encoder = Encoder::new(question.format, &schema);
+                            give(&inner, rows, encoder, taken, &chunks, deadline).await;
                         }
                     }
                     Ok(Err(error)) => drop(begun.send(Err(fault::problem(&error)))),
@@ -157,10 +193,10 @@ impl Sql for Engine {
         })
     }
 
-    fn relations(&self) -> BoxFuture<'_, Vec<Relation>> {
+    fn relations(&self, principal: Principal) -> BoxFuture<'_, Result<Vec<Relation>, Problem>> {
         Box::pin(async move {
             let mut relations = Vec::new();
-            let catalog = catalog::Catalog::new(&self.0.sources);
+            let catalog = catalog::Catalog::new(&self.0.sources, principal);
             for schema in catalog.schema_names() {
                 let Some(provider) = catalog.schema(&schema) else { continue };
                 let mut names = provider.table_names();
@@ -170,7 +206,7 @@ impl Sql for Engine {
                     relations.push(Relation { schema: schema.clone(), name, columns: columns(&table.schema()) });
                 }
             }
-            relations
+            Ok(relations)
         })
     }
 }
@@ -180,6 +216,7 @@ async fn give(
     inner: &Inner,
     mut rows: SendableRecordBatchStream,
     encoder: Result<Encoder, arrow::error::ArrowError>,
+    mut taken: Taken,
     chunks: &mpsc::Sender<Result<Bytes, Problem>>,
     deadline: Instant,
 ) {
@@ -199,11 +236,18 @@ async fn give(
             Ok(None) => break encoder.end().map_err(unshown),
             Err(_) => Err(inner.late()),
         };
-        let over = chunk.is_err();
-        if chunks.send(chunk).await.is_err() || over {
+        match &chunk {
+            Ok(chunk) => taken.add(chunk),
+            Err(_) => return drop(chunks.send(chunk).await),
+        }
+        if chunks.send(chunk).await.is_err() {
             return;
         }
     };
+    if let Ok(last) = &last {
+        taken.add(last);
+        taken.keep(&inner.cache, columns(&rows.schema()));
+    }
     // Nobody listens: nobody misses it.
     let _ = chunks.send(last).await;
 }

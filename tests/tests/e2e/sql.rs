@@ -89,11 +89,38 @@ fn drivers_ask_prepare_and_are_told_why_not() {
     assert_eq!(said[0]["sum"], 499_500);
     assert_eq!(said[0]["rows"], 1_000);
     assert!(said[0]["one"][0].as_str().is_some_and(|key| key.starts_with('k')), "{said:?}");
+    assert_eq!((&said[0]["subqueries"], &said[0]["bound"]), (&json!([1, 1]), &json!("57014")));
     assert_eq!(said[0]["states"], json!(["42601", "42000", "0A000", "0A000"]));
     assert_eq!((&said[1]["count"], &said[1]["sum"]), (&json!(1_000), &json!(499_500)));
     assert_eq!(said[1]["counts"], json!([1_000, 1_001]), "a prepared statement sees what came after it");
     assert_eq!(said[1]["keys"].as_array().map(Vec::len), Some(3));
     assert!(said[1]["names"].to_string().contains("orders.raw"), "{said:?}");
+}
+
+#[test]
+fn users_of_postgres_are_under_row_policies() {
+    let Some(python) = client("users_of_postgres_are_under_row_policies", "lake/bin/python") else { return };
+    let node = node();
+    let policy = "\
+apiVersion: headwater.dev/v1
+kind: RowPolicy
+metadata: {name: even}
+spec: {principals: [asha], relations: ['streams.\"orders.raw\"'], filter: value->>'kind' = 'even'}
+";
+    node.headwater(&["apply", "-f", "-"], policy).unwrap();
+    let script = root().join("tests/clients/policies.py");
+    let said = output(Command::new(python).arg(script).arg(node.postgres().to_string()), "").unwrap();
+    let (all, some) = (json!([1_000, "odd", "admin"]), json!([500, "even", "asha"]));
+    assert_eq!(
+        json(&said).unwrap(),
+        json!({
+            "seen": {"admin": [all, all, all], "asha": [some, some, some], "admin again": [all, all, all]},
+            "hidden": ["done", "42000"], "still": [500, "asha"],
+            "become": ["done", "done", "done", "done"],
+            "engine": ["0A000", "0A000", "0A000", "done", "done", "done"], "hour": 0,
+            "listed": [["streams", "orders.raw"]],
+        })
+    );
 }
 
 /// Tables that a client of the catalog wrote, asked here: TPC-H's joins, subqueries and exact decimals.
@@ -103,7 +130,8 @@ fn the_answers_to_tpch_are_those_of_duckdb() {
     let node = Node::start(HEADWATER).unwrap();
     let tpch = |what: &str| {
         let script = root().join("tests/clients/tpch.py");
-        json(&output(Command::new(&python).arg(script).args([what, &node.http(), "0.01"]), "").unwrap()).unwrap()
+        let words = [what, &node.http(), "0.01", &node.postgres().to_string()];
+        json(&output(Command::new(&python).arg(script).args(words), "").unwrap()).unwrap()
     };
     assert_eq!(tpch("load")["lineitem"], 60_175);
     assert_eq!(tpch("check"), json!({"queries": 22, "wrong": {}}));

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{Buf as _, Bytes};
 use futures::StreamExt as _;
-use headwater_base::{Micros, Problem, Span};
+use headwater_base::{Micros, Principal, Problem, Span};
 use headwater_kernel::port::Charts;
 use headwater_kernel::port::charts::{Choice, Drawn, Whose, Window};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -19,6 +19,7 @@ use crate::http::Api;
 use crate::http::body::media_type;
 use crate::http::fault::Fault;
 use crate::http::features::expect_json;
+use crate::http::principal;
 use crate::http::query::Query;
 
 /// A question's length; a draft with all of its charts is in it.
@@ -60,26 +61,28 @@ struct Times {
 
 /// Gives the rows of a chart.
 pub async fn draw(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
-    let asked = read(&api, request).await?;
+    let (asked, reader) = read(&api, request).await?;
     let Some(chart) = &asked.chart else { return Err(unclear("the body names no chart").into()) };
-    let (of, choice) = (asked.of()?, asked.choice()?);
+    let (of, choice) = (asked.of()?, asked.choice(reader)?);
     Ok(shown(charts(&api)?.draw(&of, chart, &choice).await?))
 }
 
 /// Gives the values that a filter can take.
 pub async fn values(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
-    let asked = read(&api, request).await?;
+    let (asked, reader) = read(&api, request).await?;
     let Some(filter) = &asked.filter else { return Err(unclear("the body names no filter").into()) };
-    let (of, choice) = (asked.of()?, asked.choice()?);
+    let (of, choice) = (asked.of()?, asked.choice(reader)?);
     Ok(shown(charts(&api)?.values(&of, filter, &asked.search, &choice).await?))
 }
 
-async fn read(api: &Api, request: Request) -> Result<Asked, Fault> {
+async fn read(api: &Api, request: Request) -> Result<(Asked, Principal), Fault> {
     let (head, body) = request.into_parts();
     Query::parse(head.uri.query(), &[])?;
     expect_json(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, BODY_BYTES_MAX, &api.limits).await?;
-    Ok(serde_json::from_slice(&body.bytes).map_err(|error| unclear("the body is no question").because(error))?)
+    let asked = serde_json::from_slice(&body.bytes);
+    let asked = asked.map_err(|error| unclear("the body is no question").because(error))?;
+    Ok((asked, principal::of(&head.headers)?))
 }
 
 fn charts(api: &Api) -> Result<&Arc<dyn Charts>, Problem> {
@@ -97,12 +100,13 @@ impl Asked {
         }
     }
 
-    fn choice(&self) -> Result<Choice, Problem> {
+    fn choice(&self, reader: Principal) -> Result<Choice, Problem> {
         let window = match &self.time {
             None => Window::Own,
             Some(times) => times.window()?,
         };
-        Ok(Choice { filters: self.filters.clone(), window, grain: self.grain.clone(), drill: self.drill.clone() })
+        let (filters, grain, drill) = (self.filters.clone(), self.grain.clone(), self.drill.clone());
+        Ok(Choice { filters, window, grain, drill, reader })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::http::body::media_type;
 use crate::http::fault::Fault;
 use crate::http::features::expect_json;
 use crate::http::query::Query;
-use crate::http::{Api, answer};
+use crate::http::{Api, answer, principal};
 
 /// A statement's length.
 const STATEMENT_BYTES_MAX: usize = 1024 * 1024;
@@ -55,7 +55,8 @@ pub async fn ask(State(api): State<Arc<Api>>, request: Request) -> Result<Respon
             return Err(Problem::new("HW-API-009", fact).help("use `json`, `ndjson`, `csv` or `arrow`").into());
         }
     };
-    let question = Question { text: asked.query, format, rows_max: asked.max_rows };
+    let principal = principal::of(&head.headers)?;
+    let question = Question { text: asked.query, format, rows_max: asked.max_rows, principal };
     let answer = sql(&api)?.ask(question).await?;
     // What goes wrong behind the first rows cuts the answer off: a reader that sees its end has all of it.
     let body = answer.body.map(|chunk| chunk.map_err(|problem| std::io::Error::other(problem.to_string())));
@@ -78,6 +79,7 @@ pub async fn relations(State(api): State<Arc<Api>>, request: Request) -> Result<
         let columns: Vec<Value> = relation.columns.iter().map(column).collect();
         json!({"schema": relation.schema, "name": relation.name, "columns": columns})
     };
-    let items: Vec<Value> = sql(&api)?.relations().await.iter().map(relation).collect();
+    let principal = principal::of(request.headers())?;
+    let items: Vec<Value> = sql(&api)?.relations(principal).await?.iter().map(relation).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "items": items })))
 }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use headwater_base::Problem;
+use headwater_base::{Principal, Problem};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -29,6 +29,9 @@ pub struct Args {
     /// No more rows than this [default: 1000 for `-o table`, otherwise all]
     #[arg(short = 'n', long, value_name = "COUNT")]
     max: Option<usize>,
+    /// Ask as this principal: the answer has the rows that policies let them see [default: admin, who sees all]
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    principal: Option<String>,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     output: Form,
@@ -57,7 +60,8 @@ const TABLE_ROWS: usize = 1_000;
 /// `HW-LAKE-040` to `-049`, and `HW-CLI-002` for a file that cannot be read.
 pub async fn run(args: Args, context: &Context) -> Done {
     let statement = statement(&args)?;
-    let client = context.client()?;
+    let principal = args.principal.as_deref().map(Principal::new).transpose()?;
+    let client = context.client()?.on_behalf_of(principal);
     let (format, max) = match args.output {
         // One more tells whether there are more.
         Form::Table => ("json", Some(args.max.unwrap_or(TABLE_ROWS).saturating_add(1))),

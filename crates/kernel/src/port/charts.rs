@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
-use headwater_base::{Micros, Problem, Span};
+use headwater_base::{Micros, Principal, Problem, Span};
 use serde_json::Value;
 
 use super::sql::Answer;
@@ -42,6 +42,8 @@ pub struct Choice {
     pub grain: Option<String>,
     /// The value chosen on each level of the chart's drill, from the outermost on.
     pub drill: Vec<Value>,
+    /// Who reads: charts have the rows that policies let them see.
+    pub reader: Principal,
 }
 
 /// A chart's rows, and where they come from.

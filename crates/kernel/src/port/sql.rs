@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use headwater_base::Problem;
+use headwater_base::{Principal, Problem};
 
 /// The form of rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Format {
     /// One JSON object: `{"columns": [{"name", "type"}], "rows": [[…]]}`.
     #[default]
@@ -28,6 +28,8 @@ pub struct Question {
     pub format: Format,
     /// No more rows than this.
     pub rows_max: Option<usize>,
+    /// Whose question it is: the answer has the rows that policies let them see.
+    pub principal: Principal,
 }
 
 /// A column of an answer or a table.
@@ -50,7 +52,7 @@ pub struct Answer {
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relation {
-    /// The schema: `public`, `streams` or `tables`.
+    /// The schema: `public`, `external`, `streams`, `tables`, or a namespace of the lake's catalog.
     pub schema: String,
     /// Its name.
     pub name: String,
@@ -63,9 +65,12 @@ pub trait Sql: Send + Sync {
     /// Plans a statement and begins to answer it.
     ///
     /// # Errors
-    /// `HW-LAKE-040` to `HW-LAKE-049`; those that come up behind the first row are the body's last item.
+    /// `HW-LAKE-040` to `HW-LAKE-053`; those that come up behind the first row are the body's last item.
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<Answer, Problem>>;
 
-    /// What can be asked, by schema and name.
-    fn relations(&self) -> BoxFuture<'_, Vec<Relation>>;
+    /// What a principal can ask, by schema and name.
+    ///
+    /// # Errors
+    /// `HW-LAKE-047` when SQL cannot be answered here.
+    fn relations(&self, principal: Principal) -> BoxFuture<'_, Result<Vec<Relation>, Problem>>;
 }

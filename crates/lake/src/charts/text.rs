@@ -5,12 +5,13 @@
 
 use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use headwater_base::{Micros, Problem};
 use serde_json::Value;
 
-use crate::sql::syntax;
+use crate::sql::{DATASETS, syntax};
 
 const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
@@ -22,6 +23,20 @@ pub fn expression(text: &str) -> Result<(), Problem> {
     whole(text, |parser| parser.parse_expr().map(drop))
 }
 
+/// Checks that a text is one expression that looks at nothing but the row at hand.
+///
+/// # Errors
+/// `HW-LAKE-040` with the place in the text, `HW-LAKE-052` for one that asks a query.
+pub fn condition(text: &str) -> Result<(), Problem> {
+    expression(text)?;
+    let tokens = Tokenizer::new(&DIALECT, text).tokenize().unwrap_or_default();
+    if tokens.iter().any(|token| matches!(token, Token::Word(word) if word.keyword == Keyword::SELECT)) {
+        return Err(Problem::new("HW-LAKE-052", "a policy's condition asks a query")
+            .help("compare the row's own columns with values and with `current_user`"));
+    }
+    Ok(())
+}
+
 /// Checks that a text is a relation or one query.
 ///
 /// # Errors
@@ -30,15 +45,17 @@ pub fn source(text: &str) -> Result<(), Problem> {
     if is_query(text) { whole(text, |parser| parser.parse_query().map(drop)) } else { name(text).map(drop) }
 }
 
-/// The parts of a relation's name; none of a query.
-pub fn relation(text: &str) -> Option<Vec<String>> {
+/// The schema and the name of a relation; none of a query.
+pub fn relation(text: &str) -> Option<(String, String)> {
     let name = (!is_query(text)).then(|| name(text).ok())??;
     let parts = name.0.into_iter().map(|part| match part {
         ObjectNamePart::Identifier(word) if word.quote_style.is_none() => Some(word.value.to_lowercase()),
         ObjectNamePart::Identifier(word) => Some(word.value),
         ObjectNamePart::Function(_) => None,
     });
-    parts.collect()
+    let mut parts: Vec<String> = parts.collect::<Option<_>>()?;
+    let name = parts.pop()?;
+    Some((parts.pop().unwrap_or_else(|| DATASETS.to_owned()), name))
 }
 
 /// A source behind `FROM`.

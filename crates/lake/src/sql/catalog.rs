@@ -1,4 +1,4 @@
-//! What can be asked: a schema each for datasets, streams and tables, and for each namespace of the lake's catalog, looked up
+//! What can be asked: a schema each for datasets, streams, tables and files of others, and for each namespace of the lake's catalog, looked up
 //! when a statement names them.
 
 use std::collections::BTreeMap;
@@ -9,15 +9,19 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 use datafusion::logical_expr::TableType;
+use headwater_base::Principal;
 use headwater_kernel::port::Catalog as _;
 use headwater_kernel::port::catalog::DATASETS as TABLES_OF_DATASETS;
+use headwater_kernel::port::forecast::Forecaster;
 use headwater_kernel::{Kernel, kind};
 use parking_lot::RwLock;
 
 use super::documents::DocumentTable;
+use super::external;
 use super::fault;
 use super::files::Listings;
 use super::lake::LakeTable;
+use super::sight::Seen;
 use super::streams::StreamTable;
 use crate::LakeCatalog;
 use crate::kinds::dataset::DatasetSpec;
@@ -27,7 +31,8 @@ pub const CATALOG: &str = "headwater";
 /// The schema of datasets, which needs no name.
 pub const DATASETS: &str = "public";
 /// The schemas of the node's own, and the kind of resource that each holds.
-pub const SCHEMAS: [(&str, &str); 3] = [(DATASETS, "Dataset"), ("streams", "Stream"), ("tables", "Table")];
+pub const SCHEMAS: [(&str, &str); 4] =
+    [(DATASETS, "Dataset"), ("external", "ExternalTable"), ("streams", "Stream"), ("tables", "Table")];
 
 /// What tables are made of.
 pub struct Sources {
@@ -37,26 +42,34 @@ pub struct Sources {
     pub catalog: LakeCatalog,
     /// What is known of files.
     pub listings: Listings,
+    /// What tells the next values of a series.
+    pub forecaster: Forecaster,
 }
 
 impl Sources {
-    /// What a node keeps.
-    pub fn new(kernel: Arc<Kernel>, catalog: LakeCatalog) -> Self {
-        Self { kernel, catalog, listings: Listings::default() }
+    /// What a node keeps, and what forecasts for those who ask for it.
+    pub fn new(kernel: Arc<Kernel>, catalog: LakeCatalog, forecaster: Forecaster) -> Self {
+        Self { kernel, catalog, listings: Listings::default(), forecaster }
     }
 }
 
-/// The catalog of a node.
+/// The catalog of a node, as one principal sees it.
 pub struct Catalog {
     sources: Arc<Sources>,
+    principal: Principal,
     /// What plays PostgreSQL's own tables.
     others: RwLock<BTreeMap<String, Arc<dyn SchemaProvider>>>,
 }
 
 impl Catalog {
-    /// The catalog of these sources.
-    pub fn new(sources: &Arc<Sources>) -> Self {
-        Self { sources: Arc::clone(sources), others: RwLock::default() }
+    /// The catalog of these sources for `principal`.
+    pub fn new(sources: &Arc<Sources>, principal: Principal) -> Self {
+        Self { sources: Arc::clone(sources), principal, others: RwLock::default() }
+    }
+
+    fn seen(&self, name: &str, schema: impl SchemaProvider + 'static) -> Arc<dyn SchemaProvider> {
+        let (kernel, principal) = (Arc::clone(&self.sources.kernel), self.principal.clone());
+        Arc::new(Seen::new(name, Arc::new(schema), kernel, principal))
     }
 }
 
@@ -69,7 +82,9 @@ impl fmt::Debug for Catalog {
 impl CatalogProvider for Catalog {
     fn schema_names(&self) -> Vec<String> {
         let own = SCHEMAS.iter().map(|(schema, _)| (*schema).to_owned());
+        let has_tables = |name: &String| self.schema(name).is_some_and(|schema| !schema.table_names().is_empty());
         let namespaces = self.sources.catalog.namespaces().into_iter().filter(|name| !is_taken(name));
+        let namespaces = namespaces.filter(|name| self.principal.is_admin() || has_tables(name));
         own.chain(self.others.read().keys().cloned()).chain(namespaces).collect()
     }
 
@@ -79,10 +94,10 @@ impl CatalogProvider for Catalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         match SCHEMAS.iter().find(|(schema, _)| *schema == name) {
-            Some((_, kind)) => Some(Arc::new(Schema { kind, sources: Arc::clone(&self.sources) })),
+            Some((_, kind)) => Some(self.seen(name, Schema { kind, sources: Arc::clone(&self.sources) })),
             None => self.others.read().get(name).cloned().or_else(|| {
                 self.sources.catalog.namespace(name).ok().filter(|_| !is_taken(name))?;
-                Some(Arc::new(Namespace { name: name.to_owned(), sources: Arc::clone(&self.sources) }))
+                Some(self.seen(name, Namespace { name: name.to_owned(), sources: Arc::clone(&self.sources) }))
             }),
         }
     }
@@ -152,6 +167,11 @@ impl SchemaProvider for Schema {
                 let spec: DatasetSpec =
                     kind::decode(resource.effective(), "/spec", &draft.origin).map_err(fault::carried)?;
                 Some(Arc::new(LakeTable::dataset(&self.sources, name, &spec).await?))
+            }
+            "ExternalTable" => {
+                let origin = &resource.draft().origin;
+                let spec = kind::decode(resource.effective(), "/spec", origin).map_err(fault::carried)?;
+                Some(external::table(name, &spec).await?)
             }
             "Table" => Some(Arc::new(DocumentTable::new(kernel.tables(), name))),
             // A resource that was just applied has no stream yet.

@@ -1,6 +1,7 @@
 //! What the query engine's errors are to the person who asked.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use datafusion::common::{DataFusionError, Diagnostic};
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -59,6 +60,13 @@ pub fn closed() -> Problem {
     Problem::new("HW-LAKE-049", "the node is stopping").help("ask again once it is up")
 }
 
+/// A query that was ended at its bound.
+pub fn late(bound: Duration) -> Problem {
+    let seconds = bound.as_secs_f64();
+    Problem::new("HW-LAKE-048", format!("the query was ended after {seconds} s, which is the limit"))
+        .help("ask for a shorter time or fewer rows")
+}
+
 /// A statement that no query engine of this kind carries out.
 pub fn refused(words: &str) -> Problem {
     Problem::new("HW-LAKE-042", first_line(words))
@@ -76,6 +84,18 @@ pub fn changed() -> Problem {
 pub fn unread(table: &str, why: &str) -> Problem {
     Problem::new("HW-LAKE-051", format!("SQL here cannot read `{table}`: {why}"))
         .help("read it with another engine through the catalog, or have it write the table's rows anew")
+}
+
+/// What goes wrong below a policy: its words may be about rows that nobody may see, so the log alone has them.
+pub fn guarded(table: &str, error: DataFusionError) -> DataFusionError {
+    match &error {
+        DataFusionError::ResourcesExhausted(_) => return error,
+        DataFusionError::External(inner) if inner.is::<Carried>() => return error,
+        _ => tracing::warn!(table, error = error.strip_backtrace(), "rows under a policy cannot be read"),
+    }
+    let problem =
+        Problem::new("HW-LAKE-053", format!("the rows of `{table}` that policies let you see cannot be read"));
+    carried(problem.help("whoever runs the node finds the cause in its log"))
 }
 
 fn wrong(words: &str) -> Problem {
@@ -117,6 +137,6 @@ fn placed(mut problem: Problem, diagnostic: &Diagnostic) -> Problem {
 }
 
 /// Engines like to add a page of hints for their developers.
-fn first_line(words: &str) -> String {
+pub fn first_line(words: &str) -> String {
     words.lines().next().unwrap_or_default().trim().chars().take(400).collect()
 }

@@ -20,7 +20,7 @@ use iceberg::spec::{DataFile, Datum, ManifestContentType, PrimitiveLiteral, Sche
 use parking_lot::Mutex;
 
 use super::fault;
-use crate::commit::Version;
+use crate::commit::{self, Version};
 use crate::files::path_of;
 use crate::tables::{Tables, unusable};
 
@@ -51,7 +51,7 @@ impl Listings {
             return Err(fault::carried(fault::unread(table, "it has files of deleted rows")));
         }
         let schema = version.metadata.current_schema();
-        let live = version.live(tables.files()).await.map_err(unusable)?;
+        let live = commit::live(tables.files(), &manifests).await.map_err(unusable)?;
         let folder = format!("{}/", version.metadata.location());
         if let Some(entry) =
             live.iter().find(|it| !it.file_path().starts_with(&folder) || it.file_path().contains("/.."))

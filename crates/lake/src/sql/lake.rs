@@ -9,15 +9,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema as ArrowSchema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
@@ -27,9 +28,9 @@ use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::Schema;
 
 use super::catalog::Sources;
+use super::fault;
+use super::files::{self, Listing};
 use super::span::Span;
-use super::{fault, files};
-use crate::columns::Column;
 use crate::commit::Version;
 use crate::kinds::dataset::{DatasetSpec, space};
 use crate::layout::Layout;
@@ -44,8 +45,13 @@ const TRIES: usize = 3;
 /// A table at one position.
 pub struct LakeTable {
     name: String,
+    /// Which rows it has, if that can be said.
+    position: Option<String>,
     schema: SchemaRef,
-    files: Vec<PartitionedFile>,
+    /// Files of the current snapshot.
+    snapshot: Listing,
+    /// Files that are in no snapshot yet.
+    sealed: Vec<PartitionedFile>,
     /// Rows that are in no file yet.
     batches: Vec<RecordBatch>,
     /// Events that are no rows yet.
@@ -75,13 +81,24 @@ impl LakeTable {
             Some(version) => Arc::clone(version.metadata.current_schema()),
             None => Arc::new(layout.schema.clone()),
         };
-        let schema = Arc::new(schema_to_arrow_schema(&of_table).map_err(unusable)?);
-        let mut files = match &version {
-            Some(version) => sources.listings.get(tables, &space(name), version, &schema).await?.to_vec(),
-            None => Vec::new(),
+        let schema = bare(&schema_to_arrow_schema(&of_table).map_err(unusable)?, Field::clone);
+        let snapshot = match &version {
+            Some(version) => sources.listings.get(tables, &space(name), version, &schema).await?,
+            None => Listing::default(),
         };
-        files.extend(taken.files.iter().map(|file| files::scanned(file, &of_table, &schema)));
-        let mut table = Self { name: name.to_owned(), schema, files, batches: taken.batches, log: Vec::new() };
+        let sealed = taken.files.iter().map(|file| files::scanned(file, &of_table, &schema)).collect();
+        let mut table = Self {
+            name: name.to_owned(),
+            position: version.as_ref().map(|version| format!("{} {durable:?}", version.location)),
+            schema,
+            snapshot,
+            sealed,
+            batches: Vec::with_capacity(taken.batches.len()),
+            log: Vec::new(),
+        };
+        for batch in &taken.batches {
+            table.batches.push(RecordBatch::try_new(table.schema(), batch.columns().to_vec())?);
+        }
         let log = tables.log();
         let Some(stream) = log.stream(&spec.stream) else { return Ok(table) };
         let snapshot = version.as_ref().and_then(|version| version.metadata.current_snapshot());
@@ -99,8 +116,8 @@ impl LakeTable {
                 let decompressed_max = sources.kernel.limits().batch_decompressed_bytes;
                 let (log, stream) = (Arc::clone(log), Arc::clone(&stream));
                 let span = Span { log, stream, partition, next, end, decompressed_max };
-                let (columns, of_table) = (layout.columns.clone(), Arc::clone(&of_table));
-                table.log.push(Arc::new(Unread { schema: Arc::clone(&table.schema), columns, of_table, span }));
+                let (layout, of_table) = (layout.clone(), Arc::clone(&of_table));
+                table.log.push(Arc::new(Unread { schema: Arc::clone(&table.schema), layout, of_table, span }));
             }
         }
         Ok(table)
@@ -117,10 +134,34 @@ impl LakeTable {
             return Err(fault::carried(fault::unread(&shown, &fact)));
         }
         let schema = schema_to_arrow_schema(version.metadata.current_schema());
-        let schema = Arc::new(schema.map_err(|error| fault::carried(unusable(&shown, &error)))?);
-        let files = sources.listings.get(sources.catalog.lake(), &shown, version, &schema).await?.to_vec();
-        Ok(Self { name: shown, schema, files, batches: Vec::new(), log: Vec::new() })
+        let schema = bare(&schema.map_err(|error| fault::carried(unusable(&shown, &error)))?, bare_within);
+        let snapshot = sources.listings.get(sources.catalog.lake(), &shown, version, &schema).await?;
+        let position = Some(version.location.clone());
+        Ok(Self { name: shown, position, schema, snapshot, sealed: Vec::new(), batches: Vec::new(), log: Vec::new() })
     }
+
+    /// What determines its rows: no two tables that have the same differ in them.
+    pub fn position(&self) -> Option<&str> {
+        self.position.as_deref()
+    }
+}
+
+/// A schema without Iceberg's numbers of its columns, which mean nothing here: two fields that differ in them alone are
+/// two to the engine, which then refuses a recursive query, or lists from two places in one column.
+fn bare(schema: &ArrowSchema, within: impl Fn(&Field) -> Field) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| within(field).with_metadata(HashMap::new()));
+    Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The same within lists and structs: for rows that come out of files alone, where they are cast.
+fn bare_within(field: &Field) -> Field {
+    let inner = |field: &FieldRef| Arc::new(bare_within(field).with_metadata(HashMap::new()));
+    let kind = match field.data_type() {
+        DataType::List(item) => DataType::List(inner(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+        other => other.clone(),
+    };
+    field.clone().with_data_type(kind)
 }
 
 /// A column whose name does not say which one it is in all files: SQL finds columns in files by name.
@@ -186,8 +227,9 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        if !self.files.is_empty() {
-            parts.push(files::scan(session, &self.schema, self.files.clone(), projection, limit).await?);
+        if !self.snapshot.is_empty() || !self.sealed.is_empty() {
+            let files = self.snapshot.iter().chain(&self.sealed).cloned().collect();
+            parts.push(files::scan(session, &self.schema, files, projection, limit).await?);
         }
         if !self.batches.is_empty() {
             let threads = session.config().target_partitions().max(1);
@@ -195,13 +237,17 @@ impl TableProvider for LakeTable {
             let split: Vec<Vec<RecordBatch>> = self.batches.chunks(each).map(<[_]>::to_vec).collect();
             parts.push(MemorySourceConfig::try_new_exec(&split, self.schema(), projection.cloned())?);
         }
-        if !self.log.is_empty() || parts.is_empty() {
+        if !self.log.is_empty() {
             let log = self.log.clone();
             parts.push(Arc::new(StreamingTableExec::try_new(self.schema(), log, projection, [], false, limit)?));
         }
-        match parts.len() {
-            1 => parts.pop().ok_or_else(|| DataFusionError::Internal("a scan of nothing".to_owned())),
-            _ => UnionExec::try_new(parts),
+        match (parts.pop(), parts.is_empty()) {
+            (None, _) => Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?))),
+            (Some(only), true) => Ok(only),
+            (Some(last), false) => {
+                parts.push(last);
+                UnionExec::try_new(parts)
+            }
         }
     }
 }
@@ -210,7 +256,7 @@ impl TableProvider for LakeTable {
 #[derive(Debug)]
 struct Unread {
     schema: SchemaRef,
-    columns: Vec<Column>,
+    layout: Layout,
     of_table: Arc<Schema>,
     span: Span,
 }
@@ -221,10 +267,11 @@ impl PartitionStream for Unread {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let begin = Rows::new(&self.columns, &self.of_table).map(|rows| (self.span.clone(), rows));
+        let begin =
+            Rows::new(&self.layout, &self.of_table).map(|rows| (self.span.clone(), rows, Arc::clone(&self.schema)));
         let batches = async move {
             let begin = begin.map_err(|error| DataFusionError::External(Box::new(error)))?;
-            Ok::<_, DataFusionError>(futures::stream::try_unfold(begin, |(mut span, mut rows)| async move {
+            Ok::<_, DataFusionError>(futures::stream::try_unfold(begin, |(mut span, mut rows, schema)| async move {
                 while rows.is_empty() {
                     let partition = span.partition;
                     // What does not fit is a dead letter, which the dataset's own thread writes.
@@ -233,8 +280,8 @@ impl PartitionStream for Unread {
                         return Ok(None);
                     }
                 }
-                let batch = rows.finish()?;
-                Ok(Some((batch, (span, rows))))
+                let batch = RecordBatch::try_new(Arc::clone(&schema), rows.finish()?.columns().to_vec())?;
+                Ok(Some((batch, (span, rows, schema))))
             }))
         };
         let batches = futures::TryStreamExt::try_flatten(futures::stream::once(batches));

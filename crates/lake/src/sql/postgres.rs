@@ -1,11 +1,13 @@
 //! PostgreSQL's wire protocol: what psql, drivers and dashboards speak, over the same engine.
 //!
 //! `datafusion-postgres` speaks the protocol and plays `pg_catalog`. What stands here is the gate before it: statements
-//! that read, so many at a time, so long each, and errors in the words that everybody else gets.
+//! that read, so many at a time, so long each, for the user that the connection named, and errors in the words that
+//! everybody else gets.
 //!
 //! # Source
 //! PostgreSQL 17, "Frontend/Backend Protocol" and "Error Codes".
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +15,12 @@ use async_trait::async_trait;
 use datafusion::common::{DataFusionError, ParamValues};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::parser::Statement as EngineStatement;
+use datafusion::sql::sqlparser::ast::{Expr, Set, Statement};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser as SqlParser, ParserError};
+use datafusion_postgres::DfSessionService;
+use datafusion_postgres::arrow_pg::datatypes::df::encode_dataframe;
 use datafusion_postgres::hooks::cursor::CursorStatementHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
 use datafusion_postgres::hooks::transactions::TransactionStatementHook;
@@ -22,28 +28,32 @@ use datafusion_postgres::hooks::{HookClient, QueryHook};
 use datafusion_postgres::pgwire::api::auth::StartupHandler;
 use datafusion_postgres::pgwire::api::auth::noop::NoopStartupHandler;
 use datafusion_postgres::pgwire::api::cancel::{CancelHandler, DefaultCancelHandler};
-use datafusion_postgres::pgwire::api::portal::Portal;
+use datafusion_postgres::pgwire::api::portal::{Format, Portal};
 use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use datafusion_postgres::pgwire::api::results::Response;
-use datafusion_postgres::pgwire::api::stmt::{QueryParser as _, StoredStatement};
+use datafusion_postgres::pgwire::api::results::{FieldInfo, Response, Tag};
+use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionManager, ErrorHandler, PgWireServerHandlers,
+    ClientInfo, ClientPortalStore, ConnectionManager, ErrorHandler, METADATA_USER, PgWireServerHandlers, Type,
 };
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::tokio::process_socket;
-use datafusion_postgres::{DfSessionService, Parser};
+use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{Sink, StreamExt as _};
-use headwater_base::Problem;
+use headwater_base::{Principal, Problem};
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::running::Running;
-use super::{Engine, Turn, fault};
+use super::{Engine, Turn, fault, only_reads};
 
+/// Where `datafusion-postgres` keeps what a client has set as its `statement_timeout`, in milliseconds.
+const TIMEOUT: &str = "statement_timeout_ms";
+/// Principals whose services are kept.
+const SERVICES_MAX: usize = 256;
 /// How long to wait after the system refused to accept a connection, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -78,7 +88,7 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
                 continue;
             }
         };
-        let handlers = Arc::clone(handlers.get_or_insert_with(|| Arc::new(Handlers::new(&engine, running))));
+        let handlers = Arc::clone(handlers.get_or_insert_with(|| Arc::new(Handlers::new(&engine))));
         connections.spawn_on(
             async move {
                 let _permit = permit;
@@ -98,17 +108,11 @@ struct Handlers {
 }
 
 impl Handlers {
-    fn new(engine: &Engine, running: &Running) -> Self {
+    fn new(engine: &Engine) -> Self {
         let manager = Arc::new(ConnectionManager::new());
-        let hooks: Vec<Arc<dyn QueryHook>> = vec![
-            Arc::new(OnlyReads),
-            Arc::new(CursorStatementHook),
-            Arc::new(SetShowHook),
-            Arc::new(TransactionStatementHook),
-        ];
-        let service = DfSessionService::new_with_hooks(Arc::new(running.context.clone()), hooks);
+        let services = Arc::new(Services { engine: engine.clone(), all: Mutex::default() });
         Self {
-            queries: Arc::new(Gate { service, engine: engine.clone() }),
+            queries: Arc::new(Gate { services, engine: engine.clone() }),
             cancel: Arc::new(DefaultCancelHandler::new(Arc::clone(&manager))),
             startup: Arc::new(Startup(manager)),
         }
@@ -146,25 +150,129 @@ impl NoopStartupHandler for Startup {
     }
 }
 
+/// What answers the statements of a principal.
+struct Services {
+    engine: Engine,
+    all: Mutex<HashMap<Principal, Arc<DfSessionService>>>,
+}
+
+/// A statement that is one query, and nothing that a client of PostgreSQL asks of PostgreSQL's own tables.
+///
+/// What plays PostgreSQL rewrites statements for the sake of such clients, and so changes what others mean: a subquery
+/// among the columns that looks at its row loses its answer. Those others are planned as they were written.
+fn plain(text: &str) -> Option<Statement> {
+    let words = text.to_ascii_lowercase();
+    if words.contains("pg_") || words.contains("::reg") {
+        return None;
+    }
+    let mut statements = SqlParser::parse_sql(&PostgreSqlDialect {}, text).ok()?;
+    let statement = statements.pop().filter(|_| statements.is_empty())?;
+    matches!(statement, Statement::Query(_)).then_some(statement)
+}
+
+/// The plan of a plain query.
+async fn planned(context: &SessionContext, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
+    let statement = EngineStatement::Statement(Box::new(statement.clone()));
+    let plan = context.state().statement_to_plan(statement).await?;
+    only_reads(&plan)?;
+    Ok(plan)
+}
+
+impl Services {
+    fn principal(client: &impl ClientInfo) -> PgWireResult<Principal> {
+        let user = client.metadata().get(METADATA_USER).map_or("", String::as_str);
+        Principal::new(user).map_err(|problem| told(&problem))
+    }
+
+    /// The context of the user that a connection named.
+    async fn context(&self, client: &impl ClientInfo) -> PgWireResult<SessionContext> {
+        let running = self.engine.running().await.map_err(|problem| told(&problem))?;
+        running.context(&Self::principal(client)?).map_err(|problem| told(&problem))
+    }
+
+    /// The service of the user that a connection named.
+    async fn of(&self, client: &impl ClientInfo) -> PgWireResult<Arc<DfSessionService>> {
+        let principal = Self::principal(client)?;
+        if let Some(service) = self.all.lock().get(&principal) {
+            return Ok(Arc::clone(service));
+        }
+        let context = self.context(client).await?;
+        let hooks: Vec<Arc<dyn QueryHook>> = vec![
+            Arc::new(OnlyReads),
+            Arc::new(CursorStatementHook),
+            Arc::new(SetShowHook),
+            Arc::new(TransactionStatementHook),
+        ];
+        let service = Arc::new(DfSessionService::new_with_hooks(Arc::new(context), hooks));
+        let mut all = self.all.lock();
+        if all.len() >= SERVICES_MAX {
+            all.clear();
+        }
+        all.insert(principal, Arc::clone(&service));
+        Ok(service)
+    }
+
+    /// A service for what is the same whoever asks.
+    fn any(&self) -> PgWireResult<Arc<DfSessionService>> {
+        self.all.lock().values().next().cloned().ok_or_else(|| told(&fault::closed()))
+    }
+}
+
+#[async_trait]
+impl QueryParser for Services {
+    type Statement = Prepared;
+
+    async fn parse_sql<C>(&self, client: &C, sql: &str, types: &[Option<Type>]) -> PgWireResult<Prepared>
+    where
+        C: ClientInfo + Unpin + Send + Sync,
+    {
+        let parser = self.of(client).await?.query_parser();
+        let Some(statement) = plain(sql) else { return parser.parse_sql(client, sql, types).await };
+        match planned(&self.context(client).await?, &statement).await {
+            Ok(plan) => Ok((sql.to_owned(), Some((statement, plan)))),
+            Err(error) => {
+                let rewritten = parser.parse_sql(client, sql, types).await;
+                rewritten.map_err(|_| PgWireError::ApiError(Box::new(error)))
+            }
+        }
+    }
+
+    fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
+        self.any()?.query_parser().get_parameter_types(statement)
+    }
+
+    fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
+        self.any()?.query_parser().get_result_schema(statement, format)
+    }
+}
+
 /// Gives each query a turn and an end.
 struct Gate {
-    service: DfSessionService,
+    services: Arc<Services>,
     engine: Engine,
 }
 
 impl Gate {
     async fn run<T>(
         &self,
+        client_bound: Option<Duration>,
         query: impl Future<Output = PgWireResult<T>>,
         held: impl FnOnce(T, Hold) -> T,
     ) -> PgWireResult<T> {
         let turn = self.engine.turn().await.map_err(|problem| told(&problem))?;
-        let deadline = Instant::now() + Duration::from_secs(self.engine.0.limits.sql_seconds);
+        let bound = Duration::from_secs(self.engine.0.limits.sql_seconds);
+        let bound = client_bound.map_or(bound, |own| own.min(bound));
+        let (deadline, late) = (Instant::now() + bound, fault::late(bound));
         match tokio::time::timeout_at(deadline, query).await {
-            Ok(answer) => Ok(held(answer?, Hold { _turn: Arc::new(turn), deadline, late: self.engine.0.late() })),
-            Err(_) => Err(told(&self.engine.0.late())),
+            Ok(answer) => Ok(held(answer?, Hold { _turn: Arc::new(turn), deadline, late })),
+            Err(_) => Err(told(&late)),
         }
     }
+}
+
+/// How long a client lets its statements take.
+fn bound_of(client: &impl ClientInfo) -> Option<Duration> {
+    client.metadata().get(TIMEOUT).and_then(|text| text.parse().ok()).map(Duration::from_millis)
 }
 
 /// A statement as it was prepared: its text and its plan.
@@ -179,7 +287,7 @@ impl Gate {
     {
         let prepared = &portal.statement;
         let (text, before) = &prepared.statement;
-        let planned = self.service.query_parser().parse_sql(client, text, &prepared.parameter_types).await?;
+        let planned = self.services.parse_sql(client, text, &prepared.parameter_types).await?;
         let columns =
             |plan: &LogicalPlan| plan.schema().fields().iter().map(|it| it.data_type().clone()).collect::<Vec<_>>();
         if let (Some((_, before)), Some((_, now))) = (before, &planned.1)
@@ -230,18 +338,38 @@ impl SimpleQueryHandler for Gate {
         C::Error: std::fmt::Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let query = SimpleQueryHandler::do_query(&self.service, client, query);
-        self.run(query, |answers, hold| answers.into_iter().map(|answer| hold.clone().rows(answer)).collect()).await
+        let bound = bound_of(client);
+        let query = async {
+            let service = self.services.of(client).await?;
+            let Some(statement) = plain(query) else {
+                return SimpleQueryHandler::do_query(&*service, client, query).await;
+            };
+            let context = self.services.context(client).await?;
+            let told = |error: DataFusionError| PgWireError::ApiError(Box::new(error));
+            match planned(&context, &statement).await {
+                Ok(plan) => {
+                    let frame = context.execute_logical_plan(plan).await.map_err(told)?;
+                    let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
+                    Ok(vec![Response::Query(encode_dataframe(frame, &Format::UnifiedText, Some(options)).await?)])
+                }
+                Err(error) => {
+                    let rewritten = SimpleQueryHandler::do_query(&*service, client, query).await;
+                    rewritten.map_err(|_| told(error))
+                }
+            }
+        };
+        self.run(bound, query, |answers, hold| answers.into_iter().map(|answer| hold.clone().rows(answer)).collect())
+            .await
     }
 }
 
 #[async_trait]
 impl ExtendedQueryHandler for Gate {
     type Statement = Prepared;
-    type QueryParser = Parser;
+    type QueryParser = Services;
 
     fn query_parser(&self) -> Arc<Self::QueryParser> {
-        self.service.query_parser()
+        Arc::clone(&self.services)
     }
 
     async fn do_query<C>(
@@ -256,20 +384,63 @@ impl ExtendedQueryHandler for Gate {
         C::Error: std::fmt::Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
+        let bound = bound_of(client);
         let query = async {
             let portal = self.pinned_anew(client, portal).await?;
-            ExtendedQueryHandler::do_query(&self.service, client, &portal, rows_max).await
+            let service = self.services.of(client).await?;
+            ExtendedQueryHandler::do_query(&*service, client, &portal, rows_max).await
         };
-        self.run(query, |answer, hold| hold.rows(answer)).await
+        self.run(bound, query, |answer, hold| hold.rows(answer)).await
     }
 }
 
-/// Refuses what does more than read. It comes before all other hooks: some statements make the engine open files.
+/// Refuses what does more than read. It comes before all other hooks: some statements make the engine open files, and
+/// the engine's options are those of everybody.
 struct OnlyReads;
 
+/// What a connection can set for itself; [`SetShowHook`] carries it out.
+const SETTINGS: [&str; 7] = [
+    "statement_timeout",
+    "datestyle",
+    "bytea_output",
+    "intervalstyle",
+    "application_name",
+    "extra_float_digits",
+    "search_path",
+];
+
 impl OnlyReads {
+    /// What becomes of a statement here; nothing if it goes on.
+    fn answer(statement: &Statement) -> Option<PgWireResult<Response>> {
+        match (statement, Self::verdict(statement)) {
+            (_, Err(refused)) => Some(Err(refused)),
+            (Statement::Reset(_), Ok(())) => Some(Ok(Response::Execution(Tag::new("RESET")))),
+            // Drivers set much that means nothing here.
+            (Statement::Set(set), Ok(())) if !Self::is_of_connection(set) => {
+                Some(Ok(Response::Execution(Tag::new("SET"))))
+            }
+            _ => None,
+        }
+    }
+
+    fn is_of_connection(set: &Set) -> bool {
+        match set {
+            Set::SingleAssignment { scope: None, hivevar: false, variable, values } => {
+                SETTINGS.contains(&variable.to_string().to_lowercase().as_str())
+                    && matches!(values.first(), Some(Expr::Value(_)))
+            }
+            Set::SetTimeZone { local, .. } => !local,
+            _ => false,
+        }
+    }
+
     fn verdict(statement: &Statement) -> PgWireResult<()> {
         match statement {
+            Statement::Set(Set::SingleAssignment { variable, .. })
+                if variable.to_string().to_lowercase().trim_start_matches('"').starts_with("datafusion.") =>
+            {
+                Err(told(&fault::refused("the options of the query engine are those of the node")))
+            }
             Statement::Query(_)
             | Statement::Explain { .. }
             | Statement::ExplainTable { .. }
@@ -303,7 +474,7 @@ impl QueryHook for OnlyReads {
         _: &SessionContext,
         _: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        Self::verdict(statement).err().map(Err)
+        Self::answer(statement)
     }
 
     async fn handle_extended_parse_query(
@@ -323,7 +494,7 @@ impl QueryHook for OnlyReads {
         _: &SessionContext,
         _: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        Self::verdict(statement).err().map(Err)
+        Self::answer(statement)
     }
 }
 

@@ -1,27 +1,39 @@
 //! What carries queries out: the query engine over the node's tables, and threads that stand back for everybody else.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::common::DataFusionError;
+use arrow::datatypes::DataType;
+
+use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::{AggregateUDF, ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
-use headwater_base::Problem;
+use headwater_base::{Principal, Problem};
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::catalog::{CATALOG, Catalog, DATASETS, Sources};
+use super::forecast::Forecast;
+use super::yielding::Yielding;
+
+/// Principals whose contexts are kept.
+const CONTEXTS_MAX: usize = 256;
 
 /// Threads, and what they run.
 pub struct Running {
-    /// Tables, functions and bounds of every query.
-    pub context: SessionContext,
+    sources: Arc<Sources>,
+    /// The bounds of all queries together.
+    environment: Arc<RuntimeEnv>,
+    width: usize,
+    contexts: Mutex<HashMap<Principal, SessionContext>>,
     /// Where queries run.
     pub handle: Handle,
     /// None once it is closed.
@@ -36,7 +48,7 @@ impl Running {
     pub fn start(sources: &Arc<Sources>, folder: PathBuf) -> Result<Self, Problem> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         emptied(&folder).map_err(|error| cannot(&error))?;
-        let context = context(sources, folder, threads).map_err(|error| cannot(&error))?;
+        let environment = environment(sources, folder).map_err(|error| cannot(&error))?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("sql")
@@ -44,7 +56,32 @@ impl Running {
             .enable_all()
             .build()
             .map_err(|error| cannot(&error))?;
-        Ok(Self { context, handle: runtime.handle().clone(), threads: Mutex::new(Some(runtime)) })
+        Ok(Self {
+            sources: Arc::clone(sources),
+            environment,
+            width: threads,
+            contexts: Mutex::default(),
+            handle: runtime.handle().clone(),
+            threads: Mutex::new(Some(runtime)),
+        })
+    }
+
+    /// Tables and functions of every query of a principal.
+    ///
+    /// # Errors
+    /// `HW-LAKE-047` when the engine cannot be set up.
+    pub fn context(&self, principal: &Principal) -> Result<SessionContext, Problem> {
+        let mut contexts = self.contexts.lock();
+        if let Some(context) = contexts.get(principal) {
+            return Ok(context.clone());
+        }
+        let context = context(&self.sources, Arc::clone(&self.environment), self.width, principal);
+        let context = context.map_err(|error| cannot(&error))?;
+        if contexts.len() >= CONTEXTS_MAX {
+            contexts.clear();
+        }
+        contexts.insert(principal.clone(), context.clone());
+        Ok(context)
     }
 
     /// Ends all queries.
@@ -74,27 +111,51 @@ fn emptied(folder: &PathBuf) -> io::Result<()> {
     }
 }
 
-fn context(sources: &Arc<Sources>, folder: PathBuf, threads: usize) -> Result<SessionContext, DataFusionError> {
+fn environment(sources: &Arc<Sources>, folder: PathBuf) -> Result<Arc<RuntimeEnv>, DataFusionError> {
     let limits = sources.kernel.limits();
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![folder]))
         .with_max_temp_directory_size(limits.sql_spill_bytes);
-    let environment = RuntimeEnvBuilder::new()
+    RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(limits.sql_memory_bytes)))
         .with_disk_manager_builder(disk)
-        .build_arc()?;
+        // Files of others come and go.
+        .with_object_list_cache_limit(0)
+        .build_arc()
+}
+
+fn context(
+    sources: &Arc<Sources>,
+    environment: Arc<RuntimeEnv>,
+    width: usize,
+    principal: &Principal,
+) -> Result<SessionContext, DataFusionError> {
     let config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, DATASETS)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true)
-        .with_target_partitions(threads)
+        .with_target_partitions(width)
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_str("datafusion.sql_parser.dialect", "postgresql");
-    let state =
-        SessionStateBuilder::new().with_config(config).with_runtime_env(environment).with_default_features().build();
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(environment)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(Yielding))
+        .build();
     let mut context = SessionContext::new_with_state(state);
     datafusion_functions_json::register_all(&mut context)?;
-    context.register_catalog(CATALOG, Arc::new(Catalog::new(sources)));
+    context.register_catalog(CATALOG, Arc::new(Catalog::new(sources, principal.clone())));
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
+    context.register_udf(whoever_asks(principal));
+    context.register_udaf(AggregateUDF::from(Forecast::new(sources.forecaster)));
     Ok(context)
+}
+
+/// `current_user`, which what plays PostgreSQL asks for by its other name.
+fn whoever_asks(principal: &Principal) -> ScalarUDF {
+    let name = ScalarValue::from(principal.as_str());
+    let answer = move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(name.clone()));
+    create_udf("session_user", Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(answer))
+        .with_aliases(["current_user"])
 }

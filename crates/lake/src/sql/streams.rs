@@ -63,6 +63,11 @@ impl StreamTable {
             .collect::<Result<_, _>>()?;
         Ok(Self { log: Arc::clone(log), stream, decompressed_max, schema: schema(), spans })
     }
+
+    /// Which records these are.
+    pub fn position(&self) -> String {
+        format!("{} {:?}", self.stream.id, self.spans)
+    }
 }
 
 #[async_trait]

@@ -1,10 +1,13 @@
 //! Statements over a kernel with a log on a real disk: rows, errors, bounds.
 
+mod policies;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt as _;
-use headwater_base::{Limits, Name, Problem};
+use headwater_base::{Limits, Micros, Name, Principal, Problem};
+use headwater_kernel::port::forecast::Ahead;
 use headwater_kernel::port::sql::{Format, Question};
 use headwater_kernel::port::{Sql as _, Tables as _};
 use headwater_kernel::{ApplyOptions, Kernel, Registry, Setup, SystemClock};
@@ -16,6 +19,8 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::{Datasets, LakeCatalog, Parts};
+
+mod rollup;
 
 /// A stream of two partitions, a table, and two datasets of the stream: one makes a snapshot every tenth of a second, the other
 /// one in an hour.
@@ -62,6 +67,21 @@ struct House {
 
 const ORDERS: &str = r#"streams."orders.raw""#;
 
+/// What comes next is what came last.
+fn persistence(mut values: Vec<(Micros, f64)>, ahead: usize) -> Result<Vec<Ahead>, Problem> {
+    values.sort_by_key(|(time, _)| *time);
+    let Some((last, predicted)) = values.last().copied().filter(|_| values.len() > 1) else {
+        return Err(Problem::new("HW-WATCH-030", "there are too few"));
+    };
+    let ahead = (1_i64..).take(ahead);
+    Ok(ahead.map(|n| Ahead { time: Micros(last.0 + n), predicted, half: (n == 1).then_some(0.5) }).collect())
+}
+
+async fn apply(kernel: &Arc<Kernel>, resources: &str) {
+    let drafts = kernel.registry().read("r.yaml", resources.as_bytes(), kernel.limits()).unwrap();
+    kernel.apply(drafts, &ApplyOptions::default()).await.unwrap();
+}
+
 impl House {
     fn new(limits: Limits) -> Self {
         let runtime = Runtime::new().unwrap();
@@ -73,7 +93,11 @@ impl House {
             folder: folder.path().to_owned(),
             clock: clock.clone(),
             limits: limits.clone(),
-            registry: Registry::new(&[crate::kinds::dataset::KIND]),
+            registry: Registry::new(&[
+                crate::kinds::dataset::KIND,
+                crate::kinds::external_table::KIND,
+                crate::kinds::row_policy::KIND,
+            ]),
             seed: 1,
         };
         let (kernel, datasets, engine) = runtime.block_on(async {
@@ -86,12 +110,11 @@ impl House {
                 limits: limits.clone(),
             });
             kernel.start(vec![datasets.unit_kind()]);
-            let drafts = kernel.registry().read("r.yaml", RESOURCES.as_bytes(), &limits).unwrap();
-            kernel.apply(drafts, &ApplyOptions::default()).await.unwrap();
+            apply(&kernel, RESOURCES).await;
             let ids = ["Stream/orders.raw", "Table/kinds", "Dataset/orders", "Dataset/slow"].map(str::to_owned);
             assert_eq!(kernel.settled(&ids, Duration::from_secs(20)).await, []);
             let catalog = LakeCatalog::new(datasets.clone(), Arc::new(Vec::new));
-            let sources = Sources::new(kernel.clone(), catalog);
+            let sources = Sources::new(kernel.clone(), catalog, persistence);
             let engine = Engine::new(sources, folder.path().join("sql"));
             (kernel, datasets, engine)
         });
@@ -100,10 +123,14 @@ impl House {
 
     /// Appends orders `from..to`, durable; order n is of n * 10 ms.
     fn append(&self, from: i64, to: i64) {
+        self.send((from..to).map(|n| (n, if n % 2 == 0 { "even" } else { "odd" })));
+    }
+
+    /// Appends orders of these numbers and kinds, durable.
+    fn send<'a>(&self, orders: impl Iterator<Item = (i64, &'a str)>) {
         let mut outbox = Outbox::open(&*self.log, &[Name::new("orders.raw").unwrap()]).unwrap();
-        for n in from..to {
-            let value =
-                json!({"n": n, "kind": if n % 2 == 0 { "even" } else { "odd" }, "of": {"deep": [n]}}).to_string();
+        for (n, kind) in orders {
+            let value = json!({"n": n, "kind": kind, "of": {"deep": [n]}}).to_string();
             outbox.put(0, n * 10, Some(format!("k{n}").as_bytes()), Some(value.as_bytes()), &[]).unwrap();
         }
         let ticket = self.log.append(&Commit { appends: outbox.take(), ..Commit::default() }).unwrap();
@@ -111,7 +138,11 @@ impl House {
     }
 
     fn text(&self, statement: &str, format: Format) -> Result<String, Problem> {
-        let question = Question { text: statement.to_owned(), format, rows_max: None };
+        self.text_for(&Principal::default(), statement, format)
+    }
+
+    fn text_for(&self, who: &Principal, statement: &str, format: Format) -> Result<String, Problem> {
+        let question = Question { text: statement.to_owned(), format, rows_max: None, principal: who.clone() };
         self.runtime.block_on(async {
             let body: Vec<bytes::Bytes> = self.engine.ask(question).await?.body.try_collect().await?;
             Ok(String::from_utf8(body.concat()).unwrap())
@@ -254,6 +285,67 @@ fn answers_come_in_the_form_that_was_asked_for() {
     assert_eq!(house.text(&none, Format::Ndjson).unwrap(), "");
 }
 
+/// The second answer is the first one's bytes while nothing has changed, and only then.
+#[test]
+fn an_answer_is_kept_until_an_event_comes() {
+    let house = House::new(Limits::default());
+    house.append(0, 10);
+    let kept = || house.engine.0.cache.len();
+    let ask = |statement: &str| house.text(statement, Format::Json).unwrap();
+    for (at, from) in [(1, "slow"), (2, ORDERS)] {
+        let statement = format!("SELECT count(*) AS c FROM {from}");
+        // A dataset is at one position as soon as its first snapshot is made.
+        let begun = Instant::now();
+        while kept() < at {
+            assert!(begun.elapsed() < Duration::from_secs(60), "the answer over {from} is kept");
+            assert!(ask(&statement).ends_with("[[10]]}"));
+        }
+        assert!(ask(&statement).ends_with("[[10]]}"));
+    }
+    let before = kept();
+    for unsettled in
+        ["SELECT now(), count(*) FROM slow", "SELECT count(*) FROM tables.kinds", "EXPLAIN SELECT n FROM slow"]
+    {
+        ask(unsettled);
+    }
+    assert_eq!(kept(), before);
+    house.append(10, 11);
+    assert!(ask("SELECT count(*) AS c FROM slow").ends_with("[[11]]}"));
+    assert!(ask(&format!("SELECT count(*) AS c FROM {ORDERS}")).ends_with("[[11]]}"));
+}
+
+#[test]
+fn files_of_others_are_joined_as_they_are_now() {
+    let house = House::new(Limits::default());
+    house.append(0, 4);
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("kinds-1.csv", "kind;code;price\neven;007;1.50\n");
+    let resource = |name: &str, spec: &Value| {
+        let text = json!({"apiVersion": "headwater.dev/v1", "kind": "ExternalTable", "metadata": {"name": name}, "spec": spec});
+        house.runtime.block_on(apply(&house.kernel, &text.to_string()));
+    };
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    resource(
+        "kinds",
+        &json!({
+            "path": path("kinds-*.csv"), "delimiter": ";", "types": {"code": "text", "price": "decimal(5,2)"},
+        }),
+    );
+    let join = "SELECT o.n, k.code, k.price FROM orders o JOIN external.kinds k USING (kind) ORDER BY n";
+    assert_eq!(house.rows(join), json!([[0, "007", 1.5], [2, "007", 1.5]]));
+    write("kinds-2.csv", "kind;code;price\n\"odd\";008;2.25\n");
+    assert_eq!(house.rows(join).as_array().unwrap().len(), 4, "a file that came later");
+    write("events.ndjson", "{\"n\": 1, \"of\": {\"deep\": true}}\n{\"n\": 2}\n");
+    resource("events", &json!({ "path": path("events.ndjson") }));
+    assert_eq!(house.rows("SELECT n, \"of\"['deep'] FROM external.events ORDER BY n"), json!([[1, true], [2, null]]));
+    write("events.ndjson", "{\"n\": 1}\nthis is none\n");
+    assert_eq!(house.problem("SELECT sum(n) FROM external.events").code, "HW-LAKE-055");
+    resource("absent", &json!({ "path": path("absent.parquet") }));
+    assert_eq!(house.problem("SELECT * FROM external.absent").code, "HW-LAKE-055");
+    assert_eq!(house.rows("SELECT count(*) FROM orders"), json!([[4]]), "the others are answered");
+}
+
 #[test]
 fn errors_have_a_code_and_a_place() {
     let house = House::new(Limits::default());
@@ -281,7 +373,7 @@ fn errors_have_a_code_and_a_place() {
 #[test]
 fn a_query_ends_at_its_bounds_while_others_are_answered() {
     let limits = Limits { sql_seconds: 1, sql_memory_bytes: 8 << 20, sql_spill_bytes: 1 << 20, ..Limits::default() };
-    let house = House::new(limits);
+    let house = House::new(limits.clone());
     let endless = "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
     let runaway = house.engine.ask(Question { text: endless.to_owned(), ..Question::default() });
     let others = async {
@@ -291,14 +383,56 @@ fn a_query_ends_at_its_bounds_while_others_are_answered() {
     let (runaway, others) = house.runtime.block_on(async { tokio::join!(runaway, others) });
     assert_eq!(runaway.err().map(|problem| problem.code).as_deref(), Some("HW-LAKE-048"));
     others.unwrap();
-    let large = "SELECT array_agg(repeat(CAST(value AS text), 1000)) FROM generate_series(1, 100000)";
+    drop(house);
+    let house = House::new(Limits { sql_seconds: 300, ..limits });
+    let large =
+        "SELECT count(*) FROM (SELECT DISTINCT repeat(CAST(value AS text), 100) FROM generate_series(1, 300000))";
     assert_eq!(house.problem(large).code, "HW-LAKE-043");
+}
+
+/// The values of each group, from whatever thread they come, in one forecast.
+#[test]
+fn a_series_is_told_ahead() {
+    let house = House::new(Limits::default());
+    house.append(0, 1_000);
+    let told = format!(
+        "SELECT kind, f['time'] AS at, f['predicted'] AS p, f['lower'] AS l FROM (
+             SELECT value->>'kind' AS kind, unnest(forecast(time, CAST(value->>'n' AS int), 2)) AS f FROM {ORDERS} GROUP BY 1
+         ) ORDER BY 1, 2"
+    );
+    let rows = house.rows(&told);
+    let of = |row: usize| (rows[row][0].clone(), rows[row][2].clone(), rows[row][3].clone());
+    assert_eq!(rows.as_array().unwrap().len(), 4);
+    assert_eq!(of(0), (json!("even"), json!(998.0), json!(997.5)));
+    assert_eq!(of(3), (json!("odd"), json!(999.0), Value::Null));
+    assert_eq!(rows[3][1], json!("1970-01-01T00:00:09.990002Z"));
+    let few = format!("SELECT forecast(time, 1, 5) FROM {ORDERS} WHERE key = 'k1'");
+    assert_eq!(house.problem(&few).code, "HW-WATCH-030");
+    assert_eq!(house.rows(&format!("SELECT forecast(time, 1, 5) FROM {ORDERS} WHERE key = 'none'")), json!([[null]]));
+}
+
+/// A join that makes rows without end reads nothing meanwhile.
+#[test]
+fn a_query_that_nobody_waits_for_gives_its_threads_back() {
+    let house = House::new(Limits::default());
+    let endless = "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    let question = Question { text: endless.to_owned(), ..Question::default() };
+    let patience = house.runtime.block_on(async {
+        tokio::time::timeout(Duration::from_millis(300), house.engine.ask(question)).await.map(drop)
+    });
+    assert!(patience.is_err(), "nobody has that much patience");
+    let running = house.engine.0.running.get().unwrap();
+    let begun = Instant::now();
+    while running.handle.metrics().num_alive_tasks() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the query goes on");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
 fn what_can_be_asked_is_listed() {
     let house = House::new(Limits::default());
-    let relations = house.runtime.block_on(house.engine.relations());
+    let relations = house.runtime.block_on(house.engine.relations(Principal::default())).unwrap();
     let named = |schema: &str, name: &str| relations.iter().find(|one| one.schema == schema && one.name == name);
     let columns = |schema: &str, name: &str| -> Vec<String> {
         let columns = &named(schema, name).unwrap().columns;

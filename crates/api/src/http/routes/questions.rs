@@ -12,7 +12,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/sql",
         operation: "askSql",
         tag: "sql",
-        summary: "Answers a statement over streams, tables and datasets: `{query, format, maxRows}`.",
+        summary: "Answers a statement over streams, tables and datasets: `{query, format, maxRows}`. The header `Headwater-Principal` says who asks.",
         query: &[],
         body: Body::Object,
         answer: JSON,

@@ -1,0 +1,181 @@
+//! `forecast(time, value, intervals)`: an aggregate that tells what comes next, for somebody who explores. A kind of its
+//! own writes forecasts before their time and judges them; this one keeps nothing.
+//!
+//! The answer is a list of `{time, predicted, lower, upper}`, which `unnest` makes rows of.
+
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array as _, AsArray as _, Float64Builder, ListArray, StructArray, TimestampMicrosecondBuilder};
+use arrow::array::{ArrayRef, Float64Array, Int64Array};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use headwater_base::Micros;
+use headwater_kernel::port::forecast::{Ahead, Forecaster};
+
+use super::fault;
+use super::streams::ZONE;
+
+/// The most values of one group.
+const VALUES_MAX: usize = 1_000_000;
+
+fn time() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some(ZONE.into()))
+}
+
+static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
+    Fields::from(vec![
+        Field::new("time", time(), false),
+        Field::new("predicted", DataType::Float64, false),
+        Field::new("lower", DataType::Float64, true),
+        Field::new("upper", DataType::Float64, true),
+    ])
+});
+
+/// A row of the list.
+fn item() -> FieldRef {
+    Arc::new(Field::new("item", DataType::Struct(FIELDS.clone()), true))
+}
+
+/// The aggregate. There is one.
+#[derive(Debug)]
+pub struct Forecast {
+    signature: Signature,
+    forecaster: Forecaster,
+}
+
+impl PartialEq for Forecast {
+    fn eq(&self, other: &Self) -> bool {
+        self.signature == other.signature
+    }
+}
+
+impl Eq for Forecast {}
+
+impl Hash for Forecast {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.signature.hash(state);
+    }
+}
+
+impl Forecast {
+    /// The aggregate that asks `forecaster`.
+    pub fn new(forecaster: Forecaster) -> Self {
+        let words = vec![time(), DataType::Float64, DataType::Int64];
+        Self { signature: Signature::exact(words, Volatility::Immutable), forecaster }
+    }
+}
+
+impl AggregateUDFImpl for Forecast {
+    fn name(&self) -> &'static str {
+        "forecast"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::List(item()))
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Gathered { forecaster: self.forecaster, values: Vec::new(), ahead: 0 }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        let list = |of: DataType| DataType::List(Arc::new(Field::new("item", of, true)));
+        Ok(vec![
+            Arc::new(Field::new(format!("{}[times]", args.name), list(DataType::Int64), false)),
+            Arc::new(Field::new(format!("{}[values]", args.name), list(DataType::Float64), false)),
+            Arc::new(Field::new(format!("{}[ahead]", args.name), DataType::Int64, false)),
+        ])
+    }
+}
+
+/// The values of a group.
+#[derive(Debug)]
+struct Gathered {
+    forecaster: Forecaster,
+    values: Vec<(Micros, f64)>,
+    ahead: i64,
+}
+
+impl Gathered {
+    fn add(&mut self, values: impl Iterator<Item = (Micros, f64)>) -> Result<()> {
+        self.values.extend(values);
+        if self.values.len() > VALUES_MAX {
+            let fact = format!("a forecast of more than {VALUES_MAX} values; sum them by longer intervals");
+            return Err(DataFusionError::Execution(fact));
+        }
+        Ok(())
+    }
+}
+
+impl Accumulator for Gathered {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let [times, values, ahead] = values else { return Ok(()) };
+        let ahead = ahead.as_primitive::<Int64Type>();
+        self.ahead = ahead.iter().flatten().fold(self.ahead, i64::max);
+        let times = times.as_primitive::<TimestampMicrosecondType>().iter();
+        let pairs =
+            times.zip(values.as_primitive::<Float64Type>()).filter_map(|(time, value)| Some((Micros(time?), value?)));
+        self.add(pairs)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        if self.values.is_empty() {
+            return ScalarValue::try_from(&DataType::List(item()));
+        }
+        let told = (self.forecaster)(std::mem::take(&mut self.values), usize::try_from(self.ahead).unwrap_or(0));
+        Ok(ScalarValue::List(Arc::new(listed(&told.map_err(fault::carried)?)?)))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.values.capacity() * size_of::<(Micros, f64)>()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let times: Vec<ScalarValue> = self.values.iter().map(|(time, _)| ScalarValue::from(time.0)).collect();
+        let values: Vec<ScalarValue> = self.values.iter().map(|(_, value)| ScalarValue::from(*value)).collect();
+        Ok(vec![
+            ScalarValue::List(ScalarValue::new_list_nullable(&times, &DataType::Int64)),
+            ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Float64)),
+            ScalarValue::from(self.ahead),
+        ])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [times, values, ahead] = states else { return Ok(()) };
+        self.ahead = ahead.as_primitive::<Int64Type>().iter().flatten().fold(self.ahead, i64::max);
+        for (times, values) in times.as_list::<i32>().iter().zip(values.as_list::<i32>().iter()) {
+            let (Some(times), Some(values)) = (times, values) else { continue };
+            let (times, values): (&Int64Array, &Float64Array) = (times.as_primitive(), values.as_primitive());
+            self.add(times.values().iter().zip(values.values()).map(|(time, value)| (Micros(*time), *value)))?;
+        }
+        Ok(())
+    }
+}
+
+fn listed(told: &[Ahead]) -> Result<ListArray> {
+    let mut times = TimestampMicrosecondBuilder::new().with_timezone(ZONE);
+    let (mut predicted, mut lower, mut upper) = (Float64Builder::new(), Float64Builder::new(), Float64Builder::new());
+    for ahead in told {
+        times.append_value(ahead.time.0);
+        predicted.append_value(ahead.predicted);
+        lower.append_option(ahead.half.map(|half| ahead.predicted - half));
+        upper.append_option(ahead.half.map(|half| ahead.predicted + half));
+    }
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(times.finish()),
+        Arc::new(predicted.finish()),
+        Arc::new(lower.finish()),
+        Arc::new(upper.finish()),
+    ];
+    let rows = StructArray::try_new(FIELDS.clone(), columns, None)?;
+    let offsets = OffsetBuffer::from_lengths([rows.len()]);
+    Ok(ListArray::try_new(item(), offsets, Arc::new(rows), None)?)
+}
