@@ -22,7 +22,7 @@ use headwater_lake::{Dashboards, Datasets, LakeCatalog};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, Stream, embedded};
 use headwater_store::disk::RealDisk;
-use headwater_watch::Forecasts;
+use headwater_watch::{Alarms, Forecasts};
 use headwater_work::Engine;
 use headwater_work::tasks::{Services, Settings};
 use tokio::sync::watch;
@@ -113,7 +113,10 @@ pub fn registry() -> Registry {
         event_type::KIND,
         headwater_lake::kinds::dataset::KIND,
         headwater_lake::kinds::dashboard::KIND,
+        headwater_lake::kinds::external_table::KIND,
+        headwater_lake::kinds::row_policy::KIND,
         headwater_watch::kinds::forecast::KIND,
+        headwater_watch::kinds::alarm::KIND,
     ];
     Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
 }
@@ -165,15 +168,17 @@ impl Node {
         buses.serve_workflows(Arc::new(engine.clone()));
         let (datasets, catalog) = open_lake(&kernel, &config.data)?;
         let forecasts = Forecasts::new(log.clone(), clock.clone(), limits.clone());
+        let sources = Sources::new(kernel.clone(), catalog.clone(), headwater_watch::explore::explore);
+        let sql = sql::Engine::new(sources, config.data.join("sql"));
+        let dashboards = Arc::new(Dashboards::new(kernel.clone(), sql.clone()));
+        let alarms = Alarms::new(log.clone(), clock.clone(), dashboards.clone());
         let mut units = vec![pipelines.unit_kind()];
         units.extend(buses.unit_kinds());
         units.push(headwater_work::kinds::workflow::unit_kind(&engine));
         units.push(datasets.unit_kind());
         units.push(forecasts.unit_kind());
+        units.push(alarms.unit_kind());
         kernel.start(units);
-
-        let sources = Sources::new(kernel.clone(), catalog.clone());
-        let sql = sql::Engine::new(sources, config.data.join("sql"));
 
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -191,7 +196,7 @@ impl Node {
             bus: Arc::new(buses.clone()),
             reconcile: Arc::new(pipelines.clone()),
             sql: Some(Arc::new(sql.clone())),
-            charts: Some(Arc::new(Dashboards::new(kernel.clone(), sql.clone()))),
+            charts: Some(dashboards),
             workflows: Some(Arc::new(engine.clone())),
             catalog: Some(Arc::new(catalog)),
             figures: vec![
@@ -203,6 +208,7 @@ impl Node {
                 of_engine(engine.clone()),
                 of_each("lake", "dataset", move || datasets.figures()),
                 of_each("watch", "forecast", move || forecasts.figures()),
+                of_each("watch", "alarm", move || alarms.figures()),
                 aws.figures(),
             ],
             readiness: readiness(&kernel),

@@ -1,3 +1,4 @@
 //! The kinds of this crate.
 
+pub mod alarm;
 pub mod forecast;
