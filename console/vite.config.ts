@@ -107,6 +107,7 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      { extends: true, test: { name: 'repaint', include: ['bench/**/*.bench.ts'] } },
     ],
   },
 });

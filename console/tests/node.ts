@@ -1,41 +1,58 @@
 /** A real node with something on it, and a real browser in front. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import axe from 'axe-core';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
 const PATIENCE_MS = 20_000;
 
 /** What is asked again until it holds. */
-export async function until<T>(what: string, ask: () => Promise<T | undefined | false>): Promise<T> {
-  const end = Date.now() + PATIENCE_MS;
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T | undefined | false>,
+  patienceMs = PATIENCE_MS,
+): Promise<T> {
+  const end = Date.now() + patienceMs;
   for (;;) {
     const found = await ask().catch(() => undefined);
     if (found) return found;
-    if (Date.now() > end) throw new Error(`in ${PATIENCE_MS} ms there was no ${what}`);
+    if (Date.now() > end) throw new Error(`in ${patienceMs} ms there was no ${what}`);
     await new Promise(done => setTimeout(done, 50));
   }
 }
 
-function freePort(): Promise<number> {
-  return new Promise((done, failed) => {
+/** The usual ports of a node: HTTP, Kafka, AWS, PostgreSQL. */
+const PORTS = [8080, 9092, 4566, 5433];
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(done => {
     const server = createServer();
-    server.on('error', failed);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (address && typeof address === 'object' ? done(address.port) : failed(new Error('no port'))));
-    });
+    server.on('error', () => done(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
   });
+}
+
+/** What is added to all usual ports: below those that the system gives to connections, and by chance, as others run. */
+async function freeOffset(): Promise<number> {
+  for (let draw = 0; draw < 100; draw += 1) {
+    const offset = 1_000 + Math.floor(Math.random() * 20_000);
+    const free = await Promise.all(PORTS.map(port => isFree(port + offset)));
+    if (free.every(Boolean)) return offset;
+  }
+  throw new Error('no offset at which all ports of a node are free');
 }
 
 /** A node on ports and a folder of its own. */
 export class Node {
   private constructor(
     private readonly child: ChildProcess,
+    private readonly binary: string,
+    private readonly env: NodeJS.ProcessEnv,
     private readonly folder: string,
     readonly url: string,
     readonly kafka: string,
@@ -45,19 +62,19 @@ export class Node {
     const binary = process.env.HEADWATER_BINARY;
     if (!binary) throw new Error('HEADWATER_BINARY names the binary to test; `cargo xtask test browser` sets it');
     const folder = mkdtempSync(join(tmpdir(), 'headwater-console-'));
-    const [http, kafka, aws, postgres] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
-    const env = {
-      ...process.env,
-      HEADWATER_DATA: join(folder, 'data'),
-      HEADWATER_HTTP: `127.0.0.1:${http}`,
-      HEADWATER_KAFKA: `127.0.0.1:${kafka}`,
-      HEADWATER_AWS: `127.0.0.1:${aws}`,
-      HEADWATER_POSTGRES: `127.0.0.1:${postgres}`,
-    };
+    const offset = await freeOffset();
+    const env = { ...process.env, HEADWATER_DATA: join(folder, 'data'), HEADWATER_PORT_OFFSET: String(offset) };
     const child = spawn(binary, ['up'], { env, cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
-    const node = new Node(child, folder, `http://127.0.0.1:${http}`, `127.0.0.1:${kafka}`);
+    const [http = 0, kafka = 0] = PORTS.map(port => port + offset);
+    const node = new Node(child, binary, env, folder, `http://127.0.0.1:${http}`, `127.0.0.1:${kafka}`);
     await until('ready node', async () => (await fetch(`${node.url}/readyz`)).ok);
     return node;
+  }
+
+  /** Runs a command of the binary against this node; what it says. */
+  async headwater(...args: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(this.binary, args, { env: this.env, cwd: this.folder });
+    return stdout;
   }
 
   async stop(): Promise<void> {
@@ -77,6 +94,12 @@ export class Node {
 
   async apply(yaml: string): Promise<void> {
     await this.send('POST', '/v1/apply', yaml, 'application/yaml');
+  }
+
+  /** The rows that a statement has. */
+  async ask(query: string): Promise<unknown[][]> {
+    const { rows } = (await this.send('POST', '/v1/sql', JSON.stringify({ query }))) as { rows: unknown[][] };
+    return rows;
   }
 
   /** Starts an execution of `refund`; its id. */

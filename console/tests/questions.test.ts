@@ -379,4 +379,39 @@ describe('the builder', () => {
     await tile.getByText('150').waitFor();
     await page.close();
   });
+
+  test('lays a band and bars behind the lines of a chart', async () => {
+    const page = await chrome.page(at('/dashboards?new=1'));
+    const yaml = page.getByRole('textbox', { name: 'YAML' });
+    await yaml.fill(`apiVersion: headwater.dev/v1
+kind: Dashboard
+metadata: {name: banded}
+spec:
+  charts:
+    - id: course
+      title: Course
+      type: line
+      from: orders
+      time: at
+      measures:
+        - {name: revenue, expr: sum(amount)}
+        - {name: least, expr: min(amount)}
+        - {name: most, expr: max(amount)}
+        - {name: odd, expr: count(*) FILTER (WHERE amount > 50)}
+`);
+    await yaml.blur();
+    await page.getByRole('button', { name: 'Edit Course' }).click();
+    await page.getByLabel('Band: lower edge').selectOption('least');
+    await page.getByLabel('Band: upper edge').selectOption('most');
+    await page.getByLabel('Bars', { exact: true }).selectOption('odd');
+    await page.getByRole('region', { name: 'Course', exact: true }).locator('canvas').waitFor();
+    await sound(page);
+    await page.getByRole('button', { name: 'Close' }).click();
+    expect(await yaml.inputValue()).toMatch(/band: \{lower: least, upper: most\}\n +bars: odd/);
+    await page.getByRole('button', { name: 'Edit Course' }).click();
+    await page.getByLabel('Band: lower edge').selectOption('no band');
+    await page.getByRole('button', { name: 'Close' }).click();
+    expect(await yaml.inputValue()).not.toContain('band:');
+    await page.close();
+  });
 });

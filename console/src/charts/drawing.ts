@@ -171,13 +171,24 @@ function matrix(drawing: Drawing): { along: unknown[]; series: Series[] } {
   return { along, series: [...series.values()] };
 }
 
+/** A series as it is drawn. */
+interface Marks {
+  option: Record<string, unknown>;
+  rows: Series['rows'];
+  /** Fills room between others and is nothing by itself. */
+  fills?: boolean;
+}
+
+/** What lies behind lines; ECharts draws these at 2. */
+const BEHIND = 1;
+
 function lines(drawing: Drawing, look: Look): Drawn {
   const { shape, band, bars, threshold } = drawing;
   const { along, series } = matrix(drawing);
   const special = new Set([band?.lower, band?.upper, bars].filter(it => it !== undefined));
   const plain = series.filter(it => !special.has(it.measure));
   const bar = shape === 'bar' || shape === 'stackedBar';
-  const drawn: { option: Record<string, unknown>; rows: Series['rows'] }[] = plain.map((one, index) => ({
+  const drawn: Marks[] = plain.map((one, index) => ({
     option: {
       name: one.name,
       type: bar ? 'bar' : 'line',
@@ -202,28 +213,7 @@ function lines(drawing: Drawing, look: Look): Drawn {
   }));
   const lower = series.find(it => it.measure === band?.lower);
   const upper = series.find(it => it.measure === band?.upper);
-  if (lower && upper) {
-    // A band is a line that is not seen and, stacked on it, the room up to the other one.
-    const room = upper.values.map((high, place) => {
-      const low = lower.values[place];
-      return high === null || low === null || low === undefined ? null : high - low;
-    });
-    const hidden = { type: 'line', stack: 'band', stackStrategy: 'all', symbol: 'none', lineStyle: { opacity: 0 } };
-    const silent = { silent: true, tooltip: { show: false } };
-    drawn.push(
-      { option: { ...hidden, ...silent, name: lower.name, data: lower.values }, rows: lower.rows },
-      {
-        option: {
-          ...hidden,
-          ...silent,
-          name: upper.name,
-          data: room,
-          areaStyle: { color: look.series[0], opacity: 0.14 },
-        },
-        rows: upper.rows,
-      },
-    );
-  }
+  if (lower && upper) drawn.push(...banded(lower, upper, look));
   for (const one of series.filter(it => it.measure === bars)) {
     const values = one.values.map(value => (value === 0 ? null : value));
     drawn.push({
@@ -233,6 +223,9 @@ function lines(drawing: Drawing, look: Look): Drawn {
         data: values,
         itemStyle: { color: look.bad, opacity: 0.5 },
         barMaxWidth: 12,
+        // Hours in succession are one stretch.
+        ...(!bar && { barCategoryGap: 0 }),
+        z: BEHIND,
       },
       rows: one.rows,
     });
@@ -242,7 +235,7 @@ function lines(drawing: Drawing, look: Look): Drawn {
     option: {
       ...base(look),
       tooltip: { ...base(look).tooltip, trigger: 'axis', axisPointer: { type: bar ? 'shadow' : 'line' } },
-      legend: { ...base(look).legend, show: many, data: drawn.map(it => it.option.name) },
+      legend: { ...base(look).legend, show: many, data: drawn.filter(it => !it.fills).map(it => it.option.name) },
       grid: { left: 4, right: 12, top: many ? 28 : 12, bottom: 2, containLabel: true },
       xAxis: {
         type: 'category',
@@ -256,6 +249,34 @@ function lines(drawing: Drawing, look: Look): Drawn {
     },
     rows: drawn.map(it => it.rows),
   };
+}
+
+/** A band: its edges as dashed lines, and what is between them filled. */
+function banded(lower: Series, upper: Series, look: Look): Marks[] {
+  // What is filled is a line that is not seen and, stacked on it, the room up to the other one.
+  const room = upper.values.map((high, place) => {
+    const low = lower.values[place];
+    return high === null || low === null || low === undefined ? null : high - low;
+  });
+  const hidden = { type: 'line', stack: 'band', stackStrategy: 'all', symbol: 'none', lineStyle: { opacity: 0 } };
+  const silent = { silent: true, tooltip: { show: false }, z: BEHIND };
+  const [below, above] = [`below ${lower.name}`, `${lower.name} to ${upper.name}`];
+  const areaStyle = { color: look.muted, opacity: 0.14 };
+  return [
+    { option: { ...hidden, ...silent, name: below, data: lower.values }, rows: lower.rows, fills: true },
+    { option: { ...hidden, ...silent, name: above, data: room, areaStyle }, rows: upper.rows, fills: true },
+    ...[lower, upper].map(({ name, values, rows }) => ({
+      option: {
+        name,
+        type: 'line',
+        data: values,
+        symbol: 'none',
+        itemStyle: { color: look.muted },
+        lineStyle: { width: 1, type: 'dashed' },
+      },
+      rows,
+    })),
+  ];
 }
 
 /** A point without neighbours has no line to be seen by. */
@@ -359,7 +380,9 @@ function heatmap(drawing: Drawing, look: Look): Drawn {
 function gauge(drawing: Drawing, look: Look): Drawn {
   const { answer, measures, threshold } = drawing;
   const [measure = 0, limit] = measures;
-  const value = numeric(answer.rows[0]?.[measure]);
+  const own = answer.rows[0]?.[measure];
+  // A sum of nothing is no number, which a gauge cannot point at.
+  const value = Number.isFinite(numeric(own)) ? numeric(own) : 0;
   const whole = limit === undefined ? Number.NaN : numeric(answer.rows[0]?.[limit]);
   const top = Number.isFinite(whole) ? whole : round(Math.max(value, threshold ?? 0) * 1.25);
   const over = threshold !== undefined && value > threshold;
@@ -382,11 +405,16 @@ function gauge(drawing: Drawing, look: Look): Drawn {
           axisLine: { lineStyle: { width: 12, color: [[1, look.line]] } },
           axisTick: { show: false },
           splitLine: { show: false },
-          axisLabel: { color: look.muted, distance: 16, formatter: figure, fontSize: 10 },
+          axisLabel: { color: look.muted, distance: 4, formatter: figure, fontSize: 10 },
           splitNumber: 1,
           pointer: { show: false },
-          detail: { formatter: figure, color: over ? look.bad : look.text, fontSize: 22, offsetCenter: [0, '-8%'] },
-          title: { color: look.muted, offsetCenter: [0, '22%'], fontSize: 11 },
+          detail: {
+            formatter: () => figure(own),
+            color: over ? look.bad : look.text,
+            fontSize: 22,
+            offsetCenter: [0, '-6%'],
+          },
+          title: { color: look.muted, offsetCenter: [0, '52%'], fontSize: 11 },
           data: [{ value, name: answer.columns[measure]?.name }],
         },
       ],

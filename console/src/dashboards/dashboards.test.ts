@@ -191,6 +191,54 @@ test('series stand beside each other along times in order, and marks know their 
   ]);
 });
 
+test('a band has dashed edges and is filled between them, and bars stand where something is out of order', () => {
+  const answer: Answer = {
+    columns: [
+      { name: 'at', type: 'timestamptz' },
+      ...['actual', 'low', 'high', 'anomaly'].map(name => ({ name, type: 'double' })),
+    ],
+    rows: [
+      ['2026-01-01T00:00:00Z', 5, 4, 6, 0],
+      ['2026-01-01T01:00:00Z', 9, 4, 7, 9],
+      ['2026-01-01T02:00:00Z', 5, null, null, null],
+    ],
+  };
+  const { option, rows } = draw(
+    {
+      shape: 'line',
+      answer,
+      axis: 0,
+      by: [],
+      measures: [1, 2, 3, 4],
+      grain: 'hour',
+      band: { lower: 2, upper: 3 },
+      bars: 4,
+    },
+    LOOK,
+  );
+  const { legend, series } = option as {
+    legend: { data: string[] };
+    series: { name: string; type: string; data: unknown[]; lineStyle?: { type?: string } }[];
+  };
+  expect(legend.data).toEqual(['actual', 'low', 'high', 'anomaly']);
+  expect(series.map(({ name, type, data, lineStyle }) => [name, lineStyle?.type ?? type, data])).toEqual([
+    ['actual', 'line', [5, 9, 5]],
+    ['below low', 'line', [4, 4, null]],
+    ['low to high', 'line', [2, 3, null]],
+    ['low', 'dashed', [4, 4, null]],
+    ['high', 'dashed', [6, 7, null]],
+    ['anomaly', 'bar', [null, 9, null]],
+  ]);
+  expect(rows).toHaveLength(series.length);
+});
+
+test('a gauge of nothing points at nothing and says so', () => {
+  const answer: Answer = { columns: [{ name: 'revenue', type: 'double' }], rows: [[null]] };
+  const { option } = draw({ shape: 'gauge', answer, by: [], measures: [0], threshold: 5 }, LOOK);
+  const [own] = (option as { series: { data: { value: number }[]; detail: { formatter: () => string } }[] }).series;
+  expect([own?.data[0]?.value, own?.detail.formatter()]).toEqual([0, '–']);
+});
+
 test('a pivot turns the last axis into columns and joins equal heads', () => {
   const answer: Answer = {
     columns: ['region', 'city', 'year', 'n'].map(name => ({ name, type: 'text' })),

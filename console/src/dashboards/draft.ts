@@ -44,7 +44,7 @@ export function edited(text: string, changes: [at: Steps, value: unknown][]): st
 }
 
 /** Keys whose values stand on one line, as people write them. */
-const SHORT = ['at', 'measures', 'dimensions', 'drill', 'after', 'default', 'link'];
+const SHORT = ['at', 'measures', 'dimensions', 'drill', 'after', 'default', 'link', 'band'];
 
 function node(document: Document, at: Steps, value: unknown): unknown {
   const made: unknown = document.createNode(value, { flow: SHORT.includes(String(at.at(-1))) });

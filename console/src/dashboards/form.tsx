@@ -141,6 +141,47 @@ function Measures(props: { values: Measure[]; set: (values: Measure[] | undefine
   );
 }
 
+/** What is drawn behind the lines of a chart: a band between two of its measures, and one as bars. */
+function Behind({ chart, set }: { chart: Chart; set: (key: string) => (value: unknown) => void }) {
+  const names = (chart.measures ?? []).map(({ name }) => name);
+  const options = (none: string): [string, string][] => [
+    ['', none],
+    ...names.map((name): [string, string] => [name, name]),
+  ];
+  const { lower = '', upper = '' } = chart.band ?? {};
+  const other = (name: string) => names.find(it => it !== name) ?? name;
+  return (
+    <>
+      <Row name="Band">
+        <div className="bar">
+          <Choose
+            label="Band: lower edge"
+            value={lower}
+            set={name => set('band')(name ? { lower: name, upper: upper || other(name) } : undefined)}
+            options={options('no band')}
+          />
+          {lower && (
+            <Choose
+              label="Band: upper edge"
+              value={upper}
+              set={name => set('band')(name ? { lower, upper: name } : undefined)}
+              options={options('no band')}
+            />
+          )}
+        </div>
+      </Row>
+      <Row name="Bars">
+        <Choose
+          label="Bars"
+          value={chart.bars ?? ''}
+          set={name => set('bars')(some(name))}
+          options={options('no bars behind the lines')}
+        />
+      </Row>
+    </>
+  );
+}
+
 /** One chart. */
 export function ChartForm(props: { chart: Chart; relations: Relation[]; change: Change; remove: () => void }) {
   const { chart, relations, change, remove } = props;
@@ -221,6 +262,7 @@ export function ChartForm(props: { chart: Chart; relations: Relation[]; change: 
         value={chart.threshold === undefined ? '' : String(chart.threshold)}
         set={text => set('threshold')(number(text))}
       />
+      {(chart.type === 'line' || chart.type === 'area') && <Behind chart={chart} set={set} />}
       <Entry
         name="Link"
         mono
