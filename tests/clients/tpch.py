@@ -1,13 +1,17 @@
 """TPC-H on the tables of a node.
 
 load URL SCALE: DuckDB's generator makes the tables, and pyiceberg writes them through the node's catalog as `tpch.*`.
-check URL SCALE: the node's answers to the 22 queries beside those that DuckDB gives over what its generator makes.
+check URL SCALE PORT: the node's answers to the 22 queries, by HTTP and by PostgreSQL's protocol on PORT, beside those
+that DuckDB gives over what its generator makes.
 time URL ROUNDS: each query by the node and by DuckDB over the same Parquet files, in turns, both as Arrow. The best of
 each counts, so that what the machine does beside is left out as far as it can be.
 loop URL SECONDS: the queries on the node, one after the other.
+policy URL ROUNDS: queries by somebody who is under a row policy beside the same with the policy's condition written by
+hand, in turns.
 Prints one JSON object.
 """
 import importlib.util
+import itertools
 import json
 import math
 import os
@@ -18,6 +22,7 @@ import urllib.error
 import urllib.request
 
 import duckdb
+import psycopg
 import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
 
@@ -26,6 +31,7 @@ TABLES = ["region", "nation", "supplier", "customer", "part", "partsupp", "order
 PORTION = 2_000_000
 
 what, url, number = sys.argv[1:4]
+ASKED = itertools.count(time.time_ns())
 
 
 def duck():
@@ -45,10 +51,11 @@ def queries(con):
     return [text for _, text in con.execute("FROM tpch_queries() ORDER BY query_nr").fetchall()]
 
 
-def on_node(text):
-    """As Arrow, with `tpch` as the schema of every table."""
-    body = json.dumps({"query": text, "format": "arrow"}).encode()
-    request = urllib.request.Request(f"{url}/v1/sql", body, {"content-type": "application/json"})
+def on_node(text, principal="admin"):
+    """As Arrow, with `tpch` as the schema of every table. No two texts are alike: answers that are kept say nothing."""
+    body = json.dumps({"query": f"{text} -- {next(ASKED)}", "format": "arrow"}).encode()
+    headers = {"content-type": "application/json", "headwater-principal": principal}
+    request = urllib.request.Request(f"{url}/v1/sql", body, headers)
     try:
         with urllib.request.urlopen(request) as answer:
             return pa.ipc.open_stream(answer.read()).read_all()
@@ -93,22 +100,69 @@ def load(scale):
 
 def check(scale):
     con, wrong = generated(scale), {}
+    postgres = psycopg.connect(f"host=127.0.0.1 port={sys.argv[4]} user=admin dbname=headwater", autocommit=True)
+    ways = {
+        "http": lambda text: list(zip(*[column.to_pylist() for column in on_node(text).columns])),
+        "postgres": lambda text: postgres.execute(text).fetchall(),
+    }
     for number, text in enumerate(queries(con), 1):
         expected = con.execute(text).fetchall()
-        try:
-            table = on_node(qualified(text))
-            found = list(zip(*[column.to_pylist() for column in table.columns]))
-        except RuntimeError as error:
-            wrong[number] = str(error)
-            continue
-        if len(found) != len(expected):
-            wrong[number] = f"{len(found)} rows, not {len(expected)}"
-            continue
-        for row, (one, other) in enumerate(zip(found, expected)):
-            if not all(map(alike, one, other)):
-                wrong[number] = f"row {row}: {one} is not {other}"
-                break
+        for way, ask in ways.items():
+            try:
+                fault = difference(ask(qualified(text)), expected)
+            except (RuntimeError, psycopg.Error) as error:
+                fault = str(error)
+            if fault:
+                wrong[f"{number} by {way}"] = fault
     return {"queries": 22, "wrong": wrong}
+
+
+def difference(found, expected):
+    if len(found) != len(expected):
+        return f"{len(found)} rows, not {len(expected)}"
+    for row, (one, other) in enumerate(zip(found, expected)):
+        if not all(map(alike, one, other)):
+            return f"row {row}: {one} is not {other}"
+    return None
+
+
+def taken(ask):
+    begin = time.perf_counter()
+    ask()
+    return time.perf_counter() - begin
+
+
+POLICY = """apiVersion: headwater.dev/v1
+kind: RowPolicy
+metadata: {name: lines-of-the-day}
+spec:
+  principals: [analyst]
+  relations: [tpch.lineitem]
+  filter: l_shipmode IN ('AIR', 'RAIL')
+"""
+UNDER_POLICY = [
+    "SELECT count(*), sum(l_extendedprice) FROM tpch.lineitem{}",
+    "SELECT l_returnflag, l_linestatus, sum(l_quantity), avg(l_discount) FROM tpch.lineitem{} GROUP BY 1, 2",
+    "SELECT l_suppkey, sum(l_extendedprice * (1 - l_discount)) AS s FROM tpch.lineitem{} GROUP BY 1 ORDER BY s DESC LIMIT 10",
+    "SELECT max(l_comment) FROM (SELECT * FROM tpch.lineitem{}) WHERE l_shipdate < DATE '1995-01-01' AND l_orderkey % 7 = 3",
+]
+
+
+def policy(rounds):
+    files = json.dumps({"files": [{"name": "policy.yaml", "text": POLICY}]}).encode()
+    request = urllib.request.Request(f"{url}/v1/apply", files, {"content-type": "application/json"})
+    urllib.request.urlopen(request).close()
+    per = []
+    for text in UNDER_POLICY:
+        under, by_hand = text.format(""), text.format(" WHERE l_shipmode IN ('AIR', 'RAIL')")
+        assert on_node(under, "analyst").num_rows == on_node(by_hand).num_rows
+        mine, hand = [], []
+        for _ in range(int(rounds)):
+            mine.append(taken(lambda: on_node(under, "analyst")))
+            hand.append(taken(lambda: on_node(by_hand)))
+        per.append({"policy_ms": min(mine) * 1000, "by_hand_ms": min(hand) * 1000, "ratio": min(mine) / min(hand)})
+    ratios = [one["ratio"] for one in per]
+    return {"geomean": math.exp(sum(map(math.log, ratios)) / len(ratios)), "queries": per}
 
 
 def timed(rounds):
@@ -117,16 +171,12 @@ def timed(rounds):
     for name in TABLES:
         files = [task.file.file_path.removeprefix("file://") for task in catalog.load_table(f"tpch.{name}").scan().plan_files()]
         con.execute(f"CREATE VIEW {name} AS FROM read_parquet({files})")
-    def best(ask):
-        begin = time.perf_counter()
-        ask()
-        return time.perf_counter() - begin
     per = {}
     for number, text in enumerate(queries(con), 1):
         mine, theirs = [], []
         for _ in range(int(rounds)):
-            mine.append(best(lambda: on_node(qualified(text))))
-            theirs.append(best(lambda: con.execute(text).to_arrow_table()))
+            mine.append(taken(lambda: on_node(qualified(text))))
+            theirs.append(taken(lambda: con.execute(text).to_arrow_table()))
         per[number] = {"node_ms": min(mine) * 1000, "duckdb_ms": min(theirs) * 1000, "ratio": min(mine) / min(theirs)}
     ratios = [one["ratio"] for one in per.values()]
     return {
@@ -145,4 +195,4 @@ def loop(seconds):
     return {"asked": asked}
 
 
-print(json.dumps({"load": load, "check": check, "time": timed, "loop": loop}[what](float(number))))
+print(json.dumps({"load": load, "check": check, "time": timed, "loop": loop, "policy": policy}[what](float(number))))

@@ -167,9 +167,11 @@ async fn timed(node: &Node) -> Vec<f64> {
     let mut best = Vec::new();
     for query in QUERIES {
         let mut times = Vec::new();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
+            // No two alike: an answer that is kept says nothing of a query.
+            let query = format!("{query} -- {round} at {}", wall_ms());
             let begun = Instant::now();
-            ask(node, query).await;
+            ask(node, &query).await;
             times.push(begun.elapsed().as_secs_f64() * 1e3);
         }
         best.push(times.into_iter().fold(f64::INFINITY, f64::min));

@@ -1,5 +1,5 @@
-//! The lake: TPC-H beside DuckDB over the same Parquet files, how soon SQL sees an event while others come in and TPC-H's
-//! queries run beside, and what rows that are in no snapshot yet cost a query.
+//! The lake: TPC-H beside DuckDB over the same Parquet files, what a row policy costs, how soon SQL sees an event while
+//! others come in and TPC-H's queries run beside, and what rows that are in no snapshot yet cost a query.
 
 use std::process::{Command, Stdio};
 
@@ -21,7 +21,10 @@ pub(super) fn measure(options: &Options, machine: &Machine) -> Result<Value> {
     setup::prepare(Needs::DataAndClients)?;
     let binary = options.binary()?;
     let example = options.example("lake_bench")?;
-    let large = tpch(&Node::start(&binary, &fresh("lake")?, None)?.0, "1", options.runs)?;
+    let (node, _) = Node::start(&binary, &fresh("lake")?, None)?;
+    let large = tpch(&node, "1", options.runs)?;
+    let policy = told(&node, ["policy", &options.runs.to_string()])?;
+    node.stop()?;
 
     let (node, _) = Node::start(&binary, &fresh("lake")?, None)?;
     let small = tpch(&node, BESIDE, options.runs)?;
@@ -41,28 +44,32 @@ pub(super) fn measure(options: &Options, machine: &Machine) -> Result<Value> {
             "visible_p99_ms": at_most(figure(&seen["visible"]["p99_ms"]), 100.0 + machine.fsync_p99_ms),
             "snapshots_a_minute": at_most(snapshots, 1.0),
             "union_ratio": at_most(figure(&seen["union"]["ratio"]), 1.15),
+            "policy_ratio": at_most(figure(&policy["geomean"]), 1.05),
             "tpch_0_1_ratio": at_most(figure(&small["geomean"]), 1.25),
             "tpch_1_ratio": at_most(figure(&large["geomean"]), 1.25),
             "tpch_1_peak_rss_bytes": at_most(figure(&large["peak_rss_bytes"]), 1e9),
         },
         "seen": seen,
+        "policy": policy,
         "tpch": {"0.1": small, "1": large},
     }))
 }
 
 /// Loads TPC-H's tables and times its queries.
 fn tpch(node: &Node, scale: &str, runs: usize) -> Result<Value> {
-    let told = |words: [&str; 2]| -> Result<Value> {
-        let output = read(&mut client(node, words[0], words[1]))?;
-        serde_json::from_str(output.trim()).context("the client's figures")
-    };
-    told(["load", scale])?;
-    let mut figures = told(["time", &runs.to_string()])?;
+    told(node, ["load", scale])?;
+    let mut figures = told(node, ["time", &runs.to_string()])?;
     if let Some(fields) = figures.as_object_mut() {
         fields.insert("peak_rss_bytes".to_owned(), json!(node.memory_bytes("VmHWM")?));
         fields.insert("cpu_seconds".to_owned(), json!(rounded(node.cpu_seconds()?)));
     }
     Ok(figures)
+}
+
+/// What the client measured.
+fn told(node: &Node, [what, number]: [&str; 2]) -> Result<Value> {
+    let output = read(&mut client(node, what, number))?;
+    serde_json::from_str(output.trim()).context("the client's figures")
 }
 
 fn client(node: &Node, what: &str, number: &str) -> Command {
