@@ -1,8 +1,8 @@
-//! `cargo xtask conformance kafka`: clients' own test suites against a node, judged by exact lists of what may fail;
+//! `cargo xtask conformance kafka`, `sql`: others' test suites against a node, judged by exact lists of what may fail;
 //! `--corpus DIR`: recorded behaviour of other systems (`corpora`).
 //!
 //! A test that fails and is not listed fails the run, and so does a listed test that passes: the lists in
-//! `tests/conformance/kafka/` are always what is true. A test that does not run is named with its reason.
+//! `tests/conformance/` are always what is true. A test that does not run is named with its reason.
 //!
 //! What it is NOT: part of `cargo xtask test`; the suites are fetched and built here, once, into
 //! `<target>/conformance`, and take minutes.
@@ -11,6 +11,7 @@ mod corpora;
 mod expected;
 mod kafka_python;
 pub mod librdkafka;
+mod sql;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 
 use self::expected::Expected;
 use crate::node::{self, Node};
-use crate::process::{root, target};
+use crate::process::{cargo, read, root, target};
 use crate::setup::{self, Needs};
 
 /// The broker version that the suites believe to be talking to.
@@ -33,6 +34,8 @@ const KAFKA_VERSION: &str = "4.2.0";
 pub enum Interface {
     /// The Kafka listener.
     Kafka,
+    /// SQL, on the PostgreSQL listener.
+    Sql,
 }
 
 /// An outside suite.
@@ -62,7 +65,7 @@ pub struct Options {
     /// Judge the recorded behaviour in this folder instead
     #[arg(long, value_name = "DIR", conflicts_with_all = ["interface", "suite", "only", "binary"])]
     corpus: Option<PathBuf>,
-    /// Only this suite
+    /// Only this suite of a Kafka client
     #[arg(long, value_enum)]
     suite: Option<Suite>,
     /// Only tests whose name contains this; lists are then checked for those alone
@@ -87,6 +90,22 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// How long it took.
     pub seconds: f64,
+}
+
+impl Outcome {
+    /// A line of a program of ours that runs tests: `outcome`, name, verdict, seconds, reason, with tabs between.
+    fn told(line: &str) -> Option<Self> {
+        let mut cells = line.strip_prefix("outcome\t")?.splitn(4, '\t');
+        let (name, verdict) = (cells.next()?.to_owned(), cells.next()?);
+        let seconds = cells.next()?.parse().ok()?;
+        let reason = cells.next().unwrap_or_default().to_owned();
+        let verdict = match verdict {
+            "passed" => Verdict::Passed,
+            "skipped" => Verdict::NotRun(reason),
+            _ => Verdict::Failed(reason),
+        };
+        Some(Self { name, verdict, seconds })
+    }
 }
 
 /// How a test ended.
@@ -124,24 +143,16 @@ pub fn execute(options: &Options) -> Result<()> {
     if let Some(folder) = &options.corpus {
         return corpora::execute(folder, options.json);
     }
-    setup::prepare(Needs::Conformance)?;
+    let sql = options.interface == Some(Interface::Sql);
+    if sql && options.suite.is_some() {
+        bail!("`--suite` names a suite of a Kafka client");
+    }
+    setup::prepare(if sql { Needs::Clients } else { Needs::Conformance })?;
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
         None => node::build(&options.profile)?,
     };
-    let suites = [Suite::Librdkafka, Suite::KafkaPython];
-    let mut reports = Vec::new();
-    let mut findings = Vec::new();
-    for suite in suites.into_iter().filter(|suite| options.suite.is_none_or(|only| only == *suite)) {
-        let start = Instant::now();
-        let list = root().join("tests/conformance/kafka").join(format!("{}.txt", suite.name()));
-        let expected = Expected::parse(&fs::read_to_string(&list).with_context(|| list.display().to_string())?)?;
-        let outcomes = run(suite, &binary, options.only.as_deref(), &expected)?;
-        let wrong = expected.judge(&outcomes, options.only.is_some());
-        let report = Report::of(suite, &outcomes, &expected, start.elapsed().as_secs_f64());
-        findings.extend(wrong.into_iter().map(|finding| format!("{}: {finding}", suite.name())));
-        reports.push(report);
-    }
+    let (reports, findings) = if sql { sql::judged(&binary, options)? } else { kafka(&binary, options)? };
     if options.json {
         let suites: Vec<Value> = reports.iter().map(Report::json).collect();
         println!("{}", json!({ "suites": suites, "findings": findings }));
@@ -149,13 +160,30 @@ pub fn execute(options: &Options) -> Result<()> {
         println!("\n{:<14} {:>6} {:>16} {:>8} {:>9}", "suite", "passed", "failed as listed", "not run", "seconds");
         for report in &reports {
             let Report { suite, passed, failed, not_run, seconds, .. } = report;
-            println!("{:<14} {passed:>6} {failed:>16} {not_run:>8} {seconds:>9.0}", suite.name());
+            println!("{suite:<14} {passed:>6} {failed:>16} {not_run:>8} {seconds:>9.0}");
         }
     }
     if findings.is_empty() {
         return Ok(());
     }
-    bail!("not as listed in tests/conformance/kafka:\n{}", findings.join("\n"))
+    bail!("not as listed in tests/conformance:\n{}", findings.join("\n"))
+}
+
+/// Runs the suites of Kafka clients: their figures, and what is not as listed.
+fn kafka(binary: &Path, options: &Options) -> Result<(Vec<Report>, Vec<String>)> {
+    let suites = [Suite::Librdkafka, Suite::KafkaPython];
+    let mut reports = Vec::new();
+    let mut findings = Vec::new();
+    for suite in suites.into_iter().filter(|suite| options.suite.is_none_or(|only| only == *suite)) {
+        let start = Instant::now();
+        let expected = Expected::read(&format!("kafka/{}.txt", suite.name()))?;
+        let outcomes = run(suite, binary, options.only.as_deref(), &expected)?;
+        let wrong = expected.judge(&outcomes, options.only.is_some());
+        let outcomes: Vec<&Outcome> = outcomes.iter().collect();
+        reports.push(Report::of(suite.name(), &outcomes, &expected, start.elapsed().as_secs_f64()));
+        findings.extend(wrong.into_iter().map(|finding| format!("{}: {finding}", suite.name())));
+    }
+    Ok((reports, findings))
 }
 
 /// Runs one suite against a node of its own.
@@ -198,9 +226,26 @@ fn progress(outcome: &Outcome, expected: &Expected) -> String {
     format!("{seconds:>7.1} s  {name}  {word}")
 }
 
+/// Lets cargo fetch a crate, for a manifest in `folder` that is built nowhere; gives the crate's folder.
+fn fetch(folder: &Path, name: &str, version: &str) -> Result<PathBuf> {
+    fs::create_dir_all(folder.join("src"))?;
+    fs::write(folder.join("src/lib.rs"), "")?;
+    let manifest = folder.join("Cargo.toml");
+    let package = "[package]\nname = \"fetch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n";
+    fs::write(&manifest, format!("{package}[dependencies]\n{name} = \"{version}\"\n"))?;
+    // What it depends on is fetched with it: in our own versions where it can be, which are here already.
+    fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    let answer = read(cargo().args(["metadata", "--format-version", "1", "--manifest-path"]).arg(&manifest))?;
+    let metadata: Value = serde_json::from_str(&answer)?;
+    let packages = metadata.get("packages").and_then(Value::as_array).context("no packages")?;
+    let found = packages.iter().find(|package| package.get("name").is_some_and(|it| it == name));
+    let manifest = found.and_then(|package| package.get("manifest_path")?.as_str()).context("the crate is missing")?;
+    Path::new(manifest).parent().map(Path::to_path_buf).context("a manifest without a folder")
+}
+
 /// One suite in figures.
 struct Report {
-    suite: Suite,
+    suite: String,
     passed: usize,
     failed: usize,
     not_run: usize,
@@ -209,7 +254,7 @@ struct Report {
 }
 
 impl Report {
-    fn of(suite: Suite, outcomes: &[Outcome], expected: &Expected, seconds: f64) -> Self {
+    fn of(suite: &str, outcomes: &[&Outcome], expected: &Expected, seconds: f64) -> Self {
         let count = |is: fn(&Verdict) -> bool| outcomes.iter().filter(|outcome| is(&outcome.verdict)).count();
         let tests = outcomes.iter().map(|outcome| {
             let (verdict, reason) = match &outcome.verdict {
@@ -221,7 +266,7 @@ impl Report {
             json!({ "name": outcome.name, "verdict": verdict, "reason": reason, "seconds": outcome.seconds })
         });
         Self {
-            suite,
+            suite: suite.to_owned(),
             passed: count(|verdict| *verdict == Verdict::Passed),
             failed: count(|verdict| matches!(verdict, Verdict::Failed(_))),
             not_run: count(|verdict| matches!(verdict, Verdict::NotRun(_))),
@@ -233,7 +278,7 @@ impl Report {
     fn json(&self) -> Value {
         let Self { suite, passed, failed, not_run, seconds, tests } = self;
         json!({
-            "suite": suite.name(), "passed": passed, "failed": failed, "not_run": not_run, "seconds": seconds,
+            "suite": suite, "passed": passed, "failed": failed, "not_run": not_run, "seconds": seconds,
             "tests": tests,
         })
     }

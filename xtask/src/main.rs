@@ -44,7 +44,7 @@ enum Task {
     Tidy,
     /// Measure, with the machine's load and fsync time beside
     Bench(bench::Options),
-    /// Run clients' own test suites against a node, or judge recorded behaviour of other systems
+    /// Run others' test suites against a node, or judge recorded behaviour of other systems
     Conformance(conformance::Options),
     /// Crash nodes and check that nothing is lost or doubled
     Crash(crash::Options),

@@ -87,6 +87,11 @@ impl Node {
         format!("http://127.0.0.1:{}", ports::HTTP + self.offset)
     }
 
+    /// Its port for PostgreSQL clients.
+    pub fn postgres(&self) -> u16 {
+        ports::POSTGRES + self.offset
+    }
+
     /// A GET: status and body.
     ///
     /// # Errors

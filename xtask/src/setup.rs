@@ -88,6 +88,8 @@ pub enum Needs {
     DataAndClients,
     /// What the console is driven with.
     Browser,
+    /// The outside clients of the tests alone.
+    Clients,
     /// What outside suites are built and run with.
     Conformance,
     /// What the fuzzer is built with.
@@ -104,6 +106,7 @@ pub fn prepare(needs: Needs) -> Result<()> {
     }
     debian(&DEBIAN)?;
     match needs {
+        Needs::Clients => return clients(),
         Needs::Conformance => return debian(&DEBIAN_CONFORMANCE),
         Needs::Browser => return debian(&DEBIAN_BROWSER),
         Needs::Data | Needs::DataAndClients | Needs::Fuzz => {}

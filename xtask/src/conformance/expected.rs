@@ -3,15 +3,26 @@
 //! Invariant: a list is exact. It is judged against the outcomes in both directions.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use anyhow::{Context, Result, bail};
 
 use super::{Outcome, Verdict};
+use crate::process::root;
 
 /// Name to reason.
 pub struct Expected(BTreeMap<String, String>);
 
 impl Expected {
+    /// The list of that name in `tests/conformance`.
+    ///
+    /// # Errors
+    /// When it cannot be read, and those of [`parse`](Self::parse).
+    pub fn read(name: &str) -> Result<Self> {
+        let path = root().join("tests/conformance").join(name);
+        Self::parse(&fs::read_to_string(&path).with_context(|| path.display().to_string())?)
+    }
+
     /// Reads a list.
     ///
     /// # Errors

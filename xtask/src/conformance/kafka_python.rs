@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::{KAFKA_VERSION, Outcome, Stage, Verdict};
+use super::{KAFKA_VERSION, Outcome, Stage};
 use crate::process::{read, root, run as run_command};
 use crate::setup::once;
 
@@ -121,19 +121,11 @@ pub(super) fn run(source: &Path, stage: &Stage, each: &mut dyn FnMut(Outcome)) -
     Ok(())
 }
 
-/// A line of the plug-in: `outcome`, name, verdict, seconds, reason, with tabs between.
+/// A line of the plug-in.
 fn outcome(line: &str) -> Option<Outcome> {
-    let mut cells = line.strip_prefix("outcome\t")?.splitn(4, '\t');
-    let (name, verdict) = (cells.next()?, cells.next()?);
-    let seconds = cells.next()?.parse().ok()?;
-    let reason = cells.next().unwrap_or_default().to_owned();
-    let verdict = match verdict {
-        "passed" => Verdict::Passed,
-        "skipped" => Verdict::NotRun(reason),
-        _ => Verdict::Failed(reason),
-    };
-    let name = name.trim_start_matches("test/integration/").to_owned();
-    Some(Outcome { name, verdict, seconds })
+    let mut outcome = Outcome::told(line)?;
+    outcome.name = outcome.name.trim_start_matches("test/integration/").to_owned();
+    Some(outcome)
 }
 
 #[cfg(test)]

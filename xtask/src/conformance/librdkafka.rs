@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::{KAFKA_VERSION, Outcome, Stage, Verdict};
-use crate::process::{cargo, end_within, read, root};
+use super::{KAFKA_VERSION, Outcome, Stage, Verdict, fetch};
+use crate::process::{end_within, read, root};
 use crate::setup::once;
 
 /// The crate, pinned; librdkafka 2.12.1 is in it.
@@ -30,7 +30,7 @@ pub fn prepare(folder: &Path) -> Result<PathBuf> {
     let source = folder.join("source");
     once(&folder.join(".ready"), VERSION, || {
         eprintln!("conformance: building librdkafka's test runner (about three minutes, once)");
-        let fetched = fetch(&folder.join("fetch"))?;
+        let fetched = fetch(&folder.join("fetch"), CRATE, VERSION)?.join("librdkafka");
         if source.exists() {
             fs::remove_dir_all(&source)?;
         }
@@ -46,21 +46,6 @@ pub fn prepare(folder: &Path) -> Result<PathBuf> {
         Ok(())
     })?;
     Ok(source.join("tests"))
-}
-
-/// Lets cargo fetch the crate, for a manifest that is built nowhere; gives the folder of librdkafka in it.
-fn fetch(folder: &Path) -> Result<PathBuf> {
-    fs::create_dir_all(folder.join("src"))?;
-    fs::write(folder.join("src/lib.rs"), "")?;
-    let manifest = folder.join("Cargo.toml");
-    let package = "[package]\nname = \"fetch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n";
-    fs::write(&manifest, format!("{package}[dependencies]\n{CRATE} = \"{VERSION}\"\n"))?;
-    let answer = read(cargo().args(["metadata", "--format-version", "1", "--manifest-path"]).arg(&manifest))?;
-    let metadata: serde_json::Value = serde_json::from_str(&answer)?;
-    let packages = metadata.get("packages").and_then(serde_json::Value::as_array).context("no packages")?;
-    let found = packages.iter().find(|package| package.get("name").is_some_and(|name| name == CRATE));
-    let manifest = found.and_then(|package| package.get("manifest_path")?.as_str()).context("the crate is missing")?;
-    Ok(Path::new(manifest).with_file_name("librdkafka"))
 }
 
 /// Runs every test up to [`LAST`] that touches a broker.

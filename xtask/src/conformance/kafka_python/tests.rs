@@ -1,3 +1,4 @@
+use super::super::Verdict;
 use super::*;
 
 #[test]
