@@ -43,7 +43,7 @@ spec:
         ))
     };
     assert_eq!(looking("country IN (SELECT country FROM tables.analysts)"), ["4:49 HW-LAKE-052"]);
-    assert_eq!(looking("1 = 1) OR (2 = 2"), ["4:49 HW-LAKE-040"]);
+    assert_eq!(looking("1 = 1) OR (2 = 2"), ["4:55 HW-LAKE-040"]);
     assert_eq!(looking("\\\"select\\\" = 1"), Vec::<String>::new());
 }
 
