@@ -4,38 +4,14 @@
  * What it is not: a server. A node serves `dist/`; `npm run dev` passes requests for data on to one.
  */
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
-import { parse, parseAllDocuments } from 'yaml';
 
 const NODE = process.env.HEADWATER_SERVER ?? 'http://127.0.0.1:8080';
-
-/** What the gallery shows of the solutions in the tree: `import solutions from 'virtual:solutions'`. */
-function solutions(): Plugin {
-  const folder = join(import.meta.dirname, '..', 'solutions');
-  const read = (name: string) => {
-    const { spec } = parse(readFileSync(join(folder, name, 'solution.yaml'), 'utf8'));
-    const files = readdirSync(join(folder, name, 'resources')).filter(file => file.endsWith('.yaml'));
-    const resources = files
-      .flatMap(file => parseAllDocuments(readFileSync(join(folder, name, 'resources', file), 'utf8')))
-      .map(document => document.toJS() as { kind?: string; metadata?: { name?: string } } | null)
-      .flatMap(it => (it?.kind && it.metadata?.name ? [`${it.kind}/${it.metadata.name}`] : []));
-    return { name, title: spec.title, about: spec.about, resources };
-  };
-  return {
-    name: 'solutions',
-    resolveId: id => (id === 'virtual:solutions' ? '\0solutions' : null),
-    load: id => {
-      if (id !== '\0solutions') return null;
-      const names = readdirSync(folder, { withFileTypes: true }).filter(entry => entry.isDirectory());
-      return `export default ${JSON.stringify(names.map(entry => read(entry.name)).sort((a, b) => a.name.localeCompare(b.name)))}`;
-    },
-  };
-}
 
 /** Packs what is written once, so that no node has to. */
 function packed(): Plugin {
@@ -74,7 +50,7 @@ function packages(): Plugin {
 
 export default defineConfig({
   base: '/console/',
-  plugins: [react(), solutions(), packages(), packed()],
+  plugins: [react(), packages(), packed()],
   // The browsers that know `light-dark()`; older ones would get a copy that ignores the reader's choice.
   build: {
     target: ['chrome123', 'edge123', 'firefox120', 'safari17.5'],

@@ -131,6 +131,24 @@ export function apply(yaml: string, at: { plural: string; name: string; generati
   return call<Report>(address([at.plural, at.name], query), { method: 'PUT', headers, body: yaml });
 }
 
+/** A solution on the node's shelf. */
+export interface Solution {
+  name: string;
+  title: string;
+  about: string;
+  /** Without a value: what the node finds or makes by itself. */
+  parameters: { name: string; about: string; value: string | null }[];
+  /** As `Kind/name`. */
+  resources: string[];
+}
+
+/** Applies a solution with other values of its parameters; with `dryRun` nothing changes. */
+export function applySolution(name: string, values: Record<string, string>, dryRun: boolean) {
+  const to = address(['solutions', name, 'apply'], dryRun ? { 'dry-run': 'true' } : {});
+  const headers = { 'content-type': 'application/json' };
+  return call<Report>(to, { method: 'POST', headers, body: JSON.stringify({ values }) });
+}
+
 /** What an apply did, or would do. */
 export interface Report {
   resources: { kind: string; name: string; outcome: string }[];
@@ -158,6 +176,15 @@ export function useKinds() {
   return useQuery({
     queryKey: ['kinds'],
     queryFn: () => call<{ kinds: Kind[] }>('/v1/kinds').then(answer => answer.kinds),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+/** The solutions that the node is shipped with. */
+export function useSolutions() {
+  return useQuery({
+    queryKey: ['solutions'],
+    queryFn: () => call<{ solutions: Solution[] }>('/v1/solutions').then(answer => answer.solutions),
     staleTime: Number.POSITIVE_INFINITY,
   });
 }

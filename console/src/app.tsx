@@ -14,6 +14,7 @@ import { HomePage } from './pages/home.tsx';
 import { PipelinePage, PipelinesPage } from './pages/pipelines.tsx';
 import { PipePage, PipesPage, RulePage, RulesPage, SchedulePage, SchedulesPage } from './pages/reactions.tsx';
 import { KindsPage, NewPage, ResourcePage, ResourcesPage } from './pages/resources.tsx';
+import { SolutionPage } from './pages/solutions.tsx';
 import { SqlPage } from './pages/sql.tsx';
 import { StreamPage, StreamsPage } from './pages/streams.tsx';
 import { TablePage, TablesPage } from './pages/tables.tsx';
@@ -138,6 +139,7 @@ function Route({ steps }: { steps: string[] }) {
     if (third !== undefined) return <ExecutionPage workflow={second} name={[third, ...rest].join('/')} />;
   }
   if (third !== undefined) return <Nowhere />;
+  if (first === 'solutions' && second !== undefined) return <SolutionPage key={second} name={second} />;
   return <OfKind plural={first} name={second} fresh={query.has('new')} />;
 }
 

@@ -77,6 +77,7 @@ function pages(): string[] {
     executionPath(failed),
     `${executionPath(ended)}?tab=events`,
     `${executionPath(waiting)}?tab=data`,
+    '/solutions/clickstream',
     '/sql',
     '/sql?q=SELECT key, value FROM tables.users',
     '/dashboards',
@@ -134,13 +135,34 @@ describe('home', () => {
     await page.close();
   });
 
-  test('shows how to apply a solution, and copies the command', async () => {
+  test('starts a solution and leads to what is in it', async () => {
     const page = await chrome.page(at('/'));
-    const card = page.locator('.card', { hasText: 'Clickstream' });
-    await card.getByRole('button', { name: /^Copy/ }).click();
-    await card.getByText('Copied').waitFor();
+    await page.getByRole('button', { name: 'Start workflow-cost' }).click();
+    const card = page.locator('.card', { hasText: 'What each run of a workflow cost' });
+    await card.getByText('Applied', { exact: true }).waitFor();
+    await card.getByRole('link', { name: 'Open' }).click();
+    await page.getByRole('heading', { level: 1, name: 'What each run of a workflow cost' }).waitFor();
+    await page
+      .getByRole('row', { name: /Workflow price-launch/ })
+      .getByRole('link')
+      .waitFor();
+    await page.getByRole('link', { name: 'Run costs' }).waitFor();
+    await page.close();
+  });
+
+  test('tells what a solution would change, with values of ones own, and what keeps it from starting', async () => {
+    const page = await chrome.page(at('/solutions/sales-insights'));
+    await page.getByRole('row', { name: /sales_hourly.*Not applied/ }).waitFor();
+    await page.getByRole('button', { name: 'What would change' }).click();
+    await page.getByText('Dataset/sales_hourly would be created').waitFor();
+    await page.getByLabel(/^notify/).fill('perhaps');
+    await page.getByRole('button', { name: 'What would change' }).click();
+    await page.getByRole('alert').waitFor();
+    const copy = page.getByRole('button', { name: /^Copy headwater solution diff/ });
+    await copy.click();
+    await page.getByText('Copied').waitFor();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
-      `headwater solution apply clickstream --server ${node.url}`,
+      `headwater solution diff sales-insights --server ${node.url}`,
     );
     await page.close();
   });

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::node;
-use crate::process::{cargo, on_path, read, root, run};
+use crate::process::{linting_cargo, on_path, read, root, run};
 use crate::setup;
 
 /// The variable that names the binary to test, instead of the one that is built for it.
@@ -66,7 +66,7 @@ pub fn browse() -> Result<()> {
         Some(binary) => binary.into(),
         None => {
             // As all tests are built: with other features chosen, a hundred dependencies would be compiled once more.
-            run(cargo().args(["test", "--workspace", "--locked", "--quiet", "--no-run"]))?;
+            run(linting_cargo().args(["test", "--workspace", "--locked", "--quiet", "--no-run"]))?;
             node::folder("dev").join("headwater")
         }
     };

@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 
-use crate::process::{cargo, root, run};
+use crate::process::{linting_cargo, root, run};
 
 /// Writes the pages.
 ///
@@ -12,5 +12,7 @@ use crate::process::{cargo, root, run};
 /// When the tests cannot be built.
 pub fn execute() -> Result<()> {
     std::fs::create_dir_all(root().join("docs/reference"))?;
-    run(cargo().args(["test", "--workspace", "--lib", "--locked", "--quiet", "reference::"]).env("UPDATE_EXPECT", "1"))
+    run(linting_cargo()
+        .args(["test", "--workspace", "--lib", "--locked", "--quiet", "reference::"])
+        .env("UPDATE_EXPECT", "1"))
 }

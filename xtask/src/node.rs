@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::ports;
-use crate::process::{cargo, run, target};
+use crate::process::{cargo, linting_cargo, run, target};
 
 /// Builds the binary and gives its path.
 ///
 /// # Errors
 /// When it does not build.
 pub fn build(profile: &str) -> Result<PathBuf> {
-    run(cargo().args(["build", "--locked", "--workspace", "--bin", "headwater", "--profile", profile]))?;
+    run(compiler(profile).args(["build", "--locked", "--workspace", "--bin", "headwater", "--profile", profile]))?;
     Ok(folder(profile).join("headwater"))
 }
 
@@ -26,8 +26,13 @@ pub fn build(profile: &str) -> Result<PathBuf> {
 /// # Errors
 /// When it does not build.
 pub fn example(profile: &str, name: &str) -> Result<PathBuf> {
-    run(cargo().args(["build", "--locked", "--workspace", "--example", name, "--profile", profile]))?;
+    run(compiler(profile).args(["build", "--locked", "--workspace", "--example", name, "--profile", profile]))?;
     Ok(folder(profile).join("examples").join(name))
+}
+
+/// The Cargo that builds in a profile: in that of the tests as they do, so that nothing is built twice.
+fn compiler(profile: &str) -> Command {
+    if profile == "dev" { linting_cargo() } else { cargo() }
 }
 
 /// Where Cargo puts what it builds in a profile.

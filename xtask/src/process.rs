@@ -41,6 +41,17 @@ pub fn cargo() -> Command {
     command
 }
 
+/// Cargo for the development profile, with clippy as the compiler of our own crates: what is built is judged by the way,
+/// and nobody has to compile every dependency a second time for `cargo clippy`. Its code is the compiler's but for
+/// optimizations before LLVM's, so what is shipped or measured is built without it.
+pub fn linting_cargo() -> Command {
+    let mut command = cargo();
+    // What `cargo clippy -- --deny warnings` gives to its compiler, words parted as that parts them.
+    command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+    command.env("CLIPPY_ARGS", "--deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+    command
+}
+
 /// Runs a command with our own output streams.
 ///
 /// # Errors

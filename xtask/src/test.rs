@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::console;
-use crate::process::{cargo, read, run};
+use crate::process::{cargo, linting_cargo, read, run};
 use crate::setup::{self, Needs};
 use crate::tidy;
 
@@ -21,7 +21,7 @@ pub enum Part {
     Tidy,
     /// The web console: built, Biome, types, tests without a browser.
     Console,
-    /// clippy, warnings are errors.
+    /// Everything built by clippy, warnings are errors.
     Clippy,
     /// All tests of the workspace.
     Tests,
@@ -77,17 +77,8 @@ fn run_part(part: Part) -> Result<()> {
         Part::Tidy => tidy::execute().and_then(|()| fuzz_lock()),
         // Before anything is compiled: a node holds the built console.
         Part::Console => console::build().and_then(|()| console::check()),
-        Part::Clippy => run(cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--quiet",
-            "--",
-            "--deny",
-            "warnings",
-        ])),
-        Part::Tests => run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"])),
+        Part::Clippy => run(linting_cargo().args(["build", "--workspace", "--all-targets", "--locked", "--quiet"])),
+        Part::Tests => run(linting_cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"])),
         Part::Browser => console::browse(),
     }
 }

@@ -15,6 +15,7 @@ import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } f
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { apply, type Problem, Refusal, type Report, type Resource } from '../api.ts';
 import { colors, look, marks, range } from './look.ts';
+import { Would } from './would.tsx';
 import { yamlOf } from './yaml.ts';
 
 const PAUSE_MS = 400;
@@ -173,27 +174,6 @@ export default function Editor({ text, at, applied }: Props) {
         </div>
       )}
       {state.report && <Would report={state.report} done={state.done === true} />}
-    </div>
-  );
-}
-
-function Would({ report, done }: { report: Report; done: boolean }) {
-  const changes = report.resources.filter(it => it.outcome !== 'unchanged');
-  if (changes.length === 0) return <p className="note">{done ? 'Nothing changed.' : 'Nothing would change.'}</p>;
-  return (
-    <div className="note good">
-      <ul>
-        {changes.map(({ kind, name, outcome }) => (
-          <li key={`${kind}/${name}`}>
-            {kind}/{name} {done ? outcome : `would be ${outcome}`}
-          </li>
-        ))}
-        {report.actions.map(({ verb, object, detail }) => (
-          <li key={`${verb} ${object}`} className="muted">
-            {verb} {object} {detail}
-          </li>
-        ))}
-      </ul>
     </div>
   );
 }

@@ -1,30 +1,16 @@
 /** Home: what runs, how fast, what is wrong, and what could be started. */
 
-import solutions from 'virtual:solutions';
 import { type Resource, useExecutions, useResources } from '../api.ts';
 import { course, rate, rates, useTick, value, valuesOfLabel } from '../figures.ts';
 import { bytes, count, plural as counted, perSecond } from '../format.ts';
 import { Link, path } from '../router.tsx';
 import { isSystem } from '../system.ts';
 import { Chart } from '../ui/lazy.tsx';
-import {
-  Badge,
-  Command,
-  Empty,
-  Loading,
-  Page,
-  Panel,
-  readiness,
-  Spark,
-  Tile,
-  Tiles,
-  Time,
-  To,
-  Trouble,
-} from '../ui/parts.tsx';
+import { Badge, Empty, Loading, Page, Panel, readiness, Spark, Tile, Tiles, Time, To, Trouble } from '../ui/parts.tsx';
 import { pluralOf } from '../wiring.ts';
 import { StateBadge } from './executions.tsx';
 import { PipelinesTable } from './pipelines.tsx';
+import { Gallery } from './solutions.tsx';
 
 /** The page. */
 export function HomePage() {
@@ -174,42 +160,4 @@ function Latest() {
       </ul>
     </Panel>
   );
-}
-
-function Gallery({ all }: { all: Resource[] }) {
-  const here = new Set(all.map(it => `${it.kind}/${it.metadata.name}`));
-  return (
-    <Panel title="Solutions" end="shipped in this binary; a command applies one">
-      <ul className="gallery">
-        {solutions.map(({ name, title, about, resources }) => {
-          const applied = resources.filter(id => here.has(id)).length;
-          return (
-            <li className="card" key={name}>
-              <h3>
-                {title}
-                {applied === resources.length && <Badge tone="good">Applied</Badge>}
-                {applied > 0 && applied < resources.length && (
-                  <Badge tone="warn">
-                    {applied} of {resources.length}
-                  </Badge>
-                )}
-              </h3>
-              <p className="muted">{about}</p>
-              <p className="muted">
-                {counted(resources.length, 'resource')} · <code>{name}</code>
-              </p>
-              <Command
-                text={`headwater solution ${applied === resources.length ? `show ${name}` : `apply ${name}${port()}`}`}
-              />
-            </li>
-          );
-        })}
-      </ul>
-    </Panel>
-  );
-}
-
-/** What has to be added so that the command reaches this very node. */
-function port(): string {
-  return window.location.port === '8080' ? '' : ` --server ${window.location.origin}`;
 }

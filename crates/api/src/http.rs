@@ -29,6 +29,7 @@ pub mod reconcile;
 pub mod resources;
 pub mod routes;
 pub mod server;
+mod solutions;
 mod sql;
 pub mod tail;
 pub mod transactions;
@@ -38,7 +39,7 @@ use std::sync::atomic::AtomicU64;
 
 use headwater_base::{Clock, Limits};
 use headwater_kernel::Kernel;
-use headwater_kernel::port::{Bus, Catalog, Charts, Enrich, Features, Reconcile, Sql, Tables, Workflows};
+use headwater_kernel::port::{Bus, Catalog, Charts, Enrich, Features, Reconcile, Solutions, Sql, Tables, Workflows};
 use headwater_log::Log;
 use headwater_log::groups::Groups;
 use tokio::sync::watch;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub workflows: Option<Arc<dyn Workflows>>,
     /// Tables of the lake, where they are served.
     pub catalog: Option<Arc<dyn Catalog>>,
+    /// Solutions that can be applied by name, where they are offered.
+    pub solutions: Option<Arc<dyn Solutions>>,
     /// Figures of the other parts.
     pub figures: Vec<metrics::Figures>,
     /// What `/readyz` asks.

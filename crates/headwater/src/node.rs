@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::ports;
+use crate::solution::shelf::Shelf;
 
 /// How long listeners may take to end.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -199,6 +200,7 @@ impl Node {
             charts: Some(dashboards),
             workflows: Some(Arc::new(engine.clone())),
             catalog: Some(Arc::new(catalog)),
+            solutions: Some(Arc::new(Shelf::new(config.data.clone())?)),
             figures: vec![
                 of_pipelines(pipelines),
                 of_each("bus", "subscription", move || buses.figures()),

@@ -1,8 +1,8 @@
-//! Solutions: what is shipped in the binary ([`package`]), a node to try them on ([`node`], [`client`], [`reader`]), and
+//! Solutions: what is shipped in the binary ([`package`]) and offered by a node ([`shelf`]), a node to try them on ([`node`], [`client`], [`reader`]), and
 //! what each has of its own ([`clickstream`], [`sales_insights`], [`workflow_cost`]).
 //!
-//! What it is NOT: part of a node. Everything here talks to a node from outside, over HTTP and Kafka's protocol, as its
-//! users do.
+//! What it is NOT: part of a node. But for the shelf, everything here talks to a node from outside, over HTTP and Kafka's
+//! protocol, as its users do.
 
 pub mod checks;
 pub mod clickstream;
@@ -12,4 +12,5 @@ pub mod outcome;
 pub mod package;
 pub mod reader;
 pub mod sales_insights;
+pub mod shelf;
 pub mod workflow_cost;

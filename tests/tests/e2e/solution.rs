@@ -122,3 +122,54 @@ fn a_feed_reports_what_an_outside_consumer_saw() {
     assert!(seen["enriched"]["count"].as_u64().unwrap() > 1_150, "{seen}");
     assert!(seen["catalogue_requests"].as_u64().unwrap() > 0);
 }
+
+/// As the console's buttons do it.
+#[test]
+fn a_solution_is_taken_from_the_shelf_of_a_node() {
+    let node = Node::start(HEADWATER).unwrap();
+    let shelf = json(&node.get("/v1/solutions").unwrap().1).unwrap();
+    let sales = shelf["solutions"].as_array().unwrap().iter().find(|it| it["name"] == "sales-insights").unwrap();
+    let notify = sales["parameters"].as_array().unwrap().iter().find(|it| it["name"] == "notify").unwrap();
+    assert_eq!(notify["value"], "false");
+    let apply = |name: &str, body: serde_json::Value| node.post(&format!("/v1/solutions/{name}/apply"), &body).unwrap();
+    let ids = |report: &str| {
+        let report = json(report).unwrap();
+        let id = |it: &serde_json::Value| {
+            assert_eq!(it["outcome"], "created", "{it}");
+            format!("{}/{}", it["kind"].as_str().unwrap(), it["name"].as_str().unwrap())
+        };
+        let mut ids: Vec<String> = report["resources"].as_array().unwrap().iter().map(id).collect();
+        ids.sort_unstable();
+        serde_json::json!(ids)
+    };
+    let (status, planned) = node.post("/v1/solutions/sales-insights/apply?dry-run=true", &json("{}").unwrap()).unwrap();
+    assert_eq!((status, ids(&planned)), (200, sales["resources"].clone()));
+    let (status, applied) = apply("sales-insights", serde_json::json!({"values": {"notify": "true"}}));
+    assert_eq!((status, ids(&applied)), (200, sales["resources"].clone()), "nothing was there after the dry run");
+
+    let (status, refused) = apply("sales-insights", serde_json::json!({"values": {"notfy": "true"}}));
+    assert_eq!(status, 422);
+    assert!(refused.contains("HW-CLI-201") && refused.contains("did you mean `notify`?"), "{refused}");
+    assert_eq!(apply("sails", serde_json::json!({})).0, 404);
+    let (status, refused) = apply("sales-insights", serde_json::json!({"value": {}}));
+    assert_eq!(status, 400);
+    assert!(refused.contains("HW-API-008"), "{refused}");
+}
+
+/// What each chart's author meant is asked once: that it can be drawn, over all three million rows.
+#[test]
+fn files_of_three_million_flights_are_drawn_as_they_lie() {
+    let node = Node::start(HEADWATER).unwrap();
+    node.headwater(&["solution", "apply", "flights"], "").unwrap();
+    let sql = |query: &str| node.headwater(&["sql", "-o", "csv", query], "").unwrap();
+    assert_eq!(sql("SELECT count(*) AS flights FROM external.flights"), "flights\n3000000\n");
+    let (_, shown) = node.get("/v1/dashboards/flights").unwrap();
+    let charts = json(&shown).unwrap()["spec"]["charts"].as_array().unwrap().clone();
+    assert_eq!(charts.len(), 12);
+    for chart in charts {
+        let asked = serde_json::json!({"dashboard": "flights", "chart": chart["id"], "filters": {"state": ["CA"]}});
+        let (status, drawn) = node.post("/v1/charts", &asked).unwrap();
+        assert_eq!(status, 200, "{}: {drawn}", chart["id"]);
+        assert!(!json(&drawn).unwrap()["rows"].as_array().unwrap().is_empty(), "{}", chart["id"]);
+    }
+}

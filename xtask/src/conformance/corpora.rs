@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::process::{cargo, root, target};
+use crate::process::{linting_cargo, root, target};
 
 /// The corpora that a crate's tests judge.
 const JUDGES: [(&str, &[&str]); 3] = [
@@ -43,7 +43,7 @@ pub(super) fn execute(folder: &Path, as_json: bool) -> Result<()> {
         fs::remove_file(&report)?;
     }
     let mut findings = Vec::new();
-    let mut command = cargo();
+    let mut command = linting_cargo();
     command.args(["test", "--quiet", "--locked", "--workspace", "--no-fail-fast"]);
     command.args(TESTS.iter().flat_map(|test| ["--test", test]));
     command.env("HEADWATER_CONFORMANCE", &folder).env("HEADWATER_CONFORMANCE_REPORT", &report);

@@ -12,6 +12,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use headwater_base::Problem;
+use headwater_kernel::port::solutions::File;
 use headwater_kernel::resources::Change;
 use headwater_kernel::{ApplyOptions, DeleteOptions, Draft, Kind, Report, Resource};
 use hyper::StatusCode;
@@ -46,13 +47,6 @@ const SETTLE_MAX: Duration = Duration::from_secs(2);
 #[serde(deny_unknown_fields)]
 struct Files {
     files: Vec<File>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    name: String,
-    text: String,
 }
 
 /// The kinds of the node.
@@ -178,7 +172,12 @@ pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Resp
             api.kernel.registry().read(file, &body.bytes, &api.limits).map_err(problems)?
         }
     };
-    let report = api.kernel.apply(drafts, &options).await.map_err(problems)?;
+    applied(&api, drafts, &options).await
+}
+
+/// Applies resources and answers with the report.
+pub async fn applied(api: &Api, drafts: Vec<Draft>, options: &ApplyOptions) -> Result<Response, Fault> {
+    let report = api.kernel.apply(drafts, options).await.map_err(problems)?;
     if !options.dry_run {
         // So that the client's next request finds what it applied; what takes longer is told by its status.
         let ids: Vec<String> =
@@ -189,7 +188,7 @@ pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Resp
 }
 
 /// The resources of all files, or the problems of all files.
-fn read_all(api: &Api, files: &[File]) -> Result<Vec<Draft>, Fault> {
+pub fn read_all(api: &Api, files: &[File]) -> Result<Vec<Draft>, Fault> {
     let (mut drafts, mut faults) = (Vec::new(), Vec::new());
     for file in files {
         match api.kernel.registry().read(&file.name, file.text.as_bytes(), &api.limits) {
@@ -200,7 +199,7 @@ fn read_all(api: &Api, files: &[File]) -> Result<Vec<Draft>, Fault> {
     if faults.is_empty() { Ok(drafts) } else { Err(problems(faults)) }
 }
 
-fn options(query: &Query) -> Result<ApplyOptions, Problem> {
+pub fn options(query: &Query) -> Result<ApplyOptions, Problem> {
     Ok(ApplyOptions { dry_run: query.flag("dry-run")?, reset_state: query.flag("reset-state")? })
 }
 

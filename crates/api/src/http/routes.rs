@@ -8,7 +8,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::http::{
     Api, bus, console, documents, enrich, executions, features, groups, health, iceberg, ingest, live, metrics,
-    openapi, reconcile, resources, tail, transactions,
+    openapi, reconcile, resources, solutions, tail, transactions,
 };
 
 /// One address and method.
@@ -475,6 +475,31 @@ const ROUTES: &[Route] = &[
         body: Body::Resources,
         answer: JSON,
         handler: || post(resources::apply),
+    },
+    Route {
+        method: "get",
+        path: "/v1/solutions",
+        operation: "listSolutions",
+        tag: "resources",
+        summary: "Lists the solutions that are shipped with the node: their parameters, and their resources as `Kind/name`.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(solutions::list),
+    },
+    Route {
+        method: "post",
+        path: "/v1/solutions/{name}/apply",
+        operation: "applySolution",
+        tag: "resources",
+        summary: "Creates and changes the resources of a solution, all or none; `{\"values\": {...}}` gives its parameters other values. Secrets that it needs are drawn and kept below the data folder.",
+        query: &[
+            ("dry-run", "Says what would happen and changes nothing."),
+            ("reset-state", "Lets a pipeline start with an empty state where the new spec does not fit the old one."),
+        ],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(solutions::apply),
     },
     Route {
         method: "get",

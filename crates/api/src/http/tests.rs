@@ -117,6 +117,7 @@ async fn house_over(
         charts: None,
         workflows: None,
         catalog: None,
+        solutions: None,
         figures: Vec::new(),
         readiness: Arc::new(|| vec![("log", None)]),
         stop: stopped.clone(),

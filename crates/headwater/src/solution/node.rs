@@ -8,10 +8,10 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use headwater_base::Problem;
+use headwater_kernel::port::solutions::File;
 use serde_json::Value;
 
 use super::client::Client;
-use super::package::File;
 use crate::client as web;
 use crate::ports;
 use crate::problems::Problems;

@@ -12,6 +12,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use headwater_base::{Limits, Problem, closest};
+use headwater_kernel::port::solutions::{self, File, Solution};
+use headwater_kernel::yaml::{self, Document};
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
 
@@ -37,15 +39,6 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Values that replace the parameters' own.
     pub values: BTreeMap<String, String>,
-}
-
-/// A resource file ready to be applied.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct File {
-    /// Its name, for the places of problems.
-    pub name: String,
-    /// Its text.
-    pub text: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,8 +72,7 @@ struct Spec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Parameter {
-    #[serde(rename = "about")]
-    _about: String,
+    about: String,
     value: Option<String>,
     package: Option<String>,
     secret: Option<String>,
@@ -120,8 +112,7 @@ fn read(folder: &'static Dir<'static>) -> Result<Package, Problem> {
         Problem::new("HW-CLI-201", "the solution's description cannot be read").because(cause).at(&path, 0, 0)
     };
     let text = folder.get_file(&path).map(include_dir::File::contents).unwrap_or_default();
-    let documents = headwater_kernel::yaml::read(&path, text, &Limits::default())
-        .map_err(|problems| problems.into_iter().next().unwrap_or_else(|| broken(String::new())))?;
+    let documents = yaml::read(&path, text, &Limits::default()).map_err(|problems| unreadable(problems, &path))?;
     let value = documents.into_iter().next().ok_or_else(|| broken("it is empty".to_owned()))?.value;
     let manifest: Manifest = serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
     if manifest.metadata.name != name {
@@ -132,6 +123,32 @@ fn read(folder: &'static Dir<'static>) -> Result<Package, Problem> {
 }
 
 impl Package {
+    /// How it is offered.
+    ///
+    /// # Errors
+    /// `HW-CLI-201` when its resources cannot be read, which a test excludes.
+    pub fn shown(&self) -> Result<Solution, Problem> {
+        let parameter = |(name, it): (&String, &Parameter)| solutions::Parameter {
+            name: name.clone(),
+            about: it.about.clone(),
+            value: it.value.clone(),
+        };
+        let mut resources = Vec::new();
+        for (name, text) in self.yaml() {
+            let documents = yaml::read(&name, text.as_bytes(), &Limits::default());
+            let documents = documents.map_err(|problems| unreadable(problems, &name))?;
+            resources.extend(documents.iter().filter_map(id));
+        }
+        resources.sort_unstable();
+        Ok(Solution {
+            name: self.name.clone(),
+            title: self.title.clone(),
+            about: self.about.clone(),
+            parameters: self.parameters.iter().map(parameter).collect(),
+            resources,
+        })
+    }
+
     /// The text of one of its files, such as `README.md`.
     pub fn text(&self, path: &str) -> Option<&'static str> {
         self.folder.get_file(format!("{}/{path}", self.name))?.contents_utf8()
@@ -175,18 +192,19 @@ impl Package {
             };
             values.push((format!("${{{name}}}"), value));
         }
-        let Some(folder) = self.folder.get_dir(format!("{}/resources", self.name)) else { return Ok(Vec::new()) };
-        let mut files: Vec<File> = folder
-            .files()
-            .filter(|file| file.path().extension().is_some_and(|extension| extension == "yaml"))
-            .map(|file| {
-                let text = file.contents_utf8().unwrap_or_default();
-                let text = values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
-                File { name: file.path().to_string_lossy().into_owned(), text }
-            })
+        let filled = |text: &str| values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
+        Ok(self.yaml().into_iter().map(|(name, text)| File { name, text: filled(text) }).collect())
+    }
+
+    /// The files of its resources as they are shipped, by name.
+    fn yaml(&self) -> Vec<(String, &'static str)> {
+        let Some(folder) = self.folder.get_dir(format!("{}/resources", self.name)) else { return Vec::new() };
+        let files = folder.files().filter(|file| file.path().extension().is_some_and(|it| it == "yaml"));
+        let mut files: Vec<_> = files
+            .map(|file| (file.path().to_string_lossy().into_owned(), file.contents_utf8().unwrap_or_default()))
             .collect();
-        files.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(files)
+        files.sort_unstable();
+        files
     }
 
     fn value(&self, name: &str, parameter: &Parameter, folder: &Path) -> Result<String, Problem> {
@@ -214,6 +232,18 @@ impl Package {
             .because(format!("the solution `{}` needs it for `{name}`", self.name))
             .help("fetch it: `npm ci --prefix data` in the source tree, or set HEADWATER_PACKAGES to a `node_modules` folder that has it"))
     }
+}
+
+/// What a document of resources is called.
+fn id(document: &Document) -> Option<String> {
+    let value = &document.value;
+    Some(format!("{}/{}", value["kind"].as_str()?, value["metadata"]["name"].as_str()?))
+}
+
+/// The first of a file's problems.
+fn unreadable(problems: Vec<Problem>, path: &str) -> Problem {
+    let first = problems.into_iter().next();
+    first.unwrap_or_else(|| Problem::new("HW-CLI-201", "a file of the solution cannot be read").at(path, 0, 0))
 }
 
 /// The path of a secret's file, which is drawn and written first if it is not there.

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use headwater_base::{Limits, Name};
 use headwater_flow::compile::compile;
 use headwater_flow::program::Compiler;
@@ -8,9 +6,10 @@ use headwater_kernel::yaml;
 
 use super::*;
 
-fn settings(folder: &Path) -> Settings {
-    let values = ["city", "registry", "networks"].map(|name| (name.to_owned(), format!("/{name}.mmdb")));
-    Settings { folder: folder.to_path_buf(), values: BTreeMap::from(values) }
+/// As if data packages lay at the root.
+fn settings(package: &Package, folder: &Path) -> Settings {
+    let file = |(name, it): (&String, &Parameter)| Some((name.clone(), format!("/{}", it.package.as_ref()?)));
+    Settings { folder: folder.to_path_buf(), values: package.parameters.iter().filter_map(file).collect() }
 }
 
 #[test]
@@ -18,9 +17,8 @@ fn every_solution_is_readable_and_every_pipeline_of_it_compiles() {
     let folder = tempfile::tempdir().unwrap();
     for package in all().unwrap() {
         assert!(package.text("README.md").is_some(), "{}", package.name);
-        let mut settings = settings(folder.path());
-        settings.values.retain(|name, _| package.parameters.contains_key(name));
-        for file in package.resources(&settings).unwrap() {
+        assert_ne!(package.shown().unwrap().resources, Vec::<String>::new(), "{}", package.name);
+        for file in package.resources(&settings(&package, folder.path())).unwrap() {
             assert!(!file.text.contains("${"), "{}: a parameter is not filled in", file.name);
             for document in yaml::read(&file.name, file.text.as_bytes(), &Limits::default()).unwrap() {
                 if document.value["kind"] != "Pipeline" {
@@ -38,11 +36,11 @@ fn every_solution_is_readable_and_every_pipeline_of_it_compiles() {
 fn a_secret_is_drawn_once_and_only_its_owner_may_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let package = find("clickstream").unwrap();
-    package.resources(&settings(folder.path())).unwrap();
+    package.resources(&settings(&package, folder.path())).unwrap();
     let path = folder.path().join("keys/clickstream.key");
     let drawn = fs::read(&path).unwrap();
     assert_eq!(drawn.len(), 64);
-    package.resources(&settings(folder.path())).unwrap();
+    package.resources(&settings(&package, folder.path())).unwrap();
     assert_eq!(fs::read(&path).unwrap(), drawn);
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
