@@ -64,6 +64,7 @@ fn a_launch_that_ends_is_priced_on_a_node_and_reported() {
     }
     say_how_fast(&node);
     reports_add_up(&node, &truth);
+    charts_say_what_reports_say(&node);
     the_export_is_focus(&node, &truth);
 }
 
@@ -311,6 +312,49 @@ fn millis(time: &str) -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "a day has 86,400,000")]
     let millis = ((parts[0] * 60.0 + parts[1]) * 60_000.0 + parts[2] * 1_000.0) as i64;
     millis
+}
+
+/// The dashboard is SQL, and the reports are not.
+fn charts_say_what_reports_say(node: &Node) {
+    let report = |by: &str| {
+        let words = ["solution", "report", "workflow-cost", "-o", "json", "--by", by];
+        json(&node.headwater(&words, "").unwrap()).unwrap().as_array().unwrap().clone()
+    };
+    let chart = |id: &str, filters: Value| -> Vec<Value> {
+        let asked = json!({"dashboard": "run-costs", "chart": id, "filters": filters});
+        let (status, drawn) = node.post("/v1/charts", &asked).unwrap();
+        assert_eq!(status, 200, "{id}: {drawn}");
+        json(&drawn).unwrap()["rows"].as_array().unwrap().clone()
+    };
+    let number = |cell: &Value| cell.as_f64().unwrap_or_else(|| text(cell).parse().unwrap());
+    let near = |one: &Value, other: &Value| (number(one) - number(other)).abs() <= 1e-3 * number(other).abs().max(1.0);
+
+    for row in report("consumer") {
+        let of = json!({"consumer": [row["consumer"]], "currency": [row["currency"]]});
+        assert_eq!(exact(&chart("cost", of.clone())[0][0]), exact(&row["total_cost"]), "{row}");
+        assert_eq!(exact(&chart("failed", of)[0][0]), exact(&row["failed_cost"]), "{row}");
+    }
+    let priced: u64 = report("consumer").iter().map(|row| row["launches"].as_u64().unwrap()).sum();
+    assert_eq!(chart("launches", json!({}))[0][0], json!(priced));
+
+    let states = report("state");
+    let drawn = chart("states", json!({}));
+    let ended: Vec<&Value> = states.iter().filter(|row| !row["seconds_mean"].is_null()).collect();
+    assert_eq!(drawn.len(), ended.len(), "{drawn:?}");
+    for row in ended {
+        let of = drawn.iter().find(|it| it[0] == row["state"]).unwrap_or_else(|| panic!("{row} of {drawn:?}"));
+        assert!(near(&of[1], &row["seconds_mean"]), "{of} is not {row}");
+    }
+    let drawn = chart("machines", json!({}));
+    for row in report("resource").iter().filter(|row| row["resource"] != "" && !row["cost_mean"].is_null()) {
+        let is = |it: &&Value| it[0] == row["workflow"] && it[1] == row["dataset"] && it[2] == row["resource"];
+        let of = drawn.iter().find(is).unwrap_or_else(|| panic!("{row} of {drawn:?}"));
+        assert_eq!(of[4], row["launches"], "{of} is not {row}");
+        assert!(near(&of[5], &row["cost_mean"]) && near(&of[6], &row["seconds_mean"]), "{of} is not {row}");
+    }
+    for id in ["unpriced", "course", "parts", "runs"] {
+        assert!(!chart(id, json!({})).is_empty(), "{id}");
+    }
 }
 
 fn reports_add_up(node: &Node, truth: &Truth) {

@@ -176,6 +176,9 @@ pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Resp
 }
 
 /// Applies resources and answers with the report.
+///
+/// # Errors
+/// What the kernel says.
 pub async fn applied(api: &Api, drafts: Vec<Draft>, options: &ApplyOptions) -> Result<Response, Fault> {
     let report = api.kernel.apply(drafts, options).await.map_err(problems)?;
     if !options.dry_run {
@@ -187,7 +190,10 @@ pub async fn applied(api: &Api, drafts: Vec<Draft>, options: &ApplyOptions) -> R
     Ok(report_answer(StatusCode::OK, &report))
 }
 
-/// The resources of all files, or the problems of all files.
+/// The resources of all files.
+///
+/// # Errors
+/// The problems of all files.
 pub fn read_all(api: &Api, files: &[File]) -> Result<Vec<Draft>, Fault> {
     let (mut drafts, mut faults) = (Vec::new(), Vec::new());
     for file in files {
@@ -199,6 +205,10 @@ pub fn read_all(api: &Api, files: &[File]) -> Result<Vec<Draft>, Fault> {
     if faults.is_empty() { Ok(drafts) } else { Err(problems(faults)) }
 }
 
+/// How an apply is asked for.
+///
+/// # Errors
+/// `HW-API-008` for a flag that is none.
 pub fn options(query: &Query) -> Result<ApplyOptions, Problem> {
     Ok(ApplyOptions { dry_run: query.flag("dry-run")?, reset_state: query.flag("reset-state")? })
 }

@@ -219,12 +219,13 @@ impl Replays {
         };
         (replay.state, replay.reason) = ended;
         let commit = Commit { deltas: vec![(Arc::from(SPACE), vec![delta(&replay)])], ..Commit::default() };
-        self.append(&commit, &StopSignal::default()).map_err(|error| failed(name.as_str(), &error))
+        self.append(&commit, &StopSignal::default()).map(drop).map_err(|error| failed(name.as_str(), &error))
     }
 
     /// One commit's worth. False at the end.
     fn step(&self, replay: &mut Replay, cursor: &mut Cursor, stop: &StopSignal) -> Result<bool, LogError> {
         let mut outbox = Outbox::open(&*self.log, std::slice::from_ref(&replay.bus))?;
+        let before = replay.clone();
         let mut bytes = 0;
         let mut more = true;
         while outbox.records() < BATCH_RECORDS && bytes < BATCH_BYTES {
@@ -269,25 +270,27 @@ impl Replays {
         }
         replay.next = cursor.next();
         let deltas = vec![(Arc::from(SPACE), vec![delta(replay)])];
-        self.append(&Commit { appends: outbox.take(), deltas, ..Commit::default() }, stop)?;
+        if !self.append(&Commit { appends: outbox.take(), deltas, ..Commit::default() }, stop)? {
+            *replay = before;
+        }
         Ok(more)
     }
 
-    /// Appends, and waits for the disk: a replay is in no hurry.
-    fn append(&self, commit: &Commit, stop: &StopSignal) -> Result<(), LogError> {
+    /// Appends, and waits for the disk: a replay is in no hurry. False when it was asked to stop before there was room.
+    fn append(&self, commit: &Commit, stop: &StopSignal) -> Result<bool, LogError> {
         let ticket = loop {
             match self.log.append(commit) {
                 Ok(ticket) => break ticket,
                 Err(LogError::Full(_)) => {
                     if park::wait(self.log.room(), stop).is_none() {
-                        // Asked to stop: the step before is the last.
-                        return Ok(());
+                        return Ok(false);
                     }
                 }
                 Err(error) => return Err(error),
             }
         };
-        park::wait(self.log.durable(ticket.sequence), &StopSignal::default()).unwrap_or(Ok(()))
+        park::wait(self.log.durable(ticket.sequence), &StopSignal::default()).unwrap_or(Ok(()))?;
+        Ok(true)
     }
 }
 

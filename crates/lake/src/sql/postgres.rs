@@ -50,6 +50,8 @@ use tokio::time::Instant;
 
 use super::{Engine, Turn, fault, only_reads};
 
+mod columns;
+
 /// Where `datafusion-postgres` keeps what a client has set as its `statement_timeout`, in milliseconds.
 const TIMEOUT: &str = "statement_timeout_ms";
 /// Principals whose services are kept.
@@ -175,7 +177,17 @@ async fn planned(context: &SessionContext, statement: &Statement) -> Result<Logi
     let statement = EngineStatement::Statement(Box::new(statement.clone()));
     let plan = context.state().statement_to_plan(statement).await?;
     only_reads(&plan)?;
-    Ok(plan)
+    columns::carried(plan)
+}
+
+/// Whether a statement may be about PostgreSQL's own functions, columns or syntax, which what plays it knows.
+fn is_foreign(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::NotImplemented(_) | DataFusionError::SchemaError(..) => true,
+        DataFusionError::Plan(fact) => fact.starts_with("Invalid function"),
+        DataFusionError::Diagnostic(_, inner) => is_foreign(inner),
+        _ => false,
+    }
 }
 
 impl Services {
@@ -230,10 +242,11 @@ impl QueryParser for Services {
         let Some(statement) = plain(sql) else { return parser.parse_sql(client, sql, types).await };
         match planned(&self.context(client).await?, &statement).await {
             Ok(plan) => Ok((sql.to_owned(), Some((statement, plan)))),
-            Err(error) => {
+            Err(error) if is_foreign(&error) => {
                 let rewritten = parser.parse_sql(client, sql, types).await;
                 rewritten.map_err(|_| PgWireError::ApiError(Box::new(error)))
             }
+            Err(error) => Err(PgWireError::ApiError(Box::new(error))),
         }
     }
 
@@ -352,10 +365,11 @@ impl SimpleQueryHandler for Gate {
                     let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
                     Ok(vec![Response::Query(encode_dataframe(frame, &Format::UnifiedText, Some(options)).await?)])
                 }
-                Err(error) => {
+                Err(error) if is_foreign(&error) => {
                     let rewritten = SimpleQueryHandler::do_query(&*service, client, query).await;
                     rewritten.map_err(|_| told(error))
                 }
+                Err(error) => Err(told(error)),
             }
         };
         self.run(bound, query, |answers, hold| answers.into_iter().map(|answer| hold.clone().rows(answer)).collect())

@@ -57,3 +57,26 @@ fn a_replay_gives_a_span_out_again_to_the_rules_named() {
         bench.stop(&unit);
     }
 }
+
+#[test]
+fn a_replay_that_is_stopped_has_given_out_what_it_says_and_gives_out_no_more() {
+    const EVENTS: usize = 60_000;
+    let bench = Bench::on(&FaultyDisk::default());
+    let archive = bench.start("Archive", "all", json!({"pattern": {"source": ["shop"]}}));
+    // So many that its end is far when it is told to stop.
+    for from in (0..EVENTS).step_by(1_000) {
+        let events: Vec<Value> = (from..from + 1_000).map(|n| json!({"n": n})).collect();
+        assert!(bench.send("archive.all", &events));
+    }
+    bench.runtime.block_on(bench.buses.replay(request("long", 0, 1, &[]))).unwrap();
+    bench.runtime.block_on(bench.buses.cancel_replay("long")).unwrap();
+    bench.until("it has ended", || bench.buses.replays()[0]["state"] != "running");
+    let shown = bench.buses.replays().remove(0);
+    assert_eq!((&shown["state"], &shown["reason"]), (&json!("cancelled"), &json!("cancelled")));
+    let given = bench.read("default").len();
+    assert_eq!(shown["events"], json!(given));
+    assert!(given < EVENTS, "{given} of {EVENTS} were given out");
+    let problem = bench.runtime.block_on(bench.buses.cancel_replay("long")).unwrap_err();
+    assert_eq!(problem.code, "HW-BUS-044");
+    bench.stop(&archive);
+}
