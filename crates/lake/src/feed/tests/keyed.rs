@@ -78,12 +78,12 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     /// Rounds of changes with a snapshot or a restart between them.
     #[test]
     fn the_table_is_the_last_event_of_each_key(
-        rounds in prop::collection::vec((prop::collection::vec((0_i64..20, prop::option::weighted(0.8, 0_i64..1_000)), 1..30), any::<bool>()), 1..12),
+        rounds in prop::collection::vec((prop::collection::vec((0_i64..20, prop::option::weighted(0.8, 0_i64..1_000)), 1..30), any::<bool>()), 1..8),
     ) {
         let bench = Bench::new();
         let mut dataset = start(&bench, 1 << 20);
@@ -107,7 +107,7 @@ fn small_files_are_merged_while_their_rows_are_replaced() {
     let bench = Bench::new();
     let dataset = start(&bench, 1 << 20);
     let mut rows = Rows::new();
-    for round in 0..40 {
+    for round in 0..24 {
         bench.put(&mut rows, &[(round, Some(1)), (round / 2, Some(round)), (round / 3, None)]);
         bench.in_time("the round is in the table", || bench.keyed_rows() == rows);
     }
