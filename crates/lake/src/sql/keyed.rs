@@ -265,24 +265,26 @@ impl ExecutionPlan for KeyedExec {
         };
         let Some(files) = self.files.as_ref().filter(|_| partition < parts(self.files.as_ref())) else {
             let most = context.session_config().batch_size().max(1);
-            let rows = futures::stream::once(settled).map_ok(move |settled| {
-                let count = settled.rows.num_rows();
-                let slice = move |from: usize| Ok::<_, DataFusionError>(settled.rows.slice(from, most.min(count - from)));
-                futures::stream::iter((0..count).step_by(most).map(slice))
-            });
-            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())));
+            let rows = async move {
+                let rows = settled.await?.rows.clone();
+                let count = rows.num_rows();
+                let slice = move |from: usize| Ok::<_, DataFusionError>(rows.slice(from, most.min(count - from)));
+                Ok(futures::stream::iter((0..count).step_by(most).map(slice)))
+            };
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::once(rows).try_flatten())));
         };
         let rows = files.execute(partition, context)?;
         let keys = self.behind.changes.keys().clone();
-        let rows = futures::stream::once(settled).map_ok(move |settled| {
-            rows.map(move |batch| -> Result<RecordBatch> {
+        let rows = async move {
+            let settled = settled.await?;
+            Ok(rows.map(move |batch| -> Result<RecordBatch> {
                 let batch = batch?;
                 if settled.keys.is_empty() {
                     return Ok(batch);
                 }
                 Ok(filter_record_batch(&batch, &settled.keys.others(&keys, &batch)?)?)
-            })
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())))
+            }))
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::once(rows).try_flatten())))
     }
 }
