@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod evolve;
+pub mod key;
 pub mod rollup;
 
 pub use evolve::evolve;
@@ -199,18 +200,11 @@ const NAME_BYTES_MAX: usize = 200;
 /// What is wrong, and where it stands below the columns: `/3/fields/0/type`.
 pub type Fault = (String, Problem);
 
-/// The columns of a dataset that names none: the record as it is.
-pub fn of_any_event() -> Vec<ColumnSpec> {
-    let column = |name: &str, of, required, description: &str| ColumnSpec {
-        name: name.to_owned(),
-        of,
-        path: Some(format!("${name}")),
-        required,
-        description: Some(description.to_owned()),
-        precision: None,
-        scale: None,
-        fields: Vec::new(),
-        items: None,
+/// The columns of a dataset that names none: the record as it is. Those of the `key` are in every row.
+pub fn of_any_event(key: &[String]) -> Vec<ColumnSpec> {
+    let column = |name: &str, of, required: bool, description| {
+        let required = required || key.iter().any(|it| it == name);
+        of_record(name, &format!("${name}"), of, required, description)
     };
     vec![
         column("partition", TypeSpec::Int, true, "The stream's partition."),
@@ -219,6 +213,29 @@ pub fn of_any_event() -> Vec<ColumnSpec> {
         column("key", TypeSpec::String, false, "The record's key."),
         column("value", TypeSpec::String, false, "The record's value: the event."),
     ]
+}
+
+/// The columns of a dataset of a table that names none: a document as it is.
+pub fn of_any_document() -> Vec<ColumnSpec> {
+    vec![
+        of_record("key", "$key", TypeSpec::String, true, "The document's key."),
+        of_record("updated", "$time", TypeSpec::Timestamp, false, "When it was written."),
+        of_record("value", "$value", TypeSpec::Json, false, "The document."),
+    ]
+}
+
+fn of_record(name: &str, path: &str, of: TypeSpec, required: bool, description: &str) -> ColumnSpec {
+    ColumnSpec {
+        name: name.to_owned(),
+        of,
+        path: Some(path.to_owned()),
+        required,
+        description: Some(description.to_owned()),
+        precision: None,
+        scale: None,
+        fields: Vec::new(),
+        items: None,
+    }
 }
 
 /// Reads the columns of a spec.

@@ -27,10 +27,12 @@ use crate::files::Files;
 
 mod compact;
 mod expire;
+mod upsert;
 mod write;
 
 pub use compact::compaction;
 pub use expire::{Garbage, orphans};
+pub use upsert::upsert;
 pub use write::{PARTITIONS_MAX, write_data};
 
 /// Manifests that a snapshot may have before small ones are merged.

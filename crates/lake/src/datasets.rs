@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use headwater_base::{Clock, Limits, Name, Problem};
+use headwater_base::{Clock, Limits, Problem};
 use headwater_kernel::kind;
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::Status;
@@ -104,7 +104,7 @@ impl Datasets {
         let (wake, figures) = (Arc::new(Notify::new()), Arc::new(Figures::default()));
         let stop = StopSignal::waking(Arc::clone(&wake));
         let setup = Setup {
-            stream: Name::new(&spec.stream)?,
+            stream: spec.source()?,
             dead: spec.dead_letters(&name)?,
             layout,
             interval: spec.snapshot_interval.duration(),

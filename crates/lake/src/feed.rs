@@ -1,5 +1,6 @@
 //! A dataset's life: one thread that reads its stream, shares the rows with queries, writes them as Parquet files and, at
-//! most once in an interval, makes a snapshot of them.
+//! most once in an interval, makes a snapshot of them. With a key the rows stay in memory until then, where the last one of
+//! each key is left, and a snapshot comes early where they become many.
 //!
 //! Each event once: a snapshot's positions, the pointer that makes it current and the dead letters found on the way
 //! become true in one commit of the log, under the epoch of this life. Files are on the disk before that; what a crash
@@ -143,7 +144,7 @@ impl Life<'_> {
         }
         self.share()?;
         if self.setup.tables.is_crowded(&self.tail, self.setup.limits.lake_tail_bytes) {
-            self.seal()?;
+            self.make_room()?;
         }
         self.tell();
         if self.is_due(ended) {
@@ -189,10 +190,10 @@ impl Life<'_> {
                 if self.bytes < self.setup.file_bytes {
                     return Ok(());
                 }
-                // What a rollup leaves of them may be little. Less than half has to be left, or it would be rolled up again
-                // and again for a few events each.
+                // What a rollup or a key leaves of them may be little. Less than half has to be left, or it would be put
+                // together again and again for a few events each.
                 self.share()?;
-                if self.bytes >= self.setup.file_bytes / 2 { self.seal() } else { Ok(()) }
+                if self.bytes >= self.setup.file_bytes / 2 { self.make_room() } else { Ok(()) }
             }
             Err(misfit) => self.letter(partition, record.offset, &misfit.0, value),
         }
@@ -233,10 +234,19 @@ impl Life<'_> {
         let ends = self.cursors.iter().map(Cursor::next).collect();
         let batch = self.rows.finish().map_err(|error| self.odd(&error))?;
         self.tail.push(batch, ends, &durable, self.rows.merge()).map_err(|error| self.odd(&error))?;
-        if self.setup.layout.rollup.is_some() {
+        if self.setup.layout.rollup.is_some() || self.is_keyed() {
             self.bytes = self.tail.bytes();
         }
         Ok(())
+    }
+
+    const fn is_keyed(&self) -> bool {
+        self.rows.merge().changes().is_some()
+    }
+
+    /// Gets the rows in memory into files. Changes are in none before they are in the table.
+    fn make_room(&mut self) -> Result<(), End> {
+        if self.is_keyed() { self.snapshot() } else { self.seal() }
     }
 
     /// Writes the rows in memory as files.
@@ -251,31 +261,33 @@ impl Life<'_> {
         self.bytes = 0;
         let files = self.setup.tables.files();
         let written = self.wait(commit::write_data(files, &self.version, batch))?;
-        let written = written.map_err(|error| match error.kind() {
-            ErrorKind::PreconditionFailed => {
-                let fact = format!("dataset `{}`: {}", self.setup.name, error.message());
-                let problem = Problem::new("HW-LAKE-022", fact);
-                End::Failed(problem.help(
-                    "choose a coarser `transform`, and build the table anew with `headwater apply --reset-state`",
-                ))
-            }
-            _ => self.unusable(&error),
-        })?;
+        let written = written.map_err(|error| self.unwritten(&error))?;
         self.tail.seal(written);
         Ok(())
     }
 
+    /// What all that was read so far adds to the table, and how many rows of events that is.
+    fn additions(&mut self) -> Result<(Change, u64), End> {
+        let Some(changes) = self.rows.merge().changes().cloned() else {
+            self.seal()?;
+            let added = self.tail.files();
+            let rows = added.iter().map(DataFile::record_count).sum();
+            let (removed, properties) = (Vec::new(), BTreeMap::new());
+            return Ok((Change { operation: Operation::Append, added, removed, properties, schema: None }, rows));
+        };
+        self.share()?;
+        let batch = changes.of(&self.tail.batches()).map_err(|error| self.odd(&error))?;
+        let rows = changes.rows(&batch).map_err(|error| self.odd(&error))?.num_rows() as u64;
+        let files = self.setup.tables.files();
+        let change = self.wait(commit::upsert(files, &self.version, &changes, &batch))?;
+        self.bytes = 0;
+        Ok((change.map_err(|error| self.unwritten(&error))?, rows))
+    }
+
     /// Makes a snapshot of everything read so far.
     fn snapshot(&mut self) -> Result<(), End> {
-        self.seal()?;
-        let change = Change {
-            operation: Operation::Append,
-            added: self.tail.files(),
-            removed: Vec::new(),
-            properties: self.positions(),
-            schema: None,
-        };
-        let rows: u64 = change.added.iter().map(DataFile::record_count).sum();
+        let (mut change, rows) = self.additions()?;
+        change.properties = self.positions();
         self.commit(change)?;
         self.from = self.cursors.iter().map(Cursor::next).collect();
         self.uncompacted += 1;
@@ -298,7 +310,8 @@ impl Life<'_> {
         }
         self.uncompacted = 0;
         let bytes = self.setup.file_bytes as u64 / SHRINKS;
-        let found = commit::compaction(self.setup.tables.files(), &self.version, self.rows.merge(), bytes);
+        let merge = self.rows.merge().of_files();
+        let found = commit::compaction(self.setup.tables.files(), &self.version, &merge, bytes);
         let Some(change) = self.wait(found)?.map_err(|error| self.unusable(&error))? else { return Ok(false) };
         info!(dataset = %self.setup.name, files = change.removed.len(), "small files are merged");
         self.commit(change)?;
@@ -308,7 +321,7 @@ impl Life<'_> {
     /// Makes a change of the table current, with the dead letters gathered. What is added is all of the tail; what only
     /// takes the place of something leaves the tail as it is.
     fn commit(&mut self, change: Change) -> Result<(), End> {
-        let settles = change.operation == Operation::Append;
+        let settles = change.operation != Operation::Replace;
         let files = self.setup.tables.files();
         let now = self.setup.clock.now();
         let made = self.wait(commit::snapshot(files, &self.version, change, now, self.setup.snapshots))?;
@@ -386,6 +399,15 @@ impl Life<'_> {
 
     fn odd(&self, error: &ArrowError) -> End {
         End::Failed(Problem::new("HW-LAKE-021", format!("rows of `{}`: {error}", self.setup.name)))
+    }
+
+    fn unwritten(&self, error: &iceberg::Error) -> End {
+        if error.kind() != ErrorKind::PreconditionFailed {
+            return self.unusable(error);
+        }
+        let fact = format!("dataset `{}`: {}", self.setup.name, error.message());
+        let help = "choose a coarser `transform`, and build the table anew with `headwater apply --reset-state`";
+        End::Failed(Problem::new("HW-LAKE-022", fact).help(help))
     }
 
     fn unusable(&self, error: &iceberg::Error) -> End {

@@ -11,7 +11,7 @@ use iceberg::spec::{
 };
 
 use crate::columns::rollup::{self, Rollup};
-use crate::columns::{self, Column, Fault, shown};
+use crate::columns::{self, Column, Fault, key, shown};
 use crate::kinds::dataset::{DatasetSpec, OrderSpec};
 
 /// What a table is made from.
@@ -21,6 +21,8 @@ pub struct Layout {
     pub columns: Vec<Column>,
     /// How they come of events, if a row is not one event.
     pub rollup: Option<Rollup>,
+    /// The columns by which a row takes another one's place; none where each event is a row for itself.
+    pub key: Vec<String>,
     /// Their schema, with preliminary ids.
     pub schema: Schema,
     /// How rows are spread over files.
@@ -35,9 +37,14 @@ impl Layout {
     /// # Errors
     /// `HW-LAKE-001` for each thing that cannot be, with its place below the spec.
     pub fn of(spec: &DatasetSpec) -> Result<Self, Vec<Fault>> {
-        let own = if spec.columns.is_empty() { columns::of_any_event() } else { spec.columns.clone() };
+        let own = match &spec.table {
+            _ if !spec.columns.is_empty() => spec.columns.clone(),
+            None => columns::of_any_event(&spec.key),
+            Some(_) => columns::of_any_document(),
+        };
         let below = |faults: Vec<Fault>| faults.into_iter().map(|(at, it)| (format!("/columns{at}"), it)).collect();
         let columns = columns::read(&own).map_err(|faults: Vec<Fault>| -> Vec<Fault> { below(faults) })?;
+        let key = key::read(spec, &columns)?;
         let (columns, rollup) = match &spec.rollup {
             None => (columns, None),
             Some(_) if spec.columns.is_empty() => {
@@ -45,7 +52,11 @@ impl Layout {
             }
             Some(spec) => rollup::read(spec, columns).map(|(columns, rollup)| (columns, Some(rollup)))?,
         };
-        let schema = columns::schema(&columns).map_err(|error| vec![fault("/columns", error.message())])?;
+        let schema = columns::schema(&columns).and_then(|schema| {
+            let ids: Vec<i32> = key.iter().filter_map(|name| schema.field_id_by_name(name)).collect();
+            schema.into_builder().with_identifier_field_ids(ids).build()
+        });
+        let schema = schema.map_err(|error| vec![fault("/columns", error.message())])?;
         let mut faults = Vec::new();
         let mut parts = Vec::new();
         for (index, part) in spec.partition.iter().enumerate() {
@@ -85,7 +96,7 @@ impl Layout {
             HashMap::new(),
         );
         whole.map_err(|error| vec![fault("/columns", error.message())])?;
-        Ok(Self { columns, rollup, schema, partition, sort })
+        Ok(Self { columns, rollup, key, schema, partition, sort })
     }
 
     /// The fields of `next`'s schema, if it can follow this one.

@@ -1,5 +1,6 @@
 //! Rows: events taken apart into the columns of a table, gathered as Arrow batches. Of a rollup, each event is a row that
-//! stands for itself first, and equal ones become one when a batch is finished.
+//! stands for itself first, and equal ones become one when a batch is finished; of a table with a key, rows are changes, and
+//! the last one of each key is left.
 //!
 //! Invariant: an event is taken whole or not at all. Why one does not fit is told without its data.
 
@@ -23,9 +24,13 @@ use crate::columns::rollup::Made;
 use crate::columns::{Column, Data, Scalar, Source};
 use crate::layout::Layout;
 
+mod changes;
 mod decimal;
+mod keys;
 mod merge;
 
+pub use changes::Changes;
+pub use keys::{KeySet, Keys};
 pub use merge::Merge;
 
 /// Why an event does not fit, in words, without its data.
@@ -91,9 +96,13 @@ impl Rows {
                 (rollup.events.clone(), Some(made.collect()))
             }
         };
-        let cells = arrow.fields().iter().map(|field| Cells::of(field.data_type())).collect();
+        let merge = match layout.key.as_slice() {
+            [] => Merge::new(arrow, made),
+            key => Merge::keyed(Changes::new(&arrow, key)?),
+        };
+        let cells = merge.schema().fields().iter().map(|field| Cells::of(field.data_type())).collect();
         let reads_event = columns.iter().any(|column| matches!(column.source, Source::Field(_)));
-        Ok(Self { columns, merge: Merge::new(arrow, made), cells, rows: 0, reads_event })
+        Ok(Self { columns, merge, cells, rows: 0, reads_event })
     }
 
     /// How batches of such rows are put together.
@@ -116,18 +125,24 @@ impl Rows {
     /// # Errors
     /// Why it does not fit; nothing of it has been taken then.
     pub fn push(&mut self, record: &Record, partition: u32) -> Result<(), Misfit> {
+        // Of a table with a key, what has no value deletes.
+        let gone = self.merge.changes().filter(|_| record.value.is_none());
         let event = match &record.value {
-            _ if !self.reads_event => None,
+            _ if !self.reads_event || gone.is_some() => None,
             None => return Err(Misfit("the record has no value".to_owned())),
-            Some(bytes) => match serde_json::from_slice::<Value>(bytes) {
-                Ok(event @ Value::Object(_)) => Some(event),
-                Ok(_) => return Err(Misfit("the event is no JSON object".to_owned())),
-                Err(error) => return Err(Misfit(format!("the event is no JSON: {}", place(&error)))),
-            },
+            Some(bytes) => Some(object(bytes)?),
         };
-        let mut row = Vec::with_capacity(self.columns.len());
-        for column in &self.columns {
+        let mut row = Vec::with_capacity(self.cells.len());
+        for (at, column) in self.columns.iter().enumerate() {
+            if gone.is_some_and(|changes| !changes.keys().columns().contains(&at)) {
+                row.push(Cell::Null);
+                continue;
+            }
             let cell = match &column.source {
+                Source::Field(_) | Source::Value if gone.is_some() => {
+                    let fact = "the record has no value, and the row to be deleted is not found without";
+                    return Err(Misfit(format!("{fact}: `{}` of its key is read of the value", column.name)));
+                }
                 Source::Field(path) => match event.as_ref().and_then(|event| path.find(event)) {
                     None => Cell::Null,
                     Some(value) => cell(&column.data, value, &column.name)?,
@@ -140,24 +155,18 @@ impl Rows {
                 Source::Time if record.timestamp < 0 => Cell::Null,
                 Source::Time => Cell::Long(record.timestamp.saturating_mul(1_000)),
                 Source::Key => text(record.key.as_deref(), &column.name)?,
-                Source::Value => {
-                    let value = text(record.value.as_deref(), &column.name)?;
-                    if let (Cell::Text(text), Data::One(Scalar::Json)) = (&value, &column.data) {
-                        let read = serde_json::from_str::<serde::de::IgnoredAny>(text);
-                        read.map_err(|error| Misfit(format!("the event is no JSON: {}", place(&error))))?;
-                    }
-                    value
-                }
+                Source::Value => whole_value(record, column)?,
             };
             if column.required && matches!(cell, Cell::Null) {
                 return Err(Misfit(format!("`{}` is missing", column.name)));
             }
             row.push(cell);
         }
-        let row = match self.merge.made() {
+        let mut row = match self.merge.made() {
             None => row,
             Some(made) => made.iter().map(|made| alone(*made, &row)).collect(),
         };
+        row.extend(self.merge.changes().map(|_| Cell::Boolean(gone.is_some())));
         for (cells, cell) in self.cells.iter_mut().zip(row) {
             cells.push(cell);
         }
@@ -193,6 +202,25 @@ fn alone<'a>(made: Made, event: &[Cell<'a>]) -> Cell<'a> {
             other => other,
         },
     }
+}
+
+/// An event that columns look into.
+fn object(bytes: &[u8]) -> Result<Value, Misfit> {
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(event @ Value::Object(_)) => Ok(event),
+        Ok(_) => Err(Misfit("the event is no JSON object".to_owned())),
+        Err(error) => Err(Misfit(format!("the event is no JSON: {}", place(&error)))),
+    }
+}
+
+/// The record's value as it is.
+fn whole_value<'a>(record: &'a Record, column: &Column) -> Result<Cell<'a>, Misfit> {
+    let value = text(record.value.as_deref(), &column.name)?;
+    if let (Cell::Text(text), Data::One(Scalar::Json)) = (&value, &column.data) {
+        let read = serde_json::from_str::<serde::de::IgnoredAny>(text);
+        read.map_err(|error| Misfit(format!("the event is no JSON: {}", place(&error))))?;
+    }
+    Ok(value)
 }
 
 /// Where in the text, without the text.

@@ -15,6 +15,7 @@ mod fault;
 mod files;
 mod forecast;
 mod guarded;
+mod keyed;
 mod lake;
 pub mod postgres;
 mod running;

@@ -130,3 +130,86 @@ fn outside_readers_see_each_event_once_after_every_kind_of_commit() {
     assert!(deleted.contains("dataset/orders deleted"), "{deleted}");
     until("the files are gone", || !node.data().join("lake/datasets/orders").exists()).unwrap();
 }
+
+const LAST: &str = "\
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: prices}
+spec:
+  stream: prices
+  snapshotInterval: 200ms
+  snapshots: 5
+  key: [sku]
+  columns:
+    - {name: sku, type: string, path: $key, required: true}
+    - {name: id, type: long, required: true}
+    - {name: kind, type: string}
+  partition:
+    - {column: sku, transform: 'bucket[4]'}
+---
+apiVersion: headwater.dev/v1
+kind: Table
+metadata: {name: shops}
+spec: {}
+---
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: shops}
+spec:
+  table: shops
+  snapshotInterval: 200ms
+  columns:
+    - {name: name, type: string, path: $key, required: true}
+    - {name: id, type: long}
+";
+
+/// Waits until a table has so many rows with such a sum, and has every reader say so.
+fn every_reader_sums(node: &Node, python: &std::path::Path, name: &str, count: i64, sum: i64) {
+    let script = root().join("tests/clients/lake.py");
+    let table = format!("datasets.{name}");
+    let read = || {
+        json(&output(Command::new(python).arg(&script).args(["read", &node.http(), &table, "id"]), "").unwrap())
+            .unwrap()
+    };
+    let is = |seen: &Value| *seen == json!({"count": count, "sum": sum});
+    let mut seen = Value::Null;
+    until(&format!("{count} rows of {name}"), || {
+        let (status, body) = node.get(&format!("/v1/datasets/{name}/table")).unwrap();
+        if status != 200 || json(&body).unwrap()["rows"] != count {
+            return false;
+        }
+        seen = read();
+        is(&seen["duckdb"])
+    })
+    .unwrap();
+    assert!(is(&seen["scan"]) && is(&seen["node"]), "{seen}");
+    assert_eq!((&seen["pyiceberg"]["count"], &seen["pyiceberg"]["sum"]), (&json!(count), &json!(sum)), "{seen}");
+}
+
+#[test]
+fn outside_readers_see_the_last_row_of_each_key() {
+    let Some(python) = client("outside readers of datasets with a key", PYTHON) else { return };
+    let mut node = Node::start(HEADWATER).unwrap();
+    apply(&node, LAST);
+    let put = |node: &Node, skus: std::ops::Range<i64>, id: i64| {
+        let events: Vec<Value> =
+            skus.map(|sku| json!({"sku": format!("s{sku}"), "id": id + sku, "kind": "x"})).collect();
+        let (status, body) = node.post("/v1/streams/prices/events?key=.sku", &Value::from(events)).unwrap();
+        assert_eq!(status, 200, "{body}");
+    };
+    let sum = |skus: std::ops::Range<i64>, id: i64| skus.map(|sku| id + sku).sum::<i64>();
+    put(&node, 0..100, 0);
+    every_reader_sums(&node, &python, "prices", 100, sum(0..100, 0));
+    put(&node, 50..120, 1_000);
+    every_reader_sums(&node, &python, "prices", 120, sum(0..50, 0) + sum(50..120, 1_000));
+    put(&node, 0..10, 5_000);
+    node.kill_and_restart().unwrap();
+    every_reader_sums(&node, &python, "prices", 120, sum(0..10, 5_000) + sum(10..50, 0) + sum(50..120, 1_000));
+
+    for (name, id) in [("a", 1), ("b", 20), ("c", 300), ("b", 4_000)] {
+        node.headwater(&["table", "put", "shops", name, &json!({ "id": id }).to_string()], "").unwrap();
+    }
+    every_reader_sums(&node, &python, "shops", 3, 4_301);
+    node.headwater(&["table", "delete", "shops", "c"], "").unwrap();
+    every_reader_sums(&node, &python, "shops", 2, 4_001);
+}

@@ -101,7 +101,9 @@ fn of_kind(plural: &str) -> &'static [Column] {
         "datasets" => {
             const {
                 &[
-                    Column::new("STREAM", |row| text(row, "/spec/stream")),
+                    Column::new("STREAM", |row| {
+                        or(text(row, "/spec/stream"), &format!("table.{}", text(row, "/spec/table")))
+                    }),
                     Column::new("ROWS", |row| text(row, "/table/rows")),
                     Column::new("SNAPSHOTS", |row| text(row, "/table/snapshots")),
                     Column::new("LAG", |row| text(row, "/table/lag")),

@@ -4,11 +4,13 @@
 //! or metadata are written, while the pointer is committed, in a compaction (small files are merged all the time), while
 //! old snapshots go, or in recovery itself. At the end the table's files are read and compared with the log.
 //!
-//! Every other run is of a rollup of few ids, so that rows stand for many events and files have equal ones.
+//! Of three runs one is of a rollup of few ids, so that rows stand for many events and files have equal ones, and one of a
+//! dataset with a key, whose rows take each other's places and are deleted.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a tool for developers")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -42,6 +44,8 @@ use tokio::sync::Notify;
 const LOCATION: &str = "file:///data/lake/datasets/t";
 /// Lives of one run, each of which ends with a cut.
 const LIVES: u64 = 4;
+/// Keys of one partition, in a run of a dataset with a key.
+const KEYS: i64 = 50;
 /// What takes longer than this never comes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -63,6 +67,17 @@ struct House {
     log: Arc<EmbeddedLog>,
     clock: Arc<ManualClock>,
     tables: Arc<Tables>,
+}
+
+/// What the dataset of a run does with events.
+#[derive(Clone, Copy, PartialEq)]
+enum Makes {
+    /// A row of each.
+    Rows,
+    /// Rows that stand for many.
+    Rollup,
+    /// The last of each key.
+    Last,
 }
 
 struct Dataset {
@@ -95,25 +110,30 @@ impl House {
         wait(self.log.create(Name::new(name).unwrap(), config, Vec::new())).unwrap();
     }
 
-    /// Sends events, durable when it returns.
-    fn send(&self, partition: u32, events: &[Value]) -> Result<(), LogError> {
+    /// Sends events by key, durable when it returns; null has no value.
+    fn send(&self, partition: u32, events: &[(String, Value)]) -> Result<(), LogError> {
         let mut builder = Builder::new(Compression::None);
-        events.iter().for_each(|event| builder.push(1_000, None, Some(event.to_string().as_bytes()), &[]));
+        for (key, event) in events {
+            let value = (!event.is_null()).then(|| event.to_string());
+            builder.push(1_000, Some(key.as_bytes()), value.as_ref().map(String::as_bytes), &[]);
+        }
         let append = Append { stream: Name::new("in").unwrap(), partition, batches: builder.finish() };
         let commit = Commit { appends: vec![append], ..Commit::default() };
         wait(append_durable(&*self.log, &commit)).map(drop)
     }
 
-    fn start(&self, rolls_up: bool) -> Dataset {
+    fn start(&self, makes: Makes) -> Dataset {
         let wake = Arc::new(Notify::new());
         let (stop, figures) = (StopSignal::waking(wake.clone()), Arc::new(Figures::default()));
-        let spec = if rolls_up {
-            json!({"stream": "in", "columns": [{"name": "id", "type": "int", "required": true},
+        let spec = match makes {
+            Makes::Rollup => json!({"stream": "in", "columns": [{"name": "id", "type": "int", "required": true},
                     {"name": "at", "type": "timestamp", "path": "$time"}],
                 "rollup": {"time": {"column": "at", "grain": "minute"}, "dimensions": ["id"],
-                    "metrics": [{"name": "events", "type": "count"}]}})
-        } else {
-            json!({"stream": "in", "columns": [{"name": "id", "type": "int", "required": true}]})
+                    "metrics": [{"name": "events", "type": "count"}]}}),
+            Makes::Rows => json!({"stream": "in", "columns": [{"name": "id", "type": "int", "required": true}]}),
+            Makes::Last => json!({"stream": "in", "key": ["key"], "columns": [
+                {"name": "key", "type": "string", "path": "$key", "required": true},
+                {"name": "id", "type": "int", "required": true}]}),
         };
         let setup = Setup {
             name: Name::new("t").unwrap(),
@@ -135,21 +155,23 @@ impl House {
         Dataset { stop, figures, thread: std::thread::spawn(move || feed::run(&setup)) }
     }
 
-    /// The values of all durable records of a partition.
-    fn records(&self, stream: &str, partition: u32) -> Vec<Value> {
+    /// The keys and values of all durable records of a partition.
+    fn records(&self, stream: &str, partition: u32) -> Vec<(String, Value)> {
         let name = Name::new(stream).unwrap();
         let end = self.log.ends(&name, partition).unwrap().durable;
         let mut cursor = Cursor::new(name, partition, 0, 1 << 20);
         let mut found = Vec::new();
         while cursor.next() < end {
             let Pulled::Record(record) = cursor.pull(&*self.log, |_| None).unwrap() else { break };
-            found.push(serde_json::from_slice(&record.value.unwrap()).unwrap());
+            let key = record.key.map(|key| String::from_utf8(key.to_vec()).unwrap()).unwrap_or_default();
+            found.push((key, record.value.map_or(Value::Null, |value| serde_json::from_slice(&value).unwrap())));
         }
         found
     }
 
-    /// The ids of the events that the table's rows stand for, and how many files those are in.
-    fn rows(&self) -> (Vec<i64>, usize) {
+    /// The ids of the events that the table's rows stand for, with their keys if they have one, and how many files those
+    /// are in.
+    fn rows(&self) -> (Vec<(String, i64)>, usize) {
         let Some(version) = self.tables.version(&dataset::space("t"), POINTER, View::Durable).unwrap() else {
             return (Vec::new(), 0);
         };
@@ -161,9 +183,11 @@ impl House {
             for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
                 let batch = batch.unwrap();
                 let events = batch.column_by_name("events").map(|events| events.as_primitive::<Int64Type>());
+                let keys = batch.column_by_name("key").map(|keys| keys.as_string::<i32>());
                 for (row, id) in batch["id"].as_primitive::<Int32Type>().values().iter().enumerate() {
                     let count = events.map_or(1, |events| events.value(row));
-                    ids.extend((0..count).map(|_| i64::from(*id)));
+                    let key = keys.map_or_else(String::new, |keys| keys.value(row).to_owned());
+                    ids.extend((0..count).map(|_| (key.clone(), i64::from(*id))));
                 }
             }
         }
@@ -190,23 +214,35 @@ fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// How many of these ids are not there.
-fn missing(ids: &[i64], from: &[i64]) -> u64 {
-    let mut there: HashMap<i64, i64> = HashMap::new();
-    from.iter().for_each(|id| *there.entry(*id).or_default() += 1);
-    let is_missing = |id: &&i64| {
-        let count = there.entry(**id).or_default();
+/// How many of these are not there.
+fn missing<T: Clone + Eq + Hash>(these: &[T], from: &[T]) -> u64 {
+    let mut there: HashMap<T, i64> = HashMap::new();
+    from.iter().for_each(|one| *there.entry(one.clone()).or_default() += 1);
+    let is_missing = |one: &&T| {
+        let count = there.entry((*one).clone()).or_default();
         *count -= 1;
         *count < 0
     };
-    ids.iter().filter(is_missing).count() as u64
+    these.iter().filter(is_missing).count() as u64
+}
+
+/// The events that the rows of a table are to stand for.
+fn wanted(makes: Makes, sent: &[(String, Value)]) -> Vec<(String, i64)> {
+    let fit = sent.iter().filter(|(_, event)| event["id"].is_i64() || event.is_null());
+    let fit = fit.map(|(key, event)| (key.clone(), event["id"].as_i64()));
+    if makes != Makes::Last {
+        return fit.filter_map(|(_, id)| Some((String::new(), id?))).collect();
+    }
+    let mut last: BTreeMap<String, Option<i64>> = BTreeMap::new();
+    last.extend(fit);
+    last.into_iter().filter_map(|(key, id)| Some((key, id?))).collect()
 }
 
 /// Several lives on one disk, and what is there after the last of them.
 pub fn run(seed: u64) -> Verdict {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let rolls_up = seed % 2 == 1;
-    let id = |number: i64| if rolls_up { number % 50 } else { number };
+    let makes = [Makes::Rows, Makes::Rollup, Makes::Last][(seed % 3) as usize];
+    let id = |number: i64| if makes == Makes::Rollup { number % 50 } else { number };
     let (disk, mut verdict) = (FaultyDisk::default(), Verdict::default());
     let house = House::on(&disk);
     house.stream("in", 2);
@@ -215,13 +251,17 @@ pub fn run(seed: u64) -> Verdict {
     let (mut next, mut acked) = (0, Vec::new());
     for cut in 0..LIVES {
         let house = House::on(&disk);
-        let dataset = house.start(rolls_up);
+        let dataset = house.start(makes);
         disk.cut_after(rng.random_range(5..150));
         let refused = loop {
-            let count = rng.random_range(1..40);
-            let mut events: Vec<Value> = (next..next + count).map(|number| json!({ "id": id(number) })).collect();
-            events.push(json!({"id": format!("no {next}")}));
-            if let Err(error) = house.send(rng.random_range(0..2), &events) {
+            let (count, partition) = (rng.random_range(1..40), rng.random_range(0..2));
+            let key = |number: i64| format!("{partition}-{}", number * 7 % KEYS);
+            let mut events: Vec<_> = (next..next + count).map(|n| (key(n), json!({ "id": id(n) }))).collect();
+            events.push((key(next), json!({"id": format!("no {next}")})));
+            if makes == Makes::Last && rng.random_bool(0.5) {
+                events.extend((0..3).map(|at| (key(next + count + at), Value::Null)));
+            }
+            if let Err(error) = house.send(partition, &events) {
                 break error;
             }
             acked.extend((next..next + count).map(id));
@@ -243,21 +283,22 @@ pub fn run(seed: u64) -> Verdict {
     verdict.acked = acked.len() as u64;
 
     let house = House::on(&disk);
-    let dataset = house.start(rolls_up);
+    let dataset = house.start(makes);
     let all = [house.records("in", 0), house.records("in", 1)].concat();
-    let sent: Vec<i64> = all.iter().filter_map(|event| event["id"].as_i64()).collect();
+    let sent: Vec<i64> = all.iter().filter_map(|(_, event)| event["id"].as_i64()).collect();
+    let wanted = wanted(makes, &all);
     until("all of the input is in the table", || {
         house.clock.advance(Duration::from_millis(5));
-        house.rows().0.len() >= sent.len() && dataset.figures.lag() == 0
+        dataset.figures.lag() == 0 && missing(&wanted, &house.rows().0) == 0
     });
     if let Err(problem) = dataset.stop() {
         verdict.wrong.push(problem.to_string());
     }
     let (rows, files) = house.rows();
-    verdict.lost = missing(&sent, &rows) + missing(&acked, &sent);
+    verdict.lost = missing(&wanted, &rows) + missing(&acked, &sent);
     let letters = house.records("t.dead", 0).len();
-    let refused = all.len() - sent.len();
-    verdict.doubled = missing(&rows, &sent) + letters.saturating_sub(refused) as u64;
+    let refused = all.iter().filter(|(_, event)| event["id"].is_string()).count();
+    verdict.doubled = missing(&rows, &wanted) + letters.saturating_sub(refused) as u64;
     if letters < refused {
         verdict.wrong.push(format!("{letters} dead letters of {refused} events that do not fit"));
     }

@@ -14,6 +14,7 @@ use arrow_schema::{DataType, FieldRef, Fields, SchemaRef};
 use bytes::Bytes;
 use iceberg::spec::{ManifestEntryRef, Operation, Struct};
 use iceberg::{Error, ErrorKind, Result};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{Change, Version, write_data};
@@ -47,7 +48,10 @@ pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: 
             break;
         }
         taken += entry.file_size_in_bytes();
-        batches.append(&mut rows(files, entry.file_path(), merge.schema())?);
+        let location = entry.file_path();
+        for batch in rows(location, read(files, location)?, merge.schema())? {
+            batches.push(batch?);
+        }
         removed.push(entry);
     }
     if removed.len() < FILES_MIN {
@@ -61,19 +65,32 @@ pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: 
     Ok(Some(Change { operation: Operation::Replace, added, removed, properties, schema: None }))
 }
 
-/// The rows of a file, in the current schema.
-fn rows(files: &Files, location: &str, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
-    let broken = |error: &dyn std::fmt::Display| Error::new(ErrorKind::DataInvalid, format!("`{location}`: {error}"));
-    let bytes = files.read(location).map_err(|error| broken(&error))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| broken(&error))?;
-    let mut batches = Vec::new();
-    for batch in reader.build().map_err(|error| broken(&error))? {
-        let batch = batch.map_err(|error| broken(&error))?;
-        let (of_file, columns, _) = batch.into_parts();
+/// The bytes of a file.
+pub(super) fn read(files: &Files, location: &str) -> Result<Bytes> {
+    files.read(location).map(Bytes::from).map_err(|error| broken(location, &error))
+}
+
+fn broken(location: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::DataInvalid, format!("`{location}`: {error}"))
+}
+
+/// The rows of a file with these bytes, in the current schema or, of that, some columns.
+pub(super) fn rows<'a>(
+    location: &'a str,
+    bytes: Bytes,
+    schema: &'a SchemaRef,
+) -> Result<impl Iterator<Item = Result<RecordBatch>> + 'a> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| broken(location, &error))?;
+    let columns = reader.schema().fields().iter().enumerate();
+    let wanted: Vec<usize> =
+        columns.filter(|(_, of_file)| schema.index_of(of_file.name()).is_ok()).map(|(at, _)| at).collect();
+    let wanted = ProjectionMask::roots(reader.parquet_schema(), wanted);
+    let batches = reader.with_projection(wanted).build().map_err(|error| broken(location, &error))?;
+    Ok(batches.map(move |batch| {
+        let (of_file, columns, _) = batch.map_err(|error| broken(location, &error))?.into_parts();
         let rows = StructArray::try_new(of_file.fields().clone(), columns, None)?;
-        batches.push(RecordBatch::try_new(schema.clone(), fields(&rows, schema.fields())?)?);
-    }
-    Ok(batches)
+        Ok(RecordBatch::try_new(schema.clone(), fields(&rows, schema.fields())?)?)
+    }))
 }
 
 /// The fields of a struct as those of a later schema: found by name, widened, null where they came later.

@@ -89,7 +89,8 @@ impl<'a> Life<'a> {
                 first.unwrap_or_else(|| Problem::new("HW-LAKE-002", "the columns cannot follow those of the table")),
             )
         })?;
-        let schema = Schema::builder().with_fields(fields).build().map_err(|error| self.unusable(&error))?;
+        let schema = Schema::builder().with_fields(fields).with_identifier_field_ids(old.identifier_field_ids());
+        let schema = schema.build().map_err(|error| self.unusable(&error))?;
         if schema.as_struct() == old.as_struct() {
             return Ok(());
         }

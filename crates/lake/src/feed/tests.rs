@@ -26,6 +26,7 @@ use crate::positions::{Positions, SUMMARY_KEY};
 use crate::tables::{POINTER, Tables};
 use crate::testing::{LOCATION, ids, now, spec};
 
+mod keyed;
 mod rollup;
 
 fn columns() -> Value {

@@ -1,4 +1,4 @@
-//! Kind Dataset: a stream written as an Iceberg table, which any engine reads.
+//! Kind Dataset: a stream, or a table, written as an Iceberg table, which any engine reads.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use headwater_base::{Limits, Name, Problem, Size, Span};
 use headwater_kernel::kind::{self, ApplyOptions, Kind, Ref, View};
 use headwater_kernel::kinds::stream::default_config;
+use headwater_kernel::kinds::table::stream_name;
 use headwater_kernel::reconcile::{Observed, Owned, Plan, StreamObject, UnitSpec};
 use headwater_kernel::resource::{Draft, Resource};
 use headwater_log::StreamConfig;
@@ -22,7 +23,7 @@ pub const KIND: Kind = Kind {
     name: "Dataset",
     plural: "datasets",
     short: &["ds"],
-    doc: "A stream written as an Iceberg table of Parquet files, each event once. Iceberg's REST catalog gives it to other engines.",
+    doc: "A stream written as an Iceberg table of Parquet files, each event once, or a table as it is. Iceberg's REST catalog gives it to other engines.",
     schema: kind::schema::<DatasetSpec>,
     example: EXAMPLE,
     effective: kind::effective::<DatasetSpec>,
@@ -72,11 +73,22 @@ pub struct DatasetSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The stream whose events become rows, from its first event on. Cannot change.
-    pub stream: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// A table instead of a stream: one row for each of its documents, as it is now. Paths lead into the document; one
+    /// column has the path `$key`. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
     /// The columns; of a rollup, what is read of an event. Without any they are `partition`, `offset`, `time`, `key` and
-    /// `value` of the record as it is.
+    /// `value` of the record as it is; of a table `key`, `updated` and `value`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ColumnSpec>,
+    /// Columns by which a row takes another one's place: the table has one row of each key, that of its last event. A record
+    /// without a value deletes the row of its key, if the key's columns have the path `$key` (or `$partition`). Events of
+    /// one key have to come in one partition of the stream. Cannot change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub key: Vec<String>,
     /// One row for all events of one time and the same dimensions, instead of one for each. Files and batches are rolled up
     /// by themselves, so equal rows may come more than once: queries add them up. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,7 +101,8 @@ pub struct DatasetSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub sort: Vec<SortSpec>,
-    /// A new snapshot is made at most this often. Default one minute.
+    /// A new snapshot is made at most this often, unless what a dataset with a key has gathered needs room before. Default
+    /// one minute.
     #[serde(default = "minute")]
     pub snapshot_interval: Span,
     /// Events, or the rows that they are rolled up to, are gathered in memory up to this size before they are written as a
@@ -158,6 +171,20 @@ fn identity() -> String {
 }
 
 impl DatasetSpec {
+    /// The stream whose events become rows; of a table the one that its documents are written to.
+    ///
+    /// # Errors
+    /// `HW-BASE-001` for a name that cannot be, `HW-LAKE-001` where none is named, or two are.
+    pub fn source(&self) -> Result<Name, Problem> {
+        let wrong = |fact: &str| Err(Problem::new("HW-LAKE-001", fact));
+        match (&self.stream, &self.table) {
+            (Some(stream), None) => Name::new(stream),
+            (None, Some(table)) => stream_name(table),
+            (Some(_), Some(_)) => wrong("a dataset is of a `stream` or of a `table`, not of both"),
+            (None, None) => wrong("a dataset needs a `stream` or a `table` that its rows are of"),
+        }
+    }
+
     /// The dead-letter stream of the dataset `name`.
     ///
     /// # Errors
@@ -188,14 +215,18 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
             format!("a dataset cannot be called `{}`: for SQL a dot leads from a namespace to a table", draft.name);
         problems.push(draft.origin.blame("/metadata/name", Problem::new("HW-LAKE-001", fact)));
     }
-    if let Err(problem) = Name::new(&spec.stream) {
-        problems.push(draft.origin.blame("/spec/stream", problem));
+    let source = spec.source();
+    if let Err(problem) = &source {
+        let at = if spec.stream.is_some() { "/spec/stream" } else { "/spec/table" };
+        problems.push(draft.origin.blame(at, problem.clone()));
     }
     if let Err(problem) = spec.dead_letters(&draft.name) {
         problems.push(draft.origin.blame("/spec/deadLetters", problem));
     }
-    if spec.dead_letters(&draft.name).is_ok_and(|dead| dead.as_str() == spec.stream) {
-        let fact = format!("the dead letters would come back as events of `{}`", spec.stream);
+    if let (Ok(dead), Ok(source)) = (spec.dead_letters(&draft.name), &source)
+        && dead == *source
+    {
+        let fact = format!("the dead letters would come back as events of `{source}`");
         problems.push(draft.origin.blame("/spec/deadLetters", Problem::new("HW-LAKE-001", fact)));
     }
     if !(1 << 16..=FILE_BYTES_MAX).contains(&spec.file_size.bytes()) {
@@ -218,6 +249,8 @@ fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
     let fixed = [
         ("rollup", before.rollup != after.rollup, "what the rows that are there stand for would be unknown"),
         ("stream", before.stream != after.stream, "which of its events are in the table would be unknown"),
+        ("table", before.table != after.table, "which of its documents are in the table would be unknown"),
+        ("key", before.key != after.key, "which rows take the place of which would be unknown"),
         ("partition", before.partition != after.partition, "the files that are there are spread as before"),
         ("sort", before.sort != after.sort, "the files that are there are sorted as before"),
     ];
@@ -242,20 +275,26 @@ fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
 
 fn refs(spec: &Value) -> Vec<Ref> {
     let Ok(spec) = serde_json::from_value::<DatasetSpec>(spec.clone()) else { return Vec::new() };
-    vec![Ref { kind: "Stream", name: spec.stream, at: "/spec/stream".to_owned(), needed: false }]
+    let named = |kind, name: Option<String>, field: &str, needed| {
+        name.map(|name| Ref { kind, name, at: format!("/spec/{field}"), needed })
+    };
+    // A stream is made where it is not there; a table is more than its stream.
+    let of = [named("Stream", spec.stream, "stream", false), named("Table", spec.table, "table", true)];
+    of.into_iter().flatten().collect()
 }
 
 fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
     let name = &resource.metadata.name;
     let Ok(spec) = serde_json::from_value::<DatasetSpec>(resource.effective().clone()) else { return Plan::default() };
-    let (Ok(stream), Ok(dead)) = (Name::new(&spec.stream), spec.dead_letters(name)) else { return Plan::default() };
+    let (Ok(source), Ok(dead)) = (spec.source(), spec.dead_letters(name)) else { return Plan::default() };
     let made = |name: Name, partitions: Option<u32>| {
         let base = default_config(&Limits::default());
         let config = StreamConfig { partitions: partitions.unwrap_or(base.partitions), ..base };
         StreamObject { name, config, extra: Vec::new(), alter: false }
     };
+    let own = spec.stream.is_some().then(|| made(source, None));
     Plan {
-        streams: vec![made(stream, None), made(dead, Some(1))],
+        streams: own.into_iter().chain([made(dead, Some(1))]).collect(),
         units: vec![UnitSpec::of(UNIT, resource)],
         // The pointer first: without it nobody finds the files.
         owns: vec![Owned::Space(space(name.as_str())), Owned::Folder(folder(name.as_str()))],

@@ -1,4 +1,4 @@
-//! Batches of rows put together: of a rollup, equal rows become one.
+//! Batches of rows put together: of a rollup, equal rows become one; of a table with a key, the last row of each key is left.
 //!
 //! Invariant: what queries add up stays the same to the last digit. Rows whose sums together fit no row stay apart, as rows
 //! of different files do; only sums of doubles depend on the order in which they are added.
@@ -15,6 +15,7 @@ use arrow_schema::{ArrowError, DataType, SchemaRef, SortOptions};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take;
 
+use super::changes::Changes;
 use crate::columns::rollup::Made;
 
 /// How batches of a table's rows are put together.
@@ -23,12 +24,33 @@ pub struct Merge {
     schema: SchemaRef,
     /// Of a rollup, what each column is made of.
     made: Option<Vec<Made>>,
+    /// Of a table with a key, what its rows are on their way there.
+    changes: Option<Changes>,
 }
 
 impl Merge {
     /// Of rows with these columns, which are made of that, if they are a rollup.
     pub const fn new(schema: SchemaRef, made: Option<Vec<Made>>) -> Self {
-        Self { schema, made }
+        Self { schema, made, changes: None }
+    }
+
+    /// Of changes of a table with a key.
+    pub fn keyed(changes: Changes) -> Self {
+        Self { schema: Arc::clone(changes.schema()), made: None, changes: Some(changes) }
+    }
+
+    /// How rows that are in files are put together: no two of those have the same key.
+    #[must_use]
+    pub fn of_files(&self) -> Self {
+        match &self.changes {
+            None => self.clone(),
+            Some(changes) => Self::new(Arc::clone(changes.stored()), None),
+        }
+    }
+
+    /// Of a table with a key, what the rows are.
+    pub const fn changes(&self) -> Option<&Changes> {
+        self.changes.as_ref()
     }
 
     /// The schema of all batches.
@@ -46,6 +68,9 @@ impl Merge {
     /// # Errors
     /// What Arrow says of batches of other columns.
     pub fn of<'a>(&self, batches: impl IntoIterator<Item = &'a RecordBatch>) -> Result<RecordBatch, ArrowError> {
+        if let Some(changes) = &self.changes {
+            return changes.of(batches);
+        }
         let rows = concat_batches(&self.schema, batches)?;
         match &self.made {
             None => Ok(rows),

@@ -2,7 +2,8 @@
 //! behind that the log; a table that a client of the catalog made is its files.
 //!
 //! Invariant: each begins where the one before ends, and the log where both end, up to what is durable; so each event is
-//! there once at whatever moment a query comes. An event that does not fit the columns is no row here either.
+//! there once at whatever moment a query comes. An event that does not fit the columns is no row here either. Where rows
+//! have a key, what stands behind the files takes the places of rows in them (`keyed.rs`).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,12 +31,13 @@ use iceberg::spec::Schema;
 use super::catalog::Sources;
 use super::fault;
 use super::files::{self, Listing};
+use super::keyed::Behind;
 use super::span::Span;
 use crate::commit::Version;
 use crate::kinds::dataset::{DatasetSpec, space};
 use crate::layout::Layout;
 use crate::positions::{Positions, SUMMARY_KEY, stream_id};
-use crate::rows::Rows;
+use crate::rows::{Changes, Rows};
 use crate::tables::{POINTER, Tables, unusable};
 use crate::tail::Taken;
 
@@ -56,6 +58,8 @@ pub struct LakeTable {
     batches: Vec<RecordBatch>,
     /// Events that are no rows yet.
     log: Vec<Arc<dyn PartitionStream>>,
+    /// Where rows have a key, what stands behind the files instead of rows.
+    behind: Option<Behind>,
 }
 
 impl fmt::Debug for LakeTable {
@@ -76,7 +80,8 @@ impl LakeTable {
             None => DataFusionError::Internal("a layout without a fault is refused".to_owned()),
         })?;
         let tables = sources.catalog.lake();
-        let (version, durable, taken) = seen(tables, name, &spec.stream)?;
+        let source = spec.source().map_err(fault::carried)?;
+        let (version, durable, taken) = seen(tables, name, source.as_str())?;
         let of_table = match &version {
             Some(version) => Arc::clone(version.metadata.current_schema()),
             None => Arc::new(layout.schema.clone()),
@@ -87,20 +92,24 @@ impl LakeTable {
             None => Listing::default(),
         };
         let sealed = taken.files.iter().map(|file| files::scanned(file, &of_table, &schema)).collect();
+        let changes = match layout.key.as_slice() {
+            [] => None,
+            key => Some(Changes::new(&schema, key)?),
+        };
+        let of_rows = Arc::clone(changes.as_ref().map_or(&schema, Changes::schema));
+        let as_rows = |batch: &RecordBatch| RecordBatch::try_new(Arc::clone(&of_rows), batch.columns().to_vec());
         let mut table = Self {
             name: name.to_owned(),
             position: version.as_ref().map(|version| format!("{} {durable:?}", version.location)),
             schema,
             snapshot,
             sealed,
-            batches: Vec::with_capacity(taken.batches.len()),
+            batches: taken.batches.iter().map(as_rows).collect::<Result<_, _>>()?,
             log: Vec::new(),
+            behind: None,
         };
-        for batch in &taken.batches {
-            table.batches.push(RecordBatch::try_new(table.schema(), batch.columns().to_vec())?);
-        }
         let log = tables.log();
-        let Some(stream) = log.stream(&spec.stream) else { return Ok(table) };
+        let Some(stream) = log.stream(source.as_str()) else { return Ok(table.keyed(changes)) };
         let snapshot = version.as_ref().and_then(|version| version.metadata.current_snapshot());
         let positions =
             snapshot.and_then(|snapshot| Positions::decode(snapshot.summary().additional_properties.get(SUMMARY_KEY)?));
@@ -117,10 +126,19 @@ impl LakeTable {
                 let (log, stream) = (Arc::clone(log), Arc::clone(&stream));
                 let span = Span { log, stream, partition, next, end, decompressed_max };
                 let (layout, of_table) = (layout.clone(), Arc::clone(&of_table));
-                table.log.push(Arc::new(Unread { schema: Arc::clone(&table.schema), layout, of_table, span }));
+                table.log.push(Arc::new(Unread { schema: Arc::clone(&of_rows), layout, of_table, span }));
             }
         }
-        Ok(table)
+        Ok(table.keyed(changes))
+    }
+
+    /// With a key, if it has one.
+    fn keyed(mut self, changes: Option<Changes>) -> Self {
+        self.behind = changes.map(|changes| {
+            let (batches, log) = (std::mem::take(&mut self.batches), std::mem::take(&mut self.log));
+            Behind { changes, batches, log }
+        });
+        self
     }
 
     /// A table that a client of the catalog made.
@@ -137,7 +155,8 @@ impl LakeTable {
         let schema = bare(&schema.map_err(|error| fault::carried(unusable(&shown, &error)))?, bare_within);
         let snapshot = sources.listings.get(sources.catalog.lake(), &shown, version, &schema).await?;
         let position = Some(version.location.clone());
-        Ok(Self { name: shown, position, schema, snapshot, sealed: Vec::new(), batches: Vec::new(), log: Vec::new() })
+        let (sealed, batches, log) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { name: shown, position, schema, snapshot, sealed, batches, log, behind: None })
     }
 
     /// What determines its rows: no two tables that have the same differ in them.
@@ -226,6 +245,9 @@ impl TableProvider for LakeTable {
         _: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(behind) = self.behind.as_ref().filter(|behind| !behind.is_empty()) {
+            return behind.scan(session, self.snapshot.to_vec(), projection).await;
+        }
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !self.snapshot.is_empty() || !self.sealed.is_empty() {
             let files = self.snapshot.iter().chain(&self.sealed).cloned().collect();

@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 use super::*;
 use crate::{Datasets, LakeCatalog, Parts};
 
+mod keyed;
 mod rollup;
 
 /// A stream of two partitions, a table, and two datasets of the stream: one makes a snapshot every tenth of a second, the other

@@ -20,6 +20,15 @@ fn stored(draft: &Draft) -> Resource {
     .unwrap()
 }
 
+fn told(yaml: &str) -> Vec<String> {
+    let registry = Registry::new(&[KIND]);
+    let context = Context::without_node(".");
+    let (drafts, stored) = (std::collections::HashMap::new(), |_: &str, _: &str| None);
+    let view = View { registry: &registry, context: &context, drafts: &drafts, stored: &stored };
+    let problems = (KIND.validate)(&draft(yaml), &view);
+    problems.into_iter().map(|it| format!("{}: {}", it.place.unwrap().line, it.title)).collect()
+}
+
 fn changes(from: &str, to: &str, reset_state: bool) -> Vec<String> {
     let options = ApplyOptions { dry_run: false, reset_state };
     let problems = (KIND.change)(&stored(&draft(from)), &draft(to), &options);
@@ -107,14 +116,6 @@ spec:
       - {name: COUNTRY, type: count}
       - {name: a.b, type: count}
 ";
-    let told = |yaml: &str| -> Vec<String> {
-        let registry = Registry::new(&[KIND]);
-        let context = Context::without_node(".");
-        let (drafts, stored) = (std::collections::HashMap::new(), |_: &str, _: &str| None);
-        let view = View { registry: &registry, context: &context, drafts: &drafts, stored: &stored };
-        let problems = (KIND.validate)(&draft(yaml), &view);
-        problems.into_iter().map(|it| format!("{}: {}", it.place.unwrap().line, it.title)).collect()
-    };
     assert_eq!(
         told(yaml),
         [
@@ -186,4 +187,103 @@ spec:
     let conflict = conflict.replace("t.dead", "in");
     let told = (KIND.validate)(&draft(&conflict), &view);
     assert_eq!(told.len(), 1, "a column cannot be called like a partition: {told:?}");
+}
+
+const KEYED: &str = "\
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: people}
+spec:
+  stream: people.raw
+  key: [id]
+  columns:
+    - {name: id, type: string, path: $key, required: true}
+    - {name: n, type: long}
+";
+
+#[test]
+fn a_key_stays_as_it_is_unless_its_table_is_built_anew() {
+    assert!(told(KEYED).is_empty(), "{:?}", told(KEYED));
+    assert!(changes(KEYED, KEYED, false).is_empty());
+    let without = KEYED.replace("  key: [id]\n", "");
+    let said = "5: `spec.key` of a dataset cannot change: which rows take the place of which would be unknown";
+    assert_eq!(changes(KEYED, &without, false).len(), 1);
+    assert_eq!(changes(&without, KEYED, false), [said.replace("5:", "6:")]);
+    assert!(changes(KEYED, &without, true).is_empty(), "a table that is built anew may be any");
+    let of_table = without.replace("stream: people.raw", "table: people");
+    let moved = changes(&without, &of_table, false);
+    assert!(
+        moved.iter().any(|it| it.contains("`spec.stream`")) && moved.iter().any(|it| it.contains("`spec.table`")),
+        "{moved:?}"
+    );
+}
+
+#[test]
+fn each_fault_of_a_key_is_told_with_its_line() {
+    let yaml = "\
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: people}
+spec:
+  stream: people.raw
+  key:
+    - id
+    - id
+    - ids
+    - tags
+    - weight
+    - rest
+    - at
+    - optional
+  columns:
+    - {name: id, type: string, path: $key, required: true}
+    - {name: tags, type: list, items: {type: string}}
+    - {name: weight, type: double, required: true}
+    - {name: rest, type: json, required: true}
+    - {name: at, type: long, path: $offset, required: true}
+    - {name: optional, type: string}
+";
+    assert_eq!(
+        told(yaml),
+        [
+            "8: the column `id` comes twice",
+            "9: there is no column `ids`; did you mean `id`?",
+            "10: `tags` is no single value",
+            "11: `weight` is a floating-point number: two that are shown alike may not be equal",
+            "12: `rest` is JSON: the same value can be written in many ways",
+            "13: `at` is another one for each event: no row would take another's place",
+            "14: `optional` is part of the key: make it `required: true`",
+        ]
+    );
+    let of_any_event = KEYED.split("  columns:").next().unwrap().replace("[id]", "[key]");
+    assert!(told(&of_any_event).is_empty(), "the record's own columns can be the key: {:?}", told(&of_any_event));
+    let rollup =
+        format!("{}  rollup:\n    time: {{column: id, grain: hour}}\n    metrics: [{{name: c, type: count}}]\n", KEYED);
+    let said = "a `rollup` adds up events, and a dataset with a key has the last one of each key alone";
+    assert_eq!(told(&rollup), [format!("6: {said}")]);
+}
+
+#[test]
+fn a_dataset_is_of_a_stream_or_of_a_table() {
+    let neither = KEYED.replace("  stream: people.raw\n", "");
+    assert_eq!(told(&neither), ["5: a dataset needs a `stream` or a `table` that its rows are of"]);
+    let both =
+        KEYED.replace("  stream: people.raw\n", "  stream: people.raw\n  table: people\n").replace("  key: [id]\n", "");
+    assert_eq!(told(&both), ["5: a dataset is of a `stream` or of a `table`, not of both"]);
+    let table = KEYED.replace("stream: people.raw", "table: people");
+    assert_eq!(told(&table), ["6: the key of a dataset of a `table` is that of its documents"]);
+    let table = table.replace("  key: [id]\n", "");
+    assert!(told(&table).is_empty(), "{:?}", told(&table));
+    let of_documents = table.split("  columns:").next().unwrap();
+    assert!(told(of_documents).is_empty(), "{:?}", told(of_documents));
+    let unfound = table.replace("path: $key, ", "");
+    let said = "a dataset of a `table` needs a column with `path: $key`: by it a document is found again";
+    assert_eq!(told(&unfound), [format!("7: {said}")]);
+    let optional = table.replace(", required: true", "");
+    assert_eq!(told(&optional), ["7: `id` is part of the key: make it `required: true`"]);
+    let refs = |yaml: &str| {
+        (KIND.refs)(&draft(yaml).spec).into_iter().map(|it| (it.kind, it.name, it.needed)).collect::<Vec<_>>()
+    };
+    assert_eq!(refs(&table), [("Table", "people".to_owned(), true)]);
+    assert_eq!(refs(KEYED), [("Stream", "people.raw".to_owned(), false)]);
 }

@@ -1,0 +1,211 @@
+//! Upsert by copy on write: a table gets the last row of each key, and loses the rows that were there of those keys.
+//!
+//! A file is read only if what the manifests say of it (bounds of the key's columns, its partition) lets it have one of the
+//! keys, and written anew only if it has. Files are read one after another, and what is left of each stands in the table's
+//! current schema.
+//!
+//! Invariant: a table that has one row of each key has one of each key afterwards.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array as _, ArrayRef, RecordBatch};
+use arrow_ord::sort::sort_to_indices;
+use arrow_schema::{DataType, TimeUnit};
+use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
+use arrow_select::take::take;
+use iceberg::Result;
+use iceberg::spec::{DataFile, Datum, Literal, ManifestEntryRef, Operation, PrimitiveLiteral};
+use iceberg::transform::create_transform_function;
+
+use super::{Change, Version, compact, write_data};
+use crate::files::Files;
+use crate::rows::{Changes, KeySet, Keys};
+
+/// The change that `batch` makes of a table: changes, the last of each key.
+///
+/// # Errors
+/// As [`write_data`], and files that cannot be read.
+pub async fn upsert(files: &Files, version: &Version, changes: &Changes, batch: &RecordBatch) -> Result<Change> {
+    let rows = changes.rows(batch)?;
+    let mut added = if rows.num_rows() == 0 { Vec::new() } else { write_data(files, version, rows).await? };
+    let mut removed = Vec::new();
+    if batch.num_rows() > 0 {
+        let sought = Sought::new(version, changes.keys(), batch)?;
+        let keys = KeySet::new(changes.keys(), batch)?;
+        for entry in version.live(files).await? {
+            if sought.may_be_in(entry.data_file())
+                && let Some(mut left) = without(files, version, changes, &keys, &entry).await?
+            {
+                added.append(&mut left);
+                removed.push(entry);
+            }
+        }
+    }
+    let operation = if removed.is_empty() { Operation::Append } else { Operation::Overwrite };
+    Ok(Change { operation, added, removed, properties: BTreeMap::new(), schema: None })
+}
+
+/// A file anew without the rows of these keys; None if it has none of them.
+async fn without(
+    files: &Files,
+    version: &Version,
+    changes: &Changes,
+    keys: &KeySet,
+    entry: &ManifestEntryRef,
+) -> Result<Option<Vec<DataFile>>> {
+    let location = entry.file_path();
+    let bytes = compact::read(files, location)?;
+    // The key alone first: most files that may have one of the keys have none.
+    let Some(of_key) = changes.within(changes.keys().columns()) else { return Ok(None) };
+    let mut is_in = false;
+    for batch in compact::rows(location, bytes.clone(), of_key.stored())? {
+        is_in |= keys.others(of_key.keys(), &batch?)?.has_false();
+        if is_in {
+            break;
+        }
+    }
+    if !is_in {
+        return Ok(None);
+    }
+    let mut left = Vec::new();
+    for batch in compact::rows(location, bytes, changes.stored())? {
+        let batch = batch?;
+        left.push(filter_record_batch(&batch, &keys.others(changes.keys(), &batch)?)?);
+    }
+    let left = concat_batches(changes.stored(), &left)?;
+    if left.num_rows() == 0 {
+        return Ok(Some(Vec::new()));
+    }
+    write_data(files, version, left).await.map(Some)
+}
+
+/// Keys, as files tell what they have of them.
+struct Sought {
+    /// Values by key, in the order of the first of them.
+    values: Vec<(Told, ArrayRef)>,
+    count: usize,
+}
+
+/// What a file tells of a value of its rows.
+enum Told {
+    /// Between which bounds the column with this id is.
+    Bounds(i32),
+    /// What it is of all rows: one of the values of its partition.
+    Part(usize),
+}
+
+impl Sought {
+    fn new(version: &Version, keys: &Keys, batch: &RecordBatch) -> Result<Self> {
+        let schema = version.metadata.current_schema().as_struct();
+        let of_keys = batch.project(keys.columns())?;
+        let order = of_keys.columns().first().map(|first| sort_to_indices(first, None, None)).transpose()?;
+        let mut values = Vec::new();
+        for (field, column) in of_keys.schema().fields().iter().zip(of_keys.columns()) {
+            let Some(field) = schema.field_by_name(field.name()) else { continue };
+            let column = match &order {
+                Some(order) => take(column, order, None)?,
+                None => Arc::clone(column),
+            };
+            for (at, part) in version.metadata.default_partition_spec().fields().iter().enumerate() {
+                if part.source_id == field.id {
+                    let made = create_transform_function(&part.transform)?.transform(Arc::clone(&column))?;
+                    values.push((Told::Part(at), made));
+                }
+            }
+            // The first column comes first, whatever is made of it.
+            let at = if values.iter().any(|(told, _)| matches!(told, Told::Bounds(_))) { values.len() } else { 0 };
+            values.insert(at, (Told::Bounds(field.id), column));
+        }
+        Ok(Self { values, count: batch.num_rows() })
+    }
+
+    /// Whether one of the keys may be in a file.
+    fn may_be_in(&self, file: &DataFile) -> bool {
+        let told: Vec<_> =
+            self.values.iter().map(|(told, values)| (values, told.least(file), told.greatest(file))).collect();
+        let is = |values: &ArrayRef, row, of: Option<&PrimitiveLiteral>, order| {
+            of.is_some_and(|of| compare(values, row, of) == Some(order))
+        };
+        let Some((values, least, greatest)) = told.first() else { return true };
+        let from = first(self.count, |row| !is(values, row, *least, Ordering::Less));
+        let to = first(self.count, |row| is(values, row, *greatest, Ordering::Greater));
+        let fits = |row: usize| {
+            told.iter().all(|(values, least, greatest)| {
+                !is(values, row, *least, Ordering::Less) && !is(values, row, *greatest, Ordering::Greater)
+            })
+        };
+        (from..to).any(fits)
+    }
+}
+
+impl Told {
+    fn least<'a>(&self, file: &'a DataFile) -> Option<&'a PrimitiveLiteral> {
+        match self {
+            Self::Bounds(id) => bound(file, file.lower_bounds().get(id)),
+            Self::Part(at) => part(file, *at),
+        }
+    }
+
+    fn greatest<'a>(&self, file: &'a DataFile) -> Option<&'a PrimitiveLiteral> {
+        match self {
+            Self::Bounds(id) => bound(file, file.upper_bounds().get(id)),
+            Self::Part(at) => part(file, *at),
+        }
+    }
+}
+
+/// A bound that can be believed. Where a file has several row groups, `iceberg` makes those of text of the groups alone
+/// that have only short ones.
+fn bound<'a>(file: &DataFile, bound: Option<&'a Datum>) -> Option<&'a PrimitiveLiteral> {
+    let literal = bound?.literal();
+    let is_whole = file.split_offsets().is_some_and(|offsets| offsets.len() == 1);
+    (is_whole || !matches!(literal, PrimitiveLiteral::String(_))).then_some(literal)
+}
+
+fn part(file: &DataFile, at: usize) -> Option<&PrimitiveLiteral> {
+    match file.partition().fields().get(at)?.as_ref()? {
+        Literal::Primitive(literal) => Some(literal),
+        _ => None,
+    }
+}
+
+/// How a value stands to what a file tells; None where that cannot be said.
+fn compare(values: &ArrayRef, row: usize, of: &PrimitiveLiteral) -> Option<Ordering> {
+    Some(match (values.data_type(), of) {
+        (DataType::Boolean, PrimitiveLiteral::Boolean(of)) => values.as_boolean().value(row).cmp(of),
+        (DataType::Int32, PrimitiveLiteral::Int(of)) => values.as_primitive::<Int32Type>().value(row).cmp(of),
+        (DataType::Date32, PrimitiveLiteral::Int(of)) => values.as_primitive::<Date32Type>().value(row).cmp(of),
+        (DataType::Int64, PrimitiveLiteral::Long(of)) => values.as_primitive::<Int64Type>().value(row).cmp(of),
+        // The file is from before the column was widened.
+        (DataType::Int64, PrimitiveLiteral::Int(of)) => {
+            values.as_primitive::<Int64Type>().value(row).cmp(&i64::from(*of))
+        }
+        (DataType::Timestamp(TimeUnit::Microsecond, _), PrimitiveLiteral::Long(of)) => {
+            values.as_primitive::<TimestampMicrosecondType>().value(row).cmp(of)
+        }
+        (DataType::Decimal128(..), PrimitiveLiteral::Int128(of)) => {
+            values.as_primitive::<Decimal128Type>().value(row).cmp(of)
+        }
+        (DataType::Utf8, PrimitiveLiteral::String(of)) => values.as_string::<i32>().value(row).cmp(of.as_str()),
+        _ => return None,
+    })
+}
+
+/// The first row for which something holds, if it holds for all behind that; `count` where it holds for none.
+fn first(count: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut from, mut to) = (0, count);
+    while from < to {
+        let middle = from.midpoint(to);
+        if holds(middle) {
+            to = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    from
+}
