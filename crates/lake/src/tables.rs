@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::Version;
-use crate::files::Files;
+use crate::files::{Files, Unanswered};
 use crate::lease::Leases;
 use crate::tail::Tail;
 
@@ -96,8 +96,8 @@ impl Tables {
     /// The current version of the table whose pointer stands at a key; None when there is no table.
     ///
     /// # Errors
-    /// `HW-LAKE-021` when its metadata cannot be read.
-    pub fn version(&self, space: &str, key: &[u8], view: View) -> Result<Option<Version>, Problem> {
+    /// `HW-LAKE-021` and 063 when its metadata cannot be read.
+    pub async fn version(&self, space: &str, key: &[u8], view: View) -> Result<Option<Version>, Problem> {
         let Some(bytes) = self.log.get(space, key, view) else { return Ok(None) };
         let pointer: Pointer = serde_json::from_slice(&bytes).map_err(|error| {
             Problem::new("HW-LAKE-021", format!("the pointer of `{space}` cannot be read")).because(error)
@@ -105,7 +105,7 @@ impl Tables {
         if let Some(version) = self.read.lock().get(&pointer.metadata) {
             return Ok(Some(version.clone()));
         }
-        let version = Version::read(&self.files, &pointer.metadata).map_err(|error| unusable(space, &error))?;
+        let version = Version::read(&self.files, &pointer.metadata).await.map_err(|error| unusable(space, &error))?;
         self.remember(&version);
         Ok(Some(version))
     }
@@ -128,7 +128,13 @@ impl Tables {
 }
 
 /// `HW-LAKE-021`: a table's files cannot be read or written.
+///
+/// `HW-LAKE-063`: its bucket does not do its part.
 pub fn unusable(table: &str, error: &iceberg::Error) -> Problem {
+    if let Some(told) = Unanswered::behind(error) {
+        let problem = Problem::new("HW-LAKE-063", format!("the bucket with the files of `{table}`: {told}"));
+        return problem.help("it is tried again until the bucket answers; no event is lost meanwhile");
+    }
     let mut problem = Problem::new("HW-LAKE-021", format!("the files of `{table}`: {}", error.message()));
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

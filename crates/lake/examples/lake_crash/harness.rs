@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
-use bytes::Bytes;
 use futures::FutureExt;
 use headwater_base::{Limits, ManualClock, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
@@ -150,14 +149,14 @@ impl House {
 
     /// The ids of the events that the table's rows stand for, and how many files those are in.
     fn rows(&self) -> (Vec<i64>, usize) {
-        let Some(version) = self.tables.version(&dataset::space("t"), POINTER, View::Durable).unwrap() else {
+        let Some(version) = wait(self.tables.version(&dataset::space("t"), POINTER, View::Durable)).unwrap() else {
             return (Vec::new(), 0);
         };
         let files = self.tables.files();
         let live = version.live(files).now_or_never().unwrap().unwrap();
         let mut ids = Vec::new();
         for entry in &live {
-            let bytes = Bytes::from(files.read(entry.file_path()).unwrap());
+            let bytes = wait(files.read(entry.file_path())).unwrap();
             for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
                 let batch = batch.unwrap();
                 let events = batch.column_by_name("events").map(|events| events.as_primitive::<Int64Type>());

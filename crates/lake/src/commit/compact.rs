@@ -11,7 +11,6 @@ use arrow::compute::cast;
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, StructArray, new_null_array};
 use arrow_schema::{DataType, FieldRef, Fields, SchemaRef};
-use bytes::Bytes;
 use iceberg::spec::{ManifestEntryRef, Operation, Struct};
 use iceberg::{Error, ErrorKind, Result};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -47,7 +46,7 @@ pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: 
             break;
         }
         taken += entry.file_size_in_bytes();
-        batches.append(&mut rows(files, entry.file_path(), merge.schema())?);
+        batches.append(&mut rows(files, entry.file_path(), merge.schema()).await?);
         removed.push(entry);
     }
     if removed.len() < FILES_MIN {
@@ -62,10 +61,10 @@ pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: 
 }
 
 /// The rows of a file, in the current schema.
-fn rows(files: &Files, location: &str, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+async fn rows(files: &Files, location: &str, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
     let broken = |error: &dyn std::fmt::Display| Error::new(ErrorKind::DataInvalid, format!("`{location}`: {error}"));
-    let bytes = files.read(location).map_err(|error| broken(&error))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| broken(&error))?;
+    let bytes = files.read(location).await.map_err(|error| broken(&error).with_source(error))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| broken(&error))?;
     let mut batches = Vec::new();
     for batch in reader.build().map_err(|error| broken(&error))? {
         let batch = batch.map_err(|error| broken(&error))?;

@@ -100,6 +100,9 @@ pub struct DatasetSpec {
     #[serde(default = "hundred")]
     #[schemars(range(min = 1, max = 10000))]
     pub snapshots: u32,
+    /// The Bucket that the table's files are in. They are in the data folder if it is left out. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Name>,
     /// The stream of events that do not fit. Default `<name>.dead`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<String>,
@@ -177,6 +180,11 @@ pub fn folder(name: &str) -> PathBuf {
     PathBuf::from("lake").join("datasets").join(name)
 }
 
+/// Where a dataset's table lies in its bucket. The uid keeps it apart from one of the same name, earlier or of another node.
+pub fn object_folder(name: &str, uid: &str) -> String {
+    format!("{name}/{uid}")
+}
+
 fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
     let spec: DatasetSpec = match kind::decode(&draft.spec, "/spec", &draft.origin) {
         Ok(spec) => spec,
@@ -216,6 +224,7 @@ fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
     }
     let mut problems = Vec::new();
     let fixed = [
+        ("bucket", before.bucket != after.bucket, "the files that are there stay where they are"),
         ("rollup", before.rollup != after.rollup, "what the rows that are there stand for would be unknown"),
         ("stream", before.stream != after.stream, "which of its events are in the table would be unknown"),
         ("partition", before.partition != after.partition, "the files that are there are spread as before"),
@@ -242,7 +251,14 @@ fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
 
 fn refs(spec: &Value) -> Vec<Ref> {
     let Ok(spec) = serde_json::from_value::<DatasetSpec>(spec.clone()) else { return Vec::new() };
-    vec![Ref { kind: "Stream", name: spec.stream, at: "/spec/stream".to_owned(), needed: false }]
+    let stream = Ref { kind: "Stream", name: spec.stream, at: "/spec/stream".to_owned(), needed: false };
+    let bucket = spec.bucket.map(|name| Ref {
+        kind: "Bucket",
+        name: name.to_string(),
+        at: "/spec/bucket".to_owned(),
+        needed: true,
+    });
+    std::iter::once(stream).chain(bucket).collect()
 }
 
 fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
@@ -254,11 +270,16 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
         let config = StreamConfig { partitions: partitions.unwrap_or(base.partitions), ..base };
         StreamObject { name, config, extra: Vec::new(), alter: false }
     };
+    // The pointer first: without it nobody finds the files.
+    let mut owns = vec![Owned::Space(space(name.as_str())), Owned::Folder(folder(name.as_str()))];
+    if let Some(bucket) = &spec.bucket {
+        let folder = object_folder(name.as_str(), &resource.metadata.uid);
+        owns.push(Owned::Outside(UNIT, format!("{bucket}/{folder}")));
+    }
     Plan {
         streams: vec![made(stream, None), made(dead, Some(1))],
         units: vec![UnitSpec::of(UNIT, resource)],
-        // The pointer first: without it nobody finds the files.
-        owns: vec![Owned::Space(space(name.as_str())), Owned::Folder(folder(name.as_str()))],
+        owns,
         ..Plan::default()
     }
 }
