@@ -101,7 +101,9 @@ impl Datasets {
                 let location = format!("{}/{folder}", bucket.root);
                 bucket.discard_folder(location);
             }
-            Err(problem) => tracing::warn!(code = problem.code, title = problem.title, "the objects of `{folder}` stay"),
+            Err(problem) => {
+                tracing::warn!(code = problem.code, title = problem.title, "the objects of `{folder}` stay")
+            }
         }
     }
 

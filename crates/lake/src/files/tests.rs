@@ -23,7 +23,8 @@ use crate::testing::now;
 pub(crate) fn resource(name: &str, bucket: &str, prefix: &str) -> Arc<Resource> {
     let spec = json!({"bucket": bucket, "prefix": prefix, "endpoint": "http://127.0.0.1:1",
         "accessKeyId": {"secret": "id"}, "secretAccessKey": {"secret": "key"}});
-    let resource = json!({"apiVersion": "headwater.dev/v1", "kind": "Bucket", "metadata": {"name": name}, "spec": spec});
+    let resource =
+        json!({"apiVersion": "headwater.dev/v1", "kind": "Bucket", "metadata": {"name": name}, "spec": spec});
     Arc::new(serde_json::from_value(resource).unwrap())
 }
 
@@ -84,7 +85,8 @@ fn what_is_large_goes_in_parts_and_comes_back_whole() {
 #[test]
 fn a_location_is_in_the_bucket_with_the_longest_prefix_and_in_no_other() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let files = files_in(&store, vec![resource("a", "acme", "p"), resource("b", "acme", "p/q"), resource("c", "other", "p")]);
+    let files =
+        files_in(&store, vec![resource("a", "acme", "p"), resource("b", "acme", "p/q"), resource("c", "other", "p")]);
     let of = |location: &str| files.buckets().of(location).map(|bucket| bucket.name.clone());
     assert_eq!(of("s3://acme/p/orders/1/data/x").unwrap(), "a");
     assert_eq!(of("s3://acme/p/q/orders/1/data/x").unwrap(), "b");

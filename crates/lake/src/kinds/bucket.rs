@@ -182,7 +182,8 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     problems.extend(endpoint_fault(&spec));
     if !is_bucket(&spec.bucket) {
-        let fact = "`bucket` is no name of a bucket: 3 to 63 of `a-z`, `0-9`, `-` and `.`, a letter or digit at both ends";
+        let fact =
+            "`bucket` is no name of a bucket: 3 to 63 of `a-z`, `0-9`, `-` and `.`, a letter or digit at both ends";
         problems.push(("/spec/bucket", Problem::new("HW-LAKE-060", fact)));
     }
     if spec.prefix.as_deref().is_some_and(|prefix| !is_prefix(prefix)) {

@@ -141,7 +141,16 @@ impl LakeTable {
         let snapshot = sources.listings.get(sources.catalog.lake(), &shown, version, &schema).await?;
         let position = Some(version.location.clone());
         let store = Store::of(sources.catalog.lake(), &shown, Some(version))?;
-        Ok(Self { name: shown, position, schema, store, snapshot, sealed: Vec::new(), batches: Vec::new(), log: Vec::new() })
+        Ok(Self {
+            name: shown,
+            position,
+            schema,
+            store,
+            snapshot,
+            sealed: Vec::new(),
+            batches: Vec::new(),
+            log: Vec::new(),
+        })
     }
 
     /// What determines its rows: no two tables that have the same differ in them.

@@ -35,7 +35,8 @@ fn rows_go_over_a_network_with_tls_unless_it_is_allowed_without() {
     let far = at("http://minio.lan:9000");
     assert_eq!(told(&far), ["5: `endpoint` is http, so that whoever is on the way reads the rows"]);
     assert!(told(&far.replace("  region", "  allowHttp: true\n  region")).is_empty());
-    for wrong in ["s3.example.com", "ftp://s3.example.com", "https://id:key@s3.example.com", "https://s3.example.com/b"] {
+    for wrong in ["s3.example.com", "ftp://s3.example.com", "https://id:key@s3.example.com", "https://s3.example.com/b"]
+    {
         assert_eq!(told(&at(wrong)).len(), 1, "{wrong}");
     }
 }
