@@ -117,7 +117,7 @@ impl Bucket {
     fn aside(&self, work: impl Future<Output = ()> + Send + 'static) {
         match &self.home {
             Some(home) => drop(home.spawn(work)),
-            None => drop(work.now_or_never()),
+            None => work.now_or_never().unwrap_or_default(),
         }
     }
 

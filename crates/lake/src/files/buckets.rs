@@ -73,8 +73,8 @@ impl Buckets {
     /// # Errors
     /// `HW-LAKE-062` when there is none, or it cannot be opened.
     pub fn named(&self, name: &str) -> Result<Arc<Bucket>, Problem> {
-        let resources = self.0.iter().flat_map(|inner| (inner.list)());
-        let resource = resources.into_iter().find(|resource| resource.metadata.name.as_str() == name);
+        let mut resources = self.0.iter().flat_map(|inner| (inner.list)());
+        let resource = resources.find(|resource| resource.metadata.name.as_str() == name);
         match (&self.0, resource) {
             (Some(inner), Some(resource)) => inner.bucket(&resource),
             _ => Err(Problem::new("HW-LAKE-062", format!("there is no bucket `{name}`"))
@@ -87,29 +87,27 @@ impl Buckets {
     /// # Errors
     /// When there is none, or more than one.
     pub fn of(&self, location: &str) -> io::Result<Arc<Bucket>> {
-        let (mut found, mut fault): (Option<Arc<Bucket>>, _) = (None, None);
-        for inner in &self.0 {
-            for resource in (inner.list)() {
-                let bucket = match inner.bucket(&resource) {
-                    Ok(bucket) if bucket.has(location) => bucket,
-                    Ok(_) => continue,
-                    Err(problem) => {
-                        fault = Some(problem.title);
-                        continue;
-                    }
-                };
-                match &found {
-                    Some(other) if other.root.len() > bucket.root.len() => {}
+        let unanswered = |fact: String| io::Error::other(Unanswered(fact));
+        let none = || unanswered("no Bucket resource is the one of it".to_owned());
+        let inner = self.0.as_ref().ok_or_else(none)?;
+        let (mut found, mut fault): (Option<Arc<Bucket>>, Option<String>) = (None, None);
+        for resource in (inner.list)() {
+            match inner.bucket(&resource) {
+                Ok(bucket) if !bucket.has(location) => {}
+                Ok(bucket) => match found.take() {
                     Some(other) if other.root == bucket.root => {
-                        let fact = format!("`{}` and `{}` are both the bucket of it", other.name, bucket.name);
-                        return Err(io::Error::other(Unanswered(fact)));
+                        return Err(unanswered(format!(
+                            "`{}` and `{}` are both the bucket of it",
+                            other.name, bucket.name
+                        )));
                     }
+                    Some(other) if other.root.len() > bucket.root.len() => found = Some(other),
                     _ => found = Some(bucket),
-                }
+                },
+                Err(problem) => fault = Some(problem.title),
             }
         }
-        let none = || fault.unwrap_or_else(|| "no Bucket resource is the one of it".to_owned());
-        found.ok_or_else(|| io::Error::other(Unanswered(none())))
+        found.ok_or_else(|| fault.map_or_else(none, unanswered))
     }
 }
 

@@ -53,7 +53,8 @@ fn words(error: &Error) -> String {
         innermost = source;
     }
     let (outer, inner) = (unanswered(&error.to_string()), unanswered(&innermost.to_string()));
-    if outer.contains(&inner) { outer } else { format!("{outer}: {inner}") }
+    let outer = outer.trim_start_matches("Generic S3 error: ");
+    if outer.contains(&inner) { outer.to_owned() } else { format!("{outer}: {inner}") }
 }
 
 /// Words up to where an answer begins.

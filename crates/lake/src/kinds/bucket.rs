@@ -3,7 +3,6 @@
 //! What it is NOT: a connection, or a watch over one. A dataset that cannot reach its bucket says so itself.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use headwater_base::{Name, Problem};
@@ -102,7 +101,8 @@ impl BucketSpec {
 
     /// Whether the server is asked without TLS.
     pub fn is_plain(&self) -> bool {
-        self.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"))
+        let scheme = self.endpoint.as_deref().and_then(|endpoint| endpoint.split_once("://"));
+        scheme.is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("http"))
     }
 
     /// Whether the bucket is a part of the server's name; a dot in it would not fit AWS's certificate.
@@ -151,8 +151,8 @@ fn endpoint_fault(spec: &BucketSpec) -> Option<(&'static str, Problem)> {
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
 }
