@@ -34,7 +34,7 @@ impl<'a> Life<'a> {
         let Some(stream) = log.stream(setup.stream.as_str()) else { return Err(End::Failed(missing(&setup.stream))) };
         let letters = Outbox::open(&*log, std::slice::from_ref(&setup.dead)).map_err(|error| failed(setup, &error))?;
         let space = dataset::space(setup.name.as_str());
-        let there = waited(setup, setup.tables.version(&space, POINTER, View::Appended))?.map_err(End::Failed)?;
+        let there = there(setup, &space)?;
         let (version, is_new, before) = match there {
             Some(version) if epoch_of(&version) >= setup.epoch => (version, false, None),
             before => (create(setup, &stream)?, true, before),
@@ -133,6 +133,18 @@ impl<'a> Life<'a> {
 
 fn waited<F: Future>(setup: &Setup, future: F) -> Result<F::Output, End> {
     headwater_log::park::wait(future, &setup.stop).ok_or(End::Stopped)
+}
+
+/// The table that is there. One that is to be built anew need not be readable: that may be why.
+fn there(setup: &Setup, space: &str) -> Result<Option<Version>, End> {
+    let epoch = setup.tables.epoch(space, POINTER, View::Appended).map_err(End::Failed)?;
+    match waited(setup, setup.tables.version(space, POINTER, View::Appended))? {
+        Err(problem) if epoch.is_some_and(|epoch| epoch < setup.epoch) => {
+            warn!(dataset = %setup.name, code = problem.code, title = problem.title, "the files of the table before stay");
+            Ok(None)
+        }
+        found => found.map_err(End::Failed),
+    }
 }
 
 /// When the next snapshot may be made: an interval behind the last one, as far as the wall clock can be believed.

@@ -87,9 +87,8 @@ impl CredentialProvider for Keys {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let read =
-            || Ok(AwsCredential { key_id: self.read(&self.id)?, secret_key: self.read(&self.key)?, token: None });
         let unread = |fact: String| object_store::Error::Generic { store: "S3", source: fact.into() };
-        read().map(Arc::new).map_err(unread)
+        let (key_id, secret_key) = (self.read(&self.id).map_err(unread)?, self.read(&self.key).map_err(unread)?);
+        Ok(Arc::new(AwsCredential { key_id, secret_key, token: None }))
     }
 }

@@ -78,3 +78,23 @@ fn a_table_that_is_built_anew_elsewhere_leaves_nothing_behind() {
     bench.until("the folder is empty", || now(bench.tables.files().list(LOCATION)).unwrap().is_empty());
     dataset.stop().unwrap();
 }
+
+#[test]
+fn a_bucket_that_never_answers_again_can_be_left() {
+    let store = Arc::new(Closing::default());
+    let bench = bench(&store);
+    bench.send(0, &events(0..10));
+    let dataset = bench.start(|setup| setup.location = AT.to_owned());
+    bench.until("the first snapshot", || bench.ids().len() == 10);
+    dataset.stop().unwrap();
+    store.closed.store(true, Ordering::SeqCst);
+    // After a start nothing of the table is in memory.
+    let files = bench.tables.files().clone();
+    let bench = Bench { tables: Arc::new(Tables::new(bench.log.clone(), files)), ..bench };
+    let stuck = bench.start(|setup| setup.location = AT.to_owned());
+    assert_eq!(stuck.thread.join().unwrap().unwrap_err().code, "HW-LAKE-063");
+    let dataset = bench.start(|setup| setup.epoch = 1);
+    bench.in_time("the table is on the disk", || data(&bench, LOCATION) == 1);
+    assert_eq!(bench.ids(), (0..10).collect::<Vec<_>>());
+    dataset.stop().unwrap();
+}
