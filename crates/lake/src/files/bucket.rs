@@ -56,7 +56,7 @@ impl std::error::Error for Unanswered {}
 
 impl Unanswered {
     /// The one that is behind an error, if there is one.
-    pub fn behind(error: &(dyn std::error::Error + 'static)) -> Option<&Self> {
+    pub fn behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut at = Some(error);
         while let Some(error) = at {
             let told = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
