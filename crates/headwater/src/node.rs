@@ -17,6 +17,7 @@ use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_kernel::port::FunctionKind;
 use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
+use headwater_lake::files::Buckets;
 use headwater_lake::sql::{self, Sources};
 use headwater_lake::{Dashboards, Datasets, LakeCatalog};
 use headwater_log::groups::Groups;
@@ -113,6 +114,7 @@ pub fn registry() -> Registry {
         archive::KIND,
         event_type::KIND,
         headwater_lake::kinds::dataset::KIND,
+        headwater_lake::kinds::bucket::KIND,
         headwater_lake::kinds::dashboard::KIND,
         headwater_lake::kinds::external_table::KIND,
         headwater_lake::kinds::row_policy::KIND,
@@ -306,13 +308,16 @@ fn open_lake(kernel: &Arc<Kernel>, folder: &Path) -> Result<(Datasets, LakeCatal
     let folder = std::path::absolute(folder).map_err(|error| {
         Problem::new("HW-CLI-002", format!("cannot use the data folder `{}`", folder.display())).because(error)
     })?;
-    let datasets = Datasets::new(headwater_lake::Parts {
+    let parts = headwater_lake::Parts {
         log: kernel.log().clone(),
         disk: Arc::new(RealDisk),
         folder,
         clock: kernel.clock().clone(),
         limits: kernel.limits().clone(),
-    });
+    };
+    let datasets = Datasets::with_buckets(parts, Buckets::of_node(kernel, tokio::runtime::Handle::current()));
+    let objects = datasets.clone();
+    kernel.clear_with(headwater_lake::kinds::dataset::UNIT, Arc::new(move |what: &str| objects.clear(what)));
     let of = Arc::downgrade(kernel);
     let names = move || -> Vec<Name> {
         let resources = of.upgrade().map(|kernel| kernel.list(Some("Dataset"))).unwrap_or_default();

@@ -25,7 +25,7 @@ use crate::schema::Validator;
 use crate::secrets::Secrets;
 use crate::supervisor::{Parts, Supervisor};
 use crate::tables::{Gate, TableViews};
-use crate::unit::{Task, Unit, UnitKind};
+use crate::unit::{Clear, Task, Unit, UnitKind};
 
 mod apply;
 mod delete;
@@ -61,6 +61,7 @@ pub struct Kernel {
     supervisor: Mutex<Option<Arc<Task>>>,
     validators: ArcSwap<HashMap<Name, Validator>>,
     born: Mutex<u64>,
+    clears: Mutex<Vec<(&'static str, Clear)>>,
 }
 
 impl Kernel {
@@ -95,9 +96,15 @@ impl Kernel {
             supervisor: Mutex::new(None),
             validators: ArcSwap::default(),
             born: Mutex::new(0),
+            clears: Mutex::default(),
         });
         kernel.compile_validators();
         Ok(kernel)
+    }
+
+    /// Says who removes what resources own outside the data folder; before [`Self::start`].
+    pub fn clear_with(&self, by: &'static str, clear: Clear) {
+        self.clears.lock().push((by, clear));
     }
 
     /// Starts the supervisor with the rows of `units` besides the kernel's own. What ran before a restart runs again.
@@ -112,6 +119,7 @@ impl Kernel {
             secrets: Arc::clone(&self.secrets),
             drop_view: Box::new(move |name| tables.drop_view(name)),
             kinds: std::iter::once(self.tables.unit_kind()).chain(units).collect(),
+            clears: self.clears.lock().clone(),
             seed: self.setup.seed,
             running: Arc::clone(&self.running),
             wake: Arc::clone(&self.wake),

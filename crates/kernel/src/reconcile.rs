@@ -73,6 +73,8 @@ pub enum Owned {
     View(Name),
     /// A folder of the data folder, with all that is in it.
     Folder(PathBuf),
+    /// Something outside the data folder: who knows how to remove it, and what it is in their words.
+    Outside(&'static str, String),
 }
 
 /// One step from what is there to what should be.

@@ -24,7 +24,7 @@ use crate::port;
 use crate::reconcile::{Observed, Plan, Running, UnitSpec, Verb};
 use crate::resource::{Resource, Status};
 use crate::resources::Resources;
-use crate::unit::{Stop, Unit, UnitKind};
+use crate::unit::{Clear, Stop, Unit, UnitKind};
 
 mod deletion;
 mod slot;
@@ -57,6 +57,8 @@ pub(crate) struct Parts {
     pub drop_view: DropView,
     /// In the order in which units start; they stop in the opposite one.
     pub kinds: Vec<UnitKind>,
+    /// Who removes what is owned outside the data folder.
+    pub clears: Vec<(&'static str, Clear)>,
     /// Seed of the jitter.
     pub seed: u64,
     /// What runs, for dry runs.

@@ -42,6 +42,10 @@ pub struct UnitKind {
     pub start: Start,
 }
 
+/// Begins to remove something outside the data folder that a deleted resource owned
+/// ([`Owned::Outside`](crate::reconcile::Owned::Outside)). It returns at once; what it cannot do, it tells in the log.
+pub type Clear = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// The signal to stop that a [`Task`] gets. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Receiver<bool>);

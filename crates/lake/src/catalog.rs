@@ -22,6 +22,7 @@ use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
 use iceberg::{ErrorKind, TableRequirement, TableUpdate};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -92,13 +93,13 @@ impl LakeCatalog {
     /// The current version of a table.
     ///
     /// # Errors
-    /// `HW-LAKE-030` and 032 for what is not there, 021 for metadata that cannot be read.
-    pub fn version(&self, namespace: &str, table: &str) -> Result<Version, Problem> {
+    /// `HW-LAKE-030` and 032 for what is not there, 021 and 063 for metadata that cannot be read.
+    pub async fn version(&self, namespace: &str, table: &str) -> Result<Version, Problem> {
         let found = if namespace == DATASETS {
-            self.lake().version(&dataset::space(table), POINTER, View::Durable)?
+            self.lake().version(&dataset::space(table), POINTER, View::Durable).await?
         } else {
             self.namespace(namespace)?;
-            self.lake().version(SPACE, &table_key(namespace, table), View::Durable)?
+            self.lake().version(SPACE, &table_key(namespace, table), View::Durable).await?
         };
         found.ok_or_else(|| {
             Problem::new("HW-LAKE-032", format!("there is no table `{}` in `{}`", shown(table), shown(namespace)))
@@ -133,12 +134,13 @@ impl LakeCatalog {
     }
 
     /// Does blocking work off the runtime's threads.
-    async fn off<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Tables) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let tables = Arc::clone(self.lake());
-        let done = tokio::task::spawn_blocking(move || work(&tables)).await;
+    async fn off<T, F>(&self, work: impl FnOnce(Self) -> F + Send + 'static) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Problem>>,
+    {
+        let (catalog, handle) = (self.clone(), Handle::current());
+        let done = tokio::task::spawn_blocking(move || handle.block_on(work(catalog))).await;
         done.unwrap_or_else(|error| Err(malformed(format!("the request ended by a bug in the program: {error}"))))
     }
 
@@ -163,21 +165,22 @@ impl LakeCatalog {
             return Err(malformed("the node chooses where its tables lie").help("leave `location` out"));
         }
         let version = self
-            .off(move |tables| {
+            .off(async move |catalog| {
                 let location = location_of(&folder);
-                tables
-                    .files()
+                let files = catalog.lake().files();
+                files
                     .create_folders(&location, &below)
                     .map_err(|error| Problem::new("HW-LAKE-021", "the table's folder cannot be made").because(error))?;
                 let partition = request.partition_spec.unwrap_or_default();
                 let sort = request.write_order.unwrap_or_else(SortOrder::unsorted_order);
                 let properties = request.properties.unwrap_or_default();
-                commit::create(tables.files(), &location, request.schema, partition, sort, properties)
+                commit::create(files, &location, request.schema, partition, sort, properties)
+                    .await
                     .map_err(|error| refused(&request.name, &error))
             })
             .await?;
         self.write(vec![Tables::delta(&key, &version)]).await?;
-        at(&version)
+        self.at(&version)
     }
 
     async fn commit_all(&self, changes: Vec<TableChange>) -> Result<Vec<TableAt>, Problem> {
@@ -197,14 +200,15 @@ impl LakeCatalog {
         let _turn = self.0.turn.lock().await;
         let mut work = Vec::with_capacity(changes.len());
         for (TableChange { namespace, table, .. }, request) in changes.iter().zip(requests) {
-            work.push((table.clone(), self.version(namespace, table)?, request));
+            work.push((table.clone(), self.version(namespace, table).await?, request));
         }
         let made = self
-            .off(move |tables| {
-                let next = |(table, version, request): (String, Version, CommitTable)| {
-                    next_of(tables, &table, &version, request)
-                };
-                work.into_iter().map(next).collect::<Result<Vec<_>, _>>()
+            .off(async move |catalog| {
+                let mut made = Vec::with_capacity(work.len());
+                for (table, version, request) in work {
+                    made.push(next_of(catalog.lake(), &table, &version, request).await?);
+                }
+                Ok(made)
             })
             .await?;
         let keyed = changes.iter().zip(&made);
@@ -214,21 +218,31 @@ impl LakeCatalog {
         for (next, garbage) in made {
             self.lake().remember(&next);
             self.lake().leases().retire(garbage);
-            answers.push(at(&next)?);
+            answers.push(self.at(&next)?);
         }
         Ok(answers)
+    }
+
+    fn at(&self, version: &Version) -> Result<TableAt, Problem> {
+        let metadata = serde_json::to_vec(&*version.metadata)
+            .map_err(|error| Problem::new("HW-LAKE-021", "the table's metadata cannot be written").because(error))?;
+        Ok(TableAt {
+            metadata_location: version.location.clone(),
+            metadata: Bytes::from(metadata),
+            config: self.lake().files().reader_settings(&version.location),
+        })
     }
 
     async fn remove_table(&self, namespace: &str, table: &str, purge: bool) -> Result<(), Problem> {
         writable(namespace)?;
         let _turn = self.0.turn.lock().await;
-        let version = self.version(namespace, table)?;
+        let version = self.version(namespace, table).await?;
         self.write(vec![Delta { key: Bytes::from(table_key(namespace, table)), value: None }]).await?;
         if !purge {
             return Ok(());
         }
-        self.off(move |tables| {
-            let removed = tables.files().remove_folder(version.metadata.location());
+        self.off(async move |catalog| {
+            let removed = catalog.lake().files().remove_folder(version.metadata.location()).await;
             removed.map_err(|error| Problem::new("HW-LAKE-021", "the table's files cannot be removed").because(error))
         })
         .await
@@ -296,8 +310,9 @@ impl Catalog for LakeCatalog {
         Ok((self.0.names)().into_iter().filter(made).map(|name| name.to_string()).collect())
     }
 
-    fn load(&self, namespace: &str, table: &str) -> Result<TableAt, Problem> {
-        at(&self.version(namespace, table)?)
+    fn load<'a>(&'a self, namespace: &'a str, table: &'a str) -> BoxFuture<'a, Result<TableAt, Problem>> {
+        let (namespace, table) = (namespace.to_owned(), table.to_owned());
+        Box::pin(self.off(async move |catalog| catalog.at(&catalog.version(&namespace, &table).await?)))
     }
 
     fn create<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>> {
@@ -312,14 +327,23 @@ impl Catalog for LakeCatalog {
         Box::pin(self.remove_table(namespace, table, purge))
     }
 
-    fn describe(&self, dataset: &str) -> Result<Value, Problem> {
-        let version = self.version(DATASETS, dataset)?;
+    fn describe<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<Value, Problem>> {
+        let name = dataset.to_owned();
+        Box::pin(async move {
+            let version = self.off(async move |catalog| catalog.version(DATASETS, &name).await).await?;
+            Ok(self.described(dataset, &version))
+        })
+    }
+}
+
+impl LakeCatalog {
+    fn described(&self, dataset: &str, version: &Version) -> Value {
         let metadata = &version.metadata;
         let snapshot = metadata.current_snapshot();
         let entry = |name: &str| snapshot?.summary().additional_properties.get(name).map(String::as_str);
         let number = |name: &str| entry(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
         let time = |ms: i64| headwater_base::Micros::from_millis(ms).to_string();
-        Ok(json!({
+        json!({
             "name": dataset,
             "location": metadata.location(),
             "metadata": version.location,
@@ -332,12 +356,12 @@ impl Catalog for LakeCatalog {
             "schemas": metadata.schemas_iter().len(),
             "lag": self.0.datasets.lag(dataset),
             "positions": entry(SUMMARY_KEY).and_then(|text| serde_json::from_str::<Value>(text).ok()),
-        }))
+        })
     }
 }
 
 /// The version of a table that a client's request makes of the one that is there.
-fn next_of(
+async fn next_of(
     tables: &Tables,
     table: &str,
     version: &Version,
@@ -353,13 +377,7 @@ fn next_of(
     for update in request.updates {
         builder = update.apply(builder).map_err(|error| refused(table, &error))?;
     }
-    commit::finish(tables.files(), builder, Some(version)).map_err(|error| refused(table, &error))
-}
-
-fn at(version: &Version) -> Result<TableAt, Problem> {
-    let metadata = serde_json::to_vec(&*version.metadata)
-        .map_err(|error| Problem::new("HW-LAKE-021", "the table's metadata cannot be written").because(error))?;
-    Ok(TableAt { metadata_location: version.location.clone(), metadata: Bytes::from(metadata) })
+    commit::finish(tables.files(), builder, Some(version)).await.map_err(|error| refused(table, &error))
 }
 
 fn table_key(namespace: &str, table: &str) -> Vec<u8> {

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use headwater_base::Micros;
 use iceberg::spec::{
     DataFile, FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestEntryRef, ManifestFile, ManifestList,
@@ -70,8 +71,8 @@ impl Version {
     ///
     /// # Errors
     /// When the file cannot be read or is no table's metadata.
-    pub fn read(files: &Files, location: &str) -> Result<Self> {
-        let bytes = files.read(location).map_err(|error| {
+    pub async fn read(files: &Files, location: &str) -> Result<Self> {
+        let bytes = files.read(location).await.map_err(|error| {
             Error::new(ErrorKind::DataInvalid, format!("`{location}` cannot be read")).with_source(error)
         })?;
         Ok(Self { location: location.to_owned(), metadata: Arc::new(serde_json::from_slice(&bytes)?) })
@@ -81,8 +82,11 @@ impl Version {
     ///
     /// # Errors
     /// When the list cannot be read.
-    pub fn manifests(&self, files: &Files) -> Result<Vec<ManifestFile>> {
-        self.metadata.current_snapshot().map_or(Ok(Vec::new()), |snapshot| manifests(files, &self.metadata, snapshot))
+    pub async fn manifests(&self, files: &Files) -> Result<Vec<ManifestFile>> {
+        match self.metadata.current_snapshot() {
+            Some(snapshot) => manifests(files, &self.metadata, snapshot).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The files that are in the table now.
@@ -90,14 +94,14 @@ impl Version {
     /// # Errors
     /// When a manifest cannot be read.
     pub async fn live(&self, files: &Files) -> Result<Vec<ManifestEntryRef>> {
-        live(files, &self.manifests(files)?).await
+        live(files, &self.manifests(files).await?).await
     }
 }
 
 /// The manifests of a snapshot.
-fn manifests(files: &Files, metadata: &TableMetadata, snapshot: &SnapshotRef) -> Result<Vec<ManifestFile>> {
+async fn manifests(files: &Files, metadata: &TableMetadata, snapshot: &SnapshotRef) -> Result<Vec<ManifestFile>> {
     let location = snapshot.manifest_list();
-    let bytes = files.read(location).map_err(|error| {
+    let bytes = files.read(location).await.map_err(|error| {
         Error::new(ErrorKind::DataInvalid, format!("the manifest list `{location}` cannot be read")).with_source(error)
     })?;
     Ok(ManifestList::parse_with_version(&bytes, metadata.format_version())?.consume_entries().into_iter().collect())
@@ -120,7 +124,7 @@ pub async fn live(files: &Files, manifests: &[ManifestFile]) -> Result<Vec<Manif
 ///
 /// # Errors
 /// What `iceberg` and the disk say.
-pub fn create(
+pub async fn create(
     files: &Files,
     location: &str,
     schema: Schema,
@@ -130,7 +134,7 @@ pub fn create(
 ) -> Result<Version> {
     let builder =
         TableMetadataBuilder::new(schema, partition, sort, location.to_owned(), FormatVersion::V2, properties)?;
-    finish(files, builder, None).map(|(version, _)| version)
+    finish(files, builder, None).await.map(|(version, _)| version)
 }
 
 /// A builder of the version behind `from`.
@@ -142,12 +146,16 @@ pub fn next(from: &Version) -> TableMetadataBuilder {
 ///
 /// # Errors
 /// What `iceberg` and the disk say.
-pub fn finish(files: &Files, builder: TableMetadataBuilder, from: Option<&Version>) -> Result<(Version, Garbage)> {
+pub async fn finish(
+    files: &Files,
+    builder: TableMetadataBuilder,
+    from: Option<&Version>,
+) -> Result<(Version, Garbage)> {
     let built = builder.build()?;
     let metadata = built.metadata;
     let number = from.and_then(|from| number_of(&from.location)).map_or(0, |number| number + 1);
     let location = format!("{}/metadata/{number:05}-{}.metadata.json", metadata.location(), Uuid::now_v7());
-    files.write(&location, &serde_json::to_vec(&metadata)?)?;
+    files.write(&location, Bytes::from(serde_json::to_vec(&metadata)?)).await?;
     let garbage = Garbage(built.expired_metadata_logs.into_iter().map(|old| old.metadata_file).collect());
     Ok((Version { location, metadata: Arc::new(metadata) }, garbage))
 }
@@ -179,7 +187,7 @@ pub async fn snapshot(
     let snapshot = snapshot.write(change, schema_id, now).await?;
     let builder = builder.set_branch_snapshot(snapshot, MAIN_BRANCH)?;
     let (builder, gone) = expire::without_old(from, builder, keep);
-    let (version, mut garbage) = finish(files, builder, Some(from))?;
+    let (version, mut garbage) = finish(files, builder, Some(from)).await?;
     garbage.0.extend(expire::unreachable(files, from, &version, &gone).await?);
     Ok((version, garbage))
 }
@@ -244,7 +252,7 @@ impl Writer<'_> {
 
     /// The manifests of the snapshot before, without what goes; small ones merged when they have become many.
     async fn kept(&mut self, removed: &[ManifestEntryRef]) -> Result<Vec<ManifestFile>> {
-        let mut manifests = self.from.manifests(self.files)?;
+        let mut manifests = self.from.manifests(self.files).await?;
         // One that only tells what an earlier snapshot removed has nothing more to say.
         manifests.retain(|manifest| manifest.has_added_files() || manifest.has_existing_files());
         let gone: HashSet<&str> = removed.iter().map(|entry| entry.file_path()).collect();

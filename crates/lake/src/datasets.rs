@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 
 use crate::feed::{self, Setup};
 use crate::figures::Figures;
-use crate::files::{Files, location_of};
-use crate::kinds::dataset::{DatasetSpec, UNIT, folder};
+use crate::files::{Buckets, Files, location_of};
+use crate::kinds::dataset::{DatasetSpec, UNIT, folder, object_folder};
 use crate::layout::Layout;
 use crate::tables::Tables;
 
@@ -48,10 +48,15 @@ struct Inner {
 }
 
 impl Datasets {
-    /// No dataset runs yet.
+    /// No dataset runs yet; all files are on the disk.
     pub fn new(parts: Parts) -> Self {
+        Self::with_buckets(parts, Buckets::none())
+    }
+
+    /// No dataset runs yet; files are on the disk or in these buckets.
+    pub fn with_buckets(parts: Parts, buckets: Buckets) -> Self {
         let Parts { log, disk, folder, clock, limits } = parts;
-        let tables = Arc::new(Tables::new(log, Files::new(disk)));
+        let tables = Arc::new(Tables::new(log, Files::with_buckets(disk, buckets)));
         Self(Arc::new(Inner { tables, folder, clock, limits, running: Roster::default() }))
     }
 
@@ -87,10 +92,25 @@ impl Datasets {
         }
     }
 
+    /// Removes the objects of a dataset that is deleted, while the caller goes on; `what` is as its kind says that it owns
+    /// them. A bucket that does not answer keeps them: nothing else would ever end with it.
+    pub fn clear(&self, what: &str) {
+        let Some((bucket, folder)) = what.split_once('/') else { return };
+        match self.0.tables.files().buckets().named(bucket) {
+            Ok(bucket) => {
+                let location = format!("{}/{folder}", bucket.root);
+                bucket.discard_folder(location);
+            }
+            Err(problem) => {
+                tracing::warn!(code = problem.code, title = problem.title, "the objects of `{folder}` stay")
+            }
+        }
+    }
+
     /// Starts the dataset of a resource.
     ///
     /// # Errors
-    /// `HW-LAKE-001` for a spec that cannot be, `HW-LAKE-025` when there is no thread for it.
+    /// `HW-LAKE-001` for a spec that cannot be, 062 for a bucket that is not there, 025 when there is no thread for it.
     pub fn start(&self, unit: &UnitSpec) -> Result<Arc<dyn Unit>, Problem> {
         let inner = &self.0;
         let resource = &unit.resource;
@@ -101,6 +121,13 @@ impl Datasets {
             first.unwrap_or_else(|| Problem::new("HW-LAKE-001", "the dataset's spec cannot be read"))
         })?;
         let name = resource.metadata.name.clone();
+        let location = match &spec.bucket {
+            None => location_of(&inner.folder.join(folder(name.as_str()))),
+            Some(bucket) => {
+                let bucket = inner.tables.files().buckets().named(bucket.as_str())?;
+                format!("{}/{}", bucket.root, object_folder(name.as_str(), &resource.metadata.uid))
+            }
+        };
         let (wake, figures) = (Arc::new(Notify::new()), Arc::new(Figures::default()));
         let stop = StopSignal::waking(Arc::clone(&wake));
         let setup = Setup {
@@ -111,7 +138,7 @@ impl Datasets {
             file_bytes: usize::try_from(spec.file_size.bytes()).unwrap_or(usize::MAX),
             snapshots: spec.snapshots as usize,
             epoch: resource.metadata.state_epoch,
-            location: location_of(&inner.folder.join(folder(name.as_str()))),
+            location,
             tables: Arc::clone(&inner.tables),
             clock: Arc::clone(&inner.clock),
             limits: Arc::clone(&inner.limits),

@@ -1,14 +1,18 @@
-//! Files of tables: `iceberg`'s storage over the disk port, durable as soon as a file is closed.
+//! Files of tables, wherever they lie: on the disk (`file://`) or in a bucket (`s3://`). The scheme of a location says
+//! which, and nobody above this module has to know.
 //!
-//! A table's pointer goes through the write-ahead log, and whatever it leads to must be on the disk before it: so every
-//! file and its name are synced when it is closed, and none is ever written again. Another storage (an object store)
-//! is another implementation of `iceberg::io::Storage`.
+//! A table's pointer goes through the write-ahead log, and whatever it leads to must be there for good before it: so a
+//! file is durable when it is closed (synced with its name, or its bucket has said that it has it), and none is ever
+//! written again.
+//!
+//! Files of a bucket may be waited for on any thread, whether a runtime is there or not; those of the disk are read and
+//! written at once.
 //!
 //! `iceberg` wants to be able to write a storage down and read it back, which nothing here does; a storage read back
-//! has no disk and says so.
+//! has neither disk nor buckets and says so.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,26 +20,42 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use headwater_store::disk::{Disk, DiskFile, read_exact_at};
+use headwater_store::disk::Disk;
 use iceberg::io::{
     FileIO, FileIOBuilder, FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig,
     StorageFactory,
 };
 use iceberg::{Error, ErrorKind, Result};
+use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
+
+mod bucket;
+mod buckets;
+mod disk;
+mod hushed;
+mod s3;
+
+pub use bucket::{Bucket, Unanswered};
+pub use buckets::{Buckets, List, Open};
+use disk::OnDisk;
 
 /// The files of all tables of a node.
 #[derive(Clone, Debug)]
 pub struct Files {
-    disk: Arc<dyn Disk>,
+    places: Places,
     io: FileIO,
 }
 
 impl Files {
     /// Files on a disk.
     pub fn new(disk: Arc<dyn Disk>) -> Self {
-        let storage = DiskStorage { disk: Some(Arc::clone(&disk)) };
-        Self { disk, io: FileIOBuilder::new(Arc::new(storage)).build() }
+        Self::with_buckets(disk, Buckets::none())
+    }
+
+    /// Files on a disk, and in buckets.
+    pub fn with_buckets(disk: Arc<dyn Disk>, buckets: Buckets) -> Self {
+        let places = Places { disk: Some(disk), buckets };
+        Self { io: FileIOBuilder::new(Arc::new(places.clone())).build(), places }
     }
 
     /// As `iceberg` uses them.
@@ -43,75 +63,94 @@ impl Files {
         &self.io
     }
 
-    /// Makes the folders of a table, durably.
+    /// The buckets.
+    pub const fn buckets(&self) -> &Buckets {
+        &self.places.buckets
+    }
+
+    /// Makes the folders of a table, durably. A bucket has none.
     ///
     /// # Errors
     /// What the disk says.
     pub fn create_folders(&self, location: &str, below: &Path) -> io::Result<()> {
-        let folder = path_of(location);
-        for name in ["data", "metadata"] {
-            self.disk.create_dir(&folder.join(name))?;
-        }
-        let mut at = Some(folder.as_path());
-        while let Some(folder) = at.filter(|folder| folder.starts_with(below)) {
-            self.disk.sync_dir(folder)?;
-            at = folder.parent();
-        }
-        Ok(())
+        if is_in_bucket(location) { Ok(()) } else { self.places.disk()?.create_folders(location, below) }
     }
 
     /// Writes a whole new file, durably.
     ///
     /// # Errors
-    /// What the disk says.
-    pub fn write(&self, location: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = path_of(location);
-        let file = self.disk.open(&path, true)?;
-        file.set_len(0)?;
-        file.write_at(bytes, 0)?;
-        close(&*self.disk, &*file, &path)
+    /// What the disk or the bucket says.
+    pub async fn write(&self, location: &str, bytes: Bytes) -> io::Result<()> {
+        self.places.of(location)?.write(location, bytes).await
     }
 
     /// Reads a whole file.
     ///
     /// # Errors
-    /// What the disk says.
-    pub fn read(&self, location: &str) -> io::Result<Vec<u8>> {
-        let file = self.disk.open(&path_of(location), false)?;
-        let length = file.len()?;
-        read_exact_at(&*file, 0, usize::try_from(length).unwrap_or(usize::MAX))
+    /// What the disk or the bucket says.
+    pub async fn read(&self, location: &str) -> io::Result<Bytes> {
+        self.places.of(location)?.read(location).await
     }
 
     /// The locations of all files of a table.
     ///
     /// # Errors
-    /// What the disk says.
-    pub fn list(&self, location: &str) -> io::Result<Vec<String>> {
-        let mut found = Vec::new();
-        for folder in ["data", "metadata"] {
-            let names = self.disk.files(&path_of(location).join(folder))?;
-            found.extend(names.into_iter().map(|name| format!("{location}/{folder}/{name}")));
-        }
-        Ok(found)
+    /// What the disk or the bucket says.
+    pub async fn list(&self, location: &str) -> io::Result<Vec<String>> {
+        self.places.of(location)?.list(location).await
     }
 
-    /// Removes a file; it may be gone already.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn remove(&self, location: &str) -> io::Result<()> {
-        match self.disk.remove(&path_of(location)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    /// Removes files that nobody needs, which may be gone already: at once from the disk, behind the caller's back from
+    /// a bucket. What cannot be removed is told in the node's log, and goes when its table is tidied up.
+    pub fn discard(&self, locations: Vec<String>) {
+        let (mut far, near): (Vec<String>, Vec<String>) = locations.into_iter().partition(|it| is_in_bucket(it));
+        for location in near {
+            let removed = self.places.disk().and_then(|disk| disk.remove(&location));
+            if let Err(error) = removed {
+                tracing::warn!(location, %error, "a file that no snapshot needs was not removed");
+            }
+        }
+        while let Some(first) = far.first() {
+            let (count, found) = (far.len(), self.places.buckets.of(first));
+            let here: Vec<String> = match &found {
+                Ok(bucket) => far.extract_if(.., |it| bucket.has(it)).collect(),
+                Err(_) => std::mem::take(&mut far),
+            };
+            match found {
+                Ok(bucket) => bucket.discard(here),
+                Err(error) => tracing::warn!(files = count, %error, "files that no snapshot needs were not removed"),
+            }
         }
     }
 
     /// Removes a table's folder with all that is in it.
     ///
     /// # Errors
-    /// What the disk says.
-    pub fn remove_folder(&self, location: &str) -> io::Result<()> {
-        self.disk.remove_dir(&path_of(location))
+    /// What the disk or the bucket says.
+    pub async fn remove_folder(&self, location: &str) -> io::Result<()> {
+        self.places.of(location)?.remove_folder(location).await
+    }
+
+    /// Where a query engine finds the files of a location: the URL of an object store, and the store itself; None for
+    /// the disk, which engines know by themselves.
+    ///
+    /// # Errors
+    /// When there is no such bucket.
+    pub fn store(&self, location: &str) -> io::Result<Option<(String, Arc<dyn ObjectStore>)>> {
+        if !is_in_bucket(location) {
+            return Ok(None);
+        }
+        let bucket = self.places.buckets.of(location)?;
+        Ok(Some((format!("bucket://{}", bucket.name), Arc::clone(&bucket.store))))
+    }
+
+    /// What readers outside have to know to open files of a location, in the words of Iceberg's REST catalog. Keys they
+    /// bring themselves.
+    pub fn reader_settings(&self, location: &str) -> BTreeMap<String, String> {
+        if !is_in_bucket(location) {
+            return BTreeMap::new();
+        }
+        self.places.buckets.of(location).map(|bucket| bucket.settings.clone()).unwrap_or_default()
     }
 }
 
@@ -125,16 +164,64 @@ pub fn path_of(location: &str) -> PathBuf {
     PathBuf::from(location.strip_prefix("file://").unwrap_or(location))
 }
 
-fn close(disk: &dyn Disk, file: &dyn DiskFile, path: &Path) -> io::Result<()> {
-    file.sync()?;
-    path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder))
+/// What a file is called within its store: a bucket's key, or its path from the root.
+pub fn key_of(location: &str) -> &str {
+    match location.strip_prefix(BUCKET).and_then(|rest| rest.split_once('/')) {
+        Some((_, key)) => key,
+        None => location.strip_prefix("file://").unwrap_or(location).trim_start_matches('/'),
+    }
 }
 
-/// The disk as a storage of `iceberg`.
+/// How locations in buckets begin.
+const BUCKET: &str = "s3://";
+
+fn is_in_bucket(location: &str) -> bool {
+    location.starts_with(BUCKET)
+}
+
+/// What files lie on: as many tables as there are share it, each in a folder of its own.
+#[async_trait]
+trait Place: Send + Sync {
+    async fn size(&self, location: &str) -> io::Result<u64>;
+
+    async fn read(&self, location: &str) -> io::Result<Bytes>;
+
+    async fn write(&self, location: &str, bytes: Bytes) -> io::Result<()>;
+
+    async fn reader(&self, location: &str) -> io::Result<Box<dyn FileRead>>;
+
+    async fn writer(&self, location: &str) -> io::Result<Box<dyn FileWrite>>;
+
+    async fn list(&self, location: &str) -> io::Result<Vec<String>>;
+
+    /// The file may be gone already.
+    async fn remove(&self, location: &str) -> io::Result<()>;
+
+    async fn remove_folder(&self, location: &str) -> io::Result<()>;
+}
+
+/// Disk and buckets, as a storage of `iceberg`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct DiskStorage {
+struct Places {
     #[serde(skip)]
     disk: Option<Arc<dyn Disk>>,
+    #[serde(skip)]
+    buckets: Buckets,
+}
+
+impl Places {
+    fn disk(&self) -> io::Result<OnDisk> {
+        let disk = self.disk.clone().ok_or_else(|| io::Error::other("a storage read back has no disk"))?;
+        Ok(OnDisk(disk))
+    }
+
+    fn of(&self, location: &str) -> io::Result<Box<dyn Place>> {
+        if is_in_bucket(location) { Ok(Box::new(self.buckets.of(location)?)) } else { Ok(Box::new(self.disk()?)) }
+    }
+
+    fn place(&self, path: &str) -> Result<Box<dyn Place>> {
+        self.of(path).map_err(|error| failed(path, error))
+    }
 }
 
 fn failed(path: &str, error: io::Error) -> Error {
@@ -142,18 +229,8 @@ fn failed(path: &str, error: io::Error) -> Error {
     Error::new(kind, format!("`{path}`: {error}")).with_source(error)
 }
 
-impl DiskStorage {
-    fn disk(&self) -> Result<&Arc<dyn Disk>> {
-        self.disk.as_ref().ok_or_else(|| Error::new(ErrorKind::Unexpected, "a storage read back has no disk"))
-    }
-
-    fn open(&self, path: &str) -> Result<Arc<dyn DiskFile>> {
-        self.disk()?.open(&path_of(path), false).map_err(|error| failed(path, error))
-    }
-}
-
 #[typetag::serde(name = "headwater")]
-impl StorageFactory for DiskStorage {
+impl StorageFactory for Places {
     fn build(&self, _: &StorageConfig) -> Result<Arc<dyn Storage>> {
         Ok(Arc::new(self.clone()))
     }
@@ -161,9 +238,9 @@ impl StorageFactory for DiskStorage {
 
 #[async_trait]
 #[typetag::serde(name = "headwater")]
-impl Storage for DiskStorage {
+impl Storage for Places {
     async fn exists(&self, path: &str) -> Result<bool> {
-        match self.disk()?.open(&path_of(path), false) {
+        match self.place(path)?.size(path).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(failed(path, error)),
@@ -171,46 +248,32 @@ impl Storage for DiskStorage {
     }
 
     async fn metadata(&self, path: &str) -> Result<FileMetadata> {
-        let size = self.open(path)?.len().map_err(|error| failed(path, error))?;
+        let size = self.place(path)?.size(path).await.map_err(|error| failed(path, error))?;
         Ok(FileMetadata { size })
     }
 
     async fn read(&self, path: &str) -> Result<Bytes> {
-        let file = self.open(path)?;
-        let read = || read_exact_at(&*file, 0, usize::try_from(file.len()?).unwrap_or(usize::MAX));
-        read().map(Bytes::from).map_err(|error| failed(path, error))
+        self.place(path)?.read(path).await.map_err(|error| failed(path, error))
     }
 
     async fn reader(&self, path: &str) -> Result<Box<dyn FileRead>> {
-        Ok(Box::new(Reader { file: self.open(path)?, path: path.to_owned() }))
+        self.place(path)?.reader(path).await.map_err(|error| failed(path, error))
     }
 
     async fn write(&self, path: &str, bytes: Bytes) -> Result<()> {
-        let mut writer = self.writer(path).await?;
-        writer.write(bytes).await?;
-        writer.close().await
+        self.place(path)?.write(path, bytes).await.map_err(|error| failed(path, error))
     }
 
     async fn writer(&self, path: &str) -> Result<Box<dyn FileWrite>> {
-        let disk = Arc::clone(self.disk()?);
-        let open = || {
-            let file = disk.open(&path_of(path), true)?;
-            file.set_len(0)?;
-            Ok(file)
-        };
-        let file = open().map_err(|error| failed(path, error))?;
-        Ok(Box::new(Writer { disk, file, path: path.to_owned(), at: 0 }))
+        self.place(path)?.writer(path).await.map_err(|error| failed(path, error))
     }
 
     async fn delete(&self, path: &str) -> Result<()> {
-        match self.disk()?.remove(&path_of(path)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, error)),
-            _ => Ok(()),
-        }
+        self.place(path)?.remove(path).await.map_err(|error| failed(path, error))
     }
 
     async fn delete_prefix(&self, path: &str) -> Result<()> {
-        self.disk()?.remove_dir(&path_of(path)).map_err(|error| failed(path, error))
+        self.place(path)?.remove_folder(path).await.map_err(|error| failed(path, error))
     }
 
     async fn delete_stream(&self, mut paths: BoxStream<'static, String>) -> Result<()> {
@@ -229,36 +292,5 @@ impl Storage for DiskStorage {
     }
 }
 
-struct Reader {
-    file: Arc<dyn DiskFile>,
-    path: String,
-}
-
-#[async_trait]
-impl FileRead for Reader {
-    async fn read(&self, range: Range<u64>) -> Result<Bytes> {
-        let count = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-        let bytes = read_exact_at(&*self.file, range.start, count).map_err(|error| failed(&self.path, error))?;
-        Ok(Bytes::from(bytes))
-    }
-}
-
-struct Writer {
-    disk: Arc<dyn Disk>,
-    file: Arc<dyn DiskFile>,
-    path: String,
-    at: u64,
-}
-
-#[async_trait]
-impl FileWrite for Writer {
-    async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        self.file.write_at(&bytes, self.at).map_err(|error| failed(&self.path, error))?;
-        self.at += bytes.len() as u64;
-        Ok(())
-    }
-
-    async fn close(&mut self) -> Result<()> {
-        close(&*self.disk, &*self.file, &path_of(&self.path)).map_err(|error| failed(&self.path, error))
-    }
-}
+#[cfg(test)]
+pub(crate) mod tests;

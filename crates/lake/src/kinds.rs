@@ -1,5 +1,6 @@
 //! The kinds of this crate.
 
+pub mod bucket;
 pub mod dashboard;
 pub mod dataset;
 pub mod external_table;

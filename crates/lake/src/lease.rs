@@ -55,10 +55,10 @@ impl Leases {
         state.waiting.push_back((number, garbage));
         let due = state.due();
         drop(state);
-        self.remove(&due);
+        self.remove(due);
     }
 
-    fn remove(&self, due: &[Garbage]) {
+    fn remove(&self, due: Vec<Garbage>) {
         for garbage in due {
             garbage.remove(&self.files);
         }
@@ -86,7 +86,7 @@ impl Drop for Lease {
         state.readers.remove(&self.number);
         let due = state.due();
         drop(state);
-        self.leases.remove(&due);
+        self.leases.remove(due);
     }
 }
 

@@ -13,8 +13,9 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::Version;
-use crate::files::Files;
+use crate::files::{Files, Unanswered};
 use crate::lease::Leases;
+use crate::positions::EPOCH_KEY;
 use crate::tail::Tail;
 
 /// The key of a dataset's pointer in its space.
@@ -28,6 +29,9 @@ const VERSIONS_MAX: usize = 64;
 struct Pointer {
     /// Location of the current metadata file.
     metadata: String,
+    /// The epoch of a dataset's table, which can be told without reading the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
 }
 
 /// The current versions of all tables.
@@ -96,18 +100,30 @@ impl Tables {
     /// The current version of the table whose pointer stands at a key; None when there is no table.
     ///
     /// # Errors
-    /// `HW-LAKE-021` when its metadata cannot be read.
-    pub fn version(&self, space: &str, key: &[u8], view: View) -> Result<Option<Version>, Problem> {
-        let Some(bytes) = self.log.get(space, key, view) else { return Ok(None) };
-        let pointer: Pointer = serde_json::from_slice(&bytes).map_err(|error| {
-            Problem::new("HW-LAKE-021", format!("the pointer of `{space}` cannot be read")).because(error)
-        })?;
+    /// `HW-LAKE-021` and 063 when its metadata cannot be read.
+    pub async fn version(&self, space: &str, key: &[u8], view: View) -> Result<Option<Version>, Problem> {
+        let Some(pointer) = self.pointer(space, key, view)? else { return Ok(None) };
         if let Some(version) = self.read.lock().get(&pointer.metadata) {
             return Ok(Some(version.clone()));
         }
-        let version = Version::read(&self.files, &pointer.metadata).map_err(|error| unusable(space, &error))?;
+        let version = Version::read(&self.files, &pointer.metadata).await.map_err(|error| unusable(space, &error))?;
         self.remember(&version);
         Ok(Some(version))
+    }
+
+    /// The epoch of the dataset's table whose pointer stands at a key, if there is one that says so.
+    ///
+    /// # Errors
+    /// `HW-LAKE-021` when the pointer cannot be read.
+    pub fn epoch(&self, space: &str, key: &[u8], view: View) -> Result<Option<u64>, Problem> {
+        Ok(self.pointer(space, key, view)?.and_then(|pointer| pointer.epoch))
+    }
+
+    fn pointer(&self, space: &str, key: &[u8], view: View) -> Result<Option<Pointer>, Problem> {
+        let Some(bytes) = self.log.get(space, key, view) else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            Problem::new("HW-LAKE-021", format!("the pointer of `{space}` cannot be read")).because(error)
+        })
     }
 
     /// Keeps a version in memory, whose file has just been written.
@@ -121,14 +137,21 @@ impl Tables {
 
     /// The change of state that makes a version current.
     pub fn delta(key: &[u8], version: &Version) -> Delta {
-        let pointer = Pointer { metadata: version.location.clone() };
+        let epoch = version.metadata.properties().get(EPOCH_KEY).and_then(|text| text.parse().ok());
+        let pointer = Pointer { metadata: version.location.clone(), epoch };
         let value = serde_json::to_vec(&pointer).unwrap_or_default();
         Delta { key: Bytes::copy_from_slice(key), value: Some(Bytes::from(value)) }
     }
 }
 
 /// `HW-LAKE-021`: a table's files cannot be read or written.
+///
+/// `HW-LAKE-063`: its bucket does not do its part.
 pub fn unusable(table: &str, error: &iceberg::Error) -> Problem {
+    if let Some(told) = Unanswered::behind(error) {
+        let problem = Problem::new("HW-LAKE-063", format!("the bucket with the files of `{table}`: {told}"));
+        return problem.help("it is tried again until the bucket answers; no event is lost meanwhile");
+    }
     let mut problem = Problem::new("HW-LAKE-021", format!("the files of `{table}`: {}", error.message()));
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

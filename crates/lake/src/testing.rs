@@ -33,7 +33,7 @@ pub fn spec(spec: Value) -> DatasetSpec {
 pub fn table(files: &Files, layout: &Layout) -> Version {
     files.create_folders(LOCATION, std::path::Path::new("/")).unwrap();
     let (schema, partition, sort) = (layout.schema.clone(), layout.partition.clone(), layout.sort.clone());
-    commit::create(files, LOCATION, schema, partition, sort, HashMap::new()).unwrap()
+    now(commit::create(files, LOCATION, schema, partition, sort, HashMap::new())).unwrap()
 }
 
 pub fn record(offset: i64, event: &Value) -> Record {
@@ -52,7 +52,7 @@ pub fn batch(version: &Version, layout: &Layout, events: &[Value]) -> RecordBatc
 pub fn ids(files: &Files, version: &Version) -> Vec<i64> {
     let mut found = Vec::new();
     for entry in now(version.live(files)).unwrap() {
-        let bytes = Bytes::from(files.read(entry.file_path()).unwrap());
+        let bytes = now(files.read(entry.file_path())).unwrap();
         assert_eq!(bytes.len() as u64, entry.file_size_in_bytes());
         let mut rows = 0;
         for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {

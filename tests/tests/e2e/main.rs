@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is not as expected")]
 
 mod aws;
+mod bucket;
 mod bus;
 mod clickstream;
 mod clients;

@@ -6,6 +6,7 @@
 //! # Source
 //! `open-api/rest-catalog-open-api.yaml` of Apache Iceberg.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
@@ -88,16 +89,6 @@ fn catalog(api: &Api) -> Result<&Arc<dyn Catalog>, Fault> {
     })
 }
 
-/// A port's call that reads files, off the runtime's threads.
-async fn off<T: Send + 'static>(
-    api: &Api,
-    work: impl FnOnce(&dyn Catalog) -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Fault> {
-    let catalog = Arc::clone(catalog(api)?);
-    let done = tokio::task::spawn_blocking(move || work(&*catalog)).await;
-    Ok(done.unwrap_or_else(|error| Err(Problem::new("HW-KERNEL-024", format!("the catalog: {error}"))))?)
-}
-
 async fn body(api: &Api, request: Request) -> Result<Value, Fault> {
     let (head, body) = request.into_parts();
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
@@ -175,7 +166,7 @@ pub async fn table(
     State(api): State<Arc<Api>>,
     Path((namespace, table)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    let table = off(&api, move |catalog| catalog.load(&namespace, &table)).await?;
+    let table = catalog(&api)?.load(&namespace, &table).await?;
     Ok(loaded(&table)?)
 }
 
@@ -226,7 +217,7 @@ pub async fn metrics(State(_): State<Arc<Api>>, Path(_): Path<(String, String)>)
 
 /// What is known of a dataset's table.
 pub async fn dataset(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, Fault> {
-    let described = off(&api, move |catalog| catalog.describe(&name)).await?;
+    let described = catalog(&api)?.describe(&name).await?;
     Ok(answer::json(StatusCode::OK, &described))
 }
 
@@ -239,9 +230,9 @@ fn loaded(table: &TableAt) -> Result<Response, Fault> {
     struct Loaded<'a> {
         metadata_location: &'a str,
         metadata: &'a RawValue,
-        config: Value,
+        config: &'a BTreeMap<String, String>,
     }
-    let answer = Loaded { metadata_location: &table.metadata_location, metadata, config: json!({}) };
+    let answer = Loaded { metadata_location: &table.metadata_location, metadata, config: &table.config };
     let text = serde_json::to_vec(&answer).map_err(broken)?;
     Ok(answer::bytes(StatusCode::OK, "application/json", Bytes::from(text)))
 }

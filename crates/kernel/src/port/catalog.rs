@@ -1,5 +1,7 @@
 //! The catalog of tables: what engines outside ask before they read files, in the words of Iceberg's REST catalog.
 
+use std::collections::BTreeMap;
+
 use futures::future::BoxFuture;
 use headwater_base::Problem;
 use serde_json::Value;
@@ -16,6 +18,8 @@ pub struct TableAt {
     pub metadata_location: String,
     /// The metadata itself, Iceberg's JSON.
     pub metadata: Json,
+    /// What readers have to know to open its files, in the catalog's words. Never a key.
+    pub config: BTreeMap<String, String>,
 }
 
 /// What a client wants to change of a table.
@@ -58,11 +62,12 @@ pub trait Catalog: Send + Sync {
     /// `HW-LAKE-030` when there is no such namespace.
     fn tables(&self, namespace: &str) -> Result<Vec<String>, Problem>;
 
-    /// The current version of a table; reads a file of this machine.
+    /// The current version of a table.
     ///
     /// # Errors
-    /// `HW-LAKE-030`, `HW-LAKE-032` when there is no such table, `HW-LAKE-021` when its files cannot be read.
-    fn load(&self, namespace: &str, table: &str) -> Result<TableAt, Problem>;
+    /// `HW-LAKE-030`, `HW-LAKE-032` when there is no such table, `HW-LAKE-021` and `HW-LAKE-063` when its files cannot be
+    /// read.
+    fn load<'a>(&'a self, namespace: &'a str, table: &'a str) -> BoxFuture<'a, Result<TableAt, Problem>>;
 
     /// Makes a table from a `CreateTableRequest`; only its metadata where the request says `stage-create`.
     ///
@@ -87,5 +92,5 @@ pub trait Catalog: Send + Sync {
     ///
     /// # Errors
     /// As [`Catalog::load`].
-    fn describe(&self, dataset: &str) -> Result<Value, Problem>;
+    fn describe<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<Value, Problem>>;
 }

@@ -76,6 +76,10 @@ impl Supervisor {
                     let removed = tokio::task::spawn_blocking(move || RealDisk.remove_dir(&folder)).await;
                     removed.unwrap_or(Ok(())).map_err(|error| LogError::Disk(error.to_string()))
                 }
+                Owned::Outside(by, what) => {
+                    self.parts.clears.iter().filter(|(known, _)| known == by).for_each(|(_, clear)| clear(what));
+                    Ok(())
+                }
             };
             result.map_err(|error| crate::resources::refused("the deletion", &error))?;
         }

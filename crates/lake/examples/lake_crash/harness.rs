@@ -5,7 +5,8 @@
 //! old snapshots go, or in recovery itself. At the end the table's files are read and compared with the log.
 //!
 //! Of three runs one is of a rollup of few ids, so that rows stand for many events and files have equal ones, and one of a
-//! dataset with a key, whose rows take each other's places and are deleted.
+//! dataset with a key, whose rows take each other's places and are deleted. Of four runs two have the table's files in a
+//! bucket, which keeps what it has taken whatever happens to the log.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a tool for developers")]
 
@@ -18,13 +19,13 @@ use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
-use bytes::Bytes;
 use futures::FutureExt;
 use headwater_base::{Limits, ManualClock, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
+use headwater_kernel::resource::Resource;
 use headwater_lake::feed::{self, Setup};
 use headwater_lake::figures::Figures;
-use headwater_lake::files::Files;
+use headwater_lake::files::{Buckets, Files};
 use headwater_lake::kinds::dataset;
 use headwater_lake::layout::Layout;
 use headwater_lake::tables::{POINTER, Tables};
@@ -35,6 +36,8 @@ use headwater_log::{Append, Commit, EmbeddedLog, Log, LogError, StreamConfig, Vi
 use headwater_store::disk::Disk;
 use headwater_testkit::FaultyDisk;
 use headwater_wire::batch::{Builder, Compression};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -42,6 +45,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 const LOCATION: &str = "file:///data/lake/datasets/t";
+const IN_BUCKET: &str = "s3://acme/p/t/1";
 /// Lives of one run, each of which ends with a cut.
 const LIVES: u64 = 4;
 /// Keys of one partition, in a run of a dataset with a key.
@@ -67,6 +71,17 @@ struct House {
     log: Arc<EmbeddedLog>,
     clock: Arc<ManualClock>,
     tables: Arc<Tables>,
+    location: &'static str,
+}
+
+/// Buckets that are all one store.
+fn buckets(store: &Arc<dyn ObjectStore>) -> Buckets {
+    let spec =
+        json!({"bucket": "acme", "prefix": "p", "accessKeyId": {"secret": "id"}, "secretAccessKey": {"secret": "key"}});
+    let resource = json!({"apiVersion": "headwater.dev/v1", "kind": "Bucket", "metadata": {"name": "b"}, "spec": spec});
+    let resource: Arc<Resource> = Arc::new(serde_json::from_value(resource).unwrap());
+    let store = store.clone();
+    Buckets::new(Arc::new(move || vec![resource.clone()]), Arc::new(move |_| Ok(store.clone())), None)
 }
 
 /// What the dataset of a run does with events.
@@ -87,15 +102,16 @@ struct Dataset {
 }
 
 impl House {
-    fn on(disk: &FaultyDisk) -> Self {
+    fn on(disk: &FaultyDisk, bucket: Option<&Arc<dyn ObjectStore>>) -> Self {
         let clock = Arc::new(ManualClock::at(Micros::from_millis(1_700_000_000_000)));
         let (limits, at) = (Arc::new(Limits::default()), clock.clone());
         let options =
             Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let log = EmbeddedLog::open_with(disk.clone(), Path::new("/data"), limits, at, options).unwrap();
-        let tables = Arc::new(Tables::new(log.clone(), Files::new(disk)));
-        Self { log, clock, tables }
+        let files = Files::with_buckets(disk, bucket.map_or_else(Buckets::none, buckets));
+        let tables = Arc::new(Tables::new(log.clone(), files));
+        Self { log, clock, tables, location: if bucket.is_some() { IN_BUCKET } else { LOCATION } }
     }
 
     /// Ends, once the last thread has let go of the log.
@@ -144,7 +160,7 @@ impl House {
             file_bytes: 1 << 16,
             snapshots: 2,
             epoch: 0,
-            location: LOCATION.to_owned(),
+            location: self.location.to_owned(),
             tables: self.tables.clone(),
             clock: self.clock.clone(),
             limits: Arc::new(Limits::default()),
@@ -172,14 +188,14 @@ impl House {
     /// The ids of the events that the table's rows stand for, with their keys if they have one, and how many files those
     /// are in.
     fn rows(&self) -> (Vec<(String, i64)>, usize) {
-        let Some(version) = self.tables.version(&dataset::space("t"), POINTER, View::Durable).unwrap() else {
+        let Some(version) = wait(self.tables.version(&dataset::space("t"), POINTER, View::Durable)).unwrap() else {
             return (Vec::new(), 0);
         };
         let files = self.tables.files();
         let live = version.live(files).now_or_never().unwrap().unwrap();
         let mut ids = Vec::new();
         for entry in &live {
-            let bytes = Bytes::from(files.read(entry.file_path()).unwrap());
+            let bytes = wait(files.read(entry.file_path())).unwrap();
             for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
                 let batch = batch.unwrap();
                 let events = batch.column_by_name("events").map(|events| events.as_primitive::<Int64Type>());
@@ -244,13 +260,15 @@ pub fn run(seed: u64) -> Verdict {
     let makes = [Makes::Rows, Makes::Rollup, Makes::Last][(seed % 3) as usize];
     let id = |number: i64| if makes == Makes::Rollup { number % 50 } else { number };
     let (disk, mut verdict) = (FaultyDisk::default(), Verdict::default());
-    let house = House::on(&disk);
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let bucket = (seed % 4 >= 2).then_some(&store);
+    let house = House::on(&disk, bucket);
     house.stream("in", 2);
     house.stream("t.dead", 1);
     house.end();
     let (mut next, mut acked) = (0, Vec::new());
     for cut in 0..LIVES {
-        let house = House::on(&disk);
+        let house = House::on(&disk, bucket);
         let dataset = house.start(makes);
         disk.cut_after(rng.random_range(5..150));
         let refused = loop {
@@ -282,7 +300,7 @@ pub fn run(seed: u64) -> Verdict {
     }
     verdict.acked = acked.len() as u64;
 
-    let house = House::on(&disk);
+    let house = House::on(&disk, bucket);
     let dataset = house.start(makes);
     let all = [house.records("in", 0), house.records("in", 1)].concat();
     let sent: Vec<i64> = all.iter().filter_map(|(_, event)| event["id"].as_i64()).collect();
@@ -302,7 +320,8 @@ pub fn run(seed: u64) -> Verdict {
     if letters < refused {
         verdict.wrong.push(format!("{letters} dead letters of {refused} events that do not fit"));
     }
-    let there = disk.files(Path::new("/data/lake/datasets/t/data")).unwrap().len();
+    let there = wait(house.tables.files().list(house.location)).unwrap();
+    let there = there.iter().filter(|location| location.ends_with(".parquet")).count();
     if there < files {
         verdict.wrong.push(format!("{there} files on the disk, {files} in the table"));
     }

@@ -56,8 +56,8 @@ async fn clients_make_tables_in_namespaces_of_their_own() {
     assert_eq!(metadata(&made)["schemas"][0]["fields"][0]["id"], 1, "the table gives its own field ids");
     assert_eq!(catalog.create("shop", orders()).await.unwrap_err().code, "HW-LAKE-031");
     assert_eq!(catalog.tables("shop").unwrap(), ["orders"]);
-    assert_eq!(catalog.load("shop", "orders").unwrap().metadata_location, made.metadata_location);
-    assert_eq!(catalog.load("shop", "order").unwrap_err().code, "HW-LAKE-032");
+    assert_eq!(catalog.load("shop", "orders").await.unwrap().metadata_location, made.metadata_location);
+    assert_eq!(catalog.load("shop", "order").await.unwrap_err().code, "HW-LAKE-032");
     assert_eq!(catalog.drop_namespace("shop").await.unwrap_err().code, "HW-LAKE-036");
     catalog.drop_table("shop", "orders", true).await.unwrap();
     catalog.drop_namespace("shop").await.unwrap();
@@ -75,7 +75,7 @@ async fn of_two_clients_that_read_the_same_version_the_second_is_refused() {
     assert_eq!(second.code, "HW-LAKE-034");
     let again = commit(&catalog, "shop", snapshot(Some(11), 12, 2)).await.unwrap();
     assert_eq!(metadata(&again)["snapshots"].as_array().unwrap().len(), 2);
-    assert_eq!(catalog.load("shop", "orders").unwrap().metadata, again.metadata);
+    assert_eq!(catalog.load("shop", "orders").await.unwrap().metadata, again.metadata);
 }
 
 #[tokio::test]
@@ -119,9 +119,9 @@ async fn several_tables_change_together_or_not_at_all() {
     let change = |table: &str, request: Value| TableChange { namespace: "shop".into(), table: table.into(), request };
     let both = |parent| vec![change("orders", snapshot(None, 1, 1)), change("other", snapshot(parent, 2, 1))];
     assert_eq!(catalog.commit(both(Some(9))).await.unwrap_err().code, "HW-LAKE-034");
-    assert!(metadata(&catalog.load("shop", "orders").unwrap())["current-snapshot-id"].is_null());
+    assert!(metadata(&catalog.load("shop", "orders").await.unwrap())["current-snapshot-id"].is_null());
     let twice = vec![change("orders", snapshot(None, 1, 1)), change("orders", snapshot(None, 2, 1))];
     assert_eq!(catalog.commit(twice).await.unwrap_err().code, "HW-LAKE-035");
     assert_eq!(catalog.commit(both(None)).await.unwrap().len(), 2);
-    assert_eq!(metadata(&catalog.load("shop", "other").unwrap())["current-snapshot-id"], 2);
+    assert_eq!(metadata(&catalog.load("shop", "other").await.unwrap())["current-snapshot-id"], 2);
 }

@@ -49,7 +49,7 @@ pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: 
         }
         taken += entry.file_size_in_bytes();
         let location = entry.file_path();
-        for batch in rows(location, read(files, location)?, merge.schema())? {
+        for batch in rows(location, read(files, location).await?, merge.schema())? {
             batches.push(batch?);
         }
         removed.push(entry);
@@ -66,8 +66,8 @@ pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: 
 }
 
 /// The bytes of a file.
-pub(super) fn read(files: &Files, location: &str) -> Result<Bytes> {
-    files.read(location).map(Bytes::from).map_err(|error| broken(location, &error))
+pub(super) async fn read(files: &Files, location: &str) -> Result<Bytes> {
+    files.read(location).await.map_err(|error| broken(location, &error).with_source(error))
 }
 
 fn broken(location: &str, error: &dyn std::fmt::Display) -> Error {

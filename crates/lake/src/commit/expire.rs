@@ -14,12 +14,8 @@ pub struct Garbage(pub Vec<String>);
 
 impl Garbage {
     /// Removes the files. What cannot be removed is an orphan and goes at the next start.
-    pub fn remove(&self, files: &Files) {
-        for location in &self.0 {
-            if let Err(error) = files.remove(location) {
-                tracing::warn!(location, %error, "a file that no snapshot needs was not removed");
-            }
-        }
+    pub fn remove(self, files: &Files) {
+        files.discard(self.0);
     }
 }
 
@@ -47,11 +43,11 @@ pub(super) async fn unreachable(
 ) -> Result<Vec<String>> {
     let oldest = to.metadata.snapshots().min_by_key(|snapshot| snapshot.sequence_number());
     let (Some(oldest), false) = (oldest, gone.is_empty()) else { return Ok(Vec::new()) };
-    let kept = manifests(files, &to.metadata, oldest)?;
+    let kept = manifests(files, &to.metadata, oldest).await?;
     let paths: HashSet<&str> = kept.iter().map(|manifest| manifest.manifest_path.as_str()).collect();
     let (mut found, mut seen, mut dropped) = (Vec::new(), HashSet::new(), Vec::new());
     for snapshot in gone {
-        for manifest in manifests(files, &from.metadata, snapshot)? {
+        for manifest in manifests(files, &from.metadata, snapshot).await? {
             if !paths.contains(manifest.manifest_path.as_str()) && seen.insert(manifest.manifest_path.clone()) {
                 dropped.push(manifest);
             }
@@ -80,12 +76,12 @@ pub async fn orphans(files: &Files, version: &Version) -> Result<Garbage> {
     let mut read = HashSet::new();
     for snapshot in metadata.snapshots() {
         needed.insert(snapshot.manifest_list().to_owned());
-        let mut new = manifests(files, metadata, snapshot)?;
+        let mut new = manifests(files, metadata, snapshot).await?;
         new.retain(|manifest| read.insert(manifest.manifest_path.clone()));
         needed.extend(live(files, &new).await?.iter().map(|entry| entry.file_path().to_owned()));
     }
     needed.extend(read);
-    let mut found = files.list(metadata.location())?;
+    let mut found = files.list(metadata.location()).await?;
     found.retain(|location| !needed.contains(location));
     Ok(Garbage(found))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
+use bytes::Bytes;
 use headwater_base::Micros;
 use headwater_store::disk::{Disk, MemoryDisk};
 use headwater_testkit::FaultyDisk;
@@ -80,7 +81,7 @@ fn what_is_appended_is_read_back_and_counted() {
     assert_eq!((total(&version, "total-records"), total(&version, "total-data-files")), ("30".into(), "3".into()));
     assert_eq!(version.metadata.snapshots().len(), 3);
     assert_eq!(version.metadata.last_sequence_number(), 3);
-    let again = Version::read(&files, &version.location).unwrap();
+    let again = now(Version::read(&files, &version.location)).unwrap();
     assert_eq!(again.metadata, version.metadata, "the file says what memory says");
 }
 
@@ -113,7 +114,7 @@ fn manifests_are_merged_before_they_are_too_many() {
     let count = i64::try_from(MANIFESTS_MAX).unwrap() * 2 + 10;
     for at in 0..count {
         version = append(&files, &version, &layout, at..at + 1, 3).0;
-        assert!(version.manifests(&files).unwrap().len() <= MANIFESTS_MAX);
+        assert!(now(version.manifests(&files)).unwrap().len() <= MANIFESTS_MAX);
     }
     assert_eq!(ids(&files, &version), (0..count).collect::<Vec<_>>());
     assert_eq!(total(&version, "total-records"), count.to_string());
@@ -133,14 +134,14 @@ fn old_snapshots_go_with_the_files_that_only_they_have() {
     }
     assert_eq!(version.metadata.snapshots().len(), 2);
     version = current(rewrite(&files, &version, &layout, 0..5, 2));
-    let data = |files: &Files| files.list(LOCATION).unwrap().iter().filter(|it| it.ends_with(".parquet")).count();
+    let data = |files: &Files| now(files.list(LOCATION)).unwrap().iter().filter(|it| it.ends_with(".parquet")).count();
     assert_eq!(data(&files), 6, "the snapshot before the rewrite is kept");
     version = current(append(&files, &version, &layout, 5..6, 2));
     assert_eq!(data(&files), 2, "nobody knows the small files any more");
     assert_eq!(ids(&files, &version), (0..6).collect::<Vec<_>>());
     let left = now(orphans(&files, &version)).unwrap();
     assert!(left.0.is_empty(), "{left:?}");
-    files.write(&format!("{LOCATION}/data/stray.parquet"), b"x").unwrap();
+    now(files.write(&format!("{LOCATION}/data/stray.parquet"), Bytes::from_static(b"x"))).unwrap();
     assert_eq!(now(orphans(&files, &version)).unwrap().0, [format!("{LOCATION}/data/stray.parquet")]);
 }
 
@@ -190,7 +191,7 @@ fn files_of_older_schemas_are_merged_into_the_current_one() {
     assert_eq!(ids(&files, &version), (0..20).collect::<Vec<_>>());
 
     let live = now(version.live(&files)).unwrap();
-    let bytes = bytes::Bytes::from(files.read(live[0].file_path()).unwrap());
+    let bytes = now(files.read(live[0].file_path())).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
     let rows = reader.build().unwrap().next().unwrap().unwrap();
     let (who, some) = (rows["who"].as_struct(), rows["some"].as_list::<i32>());
@@ -261,7 +262,7 @@ fn rows_are_spread_by_partition_and_sorted() {
     let live = now(version.live(&files)).unwrap();
     assert_eq!(live.len(), 6);
     for entry in &live {
-        let bytes = bytes::Bytes::from(files.read(entry.file_path()).unwrap());
+        let bytes = now(files.read(entry.file_path())).unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
         let batch = reader.build().unwrap().next().unwrap().unwrap();
         let ids = batch["id"].as_primitive::<Int64Type>().values().to_vec();
@@ -291,7 +292,7 @@ fn whatever_is_current_is_whole_after_a_power_cut_at_any_step() {
         };
         disk.power_on(cut);
         let current = next.as_ref().unwrap_or(&version);
-        let current = Version::read(&files, &current.location).unwrap();
+        let current = now(Version::read(&files, &current.location)).unwrap();
         assert_eq!(ids(&files, &current), [0, 1, 2], "cut {cut}");
         now(orphans(&files, &current)).unwrap().remove(&files);
         let there = disk.files(&path_of(LOCATION).join("data")).unwrap().len();

@@ -59,7 +59,7 @@ async fn without(
     entry: &ManifestEntryRef,
 ) -> Result<Option<Vec<DataFile>>> {
     let location = entry.file_path();
-    let bytes = compact::read(files, location)?;
+    let bytes = compact::read(files, location).await?;
     // The key alone first: most files that may have one of the keys have none.
     let Some(of_key) = changes.within(changes.keys().columns()) else { return Ok(None) };
     let mut is_in = false;

@@ -11,7 +11,7 @@ use headwater_log::cursor::Cursor;
 use headwater_log::outbox::Outbox;
 use headwater_log::{Delta, Log, Offset, Stream, View};
 use iceberg::spec::{Operation, Schema};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{End, Life, Setup, failed, missing};
 use crate::columns;
@@ -29,16 +29,15 @@ impl<'a> Life<'a> {
     pub(super) fn begin(setup: &'a Setup) -> Result<Self, End> {
         let log = Arc::clone(setup.tables.log());
         let owner = Name::new(&format!("dataset.{}", setup.name)).map_err(End::Failed)?;
-        let fenced = headwater_log::park::wait(log.fence(&owner), &setup.stop).ok_or(End::Stopped)?;
+        let fenced = waited(setup, log.fence(&owner))?;
         let fence = (owner, fenced.map_err(|error| failed(setup, &error))?);
         let Some(stream) = log.stream(setup.stream.as_str()) else { return Err(End::Failed(missing(&setup.stream))) };
         let letters = Outbox::open(&*log, std::slice::from_ref(&setup.dead)).map_err(|error| failed(setup, &error))?;
         let space = dataset::space(setup.name.as_str());
-        let there = setup.tables.version(&space, POINTER, View::Appended).map_err(End::Failed)?;
-        let there = there.filter(|version| epoch_of(version) >= setup.epoch);
-        let (version, is_new) = match there {
-            Some(version) => (version, false),
-            None => (create(setup, &stream)?, true),
+        let there = there(setup, &space)?;
+        let (version, is_new, before) = match there {
+            Some(version) if epoch_of(&version) >= setup.epoch => (version, false, None),
+            before => (create(setup, &stream)?, true, before),
         };
         let from = if is_new { starts(setup, &*log, &stream) } else { taken_up(setup, &*log, &stream, &version)? };
         let lettered = match log.get(&space, LETTERED, View::Appended) {
@@ -75,6 +74,9 @@ impl<'a> Life<'a> {
         life.tail.settle(&version);
         life.evolve()?;
         life.tidy()?;
+        if let Some(before) = before.filter(|before| before.metadata.location() != setup.location) {
+            life.leave(&before)?;
+        }
         Ok(life)
     }
 
@@ -107,6 +109,16 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
+    /// Removes the files of the table that was there before, which lay elsewhere. Where nobody answers any more they stay.
+    fn leave(&self, before: &Version) -> Result<(), End> {
+        let (tables, location) = (&self.setup.tables, before.metadata.location());
+        match self.wait(tables.files().list(location))? {
+            Ok(found) => tables.leases().retire(Garbage(found)),
+            Err(error) => warn!(dataset = %self.setup.name, location, %error, "the files of the table before stay"),
+        }
+        Ok(())
+    }
+
     /// Removes what earlier lives left behind.
     fn tidy(&mut self) -> Result<(), End> {
         let files = self.setup.tables.files();
@@ -117,6 +129,22 @@ impl<'a> Life<'a> {
         }
         self.setup.tables.leases().retire(orphans);
         Ok(())
+    }
+}
+
+fn waited<F: Future>(setup: &Setup, future: F) -> Result<F::Output, End> {
+    headwater_log::park::wait(future, &setup.stop).ok_or(End::Stopped)
+}
+
+/// The table that is there. One that is to be built anew need not be readable: that may be why.
+fn there(setup: &Setup, space: &str) -> Result<Option<Version>, End> {
+    let epoch = setup.tables.epoch(space, POINTER, View::Appended).map_err(End::Failed)?;
+    match waited(setup, setup.tables.version(space, POINTER, View::Appended))? {
+        Err(problem) if epoch.is_some_and(|epoch| epoch < setup.epoch) => {
+            warn!(dataset = %setup.name, code = problem.code, title = problem.title, "the files of the table before stay");
+            Ok(None)
+        }
+        found => found.map_err(End::Failed),
     }
 }
 
@@ -160,7 +188,7 @@ fn create(setup: &Setup, stream: &Stream) -> Result<Version, End> {
     ]);
     let layout = &setup.layout;
     let (schema, partition, sort) = (layout.schema.clone(), layout.partition.clone(), layout.sort.clone());
-    let version = commit::create(files, &setup.location, schema, partition, sort, properties);
+    let version = waited(setup, commit::create(files, &setup.location, schema, partition, sort, properties))?;
     version.map_err(|error| End::Failed(unusable(setup.name.as_str(), &error)))
 }
 

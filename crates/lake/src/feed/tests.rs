@@ -26,6 +26,7 @@ use crate::positions::{Positions, SUMMARY_KEY};
 use crate::tables::{POINTER, Tables};
 use crate::testing::{LOCATION, ids, now, spec};
 
+mod bucket;
 mod keyed;
 mod rollup;
 
@@ -134,7 +135,7 @@ impl Bench {
     }
 
     fn version(&self) -> Option<Version> {
-        self.tables.version(&dataset::space("t"), POINTER, View::Durable).unwrap()
+        now(self.tables.version(&dataset::space("t"), POINTER, View::Durable)).unwrap()
     }
 
     fn ids(&self) -> Vec<i64> {
@@ -234,7 +235,7 @@ fn small_files_are_merged_and_the_positions_stay() {
     let live = now(bench.version().unwrap().live(bench.tables.files())).unwrap().len();
     assert!(live < 10, "{live} files");
     dataset.stop().unwrap();
-    let there = bench.tables.files().list(LOCATION).unwrap();
+    let there = now(bench.tables.files().list(LOCATION)).unwrap();
     let there = there.iter().filter(|it| it.ends_with(".parquet")).count();
     assert!(there < 20, "{there} files are on the disk");
 }
@@ -301,7 +302,7 @@ fn offsets_of_another_stream_are_not_taken_for_those_of_the_old_one() {
     bench.until("the table is built anew", || epoch(&bench.version().unwrap()) == "1");
     bench.until("the rows are there", || bench.ids() == [7, 8]);
     anew.stop().unwrap();
-    let files = bench.tables.files().list(LOCATION).unwrap();
+    let files = now(bench.tables.files().list(LOCATION)).unwrap();
     assert_eq!(files.iter().filter(|it| it.ends_with(".parquet")).count(), 1, "the old rows are gone: {files:?}");
 }
 

@@ -113,6 +113,9 @@ pub struct DatasetSpec {
     #[serde(default = "hundred")]
     #[schemars(range(min = 1, max = 10000))]
     pub snapshots: u32,
+    /// The Bucket that the table's files are in. They are in the data folder if it is left out. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Name>,
     /// The stream of events that do not fit. Default `<name>.dead`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<String>,
@@ -204,6 +207,11 @@ pub fn folder(name: &str) -> PathBuf {
     PathBuf::from("lake").join("datasets").join(name)
 }
 
+/// Where a dataset's table lies in its bucket. The uid keeps it apart from one of the same name, earlier or of another node.
+pub fn object_folder(name: &str, uid: &str) -> String {
+    format!("{name}/{uid}")
+}
+
 fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
     let spec: DatasetSpec = match kind::decode(&draft.spec, "/spec", &draft.origin) {
         Ok(spec) => spec,
@@ -247,6 +255,7 @@ fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
     }
     let mut problems = Vec::new();
     let fixed = [
+        ("bucket", before.bucket != after.bucket, "the files that are there stay where they are"),
         ("rollup", before.rollup != after.rollup, "what the rows that are there stand for would be unknown"),
         ("stream", before.stream != after.stream, "which of its events are in the table would be unknown"),
         ("table", before.table != after.table, "which of its documents are in the table would be unknown"),
@@ -279,7 +288,11 @@ fn refs(spec: &Value) -> Vec<Ref> {
         name.map(|name| Ref { kind, name, at: format!("/spec/{field}"), needed })
     };
     // A stream is made where it is not there; a table is more than its stream.
-    let of = [named("Stream", spec.stream, "stream", false), named("Table", spec.table, "table", true)];
+    let of = [
+        named("Stream", spec.stream, "stream", false),
+        named("Table", spec.table, "table", true),
+        named("Bucket", spec.bucket.map(|name| name.to_string()), "bucket", true),
+    ];
     of.into_iter().flatten().collect()
 }
 
@@ -293,11 +306,16 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
         StreamObject { name, config, extra: Vec::new(), alter: false }
     };
     let own = spec.stream.is_some().then(|| made(source, None));
+    // The pointer first: without it nobody finds the files.
+    let mut owns = vec![Owned::Space(space(name.as_str())), Owned::Folder(folder(name.as_str()))];
+    if let Some(bucket) = &spec.bucket {
+        let folder = object_folder(name.as_str(), &resource.metadata.uid);
+        owns.push(Owned::Outside(UNIT, format!("{bucket}/{folder}")));
+    }
     Plan {
         streams: own.into_iter().chain([made(dead, Some(1))]).collect(),
         units: vec![UnitSpec::of(UNIT, resource)],
-        // The pointer first: without it nobody finds the files.
-        owns: vec![Owned::Space(space(name.as_str())), Owned::Folder(folder(name.as_str()))],
+        owns,
         ..Plan::default()
     }
 }

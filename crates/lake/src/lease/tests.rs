@@ -1,8 +1,10 @@
 use std::path::Path;
 
+use bytes::Bytes;
 use headwater_store::disk::MemoryDisk;
 
 use super::*;
+use crate::testing::now;
 
 #[test]
 fn a_file_goes_when_the_last_reader_that_may_have_it_is_gone() {
@@ -11,11 +13,11 @@ fn a_file_goes_when_the_last_reader_that_may_have_it_is_gone() {
     let leases = Arc::new(Leases::new(files.clone()));
     let retire = |name: &str| {
         let location = format!("file:///t/data/{name}");
-        files.write(&location, b"rows").unwrap();
+        now(files.write(&location, Bytes::from_static(b"rows"))).unwrap();
         leases.retire(Garbage(vec![location]));
     };
     let there = || {
-        let mut found = files.list("file:///t").unwrap();
+        let mut found = now(files.list("file:///t")).unwrap();
         found.sort();
         found.iter().map(|location| location.rsplit('/').next().unwrap().to_owned()).collect::<String>()
     };

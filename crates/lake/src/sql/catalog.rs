@@ -130,7 +130,7 @@ impl SchemaProvider for Namespace {
         if !self.table_exist(name) {
             return Ok(None);
         }
-        let version = self.sources.catalog.version(&self.name, name).map_err(fault::carried)?;
+        let version = self.sources.catalog.version(&self.name, name).await.map_err(fault::carried)?;
         Ok(Some(Arc::new(LakeTable::foreign(&self.sources, &self.name, name, &version).await?)))
     }
 

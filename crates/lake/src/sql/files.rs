@@ -17,11 +17,12 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use iceberg::spec::{DataFile, Datum, ManifestContentType, PrimitiveLiteral, Schema};
+use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use super::fault;
 use crate::commit::{self, Version};
-use crate::files::path_of;
+use crate::files::key_of;
 use crate::tables::{Tables, unusable};
 
 /// The files of versions that were asked for last.
@@ -30,6 +31,36 @@ pub struct Listings(Mutex<HashMap<String, (String, Listing)>>);
 
 /// Files that can be scanned.
 pub type Listing = Arc<[PartitionedFile]>;
+
+/// Where the files of a table are, as the query engine finds them.
+pub struct Store {
+    url: ObjectStoreUrl,
+    /// None for the disk, which the engine knows by itself.
+    objects: Option<Arc<dyn ObjectStore>>,
+}
+
+impl Store {
+    /// Where the files of a version are; without one there are none, and the disk is as good as any place.
+    ///
+    /// # Errors
+    /// `HW-LAKE-063` for a bucket that is not there.
+    pub fn of(tables: &Tables, table: &str, version: Option<&Version>) -> Result<Self> {
+        let found = version.map_or(Ok(None), |version| tables.files().store(&version.location));
+        let found = found.map_err(|error| fault::carried(unusable(table, &error.into())))?;
+        Ok(match found {
+            Some((url, objects)) => Self { url: ObjectStoreUrl::parse(url)?, objects: Some(objects) },
+            None => Self { url: ObjectStoreUrl::local_filesystem(), objects: None },
+        })
+    }
+
+    /// Its URL, behind which the engine now finds it. A bucket that was opened anew takes the place of the one before.
+    fn known_to(&self, session: &dyn Session) -> ObjectStoreUrl {
+        if let Some(objects) = &self.objects {
+            session.runtime_env().register_object_store(self.url.as_ref(), Arc::clone(objects));
+        }
+        self.url.clone()
+    }
+}
 
 /// Tables whose files are kept in mind.
 const LISTINGS_MAX: usize = 256;
@@ -46,7 +77,7 @@ impl Listings {
             return Ok(Arc::clone(listing));
         }
         let unusable = |error: iceberg::Error| fault::carried(unusable(table, &error));
-        let manifests = version.manifests(tables.files()).map_err(unusable)?;
+        let manifests = version.manifests(tables.files()).await.map_err(unusable)?;
         if manifests.iter().any(|manifest| manifest.content == ManifestContentType::Deletes) {
             return Err(fault::carried(fault::unread(table, "it has files of deleted rows")));
         }
@@ -91,9 +122,7 @@ pub fn scanned(file: &DataFile, schema: &Schema, of: &SchemaRef) -> PartitionedF
         total_byte_size: Precision::Absent,
         column_statistics: columns.collect(),
     };
-    let path = path_of(file.file_path());
-    let path = path.to_string_lossy();
-    let scanned = PartitionedFile::new(path.trim_start_matches('/'), file.file_size_in_bytes());
+    let scanned = PartitionedFile::new(key_of(file.file_path()), file.file_size_in_bytes());
     scanned.with_statistics(Arc::new(statistics))
 }
 
@@ -123,6 +152,7 @@ fn scalar(literal: &PrimitiveLiteral, of: &DataType) -> Option<ScalarValue> {
 /// What the engine says.
 pub async fn scan(
     session: &dyn Session,
+    store: &Store,
     schema: &SchemaRef,
     files: Vec<PartitionedFile>,
     projection: Option<&Vec<usize>>,
@@ -136,7 +166,7 @@ pub async fn scan(
     });
     let groups = FileGroup::new(files).split_files(session.config().target_partitions());
     let source = Arc::new(ParquetSource::new(Arc::clone(schema)));
-    let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+    let config = FileScanConfigBuilder::new(store.known_to(session), source)
         .with_file_groups(groups)
         .with_statistics(total)
         .with_projection_indices(projection.cloned())?

@@ -32,7 +32,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::OnceCell;
 
-use super::files;
+use super::files::{self, Store};
 use crate::rows::{Changes, KeySet};
 
 /// Changes are put together whenever they have become so many bytes, or twice as many as were left the last time.
@@ -70,6 +70,7 @@ impl Behind {
     pub async fn scan(
         &self,
         session: &dyn Session,
+        store: &Store,
         files: Vec<PartitionedFile>,
         projection: Option<&Vec<usize>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -80,7 +81,7 @@ impl Behind {
         read.dedup();
         let files = match files.is_empty() {
             true => None,
-            false => Some(files::scan(session, all, files, Some(&read), None).await?),
+            false => Some(files::scan(session, store, all, files, Some(&read), None).await?),
         };
         let last: Arc<dyn ExecutionPlan> = Arc::new(KeyedExec::new(files, self.within(&read)?));
         if read == wanted {

@@ -30,7 +30,7 @@ use iceberg::spec::Schema;
 
 use super::catalog::Sources;
 use super::fault;
-use super::files::{self, Listing};
+use super::files::{self, Listing, Store};
 use super::keyed::Behind;
 use super::span::Span;
 use crate::commit::Version;
@@ -50,6 +50,8 @@ pub struct LakeTable {
     /// Which rows it has, if that can be said.
     position: Option<String>,
     schema: SchemaRef,
+    /// Where its files are.
+    store: Store,
     /// Files of the current snapshot.
     snapshot: Listing,
     /// Files that are in no snapshot yet.
@@ -81,7 +83,7 @@ impl LakeTable {
         })?;
         let tables = sources.catalog.lake();
         let source = spec.source().map_err(fault::carried)?;
-        let (version, durable, taken) = seen(tables, name, source.as_str())?;
+        let (version, durable, taken) = seen(tables, name, source.as_str()).await?;
         let of_table = match &version {
             Some(version) => Arc::clone(version.metadata.current_schema()),
             None => Arc::new(layout.schema.clone()),
@@ -102,6 +104,7 @@ impl LakeTable {
             name: name.to_owned(),
             position: version.as_ref().map(|version| format!("{} {durable:?}", version.location)),
             schema,
+            store: Store::of(tables, name, version.as_ref())?,
             snapshot,
             sealed,
             batches: taken.batches.iter().map(as_rows).collect::<Result<_, _>>()?,
@@ -155,8 +158,9 @@ impl LakeTable {
         let schema = bare(&schema.map_err(|error| fault::carried(unusable(&shown, &error)))?, bare_within);
         let snapshot = sources.listings.get(sources.catalog.lake(), &shown, version, &schema).await?;
         let position = Some(version.location.clone());
+        let store = Store::of(sources.catalog.lake(), &shown, Some(version))?;
         let (sealed, batches, log) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { name: shown, position, schema, snapshot, sealed, batches, log, behind: None })
+        Ok(Self { name: shown, position, schema, store, snapshot, sealed, batches, log, behind: None })
     }
 
     /// What determines its rows: no two tables that have the same differ in them.
@@ -201,7 +205,7 @@ fn renamed(version: &Version) -> Option<String> {
 
 /// The current version of a dataset, how far each partition of its stream is durable, and what of the tail goes with
 /// both. A tail that a commit has just moved behind another version is looked at again; the log has its events, too.
-fn seen(tables: &Tables, name: &str, stream: &str) -> Result<(Option<Version>, Vec<Offset>, Taken)> {
+async fn seen(tables: &Tables, name: &str, stream: &str) -> Result<(Option<Version>, Vec<Offset>, Taken)> {
     let log = tables.log();
     let ends = |stream: Arc<Stream>| {
         let durable = |partition| Ok(log.ends(&stream.name, partition)?.durable);
@@ -209,7 +213,7 @@ fn seen(tables: &Tables, name: &str, stream: &str) -> Result<(Option<Version>, V
     };
     let mut tries = 0;
     loop {
-        let version = tables.version(&space(name), POINTER, View::Durable).map_err(fault::carried)?;
+        let version = tables.version(&space(name), POINTER, View::Durable).await.map_err(fault::carried)?;
         let durable = log.stream(stream).map_or(Ok(Vec::new()), ends);
         let durable = durable.map_err(|error| fault::unreadable(stream, error))?;
         let taken = match (&version, tables.tail(name)) {
@@ -246,12 +250,12 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if let Some(behind) = self.behind.as_ref().filter(|behind| !behind.is_empty()) {
-            return behind.scan(session, self.snapshot.to_vec(), projection).await;
+            return behind.scan(session, &self.store, self.snapshot.to_vec(), projection).await;
         }
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !self.snapshot.is_empty() || !self.sealed.is_empty() {
             let files = self.snapshot.iter().chain(&self.sealed).cloned().collect();
-            parts.push(files::scan(session, &self.schema, files, projection, limit).await?);
+            parts.push(files::scan(session, &self.store, &self.schema, files, projection, limit).await?);
         }
         if !self.batches.is_empty() {
             let threads = session.config().target_partitions().max(1);

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::*;
+use crate::testing::now;
 use crate::{Datasets, LakeCatalog, Parts};
 
 mod keyed;
@@ -191,7 +192,7 @@ fn a_dataset_has_each_event_once_in_its_snapshots_or_behind_them() {
     let tables = house.datasets.tables();
     let snapshots = || {
         let space = crate::kinds::dataset::space("orders");
-        let version = tables.version(&space, crate::tables::POINTER, headwater_log::View::Durable).unwrap();
+        let version = now(tables.version(&space, crate::tables::POINTER, headwater_log::View::Durable)).unwrap();
         version.map_or(0, |version| version.metadata.snapshots().count())
     };
     let (begin, mut sent) = (Instant::now(), 0);
@@ -222,7 +223,8 @@ fn rows_that_no_snapshot_has_come_from_memory() {
     // The first events after a pause are in a snapshot at once.
     house.append(0, 10);
     let space = crate::kinds::dataset::space("slow");
-    let version = || house.datasets.tables().version(&space, crate::tables::POINTER, headwater_log::View::Durable);
+    let tables = house.datasets.tables();
+    let version = || now(tables.version(&space, crate::tables::POINTER, headwater_log::View::Durable));
     until("the first snapshot", &|| version().unwrap().is_some_and(|it| it.metadata.snapshots().count() == 1));
     house.append(10, 1_000);
     until("the rest in memory", &|| tail().batches().iter().map(|it| it.num_rows()).sum::<usize>() == 990);

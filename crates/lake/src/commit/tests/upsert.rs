@@ -77,7 +77,7 @@ impl Table {
     fn rows(&self) -> BTreeMap<String, i64> {
         let (mut found, mut count) = (BTreeMap::new(), 0);
         for location in self.files() {
-            let bytes = Bytes::from(self.files.read(&location).unwrap());
+            let bytes = now(self.files.read(&location)).unwrap();
             for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
                 let batch = batch.unwrap();
                 let (ids, numbers) = (batch["id"].as_string::<i32>(), batch["n"].as_primitive::<Int64Type>());
@@ -147,7 +147,7 @@ proptest! {
                 }
             }
         }
-        let data = table.files.list(crate::testing::LOCATION).unwrap();
+        let data = now(table.files.list(crate::testing::LOCATION)).unwrap();
         let data = data.iter().filter(|it| it.ends_with(".parquet")).count();
         prop_assert!(data <= table.files().len() + 40, "{} files are on the disk", data);
     }

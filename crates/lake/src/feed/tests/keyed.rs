@@ -63,7 +63,7 @@ impl Bench {
         let mut found = Rows::new();
         let Some(version) = self.version() else { return found };
         for entry in now(version.live(self.tables.files())).unwrap() {
-            let bytes = Bytes::from(self.tables.files().read(entry.file_path()).unwrap());
+            let bytes = now(self.tables.files().read(entry.file_path())).unwrap();
             for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
                 let batch = batch.unwrap();
                 let (ids, numbers) = (batch["id"].as_string::<i32>(), batch["n"].as_primitive::<Int64Type>());

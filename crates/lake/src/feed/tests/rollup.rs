@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
-use bytes::Bytes;
 use headwater_base::Name;
 use headwater_log::Log;
 use headwater_log::cursor::{Cursor, Pulled};
@@ -57,7 +56,7 @@ fn add(totals: &mut Totals, batch: &RecordBatch) {
 }
 
 fn add_file(bench: &Bench, totals: &mut Totals, location: &str) -> usize {
-    let bytes = Bytes::from(bench.tables.files().read(location).unwrap());
+    let bytes = now(bench.tables.files().read(location)).unwrap();
     let batches = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
     batches.map(|batch| batch.unwrap()).inspect(|batch| add(totals, batch)).map(|batch| batch.num_rows()).sum()
 }

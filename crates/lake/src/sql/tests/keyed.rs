@@ -57,7 +57,7 @@ impl House {
     }
 
     fn snapshots(&self, dataset: &str) -> usize {
-        let version = self.datasets.tables().version(&space(dataset), POINTER, headwater_log::View::Durable);
+        let version = now(self.datasets.tables().version(&space(dataset), POINTER, headwater_log::View::Durable));
         version.unwrap().map_or(0, |version| version.metadata.snapshots().count())
     }
 

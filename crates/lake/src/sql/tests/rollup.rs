@@ -34,7 +34,8 @@ fn each_event_counts_once_as_soon_as_it_is_acknowledged() {
     });
     let snapshots = || {
         let space = crate::kinds::dataset::space("sales");
-        let version = house.datasets.tables().version(&space, crate::tables::POINTER, headwater_log::View::Durable);
+        let tables = house.datasets.tables();
+        let version = now(tables.version(&space, crate::tables::POINTER, headwater_log::View::Durable));
         version.unwrap().map_or(0, |version| version.metadata.snapshots().count())
     };
     let (begin, mut sent) = (Instant::now(), 0);
