@@ -3,4 +3,5 @@
 pub mod dashboard;
 pub mod dataset;
 pub mod external_table;
+pub mod ingest;
 pub mod row_policy;
