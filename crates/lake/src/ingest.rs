@@ -155,8 +155,8 @@ impl Life {
         match self.load(now).await {
             Ok(()) => {
                 self.retry = None;
-                self.setup.figures.run();
                 self.tell(None);
+                self.setup.figures.run();
                 Ok(())
             }
             Err(Fault::Log(problem)) => Err(problem),
@@ -168,9 +168,9 @@ impl Life {
                 (self.progress, self.remembered) = Progress::take_up(&*self.setup.log, &space, self.setup.epoch);
                 let after = self.retry.map_or(RETRY_MIN, |(_, after)| (after * 2).min(RETRY_MAX));
                 self.retry = Some((self.setup.clock.now().plus(after), after));
-                self.setup.figures.failure();
                 warn!(ingest = %self.setup.name, code = problem.code, title = problem.title, "an ingest's run failed");
                 self.tell(Some(&problem));
+                self.setup.figures.failure();
                 Ok(())
             }
         }
@@ -235,7 +235,9 @@ impl Life {
         let since = self.progress.watermark.as_deref().map(plain).or(start);
         let condition = match since {
             None => format!("{column} IS NOT NULL"),
-            Some(since) => format!("{column} >= {}", bound(&watermark.column, &self.kind(&column, &from).await?, &since)?),
+            Some(since) => {
+                format!("{column} >= {}", bound(&watermark.column, &self.kind(&column, &from).await?, &since)?)
+            }
         };
         Ok(format!("SELECT * FROM {from} WHERE {condition} ORDER BY {column}"))
     }
@@ -314,7 +316,9 @@ impl Life {
             (None, None) => Ok(format!("no run yet; the first one is due {next}")),
             (None, Some(last)) => {
                 let last = Micros(*last);
-                Ok(format!("{rows} rows in {runs} runs; the last one at {last} brought {of_run}; the next one is due {next}"))
+                Ok(format!(
+                    "{rows} rows in {runs} runs; the last one at {last} brought {of_run}; the next one is due {next}"
+                ))
             }
         };
         self.setup.figures.tell(told);
@@ -325,8 +329,10 @@ impl Life {
 fn crowded(setup: &Setup, most: usize) -> Problem {
     let problem = |fact: String| Problem::new("HW-LAKE-063", fact);
     match &setup.spec.watermark {
-        Some(watermark) => problem(format!("more than {most} rows have the same `{}`, which is the limit", watermark.column))
-            .help("use a column that tells rows apart better, such as a time instead of a date"),
+        Some(watermark) => {
+            problem(format!("more than {most} rows have the same `{}`, which is the limit", watermark.column))
+                .help("use a column that tells rows apart better, such as a time instead of a date")
+        }
         None => problem(format!("a full load has more than {most} rows, which is the limit"))
             .help("say a `watermark`, or load parts of the relation by several ingests"),
     }

@@ -102,7 +102,8 @@ impl Ingests {
             name: UNIT,
             start: Arc::new(move |unit: UnitSpec| {
                 let ingests = ingests.clone();
-                Box::pin(async move { ingests.start(&unit).await }) as BoxFuture<'static, Result<Arc<dyn Unit>, Problem>>
+                Box::pin(async move { ingests.start(&unit).await })
+                    as BoxFuture<'static, Result<Arc<dyn Unit>, Problem>>
             }),
         }
     }

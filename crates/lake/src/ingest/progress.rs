@@ -139,7 +139,10 @@ mod tests {
         let mut remembered = Remembered::default();
         assert_eq!(["a", "a", "b"].map(|row| remembered.take(row.as_bytes())), [true, true, true]);
         remembered.begin();
-        assert_eq!(["b", "a", "a", "a", "c"].map(|row| remembered.take(row.as_bytes())), [false, false, false, true, true]);
+        assert_eq!(
+            ["b", "a", "a", "a", "c"].map(|row| remembered.take(row.as_bytes())),
+            [false, false, false, true, true]
+        );
         assert_eq!(remembered.count(), 5);
         remembered.forget();
         assert!(remembered.take(b"a"));
@@ -162,9 +165,6 @@ mod tests {
         assert_eq!(keys(&progress.deltas(&mut remembered)), ["+progress"]);
         remembered.forget();
         remembered.take(b"c");
-        assert_eq!(
-            keys(&progress.deltas(&mut remembered)),
-            ["-rows/00000001", "+rows/00000000", "+progress"]
-        );
+        assert_eq!(keys(&progress.deltas(&mut remembered)), ["-rows/00000001", "+rows/00000000", "+progress"]);
     }
 }

@@ -162,8 +162,14 @@ mod tests {
         assert_eq!(of("bigint", "-7").unwrap(), "-7");
         assert_eq!(of("text", "o'k").unwrap(), "'o''k'");
         assert_eq!(of("decimal(12,2)", "1.50").unwrap(), "arrow_cast('1.50', 'Decimal128(12, 2)')");
-        assert_eq!(of("timestamp", "2026-01-01T00:00:00.123456").unwrap(), "arrow_cast('2026-01-01T00:00:00.123456', 'Timestamp(Microsecond, None)')");
-        assert_eq!(of("timestamptz", "2026-01-01T00:00:00.1234567Z").unwrap(), "arrow_cast('2026-01-01T00:00:00.1234567Z', 'Timestamp(Nanosecond, Some(\"UTC\"))')");
+        assert_eq!(
+            of("timestamp", "2026-01-01T00:00:00.123456").unwrap(),
+            "arrow_cast('2026-01-01T00:00:00.123456', 'Timestamp(Microsecond, None)')"
+        );
+        assert_eq!(
+            of("timestamptz", "2026-01-01T00:00:00.1234567Z").unwrap(),
+            "arrow_cast('2026-01-01T00:00:00.1234567Z', 'Timestamp(Nanosecond, Some(\"UTC\"))')"
+        );
         assert_eq!(of("integer", "1; DROP"), Err("HW-LAKE-062".to_owned()));
         assert_eq!(of("double", "1.5"), Err("HW-LAKE-062".to_owned()));
     }

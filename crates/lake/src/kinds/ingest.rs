@@ -178,8 +178,16 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
         let fact = format!("the rows would come back as events of `{stream}`");
         fault("/spec/stream", fact, "write them to another stream");
     }
-    if spec.watermark.as_ref().is_some_and(|it| it.start.as_ref().is_some_and(|start| !start.is_string() && !start.is_number())) {
-        fault("/spec/watermark/start", "`start` is no value of a column".to_owned(), "write a number or a text, such as `\"2026-01-01\"`");
+    if spec
+        .watermark
+        .as_ref()
+        .is_some_and(|it| it.start.as_ref().is_some_and(|start| !start.is_string() && !start.is_number()))
+    {
+        fault(
+            "/spec/watermark/start",
+            "`start` is no value of a column".to_owned(),
+            "write a number or a text, such as `\"2026-01-01\"`",
+        );
     }
     for (number, column) in spec.key.iter().enumerate() {
         if spec.key.iter().take(number).any(|before| before == column) {

@@ -99,7 +99,11 @@ impl PostgresSpec {
         ];
         for (key, word) in words {
             if word.is_empty() || word.contains('\0') {
-                faults.push((key, format!("`{}` is no {key}", word.escape_debug()), "write its name as the server has it"));
+                faults.push((
+                    key,
+                    format!("`{}` is no {key}", word.escape_debug()),
+                    "write its name as the server has it",
+                ));
             }
         }
         if self.host.contains(['/', ',']) {

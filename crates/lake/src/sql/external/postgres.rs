@@ -82,9 +82,15 @@ impl Remote {
     /// What the server says to a statement of ours.
     fn refused(&self, error: &tokio_postgres::Error) -> DataFusionError {
         let (name, spec) = (&self.name, &self.spec);
-        let fact = format!("the PostgreSQL server of `external.{name}` at `{}` does not give {}", spec.place(), spec.relation());
+        let fact = format!(
+            "the PostgreSQL server of `external.{name}` at `{}` does not give {}",
+            spec.place(),
+            spec.relation()
+        );
         let problem = Problem::new("HW-LAKE-058", fact).because(connect::words(error));
-        fault::carried(problem.help(format!("look at `schema` and `table`, and at what the role `{}` may read", spec.user)))
+        fault::carried(
+            problem.help(format!("look at `schema` and `table`, and at what the role `{}` may read", spec.user)),
+        )
     }
 
     fn odd(&self, column: &str, what: &str) -> DataFusionError {
@@ -244,7 +250,8 @@ impl Reading {
             column.form == Form::Cast || column.form == Form::of(there.type_(), there.type_modifier())
         };
         if !scan.columns.iter().zip(statement.columns()).all(as_planned) {
-            let fact = format!("the columns of `external.{}` have changed since the statement was planned", scan.remote.name);
+            let fact =
+                format!("the columns of `external.{}` have changed since the statement was planned", scan.remote.name);
             return Err(fault::carried(Problem::new("HW-LAKE-058", fact).help("ask again")));
         }
         let rows = session.rows(&statement).await.map_err(|error| scan.remote.refused(&error))?;

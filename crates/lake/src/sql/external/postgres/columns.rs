@@ -6,8 +6,8 @@
 //! PostgreSQL 17: "Data Types", and the `…_send` functions of its types.
 
 use arrow::array::{
-    ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder,
-    Int16Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
+    Float64Builder, Int16Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, TimeUnit};
 use tokio_postgres::types::{FromSql, Type};
@@ -198,9 +198,15 @@ impl Builder {
     pub fn push(&mut self, value: Option<&[u8]>) -> Result<(), String> {
         match self {
             Self::Boolean(into) => into.append_option(value.map(|value| fixed(value).map(|[it]| it != 0)).transpose()?),
-            Self::Int16(into) => into.append_option(value.map(|value| fixed(value).map(i16::from_be_bytes)).transpose()?),
-            Self::Int32(into) => into.append_option(value.map(|value| fixed(value).map(i32::from_be_bytes)).transpose()?),
-            Self::Int64(into) => into.append_option(value.map(|value| fixed(value).map(i64::from_be_bytes)).transpose()?),
+            Self::Int16(into) => {
+                into.append_option(value.map(|value| fixed(value).map(i16::from_be_bytes)).transpose()?)
+            }
+            Self::Int32(into) => {
+                into.append_option(value.map(|value| fixed(value).map(i32::from_be_bytes)).transpose()?)
+            }
+            Self::Int64(into) => {
+                into.append_option(value.map(|value| fixed(value).map(i64::from_be_bytes)).transpose()?)
+            }
             Self::Float32(into) => {
                 let value = value.map(|value| fixed(value).map(f32::from_be_bytes)).transpose()?;
                 // There is one NaN at the server, and it is above everything.
@@ -254,7 +260,9 @@ fn date(value: &[u8]) -> Result<i32, String> {
     match i32::from_be_bytes(fixed(value)?) {
         i32::MAX => Err("it is `infinity`, which no date here can be".to_owned()),
         i32::MIN => Err("it is `-infinity`, which no date here can be".to_owned()),
-        days => days.checked_add(EPOCH_DAYS).ok_or_else(|| format!("the date is {days} days from 2000, which is too far")),
+        days => {
+            days.checked_add(EPOCH_DAYS).ok_or_else(|| format!("the date is {days} days from 2000, which is too far"))
+        }
     }
 }
 

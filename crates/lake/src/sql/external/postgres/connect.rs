@@ -215,7 +215,8 @@ fn refused(name: &str, spec: &PostgresSpec, error: &tokio_postgres::Error) -> Pr
     let words = words(error);
     let is_access = match error.code() {
         Some(code) => {
-            code.code().starts_with("28") || [SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE].contains(code)
+            code.code().starts_with("28")
+                || [SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE].contains(code)
         }
         // The server asks for a password that is not there, or has one that is another.
         None => words.starts_with("invalid configuration") || words.starts_with("authentication error"),
@@ -223,7 +224,8 @@ fn refused(name: &str, spec: &PostgresSpec, error: &tokio_postgres::Error) -> Pr
     if !is_access {
         return unreachable(name, spec).because(words);
     }
-    let fact = format!("the PostgreSQL server of `external.{name}` at `{}` does not let `{}` in", spec.place(), spec.user);
+    let fact =
+        format!("the PostgreSQL server of `external.{name}` at `{}` does not let `{}` in", spec.place(), spec.user);
     Problem::new("HW-LAKE-057", fact)
         .because(words)
         .help("look at `user`, `database` and the secret that `password` names, and at the server's pg_hba.conf")
