@@ -226,17 +226,17 @@ impl Life {
     /// What is asked: everything, or what has the newest watermark or a greater one.
     async fn statement(&mut self) -> Result<String, Fault> {
         let from = text::from(&self.setup.spec.from);
-        let Some(watermark) = &self.setup.spec.watermark else { return Ok(format!("SELECT * FROM {from}")) };
+        let Some(watermark) = self.setup.spec.watermark.clone() else { return Ok(format!("SELECT * FROM {from}")) };
         let column = text::quoted(&watermark.column);
-        let start = watermark.start.as_ref().map(|start| match start {
-            Value::String(text) => text.clone(),
+        let start = watermark.start.map(|start| match start {
+            Value::String(text) => text,
             other => other.to_string(),
         });
-        let since = self.progress.watermark.as_deref().map(plain).or(start);
-        let condition = match since {
+        let condition = match self.progress.watermark.as_deref().map(plain).or(start) {
             None => format!("{column} IS NOT NULL"),
             Some(since) => {
-                format!("{column} >= {}", bound(&watermark.column, &self.kind(&column, &from).await?, &since)?)
+                let kind = self.kind(&column, &from).await?;
+                format!("{column} >= {}", bound(&watermark.column, &kind, &since)?)
             }
         };
         Ok(format!("SELECT * FROM {from} WHERE {condition} ORDER BY {column}"))

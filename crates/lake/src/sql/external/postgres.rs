@@ -220,7 +220,7 @@ impl ExecutionPlan for PostgresExec {
         let begin = State::Begin(Arc::clone(&self.scan));
         let batches = futures::stream::try_unfold(begin, |state| async move {
             let mut reading = match state {
-                State::Begin(scan) => Reading::begin(scan).await?,
+                State::Begin(scan) => Box::new(Reading::begin(scan).await?),
                 State::Reading(reading) => reading,
             };
             Ok(reading.batch().await?.map(|batch| (batch, State::Reading(reading))))
@@ -232,7 +232,7 @@ impl ExecutionPlan for PostgresExec {
 /// Where a scan stands: nothing is asked before somebody wants rows.
 enum State {
     Begin(Arc<Scan>),
-    Reading(Reading),
+    Reading(Box<Reading>),
 }
 
 struct Reading {

@@ -101,7 +101,7 @@ impl Servers {
                 Tls::Verify => tokio_postgres::config::SslMode::Require,
             });
         if let Some(password) = &spec.password {
-            config.password(self.kernel.context().secrets.read(password.secret.as_str())?.as_ref());
+            config.password(self.kernel.context().secrets.read(password.secret.as_str())?);
         }
         Ok(config)
     }
