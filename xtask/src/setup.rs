@@ -30,7 +30,7 @@ const DEBIAN: [Package; 5] = [
 
 /// Debian packages of the tests alone: a server whose tables are read, and certificates for it.
 const DEBIAN_TESTS: [Package; 2] =
-    [Package { name: "postgresql", shows: "/usr/lib/postgresql" }, Package { name: "openssl", shows: "openssl" }];
+    [Package { name: "postgresql", shows: "/usr/bin/pg_createcluster" }, Package { name: "openssl", shows: "openssl" }];
 
 /// Debian packages that the console is driven with; without a font pages have no letters.
 const DEBIAN_BROWSER: [Package; 2] = [
