@@ -25,7 +25,7 @@ pub struct PostgresSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
     /// The schema. Default `public`.
-    #[serde(default = "schema")]
+    #[serde(default = "public")]
     pub schema: String,
     /// The table, view, materialized view or foreign table.
     pub table: String,
@@ -61,7 +61,7 @@ const fn port() -> u16 {
     5432
 }
 
-fn schema() -> String {
+fn public() -> String {
     "public".to_owned()
 }
 
