@@ -2,6 +2,8 @@
 //!
 //! What it is NOT: it knows nothing of the node's inside. Tests see what users see: a program, its ports, its output.
 
+pub mod postgres;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};

@@ -28,6 +28,10 @@ const DEBIAN: [Package; 5] = [
     Package { name: "gcc", shows: "cc" },
 ];
 
+/// Debian packages of the tests alone: a server whose tables are read, and certificates for it.
+const DEBIAN_TESTS: [Package; 2] =
+    [Package { name: "postgresql", shows: "/usr/bin/pg_createcluster" }, Package { name: "openssl", shows: "openssl" }];
+
 /// Debian packages that the console is driven with; without a font pages have no letters.
 const DEBIAN_BROWSER: [Package; 2] = [
     Package { name: "chromium", shows: "chromium" },
@@ -108,7 +112,10 @@ pub fn prepare(needs: Needs) -> Result<()> {
     }
     debian(&DEBIAN)?;
     match needs {
-        Needs::Clients => return clients(),
+        Needs::Clients => {
+            debian(&DEBIAN_TESTS)?;
+            return clients();
+        }
         Needs::Conformance => return debian(&DEBIAN_CONFORMANCE),
         Needs::Browser => return debian(&DEBIAN_BROWSER),
         Needs::Data | Needs::DataAndClients | Needs::Fuzz => {}
@@ -116,6 +123,7 @@ pub fn prepare(needs: Needs) -> Result<()> {
     data()?;
     if needs == Needs::DataAndClients {
         debian(&DEBIAN_BROWSER)?;
+        debian(&DEBIAN_TESTS)?;
         clients()?;
         jars("jdbc", &root().join("tests/clients/jdbc"))?;
     }

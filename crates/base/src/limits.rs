@@ -94,6 +94,11 @@ pub struct Limits {
     pub sql_cache_bytes: usize,
     /// PostgreSQL connections open at once.
     pub sql_connections: usize,
+    /// Connections to PostgreSQL servers of others open at once; beyond it a query waits for one.
+    pub postgres_connections: usize,
+    /// Rows that one run of an ingest remembers, so that it leaves them out when it has to begin again: all rows of a
+    /// full load, or those that have one watermark.
+    pub ingest_rows: usize,
 }
 
 impl Limits {
@@ -154,6 +159,8 @@ impl Default for Limits {
             sql_spill_bytes: 10 * 1024 * MIB as u64,
             sql_cache_bytes: 32 * MIB,
             sql_connections: 100,
+            postgres_connections: 32,
+            ingest_rows: 1_000_000,
         }
     }
 }

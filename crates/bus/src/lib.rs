@@ -13,6 +13,7 @@ pub mod kinds;
 pub mod letter;
 pub mod pending;
 pub mod runtime;
-pub mod schedule;
 pub mod spec;
 pub mod subscription;
+
+pub use headwater_kernel::schedule;

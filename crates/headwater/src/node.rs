@@ -19,7 +19,7 @@ use headwater_kernel::port::FunctionKind;
 use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
 use headwater_lake::files::Buckets;
 use headwater_lake::sql::{self, Sources};
-use headwater_lake::{Dashboards, Datasets, LakeCatalog};
+use headwater_lake::{Dashboards, Datasets, Ingests, LakeCatalog};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, Stream, embedded};
 use headwater_store::disk::RealDisk;
@@ -117,6 +117,7 @@ pub fn registry() -> Registry {
         headwater_lake::kinds::bucket::KIND,
         headwater_lake::kinds::dashboard::KIND,
         headwater_lake::kinds::external_table::KIND,
+        headwater_lake::kinds::ingest::KIND,
         headwater_lake::kinds::row_policy::KIND,
         headwater_watch::kinds::forecast::KIND,
         headwater_watch::kinds::alarm::KIND,
@@ -175,12 +176,14 @@ impl Node {
         let sql = sql::Engine::new(sources, config.data.join("sql"));
         let dashboards = Arc::new(Dashboards::new(kernel.clone(), sql.clone()));
         let alarms = Alarms::new(log.clone(), clock.clone(), dashboards.clone());
+        let ingests = Ingests::new(log.clone(), clock.clone(), limits.clone(), Arc::new(sql.clone()));
         let mut units = vec![pipelines.unit_kind()];
         units.extend(buses.unit_kinds());
         units.push(headwater_work::kinds::workflow::unit_kind(&engine));
         units.push(datasets.unit_kind());
         units.push(forecasts.unit_kind());
         units.push(alarms.unit_kind());
+        units.push(ingests.unit_kind());
         kernel.start(units);
 
         let (stop, stopped) = watch::channel(false);
@@ -211,6 +214,7 @@ impl Node {
                 of_streams(&log),
                 of_engine(engine.clone()),
                 of_each("lake", "dataset", move || datasets.figures()),
+                of_each("lake", "ingest", move || ingests.figures()),
                 of_each("watch", "forecast", move || forecasts.figures()),
                 of_each("watch", "alarm", move || alarms.figures()),
                 aws.figures(),

@@ -19,6 +19,7 @@ pub mod port;
 pub mod reconcile;
 pub mod resource;
 pub mod resources;
+pub mod schedule;
 pub mod schema;
 pub mod secrets;
 pub mod shape;

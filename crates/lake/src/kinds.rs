@@ -4,4 +4,5 @@ pub mod bucket;
 pub mod dashboard;
 pub mod dataset;
 pub mod external_table;
+pub mod ingest;
 pub mod row_policy;

@@ -10,6 +10,7 @@ mod clients;
 mod crowd;
 mod dashboards;
 mod lake;
+mod postgres;
 mod sales_insights;
 mod solution;
 mod sql;

@@ -1,6 +1,8 @@
-//! Kind ExternalTable: files that somebody else writes, as a relation of SQL.
+//! Kind ExternalTable: files that somebody else writes, or a table of a PostgreSQL server, as a relation of SQL.
 //!
-//! What it is NOT: a copy. Each question reads the files as they are then.
+//! What it is NOT: a copy. Each question reads the files or the table as they are then.
+
+pub mod postgres;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,24 +10,27 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, TimeUnit};
 use headwater_base::Problem;
-use headwater_kernel::kind::{self, Kind, View};
+use headwater_kernel::kind::{self, Kind, Ref, View};
 use headwater_kernel::reconcile::{Observed, Plan};
 use headwater_kernel::resource::{Draft, Resource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use postgres::PostgresSpec;
 
 /// The row of this kind.
 pub const KIND: Kind = Kind {
     name: "ExternalTable",
     plural: "externaltables",
     short: &["external"],
-    doc: "Files that somebody else writes (CSV, NDJSON, Parquet) as a relation of SQL, `external.NAME`, read anew by each question.",
+    doc: "Files that somebody else writes (CSV, NDJSON, Parquet), or a table of a PostgreSQL server, as a relation of SQL, `external.NAME`, read anew by each question.",
     schema: kind::schema::<ExternalTableSpec>,
     example: EXAMPLE,
     effective: kind::effective::<ExternalTableSpec>,
     validate,
     change: kind::no_change_problems,
-    refs: kind::no_refs,
+    refs,
     reconcile,
 };
 
@@ -47,8 +52,12 @@ pub struct ExternalTableSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Where the files are, from the root of the node's file system: one file, several by `*` and `?`, or a folder with
-    /// a `/` at its end.
+    /// a `/` at its end. Either this or `postgres`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
+    /// A table of a PostgreSQL server, instead of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<PostgresSpec>,
     /// What the files are. By the ending of `path` if it is left out; `.gz`, `.zst`, `.bz2` and `.xz` behind it mean
     /// that they are compressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,6 +146,34 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
     let mut fault = |at: &str, fact: String, help: &str| {
         problems.push(draft.origin.blame(at, Problem::new("HW-LAKE-054", fact).help(help)));
     };
+    match &spec.postgres {
+        Some(postgres) => table_faults(&spec, postgres, &mut fault),
+        None if spec.path.is_empty() => {
+            fault("/spec", "nothing says where the rows are".to_owned(), "say `path` for files, or `postgres`");
+        }
+        None => file_faults(&spec, &mut fault),
+    }
+    problems
+}
+
+/// What cannot be of a table of PostgreSQL.
+fn table_faults(spec: &ExternalTableSpec, postgres: &PostgresSpec, fault: &mut dyn FnMut(&str, String, &str)) {
+    let of_files = [
+        ("/spec/path", !spec.path.is_empty()),
+        ("/spec/format", spec.format.is_some()),
+        ("/spec/delimiter", spec.delimiter.is_some()),
+        ("/spec/types", !spec.types.is_empty()),
+    ];
+    for (at, _) in of_files.into_iter().filter(|(_, said)| *said) {
+        fault(at, "this is about files, and the rows are in a table of PostgreSQL".to_owned(), "leave it out");
+    }
+    for (key, fact, help) in postgres.faults() {
+        fault(&format!("/spec/postgres/{key}"), fact, help);
+    }
+}
+
+/// What cannot be of files.
+fn file_faults(spec: &ExternalTableSpec, fault: &mut dyn FnMut(&str, String, &str)) {
     if !Path::new(&spec.path).is_absolute() {
         let fact = format!("`{}` is no place from the root of the file system", spec.path.escape_debug());
         fault("/spec/path", fact, "begin with `/`: the node has no folder of yours to start from");
@@ -149,7 +186,7 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
         );
     }
     if spec.delimiter.as_deref().is_some_and(|text| text.len() != 1) {
-        fault("/spec/delimiter", "a delimiter is one ASCII character".to_owned(), "use `;`, `|` or `\"\\t\"`");
+        fault("/spec/delimiter", "a delimiter is one ASCII character".to_owned(), "use `;`, `|` or `\"\t\"`");
     }
     for (column, word) in &spec.types {
         if type_of(word).is_none() {
@@ -162,7 +199,13 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
             );
         }
     }
-    problems
+}
+
+fn refs(spec: &Value) -> Vec<Ref> {
+    let Ok(spec) = serde_json::from_value::<ExternalTableSpec>(spec.clone()) else { return Vec::new() };
+    let password = spec.postgres.and_then(|postgres| postgres.password).into_iter();
+    let at = || "/spec/postgres/password/secret".to_owned();
+    password.map(|it| Ref { kind: "Secret", name: it.secret.to_string(), at: at(), needed: true }).collect()
 }
 
 fn reconcile(_: &Arc<Resource>, _: &Observed) -> Plan {

@@ -17,7 +17,7 @@ use headwater_kernel::{Kernel, kind};
 use parking_lot::RwLock;
 
 use super::documents::DocumentTable;
-use super::external;
+use super::external::{self, postgres::Servers};
 use super::fault;
 use super::files::Listings;
 use super::lake::LakeTable;
@@ -25,6 +25,7 @@ use super::sight::Seen;
 use super::streams::StreamTable;
 use crate::LakeCatalog;
 use crate::kinds::dataset::DatasetSpec;
+use crate::kinds::external_table::ExternalTableSpec;
 
 /// The one catalog.
 pub const CATALOG: &str = "headwater";
@@ -44,12 +45,15 @@ pub struct Sources {
     pub listings: Listings,
     /// What tells the next values of a series.
     pub forecaster: Forecaster,
+    /// Connections to PostgreSQL servers of others.
+    pub servers: Servers,
 }
 
 impl Sources {
     /// What a node keeps, and what forecasts for those who ask for it.
     pub fn new(kernel: Arc<Kernel>, catalog: LakeCatalog, forecaster: Forecaster) -> Self {
-        Self { kernel, catalog, listings: Listings::default(), forecaster }
+        let servers = Servers::new(Arc::clone(&kernel));
+        Self { kernel, catalog, listings: Listings::default(), forecaster, servers }
     }
 }
 
@@ -170,8 +174,12 @@ impl SchemaProvider for Schema {
             }
             "ExternalTable" => {
                 let origin = &resource.draft().origin;
-                let spec = kind::decode(resource.effective(), "/spec", origin).map_err(fault::carried)?;
-                Some(external::table(name, &spec).await?)
+                let spec: ExternalTableSpec =
+                    kind::decode(resource.effective(), "/spec", origin).map_err(fault::carried)?;
+                Some(match &spec.postgres {
+                    Some(postgres) => external::postgres::table(&self.sources.servers, name, postgres).await?,
+                    None => external::table(name, &spec).await?,
+                })
             }
             "Table" => Some(Arc::new(DocumentTable::new(kernel.tables(), name))),
             // A resource that was just applied has no stream yet.

@@ -1,5 +1,7 @@
 //! Files that somebody else writes, as they are when a statement is planned.
 
+pub mod postgres;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
