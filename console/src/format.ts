@@ -48,6 +48,13 @@ export function time(iso: string | number, now = new Date()): string {
   return at.toDateString() === now.toDateString() ? clock : `${day(at)} ${clock}`;
 }
 
+/** A moment, to the minute. */
+export function minute(iso: string): string {
+  const at = new Date(iso);
+  if (Number.isNaN(at.getTime())) return '–';
+  return `${day(at)} ${at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })}`;
+}
+
 function day(at: Date): string {
   return `${at.getFullYear()}-${String(at.getMonth() + 1).padStart(2, '0')}-${String(at.getDate()).padStart(2, '0')}`;
 }

@@ -105,15 +105,15 @@ impl Outline {
     }
 
     /// The page to be drawn.
-    pub fn scene(&self, dashboard: &str) -> Scene {
-        let page = self.choice.page(dashboard);
+    pub fn scene(&self, spec: &ReportSpec) -> Scene {
+        let page = self.choice.page(&spec.dashboard);
         let ids: Vec<String> = self.charts.iter().map(|chart| encoded(&chart.id)).collect();
         let reader = encoded(self.choice.reader.as_str());
         let between = if page.contains('?') { '&' } else { '?' };
         let path = format!("{page}{between}view=print&as={reader}&charts={}&every=", ids.join(","));
         let rows = settled(&self.charts).iter().map(|at| at.y + at.h).max().unwrap_or(0);
         let board = (rows * (ROW + GAP)).saturating_sub(GAP);
-        Scene { path, width: WIDTH, height: (2 * AROUND + HEAD + board).min(HEIGHT_MAX) }
+        Scene { path, width: WIDTH, height: (2 * AROUND + HEAD + board).min(HEIGHT_MAX), zone: spec.timezone.clone() }
     }
 
     /// The document.

@@ -28,10 +28,11 @@ fn dashboard() -> Value {
 
 #[test]
 fn a_report_looks_at_what_a_reader_would_see() {
-    let outline = Outline::of(&dashboard(), &spec(json!({"principal": "asha", "last": "1d"})), DUE).unwrap();
+    let daily = spec(json!({"principal": "asha", "last": "1d"}));
+    let outline = Outline::of(&dashboard(), &daily, DUE).unwrap();
     let titles: Vec<&str> = outline.charts.iter().map(|chart| chart.title.as_str()).collect();
     assert_eq!(titles, ["Revenue", "course", "raw", "anywhere"]);
-    let scene = outline.scene("sales");
+    let scene = outline.scene(&daily);
     assert_eq!(
         scene.path,
         "/console/dashboards/sales?f.city=%5B%5D&f.country=%5B%22CH%22%5D\
@@ -45,7 +46,7 @@ fn a_report_looks_at_what_a_reader_would_see() {
     let outline = Outline::of(&dashboard(), &part, DUE).unwrap();
     assert_eq!(outline.choice.window, Window::Between(Micros(DUE.0 - 7 * 86_400_000_000), DUE), "the dashboard's own");
     assert_eq!(outline.choice.filters["country"], Vec::<Value>::new());
-    assert_eq!(outline.scene("sales").height, 2 * AROUND + HEAD + 8 * (ROW + GAP) - GAP);
+    assert_eq!(outline.scene(&part).height, 2 * AROUND + HEAD + 8 * (ROW + GAP) - GAP);
     let all = Outline::of(&json!({"charts": []}), &spec(json!({})), DUE).unwrap();
     assert_eq!((all.title.as_str(), all.choice.window), ("sales", Window::All));
 }
@@ -58,7 +59,7 @@ fn a_document_has_values_as_sql_gave_them_within_bounds() {
         "rows": [["CH", "10.10"], [null, 9_007_199_254_740_993_i64], ["DE", "x".repeat(1_000)]]});
     let drawn = [Ok(answer), Err(Problem::new("HW-LAKE-071", "the dashboard has no chart `gone`"))];
     let png = Bytes::from_static(b"png");
-    let picture = Some(Ok((Scene { path: String::new(), width: 2, height: 3 }, png)));
+    let picture = Some(Ok((Scene { path: String::new(), width: 2, height: 3, zone: String::new() }, png)));
     let name = Name::new("daily").unwrap();
     let document = outline.document(&name, &spec, DUE, &drawn, &picture);
     assert_eq!(document["subject"], "Sales: 2026-01-02 07:00");
@@ -85,7 +86,7 @@ proptest! {
         let outline = Outline::of(&dashboard(), &spec, DUE).unwrap();
         let answer = json!({"columns": [{"name": "c"}], "rows": vec![json!([cell]); rows]});
         let drawn = vec![Ok(answer.clone()), Ok(answer.clone()), Ok(answer.clone()), Ok(answer)];
-        let picture = Some(Ok((Scene { path: String::new(), width: 1, height: 1 }, Bytes::from(vec![7; png]))));
+        let picture = Some(Ok((Scene { path: String::new(), width: 1, height: 1, zone: String::new() }, Bytes::from(vec![7; png]))));
         let document = outline.document(&Name::new("r").unwrap(), &spec, DUE, &drawn, &picture);
         prop_assert!(document.to_string().len() < 1_000_000);
         for chart in document["charts"].as_array().unwrap() {

@@ -348,6 +348,13 @@ impl Bus for Buses {
         Box::pin(self.0.replays.begin(request, archive))
     }
 
+    fn run_now(&self, unit: &str, name: &str) -> Result<Micros, Problem> {
+        self.0.scheduler.run_now(&format!("{unit}/{name}")).ok_or_else(|| {
+            Problem::new("HW-BUS-062", format!("there is no {unit} `{}` that runs", name.escape_debug()))
+                .help(format!("`headwater get {unit}s` lists them"))
+        })
+    }
+
     fn replays(&self) -> Vec<Map<String, Value>> {
         self.0.replays.list()
     }

@@ -76,7 +76,7 @@ impl Desk {
     /// What keeps a picture from being taken is told in the report, and never keeps that from being sent.
     async fn picture(&self, name: &Name, spec: &ReportSpec, outline: &Outline) -> Picture {
         let pictures = self.pictures.as_ref().filter(|_| spec.picture)?;
-        let scene = outline.scene(&spec.dashboard);
+        let scene = outline.scene(spec);
         let taken = pictures.take(&scene).await;
         if let Err(problem) = &taken {
             warn!(report = %name, code = problem.code, title = problem.title, "a report goes without a picture");

@@ -104,6 +104,14 @@ impl Scheduler {
         self.entries.lock().remove(id);
     }
 
+    /// Makes a schedule due now, beside its times, which go on from here; the moment, if it runs.
+    pub fn run_now(&self, id: &str) -> Option<Micros> {
+        let now = self.clock.now();
+        self.entries.lock().get_mut(id)?.next = Some((now, now));
+        self.wake.notify_one();
+        Some(now)
+    }
+
     /// Acts on schedules as they are due, for ever.
     pub async fn run(&self) {
         let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));

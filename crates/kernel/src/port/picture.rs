@@ -13,6 +13,8 @@ pub struct Scene {
     pub width: u32,
     /// Pixels.
     pub height: u32,
+    /// The IANA name of the time zone that its times are in.
+    pub zone: String,
 }
 
 /// Draws pages as a browser does.

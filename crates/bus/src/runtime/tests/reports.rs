@@ -10,11 +10,11 @@ use headwater_kernel::port::charts::{Choice, Drawn, Whose};
 use headwater_kernel::port::outlet::Answer;
 use headwater_kernel::port::picture::Scene;
 use headwater_kernel::port::sql;
-use headwater_kernel::port::{Charts, Pictures};
+use headwater_kernel::port::{Bus as _, Charts, Pictures};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::bench::{Bench, Outside};
+use super::bench::{Bench, Outside, START};
 
 /// Charts that have one row, which says who asks; and pictures that show where they were taken.
 #[derive(Default)]
@@ -159,4 +159,17 @@ fn what_is_sent_can_be_shaped_for_each_destination() {
     bench.until_ticking(Duration::from_secs(60), "it comes", || !bench.outside.came.lock().is_empty());
     assert_eq!(bench.outside.came.lock()[0].1, json!({"text": "Sales: 2026-01-01 07:00"}));
     bench.stop(&unit);
+}
+
+#[test]
+fn a_report_can_be_had_at_once_and_its_times_go_on() {
+    let (bench, _) = bench(Board::default());
+    let unit = bench.start("Report", "daily", spec(json!({})));
+    let due = bench.buses.run_now("report", "daily").unwrap();
+    assert_eq!(due, START);
+    bench.until("it is there", || bench.outside.came.lock().len() == 1);
+    bench.until_ticking(Duration::from_secs(60), "the next as well", || bench.outside.came.lock().len() == 2);
+    assert_eq!(subjects(&bench), ["Sales: 2026-01-01 01:00", "Sales: 2026-01-01 07:00"]);
+    bench.stop(&unit);
+    assert_eq!(bench.buses.run_now("report", "daily").unwrap_err().code, "HW-BUS-062");
 }
