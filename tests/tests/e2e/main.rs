@@ -9,6 +9,7 @@ mod clients;
 mod crowd;
 mod dashboards;
 mod lake;
+mod reports;
 mod sales_insights;
 mod solution;
 mod sql;
