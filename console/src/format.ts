@@ -48,11 +48,10 @@ export function time(iso: string | number, now = new Date()): string {
   return at.toDateString() === now.toDateString() ? clock : `${day(at)} ${clock}`;
 }
 
-/** A moment, to the minute. */
+/** A moment in UTC, to the minute. */
 export function minute(iso: string): string {
   const at = new Date(iso);
-  if (Number.isNaN(at.getTime())) return '–';
-  return `${day(at)} ${at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })}`;
+  return Number.isNaN(at.getTime()) ? '–' : at.toISOString().slice(0, 16).replace('T', ' ');
 }
 
 function day(at: Date): string {

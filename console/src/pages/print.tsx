@@ -43,7 +43,7 @@ function Printed(source: { name: string; generation: number; spec: Dashboard }) 
         <h1>{title}</h1>
         {from && to && (
           <span className="muted">
-            {minute(from)} – {minute(to)}
+            {minute(from)} – {minute(to)} UTC
           </span>
         )}
       </header>

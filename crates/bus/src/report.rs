@@ -113,7 +113,7 @@ impl Outline {
         let path = format!("{page}{between}view=print&as={reader}&charts={}&every=", ids.join(","));
         let rows = settled(&self.charts).iter().map(|at| at.y + at.h).max().unwrap_or(0);
         let board = (rows * (ROW + GAP)).saturating_sub(GAP);
-        Scene { path, width: WIDTH, height: (2 * AROUND + HEAD + board).min(HEIGHT_MAX), zone: spec.timezone.clone() }
+        Scene { path, width: WIDTH, height: (2 * AROUND + HEAD + board).min(HEIGHT_MAX) }
     }
 
     /// The document.

@@ -107,7 +107,7 @@ impl Chromium {
     }
 
     async fn run(&self, program: &Path, scene: &Scene) -> Result<(), Problem> {
-        let Scene { path, width, height, zone } = scene;
+        let Scene { path, width, height } = scene;
         let mut command = Command::new(program);
         command
             .args(ALWAYS)
@@ -116,7 +116,6 @@ impl Chromium {
             .arg(format!("--virtual-time-budget={PAGE_MS}"))
             .arg(format!("--screenshot={}", self.picture().display()))
             .env("HOME", &self.folder)
-            .env("TZ", zone)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -59,7 +59,7 @@ fn a_document_has_values_as_sql_gave_them_within_bounds() {
         "rows": [["CH", "10.10"], [null, 9_007_199_254_740_993_i64], ["DE", "x".repeat(1_000)]]});
     let drawn = [Ok(answer), Err(Problem::new("HW-LAKE-071", "the dashboard has no chart `gone`"))];
     let png = Bytes::from_static(b"png");
-    let picture = Some(Ok((Scene { path: String::new(), width: 2, height: 3, zone: String::new() }, png)));
+    let picture = Some(Ok((Scene { path: String::new(), width: 2, height: 3 }, png)));
     let name = Name::new("daily").unwrap();
     let document = outline.document(&name, &spec, DUE, &drawn, &picture);
     assert_eq!(document["subject"], "Sales: 2026-01-02 07:00");
@@ -86,7 +86,7 @@ proptest! {
         let outline = Outline::of(&dashboard(), &spec, DUE).unwrap();
         let answer = json!({"columns": [{"name": "c"}], "rows": vec![json!([cell]); rows]});
         let drawn = vec![Ok(answer.clone()), Ok(answer.clone()), Ok(answer.clone()), Ok(answer)];
-        let picture = Some(Ok((Scene { path: String::new(), width: 1, height: 1, zone: String::new() }, Bytes::from(vec![7; png]))));
+        let picture = Some(Ok((Scene { path: String::new(), width: 1, height: 1 }, Bytes::from(vec![7; png]))));
         let document = outline.document(&Name::new("r").unwrap(), &spec, DUE, &drawn, &picture);
         prop_assert!(document.to_string().len() < 1_000_000);
         for chart in document["charts"].as_array().unwrap() {

@@ -13,8 +13,6 @@ pub struct Scene {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// The IANA name of the time zone that its times are in.
-    pub zone: String,
 }
 
 /// Draws pages as a browser does.
