@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -42,14 +42,27 @@ async fn a_picture_is_a_png_of_the_size_that_was_asked_for() {
 #[tokio::test]
 async fn a_browser_that_hangs_ends_with_its_children() {
     let folder = tempfile::tempdir().unwrap();
-    // The child holds the other end of the pipe as long as it lives.
-    let pipe = folder.path().join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
-    assert!(made.success());
-    let program = format!("sh -c 'exec sleep 600 3> {pipe}' &\nwait", pipe = pipe.display());
-    let slow = Chromium { timeout: Duration::from_millis(300), ..browser(folder.path(), &program) };
-    let reader = tokio::task::spawn_blocking(move || fs::read(pipe).unwrap());
-    let problem = slow.take(&SCENE).await.unwrap_err();
-    assert_eq!(problem.title, "the browser drew nothing in 300ms");
-    assert!(reader.await.unwrap().is_empty(), "the pipe ends with the child");
+    let file = folder.path().join("child");
+    let program = format!("sleep 600 &\necho $! > {file}.part && mv {file}.part {file}\nwait", file = file.display());
+    let slow = browser(folder.path(), &program);
+    let child = tokio::select! {
+        drawn = slow.take(&SCENE) => panic!("{drawn:?}"),
+        child = soon(|| fs::read_to_string(&file).ok()) => child,
+    };
+    // Who has ended and was not waited for yet has no command any more.
+    let command = PathBuf::from(format!("/proc/{}/cmdline", child.trim()));
+    soon(|| fs::read(&command).map_or(true, |words| words.is_empty()).then_some(())).await;
+
+    let late = Chromium { timeout: Duration::ZERO, ..browser(folder.path(), "sleep 600") };
+    assert_eq!(late.take(&SCENE).await.unwrap_err().title, "the browser drew nothing in 0ns");
+}
+
+/// What is looked for until it is there.
+async fn soon<T>(look: impl Fn() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }

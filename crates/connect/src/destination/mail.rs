@@ -247,7 +247,7 @@ fn never(reason: &str) -> NotTaken {
 
 /// What an answer means for another try: 5xx is for ever (RFC 5321, section 4.2.1).
 fn refused(error: &Error) -> NotTaken {
-    let status = error.status().and_then(|code| code.to_string().parse().ok());
+    let status: Option<u16> = error.status().and_then(|code| code.to_string().parse().ok());
     let reason = match status {
         Some(status) => format!("the mail server answered {status}"),
         None if error.is_timeout() => "no answer in time".to_owned(),

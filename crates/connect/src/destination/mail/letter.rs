@@ -110,7 +110,7 @@ impl Table {
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
         for cells in lines.clone().filter(|cells| !cells.is_empty()) {
-            let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+            let padded = cells.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
             let _ = writeln!(into, "{}", padded.collect::<Vec<_>>().join("  ").trim_end());
         }
         if !self.note.is_empty() {
