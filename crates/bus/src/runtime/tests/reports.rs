@@ -1,5 +1,6 @@
 //! Reports: each time once, with what a reader sees, whatever happens in between.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,14 @@ use headwater_kernel::port::outlet::Answer;
 use headwater_kernel::port::picture::Scene;
 use headwater_kernel::port::sql;
 use headwater_kernel::port::{Bus as _, Charts, Pictures};
+use headwater_testkit::FaultyDisk;
 use parking_lot::Mutex;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Outside, START};
+use super::powercut::until_gone;
 
 /// Charts that have one row, which says who asks; and pictures that show where they were taken.
 #[derive(Default)]
@@ -61,7 +66,11 @@ impl Pictures for Board {
 }
 
 fn bench(board: Board) -> (Bench, Arc<Board>) {
-    let (bench, board) = (Bench::new(), Arc::new(board));
+    over(Bench::new(), board)
+}
+
+fn over(bench: Bench, board: Board) -> (Bench, Arc<Board>) {
+    let board = Arc::new(board);
     bench.buses.serve_charts(board.clone(), Some(board.clone()));
     let charts = json!([{"id": "total", "title": "Total"}, {"id": "course"}]);
     bench.put_resource("Dashboard", "sales", json!({"title": "Sales", "charts": charts}));
@@ -172,4 +181,54 @@ fn a_report_can_be_had_at_once_and_its_times_go_on() {
     assert_eq!(subjects(&bench), ["Sales: 2026-01-01 01:00", "Sales: 2026-01-01 07:00"]);
     bench.stop(&unit);
     assert_eq!(bench.buses.run_now("report", "daily").unwrap_err().code, "HW-BUS-062");
+}
+
+#[test]
+fn a_power_cut_at_any_moment_loses_and_doubles_no_report() {
+    let hourly = || spec(json!({"schedule": "rate(1 hours)"}));
+    for seed in 0..4_u64 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let disk = FaultyDisk::default();
+        let mut came = BTreeSet::new();
+        let mut passed = Duration::ZERO;
+        for cut in 0..4 {
+            let (bench, _) = over(Bench::on(&disk), Board::default());
+            bench.clock.advance(passed);
+            let unit = bench.start("Report", "hourly", hourly());
+            if cut < 3 {
+                disk.cut_after(rng.random_range(2..40));
+                bench.until_ticking(Duration::from_secs(60), "the power goes", || disk.is_off());
+            } else {
+                let before = bench.read("hourly.reports").len();
+                let (made, sent) = ("report/hourly", "report-post/hourly");
+                bench.until_ticking(Duration::from_secs(60), "another", || bench.read("hourly.reports").len() > before);
+                bench.until("all is there", || {
+                    let idle = |id: &str| bench.figure(id, "pending_deliveries") == 0;
+                    idle(made) && idle(sent) && bench.figure(sent, "lag_events") == 0
+                });
+            }
+            passed = headwater_base::Clock::now(&*bench.clock).since(START);
+            bench.stop(&unit);
+            came.extend(bench.outside.came.lock().iter().map(|(key, report)| (key.clone(), report["due"].to_string())));
+            if cut == 3 {
+                let made: Vec<String> =
+                    bench.read("hourly.reports").iter().map(|seen| seen.value["due"].to_string()).collect();
+                let hours = (1..=made.len() as u64)
+                    .map(|hour| json!(START.plus(Duration::from_secs(hour * 3_600)).to_string()));
+                assert_eq!(made, hours.map(|hour| hour.to_string()).collect::<Vec<_>>(), "seed {seed}: each hour once");
+                let owed = made.into_iter().enumerate();
+                let owed = owed.map(|(number, due)| (format!("report-post.hourly.0.hourly.reports-0-{number}"), due));
+                assert_eq!(
+                    came,
+                    owed.collect::<BTreeSet<_>>(),
+                    "seed {seed}: each at least once, always under its key"
+                );
+                assert!(bench.read("hourly.dead").is_empty());
+            }
+            let log = Arc::downgrade(&bench.log);
+            drop((unit, bench));
+            until_gone(&log);
+            disk.power_on(seed * 10 + cut);
+        }
+    }
 }
