@@ -79,6 +79,7 @@ fn a_document_has_values_as_sql_gave_them_within_bounds() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
     /// One event takes it, whatever charts bring.
     #[test]
     fn a_report_fits_into_one_event(rows in 0_usize..1_500, cell in ".{0,400}", png in 0_usize..600_000) {
