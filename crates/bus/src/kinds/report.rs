@@ -46,9 +46,6 @@ pub const SOURCE: &str = "headwater.report";
 /// Their type.
 pub const TYPE: &str = "Report";
 
-/// The most destinations of a report: each gets all of it, in one commit.
-const TO_MAX: usize = 10;
-
 const EXAMPLE: &str = "\
 apiVersion: headwater.dev/v1
 kind: Report
@@ -110,7 +107,7 @@ pub struct ReportSpec {
     /// A report that is not enabled is never due.
     #[serde(default = "crate::spec::yes")]
     pub enabled: bool,
-    /// Where it goes.
+    /// Where it goes. Each destination gets all of it, in one commit.
     #[schemars(length(min = 1, max = 10))]
     pub to: Vec<ReportTarget>,
     /// The stream of reports. Default `<name>.reports`.
@@ -203,10 +200,6 @@ fn validate(draft: &Draft, view: &View<'_>) -> Vec<Problem> {
     check("/spec/principal", spec.reader().err());
     if let Err((key, problem)) = spec.calendar(Micros(0)) {
         check(&format!("/spec/{key}"), Some(problem));
-    }
-    if spec.to.is_empty() || spec.to.len() > TO_MAX {
-        let fact = format!("there are {} destinations; 1 to {TO_MAX} are allowed", spec.to.len());
-        check("/spec/to", Some(Problem::new("HW-BUS-003", fact)));
     }
     for (number, to) in spec.to.iter().enumerate() {
         check(&format!("/spec/to/{number}"), Target::compile(number, &to.target()).err());

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 
-const SCENE: Scene = Scene { path: String::new(), width: 2, height: 3 };
+static SCENE: Scene = Scene { path: String::new(), width: 2, height: 3 };
 
 /// A browser that is a program of the shell: `$out` is where its picture goes.
 fn browser(folder: &Path, program: &str) -> Chromium {

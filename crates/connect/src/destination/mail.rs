@@ -29,9 +29,6 @@ use sha2::{Digest as _, Sha256};
 use super::InSecret;
 use letter::Letter;
 
-/// Addresses of one destination.
-const TO_MAX: usize = 50;
-
 /// A mail server, and who writes to whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -108,10 +105,6 @@ pub fn check(spec: &MailSpec) -> Vec<(String, Problem)> {
             "who signs in has a name and a password".to_owned(),
             "say both `username` and `password`, or neither",
         );
-    }
-    if spec.to.is_empty() || spec.to.len() > TO_MAX {
-        let fact = format!("`to` has {} addresses; 1 to {TO_MAX} are allowed", spec.to.len());
-        fault("/to", fact, "write to a mailing list");
     }
     problems.extend(mailbox(&spec.from).err().map(|problem| ("/from".to_owned(), problem)));
     let to = spec.to.iter().enumerate();

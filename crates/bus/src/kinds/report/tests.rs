@@ -33,8 +33,10 @@ fn each_fault_of_a_report_is_told_with_its_place() {
     let head = "apiVersion: headwater.dev/v1\nkind: Report\nmetadata: {name: r}\nspec:\n  dashboard: sales\n";
     let code = |line: u32, code: &str| (line, code.to_owned());
     assert_eq!(
-        told(&format!("{head}  schedule: daily\n  timezone: Europe/Zürich\n  principal: \"\"\n  to: []\n")),
-        [code(8, "HW-BASE-002"), code(6, "HW-BUS-001"), code(9, "HW-BUS-003")]
+        told(&format!(
+            "{head}  schedule: daily\n  timezone: Europe/Zürich\n  principal: \"\"\n  to: [{{destination: d}}]\n"
+        )),
+        [code(8, "HW-BASE-002"), code(6, "HW-BUS-001")]
     );
     assert_eq!(
         told(&format!(

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use headwater_base::Limits;
+use headwater_base::{Limits, Micros};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -133,7 +133,7 @@ fn each_fault_is_told_with_its_place() {
         "a@b@c",
         "\"a@example.com\\r\\nBcc: eve@example.com\"",
         "a@example.com; b@example.com",
-        "a@example.com, b@example.com",
+        "\"a@example.com, b@example.com\"",
     ] {
         let yaml = format!("  mail: {{server: localhost, tls: none, from: a@example.com, to: [{address}]}}\n");
         assert_eq!(told(&yaml), [code(5, "HW-CONNECT-113")], "{address}");
