@@ -20,8 +20,8 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::transport::smtp::{AsyncSmtpTransport, Error};
-use lettre::{AsyncTransport as _, Tokio1Executor};
+use lettre::transport::smtp::{Error, SmtpTransport};
+use lettre::Transport as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -142,7 +142,7 @@ pub fn build(
     timeout: Duration,
     context: &Context,
 ) -> Result<Arc<dyn Outlet>, Problem> {
-    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&spec.server)
+    let mut builder = SmtpTransport::builder_dangerous(&spec.server)
         .port(spec.port())
         .timeout(Some(timeout))
         .tls(tls(spec, context)?);
@@ -177,7 +177,7 @@ fn tls(spec: &MailSpec, context: &Context) -> Result<Tls, Problem> {
 }
 
 struct Mail {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    transport: SmtpTransport,
     from: Mailbox,
     to: Vec<Mailbox>,
     rate: Option<f64>,
@@ -188,9 +188,13 @@ impl Outlet for Mail {
     fn send<'a>(&'a self, outgoing: Outgoing<'a>) -> BoxFuture<'a, Result<Answer, NotTaken>> {
         Box::pin(async move {
             let message = self.message(outgoing)?;
-            match tokio::time::timeout(self.timeout, self.transport.send(message)).await {
-                Ok(Ok(_)) => Ok(Answer::default()),
-                Ok(Err(error)) => Err(refused(&error)),
+            let transport = self.transport.clone();
+            // Mail is rare, and a thread of its own is cheap; each step of the conversation has the time limit, too.
+            let sent = tokio::task::spawn_blocking(move || transport.send(&message));
+            match tokio::time::timeout(self.timeout, sent).await {
+                Ok(Ok(Ok(_))) => Ok(Answer::default()),
+                Ok(Ok(Err(error))) => Err(refused(&error)),
+                Ok(Err(_)) => Err(NotTaken { again: true, ..never("the conversation broke off") }),
                 Err(_) => Err(NotTaken { again: true, ..never("no answer in time") }),
             }
         })
