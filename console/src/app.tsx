@@ -12,6 +12,7 @@ import { EventTypePage, EventTypesPage } from './pages/event_types.tsx';
 import { ExecutionPage, ExecutionsPage } from './pages/executions.tsx';
 import { HomePage } from './pages/home.tsx';
 import { PipelinePage, PipelinesPage } from './pages/pipelines.tsx';
+import { isPrinted, PrintPage } from './pages/print.tsx';
 import { PipePage, PipesPage, RulePage, RulesPage, SchedulePage, SchedulesPage } from './pages/reactions.tsx';
 import { KindsPage, NewPage, ResourcePage, ResourcesPage } from './pages/resources.tsx';
 import { SolutionPage } from './pages/solutions.tsx';
@@ -86,9 +87,23 @@ const SINGLES: Record<string, (resource: Resource, kind: Kind) => ReactNode> = {
   dashboards: (resource, kind) => <DashboardPage key={resource.metadata.name} resource={resource} kind={kind} />,
 };
 
-/** The whole console. */
+/** The whole console, or a page of it without a frame. */
 export function App() {
-  const { steps } = useLocation();
+  const { steps, query } = useLocation();
+  const [first, name, ...more] = steps;
+  if (isPrinted(query) && first === 'dashboards' && name !== undefined && more.length === 0) {
+    return (
+      <Boundary>
+        <Suspense fallback={<Loading />}>
+          <PrintPage name={name} />
+        </Suspense>
+      </Boundary>
+    );
+  }
+  return <Shell steps={steps} />;
+}
+
+function Shell({ steps }: { steps: string[] }) {
   const [open, setOpen] = useState(false);
   useEffect(() => {
     const key = (event: KeyboardEvent) => {

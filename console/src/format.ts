@@ -48,6 +48,12 @@ export function time(iso: string | number, now = new Date()): string {
   return at.toDateString() === now.toDateString() ? clock : `${day(at)} ${clock}`;
 }
 
+/** A moment in UTC, to the minute. */
+export function minute(iso: string): string {
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? '–' : at.toISOString().slice(0, 16).replace('T', ' ');
+}
+
 function day(at: Date): string {
   return `${at.getFullYear()}-${String(at.getMonth() + 1).padStart(2, '0')}-${String(at.getDate()).padStart(2, '0')}`;
 }

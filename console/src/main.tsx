@@ -6,11 +6,13 @@ import { createRoot } from 'react-dom/client';
 import { queries } from './api.ts';
 import { App } from './app.tsx';
 import { connect } from './live.ts';
+import { isPrinted } from './pages/print.tsx';
 import { show } from './theme.ts';
 import './styles.css';
 
 show();
-connect();
+// A picture is taken once nothing is under way any more.
+if (!isPrinted(new URLSearchParams(window.location.search))) connect();
 const root = document.getElementById('root');
 if (root) {
   createRoot(root).render(

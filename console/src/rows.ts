@@ -23,9 +23,11 @@ export interface Relation {
   columns: Column[];
 }
 
-/** Sends a JSON body. */
-export function post<T>(address: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  const headers = { 'content-type': 'application/json' };
+/** Sends a JSON body; as a principal, if one is named. */
+export function post<T>(address: string, body: unknown, signal?: AbortSignal, reader = ''): Promise<T> {
+  // A header is bytes: UTF-8, as the node reads it.
+  const bytes = Array.from(new TextEncoder().encode(reader), byte => String.fromCharCode(byte)).join('');
+  const headers = { 'content-type': 'application/json', ...(bytes && { 'headwater-principal': bytes }) };
   return call<T>(address, { method: 'POST', headers, body: JSON.stringify(body), signal });
 }
 

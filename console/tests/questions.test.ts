@@ -314,6 +314,23 @@ describe('a dashboard', () => {
   });
 });
 
+describe('a dashboard to be printed', () => {
+  test('has no frame and the height that the node reckons with, and is as its reader sees it', async () => {
+    const page = await chrome.page(at('/dashboards/shop?view=print&charts=cities,total&t=all&every=&as=Zo%C3%AB'));
+    const asked = page.waitForRequest('**/v1/charts');
+    await page.reload();
+    expect(Buffer.from((await asked).headers()['headwater-principal'] ?? '', 'latin1').toString()).toBe('Zoë');
+    await page.getByRole('region', { name: 'Revenue', exact: true }).getByText('150').waitFor();
+    await page.getByRole('region', { name: 'Cities' }).getByText('Chur').waitFor();
+    expect(await page.getByRole('region').count()).toBe(2);
+    expect(await page.getByText('Live', { exact: true }).count()).toBe(0);
+    // Four rows of the one, eight of the other: see `crates/bus/src/report.rs`.
+    expect(await page.locator('main').evaluate(main => main.scrollHeight)).toBe(2 * 16 + 56 + 12 * 52 - 12);
+    await sound(page);
+    await page.close();
+  });
+});
+
 describe('the builder', () => {
   test('makes a dashboard by pointer and keys, and keeps comments', async () => {
     const page = await chrome.page(at('/dashboards?new=1'));

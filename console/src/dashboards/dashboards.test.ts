@@ -5,7 +5,7 @@ import type { Answer, Relation } from '../rows.ts';
 import { csv, quoted } from '../rows.ts';
 import { asQuery, read } from './choice.ts';
 import { added, blank, edited, expression, fresh, placed, specOf, taken } from './draft.ts';
-import { moved, places, room } from './layout.ts';
+import { moved, places, room, settled } from './layout.ts';
 import { pivoted, spans } from './pivot.tsx';
 import { axesOf, type Chart, type Dashboard, filterOf, linked, millis, type Place } from './spec.ts';
 
@@ -17,6 +17,10 @@ test('a chart that is moved pushes others down, and all fall up as far as they c
   expect(moved(before, 1, at(0, 0))).toEqual([at(0, 4), at(0, 0), at(0, 8, 12, 2)]);
   expect(moved(before, 2, at(0, 9, 12, 2))).toEqual([at(0, 0), at(6, 0), at(0, 4, 12, 2)]);
   expect(moved(before, 0, at(40, -3, 3, 2))).toEqual([at(9, 0, 3, 2), at(6, 2), at(0, 6, 12, 2)]);
+});
+
+test('charts that are left close the gaps of those that are left out', () => {
+  expect(settled([at(0, 8), at(6, 4), at(0, 30, 12, 2)])).toEqual([at(0, 0), at(6, 0), at(0, 4, 12, 2)]);
 });
 
 test('no two charts ever stand on each other', () => {
@@ -58,13 +62,15 @@ const DASHBOARD: Dashboard = {
 
 test('choices are in the URL, defaults are not', () => {
   const choice = (query: string) => read(new URLSearchParams(query), DASHBOARD);
-  expect(choice('')).toEqual({ filters: { country: ['CH'] }, time: undefined, drill: {}, every: '30s' });
+  expect(choice('')).toEqual({ filters: { country: ['CH'] }, time: undefined, drill: {}, every: '30s', reader: '' });
   expect(choice('f.country=[]&f.year=[2026,null]&t=all&every=').filters).toEqual({ year: [2026, null] });
   expect(choice('t=24h').time).toEqual({ last: '24h' });
   expect(choice('t=2026-01-01T00:00:00Z..2026-02-01T00:00:00Z').time?.to).toBe('2026-02-01T00:00:00Z');
   expect(choice('d.c=["a","b","c"]').drill.c).toEqual(['a', 'b']);
   expect(choice('f.country=nonsense&d.c={}&f.nobody=[1]').filters).toEqual({ country: ['CH'] });
+  expect(choice('as=Zo%C3%AB').reader).toBe('Zoë');
   const query = asQuery({ year: [2026] }, { last: '7d' });
+  expect(asQuery({}, undefined, 'asha')).toEqual({ as: 'asha' });
   expect(read(new URLSearchParams(query), DASHBOARD)).toMatchObject({
     filters: { year: [2026] },
     time: { last: '7d' },

@@ -50,18 +50,31 @@ export function moved(all: Place[], index: number, to: Place): Place[] {
   const order = wanted.map((_, at) => at);
   const key = (at: number) => (wanted[at]?.y ?? 0) - (at === index ? 0.5 : 0);
   order.sort((a, b) => key(a) - key(b) || (wanted[a]?.x ?? 0) - (wanted[b]?.x ?? 0));
-  const settled: Place[] = [];
+  return settle(wanted, order);
+}
+
+/** All places after charts were left out: each as far up as there is room. */
+export function settled(all: Place[]): Place[] {
+  const order = all.map((_, at) => at);
+  const at = (index: number) => all[index] ?? { x: 0, y: 0 };
+  order.sort((a, b) => at(a).y - at(b).y || at(a).x - at(b).x);
+  return settle(all, order);
+}
+
+/** Places fall upwards in an order, and those that come later make room. */
+function settle(wanted: Place[], order: number[]): Place[] {
+  const taken: Place[] = [];
   const found: Place[] = [...wanted];
   for (const at of order) {
     const place = wanted[at];
     if (!place) continue;
-    const free = (y: number) => !settled.some(other => touch(other, { ...place, y }));
+    const free = (y: number) => !taken.some(other => touch(other, { ...place, y }));
     let y = place.y;
     while (!free(y)) y += 1;
     while (y > 0 && free(y - 1)) y -= 1;
-    const settledPlace = { ...place, y };
-    settled.push(settledPlace);
-    found[at] = settledPlace;
+    const own = { ...place, y };
+    taken.push(own);
+    found[at] = own;
   }
   return found;
 }

@@ -187,7 +187,7 @@ export function leads(
       const id = filterOf(dashboard, chart, name)?.id ?? name;
       if (theirs.has(id)) kept[id] = [values[at] ?? null];
     }
-    const to = path(['dashboards', link.dashboard], asQuery(kept, choice.time));
+    const to = path(['dashboards', link.dashboard], asQuery(kept, choice.time, choice.reader));
     actions.push({ label: link.label ?? `Open ${link.dashboard}`, to });
   }
   return actions;

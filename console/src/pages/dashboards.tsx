@@ -11,7 +11,7 @@ import { Tile } from '../dashboards/tile.tsx';
 import { items, text } from '../json.ts';
 import { Link, path, useLocation } from '../router.tsx';
 import { Builder } from '../ui/lazy.tsx';
-import { Empty, Loading, Page, Panel, Ready, To } from '../ui/parts.tsx';
+import { Badge, Empty, Loading, Page, Panel, Ready, To } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { Yaml } from './resources.tsx';
 
@@ -74,6 +74,7 @@ export function NewDashboardPage({ kind }: { kind: Kind }) {
 export function DashboardPage({ resource, kind }: { resource: Resource; kind: Kind }) {
   const { query } = useLocation();
   const mode = query.get('mode');
+  const reader = query.get('as');
   const { name } = resource.metadata;
   if (mode === 'edit') return <Builder resource={resource} kind={kind} />;
   const spec = resource.spec as Dashboard;
@@ -90,7 +91,12 @@ export function DashboardPage({ resource, kind }: { resource: Resource; kind: Ki
   return (
     <Page
       title={spec.title ?? name}
-      badge={resource.status.ready === 'true' ? undefined : <Ready resource={resource} />}
+      badge={
+        <>
+          {resource.status.ready !== 'true' && <Ready resource={resource} />}
+          {reader && <Badge>as {reader}</Badge>}
+        </>
+      }
       about={spec.description}
       actions={actions}
     >

@@ -9,12 +9,13 @@ use headwater_kernel::resource::Resource;
 
 use crate::kinds::archive::{self, ArchiveSpec};
 use crate::kinds::pipe::{self, EnrichmentSpec, PipeSpec, Shape};
+use crate::kinds::report::{self, ReportSpec};
 use crate::kinds::rule::{self, RuleSpec};
 use crate::kinds::schedule::{self, Calendar, Missed, ScheduleSpec};
 use crate::kinds::{dead_letters, pattern, space};
 use crate::schedule::{Dialect, Expression};
-use crate::spec::{Start, TargetSpec};
-use crate::subscription::{self, Subscription, Target};
+use crate::spec::{Attributes, Start, StreamTarget, TargetSpec};
+use crate::subscription::{self, Enrichment, Subscription, Target};
 
 /// Finds a resource by kind and name.
 pub type Find = Arc<dyn Fn(&str, &str) -> Option<Arc<Resource>> + Send + Sync>;
@@ -123,7 +124,7 @@ fn pipe_of(resource: &Resource, find: &Find) -> Result<Compiled, Problem> {
     }
     if let Some(asked) = spec.enrichment {
         let input = subscription::input(EnrichmentSpec::input(&asked), "enrichment")?;
-        subscription.enrichment = Some((asked, input));
+        subscription.enrichment = Some((Enrichment::Of(asked), input));
     }
     Ok(Compiled { subscription, source: Some(source), calendar: None })
 }
@@ -135,6 +136,30 @@ fn schedule_of(resource: &Resource, find: &Find) -> Result<Compiled, Problem> {
     let calendar = Calendar::of(&spec, resource.metadata.created)
         .map_err(|(key, problem)| origin.blame(&format!("/spec/{key}"), problem))?;
     Ok(Compiled { subscription, source: None, calendar: Some(calendar) })
+}
+
+/// What a report runs as: what makes it, as a schedule whose event is answered by charts, and what sends it, as a pipe.
+///
+/// # Errors
+/// As [`compile`].
+pub fn report_of(resource: &Resource, find: &Find) -> Result<(Compiled, Compiled), Problem> {
+    let (spec, origin): (ReportSpec, _) = decode(resource)?;
+    let stream = spec.stream(&resource.metadata.name)?;
+    let mut post = blank(report::POST, resource, spec.dead_letter.as_ref());
+    let to: Vec<TargetSpec> = spec.to.iter().map(report::ReportTarget::target).collect();
+    post.targets = targets(&to, find)?;
+    let post = Compiled { subscription: post, source: Some(stream.clone()), calendar: None };
+
+    let mut draw = blank(report::UNIT, resource, spec.dead_letter.as_ref());
+    let event = Attributes { source: report::SOURCE.to_owned(), kind: report::TYPE.to_owned() };
+    let made = TargetSpec::Stream(StreamTarget { stream, input: None, key: None, event: Some(event) });
+    draw.targets = targets(std::slice::from_ref(&made), find)?;
+    let calendar = spec
+        .calendar(resource.metadata.created)
+        .map_err(|(key, problem)| origin.blame(&format!("/spec/{key}"), problem))?;
+    let whole = subscription::input(None, "report")?;
+    draw.enrichment = Some((Enrichment::Report(Box::new(spec)), whole));
+    Ok((Compiled { subscription: draw, source: None, calendar: Some(calendar) }, post))
 }
 
 fn archive_of(resource: &Resource) -> Result<Compiled, Problem> {

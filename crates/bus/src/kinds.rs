@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod event_type;
 pub mod pipe;
+pub mod report;
 pub mod rule;
 pub mod schedule;
 

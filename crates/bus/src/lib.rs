@@ -1,4 +1,4 @@
-//! The event bus: rules, pipes and schedules that take events to targets, with a policy for delivery.
+//! The event bus: rules, pipes, schedules and reports that take events to targets, with a policy for delivery.
 //!
 //! How an event travels: a reader of its stream ([`runtime::reader`]) sees it as patterns see it ([`event`]) and finds the
 //! subscriptions that take it ([`runtime::cohort`]); what it leads to ([`subscription`]) is written in one commit with how
@@ -12,6 +12,7 @@ pub mod event;
 pub mod kinds;
 pub mod letter;
 pub mod pending;
+pub mod report;
 pub mod runtime;
 pub mod spec;
 pub mod subscription;

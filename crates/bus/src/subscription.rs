@@ -1,4 +1,4 @@
-//! A rule, pipe, schedule or archive, compiled: which events it takes, and what becomes of one.
+//! A rule, pipe, schedule, report or archive, compiled: which events it takes, and what becomes of one.
 //!
 //! What it is NOT: it writes and sends nothing. [`Subscription::effects`] says what an event leads to; whoever calls it
 //! puts that into one commit with how far it has read.
@@ -14,6 +14,7 @@ use headwater_wire::batch::Record;
 
 use crate::event::{self, Headers, header};
 use crate::kinds::pipe::{EnrichmentSpec, Shape};
+use crate::kinds::report::ReportSpec;
 use crate::letter::{Letter, Place};
 use crate::pending::Pending;
 use crate::spec::{DeliverySpec, InputShape, Start, TargetSpec};
@@ -21,7 +22,7 @@ use crate::spec::{DeliverySpec, InputShape, Start, TargetSpec};
 /// A compiled subscription.
 #[derive(Debug)]
 pub struct Subscription {
-    /// The unit kind: `rule`, `pipe`, `schedule`, `archive`.
+    /// The unit kind: `rule`, `pipe`, `schedule`, `report`, `archive`; `report-post` for what sends reports.
     pub unit: &'static str,
     /// The resource's name.
     pub name: Name,
@@ -36,11 +37,20 @@ pub struct Subscription {
     /// Where events go.
     pub targets: Vec<Target>,
     /// Who is asked before.
-    pub enrichment: Option<(EnrichmentSpec, Input)>,
+    pub enrichment: Option<(Enrichment, Input)>,
     /// Takes what cannot be delivered.
     pub dead: Name,
     /// Set for an archive: the stream that keeps its events.
     pub archive: Option<Name>,
+}
+
+/// Who is asked before an event goes on; the answer takes its place.
+#[derive(Debug)]
+pub enum Enrichment {
+    /// Whom a pipe names.
+    Of(EnrichmentSpec),
+    /// The charts of a report.
+    Report(Box<ReportSpec>),
 }
 
 /// A compiled target.

@@ -1,8 +1,10 @@
-//! Kind Destination: an HTTP address that takes events, how this node shows who it is, and how fast it may be.
+//! Kind Destination: an HTTP address or a mail server that takes events, how this node shows who it is, and how fast it
+//! may be.
 //!
 //! What it is NOT: when and how often something is sent is the rule's that names it.
 
 mod client;
+mod mail;
 mod signature;
 
 use std::collections::BTreeMap;
@@ -20,13 +22,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use client::build;
+pub use mail::{MailSpec, TlsSpec};
 
 /// The row of this kind.
 pub const KIND: Kind = Kind {
     name: "Destination",
     plural: "destinations",
     short: &["de", "dest"],
-    doc: "An HTTP address outside that rules and pipes deliver to, with authentication, a rate limit and a signature.",
+    doc: "An HTTP address or a mail server outside that rules, pipes and reports deliver to, with authentication, a rate limit and a signature.",
     schema: kind::schema::<DestinationSpec>,
     example: EXAMPLE,
     effective: kind::effective::<DestinationSpec>,
@@ -60,8 +63,12 @@ pub struct DestinationSpec {
     /// Who answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// The address, http or https. It holds no user name and no password.
-    pub url: String,
+    /// The address, http or https. It holds no user name and no password. Either this or `mail`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// A mail server, instead of an address: what is sent has a `subject` and a `text`, or is shown as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailSpec>,
     /// The method. Default POST.
     #[serde(default)]
     pub method: MethodSpec,
@@ -215,6 +222,8 @@ fn secrets(spec: &DestinationSpec) -> Vec<(&Name, String)> {
         None => {}
     }
     named.extend(spec.signature.iter().map(|secret| (&secret.secret, "/spec/signature/secret".to_owned())));
+    let mail = spec.mail.iter().flat_map(MailSpec::secrets);
+    named.extend(mail.map(|(key, secret)| (&secret.secret, format!("/spec/mail/{key}/secret"))));
     named
 }
 
@@ -227,7 +236,13 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
     let mut check = |pointer: &str, result: Result<(), Problem>| {
         problems.extend(result.err().map(|problem| draft.origin.blame(pointer, problem)));
     };
-    check("/spec/url", address(&spec.url).map(drop));
+    check("/spec", one_of_both(&spec));
+    if let Some(url) = &spec.url {
+        check("/spec/url", address(url).map(drop));
+    }
+    for (at, problem) in spec.mail.iter().flat_map(mail::check) {
+        check(&format!("/spec/mail{at}"), Err(problem));
+    }
     for (name, value) in &spec.headers {
         let value = match value {
             HeaderSpec::Text(text) => header_value(name, text.as_bytes()).map(drop),
@@ -245,6 +260,21 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
         check("/spec/timeout", Err(problem));
     }
     problems
+}
+
+/// An address or a mail server, and with the latter nothing that belongs to a request.
+fn one_of_both(spec: &DestinationSpec) -> Result<(), Problem> {
+    let fault = |fact: &str, help: &str| Err(Problem::new("HW-CONNECT-112", fact).help(help));
+    let plain = spec.method == MethodSpec::Post && spec.headers.is_empty();
+    match (&spec.url, &spec.mail) {
+        (None, None) => fault("the destination leads nowhere", "say `url` or `mail`"),
+        (Some(_), Some(_)) => fault("the destination leads to two places", "say `url` or `mail`, not both"),
+        (None, Some(_)) if !plain || spec.auth.is_some() || spec.signature.is_some() => fault(
+            "`method`, `headers`, `auth` and `signature` belong to an address, not to a mail server",
+            "who signs in at a mail server is `mail.username` and `mail.password`",
+        ),
+        (..) => Ok(()),
+    }
 }
 
 fn refs(spec: &Value) -> Vec<Ref> {

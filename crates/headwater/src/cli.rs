@@ -81,7 +81,7 @@ enum Verb {
     Delete(delete::Args),
     /// Check files without a node: YAML, programs, wiring
     Check(check::Args),
-    /// Start an execution of a workflow
+    /// Start an execution of a workflow, or make a report or schedule due now
     Start(start::Args),
     /// Show what happened in an execution
     History(execution::Args),

@@ -14,6 +14,7 @@ use headwater_api::http::metrics::{Figures, Sample};
 use headwater_api::{address, aws, http, kafka};
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_bus::runtime::buses::{Buses, Parts};
+use headwater_connect::browser::Chromium;
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_kernel::port::FunctionKind;
 use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
@@ -102,7 +103,7 @@ pub struct Node {
 
 /// The kinds of a node: the kernel's and the features'.
 pub fn registry() -> Registry {
-    use headwater_bus::kinds::{archive, event_type, pipe, rule, schedule};
+    use headwater_bus::kinds::{archive, event_type, pipe, report, rule, schedule};
     let kinds = [
         headwater_flow::kinds::pipeline::KIND,
         headwater_work::kinds::workflow::KIND,
@@ -121,6 +122,7 @@ pub fn registry() -> Registry {
         headwater_lake::kinds::row_policy::KIND,
         headwater_watch::kinds::forecast::KIND,
         headwater_watch::kinds::alarm::KIND,
+        report::KIND,
     ];
     Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
 }
@@ -175,6 +177,8 @@ impl Node {
         let sources = Sources::new(kernel.clone(), catalog.clone(), headwater_watch::explore::explore);
         let sql = sql::Engine::new(sources, config.data.join("sql"));
         let dashboards = Arc::new(Dashboards::new(kernel.clone(), sql.clone()));
+        let chromium = Chromium::new(http_address, config.data.join("browser"));
+        buses.serve_charts(dashboards.clone(), Some(Arc::new(chromium)));
         let alarms = Alarms::new(log.clone(), clock.clone(), dashboards.clone());
         let ingests = Ingests::new(log.clone(), clock.clone(), limits.clone(), Arc::new(sql.clone()));
         let mut units = vec![pipelines.unit_kind()];

@@ -270,7 +270,7 @@ impl Life {
             "filters": spec.filters,
             "principal": self.choice.reader.as_str(),
             "rows": look.rows,
-            "page": page(spec),
+            "page": self.choice.page(&spec.dashboard),
             "subject": subject,
             "text": format!("{of}: the value is {value}, it should be {threshold}."),
         })
@@ -285,24 +285,6 @@ fn every(spec: &AlarmSpec) -> i64 {
 /// The number of the time that `now` belongs to.
 fn slot(spec: &AlarmSpec, now: Micros) -> i64 {
     now.0.div_euclid(every(spec))
-}
-
-/// The dashboard's page with what the alarm looks at, as the console writes it in its address.
-fn page(spec: &AlarmSpec) -> String {
-    let encode = |text: &str| -> String {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
-        text.bytes()
-            .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-            .collect()
-    };
-    let filters = spec
-        .filters
-        .iter()
-        .map(|(id, values)| format!("f.{}={}", encode(id), encode(&Value::from(values.clone()).to_string())));
-    let times = spec.last.map(|last| format!("t={}", encode(&last.to_string())));
-    let query: Vec<String> = filters.chain(times).collect();
-    let page = format!("/console/dashboards/{}", encode(&spec.dashboard));
-    if query.is_empty() { page } else { format!("{page}?{}", query.join("&")) }
 }
 
 fn failed(name: &Name, error: &LogError) -> Problem {

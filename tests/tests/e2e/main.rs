@@ -11,6 +11,7 @@ mod crowd;
 mod dashboards;
 mod lake;
 mod postgres;
+mod reports;
 mod sales_insights;
 mod solution;
 mod sql;

@@ -25,7 +25,7 @@ const LAYERS: [(&str, u8); 15] = [
 const TOOLS: [&str; 3] = ["headwater-testkit", "e2e", "xtask"];
 
 /// An outside crate and the only crates of ours that may name it.
-const ONLY: [(&str, &[&str]); 14] = [
+const ONLY: [(&str, &[&str]); 15] = [
     ("vrl", &["headwater-flow"]),
     ("jsonata-core", &["headwater-work"]),
     ("rusqlite", &["headwater-store"]),
@@ -38,6 +38,7 @@ const ONLY: [(&str, &[&str]); 14] = [
     ("axum", &["headwater-api"]),
     ("kafka-protocol", &["headwater-api", "headwater-wire"]),
     ("maxminddb", &["headwater-connect"]),
+    ("lettre", &["headwater-connect"]),
     ("anyhow", &["headwater"]),
     ("clap", &["headwater"]),
 ];

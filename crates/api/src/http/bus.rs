@@ -139,3 +139,18 @@ pub async fn cancel_replay(State(api): State<Arc<Api>>, Path(name): Path<String>
     api.bus.cancel_replay(&name).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "name": name })))
 }
+
+/// Makes a schedule due now.
+pub async fn run_schedule(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, Fault> {
+    run(&api, "schedule", &name)
+}
+
+/// Makes a report due now.
+pub async fn run_report(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, Fault> {
+    run(&api, "report", &name)
+}
+
+fn run(api: &Api, unit: &str, name: &str) -> Result<Response, Fault> {
+    let due = api.bus.run_now(unit, name)?;
+    Ok(answer::json(StatusCode::ACCEPTED, &json!({ "name": name, "due": due.to_string() })))
+}

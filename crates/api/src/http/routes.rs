@@ -1,6 +1,7 @@
 //! The one list of addresses. A row gives the router its handler and the OpenAPI document its words.
 
 mod questions;
+mod times;
 
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ const CONDITION_QUERY: &[(&str, &str)] = &[
 
 /// All addresses.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain(questions::ROUTES)
+    ROUTES.iter().chain(questions::ROUTES).chain(times::ROUTES)
 }
 
 const ROUTES: &[Route] = &[

@@ -53,6 +53,13 @@ impl Bus for Fixed {
         Box::pin(async { Ok(()) })
     }
 
+    fn run_now(&self, unit: &str, name: &str) -> Result<Micros, Problem> {
+        if name == "nightly" {
+            return Ok(Micros(0));
+        }
+        Err(Problem::new("HW-BUS-062", format!("there is no {unit} `{name}` that runs")))
+    }
+
     fn replays(&self) -> Vec<serde_json::Map<String, Value>> {
         Vec::new()
     }
@@ -336,6 +343,10 @@ async fn events_for_rules_come_as_envelopes_or_cloud_events() {
     assert_eq!(told["entries"][2]["problem"]["code"], "HW-BUS-031");
     let alone = house.send("POST", "/v1/buses/default/events", "application/json", "{}").await;
     assert_eq!(code(&alone), "422 HW-BUS-031");
+    let now = house.send("POST", "/v1/schedules/nightly/runs", "application/json", "").await;
+    assert_eq!((now.0, &body(&now)["due"]), (202, &Value::from("1970-01-01T00:00:00Z")));
+    let unknown = house.send("POST", "/v1/reports/none/runs", "application/json", "").await;
+    assert_eq!(code(&unknown), "404 HW-BUS-062");
     let text = house.send("POST", "/v1/buses/default/events", "application/json", "nothing").await;
     assert_eq!(code(&text), "400 HW-API-008");
     let gone = house.send("DELETE", "/v1/replays/again", "application/json", "").await;

@@ -1,4 +1,4 @@
-//! `Buses`: the rules, pipes, schedules, archives and destinations of a node, as units that the kernel's supervisor
+//! `Buses`: the rules, pipes, schedules, reports, archives and destinations of a node, as units that the kernel's supervisor
 //! starts and stops; and the port through which others put events.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::bus::{BusEvent, DEFAULT_BUS, ReplayRequest};
 use headwater_kernel::port::outlet::BuildOutlet;
-use headwater_kernel::port::{Bus, Context, Enrich, Outlet, Outlets, Reconcile, Tables, Workflows};
+use headwater_kernel::port::{Bus, Charts, Context, Enrich, Outlet, Outlets, Pictures, Reconcile, Tables, Workflows};
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::{Resource, Status};
 use headwater_kernel::unit::{Roster, Task, Unit, UnitKind};
@@ -18,15 +18,17 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::compile::{Compiled, Find, compile};
-use crate::kinds::{archive, pipe, rule, schedule};
+use crate::compile::{Compiled, Find, compile, report_of};
+use crate::kinds::{archive, pipe, report, rule, schedule};
 use crate::runtime::cohort::{Ending, Member};
 use crate::runtime::deliver::Outside;
+use crate::runtime::desk::Desk;
 use crate::runtime::dispatch::Dispatch;
 use crate::runtime::figures::Figures;
 use crate::runtime::put::{self, Ids};
 use crate::runtime::reader::{Readers, Setup};
 use crate::runtime::replay::Replays;
+use crate::runtime::reports::Report;
 use crate::runtime::scheduler::{Retire, Scheduler};
 use crate::runtime::station::{Paced, Station, Stations};
 
@@ -109,6 +111,7 @@ impl Buses {
             enrich: parts.enrich.clone(),
             reconcile: parts.reconcile.clone(),
             workflows: std::sync::OnceLock::new(),
+            desk: std::sync::OnceLock::new(),
         });
         let scheduler = Arc::new(Scheduler::new(log.clone(), tables, clock.clone()));
         let of = Arc::clone(&scheduler);
@@ -125,9 +128,16 @@ impl Buses {
         let _ = self.0.outside.workflows.set(workflows);
     }
 
+    /// Lets reports be made from now on. The first call counts.
+    pub fn serve_charts(&self, charts: Arc<dyn Charts>, pictures: Option<Arc<dyn Pictures>>) {
+        let (find, clock) = (self.0.parts.find.clone(), self.0.parts.clock.clone());
+        // A second call is a mistake of the wiring that changes nothing.
+        let _ = self.0.outside.desk.set(Desk { charts, pictures, find, clock });
+    }
+
     /// The rows for the kernel's table of unit kinds, in the order in which they start.
     pub fn unit_kinds(&self) -> Vec<UnitKind> {
-        let subscribed = [archive::UNIT, pipe::UNIT, rule::UNIT, schedule::UNIT].map(|name| {
+        let subscribed = [archive::UNIT, pipe::UNIT, rule::UNIT, schedule::UNIT, report::UNIT].map(|name| {
             let buses = self.clone();
             let start = move |spec: UnitSpec| -> BoxFuture<'static, Result<Arc<dyn Unit>, Problem>> {
                 let buses = buses.clone();
@@ -150,14 +160,32 @@ impl Buses {
         self.0.running.each(Figures::list)
     }
 
-    /// Starts a rule, pipe, schedule or archive; resolves once it has its place in its stream.
+    /// Starts a rule, pipe, schedule, report or archive; resolves once it has its place in its stream.
     ///
     /// # Errors
     /// As [`compile`], [`Readers::join`] and [`Scheduler::join`].
     pub async fn subscribe(&self, resource: &Arc<Resource>) -> Result<Arc<dyn Unit>, Problem> {
+        let (find, created) = (&self.0.parts.find, resource.metadata.created);
+        if resource.kind != report::KIND.name {
+            let handed = self.join(compile(resource, find)?, created).await?;
+            return Ok(handed);
+        }
+        let (draw, post) = report_of(resource, find)?;
+        // Who sends is there before the first report is.
+        let post = self.join(post, created).await?;
+        match self.join(draw, created).await {
+            Ok(draw) => Ok(Arc::new(Report { draw, post })),
+            Err(problem) => {
+                post.stop().await;
+                Err(problem)
+            }
+        }
+    }
+
+    async fn join(&self, compiled: Compiled, created: Micros) -> Result<Arc<Handed>, Problem> {
         let inner = &self.0;
         let parts = &inner.parts;
-        let Compiled { subscription, source, calendar } = compile(resource, &parts.find)?;
+        let Compiled { subscription, source, calendar } = compiled;
         let subscription = Arc::new(subscription);
         let id = subscription.id();
         let (figures, ending, freed) = (Arc::new(Figures::default()), Ending::default(), Arc::new(Notify::new()));
@@ -190,7 +218,6 @@ impl Buses {
             Some(stream) => Some(inner.readers.join(&self.setup(stream.clone()), Arc::clone(&member)).await?),
         };
         if let Some(calendar) = calendar {
-            let created = resource.metadata.created;
             inner.scheduler.join(Arc::clone(&member), calendar, created, parts.retire.clone()).await?;
         }
         inner.running.enter(&id, Arc::clone(&figures));
@@ -261,10 +288,17 @@ impl Outlets for Buses {
 }
 
 /// A running subscription in the supervisor's hand.
-struct Handed {
+pub(super) struct Handed {
     task: Arc<Task>,
     member: Arc<Member>,
     scheduled: bool,
+}
+
+impl Handed {
+    /// What it counts.
+    pub(super) fn figures(&self) -> &Figures {
+        &self.member.figures
+    }
 }
 
 impl Unit for Handed {
@@ -312,6 +346,13 @@ impl Bus for Buses {
     fn replay(&self, request: ReplayRequest) -> BoxFuture<'_, Result<(), Problem>> {
         let archive = (self.0.parts.find)("Archive", &request.archive);
         Box::pin(self.0.replays.begin(request, archive))
+    }
+
+    fn run_now(&self, unit: &str, name: &str) -> Result<Micros, Problem> {
+        self.0.scheduler.run_now(&format!("{unit}/{name}")).ok_or_else(|| {
+            Problem::new("HW-BUS-062", format!("there is no {unit} `{}` that runs", name.escape_debug()))
+                .help(format!("`headwater get {unit}s` lists them"))
+        })
     }
 
     fn replays(&self) -> Vec<Map<String, Value>> {

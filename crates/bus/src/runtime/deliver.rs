@@ -12,9 +12,10 @@ use headwater_kernel::port::{Enrich, Json, Reconcile, Workflows};
 
 use crate::kinds::pipe::EnrichmentSpec;
 use crate::pending::Pending;
+use crate::runtime::desk::Desk;
 use crate::runtime::station::Stations;
 use crate::spec::{ReconcileTarget, TargetSpec};
-use crate::subscription::{Effect, Source, Subscription};
+use crate::subscription::{Effect, Enrichment, Source, Subscription};
 
 /// Who can be delivered to.
 pub struct Outside {
@@ -28,6 +29,8 @@ pub struct Outside {
     pub reconcile: Option<Arc<dyn Reconcile>>,
     /// Workflows, once the node has them.
     pub workflows: OnceLock<Arc<dyn Workflows>>,
+    /// Where reports are made, once the node has charts.
+    pub desk: OnceLock<Desk>,
 }
 
 /// How a try ended.
@@ -43,6 +46,17 @@ pub enum Verdict {
     Never(String, String, Option<u16>),
 }
 
+impl Verdict {
+    /// Why it failed, if it did.
+    pub fn fault(&self) -> Option<&str> {
+        match self {
+            Self::Delivered | Self::Inside(_) => None,
+            Self::Again(refused) => Some(&refused.reason),
+            Self::Never(_, reason, _) => Some(reason),
+        }
+    }
+}
+
 /// The code of a delivery that its target refused.
 pub const REFUSED: &str = "HW-BUS-011";
 
@@ -50,12 +64,12 @@ pub const REFUSED: &str = "HW-BUS-011";
 pub async fn attempt(outside: &Outside, subscription: &Subscription, pending: &Pending, body: &Json) -> Verdict {
     let tried = match &subscription.enrichment {
         None => hand_over(outside, subscription, pending, body, body).await,
-        Some((spec, input)) => {
+        Some((of, input)) => {
             let asked = match subscription.render(input, body, outside.clock.now()) {
                 Ok(asked) => Json::copy_from_slice(&asked),
                 Err(problem) => return never(problem),
             };
-            let answer = match ask(outside, subscription, spec, pending, asked).await {
+            let answer = match ask(outside, subscription, of, pending, asked).await {
                 Ok(answer) => answer,
                 Err(verdict) => return verdict,
             };
@@ -78,10 +92,18 @@ pub fn key(subscription: &Subscription, pending: &Pending) -> String {
 async fn ask(
     outside: &Outside,
     subscription: &Subscription,
-    spec: &EnrichmentSpec,
+    of: &Enrichment,
     pending: &Pending,
     asked: Json,
 ) -> Result<Json, Verdict> {
+    let spec = match of {
+        Enrichment::Of(spec) => spec,
+        Enrichment::Report(spec) => {
+            let Some(desk) = outside.desk.get() else { return Err(absent("charts")) };
+            let made = desk.make(&subscription.name, spec, pending.time, pending.attempts).await;
+            return made.map_err(|problem| again(&problem));
+        }
+    };
     let answer = match spec {
         EnrichmentSpec::Pipeline(spec) => {
             let Some(enrich) = &outside.enrich else { return Err(absent("pipelines")) };

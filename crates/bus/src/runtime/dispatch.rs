@@ -198,6 +198,7 @@ impl Dispatch {
         let (mut effects, mut deltas, mut back) = (Vec::new(), Vec::new(), Vec::new());
         let mut inside = Vec::new();
         for one in ended {
+            *self.figures.fault.lock() = one.verdict.fault().map(str::to_owned);
             if matches!(one.verdict, Verdict::Inside(_)) {
                 inside.push(one);
                 continue;

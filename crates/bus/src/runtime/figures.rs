@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 /// The counters of one subscription.
 #[derive(Debug, Default)]
 pub struct Figures {
@@ -23,6 +25,10 @@ pub struct Figures {
     pub lag: AtomicU64,
     /// When a schedule is due next, in microseconds since 1970; 0 = never.
     pub next: AtomicI64,
+    /// When it was due last; 0 = not yet.
+    pub last: AtomicI64,
+    /// Why the last try of a delivery failed; None once one has not.
+    pub fault: Mutex<Option<String>>,
 }
 
 impl Figures {

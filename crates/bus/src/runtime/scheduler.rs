@@ -54,8 +54,9 @@ pub struct Scheduler {
 struct Entry {
     member: Arc<Member>,
     calendar: Calendar,
-    /// The last time it was due.
+    /// The last time it was due; when it was created, as long as it was not.
     last: Micros,
+    created: Micros,
     /// The next time, and when it is acted upon: later by its place in the flexible window.
     next: Option<(Micros, Micros)>,
     retire: Option<Retire>,
@@ -91,7 +92,7 @@ impl Scheduler {
                 created
             }
         };
-        let mut entry = Entry { member, calendar, last, next: None, retire };
+        let mut entry = Entry { member, calendar, last, created, next: None, retire };
         entry.plan();
         self.entries.lock().insert(entry.member.subscription.id(), entry);
         self.wake.notify_one();
@@ -101,6 +102,14 @@ impl Scheduler {
     /// Takes a schedule away.
     pub fn leave(&self, id: &str) {
         self.entries.lock().remove(id);
+    }
+
+    /// Makes a schedule due now, beside its times, which go on from here; the moment, if it runs.
+    pub fn run_now(&self, id: &str) -> Option<Micros> {
+        let now = self.clock.now();
+        self.entries.lock().get_mut(id)?.next = Some((now, now));
+        self.wake.notify_one();
+        Some(now)
     }
 
     /// Acts on schedules as they are due, for ever.
@@ -226,6 +235,8 @@ impl Entry {
         });
         let shown = self.next.map_or(0, |(time, _)| time.0);
         self.member.figures.next.store(shown, Ordering::Relaxed);
+        let last = if self.last > self.created { self.last.0 } else { 0 };
+        self.member.figures.last.store(last, Ordering::Relaxed);
     }
 
     /// Deletes the schedule once it is never due again and nothing of it waits.

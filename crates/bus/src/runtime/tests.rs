@@ -5,5 +5,6 @@ mod bench;
 mod delivery;
 mod powercut;
 mod replays;
+mod reports;
 mod rules;
 mod schedules;

@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::signature::Key;
-use super::{AuthSpec, DestinationSpec, HeaderSpec, InSecret, OauthAuth, address, header_name, header_value};
+use super::{AuthSpec, DestinationSpec, HeaderSpec, InSecret, OauthAuth, address, header_name, header_value, mail};
 
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,10 +31,14 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 /// Builds the outlet of a destination.
 ///
 /// # Errors
-/// `HW-CONNECT-105` to `-107`, `-109` and `-110` for its spec, `HW-KERNEL-018` for a secret that cannot be read.
+/// `HW-CONNECT-105` to `-107`, `-109`, `-110` and `-113` for its spec, `HW-KERNEL-018` for a secret that cannot be read.
 pub fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Outlet>, Problem> {
     let spec: DestinationSpec = serde_json::from_value(spec.clone())
         .map_err(|error| Problem::new("HW-CONNECT-110", "the destination's spec cannot be read").because(error))?;
+    let timeout = spec.timeout.map_or(TIMEOUT, |span| Duration::from_millis(span.millis()));
+    if let Some(mail) = &spec.mail {
+        return mail::build(mail, spec.rate, timeout, context);
+    }
     let secrets = &*context.secrets;
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -60,8 +64,8 @@ pub fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Outlet>, Problem
     }
     let key = spec.signature.as_ref().map(|secret| Key::read(&secrets.read(secret.secret.as_str())?)).transpose()?;
     Ok(Arc::new(Http {
-        client: client(spec.timeout.map_or(TIMEOUT, |span| Duration::from_millis(span.millis())))?,
-        url: address(&spec.url)?,
+        client: client(timeout)?,
+        url: address(spec.url.as_deref().unwrap_or_default())?,
         method: spec.method.method(),
         headers,
         oauth,

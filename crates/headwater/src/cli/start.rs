@@ -1,4 +1,5 @@
-//! `headwater start`: starts an execution of a workflow, and waits for its end if asked to.
+//! `headwater start`: starts an execution of a workflow, and waits for its end if asked to; or makes a report or a
+//! schedule due now.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ const WAIT_S: &str = "60";
 /// Flags of `start`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The workflow
+    /// The workflow; or `report/NAME` or `schedule/NAME`, which take no flags
     #[arg(value_name = "workflow/NAME")]
     workflow: String,
     /// A file with the input, a JSON value; `-` for standard input
@@ -42,8 +43,15 @@ pub struct Args {
 /// Starts an execution.
 ///
 /// # Errors
-/// `HW-WORK-020` for no such workflow, `HW-WORK-021` for a name that is taken.
+/// `HW-WORK-020` for no such workflow, `HW-WORK-021` for a name that is taken, `HW-BUS-062` for a report or schedule
+/// that does not run.
 pub async fn run(args: Args, context: &Context) -> Done {
+    if let Some((kind @ ("report" | "schedule"), name)) = args.workflow.split_once('/') {
+        let path = ["v1", if kind == "report" { "reports" } else { "schedules" }, name, "runs"];
+        context.client()?.json(Method::POST, &path, &[], None).await?;
+        output::line(format!("{kind}/{name} started"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let name = args.workflow.split_once('/').map_or(args.workflow.as_str(), |(_, name)| name);
     let mut body = Map::new();
     if let Some(file) = &args.input {

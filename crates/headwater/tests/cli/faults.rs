@@ -89,7 +89,7 @@ fn files_that_are_wrong_say_where() {
     expect![[r#"
         error[HW-KERNEL-006]: there is no kind `Steam`
           --> r.yaml:2:7
-        help: kinds are `Stream`, `Table`, `Secret`, `Pipeline`, `Workflow`, `Activity`, `Rule`, `Pipe`, `Schedule`, `Destination`, `Archive`, `EventType`, `Dataset`, `Bucket`, `Dashboard`, `ExternalTable`, `Ingest`, `RowPolicy`, `Forecast`, `Alarm`; did you mean `Stream`?
+        help: kinds are `Stream`, `Table`, `Secret`, `Pipeline`, `Workflow`, `Activity`, `Rule`, `Pipe`, `Schedule`, `Destination`, `Archive`, `EventType`, `Dataset`, `Bucket`, `Dashboard`, `ExternalTable`, `Ingest`, `RowPolicy`, `Forecast`, `Alarm`, `Report`; did you mean `Stream`?
 
         error[HW-KERNEL-001]: this is not YAML: while parsing a flow mapping, did not find expected ',' or '}'
           --> r.yaml:4:5

@@ -90,6 +90,12 @@ pub trait Bus: Send + Sync {
     /// Begins a replay.
     fn replay(&self, request: ReplayRequest) -> BoxFuture<'_, Result<(), Problem>>;
 
+    /// Makes a `schedule` or a `report` that runs due now, beside its times; answers the moment.
+    ///
+    /// # Errors
+    /// `HW-BUS-062` for one that does not run.
+    fn run_now(&self, unit: &str, name: &str) -> Result<Micros, Problem>;
+
     /// State of replays as JSON objects `{name, archive, from, to, state, replayedTo, reason}`.
     fn replays(&self) -> Vec<Map<String, Value>>;
 

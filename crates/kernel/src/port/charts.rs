@@ -46,6 +46,30 @@ pub struct Choice {
     pub reader: Principal,
 }
 
+impl Choice {
+    /// The dashboard's page with what was chosen, as the console writes it in its address.
+    pub fn page(&self, dashboard: &str) -> String {
+        let value = |values: &Vec<Value>| encoded(&Value::from(values.clone()).to_string());
+        let filters = self.filters.iter().map(|(id, values)| format!("f.{}={}", encoded(id), value(values)));
+        let times = match self.window {
+            Window::Own => None,
+            Window::All => Some("all".to_owned()),
+            Window::Last(span) => Some(encoded(&span.to_string())),
+            Window::Between(from, to) => Some(encoded(&format!("{from}..{to}"))),
+        };
+        let query: Vec<String> = filters.chain(times.map(|times| format!("t={times}"))).collect();
+        let page = format!("/console/dashboards/{}", encoded(dashboard));
+        if query.is_empty() { page } else { format!("{page}?{}", query.join("&")) }
+    }
+}
+
+/// A text as a part of an address (RFC 3986, section 2.3).
+pub fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(one).collect()
+}
+
 /// A chart's rows, and where they come from.
 pub struct Drawn {
     /// The statement that was asked.

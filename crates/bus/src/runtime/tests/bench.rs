@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-use crate::kinds::{archive, pipe, rule, schedule};
+use crate::kinds::{archive, pipe, report, rule, schedule};
 use crate::runtime::buses::{Buses, Parts};
 use headwater_testkit::FaultyDisk;
 
@@ -241,16 +241,30 @@ impl Bench {
 
     /// A resource, with the streams it makes. Answers every problem it has.
     pub fn resource(&self, kind: &str, name: &str, spec: Value) -> Arc<Resource> {
-        let registry = Registry::new(&[rule::KIND, pipe::KIND, schedule::KIND, archive::KIND]);
+        let registry = Registry::new(&[rule::KIND, pipe::KIND, schedule::KIND, archive::KIND, report::KIND]);
         let text = json!({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec});
         let draft = registry.read_value(text).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let row = registry.kind(kind).unwrap();
-        let effective = (row.effective)(&draft.spec, None);
+        let resource = self.keep(kind, name, draft.spec.clone(), (row.effective)(&draft.spec, None));
+        for object in (row.reconcile)(&resource, &Observed::default()).streams {
+            if self.log.stream(object.name.as_str()).is_none() {
+                self.runtime.block_on(self.log.create(object.name, object.config, object.extra)).unwrap();
+            }
+        }
+        resource
+    }
+
+    /// A resource of a kind that other crates have.
+    pub fn put_resource(&self, kind: &str, name: &str, spec: Value) {
+        self.keep(kind, name, spec.clone(), spec);
+    }
+
+    fn keep(&self, kind: &str, name: &str, spec: Value, effective: Value) -> Arc<Resource> {
         let resource = Arc::new(Resource {
             api_version: API_VERSION.to_owned(),
             kind: kind.to_owned(),
             metadata: Metadata {
-                name: draft.name.clone(),
+                name: Name::new(name).unwrap(),
                 labels: BTreeMap::new(),
                 annotations: BTreeMap::new(),
                 generation: 1,
@@ -259,15 +273,10 @@ impl Bench {
                 state_epoch: 0,
                 deleting: None,
             },
-            spec: draft.spec,
+            spec,
             effective,
             status: Status::default(),
         });
-        for object in (row.reconcile)(&resource, &Observed::default()).streams {
-            if self.log.stream(object.name.as_str()).is_none() {
-                self.runtime.block_on(self.log.create(object.name, object.config, object.extra)).unwrap();
-            }
-        }
         self.resources.lock().insert(resource.id(), Arc::clone(&resource));
         resource
     }

@@ -25,7 +25,7 @@ fn rule(stream: &str) -> Value {
 }
 
 /// Waits until the last thread has let go of a log.
-fn until_gone(log: &Weak<dyn Log>) {
+pub fn until_gone(log: &Weak<dyn Log>) {
     let begun = Instant::now();
     while log.strong_count() > 0 {
         assert!(begun.elapsed() < Duration::from_secs(20), "somebody still holds the log");

@@ -1,0 +1,65 @@
+/**
+ * A dashboard to be looked at and no more, as reports have a picture of it: no frame, no controls, nothing that moves.
+ * The node reckons with its measures (`crates/bus/src/report.rs`).
+ */
+
+import { useResources } from '../api.ts';
+import { Board, standing } from '../dashboards/board.tsx';
+import { useChoice } from '../dashboards/choice.ts';
+import { places, settled } from '../dashboards/layout.ts';
+import { type Chart, type Dashboard, titleOf } from '../dashboards/spec.ts';
+import { Tile } from '../dashboards/tile.tsx';
+import { minute } from '../format.ts';
+import { useLocation } from '../router.tsx';
+import { Empty, Loading, Trouble } from '../ui/parts.tsx';
+
+/** Whether an address asks for a page to be printed. */
+export function isPrinted(query: URLSearchParams): boolean {
+  return query.get('view') === 'print';
+}
+
+/** The page. */
+export function PrintPage({ name }: { name: string }) {
+  const { data, error } = useResources();
+  if (error) return <Trouble error={error} />;
+  if (!data) return <Loading />;
+  const resource = data.find(it => it.kind === 'Dashboard' && it.metadata.name === name);
+  if (!resource) return <Empty>There is no Dashboard of this name.</Empty>;
+  return <Printed name={name} generation={resource.metadata.generation} spec={resource.spec as Dashboard} />;
+}
+
+function Printed(source: { name: string; generation: number; spec: Dashboard }) {
+  const { query } = useLocation();
+  const choice = useChoice(source.spec);
+  const { charts = [], title = source.name } = source.spec;
+  const ids = query.get('charts')?.split(',');
+  const known = (id: string) => charts.find(chart => chart.id === id);
+  const chosen = ids ? ids.map(known).filter((chart): chart is Chart => chart !== undefined) : charts;
+  const all = settled(places(chosen));
+  const { from, to } = choice.time ?? {};
+  return (
+    <main className="print">
+      <header>
+        <h1>{title}</h1>
+        {from && to && (
+          <span className="muted">
+            {minute(from)} – {minute(to)} UTC
+          </span>
+        )}
+      </header>
+      <Board
+        places={all}
+        each={index => {
+          const chart = chosen[index];
+          const place = all[index];
+          if (!chart || !place) return null;
+          return (
+            <section key={chart.id} className="panel tile-frame" aria-label={titleOf(chart)} style={standing(place)}>
+              <Tile source={source} chart={chart} choice={choice} />
+            </section>
+          );
+        }}
+      />
+    </main>
+  );
+}
