@@ -91,12 +91,12 @@ fn a_location_is_in_the_bucket_with_the_longest_prefix_and_in_no_other() {
     assert_eq!(of("s3://acme/p/orders/1/data/x").unwrap(), "a");
     assert_eq!(of("s3://acme/p/q/orders/1/data/x").unwrap(), "b");
     assert_eq!(of("s3://acme/p/quick/1/data/x").unwrap(), "a");
-    let none = of("s3://acme/prefix/x").unwrap_err();
+    let none = of("s3://acme/prefix/x").err().unwrap();
     assert_eq!(Unanswered::behind(&none).unwrap().0, "no Bucket resource is the one of it");
     let twice = files_in(&store, vec![resource("a", "acme", "p"), resource("b", "acme", "p")]);
-    let both = twice.buckets().of("s3://acme/p/x").unwrap_err();
+    let both = twice.buckets().of("s3://acme/p/x").err().unwrap();
     assert_eq!(both.to_string(), "`a` and `b` are both the bucket of it");
-    assert_eq!(twice.buckets().named("d").unwrap_err().code, "HW-LAKE-062");
+    assert_eq!(twice.buckets().named("d").err().unwrap().code, "HW-LAKE-062");
 }
 
 /// A store that can be told to take nothing more.

@@ -270,7 +270,7 @@ impl ExecutionPlan for KeyedExec {
                 let rows = settled.await?.rows.clone();
                 let count = rows.num_rows();
                 let slice = move |from: usize| Ok::<_, DataFusionError>(rows.slice(from, most.min(count - from)));
-                Ok(futures::stream::iter((0..count).step_by(most).map(slice)))
+                Ok::<_, DataFusionError>(futures::stream::iter((0..count).step_by(most).map(slice)))
             };
             return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::once(rows).try_flatten())));
         };
@@ -278,13 +278,14 @@ impl ExecutionPlan for KeyedExec {
         let keys = self.behind.changes.keys().clone();
         let rows = async move {
             let settled = settled.await?;
-            Ok(rows.map(move |batch| -> Result<RecordBatch> {
+            let others = move |batch: Result<RecordBatch>| -> Result<RecordBatch> {
                 let batch = batch?;
                 if settled.keys.is_empty() {
                     return Ok(batch);
                 }
                 Ok(filter_record_batch(&batch, &settled.keys.others(&keys, &batch)?)?)
-            }))
+            };
+            Ok::<_, DataFusionError>(rows.map(others))
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::once(rows).try_flatten())))
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use bytes::Bytes;
 use headwater_base::Name;
 use headwater_log::{Append, Commit, Log};
 use headwater_wire::batch::{Builder, Compression};
