@@ -11,7 +11,7 @@ use headwater::solution::clickstream::live::Latency;
 use headwater::solution::clickstream::traffic::{Traffic, World};
 use headwater::solution::client::Client;
 use headwater::solution::node::{Node, wall_ms};
-use headwater::solution::package::File;
+use headwater_kernel::port::solutions::File;
 use headwater_base::Micros;
 use headwater_base::partition::partition_of;
 use headwater_wire::batch::{Builder, Compression};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use headwater::solution::clickstream::live::Latency;
 use headwater::solution::node::{Node, wall_ms};
-use headwater::solution::package::File;
+use headwater_kernel::port::solutions::File;
 use headwater_wire::batch::{Builder, Compression};
 use reqwest::Method;
 use serde_json::{Value, json};
