@@ -110,6 +110,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
     /// Keys are short or longer than a bound that the manifests keep, in tables that are spread by nothing, by the key, by
     /// something that a key can change, or with a key of two columns.
     #[test]
