@@ -150,10 +150,8 @@ fn two_readers_get_their_own_rows_and_nothing_hostile_is_more_than_text() {
     assert_eq!(mail["to"], serde_json::json!(["asha@example.com", "bo@example.com"]));
     assert_eq!(header(&mail, "From"), "Headwater <node@example.com>");
     assert_eq!(header(&mail, "Bcc"), "");
-    assert!(
-        header(&mail, "Subject").starts_with("Sales  Bcc: eve@example.com    <script>alert(1)</script>: 2"),
-        "{mail}"
-    );
+    let subject = header(&mail, "Subject").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(subject.starts_with("Sales Bcc: eve@example.com <script>alert(1)</script>: 2"), "{subject}");
     assert!(header(&mail, "Message-ID").ends_with("@example.com>"), "{mail}");
     let plain = part(&mail, "text/plain")["text"].as_str().unwrap();
     assert_eq!(sum("asha"), "30.25");
