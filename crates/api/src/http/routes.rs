@@ -1,6 +1,7 @@
 //! The one list of addresses. A row gives the router its handler and the OpenAPI document its words.
 
 mod questions;
+mod solutions;
 mod times;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::http::{
     Api, bus, console, documents, enrich, executions, features, groups, health, iceberg, ingest, live, metrics,
-    openapi, reconcile, resources, solutions, tail, transactions,
+    openapi, reconcile, resources, tail, transactions,
 };
 
 /// One address and method.
@@ -68,7 +69,7 @@ const CONDITION_QUERY: &[(&str, &str)] = &[
 
 /// All addresses.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain(questions::ROUTES).chain(times::ROUTES)
+    ROUTES.iter().chain(questions::ROUTES).chain(solutions::ROUTES).chain(times::ROUTES)
 }
 
 const ROUTES: &[Route] = &[
@@ -476,31 +477,6 @@ const ROUTES: &[Route] = &[
         body: Body::Resources,
         answer: JSON,
         handler: || post(resources::apply),
-    },
-    Route {
-        method: "get",
-        path: "/v1/solutions",
-        operation: "listSolutions",
-        tag: "resources",
-        summary: "Lists the solutions that are shipped with the node: their parameters, and their resources as `Kind/name`.",
-        query: &[],
-        body: Body::None,
-        answer: JSON,
-        handler: || get(solutions::list),
-    },
-    Route {
-        method: "post",
-        path: "/v1/solutions/{name}/apply",
-        operation: "applySolution",
-        tag: "resources",
-        summary: "Creates and changes the resources of a solution, all or none; `{\"values\": {...}}` gives its parameters other values. Secrets that it needs are drawn and kept below the data folder.",
-        query: &[
-            ("dry-run", "Says what would happen and changes nothing."),
-            ("reset-state", "Lets a pipeline start with an empty state where the new spec does not fit the old one."),
-        ],
-        body: Body::Object,
-        answer: JSON,
-        handler: || post(solutions::apply),
     },
     Route {
         method: "get",

@@ -69,7 +69,7 @@ fn schemas_and_completions_are_complete() {
     let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
     assert_eq!(schema["properties"]["kind"]["const"], "Pipeline");
     let all: serde_json::Value = serde_json::from_slice(&alone(&["schema"], "").stdout).unwrap();
-    assert_eq!(all["oneOf"].as_array().map(Vec::len), Some(18));
+    assert_eq!(all["oneOf"].as_array().map(Vec::len), Some(21));
     for shell in ["bash", "zsh", "fish"] {
         let script = text(&alone(&["completions", shell], ""));
         assert!(["apply", "reconcile", "top", "solution"].iter().all(|verb| script.contains(verb)), "{shell}");

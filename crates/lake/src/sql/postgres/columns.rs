@@ -25,7 +25,7 @@ pub fn carried(plan: LogicalPlan) -> Result<LogicalPlan> {
         let column = Expr::Column(Column::new(relation.cloned(), field.name()));
         let other = match Way::of(field.data_type()) {
             Way::AsItIs => return column,
-            Way::List(list) => cast(column, list),
+            Way::Cast(kind) => cast(column, kind),
             Way::Text => TEXT.call(vec![column]),
         };
         other.alias_qualified(relation.cloned(), field.name())
@@ -38,17 +38,22 @@ pub fn carried(plan: LogicalPlan) -> Result<LogicalPlan> {
 #[derive(PartialEq)]
 enum Way {
     AsItIs,
-    List(DataType),
+    Cast(DataType),
     Text,
 }
 
 impl Way {
     fn of(kind: &DataType) -> Self {
         match kind {
-            // The encoder takes this kind of list alone.
+            // The encoder has one type of each family.
+            DataType::Float16 => Self::Cast(DataType::Float32),
+            DataType::FixedSizeBinary(_) => Self::Cast(DataType::Binary),
+            DataType::Decimal32(digits, scale) | DataType::Decimal64(digits, scale) => {
+                Self::Cast(DataType::Decimal128(*digits, *scale))
+            }
             DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
                 let list = DataType::List(Arc::clone(item));
-                if Self::of(&list) == Self::AsItIs { Self::List(list) } else { Self::Text }
+                if Self::of(&list) == Self::AsItIs { Self::Cast(list) } else { Self::Text }
             }
             DataType::ListView(_) | DataType::LargeListView(_) => Self::Text,
             DataType::List(item) if Self::of(item.data_type()) != Self::AsItIs => Self::Text,
