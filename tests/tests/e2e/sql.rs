@@ -76,6 +76,21 @@ fn psql_lists_and_asks() {
     assert!(listed.contains("orders.raw") && listed.contains("bigint"), "{listed}");
     let listed = psql(&["-c", r"\dt tables.*"]);
     assert!(listed.contains("kinds"), "{listed}");
+    // Of what PostgreSQL has another type for, that; of what it has none for, text.
+    for (value, shown) in [
+        ("make_array(make_array(1, 2), make_array(3))", "[[1, 2], [3]]"),
+        ("arrow_cast(make_array(1, 2), 'LargeList(Int64)')", "{1,2}"),
+        ("arrow_cast(make_array(1, 2), 'FixedSizeList(2, Int64)')", "{1,2}"),
+        ("arrow_cast(make_array(make_array(1)), 'LargeList(List(Int64))')", "[[1]]"),
+        ("map(make_array('a'), make_array(1))", "{a: 1}"),
+        ("named_struct('x', make_array(make_array(1)))", "{x: [[1]]}"),
+        ("arrow_cast(1.5, 'Float16')", "1.5"),
+        ("arrow_cast(arrow_cast('ab', 'Binary'), 'FixedSizeBinary(2)')", "\\x6162"),
+        ("arrow_cast(1, 'Decimal256(40, 2)')", "1.00"),
+        ("NULL", ""),
+    ] {
+        assert_eq!(psql(&["-A", "-t", "-c", &format!("SELECT {value} AS it")]), format!("{shown}\n"), "{value}");
+    }
 }
 
 #[test]
