@@ -183,7 +183,7 @@ fn two_readers_get_their_own_rows_and_nothing_hostile_is_more_than_text() {
 }
 
 #[test]
-fn a_server_that_was_down_gets_each_report_once() {
+fn a_server_that_was_down_gets_each_report_and_knows_it_by_its_id() {
     let Some(python) = client("a_server_that_was_down", "mail/bin/python") else { return };
     // Nobody else gets the port: it is below those that the system gives away.
     let ports = headwater::ports::Claim::new().unwrap();
@@ -197,9 +197,11 @@ fn a_server_that_was_down_gets_each_report_once() {
     let mut post = Post::start(&python, port, None);
     let first = header(&post.wait(1)[0], "Message-ID");
     node.kill_and_restart().unwrap();
-    // What comes behind it has passed it.
+    // What comes behind it has passed it. A kill between the server's word and ours sends the same mail once more, which
+    // its id tells.
     node.headwater(&["start", "report/asha"], "").unwrap();
-    assert_ne!(header(&post.wait(2)[1], "Message-ID"), first);
+    let count = if header(&post.wait(2)[1], "Message-ID") == first { 3 } else { 2 };
+    assert_ne!(header(&post.wait(count)[count - 1], "Message-ID"), first);
     until("it is well again", || state(&node, "asha").contains("\"Running\"")).unwrap();
 }
 
