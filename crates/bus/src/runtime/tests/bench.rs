@@ -338,18 +338,26 @@ impl Bench {
         let text = |bytes: &bytes::Bytes| String::from_utf8(bytes.to_vec()).unwrap();
         let mut seen = Vec::new();
         for partition in 0..found.config.partitions {
-            let fetched = self.log.read(&name, partition, 0, usize::MAX, View::Durable).unwrap();
-            for part in batch::split(&fetched.batches) {
-                let (_, range) = part.unwrap();
-                for record in batch::records(&fetched.batches.slice(range), 1 << 30).unwrap() {
-                    let record = record.unwrap();
-                    let headers =
-                        record.headers.iter().map(|(name, value)| (text(name), text(value.as_ref().unwrap())));
-                    seen.push(Seen {
-                        key: record.key.as_ref().map(text),
-                        value: serde_json::from_slice(&record.value.unwrap()).unwrap(),
-                        headers: headers.collect(),
-                    });
+            let mut next = 0;
+            // What lies in files and what is in memory are told one after the other.
+            loop {
+                let fetched = self.log.read(&name, partition, next, usize::MAX, View::Durable).unwrap();
+                if fetched.batches.is_empty() {
+                    break;
+                }
+                for part in batch::split(&fetched.batches) {
+                    let (header, range) = part.unwrap();
+                    next = header.last_offset() + 1;
+                    for record in batch::records(&fetched.batches.slice(range), 1 << 30).unwrap() {
+                        let record = record.unwrap();
+                        let headers =
+                            record.headers.iter().map(|(name, value)| (text(name), text(value.as_ref().unwrap())));
+                        seen.push(Seen {
+                            key: record.key.as_ref().map(text),
+                            value: serde_json::from_slice(&record.value.unwrap()).unwrap(),
+                            headers: headers.collect(),
+                        });
+                    }
                 }
             }
         }
