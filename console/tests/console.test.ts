@@ -350,7 +350,7 @@ describe('any resource', () => {
     await page.getByRole('button', { name: 'Delete made.here' }).click();
     await page.waitForURL(at('/streams'));
     await page.getByRole('link', { name: 'clicks', exact: true }).waitFor();
-    expect(await page.getByRole('link', { name: 'made.here' }).count()).toBe(0);
+    await page.getByRole('link', { name: 'made.here' }).waitFor({ state: 'detached' });
     await page.close();
   });
 

@@ -322,7 +322,7 @@ describe('a dashboard to be printed', () => {
     expect(Buffer.from((await asked).headers()['headwater-principal'] ?? '', 'latin1').toString()).toBe('Zoë');
     await page.getByRole('region', { name: 'Revenue', exact: true }).getByText('150').waitFor();
     await page.getByRole('region', { name: 'Cities' }).getByText('Chur').waitFor();
-    expect(await page.getByRole('region').count()).toBe(2);
+    expect(await page.locator('.tile-frame').count()).toBe(2);
     expect(await page.getByText('Live', { exact: true }).count()).toBe(0);
     // Four rows of the one, eight of the other: see `crates/bus/src/report.rs`.
     expect(await page.locator('main').evaluate(main => main.scrollHeight)).toBe(2 * 16 + 56 + 12 * 52 - 12);
