@@ -71,8 +71,8 @@ pub struct Options {
     /// Runs of log, idle, lake, patterns, transform and of Restate, of which the median and the spread are printed
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Cargo profile of the binary
-    #[arg(long, default_value = "release")]
+    /// Cargo profile of the binary; `measured` is that of a release on the dependencies of the tests' build
+    #[arg(long, default_value = node::MEASURED)]
     profile: String,
     /// Measure this binary, with `examples` beside it, instead of building one
     #[arg(long, value_name = "FILE")]

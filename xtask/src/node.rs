@@ -11,13 +11,27 @@ use anyhow::{Context, Result, bail};
 use crate::ports;
 use crate::process::{cargo, linting_cargo, run, target};
 
+/// How the workspace's own crates are built for the benches when no profile of Cargo is named: as a release would be,
+/// in the tests' profile and so on the dependencies that the tests have built. Cargo keeps what differs in this apart.
+pub const MEASURED: &str = "measured";
+
+/// What [`MEASURED`] sets over the tests' profile. Nothing here may reach a dependency: the workspace's manifest sets
+/// the same for them by itself.
+const MEASURED_SETTINGS: [&str; 5] = [
+    "profile.dev.opt-level=3",
+    "profile.dev.codegen-units=1",
+    "profile.dev.incremental=false",
+    "profile.dev.debug-assertions=false",
+    "profile.dev.overflow-checks=false",
+];
+
 /// Builds the binary and gives its path.
 ///
 /// # Errors
 /// When it does not build.
 pub fn build(profile: &str) -> Result<PathBuf> {
-    run(compiler(profile).args(["build", "--locked", "--workspace", "--bin", "headwater", "--profile", profile]))?;
-    Ok(folder(profile).join("headwater"))
+    run(compiler(profile).args(["--bin", "headwater"]))?;
+    kept(profile, &folder(profile).join("headwater"))
 }
 
 /// Builds a program of a crate's `examples` folder and gives its path. As everywhere, the whole workspace is named: what
@@ -26,18 +40,45 @@ pub fn build(profile: &str) -> Result<PathBuf> {
 /// # Errors
 /// When it does not build.
 pub fn example(profile: &str, name: &str) -> Result<PathBuf> {
-    run(compiler(profile).args(["build", "--locked", "--workspace", "--example", name, "--profile", profile]))?;
-    Ok(folder(profile).join("examples").join(name))
+    run(compiler(profile).args(["--example", name]))?;
+    kept(profile, &folder(profile).join("examples").join(name))
 }
 
 /// The Cargo that builds in a profile: in that of the tests as they do, so that nothing is built twice.
 fn compiler(profile: &str) -> Command {
-    if profile == "dev" { linting_cargo() } else { cargo() }
+    let mut command = match profile {
+        "dev" | MEASURED => linting_cargo(),
+        _ => cargo(),
+    };
+    command.args(["build", "--locked", "--workspace"]);
+    if profile == MEASURED {
+        for setting in MEASURED_SETTINGS {
+            command.args(["--config", setting]);
+        }
+    } else {
+        command.args(["--profile", profile]);
+    }
+    command
 }
 
 /// Where Cargo puts what it builds in a profile.
 pub fn folder(profile: &str) -> PathBuf {
-    target().join(if profile == "dev" { "debug" } else { profile })
+    target().join(if matches!(profile, "dev" | MEASURED) { "debug" } else { profile })
+}
+
+/// Programs that are measured lie in a folder of their own: the tests' build puts its own in the same place.
+fn kept(profile: &str, program: &Path) -> Result<PathBuf> {
+    if profile != MEASURED {
+        return Ok(program.to_path_buf());
+    }
+    let folder = target().join(MEASURED);
+    let copy = folder.join(program.strip_prefix(target().join("debug"))?);
+    std::fs::create_dir_all(copy.parent().unwrap_or(&folder))?;
+    // A program that runs cannot be written over, but another can take its name.
+    let fresh = copy.with_extension("new");
+    std::fs::copy(program, &fresh)?;
+    std::fs::rename(&fresh, &copy)?;
+    Ok(copy)
 }
 
 /// A node; it is killed when this is dropped, unless it was stopped.
