@@ -16,6 +16,7 @@ mod sales_insights;
 mod solution;
 mod sql;
 mod workflow_cost;
+mod workflow_prices;
 mod workflows;
 
 /// The program under test.
