@@ -292,6 +292,7 @@ async fn open_engine(
         enrich: Some(Arc::new(pipelines.clone())),
         reconcile: Some(Arc::new(pipelines.clone())),
         outlets: Some(Arc::new(buses.clone())),
+        columnar: Some(headwater_lake::columnar::lines),
         ..Services::new(kernel.context(), tasks)?
     };
     let parts = headwater_work::engine::Parts {
