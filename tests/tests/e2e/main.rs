@@ -5,6 +5,7 @@
 mod aws;
 mod bucket;
 mod bus;
+mod calendar;
 mod clickstream;
 mod clients;
 mod crowd;

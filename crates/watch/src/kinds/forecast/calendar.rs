@@ -93,7 +93,11 @@ impl CalendarSpec {
         for (line, (date, name)) in file.map(rows).unwrap_or_default() {
             match date_of(&date) {
                 Some(day) => drop(dates.insert(day, if name.is_empty() { date } else { name })),
-                None => fault("/file".to_owned(), format!("line {line} has no date such as `2026-12-25`: `{date}`")),
+                None => {
+                    let date: String = date.chars().take(40).collect();
+                    fault("/file".to_owned(), format!("line {line} has no date such as `2026-12-25`: `{date}`"));
+                    break;
+                }
             }
         }
         for (at, day) in self.days.iter().enumerate() {
