@@ -5,6 +5,7 @@
 //! ```text
 //! engines::read(engine, files, about)?      records of an engine  ->  Run
 //! lists::aws(..)? lists::spot(..)? lists::csv(..)?   price lists  ->  Vec<Series>
+//! discounts::read(..)?                     rules by account    ->  Vec<Discount>
 //! bill::price(run, book, as_of)?            ->  Bill: lines, attempts, totals, or why there are none
 //! report::..(priced runs)                   ->  rows;  focus::csv(..)  ->  a FOCUS 1.0 file
 //! functions::{price_run, collect_resources} the same on JSON values, as workflows call them
@@ -16,6 +17,7 @@
 pub mod bill;
 pub mod book;
 pub mod conventions;
+pub mod discounts;
 pub mod engines;
 pub mod estimate;
 mod figures;

@@ -15,6 +15,8 @@ use crate::conventions::HOURS_PER_YEAR;
 use crate::time::Time;
 use crate::usage::Purchase;
 
+mod fsx;
+
 /// Most prices of one list.
 pub const PRICES_MAX: usize = 1_000_000;
 
@@ -100,8 +102,10 @@ pub fn aws(bytes: &[u8], as_of: Time, reservation: &Reservation) -> Result<List,
             }
             other => other,
         };
+        let family = product["product"]["productFamily"].as_str();
         let Some(base) = base(product, as_of) else {
-            out.skip(product["product"]["productFamily"].as_str().unwrap_or("no product family"));
+            let reason = if service(product) == fsx::SERVICE { unusable(product) } else { family };
+            out.skip(reason.unwrap_or("no product family"));
             continue;
         };
         if let Some(reason) = unusable(product) {
@@ -130,26 +134,21 @@ pub fn aws(bytes: &[u8], as_of: Time, reservation: &Reservation) -> Result<List,
     Ok(out.finish())
 }
 
+fn service(product: &Value) -> &str {
+    let attribute = product["product"]["attributes"]["servicecode"].as_str();
+    product["serviceCode"].as_str().or(attribute).unwrap_or_default()
+}
+
 /// What a product is the price of, without prices; None for what no run uses.
 fn base(product: &Value, as_of: Time) -> Option<Series> {
     let attributes = &product["product"]["attributes"];
     let text = |name: &str| attributes[name].as_str().filter(|text| !text.is_empty() && *text != "NA");
     let family = product["product"]["productFamily"].as_str().unwrap_or_default();
-    let code = product["serviceCode"].as_str().or(text("servicecode")).unwrap_or_default();
-    let (resource, purchase, kind, unit) = match (code, family) {
+    let (resource, purchase, kind, unit) = match (service(product), family) {
         (_, "Compute Instance" | "Compute Instance (bare metal)") => {
             (Resource::Instance, Some(Purchase::OnDemand), text("instanceType")?.to_owned(), Unit::Hour)
         }
-        ("AmazonFSx", _) => {
-            let throughput = text("throughputCapacity").and_then(|text| text.split(' ').next());
-            let words = [text("fileSystemType"), text("deploymentOption"), text("storageType"), throughput];
-            (
-                Resource::FileSystem,
-                None,
-                words.into_iter().flatten().collect::<Vec<_>>().join("-").to_lowercase(),
-                Unit::GbMonth,
-            )
-        }
+        (fsx::SERVICE, _) => (Resource::FileSystem, None, fsx::kind(product).ok()?, Unit::GbMonth),
         (_, "Storage") => (Resource::Volume, None, text("volumeApiName")?.to_owned(), Unit::GbMonth),
         (_, "System Operation") => (Resource::Volume, None, text("volumeApiName")?.to_owned(), Unit::IopsMonth),
         (_, "Provisioned Throughput") => (Resource::Volume, None, text("volumeApiName")?.to_owned(), Unit::MibpsMonth),
@@ -180,9 +179,12 @@ fn base(product: &Value, as_of: Time) -> Option<Series> {
     })
 }
 
-/// Why a product that is a machine is not the plain one.
+/// Why a product is not the plain one: a machine, or a file system.
 fn unusable(product: &Value) -> Option<&'static str> {
     let attributes = &product["product"]["attributes"];
+    if service(product) == fsx::SERVICE {
+        return fsx::kind(product).err();
+    }
     let is_other = |name: &str, plain: &str| attributes[name].as_str().is_some_and(|text| text != plain);
     if is_other("tenancy", "Shared") {
         return Some("other tenancies");

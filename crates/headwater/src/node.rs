@@ -173,7 +173,7 @@ impl Node {
         let engine = open_engine(&kernel, &pipelines, &buses, config.tasks).await?;
         buses.serve_workflows(Arc::new(engine.clone()));
         let (datasets, catalog) = open_lake(&kernel, &config.data)?;
-        let forecasts = Forecasts::new(log.clone(), clock.clone(), limits.clone());
+        let forecasts = Forecasts::new(log.clone(), clock.clone(), limits.clone(), config.data.clone());
         let sources = Sources::new(kernel.clone(), catalog.clone(), headwater_watch::explore::explore);
         let sql = sql::Engine::new(sources, config.data.join("sql"));
         let dashboards = Arc::new(Dashboards::new(kernel.clone(), sql.clone()));
@@ -292,6 +292,7 @@ async fn open_engine(
         enrich: Some(Arc::new(pipelines.clone())),
         reconcile: Some(Arc::new(pipelines.clone())),
         outlets: Some(Arc::new(buses.clone())),
+        columnar: Some(headwater_lake::columnar::lines),
         ..Services::new(kernel.context(), tasks)?
     };
     let parts = headwater_work::engine::Parts {

@@ -13,8 +13,9 @@ mod cron;
 
 use std::time::Duration;
 
-use chrono::{LocalResult, NaiveDateTime, TimeZone};
+use chrono::{LocalResult, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
+use headwater_base::time::civil_from_days;
 use headwater_base::{Micros, Problem, closest};
 
 pub use cron::Cron;
@@ -22,6 +23,8 @@ pub use cron::Cron;
 /// The longest expression.
 const TEXT_BYTES_MAX: usize = 256;
 const MINUTE: u64 = 60;
+/// How far behind a midnight the first moment of its day is looked for: a zone has left out a whole day before.
+const QUARTERS_MAX: i64 = 26 * 4;
 
 /// Whose expressions: the two services take and refuse slightly different texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +110,16 @@ pub fn zone(name: &str) -> Result<Tz, Problem> {
         Problem::new("HW-BUS-002", format!("there is no time zone `{}`", cut(name)))
             .help(format!("{near}write an IANA name such as `UTC` or `Europe/Zurich`"))
     })
+}
+
+/// When a day, counted from 1970-01-01, begins on the clocks of a zone: at midnight, or with the first quarter of an
+/// hour behind it where they leap over that. None far outside of what calendars have.
+pub fn day_begins(zone: Tz, day: i64) -> Option<Micros> {
+    let (year, month, date) = civil_from_days(day);
+    let (month, date) = (u32::try_from(month).ok()?, u32::try_from(date).ok()?);
+    let midnight = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, date)?.and_hms_opt(0, 0, 0)?;
+    let behind = |quarter: i64| midnight.checked_add_signed(chrono::Duration::minutes(15 * quarter));
+    (0..QUARTERS_MAX).find_map(|quarter| instant(zone, behind(quarter)?))
 }
 
 /// The instant of a local time: none where the clocks leap over it, the first where it comes twice.

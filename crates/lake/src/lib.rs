@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod charts;
+pub mod columnar;
 pub mod columns;
 pub mod commit;
 pub mod dashboards;

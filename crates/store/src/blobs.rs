@@ -370,6 +370,14 @@ impl Reader {
     pub const fn size(&self) -> u64 {
         self.bytes
     }
+
+    /// Reads at a place, whatever was read before; fewer bytes only at the end.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        self.file.read_at(into, at)
+    }
 }
 
 impl Read for Reader {

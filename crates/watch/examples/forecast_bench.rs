@@ -9,6 +9,7 @@ use std::time::Instant;
 use headwater_base::Micros;
 use headwater_kernel::path::Path;
 use headwater_watch::cohorts::{Cohorts, Taken};
+use headwater_watch::holidays::Holidays;
 use headwater_watch::reader::{Reader, Refused};
 use headwater_watch::shape::{Missing, Shape, Side};
 use headwater_watch::state;
@@ -30,6 +31,7 @@ fn main() -> Result<(), Refused> {
         sustain: 2,
         side: Side::Both,
         missing: Missing::Unknown,
+        holidays: Holidays::default(),
     };
     let mut core = Cohorts::new(Arc::new(shape), reader, usize::MAX);
     let (mut told, mut deltas, mut seed) = (0, 0, 1_u64);

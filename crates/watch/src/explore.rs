@@ -8,6 +8,7 @@ use std::sync::Arc;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::forecast::Ahead;
 
+use crate::holidays::Holidays;
 use crate::model::{self, CYCLES_MIN};
 use crate::series::Series;
 use crate::shape::{Missing, Shape, Side};
@@ -58,6 +59,7 @@ pub fn explore(mut values: Vec<(Micros, f64)>, ahead: usize) -> Result<Vec<Ahead
         sustain: 1,
         side: Side::Both,
         missing: Missing::Unknown,
+        holidays: Holidays::default(),
     };
     let mut series = Series::new(Arc::new(shape.clone()), -1);
     let mut left = values.iter().peekable();

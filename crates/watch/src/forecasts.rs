@@ -1,5 +1,6 @@
 //! The forecasts of a node: starts and stops the thread of each, and answers what is known of them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -24,13 +25,15 @@ struct Inner {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
+    /// Where relative names of calendars start from.
+    folder: PathBuf,
     running: Roster<Figures>,
 }
 
 impl Forecasts {
-    /// No forecast runs yet.
-    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, limits: Arc<Limits>) -> Self {
-        Self(Arc::new(Inner { log, clock, limits, running: Roster::default() }))
+    /// No forecast runs yet. Relative names of calendars start from `folder`.
+    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, limits: Arc<Limits>, folder: PathBuf) -> Self {
+        Self(Arc::new(Inner { log, clock, limits, folder, running: Roster::default() }))
     }
 
     /// Figures of the forecasts that run: forecast -> (name, value), names as `hw_watch_*` without the prefix.
@@ -53,7 +56,8 @@ impl Forecasts {
     /// Starts the forecast of a resource.
     ///
     /// # Errors
-    /// `HW-WATCH-001` for a spec that cannot be, `HW-WATCH-023` when there is no thread for it.
+    /// `HW-WATCH-001` and 040 for a spec or a calendar that cannot be, 041 for a calendar that cannot be read, 023 when
+    /// there is no thread for it.
     pub fn start(&self, unit: &UnitSpec) -> Result<Arc<dyn Unit>, Problem> {
         let inner = &self.0;
         let resource = &unit.resource;
@@ -63,7 +67,12 @@ impl Forecasts {
             let first = faults.into_iter().next().map(|(_, problem)| problem);
             first.unwrap_or_else(|| Problem::new("HW-WATCH-001", "the forecast's spec cannot be read"))
         };
-        let (shape, reader) = spec.plan(&inner.limits).map_err(refused)?;
+        let (mut shape, reader) = spec.plan(&inner.limits).map_err(refused)?;
+        if let Some(calendar) = &spec.holidays
+            && let Some(file) = calendar.read(&inner.folder)?
+        {
+            shape.holidays = calendar.holidays(shape.interval_micros, Some(&file)).map_err(refused)?;
+        }
         let (wake, figures) = (Arc::new(Notify::new()), Arc::new(Figures::default()));
         let stop = StopSignal::waking(Arc::clone(&wake));
         let setup = Setup {

@@ -14,6 +14,7 @@ pub mod cohorts;
 pub mod explore;
 pub mod figures;
 pub mod forecasts;
+pub mod holidays;
 pub mod kinds;
 pub mod model;
 pub mod reader;

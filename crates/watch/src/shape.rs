@@ -3,6 +3,8 @@
 
 use headwater_base::Micros;
 
+use crate::holidays::Holidays;
+
 /// The number of an interval: its start in intervals since 1970. Intervals are UTC's; no clock is put back in between.
 pub type Index = i64;
 
@@ -47,6 +49,8 @@ pub struct Shape {
     pub side: Side,
     /// What an interval without a value means.
     pub missing: Missing,
+    /// Days of their own kind.
+    pub holidays: Holidays,
 }
 
 impl Shape {

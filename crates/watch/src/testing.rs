@@ -10,6 +10,7 @@ use rand_distr::{Distribution, LogNormal, Poisson, StudentT};
 use serde_json::{Value, json};
 
 use crate::cohorts::{Cohorts, Taken};
+use crate::holidays::Holidays;
 use crate::reader::Reader;
 use crate::shape::{Missing, Shape, Side};
 use crate::state::{self, Restored};
@@ -33,6 +34,7 @@ pub fn hourly() -> Shape {
         sustain: 2,
         side: Side::Both,
         missing: Missing::Unknown,
+        holidays: Holidays::default(),
     }
 }
 

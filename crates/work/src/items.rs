@@ -19,7 +19,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use headwater_base::Name;
-use headwater_store::blobs::{BlobId, Blobs};
+use headwater_kernel::port::Columnar;
+use headwater_store::blobs::{BlobId, Blobs, Reader};
 use serde_json::{Map, Value};
 
 use crate::execution::Failure;
@@ -31,13 +32,13 @@ pub use results::{ChildResult, ResultWriter};
 /// Items, one after the other; a failure is the last.
 pub type Items = Box<dyn Iterator<Item = Result<Value, Failure>> + Send>;
 
-/// Opens what an evaluated `ItemReader` names.
+/// Opens what an evaluated `ItemReader` names; `columnar` reads Parquet, where somebody here can.
 ///
 /// # Errors
 /// `States.ItemReaderFailed` when the reader is none, or what it names is not there.
-pub fn open(reader: &Value, blobs: &Arc<Blobs>, limits: &Limits) -> Result<Items, Failure> {
+pub fn open(reader: &Value, blobs: &Arc<Blobs>, columnar: Option<Columnar>, limits: &Limits) -> Result<Items, Failure> {
     let resource = reader.get("Resource").and_then(Value::as_str).unwrap_or_default();
-    let config = Config::of(reader, limits)?;
+    let config = Config { columnar, ..Config::of(reader, limits)? };
     let place = ["Parameters", "Arguments"].iter().find_map(|field| reader.get(*field)).unwrap_or(&Value::Null);
     let items: Items = match resource.rsplit("::").next().unwrap_or_default() {
         ":s3:getObject" | "s3:getObject" | "aws-sdk:s3:getObject" => {
@@ -66,6 +67,9 @@ pub fn open(reader: &Value, blobs: &Arc<Blobs>, limits: &Limits) -> Result<Items
 /// As [`open`].
 pub fn of_text(reader: &Value, text: &str, limits: &Limits) -> Result<Vec<Value>, Failure> {
     let config = Config::of(reader, limits)?;
+    if config.manifest.is_some() {
+        return Err(failed("a manifest names files, which are not at hand here"));
+    }
     let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
     let items = config.plain(Box::new(bytes))?;
     items.take(config.count_max.unwrap_or(limits.map_items_max)).collect()
@@ -77,13 +81,24 @@ enum InputType {
     Json,
     Lines,
     Csv,
-    Manifest,
+    Parquet,
+}
+
+/// What names the files that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manifest {
+    /// Of Amazon S3 Inventory, which says what its files are.
+    Inventory,
+    /// Of a query of Amazon Athena, whose files are what `InputType` says.
+    Athena,
 }
 
 /// How items are read.
 #[derive(Clone, Debug)]
 struct Config {
     input: InputType,
+    manifest: Option<Manifest>,
+    columnar: Option<Columnar>,
     /// The columns' names, where the file does not say.
     headers: Option<Vec<String>>,
     delimiter: u8,
@@ -103,11 +118,20 @@ impl Config {
         let empty = Map::new();
         let config = reader.get("ReaderConfig").and_then(Value::as_object).unwrap_or(&empty);
         let text = |field: &str| config.get(field).and_then(Value::as_str);
+        let manifest = match (text("ManifestType"), text("InputType")) {
+            (Some("S3_INVENTORY"), _) | (None, Some("MANIFEST")) => Some(Manifest::Inventory),
+            (Some("ATHENA_DATA"), None | Some("MANIFEST")) => {
+                return Err(failed("an Athena manifest does not say what its files are; `InputType` does"));
+            }
+            (Some("ATHENA_DATA"), _) => Some(Manifest::Athena),
+            (None, _) => None,
+            (Some(other), _) => return Err(failed(format!("there is no `ManifestType` `{other}`"))),
+        };
         let input = match text("InputType") {
             None | Some("JSON") => InputType::Json,
             Some("JSONL") => InputType::Lines,
-            Some("CSV") => InputType::Csv,
-            Some("MANIFEST") => InputType::Manifest,
+            Some("CSV" | "MANIFEST") => InputType::Csv,
+            Some("PARQUET") => InputType::Parquet,
             Some(other) => return Err(failed(format!("files of `InputType` `{other}` are not read"))),
         };
         let headers = match text("CSVHeaderLocation") {
@@ -149,7 +173,18 @@ impl Config {
             Some(other) => return Err(failed(format!("there is no `Transformation` `{other}`"))),
         };
         let (item_bytes_max, depth_max) = (limits.payload_bytes_max, limits.value_depth_max);
-        Ok(Self { input, headers, delimiter, pointer, count_max, flatten, item_bytes_max, depth_max })
+        Ok(Self {
+            input,
+            manifest,
+            columnar: None,
+            headers,
+            delimiter,
+            pointer,
+            count_max,
+            flatten,
+            item_bytes_max,
+            depth_max,
+        })
     }
 
     /// The items of a named file.
@@ -157,36 +192,48 @@ impl Config {
         self.parse(named(blobs, bucket, key)?, blobs)
     }
 
-    fn parse(&self, source: Source, blobs: &Arc<Blobs>) -> Result<Items, Failure> {
-        match self.input {
-            InputType::Manifest => manifest::open(self, source, blobs),
-            _ => self.plain(source),
+    fn parse(&self, file: Reader, blobs: &Arc<Blobs>) -> Result<Items, Failure> {
+        match self.manifest {
+            Some(Manifest::Inventory) => manifest::inventory(self, file, blobs),
+            Some(Manifest::Athena) => manifest::athena(self, file, blobs),
+            None => self.file(file),
         }
     }
 
     /// The items of a file that names no other.
+    fn file(&self, file: Reader) -> Result<Items, Failure> {
+        if self.input != InputType::Parquet {
+            return self.plain(Box::new(file));
+        }
+        let columnar = self.columnar.ok_or_else(|| failed("nobody here reads Parquet files"))?;
+        let lines = columnar(file).map_err(|error| failed(error.to_string()))?;
+        let lines = BufReader::with_capacity(64 * 1024, lines);
+        Ok(Box::new(text::lines(lines, self.item_bytes_max, self.depth_max)))
+    }
+
+    /// The items of a text.
     fn plain(&self, source: Source) -> Result<Items, Failure> {
         let source = BufReader::with_capacity(64 * 1024, source);
         Ok(match self.input {
             InputType::Json => Box::new(json::Elements::open(source, self)?),
             InputType::Lines => Box::new(text::lines(source, self.item_bytes_max, self.depth_max)),
             InputType::Csv => Box::new(table::Rows::open(source, self)?),
-            InputType::Manifest => return Err(failed("a manifest names files, which are not at hand here")),
+            InputType::Parquet => return Err(failed("a Parquet file is no text")),
         })
     }
 }
 
 /// The bytes behind a name.
-fn named(blobs: &Blobs, bucket: &Name, key: &str) -> Result<Source, Failure> {
+fn named(blobs: &Blobs, bucket: &Name, key: &str) -> Result<Reader, Failure> {
     let found = blobs.find(bucket, key).map_err(|error| failed(format!("the disk says: {error}")))?;
     let missing = || failed(format!("there is no `{key}` in `{bucket}`"));
     let id = BlobId::from_str(&found.ok_or_else(missing)?.blob).map_err(|()| missing())?;
     source(blobs, id)
 }
 
-fn source(blobs: &Blobs, id: BlobId) -> Result<Source, Failure> {
+fn source(blobs: &Blobs, id: BlobId) -> Result<Reader, Failure> {
     let reader = blobs.read(id).map_err(|error| failed(format!("the disk says: {error}")))?;
-    Ok(Box::new(reader.ok_or_else(|| failed(format!("there is no blob `{id}`")))?))
+    reader.ok_or_else(|| failed(format!("there is no blob `{id}`")))
 }
 
 fn bucket(place: &Value) -> Result<Name, Failure> {

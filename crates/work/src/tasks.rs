@@ -33,7 +33,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::tables::{TransactError, Write, Written};
 use headwater_kernel::port::workflows::{ExecutionView, StartExecution};
-use headwater_kernel::port::{Cause, Context, Enrich, FunctionKind, LookupKind, Outlets, Reconcile};
+use headwater_kernel::port::{Cause, Columnar, Context, Enrich, FunctionKind, LookupKind, Outlets, Reconcile};
 use headwater_log::Append;
 use headwater_store::blobs::Blobs;
 use headwater_store::disk::RealDisk;
@@ -73,6 +73,8 @@ pub struct Services {
     pub built: Lookups,
     /// Bytes by content and by name.
     pub blobs: Option<Arc<Blobs>>,
+    /// Reads Parquet files.
+    pub columnar: Option<Columnar>,
 }
 
 /// One attempt at a task.
@@ -247,6 +249,7 @@ impl Services {
             http,
             built: Lookups::default(),
             blobs: Some(Arc::new(blobs)),
+            columnar: None,
         })
     }
 }

@@ -5,6 +5,7 @@
 mod aws;
 mod bucket;
 mod bus;
+mod calendar;
 mod clickstream;
 mod clients;
 mod crowd;
@@ -16,6 +17,7 @@ mod sales_insights;
 mod solution;
 mod sql;
 mod workflow_cost;
+mod workflow_prices;
 mod workflows;
 
 /// The program under test.

@@ -185,14 +185,9 @@ impl Truth {
             let said = node.headwater(&words, "").unwrap();
             assert!(said.ends_with(" series\n") && !said.contains(": 0 series"), "{said}");
         }
-        let rules = std::fs::read_to_string(sample("discounts.json")).unwrap();
-        let mut accounts: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        for rule in json(&rules).unwrap().as_array().unwrap() {
-            accounts.entry(text(&rule["account"]).to_owned()).or_default().push(rule.clone());
-        }
-        for (account, rules) in accounts {
-            put(node, "discounts", &account, &json!({ "account": account, "rules": rules }));
-        }
+        let rules = sample("discounts.json");
+        let said = node.headwater(&["solution", "import", "workflow-cost", "--discounts", path(&rules)], "").unwrap();
+        assert_eq!(said, "3 rules of 2 accounts\n");
     }
 
     /// The real runs, from their engines' records.

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use headwater_base::Micros;
 use proptest::prelude::*;
 
-use super::{Dialect, Expression, instant, zone};
+use super::{Dialect, Expression, day_begins, instant, zone};
 
 fn time(text: &str) -> Micros {
     Micros::parse_rfc3339(text).unwrap()
@@ -24,6 +24,22 @@ fn times(expression: &str, name: &str, after: &str, count: usize) -> Vec<String>
         after = next;
     }
     times
+}
+
+#[test]
+fn a_day_begins_at_midnight_or_with_what_is_left_of_it() {
+    let begins = |name: &str, day: &str| {
+        let day = time(&format!("{day}T00:00:00Z")).day();
+        day_begins(zone(name).unwrap(), day).unwrap().to_string()
+    };
+    assert_eq!(begins("UTC", "2026-12-25"), "2026-12-25T00:00:00Z");
+    assert_eq!(begins("America/New_York", "2026-12-25"), "2026-12-25T05:00:00Z");
+    assert_eq!(begins("America/New_York", "2026-07-03"), "2026-07-03T04:00:00Z");
+    // The clocks leapt from midnight to one o'clock.
+    assert_eq!(begins("America/Sao_Paulo", "2018-11-04"), "2018-11-04T03:00:00Z");
+    // Samoa left the day out, and was on the other side of the date line behind it.
+    assert_eq!(begins("Pacific/Apia", "2011-12-30"), begins("Pacific/Apia", "2011-12-31"));
+    assert_eq!(day_begins(chrono_tz::UTC, i64::MAX / 2_000), None);
 }
 
 #[test]

@@ -74,6 +74,7 @@ impl About<'_> {
 
     fn head(&self, index: Index) -> Map<String, Value> {
         let time = |index: Index| json!(self.shape.start(index).to_string());
+        let holiday = self.shape.holidays.at(index).map(|day| ("holiday".to_owned(), json!(day.name)));
         [
             ("time".to_owned(), time(index)),
             ("end".to_owned(), time(index.saturating_add(1))),
@@ -81,6 +82,7 @@ impl About<'_> {
             ("parts".to_owned(), Value::Object(self.parts.clone())),
         ]
         .into_iter()
+        .chain(holiday)
         .collect()
     }
 

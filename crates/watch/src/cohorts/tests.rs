@@ -8,6 +8,8 @@ use crate::shape::{Missing, Side};
 use crate::state::Restored;
 use crate::testing::{DAY, Nature, UNTIL, cohorts, hourly, record, records, series, time, told};
 
+mod holidays;
+
 const NEVER: usize = usize::MAX;
 
 fn verdicts(told: &[Value]) -> Vec<&Value> {

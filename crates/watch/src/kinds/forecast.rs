@@ -14,9 +14,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::holidays::Holidays;
 use crate::model::{CYCLES_MIN, ERRORS_MIN, has_band};
 use crate::reader::Reader;
 use crate::shape::{Missing, Shape, Side};
+
+mod calendar;
+
+pub use calendar::{CalendarSpec, DaySpec, WeekdaySpec};
 
 /// The row of this kind.
 pub const KIND: Kind = Kind {
@@ -109,6 +114,9 @@ pub struct ForecastSpec {
     /// What an interval without a value means. Default `unknown`.
     #[serde(default)]
     pub missing: MissingSpec,
+    /// Days of their own kind. They can change; what was forecast before stays as it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holidays: Option<CalendarSpec>,
     /// The most cohorts; values of further ones are dead letters. Default 1,000.
     #[serde(default = "thousand")]
     #[schemars(range(min = 1, max = 100_000))]
@@ -195,10 +203,10 @@ impl ForecastSpec {
         ])
     }
 
-    /// How it forecasts, and what it reads of a record.
+    /// How it forecasts, and what it reads of a record. The days of a calendar's file come later, by [`CalendarSpec`].
     ///
     /// # Errors
-    /// `HW-WATCH-001`, each with the place in the spec.
+    /// `HW-WATCH-001`, or 040 for the calendar, each with the place in the spec.
     pub fn plan(&self, limits: &Limits) -> Result<(Shape, Reader), Vec<(String, Problem)>> {
         let mut faults = Faults::default();
         let reader = self.reader(&mut faults);
@@ -257,12 +265,21 @@ impl ForecastSpec {
                 MissingSpec::Unknown => Missing::Unknown,
                 MissingSpec::Zero => Missing::Zero,
             },
+            holidays: self.holidays(interval * 1_000, &mut faults),
         };
         bounds(self, &shape, limits, &mut faults);
         match reader {
             Some(reader) if faults.0.is_empty() => Ok((shape, reader)),
             _ => Err(faults.0),
         }
+    }
+
+    fn holidays(&self, interval_micros: i64, faults: &mut Faults) -> Holidays {
+        let Some(calendar) = &self.holidays else { return Holidays::default() };
+        calendar.holidays(interval_micros, None).unwrap_or_else(|found| {
+            faults.0.extend(found.into_iter().map(|(at, problem)| (format!("/holidays{at}"), problem)));
+            Holidays::default()
+        })
     }
 
     fn reader(&self, faults: &mut Faults) -> Option<Reader> {

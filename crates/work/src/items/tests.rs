@@ -18,12 +18,23 @@ fn put(blobs: &Blobs, key: &str, bytes: &[u8]) {
     blobs.name(&Name::new("bucket").unwrap(), &named).unwrap();
 }
 
+/// Stands for whoever reads Parquet: here a file is its lines already.
+fn columnar(file: Reader) -> std::io::Result<Box<dyn Read + Send>> {
+    if file.size() == 0 {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            "the Parquet file cannot be read: it is empty",
+        ));
+    }
+    Ok(Box::new(file))
+}
+
 fn reader(verb: &str, config: Value, parameters: Value) -> Value {
     json!({"Resource": format!("arn:aws:states:::s3:{verb}"), "ReaderConfig": config, "Parameters": parameters})
 }
 
 fn read(blobs: &Arc<Blobs>, reader: &Value) -> Result<Vec<Value>, Failure> {
-    open(reader, blobs, &Limits::default())?.collect()
+    open(reader, blobs, Some(columnar), &Limits::default())?.collect()
 }
 
 #[test]
@@ -37,7 +48,14 @@ fn each_type_of_file_is_read() {
     assert_eq!(of("a.jsonl", json!({"InputType": "JSONL"})).unwrap(), [json!({"n": 1}), json!({"n": 2}), json!(3)]);
     assert_eq!(of("a.csv", json!({"InputType": "CSV"})).unwrap(), [json!({"n": "1"}), json!({"n": "2"})]);
     assert_eq!(of("none", json!({})).unwrap_err().error.as_deref(), Some("States.ItemReaderFailed"));
-    assert!(of("a.json", json!({"InputType": "PARQUET"})).is_err());
+    assert_eq!(of("a.jsonl", json!({"InputType": "PARQUET", "MaxItems": 1})).unwrap(), [json!({"n": 1})]);
+    put(&blobs, "empty", b"");
+    let failure = of("empty", json!({"InputType": "PARQUET"})).unwrap_err();
+    assert_eq!(failure.cause.as_deref(), Some("the Parquet file cannot be read: it is empty"));
+    assert!(of("a.json", json!({"InputType": "ORC"})).is_err());
+    let place = json!({"Bucket": "bucket", "Key": "a.jsonl"});
+    let without = open(&reader("getObject", json!({"InputType": "PARQUET"}), place), &blobs, None, &Limits::default());
+    assert_eq!(without.err().unwrap().cause.as_deref(), Some("nobody here reads Parquet files"));
 }
 
 #[test]
@@ -67,6 +85,55 @@ fn a_manifest_leads_to_its_files() {
     let place = json!({"Bucket": "bucket", "Key": "manifest.json"});
     let items = read(&blobs, &reader("getObject", json!({"InputType": "MANIFEST"}), place)).unwrap();
     assert_eq!(items, [json!({"Bucket": "b", "Key": "k1"}), json!({"Bucket": "b", "Key": "k2"})]);
+}
+
+#[test]
+fn an_inventory_of_parquet_needs_no_schema_and_one_of_orc_is_refused() {
+    let blobs = blobs();
+    put(&blobs, "data/1.parquet", b"{\"key\": \"k1\"}\n");
+    put(&blobs, "data/2.parquet", b"{\"key\": \"k2\"}\n");
+    let of = |format: &str| {
+        let manifest = json!({
+            "destinationBucket": "arn:aws:s3:::bucket", "fileFormat": format,
+            "fileSchema": "message s3.inventory { required binary bucket (UTF8); required binary key (UTF8); }",
+            "files": [{"key": "data/1.parquet"}, {"key": "data/2.parquet"}],
+        });
+        put(&blobs, "manifest.json", manifest.to_string().as_bytes());
+        let config = json!({"ManifestType": "S3_INVENTORY"});
+        read(&blobs, &reader("getObject", config, json!({"Bucket": "bucket", "Key": "manifest.json"})))
+    };
+    assert_eq!(of("Parquet").unwrap(), [json!({"key": "k1"}), json!({"key": "k2"})]);
+    let cause = of("ORC").unwrap_err().cause.unwrap();
+    assert_eq!(cause, "manifests of `ORC` files are not read; of CSV and Parquet they are");
+}
+
+#[test]
+fn an_athena_manifest_names_files_of_the_type_that_the_reader_says() {
+    let blobs = blobs();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"{\"n\": 1}\n").unwrap();
+    put(&blobs, "out/a.gz", &packed.finish().unwrap());
+    put(&blobs, "out/b", b"{\"n\": 2}\n");
+    put(&blobs, "out/manifest.csv", b"s3://bucket/out/a.gz\r\n\n\"s3://bucket/out/b\"\n");
+    put(&blobs, "out/other.csv", b"out/b\n");
+    put(&blobs, "out/gone.csv", b"s3://bucket/out/b\ns3://bucket/out/c\n");
+    let of = |key: &str, config: Value| {
+        read(&blobs, &reader("getObject", config, json!({"Bucket": "bucket", "Key": format!("out/{key}.csv")})))
+    };
+    let lines = || json!({"InputType": "JSONL", "ManifestType": "ATHENA_DATA"});
+    assert_eq!(of("manifest", lines()).unwrap(), [json!({"n": 1}), json!({"n": 2})]);
+    let given = json!({
+        "InputType": "CSV", "ManifestType": "ATHENA_DATA", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["all"]
+    });
+    assert_eq!(of("manifest", given).unwrap().len(), 2);
+    let cause = |key: &str, config: Value| of(key, config).unwrap_err().cause.unwrap();
+    assert_eq!(cause("other", lines()), "`out/b` of the manifest is no `s3://bucket/key`");
+    assert_eq!(cause("gone", lines()), "there is no `out/c` in `bucket`");
+    assert_eq!(
+        cause("manifest", json!({"ManifestType": "ATHENA_DATA"})),
+        "an Athena manifest does not say what its files are; `InputType` does"
+    );
+    assert_eq!(cause("manifest", json!({"ManifestType": "GLUE"})), "there is no `ManifestType` `GLUE`");
 }
 
 #[test]

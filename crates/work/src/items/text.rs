@@ -1,6 +1,6 @@
 //! JSON Lines: an item on each line; empty lines are none.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind, Read};
 
 use serde_json::Value;
 
@@ -21,6 +21,8 @@ pub(super) fn lines(
             // One byte more than allowed tells a line that is too long from one that just fits.
             let read = source.by_ref().take(bytes_max as u64 + 2).read_until(b'\n', &mut line);
             let item = match read {
+                // What is wrong with a file, and not with the disk, says so itself.
+                Err(error) if error.kind() == ErrorKind::InvalidData => Err(failed(error.to_string())),
                 Err(error) => Err(failed(format!("the disk says: {error}"))),
                 Ok(0) => {
                     over = true;

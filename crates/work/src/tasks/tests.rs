@@ -125,6 +125,7 @@ pub(super) fn services() -> Services {
         http: HttpClient::new(Settings::default()).unwrap(),
         built: Lookups::default(),
         blobs: Some(Arc::new(blobs)),
+        columnar: None,
     }
 }
 

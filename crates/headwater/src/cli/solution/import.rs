@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use headwater_base::Problem;
 use headwater_cost::Time;
+use headwater_cost::discounts;
 use headwater_cost::engines::{self, About, ENGINES, Engine, File};
 use headwater_cost::lists::{self, Reservation};
 use headwater_cost::report::word;
+use serde_json::json;
 
 use crate::cli::{Context, Done};
 use crate::output;
@@ -20,14 +22,14 @@ use crate::solution::workflow_cost::tables;
 pub(super) struct Args {
     /// The solution
     pub(super) name: String,
-    /// A run folder or its files; for price lists the files
+    /// A run folder or its files; for price lists and discounts the files
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Read the records of a run by this engine: snakemake, cwltool, miniwdl, nextflow, json or batch
-    #[arg(long, value_name = "WORD", required_unless_present = "prices")]
+    #[arg(long, value_name = "WORD", required_unless_present_any = ["prices", "discounts"])]
     engine: Option<String>,
     /// Name of the run
-    #[arg(long, value_name = "ID", required_unless_present = "prices")]
+    #[arg(long, value_name = "ID", required_unless_present_any = ["prices", "discounts"])]
     id: Option<String>,
     /// JSON file that says what the records do not: workflow, dataset, consumer, account, service, iterations, machine
     #[arg(long, value_name = "FILE")]
@@ -35,6 +37,9 @@ pub(super) struct Args {
     /// Read price lists in this form: aws (GetProducts), spot (DescribeSpotPriceHistory) or csv
     #[arg(long, value_name = "FORM", conflicts_with_all = ["engine", "id", "about"])]
     prices: Option<String>,
+    /// Read discounts, as JSON or CSV; they take the place of those of the accounts that are named
+    #[arg(long, conflicts_with_all = ["engine", "id", "about", "prices"])]
+    discounts: bool,
     /// When the price lists were read [default: now]
     #[arg(long, value_name = "TIME", requires = "prices")]
     as_of: Option<String>,
@@ -61,6 +66,19 @@ const FORMS: [(&str, Form); 3] = [("aws", Form::Aws), ("spot", Form::Spot), ("cs
 /// `HW-COST-*` for what cannot be read, `HW-CLI-206` for a file that cannot be opened, and what the node says.
 pub(super) async fn run(args: Args, context: &Context) -> Done {
     let node = context.client()?;
+    if args.discounts {
+        let mut rules = Vec::new();
+        for path in &args.paths {
+            rules.extend(discounts::read(&read(path)?).map_err(|problem| in_file(problem, path))?);
+        }
+        let count = rules.len();
+        let accounts = discounts::by_account(rules);
+        for (account, rules) in &accounts {
+            tables::put(&node, "discounts", account, &json!({ "account": account, "rules": rules })).await?;
+        }
+        output::line(format!("{count} rules of {} accounts", accounts.len()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(form) = &args.prices {
         let form = word("form of a price list", form, &FORMS)?;
         let as_of = as_of(args.as_of.as_deref())?;

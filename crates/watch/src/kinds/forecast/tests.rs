@@ -64,6 +64,12 @@ fn each_fault_is_told_with_its_line() {
         ),
         (
             "  missing: zero\n",
+            "  holidays: {days: [{date: 2026-13-25, name: soon}]}\n",
+            "15: `2026-13-25` is no date such as `2026-12-25`",
+        ),
+        ("  missing: zero\n", "  holidays: {zone: Mars}\n", "15: there is no time zone `Mars`"),
+        (
+            "  missing: zero\n",
             "  deadLetters: sales.verdicts\n",
             "6: the stream, its forecasts, verdicts and dead letters have to be four different streams",
         ),
@@ -87,6 +93,7 @@ fn what_the_kept_series_were_made_by_cannot_change() {
     assert_eq!(changed("", "", false), 0);
     assert_eq!(changed("side: below", "side: both", false), 0);
     assert_eq!(changed("  missing: zero\n", "  width: 3\n", false), 0);
+    assert_eq!(changed("  missing: zero\n", "  holidays: {days: [{date: 2026-12-25}]}\n", false), 0);
     assert_eq!(changed("interval: 1h", "interval: 2h", false), 1);
     assert_eq!(changed("interval: 1h", "interval: 2h", true), 0);
     assert_eq!(changed(".measures.amount", ".amount", false), 1);

@@ -38,7 +38,7 @@ impl<'a> Source<'a> {
                 let missing = || Failure::new("States.ItemReaderFailed", "there are no blobs here");
                 let blobs = inner.services.blobs.as_ref().ok_or_else(missing)?;
                 let (attempt, key) = (run.attempt, rows::key_of("map", &run.arn));
-                let read = items::open(reader, blobs, &inner.limits)?;
+                let read = items::open(reader, blobs, inner.services.columnar, &inner.limits)?;
                 Box::new((0..).zip(read).map(move |(index, value)| {
                     let item = Item { index, value: value? };
                     let input = inner.step_in(&key, |given| execution.item_input(definition, attempt, &item, given))?;
