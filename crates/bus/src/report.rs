@@ -63,7 +63,8 @@ struct Place {
     h: u32,
 }
 
-/// A chart's rows, or why there are none.
+/// A chart's rows, or why there are none. With them its measures over all rows (`total`) and at an earlier time
+/// (`before`), where it has them.
 pub type Drawn = Result<Value, Problem>;
 
 /// A picture, or why there is none; None where none is wanted.
@@ -186,21 +187,34 @@ fn table(chart: &Chart, drawn: &Drawn, rows_max: usize, budget: &mut usize) -> V
         }
     };
     let columns = answer["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let columns: Vec<&Value> = columns.iter().map(|column| &column["name"]).collect();
+    let mut columns: Vec<Value> = columns.iter().map(|column| column["name"].clone()).collect();
     let all = answer["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let total = answer["total"].as_array().map(|measures| total(measures, columns.len()));
+    let before = answer.get("before");
+    columns.extend(before.map(|_| Value::from("before")));
     let mut rows: Vec<Value> = Vec::new();
-    for row in all.iter().take(rows_max) {
-        let cells = row.as_array().map(|cells| cells.iter().map(cut).collect::<Vec<Value>>()).unwrap_or_default();
-        let row = Value::from(cells);
+    let mut shown = 0;
+    for (number, row) in all.iter().take(rows_max).chain(&total).enumerate() {
+        let cells = row.as_array().into_iter().flatten().chain(before);
+        let row = Value::from(cells.map(cut).collect::<Vec<Value>>());
         let bytes = row.to_string().len();
         if bytes > *budget {
             break;
         }
         *budget -= bytes;
         rows.push(row);
+        shown = (number + 1).min(all.len()).min(rows_max);
     }
-    let note = (rows.len() < all.len()).then(|| format!("{} of {} rows", rows.len(), all.len()));
+    let note = (shown < all.len()).then(|| format!("{shown} of {} rows", all.len()));
     json!({"id": chart.id, "title": chart.title, "columns": columns, "rows": rows, "note": note})
+}
+
+/// The last row: measures over all rows, behind as many cells as there are axes.
+fn total(measures: &[Value], columns: usize) -> Value {
+    let axes = columns.saturating_sub(measures.len());
+    let first = (axes > 0).then(|| Value::from("Total"));
+    let others = std::iter::repeat_n(Value::Null, axes.saturating_sub(1));
+    Value::from(first.into_iter().chain(others).chain(measures.iter().cloned()).collect::<Vec<Value>>())
 }
 
 fn cut(value: &Value) -> Value {

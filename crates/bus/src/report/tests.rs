@@ -78,6 +78,20 @@ fn a_document_has_values_as_sql_gave_them_within_bounds() {
     assert_eq!(document.get("picture"), None);
 }
 
+#[test]
+fn a_report_has_the_totals_and_the_earlier_value_of_a_chart() {
+    let spec = spec(json!({"rows": 1, "charts": ["course", "total"]}));
+    let outline = Outline::of(&dashboard(), &spec, DUE).unwrap();
+    let columns = json!([{"name": "country"}, {"name": "city"}, {"name": "revenue"}]);
+    let course = json!({"columns": columns, "rows": [["CH", "Bern", 10], ["AT", "Wien", 40]], "total": [50]});
+    let total = json!({"columns": [{"name": "revenue"}], "rows": [[50]], "before": null});
+    let document = outline.document(&Name::new("daily").unwrap(), &spec, DUE, &[Ok(course), Ok(total)], &None);
+    assert_eq!(document["charts"][0]["rows"], json!([["CH", "Bern", 10], ["Total", null, 50]]));
+    assert_eq!(document["charts"][0]["note"], "1 of 2 rows");
+    assert_eq!(document["charts"][1]["columns"], json!(["revenue", "before"]));
+    assert_eq!(document["charts"][1]["rows"], json!([[50, null]]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     /// One event takes it, whatever charts bring.

@@ -6,7 +6,7 @@ use headwater_base::{Problem, closest};
 use serde_json::Value;
 
 use super::{Grain, text};
-use crate::kinds::dashboard::{ChartSpec, DashboardSpec, FilterSpec, GrainSpec, LinkSpec, Shape};
+use crate::kinds::dashboard::{ChartSpec, CompareSpec, DashboardSpec, FilterSpec, GrainSpec, LinkSpec, Shape};
 
 /// Columns of the grid.
 const GRID: u32 = 12;
@@ -116,6 +116,7 @@ fn of_chart(found: &mut Found, spec: &DashboardSpec, chart: &ChartSpec) {
     names(found, chart);
     levels(found, chart);
     shape(found, chart);
+    beside(found, chart);
     let filters = spec.filters.iter().map(|filter| filter.id.as_str());
     for (filter, column) in &chart.columns {
         found.one_of(&format!("/columns/{filter}"), filter, "filter", filters.clone());
@@ -226,6 +227,26 @@ fn shape(found: &mut Found, chart: &ChartSpec) {
         let fact = format!("this chart needs {needs}; it has {axes} axes and {measures} measures");
         let problem = Problem::new("HW-LAKE-070", fact);
         found.problem("/type", problem.help("axes are dimensions, levels of `drill`, and a time that `grain` cuts"));
+    }
+}
+
+/// What stands beside a chart's rows.
+fn beside(found: &mut Found, chart: &ChartSpec) {
+    if chart.totals {
+        if !matches!(chart.shape, Shape::Table | Shape::Pivot) {
+            found.push("/totals", "tables and pivots have totals");
+        } else if chart.measures.is_empty() {
+            found.push("/totals", "totals are of measures, and the chart has none");
+        }
+    }
+    let Some(compare) = chart.compare else { return };
+    if chart.shape != Shape::Kpi {
+        found.push("/compare", "a KPI alone is compared with the time before");
+    } else if chart.time.is_none() {
+        found.push("/compare", "times are compared, and the chart has no `time`");
+    }
+    if matches!(compare, CompareSpec::Before(span) if span.duration().is_zero()) {
+        found.push("/compare", "a time is compared with an earlier one");
     }
 }
 

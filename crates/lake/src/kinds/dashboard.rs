@@ -3,6 +3,8 @@
 //! What it is NOT: rows, or a page. The node makes a statement of each chart (`charts`), and the console draws what
 //! comes back.
 
+mod compare;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::charts::{self, Grain};
+
+pub use compare::CompareSpec;
 
 /// The row of this kind.
 pub const KIND: Kind = Kind {
@@ -49,6 +53,7 @@ spec:
       from: orders
       time: at
       measures: [{name: revenue, expr: sum(amount)}]
+      compare: previous
       at: {x: 0, y: 0, w: 3, h: 3}
     - id: course
       title: Revenue by country
@@ -76,6 +81,7 @@ spec:
       measures: [{name: revenue, expr: sum(amount)}, {name: orders, expr: count(*)}]
       sort: -revenue
       limit: 50
+      totals: true
       link: {label: Open in the shop, url: \"https://shop.example/customers/{customer_id}\"}
       at: {x: 6, y: 6, w: 6, h: 6}
 ";
@@ -179,6 +185,14 @@ pub struct ChartSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub limit: Option<u32>,
+    /// Whether a table has a last row, and a pivot a last row and a last column, with its measures over all rows, also
+    /// those that `limit` leaves out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub totals: bool,
+    /// The earlier time that a KPI shows its measure of as well, as long as the one that is shown: `previous`, which
+    /// is the one right before, or how far back it lies, such as `7d`. There is none where all times are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<CompareSpec>,
     /// Where a line is drawn, and a KPI or gauge turns red.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
