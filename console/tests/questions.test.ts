@@ -72,6 +72,40 @@ spec:
       from: orders
       measures: [{name: revenue, expr: sum(amount)}]
       link: {dashboard: shop}
+---
+apiVersion: headwater.dev/v1
+kind: Dashboard
+metadata: {name: sums}
+spec:
+  charts:
+    - id: month
+      title: The month
+      type: kpi
+      from: orders
+      time: at
+      measures: [{name: revenue, expr: sum(amount)}]
+      compare: previous
+      at: {x: 0, y: 0, w: 4, h: 5}
+    - id: best
+      title: Best city
+      type: table
+      from: orders
+      time: at
+      dimensions: [city]
+      measures: [{name: average, expr: avg(amount)}]
+      sort: -average
+      limit: 1
+      totals: true
+      at: {x: 4, y: 0, w: 8, h: 5}
+    - id: spread
+      title: Spread
+      type: pivot
+      from: orders
+      time: at
+      dimensions: [country, city]
+      measures: [{name: average, expr: avg(amount)}]
+      totals: true
+      at: {x: 0, y: 5, w: 12, h: 7}
 `;
 
 const SALES = [
@@ -310,6 +344,50 @@ describe('a dashboard', () => {
     await page.getByRole('region', { name: 'Cities' }).getByText('Nothing at this time').waitFor();
     await node.send('POST', '/v1/streams/sales/events', '{"at":"2024-01-01T00:00:00Z","city":"new","amount":0}');
     await page.getByRole('region', { name: 'Cities' }).getByRole('button', { name: 'new' }).waitFor();
+    await page.close();
+  });
+});
+
+describe('sums and comparisons', () => {
+  const MONTH = 't=2026-01-01T00:00:00Z..2026-02-01T00:00:00Z';
+
+  test('are what the node says of all rows, and go with the file', async () => {
+    const page = await chrome.page(at(`/dashboards/sums?${MONTH}`));
+    const tile = (name: string) => page.getByRole('region', { name, exact: true }).first();
+    await tile('The month').getByText('60', { exact: true }).waitFor();
+    await tile('The month').getByText('+500 % before: 10').waitFor();
+    await tile('Best city').getByRole('button', { name: 'Wien' }).waitFor();
+    // The average of the two sales, of which one is in the row that is shown.
+    expect(await tile('Best city').locator('tfoot').locator('th, td').allTextContents()).toEqual(['Total', '30']);
+    const lines = await tile('Spread').locator('tr').all();
+    expect(await Promise.all(lines.map(line => line.locator('th, td').allTextContents()))).toEqual([
+      ['country', 'Chur', 'Wien', 'Total'],
+      ['AT', '', '40', '40'],
+      ['CH', '20', '', '20'],
+      ['Total', '20', '40', '30'],
+    ]);
+    await tile('Best city').locator('summary', { hasText: '⋯' }).click();
+    const file = await saved(page, () => tile('Best city').getByRole('button', { name: 'Download CSV' }).click());
+    expect(file.bytes.toString()).toBe('city,average\r\nWien,40\r\nTotal,30\r\n');
+    await sound(page);
+    // Of all times there is none before.
+    await page.goto(at('/dashboards/sums?t=all'));
+    await tile('The month').getByText('revenue').waitFor();
+    expect(await tile('The month').getByText('before').count()).toBe(0);
+    await page.close();
+  });
+
+  test('are turned on and off in the builder', async () => {
+    const page = await chrome.page(at(`/dashboards/sums?mode=edit&${MONTH}`));
+    const tile = (name: string) => page.getByRole('region', { name, exact: true }).first();
+    await page.getByRole('button', { name: 'Edit The month' }).click();
+    await page.getByLabel('Compared with').selectOption('365d');
+    await tile('The month').getByText('before: –').waitFor();
+    await page.getByRole('button', { name: 'Edit Spread' }).click();
+    await page.getByRole('checkbox', { name: 'Totals' }).uncheck();
+    await until('no totals', async () => (await tile('Spread').locator('tfoot').count()) === 0);
+    await page.getByRole('button', { name: 'Discard draft' }).click();
+    await tile('Spread').locator('tfoot').waitFor();
     await page.close();
   });
 });

@@ -3,6 +3,8 @@ import { draw, type Look } from '../charts/drawing.ts';
 import { filled, piece } from '../charts/grain.ts';
 import type { Answer, Relation } from '../rows.ts';
 import { csv, quoted } from '../rows.ts';
+import type { Drawn } from './asking.ts';
+import { change, totalsBy, whole } from './beside.ts';
 import { asQuery, read } from './choice.ts';
 import { added, blank, edited, expression, fresh, placed, specOf, taken } from './draft.ts';
 import { moved, places, room, settled } from './layout.ts';
@@ -271,6 +273,70 @@ test('a pivot turns the last axis into columns and joins equal heads', () => {
     [1, 2, 0],
     [1, 1, 1],
   ]);
+});
+
+const DRAWN: Drawn = {
+  query: '',
+  grain: null,
+  axes: 2,
+  columns: ['country', 'year', 'buyers'].map(name => ({ name, type: name === 'buyers' ? 'bigint' : 'text' })),
+  rows: [
+    ['AT', '2026', 2],
+    ['CH', '2026', 3],
+  ],
+  // Who bought in both countries is one buyer.
+  totals: [
+    {
+      by: [0],
+      columns: [],
+      rows: [
+        ['AT', 2],
+        [null, 1],
+        ['CH', 3],
+      ],
+    },
+    { by: [1], columns: [], rows: [['2026', 4]] },
+    { by: [], columns: [], rows: [[4]] },
+  ],
+};
+
+test('totals are found by the axes that they keep, and follow the rows of a file', () => {
+  expect(totalsBy(DRAWN, [0])(['CH'])).toEqual([3]);
+  expect(totalsBy(DRAWN, [0])([null])).toEqual([1]);
+  expect(totalsBy(DRAWN, [1])(['2025'])).toBeUndefined();
+  expect(totalsBy(DRAWN, [])([])).toEqual([4]);
+  expect(totalsBy({ ...DRAWN, totals: undefined }, [])([])).toBeUndefined();
+  expect(csv(whole(DRAWN)).split('\r\n')).toEqual([
+    'country,year,buyers',
+    'AT,2026,2',
+    'CH,2026,3',
+    'AT,Total,2',
+    ',Total,1',
+    'CH,Total,3',
+    'Total,2026,4',
+    'Total,Total,4',
+    '',
+  ]);
+});
+
+test('a change is told in per cent where it is one, and the earlier value is in the file', () => {
+  expect(change(150, 120)).toBe(25);
+  expect(change('1.5', '2')).toBe(-25);
+  expect(change(5, -10)).toBe(150);
+  for (const [value, before] of [
+    [1, 0],
+    [0, 0],
+    [1, null],
+    [null, 1],
+    [1, undefined],
+    ['a', 1],
+  ]) {
+    expect(change(value, before)).toBeUndefined();
+  }
+  const columns = [{ name: 'revenue', type: 'double' }];
+  const before = { from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z', columns, rows: [[120]] };
+  const { columns: heads, rows } = whole({ query: '', grain: null, axes: 0, columns, rows: [[150]], before });
+  expect([heads.map(({ name }) => name), rows]).toEqual([['revenue', 'before'], [[150, 120]]]);
 });
 
 test('rows as CSV', () => {

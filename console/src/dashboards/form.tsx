@@ -182,6 +182,43 @@ function Behind({ chart, set }: { chart: Chart; set: (key: string) => (value: un
   );
 }
 
+/** What a KPI can be compared with, beside what its text says. */
+const EARLIER: Record<string, string> = {
+  '': 'nothing',
+  previous: 'the time right before',
+  '24h': 'a day before',
+  '7d': 'a week before',
+  '365d': 'a year before',
+};
+
+/** What stands beside a chart's rows. */
+function Beside({ chart, set }: { chart: Chart; set: (key: string) => (value: unknown) => void }) {
+  const { type, totals = false, compare = '' } = chart;
+  if (type === 'table' || type === 'pivot') {
+    return (
+      <label className="check">
+        <input
+          type="checkbox"
+          checked={totals}
+          onChange={event => set('totals')(event.target.checked ? true : undefined)}
+        />
+        Totals
+      </label>
+    );
+  }
+  if (type !== 'kpi') return null;
+  return (
+    <Row name="Compared with">
+      <Choose
+        label="Compared with"
+        value={compare}
+        set={text => set('compare')(some(text))}
+        options={Object.entries(EARLIER[compare] ? EARLIER : { ...EARLIER, [compare]: `${compare} before` })}
+      />
+    </Row>
+  );
+}
+
 /** One chart. */
 export function ChartForm(props: { chart: Chart; relations: Relation[]; change: Change; remove: () => void }) {
   const { chart, relations, change, remove } = props;
@@ -262,6 +299,7 @@ export function ChartForm(props: { chart: Chart; relations: Relation[]; change: 
         value={chart.threshold === undefined ? '' : String(chart.threshold)}
         set={text => set('threshold')(number(text))}
       />
+      <Beside chart={chart} set={set} />
       {(chart.type === 'line' || chart.type === 'area') && <Behind chart={chart} set={set} />}
       <Entry
         name="Link"

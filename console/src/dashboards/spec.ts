@@ -39,6 +39,9 @@ export interface Chart {
   ignores?: string[];
   sort?: string;
   limit?: number;
+  totals?: boolean;
+  /** `previous`, or a span. */
+  compare?: string;
   threshold?: number;
   band?: { lower: string; upper: string };
   bars?: string;

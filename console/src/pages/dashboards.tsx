@@ -2,12 +2,11 @@
 
 import { type Kind, type Resource, useKind } from '../api.ts';
 import type { Source } from '../dashboards/asking.ts';
-import { Board, standing } from '../dashboards/board.tsx';
 import { useChoice } from '../dashboards/choice.ts';
 import { Controls } from '../dashboards/controls.tsx';
+import { Frames } from '../dashboards/frames.tsx';
 import { places } from '../dashboards/layout.ts';
-import { type Dashboard, titleOf } from '../dashboards/spec.ts';
-import { Tile } from '../dashboards/tile.tsx';
+import type { Dashboard } from '../dashboards/spec.ts';
 import { items, text } from '../json.ts';
 import { Link, path, useLocation } from '../router.tsx';
 import { Builder } from '../ui/lazy.tsx';
@@ -117,19 +116,7 @@ function View({ source }: { source: Source }) {
   return (
     <>
       <Controls source={source} choice={choice} />
-      <Board
-        places={all}
-        each={index => {
-          const chart = charts[index];
-          const place = all[index];
-          if (!chart || !place) return null;
-          return (
-            <section key={chart.id} className="panel tile-frame" aria-label={titleOf(chart)} style={standing(place)}>
-              <Tile source={source} chart={chart} choice={choice} />
-            </section>
-          );
-        }}
-      />
+      <Frames source={source} charts={charts} places={all} choice={choice} />
     </>
   );
 }

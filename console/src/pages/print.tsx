@@ -4,11 +4,10 @@
  */
 
 import { useResources } from '../api.ts';
-import { Board, standing } from '../dashboards/board.tsx';
 import { useChoice } from '../dashboards/choice.ts';
+import { Frames } from '../dashboards/frames.tsx';
 import { places, settled } from '../dashboards/layout.ts';
-import { type Chart, type Dashboard, titleOf } from '../dashboards/spec.ts';
-import { Tile } from '../dashboards/tile.tsx';
+import type { Chart, Dashboard } from '../dashboards/spec.ts';
 import { minute } from '../format.ts';
 import { useLocation } from '../router.tsx';
 import { Empty, Loading, Trouble } from '../ui/parts.tsx';
@@ -47,19 +46,7 @@ function Printed(source: { name: string; generation: number; spec: Dashboard }) 
           </span>
         )}
       </header>
-      <Board
-        places={all}
-        each={index => {
-          const chart = chosen[index];
-          const place = all[index];
-          if (!chart || !place) return null;
-          return (
-            <section key={chart.id} className="panel tile-frame" aria-label={titleOf(chart)} style={standing(place)}>
-              <Tile source={source} chart={chart} choice={choice} />
-            </section>
-          );
-        }}
-      />
+      <Frames source={source} charts={chosen} places={all} choice={choice} />
     </main>
   );
 }

@@ -62,7 +62,7 @@ impl Dashboards {
     /// The whole answer of a statement. While it is read nothing else of the chart is: one chart is one query at a time.
     async fn whole(&self, text: &str, reader: &Principal) -> Result<Bytes, Problem> {
         let mut body = self.ask(text, reader).await?.body;
-        let mut all = Vec::new();
+        let mut all: Vec<u8> = Vec::new();
         while let Some(chunk) = body.try_next().await? {
             if all.len() + chunk.len() > BESIDE_BYTES_MAX {
                 let fact = format!("the chart's totals have more than {BESIDE_BYTES_MAX} bytes");
