@@ -80,8 +80,8 @@ pub fn values(spec: &DashboardSpec, id: &str, search: &str, choice: &Choice) -> 
 
 /// The chart with this id.
 fn named<'a>(spec: &'a DashboardSpec, id: &str) -> Result<&'a ChartSpec, Problem> {
-    let chart = spec.charts.iter().find(|chart| chart.id == id);
-    chart.ok_or_else(|| absent("chart", id, spec.charts.iter().map(|chart| chart.id.as_str())))
+    let chart = spec.all_charts().find(|chart| chart.id == id);
+    chart.ok_or_else(|| absent("chart", id, spec.all_charts().map(|chart| chart.id.as_str())))
 }
 
 /// A chart as it is asked: what all of its statements have in common.

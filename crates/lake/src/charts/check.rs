@@ -24,12 +24,34 @@ pub fn check(spec: &DashboardSpec) -> Vec<(String, Problem)> {
         of_filter(&mut found, spec, filter, number);
     }
     ids.clear();
-    for (number, chart) in spec.charts.iter().enumerate() {
-        found.under = format!("/charts/{number}");
-        found.id(&chart.id, "chart", &mut ids);
-        of_chart(&mut found, spec, chart);
+    of_charts(&mut found, spec, "", &spec.charts, &mut ids);
+    let mut sheets = HashSet::new();
+    for (number, sheet) in spec.sheets.iter().enumerate() {
+        let under = format!("/sheets/{number}");
+        found.under.clone_from(&under);
+        found.id(&sheet.id, "sheet", &mut sheets);
+        of_charts(&mut found, spec, &under, &sheet.charts, &mut ids);
+    }
+    if !spec.charts.is_empty() && !spec.sheets.is_empty() {
+        found.under.clear();
+        found.push("/charts", "the dashboard has sheets, and these charts stand on none");
     }
     found.all
+}
+
+/// The charts of a sheet, or of a dashboard without any.
+fn of_charts<'a>(
+    found: &mut Found,
+    spec: &DashboardSpec,
+    under: &str,
+    charts: &'a [ChartSpec],
+    ids: &mut HashSet<&'a str>,
+) {
+    for (number, chart) in charts.iter().enumerate() {
+        found.under = format!("{under}/charts/{number}");
+        found.id(&chart.id, "chart", ids);
+        of_chart(found, spec, chart);
+    }
 }
 
 #[derive(Default)]

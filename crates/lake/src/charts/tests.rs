@@ -87,6 +87,20 @@ fn filters_narrow_every_chart_that_does_not_ignore_them() {
 }
 
 #[test]
+fn a_chart_of_a_sheet_has_the_filters_and_the_times_of_the_dashboard() {
+    let mut sheets = spec(json!([]));
+    sheets.sheets = serde_json::from_value(json!([{"id": "one"}, {"id": "two", "charts": [course()]}])).unwrap();
+    assert_eq!(check(&sheets), []);
+    let (now, choice) = (Micros::parse_rfc3339(NOW).unwrap(), filters(json!({"country": ["CH"]})));
+    let choice = Choice { window: Window::Own, ..choice };
+    let text = chart(&sheets, "c", &choice, now).unwrap().text;
+    assert_eq!(text, sql(course(), &choice));
+    assert!(text.contains("WHERE at >= TIMESTAMP '2026-02-28T00:00:00Z' AND country IN ('CH')"), "{text}");
+    let problem = chart(&sheets, "d", &choice, now).unwrap_err();
+    assert_eq!((problem.code.as_str(), problem.help.as_deref()), ("HW-LAKE-071", Some("did you mean `c`?")));
+}
+
+#[test]
 fn a_drill_leads_from_level_to_level() {
     let years = json!({"id": "c", "type": "bar", "from": "orders", "time": "at", "drill": ["year", "month", "day"],
         "measures": [{"name": "n", "expr": "count(*)"}]});

@@ -109,7 +109,26 @@ pub struct DashboardSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 30))]
     pub filters: Vec<FilterSpec>,
-    /// The charts.
+    /// The charts, where all of them stand on one sheet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 60))]
+    pub charts: Vec<ChartSpec>,
+    /// Sheets with charts of their own, instead of `charts`. Filters and times hold on all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub sheets: Vec<SheetSpec>,
+}
+
+/// A sheet: charts that are seen together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SheetSpec {
+    /// Its name in URLs.
+    pub id: String,
+    /// What it is called on its tab. The id by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its charts. No two charts of a dashboard have one id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 60))]
     pub charts: Vec<ChartSpec>,
@@ -311,6 +330,13 @@ pub struct PlaceSpec {
     pub h: u32,
 }
 
+impl DashboardSpec {
+    /// All charts, on whichever sheet they stand.
+    pub fn all_charts(&self) -> impl Iterator<Item = &ChartSpec> + Clone {
+        self.charts.iter().chain(self.sheets.iter().flat_map(|sheet| sheet.charts.iter()))
+    }
+}
+
 impl ChartSpec {
     /// How its time is cut where no level of a drill says it.
     pub fn grain(&self) -> GrainSpec {
@@ -360,8 +386,12 @@ fn refs(spec: &Value) -> Vec<Ref> {
     let Ok(spec) = serde_json::from_value::<DashboardSpec>(spec.clone()) else { return Vec::new() };
     let filters = spec.filters.iter().map(|filter| &filter.from).enumerate();
     let filters = filters.map(|(number, from)| (from, format!("/spec/filters/{number}/from")));
-    let charts = spec.charts.iter().map(|chart| &chart.from).enumerate();
-    let charts = charts.map(|(number, from)| (from, format!("/spec/charts/{number}/from")));
+    let sheets = spec.sheets.iter().enumerate();
+    let sheets = sheets.map(|(number, sheet)| (format!("/spec/sheets/{number}"), &sheet.charts));
+    let charts = std::iter::once(("/spec".to_owned(), &spec.charts)).chain(sheets).flat_map(|(under, charts)| {
+        let charts = charts.iter().enumerate();
+        charts.map(move |(number, chart)| (&chart.from, format!("{under}/charts/{number}/from")))
+    });
     let named = filters.chain(charts).filter_map(|(from, at)| {
         let (kind, name) = charts::relation(from)?;
         Some(Ref { kind, name, at, needed: true })

@@ -93,6 +93,38 @@ spec:
 }
 
 #[test]
+fn charts_of_sheets_are_checked_and_named_as_others() {
+    let (problems, names) = told(
+        "apiVersion: headwater.dev/v1
+kind: Dashboard
+metadata: {name: d}
+spec:
+  filters:
+    - {id: country, from: orders, column: country}
+  charts: [{id: zero, type: table, from: orders, dimensions: [host]}]
+  sheets:
+    - id: one
+      charts:
+        - {id: a, type: table, from: streams.clicks, dimensions: [host]}
+    - id: one
+      title: Two
+      charts:
+        - {id: a, type: pie, from: tables.users, dimensions: [host]}
+",
+    );
+    assert_eq!(
+        problems,
+        [
+            "12:11: there are two sheets with the id `one`",
+            "15:16: there are two charts with the id `a`",
+            "15:25: this chart needs one axis and one measure; it has 1 axes and 0 measures",
+            "7:11: the dashboard has sheets, and these charts stand on none",
+        ]
+    );
+    assert_eq!(names, ["Dataset/orders", "Stream/clicks", "Table/users"]);
+}
+
+#[test]
 fn what_a_kpi_is_compared_with_is_a_word_or_a_span() {
     let compared = |with: &str| {
         told(&format!(
