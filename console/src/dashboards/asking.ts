@@ -33,7 +33,8 @@ export interface Drawn extends Answer {
 
 /** Of a draft the node gets no more than the question is about: another chart's mistake is no hindrance. */
 function whose({ name, spec }: Source, chart?: Chart) {
-  return name === undefined ? { spec: { ...spec, charts: chart ? [chart] : [] } } : { dashboard: name };
+  const own = { ...spec, sheets: undefined, charts: chart ? [chart] : [] };
+  return name === undefined ? { spec: own } : { dashboard: name };
 }
 
 /** How often a span asks; never for none. */

@@ -9,7 +9,18 @@ import { asQuery, read } from './choice.ts';
 import { added, blank, edited, expression, fresh, placed, specOf, taken } from './draft.ts';
 import { moved, places, room, settled } from './layout.ts';
 import { pivoted, spans } from './pivot.tsx';
-import { axesOf, type Chart, type Dashboard, filterOf, linked, millis, type Place } from './spec.ts';
+import { chartMoved, sheetAdded, sheetOptions, sheetRemoved, sheetShifted, under } from './sheets.ts';
+import {
+  axesOf,
+  type Chart,
+  chartsOf,
+  type Dashboard,
+  filterOf,
+  linked,
+  millis,
+  type Place,
+  sheetsOf,
+} from './spec.ts';
 
 const chart = (id: string, more: Partial<Chart> = {}): Chart => ({ id, type: 'bar', from: 'orders', ...more });
 const at = (x: number, y: number, w = 6, h = 4): Place => ({ x, y, w, h });
@@ -138,6 +149,86 @@ spec:
   expect(placed(two, [a, b], [a, at(0, 3)])).toContain('# never rename');
   expect(specOf(blank('new')).spec.charts).toEqual([]);
   expect(specOf('a: [').wrong).toBeDefined();
+});
+
+const SHEETS = `# Of the shop team
+kind: Dashboard
+metadata: {name: shop}
+spec:
+  sheets:
+    - id: today
+      title: Today
+      charts:
+        # What counts
+        - {id: total, type: kpi, from: &orders orders, at: {x: 0, y: 0, w: 6, h: 4}}
+        - {id: course, type: line, from: *orders, at: {x: 6, y: 0, w: 6, h: 4}}
+    - id: ever
+      charts:
+        - {id: years, type: bar, from: *orders, at: {x: 0, y: 0, w: 6, h: 4}}
+    - {id: empty}
+`;
+
+test('a dashboard has sheets, or one without a name', () => {
+  const { spec } = specOf(SHEETS);
+  expect(chartsOf(spec).map(({ id }) => id)).toEqual(['total', 'course', 'years']);
+  expect(sheetsOf(DASHBOARD)).toEqual([{ id: '', charts: DASHBOARD.charts }]);
+  expect(chartsOf({})).toEqual([]);
+  expect(under(SHEETS, 1)).toEqual(['sheets', 1]);
+  expect(under(blank('new'), 0)).toEqual([]);
+  const drilled: Dashboard = { sheets: [{ id: 'a' }, { id: 'b', charts: DASHBOARD.charts }] };
+  expect(read(new URLSearchParams('d.c=["a"]&sheet=b'), drilled).drill).toEqual({ c: ['a'] });
+});
+
+test('sheets are added, moved and removed, and charts go from one to another', () => {
+  const ids = (text: string) => sheetsOf(specOf(text).spec).map(({ id, charts = [] }) => [id, charts.map(it => it.id)]);
+  const { text: more, id } = sheetAdded(SHEETS);
+  expect([id, ids(more).at(-1)]).toEqual(['sheet', ['sheet', []]]);
+  expect(ids(sheetRemoved(SHEETS, 1)).map(([sheet]) => sheet)).toEqual(['today', 'empty']);
+  // What the first sheet says once and the second one names is said by both now.
+  const shifted = sheetShifted(SHEETS, 1, -1);
+  expect(ids(shifted).map(([sheet]) => sheet)).toEqual(['ever', 'today', 'empty']);
+  expect(specOf(shifted).spec.sheets?.[0]?.charts?.[0]?.from).toBe('orders');
+  expect(shifted).toContain('# What counts');
+  expect(sheetShifted(SHEETS, 0, -1)).toBe(SHEETS);
+  const sent = chartMoved(SHEETS, 0, 0, 1);
+  expect(ids(sent)).toEqual([
+    ['today', ['course']],
+    ['ever', ['years', 'total']],
+    ['empty', []],
+  ]);
+  expect(specOf(sent).spec.sheets?.[1]?.charts?.[1]?.at).toEqual(at(6, 0));
+  expect(sent.startsWith('# Of the shop team')).toBe(true);
+  expect(ids(chartMoved(SHEETS, 1, 0, 2))).toEqual([
+    ['today', ['total', 'course']],
+    ['ever', []],
+    ['empty', ['years']],
+  ]);
+  expect(ids(added(SHEETS, chart('new'), under(SHEETS, 2))).at(-1)).toEqual(['empty', ['new']]);
+  expect(sheetOptions(SHEETS)).toEqual([
+    ['0', 'Today'],
+    ['1', 'ever'],
+    ['2', 'empty'],
+  ]);
+});
+
+test('the charts of a dashboard without sheets become the first one, comments and all', () => {
+  const text = `kind: Dashboard
+metadata: {name: shop}
+spec:
+  charts:
+    # What counts
+    - {id: total, type: kpi, from: orders}
+`;
+  const { text: sheets, id } = sheetAdded(text);
+  expect(id).toBe('sheet-2');
+  expect(specOf(sheets).spec).toEqual({
+    sheets: [
+      { id: 'sheet', title: 'First sheet', charts: [{ id: 'total', type: 'kpi', from: 'orders' }] },
+      { id: 'sheet-2', title: 'New sheet' },
+    ],
+  });
+  expect(sheets).toContain('# What counts');
+  expect(specOf(sheetAdded(blank('new')).text).spec.charts).toBeUndefined();
 });
 
 test('a new chart of any type fits the relation', () => {

@@ -220,8 +220,17 @@ function Beside({ chart, set }: { chart: Chart; set: (key: string) => (value: un
 }
 
 /** One chart. */
-export function ChartForm(props: { chart: Chart; relations: Relation[]; change: Change; remove: () => void }) {
-  const { chart, relations, change, remove } = props;
+export function ChartForm(props: {
+  chart: Chart;
+  relations: Relation[];
+  change: Change;
+  remove: () => void;
+  /** The dashboard's sheets by their places, which of them the chart is on, and how it gets to another. */
+  sheets: [place: string, title: string][];
+  sheet: number;
+  send: (sheet: number) => void;
+}) {
+  const { chart, relations, change, remove, sheets, sheet, send } = props;
   const columns = columnsOf(relations, chart.from);
   const set = (key: string) => (value: unknown) => change([[[key], value]]);
   const shown = [...(chart.dimensions ?? []), ...(chart.measures ?? []).map(({ name }) => name)];
@@ -232,6 +241,11 @@ export function ChartForm(props: { chart: Chart; relations: Relation[]; change: 
   return (
     <div className="form">
       <Entry name="Title" value={chart.title ?? ''} set={text => set('title')(some(text))} />
+      {sheets.length > 1 && (
+        <Row name="Sheet">
+          <Choose label="Sheet" value={String(sheet)} set={place => send(Number(place))} options={sheets} />
+        </Row>
+      )}
       <Row name="Type">
         <Choose label="Type" value={chart.type} set={set('type')} options={Object.entries(SHAPES)} />
       </Row>

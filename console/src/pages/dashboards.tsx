@@ -2,15 +2,15 @@
 
 import { type Kind, type Resource, useKind } from '../api.ts';
 import type { Source } from '../dashboards/asking.ts';
-import { useChoice } from '../dashboards/choice.ts';
+import { SHEET, useChoice } from '../dashboards/choice.ts';
 import { Controls } from '../dashboards/controls.tsx';
 import { Frames } from '../dashboards/frames.tsx';
 import { places } from '../dashboards/layout.ts';
-import type { Dashboard } from '../dashboards/spec.ts';
-import { items, text } from '../json.ts';
+import { chartsOf, type Dashboard, type Sheet, sheetsOf, titleOf } from '../dashboards/spec.ts';
+import { text } from '../json.ts';
 import { Link, path, useLocation } from '../router.tsx';
 import { Builder } from '../ui/lazy.tsx';
-import { Badge, Empty, Loading, Page, Panel, Ready, To } from '../ui/parts.tsx';
+import { Badge, Empty, Loading, Page, Panel, Ready, Tabs, To } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { Yaml } from './resources.tsx';
 
@@ -53,8 +53,8 @@ export function DashboardsPage() {
               id: 'charts',
               head: 'Charts',
               right: true,
-              by: it => items(it.spec.charts).length,
-              cell: it => items(it.spec.charts).length,
+              by: it => chartsOf(it.spec as Dashboard).length,
+              cell: it => chartsOf(it.spec as Dashboard).length,
             },
             { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
           ]}
@@ -110,13 +110,27 @@ export function DashboardPage({ resource, kind }: { resource: Resource; kind: Ki
 
 function View({ source }: { source: Source }) {
   const choice = useChoice(source.spec);
-  const { charts = [] } = source.spec;
-  const all = places(charts);
-  if (charts.length === 0) return <Empty>This dashboard has no charts. Edit adds them.</Empty>;
+  const sheets = sheetsOf(source.spec);
+  const [only] = sheets;
+  if (chartsOf(source.spec).length === 0) return <Empty>This dashboard has no charts. Edit adds them.</Empty>;
+  const show = ({ charts = [] }: Sheet) =>
+    charts.length > 0 ? (
+      <Frames source={source} charts={charts} places={places(charts)} choice={choice} />
+    ) : (
+      <Empty>This sheet has no charts. Edit adds them.</Empty>
+    );
   return (
     <>
       <Controls source={source} choice={choice} />
-      <Frames source={source} charts={charts} places={all} choice={choice} />
+      {sheets.length > 1 ? (
+        <Tabs
+          param={SHEET}
+          label="Sheets"
+          tabs={sheets.map(sheet => ({ id: sheet.id, label: titleOf(sheet), show: () => show(sheet) }))}
+        />
+      ) : (
+        only && show(only)
+      )}
     </>
   );
 }

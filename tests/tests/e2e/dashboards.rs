@@ -199,4 +199,10 @@ fn totals_and_earlier_times_are_what_their_reader_may_see() {
     assert_eq!((&compared["rows"], &compared["before"]["rows"]), (&json!([[1]]), &json!([[0]])));
     assert_eq!(chart("january", "admin", json!({})).get("before"), None);
     assert_eq!(chart("total", "admin", json!({})).get("totals"), None);
+
+    let average =
+        json!({"id": "c", "type": "kpi", "from": "orders", "measures": [{"name": "m", "expr": "avg(amount)"}]});
+    let sheets = json!({"sheets": [{"id": "empty"}, {"id": "full", "charts": [average]}]});
+    let (_, said) = node.post_as("asha", "/v1/charts", &json!({"spec": sheets, "chart": "c"})).unwrap();
+    assert_eq!(json(&said).unwrap()["rows"], json!([[60.0]]));
 }
