@@ -1,3 +1,5 @@
+import { createElement } from 'react';
+import { renderToStaticMarkup } from 'react-dom/server';
 import { expect, test } from 'vitest';
 import { draw, type Look } from '../charts/drawing.ts';
 import { filled, piece } from '../charts/grain.ts';
@@ -8,7 +10,7 @@ import { change, totalsBy, whole } from './beside.ts';
 import { asQuery, read } from './choice.ts';
 import { added, blank, edited, expression, fresh, placed, specOf, taken } from './draft.ts';
 import { moved, places, room, settled } from './layout.ts';
-import { pivoted, spans } from './pivot.tsx';
+import { PivotTable, pivoted, spans } from './pivot.tsx';
 import { chartMoved, sheetAdded, sheetOptions, sheetRemoved, sheetShifted, under } from './sheets.ts';
 import {
   axesOf,
@@ -407,6 +409,34 @@ test('totals are found by the axes that they keep, and follow the rows of a file
     'Total,2026,4',
     'Total,Total,4',
     '',
+  ]);
+});
+
+test('a pivot with totals has a last row and a last column, also for measures beside each other', () => {
+  const columns = [...DRAWN.columns, { name: 'spent', type: 'double' }];
+  const double = (rows: unknown[][]) => rows.map(row => [...row, Number(row.at(-1)) * 10]);
+  const totals = DRAWN.totals?.map(total => ({ ...total, rows: double(total.rows) }));
+  const answer: Drawn = { ...DRAWN, columns, totals, rows: double(DRAWN.rows) };
+  const draw = (of: Drawn) => {
+    const markup = renderToStaticMarkup(
+      createElement(PivotTable, { answer: of, grain: undefined, label: 'p', pick: () => undefined }),
+    );
+    const lines = markup.split('<tr>').slice(1);
+    return lines.map(line =>
+      [...line.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g)].map(([, cell = '']) => cell.replace(/<[^>]*>/g, '')),
+    );
+  };
+  expect(draw(answer)).toEqual([
+    ['country', '2026', 'Total'],
+    ['buyers', 'spent', 'buyers', 'spent'],
+    ['AT', '2', '20', '2', '20'],
+    ['CH', '3', '30', '3', '30'],
+    ['Total', '4', '40', '4', '40'],
+  ]);
+  expect(draw({ ...DRAWN, totals: undefined })).toEqual([
+    ['country', '2026'],
+    ['AT', '2'],
+    ['CH', '3'],
   ]);
 });
 

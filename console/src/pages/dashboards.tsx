@@ -74,6 +74,7 @@ export function DashboardPage({ resource, kind }: { resource: Resource; kind: Ki
   const { query } = useLocation();
   const mode = query.get('mode');
   const reader = query.get('as');
+  const sheet = query.get(SHEET);
   const { name } = resource.metadata;
   if (mode === 'edit') return <Builder resource={resource} kind={kind} />;
   const spec = resource.spec as Dashboard;
@@ -82,7 +83,7 @@ export function DashboardPage({ resource, kind }: { resource: Resource; kind: Ki
       <Link className="btn" to={path(['dashboards', name], mode === 'yaml' ? {} : { mode: 'yaml' })}>
         {mode === 'yaml' ? 'Charts' : 'YAML'}
       </Link>
-      <Link className="btn" to={path(['dashboards', name], { mode: 'edit' })}>
+      <Link className="btn" to={path(['dashboards', name], { mode: 'edit', ...(sheet && { [SHEET]: sheet }) })}>
         Edit
       </Link>
     </>
