@@ -85,6 +85,9 @@ impl Charts for Dashboards {
             let spec = self.spec(of)?;
             let (now, reader) = (self.kernel.clock().now(), &choice.reader);
             let statement = charts::chart(&spec, chart, choice, now)?;
+            if choice.rows_only {
+                return self.rows(statement, reader).await;
+            }
             let mut totals = Vec::new();
             for charts::Total { by, text } in charts::totals(&spec, chart, choice, now)? {
                 totals.push(Total { by, answer: self.whole(&text, reader).await? });

@@ -106,7 +106,7 @@ impl Asked {
             Some(times) => times.window()?,
         };
         let (filters, grain, drill) = (self.filters.clone(), self.grain.clone(), self.drill.clone());
-        Ok(Choice { filters, window, grain, drill, reader })
+        Ok(Choice { filters, window, grain, drill, reader, rows_only: false })
     }
 }
 

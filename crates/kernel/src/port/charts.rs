@@ -45,6 +45,8 @@ pub struct Choice {
     pub drill: Vec<Value>,
     /// Who reads: charts have the rows that policies let them see.
     pub reader: Principal,
+    /// Whether the rows are all that is wanted: no totals, and no earlier value.
+    pub rows_only: bool,
 }
 
 impl Choice {
