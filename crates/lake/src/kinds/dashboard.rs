@@ -332,7 +332,7 @@ pub struct PlaceSpec {
 
 impl DashboardSpec {
     /// All charts, on whichever sheet they stand.
-    pub fn all_charts(&self) -> impl Iterator<Item = &ChartSpec> + Clone {
+    pub fn all_charts(&self) -> impl Iterator<Item = &ChartSpec> {
         self.charts.iter().chain(self.sheets.iter().flat_map(|sheet| sheet.charts.iter()))
     }
 }
