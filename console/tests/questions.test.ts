@@ -72,6 +72,67 @@ spec:
       from: orders
       measures: [{name: revenue, expr: sum(amount)}]
       link: {dashboard: shop}
+---
+apiVersion: headwater.dev/v1
+kind: Dashboard
+metadata: {name: sums}
+spec:
+  charts:
+    - id: month
+      title: The month
+      type: kpi
+      from: orders
+      time: at
+      measures: [{name: revenue, expr: sum(amount)}]
+      compare: previous
+      at: {x: 0, y: 0, w: 4, h: 5}
+    - id: best
+      title: Best city
+      type: table
+      from: orders
+      time: at
+      dimensions: [city]
+      measures: [{name: average, expr: avg(amount)}]
+      sort: -average
+      limit: 1
+      totals: true
+      at: {x: 4, y: 0, w: 8, h: 5}
+    - id: spread
+      title: Spread
+      type: pivot
+      from: orders
+      time: at
+      dimensions: [country, city]
+      measures: [{name: average, expr: avg(amount)}]
+      totals: true
+      at: {x: 0, y: 5, w: 12, h: 7}
+---
+apiVersion: headwater.dev/v1
+kind: Dashboard
+metadata: {name: sheets}
+spec:
+  filters:
+    - {id: country, label: Country, from: orders, column: country}
+  sheets:
+    - id: sum
+      title: The sum
+      charts:
+        - id: total
+          title: Revenue
+          type: kpi
+          from: orders
+          measures: [{name: revenue, expr: sum(amount)}]
+          at: {x: 0, y: 0, w: 3, h: 4}
+    - id: parts
+      title: Its parts
+      charts:
+        - id: cities
+          title: By city
+          type: table
+          from: orders
+          dimensions: [city]
+          measures: [{name: revenue, expr: sum(amount)}]
+          at: {x: 0, y: 0, w: 12, h: 6}
 `;
 
 const SALES = [
@@ -310,6 +371,124 @@ describe('a dashboard', () => {
     await page.getByRole('region', { name: 'Cities' }).getByText('Nothing at this time').waitFor();
     await node.send('POST', '/v1/streams/sales/events', '{"at":"2024-01-01T00:00:00Z","city":"new","amount":0}');
     await page.getByRole('region', { name: 'Cities' }).getByRole('button', { name: 'new' }).waitFor();
+    await page.close();
+  });
+});
+
+describe('sums and comparisons', () => {
+  const MONTH = 't=2026-01-01T00:00:00Z..2026-02-01T00:00:00Z';
+
+  test('are what the node says of all rows, and go with the file', async () => {
+    const page = await chrome.page(at(`/dashboards/sums?${MONTH}`));
+    const tile = (name: string) => page.getByRole('region', { name, exact: true }).first();
+    await tile('The month').getByText('60', { exact: true }).waitFor();
+    await tile('The month').getByText('+500 % before: 10').waitFor();
+    await tile('Best city').getByRole('button', { name: 'Wien' }).waitFor();
+    // The average of the two sales, of which one is in the row that is shown.
+    expect(await tile('Best city').locator('tfoot').locator('th, td').allTextContents()).toEqual(['Total', '30']);
+    const lines = await tile('Spread').locator('tr').all();
+    expect(await Promise.all(lines.map(line => line.locator('th, td').allTextContents()))).toEqual([
+      ['country', 'Chur', 'Wien', 'Total'],
+      ['AT', '', '40', '40'],
+      ['CH', '20', '', '20'],
+      ['Total', '20', '40', '30'],
+    ]);
+    await tile('Best city').locator('summary', { hasText: '⋯' }).click();
+    const file = await saved(page, () => tile('Best city').getByRole('button', { name: 'Download CSV' }).click());
+    expect(file.bytes.toString()).toBe('city,average\r\nWien,40\r\nTotal,30\r\n');
+    await sound(page);
+    // Of all times there is none before.
+    await page.goto(at('/dashboards/sums?t=all'));
+    await tile('The month').getByText('revenue').waitFor();
+    expect(await tile('The month').getByText('before').count()).toBe(0);
+    await page.close();
+  });
+
+  test('are turned on and off in the builder', async () => {
+    const page = await chrome.page(at(`/dashboards/sums?mode=edit&${MONTH}`));
+    const tile = (name: string) => page.getByRole('region', { name, exact: true }).first();
+    await page.getByRole('button', { name: 'Edit The month' }).click();
+    await page.getByLabel('Compared with').selectOption('365d');
+    await tile('The month').getByText('before: –').waitFor();
+    await page.getByRole('button', { name: 'Edit Spread' }).click();
+    await page.getByRole('checkbox', { name: 'Totals' }).uncheck();
+    await until('no totals', async () => (await tile('Spread').locator('tfoot').count()) === 0);
+    await page.getByRole('button', { name: 'Discard draft' }).click();
+    await tile('Spread').locator('tfoot').waitFor();
+    await page.close();
+  });
+});
+
+describe('sheets', () => {
+  const tile = (page: Page, name: string) => page.getByRole('region', { name, exact: true }).first();
+  const tab = (page: Page, name: string) => page.getByRole('tablist', { name: 'Sheets' }).getByRole('tab', { name });
+
+  test('are reached by keys, asked when they are seen, and narrowed together; the URL has which', async () => {
+    const page = await chrome.page(at('/dashboards'));
+    const asked: string[] = [];
+    page.on('request', request => {
+      if (request.url().endsWith('/v1/charts')) asked.push(request.postDataJSON().chart);
+    });
+    await page.getByRole('link', { name: 'sheets' }).first().click();
+    await tile(page, 'Revenue').getByText('150').waitFor();
+    expect(asked).toEqual(['total']);
+    await tab(page, 'The sum').focus();
+    await page.keyboard.press('ArrowRight');
+    await tile(page, 'By city').getByText('Wien').waitFor();
+    expect(await tab(page, 'Its parts').getAttribute('aria-selected')).toBe('true');
+    expect(await tab(page, 'Its parts').evaluate(element => element === document.activeElement)).toBe(true);
+    expect(new URL(page.url()).searchParams.get('sheet')).toBe('parts');
+    await page.locator('summary', { hasText: 'Country' }).click();
+    await page.getByRole('checkbox', { name: 'CH' }).check();
+    await tile(page, 'By city').getByText('Wien').waitFor({ state: 'detached' });
+    await page.keyboard.press('Escape');
+    await sound(page);
+    await page.reload();
+    await tile(page, 'By city').getByText('Chur').waitFor();
+    await tab(page, 'Its parts').press('Home');
+    await tile(page, 'Revenue').getByText('30').waitFor();
+    expect(new URL(page.url()).searchParams.get('sheet')).toBe(null);
+    await page.close();
+  });
+
+  test('are all printed, each below its title, as high as the node reckons', async () => {
+    const page = await chrome.page(at('/dashboards/sheets?view=print&t=all&every='));
+    await tile(page, 'Revenue').getByText('150').waitFor();
+    await tile(page, 'By city').getByText('Wien').waitFor();
+    expect(await page.locator('main > section > h2').allTextContents()).toEqual(['The sum', 'Its parts']);
+    const board = (rows: number) => 40 + rows * 52 - 12;
+    const height = await page.locator('main').evaluate(main => main.scrollHeight);
+    expect(height).toBe(2 * 16 + 56 + board(4) + board(6));
+    await page.goto(at('/dashboards/sheets?view=print&t=all&every=&charts=cities'));
+    await tile(page, 'By city').getByText('Wien').waitFor();
+    expect(await page.locator('main > section > h2').allTextContents()).toEqual(['Its parts']);
+    await page.close();
+  });
+
+  test('are made, named, moved and filled in the builder', async () => {
+    const page = await chrome.page(at('/dashboards/shop?mode=edit'));
+    await tile(page, 'Revenue').getByText('150').waitFor();
+    await page.getByRole('button', { name: 'Add sheet' }).click();
+    await page.getByText('Add a chart: it begins').waitFor();
+    await page.getByLabel('Title of First sheet').fill('Before');
+    await page.getByLabel('Title of First sheet').press('Enter');
+    await tab(page, 'Before').click();
+    await page.getByRole('button', { name: 'Edit Revenue' }).click();
+    await page.getByLabel('Sheet', { exact: true }).selectOption('New sheet');
+    await tile(page, 'Cities').waitFor({ state: 'detached' });
+    await tile(page, 'Revenue').getByText('150').waitFor();
+    expect(await tab(page, 'New sheet').getAttribute('aria-selected')).toBe('true');
+    await page.getByRole('button', { name: 'Close' }).click();
+    await page.getByRole('button', { name: 'Move New sheet to the left' }).click();
+    await until('another order', async () => {
+      const tabs = await page.getByRole('tablist', { name: 'Sheets' }).getByRole('tab').allTextContents();
+      return tabs.join() === 'New sheet,Before';
+    });
+    await sound(page);
+    await page.getByRole('button', { name: 'Remove Before and its charts' }).click();
+    await page.getByRole('tablist', { name: 'Sheets' }).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Discard draft' }).click();
+    await tile(page, 'Cities').waitFor();
     await page.close();
   });
 });

@@ -83,6 +83,12 @@ describe('the dashboard of sales-insights', () => {
       await until(`picture of ${title}`, async () => (await colours(canvas)) >= 3);
     }
     expect(await sold(page)).toBeGreaterThan(100_000);
+    // The fortnight before sold much the same.
+    expect(
+      await tile(page, 'Sold')
+        .getByText(/before: \d{3},\d{3}|before: \d,\d{3},\d{3}/)
+        .count(),
+    ).toBe(1);
     const met = number(await tile(page, 'Forecast met').locator('.kpi strong').textContent());
     expect(met > 80 && met < 125, `${met} per cent of what was expected`).toBe(true);
     expect(number(await tile(page, 'Anomalies').locator('.kpi strong').textContent())).toBeGreaterThanOrEqual(3);

@@ -108,7 +108,7 @@ impl Node {
     /// # Errors
     /// When nobody answers.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
-        self.ask("GET", path, "")
+        self.ask("GET", path, "", "admin")
     }
 
     /// A POST of JSON; answers status and body.
@@ -116,17 +116,27 @@ impl Node {
     /// # Errors
     /// When nobody answers.
     pub fn post(&self, path: &str, body: &Value) -> Result<(u16, String)> {
-        self.ask("POST", path, &body.to_string())
+        self.post_as("admin", path, body)
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+    /// A POST of JSON as somebody; answers status and body.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn post_as(&self, principal: &str, path: &str, body: &Value) -> Result<(u16, String)> {
+        self.ask("POST", path, &body.to_string(), principal)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str, principal: &str) -> Result<(u16, String)> {
         let port = ports::HTTP + self.ports.offset();
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let length = body.len();
         // 1.0 knows no chunks: a body without a length ends with the connection.
         let head = format!("{method} {path} HTTP/1.0\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n");
-        let about = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+        let about = format!(
+            "content-type: application/json\r\ncontent-length: {length}\r\nheadwater-principal: {principal}\r\n"
+        );
         write!(stream, "{head}{about}\r\n{body}")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

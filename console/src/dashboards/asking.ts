@@ -15,16 +15,26 @@ export interface Source {
   spec: Dashboard;
 }
 
+/** A chart's measures over rows that it shows apart. */
+export interface Total extends Answer {
+  /** The axes that are kept, by their places; none of the grand total. */
+  by: number[];
+}
+
 /** Rows, and how the node came to them. */
 export interface Drawn extends Answer {
   query: string;
   grain: Grain | null;
   axes: number;
+  totals?: Total[];
+  /** Its measure at an earlier time. */
+  before?: Answer & { from: string; to: string };
 }
 
 /** Of a draft the node gets no more than the question is about: another chart's mistake is no hindrance. */
 function whose({ name, spec }: Source, chart?: Chart) {
-  return name === undefined ? { spec: { ...spec, charts: chart ? [chart] : [] } } : { dashboard: name };
+  const own = { ...spec, sheets: undefined, charts: chart ? [chart] : [] };
+  return name === undefined ? { spec: own } : { dashboard: name };
 }
 
 /** How often a span asks; never for none. */

@@ -3,19 +3,21 @@
 import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { apply, type Kind, queries, RESOURCES, type Resource } from '../api.ts';
 import { yamlOf } from '../editor/yaml.ts';
-import { go, Link, path } from '../router.tsx';
+import { go, Link, path, useParam } from '../router.tsx';
 import { relationName, save, useRelations } from '../rows.ts';
 import { Entry, LaterText } from '../ui/fields.tsx';
-import { Empty, Page, Panel, Trouble } from '../ui/parts.tsx';
+import { Empty, Page, Panel, Tabs, Trouble } from '../ui/parts.tsx';
 import type { Source } from './asking.ts';
 import { Board, standing } from './board.tsx';
-import { useChoice } from './choice.ts';
+import { SHEET, useChoice } from './choice.ts';
 import { Controls } from './controls.tsx';
 import { added, blank, edited, fresh, type Kept, keep, kept, placed, specOf } from './draft.ts';
 import { type Change, ChartForm, DashboardForm, FilterForms } from './form.tsx';
 import { COLUMNS, GAP, ROW as HEIGHT, moved, places } from './layout.ts';
 import { Actions, Popover } from './menu.tsx';
-import { type Place, SHAPES, type Shape, titleOf } from './spec.ts';
+import { SheetForms } from './sheetforms.tsx';
+import { chartMoved, sheetOptions, under } from './sheets.ts';
+import { chartsOf, type Place, SHAPES, type Shape, sheetsOf, titleOf } from './spec.ts';
 import { Tile } from './tile.tsx';
 
 const UNDO_MAX = 100;
@@ -40,7 +42,14 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
   const { spec, name: called, wrong } = useMemo(() => specOf(draft.text), [draft.text]);
   const source: Source = useMemo(() => ({ generation: 0, spec }), [spec]);
   const choice = useChoice(spec);
-  const charts = spec.charts ?? [];
+  const sheets = sheetsOf(spec);
+  const [shown, show] = useParam(SHEET, sheets[0]?.id);
+  const here = Math.max(
+    0,
+    sheets.findIndex(({ id }) => id === shown),
+  );
+  const at = under(draft.text, here);
+  const charts = sheets[here]?.charts ?? [];
   const all = live ?? places(charts);
   const chosen = charts.findIndex(({ id }) => id === selected);
   const dirty = draft.text !== draft.base;
@@ -96,19 +105,24 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
     const from = charts.at(-1)?.from;
     const relation = relations.find(it => relationName(it) === from) ?? relations[0];
     if (!relation) return;
-    const chart = fresh(type, relation, charts);
-    put(added(draft.text, chart));
+    const taken = chartsOf(spec).map(({ id }) => id);
+    const chart = fresh(type, relation, charts, taken);
+    put(added(draft.text, chart, at));
     setSelected(chart.id);
   };
   const remove = (index: number) => {
-    put(edited(draft.text, [[['spec', 'charts', index], undefined]]));
+    put(edited(draft.text, [[['spec', ...at, 'charts', index], undefined]]));
     setSelected('');
   };
+  const send = (index: number, sheet: number) => {
+    put(chartMoved(draft.text, here, index, sheet));
+    show(sheets[sheet]?.id ?? '');
+  };
   const settle = (index: number, next: Place[]) => {
-    put(placed(draft.text, places(charts), next));
+    put(placed(draft.text, places(charts), next, at));
     setLive(null);
-    const at = next[index];
-    if (at) setSaid(`column ${at.x + 1}, row ${at.y + 1}, ${at.w} wide, ${at.h} high`);
+    const own = next[index];
+    if (own) setSaid(`column ${own.x + 1}, row ${own.y + 1}, ${own.w} wide, ${own.h} high`);
   };
   const keys = (index: number, resize: boolean) => (event: KeyboardEvent) => {
     const [dx, dy] = STEPS[event.key] ?? [0, 0];
@@ -154,6 +168,70 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
 
   const stale = resource !== null && draft.generation !== generation;
   const chart = charts[chosen];
+  const grid = (
+    <>
+      {charts.length === 0 && (
+        <Panel>
+          <Empty>Add a chart: it begins with all of a relation's rows.</Empty>
+        </Panel>
+      )}
+      <Board
+        own={board}
+        places={all}
+        each={index => {
+          const own = charts[index];
+          const place = all[index];
+          if (!own || !place) return null;
+          const title = titleOf(own);
+          return (
+            <section
+              key={own.id}
+              className={`panel tile-frame edited ${index === chosen ? 'chosen' : ''}`}
+              aria-label={title}
+              style={standing(place)}
+            >
+              <Tile
+                source={source}
+                chart={own}
+                choice={choice}
+                handles={
+                  <>
+                    <button
+                      type="button"
+                      className="btn bare icon grip"
+                      aria-label={`Move ${title}`}
+                      title="Drag, or use the arrow keys"
+                      onPointerDown={drag(index, false)}
+                      onKeyDown={keys(index, false)}
+                    >
+                      ✥
+                    </button>
+                    <button
+                      type="button"
+                      className="btn bare"
+                      aria-pressed={index === chosen}
+                      aria-label={`Edit ${title}`}
+                      onClick={() => setSelected(index === chosen ? '' : own.id)}
+                    >
+                      Edit
+                    </button>
+                  </>
+                }
+              />
+              <button
+                type="button"
+                className="grip corner"
+                aria-label={`Resize ${title}`}
+                title="Drag, or use the arrow keys"
+                onPointerDown={drag(index, true)}
+                onKeyDown={keys(index, true)}
+              />
+            </section>
+          );
+        }}
+      />
+    </>
+  );
   return (
     <Page
       title={spec.title ?? called}
@@ -195,66 +273,15 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
       <div className="builder">
         <div className="stack">
           <Controls source={source} choice={choice} />
-          {charts.length === 0 && (
-            <Panel>
-              <Empty>Add a chart: it begins with all of a relation's rows.</Empty>
-            </Panel>
+          {sheets.length > 1 ? (
+            <Tabs
+              param={SHEET}
+              label="Sheets"
+              tabs={sheets.map(sheet => ({ id: sheet.id, label: titleOf(sheet), show: () => grid }))}
+            />
+          ) : (
+            grid
           )}
-          <Board
-            own={board}
-            places={all}
-            each={index => {
-              const own = charts[index];
-              const place = all[index];
-              if (!own || !place) return null;
-              const title = titleOf(own);
-              return (
-                <section
-                  key={own.id}
-                  className={`panel tile-frame edited ${index === chosen ? 'chosen' : ''}`}
-                  aria-label={title}
-                  style={standing(place)}
-                >
-                  <Tile
-                    source={source}
-                    chart={own}
-                    choice={choice}
-                    handles={
-                      <>
-                        <button
-                          type="button"
-                          className="btn bare icon grip"
-                          aria-label={`Move ${title}`}
-                          title="Drag, or use the arrow keys"
-                          onPointerDown={drag(index, false)}
-                          onKeyDown={keys(index, false)}
-                        >
-                          ✥
-                        </button>
-                        <button
-                          type="button"
-                          className="btn bare"
-                          aria-pressed={index === chosen}
-                          aria-label={`Edit ${title}`}
-                          onClick={() => setSelected(index === chosen ? '' : own.id)}
-                        >
-                          Edit
-                        </button>
-                      </>
-                    }
-                  />
-                  <button
-                    type="button"
-                    className="grip corner"
-                    aria-label={`Resize ${title}`}
-                    title="Drag, or use the arrow keys"
-                    onPointerDown={drag(index, true)}
-                    onKeyDown={keys(index, true)}
-                  />
-                </section>
-              );
-            }}
-          />
         </div>
         <div className="stack">
           {chart ? (
@@ -271,8 +298,11 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
                 key={chart.id}
                 chart={chart}
                 relations={relations}
-                change={change('charts', chosen)}
+                change={change(...at, 'charts', chosen)}
                 remove={() => remove(chosen)}
+                sheets={sheetOptions(draft.text)}
+                sheet={here}
+                send={sheet => send(chosen, sheet)}
               />
             </Panel>
           ) : (
@@ -289,6 +319,9 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
                   </div>
                 )}
                 <DashboardForm spec={spec} change={change()} />
+              </Panel>
+              <Panel title="Sheets" body>
+                <SheetForms spec={spec} text={draft.text} put={put} show={show} />
               </Panel>
               <Panel title="Filters" body>
                 <FilterForms filters={spec.filters ?? []} relations={relations} change={change()} />

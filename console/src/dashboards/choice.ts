@@ -3,7 +3,7 @@
 import { useMemo } from 'react';
 import { parse, write } from '../json.ts';
 import { go, useLocation } from '../router.tsx';
-import type { Dashboard } from './spec.ts';
+import { chartsOf, type Dashboard } from './spec.ts';
 
 /** The choices, as the node takes them with each chart. */
 export interface Choice {
@@ -23,6 +23,8 @@ const DRILL = 'd.';
 const TIME = 't';
 const EVERY = 'every';
 const READER = 'as';
+/** Which sheet is seen; the first one without it. */
+export const SHEET = 'sheet';
 
 /** A list of values in the URL; nothing for what is none. */
 function list(text: string): unknown[] | undefined {
@@ -42,7 +44,7 @@ export function read(query: URLSearchParams, dashboard: Dashboard): Choice {
     if (values.length > 0) filters[id] = values;
   }
   const drill: Choice['drill'] = {};
-  for (const { id, drill: levels = [] } of dashboard.charts ?? []) {
+  for (const { id, drill: levels = [] } of chartsOf(dashboard)) {
     const values = list(query.get(DRILL + id) ?? '') ?? [];
     if (values.length > 0) drill[id] = values.slice(0, levels.length - 1);
   }

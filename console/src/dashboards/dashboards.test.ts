@@ -1,13 +1,28 @@
+import { createElement } from 'react';
+import { renderToStaticMarkup } from 'react-dom/server';
 import { expect, test } from 'vitest';
 import { draw, type Look } from '../charts/drawing.ts';
 import { filled, piece } from '../charts/grain.ts';
 import type { Answer, Relation } from '../rows.ts';
 import { csv, quoted } from '../rows.ts';
+import type { Drawn } from './asking.ts';
+import { change, totalsBy, whole } from './beside.ts';
 import { asQuery, read } from './choice.ts';
 import { added, blank, edited, expression, fresh, placed, specOf, taken } from './draft.ts';
 import { moved, places, room, settled } from './layout.ts';
-import { pivoted, spans } from './pivot.tsx';
-import { axesOf, type Chart, type Dashboard, filterOf, linked, millis, type Place } from './spec.ts';
+import { PivotTable, pivoted, spans } from './pivot.tsx';
+import { chartMoved, sheetAdded, sheetOptions, sheetRemoved, sheetShifted, under } from './sheets.ts';
+import {
+  axesOf,
+  type Chart,
+  chartsOf,
+  type Dashboard,
+  filterOf,
+  linked,
+  millis,
+  type Place,
+  sheetsOf,
+} from './spec.ts';
 
 const chart = (id: string, more: Partial<Chart> = {}): Chart => ({ id, type: 'bar', from: 'orders', ...more });
 const at = (x: number, y: number, w = 6, h = 4): Place => ({ x, y, w, h });
@@ -136,6 +151,86 @@ spec:
   expect(placed(two, [a, b], [a, at(0, 3)])).toContain('# never rename');
   expect(specOf(blank('new')).spec.charts).toEqual([]);
   expect(specOf('a: [').wrong).toBeDefined();
+});
+
+const SHEETS = `# Of the shop team
+kind: Dashboard
+metadata: {name: shop}
+spec:
+  sheets:
+    - id: today
+      title: Today
+      charts:
+        # What counts
+        - {id: total, type: kpi, from: &orders orders, at: {x: 0, y: 0, w: 6, h: 4}}
+        - {id: course, type: line, from: *orders, at: {x: 6, y: 0, w: 6, h: 4}}
+    - id: ever
+      charts:
+        - {id: years, type: bar, from: *orders, at: {x: 0, y: 0, w: 6, h: 4}}
+    - {id: empty}
+`;
+
+test('a dashboard has sheets, or one without a name', () => {
+  const { spec } = specOf(SHEETS);
+  expect(chartsOf(spec).map(({ id }) => id)).toEqual(['total', 'course', 'years']);
+  expect(sheetsOf(DASHBOARD)).toEqual([{ id: '', charts: DASHBOARD.charts }]);
+  expect(chartsOf({})).toEqual([]);
+  expect(under(SHEETS, 1)).toEqual(['sheets', 1]);
+  expect(under(blank('new'), 0)).toEqual([]);
+  const drilled: Dashboard = { sheets: [{ id: 'a' }, { id: 'b', charts: DASHBOARD.charts }] };
+  expect(read(new URLSearchParams('d.c=["a"]&sheet=b'), drilled).drill).toEqual({ c: ['a'] });
+});
+
+test('sheets are added, moved and removed, and charts go from one to another', () => {
+  const ids = (text: string) => sheetsOf(specOf(text).spec).map(({ id, charts = [] }) => [id, charts.map(it => it.id)]);
+  const { text: more, id } = sheetAdded(SHEETS);
+  expect([id, ids(more).at(-1)]).toEqual(['sheet', ['sheet', []]]);
+  expect(ids(sheetRemoved(SHEETS, 1)).map(([sheet]) => sheet)).toEqual(['today', 'empty']);
+  // What the first sheet says once and the second one names is said by both now.
+  const shifted = sheetShifted(SHEETS, 1, -1);
+  expect(ids(shifted).map(([sheet]) => sheet)).toEqual(['ever', 'today', 'empty']);
+  expect(specOf(shifted).spec.sheets?.[0]?.charts?.[0]?.from).toBe('orders');
+  expect(shifted).toContain('# What counts');
+  expect(sheetShifted(SHEETS, 0, -1)).toBe(SHEETS);
+  const sent = chartMoved(SHEETS, 0, 0, 1);
+  expect(ids(sent)).toEqual([
+    ['today', ['course']],
+    ['ever', ['years', 'total']],
+    ['empty', []],
+  ]);
+  expect(specOf(sent).spec.sheets?.[1]?.charts?.[1]?.at).toEqual(at(6, 0));
+  expect(sent.startsWith('# Of the shop team')).toBe(true);
+  expect(ids(chartMoved(SHEETS, 1, 0, 2))).toEqual([
+    ['today', ['total', 'course']],
+    ['ever', []],
+    ['empty', ['years']],
+  ]);
+  expect(ids(added(SHEETS, chart('new'), under(SHEETS, 2))).at(-1)).toEqual(['empty', ['new']]);
+  expect(sheetOptions(SHEETS)).toEqual([
+    ['0', 'Today'],
+    ['1', 'ever'],
+    ['2', 'empty'],
+  ]);
+});
+
+test('the charts of a dashboard without sheets become the first one, comments and all', () => {
+  const text = `kind: Dashboard
+metadata: {name: shop}
+spec:
+  charts:
+    # What counts
+    - {id: total, type: kpi, from: orders}
+`;
+  const { text: sheets, id } = sheetAdded(text);
+  expect(id).toBe('sheet-2');
+  expect(specOf(sheets).spec).toEqual({
+    sheets: [
+      { id: 'sheet', title: 'First sheet', charts: [{ id: 'total', type: 'kpi', from: 'orders' }] },
+      { id: 'sheet-2', title: 'New sheet' },
+    ],
+  });
+  expect(sheets).toContain('# What counts');
+  expect(specOf(sheetAdded(blank('new')).text).spec.charts).toBeUndefined();
 });
 
 test('a new chart of any type fits the relation', () => {
@@ -271,6 +366,98 @@ test('a pivot turns the last axis into columns and joins equal heads', () => {
     [1, 2, 0],
     [1, 1, 1],
   ]);
+});
+
+const DRAWN: Drawn = {
+  query: '',
+  grain: null,
+  axes: 2,
+  columns: ['country', 'year', 'buyers'].map(name => ({ name, type: name === 'buyers' ? 'bigint' : 'text' })),
+  rows: [
+    ['AT', '2026', 2],
+    ['CH', '2026', 3],
+  ],
+  // Who bought in both countries is one buyer.
+  totals: [
+    {
+      by: [0],
+      columns: [],
+      rows: [
+        ['AT', 2],
+        [null, 1],
+        ['CH', 3],
+      ],
+    },
+    { by: [1], columns: [], rows: [['2026', 4]] },
+    { by: [], columns: [], rows: [[4]] },
+  ],
+};
+
+test('totals are found by the axes that they keep, and follow the rows of a file', () => {
+  expect(totalsBy(DRAWN, [0])(['CH'])).toEqual([3]);
+  expect(totalsBy(DRAWN, [0])([null])).toEqual([1]);
+  expect(totalsBy(DRAWN, [1])(['2025'])).toBeUndefined();
+  expect(totalsBy(DRAWN, [])([])).toEqual([4]);
+  expect(totalsBy({ ...DRAWN, totals: undefined }, [])([])).toBeUndefined();
+  expect(csv(whole(DRAWN)).split('\r\n')).toEqual([
+    'country,year,buyers',
+    'AT,2026,2',
+    'CH,2026,3',
+    'AT,Total,2',
+    ',Total,1',
+    'CH,Total,3',
+    'Total,2026,4',
+    'Total,Total,4',
+    '',
+  ]);
+});
+
+test('a pivot with totals has a last row and a last column, also for measures beside each other', () => {
+  const columns = [...DRAWN.columns, { name: 'spent', type: 'double' }];
+  const double = (rows: unknown[][]) => rows.map(row => [...row, Number(row.at(-1)) * 10]);
+  const totals = DRAWN.totals?.map(total => ({ ...total, rows: double(total.rows) }));
+  const answer: Drawn = { ...DRAWN, columns, totals, rows: double(DRAWN.rows) };
+  const draw = (of: Drawn) => {
+    const markup = renderToStaticMarkup(
+      createElement(PivotTable, { answer: of, grain: undefined, label: 'p', pick: () => undefined }),
+    );
+    const lines = markup.split('<tr>').slice(1);
+    return lines.map(line =>
+      [...line.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g)].map(([, cell = '']) => cell.replace(/<[^>]*>/g, '')),
+    );
+  };
+  expect(draw(answer)).toEqual([
+    ['country', '2026', 'Total'],
+    ['buyers', 'spent', 'buyers', 'spent'],
+    ['AT', '2', '20', '2', '20'],
+    ['CH', '3', '30', '3', '30'],
+    ['Total', '4', '40', '4', '40'],
+  ]);
+  expect(draw({ ...DRAWN, totals: undefined })).toEqual([
+    ['country', '2026'],
+    ['AT', '2'],
+    ['CH', '3'],
+  ]);
+});
+
+test('a change is told in per cent where it is one, and the earlier value is in the file', () => {
+  expect(change(150, 120)).toBe(25);
+  expect(change('1.5', '2')).toBe(-25);
+  expect(change(5, -10)).toBe(150);
+  for (const [value, before] of [
+    [1, 0],
+    [0, 0],
+    [1, null],
+    [null, 1],
+    [1, undefined],
+    ['a', 1],
+  ]) {
+    expect(change(value, before)).toBeUndefined();
+  }
+  const columns = [{ name: 'revenue', type: 'double' }];
+  const before = { from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z', columns, rows: [[120]] };
+  const { columns: heads, rows } = whole({ query: '', grain: null, axes: 0, columns, rows: [[150]], before });
+  expect([heads.map(({ name }) => name), rows]).toEqual([['revenue', 'before'], [[150, 120]]]);
 });
 
 test('rows as CSV', () => {

@@ -11,7 +11,8 @@ import type { Chart, Dashboard, Measure, Place, Shape } from './spec.ts';
 /** Where in the spec. */
 export type Steps = (string | number)[];
 
-const WRITTEN = { lineWidth: 120, flowCollectionPadding: false } as const;
+/** How texts are written. */
+export const WRITTEN = { lineWidth: 120, flowCollectionPadding: false } as const;
 
 /** The text of a dashboard without charts. */
 export function blank(name: string): string {
@@ -56,19 +57,26 @@ function node(document: Document, at: Steps, value: unknown): unknown {
   return made;
 }
 
-/** Puts a chart behind the others. */
-export function added(text: string, chart: Chart): string {
-  const count = specOf(text).spec.charts?.length ?? 0;
-  if (count === 0) return edited(text, [[['spec', 'charts'], [chart]]]);
-  return edited(text, [[['spec', 'charts', count], chart]]);
+/** Puts a chart behind the others, which stand under `at`. */
+export function added(text: string, chart: Chart, at: Steps = []): string {
+  const charts = ['spec', ...at, 'charts'];
+  const count = chartsAt(text, at).length;
+  if (count === 0) return edited(text, [[charts, [chart]]]);
+  return edited(text, [[[...charts, count], chart]]);
 }
 
-/** The places of charts that have others now. */
-export function placed(text: string, before: Place[], after: Place[]): string {
-  const charts = specOf(text).spec.charts ?? [];
+/** The charts under a place in the spec. */
+function chartsAt(text: string, at: Steps): Chart[] {
+  const charts: unknown = parseDocument(text).getIn(['spec', ...at, 'charts']);
+  return isCollection(charts) ? (charts.toJSON() as Chart[]) : [];
+}
+
+/** The places of charts under `under` that have others now. */
+export function placed(text: string, before: Place[], after: Place[], under: Steps = []): string {
+  const charts = chartsAt(text, under);
   const changes = after.flatMap((at, index): [Steps, unknown][] => {
     const same = charts[index]?.at && JSON.stringify(before[index]) === JSON.stringify(at);
-    return same ? [] : [[['spec', 'charts', index, 'at'], at]];
+    return same ? [] : [[['spec', ...under, 'charts', index, 'at'], at]];
   });
   return edited(text, changes);
 }
@@ -80,8 +88,8 @@ export function free(stem: string, taken: string[]): string {
   return id;
 }
 
-/** A chart of a relation that draws something at once. */
-export function fresh(type: Shape, relation: Relation, charts: Chart[]): Chart {
+/** A chart of a relation that draws something at once, beside others; `taken` are all ids of the dashboard. */
+export function fresh(type: Shape, relation: Relation, charts: Chart[], taken = charts.map(({ id }) => id)): Chart {
   const { columns } = relation;
   const time = columns.find(column => isTime(column.type));
   const numbers = columns.filter(column => isNumeric(column.type)).map(column => quoted(column.name));
@@ -92,10 +100,7 @@ export function fresh(type: Shape, relation: Relation, charts: Chart[]): Chart {
   const size = type === 'kpi' || type === 'gauge' ? { w: 3, h: 4 } : { w: 6, h: 7 };
   const count: Measure = { name: 'rows', expr: 'count(*)' };
   const base: Chart = {
-    id: free(
-      type.toLowerCase(),
-      charts.map(({ id }) => id),
-    ),
+    id: free(type.toLowerCase(), taken),
     title: `${relation.name} ${type === 'kpi' || type === 'gauge' ? 'rows' : ''}`.trim(),
     type,
     from: relationName(relation),

@@ -182,9 +182,55 @@ function Behind({ chart, set }: { chart: Chart; set: (key: string) => (value: un
   );
 }
 
+/** What a KPI can be compared with, beside what its text says. */
+const EARLIER: Record<string, string> = {
+  '': 'nothing',
+  previous: 'the time right before',
+  '24h': 'a day before',
+  '7d': 'a week before',
+  '365d': 'a year before',
+};
+
+/** What stands beside a chart's rows. */
+function Beside({ chart, set }: { chart: Chart; set: (key: string) => (value: unknown) => void }) {
+  const { type, totals = false, compare = '' } = chart;
+  if (type === 'table' || type === 'pivot') {
+    return (
+      <label className="check">
+        <input
+          type="checkbox"
+          checked={totals}
+          onChange={event => set('totals')(event.target.checked ? true : undefined)}
+        />
+        Totals
+      </label>
+    );
+  }
+  if (type !== 'kpi') return null;
+  return (
+    <Row name="Compared with">
+      <Choose
+        label="Compared with"
+        value={compare}
+        set={text => set('compare')(some(text))}
+        options={Object.entries(EARLIER[compare] ? EARLIER : { ...EARLIER, [compare]: `${compare} before` })}
+      />
+    </Row>
+  );
+}
+
 /** One chart. */
-export function ChartForm(props: { chart: Chart; relations: Relation[]; change: Change; remove: () => void }) {
-  const { chart, relations, change, remove } = props;
+export function ChartForm(props: {
+  chart: Chart;
+  relations: Relation[];
+  change: Change;
+  remove: () => void;
+  /** The dashboard's sheets by their places, which of them the chart is on, and how it gets to another. */
+  sheets: [place: string, title: string][];
+  sheet: number;
+  send: (sheet: number) => void;
+}) {
+  const { chart, relations, change, remove, sheets, sheet, send } = props;
   const columns = columnsOf(relations, chart.from);
   const set = (key: string) => (value: unknown) => change([[[key], value]]);
   const shown = [...(chart.dimensions ?? []), ...(chart.measures ?? []).map(({ name }) => name)];
@@ -195,6 +241,11 @@ export function ChartForm(props: { chart: Chart; relations: Relation[]; change: 
   return (
     <div className="form">
       <Entry name="Title" value={chart.title ?? ''} set={text => set('title')(some(text))} />
+      {sheets.length > 1 && (
+        <Row name="Sheet">
+          <Choose label="Sheet" value={String(sheet)} set={place => send(Number(place))} options={sheets} />
+        </Row>
+      )}
       <Row name="Type">
         <Choose label="Type" value={chart.type} set={set('type')} options={Object.entries(SHAPES)} />
       </Row>
@@ -262,6 +313,7 @@ export function ChartForm(props: { chart: Chart; relations: Relation[]; change: 
         value={chart.threshold === undefined ? '' : String(chart.threshold)}
         set={text => set('threshold')(number(text))}
       />
+      <Beside chart={chart} set={set} />
       {(chart.type === 'line' || chart.type === 'area') && <Behind chart={chart} set={set} />}
       <Entry
         name="Link"

@@ -1,8 +1,11 @@
 /** Rows as a pivot table: the values of the last axis are columns, those of the others group the rows. */
 
+import { Fragment } from 'react';
 import { figure } from '../charts/drawing.ts';
 import { type Grain, moment } from '../charts/grain.ts';
 import { type Answer, isTime, shown } from '../rows.ts';
+import type { Drawn } from './asking.ts';
+import { TOTAL, totalsBy } from './beside.ts';
 
 /** Columns and rows that are drawn; more cannot be read. */
 const ACROSS_MAX = 60;
@@ -61,18 +64,30 @@ export function spans(down: unknown[][], column: number): number[] {
 
 /** The table. */
 export function PivotTable(props: {
-  answer: Answer;
-  axes: number;
+  answer: Drawn;
   grain: Grain | undefined;
   label: string;
   pick: (row: number, at: { x: number; y: number }) => void;
 }) {
-  const { answer, axes, grain, label, pick } = props;
+  const { answer, grain, label, pick } = props;
+  const { axes } = answer;
   const { across, down, cells } = pivoted(answer, axes);
   const measures = answer.columns.slice(axes);
   const say = (value: unknown, column: number) =>
     isTime(answer.columns[column]?.type ?? '') ? moment(value, grain) : shown(value) || '–';
   const heads = answer.columns.slice(0, axes - 1);
+  const ofLine = totalsBy(
+    answer,
+    heads.map((_, axis) => axis),
+  );
+  const ofColumn = totalsBy(answer, [axes - 1]);
+  const ofAll = totalsBy(answer, [])([]);
+  const figures = (values: unknown[] | undefined) =>
+    measures.map(({ name }, measure) => (
+      <td key={`${TOTAL} ${name}`} className="num">
+        {values && figure(values[measure])}
+      </td>
+    ));
   const over = heads.map((_, column) => spans(down, column));
   return (
     <section className="grid fill pivot" aria-label={label} tabIndex={0}>
@@ -89,6 +104,11 @@ export function PivotTable(props: {
                 {say(value, axes - 1)}
               </th>
             ))}
+            {ofAll && (
+              <th scope="col" colSpan={measures.length} className="num">
+                {TOTAL}
+              </th>
+            )}
           </tr>
           {measures.length > 1 && (
             <tr>
@@ -99,6 +119,12 @@ export function PivotTable(props: {
                   </th>
                 )),
               )}
+              {ofAll &&
+                measures.map(({ name }) => (
+                  <th key={name} scope="col" className="num">
+                    {name}
+                  </th>
+                ))}
             </tr>
           )}
         </thead>
@@ -131,9 +157,23 @@ export function PivotTable(props: {
                   );
                 }),
               )}
+              {ofAll && figures(ofLine(line))}
             </tr>
           ))}
         </tbody>
+        {ofAll && (
+          <tfoot>
+            <tr>
+              <th scope="row" colSpan={heads.length}>
+                {TOTAL}
+              </th>
+              {across.map(value => (
+                <Fragment key={shown(value)}>{figures(ofColumn([value]))}</Fragment>
+              ))}
+              {figures(ofAll)}
+            </tr>
+          </tfoot>
+        )}
       </table>
     </section>
   );

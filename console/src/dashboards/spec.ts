@@ -39,6 +39,9 @@ export interface Chart {
   ignores?: string[];
   sort?: string;
   limit?: number;
+  totals?: boolean;
+  /** `previous`, or a span. */
+  compare?: string;
   threshold?: number;
   band?: { lower: string; upper: string };
   bars?: string;
@@ -55,6 +58,13 @@ export interface Filter {
   default?: unknown[];
 }
 
+/** Charts that are seen together. */
+export interface Sheet {
+  id: string;
+  title?: string;
+  charts?: Chart[];
+}
+
 export interface Dashboard {
   title?: string;
   description?: string;
@@ -63,6 +73,8 @@ export interface Dashboard {
   refresh?: string;
   filters?: Filter[];
   charts?: Chart[];
+  /** Instead of `charts`. */
+  sheets?: Sheet[];
 }
 
 export const SHAPES: Record<Shape, string> = {
@@ -79,9 +91,19 @@ export const SHAPES: Record<Shape, string> = {
   heatmap: 'Heat map',
 };
 
-/** What a chart is called. */
-export function titleOf({ id, title }: Chart): string {
+/** What a chart or a sheet is called. */
+export function titleOf({ id, title }: { id: string; title?: string }): string {
   return title || id;
+}
+
+/** The sheets of a dashboard: those that it has, or one without a name. */
+export function sheetsOf({ sheets = [], charts }: Dashboard): Sheet[] {
+  return sheets.length > 0 ? sheets : [{ id: '', charts }];
+}
+
+/** All charts, on whichever sheet they stand. */
+export function chartsOf(dashboard: Dashboard): Chart[] {
+  return sheetsOf(dashboard).flatMap(({ charts = [] }) => charts);
 }
 
 const UNITS: Record<string, number> = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };

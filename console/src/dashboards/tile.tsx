@@ -5,11 +5,12 @@ import { type Resource, useKind } from '../api.ts';
 import { type Drawing, figure } from '../charts/drawing.ts';
 import { GRAINS, type Grain, moment, piece } from '../charts/grain.ts';
 import { path } from '../router.tsx';
-import { type Answer, isTime, save, saveCsv, shown } from '../rows.ts';
+import { isTime, save, saveCsv, shown } from '../rows.ts';
 import { Grid } from '../ui/grid.tsx';
 import { Picture } from '../ui/lazy.tsx';
 import { Empty, Loading, Trouble } from '../ui/parts.tsx';
 import { type Drawn, type Source, useChart } from './asking.ts';
+import { change, TOTAL, totalsBy, whole } from './beside.ts';
 import { asQuery, type Choice, choose } from './choice.ts';
 import { type Action, Actions, PointMenu, Popover } from './menu.tsx';
 import { PivotTable } from './pivot.tsx';
@@ -49,7 +50,7 @@ export function Tile({ source, chart, choice, handles }: Props) {
   const items: Action[] = [
     ...(drawn ? [{ label: asTable ? 'Show as chart' : 'Show as table', act: () => setAsTable(!asTable) }] : []),
     { label: statement ? 'Hide SQL' : 'Show SQL', act: () => setStatement(!statement) },
-    { label: 'Download CSV', act: () => data && saveCsv(chart.id, data) },
+    { label: 'Download CSV', act: () => data && saveCsv(chart.id, whole(data)) },
     ...(drawn && !asTable
       ? [
           {
@@ -208,7 +209,7 @@ function Body({ chart, data, asTable, pick, leads, image }: BodyProps) {
   if (data.rows.length === 0) return <Empty>Nothing at this time, with these filters.</Empty>;
   if (chart.type === 'kpi') return <Kpi chart={chart} answer={data} />;
   if (chart.type === 'pivot') {
-    return <PivotTable answer={data} axes={data.axes} grain={grain} label={titleOf(chart)} pick={pick} />;
+    return <PivotTable answer={data} grain={grain} label={titleOf(chart)} pick={pick} />;
   }
   if (chart.type === 'table' || asTable || !drawing) {
     const cell = (row: number, column: number) => {
@@ -234,7 +235,10 @@ function Body({ chart, data, asTable, pick, leads, image }: BodyProps) {
         </button>
       );
     };
-    return <Grid label={titleOf(chart)} answer={data} cell={cell} fill />;
+    const total = totalsBy(data, [])([]);
+    const foot = (column: number) =>
+      column >= data.axes ? figure(total?.[column - data.axes]) : column === 0 && TOTAL;
+    return <Grid label={titleOf(chart)} answer={data} cell={cell} foot={total && foot} fill />;
   }
   return <Picture drawing={drawing} label={`${titleOf(chart)}, also as a table`} pick={pick} image={image} />;
 }
@@ -260,7 +264,7 @@ export function drawingOf(chart: Chart, data: Drawn): Drawing | null {
   };
 }
 
-function Kpi({ chart, answer }: { chart: Chart; answer: Answer }) {
+function Kpi({ chart, answer }: { chart: Chart; answer: Drawn }) {
   const value = answer.rows[0]?.at(-1);
   const over = chart.threshold !== undefined && typeof value === 'number' && value > chart.threshold;
   return (
@@ -270,6 +274,20 @@ function Kpi({ chart, answer }: { chart: Chart; answer: Answer }) {
         {answer.columns.at(-1)?.name}
         {chart.threshold !== undefined && ` · ${over ? 'above' : 'within'} ${figure(chart.threshold)}`}
       </span>
+      {answer.before && <Earlier value={value} before={answer.before} />}
     </div>
+  );
+}
+
+const PERCENT = { maximumFractionDigits: 1, signDisplay: 'exceptZero' } as const;
+
+/** The value at an earlier time, and how far from it the present one is. */
+function Earlier({ value, before }: { value: unknown; before: NonNullable<Drawn['before']> }) {
+  const earlier = before.rows[0]?.[0];
+  const percent = change(value, earlier);
+  return (
+    <span className="muted" title={`from ${moment(before.from)} to ${moment(before.to)} UTC`}>
+      {percent !== undefined && <b>{percent.toLocaleString('en-US', PERCENT)} %</b>} before: {figure(earlier)}
+    </span>
   );
 }

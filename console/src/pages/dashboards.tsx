@@ -2,16 +2,15 @@
 
 import { type Kind, type Resource, useKind } from '../api.ts';
 import type { Source } from '../dashboards/asking.ts';
-import { Board, standing } from '../dashboards/board.tsx';
-import { useChoice } from '../dashboards/choice.ts';
+import { SHEET, useChoice } from '../dashboards/choice.ts';
 import { Controls } from '../dashboards/controls.tsx';
+import { Frames } from '../dashboards/frames.tsx';
 import { places } from '../dashboards/layout.ts';
-import { type Dashboard, titleOf } from '../dashboards/spec.ts';
-import { Tile } from '../dashboards/tile.tsx';
-import { items, text } from '../json.ts';
+import { chartsOf, type Dashboard, type Sheet, sheetsOf, titleOf } from '../dashboards/spec.ts';
+import { text } from '../json.ts';
 import { Link, path, useLocation } from '../router.tsx';
 import { Builder } from '../ui/lazy.tsx';
-import { Badge, Empty, Loading, Page, Panel, Ready, To } from '../ui/parts.tsx';
+import { Badge, Empty, Loading, Page, Panel, Ready, Tabs, To } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { Yaml } from './resources.tsx';
 
@@ -54,8 +53,8 @@ export function DashboardsPage() {
               id: 'charts',
               head: 'Charts',
               right: true,
-              by: it => items(it.spec.charts).length,
-              cell: it => items(it.spec.charts).length,
+              by: it => chartsOf(it.spec as Dashboard).length,
+              cell: it => chartsOf(it.spec as Dashboard).length,
             },
             { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
           ]}
@@ -75,6 +74,7 @@ export function DashboardPage({ resource, kind }: { resource: Resource; kind: Ki
   const { query } = useLocation();
   const mode = query.get('mode');
   const reader = query.get('as');
+  const sheet = query.get(SHEET);
   const { name } = resource.metadata;
   if (mode === 'edit') return <Builder resource={resource} kind={kind} />;
   const spec = resource.spec as Dashboard;
@@ -83,7 +83,7 @@ export function DashboardPage({ resource, kind }: { resource: Resource; kind: Ki
       <Link className="btn" to={path(['dashboards', name], mode === 'yaml' ? {} : { mode: 'yaml' })}>
         {mode === 'yaml' ? 'Charts' : 'YAML'}
       </Link>
-      <Link className="btn" to={path(['dashboards', name], { mode: 'edit' })}>
+      <Link className="btn" to={path(['dashboards', name], { mode: 'edit', ...(sheet && { [SHEET]: sheet }) })}>
         Edit
       </Link>
     </>
@@ -111,25 +111,27 @@ export function DashboardPage({ resource, kind }: { resource: Resource; kind: Ki
 
 function View({ source }: { source: Source }) {
   const choice = useChoice(source.spec);
-  const { charts = [] } = source.spec;
-  const all = places(charts);
-  if (charts.length === 0) return <Empty>This dashboard has no charts. Edit adds them.</Empty>;
+  const sheets = sheetsOf(source.spec);
+  const [only] = sheets;
+  if (chartsOf(source.spec).length === 0) return <Empty>This dashboard has no charts. Edit adds them.</Empty>;
+  const show = ({ charts = [] }: Sheet) =>
+    charts.length > 0 ? (
+      <Frames source={source} charts={charts} places={places(charts)} choice={choice} />
+    ) : (
+      <Empty>This sheet has no charts. Edit adds them.</Empty>
+    );
   return (
     <>
       <Controls source={source} choice={choice} />
-      <Board
-        places={all}
-        each={index => {
-          const chart = charts[index];
-          const place = all[index];
-          if (!chart || !place) return null;
-          return (
-            <section key={chart.id} className="panel tile-frame" aria-label={titleOf(chart)} style={standing(place)}>
-              <Tile source={source} chart={chart} choice={choice} />
-            </section>
-          );
-        }}
-      />
+      {sheets.length > 1 ? (
+        <Tabs
+          param={SHEET}
+          label="Sheets"
+          tabs={sheets.map(sheet => ({ id: sheet.id, label: titleOf(sheet), show: () => show(sheet) }))}
+        />
+      ) : (
+        only && show(only)
+      )}
     </>
   );
 }

@@ -4,11 +4,10 @@
  */
 
 import { useResources } from '../api.ts';
-import { Board, standing } from '../dashboards/board.tsx';
 import { useChoice } from '../dashboards/choice.ts';
+import { Frames } from '../dashboards/frames.tsx';
 import { places, settled } from '../dashboards/layout.ts';
-import { type Chart, type Dashboard, titleOf } from '../dashboards/spec.ts';
-import { Tile } from '../dashboards/tile.tsx';
+import { type Chart, type Dashboard, type Sheet, sheetsOf, titleOf } from '../dashboards/spec.ts';
 import { minute } from '../format.ts';
 import { useLocation } from '../router.tsx';
 import { Empty, Loading, Trouble } from '../ui/parts.tsx';
@@ -31,11 +30,13 @@ export function PrintPage({ name }: { name: string }) {
 function Printed(source: { name: string; generation: number; spec: Dashboard }) {
   const { query } = useLocation();
   const choice = useChoice(source.spec);
-  const { charts = [], title = source.name } = source.spec;
+  const { title = source.name } = source.spec;
   const ids = query.get('charts')?.split(',');
-  const known = (id: string) => charts.find(chart => chart.id === id);
-  const chosen = ids ? ids.map(known).filter((chart): chart is Chart => chart !== undefined) : charts;
-  const all = settled(places(chosen));
+  const chosen = ({ charts = [] }: Sheet) => {
+    const known = (id: string) => charts.find(chart => chart.id === id);
+    return ids ? ids.map(known).filter((chart): chart is Chart => chart !== undefined) : charts;
+  };
+  const sheets = sheetsOf(source.spec).map(sheet => ({ ...sheet, charts: chosen(sheet) }));
   const { from, to } = choice.time ?? {};
   return (
     <main className="print">
@@ -47,19 +48,14 @@ function Printed(source: { name: string; generation: number; spec: Dashboard }) 
           </span>
         )}
       </header>
-      <Board
-        places={all}
-        each={index => {
-          const chart = chosen[index];
-          const place = all[index];
-          if (!chart || !place) return null;
-          return (
-            <section key={chart.id} className="panel tile-frame" aria-label={titleOf(chart)} style={standing(place)}>
-              <Tile source={source} chart={chart} choice={choice} />
-            </section>
-          );
-        }}
-      />
+      {sheets
+        .filter(({ charts }) => charts.length > 0)
+        .map(sheet => (
+          <section key={sheet.id} aria-label={sheet.id ? titleOf(sheet) : undefined}>
+            {sheet.id && <h2>{titleOf(sheet)}</h2>}
+            <Frames source={source} charts={sheet.charts} places={settled(places(sheet.charts))} choice={choice} />
+          </section>
+        ))}
     </main>
   );
 }

@@ -17,12 +17,14 @@ interface Props {
   answer: Answer;
   /** A cell in another form than its text. */
   cell?: (row: number, column: number) => ReactNode;
+  /** A last row that stays in sight, by its cells. */
+  foot?: (column: number) => ReactNode;
   /** Fills its frame instead of growing with the rows. */
   fill?: boolean;
 }
 
 /** A table of any length. */
-export function Grid({ label, answer, cell, fill }: Props) {
+export function Grid({ label, answer, cell, foot, fill }: Props) {
   const { columns, rows } = answer;
   const [top, setTop] = useState(0);
   const frame = useRef<HTMLElement>(null);
@@ -39,7 +41,7 @@ export function Grid({ label, answer, cell, fill }: Props) {
       ref={frame}
       onScroll={event => setTop(event.currentTarget.scrollTop)}
     >
-      <table aria-rowcount={rows.length + 1}>
+      <table aria-rowcount={rows.length + (foot ? 2 : 1)}>
         <colgroup>
           {widths.map((chars, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: two columns may have one name
@@ -71,6 +73,21 @@ export function Grid({ label, answer, cell, fill }: Props) {
           ))}
           {to < rows.length && <Room height={(rows.length - to) * ROW} />}
         </tbody>
+        {foot && (
+          <tfoot>
+            <tr aria-rowindex={rows.length + 2}>
+              {columns.map(({ type }, at) => {
+                const Cell = at === 0 ? 'th' : 'td';
+                return (
+                  // biome-ignore lint/suspicious/noArrayIndexKey: two columns may have one name
+                  <Cell key={at} scope={at === 0 ? 'row' : undefined} className={isNumeric(type) ? 'num' : ''}>
+                    {foot(at)}
+                  </Cell>
+                );
+              })}
+            </tr>
+          </tfoot>
+        )}
       </table>
     </section>
   );

@@ -212,22 +212,32 @@ export function Ago({ at }: { at: string | undefined }) {
   );
 }
 
+interface TabsProps {
+  tabs: { id: string; label: string; count?: number | string; show: () => ReactNode }[];
+  /** Where the URL has the choice. */
+  param?: string;
+  /** What all of them are, for those who do not see them. */
+  label?: string;
+}
+
 /** Tabs whose choice is in the URL. */
-export function Tabs(props: { tabs: { id: string; label: string; count?: number | string; show: () => ReactNode }[] }) {
+export function Tabs(props: TabsProps) {
   const first = props.tabs[0]?.id ?? '';
-  const [chosen, choose] = useParam('tab', first);
+  const [chosen, choose] = useParam(props.param ?? 'tab', first);
   const id = useId();
   const tab = props.tabs.find(tab => tab.id === chosen) ?? props.tabs[0];
   const move = (by: number) => {
     const index = tab ? props.tabs.indexOf(tab) : 0;
-    const next = props.tabs.at((index + by) % props.tabs.length);
+    to(props.tabs.at((index + by) % props.tabs.length));
+  };
+  const to = (next: TabsProps['tabs'][number] | undefined) => {
     if (!next) return;
     choose(next.id);
     document.getElementById(`${id}-${next.id}`)?.focus();
   };
   return (
     <>
-      <div className="tabs" role="tablist">
+      <div className="tabs" role="tablist" aria-label={props.label}>
         {props.tabs.map(({ id: name, label, count }) => (
           <button
             type="button"
@@ -241,6 +251,8 @@ export function Tabs(props: { tabs: { id: string; label: string; count?: number 
             onKeyDown={event => {
               if (event.key === 'ArrowRight') move(1);
               if (event.key === 'ArrowLeft') move(-1);
+              if (event.key === 'Home') to(props.tabs[0]);
+              if (event.key === 'End') to(props.tabs.at(-1));
             }}
           >
             {label}

@@ -3,7 +3,7 @@
 //!
 //! What it is NOT: it asks no chart and takes no picture; [`crate::runtime::desk`] does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,6 +29,8 @@ const PICTURE_BYTES_MAX: usize = 512 * 1024;
 const WIDTH: u32 = 1280;
 const AROUND: u32 = 16;
 const HEAD: u32 = 56;
+/// The title of a sheet.
+const SHEET: u32 = 40;
 const ROW: u32 = 40;
 const GAP: u32 = 12;
 /// A longer page is cut off.
@@ -53,6 +55,8 @@ pub struct Chart {
     /// What it is called.
     pub title: String,
     place: Option<Place>,
+    /// Which of the dashboard's sheets it stands on, if that has any.
+    sheet: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +67,8 @@ struct Place {
     h: u32,
 }
 
-/// A chart's rows, or why there are none.
+/// A chart's rows, or why there are none. With them its measures over all rows (`total`) and at an earlier time
+/// (`before`), where it has them.
 pub type Drawn = Result<Value, Problem>;
 
 /// A picture, or why there is none; None where none is wanted.
@@ -76,15 +81,19 @@ impl Outline {
     /// `HW-BASE-002` for a principal that is none.
     pub fn of(dashboard: &Value, spec: &ReportSpec, due: Micros) -> Result<Self, Problem> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let known = dashboard["charts"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let known = known.iter().filter_map(|chart| {
+        let sheets = dashboard["sheets"].as_array().into_iter().flatten().enumerate();
+        let sheets = sheets.map(|(number, sheet)| (Some(number), &sheet["charts"]));
+        let known = std::iter::once((None, &dashboard["charts"])).chain(sheets);
+        let known =
+            known.flat_map(|(sheet, charts)| charts.as_array().into_iter().flatten().map(move |it| (sheet, it)));
+        let known = known.filter_map(|(sheet, chart)| {
             let id = text(&chart["id"])?;
             let title = text(&chart["title"]).unwrap_or_else(|| id.clone());
-            Some(Chart { id, title, place: place(&chart["at"]) })
+            Some(Chart { id, title, place: place(&chart["at"]), sheet })
         });
         let mut charts: Vec<Chart> = known.collect();
         if !spec.charts.is_empty() {
-            let absent = |id: &String| Chart { id: id.clone(), title: id.clone(), place: None };
+            let absent = |id: &String| Chart { id: id.clone(), title: id.clone(), place: None, sheet: None };
             let mut find = |id: &String| {
                 let at = charts.iter().position(|chart| chart.id == *id);
                 at.map_or_else(|| absent(id), |at| charts.remove(at))
@@ -111,8 +120,14 @@ impl Outline {
         let reader = encoded(self.choice.reader.as_str());
         let between = if page.contains('?') { '&' } else { '?' };
         let path = format!("{page}{between}view=print&as={reader}&charts={}&every=", ids.join(","));
-        let rows = settled(&self.charts).iter().map(|at| at.y + at.h).max().unwrap_or(0);
-        let board = (rows * (ROW + GAP)).saturating_sub(GAP);
+        let sheets: BTreeSet<Option<usize>> = self.charts.iter().map(|chart| chart.sheet).collect();
+        let boards = sheets.into_iter().map(|sheet| {
+            let charts = self.charts.iter().filter(|chart| chart.sheet == sheet);
+            let places: Vec<Option<Place>> = charts.map(|chart| chart.place).collect();
+            let rows = settled(&places).iter().map(|at| at.y + at.h).max().unwrap_or(0);
+            (rows * (ROW + GAP)).saturating_sub(GAP) + if sheet.is_some() { SHEET } else { 0 }
+        });
+        let board: u32 = boards.sum();
         Scene { path, width: WIDTH, height: (2 * AROUND + HEAD + board).min(HEIGHT_MAX) }
     }
 
@@ -186,21 +201,34 @@ fn table(chart: &Chart, drawn: &Drawn, rows_max: usize, budget: &mut usize) -> V
         }
     };
     let columns = answer["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let columns: Vec<&Value> = columns.iter().map(|column| &column["name"]).collect();
+    let mut columns: Vec<Value> = columns.iter().map(|column| column["name"].clone()).collect();
     let all = answer["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let total = answer["total"].as_array().map(|measures| total(measures, columns.len()));
+    let before = answer.get("before");
+    columns.extend(before.map(|_| Value::from("before")));
     let mut rows: Vec<Value> = Vec::new();
-    for row in all.iter().take(rows_max) {
-        let cells = row.as_array().map(|cells| cells.iter().map(cut).collect::<Vec<Value>>()).unwrap_or_default();
-        let row = Value::from(cells);
+    let mut shown = 0;
+    for (number, row) in all.iter().take(rows_max).chain(&total).enumerate() {
+        let cells = row.as_array().into_iter().flatten().chain(before);
+        let row = Value::from(cells.map(cut).collect::<Vec<Value>>());
         let bytes = row.to_string().len();
         if bytes > *budget {
             break;
         }
         *budget -= bytes;
         rows.push(row);
+        shown = (number + 1).min(all.len()).min(rows_max);
     }
-    let note = (rows.len() < all.len()).then(|| format!("{} of {} rows", rows.len(), all.len()));
+    let note = (shown < all.len()).then(|| format!("{shown} of {} rows", all.len()));
     json!({"id": chart.id, "title": chart.title, "columns": columns, "rows": rows, "note": note})
+}
+
+/// The last row: measures over all rows, behind as many cells as there are axes.
+fn total(measures: &[Value], columns: usize) -> Value {
+    let axes = columns.saturating_sub(measures.len());
+    let first = (axes > 0).then(|| Value::from("Total"));
+    let others = std::iter::repeat_n(Value::Null, axes.saturating_sub(1));
+    Value::from(first.into_iter().chain(others).chain(measures.iter().cloned()).collect::<Vec<Value>>())
 }
 
 fn cut(value: &Value) -> Value {
@@ -229,12 +257,12 @@ fn place(at: &Value) -> Option<Place> {
 
 /// Where charts stand: those without a place below the others, two beside each other, and all as far up as there is
 /// room (`places` and `moved` in `console/src/dashboards/layout.ts`).
-fn settled(charts: &[Chart]) -> Vec<Place> {
-    let below = charts.iter().filter_map(|chart| chart.place).map(|at| at.y + at.h).max().unwrap_or(0);
+fn settled(places: &[Option<Place>]) -> Vec<Place> {
+    let below = places.iter().flatten().map(|at| at.y + at.h).max().unwrap_or(0);
     let mut without = 0;
     let mut wanted: Vec<Place> = Vec::new();
-    for chart in charts {
-        wanted.push(chart.place.unwrap_or_else(|| {
+    for place in places {
+        wanted.push(place.unwrap_or_else(|| {
             let at = Place { x: (without % 2) * 6, y: below + without / 2 * 6, w: 6, h: 6 };
             without += 1;
             at

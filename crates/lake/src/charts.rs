@@ -11,6 +11,7 @@
 //! Invariants: what people wrote goes into a statement only as whole expressions and queries ([`text`]), what readers
 //! chose only as literals.
 
+mod beside;
 mod check;
 mod grain;
 pub(crate) mod text;
@@ -24,6 +25,7 @@ use serde_json::Value;
 use crate::kinds::dashboard::{ChartSpec, DashboardSpec, FilterSpec, GrainSpec};
 use crate::sql::SCHEMAS;
 
+pub use beside::{Before, Total, before, totals};
 pub use check::check;
 pub use grain::Grain;
 
@@ -55,28 +57,8 @@ pub fn relation(from: &str) -> Option<(&'static str, String)> {
 /// # Errors
 /// `HW-LAKE-071` for a chart, filter, level or grain that is not there.
 pub fn chart(spec: &DashboardSpec, id: &str, choice: &Choice, now: Micros) -> Result<Statement, Problem> {
-    let chart = spec.charts.iter().find(|chart| chart.id == id);
-    let chart = chart.ok_or_else(|| absent("chart", id, spec.charts.iter().map(|chart| chart.id.as_str())))?;
-    let times = times(spec, choice, now);
-    let mut conditions: Vec<String> = chart.condition.iter().map(|words| text::operand(words)).collect();
-    conditions.extend(chart.time.iter().flat_map(|time| within(time, times)));
-    conditions.extend(chosen(spec, choice, |filter| {
-        let ignored = chart.ignores.contains(&filter.id);
-        (!ignored).then(|| chart.columns.get(&filter.id).unwrap_or(&filter.column))
-    })?);
-    conditions.extend(drilled(chart, choice)?);
-
-    let (axis, grain) = axis(chart, choice, times)?;
-    let mut columns: Vec<(String, &str)> = axis.into_iter().collect();
-    columns.extend(chart.dimensions.iter().map(|words| (text::closed(words), words.as_str())));
-    let axes = columns.len();
-    columns.extend(chart.measures.iter().map(|measure| (text::closed(&measure.expr), measure.name.as_str())));
-
-    let names: Vec<&str> = columns.iter().map(|(_, name)| *name).collect();
-    let order = order(chart, &names, axes);
-    let grouped = if chart.measures.is_empty() { 0 } else { axes };
-    let text = select(&columns, &chart.from, &conditions, grouped, &order, chart.limit.unwrap_or(ROWS));
-    Ok(Statement { text, grain, axes })
+    let asked = Asked::of(spec, named(spec, id)?, choice, times(spec, choice, now))?;
+    Ok(Statement { text: asked.rows(), grain: asked.grain, axes: asked.axes })
 }
 
 /// The statement of the values that a filter can take, each with the number of its rows.
@@ -94,6 +76,49 @@ pub fn values(spec: &DashboardSpec, id: &str, search: &str, choice: &Choice) -> 
     let columns = [(text::closed(&filter.column), "value"), ("count(*)".to_owned(), "rows")];
     let text = select(&columns, &filter.from, &conditions, 1, &["1".to_owned()], VALUES);
     Ok(Statement { text, grain: None, axes: 1 })
+}
+
+/// The chart with this id.
+fn named<'a>(spec: &'a DashboardSpec, id: &str) -> Result<&'a ChartSpec, Problem> {
+    let chart = spec.all_charts().find(|chart| chart.id == id);
+    chart.ok_or_else(|| absent("chart", id, spec.all_charts().map(|chart| chart.id.as_str())))
+}
+
+/// A chart as it is asked: what all of its statements have in common.
+struct Asked<'a> {
+    chart: &'a ChartSpec,
+    conditions: Vec<String>,
+    /// Its axes, then its measures, each with its name.
+    columns: Vec<(String, &'a str)>,
+    axes: usize,
+    grain: Option<Grain>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(spec: &'a DashboardSpec, chart: &'a ChartSpec, choice: &Choice, times: Times) -> Result<Self, Problem> {
+        let mut conditions: Vec<String> = chart.condition.iter().map(|words| text::operand(words)).collect();
+        conditions.extend(chart.time.iter().flat_map(|time| within(time, times)));
+        conditions.extend(chosen(spec, choice, |filter| {
+            let ignored = chart.ignores.contains(&filter.id);
+            (!ignored).then(|| chart.columns.get(&filter.id).unwrap_or(&filter.column))
+        })?);
+        conditions.extend(drilled(chart, choice)?);
+        let (axis, grain) = axis(chart, choice, times)?;
+        let mut columns: Vec<(String, &'a str)> = axis.into_iter().collect();
+        columns.extend(chart.dimensions.iter().map(|words| (text::closed(words), words.as_str())));
+        let axes = columns.len();
+        columns.extend(chart.measures.iter().map(|measure| (text::closed(&measure.expr), measure.name.as_str())));
+        Ok(Self { chart, conditions, columns, axes, grain })
+    }
+
+    /// The statement of the chart's rows.
+    fn rows(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|(_, name)| *name).collect();
+        let order = order(self.chart, &names, self.axes);
+        let grouped = if self.chart.measures.is_empty() { 0 } else { self.axes };
+        let limit = self.chart.limit.unwrap_or(ROWS);
+        select(&self.columns, &self.chart.from, &self.conditions, grouped, &order, limit)
+    }
 }
 
 fn select(

@@ -3,16 +3,21 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::TryStreamExt as _;
 use futures::future::BoxFuture;
 use headwater_base::{Principal, Problem};
 use headwater_kernel::port::Sql as _;
-use headwater_kernel::port::charts::{Charts, Choice, Drawn, Whose};
-use headwater_kernel::port::sql::{Format, Question};
+use headwater_kernel::port::charts::{Before, Charts, Choice, Drawn, Total, Whose};
+use headwater_kernel::port::sql::{Answer, Format, Question};
 use headwater_kernel::{Kernel, Origin, kind};
 
 use crate::charts::{self, Grain, Statement};
 use crate::kinds::dashboard::{self, DashboardSpec};
 use crate::sql::Engine;
+
+/// Bytes of what stands beside a chart's rows, each.
+const BESIDE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Answers charts.
 pub struct Dashboards {
@@ -46,14 +51,31 @@ impl Dashboards {
         }
     }
 
-    async fn ask(&self, Statement { text, grain, axes }: Statement, reader: &Principal) -> Result<Drawn, Problem> {
+    async fn ask(&self, text: &str, reader: &Principal) -> Result<Answer, Problem> {
         let principal = reader.clone();
-        let question = Question { text: text.clone(), format: Format::Json, rows_max: None, principal };
-        match self.engine.ask(question).await {
-            Ok(answer) => Ok(Drawn { query: text, grain: grain.map(Grain::word), axes, answer }),
-            // Places are within what was asked, which nobody has written.
-            Err(problem) => Err(problem.because(format!("the chart asked: {}", text.replace('\n', " ")))),
+        let question = Question { text: text.to_owned(), format: Format::Json, rows_max: None, principal };
+        // Places are within what was asked, which nobody has written.
+        let told = |problem: Problem| problem.because(format!("the chart asked: {}", text.replace('\n', " ")));
+        self.engine.ask(question).await.map_err(told)
+    }
+
+    /// The whole answer of a statement. While it is read nothing else of the chart is: one chart is one query at a time.
+    async fn whole(&self, text: &str, reader: &Principal) -> Result<Bytes, Problem> {
+        let mut body = self.ask(text, reader).await?.body;
+        let mut all: Vec<u8> = Vec::new();
+        while let Some(chunk) = body.try_next().await? {
+            if all.len() + chunk.len() > BESIDE_BYTES_MAX {
+                let fact = format!("the chart's totals have more than {BESIDE_BYTES_MAX} bytes");
+                return Err(Problem::new("HW-LAKE-072", fact).help("group by fewer or shorter values"));
+            }
+            all.extend_from_slice(&chunk);
         }
+        Ok(all.into())
+    }
+
+    async fn rows(&self, Statement { text, grain, axes }: Statement, reader: &Principal) -> Result<Drawn, Problem> {
+        let answer = self.ask(&text, reader).await?;
+        Ok(Drawn { query: text, grain: grain.map(Grain::word), axes, answer, totals: Vec::new(), before: None })
     }
 }
 
@@ -61,7 +83,22 @@ impl Charts for Dashboards {
     fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>> {
         Box::pin(async move {
             let spec = self.spec(of)?;
-            self.ask(charts::chart(&spec, chart, choice, self.kernel.clock().now())?, &choice.reader).await
+            let (now, reader) = (self.kernel.clock().now(), &choice.reader);
+            let statement = charts::chart(&spec, chart, choice, now)?;
+            if choice.rows_only {
+                return self.rows(statement, reader).await;
+            }
+            let mut totals = Vec::new();
+            for charts::Total { by, text } in charts::totals(&spec, chart, choice, now)? {
+                totals.push(Total { by, answer: self.whole(&text, reader).await? });
+            }
+            let before = match charts::before(&spec, chart, choice, now)? {
+                Some(charts::Before { from, to, text }) => {
+                    Some(Before { from, to, answer: self.whole(&text, reader).await? })
+                }
+                None => None,
+            };
+            Ok(Drawn { totals, before, ..self.rows(statement, reader).await? })
         })
     }
 
@@ -74,7 +111,7 @@ impl Charts for Dashboards {
     ) -> BoxFuture<'a, Result<Drawn, Problem>> {
         Box::pin(async move {
             let spec = self.spec(of)?;
-            self.ask(charts::values(&spec, filter, search, choice)?, &choice.reader).await
+            self.rows(charts::values(&spec, filter, search, choice)?, &choice.reader).await
         })
     }
 }

@@ -30,6 +30,29 @@ spec:
     - {id: country, from: orders, column: country}
     - {id: city, from: orders, column: city, after: [country]}
   charts:
+    - id: january
+      type: kpi
+      from: orders
+      time: at
+      measures: [{name: cities, expr: count(DISTINCT city)}]
+      compare: 31d
+    - id: countries
+      type: pivot
+      from: orders
+      time: at
+      grain: year
+      dimensions: [country]
+      measures: [{name: average, expr: round(avg(amount))}]
+      totals: true
+    - id: cities
+      type: table
+      from: orders
+      time: at
+      dimensions: [city]
+      measures: [{name: average, expr: avg(amount)}]
+      sort: -average
+      limit: 1
+      totals: true
     - {id: total, type: kpi, from: orders, time: at, measures: [{name: revenue, expr: sum(amount)}]}
     - id: years
       type: bar
@@ -52,6 +75,14 @@ const SALES: &str = r#"{"at": "2025-12-31T23:30:00Z", "country": "CH", "city": "
 {"at": "2026-01-01T01:30:00Z", "country": "AT", "city": "Wien", "amount": 40}
 {"at": "2026-02-01T00:00:00Z", "country": "AT", "city": "<b>Graz</b>", "amount": 80}
 "#;
+
+/// One reader sees one country.
+const POLICIES: &str = "
+apiVersion: headwater.dev/v1
+kind: RowPolicy
+metadata: {name: austria}
+spec: {principals: [asha], relations: [orders], filter: country = 'AT'}
+";
 
 fn ask(node: &Node, path: &str, body: &Value) -> (u16, Value) {
     let (status, said) = node.post(path, body).unwrap();
@@ -119,4 +150,59 @@ fn charts_are_answered_with_filters_times_and_levels() {
     assert_eq!(ask(&node, "/v1/charts", &draft("count(*)")).1["rows"], json!([[4]]));
     assert_eq!(code(draft("count(*) FROM orders; --")), "400 HW-LAKE-040");
     assert_eq!(code(draft("sum(nothing)")), "400 HW-LAKE-041");
+}
+
+#[test]
+fn totals_and_earlier_times_are_what_their_reader_may_see() {
+    let node = Node::start(HEADWATER).unwrap();
+    node.headwater(&["apply", "-f", "-"], RESOURCES).unwrap();
+    node.headwater(&["apply", "-f", "-"], POLICIES).unwrap();
+    node.headwater(&["produce", "sales"], SALES).unwrap();
+    let chart = |chart: &str, reader: &str, more: Value| {
+        let mut body = json!({"dashboard": "shop", "chart": chart});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let (status, said) = node.post_as(reader, "/v1/charts", &body).unwrap();
+        assert_eq!(status, 200, "{said}");
+        json(&said).unwrap()
+    };
+    let totals = |said: &Value| {
+        let all = said["totals"].as_array().unwrap().iter();
+        all.map(|total| json!([total["by"], total["rows"]])).collect::<Vec<Value>>()
+    };
+    // An average of averages would be another number, and so would one of the one row that is shown.
+    let cities = chart("cities", "admin", json!({}));
+    assert_eq!((&cities["rows"], totals(&cities)), (&json!([["<b>Graz</b>", 80.0]]), vec![json!([[], [[37.5]]])]));
+    let cities = chart("cities", "admin", json!({"filters": {"country": ["CH"]}}));
+    assert_eq!(totals(&cities), [json!([[], [[15.0]]])]);
+    assert_eq!(totals(&chart("cities", "asha", json!({}))), [json!([[], [[60.0]]])]);
+
+    let countries = totals(&chart("countries", "admin", json!({})));
+    let (first, second) = ("2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z");
+    assert_eq!(
+        countries,
+        [
+            json!([[0], [[first, 10.0], [second, 47.0]]]),
+            json!([[1], [["AT", 60.0], ["CH", 15.0]]]),
+            json!([[], [[38.0]]])
+        ]
+    );
+    let mine = totals(&chart("countries", "asha", json!({})));
+    assert_eq!(mine, [json!([[0], [[second, 60.0]]]), json!([[1], [["AT", 60.0]]]), json!([[], [[60.0]]])]);
+
+    // January against the month of December, whose last evening had one sale.
+    let january = json!({"time": {"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}});
+    let compared = chart("january", "admin", january.clone());
+    assert_eq!((&compared["rows"], &compared["before"]["rows"]), (&json!([[2]]), &json!([[1]])));
+    assert_eq!(compared["before"]["from"], json!("2025-12-01T00:00:00Z"));
+    assert_eq!(compared["before"]["to"], json!("2026-01-01T00:00:00Z"));
+    let compared = chart("january", "asha", january);
+    assert_eq!((&compared["rows"], &compared["before"]["rows"]), (&json!([[1]]), &json!([[0]])));
+    assert_eq!(chart("january", "admin", json!({})).get("before"), None);
+    assert_eq!(chart("total", "admin", json!({})).get("totals"), None);
+
+    let average =
+        json!({"id": "c", "type": "kpi", "from": "orders", "measures": [{"name": "m", "expr": "avg(amount)"}]});
+    let sheets = json!({"sheets": [{"id": "empty"}, {"id": "full", "charts": [average]}]});
+    let (_, said) = node.post_as("asha", "/v1/charts", &json!({"spec": sheets, "chart": "c"})).unwrap();
+    assert_eq!(json(&said).unwrap()["rows"], json!([[60.0]]));
 }

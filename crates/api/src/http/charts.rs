@@ -10,7 +10,7 @@ use bytes::{Buf as _, Bytes};
 use futures::StreamExt as _;
 use headwater_base::{Micros, Principal, Problem, Span};
 use headwater_kernel::port::Charts;
-use headwater_kernel::port::charts::{Choice, Drawn, Whose, Window};
+use headwater_kernel::port::charts::{Before, Choice, Drawn, Whose, Window};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ impl Asked {
             Some(times) => times.window()?,
         };
         let (filters, grain, drill) = (self.filters.clone(), self.grain.clone(), self.drill.clone());
-        Ok(Choice { filters, window, grain, drill, reader })
+        Ok(Choice { filters, window, grain, drill, reader, rows_only: false })
     }
 }
 
@@ -132,10 +132,20 @@ fn unclear(fact: &str) -> Problem {
 }
 
 /// The answer of SQL, with what is known of the chart as its first members.
-fn shown(Drawn { query, grain, axes, answer }: Drawn) -> Response {
-    let mut head = json!({"query": query, "grain": grain, "axes": axes}).to_string();
+fn shown(Drawn { query, grain, axes, answer, totals, before }: Drawn) -> Response {
+    let mut head = json!({"query": query, "grain": grain, "axes": axes}).to_string().into_bytes();
     head.pop();
-    head.push(',');
+    if !totals.is_empty() {
+        let totals: Vec<_> = totals.iter().map(|total| joined(&json!({"by": total.by}), &total.answer)).collect();
+        head.extend_from_slice(b",\"totals\":[");
+        head.extend_from_slice(&totals.join(&b','));
+        head.push(b']');
+    }
+    if let Some(Before { from, to, answer }) = before {
+        head.extend_from_slice(b",\"before\":");
+        head.extend(joined(&json!({"from": from.to_string(), "to": to.to_string()}), &answer));
+    }
+    head.push(b',');
     let mut first = true;
     let body = answer.body.map(move |chunk| {
         let mut chunk = chunk.map_err(|problem| std::io::Error::other(problem.to_string()))?;
@@ -148,4 +158,13 @@ fn shown(Drawn { query, grain, axes, answer }: Drawn) -> Response {
     let mut response = Response::new(Body::from_stream(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// One object with the members of both; `object` is the bytes of one with some.
+fn joined(members: &Value, object: &[u8]) -> Vec<u8> {
+    let mut bytes = members.to_string().into_bytes();
+    bytes.pop();
+    bytes.push(b',');
+    bytes.extend_from_slice(object.strip_prefix(b"{").unwrap_or(object));
+    bytes
 }

@@ -216,7 +216,9 @@ fn validate(draft: &Draft, view: &View<'_>) -> Vec<Problem> {
 
 /// What is said when a dashboard has no such chart or filter.
 fn absent(dashboard: &Value, what: &str, id: &str) -> Option<Problem> {
-    let all = dashboard[format!("{what}s")].as_array().into_iter().flatten();
+    let key = format!("{what}s");
+    let sheets = dashboard["sheets"].as_array().into_iter().flatten();
+    let all = std::iter::once(dashboard).chain(sheets).filter_map(|it| it[&key].as_array()).flatten();
     let ids: Vec<&str> = all.filter_map(|one| one["id"].as_str()).collect();
     if ids.contains(&id) {
         return None;

@@ -52,6 +52,22 @@ fn a_report_looks_at_what_a_reader_would_see() {
 }
 
 #[test]
+fn a_report_has_the_charts_of_all_sheets() {
+    let one = json!({"id": "total", "at": {"x": 0, "y": 3, "w": 3, "h": 3}});
+    let two = json!([{"id": "course", "at": {"x": 0, "y": 0, "w": 9, "h": 6}}, {"id": "raw"}]);
+    let sheets = json!({"sheets": [{"id": "a", "charts": [one]}, {"id": "empty"}, {"id": "b", "charts": two}]});
+    let all = spec(json!({}));
+    let outline = Outline::of(&sheets, &all, DUE).unwrap();
+    let ids: Vec<&str> = outline.charts.iter().map(|chart| chart.id.as_str()).collect();
+    assert_eq!(ids, ["total", "course", "raw"]);
+    // Three rows on the one sheet, two charts of six below each other on the other.
+    let board = |rows: u32| SHEET + rows * (ROW + GAP) - GAP;
+    assert_eq!(outline.scene(&all).height, 2 * AROUND + HEAD + board(3) + board(12));
+    let some = spec(json!({"charts": ["course"]}));
+    assert_eq!(Outline::of(&sheets, &some, DUE).unwrap().scene(&some).height, 2 * AROUND + HEAD + board(6));
+}
+
+#[test]
 fn a_document_has_values_as_sql_gave_them_within_bounds() {
     let spec = spec(json!({"rows": 2, "timezone": "Europe/Zurich", "last": "1d", "charts": ["course", "gone"]}));
     let outline = Outline::of(&dashboard(), &spec, DUE).unwrap();
@@ -78,6 +94,20 @@ fn a_document_has_values_as_sql_gave_them_within_bounds() {
     assert_eq!(document.get("picture"), None);
 }
 
+#[test]
+fn a_report_has_the_totals_and_the_earlier_value_of_a_chart() {
+    let spec = spec(json!({"rows": 1, "charts": ["course", "total"]}));
+    let outline = Outline::of(&dashboard(), &spec, DUE).unwrap();
+    let columns = json!([{"name": "country"}, {"name": "city"}, {"name": "revenue"}]);
+    let course = json!({"columns": columns, "rows": [["CH", "Bern", 10], ["AT", "Wien", 40]], "total": [50]});
+    let total = json!({"columns": [{"name": "revenue"}], "rows": [[50]], "before": null});
+    let document = outline.document(&Name::new("daily").unwrap(), &spec, DUE, &[Ok(course), Ok(total)], &None);
+    assert_eq!(document["charts"][0]["rows"], json!([["CH", "Bern", 10], ["Total", null, 50]]));
+    assert_eq!(document["charts"][0]["note"], "1 of 2 rows");
+    assert_eq!(document["charts"][1]["columns"], json!(["revenue", "before"]));
+    assert_eq!(document["charts"][1]["rows"], json!([[50, null]]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     /// One event takes it, whatever charts bring.
@@ -98,10 +128,8 @@ proptest! {
     /// Charts stand on each other as little as on the console's page.
     #[test]
     fn settled_charts_do_not_overlap(places in prop::collection::vec((0_u32..12, 0_u32..30, 1_u32..12, 1_u32..9), 0..12)) {
-        let chart = |(x, y, w, h): (u32, u32, u32, u32)| Chart {
-            id: String::new(), title: String::new(), place: Some(Place { x, y, w, h }),
-        };
-        let settled = settled(&places.into_iter().map(chart).collect::<Vec<_>>());
+        let place = |(x, y, w, h): (u32, u32, u32, u32)| Some(Place { x, y, w, h });
+        let settled = settled(&places.into_iter().map(place).collect::<Vec<_>>());
         for (number, at) in settled.iter().enumerate() {
             let others: Vec<Place> = settled.iter().enumerate().filter(|(other, _)| *other != number).map(|(_, at)| *at).collect();
             prop_assert!(is_free(&others, *at));

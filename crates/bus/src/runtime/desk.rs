@@ -68,9 +68,22 @@ impl Desk {
             all.extend_from_slice(&chunk);
             Ok(all)
         };
+        let read = |bytes: &[u8]| {
+            serde_json::from_slice::<Value>(bytes)
+                .map_err(|error| Problem::new("HW-BUS-061", "the chart's rows cannot be read").because(error))
+        };
         let rows = drawn.answer.body.try_fold(Vec::new(), gather).await?;
-        serde_json::from_slice::<Value>(&rows)
-            .map_err(|error| Problem::new("HW-BUS-061", "the chart's rows cannot be read").because(error))
+        let mut answer = read(&rows)?;
+        let part = |bytes: &[u8], at: &str| read(bytes).map(|it| it.pointer(at).cloned().unwrap_or_default());
+        if let (Some(total), Some(members)) =
+            (drawn.totals.iter().find(|total| total.by.is_empty()), answer.as_object_mut())
+        {
+            members.insert("total".to_owned(), part(&total.answer, "/rows/0")?);
+        }
+        if let (Some(before), Some(members)) = (&drawn.before, answer.as_object_mut()) {
+            members.insert("before".to_owned(), part(&before.answer, "/rows/0/0")?);
+        }
+        Ok(answer)
     }
 
     /// What keeps a picture from being taken is told in the report, and never keeps that from being sent.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Principal, Problem, Span};
 use serde_json::Value;
@@ -44,6 +45,8 @@ pub struct Choice {
     pub drill: Vec<Value>,
     /// Who reads: charts have the rows that policies let them see.
     pub reader: Principal,
+    /// Whether the rows are all that is wanted: no totals, and no earlier value.
+    pub rows_only: bool,
 }
 
 impl Choice {
@@ -80,6 +83,28 @@ pub struct Drawn {
     pub axes: usize,
     /// The rows, in JSON.
     pub answer: Answer,
+    /// Its measures over rows that it shows apart, if it wants them.
+    pub totals: Vec<Total>,
+    /// Its measure at an earlier time, if it is compared with one.
+    pub before: Option<Before>,
+}
+
+/// Measures of a chart over rows that it shows apart.
+pub struct Total {
+    /// The axes that are kept, by their places; none of the grand total.
+    pub by: Vec<usize>,
+    /// Those axes, then all measures: an object with `columns` and `rows`, in JSON.
+    pub answer: Bytes,
+}
+
+/// A chart's measure at an earlier time.
+pub struct Before {
+    /// The first moment of that time.
+    pub from: Micros,
+    /// The first moment behind it.
+    pub to: Micros,
+    /// The measure: an object with `columns` and `rows`, in JSON.
+    pub answer: Bytes,
 }
 
 /// Answers charts: it knows dashboards and asks SQL.
@@ -88,7 +113,7 @@ pub trait Charts: Send + Sync {
     ///
     /// # Errors
     /// `HW-KERNEL-012` without the dashboard, `HW-LAKE-070` for a draft that cannot be, `HW-LAKE-071` for what the
-    /// dashboard does not have, and those of [`Sql::ask`](super::Sql::ask).
+    /// dashboard does not have, `HW-LAKE-072` for totals that are too large, and those of [`Sql::ask`](super::Sql::ask).
     fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>>;
 
     /// Values that a filter can take where `search` is a part of them, and how many rows have each. A filter that comes

@@ -6,7 +6,7 @@ use headwater_base::{Problem, closest};
 use serde_json::Value;
 
 use super::{Grain, text};
-use crate::kinds::dashboard::{ChartSpec, DashboardSpec, FilterSpec, GrainSpec, LinkSpec, Shape};
+use crate::kinds::dashboard::{ChartSpec, CompareSpec, DashboardSpec, FilterSpec, GrainSpec, LinkSpec, Shape};
 
 /// Columns of the grid.
 const GRID: u32 = 12;
@@ -24,12 +24,34 @@ pub fn check(spec: &DashboardSpec) -> Vec<(String, Problem)> {
         of_filter(&mut found, spec, filter, number);
     }
     ids.clear();
-    for (number, chart) in spec.charts.iter().enumerate() {
-        found.under = format!("/charts/{number}");
-        found.id(&chart.id, "chart", &mut ids);
-        of_chart(&mut found, spec, chart);
+    of_charts(&mut found, spec, "", &spec.charts, &mut ids);
+    let mut sheets = HashSet::new();
+    for (number, sheet) in spec.sheets.iter().enumerate() {
+        let under = format!("/sheets/{number}");
+        found.under.clone_from(&under);
+        found.id(&sheet.id, "sheet", &mut sheets);
+        of_charts(&mut found, spec, &under, &sheet.charts, &mut ids);
+    }
+    if !spec.charts.is_empty() && !spec.sheets.is_empty() {
+        found.under.clear();
+        found.push("/charts", "the dashboard has sheets, and these charts stand on none");
     }
     found.all
+}
+
+/// The charts of a sheet, or of a dashboard without any.
+fn of_charts<'a>(
+    found: &mut Found,
+    spec: &DashboardSpec,
+    under: &str,
+    charts: &'a [ChartSpec],
+    ids: &mut HashSet<&'a str>,
+) {
+    for (number, chart) in charts.iter().enumerate() {
+        found.under = format!("{under}/charts/{number}");
+        found.id(&chart.id, "chart", ids);
+        of_chart(found, spec, chart);
+    }
 }
 
 #[derive(Default)]
@@ -116,6 +138,7 @@ fn of_chart(found: &mut Found, spec: &DashboardSpec, chart: &ChartSpec) {
     names(found, chart);
     levels(found, chart);
     shape(found, chart);
+    beside(found, chart);
     let filters = spec.filters.iter().map(|filter| filter.id.as_str());
     for (filter, column) in &chart.columns {
         found.one_of(&format!("/columns/{filter}"), filter, "filter", filters.clone());
@@ -226,6 +249,26 @@ fn shape(found: &mut Found, chart: &ChartSpec) {
         let fact = format!("this chart needs {needs}; it has {axes} axes and {measures} measures");
         let problem = Problem::new("HW-LAKE-070", fact);
         found.problem("/type", problem.help("axes are dimensions, levels of `drill`, and a time that `grain` cuts"));
+    }
+}
+
+/// What stands beside a chart's rows.
+fn beside(found: &mut Found, chart: &ChartSpec) {
+    if chart.totals {
+        if !matches!(chart.shape, Shape::Table | Shape::Pivot) {
+            found.push("/totals", "tables and pivots have totals");
+        } else if chart.measures.is_empty() {
+            found.push("/totals", "totals are of measures, and the chart has none");
+        }
+    }
+    let Some(compare) = chart.compare else { return };
+    if chart.shape != Shape::Kpi {
+        found.push("/compare", "a KPI alone is compared with the time before");
+    } else if chart.time.is_none() {
+        found.push("/compare", "times are compared, and the chart has no `time`");
+    }
+    if matches!(compare, CompareSpec::Before(span) if span.duration().is_zero()) {
+        found.push("/compare", "a time is compared with an earlier one");
     }
 }
 

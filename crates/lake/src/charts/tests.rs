@@ -87,6 +87,20 @@ fn filters_narrow_every_chart_that_does_not_ignore_them() {
 }
 
 #[test]
+fn a_chart_of_a_sheet_has_the_filters_and_the_times_of_the_dashboard() {
+    let mut sheets = spec(json!([]));
+    sheets.sheets = serde_json::from_value(json!([{"id": "one"}, {"id": "two", "charts": [course()]}])).unwrap();
+    assert_eq!(check(&sheets), []);
+    let (now, choice) = (Micros::parse_rfc3339(NOW).unwrap(), filters(json!({"country": ["CH"]})));
+    let choice = Choice { window: Window::Own, ..choice };
+    let text = chart(&sheets, "c", &choice, now).unwrap().text;
+    assert_eq!(text, sql(course(), &choice));
+    assert!(text.contains("WHERE at >= TIMESTAMP '2026-02-28T00:00:00Z' AND country IN ('CH')"), "{text}");
+    let problem = chart(&sheets, "d", &choice, now).unwrap_err();
+    assert_eq!((problem.code.as_str(), problem.help.as_deref()), ("HW-LAKE-071", Some("did you mean `c`?")));
+}
+
+#[test]
 fn a_drill_leads_from_level_to_level() {
     let years = json!({"id": "c", "type": "bar", "from": "orders", "time": "at", "drill": ["year", "month", "day"],
         "measures": [{"name": "n", "expr": "count(*)"}]});
@@ -132,6 +146,78 @@ fn a_table_sorts_joins_and_shows_rows_as_they_are() {
         sql(newest, &filters(json!({}))),
         "SELECT key AS \"key\"\nFROM streams.\"a.b\"\nORDER BY time DESC\nLIMIT 10000"
     );
+}
+
+/// What stands beside a chart: the axes of each total with its statement, and the earlier time with its own.
+fn beside(of: Value, choice: &Choice) -> (Vec<(Vec<usize>, String)>, Option<(String, String)>) {
+    let spec = spec(json!([of]));
+    assert_eq!(check(&spec), []);
+    let now = Micros::parse_rfc3339(NOW).unwrap();
+    let totals = totals(&spec, "c", choice, now).unwrap().into_iter().map(|total| (total.by, total.text)).collect();
+    let before = before(&spec, "c", choice, now).unwrap();
+    (totals, before.map(|before| (format!("{} {}", before.from, before.to), before.text)))
+}
+
+#[test]
+fn totals_are_over_all_rows_under_the_conditions_of_the_chart() {
+    let table = json!({"id": "c", "type": "table", "from": "orders", "time": "at", "dimensions": ["country", "city"],
+        "measures": [{"name": "buyers", "expr": "count(DISTINCT buyer)"}], "where": "amount > 0", "limit": 5,
+        "sort": "-buyers", "totals": true});
+    let narrowed = "FROM orders\nWHERE (amount > 0) AND at >= TIMESTAMP '2026-02-28T00:00:00Z' AND country IN ('CH')";
+    let choice = Choice { window: Window::Own, ..filters(json!({"country": ["CH"]})) };
+    let (grand, before) = beside(table.clone(), &choice);
+    let all = format!("SELECT count(DISTINCT buyer) AS \"buyers\"\n{narrowed}\nLIMIT 1");
+    assert_eq!((grand, before), (vec![(vec![], all.clone())], None));
+
+    let mut pivot = table.clone();
+    pivot["type"] = json!("pivot");
+    pivot["grain"] = json!("month");
+    let (totals, _) = beside(pivot, &choice);
+    let lines = format!(
+        "SELECT date_trunc('month', at) AS \"at\", country AS \"country\", count(DISTINCT buyer) AS \"buyers\"\n\
+         {narrowed}\nGROUP BY 1, 2\nORDER BY 1, 2\nLIMIT 10000"
+    );
+    let columns = format!(
+        "SELECT city AS \"city\", count(DISTINCT buyer) AS \"buyers\"\n{narrowed}\nGROUP BY 1\nORDER BY 1\nLIMIT 10000"
+    );
+    assert_eq!(totals, [(vec![0, 1], lines), (vec![2], columns), (vec![], all)]);
+
+    let mut without = table;
+    without["totals"] = json!(false);
+    assert_eq!(beside(without.clone(), &choice).0, []);
+    // One row has no total.
+    without["totals"] = json!(true);
+    without["dimensions"] = json!([]);
+    assert_eq!(beside(without, &choice).0, []);
+}
+
+#[test]
+fn a_kpi_is_compared_with_a_time_as_long_as_the_one_that_is_shown() {
+    let kpi = |compare: &str| {
+        json!({"id": "c", "type": "kpi", "from": "orders", "time": "at", "compare": compare,
+            "measures": [{"name": "average", "expr": "avg(amount)"}]})
+    };
+    let asked = |compare: &str, window: Window| {
+        let choice = Choice { window, ..filters(json!({"country": ["CH"]})) };
+        let (totals, before) = beside(kpi(compare), &choice);
+        assert_eq!(totals, []);
+        before
+    };
+    let moment = |text| Micros::parse_rfc3339(text).unwrap();
+    let third = Window::Between(moment("2026-01-03T00:00:00Z"), moment("2026-01-04T00:00:00Z"));
+    for (compare, window, from, to) in [
+        ("previous", Window::Own, "2026-02-27T00:00:00Z", "2026-02-28T00:00:00Z"),
+        ("previous", third, "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"),
+        ("7d", Window::Own, "2026-02-21T00:00:00Z", "2026-02-22T00:00:00Z"),
+        ("1w", third, "2025-12-27T00:00:00Z", "2025-12-28T00:00:00Z"),
+    ] {
+        let text = format!(
+            "SELECT avg(amount) AS \"average\"\nFROM orders\n\
+             WHERE at >= TIMESTAMP '{from}' AND at < TIMESTAMP '{to}' AND country IN ('CH')\nLIMIT 10000"
+        );
+        assert_eq!(asked(compare, window), Some((format!("{from} {to}"), text)));
+    }
+    assert_eq!(asked("previous", Window::All), None);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! What it is NOT: rows, or a page. The node makes a statement of each chart (`charts`), and the console draws what
 //! comes back.
 
+mod compare;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::charts::{self, Grain};
+
+pub use compare::CompareSpec;
 
 /// The row of this kind.
 pub const KIND: Kind = Kind {
@@ -49,6 +53,7 @@ spec:
       from: orders
       time: at
       measures: [{name: revenue, expr: sum(amount)}]
+      compare: previous
       at: {x: 0, y: 0, w: 3, h: 3}
     - id: course
       title: Revenue by country
@@ -76,6 +81,7 @@ spec:
       measures: [{name: revenue, expr: sum(amount)}, {name: orders, expr: count(*)}]
       sort: -revenue
       limit: 50
+      totals: true
       link: {label: Open in the shop, url: \"https://shop.example/customers/{customer_id}\"}
       at: {x: 6, y: 6, w: 6, h: 6}
 ";
@@ -103,7 +109,26 @@ pub struct DashboardSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 30))]
     pub filters: Vec<FilterSpec>,
-    /// The charts.
+    /// The charts, where all of them stand on one sheet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 60))]
+    pub charts: Vec<ChartSpec>,
+    /// Sheets with charts of their own, instead of `charts`. Filters and times hold on all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub sheets: Vec<SheetSpec>,
+}
+
+/// A sheet: charts that are seen together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SheetSpec {
+    /// Its name in URLs.
+    pub id: String,
+    /// What it is called on its tab. The id by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its charts. No two charts of a dashboard have one id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 60))]
     pub charts: Vec<ChartSpec>,
@@ -179,6 +204,14 @@ pub struct ChartSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub limit: Option<u32>,
+    /// Whether a table has a last row, and a pivot a last row and a last column, with its measures over all rows, also
+    /// those that `limit` leaves out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub totals: bool,
+    /// The earlier time that a KPI shows its measure of as well, as long as the one that is shown: `previous`, which
+    /// is the one right before, or how far back it lies, such as `7d`. There is none where all times are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<CompareSpec>,
     /// Where a line is drawn, and a KPI or gauge turns red.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
@@ -297,6 +330,13 @@ pub struct PlaceSpec {
     pub h: u32,
 }
 
+impl DashboardSpec {
+    /// All charts, on whichever sheet they stand.
+    pub fn all_charts(&self) -> impl Iterator<Item = &ChartSpec> {
+        self.charts.iter().chain(self.sheets.iter().flat_map(|sheet| sheet.charts.iter()))
+    }
+}
+
 impl ChartSpec {
     /// How its time is cut where no level of a drill says it.
     pub fn grain(&self) -> GrainSpec {
@@ -346,8 +386,12 @@ fn refs(spec: &Value) -> Vec<Ref> {
     let Ok(spec) = serde_json::from_value::<DashboardSpec>(spec.clone()) else { return Vec::new() };
     let filters = spec.filters.iter().map(|filter| &filter.from).enumerate();
     let filters = filters.map(|(number, from)| (from, format!("/spec/filters/{number}/from")));
-    let charts = spec.charts.iter().map(|chart| &chart.from).enumerate();
-    let charts = charts.map(|(number, from)| (from, format!("/spec/charts/{number}/from")));
+    let sheets = spec.sheets.iter().enumerate();
+    let sheets = sheets.map(|(number, sheet)| (format!("/spec/sheets/{number}"), &sheet.charts));
+    let charts = std::iter::once(("/spec".to_owned(), &spec.charts)).chain(sheets).flat_map(|(under, charts)| {
+        let charts = charts.iter().enumerate();
+        charts.map(move |(number, chart)| (&chart.from, format!("{under}/charts/{number}/from")))
+    });
     let named = filters.chain(charts).filter_map(|(from, at)| {
         let (kind, name) = charts::relation(from)?;
         Some(Ref { kind, name, at, needed: true })

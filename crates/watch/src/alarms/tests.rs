@@ -29,7 +29,7 @@ impl Charts for Settable {
         let drawn = answer.map(|answer| {
             let body = futures::stream::iter([Ok(Bytes::from(answer.to_string()))]);
             let answer = Answer { columns: Vec::new(), body: Box::pin(body) };
-            Drawn { query: String::new(), grain: None, axes: 1, answer }
+            Drawn { query: String::new(), grain: None, axes: 1, answer, totals: Vec::new(), before: None }
         });
         futures::future::ready(drawn.ok_or_else(|| Problem::new("HW-LAKE-048", "too slow"))).boxed()
     }
@@ -159,6 +159,7 @@ fn an_alarm_is_told_of_once_with_what_it_looked_at() {
     );
     let (of, chart, choice) = bench.charts.asked.lock()[0].clone();
     assert_eq!((of, chart.as_str(), choice.reader.as_str()), (Whose::Named("sales".to_owned()), "course", "asha"));
+    assert!(choice.rows_only);
     // It stands so for the next life, which says nothing anew.
     bench.stop(&first);
     let second = bench.start();

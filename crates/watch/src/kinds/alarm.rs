@@ -118,7 +118,7 @@ impl AlarmSpec {
     pub fn choice(&self) -> Result<Choice, Problem> {
         let reader = self.principal.as_deref().map(Principal::new).transpose()?.unwrap_or_default();
         let window = self.last.map_or(Window::Own, Window::Last);
-        Ok(Choice { filters: self.filters.clone(), window, reader, ..Choice::default() })
+        Ok(Choice { filters: self.filters.clone(), window, reader, rows_only: true, ..Choice::default() })
     }
 }
 

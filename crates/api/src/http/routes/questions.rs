@@ -34,7 +34,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/charts",
         operation: "drawChart",
         tag: "sql",
-        summary: "Gives the rows of a dashboard's chart and the statement behind them: `{dashboard or spec, chart, filters, time: {last} or {from, to}, grain, drill}`.",
+        summary: "Gives the rows of a dashboard's chart, its totals, its value at an earlier time and the statement behind it: `{dashboard or spec, chart, filters, time: {last} or {from, to}, grain, drill}`.",
         query: &[],
         body: Body::Object,
         answer: JSON,

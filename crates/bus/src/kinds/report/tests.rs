@@ -12,9 +12,10 @@ use super::*;
 fn told(yaml: &str) -> Vec<(u32, String)> {
     let registry = Registry::new(&[KIND]);
     let drafts = registry.read("r.yaml", yaml.as_bytes(), &Limits::default()).unwrap();
+    let sheets = json!([{"id": "a", "charts": [{"id": "total"}]}, {"id": "b", "charts": [{"id": "course"}]}]);
     let dashboard = Draft {
         kind: "Dashboard".to_owned(),
-        spec: json!({"charts": [{"id": "total"}, {"id": "course"}], "filters": [{"id": "country"}]}),
+        spec: json!({"sheets": sheets, "filters": [{"id": "country"}]}),
         ..drafts[0].clone()
     };
     let view = View {

@@ -39,7 +39,7 @@ impl Charts for Board {
             let rows = json!({"columns": [{"name": "who"}], "rows": [[choice.reader.as_str()]]}).to_string();
             let body = futures::stream::iter([Ok(Bytes::from(rows))]);
             let answer = sql::Answer { columns: Vec::new(), body: Box::pin(body) };
-            Ok(Drawn { query: String::new(), grain: None, axes: 0, answer })
+            Ok(Drawn { query: String::new(), grain: None, axes: 0, answer, totals: Vec::new(), before: None })
         })
     }
 

@@ -54,6 +54,10 @@ spec:
       link: {url: "javascript:alert(1)"}
     - {id: two, type: table, from: orders, dimensions: [host], link: {url: "https://{host}/", dashboard: x}}
     - {id: three, type: table, from: orders, dimensions: [host], link: {url: "https://shop.example/{hots}"}}
+    - {id: four, type: bar, from: orders, dimensions: [host], measures: [{name: n, expr: count(*)}], totals: true, compare: 1d}
+    - {id: five, type: table, from: orders, dimensions: [host], totals: true}
+    - {id: six, type: kpi, from: orders, measures: [{name: n, expr: count(*)}], compare: previous}
+    - {id: seven, type: kpi, from: orders, time: at, measures: [{name: n, expr: count(*)}], compare: 0s}
 "#,
     );
     assert_eq!(
@@ -79,6 +83,57 @@ spec:
             "22:70: a link has either `url` or `dashboard`",
             "22:76: `https://{host}/` is no address that a chart may lead to",
             "23:78: there is no column `hots`",
+            "24:110: tables and pivots have totals",
+            "24:125: a KPI alone is compared with the time before",
+            "25:73: totals are of measures, and the chart has none",
+            "26:90: times are compared, and the chart has no `time`",
+            "27:102: a time is compared with an earlier one",
         ]
     );
+}
+
+#[test]
+fn charts_of_sheets_are_checked_and_named_as_others() {
+    let (problems, names) = told(
+        "apiVersion: headwater.dev/v1
+kind: Dashboard
+metadata: {name: d}
+spec:
+  filters:
+    - {id: country, from: orders, column: country}
+  charts: [{id: zero, type: table, from: orders, dimensions: [host]}]
+  sheets:
+    - id: one
+      charts:
+        - {id: a, type: table, from: streams.clicks, dimensions: [host]}
+    - id: one
+      title: Two
+      charts:
+        - {id: a, type: pie, from: tables.users, dimensions: [host]}
+",
+    );
+    assert_eq!(
+        problems,
+        [
+            "12:11: there are two sheets with the id `one`",
+            "15:16: there are two charts with the id `a`",
+            "15:25: this chart needs one axis and one measure; it has 1 axes and 0 measures",
+            "7:11: the dashboard has sheets, and these charts stand on none",
+        ]
+    );
+    assert_eq!(names, ["Dataset/orders", "Stream/clicks", "Table/users"]);
+}
+
+#[test]
+fn what_a_kpi_is_compared_with_is_a_word_or_a_span() {
+    let compared = |with: &str| {
+        told(&format!(
+            "apiVersion: headwater.dev/v1\nkind: Dashboard\nmetadata: {{name: d}}\nspec:\n  charts:\n    \
+             - {{id: k, type: kpi, from: orders, time: at, measures: [{{name: n, expr: count(*)}}], compare: {with}}}\n"
+        ))
+        .0
+    };
+    assert_eq!([compared("previous"), compared("7d")].concat(), Vec::<String>::new());
+    let [fault]: [String; 1] = compared("before").try_into().unwrap();
+    assert!(fault.contains("or write `previous` for the time right before"), "{fault}");
 }

@@ -1,0 +1,39 @@
+/** What stands beside a chart's rows: totals, and its value at an earlier time. The node has asked them. Pure. */
+
+import { type Answer, numeric, shown } from '../rows.ts';
+import type { Drawn } from './asking.ts';
+
+/** What a total is called where an axis would say what a row is about. */
+export const TOTAL = 'Total';
+
+const key = (values: unknown[]) => JSON.stringify(values.map(shown));
+
+/** Finds the measures of a total by the values of the axes that it keeps; nothing where there is none. */
+export function totalsBy({ totals = [] }: Drawn, by: number[]): (values: unknown[]) => unknown[] | undefined {
+  const found = totals.find(total => total.by.join() === by.join());
+  const all = new Map(found?.rows.map(row => [key(row.slice(0, by.length)), row.slice(by.length)]));
+  return values => all.get(key(values));
+}
+
+/** By how many per cent a value has changed; nothing where that cannot be said. */
+export function change(value: unknown, before: unknown): number | undefined {
+  const [now, then] = [numeric(value), numeric(before)];
+  const percent = ((now - then) / Math.abs(then)) * 100;
+  return Number.isFinite(percent) ? percent : undefined;
+}
+
+/** All of it as rows: totals behind the others, the earlier value in a column of its own. */
+export function whole({ columns, rows, axes, totals = [], before }: Drawn): Answer {
+  const more = totals.flatMap(({ by, rows }) =>
+    rows.map(row => {
+      const said = columns.slice(0, axes).map((_, axis) => {
+        const place = by.indexOf(axis);
+        return place < 0 ? TOTAL : row[place];
+      });
+      return [...said, ...row.slice(by.length)];
+    }),
+  );
+  if (!before) return { columns, rows: [...rows, ...more] };
+  const type = before.columns[0]?.type ?? '';
+  return { columns: [...columns, { name: 'before', type }], rows: rows.map(row => [...row, before.rows[0]?.[0]]) };
+}
