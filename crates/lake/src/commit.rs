@@ -26,14 +26,18 @@ use uuid::Uuid;
 
 use crate::files::Files;
 
+mod bounds;
 mod compact;
 mod expire;
 mod upsert;
 mod write;
 
+pub use bounds::believed;
 pub use compact::compaction;
 pub use expire::{Garbage, orphans};
 pub use upsert::upsert;
+#[cfg(test)]
+pub use write::write_in_groups;
 pub use write::{PARTITIONS_MAX, write_data};
 
 /// Manifests that a snapshot may have before small ones are merged.

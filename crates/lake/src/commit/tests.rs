@@ -20,6 +20,7 @@ use crate::layout::Layout;
 use crate::rows::Rows;
 use crate::testing::{LOCATION, batch, ids, now, spec, table};
 
+mod bounds;
 mod upsert;
 
 const TIME: Micros = Micros::from_millis(1_800_000_000_000);

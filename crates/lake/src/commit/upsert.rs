@@ -19,9 +19,10 @@ use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take;
 use iceberg::Result;
-use iceberg::spec::{DataFile, Datum, Literal, ManifestEntryRef, Operation, PrimitiveLiteral};
+use iceberg::spec::{DataFile, Literal, ManifestEntryRef, Operation, PrimitiveLiteral};
 use iceberg::transform::create_transform_function;
 
+use super::bounds::believed;
 use super::{Change, Version, compact, write_data};
 use crate::files::Files;
 use crate::rows::{Changes, KeySet, Keys};
@@ -146,25 +147,17 @@ impl Sought {
 impl Told {
     fn least<'a>(&self, file: &'a DataFile) -> Option<&'a PrimitiveLiteral> {
         match self {
-            Self::Bounds(id) => bound(file, file.lower_bounds().get(id)),
+            Self::Bounds(id) => believed(file, file.lower_bounds().get(id)),
             Self::Part(at) => part(file, *at),
         }
     }
 
     fn greatest<'a>(&self, file: &'a DataFile) -> Option<&'a PrimitiveLiteral> {
         match self {
-            Self::Bounds(id) => bound(file, file.upper_bounds().get(id)),
+            Self::Bounds(id) => believed(file, file.upper_bounds().get(id)),
             Self::Part(at) => part(file, *at),
         }
     }
-}
-
-/// A bound that can be believed. Where a file has several row groups, `iceberg` makes those of text of the groups alone
-/// that have only short ones.
-fn bound<'a>(file: &DataFile, bound: Option<&'a Datum>) -> Option<&'a PrimitiveLiteral> {
-    let literal = bound?.literal();
-    let is_whole = file.split_offsets().is_some_and(|offsets| offsets.len() == 1);
-    (is_whole || !matches!(literal, PrimitiveLiteral::String(_))).then_some(literal)
 }
 
 fn part(file: &DataFile, at: usize) -> Option<&PrimitiveLiteral> {
