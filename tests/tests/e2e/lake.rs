@@ -156,7 +156,7 @@ fn outside_readers_see_each_row_of_a_table_that_is_spread_otherwise() {
         every_reader_sees(node, &python, sent, "id");
         every_reader_counts(node, &python, "id >= 10 AND id < 40", 30);
         let later = (0..sent).filter(|id| id % 3 > 0).count() as i64;
-        every_reader_counts(node, &python, "at >= '2026-11-02T00:00:00+00:00'", later);
+        every_reader_counts(node, &python, "\"at\" >= '2026-11-02T00:00:00+00:00'", later);
     };
     for other in &others {
         let (before, is_first) = (described(&node)["snapshot"].as_i64(), sent == 0);
