@@ -119,25 +119,52 @@ fn small_files_of_an_older_spec_are_merged_into_the_current_one_if_that_makes_th
 }
 
 #[test]
+fn a_rollup_that_is_spread_otherwise_adds_up_as_before() {
+    let rollup = |partition: Value| {
+        let whole = json!({"stream": "s", "columns": [{"name": "at", "type": "timestamp"},
+            {"name": "kind", "type": "string"}, {"name": "n", "type": "long"}],
+        "rollup": {"time": {"column": "at", "grain": "day"}, "dimensions": ["kind"], "metrics": [
+            {"name": "events", "type": "count"}, {"name": "id", "type": "sum", "column": "n"}]},
+        "partition": partition});
+        Layout::of(&spec(whole)).unwrap()
+    };
+    let (store, by_kind, plain) = (files(), rollup(json!([{"column": "kind"}])), rollup(json!([])));
+    let mut version = table(&store, &by_kind);
+    for at in 0..9 {
+        version = append(&store, &version, &by_kind, at * 6..at * 6 + 6, 100).0;
+    }
+    version = evolved(&store, &version, &plain);
+    let rows = Rows::new(&plain, version.metadata.current_schema()).unwrap();
+    for _ in 0..3 {
+        let change = now(compaction(&store, &version, rows.merge(), 1 << 20)).unwrap().unwrap();
+        assert_eq!((change.removed.len(), change.added.len(), change.older.len()), (9, 1, 0));
+        version = now(snapshot(&store, &version, change, TIME, 100)).unwrap().0;
+    }
+    let of = |kind: i64| (0..54).filter(|id| id % 3 == kind).sum::<i64>();
+    assert_eq!(ids(&store, &version), [of(0), of(1), of(2)]);
+    assert_eq!(by_spec(&store, &version), [(1, 3)].into());
+}
+
+#[test]
 fn what_rows_are_spread_by_may_become_wider() {
-    let files = files();
     for transform in ["identity", "truncate[10]"] {
+        let store = files();
         let more = json!({"partition": [{"column": "id", "transform": transform}]});
         let (narrow, wide) = (of("int", &more), of("long", &more));
-        let mut version = table(&files, &narrow);
-        version = append(&files, &version, &narrow, 0..20, 100).0;
-        version = evolved(&files, &version, &wide);
+        let mut version = table(&store, &narrow);
+        version = append(&store, &version, &narrow, 0..20, 100).0;
+        version = evolved(&store, &version, &wide);
         assert_eq!(version.metadata.default_partition_spec_id(), 0);
-        version = append(&files, &version, &wide, 20..40, 100).0;
+        version = append(&store, &version, &wide, 20..40, 100).0;
         // One file of each type goes, the others stay.
-        let all = now(version.live(&files)).unwrap();
+        let all = now(version.live(&store)).unwrap();
         let removed = vec![all[0].clone(), all[all.len() - 1].clone()];
         let left = 40 - removed.iter().map(|entry| entry.record_count()).sum::<u64>();
         let gone = change(Operation::Overwrite, Vec::new(), removed);
-        version = now(snapshot(&files, &version, gone, TIME, 100)).unwrap().0;
-        assert_eq!(ids(&files, &version).len() as u64, left, "{transform}");
-        version = rewrite(&files, &version, &wide, 0..40, 100).0;
-        assert_eq!(ids(&files, &version), (0..40).collect::<Vec<_>>(), "{transform}");
+        version = now(snapshot(&store, &version, gone, TIME, 100)).unwrap().0;
+        assert_eq!(ids(&store, &version).len() as u64, left, "{transform}");
+        version = rewrite(&store, &version, &wide, 0..40, 100).0;
+        assert_eq!(ids(&store, &version), (0..40).collect::<Vec<_>>(), "{transform}");
     }
 }
 
