@@ -1,4 +1,5 @@
 """read URL TABLE COLUMN: the table's count, sum of a column and snapshot, as pyiceberg, DuckDB and the node see them.
+filter URL TABLE CONDITION: how many rows meet a condition, which the three understand alike.
 write URL: makes and writes a table through the catalog, and tries what is refused.
 """
 import importlib.util
@@ -27,6 +28,19 @@ def connection():
     return con
 
 
+def attached():
+    con = connection()
+    con.execute(f"ATTACH '' AS node (TYPE iceberg, ENDPOINT '{url}/iceberg', AUTHORIZATION_TYPE 'none')")
+    return con
+
+
+def asked(query):
+    body = json.dumps({"query": query})
+    request = urllib.request.Request(f"{url}/v1/sql", body.encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["rows"][0]
+
+
 def by_pyiceberg(table, column):
     rows = table.scan().to_arrow()
     total = pa.compute.sum(rows[column]).as_py()
@@ -34,9 +48,7 @@ def by_pyiceberg(table, column):
 
 
 def by_duckdb(name, column):
-    con = connection()
-    con.execute(f"ATTACH '' AS node (TYPE iceberg, ENDPOINT '{url}/iceberg', AUTHORIZATION_TYPE 'none')")
-    count, total = con.execute(f"SELECT count(*), coalesce(sum({column}), 0) FROM node.{name}").fetchone()
+    count, total = attached().execute(f"SELECT count(*), coalesce(sum({column}), 0) FROM node.{name}").fetchone()
     return {"count": count, "sum": int(total)}
 
 
@@ -46,10 +58,7 @@ def by_scan(location, column):
 
 
 def by_node(name, column):
-    body = json.dumps({"query": f"SELECT count(*), coalesce(sum({column}), 0) FROM {name.removeprefix('datasets.')}"})
-    request = urllib.request.Request(f"{url}/v1/sql", body.encode(), {"content-type": "application/json"})
-    with urllib.request.urlopen(request) as answer:
-        count, total = json.load(answer)["rows"][0]
+    count, total = asked(f"SELECT count(*), coalesce(sum({column}), 0) FROM {name.removeprefix('datasets.')}")
     return {"count": count, "sum": int(total)}
 
 
@@ -83,6 +92,14 @@ if what == "read":
         "columns": [f"{field.name}: {field.field_type}" for field in table.schema().fields],
     }
     print(json.dumps(seen))
+elif what == "filter":
+    name, condition = words
+    counts = {
+        "pyiceberg": catalog.load_table(name).scan(row_filter=condition).to_arrow().num_rows,
+        "duckdb": attached().execute(f"SELECT count(*) FROM node.{name} WHERE {condition}").fetchone()[0],
+        "node": asked(f"SELECT count(*) FROM {name.removeprefix('datasets.')} WHERE {condition}")[0],
+    }
+    print(json.dumps(counts))
 elif what == "write":
     fed = catalog.load_table(words[0])
     rows = pa.table({"id": pa.array([1], pa.int64())}, schema=pa.schema([pa.field("id", pa.int64(), nullable=False)]))
@@ -108,8 +125,7 @@ elif what == "write":
     with mine.update_schema() as change:
         change.add_column("note", StringType())
     assert catalog.load_table("shop.orders").schema().find_field("note")
-    con = connection()
-    con.execute(f"ATTACH '' AS node (TYPE iceberg, ENDPOINT '{url}/iceberg', AUTHORIZATION_TYPE 'none')")
+    con = attached()
     con.execute("INSERT INTO node.shop.orders VALUES (41, 'of DuckDB')")
     refused(duckdb.Error, lambda: con.execute(f"INSERT INTO node.{words[0]} SELECT * FROM node.{words[0]} LIMIT 1"))
     mine = catalog.load_table("shop.orders")

@@ -5,7 +5,8 @@
 //! the table's when its location is written to the log (`tables.rs`). Whatever it wrote before a crash is an orphan.
 //!
 //! Invariants: versions follow each other without branches, because one writer at a time commits to a table; a
-//! snapshot's totals are those of its parent, plus what it added, less what it removed; field ids never change.
+//! snapshot's totals are those of its parent, plus what it added, less what it removed; field ids never change; a manifest
+//! has files of one partition spec, and says which.
 //!
 //! # Source
 //! Iceberg table specification, version 2: "Manifests", "Snapshots", "Table metadata".
@@ -17,23 +18,27 @@ use bytes::Bytes;
 use headwater_base::Micros;
 use iceberg::spec::{
     DataFile, FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestEntryRef, ManifestFile, ManifestList,
-    ManifestListWriter, ManifestWriter, ManifestWriterBuilder, Operation, PartitionSpec, Schema, Snapshot, SnapshotRef,
-    SnapshotSummaryCollector, SortOrder, Summary, TableMetadata, TableMetadataBuilder, UNASSIGNED_SEQUENCE_NUMBER,
-    UnboundPartitionSpec,
+    ManifestListWriter, ManifestWriter, ManifestWriterBuilder, Operation, PartitionSpec, PartitionSpecRef, Schema,
+    SchemaRef, Snapshot, SnapshotRef, SnapshotSummaryCollector, SortOrder, Struct, Summary, TableMetadata,
+    TableMetadataBuilder, UNASSIGNED_SEQUENCE_NUMBER, UnboundPartitionSpec,
 };
 use iceberg::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use crate::files::Files;
 
+mod bounds;
 mod compact;
 mod expire;
 mod upsert;
 mod write;
 
+pub use bounds::believed;
 pub use compact::compaction;
 pub use expire::{Garbage, orphans};
 pub use upsert::upsert;
+#[cfg(test)]
+pub use write::write_in_groups;
 pub use write::{PARTITIONS_MAX, write_data};
 
 /// Manifests that a snapshot may have before small ones are merged.
@@ -55,15 +60,45 @@ pub struct Version {
 pub struct Change {
     /// What readers are told that it does.
     pub operation: Operation,
-    /// Files that come.
+    /// Files that come, under the table's current partition spec.
     pub added: Vec<DataFile>,
+    /// Files that come under another one of its partition specs, with that one's id.
+    pub older: Vec<(i32, DataFile)>,
     /// Files that go, as the manifests of the version before have them.
     pub removed: Vec<ManifestEntryRef>,
     /// Further entries of the summary.
     pub properties: BTreeMap<String, String>,
-    /// The schema from now on. It comes with a snapshot, because only that can say when it came: where a table changes
-    /// without one, `iceberg` reads the clock itself and refuses one that was set back.
+    /// What the table is from now on. It comes with a snapshot, because only that can say when it came: where a table
+    /// changes without one, `iceberg` reads the clock itself and refuses one that was set back.
+    pub shape: Shape,
+}
+
+/// What of a table becomes another one; what is left out stays as it is. Files that are there stay as they are.
+#[derive(Debug, Default)]
+pub struct Shape {
+    /// The schema.
     pub schema: Option<Schema>,
+    /// How the rows of files to come are spread.
+    pub partition: Option<UnboundPartitionSpec>,
+    /// How they are sorted.
+    pub sort: Option<SortOrder>,
+}
+
+impl Change {
+    /// Files that come under the current partition spec, and files that go.
+    pub fn new(operation: Operation, added: Vec<DataFile>, removed: Vec<ManifestEntryRef>) -> Self {
+        let (older, properties, shape) = (Vec::new(), BTreeMap::new(), Shape::default());
+        Self { operation, added, older, removed, properties, shape }
+    }
+
+    /// Adds files that were written under a partition spec of the table.
+    fn bring(&mut self, version: &Version, spec: i32, files: Vec<DataFile>) {
+        if spec == version.metadata.default_partition_spec_id() {
+            self.added.extend(files);
+        } else {
+            self.older.extend(files.into_iter().map(|file| (spec, file)));
+        }
+    }
 }
 
 impl Version {
@@ -87,6 +122,16 @@ impl Version {
             Some(snapshot) => manifests(files, &self.metadata, snapshot).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// A partition spec of the table.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn partition_spec(&self, id: i32) -> Result<&PartitionSpecRef> {
+        self.metadata.partition_spec_by_id(id).ok_or_else(|| {
+            Error::new(ErrorKind::DataInvalid, format!("a manifest names the partition spec {id}, which is not there"))
+        })
     }
 
     /// The files that are in the table now.
@@ -179,9 +224,18 @@ pub async fn snapshot(
 ) -> Result<(Version, Garbage)> {
     let mut builder = next(from);
     let mut schema_id = from.metadata.current_schema_id();
-    if let Some(schema) = change.schema.take() {
+    let Shape { schema, partition, sort } = std::mem::take(&mut change.shape);
+    if let Some(schema) = schema {
         schema_id = from.metadata.schemas_iter().map(|schema| schema.schema_id()).max().map_or(0, |id| id + 1);
         builder = builder.add_current_schema(schema.into_builder().with_schema_id(schema_id).build()?)?;
+    }
+    // It finds a spec that was there before, and gives parts that were there the ids that they had.
+    if let Some(partition) = partition {
+        builder = builder.add_default_partition_spec(partition)?;
+    }
+    if let Some(sort) = sort {
+        let last = i64::from(TableMetadataBuilder::LAST_ADDED);
+        builder = builder.add_sort_order(sort)?.set_default_sort_order(last)?;
     }
     let snapshot = Writer { files, from, id: new_id(&from.metadata), commit: Uuid::now_v7(), written: 0 };
     let snapshot = snapshot.write(change, schema_id, now).await?;
@@ -202,6 +256,13 @@ fn new_id(metadata: &TableMetadata) -> i64 {
     }
 }
 
+/// What a snapshot keeps of the one before.
+struct Kept {
+    manifests: Vec<ManifestFile>,
+    /// Partitions that something goes from, with their partition spec's id.
+    parts: HashSet<(i32, Struct)>,
+}
+
 struct Writer<'a> {
     files: &'a Files,
     from: &'a Version,
@@ -211,13 +272,21 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn write(mut self, change: Change, schema_id: i32, now: Micros) -> Result<Snapshot> {
+    async fn write(mut self, mut change: Change, schema_id: i32, now: Micros) -> Result<Snapshot> {
         let metadata = Arc::clone(&self.from.metadata);
-        let summary = self.summary(&change)?;
-        let mut manifests = self.kept(&change.removed).await?;
-        if !change.added.is_empty() {
-            let mut manifest = self.manifest(metadata.default_partition_spec())?;
-            for file in change.added {
+        let Kept { mut manifests, parts } = self.kept(&change.removed).await?;
+        let mut coming = BTreeMap::from([(metadata.default_partition_spec_id(), std::mem::take(&mut change.added))]);
+        for (spec, file) in std::mem::take(&mut change.older) {
+            coming.entry(spec).or_default().push(file);
+        }
+        let summary = self.summary(&change, &coming, parts)?;
+        for (spec, added) in coming {
+            if added.is_empty() {
+                continue;
+            }
+            let spec = Arc::clone(self.from.partition_spec(spec)?);
+            let mut manifest = self.manifest(&spec, metadata.current_schema())?;
+            for file in added {
                 manifest.add_file(file, UNASSIGNED_SEQUENCE_NUMBER)?;
             }
             manifests.push(manifest.write_manifest_file().await?);
@@ -241,38 +310,45 @@ impl Writer<'_> {
             .build())
     }
 
-    fn manifest(&mut self, spec: &PartitionSpec) -> Result<ManifestWriter> {
+    fn manifest(&mut self, spec: &PartitionSpec, schema: &SchemaRef) -> Result<ManifestWriter> {
         let metadata = &self.from.metadata;
         let location = format!("{}/metadata/{}-m{}.avro", metadata.location(), self.commit, self.written);
         self.written += 1;
         let output = self.files.io().new_output(location)?;
-        let schema = metadata.current_schema().clone();
-        Ok(ManifestWriterBuilder::new(output, Some(self.id), schema, spec.clone()).build_v2_data())
+        Ok(ManifestWriterBuilder::new(output, Some(self.id), schema.clone(), spec.clone()).build_v2_data())
     }
 
     /// The manifests of the snapshot before, without what goes; small ones merged when they have become many.
-    async fn kept(&mut self, removed: &[ManifestEntryRef]) -> Result<Vec<ManifestFile>> {
+    async fn kept(&mut self, removed: &[ManifestEntryRef]) -> Result<Kept> {
         let mut manifests = self.from.manifests(self.files).await?;
         // One that only tells what an earlier snapshot removed has nothing more to say.
         manifests.retain(|manifest| manifest.has_added_files() || manifest.has_existing_files());
         let gone: HashSet<&str> = removed.iter().map(|entry| entry.file_path()).collect();
         let merge = manifests.len() >= MANIFESTS_MAX;
+        let mut parts = HashSet::new();
         if gone.is_empty() && !merge {
-            return Ok(manifests);
+            return Ok(Kept { manifests, parts });
         }
         let (mut kept, mut found) = (Vec::new(), 0);
-        let mut merged: HashMap<i32, Vec<ManifestEntryRef>> = HashMap::new();
+        // What a part of a partition spec is made to may have become wider with the schema: what stands for the narrower
+        // one goes into a manifest that says so.
+        let mut merged: BTreeMap<(i32, i32), (SchemaRef, Vec<ManifestEntryRef>)> = BTreeMap::new();
         for manifest in manifests {
-            let (entries, _) = manifest.load_manifest(self.files.io()).await?.into_parts();
+            let (entries, of_manifest) = manifest.load_manifest(self.files.io()).await?.into_parts();
             let entries: Vec<_> = entries.into_iter().filter(|entry| entry.is_alive()).collect();
             let goes = entries.iter().any(|entry| gone.contains(entry.file_path()));
             let small = merge && entries.len() < ENTRIES_MAX / 2 && manifest.content == ManifestContentType::Data;
-            if goes || small {
-                found += entries.iter().filter(|entry| gone.contains(entry.file_path())).count();
-                merged.entry(manifest.partition_spec_id).or_default().extend(entries);
-            } else {
+            if !goes && !small {
                 kept.push(manifest);
+                continue;
             }
+            let spec = manifest.partition_spec_id;
+            for entry in entries.iter().filter(|entry| gone.contains(entry.file_path())) {
+                found += 1;
+                parts.insert((spec, entry.data_file().partition().clone()));
+            }
+            let schema = Arc::clone(of_manifest.schema());
+            merged.entry((spec, schema.schema_id())).or_insert_with(|| (schema, Vec::new())).1.extend(entries);
         }
         if found != gone.len() {
             return Err(Error::new(
@@ -280,15 +356,10 @@ impl Writer<'_> {
                 format!("{} of {} files to be removed are not in the table", gone.len() - found, gone.len()),
             ));
         }
-        for (spec, entries) in merged {
-            let spec = self.from.metadata.partition_spec_by_id(spec).cloned().ok_or_else(|| {
-                Error::new(
-                    ErrorKind::DataInvalid,
-                    format!("a manifest names the partition spec {spec}, which is not there"),
-                )
-            })?;
+        for ((spec, _), (schema, entries)) in merged {
+            let spec = Arc::clone(self.from.partition_spec(spec)?);
             for entries in entries.chunks(ENTRIES_MAX) {
-                let mut manifest = self.manifest(&spec)?;
+                let mut manifest = self.manifest(&spec, &schema)?;
                 for entry in entries {
                     let (Some(sequence), Some(snapshot)) = (entry.sequence_number(), entry.snapshot_id()) else {
                         return Err(Error::new(ErrorKind::DataInvalid, "a manifest entry has no sequence number"));
@@ -303,21 +374,32 @@ impl Writer<'_> {
                 kept.push(manifest.write_manifest_file().await?);
             }
         }
-        Ok(kept)
+        Ok(Kept { manifests: kept, parts })
     }
 
-    fn summary(&self, change: &Change) -> Result<Summary> {
+    /// The summary of a change whose files come by partition spec, and go from these partitions.
+    fn summary(
+        &self,
+        change: &Change,
+        coming: &BTreeMap<i32, Vec<DataFile>>,
+        mut parts: HashSet<(i32, Struct)>,
+    ) -> Result<Summary> {
         let metadata = &self.from.metadata;
         let mut collector = SnapshotSummaryCollector::default();
-        for file in &change.added {
-            let (schema, spec) = (metadata.current_schema().clone(), metadata.default_partition_spec().clone());
-            collector.add_file(file, schema, spec);
+        // The crate's own count of partitions is of one spec, and of values of its current types.
+        let (schema, none) = (metadata.current_schema(), Arc::new(PartitionSpec::unpartition_spec()));
+        for (spec, file) in coming.iter().flat_map(|(spec, files)| files.iter().map(move |file| (*spec, file))) {
+            collector.add_file(file, Arc::clone(schema), Arc::clone(&none));
+            parts.insert((spec, file.partition().clone()));
         }
         for entry in &change.removed {
-            let (schema, spec) = (metadata.current_schema().clone(), metadata.default_partition_spec().clone());
-            collector.remove_file(entry.data_file(), schema, spec);
+            collector.remove_file(entry.data_file(), Arc::clone(schema), Arc::clone(&none));
         }
         let mut entries = collector.build();
+        parts.retain(|(_, values)| !values.fields().is_empty());
+        if !parts.is_empty() {
+            entries.insert(CHANGED_PARTITIONS.to_owned(), parts.len().to_string());
+        }
         let before = metadata.current_snapshot().map(|snapshot| snapshot.summary());
         // The crate's own totals are private and know no `replace`.
         for (total, plus, minus) in TOTALS {
@@ -335,6 +417,9 @@ impl Writer<'_> {
         Ok(Summary { operation: change.operation.clone(), additional_properties: entries })
     }
 }
+
+/// The summary's entry of how many partitions a snapshot changes.
+const CHANGED_PARTITIONS: &str = "changed-partition-count";
 
 /// A running total, and the entries that move it up and down.
 const TOTALS: [(&str, &str, &str); 6] = [

@@ -272,8 +272,7 @@ impl Life<'_> {
             self.seal()?;
             let added = self.tail.files();
             let rows = added.iter().map(DataFile::record_count).sum();
-            let (removed, properties) = (Vec::new(), BTreeMap::new());
-            return Ok((Change { operation: Operation::Append, added, removed, properties, schema: None }, rows));
+            return Ok((Change::new(Operation::Append, added, Vec::new()), rows));
         };
         self.share()?;
         let batch = changes.of(&self.tail.batches()).map_err(|error| self.odd(&error))?;
@@ -406,7 +405,7 @@ impl Life<'_> {
             return self.unusable(error);
         }
         let fact = format!("dataset `{}`: {}", self.setup.name, error.message());
-        let help = "choose a coarser `transform`, and build the table anew with `headwater apply --reset-state`";
+        let help = "choose a coarser `transform` in `partition`, and apply the dataset again";
         End::Failed(Problem::new("HW-LAKE-022", fact).help(help))
     }
 

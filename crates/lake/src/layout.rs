@@ -102,10 +102,27 @@ impl Layout {
     /// The fields of `next`'s schema, if it can follow this one.
     ///
     /// # Errors
-    /// `HW-LAKE-002` for each change that cannot be, with its place below the columns.
+    /// `HW-LAKE-002` for each change that cannot be, 064 for each column called like a part of how rows are spread now; with
+    /// its place below the columns.
     pub fn followed_by(&self, next: &Self) -> Result<Vec<NestedFieldRef>, Vec<Fault>> {
-        columns::evolve(self.schema.as_struct(), &next.columns, self.schema.highest_field_id())
+        let old = self.schema.as_struct();
+        let fields = columns::evolve(old, &next.columns, self.schema.highest_field_id())?;
+        let clashes = next.columns.iter().enumerate().filter(|(_, column)| {
+            let parts = self.partition.fields();
+            old.field_by_name(&column.name).is_none() && parts.iter().any(|part| part.name == column.name)
+        });
+        let faults: Vec<Fault> =
+            clashes.map(|(at, column)| (format!("/{at}"), called_like_a_part(&column.name))).collect();
+        if faults.is_empty() { Ok(fields) } else { Err(faults) }
     }
+}
+
+/// `HW-LAKE-064`: a column that comes with a name which older files have for something else.
+pub fn called_like_a_part(column: &str) -> Problem {
+    let fact = format!("the new column `{}` is called like what older files are spread by", shown(column));
+    Problem::new("HW-LAKE-064", fact).help(
+        "call the column otherwise, with `path` for where it is in an event, or build the table anew with `headwater apply --reset-state`",
+    )
 }
 
 fn fault(at: &str, fact: &str) -> Fault {

@@ -11,6 +11,7 @@ pub mod columns;
 pub mod commit;
 pub mod dashboards;
 pub mod datasets;
+pub mod evolution;
 pub mod feed;
 pub mod figures;
 pub mod files;

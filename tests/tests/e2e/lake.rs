@@ -131,6 +131,54 @@ fn outside_readers_see_each_event_once_after_every_kind_of_commit() {
     until("the files are gone", || !node.data().join("lake/datasets/orders").exists()).unwrap();
 }
 
+/// Has every reader count the rows that meet a condition.
+fn every_reader_counts(node: &Node, python: &std::path::Path, condition: &str, count: i64) {
+    let script = root().join("tests/clients/lake.py");
+    let words = ["filter", &node.http(), "datasets.orders", condition];
+    let seen = json(&output(Command::new(python).arg(script).args(words), "").unwrap()).unwrap();
+    assert_eq!(seen, json!({"pyiceberg": count, "duckdb": count, "node": count}), "{condition}");
+}
+
+#[test]
+fn outside_readers_see_each_row_of_a_table_that_is_spread_otherwise() {
+    let Some(python) = client("outside readers of datasets", PYTHON) else { return };
+    let mut node = Node::start(HEADWATER).unwrap();
+    let day = "  partition:\n    - {column: at, transform: day}\n  sort:\n    - {column: id}\n";
+    let others = [
+        day.to_owned(),
+        String::new(),
+        "  partition:\n    - {column: id, transform: 'bucket[2]'}\n    - {column: at, transform: month}\n".to_owned(),
+        format!("{day}    - {{column: at, order: desc}}\n"),
+        "  partition:\n    - {column: id, transform: 'truncate[50]'}\n".to_owned(),
+    ];
+    let mut sent = 0;
+    let check = |node: &Node, sent: i64| {
+        every_reader_sees(node, &python, sent, "id");
+        every_reader_counts(node, &python, "id >= 10 AND id < 40", 30);
+        let later = (0..sent).filter(|id| id % 3 > 0).count() as i64;
+        every_reader_counts(node, &python, "\"at\" >= '2026-11-02T00:00:00+00:00'", later);
+    };
+    for other in &others {
+        let (before, is_first) = (described(&node)["snapshot"].as_i64(), sent == 0);
+        let said = if is_first { "created" } else { "configured" };
+        assert_eq!(apply(&node, &DATASET.replace(day, other)), format!("dataset/orders {said}\n"));
+        let changed = || described(&node)["snapshot"].as_i64().is_some_and(|now| Some(now) != before);
+        until("the table has changed", || is_first || changed()).unwrap();
+        publish(&node, sent..sent + 40);
+        sent += 40;
+        check(&node, sent);
+    }
+    node.kill_and_restart().unwrap();
+    // So many snapshots that small files are merged.
+    for _ in 0..40 {
+        publish(&node, sent..sent + 2);
+        sent += 2;
+        until("the snapshot", || described(&node)["rows"] == sent).unwrap();
+    }
+    check(&node, sent);
+    assert!(described(&node)["files"].as_i64().unwrap() < 45, "{}", described(&node));
+}
+
 const LAST: &str = "\
 apiVersion: headwater.dev/v1
 kind: Dataset
@@ -202,6 +250,8 @@ fn outside_readers_see_the_last_row_of_each_key() {
     every_reader_sums(&node, &python, "prices", 100, sum(0..100, 0));
     put(&node, 50..120, 1_000);
     every_reader_sums(&node, &python, "prices", 120, sum(0..50, 0) + sum(50..120, 1_000));
+    // Keys that change are found in files of the partition before.
+    apply(&node, &LAST.replace("bucket[4]", "bucket[3]"));
     put(&node, 0..10, 5_000);
     node.kill_and_restart().unwrap();
     every_reader_sums(&node, &python, "prices", 120, sum(0..10, 5_000) + sum(10..50, 0) + sum(50..120, 1_000));

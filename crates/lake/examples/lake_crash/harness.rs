@@ -6,7 +6,7 @@
 //!
 //! Of three runs one is of a rollup of few ids, so that rows stand for many events and files have equal ones, and one of a
 //! dataset with a key, whose rows take each other's places and are deleted. Of four runs two have the table's files in a
-//! bucket, which keeps what it has taken whatever happens to the log.
+//! bucket, which keeps what it has taken whatever happens to the log. Each life spreads and sorts rows in a way of its own.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a tool for developers")]
 
@@ -48,6 +48,8 @@ const LOCATION: &str = "file:///data/lake/datasets/t";
 const IN_BUCKET: &str = "s3://acme/p/t/1";
 /// Lives of one run, each of which ends with a cut.
 const LIVES: u64 = 4;
+/// Ways to spread rows over files.
+const SPREADS: usize = 4;
 /// Keys of one partition, in a run of a dataset with a key.
 const KEYS: i64 = 50;
 /// What takes longer than this never comes.
@@ -138,10 +140,11 @@ impl House {
         wait(append_durable(&*self.log, &commit)).map(drop)
     }
 
-    fn start(&self, makes: Makes) -> Dataset {
+    /// A dataset that spreads rows in one of [`SPREADS`] ways.
+    fn start(&self, makes: Makes, spread: usize) -> Dataset {
         let wake = Arc::new(Notify::new());
         let (stop, figures) = (StopSignal::waking(wake.clone()), Arc::new(Figures::default()));
-        let spec = match makes {
+        let mut spec = match makes {
             Makes::Rollup => json!({"stream": "in", "columns": [{"name": "id", "type": "int", "required": true},
                     {"name": "at", "type": "timestamp", "path": "$time"}],
                 "rollup": {"time": {"column": "at", "grain": "minute"}, "dimensions": ["id"],
@@ -151,6 +154,13 @@ impl House {
                 {"name": "key", "type": "string", "path": "$key", "required": true},
                 {"name": "id", "type": "int", "required": true}]}),
         };
+        let part = |transform: &str| json!([{"column": "id", "transform": transform}]);
+        let spreads: [Value; SPREADS] = [json!([]), part("bucket[3]"), part("truncate[1000]"), part("bucket[2]")];
+        spec["partition"] = spreads[spread].clone();
+        if spread > 0 {
+            let order = if spread == 1 { "desc" } else { "asc" };
+            spec["sort"] = json!([{"column": "id", "order": order}]);
+        }
         let setup = Setup {
             name: Name::new("t").unwrap(),
             stream: Name::new("in").unwrap(),
@@ -269,7 +279,7 @@ pub fn run(seed: u64) -> Verdict {
     let (mut next, mut acked) = (0, Vec::new());
     for cut in 0..LIVES {
         let house = House::on(&disk, bucket);
-        let dataset = house.start(makes);
+        let dataset = house.start(makes, rng.random_range(0..SPREADS));
         disk.cut_after(rng.random_range(5..150));
         let refused = loop {
             let (count, partition) = (rng.random_range(1..40), rng.random_range(0..2));
@@ -301,7 +311,7 @@ pub fn run(seed: u64) -> Verdict {
     verdict.acked = acked.len() as u64;
 
     let house = House::on(&disk, bucket);
-    let dataset = house.start(makes);
+    let dataset = house.start(makes, rng.random_range(0..SPREADS));
     let all = [house.records("in", 0), house.records("in", 1)].concat();
     let sent: Vec<i64> = all.iter().filter_map(|(_, event)| event["id"].as_i64()).collect();
     let wanted = wanted(makes, &all);

@@ -1,10 +1,12 @@
 //! Compaction: many small files of one partition become one, of the current schema. Equal rows of a rollup become one, too:
-//! what queries add up stays the same.
+//! what queries add up stays the same. Files of an older partition spec become files of the current one, unless that would
+//! be more files than they were.
 //!
 //! A file of an older schema has fewer columns or narrower numbers, and columns keep their names; so each row stays what
 //! readers saw before.
 
 use std::collections::HashMap;
+use std::slice;
 use std::sync::Arc;
 
 use arrow::compute::cast;
@@ -17,7 +19,8 @@ use iceberg::{Error, ErrorKind, Result};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{Change, Version, write_data};
+use super::write::{split, write_under};
+use super::{Change, Version, live};
 use crate::files::Files;
 use crate::positions::SUMMARY_KEY;
 use crate::rows::Merge;
@@ -33,15 +36,17 @@ const FILES_MAX: usize = 256;
 /// # Errors
 /// What `iceberg` and the disk say.
 pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: u64) -> Result<Option<Change>> {
-    let mut parts: HashMap<Struct, Vec<ManifestEntryRef>> = HashMap::new();
-    for entry in version.live(files).await? {
-        if entry.file_size_in_bytes() < bytes / 4 {
-            parts.entry(entry.data_file().partition().clone()).or_default().push(entry);
+    let mut parts: HashMap<(i32, Struct), Vec<ManifestEntryRef>> = HashMap::new();
+    for manifest in version.manifests(files).await? {
+        for entry in live(files, slice::from_ref(&manifest)).await? {
+            if entry.file_size_in_bytes() < bytes / 4 {
+                let part = (manifest.partition_spec_id, entry.data_file().partition().clone());
+                parts.entry(part).or_default().push(entry);
+            }
         }
     }
-    let Some(small) = parts.into_values().max_by_key(Vec::len).filter(|small| small.len() >= FILES_MIN) else {
-        return Ok(None);
-    };
+    let most = parts.into_iter().max_by_key(|(_, small)| small.len());
+    let Some(((spec, _), small)) = most.filter(|(_, small)| small.len() >= FILES_MIN) else { return Ok(None) };
     let (mut removed, mut batches, mut taken) = (Vec::new(), Vec::new(), 0);
     for entry in small.into_iter().take(FILES_MAX) {
         if taken >= bytes {
@@ -57,12 +62,19 @@ pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: 
     if removed.len() < FILES_MIN {
         return Ok(None);
     }
-    let added = write_data(files, version, merge.of(&batches)?).await?;
+    let rows = merge.of(&batches)?;
+    drop(batches);
+    let current = version.metadata.default_partition_spec();
+    let moves = spec != current.spec_id() && split(version, current, rows.clone())?.len() < removed.len();
+    let spec = if moves { current } else { version.partition_spec(spec)? };
+    let written = write_under(files, version, spec, rows).await?;
+    let mut change = Change::new(Operation::Replace, Vec::new(), removed);
+    change.bring(version, spec.spec_id(), written);
     // The rows stand for the same events, so what the table has of its stream stays.
     let before = version.metadata.current_snapshot().map(|snapshot| snapshot.summary());
     let positions = before.and_then(|summary| summary.additional_properties.get(SUMMARY_KEY));
-    let properties = positions.map(|text| (SUMMARY_KEY.to_owned(), text.clone())).into_iter().collect();
-    Ok(Some(Change { operation: Operation::Replace, added, removed, properties, schema: None }))
+    change.properties = positions.map(|text| (SUMMARY_KEY.to_owned(), text.clone())).into_iter().collect();
+    Ok(Some(change))
 }
 
 /// The bytes of a file.

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,17 +8,19 @@ use bytes::Bytes;
 use headwater_base::Micros;
 use headwater_store::disk::{Disk, MemoryDisk};
 use headwater_testkit::FaultyDisk;
-use iceberg::spec::{DataFile, ManifestEntryRef, Operation, Schema};
+use iceberg::spec::{DataFile, ManifestEntryRef, Operation};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 use super::{Change, Garbage, MANIFESTS_MAX, Version, compaction, orphans, snapshot, write_data};
-use crate::columns;
+use crate::evolution;
 use crate::files::{Files, path_of};
 use crate::layout::Layout;
 use crate::rows::Rows;
 use crate::testing::{LOCATION, batch, ids, now, spec, table};
 
+mod bounds;
+mod partition;
 mod upsert;
 
 const TIME: Micros = Micros::from_millis(1_800_000_000_000);
@@ -37,7 +38,7 @@ fn events(ids: std::ops::Range<i64>) -> Vec<Value> {
 }
 
 fn change(operation: Operation, added: Vec<DataFile>, removed: Vec<ManifestEntryRef>) -> Change {
-    Change { operation, added, removed, properties: BTreeMap::new(), schema: None }
+    Change::new(operation, added, removed)
 }
 
 fn append(
@@ -162,14 +163,12 @@ fn wide() -> Layout {
     ]))
 }
 
-/// The table with the columns of `layout`.
+/// The table as `layout` says from now on.
 fn evolved(files: &Files, version: &Version, layout: &Layout) -> Version {
-    let metadata = &version.metadata;
-    let fields =
-        columns::evolve(metadata.current_schema().as_struct(), &layout.columns, metadata.last_column_id()).unwrap();
-    let schema = Some(Schema::builder().with_fields(fields).build().unwrap());
-    let wider = Change { schema, ..change(Operation::Append, Vec::new(), Vec::new()) };
-    now(snapshot(files, version, wider, TIME, 100)).unwrap().0
+    match evolution::change("t", version, layout).unwrap() {
+        Some(change) => now(snapshot(files, version, change, TIME, 100)).unwrap().0,
+        None => version.clone(),
+    }
 }
 
 #[test]

@@ -7,7 +7,9 @@
 //! Invariant: a table that has one row of each key has one of each key afterwards.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::slice;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
@@ -19,10 +21,14 @@ use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take;
 use iceberg::Result;
-use iceberg::spec::{DataFile, Datum, Literal, ManifestEntryRef, Operation, PrimitiveLiteral};
+use iceberg::spec::{
+    DataFile, Literal, ManifestEntryRef, Operation, PartitionSpec, PartitionSpecRef, PrimitiveLiteral,
+};
 use iceberg::transform::create_transform_function;
 
-use super::{Change, Version, compact, write_data};
+use super::bounds::believed;
+use super::write::write_under;
+use super::{Change, Version, compact, live, write_data};
 use crate::files::Files;
 use crate::rows::{Changes, KeySet, Keys};
 
@@ -32,28 +38,40 @@ use crate::rows::{Changes, KeySet, Keys};
 /// As [`write_data`], and files that cannot be read.
 pub async fn upsert(files: &Files, version: &Version, changes: &Changes, batch: &RecordBatch) -> Result<Change> {
     let rows = changes.rows(batch)?;
-    let mut added = if rows.num_rows() == 0 { Vec::new() } else { write_data(files, version, rows).await? };
-    let mut removed = Vec::new();
-    if batch.num_rows() > 0 {
-        let sought = Sought::new(version, changes.keys(), batch)?;
-        let keys = KeySet::new(changes.keys(), batch)?;
-        for entry in version.live(files).await? {
+    let added = if rows.num_rows() == 0 { Vec::new() } else { write_data(files, version, rows).await? };
+    let mut change = Change::new(Operation::Append, added, Vec::new());
+    if batch.num_rows() == 0 {
+        return Ok(change);
+    }
+    let keys = KeySet::new(changes.keys(), batch)?;
+    let mut by_spec = HashMap::new();
+    for manifest in version.manifests(files).await? {
+        let spec = version.partition_spec(manifest.partition_spec_id)?;
+        let sought = match by_spec.entry(spec.spec_id()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Sought::new(version, spec, changes.keys(), batch)?),
+        };
+        for entry in live(files, slice::from_ref(&manifest)).await? {
             if sought.may_be_in(entry.data_file())
-                && let Some(mut left) = without(files, version, changes, &keys, &entry).await?
+                && let Some(left) = without(files, version, spec, changes, &keys, &entry).await?
             {
-                added.append(&mut left);
-                removed.push(entry);
+                change.bring(version, spec.spec_id(), left);
+                change.removed.push(entry);
             }
         }
     }
-    let operation = if removed.is_empty() { Operation::Append } else { Operation::Overwrite };
-    Ok(Change { operation, added, removed, properties: BTreeMap::new(), schema: None })
+    if !change.removed.is_empty() {
+        change.operation = Operation::Overwrite;
+    }
+    Ok(change)
 }
 
-/// A file anew without the rows of these keys; None if it has none of them.
+/// A file anew without the rows of these keys, under its own partition spec: there they fall into one partition, and into
+/// any number of them under another. None if it has none of the keys.
 async fn without(
     files: &Files,
     version: &Version,
+    spec: &PartitionSpecRef,
     changes: &Changes,
     keys: &KeySet,
     entry: &ManifestEntryRef,
@@ -81,7 +99,7 @@ async fn without(
     if left.num_rows() == 0 {
         return Ok(Some(Vec::new()));
     }
-    write_data(files, version, left).await.map(Some)
+    write_under(files, version, spec, left).await.map(Some)
 }
 
 /// Keys, as files tell what they have of them.
@@ -100,7 +118,8 @@ enum Told {
 }
 
 impl Sought {
-    fn new(version: &Version, keys: &Keys, batch: &RecordBatch) -> Result<Self> {
+    /// The keys of a batch, for files of this partition spec.
+    fn new(version: &Version, spec: &PartitionSpec, keys: &Keys, batch: &RecordBatch) -> Result<Self> {
         let schema = version.metadata.current_schema().as_struct();
         let of_keys = batch.project(keys.columns())?;
         let order = of_keys.columns().first().map(|first| sort_to_indices(first, None, None)).transpose()?;
@@ -111,7 +130,7 @@ impl Sought {
                 Some(order) => take(column, order, None)?,
                 None => Arc::clone(column),
             };
-            for (at, part) in version.metadata.default_partition_spec().fields().iter().enumerate() {
+            for (at, part) in spec.fields().iter().enumerate() {
                 if part.source_id == field.id {
                     let made = create_transform_function(&part.transform)?.transform(Arc::clone(&column))?;
                     values.push((Told::Part(at), made));
@@ -146,25 +165,17 @@ impl Sought {
 impl Told {
     fn least<'a>(&self, file: &'a DataFile) -> Option<&'a PrimitiveLiteral> {
         match self {
-            Self::Bounds(id) => bound(file, file.lower_bounds().get(id)),
+            Self::Bounds(id) => believed(file, file.lower_bounds().get(id)),
             Self::Part(at) => part(file, *at),
         }
     }
 
     fn greatest<'a>(&self, file: &'a DataFile) -> Option<&'a PrimitiveLiteral> {
         match self {
-            Self::Bounds(id) => bound(file, file.upper_bounds().get(id)),
+            Self::Bounds(id) => believed(file, file.upper_bounds().get(id)),
             Self::Part(at) => part(file, *at),
         }
     }
-}
-
-/// A bound that can be believed. Where a file has several row groups, `iceberg` makes those of text of the groups alone
-/// that have only short ones.
-fn bound<'a>(file: &DataFile, bound: Option<&'a Datum>) -> Option<&'a PrimitiveLiteral> {
-    let literal = bound?.literal();
-    let is_whole = file.split_offsets().is_some_and(|offsets| offsets.len() == 1);
-    (is_whole || !matches!(literal, PrimitiveLiteral::String(_))).then_some(literal)
 }
 
 fn part(file: &DataFile, at: usize) -> Option<&PrimitiveLiteral> {

@@ -10,12 +10,11 @@ use headwater_base::{Micros, Name, Problem};
 use headwater_log::cursor::Cursor;
 use headwater_log::outbox::Outbox;
 use headwater_log::{Delta, Log, Offset, Stream, View};
-use iceberg::spec::{Operation, Schema};
 use tracing::{info, warn};
 
 use super::{End, Life, Setup, failed, missing};
-use crate::columns;
-use crate::commit::{self, Change, Garbage, Version};
+use crate::commit::{self, Garbage, Version};
+use crate::evolution;
 use crate::files::path_of;
 use crate::kinds::dataset;
 use crate::positions::{EPOCH_KEY, Positions, STREAM_ID_KEY, SUMMARY_KEY, stream_id};
@@ -80,32 +79,17 @@ impl<'a> Life<'a> {
         Ok(life)
     }
 
-    /// Gives the table the columns that the spec has got.
+    /// Gives the table the columns that the spec has got, and the way it spreads and sorts rows now.
     fn evolve(&mut self) -> Result<(), End> {
-        let metadata = &self.version.metadata;
-        let old = metadata.current_schema();
-        let fields = columns::evolve(old.as_struct(), &self.setup.layout.columns, metadata.last_column_id());
-        let fields = fields.map_err(|faults| {
-            let first = faults.into_iter().next().map(|(_, problem)| problem);
-            End::Failed(
-                first.unwrap_or_else(|| Problem::new("HW-LAKE-002", "the columns cannot follow those of the table")),
-            )
-        })?;
-        let schema = Schema::builder().with_fields(fields).with_identifier_field_ids(old.identifier_field_ids());
-        let schema = schema.build().map_err(|error| self.unusable(&error))?;
-        if schema.as_struct() == old.as_struct() {
-            return Ok(());
-        }
-        let change = Change {
-            operation: Operation::Append,
-            added: Vec::new(),
-            removed: Vec::new(),
-            properties: self.positions(),
-            schema: Some(schema),
-        };
+        let change = evolution::change(self.setup.name.as_str(), &self.version, &self.setup.layout);
+        let Some(mut change) = change.map_err(End::Failed)? else { return Ok(()) };
+        change.properties = self.positions();
         self.commit(change)?;
         self.rows = rows(self.setup, &self.version)?;
-        info!(dataset = %self.setup.name, schema = self.version.metadata.current_schema_id(), "the table has got another schema");
+        let metadata = &self.version.metadata;
+        let (schema, partition) = (metadata.current_schema_id(), metadata.default_partition_spec_id());
+        let sort = metadata.default_sort_order_id();
+        info!(dataset = %self.setup.name, schema, partition, sort, "the table has changed");
         Ok(())
     }
 

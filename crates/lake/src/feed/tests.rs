@@ -285,6 +285,28 @@ fn columns_that_come_later_are_in_later_rows() {
 }
 
 #[test]
+fn a_table_that_is_spread_otherwise_keeps_its_rows() {
+    let bench = Bench::new();
+    bench.send(0, &events(0..10));
+    let dataset = bench.start(|_| ());
+    bench.until("the first snapshot", || bench.ids().len() == 10);
+    dataset.stop().unwrap();
+    for (partition, sent) in [("bucket[4]", 10), ("truncate[100]", 20), ("bucket[4]", 30)] {
+        let of = json!({"stream": "in", "columns": columns(), "sort": [{"column": "id", "order": "desc"}],
+            "partition": [{"column": "id", "transform": partition}]});
+        let dataset = bench.start(|setup| setup.layout = Layout::of(&spec(of)).unwrap());
+        bench.send(1, &events(sent..sent + 10));
+        bench.in_time("the rows are there", || bench.ids() == (0..sent + 10).collect::<Vec<_>>());
+        dataset.stop().unwrap();
+        let metadata = bench.version().unwrap().metadata;
+        assert_eq!(metadata.default_partition_spec().fields()[0].transform.to_string(), partition);
+        assert_eq!(metadata.default_sort_order_id(), 1);
+    }
+    let metadata = bench.version().unwrap().metadata;
+    assert_eq!((metadata.partition_specs_iter().len(), metadata.default_partition_spec_id()), (3, 1));
+}
+
+#[test]
 fn offsets_of_another_stream_are_not_taken_for_those_of_the_old_one() {
     let bench = Bench::new();
     bench.send(0, &events(0..3));

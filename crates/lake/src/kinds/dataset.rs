@@ -93,11 +93,12 @@ pub struct DatasetSpec {
     /// by themselves, so equal rows may come more than once: queries add them up. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollup: Option<RollupSpec>,
-    /// How rows are spread over files, so that readers pass over most of them. Cannot change.
+    /// How rows are spread over files, so that readers pass over most of them. A change holds for files written from then on;
+    /// those that are there stay as they are, until small ones are merged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub partition: Vec<PartitionSpec>,
-    /// How rows are sorted within a file. Cannot change.
+    /// How rows are sorted within a file. A change holds for files written from then on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub sort: Vec<SortSpec>,
@@ -260,8 +261,6 @@ fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
         ("stream", before.stream != after.stream, "which of its events are in the table would be unknown"),
         ("table", before.table != after.table, "which of its documents are in the table would be unknown"),
         ("key", before.key != after.key, "which rows take the place of which would be unknown"),
-        ("partition", before.partition != after.partition, "the files that are there are spread as before"),
-        ("sort", before.sort != after.sort, "the files that are there are sorted as before"),
     ];
     for (field, changed, why) in fixed {
         if changed {

@@ -105,7 +105,8 @@ pub fn scanned(file: &DataFile, schema: &Schema, of: &SchemaRef) -> PartitionedF
     let fields = schema.as_struct().fields().iter().zip(of.fields());
     let columns = fields.map(|(field, of)| {
         let bound = |bounds: &HashMap<i32, Datum>| {
-            let value = bounds.get(&field.id).and_then(|datum| scalar(datum.literal(), of.data_type()));
+            let value = commit::believed(file, bounds.get(&field.id));
+            let value = value.and_then(|literal| scalar(literal, of.data_type()));
             value.map_or(Precision::Absent, Precision::Exact)
         };
         let nulls = file.null_value_counts().get(&field.id).and_then(|count| usize::try_from(*count).ok());
@@ -174,3 +175,6 @@ pub async fn scan(
         .build();
     ParquetFormat::default().create_physical_plan(session, config).await
 }
+
+#[cfg(test)]
+mod tests;

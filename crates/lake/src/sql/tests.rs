@@ -208,6 +208,42 @@ fn a_dataset_has_each_event_once_in_its_snapshots_or_behind_them() {
     assert_eq!(house.rows("SELECT n, kind FROM orders WHERE n = 7"), json!([[7, "odd"]]));
 }
 
+/// Its rows are in files under several partition specs, in memory and in the log.
+#[test]
+fn a_dataset_that_is_spread_otherwise_has_each_event_once() {
+    let house = House::new(Limits::default());
+    let space = crate::kinds::dataset::space("orders");
+    let version = || now(house.datasets.tables().version(&space, crate::tables::POINTER, headwater_log::View::Durable));
+    let dataset = RESOURCES.split("---\n").find(|it| it.contains("name: orders}")).unwrap();
+    let mut sent = 0;
+    for (partition, id) in [("[]", 0), ("[{column: kind}]", 1), ("[{column: n, transform: 'bucket[4]'}]", 2), ("[]", 0)]
+    {
+        let resource = format!("{dataset}  partition: {partition}\n");
+        house.runtime.block_on(apply(&house.kernel, &resource));
+        house.append(sent, sent + 100);
+        sent += 100;
+        let begin = Instant::now();
+        loop {
+            let sum = sent * (sent - 1) / 2;
+            assert_eq!(
+                house.rows("SELECT count(*), sum(n), count(DISTINCT n) FROM orders"),
+                json!([[sent, sum, sent]])
+            );
+            let half = json!([[sent / 2]]);
+            assert_eq!(house.rows("SELECT count(*) FROM orders WHERE kind = 'odd'"), half, "{partition}");
+            assert_eq!(house.rows("SELECT kind FROM orders WHERE n = 7"), json!([["odd"]]), "{partition}");
+            let metadata = version().unwrap().map(|version| version.metadata);
+            let total = metadata.as_ref().and_then(|it| it.current_snapshot()).map(|snapshot| {
+                snapshot.summary().additional_properties.get("total-records").cloned().unwrap_or_default()
+            });
+            if metadata.is_some_and(|it| it.default_partition_spec_id() == id) && total == Some(sent.to_string()) {
+                break;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "a snapshot under {partition}");
+        }
+    }
+}
+
 /// What the dataset's thread has read is not read again.
 #[test]
 fn rows_that_no_snapshot_has_come_from_memory() {

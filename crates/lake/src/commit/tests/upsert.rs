@@ -25,6 +25,7 @@ use crate::testing::{now, spec, table};
 const BYTES: u64 = 1 << 20;
 
 struct Table {
+    spec: Value,
     files: Files,
     layout: Layout,
     version: Version,
@@ -36,9 +37,18 @@ impl Table {
             {"name": "part", "type": "int", "path": "$partition", "required": true},
             {"name": "n", "type": "long", "required": true}, {"name": "kind", "type": "string"}]);
         let of = json!({"stream": "s", "columns": columns, "key": key, "partition": partition});
-        let (files, layout) = (Files::new(Arc::new(MemoryDisk::default())), Layout::of(&spec(of)).unwrap());
+        let (files, layout) = (Files::new(Arc::new(MemoryDisk::default())), Layout::of(&spec(of.clone())).unwrap());
         let version = table(&files, &layout);
-        Self { files, layout, version }
+        Self { spec: of, files, layout, version }
+    }
+
+    /// Spreads what comes otherwise.
+    fn spread(&mut self, partition: &Value) {
+        self.spec["partition"] = partition.clone();
+        self.layout = Layout::of(&spec(self.spec.clone())).unwrap();
+        if let Some(change) = crate::evolution::change("t", &self.version, &self.layout).unwrap() {
+            self.commit(change);
+        }
     }
 
     /// Puts what has a number, and deletes what has none.
@@ -97,6 +107,18 @@ enum Step {
     Delete(u8),
     Snapshot,
     Compact,
+    Spread(usize),
+}
+
+/// What a table can be spread by: nothing, the key, or something that a key can change.
+fn spreads() -> [Value; 5] {
+    [
+        json!([]),
+        json!([{"column": "id", "transform": "bucket[3]"}]),
+        json!([{"column": "kind"}]),
+        json!([{"column": "id", "transform": "truncate[70]"}]),
+        json!([{"column": "kind"}, {"column": "id", "transform": "bucket[2]"}]),
+    ]
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -105,6 +127,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0_u8..40).prop_map(Step::Delete),
         3 => Just(Step::Snapshot),
         1 => Just(Step::Compact),
+        1 => (0..spreads().len()).prop_map(Step::Spread),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -113,7 +136,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     /// Keys are short or longer than a bound that the manifests keep, in tables that are spread by nothing, by the key, by
-    /// something that a key can change, or with a key of two columns.
+    /// something that a key can change, or with a key of two columns, and by something else from some time on.
     #[test]
     fn the_table_is_a_map(steps in steps(), long: bool, layout in 0_usize..4) {
         let (key, partition) = [
@@ -146,6 +169,11 @@ proptest! {
                     let before = table.rows();
                     table.compact();
                     prop_assert_eq!(table.rows(), before);
+                }
+                Step::Spread(of) => {
+                    table.spread(&spreads()[of]);
+                    let spec = table.version.metadata.default_partition_spec();
+                    prop_assert_eq!(spec.fields().len(), spreads()[of].as_array().unwrap().len());
                 }
             }
         }
@@ -191,13 +219,8 @@ fn a_key_that_was_widened_is_found_in_older_files() {
     }
     for (layout, ids) in layouts.iter().zip([0..20_i64, 10..12]) {
         let from = version.unwrap_or_else(|| table(&files, layout));
-        let fields = layouts[0].followed_by(layout).unwrap();
-        let of = from.metadata.current_schema();
-        let schema = iceberg::spec::Schema::builder().with_fields(fields);
-        let schema = schema.with_identifier_field_ids(of.identifier_field_ids()).build().unwrap();
-        let empty = super::change(Operation::Append, Vec::new(), Vec::new());
-        let schema = (schema.as_struct() != of.as_struct()).then_some(schema);
-        let from = now(snapshot(&files, &from, crate::commit::Change { schema, ..empty }, TIME, 9)).unwrap().0;
+        assert!(layouts[0].followed_by(layout).is_ok());
+        let from = super::evolved(&files, &from, layout);
         assert_eq!(from.metadata.current_schema().identifier_field_ids().len(), 1);
         let mut rows = Rows::new(layout, from.metadata.current_schema()).unwrap();
         for id in ids {
