@@ -420,6 +420,16 @@ fn of_pipelines(pipelines: Pipelines) -> Figures {
                 Sample::new(format!("hw_flow_{name}"), value).label("pipeline", pipeline.as_str())
             }));
         }
+        for ((pipeline, step), figures) in pipelines.step_figures() {
+            samples.extend(figures.into_iter().map(|(name, value)| {
+                Sample::new(format!("hw_flow_step_{name}"), value)
+                    .label("pipeline", pipeline.as_str())
+                    .label("step", step.as_str())
+            }));
+        }
+        samples.extend(pipelines.written_figures().into_iter().map(|((pipeline, stream), records)| {
+            Sample::new("hw_flow_written_total", records as f64).label("pipeline", pipeline).label("stream", stream)
+        }));
         for ((pipeline, step), figures) in pipelines.lookup_figures() {
             let sample = |(name, value): (&str, u64)| {
                 Sample::new(format!("hw_flow_lookup_{name}"), value as f64)

@@ -12,9 +12,11 @@ mod emit;
 mod ledger;
 mod run;
 mod stateful;
+mod tally;
 
 pub use ask::key_of;
 pub use ledger::{Deltas, WATERMARKS, position_key, watermarks};
+pub use tally::Tally;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +94,7 @@ pub struct Core {
     emissions: Vec<Emission>,
     scratch: Vec<u8>,
     paths: Paths,
+    tally: Tally,
 }
 
 /// The fields that the pipeline itself reads and writes.
@@ -169,6 +172,7 @@ impl Core {
         };
         let lanes = !around.asking.is_empty();
         let now = around.clock.now();
+        let tally = Tally::of(&plan);
         Ok(Self {
             plan,
             around,
@@ -188,6 +192,7 @@ impl Core {
                 revision: Path::field("revision"),
                 enrichment: Path::field("enrichment"),
             },
+            tally,
         })
     }
 
@@ -320,8 +325,7 @@ impl Core {
         if let Some(Step { work: Work::Lookup(lookup), .. }) = plan.steps.get(step) {
             ask::take_answer(&mut flight, step, &lookup.into, answer);
         }
-        flight.step = step + 1;
-        self.go(flight, Some(ticket), out);
+        self.go_on(flight, ticket, out);
     }
 
     /// Lets go on, marked as failed, whatever has waited too long.
@@ -329,9 +333,24 @@ impl Core {
         while let Some((ticket, step)) = self.parking.expired(elapsed) {
             let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { continue };
             flight.failed.push(step);
-            flight.step = step + 1;
-            self.go(flight, Some(ticket), out);
+            self.go_on(flight, ticket, out);
         }
+    }
+
+    /// Takes an event on behind the step whose answer it waited for.
+    fn go_on(&mut self, mut flight: Flight, ticket: Ticket, out: &mut dyn Sink) {
+        self.passed(&flight);
+        flight.step += 1;
+        self.go(flight, Some(ticket), out);
+    }
+
+    /// Counts an event that goes on from its step.
+    fn passed(&mut self, flight: &Flight) {
+        let failed = flight.failed.last() == Some(&flight.step);
+        self.tally.at(flight.step, |tally| {
+            tally.passed += 1;
+            tally.failed += u64::from(failed);
+        });
     }
 
     /// Event time, and what it says about the event.
@@ -405,6 +424,7 @@ impl Core {
     fn steps(&mut self, flight: &mut Flight, ticket: Option<Ticket>, out: &mut dyn Sink) -> Progress {
         let plan = Arc::clone(&self.plan);
         self.set_env(flight);
+        let mut since = self.tally.measures().then(|| self.around.clock.elapsed());
         while let Some(step) = plan.steps.get(flight.step) {
             let outcome = match &step.work {
                 Work::Filter(condition) => {
@@ -419,14 +439,25 @@ impl Core {
                 Work::Keyed(work) => self.keyed(flight, work, out),
                 Work::Dedupe(work) => self.dedupe(flight, work),
             };
+            if let Some(since) = &mut since {
+                let now = self.around.clock.elapsed();
+                self.tally.sampled(flight.step, now.saturating_sub(*since));
+                *since = now;
+            }
+            self.tally.at(flight.step, |tally| tally.events += 1);
             match outcome {
-                Ok(Next::Go) => flight.step += 1,
+                Ok(Next::Go) => {
+                    self.passed(flight);
+                    flight.step += 1;
+                }
                 Ok(Next::Wait) => return Progress::Waits(For::Answer(flight.step)),
                 Ok(Next::Drop) => {
                     Figures::add(&self.around.figures.dropped, 1);
+                    self.tally.at(flight.step, |tally| tally.dropped += 1);
                     return Progress::Done;
                 }
                 Err(fault) => {
+                    self.tally.at(flight.step, |tally| tally.dead += 1);
                     self.dead_flight(flight, Some(&step.id), &fault, out);
                     return Progress::Done;
                 }

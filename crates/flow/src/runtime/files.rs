@@ -106,7 +106,7 @@ pub fn run(
 ) -> Result<Arc<Figures>, Problem> {
     let inbox = Arc::new(Inbox::default());
     let backends = connect(plan, around.lookups, &around.context, &around.clock, &around.handle)?;
-    let figures = Arc::new(Figures::default());
+    let figures = Arc::new(Figures::of(plan));
     let memory = Memory::default();
     let input = Input::new(Arc::from(name), 0, false, Positions::at(0));
     let surroundings = Surroundings {

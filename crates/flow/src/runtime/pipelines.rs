@@ -96,7 +96,7 @@ impl Pipelines {
         let plan = Arc::new(plan);
         let inbox = Arc::new(Inbox::default());
         let backends = Arc::new(connect(&plan, inner.lookups, &inner.context, &inner.clock, &inner.handle)?);
-        let figures = Arc::new(Figures::default());
+        let figures = Arc::new(Figures::of(&plan));
         let stop = StopSignal::waking(Arc::clone(&inbox.wake));
         let setup = task::Setup {
             plan: Arc::clone(&plan),
@@ -144,6 +144,30 @@ impl Pipelines {
     /// Figures of all running pipelines: pipeline -> (name, value), names as `hw_flow_*` without the prefix.
     pub fn figures(&self) -> Vec<(String, Vec<(&'static str, f64)>)> {
         self.0.running.read().iter().map(|(name, running)| (name.clone(), running.figures.list())).collect()
+    }
+
+    /// Figures of the steps of all running pipelines, in their order: (pipeline, step) -> (name, value), names as
+    /// `hw_flow_step_*` without the prefix.
+    pub fn step_figures(&self) -> Vec<((String, String), Vec<(&'static str, f64)>)> {
+        let running = self.0.running.read();
+        let of = |name: &String, running: &Arc<Running>| {
+            let steps = running.plan.steps.iter().zip(&running.figures.steps);
+            steps.map(|(step, figures)| ((name.clone(), step.id.to_string()), figures.list())).collect::<Vec<_>>()
+        };
+        running.iter().flat_map(|(name, running)| of(name, running)).collect()
+    }
+
+    /// Records that all running pipelines wrote: (pipeline, stream) -> records.
+    pub fn written_figures(&self) -> Vec<((String, String), u64)> {
+        use std::sync::atomic::Ordering;
+        let running = self.0.running.read();
+        let of = |name: &String, running: &Arc<Running>| {
+            let streams = running.plan.streams.iter().zip(&running.figures.written);
+            let rows =
+                streams.map(|(stream, written)| ((name.clone(), stream.to_string()), written.load(Ordering::Relaxed)));
+            rows.collect::<Vec<_>>()
+        };
+        running.iter().flat_map(|(name, running)| of(name, running)).collect()
     }
 
     /// Figures of the lookups of all running pipelines: (pipeline, step) -> (name, value).

@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 mod edits;
 mod exactly_once;
+mod figures;
 mod files;
 mod lookups;
 mod oracle;

@@ -179,6 +179,20 @@ impl Bench {
         }
     }
 
+    /// What a step has counted: (name, value), without the estimate of its time.
+    pub fn step(&self, pipeline: &str, step: &str) -> Vec<(&'static str, f64)> {
+        let all = self.pipelines.step_figures();
+        let own = all.into_iter().find(|((of, id), _)| of == pipeline && id == step);
+        let counts = own.map(|(_, figures)| figures).unwrap_or_default().into_iter();
+        counts.filter(|(name, value)| *name != "seconds_total" && *value > 0.0).collect()
+    }
+
+    /// Records that a pipeline wrote to a stream.
+    pub fn written(&self, pipeline: &str, stream: &str) -> u64 {
+        let all = self.pipelines.written_figures();
+        all.into_iter().find(|((of, to), _)| of == pipeline && to == stream).map_or(0, |(_, records)| records)
+    }
+
     pub fn figure(&self, pipeline: &str, name: &str) -> f64 {
         let all = self.pipelines.figures();
         let figures =
