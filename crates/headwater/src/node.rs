@@ -103,6 +103,7 @@ pub struct Node {
 
 /// The kinds of a node: the kernel's and the features'.
 pub fn registry() -> Registry {
+    const ADVICE: &[headwater_kernel::kind::Advice] = &[headwater_flow::kinds::pipeline::advice];
     use headwater_bus::kinds::{archive, event_type, pipe, report, rule, schedule};
     let kinds = [
         headwater_flow::kinds::pipeline::KIND,
@@ -124,7 +125,7 @@ pub fn registry() -> Registry {
         headwater_watch::kinds::alarm::KIND,
         report::KIND,
     ];
-    Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
+    Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS).with_advice(ADVICE)
 }
 
 impl Node {

@@ -23,6 +23,7 @@ const WHOLE: &[(&str, &str)] = &[
     ("dropped_total", "dropped"),
     ("dead_letters_total", "deadLetters"),
     ("late_total", "late"),
+    ("loops_cut_total", "loopsCut"),
     ("lookups_failed_total", "failed"),
     ("lag_events", "behind"),
     ("waiting_events", "waiting"),

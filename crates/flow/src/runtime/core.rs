@@ -8,6 +8,7 @@
 //! taken up again by [`Core::answered`], [`Core::expire`] or the event before it; until then its offset stays open.
 
 mod ask;
+mod chain;
 mod emit;
 mod ledger;
 mod run;
@@ -15,6 +16,7 @@ mod stateful;
 mod tally;
 
 pub use ask::key_of;
+pub use chain::Chain;
 pub use ledger::{Deltas, WATERMARKS, position_key, watermarks};
 pub use tally::Tally;
 
@@ -42,6 +44,7 @@ use crate::runtime::overlay::Kept;
 use crate::runtime::parking::{For, Holds, Parking, Ticket};
 use crate::runtime::positions::Positions;
 
+use chain::Verdict;
 use run::Run;
 
 /// Which input a record comes from: a place in the list of inputs that the core was built with.
@@ -74,6 +77,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub figures: Arc<Figures>,
+    /// How chains of events are begun and cut.
+    pub chain: Chain,
 }
 
 /// A pipeline at work.
@@ -232,8 +237,7 @@ impl Core {
             source.positions.release(offset);
         }
         let (partition, is_retry) = (source.partition, source.retry);
-        // A copy carries what its event's outputs would have.
-        let cause = Cause::of(&record).map(|cause| Box::new(if is_retry { cause } else { cause.onward() }));
+        let chain = self.chain(input, &record);
         let Some(value) = record.value else {
             // A deletion in a compacted stream: there is no event in it.
             Figures::add(&self.around.figures.dropped, 1);
@@ -241,6 +245,17 @@ impl Core {
         };
         let mut at = (partition, offset);
         let mut time_ms = record.timestamp;
+        let cause = match chain {
+            Verdict::Goes(cause) => cause,
+            Verdict::Ends(cause, fault) => {
+                Figures::add(&self.around.figures.cut, 1);
+                let (key, cause) = (record.key.as_deref(), Some(&*cause));
+                let event = Rejected { input, at, key, data: &value, time_ms, cause };
+                return self.dead(event, None, &fault, out);
+            }
+            // It stays where it was read.
+            Verdict::Ended => return Figures::add(&self.around.figures.cut, 1),
+        };
         let (retry, value) = if is_retry {
             let Some((retry, event)) = Retry::decode(&value) else {
                 let fault = Fault::new("HW-FLOW-039", "this is no copy that a pipeline wrote");

@@ -17,6 +17,8 @@ pub struct Figures {
     pub dead: AtomicU64,
     /// Late events.
     pub late: AtomicU64,
+    /// Events whose chain had too many steps.
+    pub cut: AtomicU64,
     /// Events with a failed lookup.
     pub failed: AtomicU64,
     /// Copies taken from the retry stream.
@@ -86,6 +88,7 @@ impl Figures {
             ("dropped_total", read(&self.dropped)),
             ("dead_letters_total", read(&self.dead)),
             ("late_total", read(&self.late)),
+            ("loops_cut_total", read(&self.cut)),
             ("lookups_failed_total", read(&self.failed)),
             ("retries_total", read(&self.retries)),
             ("revised_total", read(&self.revised)),

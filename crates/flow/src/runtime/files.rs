@@ -23,7 +23,7 @@ use crate::doc::Fault;
 use crate::operators::Advance;
 use crate::runtime::asking::{Inbox, Reply};
 use crate::runtime::backends::connect;
-use crate::runtime::core::{Core, Deltas, Input, Surroundings};
+use crate::runtime::core::{Chain, Core, Deltas, Input, Surroundings};
 use crate::runtime::figures::Figures;
 use crate::runtime::outbox::{Refused, Sink, Target};
 use crate::runtime::overlay::Kept;
@@ -114,6 +114,7 @@ pub fn run(
         asking: backends.asking_patiently(&inbox),
         clock: Arc::clone(&around.clock),
         figures: Arc::clone(&figures),
+        chain: Chain::default(),
     };
     let mut core = Core::new(Arc::clone(plan), vec![input], surroundings, None)?;
     let mut lines = Lines { streams: &plan.streams, write, failed: None };

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bench;
+mod circles;
 mod edits;
 mod exactly_once;
 mod figures;

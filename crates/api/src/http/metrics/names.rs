@@ -42,6 +42,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("hw_flow_lookup_retries_total", "Further tries of a request."),
     ("hw_flow_lookup_timeouts_total", "Requests that took too long."),
     ("hw_flow_lookups_failed_total", "Events that went on with a failed lookup."),
+    ("hw_flow_loops_cut_total", "Events that a pipeline did not work on because their chain had too many steps."),
     ("hw_flow_outputs_total", "Records that a pipeline wrote to its outputs."),
     ("hw_flow_results_total", "Windows and sessions given out, corrections included."),
     ("hw_flow_retries_total", "Copies taken from the retry stream."),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, ManualClock, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
-use headwater_kernel::port::{Context, Json, Lookup, LookupError, LookupKind};
+use headwater_kernel::port::{Cause, Context, Json, Lookup, LookupError, LookupKind};
 use headwater_kernel::unit::Unit;
 use headwater_log::embedded::Options;
 use headwater_log::{Append, Cleanup, Commit, EmbeddedLog, Log, StreamConfig, View};
@@ -159,6 +159,18 @@ impl Bench {
             }
         }
         seen
+    }
+
+    /// What the durable records of a stream's first partition say of their chains.
+    pub fn hops(&self, stream: &str) -> Vec<Option<u32>> {
+        let fetched = self.log.read(&Name::new(stream).unwrap(), 0, 0, usize::MAX, View::Durable).unwrap();
+        let mut hops = Vec::new();
+        for part in batch::split(&fetched.batches) {
+            let (_, range) = part.unwrap();
+            let records = batch::records(&fetched.batches.slice(range), 1 << 30).unwrap();
+            hops.extend(records.map(|record| Cause::of(&record.unwrap()).map(|cause| cause.hops)));
+        }
+        hops
     }
 
     /// Waits until a stream has so many records, and gives them.
