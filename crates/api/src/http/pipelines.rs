@@ -69,7 +69,7 @@ fn gather(pipeline: &str, samples: &[Sample]) -> Option<Value> {
     if own.is_empty() {
         return None;
     }
-    let mut whole = Map::from_iter([("pipeline".to_owned(), Value::from(pipeline))]);
+    let mut whole: Map<String, Value> = Map::from_iter([("pipeline".to_owned(), Value::from(pipeline))]);
     let (mut steps, mut written) = (Vec::<Map<String, Value>>::new(), Vec::new());
     for (name, sample) in own {
         match (label(sample, "step"), label(sample, "stream")) {
