@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::compile::Plan;
+use crate::compile::{Plan, Work};
 
 /// Counters and gauges of one pipeline.
 #[derive(Debug, Default)]
@@ -107,18 +107,23 @@ impl Figures {
 }
 
 impl StepFigures {
-    /// Name -> value, as in `hw_flow_step_*` without the prefix.
-    pub fn list(&self) -> Vec<(&'static str, f64)> {
+    /// Name -> value, as in `hw_flow_step_*` without the prefix; only what a step of this kind can count.
+    pub fn list(&self, work: &Work) -> Vec<(&'static str, f64)> {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
-        vec![
+        let own: Vec<(&'static str, &AtomicU64)> = match work {
+            Work::Filter(_) | Work::Dedupe(_) => vec![("dropped_total", &self.dropped)],
+            Work::Transform(_) => Vec::new(),
+            Work::Lookup(_) => vec![("failed_total", &self.failed)],
+            Work::Aggregate(_) => vec![("results_total", &self.results)],
+            Work::Keyed(_) => vec![("late_total", &self.late), ("results_total", &self.results)],
+        };
+        let mut list = vec![
             ("events_total", read(&self.events)),
             ("passed_total", read(&self.passed)),
-            ("dropped_total", read(&self.dropped)),
             ("dead_letters_total", read(&self.dead)),
-            ("failed_total", read(&self.failed)),
-            ("late_total", read(&self.late)),
-            ("results_total", read(&self.results)),
-            ("seconds_total", read(&self.nanos) / 1e9),
-        ]
+        ];
+        list.extend(own.into_iter().map(|(name, counter)| (name, read(counter))));
+        list.push(("seconds_total", read(&self.nanos) / 1e9));
+        list
     }
 }

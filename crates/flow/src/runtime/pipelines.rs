@@ -158,7 +158,9 @@ impl Pipelines {
         let running = self.0.running.read();
         let of = |name: &String, running: &Arc<Running>| {
             let steps = running.plan.steps.iter().zip(&running.figures.steps);
-            steps.map(|(step, figures)| ((name.clone(), step.id.to_string()), figures.list())).collect::<Vec<_>>()
+            steps
+                .map(|(step, figures)| ((name.clone(), step.id.to_string()), figures.list(&step.work)))
+                .collect::<Vec<_>>()
         };
         running.iter().flat_map(|(name, running)| of(name, running)).collect()
     }

@@ -141,7 +141,7 @@ fn a_resource_is_described_with_its_history() {
     for part in [
         "partitions:\n- {partition: 0, start: 0, end: 2, records: 2}",
         "kind: Pipeline",
-        "events: 2, passed: 2, dropped: 0, deadLetters: 0",
+        "events: 2, passed: 2, deadLetters: 0, seconds: ",
         "- {stream: \"orders.double\", records: 2}",
         "verb: apply, outcome: created",
     ] {
