@@ -153,6 +153,7 @@ export function applySolution(name: string, values: Record<string, string>, dryR
 export interface Report {
   resources: { kind: string; name: string; outcome: string }[];
   actions: { verb: string; object: string; detail?: string }[];
+  warnings?: { code: string; title: string; help?: string }[];
 }
 
 export const RESOURCES = ['resources'];

@@ -244,6 +244,10 @@ describe('pipelines', () => {
       await graph.locator('.node .name', { hasText: new RegExp(`^${name}$`) }).waitFor();
     }
     expect(await graph.locator('path.edge').count()).toBe(5);
+    await graph
+      .locator('.edge-words', { hasText: /^[\d,.]+ \/s/ })
+      .first()
+      .waitFor();
     await graph.getByRole('link', { name: 'clicks.enriched' }).click();
     await page.getByRole('heading', { level: 1, name: 'clicks.enriched' }).waitFor();
     await page.goBack();

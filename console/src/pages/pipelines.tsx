@@ -8,6 +8,7 @@ import { count, perSecond, span } from '../format.ts';
 import type { Arc, Vertex } from '../graph/graph.tsx';
 import { at, items, members, text, write } from '../json.ts';
 import { path, useParam } from '../router.tsx';
+import { share, stepShare, withFigures } from '../steps.ts';
 import { Chart, Graph } from '../ui/lazy.tsx';
 import { Badge, Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To } from '../ui/parts.tsx';
 import { type Column, Table } from '../ui/table.tsx';
@@ -303,10 +304,7 @@ function PipelineGraph({ pipeline }: { pipeline: Resource }) {
   const now = useTick();
   const shape = useMemo(() => pipelineGraph(pipeline), [pipeline]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: figures are new with each second
-  const graph = useMemo(
-    () => ({ ...shape, vertices: shape.vertices.map(vertex => withFigures(vertex, pipeline.metadata.name)) }),
-    [shape, now],
-  );
+  const graph = useMemo(() => withFigures(shape, pipeline.metadata.name), [shape, now]);
   return (
     <Panel title="From source to outputs" end="rates of the last five seconds">
       <Graph graph={graph} right label={`Graph of the pipeline ${pipeline.metadata.name}`} />
@@ -314,41 +312,12 @@ function PipelineGraph({ pipeline }: { pipeline: Resource }) {
   );
 }
 
-function withFigures(vertex: Vertex, pipeline: string): Vertex {
-  if (vertex.inside) {
-    const inside = vertex.inside.map(part => ({
-      ...part,
-      vertices: part.vertices.map(inner => withFigures(inner, pipeline)),
-    }));
-    return { ...vertex, inside };
-  }
-  if (vertex.kind === 'Stream')
-    return { ...vertex, meta: `${perSecond(rate('hw_log_stream_events_total', { stream: vertex.name }))} /s` };
-  if (vertex.kind !== 'lookup' && vertex.kind !== 'score') return vertex;
-  const of = { pipeline, step: vertex.name };
-  const failures = rate('hw_flow_lookup_failures_total', of, 60);
-  const asked =
-    rate('hw_flow_lookup_hits_total', of) +
-    rate('hw_flow_lookup_misses_total', of) +
-    rate('hw_flow_lookup_at_once_total', of);
-  const open = value('hw_flow_lookup_breaker_open', of) > 0;
-  const words = [
-    vertex.meta,
-    Number.isFinite(asked) ? `${perSecond(asked)} /s` : '',
-    failures > 0 ? `${perSecond(failures)} failures/s` : '',
-  ];
-  return {
-    ...vertex,
-    meta: open ? 'left alone after failures' : words.filter(Boolean).join(' · '),
-    look: `${vertex.look ?? ''} ${open ? 'bad' : ''}`,
-  };
-}
-
 function Steps({ pipeline }: { pipeline: Resource }) {
   const steps = items(pipeline.spec.steps);
   if (steps.length === 0) return <Empty>This pipeline has no steps: events go on as they come.</Empty>;
   return (
     <>
+      <StepFigures pipeline={pipeline.metadata.name} steps={steps} />
       {steps.map((step, index) => {
         const { id, type, program, when, ...rest } = members(step);
         const code = text(program) || text(when);
@@ -361,6 +330,63 @@ function Steps({ pipeline }: { pipeline: Resource }) {
         );
       })}
     </>
+  );
+}
+
+interface StepRow {
+  place: number;
+  id: string;
+  type: string;
+}
+
+/** What each step has done with its events. */
+function StepFigures({ pipeline, steps }: { pipeline: string; steps: unknown[] }) {
+  useTick();
+  const of = (step: StepRow) => ({ pipeline, step: step.id });
+  const each = (name: string, head: string): Column<StepRow> => ({
+    id: name,
+    head,
+    right: true,
+    by: step => rate(`hw_flow_step_${name}`, of(step)) || 0,
+    cell: step => `${perSecond(rate(`hw_flow_step_${name}`, of(step)))} /s`,
+  });
+  const total = (name: string, head: string): Column<StepRow> => ({
+    id: name,
+    head,
+    right: true,
+    by: step => value(`hw_flow_step_${name}`, of(step)) || 0,
+    cell: step => count(value(`hw_flow_step_${name}`, of(step))),
+  });
+  const rows = steps.map((step, place) => ({ place, id: text(at(step, 'id')), type: text(at(step, 'type')) }));
+  return (
+    <Panel title="What passes through" end="time by a sample of events">
+      <Table
+        label="Figures of the steps"
+        rows={rows}
+        id={step => step.id}
+        sort="place"
+        empty={<Empty>This pipeline has no steps.</Empty>}
+        columns={[
+          { id: 'place', head: '#', by: step => step.place, cell: step => step.place + 1 },
+          { id: 'step', head: 'Step', by: step => step.id, cell: step => <span className="name">{step.id}</span> },
+          { id: 'type', head: 'Type', by: step => step.type, cell: step => step.type },
+          each('events_total', 'In'),
+          each('passed_total', 'On'),
+          total('dropped_total', 'Dropped'),
+          total('late_total', 'Late'),
+          total('failed_total', 'Without answer'),
+          total('dead_letters_total', 'Dead letters'),
+          total('results_total', 'Results'),
+          {
+            id: 'share',
+            head: 'Time',
+            right: true,
+            by: step => stepShare(of(step)) || 0,
+            cell: step => share(stepShare(of(step))) || '–',
+          },
+        ]}
+      />
+    </Panel>
   );
 }
 

@@ -23,6 +23,7 @@ pub mod live;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;
+mod pipelines;
 mod principal;
 pub mod query;
 pub mod reconcile;

@@ -124,6 +124,11 @@ fn pipe_of(resource: &Resource, find: &Find) -> Result<Compiled, Problem> {
     }
     if let Some(asked) = spec.enrichment {
         let input = subscription::input(EnrichmentSpec::input(&asked), "enrichment")?;
+        if let Some(delivery) = asked.delivery() {
+            for target in &mut subscription.targets {
+                target.deliver_by(delivery)?;
+            }
+        }
         subscription.enrichment = Some((Enrichment::Of(asked), input));
     }
     Ok(Compiled { subscription, source: Some(source), calendar: None })

@@ -157,6 +157,24 @@ fn path(path: Option<&String>, target: &str) -> Result<Option<Input>, Problem> {
     path.map(|path| Input::parse(&spec(path), target)).transpose()
 }
 
+/// Compiles the path of what orders deliveries.
+///
+/// # Errors
+/// `HW-PATTERN-*`.
+pub fn order(delivery: Option<&DeliverySpec>, target: &str) -> Result<Option<Input>, Problem> {
+    path(delivery.and_then(|delivery| delivery.order_by.as_ref()), target)
+}
+
+impl Enrichment {
+    /// Events of one request, at most.
+    pub const fn batch(&self) -> u32 {
+        match self {
+            Self::Of(spec) => spec.batch(),
+            Self::Report(_) => 1,
+        }
+    }
+}
+
 impl Target {
     /// Compiles the target of this number.
     ///
@@ -174,11 +192,23 @@ impl Target {
             input: input(spec.input(), &id)?,
             whole: spec.input().is_none_or(|input| *input == InputShape::default()),
             key: path(key, &id)?,
-            order: path(delivery.as_ref().and_then(|delivery| delivery.order_by.as_ref()), &id)?,
+            order: order(delivery.as_ref(), &id)?,
             delivery,
             stream,
             spec: spec.clone(),
         })
+    }
+
+    /// Delivers as the enrichment before it says, unless it says so itself.
+    ///
+    /// # Errors
+    /// `HW-PATTERN-*` for the path of the order.
+    pub fn deliver_by(&mut self, delivery: &DeliverySpec) -> Result<(), Problem> {
+        if self.delivery.is_none() {
+            self.order = order(Some(delivery), "enrichment")?;
+            self.delivery = Some(delivery.clone());
+        }
+        Ok(())
     }
 }
 

@@ -19,10 +19,12 @@ use crate::spec::{
     WindowSpec,
 };
 
+mod circle;
 mod layout;
 mod plan;
 mod wiring;
 
+pub use circle::Onward;
 pub use layout::{Layout, incompatible};
 pub use plan::*;
 

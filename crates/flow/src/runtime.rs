@@ -2,6 +2,7 @@
 
 pub mod asking;
 pub mod backends;
+pub mod circles;
 pub mod core;
 pub mod dedupe;
 pub mod enrich;

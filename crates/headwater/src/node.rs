@@ -103,6 +103,7 @@ pub struct Node {
 
 /// The kinds of a node: the kernel's and the features'.
 pub fn registry() -> Registry {
+    const ADVICE: &[headwater_kernel::kind::Advice] = &[headwater_flow::kinds::pipeline::advice];
     use headwater_bus::kinds::{archive, event_type, pipe, report, rule, schedule};
     let kinds = [
         headwater_flow::kinds::pipeline::KIND,
@@ -124,7 +125,7 @@ pub fn registry() -> Registry {
         headwater_watch::kinds::alarm::KIND,
         report::KIND,
     ];
-    Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
+    Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS).with_advice(ADVICE)
 }
 
 impl Node {
@@ -421,6 +422,16 @@ fn of_pipelines(pipelines: Pipelines) -> Figures {
                 Sample::new(format!("hw_flow_{name}"), value).label("pipeline", pipeline.as_str())
             }));
         }
+        for ((pipeline, step), figures) in pipelines.step_figures() {
+            samples.extend(figures.into_iter().map(|(name, value)| {
+                Sample::new(format!("hw_flow_step_{name}"), value)
+                    .label("pipeline", pipeline.as_str())
+                    .label("step", step.as_str())
+            }));
+        }
+        samples.extend(pipelines.written_figures().into_iter().map(|((pipeline, stream), records)| {
+            Sample::new("hw_flow_written_total", records as f64).label("pipeline", pipeline).label("stream", stream)
+        }));
         for ((pipeline, step), figures) in pipelines.lookup_figures() {
             let sample = |(name, value): (&str, u64)| {
                 Sample::new(format!("hw_flow_lookup_{name}"), value as f64)

@@ -176,6 +176,13 @@ pub fn note(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Prints what is worth a look and stands in nobody's way, to stderr.
+pub fn warn(problems: &[Problem]) {
+    for problem in problems {
+        note(problem.to_string().replacen("error[", "warning[", 1));
+    }
+}
+
 /// The result of writing to stdout; a closed pipe ends the program as the reader wishes.
 ///
 /// # Errors

@@ -43,6 +43,9 @@ pub struct Kind {
     pub reconcile: fn(&Arc<Resource>, &Observed) -> Plan,
 }
 
+/// Looks at resources that are applied and at all that are there, for what is worth a word and refused by nobody.
+pub type Advice = fn(&[Draft], &[Arc<Resource>]) -> Vec<Problem>;
+
 /// A resource that another one names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ref {
@@ -145,18 +148,29 @@ pub fn decode<T: DeserializeOwned>(value: &Value, pointer: &str, origin: &Origin
 pub struct Registry {
     kinds: Arc<[Kind]>,
     lookups: &'static [port::LookupKind],
+    advice: &'static [Advice],
 }
 
 impl Registry {
     /// The kernel's own kinds (Stream, Table, Secret) and `more`.
     pub fn new(more: &[Kind]) -> Self {
         let own = [crate::kinds::stream::KIND, crate::kinds::table::KIND, crate::kinds::secret::KIND];
-        Self { kinds: own.iter().chain(more).copied().collect(), lookups: &[] }
+        Self { kinds: own.iter().chain(more).copied().collect(), lookups: &[], advice: &[] }
     }
 
     /// The same with these lookups, which specs name by `type`.
     pub fn with_lookups(self, lookups: &'static [port::LookupKind]) -> Self {
         Self { lookups, ..self }
+    }
+
+    /// The same with these who give advice.
+    pub fn with_advice(self, advice: &'static [Advice]) -> Self {
+        Self { advice, ..self }
+    }
+
+    /// What is worth a word about resources that are applied, beside all that are there.
+    pub fn advise(&self, drafts: &[Draft], stored: &[Arc<Resource>]) -> Vec<Problem> {
+        self.advice.iter().flat_map(|advice| advice(drafts, stored)).collect()
     }
 
     /// The lookups.

@@ -330,3 +330,29 @@ spec:
     values(&node, "clicks.sessions", before.lines().count() + 1);
     assert_eq!(figure(&node, "hw_bus_dead_letters_total", "rule/repair"), Some(0));
 }
+
+#[test]
+fn a_pipeline_that_feeds_itself_over_the_changes_of_a_table_is_cut() {
+    const TABLE: &str = "
+apiVersion: headwater.dev/v1
+kind: Table
+metadata: {name: totals}
+spec: {changes: {images: newImage}}
+";
+    const PIPELINE: &str = "
+apiVersion: headwater.dev/v1
+kind: Pipeline
+metadata: {name: again}
+spec:
+  source: {type: stream, stream: table.totals.changes, start: earliest}
+  outputs: [{type: table, table: totals, key: .key, fields: {after: .version}}]
+";
+    let node = Node::start(HEADWATER).unwrap();
+    node.headwater(&["apply", "-f", "-"], TABLE).unwrap();
+    node.headwater(&["apply", "-f", "-"], PIPELINE).unwrap();
+    node.headwater(&["table", "put", "totals", "a", "{\"after\": 0}"], "").unwrap();
+    let letter = values(&node, "again.dead", 1).remove(0);
+    assert_eq!(letter["code"], "HW-FLOW-050", "{letter}");
+    // The first change begins the chain, and each of its sixteen steps makes another.
+    values(&node, "table.totals.changes", 17);
+}

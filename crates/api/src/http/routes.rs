@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::http::{
     Api, bus, console, documents, enrich, executions, features, groups, health, iceberg, ingest, live, metrics,
-    openapi, reconcile, resources, tail, transactions,
+    openapi, pipelines, reconcile, resources, tail, transactions,
 };
 
 /// One address and method.
@@ -477,6 +477,17 @@ const ROUTES: &[Route] = &[
         body: Body::Resources,
         answer: JSON,
         handler: || post(resources::apply),
+    },
+    Route {
+        method: "get",
+        path: "/v1/pipelines/{name}/figures",
+        operation: "readPipelineFigures",
+        tag: "pipelines",
+        summary: "Gives what a running pipeline has counted since it was started: events, dead letters, its watermark, each step, and records by stream.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(pipelines::figures),
     },
     Route {
         method: "get",

@@ -218,6 +218,7 @@ async fn every_refusal_is_a_problem_with_its_code() {
     assert_eq!(code(&house.get("/v1/dashboards").await), "404 HW-KERNEL-006");
     assert_eq!(code(&house.get("/v1/groups/none").await), "404 HW-API-023");
     assert_eq!(code(&house.send("POST", "/v1/enrich/none", "application/json", "{}").await), "404 HW-FLOW-046");
+    assert_eq!(code(&house.get("/v1/pipelines/none/figures").await), "404 HW-FLOW-046");
     let other = "GET /healthz HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n".to_owned();
     assert_eq!(code(&house.raw(&other).await), "403 HW-API-002");
     assert_eq!(code(&house.with("GET", "/healthz", "origin: http://evil.example\r\n", "").await), "403 HW-API-003");

@@ -140,6 +140,9 @@ pub struct PipelineEnrichment {
     /// What it is asked with. Default: the whole event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputShape>,
+    /// How often and how long it is tried, and in which order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliverySpec>,
 }
 
 /// A workflow that is asked.
@@ -151,6 +154,14 @@ pub struct WorkflowEnrichment {
     /// What it is asked with. Default: the whole event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputShape>,
+    /// Events of one execution, at most. With more than one, its input is an array of what each event is asked with,
+    /// and its output an array of as many answers in the same order. Default 1: one event, and no array.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 100))]
+    pub batch: u32,
+    /// How often and how long it is tried, and in which order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliverySpec>,
 }
 
 /// A destination that is asked.
@@ -162,7 +173,12 @@ pub struct DestinationEnrichment {
     /// What it is asked with. Default: the whole event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputShape>,
-    /// How often and how long it is tried.
+    /// Events of one request, at most. With more than one, the request is an array of what each event is asked with,
+    /// and the answer an array of as many answers in the same order. Default 1: one event, and no array.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 100))]
+    pub batch: u32,
+    /// How often and how long it is tried, and in which order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliverySpec>,
 }
@@ -197,6 +213,32 @@ impl EnrichmentSpec {
             | Self::Destination(DestinationEnrichment { input, .. }) => input.as_ref(),
         }
     }
+
+    /// How it is tried, where the target does not say.
+    pub const fn delivery(&self) -> Option<&DeliverySpec> {
+        match self {
+            Self::Pipeline(PipelineEnrichment { delivery, .. })
+            | Self::Workflow(WorkflowEnrichment { delivery, .. })
+            | Self::Destination(DestinationEnrichment { delivery, .. }) => delivery.as_ref(),
+        }
+    }
+
+    /// Events of one request, at most.
+    pub const fn batch(&self) -> u32 {
+        match self {
+            Self::Pipeline(_) => 1,
+            Self::Workflow(WorkflowEnrichment { batch, .. })
+            | Self::Destination(DestinationEnrichment { batch, .. }) => *batch,
+        }
+    }
+}
+
+const fn one() -> u32 {
+    1
+}
+
+const fn is_one(batch: &u32) -> bool {
+    *batch == 1
 }
 
 fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
@@ -219,6 +261,10 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
     if let Some(input) = spec.enrichment.as_ref().and_then(EnrichmentSpec::input) {
         let fault = subscription::input(Some(input), "enrichment").err();
         problems.extend(fault.map(|problem| draft.origin.blame("/spec/enrichment/input", problem)));
+    }
+    if let Some(delivery) = spec.enrichment.as_ref().and_then(EnrichmentSpec::delivery) {
+        let fault = subscription::order(Some(delivery), "enrichment").err();
+        problems.extend(fault.map(|problem| draft.origin.blame("/spec/enrichment/delivery/orderBy", problem)));
     }
     problems
 }

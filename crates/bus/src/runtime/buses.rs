@@ -197,6 +197,7 @@ impl Buses {
             tables: parts.tables.clone(),
             clock: parts.clock.clone(),
             outside: Arc::clone(&inner.outside),
+            limits: Arc::clone(&parts.limits),
             seed: parts.seed,
             freed: Arc::clone(&freed),
         });

@@ -5,10 +5,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::future::join_all;
 use headwater_base::{Clock, Problem};
 use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing};
 use headwater_kernel::port::workflows::{ExecutionState, StartExecution};
-use headwater_kernel::port::{Enrich, Json, Reconcile, Workflows};
+use headwater_kernel::port::{Cause, Enrich, Json, Reconcile, Workflows};
+use serde_json::value::RawValue;
 
 use crate::kinds::pipe::EnrichmentSpec;
 use crate::pending::Pending;
@@ -73,15 +75,118 @@ pub async fn attempt(outside: &Outside, subscription: &Subscription, pending: &P
                 Ok(answer) => answer,
                 Err(verdict) => return verdict,
             };
-            let Some(target) = subscription.targets.get(pending.target) else { return gone(pending) };
-            let rendered = match subscription.render(&target.input, &answer, outside.clock.now()) {
-                Ok(rendered) => Json::copy_from_slice(&rendered),
-                Err(problem) => return never(problem),
-            };
-            hand_over(outside, subscription, pending, &answer, &rendered).await
+            return go_on(outside, subscription, pending, &answer).await;
         }
     };
     tried.unwrap_or_else(|verdict| verdict)
+}
+
+/// Tries several deliveries of a subscription whose enrichment takes them together: one request asks for all, and each
+/// goes on with its own answer. A request that is refused for good is made again for each by itself: one of them may be
+/// what nobody takes. What each comes to, in order.
+pub async fn attempt_together(
+    outside: &Outside,
+    subscription: &Subscription,
+    events: &[(Pending, Json)],
+) -> Vec<Verdict> {
+    let Some((Enrichment::Of(spec), input)) = &subscription.enrichment else {
+        return join_all(events.iter().map(|(pending, body)| attempt(outside, subscription, pending, body))).await;
+    };
+    let now = outside.clock.now();
+    let mut verdicts: Vec<Option<Verdict>> = Vec::with_capacity(events.len());
+    let mut asked: Vec<(usize, &Pending, Json)> = Vec::with_capacity(events.len());
+    for (number, (pending, body)) in events.iter().enumerate() {
+        let rendered = subscription.render(input, body, now).map(|text| Json::copy_from_slice(&text));
+        verdicts.push(match rendered {
+            Ok(text) if is_json(&text) => {
+                asked.push((number, pending, text));
+                None
+            }
+            Ok(_) => Some(Verdict::Never(REFUSED.to_owned(), "what is asked with is no JSON".to_owned(), None)),
+            Err(problem) => Some(never(problem)),
+        });
+    }
+    let answers: Vec<Result<Json, Verdict>> = match ask_together(outside, subscription, spec, &asked).await {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(Verdict::Again(refused)) => asked.iter().map(|_| Err(Verdict::Again(refused.clone()))).collect(),
+        Err(_) if asked.len() > 1 => {
+            let mut answers = Vec::with_capacity(asked.len());
+            for one in &asked {
+                let answer = ask_together(outside, subscription, spec, std::slice::from_ref(one)).await;
+                answers.push(answer.map(|answers| answers.into_iter().next().unwrap_or_default()));
+            }
+            answers
+        }
+        Err(verdict) => vec![Err(verdict)],
+    };
+    let handed =
+        asked.iter().zip(answers).map(|((_, pending, _), answer)| take(outside, subscription, pending, answer));
+    let handed = join_all(handed).await;
+    for ((number, ..), verdict) in asked.iter().zip(handed) {
+        if let Some(place) = verdicts.get_mut(*number) {
+            *place = Some(verdict);
+        }
+    }
+    let missing = || Verdict::Again(not_taken("the answers are fewer than the events".to_owned()));
+    verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(missing)).collect()
+}
+
+/// What an event comes to that was asked for with others.
+async fn take(
+    outside: &Outside,
+    subscription: &Subscription,
+    pending: &Pending,
+    answer: Result<Json, Verdict>,
+) -> Verdict {
+    match answer {
+        Ok(answer) => go_on(outside, subscription, pending, &answer).await,
+        Err(verdict) => verdict,
+    }
+}
+
+/// Hands an event over that has got its answer.
+async fn go_on(outside: &Outside, subscription: &Subscription, pending: &Pending, answer: &Json) -> Verdict {
+    let Some(target) = subscription.targets.get(pending.target) else { return gone(pending) };
+    let rendered = match subscription.render(&target.input, answer, outside.clock.now()) {
+        Ok(rendered) => Json::copy_from_slice(&rendered),
+        Err(problem) => return never(problem),
+    };
+    hand_over(outside, subscription, pending, answer, &rendered).await.unwrap_or_else(|verdict| verdict)
+}
+
+/// Asks for several events with one array. As many answers as there are events.
+async fn ask_together(
+    outside: &Outside,
+    subscription: &Subscription,
+    spec: &EnrichmentSpec,
+    asked: &[(usize, &Pending, Json)],
+) -> Result<Vec<Json>, Verdict> {
+    let Some((_, first, _)) = asked.first() else { return Ok(Vec::new()) };
+    let mut body = vec![b'['];
+    for (place, (_, _, text)) in asked.iter().enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(text);
+    }
+    body.push(b']');
+    let names: Vec<String> = asked.iter().map(|(_, pending, _)| key(subscription, pending)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let key = format!("{}.{:016x}", key(subscription, first), fnv(&names));
+    // As far along as the one that has come furthest.
+    let hops = asked.iter().map(|(_, pending, _)| pending.hops).max().unwrap_or_default();
+    let cause = Cause { hops, ..first.chain() };
+    let answer = ask_whom(outside, spec, &key, cause, Json::from(body)).await?;
+    let answers: Vec<&RawValue> = serde_json::from_slice(&answer).unwrap_or_default();
+    if answers.len() != asked.len() {
+        let reason = format!("the answer to the enrichment of {} events is no array of as many", asked.len());
+        return Err(Verdict::Never(REFUSED.to_owned(), reason, None));
+    }
+    Ok(answers.into_iter().map(|answer| Json::copy_from_slice(answer.get().as_bytes())).collect())
+}
+
+fn is_json(text: &Json) -> bool {
+    serde_json::from_slice::<&RawValue>(text).is_ok()
 }
 
 /// Names a try to the other side: the same for each try of the same delivery.
@@ -104,7 +209,22 @@ async fn ask(
             return made.map_err(|problem| again(&problem));
         }
     };
-    let answer = match spec {
+    let answer = ask_whom(outside, spec, &key(subscription, pending), pending.chain(), asked).await?;
+    if !is_json(&answer) {
+        return Err(Verdict::Never(REFUSED.to_owned(), "the answer to the enrichment is no JSON".to_owned(), None));
+    }
+    Ok(answer)
+}
+
+/// Asks whom a pipe names. `key` names the request to the other side, `cause` is the chain of what is asked for.
+async fn ask_whom(
+    outside: &Outside,
+    spec: &EnrichmentSpec,
+    key: &str,
+    cause: Cause,
+    asked: Json,
+) -> Result<Json, Verdict> {
+    Ok(match spec {
         EnrichmentSpec::Pipeline(spec) => {
             let Some(enrich) = &outside.enrich else { return Err(absent("pipelines")) };
             enrich.enrich(spec.pipeline.as_str(), asked).await.map_err(|problem| match problem.code.as_str() {
@@ -115,9 +235,14 @@ async fn ask(
         }
         EnrichmentSpec::Workflow(spec) => {
             let Some(workflows) = outside.workflows.get() else { return Err(absent("workflows")) };
-            let request = start(subscription, pending, spec.workflow.as_str(), asked);
-            let ended = workflows.run(StartExecution { name: None, ..request }).await;
-            let ended = ended.map_err(refused)?;
+            let request = StartExecution {
+                workflow: spec.workflow.to_string(),
+                version: None,
+                name: None,
+                input: Some(asked),
+                cause: Some(cause.onward()),
+            };
+            let ended = workflows.run(request).await.map_err(refused)?;
             match (ended.state, ended.output) {
                 (ExecutionState::Succeeded, Some(output)) => output,
                 (..) => {
@@ -127,14 +252,8 @@ async fn ask(
                 }
             }
         }
-        EnrichmentSpec::Destination(spec) => {
-            send(outside, spec.destination.as_str(), &key(subscription, pending), &asked).await?.body
-        }
-    };
-    if serde_json::from_slice::<&serde_json::value::RawValue>(&answer).is_err() {
-        return Err(Verdict::Never(REFUSED.to_owned(), "the answer to the enrichment is no JSON".to_owned(), None));
-    }
-    Ok(answer)
+        EnrichmentSpec::Destination(spec) => send(outside, spec.destination.as_str(), key, &asked).await?.body,
+    })
 }
 
 async fn hand_over(

@@ -13,13 +13,13 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use headwater_base::{Clock, Micros, Problem};
+use headwater_base::{Clock, Limits, Micros, Problem};
 use headwater_kernel::port::Tables;
 use headwater_log::{Delta, Log, LogError, Sequence, View};
 use tokio::sync::{Notify, mpsc};
 
 use crate::pending::{PREFIX, Pending};
-use crate::runtime::deliver::{Outside, Verdict, attempt, fnv};
+use crate::runtime::deliver::{Outside, Verdict, attempt, attempt_together, fnv};
 use crate::runtime::figures::Figures;
 use crate::runtime::reader::count;
 use crate::runtime::writer::{Also, Done, Owned, Refusal, Writer};
@@ -53,6 +53,8 @@ pub struct Dispatch {
     pub clock: Arc<dyn Clock>,
     /// Who can be delivered to.
     pub outside: Arc<Outside>,
+    /// The bounds.
+    pub limits: Arc<Limits>,
     /// Seed of the pauses' random part.
     pub seed: u64,
     /// Wakes who waits for room.
@@ -65,6 +67,14 @@ struct Ticket {
     due: Micros,
     key: Bytes,
     lane: Option<String>,
+}
+
+/// A delivery that is about to be tried.
+struct Taken {
+    ticket: Ticket,
+    pending: Pending,
+    body: Bytes,
+    bytes: u64,
 }
 
 /// A try that ended.
@@ -139,20 +149,22 @@ impl Dispatch {
         mut told: mpsc::UnboundedReceiver<(Sequence, Vec<Bytes>)>,
     ) -> Result<(), Problem> {
         let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));
-        let mut trying: FuturesUnordered<BoxFuture<'_, Ended>> = FuturesUnordered::new();
-        let concurrency = self.policy(0).concurrency as usize;
+        let mut trying: FuturesUnordered<BoxFuture<'_, Vec<Ended>>> = FuturesUnordered::new();
+        let batch = self.batch();
+        let concurrency = (self.policy(0).concurrency as usize).max(batch);
+        // Deliveries, not requests.
+        let mut under_way = 0;
         loop {
             let now = self.clock.now();
-            while trying.len() < concurrency.max(1)
-                && let Some(ticket) = queue.next(now)
-            {
-                match self.attempt(ticket.clone()) {
-                    Some(attempt) => trying.push(attempt),
-                    // Somebody else's hand took it out of the space.
-                    None => queue.pass(ticket.lane.as_ref()),
+            while under_way + batch <= concurrency {
+                let taken = self.take(&mut queue, now, batch);
+                if taken.is_empty() {
+                    break;
                 }
+                under_way += taken.len();
+                trying.push(self.attempt(taken));
             }
-            let full = trying.len() >= concurrency;
+            let full = under_way + batch > concurrency;
             let nap = queue.due.peek().filter(|_| !full).map(|Reverse(next)| next.due.since(now).min(NAP_MAX));
             tokio::select! {
                 told = told.recv() => {
@@ -164,15 +176,15 @@ impl Dispatch {
                         }
                     }
                 }
-                Some(ended) = trying.next(), if !trying.is_empty() => {
-                    let (mut bytes, mut all) = (ended.bytes, vec![ended]);
+                Some(mut all) = trying.next(), if !trying.is_empty() => {
+                    let weight = |ended: &[Ended]| ended.iter().map(|one| one.bytes).sum::<u64>();
                     while all.len() < SETTLE_MAX
-                        && bytes < SETTLE_BYTES
+                        && weight(&all) < SETTLE_BYTES
                         && let Some(Some(more)) = futures::FutureExt::now_or_never(trying.next())
                     {
-                        bytes += more.bytes;
-                        all.push(more);
+                        all.extend(more);
                     }
+                    under_way -= all.len();
                     self.settle(all, &mut queue, &mut writer).await?;
                     self.freed.notify_one();
                 }
@@ -181,15 +193,56 @@ impl Dispatch {
         }
     }
 
-    /// A try of a delivery; None if it is there no longer.
-    fn attempt(&self, ticket: Ticket) -> Option<BoxFuture<'_, Ended>> {
-        let value = self.log.get(&self.subscription.space, &ticket.key, View::Appended)?;
-        let (pending, body) = Pending::decode(&value)?;
-        let bytes = value.len() as u64;
-        Some(Box::pin(async move {
-            let verdict = attempt(&self.outside, &self.subscription, &pending, &body).await;
-            Ended { ticket, pending, body, bytes, verdict }
-        }))
+    /// How many events one request asks for, at most.
+    fn batch(&self) -> usize {
+        let asked = self.subscription.enrichment.as_ref().map_or(1, |(enrichment, _)| enrichment.batch() as usize);
+        asked.min(self.limits.enrichment_events).max(1)
+    }
+
+    /// Up to `count` deliveries that are due, of different orders.
+    fn take(&self, queue: &mut Queue, now: Micros, count: usize) -> Vec<Taken> {
+        let (mut all, mut sum): (Vec<Taken>, u64) = (Vec::new(), 0);
+        while all.len() < count
+            && let Some(ticket) = queue.next(now)
+        {
+            let value = self.log.get(&self.subscription.space, &ticket.key, View::Appended);
+            let Some((bytes, (pending, body))) =
+                value.and_then(|value| Some((value.len() as u64, Pending::decode(&value)?)))
+            else {
+                // Somebody else's hand took it out of the space.
+                queue.pass(ticket.lane.as_ref());
+                continue;
+            };
+            sum += bytes;
+            if !all.is_empty() && sum > self.limits.payload_bytes as u64 {
+                queue.due.push(Reverse(ticket));
+                break;
+            }
+            all.push(Taken { ticket, pending, body, bytes });
+        }
+        all
+    }
+
+    /// A try of deliveries: of one, or of those that ask together.
+    fn attempt(&self, taken: Vec<Taken>) -> BoxFuture<'_, Vec<Ended>> {
+        let together = self.batch() > 1;
+        Box::pin(async move {
+            let verdicts = match taken.as_slice() {
+                [one] if !together => {
+                    vec![attempt(&self.outside, &self.subscription, &one.pending, &one.body).await]
+                }
+                all => {
+                    let events: Vec<(Pending, Bytes)> =
+                        all.iter().map(|one| (one.pending.clone(), one.body.clone())).collect();
+                    attempt_together(&self.outside, &self.subscription, &events).await
+                }
+            };
+            let ended = taken.into_iter().zip(verdicts).map(|(taken, verdict)| {
+                let Taken { ticket, pending, body, bytes } = taken;
+                Ended { ticket, pending, body, bytes, verdict }
+            });
+            ended.collect::<Vec<Ended>>()
+        })
     }
 
     /// Writes what became of tries in one commit; if a table refuses a document of one of them, one by one.

@@ -15,7 +15,7 @@ use headwater_kernel::shape;
 use headwater_log::StreamConfig;
 use serde_json::Value;
 
-use crate::compile::{self, Fault, Layout};
+use crate::compile::{self, Fault, Layout, Onward};
 use crate::program::Compiler;
 use crate::runtime::backends;
 use crate::spec::{OutputSpec, PipelineSpec, SourceSpec, StepSpec};
@@ -130,27 +130,57 @@ fn lookup_problems(draft: &Draft, index: usize, step: &StepSpec, view: &View<'_>
 /// The way from a pipeline through the others of this apply back to its own input, if there is one.
 fn cycle(plan: &compile::Plan, view: &View<'_>) -> Option<Vec<String>> {
     let (input, _) = plan.input.as_ref()?;
-    let edges: Vec<(String, Vec<String>)> = view
-        .drafts
-        .values()
-        .filter(|draft| draft.kind == KIND.name && draft.name != plan.name)
-        .filter_map(|draft| serde_json::from_value::<PipelineSpec>(draft.spec.clone()).ok())
-        .filter_map(|spec| Some((source_of(&spec)?.to_string(), compile::written(&spec))))
-        .collect();
-    let mut ways: Vec<Vec<String>> =
-        compile::written(&plan.spec).into_iter().map(|stream| vec![input.to_string(), stream]).collect();
-    let mut seen = std::collections::HashSet::new();
-    while let Some(way) = ways.pop() {
-        let end = way.last()?.clone();
-        if end == input.as_str() {
-            return Some(way);
-        }
-        if seen.insert(end.clone()) {
-            let onward = edges.iter().filter(|(source, _)| *source == end).flat_map(|(_, written)| written);
-            ways.extend(onward.map(|stream| way.iter().cloned().chain([stream.clone()]).collect()));
+    let mut onward = Onward::default();
+    for draft in view.drafts.values().filter(|draft| draft.kind == KIND.name && draft.name != plan.name) {
+        let Ok(spec) = serde_json::from_value::<PipelineSpec>(draft.spec.clone()) else { continue };
+        if let Some(source) = source_of(&spec) {
+            onward.add(source.as_str(), &compile::written(&spec));
         }
     }
-    None
+    onward.way_back(input.as_str(), &compile::written(&plan.spec))
+}
+
+/// Pipelines among `drafts` whose events may come back to them by a way that [`KIND`]'s check leaves open: over
+/// pipelines that are there already, over dead letters and the like, or over what a table tells of its changes. It can
+/// be meant, such as a second try behind a filter, and a running pipeline cuts what goes round too often.
+pub fn advice(drafts: &[Draft], stored: &[Arc<Resource>]) -> Vec<Problem> {
+    let drafted: Vec<(&Draft, String, Vec<String>)> = drafts
+        .iter()
+        .filter(|draft| draft.kind == KIND.name)
+        .filter_map(|draft| {
+            let (reads, writes) = ends(&draft.name, &draft.spec)?;
+            Some((draft, reads, writes))
+        })
+        .collect();
+    let mut onward = Onward::default();
+    for (_, reads, writes) in &drafted {
+        onward.add(reads, writes);
+    }
+    let stays = |resource: &&Arc<Resource>| {
+        resource.kind == KIND.name && !drafted.iter().any(|(draft, ..)| draft.name == resource.metadata.name)
+    };
+    for resource in stored.iter().filter(stays) {
+        if let Some((reads, writes)) = ends(&resource.metadata.name, resource.effective()) {
+            onward.add(&reads, &writes);
+        }
+    }
+    onward.add_changes();
+    let warned = drafted.iter().filter_map(|(draft, reads, writes)| {
+        let way = onward.way_back(reads, writes)?;
+        let fact = format!("what `{}` writes may come back to it: {}", draft.name, way.join(" -> "));
+        let problem = Problem::new("HW-FLOW-051", fact);
+        let help = "let `when` of an output keep what has gone round; after some steps a chain is cut (HW-FLOW-050)";
+        Some(draft.origin.blame("/spec/outputs", problem.help(help)))
+    });
+    warned.collect()
+}
+
+/// The stream that a pipeline reads and those it writes.
+fn ends(name: &Name, spec: &Value) -> Option<(String, Vec<String>)> {
+    let spec: PipelineSpec = serde_json::from_value(spec.clone()).ok()?;
+    let mut writes = compile::written(&spec);
+    writes.extend(made(name, &spec).into_iter().map(|(stream, _)| stream.to_string()));
+    Some((source_of(&spec)?.to_string(), writes))
 }
 
 fn source_of(spec: &PipelineSpec) -> Option<&Name> {

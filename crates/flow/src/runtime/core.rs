@@ -8,13 +8,17 @@
 //! taken up again by [`Core::answered`], [`Core::expire`] or the event before it; until then its offset stays open.
 
 mod ask;
+mod chain;
 mod emit;
 mod ledger;
 mod run;
 mod stateful;
+mod tally;
 
 pub use ask::key_of;
+pub use chain::Chain;
 pub use ledger::{Deltas, WATERMARKS, position_key, watermarks};
+pub use tally::Tally;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +44,7 @@ use crate::runtime::overlay::Kept;
 use crate::runtime::parking::{For, Holds, Parking, Ticket};
 use crate::runtime::positions::Positions;
 
+use chain::Verdict;
 use run::Run;
 
 /// Which input a record comes from: a place in the list of inputs that the core was built with.
@@ -72,6 +77,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub figures: Arc<Figures>,
+    /// How chains of events are begun and cut.
+    pub chain: Chain,
 }
 
 /// A pipeline at work.
@@ -92,6 +99,7 @@ pub struct Core {
     emissions: Vec<Emission>,
     scratch: Vec<u8>,
     paths: Paths,
+    tally: Tally,
 }
 
 /// The fields that the pipeline itself reads and writes.
@@ -169,6 +177,7 @@ impl Core {
         };
         let lanes = !around.asking.is_empty();
         let now = around.clock.now();
+        let tally = Tally::of(&plan);
         Ok(Self {
             plan,
             around,
@@ -188,6 +197,7 @@ impl Core {
                 revision: Path::field("revision"),
                 enrichment: Path::field("enrichment"),
             },
+            tally,
         })
     }
 
@@ -227,8 +237,7 @@ impl Core {
             source.positions.release(offset);
         }
         let (partition, is_retry) = (source.partition, source.retry);
-        // A copy carries what its event's outputs would have.
-        let cause = Cause::of(&record).map(|cause| Box::new(if is_retry { cause } else { cause.onward() }));
+        let chain = self.chain(input, &record);
         let Some(value) = record.value else {
             // A deletion in a compacted stream: there is no event in it.
             Figures::add(&self.around.figures.dropped, 1);
@@ -236,6 +245,17 @@ impl Core {
         };
         let mut at = (partition, offset);
         let mut time_ms = record.timestamp;
+        let cause = match chain {
+            Verdict::Goes(cause) => cause,
+            Verdict::Ends(cause, fault) => {
+                Figures::add(&self.around.figures.cut, 1);
+                let (key, cause) = (record.key.as_deref(), Some(&*cause));
+                let event = Rejected { input, at, key, data: &value, time_ms, cause };
+                return self.dead(event, None, &fault, out);
+            }
+            // It stays where it was read.
+            Verdict::Ended => return Figures::add(&self.around.figures.cut, 1),
+        };
         let (retry, value) = if is_retry {
             let Some((retry, event)) = Retry::decode(&value) else {
                 let fault = Fault::new("HW-FLOW-039", "this is no copy that a pipeline wrote");
@@ -320,8 +340,7 @@ impl Core {
         if let Some(Step { work: Work::Lookup(lookup), .. }) = plan.steps.get(step) {
             ask::take_answer(&mut flight, step, &lookup.into, answer);
         }
-        flight.step = step + 1;
-        self.go(flight, Some(ticket), out);
+        self.go_on(flight, ticket, out);
     }
 
     /// Lets go on, marked as failed, whatever has waited too long.
@@ -329,9 +348,24 @@ impl Core {
         while let Some((ticket, step)) = self.parking.expired(elapsed) {
             let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { continue };
             flight.failed.push(step);
-            flight.step = step + 1;
-            self.go(flight, Some(ticket), out);
+            self.go_on(flight, ticket, out);
         }
+    }
+
+    /// Takes an event on behind the step whose answer it waited for.
+    fn go_on(&mut self, mut flight: Flight, ticket: Ticket, out: &mut dyn Sink) {
+        self.passed(&flight);
+        flight.step += 1;
+        self.go(flight, Some(ticket), out);
+    }
+
+    /// Counts an event that goes on from its step.
+    fn passed(&mut self, flight: &Flight) {
+        let failed = flight.failed.last() == Some(&flight.step);
+        self.tally.at(flight.step, |tally| {
+            tally.passed += 1;
+            tally.failed += u64::from(failed);
+        });
     }
 
     /// Event time, and what it says about the event.
@@ -405,6 +439,7 @@ impl Core {
     fn steps(&mut self, flight: &mut Flight, ticket: Option<Ticket>, out: &mut dyn Sink) -> Progress {
         let plan = Arc::clone(&self.plan);
         self.set_env(flight);
+        let mut since = self.tally.measures().then(|| self.around.clock.elapsed());
         while let Some(step) = plan.steps.get(flight.step) {
             let outcome = match &step.work {
                 Work::Filter(condition) => {
@@ -419,14 +454,25 @@ impl Core {
                 Work::Keyed(work) => self.keyed(flight, work, out),
                 Work::Dedupe(work) => self.dedupe(flight, work),
             };
+            if let Some(since) = &mut since {
+                let now = self.around.clock.elapsed();
+                self.tally.sampled(flight.step, now.saturating_sub(*since));
+                *since = now;
+            }
+            self.tally.at(flight.step, |tally| tally.events += 1);
             match outcome {
-                Ok(Next::Go) => flight.step += 1,
+                Ok(Next::Go) => {
+                    self.passed(flight);
+                    flight.step += 1;
+                }
                 Ok(Next::Wait) => return Progress::Waits(For::Answer(flight.step)),
                 Ok(Next::Drop) => {
                     Figures::add(&self.around.figures.dropped, 1);
+                    self.tally.at(flight.step, |tally| tally.dropped += 1);
                     return Progress::Done;
                 }
                 Err(fault) => {
+                    self.tally.at(flight.step, |tally| tally.dead += 1);
                     self.dead_flight(flight, Some(&step.id), &fault, out);
                     return Progress::Done;
                 }

@@ -23,7 +23,7 @@ use crate::doc::Fault;
 use crate::operators::Advance;
 use crate::runtime::asking::{Inbox, Reply};
 use crate::runtime::backends::connect;
-use crate::runtime::core::{Core, Deltas, Input, Surroundings};
+use crate::runtime::core::{Chain, Core, Deltas, Input, Surroundings};
 use crate::runtime::figures::Figures;
 use crate::runtime::outbox::{Refused, Sink, Target};
 use crate::runtime::overlay::Kept;
@@ -106,7 +106,7 @@ pub fn run(
 ) -> Result<Arc<Figures>, Problem> {
     let inbox = Arc::new(Inbox::default());
     let backends = connect(plan, around.lookups, &around.context, &around.clock, &around.handle)?;
-    let figures = Arc::new(Figures::default());
+    let figures = Arc::new(Figures::of(plan));
     let memory = Memory::default();
     let input = Input::new(Arc::from(name), 0, false, Positions::at(0));
     let surroundings = Surroundings {
@@ -114,6 +114,7 @@ pub fn run(
         asking: backends.asking_patiently(&inbox),
         clock: Arc::clone(&around.clock),
         figures: Arc::clone(&figures),
+        chain: Chain::default(),
     };
     let mut core = Core::new(Arc::clone(plan), vec![input], surroundings, None)?;
     let mut lines = Lines { streams: &plan.streams, write, failed: None };

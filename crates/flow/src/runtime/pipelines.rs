@@ -26,6 +26,7 @@ use crate::operators::aggregate::Shape;
 use crate::program::Compiler;
 use crate::runtime::asking::Inbox;
 use crate::runtime::backends::{Backends, connect};
+use crate::runtime::circles::{Circles, Way};
 use crate::runtime::enrich;
 use crate::runtime::figures::Figures;
 use crate::runtime::park::StopSignal;
@@ -43,6 +44,7 @@ struct Inner {
     lookups: &'static [LookupKind],
     compiler: Compiler,
     handle: Handle,
+    circles: Circles,
     running: RwLock<BTreeMap<String, Arc<Running>>>,
 }
 
@@ -51,6 +53,7 @@ struct Running {
     plan: Arc<Plan>,
     backends: Arc<Backends>,
     figures: Arc<Figures>,
+    way: Arc<Way>,
     stop: StopSignal,
     ended: watch::Receiver<Option<Result<(), Problem>>>,
     /// Readers of its aggregates: entity, space, shape.
@@ -68,8 +71,8 @@ impl Pipelines {
         handle: Handle,
     ) -> Self {
         let compiler = Compiler::new(Arc::clone(&context.secrets));
-        let running = RwLock::default();
-        Self(Arc::new(Inner { log, clock, limits, context, lookups, compiler, handle, running }))
+        let (circles, running) = (Circles::default(), RwLock::default());
+        Self(Arc::new(Inner { log, clock, limits, context, lookups, compiler, handle, circles, running }))
     }
 
     /// The row for the kernel's table of unit kinds.
@@ -96,8 +99,9 @@ impl Pipelines {
         let plan = Arc::new(plan);
         let inbox = Arc::new(Inbox::default());
         let backends = Arc::new(connect(&plan, inner.lookups, &inner.context, &inner.clock, &inner.handle)?);
-        let figures = Arc::new(Figures::default());
+        let figures = Arc::new(Figures::of(&plan));
         let stop = StopSignal::waking(Arc::clone(&inbox.wake));
+        let (way, circle) = inner.circles.enter(&plan);
         let setup = task::Setup {
             plan: Arc::clone(&plan),
             epoch,
@@ -107,6 +111,7 @@ impl Pipelines {
             asking: backends.asking(&inbox),
             inbox,
             figures: Arc::clone(&figures),
+            circle,
             stop: stop.clone(),
         };
         let (end, ended) = watch::channel(None);
@@ -130,8 +135,9 @@ impl Pipelines {
             })
             .map_err(|error| Problem::new("HW-FLOW-045", format!("no thread for pipeline `{name}`: {error}")))?;
         let features = features(&plan);
-        let running = Arc::new(Running { plan, backends, figures, stop, ended, features });
+        let running = Arc::new(Running { plan, backends, figures, way, stop, ended, features });
         if begun.await.is_err() {
+            inner.circles.leave(name.as_str(), &running.way);
             // The thread ended before it had begun.
             return Err(running.finished().await.err().unwrap_or_else(|| {
                 Problem::new("HW-FLOW-043", format!("pipeline `{name}` was stopped while it started"))
@@ -144,6 +150,32 @@ impl Pipelines {
     /// Figures of all running pipelines: pipeline -> (name, value), names as `hw_flow_*` without the prefix.
     pub fn figures(&self) -> Vec<(String, Vec<(&'static str, f64)>)> {
         self.0.running.read().iter().map(|(name, running)| (name.clone(), running.figures.list())).collect()
+    }
+
+    /// Figures of the steps of all running pipelines, in their order: (pipeline, step) -> (name, value), names as
+    /// `hw_flow_step_*` without the prefix.
+    pub fn step_figures(&self) -> Vec<((String, String), Vec<(&'static str, f64)>)> {
+        let running = self.0.running.read();
+        let of = |name: &String, running: &Arc<Running>| {
+            let steps = running.plan.steps.iter().zip(&running.figures.steps);
+            steps
+                .map(|(step, figures)| ((name.clone(), step.id.to_string()), figures.list(&step.work)))
+                .collect::<Vec<_>>()
+        };
+        running.iter().flat_map(|(name, running)| of(name, running)).collect()
+    }
+
+    /// Records that all running pipelines wrote: (pipeline, stream) -> records.
+    pub fn written_figures(&self) -> Vec<((String, String), u64)> {
+        use std::sync::atomic::Ordering;
+        let running = self.0.running.read();
+        let of = |name: &String, running: &Arc<Running>| {
+            let streams = running.plan.streams.iter().zip(&running.figures.written);
+            let rows =
+                streams.map(|(stream, written)| ((name.clone(), stream.to_string()), written.load(Ordering::Relaxed)));
+            rows.collect::<Vec<_>>()
+        };
+        running.iter().flat_map(|(name, running)| of(name, running)).collect()
     }
 
     /// Figures of the lookups of all running pipelines: (pipeline, step) -> (name, value).
@@ -250,6 +282,7 @@ impl Unit for Handed {
         Box::pin(async {
             self.running.stop.set();
             let _ = self.running.finished().await;
+            self.pipelines.0.circles.leave(self.running.plan.name.as_str(), &self.running.way);
             let mut all = self.pipelines.0.running.write();
             if all.get(self.running.plan.name.as_str()).is_some_and(|known| Arc::ptr_eq(known, &self.running)) {
                 all.remove(self.running.plan.name.as_str());

@@ -24,7 +24,7 @@ use crate::doc::Doc;
 use crate::operators::Advance;
 use crate::runtime::asking::{Inbox, Reply};
 use crate::runtime::backends::Backends;
-use crate::runtime::core::{Core, Input, Surroundings};
+use crate::runtime::core::{Chain, Core, Input, Surroundings};
 use crate::runtime::figures::Figures;
 use crate::runtime::files::Memory;
 use crate::runtime::outbox::{self, Outbox, Refused, Sink, Target};
@@ -156,6 +156,7 @@ fn recompute(
         asking: around.backends.asking_patiently(&inbox),
         clock: Arc::clone(around.clock),
         figures: Arc::new(Figures::default()),
+        chain: Chain { hops_max: around.limits.event_hops, begins: false },
     };
     // All partitions are read one after the other, so nothing may be due before all have been: the watermark moves at
     // the end alone.

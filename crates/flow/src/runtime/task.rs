@@ -22,7 +22,7 @@ use crate::compile::{self, Layout, Plan};
 use crate::doc::Fault;
 use crate::operators::Advance;
 use crate::runtime::asking::{Asking, Inbox, Reply};
-use crate::runtime::core::{self, Core, Input, Surroundings};
+use crate::runtime::core::{self, Chain, Core, Input, Surroundings};
 use crate::runtime::cursor::{Cursor, Pulled};
 use crate::runtime::figures::Figures;
 use crate::runtime::outbox::{self, Outbox};
@@ -72,6 +72,8 @@ pub struct Setup {
     pub inbox: Arc<Inbox>,
     /// Counters.
     pub figures: Arc<Figures>,
+    /// Whether what it writes may come back to it.
+    pub circle: bool,
     /// Asks to stop.
     pub stop: StopSignal,
 }
@@ -201,6 +203,7 @@ impl<'a> Life<'a> {
             asking: setup.asking.clone(),
             clock: Arc::clone(&setup.clock),
             figures: Arc::clone(&setup.figures),
+            chain: Chain { hops_max: setup.limits.event_hops, begins: setup.circle },
         };
         let mut core = Core::new(Arc::clone(plan), inputs, around, restored).map_err(End::Failed)?;
         restore(setup, &mut core)?;

@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod bench;
+mod circles;
 mod edits;
 mod exactly_once;
+mod figures;
 mod files;
 mod lookups;
 mod oracle;

@@ -68,6 +68,8 @@ pub fn show(report: &Value, dry_run: bool, format: Format) -> Result<(), Problem
         let row = |applied: &Value| json!({ "kind": applied["kind"], "name": applied["name"], "outcome": applied["outcome"], "generation": applied["generation"] });
         return output::print(&resources.map(row).collect::<Vec<_>>(), COLUMNS, format, false);
     }
+    let warnings: Vec<Problem> = serde_json::from_value(report["warnings"].clone()).unwrap_or_default();
+    output::warn(&warnings);
     let suffix = if dry_run { " (dry run)" } else { "" };
     for applied in resources {
         output::line(format!("{} {}{suffix}", output::name(applied), text(applied, "/outcome")))?;

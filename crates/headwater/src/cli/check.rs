@@ -32,6 +32,7 @@ pub fn run(args: &Args) -> Done {
     if !problems.is_empty() {
         return Err(problems.into());
     }
+    output::warn(&registry().advise(&drafts, &[]));
     output::note(match drafts.len() {
         0 => return Err(files::nothing().into()),
         1 => "1 resource is fine".to_owned(),

@@ -64,6 +64,9 @@ async fn describe(client: &Client, kind: &str, name: &str) -> Result<(), Problem
         let table = client.get(&["v1", "datasets", name, "table"], &[]).await.unwrap_or_default();
         output::line(yaml::write(&json!({ "table": table })).trim_end())?;
     }
+    if kind == "pipelines" {
+        steps(client, name).await?;
+    }
     let changes = changes(client, &format!("{}/{name}", text(&resource, "/kind"))).await?;
     // YAML's empty list, so that the whole output stays YAML.
     output::line(if changes.is_empty() { "changes: []" } else { "changes:" })?;
@@ -75,6 +78,28 @@ async fn describe(client: &Client, kind: &str, name: &str) -> Result<(), Problem
             text(row, "/value/outcome"),
             text(row, "/value/generation")
         ))?;
+    }
+    Ok(())
+}
+
+/// What each step of a pipeline has counted since it was started; nothing of one that does not run, whose status says
+/// why.
+async fn steps(client: &Client, name: &str) -> Result<(), Problems> {
+    let figures = client.get(&["v1", "pipelines", name, "figures"], &[]).await.unwrap_or_default();
+    let rows = |list: &str| figures[list].as_array().cloned().unwrap_or_default();
+    if !figures["watermark"].is_null() {
+        output::line(format!("watermark: {}", text(&figures, "/watermark")))?;
+    }
+    for (list, rows) in [("steps", rows("steps")), ("written", rows("written"))] {
+        if !rows.is_empty() {
+            output::line(format!("{list}:"))?;
+        }
+        for row in &rows {
+            // Flow style: one step, one line.
+            let fields = row.as_object().into_iter().flatten();
+            let fields: Vec<String> = fields.map(|(name, value)| format!("{name}: {value}")).collect();
+            output::line(format!("- {{{}}}", fields.join(", ")))?;
+        }
     }
     Ok(())
 }

@@ -141,6 +141,8 @@ fn a_resource_is_described_with_its_history() {
     for part in [
         "partitions:\n- {partition: 0, start: 0, end: 2, records: 2}",
         "kind: Pipeline",
+        "events: 2, passed: 2, deadLetters: 0, seconds: ",
+        "- {stream: \"orders.double\", records: 2}",
         "verb: apply, outcome: created",
     ] {
         assert!(shown.contains(part), "no {part} in {shown}");

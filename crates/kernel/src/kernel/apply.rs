@@ -56,6 +56,9 @@ pub struct Report {
     pub resources: Vec<Applied>,
     /// What the supervisor does about it: created streams, started, restarted and stopped units.
     pub actions: Vec<Action>,
+    /// What is worth a look and stands in nobody's way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Problem>,
 }
 
 impl Kernel {
@@ -164,6 +167,7 @@ impl Kernel {
             return Err(vec![Problem::new("HW-KERNEL-015", fact)]);
         }
         report.actions = self.actions(&changes);
+        report.warnings = self.setup.registry.advise(drafts, &self.resources.list(None));
         Ok((report, changes))
     }
 

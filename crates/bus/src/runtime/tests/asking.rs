@@ -50,6 +50,61 @@ fn a_pipe_asks_a_pipeline_again_that_does_not_run_and_gives_up_what_it_never_tak
     bench.stop(&unit);
 }
 
+/// A pipe that asks a destination for up to four events at once.
+fn together(delivery: &Value) -> Value {
+    json!({
+        "source": {"type": "stream", "stream": "in"},
+        "enrichment": {"type": "destination", "destination": "out", "input": {"path": "$.n"}, "batch": 4, "delivery": delivery},
+        "target": {"type": "stream", "stream": "answers"},
+    })
+}
+
+#[test]
+fn a_pipe_asks_for_several_at_once_and_each_goes_on_with_its_own_answer() {
+    let bench = Bench::new();
+    for stream in ["in", "answers"] {
+        bench.stream(stream);
+    }
+    let unit = bench.start("Pipe", "asking", together(&json!({})));
+    bench.outside.answer(vec![
+        Outside::refuse(503, true),
+        Ok(answer(&json!([{"a": 1}, {"a": 2}, {"a": 3}]))),
+        Outside::refuse(400, false),
+        Ok(answer(&json!([{"a": 4}]))),
+        Outside::refuse(400, false),
+        Ok(answer(&json!({"no": "array"}))),
+    ]);
+    assert!(bench.send("in", &[json!({"n": 1}), json!({"n": 2}), json!({"n": 3})]));
+    bench.until_ticking(Duration::from_secs(2), "three answers", || bench.read("answers").len() == 3);
+    assert_eq!(bench.wait_for("answers", 3), [json!({"a": 1}), json!({"a": 2}), json!({"a": 3})]);
+    let of_first = bench.outside.came.lock().len();
+    // Together they are refused, by themselves one is taken.
+    assert!(bench.send("in", &[json!({"n": 4}), json!({"n": 5}), json!({"n": 6})]));
+    let letters = bench.wait_for("asking.dead", 2);
+    assert_eq!([&letters[0]["code"], &letters[1]["code"]], ["HW-BUS-011", "HW-BUS-011"]);
+    assert_eq!(letters[1]["reason"], "the answer to the enrichment of 1 events is no array of as many");
+    assert_eq!(bench.wait_for("answers", 4)[3], json!({"a": 4}));
+    let came: Vec<Value> = bench.outside.came.lock()[of_first..].iter().map(|(_, value)| value.clone()).collect();
+    assert_eq!(came, [json!([4, 5, 6]), json!([4]), json!([5]), json!([6])]);
+    bench.stop(&unit);
+}
+
+#[test]
+fn events_of_one_order_are_never_asked_for_together() {
+    let bench = Bench::new();
+    for stream in ["in", "answers"] {
+        bench.stream(stream);
+    }
+    let unit = bench.start("Pipe", "asking", together(&json!({"orderBy": "$.user"})));
+    bench.outside.answer(vec![Ok(answer(&json!(["1", "3"]))), Ok(answer(&json!(["2"])))]);
+    let events = [(1, "a"), (2, "a"), (3, "b")].map(|(n, user)| json!({"n": n, "user": user}));
+    assert!(bench.send("in", &events));
+    assert_eq!(bench.wait_for("answers", 3), [json!("1"), json!("3"), json!("2")]);
+    let came: Vec<Value> = bench.outside.came.lock().iter().map(|(_, value)| value.clone()).collect();
+    assert_eq!(came, [json!([1, 3]), json!([2])]);
+    bench.stop(&unit);
+}
+
 #[test]
 fn a_span_before_the_event_is_recomputed_until_it_is() {
     let bench = Bench::new();

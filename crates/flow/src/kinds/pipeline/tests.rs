@@ -158,6 +158,48 @@ fn what_a_lookup_asks_is_checked_without_asking_it() {
 }
 
 #[test]
+fn a_circle_over_what_is_there_or_what_a_table_tells_is_worth_a_word() {
+    let registry = Registry::new(&[KIND]);
+    let pipeline = |name: &str, from: &str, output: &str| {
+        let text = format!(
+            "apiVersion: headwater.dev/v1\nkind: Pipeline\nmetadata: {{name: {name}}}\nspec:\n  source: {{type: stream, stream: {from}}}\n  outputs: [{output}]\n"
+        );
+        registry.read("p.yaml", text.as_bytes(), &Limits::default()).unwrap().remove(0)
+    };
+    let stored = |draft: &Draft| -> Arc<Resource> {
+        let value = json!({
+            "apiVersion": "headwater.dev/v1", "kind": "Pipeline", "metadata": {"name": draft.name.as_str()},
+            "spec": draft.spec.clone(),
+        });
+        Arc::new(serde_json::from_value(value).unwrap())
+    };
+    let said = |draft: &Draft, there: &[Arc<Resource>]| {
+        let problems = advice(std::slice::from_ref(draft), there);
+        problems.iter().map(|problem| format!("{} {}", problem.code, problem.title)).collect::<Vec<_>>().join("\n")
+    };
+    let there = pipeline("there", "a", "{type: stream, stream: b}");
+    let back = pipeline("back", "b", "{type: stream, stream: a}");
+    assert_eq!(said(&back, &[]), "");
+    assert_eq!(said(&back, &[stored(&there)]), "HW-FLOW-051 what `back` writes may come back to it: b -> a -> b");
+    let elsewhere = pipeline("there", "a", "{type: stream, stream: c}");
+    assert_eq!(
+        said(&elsewhere, &[stored(&there), stored(&back)]),
+        "",
+        "what is applied takes the place of what is there"
+    );
+    let table = pipeline("totals", "table.t.changes", "{type: table, table: t, key: .id}");
+    assert_eq!(
+        said(&table, &[]),
+        "HW-FLOW-051 what `totals` writes may come back to it: table.t.changes -> table.t -> table.t.changes"
+    );
+    let letters = pipeline("repair", "there.dead", "{type: stream, stream: a}");
+    assert_eq!(
+        said(&letters, &[stored(&there)]),
+        "HW-FLOW-051 what `repair` writes may come back to it: there.dead -> a -> there.dead"
+    );
+}
+
+#[test]
 fn a_change_that_state_does_not_fit_is_refused_before_anything_is_stored() {
     let registry = Registry::new(&[KIND]);
     let read = |text: &str| registry.read("p.yaml", text.as_bytes(), &Limits::default()).unwrap().remove(0);

@@ -8,9 +8,9 @@ use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
 use super::{Core, Flight, Rejected, letter_place, reason};
-use crate::compile::{Output, Work};
+use crate::compile::{KeyedPlan, Output, Work};
 use crate::doc::{Doc, Fault};
-use crate::operators::{Emission, Measure};
+use crate::operators::Emission;
 use crate::runtime::figures::Figures;
 use crate::runtime::letters::{self, Retry};
 use crate::runtime::outbox::{Refused, Sink, Target};
@@ -99,9 +99,24 @@ impl Core {
             }
             _ => Some(whole.get_or_insert_with(|| flight.doc.encode()).clone()),
         };
-        out.put(output.target, flight.time_ms, key, value.as_deref(), flight.cause.as_deref())
+        self.put(output.target, flight.time_ms, key, value.as_deref(), flight.cause.as_deref(), out)
             .map_err(|refused| self.refused(output.target, refused))?;
         Figures::add(&self.around.figures.outputs, 1);
+        Ok(())
+    }
+
+    /// Hands a record over and counts it.
+    fn put(
+        &mut self,
+        target: Target,
+        time_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        cause: Option<&Cause>,
+        out: &mut dyn Sink,
+    ) -> Result<(), Refused> {
+        out.put(target, time_ms, key, value, cause)?;
+        self.tally.wrote(target);
         Ok(())
     }
 
@@ -158,7 +173,7 @@ impl Core {
         let text = copy.encode(&self.plan.name, &stream, flight.doc.original());
         // The record's time says when the copy was written: from it the next try is counted.
         if let Err(refused) =
-            out.put(plan.target, self.now.millis(), flight.key.as_deref(), Some(&text), flight.cause.as_deref())
+            self.put(plan.target, self.now.millis(), flight.key.as_deref(), Some(&text), flight.cause.as_deref(), out)
         {
             let fault = self.refused(plan.target, refused);
             self.dead_flight(flight, None, &fault, out);
@@ -204,11 +219,11 @@ impl Core {
         let place = self.place(event.input, event.at);
         let time_ms = event.time_ms.max(0);
         let letter = letters::dead(&self.plan.name, letter_place(&place), reason(fault, step), self.now, event.data);
-        if out.put(self.plan.dead, time_ms, event.key, Some(&letter), event.cause).is_err() {
+        if self.put(self.plan.dead, time_ms, event.key, Some(&letter), event.cause, out).is_err() {
             // The stream takes only small records: the position leads to the data.
             let letter = letters::dead(&self.plan.name, letter_place(&place), reason(fault, step), self.now, &[]);
             let own = format!("{}/{}/{}", place.0, place.1, place.2);
-            if out.put(self.plan.dead, time_ms, Some(own.as_bytes()), Some(&letter), event.cause).is_err() {
+            if self.put(self.plan.dead, time_ms, Some(own.as_bytes()), Some(&letter), event.cause, out).is_err() {
                 headwater_base::never!("a dead letter without data is too large");
             }
         }
@@ -242,27 +257,28 @@ impl Core {
             flight.doc.original(),
         );
         if let Err(refused) =
-            out.put(target, flight.time_ms, flight.key.as_deref(), Some(&text), flight.cause.as_deref())
+            self.put(target, flight.time_ms, flight.key.as_deref(), Some(&text), flight.cause.as_deref(), out)
         {
             let fault = self.refused(target, refused);
             self.dead_flight(flight, Some(step), &fault, out);
         }
     }
 
-    /// Writes what windows and sessions gave out; `cause` is that of the event that made them, if one did.
+    /// Writes what a step's windows or sessions gave out; `cause` is that of the event that made them, if one did.
     pub(super) fn results(
         &mut self,
-        target: Target,
-        measures: &[Measure],
+        (step, work): (usize, &KeyedPlan),
         emissions: &mut Vec<Emission>,
         cause: Option<&Cause>,
         out: &mut dyn Sink,
     ) {
-        Figures::add(&self.around.figures.results, emissions.len() as u64);
+        let (target, measures, count) = (work.output, work.config.measures(), emissions.len() as u64);
+        Figures::add(&self.around.figures.results, count);
+        self.tally.at(step, |tally| tally.results += count);
         for emission in emissions.drain(..) {
             let (key, document) = (emission.id(), emission.render(measures));
             let now = self.now.millis();
-            if let Err(refused) = out.put(target, now, Some(key.as_bytes()), document.as_deref(), cause) {
+            if let Err(refused) = self.put(target, now, Some(key.as_bytes()), document.as_deref(), cause, out) {
                 let fault = self.refused(target, refused);
                 let id = key.as_bytes();
                 let event = Rejected { input: 0, at: (0, -1), key: Some(id), data: id, time_ms: now, cause };
@@ -274,12 +290,14 @@ impl Core {
     /// Writes the newest values of the keys that changed since the last commit.
     pub(super) fn rows(&mut self, out: &mut dyn Sink) {
         let plan = Arc::clone(&self.plan);
-        for (step, run) in plan.steps.iter().zip(&mut self.runs) {
+        for (index, (step, run)) in plan.steps.iter().zip(&mut self.runs).enumerate() {
             let (Work::Aggregate(work), super::Run::Aggregate(run)) = (&step.work, run) else { continue };
             let Some(target) = work.output else { continue };
             for (key, (document, cause)) in run.rows.drain() {
                 if out.put(target, self.now.millis(), Some(&key), Some(&document), cause.as_deref()).is_ok() {
                     Figures::add(&self.around.figures.results, 1);
+                    self.tally.wrote(target);
+                    self.tally.at(index, |tally| tally.results += 1);
                 }
             }
         }

@@ -77,6 +77,7 @@ impl Core {
                 Problem::new("HW-FLOW-041", format!("the state of step `{}` cannot be read: {error}", step.id))
                     .help("`headwater rebuild` state from the input stream, or apply the pipeline with `--reset-state`")
             };
+            let since = self.around.clock.elapsed();
             let Some(run) = self.runs.get_mut(index) else { continue };
             let went = match run {
                 Run::Stateless => continue,
@@ -93,17 +94,19 @@ impl Core {
                     let went = run.operator.advance(&mut state, self.held, &mut self.emissions).map_err(broken)?;
                     if let (Work::Keyed(work), false) = (&step.work, self.emissions.is_empty()) {
                         let mut emissions = std::mem::take(&mut self.emissions);
-                        self.results(work.output, work.config.measures(), &mut emissions, None, out);
+                        self.results((index, work), &mut emissions, None, out);
                         self.emissions = emissions;
                     }
                     went
                 }
             };
+            self.tally.took(index, self.around.clock.elapsed().saturating_sub(since));
             if went == Advance::More {
                 outcome = Advance::More;
             }
         }
         self.rows(out);
+        self.tally.tell(&self.around.figures);
         Ok(outcome)
     }
 

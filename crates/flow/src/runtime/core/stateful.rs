@@ -85,11 +85,12 @@ impl Core {
         };
         let plan = std::sync::Arc::clone(&self.plan);
         if let (Some(bound), Some(step)) = (late, plan.steps.get(flight.step)) {
+            self.tally.at(flight.step, |tally| tally.late += 1);
             self.tell_late(flight, bound, &step.id, out);
         }
         if !self.emissions.is_empty() {
             let mut emissions = std::mem::take(&mut self.emissions);
-            self.results(work.output, work.config.measures(), &mut emissions, flight.cause.as_deref(), out);
+            self.results((flight.step, work), &mut emissions, flight.cause.as_deref(), out);
             self.emissions = emissions;
         }
         Ok(Next::Go)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, ManualClock, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
-use headwater_kernel::port::{Context, Json, Lookup, LookupError, LookupKind};
+use headwater_kernel::port::{Cause, Context, Json, Lookup, LookupError, LookupKind};
 use headwater_kernel::unit::Unit;
 use headwater_log::embedded::Options;
 use headwater_log::{Append, Cleanup, Commit, EmbeddedLog, Log, StreamConfig, View};
@@ -161,6 +161,18 @@ impl Bench {
         seen
     }
 
+    /// What the durable records of a stream's first partition say of their chains.
+    pub fn hops(&self, stream: &str) -> Vec<Option<u32>> {
+        let fetched = self.log.read(&Name::new(stream).unwrap(), 0, 0, usize::MAX, View::Durable).unwrap();
+        let mut hops = Vec::new();
+        for part in batch::split(&fetched.batches) {
+            let (_, range) = part.unwrap();
+            let records = batch::records(&fetched.batches.slice(range), 1 << 30).unwrap();
+            hops.extend(records.map(|record| Cause::of(&record.unwrap()).map(|cause| cause.hops)));
+        }
+        hops
+    }
+
     /// Waits until a stream has so many records, and gives them.
     pub fn wait_for(&self, stream: &str, count: usize) -> Vec<Seen> {
         self.until(&format!("{count} records in `{stream}`"), || self.read(stream).len() >= count);
@@ -177,6 +189,20 @@ impl Bench {
             assert!(begun.elapsed() < Duration::from_secs(20), "never came: {what}");
             park::nap(&notify, Duration::from_millis(2));
         }
+    }
+
+    /// What a step has counted: (name, value), without the estimate of its time.
+    pub fn step(&self, pipeline: &str, step: &str) -> Vec<(&'static str, f64)> {
+        let all = self.pipelines.step_figures();
+        let own = all.into_iter().find(|((of, id), _)| of == pipeline && id == step);
+        let counts = own.map(|(_, figures)| figures).unwrap_or_default().into_iter();
+        counts.filter(|(name, value)| *name != "seconds_total" && *value > 0.0).collect()
+    }
+
+    /// Records that a pipeline wrote to a stream.
+    pub fn written(&self, pipeline: &str, stream: &str) -> u64 {
+        let all = self.pipelines.written_figures();
+        all.into_iter().find(|((of, to), _)| of == pipeline && to == stream).map_or(0, |(_, records)| records)
     }
 
     pub fn figure(&self, pipeline: &str, name: &str) -> f64 {
