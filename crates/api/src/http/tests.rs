@@ -64,6 +64,10 @@ impl Bus for Fixed {
         Vec::new()
     }
 
+    fn find_replay(&self, name: &str) -> Option<serde_json::Map<String, Value>> {
+        (name == "under-way").then(|| [("name".to_owned(), Value::from(name))].into_iter().collect())
+    }
+
     fn cancel_replay<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
         Box::pin(async move { Err(Problem::new("HW-BUS-044", format!("no replay `{name}` is under way"))) })
     }
@@ -351,5 +355,7 @@ async fn events_for_rules_come_as_envelopes_or_cloud_events() {
     assert_eq!(code(&text), "400 HW-API-008");
     let gone = house.send("DELETE", "/v1/replays/again", "application/json", "").await;
     assert_eq!(code(&gone), "404 HW-BUS-044");
+    assert_eq!(body(&house.get("/v1/replays/under-way").await)["name"], "under-way");
+    assert_eq!(code(&house.get("/v1/replays/none").await), "404 HW-BUS-044");
     house.stop().await;
 }

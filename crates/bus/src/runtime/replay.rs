@@ -14,7 +14,7 @@ use headwater_kernel::resource::Resource;
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
-use headwater_log::{Commit, Delta, Log, LogError, Offset, append_durable};
+use headwater_log::{Commit, Delta, Log, LogError, Offset, View, append_durable};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -161,22 +161,13 @@ impl Replays {
 
     /// All replays, as they are shown.
     pub fn list(&self) -> Vec<Map<String, Value>> {
-        let shown = |replay: Replay| {
-            let mut map = Map::new();
-            let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
-            put("name", replay.name.into());
-            put("archive", replay.archive.into());
-            put("from", replay.from.to_string().into());
-            put("to", replay.to.to_string().into());
-            put("rules", replay.rules.into());
-            put("state", serde_json::to_value(replay.state).unwrap_or_default());
-            put("started", replay.started.to_string().into());
-            put("replayedTo", replay.replayed_to.map_or(Value::Null, |time| time.to_string().into()));
-            put("events", replay.events.into());
-            put("reason", replay.reason.map_or(Value::Null, Value::from));
-            map
-        };
         self.all().into_iter().map(shown).collect()
+    }
+
+    /// The replay of a name, as it is shown.
+    pub fn find(&self, name: &str) -> Option<Map<String, Value>> {
+        let value = self.log.get(SPACE, &key(name), View::Durable)?;
+        serde_json::from_slice(&value).ok().map(shown)
     }
 
     fn all(&self) -> Vec<Replay> {
@@ -292,6 +283,22 @@ impl Replays {
         park::wait(self.log.durable(ticket.sequence), &StopSignal::default()).unwrap_or(Ok(()))?;
         Ok(true)
     }
+}
+
+fn shown(replay: Replay) -> Map<String, Value> {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
+    put("name", replay.name.into());
+    put("archive", replay.archive.into());
+    put("from", replay.from.to_string().into());
+    put("to", replay.to.to_string().into());
+    put("rules", replay.rules.into());
+    put("state", serde_json::to_value(replay.state).unwrap_or_default());
+    put("started", replay.started.to_string().into());
+    put("replayedTo", replay.replayed_to.map_or(Value::Null, |time| time.to_string().into()));
+    put("events", replay.events.into());
+    put("reason", replay.reason.map_or(Value::Null, Value::from));
+    map
 }
 
 fn key(name: &str) -> Bytes {
