@@ -209,7 +209,7 @@ impl Node {
             charts: Some(dashboards),
             workflows: Some(Arc::new(engine.clone())),
             catalog: Some(Arc::new(catalog)),
-            solutions: Some(Arc::new(Shelf::new(config.data.clone())?)),
+            solutions: Some(Arc::new(Shelf::new(config.data.clone()))),
             figures: vec![
                 of_pipelines(pipelines),
                 of_each("bus", "subscription", move || buses.figures()),
