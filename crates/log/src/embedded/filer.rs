@@ -228,9 +228,14 @@ impl Filer {
 
     /// The thread's body.
     pub fn run(&self) {
+        // What could not be filed is tried again, whether anything new comes or not.
+        let mut again = false;
         loop {
             let mut queue = self.queue.lock();
-            while !queue.stop && queue.barriers_done == queue.barriers_wanted && queue.bytes < EAGER_BYTES {
+            if again && !queue.stop && queue.barriers_done == queue.barriers_wanted {
+                self.wake.wait_for(&mut queue, LINGER);
+            }
+            while !again && !queue.stop && queue.barriers_done == queue.barriers_wanted && queue.bytes < EAGER_BYTES {
                 if queue.items.is_empty() {
                     self.wake.wait(&mut queue);
                 } else if self.wake.wait_for(&mut queue, LINGER).timed_out() {
@@ -247,7 +252,7 @@ impl Filer {
             drop(queue);
             let filed = self.file_all(items);
             self.tell(filed.as_ref().err());
-            let failed = filed.is_err();
+            again = filed.is_err();
             let settled = if wanted.is_some() { filed.and_then(|()| self.settle()) } else { Ok(false) };
             let unsure = self.work.lock().unsure.clone();
             if let Some(why) = unsure {
@@ -265,11 +270,6 @@ impl Filer {
                 queue.barriers_done = wanted;
                 drop(queue);
                 self.answered.notify_all();
-            } else if failed {
-                let mut queue = self.queue.lock();
-                if !queue.stop {
-                    self.wake.wait_for(&mut queue, LINGER);
-                }
             }
         }
     }
