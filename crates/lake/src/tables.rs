@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_log::{Delta, Log, View};
-use headwater_store::disk::is_full;
+use headwater_store::disk::full_behind;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
@@ -156,7 +156,7 @@ pub fn unusable(table: &str, error: &iceberg::Error) -> Problem {
         let problem = Problem::new("HW-LAKE-063", format!("the bucket with the files of `{table}`: {told}"));
         return problem.help("it is tried again until the bucket answers; no event is lost meanwhile");
     }
-    if let Some(fault) = full(error) {
+    if let Some(fault) = full_behind(error) {
         return no_space(table, fault);
     }
     let mut problem = Problem::new("HW-LAKE-021", format!("the files of `{table}`: {}", error.message()));
@@ -173,16 +173,4 @@ pub fn no_space(table: &str, error: &io::Error) -> Problem {
     Problem::new("HW-LAKE-068", format!("the disk is full: what `{table}` gets cannot be written"))
         .because(error)
         .help("free space on the disk of the data folder; it is tried again until there is some, and no event is lost")
-}
-
-/// The disk's word that it is full, if that is behind an error.
-fn full<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
-    let mut at = Some(error);
-    while let Some(error) = at {
-        if let Some(found) = error.downcast_ref::<io::Error>().filter(|error| is_full(error)) {
-            return Some(found);
-        }
-        at = error.source();
-    }
-    None
 }

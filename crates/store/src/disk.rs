@@ -107,6 +107,18 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// The disk's word that it is full, if that is behind an error.
+pub fn full_behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(found) = error.downcast_ref::<io::Error>().filter(|error| is_full(error)) {
+            return Some(found);
+        }
+        at = error.source();
+    }
+    None
+}
+
 /// `HW-STORE-006`: something that a start needs does not fit on the disk any more. `fact` says what cannot be done.
 pub fn full(fact: &str, path: &Path, error: &io::Error) -> Problem {
     Problem::new("HW-STORE-006", format!("{fact}: the disk is full"))
