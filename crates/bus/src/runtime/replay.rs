@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
@@ -28,6 +29,8 @@ const SPACE: &str = "bus/replays";
 const REPLAYS_MAX: usize = 1_000;
 /// Replays under way at once.
 const RUNNING_MAX: usize = 10;
+/// How long a replay waits before it asks a full disk again.
+const DISK_RETRY: Duration = Duration::from_millis(250);
 /// Events of one commit.
 const BATCH_RECORDS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
@@ -276,6 +279,13 @@ impl Replays {
                     if park::wait(self.log.room(), stop).is_none() {
                         return Ok(false);
                     }
+                }
+                // It passes, and is no reason to give a replay up.
+                Err(LogError::Disk(_)) => {
+                    if stop.is_set() {
+                        return Ok(false);
+                    }
+                    park::pause(DISK_RETRY);
                 }
                 Err(error) => return Err(error),
             }
