@@ -3,6 +3,7 @@
 //! What it is NOT: it knows nothing of the node's inside. Tests see what users see: a program, its ports, its output.
 
 pub mod postgres;
+pub mod small_disk;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -41,7 +42,15 @@ impl Node {
     /// # Errors
     /// When it does not get ready.
     pub fn start(binary: &str) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::start_in(binary, &std::env::temp_dir())
+    }
+
+    /// Starts one whose folder, that of its data and of its log, is made in another.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn start_in(binary: &str, parent: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir_in(parent)?;
         let ports = ports::Claim::new()?;
         let life = Life::Child(spawn(Path::new(binary), folder.path(), ports.offset())?);
         let mut node = Self { binary: binary.into(), ports, folder, life };

@@ -9,3 +9,5 @@ pub mod address;
 pub mod aws;
 pub mod http;
 pub mod kafka;
+#[cfg(test)]
+mod testing;

@@ -210,7 +210,7 @@ impl Node {
             charts: Some(dashboards),
             workflows: Some(Arc::new(engine.clone())),
             catalog: Some(Arc::new(catalog)),
-            solutions: Some(Arc::new(Shelf::new(config.data.clone())?)),
+            solutions: Some(Arc::new(Shelf::new(config.data.clone()))),
             figures: vec![
                 of_pipelines(pipelines),
                 of_each("bus", "subscription", move || buses.figures()),
@@ -224,7 +224,7 @@ impl Node {
                 of_each("watch", "alarm", move || alarms.figures()),
                 aws.figures(),
             ],
-            readiness: readiness(&kernel),
+            readiness: readiness(&kernel, &embedded),
             stop: stopped.clone(),
         });
         listeners.spawn(http::serve(web, api, stopped.clone()));
@@ -374,13 +374,14 @@ fn local(listener: &tokio::net::TcpListener) -> Result<SocketAddr, Problem> {
     listener.local_addr().map_err(|error| Problem::new("HW-API-022", "a listener has no address").because(error))
 }
 
-/// Ready once the supervisor has looked at every resource; a resource that failed is shown by its own status.
-fn readiness(kernel: &Arc<Kernel>) -> Readiness {
-    let kernel = kernel.clone();
+/// Ready once the supervisor has looked at every resource, and while the log has a disk to write to; a resource that
+/// failed is shown by its own status.
+fn readiness(kernel: &Arc<Kernel>, log: &Arc<EmbeddedLog>) -> Readiness {
+    let (kernel, log) = (kernel.clone(), log.clone());
     Arc::new(move || {
         let waiting = kernel.list(None).iter().filter(|resource| resource.status.ready == Ready::Unknown).count();
         let reason = (waiting > 0).then(|| format!("{waiting} resources are being worked on"));
-        vec![("log", None), ("resources", reason)]
+        vec![("log", log.fault()), ("resources", reason)]
     })
 }
 

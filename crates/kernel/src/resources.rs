@@ -110,6 +110,8 @@ impl Resources {
     ) -> Result<(), Problem> {
         let mut specs = Vec::new();
         let mut statuses = Vec::new();
+        let goes = |resource: &Option<Resource>| resource.as_ref().is_none_or(|one| one.metadata.deleting.is_some());
+        let frees = changes.iter().all(|(_, resource)| goes(resource));
         for (key, resource) in &changes {
             let key = Bytes::copy_from_slice(key.as_bytes());
             let value = resource.as_ref().map(encode).transpose()?;
@@ -121,6 +123,7 @@ impl Resources {
         let commit = Commit {
             appends: audit::append(entries).into_iter().collect(),
             deltas: vec![(Arc::from(SPACE), specs), (Arc::from(STATUS_SPACE), statuses)],
+            frees,
             ..Commit::default()
         };
         self.commit(commit).await?;
@@ -198,7 +201,9 @@ pub(crate) fn refused(what: &str, error: &LogError) -> Problem {
     let problem = Problem::new("HW-KERNEL-016", format!("{what} was not written")).because(error);
     match error {
         LogError::Full(_) => problem.help("the disk is slower than what is written; try again"),
-        LogError::Disk(_) => problem.help("`headwater doctor` checks the disk"),
+        LogError::Disk(_) => {
+            problem.help("`headwater doctor` checks the disk; resources can be deleted even while it is full")
+        }
         _ => problem,
     }
 }

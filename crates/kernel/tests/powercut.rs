@@ -13,7 +13,6 @@ use headwater_base::{Clock, Limits, ManualClock, Micros, Name};
 use headwater_kernel::port::Tables;
 use headwater_kernel::port::tables::{Change, Expression, TransactError, Write};
 use headwater_kernel::{ApplyOptions, Kernel, Registry, Setup};
-use headwater_log::embedded::Options;
 use headwater_log::{Commit, Delta, EmbeddedLog, Log, View};
 use headwater_testkit::FaultyDisk;
 use headwater_wire::batch;
@@ -41,8 +40,7 @@ struct House {
 async fn open(disk: &FaultyDisk, folder: &Path) -> Option<House> {
     let limits = Arc::new(Limits::default());
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Micros(1_700_000_000_000_000)));
-    let options =
-        Options { wal_segment_bytes: 128 << 10, maintain_ms: None, fatal: Arc::new(|_| ()), ..Options::default() };
+    let options = headwater_testkit::options(128 << 10);
     let disk = Arc::new(disk.clone());
     let log = EmbeddedLog::open_with(disk, Path::new("/data"), limits.clone(), clock.clone(), options).ok()?;
     let setup =

@@ -8,7 +8,7 @@ use headwater_base::{Clock, Limits, Problem};
 use headwater_kernel::kind;
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::Status;
-use headwater_kernel::unit::{Keeper, Roster, Thread, Unit, UnitKind};
+use headwater_kernel::unit::{Roster, Thread, Unit, UnitKind};
 use headwater_log::Log;
 use headwater_log::park::StopSignal;
 use headwater_store::disk::Disk;
@@ -149,29 +149,15 @@ impl Datasets {
         };
         let bug = Problem::new("HW-LAKE-026", format!("dataset `{name}` ended by a bug in the program"))
             .help("it is started again from its last snapshot; please report this with the lines of the log before it");
-        let keeper = Running { name: name.to_string(), figures: Arc::clone(&figures), roster: inner.running.clone() };
-        let thread = Thread::start(format!("lake-{name}"), stop, bug, keeper, move || feed::run(&setup))
+        let thread = Thread::start(format!("lake-{name}"), stop, bug, move || feed::run(&setup))
             .map_err(|error| Problem::new("HW-LAKE-025", format!("no thread for dataset `{name}`: {error}")))?;
-        inner.running.enter(name.as_str(), figures);
-        Ok(thread)
+        Ok(inner.running.keep(name.as_str(), figures, thread, status))
     }
 }
 
-/// A dataset that runs.
-struct Running {
-    name: String,
-    figures: Arc<Figures>,
-    roster: Roster<Figures>,
-}
-
-impl Keeper for Running {
-    fn status(&self) -> Status {
-        let read = |name: &str| self.figures.list().iter().find(|(it, _)| *it == name).map_or(0, |(_, value)| *value);
-        let (rows, letters, lag) = (read("rows_total"), read("dead_letters_total"), read("lag_events"));
-        Status::ready("Running", format!("{rows} rows, {letters} dead letters, {lag} behind"))
-    }
-
-    fn left(&self) {
-        self.roster.leave(&self.name, &self.figures);
-    }
+/// What a dataset that runs has to say.
+fn status(figures: &Figures) -> Status {
+    let read = |name: &str| figures.list().iter().find(|(it, _)| *it == name).map_or(0, |(_, value)| *value);
+    let (rows, letters, lag) = (read("rows_total"), read("dead_letters_total"), read("lag_events"));
+    Status::ready("Running", format!("{rows} rows, {letters} dead letters, {lag} behind"))
 }

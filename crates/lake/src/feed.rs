@@ -91,7 +91,7 @@ enum End {
 /// Runs a dataset until it is asked to stop. Call it on a thread of its own.
 ///
 /// # Errors
-/// `HW-LAKE-020` for a stream that is another one, 021 and 063 for files, 022 for too many partitions, 023 for the log.
+/// `HW-LAKE-020` for a stream that is another one, 021, 063 and 068 for files, 022 for too many partitions, 023 for the log.
 pub fn run(setup: &Setup) -> Result<(), Problem> {
     let lived = Life::begin(setup).and_then(|mut life| {
         loop {

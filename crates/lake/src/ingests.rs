@@ -128,37 +128,16 @@ impl Ingests {
         };
         let life = Life::begin(setup).await?;
         let task = Task::spawn(&resource.id(), |stop| life.run(stop));
-        inner.running.enter(name.as_str(), Arc::clone(&figures));
-        Ok(Arc::new(Running { name: name.to_string(), task, figures, roster: inner.running.clone() }))
+        Ok(inner.running.keep(name.as_str(), figures, task, status))
     }
 }
 
-/// An ingest that runs.
-struct Running {
-    name: String,
-    task: Arc<Task>,
-    figures: Arc<Figures>,
-    roster: Roster<Figures>,
-}
-
-impl Unit for Running {
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            self.task.stop().await;
-            self.roster.leave(&self.name, &self.figures);
-        })
-    }
-
-    fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
-        self.task.finished()
-    }
-
-    fn status(&self) -> Status {
-        let reason = if self.figures.running.load(Ordering::Relaxed) == 1 { "Running" } else { "Waiting" };
-        match self.figures.told() {
-            Some(Err(why)) => Status::failed("Failed", why),
-            Some(Ok(told)) => Status::ready(reason, told),
-            None => Status::ready(reason, ""),
-        }
+/// What an ingest that runs has to say.
+fn status(figures: &Figures) -> Status {
+    let reason = if figures.running.load(Ordering::Relaxed) == 1 { "Running" } else { "Waiting" };
+    match figures.told() {
+        Some(Err(why)) => Status::failed("Failed", why),
+        Some(Ok(told)) => Status::ready(reason, told),
+        None => Status::ready(reason, ""),
     }
 }

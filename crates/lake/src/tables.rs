@@ -4,11 +4,13 @@
 //! What it is NOT: it writes no pointer by itself; who commits does that, under its own fence or lock.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_log::{Delta, Log, View};
+use headwater_store::disk::full_behind;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
@@ -147,10 +149,15 @@ impl Tables {
 /// `HW-LAKE-021`: a table's files cannot be read or written.
 ///
 /// `HW-LAKE-063`: its bucket does not do its part.
+///
+/// `HW-LAKE-068`: they do not fit on the disk.
 pub fn unusable(table: &str, error: &iceberg::Error) -> Problem {
     if let Some(told) = Unanswered::behind(error) {
         let problem = Problem::new("HW-LAKE-063", format!("the bucket with the files of `{table}`: {told}"));
         return problem.help("it is tried again until the bucket answers; no event is lost meanwhile");
+    }
+    if let Some(fault) = full_behind(error) {
+        return no_space(table, fault);
     }
     let mut problem = Problem::new("HW-LAKE-021", format!("the files of `{table}`: {}", error.message()));
     let mut cause = std::error::Error::source(error);
@@ -159,4 +166,11 @@ pub fn unusable(table: &str, error: &iceberg::Error) -> Problem {
         cause = error.source();
     }
     problem.help("`headwater doctor` checks the data folder and the disk")
+}
+
+/// `HW-LAKE-068`: the disk has no room for what a table gets.
+pub fn no_space(table: &str, error: &io::Error) -> Problem {
+    Problem::new("HW-LAKE-068", format!("the disk is full: what `{table}` gets cannot be written"))
+        .because(error)
+        .help("free space on the disk of the data folder; it is tried again until there is some, and no event is lost")
 }

@@ -157,7 +157,7 @@ impl EmbeddedLog {
     ///
     /// # Errors
     /// `HW-LOG-001` when another process has the folder, `HW-LOG-002` when the disk refuses, `HW-LOG-003` when a
-    /// segment is shorter than a checkpoint says, and those of `headwater_store`.
+    /// segment is shorter than a checkpoint says, and those of `headwater_store` (`HW-STORE-006` when the disk is full).
     pub fn open(folder: impl AsRef<Path>, limits: Arc<Limits>, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Problem> {
         Self::open_with(Arc::new(RealDisk), folder.as_ref(), limits, clock, Options::default())
     }
@@ -217,6 +217,13 @@ impl EmbeddedLog {
     /// What the disk says, in words.
     pub fn maintain_now(&self) -> Result<(), String> {
         self.core.maintain(true)
+    }
+
+    /// Why the disk takes nothing more at the moment, if it does not: for a node's readiness. What fits into the space
+    /// that the write-ahead log has is still accepted.
+    pub fn fault(&self) -> Option<String> {
+        let grow = || self.core.wal.fault().map(|fault| format!("the write-ahead log cannot grow: {fault}"));
+        self.core.filer.fault().or_else(grow)
     }
 
     fn stop(&self) {

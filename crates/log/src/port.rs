@@ -104,6 +104,8 @@ pub struct Commit {
     /// Refused with [`LogError::Moved`] unless these partitions end here, and with [`LogError::Repeated`] where an
     /// idempotent producer sent it before: for what was decided by looking at all that is appended.
     pub ends: Vec<(Name, u32, Offset)>,
+    /// What it says frees space, as a deletion does: it may use what an almost full disk has kept for that.
+    pub frees: bool,
 }
 
 /// Where an [`Append`] landed.

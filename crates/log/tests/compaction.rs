@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_base::{Limits, ManualClock, Micros, Name};
-use headwater_log::embedded::Options;
 use headwater_log::{Append, Cleanup, Commit, EmbeddedLog, Log, LogError, StreamConfig, View};
 use headwater_testkit::FaultyDisk;
 use headwater_testkit::conformance::config;
@@ -29,8 +28,7 @@ struct House {
 
 impl House {
     fn open(disk: &FaultyDisk, clock: &Arc<ManualClock>) -> Self {
-        let options =
-            Options { wal_segment_bytes: 256 << 10, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let options = headwater_testkit::options(256 << 10);
         // Readers see the files, not what memory holds of them.
         let limits = Arc::new(Limits { tail_cache_bytes: 0, ..Limits::default() });
         let log = EmbeddedLog::open_with(Arc::new(disk.clone()), Path::new("/data"), limits, clock.clone(), options);

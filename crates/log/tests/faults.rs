@@ -151,6 +151,108 @@ fn a_full_disk_holds_segments_and_checkpoints_back_and_loses_nothing() {
     assert_eq!(log.ends(&stream, 0).unwrap().durable, 9);
 }
 
+/// Commits until the disk refuses; how many were taken.
+fn fill(log: &EmbeddedLog) -> u64 {
+    let mut number = 0;
+    loop {
+        match log.append(&commit(number)) {
+            Ok(ticket) => block_on(log.durable(ticket.sequence)).unwrap(),
+            Err(LogError::Full(_)) => {
+                std::thread::yield_now();
+                continue;
+            }
+            Err(LogError::Disk(_)) => return number,
+            Err(error) => panic!("{error}"),
+        }
+        number += 1;
+    }
+}
+
+#[test]
+fn a_full_disk_says_so_and_still_takes_a_deletion() {
+    let disk = FaultyDisk::default();
+    let fatal = Arc::new(AtomicBool::new(false));
+    let log = open(&disk, &fatal);
+    let stream = Name::new("s").unwrap();
+    block_on(log.create(stream.clone(), config(1), Vec::new())).unwrap();
+    assert_eq!(log.fault(), None);
+    disk.set_full(true);
+    let taken = fill(&log);
+    assert!(log.fault().unwrap().contains("write-ahead log"), "{:?}", log.fault());
+    let other = Name::new("other").unwrap();
+    assert!(matches!(block_on(log.create(other, config(1), Vec::new())), Err(LogError::Disk(_))));
+    block_on(log.delete(&stream)).unwrap();
+    assert_eq!(log.stream("s"), None);
+    disk.set_full(false);
+    log.maintain_now().unwrap();
+    while log.fault().is_some() {
+        std::thread::yield_now();
+    }
+    let ticket = loop {
+        match log.append(&commit(taken)) {
+            Ok(ticket) => break ticket,
+            Err(LogError::Disk(_) | LogError::Full(_)) => std::thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    block_on(log.durable(ticket.sequence)).unwrap();
+    assert!(!fatal.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_leaves_nothing_behind() {
+    let disk = FaultyDisk::default();
+    let fatal = Arc::new(AtomicBool::new(false));
+    let log = open(&disk, &fatal);
+    disk.set_full(true);
+    let taken = fill(&log);
+    assert!(log.maintain_now().is_err());
+    let snapshots = || disk.image().into_keys().filter(|path| path.extension().is_some_and(|it| it == "kv")).count();
+    assert_eq!(snapshots(), 0);
+    disk.set_full(false);
+    log.maintain_now().unwrap();
+    assert_eq!(snapshots(), 1);
+    drop(log);
+    disk.cut();
+    disk.power_on(1);
+    let log = open(&disk, &fatal);
+    assert!((0..taken).all(|number| log.get("space", &number.to_le_bytes(), View::Durable).is_some()));
+    assert!(!fatal.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_start_on_a_full_disk_is_refused_and_says_so() {
+    let disk = FaultyDisk::default();
+    let clock = Arc::new(ManualClock::default());
+    disk.set_full(true);
+    let limits = Arc::new(Limits::default());
+    let opened = EmbeddedLog::open_with(Arc::new(disk), "/data", limits, clock, Options::default());
+    let problem = opened.unwrap_err();
+    assert_eq!(problem.code, "HW-STORE-006", "{problem}");
+}
+
+#[test]
+fn a_failed_sync_of_a_segment_is_fatal() {
+    let disk = FaultyDisk::default();
+    let fatal = Arc::new(AtomicBool::new(false));
+    let log = open(&disk, &fatal);
+    let stream = Name::new("s").unwrap();
+    block_on(log.create(stream.clone(), config(1), Vec::new())).unwrap();
+    let appends = vec![Append { stream: stream.clone(), partition: 0, batches: batch(3) }];
+    let ticket = log.append(&Commit { appends, ..Commit::default() }).unwrap();
+    block_on(log.durable(ticket.sequence)).unwrap();
+    disk.fail_syncs(true);
+    // The system may have dropped what it could not write, so that the next sync would succeed without it.
+    assert!(log.maintain_now().is_err());
+    assert!(fatal.load(Ordering::SeqCst));
+    drop(log);
+    disk.fail_syncs(false);
+    disk.cut();
+    disk.power_on(1);
+    let log = open(&disk, &fatal);
+    assert_eq!(log.ends(&stream, 0).unwrap().durable, 3);
+}
+
 #[test]
 fn the_tail_of_a_log_that_nobody_has_open_is_looked_at_without_changing_it() {
     let (disk, folder) = (FaultyDisk::default(), std::path::Path::new("/data"));

@@ -12,6 +12,8 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+use headwater_base::Problem;
+
 pub use memory::MemoryDisk;
 pub use real::{RealDisk, room};
 
@@ -103,6 +105,26 @@ pub fn read_exact_at(file: &dyn DiskFile, at: u64, count: usize) -> io::Result<V
 /// Whether an error means that the disk is full, which passes, unlike others.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// The disk's word that it is full, if that is behind an error.
+pub fn full_behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(found) = error.downcast_ref::<io::Error>().filter(|error| is_full(error)) {
+            return Some(found);
+        }
+        at = error.source();
+    }
+    None
+}
+
+/// `HW-STORE-006`: something that a start needs does not fit on the disk any more. `fact` says what cannot be done.
+pub fn full(fact: &str, path: &Path, error: &io::Error) -> Problem {
+    Problem::new("HW-STORE-006", format!("{fact}: the disk is full"))
+        .at(path.display().to_string(), 0, 0)
+        .because(error)
+        .help("free space on that disk and start again; everything that was acknowledged is kept")
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@
 //! - A group begins at a page boundary: nothing that was synced shares a page with anything written later.
 //! - After a failed sync nothing is trusted: the process ends ([`Options::fatal`]).
 //! - A frame is accepted only if allocated space for it exists.
+//! - What is left of that space at last is kept for frames that free space elsewhere ([`Wal::room_in_reserve`]): a full
+//!   disk must not refuse the deletion that would end it.
 
 mod layout;
 mod recover;
@@ -69,6 +71,11 @@ impl Options {
     /// The largest frame.
     pub fn frame_bytes_max(&self) -> usize {
         usize::try_from(self.segment_bytes / 2).unwrap_or(usize::MAX).saturating_sub(4 * layout::PAGE_BYTES)
+    }
+
+    /// Space of the last segment that is kept for what frees space.
+    const fn reserve_bytes(&self) -> u64 {
+        self.segment_bytes / 16
     }
 }
 
@@ -162,7 +169,8 @@ impl<T: Send + 'static> Wal<T> {
     ///
     /// # Errors
     /// `HW-STORE-001` when bytes that had been synced are damaged, `HW-STORE-002` when the disk refuses,
-    /// `HW-STORE-003` when frames between `after` and the first one found are missing; what `each` answers.
+    /// `HW-STORE-003` when frames between `after` and the first one found are missing, `HW-STORE-006` when the disk is
+    /// full; what `each` answers.
     pub fn open(
         disk: Arc<dyn Disk>,
         options: Options,
@@ -211,6 +219,23 @@ impl<T: Send + 'static> Wal<T> {
     /// # Errors
     /// Why not.
     pub fn room_for(&self, bytes: usize) -> Result<(), Refused> {
+        self.room(bytes, self.shared.options.reserve_bytes())
+    }
+
+    /// [`Wal::room_for`] for a frame that frees space elsewhere: it may use what is kept for such frames.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn room_in_reserve(&self, bytes: usize) -> Result<(), Refused> {
+        self.room(bytes, 0)
+    }
+
+    /// Why no space can be allocated at the moment, if it cannot; frames that fit into what there is are accepted.
+    pub fn fault(&self) -> Option<String> {
+        self.shared.slots.fault()
+    }
+
+    fn room(&self, bytes: usize, kept: u64) -> Result<(), Refused> {
         let limit = self.shared.options.frame_bytes_max();
         if bytes > limit {
             return Err(Refused::TooLarge(bytes, limit));
@@ -223,7 +248,7 @@ impl<T: Send + 'static> Wal<T> {
             return Err(Refused::Full(queue.bytes));
         }
         let reserved = queue.reserved + layout::reserved(bytes);
-        let room = self.shared.slots.room_for(reserved, self.shared.options.segment_bytes);
+        let room = self.shared.slots.room_for(reserved, kept, self.shared.options.segment_bytes);
         room.map_err(|fault| fault.map_or(Refused::Full(queue.bytes), Refused::Disk))
     }
 
@@ -277,6 +302,7 @@ impl<T: Send + 'static> Wal<T> {
     /// Gives back the segments that hold nothing behind `upto`; their files are used again.
     pub fn release(&self, upto: u64) {
         self.shared.slots.release(&*self.shared.disk, &self.shared.options, upto);
+        self.shared.waiters.room();
     }
 
     /// Bytes of segments that are not released, about.

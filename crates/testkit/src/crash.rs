@@ -21,7 +21,6 @@ use std::sync::Arc;
 
 use headwater_base::{Limits, ManualClock, Micros, Name};
 use headwater_log::EmbeddedLog;
-use headwater_log::embedded::Options;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -224,8 +223,7 @@ impl Run {
     }
 
     fn open(&self) -> Result<Arc<EmbeddedLog>, String> {
-        let options =
-            Options { wal_segment_bytes: 128 << 10, maintain_ms: None, fatal: Arc::new(|_| ()), ..Options::default() };
+        let options = crate::options(128 << 10);
         let limits = Limits { tail_cache_bytes: 16 << 10, ..Limits::default() };
         let disk = Arc::new(self.disk.clone());
         EmbeddedLog::open_with(disk, Path::new("/data"), Arc::new(limits), self.clock.clone(), options)

@@ -35,3 +35,9 @@ pub fn log_on(disk: Arc<dyn Disk>, limits: Limits) -> (Arc<EmbeddedLog>, Arc<Man
     let log = EmbeddedLog::open_with(disk, Path::new("/data"), Arc::new(limits), clock.clone(), options);
     (log.expect("a log opens"), clock)
 }
+
+/// How a log is kept in a test: it does nothing by itself, and is not ended by a disk that fails. Small segments have what
+/// happens at their ends happen.
+pub fn options(wal_segment_bytes: u64) -> Options {
+    Options { wal_segment_bytes, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() }
+}

@@ -98,38 +98,17 @@ impl Alarms {
         let figures = Arc::new(Figures::default());
         let life = Life::begin(Arc::clone(inner), name.clone(), spec, Arc::clone(&figures)).await?;
         let task = Task::spawn(&resource.id(), |stop| life.run(stop));
-        inner.running.enter(name.as_str(), Arc::clone(&figures));
-        Ok(Arc::new(Running { name: name.to_string(), task, figures, roster: inner.running.clone() }))
+        Ok(inner.running.keep(name.as_str(), figures, task, status))
     }
 }
 
-/// An alarm that runs.
-struct Running {
-    name: String,
-    task: Arc<Task>,
-    figures: Arc<Figures>,
-    roster: Roster<Figures>,
-}
-
-impl Unit for Running {
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            self.task.stop().await;
-            self.roster.leave(&self.name, &self.figures);
-        })
-    }
-
-    fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
-        self.task.finished()
-    }
-
-    fn status(&self) -> Status {
-        let reason = if self.figures.raised.load(Ordering::Relaxed) == 1 { "Raised" } else { "Quiet" };
-        match &*self.figures.last.lock() {
-            None => Status::ready(reason, "no look yet"),
-            Some(Ok(found)) => Status::ready(reason, found.clone()),
-            Some(Err(why)) => Status::failed("Blind", why.clone()),
-        }
+/// What an alarm that runs has to say.
+fn status(figures: &Figures) -> Status {
+    let reason = if figures.raised.load(Ordering::Relaxed) == 1 { "Raised" } else { "Quiet" };
+    match &*figures.last.lock() {
+        None => Status::ready(reason, "no look yet"),
+        Some(Ok(found)) => Status::ready(reason, found.clone()),
+        Some(Err(why)) => Status::failed("Blind", why.clone()),
     }
 }
 

@@ -8,7 +8,7 @@ use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::kind;
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::Status;
-use headwater_kernel::unit::{Keeper, Roster, Thread, Unit, UnitKind};
+use headwater_kernel::unit::{Roster, Thread, Unit, UnitKind};
 use headwater_log::Log;
 use headwater_log::park::StopSignal;
 use tokio::sync::Notify;
@@ -93,33 +93,16 @@ impl Forecasts {
         };
         let bug = Problem::new("HW-WATCH-024", format!("forecast `{name}` ended by a bug in the program"))
             .help("it is started again from its last commit; please report this with the lines of the log before it");
-        let keeper = Running { name: name.to_string(), figures: Arc::clone(&figures), roster: inner.running.clone() };
-        let thread = Thread::start(format!("watch-{name}"), stop, bug, keeper, move || task::run(&setup))
+        let thread = Thread::start(format!("watch-{name}"), stop, bug, move || task::run(&setup))
             .map_err(|error| Problem::new("HW-WATCH-023", format!("no thread for forecast `{name}`: {error}")))?;
-        inner.running.enter(name.as_str(), figures);
-        Ok(thread)
+        Ok(inner.running.keep(name.as_str(), figures, thread, status))
     }
 }
 
-/// A forecast that runs.
-struct Running {
-    name: String,
-    figures: Arc<Figures>,
-    roster: Roster<Figures>,
-}
-
-impl Keeper for Running {
-    fn status(&self) -> Status {
-        let read = |name: &str| self.figures.list().iter().find(|(it, _)| *it == name).map_or(0, |(_, value)| *value);
-        let (cohorts, verdicts, anomalies) = (read("cohorts"), read("verdicts_total"), read("anomalies_total"));
-        let behind = read("lag_events");
-        Status::ready(
-            "Running",
-            format!("{cohorts} cohorts, {verdicts} verdicts, {anomalies} anomalies, {behind} behind"),
-        )
-    }
-
-    fn left(&self) {
-        self.roster.leave(&self.name, &self.figures);
-    }
+/// What a forecast that runs has to say.
+fn status(figures: &Figures) -> Status {
+    let read = |name: &str| figures.list().iter().find(|(it, _)| *it == name).map_or(0, |(_, value)| *value);
+    let (cohorts, verdicts, anomalies) = (read("cohorts"), read("verdicts_total"), read("anomalies_total"));
+    let behind = read("lag_events");
+    Status::ready("Running", format!("{cohorts} cohorts, {verdicts} verdicts, {anomalies} anomalies, {behind} behind"))
 }

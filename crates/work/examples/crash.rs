@@ -255,8 +255,7 @@ async fn powercut(seed: u64, verdict: &mut Verdict) -> Result<(), String> {
     let disk = FaultyDisk::default();
     let clock = Arc::new(ManualClock::at(Micros::from_millis(1_700_000_000_000)));
     let open = || {
-        let options =
-            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| ()), ..Options::default() };
+        let options = headwater_testkit::options(1 << 20);
         let disk = Arc::new(disk.clone());
         let opened = EmbeddedLog::open_with(disk, Path::new("/data"), Arc::default(), clock.clone(), options);
         opened.map_err(|problem| problem.to_string())

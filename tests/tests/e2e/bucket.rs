@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use e2e::{Node, client, json, output, root, until};
 use serde_json::{Value, json};
 
-use super::HEADWATER;
+use super::{HEADWATER, noise};
 
 /// The Python with pyiceberg and DuckDB.
 const PYTHON: &str = "lake/bin/python";
@@ -129,18 +129,6 @@ fn apply(node: &Node, yaml: &str) {
     let file = node.data().join("../bucket.yaml");
     std::fs::write(&file, yaml).unwrap();
     node.headwater(&["apply", "-f", file.to_str().unwrap()], "").unwrap();
-}
-
-/// Text that does not get much smaller, another one for each order.
-fn noise(id: i64, length: usize) -> String {
-    let mut state = u64::try_from(id + 1).unwrap().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut letter = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        char::from(b'0' + u8::try_from(state % 64).unwrap())
-    };
-    (0..length).map(|_| letter()).collect()
 }
 
 /// Publishes orders; the answer says that they are durable.

@@ -10,6 +10,7 @@ mod clickstream;
 mod clients;
 mod crowd;
 mod dashboards;
+mod disk;
 mod lake;
 mod postgres;
 mod reports;
@@ -22,6 +23,18 @@ mod workflows;
 
 /// The program under test.
 const HEADWATER: &str = env!("CARGO_BIN_EXE_headwater-e2e");
+
+/// Text that does not get much smaller, another one for each number.
+fn noise(of: i64, length: usize) -> String {
+    let mut state = u64::try_from(of + 1).unwrap().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut letter = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'0' + u8::try_from(state % 64).unwrap())
+    };
+    (0..length).map(|_| letter()).collect()
+}
 
 /// Whether there is kcat; a note that a test is skipped, if not.
 fn has_kcat(test: &str) -> bool {

@@ -7,12 +7,11 @@ use headwater_kernel::port::workflows::TaskEnd;
 use headwater_kernel::{Kernel, Registry, Setup};
 use headwater_log::Log;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{Aws, Parts, serve};
 use crate::address::listen;
+use crate::testing::{exchange, parts};
 
 mod doubles;
 mod events;
@@ -65,13 +64,8 @@ const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261128/
 
 impl House {
     async fn raw(&self, text: &str) -> (u16, String, String) {
-        let mut socket = TcpStream::connect(self.address).await.unwrap();
-        socket.write_all(text.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let _ = socket.read_to_end(&mut answer).await;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let answer = exchange(self.address, text).await;
+        let (status, head, body) = parts(&answer);
         (status, head.to_owned(), body.to_owned())
     }
 

@@ -10,8 +10,8 @@ use headwater_base::{Micros, Name, Problem};
 use headwater_kernel::port::bus::{BusEvent, ReplayRequest};
 use hyper::StatusCode;
 use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::http::fault::Fault;
 use crate::http::{Api, answer};
@@ -132,6 +132,15 @@ pub async fn begin_replay(State(api): State<Arc<Api>>, request: Request) -> Resu
 /// Lists replays.
 pub async fn replays(State(api): State<Arc<Api>>) -> Response {
     answer::json(StatusCode::OK, &json!({ "items": api.bus.replays() }))
+}
+
+/// Shows one.
+pub async fn replay(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, Fault> {
+    let found = api.bus.find_replay(&name).ok_or_else(|| {
+        Problem::new("HW-BUS-044", format!("there is no replay `{}`", name.escape_debug()))
+            .help("`headwater get replays` lists them")
+    })?;
+    Ok(answer::json(StatusCode::OK, &Value::Object(found)))
 }
 
 /// Ends a replay early.

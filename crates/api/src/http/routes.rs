@@ -424,6 +424,17 @@ const ROUTES: &[Route] = &[
         handler: || post(bus::begin_replay),
     },
     Route {
+        method: "get",
+        path: "/v1/replays/{name}",
+        operation: "getReplay",
+        tag: "events",
+        summary: "Gives one replay with how far it is.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(bus::replay),
+    },
+    Route {
         method: "delete",
         path: "/v1/replays/{name}",
         operation: "cancelReplay",

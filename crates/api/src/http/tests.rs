@@ -10,12 +10,11 @@ use headwater_kernel::{Kernel, Registry, Setup};
 use headwater_log::EmbeddedLog;
 use headwater_log::groups::Groups;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{Api, Parts, serve};
 use crate::address::listen;
+use crate::testing::{exchange, parts};
 
 mod disk;
 mod documents;
@@ -62,6 +61,10 @@ impl Bus for Fixed {
 
     fn replays(&self) -> Vec<serde_json::Map<String, Value>> {
         Vec::new()
+    }
+
+    fn find_replay(&self, name: &str) -> Option<serde_json::Map<String, Value>> {
+        (name == "under-way").then(|| [("name".to_owned(), Value::from(name))].into_iter().collect())
     }
 
     fn cancel_replay<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
@@ -151,13 +154,9 @@ fn small() -> Limits {
 impl House {
     /// Sends text and reads until the other side closes.
     async fn raw(&self, text: &str) -> (u16, String) {
-        let mut socket = TcpStream::connect(self.address).await.unwrap();
-        socket.write_all(text.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let _ = socket.read_to_end(&mut answer).await;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        (status, answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+        let answer = exchange(self.address, text).await;
+        let (status, _, body) = parts(&answer);
+        (status, body.to_owned())
     }
 
     async fn with(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
@@ -352,5 +351,7 @@ async fn events_for_rules_come_as_envelopes_or_cloud_events() {
     assert_eq!(code(&text), "400 HW-API-008");
     let gone = house.send("DELETE", "/v1/replays/again", "application/json", "").await;
     assert_eq!(code(&gone), "404 HW-BUS-044");
+    assert_eq!(body(&house.get("/v1/replays/under-way").await)["name"], "under-way");
+    assert_eq!(code(&house.get("/v1/replays/none").await), "404 HW-BUS-044");
     house.stop().await;
 }

@@ -360,6 +360,10 @@ impl Bus for Buses {
         self.0.replays.list()
     }
 
+    fn find_replay(&self, name: &str) -> Option<Map<String, Value>> {
+        self.0.replays.find(name)
+    }
+
     fn cancel_replay<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
         Box::pin(async move { self.0.replays.cancel(name) })
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
@@ -14,7 +15,7 @@ use headwater_kernel::resource::Resource;
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
-use headwater_log::{Commit, Delta, Log, LogError, Offset, append_durable};
+use headwater_log::{Commit, Delta, Log, LogError, Offset, View, append_durable};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -28,6 +29,8 @@ const SPACE: &str = "bus/replays";
 const REPLAYS_MAX: usize = 1_000;
 /// Replays under way at once.
 const RUNNING_MAX: usize = 10;
+/// How long a replay waits before it asks a full disk again.
+const DISK_RETRY: Duration = Duration::from_millis(250);
 /// Events of one commit.
 const BATCH_RECORDS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
@@ -161,22 +164,13 @@ impl Replays {
 
     /// All replays, as they are shown.
     pub fn list(&self) -> Vec<Map<String, Value>> {
-        let shown = |replay: Replay| {
-            let mut map = Map::new();
-            let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
-            put("name", replay.name.into());
-            put("archive", replay.archive.into());
-            put("from", replay.from.to_string().into());
-            put("to", replay.to.to_string().into());
-            put("rules", replay.rules.into());
-            put("state", serde_json::to_value(replay.state).unwrap_or_default());
-            put("started", replay.started.to_string().into());
-            put("replayedTo", replay.replayed_to.map_or(Value::Null, |time| time.to_string().into()));
-            put("events", replay.events.into());
-            put("reason", replay.reason.map_or(Value::Null, Value::from));
-            map
-        };
         self.all().into_iter().map(shown).collect()
+    }
+
+    /// The replay of a name, as it is shown.
+    pub fn find(&self, name: &str) -> Option<Map<String, Value>> {
+        let value = self.log.get(SPACE, &key(name), View::Durable)?;
+        serde_json::from_slice(&value).ok().map(shown)
     }
 
     fn all(&self) -> Vec<Replay> {
@@ -286,12 +280,35 @@ impl Replays {
                         return Ok(false);
                     }
                 }
+                // It passes, and is no reason to give a replay up.
+                Err(LogError::Disk(_)) => {
+                    if stop.is_set() {
+                        return Ok(false);
+                    }
+                    park::pause(DISK_RETRY);
+                }
                 Err(error) => return Err(error),
             }
         };
         park::wait(self.log.durable(ticket.sequence), &StopSignal::default()).unwrap_or(Ok(()))?;
         Ok(true)
     }
+}
+
+fn shown(replay: Replay) -> Map<String, Value> {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
+    put("name", replay.name.into());
+    put("archive", replay.archive.into());
+    put("from", replay.from.to_string().into());
+    put("to", replay.to.to_string().into());
+    put("rules", replay.rules.into());
+    put("state", serde_json::to_value(replay.state).unwrap_or_default());
+    put("started", replay.started.to_string().into());
+    put("replayedTo", replay.replayed_to.map_or(Value::Null, |time| time.to_string().into()));
+    put("events", replay.events.into());
+    put("reason", replay.reason.map_or(Value::Null, Value::from));
+    map
 }
 
 fn key(name: &str) -> Bytes {

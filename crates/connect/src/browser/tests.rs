@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -59,10 +59,13 @@ async fn a_browser_that_hangs_ends_with_its_children() {
 
 /// What is looked for until it is there.
 async fn soon<T>(look: impl Fn() -> Option<T>) -> T {
-    loop {
-        if let Some(found) = look() {
-            return found;
+    let found = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(60), found).await.expect("it is there within a minute")
 }

@@ -72,7 +72,10 @@ pub async fn run(args: Args, context: &Context) -> Done {
                 .cloned()
                 .collect::<Vec<_>>()
                 .join("; ");
-            findings.push(("node", Err((why, "headwater get all".to_owned()))));
+            // A log that is not ready lacks the disk; everything else is said by the resources.
+            let disk = problems.0.iter().flat_map(|problem| &problem.causes).any(|cause| cause.starts_with("log: "));
+            let fix = if disk { format!("df -h {}", data.display()) } else { "headwater get all".to_owned() };
+            findings.push(("node", Err((why, fix))));
         }
     }
     let mut bad = false;

@@ -43,9 +43,9 @@ pub struct Args {
 /// Flags of `stop`.
 #[derive(Debug, clap::Args)]
 pub struct StopArgs {
-    /// The execution, or `replay/NAME`
-    #[arg(value_name = "execution/WORKFLOW/NAME")]
-    execution: String,
+    /// `execution/WORKFLOW/NAME` or `replay/NAME`
+    #[arg(value_name = "KIND/NAME")]
+    what: String,
     /// The error an execution ends with
     #[arg(long, value_name = "NAME")]
     error: Option<String>,
@@ -155,12 +155,12 @@ pub async fn history(args: Args, context: &Context) -> Done {
 /// # Errors
 /// `HW-WORK-006` when it has ended, and as [`replay::stop`].
 pub async fn stop(args: StopArgs, context: &Context) -> Done {
-    if let Some((word, name)) = args.execution.split_once('/')
+    if let Some((word, name)) = args.what.split_once('/')
         && replay::WORDS.contains(&word)
     {
         return replay::stop(name, context).await;
     }
-    let (workflow, name) = split(&args.execution)?;
+    let (workflow, name) = split(&args.what)?;
     let body = json!({"error": args.error, "cause": args.cause}).to_string().into_bytes();
     let path = ["v1", "executions", workflow, name, "stop"];
     context.client()?.json(Method::POST, &path, &[], Some(("application/json", body))).await?;

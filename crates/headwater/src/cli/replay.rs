@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use headwater_base::{Clock, Problem};
+use headwater_base::Clock;
 use headwater_kernel::SystemClock;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -131,9 +131,5 @@ async fn all(client: &Client) -> Result<Vec<Value>, Problems> {
 }
 
 async fn one(client: &Client, name: &str) -> Result<Value, Problems> {
-    let found = all(client).await?.into_iter().find(|row| text(row, "/name") == name);
-    Ok(found.ok_or_else(|| {
-        Problem::new("HW-BUS-044", format!("there is no replay `{}`", name.escape_debug()))
-            .help("`headwater get replays` lists them")
-    })?)
+    client.get(&["v1", "replays", name], &[]).await
 }

@@ -112,8 +112,11 @@ fn list(format: Format) -> Done {
         Column::new("TITLE", |row| row["title"].as_str().unwrap_or_default().to_owned()),
         Column::wide("ABOUT", |row| row["about"].as_str().unwrap_or_default().to_owned()),
     ];
-    let row = |p: &package::Package| json!({ "name": p.name, "title": p.title, "about": p.about });
-    output::print(&package::all()?.iter().map(row).collect::<Vec<Value>>(), COLUMNS, format, false)?;
+    let row = |(name, package): (String, Result<package::Package, Problem>)| match package {
+        Ok(package) => json!({ "name": name, "title": package.title, "about": package.about }),
+        Err(problem) => json!({ "name": name, "title": problem.title, "about": problem.causes.join("; ") }),
+    };
+    output::print(&package::all().into_iter().map(row).collect::<Vec<Value>>(), COLUMNS, format, false)?;
     Ok(ExitCode::SUCCESS)
 }
 

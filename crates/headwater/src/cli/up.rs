@@ -51,8 +51,10 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Done {
     let filter = EnvFilter::try_from_env("HEADWATER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let color = output::colored(&std::io::stderr());
+    // A line that cannot be written, as on a full disk, is lost and no more: telling of it would panic the thread it is from.
+    let log = tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter);
     // An error means that somebody else set one up already, which is theirs to decide.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).try_init();
+    let _ = log.with_writer(std::io::stderr).with_ansi(color).try_init();
     let config = config(&args, context)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {

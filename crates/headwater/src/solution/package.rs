@@ -78,26 +78,23 @@ struct Parameter {
     secret: Option<String>,
 }
 
-/// Every solution, by name.
-///
-/// # Errors
-/// `HW-CLI-201` when a `solution.yaml` cannot be read, which a test excludes.
-pub fn all() -> Result<Vec<Package>, Problem> {
-    let mut found: Vec<Package> = SOLUTIONS.dirs().map(read).collect::<Result<_, _>>()?;
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
+/// Every solution by its name, be it as it should be or `HW-CLI-201` where its `solution.yaml` cannot be read, which a
+/// test excludes. One that is broken is no reason not to have the others.
+pub fn all() -> BTreeMap<String, Result<Package, Problem>> {
+    let name = |folder: &Dir<'_>| folder.path().to_string_lossy().into_owned();
+    SOLUTIONS.dirs().map(|folder| (name(folder), read(folder))).collect()
 }
 
 /// One solution.
 ///
 /// # Errors
-/// `HW-CLI-201` when there is none of that name.
+/// `HW-CLI-201` when there is none of that name, or when it cannot be read.
 pub fn find(name: &str) -> Result<Package, Problem> {
-    let all = all()?;
-    if let Some(package) = all.iter().find(|package| package.name == name) {
-        return Ok(package.clone());
+    let mut all = all();
+    if let Some(package) = all.remove(name) {
+        return package;
     }
-    let names: Vec<&str> = all.iter().map(|package| package.name.as_str()).collect();
+    let names: Vec<&str> = all.keys().map(String::as_str).collect();
     let mut help = format!("solutions are `{}`", names.join("`, `"));
     if let Some(near) = closest(name, names.iter().copied()) {
         help.push_str(&format!("; did you mean `{near}`?"));
@@ -146,6 +143,7 @@ impl Package {
             about: self.about.clone(),
             parameters: self.parameters.iter().map(parameter).collect(),
             resources,
+            problem: None,
         })
     }
 

@@ -156,7 +156,8 @@ impl Kernel {
             Err(error) => return Err(refused("the deletion", &error)),
         }
         let entry = self.entry("delete", "Stream", resource.metadata.name.as_str(), 0, "deleted");
-        let commit = Commit { appends: audit::append(&[entry]).into_iter().collect(), ..Commit::default() };
+        let appends = audit::append(&[entry]).into_iter().collect();
+        let commit = Commit { appends, frees: true, ..Commit::default() };
         append_durable(self.log().as_ref(), &commit)
             .await
             .map(|_| ())

@@ -99,6 +99,9 @@ pub trait Bus: Send + Sync {
     /// State of replays as JSON objects `{name, archive, from, to, state, replayedTo, reason}`.
     fn replays(&self) -> Vec<Map<String, Value>>;
 
+    /// One of them by its name.
+    fn find_replay(&self, name: &str) -> Option<Map<String, Value>>;
+
     /// Ends a replay early.
     fn cancel_replay<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>>;
 }

@@ -18,6 +18,9 @@ pub struct Solution {
     pub parameters: Vec<Parameter>,
     /// Its resources, as `Kind/name`.
     pub resources: Vec<String>,
+    /// Why it cannot be read, if it cannot; it is offered all the same, lest it be looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
 }
 
 /// What is different about a solution from machine to machine.
@@ -49,7 +52,7 @@ pub trait Solutions: Send + Sync {
     /// The resources of one, with these values of its parameters. A secret that is not there yet is drawn and kept.
     ///
     /// # Errors
-    /// `HW-CLI-201` for a solution or a parameter that is not there, 202 for data that has not been fetched, 206 for a
+    /// `HW-CLI-201` for a solution or a parameter that is not there or cannot be read, 202 for data that has not been fetched, 206 for a
     /// secret that cannot be kept.
     fn files(&self, name: &str, values: BTreeMap<String, String>) -> Result<Vec<File>, Problem>;
 }

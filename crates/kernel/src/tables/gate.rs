@@ -41,6 +41,7 @@ impl Gate {
             deltas: commit.deltas.clone(),
             fence: commit.fence.clone(),
             ends: commit.ends.clone(),
+            frees: commit.frees,
         };
         match self.tables.decide(&[], &mut whole, false) {
             Ok(decided) => {

@@ -10,22 +10,11 @@ use headwater_log::park::StopSignal;
 use tokio::sync::watch;
 
 use super::{Unit, end_of};
-use crate::resource::Status;
-
-/// What the owner of a thread says of it, and does behind it.
-pub trait Keeper: Send + Sync + 'static {
-    /// What the unit has to say of itself while it runs.
-    fn status(&self) -> Status;
-
-    /// Called once it has been stopped.
-    fn left(&self);
-}
 
 /// A thread as a unit.
 pub struct Thread {
     stop: StopSignal,
     ended: watch::Receiver<Option<Result<(), Problem>>>,
-    keeper: Box<dyn Keeper>,
 }
 
 impl Thread {
@@ -38,7 +27,6 @@ impl Thread {
         name: String,
         stop: StopSignal,
         bug: Problem,
-        keeper: impl Keeper,
         work: impl FnOnce() -> Result<(), Problem> + Send + 'static,
     ) -> std::io::Result<Arc<Self>> {
         let (end, ended) = watch::channel(None);
@@ -46,7 +34,7 @@ impl Thread {
             let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(bug));
             end.send_replace(Some(result));
         })?;
-        Ok(Arc::new(Self { stop, ended, keeper: Box::new(keeper) }))
+        Ok(Arc::new(Self { stop, ended }))
     }
 }
 
@@ -55,15 +43,10 @@ impl Unit for Thread {
         Box::pin(async {
             self.stop.set();
             let _ = self.finished().await;
-            self.keeper.left();
         })
     }
 
     fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
         Box::pin(end_of(self.ended.clone()))
-    }
-
-    fn status(&self) -> Status {
-        self.keeper.status()
     }
 }

@@ -30,7 +30,6 @@ use headwater_lake::kinds::dataset;
 use headwater_lake::layout::Layout;
 use headwater_lake::tables::{POINTER, Tables};
 use headwater_log::cursor::{Cursor, Pulled};
-use headwater_log::embedded::Options;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Append, Commit, EmbeddedLog, Log, LogError, StreamConfig, View, append_durable};
 use headwater_store::disk::Disk;
@@ -107,8 +106,7 @@ impl House {
     fn on(disk: &FaultyDisk, bucket: Option<&Arc<dyn ObjectStore>>) -> Self {
         let clock = Arc::new(ManualClock::at(Micros::from_millis(1_700_000_000_000)));
         let (limits, at) = (Arc::new(Limits::default()), clock.clone());
-        let options =
-            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let options = headwater_testkit::options(1 << 20);
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let log = EmbeddedLog::open_with(disk.clone(), Path::new("/data"), limits, at, options).unwrap();
         let files = Files::with_buckets(disk, bucket.map_or_else(Buckets::none, buckets));

@@ -10,6 +10,7 @@ use headwater_base::{Micros, Name, Problem};
 use headwater_log::cursor::Cursor;
 use headwater_log::outbox::Outbox;
 use headwater_log::{Delta, Log, Offset, Stream, View};
+use headwater_store::disk::is_full;
 use tracing::{info, warn};
 
 use super::{End, Life, Setup, failed, missing};
@@ -19,7 +20,7 @@ use crate::files::path_of;
 use crate::kinds::dataset;
 use crate::positions::{EPOCH_KEY, Positions, STREAM_ID_KEY, SUMMARY_KEY, stream_id};
 use crate::rows::Rows;
-use crate::tables::{POINTER, Tables, unusable};
+use crate::tables::{POINTER, Tables, no_space, unusable};
 
 /// The key of how far dead letters have been written.
 const LETTERED: &[u8] = b"lettered";
@@ -161,6 +162,9 @@ fn create(setup: &Setup, stream: &Stream) -> Result<Version, End> {
     let folder = path_of(&setup.location);
     let below = folder.ancestors().nth(3).unwrap_or(&folder);
     files.create_folders(&setup.location, below).map_err(|error| {
+        if is_full(&error) {
+            return End::Failed(no_space(setup.name.as_str(), &error));
+        }
         let problem = Problem::new("HW-LAKE-021", format!("the folder of the dataset `{}` cannot be made", setup.name));
         End::Failed(problem.because(error).help("`headwater doctor` checks the data folder and the disk"))
     })?;

@@ -8,10 +8,10 @@ use bytes::BytesMut;
 use headwater_base::{Limits, ManualClock, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_log::cursor::{Cursor, Pulled};
-use headwater_log::embedded::Options;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Append, Commit, EmbeddedLog, Log, View};
 use headwater_store::disk::{Disk, MemoryDisk};
+use headwater_testkit::FaultyDisk;
 use headwater_wire::batch::{Builder, Compression};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -59,15 +59,18 @@ impl Bench {
     fn on(disk: Arc<dyn Disk>) -> Self {
         let clock = Arc::new(ManualClock::at(Micros::from_millis(1_700_000_000_000)));
         let (limits, at) = (Arc::new(Limits::default()), clock.clone());
-        let options =
-            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let options = headwater_testkit::options(1 << 20);
         let log = EmbeddedLog::open_with(disk.clone(), Path::new("/data"), limits, at, options).unwrap();
         let tables = Arc::new(Tables::new(log.clone(), Files::new(disk)));
         Self { log, clock, tables }
     }
 
     fn new() -> Self {
-        let bench = Self::on(Arc::new(MemoryDisk::default()));
+        Self::with_streams(Arc::new(MemoryDisk::default()))
+    }
+
+    fn with_streams(disk: Arc<dyn Disk>) -> Self {
+        let bench = Self::on(disk);
         bench.stream("in", 2);
         bench.stream("t.dead", 1);
         bench
@@ -326,6 +329,28 @@ fn offsets_of_another_stream_are_not_taken_for_those_of_the_old_one() {
     anew.stop().unwrap();
     let files = now(bench.tables.files().list(LOCATION)).unwrap();
     assert_eq!(files.iter().filter(|it| it.ends_with(".parquet")).count(), 1, "the old rows are gone: {files:?}");
+}
+
+#[test]
+fn a_full_disk_ends_a_life_with_a_code_and_the_next_one_catches_up() {
+    let disk = FaultyDisk::default();
+    let bench = Bench::with_streams(Arc::new(disk.clone()));
+    bench.send(0, &events(0..3));
+    let dataset = bench.start(|_| ());
+    bench.until("the first snapshot", || bench.ids().len() == 3);
+    let files = || now(bench.tables.files().list(LOCATION)).unwrap().len();
+    let before = files();
+    disk.set_full(true);
+    assert!(bench.send(0, &events(3..6)), "the log has its space already");
+    bench.in_time("the snapshot fails", || dataset.thread.is_finished());
+    let problem = dataset.thread.join().unwrap().unwrap_err();
+    assert_eq!(problem.code, "HW-LAKE-068", "{problem}");
+    assert_eq!(bench.ids(), [0, 1, 2]);
+    assert_eq!(files(), before, "no part of a file stays");
+    disk.set_full(false);
+    let dataset = bench.start(|_| ());
+    bench.in_time("the rest", || bench.ids() == (0..6).collect::<Vec<_>>());
+    dataset.stop().unwrap();
 }
 
 #[test]

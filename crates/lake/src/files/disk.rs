@@ -64,8 +64,8 @@ impl Place for OnDisk {
 
     async fn write(&self, location: &str, bytes: Bytes) -> io::Result<()> {
         let file = self.create(location)?;
-        file.write_at(&bytes, 0)?;
-        close(&*self.0, &*file, &path_of(location))
+        let written = file.write_at(&bytes, 0).and_then(|()| close(&*self.0, &*file, &path_of(location)));
+        written.inspect_err(|_| drop_part(&*self.0, &path_of(location)))
     }
 
     async fn reader(&self, location: &str) -> io::Result<Box<dyn FileRead>> {
@@ -100,6 +100,14 @@ fn close(disk: &dyn Disk, file: &dyn DiskFile, path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder))
 }
 
+/// Removes what was written of a file. On a full disk it takes the space that others wait for; elsewhere it would be an
+/// orphan, which goes when its table is tidied up.
+fn drop_part(disk: &dyn Disk, path: &Path) {
+    if let Err(error) = disk.remove(path) {
+        tracing::warn!(path = %path.display(), %error, "a part of a file was not removed");
+    }
+}
+
 struct Reader {
     file: Arc<dyn DiskFile>,
     path: String,
@@ -124,12 +132,19 @@ struct Writer {
 #[async_trait]
 impl FileWrite for Writer {
     async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        self.file.write_at(&bytes, self.at).map_err(|error| failed(&self.path, error))?;
+        self.file.write_at(&bytes, self.at).map_err(|error| self.given_up(error))?;
         self.at += bytes.len() as u64;
         Ok(())
     }
 
     async fn close(&mut self) -> Result<()> {
-        close(&*self.disk, &*self.file, &path_of(&self.path)).map_err(|error| failed(&self.path, error))
+        close(&*self.disk, &*self.file, &path_of(&self.path)).map_err(|error| self.given_up(error))
+    }
+}
+
+impl Writer {
+    fn given_up(&self, error: io::Error) -> iceberg::Error {
+        drop_part(&*self.disk, &path_of(&self.path));
+        failed(&self.path, error)
     }
 }

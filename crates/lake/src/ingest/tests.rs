@@ -9,7 +9,6 @@ use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::sql::{Answer, Column, Relation};
 use headwater_kernel::unit::{Task, Unit as _};
 use headwater_log::cursor::{Cursor, Pulled};
-use headwater_log::embedded::Options;
 use headwater_log::{EmbeddedLog, StreamConfig};
 use headwater_store::disk::MemoryDisk;
 use parking_lot::Mutex;
@@ -70,8 +69,7 @@ struct Ingesting {
 impl Bench {
     fn new(more: Value) -> Self {
         let clock = Arc::new(ManualClock::at(Micros(1_000_000_000_000)));
-        let options =
-            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let options = headwater_testkit::options(1 << 20);
         let (disk, limits) = (Arc::new(MemoryDisk::default()), Arc::new(Limits::default()));
         let log = EmbeddedLog::open_with(disk, Path::new("/data"), limits, clock.clone(), options).unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();

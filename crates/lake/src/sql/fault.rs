@@ -6,6 +6,7 @@ use std::time::Duration;
 use datafusion::common::{DataFusionError, Diagnostic};
 use datafusion::sql::sqlparser::parser::ParserError;
 use headwater_base::Problem;
+use headwater_store::disk::full_behind;
 
 /// The problem of a statement that cannot be planned or carried out.
 ///
@@ -15,7 +16,7 @@ pub fn problem(error: &DataFusionError) -> Problem {
         DataFusionError::SQL(error, _) => syntax(error),
         DataFusionError::External(inner) => match inner.downcast_ref::<Carried>() {
             Some(carried) => (*carried.0).clone(),
-            None => failed(inner),
+            None => broken(error, inner),
         },
         DataFusionError::Diagnostic(diagnostic, inner) => placed(problem(inner), diagnostic),
         DataFusionError::Context(_, inner) => problem(inner),
@@ -29,7 +30,7 @@ pub fn problem(error: &DataFusionError) -> Problem {
         DataFusionError::NotImplemented(words) => refused(words),
         DataFusionError::Plan(words) | DataFusionError::Configuration(words) => wrong(words),
         DataFusionError::SchemaError(error, _) => wrong(&error.to_string()),
-        other => failed(other.strip_backtrace()),
+        other => broken(other, other.strip_backtrace()),
     }
 }
 
@@ -91,6 +92,7 @@ pub fn guarded(table: &str, error: DataFusionError) -> DataFusionError {
     match &error {
         DataFusionError::ResourcesExhausted(_) => return error,
         DataFusionError::External(inner) if inner.is::<Carried>() => return error,
+        other if full_behind(other).is_some() => return error,
         _ => tracing::warn!(table, error = error.strip_backtrace(), "rows under a policy cannot be read"),
     }
     let problem =
@@ -100,6 +102,14 @@ pub fn guarded(table: &str, error: DataFusionError) -> DataFusionError {
 
 fn wrong(words: &str) -> Problem {
     Problem::new("HW-LAKE-041", format!("the statement cannot be carried out: {}", first_line(words)))
+}
+
+/// The problem of a query that something below it has ended.
+fn broken(error: &DataFusionError, words: impl Display) -> Problem {
+    let Some(fault) = full_behind(error) else { return failed(words) };
+    Problem::new("HW-LAKE-069", "the query needs files, and the disk is full")
+        .because(fault)
+        .help("ask for fewer rows or groups, which fit into memory, or free space on the disk of the data folder")
 }
 
 fn failed(words: impl Display) -> Problem {

@@ -534,6 +534,7 @@ fn told(problem: &Problem) -> PgWireError {
         "HW-LAKE-041" => "42000",
         "HW-LAKE-042" | "HW-LAKE-050" => "0A000",
         "HW-LAKE-043" => "53200",
+        "HW-LAKE-069" => "53100",
         "HW-LAKE-046" => "53300",
         "HW-LAKE-048" => "57014",
         "HW-LAKE-049" => "57P01",

@@ -484,3 +484,12 @@ fn what_can_be_asked_is_listed() {
         house.rows("SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema = 'public'");
     assert_eq!(shown, json!([["public", "orders"], ["public", "slow"]]));
 }
+
+#[test]
+fn a_query_that_finds_the_disk_full_says_so() {
+    let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let spilled = datafusion::common::DataFusionError::IoError(full());
+    assert_eq!(super::fault::problem(&spilled).code, "HW-LAKE-069");
+    let within = super::fault::guarded("t", datafusion::common::DataFusionError::External(Box::new(full())));
+    assert!(headwater_store::disk::full_behind(&within).is_some(), "it says nothing of rows");
+}

@@ -17,7 +17,7 @@ use parking_lot::MutexGuard;
 use super::filer::Item;
 use super::partition::{Batch, Partition};
 use super::producers::{Producer, Verdict};
-use super::{Core, OWN, Sequencer, catalog, frame};
+use super::{Core, OWN, STARTS, Sequencer, catalog, frame};
 use crate::{Append, Cleanup, Commit, Delta, LogError, Offset, Placed, Sequence, Stream, Ticket, View};
 
 /// An append whose batches have been checked.
@@ -80,7 +80,7 @@ impl Core {
             }
         }
         let bytes: usize = checked.iter().map(|append| append.batches.len() + 24).sum::<usize>() + state_part.len() + 5;
-        self.room_for(bytes)?;
+        self.room_for(bytes, commit.frees)?;
         let mut plan: Vec<Planned> = Vec::new();
         let mut placed = Vec::with_capacity(checked.len());
         let mut new: Vec<Checked> = Vec::with_capacity(checked.len());
@@ -205,16 +205,15 @@ impl Core {
         Ok(())
     }
 
-    fn room_for(&self, bytes: usize) -> Result<(), LogError> {
+    /// Whether a commit is accepted now. One that frees space is not held up by what waits for space, and may use what
+    /// is kept for it.
+    fn room_for(&self, bytes: usize, frees: bool) -> Result<(), LogError> {
         let unfiled = self.filer.unfiled.load(Ordering::Relaxed);
-        if unfiled > 0 && unfiled + bytes > self.unfiled_max() {
-            return Err(if self.filer.refused.load(Ordering::Relaxed) {
-                LogError::Disk("segments cannot be written; see the log of the node".into())
-            } else {
-                LogError::Full(unfiled)
-            });
+        if !frees && unfiled > 0 && unfiled + bytes > self.unfiled_max() {
+            return Err(self.filer.fault().map_or(LogError::Full(unfiled), LogError::Disk));
         }
-        self.wal.room_for(bytes).map_err(|refused| match refused {
+        let room = if frees { self.wal.room_in_reserve(bytes) } else { self.wal.room_for(bytes) };
+        room.map_err(|refused| match refused {
             Refused::Full(bytes) => LogError::Full(bytes),
             Refused::TooLarge(bytes, limit) => {
                 LogError::Limit(format!("a commit of `{bytes}` bytes; the limit is `{limit}`"))
@@ -230,8 +229,10 @@ impl Core {
 
     /// Whether an append that met `Full` should be tried again.
     pub(super) fn has_room(&self) -> bool {
+        // Whoever meets a disk that refuses is told so when he tries again.
+        let filed = self.filer.unfiled.load(Ordering::Relaxed) <= self.unfiled_max() / 2;
         self.wal.unsynced_bytes() <= self.limits.unsynced_bytes / 2
-            && self.filer.unfiled.load(Ordering::Relaxed) <= self.unfiled_max() / 2
+            && (filed || self.filer.fault().is_some())
             && !matches!(self.wal.room_for(64 << 10), Err(Refused::Full(_)))
     }
 
@@ -306,7 +307,7 @@ impl Core {
         self.filer.cached.fetch_add(batches.len(), Ordering::Relaxed);
     }
 
-    /// Commits one key of the log's own spaces.
+    /// Commits one key of the log's own spaces. Where a deletion or a later start says so, space is freed by it.
     pub(super) fn commit_own(
         &self,
         _: &mut Sequencer,
@@ -315,9 +316,10 @@ impl Core {
         value: Option<Bytes>,
     ) -> Result<Sequence, LogError> {
         self.check_open()?;
+        let frees = value.is_none() || space == STARTS;
         let deltas = [catalog::delta(key, value)];
         let parts = vec![frame::encode_appends(&[]), frame::encode_spaces([(space, Some(&deltas[..]))].into_iter())];
-        self.room_for(parts.iter().map(Bytes::len).sum())?;
+        self.room_for(parts.iter().map(Bytes::len).sum(), frees)?;
         let space = self.state.space_or_new(space);
         let order = space.order();
         let sequence = self.wal.push(Frame { parts, done: Vec::new() });
@@ -333,7 +335,7 @@ impl Core {
         let sequencer = self.sequencer.lock();
         self.check_open()?;
         let parts = vec![frame::encode_appends(&[]), frame::encode_spaces([(space, None)].into_iter())];
-        self.room_for(parts.iter().map(Bytes::len).sum())?;
+        self.room_for(parts.iter().map(Bytes::len).sum(), true)?;
         self.state.drop_space(space);
         let sequence = self.wal.push(Frame { parts, done: Vec::new() });
         drop(sequencer);

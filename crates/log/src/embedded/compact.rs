@@ -161,6 +161,26 @@ impl Core {
         if !worth || self.closed.load(Ordering::Acquire) {
             return Ok(());
         }
+        let mut segment = self.merge(partition, first, group, newest, now_ms).inspect_err(|_| {
+            // On a full disk a part of it takes the space that others wait for.
+            let part = Segment::log_path(&partition.folder, first.segment.base).with_extension("new");
+            if let Err(error) = self.remove_file(&part) {
+                tracing::warn!(path = %part.display(), %error, "cannot remove a part of a compacted segment");
+            }
+        })?;
+        segment.next = last.segment.next;
+        self.replace(partition, group, segment)
+    }
+
+    /// Writes the segment that a group of neighbours becomes, under a name of its own.
+    fn merge(
+        &self,
+        partition: &Partition,
+        first: &Survey,
+        group: &[&Survey],
+        newest: &Newest,
+        now_ms: i64,
+    ) -> io::Result<Segment> {
         let path = Segment::log_path(&partition.folder, first.segment.base).with_extension("new");
         let file = self.disk.open(&path, true)?;
         file.set_len(0)?;
@@ -185,9 +205,7 @@ impl Core {
                 }
             })?;
         }
-        let mut segment = out.finish()?;
-        segment.next = last.segment.next;
-        self.replace(partition, group, segment)
+        out.finish()
     }
 
     fn each_batch(

@@ -3,18 +3,23 @@
 //! It writes without waiting for the disk and syncs a little at a time, so that its writes never stand in the way of
 //! the write-ahead log's syncs for long. Only a *barrier* gives a promise: everything up to some sequence is in synced
 //! segments, and the log's own spaces say how far each segment goes. A checkpoint begins with one.
+//!
+//! A write that fails, as on a full disk, is done again later. A sync that fails is not: what the system could not write
+//! it may have dropped and forgotten, so that the next sync succeeds without it. The process ends ([`Fatal`]), and the
+//! next start files again what no checkpoint names.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Clock, Limits};
 use headwater_store::disk::{Disk, DiskFile};
 use headwater_store::state::State;
+use headwater_store::wal::Fatal;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
@@ -64,8 +69,18 @@ pub(super) struct Filer {
     order: Mutex<VecDeque<(Arc<Partition>, Offset, usize)>>,
     /// Notified when something was filed.
     pub room: Notify,
-    /// The disk refuses at the moment.
-    pub refused: AtomicBool,
+    /// What the disk says while it refuses.
+    fault: Mutex<Option<String>>,
+    fatal: FatalDebug,
+}
+
+/// Ends the process, and can stand in a `Debug` struct.
+struct FatalDebug(Fatal);
+
+impl std::fmt::Debug for FatalDebug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fatal")
+    }
 }
 
 /// A clock that can stand in a `Debug` struct.
@@ -101,6 +116,8 @@ struct Work {
     folders: HashSet<PathBuf>,
     touched: HashMap<[u8; 20], Arc<Partition>>,
     left: Vec<Item>,
+    /// A sync failed: what the segments hold is not known any more.
+    unsure: Option<String>,
 }
 
 /// [`Clock`] with a plain `Debug`.
@@ -156,7 +173,8 @@ impl Filer {
             segment_bytes_max: options.segment_bytes_max,
             order: Mutex::default(),
             room: Notify::new(),
-            refused: AtomicBool::new(false),
+            fault: Mutex::default(),
+            fatal: FatalDebug(options.fatal.clone()),
         }
     }
 
@@ -197,6 +215,11 @@ impl Filer {
         queue.promised.clone()
     }
 
+    /// What the disk says while batches cannot be filed.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().clone()
+    }
+
     pub fn stop(&self) {
         self.queue.lock().stop = true;
         self.wake.notify_all();
@@ -205,9 +228,14 @@ impl Filer {
 
     /// The thread's body.
     pub fn run(&self) {
+        // What could not be filed is tried again, whether anything new comes or not.
+        let mut again = false;
         loop {
             let mut queue = self.queue.lock();
-            while !queue.stop && queue.barriers_done == queue.barriers_wanted && queue.bytes < EAGER_BYTES {
+            if again && !queue.stop && queue.barriers_done == queue.barriers_wanted {
+                self.wake.wait_for(&mut queue, LINGER);
+            }
+            while !again && !queue.stop && queue.barriers_done == queue.barriers_wanted && queue.bytes < EAGER_BYTES {
                 if queue.items.is_empty() {
                     self.wake.wait(&mut queue);
                 } else if self.wake.wait_for(&mut queue, LINGER).timed_out() {
@@ -223,27 +251,38 @@ impl Filer {
             let wanted = (queue.barriers_wanted > queue.barriers_done).then_some(queue.barriers_wanted);
             drop(queue);
             let filed = self.file_all(items);
-            if let Err(error) = &filed {
-                if !self.refused.swap(true, Ordering::Relaxed) {
-                    tracing::error!(%error, "cannot file batches into segments; they stay in the write-ahead log");
-                }
-            } else {
-                self.refused.store(false, Ordering::Relaxed);
+            self.tell(filed.as_ref().err());
+            again = filed.is_err();
+            let settled = if wanted.is_some() { filed.and_then(|()| self.settle()) } else { Ok(false) };
+            let unsure = self.work.lock().unsure.clone();
+            if let Some(why) = unsure {
+                (self.fatal.0)(&why);
+                // Only a test gets here.
+                *self.fault.lock() = Some(why);
+                self.room.notify_waiters();
+                self.stop();
+                return;
             }
             if let Some(wanted) = wanted {
-                let settled = filed.and_then(|()| self.settle());
                 let promised = settled.map(|moved| Promise { sequence, moved }).map_err(|error| error.to_string());
                 let mut queue = self.queue.lock();
                 queue.promised = promised;
                 queue.barriers_done = wanted;
                 drop(queue);
                 self.answered.notify_all();
-            } else if filed.is_err() {
-                let mut queue = self.queue.lock();
-                if !queue.stop {
-                    self.wake.wait_for(&mut queue, LINGER);
-                }
             }
+        }
+    }
+
+    /// Takes note of whether the disk refuses, and wakes those who wait for room: they are refused, too.
+    fn tell(&self, error: Option<&io::Error>) {
+        let before = std::mem::replace(
+            &mut *self.fault.lock(),
+            error.map(|error| format!("segments cannot be written: {error}")),
+        );
+        if let (Some(error), None) = (error, before) {
+            tracing::error!(%error, "cannot file batches into segments; they stay in the write-ahead log");
+            self.room.notify_waiters();
         }
     }
 
@@ -345,8 +384,8 @@ impl Filer {
             let unsynced = work.unsynced.entry(path).or_default();
             *unsynced += bytes;
             if *unsynced >= SYNC_BYTES {
-                file.sync()?;
                 *unsynced = 1;
+                sync(&*file, &mut work.unsure)?;
             }
             let mut segments = partition.segments.write();
             if let Some(segment) = segments.last_mut() {
@@ -417,7 +456,7 @@ impl Filer {
                     Err(error) => return Err(error),
                 },
             };
-            file.sync()?;
+            sync(&*file, &mut work.unsure)?;
             work.unsynced.remove(&path);
         }
         for folder in work.folders.clone() {
@@ -443,6 +482,15 @@ impl Filer {
         work.files.clear();
         Ok(!std::mem::take(&mut work.touched).is_empty())
     }
+}
+
+/// Syncs a segment, and says in `unsure` if that failed.
+fn sync(file: &dyn DiskFile, unsure: &mut Option<String>) -> io::Result<()> {
+    let synced = file.sync();
+    if let Err(error) = &synced {
+        *unsure = Some(format!("cannot sync a segment: {error}; what was written may be gone from memory too"));
+    }
+    synced
 }
 
 /// How far a partition's segments go at a checkpoint.

@@ -91,6 +91,7 @@ impl Core {
     fn roll_and_retain(&self, partition: &Arc<Partition>) -> Result<(), String> {
         let config = partition.stream.read().config.clone();
         let now_ms = self.clock.now().millis();
+        let mut fault = None;
         let active = partition.segments.read().last().map(|segment| (segment.opened, segment.length));
         let expires =
             |ms: i64| config.cleanup != Cleanup::Compact && config.retention_ms.is_some_and(|keep| ms >= keep);
@@ -99,7 +100,8 @@ impl Core {
         {
             let age_ms = now_ms.saturating_sub(opened.millis());
             if age_ms >= config.segment_ms || expires(age_ms) {
-                self.filer.close_active(partition).map_err(|error| error.to_string())?;
+                // A full disk may refuse it, and what can go of the rest goes all the same.
+                fault = self.filer.close_active(partition).err().map(|error| error.to_string());
             }
         }
         let mut start = partition.ends().start;
@@ -118,7 +120,7 @@ impl Core {
             }
             self.remove_before(partition, start).map_err(|error| error.to_string())?;
         }
-        Ok(())
+        fault.map_or(Ok(()), Err)
     }
 
     /// Where the first segment begins that retention keeps.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use headwater_base::{Clock, Limits, Problem};
-use headwater_store::disk::Disk;
+use headwater_store::disk::{self, Disk};
 use headwater_store::state::{Snapshots, State};
 use headwater_store::wal::{self, Wal};
 use headwater_wire::batch;
@@ -55,8 +55,7 @@ pub(super) fn open(
     options: Options,
 ) -> Result<Core, Problem> {
     let shown = folder.display().to_string();
-    let refused =
-        |error: io::Error| Problem::new("HW-LOG-002", "cannot open the data folder").at(&shown, 0, 0).because(error);
+    let refused = |error: io::Error| at_start("cannot open the data folder", Path::new(&shown), &error);
     make_folders(&*disk, &folder).map_err(refused)?;
     let lock = disk.lock(&folder.join("lock")).map_err(|error| {
         if error.kind() == io::ErrorKind::WouldBlock {
@@ -175,7 +174,7 @@ fn became_durable(state: &State, filer: &Filer, last: u64, done: &mut Vec<Done>)
 
 impl Recovery<'_> {
     fn refused(&self, error: io::Error) -> Problem {
-        Problem::new("HW-LOG-002", "cannot recover the log").at(self.root.display().to_string(), 0, 0).because(error)
+        at_start("cannot recover the log", self.root, &error)
     }
 
     /// Makes the streams that the snapshot knows.
@@ -325,6 +324,14 @@ impl Recovery<'_> {
     }
 }
 
+/// What the disk refused at the start.
+fn at_start(fact: &str, path: &Path, error: &io::Error) -> Problem {
+    if disk::is_full(error) {
+        return disk::full(fact, path, error);
+    }
+    Problem::new("HW-LOG-002", fact).at(path.display().to_string(), 0, 0).because(error)
+}
+
 fn decode(value: &[u8]) -> Result<Stream, Problem> {
     serde_json::from_slice(value)
         .map_err(|error| Problem::new("HW-LOG-004", "a stream's description cannot be read").because(error))
@@ -341,11 +348,7 @@ fn open_partition(
     clock: &dyn Clock,
     partition: &Partition,
 ) -> Result<Option<Doubt>, Problem> {
-    let refused = |error: io::Error| {
-        Problem::new("HW-LOG-002", "cannot open a partition")
-            .at(partition.folder.display().to_string(), 0, 0)
-            .because(error)
-    };
+    let refused = |error: io::Error| at_start("cannot open a partition", &partition.folder, &error);
     let key = partition.key();
     let own = |space: &str| state.space(space).and_then(|space| space.get(&key));
     let start = own(STARTS).and_then(|bytes| offset(&bytes)).unwrap_or(0);

@@ -126,11 +126,25 @@ impl Snapshots {
         let all = self.whole || base == 0 || changes > base.max(1 << 20) || self.manifest.files.len() >= FILES_MAX;
         let before = self.manifest.clone();
         self.whole = true;
-        let written = self.write_file(state, all)?;
+        // A name is never used again: the manifest of a failed attempt may have got to the disk, and names that file.
+        self.manifest.next += 1;
+        let written = match self.write_file(state, all) {
+            Ok(written) => written,
+            Err(error) => {
+                // On a full disk a part of a snapshot takes the space that would let the next one succeed.
+                let part = self.folder.join(self.next_name());
+                if let Err(error) = self.disk.remove(&part)
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    tracing::warn!(file = %part.display(), %error, "cannot remove a part of a snapshot");
+                }
+                return Err(error);
+            }
+        };
         if !settle() {
             return Err(io::Error::other("the write-ahead log is closed"));
         }
-        let mut manifest = Manifest { sequence, next: before.next + 1, files: before.files.clone() };
+        let mut manifest = Manifest { sequence, next: self.manifest.next, files: before.files.clone() };
         if all {
             manifest.files.clear();
         }
@@ -144,6 +158,11 @@ impl Snapshots {
             }
         }
         Ok(())
+    }
+
+    /// What the file that is being written is called.
+    fn next_name(&self) -> String {
+        format!("{:06}.kv", self.manifest.next)
     }
 
     fn publish(&self, manifest: &Manifest) -> io::Result<()> {
@@ -160,7 +179,7 @@ impl Snapshots {
 
     /// Writes one file; None when there is nothing to say.
     fn write_file(&self, state: &State, all: bool) -> io::Result<Option<Listed>> {
-        let name = format!("{:06}.kv", self.manifest.next + 1);
+        let name = self.next_name();
         let mut out = Out { snapshots: self, name, file: None, at: 0, synced: 0, block: Vec::new(), space: None };
         let (dropped, spaces) = state.take_dropped();
         if !all {

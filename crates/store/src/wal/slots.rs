@@ -17,7 +17,7 @@ use parking_lot::{Condvar, Mutex};
 use super::layout::PAGE_BYTES;
 use super::recover::Found;
 use super::{Options, Shared};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{self, Disk, DiskFile};
 
 /// Zeros written between two syncs.
 const ZERO_BYTES: u64 = 1 << 20;
@@ -65,6 +65,10 @@ impl Slots {
     /// Takes over what recovery found; makes a first file when there is none to use.
     pub fn new(disk: &dyn Disk, options: &Options, found: Found) -> Result<Self, Problem> {
         let refused = |error: io::Error| {
+            if disk::is_full(&error) {
+                let fact = format!("cannot allocate {} bytes for the write-ahead log", options.segment_bytes);
+                return disk::full(&fact, &options.folder, &error);
+            }
             Problem::new("HW-STORE-002", "cannot open the write-ahead log")
                 .at(options.folder.display().to_string(), 0, 0)
                 .because(error)
@@ -105,17 +109,28 @@ impl Slots {
         Ok(Self { state: Mutex::new(state), changed: Condvar::new() })
     }
 
-    /// Whether `reserved` bytes fit into what is allocated; otherwise why not, if the disk refused.
-    pub fn room_for(&self, reserved: u64, segment_bytes: u64) -> Result<(), Option<String>> {
+    /// Whether `reserved` bytes fit into what is allocated and leave `kept`; otherwise why not, if the disk refused.
+    pub fn room_for(&self, reserved: u64, kept: u64, segment_bytes: u64) -> Result<(), Option<String>> {
         let mut state = self.state.lock();
-        // Behind the current segment at most half of each spare may be lost to a frame that does not fit any more.
+        // Behind the current segment at most half of each spare may be lost to a frame that does not fit any more. So
+        // the last of them has more left than is to be kept.
         let spare = (segment_bytes.saturating_sub(PAGE_BYTES as u64) / 2) * state.spares.len() as u64;
-        if reserved <= state.remaining || reserved <= spare {
+        if reserved + kept <= state.remaining || reserved <= spare {
             return Ok(());
         }
         state.wanted = true;
         self.changed.notify_all();
         Err(state.fault.clone())
+    }
+
+    /// Why no spare can be made at the moment.
+    pub fn fault(&self) -> Option<String> {
+        self.state.lock().fault.clone()
+    }
+
+    /// The disk has no room even for what is allocated, or has it again.
+    pub fn set_fault(&self, fault: Option<String>) {
+        self.state.lock().fault = fault;
     }
 
     /// The next file to write, once there is one; None when stopped. What was current holds frames up to `last`.
@@ -160,6 +175,7 @@ impl Slots {
             let Some(used) = state.used.pop_front() else { break };
             if state.spares.len() < options.spares {
                 state.spares.push_back(used.slot);
+                state.fault = None;
             } else {
                 removed.push(used.slot.path);
             }
@@ -266,8 +282,16 @@ fn keep_spare<T>(shared: &Shared<T>) {
                 if state.fault.is_none() {
                     tracing::error!(%error, "no space for the write-ahead log; appends are refused until there is");
                 }
-                state.fault = Some(error.to_string());
-                slots.changed.wait_for(&mut state, RETRY);
+                let first = state.fault.replace(error.to_string()).is_none();
+                if first {
+                    drop(state);
+                    // Whoever waits for room learns why there is none.
+                    shared.waiters.room();
+                    state = slots.state.lock();
+                }
+                if !state.stop {
+                    slots.changed.wait_for(&mut state, RETRY);
+                }
             }
         }
     }

@@ -113,6 +113,33 @@ fn a_frame_over_the_limit_is_refused_and_names_it() {
 }
 
 #[test]
+fn what_frees_space_is_accepted_where_the_rest_is_refused() {
+    let (wal, _) = open(&MemoryDisk::default(), 0).unwrap();
+    // As on a full disk: no spare is made.
+    wal.shared.slots.stop();
+    let mut count = 0;
+    while wal.room_for(1_000) == Ok(()) {
+        count += 1;
+        assert!(wal.wait_blocking(wal.push(frame(count, 1_000))));
+    }
+    assert!(count > 10, "{count} frames");
+    assert_eq!(wal.room_for(1_000), Err(Refused::Full(0)));
+    assert_eq!(wal.room_in_reserve(1_000), Ok(()));
+    assert!(wal.wait_blocking(wal.push(frame(count + 1, 1_000))));
+    assert_eq!(wal.room_in_reserve(1_000), Err(Refused::Full(0)));
+}
+
+#[test]
+fn a_log_that_closes_without_a_file_for_what_it_has_tells_those_who_wait() {
+    let (wal, _) = open(&MemoryDisk::default(), 0).unwrap();
+    assert!(wal.shared.slots.rotate(None, 0).is_some(), "the only file");
+    wal.shared.slots.stop();
+    let sequence = wal.push(frame(1, 100));
+    assert!(!wal.wait_blocking(sequence));
+    assert_eq!(wal.room_for(1), Err(Refused::Closed));
+}
+
+#[test]
 fn missing_segments_are_an_error() {
     let disk = MemoryDisk::default();
     let (wal, _) = open(&disk, 0).unwrap();

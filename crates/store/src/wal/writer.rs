@@ -37,7 +37,12 @@ fn run<T>(shared: &Shared<T>, mut on_durable: OnDurable<T>) {
         let reserved: u64 = frames.iter().map(|frame| layout::reserved(frame.bytes())).sum();
         let fits = current.as_ref().is_some_and(|now| now.at + group_space(&frames) <= shared.options.segment_bytes);
         if !fits {
-            let Some(slot) = shared.slots.rotate(current.take().map(|old| old.slot), first - 1) else { break };
+            let Some(slot) = shared.slots.rotate(current.take().map(|old| old.slot), first - 1) else {
+                // The log closes, and there is no file for what was gathered: it never becomes durable.
+                shared.queue.lock().dead = true;
+                shared.waiters.fail();
+                return;
+            };
             number += 1;
             current = Some(Current { slot, header: SegmentHeader { number, first }, at: 0 });
         }
@@ -141,13 +146,23 @@ fn write<T>(shared: &Shared<T>, now: &mut Current, first: u64, frames: &[Frame<T
     }
     all.push(IoSlice::new(&header));
     all.append(&mut slices);
+    let mut waits = false;
     loop {
         match now.slot.file.write_slices_at(&all, now.at) {
             Ok(()) => break,
             // Nothing has been promised: the same bytes go to the same place once there is room.
-            Err(error) if disk::is_full(&error) && !shared.queue.lock().closing => std::thread::park_timeout(RETRY),
+            Err(error) if disk::is_full(&error) && !shared.queue.lock().closing => {
+                if !std::mem::replace(&mut waits, true) {
+                    tracing::error!(%error, "no space even for what the write-ahead log has allocated; it waits");
+                    shared.slots.set_fault(Some(error.to_string()));
+                }
+                std::thread::park_timeout(RETRY);
+            }
             Err(error) => return Err(error),
         }
+    }
+    if waits {
+        shared.slots.set_fault(None);
     }
     now.slot.file.sync()?;
     let start = if begins { PAGE_BYTES as u64 } else { now.at };

@@ -10,7 +10,6 @@ use bytes::BytesMut;
 use headwater_base::{Limits, ManualClock, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_log::cursor::{Cursor, Pulled};
-use headwater_log::embedded::Options;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Append, Commit, EmbeddedLog, Log, StreamConfig};
 use headwater_store::disk::{Disk, MemoryDisk};
@@ -57,8 +56,7 @@ impl Bench {
     fn on(disk: Arc<dyn Disk>) -> Self {
         let clock = Arc::new(ManualClock::at(Micros(START + 365 * 24 * HOUR)));
         let (limits, at) = (Arc::new(Limits::default()), clock.clone());
-        let options =
-            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let options = headwater_testkit::options(1 << 20);
         let log = EmbeddedLog::open_with(disk, Path::new("/data"), limits, at, options).unwrap();
         Self { log, clock }
     }

@@ -103,7 +103,7 @@ async fn start(call: &Call) -> Answer {
 }
 
 fn find(call: &Call, replay: &str) -> Option<Map<String, Value>> {
-    call.aws.bus.replays().into_iter().find(|found| found.get("name").and_then(Value::as_str) == Some(replay))
+    call.aws.bus.find_replay(replay)
 }
 
 fn named(call: &Call) -> Result<Map<String, Value>, Refusal> {

@@ -251,6 +251,10 @@ impl Bus for Buses {
         shown.filter_map(|replay| replay.as_object().cloned()).collect()
     }
 
+    fn find_replay(&self, name: &str) -> Option<Map<String, Value>> {
+        self.replays().into_iter().find(|replay| replay["name"] == name)
+    }
+
     fn cancel_replay<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
         self.replays.lock().remove(name);
         Box::pin(async { Ok(()) })

@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{House, house_in, small};
+use crate::testing::exchange;
 
 async fn limited(limits: Limits) -> House {
     let house = house_in(tempfile::tempdir().unwrap(), limits).await;
@@ -16,11 +17,7 @@ async fn limited(limits: Limits) -> House {
 
 /// The whole answer to some text, head included.
 async fn whole(house: &House, text: &str) -> String {
-    let mut socket = TcpStream::connect(house.address).await.unwrap();
-    socket.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let _ = socket.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).to_lowercase()
+    exchange(house.address, text).await.to_lowercase()
 }
 
 #[tokio::test(flavor = "multi_thread")]

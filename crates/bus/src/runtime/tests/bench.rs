@@ -17,7 +17,6 @@ use headwater_kernel::reconcile::Observed;
 use headwater_kernel::resource::{API_VERSION, Metadata, Resource, Status};
 use headwater_kernel::unit::Unit;
 use headwater_kernel::{Registry, audit};
-use headwater_log::embedded::Options;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Append, Commit, EmbeddedLog, Log, LogError, View};
 use headwater_store::disk::{Disk, MemoryDisk};
@@ -194,7 +193,7 @@ impl Bench {
 
     fn open(disk: Arc<dyn Disk>, wal_segment_bytes: u64) -> Self {
         let clock = Arc::new(ManualClock::at(START));
-        let options = Options { wal_segment_bytes, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let options = headwater_testkit::options(wal_segment_bytes);
         let limits = Arc::new(Limits::default());
         let at: Arc<dyn Clock> = clock.clone();
         let log = EmbeddedLog::open_with(disk, Path::new("/data"), limits, at, options).unwrap();

@@ -45,6 +45,9 @@ fn a_replay_gives_a_span_out_again_to_the_rules_named() {
     assert_eq!(replayed, [(&name, &json!(3)), (&name, &json!(4)), (&name, &json!(5))]);
     bench.until("it is complete", || bench.buses.replays()[0]["state"] == "completed");
     assert_eq!(bench.buses.replays()[0]["events"], 3);
+    let name = bench.buses.replays()[0]["name"].as_str().unwrap().to_owned();
+    assert_eq!(bench.buses.find_replay(&name), bench.buses.replays().pop());
+    assert_eq!(bench.buses.find_replay("another"), None);
     // Nobody else got them, and they are not archived twice.
     bench.put("shop", "Order", json!({"n": 10}));
     bench.wait_for("one", 11);

@@ -9,7 +9,6 @@ use headwater_base::{Clock, Limits, ManualClock, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::{Cause, Context, Json, Lookup, LookupError, LookupKind};
 use headwater_kernel::unit::Unit;
-use headwater_log::embedded::Options;
 use headwater_log::{Append, Cleanup, Commit, EmbeddedLog, Log, StreamConfig, View};
 use headwater_testkit::{FaultyDisk, memory_log};
 use headwater_wire::batch::{self, Builder, Compression};
@@ -65,8 +64,7 @@ impl Bench {
     /// Over the real log on a disk that can lose its power.
     pub fn on(disk: &FaultyDisk) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(START));
-        let options =
-            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| {}), ..Options::default() };
+        let options = headwater_testkit::options(1 << 20);
         let limits = Arc::new(Limits::default());
         Self::over(EmbeddedLog::open_with(Arc::new(disk.clone()), Path::new("/data"), limits, clock, options).unwrap())
     }

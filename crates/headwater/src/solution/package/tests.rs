@@ -15,7 +15,8 @@ fn settings(package: &Package, folder: &Path) -> Settings {
 #[test]
 fn every_solution_is_readable_and_every_pipeline_of_it_compiles() {
     let folder = tempfile::tempdir().unwrap();
-    for package in all().unwrap() {
+    for package in all().into_values() {
+        let package = package.unwrap();
         assert!(package.text("README.md").is_some(), "{}", package.name);
         assert_ne!(package.shown().unwrap().resources, Vec::<String>::new(), "{}", package.name);
         for file in package.resources(&settings(&package, folder.path())).unwrap() {
@@ -30,6 +31,17 @@ fn every_solution_is_readable_and_every_pipeline_of_it_compiles() {
             }
         }
     }
+}
+
+#[test]
+fn a_description_that_cannot_be_read_says_where() {
+    static TEXT: [include_dir::DirEntry<'static>; 1] = [include_dir::DirEntry::File(include_dir::File::new(
+        "torn/solution.yaml",
+        b"kind: Solution\nmetadata: {name: torn\n",
+    ))];
+    static TORN: Dir<'static> = Dir::new("torn", &TEXT);
+    let problem = read(&TORN).unwrap_err();
+    assert_eq!(problem.place.unwrap().path, "torn/solution.yaml");
 }
 
 #[test]

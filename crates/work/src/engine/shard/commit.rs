@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::tables::{TransactError, Write, Written};
+use headwater_log::park;
 use headwater_log::{Commit, Delta, LogError, Ticket, View};
+use headwater_store::disk::is_full;
 
 use super::batch::Batch;
 use super::completer::Post;
@@ -19,6 +22,9 @@ use crate::engine::rows::{self, AlarmKey, Key, Tag, Task};
 use crate::engine::turn::After;
 use crate::engine::{BEHIND_MAX, events, payloads, rows::Head};
 use crate::tasks::Refusal;
+
+/// How long a shard waits before it asks a full disk again.
+const DISK_RETRY: Duration = Duration::from_millis(250);
 
 /// A batch as the log takes it.
 struct Built {
@@ -50,12 +56,20 @@ impl Shard {
     }
 
     fn write(&mut self, mut batch: Batch) -> Result<(), Stop> {
-        let mut patience = BEHIND_MAX;
+        let (mut patience, mut told) = (BEHIND_MAX, false);
         loop {
-            let built = self.build(&batch).map_err(|error| Stop::Over(format!("a payload cannot be kept: {error}")))?;
+            let built = match self.build(&batch) {
+                Ok(built) => built,
+                Err(error) if is_full(&error) => {
+                    self.wait_for_disk(&error.to_string(), &mut told)?;
+                    continue;
+                }
+                Err(error) => return Err(Stop::Over(format!("a payload cannot be kept: {error}"))),
+            };
             match self.append(built) {
                 Ok((ticket, built, written)) => return self.written(batch, built, ticket, written),
                 Err((_, TransactError::Full)) => self.wait_for_room()?,
+                Err((_, TransactError::Log(LogError::Disk(why)))) => self.wait_for_disk(&why, &mut told)?,
                 Err((built, error @ TransactError::Condition { index, .. })) => {
                     let Some((slot, number)) = built.owners.get(index).copied() else {
                         return Err(Stop::Over("the tables refused a write that was not made".to_owned()));
@@ -66,7 +80,7 @@ impl Shard {
                     patience -= 1;
                     self.inner.handle.block_on(self.inner.caught_up(&table));
                 }
-                Err((_, TransactError::Log(error @ (LogError::Fenced(..) | LogError::Closed | LogError::Disk(_))))) => {
+                Err((_, TransactError::Log(error @ (LogError::Fenced(..) | LogError::Closed)))) => {
                     return Err(Stop::Over(error.to_string()));
                 }
                 Err((_, error)) => {
@@ -124,6 +138,28 @@ impl Shard {
     fn wait_for_room(&self) -> Result<(), Stop> {
         self.inner.handle.block_on(self.log.room());
         if self.queue().is_closed() { Err(Stop::Over("the node stops".to_owned())) } else { Ok(()) }
+    }
+
+    /// Waits a while for a disk that refuses; executions and those who asked for something wait as well. Says so once.
+    fn wait_for_disk(&self, why: &str, told: &mut bool) -> Result<(), Stop> {
+        if !std::mem::replace(told, true) {
+            tracing::error!(shard = self.index, why, "executions wait for the disk");
+        }
+        park::pause(DISK_RETRY);
+        if self.queue().is_closed() { Err(Stop::Over("the node stops".to_owned())) } else { Ok(()) }
+    }
+
+    /// Appends what stands in no batch, once there is room.
+    fn append_alone(&self, commit: &Commit) -> Result<(), Stop> {
+        let mut told = false;
+        loop {
+            match self.log.append(commit) {
+                Ok(_) => return Ok(()),
+                Err(LogError::Full(_)) => self.wait_for_room()?,
+                Err(LogError::Disk(why)) => self.wait_for_disk(&why, &mut told)?,
+                Err(error) => return Err(Stop::Over(error.to_string())),
+            }
+        }
     }
 
     fn build(&self, batch: &Batch) -> std::io::Result<Built> {
@@ -268,9 +304,7 @@ impl Shard {
         if !moved.is_empty() {
             let deltas = vec![(Arc::clone(&self.space), moved)];
             let commit = Commit { deltas, fence: Some(self.fence.clone()), ..Commit::default() };
-            if let Err(error) = self.log.append(&commit) {
-                return Err(Stop::Over(error.to_string()));
-            }
+            self.append_alone(&commit)?;
         }
         self.queue().push_front(soon);
         deliver.into_iter().for_each(|(row, message)| self.inner.deliver(row, message));
