@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Name, Problem};
 use headwater_kernel::port::Catalog;
-use headwater_kernel::port::catalog::{DATASETS, TableAt, TableChange};
+use headwater_kernel::port::catalog::{DATASETS, Identifier, TableAt, TableChange};
 use headwater_log::{Commit, Delta, LogError, View, append_durable};
 use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
 use iceberg::{ErrorKind, TableRequirement, TableUpdate};
@@ -32,6 +32,8 @@ use crate::files::location_of;
 use crate::kinds::dataset;
 use crate::positions::SUMMARY_KEY;
 use crate::tables::{POINTER, Tables, unusable};
+
+mod names;
 
 /// The space of what clients made.
 const SPACE: &str = "lake";
@@ -98,12 +100,21 @@ impl LakeCatalog {
         let found = if namespace == DATASETS {
             self.lake().version(&dataset::space(table), POINTER, View::Durable).await?
         } else {
-            self.namespace(namespace)?;
-            self.lake().version(SPACE, &table_key(namespace, table), View::Durable).await?
+            self.found(namespace, table, View::Durable).await?
         };
-        found.ok_or_else(|| {
-            Problem::new("HW-LAKE-032", format!("there is no table `{}` in `{}`", shown(table), shown(namespace)))
-        })
+        found.ok_or_else(|| no_table(namespace, table))
+    }
+
+    /// The version of a client's table, if there is one. Who holds the turn looks at what is appended: whoever had it
+    /// before may have gone away without waiting for its commit to be durable.
+    async fn found(&self, namespace: &str, table: &str, view: View) -> Result<Option<Version>, Problem> {
+        self.namespace(namespace)?;
+        self.lake().version(SPACE, &table_key(namespace, table), view).await
+    }
+
+    /// The version of a client's table, for who holds the turn.
+    async fn latest(&self, namespace: &str, table: &str) -> Result<Version, Problem> {
+        self.found(namespace, table, View::Appended).await?.ok_or_else(|| no_table(namespace, table))
     }
 
     async fn write(&self, deltas: Vec<Delta>) -> Result<(), Problem> {
@@ -154,10 +165,7 @@ impl LakeCatalog {
         }
         let key = table_key(namespace, &request.name);
         let _turn = self.0.turn.lock().await;
-        if self.lake().log().get(SPACE, &key, View::Appended).is_some() {
-            let fact = format!("there is a table `{}` in `{namespace}` already", request.name);
-            return Err(Problem::new("HW-LAKE-031", fact));
-        }
+        self.free(namespace, &request.name)?;
         self.room()?;
         let folder = self.place(namespace, &request.name);
         let below = self.0.datasets.folder().clone();
@@ -200,7 +208,7 @@ impl LakeCatalog {
         let _turn = self.0.turn.lock().await;
         let mut work = Vec::with_capacity(changes.len());
         for (TableChange { namespace, table, .. }, request) in changes.iter().zip(requests) {
-            work.push((table.clone(), self.version(namespace, table).await?, request));
+            work.push((table.clone(), self.latest(namespace, table).await?, request));
         }
         let made = self
             .off(async move |catalog| {
@@ -236,7 +244,7 @@ impl LakeCatalog {
     async fn remove_table(&self, namespace: &str, table: &str, purge: bool) -> Result<(), Problem> {
         writable(namespace)?;
         let _turn = self.0.turn.lock().await;
-        let version = self.version(namespace, table).await?;
+        let version = self.latest(namespace, table).await?;
         self.write(vec![Delta { key: Bytes::from(table_key(namespace, table)), value: None }]).await?;
         if !purge {
             return Ok(());
@@ -323,6 +331,10 @@ impl Catalog for LakeCatalog {
         Box::pin(self.commit_all(changes))
     }
 
+    fn rename_table(&self, from: Identifier, to: Identifier) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(self.rename(from, to))
+    }
+
     fn drop_table<'a>(&'a self, namespace: &'a str, table: &'a str, purge: bool) -> BoxFuture<'a, Result<(), Problem>> {
         Box::pin(self.remove_table(namespace, table, purge))
     }
@@ -378,6 +390,10 @@ async fn next_of(
         builder = update.apply(builder).map_err(|error| refused(table, &error))?;
     }
     commit::finish(tables.files(), builder, Some(version)).await.map_err(|error| refused(table, &error))
+}
+
+fn no_table(namespace: &str, table: &str) -> Problem {
+    Problem::new("HW-LAKE-032", format!("there is no table `{}` in `{}`", shown(table), shown(namespace)))
 }
 
 fn table_key(namespace: &str, table: &str) -> Vec<u8> {

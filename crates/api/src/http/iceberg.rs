@@ -14,7 +14,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_kernel::port::Catalog;
-use headwater_kernel::port::catalog::{TableAt, TableChange};
+use headwater_kernel::port::catalog::{Identifier, TableAt, TableChange};
 use hyper::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ use crate::http::query::Query;
 use crate::http::{Api, answer};
 
 /// What is served, as the configuration tells it to clients.
-const ENDPOINTS: [&str; 13] = [
+const ENDPOINTS: [&str; 14] = [
     "GET /v1/{prefix}/namespaces",
     "POST /v1/{prefix}/namespaces",
     "GET /v1/{prefix}/namespaces/{namespace}",
@@ -38,6 +38,7 @@ const ENDPOINTS: [&str; 13] = [
     "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}",
     "DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}",
     "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/metrics",
+    "POST /v1/{prefix}/tables/rename",
     "POST /v1/{prefix}/transactions/commit",
 ];
 
@@ -187,14 +188,29 @@ pub async fn transaction(State(api): State<Arc<Api>>, request: Request) -> Resul
     let mut changes = Vec::new();
     let list = body.get_mut("table-changes").and_then(Value::as_array_mut);
     for request in list.map(std::mem::take).unwrap_or_default() {
-        let namespace = request.pointer("/identifier/namespace/0").and_then(Value::as_str);
-        let table = request.pointer("/identifier/name").and_then(Value::as_str);
-        let (Some(namespace), Some(table)) = (namespace, table) else {
-            return Err(Problem::new("HW-LAKE-035", "a change of a transaction names no table").into());
-        };
-        changes.push(TableChange { namespace: namespace.to_owned(), table: table.to_owned(), request });
+        let Identifier { namespace, name: table } = identifier(&request, "identifier")?;
+        changes.push(TableChange { namespace, table, request });
     }
     catalog(&api)?.commit(changes).await?;
+    Ok(empty())
+}
+
+/// What a member of a request names.
+fn identifier(request: &Value, member: &str) -> Result<Identifier, Problem> {
+    let of = &request[member];
+    let levels = of["namespace"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match (levels, &of["name"]) {
+        ([Value::String(namespace)], Value::String(name)) => {
+            Ok(Identifier { namespace: namespace.clone(), name: name.clone() })
+        }
+        _ => Err(Problem::new("HW-LAKE-035", format!("`{member}` is no name in a namespace of one level"))),
+    }
+}
+
+/// Gives a table another name.
+pub async fn rename_table(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    catalog(&api)?.rename_table(identifier(&body, "source")?, identifier(&body, "destination")?).await?;
     Ok(empty())
 }
 

@@ -22,6 +22,15 @@ pub struct TableAt {
     pub config: BTreeMap<String, String>,
 }
 
+/// What a table is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identifier {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name there.
+    pub name: String,
+}
+
 /// What a client wants to change of a table.
 #[derive(Clone, Debug)]
 pub struct TableChange {
@@ -81,6 +90,12 @@ pub trait Catalog: Send + Sync {
     /// `HW-LAKE-033` for a table that a stream feeds, `HW-LAKE-034` when a requirement does not hold, `HW-LAKE-035` for a
     /// request that says nothing.
     fn commit(&self, changes: Vec<TableChange>) -> BoxFuture<'_, Result<Vec<TableAt>, Problem>>;
+
+    /// Gives a table another name, in its namespace or in another one. Its files stay where they are.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, 031 when the new name is taken, 032, 033 for the node's own, 035 for a name that cannot be.
+    fn rename_table(&self, from: Identifier, to: Identifier) -> BoxFuture<'_, Result<(), Problem>>;
 
     /// Removes a table; its files, too, where `purge` says so.
     ///
