@@ -34,6 +34,7 @@ use crate::positions::SUMMARY_KEY;
 use crate::tables::{POINTER, Tables, unusable};
 
 mod names;
+mod properties;
 
 /// The space of what clients made.
 const SPACE: &str = "lake";
@@ -289,9 +290,12 @@ impl Catalog for LakeCatalog {
                 return Err(Problem::new("HW-LAKE-031", format!("there is a namespace `{name}` already")));
             }
             self.room()?;
-            let value = Bytes::from(Value::Object(properties).to_string());
-            self.write(vec![Delta { key: Bytes::from(format!("namespace/{name}")), value: Some(value) }]).await
+            self.write(vec![properties::delta(name, properties)?]).await
         })
+    }
+
+    fn update_namespace<'a>(&'a self, name: &'a str, request: Value) -> BoxFuture<'a, Result<Value, Problem>> {
+        Box::pin(self.change_properties(name, request))
     }
 
     fn drop_namespace<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>> {

@@ -25,12 +25,13 @@ use crate::http::query::Query;
 use crate::http::{Api, answer};
 
 /// What is served, as the configuration tells it to clients.
-const ENDPOINTS: [&str; 14] = [
+const ENDPOINTS: [&str; 15] = [
     "GET /v1/{prefix}/namespaces",
     "POST /v1/{prefix}/namespaces",
     "GET /v1/{prefix}/namespaces/{namespace}",
     "HEAD /v1/{prefix}/namespaces/{namespace}",
     "DELETE /v1/{prefix}/namespaces/{namespace}",
+    "POST /v1/{prefix}/namespaces/{namespace}/properties",
     "GET /v1/{prefix}/namespaces/{namespace}/tables",
     "POST /v1/{prefix}/namespaces/{namespace}/tables",
     "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
@@ -68,6 +69,7 @@ impl axum::response::IntoResponse for Refusal {
             "HW-LAKE-033" => (StatusCode::FORBIDDEN, "ForbiddenException"),
             "HW-LAKE-034" => (StatusCode::CONFLICT, "CommitFailedException"),
             "HW-LAKE-035" => (StatusCode::BAD_REQUEST, "BadRequestException"),
+            "HW-LAKE-090" => (StatusCode::UNPROCESSABLE_ENTITY, "UnprocessableEntityException"),
             "HW-LAKE-036" => (StatusCode::CONFLICT, "NamespaceNotEmptyException"),
             _ if fault.status.is_client_error() && fault.status != StatusCode::UNPROCESSABLE_ENTITY => {
                 (fault.status, "BadRequestException")
@@ -135,6 +137,16 @@ pub async fn create_namespace(State(api): State<Arc<Api>>, request: Request) -> 
 pub async fn namespace(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, Refusal> {
     let properties = catalog(&api)?.namespace(&name)?;
     Ok(answer::json(StatusCode::OK, &json!({ "namespace": [name], "properties": properties })))
+}
+
+/// Changes properties of a namespace.
+pub async fn update_namespace(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    Ok(answer::json(StatusCode::OK, &catalog(&api)?.update_namespace(&name, body).await?))
 }
 
 /// Removes a namespace.

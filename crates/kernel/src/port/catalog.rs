@@ -59,6 +59,14 @@ pub trait Catalog: Send + Sync {
     /// `HW-LAKE-031` when it is there, `HW-LAKE-035` for a name that cannot be.
     fn create_namespace<'a>(&'a self, name: &'a str, properties: Value) -> BoxFuture<'a, Result<(), Problem>>;
 
+    /// Changes properties of a namespace: `{removals, updates}`. Answers what was `updated` and `removed`, and what was
+    /// `missing` and could not be removed.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, `HW-LAKE-033` for the node's own, `HW-LAKE-035`, `HW-LAKE-090` for a property that is to be removed
+    /// and updated.
+    fn update_namespace<'a>(&'a self, name: &'a str, request: Value) -> BoxFuture<'a, Result<Value, Problem>>;
+
     /// Removes a namespace without tables.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use super::LakeCatalog;
 use crate::datasets::{Datasets, Parts};
 
 mod names;
+mod properties;
 
 fn catalog() -> LakeCatalog {
     catalog_on(Arc::new(MemoryDisk::default()))

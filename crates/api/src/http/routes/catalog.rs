@@ -56,6 +56,17 @@ pub const ROUTES: &[Route] = &[
         handler: || get(iceberg::namespace),
     },
     Route {
+        method: "post",
+        path: "/iceberg/v1/namespaces/{namespace}/properties",
+        operation: "updateNamespace",
+        tag: "iceberg",
+        summary: "Removes and updates properties of a namespace: `{removals, updates}`.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(iceberg::update_namespace),
+    },
+    Route {
         method: "delete",
         path: "/iceberg/v1/namespaces/{namespace}",
         operation: "dropNamespace",
