@@ -9,7 +9,6 @@
 //! Iceberg's REST catalog, `open-api/rest-catalog-open-api.yaml`.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,9 +17,9 @@ use headwater_base::{Name, Problem};
 use headwater_kernel::port::Catalog;
 use headwater_kernel::port::catalog::{DATASETS, Identifier, TableAt, TableChange};
 use headwater_log::{Commit, Delta, LogError, View, append_durable};
-use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
+use iceberg::spec::{Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec};
 use iceberg::{ErrorKind, TableRequirement, TableUpdate};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -35,6 +34,7 @@ use crate::tables::{POINTER, Tables, unusable};
 
 mod names;
 mod properties;
+mod staged;
 
 /// The space of what clients made.
 const SPACE: &str = "lake";
@@ -75,6 +75,14 @@ struct CommitTable {
     requirements: Vec<TableRequirement>,
     #[serde(default)]
     updates: Vec<TableUpdate>,
+}
+
+/// What a commit begins with.
+enum Start {
+    /// The version that is there.
+    Version(Version),
+    /// Nothing, and the place where the table is to lie.
+    Place(String),
 }
 
 impl LakeCatalog {
@@ -141,8 +149,18 @@ impl LakeCatalog {
     }
 
     /// Where a client's table lies. One that asks for another place is refused: the node writes metadata there.
-    fn place(&self, namespace: &str, table: &str) -> PathBuf {
-        self.0.datasets.folder().join("lake").join(namespace).join(format!("{table}-{}", Uuid::now_v7()))
+    fn place(&self, namespace: &str, table: &str) -> String {
+        format!("{}/{table}-{}", self.folder(namespace), Uuid::now_v7())
+    }
+
+    /// Where all tables that were made in a namespace lie.
+    fn folder(&self, namespace: &str) -> String {
+        location_of(&self.0.datasets.folder().join("lake").join(namespace))
+    }
+
+    fn make_folders(&self, location: &str) -> Result<(), Problem> {
+        let made = self.lake().files().create_folders(location, self.0.datasets.folder());
+        made.map_err(|error| Problem::new("HW-LAKE-021", "the table's folder cannot be made").because(error))
     }
 
     /// Does blocking work off the runtime's threads.
@@ -161,25 +179,21 @@ impl LakeCatalog {
         self.namespace(namespace)?;
         let request: CreateTable = serde_json::from_value(request).map_err(malformed)?;
         check_name(&request.name)?;
-        if request.stage_create {
-            return Err(malformed("`stage-create` is not served").help("create the table without a transaction"));
+        if request.location.as_ref().is_some_and(|wanted| !wanted.is_empty()) {
+            return Err(malformed("the node chooses where its tables lie").help("leave `location` out"));
         }
         let key = table_key(namespace, &request.name);
+        let location = self.place(namespace, &request.name);
         let _turn = self.0.turn.lock().await;
         self.free(namespace, &request.name)?;
         self.room()?;
-        let folder = self.place(namespace, &request.name);
-        let below = self.0.datasets.folder().clone();
-        if request.location.is_some_and(|wanted| !wanted.is_empty()) {
-            return Err(malformed("the node chooses where its tables lie").help("leave `location` out"));
+        if request.stage_create {
+            return self.stage(location, request);
         }
         let version = self
             .off(async move |catalog| {
-                let location = location_of(&folder);
                 let files = catalog.lake().files();
-                files
-                    .create_folders(&location, &below)
-                    .map_err(|error| Problem::new("HW-LAKE-021", "the table's folder cannot be made").because(error))?;
+                catalog.make_folders(&location)?;
                 let partition = request.partition_spec.unwrap_or_default();
                 let sort = request.write_order.unwrap_or_else(SortOrder::unsorted_order);
                 let properties = request.properties.unwrap_or_default();
@@ -196,26 +210,30 @@ impl LakeCatalog {
         let mut requests = Vec::with_capacity(changes.len());
         for (index, TableChange { namespace, table, request }) in changes.iter().enumerate() {
             writable(namespace)?;
-            let request: CommitTable = serde_json::from_value(request.clone()).map_err(malformed)?;
-            if request.updates.iter().any(|update| matches!(update, TableUpdate::SetLocation { .. })) {
-                return Err(malformed("the node chooses where its tables lie").help("leave `set-location` out"));
-            }
+            requests.push(serde_json::from_value::<CommitTable>(request.clone()).map_err(malformed)?);
             let before = changes.iter().take(index);
             if before.into_iter().any(|other| other.namespace == *namespace && other.table == *table) {
                 return Err(malformed(format!("`{}` comes twice", shown(table))));
             }
-            requests.push(request);
         }
         let _turn = self.0.turn.lock().await;
         let mut work = Vec::with_capacity(changes.len());
         for (TableChange { namespace, table, .. }, request) in changes.iter().zip(requests) {
-            work.push((table.clone(), self.latest(namespace, table).await?, request));
+            let from = match self.found(namespace, table, View::Appended).await? {
+                Some(version) => Start::Version(version),
+                None if request.creates() => Start::Place(self.place_for(namespace, table, &request)?),
+                None => return Err(no_table(namespace, table)),
+            };
+            work.push((table.clone(), from, request));
         }
         let made = self
             .off(async move |catalog| {
                 let mut made = Vec::with_capacity(work.len());
-                for (table, version, request) in work {
-                    made.push(next_of(catalog.lake(), &table, &version, request).await?);
+                for (table, from, request) in work {
+                    made.push(match from {
+                        Start::Version(version) => next_of(catalog.lake(), &table, &version, request).await?,
+                        Start::Place(location) => staged::first_of(&catalog, &table, location, request).await?,
+                    });
                 }
                 Ok(made)
             })
@@ -233,13 +251,20 @@ impl LakeCatalog {
     }
 
     fn at(&self, version: &Version) -> Result<TableAt, Problem> {
-        let metadata = serde_json::to_vec(&*version.metadata)
-            .map_err(|error| Problem::new("HW-LAKE-021", "the table's metadata cannot be written").because(error))?;
-        Ok(TableAt {
-            metadata_location: version.location.clone(),
-            metadata: Bytes::from(metadata),
-            config: self.lake().files().reader_settings(&version.location),
-        })
+        self.shown_at(Some(version.location.clone()), &*version.metadata, &version.location)
+    }
+
+    /// Metadata as a client gets it, of a table or view whose files are near `location`.
+    fn shown_at(
+        &self,
+        metadata_location: Option<String>,
+        metadata: &impl Serialize,
+        location: &str,
+    ) -> Result<TableAt, Problem> {
+        let metadata = serde_json::to_vec(metadata)
+            .map_err(|error| Problem::new("HW-LAKE-021", "the metadata cannot be written").because(error))?;
+        let config = self.lake().files().reader_settings(location);
+        Ok(TableAt { metadata_location, metadata: Bytes::from(metadata), config })
     }
 
     async fn remove_table(&self, namespace: &str, table: &str, purge: bool) -> Result<(), Problem> {
@@ -376,6 +401,32 @@ impl LakeCatalog {
     }
 }
 
+impl CommitTable {
+    fn creates(&self) -> bool {
+        self.requirements.iter().any(|requirement| matches!(requirement, TableRequirement::NotExist))
+    }
+
+    /// The place that it wants the table to have at last.
+    fn location(&self) -> Option<&str> {
+        self.updates.iter().rev().find_map(|update| match update {
+            TableUpdate::SetLocation { location } => Some(location.trim_end_matches('/')),
+            _ => None,
+        })
+    }
+
+    fn check(&self, table: &str, metadata: Option<&TableMetadata>) -> Result<(), Problem> {
+        self.requirements.iter().try_for_each(|requirement| requirement.check(metadata)).map_err(|error| {
+            Problem::new("HW-LAKE-034", format!("`{table}` has changed since it was read: {}", error.message()))
+                .help("read the table again and decide anew")
+        })
+    }
+
+    fn apply(self, table: &str, builder: TableMetadataBuilder) -> Result<TableMetadataBuilder, Problem> {
+        let applied = self.updates.into_iter().try_fold(builder, |builder, update| update.apply(builder));
+        applied.map_err(|error| refused(table, &error))
+    }
+}
+
 /// The version of a table that a client's request makes of the one that is there.
 async fn next_of(
     tables: &Tables,
@@ -383,16 +434,12 @@ async fn next_of(
     version: &Version,
     request: CommitTable,
 ) -> Result<(Version, Garbage), Problem> {
-    for requirement in &request.requirements {
-        requirement.check(Some(&version.metadata)).map_err(|error| {
-            Problem::new("HW-LAKE-034", format!("`{table}` has changed since it was read: {}", error.message()))
-                .help("read the table again and decide anew")
-        })?;
+    request.check(table, Some(&version.metadata))?;
+    let location = version.metadata.location();
+    if request.location().is_some_and(|wanted| wanted != location) {
+        return Err(malformed("the node chooses where its tables lie").help("leave `set-location` out"));
     }
-    let mut builder = commit::next(version);
-    for update in request.updates {
-        builder = update.apply(builder).map_err(|error| refused(table, &error))?;
-    }
+    let builder = request.apply(table, commit::next(version))?;
     commit::finish(tables.files(), builder, Some(version)).await.map_err(|error| refused(table, &error))
 }
 

@@ -256,11 +256,12 @@ fn loaded(table: &TableAt) -> Result<Response, Fault> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "kebab-case")]
     struct Loaded<'a> {
-        metadata_location: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metadata_location: Option<&'a str>,
         metadata: &'a RawValue,
         config: &'a BTreeMap<String, String>,
     }
-    let answer = Loaded { metadata_location: &table.metadata_location, metadata, config: &table.config };
+    let answer = Loaded { metadata_location: table.metadata_location.as_deref(), metadata, config: &table.config };
     let text = serde_json::to_vec(&answer).map_err(broken)?;
     Ok(answer::bytes(StatusCode::OK, "application/json", Bytes::from(text)))
 }

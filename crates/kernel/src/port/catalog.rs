@@ -14,8 +14,8 @@ pub const DATASETS: &str = "datasets";
 /// A table as readers need it.
 #[derive(Clone, Debug)]
 pub struct TableAt {
-    /// Location of the current metadata file.
-    pub metadata_location: String,
+    /// Location of the current metadata file; none of a table that a commit has yet to make.
+    pub metadata_location: Option<String>,
     /// The metadata itself, Iceberg's JSON.
     pub metadata: Json,
     /// What readers have to know to open its files, in the catalog's words. Never a key.
@@ -92,10 +92,11 @@ pub trait Catalog: Send + Sync {
     /// `HW-LAKE-030`, 031, 033 and 035.
     fn create<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>>;
 
-    /// Changes tables, all or none; answers their new versions in the order of the changes.
+    /// Changes tables, all or none; answers their new versions in the order of the changes. A change that requires that
+    /// there is no such table (`assert-create`) makes it.
     ///
     /// # Errors
-    /// `HW-LAKE-033` for a table that a stream feeds, `HW-LAKE-034` when a requirement does not hold, `HW-LAKE-035` for a
+    /// `HW-LAKE-030`, 031 and 032 for names, `HW-LAKE-033` for a table that a stream feeds, `HW-LAKE-034` when a requirement does not hold, `HW-LAKE-035` for a
     /// request that says nothing.
     fn commit(&self, changes: Vec<TableChange>) -> BoxFuture<'_, Result<Vec<TableAt>, Problem>>;
 

@@ -13,6 +13,7 @@ use crate::datasets::{Datasets, Parts};
 
 mod names;
 mod properties;
+mod staged;
 
 fn catalog() -> LakeCatalog {
     catalog_on(Arc::new(MemoryDisk::default()))
