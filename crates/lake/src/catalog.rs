@@ -1,7 +1,7 @@
 //! The catalog over the node's tables: those of datasets, which streams feed and only the node writes, and those that
 //! clients of the catalog make and write themselves.
 //!
-//! Clients' tables are keys of the space `lake`: a namespace with its properties, a table with its pointer. A commit
+//! What clients made are keys of the space `lake`: a namespace with its properties, a table with its pointer, a view. A commit
 //! checks what it requires, writes the next metadata and moves the pointer while it holds the one turn, so that of two
 //! clients that read the same version the second is refused.
 //!
@@ -35,10 +35,11 @@ use crate::tables::{POINTER, Tables, unusable};
 mod names;
 mod properties;
 mod staged;
+mod views;
 
 /// The space of what clients made.
 const SPACE: &str = "lake";
-/// Namespaces, and tables, of all clients.
+/// Namespaces, tables and views of all clients.
 const ENTRIES_MAX: usize = 10_000;
 
 /// The catalog. Cheap to clone.
@@ -126,6 +127,7 @@ impl LakeCatalog {
         self.found(namespace, table, View::Appended).await?.ok_or_else(|| no_table(namespace, table))
     }
 
+    /// Makes a change of what clients made true for good.
     async fn write(&self, deltas: Vec<Delta>) -> Result<(), Problem> {
         let log = self.lake().log();
         let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
@@ -145,7 +147,8 @@ impl LakeCatalog {
         if self.scan("").len() < ENTRIES_MAX {
             return Ok(());
         }
-        Err(malformed(format!("there are {ENTRIES_MAX} namespaces and tables, which is the limit")).help("drop some"))
+        Err(malformed(format!("there are {ENTRIES_MAX} namespaces, tables and views, which is the limit"))
+            .help("drop some"))
     }
 
     /// Where a client's table lies. One that asks for another place is refused: the node writes metadata there.
@@ -328,9 +331,9 @@ impl Catalog for LakeCatalog {
             writable(name)?;
             let _turn = self.0.turn.lock().await;
             self.namespace(name)?;
-            let tables = self.tables(name)?;
-            if !tables.is_empty() {
-                let fact = format!("there are {} tables in `{name}`", tables.len());
+            let (tables, views) = (self.tables(name)?.len(), self.views(name)?.len());
+            if tables + views > 0 {
+                let fact = format!("there are {tables} tables and {views} views in `{name}`");
                 return Err(Problem::new("HW-LAKE-036", fact).help("drop them first"));
             }
             self.write(vec![Delta { key: Bytes::from(format!("namespace/{name}")), value: None }]).await
@@ -361,11 +364,42 @@ impl Catalog for LakeCatalog {
     }
 
     fn rename_table(&self, from: Identifier, to: Identifier) -> BoxFuture<'_, Result<(), Problem>> {
-        Box::pin(self.rename(from, to))
+        Box::pin(self.rename(Thing::Table, from, to))
     }
 
     fn drop_table<'a>(&'a self, namespace: &'a str, table: &'a str, purge: bool) -> BoxFuture<'a, Result<(), Problem>> {
         Box::pin(self.remove_table(namespace, table, purge))
+    }
+
+    fn views(&self, namespace: &str) -> Result<Vec<String>, Problem> {
+        self.namespace(namespace)?;
+        Ok(self.scan(&format!("view/{namespace}/")))
+    }
+
+    fn load_view(&self, namespace: &str, view: &str) -> Result<TableAt, Problem> {
+        self.namespace(namespace)?;
+        self.view_at(&self.kept(namespace, view, View::Durable)?)
+    }
+
+    fn create_view<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>> {
+        Box::pin(self.make_view(namespace, request))
+    }
+
+    fn commit_view<'a>(
+        &'a self,
+        namespace: &'a str,
+        view: &'a str,
+        request: Value,
+    ) -> BoxFuture<'a, Result<TableAt, Problem>> {
+        Box::pin(self.replace_view(namespace, view, request))
+    }
+
+    fn rename_view(&self, from: Identifier, to: Identifier) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(self.rename(Thing::View, from, to))
+    }
+
+    fn drop_view<'a>(&'a self, namespace: &'a str, view: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(self.remove_view(namespace, view))
     }
 
     fn describe<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<Value, Problem>> {
@@ -443,12 +477,42 @@ async fn next_of(
     commit::finish(tables.files(), builder, Some(version)).await.map_err(|error| refused(table, &error))
 }
 
+/// What a name of a client stands for.
+#[derive(Clone, Copy)]
+enum Thing {
+    Table,
+    View,
+}
+
+impl Thing {
+    const ALL: [Self; 2] = [Self::Table, Self::View];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::View => "view",
+        }
+    }
+
+    fn key(self, namespace: &str, name: &str) -> Vec<u8> {
+        format!("{}/{namespace}/{name}", self.word()).into_bytes()
+    }
+
+    fn missing(self, namespace: &str, name: &str) -> Problem {
+        let code = match self {
+            Self::Table => "HW-LAKE-032",
+            Self::View => "HW-LAKE-091",
+        };
+        Problem::new(code, format!("there is no {} `{}` in `{}`", self.word(), shown(name), shown(namespace)))
+    }
+}
+
 fn no_table(namespace: &str, table: &str) -> Problem {
-    Problem::new("HW-LAKE-032", format!("there is no table `{}` in `{}`", shown(table), shown(namespace)))
+    Thing::Table.missing(namespace, table)
 }
 
 fn table_key(namespace: &str, table: &str) -> Vec<u8> {
-    format!("table/{namespace}/{table}").into_bytes()
+    Thing::Table.key(namespace, table)
 }
 
 /// Refuses what only the node writes.

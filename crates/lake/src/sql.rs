@@ -22,6 +22,7 @@ mod running;
 mod sight;
 mod span;
 mod streams;
+mod views;
 mod yielding;
 
 use std::path::PathBuf;
@@ -128,9 +129,10 @@ enum Begun {
 impl Inner {
     /// Plans a statement and starts it, unless its answer is there.
     async fn begin(&self, context: &SessionContext, question: &Question) -> Result<Begun, DataFusionError> {
+        let views = self.sources.catalog.views_mark();
         let plan = context.state().create_logical_plan(&question.text).await?;
         only_reads(&plan)?;
-        let key = Key::of(question, &plan);
+        let key = Key::of(question, &plan, views);
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {
             return Ok(Begun::Kept(kept));
         }
@@ -197,7 +199,8 @@ impl Sql for Engine {
     fn relations(&self, principal: Principal) -> BoxFuture<'_, Result<Vec<Relation>, Problem>> {
         Box::pin(async move {
             let mut relations = Vec::new();
-            let catalog = catalog::Catalog::new(&self.0.sources, principal);
+            let context = self.running().await?.context(&principal)?;
+            let catalog = catalog::Catalog::new(&self.0.sources, principal, context.state_weak_ref());
             for schema in catalog.schema_names() {
                 let Some(provider) = catalog.schema(&schema) else { continue };
                 let mut names = provider.table_names();

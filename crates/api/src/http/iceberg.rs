@@ -25,7 +25,7 @@ use crate::http::query::Query;
 use crate::http::{Api, answer};
 
 /// What is served, as the configuration tells it to clients.
-const ENDPOINTS: [&str; 15] = [
+const ENDPOINTS: [&str; 22] = [
     "GET /v1/{prefix}/namespaces",
     "POST /v1/{prefix}/namespaces",
     "GET /v1/{prefix}/namespaces/{namespace}",
@@ -40,6 +40,13 @@ const ENDPOINTS: [&str; 15] = [
     "DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}",
     "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/metrics",
     "POST /v1/{prefix}/tables/rename",
+    "GET /v1/{prefix}/namespaces/{namespace}/views",
+    "POST /v1/{prefix}/namespaces/{namespace}/views",
+    "GET /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "HEAD /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "POST /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "DELETE /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "POST /v1/{prefix}/views/rename",
     "POST /v1/{prefix}/transactions/commit",
 ];
 
@@ -65,6 +72,7 @@ impl axum::response::IntoResponse for Refusal {
         let (status, kind) = match problem.code.as_str() {
             "HW-LAKE-030" => (StatusCode::NOT_FOUND, "NoSuchNamespaceException"),
             "HW-LAKE-032" => (StatusCode::NOT_FOUND, "NoSuchTableException"),
+            "HW-LAKE-091" => (StatusCode::NOT_FOUND, "NoSuchViewException"),
             "HW-LAKE-031" => (StatusCode::CONFLICT, "AlreadyExistsException"),
             "HW-LAKE-033" => (StatusCode::FORBIDDEN, "ForbiddenException"),
             "HW-LAKE-034" => (StatusCode::CONFLICT, "CommitFailedException"),
@@ -158,9 +166,20 @@ pub async fn drop_namespace(State(api): State<Arc<Api>>, Path(name): Path<String
 /// Lists the tables of a namespace.
 pub async fn tables(State(api): State<Arc<Api>>, Path(namespace): Path<String>) -> Result<Response, Refusal> {
     let names = catalog(&api)?.tables(&namespace)?;
+    Ok(listed(&namespace, names))
+}
+
+/// Lists the views of a namespace.
+pub async fn views(State(api): State<Arc<Api>>, Path(namespace): Path<String>) -> Result<Response, Refusal> {
+    let names = catalog(&api)?.views(&namespace)?;
+    Ok(listed(&namespace, names))
+}
+
+/// All of them at once: there are no pages.
+fn listed(namespace: &str, names: Vec<String>) -> Response {
     let identifiers: Vec<Value> =
         names.into_iter().map(|name| json!({ "namespace": [namespace], "name": name })).collect();
-    Ok(answer::json(StatusCode::OK, &json!({ "identifiers": identifiers, "next-page-token": null })))
+    answer::json(StatusCode::OK, &json!({ "identifiers": identifiers, "next-page-token": null }))
 }
 
 /// Makes a table.
@@ -235,6 +254,53 @@ pub async fn drop_table(
     let query = Query::parse(request.uri().query(), &["purgeRequested"])?;
     let purge = query.text("purgeRequested").is_some_and(|purge| purge.eq_ignore_ascii_case("true"));
     catalog(&api)?.drop_table(&namespace, &table, purge).await?;
+    Ok(empty())
+}
+
+/// Makes a view.
+pub async fn create_view(
+    State(api): State<Arc<Api>>,
+    Path(namespace): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    let view = catalog(&api)?.create_view(&namespace, body).await?;
+    Ok(loaded(&view)?)
+}
+
+/// Gives a view.
+pub async fn view(
+    State(api): State<Arc<Api>>,
+    Path((namespace, view)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let view = catalog(&api)?.load_view(&namespace, &view)?;
+    Ok(loaded(&view)?)
+}
+
+/// Changes a view.
+pub async fn commit_view(
+    State(api): State<Arc<Api>>,
+    Path((namespace, view)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    let view = catalog(&api)?.commit_view(&namespace, &view, body).await?;
+    Ok(loaded(&view)?)
+}
+
+/// Gives a view another name.
+pub async fn rename_view(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    catalog(&api)?.rename_view(identifier(&body, "source")?, identifier(&body, "destination")?).await?;
+    Ok(empty())
+}
+
+/// Removes a view.
+pub async fn drop_view(
+    State(api): State<Arc<Api>>,
+    Path((namespace, view)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    catalog(&api)?.drop_view(&namespace, &view).await?;
     Ok(empty())
 }
 

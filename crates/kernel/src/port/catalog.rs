@@ -1,4 +1,4 @@
-//! The catalog of tables: what engines outside ask before they read files, in the words of Iceberg's REST catalog.
+//! The catalog of tables and views: what engines outside ask before they read files, in the words of Iceberg's REST catalog.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::Json;
 /// The namespace of the tables that streams feed.
 pub const DATASETS: &str = "datasets";
 
-/// A table as readers need it.
+/// A table as readers need it, or a view.
 #[derive(Clone, Debug)]
 pub struct TableAt {
     /// Location of the current metadata file; none of a table that a commit has yet to make.
@@ -22,7 +22,7 @@ pub struct TableAt {
     pub config: BTreeMap<String, String>,
 }
 
-/// What a table is called.
+/// What a table or view is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identifier {
     /// Its namespace.
@@ -67,10 +67,10 @@ pub trait Catalog: Send + Sync {
     /// and updated.
     fn update_namespace<'a>(&'a self, name: &'a str, request: Value) -> BoxFuture<'a, Result<Value, Problem>>;
 
-    /// Removes a namespace without tables.
+    /// Removes a namespace without tables and views.
     ///
     /// # Errors
-    /// `HW-LAKE-030`, `HW-LAKE-033` for the node's own, `HW-LAKE-036` when there are tables in it.
+    /// `HW-LAKE-030`, `HW-LAKE-033` for the node's own, `HW-LAKE-036` when there is something in it.
     fn drop_namespace<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>>;
 
     /// The names of the tables of a namespace.
@@ -111,6 +111,48 @@ pub trait Catalog: Send + Sync {
     /// # Errors
     /// `HW-LAKE-030`, 032 and 033.
     fn drop_table<'a>(&'a self, namespace: &'a str, table: &'a str, purge: bool) -> BoxFuture<'a, Result<(), Problem>>;
+
+    /// The names of the views of a namespace.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030` when there is no such namespace.
+    fn views(&self, namespace: &str) -> Result<Vec<String>, Problem>;
+
+    /// The current metadata of a view.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, `HW-LAKE-091` when there is no such view, `HW-LAKE-021` when what is kept of it cannot be read.
+    fn load_view(&self, namespace: &str, view: &str) -> Result<TableAt, Problem>;
+
+    /// Makes a view from a `CreateViewRequest`.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, 031, 033 and 035.
+    fn create_view<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>>;
+
+    /// Changes a view by a `CommitViewRequest`; answers what it is then.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, 033 and 091, `HW-LAKE-034` when a requirement does not hold, `HW-LAKE-035` for a request that says
+    /// nothing.
+    fn commit_view<'a>(
+        &'a self,
+        namespace: &'a str,
+        view: &'a str,
+        request: Value,
+    ) -> BoxFuture<'a, Result<TableAt, Problem>>;
+
+    /// Gives a view another name, in its namespace or in another one.
+    ///
+    /// # Errors
+    /// As [`Catalog::rename_table`], and `HW-LAKE-091` when there is no such view.
+    fn rename_view(&self, from: Identifier, to: Identifier) -> BoxFuture<'_, Result<(), Problem>>;
+
+    /// Removes a view.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, 033 and 091.
+    fn drop_view<'a>(&'a self, namespace: &'a str, view: &'a str) -> BoxFuture<'a, Result<(), Problem>>;
 
     /// What people want to know of a dataset: location, rows, files, snapshots, how far it is behind.
     ///

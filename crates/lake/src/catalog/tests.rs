@@ -14,6 +14,7 @@ use crate::datasets::{Datasets, Parts};
 mod names;
 mod properties;
 mod staged;
+mod views;
 
 fn catalog() -> LakeCatalog {
     catalog_on(Arc::new(MemoryDisk::default()))
