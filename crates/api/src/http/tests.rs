@@ -19,6 +19,7 @@ use crate::address::listen;
 
 mod disk;
 mod documents;
+mod iceberg;
 mod ingest;
 mod limits;
 mod live;
@@ -123,7 +124,7 @@ async fn house_over(
         sql: None,
         charts: None,
         workflows: None,
-        catalog: None,
+        catalog: Some(Arc::new(iceberg::Shop)),
         solutions: None,
         figures: Vec::new(),
         readiness: Arc::new(|| vec![("log", None)]),
