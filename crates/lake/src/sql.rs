@@ -4,6 +4,7 @@
 //! over goes to files, within another), so many at a time and so long each. What it is NOT: it writes nothing.
 //!
 //! Invariants: a table that a statement names is pinned when the statement is planned; all of its scans see one position.
+//! A view is a statement of its own in that (`views`), and pins what it names.
 //! Whoever asks under row policies (`sight`) is given tables that have no other rows (`guarded`), whatever the statement.
 
 mod cache;

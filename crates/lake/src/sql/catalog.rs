@@ -1,5 +1,5 @@
-//! What can be asked: a schema each for datasets, streams, tables and files of others, and for each namespace of the lake's catalog, looked up
-//! when a statement names them.
+//! What can be asked: a schema each for datasets, streams, tables and files of others, and for each namespace of the
+//! lake's catalog with its tables and views, looked up when a statement names them.
 
 use std::collections::BTreeMap;
 use std::fmt;
