@@ -214,7 +214,10 @@ elif what == "manage":
         {"action": "add-view-version", "view-version": next_version},
         {"action": "set-current-view-version", "view-version-id": -1},
     ]
-    requires = lambda uuid: [{"type": "assert-view-uuid", "uuid": uuid}]
+
+    def requires(uuid):
+        return [{"type": "assert-view-uuid", "uuid": uuid}]
+
     other = {"requirements": requires("00000000-0000-4000-8000-000000000000"), "updates": updates}
     told = rest("POST", "namespaces/shop/views/totals", other, 409)
     assert told["error"]["type"] == "CommitFailedException", told
@@ -222,8 +225,8 @@ elif what == "manage":
     told = rest("POST", "namespaces/shop/views/totals", change, 200)
     assert told["metadata"]["current-version-id"] == 2, told
     assert ask("SELECT total FROM shop.totals") == [[7]]
-    name = lambda namespace, name: {"namespace": [namespace], "name": name}
-    rest("POST", "views/rename", {"source": name("shop", "totals"), "destination": name("attic", "sevens")}, 204)
+    source, destination = {"namespace": ["shop"], "name": "totals"}, {"namespace": ["attic"], "name": "sevens"}
+    rest("POST", "views/rename", {"source": source, "destination": destination}, 204)
     rest("HEAD", "namespaces/shop/views/totals", {}, 404)
     rest("DELETE", "namespaces/attic", {}, 409)
     catalog.purge_table("shop.late")

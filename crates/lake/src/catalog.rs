@@ -1,9 +1,9 @@
 //! The catalog over the node's tables: those of datasets, which streams feed and only the node writes, and those that
 //! clients of the catalog make and write themselves.
 //!
-//! What clients made are keys of the space `lake`: a namespace with its properties, a table with its pointer, a view. A commit
-//! checks what it requires, writes the next metadata and moves the pointer while it holds the one turn, so that of two
-//! clients that read the same version the second is refused.
+//! What clients made are keys of the space `lake`: a namespace with its properties, a table with its pointer, a view. A
+//! commit checks what it requires, writes the next metadata and moves the pointer while it holds the one turn, so that
+//! of two clients that read the same version the second is refused.
 //!
 //! # Source
 //! Iceberg's REST catalog, `open-api/rest-catalog-open-api.yaml`.

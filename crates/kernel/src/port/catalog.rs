@@ -96,8 +96,8 @@ pub trait Catalog: Send + Sync {
     /// there is no such table (`assert-create`) makes it.
     ///
     /// # Errors
-    /// `HW-LAKE-030`, 031 and 032 for names, `HW-LAKE-033` for a table that a stream feeds, `HW-LAKE-034` when a requirement does not hold, `HW-LAKE-035` for a
-    /// request that says nothing.
+    /// `HW-LAKE-030`, 031 and 032 for names, `HW-LAKE-033` for a table that a stream feeds, `HW-LAKE-034` when a
+    /// requirement does not hold, `HW-LAKE-035` for a request that says nothing.
     fn commit(&self, changes: Vec<TableChange>) -> BoxFuture<'_, Result<Vec<TableAt>, Problem>>;
 
     /// Gives a table another name, in its namespace or in another one. Its files stay where they are.

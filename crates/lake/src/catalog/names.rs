@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_kernel::port::Catalog as _;
-use headwater_kernel::port::catalog::Identifier;
+use headwater_kernel::port::catalog::{DATASETS, Identifier};
 use headwater_log::{Delta, View};
 
 use super::{LakeCatalog, SPACE, Thing, check_name, views, writable};
@@ -14,7 +14,11 @@ use super::{LakeCatalog, SPACE, Thing, check_name, views, writable};
 impl LakeCatalog {
     /// Moves a table or view to another name.
     pub(super) async fn rename(&self, thing: Thing, from: Identifier, to: Identifier) -> Result<(), Problem> {
-        writable(&from.namespace)?;
+        if from.namespace == DATASETS {
+            let fact = format!("the tables of `{DATASETS}` are fed by streams, and have the names of their Datasets");
+            let help = "apply a Dataset of another name over the same stream, and delete this one";
+            return Err(Problem::new("HW-LAKE-033", fact).help(help));
+        }
         writable(&to.namespace)?;
         check_name(&to.name)?;
         let _turn = self.0.turn.lock().await;

@@ -93,16 +93,16 @@ impl Scope {
         let version = metadata.current_version();
         let Some(sql) = spoken(version) else { return Err(foreign(view, version)) };
         let Some(state) = scope.state(version) else { return Err(fault::closed()) };
-        let planned = match state.create_logical_plan(sql).await {
-            Ok(plan) => only_reads(&plan).and_then(|()| named(view, plan, metadata.current_schema())),
-            Err(error) => Err(error),
-        };
-        let plan = planned.map_err(|error| self.failed(view, &fault::problem(&error)))?;
-        let is_small = is_small(&plan).map_err(|error| self.failed(view, &fault::problem(&error)))?;
-        if !is_small {
-            return Err(endless(format!("the view `{view}` takes more than {STEPS_MAX} steps")));
+        let planned = state.create_logical_plan(sql).await.and_then(|plan| {
+            only_reads(&plan)?;
+            let plan = named(view, plan, metadata.current_schema())?;
+            Ok((is_small(&plan)?, plan))
+        });
+        match planned {
+            Ok((true, plan)) => Ok((plan, sql.to_owned())),
+            Ok((false, _)) => Err(endless(format!("the view `{view}` takes more than {STEPS_MAX} steps"))),
+            Err(error) => Err(self.failed(view, &fault::problem(&error))),
         }
-        Ok((plan, sql.to_owned()))
     }
 
     /// The scope of the statement of a view that is named in this one.

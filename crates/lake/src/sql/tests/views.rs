@@ -101,7 +101,7 @@ fn a_view_that_cannot_be_read_says_why_and_is_no_obstacle() {
     ];
     for step in 1..=20 {
         let sql = format!("SELECT a.n FROM step{0} a JOIN step{0} b ON a.n = b.n", step - 1);
-        views.push(view(&format!("step{step}"), &["n"], &[("headwater", &sql)]));
+        views.push(view(&format!("step{step}"), &["n"], &[("headwater", sql.as_str())]));
     }
     house.shop(&views);
     for (name, code) in [
