@@ -3,8 +3,8 @@
 //! Queries run on threads of their own, which stand back for the rest of the node, within one budget of memory (what is
 //! over goes to files, within another), so many at a time and so long each. What it is NOT: it writes nothing.
 //!
-//! Invariants: a table that a statement names is pinned when the statement is planned; all of its scans see one position.
-//! A view is a statement of its own in that (`views`), and pins what it names.
+//! Invariants: a table that a statement names is pinned when the statement is planned (`pins`); all of its scans see one
+//! position, those of views (`views`) included.
 //! Whoever asks under row policies (`sight`) is given tables that have no other rows (`guarded`), whatever the statement.
 
 mod cache;
@@ -18,6 +18,7 @@ mod forecast;
 mod guarded;
 mod keyed;
 mod lake;
+mod pins;
 pub mod postgres;
 mod running;
 mod sight;
@@ -131,7 +132,7 @@ impl Inner {
     /// Plans a statement and starts it, unless its answer is there.
     async fn begin(&self, context: &SessionContext, question: &Question) -> Result<Begun, DataFusionError> {
         let views = self.sources.catalog.views_mark();
-        let plan = context.state().create_logical_plan(&question.text).await?;
+        let plan = pins::planning(context.state().create_logical_plan(&question.text)).await?;
         only_reads(&plan)?;
         let key = Key::of(question, &plan, views);
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {

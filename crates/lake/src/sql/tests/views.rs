@@ -84,6 +84,24 @@ fn a_view_is_what_its_statement_says_at_every_moment() {
 }
 
 #[test]
+fn a_table_and_a_view_of_it_are_at_one_position() {
+    let house = House::new(Limits::default());
+    house.append(0, 10);
+    house.shop(&[
+        view("kinds", &["pieces"], &[("headwater", "SELECT count(*) FROM datasets.orders GROUP BY kind")]),
+        view("total", &["pieces"], &[("headwater", "SELECT sum(pieces) FROM kinds")]),
+    ]);
+    let difference = "SELECT (SELECT count(*) FROM orders) - (SELECT pieces FROM shop.total)";
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (1..50).for_each(|round| house.append(round * 10, round * 10 + 10)));
+        while !writer.is_finished() {
+            assert_eq!(house.rows(difference), json!([[0]]));
+        }
+    });
+    assert_eq!(house.rows("SELECT pieces FROM shop.total"), json!([[500]]));
+}
+
+#[test]
 fn a_view_that_cannot_be_read_says_why_and_is_no_obstacle() {
     let house = House::new(Limits::default());
     let ours = |sql: &'static str| [("headwater", sql)];
