@@ -1,6 +1,8 @@
 """read URL TABLE COLUMN: the table's count, sum of a column and snapshot, as pyiceberg, DuckDB and the node see them.
 filter URL TABLE CONDITION: how many rows meet a condition, which the three understand alike.
-write URL: makes and writes a table through the catalog, and tries what is refused.
+write URL TABLE: makes and writes a table through the catalog, and tries what is refused.
+manage URL TABLE: renames, stages and drops tables, changes properties, and makes views of a table that is fed.
+kept URL: looks at what `manage` has left behind, after a restart.
 """
 import importlib.util
 import json
@@ -12,8 +14,18 @@ import urllib.request
 import duckdb
 import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.exceptions import CommitFailedException, ForbiddenError, NoSuchTableError
-from pyiceberg.types import StringType
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    ForbiddenError,
+    NoSuchTableError,
+    NoSuchViewError,
+    TableAlreadyExistsError,
+)
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.types import LongType, NestedField, StringType
+from pyiceberg.view.metadata import SQLViewRepresentation, ViewRepresentation, ViewVersion
 
 what, url, *words = sys.argv[1:]
 catalog = RestCatalog("node", uri=f"{url}/iceberg")
@@ -70,6 +82,28 @@ def refused_by_node(query):
     except urllib.error.HTTPError as error:
         return error
     raise AssertionError(f"not refused: {query}")
+
+
+def rest(method, path, body, expected):
+    """A request as it is; the answer's JSON, if it has any."""
+    request = urllib.request.Request(f"{url}/iceberg/v1/{path}", json.dumps(body).encode(), {"content-type": "application/json"}, method=method)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            status, text = answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        status, text = error.code, error.read()
+    assert status == expected, (status, text)
+    return json.loads(text) if text else None
+
+
+def ask(query):
+    request = urllib.request.Request(f"{url}/v1/sql", json.dumps({"query": query}).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["rows"]
+
+
+def statement(dialect, sql):
+    return ViewRepresentation(SQLViewRepresentation(type="sql", sql=sql, dialect=dialect))
 
 
 def refused(kind, action):
@@ -139,3 +173,85 @@ elif what == "write":
     catalog.purge_table("shop.orders")
     catalog.drop_namespace("shop")
     assert catalog.list_namespaces() == [("datasets",)]
+elif what == "manage":
+    fed = words[0]
+    rows = pa.table({"id": pa.array([1, 2, 3], pa.int64()), "kind": pa.array(["a", "b", "a"])})
+    catalog.create_namespace("shop", {"owner": "me", "note": "x"})
+    catalog.create_namespace("attic")
+
+    changed = catalog.update_namespace_properties("shop", {"note", "colour"}, {"owner": "you"})
+    assert (changed.updated, changed.removed, changed.missing) == (["owner"], ["note"], ["colour"]), changed
+    assert catalog.load_namespace_properties("shop") == {"owner": "you"}
+    both = {"removals": ["owner"], "updates": {"owner": "them"}}
+    told = rest("POST", "namespaces/shop/properties", both, 422)
+    assert told["error"]["type"] == "UnprocessableEntityException", told
+
+    # A table is there with its first rows, or not at all.
+    schema = Schema(NestedField(1, "id", LongType()), NestedField(2, "kind", StringType()))
+    spec = PartitionSpec(PartitionField(2, 1000, IdentityTransform(), "kind"))
+    with catalog.create_table_transaction("shop.orders", schema=schema, partition_spec=spec) as staged:
+        assert catalog.list_tables("shop") == []
+        refused(NoSuchTableError, lambda: catalog.load_table("shop.orders"))
+        staged.append(rows)
+    assert by_pyiceberg(catalog.load_table("shop.orders"), "id")["sum"] == 6
+    late = catalog.create_table_transaction("shop.late", schema=schema)
+    catalog.create_table("shop.late", schema=schema)
+    refused(CommitFailedException, late.commit_transaction)
+
+    moved = catalog.rename_table("shop.orders", "attic.sales")
+    assert catalog.list_tables("shop") == [("shop", "late")]
+    moved.append(rows)
+    assert by_pyiceberg(catalog.load_table("attic.sales"), "id")["sum"] == 12
+    refused(NoSuchTableError, lambda: catalog.load_table("shop.orders"))
+    refused(TableAlreadyExistsError, lambda: catalog.rename_table("shop.late", "shop.late"))
+    message = refused(ForbiddenError, lambda: catalog.rename_table(fed, "shop.mine"))
+    assert "HW-LAKE-033" in message, message
+
+    def version(*statements):
+        return ViewVersion(schema_id=0, representations=list(statements), default_namespace=("attic",))
+
+    one = Schema(NestedField(1, "total", LongType()))
+    ours = statement("headwater", f"SELECT sum(s.id) + count(f.id) FROM sales s LEFT JOIN {fed} f ON f.id = s.id")
+    made = catalog.create_view("shop.totals", one, version(ours, statement("spark", "SELECT 1")))
+    assert ask("SELECT total FROM shop.totals") == [[18]], ask("SELECT total FROM shop.totals")
+    assert catalog.list_views("shop") == [("shop", "totals")] and catalog.view_exists("shop.totals")
+    assert not catalog.view_exists("shop.late") and not catalog.table_exists("shop.totals")
+    loaded = catalog.load_view("shop.totals")
+    assert loaded.metadata.view_uuid == made.metadata.view_uuid
+    assert [r.root.dialect for r in loaded.metadata.versions[0].representations] == ["headwater", "spark"]
+    spark_only = catalog.create_view("shop.spark_only", one, version(statement("spark", "SELECT 1")))
+    assert json.load(refused_by_node("SELECT total FROM shop.spark_only"))["code"] == "HW-LAKE-092"
+    catalog.drop_view("shop.spark_only")
+    refused(NoSuchViewError, lambda: catalog.load_view("shop.spark_only"))
+
+    # What pyiceberg does not do yet.
+    next_version = json.loads(version(statement("headwater", "SELECT 7"), statement("spark", "SELECT 7")).model_dump_json())
+    updates = [
+        {"action": "add-view-version", "view-version": next_version},
+        {"action": "set-current-view-version", "view-version-id": -1},
+    ]
+
+    def requires(uuid):
+        return [{"type": "assert-view-uuid", "uuid": uuid}]
+
+    other = {"requirements": requires("00000000-0000-4000-8000-000000000000"), "updates": updates}
+    told = rest("POST", "namespaces/shop/views/totals", other, 409)
+    assert told["error"]["type"] == "CommitFailedException", told
+    change = {"requirements": requires(str(made.metadata.view_uuid)), "updates": updates}
+    told = rest("POST", "namespaces/shop/views/totals", change, 200)
+    assert told["metadata"]["current-version-id"] == 2, told
+    assert ask("SELECT total FROM shop.totals") == [[7]]
+    source, destination = {"namespace": ["shop"], "name": "totals"}, {"namespace": ["attic"], "name": "sevens"}
+    rest("POST", "views/rename", {"source": source, "destination": destination}, 204)
+    rest("HEAD", "namespaces/shop/views/totals", {}, 404)
+    rest("DELETE", "namespaces/attic", {}, 409)
+    catalog.purge_table("shop.late")
+    catalog.drop_namespace("shop")
+elif what == "kept":
+    assert catalog.list_namespaces() == [("attic",), ("datasets",)], catalog.list_namespaces()
+    assert catalog.list_tables("attic") == [("attic", "sales")] and catalog.list_views("attic") == [("attic", "sevens")]
+    assert by_pyiceberg(catalog.load_table("attic.sales"), "id")["sum"] == 12
+    assert ask("SELECT total FROM attic.sevens") == [[7]]
+    catalog.drop_view("attic.sevens")
+    catalog.purge_table("attic.sales")
+    catalog.drop_namespace("attic")

@@ -129,7 +129,7 @@ fn pipe_of(resource: &Resource, find: &Find) -> Result<Compiled, Problem> {
                 target.deliver_by(delivery)?;
             }
         }
-        subscription.enrichment = Some((Enrichment::Of(asked), input));
+        subscription.enrichment = Some((Enrichment::Of(Box::new(asked)), input));
     }
     Ok(Compiled { subscription, source: Some(source), calendar: None })
 }

@@ -48,7 +48,7 @@ pub struct Subscription {
 #[derive(Debug)]
 pub enum Enrichment {
     /// Whom a pipe names.
-    Of(EnrichmentSpec),
+    Of(Box<EnrichmentSpec>),
     /// The charts of a report.
     Report(Box<ReportSpec>),
 }

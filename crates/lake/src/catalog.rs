@@ -1,26 +1,25 @@
 //! The catalog over the node's tables: those of datasets, which streams feed and only the node writes, and those that
 //! clients of the catalog make and write themselves.
 //!
-//! Clients' tables are keys of the space `lake`: a namespace with its properties, a table with its pointer. A commit
-//! checks what it requires, writes the next metadata and moves the pointer while it holds the one turn, so that of two
-//! clients that read the same version the second is refused.
+//! What clients made are keys of the space `lake`: a namespace with its properties, a table with its pointer, a view. A
+//! commit checks what it requires, writes the next metadata and moves the pointer while it holds the one turn, so that
+//! of two clients that read the same version the second is refused.
 //!
 //! # Source
 //! Iceberg's REST catalog, `open-api/rest-catalog-open-api.yaml`.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Name, Problem};
 use headwater_kernel::port::Catalog;
-use headwater_kernel::port::catalog::{DATASETS, TableAt, TableChange};
+use headwater_kernel::port::catalog::{DATASETS, Identifier, TableAt, TableChange};
 use headwater_log::{Commit, Delta, LogError, View, append_durable};
-use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
+use iceberg::spec::{Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec};
 use iceberg::{ErrorKind, TableRequirement, TableUpdate};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -33,9 +32,14 @@ use crate::kinds::dataset;
 use crate::positions::SUMMARY_KEY;
 use crate::tables::{POINTER, Tables, unusable};
 
+mod names;
+mod properties;
+mod staged;
+mod views;
+
 /// The space of what clients made.
 const SPACE: &str = "lake";
-/// Namespaces, and tables, of all clients.
+/// Namespaces, tables and views of all clients.
 const ENTRIES_MAX: usize = 10_000;
 
 /// The catalog. Cheap to clone.
@@ -74,6 +78,14 @@ struct CommitTable {
     updates: Vec<TableUpdate>,
 }
 
+/// What a commit begins with.
+enum Start {
+    /// The version that is there.
+    Version(Version),
+    /// Nothing, and the place where the table is to lie.
+    Place(String),
+}
+
 impl LakeCatalog {
     /// The catalog over `datasets`; `names` lists the Dataset resources.
     pub fn new(datasets: Datasets, names: Arc<dyn Fn() -> Vec<Name> + Send + Sync>) -> Self {
@@ -98,14 +110,24 @@ impl LakeCatalog {
         let found = if namespace == DATASETS {
             self.lake().version(&dataset::space(table), POINTER, View::Durable).await?
         } else {
-            self.namespace(namespace)?;
-            self.lake().version(SPACE, &table_key(namespace, table), View::Durable).await?
+            self.found(namespace, table, View::Durable).await?
         };
-        found.ok_or_else(|| {
-            Problem::new("HW-LAKE-032", format!("there is no table `{}` in `{}`", shown(table), shown(namespace)))
-        })
+        found.ok_or_else(|| no_table(namespace, table))
     }
 
+    /// The version of a client's table, if there is one. Who holds the turn looks at what is appended: whoever had it
+    /// before may have gone away without waiting for its commit to be durable.
+    async fn found(&self, namespace: &str, table: &str, view: View) -> Result<Option<Version>, Problem> {
+        self.namespace(namespace)?;
+        self.lake().version(SPACE, &table_key(namespace, table), view).await
+    }
+
+    /// The version of a client's table, for who holds the turn.
+    async fn latest(&self, namespace: &str, table: &str) -> Result<Version, Problem> {
+        self.found(namespace, table, View::Appended).await?.ok_or_else(|| no_table(namespace, table))
+    }
+
+    /// Makes a change of what clients made true for good.
     async fn write(&self, deltas: Vec<Delta>) -> Result<(), Problem> {
         let log = self.lake().log();
         let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
@@ -125,12 +147,23 @@ impl LakeCatalog {
         if self.scan("").len() < ENTRIES_MAX {
             return Ok(());
         }
-        Err(malformed(format!("there are {ENTRIES_MAX} namespaces and tables, which is the limit")).help("drop some"))
+        Err(malformed(format!("there are {ENTRIES_MAX} namespaces, tables and views, which is the limit"))
+            .help("drop some"))
     }
 
     /// Where a client's table lies. One that asks for another place is refused: the node writes metadata there.
-    fn place(&self, namespace: &str, table: &str) -> PathBuf {
-        self.0.datasets.folder().join("lake").join(namespace).join(format!("{table}-{}", Uuid::now_v7()))
+    fn place(&self, namespace: &str, table: &str) -> String {
+        format!("{}/{table}-{}", self.folder(namespace), Uuid::now_v7())
+    }
+
+    /// Where all tables that were made in a namespace lie.
+    fn folder(&self, namespace: &str) -> String {
+        location_of(&self.0.datasets.folder().join("lake").join(namespace))
+    }
+
+    fn make_folders(&self, location: &str) -> Result<(), Problem> {
+        let made = self.lake().files().create_folders(location, self.0.datasets.folder());
+        made.map_err(|error| Problem::new("HW-LAKE-021", "the table's folder cannot be made").because(error))
     }
 
     /// Does blocking work off the runtime's threads.
@@ -149,28 +182,21 @@ impl LakeCatalog {
         self.namespace(namespace)?;
         let request: CreateTable = serde_json::from_value(request).map_err(malformed)?;
         check_name(&request.name)?;
-        if request.stage_create {
-            return Err(malformed("`stage-create` is not served").help("create the table without a transaction"));
+        if request.location.as_ref().is_some_and(|wanted| !wanted.is_empty()) {
+            return Err(malformed("the node chooses where its tables lie").help("leave `location` out"));
         }
         let key = table_key(namespace, &request.name);
+        let location = self.place(namespace, &request.name);
         let _turn = self.0.turn.lock().await;
-        if self.lake().log().get(SPACE, &key, View::Appended).is_some() {
-            let fact = format!("there is a table `{}` in `{namespace}` already", request.name);
-            return Err(Problem::new("HW-LAKE-031", fact));
-        }
+        self.free(namespace, &request.name)?;
         self.room()?;
-        let folder = self.place(namespace, &request.name);
-        let below = self.0.datasets.folder().clone();
-        if request.location.is_some_and(|wanted| !wanted.is_empty()) {
-            return Err(malformed("the node chooses where its tables lie").help("leave `location` out"));
+        if request.stage_create {
+            return self.stage(location, request);
         }
         let version = self
             .off(async move |catalog| {
-                let location = location_of(&folder);
                 let files = catalog.lake().files();
-                files
-                    .create_folders(&location, &below)
-                    .map_err(|error| Problem::new("HW-LAKE-021", "the table's folder cannot be made").because(error))?;
+                catalog.make_folders(&location)?;
                 let partition = request.partition_spec.unwrap_or_default();
                 let sort = request.write_order.unwrap_or_else(SortOrder::unsorted_order);
                 let properties = request.properties.unwrap_or_default();
@@ -187,26 +213,30 @@ impl LakeCatalog {
         let mut requests = Vec::with_capacity(changes.len());
         for (index, TableChange { namespace, table, request }) in changes.iter().enumerate() {
             writable(namespace)?;
-            let request: CommitTable = serde_json::from_value(request.clone()).map_err(malformed)?;
-            if request.updates.iter().any(|update| matches!(update, TableUpdate::SetLocation { .. })) {
-                return Err(malformed("the node chooses where its tables lie").help("leave `set-location` out"));
-            }
+            requests.push(serde_json::from_value::<CommitTable>(request.clone()).map_err(malformed)?);
             let before = changes.iter().take(index);
             if before.into_iter().any(|other| other.namespace == *namespace && other.table == *table) {
                 return Err(malformed(format!("`{}` comes twice", shown(table))));
             }
-            requests.push(request);
         }
         let _turn = self.0.turn.lock().await;
         let mut work = Vec::with_capacity(changes.len());
         for (TableChange { namespace, table, .. }, request) in changes.iter().zip(requests) {
-            work.push((table.clone(), self.version(namespace, table).await?, request));
+            let from = match self.found(namespace, table, View::Appended).await? {
+                Some(version) => Start::Version(version),
+                None if request.creates() => Start::Place(self.place_for(namespace, table, &request)?),
+                None => return Err(no_table(namespace, table)),
+            };
+            work.push((table.clone(), from, request));
         }
         let made = self
             .off(async move |catalog| {
                 let mut made = Vec::with_capacity(work.len());
-                for (table, version, request) in work {
-                    made.push(next_of(catalog.lake(), &table, &version, request).await?);
+                for (table, from, request) in work {
+                    made.push(match from {
+                        Start::Version(version) => next_of(catalog.lake(), &table, &version, request).await?,
+                        Start::Place(location) => staged::first_of(&catalog, &table, location, request).await?,
+                    });
                 }
                 Ok(made)
             })
@@ -224,19 +254,26 @@ impl LakeCatalog {
     }
 
     fn at(&self, version: &Version) -> Result<TableAt, Problem> {
-        let metadata = serde_json::to_vec(&*version.metadata)
-            .map_err(|error| Problem::new("HW-LAKE-021", "the table's metadata cannot be written").because(error))?;
-        Ok(TableAt {
-            metadata_location: version.location.clone(),
-            metadata: Bytes::from(metadata),
-            config: self.lake().files().reader_settings(&version.location),
-        })
+        self.shown_at(Some(version.location.clone()), &*version.metadata, &version.location)
+    }
+
+    /// Metadata as a client gets it, of a table or view whose files are near `location`.
+    fn shown_at(
+        &self,
+        metadata_location: Option<String>,
+        metadata: &impl Serialize,
+        location: &str,
+    ) -> Result<TableAt, Problem> {
+        let metadata = serde_json::to_vec(metadata)
+            .map_err(|error| Problem::new("HW-LAKE-021", "the metadata cannot be written").because(error))?;
+        let config = self.lake().files().reader_settings(location);
+        Ok(TableAt { metadata_location, metadata: Bytes::from(metadata), config })
     }
 
     async fn remove_table(&self, namespace: &str, table: &str, purge: bool) -> Result<(), Problem> {
         writable(namespace)?;
         let _turn = self.0.turn.lock().await;
-        let version = self.version(namespace, table).await?;
+        let version = self.latest(namespace, table).await?;
         self.write(vec![Delta { key: Bytes::from(table_key(namespace, table)), value: None }]).await?;
         if !purge {
             return Ok(());
@@ -281,9 +318,12 @@ impl Catalog for LakeCatalog {
                 return Err(Problem::new("HW-LAKE-031", format!("there is a namespace `{name}` already")));
             }
             self.room()?;
-            let value = Bytes::from(Value::Object(properties).to_string());
-            self.write(vec![Delta { key: Bytes::from(format!("namespace/{name}")), value: Some(value) }]).await
+            self.write(vec![properties::delta(name, properties)?]).await
         })
+    }
+
+    fn update_namespace<'a>(&'a self, name: &'a str, request: Value) -> BoxFuture<'a, Result<Value, Problem>> {
+        Box::pin(self.change_properties(name, request))
     }
 
     fn drop_namespace<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
@@ -291,9 +331,9 @@ impl Catalog for LakeCatalog {
             writable(name)?;
             let _turn = self.0.turn.lock().await;
             self.namespace(name)?;
-            let tables = self.tables(name)?;
-            if !tables.is_empty() {
-                let fact = format!("there are {} tables in `{name}`", tables.len());
+            let (tables, views) = (self.tables(name)?.len(), self.views(name)?.len());
+            if tables + views > 0 {
+                let fact = format!("there are {tables} tables and {views} views in `{name}`");
                 return Err(Problem::new("HW-LAKE-036", fact).help("drop them first"));
             }
             self.write(vec![Delta { key: Bytes::from(format!("namespace/{name}")), value: None }]).await
@@ -323,8 +363,43 @@ impl Catalog for LakeCatalog {
         Box::pin(self.commit_all(changes))
     }
 
+    fn rename_table(&self, from: Identifier, to: Identifier) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(self.rename(Thing::Table, from, to))
+    }
+
     fn drop_table<'a>(&'a self, namespace: &'a str, table: &'a str, purge: bool) -> BoxFuture<'a, Result<(), Problem>> {
         Box::pin(self.remove_table(namespace, table, purge))
+    }
+
+    fn views(&self, namespace: &str) -> Result<Vec<String>, Problem> {
+        self.namespace(namespace)?;
+        Ok(self.scan(&format!("view/{namespace}/")))
+    }
+
+    fn load_view(&self, namespace: &str, view: &str) -> Result<TableAt, Problem> {
+        self.namespace(namespace)?;
+        self.view_at(&self.kept(namespace, view, View::Durable)?)
+    }
+
+    fn create_view<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>> {
+        Box::pin(self.make_view(namespace, request))
+    }
+
+    fn commit_view<'a>(
+        &'a self,
+        namespace: &'a str,
+        view: &'a str,
+        request: Value,
+    ) -> BoxFuture<'a, Result<TableAt, Problem>> {
+        Box::pin(self.replace_view(namespace, view, request))
+    }
+
+    fn rename_view(&self, from: Identifier, to: Identifier) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(self.rename(Thing::View, from, to))
+    }
+
+    fn drop_view<'a>(&'a self, namespace: &'a str, view: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(self.remove_view(namespace, view))
     }
 
     fn describe<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<Value, Problem>> {
@@ -360,6 +435,32 @@ impl LakeCatalog {
     }
 }
 
+impl CommitTable {
+    fn creates(&self) -> bool {
+        self.requirements.iter().any(|requirement| matches!(requirement, TableRequirement::NotExist))
+    }
+
+    /// The place that it wants the table to have at last.
+    fn location(&self) -> Option<&str> {
+        self.updates.iter().rev().find_map(|update| match update {
+            TableUpdate::SetLocation { location } => Some(location.trim_end_matches('/')),
+            _ => None,
+        })
+    }
+
+    fn check(&self, table: &str, metadata: Option<&TableMetadata>) -> Result<(), Problem> {
+        self.requirements.iter().try_for_each(|requirement| requirement.check(metadata)).map_err(|error| {
+            Problem::new("HW-LAKE-034", format!("`{table}` has changed since it was read: {}", error.message()))
+                .help("read the table again and decide anew")
+        })
+    }
+
+    fn apply(self, table: &str, builder: TableMetadataBuilder) -> Result<TableMetadataBuilder, Problem> {
+        let applied = self.updates.into_iter().try_fold(builder, |builder, update| update.apply(builder));
+        applied.map_err(|error| refused(table, &error))
+    }
+}
+
 /// The version of a table that a client's request makes of the one that is there.
 async fn next_of(
     tables: &Tables,
@@ -367,21 +468,51 @@ async fn next_of(
     version: &Version,
     request: CommitTable,
 ) -> Result<(Version, Garbage), Problem> {
-    for requirement in &request.requirements {
-        requirement.check(Some(&version.metadata)).map_err(|error| {
-            Problem::new("HW-LAKE-034", format!("`{table}` has changed since it was read: {}", error.message()))
-                .help("read the table again and decide anew")
-        })?;
+    request.check(table, Some(&version.metadata))?;
+    let location = version.metadata.location();
+    if request.location().is_some_and(|wanted| wanted != location) {
+        return Err(malformed("the node chooses where its tables lie").help("leave `set-location` out"));
     }
-    let mut builder = commit::next(version);
-    for update in request.updates {
-        builder = update.apply(builder).map_err(|error| refused(table, &error))?;
-    }
+    let builder = request.apply(table, commit::next(version))?;
     commit::finish(tables.files(), builder, Some(version)).await.map_err(|error| refused(table, &error))
 }
 
+/// What a name of a client stands for.
+#[derive(Clone, Copy)]
+enum Thing {
+    Table,
+    View,
+}
+
+impl Thing {
+    const ALL: [Self; 2] = [Self::Table, Self::View];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::View => "view",
+        }
+    }
+
+    fn key(self, namespace: &str, name: &str) -> Vec<u8> {
+        format!("{}/{namespace}/{name}", self.word()).into_bytes()
+    }
+
+    fn missing(self, namespace: &str, name: &str) -> Problem {
+        let code = match self {
+            Self::Table => "HW-LAKE-032",
+            Self::View => "HW-LAKE-091",
+        };
+        Problem::new(code, format!("there is no {} `{}` in `{}`", self.word(), shown(name), shown(namespace)))
+    }
+}
+
+fn no_table(namespace: &str, table: &str) -> Problem {
+    Thing::Table.missing(namespace, table)
+}
+
 fn table_key(namespace: &str, table: &str) -> Vec<u8> {
-    format!("table/{namespace}/{table}").into_bytes()
+    Thing::Table.key(namespace, table)
 }
 
 /// Refuses what only the node writes.

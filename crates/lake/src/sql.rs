@@ -3,7 +3,8 @@
 //! Queries run on threads of their own, which stand back for the rest of the node, within one budget of memory (what is
 //! over goes to files, within another), so many at a time and so long each. What it is NOT: it writes nothing.
 //!
-//! Invariants: a table that a statement names is pinned when the statement is planned; all of its scans see one position.
+//! Invariants: a table that a statement names is pinned when the statement is planned (`pins`); all of its scans see one
+//! position, those of views (`views`) included.
 //! Whoever asks under row policies (`sight`) is given tables that have no other rows (`guarded`), whatever the statement.
 
 mod cache;
@@ -17,11 +18,13 @@ mod forecast;
 mod guarded;
 mod keyed;
 mod lake;
+mod pins;
 pub mod postgres;
 mod running;
 mod sight;
 mod span;
 mod streams;
+mod views;
 mod yielding;
 
 use std::path::PathBuf;
@@ -128,9 +131,10 @@ enum Begun {
 impl Inner {
     /// Plans a statement and starts it, unless its answer is there.
     async fn begin(&self, context: &SessionContext, question: &Question) -> Result<Begun, DataFusionError> {
-        let plan = context.state().create_logical_plan(&question.text).await?;
+        let views = self.sources.catalog.views_mark();
+        let plan = pins::planning(context.state().create_logical_plan(&question.text)).await?;
         only_reads(&plan)?;
-        let key = Key::of(question, &plan);
+        let key = Key::of(question, &plan, views);
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {
             return Ok(Begun::Kept(kept));
         }
@@ -197,7 +201,8 @@ impl Sql for Engine {
     fn relations(&self, principal: Principal) -> BoxFuture<'_, Result<Vec<Relation>, Problem>> {
         Box::pin(async move {
             let mut relations = Vec::new();
-            let catalog = catalog::Catalog::new(&self.0.sources, principal);
+            let context = self.running().await?.context(&principal)?;
+            let catalog = catalog::Catalog::new(&self.0.sources, principal, context.state_weak_ref());
             for schema in catalog.schema_names() {
                 let Some(provider) = catalog.schema(&schema) else { continue };
                 let mut names = provider.table_names();

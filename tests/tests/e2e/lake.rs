@@ -179,6 +179,22 @@ fn outside_readers_see_each_row_of_a_table_that_is_spread_otherwise() {
     assert!(described(&node)["files"].as_i64().unwrap() < 45, "{}", described(&node));
 }
 
+/// What clients do to a catalog beside reading and writing: names, properties, transactions that make a table, views.
+#[test]
+fn clients_manage_tables_and_views_of_their_own() {
+    let Some(python) = client("clients of the catalog", PYTHON) else { return };
+    let mut node = Node::start(HEADWATER).unwrap();
+    apply(&node, DATASET);
+    publish(&node, 0..100);
+    until("100 rows", || described(&node)["rows"] == 100).unwrap();
+    let script = root().join("tests/clients/lake.py");
+    let run = |words: &[&str]| output(Command::new(&python).arg(&script).args(words), "").unwrap();
+    run(&["manage", &node.http(), "datasets.orders"]);
+    node.kill_and_restart().unwrap();
+    run(&["kept", &node.http()]);
+    every_reader_sees(&node, &python, 100, "id");
+}
+
 const LAST: &str = "\
 apiVersion: headwater.dev/v1
 kind: Dataset

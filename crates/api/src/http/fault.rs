@@ -88,7 +88,7 @@ fn status_of(code: &str) -> StatusCode {
         "HW-API-016" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-API-021" => StatusCode::PRECONDITION_FAILED,
         "HW-API-023" | "HW-KERNEL-012" | "HW-KERNEL-019" | "HW-FLOW-046" | "HW-BUS-030" | "HW-BUS-041"
-        | "HW-BUS-044" | "HW-BUS-062" | "HW-LAKE-030" | "HW-LAKE-032" => StatusCode::NOT_FOUND,
+        | "HW-BUS-044" | "HW-BUS-062" | "HW-LAKE-030" | "HW-LAKE-032" | "HW-LAKE-091" => StatusCode::NOT_FOUND,
         "HW-KERNEL-002" => StatusCode::PAYLOAD_TOO_LARGE,
         "HW-WORK-020" | "HW-WORK-030" | "HW-WORK-032" | "HW-WORK-036" | "HW-WORK-039" => StatusCode::NOT_FOUND,
         "HW-WORK-004" | "HW-WORK-006" | "HW-WORK-007" | "HW-WORK-021" | "HW-WORK-031" => StatusCode::CONFLICT,

@@ -14,7 +14,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_kernel::port::Catalog;
-use headwater_kernel::port::catalog::{TableAt, TableChange};
+use headwater_kernel::port::catalog::{Identifier, TableAt, TableChange};
 use hyper::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -25,12 +25,13 @@ use crate::http::query::Query;
 use crate::http::{Api, answer};
 
 /// What is served, as the configuration tells it to clients.
-const ENDPOINTS: [&str; 13] = [
+const ENDPOINTS: [&str; 22] = [
     "GET /v1/{prefix}/namespaces",
     "POST /v1/{prefix}/namespaces",
     "GET /v1/{prefix}/namespaces/{namespace}",
     "HEAD /v1/{prefix}/namespaces/{namespace}",
     "DELETE /v1/{prefix}/namespaces/{namespace}",
+    "POST /v1/{prefix}/namespaces/{namespace}/properties",
     "GET /v1/{prefix}/namespaces/{namespace}/tables",
     "POST /v1/{prefix}/namespaces/{namespace}/tables",
     "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
@@ -38,6 +39,14 @@ const ENDPOINTS: [&str; 13] = [
     "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}",
     "DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}",
     "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/metrics",
+    "POST /v1/{prefix}/tables/rename",
+    "GET /v1/{prefix}/namespaces/{namespace}/views",
+    "POST /v1/{prefix}/namespaces/{namespace}/views",
+    "GET /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "HEAD /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "POST /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "DELETE /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "POST /v1/{prefix}/views/rename",
     "POST /v1/{prefix}/transactions/commit",
 ];
 
@@ -63,10 +72,12 @@ impl axum::response::IntoResponse for Refusal {
         let (status, kind) = match problem.code.as_str() {
             "HW-LAKE-030" => (StatusCode::NOT_FOUND, "NoSuchNamespaceException"),
             "HW-LAKE-032" => (StatusCode::NOT_FOUND, "NoSuchTableException"),
+            "HW-LAKE-091" => (StatusCode::NOT_FOUND, "NoSuchViewException"),
             "HW-LAKE-031" => (StatusCode::CONFLICT, "AlreadyExistsException"),
             "HW-LAKE-033" => (StatusCode::FORBIDDEN, "ForbiddenException"),
             "HW-LAKE-034" => (StatusCode::CONFLICT, "CommitFailedException"),
             "HW-LAKE-035" => (StatusCode::BAD_REQUEST, "BadRequestException"),
+            "HW-LAKE-090" => (StatusCode::UNPROCESSABLE_ENTITY, "UnprocessableEntityException"),
             "HW-LAKE-036" => (StatusCode::CONFLICT, "NamespaceNotEmptyException"),
             _ if fault.status.is_client_error() && fault.status != StatusCode::UNPROCESSABLE_ENTITY => {
                 (fault.status, "BadRequestException")
@@ -136,6 +147,16 @@ pub async fn namespace(State(api): State<Arc<Api>>, Path(name): Path<String>) ->
     Ok(answer::json(StatusCode::OK, &json!({ "namespace": [name], "properties": properties })))
 }
 
+/// Changes properties of a namespace.
+pub async fn update_namespace(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    Ok(answer::json(StatusCode::OK, &catalog(&api)?.update_namespace(&name, body).await?))
+}
+
 /// Removes a namespace.
 pub async fn drop_namespace(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, Refusal> {
     catalog(&api)?.drop_namespace(&name).await?;
@@ -145,9 +166,20 @@ pub async fn drop_namespace(State(api): State<Arc<Api>>, Path(name): Path<String
 /// Lists the tables of a namespace.
 pub async fn tables(State(api): State<Arc<Api>>, Path(namespace): Path<String>) -> Result<Response, Refusal> {
     let names = catalog(&api)?.tables(&namespace)?;
+    Ok(listed(&namespace, names))
+}
+
+/// Lists the views of a namespace.
+pub async fn views(State(api): State<Arc<Api>>, Path(namespace): Path<String>) -> Result<Response, Refusal> {
+    let names = catalog(&api)?.views(&namespace)?;
+    Ok(listed(&namespace, names))
+}
+
+/// All of them at once: there are no pages.
+fn listed(namespace: &str, names: Vec<String>) -> Response {
     let identifiers: Vec<Value> =
         names.into_iter().map(|name| json!({ "namespace": [namespace], "name": name })).collect();
-    Ok(answer::json(StatusCode::OK, &json!({ "identifiers": identifiers, "next-page-token": null })))
+    answer::json(StatusCode::OK, &json!({ "identifiers": identifiers, "next-page-token": null }))
 }
 
 /// Makes a table.
@@ -187,14 +219,29 @@ pub async fn transaction(State(api): State<Arc<Api>>, request: Request) -> Resul
     let mut changes = Vec::new();
     let list = body.get_mut("table-changes").and_then(Value::as_array_mut);
     for request in list.map(std::mem::take).unwrap_or_default() {
-        let namespace = request.pointer("/identifier/namespace/0").and_then(Value::as_str);
-        let table = request.pointer("/identifier/name").and_then(Value::as_str);
-        let (Some(namespace), Some(table)) = (namespace, table) else {
-            return Err(Problem::new("HW-LAKE-035", "a change of a transaction names no table").into());
-        };
-        changes.push(TableChange { namespace: namespace.to_owned(), table: table.to_owned(), request });
+        let Identifier { namespace, name: table } = identifier(&request, "identifier")?;
+        changes.push(TableChange { namespace, table, request });
     }
     catalog(&api)?.commit(changes).await?;
+    Ok(empty())
+}
+
+/// What a member of a request names.
+fn identifier(request: &Value, member: &str) -> Result<Identifier, Problem> {
+    let of = &request[member];
+    let levels = of["namespace"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match (levels, &of["name"]) {
+        ([Value::String(namespace)], Value::String(name)) => {
+            Ok(Identifier { namespace: namespace.clone(), name: name.clone() })
+        }
+        _ => Err(Problem::new("HW-LAKE-035", format!("`{member}` is no name in a namespace of one level"))),
+    }
+}
+
+/// Gives a table another name.
+pub async fn rename_table(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    catalog(&api)?.rename_table(identifier(&body, "source")?, identifier(&body, "destination")?).await?;
     Ok(empty())
 }
 
@@ -207,6 +254,53 @@ pub async fn drop_table(
     let query = Query::parse(request.uri().query(), &["purgeRequested"])?;
     let purge = query.text("purgeRequested").is_some_and(|purge| purge.eq_ignore_ascii_case("true"));
     catalog(&api)?.drop_table(&namespace, &table, purge).await?;
+    Ok(empty())
+}
+
+/// Makes a view.
+pub async fn create_view(
+    State(api): State<Arc<Api>>,
+    Path(namespace): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    let view = catalog(&api)?.create_view(&namespace, body).await?;
+    Ok(loaded(&view)?)
+}
+
+/// Gives a view.
+pub async fn view(
+    State(api): State<Arc<Api>>,
+    Path((namespace, view)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let view = catalog(&api)?.load_view(&namespace, &view)?;
+    Ok(loaded(&view)?)
+}
+
+/// Changes a view.
+pub async fn commit_view(
+    State(api): State<Arc<Api>>,
+    Path((namespace, view)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    let view = catalog(&api)?.commit_view(&namespace, &view, body).await?;
+    Ok(loaded(&view)?)
+}
+
+/// Gives a view another name.
+pub async fn rename_view(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    catalog(&api)?.rename_view(identifier(&body, "source")?, identifier(&body, "destination")?).await?;
+    Ok(empty())
+}
+
+/// Removes a view.
+pub async fn drop_view(
+    State(api): State<Arc<Api>>,
+    Path((namespace, view)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    catalog(&api)?.drop_view(&namespace, &view).await?;
     Ok(empty())
 }
 
@@ -228,11 +322,12 @@ fn loaded(table: &TableAt) -> Result<Response, Fault> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "kebab-case")]
     struct Loaded<'a> {
-        metadata_location: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metadata_location: Option<&'a str>,
         metadata: &'a RawValue,
         config: &'a BTreeMap<String, String>,
     }
-    let answer = Loaded { metadata_location: &table.metadata_location, metadata, config: &table.config };
+    let answer = Loaded { metadata_location: table.metadata_location.as_deref(), metadata, config: &table.config };
     let text = serde_json::to_vec(&answer).map_err(broken)?;
     Ok(answer::bytes(StatusCode::OK, "application/json", Bytes::from(text)))
 }

@@ -1,5 +1,6 @@
 //! The one list of addresses. A row gives the router its handler and the OpenAPI document its words.
 
+mod catalog;
 mod questions;
 mod solutions;
 mod times;
@@ -69,7 +70,7 @@ const CONDITION_QUERY: &[(&str, &str)] = &[
 
 /// All addresses.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain(questions::ROUTES).chain(solutions::ROUTES).chain(times::ROUTES)
+    ROUTES.iter().chain(catalog::ROUTES).chain(questions::ROUTES).chain(solutions::ROUTES).chain(times::ROUTES)
 }
 
 const ROUTES: &[Route] = &[
@@ -510,142 +511,6 @@ const ROUTES: &[Route] = &[
         body: Body::None,
         answer: JSON,
         handler: || get(iceberg::dataset),
-    },
-    Route {
-        method: "get",
-        path: "/iceberg/v1/config",
-        operation: "catalogConfig",
-        tag: "iceberg",
-        summary: "Says what of Iceberg's REST catalog is served.",
-        query: &[("warehouse", "Is not looked at: there is one.")],
-        body: Body::None,
-        answer: JSON,
-        handler: || get(iceberg::config),
-    },
-    Route {
-        method: "get",
-        path: "/iceberg/v1/namespaces",
-        operation: "listNamespaces",
-        tag: "iceberg",
-        summary: "Gives the namespaces; `datasets` holds the tables that streams feed.",
-        query: &[
-            ("parent", "Namespaces have no others in them."),
-            ("pageToken", "Is not looked at."),
-            ("pageSize", "Is not looked at."),
-        ],
-        body: Body::None,
-        answer: JSON,
-        handler: || get(iceberg::namespaces),
-    },
-    Route {
-        method: "post",
-        path: "/iceberg/v1/namespaces",
-        operation: "createNamespace",
-        tag: "iceberg",
-        summary: "Makes a namespace for tables of clients.",
-        query: &[],
-        body: Body::Object,
-        answer: JSON,
-        handler: || post(iceberg::create_namespace),
-    },
-    Route {
-        method: "get",
-        path: "/iceberg/v1/namespaces/{namespace}",
-        operation: "getNamespace",
-        tag: "iceberg",
-        summary: "Gives a namespace with its properties.",
-        query: &[],
-        body: Body::None,
-        answer: JSON,
-        handler: || get(iceberg::namespace),
-    },
-    Route {
-        method: "delete",
-        path: "/iceberg/v1/namespaces/{namespace}",
-        operation: "dropNamespace",
-        tag: "iceberg",
-        summary: "Removes a namespace without tables.",
-        query: &[],
-        body: Body::None,
-        answer: "",
-        handler: || delete(iceberg::drop_namespace),
-    },
-    Route {
-        method: "get",
-        path: "/iceberg/v1/namespaces/{namespace}/tables",
-        operation: "listTables",
-        tag: "iceberg",
-        summary: "Gives the tables of a namespace.",
-        query: &[],
-        body: Body::None,
-        answer: JSON,
-        handler: || get(iceberg::tables),
-    },
-    Route {
-        method: "post",
-        path: "/iceberg/v1/namespaces/{namespace}/tables",
-        operation: "createTable",
-        tag: "iceberg",
-        summary: "Makes a table of a client.",
-        query: &[],
-        body: Body::Object,
-        answer: JSON,
-        handler: || post(iceberg::create_table),
-    },
-    Route {
-        method: "get",
-        path: "/iceberg/v1/namespaces/{namespace}/tables/{table}",
-        operation: "loadTable",
-        tag: "iceberg",
-        summary: "Gives a table's metadata and where it lies.",
-        query: &[],
-        body: Body::None,
-        answer: JSON,
-        handler: || get(iceberg::table),
-    },
-    Route {
-        method: "post",
-        path: "/iceberg/v1/namespaces/{namespace}/tables/{table}",
-        operation: "commitTable",
-        tag: "iceberg",
-        summary: "Changes a table if what the client requires holds; refused for tables that streams feed.",
-        query: &[],
-        body: Body::Object,
-        answer: JSON,
-        handler: || post(iceberg::commit),
-    },
-    Route {
-        method: "delete",
-        path: "/iceberg/v1/namespaces/{namespace}/tables/{table}",
-        operation: "dropTable",
-        tag: "iceberg",
-        summary: "Removes a table of a client.",
-        query: &[("purgeRequested", "Removes its files as well.")],
-        body: Body::None,
-        answer: "",
-        handler: || delete(iceberg::drop_table),
-    },
-    Route {
-        method: "post",
-        path: "/iceberg/v1/transactions/commit",
-        operation: "commitTransaction",
-        tag: "iceberg",
-        summary: "Changes several tables of clients, all or none.",
-        query: &[],
-        body: Body::Object,
-        answer: "",
-        handler: || post(iceberg::transaction),
-    },
-    Route {
-        method: "post",
-        path: "/iceberg/v1/namespaces/{namespace}/tables/{table}/metrics",
-        operation: "reportMetrics",
-        tag: "iceberg",
-        summary: "Takes what a client measured, and keeps nothing of it.",
-        query: &[],
-        body: Body::Object,
-        answer: "",
-        handler: || post(iceberg::metrics),
     },
     Route {
         method: "get",

@@ -18,6 +18,7 @@ use crate::testing::{exchange, parts};
 
 mod disk;
 mod documents;
+mod iceberg;
 mod ingest;
 mod limits;
 mod live;
@@ -126,7 +127,7 @@ async fn house_over(
         sql: None,
         charts: None,
         workflows: None,
-        catalog: None,
+        catalog: Some(Arc::new(iceberg::Shop)),
         solutions: None,
         figures: Vec::new(),
         readiness: Arc::new(|| vec![("log", None)]),

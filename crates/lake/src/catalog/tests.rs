@@ -3,19 +3,35 @@ use std::sync::Arc;
 
 use headwater_base::{Limits, Problem};
 use headwater_kernel::port::Catalog;
-use headwater_kernel::port::catalog::{TableAt, TableChange};
-use headwater_store::disk::MemoryDisk;
-use headwater_testkit::log_on;
+use headwater_kernel::port::catalog::{Identifier, TableAt, TableChange};
+use headwater_store::disk::{Disk, MemoryDisk};
+use headwater_testkit::{FaultyDisk, log_on};
 use serde_json::{Value, json};
 
 use super::LakeCatalog;
 use crate::datasets::{Datasets, Parts};
 
+mod names;
+mod properties;
+mod staged;
+mod views;
+
 fn catalog() -> LakeCatalog {
-    let disk = Arc::new(MemoryDisk::default());
+    catalog_on(Arc::new(MemoryDisk::default()))
+}
+
+fn catalog_on(disk: Arc<dyn Disk>) -> LakeCatalog {
     let (log, clock) = log_on(disk.clone(), Limits::default());
     let parts = Parts { log, disk, folder: PathBuf::from("/data"), clock, limits: Arc::new(Limits::default()) };
     LakeCatalog::new(Datasets::new(parts), Arc::new(Vec::new))
+}
+
+/// The catalog that is found when the power went behind the last answer.
+fn after_a_cut(disk: &FaultyDisk, before: LakeCatalog, seed: u64) -> LakeCatalog {
+    drop(before);
+    disk.cut();
+    disk.power_on(seed);
+    catalog_on(Arc::new(disk.clone()))
 }
 
 fn orders() -> Value {

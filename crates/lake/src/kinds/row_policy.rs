@@ -54,8 +54,8 @@ pub struct RowPolicySpec {
     /// Who may see the rows; `*` is everybody.
     #[schemars(length(min = 1, max = 1000))]
     pub principals: Vec<String>,
-    /// What they are rows of: a dataset by its name, `streams.NAME`, `tables.NAME`, or `NAMESPACE.NAME` of a table that
-    /// a client of the catalog made.
+    /// What they are rows of: a dataset by its name, `streams.NAME`, `tables.NAME`, or `NAMESPACE.NAME` of a table or
+    /// view that a client of the catalog made.
     #[schemars(length(min = 1, max = 1000))]
     pub relations: Vec<String>,
     /// Which rows: a condition over the relation's columns, which may name `current_user`. All rows without it.

@@ -34,6 +34,9 @@ pub struct Key {
     principal: Principal,
     /// Of each table, in the order of the plan.
     positions: Vec<String>,
+    /// What is another whenever a view is: the plan does not say through which ones it came about. Taken before the
+    /// statement is planned, so that an answer through a view that changes meanwhile is found by nobody later.
+    views: Option<Bytes>,
 }
 
 /// An answer as it was given.
@@ -59,8 +62,9 @@ struct Held {
 }
 
 impl Key {
-    /// The key of a question whose plan this is; none of one whose answer may be another the next time.
-    pub fn of(question: &Question, plan: &LogicalPlan) -> Option<Self> {
+    /// The key of a question whose plan this is, as views were at that mark; none of one whose answer may be another the
+    /// next time.
+    pub fn of(question: &Question, plan: &LogicalPlan, views: Option<Bytes>) -> Option<Self> {
         let mut positions = Some(Vec::new());
         let walked = plan.apply_with_subqueries(|node| {
             let fits = match node {
@@ -82,7 +86,7 @@ impl Key {
         });
         walked.ok()?;
         let Question { text, format, rows_max, principal } = question.clone();
-        Some(Self { text, format, rows_max, principal, positions: positions? })
+        Some(Self { text, format, rows_max, principal, positions: positions?, views })
     }
 }
 
@@ -212,7 +216,7 @@ mod tests {
 
     fn key(text: &str) -> Key {
         let (format, principal) = (Format::Json, Principal::default());
-        Key { text: text.to_owned(), format, rows_max: None, principal, positions: Vec::new() }
+        Key { text: text.to_owned(), format, rows_max: None, principal, positions: Vec::new(), views: None }
     }
 
     fn answer(bytes: usize) -> Kept {

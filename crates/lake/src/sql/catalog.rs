@@ -1,13 +1,14 @@
-//! What can be asked: a schema each for datasets, streams, tables and files of others, and for each namespace of the lake's catalog, looked up
-//! when a statement names them.
+//! What can be asked: a schema each for datasets, streams, tables and files of others, and for each namespace of the
+//! lake's catalog with its tables and views, looked up when a statement names them.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::TableType;
 use headwater_base::Principal;
 use headwater_kernel::port::Catalog as _;
@@ -23,6 +24,7 @@ use super::files::Listings;
 use super::lake::LakeTable;
 use super::sight::Seen;
 use super::streams::StreamTable;
+use super::views::Scope;
 use crate::LakeCatalog;
 use crate::kinds::dataset::DatasetSpec;
 use crate::kinds::external_table::ExternalTableSpec;
@@ -59,20 +61,24 @@ impl Sources {
 
 /// The catalog of a node, as one principal sees it.
 pub struct Catalog {
-    sources: Arc<Sources>,
-    principal: Principal,
+    scope: Scope,
     /// What plays PostgreSQL's own tables.
     others: RwLock<BTreeMap<String, Arc<dyn SchemaProvider>>>,
 }
 
 impl Catalog {
-    /// The catalog of these sources for `principal`.
-    pub fn new(sources: &Arc<Sources>, principal: Principal) -> Self {
-        Self { sources: Arc::clone(sources), principal, others: RwLock::default() }
+    /// The catalog of these sources for `principal`; `session` is what statements of that one are planned with.
+    pub fn new(sources: &Arc<Sources>, principal: Principal, session: Weak<RwLock<SessionState>>) -> Self {
+        Self::of(Scope::new(Arc::clone(sources), principal, session))
+    }
+
+    /// The catalog of a scope.
+    pub fn of(scope: Scope) -> Self {
+        Self { scope, others: RwLock::default() }
     }
 
     fn seen(&self, name: &str, schema: impl SchemaProvider + 'static) -> Arc<dyn SchemaProvider> {
-        let (kernel, principal) = (Arc::clone(&self.sources.kernel), self.principal.clone());
+        let (kernel, principal) = (Arc::clone(&self.scope.sources.kernel), self.scope.principal.clone());
         Arc::new(Seen::new(name, Arc::new(schema), kernel, principal))
     }
 }
@@ -87,8 +93,8 @@ impl CatalogProvider for Catalog {
     fn schema_names(&self) -> Vec<String> {
         let own = SCHEMAS.iter().map(|(schema, _)| (*schema).to_owned());
         let has_tables = |name: &String| self.schema(name).is_some_and(|schema| !schema.table_names().is_empty());
-        let namespaces = self.sources.catalog.namespaces().into_iter().filter(|name| !is_taken(name));
-        let namespaces = namespaces.filter(|name| self.principal.is_admin() || has_tables(name));
+        let namespaces = self.scope.sources.catalog.namespaces().into_iter().filter(|name| !is_taken(name));
+        let namespaces = namespaces.filter(|name| self.scope.principal.is_admin() || has_tables(name));
         own.chain(self.others.read().keys().cloned()).chain(namespaces).collect()
     }
 
@@ -97,11 +103,14 @@ impl CatalogProvider for Catalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let sources = &self.scope.sources;
+        // A view is of the catalog of all engines, where the datasets have a namespace.
+        let name = if self.scope.is_in_view() && name == TABLES_OF_DATASETS { DATASETS } else { name };
         match SCHEMAS.iter().find(|(schema, _)| *schema == name) {
-            Some((_, kind)) => Some(self.seen(name, Schema { kind, sources: Arc::clone(&self.sources) })),
+            Some((_, kind)) => Some(self.seen(name, Schema { kind, sources: Arc::clone(sources) })),
             None => self.others.read().get(name).cloned().or_else(|| {
-                self.sources.catalog.namespace(name).ok().filter(|_| !is_taken(name))?;
-                Some(self.seen(name, Namespace { name: name.to_owned(), sources: Arc::clone(&self.sources) }))
+                sources.catalog.namespace(name).ok().filter(|_| !is_taken(name))?;
+                Some(self.seen(name, Namespace { name: name.to_owned(), scope: self.scope.clone() }))
             }),
         }
     }
@@ -112,10 +121,10 @@ fn is_taken(namespace: &str) -> bool {
     namespace == TABLES_OF_DATASETS || SCHEMAS.iter().any(|(schema, _)| *schema == namespace)
 }
 
-/// The tables that clients of the catalog made in one of its namespaces.
+/// The tables and views that clients of the catalog made in one of its namespaces.
 struct Namespace {
     name: String,
-    sources: Arc<Sources>,
+    scope: Scope,
 }
 
 impl fmt::Debug for Namespace {
@@ -127,19 +136,36 @@ impl fmt::Debug for Namespace {
 #[async_trait]
 impl SchemaProvider for Namespace {
     fn table_names(&self) -> Vec<String> {
-        self.sources.catalog.tables(&self.name).unwrap_or_default()
+        let catalog = &self.scope.sources.catalog;
+        let mut names = catalog.tables(&self.name).unwrap_or_default();
+        names.extend(catalog.views(&self.name).unwrap_or_default());
+        names
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if !self.table_exist(name) {
+        let sources = &self.scope.sources;
+        if sources.catalog.has_view(&self.name, name) {
+            return self.scope.view(&self.name, name).await.map(Some);
+        }
+        if !sources.catalog.has(&self.name, name) {
             return Ok(None);
         }
-        let version = self.sources.catalog.version(&self.name, name).await.map_err(fault::carried)?;
-        Ok(Some(Arc::new(LakeTable::foreign(&self.sources, &self.name, name, &version).await?)))
+        let version = sources.catalog.version(&self.name, name).await.map_err(fault::carried)?;
+        Ok(Some(Arc::new(LakeTable::foreign(sources, &self.name, name, &version).await?)))
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        let catalog = &self.scope.sources.catalog;
+        Ok(match (catalog.has(&self.name, name), catalog.has_view(&self.name, name)) {
+            (true, _) => Some(TableType::Base),
+            (false, true) => Some(TableType::View),
+            (false, false) => None,
+        })
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.sources.catalog.has(&self.name, name)
+        let catalog = &self.scope.sources.catalog;
+        catalog.has(&self.name, name) || catalog.has_view(&self.name, name)
     }
 }
 

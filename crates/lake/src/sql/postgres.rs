@@ -48,7 +48,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Engine, Turn, fault, only_reads};
+use super::{Engine, Turn, fault, only_reads, pins};
 
 mod columns;
 
@@ -175,7 +175,7 @@ fn plain(text: &str) -> Option<Statement> {
 /// The plan of a plain query.
 async fn planned(context: &SessionContext, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
     let statement = EngineStatement::Statement(Box::new(statement.clone()));
-    let plan = context.state().statement_to_plan(statement).await?;
+    let plan = pins::planning(context.state().statement_to_plan(statement)).await?;
     only_reads(&plan)?;
     columns::carried(plan)
 }

@@ -145,7 +145,8 @@ fn context(
         .build();
     let mut context = SessionContext::new_with_state(state);
     datafusion_functions_json::register_all(&mut context)?;
-    context.register_catalog(CATALOG, Arc::new(Catalog::new(sources, principal.clone())));
+    let catalog = Catalog::new(sources, principal.clone(), context.state_weak_ref());
+    context.register_catalog(CATALOG, Arc::new(catalog));
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
     context.register_udf(whoever_asks(principal));
     context.register_udaf(AggregateUDF::from(Forecast::new(sources.forecaster)));

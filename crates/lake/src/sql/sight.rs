@@ -13,6 +13,7 @@ use headwater_base::Principal;
 use headwater_kernel::Kernel;
 
 use super::guarded::Guarded;
+use super::pins;
 use crate::charts::text;
 use crate::kinds::row_policy::{self, RowPolicySpec};
 
@@ -87,9 +88,9 @@ impl SchemaProvider for Seen {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         match self.of(name) {
             Sight::Nothing => Ok(None),
-            Sight::Everything => self.schema.table(name).await,
+            Sight::Everything => pins::table(&*self.schema, &self.name, name).await,
             Sight::Rows(condition) => {
-                let table = self.schema.table(name).await?;
+                let table = pins::table(&*self.schema, &self.name, name).await?;
                 Ok(table.map(|table| Arc::new(Guarded::new(table, name, condition)) as Arc<dyn TableProvider>))
             }
         }

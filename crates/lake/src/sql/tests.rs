@@ -23,6 +23,7 @@ use crate::{Datasets, LakeCatalog, Parts};
 
 mod keyed;
 mod rollup;
+mod views;
 
 /// A stream of two partitions, a table, and two datasets of the stream: one makes a snapshot every tenth of a second, the other
 /// one in an hour.
