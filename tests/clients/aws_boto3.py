@@ -102,6 +102,50 @@ old = sfn.describe_state_machine(stateMachineArn=version)
 assert json.loads(old["definition"])["States"] == states, old
 assert "definition" in sfn.describe_state_machine_for_execution(executionArn=failed["executionArn"])
 
+# Aliases.
+second = sfn.update_state_machine(
+    stateMachineArn=price, definition=json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}), publish=True
+)["stateMachineVersionArn"]
+
+
+def route(version, weight):
+    return {"stateMachineVersionArn": version, "weight": weight}
+
+
+live = sfn.create_state_machine_alias(name="live", routingConfiguration=[route(version, 100)])["stateMachineAliasArn"]
+assert live == price + ":live", live
+assert sfn.create_state_machine_alias(name="live", routingConfiguration=[route(version, 100)])["stateMachineAliasArn"] == live
+refused(
+    sfn.exceptions.ConflictException, sfn.create_state_machine_alias, name="live", routingConfiguration=[route(second, 100)]
+)
+refused(
+    sfn.exceptions.ValidationException, sfn.create_state_machine_alias, name="half", routingConfiguration=[route(second, 50)]
+)
+run = ended(sfn.start_execution(stateMachineArn=live, name="by-alias")["executionArn"])
+assert (run["stateMachineAliasArn"], run["stateMachineVersionArn"]) == (live, version), run
+assert json.loads(run["output"])["more"] == {"priced": True}, run
+sfn.update_state_machine_alias(
+    stateMachineAliasArn=live, description="half and half", routingConfiguration=[route(version, 50), route(second, 50)]
+)
+described = sfn.describe_state_machine_alias(stateMachineAliasArn=live)
+assert described["routingConfiguration"] == [route(version, 50), route(second, 50)], described
+assert (described["name"], described["description"]) == ("live", "half and half"), described
+drawn = {
+    ended(sfn.start_execution(stateMachineArn=live)["executionArn"])["stateMachineVersionArn"] for _ in range(40)
+}
+assert drawn == {version, second}, drawn
+assert len(sfn.list_executions(stateMachineArn=live)["executions"]) == 41
+aliases = sfn.list_state_machine_aliases(stateMachineArn=price)["stateMachineAliases"]
+assert [row["stateMachineAliasArn"] for row in aliases] == [live], aliases
+message = refused(
+    sfn.exceptions.ConflictException, sfn.delete_state_machine_version, stateMachineVersionArn=version
+)
+assert "[live]" in message, message
+sfn.delete_state_machine_alias(stateMachineAliasArn=live)
+refused(sfn.exceptions.ResourceNotFound, sfn.describe_state_machine_alias, stateMachineAliasArn=live)
+refused(sfn.exceptions.StateMachineDoesNotExist, sfn.start_execution, stateMachineArn=live)
+sfn.delete_state_machine_version(stateMachineVersionArn=version)
+
 # Activities and their tokens.
 activity = sfn.create_activity(name="check")["activityArn"]
 asking = machine("asking", {"A": {"Type": "Task", "Resource": activity, "End": True}})
