@@ -1,4 +1,6 @@
-"""ENDPOINT: what programs do with Step Functions and EventBridge through boto3, against a node. Silent if all is well."""
+"""ENDPOINT: what programs do with Step Functions, EventBridge and its Scheduler through boto3, against a node. Silent if
+all is well."""
+import datetime
 import json
 import sys
 import time
@@ -13,6 +15,7 @@ settings = dict(
     config=Config(inject_host_prefix=False, retries={"max_attempts": 1}),
 )
 sfn, events = boto3.client("stepfunctions", **settings), boto3.client("events", **settings)
+scheduler = boto3.client("scheduler", **settings)
 ROLE = "arn:aws:iam::123456789012:role/any"
 
 
@@ -215,6 +218,62 @@ events.start_replay(
     Destination={"Arn": bus},
 )
 until("the replay is over", lambda: events.describe_replay(ReplayName="again")["State"] == "COMPLETED")
+
+# Schedules and their groups.
+tick = machine("tick", {"A": {"Type": "Succeed"}})
+off, target = {"Mode": "OFF"}, {"Arn": tick, "RoleArn": ROLE, "Input": '{"n": 1}'}
+soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
+scheduler.create_schedule(
+    Name="once", ScheduleExpression=f"at({soon:%Y-%m-%dT%H:%M:%S})", FlexibleTimeWindow=off, Target=target,
+    ActionAfterCompletion="DELETE",
+)
+runs = until("the schedule has started an execution", lambda: sfn.list_executions(stateMachineArn=tick)["executions"])
+assert json.loads(ended(runs[0]["executionArn"])["input"]) == {"n": 1}, runs
+until("the schedule has deleted itself", lambda: not scheduler.list_schedules()["Schedules"])
+group = scheduler.create_schedule_group(Name="nightly", Tags=[{"Key": "team", "Value": "genomics"}])["ScheduleGroupArn"]
+assert scheduler.list_tags_for_resource(ResourceArn=group)["Tags"] == [{"Key": "team", "Value": "genomics"}]
+scheduler.tag_resource(ResourceArn=group, Tags=[{"Key": "env", "Value": "test"}])
+scheduler.untag_resource(ResourceArn=group, TagKeys=["team"])
+assert scheduler.list_tags_for_resource(ResourceArn=group)["Tags"] == [{"Key": "env", "Value": "test"}]
+members = dict(
+    Name="report", GroupName="nightly", ScheduleExpression="cron(0 2 * * ? *)", ScheduleExpressionTimezone="Europe/Zurich",
+    FlexibleTimeWindow={"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15}, State="DISABLED",
+    StartDate=datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc),
+    Target={
+        "Arn": bus, "RoleArn": ROLE, "EventBridgeParameters": {"DetailType": "Night", "Source": "shop.clock"},
+        "Input": "{}", "RetryPolicy": {"MaximumRetryAttempts": 3},
+    },
+)
+report = scheduler.create_schedule(**members)["ScheduleArn"]
+assert report.endswith(":schedule/nightly/report"), report
+got = scheduler.get_schedule(Name="report", GroupName="nightly")
+assert {member: got[member] for member in members} == members, got
+refused(scheduler.exceptions.ConflictException, scheduler.create_schedule, **members)
+refused(scheduler.exceptions.ResourceNotFoundException, scheduler.get_schedule, Name="report")
+message = refused(
+    scheduler.exceptions.ValidationException, scheduler.create_schedule, Name="bad", ScheduleExpression="rate(5 minuten)",
+    FlexibleTimeWindow=off, Target=target,
+)
+assert "Invalid Schedule Expression rate(5 minuten)." in message, message
+scheduler.update_schedule(
+    Name="report", GroupName="nightly", ScheduleExpression="rate(2 days)", FlexibleTimeWindow=off, Target=target
+)
+got = scheduler.get_schedule(Name="report", GroupName="nightly")
+assert (got["State"], got["ScheduleExpression"], got["ScheduleExpressionTimezone"]) == ("ENABLED", "rate(2 days)", "UTC"), got
+for number in range(3):
+    scheduler.create_schedule(
+        Name=f"more-{number}", GroupName="nightly", ScheduleExpression="rate(2 days)", FlexibleTimeWindow=off, Target=target
+    )
+pages = scheduler.get_paginator("list_schedules").paginate(GroupName="nightly", PaginationConfig={"PageSize": 2})
+names = [row["Name"] for page in pages for row in page["Schedules"]]
+assert names == ["more-0", "more-1", "more-2", "report"], names
+scheduler.delete_schedule(Name="report", GroupName="nightly")
+assert scheduler.get_schedule_group(Name="nightly")["State"] == "ACTIVE"
+assert [row["Name"] for row in scheduler.list_schedule_groups()["ScheduleGroups"]] == ["default", "nightly"]
+scheduler.delete_schedule_group(Name="nightly")
+refused(scheduler.exceptions.ResourceNotFoundException, scheduler.get_schedule_group, Name="nightly")
+assert not scheduler.list_schedules()["Schedules"]
+sfn.delete_state_machine(stateMachineArn=tick)
 
 # A connection, whose password never comes back.
 parameters = {"BasicAuthParameters": {"Username": "u", "Password": "hunter2"}}
