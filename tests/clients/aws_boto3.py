@@ -1,5 +1,5 @@
-"""ENDPOINT: what programs do with Step Functions, EventBridge and its Scheduler through boto3, against a node. Silent if
-all is well."""
+"""ENDPOINT: what programs do with Step Functions, EventBridge, its Scheduler and its Pipes through boto3, against a node.
+Silent if all is well."""
 import datetime
 import json
 import sys
@@ -15,7 +15,7 @@ settings = dict(
     config=Config(inject_host_prefix=False, retries={"max_attempts": 1}),
 )
 sfn, events = boto3.client("stepfunctions", **settings), boto3.client("events", **settings)
-scheduler = boto3.client("scheduler", **settings)
+scheduler, pipes = boto3.client("scheduler", **settings), boto3.client("pipes", **settings)
 ROLE = "arn:aws:iam::123456789012:role/any"
 
 
@@ -274,6 +274,71 @@ scheduler.delete_schedule_group(Name="nightly")
 refused(scheduler.exceptions.ResourceNotFoundException, scheduler.get_schedule_group, Name="nightly")
 assert not scheduler.list_schedules()["Schedules"]
 sfn.delete_state_machine(stateMachineArn=tick)
+
+# A pipe behind a rule that writes to a stream.
+run = machine("run", {"A": {"Type": "Succeed"}})
+samples = "arn:aws:kinesis:eu-west-1:123456789012:stream/samples"
+events.put_rule(Name="samples", EventPattern=json.dumps({"source": ["lab"]}))
+events.put_targets(Rule="samples", Targets=[{"Id": "s", "Arn": samples, "InputPath": "$.detail"}])
+position = {"StartingPosition": "TRIM_HORIZON"}
+members = dict(
+    Name="complete", RoleArn=ROLE, Source=samples, Target=run, Description="complete samples",
+    SourceParameters={
+        "KinesisStreamParameters": position,
+        "FilterCriteria": {"Filters": [{"Pattern": json.dumps({"data": {"state": ["COMPLETE"]}})}]},
+    },
+    TargetParameters={
+        "InputTemplate": '{"sample": <$.data.id>, "by": "<aws.pipes.pipe-name>"}',
+        "StepFunctionStateMachineParameters": {"InvocationType": "FIRE_AND_FORGET"},
+    },
+)
+created = pipes.create_pipe(**members, Tags={"team": "genomics"})
+assert created["Arn"].endswith(":pipe/complete") and created["DesiredState"] == "RUNNING", created
+refused(pipes.exceptions.ConflictException, pipes.create_pipe, **members)
+refused(
+    pipes.exceptions.ValidationException, pipes.create_pipe, Name="queue", RoleArn=ROLE, Target=run,
+    Source="arn:aws:sqs:eu-west-1:123456789012:q",
+)
+described = pipes.describe_pipe(Name="complete")
+assert {member: described[member] for member in members} == members, described
+assert described["Tags"] == {"team": "genomics"}, described
+
+
+def sample(number, state):
+    return {"Source": "lab", "DetailType": "Sample", "Detail": json.dumps({"id": number, "state": state})}
+
+
+def runs(count):
+    def started():
+        found = sfn.list_executions(stateMachineArn=run)["executions"]
+        return found if len(found) >= count else None
+
+    found = until(f"the pipe has started {count}", started)
+    inputs = [json.loads(ended(row["executionArn"])["input"]) for row in found]
+    return sorted(inputs, key=lambda given: given[0]["sample"])
+
+
+until("the pipe runs", lambda: pipes.describe_pipe(Name="complete")["CurrentState"] == "RUNNING")
+events.put_events(Entries=[sample(1, "OPEN"), sample(2, "COMPLETE")])
+assert runs(1) == [[{"sample": 2, "by": "complete"}]]
+assert pipes.stop_pipe(Name="complete")["DesiredState"] == "STOPPED"
+events.put_events(Entries=[sample(3, "COMPLETE")])
+assert pipes.describe_pipe(Name="complete")["CurrentState"] == "STOPPED"
+assert [row["Name"] for row in pipes.list_pipes(DesiredState="STOPPED", SourcePrefix=samples)["Pipes"]] == ["complete"]
+assert not pipes.list_pipes(DesiredState="RUNNING")["Pipes"]
+pipes.update_pipe(Name="complete", RoleArn=ROLE, TargetParameters={"InputTemplate": '{"sample": <$.data.id>}'})
+updated = pipes.describe_pipe(Name="complete")
+assert updated["SourceParameters"] == members["SourceParameters"], updated
+pipes.start_pipe(Name="complete")
+assert runs(2) == [[{"sample": 2, "by": "complete"}], [{"sample": 3}]]
+pipes.tag_resource(resourceArn=created["Arn"], tags={"env": "test"})
+pipes.untag_resource(resourceArn=created["Arn"], tagKeys=["team"])
+assert pipes.list_tags_for_resource(resourceArn=created["Arn"])["tags"] == {"env": "test"}
+assert pipes.delete_pipe(Name="complete")["CurrentState"] == "DELETING"
+refused(pipes.exceptions.NotFoundException, pipes.describe_pipe, Name="complete")
+events.remove_targets(Rule="samples", Ids=["s"])
+events.delete_rule(Name="samples")
+sfn.delete_state_machine(stateMachineArn=run)
 
 # A connection, whose password never comes back.
 parameters = {"BasicAuthParameters": {"Username": "u", "Password": "hunter2"}}

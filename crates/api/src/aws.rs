@@ -1,9 +1,10 @@
 //! The listener of AWS clients: Step Functions (`AWSStepFunctions.*`, AWS JSON 1.0), EventBridge (`AWSEvents.*`, AWS
-//! JSON 1.1) and EventBridge Scheduler (REST JSON), so that aws-cli, boto3 and the SDKs work on this node unchanged.
+//! JSON 1.1), EventBridge Scheduler and Pipes (REST JSON), so that aws-cli, boto3 and the SDKs work on this node
+//! unchanged.
 //!
 //! What it is NOT: a second home of anything. State machines are Workflows, buses Streams `bus.NAME`, rules Rules,
-//! archives Archives, API destinations Destinations, connections Secrets, schedules Schedules; what those cannot hold is
-//! kept in one of their annotations ([`native`]). Names are derived, never stored ([`arn`]). Credentials say region and account and
+//! archives Archives, API destinations Destinations, connections Secrets, schedules Schedules, pipes Pipes; what those
+//! cannot hold is kept in one of their annotations ([`native`]). Names are derived, never stored ([`arn`]). Credentials say region and account and
 //! nothing else, and the listener answers this machine alone, as all do.
 //!
 //! A request is one row of a table ([`SERVICES`], [`rest::SERVICES`]): members it may have ([`shape`]), and a function.
@@ -16,6 +17,7 @@ pub mod call;
 mod events;
 mod native;
 mod page;
+mod pipes;
 pub mod refusal;
 pub mod rest;
 mod scheduler;

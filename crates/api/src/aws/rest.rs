@@ -15,6 +15,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::call::Operation;
+use super::pipes;
 use super::refusal::Refusal;
 use super::scheduler;
 use super::shape::Shape;
@@ -49,7 +50,10 @@ pub struct Row {
 }
 
 /// Everything that is served.
-pub static SERVICES: [Service; 1] = [Service { name: "Scheduler", scope: "scheduler", rows: scheduler::ROWS }];
+pub static SERVICES: [Service; 2] = [
+    Service { name: "Scheduler", scope: "scheduler", rows: scheduler::ROWS },
+    Service { name: "Pipes", scope: "pipes", rows: pipes::ROWS },
+];
 
 /// A request that a row answers.
 pub struct Found {

@@ -16,6 +16,7 @@ use crate::address::listen;
 
 mod doubles;
 mod events;
+mod pipes;
 mod protocol;
 mod scheduler;
 mod served;
@@ -44,6 +45,7 @@ async fn house() -> House {
         doubles::open("Archive", "archives"),
         doubles::open("Destination", "destinations"),
         doubles::open("Schedule", "schedules"),
+        doubles::open("Pipe", "pipes"),
     ];
     let registry = Registry::new(&kinds);
     let setup = Setup { log, folder: folder.path().to_owned(), clock, limits, registry, seed: 7 };
@@ -105,7 +107,7 @@ impl House {
     /// The answer of an operation behind a path: status, exception and body.
     async fn at(&self, request: &str, body: Option<Value>) -> (u16, String, Value) {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let service = if request.contains(" /v1/pipes") { "pipes" } else { "scheduler" };
+        let service = if request.contains("pipe") { "pipes" } else { "scheduler" };
         let (status, head, answer) = self
             .raw(&format!(
                 "{request} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\nauthorization: {}\r\n\r\n\

@@ -16,6 +16,7 @@ fn the_page_about_compatibility_names_every_operation() {
             "Step Functions" => service = "AWSStepFunctions",
             "EventBridge" => service = "AWSEvents",
             "Scheduler" => service = "Scheduler",
+            "Pipes" => service = "Pipes",
             _ => {}
         }
         named.extend(cells.next().unwrap().split(", ").map(|operation| format!("{service}.{operation}")));
