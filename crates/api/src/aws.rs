@@ -228,8 +228,12 @@ fn members(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
 
 /// The operation of a service by its name, for tests of the request decoding.
 pub fn operation(service: &str, name: &str) -> Option<&'static Operation> {
-    let service = SERVICES.iter().find(|known| known.name == service)?;
-    service.operations.iter().copied().flatten().find(|operation| operation.name == name)
+    if let Some(service) = SERVICES.iter().find(|known| known.name == service) {
+        return service.operations.iter().copied().flatten().find(|operation| operation.name == name);
+    }
+    let service = rest::SERVICES.iter().find(|known| known.name == service)?;
+    let mut operations = service.rows.iter().copied().flatten().map(|row| &row.operation);
+    operations.find(|operation| operation.name == name)
 }
 
 /// Every operation that is served, as `SERVICE.NAME`.

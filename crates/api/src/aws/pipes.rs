@@ -37,7 +37,7 @@ const STREAM: Shape = Shape::Structure(&[
     may("OnPartialBatchItemFailure", Shape::Choice(&["AUTOMATIC_BISECT"])),
     may("DeadLetterConfig", Shape::Structure(&[may("Arn", text(1, 1_600))])),
 ]);
-const TOPIC: Shape = Shape::Structure(&[
+const KAFKA: Shape = Shape::Structure(&[
     may("TopicName", text(1, 249)),
     POSITION,
     may("BatchSize", Shape::Integer(1, 10_000)),
@@ -50,8 +50,8 @@ const SOURCE_PARAMETERS: Member = may(
         may("FilterCriteria", Shape::Structure(&[may("Filters", FILTERS)])),
         may("DynamoDBStreamParameters", STREAM),
         may("KinesisStreamParameters", STREAM),
-        may("ManagedStreamingKafkaParameters", TOPIC),
-        may("SelfManagedKafkaParameters", TOPIC),
+        may("ManagedStreamingKafkaParameters", KAFKA),
+        may("SelfManagedKafkaParameters", KAFKA),
     ]),
 );
 const ENRICHMENT: Member = may("Enrichment", text(0, 1_600));
@@ -230,8 +230,8 @@ async fn update(call: &Call) -> Answer {
     write(call, kept(call, sent), held, Some(&old)).await
 }
 
-/// `sent` with what a request brings. Parameters of a source are changed one by one, since a change names neither topic
-/// nor starting position; all else takes the place of what was there.
+/// `sent` with what a request brings. How a source is read is changed member by member, since a change has no place for
+/// where reading began; all else takes the place of what was there.
 fn kept(call: &Call, mut sent: Map<String, Value>) -> Map<String, Value> {
     for member in KEPT {
         let Some(given) = call.value(member) else { continue };
@@ -239,7 +239,7 @@ fn kept(call: &Call, mut sent: Map<String, Value>) -> Map<String, Value> {
             (Some(there), Value::Object(given)) if member == "SourceParameters" => {
                 for (name, given) in given {
                     match (there.get_mut(name).and_then(Value::as_object_mut), given) {
-                        (Some(there), Value::Object(given)) => there.extend(given.clone()),
+                        (Some(there), Value::Object(given)) if name != "FilterCriteria" => there.extend(given.clone()),
                         _ => {
                             there.insert(name.clone(), given.clone());
                         }

@@ -106,7 +106,7 @@ fn source(sent: &Value) -> Result<Source, Refusal> {
     ];
     only(parameters, &["FilterCriteria", dynamodb, kinesis, msk, kafka])?;
     if given.starts_with("smk://") {
-        return topic(&parameters[kafka], "SelfManagedKafka");
+        return kafka_source(&parameters[kafka], "SelfManagedKafka");
     }
     let arn = read(given)?;
     match (arn.service, split(&arn)) {
@@ -123,17 +123,17 @@ fn source(sent: &Value) -> Result<Source, Refusal> {
             let native = json!({ "type": "stream", "stream": stream, "start": start });
             Ok(Source { native, payload: Some("data"), name: "aws:kinesis", parameters })
         }
-        ("kafka", ("cluster", _)) => topic(&parameters[msk], "aws:kafka"),
+        ("kafka", ("cluster", _)) => kafka_source(&parameters[msk], "aws:kafka"),
         _ => Err(no_source(given)),
     }
 }
 
-fn topic(parameters: &Value, name: &'static str) -> Result<Source, Refusal> {
-    let Some(topic) = parameters["TopicName"].as_str() else {
+fn kafka_source(parameters: &Value, name: &'static str) -> Result<Source, Refusal> {
+    let Some(stream) = parameters["TopicName"].as_str() else {
         return Err(Refusal::validation("TopicName must be given for a source that is a topic of Kafka."));
     };
     let start = if parameters["StartingPosition"].is_null() { "latest" } else { start(parameters)? };
-    let native = json!({ "type": "stream", "stream": topic, "start": start });
+    let native = json!({ "type": "stream", "stream": stream, "start": start });
     Ok(Source { native, payload: Some("value"), name, parameters: parameters.clone() })
 }
 

@@ -126,7 +126,7 @@ async fn a_change_keeps_what_it_does_not_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_and_topics_show_their_payload() {
+async fn streams_show_their_payload() {
     let house = house().await;
     let kinesis = json!({
         "Source": "arn:aws:kinesis:eu-west-1:000000000000:stream/samples",
@@ -148,13 +148,13 @@ async fn streams_and_topics_show_their_payload() {
                 "event": { "source": "lab", "type": "Event from aws:kinesis" } },
         })
     );
-    let topic = json!({
+    let kafka = json!({
         "Source": "smk://localhost:9092",
         "SourceParameters": { "SelfManagedKafkaParameters": { "TopicName": "t", "StartingPosition": "TRIM_HORIZON" } },
         "Target": "arn:aws:kinesis:eu-west-1:000000000000:stream/out",
         "TargetParameters": { "KinesisStreamParameters": { "PartitionKey": "$.value.user" } },
     });
-    house.found("POST /v1/pipes/b", body(topic)).await;
+    house.found("POST /v1/pipes/b", body(kafka)).await;
     assert_eq!(
         spec(&house, "b"),
         json!({ "source": { "type": "stream", "stream": "t", "start": "earliest" },
