@@ -99,8 +99,6 @@ fn input(target: &Value) -> Result<Option<Value>, Refusal> {
 pub fn shown(caller: &Caller, schedule: &Resource) -> Value {
     let there = &schedule.spec["targets"][0];
     let sent = held(schedule).get("Target").cloned();
-    match sent.filter(|sent| native(sent).is_ok_and(|made| made == *there)) {
-        Some(sent) => sent,
-        None => json!({ "Arn": targets::arn_of(caller, there), "RoleArn": NO_ROLE }),
-    }
+    let sent = sent.filter(|sent| native(sent).is_ok_and(|made| made == *there));
+    sent.unwrap_or_else(|| json!({ "Arn": targets::arn_of(caller, there), "RoleArn": NO_ROLE }))
 }
