@@ -286,7 +286,8 @@ fn current(pipe: &Resource) -> &'static str {
     match (enabled(pipe), pipe.status.ready) {
         (false, _) => "STOPPED",
         (true, Ready::False) => "START_FAILED",
-        (true, _) => "RUNNING",
+        (true, Ready::Unknown) => "STARTING",
+        (true, Ready::True) => "RUNNING",
     }
 }
 
