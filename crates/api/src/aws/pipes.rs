@@ -223,8 +223,8 @@ async fn update(call: &Call) -> Answer {
     let mut held = held(&old);
     let sent = held.shift_remove("Pipe").filter(|sent| made::is_sent(&old, sent));
     let Some(Value::Object(sent)) = sent else {
-        let message = "The pipe was applied to the node as a resource and is changed by applying it again; StartPipe and \
-                       StopPipe are served.";
+        let message = "The pipe was applied to the node as a resource and is changed by applying it again; StartPipe \
+                       and StopPipe are served.";
         return Err(Refusal::new("ConflictException", message));
     };
     write(call, kept(call, sent), held, Some(&old)).await
