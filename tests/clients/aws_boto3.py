@@ -1,4 +1,6 @@
-"""ENDPOINT: what programs do with Step Functions and EventBridge through boto3, against a node. Silent if all is well."""
+"""ENDPOINT: what programs do with Step Functions, EventBridge, its Scheduler and its Pipes through boto3, against a node.
+Silent if all is well."""
+import datetime
 import json
 import sys
 import time
@@ -13,6 +15,7 @@ settings = dict(
     config=Config(inject_host_prefix=False, retries={"max_attempts": 1}),
 )
 sfn, events = boto3.client("stepfunctions", **settings), boto3.client("events", **settings)
+scheduler, pipes = boto3.client("scheduler", **settings), boto3.client("pipes", **settings)
 ROLE = "arn:aws:iam::123456789012:role/any"
 
 
@@ -102,6 +105,50 @@ old = sfn.describe_state_machine(stateMachineArn=version)
 assert json.loads(old["definition"])["States"] == states, old
 assert "definition" in sfn.describe_state_machine_for_execution(executionArn=failed["executionArn"])
 
+# Aliases.
+second = sfn.update_state_machine(
+    stateMachineArn=price, definition=json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}), publish=True
+)["stateMachineVersionArn"]
+
+
+def route(version, weight):
+    return {"stateMachineVersionArn": version, "weight": weight}
+
+
+live = sfn.create_state_machine_alias(name="live", routingConfiguration=[route(version, 100)])["stateMachineAliasArn"]
+assert live == price + ":live", live
+assert sfn.create_state_machine_alias(name="live", routingConfiguration=[route(version, 100)])["stateMachineAliasArn"] == live
+refused(
+    sfn.exceptions.ConflictException, sfn.create_state_machine_alias, name="live", routingConfiguration=[route(second, 100)]
+)
+refused(
+    sfn.exceptions.ValidationException, sfn.create_state_machine_alias, name="half", routingConfiguration=[route(second, 50)]
+)
+run = ended(sfn.start_execution(stateMachineArn=live, name="by-alias")["executionArn"])
+assert (run["stateMachineAliasArn"], run["stateMachineVersionArn"]) == (live, version), run
+assert json.loads(run["output"])["more"] == {"priced": True}, run
+sfn.update_state_machine_alias(
+    stateMachineAliasArn=live, description="half and half", routingConfiguration=[route(version, 50), route(second, 50)]
+)
+described = sfn.describe_state_machine_alias(stateMachineAliasArn=live)
+assert described["routingConfiguration"] == [route(version, 50), route(second, 50)], described
+assert (described["name"], described["description"]) == ("live", "half and half"), described
+drawn = {
+    ended(sfn.start_execution(stateMachineArn=live)["executionArn"])["stateMachineVersionArn"] for _ in range(40)
+}
+assert drawn == {version, second}, drawn
+assert len(sfn.list_executions(stateMachineArn=live)["executions"]) == 41
+aliases = sfn.list_state_machine_aliases(stateMachineArn=price)["stateMachineAliases"]
+assert [row["stateMachineAliasArn"] for row in aliases] == [live], aliases
+message = refused(
+    sfn.exceptions.ConflictException, sfn.delete_state_machine_version, stateMachineVersionArn=version
+)
+assert "[live]" in message, message
+sfn.delete_state_machine_alias(stateMachineAliasArn=live)
+refused(sfn.exceptions.ResourceNotFound, sfn.describe_state_machine_alias, stateMachineAliasArn=live)
+refused(sfn.exceptions.StateMachineDoesNotExist, sfn.start_execution, stateMachineArn=live)
+sfn.delete_state_machine_version(stateMachineVersionArn=version)
+
 # Activities and their tokens.
 activity = sfn.create_activity(name="check")["activityArn"]
 asking = machine("asking", {"A": {"Type": "Task", "Resource": activity, "End": True}})
@@ -171,6 +218,127 @@ events.start_replay(
     Destination={"Arn": bus},
 )
 until("the replay is over", lambda: events.describe_replay(ReplayName="again")["State"] == "COMPLETED")
+
+# Schedules and their groups.
+tick = machine("tick", {"A": {"Type": "Succeed"}})
+off, target = {"Mode": "OFF"}, {"Arn": tick, "RoleArn": ROLE, "Input": '{"n": 1}'}
+soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
+scheduler.create_schedule(
+    Name="once", ScheduleExpression=f"at({soon:%Y-%m-%dT%H:%M:%S})", FlexibleTimeWindow=off, Target=target,
+    ActionAfterCompletion="DELETE",
+)
+runs = until("the schedule has started an execution", lambda: sfn.list_executions(stateMachineArn=tick)["executions"])
+assert json.loads(ended(runs[0]["executionArn"])["input"]) == {"n": 1}, runs
+until("the schedule has deleted itself", lambda: not scheduler.list_schedules()["Schedules"])
+group = scheduler.create_schedule_group(Name="nightly", Tags=[{"Key": "team", "Value": "genomics"}])["ScheduleGroupArn"]
+assert scheduler.list_tags_for_resource(ResourceArn=group)["Tags"] == [{"Key": "team", "Value": "genomics"}]
+scheduler.tag_resource(ResourceArn=group, Tags=[{"Key": "env", "Value": "test"}])
+scheduler.untag_resource(ResourceArn=group, TagKeys=["team"])
+assert scheduler.list_tags_for_resource(ResourceArn=group)["Tags"] == [{"Key": "env", "Value": "test"}]
+members = dict(
+    Name="report", GroupName="nightly", ScheduleExpression="cron(0 2 * * ? *)", ScheduleExpressionTimezone="Europe/Zurich",
+    FlexibleTimeWindow={"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15}, State="DISABLED",
+    StartDate=datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc),
+    Target={
+        "Arn": bus, "RoleArn": ROLE, "EventBridgeParameters": {"DetailType": "Night", "Source": "shop.clock"},
+        "Input": "{}", "RetryPolicy": {"MaximumRetryAttempts": 3},
+    },
+)
+report = scheduler.create_schedule(**members)["ScheduleArn"]
+assert report.endswith(":schedule/nightly/report"), report
+got = scheduler.get_schedule(Name="report", GroupName="nightly")
+assert {member: got[member] for member in members} == members, got
+refused(scheduler.exceptions.ConflictException, scheduler.create_schedule, **members)
+refused(scheduler.exceptions.ResourceNotFoundException, scheduler.get_schedule, Name="report")
+message = refused(
+    scheduler.exceptions.ValidationException, scheduler.create_schedule, Name="bad", ScheduleExpression="rate(5 minuten)",
+    FlexibleTimeWindow=off, Target=target,
+)
+assert "Invalid Schedule Expression rate(5 minuten)." in message, message
+scheduler.update_schedule(
+    Name="report", GroupName="nightly", ScheduleExpression="rate(2 days)", FlexibleTimeWindow=off, Target=target
+)
+got = scheduler.get_schedule(Name="report", GroupName="nightly")
+assert (got["State"], got["ScheduleExpression"], got["ScheduleExpressionTimezone"]) == ("ENABLED", "rate(2 days)", "UTC"), got
+for number in range(3):
+    scheduler.create_schedule(
+        Name=f"more-{number}", GroupName="nightly", ScheduleExpression="rate(2 days)", FlexibleTimeWindow=off, Target=target
+    )
+pages = scheduler.get_paginator("list_schedules").paginate(GroupName="nightly", PaginationConfig={"PageSize": 2})
+names = [row["Name"] for page in pages for row in page["Schedules"]]
+assert names == ["more-0", "more-1", "more-2", "report"], names
+scheduler.delete_schedule(Name="report", GroupName="nightly")
+assert scheduler.get_schedule_group(Name="nightly")["State"] == "ACTIVE"
+assert [row["Name"] for row in scheduler.list_schedule_groups()["ScheduleGroups"]] == ["default", "nightly"]
+scheduler.delete_schedule_group(Name="nightly")
+refused(scheduler.exceptions.ResourceNotFoundException, scheduler.get_schedule_group, Name="nightly")
+assert not scheduler.list_schedules()["Schedules"]
+sfn.delete_state_machine(stateMachineArn=tick)
+
+# A pipe behind a rule that writes to a stream.
+run = machine("run", {"A": {"Type": "Succeed"}})
+samples = "arn:aws:kinesis:eu-west-1:123456789012:stream/samples"
+events.put_rule(Name="samples", EventPattern=json.dumps({"source": ["lab"]}))
+events.put_targets(Rule="samples", Targets=[{"Id": "s", "Arn": samples, "InputPath": "$.detail"}])
+position = {"StartingPosition": "TRIM_HORIZON"}
+members = dict(
+    Name="complete", RoleArn=ROLE, Source=samples, Target=run, Description="complete samples",
+    SourceParameters={
+        "KinesisStreamParameters": position,
+        "FilterCriteria": {"Filters": [{"Pattern": json.dumps({"data": {"state": ["COMPLETE"]}})}]},
+    },
+    TargetParameters={
+        "InputTemplate": '{"sample": <$.data.id>, "by": "<aws.pipes.pipe-name>"}',
+        "StepFunctionStateMachineParameters": {"InvocationType": "FIRE_AND_FORGET"},
+    },
+)
+created = pipes.create_pipe(**members, Tags={"team": "genomics"})
+assert created["Arn"].endswith(":pipe/complete") and created["DesiredState"] == "RUNNING", created
+refused(pipes.exceptions.ConflictException, pipes.create_pipe, **members)
+refused(
+    pipes.exceptions.ValidationException, pipes.create_pipe, Name="queue", RoleArn=ROLE, Target=run,
+    Source="arn:aws:sqs:eu-west-1:123456789012:q",
+)
+described = pipes.describe_pipe(Name="complete")
+assert {member: described[member] for member in members} == members, described
+assert described["Tags"] == {"team": "genomics"}, described
+
+
+def sample(number, state):
+    return {"Source": "lab", "DetailType": "Sample", "Detail": json.dumps({"id": number, "state": state})}
+
+
+def runs(count):
+    def started():
+        found = sfn.list_executions(stateMachineArn=run)["executions"]
+        return found if len(found) >= count else None
+
+    found = until(f"the pipe has started {count}", started)
+    inputs = [json.loads(ended(row["executionArn"])["input"]) for row in found]
+    return sorted(inputs, key=lambda given: given[0]["sample"])
+
+
+until("the pipe runs", lambda: pipes.describe_pipe(Name="complete")["CurrentState"] == "RUNNING")
+events.put_events(Entries=[sample(1, "OPEN"), sample(2, "COMPLETE")])
+assert runs(1) == [[{"sample": 2, "by": "complete"}]]
+assert pipes.stop_pipe(Name="complete")["DesiredState"] == "STOPPED"
+events.put_events(Entries=[sample(3, "COMPLETE")])
+assert pipes.describe_pipe(Name="complete")["CurrentState"] == "STOPPED"
+assert [row["Name"] for row in pipes.list_pipes(DesiredState="STOPPED", SourcePrefix=samples)["Pipes"]] == ["complete"]
+assert not pipes.list_pipes(DesiredState="RUNNING")["Pipes"]
+pipes.update_pipe(Name="complete", RoleArn=ROLE, TargetParameters={"InputTemplate": '{"sample": <$.data.id>}'})
+updated = pipes.describe_pipe(Name="complete")
+assert updated["SourceParameters"] == members["SourceParameters"], updated
+pipes.start_pipe(Name="complete")
+assert runs(2) == [[{"sample": 2, "by": "complete"}], [{"sample": 3}]]
+pipes.tag_resource(resourceArn=created["Arn"], tags={"env": "test"})
+pipes.untag_resource(resourceArn=created["Arn"], tagKeys=["team"])
+assert pipes.list_tags_for_resource(resourceArn=created["Arn"])["tags"] == {"env": "test"}
+assert pipes.delete_pipe(Name="complete")["CurrentState"] == "DELETING"
+refused(pipes.exceptions.NotFoundException, pipes.describe_pipe, Name="complete")
+events.remove_targets(Rule="samples", Ids=["s"])
+events.delete_rule(Name="samples")
+sfn.delete_state_machine(stateMachineArn=run)
 
 # A connection, whose password never comes back.
 parameters = {"BasicAuthParameters": {"Username": "u", "Password": "hunter2"}}

@@ -1,21 +1,26 @@
-//! The listener of AWS clients: Step Functions (`AWSStepFunctions.*`, AWS JSON 1.0) and EventBridge (`AWSEvents.*`, AWS
-//! JSON 1.1), so that aws-cli, boto3 and the SDKs work on this node unchanged.
+//! The listener of AWS clients: Step Functions (`AWSStepFunctions.*`, AWS JSON 1.0), EventBridge (`AWSEvents.*`, AWS
+//! JSON 1.1), EventBridge Scheduler and Pipes (REST JSON), so that aws-cli, boto3 and the SDKs work on this node
+//! unchanged.
 //!
 //! What it is NOT: a second home of anything. State machines are Workflows, buses Streams `bus.NAME`, rules Rules,
-//! archives Archives, API destinations Destinations, connections Secrets; what those cannot hold is kept in one of
-//! their annotations ([`native`]). Names are derived, never stored ([`arn`]). Credentials say region and account and
+//! archives Archives, API destinations Destinations, connections Secrets, schedules Schedules, pipes Pipes; what those
+//! cannot hold is kept in one of their annotations ([`native`]). Names are derived, never stored ([`arn`]). Credentials say region and account and
 //! nothing else, and the listener answers this machine alone, as all do.
 //!
-//! A request is one row of a table ([`OPERATIONS`]): members it may have ([`shape`]), and a function.
+//! A request is one row of a table ([`SERVICES`], [`rest::SERVICES`]): members it may have ([`shape`]), and a function.
 //!
-//! Specification: AWS JSON protocol (Smithy `aws.protocols#awsJson1_0`, `awsJson1_1`); the services' API references.
+//! Specification: AWS JSON protocol (Smithy `aws.protocols#awsJson1_0`, `awsJson1_1`, `restJson1`); the services' API
+//! references.
 
 pub mod arn;
 pub mod call;
 mod events;
 mod native;
 mod page;
+mod pipes;
 pub mod refusal;
+pub mod rest;
+mod scheduler;
 pub mod shape;
 mod states;
 mod tags;
@@ -51,7 +56,7 @@ struct Service {
     operations: &'static [&'static [Operation]],
 }
 
-/// Everything that is served.
+/// Everything that is served under `POST /`.
 static SERVICES: [Service; 2] = [
     Service { name: "AWSStepFunctions", media_type: "application/x-amz-json-1.0", operations: states::OPERATIONS },
     Service { name: "AWSEvents", media_type: "application/x-amz-json-1.1", operations: events::OPERATIONS },
@@ -136,14 +141,26 @@ pub async fn serve(listener: TcpListener, aws: Arc<Aws>) {
 async fn respond(State(aws): State<Arc<Aws>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let target = target(&head.headers);
-    let media_type = target.map_or(SERVICES[0].media_type, |(service, _)| service.media_type);
-    let answer = answer_to(&aws, &head, body, target.map(|(_, operation)| operation)).await;
+    let path = if head.headers.contains_key("x-amz-target") { None } else { at_path(&head) };
+    let rest = path.is_some();
+    let media_type = match target {
+        Some((service, _)) => service.media_type,
+        None if rest => rest::MEDIA_TYPE,
+        None => SERVICES[0].media_type,
+    };
+    let (operation, members) = match (target, path) {
+        (Some((_, operation)), _) => (Some(operation), Map::new()),
+        (None, Some(found)) => (Some(found.operation), found.members),
+        (None, None) => (None, Map::new()),
+    };
+    let answer = answer_to(&aws, &head, body, operation, Place { rest, members }).await;
     let mut response = match answer {
         Ok(Value::Null) => answer::bytes(StatusCode::OK, media_type, Bytes::new()),
         Ok(value) => answer::bytes(StatusCode::OK, media_type, Bytes::from(value.to_string())),
+        Err(refusal) if rest => rest::refused(&refusal),
         Err(refusal) => refusal.answer(media_type),
     };
-    let operation = target.map_or("unknown", |(_, operation)| operation.name);
+    let operation = operation.map_or("unknown", |operation| operation.name);
     *aws.counts.lock().entry((operation, response.status().as_u16())).or_default() += 1;
     if let Ok(id) = HeaderValue::from_str(&aws.request_id()) {
         response.headers_mut().insert("x-amzn-requestid", id);
@@ -151,14 +168,28 @@ async fn respond(State(aws): State<Arc<Aws>>, request: Request) -> Response {
     response
 }
 
+/// Where an operation was asked for.
+struct Place {
+    /// By its path.
+    rest: bool,
+    /// What path and query say.
+    members: Map<String, Value>,
+}
+
+/// The operation that is asked for by its path.
+fn at_path(head: &request::Parts) -> Option<rest::Found> {
+    rest::find(call::scope(&head.headers), head.method.as_str(), head.uri.path(), head.uri.query())
+}
+
 async fn answer_to(
     aws: &Arc<Aws>,
     head: &request::Parts,
     body: axum::body::Body,
     operation: Option<&'static Operation>,
+    place: Place,
 ) -> Answer {
     guard::check(head)?;
-    if head.method != Method::POST || head.uri.path() != "/" {
+    if !place.rest && (head.method != Method::POST || head.uri.path() != "/") {
         return Err(unknown("requests are sent as `POST /`".to_owned()));
     }
     if let Some(protocol) = head.headers.get("smithy-protocol") {
@@ -171,7 +202,9 @@ async fn answer_to(
         return Err(unknown(format!("the operation {shown} is not served")));
     };
     let bytes = aws.bodies.read(&head.headers, body, aws.limits.http_body_bytes, &aws.limits).await?;
-    let body = decode(operation, &bytes.bytes)?;
+    let mut body = members(&bytes.bytes)?;
+    body.extend(place.members);
+    shape::check(operation.input, &body)?;
     let call = Call { aws: aws.clone(), caller: call::caller(&head.headers), body };
     (operation.run)(&call).await
 }
@@ -181,27 +214,39 @@ async fn answer_to(
 /// # Errors
 /// `SerializationException`, `ValidationException`.
 pub fn decode(operation: &Operation, bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    let body: Map<String, Value> = if bytes.is_empty() {
-        Map::new()
-    } else {
-        serde_json::from_slice(bytes).map_err(|error| Refusal::new("SerializationException", error.to_string()))?
-    };
+    let body = members(bytes)?;
     shape::check(operation.input, &body)?;
     Ok(body)
 }
 
+fn members(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_slice(bytes).map_err(|error| Refusal::new("SerializationException", error.to_string()))
+}
+
 /// The operation of a service by its name, for tests of the request decoding.
 pub fn operation(service: &str, name: &str) -> Option<&'static Operation> {
-    let service = SERVICES.iter().find(|known| known.name == service)?;
-    service.operations.iter().copied().flatten().find(|operation| operation.name == name)
+    if let Some(service) = SERVICES.iter().find(|known| known.name == service) {
+        return service.operations.iter().copied().flatten().find(|operation| operation.name == name);
+    }
+    let service = rest::SERVICES.iter().find(|known| known.name == service)?;
+    let mut operations = service.rows.iter().copied().flatten().map(|row| &row.operation);
+    operations.find(|operation| operation.name == name)
 }
 
 /// Every operation that is served, as `SERVICE.NAME`.
 pub fn operations() -> impl Iterator<Item = String> {
-    SERVICES.iter().flat_map(|service| {
+    let by_target = SERVICES.iter().flat_map(|service| {
         let names = service.operations.iter().copied().flatten();
         names.map(|operation| format!("{}.{}", service.name, operation.name))
-    })
+    });
+    let by_path = rest::SERVICES.iter().flat_map(|service| {
+        let rows = service.rows.iter().copied().flatten();
+        rows.map(|row| format!("{}.{}", service.name, row.operation.name))
+    });
+    by_target.chain(by_path)
 }
 
 fn target(headers: &HeaderMap) -> Option<(&'static Service, &'static Operation)> {

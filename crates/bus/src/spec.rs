@@ -122,6 +122,9 @@ pub struct ReconcileTarget {
 pub struct WorkflowTarget {
     /// The workflow.
     pub workflow: Name,
+    /// One of its aliases, which draws the version that runs. Default: what the workflow is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
     /// The execution's input. Default: the whole event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputShape>,

@@ -319,9 +319,13 @@ impl Inner {
     /// The head that an execution begins with, and its input.
     ///
     /// # Errors
-    /// `HW-WORK-020` for no such workflow or version, `HW-WORK-033` for an input that is no JSON.
+    /// `HW-WORK-020` for no such workflow, version or alias, `HW-WORK-033` for an input that is no JSON.
     fn head_of(&self, start: &StartExecution, now: Micros) -> Result<(Head, Json), Problem> {
-        let workflow = self.workflow(&start.workflow, start.version)?;
+        let version = match &start.alias {
+            Some(alias) => Some(self.route(&start.workflow, alias)?),
+            None => start.version,
+        };
+        let workflow = self.workflow(&start.workflow, version)?;
         let input = start.input.clone().unwrap_or_else(|| Json::from_static(b"{}"));
         let name = match &start.name {
             Some(name) => checked(name)?,
@@ -331,7 +335,7 @@ impl Inner {
         let head = Head {
             workflow: workflow.name.clone(),
             name,
-            version: start.version,
+            version,
             definition: workflow.hash,
             machine: 0,
             express: workflow.express,
@@ -353,6 +357,7 @@ impl Inner {
             cause: start.cause.clone(),
             parked: None,
             blobs: 0,
+            alias: start.alias.clone(),
         };
         Ok((head, input))
     }
@@ -386,6 +391,7 @@ fn view(head: &Head, input: Option<Json>) -> ExecutionView {
         id: head.id(),
         workflow: head.workflow.clone(),
         version: head.version,
+        alias: head.alias.clone(),
         name: head.name.clone(),
         state: head.state,
         started: head.started,

@@ -11,6 +11,7 @@
 //! **The engine** ([`engine`]) journals executions through the event log and carries out their effects; what a task does
 //! is a row of the table of [`tasks`]. A Workflow resource ([`kinds`]) gives a definition its name.
 
+pub mod alias;
 pub mod chance;
 pub mod definition;
 pub mod engine;

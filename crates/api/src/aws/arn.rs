@@ -37,6 +37,11 @@ impl Caller {
         self.arn("states", format_args!("stateMachine:{name}:{version}"))
     }
 
+    /// An alias's of a state machine.
+    pub fn alias(&self, name: &str, alias: &str) -> String {
+        self.arn("states", format_args!("stateMachine:{name}:{alias}"))
+    }
+
     /// An activity's.
     pub fn activity(&self, name: &str) -> String {
         self.arn("states", format_args!("activity:{name}"))

@@ -95,6 +95,12 @@ pub fn seconds(time: Micros) -> Value {
     Value::from(seconds)
 }
 
+/// The service that a request was signed for.
+pub fn scope(headers: &HeaderMap) -> Option<&str> {
+    let (_, rest) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once("Credential=")?;
+    rest.split([',', ' ']).next()?.split('/').nth(3)
+}
+
 /// Who signed a request (`AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, ...`). The signature is
 /// not looked at: any credentials do, until there is authentication.
 pub fn caller(headers: &HeaderMap) -> Caller {

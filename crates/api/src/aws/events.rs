@@ -1,14 +1,14 @@
 //! EventBridge: each file holds operations on one noun, as rows and functions.
 
 mod archives;
-mod buses;
+pub mod buses;
 mod connections;
 mod destinations;
 mod put;
 mod replays;
 mod rules;
 mod tags;
-mod targets;
+pub mod targets;
 mod vault;
 
 use serde_json::{Map, Value};
@@ -109,7 +109,7 @@ fn pattern(call: &Call) -> Result<Option<&str>, Refusal> {
 }
 
 /// Puts a member into an answer if there is something to put.
-fn put_some(answer: &mut Map<String, Value>, member: &str, value: Option<impl Into<Value>>) {
+pub fn put_some(answer: &mut Map<String, Value>, member: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         answer.insert(member.to_owned(), value.into());
     }

@@ -1,6 +1,7 @@
 //! Step Functions: each file holds operations on one noun, as rows and functions.
 
 mod activities;
+mod aliases;
 mod executions;
 mod history;
 mod machines;
@@ -26,6 +27,7 @@ use super::shape::{Member, Shape, may, must, text};
 pub const OPERATIONS: &[&[Operation]] = &[
     machines::OPERATIONS,
     versions::OPERATIONS,
+    aliases::OPERATIONS,
     executions::OPERATIONS,
     history::OPERATIONS,
     tasks::OPERATIONS,
@@ -70,10 +72,18 @@ const TAGS: Member =
 /// Items on a page where the client does not say.
 const PAGE: usize = 100;
 
-/// A state machine and, if the name has one, its version.
+/// A state machine and what its name has behind it.
 struct Machine {
     resource: Arc<Resource>,
-    version: Option<u64>,
+    qualifier: Qualifier,
+}
+
+/// What a state machine's name may have behind it: a version or an alias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Qualifier {
+    None,
+    Version(u64),
+    Alias(String),
 }
 
 impl Machine {
@@ -86,23 +96,25 @@ impl Machine {
     }
 }
 
-/// The state machine that a member names.
+/// The state machine that a member names. An alias is one that there is.
 fn machine(call: &Call, member: &str) -> Result<Machine, Refusal> {
     let given = call.given(member);
     let arn = arn::states(given, &["stateMachine"])?;
-    let (name, version) = split_version(&arn)?;
+    let (name, qualifier) = split(&arn);
     let resource = call.aws.find(WORKFLOW, name).ok_or_else(|| no_machine(given))?;
-    Ok(Machine { resource, version })
+    if let Qualifier::Alias(alias) = &qualifier
+        && !aliases::is_there(&resource, alias)
+    {
+        return Err(no_machine(given));
+    }
+    Ok(Machine { resource, qualifier })
 }
 
-/// `stateMachine:NAME` or `stateMachine:NAME:VERSION`.
-fn split_version<'a>(arn: &Arn<'a>) -> Result<(&'a str, Option<u64>), Refusal> {
+/// `stateMachine:NAME`, `stateMachine:NAME:VERSION` or `stateMachine:NAME:ALIAS`; only a version is a number.
+fn split<'a>(arn: &Arn<'a>) -> (&'a str, Qualifier) {
     let rest = arn.behind("stateMachine").unwrap_or_default();
-    let Some((name, version)) = rest.split_once(':') else { return Ok((rest, None)) };
-    match version.parse() {
-        Ok(version) => Ok((name, Some(version))),
-        Err(_) => Err(Refusal::validation("aliases of state machines are not served; name a version by its number")),
-    }
+    let Some((name, behind)) = rest.split_once(':') else { return (rest, Qualifier::None) };
+    (name, behind.parse::<u64>().map_or_else(|_| Qualifier::Alias(behind.to_owned()), Qualifier::Version))
 }
 
 fn no_machine(arn: &str) -> Refusal {

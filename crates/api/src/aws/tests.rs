@@ -15,7 +15,9 @@ use crate::testing::{exchange, parts};
 
 mod doubles;
 mod events;
+mod pipes;
 mod protocol;
+mod scheduler;
 mod served;
 mod states;
 
@@ -41,6 +43,8 @@ async fn house() -> House {
         doubles::open("Rule", "rules"),
         doubles::open("Archive", "archives"),
         doubles::open("Destination", "destinations"),
+        doubles::open("Schedule", "schedules"),
+        doubles::open("Pipe", "pipes"),
     ];
     let registry = Registry::new(&kinds);
     let setup = Setup { log, folder: folder.path().to_owned(), clock, limits, registry, seed: 7 };
@@ -92,6 +96,38 @@ impl House {
         assert_ne!(status, 200, "{target}: {answer}");
         let answer: Value = serde_json::from_str(&answer).unwrap();
         format!("{}: {}", answer["__type"].as_str().unwrap(), answer["message"].as_str().unwrap())
+    }
+
+    /// The answer of an operation behind a path: status, exception and body.
+    async fn at(&self, request: &str, body: Option<Value>) -> (u16, String, Value) {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let service = if request.contains("pipe") { "pipes" } else { "scheduler" };
+        let (status, head, answer) = self
+            .raw(&format!(
+                "{request} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\nauthorization: {}\r\n\r\n\
+                 {body}",
+                self.address,
+                body.len(),
+                SIGNED.replace("/states/", &format!("/{service}/"))
+            ))
+            .await;
+        let kind = head.lines().find_map(|line| line.strip_prefix("x-amzn-errortype: ")).unwrap_or_default();
+        (status, kind.to_owned(), serde_json::from_str(&answer).unwrap_or_default())
+    }
+
+    /// What an operation behind a path answers.
+    async fn found(&self, request: &str, body: Option<Value>) -> Value {
+        let (status, kind, answer) = self.at(request, body).await;
+        assert_eq!((status, kind.as_str()), (200, ""), "{request}: {answer}");
+        answer
+    }
+
+    /// What an operation behind a path is refused with.
+    async fn lost(&self, request: &str, body: Option<Value>) -> String {
+        let (status, kind, answer) = self.at(request, body).await;
+        assert_ne!(status, 200, "{request}: {answer}");
+        assert_eq!(answer["message"], answer["Message"]);
+        format!("{status} {kind}: {}", answer["message"].as_str().unwrap())
     }
 
     async fn stop(self) -> tempfile::TempDir {

@@ -32,6 +32,7 @@ struct Start {
     name: Option<String>,
     input: Option<Box<RawValue>>,
     version: Option<u64>,
+    alias: Option<String>,
 }
 
 /// How a task or an execution ends badly.
@@ -58,9 +59,14 @@ pub async fn start(
     let query = Query::parse(request.uri().query(), &["wait", "sync"])?;
     let (wait, sync) = (seconds(&query, "wait")?, query.flag("sync")?);
     let body: Start = body(&api, request).await?;
+    if body.version.is_some() && body.alias.is_some() {
+        let problem = Problem::new("HW-API-008", "the body names both `version` and `alias`");
+        return Err(problem.help("an alias draws a version; send one of them").into());
+    }
     let request = StartExecution {
         workflow,
         version: body.version,
+        alias: body.alias,
         name: body.name,
         input: body.input.map(|input| Bytes::from(input.get().to_owned())),
         cause: None,
@@ -85,6 +91,8 @@ pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Respo
     };
     let (items, next) = workflows(&api)?.list(&ExecutionQuery {
         workflow: query.text("workflow").map(str::to_owned),
+        version: None,
+        alias: None,
         state,
         map_run: query.text("map-run").map(str::to_owned),
         after: query.text("after").map(str::to_owned),
@@ -268,8 +276,9 @@ fn shown(view: &ExecutionView) -> Value {
     let state = STATES.iter().find(|(_, state)| *state == view.state).map_or("RUNNING", |(name, _)| name);
     let time = |at: Micros| json!(at.to_string());
     let payload = |json: &Bytes| serde_json::from_slice(json).unwrap_or_default();
-    let optional: [(&str, Option<Value>); 11] = [
+    let optional: [(&str, Option<Value>); 12] = [
         ("version", view.version.map(Value::from)),
+        ("alias", view.alias.clone().map(Value::from)),
         ("stopped", view.stopped.map(time)),
         ("input", view.input.as_ref().map(payload)),
         ("output", view.output.as_ref().map(payload)),

@@ -251,7 +251,7 @@ const ROUTES: &[Route] = &[
         path: "/v1/workflows/{name}/executions",
         operation: "startExecution",
         tag: "workflows",
-        summary: "Starts an execution: `{\"name\", \"input\", \"version\"}`, all optional. The name is an idempotency key.",
+        summary: "Starts an execution: `{\"name\", \"input\", \"version\", \"alias\"}`, all optional, not both of the last two. The name is an idempotency key.",
         query: &[
             ("wait", "Waits so many seconds for its end."),
             ("sync", "Runs an Express workflow to its end in memory."),

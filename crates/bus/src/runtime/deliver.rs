@@ -272,6 +272,7 @@ async fn hand_over(
         TargetSpec::Workflow(target) => {
             let Some(workflows) = outside.workflows.get() else { return Err(absent("workflows")) };
             let request = start(subscription, pending, target.workflow.as_str(), body.clone());
+            let request = StartExecution { alias: target.alias.clone(), ..request };
             match workflows.start(request).await {
                 Ok(_) => Ok(Verdict::Delivered),
                 // An earlier try started it, and nobody heard of that.
@@ -336,6 +337,7 @@ fn start(subscription: &Subscription, pending: &Pending, workflow: &str, input: 
     StartExecution {
         workflow: workflow.to_owned(),
         version: None,
+        alias: None,
         name: Some(name),
         input: Some(input),
         cause: Some(cause),

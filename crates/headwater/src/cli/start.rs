@@ -32,6 +32,9 @@ pub struct Args {
     /// A published version of the workflow, the generation of its resource
     #[arg(long, value_name = "N")]
     version: Option<u64>,
+    /// An alias of the workflow, which draws a version by its weights
+    #[arg(long, value_name = "ALIAS", conflicts_with = "version")]
+    alias: Option<String>,
     /// Wait for its end; exit code 1 unless it succeeds
     #[arg(long)]
     wait: bool,
@@ -59,6 +62,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
     }
     body.extend(args.name.map(|name| ("name".to_owned(), Value::from(name))));
     body.extend(args.version.map(|version| ("version".to_owned(), Value::from(version))));
+    body.extend(args.alias.map(|alias| ("alias".to_owned(), Value::from(alias))));
     let client = context.client()?;
     let query: &[(&str, &str)] = if args.wait { &[("wait", WAIT_S)] } else { &[] };
     let request = Some(("application/json", Value::Object(body).to_string().into_bytes()));

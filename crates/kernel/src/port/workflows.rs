@@ -20,6 +20,8 @@ pub struct StartExecution {
     pub workflow: String,
     /// A published version; None runs what is there now.
     pub version: Option<u64>,
+    /// An alias, which draws a version by its weights; instead of `version`.
+    pub alias: Option<String>,
     /// The execution's name, an idempotency key; drawn if None.
     pub name: Option<String>,
     /// The input's JSON text; `{}` if None.
@@ -49,6 +51,8 @@ pub struct ExecutionView {
     pub workflow: String,
     /// The version it was started as, if any.
     pub version: Option<u64>,
+    /// The alias that drew the version, if one did.
+    pub alias: Option<String>,
     /// Its name.
     pub name: String,
     /// How far it is.
@@ -78,6 +82,10 @@ pub struct ExecutionView {
 pub struct ExecutionQuery {
     /// Only of this workflow.
     pub workflow: Option<String>,
+    /// Only started as this version.
+    pub version: Option<u64>,
+    /// Only started by this alias.
+    pub alias: Option<String>,
     /// Only in this state.
     pub state: Option<ExecutionState>,
     /// Only items of this Map Run.

@@ -131,6 +131,8 @@ impl Inner {
                 let Ok(head) = Head::decode(value) else { return };
                 let place = (std::cmp::Reverse(head.started), key);
                 let wanted = query.workflow.as_ref().is_none_or(|workflow| *workflow == head.workflow)
+                    && query.version.is_none_or(|version| head.version == Some(version))
+                    && query.alias.as_ref().is_none_or(|alias| head.alias.as_ref() == Some(alias))
                     && query.state.is_none_or(|state| state == head.state)
                     && match (&query.map_run, &head.map_run) {
                         (Some(wanted), there) => there.as_ref() == Some(wanted),

@@ -114,6 +114,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Message> {
         id,
         workflow,
         version: None,
+        alias: None,
         name,
         state,
         started,

@@ -214,6 +214,8 @@ pub(super) struct Head {
     pub(super) parked: Option<String>,
     /// How many rows point to blobs.
     pub(super) blobs: u32,
+    /// The alias that drew its version.
+    pub(super) alias: Option<String>,
 }
 
 const STATES: [ExecutionState; 6] = [
@@ -232,7 +234,7 @@ impl Head {
 
     pub(super) fn encode(&self) -> Bytes {
         let mut writer = Writer::default();
-        writer.byte(2);
+        writer.byte(3);
         writer.text(&self.workflow);
         writer.text(&self.name);
         writer.option(self.version.as_ref(), |writer, version| writer.number(*version));
@@ -265,6 +267,7 @@ impl Head {
         writer.option(self.cause.as_ref(), cause);
         writer.option(self.parked.as_ref(), |writer, reason| writer.text(reason));
         writer.number(u64::from(self.blobs));
+        writer.option(self.alias.as_ref(), |writer, alias| writer.text(alias));
         Bytes::from(writer.bytes)
     }
 
@@ -284,8 +287,8 @@ pub(super) fn damaged(what: &str) -> Problem {
 }
 
 fn read_head(reader: &mut Reader<'_>) -> Option<Head> {
-    // The first version pointed to no blobs.
-    let version = reader.byte().filter(|version| (1..=2).contains(version))?;
+    // The first version pointed to no blobs, the second knew no aliases.
+    let version = reader.byte().filter(|version| (1..=3).contains(version))?;
     Some(Head {
         workflow: reader.text()?,
         name: reader.text()?,
@@ -318,6 +321,7 @@ fn read_head(reader: &mut Reader<'_>) -> Option<Head> {
         cause: reader.option(read_cause)?,
         parked: reader.option(Reader::text)?,
         blobs: if version == 1 { 0 } else { reader.small()? },
+        alias: if version < 3 { None } else { reader.option(Reader::text)? },
     })
 }
 

@@ -285,3 +285,48 @@ async fn a_definition_stays_pinned_when_its_workflow_changes() {
         assert_eq!(rig.end(id).await.output.as_deref(), Some(output), "{id}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alias_starts_the_versions_it_routes_to_and_says_so_after_a_restart() {
+    let mut rig = Rig::new().await;
+    let definition = |output: u32| {
+        json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 5, "Next": "P"},
+        "P": {"Type": "Pass", "Result": output, "End": true}}})
+    };
+    rig.workflow("w", &definition(1)).await;
+    rig.version("w", 2, &definition(2), Unknown::Retry).await;
+    let route = |version, weight| crate::alias::Route { version, weight };
+    let aliases = crate::alias::Aliases::from([
+        ("old".to_owned(), crate::alias::Alias { description: None, routes: vec![route(1, 100)] }),
+        ("both".to_owned(), crate::alias::Alias { description: None, routes: vec![route(1, 50), route(2, 50)] }),
+        ("gone".to_owned(), crate::alias::Alias { description: None, routes: vec![route(9, 100)] }),
+    ]);
+    rig.aliased("w", 3, &definition(3), aliases).await;
+    let request = |alias: &str, name: &str| StartExecution {
+        workflow: "w".to_owned(),
+        alias: Some(alias.to_owned()),
+        name: Some(name.to_owned()),
+        ..StartExecution::default()
+    };
+    let started = rig.engine().start(request("old", "o")).await.unwrap();
+    assert_eq!((started.version, started.alias.as_deref()), (Some(1), Some("old")));
+    let mut drawn = std::collections::BTreeSet::new();
+    for number in 0..64 {
+        let started = rig.engine().start(request("both", &format!("b{number}"))).await.unwrap();
+        drawn.extend(started.version);
+    }
+    assert_eq!(drawn, std::collections::BTreeSet::from([1, 2]));
+    let refused = rig.engine().start(request("gone", "g")).await.unwrap_err();
+    assert_eq!(refused.title, "workflow `w` has no version 9");
+    let refused = rig.engine().start(request("bold", "g")).await.unwrap_err();
+    assert_eq!((refused.title.as_str(), refused.code.as_str()), ("workflow `w` has no alias `bold`", "HW-WORK-020"));
+    rig.restart().await;
+    rig.advance(6);
+    let ended = rig.end("w/o").await;
+    assert_eq!(
+        (ended.output.as_deref(), ended.version, ended.alias.as_deref()),
+        (Some(&b"1"[..]), Some(1), Some("old"))
+    );
+    let started = rig.engine().start(request("old", "again")).await.unwrap();
+    assert_eq!(started.version, Some(1));
+}

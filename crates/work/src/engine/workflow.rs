@@ -13,6 +13,8 @@ use headwater_log::{Commit, Delta, View, append_durable};
 
 use super::rows::{self, DEFINITIONS, Head, Key, Tag, Unknown, VERSIONS};
 use super::{Engine, Inner, refused};
+use crate::alias::Aliases;
+use crate::chance::Chance;
 use crate::definition::{Definition, Flavor};
 use crate::execution::Execution;
 use crate::execution::record::{Part, Stored};
@@ -38,13 +40,16 @@ pub struct Workflow {
     pub unknown: Unknown,
     /// How long an ended execution is kept.
     pub retention_s: u64,
+    /// Names that stand for versions.
+    pub aliases: Aliases,
 }
 
 impl Workflow {
-    /// A workflow of this definition.
+    /// A workflow of this definition, without aliases.
     pub fn new(name: &str, version: u64, text: &str, express: bool, unknown: Unknown, retention_s: u64) -> Self {
         let hash = hash::sha256(text.as_bytes());
-        Self { name: name.to_owned(), version, text: Arc::from(text), hash, express, unknown, retention_s }
+        let (name, text, aliases) = (name.to_owned(), Arc::from(text), Aliases::new());
+        Self { name, version, text, hash, express, unknown, retention_s, aliases }
     }
 
     fn encode(&self) -> Bytes {
@@ -52,6 +57,10 @@ impl Workflow {
         bytes.push(u8::from(self.express));
         bytes.push(self.unknown as u8);
         bytes.extend_from_slice(&self.retention_s.to_be_bytes());
+        if !self.aliases.is_empty() {
+            // Texts and numbers always have JSON.
+            bytes.extend_from_slice(&serde_json::to_vec(&self.aliases).unwrap_or_default());
+        }
         Bytes::from(bytes)
     }
 }
@@ -174,9 +183,29 @@ impl Inner {
         old.map(Arc::new).ok_or_else(|| missing(format!("workflow `{shown}` has no version {version}")))
     }
 
+    /// A version that an alias of a workflow stands for, drawn by its weights.
+    ///
+    /// # Errors
+    /// `HW-WORK-020`.
+    pub(super) fn route(&self, name: &str, alias: &str) -> Result<u64, Problem> {
+        let current = self.workflow(name, None)?;
+        let there = current.aliases.get(alias);
+        let drawn = there.and_then(|alias| alias.pick(&mut Chance::new(self.seed())));
+        drawn.ok_or_else(|| {
+            let shown: String = alias.chars().take(80).collect();
+            let near = headwater_base::closest(alias, current.aliases.keys().map(String::as_str));
+            let help = near.map_or_else(
+                || "a Workflow's `spec.aliases` names them".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let fact = format!("workflow `{}` has no alias `{}`", current.name, shown.escape_debug());
+            Problem::new(crate::tasks::NO_WORKFLOW, fact).help(help)
+        })
+    }
+
     fn published(&self, name: &str, version: u64, row: &[u8]) -> Option<Workflow> {
         let (hash, rest) = row.split_first_chunk::<32>()?;
-        let [express, unknown, retention @ ..] = rest else { return None };
+        let [express, unknown, rest @ ..] = rest else { return None };
         let express = *express == 1;
         let text = self.log.get(DEFINITIONS, &definition_key(hash, express), View::Durable)?;
         let unknown = match unknown {
@@ -184,8 +213,11 @@ impl Inner {
             2 => Unknown::Fail,
             _ => Unknown::Retry,
         };
-        let retention_s = u64::from_be_bytes(retention.try_into().ok()?);
-        Some(Workflow::new(name, version, std::str::from_utf8(&text).ok()?, express, unknown, retention_s))
+        let (retention_s, aliases) = rest.split_first_chunk()?;
+        let retention_s = u64::from_be_bytes(*retention_s);
+        let aliases = if aliases.is_empty() { Aliases::new() } else { serde_json::from_slice(aliases).ok()? };
+        let workflow = Workflow::new(name, version, std::str::from_utf8(&text).ok()?, express, unknown, retention_s);
+        Some(Workflow { aliases, ..workflow })
     }
 
     /// The evaluator's state of an execution, from its rows.

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::alias::{self, Aliases};
 use crate::definition::{Definition, Diagnostic, Flavor};
 use crate::engine::{Engine, Unknown, Workflow};
 use crate::limits::Limits;
@@ -75,6 +76,10 @@ pub struct WorkflowSpec {
     /// How long an ended execution, its history and the claim on its name are kept.
     #[serde(default = "retention")]
     pub retention: Span,
+    /// Names that stand for a version, or for two that share the executions by weight. A version is a generation of
+    /// this resource.
+    #[serde(default, skip_serializing_if = "Aliases::is_empty")]
+    pub aliases: Aliases,
 }
 
 /// How executions are kept.
@@ -121,7 +126,9 @@ impl WorkflowSpec {
     /// The workflow of a resource of this name and generation.
     pub fn workflow(&self, name: &str, generation: u64) -> Workflow {
         let express = self.kind == WorkflowType::Express;
-        Workflow::new(name, generation, &self.text(), express, self.tasks.unknown, self.retention.millis() / 1_000)
+        let retention_s = self.retention.millis() / 1_000;
+        let workflow = Workflow::new(name, generation, &self.text(), express, self.tasks.unknown, retention_s);
+        Workflow { aliases: self.aliases.clone(), ..workflow }
     }
 }
 
@@ -136,7 +143,13 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
         return vec![draft.origin.blame("/spec", problem.help("write the states below `definition`"))];
     }
     let found = Definition::parse(&spec.text(), spec.flavor(), &Limits::default()).err().unwrap_or_default();
-    found.iter().map(|diagnostic| placed(draft, diagnostic, spec.text.is_some())).collect()
+    let mut problems: Vec<Problem> =
+        found.iter().map(|diagnostic| placed(draft, diagnostic, spec.text.is_some())).collect();
+    problems.extend(alias::problems(&spec.aliases).into_iter().map(|(name, problem)| {
+        let pointer = name.map_or_else(|| "/spec/aliases".to_owned(), |name| format!("/spec/aliases/{name}"));
+        draft.origin.blame(&pointer, problem)
+    }));
+    problems
 }
 
 /// A diagnostic as a problem at the place of the file where the definition stands.

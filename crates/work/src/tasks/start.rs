@@ -19,7 +19,7 @@ pub(super) fn plan(_: &Services, service: &Service, call: &Call<'_>) -> Result<P
     let Some(machine) = text("StateMachineArn")? else {
         return Err(failure::parameters("`StateMachineArn` is missing"));
     };
-    let (workflow, version) = target(&machine);
+    let (workflow, version, alias) = target(&machine);
     let input = match call.parameters.get("Input") {
         None | Some(Value::Null) => None,
         // A text is the input as it is written over the API, an escaped JSON value.
@@ -29,6 +29,7 @@ pub(super) fn plan(_: &Services, service: &Service, call: &Call<'_>) -> Result<P
     let start = StartExecution {
         workflow: workflow.to_owned(),
         version,
+        alias: alias.map(str::to_owned),
         name: Some(text("Name")?.unwrap_or_else(|| drawn(call.key))),
         input,
         cause: call.cause.cloned(),
@@ -79,13 +80,18 @@ pub fn ended(service: &Service, machine_arn: &str, view: &ExecutionView) -> Resu
     Err(Failure::new("States.TaskFailed", Value::Object(fields).to_string()))
 }
 
-/// The workflow and the published version that a name or an ARN stands for.
-fn target(text: &str) -> (&str, Option<u64>) {
+/// The workflow that a name or an ARN stands for, and its version or alias.
+fn target(text: &str) -> (&str, Option<u64>, Option<&str>) {
     if !text.starts_with("arn:") {
-        return (text, None);
+        return (text, None, None);
     }
     let mut parts = text.split(':').skip(6);
-    (parts.next().unwrap_or_default(), parts.next().and_then(|version| version.parse().ok()))
+    let (workflow, qualifier) = (parts.next().unwrap_or_default(), parts.next());
+    match qualifier.map(str::parse::<u64>) {
+        None => (workflow, None, None),
+        Some(Ok(version)) => (workflow, Some(version), None),
+        Some(Err(_)) => (workflow, None, qualifier),
+    }
 }
 
 /// The name of an execution that is given none: the same for each try of one effect.

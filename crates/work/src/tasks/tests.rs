@@ -387,6 +387,7 @@ fn view(state: ExecutionState) -> ExecutionView {
         id: "child/c1".to_owned(),
         workflow: "child".to_owned(),
         version: None,
+        alias: None,
         name: "c1".to_owned(),
         state,
         started: Micros(1_000_000),
@@ -412,6 +413,9 @@ fn an_execution_is_started_once_and_its_end_is_shown_in_each_pattern() {
         ("child", Some(3), Some(&b"{\"a\":1}"[..]))
     );
     assert_eq!(internal(name, parameters).starts[0].name, start.name, "the same try starts the same execution");
+    let by_alias = json!({"StateMachineArn": "arn:aws:states:x:1:stateMachine:child:live"});
+    let by_alias = internal(name, by_alias).starts[0].clone();
+    assert_eq!((by_alias.version, by_alias.alias.as_deref()), (None, Some("live")));
     let done = Done { started: vec![view(ExecutionState::Running)], ..Done::default() };
     let arn = "arn:aws:states:eu-west-1:000000000000:execution:child:c1";
     assert_eq!(started.answer.of(&done).unwrap(), json!({"ExecutionArn": arn, "StartDate": 1_000}));

@@ -149,9 +149,10 @@ fn pairs(caller: &Caller, rule: &Resource) -> Vec<(Value, Value)> {
 }
 
 /// What a target of ours would be called; `headwater` where the services have nothing like it.
-fn arn_of(caller: &Caller, target: &Value) -> String {
+pub fn arn_of(caller: &Caller, target: &Value) -> String {
     let text = |member: &str| target[member].as_str().unwrap_or_default();
     match (text("type"), buses::of_stream(text("stream"))) {
+        ("workflow", _) if !text("alias").is_empty() => caller.alias(text("workflow"), text("alias")),
         ("workflow", _) => caller.machine(text("workflow")),
         ("destination", _) => caller.arn("events", format_args!("api-destination/{}", text("destination"))),
         ("log", _) => caller.arn("logs", format_args!("log-group:{}", text("note"))),
@@ -178,8 +179,7 @@ fn native(target: &Value) -> Result<Value, Refusal> {
     let outside = match (arn.service, kind) {
         _ if rest.is_empty() => return Err(not_served(given, arn.service)),
         ("states", "stateMachine") => {
-            set("type", "workflow");
-            set("workflow", name);
+            native = workflow(rest);
             true
         }
         ("events", "api-destination") => {
@@ -213,6 +213,19 @@ fn native(target: &Value) -> Result<Value, Refusal> {
     Ok(Value::Object(native))
 }
 
+/// A workflow as a target, by what stands behind `stateMachine:`: its name, and an alias or a version. A version is not
+/// looked at; what the workflow is now is run.
+pub fn workflow(rest: &str) -> Map<String, Value> {
+    let (name, alias) = rest.split_once(':').unwrap_or((rest, ""));
+    let mut native = Map::new();
+    native.insert("type".to_owned(), "workflow".into());
+    native.insert("workflow".to_owned(), name.into());
+    if !alias.is_empty() && !alias.bytes().all(|b| b.is_ascii_digit()) {
+        native.insert("alias".to_owned(), alias.into());
+    }
+    native
+}
+
 fn not_served(arn: &str, service: &str) -> Refusal {
     Refusal::validation(format!(
         "Parameter {arn} is not valid. Reason: a {service} target is not served; a rule's target is a state machine \
@@ -243,7 +256,7 @@ fn input(target: &Value) -> Result<Option<Value>, Refusal> {
     Ok((!input.is_empty()).then_some(Value::Object(input)))
 }
 
-fn delivery(policy: &Value) -> Option<Value> {
+pub fn delivery(policy: &Value) -> Option<Value> {
     let mut delivery = Map::new();
     // A retry is a try behind the first.
     put_some(&mut delivery, "attempts", policy["MaximumRetryAttempts"].as_u64().map(|retries| retries + 1));

@@ -10,8 +10,8 @@ use super::super::page as pages;
 use super::super::refusal::Refusal;
 use super::super::shape::{Member, Shape, may, must, secret, text};
 use super::{
-    EXECUTION_ARN, MACHINE_ARN, MAX_RESULTS, Machine, NEXT_TOKEN, WORKFLOW, after, codes, count, listed, machine,
-    machines, map_runs, name, no_execution, no_machine, versions,
+    EXECUTION_ARN, MACHINE_ARN, MAX_RESULTS, Machine, NEXT_TOKEN, Qualifier, WORKFLOW, after, codes, count, listed,
+    machine, machines, map_runs, name, no_execution, no_machine, versions,
 };
 
 const INCLUDED: Member = may("includedData", Shape::Choice(&["ALL_DATA", "METADATA_ONLY"]));
@@ -112,16 +112,27 @@ fn request(call: &Call, machine: &Machine) -> Result<StartExecution, Refusal> {
         let message = format!("Invalid State Machine Execution Input: '{error}'");
         return Err(Refusal::new("InvalidExecutionInput", message));
     }
-    if let Some(version) = machine.version {
+    let (version, alias) = qualified(machine);
+    if let Some(version) = version {
         versions::find(call, &machine.resource, version)?;
     }
     Ok(StartExecution {
         workflow: machine.name().to_owned(),
-        version: machine.version,
+        version,
+        alias,
         name: call.text("name").map(name).transpose()?.map(str::to_owned),
         input: Some(input.to_owned().into()),
         cause: None,
     })
+}
+
+/// The version or the alias that a state machine is named by.
+fn qualified(machine: &Machine) -> (Option<u64>, Option<String>) {
+    match &machine.qualifier {
+        Qualifier::None => (None, None),
+        Qualifier::Version(version) => (Some(*version), None),
+        Qualifier::Alias(alias) => (None, Some(alias.clone())),
+    }
 }
 
 async fn start(call: &Call) -> Answer {
@@ -190,6 +201,9 @@ fn outline(call: &Call, execution: &ExecutionView, express: bool) -> Map<String,
     }
     if let Some(version) = execution.version {
         put("stateMachineVersionArn", call.caller.version(&execution.workflow, version).into());
+    }
+    if let Some(alias) = &execution.alias {
+        put("stateMachineAliasArn", call.caller.alias(&execution.workflow, alias).into());
     }
     if let Some(map_run) = &execution.map_run {
         put("mapRunArn", map_runs::shown_arn(&call.caller, map_run).into());
@@ -280,7 +294,9 @@ fn list(call: &Call) -> Answer {
             if machine.express() {
                 return Err(wrong_type());
             }
-            ExecutionQuery { workflow: Some(machine.name().to_owned()), ..ExecutionQuery::default() }
+            let (version, alias) = qualified(&machine);
+            let workflow = Some(machine.name().to_owned());
+            ExecutionQuery { workflow, version, alias, ..ExecutionQuery::default() }
         }
         (None, Some(_)) => {
             ExecutionQuery { map_run: Some(map_runs::id_of(call, "mapRunArn")?), ..ExecutionQuery::default() }

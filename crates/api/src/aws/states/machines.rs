@@ -12,8 +12,8 @@ use super::super::refusal::Refusal;
 use super::super::shape::{Shape, may, must, secret, text};
 use super::super::tags;
 use super::{
-    MACHINE_ARN, MAX_RESULTS, Machine, NEXT_TOKEN, TAGS, WORKFLOW, definition_fault, listed, machine, name, page,
-    versions,
+    MACHINE_ARN, MAX_RESULTS, Machine, NEXT_TOKEN, Qualifier, TAGS, WORKFLOW, definition_fault, listed, machine, name,
+    page, versions,
 };
 
 const DEFINITION: Shape = secret(1, 1_048_576);
@@ -114,8 +114,8 @@ fn same(call: &Call, old: &Resource, kind: &str) -> bool {
 
 async fn update(call: &Call) -> Answer {
     let _turn = call.aws.turn.lock().await;
-    let Machine { resource, version } = machine(call, "stateMachineArn")?;
-    if version.is_some() {
+    let Machine { resource, qualifier } = machine(call, "stateMachineArn")?;
+    if qualifier != Qualifier::None {
         return Err(Refusal::validation("a version of a state machine cannot be changed"));
     }
     if call.value("definition").is_none() && KEPT.iter().all(|member| call.value(member).is_none()) {
@@ -156,10 +156,11 @@ async fn publish_if_asked(call: &Call, resource: &Resource, answer: &mut Value) 
 
 async fn delete(call: &Call) -> Answer {
     let arn = super::arn::states(call.given("stateMachineArn"), &["stateMachine"])?;
-    let (name, version) = super::split_version(&arn)?;
-    if version.is_some() {
+    let (name, qualifier) = super::split(&arn);
+    if qualifier != Qualifier::None {
         return Err(Refusal::validation(
-            "Only a state machine is deleted here; DeleteStateMachineVersion deletes a version",
+            "Only a state machine is deleted here; DeleteStateMachineVersion deletes a version, \
+             DeleteStateMachineAlias an alias",
         ));
     }
     call.aws.remove(WORKFLOW, name).await?;

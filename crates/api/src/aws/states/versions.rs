@@ -12,7 +12,10 @@ use super::super::call::{Answer, Call, Operation, seconds};
 use super::super::native::{self, held};
 use super::super::refusal::Refusal;
 use super::super::shape::{may, must, secret, text};
-use super::{MACHINE_ARN, MAX_RESULTS, Machine, NEXT_TOKEN, WORKFLOW, listed, machine, machines, no_machine, page};
+use super::{
+    MACHINE_ARN, MAX_RESULTS, Machine, NEXT_TOKEN, Qualifier, WORKFLOW, aliases, listed, machine, machines, no_machine,
+    page,
+};
 
 /// Versions of one state machine, as there.
 const VERSIONS_MAX: usize = 1_000;
@@ -97,6 +100,14 @@ pub async fn publish(call: &Call, resource: &Resource, description: Option<&str>
     if let Some(there) = versions.iter().position(|version| version.number == number) {
         return Ok(versions.swap_remove(there));
     }
+    // A change of an alias counts a generation, too, and makes no other definition.
+    let name = resource.metadata.name.as_str();
+    let newest = versions.last().and_then(|newest| call.aws.workflows.version_definition(name, newest.number).ok());
+    if newest.is_some_and(|newest| *newest == *machines::definition(resource).as_bytes())
+        && let Some(newest) = versions.pop()
+    {
+        return Ok(newest);
+    }
     if versions.len() >= VERSIONS_MAX {
         let message = format!("a state machine has {VERSIONS_MAX} versions at most");
         return Err(Refusal::new("ServiceQuotaExceededException", message));
@@ -123,11 +134,20 @@ fn list(call: &Call) -> Answer {
 
 async fn delete(call: &Call) -> Answer {
     let arn = super::super::arn::states(call.given("stateMachineVersionArn"), &["stateMachine"])?;
-    let (name, Some(number)) = super::split_version(&arn)? else {
+    let (name, Qualifier::Version(number)) = super::split(&arn) else {
         return Err(Refusal::validation("the ARN names no version of a state machine"));
     };
     let _turn = call.aws.turn.lock().await;
     if let Some(resource) = call.aws.find(WORKFLOW, name) {
+        let routed = aliases::to_version(&resource, number);
+        if !routed.is_empty() {
+            let message = format!(
+                "Version to be deleted must not be referenced by an alias. Current list of aliases referencing this \
+                 version: [{}]",
+                routed.join(", ")
+            );
+            return Err(Refusal::new("ConflictException", message));
+        }
         let mut versions = of(&resource);
         versions.retain(|version| version.number != number);
         write(call, &resource, &versions).await?;
@@ -149,8 +169,17 @@ pub fn find(call: &Call, resource: &Resource, number: u64) -> Result<Version, Re
 /// # Errors
 /// `StateMachineDoesNotExist`, and what the engine says.
 pub fn described(call: &Call, machine: &Machine) -> Answer {
-    let Machine { resource, version } = machine;
+    let Machine { resource, qualifier } = machine;
     let name = machine.name();
+    let version = match qualifier {
+        Qualifier::None => None,
+        Qualifier::Version(number) => Some(*number),
+        Qualifier::Alias(_) => {
+            return Err(Refusal::validation(
+                "an alias has no definition of its own; DescribeStateMachineAlias names the versions it routes to",
+            ));
+        }
+    };
     let published = version.map(|version| find(call, resource, version)).transpose()?;
     let definition = match &published {
         Some(version) => {

@@ -60,7 +60,8 @@ impl Engine {
         let view = ExecutionView {
             id: id.clone(),
             workflow: request.workflow,
-            version: request.version,
+            version: request.version.or(request.alias.as_ref().map(|_| 1)),
+            alias: request.alias,
             name,
             state: ExecutionState::Running,
             started: Micros(1_700_000_000_123_456),
@@ -113,6 +114,8 @@ impl Workflows for Engine {
         let executions = self.executions.lock();
         let all = executions.values().filter(|view| {
             query.workflow.as_ref().is_none_or(|workflow| view.workflow == *workflow)
+                && query.version.is_none_or(|version| view.version == Some(version))
+                && query.alias.as_ref().is_none_or(|alias| view.alias.as_ref() == Some(alias))
                 && query.state.is_none_or(|state| view.state == state)
                 && query.after.as_ref().is_none_or(|after| view.id > *after)
         });

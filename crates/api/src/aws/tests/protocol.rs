@@ -25,8 +25,8 @@ async fn an_answer_has_the_protocols_media_type_and_an_id_of_its_own() {
 async fn what_is_not_served_is_named() {
     let house = house().await;
     assert_eq!(
-        house.no("AWSStepFunctions.CreateStateMachineAlias", json!({})).await,
-        "UnknownOperationException: the operation AWSStepFunctions.CreateStateMachineAlias is not served"
+        house.no("AWSEvents.CreatePartnerEventSource", json!({})).await,
+        "UnknownOperationException: the operation AWSEvents.CreatePartnerEventSource is not served"
     );
     let (status, _, body) = house.with("AWSEvents.ListRules", "smithy-protocol: rpc-v2-cbor\r\n", "{}").await;
     assert_eq!(status, 404);

@@ -15,6 +15,8 @@ fn the_page_about_compatibility_names_every_operation() {
         match cells.next().unwrap() {
             "Step Functions" => service = "AWSStepFunctions",
             "EventBridge" => service = "AWSEvents",
+            "Scheduler" => service = "Scheduler",
+            "Pipes" => service = "Pipes",
             _ => {}
         }
         named.extend(cells.next().unwrap().split(", ").map(|operation| format!("{service}.{operation}")));

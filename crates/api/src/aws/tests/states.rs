@@ -332,3 +332,91 @@ async fn a_map_run_has_a_name_in_the_callers_region() {
     );
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alias_routes_to_versions_and_stands_in_the_spec() {
+    let house = house().await;
+    create(&house, "price", "STANDARD").await;
+    let machine = json!({ "stateMachineArn": arn("stateMachine:price") });
+    house.ok(&target("PublishStateMachineVersion"), machine.clone()).await;
+    let update = json!({ "stateMachineArn": arn("stateMachine:price"), "definition": "{\"b\":1}", "publish": true });
+    house.ok(&target("UpdateStateMachine"), update).await;
+    let route = |version: u32, weight: u32| json!({ "stateMachineVersionArn": arn(&format!("stateMachine:price:{version}")), "weight": weight });
+    let body = |routes: Value| json!({ "name": "live", "description": "d", "routingConfiguration": routes });
+    let created = house.ok(&target("CreateStateMachineAlias"), body(json!([route(1, 100)]))).await;
+    let live = arn("stateMachine:price:live");
+    assert_eq!(created["stateMachineAliasArn"], live);
+    assert_eq!(house.ok(&target("CreateStateMachineAlias"), body(json!([route(1, 100)]))).await, created);
+    let spec = house.kernel.get("Workflow", "price").unwrap().spec.clone();
+    assert_eq!(spec["aliases"], json!({ "live": { "description": "d", "routes": [{ "version": 1, "weight": 100 }] } }));
+    for (routes, refusal) in [
+        (json!([route(2, 100)]), "ConflictException"),
+        (json!([route(1, 50), route(2, 49)]), "ValidationException: Sum of routing configuration weights"),
+        (json!([route(1, 50), route(1, 50)]), "ValidationException: the versions of an alias must be different"),
+        (json!([route(9, 100)]), "ResourceNotFound"),
+        (json!([]), "ValidationException: 1 validation error"),
+    ] {
+        let refused = house.no(&target("CreateStateMachineAlias"), body(routes)).await;
+        assert!(refused.starts_with(refusal), "{refused}");
+    }
+    let number = json!({ "name": "12", "routingConfiguration": [route(1, 100)] });
+    assert_eq!(house.no(&target("CreateStateMachineAlias"), number).await, "InvalidName: Invalid Name: '12'");
+
+    let started = house.ok(&target("StartExecution"), json!({ "stateMachineArn": live, "name": "x" })).await;
+    let shown = house.ok(&target("DescribeExecution"), json!({ "executionArn": started["executionArn"] })).await;
+    assert_eq!(
+        (&shown["stateMachineAliasArn"], &shown["stateMachineVersionArn"], &shown["stateMachineArn"]),
+        (&json!(live), &json!(arn("stateMachine:price:1")), &json!(arn("stateMachine:price")))
+    );
+    let listed = house.ok(&target("ListExecutions"), json!({ "stateMachineArn": live })).await;
+    assert_eq!(listed["executions"].as_array().unwrap().len(), 1);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alias_is_changed_and_listed_and_holds_its_versions() {
+    let house = house().await;
+    create(&house, "price", "STANDARD").await;
+    let machine = json!({ "stateMachineArn": arn("stateMachine:price") });
+    house.ok(&target("PublishStateMachineVersion"), machine.clone()).await;
+    let update = json!({ "stateMachineArn": arn("stateMachine:price"), "definition": "{\"b\":1}", "publish": true });
+    house.ok(&target("UpdateStateMachine"), update).await;
+    let route = |version: u32, weight: u32| json!({ "stateMachineVersionArn": arn(&format!("stateMachine:price:{version}")), "weight": weight });
+    for name in ["live", "beta"] {
+        let body = json!({ "name": name, "routingConfiguration": [route(1, 100)] });
+        house.ok(&target("CreateStateMachineAlias"), body).await;
+    }
+    let live = json!({ "stateMachineAliasArn": arn("stateMachine:price:live") });
+    let change =
+        json!({ "stateMachineAliasArn": live["stateMachineAliasArn"], "routingConfiguration": [route(2, 100)] });
+    house.ok(&target("UpdateStateMachineAlias"), change).await;
+    assert!(house.no(&target("UpdateStateMachineAlias"), live.clone()).await.starts_with("MissingRequiredParameter"));
+    let described = house.ok(&target("DescribeStateMachineAlias"), live.clone()).await;
+    assert_eq!(
+        (&described["name"], &described["routingConfiguration"], &described["creationDate"]),
+        (&json!("live"), &json!([route(2, 100)]), &json!(1_700_000_000.0))
+    );
+    let names = |listed: Value| -> Vec<String> {
+        let rows = listed["stateMachineAliases"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["stateMachineAliasArn"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = house.ok(&target("ListStateMachineAliases"), machine).await;
+    assert_eq!(names(all), [arn("stateMachine:price:beta"), arn("stateMachine:price:live")]);
+    let first = json!({ "stateMachineArn": arn("stateMachine:price:1") });
+    assert_eq!(names(house.ok(&target("ListStateMachineAliases"), first).await), [arn("stateMachine:price:beta")]);
+
+    let version = json!({ "stateMachineVersionArn": arn("stateMachine:price:1") });
+    assert_eq!(
+        house.no(&target("DeleteStateMachineVersion"), version.clone()).await,
+        "ConflictException: Version to be deleted must not be referenced by an alias. Current list of aliases \
+         referencing this version: [beta]"
+    );
+    let beta = json!({ "stateMachineAliasArn": arn("stateMachine:price:beta") });
+    house.ok(&target("DeleteStateMachineAlias"), beta.clone()).await;
+    house.ok(&target("DeleteStateMachineAlias"), beta.clone()).await;
+    house.ok(&target("DeleteStateMachineVersion"), version).await;
+    assert!(house.no(&target("DescribeStateMachineAlias"), beta.clone()).await.starts_with("ResourceNotFound"));
+    let gone = json!({ "stateMachineArn": beta["stateMachineAliasArn"] });
+    assert!(house.no(&target("StartExecution"), gone).await.starts_with("StateMachineDoesNotExist"));
+    house.stop().await;
+}

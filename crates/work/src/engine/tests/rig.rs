@@ -114,6 +114,12 @@ impl Rig {
         self.register(Workflow::new(name, version, &definition.to_string(), false, unknown, 30 * 86_400)).await;
     }
 
+    pub(super) async fn aliased(&self, name: &str, version: u64, definition: &Value, aliases: crate::alias::Aliases) {
+        let text = definition.to_string();
+        let workflow = Workflow::new(name, version, &text, false, Unknown::Retry, 30 * 86_400);
+        self.register(Workflow { aliases, ..workflow }).await;
+    }
+
     pub(super) async fn express(&self, name: &str, definition: &Value) {
         self.register(Workflow::new(name, 1, &definition.to_string(), true, Unknown::Retry, 86_400)).await;
     }

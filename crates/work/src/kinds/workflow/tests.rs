@@ -25,3 +25,13 @@ fn a_fault_of_the_definition_has_its_place() {
     let place = problem.place.unwrap();
     assert_eq!((place.path.as_str(), place.line), ("w.yaml", 13), "{}", problem.title);
 }
+
+#[test]
+fn aliases_become_the_workflows() {
+    let aliases = "  aliases: {live: {routes: [{version: 1, weight: 90}, {version: 2, weight: 10}]}}\n";
+    let draft = draft(&EXAMPLE.replace("  retention: 30d\n", &format!("  retention: 30d\n{aliases}")));
+    let spec: WorkflowSpec = kind::decode(&draft.spec, "/spec", &draft.origin).unwrap();
+    let workflow = spec.workflow("greet", 3);
+    assert_eq!(workflow.aliases["live"].routes.iter().map(|route| route.version).collect::<Vec<_>>(), [1, 2]);
+    assert!(alias::problems(&workflow.aliases).is_empty());
+}

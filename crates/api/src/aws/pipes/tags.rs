@@ -1,0 +1,97 @@
+//! Tags of pipes, which are an object here, where the other services send a list.
+
+use std::sync::Arc;
+
+use headwater_kernel::Resource;
+use serde_json::{Map, Value, json};
+
+use super::super::arn::Arn;
+use super::super::call::{Answer, Call, Operation};
+use super::super::native::held;
+use super::super::refusal::Refusal;
+use super::super::rest::Row;
+use super::super::shape::{Member, Shape, must, text};
+
+/// Tags of one pipe.
+const TAGS_MAX: usize = 50;
+
+const RESOURCE_ARN: Member = must("resourceArn", text(1, 1_600));
+
+/// The operations.
+pub const ROWS: &[Row] = &[
+    Row {
+        method: "POST",
+        path: "/tags/{resourceArn}",
+        query: &[],
+        operation: Operation {
+            name: "TagResource",
+            input: &[RESOURCE_ARN, must("tags", Shape::Map(&text(0, 256)))],
+            run: |call| Box::pin(tag(call)),
+        },
+    },
+    Row {
+        method: "DELETE",
+        path: "/tags/{resourceArn}",
+        query: &[("tagKeys", "tagKeys")],
+        operation: Operation {
+            name: "UntagResource",
+            input: &[RESOURCE_ARN, must("tagKeys", Shape::List(&text(1, 128), 0, 50))],
+            run: |call| Box::pin(untag(call)),
+        },
+    },
+    Row {
+        method: "GET",
+        path: "/tags/{resourceArn}",
+        query: &[],
+        operation: Operation {
+            name: "ListTagsForResource",
+            input: &[RESOURCE_ARN],
+            run: |call| Box::pin(async move { list(call) }),
+        },
+    },
+];
+
+fn find(call: &Call) -> Result<Arc<Resource>, Refusal> {
+    let given = call.given("resourceArn");
+    let arn = Arn::read(given).filter(|arn| arn.service == "pipes");
+    match arn.and_then(|arn| arn.path.strip_prefix("pipe/")) {
+        Some(name) => super::find(call, name),
+        None => Err(Refusal::validation(format!("Provided Arn {given} is not valid."))),
+    }
+}
+
+fn of(pipe: &Resource) -> Map<String, Value> {
+    held(pipe).get("tags").and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+async fn write(call: &Call, pipe: &Resource, tags: Map<String, Value>) -> Answer {
+    if tags.len() > TAGS_MAX {
+        return Err(Refusal::validation(format!("a pipe has {TAGS_MAX} tags at most")));
+    }
+    let mut held = held(pipe);
+    held.insert("tags".to_owned(), Value::Object(tags));
+    call.aws.hold(pipe, &held).await?;
+    Ok(json!({}))
+}
+
+async fn tag(call: &Call) -> Answer {
+    let _turn = call.aws.turn.lock().await;
+    let pipe = find(call)?;
+    let mut tags = of(&pipe);
+    tags.extend(call.value("tags").and_then(Value::as_object).cloned().unwrap_or_default());
+    write(call, &pipe, tags).await
+}
+
+async fn untag(call: &Call) -> Answer {
+    let _turn = call.aws.turn.lock().await;
+    let pipe = find(call)?;
+    let mut tags = of(&pipe);
+    for key in call.texts("tagKeys") {
+        tags.shift_remove(&key);
+    }
+    write(call, &pipe, tags).await
+}
+
+fn list(call: &Call) -> Answer {
+    Ok(json!({ "tags": of(&*find(call)?) }))
+}

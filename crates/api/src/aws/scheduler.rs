@@ -1,0 +1,59 @@
+//! EventBridge Scheduler: each file holds operations on one noun, as rows and functions.
+
+mod groups;
+mod schedules;
+mod tags;
+mod target;
+
+use serde_json::{Map, Value};
+
+use super::call::Call;
+use super::page;
+use super::refusal::Refusal;
+use super::rest::Row;
+use super::shape::{Member, Shape, may, must, name, text};
+
+/// The operations of Scheduler.
+pub const ROWS: &[&[Row]] = &[schedules::ROWS, groups::ROWS, tags::ROWS];
+
+const NAME: Member = must("Name", name(64));
+const NAME_PREFIX: Member = may("NamePrefix", name(64));
+const GROUP: Member = may("GroupName", name(64));
+const CLIENT_TOKEN: Member = may("ClientToken", text(1, 64));
+const MAX_RESULTS: Member = may("MaxResults", Shape::Integer(1, 100));
+const NEXT_TOKEN: Member = may("NextToken", text(1, 2_048));
+const TAGS: Member =
+    may("Tags", Shape::List(&Shape::Structure(&[must("Key", text(1, 128)), must("Value", text(1, 256))]), 0, 200));
+
+/// The query of every list.
+const PAGES: [(&str, &str); 3] =
+    [("NamePrefix", "NamePrefix"), ("MaxResults", "MaxResults"), ("NextToken", "NextToken")];
+
+/// The group that is always there.
+const DEFAULT: &str = "default";
+
+/// Items on a page where the client does not say.
+const PAGE: usize = 100;
+
+fn not_found(message: impl Into<String>) -> Refusal {
+    Refusal::new("ResourceNotFoundException", message)
+}
+
+fn conflict(message: impl Into<String>) -> Refusal {
+    Refusal::new("ConflictException", message)
+}
+
+/// A list's answer: the page its members ask for.
+fn listed(call: &Call, member: &str, mut items: Vec<(String, Value)>) -> Result<Value, Refusal> {
+    let bad = || Refusal::validation("Parameter NextToken is not valid.");
+    let after = call.text("NextToken").map(|token| page::behind(token).ok_or_else(bad)).transpose()?;
+    let count = call.integer("MaxResults").and_then(|count| usize::try_from(count).ok()).unwrap_or(PAGE);
+    items.sort_by(|a, b| a.0.cmp(&b.0));
+    let (items, next) = page::cut(items, after.as_deref(), count);
+    let mut answer = Map::new();
+    answer.insert(member.to_owned(), Value::Array(items));
+    if let Some(next) = next {
+        answer.insert("NextToken".to_owned(), next.into());
+    }
+    Ok(Value::Object(answer))
+}
