@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use headwater_base::{Principal, Problem};
+use headwater_base::Problem;
 use headwater_kernel::port::Sql as _;
 use headwater_kernel::port::charts::{Charts, Choice, Drawn, Whose};
 use headwater_kernel::port::sql::{Format, Question};
@@ -46,9 +46,9 @@ impl Dashboards {
         }
     }
 
-    async fn ask(&self, Statement { text, grain, axes }: Statement, reader: &Principal) -> Result<Drawn, Problem> {
-        let principal = reader.clone();
-        let question = Question { text: text.clone(), format: Format::Json, rows_max: None, principal };
+    async fn ask(&self, Statement { text, grain, axes }: Statement, choice: &Choice) -> Result<Drawn, Problem> {
+        let (principal, via) = (choice.reader.clone(), choice.via);
+        let question = Question { text: text.clone(), format: Format::Json, rows_max: None, principal, via };
         match self.engine.ask(question).await {
             Ok(answer) => Ok(Drawn { query: text, grain: grain.map(Grain::word), axes, answer }),
             // Places are within what was asked, which nobody has written.
@@ -61,7 +61,7 @@ impl Charts for Dashboards {
     fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>> {
         Box::pin(async move {
             let spec = self.spec(of)?;
-            self.ask(charts::chart(&spec, chart, choice, self.kernel.clock().now())?, &choice.reader).await
+            self.ask(charts::chart(&spec, chart, choice, self.kernel.clock().now())?, choice).await
         })
     }
 
@@ -74,7 +74,7 @@ impl Charts for Dashboards {
     ) -> BoxFuture<'a, Result<Drawn, Problem>> {
         Box::pin(async move {
             let spec = self.spec(of)?;
-            self.ask(charts::values(&spec, filter, search, choice)?, &choice.reader).await
+            self.ask(charts::values(&spec, filter, search, choice)?, choice).await
         })
     }
 }

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Micros, Principal, Problem, Span};
 use serde_json::Value;
 
-use super::sql::Answer;
+use super::sql::{Answer, Via};
 
 /// Whose charts.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub struct Choice {
     pub drill: Vec<Value>,
     /// Who reads: charts have the rows that policies let them see.
     pub reader: Principal,
+    /// What reads for them.
+    pub via: Via,
 }
 
 impl Choice {

@@ -22,6 +22,7 @@ use crate::testing::now;
 use crate::{Datasets, LakeCatalog, Parts};
 
 mod keyed;
+mod queries;
 mod rollup;
 
 /// A stream of two partitions, a table, and two datasets of the stream: one makes a snapshot every tenth of a second, the other
@@ -144,7 +145,8 @@ impl House {
     }
 
     fn text_for(&self, who: &Principal, statement: &str, format: Format) -> Result<String, Problem> {
-        let question = Question { text: statement.to_owned(), format, rows_max: None, principal: who.clone() };
+        let (text, principal) = (statement.to_owned(), who.clone());
+        let question = Question { text, format, rows_max: None, principal, ..Question::default() };
         self.runtime.block_on(async {
             let body: Vec<bytes::Bytes> = self.engine.ask(question).await?.body.try_collect().await?;
             Ok(String::from_utf8(body.concat()).unwrap())
