@@ -10,11 +10,13 @@ mod cache;
 mod catalog;
 mod documents;
 mod encode;
+mod epoch;
 mod external;
 mod fault;
 mod files;
 mod forecast;
 mod guarded;
+mod held;
 mod keyed;
 mod lake;
 pub mod postgres;
@@ -59,6 +61,8 @@ pub(crate) use fault::syntax;
 
 /// Encoded batches between a query and whoever reads its answer.
 const CHUNKS: usize = 4;
+/// A row of so many bytes is a list of many others, whose text is not made without asking for its memory.
+const ROW_BYTES: usize = 1024 * 1024;
 /// How long a query waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -260,7 +264,7 @@ async fn give(
 ) -> Result<(), Problem> {
     let unshown = |error: arrow::error::ArrowError| fault::problem(&DataFusionError::from(error));
     let mut encoder = encoder.map_err(unshown)?;
-    let schema = rows.schema();
+    let (schema, text) = (rows.schema(), query.reservation());
     loop {
         let next = tokio::select! {
             next = tokio::time::timeout_at(deadline, rows.next()) => next,
@@ -273,6 +277,11 @@ async fn give(
             Ok(None) => break,
             Err(_) => return Err(inner.late()),
         };
+        if let Some(text) = &text {
+            let bytes = batch.get_array_memory_size();
+            let large = if bytes / batch.num_rows().max(1) > ROW_BYTES { bytes } else { 0 };
+            text.try_resize(large).map_err(|error| fault::problem(&error))?;
+        }
         let chunk = encoder.rows(&batch).map_err(unshown)?;
         query.count(batch.num_rows());
         taken.add(&chunk);

@@ -167,6 +167,14 @@ impl Query {
     }
 }
 
+impl Query {
+    /// What its answer takes beside what the engine takes, where that is counted.
+    pub fn reservation(&self) -> Option<MemoryReservation> {
+        let pool = |memory: &Arc<Metered>| -> Arc<dyn MemoryPool> { Arc::<Metered>::clone(memory) };
+        self.memory.get().map(|memory| MemoryConsumer::new("the answer").register(&pool(memory)))
+    }
+}
+
 /// The beginning of a statement.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(TEXT_CHARS_MAX) {

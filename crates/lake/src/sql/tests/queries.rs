@@ -1,6 +1,5 @@
 //! Statements that run, listed and ended by others.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use headwater_base::{Limits, Principal};
@@ -62,7 +61,7 @@ fn a_query_is_listed_and_ended_by_whoever_may() {
 fn a_query_of_postgres_is_ended_by_its_client_and_by_others() {
     let house = House::new(Limits::default());
     let (stop, stopped) = watch::channel(false);
-    let runtime = Arc::new(tokio::runtime::Runtime::new().unwrap());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -72,7 +71,8 @@ fn a_query_of_postgres_is_ended_by_its_client_and_by_others() {
         let connection = tokio::spawn(connection);
         let token = client.cancel_token();
         let by_key = async {
-            assert_eq!((listed(&house).await.via, listed(&house).await.principal.as_str()), (Via::Postgres, "asha"));
+            let one = listed(&house).await;
+            assert_eq!((one.via, one.principal.as_str()), (Via::Postgres, "asha"));
             token.cancel_query(NoTls).await.unwrap();
         };
         let (answer, ()) = tokio::join!(client.simple_query(ENDLESS), by_key);

@@ -1,0 +1,43 @@
+//! Aggregates of one group that is too large.
+
+use headwater_base::Limits;
+use headwater_kernel::port::Sql as _;
+use headwater_kernel::port::sql::Question;
+use serde_json::json;
+
+use super::House;
+
+/// Whatever the strings lie in, and however the list is made.
+#[test]
+fn one_list_without_groups_is_held_to_the_memory_of_queries_while_others_are_answered() {
+    let limits = Limits { sql_memory_bytes: 8 << 20, sql_spill_bytes: 1 << 20, ..Limits::default() };
+    let house = House::new(limits);
+    let question = |text: &str| Question { text: text.to_owned(), ..Question::default() };
+    for kind in ["Utf8", "Utf8View"] {
+        let values = format!(
+            "(SELECT arrow_cast(repeat(CAST(value AS text), 100), '{kind}') AS v FROM generate_series(1, 200000))"
+        );
+        for list in ["array_agg(v)", "array_agg(DISTINCT v)", "array_agg(v ORDER BY v)", "string_agg(v, ',')"] {
+            let statement = format!("SELECT {list} FROM {values}");
+            let others = async {
+                for _ in 0..5 {
+                    house.engine.ask(question("SELECT 1")).await.map(drop).unwrap();
+                }
+            };
+            let large = house.engine.ask(question(&statement));
+            let (large, ()) = house.runtime.block_on(async { tokio::join!(large, others) });
+            let problem = large.map(drop).expect_err(&statement);
+            assert_eq!(problem.code, "HW-LAKE-043", "{list} of {kind}: {problem}");
+        }
+    }
+    assert_eq!(
+        house.rows("SELECT array_agg(value ORDER BY value DESC) FROM generate_series(1, 3)"),
+        json!([[[3, 2, 1]]])
+    );
+    let text = "SELECT string_agg(CAST(value AS text), '+' ORDER BY value) FROM generate_series(1, 3)";
+    assert_eq!(house.rows(text), json!([["1+2+3"]]));
+    let groups = "SELECT value % 2, array_agg(value ORDER BY value) FROM generate_series(1, 4) GROUP BY 1 ORDER BY 1";
+    assert_eq!(house.rows(groups), json!([[0, [2, 4]], [1, [1, 3]]]));
+    let plain = "SELECT cardinality(array_agg(value)), cardinality(array_agg(DISTINCT value % 5)) FROM generate_series(1, 1000)";
+    assert_eq!(house.rows(plain), json!([[1_000, 5]]));
+}
