@@ -54,6 +54,7 @@ use super::queries::{Asked, Backend, Queries};
 use super::{Engine, Turn, fault, only_reads};
 use rows::Rows;
 
+mod clients;
 mod columns;
 mod rows;
 
@@ -260,6 +261,8 @@ impl QueryParser for Services {
         C: ClientInfo + Unpin + Send + Sync,
     {
         let parser = self.of(client).await?.query_parser();
+        let put = clients::put(sql);
+        let sql = &*put;
         let Some(statement) = plain(sql) else { return parser.parse_sql(client, sql, types).await };
         match planned(&self.context(client).await?, &statement).await {
             Ok(plan) => Ok((sql.to_owned(), Some((statement, plan)))),
@@ -387,6 +390,8 @@ impl SimpleQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let caller = Caller::of(client)?;
+        let put = clients::put(query);
+        let query = &*put;
         let answer = async {
             let service = self.services.of(client).await?;
             let Some(statement) = plain(query) else {
