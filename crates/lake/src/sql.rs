@@ -183,9 +183,12 @@ impl Sql for Engine {
             let (chunks, mut body) = mpsc::channel::<Result<Bytes, Problem>>(CHUNKS);
             running.handle.spawn(async move {
                 let query = Arc::clone(&turn.listed.query);
-                let begins = tokio::time::timeout_at(deadline, inner.begin(&context, &question, &query));
+                let beginning = tokio::time::timeout_at(deadline, inner.begin(&context, &question, &query));
                 let began = tokio::select! {
-                    began = begins => began.map_err(|_| inner.late()).and_then(|began| began.map_err(|it| fault::problem(&it))),
+                    began = beginning => match began {
+                        Ok(began) => began.map_err(|error| fault::problem(&error)),
+                        Err(_) => Err(inner.late()),
+                    },
                     problem = query.ended() => Err(problem),
                 };
                 // Nobody minds that nobody listens any more.

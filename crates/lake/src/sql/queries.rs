@@ -165,9 +165,7 @@ impl Query {
         let memory_pool: Arc<dyn MemoryPool> = Arc::<Metered>::clone(metered);
         Arc::new(RuntimeEnv { memory_pool, ..shared.clone() })
     }
-}
 
-impl Query {
     /// What its answer takes beside what the engine takes, where that is counted.
     pub fn reservation(&self) -> Option<MemoryReservation> {
         let pool = |memory: &Arc<Metered>| -> Arc<dyn MemoryPool> { Arc::<Metered>::clone(memory) };

@@ -30,6 +30,8 @@ fn one_list_without_groups_is_held_to_the_memory_of_queries_while_others_are_ans
             assert_eq!(problem.code, "HW-LAKE-043", "{list} of {kind}: {problem}");
         }
     }
+    drop(house);
+    let house = House::new(Limits::default());
     assert_eq!(
         house.rows("SELECT array_agg(value ORDER BY value DESC) FROM generate_series(1, 3)"),
         json!([[[3, 2, 1]]])
