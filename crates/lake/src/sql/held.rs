@@ -3,7 +3,7 @@
 //! An aggregate without groups takes of the memory of queries what its state says that it has grown by. The engine's
 //! `array_agg` does not count what lies behind views, which is where strings of more than twelve bytes are, and neither it
 //! nor `string_agg` counts that their values are there a second time once they are given out. These are the engine's with
-//! another size.
+//! another size; and lists are in the order that was asked for, where the engine gives two of one column one order.
 //!
 //! # Source
 //! `AggregateStream` in `datafusion-physical-plan` 54.1, `aggregates/no_grouping.rs`.
@@ -69,7 +69,9 @@ impl AggregateUDFImpl for Held {
     }
 
     fn with_beneficial_ordering(self: Arc<Self>, beneficial: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
-        let other = self.0.clone().with_beneficial_ordering(beneficial)?;
+        // The engine tells of an order to the first of two stages alone, and reverses that one's lists without the other's
+        // knowledge: a list puts its values in order itself.
+        let other = self.0.clone().with_beneficial_ordering(beneficial && !self.is_list())?;
         Ok(other.map(|other| Arc::new(Self(other)) as Arc<dyn AggregateUDFImpl>))
     }
 
@@ -79,6 +81,7 @@ impl AggregateUDFImpl for Held {
 
     fn reverse_expr(&self) -> ReversedUDAF {
         match self.0.reverse_udf() {
+            _ if self.is_list() => ReversedUDAF::NotSupported,
             ReversedUDAF::Reversed(udf) => ReversedUDAF::Reversed(Arc::new(AggregateUDF::from(Self((*udf).clone())))),
             other => other,
         }

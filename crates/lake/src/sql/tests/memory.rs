@@ -7,6 +7,30 @@ use serde_json::json;
 
 use super::House;
 
+/// Whoever asks for a column in two orders gets both, from however many threads.
+#[test]
+fn lists_are_in_the_order_that_was_asked_for() {
+    let house = House::new(Limits::default());
+    let both = "array_agg(n ORDER BY n DESC), array_agg(n ORDER BY n), array_agg(n ORDER BY m), array_agg(DISTINCT n ORDER BY n)";
+    let values = "(SELECT value % 2 AS kind, value AS n, 10 - value AS m FROM generate_series(1, 5))";
+    assert_eq!(
+        house.rows(&format!("SELECT kind, {both} FROM {values} GROUP BY 1 ORDER BY 1")),
+        json!([[0, [4, 2], [2, 4], [4, 2], [2, 4]], [1, [5, 3, 1], [1, 3, 5], [5, 3, 1], [1, 3, 5]]])
+    );
+    let all = json!([[[5, 4, 3, 2, 1], [1, 2, 3, 4, 5], [5, 4, 3, 2, 1], [1, 2, 3, 4, 5]]]);
+    assert_eq!(house.rows(&format!("SELECT {both} FROM {values}")), all);
+    // Of values that come in an order already, and in its reverse.
+    for order in ["n", "n DESC"] {
+        assert_eq!(house.rows(&format!("SELECT {both} FROM (SELECT * FROM {values} ORDER BY {order} LIMIT 5)")), all);
+    }
+    let running =
+        "SELECT array_agg(n) OVER (ORDER BY n DESC) FROM (SELECT * FROM {values} ORDER BY n LIMIT 5) ORDER BY n";
+    assert_eq!(
+        house.rows(&running.replace("{values}", values)),
+        json!([[[5, 4, 3, 2, 1]], [[5, 4, 3, 2]], [[5, 4, 3]], [[5, 4]], [[5]]])
+    );
+}
+
 /// Whatever the strings lie in, and however the list is made.
 #[test]
 fn one_list_without_groups_is_held_to_the_memory_of_queries_while_others_are_answered() {
