@@ -23,6 +23,7 @@ use crate::{Datasets, LakeCatalog, Parts};
 
 mod keyed;
 mod memory;
+mod postgres;
 mod queries;
 mod rollup;
 

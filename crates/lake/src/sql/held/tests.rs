@@ -12,7 +12,7 @@ fn values_weigh_what_they_take_twice_and_what_is_behind_views_once() {
     assert_eq!(weight(&numbers.slice(0, 10)), 160);
     let short: ArrayRef = Arc::new(StringViewArray::from_iter_values(["twelve bytes"; 100]));
     assert_eq!(weight(&short), 2 * 100 * 16);
-    let long: ArrayRef = Arc::new(StringViewArray::from_iter_values(["x".repeat(1_000); 100]));
+    let long: ArrayRef = Arc::new(StringViewArray::from_iter_values(vec!["x".repeat(1_000); 100]));
     assert_eq!(weight(&long), 2 * 100 * 16 + 100 * 1_000);
     assert_eq!(weight(&long.slice(0, 3)), 2 * 3 * 16 + 3 * 1_000);
     let lists = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1), Some(2)]), None]);
