@@ -28,17 +28,19 @@ use datafusion_postgres::hooks::{HookClient, QueryHook};
 use datafusion_postgres::pgwire::api::auth::StartupHandler;
 use datafusion_postgres::pgwire::api::auth::noop::NoopStartupHandler;
 use datafusion_postgres::pgwire::api::cancel::CancelHandler;
-use datafusion_postgres::pgwire::api::portal::{Format, Portal};
-use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
+use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler, send_query_response};
 use datafusion_postgres::pgwire::api::results::{FieldInfo, Response, Tag};
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionManager, ErrorHandler, METADATA_USER, PgWireServerHandlers, Type,
+    ClientInfo, ClientPortalStore, ConnectionHandle, ConnectionManager, DEFAULT_NAME, ErrorHandler, METADATA_USER,
+    PgWireConnectionState, PgWireServerHandlers, Type,
 };
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::cancel::CancelRequest;
+use datafusion_postgres::pgwire::messages::extendedquery::Execute;
 use datafusion_postgres::pgwire::tokio::process_socket;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::Sink;
@@ -336,6 +338,11 @@ fn bound_of(client: &impl ClientInfo) -> Option<Duration> {
 /// A statement as it was prepared: its text and its plan.
 type Prepared = <DfSessionService as ExtendedQueryHandler>::Statement;
 
+/// Whether a statement answers with rows and nothing else.
+fn is_query(prepared: &Prepared) -> bool {
+    matches!(prepared, (_, Some((Statement::Query(_), _))))
+}
+
 impl Gate {
     /// A portal whose statement is planned now. A plan has tables at the position of its making, and clients keep what
     /// they prepared for as long as they are connected.
@@ -426,6 +433,40 @@ impl ExtendedQueryHandler for Gate {
 
     fn query_parser(&self) -> Arc<Self::QueryParser> {
         Arc::clone(&self.services)
+    }
+
+    /// Sends the rows of a query that all are asked for as they come. The default would gather them first, and what it
+    /// gathers is not held to the memory of queries; it does the rest.
+    async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: std::fmt::Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let portal = client.portal_store().get_portal(message.name.as_deref().unwrap_or(DEFAULT_NAME));
+        let whole = message.max_rows == 0 && matches!(client.state(), PgWireConnectionState::ReadyForQuery);
+        let Some(portal) = portal.filter(|portal| whole && is_query(&portal.statement.statement)) else {
+            return self._on_execute(client, message).await;
+        };
+        let state = portal.state();
+        if !matches!(*state.lock().await, PortalExecutionState::Initial) {
+            return self._on_execute(client, message).await;
+        }
+        client.set_state(PgWireConnectionState::QueryInProgress);
+        let cancelled = match client.session_extensions().get::<Arc<ConnectionHandle>>() {
+            Some(handle) => handle.start_query().await,
+            None => return Err(told(&fault::closed())),
+        };
+        let answer = tokio::select! {
+            answer = ExtendedQueryHandler::do_query(self, client, &portal, 0) => answer?,
+            _ = cancelled => return Err(PgWireError::QueryCanceled),
+        };
+        let Response::Query(rows) = answer else { return Err(told(&fault::refused("a query answers with rows"))) };
+        *state.lock().await = PortalExecutionState::Finished;
+        send_query_response(client, rows, false).await?;
+        client.set_state(PgWireConnectionState::ReadyForQuery);
+        Ok(())
     }
 
     async fn do_query<C>(

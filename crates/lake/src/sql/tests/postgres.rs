@@ -1,5 +1,6 @@
 //! What clients of PostgreSQL's protocol ask and end.
 
+use futures::StreamExt as _;
 use headwater_base::{Limits, Principal};
 use headwater_kernel::port::Sql as _;
 use headwater_kernel::port::sql::Via;
@@ -85,6 +86,49 @@ fn a_query_is_ended_by_its_client_and_by_others() {
         assert_eq!(error.as_db_error().unwrap().message(), "the query was cancelled by `asha`");
         assert_eq!(client.query_one("SELECT 1 AS one", &[]).await.unwrap().get::<_, i64>(0), 1);
         none(&house).await;
+    });
+    connected.end();
+}
+
+/// A driver that asks for all rows gets the first one before the last one is known.
+#[test]
+fn rows_go_out_as_they_come() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    connected.runtime.block_on(async {
+        let token = connected.client.cancel_token();
+        let endless = "SELECT a.value FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+        let mut rows = Box::pin(connected.client.query_raw(endless, Vec::<String>::new()).await.unwrap());
+        assert!(rows.next().await.unwrap().is_ok());
+        token.cancel_query(NoTls).await.unwrap();
+        let mut last = rows.next().await.unwrap();
+        while last.is_ok() {
+            last = rows.next().await.unwrap();
+        }
+        assert_eq!(last.err().unwrap().as_db_error().unwrap().code().code(), "57014");
+        none(&house).await;
+        let many = connected.client.query("SELECT value FROM generate_series(1, 100000)", &[]).await.unwrap();
+        assert_eq!(many.len(), 100_000);
+        let prepared = connected.client.prepare("SELECT 1 AS one WHERE false").await.unwrap();
+        assert_eq!(connected.client.query(&prepared, &[]).await.unwrap().len(), 0);
+    });
+    connected.end();
+}
+
+/// A client that asks for no more rows holds no turn behind its end.
+#[test]
+fn rows_that_nobody_fetches_are_ended_as_well() {
+    let house = House::new(Limits::default());
+    let mut connected = Connected::new(&house);
+    connected.runtime.block_on(async {
+        let transaction = connected.client.transaction().await.unwrap();
+        let portal = transaction.bind("SELECT value FROM generate_series(1, 100000)", &[]).await.unwrap();
+        assert_eq!(transaction.query_portal(&portal, 2).await.unwrap().len(), 2);
+        let one = listed(&house).await;
+        house.engine.cancel(one.id, &Principal::default()).unwrap();
+        none(&house).await;
+        let error = transaction.query_portal(&portal, 2).await.err().unwrap();
+        assert_eq!(error.as_db_error().unwrap().message(), "the query was cancelled by `admin`");
     });
     connected.end();
 }
