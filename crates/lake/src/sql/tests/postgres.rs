@@ -120,8 +120,9 @@ fn rows_go_out_as_they_come() {
 fn rows_that_nobody_fetches_are_ended_as_well() {
     let house = House::new(Limits::default());
     let mut connected = Connected::new(&house);
-    connected.runtime.block_on(async {
-        let transaction = connected.client.transaction().await.unwrap();
+    let Connected { runtime, client, .. } = &mut connected;
+    runtime.block_on(async {
+        let transaction = client.transaction().await.unwrap();
         let portal = transaction.bind("SELECT value FROM generate_series(1, 100000)", &[]).await.unwrap();
         assert_eq!(transaction.query_portal(&portal, 2).await.unwrap().len(), 2);
         let one = listed(&house).await;
