@@ -2,7 +2,7 @@
 
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
-import { type Problem, queries, Refusal } from '../api.ts';
+import { call, type Problem, queries, Refusal } from '../api.ts';
 import type { Drawing, Shape } from '../charts/drawing.ts';
 import { plural, span } from '../format.ts';
 import { useLocation, useParam } from '../router.tsx';
@@ -20,7 +20,7 @@ import {
 } from '../rows.ts';
 import { Grid } from '../ui/grid.tsx';
 import { Picture, Statement } from '../ui/lazy.tsx';
-import { Empty, Loading, Page, Panel, Tabs, Trouble } from '../ui/parts.tsx';
+import { Ago, Empty, Loading, Page, Panel, Tabs, Trouble } from '../ui/parts.tsx';
 
 /** Rows that are asked for. */
 const ROWS_MAX = 100_000;
@@ -111,11 +111,56 @@ export function SqlPage() {
           {data && !asked?.explain && <Result answer={data.answer} />}
         </div>
         <div className="stack">
+          <Running />
           <Relations relations={relations.data} error={relations.error} use={use} />
           <History use={use} newest={asked?.number ?? 0} />
         </div>
       </div>
     </Page>
+  );
+}
+
+interface RunningQuery {
+  id: number;
+  principal: string;
+  via: string;
+  query: string;
+  started: string;
+  rows: number;
+}
+
+/** The statements that run now, whoever asked; nothing where there are none. */
+function Running() {
+  const [error, setError] = useState<unknown>(null);
+  const { data, refetch } = useQuery({
+    queryKey: ['queries'],
+    refetchInterval: 2_000,
+    queryFn: () => call<{ items: RunningQuery[] }>('/v1/queries').then(answer => answer.items),
+  });
+  const stop = (id: number) => {
+    setError(null);
+    call(`/v1/queries/${id}`, { method: 'DELETE' }).then(() => void refetch(), setError);
+  };
+  if (!data || data.length === 0) return null;
+  return (
+    <Panel title="Running">
+      {error !== null && <Trouble error={error} />}
+      <ul className="rows">
+        {data.map(it => (
+          <li key={it.id}>
+            <code className="clip" title={it.query}>
+              {it.query.replace(/\s+/g, ' ')}
+            </code>{' '}
+            <span className="muted">
+              {it.principal} by {it.via}, <Ago at={it.started} />, {plural(Number(it.rows), 'row')}
+            </span>{' '}
+            <button type="button" className="btn bare" aria-label={`Stop query ${it.id}`} onClick={() => stop(it.id)}>
+              Stop
+            </button>
+          </li>
+        ))}
+      </ul>
+    </Panel>
   );
 }
 

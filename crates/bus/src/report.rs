@@ -13,6 +13,7 @@ use chrono_tz::Tz;
 use headwater_base::{Micros, Name, Problem, Span};
 use headwater_kernel::port::charts::{Choice, Window, encoded};
 use headwater_kernel::port::picture::Scene;
+use headwater_kernel::port::sql::Via;
 use serde_json::{Value, json};
 
 use crate::kinds::report::ReportSpec;
@@ -109,7 +110,13 @@ impl Outline {
         Ok(Self {
             title: title.unwrap_or_else(|| spec.dashboard.clone()),
             charts,
-            choice: Choice { filters: filters(dashboard, spec), window, reader: spec.reader()?, ..Choice::default() },
+            choice: Choice {
+                filters: filters(dashboard, spec),
+                window,
+                reader: spec.reader()?,
+                via: Via::Report,
+                ..Choice::default()
+            },
         })
     }
 

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod files;
 pub mod get;
 pub mod produce;
+pub mod query;
 pub mod rebuild;
 pub mod reconcile;
 pub mod replay;
@@ -85,7 +86,7 @@ enum Verb {
     Start(start::Args),
     /// Show what happened in an execution
     History(execution::Args),
-    /// End an execution as aborted, or a replay early
+    /// End an execution as aborted, a replay early, or a query
     Stop(execution::StopArgs),
     /// Take up an execution that did not succeed
     Redrive(execution::Args),

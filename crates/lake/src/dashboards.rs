@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use futures::future::BoxFuture;
-use headwater_base::{Principal, Problem};
+use headwater_base::Problem;
 use headwater_kernel::port::Sql as _;
 use headwater_kernel::port::charts::{Before, Charts, Choice, Drawn, Total, Whose};
 use headwater_kernel::port::sql::{Answer, Format, Question};
@@ -51,30 +51,30 @@ impl Dashboards {
         }
     }
 
-    async fn ask(&self, text: &str, reader: &Principal) -> Result<Answer, Problem> {
-        let principal = reader.clone();
-        let question = Question { text: text.to_owned(), format: Format::Json, rows_max: None, principal };
+    async fn ask(&self, text: &str, choice: &Choice) -> Result<Answer, Problem> {
+        let (principal, via) = (choice.reader.clone(), choice.via);
+        let question = Question { text: text.to_owned(), format: Format::Json, rows_max: None, principal, via };
         // Places are within what was asked, which nobody has written.
         let told = |problem: Problem| problem.because(format!("the chart asked: {}", text.replace('\n', " ")));
         self.engine.ask(question).await.map_err(told)
     }
 
     /// The whole answer of a statement. While it is read nothing else of the chart is: one chart is one query at a time.
-    async fn whole(&self, text: &str, reader: &Principal) -> Result<Bytes, Problem> {
-        let mut body = self.ask(text, reader).await?.body;
+    async fn whole(&self, text: &str, choice: &Choice) -> Result<Bytes, Problem> {
+        let mut body = self.ask(text, choice).await?.body;
         let mut all: Vec<u8> = Vec::new();
         while let Some(chunk) = body.try_next().await? {
             if all.len() + chunk.len() > BESIDE_BYTES_MAX {
                 let fact = format!("the chart's totals have more than {BESIDE_BYTES_MAX} bytes");
-                return Err(Problem::new("HW-LAKE-072", fact).help("group by fewer or shorter values"));
+                return Err(Problem::new("HW-LAKE-074", fact).help("group by fewer or shorter values"));
             }
             all.extend_from_slice(&chunk);
         }
         Ok(all.into())
     }
 
-    async fn rows(&self, Statement { text, grain, axes }: Statement, reader: &Principal) -> Result<Drawn, Problem> {
-        let answer = self.ask(&text, reader).await?;
+    async fn rows(&self, Statement { text, grain, axes }: Statement, choice: &Choice) -> Result<Drawn, Problem> {
+        let answer = self.ask(&text, choice).await?;
         Ok(Drawn { query: text, grain: grain.map(Grain::word), axes, answer, totals: Vec::new(), before: None })
     }
 }
@@ -83,22 +83,22 @@ impl Charts for Dashboards {
     fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>> {
         Box::pin(async move {
             let spec = self.spec(of)?;
-            let (now, reader) = (self.kernel.clock().now(), &choice.reader);
+            let now = self.kernel.clock().now();
             let statement = charts::chart(&spec, chart, choice, now)?;
             if choice.rows_only {
-                return self.rows(statement, reader).await;
+                return self.rows(statement, choice).await;
             }
             let mut totals = Vec::new();
             for charts::Total { by, text } in charts::totals(&spec, chart, choice, now)? {
-                totals.push(Total { by, answer: self.whole(&text, reader).await? });
+                totals.push(Total { by, answer: self.whole(&text, choice).await? });
             }
             let before = match charts::before(&spec, chart, choice, now)? {
                 Some(charts::Before { from, to, text }) => {
-                    Some(Before { from, to, answer: self.whole(&text, reader).await? })
+                    Some(Before { from, to, answer: self.whole(&text, choice).await? })
                 }
                 None => None,
             };
-            Ok(Drawn { totals, before, ..self.rows(statement, reader).await? })
+            Ok(Drawn { totals, before, ..self.rows(statement, choice).await? })
         })
     }
 
@@ -111,7 +111,7 @@ impl Charts for Dashboards {
     ) -> BoxFuture<'a, Result<Drawn, Problem>> {
         Box::pin(async move {
             let spec = self.spec(of)?;
-            self.rows(charts::values(&spec, filter, search, choice)?, &choice.reader).await
+            self.rows(charts::values(&spec, filter, search, choice)?, choice).await
         })
     }
 }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use headwater_base::{Clock, Limits, Micros, Name, Principal, Problem};
 use headwater_kernel::port::Sql;
-use headwater_kernel::port::sql::{Format, Question};
+use headwater_kernel::port::sql::{Format, Question, Via};
 use headwater_kernel::unit::Stop;
 use headwater_log::outbox::{Outbox, Refused};
 use headwater_log::{Commit, Log, LogError, append_durable};
@@ -220,7 +220,8 @@ impl Life {
     }
 
     fn question(&self, text: String) -> Question {
-        Question { text, format: Format::Ndjson, rows_max: None, principal: self.setup.reader.clone() }
+        let principal = self.setup.reader.clone();
+        Question { text, format: Format::Ndjson, rows_max: None, principal, via: Via::Ingest }
     }
 
     /// What is asked: everything, or what has the newest watermark or a greater one.

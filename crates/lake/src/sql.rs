@@ -11,15 +11,18 @@ mod cache;
 mod catalog;
 mod documents;
 mod encode;
+mod epoch;
 mod external;
 mod fault;
 mod files;
 mod forecast;
 mod guarded;
+mod held;
 mod keyed;
 mod lake;
 mod pins;
 pub mod postgres;
+mod queries;
 mod running;
 mod sight;
 mod span;
@@ -38,17 +41,19 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use headwater_base::{Limits, Principal, Problem};
 use headwater_kernel::port::Sql;
-use headwater_kernel::port::sql::{Answer, Column, Question, Relation};
+use headwater_kernel::port::sql::{Answer, Column, Question, Relation, RunningQuery};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use cache::{Cache, Kept, Key, Taken};
 use encode::Encoder;
+use queries::{Asked, Listed, Queries, Query};
 use running::Running;
 
 use crate::lease::Lease;
@@ -59,6 +64,8 @@ pub(crate) use fault::syntax;
 
 /// Encoded batches between a query and whoever reads its answer.
 const CHUNKS: usize = 4;
+/// A row of so many bytes is a list of many others, whose text is not made without asking for its memory.
+const ROW_BYTES: usize = 1024 * 1024;
 /// How long a query waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -66,6 +73,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Turn {
     _permit: OwnedSemaphorePermit,
     _lease: Lease,
+    listed: Listed,
 }
 
 /// Answers SQL.
@@ -77,6 +85,7 @@ struct Inner {
     folder: PathBuf,
     limits: Arc<Limits>,
     turns: Arc<Semaphore>,
+    queries: Arc<Queries>,
     cache: Cache,
     /// Made for the first question: what nobody asks costs nothing.
     running: OnceCell<Running>,
@@ -89,7 +98,8 @@ impl Engine {
         let turns = Arc::new(Semaphore::new(limits.sql_queries));
         let cache = Cache::new(limits.sql_cache_bytes);
         let sources = Arc::new(sources);
-        Self(Arc::new(Inner { sources, folder, limits, turns, cache, running: OnceCell::new() }))
+        let queries = Arc::default();
+        Self(Arc::new(Inner { sources, folder, limits, turns, queries, cache, running: OnceCell::new() }))
     }
 
     /// Ends all queries.
@@ -109,14 +119,15 @@ impl Engine {
         self.0.running.get_or_try_init(start).await
     }
 
-    async fn turn(&self) -> Result<Turn, Problem> {
+    async fn turn(&self, asked: Asked<'_>) -> Result<Turn, Problem> {
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.turns).acquire_owned()).await;
         let permit = permit.ok().and_then(Result::ok).ok_or_else(|| {
             let most = self.0.limits.sql_queries;
             Problem::new("HW-LAKE-046", format!("{most} queries are running, which is the limit"))
                 .help("try again in a while")
         })?;
-        Ok(Turn { _permit: permit, _lease: self.0.sources.catalog.lake().leases().take() })
+        let listed = self.0.queries.enter(asked, self.0.sources.kernel.clock().now());
+        Ok(Turn { _permit: permit, _lease: self.0.sources.catalog.lake().leases().take(), listed })
     }
 }
 
@@ -130,7 +141,12 @@ enum Begun {
 
 impl Inner {
     /// Plans a statement and starts it, unless its answer is there.
-    async fn begin(&self, context: &SessionContext, question: &Question) -> Result<Begun, DataFusionError> {
+    async fn begin(
+        &self,
+        context: &SessionContext,
+        question: &Question,
+        query: &Query,
+    ) -> Result<Begun, DataFusionError> {
         let views = self.sources.catalog.views_mark();
         let plan = pins::planning(context.state().create_logical_plan(&question.text)).await?;
         only_reads(&plan)?;
@@ -142,7 +158,9 @@ impl Inner {
         if let Some(rows_max) = question.rows_max {
             frame = frame.limit(0, Some(rows_max))?;
         }
-        Ok(Begun::Rows(frame.execute_stream().await?, key))
+        let task = frame.task_ctx().with_runtime(query.metered(&context.runtime_env()));
+        let plan = frame.create_physical_plan().await?;
+        Ok(Begun::Rows(execute_stream(plan, Arc::new(task))?, key))
     }
 
     fn late(&self) -> Problem {
@@ -159,17 +177,27 @@ fn only_reads(plan: &LogicalPlan) -> Result<(), DataFusionError> {
 impl Sql for Engine {
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<Answer, Problem>> {
         Box::pin(async move {
-            let turn = self.turn().await?;
+            let asked =
+                Asked { principal: &question.principal, via: question.via, text: &question.text, backend: None };
+            let turn = self.turn(asked).await?;
             let deadline = Instant::now() + Duration::from_secs(self.0.limits.sql_seconds);
             let running = self.running().await?;
             let (inner, context) = (Arc::clone(&self.0), running.context(&question.principal)?);
             let (begun, begins) = tokio::sync::oneshot::channel();
             let (chunks, mut body) = mpsc::channel::<Result<Bytes, Problem>>(CHUNKS);
             running.handle.spawn(async move {
-                let _turn = turn;
+                let query = Arc::clone(&turn.listed.query);
+                let beginning = tokio::time::timeout_at(deadline, inner.begin(&context, &question, &query));
+                let began = tokio::select! {
+                    began = beginning => match began {
+                        Ok(began) => began.map_err(|error| fault::problem(&error)),
+                        Err(_) => Err(inner.late()),
+                    },
+                    problem = query.ended() => Err(problem),
+                };
                 // Nobody minds that nobody listens any more.
-                match tokio::time::timeout_at(deadline, inner.begin(&context, &question)).await {
-                    Ok(Ok(Begun::Kept(kept))) => {
+                match began {
+                    Ok(Begun::Kept(kept)) => {
                         if begun.send(Ok(kept.columns.to_vec())).is_ok() {
                             for chunk in kept.body.iter().cloned() {
                                 if chunks.send(Ok(chunk)).await.is_err() {
@@ -178,16 +206,20 @@ impl Sql for Engine {
                             }
                         }
                     }
-                    Ok(Ok(Begun::Rows(rows, key))) => {
+                    Ok(Begun::Rows(rows, key)) => {
                         let schema = rows.schema();
                         if begun.send(Ok(columns(&schema))).is_ok() {
                             let taken = Taken::new(&inner.cache, key);
                             let encoder = Encoder::new(question.format, &schema);
-                            give(&inner, rows, encoder, taken, &chunks, deadline).await;
+                            let given = give(&inner, &query, rows, encoder, taken, &chunks, deadline).await;
+                            // Whoever does not read its end keeps nobody from a turn.
+                            drop(turn);
+                            if let Err(problem) = given {
+                                drop(chunks.send(Err(problem)).await);
+                            }
                         }
                     }
-                    Ok(Err(error)) => drop(begun.send(Err(fault::problem(&error)))),
-                    Err(_) => drop(begun.send(Err(inner.late()))),
+                    Err(problem) => drop(begun.send(Err(problem))),
                 }
             });
             let columns = begins.await.map_err(|_| fault::closed())??;
@@ -215,47 +247,66 @@ impl Sql for Engine {
             Ok(relations)
         })
     }
+
+    fn queries(&self, principal: &Principal) -> Vec<RunningQuery> {
+        self.0.queries.seen_by(principal)
+    }
+
+    fn cancel(&self, id: u64, by: &Principal) -> Result<(), Problem> {
+        self.0.queries.cancel(id, by)
+    }
 }
 
-/// Sends rows until they end, the time is up or nobody listens any more.
+/// Sends rows until they end or nobody listens any more.
+///
+/// # Errors
+/// What the query ends with before its last row.
 async fn give(
     inner: &Inner,
+    query: &Query,
     mut rows: SendableRecordBatchStream,
     encoder: Result<Encoder, arrow::error::ArrowError>,
     mut taken: Taken,
     chunks: &mpsc::Sender<Result<Bytes, Problem>>,
     deadline: Instant,
-) {
+) -> Result<(), Problem> {
     let unshown = |error: arrow::error::ArrowError| fault::problem(&DataFusionError::from(error));
-    let mut encoder = match encoder {
-        Ok(encoder) => encoder,
-        Err(error) => return drop(chunks.send(Err(unshown(error))).await),
-    };
-    let last = loop {
+    let mut encoder = encoder.map_err(unshown)?;
+    let (schema, text) = (rows.schema(), query.reservation());
+    loop {
         let next = tokio::select! {
             next = tokio::time::timeout_at(deadline, rows.next()) => next,
-            () = chunks.closed() => return,
+            problem = query.ended() => return Err(problem),
+            () = chunks.closed() => return Ok(()),
         };
-        let chunk = match next {
-            Ok(Some(Ok(batch))) => encoder.rows(&batch).map_err(unshown),
-            Ok(Some(Err(error))) => Err(fault::problem(&error)),
-            Ok(None) => break encoder.end().map_err(unshown),
-            Err(_) => Err(inner.late()),
+        let batch = match next {
+            Ok(Some(Ok(batch))) => batch,
+            Ok(Some(Err(error))) => return Err(fault::problem(&error)),
+            Ok(None) => break,
+            Err(_) => return Err(inner.late()),
         };
-        match &chunk {
-            Ok(chunk) => taken.add(chunk),
-            Err(_) => return drop(chunks.send(chunk).await),
+        if let Some(text) = &text {
+            let bytes = batch.get_array_memory_size();
+            let large = if bytes / batch.num_rows().max(1) > ROW_BYTES { bytes } else { 0 };
+            text.try_resize(large).map_err(|error| fault::problem(&error))?;
         }
-        if chunks.send(chunk).await.is_err() {
-            return;
+        let chunk = encoder.rows(&batch).map_err(unshown)?;
+        query.count(batch.num_rows());
+        taken.add(&chunk);
+        let sent = tokio::select! {
+            sent = chunks.send(Ok(chunk)) => sent,
+            problem = query.ended() => return Err(problem),
+        };
+        if sent.is_err() {
+            return Ok(());
         }
-    };
-    if let Ok(last) = &last {
-        taken.add(last);
-        taken.keep(&inner.cache, columns(&rows.schema()));
     }
+    let last = encoder.end().map_err(unshown)?;
+    taken.add(&last);
+    taken.keep(&inner.cache, columns(&schema));
     // Nobody listens: nobody misses it.
-    let _ = chunks.send(last).await;
+    let _ = chunks.send(Ok(last)).await;
+    Ok(())
 }
 
 /// The columns of a schema in SQL's words.

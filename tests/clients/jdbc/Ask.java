@@ -3,7 +3,9 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.sql.Connection;
+import java.sql.DatabaseMetaData;
 import java.sql.DriverManager;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -60,9 +62,69 @@ public class Ask {
             } catch (SQLException error) {
                 state = error.getSQLState();
             }
-            System.out.println("{\"tables\": " + tables + ", \"counts\": " + counts + ", \"rows\": " + rows + ", \"values\": \""
+            String about = about(connection.getMetaData());
+            String series = series(connection);
+            System.out.println("{\"about\": " + about + ", \"series\": " + series + ", \"tables\": " + tables + ", \"counts\": " + counts + ", \"rows\": " + rows + ", \"values\": \""
                     + values + "\", \"state\": \"" + state + "\"}");
         }
+    }
+
+    /** What tools ask of a database before they show it. */
+    static String about(DatabaseMetaData data) throws SQLException {
+        List<String> told = new ArrayList<>();
+        told.add("\"schemas\": " + column(() -> data.getSchemas(), "TABLE_SCHEM", List.of("streams", "tables")));
+        told.add("\"columns\": " + column(() -> data.getColumns(null, "streams", "orders.raw", "%"), "COLUMN_NAME", null));
+        told.add("\"kinds\": " + column(() -> data.getColumns(null, "streams", "orders.raw", "%"), "TYPE_NAME", null));
+        told.add("\"types\": " + column(() -> data.getTypeInfo(), "TYPE_NAME", List.of("bool", "int8", "text", "timestamptz")));
+        told.add("\"keys\": " + column(() -> data.getPrimaryKeys(null, "tables", "kinds"), "COLUMN_NAME", null));
+        told.add("\"indexes\": " + column(() -> data.getIndexInfo(null, "tables", "kinds", false, true), "INDEX_NAME", null));
+        told.add("\"imported\": " + column(() -> data.getImportedKeys(null, "tables", "kinds"), "FK_NAME", null));
+        told.add("\"exported\": " + column(() -> data.getExportedKeys(null, "tables", "kinds"), "FK_NAME", null));
+        return "{" + String.join(", ", told) + "}";
+    }
+
+    interface Question {
+        ResultSet ask() throws SQLException;
+    }
+
+    /** A column of an answer in order, of which only some values if they are given; or why there is none. */
+    static String column(Question question, String name, List<String> only) {
+        List<String> values = new ArrayList<>();
+        try (var rows = question.ask()) {
+            while (rows.next()) {
+                String value = rows.getString(name);
+                if (only == null || only.contains(value)) {
+                    values.add('"' + value + '"');
+                }
+            }
+        } catch (SQLException error) {
+            return '"' + error.getMessage().lines().findFirst().orElse("").replace("\\", "").replace("\"", "'") + '"';
+        }
+        if (only != null) {
+            values.sort(null);
+        }
+        return values.toString();
+    }
+
+    /** What Grafana makes of its macros: `$__timeGroupAlias`, `$__timeFilter`, `$__unixEpochFilter`. */
+    static String series(Connection connection) throws SQLException {
+        String span = "time BETWEEN '2020-01-01T00:00:00Z' AND '2100-01-01T00:00:00Z'";
+        List<String> told = new ArrayList<>();
+        for (String asked : List.of(
+                "SELECT floor(extract(epoch from time)/3153600000)*3153600000 AS \"time\", count(*) AS value FROM " + STREAM
+                        + " WHERE " + span + " GROUP BY 1 ORDER BY 1",
+                "SELECT date_trunc('year', time) AS \"time\", count(*) AS value FROM " + STREAM + " WHERE " + span
+                        + " GROUP BY 1 ORDER BY 1",
+                "SELECT 0 AS \"time\", count(*) AS value FROM " + STREAM
+                        + " WHERE extract(epoch from time) >= 1577836800 AND extract(epoch from time) <= 4102444800")) {
+            try (var statement = connection.createStatement(); var rows = statement.executeQuery(asked)) {
+                rows.next();
+                told.add(Long.toString(rows.getLong("value")));
+            } catch (SQLException error) {
+                told.add('"' + error.getMessage().lines().findFirst().orElse("").replace("\"", "'") + '"');
+            }
+        }
+        return told.toString();
     }
 
     static void publish(String url) throws Exception {

@@ -166,6 +166,14 @@ fn jdbc_lists_prepares_and_reads_in_portions() {
     assert_eq!(
         json(&said).unwrap(),
         json!({
+            "about": {
+                "schemas": ["streams", "tables"],
+                "columns": ["partition", "offset", "time", "key", "value"],
+                "kinds": ["int4", "int8", "timestamptz", "text", "text"],
+                "types": ["bool", "int8", "text", "timestamptz"],
+                "keys": [], "indexes": [], "imported": [], "exported": [],
+            },
+            "series": [1_001, 1_001, 1_001],
             "tables": ["kinds"], "counts": [1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_001], "rows": 1_001,
             "values": "1234567890.25 7 true x null 2026-11-29", "state": "42000",
         })

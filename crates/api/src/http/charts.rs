@@ -11,6 +11,7 @@ use futures::StreamExt as _;
 use headwater_base::{Micros, Principal, Problem, Span};
 use headwater_kernel::port::Charts;
 use headwater_kernel::port::charts::{Before, Choice, Drawn, Whose, Window};
+use headwater_kernel::port::sql::Via;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -106,7 +107,7 @@ impl Asked {
             Some(times) => times.window()?,
         };
         let (filters, grain, drill) = (self.filters.clone(), self.grain.clone(), self.drill.clone());
-        Ok(Choice { filters, window, grain, drill, reader, rows_only: false })
+        Ok(Choice { filters, window, grain, drill, reader, rows_only: false, via: Via::Chart })
     }
 }
 

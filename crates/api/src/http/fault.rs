@@ -101,7 +101,8 @@ fn status_of(code: &str) -> StatusCode {
         }
         "HW-KERNEL-024" | "HW-CLI-206" => StatusCode::INTERNAL_SERVER_ERROR,
         "HW-LAKE-040" | "HW-LAKE-041" | "HW-LAKE-042" | "HW-LAKE-071" => StatusCode::BAD_REQUEST,
-        "HW-LAKE-045" => StatusCode::NOT_FOUND,
+        "HW-LAKE-045" | "HW-LAKE-073" => StatusCode::NOT_FOUND,
+        "HW-LAKE-072" => StatusCode::CONFLICT,
         "HW-LAKE-046" | "HW-LAKE-047" | "HW-LAKE-049" | "HW-LAKE-069" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-KERNEL-031" | "HW-LAKE-048" => StatusCode::GATEWAY_TIMEOUT,
         "HW-KERNEL-001" | "HW-KERNEL-003" | "HW-KERNEL-004" | "HW-KERNEL-005" | "HW-KERNEL-006" | "HW-KERNEL-007"

@@ -1,14 +1,15 @@
-//! `POST /v1/sql`: a statement, answered row by row; and `GET /v1/sql/relations`: what can be asked.
+//! `POST /v1/sql`: a statement, answered row by row; `GET /v1/sql/relations`: what can be asked; and `/v1/queries`: what
+//! runs now.
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use futures::StreamExt as _;
 use headwater_base::Problem;
 use headwater_kernel::port::Sql;
-use headwater_kernel::port::sql::{Column, Format, Question, Relation};
+use headwater_kernel::port::sql::{Column, Format, Question, Relation, RunningQuery, Via};
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
@@ -56,7 +57,7 @@ pub async fn ask(State(api): State<Arc<Api>>, request: Request) -> Result<Respon
         }
     };
     let principal = principal::of(&head.headers)?;
-    let question = Question { text: asked.query, format, rows_max: asked.max_rows, principal };
+    let question = Question { text: asked.query, format, rows_max: asked.max_rows, principal, via: Via::Http };
     let answer = sql(&api)?.ask(question).await?;
     // What goes wrong behind the first rows cuts the answer off: a reader that sees its end has all of it.
     let body = answer.body.map(|chunk| chunk.map_err(|problem| std::io::Error::other(problem.to_string())));
@@ -82,4 +83,37 @@ pub async fn relations(State(api): State<Arc<Api>>, request: Request) -> Result<
     let principal = principal::of(request.headers())?;
     let items: Vec<Value> = sql(&api)?.relations(principal).await?.iter().map(relation).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "items": items })))
+}
+
+/// Lists the statements that run now: a principal's own, all for whoever runs the node.
+pub async fn queries(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
+    Query::parse(request.uri().query(), &[])?;
+    let principal = principal::of(request.headers())?;
+    let items: Vec<Value> = sql(&api)?.queries(&principal).iter().map(shown).collect();
+    Ok(answer::json(StatusCode::OK, &json!({ "items": items })))
+}
+
+/// Ends a statement.
+pub async fn cancel(State(api): State<Arc<Api>>, Path(id): Path<String>, request: Request) -> Result<Response, Fault> {
+    Query::parse(request.uri().query(), &[])?;
+    let principal = principal::of(request.headers())?;
+    let number = id.parse::<u64>().map_err(|_| {
+        let shown: String = id.chars().take(60).collect();
+        Problem::new("HW-LAKE-073", format!("`{}` is no number of a query", shown.escape_debug()))
+            .help("`GET /v1/queries` lists those that run")
+    })?;
+    sql(&api)?.cancel(number, &principal)?;
+    Ok(answer::json(StatusCode::OK, &json!({ "id": number })))
+}
+
+fn shown(query: &RunningQuery) -> Value {
+    json!({
+        "id": query.id,
+        "principal": query.principal.as_str(),
+        "via": query.via.word(),
+        "query": query.text,
+        "started": query.started.to_string(),
+        "rows": query.rows,
+        "memoryBytes": query.memory_bytes,
+    })
 }

@@ -238,6 +238,7 @@ async fn ask_whom(
             let request = StartExecution {
                 workflow: spec.workflow.to_string(),
                 version: None,
+                alias: None,
                 name: None,
                 input: Some(asked),
                 cause: Some(cause.onward()),

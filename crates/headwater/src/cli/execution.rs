@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::get::text;
-use super::{Context, Done, replay};
+use super::{Context, Done, query, replay};
 use crate::client::Client;
 use crate::output::{self, Column, Format, yaml};
 use crate::problems::Problems;
@@ -43,7 +43,7 @@ pub struct Args {
 /// Flags of `stop`.
 #[derive(Debug, clap::Args)]
 pub struct StopArgs {
-    /// `execution/WORKFLOW/NAME` or `replay/NAME`
+    /// `execution/WORKFLOW/NAME`, `replay/NAME` or `query/ID`
     #[arg(value_name = "KIND/NAME")]
     what: String,
     /// The error an execution ends with
@@ -150,15 +150,15 @@ pub async fn history(args: Args, context: &Context) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends an execution as aborted, or a replay early.
+/// Ends an execution as aborted, a replay early, or a query.
 ///
 /// # Errors
-/// `HW-WORK-006` when it has ended, and as [`replay::stop`].
+/// `HW-WORK-006` when it has ended, and as [`replay::stop`] and [`query::stop`].
 pub async fn stop(args: StopArgs, context: &Context) -> Done {
-    if let Some((word, name)) = args.what.split_once('/')
-        && replay::WORDS.contains(&word)
-    {
-        return replay::stop(name, context).await;
+    match args.what.split_once('/') {
+        Some((word, name)) if replay::WORDS.contains(&word) => return replay::stop(name, context).await,
+        Some((word, id)) if query::WORDS.contains(&word) => return query::stop(id, context).await,
+        _ => {}
     }
     let (workflow, name) = split(&args.what)?;
     let body = json!({"error": args.error, "cause": args.cause}).to_string().into_bytes();

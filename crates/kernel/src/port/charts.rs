@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Micros, Principal, Problem, Span};
 use serde_json::Value;
 
-use super::sql::Answer;
+use super::sql::{Answer, Via};
 
 /// Whose charts.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +47,8 @@ pub struct Choice {
     pub reader: Principal,
     /// Whether the rows are all that is wanted: no totals, and no earlier value.
     pub rows_only: bool,
+    /// What reads for them.
+    pub via: Via,
 }
 
 impl Choice {
@@ -113,7 +115,7 @@ pub trait Charts: Send + Sync {
     ///
     /// # Errors
     /// `HW-KERNEL-012` without the dashboard, `HW-LAKE-070` for a draft that cannot be, `HW-LAKE-071` for what the
-    /// dashboard does not have, `HW-LAKE-072` for totals that are too large, and those of [`Sql::ask`](super::Sql::ask).
+    /// dashboard does not have, `HW-LAKE-074` for totals that are too large, and those of [`Sql::ask`](super::Sql::ask).
     fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>>;
 
     /// Values that a filter can take where `search` is a part of them, and how many rows have each. A filter that comes

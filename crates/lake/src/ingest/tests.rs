@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use headwater_base::ManualClock;
 use headwater_kernel::kinds::stream::default_config;
-use headwater_kernel::port::sql::{Answer, Column, Relation};
+use headwater_kernel::port::sql::{Answer, Column, Relation, RunningQuery};
 use headwater_kernel::unit::{Task, Unit as _};
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::{EmbeddedLog, StreamConfig};
@@ -48,6 +48,14 @@ impl Sql for Relational {
 
     fn relations(&self, _: Principal) -> BoxFuture<'_, Result<Vec<Relation>, Problem>> {
         futures::future::ready(Ok(Vec::new())).boxed()
+    }
+
+    fn queries(&self, _: &Principal) -> Vec<RunningQuery> {
+        Vec::new()
+    }
+
+    fn cancel(&self, _: u64, _: &Principal) -> Result<(), Problem> {
+        Ok(())
     }
 }
 

@@ -85,7 +85,7 @@ impl Key {
             Ok(TreeNodeRecursion::Stop)
         });
         walked.ok()?;
-        let Question { text, format, rows_max, principal } = question.clone();
+        let Question { text, format, rows_max, principal, via: _ } = question.clone();
         Some(Self { text, format, rows_max, principal, positions: positions?, views })
     }
 }

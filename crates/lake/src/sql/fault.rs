@@ -68,6 +68,18 @@ pub fn late(bound: Duration) -> Problem {
         .help("ask for a shorter time or fewer rows")
 }
 
+/// A query that somebody ended.
+pub fn cancelled(how: &str) -> Problem {
+    Problem::new("HW-LAKE-072", format!("the query was cancelled {how}"))
+        .help("ask again once you know why; `headwater get queries` shows what runs")
+}
+
+/// A query that does not run, or that is somebody else's.
+pub fn no_query(id: u64) -> Problem {
+    Problem::new("HW-LAKE-073", format!("no query `{id}` of yours is running"))
+        .help("`headwater get queries` lists those that run")
+}
+
 /// A statement that no query engine of this kind carries out.
 pub fn refused(words: &str) -> Problem {
     Problem::new("HW-LAKE-042", first_line(words))

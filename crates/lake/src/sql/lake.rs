@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema as ArrowSchema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result, project_schema};
+use datafusion::common::{Constraint, Constraints, DataFusionError, Result, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -62,6 +62,8 @@ pub struct LakeTable {
     log: Vec<Arc<dyn PartitionStream>>,
     /// Where rows have a key, what stands behind the files instead of rows.
     behind: Option<Behind>,
+    /// That no two rows have the same key: whoever groups by it may name every column.
+    constraints: Option<Constraints>,
 }
 
 impl fmt::Debug for LakeTable {
@@ -110,6 +112,7 @@ impl LakeTable {
             batches: taken.batches.iter().map(as_rows).collect::<Result<_, _>>()?,
             log: Vec::new(),
             behind: None,
+            constraints: changes.as_ref().map(unique),
         };
         let log = tables.log();
         let Some(stream) = log.stream(source.as_str()) else { return Ok(table.keyed(changes)) };
@@ -160,13 +163,20 @@ impl LakeTable {
         let position = Some(version.location.clone());
         let store = Store::of(sources.catalog.lake(), &shown, Some(version))?;
         let (sealed, batches, log) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { name: shown, position, schema, store, snapshot, sealed, batches, log, behind: None })
+        // What a client says of its rows' identity, nobody has checked.
+        let (behind, constraints) = (None, None);
+        Ok(Self { name: shown, position, schema, store, snapshot, sealed, batches, log, behind, constraints })
     }
 
     /// What determines its rows: no two tables that have the same differ in them.
     pub fn position(&self) -> Option<&str> {
         self.position.as_deref()
     }
+}
+
+/// What a key says of the rows of a table.
+fn unique(changes: &Changes) -> Constraints {
+    Constraints::new_unverified(vec![Constraint::PrimaryKey(changes.keys().columns().to_vec())])
 }
 
 /// A schema without Iceberg's numbers of its columns, which mean nothing here: two fields that differ in them alone are
@@ -231,6 +241,10 @@ async fn seen(tables: &Tables, name: &str, stream: &str) -> Result<(Option<Versi
 impl TableProvider for LakeTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    fn constraints(&self) -> Option<&Constraints> {
+        self.constraints.as_ref()
     }
 
     fn table_type(&self) -> TableType {

@@ -27,30 +27,38 @@ use datafusion_postgres::hooks::transactions::TransactionStatementHook;
 use datafusion_postgres::hooks::{HookClient, QueryHook};
 use datafusion_postgres::pgwire::api::auth::StartupHandler;
 use datafusion_postgres::pgwire::api::auth::noop::NoopStartupHandler;
-use datafusion_postgres::pgwire::api::cancel::{CancelHandler, DefaultCancelHandler};
-use datafusion_postgres::pgwire::api::portal::{Format, Portal};
-use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use datafusion_postgres::pgwire::api::cancel::CancelHandler;
+use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
+use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler, send_query_response};
 use datafusion_postgres::pgwire::api::results::{FieldInfo, Response, Tag};
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionManager, ErrorHandler, METADATA_USER, PgWireServerHandlers, Type,
+    ClientInfo, ClientPortalStore, ConnectionHandle, ConnectionManager, DEFAULT_NAME, ErrorHandler, METADATA_USER,
+    PgWireConnectionState, PgWireServerHandlers, Type,
 };
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
+use datafusion_postgres::pgwire::messages::cancel::CancelRequest;
+use datafusion_postgres::pgwire::messages::extendedquery::Execute;
 use datafusion_postgres::pgwire::tokio::process_socket;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
-use futures::{Sink, StreamExt as _};
+use futures::Sink;
 use headwater_base::{Principal, Problem};
+use headwater_kernel::port::sql::Via;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::queries::{Asked, Backend, Queries};
 use super::{Engine, Turn, fault, only_reads, pins};
+use rows::Rows;
 
+mod clients;
 mod columns;
+mod rows;
 
 /// Where `datafusion-postgres` keeps what a client has set as its `statement_timeout`, in milliseconds.
 const TIMEOUT: &str = "statement_timeout_ms";
@@ -105,7 +113,7 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
 
 struct Handlers {
     queries: Arc<Gate>,
-    cancel: Arc<DefaultCancelHandler>,
+    cancel: Arc<Cancel>,
     startup: Arc<Startup>,
 }
 
@@ -115,7 +123,7 @@ impl Handlers {
         let services = Arc::new(Services { engine: engine.clone(), all: Mutex::default() });
         Self {
             queries: Arc::new(Gate { services, engine: engine.clone() }),
-            cancel: Arc::new(DefaultCancelHandler::new(Arc::clone(&manager))),
+            cancel: Arc::new(Cancel { queries: Arc::clone(&engine.0.queries), manager: Arc::clone(&manager) }),
             startup: Arc::new(Startup(manager)),
         }
     }
@@ -140,6 +148,22 @@ impl PgWireServerHandlers for Handlers {
 
     fn cancel_handler(&self) -> Arc<impl CancelHandler> {
         Arc::clone(&self.cancel)
+    }
+}
+
+/// Ends what a connection runs, for whoever knows its secret.
+struct Cancel {
+    queries: Arc<Queries>,
+    /// Knows connections whose statement is planned, or waits for its turn.
+    manager: Arc<ConnectionManager>,
+}
+
+#[async_trait]
+impl CancelHandler for Cancel {
+    async fn on_cancel_request(&self, request: CancelRequest) {
+        if !self.queries.cancel_of(&(request.pid, request.secret_key.to_bytes())) {
+            self.manager.cancel(request.pid, &request.secret_key).await;
+        }
     }
 }
 
@@ -239,6 +263,8 @@ impl QueryParser for Services {
         C: ClientInfo + Unpin + Send + Sync,
     {
         let parser = self.of(client).await?.query_parser();
+        let put = clients::put(sql);
+        let sql = &*put;
         let Some(statement) = plain(sql) else { return parser.parse_sql(client, sql, types).await };
         match planned(&self.context(client).await?, &statement).await {
             Ok(plan) => Ok((sql.to_owned(), Some((statement, plan)))),
@@ -268,18 +294,39 @@ struct Gate {
 impl Gate {
     async fn run<T>(
         &self,
-        client_bound: Option<Duration>,
+        client: &Caller,
+        text: &str,
         query: impl Future<Output = PgWireResult<T>>,
         held: impl FnOnce(T, Hold) -> T,
     ) -> PgWireResult<T> {
-        let turn = self.engine.turn().await.map_err(|problem| told(&problem))?;
+        let asked =
+            Asked { principal: &client.principal, via: Via::Postgres, text, backend: Some(client.backend.clone()) };
+        let turn = self.engine.turn(asked).await.map_err(|problem| told(&problem))?;
         let bound = Duration::from_secs(self.engine.0.limits.sql_seconds);
-        let bound = client_bound.map_or(bound, |own| own.min(bound));
+        let bound = client.bound.map_or(bound, |own| own.min(bound));
         let (deadline, late) = (Instant::now() + bound, fault::late(bound));
-        match tokio::time::timeout_at(deadline, query).await {
-            Ok(answer) => Ok(held(answer?, Hold { _turn: Arc::new(turn), deadline, late })),
-            Err(_) => Err(told(&late)),
-        }
+        let running = Arc::clone(&turn.listed.query);
+        let answer = tokio::select! {
+            answer = tokio::time::timeout_at(deadline, query) => answer.unwrap_or_else(|_| Err(told(&late))),
+            problem = running.ended() => Err(told(&problem)),
+        };
+        Ok(held(answer?, Hold { turn: Arc::new(turn), deadline, late }))
+    }
+}
+
+/// Whose statement it is, and how it can be ended.
+struct Caller {
+    principal: Principal,
+    backend: Backend,
+    /// How long the client lets its statements take.
+    bound: Option<Duration>,
+}
+
+impl Caller {
+    fn of(client: &impl ClientInfo) -> PgWireResult<Self> {
+        let (number, secret) = client.pid_and_secret_key();
+        let principal = Services::principal(client)?;
+        Ok(Self { principal, backend: (number, secret.to_bytes()), bound: bound_of(client) })
     }
 }
 
@@ -290,6 +337,11 @@ fn bound_of(client: &impl ClientInfo) -> Option<Duration> {
 
 /// A statement as it was prepared: its text and its plan.
 type Prepared = <DfSessionService as ExtendedQueryHandler>::Statement;
+
+/// Whether a statement answers with rows and nothing else.
+fn is_query(prepared: &Prepared) -> bool {
+    matches!(prepared, (_, Some((Statement::Query(_), _))))
+}
 
 impl Gate {
     /// A portal whose statement is planned now. A plan has tables at the position of its making, and clients keep what
@@ -322,7 +374,7 @@ impl Gate {
 /// What the rows of an answer keep until they have been sent.
 #[derive(Clone)]
 struct Hold {
-    _turn: Arc<Turn>,
+    turn: Arc<Turn>,
     deadline: Instant,
     late: Problem,
 }
@@ -330,14 +382,7 @@ struct Hold {
 impl Hold {
     fn rows(self, response: Response) -> Response {
         let Response::Query(mut answer) = response else { return response };
-        let rows = answer.data_rows;
-        answer.data_rows = Box::pin(futures::stream::unfold(Some((rows, self)), |state| async move {
-            let (mut rows, hold) = state?;
-            match tokio::time::timeout_at(hold.deadline, rows.next()).await {
-                Ok(row) => Some((row?, Some((rows, hold)))),
-                Err(_) => Some((Err(told(&hold.late)), None)),
-            }
-        }));
+        answer.data_rows = Box::pin(Rows::new(answer.data_rows, self));
         Response::Query(answer)
     }
 }
@@ -351,8 +396,10 @@ impl SimpleQueryHandler for Gate {
         C::Error: std::fmt::Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let bound = bound_of(client);
-        let query = async {
+        let caller = Caller::of(client)?;
+        let put = clients::put(query);
+        let query = &*put;
+        let answer = async {
             let service = self.services.of(client).await?;
             let Some(statement) = plain(query) else {
                 return SimpleQueryHandler::do_query(&*service, client, query).await;
@@ -372,8 +419,10 @@ impl SimpleQueryHandler for Gate {
                 Err(error) => Err(told(error)),
             }
         };
-        self.run(bound, query, |answers, hold| answers.into_iter().map(|answer| hold.clone().rows(answer)).collect())
-            .await
+        let held = |answers: Vec<Response>, hold: Hold| {
+            answers.into_iter().map(|one| hold.clone().rows(one)).collect::<Vec<_>>()
+        };
+        self.run(&caller, query, answer, held).await
     }
 }
 
@@ -384,6 +433,40 @@ impl ExtendedQueryHandler for Gate {
 
     fn query_parser(&self) -> Arc<Self::QueryParser> {
         Arc::clone(&self.services)
+    }
+
+    /// Sends the rows of a query that all are asked for as they come. The default would gather them first, and what it
+    /// gathers is not held to the memory of queries; it does the rest.
+    async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: std::fmt::Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let portal = client.portal_store().get_portal(message.name.as_deref().unwrap_or(DEFAULT_NAME));
+        let whole = message.max_rows == 0 && matches!(client.state(), PgWireConnectionState::ReadyForQuery);
+        let Some(portal) = portal.filter(|portal| whole && is_query(&portal.statement.statement)) else {
+            return self._on_execute(client, message).await;
+        };
+        let state = portal.state();
+        if !matches!(*state.lock().await, PortalExecutionState::Initial) {
+            return self._on_execute(client, message).await;
+        }
+        client.set_state(PgWireConnectionState::QueryInProgress);
+        let cancelled = match client.session_extensions().get::<Arc<ConnectionHandle>>() {
+            Some(handle) => handle.start_query().await,
+            None => return Err(told(&fault::closed())),
+        };
+        let answer = tokio::select! {
+            answer = ExtendedQueryHandler::do_query(self, client, &portal, 0) => answer?,
+            _ = cancelled => return Err(PgWireError::QueryCanceled),
+        };
+        let Response::Query(rows) = answer else { return Err(told(&fault::refused("a query answers with rows"))) };
+        *state.lock().await = PortalExecutionState::Finished;
+        send_query_response(client, rows, false).await?;
+        client.set_state(PgWireConnectionState::ReadyForQuery);
+        Ok(())
     }
 
     async fn do_query<C>(
@@ -398,13 +481,14 @@ impl ExtendedQueryHandler for Gate {
         C::Error: std::fmt::Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let bound = bound_of(client);
-        let query = async {
+        let caller = Caller::of(client)?;
+        let text = portal.statement.statement.0.clone();
+        let answer = async {
             let portal = self.pinned_anew(client, portal).await?;
             let service = self.services.of(client).await?;
             ExtendedQueryHandler::do_query(&*service, client, &portal, rows_max).await
         };
-        self.run(bound, query, |answer, hold| hold.rows(answer)).await
+        self.run(&caller, &text, answer, |answer, hold| hold.rows(answer)).await
     }
 }
 
@@ -536,7 +620,7 @@ fn told(problem: &Problem) -> PgWireError {
         "HW-LAKE-043" => "53200",
         "HW-LAKE-069" => "53100",
         "HW-LAKE-046" => "53300",
-        "HW-LAKE-048" => "57014",
+        "HW-LAKE-048" | "HW-LAKE-072" => "57014",
         "HW-LAKE-049" => "57P01",
         _ => "XX000",
     };

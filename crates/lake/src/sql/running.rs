@@ -21,7 +21,9 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::catalog::{CATALOG, Catalog, DATASETS, Sources};
+use super::epoch::{Extracts, PART};
 use super::forecast::Forecast;
+use super::held;
 use super::yielding::Yielding;
 
 /// Principals whose contexts are kept.
@@ -140,6 +142,8 @@ fn context(
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment)
+        // Before those of the engine: the first one that plans a call has it.
+        .with_expr_planners(vec![Arc::new(Extracts)])
         .with_default_features()
         .with_physical_optimizer_rule(Arc::new(Yielding))
         .build();
@@ -150,6 +154,10 @@ fn context(
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
     context.register_udf(whoever_asks(principal));
     context.register_udaf(AggregateUDF::from(Forecast::new(sources.forecaster)));
+    context.register_udf((**PART).clone());
+    for aggregate in held::all() {
+        context.register_udaf(aggregate);
+    }
     Ok(context)
 }
 

@@ -22,6 +22,9 @@ use crate::testing::now;
 use crate::{Datasets, LakeCatalog, Parts};
 
 mod keyed;
+mod memory;
+mod postgres;
+mod queries;
 mod rollup;
 mod views;
 
@@ -145,7 +148,8 @@ impl House {
     }
 
     fn text_for(&self, who: &Principal, statement: &str, format: Format) -> Result<String, Problem> {
-        let question = Question { text: statement.to_owned(), format, rows_max: None, principal: who.clone() };
+        let (text, principal) = (statement.to_owned(), who.clone());
+        let question = Question { text, format, rows_max: None, principal, ..Question::default() };
         self.runtime.block_on(async {
             let body: Vec<bytes::Bytes> = self.engine.ask(question).await?.body.try_collect().await?;
             Ok(String::from_utf8(body.concat()).unwrap())
@@ -428,6 +432,28 @@ fn a_query_ends_at_its_bounds_while_others_are_answered() {
     let large =
         "SELECT count(*) FROM (SELECT DISTINCT repeat(CAST(value AS text), 100) FROM generate_series(1, 300000))";
     assert_eq!(house.problem(large).code, "HW-LAKE-043");
+}
+
+/// As PostgreSQL has it; the difference of two times is what Grafana and others take it of.
+#[test]
+fn seconds_of_a_duration_have_their_fractions() {
+    let house = House::new(Limits::default());
+    house.append(0, 2);
+    for (given, seconds) in [
+        ("extract(epoch FROM TIMESTAMP '2026-01-02T00:00:00.25' - TIMESTAMP '2026-01-01T00:00:00')", json!(86_400.25)),
+        ("date_part('epoch', arrow_cast(1500, 'Duration(Millisecond)'))", json!(1.5)),
+        ("date_part('EPOCH', arrow_cast(-1, 'Duration(Nanosecond)'))", json!(-1e-9)),
+        ("extract(epoch FROM arrow_cast(NULL, 'Duration(Microsecond)'))", Value::Null),
+        ("extract(epoch FROM INTERVAL '1.5 seconds')", json!(1.5)),
+        ("extract(epoch FROM TIMESTAMP '1970-01-01T00:00:01.5')", json!(1.5)),
+        ("extract(year FROM DATE '2026-11-29')", json!(2026)),
+    ] {
+        assert_eq!(house.rows(&format!("SELECT {given}")), json!([[seconds]]), "{given}");
+    }
+    let rows = format!("SELECT extract(epoch FROM max(time) - min(time)) FROM {ORDERS}");
+    assert_eq!(house.rows(&rows), json!([[0.01]]));
+    let minutes = format!("SELECT floor(extract(epoch FROM time) / 60) * 60 AS t, count(*) FROM {ORDERS} GROUP BY 1");
+    assert_eq!(house.rows(&minutes), json!([[0.0, 2]]));
 }
 
 /// The values of each group, from whatever thread they come, in one forecast.

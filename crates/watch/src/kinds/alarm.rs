@@ -7,6 +7,7 @@ use headwater_base::{Limits, Name, Principal, Problem, Span};
 use headwater_kernel::kind::{self, Kind, Ref, View};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::charts::{Choice, Window};
+use headwater_kernel::port::sql::Via;
 use headwater_kernel::reconcile::{Observed, Owned, Plan, StreamObject, UnitSpec};
 use headwater_kernel::resource::{Draft, Resource};
 use headwater_log::StreamConfig;
@@ -118,7 +119,8 @@ impl AlarmSpec {
     pub fn choice(&self) -> Result<Choice, Problem> {
         let reader = self.principal.as_deref().map(Principal::new).transpose()?.unwrap_or_default();
         let window = self.last.map_or(Window::Own, Window::Last);
-        Ok(Choice { filters: self.filters.clone(), window, reader, rows_only: true, ..Choice::default() })
+        let (filters, via) = (self.filters.clone(), Via::Alarm);
+        Ok(Choice { filters, window, reader, rows_only: true, via, ..Choice::default() })
     }
 }
 

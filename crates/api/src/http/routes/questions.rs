@@ -1,6 +1,6 @@
 //! The addresses that answer questions about data.
 
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::{Body, JSON, Route};
 use crate::http::{charts, sql};
@@ -28,6 +28,28 @@ pub const ROUTES: &[Route] = &[
         body: Body::None,
         answer: JSON,
         handler: || get(sql::relations),
+    },
+    Route {
+        method: "get",
+        path: "/v1/queries",
+        operation: "listQueries",
+        tag: "sql",
+        summary: "Lists the statements that run now, of whatever listener: `{id, principal, via, query, started, rows, memoryBytes}`. With the header `Headwater-Principal` its own alone.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(sql::queries),
+    },
+    Route {
+        method: "delete",
+        path: "/v1/queries/{id}",
+        operation: "cancelQuery",
+        tag: "sql",
+        summary: "Ends a statement that runs; with the header `Headwater-Principal` one of its own. Whoever asked is told who ended it.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || delete(sql::cancel),
     },
     Route {
         method: "post",

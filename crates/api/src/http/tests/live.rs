@@ -1,6 +1,6 @@
 //! What a client that follows live is told: figures once in full, then what changed, and changes of resources.
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::*;

@@ -132,6 +132,17 @@ fn behind_a_snapshot() -> (House, Rows) {
     (house, rows)
 }
 
+/// As in PostgreSQL, a key decides the other columns of its row.
+#[test]
+fn whoever_groups_by_a_key_may_name_every_column() {
+    let (house, rows) = behind_a_snapshot();
+    let each: Value = rows.iter().map(|(id, (n, kind))| json!([id, n, kind, 1])).collect();
+    assert_eq!(house.rows("SELECT id, n, kind, count(*) FROM rare GROUP BY id ORDER BY id"), each);
+    let joined = "SELECT r.id, r.n, r.kind, count(f.id) FROM rare r LEFT JOIN fresh f ON f.id = r.id GROUP BY r.id ORDER BY r.id";
+    assert_eq!(house.rows(joined), each);
+    assert_eq!(house.problem("SELECT kind, n, count(*) FROM rare GROUP BY kind").code, "HW-LAKE-041");
+}
+
 #[test]
 fn what_was_replaced_shows_in_no_question() {
     let (house, rows) = behind_a_snapshot();

@@ -1,0 +1,72 @@
+//! What drivers ask of PostgreSQL's own tables in words that nothing here knows, put otherwise.
+//!
+//! What plays `pg_catalog` answers most of it. What it does not know is about keys and indexes, of which there are none
+//! here: such a question gets its columns and no row.
+//!
+//! # Source
+//! pgjdbc 42.7, `PgDatabaseMetaData.java`; Grafana's PostgreSQL data source.
+
+use std::borrow::Cow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// What a text that asks for keys or indexes has in it: an array of columns is made rows of.
+const OF_KEYS: [&str; 2] = ["information_schema._pg_expandarray(", "con.confkey[pos.n]"];
+
+/// Words, and those that are asked instead.
+const INSTEAD: [(&str, &str); 3] = [
+    // Whether a type is a table's: there are no types of tables.
+    ("(SELECT c.relkind = 'c' FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid)", "false"),
+    ("SELECT setting FROM pg_catalog.pg_settings WHERE name='max_index_keys'", "SELECT '32' AS setting"),
+    // What connections are told when they begin, as a number.
+    ("current_setting('server_version_num')", "'160006'"),
+];
+
+/// The statement to be carried out instead of this one.
+pub fn put(text: &str) -> Cow<'_, str> {
+    if OF_KEYS.iter().any(|words| text.contains(words))
+        && let Some(nothing) = nothing_of(text)
+    {
+        return Cow::Owned(nothing);
+    }
+    let mut put = Cow::Borrowed(text);
+    for (words, others) in INSTEAD {
+        if put.contains(words) {
+            put = Cow::Owned(put.replace(words, others));
+        }
+    }
+    put
+}
+
+/// A statement that gives the columns of a query, and no row.
+fn nothing_of(text: &str) -> Option<String> {
+    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, text).ok()?;
+    let Some(Statement::Query(query)) = statements.pop() else { return None };
+    if !statements.is_empty() {
+        return None;
+    }
+    let SetExpr::Select(select) = *query.body else { return None };
+    let columns: Vec<String> = select.projection.iter().map(name).collect::<Option<_>>()?;
+    let columns: Vec<String> =
+        columns.iter().map(|name| format!("CAST(NULL AS text) AS \"{}\"", name.replace('"', "\"\""))).collect();
+    Some(format!("SELECT {} WHERE false", columns.join(", ")))
+}
+
+/// What PostgreSQL calls a column.
+fn name(of: &SelectItem) -> Option<String> {
+    let folded = |name: &Ident| match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
+    };
+    match of {
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(folded(name)),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => names.last().map(folded),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! The statements that run now: who asked what, how far each is, and how somebody else ends it.
+//!
+//! Invariants: a statement is listed as long as it has its turn, so there are no more than run at a time; the first one
+//! who ends it is the one who is named. Nothing here costs anything for each row.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use datafusion::common::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use headwater_base::{Micros, Principal, Problem};
+use headwater_kernel::port::sql::{RunningQuery, Via};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::fault;
+
+/// Characters of a statement that are shown.
+const TEXT_CHARS_MAX: usize = 2_000;
+
+/// A connection of PostgreSQL's protocol: the number and the secret that a request to cancel has to name.
+pub type Backend = (i32, Bytes);
+
+/// Who asks what.
+pub struct Asked<'a> {
+    /// Who.
+    pub principal: &'a Principal,
+    /// How it came.
+    pub via: Via,
+    /// The statement.
+    pub text: &'a str,
+    /// The connection, where it can be told to end what it runs.
+    pub backend: Option<Backend>,
+}
+
+/// Those that run.
+#[derive(Default)]
+pub struct Queries {
+    last: AtomicU64,
+    all: Mutex<BTreeMap<u64, Arc<Query>>>,
+}
+
+/// One that runs.
+pub struct Query {
+    id: u64,
+    principal: Principal,
+    via: Via,
+    text: String,
+    started: Micros,
+    backend: Option<Backend>,
+    rows: AtomicU64,
+    memory: OnceLock<Arc<Metered>>,
+    /// Why it ends before its time.
+    end: watch::Sender<Option<Problem>>,
+}
+
+/// Keeps a statement listed.
+pub struct Listed {
+    queries: Arc<Queries>,
+    /// The statement.
+    pub query: Arc<Query>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.queries.all.lock().remove(&self.query.id);
+    }
+}
+
+impl Queries {
+    /// Lists a statement that has got its turn.
+    pub fn enter(self: &Arc<Self>, asked: Asked<'_>, now: Micros) -> Listed {
+        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let query = Arc::new(Query {
+            id,
+            principal: asked.principal.clone(),
+            via: asked.via,
+            text: shortened(asked.text),
+            started: now,
+            backend: asked.backend,
+            rows: AtomicU64::new(0),
+            memory: OnceLock::new(),
+            end: watch::Sender::new(None),
+        });
+        self.all.lock().insert(id, Arc::clone(&query));
+        Listed { queries: Arc::clone(self), query }
+    }
+
+    /// Those that `principal` sees, the oldest first.
+    pub fn seen_by(&self, principal: &Principal) -> Vec<RunningQuery> {
+        self.all.lock().values().filter(|query| query.is_seen_by(principal)).map(|query| query.shown()).collect()
+    }
+
+    /// Ends a statement that `by` sees.
+    ///
+    /// # Errors
+    /// `HW-LAKE-073`.
+    pub fn cancel(&self, id: u64, by: &Principal) -> Result<(), Problem> {
+        let found = self.all.lock().get(&id).filter(|query| query.is_seen_by(by)).cloned();
+        let query = found.ok_or_else(|| fault::no_query(id))?;
+        query.stop(fault::cancelled(&format!("by `{by}`")));
+        Ok(())
+    }
+
+    /// Ends what a connection began last; whether there was anything.
+    pub fn cancel_of(&self, backend: &Backend) -> bool {
+        let found = self.all.lock().values().rev().find(|query| query.backend.as_ref() == Some(backend)).cloned();
+        let Some(query) = found else { return false };
+        query.stop(fault::cancelled("by its own client"));
+        true
+    }
+}
+
+impl Query {
+    /// Whether a principal may know of it, and end it.
+    fn is_seen_by(&self, principal: &Principal) -> bool {
+        principal.is_admin() || *principal == self.principal
+    }
+
+    fn shown(&self) -> RunningQuery {
+        let bytes = |memory: &Arc<Metered>| memory.used.load(Ordering::Relaxed) as u64;
+        RunningQuery {
+            id: self.id,
+            principal: self.principal.clone(),
+            via: self.via,
+            text: self.text.clone(),
+            started: self.started,
+            rows: self.rows.load(Ordering::Relaxed),
+            memory_bytes: self.memory.get().map(bytes),
+        }
+    }
+
+    fn stop(&self, why: Problem) {
+        self.end.send_if_modified(|end| {
+            let first = end.is_none();
+            if first {
+                *end = Some(why);
+            }
+            first
+        });
+    }
+
+    /// Resolves once somebody ends it, with what whoever asked is told.
+    pub async fn ended(&self) -> Problem {
+        let mut end = self.end.subscribe();
+        // The sender is this query's own: it does not go while it is borrowed.
+        let why = end.wait_for(Option::is_some).await.ok().and_then(|why| (*why).clone());
+        why.unwrap_or_else(fault::closed)
+    }
+
+    /// Takes note of rows that are on their way.
+    pub fn count(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// An environment like `shared` in which what this query reserves is counted for it as well.
+    pub fn metered(&self, shared: &RuntimeEnv) -> Arc<RuntimeEnv> {
+        let metered = self
+            .memory
+            .get_or_init(|| Arc::new(Metered { pool: Arc::clone(&shared.memory_pool), used: AtomicUsize::new(0) }));
+        let memory_pool: Arc<dyn MemoryPool> = Arc::<Metered>::clone(metered);
+        Arc::new(RuntimeEnv { memory_pool, ..shared.clone() })
+    }
+
+    /// What its answer takes beside what the engine takes, where that is counted.
+    pub fn reservation(&self) -> Option<MemoryReservation> {
+        let pool = |memory: &Arc<Metered>| -> Arc<dyn MemoryPool> { Arc::<Metered>::clone(memory) };
+        self.memory.get().map(|memory| MemoryConsumer::new("the answer").register(&pool(memory)))
+    }
+}
+
+/// The beginning of a statement.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(TEXT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The memory of all queries, with what one of them has of it.
+struct Metered {
+    pool: Arc<dyn MemoryPool>,
+    used: AtomicUsize,
+}
+
+impl fmt::Debug for Metered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Metered({})", self.used.load(Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for Metered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.pool, f)
+    }
+}
+
+impl MemoryPool for Metered {
+    fn name(&self) -> &str {
+        self.pool.name()
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.pool.register(consumer);
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.pool.unregister(consumer);
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.pool.grow(reservation, additional);
+        self.used.fetch_add(additional, Ordering::Relaxed);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.pool.shrink(reservation, shrink);
+        self.used.fetch_sub(shrink, Ordering::Relaxed);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        self.pool.try_grow(reservation, additional)?;
+        self.used.fetch_add(additional, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn reserved(&self) -> usize {
+        self.pool.reserved()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        self.pool.memory_limit()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! Aggregates of one group that is too large.
+
+use headwater_base::Limits;
+use headwater_kernel::port::Sql as _;
+use headwater_kernel::port::sql::Question;
+use serde_json::json;
+
+use super::House;
+
+/// Whoever asks for a column in two orders gets both, from however many threads.
+#[test]
+fn lists_are_in_the_order_that_was_asked_for() {
+    let house = House::new(Limits::default());
+    let both = "array_agg(n ORDER BY n DESC), array_agg(n ORDER BY n), array_agg(n ORDER BY m), array_agg(DISTINCT n ORDER BY n)";
+    let values = "(SELECT value % 2 AS kind, value AS n, 10 - value AS m FROM generate_series(1, 5))";
+    assert_eq!(
+        house.rows(&format!("SELECT kind, {both} FROM {values} GROUP BY 1 ORDER BY 1")),
+        json!([[0, [4, 2], [2, 4], [4, 2], [2, 4]], [1, [5, 3, 1], [1, 3, 5], [5, 3, 1], [1, 3, 5]]])
+    );
+    let all = json!([[[5, 4, 3, 2, 1], [1, 2, 3, 4, 5], [5, 4, 3, 2, 1], [1, 2, 3, 4, 5]]]);
+    assert_eq!(house.rows(&format!("SELECT {both} FROM {values}")), all);
+    // Of values that come in an order already, and in its reverse.
+    for order in ["n", "n DESC"] {
+        assert_eq!(house.rows(&format!("SELECT {both} FROM (SELECT * FROM {values} ORDER BY {order} LIMIT 5)")), all);
+    }
+    let running =
+        "SELECT array_agg(n) OVER (ORDER BY n DESC) FROM (SELECT * FROM {values} ORDER BY n LIMIT 5) ORDER BY n";
+    assert_eq!(
+        house.rows(&running.replace("{values}", values)),
+        json!([[[5, 4, 3, 2, 1]], [[5, 4, 3, 2]], [[5, 4, 3]], [[5, 4]], [[5]]])
+    );
+}
+
+/// Whatever the strings lie in, and however the list is made.
+#[test]
+fn one_list_without_groups_is_held_to_the_memory_of_queries_while_others_are_answered() {
+    let limits = Limits { sql_memory_bytes: 8 << 20, sql_spill_bytes: 1 << 20, ..Limits::default() };
+    let house = House::new(limits);
+    let question = |text: &str| Question { text: text.to_owned(), ..Question::default() };
+    for kind in ["Utf8", "Utf8View"] {
+        let values = format!(
+            "(SELECT arrow_cast(repeat(CAST(value AS text), 100), '{kind}') AS v FROM generate_series(1, 200000))"
+        );
+        for list in ["array_agg(v)", "array_agg(DISTINCT v)", "array_agg(v ORDER BY v)", "string_agg(v, ',')"] {
+            let statement = format!("SELECT {list} FROM {values}");
+            let others = async {
+                for _ in 0..5 {
+                    house.engine.ask(question("SELECT 1")).await.map(drop).unwrap();
+                }
+            };
+            let large = house.engine.ask(question(&statement));
+            let (large, ()) = house.runtime.block_on(async { tokio::join!(large, others) });
+            let problem = large.map(drop).expect_err(&statement);
+            assert_eq!(problem.code, "HW-LAKE-043", "{list} of {kind}: {problem}");
+        }
+    }
+    drop(house);
+    let house = House::new(Limits::default());
+    assert_eq!(
+        house.rows("SELECT array_agg(value ORDER BY value DESC) FROM generate_series(1, 3)"),
+        json!([[[3, 2, 1]]])
+    );
+    let text = "SELECT string_agg(CAST(value AS text), '+' ORDER BY value) FROM generate_series(1, 3)";
+    assert_eq!(house.rows(text), json!([["1+2+3"]]));
+    let groups = "SELECT value % 2, array_agg(value ORDER BY value) FROM generate_series(1, 4) GROUP BY 1 ORDER BY 1";
+    assert_eq!(house.rows(groups), json!([[0, [2, 4]], [1, [1, 3]]]));
+    let plain = "SELECT cardinality(array_agg(value)), cardinality(array_agg(DISTINCT value % 5)) FROM generate_series(1, 1000)";
+    assert_eq!(house.rows(plain), json!([[1_000, 5]]));
+}

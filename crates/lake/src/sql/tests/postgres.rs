@@ -1,0 +1,158 @@
+//! What clients of PostgreSQL's protocol ask and end.
+
+use futures::StreamExt as _;
+use headwater_base::{Limits, Principal};
+use headwater_kernel::port::Sql as _;
+use headwater_kernel::port::sql::Via;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+use super::queries::{ENDLESS, listed, none};
+use super::{House, ORDERS};
+use crate::sql::postgres::serve;
+
+/// A client of a house's engine.
+struct Connected {
+    runtime: Runtime,
+    client: Client,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<()>,
+}
+
+impl Connected {
+    fn new(house: &House) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let (client, served) = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let served = tokio::spawn(serve(listener, house.engine.clone(), stopped));
+            let place = format!("host=127.0.0.1 port={port} user=asha dbname=headwater");
+            let (client, connection) = tokio_postgres::connect(&place, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            (client, served)
+        });
+        Self { runtime, client, stop, served }
+    }
+
+    /// The rows of a statement, or what the client is told instead.
+    fn rows(&self, statement: &str) -> Result<Vec<Vec<String>>, String> {
+        let told = self.runtime.block_on(self.client.simple_query(statement));
+        let told =
+            told.map_err(|error| error.as_db_error().map_or_else(|| error.to_string(), |it| it.message().to_owned()));
+        let rows = told?.into_iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|at| row.get(at).unwrap_or("NULL").to_owned()).collect())
+            }
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    fn end(self) {
+        drop(self.client);
+        self.stop.send(true).unwrap();
+        self.runtime.block_on(self.served).unwrap();
+    }
+}
+
+/// By the key of its backend, as drivers do it, and by others.
+#[test]
+fn a_query_is_ended_by_its_client_and_by_others() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let client = &connected.client;
+    connected.runtime.block_on(async {
+        let token = client.cancel_token();
+        let by_key = async {
+            let one = listed(&house).await;
+            assert_eq!((one.via, one.principal.as_str()), (Via::Postgres, "asha"));
+            token.cancel_query(NoTls).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(client.simple_query(ENDLESS), by_key);
+        let error = answer.err().unwrap();
+        let told = error.as_db_error().unwrap();
+        assert_eq!((told.code().code(), told.message()), ("57014", "the query was cancelled by its own client"));
+        none(&house).await;
+        // In the extended protocol, and by somebody else.
+        let by_number = async {
+            let one = listed(&house).await;
+            house.engine.cancel(one.id, &Principal::new("asha").unwrap()).unwrap();
+        };
+        let (answer, ()) = tokio::join!(client.query(ENDLESS, &[]), by_number);
+        let error = answer.err().unwrap();
+        assert_eq!(error.as_db_error().unwrap().message(), "the query was cancelled by `asha`");
+        assert_eq!(client.query_one("SELECT 1 AS one", &[]).await.unwrap().get::<_, i64>(0), 1);
+        none(&house).await;
+    });
+    connected.end();
+}
+
+/// A driver that asks for all rows gets the first one before the last one is known.
+#[test]
+fn rows_go_out_as_they_come() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    connected.runtime.block_on(async {
+        let token = connected.client.cancel_token();
+        let endless = "SELECT a.value FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+        let mut rows = Box::pin(connected.client.query_raw(endless, Vec::<String>::new()).await.unwrap());
+        assert!(rows.next().await.unwrap().is_ok());
+        token.cancel_query(NoTls).await.unwrap();
+        let mut last = rows.next().await.unwrap();
+        while last.is_ok() {
+            last = rows.next().await.unwrap();
+        }
+        assert_eq!(last.err().unwrap().as_db_error().unwrap().code().code(), "57014");
+        none(&house).await;
+        let many = connected.client.query("SELECT value FROM generate_series(1, 100000)", &[]).await.unwrap();
+        assert_eq!(many.len(), 100_000);
+        let prepared = connected.client.prepare("SELECT 1 AS one WHERE false").await.unwrap();
+        assert_eq!(connected.client.query(&prepared, &[]).await.unwrap().len(), 0);
+    });
+    connected.end();
+}
+
+/// A client that asks for no more rows holds no turn behind its end.
+#[test]
+fn rows_that_nobody_fetches_are_ended_as_well() {
+    let house = House::new(Limits::default());
+    let mut connected = Connected::new(&house);
+    let Connected { runtime, client, .. } = &mut connected;
+    runtime.block_on(async {
+        let transaction = client.transaction().await.unwrap();
+        let portal = transaction.bind("SELECT value FROM generate_series(1, 100000)", &[]).await.unwrap();
+        assert_eq!(transaction.query_portal(&portal, 2).await.unwrap().len(), 2);
+        let one = listed(&house).await;
+        house.engine.cancel(one.id, &Principal::default()).unwrap();
+        none(&house).await;
+        let error = transaction.query_portal(&portal, 2).await.err().unwrap();
+        assert_eq!(error.as_db_error().unwrap().message(), "the query was cancelled by `admin`");
+    });
+    connected.end();
+}
+
+/// In words that only PostgreSQL's own tables know.
+#[test]
+fn what_tools_ask_before_they_show_a_database_is_answered() {
+    let house = House::new(Limits::default());
+    house.append(0, 1_000);
+    let connected = Connected::new(&house);
+    let version = "SELECT current_setting('server_version_num')::int/100 as version";
+    assert_eq!(connected.rows(version).unwrap(), [["1600"]]);
+    let keys = r#"SELECT result."COLUMN_NAME", result."KEY_SEQ" FROM (
+        SELECT a.attname AS "COLUMN_NAME", (information_schema._pg_expandarray(i.indkey)).n AS "KEY_SEQ"
+        FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_index i ON (a.attrelid = i.indrelid) WHERE i.indisprimary
+      ) result ORDER BY result."KEY_SEQ""#;
+    assert_eq!(connected.rows(keys).unwrap(), Vec::<Vec<String>>::new());
+    let groups = format!(
+        "SELECT floor(extract(epoch from time)/5)*5 AS \"time\", count(*) AS value FROM {ORDERS}
+         WHERE time BETWEEN '1970-01-01T00:00:00Z' AND '1970-01-01T00:00:09.5Z' GROUP BY 1 ORDER BY 1"
+    );
+    let counts: Vec<String> = connected.rows(&groups).unwrap().into_iter().map(|row| row[1].clone()).collect();
+    assert_eq!(counts, ["500", "451"]);
+    assert!(connected.rows("SELECT nothing").unwrap_err().contains("nothing"));
+    connected.end();
+}
