@@ -76,10 +76,14 @@ async fn prepare(node: &Node, part: Part) -> Value {
         Part::Rules { groups } => (rules(groups), "rules"),
         Part::Pipe => (pipe(), "pipes"),
     };
-    // JSON is YAML.
-    let text = resources.iter().map(Value::to_string).collect::<Vec<_>>().join("\n---\n");
+    // JSON is YAML, and a file has its bounds.
+    let file = |(number, resources): (usize, &[Value])| {
+        let text = resources.iter().map(Value::to_string).collect::<Vec<_>>().join("\n---\n");
+        File { name: format!("bench-{number}.yaml"), text }
+    };
+    let files: Vec<File> = resources.chunks(200).enumerate().map(file).collect();
     let start = Instant::now();
-    node.apply(&[File { name: "bench.yaml".into(), text }]).await.expect("applied");
+    node.apply(&files).await.expect("applied");
     node.all_ready(plural, PATIENCE * 3).await.expect("ready");
     json!({"events": 0, "seconds": start.elapsed().as_secs_f64()})
 }
