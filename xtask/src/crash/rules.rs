@@ -252,8 +252,9 @@ fn one_folder(binary: &Path, seed: u64, kills: u64, slowest: &mut Duration) -> R
                 }
             });
             std::thread::sleep(moment(seed, kill));
-            over.store(true, Ordering::Release);
+            // First this, so that it dies under load; what is sent in between is refused.
             node.kill();
+            over.store(true, Ordering::Release);
             let _ = sending.join();
         });
     }

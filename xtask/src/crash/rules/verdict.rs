@@ -168,3 +168,6 @@ pub(super) fn last_of_keys(places: &HashMap<u64, usize>) -> BTreeMap<String, u64
     }
     newest.into_iter().map(|(key, (_, number))| (key, number)).collect()
 }
+
+#[cfg(test)]
+mod tests;
