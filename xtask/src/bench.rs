@@ -2,8 +2,9 @@
 //!
 //! Every result carries the machine's load average and an fsync probe taken right before and after, because on a shared
 //! machine a latency means nothing without them; CPU-seconds and ratios travel better. Load is open-loop: a latency
-//! counts from the moment at which an event was meant to be sent.
+//! counts from the moment at which an event was meant to be sent; where clients wait for their answers, it says so.
 
+mod bus;
 mod clickstream;
 mod features;
 mod idle;
@@ -11,6 +12,7 @@ mod lake;
 mod log;
 mod patterns;
 mod probe;
+mod tables;
 mod transform;
 mod workflows;
 
@@ -26,6 +28,8 @@ use crate::process::target;
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Name {
+    /// Rules and pipes through the whole node: how soon what comes of an event can be read, and how fast.
+    Bus,
     /// The whole solution at the peak of article 02, then faster.
     Clickstream,
     /// Windowed values of many keys: how soon they can be read, and how fast.
@@ -38,6 +42,8 @@ pub enum Name {
     Log,
     /// Event patterns: 10,000 mixed rules beside two other matchers, and 100 to 100,000 rules.
     Patterns,
+    /// Writes with conditions on one table, by many clients: counters, compare and write, transactions.
+    Tables,
     /// The anonymise program on one core.
     Transform,
     /// The workflow engine: internal tasks, transitions, distributed Map, recovery.
@@ -56,7 +62,7 @@ pub struct Options {
     /// Ten minutes of clickstream instead of one
     #[arg(long)]
     long: bool,
-    /// Events each second [default: 27800 for clickstream, 20000 for features]
+    /// Events each second [default: 27800 for clickstream, 20000 for features, 1000 for bus]
     #[arg(long)]
     rate: Option<u64>,
     /// Seconds under load; overrides `--long`
@@ -68,7 +74,8 @@ pub struct Options {
     /// Users that clickstream imports first
     #[arg(long, default_value_t = 1_000_000)]
     users: u32,
-    /// Runs of log, idle, lake, patterns, transform and of Restate, of which the median and the spread are printed
+    /// Runs of bus, log, idle, lake, patterns, tables, transform and of Restate, of which the median and the spread are
+    /// printed
     #[arg(long, default_value_t = 5)]
     runs: usize,
     /// Cargo profile of the binary; `measured` is that of a release on the dependencies of the tests' build
@@ -101,12 +108,14 @@ impl Options {
 pub fn execute(options: &Options) -> Result<()> {
     let folder = target().join("bench");
     let measure = match options.name {
+        Name::Bus => bus::measure,
         Name::Clickstream => clickstream::measure,
         Name::Features => features::measure,
         Name::Idle => idle::measure,
         Name::Lake => lake::measure,
         Name::Log => log::measure,
         Name::Patterns => patterns::measure,
+        Name::Tables => tables::measure,
         Name::Transform => transform::measure,
         Name::Workflows => workflows::measure,
     };

@@ -7,6 +7,7 @@
 //! `--mode powercut`: the log on a simulated disk that drops what was not synced and tears what was under way
 //! (`headwater_testkit::crash`).
 //! `lake`: both modes for a dataset's table (`xtask/src/crash/lake.rs`).
+//! `rules`: the real binary with rules, a pipe, dead letters and an archive, by `--mode kill` (`xtask/src/crash/rules.rs`).
 //! `workflows`: both modes for the workflow engine (`crates/work/examples/crash.rs`): executions with internal tasks,
 //! timers and children, carried to their end after the last crash and compared with what was promised.
 //!
@@ -14,6 +15,7 @@
 //! makes the command fail.
 
 mod lake;
+mod rules;
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -36,6 +38,8 @@ pub enum What {
     Node,
     /// A dataset's table.
     Lake,
+    /// Rules, a pipe, dead letters and an archive; only by `--mode kill`.
+    Rules,
     /// The workflow engine.
     Workflows,
 }
@@ -83,6 +87,7 @@ pub fn execute(options: &Options) -> Result<()> {
     let summary = match options.mode {
         _ if options.what == What::Workflows => workflows(options)?,
         _ if options.what == What::Lake => lake::execute(options)?,
+        _ if options.what == What::Rules => rules::execute(options)?,
         Mode::Kill if options.without_sync => bail!("`--without-sync` goes with `--mode powercut`"),
         Mode::Kill => kill(options)?,
         Mode::Powercut => powercut(options)?,
@@ -173,4 +178,12 @@ fn figures(command: &mut Command) -> Result<Value> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start the runs")?;
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(text.trim()).with_context(|| format!("the runs ended with {} and no figures", output.status))
+}
+
+/// A number that follows from the seed and looks like any other (splitmix64).
+fn mixed(seed: u64, step: u64) -> u64 {
+    let mut mixed = seed.wrapping_mul(1_000).wrapping_add(step).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }

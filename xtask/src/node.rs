@@ -97,6 +97,19 @@ impl Node {
     /// # Errors
     /// When it does not get ready.
     pub fn start(binary: &Path, data: &Path, offset: Option<u16>) -> Result<(Self, Duration)> {
+        Self::start_with(binary, data, offset, &[])
+    }
+
+    /// As [`Self::start`], with more variables of the environment.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn start_with(
+        binary: &Path,
+        data: &Path,
+        offset: Option<u16>,
+        variables: &[(&str, &str)],
+    ) -> Result<(Self, Duration)> {
         std::fs::create_dir_all(data)?;
         let claim = if offset.is_none() { Some(ports::Claim::new()?) } else { None };
         let offset = claim.as_ref().map(ports::Claim::offset).or(offset).unwrap_or_default();
@@ -105,6 +118,7 @@ impl Node {
         let mut process = Command::new(binary)
             .args(["up", "--port-offset", &offset.to_string()])
             .env("HEADWATER_DATA", data)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

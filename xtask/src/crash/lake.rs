@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{Mode, Options, figures};
+use super::{Mode, Options, figures, mixed};
 use crate::node::{self, Node};
 use crate::process::{read, root, target};
 use crate::setup::{self, Needs};
@@ -164,12 +164,4 @@ fn one_folder(binary: &Path, seed: u64, kills: u64) -> Result<Found> {
         }
     }
     Ok(found)
-}
-
-/// A number that follows from the seed and looks like any other (splitmix64).
-fn mixed(seed: u64, step: u64) -> u64 {
-    let mut mixed = seed.wrapping_mul(1_000).wrapping_add(step).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }

@@ -68,9 +68,17 @@ impl Node {
     /// # Errors
     /// `HW-CLI-205` with the first reason why one does not.
     pub async fn pipelines_ready(&self, patience: Duration) -> Result<(), Problems> {
+        self.all_ready("pipelines", patience).await
+    }
+
+    /// Waits until everything of a kind, named as in addresses (`rules`), is ready.
+    ///
+    /// # Errors
+    /// `HW-CLI-205` with the first reason why one is not.
+    pub async fn all_ready(&self, plural: &str, patience: Duration) -> Result<(), Problems> {
         let start = Instant::now();
         loop {
-            let list = self.web.get(&["v1", "pipelines"], &[]).await?;
+            let list = self.web.get(&["v1", plural], &[]).await?;
             let none = Vec::new();
             let is_ready = |item: &Value| {
                 matches!(&item["status"]["ready"], Value::Bool(true)) || item["status"]["ready"] == "true"
@@ -80,7 +88,8 @@ impl Node {
             if start.elapsed() > patience {
                 let name = item["metadata"]["name"].as_str().unwrap_or_default();
                 let message = item["status"]["message"].as_str().unwrap_or("no status yet");
-                let fact = format!("pipeline `{name}` is not ready after {} s", patience.as_secs());
+                let one = plural.strip_suffix('s').unwrap_or(plural);
+                let fact = format!("{one} `{name}` is not ready after {} s", patience.as_secs());
                 return Err(Problem::new("HW-CLI-205", fact).because(message).into());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

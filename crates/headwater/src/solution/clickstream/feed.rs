@@ -59,6 +59,21 @@ pub async fn feed(
     stream: &str,
     traffic: &mut Traffic,
     pace: &Pace,
+    tell: impl FnMut(u64),
+) -> Result<Fed, Problem> {
+    feed_records(node, stream, |_, value| format!("v{:07}", traffic.next(value).visitor), pace, tell).await
+}
+
+/// Sends records to `stream` as [`feed`] does. `next` gets the moment at which a record is meant to be sent, in milliseconds
+/// since 1970, writes its value into what it is given, over what is there, and answers its key.
+///
+/// # Errors
+/// `HW-CLI-203` when the node cannot be reached or refuses.
+pub async fn feed_records(
+    node: &Node,
+    stream: &str,
+    mut next: impl FnMut(i64, &mut Vec<u8>) -> String,
+    pace: &Pace,
     mut tell: impl FnMut(u64),
 ) -> Result<Fed, Problem> {
     let mut client = node.connect().await?;
@@ -95,15 +110,13 @@ pub async fn feed(
         }
         let first = sent;
         while sent < due {
-            let record = traffic.next(&mut value);
-            let key = format!("v{:07}", record.visitor);
+            // The record's time is the moment it was meant to be sent at, from which everybody downstream can measure.
+            let time_ms = pace.per_second.map_or_else(wall_ms, |rate| start_ms + moment(sent, rate).as_millis() as i64);
+            let key = next(time_ms, &mut value);
             let place = partition_of(key.as_bytes(), partitions) as usize;
             bytes += value.len() as u64;
             sent += 1;
             let Some(batch) = open.get_mut(place) else { continue };
-            // The record's time is the moment it was meant to be sent at, from which everybody downstream can measure.
-            let time_ms =
-                pace.per_second.map_or_else(wall_ms, |rate| start_ms + moment(sent - 1, rate).as_millis() as i64);
             batch.builder.push(time_ms, Some(key.as_bytes()), Some(&value), &[]);
             batch.count += 1;
             if batch.builder.bytes() >= BATCH_BYTES {

@@ -3,6 +3,8 @@
 //! `cargo run --release -p headwater --example features_bench -- PORT_OFFSET EVENTS_PER_SECOND SECONDS`, with a node there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod web;
+
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -15,8 +17,7 @@ use headwater_base::Micros;
 use headwater_base::partition::partition_of;
 use headwater_kernel::port::solutions::File;
 use headwater_wire::batch::{Builder, Compression};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use web::Web;
 
 const RESOURCES: &str = r#"
 apiVersion: headwater.dev/v1
@@ -110,7 +111,7 @@ async fn probe(node: &Node, address: &str, time: Duration) -> Histogram<u64> {
         send(&mut client, &user).await;
         let mut web = Web::connect(address).await;
         waiting.push(tokio::spawn(async move {
-            while web.status(&format!("/v1/features/user/{user}")).await != 200 {
+            while web.ask("GET", &format!("/v1/features/user/{user}"), "", "").await.0 != 200 {
                 assert!(intended.elapsed() < PATIENCE, "{user} never came");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -146,40 +147,10 @@ async fn reads(address: &str, time: Duration, users: u64) -> Histogram<u64> {
         } else {
             intended
         };
-        web.status(&format!("/v1/features/user/u{:07}", number * number % users)).await;
+        web.ask("GET", &format!("/v1/features/user/u{:07}", number * number % users), "", "").await;
         record(&mut times, from.elapsed());
     }
     times
-}
-
-/// One connection, request after request.
-struct Web {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Web {
-    async fn connect(address: &str) -> Self {
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        stream.set_nodelay(true).expect("an option");
-        Self { stream, buffer: Vec::new() }
-    }
-
-    /// The status of a GET; its body is read and left.
-    async fn status(&mut self, path: &str) -> u16 {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
-        self.stream.write_all(request.as_bytes()).await.expect("sent");
-        self.buffer.clear();
-        loop {
-            assert!(self.stream.read_buf(&mut self.buffer).await.expect("an answer") > 0, "the node hung up");
-            let Some(end) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { continue };
-            let head = std::str::from_utf8(&self.buffer[..end]).expect("text").to_ascii_lowercase();
-            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
-            if self.buffer.len() >= end + 4 + length.unwrap_or(0) {
-                return head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-            }
-        }
-    }
 }
 
 fn histogram() -> Histogram<u64> {
