@@ -2,7 +2,7 @@ use super::*;
 
 fn sample(name: &str, labels: &[(&'static str, &str)], value: f64) -> Sample {
     let of = Sample::new(name, value).label("pipeline", "p");
-    labels.iter().fold(of, |sample, (name, value)| sample.label(*name, *value))
+    labels.iter().fold(of, |sample, (name, value)| sample.label(name, *value))
 }
 
 #[test]
