@@ -186,6 +186,10 @@ test('sheets are added, moved and removed, and charts go from one to another', (
   const { text: more, id } = sheetAdded(SHEETS);
   expect([id, ids(more).at(-1)]).toEqual(['sheet', ['sheet', []]]);
   expect(ids(sheetRemoved(SHEETS, 1)).map(([sheet]) => sheet)).toEqual(['today', 'empty']);
+  // What the removed sheet says once the others keep.
+  const removed = sheetRemoved(SHEETS, 0);
+  expect(ids(removed).map(([sheet]) => sheet)).toEqual(['ever', 'empty']);
+  expect(specOf(removed).spec.sheets?.[0]?.charts?.[0]?.from).toBe('orders');
   // What the first sheet says once and the second one names is said by both now.
   const shifted = sheetShifted(SHEETS, 1, -1);
   expect(ids(shifted).map(([sheet]) => sheet)).toEqual(['ever', 'today', 'empty']);

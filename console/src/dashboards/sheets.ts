@@ -50,7 +50,9 @@ export function sheetAdded(text: string): { text: string; id: string } {
 
 /** The text without a sheet and its charts. */
 export function sheetRemoved(text: string, sheet: number): string {
-  return edited(text, [[['spec', 'sheets', sheet], undefined]]);
+  const document = loose(text);
+  document.deleteIn(['spec', 'sheets', sheet]);
+  return document.toString(WRITTEN);
 }
 
 /** The text with a sheet one place further on or back. */

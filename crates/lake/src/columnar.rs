@@ -4,6 +4,8 @@
 //! filter and no schema of ours; a file says itself what its columns are. A file that brings the decoder to its knees is
 //! a broken file, and its reader's only.
 
+mod footer;
+
 use std::io::{self, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,8 +26,10 @@ const BATCH_ROWS: usize = 64;
 /// What is wrong with the file, as `InvalidData`; so does reading on.
 pub fn lines(file: Reader) -> io::Result<Box<dyn Read + Send>> {
     let blob = Blob(Arc::new(file));
-    let batches =
-        guarded(|| Ok(ParquetRecordBatchReaderBuilder::try_new(blob)?.with_batch_size(BATCH_ROWS).build()?))?;
+    let batches = guarded(|| {
+        footer::examine(&blob)?;
+        Ok(ParquetRecordBatchReaderBuilder::try_new(blob)?.with_batch_size(BATCH_ROWS).build()?)
+    })?;
     Ok(Box::new(Lines { batches, ahead: Vec::new(), taken: 0 }))
 }
 
@@ -174,7 +178,9 @@ mod tests {
     #[test]
     fn what_is_no_whole_parquet_file_is_refused() {
         let whole = file(10);
-        for bytes in [&b"PAR1"[..], b"number,name\n1,a\n", &whole[..whole.len() - 1]] {
+        // Its list of columns says that it has as many as a number of 31 bits can say.
+        let long = b"PAR1\x15\x02\x19\xfc\xff\xff\xff\xff\x07\x00\x0a\x00\x00\x00PAR1";
+        for bytes in [&b"PAR1"[..], b"number,name\n1,a\n", &whole[..whole.len() - 1], long] {
             let error = read(bytes).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
             assert!(error.to_string().starts_with("the Parquet file cannot be read: "), "{error}");
@@ -185,6 +191,9 @@ mod tests {
         #[test]
         fn no_bytes_make_it_fall(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             prop_assert!(read(&bytes).is_err());
+            // As a footer they get as far as the decoder.
+            let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
+            let _ = lines(reader(&[b"PAR1", &bytes[..], &length, b"PAR1"].concat()));
         }
     }
 }

@@ -202,6 +202,6 @@ fn a_column_is_not_called_like_a_part_of_an_older_spec() {
     let problem = evolution::change("t", &version, &clash).unwrap_err();
     assert_eq!(
         (problem.code.as_str(), problem.title.as_str()),
-        ("HW-LAKE-064", "the new column `id_bucket` is called like what older files are spread by",)
+        ("HW-LAKE-064", "the new column `id_bucket` is called like what older files are spread by")
     );
 }

@@ -138,6 +138,10 @@ impl CalendarSpec {
             Problem::new("HW-WATCH-041", format!("the calendar `{}` cannot be read: {fact}", path.display()))
                 .help("a relative name starts from the node's data folder")
         };
+        // Opening a pipe would wait for somebody who writes.
+        if !std::fs::metadata(&path).map_err(|error| unread(error.to_string()))?.is_file() {
+            return Err(unread("it is no file".to_owned()));
+        }
         let file = std::fs::File::open(&path).map_err(|error| unread(error.to_string()))?;
         let mut text = String::new();
         let read =
@@ -230,5 +234,7 @@ mod tests {
         );
         let spec = calendar(serde_json::json!({"file": "none.csv"}));
         assert_eq!(spec.read(Path::new("/nonexistent")).unwrap_err().code, "HW-WATCH-041");
+        let device = calendar(serde_json::json!({"file": "/dev/zero"})).read(Path::new("/")).unwrap_err();
+        assert!(device.title.ends_with("cannot be read: it is no file"), "{}", device.title);
     }
 }
