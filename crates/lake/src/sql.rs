@@ -196,30 +196,31 @@ impl Sql for Engine {
                     problem = query.ended() => Err(problem),
                 };
                 // Nobody minds that nobody listens any more.
-                match began {
-                    Ok(Begun::Kept(kept)) => {
-                        if begun.send(Ok(kept.columns.to_vec())).is_ok() {
-                            for chunk in kept.body.iter().cloned() {
-                                if chunks.send(Ok(chunk)).await.is_err() {
-                                    return;
-                                }
-                            }
-                        }
-                    }
+                let given = match began {
+                    Ok(Begun::Kept(kept)) => match begun.send(Ok(kept.columns.to_vec())) {
+                        Ok(()) => repeat(&query, &kept, &chunks).await,
+                        Err(_) => Ok(()),
+                    },
                     Ok(Begun::Rows(rows, key)) => {
                         let schema = rows.schema();
-                        if begun.send(Ok(columns(&schema))).is_ok() {
-                            let taken = Taken::new(&inner.cache, key);
-                            let encoder = Encoder::new(question.format, &schema);
-                            let given = give(&inner, &query, rows, encoder, taken, &chunks, deadline).await;
-                            // Whoever does not read its end keeps nobody from a turn.
-                            drop(turn);
-                            if let Err(problem) = given {
-                                drop(chunks.send(Err(problem)).await);
+                        match begun.send(Ok(columns(&schema))) {
+                            Ok(()) => {
+                                let taken = Taken::new(&inner.cache, key);
+                                let encoder = Encoder::new(question.format, &schema);
+                                give(&inner, &query, rows, encoder, taken, &chunks, deadline).await
                             }
+                            Err(_) => Ok(()),
                         }
                     }
-                    Err(problem) => drop(begun.send(Err(problem))),
+                    Err(problem) => {
+                        drop(begun.send(Err(problem)));
+                        Ok(())
+                    }
+                };
+                // Whoever does not read its end keeps nobody from a turn.
+                drop(turn);
+                if let Err(problem) = given {
+                    drop(chunks.send(Err(problem)).await);
                 }
             });
             let columns = begins.await.map_err(|_| fault::closed())??;
@@ -255,6 +256,23 @@ impl Sql for Engine {
     fn cancel(&self, id: u64, by: &Principal) -> Result<(), Problem> {
         self.0.queries.cancel(id, by)
     }
+}
+
+/// Sends an answer that was kept, or until nobody listens any more.
+///
+/// # Errors
+/// Why somebody ended it.
+async fn repeat(query: &Query, kept: &Kept, chunks: &mpsc::Sender<Result<Bytes, Problem>>) -> Result<(), Problem> {
+    for chunk in kept.body.iter().cloned() {
+        let sent = tokio::select! {
+            sent = chunks.send(Ok(chunk)) => sent,
+            problem = query.ended() => return Err(problem),
+        };
+        if sent.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Sends rows until they end or nobody listens any more.
