@@ -233,19 +233,24 @@ impl Sql for Engine {
 
     fn relations(&self, principal: Principal) -> BoxFuture<'_, Result<Vec<Relation>, Problem>> {
         Box::pin(async move {
-            let mut relations = Vec::new();
-            let context = self.running().await?.context(&principal)?;
-            let catalog = catalog::Catalog::new(&self.0.sources, principal, context.state_weak_ref());
-            for schema in catalog.schema_names() {
-                let Some(provider) = catalog.schema(&schema) else { continue };
-                let mut names = provider.table_names();
-                names.sort_unstable();
-                for name in names {
-                    let Ok(Some(table)) = provider.table(&name).await else { continue };
-                    relations.push(Relation { schema: schema.clone(), name, columns: columns(&table.schema()) });
+            let running = self.running().await?;
+            let (inner, context) = (Arc::clone(&self.0), running.context(&principal)?);
+            // Each view is planned for its columns, which is nothing for the threads of listeners.
+            let listed = running.handle.spawn(async move {
+                let mut relations = Vec::new();
+                let catalog = catalog::Catalog::new(&inner.sources, principal, context.state_weak_ref());
+                for schema in catalog.schema_names() {
+                    let Some(provider) = catalog.schema(&schema) else { continue };
+                    let mut names = provider.table_names();
+                    names.sort_unstable();
+                    for name in names {
+                        let Ok(Some(table)) = provider.table(&name).await else { continue };
+                        relations.push(Relation { schema: schema.clone(), name, columns: columns(&table.schema()) });
+                    }
                 }
-            }
-            Ok(relations)
+                relations
+            });
+            listed.await.map_err(|_| fault::closed())
         })
     }
 
