@@ -196,28 +196,31 @@ impl Sql for Engine {
                     problem = query.ended() => Err(problem),
                 };
                 // Nobody minds that nobody listens any more.
-                let given = match began {
-                    Ok(Begun::Kept(kept)) => match begun.send(Ok(kept.columns.to_vec())) {
-                        Ok(()) => repeat(&query, &kept, &chunks).await,
-                        Err(_) => Ok(()),
-                    },
-                    Ok(Begun::Rows(rows, key)) => {
-                        let schema = rows.schema();
-                        match begun.send(Ok(columns(&schema))) {
-                            Ok(()) => {
-                                let taken = Taken::new(&inner.cache, key);
-                                let encoder = Encoder::new(question.format, &schema);
-                                give(&inner, &query, rows, encoder, taken, &chunks, deadline).await
-                            }
+                let answering = async {
+                    match began {
+                        Ok(Begun::Kept(kept)) => match begun.send(Ok(kept.columns.to_vec())) {
+                            Ok(()) => repeat(&query, &kept, &chunks).await,
                             Err(_) => Ok(()),
+                        },
+                        Ok(Begun::Rows(rows, key)) => {
+                            let schema = rows.schema();
+                            match begun.send(Ok(columns(&schema))) {
+                                Ok(()) => {
+                                    let taken = Taken::new(&inner.cache, key);
+                                    let encoder = Encoder::new(question.format, &schema);
+                                    give(&inner, &query, rows, encoder, taken, &chunks).await
+                                }
+                                Err(_) => Ok(()),
+                            }
+                        }
+                        Err(problem) => {
+                            drop(begun.send(Err(problem)));
+                            Ok(())
                         }
                     }
-                    Err(problem) => {
-                        drop(begun.send(Err(problem)));
-                        Ok(())
-                    }
                 };
-                // Whoever does not read its end keeps nobody from a turn.
+                let given = tokio::time::timeout_at(deadline, answering).await.unwrap_or_else(|_| Err(inner.late()));
+                // Whoever does not read keeps nobody from a turn.
                 drop(turn);
                 if let Err(problem) = given {
                     drop(chunks.send(Err(problem)).await);
@@ -291,22 +294,20 @@ async fn give(
     encoder: Result<Encoder, arrow::error::ArrowError>,
     mut taken: Taken,
     chunks: &mpsc::Sender<Result<Bytes, Problem>>,
-    deadline: Instant,
 ) -> Result<(), Problem> {
     let unshown = |error: arrow::error::ArrowError| fault::problem(&DataFusionError::from(error));
     let mut encoder = encoder.map_err(unshown)?;
     let (schema, text) = (rows.schema(), query.reservation());
     loop {
         let next = tokio::select! {
-            next = tokio::time::timeout_at(deadline, rows.next()) => next,
+            next = rows.next() => next,
             problem = query.ended() => return Err(problem),
             () = chunks.closed() => return Ok(()),
         };
         let batch = match next {
-            Ok(Some(Ok(batch))) => batch,
-            Ok(Some(Err(error))) => return Err(fault::problem(&error)),
-            Ok(None) => break,
-            Err(_) => return Err(inner.late()),
+            Some(Ok(batch)) => batch,
+            Some(Err(error)) => return Err(fault::problem(&error)),
+            None => break,
         };
         if let Some(text) = &text {
             let bytes = batch.get_array_memory_size();

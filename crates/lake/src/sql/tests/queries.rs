@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::FutureExt as _;
+use futures::{FutureExt as _, TryStreamExt as _};
 use headwater_base::{Limits, Micros, Principal};
 use headwater_kernel::port::Sql as _;
 use headwater_kernel::port::sql::{Question, RunningQuery, Via};
@@ -74,4 +74,16 @@ fn an_answer_that_was_kept_is_ended_though_nobody_reads_it() {
     assert!(sent.as_mut().now_or_never().is_none(), "it waits for its reader");
     queries.cancel(queries.seen_by(&admin)[0].id, &admin).unwrap();
     assert_eq!(sent.now_or_never().unwrap().unwrap_err().code, "HW-LAKE-072");
+}
+
+#[test]
+fn an_answer_that_nobody_reads_ends_at_its_time() {
+    let house = House::new(Limits { sql_seconds: 3, ..Limits::default() });
+    let text = "SELECT value FROM generate_series(1, 1000000)".to_owned();
+    house.runtime.block_on(async {
+        let answer = house.engine.ask(Question { text, ..Question::default() }).await.unwrap();
+        none(&house).await;
+        let problem = answer.body.try_collect::<Vec<_>>().await.unwrap_err();
+        assert_eq!(problem.code, "HW-LAKE-048", "{problem}");
+    });
 }
