@@ -179,7 +179,6 @@ impl LakeCatalog {
 
     async fn create_table(&self, namespace: &str, request: Value) -> Result<TableAt, Problem> {
         writable(namespace)?;
-        self.namespace(namespace)?;
         let request: CreateTable = serde_json::from_value(request).map_err(malformed)?;
         check_name(&request.name)?;
         if request.location.as_ref().is_some_and(|wanted| !wanted.is_empty()) {
@@ -188,6 +187,7 @@ impl LakeCatalog {
         let key = table_key(namespace, &request.name);
         let location = self.place(namespace, &request.name);
         let _turn = self.0.turn.lock().await;
+        self.namespace(namespace)?;
         self.free(namespace, &request.name)?;
         self.room()?;
         if request.stage_create {

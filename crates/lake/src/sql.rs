@@ -196,30 +196,34 @@ impl Sql for Engine {
                     problem = query.ended() => Err(problem),
                 };
                 // Nobody minds that nobody listens any more.
-                match began {
-                    Ok(Begun::Kept(kept)) => {
-                        if begun.send(Ok(kept.columns.to_vec())).is_ok() {
-                            for chunk in kept.body.iter().cloned() {
-                                if chunks.send(Ok(chunk)).await.is_err() {
-                                    return;
+                let answering = async {
+                    match began {
+                        Ok(Begun::Kept(kept)) => match begun.send(Ok(kept.columns.to_vec())) {
+                            Ok(()) => repeat(&query, &kept, &chunks).await,
+                            Err(_) => Ok(()),
+                        },
+                        Ok(Begun::Rows(rows, key)) => {
+                            let schema = rows.schema();
+                            match begun.send(Ok(columns(&schema))) {
+                                Ok(()) => {
+                                    let taken = Taken::new(&inner.cache, key);
+                                    let encoder = Encoder::new(question.format, &schema);
+                                    give(&inner, &query, rows, encoder, taken, &chunks).await
                                 }
+                                Err(_) => Ok(()),
                             }
                         }
-                    }
-                    Ok(Begun::Rows(rows, key)) => {
-                        let schema = rows.schema();
-                        if begun.send(Ok(columns(&schema))).is_ok() {
-                            let taken = Taken::new(&inner.cache, key);
-                            let encoder = Encoder::new(question.format, &schema);
-                            let given = give(&inner, &query, rows, encoder, taken, &chunks, deadline).await;
-                            // Whoever does not read its end keeps nobody from a turn.
-                            drop(turn);
-                            if let Err(problem) = given {
-                                drop(chunks.send(Err(problem)).await);
-                            }
+                        Err(problem) => {
+                            drop(begun.send(Err(problem)));
+                            Ok(())
                         }
                     }
-                    Err(problem) => drop(begun.send(Err(problem))),
+                };
+                let given = tokio::time::timeout_at(deadline, answering).await.unwrap_or_else(|_| Err(inner.late()));
+                // Whoever does not read keeps nobody from a turn.
+                drop(turn);
+                if let Err(problem) = given {
+                    drop(chunks.send(Err(problem)).await);
                 }
             });
             let columns = begins.await.map_err(|_| fault::closed())??;
@@ -232,19 +236,24 @@ impl Sql for Engine {
 
     fn relations(&self, principal: Principal) -> BoxFuture<'_, Result<Vec<Relation>, Problem>> {
         Box::pin(async move {
-            let mut relations = Vec::new();
-            let context = self.running().await?.context(&principal)?;
-            let catalog = catalog::Catalog::new(&self.0.sources, principal, context.state_weak_ref());
-            for schema in catalog.schema_names() {
-                let Some(provider) = catalog.schema(&schema) else { continue };
-                let mut names = provider.table_names();
-                names.sort_unstable();
-                for name in names {
-                    let Ok(Some(table)) = provider.table(&name).await else { continue };
-                    relations.push(Relation { schema: schema.clone(), name, columns: columns(&table.schema()) });
+            let running = self.running().await?;
+            let (inner, context) = (Arc::clone(&self.0), running.context(&principal)?);
+            // Each view is planned for its columns, which is nothing for the threads of listeners.
+            let listed = running.handle.spawn(async move {
+                let mut relations = Vec::new();
+                let catalog = catalog::Catalog::new(&inner.sources, principal, context.state_weak_ref());
+                for schema in catalog.schema_names() {
+                    let Some(provider) = catalog.schema(&schema) else { continue };
+                    let mut names = provider.table_names();
+                    names.sort_unstable();
+                    for name in names {
+                        let Ok(Some(table)) = provider.table(&name).await else { continue };
+                        relations.push(Relation { schema: schema.clone(), name, columns: columns(&table.schema()) });
+                    }
                 }
-            }
-            Ok(relations)
+                relations
+            });
+            listed.await.map_err(|_| fault::closed())
         })
     }
 
@@ -255,6 +264,23 @@ impl Sql for Engine {
     fn cancel(&self, id: u64, by: &Principal) -> Result<(), Problem> {
         self.0.queries.cancel(id, by)
     }
+}
+
+/// Sends an answer that was kept, or until nobody listens any more.
+///
+/// # Errors
+/// Why somebody ended it.
+async fn repeat(query: &Query, kept: &Kept, chunks: &mpsc::Sender<Result<Bytes, Problem>>) -> Result<(), Problem> {
+    for chunk in kept.body.iter().cloned() {
+        let sent = tokio::select! {
+            sent = chunks.send(Ok(chunk)) => sent,
+            problem = query.ended() => return Err(problem),
+        };
+        if sent.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Sends rows until they end or nobody listens any more.
@@ -268,22 +294,20 @@ async fn give(
     encoder: Result<Encoder, arrow::error::ArrowError>,
     mut taken: Taken,
     chunks: &mpsc::Sender<Result<Bytes, Problem>>,
-    deadline: Instant,
 ) -> Result<(), Problem> {
     let unshown = |error: arrow::error::ArrowError| fault::problem(&DataFusionError::from(error));
     let mut encoder = encoder.map_err(unshown)?;
     let (schema, text) = (rows.schema(), query.reservation());
     loop {
         let next = tokio::select! {
-            next = tokio::time::timeout_at(deadline, rows.next()) => next,
+            next = rows.next() => next,
             problem = query.ended() => return Err(problem),
             () = chunks.closed() => return Ok(()),
         };
         let batch = match next {
-            Ok(Some(Ok(batch))) => batch,
-            Ok(Some(Err(error))) => return Err(fault::problem(&error)),
-            Ok(None) => break,
-            Err(_) => return Err(inner.late()),
+            Some(Ok(batch)) => batch,
+            Some(Err(error)) => return Err(fault::problem(&error)),
+            None => break,
         };
         if let Some(text) = &text {
             let bytes = batch.get_array_memory_size();

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use headwater_base::{Limits, ManualClock, Name};
 use headwater_log::embedded::{Options, Tail, tail};
 use headwater_log::{Append, Commit, Delta, EmbeddedLog, Log, LogError, View};
+use headwater_store::state::{Snapshots, State};
 use headwater_testkit::FaultyDisk;
 use headwater_testkit::conformance::{batch, config};
 
@@ -218,6 +219,29 @@ fn a_checkpoint_that_does_not_fit_leaves_nothing_behind() {
     let log = open(&disk, &fatal);
     assert!((0..taken).all(|number| log.get("space", &number.to_le_bytes(), View::Durable).is_some()));
     assert!(!fatal.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_snapshot_without_room_for_its_manifest_leaves_nothing_behind() {
+    let disk = FaultyDisk::default();
+    let state = State::default();
+    let folder = std::path::Path::new("/state");
+    let mut snapshots = Snapshots::open(Arc::new(disk.clone()), folder.into(), &state).unwrap();
+    state.space_or_new("space").put_durable(b"key", Some(b"value"));
+    // It takes the last space itself.
+    let fills = || {
+        disk.set_full(true);
+        true
+    };
+    assert!(snapshots.write(&state, 1, &fills).is_err());
+    let files = || disk.image().into_keys().filter(|path| path.extension().is_some_and(|it| it == "kv")).count();
+    assert_eq!(files(), 0);
+    disk.set_full(false);
+    snapshots.write(&state, 2, &|| true).unwrap();
+    assert_eq!(files(), 1);
+    let read = State::default();
+    Snapshots::open(Arc::new(disk.clone()), folder.into(), &read).unwrap();
+    assert!(read.space_or_new("space").get(b"key").is_some());
 }
 
 #[test]

@@ -30,6 +30,8 @@ use crate::subscription::{Effect, Source, Subscription};
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 /// The longest nap while something is due later: a clock may be set.
 const NAP_MAX: Duration = Duration::from_millis(100);
+/// How long deliveries wait before they ask a full disk again.
+const DISK_RETRY: Duration = Duration::from_millis(250);
 /// Entries read at a time when a task begins.
 const SCAN: usize = 1_000;
 /// Outcomes written in one commit.
@@ -338,6 +340,7 @@ impl Dispatch {
         }
         let mut refused = refused.clone();
         let also = Also { deltas: vec![(Arc::clone(&self.subscription.space), deltas)], fence: None };
+        let mut told = false;
         loop {
             let owned: Vec<Owned<'_>> =
                 effects.iter().map(|effect| Owned { subscription: &self.subscription, effect }).collect();
@@ -360,6 +363,13 @@ impl Dispatch {
                 }
                 Err(Refusal::TooMuch) => {
                     return Err(Problem::new("HW-BUS-022", "dead letters are more than one commit takes"));
+                }
+                // It passes. Whoever ends here delivers the same again in each life, until the disk takes it.
+                Err(Refusal::Log(LogError::Disk(why))) => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!(subscription = %self.subscription.id(), %why, "deliveries wait for the disk");
+                    }
+                    tokio::time::sleep(DISK_RETRY).await;
                 }
                 Err(Refusal::Log(error)) => return Err(self.failed(&error)),
             }

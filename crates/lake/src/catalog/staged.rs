@@ -3,7 +3,7 @@
 //!
 //! Invariant: before the commit there is nothing, neither in the log nor on the disk. The client brings back what it was
 //! shown; of that only the place has to be believed, and it is looked at: a place of that name in that namespace, where
-//! no other table lies.
+//! no other table and no view lies.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use iceberg::spec::{FormatVersion, SortOrder, TableMetadataBuilder, UnboundParti
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CommitTable, CreateTable, ENTRIES_MAX, LakeCatalog, SPACE, check_name, malformed, refused};
+use super::{CommitTable, CreateTable, ENTRIES_MAX, LakeCatalog, SPACE, Thing, check_name, malformed, refused};
 use crate::commit::{self, Garbage, Version};
 
 impl LakeCatalog {
@@ -42,15 +42,20 @@ impl LakeCatalog {
             return Err(malformed("the node chooses where its tables lie")
                 .help("commit with the location that the answer to `stage-create` has"));
         }
-        // A table that has got another name lies where its old name said.
+        // What has got another name lies where its old name said.
         let below = format!("{wanted}/");
-        let lies_there = |pointer: &[u8]| {
-            let pointer: Value = serde_json::from_slice(pointer).unwrap_or_default();
-            pointer["metadata"].as_str().is_none_or(|location| location.starts_with(&below))
+        let lies_there = |kept: &[u8]| {
+            let kept: Value = serde_json::from_slice(kept).unwrap_or_default();
+            // A table's pointer, or what is kept of a view.
+            let file = kept["metadata"].as_str().or_else(|| kept["location"].as_str());
+            file.is_none_or(|file| file.starts_with(&below))
         };
-        let tables = self.lake().log().scan(SPACE, b"table/", None, ENTRIES_MAX);
-        if tables.iter().any(|(_, pointer)| lies_there(pointer)) {
-            return Err(malformed("another table lies at the location that the commit names"));
+        for thing in Thing::ALL {
+            let prefix = format!("{}/", thing.word());
+            let all = self.lake().log().scan(SPACE, prefix.as_bytes(), None, ENTRIES_MAX);
+            if all.iter().any(|(_, kept)| lies_there(kept)) {
+                return Err(malformed(format!("another {} lies at the location that the commit names", thing.word())));
+            }
         }
         Ok(wanted.to_owned())
     }

@@ -99,7 +99,6 @@ impl LakeCatalog {
 
     pub(super) async fn make_view(&self, namespace: &str, request: Value) -> Result<TableAt, Problem> {
         writable(namespace)?;
-        self.namespace(namespace)?;
         let request: CreateView = serde_json::from_value(request).map_err(malformed)?;
         let name = request.name;
         check_name(&name)?;
@@ -107,6 +106,7 @@ impl LakeCatalog {
             return Err(malformed("the node chooses where its views lie").help("leave `location` out"));
         }
         let _turn = self.0.turn.lock().await;
+        self.namespace(namespace)?;
         self.free(namespace, &name)?;
         self.room()?;
         let location = self.place(namespace, &name);

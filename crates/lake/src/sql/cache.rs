@@ -88,6 +88,11 @@ impl Key {
         let Question { text, format, rows_max, principal, via: _ } = question.clone();
         Some(Self { text, format, rows_max, principal, positions: positions?, views })
     }
+
+    /// What an answer of it takes beside its rows: of short answers to long statements it is the most.
+    fn bytes(&self) -> usize {
+        size_of::<(Self, (Kept, u64))>() + self.text.len() + self.positions.iter().map(String::len).sum::<usize>()
+    }
 }
 
 /// Whether a node's expressions have one value whenever they are asked.
@@ -159,7 +164,7 @@ impl Kept {
 }
 
 impl Cache {
-    /// A cache of so many bytes of rows.
+    /// A cache of so many bytes of rows and statements.
     pub fn new(bytes_max: usize) -> Self {
         Self { bytes_max, held: Mutex::default() }
     }
@@ -187,15 +192,16 @@ impl Cache {
 
     /// Keeps an answer.
     pub fn put(&self, key: Key, kept: Kept) {
-        let bytes = kept.bytes();
-        if bytes > self.answer_max() {
+        if kept.bytes() > self.answer_max() {
             return;
         }
+        let own = key.bytes();
+        let bytes = own + kept.bytes();
         let mut held = self.held.lock();
         held.turn += 1;
         let turn = held.turn;
         let before = match held.answers.entry(key) {
-            Entry::Occupied(mut there) => there.insert((kept, turn)).0.bytes(),
+            Entry::Occupied(mut there) => own + there.insert((kept, turn)).0.bytes(),
             Entry::Vacant(room) => {
                 room.insert((kept, turn));
                 0
@@ -204,8 +210,8 @@ impl Cache {
         held.bytes = held.bytes + bytes - before;
         while held.bytes > self.bytes_max {
             let oldest = held.answers.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
-            let Some((gone, _)) = oldest.and_then(|key| held.answers.remove(&key)) else { return };
-            held.bytes -= gone.bytes();
+            let Some((key, (gone, _))) = oldest.and_then(|key| held.answers.remove_entry(&key)) else { return };
+            held.bytes -= key.bytes() + gone.bytes();
         }
     }
 }
@@ -225,16 +231,19 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_for_the_longest_goes_first() {
-        let cache = Cache::new(SHARE * 100);
-        cache.put(key("too large"), answer(101));
+        let cache = Cache::new(SHARE * 1_000);
+        cache.put(key("too large"), answer(1_001));
         assert!(cache.get(&key("too large")).is_none());
-        for number in 0..SHARE {
-            cache.put(key(&number.to_string()), answer(100));
+        // With its statement each takes so many bytes.
+        let put = |text: &str, bytes: usize| cache.put(key(text), answer(bytes - key(text).bytes()));
+        for number in 10..10 + SHARE {
+            put(&number.to_string(), 1_000);
         }
-        assert!(cache.get(&key("0")).is_some());
-        cache.put(key("0"), answer(50));
-        cache.put(key("more"), answer(60));
-        assert!(cache.get(&key("1")).is_none() && cache.get(&key("0")).is_some() && cache.get(&key("more")).is_some());
-        assert_eq!(cache.held.lock().bytes, (SHARE - 2) * 100 + 110);
+        assert!(cache.get(&key("10")).is_some());
+        put("10", 500);
+        put("more", 600);
+        let is_there = |text: &str| cache.get(&key(text)).is_some();
+        assert!(!is_there("11") && is_there("10") && is_there("more"));
+        assert_eq!(cache.held.lock().bytes, (SHARE - 2) * 1_000 + 1_100);
     }
 }

@@ -45,6 +45,9 @@ const ROOM_MIN: u64 = 1_024;
 const THREAD_BYTES: u64 = 8 << 20;
 const THREADS_MAX: u64 = 8;
 
+/// A manifest that does not count yet.
+const NEW: &str = "manifest.new";
+
 /// Where snapshots are kept.
 #[derive(Debug)]
 pub struct Snapshots {
@@ -128,19 +131,7 @@ impl Snapshots {
         self.whole = true;
         // A name is never used again: the manifest of a failed attempt may have got to the disk, and names that file.
         self.manifest.next += 1;
-        let written = match self.write_file(state, all) {
-            Ok(written) => written,
-            Err(error) => {
-                // On a full disk a part of a snapshot takes the space that would let the next one succeed.
-                let part = self.folder.join(self.next_name());
-                if let Err(error) = self.disk.remove(&part)
-                    && error.kind() != io::ErrorKind::NotFound
-                {
-                    tracing::warn!(file = %part.display(), %error, "cannot remove a part of a snapshot");
-                }
-                return Err(error);
-            }
-        };
+        let written = self.write_file(state, all).inspect_err(|_| self.remove_part())?;
         if !settle() {
             return Err(io::Error::other("the write-ahead log is closed"));
         }
@@ -149,7 +140,8 @@ impl Snapshots {
             manifest.files.clear();
         }
         manifest.files.extend(written);
-        self.publish(&manifest)?;
+        self.write_manifest(&manifest).inspect_err(|_| self.remove_part())?;
+        self.publish()?;
         self.manifest = manifest;
         self.whole = false;
         for old in before.files.iter().filter(|old| self.manifest.files.iter().all(|now| now.name != old.name)) {
@@ -165,15 +157,30 @@ impl Snapshots {
         format!("{:06}.kv", self.manifest.next)
     }
 
-    fn publish(&self, manifest: &Manifest) -> io::Result<()> {
+    /// Removes what a failed attempt wrote, which no manifest names yet: on a full disk it takes the space that would let
+    /// the next one succeed.
+    fn remove_part(&self) {
+        let part = self.folder.join(self.next_name());
+        if let Err(error) = self.disk.remove(&part)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(file = %part.display(), %error, "cannot remove a part of a snapshot");
+        }
+    }
+
+    /// Writes the next manifest beside the one that counts.
+    fn write_manifest(&self, manifest: &Manifest) -> io::Result<()> {
         let text = serde_json::to_string(manifest).map_err(io::Error::other)?;
         let text = format!("{:08x}\n{text}\n", crc32c::crc32c(text.as_bytes()));
-        let new = self.folder.join("manifest.new");
-        let file = self.disk.open(&new, true)?;
+        let file = self.disk.open(&self.folder.join(NEW), true)?;
         file.set_len(0)?;
         file.write_at(text.as_bytes(), 0)?;
-        file.sync()?;
-        self.disk.rename(&new, &self.folder.join("manifest"))?;
+        file.sync()
+    }
+
+    /// Makes the next manifest the one that counts. Where that fails, it may be it all the same.
+    fn publish(&self) -> io::Result<()> {
+        self.disk.rename(&self.folder.join(NEW), &self.folder.join("manifest"))?;
         self.disk.sync_dir(&self.folder)
     }
 

@@ -20,6 +20,9 @@ pub fn input(template: Option<&str>, payload: Payload, listed: bool) -> Result<O
         return Ok(listed.then(|| json!({ "template": "[<aws.events.event.json>]" })));
     };
     let mut variables = Map::new();
+    // None that stands in the template as a text.
+    let is_free = |name: &String| !template.contains(&format!("<{name}>"));
+    let mut names = (0_usize..).map(|number| format!("v{number}")).filter(is_free);
     let mut made = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, behind)) = rest.split_once('<') {
@@ -37,7 +40,7 @@ pub fn input(template: Option<&str>, payload: Payload, listed: bool) -> Result<O
             Some("pipe-name") => made.push_str("aws.events.rule-name"),
             Some(_) => return Err(Refusal::validation(format!("<{name}> is not served in an InputTemplate."))),
             None => {
-                let variable = format!("v{}", variables.len());
+                let variable = names.next().unwrap_or_default();
                 made.push_str(&variable);
                 variables.insert(variable, path(name, payload)?.into());
             }

@@ -1,8 +1,12 @@
 //! Pipelines that are asked or recomputed: what becomes of it when they do not run just now, or never take an event.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use headwater_kernel::port::outlet::Answer;
+use headwater_log::{Commit, Delta, Log as _, LogError};
+use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Outside};
@@ -119,5 +123,44 @@ fn a_span_before_the_event_is_recomputed_until_it_is() {
     let span = json!({"from": "2025-12-31T21:45:00Z", "to": "2025-12-31T23:45:00Z", "repair": false});
     assert_eq!(*bench.outside.came.lock(), vec![("p".to_owned(), span); 3]);
     assert_eq!(bench.figure("rule/tidy", "retries_total"), 2);
+    bench.stop(&unit);
+}
+
+/// Writes to the log until the disk refuses, in the end in small pieces.
+fn fill(bench: &Bench) {
+    for bytes in [100_000, 100] {
+        for number in 0_u64.. {
+            assert!(number < 100_000, "the disk is full");
+            let value = Some(Bytes::from(vec![7; bytes]));
+            let delta = Delta { key: Bytes::copy_from_slice(&number.to_le_bytes()), value };
+            let commit = Commit { deltas: vec![(Arc::from("filler"), vec![delta])], ..Commit::default() };
+            match bench.log.append(&commit) {
+                Ok(ticket) => bench.runtime.block_on(bench.log.durable(ticket.sequence)).unwrap(),
+                Err(LogError::Full(_)) => bench.runtime.block_on(bench.log.room()),
+                Err(LogError::Disk(_)) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_delivered_while_the_disk_is_full_is_not_delivered_again() {
+    let disk = FaultyDisk::default();
+    let bench = Bench::on(&disk);
+    bench.stream("in");
+    let targets = json!([{"type": "reconcile", "pipeline": "p", "span": "2h", "delay": "15m", "repair": false}]);
+    let spec = json!({"source": "in", "pattern": {"n": [{"exists": true}]}, "targets": targets});
+    let unit = bench.start("Rule", "tidy", spec);
+    assert!(bench.send("in", &[json!({"n": 1})]));
+    bench.until("it waits for its time", || bench.figure("rule/tidy", "pending_deliveries") == 1);
+    disk.set_full(true);
+    fill(&bench);
+    let came = || bench.outside.came.lock().len();
+    bench.until_ticking(Duration::from_secs(60), "it is delivered", || came() == 1);
+    disk.set_full(false);
+    bench.until("there is room", || bench.send("in", &[json!({"n": 2})]));
+    bench.until_ticking(Duration::from_secs(60), "the next one is delivered", || came() > 1);
+    assert_eq!(came(), 2);
     bench.stop(&unit);
 }

@@ -1,5 +1,7 @@
 //! Names of tables: one at every moment.
 
+use futures::FutureExt as _;
+
 use super::*;
 
 fn at(namespace: &str, name: &str) -> Identifier {
@@ -61,4 +63,20 @@ async fn a_rename_that_was_answered_survives_the_loss_of_power() {
         assert_eq!(catalog.tables("shop").unwrap(), ["sales"], "seed {seed}");
         assert_eq!(catalog.load("shop", "sales").await.unwrap().metadata, written.metadata, "seed {seed}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_made_in_a_namespace_that_goes_meanwhile() {
+    let catalog = catalog();
+    catalog.create_namespace("shop", Value::Null).await.unwrap();
+    let turn = catalog.0.turn.lock().await;
+    // Both have begun before the namespace is gone.
+    let (mut dropped, mut made) = (catalog.drop_namespace("shop"), catalog.create("shop", orders()));
+    assert!((&mut dropped).now_or_never().is_none() && (&mut made).now_or_never().is_none());
+    drop(turn);
+    let (dropped, made) = tokio::join!(dropped, made);
+    dropped.unwrap();
+    assert_eq!(made.unwrap_err().code, "HW-LAKE-030");
+    catalog.create_namespace("shop", Value::Null).await.unwrap();
+    assert_eq!(catalog.tables("shop").unwrap(), Vec::<String>::new());
 }

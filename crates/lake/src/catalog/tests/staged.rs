@@ -80,6 +80,14 @@ async fn the_place_of_a_table_stays_the_choice_of_the_node() {
     catalog.rename_table(at("orders"), at("sales")).await.unwrap();
     let refused = commit(&catalog, "shop", making(&shown, &place)).await.unwrap_err();
     assert_eq!(refused.code, "HW-LAKE-035");
+    // Whoever drops a view removes its folder, and would remove the table that lies there.
+    let view = json!({"name": "orders", "schema": {"type": "struct", "schema-id": 0, "fields": []},
+        "view-version": {"version-id": 1, "schema-id": 0, "timestamp-ms": 1_700_000_000_000_i64, "summary": {},
+            "representations": [{"type": "sql", "dialect": "spark", "sql": "SELECT 1"}], "default-namespace": ["shop"]}});
+    let view = metadata(&catalog.create_view("shop", view).await.unwrap());
+    catalog.rename_view(at("orders"), at("seen")).await.unwrap();
+    let refused = commit(&catalog, "shop", making(&shown, view["location"].as_str().unwrap())).await.unwrap_err();
+    assert_eq!(refused.code, "HW-LAKE-035");
     // Without a word about it the node chooses.
     let mut request = making(&shown, &place);
     request["updates"].as_array_mut().unwrap().retain(|update| update["action"] != "set-location");

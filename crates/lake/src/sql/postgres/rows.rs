@@ -1,12 +1,13 @@
 //! The rows of an answer on their way to a client of PostgreSQL, until they end, the time is up or somebody ends them.
 //!
 //! Whether it is time is looked at where the next row is not there yet, and once in many rows. A client that asks for no
-//! more rows, or reads none, keeps its statement no longer from its end: the turn is given back without it.
+//! more rows, or reads none, keeps its statement no longer from its end: the turn is given back without it, and so is
+//! the memory that the rows behind it take.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use datafusion_postgres::pgwire::api::results::SendableRowStream;
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
@@ -15,7 +16,7 @@ use futures::{FutureExt as _, Stream};
 use headwater_base::Problem;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Hold, told};
 use crate::sql::Turn;
@@ -23,6 +24,8 @@ use crate::sql::queries::Query;
 
 /// Rows between two looks at whether it is time to end.
 const PORTION: usize = 256;
+/// How long one that is to be ended waits for the row that is made just then.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Rows that hold a turn.
 pub struct Rows {
@@ -31,21 +34,29 @@ pub struct Rows {
 }
 
 struct On {
-    rows: SendableRowStream,
     /// Resolves when it is time to end, with what the client is told.
     end: Pin<Box<dyn Future<Output = PgWireError> + Send>>,
     query: Arc<Query>,
     /// Those that the query has not been told of.
     fresh: usize,
     held: Arc<Held>,
-    /// Gives the turn back when it is time.
+    /// Gives rows and turn back when it is time.
     _watch: JoinSet<()>,
 }
 
-/// The turn, until it is time.
-struct Held {
-    turn: Mutex<Option<Arc<Turn>>>,
-    over: AtomicBool,
+/// The rows and their turn, until it is time. Nobody waits for the lock, which is taken for each row: whoever ends them
+/// tries it.
+struct Held(Mutex<Option<(SendableRowStream, Arc<Turn>)>>);
+
+impl Held {
+    /// Gives rows and turn back; false while a row is made.
+    fn is_let_go(&self) -> bool {
+        let Some(mut held) = self.0.try_lock() else { return false };
+        let gone = held.take();
+        drop(held);
+        drop(gone);
+        true
+    }
 }
 
 impl Rows {
@@ -53,17 +64,18 @@ impl Rows {
     pub(super) fn new(rows: SendableRowStream, hold: Hold) -> Self {
         let Hold { turn, deadline, late } = hold;
         let query = Arc::clone(&turn.listed.query);
-        let held = Arc::new(Held { turn: Mutex::new(Some(turn)), over: AtomicBool::new(false) });
+        let held = Arc::new(Held(Mutex::new(Some((rows, turn)))));
         let (watched, until) = (Arc::clone(&held), ended(Arc::clone(&query), deadline, late.clone()));
         let mut watch = JoinSet::new();
         watch.spawn(async move {
             until.await;
-            watched.over.store(true, Ordering::Relaxed);
-            drop(watched.turn.lock().take());
+            while !watched.is_let_go() {
+                sleep(PAUSE).await;
+            }
         });
         let until = ended(Arc::clone(&query), deadline, late);
         let end = Box::pin(async move { told(&until.await) });
-        Self { on: Some(On { rows, end, query, fresh: 0, held, _watch: watch }) }
+        Self { on: Some(On { end, query, fresh: 0, held, _watch: watch }) }
     }
 }
 
@@ -78,11 +90,9 @@ async fn ended(query: Arc<Query>, deadline: Instant, late: Problem) -> Problem {
 impl On {
     /// What comes next, nothing behind the last one.
     fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<PgWireResult<DataRow>>> {
+        let next = self.held.0.lock().as_mut().map(|(rows, _)| rows.as_mut().poll_next(context));
         // Without a turn nothing more is read.
-        if self.held.over.load(Ordering::Relaxed) {
-            return self.end.poll_unpin(context).map(|error| Some(Err(error)));
-        }
-        let next = self.rows.as_mut().poll_next(context);
+        let Some(next) = next else { return self.end.poll_unpin(context).map(|error| Some(Err(error))) };
         if let Poll::Ready(Some(Ok(_))) = &next {
             self.fresh += 1;
             if self.fresh < PORTION {

@@ -1,5 +1,8 @@
 //! What clients of PostgreSQL's protocol ask and end.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use futures::StreamExt as _;
 use headwater_base::{Limits, Principal};
 use headwater_kernel::port::Sql as _;
@@ -115,7 +118,7 @@ fn rows_go_out_as_they_come() {
     connected.end();
 }
 
-/// A client that asks for no more rows holds no turn behind its end.
+/// A client that asks for no more rows holds no turn behind its end, and no memory.
 #[test]
 fn rows_that_nobody_fetches_are_ended_as_well() {
     let house = House::new(Limits::default());
@@ -123,11 +126,20 @@ fn rows_that_nobody_fetches_are_ended_as_well() {
     let Connected { runtime, client, .. } = &mut connected;
     runtime.block_on(async {
         let transaction = client.transaction().await.unwrap();
-        let portal = transaction.bind("SELECT value FROM generate_series(1, 100000)", &[]).await.unwrap();
+        let sorted = "SELECT value FROM generate_series(1, 1000000) ORDER BY value % 7, value";
+        let portal = transaction.bind(sorted, &[]).await.unwrap();
         assert_eq!(transaction.query_portal(&portal, 2).await.unwrap().len(), 2);
+        let context = house.engine.running().await.unwrap().context(&Principal::default()).unwrap();
+        let memory = Arc::clone(&context.runtime_env().memory_pool);
+        assert!(memory.reserved() > 0, "what is sorted waits for its reader");
         let one = listed(&house).await;
         house.engine.cancel(one.id, &Principal::default()).unwrap();
         none(&house).await;
+        let begun = Instant::now();
+        while memory.reserved() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the memory is given back");
+            tokio::task::yield_now().await;
+        }
         let error = transaction.query_portal(&portal, 2).await.err().unwrap();
         assert_eq!(error.as_db_error().unwrap().message(), "the query was cancelled by `admin`");
     });

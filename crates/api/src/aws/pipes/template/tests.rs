@@ -10,6 +10,11 @@ fn paths_become_variables() {
             "variables": { "v0": "$.dynamodb.Keys.id.S" },
         })))
     );
+    // What the template has as a text stands for nothing.
+    assert_eq!(
+        input(Some(r#"{"n": <$.n>, "text": "<v0>"}"#), None, false),
+        Ok(Some(json!({ "template": r#"{"n": <v1>, "text": "<v0>"}"#, "variables": { "v1": "$.n" } })))
+    );
     assert_eq!(input(Some(""), None, false), Ok(None));
     assert_eq!(input(None, None, false), Ok(None));
     assert_eq!(input(None, None, true), Ok(Some(json!({ "template": "[<aws.events.event.json>]" }))));
