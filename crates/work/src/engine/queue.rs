@@ -39,8 +39,14 @@ pub(super) enum Command {
     Doubt { key: Key, attempt: Attempt },
     /// A message, and the row it is in.
     Message { row: Bytes, message: Message },
-    /// How a Map Run stands, to be written down; its rows and records.
-    Note { deltas: Vec<(Bytes, Option<Bytes>)>, appends: Vec<headwater_log::Append>, reply: Reply<Micros> },
+    /// How a Map Run stands, to be written down while its row `run` is there; its rows and records.
+    Note {
+        key: Key,
+        run: Bytes,
+        deltas: Vec<(Bytes, Option<Bytes>)>,
+        appends: Vec<headwater_log::Append>,
+        reply: Reply<Micros>,
+    },
 }
 
 /// A queue with one reader.

@@ -264,7 +264,16 @@ impl Shard {
             Command::Answer { key, attempt } => self.with(batch, &key, |turn, around| turn.answered(attempt, around)),
             Command::Doubt { key, attempt } => self.doubt(batch, &key, attempt),
             Command::Message { row, message } => self.message(batch, row, message),
-            Command::Note { deltas, appends, reply } => {
+            Command::Note { key, run, deltas, appends, reply } => {
+                if batch.slot(&key).is_some() || batch.gone.contains(&key) {
+                    // What its turn of this batch does to the row has to be written first.
+                    return batch.deferred.push(Command::Note { key, run, deltas, appends, reply });
+                }
+                if self.log.get(&self.space, &run, View::Appended).is_none() {
+                    let fact = "the Map Run is not wanted any more";
+                    return answer(Some(reply), Err(Problem::new("HW-WORK-006", fact)));
+                }
+                batch.noted.insert(key);
                 batch.loose.extend(deltas.into_iter().map(|(row, value)| (Arc::clone(&self.space), row, value)));
                 batch.appends.extend(appends);
                 batch.post(Some(Post::Done(reply, now)));
@@ -421,7 +430,9 @@ impl Shard {
                 let head = self.head(&key).ok().flatten();
                 let pointers: Vec<Bytes> = head.iter().flat_map(|head| super::payloads::pointers(&key, head)).collect();
                 let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
-                let progress = maps.iter().map(|attempt| rows::row(&key, Tag::Progress, &rows::attempt_bytes(attempt)));
+                let progress = maps.iter().flat_map(|attempt| {
+                    [Tag::Progress, Tag::MapRun].map(|tag| rows::row(&key, tag, &rows::attempt_bytes(attempt)))
+                });
                 let ids = threads.iter().flat_map(|(first, end)| *first..*end);
                 let kept =
                     ids.flat_map(|id| [Tag::Thread, Tag::Data].map(|tag| rows::row(&key, tag, &id.to_be_bytes())));

@@ -10,7 +10,7 @@ use headwater_base::{Limits, ManualClock, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::workflows::{ExecutionView, StartExecution, Workflows};
 use headwater_kernel::port::{Context, Json, Secrets, Tables};
-use headwater_log::{EmbeddedLog, Log, View};
+use headwater_log::{Commit, Delta, EmbeddedLog, Log, View};
 use serde_json::Value;
 
 use crate::engine::{Engine, Parts, Unknown, Workflow, rows};
@@ -199,6 +199,26 @@ impl Rig {
             self.log.for_each(&rows::space_of(shard), &mut |_, _| count += 1);
         }
         count
+    }
+
+    /// Rows of one kind.
+    pub(super) fn rows_of(&self, tag: rows::Tag) -> Vec<(usize, Bytes, Bytes)> {
+        let mut found = Vec::new();
+        for shard in 0..rows::SHARDS {
+            self.log.for_each(&rows::space_of(shard), &mut |row, value| {
+                if rows::split(row).is_some_and(|(_, one, _)| one == tag as u8) {
+                    found.push((shard, Bytes::copy_from_slice(row), Bytes::copy_from_slice(value)));
+                }
+            });
+        }
+        found
+    }
+
+    /// Writes a row behind the engine's back.
+    pub(super) async fn put_row(&self, shard: usize, row: Bytes, value: Bytes) {
+        let deltas = vec![(Arc::from(rows::space_of(shard)), vec![Delta { key: row, value: Some(value) }])];
+        let ticket = self.log.append(&Commit { deltas, ..Commit::default() }).unwrap();
+        self.log.durable(ticket.sequence).await.unwrap();
     }
 
     /// Bytes of the rows of all shards.

@@ -56,6 +56,21 @@ impl Writer {
         }
     }
 
+    /// A part of the record that may be large as a whole, however small each value in it is.
+    pub(crate) fn apart(&mut self, write: impl FnOnce(&mut Self)) {
+        let mut part = Self::default();
+        write(&mut part);
+        let away = part.bytes.len() > self.inline_max;
+        self.byte(u8::from(away));
+        if away {
+            let hash = crate::hash::sha256(&part.bytes);
+            self.raw(&hash);
+            self.large.push((hash, part.bytes));
+        } else {
+            self.bytes(&part.bytes);
+        }
+    }
+
     pub(crate) fn byte(&mut self, byte: u8) {
         self.bytes.push(byte);
     }
@@ -163,6 +178,18 @@ impl<'a> Reader<'a> {
         let (hash, rest) = rest.split_first_chunk()?;
         self.rest = rest;
         Reader::new(&(self.fetch)(hash)?).value()
+    }
+
+    /// A part of the record that may have been large as a whole.
+    pub(crate) fn apart<T>(&mut self, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Option<T> {
+        match self.byte()? {
+            0 => read(&mut Reader::with(self.bytes()?, self.fetch)),
+            1 => {
+                let part = (self.fetch)(self.raw(32)?.first_chunk()?)?;
+                read(&mut Reader::new(&part))
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
