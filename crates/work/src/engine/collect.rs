@@ -14,6 +14,7 @@ use headwater_base::{Micros, Name, Problem};
 use headwater_log::Offset;
 use headwater_store::blobs::BlobId;
 
+use super::message::Message;
 use super::rows::{self, Head, SHARDS, Tag};
 use super::{Engine, Inner, journal, refused};
 use crate::tasks::WRITTEN;
@@ -71,6 +72,9 @@ impl Inner {
                 let Some((_, tag, _)) = rows::split(row) else { return };
                 if tag == Tag::Blob as u8 {
                     wanted.blobs.extend(<[u8; 32]>::try_from(value).ok().map(BlobId::from));
+                } else if tag == Tag::Message as u8 {
+                    // Its sender may be gone before it is read.
+                    wanted.blobs.extend(Message::blobs(value).into_iter().map(BlobId::from));
                 } else if tag == Tag::Head as u8 {
                     // Of a head that cannot be read nothing is known, so nothing goes.
                     let begins = Head::decode(value).map_or(0, |head| head.first);

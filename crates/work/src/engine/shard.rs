@@ -121,7 +121,7 @@ impl Shard {
                 express.extend(head.filter(|head| head.express).map(|_| key));
             } else if tag == Tag::Message as u8 {
                 commands.extend(
-                    Message::decode(value)
+                    Message::decode(value, &|hash| inner.fetch(hash))
                         .ok()
                         .map(|message| Command::Message { row: Bytes::copy_from_slice(row), message }),
                 );
@@ -542,7 +542,11 @@ impl Shard {
                     let message = Message::Refused { parent, failure };
                     // The row is in the space that its own key names, whichever shard wrote it.
                     let home = rows::split(&own).map_or(0, |(key, ..)| rows::shard_of(&key));
-                    batch.loose.push((Arc::from(rows::space_of(home)), own.clone(), Some(message.encode())));
+                    batch.loose.push((
+                        Arc::from(rows::space_of(home)),
+                        own.clone(),
+                        Some(message.encode(usize::MAX).0),
+                    ));
                     batch.deliver.push((own, message));
                 }
             }

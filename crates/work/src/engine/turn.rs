@@ -422,7 +422,7 @@ impl Turn {
         rest.extend_from_slice(&u32::try_from(self.after.len() + number).unwrap_or(0).to_be_bytes());
         let row = rows::row(&self.key, Tag::Message, &rest);
         let message = Message::Start { head: Box::new(Head { parent, ..head }), input };
-        self.send(row, message);
+        self.send(row, message, around);
         Ok(view)
     }
 
@@ -469,8 +469,10 @@ impl Turn {
         self.run(around)
     }
 
-    pub(super) fn send(&mut self, row: Bytes, message: Message) {
-        self.rows.insert(row.clone(), Some(message.encode()));
+    fn send(&mut self, row: Bytes, message: Message, around: &Around<'_>) {
+        let (encoded, mut large) = message.encode(around.inner.inline_max());
+        self.large.append(&mut large);
+        self.rows.insert(row.clone(), Some(encoded));
         self.after.push(After::Deliver(row, message));
     }
 
@@ -615,7 +617,7 @@ impl Turn {
         if let Some(parent) = self.head.parent.clone() {
             let row = rows::row(&self.key, Tag::Message, b"end");
             let message = Message::Ended { parent, view: Box::new(self.view()) };
-            self.send(row, message);
+            self.send(row, message, around);
         }
     }
 

@@ -14,6 +14,9 @@ const DEPTH_MAX: usize = 256;
 /// The tag of a payload that is kept elsewhere.
 const ELSEWHERE: u8 = 9;
 
+/// The count of a list that is kept elsewhere as a whole.
+const LIST_ELSEWHERE: u64 = u64::MAX;
+
 /// Encoded payloads that are kept beside records, by their hash.
 pub(crate) type Large = Vec<([u8; 32], Vec<u8>)>;
 
@@ -51,6 +54,19 @@ impl Writer {
             let encoded = self.bytes.split_off(start);
             let hash = crate::hash::sha256(&encoded);
             self.byte(ELSEWHERE);
+            self.raw(&hash);
+            self.large.push((hash, encoded));
+        }
+    }
+
+    /// Values each of which may be large, as all of them together may be.
+    pub(crate) fn payloads(&mut self, values: &[Value]) {
+        let start = self.bytes.len();
+        self.list(values, Self::payload);
+        if self.bytes.len() - start > self.inline_max {
+            let encoded = self.bytes.split_off(start);
+            let hash = crate::hash::sha256(&encoded);
+            self.number(LIST_ELSEWHERE);
             self.raw(&hash);
             self.large.push((hash, encoded));
         }
@@ -178,6 +194,22 @@ impl<'a> Reader<'a> {
         let (hash, rest) = rest.split_first_chunk()?;
         self.rest = rest;
         Reader::new(&(self.fetch)(hash)?).value()
+    }
+
+    /// Values that may have been large, each or all together.
+    pub(crate) fn payloads(&mut self) -> Option<Vec<Value>> {
+        let start = self.rest;
+        if self.number()? == LIST_ELSEWHERE {
+            let list = (self.fetch)(self.raw(32)?.first_chunk()?)?;
+            return Reader::with(&list, self.fetch).list(Reader::payload);
+        }
+        self.rest = start;
+        self.list(Reader::payload)
+    }
+
+    /// Everything that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
     }
 
     /// A part of the record that may have been large as a whole.
