@@ -8,6 +8,7 @@
 //! carried on is parked with a reason and never stops the others.
 
 mod batch;
+mod carry;
 mod commit;
 mod completer;
 
@@ -264,6 +265,16 @@ impl Shard {
             Command::Answer { key, attempt } => self.with(batch, &key, |turn, around| turn.answered(attempt, around)),
             Command::Doubt { key, attempt } => self.doubt(batch, &key, attempt),
             Command::Message { row, message } => self.message(batch, row, message),
+            Command::Copy { id, previous, copies, reply } => {
+                answer(Some(reply), self.copy_history(&id, previous, &copies));
+            }
+            Command::Carried { key, from, to, reply } => {
+                if batch.slot(&key).is_some() {
+                    // Its turn of this batch may add to its history.
+                    return batch.deferred.push(Command::Carried { key, from, to, reply });
+                }
+                answer(Some(reply), self.carried(batch, &key, from, to));
+            }
             Command::Note { key, run, deltas, appends, reply } => {
                 if batch.slot(&key).is_some() || batch.gone.contains(&key) {
                     // What its turn of this batch does to the row has to be written first.
@@ -598,12 +609,13 @@ fn command_key(command: &Command) -> Option<Key> {
         | Command::Redrive { key, .. }
         | Command::Perform { key, .. }
         | Command::Answer { key, .. }
+        | Command::Carried { key, .. }
         | Command::Doubt { key, .. } => Some(*key),
         Command::Message { message, .. } => match message {
             Message::Start { head, .. } => Some(rows::key_of(&head.workflow, &head.name)),
             Message::Ended { parent, .. } | Message::Refused { parent, .. } => Some(parent.key),
         },
-        Command::Note { .. } => None,
+        Command::Note { .. } | Command::Copy { .. } => None,
     }
 }
 
