@@ -273,7 +273,10 @@ impl Shard {
                     // Its turn of this batch may add to its history.
                     return batch.deferred.push(Command::Carried { key, from, to, reply });
                 }
-                answer(Some(reply), self.carried(batch, &key, from, to));
+                match self.carried(batch, &key, from, to) {
+                    Ok(true) => batch.post(Some(Post::Carried(reply))),
+                    other => answer(Some(reply), other),
+                }
             }
             Command::Note { key, run, deltas, appends, reply } => {
                 if batch.slot(&key).is_some() || batch.gone.contains(&key) {

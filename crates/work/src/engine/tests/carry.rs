@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
+use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -73,7 +74,6 @@ async fn what_ended_goes_although_an_older_execution_runs() {
         rig.until(|| rig.ended() == 0).await;
         let before = history(&rig);
         rig.engine().collect().await.unwrap();
-        // A commit behind the one that names the copies, so that this is durable, too.
         go(&rig, "more").await;
         rig.engine().collect().await.unwrap();
         let kept = rig.records_kept(STREAM);
@@ -154,4 +154,20 @@ async fn an_execution_that_has_ended_is_carried_too() {
     rig.restart().await;
     assert_eq!(history(&rig), before);
     assert_eq!(rig.engine().describe("long/n").unwrap().output, Some(input(&json!("over"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_cut_while_history_is_carried_loses_none_of_it() {
+    for seed in 0..24 {
+        let disk = FaultyDisk::default();
+        let mut rig = Rig::over(&disk).await;
+        let key = begin(&rig).await;
+        let before = history(&rig);
+        disk.cut_after(seed % 12 + 1);
+        // Whether it comes through is not known; what there was has to be there.
+        let _ = tokio::task::block_in_place(|| rig.engine().0.carry(&key, 1));
+        rig.power_cut(&disk, seed).await;
+        assert_eq!(history(&rig), before, "seed {seed}");
+        end(&rig, &before).await;
+    }
 }

@@ -1,6 +1,7 @@
 //! Map Runs: what is written of them, and how they are taken up again.
 
 use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
+use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
 use super::rig::{Rig, input};
@@ -304,4 +305,24 @@ async fn a_run_of_express_children_that_is_stopped_writes_files() {
     // How far it came before it was stopped nobody knows; each child is in one file.
     assert_eq!(listed("SUCCEEDED") + listed("FAILED") + listed("PENDING"), 5);
     assert!(listed("PENDING") >= 1 && listed("SUCCEEDED") <= 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_cut_while_a_run_is_stopped_leaves_its_files_and_each_result_once() {
+    for seed in 0..16 {
+        let disk = FaultyDisk::default();
+        let mut rig = Rig::over(&disk).await;
+        begin(&rig).await;
+        disk.cut_after(seed + 1);
+        let stopped = rig.engine().stop("slow/n", None, None).await;
+        rig.until(|| disk.is_off() || stopped.is_err() || rig.rows_of(Tag::MapRun).is_empty()).await;
+        rig.power_cut(&disk, seed).await;
+        let view = rig.engine().describe("slow/n").unwrap();
+        assert!(stopped.is_err() || view.state == ExecutionState::Aborted, "seed {seed}: {view:?}");
+        if view.stopped.is_none() {
+            rig.engine().stop("slow/n", None, None).await.unwrap();
+        }
+        check_stopped(&rig).await;
+        assert_eq!(rig.records(crate::engine::map_run::STREAM), 2, "seed {seed}");
+    }
 }
