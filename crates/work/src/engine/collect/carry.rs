@@ -53,7 +53,8 @@ pub(in crate::engine) fn worth(mut holders: Vec<Holder>, end: Offset) -> Vec<Hol
 
 impl Inner {
     /// Copies an execution's history to the end of its stream, in commits of at most `pieces_max` pieces, and lets its head
-    /// name the copies, durably. False where it went on faster than it was followed. Waits for its shard; not for async threads.
+    /// name the copies, durably. False where it went on faster than it was followed. Waits for its shard: not for async
+    /// threads.
     ///
     /// # Errors
     /// `HW-WORK-034` when the engine stops or the log refuses, `HW-WORK-036` for history that cannot be read.
