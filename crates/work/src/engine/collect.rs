@@ -2,9 +2,9 @@
 //!
 //! Rows of an ended execution go by their timer, when its workflow's retention time is over or more are kept than
 //! `Limits::executions_kept`. This follows them: the history stream is trimmed to the first piece of whatever execution
-//! is still there. Where that is old, because its execution runs for a year, it is copied to the stream's end ([`carry`]) and
-//! the next collection frees what it held back. What `blob:write` keeps has a name in the bucket [`WRITTEN`] that goes by
-//! age.
+//! is still there. Where that is old, because its execution runs for a year, it is copied to the stream's end
+//! ([`carry`]) and the next collection frees what it held back. What `blob:write` keeps has a name in the bucket
+//! [`WRITTEN`] that goes by age.
 
 pub(super) mod carry;
 

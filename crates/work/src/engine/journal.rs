@@ -97,7 +97,8 @@ impl Pieces {
         Some((first?, previous))
     }
 
-    /// Adds copies of an execution's pieces behind its piece at `previous` (-1 for none). Answers where they begin and end.
+    /// Adds copies of an execution's pieces behind its piece at `previous` (-1 for none). Answers where they begin and
+    /// end.
     pub(super) fn copy(&mut self, id: &str, mut previous: i64, copies: &[Copied]) -> Option<(i64, i64)> {
         let mut first = None;
         for copied in copies {

@@ -3,12 +3,12 @@
 //! The parent's journal holds a start and an end. In between, a Map Run is a cursor and counters (one row, written with
 //! each chunk of items) and one record for each item in the stream `headwater.work.items`: its result, durable before
 //! the cursor passes it. Express children run in memory and at least once; Standard children are executions like any
-//! other, whose names follow from the item, so that none starts twice. A Map Run that is taken up again with its execution
-//! goes through its items once more and passes over those that succeeded.
+//! other, whose names follow from the item, so that none starts twice. A Map Run that is taken up again with its
+//! execution goes through its items once more and passes over those that succeeded.
 //!
-//! One that is stopped is marked in its row by the commit that stops it. It begins no child from then on, ends those that
-//! run, writes the files of its `ResultWriter` for what there is, and its row goes with the commit that says so; a crash in
-//! between leaves the mark, and the next start does the rest.
+//! One that is stopped is marked in its row by the commit that stops it. It begins no child from then on, ends those
+//! that run, writes the files of its `ResultWriter` for what there is, and its row goes with the commit that says so; a
+//! crash in between leaves the mark, and the next start does the rest.
 
 mod drive;
 mod record;

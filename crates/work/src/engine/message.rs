@@ -2,8 +2,8 @@
 //!
 //! A message is a row of the sender's space, written in the sender's commit; the receiver's commit removes it. It is
 //! delivered again after a crash, and both of its kinds may come twice without harm: a start by its name, an end by the
-//! attempt it is for. Large payloads are blobs that the row names ([`super::payloads`]); the sender points to them, and so
-//! does the row for as long as it is there.
+//! attempt it is for. Large payloads are blobs that the row names ([`super::payloads`]); the sender points to them, and
+//! so does the row for as long as it is there.
 
 use std::cell::RefCell;
 

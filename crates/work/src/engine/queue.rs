@@ -42,7 +42,8 @@ pub(super) enum Command {
     Message { row: Bytes, message: Message },
     /// Copies of an execution's pieces of history, to be written behind its copy at `previous`; where they are.
     Copy { id: String, previous: i64, copies: Vec<Copied>, reply: Reply<(i64, i64)> },
-    /// An execution's history, whose first and last piece were at `from`, has been copied whole; false where it has more.
+    /// An execution's history, whose first and last piece were at `from`, has been copied whole; false where it has
+    /// more.
     Carried { key: Key, from: (i64, i64), to: (i64, i64), reply: Reply<bool> },
     /// How a Map Run stands, to be written down while its row `run` is there; its rows and records.
     Note {

@@ -1,8 +1,9 @@
 //! Carrying history forward: what an old execution has in the history stream is copied to its end, so that what ended
 //! since can be trimmed.
 //!
-//! Pieces are read here, off the shards' threads; a shard writes the copies and, once all of them are there, the head that
-//! names them. Nothing is trimmed before the collection after that, so whoever reads by an older head finds its pieces.
+//! Pieces are read here, off the shards' threads; a shard writes the copies and, once all of them are there, the head
+//! that names them. Nothing is trimmed before the collection after that, so whoever reads by an older head finds its
+//! pieces.
 //!
 //! Invariant: a collection copies at most half as many pieces as it makes free, whatever runs for how long.
 
@@ -34,17 +35,18 @@ pub(in crate::engine) struct Holder {
     pub(in crate::engine) key: Key,
 }
 
-/// Those of a shard's executions that are worth carrying to the end of the stream: the oldest ones, as many as leave
-/// twice as much free as they have.
+/// Those of a shard's executions that are worth carrying to the end of the stream: the oldest ones, as long as each few
+/// more of them leave twice as much free as they have.
 pub(in crate::engine) fn worth(mut holders: Vec<Holder>, end: Offset) -> Vec<Holder> {
     holders.sort_unstable();
-    let start = holders.first().map_or(end, |oldest| oldest.first);
-    let (mut cost, mut count) = (0_u64, 0);
+    // What those that are not chosen yet cost, and from where on they hold back.
+    let (mut cost, mut from) = (0_u64, holders.first().map_or(end, |oldest| oldest.first));
+    let mut count = 0;
     for (place, holder) in holders.iter().enumerate() {
         cost = cost.saturating_add(holder.events.saturating_mul(2));
         let next = holders.get(place + 1).map_or(end, |next| next.first);
-        if u64::try_from(next - start).is_ok_and(|free| cost <= free) {
-            count = place + 1;
+        if u64::try_from(next - from).is_ok_and(|free| cost <= free) {
+            (cost, from, count) = (0, next, place + 1);
         }
     }
     holders.truncate(count);
@@ -52,9 +54,9 @@ pub(in crate::engine) fn worth(mut holders: Vec<Holder>, end: Offset) -> Vec<Hol
 }
 
 impl Inner {
-    /// Copies an execution's history to the end of its stream, in commits of at most `pieces_max` pieces, and lets its head
-    /// name the copies, durably. False where it went on faster than it was followed. Waits for its shard: not for async
-    /// threads.
+    /// Copies an execution's history to the end of its stream, in commits of at most `pieces_max` pieces, and lets its
+    /// head name the copies, durably. False where it went on faster than it was followed. Waits for its shard: not for
+    /// async threads.
     ///
     /// # Errors
     /// `HW-WORK-034` when the engine stops or the log refuses, `HW-WORK-036` for history that cannot be read.

@@ -51,7 +51,8 @@ struct Map<'a> {
 /// How a child ended without an output.
 type Lost = (ExecutionState, Failure);
 
-/// Runs a Map Run from where it stands. None when it is not wanted any more, or was stopped and has written what there is.
+/// Runs a Map Run from where it stands. None when it is not wanted any more, or was stopped and has written what there
+/// is.
 pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &Stop) -> Option<Result<Value, Failure>> {
     let space = rows::space_of(rows::shard_of(&key));
     let rest = rows::attempt_bytes(&attempt);
@@ -226,8 +227,8 @@ impl Map<'_> {
         }
     }
 
-    /// Ends a run that nobody waits for any more: its files are written, then it is over and its row goes. None when the
-    /// engine stops, or the run was taken up again.
+    /// Ends a run that nobody waits for any more: its files are written, then it is over and its row goes. None when
+    /// the engine stops, or the run was taken up again.
     async fn stopped(&self, progress: &mut Progress, source: &mut Source<'_>) -> Option<()> {
         self.leave(progress, source);
         self.note(progress, Vec::new(), Some("ABORTED"), true).await
@@ -458,8 +459,8 @@ impl Map<'_> {
         self.note(progress, Vec::new(), Some("FAILED"), false).await.map(|()| Err(failure))
     }
 
-    /// Writes down results and how far the run is; with `last` its row goes. None when the engine stops, or the run is not
-    /// wanted any more.
+    /// Writes down results and how far the run is; with `last` its row goes. None when the engine stops, or the run is
+    /// not wanted any more.
     async fn note(
         &self,
         progress: &mut Progress,

@@ -188,3 +188,6 @@ impl Bounds {
         Ok(Self { concurrency: count("maxConcurrency")?, count: count("toleratedFailureCount")?, percentage })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,8 +26,8 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Children from the one numbered `from`. Without an execution, which may be over when a run is stopped, inputs are the
-    /// items as they were read.
+    /// Children from the one numbered `from`. Without an execution, which may be over when a run is stopped, inputs are
+    /// the items as they were read.
     pub(super) fn open(
         inner: &'a Inner,
         run: &MapRun,

@@ -1,7 +1,7 @@
 //! The shard's part in carrying history forward: copies of pieces, and the head that names them.
 //!
-//! A copy is a commit of its own, so its place is known at once and nothing depends on it until the head names it; a crash
-//! before that leaves copies that belong to nobody and are trimmed in their turn.
+//! A copy is a commit of its own, so its place is known at once and nothing depends on it until the head names it; a
+//! crash before that leaves copies that belong to nobody and are trimmed in their turn.
 
 use std::sync::Arc;
 
