@@ -93,7 +93,7 @@ impl Message {
         let note = |hash: &[u8; 32]| {
             named.borrow_mut().push(*hash);
             // What is in it does not matter here.
-            Some(Vec::new())
+            Some(Vec::<u8>::new())
         };
         let _ = read(&mut Reader::with(bytes, &note));
         named.into_inner()

@@ -93,11 +93,12 @@ pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &S
         map.note(&mut progress, Vec::new(), None, true).await?;
         return None;
     }
-    // Of an execution that went on without this state, or ended, nothing may be left.
+    // Of an execution that has ended nothing may be left; then this run is being stopped.
     let execution = inner.stored(&key, &head).ok();
-    if execution.is_none() && !stopped {
-        return None;
+    if execution.is_none() {
+        stop.wait().await;
     }
+    let stopped = stopped || execution.is_none();
     let opened = tokio::task::block_in_place(|| {
         Source::open(inner, &run, execution.as_ref(), &definition, (progress.next, stopped))
     });
