@@ -4,6 +4,9 @@
 //! of the piece before it. The execution's head names its first and its newest piece, so reading goes backwards from
 //! piece to piece and nothing of history stays in memory. A shard writes the partition of its number and no other.
 //!
+//! Pieces may be copied to the end, as they are and chained anew, and the head then names the copies
+//! ([`super::collect`]); an execution that runs for long holds nobody else's history back so.
+//!
 //! Invariant: a piece is part of the commit that changed the execution; its offset is known before the commit because
 //! nobody else writes there. Where somebody did, the head is put right at once and reading looks a little further.
 
@@ -71,15 +74,8 @@ impl Pieces {
         let time_ms = history.first()?.at.millis();
         let mut close = |pieces: &mut Self, value: &mut Vec<u8>| {
             value.push(b']');
-            if pieces.builder.bytes() + value.len() > PIECE_BYTES && !pieces.builder.is_empty() {
-                let builder = std::mem::replace(&mut pieces.builder, Builder::new(Compression::None));
-                pieces.done.unsplit(builder.finish());
-            }
-            let header = previous.to_be_bytes();
-            pieces.builder.push(time_ms, Some(id.as_bytes()), Some(value), &[("p", &header)]);
-            first.get_or_insert(pieces.next);
-            previous = pieces.next;
-            pieces.next += 1;
+            previous = pieces.push(id, previous, time_ms, value);
+            first.get_or_insert(previous);
             value.clear();
         };
         for event in history {
@@ -101,6 +97,30 @@ impl Pieces {
         Some((first?, previous))
     }
 
+    /// Adds copies of an execution's pieces behind its piece at `previous` (-1 for none). Answers where they begin and
+    /// end.
+    pub(super) fn copy(&mut self, id: &str, mut previous: i64, copies: &[Copied]) -> Option<(i64, i64)> {
+        let mut first = None;
+        for copied in copies {
+            previous = self.push(id, previous, copied.time_ms, &copied.value);
+            first.get_or_insert(previous);
+        }
+        Some((first?, previous))
+    }
+
+    /// Adds one piece; answers where it will be.
+    fn push(&mut self, id: &str, previous: i64, time_ms: i64, value: &[u8]) -> i64 {
+        if self.builder.bytes() + value.len() > PIECE_BYTES && !self.builder.is_empty() {
+            let builder = std::mem::replace(&mut self.builder, Builder::new(Compression::None));
+            self.done.unsplit(builder.finish());
+        }
+        let header = previous.to_be_bytes();
+        self.builder.push(time_ms, Some(id.as_bytes()), Some(value), &[("p", &header)]);
+        let at = self.next;
+        self.next += 1;
+        at
+    }
+
     /// One past the last offset.
     pub(super) const fn next(&self) -> i64 {
         self.next
@@ -117,6 +137,20 @@ impl Pieces {
             batches: self.done,
         })
     }
+}
+
+/// A piece that is written another time.
+pub(super) struct Copied {
+    pub(super) time_ms: i64,
+    pub(super) value: Bytes,
+}
+
+/// A piece as it is in the stream.
+pub(super) struct Piece {
+    /// The offset of the one before it.
+    pub(super) previous: i64,
+    pub(super) time_ms: i64,
+    pub(super) value: Bytes,
 }
 
 /// An event without what makes it large.
@@ -143,11 +177,23 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The piece of this execution at `offset`, and the offset of the one before it.
+    /// The events of the piece of this execution at `offset`, and the offset of the one before it.
+    ///
+    /// # Errors
+    /// `HW-WORK-036` when it is not there, or a blob that it names.
+    pub(super) fn piece(&self, offset: i64) -> Result<(i64, Vec<Value>), Problem> {
+        let piece = self.find(offset)?;
+        let read = serde_json::from_slice(&piece.value);
+        let mut events: Vec<Value> = read.map_err(|error| gone(self.id).because(error))?;
+        let filled = events.iter_mut().try_for_each(|event| payloads::fill(event, self.fetch));
+        filled.map(|()| (piece.previous, events)).ok_or_else(|| gone(self.id))
+    }
+
+    /// The piece of this execution at `offset`.
     ///
     /// # Errors
     /// `HW-WORK-036` when it is not there.
-    pub(super) fn piece(&self, offset: i64) -> Result<(i64, Vec<Value>), Problem> {
+    pub(super) fn find(&self, offset: i64) -> Result<Piece, Problem> {
         let partition = u32::try_from(self.shard).unwrap_or(0);
         let mut from = offset;
         while from < offset + BEYOND_MAX {
@@ -165,10 +211,9 @@ impl Reader<'_> {
                 for record in records {
                     let record = record.map_err(|error| gone(self.id).because(error))?;
                     if record.offset >= from && record.key.as_deref() == Some(self.id.as_bytes()) {
-                        let found = piece(&record.headers, record.value.as_deref().unwrap_or_default());
-                        let (previous, mut events) = found.ok_or_else(|| gone(self.id))?;
-                        let filled = events.iter_mut().try_for_each(|event| payloads::fill(event, self.fetch));
-                        return filled.map(|()| (previous, events)).ok_or_else(|| gone(self.id));
+                        let previous = previous(&record.headers).ok_or_else(|| gone(self.id))?;
+                        let value = record.value.unwrap_or_default();
+                        return Ok(Piece { previous, time_ms: record.timestamp, value });
                     }
                 }
                 from = from.max(header.last_offset() + 1);
@@ -178,10 +223,9 @@ impl Reader<'_> {
     }
 }
 
-fn piece(headers: &[(Bytes, Option<Bytes>)], value: &[u8]) -> Option<(i64, Vec<Value>)> {
+fn previous(headers: &[(Bytes, Option<Bytes>)]) -> Option<i64> {
     let (_, previous) = headers.iter().find(|(name, _)| name.as_ref() == b"p")?;
-    let previous = i64::from_be_bytes(previous.as_deref()?.try_into().ok()?);
-    Some((previous, serde_json::from_slice(value).ok()?))
+    Some(i64::from_be_bytes(previous.as_deref()?.try_into().ok()?))
 }
 
 fn gone(id: &str) -> Problem {

@@ -3,8 +3,12 @@
 //! The parent's journal holds a start and an end. In between, a Map Run is a cursor and counters (one row, written with
 //! each chunk of items) and one record for each item in the stream `headwater.work.items`: its result, durable before
 //! the cursor passes it. Express children run in memory and at least once; Standard children are executions like any
-//! other, whose names follow from the item, so that none starts twice. A Map Run that is taken up again with its execution
-//! goes through its items once more and passes over those that succeeded.
+//! other, whose names follow from the item, so that none starts twice. A Map Run that is taken up again with its
+//! execution goes through its items once more and passes over those that succeeded.
+//!
+//! One that is stopped is marked in its row by the commit that stops it. It begins no child from then on, ends those
+//! that run, writes the files of its `ResultWriter` for what there is, and its row goes with the commit that says so; a
+//! crash in between leaves the mark, and the next start does the rest.
 
 mod drive;
 mod record;
@@ -12,22 +16,24 @@ mod results;
 mod source;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use ahash::{HashMap, HashSet};
+use ahash::HashMap;
 use headwater_base::{Limits, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_log::{StreamConfig, View};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::Inner;
 use super::queue::Command;
 use super::rows::{self, Key, SHARDS, Tag};
-use crate::execution::{Attempt, Event, Failure};
+use crate::execution::{Attempt, Event};
 
 use record::Progress;
-pub(super) use record::{Bounds, encode};
+pub(super) use record::{Bounds, decode, encode};
 
 /// Name of the stream of results.
 pub const STREAM: &str = "headwater.work.items";
@@ -47,8 +53,36 @@ pub(super) struct Runs(Mutex<HashMap<(Key, Attempt), Live>>);
 
 struct Live {
     task: AbortHandle,
-    /// Standard children that run.
-    children: Arc<Mutex<HashSet<Key>>>,
+    stop: Arc<Stop>,
+    /// Its other end goes with the task.
+    over: watch::Receiver<()>,
+}
+
+/// Tells a Map Run and its children that nobody waits for them any more.
+#[derive(Default)]
+struct Stop {
+    set: AtomicBool,
+    told: Notify,
+}
+
+impl Stop {
+    fn set(&self) {
+        self.set.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
+
+    fn is_set(&self) -> bool {
+        self.set.load(Ordering::Acquire)
+    }
+
+    /// Resolves once it is set.
+    async fn wait(&self) {
+        // Asked for before looking, so that no telling falls in between.
+        let told = self.told.notified();
+        if !self.is_set() {
+            told.await;
+        }
+    }
 }
 
 impl Runs {
@@ -61,31 +95,46 @@ impl Runs {
 }
 
 impl Inner {
-    /// Runs a Map Run whose start is durable.
+    /// Runs a Map Run whose start is durable, or what is left to do of one that was stopped.
     pub(super) fn run_map(&self, key: Key, attempt: Attempt) {
         let Some(inner) = self.me.upgrade() else { return };
-        let children: Arc<Mutex<HashSet<Key>>> = Arc::default();
+        let stop: Arc<Stop> = Arc::default();
+        let told = Arc::clone(&stop);
+        let (ends, over) = watch::channel(());
         let mut runs = self.maps.0.lock();
-        let under_way = Arc::clone(&children);
+        // One that was stopped and is taken up again already may not be done with its files.
+        let same = |other: &Attempt| (other.thread, other.visit) == (attempt.thread, attempt.visit);
+        let earlier = runs.iter().filter(|((one, other), _)| *one == key && same(other));
+        let earlier: Vec<watch::Receiver<()>> = earlier.map(|(_, live)| live.over.clone()).collect();
         let task = self.handle.spawn(async move {
-            let outcome = drive::run(&inner, key, attempt, &under_way).await;
-            inner.maps.0.lock().remove(&(key, attempt));
-            if let Some(outcome) = outcome {
-                inner
-                    .push_to(&key, Command::Event { key, event: Event::MapRunEnded { attempt, outcome }, reply: None });
+            for mut run in earlier {
+                while run.changed().await.is_ok() {}
             }
+            let outcome = drive::run(&inner, key, attempt, &told).await;
+            inner.maps.0.lock().remove(&(key, attempt));
+            match outcome {
+                // It was over when it was told to stop, so nobody takes its end: its row is left.
+                Some(_) if told.is_set() => inner.run_map(key, attempt),
+                Some(outcome) => {
+                    let event = Event::MapRunEnded { attempt, outcome };
+                    inner.push_to(&key, Command::Event { key, event, reply: None });
+                }
+                None => {}
+            }
+            drop(ends);
         });
-        runs.insert((key, attempt), Live { task: task.abort_handle(), children });
+        runs.insert((key, attempt), Live { task: task.abort_handle(), stop, over });
     }
 
-    /// Ends a Map Run that nobody waits for any more.
+    /// Stops a Map Run whose mark is durable: it writes down what there is and ends.
     pub(super) fn stop_map(&self, key: &Key, attempt: &Attempt) {
-        let Some(live) = self.maps.0.lock().remove(&(*key, *attempt)) else { return };
-        live.task.abort();
-        for child in live.children.lock().drain() {
-            let failure = Failure::new("States.Runtime", "the Map Run was stopped");
-            self.push_to(&child, Command::Event { key: child, event: Event::Abort(failure), reply: None });
+        let runs = self.maps.0.lock();
+        let live = runs.get(&(*key, *attempt));
+        if let Some(live) = live {
+            return live.stop.set();
         }
+        drop(runs);
+        self.run_map(*key, *attempt);
     }
 
     /// A Map Run by its name in full.

@@ -2,7 +2,10 @@
 //!
 //! A message is a row of the sender's space, written in the sender's commit; the receiver's commit removes it. It is
 //! delivered again after a crash, and both of its kinds may come twice without harm: a start by its name, an end by the
-//! attempt it is for.
+//! attempt it is for. Large payloads are blobs that the row names ([`super::payloads`]); the sender points to them, and
+//! so does the row for as long as it is there.
+
+use std::cell::RefCell;
 
 use bytes::Bytes;
 use headwater_base::Problem;
@@ -11,7 +14,7 @@ use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 
 use super::rows::{self, Head, Parent};
 use crate::execution::Failure;
-use crate::execution::record::codec::{Reader, Writer};
+use crate::execution::record::codec::{Fetch, Large, Reader, Writer};
 
 /// See the file's head.
 #[derive(Clone, Debug)]
@@ -40,16 +43,17 @@ pub(super) enum Message {
 }
 
 impl Message {
-    pub(super) fn encode(&self) -> Bytes {
-        let mut writer = Writer::default();
+    /// As a row, with what of it is kept beside the row.
+    pub(super) fn encode(&self, inline_max: usize) -> (Bytes, Large) {
+        let mut writer = Writer::within(inline_max);
         match self {
             Self::Start { head, input } => {
-                writer.byte(0);
+                writer.byte(3);
                 writer.bytes(&head.encode());
-                writer.bytes(input);
+                writer.apart(|writer| writer.raw(input));
             }
             Self::Ended { parent, view } => {
-                writer.byte(1);
+                writer.byte(4);
                 write_parent(&mut writer, parent);
                 for text in [&view.workflow, &view.name] {
                     writer.text(text);
@@ -58,7 +62,7 @@ impl Message {
                 writer.time(view.started);
                 writer.option(view.stopped.as_ref(), |writer, at| writer.time(*at));
                 for json in [&view.input, &view.output] {
-                    writer.option(json.as_ref(), |writer, json| writer.bytes(json));
+                    writer.option(json.as_ref(), |writer, json| writer.apart(|writer| writer.raw(json)));
                 }
                 for text in [&view.error, &view.cause] {
                     writer.option(text.as_ref(), |writer, text| writer.text(text));
@@ -72,22 +76,27 @@ impl Message {
                 }
             }
         }
-        Bytes::from(writer.bytes)
+        (Bytes::from(writer.bytes), writer.large)
     }
 
     /// Reads a message.
     ///
     /// # Errors
-    /// `HW-WORK-002` when the bytes are none.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Problem> {
-        let mut reader = Reader::new(bytes);
-        if reader.byte() == Some(0) {
-            let parts = (|| Some((reader.bytes()?.to_vec(), Bytes::copy_from_slice(reader.bytes()?))))();
-            let Some((head, input)) = parts else { return Err(rows::damaged("a message")) };
-            return Ok(Self::Start { head: Box::new(Head::decode(&head)?), input });
-        }
-        let mut reader = Reader::new(bytes);
-        read(&mut reader).ok_or_else(|| rows::damaged("a message"))
+    /// `HW-WORK-002` when the bytes are none, or name a blob that is gone.
+    pub(super) fn decode(bytes: &[u8], fetch: Fetch<'_>) -> Result<Self, Problem> {
+        read(&mut Reader::with(bytes, fetch)).ok_or_else(|| rows::damaged("a message"))
+    }
+
+    /// The blobs that the row of a message names.
+    pub(super) fn blobs(bytes: &[u8]) -> Vec<[u8; 32]> {
+        let named = RefCell::new(Vec::new());
+        let note = |hash: &[u8; 32]| {
+            named.borrow_mut().push(*hash);
+            // What is in it does not matter here.
+            Some(Vec::<u8>::new())
+        };
+        let _ = read(&mut Reader::with(bytes, &note));
+        named.into_inner()
     }
 }
 
@@ -97,7 +106,16 @@ fn write_parent(writer: &mut Writer, parent: &Parent) {
 }
 
 fn read(reader: &mut Reader<'_>) -> Option<Message> {
-    let tag = reader.byte()?;
+    // 0 and 1 are a start and an end of before their payloads could be elsewhere.
+    let tag = reader.byte().filter(|tag| *tag <= 4)?;
+    let json = |reader: &mut Reader<'_>| match tag {
+        0 | 1 => reader.bytes().map(Bytes::copy_from_slice),
+        _ => reader.apart(|part| Some(Bytes::copy_from_slice(part.rest()))),
+    };
+    if tag == 0 || tag == 3 {
+        let head = Head::decode(reader.bytes()?).ok()?;
+        return Some(Message::Start { head: Box::new(head), input: json(reader)? });
+    }
     let parent = Parent { key: reader.raw(16)?.try_into().ok()?, attempt: rows::attempt_of(reader.raw(16)?)? };
     if tag == 2 {
         let failure = Failure { error: reader.option(Reader::text)?, cause: reader.option(Reader::text)? };
@@ -106,8 +124,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Message> {
     let (workflow, name) = (reader.text()?, reader.text()?);
     let state = super::state_named(&reader.text()?).unwrap_or(ExecutionState::Failed);
     let (started, stopped) = (reader.time()?, reader.option(Reader::time)?);
-    let mut json = || reader.option(|reader| Some(Bytes::copy_from_slice(reader.bytes()?)));
-    let (input, output) = (json()?, json()?);
+    let (input, output) = (reader.option(json)?, reader.option(json)?);
     let (error, cause) = (reader.option(Reader::text)?, reader.option(Reader::text)?);
     let id = format!("{workflow}/{name}");
     let view = ExecutionView {
@@ -129,3 +146,6 @@ fn read(reader: &mut Reader<'_>) -> Option<Message> {
     };
     Some(Message::Ended { parent, view: Box::new(view) })
 }
+
+#[cfg(test)]
+mod tests;

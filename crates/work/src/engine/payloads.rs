@@ -1,8 +1,8 @@
 //! Large payloads: blobs that rows and history name by their hash.
 //!
-//! A payload above [`crate::Limits::inline_bytes_max`] is kept as a blob before the commit that names it, and that commit
-//! has a row that points to it. An execution's pointers go with the execution; what nobody points to any more is collected
-//! ([`super::collect`]).
+//! A payload above [`crate::Limits::inline_bytes_max`], or a list of items that is larger as a whole, is kept as a blob
+//! before the commit that names it, and that commit has a row that points to it. An execution's pointers go with the
+//! execution; what nobody points to any more is collected ([`super::collect`]).
 //!
 //! Invariant: a blob is durable before anything that names it is appended.
 

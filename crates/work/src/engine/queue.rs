@@ -10,6 +10,7 @@ use headwater_kernel::port::workflows::ExecutionView;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use super::journal::Copied;
 use super::message::Message;
 use super::rows::{Head, Key};
 use crate::execution::{Attempt, Event, Item};
@@ -39,8 +40,19 @@ pub(super) enum Command {
     Doubt { key: Key, attempt: Attempt },
     /// A message, and the row it is in.
     Message { row: Bytes, message: Message },
-    /// How a Map Run stands, to be written down; its rows and records.
-    Note { deltas: Vec<(Bytes, Option<Bytes>)>, appends: Vec<headwater_log::Append>, reply: Reply<Micros> },
+    /// Copies of an execution's pieces of history, to be written behind its copy at `previous`; where they are.
+    Copy { id: String, previous: i64, copies: Vec<Copied>, reply: Reply<(i64, i64)> },
+    /// An execution's history, whose first and last piece were at `from`, has been copied whole; false where it has
+    /// more.
+    Carried { key: Key, from: (i64, i64), to: (i64, i64), reply: Reply<bool> },
+    /// How a Map Run stands, to be written down while its row `run` is there; its rows and records.
+    Note {
+        key: Key,
+        run: Bytes,
+        deltas: Vec<(Bytes, Option<Bytes>)>,
+        appends: Vec<headwater_log::Append>,
+        reply: Reply<Micros>,
+    },
 }
 
 /// A queue with one reader.

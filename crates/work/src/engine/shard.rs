@@ -8,6 +8,7 @@
 //! carried on is parked with a reason and never stops the others.
 
 mod batch;
+mod carry;
 mod commit;
 mod completer;
 
@@ -121,7 +122,7 @@ impl Shard {
                 express.extend(head.filter(|head| head.express).map(|_| key));
             } else if tag == Tag::Message as u8 {
                 commands.extend(
-                    Message::decode(value)
+                    Message::decode(value, &|hash| inner.fetch(hash))
                         .ok()
                         .map(|message| Command::Message { row: Bytes::copy_from_slice(row), message }),
                 );
@@ -264,7 +265,29 @@ impl Shard {
             Command::Answer { key, attempt } => self.with(batch, &key, |turn, around| turn.answered(attempt, around)),
             Command::Doubt { key, attempt } => self.doubt(batch, &key, attempt),
             Command::Message { row, message } => self.message(batch, row, message),
-            Command::Note { deltas, appends, reply } => {
+            Command::Copy { id, previous, copies, reply } => {
+                answer(Some(reply), self.copy_history(&id, previous, &copies));
+            }
+            Command::Carried { key, from, to, reply } => {
+                if batch.slot(&key).is_some() {
+                    // Its turn of this batch may add to its history.
+                    return batch.deferred.push(Command::Carried { key, from, to, reply });
+                }
+                match self.carried(batch, &key, from, to) {
+                    Ok(true) => batch.post(Some(Post::Carried(reply))),
+                    other => answer(Some(reply), other),
+                }
+            }
+            Command::Note { key, run, deltas, appends, reply } => {
+                if batch.slot(&key).is_some() || batch.gone.contains(&key) {
+                    // What its turn of this batch does to the row has to be written first.
+                    return batch.deferred.push(Command::Note { key, run, deltas, appends, reply });
+                }
+                if self.log.get(&self.space, &run, View::Appended).is_none() {
+                    let fact = "the Map Run is not wanted any more";
+                    return answer(Some(reply), Err(Problem::new("HW-WORK-006", fact)));
+                }
+                batch.noted.insert(key);
                 batch.loose.extend(deltas.into_iter().map(|(row, value)| (Arc::clone(&self.space), row, value)));
                 batch.appends.extend(appends);
                 batch.post(Some(Post::Done(reply, now)));
@@ -421,7 +444,9 @@ impl Shard {
                 let head = self.head(&key).ok().flatten();
                 let pointers: Vec<Bytes> = head.iter().flat_map(|head| super::payloads::pointers(&key, head)).collect();
                 let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
-                let progress = maps.iter().map(|attempt| rows::row(&key, Tag::Progress, &rows::attempt_bytes(attempt)));
+                let progress = maps.iter().flat_map(|attempt| {
+                    [Tag::Progress, Tag::MapRun].map(|tag| rows::row(&key, tag, &rows::attempt_bytes(attempt)))
+                });
                 let ids = threads.iter().flat_map(|(first, end)| *first..*end);
                 let kept =
                     ids.flat_map(|id| [Tag::Thread, Tag::Data].map(|tag| rows::row(&key, tag, &id.to_be_bytes())));
@@ -531,7 +556,11 @@ impl Shard {
                     let message = Message::Refused { parent, failure };
                     // The row is in the space that its own key names, whichever shard wrote it.
                     let home = rows::split(&own).map_or(0, |(key, ..)| rows::shard_of(&key));
-                    batch.loose.push((Arc::from(rows::space_of(home)), own.clone(), Some(message.encode())));
+                    batch.loose.push((
+                        Arc::from(rows::space_of(home)),
+                        own.clone(),
+                        Some(message.encode(usize::MAX).0),
+                    ));
                     batch.deliver.push((own, message));
                 }
             }
@@ -583,12 +612,13 @@ fn command_key(command: &Command) -> Option<Key> {
         | Command::Redrive { key, .. }
         | Command::Perform { key, .. }
         | Command::Answer { key, .. }
+        | Command::Carried { key, .. }
         | Command::Doubt { key, .. } => Some(*key),
         Command::Message { message, .. } => match message {
             Message::Start { head, .. } => Some(rows::key_of(&head.workflow, &head.name)),
             Message::Ended { parent, .. } | Message::Refused { parent, .. } => Some(parent.key),
         },
-        Command::Note { .. } => None,
+        Command::Note { .. } | Command::Copy { .. } => None,
     }
 }
 

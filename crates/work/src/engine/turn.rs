@@ -200,9 +200,10 @@ impl Turn {
     /// # Errors
     /// As [`Execution::step`]; nothing has changed then.
     pub(super) fn feed(&mut self, event: Event, at: Micros, around: &Around<'_>) -> Result<(), Problem> {
-        if let Event::MapRunEnded { attempt, .. } = &event {
-            self.drop_map(attempt);
-        }
+        let map = match &event {
+            Event::MapRunEnded { attempt, .. } => Some(*attempt),
+            _ => None,
+        };
         let over = match &event {
             Event::TaskSucceeded { attempt, .. } | Event::TaskFailed { attempt, .. } => Some(*attempt),
             _ => None,
@@ -213,6 +214,9 @@ impl Turn {
         };
         let Self { execution, definition, .. } = self;
         let step = around.given(&self.key, at, |given| execution.step(definition, event, given))?;
+        if let Some(attempt) = map {
+            self.drop_map(&attempt);
+        }
         if let Some(attempt) = over {
             self.forget(&attempt);
         }
@@ -281,10 +285,7 @@ impl Turn {
                     self.after.push(After::Cancel(attempt));
                 }
                 Effect::StartMapRun(run) => self.begin_map(*run, around),
-                Effect::StopMapRun(attempt) => {
-                    self.drop_map(&attempt);
-                    self.after.push(After::StopMap(attempt));
-                }
+                Effect::StopMapRun(attempt) => self.stop_map(attempt, around),
                 Effect::Ended(status) => self.end(&status, around),
             }
         }
@@ -421,7 +422,7 @@ impl Turn {
         rest.extend_from_slice(&u32::try_from(self.after.len() + number).unwrap_or(0).to_be_bytes());
         let row = rows::row(&self.key, Tag::Message, &rest);
         let message = Message::Start { head: Box::new(Head { parent, ..head }), input };
-        self.send(row, message);
+        self.send(row, message, around);
         Ok(view)
     }
 
@@ -468,8 +469,10 @@ impl Turn {
         self.run(around)
     }
 
-    pub(super) fn send(&mut self, row: Bytes, message: Message) {
-        self.rows.insert(row.clone(), Some(message.encode()));
+    fn send(&mut self, row: Bytes, message: Message, around: &Around<'_>) {
+        let (encoded, mut large) = message.encode(around.inner.inline_max());
+        self.large.append(&mut large);
+        self.rows.insert(row.clone(), Some(encoded));
         self.after.push(After::Deliver(row, message));
     }
 
@@ -556,12 +559,46 @@ impl Turn {
             let row = |attempt: &Attempt| rows::row(&self.key, Tag::Progress, &rows::attempt_bytes(attempt));
             let (gone, here) = (row(&before), row(&attempt));
             self.rows.insert(gone, None);
+            // Where it was stopped and is not done with that, it need not be.
+            self.drop_map(&before);
             self.rows.insert(here, Some(progress.redrive(around.now).encode()));
         }
-        let row = rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(&attempt));
-        self.rows.insert(row, Some(super::map_run::encode(&run)));
+        self.put_map(&run, false, around);
         self.head.maps.push(attempt);
         self.after.push(After::RunMap(attempt));
+    }
+
+    fn put_map(&mut self, run: &MapRun, stopped: bool, around: &Around<'_>) {
+        let row = rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(&run.attempt));
+        let (encoded, mut large) = super::map_run::encode(run, stopped, around.inner.inline_max());
+        self.large.append(&mut large);
+        self.rows.insert(row, Some(encoded));
+    }
+
+    /// Marks a Map Run that nobody waits for any more: it has to write down what there is before its row goes.
+    fn stop_map(&mut self, attempt: Attempt, around: &Around<'_>) {
+        let row = rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(&attempt));
+        let Some(bytes) = self.row(&row, around) else { return };
+        let found = super::map_run::decode(&bytes, &|hash| self.fetch(hash, around));
+        match found {
+            Some((run, _)) => self.put_map(&run, true, around),
+            None => self.drop_map(&attempt),
+        }
+        self.after.push(After::StopMap(attempt));
+    }
+
+    /// A row as this turn has left it.
+    fn row(&self, row: &Bytes, around: &Around<'_>) -> Option<Bytes> {
+        match self.rows.get(row) {
+            Some(changed) => changed.clone(),
+            None => around.log.get(around.space, row, View::Appended),
+        }
+    }
+
+    /// The bytes of a payload; what this turn names is not kept yet.
+    fn fetch(&self, hash: &[u8; 32], around: &Around<'_>) -> Option<Vec<u8>> {
+        let own = self.large.iter().find(|(one, _)| one == hash).map(|(_, bytes)| bytes.clone());
+        own.or_else(|| around.inner.fetch(hash))
     }
 
     /// Removes what a Map Run works from; its figures stay.
@@ -580,7 +617,7 @@ impl Turn {
         if let Some(parent) = self.head.parent.clone() {
             let row = rows::row(&self.key, Tag::Message, b"end");
             let message = Message::Ended { parent, view: Box::new(self.view()) };
-            self.send(row, message);
+            self.send(row, message, around);
         }
     }
 
@@ -615,16 +652,7 @@ impl Turn {
     /// A task under way, as this turn has left it.
     pub(super) fn task(&self, attempt: &Attempt, around: &Around<'_>) -> Option<Task> {
         let row = rows::row(&self.key, Tag::Task, &rows::attempt_bytes(attempt));
-        let bytes = match self.rows.get(&row) {
-            Some(changed) => changed.clone(),
-            None => around.log.get(around.space, &row, View::Appended),
-        };
-        // What this turn names is not kept yet.
-        let fetch = |hash: &[u8; 32]| {
-            let own = self.large.iter().find(|(one, _)| one == hash).map(|(_, bytes)| bytes.clone());
-            own.or_else(|| around.inner.fetch(hash))
-        };
-        Task::decode(&bytes?, &fetch).ok()
+        Task::decode(&self.row(&row, around)?, &|hash| self.fetch(hash, around)).ok()
     }
 
     /// Marks a task as one that a person has to end.

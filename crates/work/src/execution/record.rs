@@ -352,7 +352,7 @@ fn data(writer: &mut Writer, data: &Data) {
         writer.payload(value);
     }
     writer.option(data.item.as_ref(), item);
-    writer.list(&data.items, Writer::payload);
+    writer.payloads(&data.items);
 }
 
 fn read_data(reader: &mut Reader<'_>) -> Option<Data> {
@@ -360,7 +360,7 @@ fn read_data(reader: &mut Reader<'_>) -> Option<Data> {
         input: reader.payload()?.into(),
         variables: reader.list(|reader| Some((reader.text()?, reader.payload()?)))?.into_iter().collect(),
         item: reader.option(read_item)?,
-        items: reader.list(Reader::payload)?.into(),
+        items: reader.payloads()?.into(),
     })
 }
 

@@ -1,19 +1,22 @@
 //! Driving a Map Run: chunk after chunk of children, each chunk's results and the cursor in one commit.
+//!
+//! A run that is stopped begins no further child, ends those that run, and its chunk ends there. After a crash in that
+//! moment the Standard children of the chunk are found by their names; nothing is known of Express ones, and they count
+//! as pending.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ahash::HashSet;
 use bytes::Bytes;
 use futures::StreamExt;
 use headwater_base::{Micros, Name, partition_of};
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 use headwater_log::{Append, View};
-use parking_lot::Mutex;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
+use super::Stop;
 use super::record::{self, Progress};
 use super::results::{Ended, Pieces, Place, Record, Results};
 use super::source::{Child, Source};
@@ -21,7 +24,7 @@ use crate::definition::{Definition, Flavor};
 use crate::engine::queue::Command;
 use crate::engine::rows::{self, Head, Key, Tag};
 use crate::engine::{Inner, identity, state_of, status_text};
-use crate::execution::{Attempt, Begin, Failure, Identity, Item, MapRun, Status};
+use crate::execution::{Attempt, Begin, Event, Failure, Identity, Item, MapRun, Status};
 use crate::items::{ChildResult, ResultWriter};
 
 /// Children of one chunk.
@@ -37,23 +40,28 @@ struct Map<'a> {
     run: &'a MapRun,
     head: &'a Head,
     definition: &'a Definition,
-    children: &'a Mutex<HashSet<Key>>,
+    stop: &'a Stop,
     place: Place,
-    /// Where the run's progress is.
+    /// Where the run and its progress are.
     key: Key,
+    run_row: Bytes,
     row: Bytes,
 }
 
-/// Runs a Map Run from where it stands. None when it is not wanted any more.
-pub(super) async fn run(
-    inner: &Arc<Inner>,
-    key: Key,
-    attempt: Attempt,
-    children: &Mutex<HashSet<Key>>,
-) -> Option<Result<Value, Failure>> {
+/// How a child ended without an output.
+type Lost = (ExecutionState, Failure);
+
+/// Runs a Map Run from where it stands. None when it is not wanted any more, or was stopped and has written what there
+/// is.
+pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &Stop) -> Option<Result<Value, Failure>> {
     let space = rows::space_of(rows::shard_of(&key));
     let rest = rows::attempt_bytes(&attempt);
-    let run = record::decode(&inner.log.get(&space, &rows::row(&key, Tag::MapRun, &rest), View::Durable)?)?;
+    let run_row = rows::row(&key, Tag::MapRun, &rest);
+    let stored = inner.log.get(&space, &run_row, View::Durable)?;
+    let (run, stopped) = record::decode(&stored, &|hash| inner.fetch(hash))?;
+    if stopped {
+        stop.set();
+    }
     let head = Head::decode(&inner.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Durable)?).ok()?;
     let definition = inner.definition(&head.definition, false).ok()?;
     let row = rows::row(&key, Tag::Progress, &rest);
@@ -79,33 +87,48 @@ pub(super) async fn run(
         redrives: 0,
         redriven: None,
     });
-    let map = Map { inner, run: &run, head: &head, definition: &definition, children, place, key, row };
-    let execution = inner.stored(&key, &head).ok()?;
-    let opened = tokio::task::block_in_place(|| Source::open(inner, &run, &execution, &definition, progress.next));
+    let map = Map { inner, run: &run, head: &head, definition: &definition, stop, place, key, run_row, row };
+    if stopped && progress.status != "RUNNING" {
+        // It was over when it was stopped.
+        map.note(&mut progress, Vec::new(), None, true).await?;
+        return None;
+    }
+    // Of an execution that has ended nothing may be left; then this run is being stopped.
+    let execution = inner.stored(&key, &head).ok();
+    if execution.is_none() {
+        stop.wait().await;
+    }
+    let stopped = stopped || execution.is_none();
+    let opened = tokio::task::block_in_place(|| {
+        Source::open(inner, &run, execution.as_ref(), &definition, (progress.next, stopped))
+    });
     let mut source = match opened {
         Ok(source) => source,
+        Err(_) if stop.is_set() => Source::empty(),
         Err(failure) => return map.failed(&mut progress, failure).await,
     };
     let outcome = map.children(attempt, &mut source, &mut progress).await?;
+    if stop.is_set() {
+        map.stopped(&mut progress, &mut source).await?;
+        return None;
+    }
     let outcome = match outcome {
         Ok(results) => tokio::task::block_in_place(|| map.result(&mut progress, results, &mut source)),
         Err(failure) => {
             // What there is of results is written all the same; why the run failed is what counts.
-            let written = tokio::task::block_in_place(|| map.files(&progress, &mut source));
-            if let Err(problem) = written {
-                tracing::warn!(run = progress.arn, cause = problem.cause, "results of a Map Run are not written");
-            }
+            map.leave(&progress, &mut source);
             Err(failure)
         }
     };
     match outcome {
-        Ok(value) => map.note(&mut progress, Vec::new(), Some("SUCCEEDED")).await.map(|()| Ok(value)),
+        Ok(value) => map.note(&mut progress, Vec::new(), Some("SUCCEEDED"), false).await.map(|()| Ok(value)),
         Err(failure) => map.failed(&mut progress, failure).await,
     }
 }
 
 impl Map<'_> {
-    /// Runs all children that are left. None when the engine stops.
+    /// Runs all children that are left, or ends those that run where the run is stopped; the others are in the source
+    /// then. None when the engine stops.
     async fn children(
         &self,
         attempt: Attempt,
@@ -132,11 +155,12 @@ impl Map<'_> {
                 progress.tolerance.count = bounds.count.or(progress.tolerance.count);
                 progress.tolerance.percentage = bounds.percentage.or(progress.tolerance.percentage);
             }
-            if !progress.tolerance.bears(progress.lost(), progress.total) {
+            let stopped = self.stop.is_set();
+            if !stopped && !progress.tolerance.bears(progress.lost(), progress.total) {
                 let cause = "The specified tolerated failure threshold was exceeded";
                 return Some(Err(Failure::new("States.ExceedToleratedFailureThreshold", cause)));
             }
-            let chunk = match tokio::task::block_in_place(|| source.next(CHUNK)) {
+            let mut chunk = match tokio::task::block_in_place(|| source.next(CHUNK)) {
                 Ok(chunk) => chunk,
                 Err(failure) => return Some(Err(failure)),
             };
@@ -147,14 +171,22 @@ impl Map<'_> {
             }
             let width = usize::try_from(progress.concurrency).unwrap_or(AT_ONCE_MAX);
             let width = if width == 0 { AT_ONCE_MAX } else { width.min(AT_ONCE_MAX) };
-            let wanted = chunk.into_iter().filter(|child| !succeeded.has(child.number));
+            let mut later = if stopped { chunk.split_off(self.begun(&chunk)) } else { Vec::new() };
+            let mut chunk = chunk.into_iter();
+            let wanted = std::iter::from_fn(|| {
+                let over = !stopped && self.stop.is_set();
+                if over { None } else { chunk.find(|child| !succeeded.has(child.number)) }
+            });
             let redriven = progress.redrives > 0;
-            let ended: Vec<Option<Ended>> =
-                futures::stream::iter(wanted).map(|child| self.child(child, redriven)).buffered(width).collect().await;
+            let children = futures::stream::iter(wanted).map(|child| self.child(child, redriven));
+            let ended: Vec<Option<Ended>> = children.buffer_unordered(width).collect().await;
+            let mut ended = ended.into_iter().collect::<Option<Vec<Ended>>>()?;
+            ended.sort_unstable_by_key(|ended| ended.number);
+            let mut left: Vec<Child> = chunk.collect();
+            left.append(&mut later);
             let mut open = Pieces::new(&self.place, &self.run.arn, inner.clock.now().millis());
-            progress.next += count;
+            progress.next = left.first().map_or(progress.next + count, |child| child.number);
             for ended in ended {
-                let ended = ended?;
                 match ended.state {
                     ExecutionState::Succeeded => progress.succeeded += 1,
                     ExecutionState::TimedOut => progress.timed_out += 1,
@@ -167,8 +199,40 @@ impl Map<'_> {
                 }
             }
             inner.figures.items.fetch_add(open.count, Ordering::Relaxed);
-            self.note(progress, open.finish(), None).await?;
+            self.note(progress, open.finish(), None, false).await?;
+            // Those that were not begun here may have been before a restart, which another round looks for.
+            source.put_back(left);
+            if stopped {
+                return Some(Ok(results));
+            }
         }
+    }
+
+    /// How many of the first children of a chunk had begun when a crash came.
+    fn begun(&self, chunk: &[Child]) -> usize {
+        if self.run.flavor == Flavor::Express {
+            return 0;
+        }
+        let there = |child: &Child| {
+            let key = rows::key_of(&self.head.workflow, &self.identity(child.number).name);
+            let space = rows::space_of(rows::shard_of(&key));
+            self.inner.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Durable).is_some()
+        };
+        chunk.iter().rposition(there).map_or(0, |last| last + 1)
+    }
+
+    /// Writes what there is of results, where why the run ended is what counts.
+    fn leave(&self, progress: &Progress, source: &mut Source<'_>) {
+        if let Err(problem) = tokio::task::block_in_place(|| self.files(progress, source)) {
+            tracing::warn!(run = progress.arn, cause = problem.cause, "results of a Map Run are not written");
+        }
+    }
+
+    /// Ends a run that nobody waits for any more: its files are written, then it is over and its row goes. None when
+    /// the engine stops, or the run was taken up again.
+    async fn stopped(&self, progress: &mut Progress, source: &mut Source<'_>) -> Option<()> {
+        self.leave(progress, source);
+        self.note(progress, Vec::new(), Some("ABORTED"), true).await
     }
 
     /// The state's result once all children are done.
@@ -210,25 +274,25 @@ impl Map<'_> {
         if !writer.to_files() {
             return Ok(Some(writer.own(own)));
         }
-        loop {
-            let pending = source.next(CHUNK)?;
-            if pending.is_empty() {
-                return writer.finish().map(Some);
+        // Behind an item that cannot be read none can be named.
+        while let Ok(Some(child)) = source.child() {
+            if newest.as_ref().is_some_and(|newest| newest.contains_key(&child.number)) {
+                // It has a result of before the run was taken up again.
+                continue;
             }
-            for child in pending {
-                let identity = self.identity(child.number);
-                writer.add(&ChildResult {
-                    arn: identity.execution_arn,
-                    name: identity.name,
-                    machine_arn: identity.machine_arn,
-                    input: child.input.to_string(),
-                    status: "PENDING",
-                    outcome: Err(Failure::default()),
-                    started: None,
-                    stopped: None,
-                })?;
-            }
+            let identity = self.identity(child.number);
+            writer.add(&ChildResult {
+                arn: identity.execution_arn,
+                name: identity.name,
+                machine_arn: identity.machine_arn,
+                input: child.input.to_string(),
+                status: "PENDING",
+                outcome: Err(Failure::default()),
+                started: None,
+                stopped: None,
+            })?;
         }
+        writer.finish().map(Some)
     }
 
     fn shown(&self, mut ended: Record) -> ChildResult {
@@ -268,10 +332,15 @@ impl Map<'_> {
         let done = if self.run.flavor == Flavor::Express {
             let id = format!("{}/{}", self.head.workflow, identity.name);
             let begin = Begin { identity, flavor: Flavor::Express, machine: self.run.machine, input, item };
-            let ran = self.inner.express(&id, self.head.cause.clone(), self.definition, begin).await;
+            let ran = tokio::select! {
+                biased;
+                ran = self.inner.express(&id, self.head.cause.clone(), self.definition, begin) => Some(ran),
+                () = self.stop.wait() => None,
+            };
             let status = match ran {
-                Ok(run) => run.execution.status,
-                Err(problem) => Status::Failed(Failure::new("States.Runtime", problem.title)),
+                Some(Ok(run)) => run.execution.status,
+                Some(Err(problem)) => Status::Failed(Failure::new("States.Runtime", problem.title)),
+                None => Status::Aborted(stopped()),
             };
             let state = state_of(&status);
             match status {
@@ -286,7 +355,7 @@ impl Map<'_> {
                     Ok((view.state, output))
                 }
                 Ok(view) => Err((view.state, Failure { error: view.error, cause: view.cause })),
-                Err(failure) => Err((ExecutionState::Failed, failure)),
+                Err(lost) => Err(lost),
             }
         };
         let stopped = self.inner.clock.now();
@@ -301,14 +370,14 @@ impl Map<'_> {
         })
     }
 
-    /// Runs a Standard child, finds it, or takes it up again.
+    /// Runs a Standard child, finds it, or takes it up again. One of a run that is stopped is stopped, too.
     async fn stored(
         &self,
         name: String,
         item: Option<Item>,
         input: Value,
         redriven: bool,
-    ) -> Option<Result<ExecutionView, Failure>> {
+    ) -> Option<Result<ExecutionView, Lost>> {
         let input = Bytes::from(input.to_string());
         let digest = crate::hash::sha256(&input);
         let key = rows::key_of(&self.head.workflow, &name);
@@ -334,7 +403,9 @@ impl Map<'_> {
         };
         let id = head.id();
         let ended = self.inner.ended(key);
-        self.children.lock().insert(key);
+        if self.stop.is_set() {
+            return self.end(key, &id, ended).await;
+        }
         let mut begun = self.inner.start_stored(head, input, item).await.map(drop);
         if redriven && begun.as_ref().is_err_and(|problem| problem.code == crate::tasks::NAME_TAKEN) {
             let (reply, answer) = oneshot::channel();
@@ -344,30 +415,73 @@ impl Map<'_> {
                 begun = Ok(());
             }
         }
-        let view = match begun {
-            Ok(()) => Ok(ended.await.ok()?),
+        match begun {
+            Ok(()) => {
+                let mut ended = ended;
+                tokio::select! {
+                    biased;
+                    view = &mut ended => return view.ok().map(Ok),
+                    () = self.stop.wait() => {}
+                }
+                self.end(key, &id, ended).await
+            }
             // It had ended before a crash.
-            Err(problem) if problem.code == crate::tasks::NAME_TAKEN => Ok(self.inner.describe(&id).ok()?),
-            Err(problem) => Err(Failure::new("States.Runtime", problem.title)),
-        };
-        self.children.lock().remove(&key);
-        Some(view)
+            Err(problem) if problem.code == crate::tasks::NAME_TAKEN => self.inner.describe(&id).ok().map(Ok),
+            Err(problem) => Some(Err((ExecutionState::Failed, Failure::new("States.Runtime", problem.title)))),
+        }
+    }
+
+    /// Stops a Standard child, of which `ended` tells the end. None when the engine stops.
+    async fn end(
+        &self,
+        key: Key,
+        id: &str,
+        ended: oneshot::Receiver<ExecutionView>,
+    ) -> Option<Result<ExecutionView, Lost>> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.push_to(&key, Command::Event { key, event: Event::Abort(stopped()), reply: Some(reply) });
+        match answer.await.ok()? {
+            Ok(_) => {}
+            // It had ended; its end is told once that is durable, if it was not before.
+            Err(problem) if problem.code == "HW-WORK-006" => {
+                if self.inner.describe(id).is_ok_and(|view| view.stopped.is_none()) {
+                    return ended.await.ok().map(Ok);
+                }
+            }
+            // It was never begun, or does not go on.
+            Err(_) => return Some(Err((ExecutionState::Aborted, stopped()))),
+        }
+        let view = self.inner.describe(id).ok();
+        Some(view.ok_or_else(|| (ExecutionState::Aborted, stopped())))
     }
 
     /// Ends the run as failed. None when the engine stops.
     async fn failed(&self, progress: &mut Progress, failure: Failure) -> Option<Result<Value, Failure>> {
-        self.note(progress, Vec::new(), Some("FAILED")).await.map(|()| Err(failure))
+        self.note(progress, Vec::new(), Some("FAILED"), false).await.map(|()| Err(failure))
     }
 
-    /// Writes down results and how far the run is. None when the engine stops.
-    async fn note(&self, progress: &mut Progress, appends: Vec<Append>, status: Option<&str>) -> Option<()> {
+    /// Writes down results and how far the run is; with `last` its row goes. None when the engine stops, or the run is
+    /// not wanted any more.
+    async fn note(
+        &self,
+        progress: &mut Progress,
+        appends: Vec<Append>,
+        status: Option<&str>,
+        last: bool,
+    ) -> Option<()> {
         if let Some(status) = status {
             progress.status = status.to_owned();
             progress.stopped = Some(self.inner.clock.now());
         }
         let (reply, noted) = oneshot::channel();
-        let deltas = vec![(self.row.clone(), Some(progress.encode()))];
-        self.inner.push_to(&self.key, Command::Note { deltas, appends, reply });
+        let mut deltas = vec![(self.row.clone(), Some(progress.encode()))];
+        deltas.extend(last.then(|| (self.run_row.clone(), None)));
+        let (key, run) = (self.key, self.run_row.clone());
+        self.inner.push_to(&key, Command::Note { key, run, deltas, appends, reply });
         noted.await.ok()?.ok().map(drop)
     }
+}
+
+fn stopped() -> Failure {
+    Failure::new("States.Runtime", "the Map Run was stopped")
 }

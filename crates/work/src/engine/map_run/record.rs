@@ -7,30 +7,33 @@ use serde_json::{Map, Value};
 use crate::definition::Flavor;
 use crate::engine::rows;
 use crate::execution::map_run::Tolerance;
-use crate::execution::record::codec::{Reader, Writer};
+use crate::execution::record::codec::{Fetch, Large, Reader, Writer};
 use crate::execution::{Item, MapRun};
 
-/// A Map Run's row.
-pub(in crate::engine) fn encode(run: &MapRun) -> Bytes {
-    let mut writer = Writer::default();
-    writer.byte(1);
+/// A Map Run's row, with what of it is kept beside the row; `stopped` when nobody waits for it any more.
+pub(in crate::engine) fn encode(run: &MapRun, stopped: bool, inline_max: usize) -> (Bytes, Large) {
+    let mut writer = Writer::within(inline_max);
+    writer.byte(2);
     writer.raw(&rows::attempt_bytes(&run.attempt));
     writer.text(&run.arn);
     writer.text(&run.label);
     writer.number(u64::from(run.machine));
     writer.byte(u8::from(run.flavor == Flavor::Express));
-    writer.list(&run.items, |writer, (item, input)| {
-        writer.number(item.index);
-        writer.value(&item.value);
-        writer.value(input);
+    writer.apart(|writer| {
+        writer.list(&run.items, |writer, (item, input)| {
+            writer.number(item.index);
+            writer.value(&item.value);
+            writer.value(input);
+        });
     });
     for value in [&run.reader, &run.batcher, &run.writer] {
-        writer.option(value.as_ref(), Writer::value);
+        writer.option(value.as_ref(), Writer::payload);
     }
     writer.number(run.concurrency);
     tolerance(&mut writer, &run.tolerance);
     writer.byte(u8::from(run.redrive));
-    Bytes::from(writer.bytes)
+    writer.byte(u8::from(stopped));
+    (Bytes::from(writer.bytes), writer.large)
 }
 
 fn tolerance(writer: &mut Writer, of: &Tolerance) {
@@ -45,33 +48,30 @@ fn read_tolerance(reader: &mut Reader<'_>) -> Option<Tolerance> {
     })
 }
 
-/// The Map Run of a row.
-pub(super) fn decode(bytes: &[u8]) -> Option<MapRun> {
-    let mut reader = Reader::new(bytes);
-    if reader.byte()? != 1 {
-        return None;
-    }
-    Some(MapRun {
+/// The Map Run of a row, and whether it was stopped.
+pub(in crate::engine) fn decode(bytes: &[u8], fetch: Fetch<'_>) -> Option<(MapRun, bool)> {
+    let mut reader = Reader::with(bytes, fetch);
+    // The first version kept everything in the row, and its row went when it was stopped.
+    let version = reader.byte().filter(|version| (1..=2).contains(version))?;
+    let run = MapRun {
         attempt: rows::attempt_of(reader.raw(16)?)?,
         arn: reader.text()?,
         label: reader.text()?,
         machine: reader.small()?,
         flavor: if reader.byte()? == 1 { Flavor::Express } else { Flavor::Standard },
-        items: {
-            let count = reader.number()?;
-            let mut items = Vec::new();
-            for _ in 0..count {
-                items.push((Item { index: reader.number()?, value: reader.value()? }, reader.value()?));
-            }
-            items
-        },
-        reader: reader.option(Reader::value)?,
-        batcher: reader.option(Reader::value)?,
-        writer: reader.option(Reader::value)?,
+        items: if version == 1 { read_items(&mut reader)? } else { reader.apart(read_items)? },
+        reader: reader.option(Reader::payload)?,
+        batcher: reader.option(Reader::payload)?,
+        writer: reader.option(Reader::payload)?,
         concurrency: reader.number()?,
         tolerance: read_tolerance(&mut reader)?,
         redrive: reader.byte()? == 1,
-    })
+    };
+    Some((run, version > 1 && reader.byte()? == 1))
+}
+
+fn read_items(reader: &mut Reader<'_>) -> Option<Vec<(Item, Value)>> {
+    reader.list(|reader| Some((Item { index: reader.number()?, value: reader.value()? }, reader.value()?)))
 }
 
 /// How far a Map Run is.
@@ -188,3 +188,6 @@ impl Bounds {
         Ok(Self { concurrency: count("maxConcurrency")?, count: count("toleratedFailureCount")?, percentage })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,15 +21,19 @@ pub(super) struct Source<'a> {
     next: u64,
     /// Items at hand that are not taken.
     pub(super) left: u64,
+    /// Children that were taken and come again.
+    back: std::vec::IntoIter<Child>,
 }
 
 impl<'a> Source<'a> {
+    /// Children from the one numbered `from`. Without an execution, which may be over when a run is stopped, inputs are
+    /// the items as they were read.
     pub(super) fn open(
         inner: &'a Inner,
         run: &MapRun,
-        execution: &'a Execution,
+        execution: Option<&'a Execution>,
         definition: &'a Definition,
-        from: u64,
+        (from, stopped): (u64, bool),
     ) -> Result<Self, Failure> {
         let left = if run.reader.is_some() { 0 } else { run.items.len() as u64 };
         let items: Box<dyn Iterator<Item = Result<(Item, Value), Failure>> + Send + 'a> = match &run.reader {
@@ -41,13 +45,21 @@ impl<'a> Source<'a> {
                 let read = items::open(reader, blobs, inner.services.columnar, &inner.limits)?;
                 Box::new((0..).zip(read).map(move |(index, value)| {
                     let item = Item { index, value: value? };
-                    let input = inner.step_in(&key, |given| execution.item_input(definition, attempt, &item, given))?;
+                    let selected = execution.map(|execution| {
+                        inner.step_in(&key, |given| execution.item_input(definition, attempt, &item, given))
+                    });
+                    let input = match selected {
+                        Some(Ok(input)) => input,
+                        Some(Err(failure)) if !stopped => return Err(failure),
+                        // The state's thread is gone, and with it what its selector would have seen.
+                        _ => item.value.clone(),
+                    };
                     Ok((item, input))
                 }))
             }
         };
         let batcher = run.batcher.as_ref().map(Batcher::of).transpose()?;
-        let mut source = Self { items, batcher, next: 0, left };
+        let mut source = Self { items, batcher, next: 0, left, back: Vec::new().into_iter() };
         // What was done before a restart is read again and passed over.
         while source.next < from {
             if source.child()?.is_none() {
@@ -55,6 +67,16 @@ impl<'a> Source<'a> {
             }
         }
         Ok(source)
+    }
+
+    /// Of a reader that fails before its first item.
+    pub(super) fn empty() -> Self {
+        Self { items: Box::new(std::iter::empty()), batcher: None, next: 0, left: 0, back: Vec::new().into_iter() }
+    }
+
+    /// Takes children back, in order: they are the next ones.
+    pub(super) fn put_back(&mut self, children: Vec<Child>) {
+        self.back = children.into_iter();
     }
 
     pub(super) fn next(&mut self, count: usize) -> Result<Vec<Child>, Failure> {
@@ -66,7 +88,10 @@ impl<'a> Source<'a> {
         Ok(chunk)
     }
 
-    fn child(&mut self) -> Result<Option<Child>, Failure> {
+    pub(super) fn child(&mut self) -> Result<Option<Child>, Failure> {
+        if let Some(child) = self.back.next() {
+            return Ok(Some(child));
+        }
         loop {
             let item = self.items.next().transpose()?;
             self.left = self.left.saturating_sub(u64::from(item.is_some()));

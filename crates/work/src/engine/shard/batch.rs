@@ -27,6 +27,8 @@ pub(super) struct Batch {
     places: HashMap<Key, usize>,
     /// Executions of which nothing is kept from this commit on.
     pub(super) gone: HashSet<Key>,
+    /// Executions of which this batch changes rows without their turns.
+    pub(super) noted: HashSet<Key>,
     /// Changes of rows that belong to no turn: space, row, value.
     pub(super) loose: Vec<(Arc<str>, Bytes, Option<Bytes>)>,
     pub(super) appends: Vec<Append>,
@@ -94,9 +96,11 @@ impl Batch {
         }
     }
 
-    /// Whether nothing may be built on the execution yet: the tables may take its turn back, or its rows go.
+    /// Whether nothing may be built on the execution yet: the tables may take its turn back, or its rows go or change.
     pub(super) fn is_busy(&mut self, key: &Key) -> bool {
-        self.gone.contains(key) || self.slot(key).is_some_and(|slot| !slot.turn.writes.is_empty())
+        self.gone.contains(key)
+            || self.noted.contains(key)
+            || self.slot(key).is_some_and(|slot| !slot.turn.writes.is_empty())
     }
 
     pub(super) fn post(&mut self, post: Option<Post>) {

@@ -18,6 +18,8 @@ pub(crate) enum Post {
     Started(Reply<ExecutionView>, Box<ExecutionView>),
     /// What was asked for is done.
     Done(Reply<Micros>, Micros),
+    /// History has been carried forward.
+    Carried(Reply<bool>),
     /// Something follows for an execution.
     After(Key, After),
 }
@@ -33,6 +35,7 @@ pub(crate) async fn run(inner: Arc<Inner>, mut items: mpsc::UnboundedReceiver<It
             match post {
                 Post::Started(reply, view) => drop(reply.send(durable.clone().map(|()| *view))),
                 Post::Done(reply, at) => drop(reply.send(durable.clone().map(|()| at))),
+                Post::Carried(reply) => drop(reply.send(durable.clone().map(|()| true))),
                 Post::After(key, after) if durable.is_ok() => follow(&inner, key, after),
                 Post::After(..) => {}
             }

@@ -1,9 +1,11 @@
 //! Map Runs: what is written of them, and how they are taken up again.
 
 use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
+use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
 use super::rig::{Rig, input};
+use crate::engine::rows::Tag;
 
 /// A distributed Map over its input, whose items are names of objects to read.
 fn reads(writer: &Value) -> Value {
@@ -157,4 +159,170 @@ async fn a_standard_child_is_taken_up_where_it_failed() {
     rig.engine().end_task(&task.token, TaskEnd::Success(input(&json!("two")))).await.unwrap();
     let view = rig.end("slow/n").await;
     assert_eq!(view.output.as_deref(), Some(&br#"["one","two"]"#[..]), "{view:?}");
+}
+
+/// A distributed Map whose children wait for a worker, one at a time.
+fn one_by_one() -> Value {
+    let mut machine = json!({"StartAt": "M", "TimeoutSeconds": 600, "States": {"M": {
+        "Type": "Map", "End": true, "MaxConcurrency": 1, "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "A", "States": {"A": {"Type": "Task", "End": true,
+                "Resource": "arn:aws:states:us-east-1:000000000000:activity:work"}}}}}});
+    machine["States"]["M"].as_object_mut().unwrap().extend(writer().as_object().unwrap().clone());
+    machine
+}
+
+async fn answer(rig: &Rig, item: u32) {
+    let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
+    assert_eq!(task.input[..], *item.to_string().as_bytes());
+    rig.engine().end_task(&task.token, TaskEnd::Success(input(&json!(item * 10)))).await.unwrap();
+}
+
+/// Of four children the first is done and the second begun.
+async fn begin(rig: &Rig) {
+    rig.workflow("slow", &one_by_one()).await;
+    rig.start("slow", Some("n"), json!([1, 2, 3, 4])).await.unwrap();
+    answer(rig, 1).await;
+    let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
+    assert_eq!(&task.input[..], b"2");
+}
+
+/// The files of the Map Run that `begin` began, once it is over.
+async fn check_stopped(rig: &Rig) {
+    rig.until(|| rig.rows_of(Tag::MapRun).is_empty()).await;
+    let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
+    let counts = &run["itemCounts"];
+    assert_eq!(
+        (&run["status"], &counts["succeeded"], &counts["aborted"], &counts["pending"], &counts["total"]),
+        (&json!("ABORTED"), &json!(1), &json!(1), &json!(2), &json!(4))
+    );
+    let name = run["mapRunArn"].as_str().unwrap().rsplit(':').next().unwrap();
+    let manifest = file(rig, &format!("out/{name}/manifest.json"));
+    for (kind, status, inputs) in [
+        ("SUCCEEDED", "SUCCEEDED", vec!["1"]),
+        ("FAILED", "ABORTED", vec!["2"]),
+        ("PENDING", "PENDING", vec!["3", "4"]),
+    ] {
+        let files = manifest["ResultFiles"][kind].as_array().unwrap();
+        assert_eq!(files.len(), 1, "{kind}");
+        let results = file(rig, files[0]["Key"].as_str().unwrap());
+        let shown: Vec<(&str, &str)> = results
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|result| (result["Status"].as_str().unwrap(), result["Input"].as_str().unwrap()))
+            .collect();
+        assert_eq!(shown, inputs.iter().map(|input| (status, *input)).collect::<Vec<_>>());
+    }
+    let child = rig.engine().describe(&format!("slow/{name}-1")).unwrap();
+    assert_eq!(child.state, ExecutionState::Aborted);
+    assert_eq!(rig.engine().describe(&format!("slow/{name}-2")).unwrap_err().code, "HW-WORK-030");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_stopped_writes_files_and_is_taken_up_again() {
+    let rig = Rig::new().await;
+    begin(&rig).await;
+    rig.engine().stop("slow/n", None, None).await.unwrap();
+    check_stopped(&rig).await;
+    rig.engine().redrive("slow/n").await.unwrap();
+    for item in 2..=4 {
+        answer(&rig, item).await;
+    }
+    let view = rig.end("slow/n").await;
+    assert_eq!(view.state, ExecutionState::Succeeded, "{view:?}");
+    let output: Value = serde_json::from_slice(&view.output.unwrap()).unwrap();
+    let manifest = file(&rig, output["ResultWriterDetails"]["Key"].as_str().unwrap());
+    assert_eq!((&manifest["ResultFiles"]["FAILED"], &manifest["ResultFiles"]["PENDING"]), (&json!([]), &json!([])));
+    let results = file(&rig, manifest["ResultFiles"]["SUCCEEDED"][0]["Key"].as_str().unwrap());
+    assert_eq!(results.as_array().unwrap().len(), 4);
+    assert!(rig.rows_of(Tag::MapRun).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_execution_times_out_writes_files() {
+    let rig = Rig::new().await;
+    begin(&rig).await;
+    rig.advance(601);
+    assert_eq!(rig.end("slow/n").await.state, ExecutionState::TimedOut);
+    check_stopped(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_execution_times_out_while_the_node_is_down_writes_files() {
+    let mut rig = Rig::new().await;
+    begin(&rig).await;
+    rig.engine().close().await;
+    rig.advance(601);
+    rig.restart().await;
+    rig.until(|| rig.engine().describe("slow/n").is_ok_and(|view| view.stopped.is_some())).await;
+    check_stopped(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_right_behind_the_stop_loses_neither_files_nor_the_end_of_children() {
+    let mut rig = Rig::new().await;
+    begin(&rig).await;
+    rig.engine().close().await;
+    // Its last byte says whether it was stopped; the commit that stops it writes that and sets nothing going yet.
+    let (shard, row, value) = rig.rows_of(Tag::MapRun).remove(0);
+    let mut value = value.to_vec();
+    *value.last_mut().unwrap() = 1;
+    rig.put_row(shard, row, value.into()).await;
+    rig.restart().await;
+    check_stopped(&rig).await;
+    // Another start finds nothing to do.
+    let before = rig.records(crate::engine::map_run::STREAM);
+    rig.restart().await;
+    assert_eq!(rig.records(crate::engine::map_run::STREAM), before);
+    assert_eq!(before, 2, "a result is written once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_express_children_that_is_stopped_writes_files() {
+    let rig = Rig::new().await;
+    rig.workflow(
+        "naps",
+        &json!({"StartAt": "M", "States": {"M": {"Type": "Map", "End": true, "MaxConcurrency": 3,
+            "ResultWriter": writer()["ResultWriter"], "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+            "StartAt": "C", "States": {
+                "C": {"Type": "Choice", "Default": "P",
+                    "Choices": [{"Variable": "$", "NumericGreaterThan": 1, "Next": "W"}]},
+                "W": {"Type": "Wait", "Seconds": 60, "End": true}, "P": {"Type": "Pass", "End": true}}}}}}),
+    )
+    .await;
+    rig.start("naps", Some("n"), json!([1, 2, 3, 4, 5])).await.unwrap();
+    rig.engine().stop("naps/n", None, None).await.unwrap();
+    rig.until(|| rig.rows_of(Tag::MapRun).is_empty()).await;
+    let run = rig.engine().map_runs("naps/n").unwrap().remove(0);
+    let name = run["mapRunArn"].as_str().unwrap().rsplit(':').next().unwrap();
+    let manifest = file(&rig, &format!("out/{name}/manifest.json"));
+    let listed = |kind: &str| {
+        let files = manifest["ResultFiles"][kind].as_array().unwrap().iter();
+        files.map(|one| file(&rig, one["Key"].as_str().unwrap()).as_array().unwrap().len()).sum::<usize>()
+    };
+    // How far it came before it was stopped nobody knows; each child is in one file.
+    assert_eq!(listed("SUCCEEDED") + listed("FAILED") + listed("PENDING"), 5);
+    assert!(listed("PENDING") >= 1 && listed("SUCCEEDED") <= 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_cut_while_a_run_is_stopped_leaves_its_files_and_each_result_once() {
+    for seed in 0..16 {
+        let disk = FaultyDisk::default();
+        let mut rig = Rig::over(&disk).await;
+        begin(&rig).await;
+        disk.cut_after(seed + 1);
+        let stopped = rig.engine().stop("slow/n", None, None).await;
+        rig.until(|| disk.is_off() || stopped.is_err() || rig.rows_of(Tag::MapRun).is_empty()).await;
+        rig.power_cut(&disk, seed).await;
+        let view = rig.engine().describe("slow/n").unwrap();
+        assert!(stopped.is_err() || view.state == ExecutionState::Aborted, "seed {seed}: {view:?}");
+        if view.stopped.is_none() {
+            rig.engine().stop("slow/n", None, None).await.unwrap();
+        }
+        check_stopped(&rig).await;
+        assert_eq!(rig.records(crate::engine::map_run::STREAM), 2, "seed {seed}");
+    }
 }

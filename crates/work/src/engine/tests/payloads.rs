@@ -1,9 +1,14 @@
 //! Large payloads: kept as blobs, shown in full, and gone with the executions that point to them.
 
-use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
+use std::collections::BTreeSet;
+
+use headwater_base::Micros;
+use headwater_kernel::port::workflows::{ExecutionState, StartExecution, TaskEnd, Workflows};
 use serde_json::{Value, json};
 
 use super::rig::{Rig, input};
+use crate::engine::message::Message;
+use crate::engine::rows::{self, Tag};
 
 const LARGE: usize = 100_000;
 
@@ -102,4 +107,75 @@ async fn what_a_task_has_written_is_kept_for_a_while() {
     }
     rig.advance(10 * 86_400);
     assert_eq!(rig.engine().collect().await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_a_crash_leaves_finds_its_payload_in_a_blob() {
+    let mut rig = Rig::new().await;
+    rig.workflow("big", &machine()).await;
+    let request = StartExecution {
+        workflow: "big".to_owned(),
+        name: Some("n".to_owned()),
+        input: Some(input(&large())),
+        ..StartExecution::default()
+    };
+    let (head, payload) = rig.engine().0.head_of(&request, Micros(0)).unwrap();
+    let (message, beside) = Message::Start { head: Box::new(head), input: payload }.encode(1_000);
+    assert!(message.len() < 1_000, "{} bytes", message.len());
+    rig.engine().0.keep(&beside, &BTreeSet::new()).unwrap();
+    rig.engine().close().await;
+    let sender = rows::key_of("other", "gone");
+    rig.put_row(rows::shard_of(&sender), rows::row(&sender, Tag::Message, b"end"), message).await;
+    for _ in 0..3 {
+        rig.advance(700);
+        assert_eq!(rig.engine().collect().await.unwrap(), 0, "the row points to it");
+    }
+    rig.restart().await;
+    rig.until(|| rig.engine().describe("big/n").is_ok()).await;
+    assert_eq!(rig.engine().describe("big/n").unwrap().input, Some(input(&large())));
+    rig.until(|| rig.rows_of(Tag::Message).is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_payloads_go_to_another_execution_and_come_back() {
+    let rig = Rig::new().await;
+    rig.workflow("echo", &json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}})).await;
+    rig.workflow(
+        "asks",
+        &json!({"StartAt": "S", "States": {"S": {"Type": "Task", "End": true, "OutputPath": "$.Output",
+        "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": "echo", "Input.$": "$.payload"}}}}),
+    )
+    .await;
+    rig.start("asks", Some("n"), json!({ "payload": large() })).await.unwrap();
+    let view = rig.end("asks/n").await;
+    assert_eq!(view.output, Some(input(&large())), "{view:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_small_items_are_a_blob_together() {
+    let mut rig = Rig::new().await;
+    for (name, mode) in
+        [("spread", json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"})), ("near", json!({"Mode": "INLINE"}))]
+    {
+        rig.workflow(
+            name,
+            &json!({"StartAt": "M", "States": {"M": {"Type": "Map", "End": true, "MaxConcurrency": 1,
+            "ItemProcessor": {"ProcessorConfig": mode, "StartAt": "A", "States": {"A": {"Type": "Task", "End": true,
+                "Resource": format!("arn:aws:states:us-east-1:000000000000:activity:{name}")}}}}}}),
+        )
+        .await;
+        let items: Vec<String> = (0..4_000).map(|number| format!("item number {number}")).collect();
+        rig.start(name, Some("n"), json!(items)).await.unwrap();
+        for restart in [false, true] {
+            let task = rig.engine().poll_activity(name, None, super::LONG).await.unwrap().unwrap();
+            let expected = u32::from(restart);
+            assert_eq!(task.input[..], *json!(format!("item number {expected}")).to_string().as_bytes());
+            rig.engine().end_task(&task.token, TaskEnd::Success(input(&json!(1)))).await.unwrap();
+            if !restart {
+                assert!(rig.bytes() < 20_000, "{name}: rows of {} bytes", rig.bytes());
+                rig.restart().await;
+            }
+        }
+    }
 }

@@ -10,7 +10,9 @@ use headwater_base::{Limits, ManualClock, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::workflows::{ExecutionView, StartExecution, Workflows};
 use headwater_kernel::port::{Context, Json, Secrets, Tables};
-use headwater_log::{EmbeddedLog, Log, View};
+use headwater_log::embedded::Options;
+use headwater_log::{Commit, Delta, EmbeddedLog, Log, View};
+use headwater_testkit::FaultyDisk;
 use serde_json::Value;
 
 use crate::engine::{Engine, Parts, Unknown, Workflow, rows};
@@ -76,6 +78,48 @@ impl Rig {
         rig
     }
 
+    /// Over a disk whose power a test cuts.
+    pub(super) async fn over(disk: &FaultyDisk) -> Self {
+        let mut rig = Self::new().await;
+        rig.begin_over(disk).await;
+        rig
+    }
+
+    /// Ends a life by a power cut and begins the next with what `seed` leaves on the disk.
+    pub(super) async fn power_cut(&mut self, disk: &FaultyDisk, seed: u64) {
+        disk.cut();
+        self.engine().close().await;
+        self.engine = None;
+        // What is left of this life must not reach into the next.
+        let log = std::mem::replace(&mut self.log, headwater_testkit::memory_log().0);
+        self.until(|| Arc::strong_count(&log) == 1).await;
+        drop(log);
+        disk.power_on(seed);
+        self.begin_over(disk).await;
+    }
+
+    async fn begin_over(&mut self, disk: &FaultyDisk) {
+        if let Some(engine) = self.engine.take() {
+            engine.close().await;
+        }
+        let options =
+            Options { wal_segment_bytes: 1 << 20, maintain_ms: None, fatal: Arc::new(|_| ()), ..Options::default() };
+        let disk = Arc::new(disk.clone());
+        let opened = EmbeddedLog::open_with(disk, "/data", Arc::default(), self.clock.clone(), options);
+        self.log = opened.unwrap();
+        self.begin().await;
+    }
+
+    /// Opens an engine over the log, which gets to know the workflows there are.
+    async fn begin(&mut self) {
+        let engine = self.open().await;
+        let known: Vec<Workflow> = self.known.lock().values().cloned().collect();
+        for workflow in known {
+            engine.register(workflow).await.unwrap();
+        }
+        self.engine = Some(engine);
+    }
+
     async fn open(&self) -> Engine {
         let log: Arc<dyn Log> = self.log.clone();
         let parts = Parts {
@@ -98,12 +142,7 @@ impl Rig {
     /// Stops the engine and opens another one over the same log.
     pub(super) async fn restart(&mut self) {
         self.engine().close().await;
-        let engine = self.open().await;
-        let known: Vec<Workflow> = self.known.lock().values().cloned().collect();
-        for workflow in known {
-            engine.register(workflow).await.unwrap();
-        }
-        self.engine = Some(engine);
+        self.begin().await;
     }
 
     pub(super) async fn workflow(&self, name: &str, definition: &Value) {
@@ -214,6 +253,26 @@ impl Rig {
             self.log.for_each(&rows::space_of(shard), &mut |_, _| count += 1);
         }
         count
+    }
+
+    /// Rows of one kind.
+    pub(super) fn rows_of(&self, tag: rows::Tag) -> Vec<(usize, Bytes, Bytes)> {
+        let mut found = Vec::new();
+        for shard in 0..rows::SHARDS {
+            self.log.for_each(&rows::space_of(shard), &mut |row, value| {
+                if rows::split(row).is_some_and(|(_, one, _)| one == tag as u8) {
+                    found.push((shard, Bytes::copy_from_slice(row), Bytes::copy_from_slice(value)));
+                }
+            });
+        }
+        found
+    }
+
+    /// Writes a row behind the engine's back.
+    pub(super) async fn put_row(&self, shard: usize, row: Bytes, value: Bytes) {
+        let deltas = vec![(Arc::from(rows::space_of(shard)), vec![Delta { key: row, value: Some(value) }])];
+        let ticket = self.log.append(&Commit { deltas, ..Commit::default() }).unwrap();
+        self.log.durable(ticket.sequence).await.unwrap();
     }
 
     /// Bytes of the rows of all shards.

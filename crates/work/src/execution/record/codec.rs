@@ -14,6 +14,9 @@ const DEPTH_MAX: usize = 256;
 /// The tag of a payload that is kept elsewhere.
 const ELSEWHERE: u8 = 9;
 
+/// The count of a list that is kept elsewhere as a whole.
+const LIST_ELSEWHERE: u64 = u64::MAX;
+
 /// Encoded payloads that are kept beside records, by their hash.
 pub(crate) type Large = Vec<([u8; 32], Vec<u8>)>;
 
@@ -53,6 +56,34 @@ impl Writer {
             self.byte(ELSEWHERE);
             self.raw(&hash);
             self.large.push((hash, encoded));
+        }
+    }
+
+    /// Values each of which may be large, as all of them together may be.
+    pub(crate) fn payloads(&mut self, values: &[Value]) {
+        let start = self.bytes.len();
+        self.list(values, Self::payload);
+        if self.bytes.len() - start > self.inline_max {
+            let encoded = self.bytes.split_off(start);
+            let hash = crate::hash::sha256(&encoded);
+            self.number(LIST_ELSEWHERE);
+            self.raw(&hash);
+            self.large.push((hash, encoded));
+        }
+    }
+
+    /// A part of the record that may be large as a whole, however small each value in it is.
+    pub(crate) fn apart(&mut self, write: impl FnOnce(&mut Self)) {
+        let mut part = Self::default();
+        write(&mut part);
+        let away = part.bytes.len() > self.inline_max;
+        self.byte(u8::from(away));
+        if away {
+            let hash = crate::hash::sha256(&part.bytes);
+            self.raw(&hash);
+            self.large.push((hash, part.bytes));
+        } else {
+            self.bytes(&part.bytes);
         }
     }
 
@@ -163,6 +194,34 @@ impl<'a> Reader<'a> {
         let (hash, rest) = rest.split_first_chunk()?;
         self.rest = rest;
         Reader::new(&(self.fetch)(hash)?).value()
+    }
+
+    /// Values that may have been large, each or all together.
+    pub(crate) fn payloads(&mut self) -> Option<Vec<Value>> {
+        let start = self.rest;
+        if self.number()? == LIST_ELSEWHERE {
+            let list = (self.fetch)(self.raw(32)?.first_chunk()?)?;
+            return Reader::with(&list, self.fetch).list(Reader::payload);
+        }
+        self.rest = start;
+        self.list(Reader::payload)
+    }
+
+    /// Everything that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
+
+    /// A part of the record that may have been large as a whole.
+    pub(crate) fn apart<T>(&mut self, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Option<T> {
+        match self.byte()? {
+            0 => read(&mut Reader::with(self.bytes()?, self.fetch)),
+            1 => {
+                let part = (self.fetch)(self.raw(32)?.first_chunk()?)?;
+                read(&mut Reader::new(&part))
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

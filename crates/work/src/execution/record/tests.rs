@@ -32,9 +32,27 @@ proptest! {
     }
 
     #[test]
+    fn a_list_comes_back_whatever_of_it_is_elsewhere(
+        values in prop::collection::vec(any_value(), 0..8),
+        inline in 0_usize..200,
+    ) {
+        let mut writer = Writer::within(inline);
+        writer.payloads(&values);
+        writer.apart(|writer| writer.list(&values, Writer::value));
+        prop_assert!(writer.bytes.len() <= 2 * (inline + 50), "{} bytes", writer.bytes.len());
+        let large = std::mem::take(&mut writer.large);
+        let fetch = |hash: &[u8; 32]| large.iter().find(|(one, _)| one == hash).map(|(_, bytes)| bytes.clone());
+        let mut reader = Reader::with(&writer.bytes, &fetch);
+        prop_assert_eq!(reader.payloads(), Some(values.clone()));
+        prop_assert_eq!(reader.apart(|reader| reader.list(Reader::value)), Some(values));
+        prop_assert!(reader.is_empty());
+    }
+
+    #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
         let _ = Changes::from_bytes(&bytes);
         let _ = Reader::new(&bytes).value();
+        let _ = Reader::new(&bytes).payloads();
         let stored = Stored { header: bytes, ..Stored::default() };
         let _ = stored.restore();
     }

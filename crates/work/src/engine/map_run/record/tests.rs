@@ -1,0 +1,71 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::execution::Attempt;
+use crate::execution::record::codec::nowhere;
+
+fn run(items: u64) -> MapRun {
+    MapRun {
+        attempt: Attempt { thread: 1, visit: 2, number: 3 },
+        arn: "arn:run".to_owned(),
+        label: "L".to_owned(),
+        machine: 1,
+        flavor: Flavor::Standard,
+        items: (0..items).map(|index| (Item { index, value: json!(index) }, json!({ "item": index }))).collect(),
+        reader: None,
+        batcher: None,
+        writer: Some(json!({"Resource": "arn:aws:states:::s3:putObject"})),
+        concurrency: 4,
+        tolerance: Tolerance { count: Some(1), percentage: Some(0.5) },
+        redrive: true,
+    }
+}
+
+#[test]
+fn a_run_comes_back_with_its_mark() {
+    for (items, inline_max, blobs) in [(3, usize::MAX, 0), (1_000, 1_000, 1)] {
+        for stopped in [false, true] {
+            let (row, large) = encode(&run(items), stopped, inline_max);
+            assert_eq!(large.len(), blobs);
+            let fetch = |hash: &[u8; 32]| large.iter().find(|(one, _)| one == hash).map(|(_, bytes)| bytes.clone());
+            assert_eq!(decode(&row, &fetch), Some((run(items), stopped)));
+            assert_eq!(row.last(), Some(&u8::from(stopped)));
+        }
+    }
+    let (row, _) = encode(&run(1_000), false, 1_000);
+    assert_eq!(decode(&row, &nowhere), None, "its items are gone");
+}
+
+#[test]
+fn a_row_of_the_first_version_is_read() {
+    let run = run(2);
+    let mut writer = Writer::default();
+    writer.byte(1);
+    writer.raw(&rows::attempt_bytes(&run.attempt));
+    writer.text(&run.arn);
+    writer.text(&run.label);
+    writer.number(u64::from(run.machine));
+    writer.byte(0);
+    writer.list(&run.items, |writer, (item, input)| {
+        writer.number(item.index);
+        writer.value(&item.value);
+        writer.value(input);
+    });
+    for value in [&run.reader, &run.batcher, &run.writer] {
+        writer.option(value.as_ref(), Writer::value);
+    }
+    writer.number(run.concurrency);
+    tolerance(&mut writer, &run.tolerance);
+    writer.byte(1);
+    assert_eq!(decode(&writer.bytes, &nowhere), Some((run, false)));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(&bytes, &nowhere);
+        let _ = decode(&bytes, &|_| Some(Vec::new()));
+        let _ = Progress::decode(&bytes);
+    }
+}
