@@ -53,7 +53,7 @@ export function SheetForms(props: {
               <button
                 type="button"
                 className="btn"
-                aria-label={`Remove ${title} and its charts`}
+                aria-label={`Remove sheet ${title} and its charts`}
                 disabled={sheets.length === 1}
                 onClick={() => put(sheetRemoved(text, index))}
               >
