@@ -55,16 +55,16 @@ impl Rig {
     }
 
     pub(super) async fn within(limits: Limits) -> Self {
-        Self::over(headwater_testkit::memory_log(), limits).await
+        Self::on_log(headwater_testkit::memory_log(), limits).await
     }
 
     /// Over a log on a disk that the test has in its hands.
     pub(super) async fn on(disk: &headwater_testkit::FaultyDisk) -> Self {
         let log = headwater_testkit::log_on(Arc::new(disk.clone()), Limits::default());
-        Self::over(log, Limits::default()).await
+        Self::on_log(log, Limits::default()).await
     }
 
-    async fn over((log, clock): (Arc<EmbeddedLog>, Arc<ManualClock>), limits: Limits) -> Self {
+    async fn on_log((log, clock): (Arc<EmbeddedLog>, Arc<ManualClock>), limits: Limits) -> Self {
         let mut rig = Self {
             log,
             clock,
