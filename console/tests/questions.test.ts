@@ -559,6 +559,12 @@ describe('the builder', () => {
     await page.getByRole('link', { name: 'Edit' }).click();
     await page.getByText('Published').waitFor();
     expect(await yaml.inputValue()).toContain('# Kept by the team');
+    // The node keeps the comments, so that everybody has them.
+    const told = await fetch(`${node.url}/v1/dashboards/made.here`, { headers: { accept: 'application/yaml' } });
+    expect(told.headers.get('headwater-text')).toBe('author');
+    expect(await told.text()).toContain('# Kept by the team');
+    await page.goto(at('/dashboards/made.here?mode=yaml'));
+    await page.getByText('# Kept by the team').waitFor();
     await page.close();
   });
 

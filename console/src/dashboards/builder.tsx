@@ -2,11 +2,11 @@
 
 import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { apply, type Kind, queries, RESOURCES, type Resource } from '../api.ts';
-import { yamlOf } from '../editor/yaml.ts';
+import { useText } from '../editor/text.ts';
 import { go, Link, path, useParam } from '../router.tsx';
 import { relationName, save, useRelations } from '../rows.ts';
 import { Entry, LaterText } from '../ui/fields.tsx';
-import { Empty, Page, Panel, Tabs, Trouble } from '../ui/parts.tsx';
+import { Empty, Loading, Page, Panel, Tabs, Trouble } from '../ui/parts.tsx';
 import type { Source } from './asking.ts';
 import { Board, standing } from './board.tsx';
 import { SHEET, useChoice } from './choice.ts';
@@ -24,12 +24,20 @@ const UNDO_MAX = 100;
 
 /** The builder of one dashboard, or of a new one. */
 export default function Builder({ resource, kind }: { resource: Resource | null; kind: Kind }) {
+  if (!resource) return <Desk resource={null} kind={kind} stored={blank('my-dashboard')} />;
+  return <Stored key={resource.metadata.name} resource={resource} kind={kind} />;
+}
+
+/** Begins with the text that was applied, so that its comments stay. */
+function Stored({ resource, kind }: { resource: Resource; kind: Kind }) {
+  const stored = useText(kind.plural, resource);
+  return stored === undefined ? <Loading /> : <Desk resource={resource} kind={kind} stored={stored} />;
+}
+
+function Desk({ resource, kind, stored }: { resource: Resource | null; kind: Kind; stored: string }) {
   const name = resource?.metadata.name ?? '';
   const generation = resource?.metadata.generation ?? 0;
-  const begin = (): Kept => {
-    const text = resource ? yamlOf(resource) : blank('my-dashboard');
-    return { text, base: resource ? text : '', generation };
-  };
+  const begin = (): Kept => ({ text: stored, base: resource ? stored : '', generation });
   const [draft, setDraft] = useState(() => kept(name) ?? begin());
   const [before, setBefore] = useState<string[]>([]);
   const [selected, setSelected] = useState('');
@@ -90,9 +98,7 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
     try {
       const at = resource ? { plural: kind.plural, name, generation: draft.generation } : null;
       await apply(draft.text, at, false);
-      // Comments are in the text alone: the node keeps what they are about.
       keep(name, null);
-      keep(called, { text: draft.text, base: draft.text, generation: draft.generation + 1 });
       await queries.invalidateQueries({ queryKey: RESOURCES });
       go(path([kind.plural, called]));
     } catch (refused) {

@@ -25,6 +25,7 @@ pub mod secrets;
 pub mod shape;
 mod supervisor;
 pub mod tables;
+pub mod text;
 pub mod unit;
 pub mod yaml;
 

@@ -1,6 +1,6 @@
 //! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}` and `/v1/apply`.
 //!
-//! The ETag of a resource is its generation. `/v1/apply` takes one file as YAML or JSON, or many of them as
+//! The ETag of a resource is its generation. As `application/yaml` it is its author's text, where that is kept. `/v1/apply` takes one file as YAML or JSON, or many of them as
 //! `{"files": [{"name", "text"}]}`, so that every problem names its file, line and column.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,9 +14,9 @@ use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_kernel::port::solutions::File;
 use headwater_kernel::resources::Change;
-use headwater_kernel::{ApplyOptions, DeleteOptions, Draft, Kind, Report, Resource};
-use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use headwater_kernel::{ApplyOptions, DeleteOptions, Draft, Kind, Report, Resource, yaml};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
@@ -26,6 +26,9 @@ use crate::http::documents::{expected, tag};
 use crate::http::fault::Fault;
 use crate::http::query::{Query, refused};
 use crate::http::{Api, answer};
+
+/// The header that says whose text a resource's YAML is: `author`, or `generated` where none is kept.
+pub const TEXT: &str = "headwater-text";
 
 /// Query parameters of lists.
 pub const LIST_QUERY: &[&str] = &["selector", "watch"];
@@ -94,9 +97,34 @@ pub async fn get(
     Query::parse(request.uri().query(), &[])?;
     let kind = find(&api, &plural)?;
     let Some(resource) = api.kernel.get(kind.name, &name) else { return Err(absent(&api, kind, &name)) };
-    let mut response = answer::json(StatusCode::OK, &resource.shown());
-    tag(&mut response, resource.metadata.generation);
+    let (generation, as_yaml) = (resource.metadata.generation, takes_yaml(request.headers()));
+    let mut response =
+        if as_yaml { written(&api, resource).await } else { answer::json(StatusCode::OK, &resource.shown()) };
+    tag(&mut response, generation);
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
+}
+
+/// A resource as YAML to edit: its author's text, or one made of its value. The header [`TEXT`] says which.
+async fn written(api: &Arc<Api>, resource: Arc<Resource>) -> Response {
+    let (kernel, of) = (Arc::clone(&api.kernel), Arc::clone(&resource));
+    // Reading a long text again takes milliseconds.
+    let text = tokio::task::spawn_blocking(move || kernel.text(&of)).await.unwrap_or_default();
+    let (text, whose) = match text {
+        Some(text) => (text, "author"),
+        None => (yaml::write(&resource.written()), "generated"),
+    };
+    let mut response = answer::bytes(StatusCode::OK, "application/yaml", Bytes::from(text));
+    response.headers_mut().insert(TEXT, HeaderValue::from_static(whose));
+    response
+}
+
+fn takes_yaml(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .map(|one| one.split(';').next().unwrap_or_default().trim())
+        .any(|one| one.eq_ignore_ascii_case("application/yaml"))
 }
 
 /// Creates or changes the one resource of the address.

@@ -531,7 +531,7 @@ const ROUTES: &[Route] = &[
         path: "/v1/{plural}/{name}",
         operation: "getResource",
         tag: "resources",
-        summary: "Gives a resource; its generation is the ETag.",
+        summary: "Gives a resource; its generation is the ETag. With `Accept: application/yaml` it is the text that its author applied, comments included; the header `Headwater-Text` says `author`, or `generated` where no text is kept.",
         query: &[],
         body: Body::None,
         answer: JSON,

@@ -22,6 +22,7 @@ mod iceberg;
 mod ingest;
 mod limits;
 mod live;
+mod texts;
 
 /// Features and enrichment of no pipeline but one.
 struct Fixed;
