@@ -22,6 +22,9 @@ pub const SPACE: &str = "resources";
 /// Space of the statuses: `Kind/name` -> status as JSON.
 pub const STATUS_SPACE: &str = "resource-status";
 
+/// Space of the drafts: `Kind/name` -> a draft as JSON; there need not be such a resource.
+pub const DRAFT_SPACE: &str = "resource-drafts";
+
 /// The most resources of a node.
 pub const RESOURCES_MAX: usize = 50_000;
 
@@ -108,7 +111,7 @@ impl Resources {
         self.log.get(text::SPACE, id.as_bytes(), View::Durable)
     }
 
-    /// Writes resources (None deletes, with the text) and their audit entries in one commit, and whatever else of the
+    /// Writes resources (None deletes, with text and draft) and their audit entries in one commit, and whatever else of the
     /// `state` belongs into it. The caller holds `turn`.
     pub(crate) async fn write(
         &self,
@@ -119,6 +122,7 @@ impl Resources {
         let mut specs = Vec::new();
         let mut statuses = Vec::new();
         let mut texts = Vec::new();
+        let mut drafts = Vec::new();
         let goes = |resource: &Option<Resource>| resource.as_ref().is_none_or(|one| one.metadata.deleting.is_some());
         let frees = !changes.is_empty() && changes.iter().all(|(_, resource)| goes(resource));
         for (key, resource) in &changes {
@@ -127,6 +131,7 @@ impl Resources {
             if value.is_none() {
                 statuses.push(Delta { key: key.clone(), value: None });
                 texts.push(Delta { key: key.clone(), value: None });
+                drafts.push(Delta { key: key.clone(), value: None });
             }
             specs.push(Delta { key, value });
         }
@@ -135,6 +140,7 @@ impl Resources {
             (Arc::from(SPACE), specs),
             (Arc::from(STATUS_SPACE), statuses),
             (Arc::from(text::SPACE), texts),
+            (Arc::from(DRAFT_SPACE), drafts),
         ]);
         deltas.retain(|(_, changes)| !changes.is_empty());
         let commit =
@@ -207,7 +213,8 @@ impl Resources {
         result
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), Problem> {
+    /// Writes what is no change of a resource. The caller holds `turn`.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<(), Problem> {
         append_durable(self.log.as_ref(), &commit).await.map(|_| ()).map_err(|error| refused("the change", &error))
     }
 }

@@ -209,13 +209,19 @@ pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Resp
 /// What the kernel says.
 pub async fn applied(api: &Api, drafts: Vec<Draft>, options: &ApplyOptions) -> Result<Response, Fault> {
     let report = api.kernel.apply(drafts, options).await.map_err(problems)?;
-    if !options.dry_run {
-        // So that the client's next request finds what it applied; what takes longer is told by its status.
-        let ids: Vec<String> =
-            report.resources.iter().map(|applied| format!("{}/{}", applied.kind, applied.name)).collect();
-        api.kernel.settled(&ids, SETTLE_MAX).await;
+    if options.dry_run {
+        return Ok(report_answer(StatusCode::OK, &report));
     }
-    Ok(report_answer(StatusCode::OK, &report))
+    Ok(settled(api, &report).await)
+}
+
+/// Answers with the report of an apply once what it began is ready, so that the client's next request finds it; what
+/// takes longer is told by its status.
+pub async fn settled(api: &Api, report: &Report) -> Response {
+    let ids: Vec<String> =
+        report.resources.iter().map(|applied| format!("{}/{}", applied.kind, applied.name)).collect();
+    api.kernel.settled(&ids, SETTLE_MAX).await;
+    report_answer(StatusCode::OK, report)
 }
 
 /// The resources of all files.
@@ -259,7 +265,11 @@ pub fn problems(all: Vec<Problem>) -> Fault {
     fault
 }
 
-fn expect_resources(media_type: &str) -> Result<(), Problem> {
+/// Refuses what is neither YAML nor JSON.
+///
+/// # Errors
+/// `HW-API-007`.
+pub fn expect_resources(media_type: &str) -> Result<(), Problem> {
     match media_type {
         "application/json" | "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Ok(()),
         other => Err(Problem::new("HW-API-007", format!("resources cannot be sent as `{}`", other.escape_debug()))

@@ -18,6 +18,7 @@ use crate::testing::{exchange, parts};
 
 mod disk;
 mod documents;
+mod drafts;
 mod iceberg;
 mod ingest;
 mod limits;
