@@ -153,7 +153,7 @@ impl Default for Limits {
             state_bytes: 2 * 1024 * MIB,
             resource_bytes: MIB,
             resource_text_bytes: 256 * KIB,
-            drafts: 500,
+            drafts: 100,
             table_cache_bytes: 64 * MIB,
             payload_bytes: 256 * KIB,
             executions_kept: 200_000,

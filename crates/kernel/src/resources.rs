@@ -111,8 +111,9 @@ impl Resources {
         self.log.get(text::SPACE, id.as_bytes(), View::Durable)
     }
 
-    /// Writes resources (None deletes, with text and draft) and their audit entries in one commit, and whatever else of the
-    /// `state` belongs into it. The caller holds `turn`.
+    /// Writes resources (None deletes, with text and draft) and their audit entries in one commit, and the `state` that
+    /// belongs into it: of other spaces than those that a deletion clears, as a commit names each once. The caller holds
+    /// `turn`.
     pub(crate) async fn write(
         &self,
         changes: Vec<(String, Option<Resource>)>,

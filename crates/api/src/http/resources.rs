@@ -1,6 +1,7 @@
 //! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}` and `/v1/apply`.
 //!
-//! The ETag of a resource is its generation. As `application/yaml` it is its author's text, where that is kept. `/v1/apply` takes one file as YAML or JSON, or many of them as
+//! The ETag of a resource is its generation. As `application/yaml` it is its author's text, where that is kept.
+//! `/v1/apply` takes one file as YAML or JSON, or many of them as
 //! `{"files": [{"name", "text"}]}`, so that every problem names its file, line and column.
 
 use std::collections::{BTreeMap, VecDeque};
