@@ -85,6 +85,8 @@ export function useDraft(
     if (where === 'node') setWhere('browser');
   };
 
+  const mounted = useRef(true);
+
   const bring = useCallback(async () => {
     const { text, base, generation } = newest.current;
     const name = nameOf(text);
@@ -101,7 +103,8 @@ export function useDraft(
     if (key !== at) keep(at, null);
     keep(key, newest.current.text === text ? null : newest.current);
     setWhere(newest.current.text === text ? 'node' : 'browser');
-    if (!begin.resource && shared.version > 0) named(name);
+    // Whoever has left stands on another page by now.
+    if (mounted.current && !begin.resource && shared.version > 0) named(name);
     void queries.invalidateQueries({ queryKey: DRAFTS });
   }, [shared, nameOf, set, at, begin, named]);
   /** What is given up is not brought any more. */
@@ -109,16 +112,26 @@ export function useDraft(
   const bringer = useRef(bring);
   bringer.current = bring;
 
+  const name = nameOf(draft.text);
+  const shareable = name !== '' && (begin.resource !== null || name !== UNNAMED);
+  const due = where !== 'overtaken' && shareable && draft.text !== sent.current;
   useEffect(() => {
-    const name = nameOf(draft.text);
-    const shareable = name !== '' && (begin.resource !== null || name !== UNNAMED);
-    if (where === 'overtaken' || !shareable || draft.text === sent.current) return;
+    if (!due) return;
     // A refusal is told by where the text is; publishing tries again, and so does the next change.
     const timer = setTimeout(() => {
-      if (!leaving.current) bringer.current().catch(() => undefined);
+      if (!leaving.current && newest.current.text === draft.text) bringer.current().catch(() => undefined);
     }, PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [draft.text, where, begin, nameOf]);
+  }, [draft.text, due]);
+  const last = useRef(due);
+  last.current = due;
+  useEffect(() => {
+    mounted.current = true;
+    return () => {
+      mounted.current = false;
+      if (last.current && !leaving.current) bringer.current().catch(() => undefined);
+    };
+  }, []);
 
   const published = async () => {
     const text = now ? ((await authored(plural, now).catch(() => null)) ?? yamlOf(now)) : blank(UNNAMED);
