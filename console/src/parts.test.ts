@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { Resource } from './api.ts';
 import { refusal } from './api.ts';
+import { authored } from './editor/text.ts';
 import { yamlOf } from './editor/yaml.ts';
 import { bytes, count, perSecond, span, time } from './format.ts';
 import { Exact } from './json.ts';
@@ -119,6 +120,25 @@ spec:
     b = 2
   max: 9007199254740993
 `);
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+test("an editor begins with the author's text, as long as it is of the state that is shown", async () => {
+  const answers = (headers: Record<string, string>, status = 200, body = '# why\na: 1\n') =>
+    vi.stubGlobal('fetch', (address: string, init: RequestInit) => {
+      expect([address, init.headers]).toEqual(['/v1/pipelines/p', { accept: 'application/yaml' }]);
+      return Promise.resolve(new Response(body, { status, headers }));
+    });
+  const ask = () => authored('pipelines', resource('Pipeline', 'p'));
+  answers({ etag: '"1"', 'headwater-text': 'author' });
+  expect(await ask()).toBe('# why\na: 1\n');
+  answers({ etag: '"1"', 'headwater-text': 'generated' });
+  expect(await ask()).toBe(null);
+  answers({ etag: '"2"', 'headwater-text': 'author' });
+  expect(await ask()).toBe(null);
+  answers({}, 404, '{"code":"HW-KERNEL-012","title":"there is no `Pipeline/p`"}');
+  await expect(ask()).rejects.toThrow('there is no `Pipeline/p`');
 });
 
 test('a schema is shown by its keys, references followed, circles left', () => {

@@ -117,6 +117,8 @@ export class Node {
 
 export const RESOURCES = readFileSync(join(import.meta.dirname, 'resources.yaml'), 'utf8');
 
+const LOOK = { viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce' } as const;
+
 /** Chromium, with everything it complains about. */
 export class Chrome {
   readonly complaints: string[] = [];
@@ -130,17 +132,18 @@ export class Chrome {
     const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
     const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
     const browser = await chromium.launch({ executablePath, args: sandbox });
-    const context = await browser.newContext({
-      colorScheme,
-      viewport: { width: 1280, height: 900 },
-      reducedMotion: 'reduce',
-    });
+    const context = await browser.newContext({ ...LOOK, colorScheme });
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
     return new Chrome(browser, context);
   }
 
-  async page(url: string): Promise<Page> {
-    const page = await this.context.newPage();
+  /** A page of somebody else, whose browser has kept nothing. */
+  async elsewhere(url: string): Promise<Page> {
+    return this.page(url, await this.browser.newContext(LOOK));
+  }
+
+  async page(url: string, context = this.context): Promise<Page> {
+    const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     const note = (text: string) => this.complaints.push(`${new URL(page.url()).pathname}: ${text}`);
     page.on('pageerror', error => note(error.message));

@@ -549,7 +549,8 @@ describe('the builder', () => {
     await page.getByRole('button', { name: 'Undo' }).click();
     await until('the column before', async () => (await yaml.inputValue()).includes('at: {x: 1, y: 0, w: 3, h: 5}'));
 
-    // A draft stays in this browser, and nobody else sees it.
+    // A draft is on the node: it outlives the page, and is no dashboard yet.
+    await page.getByText('everybody sees it').waitFor();
     await page.reload();
     await until('the draft', async () => (await yaml.inputValue()).startsWith('# Kept by the team'));
     expect((await fetch(`${node.url}/v1/dashboards/made.here`)).status).toBe(404);
@@ -559,7 +560,47 @@ describe('the builder', () => {
     await page.getByRole('link', { name: 'Edit' }).click();
     await page.getByText('Published').waitFor();
     expect(await yaml.inputValue()).toContain('# Kept by the team');
+    // The node keeps the comments, so that everybody has them.
+    const told = await fetch(`${node.url}/v1/dashboards/made.here`, { headers: { accept: 'application/yaml' } });
+    expect(told.headers.get('headwater-text')).toBe('author');
+    expect(await told.text()).toContain('# Kept by the team');
+    await page.goto(at('/dashboards/made.here?mode=yaml'));
+    await page.getByText('# Kept by the team').waitFor();
     await page.close();
+  });
+
+  test('shares a draft, and lets nobody overwrite what they have not seen', async () => {
+    const [mine, theirs] = [
+      await chrome.page(at('/dashboards/shop?mode=edit')),
+      await chrome.elsewhere(at('/dashboards')),
+    ];
+    const title = (page: Page) => page.getByLabel('Title', { exact: true });
+    const retitle = async (page: Page, text: string) => {
+      await title(page).fill(text);
+      await title(page).press('Enter');
+    };
+    await retitle(mine, 'Shop of mine');
+    await mine.getByText('everybody sees it').waitFor();
+    await theirs.getByRole('table', { name: 'Drafts' }).getByRole('link', { name: 'shop', exact: true }).click();
+    await until('the draft of the other', async () => (await title(theirs).inputValue()) === 'Shop of mine');
+    await sound(theirs);
+    await retitle(theirs, 'Shop of theirs');
+    await theirs.getByText('everybody sees it').waitFor();
+    await retitle(mine, 'Shop again');
+    await mine.getByRole('alert').getByText('Somebody else has changed').waitFor();
+    await sound(mine);
+    await mine.getByRole('button', { name: 'Take theirs' }).click();
+    await until('theirs', async () => (await title(mine).inputValue()) === 'Shop of theirs');
+    await retitle(mine, 'Shop of both');
+    await mine.getByText('everybody sees it').waitFor();
+    await retitle(theirs, 'Shop for all');
+    await theirs.getByRole('button', { name: 'Put mine over it' }).click();
+    await theirs.getByText('everybody sees it').waitFor();
+    await theirs.getByRole('button', { name: 'Discard draft' }).click();
+    await theirs.getByText('Published').waitFor();
+    expect((await fetch(`${node.url}/v1/dashboards/shop/draft`)).status).toBe(404);
+    await mine.close();
+    await theirs.close();
   });
 
   test('says what is wrong where it is', async () => {

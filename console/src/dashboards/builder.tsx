@@ -1,37 +1,60 @@
 /** A dashboard to edit: charts on the grid, moved by pointer or keys, and forms beside it. Publishing applies the YAML. */
 
+import { useQuery } from '@tanstack/react-query';
 import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
-import { apply, type Kind, queries, RESOURCES, type Resource } from '../api.ts';
-import { yamlOf } from '../editor/yaml.ts';
+import type { Kind, Resource } from '../api.ts';
 import { go, Link, path, useParam } from '../router.tsx';
 import { relationName, save, useRelations } from '../rows.ts';
 import { Entry, LaterText } from '../ui/fields.tsx';
-import { Empty, Page, Panel, Tabs, Trouble } from '../ui/parts.tsx';
+import { Empty, Loading, Page, Panel, Tabs, Trouble } from '../ui/parts.tsx';
 import type { Source } from './asking.ts';
 import { Board, standing } from './board.tsx';
 import { SHEET, useChoice } from './choice.ts';
 import { Controls } from './controls.tsx';
-import { added, blank, edited, fresh, type Kept, keep, kept, placed, specOf } from './draft.ts';
+import { added, edited, fresh, placed, specOf } from './draft.ts';
+import { type Start, start, useDraft } from './drafting.ts';
 import { type Change, ChartForm, DashboardForm, FilterForms } from './form.tsx';
 import { COLUMNS, GAP, ROW as HEIGHT, moved, places } from './layout.ts';
 import { Actions, Popover } from './menu.tsx';
+import { overtaken } from './shared.ts';
 import { SheetForms } from './sheetforms.tsx';
 import { chartMoved, sheetOptions, under } from './sheets.ts';
 import { chartsOf, type Place, SHAPES, type Shape, sheetsOf, titleOf } from './spec.ts';
 import { Tile } from './tile.tsx';
 
-const UNDO_MAX = 100;
+/** The parameter that names the draft of a dashboard which is not there yet. */
+const DRAFT = 'draft';
+
+interface Props {
+  resource: Resource | null;
+  kind: Kind;
+}
 
 /** The builder of one dashboard, or of a new one. */
-export default function Builder({ resource, kind }: { resource: Resource | null; kind: Kind }) {
+export default function Builder(props: Props) {
+  return <Opened key={props.resource?.metadata.name ?? ''} {...props} />;
+}
+
+/** Begins with the text that was applied, so that its comments stay, and with the draft that somebody has begun. */
+function Opened({ resource, kind }: Props) {
+  const [named] = useParam(DRAFT);
+  const [first] = useState({ resource, name: resource?.metadata.name ?? named });
+  const { data, error } = useQuery({
+    queryKey: ['draft', first.name],
+    queryFn: () => start(kind.plural, first.resource, first.name),
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+  });
+  if (error) return <Trouble error={error} />;
+  return data ? <Desk begin={data} resource={resource} kind={kind} /> : <Loading />;
+}
+
+function Desk({ begin, resource, kind }: Props & { begin: Start }) {
   const name = resource?.metadata.name ?? '';
   const generation = resource?.metadata.generation ?? 0;
-  const begin = (): Kept => {
-    const text = resource ? yamlOf(resource) : blank('my-dashboard');
-    return { text, base: resource ? text : '', generation };
-  };
-  const [draft, setDraft] = useState(() => kept(name) ?? begin());
-  const [before, setBefore] = useState<string[]>([]);
+  const [named, setNamed] = useParam(DRAFT);
+  const desk = useDraft(begin, kind.plural, resource, resource ? name : named, setNamed);
+  const { draft, where, change: put, undo } = desk;
   const [selected, setSelected] = useState('');
   const [live, setLive] = useState<Place[] | null>(null);
   const [error, setError] = useState<unknown>(null);
@@ -54,13 +77,6 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
   const chosen = charts.findIndex(({ id }) => id === selected);
   const dirty = draft.text !== draft.base;
 
-  const put = (text: string) => {
-    if (text === draft.text) return;
-    setBefore([...before, draft.text].slice(-UNDO_MAX));
-    const next = { ...draft, text };
-    setDraft(next);
-    keep(name, next);
-  };
   const change =
     (...under: (string | number)[]): Change =>
     changes =>
@@ -70,36 +86,23 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
           changes.map(([at, value]) => [['spec', ...under, ...at], value]),
         ),
       );
-  const undo = () => {
-    const text = before.at(-1);
-    if (text === undefined) return;
-    setBefore(before.slice(0, -1));
-    const next = { ...draft, text };
-    setDraft(next);
-    keep(name, next);
-  };
-  const discard = () => {
-    keep(name, null);
-    setDraft(begin());
-    setBefore([]);
-    setError(null);
-  };
-  const publish = async () => {
+  const attempt = async (act: () => Promise<unknown>) => {
     setBusy(true);
     setError(null);
     try {
-      const at = resource ? { plural: kind.plural, name, generation: draft.generation } : null;
-      await apply(draft.text, at, false);
-      // Comments are in the text alone: the node keeps what they are about.
-      keep(name, null);
-      keep(called, { text: draft.text, base: draft.text, generation: draft.generation + 1 });
-      await queries.invalidateQueries({ queryKey: RESOURCES });
-      go(path([kind.plural, called]));
+      await act();
     } catch (refused) {
-      setError(refused);
-      setBusy(false);
+      // That somebody was quicker is said with what can be done about it.
+      if (!overtaken(refused)) setError(refused);
     }
+    setBusy(false);
   };
+  const discard = () =>
+    attempt(async () => {
+      await desk.discard();
+      if (!resource) setNamed('');
+    });
+  const publish = () => attempt(async () => go(path([kind.plural, await desk.publish()])));
 
   const add = (type: Shape) => {
     const from = charts.at(-1)?.from;
@@ -235,7 +238,14 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
   return (
     <Page
       title={spec.title ?? called}
-      badge={<span className={`badge ${dirty ? 'warn' : ''}`}>{dirty ? 'Draft' : 'Published'}</span>}
+      badge={
+        <>
+          <span className={`badge ${dirty ? 'warn' : ''}`}>{dirty ? 'Draft' : 'Published'}</span>
+          {dirty && (
+            <span className="muted">{where === 'node' ? 'everybody sees it' : 'in this browser alone so far'}</span>
+          )}
+        </>
+      }
       actions={
         <>
           <Popover label="Add chart">
@@ -244,13 +254,18 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
               done={() => undefined}
             />
           </Popover>
-          <button type="button" className="btn" disabled={before.length === 0} onClick={undo}>
+          <button type="button" className="btn" disabled={!desk.canUndo} onClick={undo}>
             Undo
           </button>
-          <button type="button" className="btn" disabled={!dirty} onClick={discard}>
+          <button type="button" className="btn" disabled={!dirty || busy} onClick={discard}>
             Discard draft
           </button>
-          <button type="button" className="btn main" disabled={!dirty || busy || wrong !== undefined} onClick={publish}>
+          <button
+            type="button"
+            className="btn main"
+            disabled={!dirty || busy || wrong !== undefined || where === 'overtaken'}
+            onClick={publish}
+          >
             Publish
           </button>
           <Link className="btn" to={path(resource ? [kind.plural, name] : [kind.plural])}>
@@ -264,6 +279,17 @@ export default function Builder({ resource, kind }: { resource: Resource | null;
           This draft began with an older state of the dashboard: publishing it will be refused. Discard it to begin
           anew.
         </p>
+      )}
+      {where === 'overtaken' && (
+        <div className="note warn" role="alert">
+          <p>Somebody else has changed, published or discarded this draft since. Yours is kept in this browser.</p>
+          <button type="button" className="btn" disabled={busy} onClick={() => attempt(desk.take)}>
+            Take theirs
+          </button>{' '}
+          <button type="button" className="btn" disabled={busy} onClick={() => attempt(desk.insist)}>
+            Put mine over it
+          </button>
+        </div>
       )}
       {error !== null && <Trouble error={error} />}
       {wrong !== undefined && <Trouble error={wrong} />}

@@ -161,16 +161,18 @@ export function expression(by: Aggregate, of: string): string {
   }
 }
 
-/** What this browser keeps of a dashboard: its text, the text that was published, and which generation that was. */
+/** A draft: its text, the text that was published, and which generation that was. */
 export interface Kept {
   text: string;
   base: string;
   generation: number;
+  /** Of the node's draft that it goes on from; 0 where the node has none. */
+  version?: number;
 }
 
 const key = (name: string) => `headwater.dashboard.${name}`;
 
-/** What was kept. */
+/** What this browser keeps: a text that the node has not. */
 export function kept(name: string): Kept | null {
   try {
     return JSON.parse(window.localStorage.getItem(key(name)) ?? 'null') as Kept | null;

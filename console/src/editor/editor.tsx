@@ -14,9 +14,10 @@ import { EditorState } from '@codemirror/state';
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { apply, type Problem, Refusal, type Report, type Resource } from '../api.ts';
+import { Loading } from '../ui/parts.tsx';
 import { colors, look, marks, range } from './look.ts';
+import { useText } from './text.ts';
 import { Would } from './would.tsx';
-import { yamlOf } from './yaml.ts';
 
 const PAUSE_MS = 400;
 
@@ -29,10 +30,20 @@ interface Props {
 }
 
 /** The editor with what an apply would do, and the button that does it. */
-export default function Editor({ text, at, applied }: Props) {
+export default function Editor({ text, ...props }: Props) {
+  return typeof text === 'string' ? <Text {...props} text={text} /> : <Stored {...props} resource={text} />;
+}
+
+/** Of a resource it is what its author applied, with all comments. */
+function Stored({ resource, ...props }: Omit<Props, 'text'> & { resource: Resource }) {
+  const text = useText(props.at?.plural ?? '', resource);
+  return text === undefined ? <Loading /> : <Text {...props} text={text} />;
+}
+
+function Text({ text, at, applied }: Props & { text: string }) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
-  const [begin] = useState(() => (typeof text === 'string' ? text : yamlOf(text)));
+  const [begin] = useState(text);
   const [changed, setChanged] = useState(at === null);
   const [state, setState] = useState<{ report?: Report; error?: unknown; busy?: boolean; done?: boolean }>({});
   const asked = useRef(0);

@@ -6,11 +6,12 @@ import { SHEET, useChoice } from '../dashboards/choice.ts';
 import { Controls } from '../dashboards/controls.tsx';
 import { Frames } from '../dashboards/frames.tsx';
 import { places } from '../dashboards/layout.ts';
+import { useDrafts } from '../dashboards/shared.ts';
 import { chartsOf, type Dashboard, type Sheet, sheetsOf, titleOf } from '../dashboards/spec.ts';
 import { text } from '../json.ts';
 import { Link, path, useLocation } from '../router.tsx';
 import { Builder } from '../ui/lazy.tsx';
-import { Badge, Empty, Loading, Page, Panel, Ready, Tabs, To } from '../ui/parts.tsx';
+import { Badge, Empty, Loading, Page, Panel, Ready, Tabs, Time, To } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { Yaml } from './resources.tsx';
 
@@ -60,7 +61,40 @@ export function DashboardsPage() {
           ]}
         />
       </Panel>
+      <Drafts all={all} />
     </Page>
+  );
+}
+
+/** What somebody works on: drafts on the node, also of dashboards that are not there yet. */
+function Drafts({ all }: { all: Resource[] }) {
+  const drafts = useDrafts().data ?? [];
+  if (drafts.length === 0) return null;
+  const to = (name: string) =>
+    all.some(it => it.metadata.name === name)
+      ? path(['dashboards', name], { mode: 'edit' })
+      : path(['dashboards'], { new: '1', draft: name });
+  return (
+    <Panel title="Drafts">
+      <Table
+        label="Drafts"
+        rows={drafts}
+        id={it => it.name}
+        sort="name"
+        empty={null}
+        columns={[
+          {
+            id: 'name',
+            head: 'Draft of',
+            by: it => it.name,
+            cell: it => <Link to={to(it.name)}>{it.name}</Link>,
+            one: true,
+          },
+          { id: 'who', head: 'Changed by', by: it => it.who, cell: it => it.who },
+          { id: 'time', head: 'At', by: it => it.time, cell: it => <Time at={it.time} /> },
+        ]}
+      />
+    </Panel>
   );
 }
 

@@ -10,6 +10,7 @@ pub mod bus;
 mod charts;
 pub mod console;
 pub mod documents;
+mod drafts;
 pub mod enrich;
 pub mod executions;
 pub mod fault;

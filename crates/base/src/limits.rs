@@ -67,6 +67,10 @@ pub struct Limits {
     pub state_bytes: usize,
     /// The largest resource file.
     pub resource_bytes: usize,
+    /// The largest text of a resource, or of a draft of one, that is kept as its author wrote it.
+    pub resource_text_bytes: usize,
+    /// Drafts of resources that are kept; each has at most `resource_text_bytes`.
+    pub drafts: usize,
     /// Documents kept in memory for each table, besides its view on disk.
     pub table_cache_bytes: usize,
     /// Size of an execution's input, of a task's result and of a state's output; beyond it a state fails with
@@ -148,6 +152,8 @@ impl Default for Limits {
             lookups_in_flight: 20_000,
             state_bytes: 2 * 1024 * MIB,
             resource_bytes: MIB,
+            resource_text_bytes: 256 * KIB,
+            drafts: 100,
             table_cache_bytes: 64 * MIB,
             payload_bytes: 256 * KIB,
             executions_kept: 200_000,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headwater_base::{Principal, Problem};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::problems::Problems;
@@ -87,6 +87,22 @@ impl Client {
         self.json(Method::GET, path, query, None).await
     }
 
+    /// The text of a resource as its author applied it; None where the node keeps none that still says what it is.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub async fn authored(&self, kind: &str, name: &str) -> Result<Option<String>, Problems> {
+        let request = self.request(Method::GET, &["v1", kind, name], &[]).header("accept", "application/yaml");
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let by_author = response.headers().get("headwater-text").is_some_and(|whose| whose == "author");
+        let bytes = response.bytes().await.map_err(|error| self.broke_off(&error))?;
+        if !status.is_success() {
+            return Err(self.refused(status, &bytes));
+        }
+        Ok(by_author.then(|| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
     /// Events for a stream; the answer says what became of each, also where none was taken.
     ///
     /// # Errors
@@ -129,6 +145,14 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<(&str, Vec<u8>)>,
     ) -> Result<Response, Problem> {
+        let mut request = self.request(method, path, query);
+        if let Some((media_type, bytes)) = body {
+            request = request.header("content-type", media_type).body(bytes);
+        }
+        request.send().await.map_err(|error| self.unreachable(&error))
+    }
+
+    fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut steps) = url.path_segments_mut() {
             steps.pop_if_empty().extend(path);
@@ -140,10 +164,7 @@ impl Client {
         if let Some(principal) = &self.principal {
             request = request.header("headwater-principal", principal.as_str());
         }
-        if let Some((media_type, bytes)) = body {
-            request = request.header("content-type", media_type).body(bytes);
-        }
-        request.send().await.map_err(|error| self.unreachable(&error))
+        request
     }
 
     /// What the node says against a request; `HW-CLI-005` when it is no node.

@@ -33,7 +33,7 @@ pub struct Entry {
     pub name: String,
     /// The generation that came out.
     pub generation: u64,
-    /// What became of it: `created`, `configured`, `deleting`, `deleted`.
+    /// What became of it: `created`, `configured`, `deleting`, `deleted`; `rewritten` where only the text is another.
     pub outcome: String,
 }
 

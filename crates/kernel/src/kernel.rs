@@ -29,9 +29,11 @@ use crate::unit::{Clear, Task, Unit, UnitKind};
 
 mod apply;
 mod delete;
+mod drafts;
 
 pub use apply::{Applied, Outcome, Report, dangling};
 pub use delete::DeleteOptions;
+pub use drafts::{DraftChange, KeptDraft};
 
 /// What a kernel is made of.
 pub struct Setup {

@@ -14,7 +14,7 @@ use crate::origin::{Origin, child, shown};
 use crate::port;
 use crate::reconcile::{Observed, Plan};
 use crate::resource::{API_VERSION, Draft, Resource, id};
-use crate::{shape, yaml};
+use crate::{shape, text, yaml};
 
 /// One kind of resource.
 #[derive(Clone, Copy)]
@@ -210,7 +210,10 @@ impl Registry {
         let (mut drafts, mut problems) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for document in documents {
-            match self.draft(document.value, |resource| Origin::file(file, resource, Arc::clone(&document.marks))) {
+            let text = document.text.filter(|_| text::is_kept(&document.value));
+            let draft =
+                self.draft(document.value, |resource| Origin::file(file, resource, Arc::clone(&document.marks)));
+            match draft.map(|draft| Draft { text, ..draft }) {
                 Ok(draft) if seen.insert(draft.id()) => drafts.push(draft),
                 Ok(draft) => {
                     let fact = format!("`{}` is written twice in this file", draft.id());
@@ -300,6 +303,7 @@ impl Registry {
                 generation: value.pointer("/metadata/generation").and_then(Value::as_u64).filter(|number| *number > 0),
                 spec: value.get("spec").cloned().unwrap_or_else(|| Value::Object(Map::new())),
                 origin,
+                text: None,
             }),
             _ => Err(problems),
         }

@@ -25,11 +25,12 @@ pub mod secrets;
 pub mod shape;
 mod supervisor;
 pub mod tables;
+pub mod text;
 pub mod unit;
 pub mod yaml;
 
 pub use clock::SystemClock;
-pub use kernel::{DeleteOptions, Kernel, Outcome, Report, Setup};
+pub use kernel::{DeleteOptions, DraftChange, KeptDraft, Kernel, Outcome, Report, Setup};
 pub use kind::{ApplyOptions, Kind, Ref, Registry, View};
 pub use origin::Origin;
 pub use reconcile::{Action, Observed, Plan, StreamObject, UnitSpec, Verb};

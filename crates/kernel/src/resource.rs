@@ -5,6 +5,7 @@
 //! counts changes of the spec, `observedGeneration` says which of them the status speaks of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use headwater_base::{Micros, Name};
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,8 @@ pub struct Draft {
     pub spec: Value,
     /// Where it was written.
     pub origin: Origin,
+    /// As it was written, where that is kept.
+    pub text: Option<Arc<str>>,
 }
 
 impl Status {
@@ -140,7 +143,7 @@ impl Resource {
         if self.effective.is_null() { &self.spec } else { &self.effective }
     }
 
-    /// As people write it and as `get -o yaml` shows it: without `effective`, with what the node manages where it is
+    /// As people write it and as lists show it: without `effective`, with what the node manages where it is
     /// known.
     pub fn shown(&self) -> Value {
         let mut value = serde_json::to_value(self).unwrap_or_default();
@@ -165,6 +168,7 @@ impl Resource {
             generation: None,
             spec: self.spec.clone(),
             origin: Origin::resource(&self.id()),
+            text: None,
         }
     }
 }

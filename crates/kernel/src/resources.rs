@@ -8,18 +8,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_base::Problem;
-use headwater_log::{Commit, Delta, Log, LogError, append_durable};
+use headwater_log::{Commit, Delta, Log, LogError, View, append_durable};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, broadcast};
 
 use crate::audit;
 use crate::resource::{Ready, Resource, Status, id};
+use crate::text;
 
 /// Space of the specs: `Kind/name` -> resource as JSON.
 pub const SPACE: &str = "resources";
 
 /// Space of the statuses: `Kind/name` -> status as JSON.
 pub const STATUS_SPACE: &str = "resource-status";
+
+/// Space of the drafts: `Kind/name` -> a draft as JSON; there need not be such a resource.
+pub const DRAFT_SPACE: &str = "resource-drafts";
 
 /// The most resources of a node.
 pub const RESOURCES_MAX: usize = 50_000;
@@ -102,31 +106,50 @@ impl Resources {
         Arc::clone(&self.changed)
     }
 
-    /// Writes resources (None deletes) and their audit entries in one commit. The caller holds `turn`.
+    /// The text of `Kind/name` as it was applied, whatever became of the resource since.
+    pub(crate) fn text(&self, id: &str) -> Option<Bytes> {
+        self.log.get(text::SPACE, id.as_bytes(), View::Durable)
+    }
+
+    /// Writes resources (None deletes, with text and draft) and their audit entries in one commit, and the `state` that
+    /// belongs into it: of other spaces than those that a deletion clears, as a commit names each once. The caller holds
+    /// `turn`.
     pub(crate) async fn write(
         &self,
         changes: Vec<(String, Option<Resource>)>,
+        state: Vec<(Arc<str>, Vec<Delta>)>,
         entries: &[audit::Entry],
     ) -> Result<(), Problem> {
         let mut specs = Vec::new();
         let mut statuses = Vec::new();
+        let mut texts = Vec::new();
+        let mut drafts = Vec::new();
         let goes = |resource: &Option<Resource>| resource.as_ref().is_none_or(|one| one.metadata.deleting.is_some());
-        let frees = changes.iter().all(|(_, resource)| goes(resource));
+        let frees = !changes.is_empty() && changes.iter().all(|(_, resource)| goes(resource));
         for (key, resource) in &changes {
             let key = Bytes::copy_from_slice(key.as_bytes());
             let value = resource.as_ref().map(encode).transpose()?;
             if value.is_none() {
                 statuses.push(Delta { key: key.clone(), value: None });
+                texts.push(Delta { key: key.clone(), value: None });
+                drafts.push(Delta { key: key.clone(), value: None });
             }
             specs.push(Delta { key, value });
         }
-        let commit = Commit {
-            appends: audit::append(entries).into_iter().collect(),
-            deltas: vec![(Arc::from(SPACE), specs), (Arc::from(STATUS_SPACE), statuses)],
-            frees,
-            ..Commit::default()
-        };
+        let mut deltas = state;
+        deltas.extend([
+            (Arc::from(SPACE), specs),
+            (Arc::from(STATUS_SPACE), statuses),
+            (Arc::from(text::SPACE), texts),
+            (Arc::from(DRAFT_SPACE), drafts),
+        ]);
+        deltas.retain(|(_, changes)| !changes.is_empty());
+        let commit =
+            Commit { appends: audit::append(entries).into_iter().collect(), deltas, frees, ..Commit::default() };
         self.commit(commit).await?;
+        if changes.is_empty() {
+            return Ok(());
+        }
         for (key, resource) in changes {
             let (kind, name) = key.split_once('/').unwrap_or((&key, ""));
             let resource = resource.map(Arc::new);
@@ -191,7 +214,8 @@ impl Resources {
         result
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), Problem> {
+    /// Writes what is no change of a resource. The caller holds `turn`.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<(), Problem> {
         append_durable(self.log.as_ref(), &commit).await.map(|_| ()).map_err(|error| refused("the change", &error))
     }
 }

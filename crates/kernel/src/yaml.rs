@@ -16,6 +16,11 @@ use serde_json::{Map, Number, Value};
 
 use crate::origin::{Mark, Marks, Position, Written, child, shown};
 
+mod texts;
+mod writer;
+
+pub use writer::write;
+
 /// The most values a file may come to, aliases expanded.
 pub const NODES_MAX: usize = 200_000;
 
@@ -32,6 +37,9 @@ pub struct Document {
     pub value: Value,
     /// Where it says so.
     pub marks: Arc<Marks>,
+    /// Its part of the file, comments included, which says the same by itself; None for JSON, for what has more than
+    /// `resource_text_bytes`, and where a part does not stand alone.
+    pub text: Option<Arc<str>>,
 }
 
 /// Reads all documents of a file; empty ones are left out.
@@ -59,7 +67,12 @@ pub fn read(file: &str, bytes: &[u8], limits: &Limits) -> Result<Vec<Document>, 
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match build(file, text) {
-        Ok(documents) => Ok(documents),
+        Ok((mut documents, starts)) => {
+            for (index, document) in documents.iter_mut().enumerate() {
+                document.text = texts::of(text, index, &starts, &document.value, limits.resource_text_bytes);
+            }
+            Ok(documents)
+        }
         Err(problems) => json(text).ok_or(problems),
     }
 }
@@ -72,14 +85,16 @@ fn json(text: &str) -> Option<Vec<Document>> {
         return None;
     }
     let value: Value = serde_json::from_str(text).ok()?;
-    Some(vec![Document { value, marks: Arc::default() }])
+    Some(vec![Document { value, marks: Arc::default(), text: None }])
 }
 
-fn build(file: &str, text: &str) -> Result<Vec<Document>, Vec<Problem>> {
+/// The documents, and where their parts of the file start.
+fn build(file: &str, text: &str) -> Result<(Vec<Document>, Vec<texts::Start>), Vec<Problem>> {
     let mut builder = Builder {
         file,
         lines: text.split('\n').collect(),
         documents: Vec::new(),
+        starts: Vec::new(),
         problems: Vec::new(),
         frames: Vec::new(),
         anchors: HashMap::new(),
@@ -101,7 +116,7 @@ fn build(file: &str, text: &str) -> Result<Vec<Document>, Vec<Problem>> {
             break;
         }
     }
-    if builder.problems.is_empty() { Ok(builder.documents) } else { Err(builder.problems) }
+    if builder.problems.is_empty() { Ok((builder.documents, builder.starts)) } else { Err(builder.problems) }
 }
 
 /// A value under construction.
@@ -133,6 +148,7 @@ struct Builder<'a> {
     file: &'a str,
     lines: Vec<&'a str>,
     documents: Vec<Document>,
+    starts: Vec<texts::Start>,
     problems: Vec<Problem>,
     frames: Vec<Frame>,
     anchors: HashMap<usize, Anchored>,
@@ -152,8 +168,12 @@ impl Builder<'_> {
                 let marks = Arc::new(std::mem::take(&mut self.marks));
                 self.anchors.clear();
                 if let Some(value) = self.root.take().filter(|value| !value.is_null()) {
-                    self.documents.push(Document { value, marks });
+                    self.documents.push(Document { value, marks, text: None });
                 }
+                Ok(())
+            }
+            Event::DocumentStart(explicit) => {
+                self.starts.push(texts::Start { line: at.line, explicit, document: self.documents.len() });
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -235,7 +255,7 @@ impl Builder<'_> {
                 self.place(value, height);
                 Ok(())
             }
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => Ok(()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd => Ok(()),
         }
     }
 

@@ -87,18 +87,19 @@ fn status_of(code: &str) -> StatusCode {
         "HW-API-015" => StatusCode::UNPROCESSABLE_ENTITY,
         "HW-API-016" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-API-021" => StatusCode::PRECONDITION_FAILED,
-        "HW-API-023" | "HW-KERNEL-012" | "HW-KERNEL-019" | "HW-FLOW-046" | "HW-BUS-030" | "HW-BUS-041"
-        | "HW-BUS-044" | "HW-BUS-062" | "HW-LAKE-030" | "HW-LAKE-032" | "HW-LAKE-091" => StatusCode::NOT_FOUND,
-        "HW-KERNEL-002" => StatusCode::PAYLOAD_TOO_LARGE,
+        "HW-API-023" | "HW-KERNEL-012" | "HW-KERNEL-019" | "HW-KERNEL-039" | "HW-FLOW-046" | "HW-BUS-030"
+        | "HW-BUS-041" | "HW-BUS-044" | "HW-BUS-062" | "HW-LAKE-030" | "HW-LAKE-032" | "HW-LAKE-091" => {
+            StatusCode::NOT_FOUND
+        }
+        "HW-KERNEL-002" | "HW-KERNEL-040" => StatusCode::PAYLOAD_TOO_LARGE,
         "HW-WORK-020" | "HW-WORK-030" | "HW-WORK-032" | "HW-WORK-036" | "HW-WORK-039" => StatusCode::NOT_FOUND,
         "HW-WORK-004" | "HW-WORK-006" | "HW-WORK-007" | "HW-WORK-021" | "HW-WORK-031" => StatusCode::CONFLICT,
         "HW-WORK-033" => StatusCode::BAD_REQUEST,
         "HW-WORK-034" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-KERNEL-011" | "HW-KERNEL-020" | "HW-KERNEL-034" => StatusCode::PRECONDITION_FAILED,
-        "HW-KERNEL-013" | "HW-KERNEL-027" | "HW-BUS-040" => StatusCode::CONFLICT,
-        "HW-KERNEL-015" | "HW-KERNEL-016" | "HW-KERNEL-022" | "HW-KERNEL-037" | "HW-BUS-032" | "HW-BUS-043" => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        "HW-KERNEL-013" | "HW-KERNEL-027" | "HW-KERNEL-038" | "HW-BUS-040" => StatusCode::CONFLICT,
+        "HW-KERNEL-015" | "HW-KERNEL-016" | "HW-KERNEL-022" | "HW-KERNEL-037" | "HW-KERNEL-041" | "HW-BUS-032"
+        | "HW-BUS-043" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-KERNEL-024" | "HW-CLI-206" => StatusCode::INTERNAL_SERVER_ERROR,
         "HW-LAKE-040" | "HW-LAKE-041" | "HW-LAKE-042" | "HW-LAKE-071" => StatusCode::BAD_REQUEST,
         "HW-LAKE-045" | "HW-LAKE-073" => StatusCode::NOT_FOUND,
@@ -106,9 +107,8 @@ fn status_of(code: &str) -> StatusCode {
         "HW-LAKE-046" | "HW-LAKE-047" | "HW-LAKE-049" | "HW-LAKE-069" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-KERNEL-031" | "HW-LAKE-048" => StatusCode::GATEWAY_TIMEOUT,
         "HW-KERNEL-001" | "HW-KERNEL-003" | "HW-KERNEL-004" | "HW-KERNEL-005" | "HW-KERNEL-006" | "HW-KERNEL-007"
-        | "HW-KERNEL-008" | "HW-KERNEL-009" | "HW-KERNEL-010" | "HW-KERNEL-028" | "HW-KERNEL-032" | "HW-KERNEL-036" => {
-            StatusCode::BAD_REQUEST
-        }
+        | "HW-KERNEL-008" | "HW-KERNEL-009" | "HW-KERNEL-010" | "HW-KERNEL-028" | "HW-KERNEL-032" | "HW-KERNEL-036"
+        | "HW-KERNEL-042" => StatusCode::BAD_REQUEST,
         _ if code.starts_with("HW-BASE-") => StatusCode::BAD_REQUEST,
         _ if code.starts_with("HW-API-") || code.starts_with("HW-STORE-") => StatusCode::INTERNAL_SERVER_ERROR,
         // What a resource, a pipeline or a document says that it cannot say.

@@ -1,6 +1,7 @@
 //! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}` and `/v1/apply`.
 //!
-//! The ETag of a resource is its generation. `/v1/apply` takes one file as YAML or JSON, or many of them as
+//! The ETag of a resource is its generation. As `application/yaml` it is its author's text, where that is kept.
+//! `/v1/apply` takes one file as YAML or JSON, or many of them as
 //! `{"files": [{"name", "text"}]}`, so that every problem names its file, line and column.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,9 +15,9 @@ use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_kernel::port::solutions::File;
 use headwater_kernel::resources::Change;
-use headwater_kernel::{ApplyOptions, DeleteOptions, Draft, Kind, Report, Resource};
-use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use headwater_kernel::{ApplyOptions, DeleteOptions, Draft, Kind, Report, Resource, yaml};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
@@ -26,6 +27,9 @@ use crate::http::documents::{expected, tag};
 use crate::http::fault::Fault;
 use crate::http::query::{Query, refused};
 use crate::http::{Api, answer};
+
+/// The header that says whose text a resource's YAML is: `author`, or `generated` where none is kept.
+pub const TEXT: &str = "headwater-text";
 
 /// Query parameters of lists.
 pub const LIST_QUERY: &[&str] = &["selector", "watch"];
@@ -94,9 +98,34 @@ pub async fn get(
     Query::parse(request.uri().query(), &[])?;
     let kind = find(&api, &plural)?;
     let Some(resource) = api.kernel.get(kind.name, &name) else { return Err(absent(&api, kind, &name)) };
-    let mut response = answer::json(StatusCode::OK, &resource.shown());
-    tag(&mut response, resource.metadata.generation);
+    let (generation, as_yaml) = (resource.metadata.generation, takes_yaml(request.headers()));
+    let mut response =
+        if as_yaml { written(&api, resource).await } else { answer::json(StatusCode::OK, &resource.shown()) };
+    tag(&mut response, generation);
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
+}
+
+/// A resource as YAML to edit: its author's text, or one made of its value. The header [`TEXT`] says which.
+async fn written(api: &Arc<Api>, resource: Arc<Resource>) -> Response {
+    let (kernel, of) = (Arc::clone(&api.kernel), Arc::clone(&resource));
+    // Reading a long text again takes milliseconds.
+    let text = tokio::task::spawn_blocking(move || kernel.text(&of)).await.unwrap_or_default();
+    let (text, whose) = match text {
+        Some(text) => (text, "author"),
+        None => (yaml::write(&resource.written()), "generated"),
+    };
+    let mut response = answer::bytes(StatusCode::OK, "application/yaml", Bytes::from(text));
+    response.headers_mut().insert(TEXT, HeaderValue::from_static(whose));
+    response
+}
+
+fn takes_yaml(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .map(|one| one.split(';').next().unwrap_or_default().trim())
+        .any(|one| one.eq_ignore_ascii_case("application/yaml"))
 }
 
 /// Creates or changes the one resource of the address.
@@ -181,13 +210,19 @@ pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Resp
 /// What the kernel says.
 pub async fn applied(api: &Api, drafts: Vec<Draft>, options: &ApplyOptions) -> Result<Response, Fault> {
     let report = api.kernel.apply(drafts, options).await.map_err(problems)?;
-    if !options.dry_run {
-        // So that the client's next request finds what it applied; what takes longer is told by its status.
-        let ids: Vec<String> =
-            report.resources.iter().map(|applied| format!("{}/{}", applied.kind, applied.name)).collect();
-        api.kernel.settled(&ids, SETTLE_MAX).await;
+    if options.dry_run {
+        return Ok(report_answer(StatusCode::OK, &report));
     }
-    Ok(report_answer(StatusCode::OK, &report))
+    Ok(settled(api, &report).await)
+}
+
+/// Answers with the report of an apply once what it began is ready, so that the client's next request finds it; what
+/// takes longer is told by its status.
+pub async fn settled(api: &Api, report: &Report) -> Response {
+    let ids: Vec<String> =
+        report.resources.iter().map(|applied| format!("{}/{}", applied.kind, applied.name)).collect();
+    api.kernel.settled(&ids, SETTLE_MAX).await;
+    report_answer(StatusCode::OK, report)
 }
 
 /// The resources of all files.
@@ -231,7 +266,11 @@ pub fn problems(all: Vec<Problem>) -> Fault {
     fault
 }
 
-fn expect_resources(media_type: &str) -> Result<(), Problem> {
+/// Refuses what is neither YAML nor JSON.
+///
+/// # Errors
+/// `HW-API-007`.
+pub fn expect_resources(media_type: &str) -> Result<(), Problem> {
     match media_type {
         "application/json" | "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Ok(()),
         other => Err(Problem::new("HW-API-007", format!("resources cannot be sent as `{}`", other.escape_debug()))

@@ -1,6 +1,7 @@
 //! The one list of addresses. A row gives the router its handler and the OpenAPI document its words.
 
 mod catalog;
+mod drafts;
 mod questions;
 mod solutions;
 mod times;
@@ -70,7 +71,13 @@ const CONDITION_QUERY: &[(&str, &str)] = &[
 
 /// All addresses.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain(catalog::ROUTES).chain(questions::ROUTES).chain(solutions::ROUTES).chain(times::ROUTES)
+    ROUTES
+        .iter()
+        .chain(catalog::ROUTES)
+        .chain(drafts::ROUTES)
+        .chain(questions::ROUTES)
+        .chain(solutions::ROUTES)
+        .chain(times::ROUTES)
 }
 
 const ROUTES: &[Route] = &[
@@ -531,7 +538,7 @@ const ROUTES: &[Route] = &[
         path: "/v1/{plural}/{name}",
         operation: "getResource",
         tag: "resources",
-        summary: "Gives a resource; its generation is the ETag.",
+        summary: "Gives a resource; its generation is the ETag. With `Accept: application/yaml` it is the text that its author applied, comments included; the header `Headwater-Text` says `author`, or `generated` where no text is kept.",
         query: &[],
         body: Body::None,
         answer: JSON,

@@ -18,10 +18,12 @@ use crate::testing::{exchange, parts};
 
 mod disk;
 mod documents;
+mod drafts;
 mod iceberg;
 mod ingest;
 mod limits;
 mod live;
+mod texts;
 
 /// Features and enrichment of no pipeline but one.
 struct Fixed;

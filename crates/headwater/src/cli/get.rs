@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Context, Done, execution, query, replay};
 use crate::client::Client;
 use crate::node::registry;
-use crate::output::{self, Column, Format};
+use crate::output::{self, Column, Format, yaml};
 use crate::problems::Problems;
 
 /// Flags of `get`.
@@ -182,6 +182,9 @@ pub async fn run(args: Args, context: &Context) -> Done {
         let at = columns.iter().position(|column| column.title == "AGE").unwrap_or(columns.len());
         drop(columns.splice(at..at, of_kind(kind).iter().copied()));
     }
+    if !named.is_empty() && args.output == Format::Yaml {
+        return texts(&client, &named).await;
+    }
     if !named.is_empty() {
         let (mut rows, mut problems) = (Vec::new(), Vec::new());
         for (kind, name) in &named {
@@ -213,6 +216,29 @@ pub async fn run(args: Args, context: &Context) -> Done {
     with_tables(&client, &kinds, args.output, &mut rows).await;
     output::print(&rows, &columns, args.output, false)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints resources as their authors wrote them, and those without such a text with everything that is known of them.
+async fn texts(client: &Client, named: &[(String, String)]) -> Done {
+    let (mut shown, mut problems) = (0, Vec::new());
+    for (kind, name) in named {
+        let text = match client.authored(kind, name).await {
+            Ok(Some(text)) => Ok(text),
+            Ok(None) => client.get(&["v1", kind, name], &[]).await.map(|row| yaml::write(&row)),
+            Err(more) => Err(more),
+        };
+        match text {
+            Ok(text) => {
+                if shown > 0 && !text.starts_with("---") {
+                    output::line("---")?;
+                }
+                output::line(text.strip_suffix('\n').unwrap_or(&text))?;
+                shown += 1;
+            }
+            Err(more) => problems.extend(more.0),
+        }
+    }
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }
 
 /// Adds to datasets what is known of their tables, where people read it. One without a table yet shows nothing.

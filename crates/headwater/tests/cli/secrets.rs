@@ -10,12 +10,13 @@ use super::{Node, text};
 const OF_ENVIRONMENT: &str = "canary-of-the-environment-4f1d9c";
 const OF_FILE: &str = "canary-of-a-file-77ab03";
 const WRITTEN_OUT: &str = "canary-written-into-yaml-c5";
+const IN_A_COMMENT: &str = "canary-in-a-comment-92e0b";
 
 const RESOURCES: &str = r#"
 apiVersion: headwater.dev/v1
 kind: Secret
 metadata: {name: pepper}
-spec: {from: {env: PEPPER}}
+spec: {from: {env: PEPPER}} # canary-in-a-comment-92e0b
 ---
 apiVersion: headwater.dev/v1
 kind: Secret
@@ -88,7 +89,8 @@ fn the_value_of_a_secret_is_nowhere() {
     assert!(text(&refused).contains("HW-KERNEL-017"), "{}", text(&refused));
 
     let mut said = [hidden, dead, text(&refused)].concat();
-    let questions: [&[&str]; 8] = [
+    let questions: [&[&str]; 9] = [
+        &["get", "secret/pepper", "secret/password", "pipeline/hide", "-o", "yaml"],
         &["get", "all", "-o", "yaml"],
         &["get", "all", "-o", "wide"],
         &["describe", "secret/pepper", "secret/password", "pipeline/hide"],
@@ -104,13 +106,13 @@ fn the_value_of_a_secret_is_nowhere() {
     said += &node.get("/metrics");
     said += &node.get("/openapi.json");
     let mut found = Vec::new();
-    for canary in [OF_ENVIRONMENT, OF_FILE, WRITTEN_OUT] {
+    for canary in [OF_ENVIRONMENT, OF_FILE, WRITTEN_OUT, IN_A_COMMENT] {
         if said.contains(canary) {
             found.push(format!("{canary} in an answer"));
         }
         holds(&node.folder.path().join("headwater-data"), canary, &mut found);
     }
-    for canary in [OF_ENVIRONMENT, OF_FILE, WRITTEN_OUT] {
+    for canary in [OF_ENVIRONMENT, OF_FILE, WRITTEN_OUT, IN_A_COMMENT] {
         let log = std::fs::read_to_string(node.folder.path().join("node.log")).unwrap();
         assert!(!log.contains(canary), "{canary} in the node's log");
     }

@@ -318,3 +318,48 @@ fn views_are_built_again_from_the_log() {
     "#]],
     );
 }
+
+#[test]
+fn a_resource_is_printed_as_its_author_wrote_it() {
+    let node = Node::start();
+    let stream =
+        "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: NAME}\nspec: {partitions: 1} # one will do\n";
+    let written = |name: &str| stream.replace("NAME", name);
+    node.write("r.yaml", &format!("# for the shop\n{}---\n{}", written("carts"), written("orders")));
+    assert!(node.run(&["apply", "-f", "r.yaml"]).status.success());
+    check(
+        &node.run(&["get", "streams", "carts", "orders", "-o", "yaml"]),
+        expect![[r#"
+        # for the shop
+        apiVersion: headwater.dev/v1
+        kind: Stream
+        metadata: {name: carts}
+        spec: {partitions: 1} # one will do
+        ---
+        apiVersion: headwater.dev/v1
+        kind: Stream
+        metadata: {name: orders}
+        spec: {partitions: 1} # one will do
+        exit 0
+    "#]],
+    );
+    // Another comment is no other resource: there is nothing to compare, and yet it is kept.
+    node.write("orders.yaml", &written("orders").replace("one will do", "for now"));
+    assert_eq!(node.run(&["diff", "-f", "orders.yaml"]).status.code(), Some(0));
+    check(
+        &node.run(&["apply", "-f", "orders.yaml"]),
+        expect![[r#"
+        stream/orders unchanged
+        exit 0
+    "#]],
+    );
+    assert!(text(&node.run(&["get", "stream/orders", "-o", "yaml"])).contains("# for now"));
+    // What came as JSON has no text; it is printed with all that is known.
+    let json = r#"{"apiVersion": "headwater.dev/v1", "kind": "Stream", "metadata": {"name": "orders"}, "spec": {"partitions": 2}}"#;
+    node.write("orders.json", json);
+    assert!(node.run(&["apply", "-f", "orders.json"]).status.success());
+    let shown = text(&node.run(&["get", "stream/orders", "-o", "yaml"]));
+    assert!(shown.contains("  generation: 2\n") && shown.contains("status:\n"), "{shown}");
+    let missing = node.run(&["get", "stream/none", "-o", "yaml"]);
+    assert!(!missing.status.success() && text(&missing).contains("error[HW-KERNEL-012]"), "{}", text(&missing));
+}

@@ -6,7 +6,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use headwater_base::{Name, Problem, closest};
+use headwater_log::Delta;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,9 +16,10 @@ use super::Kernel;
 use crate::audit;
 use crate::kind::{ApplyOptions, View};
 use crate::reconcile::{Action, Plan, Running, difference};
-use crate::resource::{API_VERSION, Draft, Metadata, Resource, Status};
+use crate::resource::{API_VERSION, Draft, Metadata, Resource, Status, id};
 use crate::resources::RESOURCES_MAX;
 use crate::supervisor::observe;
+use crate::text;
 
 /// What became of one applied resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -61,6 +64,9 @@ pub struct Report {
     pub warnings: Vec<Problem>,
 }
 
+/// What an apply comes to: the report, the resources that change, and the texts that do.
+type Examined = (Report, Vec<Resource>, Vec<Delta>);
+
 impl Kernel {
     /// Checks drafts against each other and what is there, and changes nothing: everything that `apply` would refuse,
     /// and names of resources that do not exist.
@@ -80,26 +86,69 @@ impl Kernel {
     /// Everything that is wrong with any of them: `HW-KERNEL-009` to `-014`, `-028`, and what their kinds say.
     pub async fn apply(self: &Arc<Self>, drafts: Vec<Draft>, options: &ApplyOptions) -> Result<Report, Vec<Problem>> {
         let _turn = self.resources.turn.lock().await;
+        self.apply_in_turn(drafts, options, Vec::new()).await
+    }
+
+    /// [`Self::apply`] for whoever holds the turn; `state` becomes true in the same commit.
+    pub(super) async fn apply_in_turn(
+        self: &Arc<Self>,
+        drafts: Vec<Draft>,
+        options: &ApplyOptions,
+        mut state: Vec<(Arc<str>, Vec<Delta>)>,
+    ) -> Result<Report, Vec<Problem>> {
         let (kernel, asked) = (Arc::clone(self), options.clone());
         // Compiling a pipeline's programs takes milliseconds, which would stand in the way of other tasks.
         let examined = tokio::task::spawn_blocking(move || kernel.examine(&drafts, &asked)).await;
-        let (report, changes) = examined.map_err(|error| vec![crate::unit::panicked("apply", &error)])??;
-        if options.dry_run || changes.is_empty() {
+        let (report, changes, texts) = examined.map_err(|error| vec![crate::unit::panicked("apply", &error)])??;
+        if options.dry_run || (changes.is_empty() && texts.is_empty() && state.is_empty()) {
             return Ok(report);
         }
-        let entries: Vec<audit::Entry> = report
-            .resources
-            .iter()
-            .filter(|applied| applied.outcome != Outcome::Unchanged)
-            .map(|applied| {
-                let outcome = if applied.outcome == Outcome::Created { "created" } else { "configured" };
-                self.entry("apply", &applied.kind, applied.name.as_str(), applied.generation, outcome)
-            })
-            .collect();
+        let entry = |applied: &Applied| {
+            let outcome = match applied.outcome {
+                Outcome::Created => "created",
+                Outcome::Configured => "configured",
+                Outcome::Unchanged => {
+                    let key = id(&applied.kind, applied.name.as_str());
+                    texts.iter().any(|delta| delta.key == key.as_bytes()).then_some("rewritten")?
+                }
+            };
+            Some(self.entry("apply", &applied.kind, applied.name.as_str(), applied.generation, outcome))
+        };
+        let entries: Vec<audit::Entry> = report.resources.iter().filter_map(entry).collect();
+        let specs_changed = !changes.is_empty();
         let changes = changes.into_iter().map(|resource| (resource.id(), Some(resource))).collect();
-        self.resources.write(changes, &entries).await.map_err(|problem| vec![problem])?;
-        self.compile_validators();
+        state.push((Arc::from(text::SPACE), texts));
+        self.resources.write(changes, state, &entries).await.map_err(|problem| vec![problem])?;
+        if specs_changed {
+            self.compile_validators();
+        }
         Ok(report)
+    }
+
+    /// The text of a resource as its author wrote it, comments included, while it says what the resource says: a change
+    /// that came as JSON has none.
+    ///
+    /// Reads the text as an apply does; not for async threads.
+    pub fn text(&self, resource: &Resource) -> Option<String> {
+        let stored = self.resources.text(&resource.id())?;
+        let drafts = self.setup.registry.read("text", &stored, &self.setup.limits).ok()?;
+        let says = matches!(drafts.as_slice(), [draft] if draft.written() == resource.written());
+        let text = String::from_utf8(stored.to_vec()).ok()?;
+        says.then_some(text)
+    }
+
+    /// What an apply changes of the text that is kept. One without a text says nothing of the comments: they stay as long
+    /// as the value does.
+    fn rewritten(&self, draft: &Draft, outcome: Outcome) -> Option<Delta> {
+        let key = draft.id();
+        let stored = self.resources.text(&key);
+        let value = match (&draft.text, &stored) {
+            (Some(text), Some(stored)) if text.as_bytes() == stored => return None,
+            (Some(text), _) => Some(Bytes::copy_from_slice(text.as_bytes())),
+            (None, Some(_)) if outcome != Outcome::Unchanged => None,
+            (None, _) => return None,
+        };
+        Some(Delta { key: Bytes::from(key), value })
     }
 
     /// Everything that stands against the drafts.
@@ -135,8 +184,8 @@ impl Kernel {
         problems
     }
 
-    /// What applying comes to: the report, and the resources to write.
-    fn examine(&self, drafts: &[Draft], options: &ApplyOptions) -> Result<(Report, Vec<Resource>), Vec<Problem>> {
+    /// What applying comes to: the report, and the resources and texts to write.
+    fn examine(&self, drafts: &[Draft], options: &ApplyOptions) -> Result<Examined, Vec<Problem>> {
         let map = by_id(drafts);
         let context = self.context();
         let stored = |kind: &str, name: &str| self.resources.get(kind, name);
@@ -145,10 +194,11 @@ impl Kernel {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (mut report, mut changes) = (Report::default(), Vec::new());
+        let (mut report, mut changes, mut texts) = (Report::default(), Vec::new(), Vec::new());
         for draft in drafts {
             let old = self.resources.get(&draft.kind, draft.name.as_str());
             let (outcome, resource) = self.outcome(draft, old.as_deref(), options);
+            texts.extend(self.rewritten(draft, outcome));
             report.resources.push(Applied {
                 kind: draft.kind.clone(),
                 name: draft.name.clone(),
@@ -168,7 +218,7 @@ impl Kernel {
         }
         report.actions = self.actions(&changes);
         report.warnings = self.setup.registry.advise(drafts, &self.resources.list(None));
-        Ok((report, changes))
+        Ok((report, changes, texts))
     }
 
     /// What the supervisor will do about `changes`.

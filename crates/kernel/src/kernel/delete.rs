@@ -144,7 +144,7 @@ impl Kernel {
             marked.metadata.deleting = Some(now);
             (marked.id(), Some(marked))
         });
-        self.resources.write(changes.collect(), &entries).await?;
+        self.resources.write(changes.collect(), Vec::new(), &entries).await?;
         self.compile_validators();
         Ok(())
     }

@@ -15,6 +15,9 @@ use crate::reconcile::{Observed, Owned, Plan, UnitSpec};
 use crate::resource::Draft;
 use crate::unit::Unit;
 
+mod drafts;
+mod texts;
+
 /// A kind that reads a stream and runs a unit, as pipelines do.
 const PIPE: Kind = Kind {
     name: "Pipe",

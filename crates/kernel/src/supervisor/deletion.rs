@@ -93,6 +93,6 @@ impl Supervisor {
             outcome: "deleted".to_owned(),
         };
         let _turn = self.parts.resources.turn.lock().await;
-        self.parts.resources.write(vec![(resource.id(), None)], &[entry]).await
+        self.parts.resources.write(vec![(resource.id(), None)], Vec::new(), &[entry]).await
     }
 }

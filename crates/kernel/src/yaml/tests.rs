@@ -49,6 +49,49 @@ t: \"a\\u00e9\\n\"
     );
 }
 
+fn texts(file: &str) -> Vec<Option<String>> {
+    let documents = read("f.yaml", file.as_bytes(), &Limits::default()).unwrap();
+    documents.into_iter().map(|document| document.text.map(|text| text.to_string())).collect()
+}
+
+#[test]
+fn a_document_has_its_part_of_the_file() {
+    let some = |texts: &[&str]| texts.iter().map(|text| Some((*text).to_owned())).collect::<Vec<_>>();
+    assert_eq!(texts("# why\na: 1 # one\n"), some(&["# why\na: 1 # one\n"]));
+    assert_eq!(texts("# why\n\n---\na: 1"), some(&["# why\n\na: 1"]));
+    let three = "# first\na: 1\n# its end\n---\n# nothing\n---\r\n# second\r\nb: 2\r\n--- {c: 3} # third\n";
+    let parts = ["# first\na: 1\n# its end\n", "# second\r\nb: 2\r\n", "--- {c: 3} # third\n"];
+    assert_eq!(texts(three), some(&parts));
+    assert_eq!(texts("a: |\n  x\n  ---\n---\nb: 2\n...\n"), some(&["a: |\n  x\n  ---\n", "b: 2\n...\n"]));
+    // A document that needs what stands above its start has no text of its own.
+    assert_eq!(texts("a: 1\n...\n%YAML 1.2\n---\nb: 2\n"), [None, Some("b: 2\n".to_owned())]);
+    // JSON has no comments, and what is too large is kept by nobody.
+    assert_eq!(texts("{\"a\": [1]}"), [None]);
+    assert_eq!(texts("{a: [1]} # flow"), some(&["{a: [1]} # flow"]));
+    let large = format!("a: 1\n# {}\n---\nb: 2\n", "x".repeat(Limits::default().resource_text_bytes));
+    assert_eq!(texts(&large), [None, Some("b: 2\n".to_owned())]);
+}
+
+proptest! {
+    /// Whatever a text is said to be says what its document says.
+    #[test]
+    fn a_text_reads_back_as_its_document(lines in prop::collection::vec(prop::sample::select(vec![
+        "a: 1", "b: [2]", "---", "--- # x", "--- {c: 3}", "...", "# comment", "", "- 4", "d: |", "  ---", "  e: 5", "%YAML 1.2",
+        "f: &x {g: 6}", "h: *x", "\t", "i: 7\r", "j: 'a", "k'",
+    ]), 0..12)) {
+        let file = lines.join("\n");
+        if let Ok(documents) = read("f", file.as_bytes(), &Limits::default()) {
+            for document in documents {
+                if let Some(text) = document.text {
+                    let again = read("t", text.as_bytes(), &Limits::default()).unwrap();
+                    prop_assert_eq!(again.len(), 1);
+                    prop_assert_eq!(&again[0].value, &document.value);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn several_documents_and_json_are_read() {
     assert_eq!(values("# nothing\n---\na: 1\n---\n---\n- 2\n...\n"), [json!({"a": 1}), json!([2])]);

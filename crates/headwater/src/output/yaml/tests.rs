@@ -1,5 +1,5 @@
 use headwater_base::Limits;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 

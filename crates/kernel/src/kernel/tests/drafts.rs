@@ -1,0 +1,102 @@
+//! Drafts: kept for everybody, overwritten by nobody who has not seen them, published in one go.
+
+use headwater_base::Principal;
+
+use super::*;
+
+const TEXT: &str = "# mine\napiVersion: headwater.dev/v1\nkind: Pipe\nmetadata: {name: a}\nspec: {from: orders}\n";
+
+fn change(version: u64, generation: u64, who: &str, text: &str) -> DraftChange {
+    let (name, who) = (Name::new("a").unwrap(), Principal::new(who).unwrap());
+    DraftChange { kind: "Pipe", name, version, generation, who, text: text.to_owned() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_overwrites_what_they_have_not_seen() {
+    let world = World::new();
+    let kernel = world.open().await;
+    assert_eq!(kernel.kept_draft("Pipe", "a").unwrap_err().code, "HW-KERNEL-039");
+    // Nothing reads it yet, and it is no resource.
+    let first = kernel.keep_draft(change(0, 0, "asha", "no: [yaml")).await.unwrap();
+    assert_eq!((kernel.get("Pipe", "a"), world.audit()), (None, Vec::new()));
+    let refused = kernel.keep_draft(change(0, 0, "bo", TEXT)).await.unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), refused.title.contains("`asha` changed the draft of `Pipe/a`")),
+        ("HW-KERNEL-038", true)
+    );
+    let second = kernel.keep_draft(change(first.version, 0, "bo", TEXT)).await.unwrap();
+    assert!(second.version > first.version);
+    assert_eq!(kernel.keep_draft(change(first.version, 0, "asha", "x")).await.unwrap_err().code, "HW-KERNEL-038");
+    assert_eq!(kernel.discard_draft("Pipe", "a", Some(first.version)).await.unwrap_err().code, "HW-KERNEL-038");
+    kernel.stop().await;
+
+    let kernel = world.open().await;
+    assert_eq!(kernel.kept_drafts(), [second.clone()]);
+    kernel.discard_draft("Pipe", "a", Some(second.version)).await.unwrap();
+    assert_eq!(kernel.kept_drafts(), []);
+    // Who has seen an earlier draft of this name does not take the next one for it.
+    world.clock.advance(Duration::from_millis(1));
+    let third = kernel.keep_draft(change(0, 0, "asha", TEXT)).await.unwrap();
+    assert!(third.version > second.version);
+    assert_eq!(kernel.keep_draft(change(second.version, 0, "bo", TEXT)).await.unwrap_err().code, "HW-KERNEL-038");
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_becomes_the_resource_or_stays() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let codes = |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.code).collect::<Vec<_>>();
+    let mut kept = kernel.keep_draft(change(0, 0, "asha", TEXT)).await.unwrap();
+    for (text, code) in [
+        ("a: [", "HW-KERNEL-001"),
+        ("", "HW-KERNEL-042"),
+        (&*TEXT.replace("name: a", "name: b"), "HW-KERNEL-042"),
+        (&*TEXT.replace("from", "form"), "HW-KERNEL-007"),
+    ] {
+        kept = kernel.keep_draft(change(kept.version, 0, "asha", text)).await.unwrap();
+        assert_eq!(codes(kernel.publish_draft("Pipe", "a", kept.version).await.unwrap_err()), [code]);
+        assert_eq!(kernel.kept_draft("Pipe", "a").unwrap(), kept);
+    }
+    kept = kernel.keep_draft(change(kept.version, 0, "asha", TEXT)).await.unwrap();
+    assert_eq!(codes(kernel.publish_draft("Pipe", "a", kept.version - 1).await.unwrap_err()), ["HW-KERNEL-038"]);
+    let report = kernel.publish_draft("Pipe", "a", kept.version).await.unwrap();
+    assert_eq!(report.resources[0].outcome, Outcome::Created);
+    assert_eq!(kernel.text(&kernel.get("Pipe", "a").unwrap()).as_deref(), Some(TEXT));
+    assert_eq!(kernel.kept_drafts(), []);
+    assert_eq!(codes(kernel.publish_draft("Pipe", "a", kept.version).await.unwrap_err()), ["HW-KERNEL-039"]);
+
+    // One that began before somebody else's change stays what it is, and so does the resource.
+    let text = TEXT.replace("orders", "others");
+    let kept = kernel.keep_draft(change(0, 1, "asha", &text)).await.unwrap();
+    apply(&kernel, "KIND Pipe\nmetadata: {name: a}\nspec: {from: orders, n: 2}\n").await;
+    assert_eq!(codes(kernel.publish_draft("Pipe", "a", kept.version).await.unwrap_err()), ["HW-KERNEL-011"]);
+    assert_eq!(kernel.kept_drafts(), [kept.clone()]);
+    // With nothing to change, publishing discards it all the same.
+    let same = "apiVersion: headwater.dev/v1\nkind: Pipe\nmetadata: {name: a}\nspec: {from: orders, n: 2}\n";
+    let kept = kernel.keep_draft(change(kept.version, 2, "asha", same)).await.unwrap();
+    let report = kernel.publish_draft("Pipe", "a", kept.version).await.unwrap();
+    assert_eq!((report.resources[0].outcome, kernel.kept_drafts()), (Outcome::Unchanged, Vec::new()));
+    // It goes with its resource.
+    kernel.keep_draft(change(0, 2, "asha", TEXT)).await.unwrap();
+    kernel.delete("Pipe", "a", &DeleteOptions::default()).await.unwrap();
+    assert_eq!(kernel.kept_drafts(), []);
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drafts_are_bounded_in_bytes_and_number() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let limits = Limits::default();
+    let large = "x".repeat(limits.resource_text_bytes + 1);
+    assert_eq!(kernel.keep_draft(change(0, 0, "asha", &large)).await.unwrap_err().code, "HW-KERNEL-040");
+    for number in 0..limits.drafts {
+        let name = Name::new(&format!("d{number}")).unwrap();
+        kernel.keep_draft(DraftChange { name, ..change(0, 0, "asha", "") }).await.unwrap();
+    }
+    assert_eq!(kernel.keep_draft(change(0, 0, "asha", TEXT)).await.unwrap_err().code, "HW-KERNEL-041");
+    kernel.discard_draft("Pipe", "d7", None).await.unwrap();
+    kernel.keep_draft(change(0, 0, "asha", TEXT)).await.unwrap();
+    kernel.stop().await;
+}

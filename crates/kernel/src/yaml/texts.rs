@@ -1,0 +1,59 @@
+//! The part of a file that is one document of it: what its author wrote, comments included.
+//!
+//! A part runs from behind the line `---` to the next one; comments above the first such line are part of the first
+//! document. It is NOT trusted to be right: a part that was cut out is read again, and is none when it says anything
+//! else than the document (directives that belong to a neighbour, line breaks that only YAML counts).
+
+use std::sync::Arc;
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+/// Where a document starts, empty ones included.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// The line, from 1: of its `---`, or of the first thing that it says.
+    pub line: u32,
+    /// Whether there is a `---`.
+    pub explicit: bool,
+    /// How many documents that say something stand before it.
+    pub document: usize,
+}
+
+/// The text of document `index` of a file; None where there is none to keep.
+pub fn of(file: &str, index: usize, starts: &[Start], value: &Value, bytes_max: usize) -> Option<Arc<str>> {
+    // Empty documents before this one have the same count.
+    let own = starts.iter().rposition(|start| start.document == index)?;
+    let part = part(file, own, starts)?;
+    if part.len() > bytes_max || is_json(&part) {
+        return None;
+    }
+    let whole = part == file;
+    (whole || says(&part, value)).then(|| Arc::from(part))
+}
+
+fn part(file: &str, own: usize, starts: &[Start]) -> Option<String> {
+    let start = starts.get(own)?;
+    let lines: Vec<&str> = file.split_inclusive('\n').collect();
+    let at = |line: u32| (line as usize).saturating_sub(1).min(lines.len());
+    let end = starts.get(own + 1).map_or(lines.len(), |next| at(next.line));
+    let first = at(start.line);
+    let head = if own == 0 { lines.get(..first)? } else { &[] };
+    let rest = lines.get(first..end)?;
+    let says_nothing = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let rest = match rest.split_first() {
+        // Without its `---` it is one document among others wherever it is put.
+        Some((line, rest)) if start.explicit && line.trim_end() == "---" && head.iter().all(says_nothing) => rest,
+        _ => rest,
+    };
+    Some(head.iter().chain(rest).copied().collect())
+}
+
+fn says(part: &str, value: &Value) -> bool {
+    let read = super::build("text", part).map(|(documents, _)| documents);
+    matches!(read.as_deref(), Ok([document]) if document.value == *value)
+}
+
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
