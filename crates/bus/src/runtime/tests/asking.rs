@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_kernel::port::outlet::Answer;
-use headwater_log::{Commit, Delta, Log as _, LogError};
+use headwater_log::{Commit, Delta, LogError};
 use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 

@@ -9,6 +9,7 @@ fn ended(output: &str) -> Message {
         id: "w/n".to_owned(),
         workflow: "w".to_owned(),
         version: None,
+        alias: None,
         name: "n".to_owned(),
         state: ExecutionState::Succeeded,
         started: Micros(1),
