@@ -53,7 +53,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::queries::{Asked, Backend, Queries};
-use super::{Engine, Turn, fault, only_reads, pins};
+use super::{Engine, Turn, fault, keys, only_reads, pins};
 use rows::Rows;
 
 mod clients;
@@ -198,8 +198,9 @@ fn plain(text: &str) -> Option<Statement> {
 
 /// The plan of a plain query.
 async fn planned(context: &SessionContext, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
-    let statement = EngineStatement::Statement(Box::new(statement.clone()));
-    let plan = pins::planning(context.state().statement_to_plan(statement)).await?;
+    let (state, statement) = (context.state(), EngineStatement::Statement(Box::new(statement.clone())));
+    let (state, statement) = (&state, &statement);
+    let plan = pins::planning(keys::planned(move || state.statement_to_plan(statement.clone()))).await?;
     only_reads(&plan)?;
     columns::carried(plan)
 }
