@@ -87,6 +87,7 @@ fn psql_lists_and_asks() {
         ("arrow_cast(1.5, 'Float16')", "1.5"),
         ("arrow_cast(arrow_cast('ab', 'Binary'), 'FixedSizeBinary(2)')", "\\x6162"),
         ("arrow_cast(1, 'Decimal256(40, 2)')", "1.00"),
+        ("CAST('12345678901234567890123456789012345678' AS decimal(38, 0))", "12345678901234567890123456789012345678"),
         ("NULL", ""),
     ] {
         assert_eq!(psql(&["-A", "-t", "-c", &format!("SELECT {value} AS it")]), format!("{shown}\n"), "{value}");

@@ -141,7 +141,8 @@ fn whoever_groups_by_a_key_may_name_every_column() {
     let joined = "SELECT r.id, r.n, r.kind, count(f.id) FROM rare r LEFT JOIN fresh f ON f.id = r.id GROUP BY r.id ORDER BY r.id";
     assert_eq!(house.rows(joined), each);
     assert_eq!(house.problem("SELECT kind, n, count(*) FROM rare GROUP BY kind").code, "HW-LAKE-041");
-    let within = "SELECT id, kind, total FROM (SELECT id, kind, sum(n) AS total FROM rare GROUP BY id) GROUP BY id, kind, total";
+    let within =
+        "SELECT id, kind, total FROM (SELECT id, kind, sum(n) AS total FROM rare GROUP BY id) GROUP BY id, kind, total";
     assert_eq!(house.rows(&format!("SELECT count(*) FROM ({within})")), json!([[rows.len()]]));
     let last = "SELECT upper(kind) AS k, id, count(*) FROM rare GROUP BY id ORDER BY k, id";
     let mut each: Vec<_> = rows.iter().map(|(id, (_, kind))| json!([kind.to_uppercase(), id, 1])).collect();
