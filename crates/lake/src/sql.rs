@@ -18,6 +18,7 @@ mod files;
 mod forecast;
 mod guarded;
 mod held;
+mod information;
 mod keyed;
 mod keys;
 mod lake;

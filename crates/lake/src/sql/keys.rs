@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DataFusionError, FunctionalDependencies, Result};
+use datafusion::common::{DFSchema, DataFusionError, Dependency, FunctionalDependencies, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
 
 /// What the engine says of a column that is neither grouped by nor decided by a key.
@@ -65,21 +65,28 @@ fn misleads(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// Whether a projection names a column of its input behind one that it computes.
+/// Whether a projection names a column that a dependency of its input is about behind one that it computes.
 fn shifts(projection: &Projection) -> bool {
     let input = projection.input.schema();
-    if input.functional_dependencies().is_empty() {
+    let dependencies = input.functional_dependencies();
+    if dependencies.is_empty() {
         return false;
     }
     let names = input.field_names();
-    let is_named = |column: &Expr| {
+    let place = |column: &Expr| {
         let bare = match column {
             Expr::Alias(alias) => alias.expr.to_string(),
             other => other.to_string(),
         };
-        names.contains(&bare)
+        names.iter().position(|name| *name == bare)
     };
-    projection.expr.iter().skip_while(|column| is_named(column)).any(&is_named)
+    let behind: Vec<usize> = projection.expr.iter().map(place).skip_while(Option::is_some).flatten().collect();
+    dependencies.iter().any(|dependency| {
+        // Where rows are one for each key, all columns depend on it, wherever they stand.
+        let decided =
+            if dependency.mode == Dependency::Single { &[][..] } else { dependency.target_indices.as_slice() };
+        behind.iter().any(|column| dependency.source_indices.contains(column) || decided.contains(column))
+    })
 }
 
 /// The plan without what keys say: what it groups by has every column that it names.

@@ -13,9 +13,7 @@ use std::sync::{Arc, Weak};
 
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use async_trait::async_trait;
-use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList as _, MemoryCatalogProviderList, Session, TableProvider,
-};
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::ViewTable;
@@ -61,6 +59,13 @@ impl Scope {
     /// The scope of statements of a principal, in no view.
     pub fn new(sources: Arc<Sources>, principal: Principal, session: Weak<RwLock<SessionState>>) -> Self {
         Self { sources, principal, session, within: Vec::new(), left: Arc::default() }
+    }
+
+    /// All that statements of the principal can name; none once the engine is closed.
+    pub fn catalogs(&self) -> Option<Arc<dyn CatalogProviderList>> {
+        let session = self.session.upgrade()?;
+        let catalogs = Arc::clone(session.read().catalog_list());
+        Some(catalogs)
     }
 
     /// Whether the statement is a view's.
