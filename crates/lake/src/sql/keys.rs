@@ -83,8 +83,10 @@ fn shifts(projection: &Projection) -> bool {
     let behind: Vec<usize> = projection.expr.iter().map(place).skip_while(Option::is_some).flatten().collect();
     dependencies.iter().any(|dependency| {
         // Where rows are one for each key, all columns depend on it, wherever they stand.
-        let decided =
-            if dependency.mode == Dependency::Single { &[][..] } else { dependency.target_indices.as_slice() };
+        let decided: &[usize] = match dependency.mode {
+            Dependency::Single => &[],
+            Dependency::Multi => &dependency.target_indices,
+        };
         behind.iter().any(|column| dependency.source_indices.contains(column) || decided.contains(column))
     })
 }

@@ -316,8 +316,9 @@ impl Gate {
         let bound = client.bound.map_or(bound, |own| own.min(bound));
         let (deadline, late) = (Instant::now() + bound, fault::late(bound));
         let running = Arc::clone(&turn.listed.query);
+        let query = query(Arc::clone(&running));
         let answer = tokio::select! {
-            answer = tokio::time::timeout_at(deadline, query(Arc::clone(&running))) => answer.unwrap_or_else(|_| Err(told(&late))),
+            answer = tokio::time::timeout_at(deadline, query) => answer.unwrap_or_else(|_| Err(told(&late))),
             problem = running.ended() => Err(told(&problem)),
         };
         Ok(held(answer?, Hold { turn: Arc::new(turn), deadline, late }))
