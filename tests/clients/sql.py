@@ -28,6 +28,8 @@ def with_psycopg():
         # What a subquery among the columns says of its row, written out and prepared.
         own = 'SELECT a.key, (SELECT count(*) FROM streams."orders.raw" b WHERE b.key = a.key) FROM streams."orders.raw" a LIMIT 1'
         subqueries = [connection.execute(own).fetchone()[1], connection.execute(own, prepare=True).fetchone()[1]]
+        wide = "SELECT CAST('-1234567890123456789012345678901234567.5' AS decimal(38, 1))"
+        decimals = [str(connection.cursor(binary=binary).execute(wide).fetchone()[0]) for binary in (False, True)]
         connection.execute("SET statement_timeout = '200ms'")
         try:
             connection.execute("SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b").fetchone()
@@ -42,7 +44,7 @@ def with_psycopg():
             except psycopg.Error as error:
                 states.append(error.sqlstate)
         return {"count": count, "sum": int(total), "one": list(one), "rows": rows, "states": states,
-                "subqueries": subqueries, "bound": bound}
+                "subqueries": subqueries, "bound": bound, "decimals": decimals}
 
 
 async def with_asyncpg():

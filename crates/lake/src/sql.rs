@@ -18,7 +18,9 @@ mod files;
 mod forecast;
 mod guarded;
 mod held;
+mod information;
 mod keyed;
+mod keys;
 mod lake;
 mod pins;
 pub mod postgres;
@@ -148,7 +150,9 @@ impl Inner {
         query: &Query,
     ) -> Result<Begun, DataFusionError> {
         let views = self.sources.catalog.views_mark();
-        let plan = pins::planning(context.state().create_logical_plan(&question.text)).await?;
+        let state = context.state();
+        let (state, text) = (&state, question.text.as_str());
+        let plan = pins::planning(keys::planned(move || state.create_logical_plan(text))).await?;
         only_reads(&plan)?;
         let key = Key::of(question, &plan, views);
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {

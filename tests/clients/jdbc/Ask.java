@@ -77,6 +77,8 @@ public class Ask {
         told.add("\"kinds\": " + column(() -> data.getColumns(null, "streams", "orders.raw", "%"), "TYPE_NAME", null));
         told.add("\"types\": " + column(() -> data.getTypeInfo(), "TYPE_NAME", List.of("bool", "int8", "text", "timestamptz")));
         told.add("\"keys\": " + column(() -> data.getPrimaryKeys(null, "tables", "kinds"), "COLUMN_NAME", null));
+        told.add("\"primary\": " + column(() -> data.getPrimaryKeys(null, "public", "latest"), "COLUMN_NAME", null));
+        told.add("\"primaries\": " + column(() -> data.getPrimaryKeys(null, null, null), "PK_NAME", null));
         told.add("\"indexes\": " + column(() -> data.getIndexInfo(null, "tables", "kinds", false, true), "INDEX_NAME", null));
         told.add("\"imported\": " + column(() -> data.getImportedKeys(null, "tables", "kinds"), "FK_NAME", null));
         told.add("\"exported\": " + column(() -> data.getExportedKeys(null, "tables", "kinds"), "FK_NAME", null));

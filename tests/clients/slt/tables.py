@@ -1,14 +1,23 @@
-"""What the statements that set up a file make: tables in a namespace of the node's Iceberg catalog, and views.
+"""What the statements that set up a file make: tables in a namespace of the node's Iceberg catalog, datasets, and views.
 
 The node's SQL only reads. So their queries are asked of the node, and what it answers, in Arrow's types, is written
 through the catalog when a later statement names the table. Where the catalog has no type for a column (numbers without
 a sign, of 8 or 16 bits, nanoseconds, dictionaries), the queries themselves stand in later statements in the table's
 place. A file that the crate does not bring makes a table Missing.
 
-What it is NOT: a database. Constraints and options are passed over.
+A table with a PRIMARY KEY is a Dataset with that key, since nobody checks the keys of the catalog's tables: its rows are
+events of a stream. Datasets have times with a zone alone. So a statement is given their columns without it, except where
+they are part of the key, which a cast would lose. A table whose types, names or rows a dataset cannot have (a key that is
+NULL or comes twice, numbers that JSON has none for) is made through the catalog, without its key.
+
+What it is NOT: a database. Other constraints, and options, are passed over.
 """
+import datetime
+import itertools
 import json
+import math
 import re
+import time
 import urllib.error
 import urllib.request
 
@@ -32,6 +41,13 @@ KEPT = (
     pa.types.is_string, pa.types.is_binary, pa.types.is_fixed_size_binary, pa.types.is_date32,
     pa.types.is_decimal128,
 )
+# Types that datasets have by the same name, and theirs.
+OF_DATASETS = {
+    pa.bool_(): "boolean", pa.int32(): "int", pa.int64(): "long", pa.float32(): "float", pa.float64(): "double",
+    pa.string(): "string", pa.timestamp("us"): "timestamp",
+}
+# So long may rows take until a query sees them.
+PATIENCE_SECONDS = 30
 NAME = r'(?P<name>"(?:[^"]|"")+"|[\w.$]+)'
 CREATE = re.compile(
     r"CREATE\s+(OR\s+REPLACE\s+)?(UNBOUNDED\s+)?(?P<external>EXTERNAL\s+)?(TEMP(ORARY)?\s+)?TABLE\s+"
@@ -41,6 +57,8 @@ VIEW = re.compile(
     + r"\s*(?P<columns>\([^)]*\))?\s*AS\s+(?P<query>.*)", re.I | re.S)
 DROP = re.compile(r"DROP\s+(TABLE|VIEW)\s+(IF\s+EXISTS\s+)?" + NAME + r"\s*$", re.I)
 INSERT = re.compile(r"INSERT\s+INTO\s+(TABLE\s+)?" + NAME + r"\s*(?P<rest>.*)", re.I | re.S)
+# What PostgreSQL has for CREATE TABLE AS.
+INTO = re.compile(r"(?P<what>SELECT\s.*?)\sINTO\s+" + NAME + r"\s+(?P<from>FROM\s.*)", re.I | re.S)
 COPY = re.compile(r"COPY\s+(?P<from>.*?)\s+TO\s+'(?P<to>[^']+)'(?P<rest>.*)", re.I | re.S)
 
 
@@ -68,8 +86,10 @@ class Table:
     Rows wait in `pending` until the table is asked for. Where the catalog has no type for a column they do not go there
     at all, and the queries stand for the table: `inline` says why."""
 
-    def __init__(self, names, declared):
-        self.names, self.declared = names, declared
+    def __init__(self, names, declared, key=()):
+        self.names, self.declared, self.key = names, declared, list(key)
+        # With a key: the name of its dataset, and the keys of its rows.
+        self.dataset, self.keys = None, set()
         self.queries, self.schema, self.pending, self.made, self.inline = [], None, [], False, None
 
     def add(self, rows, query):
@@ -93,6 +113,8 @@ class Tables:
         self.catalog = RestCatalog("node", uri=f"{url}/iceberg")
         self.catalog.create_namespace(namespace)
         self.tables, self.views, self.missing = {}, {}, {}
+        # Datasets are one space for all files, and one that is dropped may be made anew.
+        self.numbers = itertools.count(1)
 
     def rows(self, query):
         """What the node answers, in Arrow's types."""
@@ -121,11 +143,14 @@ class Tables:
             return None
         if table.inline:
             return f"({' UNION ALL '.join(table.queries)})"
-        self.write(name, table)
-        return f"{named(self.namespace)}.{named(name)}"
+        return self.write(name, table)
 
     def write(self, name, table):
-        """Brings the catalog up to date with a table."""
+        """Brings the node up to date with a table; what stands for its name."""
+        if table.key and not table.made and not is_keyable(table):
+            table.key = []
+        if table.key:
+            return self.produce(name, table)
         place = (self.namespace, name)
         if not table.made:
             self.catalog.create_table(place, schema=table.schema)
@@ -134,10 +159,48 @@ class Tables:
         if rows:
             self.catalog.load_table(place).append(pa.concat_tables(rows))
         table.pending = []
+        return f"{named(self.namespace)}.{named(name)}"
+
+    def produce(self, name, table):
+        """Brings a dataset up to date with a table that has a key; what stands for the table's name."""
+        if not table.made:
+            table.dataset = f"{self.namespace}_{next(self.numbers)}_{re.sub('[^a-z0-9_]', '_', name.lower())}"
+            self.post("/v1/apply", "\n---\n".join(map(json.dumps, resources(table))), "application/yaml")
+            table.made = True
+        rows = [row for rows in table.pending for row in rows.to_pylist()]
+        keys = [tuple(row[it] for it in table.key) for row in rows]
+        if len({*table.keys, *keys}) != len(table.keys) + len(keys) or not all(map(is_sendable, rows)):
+            raise Missing(f"the dataset for {name} cannot have rows that came later")
+        if rows:
+            self.post(f"/v1/streams/{table.dataset}/events", json.dumps([event(table, row) for row in rows]))
+            table.keys.update(keys)
+            self.await_rows(table)
+        table.pending = []
+        return of_dataset(table)
+
+    def post(self, path, body, media="application/json"):
+        request = urllib.request.Request(f"{self.url}{path}", body.encode(), {"content-type": media})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                told = json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise Missing(f"set-up fails: {error.read().decode(errors='replace')}") from None
+        if told.get("rejectedTotal"):
+            raise Missing(f"set-up fails: {told}")
+
+    def await_rows(self, table):
+        """Waits until a query sees all rows of a dataset."""
+        end, count = time.monotonic() + PATIENCE_SECONDS, f"SELECT count(*) AS n FROM {named(table.dataset)}"
+        while (seen := self.rows(count)["n"][0].as_py()) != len(table.keys):
+            if time.monotonic() > end:
+                raise Missing(f"{seen} of {len(table.keys)} rows are seen")
 
     def set_up(self, sql):
         """Carries a statement out; False when it sets nothing up. Raises Missing when that cannot be."""
         sql = bare(sql)
+        into = INTO.fullmatch(sql)
+        if into:
+            sql = f"CREATE TABLE {into['name']} AS {into['what']} {into['from']}"
         for pattern, carry_out in ((CREATE, self.create), (VIEW, self.view), (DROP, self.drop), (INSERT, self.insert)):
             match = pattern.fullmatch(sql)
             if match:
@@ -160,18 +223,19 @@ class Tables:
 
     def forget(self, name):
         table = self.tables.pop(name, None)
-        if table is not None and table.made:
+        if table is not None and table.made and table.dataset is None:
             self.catalog.drop_table((self.namespace, name))
         self.views.pop(name, None)
         self.missing.pop(name, None)
 
     def create(self, name, match):
         listed, rest = tokens(match["rest"]), match["rest"]
-        columns = []
+        columns, key = [], []
         if rest.startswith("("):
             end = group(listed, 0)
             said = [token for token in listed[1:end] if token[0] != "space"]
             columns = list(filter(None, map(column, split(said))))
+            key = [it for part in split(said) for it in of_key(part)]
             rest = "".join(text for _, text in listed[end + 1 :]).strip()
         asked = re.match(r"AS\s+(.*)", rest, re.I | re.S)
         self.forget(name)
@@ -183,7 +247,7 @@ class Tables:
             rows = self.rows(query)
         else:
             raise Missing("the catalog has no tables without columns")
-        table = Table(rows.schema.names, dict(columns))
+        table = Table(rows.schema.names, dict(columns), [] if match["external"] else key)
         table.add(rows, query)
         self.tables[name] = table
 
@@ -285,6 +349,64 @@ def column(part):
     ends = [at for at, word in enumerate(words) if at and word in ("NOT", "NULL", "DEFAULT", "PRIMARY", "UNIQUE", "AS")]
     kind = " ".join(text for _, text in part[1 : min(ends, default=len(part))])
     return identifier(*part[0]), kind
+
+
+def of_key(part):
+    """The columns of the primary key that a column's definition, or a constraint of the table, names."""
+    said = [text.upper() for _, text in part]
+    at = next((at for at in range(len(said) - 1) if said[at : at + 2] == ["PRIMARY", "KEY"]), None)
+    if at is None:
+        return []
+    if at + 2 < len(said) and said[at + 2] == "(":
+        return [identifier(*token) for token in part[at + 3 : group(part, at + 2)] if token[1] != ","]
+    return [identifier(*part[0])]
+
+
+def is_sendable(row):
+    """Whether JSON has all values of a row."""
+    return all(not isinstance(value, float) or math.isfinite(value) for value in row.values())
+
+
+def is_keyable(table):
+    """Whether a dataset can be what a table is."""
+    rows = [row for rows in table.pending for row in rows.to_pylist()]
+    keys = [tuple(row.get(it) for it in table.key) for row in rows]
+    return (
+        all(field.type in OF_DATASETS and re.fullmatch("[a-z_][a-z0-9_]*", field.name) for field in table.schema)
+        and all(it in table.names and not pa.types.is_floating(table.schema.field(it).type) for it in table.key)
+        and len(set(keys)) == len(keys)
+        and not any(None in key for key in keys)
+        and all(map(is_sendable, rows))
+    )
+
+
+def resources(table):
+    """The stream and the dataset of a table with a key."""
+    head = {"apiVersion": "headwater.dev/v1", "metadata": {"name": table.dataset}}
+    columns = [
+        {"name": field.name, "type": OF_DATASETS[field.type], "path": f".c{at}", "required": field.name in table.key}
+        for at, field in enumerate(table.schema)
+    ]
+    dataset = {"stream": table.dataset, "key": table.key, "columns": columns}
+    # Of one partition: the order of its events is that of the rows.
+    return [{**head, "kind": "Stream", "spec": {"partitions": 1}}, {**head, "kind": "Dataset", "spec": dataset}]
+
+
+def event(table, row):
+    """A row as an event."""
+    def said(value):
+        return value.isoformat() + "Z" if isinstance(value, datetime.datetime) else value
+    return {f"c{at}": said(row[it]) for at, it in enumerate(table.schema.names)}
+
+
+def of_dataset(table):
+    """What gives the rows of a dataset in the types of its table."""
+    place = named(table.dataset)
+    zoned = {field.name for field in table.schema if pa.types.is_timestamp(field.type)} - set(table.key)
+    if not zoned:
+        return place
+    columns = (f"CAST({named(it)} AS timestamp) AS {named(it)}" if it in zoned else named(it) for it in table.names)
+    return f"(SELECT {', '.join(columns)} FROM {place})"
 
 
 def cast(query, columns):

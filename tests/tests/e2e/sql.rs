@@ -87,6 +87,7 @@ fn psql_lists_and_asks() {
         ("arrow_cast(1.5, 'Float16')", "1.5"),
         ("arrow_cast(arrow_cast('ab', 'Binary'), 'FixedSizeBinary(2)')", "\\x6162"),
         ("arrow_cast(1, 'Decimal256(40, 2)')", "1.00"),
+        ("CAST('12345678901234567890123456789012345678' AS decimal(38, 0))", "12345678901234567890123456789012345678"),
         ("NULL", ""),
     ] {
         assert_eq!(psql(&["-A", "-t", "-c", &format!("SELECT {value} AS it")]), format!("{shown}\n"), "{value}");
@@ -105,6 +106,8 @@ fn drivers_ask_prepare_and_are_told_why_not() {
     assert_eq!(said[0]["rows"], 1_000);
     assert!(said[0]["one"][0].as_str().is_some_and(|key| key.starts_with('k')), "{said:?}");
     assert_eq!((&said[0]["subqueries"], &said[0]["bound"]), (&json!([1, 1]), &json!("57014")));
+    let wide = "-1234567890123456789012345678901234567.5";
+    assert_eq!(said[0]["decimals"], json!([wide, wide]), "as text and in binary");
     assert_eq!(said[0]["states"], json!(["42601", "42000", "0A000", "0A000"]));
     assert_eq!((&said[1]["count"], &said[1]["sum"]), (&json!(1_000), &json!(499_500)));
     assert_eq!(said[1]["counts"], json!([1_000, 1_001]), "a prepared statement sees what came after it");
@@ -159,6 +162,19 @@ fn the_answers_to_tpch_are_those_of_duckdb() {
 fn jdbc_lists_prepares_and_reads_in_portions() {
     let Some(driver) = client("jdbc_lists_prepares_and_reads_in_portions", "jdbc") else { return };
     let node = node();
+    let latest = "\
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: latest}
+spec:
+  stream: orders.raw
+  key: [kind, id]
+  columns:
+    - {name: n, type: long}
+    - {name: id, type: string, required: true}
+    - {name: kind, type: string, required: true}
+";
+    node.headwater(&["apply", "-f", "-"], latest).unwrap();
     let path = format!("{}/*", driver.display());
     let source = root().join("tests/clients/jdbc/Ask.java");
     let words = [&node.postgres().to_string(), &node.http()];
@@ -171,7 +187,7 @@ fn jdbc_lists_prepares_and_reads_in_portions() {
                 "columns": ["partition", "offset", "time", "key", "value"],
                 "kinds": ["int4", "int8", "timestamptz", "text", "text"],
                 "types": ["bool", "int8", "text", "timestamptz"],
-                "keys": [], "indexes": [], "imported": [], "exported": [],
+                "keys": [], "primary": ["kind", "id"], "primaries": ["latest_pkey", "latest_pkey"], "indexes": [], "imported": [], "exported": [],
             },
             "series": [1_001, 1_001, 1_001],
             "tables": ["kinds"], "counts": [1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_001], "rows": 1_001,

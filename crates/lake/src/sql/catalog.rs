@@ -21,6 +21,7 @@ use super::documents::DocumentTable;
 use super::external::{self, postgres::Servers};
 use super::fault;
 use super::files::Listings;
+use super::information::{INFORMATION, Information};
 use super::lake::LakeTable;
 use super::sight::Seen;
 use super::streams::StreamTable;
@@ -106,6 +107,10 @@ impl CatalogProvider for Catalog {
         let sources = &self.scope.sources;
         // A view is of the catalog of all engines, where the datasets have a namespace.
         let name = if self.scope.is_in_view() && name == TABLES_OF_DATASETS { DATASETS } else { name };
+        if name == INFORMATION {
+            let (kernel, principal) = (Arc::clone(&sources.kernel), self.scope.principal.clone());
+            return Some(Arc::new(Information::new(self.scope.catalogs()?, kernel, principal)));
+        }
         match SCHEMAS.iter().find(|(schema, _)| *schema == name) {
             Some((_, kind)) => Some(self.seen(name, Schema { kind, sources: Arc::clone(sources) })),
             None => self.others.read().get(name).cloned().or_else(|| {
@@ -118,7 +123,7 @@ impl CatalogProvider for Catalog {
 
 /// Whether a namespace of the catalog cannot be a schema by its own name.
 fn is_taken(namespace: &str) -> bool {
-    namespace == TABLES_OF_DATASETS || SCHEMAS.iter().any(|(schema, _)| *schema == namespace)
+    [TABLES_OF_DATASETS, INFORMATION].contains(&namespace) || SCHEMAS.iter().any(|(schema, _)| *schema == namespace)
 }
 
 /// The tables and views that clients of the catalog made in one of its namespaces.

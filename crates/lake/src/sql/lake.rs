@@ -32,6 +32,7 @@ use super::catalog::Sources;
 use super::fault;
 use super::files::{self, Listing, Store};
 use super::keyed::Behind;
+use super::keys;
 use super::span::Span;
 use crate::commit::Version;
 use crate::kinds::dataset::{DatasetSpec, space};
@@ -62,7 +63,7 @@ pub struct LakeTable {
     log: Vec<Arc<dyn PartitionStream>>,
     /// Where rows have a key, what stands behind the files instead of rows.
     behind: Option<Behind>,
-    /// That no two rows have the same key: whoever groups by it may name every column.
+    /// That no two rows have the same key: whoever groups by it may name every column (`keys.rs`).
     constraints: Option<Constraints>,
 }
 
@@ -244,7 +245,7 @@ impl TableProvider for LakeTable {
     }
 
     fn constraints(&self) -> Option<&Constraints> {
-        self.constraints.as_ref()
+        self.constraints.as_ref().filter(|_| keys::are_shown())
     }
 
     fn table_type(&self) -> TableType {

@@ -20,7 +20,6 @@ use datafusion::sql::sqlparser::ast::{Expr, Set, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser as SqlParser, ParserError};
 use datafusion_postgres::DfSessionService;
-use datafusion_postgres::arrow_pg::datatypes::df::encode_dataframe;
 use datafusion_postgres::hooks::cursor::CursorStatementHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
 use datafusion_postgres::hooks::transactions::TransactionStatementHook;
@@ -52,12 +51,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::queries::{Asked, Backend, Queries};
-use super::{Engine, Turn, fault, only_reads, pins};
+use super::queries::{Asked, Backend, Queries, Query};
+use super::{Engine, Turn, fault, keys, only_reads, pins};
 use rows::Rows;
 
 mod clients;
 mod columns;
+mod numeric;
+mod response;
 mod rows;
 
 /// Where `datafusion-postgres` keeps what a client has set as its `statement_timeout`, in milliseconds.
@@ -198,8 +199,9 @@ fn plain(text: &str) -> Option<Statement> {
 
 /// The plan of a plain query.
 async fn planned(context: &SessionContext, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
-    let statement = EngineStatement::Statement(Box::new(statement.clone()));
-    let plan = pins::planning(context.state().statement_to_plan(statement)).await?;
+    let (state, statement) = (context.state(), EngineStatement::Statement(Box::new(statement.clone())));
+    let (state, statement) = (&state, &statement);
+    let plan = pins::planning(keys::planned(move || state.statement_to_plan(statement.clone()))).await?;
     only_reads(&plan)?;
     columns::carried(plan)
 }
@@ -281,7 +283,12 @@ impl QueryParser for Services {
     }
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
-        self.any()?.query_parser().get_result_schema(statement, format)
+        match statement {
+            (_, Some((Statement::Query(_), plan))) => {
+                response::fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None)
+            }
+            _ => self.any()?.query_parser().get_result_schema(statement, format),
+        }
     }
 }
 
@@ -292,13 +299,16 @@ struct Gate {
 }
 
 impl Gate {
-    async fn run<T>(
+    async fn run<T, F>(
         &self,
         client: &Caller,
         text: &str,
-        query: impl Future<Output = PgWireResult<T>>,
+        query: impl FnOnce(Arc<Query>) -> F,
         held: impl FnOnce(T, Hold) -> T,
-    ) -> PgWireResult<T> {
+    ) -> PgWireResult<T>
+    where
+        F: Future<Output = PgWireResult<T>>,
+    {
         let asked =
             Asked { principal: &client.principal, via: Via::Postgres, text, backend: Some(client.backend.clone()) };
         let turn = self.engine.turn(asked).await.map_err(|problem| told(&problem))?;
@@ -306,6 +316,7 @@ impl Gate {
         let bound = client.bound.map_or(bound, |own| own.min(bound));
         let (deadline, late) = (Instant::now() + bound, fault::late(bound));
         let running = Arc::clone(&turn.listed.query);
+        let query = query(Arc::clone(&running));
         let answer = tokio::select! {
             answer = tokio::time::timeout_at(deadline, query) => answer.unwrap_or_else(|_| Err(told(&late))),
             problem = running.ended() => Err(told(&problem)),
@@ -399,7 +410,7 @@ impl SimpleQueryHandler for Gate {
         let caller = Caller::of(client)?;
         let put = clients::put(query);
         let query = &*put;
-        let answer = async {
+        let answer = move |running: Arc<Query>| async move {
             let service = self.services.of(client).await?;
             let Some(statement) = plain(query) else {
                 return SimpleQueryHandler::do_query(&*service, client, query).await;
@@ -408,9 +419,8 @@ impl SimpleQueryHandler for Gate {
             let told = |error: DataFusionError| PgWireError::ApiError(Box::new(error));
             match planned(&context, &statement).await {
                 Ok(plan) => {
-                    let frame = context.execute_logical_plan(plan).await.map_err(told)?;
-                    let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
-                    Ok(vec![Response::Query(encode_dataframe(frame, &Format::UnifiedText, Some(options)).await?)])
+                    let options = FormatOptions::from_client_metadata(client.metadata());
+                    Ok(vec![response::of_plan(&context, plan, &running, &Format::UnifiedText, options).await?])
                 }
                 Err(error) if is_foreign(&error) => {
                     let rewritten = SimpleQueryHandler::do_query(&*service, client, query).await;
@@ -483,8 +493,13 @@ impl ExtendedQueryHandler for Gate {
     {
         let caller = Caller::of(client)?;
         let text = portal.statement.statement.0.clone();
-        let answer = async {
+        let answer = move |running: Arc<Query>| async move {
             let portal = self.pinned_anew(client, portal).await?;
+            if let (_, Some((Statement::Query(_), plan))) = &portal.statement.statement {
+                let (context, plan) = (self.services.context(client).await?, response::filled(plan, &portal)?);
+                let options = FormatOptions::from_client_metadata(client.metadata());
+                return response::of_plan(&context, plan, &running, &portal.result_column_format, options).await;
+            }
             let service = self.services.of(client).await?;
             ExtendedQueryHandler::do_query(&*service, client, &portal, rows_max).await
         };

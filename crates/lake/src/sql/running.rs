@@ -135,7 +135,8 @@ fn context(
     let config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, DATASETS)
         .with_create_default_catalog_and_schema(false)
-        .with_information_schema(true)
+        // There is one of the catalog's own (`information.rs`).
+        .with_information_schema(false)
         .with_target_partitions(width)
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_str("datafusion.sql_parser.dialect", "postgresql");

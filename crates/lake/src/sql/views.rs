@@ -13,9 +13,7 @@ use std::sync::{Arc, Weak};
 
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use async_trait::async_trait;
-use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList as _, MemoryCatalogProviderList, Session, TableProvider,
-};
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::ViewTable;
@@ -29,7 +27,7 @@ use iceberg::spec::{Schema, ViewMetadata, ViewRepresentation, ViewVersion};
 use parking_lot::RwLock;
 
 use super::catalog::{CATALOG, Catalog, DATASETS, Sources};
-use super::{fault, only_reads};
+use super::{fault, keys, only_reads};
 
 /// Dialects that are read here, the best first.
 const DIALECTS: [&str; 5] = ["headwater", "datafusion", "postgresql", "postgres", "ansi"];
@@ -63,6 +61,13 @@ impl Scope {
         Self { sources, principal, session, within: Vec::new(), left: Arc::default() }
     }
 
+    /// All that statements of the principal can name; none once the engine is closed.
+    pub fn catalogs(&self) -> Option<Arc<dyn CatalogProviderList>> {
+        let session = self.session.upgrade()?;
+        let catalogs = Arc::clone(session.read().catalog_list());
+        Some(catalogs)
+    }
+
     /// Whether the statement is a view's.
     pub fn is_in_view(&self) -> bool {
         !self.within.is_empty()
@@ -93,7 +98,8 @@ impl Scope {
         let version = metadata.current_version();
         let Some(sql) = spoken(version) else { return Err(foreign(view, version)) };
         let Some(state) = scope.state(version) else { return Err(fault::closed()) };
-        let planned = state.create_logical_plan(sql).await.and_then(|plan| {
+        let state = &state;
+        let planned = keys::planned(move || state.create_logical_plan(sql)).await.and_then(|plan| {
             only_reads(&plan)?;
             let plan = named(view, plan, metadata.current_schema())?;
             Ok((is_small(&plan)?, plan))

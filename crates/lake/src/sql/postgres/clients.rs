@@ -1,7 +1,8 @@
 //! What drivers ask of PostgreSQL's own tables in words that nothing here knows, put otherwise.
 //!
-//! What plays `pg_catalog` answers most of it. What it does not know is about keys and indexes, of which there are none
-//! here: such a question gets its columns and no row.
+//! What plays `pg_catalog` answers most of it. What it does not know is about keys and indexes. A question for the primary
+//! keys of tables is put to `information_schema`, which has those of datasets; there are no others here and no indexes: such
+//! a question gets its columns and no row.
 //!
 //! # Source
 //! pgjdbc 42.7, `PgDatabaseMetaData.java`; Grafana's PostgreSQL data source.
@@ -24,8 +25,17 @@ const INSTEAD: [(&str, &str); 3] = [
     ("current_setting('server_version_num')", "'160006'"),
 ];
 
+/// Where a driver's question for primary keys begins, within a query that names what it finds.
+const PRIMARY: &str = "SELECT current_database() AS TABLE_CAT,";
+/// What it says of schema and table, and the columns of `information_schema` that say it.
+const FILTERS: [(&str, &str); 2] =
+    [(" AND n.nspname = ", " AND table_schema = "), (" AND ct.relname = ", " AND table_name = ")];
+
 /// The statement to be carried out instead of this one.
 pub fn put(text: &str) -> Cow<'_, str> {
+    if let Some(keys) = primary_of(text) {
+        return Cow::Owned(keys);
+    }
     if OF_KEYS.iter().any(|words| text.contains(words))
         && let Some(nothing) = nothing_of(text)
     {
@@ -38,6 +48,23 @@ pub fn put(text: &str) -> Cow<'_, str> {
         }
     }
     put
+}
+
+/// A driver's question for primary keys, put to `information_schema`.
+fn primary_of(text: &str) -> Option<String> {
+    let (head, rest) = text.split_once(PRIMARY)?;
+    let (of_rows, rest) = rest.split_once("WHERE true")?;
+    let (filters, rest) = rest.rsplit_once("AND i.indisprimary")?;
+    let (_, order) = rest.rsplit_once("ORDER BY")?;
+    if !of_rows.contains("(information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ") {
+        return None;
+    }
+    let filters = FILTERS.iter().fold(filters.to_owned(), |filters, (asked, known)| filters.replacen(asked, known, 1));
+    Some(format!(
+        "{head}SELECT table_catalog AS TABLE_CAT, table_schema AS TABLE_SCHEM, table_name AS TABLE_NAME, \
+         column_name AS COLUMN_NAME, ordinal_position AS KEY_SEQ, constraint_name AS PK_NAME \
+         FROM information_schema.key_column_usage WHERE true{filters}) result ORDER BY{order}"
+    ))
 }
 
 /// A statement that gives the columns of a query, and no row.

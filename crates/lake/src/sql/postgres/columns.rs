@@ -45,6 +45,8 @@ enum Way {
 impl Way {
     fn of(kind: &DataType) -> Self {
         match kind {
+            // As `numeric` (`numeric.rs`); within lists and structs the encoder has none.
+            DataType::Decimal256(..) => Self::AsItIs,
             // The encoder has one type of each family.
             DataType::Float16 => Self::Cast(DataType::Float32),
             DataType::FixedSizeBinary(_) => Self::Cast(DataType::Binary),

@@ -141,6 +141,56 @@ fn whoever_groups_by_a_key_may_name_every_column() {
     let joined = "SELECT r.id, r.n, r.kind, count(f.id) FROM rare r LEFT JOIN fresh f ON f.id = r.id GROUP BY r.id ORDER BY r.id";
     assert_eq!(house.rows(joined), each);
     assert_eq!(house.problem("SELECT kind, n, count(*) FROM rare GROUP BY kind").code, "HW-LAKE-041");
+    let within =
+        "SELECT id, kind, total FROM (SELECT id, kind, sum(n) AS total FROM rare GROUP BY id) GROUP BY id, kind, total";
+    assert_eq!(house.rows(&format!("SELECT count(*) FROM ({within})")), json!([[rows.len()]]));
+    let behind = "SELECT id, n, count(*) FROM (SELECT id, upper(kind) AS k, n FROM rare) GROUP BY id ORDER BY id";
+    let pairs: Value = rows.iter().map(|(id, (n, _))| json!([id, n, 1])).collect();
+    assert_eq!(house.rows(behind), pairs, "the key stands in front of what is computed");
+    let last = "SELECT upper(kind) AS k, id, count(*) FROM rare GROUP BY id ORDER BY k, id";
+    let mut each: Vec<_> = rows.iter().map(|(id, (_, kind))| json!([kind.to_uppercase(), id, 1])).collect();
+    each.sort_by_key(ToString::to_string);
+    assert_eq!(house.rows(last), Value::from(each));
+}
+
+/// Before they show a database, they ask for its keys.
+#[test]
+fn tools_are_told_of_keys() {
+    let house = House::keyed();
+    let keys = "SELECT tc.table_schema, tc.table_name, kc.column_name, kc.ordinal_position, tc.constraint_name
+        FROM information_schema.table_constraints tc JOIN information_schema.key_column_usage kc
+        ON tc.constraint_name = kc.constraint_name AND tc.table_schema = kc.table_schema AND tc.table_name = kc.table_name
+        WHERE tc.constraint_type = 'PRIMARY KEY' AND tc.table_name IN ('fresh', 'names', 'orders', 'rare') ORDER BY 2";
+    let told = json!([
+        ["public", "fresh", "id", 1, "fresh_pkey"],
+        ["public", "names", "key", 1, "names_pkey"],
+        ["public", "rare", "id", 1, "rare_pkey"],
+    ]);
+    assert_eq!(house.rows(keys), told);
+    assert_eq!(house.rows("SELECT count(*) FROM information_schema.referential_constraints"), json!([[0]]));
+    let used = "SELECT column_name FROM information_schema.constraint_column_usage WHERE table_name = 'rare'";
+    assert_eq!(house.rows(used), json!([["id"]]));
+    let columns =
+        "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'rare'";
+    assert_eq!(house.rows(columns), json!([[3]]), "the engine's own tables are there");
+}
+
+/// Behind a computed column the engine would take another one for the key.
+#[test]
+fn a_key_is_not_taken_for_another_column() {
+    let (house, rows) = behind_a_snapshot();
+    let inner = "(SELECT length(kind) AS x, id, n FROM rare)";
+    assert_eq!(house.rows(&format!("SELECT DISTINCT x FROM {inner}")), json!([[3]]));
+    assert_eq!(house.rows(&format!("SELECT x, count(*) FROM {inner} GROUP BY x")), json!([[3, rows.len()]]));
+    let mut numbers: Vec<i64> = rows.values().map(|(n, _)| *n).collect();
+    numbers.sort_unstable_by_key(|n| -n);
+    let ordered: Value = numbers.iter().map(|n| json!([3, n])).collect();
+    assert_eq!(house.rows(&format!("SELECT x, n FROM {inner} ORDER BY x, n DESC")), ordered);
+    let total: i64 = numbers.iter().sum();
+    let running = format!("SELECT DISTINCT total FROM (SELECT sum(n) OVER (ORDER BY x) AS total FROM {inner})");
+    assert_eq!(house.rows(&running), json!([[total]]), "rows that are equal in `x` have one sum");
+    let problem = house.problem(&format!("SELECT x, n, count(*) FROM {inner} GROUP BY x"));
+    assert_eq!(problem.code, "HW-LAKE-041", "{problem}");
 }
 
 #[test]

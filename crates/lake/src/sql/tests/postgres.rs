@@ -1,5 +1,6 @@
 //! What clients of PostgreSQL's protocol ask and end.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use headwater_kernel::port::sql::Via;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::queries::{ENDLESS, listed, none};
@@ -143,6 +145,66 @@ fn rows_that_nobody_fetches_are_ended_as_well() {
         let error = transaction.query_portal(&portal, 2).await.err().unwrap();
         assert_eq!(error.as_db_error().unwrap().message(), "the query was cancelled by `admin`");
     });
+    connected.end();
+}
+
+/// As it is over HTTP.
+#[test]
+fn the_memory_of_a_query_is_counted_for_it() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let client = &connected.client;
+    connected.runtime.block_on(async {
+        let counted = || async {
+            let begun = Instant::now();
+            while listed(&house).await.memory_bytes.is_none() {
+                assert!(begun.elapsed() < Duration::from_secs(30), "its memory is counted");
+                tokio::task::yield_now().await;
+            }
+            client.cancel_token().cancel_query(NoTls).await.unwrap();
+        };
+        let (simple, ()) = tokio::join!(client.simple_query(ENDLESS), counted());
+        assert!(simple.is_err());
+        none(&house).await;
+        let (extended, ()) = tokio::join!(client.query(ENDLESS, &[]), counted());
+        assert!(extended.is_err());
+        none(&house).await;
+    });
+    connected.end();
+}
+
+/// A `numeric` in the protocol's binary format: how many digits to the base of 10,000, the power of the first, the sign,
+/// the digits behind the point, the digits.
+struct Sent(Vec<u16>);
+
+impl<'a> FromSql<'a> for Sent {
+    fn from_sql(_: &Type, bytes: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(bytes.chunks(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect()))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        *kind == Type::NUMERIC
+    }
+}
+
+#[test]
+fn decimals_are_sent_with_all_their_digits() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let statement = "SELECT CAST('-12345678901234567890123456789012345678' AS decimal(38, 0)) AS long,
+        arrow_cast('123456789012345678901234567890123456789012.05', 'Decimal256(50, 2)') AS longer,
+        CAST(NULL AS decimal(38, 4)) AS none";
+    let shown = ["-12345678901234567890123456789012345678", "123456789012345678901234567890123456789012.05", "NULL"];
+    assert_eq!(connected.rows(statement).unwrap(), [shown]);
+    let row = connected.runtime.block_on(connected.client.query_one(statement, &[])).unwrap();
+    let long = [10, 9, 0x4000, 0, 12, 3_456, 7_890, 1_234, 5_678, 9_012, 3_456, 7_890, 1_234, 5_678];
+    assert_eq!(row.get::<_, Sent>(0).0, long);
+    let longer = [12, 10, 0, 2, 12, 3_456, 7_890, 1_234, 5_678, 9_012, 3_456, 7_890, 1_234, 5_678, 9_012, 500];
+    assert_eq!(row.get::<_, Sent>(1).0, longer);
+    assert!(row.get::<_, Option<Sent>>(2).is_none());
+    let doubled = "SELECT CAST($1 AS bigint) * CAST('0.5' AS decimal(38, 1)) AS half";
+    let row = connected.runtime.block_on(connected.client.query_one(doubled, &[&3_i64])).unwrap();
+    assert_eq!(row.columns()[0].type_(), &Type::NUMERIC);
     connected.end();
 }
 

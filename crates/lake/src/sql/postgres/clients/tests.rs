@@ -41,6 +41,25 @@ fn a_question_for_keys_gets_its_columns_and_no_row() {
 }
 
 #[test]
+fn a_question_for_primary_keys_is_put_to_the_information_schema() {
+    let keys = "SELECT result.TABLE_CAT AS \"TABLE_CAT\", result.KEY_SEQ AS \"KEY_SEQ\" FROM (\
+        SELECT current_database() AS TABLE_CAT, n.nspname AS TABLE_SCHEM, ct.relname AS TABLE_NAME, \
+        a.attname AS COLUMN_NAME, (information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ, ci.relname AS PK_NAME, \
+        information_schema._pg_expandarray(i.indkey) AS KEYS, a.attnum AS A_ATTNUM FROM pg_catalog.pg_class ct \
+        JOIN pg_catalog.pg_index i ON (a.attrelid = i.indrelid) WHERE true AND n.nspname = 'public' \
+        AND ct.relname = 'last' AND i.indisprimary ) result where result.A_ATTNUM = (result.KEYS).x \
+        ORDER BY result.table_name, result.pk_name, result.key_seq";
+    assert_eq!(
+        put(keys),
+        "SELECT result.TABLE_CAT AS \"TABLE_CAT\", result.KEY_SEQ AS \"KEY_SEQ\" FROM (\
+         SELECT table_catalog AS TABLE_CAT, table_schema AS TABLE_SCHEM, table_name AS TABLE_NAME, \
+         column_name AS COLUMN_NAME, ordinal_position AS KEY_SEQ, constraint_name AS PK_NAME \
+         FROM information_schema.key_column_usage WHERE true AND table_schema = 'public' AND table_name = 'last' ) result \
+         ORDER BY result.table_name, result.pk_name, result.key_seq"
+    );
+}
+
+#[test]
 fn what_nothing_here_knows_is_asked_otherwise() {
     assert_eq!(
         put("SELECT current_setting('server_version_num')::int/100 as version"),
