@@ -2,7 +2,7 @@
 //!
 //! The decoder takes memory for as many elements as a list says that it has, and where that is not to be had the process
 //! ends: nothing can catch it. So each length has to fit into the bytes that are there. What it is NOT: a decoder; what the
-//! values mean is not looked at. Pages are behind no such lengths.
+//! values mean is not looked at. Pages have heads of their own ([`super::pages`]).
 //!
 //! # Source
 //! Apache Thrift, "Thrift Compact protocol encoding"; Apache Parquet, "File Format".
@@ -46,11 +46,11 @@ pub(super) fn examine(file: &impl ChunkReader) -> Result<(), ParquetError> {
 const STRUCT: u8 = 12;
 
 /// What is left to be looked at. Methods give None for what cannot be.
-struct Left<'a>(&'a [u8]);
+pub(super) struct Left<'a>(pub(super) &'a [u8]);
 
 impl Left<'_> {
     /// Passes over a value; flags in structs are in their heads, and have none.
-    fn value(&mut self, kind: u8, depth: u32) -> Option<()> {
+    pub(super) fn value(&mut self, kind: u8, depth: u32) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         match kind {
             1..=3 => self.pass(1),
@@ -96,7 +96,7 @@ impl Left<'_> {
         (count <= self.0.len()).then_some(count)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(super) fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte()?;
@@ -108,7 +108,7 @@ impl Left<'_> {
         None
     }
 
-    fn byte(&mut self) -> Option<u8> {
+    pub(super) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
