@@ -182,8 +182,7 @@ mod tests {
     use std::path::PathBuf;
 
     use arrow_array::types::Int64Type;
-    use arrow_array::{ArrayRef, Int64Array, ListArray, RecordBatchOptions, StringArray, TimestampMicrosecondArray};
-    use arrow_schema::Schema;
+    use arrow_array::{ArrayRef, Int64Array, ListArray, StringArray, TimestampMicrosecondArray};
     use headwater_store::blobs::Blobs;
     use headwater_store::disk::MemoryDisk;
     use parquet::arrow::ArrowWriter;

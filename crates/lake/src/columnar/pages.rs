@@ -156,7 +156,7 @@ impl Budget {
             return Err(refused(format!("{fact}; the limits are {bytes_max} and {PAGE_BYTES_MAX}")));
         }
         // Each has a byte, and memory is taken for as many as there are said to be.
-        if head.kind == DICTIONARY && head.values > head.unpacked {
+        if head.kind == DICTIONARY && head.values > head.bytes() {
             return Err(refused(format!("the dictionary at {at} has more values than bytes")));
         }
         let takes = self.takes(chunk, &head);
@@ -166,15 +166,18 @@ impl Budget {
             return Err(refused(format!("{} rows have pages of more than {} bytes", self.rows, self.bytes_max)));
         }
         let [dictionary, page] = state.held.entry(chunk.column).or_default();
-        let place = if head.kind == DICTIONARY { dictionary } else { page };
-        *place = head.unpacked;
+        if head.kind == DICTIONARY {
+            *dictionary = takes;
+        } else {
+            *page = head.bytes();
+        }
         Ok(())
     }
 
     /// The most that a page's bytes and values take in memory.
     fn takes(&self, chunk: &Chunk, head: &Head) -> u64 {
         if head.kind == DICTIONARY {
-            return head.unpacked;
+            return head.bytes().saturating_add(head.values.saturating_mul(VALUE_BYTES));
         }
         let values = match chunk.repeated {
             Some(width) => head.values.saturating_mul(width),
@@ -186,7 +189,7 @@ impl Budget {
             Some(_) => head.values.max(1),
             None => head.values.min(self.rows).max(1),
         };
-        head.unpacked.saturating_mul(copies).saturating_add(values)
+        head.bytes().saturating_mul(copies).saturating_add(values)
     }
 }
 
@@ -232,6 +235,11 @@ impl Head {
             _ => passed(left, kind),
         })?;
         Some(head)
+    }
+
+    /// What it has in memory. A page that is not packed is as long as it is, whatever its head says.
+    fn bytes(&self) -> u64 {
+        self.unpacked.max(self.packed)
     }
 }
 

@@ -10,7 +10,7 @@ use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_schema::{DataType, Field, FieldRef, Schema};
 
 /// A number, a time or a flag as text, at most about.
-const VALUE_BYTES: u64 = 40;
+const VALUE_BYTES: u64 = 80;
 
 /// A schema whose texts and bytes are views.
 pub(super) fn viewed(schema: &Schema) -> Schema {
@@ -27,8 +27,8 @@ fn kind(of: &DataType) -> DataType {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
         DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
         DataType::Dictionary(_, values) => kind(values),
-        DataType::List(item) => DataType::List(field(item)),
-        DataType::LargeList(item) => DataType::LargeList(field(item)),
+        DataType::List(item) | DataType::ListView(item) => DataType::List(field(item)),
+        DataType::LargeList(item) | DataType::LargeListView(item) => DataType::LargeList(field(item)),
         DataType::FixedSizeList(item, count) => DataType::FixedSizeList(field(item), *count),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
         DataType::Map(entries, sorted) => DataType::Map(field(entries), *sorted),
