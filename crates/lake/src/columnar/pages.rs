@@ -18,7 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::footer::Left;
+use super::footer::{I32, Left, STRUCT, passed};
 use super::{Blob, Onward};
 
 /// The largest page, decompressed or not.
@@ -198,9 +198,6 @@ pub(super) fn width(type_length: i32) -> u64 {
     u64::try_from(type_length).unwrap_or_default().max(VALUE_BYTES)
 }
 
-const I32: u8 = 5;
-const STRUCT: u8 = 12;
-const DEPTH_MAX: u32 = 8;
 /// Types of pages.
 const DICTIONARY: u64 = 2;
 /// Encodings.
@@ -257,11 +254,6 @@ fn fields(left: &mut Left<'_>, mut each: impl FnMut(&mut Left<'_>, u8, u8) -> Op
         id = id.checked_add(head >> 4)?;
         each(left, id, head & 15)?;
     }
-}
-
-/// Passes over a value; a flag has none.
-fn passed(left: &mut Left<'_>, kind: u8) -> Option<()> {
-    if matches!(kind, 1 | 2) { Some(()) } else { left.value(kind, DEPTH_MAX) }
 }
 
 /// A number of 32 bits that is not below zero.
