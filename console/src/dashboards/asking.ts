@@ -1,6 +1,7 @@
 /** Charts and filters as the node answers them. A question that nobody waits for any more is ended in the node as well. */
 
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import type { Problem } from '../api.ts';
 import type { Grain } from '../charts/grain.ts';
 import { type Answer, post } from '../rows.ts';
 import type { Choice } from './choice.ts';
@@ -19,6 +20,10 @@ export interface Source {
 export interface Total extends Answer {
   /** The axes that are kept, by their places; none of the grand total. */
   by: number[];
+  /** Whether there are more of them. */
+  cut?: boolean;
+  /** Why there are no rows. */
+  problem?: Problem;
 }
 
 /** Rows, and how the node came to them. */
@@ -28,7 +33,7 @@ export interface Drawn extends Answer {
   axes: number;
   totals?: Total[];
   /** Its measure at an earlier time. */
-  before?: Answer & { from: string; to: string };
+  before?: Answer & { from: string; to: string; problem?: Problem };
 }
 
 /** Of a draft the node gets no more than the question is about: another chart's mistake is no hindrance. */

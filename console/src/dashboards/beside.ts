@@ -6,7 +6,19 @@ import type { Drawn } from './asking.ts';
 /** What a total is called where an axis would say what a row is about. */
 export const TOTAL = 'Total';
 
-const key = (values: unknown[]) => JSON.stringify(values.map(shown));
+/** Values as one text; what is nothing is not an empty text. */
+export const key = (values: unknown[]) => JSON.stringify(values.map(value => (value == null ? null : shown(value))));
+
+/** What of it is not there, in words. */
+export function missing({ totals = [], before }: Drawn): string[] {
+  const words = totals.flatMap(({ by, cut, problem }) => {
+    const which = by.length === 0 ? 'total over all' : 'totals';
+    if (problem) return [`No ${which}: ${problem.code} ${problem.title}`];
+    return cut ? ['Not all totals are here: there are too many of them'] : [];
+  });
+  const { problem } = before ?? {};
+  return [...new Set(words), ...(problem ? [`No earlier value: ${problem.code} ${problem.title}`] : [])];
+}
 
 /** Finds the measures of a total by the values of the axes that it keeps; nothing where there is none. */
 export function totalsBy({ totals = [] }: Drawn, by: number[]): (values: unknown[]) => unknown[] | undefined {

@@ -6,7 +6,7 @@ import { filled, piece } from '../charts/grain.ts';
 import type { Answer, Relation } from '../rows.ts';
 import { csv, quoted } from '../rows.ts';
 import type { Drawn } from './asking.ts';
-import { change, totalsBy, whole } from './beside.ts';
+import { change, missing, totalsBy, whole } from './beside.ts';
 import { asQuery, read } from './choice.ts';
 import { added, blank, edited, expression, fresh, placed, specOf, taken } from './draft.ts';
 import { moved, places, room, settled } from './layout.ts';
@@ -402,6 +402,7 @@ test('totals are found by the axes that they keep, and follow the rows of a file
   expect(totalsBy(DRAWN, [0])([null])).toEqual([1]);
   expect(totalsBy(DRAWN, [1])(['2025'])).toBeUndefined();
   expect(totalsBy(DRAWN, [])([])).toEqual([4]);
+  expect(totalsBy(DRAWN, [0])([''])).toBeUndefined();
   expect(totalsBy({ ...DRAWN, totals: undefined }, [])([])).toBeUndefined();
   expect(csv(whole(DRAWN)).split('\r\n')).toEqual([
     'country,year,buyers',
@@ -442,6 +443,57 @@ test('a pivot with totals has a last row and a last column, also for measures be
     ['AT', '2'],
     ['CH', '3'],
   ]);
+});
+
+test('nothing and an empty text are two lines and two columns of a pivot', () => {
+  const rows = [
+    ['', 'a', 1],
+    [null, '', 2],
+    ['', null, 3],
+    [null, null, 4],
+  ];
+  const { across, down, cells } = pivoted({ columns: DRAWN.columns, rows }, 2);
+  expect([across, down]).toEqual([
+    [null, '', 'a'],
+    [[null], ['']],
+  ]);
+  expect(cells).toEqual([
+    [3, 1, undefined],
+    [2, undefined, 0],
+  ]);
+  expect(spans(down, 0)).toEqual([1, 1]);
+});
+
+test('what does not stand beside the rows is told', () => {
+  const problem = { code: 'HW-LAKE-074', title: 'a total of the chart has too many bytes' };
+  const totals = [
+    { by: [0], columns: [], rows: [['AT', 2]], cut: true },
+    { by: [], columns: [], rows: [], problem },
+  ];
+  const before = { from: 'a', to: 'b', columns: [], rows: [], problem: { ...problem, title: 'it was stopped' } };
+  expect(missing({ ...DRAWN, totals, before })).toEqual([
+    'Not all totals are here: there are too many of them',
+    'No total over all: HW-LAKE-074 a total of the chart has too many bytes',
+    'No earlier value: HW-LAKE-074 it was stopped',
+  ]);
+  expect(missing(DRAWN)).toEqual([]);
+});
+
+test('what a removed chart says for others stays with them', () => {
+  const text = [
+    'spec:',
+    '  charts:',
+    '    - id: a',
+    '      measures: &m [{name: n, expr: count(*)}]',
+    '    - id: b',
+    '      measures: *m',
+    '',
+  ].join('\n');
+  const left = edited(text, [[['spec', 'charts', 0], undefined]]);
+  expect(left).not.toContain('*m');
+  expect(specOf(left).spec.charts).toEqual([{ id: 'b', measures: [{ name: 'n', expr: 'count(*)' }] }]);
+  // What is named nowhere in the changed part stays as people wrote it.
+  expect(edited(text, [[['spec', 'charts', 1, 'id'], 'c']])).toContain('*m');
 });
 
 test('a change is told in per cent where it is one, and the earlier value is in the file', () => {

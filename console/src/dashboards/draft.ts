@@ -3,7 +3,7 @@
  * so that comments and the order of keys stay. Pure, but for the place where a browser keeps it.
  */
 
-import { Document, isCollection, isScalar, type Node, parseDocument, visit } from 'yaml';
+import { Document, isCollection, isNode, isScalar, type Node, parseDocument, visit } from 'yaml';
 import { isNumeric, isTime, quoted, type Relation, relationName } from '../rows.ts';
 import { room } from './layout.ts';
 import type { Chart, Dashboard, Measure, Place, Shape } from './spec.ts';
@@ -34,9 +34,39 @@ export function specOf(text: string): { spec: Dashboard; name: string; wrong?: s
   return { spec: whole?.spec ?? {}, name: String(whole?.metadata?.name ?? '') };
 }
 
+/** A text whose parts can change their places: what is said once and named elsewhere stands there as well. */
+export function loose(text: string): Document {
+  const document = parseDocument(text);
+  visit(document, {
+    Alias: (_, alias) => {
+      const copy = alias.resolve(document)?.clone() as Node | undefined;
+      if (copy && 'anchor' in copy) delete copy.anchor;
+      return copy;
+    },
+  });
+  return document;
+}
+
+/** Whether something is said in a part of a text that is named elsewhere, perhaps. */
+function names(document: Document, at: Steps): boolean {
+  const part = document.getIn(at, true);
+  let found = false;
+  if (isNode(part)) {
+    visit(part, {
+      Node: (_, node) => {
+        if (!('anchor' in node) || !node.anchor) return undefined;
+        found = true;
+        return visit.BREAK;
+      },
+    });
+  }
+  return found;
+}
+
 /** The text with changes; a value that is undefined takes its key away. */
 export function edited(text: string, changes: [at: Steps, value: unknown][]): string {
-  const document = parseDocument(text);
+  const strict = parseDocument(text);
+  const document = changes.some(([at]) => names(strict, at)) ? loose(text) : strict;
   for (const [at, value] of changes) {
     if (value === undefined) document.deleteIn(at);
     else document.setIn(at, node(document, at, value));

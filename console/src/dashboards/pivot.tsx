@@ -5,7 +5,7 @@ import { figure } from '../charts/drawing.ts';
 import { type Grain, moment } from '../charts/grain.ts';
 import { type Answer, isTime, shown } from '../rows.ts';
 import type { Drawn } from './asking.ts';
-import { TOTAL, totalsBy } from './beside.ts';
+import { key, TOTAL, totalsBy } from './beside.ts';
 
 /** Columns and rows that are drawn; more cannot be read. */
 const ACROSS_MAX = 60;
@@ -23,15 +23,16 @@ export function pivoted({ rows }: Answer, axes: number): Pivot {
   const across = new Map<string, unknown>();
   const down = new Map<string, unknown[]>();
   const places = new Map<string, number>();
-  const key = (values: unknown[]) => JSON.stringify(values.map(shown));
   for (const [index, row] of rows.entries()) {
     const column = row[axes - 1];
     const heads = row.slice(0, axes - 1);
-    across.set(shown(column), column);
+    across.set(key([column]), column);
     down.set(key(heads), heads);
     places.set(key([...heads, column]), index);
   }
-  const columns = [...across.values()].sort((a, b) => shown(a).localeCompare(shown(b))).slice(0, ACROSS_MAX);
+  const columns = [...across.values()]
+    .sort((a, b) => shown(a).localeCompare(shown(b)) || nothing(a) - nothing(b))
+    .slice(0, ACROSS_MAX);
   // Equal heads stand beside each other, so that they can be one cell.
   const lines = [...down.values()].sort((a, b) => compare(a, b)).slice(0, DOWN_MAX);
   return {
@@ -45,14 +46,19 @@ function compare(a: unknown[], b: unknown[]): number {
   for (const [at, value] of a.entries()) {
     const order = shown(value).localeCompare(shown(b[at]), 'en', { numeric: true });
     if (order !== 0) return order;
+    const other = nothing(value) - nothing(b[at]);
+    if (other !== 0) return other;
   }
   return 0;
 }
 
+/** Nothing comes before an empty text. */
+const nothing = (value: unknown) => (value == null ? 0 : 1);
+
 /** Over how many lines a head at this place goes; 0 where the line above has it already. */
 export function spans(down: unknown[][], column: number): number[] {
   const same = (line: number) =>
-    line > 0 && down[line]?.slice(0, column + 1).every((value, at) => shown(value) === shown(down[line - 1]?.[at]));
+    line > 0 && key(down[line]?.slice(0, column + 1) ?? []) === key(down[line - 1]?.slice(0, column + 1) ?? []);
   const found = down.map(() => 0);
   let begin = 0;
   for (const line of down.keys()) {
@@ -82,6 +88,7 @@ export function PivotTable(props: {
   );
   const ofColumn = totalsBy(answer, [axes - 1]);
   const ofAll = totalsBy(answer, [])([]);
+  const summed = answer.totals?.some(({ rows }) => rows.length > 0);
   const figures = (values: unknown[] | undefined) =>
     measures.map(({ name }, measure) => (
       <td key={`${TOTAL} ${name}`} className="num">
@@ -100,11 +107,11 @@ export function PivotTable(props: {
               </th>
             ))}
             {across.map(value => (
-              <th key={shown(value)} scope="col" colSpan={measures.length} className="num">
+              <th key={key([value])} scope="col" colSpan={measures.length} className="num">
                 {say(value, axes - 1)}
               </th>
             ))}
-            {ofAll && (
+            {summed && (
               <th scope="col" colSpan={measures.length} className="num">
                 {TOTAL}
               </th>
@@ -114,12 +121,12 @@ export function PivotTable(props: {
             <tr>
               {across.flatMap(value =>
                 measures.map(({ name }) => (
-                  <th key={`${shown(value)} ${name}`} scope="col" className="num">
+                  <th key={`${key([value])} ${name}`} scope="col" className="num">
                     {name}
                   </th>
                 )),
               )}
-              {ofAll &&
+              {summed &&
                 measures.map(({ name }) => (
                   <th key={name} scope="col" className="num">
                     {name}
@@ -130,7 +137,7 @@ export function PivotTable(props: {
         </thead>
         <tbody>
           {down.map((line, index) => (
-            <tr key={JSON.stringify(line.map(shown))}>
+            <tr key={key(line)}>
               {line.map((value, column) =>
                 over[column]?.[index] ? (
                   // biome-ignore lint/suspicious/noArrayIndexKey: a head is known by its column
@@ -143,7 +150,7 @@ export function PivotTable(props: {
                 measures.map(({ name }, measure) => {
                   const row = cells[index]?.[column];
                   return (
-                    <td key={`${shown(value)} ${name}`} className="num">
+                    <td key={`${key([value])} ${name}`} className="num">
                       {row !== undefined && (
                         <button
                           type="button"
@@ -157,18 +164,18 @@ export function PivotTable(props: {
                   );
                 }),
               )}
-              {ofAll && figures(ofLine(line))}
+              {summed && figures(ofLine(line))}
             </tr>
           ))}
         </tbody>
-        {ofAll && (
+        {summed && (
           <tfoot>
             <tr>
               <th scope="row" colSpan={heads.length}>
                 {TOTAL}
               </th>
               {across.map(value => (
-                <Fragment key={shown(value)}>{figures(ofColumn([value]))}</Fragment>
+                <Fragment key={key([value])}>{figures(ofColumn([value]))}</Fragment>
               ))}
               {figures(ofAll)}
             </tr>

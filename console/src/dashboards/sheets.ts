@@ -1,26 +1,13 @@
 /** Sheets of a dashboard that is being made: changes of its YAML, which leave comments and all charts as they are. Pure. */
 
-import { type Document, isSeq, type Node, parseDocument, visit, type YAMLSeq } from 'yaml';
-import { edited, free, type Steps, specOf, WRITTEN } from './draft.ts';
+import { type Document, isSeq, parseDocument, type YAMLSeq } from 'yaml';
+import { edited, free, loose, type Steps, specOf, WRITTEN } from './draft.ts';
 import { room } from './layout.ts';
 import { sheetsOf, titleOf } from './spec.ts';
 
 /** Where the charts of a sheet are, below the spec. */
 export function under(text: string, sheet: number): Steps {
   return specOf(text).spec.sheets?.length ? ['sheets', sheet] : [];
-}
-
-/** A text whose parts can change their places: what is said once and named elsewhere stands there as well. */
-function loose(text: string): Document {
-  const document = parseDocument(text);
-  visit(document, {
-    Alias: (_, alias) => {
-      const copy = alias.resolve(document)?.clone() as Node | undefined;
-      if (copy && 'anchor' in copy) delete copy.anchor;
-      return copy;
-    },
-  });
-  return document;
 }
 
 function list(document: Document, at: Steps): YAMLSeq | undefined {

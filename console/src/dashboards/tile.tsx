@@ -10,7 +10,7 @@ import { Grid } from '../ui/grid.tsx';
 import { Picture } from '../ui/lazy.tsx';
 import { Empty, Loading, Trouble } from '../ui/parts.tsx';
 import { type Drawn, type Source, useChart } from './asking.ts';
-import { change, TOTAL, totalsBy, whole } from './beside.ts';
+import { change, missing, TOTAL, totalsBy, whole } from './beside.ts';
 import { asQuery, type Choice, choose } from './choice.ts';
 import { type Action, Actions, PointMenu, Popover } from './menu.tsx';
 import { PivotTable } from './pivot.tsx';
@@ -80,6 +80,13 @@ export function Tile({ source, chart, choice, handles }: Props) {
           {data.query}
         </pre>
       )}
+      {data &&
+        !error &&
+        missing(data).map(words => (
+          <p key={words} className="muted" role="status">
+            {words}
+          </p>
+        ))}
       {data && !error && (
         <div className="tile-body" style={{ opacity: isPlaceholderData ? 0.55 : 1 }}>
           <Body
@@ -274,7 +281,7 @@ function Kpi({ chart, answer }: { chart: Chart; answer: Drawn }) {
         {answer.columns.at(-1)?.name}
         {chart.threshold !== undefined && ` · ${over ? 'above' : 'within'} ${figure(chart.threshold)}`}
       </span>
-      {answer.before && <Earlier value={value} before={answer.before} />}
+      {answer.before && !answer.before.problem && <Earlier value={value} before={answer.before} />}
     </div>
   );
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use chrono::TimeZone as _;
 use chrono_tz::Tz;
 use headwater_base::{Micros, Name, Problem, Span};
-use headwater_kernel::port::charts::{Choice, Window, encoded};
+use headwater_kernel::port::charts::{Beside, Choice, Window, encoded};
 use headwater_kernel::port::picture::Scene;
 use headwater_kernel::port::sql::Via;
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ struct Place {
 }
 
 /// A chart's rows, or why there are none. With them its measures over all rows (`total`) and at an earlier time
-/// (`before`), where it has them.
+/// (`before`), where it has them; what it goes without, in words (`without`).
 pub type Drawn = Result<Value, Problem>;
 
 /// A picture, or why there is none; None where none is wanted.
@@ -114,6 +114,7 @@ impl Outline {
                 filters: filters(dashboard, spec),
                 window,
                 reader: spec.reader()?,
+                beside: Beside::Grand,
                 via: Via::Report,
                 ..Choice::default()
             },
@@ -226,7 +227,10 @@ fn table(chart: &Chart, drawn: &Drawn, rows_max: usize, budget: &mut usize) -> V
         rows.push(row);
         shown = (number + 1).min(all.len()).min(rows_max);
     }
-    let note = (shown < all.len()).then(|| format!("{shown} of {} rows", all.len()));
+    let mut notes: Vec<String> =
+        (shown < all.len()).then(|| format!("{shown} of {} rows", all.len())).into_iter().collect();
+    notes.extend(answer["without"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
     json!({"id": chart.id, "title": chart.title, "columns": columns, "rows": rows, "note": note})
 }
 

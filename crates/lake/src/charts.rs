@@ -25,7 +25,7 @@ use serde_json::Value;
 use crate::kinds::dashboard::{ChartSpec, DashboardSpec, FilterSpec, GrainSpec};
 use crate::sql::SCHEMAS;
 
-pub use beside::{Before, Total, before, totals};
+pub use beside::{Before, GROUPS, Total, before, totals};
 pub use check::check;
 pub use grain::Grain;
 

@@ -1,24 +1,42 @@
 //! Parquet files as JSON Lines, for whoever reads items one by one.
 //!
-//! A few rows are in memory at a time, with the pages of the columns that hold them. What it is NOT: a scan. There is no
-//! filter and no schema of ours; a file says itself what its columns are. A file that brings the decoder to its knees is
-//! a broken file, and its reader's only.
+//! A few rows are in memory at a time, with the pages of the columns that hold them, and no more than so many bytes of
+//! both. What it is NOT: a scan. There is no filter and no schema of ours; a file says itself what its columns are, and how
+//! many rows it has: whoever reads them bounds their number. A file that brings the decoder to its knees is a broken file,
+//! and its reader's only.
 
 mod footer;
+mod pages;
+mod shape;
 
 use std::io::{self, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::json::writer::{LineDelimited, WriterBuilder};
+use arrow_array::RecordBatch;
 use bytes::Bytes;
 use headwater_store::blobs::Reader;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
-/// Rows that are decoded at a time.
+use self::pages::{Budget, Pages};
+
+/// Rows that are decoded at a time; fewer where they are wide.
 const BATCH_ROWS: usize = 64;
+/// Bytes of the pages that a batch is decoded from, and of what they become.
+const BATCH_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of a batch's values without what is as long as it likes.
+const FIXED_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Text that is written at a time.
+const TEXT_BYTES: u64 = 1024 * 1024;
+/// The longest row as text, before anything is escaped.
+const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 /// The rows of a Parquet file, an object in each line. Fields that are null are there.
 ///
@@ -26,15 +44,34 @@ const BATCH_ROWS: usize = 64;
 /// What is wrong with the file, as `InvalidData`; so does reading on.
 pub fn lines(file: Reader) -> io::Result<Box<dyn Read + Send>> {
     let blob = Blob(Arc::new(file));
-    let batches = guarded(|| {
-        footer::examine(&blob)?;
-        Ok(ParquetRecordBatchReaderBuilder::try_new(blob)?.with_batch_size(BATCH_ROWS).build()?)
-    })?;
-    Ok(Box::new(Lines { batches, ahead: Vec::new(), taken: 0 }))
+    Ok(Box::new(guarded(|| open(blob, BATCH_BYTES_MAX))?))
+}
+
+fn open(blob: Blob, bytes_max: u64) -> Result<Lines, Broken> {
+    footer::examine(&blob)?;
+    let said = ArrowReaderMetadata::load(&blob, ArrowReaderOptions::new())?;
+    let columns = said.parquet_schema().columns();
+    if columns.is_empty() {
+        return Err("it has no columns".into());
+    }
+    let row: u64 = columns.iter().map(|column| pages::width(column.type_length())).sum();
+    if row > FIXED_BYTES_MAX {
+        return Err(format!("a row has {row} bytes at least; the limit is {FIXED_BYTES_MAX}").into());
+    }
+    let rows = usize::try_from(FIXED_BYTES_MAX / row.max(1)).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS);
+    let budget = Arc::new(Budget::new(said.metadata(), rows, bytes_max)?);
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(shape::viewed(said.schema())));
+    let metadata = ArrowReaderMetadata::try_new(Arc::clone(said.metadata()), options)?;
+    let pages = Pages { blob, budget: Arc::clone(&budget) };
+    let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata).with_batch_size(rows).build()?;
+    Ok(Lines { batches, budget, batch: None, ahead: Vec::new(), taken: 0 })
 }
 
 struct Lines {
     batches: ParquetRecordBatchReader,
+    budget: Arc<Budget>,
+    /// Rows that are decoded and not yet written.
+    batch: Option<RecordBatch>,
     /// Lines that are written and not yet taken.
     ahead: Vec<u8>,
     taken: usize,
@@ -46,17 +83,36 @@ impl Lines {
         let mut text = std::mem::take(&mut self.ahead);
         text.clear();
         self.taken = 0;
-        let batches = &mut self.batches;
-        let written = guarded(|| {
-            let Some(batch) = batches.next().transpose()? else { return Ok(None) };
-            let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(text);
-            writer.write(&batch)?;
-            writer.finish()?;
-            Ok(Some(writer.into_inner()))
+        let (batches, budget, batch) = (&mut self.batches, &self.budget, &mut self.batch);
+        self.ahead = guarded(|| {
+            let rows = match batch.take() {
+                Some(rows) => rows,
+                None => {
+                    budget.begin();
+                    let Some(rows) = batches.next().transpose()? else { return Ok(Vec::new()) };
+                    rows
+                }
+            };
+            if shape::weight(&rows) <= TEXT_BYTES {
+                return written(&rows, text);
+            }
+            let row = rows.slice(0, 1);
+            let weight = shape::weight(&row);
+            if weight > LINE_BYTES_MAX {
+                return Err(format!("a row has about {weight} bytes as text; the limit is {LINE_BYTES_MAX}").into());
+            }
+            *batch = (rows.num_rows() > 1).then(|| rows.slice(1, rows.num_rows() - 1));
+            written(&row, text)
         })?;
-        self.ahead = written.unwrap_or_default();
         Ok(!self.ahead.is_empty())
     }
+}
+
+fn written(rows: &RecordBatch, text: Vec<u8>) -> Result<Vec<u8>, Broken> {
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(text);
+    writer.write(rows)?;
+    writer.finish()?;
+    Ok(writer.into_inner())
 }
 
 impl Read for Lines {
@@ -72,7 +128,7 @@ impl Read for Lines {
 }
 
 /// Does what a hostile file could make fall.
-fn guarded<T>(act: impl FnOnce() -> Result<T, Box<dyn std::error::Error + Send + Sync>>) -> io::Result<T> {
+fn guarded<T>(act: impl FnOnce() -> Result<T, Broken>) -> io::Result<T> {
     let done = catch_unwind(AssertUnwindSafe(act));
     let done = done.unwrap_or_else(|_| Err("it is broken, in a way that the decoder did not expect".into()));
     done.map_err(|error| {
@@ -126,10 +182,12 @@ mod tests {
     use std::path::PathBuf;
 
     use arrow_array::types::Int64Type;
-    use arrow_array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+    use arrow_array::{ArrayRef, Int64Array, ListArray, StringArray, TimestampMicrosecondArray};
     use headwater_store::blobs::Blobs;
     use headwater_store::disk::MemoryDisk;
     use parquet::arrow::ArrowWriter;
+    use parquet::basic::{BrotliLevel, Compression, ZstdLevel};
+    use parquet::file::properties::WriterProperties;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -185,6 +243,74 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
             assert!(error.to_string().starts_with("the Parquet file cannot be read: "), "{error}");
         }
+    }
+
+    fn texts(rows: usize, text: &str) -> Vec<u8> {
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)));
+        one(texts, WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build())
+    }
+
+    fn one(column: ArrayRef, properties: WriterProperties) -> Vec<u8> {
+        let batch = RecordBatch::try_from_iter([("text", column)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        bytes
+    }
+
+    #[test]
+    fn rows_that_share_a_long_text_are_each_written_whole() {
+        let text = "a".repeat(2 * 1024 * 1024);
+        let mut lines = lines(reader(&texts(40, &text))).unwrap();
+        let mut line = vec![0; text.len() + "{\"text\":\"\"}\n".len()];
+        for _ in 0..40 {
+            lines.read_exact(&mut line).unwrap();
+            assert!(line.starts_with(b"{\"text\":\"aaa") && line.ends_with(b"aaa\"}\n"));
+        }
+        assert_eq!(lines.read(&mut line).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_would_take_too_much_memory_is_refused() {
+        let refused = |bytes: &[u8], fact: &str| {
+            let error = read(bytes).unwrap_err();
+            assert!(error.to_string().contains(fact), "{error}");
+        };
+        refused(&texts(1, &"a".repeat(17 * 1024 * 1024)), "bytes as text; the limit is 16777216");
+        refused(&texts(1, &"a".repeat(65 * 1024 * 1024)), "the limits are 67108864 and 67108864");
+        let brotli = WriterProperties::builder().set_compression(Compression::BROTLI(BrotliLevel::default()));
+        refused(&one(Arc::new(StringArray::from(vec!["a"])), brotli.build()), "Brotli");
+    }
+
+    #[test]
+    fn the_pages_of_a_batch_have_a_bound_together() {
+        let distinct = (0..5).map(|row| format!("{row}{}", "a".repeat(60 * 1024)));
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(false)
+            .set_data_page_row_count_limit(1)
+            .set_write_batch_size(1)
+            .set_compression(Compression::ZSTD(ZstdLevel::default()));
+        let pages = one(Arc::new(StringArray::from_iter_values(distinct)), properties.build());
+        let within = |bytes_max| {
+            let mut text = String::new();
+            open(Blob(Arc::new(reader(&pages))), bytes_max)
+                .unwrap()
+                .read_to_string(&mut text)
+                .map(|_| text.lines().count())
+        };
+        assert_eq!(within(400 * 1024).unwrap(), 5);
+        let error = within(200 * 1024).unwrap_err();
+        assert!(error.to_string().contains("64 rows have pages of more than 204800 bytes"), "{error}");
+    }
+
+    #[test]
+    fn rows_without_columns_are_no_items() {
+        // A schema that is only its root, and a group of three rows.
+        let footer = b"\x15\x04\x19\x1c\x48\x01m\x15\x00\x00\x16\x06\x19\x1c\x19\x0c\x16\x00\x16\x06\x00\x00";
+        let length = u32::try_from(footer.len()).unwrap().to_le_bytes();
+        let error = read(&[b"PAR1", &footer[..], &length, b"PAR1"].concat()).unwrap_err();
+        assert!(error.to_string().ends_with("it has no columns"), "{error}");
     }
 
     proptest! {

@@ -38,7 +38,7 @@ pub use compact::compaction;
 pub use expire::{Garbage, orphans};
 pub use upsert::upsert;
 #[cfg(test)]
-pub use write::write_in_groups;
+pub(crate) use write::write_in_groups;
 pub use write::{PARTITIONS_MAX, write_data};
 
 /// Manifests that a snapshot may have before small ones are merged.

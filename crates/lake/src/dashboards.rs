@@ -11,6 +11,8 @@ use headwater_kernel::port::Sql as _;
 use headwater_kernel::port::charts::{Before, Charts, Choice, Drawn, Total, Whose};
 use headwater_kernel::port::sql::{Answer, Format, Question};
 use headwater_kernel::{Kernel, Origin, kind};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::charts::{self, Grain, Statement};
 use crate::kinds::dashboard::{self, DashboardSpec};
@@ -59,13 +61,14 @@ impl Dashboards {
         self.engine.ask(question).await.map_err(told)
     }
 
-    /// The whole answer of a statement. While it is read nothing else of the chart is: one chart is one query at a time.
-    async fn whole(&self, text: &str, choice: &Choice) -> Result<Bytes, Problem> {
+    /// The whole answer of a statement; `what` says of what. While it is read nothing else of the chart is: one chart is one
+    /// query at a time.
+    async fn whole(&self, what: &str, text: &str, choice: &Choice) -> Result<Bytes, Problem> {
         let mut body = self.ask(text, choice).await?.body;
         let mut all: Vec<u8> = Vec::new();
         while let Some(chunk) = body.try_next().await? {
             if all.len() + chunk.len() > BESIDE_BYTES_MAX {
-                let fact = format!("the chart's totals have more than {BESIDE_BYTES_MAX} bytes");
+                let fact = format!("{what} has more than {BESIDE_BYTES_MAX} bytes");
                 return Err(Problem::new("HW-LAKE-074", fact).help("group by fewer or shorter values"));
             }
             all.extend_from_slice(&chunk);
@@ -79,22 +82,35 @@ impl Dashboards {
     }
 }
 
+/// Whether an answer has more rows than these.
+fn is_cut(answer: &[u8], rows: usize) -> bool {
+    #[derive(Deserialize)]
+    struct Rows {
+        rows: Vec<IgnoredAny>,
+    }
+    // A row has its brackets and one value at least. Only those of large answers are counted.
+    answer.len() > 3 * rows && serde_json::from_slice::<Rows>(answer).is_ok_and(|answer| answer.rows.len() > rows)
+}
+
 impl Charts for Dashboards {
     fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>> {
         Box::pin(async move {
             let spec = self.spec(of)?;
             let now = self.kernel.clock().now();
             let statement = charts::chart(&spec, chart, choice, now)?;
-            if choice.rows_only {
-                return self.rows(statement, choice).await;
-            }
             let mut totals = Vec::new();
             for charts::Total { by, text } in charts::totals(&spec, chart, choice, now)? {
-                totals.push(Total { by, answer: self.whole(&text, choice).await? });
+                let answer = self.whole("a total of the chart", &text, choice).await;
+                totals.push(Total {
+                    by,
+                    cut: answer.as_ref().is_ok_and(|it| is_cut(it, charts::GROUPS as usize)),
+                    answer,
+                });
             }
             let before = match charts::before(&spec, chart, choice, now)? {
                 Some(charts::Before { from, to, text }) => {
-                    Some(Before { from, to, answer: self.whole(&text, choice).await? })
+                    let what = "what the chart is compared with";
+                    Some(Before { from, to, answer: self.whole(what, &text, choice).await })
                 }
                 None => None,
             };
@@ -113,5 +129,19 @@ impl Charts for Dashboards {
             let spec = self.spec(of)?;
             self.rows(charts::values(&spec, filter, search, choice)?, choice).await
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_cut_where_there_are_more_rows_than_asked_for() {
+        let answer = |rows: usize| {
+            let rows = vec!["[null]"; rows].join(",");
+            format!("{{\"columns\":[{{\"name\":\"n\",\"type\":\"bigint\"}}],\"rows\":[{rows}]}}").into_bytes()
+        };
+        assert_eq!([0, 1, 2, 3, 50].map(|rows| is_cut(&answer(rows), 2)), [false, false, false, true, true]);
     }
 }

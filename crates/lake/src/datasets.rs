@@ -159,5 +159,12 @@ impl Datasets {
 fn status(figures: &Figures) -> Status {
     let read = |name: &str| figures.list().iter().find(|(it, _)| *it == name).map_or(0, |(_, value)| *value);
     let (rows, letters, lag) = (read("rows_total"), read("dead_letters_total"), read("lag_events"));
-    Status::ready("Running", format!("{rows} rows, {letters} dead letters, {lag} behind"))
+    let message = format!("{rows} rows, {letters} dead letters, {lag} behind");
+    match figures.refused() {
+        None => Status::ready("Running", message),
+        Some(problem) => Status::failed(
+            "Refused",
+            format!("{message}; the table stays as it was: {}: {}", problem.code, problem.title),
+        ),
+    }
 }

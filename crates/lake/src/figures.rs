@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use headwater_base::Problem;
+use parking_lot::Mutex;
+
 /// Counters of one dataset, since it was started.
 #[derive(Debug, Default)]
 pub struct Figures {
@@ -10,6 +13,7 @@ pub struct Figures {
     gone: AtomicU64,
     snapshots: AtomicU64,
     lag: AtomicU64,
+    refused: Mutex<Option<Problem>>,
 }
 
 impl Figures {
@@ -39,7 +43,17 @@ impl Figures {
         self.lag.load(Ordering::Relaxed)
     }
 
-    /// All of them, by name as in `hw_lake_*` without the prefix.
+    /// Why the table is not as the spec wants it, though its rows come.
+    pub fn refuse(&self, why: Option<Problem>) {
+        *self.refused.lock() = why;
+    }
+
+    /// What [`Self::refuse`] was told last.
+    pub fn refused(&self) -> Option<Problem> {
+        self.refused.lock().clone()
+    }
+
+    /// All counters, by name as in `hw_lake_*` without the prefix.
     pub fn list(&self) -> [(&'static str, u64); 5] {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [

@@ -103,7 +103,7 @@ impl Layout {
     ///
     /// # Errors
     /// `HW-LAKE-002` for each change that cannot be, 064 for each column called like a part of how rows are spread now; with
-    /// its place below the columns.
+    /// its place below the columns. How they were spread before that only the table knows.
     pub fn followed_by(&self, next: &Self) -> Result<Vec<NestedFieldRef>, Vec<Fault>> {
         let old = self.schema.as_struct();
         let fields = columns::evolve(old, &next.columns, self.schema.highest_field_id())?;
@@ -117,10 +117,13 @@ impl Layout {
     }
 }
 
+/// The code of [`called_like_a_part`].
+pub const CLASH: &str = "HW-LAKE-064";
+
 /// `HW-LAKE-064`: a column that comes with a name which older files have for something else.
 pub fn called_like_a_part(column: &str) -> Problem {
     let fact = format!("the new column `{}` is called like what older files are spread by", shown(column));
-    Problem::new("HW-LAKE-064", fact).help(
+    Problem::new(CLASH, fact).help(
         "call the column otherwise, with `path` for where it is in an event, or build the table anew with `headwater apply --reset-state`",
     )
 }

@@ -35,7 +35,8 @@ pub type Items = Box<dyn Iterator<Item = Result<Value, Failure>> + Send>;
 /// Opens what an evaluated `ItemReader` names; `columnar` reads Parquet, where somebody here can.
 ///
 /// # Errors
-/// `States.ItemReaderFailed` when the reader is none, or what it names is not there.
+/// `States.ItemReaderFailed` when the reader is none, or what it names is not there; as the last item, when there are
+/// too many.
 pub fn open(reader: &Value, blobs: &Arc<Blobs>, columnar: Option<Columnar>, limits: &Limits) -> Result<Items, Failure> {
     let resource = reader.get("Resource").and_then(Value::as_str).unwrap_or_default();
     let config = Config { columnar, ..Config::of(reader, limits)? };
@@ -55,9 +56,21 @@ pub fn open(reader: &Value, blobs: &Arc<Blobs>, columnar: Option<Columnar>, limi
         }
         _ => return Err(failed(format!("there is no reader `{resource}`"))),
     };
+    let items = bounded(items, limits.reader_items_max);
     Ok(match config.count_max {
         Some(count) => Box::new(items.take(count)),
-        None => items,
+        None => Box::new(items),
+    })
+}
+
+/// Items, as many as there may be, and a failure if there are more: a few bytes of a file can stand for any number.
+fn bounded(items: Items, count_max: u64) -> impl Iterator<Item = Result<Value, Failure>> + Send {
+    let mut items = items.zip(0_u64..);
+    let mut over = false;
+    std::iter::from_fn(move || {
+        let (item, number) = items.next().filter(|_| !over)?;
+        over = number >= count_max;
+        Some(if over { Err(failed(format!("there are more than {count_max} items"))) } else { item })
     })
 }
 

@@ -32,6 +32,8 @@ pub struct Limits {
     pub path_visits_max: usize,
     /// Items of an inline Map.
     pub map_items_max: usize,
+    /// Items that a distributed Map reads from files; `MaxItems` can say fewer.
+    pub reader_items_max: u64,
     /// Iterations of an inline Map that run at once when its definition sets no bound.
     pub map_concurrency_max: usize,
     /// Threads (branches and iterations) of an execution that exist at once.
@@ -58,6 +60,7 @@ impl Default for Limits {
             sequence_items_max: 100_000,
             path_visits_max: 1_000_000,
             map_items_max: 40_000,
+            reader_items_max: 100_000_000,
             map_concurrency_max: 40,
             threads_max: 50_000,
             history_events_max: 25_000,

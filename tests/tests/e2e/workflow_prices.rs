@@ -120,9 +120,15 @@ fn nextflow_is_priced_by_an_answer_of_the_price_list_and_discounts_from_files() 
     assert_eq!(said, format!("{one}: 1 series\n{two}: 2 series\n"));
     let rules = json!([{"account": "research", "percent": "10"}]).to_string();
     let rules = write(folder, "rules.json", &rules);
-    assert_eq!(import(&node, &["--discounts", &rules]), "1 rules of 1 accounts\n");
+    assert_eq!(import(&node, &["--discounts", &rules]), "1 rule of 1 account\n");
     let rules = write(folder, "rules.csv", "account,resource,percent\nclinic,volume,50\n");
-    assert_eq!(import(&node, &["--discounts", &rules]), "1 rules of 1 accounts\n");
+    assert_eq!(import(&node, &["--discounts", &rules]), "1 rule of 1 account\n");
+    // One account that no document can be called like, and none is written.
+    let long = "z".repeat(100_000);
+    let rules = write(folder, "all.csv", &format!("account,percent\nanother,5\n{long},5\n"));
+    let said = node.run(&["solution", "import", "workflow-cost", "--discounts", &rules]).unwrap();
+    assert!(!said.status.success(), "{said:?}");
+    assert!(!node.run(&["table", "get", "discounts", "another"]).unwrap().status.success());
 
     // Half an hour of a machine, 100 GiB of a volume and 1,200 GiB of a file system, ten per cent off.
     let scratch = json!([

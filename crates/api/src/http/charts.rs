@@ -10,7 +10,7 @@ use bytes::{Buf as _, Bytes};
 use futures::StreamExt as _;
 use headwater_base::{Micros, Principal, Problem, Span};
 use headwater_kernel::port::Charts;
-use headwater_kernel::port::charts::{Before, Choice, Drawn, Whose, Window};
+use headwater_kernel::port::charts::{Before, Beside, Choice, Drawn, Total, Whose, Window};
 use headwater_kernel::port::sql::Via;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
@@ -107,7 +107,7 @@ impl Asked {
             Some(times) => times.window()?,
         };
         let (filters, grain, drill) = (self.filters.clone(), self.grain.clone(), self.drill.clone());
-        Ok(Choice { filters, window, grain, drill, reader, rows_only: false, via: Via::Chart })
+        Ok(Choice { filters, window, grain, drill, reader, beside: Beside::All, via: Via::Chart })
     }
 }
 
@@ -137,14 +137,18 @@ fn shown(Drawn { query, grain, axes, answer, totals, before }: Drawn) -> Respons
     let mut head = json!({"query": query, "grain": grain, "axes": axes}).to_string().into_bytes();
     head.pop();
     if !totals.is_empty() {
-        let totals: Vec<_> = totals.iter().map(|total| joined(&json!({"by": total.by}), &total.answer)).collect();
+        let total = |total: &Total| match total.cut {
+            true => joined(json!({"by": total.by, "cut": true}), &total.answer),
+            false => joined(json!({"by": total.by}), &total.answer),
+        };
+        let totals: Vec<_> = totals.iter().map(total).collect();
         head.extend_from_slice(b",\"totals\":[");
         head.extend_from_slice(&totals.join(&b','));
         head.push(b']');
     }
     if let Some(Before { from, to, answer }) = before {
         head.extend_from_slice(b",\"before\":");
-        head.extend(joined(&json!({"from": from.to_string(), "to": to.to_string()}), &answer));
+        head.extend(joined(json!({"from": from.to_string(), "to": to.to_string()}), &answer));
     }
     head.push(b',');
     let mut first = true;
@@ -161,11 +165,35 @@ fn shown(Drawn { query, grain, axes, answer, totals, before }: Drawn) -> Respons
     response
 }
 
-/// One object with the members of both; `object` is the bytes of one with some.
-fn joined(members: &Value, object: &[u8]) -> Vec<u8> {
+/// One object with the members of both; `object` is the bytes of one with some, or why there is none: then it has no rows.
+fn joined(mut members: Value, object: &Result<Bytes, Problem>) -> Vec<u8> {
+    let object = match object {
+        Ok(object) => &object[..],
+        Err(problem) => {
+            members["problem"] = json!(problem);
+            b"{\"columns\":[],\"rows\":[]}".as_slice()
+        }
+    };
     let mut bytes = members.to_string().into_bytes();
     bytes.pop();
     bytes.push(b',');
     bytes.extend_from_slice(object.strip_prefix(b"{").unwrap_or(object));
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_says_why_in_the_place_of_rows() {
+        let read = |object: &Result<Bytes, Problem>| -> Value {
+            serde_json::from_slice(&joined(json!({"by": [0]}), object)).unwrap()
+        };
+        let there = Ok(Bytes::from_static(b"{\"columns\":[],\"rows\":[[1]]}"));
+        assert_eq!(read(&there), json!({"by": [0], "columns": [], "rows": [[1]]}));
+        let absent = Err(Problem::new("HW-LAKE-074", "too large"));
+        let problem = json!({"code": "HW-LAKE-074", "title": "too large"});
+        assert_eq!(read(&absent), json!({"by": [0], "problem": problem, "columns": [], "rows": []}));
+    }
 }

@@ -36,6 +36,18 @@ fn attributes_make_an_envelope() {
 }
 
 #[test]
+fn a_change_of_a_table_is_the_detail_of_an_event() {
+    let time = headwater_base::Micros(1_767_225_600_123_000);
+    let headers = attributes("runs-0-2", "headwater.tables/runs", "headwater.table.changed", time);
+    let seen = seen(&record(headers, "{\"eventName\": \"INSERT\", \"newImage\": {\"id\": \"a\"}}"));
+    assert_eq!(
+        (&seen["detail-type"], &seen["source"]),
+        (&json!("headwater.table.changed"), &json!("headwater.tables/runs"))
+    );
+    assert_eq!((&seen["detail"]["newImage"]["id"], seen.get("newImage")), (&json!("a"), None));
+}
+
+#[test]
 fn a_record_without_attributes_is_its_own_event() {
     let plain = record(Vec::new(), "{\"a\": 1}");
     assert_eq!(seen(&plain), json!({"a": 1}));

@@ -112,7 +112,8 @@ pub struct TableSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Shape {
-    /// As it stands on the table's stream of changes: `{eventName, table, key, version, time, oldImage, newImage}`.
+    /// As an event of `source` `headwater.tables/TABLE` and `detail-type` `headwater.table.changed`, whose `detail` is the
+    /// change: `{eventName, table, key, version, time, oldImage, newImage}`.
     #[default]
     Plain,
     /// As a record of a DynamoDB stream: `{eventName, dynamodb: {Keys, NewImage, OldImage}}` with typed values.

@@ -106,6 +106,10 @@ fn a_report_has_the_totals_and_the_earlier_value_of_a_chart() {
     assert_eq!(document["charts"][0]["note"], "1 of 2 rows");
     assert_eq!(document["charts"][1]["columns"], json!(["revenue", "before"]));
     assert_eq!(document["charts"][1]["rows"], json!([[50, null]]));
+    let without =
+        json!({"columns": columns, "rows": [["CH", "Bern", 10], ["AT", "Wien", 40]], "without": ["no total: C: t"]});
+    let document = outline.document(&Name::new("daily").unwrap(), &spec, DUE, &[Ok(without)], &None);
+    assert_eq!(document["charts"][0]["note"], "1 of 2 rows; no total: C: t");
 }
 
 proptest! {

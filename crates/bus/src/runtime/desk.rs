@@ -74,14 +74,23 @@ impl Desk {
         };
         let rows = drawn.answer.body.try_fold(Vec::new(), gather).await?;
         let mut answer = read(&rows)?;
-        let part = |bytes: &[u8], at: &str| read(bytes).map(|it| it.pointer(at).cloned().unwrap_or_default());
-        if let (Some(total), Some(members)) =
-            (drawn.totals.iter().find(|total| total.by.is_empty()), answer.as_object_mut())
-        {
-            members.insert("total".to_owned(), part(&total.answer, "/rows/0")?);
+        let total = drawn.totals.iter().find(|total| total.by.is_empty()).map(|total| &total.answer);
+        let before = drawn.before.as_ref().map(|before| &before.answer);
+        let beside = [("total", "/rows/0", "no total", total), ("before", "/rows/0/0", "no earlier value", before)];
+        let mut without = Vec::new();
+        for (member, at, absent, part) in beside {
+            let Some(members) = answer.as_object_mut() else { break };
+            match part {
+                Some(Ok(bytes)) => {
+                    let value = read(bytes)?.pointer(at).cloned().unwrap_or_default();
+                    members.insert(member.to_owned(), value);
+                }
+                Some(Err(problem)) => without.push(format!("{absent}: {}: {}", problem.code, problem.title)),
+                None => {}
+            }
         }
-        if let (Some(before), Some(members)) = (&drawn.before, answer.as_object_mut()) {
-            members.insert("before".to_owned(), part(&before.answer, "/rows/0/0")?);
+        if let Some(members) = answer.as_object_mut().filter(|_| !without.is_empty()) {
+            members.insert("without".to_owned(), Value::from(without));
         }
         Ok(answer)
     }

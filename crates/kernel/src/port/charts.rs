@@ -32,6 +32,18 @@ pub enum Window {
     Between(Micros, Micros),
 }
 
+/// What is asked beside a chart's rows, each a statement of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Beside {
+    /// All totals that the chart wants, and its earlier value.
+    #[default]
+    All,
+    /// Of its totals only the one over all rows, and its earlier value.
+    Grand,
+    /// Nothing.
+    Nothing,
+}
+
 /// What the reader of a dashboard has chosen.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Choice {
@@ -45,8 +57,8 @@ pub struct Choice {
     pub drill: Vec<Value>,
     /// Who reads: charts have the rows that policies let them see.
     pub reader: Principal,
-    /// Whether the rows are all that is wanted: no totals, and no earlier value.
-    pub rows_only: bool,
+    /// What is asked beside the rows.
+    pub beside: Beside,
     /// What reads for them.
     pub via: Via,
 }
@@ -95,8 +107,10 @@ pub struct Drawn {
 pub struct Total {
     /// The axes that are kept, by their places; none of the grand total.
     pub by: Vec<usize>,
-    /// Those axes, then all measures: an object with `columns` and `rows`, in JSON.
-    pub answer: Bytes,
+    /// Whether there are more of them than were asked for.
+    pub cut: bool,
+    /// Those axes, then all measures: an object with `columns` and `rows`, in JSON; or why they are not there.
+    pub answer: Result<Bytes, Problem>,
 }
 
 /// A chart's measure at an earlier time.
@@ -105,8 +119,8 @@ pub struct Before {
     pub from: Micros,
     /// The first moment behind it.
     pub to: Micros,
-    /// The measure: an object with `columns` and `rows`, in JSON.
-    pub answer: Bytes,
+    /// The measure: an object with `columns` and `rows`, in JSON; or why it is not there.
+    pub answer: Result<Bytes, Problem>,
 }
 
 /// Answers charts: it knows dashboards and asks SQL.
@@ -115,7 +129,8 @@ pub trait Charts: Send + Sync {
     ///
     /// # Errors
     /// `HW-KERNEL-012` without the dashboard, `HW-LAKE-070` for a draft that cannot be, `HW-LAKE-071` for what the
-    /// dashboard does not have, `HW-LAKE-074` for totals that are too large, and those of [`Sql::ask`](super::Sql::ask).
+    /// dashboard does not have, and those of [`Sql::ask`](super::Sql::ask). What stands beside the rows fails alone, also by
+    /// `HW-LAKE-074` for what is too large.
     fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>>;
 
     /// Values that a filter can take where `search` is a part of them, and how many rows have each. A filter that comes

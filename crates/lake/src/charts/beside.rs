@@ -4,10 +4,13 @@
 //! Invariant: each has the conditions of the chart's own statement, other times aside.
 
 use headwater_base::{Micros, Problem};
-use headwater_kernel::port::charts::Choice;
+use headwater_kernel::port::charts::{Beside, Choice};
 
-use super::{Asked, ROWS, Times, named, select, times};
+use super::{Asked, Times, named, select, times};
 use crate::kinds::dashboard::{CompareSpec, DashboardSpec, Shape};
+
+/// Totals of one kind: as many as a chart has rows at most. Those of rows that are shown can be among the last.
+pub const GROUPS: u32 = 100_000;
 
 /// Measures over rows that the chart shows apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +43,9 @@ pub fn totals(spec: &DashboardSpec, id: &str, choice: &Choice, now: Micros) -> R
     }
     let asked = Asked::of(spec, chart, choice, times(spec, choice, now))?;
     let Some(last) = asked.axes.checked_sub(1) else { return Ok(Vec::new()) };
-    let by: Vec<Vec<usize>> = match chart.shape {
-        Shape::Pivot => vec![(0..last).collect(), vec![last], Vec::new()],
+    let by: Vec<Vec<usize>> = match (chart.shape, choice.beside) {
+        (_, Beside::Nothing) => Vec::new(),
+        (Shape::Pivot, Beside::All) => vec![(0..last).collect(), vec![last], Vec::new()],
         _ => vec![Vec::new()],
     };
     Ok(by.into_iter().map(|by| asked.total(by)).collect())
@@ -55,6 +59,9 @@ pub fn before(spec: &DashboardSpec, id: &str, choice: &Choice, now: Micros) -> R
     let chart = named(spec, id)?;
     let shown = times(spec, choice, now);
     let (Some(compare), Some(from)) = (chart.compare, shown.from) else { return Ok(None) };
+    if choice.beside == Beside::Nothing {
+        return Ok(None);
+    }
     let to = shown.to.unwrap_or(now);
     let back = match compare {
         CompareSpec::Previous => to.since(from),
@@ -71,7 +78,8 @@ impl Asked<'_> {
         let kept = by.iter().filter_map(|axis| self.columns.get(*axis));
         let columns: Vec<_> = kept.chain(self.columns.iter().skip(self.axes)).cloned().collect();
         let order: Vec<String> = (1..=by.len()).map(|number| number.to_string()).collect();
-        let limit = if by.is_empty() { 1 } else { ROWS };
+        // One more shows that there are more.
+        let limit = if by.is_empty() { 1 } else { GROUPS + 1 };
         let text = select(&columns, &self.chart.from, &self.conditions, by.len(), &order, limit);
         Total { by, text }
     }

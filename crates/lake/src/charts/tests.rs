@@ -1,7 +1,7 @@
 use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Statement as Parsed, Value as Literal};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use headwater_kernel::port::charts::{Choice, Window};
+use headwater_kernel::port::charts::{Beside, Choice, Window};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -172,15 +172,19 @@ fn totals_are_over_all_rows_under_the_conditions_of_the_chart() {
     let mut pivot = table.clone();
     pivot["type"] = json!("pivot");
     pivot["grain"] = json!("month");
-    let (totals, _) = beside(pivot, &choice);
+    let (totals, _) = beside(pivot.clone(), &choice);
     let lines = format!(
         "SELECT date_trunc('month', at) AS \"at\", country AS \"country\", count(DISTINCT buyer) AS \"buyers\"\n\
-         {narrowed}\nGROUP BY 1, 2\nORDER BY 1, 2\nLIMIT 10000"
+         {narrowed}\nGROUP BY 1, 2\nORDER BY 1, 2\nLIMIT 100001"
     );
     let columns = format!(
-        "SELECT city AS \"city\", count(DISTINCT buyer) AS \"buyers\"\n{narrowed}\nGROUP BY 1\nORDER BY 1\nLIMIT 10000"
+        "SELECT city AS \"city\", count(DISTINCT buyer) AS \"buyers\"\n{narrowed}\nGROUP BY 1\nORDER BY 1\nLIMIT 100001"
     );
     assert_eq!(totals, [(vec![0, 1], lines), (vec![2], columns), (vec![], all)]);
+
+    let only = |beside| Choice { beside, ..choice.clone() };
+    assert_eq!(beside(pivot.clone(), &only(Beside::Grand)).0, totals[2..]);
+    assert_eq!(beside(pivot, &only(Beside::Nothing)).0, []);
 
     let mut without = table;
     without["totals"] = json!(false);

@@ -19,7 +19,7 @@ use iceberg::{Error, ErrorKind, Result};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::write::{split, write_under};
+use super::write::{GROUP_ROWS, split, write_parts};
 use super::{Change, Version, live};
 use crate::files::Files;
 use crate::positions::SUMMARY_KEY;
@@ -65,9 +65,15 @@ pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: 
     let rows = merge.of(&batches)?;
     drop(batches);
     let current = version.metadata.default_partition_spec();
-    let moves = spec != current.spec_id() && split(version, current, rows.clone())?.len() < removed.len();
-    let spec = if moves { current } else { version.partition_spec(spec)? };
-    let written = write_under(files, version, spec, rows).await?;
+    let moved = if spec == current.spec_id() { None } else { Some(split(version, current, rows.clone())?) };
+    let (spec, parts) = match moved.filter(|parts| parts.len() < removed.len()) {
+        Some(parts) => (current, parts),
+        None => {
+            let spec = version.partition_spec(spec)?;
+            (spec, split(version, spec, rows)?)
+        }
+    };
+    let written = write_parts(files, version, spec, parts, GROUP_ROWS).await?;
     let mut change = Change::new(Operation::Replace, Vec::new(), removed);
     change.bring(version, spec.spec_id(), written);
     // The rows stand for the same events, so what the table has of its stream stays.

@@ -20,7 +20,7 @@ use crate::files::Files;
 pub const PARTITIONS_MAX: usize = 1_000;
 
 /// Rows of a row group: what a reader decides on at once. Few files have several.
-const GROUP_ROWS: usize = 1 << 20;
+pub(super) const GROUP_ROWS: usize = 1 << 20;
 
 /// Writes rows of the table's current schema as files that no snapshot has yet.
 ///
@@ -42,19 +42,26 @@ pub(super) async fn write_under(
 }
 
 /// As [`write_under`], with so many rows in a row group.
-///
-/// # Errors
-/// As [`write_data`].
-pub async fn write_in_groups(
+pub(crate) async fn write_in_groups(
     files: &Files,
     version: &Version,
     spec: &PartitionSpecRef,
     rows: RecordBatch,
     group_rows: usize,
 ) -> Result<Vec<DataFile>> {
+    write_parts(files, version, spec, split(version, spec, rows)?, group_rows).await
+}
+
+/// As [`write_in_groups`], of rows that are [`split`] under that spec.
+pub(super) async fn write_parts(
+    files: &Files,
+    version: &Version,
+    spec: &PartitionSpecRef,
+    parts: Vec<(Struct, RecordBatch)>,
+    group_rows: usize,
+) -> Result<Vec<DataFile>> {
     let metadata = &version.metadata;
     let schema = metadata.current_schema();
-    let parts = split(version, spec, rows)?;
     if parts.len() > PARTITIONS_MAX {
         let fact = format!("the rows fall into {} partitions; the limit is {PARTITIONS_MAX}", parts.len());
         return Err(Error::new(ErrorKind::PreconditionFailed, fact));

@@ -18,6 +18,7 @@ use crate::commit::{self, Garbage, Version};
 use crate::evolution;
 use crate::files::path_of;
 use crate::kinds::dataset;
+use crate::layout::CLASH;
 use crate::positions::{EPOCH_KEY, Positions, STREAM_ID_KEY, SUMMARY_KEY, stream_id};
 use crate::rows::Rows;
 use crate::tables::{POINTER, Tables, no_space, unusable};
@@ -80,10 +81,18 @@ impl<'a> Life<'a> {
         Ok(life)
     }
 
-    /// Gives the table the columns that the spec has got, and the way it spreads and sorts rows now.
+    /// Gives the table the columns that the spec has got, and the way it spreads and sorts rows now. Where only what older
+    /// files are called by stands against it, the table stays as it was, and its rows come: `apply` could not know.
     fn evolve(&mut self) -> Result<(), End> {
-        let change = evolution::change(self.setup.name.as_str(), &self.version, &self.setup.layout);
-        let Some(mut change) = change.map_err(End::Failed)? else { return Ok(()) };
+        let change = match evolution::change(self.setup.name.as_str(), &self.version, &self.setup.layout) {
+            Err(problem) if problem.code == CLASH => {
+                warn!(dataset = %self.setup.name, code = problem.code, title = problem.title, "the table stays as it was");
+                self.setup.figures.refuse(Some(problem));
+                return Ok(());
+            }
+            change => change.map_err(End::Failed)?,
+        };
+        let Some(mut change) = change else { return Ok(()) };
         change.properties = self.positions();
         self.commit(change)?;
         self.rows = rows(self.setup, &self.version)?;

@@ -288,6 +288,26 @@ fn columns_that_come_later_are_in_later_rows() {
 }
 
 #[test]
+fn a_column_that_only_older_files_stand_against_stops_no_rows() {
+    let bench = Bench::new();
+    let bucket = json!([{"column": "id", "transform": "bucket[4]"}]);
+    let mut clash = columns();
+    clash.as_array_mut().unwrap().push(json!({"name": "id_bucket", "type": "int"}));
+    let lives = [(columns(), bucket), (columns(), json!([])), (clash, json!([])), (columns(), json!([]))];
+    for (sent, (columns, partition)) in (0_i64..).step_by(10).zip(lives) {
+        let is_clash = columns.as_array().unwrap().len() == 3;
+        let of = json!({"stream": "in", "columns": columns, "partition": partition});
+        let dataset = bench.start(|setup| setup.layout = Layout::of(&spec(of)).unwrap());
+        bench.send(0, &events(sent..sent + 10));
+        bench.in_time("the rows are there", || bench.ids() == (0..sent + 10).collect::<Vec<_>>());
+        let refused = dataset.figures.refused().map(|problem| problem.code);
+        assert_eq!(refused.as_deref(), is_clash.then_some("HW-LAKE-064"));
+        dataset.stop().unwrap();
+        assert!(bench.version().unwrap().metadata.current_schema().field_id_by_name("id_bucket").is_none());
+    }
+}
+
+#[test]
 fn a_table_that_is_spread_otherwise_keeps_its_rows() {
     let bench = Bench::new();
     bench.send(0, &events(0..10));

@@ -5,6 +5,7 @@ use std::path::Path;
 use futures::FutureExt as _;
 use headwater_base::{Limits, ManualClock};
 use headwater_kernel::kinds::stream::default_config;
+use headwater_kernel::port::charts::Beside;
 use headwater_kernel::port::sql::Answer;
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::{EmbeddedLog, StreamConfig};
@@ -157,7 +158,7 @@ fn an_alarm_is_told_of_once_with_what_it_looked_at() {
     );
     let (of, chart, choice) = bench.charts.asked.lock()[0].clone();
     assert_eq!((of, chart.as_str(), choice.reader.as_str()), (Whose::Named("sales".to_owned()), "course", "asha"));
-    assert!(choice.rows_only);
+    assert_eq!(choice.beside, Beside::Nothing);
     // It stands so for the next life, which says nothing anew.
     bench.stop(&first);
     let second = bench.start();

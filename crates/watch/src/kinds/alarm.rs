@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headwater_base::{Limits, Name, Principal, Problem, Span};
 use headwater_kernel::kind::{self, Kind, Ref, View};
 use headwater_kernel::kinds::stream::default_config;
-use headwater_kernel::port::charts::{Choice, Window};
+use headwater_kernel::port::charts::{Beside, Choice, Window};
 use headwater_kernel::port::sql::Via;
 use headwater_kernel::reconcile::{Observed, Owned, Plan, StreamObject, UnitSpec};
 use headwater_kernel::resource::{Draft, Resource};
@@ -120,7 +120,7 @@ impl AlarmSpec {
         let reader = self.principal.as_deref().map(Principal::new).transpose()?.unwrap_or_default();
         let window = self.last.map_or(Window::Own, Window::Last);
         let (filters, via) = (self.filters.clone(), Via::Alarm);
-        Ok(Choice { filters, window, reader, rows_only: true, via, ..Choice::default() })
+        Ok(Choice { filters, window, reader, beside: Beside::Nothing, via, ..Choice::default() })
     }
 }
 

@@ -59,6 +59,25 @@ fn each_type_of_file_is_read() {
 }
 
 #[test]
+fn there_is_a_limit_to_what_is_read() {
+    let blobs = blobs();
+    put(&blobs, "a.jsonl", b"1\n2\n3\n4\n");
+    let read = |config, reader_items_max| {
+        let reader = reader("getObject", config, json!({"Bucket": "bucket", "Key": "a.jsonl"}));
+        let limits = Limits { reader_items_max, ..Limits::default() };
+        open(&reader, &blobs, None, &limits).unwrap().collect::<Vec<_>>()
+    };
+    let items = read(json!({"InputType": "JSONL"}), 2);
+    assert_eq!(items[..2], [Ok(json!(1)), Ok(json!(2))]);
+    assert_eq!(
+        (items.len(), items[2].as_ref().unwrap_err().cause.as_deref()),
+        (3, Some("there are more than 2 items"))
+    );
+    assert_eq!(read(json!({"InputType": "JSONL", "MaxItems": 2}), 2).len(), 2);
+    assert!(read(json!({"InputType": "JSONL"}), 4).iter().all(Result::is_ok));
+}
+
+#[test]
 fn a_listing_gives_names_or_what_is_behind_them() {
     let blobs = blobs();
     put(&blobs, "in/1", b"[1]");

@@ -9,7 +9,7 @@ use headwater_cost::discounts;
 use headwater_cost::engines::{self, About, ENGINES, Engine, File};
 use headwater_cost::lists::{self, Reservation};
 use headwater_cost::report::word;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{Context, Done};
 use crate::output;
@@ -60,6 +60,11 @@ enum Form {
 
 const FORMS: [(&str, Form); 3] = [("aws", Form::Aws), ("spot", Form::Spot), ("csv", Form::Csv)];
 
+/// How many there are of something.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Reads and writes.
 ///
 /// # Errors
@@ -72,11 +77,17 @@ pub(super) async fn run(args: Args, context: &Context) -> Done {
             rules.extend(discounts::read(&read(path)?).map_err(|problem| in_file(problem, path))?);
         }
         let count = rules.len();
-        let accounts = discounts::by_account(rules);
-        for (account, rules) in &accounts {
-            tables::put(&node, "discounts", account, &json!({ "account": account, "rules": rules })).await?;
+        let documents: Vec<(String, Value)> = discounts::by_account(rules)
+            .into_iter()
+            .map(|(account, rules)| {
+                let document = json!({ "account": account, "rules": rules });
+                (account, document)
+            })
+            .collect();
+        if !documents.is_empty() {
+            tables::put_all(&node, "discounts", &documents).await?;
         }
-        output::line(format!("{count} rules of {} accounts", accounts.len()))?;
+        output::line(format!("{} of {}", counted(count, "rule"), counted(documents.len(), "account")))?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(form) = &args.prices {

@@ -56,6 +56,17 @@ pub async fn put(node: &Client, table: &str, key: &str, document: &Value) -> Res
     node.json(Method::PUT, &["v1", "tables", table, "documents", key], &[], body).await.map(|_| ())
 }
 
+/// Writes documents by their keys, whatever is there: all of them or none.
+///
+/// # Errors
+/// What the node says.
+pub async fn put_all(node: &Client, table: &str, documents: &[(String, Value)]) -> Result<(), Problems> {
+    let write = |(key, document): &(String, Value)| json!({"table": table, "key": key, "put": document});
+    let writes: Vec<Value> = documents.iter().map(write).collect();
+    let body = Some(("application/json", json!({ "writes": writes }).to_string().into_bytes()));
+    node.json(Method::POST, &["v1", "transactions"], &[], body).await.map(|_| ())
+}
+
 /// Writes a run's usage, and then its launch: when the launch is complete, everything else is there.
 ///
 /// # Errors

@@ -29,8 +29,10 @@ fn texts() -> Layout {
 fn written(rows: &[(Option<String>, Option<String>, f64)], group_rows: usize) -> (Version, ManifestEntryRef) {
     let (files, layout) = (Files::new(Arc::new(MemoryDisk::default())), texts());
     let version = table(&files, &layout);
-    let event = |(id, (text, deep, _)): (i64, &(Option<String>, Option<String>, f64))| json!({"id": id, "text": text, "deep": {"text": deep}, "tags": [deep, text]});
-    let events: Vec<Value> = (0..).zip(rows).map(event).collect();
+    let events: Vec<Value> = (0_i64..)
+        .zip(rows)
+        .map(|(id, (text, deep, _))| json!({"id": id, "text": text, "deep": {"text": deep}, "tags": [deep, text]}))
+        .collect();
     // JSON has no number that is none.
     let (schema, mut columns, _) = batch(&version, &layout, &events).into_parts();
     columns[schema.index_of("number").unwrap()] =
