@@ -149,18 +149,21 @@ fn what_was_delivered_while_the_disk_is_full_is_not_delivered_again() {
     let disk = FaultyDisk::default();
     let bench = Bench::on(&disk);
     bench.stream("in");
+    bench.outside.answer(vec![Outside::refuse(503, true), Ok(Answer::default()), Ok(Answer::default())]);
     let targets = json!([{"type": "reconcile", "pipeline": "p", "span": "2h", "delay": "15m", "repair": false}]);
     let spec = json!({"source": "in", "pattern": {"n": [{"exists": true}]}, "targets": targets});
     let unit = bench.start("Rule", "tidy", spec);
     assert!(bench.send("in", &[json!({"n": 1})]));
-    bench.until("it waits for its time", || bench.figure("rule/tidy", "pending_deliveries") == 1);
+    let came = || bench.outside.came.lock().len();
+    let waits =
+        || bench.figure("rule/tidy", "retries_total") == 1 && bench.figure("rule/tidy", "pending_deliveries") == 1;
+    bench.until("it waits for its next try", waits);
     disk.set_full(true);
     fill(&bench);
-    let came = || bench.outside.came.lock().len();
-    bench.until_ticking(Duration::from_secs(60), "it is delivered", || came() == 1);
+    bench.until_ticking(Duration::from_secs(60), "it is delivered", || came() == 2);
     disk.set_full(false);
     bench.until("there is room", || bench.send("in", &[json!({"n": 2})]));
-    bench.until_ticking(Duration::from_secs(60), "the next one is delivered", || came() > 1);
-    assert_eq!(came(), 2);
+    bench.until_ticking(Duration::from_secs(60), "the next one is delivered", || came() > 2);
+    assert_eq!(came(), 3);
     bench.stop(&unit);
 }

@@ -31,10 +31,13 @@ const PRIMARY: &str = "SELECT current_database() AS TABLE_CAT,";
 const FILTERS: [(&str, &str); 2] =
     [(" AND n.nspname = ", " AND table_schema = "), (" AND ct.relname = ", " AND table_name = ")];
 
+/// How a driver begins to ask what a type is.
+const IS_ARRAY: &str = "SELECT typinput='pg_catalog.array_in'::regproc as is_array, typtype, typname, pg_type.oid ";
+
 /// The statement to be carried out instead of this one.
 pub fn put(text: &str) -> Cow<'_, str> {
-    if let Some(keys) = primary_of(text) {
-        return Cow::Owned(keys);
+    if let Some(known) = primary_of(text).or_else(|| type_of(text)) {
+        return Cow::Owned(known);
     }
     if OF_KEYS.iter().any(|words| text.contains(words))
         && let Some(nothing) = nothing_of(text)
@@ -64,6 +67,16 @@ fn primary_of(text: &str) -> Option<String> {
         "{head}SELECT table_catalog AS TABLE_CAT, table_schema AS TABLE_SCHEM, table_name AS TABLE_NAME, \
          column_name AS COLUMN_NAME, ordinal_position AS KEY_SEQ, constraint_name AS PK_NAME \
          FROM information_schema.key_column_usage WHERE true{filters}) result ORDER BY{order}"
+    ))
+}
+
+/// What a driver asks of a type whose number or name it has met, without the search path: all types are in one schema.
+fn type_of(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once(IS_ARRAY)?;
+    let (_, place) = rest.split_once(" WHERE ")?;
+    let place = place.replace("ORDER BY sp.r, ", "ORDER BY ");
+    Some(format!(
+        "SELECT typinput = 'array_in' AS is_array, typtype, typname, pg_type.oid FROM pg_catalog.pg_type WHERE {place}"
     ))
 }
 

@@ -69,3 +69,15 @@ fn what_nothing_here_knows_is_asked_otherwise() {
     let types = "SELECT t.typname,t.oid FROM pg_catalog.pg_type t WHERE (t.typrelid = 0 OR (SELECT c.relkind = 'c' FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid))";
     assert_eq!(put(types), "SELECT t.typname,t.oid FROM pg_catalog.pg_type t WHERE (t.typrelid = 0 OR false)");
 }
+
+#[test]
+fn a_type_is_looked_for_without_the_search_path() {
+    let asked = "SELECT typinput='pg_catalog.array_in'::regproc as is_array, typtype, typname, pg_type.oid   FROM pg_catalog.pg_type   \
+        LEFT JOIN (select ns.oid as nspoid, ns.nspname, r.r from pg_namespace as ns join ( select s.r, (current_schemas(false))[s.r] as nspname \
+        from generate_series(1, array_upper(current_schemas(false), 1)) as s(r) ) as r using ( nspname ) ) as sp ON sp.nspoid = typnamespace  \
+        WHERE pg_type.oid = $1  ORDER BY sp.r, pg_type.oid DESC";
+    assert_eq!(
+        put(asked),
+        "SELECT typinput = 'array_in' AS is_array, typtype, typname, pg_type.oid FROM pg_catalog.pg_type WHERE pg_type.oid = $1  ORDER BY pg_type.oid DESC"
+    );
+}
