@@ -70,13 +70,14 @@ fn primary_of(text: &str) -> Option<String> {
     ))
 }
 
-/// What a driver asks of a type whose number or name it has met, without the search path: all types are in one schema.
+/// What a driver asks of one type or of all, without the search path: they are in one schema.
 fn type_of(text: &str) -> Option<String> {
     let (_, rest) = text.split_once(IS_ARRAY)?;
-    let (_, place) = rest.split_once(" WHERE ")?;
-    let place = place.replace("ORDER BY sp.r, ", "ORDER BY ");
+    let begin = rest.find(" WHERE ").or_else(|| rest.find("ORDER BY sp.r, "))?;
+    let place = rest.get(begin..)?.replace("ORDER BY sp.r, ", "ORDER BY ");
     Some(format!(
-        "SELECT typinput = 'array_in' AS is_array, typtype, typname, pg_type.oid FROM pg_catalog.pg_type WHERE {place}"
+        "SELECT typinput = 'array_in' AS is_array, typtype, typname, pg_type.oid FROM pg_catalog.pg_type {}",
+        place.trim_start()
     ))
 }
 

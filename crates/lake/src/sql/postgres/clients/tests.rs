@@ -72,12 +72,12 @@ fn what_nothing_here_knows_is_asked_otherwise() {
 
 #[test]
 fn a_type_is_looked_for_without_the_search_path() {
-    let asked = "SELECT typinput='pg_catalog.array_in'::regproc as is_array, typtype, typname, pg_type.oid   FROM pg_catalog.pg_type   \
+    let all = "SELECT typinput='pg_catalog.array_in'::regproc as is_array, typtype, typname, pg_type.oid   FROM pg_catalog.pg_type   \
         LEFT JOIN (select ns.oid as nspoid, ns.nspname, r.r from pg_namespace as ns join ( select s.r, (current_schemas(false))[s.r] as nspname \
         from generate_series(1, array_upper(current_schemas(false), 1)) as s(r) ) as r using ( nspname ) ) as sp ON sp.nspoid = typnamespace  \
-        WHERE pg_type.oid = $1  ORDER BY sp.r, pg_type.oid DESC";
-    assert_eq!(
-        put(asked),
-        "SELECT typinput = 'array_in' AS is_array, typtype, typname, pg_type.oid FROM pg_catalog.pg_type WHERE pg_type.oid = $1  ORDER BY pg_type.oid DESC"
-    );
+        ORDER BY sp.r, pg_type.oid DESC";
+    let instead = "SELECT typinput = 'array_in' AS is_array, typtype, typname, pg_type.oid FROM pg_catalog.pg_type ";
+    assert_eq!(put(all), format!("{instead}ORDER BY pg_type.oid DESC"));
+    let one = all.replace("ORDER BY", "WHERE pg_type.oid = $1  ORDER BY");
+    assert_eq!(put(&one), format!("{instead}WHERE pg_type.oid = $1  ORDER BY pg_type.oid DESC"));
 }
