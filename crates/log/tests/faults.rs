@@ -303,6 +303,31 @@ fn a_failed_sync_of_a_segment_is_fatal() {
 }
 
 #[test]
+fn a_failed_sync_of_a_folder_is_fatal_and_one_that_cannot_be_opened_is_tried_again() {
+    let disk = FaultyDisk::default();
+    let fatal = Arc::new(AtomicBool::new(false));
+    let log = open(&disk, &fatal);
+    let stream = Name::new("s").unwrap();
+    block_on(log.create(stream.clone(), config(1), Vec::new())).unwrap();
+    let appends = vec![Append { stream: stream.clone(), partition: 0, batches: batch(3) }];
+    let ticket = log.append(&Commit { appends, ..Commit::default() }).unwrap();
+    block_on(log.durable(ticket.sequence)).unwrap();
+    disk.refuse_folders(true);
+    assert!(log.maintain_now().is_err());
+    assert!(!fatal.load(Ordering::SeqCst));
+    disk.refuse_folders(false);
+    disk.fail_folder_syncs(true);
+    assert!(log.maintain_now().is_err());
+    assert!(fatal.load(Ordering::SeqCst));
+    drop(log);
+    disk.fail_folder_syncs(false);
+    disk.cut();
+    disk.power_on(1);
+    let log = open(&disk, &fatal);
+    assert_eq!(log.ends(&stream, 0).unwrap().durable, 3);
+}
+
+#[test]
 fn the_tail_of_a_log_that_nobody_has_open_is_looked_at_without_changing_it() {
     let (disk, folder) = (FaultyDisk::default(), std::path::Path::new("/data"));
     assert_eq!(tail(&disk, folder), Ok(None));
