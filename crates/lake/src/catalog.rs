@@ -142,13 +142,12 @@ impl LakeCatalog {
         names.map(str::to_owned).collect()
     }
 
-    /// Refuses one entry more than there may be.
-    fn room(&self) -> Result<(), Problem> {
-        if self.scan("").len() < ENTRIES_MAX {
+    /// Refuses entries if with so many `more` there were more than there may be.
+    fn room(&self, more: usize) -> Result<(), Problem> {
+        if self.scan("").len() + more <= ENTRIES_MAX {
             return Ok(());
         }
-        Err(malformed(format!("there are {ENTRIES_MAX} namespaces, tables and views, which is the limit"))
-            .help("drop some"))
+        Err(malformed(format!("the limit of namespaces, tables and views is {ENTRIES_MAX}")).help("drop some"))
     }
 
     /// Where a client's table lies. One that asks for another place is refused: the node writes metadata there.
@@ -189,7 +188,7 @@ impl LakeCatalog {
         let _turn = self.0.turn.lock().await;
         self.namespace(namespace)?;
         self.free(namespace, &request.name)?;
-        self.room()?;
+        self.room(1)?;
         if request.stage_create {
             return self.stage(location, request);
         }
@@ -220,11 +219,15 @@ impl LakeCatalog {
             }
         }
         let _turn = self.0.turn.lock().await;
-        let mut work = Vec::with_capacity(changes.len());
+        let (mut work, mut new) = (Vec::with_capacity(changes.len()), 0);
         for (TableChange { namespace, table, .. }, request) in changes.iter().zip(requests) {
             let from = match self.found(namespace, table, View::Appended).await? {
                 Some(version) => Start::Version(version),
-                None if request.creates() => Start::Place(self.place_for(namespace, table, &request)?),
+                None if request.creates() => {
+                    new += 1;
+                    self.room(new)?;
+                    Start::Place(self.place_for(namespace, table, &request)?)
+                }
                 None => return Err(no_table(namespace, table)),
             };
             work.push((table.clone(), from, request));
@@ -317,7 +320,7 @@ impl Catalog for LakeCatalog {
             if self.namespace(name).is_ok() {
                 return Err(Problem::new("HW-LAKE-031", format!("there is a namespace `{name}` already")));
             }
-            self.room()?;
+            self.room(1)?;
             self.write(vec![properties::delta(name, properties)?]).await
         })
     }

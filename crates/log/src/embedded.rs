@@ -30,7 +30,7 @@ mod tail;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -138,6 +138,8 @@ struct Core {
     keeper: Mutex<bool>,
     keeper_wake: Condvar,
     closed: AtomicBool,
+    /// Size of the largest frame that met `Full` since there was room for one.
+    wanted_bytes: AtomicUsize,
     appended_bytes: AtomicU64,
     checkpoints: AtomicU64,
     last_checkpoint_ms: AtomicU64,

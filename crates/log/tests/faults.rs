@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use futures::FutureExt;
 use headwater_base::{Limits, ManualClock, Name};
 use headwater_log::embedded::{Options, Tail, tail};
 use headwater_log::{Append, Commit, Delta, EmbeddedLog, Log, LogError, View};
@@ -73,6 +74,30 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
         assert!(log.get("space", &number.to_le_bytes(), View::Durable).is_some(), "commit {number}");
     }
     assert!(!fatal.load(Ordering::SeqCst));
+}
+
+/// A commit of about so many KiB.
+fn large(kib: usize) -> Commit {
+    let delta = Delta { key: Bytes::from_static(b"large"), value: Some(Bytes::from(vec![7; kib << 10])) };
+    Commit { deltas: vec![(Arc::from("space"), vec![delta])], ..Commit::default() }
+}
+
+#[test]
+fn a_large_commit_that_does_not_fit_waits_until_it_does() {
+    let disk = FaultyDisk::default();
+    let options = Options { wal_segment_bytes: 4 << 20, maintain_ms: None, ..Options::default() };
+    let limits = Arc::new(Limits { unsynced_bytes: 1 << 20, ..Limits::default() });
+    let (clock, folder) = (Arc::new(ManualClock::default()), std::path::Path::new("/data"));
+    let log = EmbeddedLog::open_with(Arc::new(disk.clone()), folder, limits, clock, options).unwrap();
+    let held = disk.hold_syncs();
+    log.append(&large(400)).unwrap();
+    assert!(log.room().now_or_never().is_some(), "there is room for most commits");
+    assert!(matches!(log.append(&large(800)), Err(LogError::Full(_))));
+    assert!(log.room().now_or_never().is_none(), "there is none for what is wanted");
+    drop(held);
+    block_on(log.room());
+    let ticket = log.append(&large(800)).unwrap();
+    block_on(log.durable(ticket.sequence)).unwrap();
 }
 
 #[test]
@@ -271,6 +296,31 @@ fn a_failed_sync_of_a_segment_is_fatal() {
     assert!(fatal.load(Ordering::SeqCst));
     drop(log);
     disk.fail_syncs(false);
+    disk.cut();
+    disk.power_on(1);
+    let log = open(&disk, &fatal);
+    assert_eq!(log.ends(&stream, 0).unwrap().durable, 3);
+}
+
+#[test]
+fn a_failed_sync_of_a_folder_is_fatal_and_one_that_cannot_be_opened_is_tried_again() {
+    let disk = FaultyDisk::default();
+    let fatal = Arc::new(AtomicBool::new(false));
+    let log = open(&disk, &fatal);
+    let stream = Name::new("s").unwrap();
+    block_on(log.create(stream.clone(), config(1), Vec::new())).unwrap();
+    let appends = vec![Append { stream: stream.clone(), partition: 0, batches: batch(3) }];
+    let ticket = log.append(&Commit { appends, ..Commit::default() }).unwrap();
+    block_on(log.durable(ticket.sequence)).unwrap();
+    disk.refuse_folders(true);
+    assert!(log.maintain_now().is_err());
+    assert!(!fatal.load(Ordering::SeqCst));
+    disk.refuse_folders(false);
+    disk.fail_folder_syncs(true);
+    assert!(log.maintain_now().is_err());
+    assert!(fatal.load(Ordering::SeqCst));
+    drop(log);
+    disk.fail_folder_syncs(false);
     disk.cut();
     disk.power_on(1);
     let log = open(&disk, &fatal);

@@ -43,7 +43,11 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// The names of the folders in a folder, in no order; none when the folder does not exist.
     fn folders(&self, path: &Path) -> io::Result<Vec<String>>;
 
-    /// Makes the names in a folder durable.
+    /// Makes the names in a folder durable. The folder is opened for it.
+    ///
+    /// # Errors
+    /// Where the folder could be opened and not synced, [`is_failed_sync`] says so: what the system could not write it
+    /// may have forgotten, so that the next sync succeeds without it.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Takes a lock that no other process can take while the answer lives.
@@ -100,6 +104,28 @@ pub fn read_exact_at(file: &dyn DiskFile, at: u64, count: usize) -> io::Result<V
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{got} of {count} bytes at {at}")));
     }
     Ok(bytes)
+}
+
+/// The sync of a folder failed, and not what comes before it.
+#[derive(Debug)]
+struct FailedSync(io::Error);
+
+impl fmt::Display for FailedSync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for FailedSync {}
+
+/// What [`Disk::sync_dir`] answers where the sync itself failed.
+pub fn failed_sync(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), FailedSync(error))
+}
+
+/// Whether the sync itself failed that [`Disk::sync_dir`] was asked for.
+pub fn is_failed_sync(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<FailedSync>())
 }
 
 /// Whether an error means that the disk is full, which passes, unlike others.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::ThreadId;
 
-use headwater_store::disk::{Disk, DiskFile};
+use headwater_store::disk::{Disk, DiskFile, failed_sync};
 use parking_lot::{Condvar, Mutex};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -32,6 +32,8 @@ struct Shared {
     syncs_lie: AtomicBool,
     full: AtomicBool,
     fail_syncs: AtomicBool,
+    fail_folder_syncs: AtomicBool,
+    refuse_folders: AtomicBool,
     /// How many hold syncs back.
     holds: Mutex<usize>,
     released: Condvar,
@@ -135,6 +137,16 @@ impl FaultyDisk {
     /// Makes every sync fail, or succeed again.
     pub fn fail_syncs(&self, fail: bool) {
         self.0.fail_syncs.store(fail, Ordering::SeqCst);
+    }
+
+    /// Makes every sync of a folder fail, or succeed again.
+    pub fn fail_folder_syncs(&self, fail: bool) {
+        self.0.fail_folder_syncs.store(fail, Ordering::SeqCst);
+    }
+
+    /// Makes the disk refuse to open folders for their syncs, or lets it again.
+    pub fn refuse_folders(&self, refuse: bool) {
+        self.0.refuse_folders.store(refuse, Ordering::SeqCst);
     }
 
     /// Makes every sync of a file wait, as on a disk that is busy, until the answer is dropped.
@@ -385,9 +397,12 @@ impl Disk for FaultyDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        if self.0.refuse_folders.load(Ordering::SeqCst) {
+            return Err(io::Error::other("too many open files"));
+        }
         let step = self.0.step(path)?;
-        if self.0.fail_syncs.load(Ordering::SeqCst) {
-            return Err(io::Error::other("the disk cannot write"));
+        if self.0.fail_syncs.load(Ordering::SeqCst) || self.0.fail_folder_syncs.load(Ordering::SeqCst) {
+            return Err(failed_sync(io::Error::other("the disk cannot write")));
         }
         let mut tree = self.0.tree.lock();
         if path.parent().is_some_and(|above| above != Path::new("")) && !tree.folders.contains(path) {

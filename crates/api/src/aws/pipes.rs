@@ -212,6 +212,7 @@ async fn create(call: &Call) -> Answer {
     if call.aws.kernel.get(PIPE, name).is_some() {
         return Err(Refusal::new("ConflictException", format!("Pipe {name} already exists.")));
     }
+    call.value("Tags").and_then(Value::as_object).map_or(Ok(()), tags::bounded)?;
     let mut held = Map::new();
     put_some(&mut held, "tags", call.value("Tags").cloned());
     write(call, kept(call, Map::new()), held, None).await

@@ -44,6 +44,8 @@ pub enum Verdict {
     Inside(Box<Effect>),
     /// Another try may help.
     Again(NotTaken),
+    /// It was not tried by itself: it goes on waiting as if nothing had been tried.
+    Later,
     /// None will: code, reason, status.
     Never(String, String, Option<u16>),
 }
@@ -52,12 +54,15 @@ impl Verdict {
     /// Why it failed, if it did.
     pub fn fault(&self) -> Option<&str> {
         match self {
-            Self::Delivered | Self::Inside(_) => None,
+            Self::Delivered | Self::Inside(_) | Self::Later => None,
             Self::Again(refused) => Some(&refused.reason),
             Self::Never(_, reason, _) => Some(reason),
         }
     }
 }
+
+/// How long events are asked for one by one before those that are left wait for another try.
+const SINGLY_MAX: Duration = Duration::from_secs(30);
 
 /// The code of a delivery that its target refused.
 pub const REFUSED: &str = "HW-BUS-011";
@@ -83,7 +88,8 @@ pub async fn attempt(outside: &Outside, subscription: &Subscription, pending: &P
 
 /// Tries several deliveries of a subscription whose enrichment takes them together: one request asks for all, and each
 /// goes on with its own answer. A request that is refused for good is made again for each by itself: one of them may be
-/// what nobody takes. What each comes to, in order.
+/// what nobody takes. That ends at the first one that nobody answers, and after half a minute. What each comes to, in
+/// order.
 pub async fn attempt_together(
     outside: &Outside,
     subscription: &Subscription,
@@ -109,14 +115,7 @@ pub async fn attempt_together(
     let answers: Vec<Result<Json, Verdict>> = match ask_together(outside, subscription, spec, &asked).await {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(Verdict::Again(refused)) => asked.iter().map(|_| Err(Verdict::Again(refused.clone()))).collect(),
-        Err(_) if asked.len() > 1 => {
-            let mut answers = Vec::with_capacity(asked.len());
-            for one in &asked {
-                let answer = ask_together(outside, subscription, spec, std::slice::from_ref(one)).await;
-                answers.push(answer.map(|answers| answers.into_iter().next().unwrap_or_default()));
-            }
-            answers
-        }
+        Err(_) if asked.len() > 1 => ask_singly(outside, subscription, spec, &asked).await,
         Err(verdict) => vec![Err(verdict)],
     };
     let handed =
@@ -183,6 +182,30 @@ async fn ask_together(
         return Err(Verdict::Never(REFUSED.to_owned(), reason, None));
     }
     Ok(answers.into_iter().map(|answer| Json::copy_from_slice(answer.get().as_bytes())).collect())
+}
+
+/// Asks for each of several events by itself, until one is not answered or it has taken too long: a hundred of them
+/// could be a hundred timeouts. Those that are left wait for another try, with others.
+async fn ask_singly(
+    outside: &Outside,
+    subscription: &Subscription,
+    spec: &EnrichmentSpec,
+    asked: &[(usize, &Pending, Json)],
+) -> Vec<Result<Json, Verdict>> {
+    let begun = outside.clock.elapsed();
+    let mut answers = Vec::with_capacity(asked.len());
+    let mut goes_on = true;
+    for one in asked {
+        if !goes_on {
+            answers.push(Err(Verdict::Later));
+            continue;
+        }
+        let answer = ask_together(outside, subscription, spec, std::slice::from_ref(one)).await;
+        let took = outside.clock.elapsed().saturating_sub(begun);
+        goes_on = took < SINGLY_MAX && !matches!(answer, Err(Verdict::Again(_)));
+        answers.push(answer.map(|answers| answers.into_iter().next().unwrap_or_default()));
+    }
+    answers
 }
 
 fn is_json(text: &Json) -> bool {

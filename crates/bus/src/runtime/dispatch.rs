@@ -253,7 +253,9 @@ impl Dispatch {
         let (mut effects, mut deltas, mut back) = (Vec::new(), Vec::new(), Vec::new());
         let mut inside = Vec::new();
         for one in ended {
-            *self.figures.fault.lock() = one.verdict.fault().map(str::to_owned);
+            if !matches!(one.verdict, Verdict::Later) {
+                *self.figures.fault.lock() = one.verdict.fault().map(str::to_owned);
+            }
             if matches!(one.verdict, Verdict::Inside(_)) {
                 inside.push(one);
                 continue;
@@ -315,6 +317,8 @@ impl Dispatch {
                 ("HW-BUS-012".to_owned(), format!("{bound}: {}", refused.reason), refused.status)
             }
             Verdict::Never(code, reason, status) => (code, reason, status),
+            // Nothing of it has changed.
+            Verdict::Later => return back.push((ticket, true)),
         };
         let cause = pending.chain();
         let source = Source { time: pending.time, cause: &cause, place: pending.place(), now };

@@ -5,6 +5,9 @@ use headwater_kernel::port::Cause;
 use headwater_log::Log;
 pub use headwater_log::outbox::{Outbox, Refused, Target};
 
+/// The record header of the letter of a chain that was cut.
+pub const CUT_HEADER: &str = "hw_cut";
+
 /// Takes the records that a pipeline writes.
 pub trait Sink {
     /// Takes one record; `value` = None deletes the key in a compacted stream. The target is the stream's place in
@@ -20,6 +23,21 @@ pub trait Sink {
         value: Option<&[u8]>,
         cause: Option<&Cause>,
     ) -> Result<(), Refused>;
+
+    /// Takes the letter of a chain that was cut, and marks it as one where readers see records' headers.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    fn put_cut(
+        &mut self,
+        target: Target,
+        time_ms: i64,
+        key: Option<&[u8]>,
+        letter: &[u8],
+        cause: &Cause,
+    ) -> Result<(), Refused> {
+        self.put(target, time_ms, key, Some(letter), Some(cause))
+    }
 }
 
 impl Sink for Outbox {
@@ -35,6 +53,19 @@ impl Sink for Outbox {
         let hops = cause.hops.to_string();
         let chain = [(Cause::ID, cause.id.as_bytes()), (Cause::HOPS, hops.as_bytes())];
         Self::put(self, target, time_ms, key, value, &chain)
+    }
+
+    fn put_cut(
+        &mut self,
+        target: Target,
+        time_ms: i64,
+        key: Option<&[u8]>,
+        letter: &[u8],
+        cause: &Cause,
+    ) -> Result<(), Refused> {
+        let hops = cause.hops.to_string();
+        let chain = [(Cause::ID, cause.id.as_bytes()), (Cause::HOPS, hops.as_bytes()), (CUT_HEADER, b"1".as_slice())];
+        Self::put(self, target, time_ms, key, Some(letter), &chain)
     }
 }
 

@@ -133,7 +133,10 @@ impl Pipelines {
                 });
                 end.send_replace(Some(result));
             })
-            .map_err(|error| Problem::new("HW-FLOW-045", format!("no thread for pipeline `{name}`: {error}")))?;
+            .map_err(|error| {
+                inner.circles.leave(name.as_str(), &way);
+                Problem::new("HW-FLOW-045", format!("no thread for pipeline `{name}`: {error}"))
+            })?;
         let features = features(&plan);
         let running = Arc::new(Running { plan, backends, figures, way, stop, ended, features });
         if begun.await.is_err() {

@@ -108,7 +108,7 @@ impl LakeCatalog {
         let _turn = self.0.turn.lock().await;
         self.namespace(namespace)?;
         self.free(namespace, &name)?;
-        self.room()?;
+        self.room(1)?;
         let location = self.place(namespace, &name);
         let (version, properties) = (request.view_version, request.properties.unwrap_or_default());
         let builder = ViewMetadataBuilder::new(location, request.schema, version, ViewFormatVersion::V1, properties);

@@ -311,7 +311,9 @@ impl Gate {
     {
         let asked =
             Asked { principal: &client.principal, via: Via::Postgres, text, backend: Some(client.backend.clone()) };
+        let waiting = self.engine.0.queries.wait(client.backend.clone());
         let turn = self.engine.turn(asked).await.map_err(|problem| told(&problem))?;
+        drop(waiting);
         let bound = Duration::from_secs(self.engine.0.limits.sql_seconds);
         let bound = client.bound.map_or(bound, |own| own.min(bound));
         let (deadline, late) = (Instant::now() + bound, fault::late(bound));

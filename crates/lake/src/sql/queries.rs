@@ -3,7 +3,7 @@
 //! Invariants: a statement is listed as long as it has its turn, so there are no more than run at a time; the first one
 //! who ends it is the one who is named. Nothing here costs anything for each row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -42,6 +42,8 @@ pub struct Asked<'a> {
 pub struct Queries {
     last: AtomicU64,
     all: Mutex<BTreeMap<u64, Arc<Query>>>,
+    /// Connections whose statement waits for its turn.
+    waiting: Mutex<BTreeSet<Backend>>,
 }
 
 /// One that runs.
@@ -71,7 +73,26 @@ impl Drop for Listed {
     }
 }
 
+/// Keeps it known that a connection's statement waits for its turn.
+pub struct Waiting {
+    queries: Arc<Queries>,
+    backend: Backend,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.queries.waiting.lock().remove(&self.backend);
+    }
+}
+
 impl Queries {
+    /// A connection's statement waits for its turn, until the answer is dropped. It is what the connection means by a
+    /// request to cancel; what it has in the list are rows of earlier ones that it fetches later.
+    pub fn wait(self: &Arc<Self>, backend: Backend) -> Waiting {
+        self.waiting.lock().insert(backend.clone());
+        Waiting { queries: Arc::clone(self), backend }
+    }
+
     /// Lists a statement that has got its turn.
     pub fn enter(self: &Arc<Self>, asked: Asked<'_>, now: Micros) -> Listed {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
@@ -90,6 +111,12 @@ impl Queries {
         Listed { queries: Arc::clone(self), query }
     }
 
+    /// Whether some connection's statement waits for its turn.
+    #[cfg(test)]
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.lock().is_empty()
+    }
+
     /// Those that `principal` sees, the oldest first.
     pub fn seen_by(&self, principal: &Principal) -> Vec<RunningQuery> {
         self.all.lock().values().filter(|query| query.is_seen_by(principal)).map(|query| query.shown()).collect()
@@ -106,8 +133,11 @@ impl Queries {
         Ok(())
     }
 
-    /// Ends what a connection began last; whether there was anything.
+    /// Ends what a connection began last; whether there was anything, and nothing of it waits for its turn.
     pub fn cancel_of(&self, backend: &Backend) -> bool {
+        if self.waiting.lock().contains(backend) {
+            return false;
+        }
         let found = self.all.lock().values().rev().find(|query| query.backend.as_ref() == Some(backend)).cloned();
         let Some(query) = found else { return false };
         query.stop(fault::cancelled("by its own client"));

@@ -14,8 +14,8 @@ use std::sync::{Arc, Weak};
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, Session, TableProvider};
-use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableType};
@@ -102,7 +102,11 @@ impl Scope {
         let planned = keys::planned(move || state.create_logical_plan(sql)).await.and_then(|plan| {
             only_reads(&plan)?;
             let plan = named(view, plan, metadata.current_schema())?;
-            Ok((is_small(&plan)?, plan))
+            let small = is_small(&plan)?;
+            if small && let Some(name) = plan.get_parameter_names()?.into_iter().next() {
+                return Err(parametric(view, &name));
+            }
+            Ok((small, plan))
         });
         match planned {
             Ok((true, plan)) => Ok((plan, sql.to_owned())),
@@ -206,6 +210,13 @@ fn named(view: &str, plan: LogicalPlan, schema: &Schema) -> Result<LogicalPlan> 
     }
     let columns = columns.into_iter().zip(names).map(|(column, field)| Expr::Column(column).alias(&field.name));
     LogicalPlanBuilder::from(plan).project(columns.collect::<Vec<_>>())?.build()
+}
+
+/// Why a statement with a parameter is none of a view: it would take those of whatever statement names the view.
+fn parametric(view: &str, name: &str) -> DataFusionError {
+    let name = name.chars().take(60).collect::<String>();
+    let fact = format!("the statement of the view `{view}` has a parameter, `{}`", name.escape_debug());
+    fault::carried(Problem::new("HW-LAKE-093", fact).help("write the value in its place"))
 }
 
 fn is_small(plan: &LogicalPlan) -> Result<bool> {

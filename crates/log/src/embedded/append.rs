@@ -20,6 +20,9 @@ use super::producers::{Producer, Verdict};
 use super::{Core, OWN, STARTS, Sequencer, catalog, frame};
 use crate::{Append, Cleanup, Commit, Delta, LogError, Offset, Placed, Sequence, Stream, Ticket, View};
 
+/// Space that there is to be for whoever asks before he has been refused.
+const ROOM_BYTES: usize = 64 << 10;
+
 /// An append whose batches have been checked.
 struct Checked {
     partition: Arc<Partition>,
@@ -210,11 +213,11 @@ impl Core {
     fn room_for(&self, bytes: usize, frees: bool) -> Result<(), LogError> {
         let unfiled = self.filer.unfiled.load(Ordering::Relaxed);
         if !frees && unfiled > 0 && unfiled + bytes > self.unfiled_max() {
-            return Err(self.filer.fault().map_or(LogError::Full(unfiled), LogError::Disk));
+            return Err(self.filer.fault().map_or_else(|| self.full(bytes, unfiled), LogError::Disk));
         }
         let room = if frees { self.wal.room_in_reserve(bytes) } else { self.wal.room_for(bytes) };
         room.map_err(|refused| match refused {
-            Refused::Full(bytes) => LogError::Full(bytes),
+            Refused::Full(held) => self.full(bytes, held),
             Refused::TooLarge(bytes, limit) => {
                 LogError::Limit(format!("a commit of `{bytes}` bytes; the limit is `{limit}`"))
             }
@@ -223,17 +226,32 @@ impl Core {
         })
     }
 
+    /// Remembers how much did not fit beside the `held` bytes.
+    fn full(&self, bytes: usize, held: usize) -> LogError {
+        self.wanted_bytes.fetch_max(bytes, Ordering::Relaxed);
+        LogError::Full(held)
+    }
+
     fn unfiled_max(&self) -> usize {
         self.limits.tail_cache_bytes.max(self.limits.unsynced_bytes)
     }
 
-    /// Whether an append that met `Full` should be tried again.
+    /// Whether an append that met `Full` should be tried again: there is room for the largest that did. Asked for less,
+    /// who has a large one would be sent back and forth between the two answers.
     pub(super) fn has_room(&self) -> bool {
+        let wanted = self.wanted_bytes.load(Ordering::Relaxed);
+        let bytes = if wanted == 0 { ROOM_BYTES } else { wanted };
         // Whoever meets a disk that refuses is told so when he tries again.
-        let filed = self.filer.unfiled.load(Ordering::Relaxed) <= self.unfiled_max() / 2;
-        self.wal.unsynced_bytes() <= self.limits.unsynced_bytes / 2
+        let (unfiled, most) = (self.filer.unfiled.load(Ordering::Relaxed), self.unfiled_max());
+        let filed = unfiled == 0 || (unfiled <= most / 2 && unfiled + bytes <= most);
+        let has = self.wal.unsynced_bytes() <= self.limits.unsynced_bytes / 2
             && (filed || self.filer.fault().is_some())
-            && !matches!(self.wal.room_for(64 << 10), Err(Refused::Full(_)))
+            && !matches!(self.wal.room_for(bytes), Err(Refused::Full(_)));
+        if has {
+            // Unless somebody wants more meanwhile.
+            let _ = self.wanted_bytes.compare_exchange(wanted, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        has
     }
 
     /// Gives an append its offsets, or finds that it is a repeat, of which nothing is written.

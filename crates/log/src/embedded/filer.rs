@@ -4,9 +4,9 @@
 //! the write-ahead log's syncs for long. Only a *barrier* gives a promise: everything up to some sequence is in synced
 //! segments, and the log's own spaces say how far each segment goes. A checkpoint begins with one.
 //!
-//! A write that fails, as on a full disk, is done again later. A sync that fails is not: what the system could not write
-//! it may have dropped and forgotten, so that the next sync succeeds without it. The process ends ([`Fatal`]), and the
-//! next start files again what no checkpoint names.
+//! A write that fails, as on a full disk, is done again later. A sync that fails, of a file or a folder, is not: what
+//! the system could not write it may have dropped and forgotten, so that the next sync succeeds without it. The process
+//! ends ([`Fatal`]), and the next start files again what no checkpoint names.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, IoSlice};
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Clock, Limits};
-use headwater_store::disk::{Disk, DiskFile};
+use headwater_store::disk::{Disk, DiskFile, is_failed_sync};
 use headwater_store::state::State;
 use headwater_store::wal::Fatal;
 use parking_lot::{Condvar, Mutex};
@@ -461,6 +461,10 @@ impl Filer {
         }
         for folder in work.folders.clone() {
             match self.disk.sync_dir(&folder) {
+                Err(error) if is_failed_sync(&error) => {
+                    work.unsure = Some(format!("cannot sync a folder of segments: {error}; their names may be gone"));
+                    return Err(error);
+                }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => work.folders.remove(&folder),
             };

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use headwater_base::{Clock, Limits, Problem};
 use headwater_store::disk::{self, Disk};
@@ -129,6 +129,7 @@ pub(super) fn open(
         keeper: Mutex::new(false),
         keeper_wake: Condvar::new(),
         closed: AtomicBool::new(false),
+        wanted_bytes: AtomicUsize::new(0),
         appended_bytes: AtomicU64::new(0),
         checkpoints: AtomicU64::new(0),
         last_checkpoint_ms: AtomicU64::new(0),

@@ -42,6 +42,15 @@ fn the_real_disk_keeps_the_contract() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_opened_is_no_failed_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = RealDisk.sync_dir(&folder.path().join("none")).unwrap_err();
+    assert!(error.kind() == io::ErrorKind::NotFound && !is_failed_sync(&error), "{error:?}");
+    let failed = failed_sync(io::Error::from(io::ErrorKind::StorageFull));
+    assert!(is_failed_sync(&failed) && is_full(&failed), "{failed:?}");
+}
+
+#[test]
 fn the_disk_in_memory_keeps_the_contract() {
     contract(&MemoryDisk::default(), Path::new("/data"));
 }

@@ -64,10 +64,16 @@ fn of(pipe: &Resource) -> Map<String, Value> {
     held(pipe).get("tags").and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
-async fn write(call: &Call, pipe: &Resource, tags: Map<String, Value>) -> Answer {
-    if tags.len() > TAGS_MAX {
-        return Err(Refusal::validation(format!("a pipe has {TAGS_MAX} tags at most")));
+/// Refuses more tags than a pipe may have.
+pub(super) fn bounded(tags: &Map<String, Value>) -> Result<(), Refusal> {
+    if tags.len() <= TAGS_MAX {
+        return Ok(());
     }
+    Err(Refusal::validation(format!("a pipe has {TAGS_MAX} tags at most")))
+}
+
+async fn write(call: &Call, pipe: &Resource, tags: Map<String, Value>) -> Answer {
+    bounded(&tags)?;
     let mut held = held(pipe);
     held.insert("tags".to_owned(), Value::Object(tags));
     call.aws.hold(pipe, &held).await?;

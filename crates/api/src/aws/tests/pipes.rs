@@ -65,6 +65,14 @@ async fn a_pipe_is_a_pipe_and_says_what_was_sent() {
     let path = "/tags/arn%3Aaws%3Apipes%3Aeu-west-1%3A000000000000%3Apipe%2Fcomplete";
     house.found(&format!("POST {path}"), Some(json!({ "tags": { "env": "test" } }))).await;
     house.found(&format!("DELETE {path}?tagKeys=team"), None).await;
+    let tags: serde_json::Map<String, Value> = (0..51).map(|number| (format!("t{number}"), json!("x"))).collect();
+    for (request, sent) in [
+        (format!("POST {path}"), Some(json!({ "tags": tags }))),
+        ("POST /v1/pipes/many".to_owned(), body(json!({ "Tags": tags }))),
+    ] {
+        let refused = house.lost(&request, sent).await;
+        assert!(refused.ends_with("a pipe has 50 tags at most"), "{request}: {refused}");
+    }
     assert_eq!(house.found(&format!("GET {path}"), None).await, json!({ "tags": { "env": "test" } }));
     house.stop().await;
 }

@@ -94,6 +94,31 @@ fn a_pipe_asks_for_several_at_once_and_each_goes_on_with_its_own_answer() {
 }
 
 #[test]
+fn of_a_refused_batch_no_more_are_asked_for_once_one_is_not_answered() {
+    let bench = Bench::new();
+    for stream in ["in", "answers"] {
+        bench.stream(stream);
+    }
+    let unit = bench.start("Pipe", "asking", together(&json!({})));
+    bench.outside.answer(vec![
+        Outside::refuse(400, false),
+        Outside::refuse(503, true),
+        Ok(answer(&json!([{"a": 2}, {"a": 3}]))),
+        Ok(answer(&json!([{"a": 1}]))),
+    ]);
+    assert!(bench.send("in", &[json!({"n": 1}), json!({"n": 2}), json!({"n": 3})]));
+    // Time stands still: the one that nobody answered is not due again before.
+    assert_eq!(bench.wait_for("answers", 2), [json!({"a": 2}), json!({"a": 3})]);
+    bench.until_ticking(Duration::from_secs(2), "three answers", || bench.read("answers").len() == 3);
+    assert_eq!(bench.wait_for("answers", 3)[2], json!({"a": 1}));
+    let came: Vec<Value> = bench.outside.came.lock().iter().map(|(_, value)| value.clone()).collect();
+    assert_eq!(came, [json!([1, 2, 3]), json!([1]), json!([2, 3]), json!([1])]);
+    // Who was not asked for has not been tried.
+    assert_eq!(bench.figure("pipe/asking", "retries_total"), 1);
+    bench.stop(&unit);
+}
+
+#[test]
 fn events_of_one_order_are_never_asked_for_together() {
     let bench = Bench::new();
     for stream in ["in", "answers"] {

@@ -3,6 +3,9 @@
 //!
 //! A record without a word of a chain costs nothing, unless the pipeline is part of a circle: then a chain begins with
 //! it, so that what comes back is known.
+//!
+//! The letter of a chain that was cut bears a mark: where pipelines read each other's letters it goes no further. How
+//! many steps a record claims says nothing of that: a producer may claim any, and the bound may be lowered.
 
 use headwater_kernel::port::Cause;
 use headwater_log::Offset;
@@ -10,6 +13,10 @@ use headwater_wire::batch::Record;
 
 use super::{Core, InputIndex};
 use crate::doc::Fault;
+use crate::runtime::outbox::CUT_HEADER;
+
+/// The code of the letter of a chain that was cut.
+pub(super) const CUT: &str = "HW-FLOW-050";
 
 /// How chains are begun and cut.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +40,7 @@ pub(super) enum Verdict {
     Goes(Option<Box<Cause>>),
     /// Its chain ends here, with a dead letter that carries this.
     Ends(Box<Cause>, Fault),
-    /// It is itself the letter of a chain that was cut.
+    /// It is itself the letter of a chain that was cut, which bears the mark of one.
     Ended,
 }
 
@@ -54,12 +61,12 @@ impl Core {
         if hops < hops_max {
             return Verdict::Goes(Some(onward));
         }
-        if hops > hops_max {
+        if hops > hops_max && record.headers.iter().any(|(name, _)| name.as_ref() == CUT_HEADER.as_bytes()) {
             return Verdict::Ended;
         }
         let begun: String = onward.id.chars().take(100).collect();
         let reason = format!("the chain of events that began with `{begun}` has {hops_max} steps");
-        Verdict::Ends(onward, Fault::new("HW-FLOW-050", reason))
+        Verdict::Ends(onward, Fault::new(CUT, reason))
     }
 }
 

@@ -7,6 +7,7 @@ use headwater_base::Name;
 use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
+use super::chain::CUT;
 use super::{Core, Flight, Rejected, letter_place, reason};
 use crate::compile::{KeyedPlan, Output, Work};
 use crate::doc::{Doc, Fault};
@@ -219,14 +220,34 @@ impl Core {
         let place = self.place(event.input, event.at);
         let time_ms = event.time_ms.max(0);
         let letter = letters::dead(&self.plan.name, letter_place(&place), reason(fault, step), self.now, event.data);
-        if self.put(self.plan.dead, time_ms, event.key, Some(&letter), event.cause, out).is_err() {
+        let cut = event.cause.filter(|_| fault.code == CUT);
+        if self.put_dead(time_ms, event.key, &letter, event.cause, cut, out).is_err() {
             // The stream takes only small records: the position leads to the data.
             let letter = letters::dead(&self.plan.name, letter_place(&place), reason(fault, step), self.now, &[]);
             let own = format!("{}/{}/{}", place.0, place.1, place.2);
-            if self.put(self.plan.dead, time_ms, Some(own.as_bytes()), Some(&letter), event.cause, out).is_err() {
+            if self.put_dead(time_ms, Some(own.as_bytes()), &letter, event.cause, cut, out).is_err() {
                 headwater_base::never!("a dead letter without data is too large");
             }
         }
+    }
+
+    /// Hands a dead letter over and counts it; `cut` = the chain that was cut, if that is what it says.
+    fn put_dead(
+        &mut self,
+        time_ms: i64,
+        key: Option<&[u8]>,
+        letter: &[u8],
+        cause: Option<&Cause>,
+        cut: Option<&Cause>,
+        out: &mut dyn Sink,
+    ) -> Result<(), Refused> {
+        let target = self.plan.dead;
+        match cut {
+            Some(chain) => out.put_cut(target, time_ms, key, letter, chain)?,
+            None => out.put(target, time_ms, key, Some(letter), cause)?,
+        }
+        self.tally.wrote(target);
+        Ok(())
     }
 
     pub(super) fn tell_late(

@@ -7,17 +7,19 @@ use headwater_wire::batch::{Builder, Compression};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
+use crate::runtime::outbox::CUT_HEADER;
 
 fn spec(from: &str, to: &str) -> Value {
     json!({"source": {"type": "stream", "stream": from, "start": "earliest"}, "outputs": [{"type": "stream", "stream": to}]})
 }
 
-/// Appends an event that says how many steps lie behind it.
-fn send_after(bench: &Bench, stream: &str, hops: u32) {
+/// Appends an event that says how many steps lie behind it, and perhaps that it is the letter of a chain that was cut.
+fn send_after(bench: &Bench, stream: &str, hops: u32, cut: bool) {
     let mut builder = Builder::new(Compression::None);
     let hops = hops.to_string();
-    let chain = [(Cause::ID, b"first".as_slice()), (Cause::HOPS, hops.as_bytes())];
-    builder.push(START.millis(), None, Some(br#"{"n":1}"#.as_slice()), &chain);
+    let chain = [(Cause::ID, b"first".as_slice()), (Cause::HOPS, hops.as_bytes()), (CUT_HEADER, b"1".as_slice())];
+    let headers = if cut { &chain[..] } else { &chain[..2] };
+    builder.push(START.millis(), None, Some(br#"{"n":1}"#.as_slice()), headers);
     let append = Append { stream: Name::new(stream).unwrap(), partition: 0, batches: builder.finish() };
     bench.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
 }
@@ -47,13 +49,34 @@ fn a_pipeline_by_itself_carries_a_chain_and_begins_none() {
     bench.stream("a", 1);
     let unit = bench.start("alone", spec("a", "b"));
     bench.send("a", 0, &[(None, r#"{"n":0}"#)]);
-    send_after(&bench, "a", 15);
-    send_after(&bench, "a", 16);
+    send_after(&bench, "a", 15, false);
+    send_after(&bench, "a", 16, false);
     // The letter of a chain that was cut before: it is where it was read, and makes no letter of its own.
-    send_after(&bench, "a", 17);
-    bench.wait_for("alone.dead", 1);
-    bench.until("both are cut", || bench.figure("alone", "loops_cut_total") == 2.0);
+    send_after(&bench, "a", 17, true);
+    // Whatever else claims as many steps does.
+    send_after(&bench, "a", 17, false);
+    send_after(&bench, "a", u32::MAX, false);
+    bench.until("all are cut", || bench.figure("alone", "loops_cut_total") == 4.0);
+    let letters = values(&bench.wait_for("alone.dead", 3));
+    assert!(letters.iter().all(|letter| letter["code"] == "HW-FLOW-050"), "{letters:?}");
+    assert_eq!(bench.hops("alone.dead"), [Some(17), Some(18), Some(u32::MAX)]);
     bench.wait_for("b", 2);
     assert_eq!(bench.hops("b"), [None, Some(16)]);
     bench.stop(&unit);
+}
+
+#[test]
+fn pipelines_that_read_each_others_letters_end() {
+    let bench = Bench::new();
+    bench.stream("a", 1);
+    bench.stream("b", 1);
+    bench.stream("other.dead", 1);
+    let one = bench.start("one", spec("other.dead", "a"));
+    let other = bench.start("other", spec("one.dead", "b"));
+    send_after(&bench, "other.dead", 40, false);
+    bench.wait_for("one.dead", 1);
+    bench.until("its letter ends", || bench.figure("other", "loops_cut_total") == 1.0);
+    assert_eq!((bench.read("other.dead").len(), bench.read("b").len()), (1, 0));
+    bench.stop(&one);
+    bench.stop(&other);
 }

@@ -1,8 +1,11 @@
 //! Tables that a commit makes.
 
+use bytes::Bytes;
 use headwater_kernel::port::catalog::DATASETS;
+use headwater_log::Delta;
 
 use super::*;
+use crate::catalog::ENTRIES_MAX;
 
 /// What a client is shown of orders before it commits: partitioned, sorted, and with a property.
 async fn staged(catalog: &LakeCatalog) -> Value {
@@ -108,4 +111,27 @@ async fn a_commit_that_says_too_little_makes_no_table() {
     both["updates"].as_array_mut().unwrap().retain(|update| update["action"] != "set-location");
     assert_eq!(commit(&catalog, "shop", both).await.unwrap_err().code, "HW-LAKE-034");
     assert_eq!(catalog.tables("shop").unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_commit_of_several_tables_is_held_to_the_number_of_entries() {
+    let catalog = catalog();
+    catalog.create_namespace("shop", Value::Null).await.unwrap();
+    let shown = staged(&catalog).await;
+    let change = |table: &str| {
+        let mut request = making(&shown, "");
+        request["updates"].as_array_mut().unwrap().retain(|update| update["action"] != "set-location");
+        TableChange { namespace: "shop".to_owned(), table: table.to_owned(), request }
+    };
+    // With these there is room for one more.
+    let others = (2..ENTRIES_MAX).map(|number| Delta {
+        key: Bytes::from(format!("namespace/other{number}")),
+        value: Some(Bytes::from_static(b"{}")),
+    });
+    catalog.write(others.collect()).await.unwrap();
+    let refused = catalog.commit(vec![change("a"), change("b")]).await.unwrap_err();
+    assert!(refused.code == "HW-LAKE-035" && refused.title.contains("10000"), "{refused}");
+    assert_eq!(catalog.tables("shop").unwrap(), Vec::<String>::new());
+    catalog.commit(vec![change("a")]).await.unwrap();
+    assert_eq!(catalog.tables("shop").unwrap(), ["a"]);
 }

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// What a text that asks for keys or indexes has in it: an array of columns is made rows of.
 const OF_KEYS: [&str; 2] = ["information_schema._pg_expandarray(", "con.confkey[pos.n]"];
@@ -36,13 +37,13 @@ const IS_ARRAY: &str = "SELECT typinput='pg_catalog.array_in'::regproc as is_arr
 
 /// The statement to be carried out instead of this one.
 pub fn put(text: &str) -> Cow<'_, str> {
-    if let Some(known) = primary_of(text).or_else(|| type_of(text)) {
+    if let Some(known) = type_of(text) {
         return Cow::Owned(known);
     }
-    if OF_KEYS.iter().any(|words| text.contains(words))
-        && let Some(nothing) = nothing_of(text)
+    if OF_KEYS.iter().any(|words| says(text, words))
+        && let Some(other) = primary_of(text).or_else(|| nothing_of(text))
     {
-        return Cow::Owned(nothing);
+        return Cow::Owned(other);
     }
     let mut put = Cow::Borrowed(text);
     for (words, others) in INSTEAD {
@@ -51,6 +52,19 @@ pub fn put(text: &str) -> Cow<'_, str> {
         }
     }
     put
+}
+
+/// Whether a statement itself says something: not a literal, a quoted name or a comment in it.
+fn says(text: &str, words: &str) -> bool {
+    if !text.contains(words) {
+        return false;
+    }
+    let tokens = |text: &str| {
+        let tokens = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize().ok()?;
+        Some(tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect::<Vec<_>>())
+    };
+    let (Some(text), Some(words)) = (tokens(text), tokens(words)) else { return false };
+    text.windows(words.len().max(1)).any(|some| some == words.as_slice())
 }
 
 /// A driver's question for primary keys, put to `information_schema`.
@@ -72,7 +86,7 @@ fn primary_of(text: &str) -> Option<String> {
 
 /// What a driver asks of one type or of all, without the search path: they are in one schema.
 fn type_of(text: &str) -> Option<String> {
-    let (_, rest) = text.split_once(IS_ARRAY)?;
+    let rest = text.trim_start().strip_prefix(IS_ARRAY)?;
     let begin = rest.find(" WHERE ").or_else(|| rest.find("ORDER BY sp.r, "))?;
     let place = rest.get(begin..)?.replace("ORDER BY sp.r, ", "ORDER BY ");
     Some(format!(

@@ -60,6 +60,13 @@ fn a_connection_ends_what_it_began_last() {
     assert!(queries.cancel_of(&backend));
     assert!(first.query.ended().now_or_never().is_none());
     assert_eq!(second.query.ended().now_or_never().unwrap().title, "the query was cancelled by its own client");
+    drop(second);
+    let third = queries.wait(backend.clone());
+    assert!(!queries.cancel_of(&backend), "what waits for its turn is not in the list");
+    assert!(first.query.ended().now_or_never().is_none());
+    drop(third);
+    assert!(queries.cancel_of(&backend));
+    assert!(first.query.ended().now_or_never().is_some());
 }
 
 #[test]

@@ -148,6 +148,33 @@ fn rows_that_nobody_fetches_are_ended_as_well() {
     connected.end();
 }
 
+/// A portal that waits for its reader is not what its client means while a statement of his waits for its turn.
+#[test]
+fn what_waits_for_its_turn_is_ended_and_not_what_waits_for_its_reader() {
+    let house = House::new(Limits { sql_queries: 1, ..Limits::default() });
+    let mut connected = Connected::new(&house);
+    let Connected { runtime, client, .. } = &mut connected;
+    runtime.block_on(async {
+        let token = client.cancel_token();
+        let transaction = client.transaction().await.unwrap();
+        let portal = transaction.bind("SELECT value FROM generate_series(1, 1000000)", &[]).await.unwrap();
+        assert_eq!(transaction.query_portal(&portal, 2).await.unwrap().len(), 2);
+        let fetched = listed(&house).await.id;
+        let by_key = async {
+            let begun = Instant::now();
+            while !house.engine.0.queries.has_waiting() {
+                assert!(begun.elapsed() < Duration::from_secs(30), "the next one waits");
+                tokio::task::yield_now().await;
+            }
+            token.cancel_query(NoTls).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(transaction.simple_query("SELECT 1"), by_key);
+        assert_eq!(answer.err().unwrap().as_db_error().unwrap().code().code(), "57014");
+        assert_eq!(listed(&house).await.id, fetched);
+    });
+    connected.end();
+}
+
 /// As it is over HTTP.
 #[test]
 fn the_memory_of_a_query_is_counted_for_it() {

@@ -4,7 +4,17 @@ use super::*;
 
 #[test]
 fn other_statements_stay_what_they_are() {
-    for text in ["SELECT 1", "SELECT oid FROM pg_catalog.pg_class", "no SQL at all", "SELECT '_pg_expandarray'"] {
+    for text in [
+        "SELECT 1",
+        "SELECT oid FROM pg_catalog.pg_class",
+        "no SQL at all",
+        "SELECT '_pg_expandarray'",
+        "SELECT n FROM asked WHERE text LIKE '%information_schema._pg_expandarray(%'",
+        "SELECT n FROM asked -- information_schema._pg_expandarray(",
+        r#"SELECT "con.confkey[pos.n]" FROM asked"#,
+        "SELECT 'SELECT current_database() AS TABLE_CAT, (information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ \
+         WHERE true AND i.indisprimary ORDER BY 1' AS text",
+    ] {
         assert!(matches!(put(text), Cow::Borrowed(same) if same == text), "{text}");
     }
 }
