@@ -89,6 +89,9 @@ fn a_large_commit_that_does_not_fit_waits_until_it_does() {
     let limits = Arc::new(Limits { unsynced_bytes: 1 << 20, ..Limits::default() });
     let (clock, folder) = (Arc::new(ManualClock::default()), std::path::Path::new("/data"));
     let log = EmbeddedLog::open_with(Arc::new(disk.clone()), folder, limits, clock, options).unwrap();
+    // The log has its first segment.
+    let ticket = log.append(&commit(0)).unwrap();
+    block_on(log.durable(ticket.sequence)).unwrap();
     let held = disk.hold_syncs();
     log.append(&large(400)).unwrap();
     assert!(log.room().now_or_never().is_some(), "there is room for most commits");
