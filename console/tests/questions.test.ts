@@ -581,7 +581,11 @@ describe('the builder', () => {
     };
     await retitle(mine, 'Shop of mine');
     await mine.getByText('everybody sees it').waitFor();
-    await theirs.getByRole('region', { name: 'Drafts' }).first().getByRole('link', { name: 'shop', exact: true }).click();
+    await theirs
+      .getByRole('region', { name: 'Drafts' })
+      .first()
+      .getByRole('link', { name: 'shop', exact: true })
+      .click();
     await until('the draft of the other', async () => (await title(theirs).inputValue()) === 'Shop of mine');
     await sound(theirs);
     await retitle(theirs, 'Shop of theirs');
