@@ -386,6 +386,7 @@ describe('sums and comparisons', () => {
     await tile('Best city').getByText('Wien', { exact: true }).waitFor();
     // The average of the two sales, of which one is in the row that is shown.
     expect(await tile('Best city').locator('tfoot').locator('th, td').allTextContents()).toEqual(['Total', '30']);
+    await tile('Spread').locator('tr').nth(3).waitFor();
     const lines = await tile('Spread').locator('tr').all();
     expect(await Promise.all(lines.map(line => line.locator('th, td').allTextContents()))).toEqual([
       ['country', 'Chur', 'Wien', 'Total'],
