@@ -283,16 +283,22 @@ fn a_start_on_a_full_disk_is_refused_and_says_so() {
     assert_eq!(problem.code, "HW-STORE-006", "{problem}");
 }
 
-#[test]
-fn a_failed_sync_of_a_segment_is_fatal() {
-    let disk = FaultyDisk::default();
-    let fatal = Arc::new(AtomicBool::new(false));
-    let log = open(&disk, &fatal);
+/// Makes a stream of three durable records.
+fn three_records(log: &EmbeddedLog) -> Name {
     let stream = Name::new("s").unwrap();
     block_on(log.create(stream.clone(), config(1), Vec::new())).unwrap();
     let appends = vec![Append { stream: stream.clone(), partition: 0, batches: batch(3) }];
     let ticket = log.append(&Commit { appends, ..Commit::default() }).unwrap();
     block_on(log.durable(ticket.sequence)).unwrap();
+    stream
+}
+
+#[test]
+fn a_failed_sync_of_a_segment_is_fatal() {
+    let disk = FaultyDisk::default();
+    let fatal = Arc::new(AtomicBool::new(false));
+    let log = open(&disk, &fatal);
+    let stream = three_records(&log);
     disk.fail_syncs(true);
     // The system may have dropped what it could not write, so that the next sync would succeed without it.
     assert!(log.maintain_now().is_err());
@@ -310,11 +316,7 @@ fn a_failed_sync_of_a_folder_is_fatal_and_one_that_cannot_be_opened_is_tried_aga
     let disk = FaultyDisk::default();
     let fatal = Arc::new(AtomicBool::new(false));
     let log = open(&disk, &fatal);
-    let stream = Name::new("s").unwrap();
-    block_on(log.create(stream.clone(), config(1), Vec::new())).unwrap();
-    let appends = vec![Append { stream: stream.clone(), partition: 0, batches: batch(3) }];
-    let ticket = log.append(&Commit { appends, ..Commit::default() }).unwrap();
-    block_on(log.durable(ticket.sequence)).unwrap();
+    let stream = three_records(&log);
     disk.refuse_folders(true);
     assert!(log.maintain_now().is_err());
     assert!(!fatal.load(Ordering::SeqCst));
