@@ -218,6 +218,11 @@ impl Doc {
         self.insert_node(path, Node::Value(value));
     }
 
+    /// Sets a path to JSON text that is known to be JSON.
+    pub(crate) fn set_checked_json_at(&mut self, path: &[OwnedSegment], json: Bytes) {
+        self.insert_node(path, Node::checked_json(json));
+    }
+
     pub(crate) fn remove_at(&mut self, path: &[OwnedSegment], prune: bool) -> Option<Value> {
         match &mut self.root {
             Root::Object(object) if path.is_empty() => {

@@ -52,12 +52,16 @@ pub struct Compiler {
 #[derive(Clone, Debug)]
 pub struct Program {
     whole: Arc<vrl::compiler::Program>,
-    /// What it refuses before anything else.
-    checks: Arc<[plain::Check]>,
-    /// What stands between those and the deletions at its end; None when nothing does.
+    /// How it begins, as far as that does without VRL: all of it, if there is no more.
+    head: Arc<[plain::Statement]>,
+    /// What needs VRL.
     body: Option<Arc<vrl::compiler::Program>>,
-    /// The fields that those delete.
-    deleted: Arc<[plain::Field]>,
+    /// How it ends.
+    tail: Arc<[plain::Statement]>,
+    /// Variables of head and tail.
+    variables: usize,
+    /// Head or tail need the event's time; without one VRL runs the whole.
+    timed: bool,
 }
 
 /// Answers true or false about an event.
@@ -101,18 +105,24 @@ impl Compiler {
     /// program that is too large.
     pub fn program(&self, source: &str, place: &Place) -> Result<Program, Problem> {
         let whole = Arc::new(self.compile(source, place, false)?);
-        let all = |whole: &Arc<_>| (Vec::new(), Some(Arc::clone(whole)), Vec::new());
-        let (checks, body, deleted) = match plain::split(source) {
-            Some(parts) if parts.body.trim().is_empty() => (parts.checks, None, parts.deleted),
-            Some(parts) if !parts.checks.is_empty() || !parts.deleted.is_empty() => {
-                match self.compile(parts.body, place, false) {
-                    Ok(body) => (parts.checks, Some(Arc::new(body)), parts.deleted),
-                    Err(_) => all(&whole),
-                }
+        let parts = plain::split(source, &|name| (self.keyrings.0)(name).ok());
+        let parts = parts.and_then(|parts| {
+            if parts.body.trim().is_empty() {
+                return Some((parts, None));
             }
-            _ => all(&whole),
-        };
-        Ok(Program { whole, checks: checks.into(), body, deleted: deleted.into() })
+            // By itself it may not compile: it may use variables of the head, or what VRL learns there.
+            let body = self.compile(parts.body, place, false).ok()?;
+            Some((parts, Some(Arc::new(body))))
+        });
+        Ok(match parts {
+            Some((plain::Parts { head, tail, variables, timed, .. }, body)) => {
+                Program { whole, head: head.into(), body, tail: tail.into(), variables, timed }
+            }
+            None => {
+                let (head, tail) = (Arc::default(), Arc::default());
+                Program { body: Some(Arc::clone(&whole)), whole, head, tail, variables: 0, timed: false }
+            }
+        })
     }
 
     /// Compiles a condition.
@@ -130,7 +140,7 @@ impl Compiler {
             .at(place.path.clone(), place.line, place.column)
             .help("compare the value: `.price > 10`, `.kind == \"view\"`, `exists(.user_id)`, `.ok == true`"));
         }
-        Ok(Condition { program: Arc::new(program), plain: plain::Test::parse(source).map(Arc::new) })
+        Ok(Condition { program: Arc::new(program), plain: plain::test(source).map(Arc::new) })
     }
 
     /// Compiles an expression.
@@ -191,14 +201,19 @@ impl Program {
     /// `HW-FLOW-121` for an error that the program did not handle, 122 for its `abort`, 123 when it leaves something
     /// that is not an object, 124 when it does not end, 125 when the runtime fails.
     pub fn run(&self, doc: &mut Doc, env: &mut Env) -> Result<(), Fault> {
-        let Env { runtime, metadata } = env;
-        if let Some(check) = self.checks.iter().find(|check| check.test.holds(doc)) {
-            return Err(Fault::new("HW-FLOW-122", check.words.as_str()));
+        let Env { runtime, metadata, variables } = env;
+        if self.timed && metadata.seconds().is_none() {
+            resolve(&self.whole, &mut target::Edit::new(doc, metadata), runtime)?;
+        } else {
+            let aborted = |words: String| Fault::new("HW-FLOW-122", words);
+            variables.clear();
+            variables.resize(self.variables, Value::Null);
+            plain::run(&self.head, doc, metadata, variables).map_err(aborted)?;
+            if let Some(body) = &self.body {
+                resolve(body, &mut target::Edit::new(doc, metadata), runtime)?;
+            }
+            plain::run(&self.tail, doc, metadata, variables).map_err(aborted)?;
         }
-        if let Some(body) = &self.body {
-            resolve(body, &mut target::Edit::new(doc, metadata), runtime)?;
-        }
-        self.deleted.iter().for_each(|field| doc.discard_at(field));
         if !doc.is_object() {
             return Err(Fault::new("HW-FLOW-123", "the program leaves something that is not an object"));
         }
@@ -231,14 +246,14 @@ impl Condition {
     /// As [`Program::run`].
     pub fn test(&self, doc: &Doc, env: &mut Env) -> Result<bool, Fault> {
         if let Some(plain) = &self.plain {
-            return Ok(plain.holds(doc));
+            return Ok(plain.holds(plain::Scope { doc, metadata: &env.metadata, variables: &[] }));
         }
         self.test_in_vrl(doc, env)
     }
 
     /// What [`Condition::test`] must be equal to.
     fn test_in_vrl(&self, doc: &Doc, env: &mut Env) -> Result<bool, Fault> {
-        let Env { runtime, metadata } = env;
+        let Env { runtime, metadata, .. } = env;
         Ok(resolve(&self.program, &mut target::Read::new(doc, metadata), runtime)? == Value::Boolean(true))
     }
 }
@@ -249,7 +264,7 @@ impl Expression {
     /// # Errors
     /// As [`Program::run`].
     pub fn eval(&self, doc: &Doc, env: &mut Env) -> Result<Value, Fault> {
-        let Env { runtime, metadata } = env;
+        let Env { runtime, metadata, .. } = env;
         resolve(&self.0, &mut target::Read::new(doc, metadata), runtime)
     }
 }

@@ -9,6 +9,8 @@ use vrl::compiler::runtime::Runtime;
 use vrl::path::OwnedSegment;
 use vrl::value::{ObjectMap, Value};
 
+use crate::doc;
+
 /// Where an event came from and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta<'a> {
@@ -31,6 +33,8 @@ pub struct Meta<'a> {
 pub struct Env {
     pub(super) runtime: Runtime,
     pub(super) metadata: Metadata,
+    /// The variables of the program that runs.
+    pub(super) variables: Vec<Value>,
 }
 
 /// The values of `%` paths; cheap to set for each event.
@@ -91,6 +95,19 @@ impl Metadata {
             ("stream", &self.stream),
             ("time", &self.time),
         ]
+    }
+
+    /// The time that chooses an event's keys: its own, or else that of its record.
+    pub(super) fn event_time(&self) -> Option<Micros> {
+        doc::time(&self.time).or_else(|| doc::time(&self.ingested))
+    }
+
+    /// The event's time in whole seconds.
+    pub(super) fn seconds(&self) -> Option<i64> {
+        match &self.time {
+            Value::Timestamp(time) => Some(time.timestamp()),
+            _ => None,
+        }
     }
 
     pub(super) fn get(&self, path: &[OwnedSegment]) -> Option<&Value> {

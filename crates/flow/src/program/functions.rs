@@ -11,7 +11,9 @@ mod user_agent;
 
 use vrl::compiler::prelude::*;
 
-pub(super) use token::Keyrings;
+pub(super) use token::{Keyrings, token};
+pub(super) use truncate_ip::truncate_ip;
+pub(super) use user_agent::UserAgents;
 
 /// VRL functions that programs may call.
 pub(super) const ALLOWED: &[&str] = &[

@@ -1,226 +1,273 @@
-//! The parts of programs that are plain enough to do without VRL's runtime: conditions made of comparisons of a field
-//! with a literal, `if condition { abort "…" }` at the beginning of a program, and `del(.field)` at its end, whose value
-//! nobody takes.
+//! The part of VRL that this crate compiles itself, because most of what runs for each event is made of it: fields read,
+//! compared and set, variables, `if`, whole-number arithmetic, a few functions.
 //!
 //! What it is NOT: a second language. VRL's own parser reads the source and its compiler has accepted it; what is not
 //! listed here runs in VRL, and both ways give the same (`differential`).
+//!
+//! Invariants: nothing here can fail, because only what is known to be a whole number, a list or true or false is used
+//! as one; nothing loops, so it always ends.
 
-use vrl::parser::ast::{Container, Expr, FunctionCall, Node, Opcode, Predicate, QueryTarget, RootExpr, Unary};
-use vrl::parser::template_string::StringSegment;
-use vrl::parser::{Literal, Program};
-use vrl::path::{OwnedSegment, PathPrefix};
+mod read;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use headwater_base::{Micros, never};
+use vrl::parser::ast::Opcode;
+use vrl::path::OwnedSegment;
 use vrl::prelude::VrlValueArithmetic;
-use vrl::value::Value;
+use vrl::value::{ObjectMap, Value};
 
-use crate::doc::Doc;
+use super::env::Metadata;
+use super::functions::{UserAgents, token, truncate_ip};
+use super::keyring::{Keyring, Period};
+use crate::doc::{self, Doc};
 
-/// A field of the event.
+pub(super) use read::{Parts, split, test};
+
+/// A field of the event, by names alone.
 pub(super) type Field = Vec<OwnedSegment>;
 
-/// A condition that always gives true or false.
-#[derive(Clone, Debug, PartialEq)]
+/// A variable: its place among the values of a run.
+type Slot = usize;
+
+/// Does something.
+#[derive(Debug)]
+pub(super) enum Statement {
+    /// `.field = term`
+    Set(Field, Term),
+    /// `name = term`
+    Let(Slot, Term),
+    /// `del(.field)`
+    Delete(Field),
+    /// `if test { … } else { … }`
+    If(Test, Vec<Self>, Vec<Self>),
+    /// `abort "words"`
+    Abort(String),
+}
+
+/// Gives a value.
+#[derive(Debug)]
+pub(super) enum Term {
+    Test(Box<Test>),
+    Number(Box<Number>),
+    List(Box<List>),
+    /// A text or null.
+    Literal(Value),
+    /// `.field`
+    Field(Field),
+    /// `name` or `name.part`, where it is not known to be a number, a list, true or false.
+    Variable(Slot, Field),
+    /// `object(term) ?? {}`
+    Object(Box<Self>),
+    /// `token(value, "keyring")`
+    Token { value: Box<Self>, keyring: Arc<Keyring>, period: Period, at: Option<Box<Self>> },
+    /// `truncate_ip(term)`
+    TruncateIp(Box<Self>),
+    /// `user_agent(term)`
+    UserAgent(Box<Self>, UserAgents),
+}
+
+/// Gives true or false.
+#[derive(Debug)]
 pub(super) enum Test {
-    /// `.field == literal`
-    Equal(Field, Value),
+    Literal(bool),
+    Variable(Slot),
+    /// `one == other`
+    Equal(Term, Term),
     /// `exists(.field)`
     Exists(Field),
     /// `is_string(.field)`
     IsString(Field),
-    /// `(int(.field) ?? default) < bound`, and its like.
-    Compare { field: Field, default: i64, opcode: Opcode, bound: i64 },
+    /// `one < other`, and its like.
+    Compare(Number, Opcode, Number),
+    /// `includes(list, term)`
+    Includes(List, Term),
     /// `!test`
-    Not(Box<Test>),
+    Not(Box<Self>),
     /// `one && other`
-    Both(Box<Test>, Box<Test>),
+    Both(Box<Self>, Box<Self>),
     /// `one || other`
-    Either(Box<Test>, Box<Test>),
+    Either(Box<Self>, Box<Self>),
+}
+
+/// Gives a whole number.
+#[derive(Debug)]
+pub(super) enum Number {
+    Literal(i64),
+    Variable(Slot),
+    /// `int(term) ?? 7`
+    Int(Term, i64),
+    /// `length(list)`
+    Length(List),
+    /// `to_unix_timestamp(timestamp!(%time))`
+    Seconds,
+    /// `mod(number, 7)`
+    Remainder(Box<Self>, i64),
+    /// `one + other`, and its like.
+    Arithmetic(Box<Self>, Opcode, Box<Self>),
+}
+
+/// Gives an array.
+#[derive(Debug)]
+pub(super) enum List {
+    Literal(Vec<Value>),
+    Variable(Slot),
+    /// `push(list, term)`
+    Push(Box<Self>, Term),
+}
+
+/// What terms are evaluated on.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub doc: &'a Doc,
+    pub metadata: &'a Metadata,
+    pub variables: &'a [Value],
+}
+
+/// Runs statements; `Err` holds the words of the `abort` that ended them. `variables` are those of the same program.
+pub(super) fn run(
+    statements: &[Statement],
+    doc: &mut Doc,
+    metadata: &Metadata,
+    variables: &mut [Value],
+) -> Result<(), String> {
+    for statement in statements {
+        let scope = Scope { doc, metadata, variables };
+        match statement {
+            // What is known of an agent is kept as text, too, which goes into the event as it is.
+            Statement::Set(field, Term::UserAgent(term, agents)) => {
+                let text = agents.text(&term.value(scope));
+                match text {
+                    Some(json) => doc.set_checked_json_at(field, json),
+                    None => doc.set_at(field, Value::Null),
+                }
+            }
+            Statement::Set(field, term) => {
+                let value = term.value(scope).into_owned();
+                doc.set_at(field, value);
+            }
+            Statement::Let(slot, term) => {
+                let value = term.value(scope).into_owned();
+                if let Some(variable) = variables.get_mut(*slot) {
+                    *variable = value;
+                }
+            }
+            Statement::Delete(field) => doc.discard_at(field),
+            Statement::If(test, then, otherwise) => {
+                let chosen = if test.holds(scope) { then } else { otherwise };
+                run(chosen, doc, metadata, variables)?;
+            }
+            Statement::Abort(words) => return Err(words.clone()),
+        }
+    }
+    Ok(())
+}
+
+impl Term {
+    fn value<'a>(&'a self, scope: Scope<'a>) -> Cow<'a, Value> {
+        const NULL: &Value = &Value::Null;
+        match self {
+            Self::Test(test) => Cow::Owned(Value::Boolean(test.holds(scope))),
+            Self::Number(number) => Cow::Owned(Value::Integer(number.value(scope))),
+            Self::List(list) => Cow::Owned(Value::Array(list.items(scope).into_owned())),
+            Self::Literal(value) => Cow::Borrowed(value),
+            Self::Field(field) => Cow::Borrowed(scope.doc.get_at(field).unwrap_or(NULL)),
+            Self::Variable(slot, part) => {
+                let variable = scope.variables.get(*slot).unwrap_or(NULL);
+                Cow::Borrowed(if part.is_empty() { variable } else { variable.get(part.as_slice()).unwrap_or(NULL) })
+            }
+            Self::Object(term) => match term.value(scope) {
+                object if object.is_object() => object,
+                _ => Cow::Owned(Value::Object(ObjectMap::new())),
+            },
+            Self::Token { value, keyring, period, at } => {
+                let value = value.value(scope);
+                let at = at.as_ref().and_then(|at| doc::time(&at.value(scope)));
+                let time = || at.or_else(|| scope.metadata.event_time()).unwrap_or(Micros(0));
+                Cow::Owned(token(keyring, *period, &value, time))
+            }
+            Self::TruncateIp(term) => Cow::Owned(truncate_ip(&term.value(scope))),
+            Self::UserAgent(term, agents) => Cow::Owned(agents.value(&term.value(scope))),
+        }
+    }
 }
 
 impl Test {
-    /// Reads a condition; None when it needs VRL.
-    pub fn parse(source: &str) -> Option<Self> {
-        let Program(roots) = vrl::parser::parse(source).ok()?;
-        let [root] = <[_; 1]>::try_from(roots).ok()?;
-        match root.into_inner() {
-            RootExpr::Expr(expr) => Self::of(expr),
-            RootExpr::Error(_) => None,
-        }
-    }
-
-    fn of(expr: Node<Expr>) -> Option<Self> {
-        match ungrouped(expr) {
-            Expr::Op(op) => {
-                let op = op.into_inner();
-                let (one, opcode, other) = (*op.0, op.1.into_inner(), *op.2);
-                match opcode {
-                    Opcode::And => Some(Self::Both(Box::new(Self::of(one)?), Box::new(Self::of(other)?))),
-                    Opcode::Or => Some(Self::Either(Box::new(Self::of(one)?), Box::new(Self::of(other)?))),
-                    Opcode::Eq => Some(Self::Equal(field(one)?, literal(other)?)),
-                    Opcode::Ne => Some(Self::Not(Box::new(Self::Equal(field(one)?, literal(other)?)))),
-                    Opcode::Gt | Opcode::Ge | Opcode::Lt | Opcode::Le => {
-                        let (field, default) = whole_number(one)?;
-                        let Value::Integer(bound) = literal(other)? else { return None };
-                        Some(Self::Compare { field, default, opcode, bound })
-                    }
-                    _ => None,
-                }
-            }
-            Expr::Unary(unary) => {
-                let Unary::Not(not) = unary.into_inner();
-                Some(Self::Not(Box::new(Self::of(*not.into_inner().take().1)?)))
-            }
-            Expr::FunctionCall(call) => match &**call.ident.inner() {
-                "exists" => only_argument(call, "exists").map(Self::Exists),
-                "is_string" => only_argument(call, "is_string").map(Self::IsString),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// Whether it holds for an event.
-    pub fn holds(&self, doc: &Doc) -> bool {
+    /// Whether it holds.
+    pub fn holds(&self, scope: Scope<'_>) -> bool {
         match self {
-            Self::Equal(field, literal) => doc.get_at(field).unwrap_or(&Value::Null).eq_lossy(literal),
-            Self::Exists(field) => doc.get_at(field).is_some(),
-            Self::IsString(field) => doc.get_at(field).is_some_and(Value::is_bytes),
-            Self::Compare { field, default, opcode, bound } => {
-                let number = match doc.get_at(field) {
-                    Some(Value::Integer(number)) => number,
-                    _ => default,
-                };
+            Self::Literal(holds) => *holds,
+            Self::Variable(slot) => scope.variables.get(*slot) == Some(&Value::Boolean(true)),
+            Self::Equal(one, other) => one.value(scope).eq_lossy(&other.value(scope)),
+            Self::Exists(field) => scope.doc.get_at(field).is_some(),
+            Self::IsString(field) => scope.doc.get_at(field).is_some_and(Value::is_bytes),
+            Self::Compare(one, opcode, other) => {
+                let (one, other) = (one.value(scope), other.value(scope));
                 match opcode {
-                    Opcode::Gt => number > bound,
-                    Opcode::Ge => number >= bound,
-                    Opcode::Lt => number < bound,
-                    _ => number <= bound,
+                    Opcode::Gt => one > other,
+                    Opcode::Ge => one >= other,
+                    Opcode::Lt => one < other,
+                    _ => one <= other,
                 }
             }
-            Self::Not(test) => !test.holds(doc),
-            Self::Both(one, other) => one.holds(doc) && other.holds(doc),
-            Self::Either(one, other) => one.holds(doc) || other.holds(doc),
+            Self::Includes(list, term) => list.items(scope).contains(&*term.value(scope)),
+            Self::Not(test) => !test.holds(scope),
+            Self::Both(one, other) => one.holds(scope) && other.holds(scope),
+            Self::Either(one, other) => one.holds(scope) || other.holds(scope),
         }
     }
 }
 
-/// A program whose beginning and end do without VRL.
-pub(super) struct Parts<'a> {
-    pub checks: Vec<Check>,
-    /// What stands between them.
-    pub body: &'a str,
-    /// The fields that the deletions at its end delete.
-    pub deleted: Vec<Field>,
-}
-
-/// `if test { abort "words" }`
-#[derive(Clone, Debug)]
-pub(super) struct Check {
-    pub test: Test,
-    pub words: String,
-}
-
-impl Check {
-    fn of(expr: Expr) -> Option<Self> {
-        let Expr::IfStatement(statement) = expr else { return None };
-        let statement = statement.into_inner();
-        let (Predicate::One(test), None) = (statement.predicate.into_inner(), statement.else_node) else {
-            return None;
-        };
-        let [only] = <[_; 1]>::try_from(statement.if_node.into_inner().into_inner()).ok()?;
-        let Expr::Abort(abort) = only.into_inner() else { return None };
-        let words = literal(*abort.into_inner().message?)?;
-        Some(Self { test: Test::of(*test)?, words: words.to_str()?.to_owned() })
+impl Number {
+    fn value(&self, scope: Scope<'_>) -> i64 {
+        match self {
+            Self::Literal(number) => *number,
+            Self::Variable(slot) => match scope.variables.get(*slot) {
+                Some(Value::Integer(number)) => *number,
+                _ => {
+                    never!("a variable that is no number");
+                    0
+                }
+            },
+            Self::Int(term, default) => match &*term.value(scope) {
+                Value::Integer(number) => *number,
+                _ => *default,
+            },
+            Self::Length(list) => list.items(scope).len() as i64,
+            Self::Seconds => scope.metadata.seconds().unwrap_or_else(|| {
+                never!("an event without a time");
+                0
+            }),
+            Self::Remainder(number, by) => number.value(scope).wrapping_rem(*by),
+            Self::Arithmetic(one, opcode, other) => {
+                let (one, other) = (one.value(scope), other.value(scope));
+                match opcode {
+                    Opcode::Add => one.wrapping_add(other),
+                    Opcode::Sub => one.wrapping_sub(other),
+                    _ => one.wrapping_mul(other),
+                }
+            }
+        }
     }
 }
 
-/// Splits a program; None when it cannot be read.
-pub(super) fn split(source: &str) -> Option<Parts<'_>> {
-    let Program(roots) = vrl::parser::parse(source).ok()?;
-    let (mut start, mut end) = (0, source.len());
-    let (mut checks, mut deleted) = (Vec::new(), Vec::new());
-    let mut roots = std::collections::VecDeque::from(roots);
-    while let Some(root) = roots.pop_back() {
-        let from = root.start();
-        let RootExpr::Expr(expr) = root.inner() else { return None };
-        let Expr::FunctionCall(call) = expr.inner() else {
-            roots.push_back(root);
-            break;
-        };
-        let Some(field) = only_argument(call.clone(), "del") else {
-            roots.push_back(root);
-            break;
-        };
-        end = from;
-        deleted.push(field);
-    }
-    deleted.reverse();
-    while let Some(root) = roots.pop_front() {
-        let behind = root.end();
-        let RootExpr::Expr(expr) = root.into_inner() else { return None };
-        let Some(check) = Check::of(expr.into_inner()) else { break };
-        start = behind;
-        checks.push(check);
-    }
-    Some(Parts { checks, body: source.get(start..end)?, deleted })
-}
-
-/// The field in `name(.field)`.
-fn only_argument(call: Node<FunctionCall>, name: &str) -> Option<Field> {
-    let call = call.into_inner();
-    if **call.ident.inner() != *name || call.abort_on_error || call.closure.is_some() {
-        return None;
-    }
-    let [argument] = <[_; 1]>::try_from(call.arguments).ok()?;
-    let argument = argument.into_inner();
-    if argument.ident.is_some() {
-        return None;
-    }
-    field(argument.expr)
-}
-
-/// A field of the event by names alone.
-fn field(expr: Node<Expr>) -> Option<Field> {
-    let Expr::Query(query) = expr.into_inner() else { return None };
-    let query = query.into_inner();
-    if !matches!(query.target.inner(), QueryTarget::External(PathPrefix::Event)) {
-        return None;
-    }
-    let segments = query.path.into_inner().segments;
-    let plain = !segments.is_empty() && segments.iter().all(|segment| matches!(segment, OwnedSegment::Field(_)));
-    plain.then_some(segments)
-}
-
-/// `int(.field) ?? 7`: a field and what stands for it where it holds no whole number.
-fn whole_number(expr: Node<Expr>) -> Option<(Field, i64)> {
-    let Expr::Op(op) = ungrouped(expr) else { return None };
-    let op = op.into_inner();
-    let (Opcode::Err, Expr::FunctionCall(call)) = (op.1.into_inner(), ungrouped(*op.0)) else { return None };
-    let Value::Integer(default) = literal(*op.2)? else { return None };
-    Some((only_argument(call, "int")?, default))
-}
-
-fn literal(expr: Node<Expr>) -> Option<Value> {
-    let Expr::Literal(literal) = expr.into_inner() else { return None };
-    Some(match literal.into_inner() {
-        Literal::RawString(text) => Value::from(text),
-        Literal::String(template) => match <[_; 1]>::try_from(template.0).ok()? {
-            [StringSegment::Literal(text, _)] => Value::from(text),
-            [StringSegment::Template(..)] => return None,
-        },
-        Literal::Integer(number) => Value::Integer(number),
-        Literal::Boolean(value) => Value::Boolean(value),
-        Literal::Null => Value::Null,
-        Literal::Float(_) | Literal::Regex(_) | Literal::Timestamp(_) => return None,
-    })
-}
-
-/// What stands in parentheses.
-fn ungrouped(expr: Node<Expr>) -> Expr {
-    match expr.into_inner() {
-        Expr::Container(container) => match container.into_inner() {
-            Container::Group(group) => ungrouped(group.into_inner().into_inner()),
-            other => Expr::Container(Node::new(Default::default(), other)),
-        },
-        other => other,
+impl List {
+    fn items<'a>(&'a self, scope: Scope<'a>) -> Cow<'a, [Value]> {
+        match self {
+            Self::Literal(items) => Cow::Borrowed(items),
+            Self::Variable(slot) => match scope.variables.get(*slot) {
+                Some(Value::Array(items)) => Cow::Borrowed(items),
+                _ => {
+                    never!("a variable that is no array");
+                    Cow::Borrowed(&[])
+                }
+            },
+            Self::Push(list, term) => {
+                let mut items = list.items(scope).into_owned();
+                items.push(term.value(scope).into_owned());
+                Cow::Owned(items)
+            }
+        }
     }
 }

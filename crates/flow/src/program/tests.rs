@@ -25,9 +25,14 @@ fn place() -> Place {
 
 fn env() -> Env {
     let mut env = Env::new();
-    let time = Micros::parse_rfc3339("2026-11-23T23:30:00Z").unwrap();
-    env.set(&Meta { stream: "clicks", partition: 3, offset: 42, ingested: time, time: Some(time), now: time });
+    env.set(&meta(true));
     env
+}
+
+/// Where events came from; not `timed` = they have no time of their own.
+fn meta(timed: bool) -> Meta<'static> {
+    let time = Micros::parse_rfc3339("2026-11-23T23:30:00Z").unwrap();
+    Meta { stream: "clicks", partition: 3, offset: 42, ingested: time, time: timed.then_some(time), now: time }
 }
 
 fn run(program: &str, event: &str) -> Result<String, Fault> {

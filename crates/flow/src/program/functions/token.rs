@@ -71,6 +71,20 @@ fn compile(state: &state::TypeState, ctx: &mut FunctionCompileContext, arguments
     Ok(TokenFn { value: arguments.required("value"), keyring, period, at: arguments.optional("at") }.as_expr())
 }
 
+/// What stands in for a value; null for null.
+pub(in crate::program) fn token(
+    keyring: &Keyring,
+    period: Period,
+    value: &Value,
+    time: impl FnOnce() -> Micros,
+) -> Value {
+    match value.as_bytes() {
+        Some(text) => keyring.token(text, period, time()).into(),
+        None if value.is_null() => Value::Null,
+        None => keyring.token(&value.coerce_to_bytes(), period, time()).into(),
+    }
+}
+
 #[derive(Clone, Debug)]
 struct TokenFn {
     value: Box<dyn Expression>,
@@ -82,20 +96,13 @@ struct TokenFn {
 impl FunctionExpression for TokenFn {
     fn resolve(&self, ctx: &mut Context) -> Resolved {
         let value = self.value.resolve(ctx)?;
-        if value.is_null() {
-            return Ok(Value::Null);
-        }
         let given = match &self.at {
-            Some(at) => doc::time(&at.resolve(ctx)?),
-            None => None,
+            Some(at) if !value.is_null() => doc::time(&at.resolve(ctx)?),
+            _ => None,
         };
         let known = |path| ctx.target().target_get(path).ok().flatten().and_then(doc::time);
-        let time = given.or_else(|| TIMES.iter().find_map(known)).unwrap_or(Micros(0));
-        let token = match value.as_bytes() {
-            Some(text) => self.keyring.token(text, self.period, time),
-            None => self.keyring.token(&value.coerce_to_bytes(), self.period, time),
-        };
-        Ok(token.into())
+        let time = || given.or_else(|| TIMES.iter().find_map(known)).unwrap_or(Micros(0));
+        Ok(token(&self.keyring, self.period, &value, time))
     }
 
     fn type_def(&self, state: &state::TypeState) -> TypeDef {

@@ -30,13 +30,17 @@ struct TruncateIpFn {
 
 impl FunctionExpression for TruncateIpFn {
     fn resolve(&self, ctx: &mut Context) -> Resolved {
-        let value = self.value.resolve(ctx)?;
-        Ok(value.to_str().and_then(truncate).map_or(Value::Null, Value::from))
+        Ok(truncate_ip(&self.value.resolve(ctx)?))
     }
 
     fn type_def(&self, state: &state::TypeState) -> TypeDef {
         TypeDef::bytes().or_null().maybe_fallible(self.value.type_def(state).is_fallible())
     }
+}
+
+/// The network of an address as a text; null for anything that is no address.
+pub(in crate::program) fn truncate_ip(value: &Value) -> Value {
+    value.to_str().and_then(truncate).map_or(Value::Null, Value::from)
 }
 
 /// The network of an address; an IPv4 address inside an IPv6 one counts as IPv4.

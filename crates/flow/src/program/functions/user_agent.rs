@@ -60,37 +60,64 @@ pub(super) const USER_AGENT: Own = Own {
 };
 
 fn compile(_: &state::TypeState, _: &mut FunctionCompileContext, arguments: ArgumentList) -> Compiled {
-    Ok(UserAgentFn { value: arguments.required("value"), cache: Arc::default() }.as_expr())
+    Ok(UserAgentFn { value: arguments.required("value"), agents: UserAgents::default() }.as_expr())
 }
 
-#[derive(Clone)]
+/// What is known of user agents that came before.
+#[derive(Clone, Default)]
+pub(in crate::program) struct UserAgents(Arc<Mutex<hashbrown::HashMap<Bytes, Known, ahash::RandomState>>>);
+
+struct Known {
+    value: Value,
+    /// The same as JSON.
+    text: Bytes,
+}
+
+impl UserAgents {
+    /// What an agent's text tells; null where there is no text.
+    pub fn value(&self, agent: &Value) -> Value {
+        self.known(agent, |known| known.value.clone()).unwrap_or(Value::Null)
+    }
+
+    /// The same as JSON text; None for null.
+    pub fn text(&self, agent: &Value) -> Option<Bytes> {
+        self.known(agent, |known| known.text.clone())
+    }
+
+    fn known<T>(&self, agent: &Value, take: impl FnOnce(&Known) -> T) -> Option<T> {
+        let agent = agent.as_bytes()?;
+        let agent = agent.get(..TEXT_BYTES_MAX).unwrap_or(agent);
+        let mut cache = self.0.lock();
+        if let Some(known) = cache.get(agent) {
+            return Some(take(known));
+        }
+        let value = parse(&String::from_utf8_lossy(agent));
+        let known = Known { text: Bytes::from(serde_json::to_vec(&value).unwrap_or_default()), value };
+        let taken = take(&known);
+        if cache.len() >= TEXTS_MAX {
+            cache.clear();
+        }
+        // A copy: a slice would keep the whole event's bytes.
+        cache.insert(Bytes::copy_from_slice(agent), known);
+        Some(taken)
+    }
+}
+
+impl fmt::Debug for UserAgents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserAgents(…)")
+    }
+}
+
+#[derive(Clone, Debug)]
 struct UserAgentFn {
     value: Box<dyn Expression>,
-    cache: Arc<Mutex<hashbrown::HashMap<Bytes, Value, ahash::RandomState>>>,
-}
-
-impl fmt::Debug for UserAgentFn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("user_agent")
-    }
+    agents: UserAgents,
 }
 
 impl FunctionExpression for UserAgentFn {
     fn resolve(&self, ctx: &mut Context) -> Resolved {
-        let value = self.value.resolve(ctx)?;
-        let Some(text) = value.as_bytes() else { return Ok(Value::Null) };
-        let text = text.slice(..text.len().min(TEXT_BYTES_MAX));
-        let mut cache = self.cache.lock();
-        if let Some(known) = cache.get(&text) {
-            return Ok(known.clone());
-        }
-        let parsed = parse(&String::from_utf8_lossy(&text));
-        if cache.len() >= TEXTS_MAX {
-            cache.clear();
-        }
-        // A copy: the slice would keep the whole event's bytes.
-        cache.insert(Bytes::copy_from_slice(&text), parsed.clone());
-        Ok(parsed)
+        Ok(self.agents.value(&self.value.resolve(ctx)?))
     }
 
     fn type_def(&self, state: &state::TypeState) -> TypeDef {

@@ -140,7 +140,25 @@ impl Generate {
 
     fn statement(&mut self) -> String {
         let (one, other) = (self.path(), self.path());
-        match self.rng.random_range(0..20) {
+        match self.rng.random_range(0..29) {
+            20 => format!("n = int({one}) ?? 3\n{other} = (n * 7 - 1) + n"),
+            21 => format!(
+                "list = [\"y\"]\nif {} {{ list = push(list, {one}) }}\n{one} = list\n{other} = length(list)",
+                self.test(2)
+            ),
+            22 => format!("o = object({one}) ?? {{}}\n{other} = o.a\n{one} = int(o.user.b) ?? 5"),
+            23 => format!(
+                "second = mod(to_unix_timestamp(timestamp!(%time)), 86400)\nif second >= {} {{ {one} = {other} }}",
+                self.pick(&["82800", "86000"])
+            ),
+            24 => format!("{one} = token({other}, \"k\", at: to_unix_timestamp(timestamp!(%time)) - 86400)"),
+            25 => format!("{one} = user_agent({other})\n{other} = exists({one}.bot)"),
+            26 => format!(
+                "bad = {} && exists({one})\nif bad {{ {other} = bad }} else if !bad {{ del({one}) }} else {{ .a = 1 }}",
+                self.test(2)
+            ),
+            27 => format!("found = includes([\"x\", 7, null], {one})\n{other} = found\n{one} = [1, {{\"b\": null}}]"),
+            28 => format!("if {} {{ n = 1 }}\nn = \"text\"\n{one} = n", self.test(2)),
             0..=3 => format!("del({one})"),
             4 => format!("del({one}, compact: true)"),
             5 => format!("{one} = del({other})"),
@@ -253,7 +271,7 @@ fn gives_what_a_full_parse_run_and_encode_gives() {
     let mut generate = Generate { rng: ChaCha8Rng::seed_from_u64(seed) };
     let compiler = compiler();
     let (mut lazy_env, mut full_env) = (env(), env());
-    let (mut done, mut programs, mut faults) = (0, 0_u64, 0_u64);
+    let (mut done, mut programs, mut plain, mut faults) = (0, 0_u64, 0_u64, 0_u64);
     while done < cases {
         let count = generate.rng.random_range(1..6);
         let mut source: Vec<String> = (0..count).map(|_| generate.statement()).collect();
@@ -264,6 +282,10 @@ fn gives_what_a_full_parse_run_and_encode_gives() {
         // Some do not compile: types that can be told before are refused.
         let Ok(program) = compiler.program(&source, &place()) else { continue };
         programs += 1;
+        plain += u64::from(program.body.is_none());
+        let timed = !programs.is_multiple_of(8);
+        lazy_env.set(&meta(timed));
+        full_env.set(&meta(timed));
         for _ in 0..60 {
             let event = generate.event();
             done += 1;
@@ -288,7 +310,8 @@ fn gives_what_a_full_parse_run_and_encode_gives() {
             }
         }
     }
-    assert!(programs > cases / 120 && faults < done / 4, "{programs} programs, {faults} faults in {done}");
+    let counts = format!("{programs} programs, {plain} without VRL, {faults} faults in {done}");
+    assert!(programs > cases / 120 && plain > programs / 8 && faults < done / 4, "{counts}");
 }
 
 #[test]

@@ -30,10 +30,9 @@ impl Core {
             let names: Vec<&str> =
                 flight.failed.iter().filter_map(|step| plan.steps.get(*step)).map(|step| step.id.as_str()).collect();
             let json = serde_json::json!({"status": "failed", "failed": names}).to_string();
-            // The text has just been written: it is JSON.
-            let _ = flight.doc.set_json(&self.paths.enrichment, Bytes::from(json));
+            flight.doc.set_checked_json_at(self.paths.enrichment.segments(), Bytes::from(json));
         } else if looks && flight.doc.get(&self.paths.enrichment).is_none() {
-            let _ = flight.doc.set_json(&self.paths.enrichment, Bytes::from_static(b"{\"status\":\"ok\"}"));
+            flight.doc.set_checked_json_at(self.paths.enrichment.segments(), Bytes::from_static(b"{\"status\":\"ok\"}"));
         }
         if flight.retry.is_some() {
             self.set_id(flight);

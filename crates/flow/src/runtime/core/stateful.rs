@@ -50,7 +50,7 @@ impl Core {
             if self.plan.retry.is_some() {
                 flight.kept.push((flight.step, values.clone()));
             }
-            flight.doc.set_json(into, values)?;
+            flight.doc.set_checked_json_at(into.segments(), values);
         }
         Ok(Next::Go)
     }
