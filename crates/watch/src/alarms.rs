@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use futures::future::BoxFuture;
 use headwater_base::{Clock, Micros, Name, Problem};
 use headwater_kernel::kind;
 use headwater_kernel::port::Charts;
@@ -80,14 +79,7 @@ impl Alarms {
 
     /// The row for the kernel's table of unit kinds.
     pub fn unit_kind(&self) -> UnitKind {
-        let alarms = self.clone();
-        UnitKind {
-            name: UNIT,
-            start: Arc::new(move |unit: UnitSpec| {
-                let alarms = alarms.clone();
-                Box::pin(async move { alarms.start(&unit).await }) as BoxFuture<'static, Result<Arc<dyn Unit>, Problem>>
-            }),
-        }
+        UnitKind::new(UNIT, self, |alarms: Self, unit| async move { alarms.start(&unit).await })
     }
 
     async fn start(&self, unit: &UnitSpec) -> Result<Arc<dyn Unit>, Problem> {

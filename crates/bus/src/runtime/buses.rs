@@ -138,19 +138,10 @@ impl Buses {
     /// The rows for the kernel's table of unit kinds, in the order in which they start.
     pub fn unit_kinds(&self) -> Vec<UnitKind> {
         let subscribed = [archive::UNIT, pipe::UNIT, rule::UNIT, schedule::UNIT, report::UNIT].map(|name| {
-            let buses = self.clone();
-            let start = move |spec: UnitSpec| -> BoxFuture<'static, Result<Arc<dyn Unit>, Problem>> {
-                let buses = buses.clone();
-                Box::pin(async move { buses.subscribe(&spec.resource).await })
-            };
-            UnitKind { name, start: Arc::new(start) }
+            UnitKind::new(name, self, |buses: Self, unit| async move { buses.subscribe(&unit.resource).await })
         });
-        let buses = self.clone();
-        let destination = move |spec: UnitSpec| -> BoxFuture<'static, Result<Arc<dyn Unit>, Problem>> {
-            let buses = buses.clone();
-            Box::pin(async move { buses.open_destination(&spec.resource) })
-        };
-        let mut kinds = vec![UnitKind { name: DESTINATION_UNIT, start: Arc::new(destination) }];
+        let destination = |buses: Self, unit: UnitSpec| async move { buses.open_destination(&unit.resource) };
+        let mut kinds = vec![UnitKind::new(DESTINATION_UNIT, self, destination)];
         kinds.extend(subscribed);
         kinds
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use headwater_base::{Limits, ManualClock};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::charts::Beside;
