@@ -99,10 +99,11 @@ fn a_report_has_the_totals_and_the_earlier_value_of_a_chart() {
     let spec = spec(json!({"rows": 1, "charts": ["course", "total"]}));
     let outline = Outline::of(&dashboard(), &spec, DUE).unwrap();
     let columns = json!([{"name": "country"}, {"name": "city"}, {"name": "revenue"}]);
-    let course = json!({"columns": columns, "rows": [["CH", "Bern", 10], ["AT", "Wien", 40]], "total": [50]});
+    let course = json!({"columns": columns, "rows": [["CH", "Bern", 10], ["AT", "Wien", 40]],
+        "totals": [{"by": [], "rows": [[50]]}]});
     let total = json!({"columns": [{"name": "revenue"}], "rows": [[50]], "before": null});
     let document = outline.document(&Name::new("daily").unwrap(), &spec, DUE, &[Ok(course), Ok(total)], &None);
-    assert_eq!(document["charts"][0]["rows"], json!([["CH", "Bern", 10], ["Total", null, 50]]));
+    assert_eq!(document["charts"][0]["rows"], json!([["CH", "Bern", 10], ["Total", "Total", 50]]));
     assert_eq!(document["charts"][0]["note"], "1 of 2 rows");
     assert_eq!(document["charts"][1]["columns"], json!(["revenue", "before"]));
     assert_eq!(document["charts"][1]["rows"], json!([[50, null]]));
@@ -110,6 +111,42 @@ fn a_report_has_the_totals_and_the_earlier_value_of_a_chart() {
         json!({"columns": columns, "rows": [["CH", "Bern", 10], ["AT", "Wien", 40]], "without": ["no total: C: t"]});
     let document = outline.document(&Name::new("daily").unwrap(), &spec, DUE, &[Ok(without)], &None);
     assert_eq!(document["charts"][0]["note"], "1 of 2 rows; no total: C: t");
+}
+
+#[test]
+fn a_pivot_has_the_totals_of_its_lines_of_its_columns_and_of_all() {
+    let spec = spec(json!({"rows": 2, "charts": ["course"]}));
+    let outline = Outline::of(&dashboard(), &spec, DUE).unwrap();
+    let columns = json!([{"name": "country"}, {"name": "channel"}, {"name": "revenue"}, {"name": "sales"}]);
+    let pivot = |lines: Value| {
+        json!({"columns": columns, "rows": [["CH", "web", 10, 1], [null, "app", 40, 2]], "totals": [
+            {"by": [0], "cut": false, "rows": lines},
+            {"by": [1], "cut": false, "rows": [["app", 40, 2], ["web", 10, 1]]},
+            {"by": [], "cut": false, "rows": [[50, 3]]},
+        ]})
+    };
+    let table = |answer: Value| {
+        let name = Name::new("daily").unwrap();
+        outline.document(&name, &spec, DUE, &[Ok(answer)], &None)["charts"][0].clone()
+    };
+    let whole = table(pivot(json!([["CH", 10, 1], [null, 40, 2]])));
+    assert_eq!(
+        whole["rows"],
+        json!([
+            ["CH", "web", 10, 1],
+            [null, "app", 40, 2],
+            ["CH", "Total", 10, 1],
+            [null, "Total", 40, 2],
+            ["Total", "app", 40, 2],
+            ["Total", "web", 10, 1],
+            ["Total", "Total", 50, 3],
+        ])
+    );
+    assert_eq!(whole["note"], Value::Null);
+    // Each kind has as many rows as the chart itself; the one over all is always there.
+    let cut = table(pivot(json!([["AT", 0, 0], ["CH", 10, 1], [null, 40, 2]])));
+    assert_eq!(cut["rows"].as_array().unwrap().last().unwrap(), &json!(["Total", "Total", 50, 3]));
+    assert_eq!((&cut["note"], cut["rows"].as_array().unwrap().len()), (&json!("not all totals by country"), 7));
 }
 
 proptest! {
