@@ -11,6 +11,7 @@ use bytes::Bytes;
 use chrono::TimeZone as _;
 use chrono_tz::Tz;
 use headwater_base::{Micros, Name, Problem, Span};
+use headwater_kernel::Site;
 use headwater_kernel::port::charts::{Choice, Window, encoded};
 use headwater_kernel::port::picture::Scene;
 use headwater_kernel::port::sql::Via;
@@ -105,10 +106,9 @@ impl Outline {
             charts = spec.charts.iter().map(&mut find).collect();
         }
         let own = serde_json::from_value::<Span>(dashboard["range"].clone()).ok();
-        let window = match spec.last.or(own) {
-            None => Window::All,
-            Some(span) => Window::Between(due.minus(span.duration()), due),
-        };
+        let back = spec.last.or(own).map(|span| (due.minus(span.duration()), due));
+        let calendar = spec.period.and_then(|period| period.window(spec.zone(), due));
+        let window = calendar.or(back).map_or(Window::All, |(from, to)| Window::Between(from, to));
         let title = spec.title.clone().or_else(|| text(&dashboard["title"]));
         Ok(Self {
             title: title.unwrap_or_else(|| spec.dashboard.clone()),
@@ -141,9 +141,17 @@ impl Outline {
         Scene { path, width: WIDTH, height: (2 * AROUND + HEAD + board).min(HEIGHT_MAX) }
     }
 
-    /// The document.
-    pub fn document(&self, name: &Name, spec: &ReportSpec, due: Micros, drawn: &[Drawn], picture: &Picture) -> Value {
-        let zone: Tz = spec.timezone.parse().unwrap_or(Tz::UTC);
+    /// The document; its links lead to `site`.
+    pub fn document(
+        &self,
+        name: &Name,
+        spec: &ReportSpec,
+        due: Micros,
+        drawn: &[Drawn],
+        picture: &Picture,
+        site: &Site,
+    ) -> Value {
+        let zone = spec.zone();
         let when = local(zone, due);
         let mut budget = ROWS_BYTES_MAX;
         let rows = spec.rows.clamp(1, 1_000) as usize;
@@ -159,7 +167,8 @@ impl Outline {
             _ => (None, None),
         };
         text.extend(spec.description.clone());
-        text.push(format!("Page: {page}"));
+        let link = site.link(&page);
+        text.push(format!("Page: {link}"));
         let mut document = json!({
             "report": name.as_str(),
             "subject": format!("{}: {when}", self.title),
@@ -171,6 +180,7 @@ impl Outline {
             "filters": self.choice.filters,
             "principal": self.choice.reader.as_str(),
             "page": page,
+            "link": link,
             "charts": charts,
         });
         match picture.as_ref().map(|picture| picture.as_ref().map(small)) {

@@ -17,7 +17,7 @@ use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_connect::browser::Chromium;
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_kernel::port::FunctionKind;
-use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
+use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, Site, SystemClock};
 use headwater_lake::files::Buckets;
 use headwater_lake::sql::{self, Sources};
 use headwater_lake::{Dashboards, Datasets, Ingests, LakeCatalog};
@@ -49,6 +49,8 @@ pub struct Config {
     pub aws: SocketAddr,
     /// The address of PostgreSQL clients; port 0 takes any.
     pub postgres: SocketAddr,
+    /// Where people find the console; the address of HTTP if it is left out.
+    pub site: Option<Site>,
     /// Whether a Kafka client that names an unknown topic creates it.
     pub auto_create_streams: bool,
     /// How tasks of workflows reach the outside.
@@ -75,6 +77,7 @@ impl Config {
             kafka: SocketAddr::from(([127, 0, 0, 1], port(ports::KAFKA)?)),
             aws: SocketAddr::from(([127, 0, 0, 1], port(ports::AWS)?)),
             postgres: SocketAddr::from(([127, 0, 0, 1], port(ports::POSTGRES)?)),
+            site: None,
             auto_create_streams: true,
             tasks: Settings::default(),
             limits: Limits::default(),
@@ -179,8 +182,9 @@ impl Node {
         let sql = sql::Engine::new(sources, config.data.join("sql"));
         let dashboards = Arc::new(Dashboards::new(kernel.clone(), sql.clone()));
         let chromium = Chromium::new(http_address, config.data.join("browser"));
-        buses.serve_charts(dashboards.clone(), Some(Arc::new(chromium)));
-        let alarms = Alarms::new(log.clone(), clock.clone(), dashboards.clone());
+        let site = config.site.unwrap_or_else(|| Site::at(http_address));
+        buses.serve_charts(dashboards.clone(), Some(Arc::new(chromium)), site.clone());
+        let alarms = Alarms::new(log.clone(), clock.clone(), dashboards.clone(), site);
         let ingests = Ingests::new(log.clone(), clock.clone(), limits.clone(), Arc::new(sql.clone()));
         let mut units = vec![pipelines.unit_kind()];
         units.extend(buses.unit_kinds());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
+use headwater_kernel::Site;
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::bus::{BusEvent, DEFAULT_BUS, ReplayRequest};
 use headwater_kernel::port::outlet::BuildOutlet;
@@ -128,11 +129,11 @@ impl Buses {
         let _ = self.0.outside.workflows.set(workflows);
     }
 
-    /// Lets reports be made from now on. The first call counts.
-    pub fn serve_charts(&self, charts: Arc<dyn Charts>, pictures: Option<Arc<dyn Pictures>>) {
+    /// Lets reports be made from now on, with links to `site`. The first call counts.
+    pub fn serve_charts(&self, charts: Arc<dyn Charts>, pictures: Option<Arc<dyn Pictures>>, site: Site) {
         let (find, clock) = (self.0.parts.find.clone(), self.0.parts.clock.clone());
         // A second call is a mistake of the wiring that changes nothing.
-        let _ = self.0.outside.desk.set(Desk { charts, pictures, find, clock });
+        let _ = self.0.outside.desk.set(Desk { charts, pictures, find, clock, site });
     }
 
     /// The rows for the kernel's table of unit kinds, in the order in which they start.

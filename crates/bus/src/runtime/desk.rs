@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use headwater_base::{Clock, Micros, Name, Problem};
+use headwater_kernel::Site;
 use headwater_kernel::port::charts::{Choice, Total, Whose};
 use headwater_kernel::port::{Charts, Json, Pictures};
 use serde_json::{Value, json};
@@ -29,6 +30,8 @@ pub struct Desk {
     pub find: Find,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Where links of reports lead to.
+    pub site: Site,
 }
 
 impl Desk {
@@ -55,7 +58,8 @@ impl Desk {
         let picture = self.picture(name, spec, &outline).await;
         let late_ms = self.clock.now().since(due).as_millis();
         info!(report = %name, due = %due, late_ms, "a report is made");
-        Ok(Json::from(outline.document(name, spec, due, &drawn, &picture).to_string()))
+        let document = outline.document(name, spec, due, &drawn, &picture, &self.site);
+        Ok(Json::from(document.to_string()))
     }
 
     async fn draw(&self, dashboard: &str, chart: &str, choice: &Choice) -> Drawn {
