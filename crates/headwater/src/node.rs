@@ -24,6 +24,7 @@ use headwater_lake::{Dashboards, Datasets, Ingests, LakeCatalog};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, Stream, embedded};
 use headwater_store::disk::RealDisk;
+use headwater_watch::calendar::Calendars;
 use headwater_watch::{Alarms, Forecasts};
 use headwater_work::Engine;
 use headwater_work::tasks::{Services, Settings};
@@ -177,9 +178,11 @@ impl Node {
         let engine = open_engine(&kernel, &pipelines, &buses, config.tasks).await?;
         buses.serve_workflows(Arc::new(engine.clone()));
         let (datasets, catalog) = open_lake(&kernel, &config.data)?;
-        let forecasts = Forecasts::new(log.clone(), clock.clone(), limits.clone(), config.data.clone());
         let sources = Sources::new(kernel.clone(), catalog.clone(), headwater_watch::explore::explore);
         let sql = sql::Engine::new(sources, config.data.join("sql"));
+        let calendars =
+            Calendars { folder: config.data.clone(), tables: kernel.tables().clone(), sql: Arc::new(sql.clone()) };
+        let forecasts = Forecasts::new(log.clone(), clock.clone(), limits.clone(), calendars);
         let dashboards = Arc::new(Dashboards::new(kernel.clone(), sql.clone()));
         let chromium = Chromium::new(http_address, config.data.join("browser"));
         let site = config.site.unwrap_or_else(|| Site::at(http_address));
