@@ -83,7 +83,7 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
-      { extends: true, test: { name: 'repaint', include: ['bench/**/*.bench.ts'] } },
+      { extends: true, test: { name: 'bench', include: ['bench/**/*.bench.ts'] } },
     ],
   },
 });

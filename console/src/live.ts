@@ -45,6 +45,8 @@ export function changed(list: Resource[], change: Change): Resource[] {
 }
 
 let source: EventSource | null = null;
+/** Whether there has been a connection. */
+let connected = false;
 
 /** Keeps the connection as long as the page is looked at; called once. */
 export function connect(): void {
@@ -66,11 +68,12 @@ function open(): void {
   if (source) return;
   const opened = new EventSource('/v1/live');
   source = opened;
-  let first = true;
   opened.addEventListener('open', () => {
-    // Between two connections anything may have changed.
-    if (!first || queries.getQueryData(RESOURCES) !== undefined) void queries.invalidateQueries();
-    first = false;
+    // Between two connections anything may have changed. Before the first one it is what that alone keeps fresh: the rest
+    // was asked a moment ago, and charts are not asked twice for it.
+    if (connected) void queries.invalidateQueries();
+    else if (queries.getQueryData(RESOURCES) !== undefined) void queries.invalidateQueries({ queryKey: RESOURCES });
+    connected = true;
     become('live');
   });
   opened.addEventListener('error', () => {

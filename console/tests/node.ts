@@ -47,10 +47,14 @@ async function freeOffset(): Promise<number> {
   throw new Error('no offset at which all ports of a node are free');
 }
 
+function up(binary: string, env: NodeJS.ProcessEnv, folder: string): ChildProcess {
+  return spawn(binary, ['up'], { env, cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
 /** A node on ports and a folder of its own. */
 export class Node {
   private constructor(
-    private readonly child: ChildProcess,
+    private child: ChildProcess,
     private readonly binary: string,
     private readonly env: NodeJS.ProcessEnv,
     private readonly folder: string,
@@ -64,11 +68,28 @@ export class Node {
     const folder = mkdtempSync(join(tmpdir(), 'headwater-console-'));
     const offset = await freeOffset();
     const env = { ...process.env, HEADWATER_DATA: join(folder, 'data'), HEADWATER_PORT_OFFSET: String(offset) };
-    const child = spawn(binary, ['up'], { env, cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
     const [http = 0, kafka = 0] = PORTS.map(port => port + offset);
+    const child = up(binary, env, folder);
     const node = new Node(child, binary, env, folder, `http://127.0.0.1:${http}`, `127.0.0.1:${kafka}`);
-    await until('ready node', async () => (await fetch(`${node.url}/readyz`)).ok);
+    await node.ready();
     return node;
+  }
+
+  /** Ends it, and starts it anew on what it has kept. */
+  async restart(): Promise<void> {
+    await this.end();
+    this.child = up(this.binary, this.env, this.folder);
+    await this.ready();
+  }
+
+  private async ready(): Promise<void> {
+    await until('ready node', async () => (await fetch(`${this.url}/readyz`)).ok);
+  }
+
+  private async end(): Promise<void> {
+    const ended = new Promise(done => this.child.once('exit', done));
+    this.child.kill('SIGINT');
+    await ended;
   }
 
   /** Runs a command of the binary against this node; what it says. */
@@ -78,9 +99,7 @@ export class Node {
   }
 
   async stop(): Promise<void> {
-    const ended = new Promise(done => this.child.once('exit', done));
-    this.child.kill('SIGINT');
-    await ended;
+    await this.end();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -143,6 +162,14 @@ export class Chrome {
   }
 
   async page(url: string, context = this.context): Promise<Page> {
+    const page = await this.blank(context);
+    await page.goto(url);
+    await page.locator('h1').first().waitFor();
+    return page;
+  }
+
+  /** A page that shows nothing yet. */
+  async blank(context = this.context): Promise<Page> {
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     const note = (text: string) => this.complaints.push(`${new URL(page.url()).pathname}: ${text}`);
@@ -152,8 +179,6 @@ export class Chrome {
       if (['error', 'warning'].includes(message.type()) && !message.text().startsWith('Failed to load resource'))
         note(message.text());
     });
-    await page.goto(url);
-    await page.locator('h1').first().waitFor();
     return page;
   }
 

@@ -6,6 +6,7 @@
 
 mod bus;
 mod clickstream;
+mod console;
 mod features;
 mod idle;
 mod lake;
@@ -32,6 +33,8 @@ pub enum Name {
     Bus,
     /// The whole solution at the peak of article 02, then faster.
     Clickstream,
+    /// The console in Chromium over three million rows: from a cold start to the first dashboard, and after a filter.
+    Console,
     /// Windowed values of many keys: how soon they can be read, and how fast.
     Features,
     /// A node doing nothing: how fast it is ready, how little memory it takes.
@@ -74,8 +77,8 @@ pub struct Options {
     /// Users that clickstream imports first
     #[arg(long, default_value_t = 1_000_000)]
     users: u32,
-    /// Runs of bus, log, idle, lake, patterns, tables, transform and of Restate, of which the median and the spread are
-    /// printed
+    /// Runs of bus, console, log, idle, lake, patterns, tables, transform and of Restate, of which the median and the
+    /// spread are printed
     #[arg(long, default_value_t = 5)]
     runs: usize,
     /// Cargo profile of the binary; `measured` is that of a release on the dependencies of the tests' build
@@ -110,6 +113,7 @@ pub fn execute(options: &Options) -> Result<()> {
     let measure = match options.name {
         Name::Bus => bus::measure,
         Name::Clickstream => clickstream::measure,
+        Name::Console => console::measure,
         Name::Features => features::measure,
         Name::Idle => idle::measure,
         Name::Lake => lake::measure,

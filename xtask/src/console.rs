@@ -1,4 +1,4 @@
-//! The web console: fetched, built, checked and driven in a browser, all in `console/`.
+//! The web console: fetched, built, checked, driven in a browser and measured there, all in `console/`.
 //!
 //! Built before Cargo builds the crate that holds it; a second run with the same sources costs milliseconds and needs no
 //! network. What it is NOT: needed to build the node, which says how to build the console where it is missing.
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::node;
 use crate::process::{linting_cargo, on_path, read, root, run};
@@ -71,6 +72,19 @@ pub fn browse() -> Result<()> {
         }
     };
     run(command("browser").env(BINARY, binary))
+}
+
+/// What `console/bench` measures in Chromium of a binary and the console that is in it.
+///
+/// # Errors
+/// When something does not run; a bad figure is not an error.
+pub fn measure(binary: &Path, runs: usize) -> Result<Value> {
+    let mut bench = command("bench");
+    bench.env(BINARY, binary).env("HEADWATER_RUNS", runs.to_string());
+    bench.env("HEADWATER_PACKAGES", root().join("data/node_modules"));
+    let said = read(&mut bench)?;
+    let figures = said.lines().find_map(|line| serde_json::from_str(line.trim()).ok().filter(Value::is_object));
+    figures.with_context(|| format!("the browser's bench has told no figures:\n{said}"))
 }
 
 fn folder() -> PathBuf {

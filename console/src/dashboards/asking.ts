@@ -5,7 +5,7 @@ import type { Problem } from '../api.ts';
 import type { Grain } from '../charts/grain.ts';
 import { type Answer, post } from '../rows.ts';
 import type { Choice } from './choice.ts';
-import { type Chart, type Dashboard, millis } from './spec.ts';
+import { type Chart, type Dashboard, type Filter, millis } from './spec.ts';
 
 /** A dashboard of the node, or one that is being made. */
 export interface Source {
@@ -48,15 +48,30 @@ export function interval(every: string): number | false {
   return Number.isFinite(ms) && ms > 0 ? ms : false;
 }
 
-/** The rows of a chart. */
-export function useChart(source: Source, chart: Chart, choice: Choice) {
-  const asked = {
+/** Only filters that a question depends on: what others are set to does not make it another one. */
+function among(filters: Choice['filters'], counts: (id: string) => boolean): Choice['filters'] {
+  return Object.fromEntries(Object.entries(filters).filter(([id]) => counts(id)));
+}
+
+/** What the node is asked for the rows of a chart. */
+export function ofChart(source: Source, chart: Chart, choice: Choice) {
+  return {
     ...whose(source, chart),
     chart: chart.id,
-    filters: choice.filters,
+    filters: among(choice.filters, id => !chart.ignores?.includes(id)),
     time: choice.time,
     drill: choice.drill[chart.id] ?? [],
   };
+}
+
+/** What it is asked for the values of a filter. */
+export function ofFilter(source: Source, { id, after }: Filter, search: string, choice: Choice) {
+  return { ...whose(source), filter: id, search, filters: among(choice.filters, other => !!after?.includes(other)) };
+}
+
+/** The rows of a chart. */
+export function useChart(source: Source, chart: Chart, choice: Choice) {
+  const asked = ofChart(source, chart, choice);
   return useQuery({
     queryKey: ['chart', source.generation, chart, asked, choice.reader],
     queryFn: ({ signal }) => post<Drawn>('/v1/charts', asked, signal, choice.reader),
@@ -67,8 +82,8 @@ export function useChart(source: Source, chart: Chart, choice: Choice) {
 }
 
 /** Values that a filter can take. */
-export function useValues(source: Source, filter: string, search: string, choice: Choice, open: boolean) {
-  const asked = { ...whose(source), filter, search, filters: choice.filters };
+export function useValues(source: Source, filter: Filter, search: string, choice: Choice, open: boolean) {
+  const asked = ofFilter(source, filter, search, choice);
   return useQuery({
     queryKey: ['filter', source.generation, asked, choice.reader],
     queryFn: ({ signal }) => post<Drawn>('/v1/charts/values', asked, signal, choice.reader),

@@ -70,7 +70,7 @@ function Values(props: { source: Source; filter: Filter; choice: Choice; chosen:
     const timer = setTimeout(() => setSearch(words), 200);
     return () => clearTimeout(timer);
   }, [words]);
-  const { data, error } = useValues(source, filter.id, search, choice, open);
+  const { data, error } = useValues(source, filter, search, choice, open);
   const offered = data?.rows.map(([value]) => value ?? null) ?? [];
   // What is chosen stays in sight, although what is offered may have changed.
   const rest = chosen.filter(value => !offered.some(other => shown(other) === shown(value)));

@@ -5,7 +5,7 @@ import { draw, type Look } from '../charts/drawing.ts';
 import { filled, piece } from '../charts/grain.ts';
 import type { Answer, Relation } from '../rows.ts';
 import { csv, quoted } from '../rows.ts';
-import type { Drawn } from './asking.ts';
+import { type Drawn, ofChart, ofFilter } from './asking.ts';
 import { change, missing, totalsBy, whole } from './beside.ts';
 import { asQuery, read } from './choice.ts';
 import { added, blank, edited, expression, fresh, placed, specOf, taken } from './draft.ts';
@@ -32,6 +32,32 @@ test('a chart that is moved pushes others down, and all fall up as far as they c
   expect(moved(before, 1, at(0, 0))).toEqual([at(0, 4), at(0, 0), at(0, 8, 12, 2)]);
   expect(moved(before, 2, at(0, 9, 12, 2))).toEqual([at(0, 0), at(6, 0), at(0, 4, 12, 2)]);
   expect(moved(before, 0, at(40, -3, 3, 2))).toEqual([at(9, 0, 3, 2), at(6, 2), at(0, 6, 12, 2)]);
+});
+
+test('a question has what it depends on and no more, so that nothing else asks it anew', () => {
+  const spec: Dashboard = { charts: [chart('a'), chart('b', { ignores: ['city'] })] };
+  const source = { name: 'sales', generation: 1, spec };
+  const chosen = { country: ['CH'], city: ['Bern'] };
+  const choice = { filters: chosen, time: { last: '1d' }, drill: { b: ['x'] }, every: '', reader: '' };
+  expect(ofChart(source, chart('a'), choice)).toEqual({
+    dashboard: 'sales',
+    chart: 'a',
+    filters: chosen,
+    time: { last: '1d' },
+    drill: [],
+  });
+  expect(ofChart(source, chart('b', { ignores: ['city'] }), choice)).toMatchObject({
+    filters: { country: ['CH'] },
+    drill: ['x'],
+  });
+  const city = { id: 'city', from: 'orders', column: 'city', after: ['country'] };
+  expect(ofFilter(source, city, 'be', choice)).toEqual({
+    dashboard: 'sales',
+    filter: 'city',
+    search: 'be',
+    filters: { country: ['CH'] },
+  });
+  expect(ofFilter(source, { ...city, after: undefined }, '', choice).filters).toEqual({});
 });
 
 test('charts that are left close the gaps of those that are left out', () => {

@@ -1,5 +1,7 @@
 /** Charts in their frames, each at its place. */
 
+import { useEffect } from 'react';
+import { expectPictures } from '../ui/lazy.tsx';
 import type { Source } from './asking.ts';
 import { Board, standing } from './board.tsx';
 import type { Choice } from './choice.ts';
@@ -9,6 +11,7 @@ import { Tile } from './tile.tsx';
 /** They; `places` has one for each chart. */
 export function Frames(props: { source: Source; charts: Chart[]; places: Place[]; choice: Choice }) {
   const { source, charts, places, choice } = props;
+  useEffect(expectPictures, []);
   return (
     <Board
       places={places}

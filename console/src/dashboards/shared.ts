@@ -72,8 +72,7 @@ export class Shared {
       const moves = name !== before.name;
       if (text !== null) {
         const headers = { 'content-type': 'application/yaml', ...seen(moves ? 0 : before.version) };
-        const query = generation > 0 ? { generation } : {};
-        const kept = await call<Draft>(address(at(name), query), { method: 'PUT', headers, body: text });
+        const kept = await call<Draft>(address(at(name), { generation }), { method: 'PUT', headers, body: text });
         this.name = name;
         this.version = kept.version;
       }

@@ -8,7 +8,13 @@ const GraphLater = lazy(() => import('../graph/graph.tsx'));
 const EditorLater = lazy(() => import('../editor/editor.tsx'));
 const StatementLater = lazy(() => import('../editor/statement.tsx'));
 const BuilderLater = lazy(() => import('../dashboards/builder.tsx'));
-const PictureLater = lazy(() => import('../charts/picture.tsx'));
+const loadPicture = () => import('../charts/picture.tsx');
+const PictureLater = lazy(loadPicture);
+
+/** Fetches what draws rows while the node is still asked for them. That it cannot be had is said where it is shown. */
+export function expectPictures(): void {
+  loadPicture().catch(() => undefined);
+}
 
 /** Figures over time. */
 export function Chart(props: ComponentProps<typeof ChartLater>) {

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use chrono::TimeZone as _;
 use chrono_tz::Tz;
 use headwater_base::{Micros, Name, Problem, Span};
-use headwater_kernel::port::charts::{Beside, Choice, Window, encoded};
+use headwater_kernel::Site;
+use headwater_kernel::port::charts::{Choice, Window, encoded};
 use headwater_kernel::port::picture::Scene;
 use headwater_kernel::port::sql::Via;
 use serde_json::{Value, json};
@@ -22,6 +23,8 @@ use crate::kinds::report::ReportSpec;
 const ROWS_BYTES_MAX: usize = 192 * 1024;
 /// Longer texts in a cell are cut.
 const CELL_CHARS_MAX: usize = 300;
+/// What stands where an axis would say what a row is about.
+const TOTAL: &str = "Total";
 /// A larger picture does not go with a report: all of it is one event.
 const PICTURE_BYTES_MAX: usize = 512 * 1024;
 
@@ -68,8 +71,9 @@ struct Place {
     h: u32,
 }
 
-/// A chart's rows, or why there are none. With them its measures over all rows (`total`) and at an earlier time
-/// (`before`), where it has them; what it goes without, in words (`without`).
+/// A chart's rows, or why there are none. With them its measures over rows that it shows apart (`totals`, each with the
+/// axes that it keeps in `by`, its `rows`, and whether it is `cut`) and at an earlier time (`before`), where it has them;
+/// what it goes without, in words (`without`).
 pub type Drawn = Result<Value, Problem>;
 
 /// A picture, or why there is none; None where none is wanted.
@@ -102,10 +106,9 @@ impl Outline {
             charts = spec.charts.iter().map(&mut find).collect();
         }
         let own = serde_json::from_value::<Span>(dashboard["range"].clone()).ok();
-        let window = match spec.last.or(own) {
-            None => Window::All,
-            Some(span) => Window::Between(due.minus(span.duration()), due),
-        };
+        let back = spec.last.or(own).map(|span| (due.minus(span.duration()), due));
+        let calendar = spec.period.and_then(|period| period.window(spec.zone(), due));
+        let window = calendar.or(back).map_or(Window::All, |(from, to)| Window::Between(from, to));
         let title = spec.title.clone().or_else(|| text(&dashboard["title"]));
         Ok(Self {
             title: title.unwrap_or_else(|| spec.dashboard.clone()),
@@ -114,7 +117,6 @@ impl Outline {
                 filters: filters(dashboard, spec),
                 window,
                 reader: spec.reader()?,
-                beside: Beside::Grand,
                 via: Via::Report,
                 ..Choice::default()
             },
@@ -139,9 +141,17 @@ impl Outline {
         Scene { path, width: WIDTH, height: (2 * AROUND + HEAD + board).min(HEIGHT_MAX) }
     }
 
-    /// The document.
-    pub fn document(&self, name: &Name, spec: &ReportSpec, due: Micros, drawn: &[Drawn], picture: &Picture) -> Value {
-        let zone: Tz = spec.timezone.parse().unwrap_or(Tz::UTC);
+    /// The document; its links lead to `site`.
+    pub fn document(
+        &self,
+        name: &Name,
+        spec: &ReportSpec,
+        due: Micros,
+        drawn: &[Drawn],
+        picture: &Picture,
+        site: &Site,
+    ) -> Value {
+        let zone = spec.zone();
         let when = local(zone, due);
         let mut budget = ROWS_BYTES_MAX;
         let rows = spec.rows.clamp(1, 1_000) as usize;
@@ -157,7 +167,8 @@ impl Outline {
             _ => (None, None),
         };
         text.extend(spec.description.clone());
-        text.push(format!("Page: {page}"));
+        let link = site.link(&page);
+        text.push(format!("Page: {link}"));
         let mut document = json!({
             "report": name.as_str(),
             "subject": format!("{}: {when}", self.title),
@@ -169,6 +180,7 @@ impl Outline {
             "filters": self.choice.filters,
             "principal": self.choice.reader.as_str(),
             "page": page,
+            "link": link,
             "charts": charts,
         });
         match picture.as_ref().map(|picture| picture.as_ref().map(small)) {
@@ -208,38 +220,61 @@ fn table(chart: &Chart, drawn: &Drawn, rows_max: usize, budget: &mut usize) -> V
             return json!({"id": chart.id, "title": chart.title, "columns": [], "rows": [], "note": note});
         }
     };
-    let columns = answer["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut columns: Vec<Value> = columns.iter().map(|column| column["name"].clone()).collect();
-    let all = answer["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let total = answer["total"].as_array().map(|measures| total(measures, columns.len()));
+    let columns = items(&answer["columns"]);
+    let names: Vec<&str> = columns.iter().map(|column| column["name"].as_str().unwrap_or_default()).collect();
     let before = answer.get("before");
-    columns.extend(before.map(|_| Value::from("before")));
     let mut rows: Vec<Value> = Vec::new();
-    let mut shown = 0;
-    for (number, row) in all.iter().take(rows_max).chain(&total).enumerate() {
-        let cells = row.as_array().into_iter().flatten().chain(before);
-        let row = Value::from(cells.map(cut).collect::<Vec<Value>>());
+    // Whether a row has found room.
+    let mut add = |cells: &[Value]| {
+        let row = Value::from(cells.iter().chain(before).map(cut).collect::<Vec<Value>>());
         let bytes = row.to_string().len();
-        if bytes > *budget {
-            break;
+        let fits = bytes <= *budget;
+        if fits {
+            *budget -= bytes;
+            rows.push(row);
         }
-        *budget -= bytes;
-        rows.push(row);
-        shown = (number + 1).min(all.len()).min(rows_max);
+        fits
+    };
+    let mut notes: Vec<String> = Vec::new();
+    let all = items(&answer["rows"]);
+    let shown = all.iter().take(rows_max).take_while(|row| add(items(row))).count();
+    if shown < all.len() {
+        notes.push(format!("{shown} of {} rows", all.len()));
     }
-    let mut notes: Vec<String> =
-        (shown < all.len()).then(|| format!("{shown} of {} rows", all.len())).into_iter().collect();
-    notes.extend(answer["without"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+    for total in items(&answer["totals"]) {
+        let by: Vec<usize> =
+            items(&total["by"]).iter().filter_map(|axis| usize::try_from(axis.as_u64()?).ok()).collect();
+        let all = items(&total["rows"]);
+        let fits = |row: &&Value| add(&summed(&by, items(row), names.len()));
+        let shown = all.iter().take(rows_max).take_while(fits).count();
+        if shown < all.len() || total["cut"] == true {
+            let kept: Vec<&str> = by.iter().filter_map(|axis| names.get(*axis).copied()).collect();
+            notes.push(match kept.is_empty() {
+                true => "no total".to_owned(),
+                false => format!("not all totals by {}", kept.join(", ")),
+            });
+        }
+    }
+    notes.extend(items(&answer["without"]).iter().filter_map(Value::as_str).map(str::to_owned));
     let note = (!notes.is_empty()).then(|| notes.join("; "));
+    let columns: Vec<&str> = names.iter().copied().chain(before.map(|_| "before")).collect();
     json!({"id": chart.id, "title": chart.title, "columns": columns, "rows": rows, "note": note})
 }
 
-/// The last row: measures over all rows, behind as many cells as there are axes.
-fn total(measures: &[Value], columns: usize) -> Value {
-    let axes = columns.saturating_sub(measures.len());
-    let first = (axes > 0).then(|| Value::from("Total"));
-    let others = std::iter::repeat_n(Value::Null, axes.saturating_sub(1));
-    Value::from(first.into_iter().chain(others).chain(measures.iter().cloned()).collect::<Vec<Value>>())
+fn items(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A row of measures over others that have the same values on the axes `by`: it says so where it has none of its own
+/// (`whole` in `console/src/dashboards/beside.ts`).
+fn summed(by: &[usize], row: &[Value], columns: usize) -> Vec<Value> {
+    let (kept, measures) = row.split_at(by.len().min(row.len()));
+    let axes = 0..columns.saturating_sub(measures.len());
+    let said = axes.map(|axis| match by.iter().zip(kept).find(|(one, _)| **one == axis) {
+        Some((_, value)) => value.clone(),
+        None => Value::from(TOTAL),
+    });
+    said.chain(measures.iter().cloned()).collect()
 }
 
 fn cut(value: &Value) -> Value {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use headwater_base::{Limits, Problem};
-use headwater_kernel::{Origin, kind, yaml};
+use headwater_kernel::{Origin, Site, kind, yaml};
 use serde::Deserialize;
 
 use crate::problems::Problems;
@@ -33,6 +33,8 @@ pub struct FileConfig {
     pub aws: Option<SocketAddr>,
     /// The address of PostgreSQL clients.
     pub postgres: Option<SocketAddr>,
+    /// Where people find the console, for links in reports and alerts.
+    pub site: Option<Site>,
     /// Added to all ports.
     pub port_offset: Option<u16>,
     /// Whether a Kafka client that names an unknown topic creates it.
@@ -48,13 +50,14 @@ pub struct FileConfig {
 }
 
 /// Its keys, for suggestions.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "server",
     "data",
     "http",
     "kafka",
     "aws",
     "postgres",
+    "site",
     "portOffset",
     "autoCreateStreams",
     "privateAddresses",

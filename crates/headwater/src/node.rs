@@ -17,13 +17,14 @@ use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_connect::browser::Chromium;
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_kernel::port::FunctionKind;
-use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, SystemClock};
+use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, Site, SystemClock};
 use headwater_lake::files::Buckets;
 use headwater_lake::sql::{self, Sources};
 use headwater_lake::{Dashboards, Datasets, Ingests, LakeCatalog};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, Stream, embedded};
 use headwater_store::disk::RealDisk;
+use headwater_watch::calendar::Calendars;
 use headwater_watch::{Alarms, Forecasts};
 use headwater_work::Engine;
 use headwater_work::tasks::{Services, Settings};
@@ -49,6 +50,8 @@ pub struct Config {
     pub aws: SocketAddr,
     /// The address of PostgreSQL clients; port 0 takes any.
     pub postgres: SocketAddr,
+    /// Where people find the console; the address of HTTP if it is left out.
+    pub site: Option<Site>,
     /// Whether a Kafka client that names an unknown topic creates it.
     pub auto_create_streams: bool,
     /// How tasks of workflows reach the outside.
@@ -75,6 +78,7 @@ impl Config {
             kafka: SocketAddr::from(([127, 0, 0, 1], port(ports::KAFKA)?)),
             aws: SocketAddr::from(([127, 0, 0, 1], port(ports::AWS)?)),
             postgres: SocketAddr::from(([127, 0, 0, 1], port(ports::POSTGRES)?)),
+            site: None,
             auto_create_streams: true,
             tasks: Settings::default(),
             limits: Limits::default(),
@@ -174,13 +178,16 @@ impl Node {
         let engine = open_engine(&kernel, &pipelines, &buses, config.tasks).await?;
         buses.serve_workflows(Arc::new(engine.clone()));
         let (datasets, catalog) = open_lake(&kernel, &config.data)?;
-        let forecasts = Forecasts::new(log.clone(), clock.clone(), limits.clone(), config.data.clone());
         let sources = Sources::new(kernel.clone(), catalog.clone(), headwater_watch::explore::explore);
         let sql = sql::Engine::new(sources, config.data.join("sql"));
+        let calendars =
+            Calendars { folder: config.data.clone(), tables: kernel.tables().clone(), sql: Arc::new(sql.clone()) };
+        let forecasts = Forecasts::new(log.clone(), clock.clone(), limits.clone(), calendars);
         let dashboards = Arc::new(Dashboards::new(kernel.clone(), sql.clone()));
         let chromium = Chromium::new(http_address, config.data.join("browser"));
-        buses.serve_charts(dashboards.clone(), Some(Arc::new(chromium)));
-        let alarms = Alarms::new(log.clone(), clock.clone(), dashboards.clone());
+        let site = config.site.unwrap_or_else(|| Site::at(http_address));
+        buses.serve_charts(dashboards.clone(), Some(Arc::new(chromium)), site.clone());
+        let alarms = Alarms::new(log.clone(), clock.clone(), dashboards.clone(), site);
         let ingests = Ingests::new(log.clone(), clock.clone(), limits.clone(), Arc::new(sql.clone()));
         let mut units = vec![pipelines.unit_kind()];
         units.extend(buses.unit_kinds());

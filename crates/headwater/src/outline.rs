@@ -1,4 +1,5 @@
-//! A kind's schema as people read it: keys with their types and meaning, for `explain` and the reference pages.
+//! A kind's schema as people read it: keys with their types, bounds, defaults and meaning, for `explain` and the reference
+//! pages.
 //!
 //! What it is NOT: a check; that is the kernel's. It reads what `schemars` writes: references, optional values, lists,
 //! maps, and unions tagged by `type`.
@@ -15,9 +16,9 @@ pub struct Outline<'a> {
 
 /// What can be written at one place.
 pub struct Place<'a> {
-    /// Its type, in words.
+    /// Its type and its bounds, in words.
     pub is: String,
-    /// Its meaning.
+    /// Its meaning, and its default.
     pub words: String,
     /// The keys, where it is an object of one form; else empty.
     pub keys: Vec<Key<'a>>,
@@ -41,9 +42,9 @@ pub struct Key<'a> {
     pub name: &'a str,
     /// Whether it has to be there.
     pub required: bool,
-    /// Its type, in words.
+    /// Its type and its bounds, in words.
     pub is: String,
-    /// Its meaning.
+    /// Its meaning, and its default.
     pub words: String,
     /// What stands behind it.
     pub value: Outline<'a>,
@@ -89,8 +90,8 @@ impl<'a> Outline<'a> {
         let forms =
             self.forms().into_iter().map(|(name, form)| Form { name, words: words(form.at), keys: form.keys() });
         let own = words(self.at);
-        let words = if own.is_empty() { words(open.at) } else { own };
-        Place { is: self.is(), words, keys: open.keys(), forms: forms.collect() }
+        let own = if own.is_empty() { words(open.at) } else { own };
+        Place { is: self.is(), words: with_default(own, self.at), keys: open.keys(), forms: forms.collect() }
     }
 
     /// Whether both are one definition, lists and maps aside.
@@ -135,7 +136,8 @@ impl<'a> Outline<'a> {
         let required = |name: &str| self.at["required"].as_array().is_some_and(|all| all.iter().any(|key| key == name));
         let key = |(name, value): (&'a String, &'a Value)| {
             let value = self.on(value);
-            Key { name, required: required(name), is: value.is(), words: words(value.at), value }
+            let words = with_default(words(value.at), value.at);
+            Key { name, required: required(name), is: value.is(), words, value }
         };
         // The tag of a form is said in front of its keys.
         let all = self.at["properties"].as_object().into_iter().flatten();
@@ -154,13 +156,14 @@ impl<'a> Outline<'a> {
         open.at["oneOf"].as_array().into_iter().flatten().filter_map(name).collect()
     }
 
-    /// The type in words.
+    /// The type in words, with what bounds it.
     fn is(self) -> String {
         let here = self.resolved();
         let schema = here.at;
         let either = |names: Vec<&str>| format!("`{}`", names.join("` or `"));
         if schema["items"].is_object() {
-            return format!("list of {}", here.on(&schema["items"]).is());
+            let many = range(schema, "minItems", "maxItems").map(|many| format!(", {many} of them"));
+            return format!("list of {}{}", here.on(&schema["items"]).is(), many.unwrap_or_default());
         }
         if schema["additionalProperties"].is_object() {
             return format!("map of {}", here.on(&schema["additionalProperties"]).is());
@@ -178,17 +181,53 @@ impl<'a> Outline<'a> {
             Value::Array(types) => types.iter().filter_map(Value::as_str).find(|name| *name != "null"),
             other => other.as_str(),
         };
-        match (kind, schema["examples"][0].as_str()) {
-            (Some("string"), Some(example)) => format!("text such as `{example}`"),
-            (Some("string"), None) => "text".to_owned(),
-            (Some(other), _) => other.to_owned(),
-            (None, _) => "anything".to_owned(),
+        match kind {
+            Some("string") => text(schema),
+            Some(other) => {
+                let range = range(schema, "minimum", "maximum").map(|range| format!(", {range}"));
+                format!("{other}{}", range.unwrap_or_default())
+            }
+            None => "anything".to_owned(),
         }
+    }
+}
+
+/// A text in words: an example tells more than the pattern that it fits.
+fn text(schema: &Value) -> String {
+    let form = match (schema["examples"][0].as_str(), schema["pattern"].as_str()) {
+        (Some(example), _) => format!("text such as `{example}`"),
+        (None, Some(pattern)) => format!("text of the form `{pattern}`"),
+        (None, None) => "text".to_owned(),
+    };
+    let long = range(schema, "minLength", "maxLength").map(|long| format!(", {long} characters"));
+    format!("{form}{}", long.unwrap_or_default())
+}
+
+/// What lies between two bounds of a schema; None where it has neither.
+fn range(schema: &Value, low: &str, high: &str) -> Option<String> {
+    match (&schema[low], &schema[high]) {
+        (Value::Number(low), Value::Number(high)) => Some(format!("{low} to {high}")),
+        (Value::Number(low), _) => Some(format!("{low} or more")),
+        (_, Value::Number(high)) => Some(format!("at most {high}")),
+        _ => None,
     }
 }
 
 fn words(schema: &Value) -> String {
     schema["description"].as_str().unwrap_or_default().replace('\n', " ")
+}
+
+/// The words, with the default that a schema has beside them and they do not tell.
+fn with_default(words: String, schema: &Value) -> String {
+    let default = match &schema["default"] {
+        Value::String(text) if !text.is_empty() => text.clone(),
+        plain @ (Value::Number(_) | Value::Bool(_)) => plain.to_string(),
+        _ => return words,
+    };
+    if words.contains("efault") {
+        return words;
+    }
+    format!("{words} Default `{default}`.").trim_start().to_owned()
 }
 
 #[cfg(test)]

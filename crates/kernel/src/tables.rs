@@ -174,14 +174,7 @@ impl TableViews {
 
     /// The unit kind that keeps views up to date.
     pub(crate) fn unit_kind(self: &Arc<Self>) -> UnitKind {
-        let views = Arc::clone(self);
-        UnitKind {
-            name: VIEW_UNIT,
-            start: Arc::new(move |spec| {
-                let views = Arc::clone(&views);
-                Box::pin(async move { follow::start(&views, &spec.resource) })
-            }),
-        }
+        UnitKind::new(VIEW_UNIT, self, |views: Arc<Self>, unit| async move { follow::start(&views, &unit.resource) })
     }
 
     /// Forgets a deleted table.

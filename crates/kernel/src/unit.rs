@@ -42,6 +42,21 @@ pub struct UnitKind {
     pub start: Start,
 }
 
+impl UnitKind {
+    /// Units that `start` starts with `of`: what all units of the kind have in common.
+    pub fn new<T, F>(name: &'static str, of: &T, start: impl Fn(T, UnitSpec) -> F + Send + Sync + 'static) -> Self
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Arc<dyn Unit>, Problem>> + Send + 'static,
+    {
+        let of = of.clone();
+        let start = move |unit: UnitSpec| -> BoxFuture<'static, Result<Arc<dyn Unit>, Problem>> {
+            Box::pin(start(of.clone(), unit))
+        };
+        Self { name, start: Arc::new(start) }
+    }
+}
+
 /// Begins to remove something outside the data folder that a deleted resource owned
 /// ([`Owned::Outside`](crate::reconcile::Owned::Outside)). It returns at once; what it cannot do, it tells in the log.
 pub type Clear = Arc<dyn Fn(&str) + Send + Sync>;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Problem};
 use headwater_kernel::kind;
 use headwater_kernel::reconcile::UnitSpec;
@@ -82,14 +81,7 @@ impl Datasets {
 
     /// The row for the kernel's table of unit kinds.
     pub fn unit_kind(&self) -> UnitKind {
-        let datasets = self.clone();
-        UnitKind {
-            name: UNIT,
-            start: Arc::new(move |unit: UnitSpec| {
-                let datasets = datasets.clone();
-                Box::pin(async move { datasets.start(&unit) }) as BoxFuture<'static, Result<Arc<dyn Unit>, Problem>>
-            }),
-        }
+        UnitKind::new(UNIT, self, |datasets: Self, unit| async move { datasets.start(&unit) })
     }
 
     /// Removes the objects of a dataset that is deleted, while the caller goes on; `what` is as its kind says that it owns

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Problem};
 use headwater_kernel::kind;
 use headwater_kernel::port::Sql;
@@ -97,15 +96,7 @@ impl Ingests {
 
     /// The row for the kernel's table of unit kinds.
     pub fn unit_kind(&self) -> UnitKind {
-        let ingests = self.clone();
-        UnitKind {
-            name: UNIT,
-            start: Arc::new(move |unit: UnitSpec| {
-                let ingests = ingests.clone();
-                Box::pin(async move { ingests.start(&unit).await })
-                    as BoxFuture<'static, Result<Arc<dyn Unit>, Problem>>
-            }),
-        }
+        UnitKind::new(UNIT, self, |ingests: Self, unit| async move { ingests.start(&unit).await })
     }
 
     async fn start(&self, unit: &UnitSpec) -> Result<Arc<dyn Unit>, Problem> {

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use futures::future::BoxFuture;
 use headwater_base::{Clock, Micros, Name, Problem};
-use headwater_kernel::kind;
 use headwater_kernel::port::Charts;
 use headwater_kernel::port::charts::{Choice, Drawn, Whose};
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::Status;
 use headwater_kernel::unit::{Roster, Stop, Task, Unit, UnitKind};
+use headwater_kernel::{Site, kind};
 use headwater_log::outbox::Outbox;
 use headwater_log::{Commit, Delta, Log, LogError, View, append_durable};
 use parking_lot::Mutex;
@@ -41,6 +40,8 @@ struct Inner {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     charts: Arc<dyn Charts>,
+    /// Where links of alerts lead to.
+    site: Site,
     running: Roster<Figures>,
 }
 
@@ -68,9 +69,9 @@ impl Figures {
 }
 
 impl Alarms {
-    /// No alarm runs yet; `charts` answers them.
-    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, charts: Arc<dyn Charts>) -> Self {
-        Self(Arc::new(Inner { log, clock, charts, running: Roster::default() }))
+    /// No alarm runs yet; `charts` answers them, and links of their alerts lead to `site`.
+    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, charts: Arc<dyn Charts>, site: Site) -> Self {
+        Self(Arc::new(Inner { log, clock, charts, site, running: Roster::default() }))
     }
 
     /// Figures of the alarms that run: alarm -> (name, value), names as `hw_watch_*` without the prefix.
@@ -80,14 +81,7 @@ impl Alarms {
 
     /// The row for the kernel's table of unit kinds.
     pub fn unit_kind(&self) -> UnitKind {
-        let alarms = self.clone();
-        UnitKind {
-            name: UNIT,
-            start: Arc::new(move |unit: UnitSpec| {
-                let alarms = alarms.clone();
-                Box::pin(async move { alarms.start(&unit).await }) as BoxFuture<'static, Result<Arc<dyn Unit>, Problem>>
-            }),
-        }
+        UnitKind::new(UNIT, self, |alarms: Self, unit| async move { alarms.start(&unit).await })
     }
 
     async fn start(&self, unit: &UnitSpec) -> Result<Arc<dyn Unit>, Problem> {
@@ -235,6 +229,8 @@ impl Life {
             (None, above) => format!("{} or less", above.unwrap_or_default()),
         };
         let of = spec.description.clone().unwrap_or_else(|| format!("chart {} of {}", spec.chart, spec.dashboard));
+        let page = self.choice.page(&spec.dashboard);
+        let link = self.inner.site.link(&page);
         let subject = if raised { format!("Alarm {name}: {value}") } else { format!("Alarm {name} is over: {value}") };
         json!({
             "alarm": name.as_str(),
@@ -249,9 +245,10 @@ impl Life {
             "filters": spec.filters,
             "principal": self.choice.reader.as_str(),
             "rows": look.rows,
-            "page": self.choice.page(&spec.dashboard),
+            "page": page,
+            "link": link,
             "subject": subject,
-            "text": format!("{of}: the value is {value}, it should be {threshold}."),
+            "text": format!("{of}: the value is {value}, it should be {threshold}.\nPage: {link}"),
         })
     }
 }

@@ -1,9 +1,7 @@
 //! The forecasts of a node: starts and stops the thread of each, and answers what is known of them.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::kind;
 use headwater_kernel::reconcile::UnitSpec;
@@ -13,6 +11,7 @@ use headwater_log::Log;
 use headwater_log::park::StopSignal;
 use tokio::sync::Notify;
 
+use crate::calendar::Calendars;
 use crate::figures::Figures;
 use crate::kinds::forecast::{ForecastSpec, UNIT};
 use crate::task::{self, Setup};
@@ -25,15 +24,14 @@ struct Inner {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
-    /// Where relative names of calendars start from.
-    folder: PathBuf,
+    calendars: Calendars,
     running: Roster<Figures>,
 }
 
 impl Forecasts {
-    /// No forecast runs yet. Relative names of calendars start from `folder`.
-    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, limits: Arc<Limits>, folder: PathBuf) -> Self {
-        Self(Arc::new(Inner { log, clock, limits, folder, running: Roster::default() }))
+    /// No forecast runs yet; their holidays stand in `calendars`.
+    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, limits: Arc<Limits>, calendars: Calendars) -> Self {
+        Self(Arc::new(Inner { log, clock, limits, calendars, running: Roster::default() }))
     }
 
     /// Figures of the forecasts that run: forecast -> (name, value), names as `hw_watch_*` without the prefix.
@@ -43,22 +41,15 @@ impl Forecasts {
 
     /// The row for the kernel's table of unit kinds.
     pub fn unit_kind(&self) -> UnitKind {
-        let forecasts = self.clone();
-        UnitKind {
-            name: UNIT,
-            start: Arc::new(move |unit: UnitSpec| {
-                let forecasts = forecasts.clone();
-                Box::pin(async move { forecasts.start(&unit) }) as BoxFuture<'static, Result<Arc<dyn Unit>, Problem>>
-            }),
-        }
+        UnitKind::new(UNIT, self, |forecasts: Self, unit| async move { forecasts.start(&unit).await })
     }
 
     /// Starts the forecast of a resource.
     ///
     /// # Errors
-    /// `HW-WATCH-001` and 040 for a spec or a calendar that cannot be, 041 for a calendar that cannot be read, 023 when
-    /// there is no thread for it.
-    pub fn start(&self, unit: &UnitSpec) -> Result<Arc<dyn Unit>, Problem> {
+    /// `HW-WATCH-001` and 040 for a spec or a calendar that cannot be, 041 and 060 for a calendar that cannot be read,
+    /// 023 when there is no thread for it.
+    pub async fn start(&self, unit: &UnitSpec) -> Result<Arc<dyn Unit>, Problem> {
         let inner = &self.0;
         let resource = &unit.resource;
         let spec: ForecastSpec = kind::decode(resource.effective(), "/spec", &resource.draft().origin)?;
@@ -68,10 +59,9 @@ impl Forecasts {
             first.unwrap_or_else(|| Problem::new("HW-WATCH-001", "the forecast's spec cannot be read"))
         };
         let (mut shape, reader) = spec.plan(&inner.limits).map_err(refused)?;
-        if let Some(calendar) = &spec.holidays
-            && let Some(file) = calendar.read(&inner.folder)?
-        {
-            shape.holidays = calendar.holidays(shape.interval_micros, Some(&file)).map_err(refused)?;
+        if let Some(calendar) = &spec.holidays {
+            let listed = inner.calendars.read(calendar).await?;
+            shape.holidays = calendar.holidays(shape.interval_micros, &listed).map_err(refused)?;
         }
         let (wake, figures) = (Arc::new(Notify::new()), Arc::new(Figures::default()));
         let stop = StopSignal::waking(Arc::clone(&wake));

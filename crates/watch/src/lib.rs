@@ -10,6 +10,7 @@
 
 pub mod alarm;
 pub mod alarms;
+pub mod calendar;
 pub mod cohorts;
 pub mod explore;
 pub mod figures;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::http::body::media_type;
 use crate::http::documents::{expected, tag};
 use crate::http::fault::Fault;
-use crate::http::query::{Query, refused};
+use crate::http::query::Query;
 use crate::http::resources::{expect_resources, problems, settled};
 use crate::http::{Api, answer, principal};
 
@@ -46,10 +46,7 @@ pub async fn put(State(api): State<Arc<Api>>, Path(name): Path<String>, request:
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query(), KEEP_QUERY)?;
     let (who, version) = (principal::of(&head.headers)?, expected(&head.headers)?.unwrap_or(0));
-    let generation: u64 = match query.text("generation") {
-        None => 0,
-        Some(text) => text.parse().map_err(|_| refused("generation", text, "a whole number, such as `3`"))?,
-    };
+    let generation = query.read("generation", "a whole number, such as `3`")?;
     expect_resources(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
     let text = String::from_utf8(body.bytes.to_vec())

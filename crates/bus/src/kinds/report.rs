@@ -3,9 +3,12 @@
 //! What it is NOT: drawing and sending. When it is due, its charts are asked and become an event on a stream
 //! ([`crate::report`]); that event is delivered as any rule's is.
 
+mod period;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use headwater_base::{Micros, Name, Principal, Problem, Span, closest};
 use headwater_kernel::kind::{self, Kind, Ref, View};
 use headwater_kernel::origin::child;
@@ -20,6 +23,8 @@ use super::{dead_letters, made, space};
 use crate::schedule::{self, Dialect, Expression};
 use crate::spec::{DeliverySpec, DestinationTarget, InputShape, TargetSpec};
 use crate::subscription::Target;
+
+pub use period::PeriodSpec;
 
 /// The row of this kind.
 pub const KIND: Kind = Kind {
@@ -54,7 +59,7 @@ spec:
   dashboard: sales
   charts: [total, course]
   filters: {country: [CH]}
-  last: 1d
+  period: yesterday
   schedule: cron(0 7 ? * MON-FRI *)
   timezone: Europe/Zurich
   to:
@@ -83,15 +88,19 @@ pub struct ReportSpec {
     /// Values of the dashboard's filters, by the filter's id. Those left out have the dashboard's own defaults.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filters: BTreeMap<String, Vec<Value>>,
-    /// How far back from the time it is due it looks. As far as the dashboard does at first if it is left out.
+    /// How far back from the time it is due it looks. As far as the dashboard does at first if this and `period` are
+    /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Span>,
+    /// Which time of the calendar it looks at instead, as seen in `timezone` when it is due. Weeks begin with Monday.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<PeriodSpec>,
     /// Whose rows it has: those that policies let that principal see. `admin`, who sees all, if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,
     /// When it is due: `rate(1 hours)` or `cron(0 7 ? * MON-FRI *)`.
     pub schedule: String,
-    /// The IANA name of the time zone that `cron` is read in and times are told in. Default `UTC`.
+    /// The IANA name of the time zone that `cron` and `period` are read in and times are told in. Default `UTC`.
     #[serde(default = "utc")]
     pub timezone: String,
     /// What becomes of times that passed while the node did not run. Default `once`.
@@ -169,6 +178,11 @@ impl ReportSpec {
         Ok(self.principal.as_deref().map(Principal::new).transpose()?.unwrap_or_default())
     }
 
+    /// The time zone; UTC for one that [`Self::calendar`] refuses.
+    pub fn zone(&self) -> Tz {
+        schedule::zone(&self.timezone).unwrap_or(Tz::UTC)
+    }
+
     /// When a report that was created at `created` is due.
     ///
     /// # Errors
@@ -200,6 +214,10 @@ fn validate(draft: &Draft, view: &View<'_>) -> Vec<Problem> {
     check("/spec/principal", spec.reader().err());
     if let Err((key, problem)) = spec.calendar(Micros(0)) {
         check(&format!("/spec/{key}"), Some(problem));
+    }
+    if spec.last.is_some() && spec.period.is_some() {
+        let fact = "`last` and `period` both say which time the report is about";
+        check("/spec/period", Some(Problem::new("HW-BUS-063", fact).help("leave one of them out")));
     }
     for (number, to) in spec.to.iter().enumerate() {
         check(&format!("/spec/to/{number}"), Target::compile(number, &to.target()).err());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
+use headwater_kernel::Site;
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::bus::{BusEvent, DEFAULT_BUS, ReplayRequest};
 use headwater_kernel::port::outlet::BuildOutlet;
@@ -128,29 +129,20 @@ impl Buses {
         let _ = self.0.outside.workflows.set(workflows);
     }
 
-    /// Lets reports be made from now on. The first call counts.
-    pub fn serve_charts(&self, charts: Arc<dyn Charts>, pictures: Option<Arc<dyn Pictures>>) {
+    /// Lets reports be made from now on, with links to `site`. The first call counts.
+    pub fn serve_charts(&self, charts: Arc<dyn Charts>, pictures: Option<Arc<dyn Pictures>>, site: Site) {
         let (find, clock) = (self.0.parts.find.clone(), self.0.parts.clock.clone());
         // A second call is a mistake of the wiring that changes nothing.
-        let _ = self.0.outside.desk.set(Desk { charts, pictures, find, clock });
+        let _ = self.0.outside.desk.set(Desk { charts, pictures, find, clock, site });
     }
 
     /// The rows for the kernel's table of unit kinds, in the order in which they start.
     pub fn unit_kinds(&self) -> Vec<UnitKind> {
         let subscribed = [archive::UNIT, pipe::UNIT, rule::UNIT, schedule::UNIT, report::UNIT].map(|name| {
-            let buses = self.clone();
-            let start = move |spec: UnitSpec| -> BoxFuture<'static, Result<Arc<dyn Unit>, Problem>> {
-                let buses = buses.clone();
-                Box::pin(async move { buses.subscribe(&spec.resource).await })
-            };
-            UnitKind { name, start: Arc::new(start) }
+            UnitKind::new(name, self, |buses: Self, unit| async move { buses.subscribe(&unit.resource).await })
         });
-        let buses = self.clone();
-        let destination = move |spec: UnitSpec| -> BoxFuture<'static, Result<Arc<dyn Unit>, Problem>> {
-            let buses = buses.clone();
-            Box::pin(async move { buses.open_destination(&spec.resource) })
-        };
-        let mut kinds = vec![UnitKind { name: DESTINATION_UNIT, start: Arc::new(destination) }];
+        let destination = |buses: Self, unit: UnitSpec| async move { buses.open_destination(&unit.resource) };
+        let mut kinds = vec![UnitKind::new(DESTINATION_UNIT, self, destination)];
         kinds.extend(subscribed);
         kinds
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use headwater_base::{Clock, Micros, Name, Problem};
-use headwater_kernel::port::charts::{Choice, Whose};
+use headwater_kernel::Site;
+use headwater_kernel::port::charts::{Choice, Total, Whose};
 use headwater_kernel::port::{Charts, Json, Pictures};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::compile::Find;
@@ -29,6 +30,8 @@ pub struct Desk {
     pub find: Find,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Where links of reports lead to.
+    pub site: Site,
 }
 
 impl Desk {
@@ -55,7 +58,8 @@ impl Desk {
         let picture = self.picture(name, spec, &outline).await;
         let late_ms = self.clock.now().since(due).as_millis();
         info!(report = %name, due = %due, late_ms, "a report is made");
-        Ok(Json::from(outline.document(name, spec, due, &drawn, &picture).to_string()))
+        let document = outline.document(name, spec, due, &drawn, &picture, &self.site);
+        Ok(Json::from(document.to_string()))
     }
 
     async fn draw(&self, dashboard: &str, chart: &str, choice: &Choice) -> Drawn {
@@ -74,24 +78,30 @@ impl Desk {
         };
         let rows = drawn.answer.body.try_fold(Vec::new(), gather).await?;
         let mut answer = read(&rows)?;
-        let total = drawn.totals.iter().find(|total| total.by.is_empty()).map(|total| &total.answer);
-        let before = drawn.before.as_ref().map(|before| &before.answer);
-        let beside = [("total", "/rows/0", "no total", total), ("before", "/rows/0/0", "no earlier value", before)];
-        let mut without = Vec::new();
-        for (member, at, absent, part) in beside {
-            let Some(members) = answer.as_object_mut() else { break };
-            match part {
-                Some(Ok(bytes)) => {
-                    let value = read(bytes)?.pointer(at).cloned().unwrap_or_default();
-                    members.insert(member.to_owned(), value);
+        let (mut totals, mut without) = (Vec::new(), Vec::new());
+        let absent = |what: &str, why: &Problem| format!("no {what}: {}: {}", why.code, why.title);
+        for Total { by, cut, answer } in &drawn.totals {
+            match answer {
+                Ok(bytes) => {
+                    let rows = read(bytes)?.pointer_mut("/rows").map(Value::take);
+                    totals.push(json!({"by": by, "cut": cut, "rows": rows}));
                 }
-                Some(Err(problem)) => without.push(format!("{absent}: {}: {}", problem.code, problem.title)),
-                None => {}
+                Err(problem) => without.push(absent(if by.is_empty() { "total" } else { "totals" }, problem)),
             }
         }
-        if let Some(members) = answer.as_object_mut().filter(|_| !without.is_empty()) {
-            members.insert("without".to_owned(), Value::from(without));
+        // Both kinds of a pivot's totals go for one reason.
+        without.dedup();
+        let Some(members) = answer.as_object_mut() else { return Ok(answer) };
+        match drawn.before.map(|before| before.answer) {
+            Some(Ok(bytes)) => {
+                let value = read(&bytes)?.pointer("/rows/0/0").cloned();
+                members.insert("before".to_owned(), value.unwrap_or_default());
+            }
+            Some(Err(problem)) => without.push(absent("earlier value", &problem)),
+            None => {}
         }
+        members.insert("totals".to_owned(), Value::from(totals));
+        members.insert("without".to_owned(), Value::from(without));
         Ok(answer)
     }
 

@@ -11,7 +11,6 @@ use std::thread;
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_kernel::port::{Context, Enrich, Features, Json, LookupKind, Reconcile};
-use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::Status;
 use headwater_kernel::unit::{Unit, UnitKind};
 use headwater_log::{Log, View};
@@ -77,17 +76,10 @@ impl Pipelines {
 
     /// The row for the kernel's table of unit kinds.
     pub fn unit_kind(&self) -> UnitKind {
-        let pipelines = self.clone();
-        UnitKind {
-            name: pipeline::UNIT,
-            start: Arc::new(move |spec: UnitSpec| {
-                let pipelines = pipelines.clone();
-                Box::pin(async move {
-                    let plan = pipeline::plan(&spec.resource.draft(), &pipelines.0.compiler).map_err(first)?;
-                    pipelines.start(plan, spec.resource.metadata.state_epoch).await
-                })
-            }),
-        }
+        UnitKind::new(pipeline::UNIT, self, |pipelines: Self, unit| async move {
+            let plan = pipeline::plan(&unit.resource.draft(), &pipelines.0.compiler).map_err(first)?;
+            pipelines.start(plan, unit.resource.metadata.state_epoch).await
+        })
     }
 
     /// Starts a pipeline; resolves once it has taken up its last commit and reads.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use headwater_base::Problem;
+use headwater_kernel::Site;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -36,6 +37,9 @@ pub struct Args {
     /// The address of PostgreSQL clients [default: 127.0.0.1:5433]
     #[arg(long, env = "HEADWATER_POSTGRES", value_name = "ADDRESS:PORT", hide_env_values = true, value_parser = address)]
     postgres: Option<SocketAddr>,
+    /// Where people find the console, for links in reports and alerts, as a URL [default: the address of HTTP]
+    #[arg(long, env = "HEADWATER_SITE", value_name = "URL", hide_env_values = true)]
+    site: Option<Site>,
     /// Whether a Kafka client that names an unknown topic creates it [default: true]
     #[arg(long, env = "HEADWATER_AUTO_CREATE_STREAMS", value_name = "BOOL", hide_env_values = true)]
     auto_create_streams: Option<bool>,
@@ -72,6 +76,7 @@ fn config(args: &Args, context: &Context) -> Result<Config, Problems> {
     config.kafka = args.kafka.or(file.kafka).unwrap_or(config.kafka);
     config.aws = args.aws.or(file.aws).unwrap_or(config.aws);
     config.postgres = args.postgres.or(file.postgres).unwrap_or(config.postgres);
+    config.site = args.site.clone().or_else(|| file.site.clone());
     config.auto_create_streams =
         args.auto_create_streams.or(file.auto_create_streams).unwrap_or(config.auto_create_streams);
     config.tasks.private_addresses = file.private_addresses.unwrap_or(config.tasks.private_addresses);

@@ -19,6 +19,8 @@ fn reads_what_is_there_and_needs_nothing() {
     assert_eq!(config.data.as_deref(), Some(Path::new("/var/lib/headwater")));
     assert_eq!((config.port_offset, config.http), (Some(10), "127.0.0.1:9000".parse().ok()));
     assert_eq!(config.auto_create_streams, Some(false));
+    let config = load("site: https://data.example.com/\n").unwrap();
+    assert_eq!(config.site.map(|site| site.to_string()).as_deref(), Some("https://data.example.com"));
     let config =
         load("privateAddresses: true\nfunctions: http://127.0.0.1:3001\npayloadBytes: 1048576\nexecutionsKept: 10\n");
     let config = config.unwrap();
@@ -38,4 +40,8 @@ fn says_where_a_slip_is() {
           --> /headwater.yaml:1:1
         help: it lies between 1024 and 8388608"#]]
     .assert_eq(&load("payloadBytes: 100\n").unwrap_err());
+    expect_test::expect![[r#"
+        error[HW-KERNEL-010]: `site`: `data.example.com` is no address such as `https://data.example.com`
+          --> /headwater.yaml:1:7"#]]
+    .assert_eq(&load("site: data.example.com\n").unwrap_err());
 }

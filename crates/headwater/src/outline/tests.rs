@@ -51,11 +51,31 @@ fn walks_through_lists_maps_and_forms() {
         &["outputs", "table"],
         expect![[r#"
         object: A table's document.
-        table (text) true
+        table (text of the form `^[a-zA-Z0-9._-]+$`, 1 to 249 characters) true
         when (text) false
         key (text) true
         delete (text) false
         fields (map of text) false"#]],
+    );
+}
+
+#[test]
+fn tells_bounds_and_defaults() {
+    check("report", &["rows"], expect!["integer, 1 to 1000: Rows of each chart that go with it, at most. Default 50."]);
+    check(
+        "report",
+        &["charts"],
+        expect!["list of text, at most 60 of them: Ids of its charts. All of them if it is left out."],
+    );
+    check("report", &["enabled"], expect!["boolean: A report that is not enabled is never due. Default `true`."]);
+    check(
+        "report",
+        &["to"],
+        expect![[r#"
+        list of object, 1 to 10 of them: Where it goes. Each destination gets all of it, in one commit.
+        destination (text of the form `^[a-zA-Z0-9._-]+$`, 1 to 249 characters) true
+        input (object) false
+        delivery (object) false"#]],
     );
 }
 

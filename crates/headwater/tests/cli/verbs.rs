@@ -28,7 +28,7 @@ fn explain_knows_kinds_keys_and_codes() {
         Keeps events for which a VRL expression is true.
 
         Keys:
-          id    The step's id. (text, required)
+          id    The step's id. (text of the form `^[a-zA-Z0-9._-]+$`, 1 to 249 characters, required)
           when  A VRL expression that yields a boolean, such as `.kind != "heartbeat"`. (text, required)
         exit 0
     "#]],

@@ -46,8 +46,9 @@ pub struct DraftChange {
     pub name: Name,
     /// The version that was seen; 0 for a draft that is new.
     pub version: u64,
-    /// The generation of the resource that it began with; 0 where there was none.
-    pub generation: u64,
+    /// The generation of the resource that it began with; 0 where there was none. A draft that is there keeps its own
+    /// without it, and a new one begins with the resource as it is.
+    pub generation: Option<u64>,
     /// Who.
     pub who: Principal,
     /// The YAML.
@@ -97,6 +98,10 @@ impl Kernel {
         let time = self.setup.clock.now();
         let version = (seen + 1).max(u64::try_from(time.0).unwrap_or_default());
         let who = who.as_str().to_owned();
+        let generation = generation.unwrap_or_else(|| match &stored {
+            Some(stored) => stored.generation,
+            None => self.generation_of(kind, name.as_str()),
+        });
         let draft = KeptDraft { kind: kind.to_owned(), name, version, generation, who, time, text };
         let value = serde_json::to_vec(&draft).map_err(|error| {
             Problem::new("HW-KERNEL-016", format!("the draft of `{}` cannot be written", draft.id())).because(error)
@@ -123,8 +128,9 @@ impl Kernel {
     /// Applies a draft, which is gone with that; all of it or nothing.
     ///
     /// # Errors
-    /// `HW-KERNEL-039` when there is none, `-038` when it is at another version, `-042` when it is of another resource,
-    /// and everything that [`Kernel::apply`] refuses, with its place in the text.
+    /// `HW-KERNEL-039` when there is none, `-038` when it is at another version, `-011` when the resource has changed since
+    /// it began, `-042` when it is of another resource, and everything that [`Kernel::apply`] refuses, with its place in the
+    /// text.
     pub async fn publish_draft(self: &Arc<Self>, kind: &str, name: &str, version: u64) -> Result<Report, Vec<Problem>> {
         let _turn = self.resources.turn.lock().await;
         let stored = self.kept_draft(kind, name).map_err(|problem| vec![problem])?;
@@ -140,9 +146,19 @@ impl Kernel {
             let fact = format!("the draft of `{}` says `{}`", stored.id(), draft.id());
             return Err(vec![draft.origin.blame("/metadata/name", Problem::new("HW-KERNEL-042", fact))]);
         }
-        draft.generation = Some(stored.generation);
+        let now = self.generation_of(kind, name);
+        if now != stored.generation {
+            return Err(vec![outdated(&stored, now)]);
+        }
+        // What its text says of it was true when the text was written.
+        draft.generation = None;
         let state = vec![(Arc::from(SPACE), vec![gone(&stored)])];
         self.apply_in_turn(vec![draft], &ApplyOptions::default(), state).await
+    }
+
+    /// The generation of a resource; 0 where there is none.
+    fn generation_of(&self, kind: &str, name: &str) -> u64 {
+        self.resources.get(kind, name).map_or(0, |resource| resource.metadata.generation)
     }
 
     fn stored_draft(&self, kind: &str, name: &str) -> Option<KeptDraft> {
@@ -173,4 +189,17 @@ fn moved(kind: &str, name: &str, stored: Option<&KeptDraft>) -> Problem {
         None => format!("the draft of `{kind}/{name}` is gone: somebody has published or discarded it"),
     };
     Problem::new("HW-KERNEL-038", fact).help("get the draft again before you change it")
+}
+
+/// `HW-KERNEL-011`: the resource is not the one that the draft began with.
+fn outdated(draft: &KeptDraft, now: u64) -> Problem {
+    let id = draft.id();
+    let fact = match (draft.generation, now) {
+        (0, _) => format!("the draft of `{id}` began when there was none, and there is one of generation {now} by now"),
+        (begun, 0) => format!("the draft of `{id}` began with generation {begun}, and there is none any more"),
+        (begun, _) => format!("the draft began with generation {begun} of `{id}`, which is at generation {now} by now"),
+    };
+    Problem::new("HW-KERNEL-011", fact).help(format!(
+        "take over what was changed since, then keep the draft again with `generation={now}`; or discard it"
+    ))
 }

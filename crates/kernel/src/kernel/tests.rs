@@ -66,33 +66,25 @@ impl Unit for TestUnit {
 }
 
 fn unit_kind(units: &Arc<Units>) -> UnitKind {
-    let units = Arc::clone(units);
-    UnitKind {
-        name: "pipe",
-        start: Arc::new(move |spec| {
-            let units = Arc::clone(&units);
-            Box::pin(async move {
-                units.starts.fetch_add(1, Ordering::SeqCst);
-                let fail =
-                    units.fail_starts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-                if fail.is_ok() {
-                    return Err(Problem::new("HW-TEST-001", "it does not start"));
-                }
-                let running = units.running.fetch_add(1, Ordering::SeqCst) + 1;
-                units.most.fetch_max(running, Ordering::SeqCst);
-                let inner = Arc::clone(&units);
-                let task = Task::spawn(&spec.id(), |mut stop| async move {
-                    let result = tokio::select! {
-                        () = stop.wait() => Ok(()),
-                        () = inner.end.notified() => Err(Problem::new("HW-TEST-002", "it fell over")),
-                    };
-                    inner.running.fetch_sub(1, Ordering::SeqCst);
-                    result
-                });
-                Ok(Arc::new(TestUnit { task }) as Arc<dyn Unit>)
-            })
-        }),
-    }
+    UnitKind::new("pipe", units, |units: Arc<Units>, spec| async move {
+        units.starts.fetch_add(1, Ordering::SeqCst);
+        let fail = units.fail_starts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if fail.is_ok() {
+            return Err(Problem::new("HW-TEST-001", "it does not start"));
+        }
+        let running = units.running.fetch_add(1, Ordering::SeqCst) + 1;
+        units.most.fetch_max(running, Ordering::SeqCst);
+        let inner = Arc::clone(&units);
+        let task = Task::spawn(&spec.id(), |mut stop| async move {
+            let result = tokio::select! {
+                () = stop.wait() => Ok(()),
+                () = inner.end.notified() => Err(Problem::new("HW-TEST-002", "it fell over")),
+            };
+            inner.running.fetch_sub(1, Ordering::SeqCst);
+            result
+        });
+        Ok(Arc::new(TestUnit { task }) as Arc<dyn Unit>)
+    })
 }
 
 struct World {

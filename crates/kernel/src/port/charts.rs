@@ -38,8 +38,6 @@ pub enum Beside {
     /// All totals that the chart wants, and its earlier value.
     #[default]
     All,
-    /// Of its totals only the one over all rows, and its earlier value.
-    Grand,
     /// Nothing.
     Nothing,
 }

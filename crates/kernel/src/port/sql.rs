@@ -50,6 +50,8 @@ pub enum Via {
     Alarm,
     /// An ingest asks for its rows.
     Ingest,
+    /// A forecast asks for its holidays.
+    Forecast,
 }
 
 impl Via {
@@ -62,6 +64,7 @@ impl Via {
             Self::Report => "report",
             Self::Alarm => "alarm",
             Self::Ingest => "ingest",
+            Self::Forecast => "forecast",
         }
     }
 }

@@ -38,14 +38,13 @@ pub struct Before {
 /// As [`super::chart`].
 pub fn totals(spec: &DashboardSpec, id: &str, choice: &Choice, now: Micros) -> Result<Vec<Total>, Problem> {
     let chart = named(spec, id)?;
-    if !chart.totals {
+    if !chart.totals || choice.beside == Beside::Nothing {
         return Ok(Vec::new());
     }
     let asked = Asked::of(spec, chart, choice, times(spec, choice, now))?;
     let Some(last) = asked.axes.checked_sub(1) else { return Ok(Vec::new()) };
-    let by: Vec<Vec<usize>> = match (chart.shape, choice.beside) {
-        (_, Beside::Nothing) => Vec::new(),
-        (Shape::Pivot, Beside::All) => vec![(0..last).collect(), vec![last], Vec::new()],
+    let by: Vec<Vec<usize>> = match chart.shape {
+        Shape::Pivot => vec![(0..last).collect(), vec![last], Vec::new()],
         _ => vec![Vec::new()],
     };
     Ok(by.into_iter().map(|by| asked.total(by)).collect())

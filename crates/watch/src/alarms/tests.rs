@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use headwater_base::{Limits, ManualClock};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::charts::Beside;
@@ -72,7 +73,8 @@ impl Bench {
         let config = StreamConfig { partitions: 1, ..default_config(&Limits::default()) };
         runtime.block_on(log.create(name("low.alerts"), config, Vec::new())).unwrap();
         let charts = Arc::new(Settable::default());
-        let inner = Inner { log, clock: clock.clone(), charts: charts.clone(), running: Roster::default() };
+        let site = Site::at(([127, 0, 0, 1], 8080).into());
+        let inner = Inner { log, clock: clock.clone(), charts: charts.clone(), site, running: Roster::default() };
         let spec = json!({
             "dashboard": "sales", "chart": "course", "measure": "revenue", "filters": {"country": ["CH", null]},
             "last": "1h", "below": 100, "sustain": 2, "principal": "asha",
@@ -144,6 +146,7 @@ fn an_alarm_is_told_of_once_with_what_it_looked_at() {
     assert_eq!(bench.alerts(0), Vec::<Value>::new(), "two in succession");
     bench.minute(&first);
     let alerts = bench.alerts(1);
+    let page = "/console/dashboards/sales?f.country=%5B%22CH%22%2Cnull%5D&t=1h";
     assert_eq!(
         alerts[0],
         json!({
@@ -151,9 +154,12 @@ fn an_alarm_is_told_of_once_with_what_it_looked_at() {
             "above": null, "dashboard": "sales", "chart": "course", "measure": "revenue",
             "filters": {"country": ["CH", null]}, "principal": "asha",
             "rows": [{"city": "Basel", "orders": 1, "revenue": "90.50"}],
-            "page": "/console/dashboards/sales?f.country=%5B%22CH%22%2Cnull%5D&t=1h",
+            "page": page,
+            "link": format!("http://127.0.0.1:8080{page}"),
             "subject": "Alarm low: 90.5",
-            "text": "chart course of sales: the value is 90.5, it should be 100 or more.",
+            "text": format!(
+                "chart course of sales: the value is 90.5, it should be 100 or more.\nPage: http://127.0.0.1:8080{page}"
+            ),
         })
     );
     let (of, chart, choice) = bench.charts.asked.lock()[0].clone();

@@ -21,7 +21,7 @@ use crate::shape::{Missing, Shape, Side};
 
 mod calendar;
 
-pub use calendar::{CalendarSpec, DaySpec, WeekdaySpec};
+pub use calendar::{CalendarSpec, DAYS_MAX, DaySpec, WeekdaySpec};
 
 /// The row of this kind.
 pub const KIND: Kind = Kind {
@@ -203,7 +203,8 @@ impl ForecastSpec {
         ])
     }
 
-    /// How it forecasts, and what it reads of a record. The days of a calendar's file come later, by [`CalendarSpec`].
+    /// How it forecasts, and what it reads of a record. Days that stand outside of the spec come later, by
+    /// [`CalendarSpec`].
     ///
     /// # Errors
     /// `HW-WATCH-001`, or 040 for the calendar, each with the place in the spec.
@@ -276,7 +277,7 @@ impl ForecastSpec {
 
     fn holidays(&self, interval_micros: i64, faults: &mut Faults) -> Holidays {
         let Some(calendar) = &self.holidays else { return Holidays::default() };
-        calendar.holidays(interval_micros, None).unwrap_or_else(|found| {
+        calendar.holidays(interval_micros, &[]).unwrap_or_else(|found| {
             faults.0.extend(found.into_iter().map(|(at, problem)| (format!("/holidays{at}"), problem)));
             Holidays::default()
         })
@@ -400,7 +401,14 @@ fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
 
 fn refs(spec: &Value) -> Vec<Ref> {
     let Ok(spec) = serde_json::from_value::<ForecastSpec>(spec.clone()) else { return Vec::new() };
-    vec![Ref { kind: "Stream", name: spec.stream, at: "/spec/stream".to_owned(), needed: false }]
+    let stream = Ref { kind: "Stream", name: spec.stream, at: "/spec/stream".to_owned(), needed: false };
+    let calendar = spec.holidays.as_ref();
+    let (table, dataset) = (calendar.and_then(|it| it.table.as_ref()), calendar.and_then(|it| it.dataset.as_ref()));
+    let days = [("Table", "table", table), ("Dataset", "dataset", dataset)];
+    let days = days.into_iter().filter_map(|(kind, key, name)| {
+        Some(Ref { kind, name: name?.to_string(), at: format!("/spec/holidays/{key}"), needed: true })
+    });
+    std::iter::once(stream).chain(days).collect()
 }
 
 fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use headwater_base::{Problem, Span};
 use headwater_kernel::kind::{self, Kind, View};
 use headwater_kernel::reconcile::{Observed, Plan, UnitSpec};
@@ -167,14 +166,7 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
 
 /// The row for the kernel's table of unit kinds.
 pub fn unit_kind(engine: &Engine) -> UnitKind {
-    let engine = engine.clone();
-    UnitKind {
-        name: UNIT,
-        start: Arc::new(move |unit: UnitSpec| {
-            let engine = engine.clone();
-            Box::pin(start(engine, unit)) as BoxFuture<'static, Result<Arc<dyn Unit>, Problem>>
-        }),
-    }
+    UnitKind::new(UNIT, engine, start)
 }
 
 async fn start(engine: Engine, unit: UnitSpec) -> Result<Arc<dyn Unit>, Problem> {

@@ -71,7 +71,7 @@ pub const ROUTES: &[Route] = &[
         path: "/iceberg/v1/namespaces/{namespace}",
         operation: "dropNamespace",
         tag: "iceberg",
-        summary: "Removes a namespace without tables.",
+        summary: "Removes a namespace without tables and views.",
         query: &[],
         body: Body::None,
         answer: "",

@@ -37,7 +37,7 @@ pub const ROUTES: &[Route] = &[
         summary: "Keeps a text as the draft of a dashboard that need not exist; with `If-Match` over that version, else only where there is no draft. The text is read when it is published.",
         query: &[(
             "generation",
-            "The generation of the dashboard that the draft began with; without it there was none.",
+            "The generation of the dashboard that the draft began with, 0 for none. Without it a draft that is there keeps its own, and a new one begins with the dashboard as it is.",
         )],
         body: Body::Resources,
         answer: JSON,

@@ -45,6 +45,10 @@ fn each_fault_of_a_report_is_told_with_its_place() {
         )),
         [code(7, "HW-BUS-002"), code(8, "HW-BUS-060"), code(9, "HW-BUS-060")]
     );
+    assert_eq!(
+        told(&format!("{head}  schedule: rate(1 days)\n  last: 1d\n  period: lastWeek\n  to: [{{destination: d}}]\n")),
+        [code(8, "HW-BUS-063")]
+    );
 }
 
 #[test]

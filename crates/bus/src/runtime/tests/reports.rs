@@ -71,7 +71,8 @@ fn bench(board: Board) -> (Bench, Arc<Board>) {
 
 fn over(bench: Bench, board: Board) -> (Bench, Arc<Board>) {
     let board = Arc::new(board);
-    bench.buses.serve_charts(board.clone(), Some(board.clone()));
+    let site = "https://data.example.com".parse().unwrap();
+    bench.buses.serve_charts(board.clone(), Some(board.clone()), site);
     let charts = json!([{"id": "total", "title": "Total"}, {"id": "course"}]);
     bench.put_resource("Dashboard", "sales", json!({"title": "Sales", "charts": charts}));
     (bench, board)
@@ -98,6 +99,7 @@ fn a_report_is_sent_when_it_is_due_as_its_reader_sees_it() {
     assert_eq!(key, "report-post.daily.0.daily.reports-0-0");
     assert_eq!(report["charts"][0]["rows"], json!([["asha"]]));
     assert_eq!((&report["picture"]["data"], &report["principal"]), (&json!("cG5n"), &json!("asha")));
+    assert_eq!(report["link"], "https://data.example.com/console/dashboards/sales?t=all");
     assert!(board.scenes.lock()[0].path.contains("&as=asha&charts=total,course"), "{:?}", board.scenes.lock());
     let seen = bench.read("daily.reports").remove(0);
     assert_eq!((seen.headers["ce_source"].as_str(), seen.headers["ce_type"].as_str()), ("headwater.report", "Report"));

@@ -6,9 +6,9 @@ use super::*;
 
 const TEXT: &str = "# mine\napiVersion: headwater.dev/v1\nkind: Pipe\nmetadata: {name: a}\nspec: {from: orders}\n";
 
-fn change(version: u64, generation: u64, who: &str, text: &str) -> DraftChange {
+fn change(version: u64, generation: impl Into<Option<u64>>, who: &str, text: &str) -> DraftChange {
     let (name, who) = (Name::new("a").unwrap(), Principal::new(who).unwrap());
-    DraftChange { kind: "Pipe", name, version, generation, who, text: text.to_owned() }
+    DraftChange { kind: "Pipe", name, version, generation: generation.into(), who, text: text.to_owned() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,6 +81,40 @@ async fn a_draft_becomes_the_resource_or_stays() {
     kernel.keep_draft(change(0, 2, "asha", TEXT)).await.unwrap();
     kernel.delete("Pipe", "a", &DeleteOptions::default()).await.unwrap();
     assert_eq!(kernel.kept_drafts(), []);
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_keeps_the_generation_that_it_began_with() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let spec = |n: u64| format!("KIND Pipe\nmetadata: {{name: a}}\nspec: {{from: orders, n: {n}}}\n");
+    apply(&kernel, &spec(1)).await;
+    let begun = kernel.keep_draft(change(0, None, "asha", TEXT)).await.unwrap();
+    assert_eq!(begun.generation, 1, "that of the resource as it was");
+    apply(&kernel, &spec(2)).await;
+    let kept = kernel.keep_draft(change(begun.version, None, "asha", TEXT)).await.unwrap();
+    assert_eq!(kept.generation, 1, "whatever has come since");
+    let refused = kernel.publish_draft("Pipe", "a", kept.version).await.unwrap_err().remove(0);
+    assert_eq!(
+        (refused.code.as_str(), refused.title.as_str()),
+        ("HW-KERNEL-011", "the draft began with generation 1 of `Pipe/a`, which is at generation 2 by now")
+    );
+    assert!(refused.help.is_some_and(|help| help.contains("`generation=2`")));
+    let kept = kernel.keep_draft(change(kept.version, 2, "asha", TEXT)).await.unwrap();
+    kernel.publish_draft("Pipe", "a", kept.version).await.unwrap();
+    assert_eq!(kernel.get("Pipe", "a").map(|resource| resource.metadata.generation), Some(3));
+
+    // One of a resource that is not there does not go over one that somebody else has made meanwhile.
+    let name = Name::new("b").unwrap();
+    let text = TEXT.replace("name: a", "name: b");
+    let kept = kernel.keep_draft(DraftChange { name, ..change(0, None, "asha", &text) }).await.unwrap();
+    apply(&kernel, &spec(1).replace("name: a", "name: b")).await;
+    let refused = kernel.publish_draft("Pipe", "b", kept.version).await.unwrap_err().remove(0);
+    assert_eq!(
+        refused.title,
+        "the draft of `Pipe/b` began when there was none, and there is one of generation 1 by now"
+    );
     kernel.stop().await;
 }
 

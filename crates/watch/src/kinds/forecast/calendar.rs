@@ -1,24 +1,20 @@
-//! `CalendarSpec`: the holidays of a forecast, written in its spec or in a file beside it.
+//! `CalendarSpec`: the holidays of a forecast, written in its spec, in a file, or in tables.
 //!
-//! What it is NOT: it knows no country's holidays, and follows no file: what a file says is read when the forecast
-//! starts.
+//! What it is NOT: it knows no country's holidays, and reads nothing; [`crate::calendar`] does when the forecast starts.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::path::Path;
 use std::sync::Arc;
 
-use headwater_base::{Micros, Problem};
+use headwater_base::{Micros, Name, Problem};
 use headwater_kernel::schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::Listed;
 use crate::holidays::{DAY_MICROS, Day, Holidays};
 
 /// The most days of a calendar: those of a hundred years.
-const DAYS_MAX: usize = 10_000;
-/// The largest file of a calendar.
-const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub const DAYS_MAX: usize = 10_000;
 /// The longest name of a day.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -37,6 +33,16 @@ pub struct CalendarSpec {
     /// is read when the forecast starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// A Table of more days: a document has the day's date as `day`, and perhaps its `name` and its `group`. It is read
+    /// when the forecast starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<Name>,
+    /// A Dataset of more days, with columns of these names. It is read when the forecast starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Name>,
+    /// Only days of this group, such as a country, of the Table and the Dataset. All of them if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The weekday that such a day is like until earlier ones say more. Default `sunday`.
     #[serde(default)]
     pub like: WeekdaySpec,
@@ -79,23 +85,24 @@ fn utc() -> String {
 }
 
 impl CalendarSpec {
-    /// The days of the spec and of `file`, the text of its file, as intervals.
+    /// The days of the spec, and `listed`, those that stand elsewhere, as intervals. Where both have a date, the spec's
+    /// name for it counts.
     ///
     /// # Errors
     /// `HW-WATCH-040` and `HW-BUS-002`, each with the place below the calendar.
-    pub fn holidays(&self, interval_micros: i64, file: Option<&str>) -> Result<Holidays, Vec<(String, Problem)>> {
+    pub fn holidays(&self, interval_micros: i64, listed: &[Listed]) -> Result<Holidays, Vec<(String, Problem)>> {
         let mut faults = Vec::new();
         let mut fault = |at: String, fact: String| faults.push((at, Problem::new("HW-WATCH-040", fact)));
         if interval_micros <= 0 || DAY_MICROS % interval_micros != 0 {
             fault(String::new(), "holidays are days: a day has to be whole intervals".to_owned());
         }
         let mut dates: BTreeMap<i64, String> = BTreeMap::new();
-        for (line, (date, name)) in file.map(rows).unwrap_or_default() {
-            match date_of(&date) {
-                Some(day) => drop(dates.insert(day, if name.is_empty() { date } else { name })),
-                // What stands there is not told: the file can be any that the node can read.
+        for Listed { at, place, date, name } in listed {
+            match date_of(date) {
+                Some(day) => drop(dates.insert(day, if name.is_empty() { date.clone() } else { name.clone() })),
+                // What stands there is not told: a file can be any that the node can read.
                 None => {
-                    fault("/file".to_owned(), format!("line {line} has no date such as `2026-12-25`"));
+                    fault((*at).to_owned(), format!("{place} has no date such as `2026-12-25`"));
                     break;
                 }
             }
@@ -106,6 +113,9 @@ impl CalendarSpec {
                 Some(date) => drop(dates.insert(date, name.clone())),
                 None => fault(format!("/days/{at}/date"), format!("`{}` is no date such as `2026-12-25`", day.date)),
             }
+        }
+        if self.group.is_some() && self.table.is_none() && self.dataset.is_none() {
+            fault("/group".to_owned(), "`group` is of days in a `table` or a `dataset`, and there is none".to_owned());
         }
         if dates.len() > DAYS_MAX {
             fault(String::new(), format!("the calendar has {} days; the limit is {DAYS_MAX}", dates.len()));
@@ -126,31 +136,6 @@ impl CalendarSpec {
         });
         if faults.is_empty() { Ok(Holidays::new(days, interval_micros)) } else { Err(faults) }
     }
-
-    /// The text of its file, if it has one.
-    ///
-    /// # Errors
-    /// `HW-WATCH-041` for a file that is not there, too large, or no text.
-    pub fn read(&self, folder: &Path) -> Result<Option<String>, Problem> {
-        let Some(file) = &self.file else { return Ok(None) };
-        let path = folder.join(file);
-        let unread = |fact: String| {
-            Problem::new("HW-WATCH-041", format!("the calendar `{}` cannot be read: {fact}", path.display()))
-                .help("a relative name starts from the node's data folder")
-        };
-        // Opening a pipe would wait for somebody who writes.
-        if !std::fs::metadata(&path).map_err(|error| unread(error.to_string()))?.is_file() {
-            return Err(unread("it is no file".to_owned()));
-        }
-        let file = std::fs::File::open(&path).map_err(|error| unread(error.to_string()))?;
-        let mut text = String::new();
-        let read =
-            file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| unread(error.to_string()))?;
-        if read as u64 > FILE_BYTES_MAX {
-            return Err(unread(format!("it has more than {FILE_BYTES_MAX} bytes")));
-        }
-        Ok(Some(text))
-    }
 }
 
 impl WeekdaySpec {
@@ -170,19 +155,6 @@ fn date_of(text: &str) -> Option<i64> {
     Micros::parse_rfc3339(&format!("{text}T00:00:00Z")).map(Micros::day)
 }
 
-/// The rows of a calendar's file below its first line: line, date and name. A name may stand in quotes.
-fn rows(text: &str) -> Vec<(usize, (String, String))> {
-    let row = |line: &str| {
-        let (date, name) = line.split_once(',').unwrap_or((line, ""));
-        let name = name.trim();
-        let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
-        let name = quoted.map_or_else(|| name.to_owned(), |name| name.replace("\"\"", "\""));
-        (date.trim().trim_matches('"').to_owned(), name)
-    };
-    let lines = text.lines().zip(1..).skip(1).filter(|(line, _)| !line.trim().is_empty());
-    lines.map(|(line, number)| (number, row(line))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,13 +165,19 @@ mod tests {
         serde_json::from_value(spec).unwrap()
     }
 
+    fn listed(date: &str, name: &str) -> Listed {
+        let place = format!("the document `{date}`");
+        Listed { at: "/table", place, date: date.to_owned(), name: name.to_owned() }
+    }
+
     #[test]
     fn days_are_those_of_the_zone_and_go_back_to_the_weekday_they_are_like() {
         let spec = calendar(serde_json::json!({
             "zone": "America/New_York", "days": [{"date": "2026-03-08", "name": "clocks"}, {"date": "2026-12-25"}]
         }));
-        let file = "date,name\n2026-12-25,overruled\n\n2026-07-04,\"Independence, \"\"the\"\" day\"\r\n";
-        let holidays = spec.holidays(HOUR, Some(file)).unwrap();
+        let elsewhere =
+            [listed("2026-12-25", "overruled"), listed("2026-07-04", "Independence"), listed("2026-01-01", "")];
+        let holidays = spec.holidays(HOUR, &elsewhere).unwrap();
         let all: Vec<(String, i64, i64, &str)> = holidays
             .within(i64::MIN, i64::MAX)
             .map(|day| (Micros(day.from * HOUR).to_string(), day.to - day.from, day.back / 24, &*day.name))
@@ -207,34 +185,34 @@ mod tests {
         assert_eq!(
             all,
             [
+                ("2026-01-01T05:00:00Z".to_owned(), 24, 4, "2026-01-01"),
                 ("2026-03-08T05:00:00Z".to_owned(), 23, 0, "clocks"),
-                ("2026-07-04T04:00:00Z".to_owned(), 24, 6, "Independence, \"the\" day"),
+                ("2026-07-04T04:00:00Z".to_owned(), 24, 6, "Independence"),
                 ("2026-12-25T05:00:00Z".to_owned(), 24, 5, "2026-12-25"),
             ]
         );
         let like = |like: &str| calendar(serde_json::json!({"days": [{"date": "2026-12-25"}], "like": like}));
-        let back = |word: &str| like(word).holidays(HOUR, None).unwrap().at(499_490).map(|day| day.back / 24);
+        let back = |word: &str| like(word).holidays(HOUR, &[]).unwrap().at(499_490).map(|day| day.back / 24);
         // A Friday.
         assert_eq!(["monday", "friday", "saturday"].map(back), [Some(4), Some(0), Some(6)]);
     }
 
     #[test]
     fn each_fault_of_a_calendar_is_told_with_its_place() {
-        let spec = calendar(serde_json::json!({"zone": "Europe/Zuerich", "days": [{"date": "2026-02-30"}]}));
-        let faults = spec.holidays(7 * HOUR, Some("date\n2026-01-01\nsoon\n")).unwrap_err();
+        let spec =
+            calendar(serde_json::json!({"zone": "Europe/Zuerich", "days": [{"date": "2026-02-30"}], "group": "CH"}));
+        let elsewhere = [listed("2026-01-01", ""), listed("soon", ""), listed("later", "")];
+        let faults = spec.holidays(7 * HOUR, &elsewhere).unwrap_err();
         let told: Vec<String> = faults.iter().map(|(at, problem)| format!("{at} {}", problem.title)).collect();
         assert_eq!(
             told,
             [
                 " holidays are days: a day has to be whole intervals",
-                "/file line 3 has no date such as `2026-12-25`",
+                "/table the document `soon` has no date such as `2026-12-25`",
                 "/days/0/date `2026-02-30` is no date such as `2026-12-25`",
+                "/group `group` is of days in a `table` or a `dataset`, and there is none",
                 "/zone there is no time zone `Europe/Zuerich`",
             ]
         );
-        let spec = calendar(serde_json::json!({"file": "none.csv"}));
-        assert_eq!(spec.read(Path::new("/nonexistent")).unwrap_err().code, "HW-WATCH-041");
-        let device = calendar(serde_json::json!({"file": "/dev/zero"})).read(Path::new("/")).unwrap_err();
-        assert!(device.title.ends_with("cannot be read: it is no file"), "{}", device.title);
     }
 }
