@@ -127,6 +127,8 @@ refused(
 run = ended(sfn.start_execution(stateMachineArn=live, name="by-alias")["executionArn"])
 assert (run["stateMachineAliasArn"], run["stateMachineVersionArn"]) == (live, version), run
 assert json.loads(run["output"])["more"] == {"priced": True}, run
+described = sfn.describe_state_machine(stateMachineArn=live)
+assert described["stateMachineArn"] == version and json.loads(described["definition"])["States"] == states, described
 sfn.update_state_machine_alias(
     stateMachineAliasArn=live, description="half and half", routingConfiguration=[route(version, 50), route(second, 50)]
 )
