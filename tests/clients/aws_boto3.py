@@ -333,6 +333,12 @@ updated = pipes.describe_pipe(Name="complete")
 assert updated["SourceParameters"] == members["SourceParameters"], updated
 pipes.start_pipe(Name="complete")
 assert runs(2) == [[{"sample": 2, "by": "complete"}], [{"sample": 3}]]
+pipes.stop_pipe(Name="complete")
+events.put_events(Entries=[sample(4, "COMPLETE"), sample(5, "COMPLETE")])
+batch = {"BatchSize": 2, "MaximumBatchingWindowInSeconds": 300}
+pipes.update_pipe(Name="complete", RoleArn=ROLE, SourceParameters={"KinesisStreamParameters": batch})
+pipes.start_pipe(Name="complete")
+assert [sorted(row["sample"] for row in given) for given in runs(3)] == [[2], [3], [4, 5]]
 pipes.tag_resource(resourceArn=created["Arn"], tags={"env": "test"})
 pipes.untag_resource(resourceArn=created["Arn"], tagKeys=["team"])
 assert pipes.list_tags_for_resource(resourceArn=created["Arn"])["tags"] == {"env": "test"}
