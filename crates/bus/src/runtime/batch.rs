@@ -3,8 +3,8 @@
 //!
 //! What it is NOT: it chooses nobody; [`super::dispatch`] says which events go together. Each keeps its own verdict.
 //!
-//! A request that is refused for good is made again for each event by itself: one of them may be what nobody takes. That
-//! ends at the first one that nobody answers, and after half a minute; those that are left wait for another try.
+//! A request that is refused for good is made again for each event by itself: one of them may be what nobody takes.
+//! That ends at the first one that nobody answers, and after half a minute; those that are left wait for another try.
 
 use std::time::Duration;
 

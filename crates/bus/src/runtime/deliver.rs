@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use headwater_base::{Clock, Problem};
 use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing};
-use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, StartExecution};
+use headwater_kernel::port::workflows::{CallTask, ExecutionState, ExecutionView, StartExecution};
 use headwater_kernel::port::{Cause, Enrich, Json, Reconcile, Workflows};
 use serde_json::value::RawValue;
 
@@ -191,6 +191,20 @@ async fn hand_over(
             started(workflows.start(start(subscription, pending, id, target, body.clone())).await)?;
             Ok(Verdict::Delivered)
         }
+        TargetSpec::Task(target) => {
+            let Some(workflows) = outside.workflows.get() else { return Err(absent("workflows")) };
+            let call = CallTask {
+                resource: target.task.resource().to_owned(),
+                parameters: body.clone(),
+                key: key(subscription, pending),
+                cause: Some(pending.chain().onward()),
+            };
+            match workflows.call_task(call).await {
+                Ok(_) => Ok(Verdict::Delivered),
+                Err(problem) if problem.code == FAILED => Err(never(problem)),
+                Err(problem) => Err(again(&problem)),
+            }
+        }
         TargetSpec::Reconcile(target) => reconcile(outside, target, pending).await,
         TargetSpec::Stream(_) | TargetSpec::Table(_) | TargetSpec::Pipeline(_) | TargetSpec::Log(_) => {
             let cause = pending.chain();
@@ -203,6 +217,9 @@ async fn hand_over(
 
 /// The code of a name that another execution had.
 const EXISTS: &str = "HW-WORK-021";
+
+/// The code of a call that fails however often it is made.
+const FAILED: &str = "HW-WORK-061";
 
 /// Codes of starts that fail however often they are tried: the input is too large or no JSON, or the workflow is of the
 /// type that nobody can wait for.
