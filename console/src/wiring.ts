@@ -27,7 +27,7 @@ export function targetEnd(target: unknown): End {
   const [kind, key] = names[type] ?? ['', ''];
   return kind
     ? { kind, name: text(at(target, key)) }
-    : { kind: type || 'target', name: text(at(target, 'note')) || type };
+    : { kind: type || 'target', name: text(at(target, 'note')) || text(at(target, 'task')) || type };
 }
 
 /** What a resource reads. */

@@ -127,6 +127,8 @@ refused(
 run = ended(sfn.start_execution(stateMachineArn=live, name="by-alias")["executionArn"])
 assert (run["stateMachineAliasArn"], run["stateMachineVersionArn"]) == (live, version), run
 assert json.loads(run["output"])["more"] == {"priced": True}, run
+described = sfn.describe_state_machine(stateMachineArn=live)
+assert described["stateMachineArn"] == version and json.loads(described["definition"])["States"] == states, described
 sfn.update_state_machine_alias(
     stateMachineAliasArn=live, description="half and half", routingConfiguration=[route(version, 50), route(second, 50)]
 )
@@ -230,6 +232,47 @@ scheduler.create_schedule(
 runs = until("the schedule has started an execution", lambda: sfn.list_executions(stateMachineArn=tick)["executions"])
 assert json.loads(ended(runs[0]["executionArn"])["input"]) == {"n": 1}, runs
 until("the schedule has deleted itself", lambda: not scheduler.list_schedules()["Schedules"])
+
+
+# Universal targets: what this node does itself. The table `counters` was applied to it before.
+def universal(name, task, **request):
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
+    scheduler.create_schedule(
+        Name=name, ScheduleExpression=f"at({soon:%Y-%m-%dT%H:%M:%S})", FlexibleTimeWindow=off, ActionAfterCompletion="DELETE",
+        Target={"Arn": f"arn:aws:scheduler:::aws-sdk:{task}", "RoleArn": ROLE, "Input": json.dumps(request)},
+    )
+
+
+def inputs_of(arn):
+    return [json.loads(ended(row["executionArn"])["input"]) for row in sfn.list_executions(stateMachineArn=arn)["executions"]]
+
+
+digits = "12345678901234567890123456789012345678"
+universal("start", "sfn:startExecution", StateMachineArn=tick, Input='{"n": 2}')
+entry = {"Source": "shop.orders", "DetailType": "OrderPlaced", "Detail": '{"id": 9, "total": 900}', "EventBusName": "shop"}
+universal("put", "eventbridge:putEvents", Entries=[entry])
+universal(
+    "count", "dynamodb:updateItem", TableName="counters", Key={"id": {"S": "a"}}, UpdateExpression="ADD n :n",
+    ExpressionAttributeValues={":n": {"N": digits}},
+)
+refused(scheduler.exceptions.ValidationException, universal, name="queue", task="sqs:sendMessage", QueueUrl="q")
+until("the call has started an execution", lambda: {"n": 2} in inputs_of(tick))
+until("the call has put an event, and the rule seen it", lambda: {"order": 9} in inputs_of(flow))
+item = {"TableName": "counters", "Key": {"id": {"S": "a"}}}
+read = machine(
+    "read", {"A": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:getItem", "Parameters": item, "End": True}},
+    kind="EXPRESS",
+)
+
+
+def counted():
+    output = json.loads(sfn.start_sync_execution(stateMachineArn=read, input="{}")["output"])
+    return output.get("Item", {}).get("n") == {"N": digits}
+
+
+until("the call has changed a document, and no digit is lost", counted)
+until("all of them have deleted themselves", lambda: not scheduler.list_schedules()["Schedules"])
+sfn.delete_state_machine(stateMachineArn=read)
 group = scheduler.create_schedule_group(Name="nightly", Tags=[{"Key": "team", "Value": "genomics"}])["ScheduleGroupArn"]
 assert scheduler.list_tags_for_resource(ResourceArn=group)["Tags"] == [{"Key": "team", "Value": "genomics"}]
 scheduler.tag_resource(ResourceArn=group, Tags=[{"Key": "env", "Value": "test"}])
@@ -331,6 +374,12 @@ updated = pipes.describe_pipe(Name="complete")
 assert updated["SourceParameters"] == members["SourceParameters"], updated
 pipes.start_pipe(Name="complete")
 assert runs(2) == [[{"sample": 2, "by": "complete"}], [{"sample": 3}]]
+pipes.stop_pipe(Name="complete")
+events.put_events(Entries=[sample(4, "COMPLETE"), sample(5, "COMPLETE")])
+batch = {"BatchSize": 2, "MaximumBatchingWindowInSeconds": 300}
+pipes.update_pipe(Name="complete", RoleArn=ROLE, SourceParameters={"KinesisStreamParameters": batch})
+pipes.start_pipe(Name="complete")
+assert [sorted(row["sample"] for row in given) for given in runs(3)] == [[2], [3], [4, 5]]
 pipes.tag_resource(resourceArn=created["Arn"], tags={"env": "test"})
 pipes.untag_resource(resourceArn=created["Arn"], tagKeys=["team"])
 assert pipes.list_tags_for_resource(resourceArn=created["Arn"])["tags"] == {"env": "test"}

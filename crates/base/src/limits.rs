@@ -82,8 +82,8 @@ pub struct Limits {
     pub tasks_in_flight: NonZeroUsize,
     /// How often an event may lead to another before the chain is cut (`HW-BUS-010`, `HW-FLOW-050`).
     pub event_hops: u32,
-    /// Events that one request of a pipe's enrichment asks for, at most; together they have at most `payload_bytes`.
-    pub enrichment_events: usize,
+    /// Events of one request that a pipe makes, at most; together they have at most `payload_bytes`.
+    pub batch_events: usize,
     /// Rows that all datasets together keep in memory; beyond it they are written as files before a snapshot is due.
     pub lake_tail_bytes: usize,
     /// Intervals of all series of one forecast together.
@@ -159,7 +159,7 @@ impl Default for Limits {
             executions_kept: 200_000,
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
             event_hops: 16,
-            enrichment_events: 100,
+            batch_events: 100,
             lake_tail_bytes: 128 * MIB,
             forecast_points: 8_000_000,
             sql_queries: 8,

@@ -1,8 +1,9 @@
 //! From resources to subscriptions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use headwater_base::{Name, Problem};
+use headwater_base::{Name, Problem, Span};
 use headwater_kernel::kind;
 use headwater_kernel::origin::Origin;
 use headwater_kernel::resource::Resource;
@@ -15,7 +16,7 @@ use crate::kinds::schedule::{self, Calendar, Missed, ScheduleSpec};
 use crate::kinds::{dead_letters, pattern, space};
 use crate::schedule::{Dialect, Expression};
 use crate::spec::{Attributes, Start, StreamTarget, TargetSpec};
-use crate::subscription::{self, Enrichment, Subscription, Target};
+use crate::subscription::{self, Batch, Enrichment, Subscription, Target};
 
 /// Finds a resource by kind and name.
 pub type Find = Arc<dyn Fn(&str, &str) -> Option<Arc<Resource>> + Send + Sync>;
@@ -61,6 +62,7 @@ fn blank(unit: &'static str, resource: &Resource, dead: Option<&Name>) -> Subscr
         start: Start::Latest,
         targets: Vec::new(),
         enrichment: None,
+        batch: None,
         dead: dead_letters(name, dead),
         archive: None,
     }
@@ -122,6 +124,10 @@ fn pipe_of(resource: &Resource, find: &Find) -> Result<Compiled, Problem> {
     for (number, text) in spec.filter.iter().enumerate() {
         subscription.patterns.push(pattern(text, &format!("/spec/filter/{number}"), &origin)?);
     }
+    subscription.batch = spec.batch.map(|batch| Batch {
+        size: batch.size as usize,
+        window: Duration::from_millis(batch.window.map_or(0, Span::millis)),
+    });
     if let Some(asked) = spec.enrichment {
         let input = subscription::input(EnrichmentSpec::input(&asked), "enrichment")?;
         if let Some(delivery) = asked.delivery() {

@@ -63,7 +63,8 @@ fn target_refs(targets: &[TargetSpec], pointer: &str) -> Vec<Ref> {
             TargetSpec::Reconcile(target) => ("Pipeline", &target.pipeline, "pipeline", true),
             TargetSpec::Workflow(target) => ("Workflow", &target.workflow, "workflow", true),
             TargetSpec::Destination(target) => ("Destination", &target.destination, "destination", true),
-            TargetSpec::Log(_) => return None,
+            // What a call names stands in its parameters, which an event may make.
+            TargetSpec::Task(_) | TargetSpec::Log(_) => return None,
         };
         Some(Ref { kind, name: name.to_string(), at: format!("{pointer}/{number}/{field}"), needed })
     };

@@ -1,5 +1,6 @@
 //! What runs: readers of streams, the scheduler, deliveries, replays.
 
+pub mod batch;
 pub mod buses;
 pub mod cohort;
 pub mod deliver;

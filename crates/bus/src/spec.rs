@@ -23,6 +23,8 @@ pub enum TargetSpec {
     Workflow(WorkflowTarget),
     /// A Destination, at least once, with an idempotency key.
     Destination(DestinationTarget),
+    /// A call of what workflows call, at least once, with an idempotency key.
+    Task(TaskTarget),
     /// A line in the node's own log that says which event it was; the event's content is not in it.
     Log(LogTarget),
 }
@@ -147,6 +149,53 @@ pub struct DestinationTarget {
     pub delivery: Option<DeliverySpec>,
 }
 
+/// A task of workflows as a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TaskTarget {
+    /// What is called.
+    pub task: TaskName,
+    /// What it is called with: an object whose members are those of the service's request. Default: the whole event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputShape>,
+    /// How often and how long it is tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliverySpec>,
+}
+
+/// What a target may call, in the words of AWS's services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TaskName {
+    /// Starts an execution of a workflow.
+    #[serde(rename = "sfn:startExecution")]
+    StartExecution,
+    /// Puts events on buses, all or none.
+    #[serde(rename = "eventbridge:putEvents")]
+    PutEvents,
+    /// Writes a document of a table, under a condition if there is one.
+    #[serde(rename = "dynamodb:putItem")]
+    PutItem,
+    /// Changes a document of a table.
+    #[serde(rename = "dynamodb:updateItem")]
+    UpdateItem,
+    /// Deletes a document of a table.
+    #[serde(rename = "dynamodb:deleteItem")]
+    DeleteItem,
+}
+
+impl TaskName {
+    /// Its name in full.
+    pub const fn resource(self) -> &'static str {
+        match self {
+            Self::StartExecution => "arn:aws:states:::aws-sdk:sfn:startExecution",
+            Self::PutEvents => "arn:aws:states:::aws-sdk:eventbridge:putEvents",
+            Self::PutItem => "arn:aws:states:::aws-sdk:dynamodb:putItem",
+            Self::UpdateItem => "arn:aws:states:::aws-sdk:dynamodb:updateItem",
+            Self::DeleteItem => "arn:aws:states:::aws-sdk:dynamodb:deleteItem",
+        }
+    }
+}
+
 /// The node's log as a target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -213,6 +262,7 @@ impl TargetSpec {
             Self::Reconcile(_) => "reconcile",
             Self::Workflow(_) => "workflow",
             Self::Destination(_) => "destination",
+            Self::Task(_) => "task",
             Self::Log(_) => "log",
         }
     }
@@ -222,7 +272,8 @@ impl TargetSpec {
         match self {
             Self::Reconcile(ReconcileTarget { delivery, .. })
             | Self::Workflow(WorkflowTarget { delivery, .. })
-            | Self::Destination(DestinationTarget { delivery, .. }) => Some(delivery.clone().unwrap_or_default()),
+            | Self::Destination(DestinationTarget { delivery, .. })
+            | Self::Task(TaskTarget { delivery, .. }) => Some(delivery.clone().unwrap_or_default()),
             Self::Stream(_) | Self::Table(_) | Self::Pipeline(_) | Self::Log(_) => None,
         }
     }
@@ -234,7 +285,8 @@ impl TargetSpec {
             | Self::Table(TableTarget { input, .. })
             | Self::Pipeline(PipelineTarget { input, .. })
             | Self::Workflow(WorkflowTarget { input, .. })
-            | Self::Destination(DestinationTarget { input, .. }) => input.as_ref(),
+            | Self::Destination(DestinationTarget { input, .. })
+            | Self::Task(TaskTarget { input, .. }) => input.as_ref(),
             Self::Reconcile(_) | Self::Log(_) => None,
         }
     }

@@ -4,6 +4,7 @@
 //! puts that into one commit with how far it has read.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Name, Problem};
@@ -38,10 +39,21 @@ pub struct Subscription {
     pub targets: Vec<Target>,
     /// Who is asked before.
     pub enrichment: Option<(Enrichment, Input)>,
+    /// How events go to the target together, if they do.
+    pub batch: Option<Batch>,
     /// Takes what cannot be delivered.
     pub dead: Name,
     /// Set for an archive: the stream that keeps its events.
     pub archive: Option<Name>,
+}
+
+/// How events go to a target together.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Events of one array, at most.
+    pub size: usize,
+    /// How long the first of them waits for others.
+    pub window: Duration,
 }
 
 /// Who is asked before an event goes on; the answer takes its place.

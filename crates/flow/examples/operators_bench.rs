@@ -13,7 +13,7 @@ use ahash::AHashMap;
 use bytes::Bytes;
 use headwater_base::Micros;
 use headwater_flow::operators::{
-    Advance, Aggregate, AggregateConfig, Emit, Input, Kind, Measure, Operator, SessionConfig, Sessions, State,
+    self, Advance, Aggregate, AggregateConfig, Emit, Input, Kind, Measure, Operator, SessionConfig, Sessions, State,
     WindowConfig, Windows,
 };
 
@@ -165,7 +165,9 @@ fn keyed(mut operator: impl Operator, lateness: i64) -> impl FnMut(&mut Map, Eve
         let page = Input::Text(pages[(event.seed % 8) as usize]);
         let bought = if event.seed % 8 == 5 { Input::Unit } else { Input::Skip };
         let inputs = [Input::Unit, bought, Input::Int((event.seed % 10_000) as i64), page];
-        operator.event(state, &event.key, event.time, (0, event.offset), &inputs, &mut out).unwrap();
+        let (time, position) = (event.time, (0, event.offset));
+        let taken = operators::Event { key: &event.key, time, position, hops: 0, inputs: &inputs };
+        operator.event(state, &taken, &mut out).unwrap();
         if event.offset % 1_000 == 0 {
             while operator.advance(state, Micros(event.time.0 - lateness), &mut out).unwrap() == Advance::More {}
             std::hint::black_box(&out);

@@ -50,6 +50,25 @@ pub use window::{WindowConfig, Windows};
 /// one time, so that results do not depend on the order of arrival.
 pub type Position = (u32, i64);
 
+/// The most [`Event::hops`] that a state keeps: 30 bits, which stand above a revision's 32 in one number.
+pub const HOPS_MAX: u32 = (1 << 30) - 1;
+
+/// One event, with what its step has computed of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Whose event.
+    pub key: &'a [u8],
+    /// When it happened.
+    pub time: Micros,
+    /// Where it stood.
+    pub position: Position,
+    /// How many steps of a chain of events lie behind what comes of it; 0 = it belongs to none.
+    pub hops: u32,
+    /// One [`Input`] for each measure, in their order; a session step with a path takes one more, the value that goes
+    /// onto the path.
+    pub inputs: &'a [Input<'a>],
+}
+
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -81,20 +100,11 @@ pub struct ConfigError(pub String);
 
 /// What windows and sessions have in common; see the module for how it is driven.
 pub trait Operator: Send {
-    /// Takes one event. `inputs` holds one [`Input`] for each measure, in their order; a session step with a path takes
-    /// one more, the value that goes onto the path. What it gives out at once goes behind `out`.
+    /// Takes one event. What it gives out at once goes behind `out`.
     ///
     /// # Errors
     /// [`Corrupt`] when the key's state cannot be read; nothing has been changed then.
-    fn event(
-        &mut self,
-        state: &mut dyn State,
-        key: &[u8],
-        time: Micros,
-        position: Position,
-        inputs: &[Input<'_>],
-        out: &mut Vec<Emission>,
-    ) -> Result<Outcome, Corrupt>;
+    fn event(&mut self, state: &mut dyn State, event: &Event<'_>, out: &mut Vec<Emission>) -> Result<Outcome, Corrupt>;
 
     /// Moves the watermark (never back) and gives out what has become due, in order of time, then key.
     ///

@@ -16,7 +16,7 @@
 //! Guide: "Item sizes and formats".
 
 use headwater_base::Problem;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::base64;
 use crate::change::{Change, EventName, Images};
@@ -67,40 +67,6 @@ pub fn document(item: &Exact) -> Result<Exact, Problem> {
         Exact::Map(fields) => read_fields(fields, &mut Path::default()),
         _ => Err(refused("an item is a JSON object")),
     }
-}
-
-/// As [`attribute`], for a machine's value.
-pub fn attribute_value(plain: &Value) -> Value {
-    let (kind, value) = match plain {
-        Value::Null => ("NULL", Value::Bool(true)),
-        Value::Bool(_) => ("BOOL", plain.clone()),
-        Value::Number(number) => ("N", Value::String(number.to_string())),
-        Value::String(_) => ("S", plain.clone()),
-        Value::Array(items) => ("L", Value::Array(items.iter().map(attribute_value).collect())),
-        Value::Object(fields) => ("M", Value::Object(item_values(fields))),
-    };
-    Value::Object(Map::from_iter([(kind.to_owned(), value)]))
-}
-
-/// As [`item`], for a machine's object.
-pub fn item_values(document: &Map<String, Value>) -> Map<String, Value> {
-    document.iter().map(|(name, value)| (name.clone(), attribute_value(value))).collect()
-}
-
-/// As [`plain`], for a machine's value.
-///
-/// # Errors
-/// `HW-KERNEL-035` also for a number that a machine's value cannot hold to its last digit.
-pub fn plain_value(attribute: &Value) -> Result<Value, Problem> {
-    plain(&Exact::from(attribute))?.to_value().ok_or_else(inexact)
-}
-
-/// As [`document`], for a machine's object.
-///
-/// # Errors
-/// As [`plain_value`].
-pub fn document_values(item: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
-    item.iter().map(|(name, value)| Ok((name.clone(), plain_value(value)?))).collect()
 }
 
 /// Where a change stands, for its record in the shape of DynamoDB Streams.
@@ -308,11 +274,6 @@ impl Path {
 
 fn refused(fact: impl Into<String>) -> Problem {
     Problem::new("HW-KERNEL-035", fact).help("types are S, N, B, BOOL, NULL, L, M, SS, NS, BS: `{\"N\": \"1.5\"}`")
-}
-
-fn inexact() -> Problem {
-    Problem::new("HW-KERNEL-035", "a number has more digits than can be kept here")
-        .help("15 digits always can; write longer ones as strings")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! one attempt has the same idempotency key.
 
 mod activities;
+mod call;
 mod collect;
 mod dispatch;
 mod events;

@@ -11,6 +11,8 @@ use super::HEADWATER;
 fn boto3_runs_state_machines_rules_archives_and_connections() {
     let Some(python) = client("boto3", "venv/bin/python") else { return };
     let node = Node::start(HEADWATER).unwrap();
+    let table = "apiVersion: headwater.dev/v1\nkind: Table\nmetadata: {name: counters}\nspec: {}\n";
+    node.headwater(&["apply", "-f", "-"], table).unwrap();
     let script = root().join("tests/clients/aws_boto3.py");
     output(Command::new(python).arg(script).arg(node.aws()), "").unwrap();
 }

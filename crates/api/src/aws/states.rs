@@ -101,6 +101,9 @@ fn machine(call: &Call, member: &str) -> Result<Machine, Refusal> {
     let given = call.given(member);
     let arn = arn::states(given, &["stateMachine"])?;
     let (name, qualifier) = split(&arn);
+    if name.contains('/') {
+        return Err(Refusal::validation(format!("{given} names a Map state, and no state machine")));
+    }
     let resource = call.aws.find(WORKFLOW, name).ok_or_else(|| no_machine(given))?;
     if let Qualifier::Alias(alias) = &qualifier
         && !aliases::is_there(&resource, alias)

@@ -11,10 +11,11 @@ use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::{Name, Problem};
 use headwater_kernel::port::tables::{self, Write, Written};
+use headwater_wire::exact::Exact;
 use hyper::header::{ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use hyper::{HeaderMap, StatusCode};
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use crate::http::body::media_type;
 use crate::http::fault::Fault;
@@ -51,13 +52,14 @@ pub async fn get(
 pub async fn list(State(api): State<Arc<Api>>, Path(table): Path<String>, request: Request) -> Result<Response, Fault> {
     let query = Query::parse(request.uri().query(), QUERY)?;
     // Keys are texts, whatever they look like.
-    let bound =
-        |name: &str| query.text(name).map(|text| if query.text("index").is_some() { value(text) } else { text.into() });
+    let read: fn(&str) -> Exact =
+        if query.text("index").is_some() { value } else { |text| Exact::String(text.to_owned()) };
+    let bound = |name: &str| query.text(name).map(read);
     let asked = tables::Query {
         index: query.text("index").map(str::to_owned),
         equals: match query.text("equals").map(value) {
             None => Vec::new(),
-            Some(Value::Array(values)) => values,
+            Some(Exact::List(values)) => values,
             Some(value) => vec![value],
         },
         from: bound("from"),
@@ -142,8 +144,8 @@ async fn write_one(api: &Api, write: Write) -> Result<Written, Problem> {
 }
 
 /// A value in a query: JSON, or else the text itself.
-fn value(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+fn value(text: &str) -> Exact {
+    Exact::read(text.as_bytes()).unwrap_or_else(|_| Exact::String(text.to_owned()))
 }
 
 /// Deletes a document.

@@ -11,8 +11,8 @@ use headwater_kernel::port::tables::{Change, Expression, Write};
 use headwater_wire::exact::Exact;
 use hyper::StatusCode;
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 
 use crate::http::body::media_type;
 use crate::http::fault::Fault;
@@ -126,17 +126,15 @@ pub fn expression(query: &Query, name: &str) -> Result<Option<Expression>, Probl
     Ok(Some(Expression { text: text.to_owned(), names, values: values(query.text("values"))? }))
 }
 
-/// Values of expressions; a number that would lose digits is refused.
-fn values(text: Option<&str>) -> Result<Map<String, Value>, Problem> {
-    let Some(text) = text else { return Ok(Map::new()) };
+/// Values of expressions, their numbers digit by digit.
+fn values(text: Option<&str>) -> Result<BTreeMap<String, Exact>, Problem> {
+    let Some(text) = text else { return Ok(BTreeMap::new()) };
     let refused =
         |fact: &str| Problem::new("HW-API-008", fact).help("`values` is an object: `{\":done\": \"COMPLETE\"}`");
-    let values = Exact::read(text.as_bytes()).map_err(|fault| refused("`values` is not JSON").because(fault))?;
-    match values.to_value() {
-        Some(Value::Object(values)) => Ok(values),
-        Some(_) => Err(refused("`values` is not a JSON object")),
-        None => Err(refused("a number in `values` has more digits than can be kept here")
-            .help("write it into the text of the expression, where every digit counts")),
+    match Exact::read(text.as_bytes()) {
+        Ok(Exact::Map(values)) => Ok(values.into_iter().collect()),
+        Ok(_) => Err(refused("`values` is not a JSON object")),
+        Err(fault) => Err(refused("`values` is not JSON").because(fault)),
     }
 }
 

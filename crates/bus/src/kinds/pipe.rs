@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headwater_base::{Name, Problem};
+use headwater_base::{Name, Problem, Span};
 use headwater_kernel::kind::{self, Kind, Ref, View};
 use headwater_kernel::reconcile::{Observed, Plan};
 use headwater_kernel::resource::{Draft, Resource};
@@ -65,12 +65,28 @@ pub struct PipeSpec {
     pub enrichment: Option<EnrichmentSpec>,
     /// Where events go.
     pub target: TargetSpec,
+    /// Sends events to the target together, as one array: to a workflow or a destination. Without it they go one by
+    /// one, and in no array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchSpec>,
     /// A pipe that is not enabled reads nothing; once enabled it goes on where it stopped.
     #[serde(default = "crate::spec::yes")]
     pub enabled: bool,
     /// The stream that takes what cannot be delivered. Default `<name>.dead`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<Name>,
+}
+
+/// How events go to a target together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BatchSpec {
+    /// Events of one array, at most. An array of one event is an array, too.
+    #[schemars(range(min = 1, max = 100))]
+    pub size: u32,
+    /// How long the first of them waits for others. Default 0s: an array takes the events that are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Span>,
 }
 
 /// Where a pipe's events come from.
@@ -258,6 +274,12 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
     }
     for (number, filter) in spec.filter.iter().enumerate() {
         problems.extend(pattern(filter, &format!("/spec/filter/{number}"), &draft.origin).err());
+    }
+    if spec.batch.is_some() && !matches!(spec.target, TargetSpec::Workflow(_) | TargetSpec::Destination(_)) {
+        let fact =
+            format!("`spec.batch` is for a workflow or a destination; the target is a {}", spec.target.type_name());
+        let help = "leave `batch` out: the target takes each event by itself";
+        problems.push(draft.origin.blame("/spec/batch", Problem::new("HW-BUS-007", fact).help(help)));
     }
     if let Some(input) = spec.enrichment.as_ref().and_then(EnrichmentSpec::input) {
         let fault = subscription::input(Some(input), "enrichment").err();

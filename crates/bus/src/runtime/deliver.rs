@@ -5,10 +5,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::future::join_all;
 use headwater_base::{Clock, Problem};
 use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing};
-use headwater_kernel::port::workflows::{ExecutionState, StartExecution};
+use headwater_kernel::port::workflows::{CallTask, ExecutionState, ExecutionView, StartExecution};
 use headwater_kernel::port::{Cause, Enrich, Json, Reconcile, Workflows};
 use serde_json::value::RawValue;
 
@@ -16,7 +15,7 @@ use crate::kinds::pipe::EnrichmentSpec;
 use crate::pending::Pending;
 use crate::runtime::desk::Desk;
 use crate::runtime::station::Stations;
-use crate::spec::{ReconcileTarget, TargetSpec};
+use crate::spec::{ReconcileTarget, TargetSpec, WorkflowTarget};
 use crate::subscription::{Effect, Enrichment, Source, Subscription};
 
 /// Who can be delivered to.
@@ -61,90 +60,38 @@ impl Verdict {
     }
 }
 
-/// How long events are asked for one by one before those that are left wait for another try.
-const SINGLY_MAX: Duration = Duration::from_secs(30);
-
 /// The code of a delivery that its target refused.
 pub const REFUSED: &str = "HW-BUS-011";
 
 /// Tries once.
 pub async fn attempt(outside: &Outside, subscription: &Subscription, pending: &Pending, body: &Json) -> Verdict {
-    let tried = match &subscription.enrichment {
-        None => hand_over(outside, subscription, pending, body, body).await,
-        Some((of, input)) => {
-            let asked = match subscription.render(input, body, outside.clock.now()) {
-                Ok(asked) => Json::copy_from_slice(&asked),
-                Err(problem) => return never(problem),
-            };
-            let answer = match ask(outside, subscription, of, pending, asked).await {
-                Ok(answer) => answer,
-                Err(verdict) => return verdict,
-            };
-            return go_on(outside, subscription, pending, &answer).await;
-        }
-    };
-    tried.unwrap_or_else(|verdict| verdict)
-}
-
-/// Tries several deliveries of a subscription whose enrichment takes them together: one request asks for all, and each
-/// goes on with its own answer. A request that is refused for good is made again for each by itself: one of them may be
-/// what nobody takes. That ends at the first one that nobody answers, and after half a minute. What each comes to, in
-/// order.
-pub async fn attempt_together(
-    outside: &Outside,
-    subscription: &Subscription,
-    events: &[(Pending, Json)],
-) -> Vec<Verdict> {
-    let Some((Enrichment::Of(spec), input)) = &subscription.enrichment else {
-        return join_all(events.iter().map(|(pending, body)| attempt(outside, subscription, pending, body))).await;
-    };
-    let now = outside.clock.now();
-    let mut verdicts: Vec<Option<Verdict>> = Vec::with_capacity(events.len());
-    let mut asked: Vec<(usize, &Pending, Json)> = Vec::with_capacity(events.len());
-    for (number, (pending, body)) in events.iter().enumerate() {
-        let rendered = subscription.render(input, body, now).map(|text| Json::copy_from_slice(&text));
-        verdicts.push(match rendered {
-            Ok(text) if is_json(&text) => {
-                asked.push((number, pending, text));
-                None
-            }
-            Ok(_) => Some(Verdict::Never(REFUSED.to_owned(), "what is asked with is no JSON".to_owned(), None)),
-            Err(problem) => Some(never(problem)),
-        });
+    if subscription.enrichment.is_none() {
+        return hand_over(outside, subscription, pending, body, body).await.unwrap_or_else(|verdict| verdict);
     }
-    let answers: Vec<Result<Json, Verdict>> = match ask_together(outside, subscription, spec, &asked).await {
-        Ok(answers) => answers.into_iter().map(Ok).collect(),
-        Err(Verdict::Again(refused)) => asked.iter().map(|_| Err(Verdict::Again(refused.clone()))).collect(),
-        Err(_) if asked.len() > 1 => ask_singly(outside, subscription, spec, &asked).await,
-        Err(verdict) => vec![Err(verdict)],
-    };
-    let handed =
-        asked.iter().zip(answers).map(|((_, pending, _), answer)| take(outside, subscription, pending, answer));
-    let handed = join_all(handed).await;
-    for ((number, ..), verdict) in asked.iter().zip(handed) {
-        if let Some(place) = verdicts.get_mut(*number) {
-            *place = Some(verdict);
-        }
-    }
-    let missing = || Verdict::Again(not_taken("the answers are fewer than the events".to_owned()));
-    verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(missing)).collect()
-}
-
-/// What an event comes to that was asked for with others.
-async fn take(
-    outside: &Outside,
-    subscription: &Subscription,
-    pending: &Pending,
-    answer: Result<Json, Verdict>,
-) -> Verdict {
-    match answer {
+    match answer(outside, subscription, pending, body).await {
         Ok(answer) => go_on(outside, subscription, pending, &answer).await,
         Err(verdict) => verdict,
     }
 }
 
+/// What takes an event's place: the answer of whom the enrichment names, or what waits where there is none.
+///
+/// # Errors
+/// What becomes of an event that got no answer.
+pub(super) async fn answer(
+    outside: &Outside,
+    subscription: &Subscription,
+    pending: &Pending,
+    body: &Json,
+) -> Result<Json, Verdict> {
+    let Some((of, input)) = &subscription.enrichment else { return Ok(body.clone()) };
+    let asked = subscription.render(input, body, outside.clock.now());
+    let asked = asked.map(|asked| Json::copy_from_slice(&asked)).map_err(never)?;
+    ask(outside, subscription, of, pending, asked).await
+}
+
 /// Hands an event over that has got its answer.
-async fn go_on(outside: &Outside, subscription: &Subscription, pending: &Pending, answer: &Json) -> Verdict {
+pub(super) async fn go_on(outside: &Outside, subscription: &Subscription, pending: &Pending, answer: &Json) -> Verdict {
     let Some(target) = subscription.targets.get(pending.target) else { return gone(pending) };
     let rendered = match subscription.render(&target.input, answer, outside.clock.now()) {
         Ok(rendered) => Json::copy_from_slice(&rendered),
@@ -153,62 +100,7 @@ async fn go_on(outside: &Outside, subscription: &Subscription, pending: &Pending
     hand_over(outside, subscription, pending, answer, &rendered).await.unwrap_or_else(|verdict| verdict)
 }
 
-/// Asks for several events with one array. As many answers as there are events.
-async fn ask_together(
-    outside: &Outside,
-    subscription: &Subscription,
-    spec: &EnrichmentSpec,
-    asked: &[(usize, &Pending, Json)],
-) -> Result<Vec<Json>, Verdict> {
-    let Some((_, first, _)) = asked.first() else { return Ok(Vec::new()) };
-    let mut body = vec![b'['];
-    for (place, (_, _, text)) in asked.iter().enumerate() {
-        if place > 0 {
-            body.push(b',');
-        }
-        body.extend_from_slice(text);
-    }
-    body.push(b']');
-    let names: Vec<String> = asked.iter().map(|(_, pending, _)| key(subscription, pending)).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let key = format!("{}.{:016x}", key(subscription, first), fnv(&names));
-    // As far along as the one that has come furthest.
-    let hops = asked.iter().map(|(_, pending, _)| pending.hops).max().unwrap_or_default();
-    let cause = Cause { hops, ..first.chain() };
-    let answer = ask_whom(outside, spec, &key, cause, Json::from(body)).await?;
-    let answers: Vec<&RawValue> = serde_json::from_slice(&answer).unwrap_or_default();
-    if answers.len() != asked.len() {
-        let reason = format!("the answer to the enrichment of {} events is no array of as many", asked.len());
-        return Err(Verdict::Never(REFUSED.to_owned(), reason, None));
-    }
-    Ok(answers.into_iter().map(|answer| Json::copy_from_slice(answer.get().as_bytes())).collect())
-}
-
-/// Asks for each of several events by itself, until one is not answered or it has taken too long: a hundred of them
-/// could be a hundred timeouts. Those that are left wait for another try, with others.
-async fn ask_singly(
-    outside: &Outside,
-    subscription: &Subscription,
-    spec: &EnrichmentSpec,
-    asked: &[(usize, &Pending, Json)],
-) -> Vec<Result<Json, Verdict>> {
-    let begun = outside.clock.elapsed();
-    let mut answers = Vec::with_capacity(asked.len());
-    let mut goes_on = true;
-    for one in asked {
-        if !goes_on {
-            answers.push(Err(Verdict::Later));
-            continue;
-        }
-        let answer = ask_together(outside, subscription, spec, std::slice::from_ref(one)).await;
-        let took = outside.clock.elapsed().saturating_sub(begun);
-        goes_on = took < SINGLY_MAX && !matches!(answer, Err(Verdict::Again(_)));
-        answers.push(answer.map(|answers| answers.into_iter().next().unwrap_or_default()));
-    }
-    answers
-}
-
-fn is_json(text: &Json) -> bool {
+pub(super) fn is_json(text: &Json) -> bool {
     serde_json::from_slice::<&RawValue>(text).is_ok()
 }
 
@@ -240,7 +132,7 @@ async fn ask(
 }
 
 /// Asks whom a pipe names. `key` names the request to the other side, `cause` is the chain of what is asked for.
-async fn ask_whom(
+pub(super) async fn ask_whom(
     outside: &Outside,
     spec: &EnrichmentSpec,
     key: &str,
@@ -295,13 +187,22 @@ async fn hand_over(
         }
         TargetSpec::Workflow(target) => {
             let Some(workflows) = outside.workflows.get() else { return Err(absent("workflows")) };
-            let request = start(subscription, pending, target.workflow.as_str(), body.clone());
-            let request = StartExecution { alias: target.alias.clone(), ..request };
-            match workflows.start(request).await {
+            let id = fnv(&[&subscription.space, &pending.stream, &pending.target.to_string()]);
+            started(workflows.start(start(subscription, pending, id, target, body.clone())).await)?;
+            Ok(Verdict::Delivered)
+        }
+        TargetSpec::Task(target) => {
+            let Some(workflows) = outside.workflows.get() else { return Err(absent("workflows")) };
+            let call = CallTask {
+                resource: target.task.resource().to_owned(),
+                parameters: body.clone(),
+                key: key(subscription, pending),
+                cause: Some(pending.chain().onward()),
+            };
+            match workflows.call_task(call).await {
                 Ok(_) => Ok(Verdict::Delivered),
-                // An earlier try started it, and nobody heard of that.
-                Err(problem) if problem.code == EXISTS => Ok(Verdict::Delivered),
-                Err(problem) => Err(refused(problem)),
+                Err(problem) if problem.code == FAILED => Err(never(problem)),
+                Err(problem) => Err(again(&problem)),
             }
         }
         TargetSpec::Reconcile(target) => reconcile(outside, target, pending).await,
@@ -317,9 +218,22 @@ async fn hand_over(
 /// The code of a name that another execution had.
 const EXISTS: &str = "HW-WORK-021";
 
+/// The code of a call that fails however often it is made.
+const FAILED: &str = "HW-WORK-061";
+
 /// Codes of starts that fail however often they are tried: the input is too large or no JSON, or the workflow is of the
 /// type that nobody can wait for.
 const UNSTARTABLE: [&str; 3] = ["HW-WORK-005", "HW-WORK-033", "HW-WORK-035"];
+
+/// What a start comes to.
+pub(super) fn started(started: Result<ExecutionView, Problem>) -> Result<(), Verdict> {
+    match started {
+        Ok(_) => Ok(()),
+        // An earlier try started it, and nobody heard of that.
+        Err(problem) if problem.code == EXISTS => Ok(()),
+        Err(problem) => Err(refused(problem)),
+    }
+}
 
 /// What becomes of a delivery whose workflow would not start.
 fn refused(problem: Problem) -> Verdict {
@@ -341,7 +255,7 @@ async fn reconcile(outside: &Outside, target: &ReconcileTarget, pending: &Pendin
     }
 }
 
-async fn send(outside: &Outside, name: &str, key: &str, body: &Json) -> Result<Answer, Verdict> {
+pub(super) async fn send(outside: &Outside, name: &str, key: &str, body: &Json) -> Result<Answer, Verdict> {
     let Some(station) = outside.stations.get(name) else {
         return Err(Verdict::Again(not_taken(format!("the destination `{name}` does not run"))));
     };
@@ -352,16 +266,21 @@ async fn send(outside: &Outside, name: &str, key: &str, body: &Json) -> Result<A
     })
 }
 
-/// An execution that a delivery starts. The name tells a second try from a second event.
-fn start(subscription: &Subscription, pending: &Pending, workflow: &str, input: Json) -> StartExecution {
+/// An execution that a delivery starts. The name tells a second try from a second event; `id` is the same for both.
+pub(super) fn start(
+    subscription: &Subscription,
+    pending: &Pending,
+    id: u64,
+    target: &WorkflowTarget,
+    input: Json,
+) -> StartExecution {
     let short: String = subscription.name.as_str().chars().take(24).collect();
-    let place = fnv(&[&subscription.space, &pending.stream, &pending.target.to_string()]);
-    let name = format!("{short}-{place:016x}-{}-{}", pending.partition, pending.offset);
+    let name = format!("{short}-{id:016x}-{}-{}", pending.partition, pending.offset);
     let cause = pending.chain().onward();
     StartExecution {
-        workflow: workflow.to_owned(),
+        workflow: target.workflow.to_string(),
         version: None,
-        alias: None,
+        alias: target.alias.clone(),
         name: Some(name),
         input: Some(input),
         cause: Some(cause),
@@ -374,7 +293,7 @@ pub(super) fn fnv(parts: &[&str]) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn not_taken(reason: String) -> NotTaken {
+pub(super) fn not_taken(reason: String) -> NotTaken {
     NotTaken { reason, again: true, ..NotTaken::default() }
 }
 
@@ -382,14 +301,14 @@ fn again(problem: &Problem) -> Verdict {
     Verdict::Again(not_taken(format!("{}: {}", problem.code, problem.title)))
 }
 
-fn never(problem: Problem) -> Verdict {
+pub(super) fn never(problem: Problem) -> Verdict {
     Verdict::Never(problem.code, problem.title, None)
 }
 
-fn absent(what: &str) -> Verdict {
+pub(super) fn absent(what: &str) -> Verdict {
     Verdict::Again(not_taken(format!("this node has no {what} yet")))
 }
 
-fn gone(pending: &Pending) -> Verdict {
+pub(super) fn gone(pending: &Pending) -> Verdict {
     Verdict::Never(REFUSED.to_owned(), format!("there is no target {} any more", pending.target), None)
 }

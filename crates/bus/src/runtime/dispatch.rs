@@ -19,7 +19,8 @@ use headwater_log::{Delta, Log, LogError, Sequence, View};
 use tokio::sync::{Notify, mpsc};
 
 use crate::pending::{PREFIX, Pending};
-use crate::runtime::deliver::{Outside, Verdict, attempt, attempt_together, fnv};
+use crate::runtime::batch::attempt_together;
+use crate::runtime::deliver::{Outside, Verdict, attempt, fnv};
 use crate::runtime::figures::Figures;
 use crate::runtime::reader::count;
 use crate::runtime::writer::{Also, Done, Owned, Refusal, Writer};
@@ -82,6 +83,8 @@ struct Taken {
 /// A try that ended.
 struct Ended {
     ticket: Ticket,
+    /// Key of the first delivery of its request: the pause is drawn by it, so that they are tried together again.
+    first: Bytes,
     pending: Pending,
     body: Bytes,
     bytes: u64,
@@ -94,6 +97,10 @@ pub struct Queue {
     due: BinaryHeap<Reverse<Ticket>>,
     /// Deliveries behind the first of the same order.
     lanes: HashMap<String, VecDeque<Ticket>>,
+    /// What is due, and waits for others to go with it.
+    gathered: Vec<Ticket>,
+    /// When it waits no longer.
+    until: Micros,
 }
 
 impl Queue {
@@ -121,6 +128,27 @@ impl Queue {
             return None;
         }
         self.due.pop().map(|Reverse(ticket)| ticket)
+    }
+
+    /// Up to `count` deliveries that are due, of different orders. Fewer wait for others as long as `window`.
+    fn gather(&mut self, now: Micros, count: usize, window: Duration) -> Vec<Ticket> {
+        while self.gathered.len() < count
+            && let Some(ticket) = self.next(now)
+        {
+            if self.gathered.is_empty() {
+                self.until = now.plus(window);
+            }
+            self.gathered.push(ticket);
+        }
+        // A clock that was set back keeps nobody waiting for longer.
+        self.until = self.until.min(now.plus(window));
+        if self.gathered.len() < count && now < self.until { Vec::new() } else { std::mem::take(&mut self.gathered) }
+    }
+
+    /// When there is something to do again.
+    fn wakes(&self) -> Option<Micros> {
+        let gathered = (!self.gathered.is_empty()).then_some(self.until);
+        gathered.into_iter().chain(self.due.peek().map(|Reverse(next)| next.due)).min()
     }
 }
 
@@ -167,7 +195,7 @@ impl Dispatch {
                 trying.push(self.attempt(taken));
             }
             let full = under_way + batch > concurrency;
-            let nap = queue.due.peek().filter(|_| !full).map(|Reverse(next)| next.due.since(now).min(NAP_MAX));
+            let nap = queue.wakes().filter(|_| !full).map(|wakes| wakes.since(now).min(NAP_MAX));
             tokio::select! {
                 told = told.recv() => {
                     let Some((sequence, keys)) = told else { return Ok(()) };
@@ -195,18 +223,18 @@ impl Dispatch {
         }
     }
 
-    /// How many events one request asks for, at most.
+    /// How many events are tried together, at most.
     fn batch(&self) -> usize {
         let asked = self.subscription.enrichment.as_ref().map_or(1, |(enrichment, _)| enrichment.batch() as usize);
-        asked.min(self.limits.enrichment_events).max(1)
+        self.subscription.batch.map_or(asked, |batch| batch.size).min(self.limits.batch_events).max(1)
     }
 
-    /// Up to `count` deliveries that are due, of different orders.
+    /// Up to `count` deliveries that are due, of different orders, in the order of their streams.
     fn take(&self, queue: &mut Queue, now: Micros, count: usize) -> Vec<Taken> {
         let (mut all, mut sum): (Vec<Taken>, u64) = (Vec::new(), 0);
-        while all.len() < count
-            && let Some(ticket) = queue.next(now)
-        {
+        let window = self.subscription.batch.map_or(Duration::ZERO, |batch| batch.window);
+        let mut tickets = queue.gather(now, count, window).into_iter();
+        while let Some(ticket) = tickets.next() {
             let value = self.log.get(&self.subscription.space, &ticket.key, View::Appended);
             let Some((bytes, (pending, body))) =
                 value.and_then(|value| Some((value.len() as u64, Pending::decode(&value)?)))
@@ -217,17 +245,20 @@ impl Dispatch {
             };
             sum += bytes;
             if !all.is_empty() && sum > self.limits.payload_bytes as u64 {
-                queue.due.push(Reverse(ticket));
+                queue.gathered.push(ticket);
+                queue.gathered.extend(tickets);
                 break;
             }
             all.push(Taken { ticket, pending, body, bytes });
         }
+        all.sort_by(|a, b| a.ticket.key.cmp(&b.ticket.key));
         all
     }
 
-    /// A try of deliveries: of one, or of those that ask together.
+    /// A try of deliveries: of one, or of those that go together.
     fn attempt(&self, taken: Vec<Taken>) -> BoxFuture<'_, Vec<Ended>> {
-        let together = self.batch() > 1;
+        let together = self.batch() > 1 || self.subscription.batch.is_some();
+        let first = taken.first().map(|taken| taken.ticket.key.clone()).unwrap_or_default();
         Box::pin(async move {
             let verdicts = match taken.as_slice() {
                 [one] if !together => {
@@ -241,7 +272,7 @@ impl Dispatch {
             };
             let ended = taken.into_iter().zip(verdicts).map(|(taken, verdict)| {
                 let Taken { ticket, pending, body, bytes } = taken;
-                Ended { ticket, pending, body, bytes, verdict }
+                Ended { ticket, first: first.clone(), pending, body, bytes, verdict }
             });
             ended.collect::<Vec<Ended>>()
         })
@@ -289,7 +320,7 @@ impl Dispatch {
         deltas: &mut Vec<Delta>,
         back: &mut Vec<(Ticket, bool)>,
     ) {
-        let Ended { mut ticket, mut pending, body, bytes, verdict } = one;
+        let Ended { mut ticket, first, mut pending, body, bytes, verdict } = one;
         let policy = self.policy(pending.target);
         pending.attempts = pending.attempts.saturating_add(1);
         let (code, reason, status) = match verdict {
@@ -301,7 +332,7 @@ impl Dispatch {
             }
             Verdict::Again(refused) => {
                 let age = now.since(pending.first);
-                let pause = refused.after.unwrap_or_else(|| self.pause(&policy, &ticket.key, pending.attempts));
+                let pause = refused.after.unwrap_or_else(|| self.pause(&policy, &first, pending.attempts));
                 let old = age + pause > Duration::from_millis(policy.age.millis());
                 if !old && pending.attempts < policy.attempts {
                     Figures::add(&self.figures.retried, 1);

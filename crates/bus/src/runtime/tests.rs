@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod asking;
+mod batches;
 mod bench;
 mod delivery;
 mod powercut;

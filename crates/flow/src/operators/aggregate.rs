@@ -80,7 +80,7 @@ impl Aggregate {
     }
 
     /// Takes one event and writes the values after it behind `out`, as a JSON object of fields `<measure>_<window>`
-    /// (`failures_10m`). Inputs as for [`super::Operator::event`]. An event without any input (all
+    /// (`failures_10m`). Inputs as for [`super::Event`]. An event without any input (all
     /// [`Input::Skip`]) changes nothing and gets the values as of its time.
     ///
     /// # Errors

@@ -26,7 +26,9 @@ pub struct Item<'a> {
     pub time: Micros,
     /// Where it stood.
     pub position: Position,
-    /// As for [`super::Operator::event`].
+    /// As in [`super::Event`].
+    pub hops: u32,
+    /// As in [`super::Event`].
     pub inputs: Vec<Input<'a>>,
 }
 
@@ -47,6 +49,7 @@ pub fn sessions(config: &SessionConfig, items: &[Item<'_>]) -> Vec<SessionRow> {
                 start: first.time,
                 end: last.time,
                 events: chain.len() as u64,
+                hops: chain.iter().map(|item| item.hops).max().unwrap_or_default(),
                 entry: config.path_max.and_then(|_| pages.first().cloned()),
                 exit: config.path_max.and_then(|_| pages.last().cloned()),
                 path: config.path_max.map(|max| pages.into_iter().take(max).collect()),
@@ -74,6 +77,7 @@ pub fn windows(config: &WindowConfig, items: &[Item<'_>]) -> Vec<WindowRow> {
                 end: start.plus(config.size),
                 revision: 1,
                 events: items.len() as u64,
+                hops: items.iter().map(|item| item.hops).max().unwrap_or_default(),
                 measures: measure(&config.measures, &items),
             });
         }
@@ -135,6 +139,7 @@ pub fn differences(given: &[SessionRow], truth: &[SessionRow]) -> Differences {
             session_id: row.session_id,
             revision: row.revision.saturating_add(1),
             merged_into: heirs.get(&row.session_id).copied().unwrap_or(row.session_id),
+            hops: row.hops,
         });
     }
     result.tombstones.sort_by(|a, b| (&a.key, a.session_id).cmp(&(&b.key, b.session_id)));

@@ -36,6 +36,8 @@ pub struct SessionRow {
     pub end: Micros,
     /// Number of events.
     pub events: u64,
+    /// The most [`super::Event::hops`] of its events; no part of the document.
+    pub hops: u32,
     /// The first value of the path; None when the step has no path.
     pub entry: Option<Value>,
     /// The last value of the path, also when the path itself was cut at its maximum.
@@ -59,6 +61,8 @@ pub struct WindowRow {
     pub revision: u32,
     /// Number of events.
     pub events: u64,
+    /// The most [`super::Event::hops`] of its events; no part of the document.
+    pub hops: u32,
     /// One value for each measure, in their order.
     pub measures: Vec<Value>,
 }
@@ -74,6 +78,8 @@ pub struct Tombstone {
     pub revision: u32,
     /// The session that has its events now.
     pub merged_into: u128,
+    /// The most [`super::Event::hops`] of the events of both.
+    pub hops: u32,
 }
 
 impl Emission {
@@ -101,6 +107,15 @@ impl Emission {
             Self::Session(row) => Some(row.end),
             Self::Window(row) => Some(Micros(row.end.0.saturating_sub(1))),
             Self::Tombstone(_) => None,
+        }
+    }
+
+    /// How many steps of a chain of events lie behind it; 0 = it belongs to none.
+    pub const fn hops(&self) -> u32 {
+        match self {
+            Self::Session(row) => row.hops,
+            Self::Window(row) => row.hops,
+            Self::Tombstone(tombstone) => tombstone.hops,
         }
     }
 

@@ -24,12 +24,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::Micros;
 
-use crate::operators::measure::{At, Measured, layout};
+use crate::operators::measure::{Measured, layout};
 use crate::operators::time::bound;
 use crate::operators::timers::Timers;
 use crate::operators::{
-    ADVANCE_MAX, Advance, ConfigError, Corrupt, Emission, Input, Kind, Measure, Operator, Outcome, Position,
-    SessionRow, State, Tombstone,
+    ADVANCE_MAX, Advance, ConfigError, Corrupt, Emission, Event, Kind, Measure, Operator, Outcome, SessionRow, State,
+    Tombstone,
 };
 
 mod path;
@@ -120,6 +120,7 @@ impl Sessions {
             start: session.start,
             end: session.end,
             events: session.events,
+            hops: session.hops,
             entry: path.as_ref().and_then(|path| path.first().cloned()),
             exit: session.path.as_ref().and_then(Path::exit),
             path,
@@ -128,13 +129,13 @@ impl Sessions {
     }
 
     /// Puts an event into the key's sessions, which are in order of time and more than `gap` apart.
-    fn insert(&self, key: &[u8], sessions: &mut Vec<Session>, at: At, inputs: &[Input<'_>], out: &mut Vec<Emission>) {
-        let (from, to) = (at.0.minus(self.config.gap), at.0.plus(self.config.gap));
+    fn insert(&self, sessions: &mut Vec<Session>, event: &Event<'_>, out: &mut Vec<Emission>) {
+        let (from, to) = (event.time.minus(self.config.gap), event.time.plus(self.config.gap));
         let first = sessions.partition_point(|session| session.end < from);
         let behind = sessions.partition_point(|session| session.start <= to);
         if first >= behind {
             let path = self.config.path_max.map(|_| Path::new());
-            sessions.insert(first, Session::open(at, &self.kinds, path));
+            sessions.insert(first, Session::open((event.time, event.position), &self.kinds, path));
         }
         // An event touches one session, or two that it bridges.
         for _ in first + 1..behind {
@@ -143,15 +144,16 @@ impl Sessions {
             let loser = session.merge(other, self.config.path_max);
             if loser.revision > 0 {
                 out.push(Emission::Tombstone(Tombstone {
-                    key: Bytes::copy_from_slice(key),
-                    session_id: id(key, loser.birth),
+                    key: Bytes::copy_from_slice(event.key),
+                    session_id: id(event.key, loser.birth),
                     revision: loser.revision.saturating_add(1),
-                    merged_into: id(key, session.birth),
+                    merged_into: id(event.key, session.birth),
+                    hops: session.hops.max(event.hops),
                 }));
             }
         }
         let Some(session) = sessions.get_mut(first) else { return };
-        session.add(at, inputs, self.config.path_max);
+        session.add(event, self.config.path_max);
     }
 
     /// Gives out the open sessions that this micro-batch has changed.
@@ -178,25 +180,18 @@ impl Sessions {
 }
 
 impl Operator for Sessions {
-    fn event(
-        &mut self,
-        state: &mut dyn State,
-        key: &[u8],
-        time: Micros,
-        position: Position,
-        inputs: &[Input<'_>],
-        out: &mut Vec<Emission>,
-    ) -> Result<Outcome, Corrupt> {
+    fn event(&mut self, state: &mut dyn State, event: &Event<'_>, out: &mut Vec<Emission>) -> Result<Outcome, Corrupt> {
         let bound = bound(self.watermark, self.config.lateness);
-        if time < bound {
+        if event.time < bound {
             return Ok(Outcome::Late { bound });
         }
+        let key = event.key;
         let mut sessions = match state.get(key) {
             Some(value) => self.sessions(&value)?,
             None => Vec::new(),
         };
         let due_before = sessions.iter().map(|session| self.due(session)).min();
-        self.insert(key, &mut sessions, (time, position), inputs, out);
+        self.insert(&mut sessions, event, out);
         let due = sessions.iter().map(|session| self.due(session)).min();
         // A timer that is too early is harmless, so only one that would be too late is replaced.
         if let Some(due) = due

@@ -139,13 +139,14 @@ fn run(build: &dyn Fn() -> Box<dyn Operator>, script: &[Step], start: Micros) ->
         for _ in 0..copies {
             let offset = &mut offsets[partition as usize];
             *offset += 1;
-            let item =
-                Item { key: Bytes::from(vec![b'k', key]), time, position: (partition, *offset), inputs: inputs(seed) };
+            let (key, position) = (Bytes::from(vec![b'k', key]), (partition, *offset));
+            let item = Item { key, time, position, hops: u32::from(seed % 20), inputs: inputs(seed) };
             let arrived = Micros(now.0.max(ARRIVED.0));
             if watermarks.observe(partition, time, arrived) != Observed::OnTime {
                 continue;
             }
-            let outcome = operator.event(&mut state, &item.key, time, item.position, &item.inputs, &mut out).unwrap();
+            let event = Event { key: &item.key, time, position, hops: item.hops, inputs: &item.inputs };
+            let outcome = operator.event(&mut state, &event, &mut out).unwrap();
             assert!(outcome == Outcome::Taken || time < watermarks.watermark());
             if outcome == Outcome::Taken {
                 taken.push(item);
@@ -239,7 +240,8 @@ proptest! {
             state.put(&key, bytes.clone().into());
             if operator.restore(&key, &bytes).is_ok() {
                 let mut out = Vec::new();
-                let _ = operator.event(&mut state, &key, Micros(5), (0, 1), &inputs(3), &mut out);
+                let event = Event { key: &key, time: Micros(5), position: (0, 1), hops: 3, inputs: &inputs(3) };
+                let _ = operator.event(&mut state, &event, &mut out);
                 let _ = operator.advance(&mut state, Micros(50), &mut out);
                 let _ = operator.advance(&mut state, Micros::MAX, &mut out);
             }

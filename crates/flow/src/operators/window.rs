@@ -19,7 +19,7 @@ use crate::operators::measure::{Measured, layout};
 use crate::operators::time::bound;
 use crate::operators::timers::Timers;
 use crate::operators::{
-    ADVANCE_MAX, Advance, ConfigError, Emission, Input, Kind, Measure, Operator, Outcome, Position, State, WindowRow,
+    ADVANCE_MAX, Advance, ConfigError, Emission, Event, HOPS_MAX, Kind, Measure, Operator, Outcome, State, WindowRow,
 };
 
 const VERSION: u8 = 1;
@@ -56,6 +56,8 @@ struct Window {
     revision: u32,
     /// There is something to give out.
     pending: bool,
+    /// The most of its events; at most [`HOPS_MAX`].
+    hops: u32,
     measures: Vec<Measured>,
 }
 
@@ -105,11 +107,11 @@ impl Windows {
         let mut reader = Reader::versioned(bytes, VERSION)?;
         let events = reader.u64()?;
         let flags = reader.u64()?;
-        let revision = u32::try_from(flags >> 1).or(corrupt("a revision over 32 bits"))?;
+        let (revision, hops) = ((flags >> 1) as u32, (flags >> 33) as u32);
         let read = |kind: &Kind| Measured::read(*kind, &mut reader, Micros(0));
         let measures = self.kinds.iter().map(read).collect::<Result<_, _>>()?;
         reader.end()?;
-        Ok(Window { events, revision, pending: flags & 1 > 0, measures })
+        Ok(Window { events, revision, pending: flags & 1 > 0, hops, measures })
     }
 }
 
@@ -118,7 +120,8 @@ impl Window {
         let mut out = Vec::with_capacity(32);
         out.push(VERSION);
         put_u64(&mut out, self.events);
-        put_u64(&mut out, u64::from(self.revision) << 1 | u64::from(self.pending));
+        // What belongs to no chain pays nothing for it.
+        put_u64(&mut out, u64::from(self.hops) << 33 | u64::from(self.revision) << 1 | u64::from(self.pending));
         for measured in &self.measures {
             measured.put(&mut out, Micros(0));
         }
@@ -130,18 +133,15 @@ impl Operator for Windows {
     fn event(
         &mut self,
         state: &mut dyn State,
-        key: &[u8],
-        time: Micros,
-        position: Position,
-        inputs: &[Input<'_>],
+        event: &Event<'_>,
         _out: &mut Vec<Emission>,
     ) -> Result<Outcome, Corrupt> {
         let bound = bound(self.watermark, self.config.lateness);
-        if time < bound {
+        if event.time < bound {
             return Ok(Outcome::Late { bound });
         }
-        for start in self.config.starts(time) {
-            let place = place(start, key);
+        for start in self.config.starts(event.time) {
+            let place = place(start, event.key);
             let known = state.get(&place);
             let mut window = match &known {
                 Some(value) => self.decode(value)?,
@@ -149,6 +149,7 @@ impl Operator for Windows {
                     events: 0,
                     revision: 0,
                     pending: false,
+                    hops: 0,
                     measures: self.kinds.iter().map(|kind| Measured::new(*kind)).collect(),
                 },
             };
@@ -157,8 +158,9 @@ impl Operator for Windows {
                 self.timers.schedule(self.due(start, &window), &place);
             }
             window.events = window.events.saturating_add(1);
-            for (measured, input) in window.measures.iter_mut().zip(inputs) {
-                measured.add(input, (time, position));
+            window.hops = window.hops.max(event.hops.min(HOPS_MAX));
+            for (measured, input) in window.measures.iter_mut().zip(event.inputs) {
+                measured.add(input, (event.time, event.position));
             }
             state.put(&place, window.encode().into());
         }
@@ -188,6 +190,7 @@ impl Operator for Windows {
                     end,
                     revision: window.revision,
                     events: window.events,
+                    hops: window.hops,
                     measures: window.measures.iter().map(Measured::value).collect(),
                 }));
                 state.put(&place, window.encode().into());

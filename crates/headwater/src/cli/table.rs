@@ -4,8 +4,9 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use headwater_base::Problem;
+use headwater_wire::exact::Exact;
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Context, Done};
 use crate::client::Client;
@@ -164,14 +165,14 @@ pub async fn run(args: Args, context: &Context) -> Done {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Update { table, key, expression, guard } => {
-            let mut body = Map::from_iter([("update".to_owned(), Value::from(expression))]);
-            body.extend(guard.condition.map(|text| ("condition".to_owned(), Value::from(text))));
+            let mut body = vec![("update".to_owned(), Exact::String(expression))];
+            body.extend(guard.condition.map(|text| ("condition".to_owned(), Exact::String(text))));
             for (name, text) in [("names", guard.given.names), ("values", guard.given.values)] {
                 if let Some(text) = text {
-                    body.insert(name.to_owned(), object(name, &text)?);
+                    body.push((name.to_owned(), object(name, &text)?));
                 }
             }
-            let body = Some(("application/json", Value::from(body).to_string().into_bytes()));
+            let body = Some(("application/json", Exact::Map(body).to_string().into_bytes()));
             let answer = client.json(Method::PATCH, &path(&table, &key), &[], body).await?;
             output::line(answer)?;
             Ok(ExitCode::SUCCESS)
@@ -231,9 +232,9 @@ fn path<'a>(table: &'a str, key: &'a str) -> [&'a str; 5] {
     ["v1", "tables", table, "documents", key]
 }
 
-fn object(name: &str, text: &str) -> Result<Value, Problems> {
-    match serde_json::from_str(text) {
-        Ok(object @ Value::Object(_)) => Ok(object),
+fn object(name: &str, text: &str) -> Result<Exact, Problems> {
+    match Exact::read(text.as_bytes()) {
+        Ok(object @ Exact::Map(_)) => Ok(object),
         _ => Err(Problem::new("HW-CLI-019", format!("`--{name}` is no JSON object"))
             .help(format!("write `--{name} '{}'`", json!({ if name == "names" { "#s" } else { ":done" }: "…" })))
             .into()),

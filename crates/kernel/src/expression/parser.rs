@@ -165,7 +165,7 @@ impl<'a> Parser<'a> {
                         .fault(format!("the value `:{name}` is not given"))
                         .help("give it with the values"));
                 };
-                Exact::from(known)
+                known.clone()
             }
             Token::Number(text) => Exact::Number(format!("{}{text}", if minus { "-" } else { "" }).into()),
             Token::Text(text) => Exact::String(text.clone()),

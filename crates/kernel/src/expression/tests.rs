@@ -6,6 +6,7 @@ use super::*;
 fn expression(text: &str, values: Value) -> Expression {
     let names = [("#s".to_owned(), "status".to_owned()), ("#d".to_owned(), "a.b".to_owned())].into();
     let Value::Object(values) = values else { panic!("values are an object") };
+    let values = values.iter().map(|(name, value)| (name.clone(), Exact::from(value))).collect();
     Expression { text: text.to_owned(), names, values }
 }
 

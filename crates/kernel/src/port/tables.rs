@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Name, Problem};
 use headwater_log::{Commit, LogError, Ticket};
-use serde_json::{Map, Value};
+use headwater_wire::exact::Exact;
 
 use super::{Cause, Json};
 
@@ -30,8 +30,8 @@ pub struct Expression {
     pub text: String,
     /// What each `#name` stands for.
     pub names: BTreeMap<String, String>,
-    /// What each `:value` stands for.
-    pub values: Map<String, Value>,
+    /// What each `:value` stands for, digit by digit.
+    pub values: BTreeMap<String, Exact>,
 }
 
 /// What a write makes of a document.
@@ -165,11 +165,11 @@ pub struct Query {
     /// A secondary index of the table; None goes by key.
     pub index: Option<String>,
     /// Only documents whose indexed fields begin with these values, in the index's order.
-    pub equals: Vec<Value>,
+    pub equals: Vec<Exact>,
     /// Bounds of the indexed field behind those (or of the key), both inclusive.
-    pub from: Option<Value>,
+    pub from: Option<Exact>,
     /// See `from`.
-    pub to: Option<Value>,
+    pub to: Option<Exact>,
     /// Only documents for which this holds.
     pub filter: Option<Expression>,
     /// Largest first.

@@ -30,6 +30,19 @@ pub struct StartExecution {
     pub cause: Option<Cause>,
 }
 
+/// Calls one task of those that executions call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallTask {
+    /// Its name in full: `arn:aws:states:::aws-sdk:dynamodb:putItem`.
+    pub resource: String,
+    /// What it is called with, a JSON object's text.
+    pub parameters: Json,
+    /// An idempotency key: the same for each try of one call.
+    pub key: String,
+    /// The event that it is called for, and one step more.
+    pub cause: Option<Cause>,
+}
+
 /// How far an execution is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the language's own words")]
@@ -127,6 +140,12 @@ pub trait Workflows: Send + Sync {
 
     /// Runs an Express workflow to its end in memory.
     fn run(&self, request: StartExecution) -> BoxFuture<'_, Result<ExecutionView, Problem>>;
+
+    /// Calls a task outside any execution; what it does is durable when the future resolves. Answers its output.
+    ///
+    /// # Errors
+    /// `HW-WORK-061` for one that fails however often it is called, `HW-WORK-062` for one that may be done later.
+    fn call_task(&self, call: CallTask) -> BoxFuture<'_, Result<Json, Problem>>;
 
     /// One execution.
     fn describe(&self, id: &str) -> Result<ExecutionView, Problem>;

@@ -5,7 +5,6 @@
 use headwater_base::Problem;
 use headwater_store::tables::{IndexId, Range, Row};
 use headwater_wire::exact::Exact;
-use serde_json::Value;
 
 use super::{Table, TableViews, document, place};
 use crate::expression::Condition;
@@ -55,9 +54,9 @@ impl TableViews {
         if !query.equals.is_empty() {
             return Err(malformed("values that fields equal need an index").help("name the index, or use a filter"));
         }
-        let bound = |value: &Option<Value>| match value {
+        let bound = |value: &Option<Exact>| match value {
             None => Ok(None),
-            Some(Value::String(key)) => Ok(Some(key.clone())),
+            Some(Exact::String(key)) => Ok(Some(key.clone())),
             Some(_) => Err(malformed("a bound of the key is a string")),
         };
         let (from, to) = (bound(&query.from)?, bound(&query.to)?);
@@ -141,9 +140,9 @@ impl Gather<'_> {
 
 /// Where an index is looked at: from here on, and before there (nothing = to its end). None: there can be nothing.
 fn bounds(query: &Query) -> Result<(Vec<u8>, Option<Vec<u8>>), Problem> {
-    let place = |start: &[u8], value: &Value| {
+    let place = |start: &[u8], value: &Exact| {
         let mut out = start.to_vec();
-        match place::push(&mut out, &Exact::from(value)) {
+        match place::push(&mut out, value) {
             true => Ok(out),
             false => Err(malformed("an index holds strings, numbers and booleans")),
         }
@@ -153,7 +152,7 @@ fn bounds(query: &Query) -> Result<(Vec<u8>, Option<Vec<u8>>), Problem> {
         start = place(&start, value)?;
     }
     // Bounds hold among values of their own type.
-    let kinds = [&query.from, &query.to].map(|value| value.as_ref().and_then(|value| place::kind(&Exact::from(value))));
+    let kinds = [&query.from, &query.to].map(|value| value.as_ref().and_then(place::kind));
     let typed = |kind: u8| [start.as_slice(), &[kind]].concat();
     let (from, below) = match (&query.from, &query.to, kinds) {
         (None, None, _) => (start.clone(), if start.is_empty() { Some(Vec::new()) } else { place::above(start) }),

@@ -138,14 +138,7 @@ impl Inner {
                     deadline: None,
                     cause: None,
                 };
-                let plan = tasks::plan(&self.services, &call);
-                let resource = start.resource.clone();
-                let inner = self.me.upgrade().ok_or_else(super::port::stopping)?;
-                Some(match plan {
-                    Ok(Plan::External(work)) => work.await,
-                    Ok(Plan::Internal(plan)) => internal(inner, resource, plan).await,
-                    Err(failure) => Err(failure),
-                })
+                Some(self.carry_out(&call).await?)
             }
         };
         Ok(self.step_in(&key, |given| trial.end(outcome, given)))
@@ -247,7 +240,7 @@ impl Life<'_> {
 }
 
 /// Does an internal task in a commit of its own.
-async fn internal(inner: Arc<Inner>, resource: Resource, plan: Internal) -> Result<Value, Failure> {
+pub(super) async fn internal(inner: Arc<Inner>, resource: Resource, plan: Internal) -> Result<Value, Failure> {
     let Resource::Service(service) = &resource else {
         return Err(Failure::new("States.TaskFailed", "this task needs a Standard workflow"));
     };

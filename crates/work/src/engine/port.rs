@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::Json;
 use headwater_kernel::port::workflows::{
-    ActivityTask, ExecutionQuery, ExecutionView, StartExecution, TaskEnd, Workflows,
+    ActivityTask, CallTask, ExecutionQuery, ExecutionView, StartExecution, TaskEnd, Workflows,
 };
 use headwater_log::View;
 use serde_json::{Map, Value, json};
@@ -98,6 +98,10 @@ impl Workflows for Engine {
             }
             self.0.describe(id)
         })
+    }
+
+    fn call_task(&self, call: CallTask) -> BoxFuture<'_, Result<Json, Problem>> {
+        Box::pin(async move { self.0.call_task(&call).await })
     }
 
     fn definition(&self, id: &str) -> Result<Json, Problem> {

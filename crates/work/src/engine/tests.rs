@@ -1,6 +1,7 @@
 //! The engine over a log in memory, with a clock that stands still.
 
 mod answers;
+mod calls;
 mod carry;
 mod disk;
 mod maps;

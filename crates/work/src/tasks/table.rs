@@ -19,7 +19,8 @@ use headwater_base::{Name, Problem};
 use headwater_kernel::port::tables::{Change, Document, Expression, TransactError, Write, Written};
 use headwater_kernel::port::{Json, Tables};
 use headwater_wire::dynamodb;
-use serde_json::{Map, Value, json};
+use headwater_wire::exact::Exact;
+use serde_json::{Value, json};
 
 use super::parameters::Parameters;
 use super::{Answer, Call, Done, Internal, Plan, Refusal, Services, failure};
@@ -48,27 +49,36 @@ impl Dialect {
         self.pick("Table", "TableName")
     }
 
-    /// A value as it comes in, as plain JSON.
-    fn plain(self, value: &Value) -> Result<Value, Failure> {
+    /// A value as it comes in, as plain JSON. The numbers of DynamoDB are texts, so that no digit of them is lost.
+    fn plain(self, value: &Value) -> Result<Exact, Failure> {
+        let value = Exact::from(value);
         match self {
-            Self::Native => Ok(value.clone()),
-            Self::DynamoDb => dynamodb::plain_value(value).map_err(|problem| validation(&problem.title)),
+            Self::Native => Ok(value),
+            Self::DynamoDb => dynamodb::plain(&value).map_err(|problem| validation(&problem.title)),
         }
     }
 
     /// An object as it comes in, as plain JSON.
-    fn document(self, value: &Value) -> Result<Map<String, Value>, Failure> {
-        let Value::Object(fields) = value else { return Err(validation("a document is an object")) };
+    fn document(self, value: &Value) -> Result<Exact, Failure> {
+        if !value.is_object() {
+            return Err(validation("a document is an object"));
+        }
+        let value = Exact::from(value);
         match self {
-            Self::Native => Ok(fields.clone()),
-            Self::DynamoDb => dynamodb::document_values(fields).map_err(|problem| validation(&problem.title)),
+            Self::Native => Ok(value),
+            Self::DynamoDb => dynamodb::document(&value).map_err(|problem| validation(&problem.title)),
         }
     }
 
     /// A stored document as it goes out.
     fn shown(self, document: &Json) -> Value {
-        let plain: Map<String, Value> = serde_json::from_slice(document).unwrap_or_default();
-        Value::Object(if self == Self::Native { plain } else { dynamodb::item_values(&plain) })
+        match self {
+            Self::Native => Value::Object(serde_json::from_slice(document).unwrap_or_default()),
+            Self::DynamoDb => {
+                let item = dynamodb::item(document).ok();
+                item.and_then(|item| item.to_value()).unwrap_or_else(|| json!({}))
+            }
+        }
     }
 }
 
@@ -138,7 +148,7 @@ pub(super) fn put(services: &Services, service: &Service, call: &Call<'_>) -> Re
             key_text(value)?
         }
     };
-    write(service, call, parameters, Change::Put(Json::from(Value::Object(document).to_string())), key, Vec::new())
+    write(service, call, parameters, Change::Put(Json::from(document.to_string())), key, Vec::new())
 }
 
 /// Changes parts of a document.
@@ -266,7 +276,7 @@ fn expression(dialect: Dialect, parameters: Parameters<'_>, text: &str) -> Resul
         };
         names.insert(name.clone(), field.to_owned());
     }
-    let mut values = Map::new();
+    let mut values = BTreeMap::new();
     for (name, value) in parameters.optional_object("ExpressionAttributeValues")?.into_iter().flatten() {
         values.insert(name.clone(), dialect.plain(value)?);
     }
@@ -276,19 +286,19 @@ fn expression(dialect: Dialect, parameters: Parameters<'_>, text: &str) -> Resul
 fn key(dialect: Dialect, parameters: Parameters<'_>) -> Result<String, Failure> {
     let value = parameters.required("Key")?;
     if dialect == Dialect::Native {
-        return key_text(value);
+        return key_text(&Exact::from(value));
     }
-    let key = dialect.document(value)?;
-    match (key.len(), key.values().next()) {
-        (1, Some(value)) => key_text(value),
-        (count, _) => Err(validation(&format!("`Key` has {count} attributes; a document here has one key"))),
+    let Exact::Map(fields) = dialect.document(value)? else { return Err(validation("`Key` is an object")) };
+    match fields.as_slice() {
+        [(_, value)] => key_text(value),
+        _ => Err(validation(&format!("`Key` has {} attributes; a document here has one key", fields.len()))),
     }
 }
 
-fn key_text(value: &Value) -> Result<String, Failure> {
+fn key_text(value: &Exact) -> Result<String, Failure> {
     match value {
-        Value::String(text) if !text.is_empty() => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
+        Exact::String(text) if !text.is_empty() => Ok(text.clone()),
+        Exact::Number(text) => Ok(text.to_string()),
         _ => Err(validation("a key is a text that is not empty, or a number")),
     }
 }

@@ -10,6 +10,7 @@ use headwater_kernel::port::{Json, Secrets, Tables};
 use headwater_log::{Cleanup, Commit, EmbeddedLog, Log, StreamConfig, embedded};
 use headwater_store::disk::MemoryDisk;
 use headwater_wire::batch;
+use headwater_wire::exact::Exact;
 use serde_json::json;
 
 use super::*;
@@ -193,7 +194,7 @@ fn a_table_is_written_in_the_words_of_both() {
         "arn:headwater:work:::table:update",
         json!({"Table": "runs", "Key": "r1", "UpdateExpression": "SET n = :n", "ExpressionAttributeValues": {":n": 2}}),
     );
-    let values = json!({":n": 2}).as_object().cloned().unwrap();
+    let values = [(":n".to_owned(), Exact::Number("2".into()))].into();
     let change = Change::Update(Expression { text: "SET n = :n".to_owned(), values, ..Expression::default() });
     assert_eq!((&native.writes[0].change, native.writes[0].key.as_str()), (&change, "r1"));
     assert_eq!(known(native), json!({"Key": "r1"}));
@@ -210,6 +211,15 @@ fn a_table_is_written_in_the_words_of_both() {
     );
     assert_eq!((put.writes[0].key.as_str(), put.writes[0].condition.is_some()), ("r2", true));
     assert_eq!(put.writes[0].change, Change::Put(Json::from_static(b"{\"id\":\"r2\",\"n\":1.5}")));
+    // A machine's number would lose the last of these digits.
+    let digits = "12345678901234567890123456789012345678";
+    let long = internal(
+        "arn:aws:states:::dynamodb:putItem",
+        json!({"TableName": "runs", "Item": {"id": {"S": "r3"}, "n": {"N": digits}},
+            "ConditionExpression": "n < :n", "ExpressionAttributeValues": {":n": {"N": digits}}}),
+    );
+    assert_eq!(long.writes[0].change, Change::Put(Json::from(format!("{{\"id\":\"r3\",\"n\":{digits}}}"))));
+    assert_eq!(long.writes[0].condition.as_ref().unwrap().values[":n"], Exact::Number(digits.into()));
 }
 
 #[test]

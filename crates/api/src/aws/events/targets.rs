@@ -155,6 +155,7 @@ pub fn arn_of(caller: &Caller, target: &Value) -> String {
         ("workflow", _) if !text("alias").is_empty() => caller.alias(text("workflow"), text("alias")),
         ("workflow", _) => caller.machine(text("workflow")),
         ("destination", _) => caller.arn("events", format_args!("api-destination/{}", text("destination"))),
+        ("task", _) => format!("arn:aws:scheduler:::aws-sdk:{}", text("task")),
         ("log", _) => caller.arn("logs", format_args!("log-group:{}", text("note"))),
         ("stream", Some(bus)) => caller.bus(bus),
         ("stream", None) => caller.arn("kinesis", format_args!("stream/{}", text("stream"))),

@@ -14,13 +14,16 @@ use super::super::refusal::Refusal;
 use super::template::{self, Payload};
 
 /// The members of a spec that come from what was sent.
-pub const MEMBERS: [&str; 4] = ["source", "filter", "enrichment", "target"];
+pub const MEMBERS: [&str; 5] = ["source", "filter", "enrichment", "target", "batch"];
 
 /// Shown as the role of a pipe that was made without one.
 const NO_ROLE: &str = "arn:aws:iam::000000000000:role/none";
 
 /// Tries of a delivery, at most.
 const ATTEMPTS_MAX: i64 = 1_000;
+
+/// Events that go together, at most, where the client says more.
+const BATCH_MAX: u64 = 100;
 
 /// A source: the Pipe's, how its records are seen, and what events of it are called.
 struct Source {
@@ -31,6 +34,22 @@ struct Source {
     parameters: Value,
 }
 
+impl Source {
+    /// How many of its records go together.
+    fn batch_size(&self) -> u64 {
+        self.parameters["BatchSize"].as_u64().unwrap_or(1).clamp(1, BATCH_MAX)
+    }
+
+    /// How its records go to a target together.
+    fn batch(&self) -> Value {
+        let mut batch = Map::new();
+        batch.insert("size".to_owned(), self.batch_size().into());
+        let window = self.parameters["MaximumBatchingWindowInSeconds"].as_u64().filter(|seconds| *seconds > 0);
+        put_some(&mut batch, "window", window.map(|seconds| format!("{seconds}s")));
+        Value::Object(batch)
+    }
+}
+
 /// A spec's members for what was sent.
 ///
 /// # Errors
@@ -39,14 +58,17 @@ pub fn native(sent: &Value, name: &str) -> Result<Map<String, Value>, Refusal> {
     let source = source(sent)?;
     let mut spec = Map::new();
     let filters = filters(&sent["SourceParameters"]["FilterCriteria"], source.payload)?;
-    let enrichment = enrichment(sent, source.payload)?;
+    let enrichment = enrichment(sent, &source)?;
     // An answer takes the event's place: nothing of the record is left.
     let payload = source.payload.filter(|_| enrichment.is_none());
     let target = target(sent, name, &source, payload)?;
+    // A state machine gets a list there, of however many events.
+    let batch = (target["type"] == "workflow").then(|| source.batch());
     spec.insert("source".to_owned(), source.native);
     put_some(&mut spec, "filter", (!filters.is_empty()).then_some(filters));
     put_some(&mut spec, "enrichment", enrichment);
     spec.insert("target".to_owned(), target);
+    put_some(&mut spec, "batch", batch);
     Ok(spec)
 }
 
@@ -172,7 +194,7 @@ fn filter(pattern: &str, payload: Payload) -> Result<Value, Refusal> {
     }
 }
 
-fn enrichment(sent: &Value, payload: Payload) -> Result<Option<Value>, Refusal> {
+fn enrichment(sent: &Value, source: &Source) -> Result<Option<Value>, Refusal> {
     let (given, parameters) = (text(&sent["Enrichment"]), &sent["EnrichmentParameters"]);
     if given.is_empty() {
         return Ok(None);
@@ -191,7 +213,10 @@ fn enrichment(sent: &Value, payload: Payload) -> Result<Option<Value>, Refusal> 
             )));
         }
     };
-    put_some(&mut native, "input", template::input(parameters["InputTemplate"].as_str(), payload, false)?);
+    put_some(&mut native, "input", template::input(parameters["InputTemplate"].as_str(), source.payload)?);
+    // An API destination is asked about each event by itself, there as here.
+    let batch = Some(source.batch_size()).filter(|size| arn.service == "states" && *size > 1);
+    put_some(&mut native, "batch", batch);
     Ok(Some(Value::Object(native)))
 }
 
@@ -224,8 +249,7 @@ fn target(sent: &Value, name: &str, source: &Source, payload: Payload) -> Result
         _ => return Err(no_target(given)),
     };
     only(parameters, &["InputTemplate", own])?;
-    let listed = arn.service == "states";
-    put_some(&mut native, "input", template::input(parameters["InputTemplate"].as_str(), payload, listed)?);
+    put_some(&mut native, "input", template::input(parameters["InputTemplate"].as_str(), payload)?);
     match (arn.service, kind) {
         ("events", "event-bus") => {
             native.insert("event".to_owned(), event(&parameters[own], name, source.name)?);

@@ -3,22 +3,19 @@
 //! There a path stands in the template itself (`<$.detail.id>`); here it has a name. Of a stream's record the payload
 //! alone is seen here, so that its member there (`data`, `value`) is taken off paths.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::refusal::Refusal;
 
 /// What a record's payload is called in paths and patterns there; None where the event is seen as a whole.
 pub type Payload = Option<&'static str>;
 
-/// An input of ours for a template. `listed` puts what comes of it into a list, as state machines get it there; None
-/// where the event is wanted as it is.
+/// An input of ours for a template; None where the event is wanted as it is.
 ///
 /// # Errors
 /// `ValidationException` for what is not served.
-pub fn input(template: Option<&str>, payload: Payload, listed: bool) -> Result<Option<Value>, Refusal> {
-    let Some(template) = template.filter(|template| !template.is_empty()) else {
-        return Ok(listed.then(|| json!({ "template": "[<aws.events.event.json>]" })));
-    };
+pub fn input(template: Option<&str>, payload: Payload) -> Result<Option<Value>, Refusal> {
+    let Some(template) = template.filter(|template| !template.is_empty()) else { return Ok(None) };
     let mut variables = Map::new();
     // None that stands in the template as a text.
     let is_free = |name: &String| !template.contains(&format!("<{name}>"));
@@ -49,9 +46,6 @@ pub fn input(template: Option<&str>, payload: Payload, listed: bool) -> Result<O
         rest = after;
     }
     made.push_str(rest);
-    if listed {
-        made = format!("[{made}]");
-    }
     let mut input = Map::new();
     input.insert("template".to_owned(), made.into());
     if !variables.is_empty() {

@@ -1,4 +1,4 @@
-//! A schedule's target: a state machine, an event bus or a stream.
+//! A schedule's target: a state machine, an event bus, a stream, or a call of a service (a universal target).
 //!
 //! It is kept twice, as a rule's: as the Schedule's own target, and in the annotation as it was sent, which is shown as
 //! long as it comes to the same.
@@ -32,6 +32,10 @@ pub const TARGET: Shape = Shape::Structure(&[
 /// Members that no target here can follow.
 const NOT_SERVED: [&str; 3] = ["EcsParameters", "SageMakerPipelineParameters", "SqsParameters"];
 
+/// What a universal target may call: what the node does itself, in the words of the services.
+const TASKS: [&str; 5] =
+    ["sfn:startExecution", "eventbridge:putEvents", "dynamodb:putItem", "dynamodb:updateItem", "dynamodb:deleteItem"];
+
 /// Shown as the role of a target that was made without one.
 const NO_ROLE: &str = "arn:aws:iam::000000000000:role/none";
 
@@ -44,6 +48,9 @@ pub fn native(target: &Value) -> Result<Value, Refusal> {
     let arn = Arn::read(given).ok_or_else(|| Refusal::validation(format!("Provided Arn {given} is not valid.")))?;
     if let Some(member) = NOT_SERVED.iter().find(|member| !target[**member].is_null()) {
         return Err(Refusal::validation(format!("{member} are not served for any target.")));
+    }
+    if let Some(task) = arn.behind("aws-sdk").filter(|_| arn.service == "scheduler") {
+        return universal(target, given, task);
     }
     let (kind, rest) = arn.path.split_once(['/', ':']).unwrap_or((arn.path, ""));
     let stream = |name: &str| {
@@ -77,10 +84,32 @@ pub fn native(target: &Value) -> Result<Value, Refusal> {
     Ok(Value::Object(native))
 }
 
+/// A call of a service, which `Input` holds the request of.
+fn universal(target: &Value, given: &str, task: &str) -> Result<Value, Refusal> {
+    if !TASKS.contains(&task) {
+        let known = TASKS.join(", ");
+        return Err(Refusal::validation(format!("Provided Arn {given} is not served: universal targets are {known}.")));
+    }
+    for member in ["EventBridgeParameters", "KinesisParameters"] {
+        if !target[member].is_null() {
+            return Err(Refusal::validation(format!("{member} are not served for a universal target.")));
+        }
+    }
+    let Some(input) = input(target)?.filter(|input| input["constant"].is_object()) else {
+        return Err(Refusal::validation("Input of a universal target must be given: the request, a JSON object."));
+    };
+    let mut native = Map::new();
+    native.insert("type".to_owned(), "task".into());
+    native.insert("task".to_owned(), task.into());
+    native.insert("input".to_owned(), input);
+    put_some(&mut native, "delivery", targets::delivery(&target["RetryPolicy"]));
+    Ok(Value::Object(native))
+}
+
 fn not_served(arn: &str) -> Refusal {
     Refusal::validation(format!(
-        "Provided Arn {arn} is not served: a schedule's target is a state machine (states), an event bus (events) or a \
-         stream (kinesis)."
+        "Provided Arn {arn} is not served: a schedule's target is a state machine (states), an event bus (events), a \
+         stream (kinesis) or a call of a service (scheduler:::aws-sdk)."
     ))
 }
 

@@ -82,6 +82,12 @@ pub fn to_version(resource: &Resource, version: u64) -> Vec<String> {
     of(resource).into_iter().filter(|(_, alias)| routes_to(alias, version)).map(|(name, _)| name).collect()
 }
 
+/// The version that most executions of an alias run: of its routes the one with the most weight, the first of equal ones.
+pub fn main_version(resource: &Resource, alias: &str) -> Option<u64> {
+    let alias = of(resource).shift_remove(alias)?;
+    routes(&alias).into_iter().rev().max_by_key(|(_, weight)| *weight).map(|(version, _)| version)
+}
+
 /// The state machine that all versions of `routingConfiguration` are of, and the routes as the spec has them.
 fn routed(call: &Call) -> Result<(Arc<Resource>, Value), Refusal> {
     let mut found: Option<Arc<Resource>> = None;

@@ -179,9 +179,9 @@ pub fn shown(call: &Call, resource: &Resource, definition: &str) -> Map<String, 
     let mut shown = Map::new();
     let mut put = |member: &str, value: Value| shown.insert(member.to_owned(), value);
     put("name", resource.metadata.name.as_str().into());
-    if call.text("includedData") != Some("METADATA_ONLY") {
-        put("definition", definition.into());
-    }
+    let whole = call.text("includedData") != Some("METADATA_ONLY");
+    let definition = if whole { definition } else { "{}" };
+    put("definition", definition.into());
     put("roleArn", held_text(resource, "roleArn").unwrap_or_else(|| NO_ROLE.to_owned()).into());
     put("loggingConfiguration", kept("loggingConfiguration", logging_default()));
     put("tracingConfiguration", kept("tracingConfiguration", tracing_default()));

@@ -164,23 +164,25 @@ pub fn find(call: &Call, resource: &Resource, number: u64) -> Result<Version, Re
     found.ok_or_else(|| no_machine(&call.caller.version(resource.metadata.name.as_str(), number)))
 }
 
-/// What `DescribeStateMachine` answers for a state machine or one of its versions.
+/// What `DescribeStateMachine` answers for a state machine or one of its versions. An alias has no definition of its own:
+/// it is shown as the version that most of its executions run.
 ///
 /// # Errors
 /// `StateMachineDoesNotExist`, and what the engine says.
 pub fn described(call: &Call, machine: &Machine) -> Answer {
     let Machine { resource, qualifier } = machine;
     let name = machine.name();
-    let version = match qualifier {
+    let published = match qualifier {
         Qualifier::None => None,
-        Qualifier::Version(number) => Some(*number),
-        Qualifier::Alias(_) => {
-            return Err(Refusal::validation(
-                "an alias has no definition of its own; DescribeStateMachineAlias names the versions it routes to",
-            ));
+        Qualifier::Version(number) => Some(find(call, resource, *number)?),
+        Qualifier::Alias(alias) => {
+            let routed = aliases::main_version(resource, alias);
+            let number = routed.ok_or_else(|| no_machine(&call.caller.alias(name, alias)))?;
+            // An alias that somebody applied may route to a generation that nobody published.
+            let unpublished = |_: Refusal| Version { number, created: resource.metadata.created, description: None };
+            Some(find(call, resource, number).unwrap_or_else(unpublished))
         }
     };
-    let published = version.map(|version| find(call, resource, version)).transpose()?;
     let definition = match &published {
         Some(version) => {
             let definition = call.aws.workflows.version_definition(name, version.number)?;
@@ -190,7 +192,10 @@ pub fn described(call: &Call, machine: &Machine) -> Answer {
     };
     let mut shown = machines::shown(call, resource, &definition);
     let created = published.as_ref().map_or(resource.metadata.created, |version| version.created);
-    let arn = version.map_or_else(|| call.caller.machine(name), |version| call.caller.version(name, version));
+    let arn = match &published {
+        Some(version) => call.caller.version(name, version.number),
+        None => call.caller.machine(name),
+    };
     shown.insert("stateMachineArn".to_owned(), arn.into());
     shown.insert("type".to_owned(), machines::shown_type(resource).into());
     shown.insert("status".to_owned(), "ACTIVE".into());

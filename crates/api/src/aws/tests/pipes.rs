@@ -27,8 +27,8 @@ async fn a_pipe_is_a_pipe_and_says_what_was_sent() {
         "SourceParameters": {
             "FilterCriteria": { "Filters": [{ "Pattern": pattern }] },
             "DynamoDBStreamParameters":
-                { "StartingPosition": "TRIM_HORIZON", "BatchSize": 1, "MaximumRetryAttempts": 3,
-                  "MaximumRecordAgeInSeconds": 600 },
+                { "StartingPosition": "TRIM_HORIZON", "BatchSize": 25, "MaximumBatchingWindowInSeconds": 5,
+                  "MaximumRetryAttempts": 3, "MaximumRecordAgeInSeconds": 600 },
         },
         "Enrichment": "arn:aws:states:eu-west-1:000000000000:stateMachine:quick",
         "EnrichmentParameters": { "InputTemplate": "{\"run\": <$.dynamodb.Keys.id.S>}" },
@@ -49,10 +49,11 @@ async fn a_pipe_is_a_pipe_and_says_what_was_sent() {
             "description": "d", "enabled": false,
             "source": { "type": "table", "table": "runs", "shape": "dynamodb", "start": "earliest" },
             "filter": [{ "dynamodb": { "NewImage": { "status": { "S": ["COMPLETE"] } } } }],
-            "enrichment": { "type": "workflow", "workflow": "quick",
+            "enrichment": { "type": "workflow", "workflow": "quick", "batch": 25,
                 "input": { "template": "{\"run\": <v0>}", "variables": { "v0": "$.dynamodb.Keys.id.S" } } },
             "target": { "type": "workflow", "workflow": "price", "alias": "live",
-                "input": { "template": "[<aws.events.event.json>]" }, "delivery": { "attempts": 4, "age": "600s" } },
+                "delivery": { "attempts": 4, "age": "600s" } },
+            "batch": { "size": 25, "window": "5s" },
         })
     );
     let described = house.found("GET /v1/pipes/complete", None).await;
@@ -95,6 +96,7 @@ async fn a_change_keeps_what_it_does_not_name() {
     );
     assert_eq!((&described["Description"], &described["Target"]), (&json!("d"), &json!(MACHINE)));
     assert_eq!(spec(&house, "a")["filter"], json!([{ "eventName": ["INSERT"] }]));
+    assert_eq!(spec(&house, "a")["batch"], json!({ "size": 7 }));
     assert_eq!(house.found("POST /v1/pipes/a/start", None).await["DesiredState"], "RUNNING");
     house.found("POST /v1/pipes/b", body(json!({ "DesiredState": "STOPPED" }))).await;
     for (query, wanted) in [

@@ -139,7 +139,8 @@ async fn what_no_schedule_can_do_is_refused() {
     };
     for (change, refusal) in [
         (to(json!({ "Arn": "arn:aws:lambda:eu-west-1:0:function:f" })), "is not served: a schedule's target is"),
-        (to(json!({ "Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage" })), "is not served: a schedule's target is"),
+        (to(json!({ "Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage" })), "is not served: universal targets are"),
+        (to(json!({ "Arn": "arn:aws:scheduler:::aws-sdk:dynamodb:putItem" })), "Input of a universal target must"),
         (to(json!({ "Arn": "price" })), "Provided Arn price is not valid."),
         (to(json!({ "Arn": bus })), "EventBridgeParameters must be given for an event bus."),
         (to(json!({ "Input": "{" })), "Provided Input is not valid JSON"),
@@ -161,5 +162,14 @@ async fn what_no_schedule_can_do_is_refused() {
             "event": { "source": "clock", "type": "Tick" } }])
     );
     assert_eq!(house.at("PATCH /schedules/a", None).await.0, 404);
+    let call = json!({ "Arn": "arn:aws:scheduler:::aws-sdk:dynamodb:deleteItem", "RoleArn": ROLE,
+        "Input": "{\"TableName\":\"runs\",\"Key\":{\"id\":{\"S\":\"a\"}}}", "RetryPolicy": { "MaximumRetryAttempts": 1 } });
+    house.found("POST /schedules/sweep", body(json!({ "Target": call }))).await;
+    assert_eq!(
+        house.kernel.get("Schedule", "sweep").unwrap().spec["targets"],
+        json!([{ "type": "task", "task": "dynamodb:deleteItem", "delivery": { "attempts": 2 },
+            "input": { "constant": { "TableName": "runs", "Key": { "id": { "S": "a" } } } } }])
+    );
+    assert_eq!(house.found("GET /schedules/sweep", None).await["Target"], call);
     house.stop().await;
 }

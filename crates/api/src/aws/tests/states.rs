@@ -370,6 +370,17 @@ async fn an_alias_routes_to_versions_and_stands_in_the_spec() {
     );
     let listed = house.ok(&target("ListExecutions"), json!({ "stateMachineArn": live })).await;
     assert_eq!(listed["executions"].as_array().unwrap().len(), 1);
+
+    // It is described as the version that most of its executions run.
+    let described = house.ok(&target("DescribeStateMachine"), json!({ "stateMachineArn": live })).await;
+    let version = json!({ "stateMachineArn": arn("stateMachine:price:1") });
+    assert_eq!(described, house.ok(&target("DescribeStateMachine"), version).await);
+    let brief = json!({ "stateMachineArn": live, "includedData": "METADATA_ONLY" });
+    assert_eq!(house.ok(&target("DescribeStateMachine"), brief).await["definition"], "{}");
+    let absent = json!({ "stateMachineArn": arn("stateMachine:price:none") });
+    assert!(house.no(&target("DescribeStateMachine"), absent).await.starts_with("StateMachineDoesNotExist"));
+    let labelled = json!({ "stateMachineArn": arn("stateMachine:price/each") });
+    assert!(house.no(&target("DescribeStateMachine"), labelled).await.starts_with("ValidationException"));
     house.stop().await;
 }
 

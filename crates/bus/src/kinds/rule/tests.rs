@@ -60,6 +60,11 @@ fn what_is_wrong_is_told_with_its_place() {
     assert_eq!(rule(""), ["5:3 HW-BUS-004 a rule needs a `pattern` or a `schedule`"]);
     let both = rule("  pattern: {source: [shop]}\n  schedule: rate(5 minutes)\n");
     assert_eq!(both, ["7:13 HW-BUS-004 a rule has a `pattern` or a `schedule`, not both"]);
+    let pipe = "apiVersion: headwater.dev/v1\nkind: Pipe\nmetadata: {name: p}\nspec:\n  source: {type: stream, stream: s}\n  target: {type: log}\n  batch: {size: 10}\n";
+    assert_eq!(
+        problems(pipe),
+        ["7:10 HW-BUS-007 `spec.batch` is for a workflow or a destination; the target is a log"]
+    );
     let schedule = "apiVersion: headwater.dev/v1\nkind: Schedule\nmetadata: {name: s}\nspec:\n  expression: cron(0 1 * * * *)\n  targets: []\n";
     assert_eq!(
         problems(schedule),

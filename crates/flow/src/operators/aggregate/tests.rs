@@ -88,6 +88,7 @@ fn check(config: AggregateConfig, steps: &Steps) {
             key: vec![*key].into(),
             time: Micros(now.0 + i64::from(*jitter) * 1_000_000),
             position: (0, offset as i64),
+            hops: 0,
             inputs: inputs(*seed),
         };
         if *sweep {

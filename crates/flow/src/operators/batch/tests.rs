@@ -18,6 +18,7 @@ fn rows(seconds: &[i64]) -> Vec<SessionRow> {
         key: Bytes::from_static(b"anna"),
         time: Micros(seconds * 1_000_000),
         position: (0, offset as i64),
+        hops: 0,
         inputs: vec![Input::Unit],
     };
     sessions(&config(), &seconds.iter().enumerate().map(item).collect::<Vec<_>>())
@@ -51,6 +52,7 @@ fn bridged_sessions_become_the_one_with_the_most_time_in_common() {
         session_id: given[0].session_id,
         revision: 2,
         merged_into: given[1].session_id,
+        hops: 0,
     };
     assert_eq!(repair.tombstones, [gone]);
 }

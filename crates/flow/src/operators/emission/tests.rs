@@ -22,6 +22,7 @@ fn documents_keep_their_field_order() {
         start: Micros::from_millis(1_000),
         end: Micros::from_millis(61_500),
         events: 3,
+        hops: 0,
         entry: Some(Value::Text("/".into())),
         exit: Some(Value::Text("/buy".into())),
         path: Some(vec![Value::Text("/".into()), Value::Int(4)]),
@@ -48,6 +49,7 @@ fn documents_keep_their_field_order() {
             end: Micros::from_millis(120_000),
             revision: 1,
             events: 7,
+            hops: 0,
             measures: vec![Value::Int(7), Value::Null],
         }),
         expect![[r#"
@@ -56,7 +58,7 @@ fn documents_keep_their_field_order() {
         "#]],
     );
     check(
-        &Emission::Tombstone(Tombstone { key: Bytes::new(), session_id: 1, revision: 3, merged_into: 2 }),
+        &Emission::Tombstone(Tombstone { key: Bytes::new(), session_id: 1, revision: 3, merged_into: 2, hops: 0 }),
         expect![[r#"
             00000000000000000000000000000001
 

@@ -6,7 +6,7 @@ use crate::operators::codec::{Corrupt, Reader, corrupt, put_time, put_u64};
 use crate::operators::hash::xxh64;
 use crate::operators::measure::{At, Measured, put_at, read_at};
 use crate::operators::session::Path;
-use crate::operators::{Input, Kind};
+use crate::operators::{Event, HOPS_MAX, Input, Kind};
 
 /// Version of the stored bytes.
 pub const VERSION: u8 = 1;
@@ -31,6 +31,8 @@ pub struct Session {
     pub pending: bool,
     /// There is something to give out while it is open.
     pub changed: bool,
+    /// The most [`Event::hops`] of its events; at most [`HOPS_MAX`].
+    pub hops: u32,
     /// What has been measured.
     pub measures: Vec<Measured>,
     /// The path, of a step that has one.
@@ -59,23 +61,26 @@ impl Session {
             revision: 0,
             pending: true,
             changed: true,
+            hops: 0,
             measures,
             path,
         }
     }
 
     /// Adds an event; the input behind those of the measures goes onto the path.
-    pub fn add(&mut self, at: At, inputs: &[Input<'_>], path_max: Option<usize>) {
+    pub fn add(&mut self, event: &Event<'_>, path_max: Option<usize>) {
+        let at = (event.time, event.position);
         self.start = self.start.min(at.0);
         self.end = self.end.max(at.0);
         self.events = self.events.saturating_add(1);
         self.pending = true;
         self.changed = true;
-        for (measured, input) in self.measures.iter_mut().zip(inputs) {
+        self.hops = self.hops.max(event.hops.min(HOPS_MAX));
+        for (measured, input) in self.measures.iter_mut().zip(event.inputs) {
             measured.add(input, at);
         }
         if let (Some(path), Some(max)) = (&mut self.path, path_max)
-            && let Some(value) = inputs.get(self.measures.len()).and_then(Input::value)
+            && let Some(value) = event.inputs.get(self.measures.len()).and_then(Input::value)
         {
             path.add(at, value, max);
         }
@@ -91,6 +96,7 @@ impl Session {
         self.events = self.events.saturating_add(other.events);
         self.pending = true;
         self.changed = true;
+        self.hops = self.hops.max(other.hops);
         for (measured, other) in self.measures.iter_mut().zip(std::mem::take(&mut other.measures)) {
             measured.merge(other);
         }
@@ -114,7 +120,8 @@ pub fn encode(sessions: &[Session]) -> Vec<u8> {
         put_u64(&mut out, session.end.0.wrapping_sub(session.start.0) as u64);
         put_u64(&mut out, session.events);
         let flags = if session.pending { PENDING } else { 0 } | if session.changed { CHANGED } else { 0 };
-        put_u64(&mut out, u64::from(session.revision) << 2 | flags);
+        // What belongs to no chain pays nothing for it.
+        put_u64(&mut out, u64::from(session.hops) << 34 | u64::from(session.revision) << 2 | flags);
         for measured in &session.measures {
             measured.put(&mut out, base);
         }
@@ -145,11 +152,11 @@ pub fn decode(bytes: &[u8], kinds: &[Kind], path: bool) -> Result<Vec<Session>, 
         }
         let events = reader.u64()?;
         let flags = reader.u64()?;
-        let revision = u32::try_from(flags >> 2).or(corrupt("a revision over 32 bits"))?;
+        let (revision, hops) = ((flags >> 2) as u32, (flags >> 34) as u32);
         let measures = kinds.iter().map(|kind| Measured::read(*kind, &mut reader, base)).collect::<Result<_, _>>()?;
         let path = if path { Some(Path::read(&mut reader, base)?) } else { None };
         let (pending, changed) = (flags & PENDING > 0, flags & CHANGED > 0);
-        sessions.push(Session { birth, start, end, events, revision, pending, changed, measures, path });
+        sessions.push(Session { birth, start, end, events, revision, pending, changed, hops, measures, path });
     }
     reader.end()?;
     Ok(sessions)

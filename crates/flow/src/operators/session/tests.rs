@@ -1,7 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::operators::MemoryState;
+use crate::operators::{Input, MemoryState, Value};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -37,9 +37,10 @@ fn check(emit: Emit, steps: &[Do], want: Expect) {
             Event(seconds, offset, page) => {
                 let buy = if page == "buy" { Input::Unit } else { Input::Skip };
                 let time = Micros(seconds * 1_000_000);
-                let outcome = operator
-                    .event(&mut state, b"anna", time, (0, offset), &[buy, Input::Text(page)], &mut out)
-                    .unwrap();
+                let inputs = [buy, Input::Text(page)];
+                let event =
+                    crate::operators::Event { key: b"anna", time, position: (0, offset), hops: 0, inputs: &inputs };
+                let outcome = operator.event(&mut state, &event, &mut out).unwrap();
                 if let Outcome::Late { bound } = outcome {
                     text += &format!("late: {seconds} is before {}\n", bound.0 / 1_000_000);
                 }
@@ -81,8 +82,6 @@ fn check(emit: Emit, steps: &[Do], want: Expect) {
     text += &format!("{} keys left\n", state.entries.len());
     want.assert_eq(&text);
 }
-
-use crate::operators::Value;
 
 #[test]
 fn a_gap_splits_only_when_it_is_longer() {

@@ -1,13 +1,17 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::operators::MemoryState;
+use crate::operators::{Input, MemoryState};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn config(size: u32, every: u32) -> WindowConfig {
     let measures = vec![Measure::new("events", Kind::Count)];
     WindowConfig { size: size * SECOND, every: every * SECOND, lateness: 60 * SECOND, measures }
+}
+
+fn event(key: &[u8], time: Micros, offset: i64) -> Event<'_> {
+    Event { key, time, position: (0, offset), hops: 0, inputs: &[Input::Unit] }
 }
 
 /// Events at seconds (`Ok`) and watermarks (`Err`).
@@ -20,8 +24,7 @@ fn check(config: WindowConfig, steps: &[Result<i64, i64>], want: Expect) {
         match step {
             Ok(seconds) => {
                 let time = Micros(seconds * 1_000_000);
-                let outcome =
-                    operator.event(&mut state, b"DE", time, (0, offset as i64), &[Input::Unit], &mut out).unwrap();
+                let outcome = operator.event(&mut state, &event(b"DE", time, offset as i64), &mut out).unwrap();
                 if outcome != Outcome::Taken {
                     text += &format!("late: {seconds}\n");
                 }
@@ -99,7 +102,7 @@ fn a_jump_of_the_watermark_is_worked_off_in_pieces() {
     let mut out = Vec::new();
     let keys = ADVANCE_MAX + 10;
     for key in 0..keys as u32 {
-        operator.event(&mut state, &key.to_be_bytes(), Micros(1), (0, 1), &[Input::Unit], &mut out).unwrap();
+        operator.event(&mut state, &event(&key.to_be_bytes(), Micros(1), 1), &mut out).unwrap();
     }
     assert_eq!(operator.advance(&mut state, Micros(60_000_000), &mut out), Ok(Advance::More));
     assert_eq!(out.len(), ADVANCE_MAX);

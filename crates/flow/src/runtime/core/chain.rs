@@ -4,6 +4,8 @@
 //! A record without a word of a chain costs nothing, unless the pipeline is part of a circle: then a chain begins with
 //! it, so that what comes back is known.
 //!
+//! Windows and sessions keep the longest chain of their events, and their results go on with it.
+//!
 //! The letter of a chain that was cut bears a mark: where pipelines read each other's letters it goes no further. How
 //! many steps a record claims says nothing of that: a producer may claim any, and the bound may be lowered.
 

@@ -284,20 +284,22 @@ impl Core {
         }
     }
 
-    /// Writes what a step's windows or sessions gave out; `cause` is that of the event that made them, if one did.
+    /// Writes what a step's windows or sessions gave out. It comes of many events: the longest of their chains goes on,
+    /// under the name of the result, since a state keeps its length alone.
     pub(super) fn results(
         &mut self,
         (step, work): (usize, &KeyedPlan),
         emissions: &mut Vec<Emission>,
-        cause: Option<&Cause>,
         out: &mut dyn Sink,
     ) {
         let (target, measures, count) = (work.output, work.config.measures(), emissions.len() as u64);
         Figures::add(&self.around.figures.results, count);
         self.tally.at(step, |tally| tally.results += count);
         for emission in emissions.drain(..) {
-            let (key, document) = (emission.id(), emission.render(measures));
-            let now = self.now.millis();
+            let (key, document, hops) = (emission.id(), emission.render(measures), emission.hops());
+            let stream = self.plan.streams.get(target).map_or("", Name::as_str);
+            let cause = (hops > 0).then(|| Cause { id: format!("{stream}/{key}"), hops });
+            let (now, cause) = (self.now.millis(), cause.as_ref());
             if let Err(refused) = self.put(target, now, Some(key.as_bytes()), document.as_deref(), cause, out) {
                 let fault = self.refused(target, refused);
                 let id = key.as_bytes();

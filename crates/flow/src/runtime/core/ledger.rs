@@ -94,7 +94,7 @@ impl Core {
                     let went = run.operator.advance(&mut state, self.held, &mut self.emissions).map_err(broken)?;
                     if let (Work::Keyed(work), false) = (&step.work, self.emissions.is_empty()) {
                         let mut emissions = std::mem::take(&mut self.emissions);
-                        self.results((index, work), &mut emissions, None, out);
+                        self.results((index, work), &mut emissions, out);
                         self.emissions = emissions;
                     }
                     went

@@ -3,12 +3,13 @@
 //! Only first revisions count: an event that was enriched again later has been counted before.
 
 use bytes::Bytes;
+use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
 use super::{Core, Flight, Next, Run};
 use crate::compile::{AggregatePlan, DedupePlan, InputPlan, KeyedPlan};
 use crate::doc::{Doc, Fault, Value};
-use crate::operators::{Corrupt, Input, Outcome, Position};
+use crate::operators::{Corrupt, Event, Input, Outcome, Position};
 use crate::program::Env;
 use crate::runtime::outbox::Sink;
 use crate::runtime::overlay::Overlay;
@@ -43,8 +44,12 @@ impl Core {
         let values = Bytes::copy_from_slice(&self.scratch);
         if work.output.is_some() {
             let entity = work.entity.as_ref().map(headwater_base::Name::as_str);
-            let row = row(entity, &key, flight, &values);
-            run.rows.insert(key.clone(), (row, flight.cause.clone()));
+            let (document, cause) = run.rows.entry(key.clone()).or_default();
+            *document = row(entity, &key, flight, &values);
+            // One document tells of all the key's events of a commit, so it belongs to the longest of their chains.
+            if hops(cause.as_deref()) < hops(flight.cause.as_deref()) {
+                cause.clone_from(&flight.cause);
+            }
         }
         if let Some(into) = &work.into {
             if self.plan.retry.is_some() {
@@ -73,11 +78,9 @@ impl Core {
                 let mut texts = Vec::new();
                 let inputs = inputs(&work.inputs, &flight.doc, &mut self.env, &mut texts)?;
                 let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
-                let outcome = run
-                    .operator
-                    .event(&mut state, &key, flight.time, position(flight), &inputs, &mut self.emissions)
-                    .map_err(corrupt)?;
-                match outcome {
+                let (time, position, hops) = (flight.time, position(flight), hops(flight.cause.as_deref()));
+                let event = Event { key: &key, time, position, hops, inputs: &inputs };
+                match run.operator.event(&mut state, &event, &mut self.emissions).map_err(corrupt)? {
                     Outcome::Taken => None,
                     Outcome::Late { bound } => Some(bound),
                 }
@@ -90,7 +93,7 @@ impl Core {
         }
         if !self.emissions.is_empty() {
             let mut emissions = std::mem::take(&mut self.emissions);
-            self.results((flight.step, work), &mut emissions, flight.cause.as_deref(), out);
+            self.results((flight.step, work), &mut emissions, out);
             self.emissions = emissions;
         }
         Ok(Next::Go)
@@ -157,6 +160,11 @@ fn inputs<'a>(
 
 fn position(flight: &Flight) -> Position {
     flight.at
+}
+
+/// How many steps of its chain lie behind what comes of an event; 0 = it belongs to none.
+fn hops(cause: Option<&Cause>) -> u32 {
+    cause.map_or(0, |cause| cause.hops)
 }
 
 fn corrupt(error: Corrupt) -> Fault {

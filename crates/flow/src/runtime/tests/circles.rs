@@ -1,6 +1,6 @@
 //! Pipelines that feed each other: what goes round is counted and cut, whoever began first.
 
-use headwater_base::Name;
+use headwater_base::{Micros, Name};
 use headwater_kernel::port::Cause;
 use headwater_log::{Append, Commit};
 use headwater_wire::batch::{Builder, Compression};
@@ -13,13 +13,38 @@ fn spec(from: &str, to: &str) -> Value {
     json!({"source": {"type": "stream", "stream": from, "start": "earliest"}, "outputs": [{"type": "stream", "stream": to}]})
 }
 
+/// A pipeline whose one step writes to `to` what it keeps of the events of a `.key`.
+fn keeping(from: &str, to: &str, mut step: Value) -> Value {
+    step["id"] = json!("kept");
+    step["key"] = json!(".key");
+    step["measures"] = json!({"events": {"count": true}});
+    step["output"] = json!({"stream": to});
+    json!({
+        "source": {"type": "stream", "stream": from, "start": "earliest"},
+        "time": {"field": ".time", "disorder": "0s", "ahead": "3650d"},
+        "steps": [step],
+        "outputs": [{"type": "stream", "stream": "out"}],
+    })
+}
+
+fn event(key: &str, seconds: i64) -> String {
+    json!({"key": key, "time": Micros(START.0 + seconds * 1_000_000).to_string()}).to_string()
+}
+
 /// Appends an event that says how many steps lie behind it, and perhaps that it is the letter of a chain that was cut.
 fn send_after(bench: &Bench, stream: &str, hops: u32, cut: bool) {
+    send_text_after(bench, stream, &[(hops, r#"{"n":1}"#.to_owned())], cut);
+}
+
+/// Appends events, each with how many steps lie behind it, in one batch.
+fn send_text_after(bench: &Bench, stream: &str, events: &[(u32, String)], cut: bool) {
     let mut builder = Builder::new(Compression::None);
-    let hops = hops.to_string();
-    let chain = [(Cause::ID, b"first".as_slice()), (Cause::HOPS, hops.as_bytes()), (CUT_HEADER, b"1".as_slice())];
-    let headers = if cut { &chain[..] } else { &chain[..2] };
-    builder.push(START.millis(), None, Some(br#"{"n":1}"#.as_slice()), headers);
+    for (hops, text) in events {
+        let hops = hops.to_string();
+        let chain = [(Cause::ID, b"first".as_slice()), (Cause::HOPS, hops.as_bytes()), (CUT_HEADER, b"1".as_slice())];
+        let headers = if cut { &chain[..] } else { &chain[..2] };
+        builder.push(START.millis(), None, Some(text.as_bytes()), headers);
+    }
     let append = Append { stream: Name::new(stream).unwrap(), partition: 0, batches: builder.finish() };
     bench.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
 }
@@ -79,4 +104,79 @@ fn pipelines_that_read_each_others_letters_end() {
     assert_eq!((bench.read("other.dead").len(), bench.read("b").len()), (1, 0));
     bench.stop(&one);
     bench.stop(&other);
+}
+
+#[test]
+fn what_goes_round_through_sessions_is_cut() {
+    let bench = Bench::new();
+    bench.stream("a", 1);
+    bench.stream("b", 1);
+    // No time of their own: a session that comes back falls into itself.
+    let mut sessions = keeping("a", "b", json!({"type": "session", "gap": "30s", "emit": "update"}));
+    sessions.as_object_mut().unwrap().shift_remove("time");
+    let there = bench.start("there", sessions);
+    let back = bench.start("back", spec("b", "a"));
+    bench.send("a", 0, &[(None, r#"{"key":"u"}"#)]);
+    let letter = values(&bench.wait_for("back.dead", 1)).remove(0);
+    let of = bench.read("b")[0].key.clone().unwrap();
+    assert_eq!(letter["code"], "HW-FLOW-050");
+    assert_eq!(letter["reason"], format!("the chain of events that began with `b/{of}` has 16 steps"));
+    assert_eq!(bench.hops("b"), [None, Some(2), Some(4), Some(6), Some(8), Some(10), Some(12), Some(14), Some(16)]);
+    bench.stop(&there);
+    bench.stop(&back);
+}
+
+#[test]
+fn a_window_carries_the_longest_chain_of_its_events_also_over_a_restart() {
+    let bench = Bench::new();
+    bench.stream("a", 1);
+    let spec = || keeping("a", "b", json!({"type": "window", "size": "10s"}));
+    let unit = bench.start("windows", spec());
+    bench.send("a", 0, &[(None, &event("plain", 1))]);
+    send_text_after(&bench, "a", &[(3, event("u", 1)), (7, event("u", 2)), (0, event("u", 3))], false);
+    bench.wait_for("out", 4);
+    bench.stop(&unit);
+    let unit = bench.start("windows", spec());
+    // One more of the same window, and one that lets event time pass its end.
+    bench.send("a", 0, &[(None, &event("u", 4)), (None, &event("end", 20))]);
+    bench.wait_for("b", 2);
+    assert_eq!(bench.hops("b"), [None, Some(8)]);
+    // A correction is another result of the same window.
+    send_text_after(&bench, "a", &[(11, event("u", 5))], false);
+    bench.wait_for("b", 3);
+    assert_eq!(bench.hops("b"), [None, Some(8), Some(12)]);
+    bench.stop(&unit);
+}
+
+#[test]
+fn sessions_that_become_one_carry_the_longer_chain_of_both() {
+    let bench = Bench::new();
+    bench.stream("a", 1);
+    let unit = bench.start("sessions", keeping("a", "b", json!({"type": "session", "gap": "10s"})));
+    send_text_after(&bench, "a", &[(9, event("u", 0)), (2, event("u", 20)), (4, event("end", 40))], false);
+    bench.wait_for("b", 2);
+    assert_eq!(bench.hops("b"), [Some(10), Some(3)]);
+    send_text_after(&bench, "a", &[(0, event("u", 10))], false);
+    // The second session goes into the first one: it is taken back, and the first given out again.
+    let seen = bench.wait_for("b", 4);
+    assert_eq!(seen[2].value, None);
+    assert_eq!(bench.hops("b")[2..], [Some(10), Some(10)]);
+    bench.stop(&unit);
+}
+
+#[test]
+fn values_that_are_written_once_for_a_commit_carry_its_longest_chain() {
+    let bench = Bench::new();
+    bench.stream("a", 1);
+    bench.send("a", 0, &[(None, &event("u", 0))]);
+    send_text_after(&bench, "a", &[(5, event("u", 1)), (1, event("u", 2))], false);
+    // All three are there when it starts, so that one commit has them all.
+    let unit = bench.start("rates", keeping("a", "b", json!({"type": "aggregate", "windows": ["1m"]})));
+    let seen = values(&bench.wait_for("b", 1));
+    assert_eq!((&seen[0]["values"]["events_1m"], bench.hops("b")), (&json!(3), vec![Some(6)]));
+    // What was counted before is no part of the chain of what comes now.
+    send_text_after(&bench, "a", &[(2, event("u", 3))], false);
+    bench.wait_for("b", 2);
+    assert_eq!(bench.hops("b")[1], Some(3));
+    bench.stop(&unit);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use headwater_log::View as Seen;
 use headwater_wire::batch;
 use headwater_wire::change::{Change as Told, EventName};
+use headwater_wire::exact::Exact;
 use serde_json::json;
 
 use super::*;
@@ -12,8 +13,13 @@ use crate::port::Cause;
 use crate::port::tables::{Change, Expression, Query};
 
 fn expression(text: &str, values: Value) -> Expression {
-    let values = values.as_object().cloned().unwrap_or_default();
+    let values = values.as_object().into_iter().flatten();
+    let values = values.map(|(name, value)| (name.clone(), Exact::from(value))).collect();
     Expression { text: text.to_owned(), values, ..Expression::default() }
+}
+
+fn exact(value: Value) -> Exact {
+    Exact::from(&value)
 }
 
 fn update(key: &str, text: &str, values: Value) -> Write {
@@ -315,11 +321,11 @@ async fn indexes_are_kept_made_when_added_and_come_back() {
         (page.documents.iter().map(|document| document.key.clone()).collect::<String>(), page.next)
     };
     let by_plan = Query { index: Some("by_plan".to_owned()), count: 100, ..Query::default() };
-    let pro = Query { equals: vec![json!("pro")], ..by_plan.clone() };
+    let pro = Query { equals: vec![exact(json!("pro"))], ..by_plan.clone() };
     assert_eq!(ask(by_plan.clone()).0, "beac");
     assert_eq!(ask(pro.clone()).0, "eac", "what has not all fields is not in the index");
-    assert_eq!(ask(Query { from: Some(json!(2)), ..pro.clone() }).0, "ac");
-    assert_eq!(ask(Query { to: Some(json!(3)), descending: true, ..pro.clone() }).0, "ae");
+    assert_eq!(ask(Query { from: Some(exact(json!(2))), ..pro.clone() }).0, "ac");
+    assert_eq!(ask(Query { to: Some(exact(json!(3))), descending: true, ..pro.clone() }).0, "ae");
     let filter = Some(expression("since < 10", json!({})));
     let (first, next) = ask(Query { filter: filter.clone(), count: 1, ..pro.clone() });
     assert_eq!(first, "e");
@@ -328,14 +334,15 @@ async fn indexes_are_kept_made_when_added_and_come_back() {
     assert_eq!(ask(pro.clone()).0, "ec");
     for (query, code) in [
         (Query { index: Some("by_age".to_owned()), ..Query::default() }, "there are `by_plan`"),
-        (Query { from: Some(json!([])), ..pro.clone() }, "bounds"),
-        (Query { equals: vec![json!(1); 3], ..by_plan.clone() }, "3 values for an index of 2 fields"),
+        (Query { from: Some(exact(json!([]))), ..pro.clone() }, "bounds"),
+        (Query { equals: vec![exact(json!(1)); 3], ..by_plan.clone() }, "3 values for an index of 2 fields"),
     ] {
         let problem = kernel.tables().query("users", &query).unwrap_err();
         assert!(problem.code == "HW-KERNEL-036" && problem.to_string().contains(code), "{problem}");
     }
     // By key: bounds, order, a filter.
-    let keys = Query { from: Some(json!("b")), to: Some(json!("d")), descending: true, count: 100, ..Query::default() };
+    let (from, to) = (Some(exact(json!("b"))), Some(exact(json!("d"))));
+    let keys = Query { from, to, descending: true, count: 100, ..Query::default() };
     assert_eq!(ask(keys).0, "dcb");
     // A second index, over what is there already.
     let text = "apiVersion: headwater.dev/v1\nkind: Table\nmetadata: {name: users}\nspec: {indexes: [{name: by_since, fields: [since]}]}\n";

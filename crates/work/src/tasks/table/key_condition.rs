@@ -3,7 +3,7 @@
 //! Bounds of an index are inclusive, so an exclusive one and a prefix stay in the query's filter as well.
 
 use headwater_kernel::port::tables::{Expression, Query};
-use serde_json::Value;
+use headwater_wire::exact::Exact;
 
 use crate::execution::Failure;
 use crate::tasks::failure;
@@ -44,11 +44,11 @@ pub(super) fn apply(expression: &Expression, query: &mut Query) -> Result<Option
             }
             Condition::Between(_, from, to) => (query.from, query.to) = (Some(value(from)?), Some(value(to)?)),
             Condition::BeginsWith(field, name) => {
-                let Value::String(prefix) = value(name)? else {
+                let Exact::String(prefix) = value(name)? else {
                     return Err(failure::parameters(format!("`{name}` is no text, which `begins_with` asks for")));
                 };
-                query.to = Some(Value::String(format!("{prefix}{LAST}")));
-                query.from = Some(Value::String(prefix));
+                query.to = Some(Exact::String(format!("{prefix}{LAST}")));
+                query.from = Some(Exact::String(prefix));
                 left.push(format!("begins_with({field}, {name})"));
             }
         }

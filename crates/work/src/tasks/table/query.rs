@@ -1,6 +1,7 @@
 //! Several documents of a table: `query` by key or index, `scan`.
 
 use headwater_kernel::port::tables::Query;
+use headwater_wire::exact::Exact;
 use serde_json::{Map, Value, json};
 
 use super::{Dialect, expression, key_condition, reading, validation};
@@ -46,9 +47,9 @@ fn native(services: &Services, service: &Service, call: &Call<'_>) -> Result<Pla
     let parameters = Parameters::new(call.parameters, FIELDS)?;
     let query = Query {
         index: parameters.optional_text("Index")?.map(str::to_owned),
-        equals: parameters.optional_list("Equals")?.cloned().unwrap_or_default(),
-        from: parameters.get("From").cloned(),
-        to: parameters.get("To").cloned(),
+        equals: parameters.optional_list("Equals")?.into_iter().flatten().map(Exact::from).collect(),
+        from: parameters.get("From").map(Exact::from),
+        to: parameters.get("To").map(Exact::from),
         filter: match parameters.optional_text("FilterExpression")? {
             None => None,
             Some(text) => Some(expression(Dialect::Native, parameters, text)?),

@@ -1,10 +1,12 @@
+use serde_json::json;
+
 use super::*;
 
 #[test]
 fn paths_become_variables() {
     let template = r#"{"run": <$.dynamodb.Keys.id.S>, "by": "<aws.pipes.pipe-name>", "all": <aws.pipes.event.json>, "a": "1 < 2"}"#;
     assert_eq!(
-        input(Some(template), None, false),
+        input(Some(template), None),
         Ok(Some(json!({
             "template": r#"{"run": <v0>, "by": "<aws.events.rule-name>", "all": <aws.events.event.json>, "a": "1 < 2"}"#,
             "variables": { "v0": "$.dynamodb.Keys.id.S" },
@@ -12,15 +14,14 @@ fn paths_become_variables() {
     );
     // What the template has as a text stands for nothing.
     assert_eq!(
-        input(Some(r#"{"n": <$.n>, "text": "<v0>"}"#), None, false),
+        input(Some(r#"{"n": <$.n>, "text": "<v0>"}"#), None),
         Ok(Some(json!({ "template": r#"{"n": <v1>, "text": "<v0>"}"#, "variables": { "v1": "$.n" } })))
     );
-    assert_eq!(input(Some(""), None, false), Ok(None));
-    assert_eq!(input(None, None, false), Ok(None));
-    assert_eq!(input(None, None, true), Ok(Some(json!({ "template": "[<aws.events.event.json>]" }))));
+    assert_eq!(input(Some(""), None), Ok(None));
+    assert_eq!(input(None, None), Ok(None));
     assert_eq!(
-        input(Some("{\"n\": <$.data.n>}"), Some("data"), true),
-        Ok(Some(json!({ "template": "[{\"n\": <v0>}]", "variables": { "v0": "$.n" } })))
+        input(Some("{\"n\": <$.data.n>}"), Some("data")),
+        Ok(Some(json!({ "template": "{\"n\": <v0>}", "variables": { "v0": "$.n" } })))
     );
 }
 
@@ -32,7 +33,7 @@ fn what_is_not_seen_is_refused() {
         ("<$.database>", Some("data")),
         ("<$.data>", Some("value")),
     ] {
-        let refused = input(Some(template), payload, false).unwrap_err();
+        let refused = input(Some(template), payload).unwrap_err();
         assert_eq!(refused.kind, "ValidationException", "{template}");
         assert!(refused.message.contains("is not served"), "{}", refused.message);
     }
