@@ -41,7 +41,7 @@ proptest! {
         groups in prop::collection::vec(0_u64..12, 0..6), deleted in prop::collection::btree_set(0_u64..80, 0..40),
     ) {
         let plan = without(&deleted.iter().copied().collect::<Vec<_>>(), groups.iter().copied()).unwrap();
-        let all: BTreeSet<u64> = (0..groups.iter().sum()).collect();
+        let all: BTreeSet<u64> = (0..groups.iter().sum::<u64>()).collect();
         prop_assert_eq!(read(&plan, &groups), all.difference(&deleted).copied().collect::<Vec<_>>());
     }
 }
