@@ -34,6 +34,7 @@ use crate::tables::{POINTER, Tables, unusable};
 
 mod names;
 mod properties;
+mod register;
 mod staged;
 mod views;
 
@@ -360,6 +361,10 @@ impl Catalog for LakeCatalog {
 
     fn create<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>> {
         Box::pin(self.create_table(namespace, request))
+    }
+
+    fn register<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>> {
+        Box::pin(self.register_table(namespace, request))
     }
 
     fn commit(&self, changes: Vec<TableChange>) -> BoxFuture<'_, Result<Vec<TableAt>, Problem>> {

@@ -9,11 +9,13 @@
 
 mod cache;
 mod catalog;
+mod deletes;
 mod documents;
 mod encode;
 mod epoch;
 mod external;
 mod fault;
+mod fields;
 mod files;
 mod forecast;
 mod guarded;

@@ -25,7 +25,7 @@ use crate::http::query::Query;
 use crate::http::{Api, answer};
 
 /// What is served, as the configuration tells it to clients.
-const ENDPOINTS: [&str; 22] = [
+const ENDPOINTS: [&str; 23] = [
     "GET /v1/{prefix}/namespaces",
     "POST /v1/{prefix}/namespaces",
     "GET /v1/{prefix}/namespaces/{namespace}",
@@ -34,6 +34,7 @@ const ENDPOINTS: [&str; 22] = [
     "POST /v1/{prefix}/namespaces/{namespace}/properties",
     "GET /v1/{prefix}/namespaces/{namespace}/tables",
     "POST /v1/{prefix}/namespaces/{namespace}/tables",
+    "POST /v1/{prefix}/namespaces/{namespace}/register",
     "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
     "HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}",
     "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}",
@@ -190,6 +191,17 @@ pub async fn create_table(
 ) -> Result<Response, Refusal> {
     let body = body(&api, request).await?;
     let table = catalog(&api)?.create(&namespace, body).await?;
+    Ok(loaded(&table)?)
+}
+
+/// Gives a table that is there already a name.
+pub async fn register(
+    State(api): State<Arc<Api>>,
+    Path(namespace): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let body = body(&api, request).await?;
+    let table = catalog(&api)?.register(&namespace, body).await?;
     Ok(loaded(&table)?)
 }
 

@@ -92,6 +92,13 @@ pub trait Catalog: Send + Sync {
     /// `HW-LAKE-030`, 031, 033 and 035.
     fn create<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>>;
 
+    /// Gives a table that is there already a name, from a `RegisterTableRequest`: its metadata file. With `overwrite` the
+    /// name may be that of a table.
+    ///
+    /// # Errors
+    /// `HW-LAKE-030`, 031 and 033, `HW-LAKE-035` for a file that is no table's or lies where no table of a client may.
+    fn register<'a>(&'a self, namespace: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>>;
+
     /// Changes tables, all or none; answers their new versions in the order of the changes. A change that requires that
     /// there is no such table (`assert-create`) makes it.
     ///

@@ -11,10 +11,9 @@ use headwater_base::Problem;
 use headwater_kernel::port::catalog::TableAt;
 use iceberg::TableUpdate;
 use iceberg::spec::{FormatVersion, SortOrder, TableMetadataBuilder, UnboundPartitionSpec};
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CommitTable, CreateTable, ENTRIES_MAX, LakeCatalog, SPACE, Thing, check_name, malformed, refused};
+use super::{CommitTable, CreateTable, LakeCatalog, check_name, malformed, refused};
 use crate::commit::{self, Garbage, Version};
 
 impl LakeCatalog {
@@ -41,20 +40,8 @@ impl LakeCatalog {
             return Err(malformed("the node chooses where its tables lie")
                 .help("commit with the location that the answer to `stage-create` has"));
         }
-        // What has got another name lies where its old name said.
-        let below = format!("{wanted}/");
-        let lies_there = |kept: &[u8]| {
-            let kept: Value = serde_json::from_slice(kept).unwrap_or_default();
-            // A table's pointer, or what is kept of a view.
-            let file = kept["metadata"].as_str().or_else(|| kept["location"].as_str());
-            file.is_none_or(|file| file.starts_with(&below))
-        };
-        for thing in Thing::ALL {
-            let prefix = format!("{}/", thing.word());
-            let all = self.lake().log().scan(SPACE, prefix.as_bytes(), None, ENTRIES_MAX);
-            if all.iter().any(|(_, kept)| lies_there(kept)) {
-                return Err(malformed(format!("another {} lies at the location that the commit names", thing.word())));
-            }
+        if let Some(thing) = self.lies_at(wanted, None) {
+            return Err(malformed(format!("another {} lies at the location that the commit names", thing.word())));
         }
         Ok(wanted.to_owned())
     }

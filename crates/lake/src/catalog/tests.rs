@@ -13,6 +13,7 @@ use crate::datasets::{Datasets, Parts};
 
 mod names;
 mod properties;
+mod register;
 mod staged;
 mod views;
 

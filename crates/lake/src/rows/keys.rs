@@ -61,7 +61,11 @@ impl Keys {
         take_record_batch(rows, &UInt64Array::from(last))
     }
 
-    fn of(&self, rows: &RecordBatch) -> Result<Rows, ArrowError> {
+    /// The key of each row.
+    ///
+    /// # Errors
+    /// What Arrow says of rows with other columns.
+    pub fn of(&self, rows: &RecordBatch) -> Result<Rows, ArrowError> {
         self.converter.convert_columns(rows.project(&self.columns)?.columns())
     }
 }

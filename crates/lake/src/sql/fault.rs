@@ -99,6 +99,13 @@ pub fn unread(table: &str, why: &str) -> Problem {
         .help("read it with another engine through the catalog, or have it write the table's rows anew")
 }
 
+/// A table of which more is deleted than the memory of queries has room for; `words` are the memory's.
+pub fn overfull(table: &str, words: &str) -> DataFusionError {
+    let fact = format!("what is deleted of `{table}` takes more memory than queries get");
+    let problem = Problem::new("HW-LAKE-085", fact).because(first_line(words));
+    carried(problem.help("have the engine that deletes rewrite the table's files, or raise `sql_memory_bytes`"))
+}
+
 /// What goes wrong below a policy: its words may be about rows that nobody may see, so the log alone has them.
 pub fn guarded(table: &str, error: DataFusionError) -> DataFusionError {
     match &error {

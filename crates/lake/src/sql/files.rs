@@ -1,12 +1,14 @@
 //! The files of a table as a scan. What the manifests say of each (rows, least and greatest values, nulls) goes with it,
-//! so that planning opens no file, counting needs none, and a filter leaves closed what cannot match.
+//! so that planning opens no file, counting needs none, and a filter leaves closed what cannot match. Files of which rows
+//! may be deleted are apart (`deletes.rs`): what is said of them is no more than an estimate.
 //!
 //! What a version has is read once: it never changes.
 
 use std::collections::HashMap;
+use std::slice;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
@@ -14,13 +16,22 @@ use datafusion::datasource::file_format::FileFormat as _;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 use datafusion::physical_plan::ExecutionPlan;
-use iceberg::spec::{DataFile, Datum, ManifestContentType, PrimitiveLiteral, Schema};
+use datafusion::physical_plan::projection::ProjectionExec;
+use iceberg::spec::{DataContentType, DataFile, DataFileFormat, Datum, ManifestEntryRef, PrimitiveLiteral, Schema};
 use object_store::ObjectStore;
 use parking_lot::Mutex;
 
+use super::deletes::Deletes;
 use super::fault;
+use super::fields::Fields;
 use crate::commit::{self, Version};
 use crate::files::key_of;
 use crate::tables::{Tables, unusable};
@@ -30,7 +41,46 @@ use crate::tables::{Tables, unusable};
 pub struct Listings(Mutex<HashMap<String, (String, Listing)>>);
 
 /// Files that can be scanned.
-pub type Listing = Arc<[PartitionedFile]>;
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Those whose rows are all there.
+    pub whole: Arc<[PartitionedFile]>,
+    /// The others, and what is deleted of them.
+    pub deletes: Option<Arc<Deletes>>,
+}
+
+/// A file of a table, and the partition spec that it is under.
+pub type Entry = (i32, ManifestEntryRef);
+
+/// What the rows of files are.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    table: TableSchema,
+    fields: Option<Arc<Fields>>,
+}
+
+impl Columns {
+    /// Columns that are found by name in files, or by `fields`.
+    pub fn new(schema: &SchemaRef, fields: Option<&Arc<Fields>>) -> Self {
+        Self { table: TableSchema::from_file_schema(Arc::clone(schema)), fields: fields.cloned() }
+    }
+
+    /// The same with a last one, which each file has one value of.
+    #[must_use]
+    pub fn with_constant(&self, column: Field) -> Self {
+        let table = TableSchema::new(Arc::clone(self.table.file_schema()), vec![Arc::new(column)]);
+        Self { table, fields: self.fields.clone() }
+    }
+
+    /// All of them.
+    pub fn schema(&self) -> &SchemaRef {
+        self.table.table_schema()
+    }
+
+    fn adapter(&self) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
+        self.fields.as_ref().map(|fields| Arc::clone(fields) as Arc<dyn PhysicalExprAdapterFactory>)
+    }
+}
 
 /// Where the files of a table are, as the query engine finds them.
 pub struct Store {
@@ -54,7 +104,7 @@ impl Store {
     }
 
     /// Its URL, behind which the engine now finds it. A bucket that was opened anew takes the place of the one before.
-    fn known_to(&self, session: &dyn Session) -> ObjectStoreUrl {
+    pub fn known_to(&self, session: &dyn Session) -> ObjectStoreUrl {
         if let Some(objects) = &self.objects {
             session.runtime_env().register_object_store(self.url.as_ref(), Arc::clone(objects));
         }
@@ -66,38 +116,68 @@ impl Store {
 const LISTINGS_MAX: usize = 256;
 
 impl Listings {
-    /// The files of a version of a table, whose columns are these.
+    /// The files of a version of a table, whose columns are these; found by `fields` where its rows may be deleted.
     ///
     /// # Errors
     /// `HW-LAKE-021` for manifests that cannot be read, 051 for what SQL cannot read.
-    pub async fn get(&self, tables: &Tables, table: &str, version: &Version, of: &SchemaRef) -> Result<Listing> {
+    pub async fn get(
+        &self,
+        tables: &Tables,
+        table: &str,
+        version: &Version,
+        of: &SchemaRef,
+        fields: Option<&Arc<Fields>>,
+    ) -> Result<Listing> {
         if let Some((at, listing)) = self.0.lock().get(table)
             && *at == version.location
         {
-            return Ok(Arc::clone(listing));
+            return Ok(listing.clone());
         }
         let unusable = |error: iceberg::Error| fault::carried(unusable(table, &error));
-        let manifests = version.manifests(tables.files()).await.map_err(unusable)?;
-        if manifests.iter().any(|manifest| manifest.content == ManifestContentType::Deletes) {
-            return Err(fault::carried(fault::unread(table, "it has files of deleted rows")));
+        let unread = |why: &str| fault::carried(fault::unread(table, why));
+        let mut entries: Vec<Entry> = Vec::new();
+        for manifest in version.manifests(tables.files()).await.map_err(unusable)? {
+            let live = commit::live(tables.files(), slice::from_ref(&manifest)).await.map_err(unusable)?;
+            entries.extend(live.into_iter().map(|entry| (manifest.partition_spec_id, entry)));
         }
-        let schema = version.metadata.current_schema();
-        let live = commit::live(tables.files(), &manifests).await.map_err(unusable)?;
-        let folder = format!("{}/", version.metadata.location());
-        if let Some(entry) =
-            live.iter().find(|it| !it.file_path().starts_with(&folder) || it.file_path().contains("/.."))
-        {
-            let fact = format!("its file `{}` is not in its folder", entry.file_path());
-            return Err(fault::carried(fault::unread(table, &fact)));
-        }
-        let listing: Listing = live.iter().map(|entry| scanned(entry.data_file(), schema, of)).collect();
+        readable(version, &entries).map_err(|why| unread(&why))?;
+        let (data, deletes): (Vec<Entry>, Vec<Entry>) =
+            entries.into_iter().partition(|(_, entry)| entry.content_type() == DataContentType::Data);
+        let listing = match (deletes.is_empty(), fields) {
+            (true, _) => {
+                let schema = version.metadata.current_schema();
+                let whole = data.iter().map(|(_, entry)| scanned(entry.data_file(), schema, of)).collect();
+                Listing { whole, deletes: None }
+            }
+            (false, Some(fields)) => {
+                Deletes::apart(table, version, of, fields, &data, &deletes).map_err(|why| unread(&why))?
+            }
+            (false, None) => return Err(unread("it has files of deleted rows")),
+        };
         let mut listings = self.0.lock();
         if listings.len() >= LISTINGS_MAX {
             listings.clear();
         }
-        listings.insert(table.to_owned(), (version.location.clone(), Arc::clone(&listing)));
+        listings.insert(table.to_owned(), (version.location.clone(), listing.clone()));
         Ok(listing)
     }
+}
+
+/// Refuses files that SQL cannot read, and says why.
+fn readable(version: &Version, entries: &[Entry]) -> Result<(), String> {
+    let folder = format!("{}/", version.metadata.location());
+    for (_, entry) in entries {
+        let path = entry.file_path();
+        if !path.starts_with(&folder) || path.contains("/..") {
+            return Err(format!("its file `{path}` is not in its folder"));
+        }
+        match entry.file_format() {
+            DataFileFormat::Parquet => {}
+            DataFileFormat::Puffin => return Err("it has deletion vectors, of Iceberg's format version 3".to_owned()),
+            other => return Err(format!("its file `{path}` is no Parquet, but {other}")),
+        }
+    }
+    Ok(())
 }
 
 /// A data file with what is known of its columns.
@@ -129,7 +209,7 @@ pub fn scanned(file: &DataFile, schema: &Schema, of: &SchemaRef) -> PartitionedF
 
 /// A bound of a column. It may be cut off, or leave out what is no number, so it says where values cannot be and never
 /// which ones there are.
-fn scalar(literal: &PrimitiveLiteral, of: &DataType) -> Option<ScalarValue> {
+pub fn scalar(literal: &PrimitiveLiteral, of: &DataType) -> Option<ScalarValue> {
     Some(match (literal, of) {
         (PrimitiveLiteral::Boolean(it), DataType::Boolean) => ScalarValue::from(*it),
         (PrimitiveLiteral::Int(it), DataType::Int32) => ScalarValue::from(*it),
@@ -154,26 +234,61 @@ fn scalar(literal: &PrimitiveLiteral, of: &DataType) -> Option<ScalarValue> {
 pub async fn scan(
     session: &dyn Session,
     store: &Store,
-    schema: &SchemaRef,
+    columns: &Columns,
     files: Vec<PartitionedFile>,
     projection: Option<&Vec<usize>>,
     limit: Option<usize>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let known = files.iter().filter_map(|file| file.statistics.as_deref());
     // Bounds only say where nothing is; whoever wants the least value has to look.
-    let mut total = Statistics::try_merge_iter(known, schema)?.to_inexact();
+    let mut total = Statistics::try_merge_iter(known, columns.schema())?.to_inexact();
     total.num_rows = files.iter().fold(Precision::Exact(0), |sum, file| {
         sum.add(&file.statistics.as_ref().map_or(Precision::Absent, |known| known.num_rows))
     });
     let groups = FileGroup::new(files).split_files(session.config().target_partitions());
-    let source = Arc::new(ParquetSource::new(Arc::clone(schema)));
+    let source = Arc::new(ParquetSource::new(columns.table.clone()));
     let config = FileScanConfigBuilder::new(store.known_to(session), source)
         .with_file_groups(groups)
         .with_statistics(total)
         .with_projection_indices(projection.cloned())?
         .with_limit(limit)
+        .with_expr_adapter(columns.adapter())
         .build();
     ParquetFormat::default().create_physical_plan(session, config).await
+}
+
+/// The rows of one file, while a query runs.
+///
+/// # Errors
+/// What the engine says.
+pub fn read(
+    url: &ObjectStoreUrl,
+    columns: &Columns,
+    file: PartitionedFile,
+    context: &Arc<TaskContext>,
+) -> Result<SendableRecordBatchStream> {
+    let source = Arc::new(ParquetSource::new(columns.table.clone()));
+    let config =
+        FileScanConfigBuilder::new(url.clone(), source).with_file(file).with_expr_adapter(columns.adapter()).build();
+    DataSourceExec::from_data_source(config).execute(0, Arc::clone(context))
+}
+
+/// Of rows with the columns `read`, those that are `wanted`; both are numbers of the table's, `read` in their order.
+///
+/// # Errors
+/// What the engine says.
+pub fn narrowed(rows: Arc<dyn ExecutionPlan>, read: &[usize], wanted: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
+    if read == wanted {
+        return Ok(rows);
+    }
+    let schema = rows.schema();
+    let shown = wanted.iter().filter_map(|column| {
+        let at = read.binary_search(column).ok()?;
+        let name = schema.fields().get(at)?.name();
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, at));
+        Some((column, name.clone()))
+    });
+    Ok(Arc::new(ProjectionExec::try_new(shown, rows)?))
 }
 
 #[cfg(test)]

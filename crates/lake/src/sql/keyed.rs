@@ -17,13 +17,11 @@ use datafusion::common::{DataFusionError, Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
-use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::physical_plan::{
@@ -32,7 +30,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::OnceCell;
 
-use super::files::{self, Store};
+use super::files::{self, Columns, Store};
 use crate::rows::{Changes, KeySet};
 
 /// Changes are put together whenever they have become so many bytes, or twice as many as were left the last time.
@@ -81,18 +79,10 @@ impl Behind {
         read.dedup();
         let files = match files.is_empty() {
             true => None,
-            false => Some(files::scan(session, store, all, files, Some(&read), None).await?),
+            false => Some(files::scan(session, store, &Columns::new(all, None), files, Some(&read), None).await?),
         };
         let last: Arc<dyn ExecutionPlan> = Arc::new(KeyedExec::new(files, self.within(&read)?));
-        if read == wanted {
-            return Ok(last);
-        }
-        let shown = wanted.iter().filter_map(|column| {
-            let name = all.fields().get(*column)?.name();
-            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, read.binary_search(column).ok()?));
-            Some((column, name.clone()))
-        });
-        Ok(Arc::new(ProjectionExec::try_new(shown, last)?))
+        files::narrowed(last, &read, &wanted)
     }
 
     /// The same of some columns, with the key's among them.

@@ -30,7 +30,8 @@ use iceberg::spec::Schema;
 
 use super::catalog::Sources;
 use super::fault;
-use super::files::{self, Listing, Store};
+use super::fields::Fields;
+use super::files::{self, Columns, Listing, Store};
 use super::keyed::Behind;
 use super::keys;
 use super::span::Span;
@@ -53,6 +54,8 @@ pub struct LakeTable {
     schema: SchemaRef,
     /// Where its files are.
     store: Store,
+    /// How its columns are found in its files, if not by name.
+    fields: Option<Arc<Fields>>,
     /// Files of the current snapshot.
     snapshot: Listing,
     /// Files that are in no snapshot yet.
@@ -93,7 +96,7 @@ impl LakeTable {
         };
         let schema = bare(&schema_to_arrow_schema(&of_table).map_err(unusable)?, Field::clone);
         let snapshot = match &version {
-            Some(version) => sources.listings.get(tables, &space(name), version, &schema).await?,
+            Some(version) => sources.listings.get(tables, &space(name), version, &schema, None).await?,
             None => Listing::default(),
         };
         let sealed = taken.files.iter().map(|file| files::scanned(file, &of_table, &schema)).collect();
@@ -108,6 +111,7 @@ impl LakeTable {
             position: version.as_ref().map(|version| format!("{} {durable:?}", version.location)),
             schema,
             store: Store::of(tables, name, version.as_ref())?,
+            fields: None,
             snapshot,
             sealed,
             batches: taken.batches.iter().map(as_rows).collect::<Result<_, _>>()?,
@@ -153,20 +157,18 @@ impl LakeTable {
     /// # Errors
     /// `HW-LAKE-021` for files that cannot be read, 051 for a table that SQL cannot read.
     pub async fn foreign(sources: &Sources, namespace: &str, name: &str, version: &Version) -> Result<Self> {
-        let shown = format!("{namespace}.{name}");
-        if let Some(column) = renamed(version) {
-            let fact = format!("its column `{column}` has had another name, or its name another column");
-            return Err(fault::carried(fault::unread(&shown, &fact)));
-        }
+        let (tables, shown) = (sources.catalog.lake(), format!("{namespace}.{name}"));
         let schema = schema_to_arrow_schema(version.metadata.current_schema());
         let schema = bare(&schema.map_err(|error| fault::carried(unusable(&shown, &error)))?, bare_within);
-        let snapshot = sources.listings.get(sources.catalog.lake(), &shown, version, &schema).await?;
+        let fields = Fields::of(&version.metadata).map_err(|why| fault::carried(fault::unread(&shown, &why)))?;
+        let fields = Some(Arc::new(fields));
+        let snapshot = sources.listings.get(tables, &shown, version, &schema, fields.as_ref()).await?;
         let position = Some(version.location.clone());
-        let store = Store::of(sources.catalog.lake(), &shown, Some(version))?;
+        let store = Store::of(tables, &shown, Some(version))?;
         let (sealed, batches, log) = (Vec::new(), Vec::new(), Vec::new());
         // What a client says of its rows' identity, nobody has checked.
         let (behind, constraints) = (None, None);
-        Ok(Self { name: shown, position, schema, store, snapshot, sealed, batches, log, behind, constraints })
+        Ok(Self { name: shown, position, schema, store, fields, snapshot, sealed, batches, log, behind, constraints })
     }
 
     /// What determines its rows: no two tables that have the same differ in them.
@@ -196,22 +198,6 @@ fn bare_within(field: &Field) -> Field {
         other => other.clone(),
     };
     field.clone().with_data_type(kind)
-}
-
-/// A column whose name does not say which one it is in all files: SQL finds columns in files by name.
-fn renamed(version: &Version) -> Option<String> {
-    let mut ids: HashMap<String, i32> = HashMap::new();
-    let mut names: HashMap<i32, String> = HashMap::new();
-    for schema in version.metadata.schemas_iter() {
-        for (id, name) in schema.field_id_to_name_map() {
-            let of_name = *ids.entry(name.clone()).or_insert(*id);
-            let of_id = names.entry(*id).or_insert_with(|| name.clone());
-            if of_name != *id || of_id != name {
-                return Some(name.clone());
-            }
-        }
-    }
-    None
 }
 
 /// The current version of a dataset, how far each partition of its stream is durable, and what of the tail goes with
@@ -265,12 +251,16 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if let Some(behind) = self.behind.as_ref().filter(|behind| !behind.is_empty()) {
-            return behind.scan(session, &self.store, self.snapshot.to_vec(), projection).await;
+            return behind.scan(session, &self.store, self.snapshot.whole.to_vec(), projection).await;
         }
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        if !self.snapshot.is_empty() || !self.sealed.is_empty() {
-            let files = self.snapshot.iter().chain(&self.sealed).cloned().collect();
-            parts.push(files::scan(session, &self.store, &self.schema, files, projection, limit).await?);
+        if !self.snapshot.whole.is_empty() || !self.sealed.is_empty() {
+            let files = self.snapshot.whole.iter().chain(&self.sealed).cloned().collect();
+            let columns = Columns::new(&self.schema, self.fields.as_ref());
+            parts.push(files::scan(session, &self.store, &columns, files, projection, limit).await?);
+        }
+        if let Some(deletes) = &self.snapshot.deletes {
+            parts.push(deletes.scan(session, &self.store, projection).await?);
         }
         if !self.batches.is_empty() {
             let threads = session.config().target_partitions().max(1);

@@ -634,7 +634,7 @@ fn told(problem: &Problem) -> PgWireError {
         "HW-LAKE-040" => "42601",
         "HW-LAKE-041" => "42000",
         "HW-LAKE-042" | "HW-LAKE-050" => "0A000",
-        "HW-LAKE-043" => "53200",
+        "HW-LAKE-043" | "HW-LAKE-085" => "53200",
         "HW-LAKE-069" => "53100",
         "HW-LAKE-046" => "53300",
         "HW-LAKE-048" | "HW-LAKE-072" => "57014",

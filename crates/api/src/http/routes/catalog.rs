@@ -100,6 +100,17 @@ pub const ROUTES: &[Route] = &[
         handler: || post(iceberg::create_table),
     },
     Route {
+        method: "post",
+        path: "/iceberg/v1/namespaces/{namespace}/register",
+        operation: "registerTable",
+        tag: "iceberg",
+        summary: "Gives a table that is there already a name: `{name, metadata-location, overwrite}`.",
+        query: &[],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(iceberg::register),
+    },
+    Route {
         method: "get",
         path: "/iceberg/v1/namespaces/{namespace}/tables/{table}",
         operation: "loadTable",

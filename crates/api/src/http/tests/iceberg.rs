@@ -60,6 +60,10 @@ impl Catalog for Shop {
         now(found(request["name"].as_str().unwrap_or_default()))
     }
 
+    fn register<'a>(&'a self, _: &'a str, request: Value) -> BoxFuture<'a, Result<TableAt, Problem>> {
+        now(found(request["name"].as_str().unwrap_or_default()))
+    }
+
     fn commit(&self, changes: Vec<TableChange>) -> BoxFuture<'_, Result<Vec<TableAt>, Problem>> {
         now(changes.iter().map(|change| found(&change.table)).collect())
     }
@@ -193,6 +197,8 @@ async fn views_and_staged_tables_are_given_as_clients_read_them() {
     assert_eq!(house.iceberg("DELETE", &large, &json!({})).await.0, 204);
     let staged = house.iceberg("POST", &format!("{NAMESPACES}/shop/tables"), &json!({"name": "staged"})).await;
     assert_eq!(body(&staged), json!({"metadata": {"name": "staged"}, "config": {}}));
+    let registered = house.iceberg("POST", &format!("{NAMESPACES}/shop/register"), &json!({"name": "large"})).await;
+    assert_eq!((registered.0, body(&registered)), (200, seen));
     let removed = house.iceberg("POST", &format!("{NAMESPACES}/shop/properties"), &json!({"removals": ["x"]})).await;
     assert_eq!(body(&removed), json!({"updated": [], "removed": ["x"], "missing": []}));
     house.stop().await;

@@ -48,7 +48,7 @@ impl TableProvider for Scanned {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let store = Store { url: ObjectStoreUrl::local_filesystem(), objects: None };
-        scan(session, &store, &self.schema, self.files.clone(), projection, limit).await
+        scan(session, &store, &Columns::new(&self.schema, None), self.files.clone(), projection, limit).await
     }
 }
 

@@ -1,0 +1,140 @@
+//! Tables that are there already and get a name here: what another catalog had, or what was dropped without its files.
+//!
+//! Invariant: a table lies where the node keeps those of clients, or in a bucket of its own, and apart from every other
+//! table and view: the node writes the next metadata there, and whoever purges one table takes nothing of another.
+
+use std::io;
+
+use bytes::Bytes;
+use headwater_base::Problem;
+use headwater_kernel::port::Catalog as _;
+use headwater_kernel::port::catalog::{DATASETS, TableAt};
+use headwater_log::View;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{ENTRIES_MAX, LakeCatalog, SPACE, Thing, check_name, malformed, refused, table_key, writable};
+use crate::commit::Version;
+use crate::files::{Unanswered, location_of};
+use crate::kinds::dataset;
+use crate::tables::{POINTER, Tables, unusable};
+
+/// How metadata files end. Others, compressed ones among them, are not read.
+const METADATA_END: &str = ".metadata.json";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct RegisterTable {
+    name: String,
+    metadata_location: String,
+    #[serde(default)]
+    overwrite: bool,
+}
+
+impl LakeCatalog {
+    /// Gives the table of a metadata file a name; with `overwrite` also one that a table has.
+    pub(super) async fn register_table(&self, namespace: &str, request: Value) -> Result<TableAt, Problem> {
+        writable(namespace)?;
+        let request: RegisterTable = serde_json::from_value(request).map_err(malformed)?;
+        let (name, file) = (request.name, request.metadata_location);
+        check_name(&name)?;
+        let parts = file.rsplit_once("/metadata/").filter(|(_, name)| name.ends_with(METADATA_END));
+        let Some((location, _)) = parts.filter(|(_, name)| !name.contains('/')) else {
+            return Err(malformed(format!("`{}` is no metadata file of a table", file.escape_debug()))
+                .help(format!("it is called `LOCATION/metadata/NAME{METADATA_END}`")));
+        };
+        self.may_lie(location)?;
+        let key = table_key(namespace, &name);
+        let _turn = self.0.turn.lock().await;
+        self.namespace(namespace)?;
+        if !request.overwrite || self.lake().log().get(SPACE, &key, View::Appended).is_none() {
+            self.free(namespace, &name)?;
+            self.room(1)?;
+        }
+        if self.is_fed(location) {
+            return Err(fed());
+        }
+        if let Some(thing) = self.lies_at(location, Some(key.as_slice())) {
+            return Err(malformed(format!("another {} lies at `{}`", thing.word(), location.escape_debug())));
+        }
+        let read = file.clone();
+        let version = self
+            .off(async move |catalog| {
+                Version::read(catalog.lake().files(), &read).await.map_err(|error| unread(&name, &error))
+            })
+            .await?;
+        if version.metadata.location() != location {
+            let says = version.metadata.location().escape_debug();
+            return Err(malformed(format!("the metadata is of a table at `{says}`, and lies elsewhere")));
+        }
+        self.write(vec![Tables::delta(&key, &version)]).await?;
+        self.lake().remember(&version);
+        self.at(&version)
+    }
+
+    /// Refuses a place that the node does not keep tables of clients in.
+    fn may_lie(&self, location: &str) -> Result<(), Problem> {
+        let own = location_of(&self.0.datasets.folder().join("lake"));
+        let within = |root: &str| location.strip_prefix(root)?.strip_prefix('/').map(|rest| rest.split('/'));
+        let (parts, least) = match within(&own) {
+            Some(parts) => (Some(parts), 2),
+            None => {
+                let bucket = self.lake().files().buckets().of(location);
+                (bucket.ok().and_then(|bucket| within(&bucket.root)), 1)
+            }
+        };
+        let parts: Vec<&str> = parts.into_iter().flatten().collect();
+        if within(&own).is_some() && parts.first() == Some(&DATASETS) {
+            return Err(fed());
+        }
+        if parts.len() >= least && parts.iter().all(|part| !["", ".", ".."].contains(part)) {
+            return Ok(());
+        }
+        Err(malformed(format!("a table at `{}` is not where the node keeps those of clients", location.escape_debug()))
+            .help(format!("put its files into a folder of `{own}/NAMESPACE`, or apply a Bucket that they are in")))
+    }
+
+    /// Whether a table that a stream feeds lies at a place, within it or around it.
+    fn is_fed(&self, location: &str) -> bool {
+        (self.0.names)().iter().any(|name| {
+            let kept = self.lake().log().get(&dataset::space(name.as_str()), POINTER, View::Appended);
+            kept.is_some_and(|kept| touches(&kept, location))
+        })
+    }
+
+    /// What client's table or view lies at a place, within it or around it, other than the one of this key; for who
+    /// holds the turn.
+    pub(super) fn lies_at(&self, location: &str, own: Option<&[u8]>) -> Option<Thing> {
+        Thing::ALL.into_iter().find(|thing| {
+            let prefix = format!("{}/", thing.word());
+            let all = self.lake().log().scan(SPACE, prefix.as_bytes(), None, ENTRIES_MAX);
+            all.iter().any(|(key, kept)| own != Some(key.as_ref()) && touches(kept, location))
+        })
+    }
+}
+
+/// Whether what is kept of a table or view says that it lies at a place, within it or around it. What has got another
+/// name lies where its old name said.
+fn touches(kept: &Bytes, location: &str) -> bool {
+    let kept: Value = serde_json::from_slice(kept).unwrap_or_default();
+    // A table's pointer, or what is kept of a view.
+    let file = kept["metadata"].as_str().or_else(|| kept["location"].as_str());
+    let is_within =
+        |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    file.is_none_or(|file| {
+        let folder = file.rsplit_once("/metadata/").map_or(file, |(folder, _)| folder);
+        is_within(folder, location) || is_within(location, folder)
+    })
+}
+
+/// What is said of a metadata file: it is the client's fault that there is none, and the bucket's that it does not answer.
+fn unread(table: &str, error: &iceberg::Error) -> Problem {
+    let behind = std::error::Error::source(error).and_then(|behind| behind.downcast_ref::<io::Error>());
+    let is_missing = behind.is_some_and(|behind| behind.kind() == io::ErrorKind::NotFound);
+    if !is_missing && Unanswered::behind(error).is_some() { unusable(table, error) } else { refused(table, error) }
+}
+
+fn fed() -> Problem {
+    Problem::new("HW-LAKE-033", "a table that a stream feeds lies there, which has the name of its Dataset")
+        .help(format!("it is `{DATASETS}.NAME` of the catalog already"))
+}
