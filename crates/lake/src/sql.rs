@@ -9,6 +9,7 @@
 
 mod cache;
 mod catalog;
+mod dependencies;
 mod documents;
 mod encode;
 mod epoch;
@@ -20,7 +21,6 @@ mod guarded;
 mod held;
 mod information;
 mod keyed;
-mod keys;
 mod lake;
 mod pins;
 pub mod postgres;
@@ -152,7 +152,7 @@ impl Inner {
         let views = self.sources.catalog.views_mark();
         let state = context.state();
         let (state, text) = (&state, question.text.as_str());
-        let plan = pins::planning(keys::planned(move || state.create_logical_plan(text))).await?;
+        let plan = pins::planning(dependencies::planned(move || state.create_logical_plan(text))).await?;
         only_reads(&plan)?;
         let key = Key::of(question, &plan, views);
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {

@@ -52,7 +52,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::queries::{Asked, Backend, Queries, Query};
-use super::{Engine, Turn, fault, keys, only_reads, pins};
+use super::{Engine, Turn, dependencies, fault, only_reads, pins};
 use rows::Rows;
 
 mod clients;
@@ -201,7 +201,7 @@ fn plain(text: &str) -> Option<Statement> {
 async fn planned(context: &SessionContext, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
     let (state, statement) = (context.state(), EngineStatement::Statement(Box::new(statement.clone())));
     let (state, statement) = (&state, &statement);
-    let plan = pins::planning(keys::planned(move || state.statement_to_plan(statement.clone()))).await?;
+    let plan = pins::planning(dependencies::planned(move || state.statement_to_plan(statement.clone()))).await?;
     only_reads(&plan)?;
     columns::carried(plan)
 }

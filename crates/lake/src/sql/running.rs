@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::catalog::{CATALOG, Catalog, DATASETS, Sources};
+use super::dependencies::{self, Relations};
 use super::epoch::{Extracts, PART};
 use super::forecast::Forecast;
 use super::held;
@@ -145,6 +146,8 @@ fn context(
         .with_runtime_env(environment)
         // Before those of the engine: the first one that plans a call has it.
         .with_expr_planners(vec![Arc::new(Extracts)])
+        .with_relation_planners(vec![Arc::new(Relations)])
+        .with_optimizer_rules(dependencies::rules())
         .with_default_features()
         .with_physical_optimizer_rule(Arc::new(Yielding))
         .build();

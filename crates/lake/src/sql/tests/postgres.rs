@@ -257,3 +257,21 @@ fn what_tools_ask_before_they_show_a_database_is_answered() {
     assert!(connected.rows("SELECT nothing").unwrap_err().contains("nothing"));
     connected.end();
 }
+
+/// Whether a statement is planned as it was written or as PostgreSQL's own tables need it.
+#[test]
+fn a_computed_column_is_not_unique_for_clients_either() {
+    let house = House::new(Limits::default());
+    house.append(0, 12);
+    let connected = Connected::new(&house);
+    let relation = "(SELECT n % 3 AS x, n AS k FROM orders GROUP BY n) AS r";
+    for otherwise in ["true", "'pg_' = 'pg_'"] {
+        let distinct = format!("SELECT DISTINCT x FROM {relation} WHERE {otherwise} ORDER BY x");
+        assert_eq!(connected.rows(&distinct).unwrap(), [["0"], ["1"], ["2"]]);
+        let grouped = format!("SELECT x, count(*) FROM {relation} WHERE {otherwise} GROUP BY x ORDER BY x");
+        assert_eq!(connected.rows(&grouped).unwrap(), [["0", "4"], ["1", "4"], ["2", "4"]]);
+        let prepared = connected.runtime.block_on(connected.client.query(&distinct, &[])).unwrap();
+        assert_eq!(prepared.len(), 3);
+    }
+    connected.end();
+}
