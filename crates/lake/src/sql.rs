@@ -56,7 +56,7 @@ use tokio::time::Instant;
 use cache::{Cache, Kept, Key, Taken};
 use encode::Encoder;
 use queries::{Asked, Listed, Queries, Query};
-use running::Running;
+use running::{Running, apart};
 
 use crate::lease::Lease;
 
@@ -192,13 +192,15 @@ impl Sql for Engine {
             running.handle.spawn(async move {
                 let query = Arc::clone(&turn.listed.query);
                 let beginning = tokio::time::timeout_at(deadline, inner.begin(&context, &question, &query));
-                let began = tokio::select! {
-                    began = beginning => match began {
-                        Ok(began) => began.map_err(|error| fault::problem(&error)),
-                        Err(_) => Err(inner.late()),
-                    },
-                    problem = query.ended() => Err(problem),
-                };
+                let began = apart(async {
+                    tokio::select! {
+                        began = beginning => match began {
+                            Ok(began) => began.map_err(|error| fault::problem(&error)),
+                            Err(_) => Err(inner.late()),
+                        },
+                        problem = query.ended() => Err(problem),
+                    }
+                });
                 // Nobody minds that nobody listens any more.
                 let answering = async {
                     match began {

@@ -101,6 +101,13 @@ impl Drop for Running {
     }
 }
 
+/// Plans on the thread that it is called on, one of those of queries; what else would run there gets another thread.
+/// Planning takes as long as a statement is large and waits for nobody, so neither other connections nor what ends
+/// statements stand behind it. What it awaits ends with it.
+pub fn apart<T>(planning: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| Handle::current().block_on(planning))
+}
+
 /// `HW-LAKE-047`, and why.
 pub fn cannot(error: &dyn std::error::Error) -> Problem {
     Problem::new("HW-LAKE-047", "SQL cannot be answered here").because(error.to_string())
@@ -172,3 +179,6 @@ fn whoever_asks(principal: &Principal) -> ScalarUDF {
     create_udf("session_user", Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(answer))
         .with_aliases(["current_user"])
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use headwater_base::{Limits, Principal};
 use headwater_kernel::port::Sql as _;
-use headwater_kernel::port::sql::Via;
+use headwater_kernel::port::sql::{RunningQuery, Via};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -63,6 +63,19 @@ impl Connected {
     }
 }
 
+/// The only statement that runs, once it is planned and its memory counted.
+async fn under_way(house: &House) -> RunningQuery {
+    let begun = Instant::now();
+    loop {
+        let one = listed(house).await;
+        if one.memory_bytes.is_some() {
+            return one;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "its memory is counted");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// By the key of its backend, as drivers do it, and by others.
 #[test]
 fn a_query_is_ended_by_its_client_and_by_others() {
@@ -83,7 +96,7 @@ fn a_query_is_ended_by_its_client_and_by_others() {
         none(&house).await;
         // In the extended protocol, and by somebody else.
         let by_number = async {
-            let one = listed(&house).await;
+            let one = under_way(&house).await;
             house.engine.cancel(one.id, &Principal::new("asha").unwrap()).unwrap();
         };
         let (answer, ()) = tokio::join!(client.query(ENDLESS, &[]), by_number);
@@ -175,6 +188,31 @@ fn what_waits_for_its_turn_is_ended_and_not_what_waits_for_its_reader() {
     connected.end();
 }
 
+/// What is prepared is planned, which is done for as many at a time as are answered.
+#[test]
+fn a_statement_is_prepared_in_its_turn() {
+    let house = House::new(Limits { sql_queries: 1, ..Limits::default() });
+    let mut connected = Connected::new(&house);
+    let Connected { runtime, client, .. } = &mut connected;
+    runtime.block_on(async {
+        let token = client.cancel_token();
+        let transaction = client.transaction().await.unwrap();
+        let portal = transaction.bind("SELECT value FROM generate_series(1, 1000000)", &[]).await.unwrap();
+        assert_eq!(transaction.query_portal(&portal, 2).await.unwrap().len(), 2);
+        let by_key = async {
+            let begun = Instant::now();
+            while !house.engine.0.queries.has_waiting() {
+                assert!(begun.elapsed() < Duration::from_secs(30), "the next one waits");
+                tokio::task::yield_now().await;
+            }
+            token.cancel_query(NoTls).await.unwrap();
+        };
+        let (prepared, ()) = tokio::join!(transaction.prepare("SELECT 1"), by_key);
+        assert_eq!(prepared.err().unwrap().as_db_error().unwrap().code().code(), "57014");
+    });
+    connected.end();
+}
+
 /// As it is over HTTP.
 #[test]
 fn the_memory_of_a_query_is_counted_for_it() {
@@ -183,11 +221,7 @@ fn the_memory_of_a_query_is_counted_for_it() {
     let client = &connected.client;
     connected.runtime.block_on(async {
         let counted = || async {
-            let begun = Instant::now();
-            while listed(&house).await.memory_bytes.is_none() {
-                assert!(begun.elapsed() < Duration::from_secs(30), "its memory is counted");
-                tokio::task::yield_now().await;
-            }
+            under_way(&house).await;
             client.cancel_token().cancel_query(NoTls).await.unwrap();
         };
         let (simple, ()) = tokio::join!(client.simple_query(ENDLESS), counted());
