@@ -57,6 +57,7 @@ use super::running::apart;
 use super::{Engine, Turn, dependencies, fault, only_reads, pins};
 use rows::Rows;
 
+pub(super) mod attributes;
 mod clients;
 mod columns;
 mod numeric;
@@ -331,7 +332,7 @@ impl QueryParser for Services {
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
         match statement {
             (_, Some((Statement::Query(_), plan))) => {
-                response::fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None)
+                Ok(response::fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None))
             }
             _ => self.any()?.query_parser().get_result_schema(statement, format),
         }

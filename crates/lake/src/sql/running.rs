@@ -25,6 +25,7 @@ use super::dependencies::{self, Relations};
 use super::epoch::{Extracts, PART};
 use super::forecast::Forecast;
 use super::held;
+use super::postgres::attributes;
 use super::yielding::Yielding;
 
 /// Principals whose contexts are kept.
@@ -163,6 +164,7 @@ fn context(
     let catalog = Catalog::new(sources, principal.clone(), context.state_weak_ref());
     context.register_catalog(CATALOG, Arc::new(catalog));
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
+    attributes::register(&context)?;
     context.register_udf(whoever_asks(principal));
     context.register_udaf(AggregateUDF::from(Forecast::new(sources.forecaster)));
     context.register_udf((**PART).clone());

@@ -15,6 +15,7 @@ use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::queries::{ENDLESS, listed, none};
+use super::views::view;
 use super::{House, ORDERS};
 use crate::sql::postgres::serve;
 
@@ -306,6 +307,76 @@ fn a_computed_column_is_not_unique_for_clients_either() {
         assert_eq!(connected.rows(&grouped).unwrap(), [["0", "4"], ["1", "4"], ["2", "4"]]);
         let prepared = connected.runtime.block_on(connected.client.query(&distinct, &[])).unwrap();
         assert_eq!(prepared.len(), 3);
+    }
+    connected.end();
+}
+
+/// Of each family of types one that a column can have.
+const TYPES: [&str; 32] = [
+    "Boolean",
+    "Int8",
+    "Int16",
+    "Int32",
+    "Int64",
+    "UInt8",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "Float16",
+    "Float32",
+    "Float64",
+    "Decimal32(5, 1)",
+    "Decimal128(10, 2)",
+    "Decimal256(50, 4)",
+    "Decimal128(5, -2)",
+    "Utf8",
+    "LargeUtf8",
+    "Utf8View",
+    "Binary",
+    "FixedSizeBinary(3)",
+    "Date32",
+    "Time64(Microsecond)",
+    "Timestamp(Microsecond, None)",
+    r#"Timestamp(Microsecond, Some("+00:00"))"#,
+    "Duration(Microsecond)",
+    "Interval(MonthDayNano)",
+    "Dictionary(Int32, Utf8)",
+    "List(Int64)",
+    "LargeList(Utf8)",
+    r#"List(Timestamp(Microsecond, Some("+00:00")))"#,
+    "List(List(Int64))",
+];
+
+/// What tools read before they ask is what they get.
+#[test]
+fn columns_have_the_types_that_they_are_sent_as() {
+    let house = House::new(Limits::default());
+    let cast = |(at, kind): (usize, &&str)| format!("arrow_cast(NULL, '{kind}') AS c{at}");
+    let columns: Vec<String> = TYPES.iter().enumerate().map(cast).collect();
+    let types =
+        format!("SELECT {}, named_struct('a', 1) AS s, make_array(named_struct('a', 1)) AS l", columns.join(", "));
+    house.shop(&[view("types", &[], &[("ansi", &types)])]);
+    let connected = Connected::new(&house);
+    let told = |name: &str, what: &str| {
+        connected.rows(&format!(
+            "SELECT {what} FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+             WHERE c.relname = '{name}' ORDER BY a.attnum"
+        ))
+    };
+    for (place, name) in
+        [("shop.types", "types"), ("tables.kinds", "kinds"), ("orders", "orders"), (ORDERS, "orders.raw")]
+    {
+        let statement = format!("SELECT * FROM {place}");
+        let prepared = connected.runtime.block_on(connected.client.prepare(&statement)).unwrap();
+        let sent = prepared.columns().iter().map(|column| {
+            vec![column.name().to_owned(), column.type_().oid().to_string(), column.type_modifier().to_string()]
+        });
+        let told = told(name, "a.attname, a.atttypid, a.atttypmod").unwrap();
+        assert_eq!(told, sent.collect::<Vec<_>>(), "{place}");
+    }
+    let shown = told("types", "a.attname, format_type(a.atttypid, a.atttypmod)").unwrap();
+    for (column, kind) in [("c13", "numeric(10,2)"), ("c24", "timestamp with time zone"), ("c28", "bigint[]")] {
+        assert!(shown.contains(&vec![column.to_owned(), kind.to_owned()]), "{column}: {shown:?}");
     }
     connected.end();
 }
