@@ -44,7 +44,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use headwater_base::{Limits, Principal, Problem};
@@ -151,14 +151,15 @@ impl Inner {
     ) -> Result<Begun, DataFusionError> {
         let views = self.sources.catalog.views_mark();
         let state = context.state();
-        let (state, text) = (&state, question.text.as_str());
-        let plan = pins::planning(dependencies::planned(move || state.create_logical_plan(text))).await?;
+        let (planner, text) = (&state, question.text.as_str());
+        let plan = pins::planning(dependencies::planned(move || planner.create_logical_plan(text))).await?;
         only_reads(&plan)?;
         let key = Key::of(question, &plan, views);
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {
             return Ok(Begun::Kept(kept));
         }
-        let mut frame = context.execute_logical_plan(plan).await?;
+        // What only reads needs nothing else of the context: its state, with all functions, is not made once more.
+        let mut frame = DataFrame::new(state, plan);
         if let Some(rows_max) = question.rows_max {
             frame = frame.limit(0, Some(rows_max))?;
         }

@@ -1,3 +1,5 @@
+//! What planning leaves to others.
+
 use std::sync::mpsc;
 use std::time::Duration;
 
