@@ -10,6 +10,7 @@
 mod cache;
 mod catalog;
 mod deletes;
+mod dependencies;
 mod documents;
 mod encode;
 mod epoch;
@@ -22,7 +23,6 @@ mod guarded;
 mod held;
 mod information;
 mod keyed;
-mod keys;
 mod lake;
 mod pins;
 pub mod postgres;
@@ -46,7 +46,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use headwater_base::{Limits, Principal, Problem};
@@ -58,7 +58,7 @@ use tokio::time::Instant;
 use cache::{Cache, Kept, Key, Taken};
 use encode::Encoder;
 use queries::{Asked, Listed, Queries, Query};
-use running::Running;
+use running::{Running, apart};
 
 use crate::lease::Lease;
 
@@ -153,14 +153,15 @@ impl Inner {
     ) -> Result<Begun, DataFusionError> {
         let views = self.sources.catalog.views_mark();
         let state = context.state();
-        let (state, text) = (&state, question.text.as_str());
-        let plan = pins::planning(keys::planned(move || state.create_logical_plan(text))).await?;
+        let (planner, text) = (&state, question.text.as_str());
+        let plan = pins::planning(dependencies::planned(move || planner.create_logical_plan(text))).await?;
         only_reads(&plan)?;
         let key = Key::of(question, &plan, views);
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {
             return Ok(Begun::Kept(kept));
         }
-        let mut frame = context.execute_logical_plan(plan).await?;
+        // What only reads needs nothing else of the context: its state, with all functions, is not made once more.
+        let mut frame = DataFrame::new(state, plan);
         if let Some(rows_max) = question.rows_max {
             frame = frame.limit(0, Some(rows_max))?;
         }
@@ -194,13 +195,15 @@ impl Sql for Engine {
             running.handle.spawn(async move {
                 let query = Arc::clone(&turn.listed.query);
                 let beginning = tokio::time::timeout_at(deadline, inner.begin(&context, &question, &query));
-                let began = tokio::select! {
-                    began = beginning => match began {
-                        Ok(began) => began.map_err(|error| fault::problem(&error)),
-                        Err(_) => Err(inner.late()),
-                    },
-                    problem = query.ended() => Err(problem),
-                };
+                let began = apart(async {
+                    tokio::select! {
+                        began = beginning => match began {
+                            Ok(began) => began.map_err(|error| fault::problem(&error)),
+                            Err(_) => Err(inner.late()),
+                        },
+                        problem = query.ended() => Err(problem),
+                    }
+                });
                 // Nobody minds that nobody listens any more.
                 let answering = async {
                     match began {

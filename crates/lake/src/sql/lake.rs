@@ -29,11 +29,11 @@ use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::Schema;
 
 use super::catalog::Sources;
+use super::dependencies;
 use super::fault;
 use super::fields::Fields;
 use super::files::{self, Columns, Listing, Store};
 use super::keyed::Behind;
-use super::keys;
 use super::span::Span;
 use crate::commit::Version;
 use crate::kinds::dataset::{DatasetSpec, space};
@@ -66,7 +66,7 @@ pub struct LakeTable {
     log: Vec<Arc<dyn PartitionStream>>,
     /// Where rows have a key, what stands behind the files instead of rows.
     behind: Option<Behind>,
-    /// That no two rows have the same key: whoever groups by it may name every column (`keys.rs`).
+    /// That no two rows have the same key: whoever groups by it may name every column (`dependencies.rs`).
     constraints: Option<Constraints>,
 }
 
@@ -231,7 +231,7 @@ impl TableProvider for LakeTable {
     }
 
     fn constraints(&self) -> Option<&Constraints> {
-        self.constraints.as_ref().filter(|_| keys::are_shown())
+        self.constraints.as_ref().filter(|_| dependencies::are_keys_shown())
     }
 
     fn table_type(&self) -> TableType {

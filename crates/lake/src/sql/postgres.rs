@@ -43,6 +43,7 @@ use datafusion_postgres::pgwire::messages::extendedquery::Execute;
 use datafusion_postgres::pgwire::tokio::process_socket;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::Sink;
+use futures::channel::oneshot;
 use headwater_base::{Principal, Problem};
 use headwater_kernel::port::sql::Via;
 use parking_lot::Mutex;
@@ -52,9 +53,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::queries::{Asked, Backend, Queries, Query};
-use super::{Engine, Turn, fault, keys, only_reads, pins};
+use super::running::apart;
+use super::{Engine, Turn, dependencies, fault, only_reads, pins};
 use rows::Rows;
 
+pub(super) mod attributes;
 mod clients;
 mod columns;
 mod numeric;
@@ -123,7 +126,7 @@ impl Handlers {
         let manager = Arc::new(ConnectionManager::new());
         let services = Arc::new(Services { engine: engine.clone(), all: Mutex::default() });
         Self {
-            queries: Arc::new(Gate { services, engine: engine.clone() }),
+            queries: Arc::new(Gate { services }),
             cancel: Arc::new(Cancel { queries: Arc::clone(&engine.0.queries), manager: Arc::clone(&manager) }),
             startup: Arc::new(Startup(manager)),
         }
@@ -201,7 +204,7 @@ fn plain(text: &str) -> Option<Statement> {
 async fn planned(context: &SessionContext, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
     let (state, statement) = (context.state(), EngineStatement::Statement(Box::new(statement.clone())));
     let (state, statement) = (&state, &statement);
-    let plan = pins::planning(keys::planned(move || state.statement_to_plan(statement.clone()))).await?;
+    let plan = pins::planning(dependencies::planned(move || state.statement_to_plan(statement.clone()))).await?;
     only_reads(&plan)?;
     columns::carried(plan)
 }
@@ -254,51 +257,8 @@ impl Services {
     fn any(&self) -> PgWireResult<Arc<DfSessionService>> {
         self.all.lock().values().next().cloned().ok_or_else(|| told(&fault::closed()))
     }
-}
 
-#[async_trait]
-impl QueryParser for Services {
-    type Statement = Prepared;
-
-    async fn parse_sql<C>(&self, client: &C, sql: &str, types: &[Option<Type>]) -> PgWireResult<Prepared>
-    where
-        C: ClientInfo + Unpin + Send + Sync,
-    {
-        let parser = self.of(client).await?.query_parser();
-        let put = clients::put(sql);
-        let sql = &*put;
-        let Some(statement) = plain(sql) else { return parser.parse_sql(client, sql, types).await };
-        match planned(&self.context(client).await?, &statement).await {
-            Ok(plan) => Ok((sql.to_owned(), Some((statement, plan)))),
-            Err(error) if is_foreign(&error) => {
-                let rewritten = parser.parse_sql(client, sql, types).await;
-                rewritten.map_err(|_| PgWireError::ApiError(Box::new(error)))
-            }
-            Err(error) => Err(PgWireError::ApiError(Box::new(error))),
-        }
-    }
-
-    fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
-        self.any()?.query_parser().get_parameter_types(statement)
-    }
-
-    fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
-        match statement {
-            (_, Some((Statement::Query(_), plan))) => {
-                response::fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None)
-            }
-            _ => self.any()?.query_parser().get_result_schema(statement, format),
-        }
-    }
-}
-
-/// Gives each query a turn and an end.
-struct Gate {
-    services: Arc<Services>,
-    engine: Engine,
-}
-
-impl Gate {
+    /// Gives a statement a turn and an end.
     async fn run<T, F>(
         &self,
         client: &Caller,
@@ -319,12 +279,69 @@ impl Gate {
         let (deadline, late) = (Instant::now() + bound, fault::late(bound));
         let running = Arc::clone(&turn.listed.query);
         let query = query(Arc::clone(&running));
-        let answer = tokio::select! {
-            answer = tokio::time::timeout_at(deadline, query) => answer.unwrap_or_else(|_| Err(told(&late))),
-            problem = running.ended() => Err(told(&problem)),
-        };
+        let answer = apart(async {
+            tokio::select! {
+                answer = tokio::time::timeout_at(deadline, query) => answer.unwrap_or_else(|_| Err(told(&late))),
+                problem = running.ended() => Err(told(&problem)),
+            }
+        });
         Ok(held(answer?, Hold { turn: Arc::new(turn), deadline, late }))
     }
+
+    /// A statement's plan, as it is now.
+    async fn prepared<C>(&self, client: &C, sql: &str, types: &[Option<Type>]) -> PgWireResult<Prepared>
+    where
+        C: ClientInfo + Unpin + Send + Sync,
+    {
+        let parser = self.of(client).await?.query_parser();
+        let put = clients::put(sql);
+        let sql = &*put;
+        let Some(statement) = plain(sql) else { return parser.parse_sql(client, sql, types).await };
+        match planned(&self.context(client).await?, &statement).await {
+            Ok(plan) => Ok((sql.to_owned(), Some((statement, plan)))),
+            Err(error) if is_foreign(&error) => {
+                let rewritten = parser.parse_sql(client, sql, types).await;
+                rewritten.map_err(|_| PgWireError::ApiError(Box::new(error)))
+            }
+            Err(error) => Err(PgWireError::ApiError(Box::new(error))),
+        }
+    }
+}
+
+#[async_trait]
+impl QueryParser for Services {
+    type Statement = Prepared;
+
+    /// Plans a statement in its turn, which ends with that.
+    async fn parse_sql<C>(&self, client: &C, sql: &str, types: &[Option<Type>]) -> PgWireResult<Prepared>
+    where
+        C: ClientInfo + Unpin + Send + Sync,
+    {
+        let caller = Caller::of(client)?;
+        let cancelled = cancelled(client).await?;
+        tokio::select! {
+            prepared = self.run(&caller, sql, |_| self.prepared(client, sql, types), |prepared, _| prepared) => prepared,
+            _ = cancelled => Err(PgWireError::QueryCanceled),
+        }
+    }
+
+    fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
+        self.any()?.query_parser().get_parameter_types(statement)
+    }
+
+    fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
+        match statement {
+            (_, Some((Statement::Query(_), plan))) => {
+                Ok(response::fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None))
+            }
+            _ => self.any()?.query_parser().get_result_schema(statement, format),
+        }
+    }
+}
+
+/// Carries out statements, each in its turn.
+struct Gate {
+    services: Arc<Services>,
 }
 
 /// Whose statement it is, and how it can be ended.
@@ -348,6 +365,14 @@ fn bound_of(client: &impl ClientInfo) -> Option<Duration> {
     client.metadata().get(TIMEOUT).and_then(|text| text.parse().ok()).map(Duration::from_millis)
 }
 
+/// Resolves when the client asks for the end of what it begins now, where that is not listed.
+async fn cancelled(client: &impl ClientInfo) -> PgWireResult<oneshot::Receiver<()>> {
+    match client.session_extensions().get::<Arc<ConnectionHandle>>() {
+        Some(handle) => Ok(handle.start_query().await),
+        None => Err(told(&fault::closed())),
+    }
+}
+
 /// A statement as it was prepared: its text and its plan.
 type Prepared = <DfSessionService as ExtendedQueryHandler>::Statement;
 
@@ -365,7 +390,7 @@ impl Gate {
     {
         let prepared = &portal.statement;
         let (text, before) = &prepared.statement;
-        let planned = self.services.parse_sql(client, text, &prepared.parameter_types).await?;
+        let planned = self.services.prepared(client, text, &prepared.parameter_types).await?;
         let columns =
             |plan: &LogicalPlan| plan.schema().fields().iter().map(|it| it.data_type().clone()).collect::<Vec<_>>();
         if let (Some((_, before)), Some((_, now))) = (before, &planned.1)
@@ -434,7 +459,7 @@ impl SimpleQueryHandler for Gate {
         let held = |answers: Vec<Response>, hold: Hold| {
             answers.into_iter().map(|one| hold.clone().rows(one)).collect::<Vec<_>>()
         };
-        self.run(&caller, query, answer, held).await
+        self.services.run(&caller, query, answer, held).await
     }
 }
 
@@ -466,10 +491,7 @@ impl ExtendedQueryHandler for Gate {
             return self._on_execute(client, message).await;
         }
         client.set_state(PgWireConnectionState::QueryInProgress);
-        let cancelled = match client.session_extensions().get::<Arc<ConnectionHandle>>() {
-            Some(handle) => handle.start_query().await,
-            None => return Err(told(&fault::closed())),
-        };
+        let cancelled = cancelled(&*client).await?;
         let answer = tokio::select! {
             answer = ExtendedQueryHandler::do_query(self, client, &portal, 0) => answer?,
             _ = cancelled => return Err(PgWireError::QueryCanceled),
@@ -505,7 +527,7 @@ impl ExtendedQueryHandler for Gate {
             let service = self.services.of(client).await?;
             ExtendedQueryHandler::do_query(&*service, client, &portal, rows_max).await
         };
-        self.run(&caller, &text, answer, |answer, hold| hold.rows(answer)).await
+        self.services.run(&caller, &text, answer, |answer, hold| hold.rows(answer)).await
     }
 }
 

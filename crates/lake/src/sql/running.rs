@@ -21,9 +21,11 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::catalog::{CATALOG, Catalog, DATASETS, Sources};
+use super::dependencies::{self, Relations};
 use super::epoch::{Extracts, PART};
 use super::forecast::Forecast;
 use super::held;
+use super::postgres::attributes;
 use super::yielding::Yielding;
 
 /// Principals whose contexts are kept.
@@ -100,6 +102,13 @@ impl Drop for Running {
     }
 }
 
+/// Plans on the thread that it is called on, one of those of queries; what else would run there gets another thread.
+/// Planning takes as long as a statement is large and waits for nobody, so neither other connections nor what ends
+/// statements stand behind it. What it awaits ends with it.
+pub fn apart<T>(planning: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| Handle::current().block_on(planning))
+}
+
 /// `HW-LAKE-047`, and why.
 pub fn cannot(error: &dyn std::error::Error) -> Problem {
     Problem::new("HW-LAKE-047", "SQL cannot be answered here").because(error.to_string())
@@ -145,6 +154,8 @@ fn context(
         .with_runtime_env(environment)
         // Before those of the engine: the first one that plans a call has it.
         .with_expr_planners(vec![Arc::new(Extracts)])
+        .with_relation_planners(vec![Arc::new(Relations)])
+        .with_optimizer_rules(dependencies::rules())
         .with_default_features()
         .with_physical_optimizer_rule(Arc::new(Yielding))
         .build();
@@ -153,6 +164,7 @@ fn context(
     let catalog = Catalog::new(sources, principal.clone(), context.state_weak_ref());
     context.register_catalog(CATALOG, Arc::new(catalog));
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
+    attributes::register(&context)?;
     context.register_udf(whoever_asks(principal));
     context.register_udaf(AggregateUDF::from(Forecast::new(sources.forecaster)));
     context.register_udf((**PART).clone());
@@ -169,3 +181,6 @@ fn whoever_asks(principal: &Principal) -> ScalarUDF {
     create_udf("session_user", Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(answer))
         .with_aliases(["current_user"])
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ use iceberg::spec::{Schema, ViewMetadata, ViewRepresentation, ViewVersion};
 use parking_lot::RwLock;
 
 use super::catalog::{CATALOG, Catalog, DATASETS, Sources};
-use super::{fault, keys, only_reads};
+use super::{dependencies, fault, only_reads};
 
 /// Dialects that are read here, the best first.
 const DIALECTS: [&str; 5] = ["headwater", "datafusion", "postgresql", "postgres", "ansi"];
@@ -99,7 +99,7 @@ impl Scope {
         let Some(sql) = spoken(version) else { return Err(foreign(view, version)) };
         let Some(state) = scope.state(version) else { return Err(fault::closed()) };
         let state = &state;
-        let planned = keys::planned(move || state.create_logical_plan(sql)).await.and_then(|plan| {
+        let planned = dependencies::planned(move || state.create_logical_plan(sql)).await.and_then(|plan| {
             only_reads(&plan)?;
             let plan = named(view, plan, metadata.current_schema())?;
             let small = is_small(&plan)?;

@@ -34,6 +34,15 @@ pub fn carried(plan: LogicalPlan) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
+/// The type as which a column is sent.
+pub fn sent(column: &DataType) -> DataType {
+    match Way::of(column) {
+        Way::AsItIs => column.clone(),
+        Way::Cast(kind) => kind,
+        Way::Text => DataType::Utf8,
+    }
+}
+
 /// How a column is sent.
 #[derive(PartialEq)]
 enum Way {

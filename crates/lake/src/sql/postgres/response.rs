@@ -14,7 +14,6 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
-use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters;
 use datafusion_postgres::arrow_pg::encoder::encode_value;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal};
@@ -24,6 +23,7 @@ use datafusion_postgres::pgwire::messages::data::DataRow;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{StreamExt as _, stream};
 
+use super::attributes::Attribute;
 use super::numeric::Numeric;
 use crate::sql::queries::Query;
 
@@ -39,7 +39,7 @@ pub async fn of_plan(
     options: FormatOptions,
 ) -> PgWireResult<Response> {
     let frame = context.execute_logical_plan(plan).await.map_err(failed)?;
-    let told = Arc::new(fields(frame.schema().as_arrow(), format, Some(Arc::new(options)))?);
+    let told = Arc::new(fields(frame.schema().as_arrow(), format, Some(Arc::new(options))));
     let task = frame.task_ctx().with_runtime(query.metered(&context.runtime_env()));
     let plan = frame.create_physical_plan().await.map_err(failed)?;
     let batches = execute_stream(plan, Arc::new(task)).map_err(failed)?;
@@ -68,17 +68,18 @@ pub fn filled<S: Clone>(plan: &LogicalPlan, portal: &Portal<S>) -> PgWireResult<
 }
 
 /// What a client is told of the columns of an answer.
-///
-/// # Errors
-/// A column that the protocol has no type for.
-pub fn fields(schema: &Schema, format: &Format, options: Option<Arc<FormatOptions>>) -> PgWireResult<Vec<FieldInfo>> {
-    let known = |field: &FieldRef| match field.data_type() {
-        // `numeric` has any number of digits, and what speaks the protocol knows it by this name alone.
-        DataType::Decimal256(..) => Arc::new(field.as_ref().clone().with_data_type(DataType::Decimal128(38, 0))),
-        _ => Arc::clone(field),
+pub fn fields(schema: &Schema, format: &Format, options: Option<Arc<FormatOptions>>) -> Vec<FieldInfo> {
+    let told = |(at, field): (usize, &FieldRef)| {
+        let attribute = Attribute::of(field.data_type());
+        let length = attribute.length();
+        let told = FieldInfo::new(field.name().clone(), None, None, attribute.kind, format.format_for(at));
+        let told = told.with_type_size(length).with_type_modifier(attribute.modifier);
+        match &options {
+            Some(options) => told.with_format_options(Arc::clone(options)),
+            None => told,
+        }
     };
-    let known: Vec<FieldRef> = schema.fields().iter().map(known).collect();
-    arrow_schema_to_pg_fields(&Schema::new(known), format, options)
+    schema.fields().iter().enumerate().map(told).collect()
 }
 
 /// The parameters of a plan, and their types where what they stand beside, or a cast, says them.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use headwater_base::{Limits, Principal};
 use headwater_kernel::port::Sql as _;
-use headwater_kernel::port::sql::Via;
+use headwater_kernel::port::sql::{RunningQuery, Via};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -15,6 +15,7 @@ use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::queries::{ENDLESS, listed, none};
+use super::views::view;
 use super::{House, ORDERS};
 use crate::sql::postgres::serve;
 
@@ -63,6 +64,19 @@ impl Connected {
     }
 }
 
+/// The only statement that runs, once it is planned and its memory counted.
+async fn under_way(house: &House) -> RunningQuery {
+    let begun = Instant::now();
+    loop {
+        let one = listed(house).await;
+        if one.memory_bytes.is_some() {
+            return one;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "its memory is counted");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// By the key of its backend, as drivers do it, and by others.
 #[test]
 fn a_query_is_ended_by_its_client_and_by_others() {
@@ -83,7 +97,7 @@ fn a_query_is_ended_by_its_client_and_by_others() {
         none(&house).await;
         // In the extended protocol, and by somebody else.
         let by_number = async {
-            let one = listed(&house).await;
+            let one = under_way(&house).await;
             house.engine.cancel(one.id, &Principal::new("asha").unwrap()).unwrap();
         };
         let (answer, ()) = tokio::join!(client.query(ENDLESS, &[]), by_number);
@@ -175,6 +189,31 @@ fn what_waits_for_its_turn_is_ended_and_not_what_waits_for_its_reader() {
     connected.end();
 }
 
+/// What is prepared is planned, which is done for as many at a time as are answered.
+#[test]
+fn a_statement_is_prepared_in_its_turn() {
+    let house = House::new(Limits { sql_queries: 1, ..Limits::default() });
+    let mut connected = Connected::new(&house);
+    let Connected { runtime, client, .. } = &mut connected;
+    runtime.block_on(async {
+        let token = client.cancel_token();
+        let transaction = client.transaction().await.unwrap();
+        let portal = transaction.bind("SELECT value FROM generate_series(1, 1000000)", &[]).await.unwrap();
+        assert_eq!(transaction.query_portal(&portal, 2).await.unwrap().len(), 2);
+        let by_key = async {
+            let begun = Instant::now();
+            while !house.engine.0.queries.has_waiting() {
+                assert!(begun.elapsed() < Duration::from_secs(30), "the next one waits");
+                tokio::task::yield_now().await;
+            }
+            token.cancel_query(NoTls).await.unwrap();
+        };
+        let (prepared, ()) = tokio::join!(transaction.prepare("SELECT 1"), by_key);
+        assert_eq!(prepared.err().unwrap().as_db_error().unwrap().code().code(), "57014");
+    });
+    connected.end();
+}
+
 /// As it is over HTTP.
 #[test]
 fn the_memory_of_a_query_is_counted_for_it() {
@@ -183,11 +222,7 @@ fn the_memory_of_a_query_is_counted_for_it() {
     let client = &connected.client;
     connected.runtime.block_on(async {
         let counted = || async {
-            let begun = Instant::now();
-            while listed(&house).await.memory_bytes.is_none() {
-                assert!(begun.elapsed() < Duration::from_secs(30), "its memory is counted");
-                tokio::task::yield_now().await;
-            }
+            under_way(&house).await;
             client.cancel_token().cancel_query(NoTls).await.unwrap();
         };
         let (simple, ()) = tokio::join!(client.simple_query(ENDLESS), counted());
@@ -255,5 +290,93 @@ fn what_tools_ask_before_they_show_a_database_is_answered() {
     let counts: Vec<String> = connected.rows(&groups).unwrap().into_iter().map(|row| row[1].clone()).collect();
     assert_eq!(counts, ["500", "451"]);
     assert!(connected.rows("SELECT nothing").unwrap_err().contains("nothing"));
+    connected.end();
+}
+
+/// Whether a statement is planned as it was written or as PostgreSQL's own tables need it.
+#[test]
+fn a_computed_column_is_not_unique_for_clients_either() {
+    let house = House::new(Limits::default());
+    house.append(0, 12);
+    let connected = Connected::new(&house);
+    let relation = "(SELECT n % 3 AS x, n AS k FROM orders GROUP BY n) AS r";
+    for otherwise in ["true", "'pg_' = 'pg_'"] {
+        let distinct = format!("SELECT DISTINCT x FROM {relation} WHERE {otherwise} ORDER BY x");
+        assert_eq!(connected.rows(&distinct).unwrap(), [["0"], ["1"], ["2"]]);
+        let grouped = format!("SELECT x, count(*) FROM {relation} WHERE {otherwise} GROUP BY x ORDER BY x");
+        assert_eq!(connected.rows(&grouped).unwrap(), [["0", "4"], ["1", "4"], ["2", "4"]]);
+        let prepared = connected.runtime.block_on(connected.client.query(&distinct, &[])).unwrap();
+        assert_eq!(prepared.len(), 3);
+    }
+    connected.end();
+}
+
+/// Of each family of types one that a column can have.
+const TYPES: [&str; 32] = [
+    "Boolean",
+    "Int8",
+    "Int16",
+    "Int32",
+    "Int64",
+    "UInt8",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "Float16",
+    "Float32",
+    "Float64",
+    "Decimal32(5, 1)",
+    "Decimal128(10, 2)",
+    "Decimal256(50, 4)",
+    "Decimal128(5, -2)",
+    "Utf8",
+    "LargeUtf8",
+    "Utf8View",
+    "Binary",
+    "FixedSizeBinary(3)",
+    "Date32",
+    "Time64(Microsecond)",
+    "Timestamp(Microsecond, None)",
+    r#"Timestamp(Microsecond, Some("+00:00"))"#,
+    "Duration(Microsecond)",
+    "Interval(MonthDayNano)",
+    "Dictionary(Int32, Utf8)",
+    "List(Int64)",
+    "LargeList(Utf8)",
+    r#"List(Timestamp(Microsecond, Some("+00:00")))"#,
+    "List(List(Int64))",
+];
+
+/// What tools read before they ask is what they get.
+#[test]
+fn columns_have_the_types_that_they_are_sent_as() {
+    let house = House::new(Limits::default());
+    let cast = |(at, kind): (usize, &&str)| format!("arrow_cast(NULL, '{kind}') AS c{at}");
+    let columns: Vec<String> = TYPES.iter().enumerate().map(cast).collect();
+    let types =
+        format!("SELECT {}, named_struct('a', 1) AS s, make_array(named_struct('a', 1)) AS l", columns.join(", "));
+    house.shop(&[view("types", &[], &[("ansi", &types)])]);
+    let connected = Connected::new(&house);
+    let told = |name: &str, what: &str| {
+        connected.rows(&format!(
+            "SELECT {what} FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+             WHERE c.relname = '{name}' ORDER BY a.attnum"
+        ))
+    };
+    for (place, name) in
+        [("shop.types", "types"), ("tables.kinds", "kinds"), ("orders", "orders"), (ORDERS, "orders.raw")]
+    {
+        let statement = format!("SELECT * FROM {place}");
+        let prepared = connected.runtime.block_on(connected.client.prepare(&statement)).unwrap();
+        let sent = prepared.columns().iter().map(|column| {
+            vec![column.name().to_owned(), column.type_().oid().to_string(), column.type_modifier().to_string()]
+        });
+        let told = told(name, "a.attname, a.atttypid, a.atttypmod").unwrap();
+        assert_eq!(told, sent.collect::<Vec<_>>(), "{place}");
+    }
+    let shown = told("types", "a.attname, format_type(a.atttypid, a.atttypmod)").unwrap();
+    for (column, kind) in [("c13", "numeric(10,2)"), ("c24", "timestamp with time zone"), ("c28", "bigint[]")] {
+        assert!(shown.contains(&vec![column.to_owned(), kind.to_owned()]), "{column}: {shown:?}");
+    }
     connected.end();
 }

@@ -5,7 +5,7 @@ use headwater_kernel::port::Catalog as _;
 use super::*;
 
 /// A view in the namespace `shop`; its columns are all of one type, which nobody looks at.
-fn view(name: &str, columns: &[&str], sql: &[(&str, &str)]) -> Value {
+pub(super) fn view(name: &str, columns: &[&str], sql: &[(&str, &str)]) -> Value {
     let fields: Vec<Value> = (1..)
         .zip(columns)
         .map(|(id, name)| json!({"id": id, "name": name, "type": "string", "required": false}))
@@ -25,7 +25,7 @@ impl House {
         &self.engine.0.sources.catalog
     }
 
-    fn shop(&self, views: &[Value]) {
+    pub(super) fn shop(&self, views: &[Value]) {
         self.runtime.block_on(async {
             self.catalog().create_namespace("shop", Value::Null).await.unwrap();
             for view in views {
