@@ -8,8 +8,9 @@
 //! (`headwater_testkit::crash`).
 //! `lake`: both modes for a dataset's table (`xtask/src/crash/lake.rs`).
 //! `rules`: the real binary with rules, a pipe, dead letters and an archive, by `--mode kill` (`xtask/src/crash/rules.rs`).
-//! `workflows`: both modes for the workflow engine (`crates/work/examples/crash.rs`): executions with internal tasks,
-//! timers and children, carried to their end after the last crash and compared with what was promised.
+//! `workflows`: both modes for the workflow engine (`crates/work/examples/crash`): executions with internal tasks, timers
+//! and children, Map Runs that are stopped, large payloads and history that is carried forward, all brought to their end
+//! after the last crash and compared with what was promised.
 //!
 //! One run is one kill, or one simulated disk with the several cuts of its lives. Anything that is not as it was promised
 //! makes the command fail.
