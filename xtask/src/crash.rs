@@ -7,14 +7,17 @@
 //! `--mode powercut`: the log on a simulated disk that drops what was not synced and tears what was under way
 //! (`headwater_testkit::crash`).
 //! `lake`: both modes for a dataset's table (`xtask/src/crash/lake.rs`).
-//! `rules`: the real binary with rules, a pipe, dead letters and an archive, by `--mode kill` (`xtask/src/crash/rules.rs`).
-//! `workflows`: both modes for the workflow engine (`crates/work/examples/crash.rs`): executions with internal tasks,
-//! timers and children, carried to their end after the last crash and compared with what was promised.
+//! `rules`: both modes for a whole node with rules, pipes, a workflow, dead letters and archives that are replayed
+//! (`xtask/src/crash/rules.rs`).
+//! `workflows`: both modes for the workflow engine (`crates/work/examples/crash`): executions with internal tasks, timers
+//! and children, Map Runs that are stopped, large payloads and history that is carried forward, all brought to their end
+//! after the last crash and compared with what was promised.
 //!
-//! One run is one kill, or one simulated disk with the several cuts of its lives. Anything that is not as it was promised
-//! makes the command fail.
+//! One run is one kill, or one simulated disk with the several cuts of its lives; of rules it is one cut. Anything that is
+//! not as it was promised makes the command fail.
 
 mod lake;
+mod lives;
 mod rules;
 
 use std::process::{Command, Stdio};
@@ -38,7 +41,7 @@ pub enum What {
     Node,
     /// A dataset's table.
     Lake,
-    /// Rules, a pipe, dead letters and an archive; only by `--mode kill`.
+    /// A node with rules, pipes, a workflow, dead letters and archives that are replayed.
     Rules,
     /// The workflow engine.
     Workflows,

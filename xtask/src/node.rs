@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -110,31 +110,56 @@ impl Node {
         offset: Option<u16>,
         variables: &[(&str, &str)],
     ) -> Result<(Self, Duration)> {
-        std::fs::create_dir_all(data)?;
         let claim = if offset.is_none() { Some(ports::Claim::new()?) } else { None };
         let offset = claim.as_ref().map(ports::Claim::offset).or(offset).unwrap_or_default();
-        let log = std::fs::File::create(data.with_extension("log"))?;
+        let mut command = Command::new(binary);
+        command.args(["up", "--port-offset", &offset.to_string()]).env("HEADWATER_DATA", data);
+        command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
         let start = Instant::now();
-        let mut process = Command::new(binary)
-            .args(["up", "--port-offset", &offset.to_string()])
-            .env("HEADWATER_DATA", data)
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
+        let mut node = Self::spawn(&mut command, data, offset, claim)?;
+        node.wait()?;
+        Ok((node, start.elapsed()))
+    }
+
+    /// Starts `program PORT_OFFSET FOLDER`, which becomes a node on free ports with its folder in `data`, and which is
+    /// told what to do by its standard input. Answers before it is ready.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_led(program: &Path, data: &Path) -> Result<(Self, ChildStdin, ChildStdout)> {
+        let claim = ports::Claim::new()?;
+        let offset = claim.offset();
+        let mut command = Command::new(program);
+        command.arg(offset.to_string()).arg(data).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut node = Self::spawn(&mut command, data, offset, Some(claim))?;
+        let (input, output) = (node.process.stdin.take(), node.process.stdout.take());
+        Ok((node, input.context("no standard input")?, output.context("no standard output")?))
+    }
+
+    fn spawn(command: &mut Command, data: &Path, offset: u16, claim: Option<ports::Claim>) -> Result<Self> {
+        std::fs::create_dir_all(data)?;
+        let log = std::fs::File::create(data.with_extension("log"))?;
+        let process = command.stderr(log).spawn();
+        let process = process.with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        Ok(Self { offset, data: data.to_path_buf(), process, _ports: claim })
+    }
+
+    /// Waits until it is ready. Answers how long that took.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn wait(&mut self) -> Result<Duration> {
+        let start = Instant::now();
         while start.elapsed() < Duration::from_secs(20) {
-            if http(ports::HTTP + offset, "GET", "/readyz", "text/plain", "").is_ok_and(|(status, _)| status == 200) {
-                return Ok((Self { offset, data: data.to_path_buf(), process, _ports: claim }, start.elapsed()));
+            if self.get("/readyz").is_ok_and(|(status, _)| status == 200) {
+                return Ok(start.elapsed());
             }
-            if let Some(status) = process.try_wait()? {
-                bail!("the node ended with {status}; see {}", data.with_extension("log").display());
+            if let Some(status) = self.process.try_wait()? {
+                bail!("the node ended with {status}; see {}", self.data.with_extension("log").display());
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        let _ = process.kill();
-        bail!("the node is not ready after 20 s; see {}", data.with_extension("log").display())
+        bail!("the node is not ready after 20 s; see {}", self.data.with_extension("log").display())
     }
 
     /// Its address for Kafka clients.
@@ -171,6 +196,12 @@ impl Node {
     /// Ends it as `kill -9` does.
     pub fn kill(&self) {
         let _ = Command::new("kill").args(["-9", &self.process.id().to_string()]).status();
+    }
+
+    /// Ends it as `kill -9` does, and waits until it is gone.
+    pub fn end(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     /// What its metrics say under a name, added up over all labels.
@@ -228,8 +259,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.end();
     }
 }
 

@@ -23,7 +23,7 @@ use headwater_lake::sql::{self, Sources};
 use headwater_lake::{Dashboards, Datasets, Ingests, LakeCatalog};
 use headwater_log::groups::Groups;
 use headwater_log::{EmbeddedLog, Log, Stream, embedded};
-use headwater_store::disk::RealDisk;
+use headwater_store::disk::{Disk, RealDisk};
 use headwater_watch::calendar::Calendars;
 use headwater_watch::{Alarms, Forecasts};
 use headwater_work::Engine;
@@ -86,6 +86,27 @@ impl Config {
     }
 }
 
+/// Where a node's log lies, and how it is kept.
+#[derive(Clone)]
+pub struct Storage {
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// The log's folder on it.
+    pub folder: PathBuf,
+    /// How it is kept.
+    pub options: embedded::Options,
+}
+
+impl Storage {
+    /// A folder of this machine.
+    fn of(folder: &Path) -> Self {
+        // For `cargo xtask crash`; a node works the same with either, only not as fast.
+        let small = std::env::var_os("HEADWATER_SMALL_LOG").is_some();
+        let options = if small { embedded::Options::small() } else { embedded::Options::default() };
+        Self { disk: Arc::new(RealDisk), folder: folder.to_owned(), options }
+    }
+}
+
 /// A running node.
 pub struct Node {
     /// Where HTTP listens.
@@ -139,6 +160,16 @@ impl Node {
     /// `HW-LOG-001` when another node has the folder, `HW-API-001` and `HW-API-022` for addresses, and what the log
     /// and the kernel say.
     pub async fn open(config: Config) -> Result<Self, Problem> {
+        let storage = Storage::of(&config.data);
+        Self::open_on(config, storage).await
+    }
+
+    /// [`Node::open`] with the log elsewhere, as tests of power cuts need it. All else is in the data folder, which has
+    /// to be there: what can be made again from the log, and the files of datasets and blobs.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn open_on(config: Config, storage: Storage) -> Result<Self, Problem> {
         // Listeners first: a taken port is the likeliest fault, and nothing is written for it.
         let web = address::listen(config.http, "HTTP").await?;
         let wire = address::listen(config.kafka, "Kafka").await?;
@@ -151,7 +182,7 @@ impl Node {
         let open_files = headwater_store::process::raise_open_files().unwrap_or(usize::MAX);
         let limits = Arc::new(config.limits.within(open_files));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let embedded = open_log(&config.data, &limits, &clock).await?;
+        let embedded = open_log(storage, &limits, &clock).await?;
         let log: Arc<dyn Log> = embedded.clone();
         let groups = Groups::open(log.clone(), clock.clone(), limits.clone());
         let seed = clock.now().0.unsigned_abs();
@@ -344,12 +375,9 @@ fn open_lake(kernel: &Arc<Kernel>, folder: &Path) -> Result<(Datasets, LakeCatal
 }
 
 /// Opens the log off the runtime's threads: recovery reads files.
-async fn open_log(folder: &Path, limits: &Arc<Limits>, clock: &Arc<dyn Clock>) -> Result<Arc<EmbeddedLog>, Problem> {
-    let (folder, limits, clock) = (folder.to_owned(), limits.clone(), clock.clone());
-    // For `cargo xtask crash`; a node works the same with either, only not as fast.
-    let small = std::env::var_os("HEADWATER_SMALL_LOG").is_some();
-    let options = if small { embedded::Options::small() } else { embedded::Options::default() };
-    let disk = Arc::new(RealDisk);
+async fn open_log(storage: Storage, limits: &Arc<Limits>, clock: &Arc<dyn Clock>) -> Result<Arc<EmbeddedLog>, Problem> {
+    let (limits, clock) = (limits.clone(), clock.clone());
+    let Storage { disk, folder, options } = storage;
     let opened = tokio::task::spawn_blocking(move || EmbeddedLog::open_with(disk, folder, limits, clock, options));
     opened.await.map_err(|error| {
         Problem::new("HW-CLI-014", "the log could not be opened by a bug in the program").because(error)

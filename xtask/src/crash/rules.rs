@@ -1,16 +1,19 @@
 //! `cargo xtask crash rules`: does what comes of an event reach its targets, once, in order, and nothing else?
 //!
-//! `--mode kill`: the real binary, killed with `kill -9` while events come in. Rules take them to streams, to documents, to
-//! another bus and its rule, and outside; a pipe takes the changes of a table further; what has no key is a dead letter;
-//! an archive keeps some. After the last start events of all sorts are sent once more, and when they have arrived
-//! everywhere each target is compared with the stream that all came of: what was acknowledged is in it; each of its
-//! events that a target's pattern takes is there (exactly once in streams and tables, at least once outside and under one
-//! key); those of a key are in their order; and nothing else is there. Files are small, so that new segments,
-//! checkpoints and compaction happen all the time.
-//!
-//! There is no `--mode powercut`: the bus on a simulated disk is tested in `crates/bus/src/runtime/tests/powercut.rs`.
+//! A node dies while events come in: `--mode kill` is the real binary and `kill -9`, `--mode powercut` a node whose log
+//! is on a simulated disk (`xtask/src/crash/lives.rs`). Rules take events to streams, to documents, to another bus and
+//! its rule, to executions of a workflow, and outside; a pipe takes the changes of a table further, another one goes on
+//! with what it was answered from outside; what has no key is a dead letter; archives keep some, and in each life a
+//! replay gives those out again. After the last start events of all sorts are sent once more, and when they have
+//! arrived everywhere each target is compared with the stream that all came of: what was acknowledged is in it; each of
+//! its events that a target's pattern takes is there; those of a key are in their order; and nothing else is there.
+//! Streams and tables have each event exactly once, behind a question, a workflow or a replay as well: who is asked,
+//! and who is told to start an execution, may hear of it again, but the answer's way on is a commit, and an execution's
+//! name is that of its event. Outside each event comes at least once and under one key. Files are small, so that new
+//! segments, checkpoints and compaction happen all the time.
 
 mod outside;
+mod replays;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,251 +27,114 @@ use serde_json::{Value, json};
 
 use self::outside::Outside;
 use self::verdict::{ALL_SORTS, Event, Found, TARGETS, event, goes_out, last_of_keys, of_value, text};
+use super::lives::{self, Lives};
 use super::{Mode, Options, mixed};
-use crate::node::{self, Node};
+use crate::node::Node;
 use crate::process::target;
 
 /// Kills on one data folder.
 const KILLS_PER_FOLDER: u64 = 10;
+/// Power cuts on one disk, all of which is in memory.
+const CUTS_PER_DISK: u64 = 5;
 /// Events of one request.
 const EVENTS: u64 = 14;
 /// What takes longer than this never comes.
 const PATIENCE: Duration = Duration::from_secs(120);
-const SMALL: [(&str, &str); 1] = [("HEADWATER_SMALL_LOG", "1")];
+/// A replay begins at most this long before the node dies.
+const REPLAY_MS: u64 = 60;
 /// Of a stream's newest records: enough for the events that are sent last.
 const NEWEST: u64 = 4 * ALL_SORTS;
 
-const RESOURCES: &str = r#"
-apiVersion: headwater.dev/v1
-kind: Stream
-metadata: {name: crash.in}
-spec: {partitions: 3}
----
-apiVersion: headwater.dev/v1
-kind: Stream
-metadata: {name: crash.large}
-spec: {partitions: 3}
----
-apiVersion: headwater.dev/v1
-kind: Stream
-metadata: {name: crash.shaped}
-spec: {partitions: 2}
----
-apiVersion: headwater.dev/v1
-kind: Stream
-metadata: {name: bus.crash}
-spec: {partitions: 1}
----
-apiVersion: headwater.dev/v1
-kind: Table
-metadata: {name: crash.docs}
-spec: {changes: {images: newImage}}
----
-apiVersion: headwater.dev/v1
-kind: Table
-metadata: {name: crash.last}
-spec: {partitions: 2}
----
-apiVersion: headwater.dev/v1
-kind: Destination
-metadata: {name: crash-outside}
-spec: {url: "<outside>"}
----
-apiVersion: headwater.dev/v1
-kind: Archive
-metadata: {name: crash}
-spec: {source: crash.in, pattern: {kind: [a, c]}}
----
-apiVersion: headwater.dev/v1
-kind: Rule
-metadata: {name: crash-large}
-spec:
-  source: crash.in
-  pattern: {kind: [a], amount: [{numeric: [">=", 50]}]}
-  targets: [{type: stream, stream: crash.large}]
-  deadLetter: crash.unexpected
----
-apiVersion: headwater.dev/v1
-kind: Rule
-metadata: {name: crash-shaped}
-spec:
-  source: crash.in
-  pattern: {kind: [{prefix: b}]}
-  targets:
-    - type: stream
-      stream: crash.shaped
-      key: $.key
-      input:
-        template: '{"n": <n>, "key": <key>}'
-        variables: {n: $.n, key: $.key}
-  deadLetter: crash.unexpected
----
-apiVersion: headwater.dev/v1
-kind: Rule
-metadata: {name: crash-documents}
-spec:
-  source: crash.in
-  pattern: {kind: [a, b]}
-  targets:
-    - {type: table, table: crash.docs, key: $.n}
-    - {type: table, table: crash.last, key: $.key}
-  deadLetter: crash.unexpected
----
-apiVersion: headwater.dev/v1
-kind: Rule
-metadata: {name: crash-keyless}
-spec:
-  source: crash.in
-  pattern: {kind: [c]}
-  targets: [{type: table, table: crash.docs, key: $.missing}]
-  deadLetter: crash.dead
----
-apiVersion: headwater.dev/v1
-kind: Rule
-metadata: {name: crash-hop}
-spec:
-  source: crash.in
-  pattern: {kind: [d]}
-  targets:
-    - {type: stream, stream: bus.crash, event: {source: crash, type: Hop}}
-  deadLetter: crash.unexpected
----
-apiVersion: headwater.dev/v1
-kind: Rule
-metadata: {name: crash-hopped}
-spec:
-  source: bus.crash
-  pattern: {source: [crash], detail-type: [Hop], detail: {amount: [{numeric: [">=", 50]}]}}
-  targets:
-    - {type: stream, stream: crash.hopped, key: $.detail.key, input: {path: $.detail}}
-  deadLetter: crash.unexpected
----
-apiVersion: headwater.dev/v1
-kind: Rule
-metadata: {name: crash-outside}
-spec:
-  source: crash.in
-  pattern: {kind: [d], amount: [{numeric: ["<", 50]}]}
-  targets:
-    - {type: destination, destination: crash-outside, delivery: {orderBy: $.key}}
-  deadLetter: crash.unexpected
----
-apiVersion: headwater.dev/v1
-kind: Rule
-metadata: {name: crash-none}
-spec:
-  source: crash.in
-  pattern: {kind: [e]}
-  targets: [{type: stream, stream: crash.none}]
-  deadLetter: crash.unexpected
----
-apiVersion: headwater.dev/v1
-kind: Pipe
-metadata: {name: crash-piped}
-spec:
-  source: {type: table, table: crash.docs, shape: dynamodb}
-  filter:
-    - dynamodb: {NewImage: {kind: {S: [b]}}}
-  target:
-    type: stream
-    stream: crash.piped
-    key: $.dynamodb.NewImage.key.S
-    input:
-      template: '{"n": <n>, "key": <key>}'
-      variables: {n: $.dynamodb.NewImage.n.N, key: $.dynamodb.NewImage.key.S}
-  deadLetter: crash.unexpected
-"#;
+const RESOURCES: &str = include_str!("rules/resources.yaml");
 
 pub(super) fn execute(options: &Options) -> Result<Value> {
-    match options.mode {
-        Mode::Kill => kill(options),
-        Mode::Powercut => {
-            bail!("rules are crashed with `--mode kill`; `cargo test -p headwater-bus powercut` cuts their power")
-        }
-    }
-}
-
-fn kill(options: &Options) -> Result<Value> {
-    let binary = node::build("dev")?;
+    let program = lives::program(options.mode)?;
     let start = Instant::now();
+    let (word, per_folder) = match options.mode {
+        Mode::Kill => ("kill", KILLS_PER_FOLDER),
+        Mode::Powercut => ("powercut", CUTS_PER_DISK),
+    };
     let (mut sum, mut runs, mut failed) = (Found::default(), 0, Vec::new());
     let mut slowest = Duration::ZERO;
     let mut seed = options.seed;
     while runs < options.runs {
-        let kills = KILLS_PER_FOLDER.min(options.runs - runs);
-        match one_folder(&binary, seed, kills, &mut slowest) {
+        let crashes = per_folder.min(options.runs - runs);
+        match one_folder(options.mode, &program, seed, crashes, &mut slowest) {
             Ok(found) => {
                 eprintln!(
-                    "seed {seed}: {kills} kills, {} acknowledged, {} delivered, {} lost, {} doubled, {} out of order, \
-                     {} excluded",
-                    found.acked, found.delivered, found.lost, found.doubled, found.out_of_order, found.excluded
+                    "seed {seed}: {crashes} crashes, {} acknowledged, {} delivered, {} replays, {} lost, {} doubled, \
+                     {} out of order, {} excluded",
+                    found.acked,
+                    found.delivered,
+                    found.replays,
+                    found.lost,
+                    found.doubled,
+                    found.out_of_order,
+                    found.excluded
                 );
-                sum.acked += found.acked;
-                sum.events += found.events;
-                sum.delivered += found.delivered;
-                sum.lost += found.lost;
-                sum.doubled += found.doubled;
-                sum.out_of_order += found.out_of_order;
-                sum.excluded += found.excluded;
-                sum.differing += found.differing;
+                sum.add(&found);
                 if !found.notes.is_empty() {
                     failed.push(json!({"seed": seed, "where": found.notes}));
                 }
             }
             Err(error) => failed.push(json!({"seed": seed, "said": format!("{error:#}")})),
         }
-        runs += kills;
+        runs += crashes;
         seed += 1;
     }
     Ok(json!({
-        "mode": "kill", "runs": runs, "seed": options.seed, "acked": sum.acked, "events": sum.events,
-        "delivered": sum.delivered, "lost": sum.lost, "doubled": sum.doubled, "out_of_order": sum.out_of_order,
-        "excluded": sum.excluded, "wrong": sum.wrong(), "slowest_restart_ms": slowest.as_millis() as u64,
-        "seconds": start.elapsed().as_secs(), "failed": failed,
+        "mode": word, "runs": runs, "seed": options.seed, "acked": sum.acked, "events": sum.events,
+        "delivered": sum.delivered, "replays": sum.replays, "lost": sum.lost, "doubled": sum.doubled,
+        "out_of_order": sum.out_of_order, "excluded": sum.excluded, "wrong": sum.wrong(),
+        "slowest_restart_ms": slowest.as_millis() as u64, "seconds": start.elapsed().as_secs(), "failed": failed,
     }))
 }
 
-/// Several kills on one data folder, and what is there after the last.
-fn one_folder(binary: &Path, seed: u64, kills: u64, slowest: &mut Duration) -> Result<Found> {
-    let folder = target().join("crash").join("rules").join("data");
-    let _ = std::fs::remove_dir_all(&folder);
+/// Several crashes on one data folder, and what is there after the last.
+fn one_folder(mode: Mode, program: &Path, seed: u64, crashes: u64, slowest: &mut Duration) -> Result<Found> {
     let outside = Outside::open()?;
-    let (mut acked, mut next) = (BTreeSet::new(), 0);
-    for kill in 0..kills {
-        let (node, took) = Node::start_with(binary, &folder, None, &SMALL)?;
-        *slowest = took.max(*slowest);
-        if kill == 0 {
-            set_up(&node, &outside)?;
-        }
-        let over = AtomicBool::new(false);
+    let folder = target().join("crash").join("rules").join("data");
+    let mut lives = Lives::begin(mode, program, &folder)?;
+    set_up(&lives.node, &outside)?;
+    let (mut acked, mut next, mut asked) = (BTreeSet::new(), 0, Vec::new());
+    for crash in 0..crashes {
+        let (over, node) = (AtomicBool::new(false), &lives.node);
         std::thread::scope(|scope| {
             let sending = scope.spawn(|| {
                 while !over.load(Ordering::Acquire) {
                     let numbers = next..next + EVENTS;
                     next = numbers.end;
-                    if send(&node, numbers.clone()) {
+                    if send(node, numbers.clone()) {
                         acked.extend(numbers);
                     }
                 }
             });
-            std::thread::sleep(moment(seed, kill));
+            let moment = moment(seed, crash);
+            let last = moment.min(Duration::from_millis(mixed(seed, crash) % REPLAY_MS));
+            std::thread::sleep(moment.saturating_sub(last));
+            asked.push(replays::begin(node, crash));
+            std::thread::sleep(last);
             // First this, so that it dies under load; what is sent in between is refused.
-            node.kill();
+            let crashed = lives.crash();
             over.store(true, Ordering::Release);
             let _ = sending.join();
-        });
+            crashed
+        })?;
+        lives.go_on(mixed(seed, crash))?;
     }
-    let (node, took) = Node::start_with(binary, &folder, None, &SMALL)?;
-    *slowest = took.max(*slowest);
+    *slowest = lives.slowest.max(*slowest);
+    let node = &lives.node;
     // A reader goes through a partition in its order: what was sent before these is done when these are.
     let last = next..next + ALL_SORTS;
-    if !send(&node, last.clone()) {
+    if !send(node, last.clone()) {
         bail!("the node takes no events after the last start");
     }
     acked.extend(last.clone());
-    wait("the last events to arrive", || arrived(&node, &outside, &last))?;
-    let found = judge(&node, &outside, &acked)?;
-    node.stop()?;
+    wait("the last events to arrive", || arrived(node, &outside, &last))?;
+    wait("replays to end", || replays::arrived(node))?;
+    let mut found = judge(node, &outside, &acked)?;
+    replays::judge(node, &asked, &mut found)?;
+    lives.end()?;
     Ok(found)
 }
 
@@ -281,12 +147,12 @@ fn moment(seed: u64, kill: u64) -> Duration {
 
 /// Applies the resources and waits until each subscription has its place: from then on it owes every event.
 fn set_up(node: &Node, outside: &Outside) -> Result<()> {
-    let resources = RESOURCES.replace("<outside>", &outside.url());
+    let resources = RESOURCES.replace("<outside>", &outside.url()).replace("<ask>", &outside.ask_url());
     let (status, said) = node.post("/v1/apply", "application/yaml", &resources)?;
     if status != 200 {
         bail!("the resources were not applied: {said}");
     }
-    for plural in ["tables", "destinations", "archives", "rules", "pipes"] {
+    for plural in ["tables", "destinations", "workflows", "archives", "rules", "pipes"] {
         wait(&format!("all {plural} to be ready"), || {
             let listed: Value = serde_json::from_str(&node.get(&format!("/v1/{plural}"))?.1)?;
             let items = listed["items"].as_array().context("no list")?;

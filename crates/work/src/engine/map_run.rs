@@ -8,7 +8,7 @@
 //!
 //! One that is stopped is marked in its row by the commit that stops it. It begins no child from then on, ends those
 //! that run, writes the files of its `ResultWriter` for what there is, and its row goes with the commit that says so; a
-//! crash in between leaves the mark, and the next start does the rest.
+//! crash in between, or a disk that takes no files, leaves the mark, and the next start does the rest.
 
 mod drive;
 mod record;

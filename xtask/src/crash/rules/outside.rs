@@ -1,4 +1,4 @@
-//! What a rule delivers to outside: a server that takes everything and remembers it.
+//! What lies outside: a server that takes what a rule delivers and remembers it, and that answers what a pipe asks.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An event that came.
 #[derive(Clone)]
@@ -18,6 +18,9 @@ pub(super) struct Delivery {
     /// The key by which a second delivery is known.
     pub key: String,
 }
+
+/// The path of questions.
+const ASK: &str = "/ask";
 
 /// A server on a free port, until this is dropped.
 pub(super) struct Outside {
@@ -50,9 +53,14 @@ impl Outside {
         Ok(Self { address, came, over, thread: Some(thread) })
     }
 
-    /// Where it is.
+    /// Where it takes events.
     pub(super) fn url(&self) -> String {
         format!("http://{}/events", self.address)
+    }
+
+    /// Where it is asked about arrays of events.
+    pub(super) fn ask_url(&self) -> String {
+        format!("http://{}{ASK}", self.address)
     }
 
     /// What came so far.
@@ -72,10 +80,12 @@ impl Drop for Outside {
     }
 }
 
-/// Reads one request. None when it breaks off, as it does when the node is killed: then nobody was told that it came.
+/// Serves one request. None when it breaks off, as it does when the node is killed: then nobody was told that it came.
 fn take(connection: &TcpStream, came: &Mutex<Vec<Delivery>>) -> Option<()> {
     connection.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     let mut reader = BufReader::new(connection);
+    let mut request = String::new();
+    reader.read_line(&mut request).ok()?;
     let (mut length, mut key) = (0, String::new());
     loop {
         let mut line = String::new();
@@ -95,9 +105,21 @@ fn take(connection: &TcpStream, came: &Mutex<Vec<Delivery>>) -> Option<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let event: Value = serde_json::from_slice(&body).ok()?;
-    let number = event["n"].as_u64()?;
-    came.lock().unwrap_or_else(PoisonError::into_inner).push(Delivery { number, key });
+    let body: Value = serde_json::from_slice(&body).ok()?;
+    let answer = if request.split(' ').nth(1) == Some(ASK) {
+        Value::Array(body.as_array()?.iter().map(answer_to).collect::<Option<_>>()?).to_string()
+    } else {
+        let number = body["n"].as_u64()?;
+        came.lock().unwrap_or_else(PoisonError::into_inner).push(Delivery { number, key });
+        String::new()
+    };
     let mut connection = connection;
-    connection.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").ok()
+    let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len());
+    connection.write_all(format!("{head}{answer}").as_bytes()).ok()
+}
+
+/// The answer about one event, in which its asker finds the event again.
+fn answer_to(event: &Value) -> Option<Value> {
+    let number = event["n"].as_u64()?;
+    Some(json!({"n": number, "key": event["key"], "twice": number * 2}))
 }

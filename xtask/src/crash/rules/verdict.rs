@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
+/// The archive that is replayed.
+pub(super) const KEPT: &str = "archive.crash-kept";
+
 /// So many events in a row are one of each kind, key and amount.
 pub(super) const ALL_SORTS: u64 = 56;
 
@@ -26,7 +29,7 @@ pub(super) struct Target {
 }
 
 /// All streams that are compared with the one that everything comes of.
-pub(super) const TARGETS: [Target; 10] = [
+pub(super) const TARGETS: [Target; 13] = [
     Target { stream: "crash.large", takes: |event| event.kind == "a" && event.amount >= 50, number: of_value },
     Target { stream: "crash.shaped", takes: |event| event.kind == "b", number: of_value },
     // Each document is written once, so that each has one change.
@@ -34,6 +37,15 @@ pub(super) const TARGETS: [Target; 10] = [
     Target { stream: "crash.piped", takes: |event| event.kind == "b", number: of_value },
     Target { stream: "crash.dead", takes: |event| event.kind == "c", number: of_letter },
     Target { stream: "archive.crash", takes: |event| matches!(event.kind, "a" | "c"), number: of_value },
+    Target { stream: "crash.enriched", takes: |event| event.kind == "c" && event.amount >= 50, number: of_answer },
+    // Each execution publishes once.
+    Target {
+        stream: "crash.ran",
+        takes: |event| event.kind == "d" && event.amount >= 50 && event.key < 2,
+        number: of_value,
+    },
+    // What a replay gives out of it does not come into it again.
+    Target { stream: KEPT, takes: |event| event.kind == "a" && event.amount < 50, number: of_value },
     Target { stream: "bus.crash", takes: |event| event.kind == "d", number: of_value },
     Target { stream: "crash.hopped", takes: |event| event.kind == "d" && event.amount >= 50, number: of_value },
     Target { stream: "crash.none", takes: |_| false, number: of_value },
@@ -74,6 +86,11 @@ pub(super) fn of_value(row: &Value) -> Option<u64> {
     number.as_u64().or_else(|| number.as_str()?.parse().ok())
 }
 
+/// The number in an answer about the event, if it is that.
+fn of_answer(row: &Value) -> Option<u64> {
+    of_value(row).filter(|number| row["value"]["twice"] == number * 2)
+}
+
 fn of_key(row: &Value) -> Option<u64> {
     row["key"].as_str()?.parse().ok()
 }
@@ -83,15 +100,17 @@ fn of_letter(row: &Value) -> Option<u64> {
     event["n"].as_u64()
 }
 
-/// What was found after the last kill.
+/// What was found after the last crash.
 #[derive(Default)]
 pub(super) struct Found {
     /// Events that were acknowledged.
     pub(super) acked: u64,
     /// Events in the stream that everything comes of: those, and some whose acknowledgement was lost.
     pub(super) events: u64,
-    /// What came of them, over all targets.
+    /// What came of them, over all targets, and what replays gave out again.
     pub(super) delivered: u64,
+    /// Replays that were begun, each of which has come to its end.
+    pub(super) replays: u64,
     /// Acknowledged and gone, or not at a target that takes them.
     pub(super) lost: u64,
     /// More than once at a target that takes each once.
@@ -100,13 +119,31 @@ pub(super) struct Found {
     pub(super) out_of_order: u64,
     /// At a target whose pattern excludes them.
     pub(super) excluded: u64,
-    /// Documents that are not what the last event of their key made them, and deliveries of one event under two keys.
+    /// Documents that are not what the last event of their key made them, deliveries of one event under two keys, and
+    /// replays that say something else than they have given out.
     pub(super) differing: u64,
     /// Where.
     pub(super) notes: Vec<String>,
 }
 
 impl Found {
+    /// Adds what was found in another folder, but for where.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, more) in [
+            (&mut self.acked, other.acked),
+            (&mut self.events, other.events),
+            (&mut self.delivered, other.delivered),
+            (&mut self.replays, other.replays),
+            (&mut self.lost, other.lost),
+            (&mut self.doubled, other.doubled),
+            (&mut self.out_of_order, other.out_of_order),
+            (&mut self.excluded, other.excluded),
+            (&mut self.differing, other.differing),
+        ] {
+            *sum += more;
+        }
+    }
+
     /// What is neither lost nor doubled, and yet not as it was promised.
     pub(super) fn wrong(&self) -> u64 {
         self.out_of_order + self.excluded + self.differing

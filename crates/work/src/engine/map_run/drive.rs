@@ -136,18 +136,24 @@ impl Map<'_> {
         progress: &mut Progress,
     ) -> Option<Result<Results, Failure>> {
         let inner = self.inner;
-        let succeeded = tokio::task::block_in_place(|| self.place.succeeded(inner, progress));
+        let succeeded = match tokio::task::block_in_place(|| self.place.succeeded(inner, progress)) {
+            Ok(succeeded) => succeeded,
+            Err(failure) => return Some(Err(failure)),
+        };
         let bytes_max = inner.limits.payload_bytes_max;
         let mut results = Results::default();
         if self.run.writer.is_none() && (progress.next > 0 || progress.redrives > 0) {
             // What was durable before a restart, or before the run was taken up again.
-            tokio::task::block_in_place(|| {
+            let read = tokio::task::block_in_place(|| {
                 self.place.read(inner, progress, &mut |_, mut ended| {
                     let failure = ended.failure();
                     results.add(ended.index, ended.output.as_deref().map(RawValue::get), failure, bytes_max);
                     true
-                });
+                })
             });
+            if let Err(failure) = read {
+                return Some(Err(failure));
+            }
         }
         loop {
             if let Some(bounds) = inner.maps_bounds.lock().remove(&(self.key, attempt)) {
@@ -221,17 +227,21 @@ impl Map<'_> {
         chunk.iter().rposition(there).map_or(0, |last| last + 1)
     }
 
-    /// Writes what there is of results, where why the run ended is what counts.
-    fn leave(&self, progress: &Progress, source: &mut Source<'_>) {
-        if let Err(problem) = tokio::task::block_in_place(|| self.files(progress, source)) {
-            tracing::warn!(run = progress.arn, cause = problem.cause, "results of a Map Run are not written");
-        }
+    /// Writes what there is of results, where nobody waits for them. False where that failed and another try may not.
+    fn leave(&self, progress: &Progress, source: &mut Source<'_>) -> bool {
+        let Err(failure) = tokio::task::block_in_place(|| self.files(progress, source)) else { return true };
+        tracing::warn!(run = progress.arn, cause = failure.cause, "results of a Map Run are not written");
+        // What is too large for the state's own result stays so.
+        failure.error.as_deref() == Some("States.DataLimitExceeded")
     }
 
     /// Ends a run that nobody waits for any more: its files are written, then it is over and its row goes. None when
-    /// the engine stops, or the run was taken up again.
+    /// the engine stops, the run was taken up again, or the files could not be written: the row with its mark stays
+    /// then, and the next start tries again.
     async fn stopped(&self, progress: &mut Progress, source: &mut Source<'_>) -> Option<()> {
-        self.leave(progress, source);
+        if !self.leave(progress, source) {
+            return None;
+        }
         self.note(progress, Vec::new(), Some("ABORTED"), true).await
     }
 
@@ -250,7 +260,7 @@ impl Map<'_> {
         let missing = || Failure::new("States.ResultWriterFailed", "there are no blobs here");
         let blobs = self.inner.services.blobs.as_ref().ok_or_else(missing)?;
         let mut writer = ResultWriter::open(config, &self.run.arn, blobs, self.inner.clock.now())?;
-        let newest = self.place.newest(self.inner, progress);
+        let newest = self.place.newest(self.inner, progress)?;
         let (mut own, mut bytes, mut done) = (Vec::new(), 0, Ok(()));
         self.place.read(self.inner, progress, &mut |offset, ended| {
             if newest.as_ref().is_some_and(|newest| newest.get(&ended.index) != Some(&offset)) {
@@ -269,7 +279,7 @@ impl Map<'_> {
                 done = Err(Failure::new("States.DataLimitExceeded", cause));
             }
             done.is_ok()
-        });
+        })?;
         done?;
         if !writer.to_files() {
             return Ok(Some(writer.own(own)));

@@ -4,6 +4,7 @@
 //! state's own result is the children's outputs in order, or the files of its `ResultWriter`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use ahash::HashMap;
 use bytes::BytesMut;
@@ -98,46 +99,71 @@ pub(super) struct Place {
 
 impl Place {
     /// Every durable record of a run with its offset, until `each` says stop.
-    pub(super) fn read(&self, inner: &Inner, progress: &Progress, each: &mut dyn FnMut(i64, Record) -> bool) {
-        let mut from = progress.first;
+    ///
+    /// # Errors
+    /// `States.Runtime` when they cannot be read, or some that the run has counted are gone: a result that is left out
+    /// would look like a child that never was.
+    pub(super) fn read(
+        &self,
+        inner: &Inner,
+        progress: &Progress,
+        each: &mut dyn FnMut(i64, Record) -> bool,
+    ) -> Result<(), Failure> {
+        let ends = inner.log.ends(&self.stream, self.partition).map_err(|error| unreadable(&error))?;
+        // What is older than the stream keeps may have been that of other runs alone.
+        let (mut from, mut found) = (progress.first.max(ends.start), 0);
         loop {
-            let Ok(fetched) = inner.log.read(&self.stream, self.partition, from, 1 << 20, View::Durable) else {
-                return;
-            };
+            let fetched = inner.log.read(&self.stream, self.partition, from, 1 << 20, View::Durable);
+            let fetched = fetched.map_err(|error| unreadable(&error))?;
             if fetched.batches.is_empty() {
-                return;
+                break;
             }
-            for found in batch::split(&fetched.batches) {
-                let Ok((header, range)) = found else { return };
+            for part in batch::split(&fetched.batches) {
+                let (header, range) = part.map_err(|error| unreadable(&error))?;
                 from = header.last_offset() + 1;
-                let Ok(records) = batch::records(&fetched.batches.slice(range), 64 << 20) else { return };
-                let own = records.flatten().filter(|record| {
-                    record.key.as_deref() == Some(progress.arn.as_bytes()) && record.offset >= progress.first
-                });
-                for record in own {
+                let bytes = fetched.batches.slice(range);
+                for record in batch::records(&bytes, 64 << 20).map_err(|error| unreadable(&error))? {
+                    let record = record.map_err(|error| unreadable(&error))?;
+                    if record.key.as_deref() != Some(progress.arn.as_bytes()) || record.offset < progress.first {
+                        continue;
+                    }
                     let ended = serde_json::from_slice::<Record>(record.value.as_deref().unwrap_or_default());
-                    if ended.is_ok_and(|ended| !each(record.offset, ended)) {
-                        return;
+                    let ended = ended.map_err(|error| unreadable(&error))?;
+                    found += 1;
+                    if !each(record.offset, ended) {
+                        return Ok(());
                     }
                 }
             }
         }
+        let wanted = progress.succeeded + progress.lost();
+        if found < wanted {
+            return Err(unreadable(&format_args!("{} of {wanted} are gone", wanted - found)));
+        }
+        Ok(())
     }
 
     /// Where the newest record of each child is, of a run that was taken up again; nothing of any other.
-    pub(super) fn newest(&self, inner: &Inner, progress: &Progress) -> Option<HashMap<u64, i64>> {
+    ///
+    /// # Errors
+    /// As [`Place::read`].
+    pub(super) fn newest(&self, inner: &Inner, progress: &Progress) -> Result<Option<HashMap<u64, i64>>, Failure> {
+        if progress.redrives == 0 {
+            return Ok(None);
+        }
         let mut newest = HashMap::default();
-        (progress.redrives > 0).then(|| {
-            self.read(inner, progress, &mut |offset, ended| {
-                newest.insert(ended.index, offset);
-                true
-            });
-            newest
-        })
+        self.read(inner, progress, &mut |offset, ended| {
+            newest.insert(ended.index, offset);
+            true
+        })?;
+        Ok(Some(newest))
     }
 
     /// The children that have succeeded, of a run that was taken up again.
-    pub(super) fn succeeded(&self, inner: &Inner, progress: &Progress) -> Marks {
+    ///
+    /// # Errors
+    /// As [`Place::read`].
+    pub(super) fn succeeded(&self, inner: &Inner, progress: &Progress) -> Result<Marks, Failure> {
         let mut marks = Marks::default();
         if progress.redrives > 0 {
             self.read(inner, progress, &mut |_, ended| {
@@ -145,10 +171,14 @@ impl Place {
                     marks.set(ended.index);
                 }
                 true
-            });
+            })?;
         }
-        marks
+        Ok(marks)
     }
+}
+
+fn unreadable(why: &dyn fmt::Display) -> Failure {
+    Failure::new("States.Runtime", format!("the results of the Map Run cannot be read: {why}"))
 }
 
 /// A set of children by their numbers.

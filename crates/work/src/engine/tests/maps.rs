@@ -1,6 +1,8 @@
 //! Map Runs: what is written of them, and how they are taken up again.
 
+use headwater_base::Name;
 use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
+use headwater_log::Log;
 use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
@@ -276,6 +278,38 @@ async fn a_crash_right_behind_the_stop_loses_neither_files_nor_the_end_of_childr
     rig.restart().await;
     assert_eq!(rig.records(crate::engine::map_run::STREAM), before);
     assert_eq!(before, 2, "a result is written once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_cannot_be_written_when_a_run_is_stopped_are_written_by_the_next_start() {
+    let mut rig = Rig::new().await;
+    begin(&rig).await;
+    // A blob begins as a draft, so that none can be written until the next start makes the folder again.
+    std::fs::remove_dir_all(rig.folder().join("blobs").join("drafts")).unwrap();
+    rig.engine().stop("slow/n", None, None).await.unwrap();
+    rig.until(|| rig.records(crate::engine::map_run::STREAM) == 2).await;
+    assert_eq!(rig.rows_of(Tag::MapRun).len(), 1);
+    rig.restart().await;
+    check_stopped(&rig).await;
+    assert_eq!(rig.records(crate::engine::map_run::STREAM), 2, "a result is written once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_results_are_gone_fails_rather_than_leave_them_out() {
+    let rig = Rig::new().await;
+    put(&rig, &["a"]).await;
+    rig.workflow("files", &reads(&writer())).await;
+    rig.start("files", Some("n"), json!(["a", "b"])).await.unwrap();
+    assert_eq!(rig.end("files/n").await.state, ExecutionState::Failed);
+    put(&rig, &["b"]).await;
+    let stream = Name::new(crate::engine::map_run::STREAM).unwrap();
+    for partition in 0..rig.log.stream(stream.as_str()).unwrap().config.partitions {
+        let end = rig.log.ends(&stream, partition).unwrap().durable;
+        rig.log.trim(&stream, partition, end).await.unwrap();
+    }
+    rig.engine().redrive("files/n").await.unwrap();
+    let view = rig.end("files/n").await;
+    assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

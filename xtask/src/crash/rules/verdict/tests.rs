@@ -59,6 +59,12 @@ fn numbers_are_found_in_what_comes_of_events() {
     assert_eq!(number("crash.piped", json!({"value": {"n": "7", "key": "k1"}})), Some(7));
     assert_eq!(number("crash.dead", json!({"value": {"data": text(7)}})), Some(7));
     assert_eq!(number("table.crash.docs.changes", json!({"key": "7", "value": {"eventName": "INSERT"}})), Some(7));
+    assert_eq!(number("crash.enriched", json!({"value": {"n": 7, "key": "k1", "twice": 14}})), Some(7));
+    assert_eq!(
+        number("crash.enriched", json!({"value": {"n": 7, "key": "k1", "twice": 16}})),
+        None,
+        "of another event"
+    );
     assert_eq!(number("crash.large", json!({"value": null})), None);
 }
 
