@@ -45,10 +45,12 @@ pub struct FileConfig {
     pub payload_bytes: Option<usize>,
     /// Ended executions kept, over all workflows.
     pub executions_kept: Option<usize>,
+    /// Operator state of one pipeline, held in memory.
+    pub state_bytes: Option<u64>,
 }
 
 /// Its keys, for suggestions.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "server",
     "data",
     "http",
@@ -61,6 +63,7 @@ const KEYS: [&str; 12] = [
     "functions",
     "payloadBytes",
     "executionsKept",
+    "stateBytes",
 ];
 
 /// Bounds of a payload: what a definition is sure to have elsewhere, and what a commit of the log holds.

@@ -24,6 +24,7 @@ fn reads_what_is_there_and_needs_nothing() {
     let config = config.unwrap();
     assert_eq!((config.private_addresses, config.functions.as_deref()), (Some(true), Some("http://127.0.0.1:3001")));
     assert_eq!((config.payload_bytes, config.executions_kept), (Some(1_048_576), Some(10)));
+    assert_eq!(load("stateBytes: 8589934592\n").unwrap().state_bytes, Some(8 << 30));
 }
 
 #[test]
