@@ -5,7 +5,7 @@
 //! allocates more than its caller allowed.
 
 pub mod accesslog;
-mod base64;
+pub mod base64;
 pub mod batch;
 pub mod change;
 pub mod cloudevents;
