@@ -34,6 +34,8 @@ fn says_where_a_slip_is() {
           --> /headwater.yaml:2:1
         help: did you mean `data`?"#]]
     .assert_eq(&load("portOffset: 1\ndta: x\n").unwrap_err());
+    let unlike = load("colour: red\n").unwrap_err();
+    assert!(unlike.contains("help: keys are `server`, `data`, `http`") && unlike.contains("`stateBytes`"), "{unlike}");
     expect_test::expect![[r#"
         error[HW-CLI-017]: `payloadBytes` is 100
           --> /headwater.yaml:1:1
