@@ -11,3 +11,4 @@ pub mod change;
 pub mod cloudevents;
 pub mod dynamodb;
 pub mod exact;
+pub mod percent;
