@@ -4,7 +4,6 @@
 //! log is full the request waits, and the client's time-out is the limit.
 
 pub mod decode;
-pub mod dedupe;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use headwater_base::{Micros, Problem, closest, partition_of};
+use headwater_kernel::dedupe::{self, Window};
 use headwater_kernel::kinds::stream::OnMismatch;
 use headwater_kernel::letter::Data;
 use headwater_kernel::schema::Validator;
@@ -28,7 +28,6 @@ use crate::http::body::media_type;
 use crate::http::fault::{self, Fault};
 use crate::http::query::Query;
 use decode::{Format, Hints, Incoming, Item, decode};
-use dedupe::Window;
 
 /// Rejected lines that an answer describes; more are only counted.
 const REJECTED_SHOWN: usize = 100;
