@@ -204,19 +204,6 @@ pub(crate) fn yes() -> bool {
 }
 
 impl TargetSpec {
-    /// Its type's name in specs.
-    pub const fn type_name(&self) -> &'static str {
-        match self {
-            Self::Stream(_) => "stream",
-            Self::Table(_) => "table",
-            Self::Pipeline(_) => "pipeline",
-            Self::Reconcile(_) => "reconcile",
-            Self::Workflow(_) => "workflow",
-            Self::Destination(_) => "destination",
-            Self::Log(_) => "log",
-        }
-    }
-
     /// How it is delivered to, if it lies outside.
     pub fn delivery(&self) -> Option<DeliverySpec> {
         match self {
