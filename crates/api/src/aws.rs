@@ -111,12 +111,11 @@ impl Aws {
 
     /// Requests by operation and status.
     pub fn figures(self: &Arc<Self>) -> Figures {
-        #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
         let aws = self.clone();
         Arc::new(move || {
             let counts = aws.counts.lock();
             let sample = |(key, count): (&(&'static str, u16), &u64)| {
-                Sample::new("hw_api_aws_requests_total", *count as f64)
+                Sample::count("hw_api_aws_requests_total", *count)
                     .label("operation", key.0)
                     .label("status", key.1.to_string())
             };

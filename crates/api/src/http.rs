@@ -41,6 +41,7 @@ use std::sync::atomic::AtomicU64;
 
 use headwater_base::{Clock, Limits};
 use headwater_kernel::Kernel;
+use headwater_kernel::dedupe::Dedupe;
 use headwater_kernel::port::{Bus, Catalog, Charts, Enrich, Features, Reconcile, Solutions, Sql, Tables, Workflows};
 use headwater_log::Log;
 use headwater_log::groups::Groups;
@@ -92,7 +93,7 @@ pub struct Api {
     /// Documents.
     pub tables: Arc<dyn Tables>,
     /// Ids seen lately.
-    pub dedupe: ingest::dedupe::Dedupe,
+    pub dedupe: Dedupe,
     /// Room for bodies.
     pub bodies: body::Bodies,
     /// Figures for those who follow live.
@@ -112,7 +113,7 @@ impl Api {
             log: kernel.log().clone(),
             clock: kernel.clock().clone(),
             tables: kernel.tables().clone(),
-            dedupe: ingest::dedupe::Dedupe::new(limits.dedupe_ids),
+            dedupe: Dedupe::new(limits.dedupe_ids),
             bodies: body::Bodies::new(&limits),
             live: live::Live::default(),
             counters: observe::Counters::default(),

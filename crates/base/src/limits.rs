@@ -63,8 +63,9 @@ pub struct Limits {
     pub dedupe_ids: usize,
     /// Events that a pipeline holds back while their lookups run.
     pub lookups_in_flight: usize,
-    /// Operator state of one pipeline.
-    pub state_bytes: usize,
+    /// Operator state of one pipeline, with all overhead (`HW-FLOW-060`). It is held in memory, so a machine with less
+    /// wants a smaller one.
+    pub state_bytes: u64,
     /// The largest resource file.
     pub resource_bytes: usize,
     /// The largest text of a resource, or of a draft of one, that is kept as its author wrote it.
@@ -150,7 +151,8 @@ impl Default for Limits {
             group_members: 2_000,
             dedupe_ids: 100_000,
             lookups_in_flight: 20_000,
-            state_bytes: 2 * 1024 * MIB,
+            // Several times what a busy pipeline needs: sessions and counts of a million users are some 600 MB.
+            state_bytes: 4 * 1024 * MIB as u64,
             resource_bytes: MIB,
             resource_text_bytes: 256 * KIB,
             drafts: 100,

@@ -1,37 +1,16 @@
 //! The documents on dead-letter streams: what could not be delivered, why, how often it was tried, and where the event
 //! stands in its stream, so that nothing is lost and everything can be found again.
 
-use std::fmt;
-
 use bytes::Bytes;
 use headwater_base::Micros;
+use headwater_kernel::letter::Data;
+pub use headwater_kernel::letter::Place;
 use headwater_kernel::port::Cause;
 use headwater_log::Offset;
 use serde::Serialize;
 
-/// Where an event stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
-    /// The stream; for a schedule its id.
-    pub stream: &'a str,
-    /// The partition.
-    pub partition: u32,
-    /// The offset; for a schedule its time.
-    pub offset: Offset,
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.stream, self.partition, self.offset)
-    }
-}
-
-/// More of an event than this is cut off; the whole of it stays in its stream.
-const DATA_BYTES_MAX: usize = 256 * 1024;
-
 /// A dead letter.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Letter {
     /// Why, in words, without the event's data.
     pub reason: String,
@@ -55,9 +34,8 @@ pub struct Letter {
     pub first: Option<String>,
     at: String,
     /// What was to be delivered, or the event.
-    data: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_bytes: Option<usize>,
+    #[serde(flatten)]
+    data: Data,
     /// The letter's own time.
     #[serde(skip)]
     pub time: Micros,
@@ -82,7 +60,6 @@ impl Letter {
         reason: String,
         data: &[u8],
     ) -> Self {
-        let cut = data.get(..DATA_BYTES_MAX).filter(|_| data.len() > DATA_BYTES_MAX);
         Self {
             reason,
             code,
@@ -95,8 +72,7 @@ impl Letter {
             status: None,
             first: None,
             at: now.to_string(),
-            data: String::from_utf8_lossy(cut.unwrap_or(data)).into_owned(),
-            data_bytes: cut.map(|_| data.len()),
+            data: Data::cut(data),
             time: now,
         }
     }
@@ -112,8 +88,7 @@ impl Letter {
     /// The letter without what was to be delivered.
     #[must_use]
     pub fn without_data(&self) -> Self {
-        let data_bytes = Some(self.data_bytes.unwrap_or(self.data.len()));
-        Self { data: String::new(), data_bytes, ..self.clone() }
+        Self { data: self.data.left_out(), ..self.clone() }
     }
 
     /// Its text.

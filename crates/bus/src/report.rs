@@ -12,9 +12,10 @@ use chrono::TimeZone as _;
 use chrono_tz::Tz;
 use headwater_base::{Micros, Name, Problem, Span};
 use headwater_kernel::Site;
-use headwater_kernel::port::charts::{Choice, Window, encoded};
+use headwater_kernel::port::charts::{Choice, Window};
 use headwater_kernel::port::picture::Scene;
 use headwater_kernel::port::sql::Via;
+use headwater_wire::percent;
 use serde_json::{Value, json};
 
 use crate::kinds::report::ReportSpec;
@@ -126,8 +127,8 @@ impl Outline {
     /// The page to be drawn.
     pub fn scene(&self, spec: &ReportSpec) -> Scene {
         let page = self.choice.page(&spec.dashboard);
-        let ids: Vec<String> = self.charts.iter().map(|chart| encoded(&chart.id)).collect();
-        let reader = encoded(self.choice.reader.as_str());
+        let ids: Vec<String> = self.charts.iter().map(|chart| percent::encode(chart.id.as_bytes())).collect();
+        let reader = percent::encode(self.choice.reader.as_str().as_bytes());
         let between = if page.contains('?') { '&' } else { '?' };
         let path = format!("{page}{between}view=print&as={reader}&charts={}&every=", ids.join(","));
         let sheets: BTreeSet<Option<usize>> = self.charts.iter().map(|chart| chart.sheet).collect();

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod destination;
 pub mod lookups;
 pub mod sources;
+mod tls;
 
 pub use lookups::LOOKUPS;
 pub use sources::SOURCES;

@@ -108,11 +108,6 @@ const COLUMNS_1_2: &[Cell] = &[
     ("SubAccountType", |_, _| "Consumer".to_owned()),
 ];
 
-/// The names of the columns that version 1.2 added.
-pub fn columns_1_2() -> impl Iterator<Item = &'static str> {
-    COLUMNS_1_2.iter().map(|(name, _)| *name)
-}
-
 /// Writes the file.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use headwater_base::{Limits, Problem};
 use headwater_kernel::{Origin, Site, kind, yaml};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::problems::Problems;
@@ -18,53 +19,39 @@ pub const FILE: &str = "headwater.yaml";
 pub const DATA: &str = "headwater-data";
 
 /// What `headwater.yaml` may say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FileConfig {
-    /// The node that client verbs talk to, as a URL.
+    /// The node that client verbs talk to, as a URL; `http://127.0.0.1:8080` unless set.
     pub server: Option<String>,
-    /// The data folder of `headwater up`.
+    /// The data folder of `headwater up`; `headwater-data` unless set.
     pub data: Option<PathBuf>,
-    /// The address of HTTP.
+    /// The address of HTTP; `127.0.0.1:8080` unless set.
     pub http: Option<SocketAddr>,
-    /// The address of Kafka.
+    /// The address of Kafka; `127.0.0.1:9092` unless set.
     pub kafka: Option<SocketAddr>,
-    /// The address of AWS clients.
+    /// The address of AWS clients; `127.0.0.1:4566` unless set.
     pub aws: Option<SocketAddr>,
-    /// The address of PostgreSQL clients.
+    /// The address of PostgreSQL clients; `127.0.0.1:5433` unless set.
     pub postgres: Option<SocketAddr>,
-    /// Where people find the console, for links in reports and alerts.
+    /// Where people find the console, for links in reports and alerts, as a URL; the address of HTTP unless set.
+    #[schemars(with = "Option<String>")]
     pub site: Option<Site>,
     /// Added to all ports.
     pub port_offset: Option<u16>,
-    /// Whether a Kafka client that names an unknown topic creates it.
+    /// Whether a Kafka client that names an unknown topic creates it; `true` unless set.
     pub auto_create_streams: Option<bool>,
-    /// Whether tasks of workflows may call addresses of this machine and of private networks.
+    /// Whether tasks of workflows may call addresses of this machine and of private networks; `false` unless set.
     pub private_addresses: Option<bool>,
     /// Where functions are that are not built in, as a URL: a server of the AWS Lambda Invoke API.
     pub functions: Option<String>,
-    /// Size of an execution's input, of a task's result and of a state's output.
+    /// Size of an execution's input, of a task's result and of a state's output, 1 KiB to 8 MiB; 256 KiB unless set.
     pub payload_bytes: Option<usize>,
-    /// Ended executions kept, over all workflows.
+    /// Ended executions kept, over all workflows; 200,000 unless set.
     pub executions_kept: Option<usize>,
+    /// Operator state of one pipeline, which is held in memory; 4 GiB unless set. A pipeline that holds more ends.
+    pub state_bytes: Option<u64>,
 }
-
-/// Its keys, for suggestions.
-const KEYS: [&str; 13] = [
-    "server",
-    "data",
-    "http",
-    "kafka",
-    "aws",
-    "postgres",
-    "site",
-    "portOffset",
-    "autoCreateStreams",
-    "privateAddresses",
-    "functions",
-    "payloadBytes",
-    "executionsKept",
-];
 
 /// Bounds of a payload: what a definition is sure to have elsewhere, and what a commit of the log holds.
 const PAYLOAD_BYTES: std::ops::RangeInclusive<usize> = 1_024..=8 << 20;
@@ -86,12 +73,15 @@ impl FileConfig {
         let mut documents = yaml::read(&shown, &bytes, &Limits::default())?;
         let Some(document) = documents.pop() else { return Ok(Self::default()) };
         let origin = Origin::file(&shown, "headwater.yaml", document.marks);
+        let schema = kind::schema::<Self>();
+        let known = schema["properties"].as_object().into_iter().flatten();
+        let known: Vec<&str> = known.map(|(key, _)| key.as_str()).collect();
         for key in document.value.as_object().into_iter().flatten().map(|(key, _)| key) {
-            if !KEYS.contains(&key.as_str()) {
+            if !known.contains(&key.as_str()) {
                 let at = headwater_kernel::origin::child("", key);
-                let near = headwater_base::closest(key, KEYS);
+                let near = headwater_base::closest(key, known.iter().copied());
                 let help = near.map_or_else(
-                    || format!("keys are `{}`", KEYS.join("`, `")),
+                    || format!("keys are `{}`", known.join("`, `")),
                     |near| format!("did you mean `{near}`?"),
                 );
                 let place = origin.key_place(&at);

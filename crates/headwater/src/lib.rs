@@ -6,6 +6,8 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+mod figures;
+pub mod folder;
 pub mod node;
 pub mod outline;
 pub mod output;

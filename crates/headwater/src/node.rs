@@ -3,14 +3,12 @@
 //! Kinds, lookups and units are rows assembled here; no crate registers itself and there is no global, so that one
 //! process can hold several nodes. Order of life: listeners' ports, log (which locks the folder), kernel, pipelines, workflows, requests; and back.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_api::http::health::Readiness;
-use headwater_api::http::metrics::{Figures, Sample};
 use headwater_api::{address, aws, http, kafka};
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_bus::runtime::buses::{Buses, Parts};
@@ -22,7 +20,7 @@ use headwater_lake::files::Buckets;
 use headwater_lake::sql::{self, Sources};
 use headwater_lake::{Dashboards, Datasets, Ingests, LakeCatalog};
 use headwater_log::groups::Groups;
-use headwater_log::{EmbeddedLog, Log, Stream, embedded};
+use headwater_log::{EmbeddedLog, Log, embedded};
 use headwater_store::disk::{Disk, RealDisk};
 use headwater_watch::calendar::Calendars;
 use headwater_watch::{Alarms, Forecasts};
@@ -31,8 +29,8 @@ use headwater_work::tasks::{Services, Settings};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::ports;
 use crate::solution::shelf::Shelf;
+use crate::{figures, ports};
 
 /// How long listeners may take to end.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -250,16 +248,16 @@ impl Node {
             catalog: Some(Arc::new(catalog)),
             solutions: Some(Arc::new(Shelf::new(config.data.clone()))),
             figures: vec![
-                of_pipelines(pipelines),
-                of_each("bus", "subscription", move || buses.figures()),
-                of_kernel(&kernel),
-                of_groups(&groups, &log),
-                of_streams(&log),
-                of_engine(engine.clone()),
-                of_each("lake", "dataset", move || datasets.figures()),
-                of_each("lake", "ingest", move || ingests.figures()),
-                of_each("watch", "forecast", move || forecasts.figures()),
-                of_each("watch", "alarm", move || alarms.figures()),
+                figures::of_pipelines(pipelines),
+                figures::of_each("bus", "subscription", move || buses.figures()),
+                figures::of_kernel(&kernel),
+                figures::of_groups(&groups, &log),
+                figures::of_streams(&log),
+                figures::of_engine(engine.clone()),
+                figures::of_each("lake", "dataset", move || datasets.figures()),
+                figures::of_each("lake", "ingest", move || ingests.figures()),
+                figures::of_each("watch", "forecast", move || forecasts.figures()),
+                figures::of_each("watch", "alarm", move || alarms.figures()),
                 aws.figures(),
             ],
             readiness: readiness(&kernel, &embedded),
@@ -384,27 +382,6 @@ async fn open_log(storage: Storage, limits: &Arc<Limits>, clock: &Arc<dyn Clock>
     })?
 }
 
-/// Holds the data folder for this process alone, as an open log does: for work on a node that does not run.
-///
-/// # Errors
-/// `HW-CLI-013` when another process holds it, `HW-CLI-002` when it cannot be made.
-pub fn lock(folder: &Path) -> Result<File, Problem> {
-    let shown = folder.display();
-    let failed = |error: std::io::Error| {
-        Problem::new("HW-CLI-002", format!("cannot use the data folder `{shown}`")).because(error)
-    };
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let file = File::options().create(true).write(true).truncate(false).open(folder.join("lock")).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(Problem::new("HW-CLI-013", format!("another node uses the data folder `{shown}`"))
-                .help("stop it, or choose another folder with `--data`"))
-        }
-        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
-    }
-}
-
 fn local(listener: &tokio::net::TcpListener) -> Result<SocketAddr, Problem> {
     listener.local_addr().map_err(|error| Problem::new("HW-API-022", "a listener has no address").because(error))
 }
@@ -447,110 +424,4 @@ fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
         handle,
         seed,
     }
-}
-
-fn of_pipelines(pipelines: Pipelines) -> Figures {
-    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
-    Arc::new(move || {
-        let mut samples = Vec::new();
-        for (pipeline, figures) in pipelines.figures() {
-            samples.extend(figures.into_iter().map(|(name, value)| {
-                Sample::new(format!("hw_flow_{name}"), value).label("pipeline", pipeline.as_str())
-            }));
-        }
-        for ((pipeline, step), figures) in pipelines.step_figures() {
-            samples.extend(figures.into_iter().map(|(name, value)| {
-                Sample::new(format!("hw_flow_step_{name}"), value)
-                    .label("pipeline", pipeline.as_str())
-                    .label("step", step.as_str())
-            }));
-        }
-        samples.extend(pipelines.written_figures().into_iter().map(|((pipeline, stream), records)| {
-            Sample::new("hw_flow_written_total", records as f64).label("pipeline", pipeline).label("stream", stream)
-        }));
-        for ((pipeline, step), figures) in pipelines.lookup_figures() {
-            let sample = |(name, value): (&str, u64)| {
-                Sample::new(format!("hw_flow_lookup_{name}"), value as f64)
-                    .label("pipeline", pipeline.as_str())
-                    .label("step", step.as_str())
-            };
-            samples.extend(figures.into_iter().map(sample));
-        }
-        samples
-    })
-}
-
-fn of_engine(engine: Engine) -> Figures {
-    Arc::new(move || {
-        let figures = engine.figures().into_iter();
-        figures.map(|(name, value)| Sample::new(format!("hw_work_{name}"), value)).collect()
-    })
-}
-
-/// Figures that each of several things of one kind has, such as every dataset.
-fn of_each<F>(
-    area: &'static str,
-    label: &'static str,
-    list: impl Fn() -> Vec<(String, F)> + Send + Sync + 'static,
-) -> Figures
-where
-    F: IntoIterator<Item = (&'static str, u64)>,
-{
-    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
-    Arc::new(move || {
-        let mut samples = Vec::new();
-        for (of, figures) in list() {
-            samples.extend(
-                figures.into_iter().map(|(name, value)| {
-                    Sample::new(format!("hw_{area}_{name}"), value as f64).label(label, of.as_str())
-                }),
-            );
-        }
-        samples
-    })
-}
-
-fn of_kernel(kernel: &Arc<Kernel>) -> Figures {
-    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
-    let kernel = kernel.clone();
-    Arc::new(move || {
-        let count =
-            |ready: Ready| kernel.list(None).iter().filter(|resource| resource.status.ready == ready).count() as f64;
-        [("ready", Ready::True), ("failed", Ready::False), ("pending", Ready::Unknown)]
-            .map(|(state, ready)| Sample::new("hw_kernel_resources", count(ready)).label("state", state))
-            .to_vec()
-    })
-}
-
-fn of_streams(log: &Arc<dyn Log>) -> Figures {
-    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
-    let log = log.clone();
-    Arc::new(move || {
-        let taken = |stream: &Arc<Stream>| -> i64 {
-            (0..stream.config.partitions)
-                .filter_map(|partition| log.ends(&stream.name, partition).ok())
-                .map(|ends| ends.durable)
-                .sum()
-        };
-        let sample = |stream: Arc<Stream>| {
-            Sample::new("hw_log_stream_events_total", taken(&stream) as f64).label("stream", stream.name.as_str())
-        };
-        log.streams().into_iter().map(sample).collect()
-    })
-}
-
-fn of_groups(groups: &Arc<Groups>, log: &Arc<dyn Log>) -> Figures {
-    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
-    let (groups, log) = (groups.clone(), log.clone());
-    Arc::new(move || {
-        let mut samples = Vec::new();
-        for group in groups.list() {
-            for place in http::groups::places(&groups, &*log, &group.group) {
-                let sample =
-                    Sample::new("hw_log_group_lag_events", place.lag as f64).label("group", group.group.as_str());
-                samples.push(sample.label("stream", place.stream).label("partition", place.partition.to_string()));
-            }
-        }
-        samples
-    })
 }

@@ -12,6 +12,7 @@ use headwater_api::http::metrics::names;
 use headwater_api::http::routes;
 
 use crate::cli::Cli;
+use crate::config::{FILE, FileConfig};
 use crate::node::registry;
 use crate::outline::{Key, Outline};
 
@@ -115,6 +116,15 @@ fn table(page: &mut String, keys: &[Key<'_>]) {
         let required = if key.required { ", required" } else { "" };
         writeln!(page, "| `{}` | {}{required} | {} |", key.name, cell(&key.is), cell(&key.words)).unwrap();
     }
+}
+
+#[test]
+fn the_settings() {
+    let mut page = format!("# Settings\n{WRITTEN} These are the keys of `{FILE}` in the working folder.\n");
+    page.push_str("A flag or a variable `HEADWATER_…` of [the command line](cli.md) comes before the file.\n");
+    let schema = headwater_kernel::kind::schema::<FileConfig>();
+    table(&mut page, &Outline::new(&schema).place().keys);
+    expect_file!["../../../docs/reference/settings.md"].assert_eq(&page);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod dedupe;
 pub mod expression;
 pub mod kernel;
 pub mod kind;

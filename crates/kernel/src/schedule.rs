@@ -92,11 +92,6 @@ impl Expression {
             Self::At(local) => instant(zone, *local).filter(|time| *time > after),
         }
     }
-
-    /// Whether it is due only once.
-    pub const fn is_once(&self) -> bool {
-        matches!(self, Self::At(_))
-    }
 }
 
 /// A time zone by its IANA name.

@@ -1,5 +1,7 @@
 //! Secret values by the name of their resource: read when they are used, kept nowhere, shown nowhere.
 
+pub mod vault;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;

@@ -5,8 +5,9 @@
 //! notification, a crash half way or a change made by another hand (a Kafka client deleting a topic) is put right by
 //! the next pass. Units that fail are started again with growing pauses.
 //!
-//! Invariants: one unit of an id runs at a time; a unit is never started while the one before still stops; nothing is
-//! started for a resource that is being deleted; every task it spawns ends with it.
+//! Invariants: one unit of an id runs at a time; a unit is never started while the one before still stops, but for one
+//! that does not stop in time: it is given up, and what keeps it from writing beside the next one is the fence of its
+//! commits; nothing is started for a resource that is being deleted; every task it spawns ends with it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;

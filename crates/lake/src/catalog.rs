@@ -283,8 +283,8 @@ impl LakeCatalog {
             return Ok(());
         }
         self.off(async move |catalog| {
-            let removed = catalog.lake().files().remove_folder(version.metadata.location()).await;
-            removed.map_err(|error| Problem::new("HW-LAKE-021", "the table's files cannot be removed").because(error))
+            catalog.lake().leases().retire_folder(version.metadata.location().to_owned());
+            Ok(())
         })
         .await
     }

@@ -123,12 +123,17 @@ impl Files {
         }
     }
 
-    /// Removes a table's folder with all that is in it.
-    ///
-    /// # Errors
-    /// What the disk or the bucket says.
-    pub async fn remove_folder(&self, location: &str) -> io::Result<()> {
-        self.places.of(location)?.remove_folder(location).await
+    /// Removes the folder of a table or view that is gone, with all that is in it: at once from the disk, behind the
+    /// caller's back from a bucket. What cannot be removed is told in the node's log.
+    pub fn discard_folder(&self, location: String) {
+        let removed = if is_in_bucket(&location) {
+            self.places.buckets.of(&location).map(|bucket| bucket.discard_folder(location.clone()))
+        } else {
+            self.places.disk().and_then(|disk| disk.0.remove_dir(&path_of(&location)))
+        };
+        if let Err(error) = removed {
+            tracing::warn!(location, %error, "the files of a table that was dropped were not removed");
+        }
     }
 
     /// Where a query engine finds the files of a location: the URL of an object store, and the store itself; None for

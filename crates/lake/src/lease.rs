@@ -22,7 +22,14 @@ struct State {
     /// Leases and garbage are numbered in the order in which they come.
     next: u64,
     readers: BTreeSet<u64>,
-    waiting: VecDeque<(u64, Garbage)>,
+    waiting: VecDeque<(u64, Retired)>,
+}
+
+/// What goes once nobody reads it.
+enum Retired {
+    Files(Garbage),
+    /// All that was ever written of a table, in the folders below this one as well.
+    Folder(String),
 }
 
 /// Keeps every file that is in a table when it is taken, until it is dropped.
@@ -50,17 +57,29 @@ impl Leases {
         if garbage.0.is_empty() {
             return;
         }
+        self.put(Retired::Files(garbage));
+    }
+
+    /// Removes the folder of a table or view that is gone, as soon as nobody reads it.
+    pub fn retire_folder(&self, location: String) {
+        self.put(Retired::Folder(location));
+    }
+
+    fn put(&self, retired: Retired) {
         let mut state = self.state.lock();
         let number = state.draw();
-        state.waiting.push_back((number, garbage));
+        state.waiting.push_back((number, retired));
         let due = state.due();
         drop(state);
         self.remove(due);
     }
 
-    fn remove(&self, due: Vec<Garbage>) {
-        for garbage in due {
-            garbage.remove(&self.files);
+    fn remove(&self, due: Vec<Retired>) {
+        for retired in due {
+            match retired {
+                Retired::Files(garbage) => garbage.remove(&self.files),
+                Retired::Folder(location) => self.files.discard_folder(location),
+            }
         }
     }
 }
@@ -73,10 +92,10 @@ impl State {
     }
 
     /// What was retired before the oldest lease was taken.
-    fn due(&mut self) -> Vec<Garbage> {
+    fn due(&mut self) -> Vec<Retired> {
         let oldest = self.readers.first().copied().unwrap_or(u64::MAX);
         let count = self.waiting.partition_point(|(number, _)| *number < oldest);
-        self.waiting.drain(..count).map(|(_, garbage)| garbage).collect()
+        self.waiting.drain(..count).map(|(_, retired)| retired).collect()
     }
 }
 

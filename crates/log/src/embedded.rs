@@ -425,6 +425,10 @@ impl Log for EmbeddedLog {
         }
     }
 
+    fn space_bytes(&self, space: &str) -> u64 {
+        self.core.state.space(space).map_or(0, |space| space.size().1)
+    }
+
     fn drop_space(&self, space: &str) -> BoxFuture<'_, Result<(), LogError>> {
         let dropped = self.core.drop_space(space);
         async move { self.core.durable(dropped?).await }.boxed()

@@ -321,6 +321,9 @@ pub trait Log: Send + Sync {
     /// Calls `each` with every durable key and value of a space, in no order; for an operator restoring its state.
     fn for_each(&self, space: &str, each: &mut dyn FnMut(&[u8], &[u8]));
 
+    /// Bytes that a space takes in memory, with all overhead; 0 where there is none. Locks each part of it once.
+    fn space_bytes(&self, space: &str) -> u64;
+
     /// Deletes a whole space.
     fn drop_space(&self, space: &str) -> BoxFuture<'_, Result<(), LogError>>;
 

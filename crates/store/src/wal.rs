@@ -314,7 +314,9 @@ impl<T: Send + 'static> Wal<T> {
     pub fn written(&self) -> (u64, u64) {
         (self.shared.syncs.load(Ordering::Relaxed), self.shared.bytes.load(Ordering::Relaxed))
     }
+}
 
+impl<T> Wal<T> {
     /// Writes what is queued and stops the threads. Nothing can be pushed any more.
     pub fn close(&self) {
         self.shared.queue.lock().closing = true;
@@ -331,15 +333,7 @@ impl<T: Send + 'static> Wal<T> {
 
 impl<T> Drop for Wal<T> {
     fn drop(&mut self) {
-        self.shared.queue.lock().closing = true;
-        self.shared.filled.notify_all();
-        self.shared.slots.stop();
-        for thread in self.threads.lock().drain(..) {
-            if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
-                tracing::error!("a thread of the write-ahead log panicked");
-            }
-        }
-        self.shared.waiters.fail();
+        self.close();
     }
 }
 

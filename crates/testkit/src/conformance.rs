@@ -213,7 +213,9 @@ async fn state(log: &dyn Log) {
     log.for_each("space", &mut |key, value| seen.push(format!("{}={}", text(key), text(value))));
     seen.sort();
     assert_eq!(seen, ["a=3", "b=2", "bb=5"]);
+    assert!(log.space_bytes("space") >= 7, "what its keys and values take, at least");
     log.drop_space("space").await.unwrap();
+    assert_eq!(log.space_bytes("space"), 0);
     assert_eq!(log.get("space", b"a", View::Durable), None);
     assert!(log.scan("space", b"", None, 10).is_empty());
     durable(log, put(vec![delta("d", Some("6"))]).unwrap()).await;

@@ -5,9 +5,10 @@
 //! allocates more than its caller allowed.
 
 pub mod accesslog;
-mod base64;
+pub mod base64;
 pub mod batch;
 pub mod change;
 pub mod cloudevents;
 pub mod dynamodb;
 pub mod exact;
+pub mod percent;

@@ -9,7 +9,6 @@ mod replays;
 mod rules;
 mod tags;
 pub mod targets;
-mod vault;
 
 use serde_json::{Map, Value};
 

@@ -4,7 +4,6 @@
 //! log is full the request waits, and the client's time-out is the limit.
 
 pub mod decode;
-pub mod dedupe;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -13,12 +12,14 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use headwater_base::{Micros, Problem, closest, partition_of};
+use headwater_kernel::dedupe::{self, Window};
 use headwater_kernel::kinds::stream::OnMismatch;
+use headwater_kernel::letter::Data;
 use headwater_kernel::schema::Validator;
 use headwater_log::{Append, Commit, Delta, Log, LogError, Placed, Sequence, Stream};
 use headwater_wire::batch::{Builder, Compression};
 use hyper::StatusCode;
-use serde_json::value::RawValue;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::http::Api;
@@ -27,7 +28,6 @@ use crate::http::body::media_type;
 use crate::http::fault::{self, Fault};
 use crate::http::query::Query;
 use decode::{Format, Hints, Incoming, Item, decode};
-use dedupe::Window;
 
 /// Rejected lines that an answer describes; more are only counted.
 const REJECTED_SHOWN: usize = 100;
@@ -138,7 +138,7 @@ fn admit(
                     .log
                     .stream(name.as_str())
                     .ok_or_else(|| refusal().because(format!("the dead-letter stream `{name}` is not there yet")))?;
-                event.value = dead_letter(stream, &reason, &event.value);
+                event.value = dead_letter(stream, &reason, api.clock.now(), &event.value);
                 dead = true;
             }
             (OnMismatch::Refuse | OnMismatch::DeadLetter, _) => {
@@ -159,13 +159,32 @@ fn admit(
 }
 
 /// What a dead-letter stream keeps of an event: why, and the event as it came.
-fn dead_letter(stream: &Stream, reason: &str, value: &Bytes) -> Bytes {
-    let data = match serde_json::from_slice::<&RawValue>(value) {
-        Ok(raw) => json!(raw.get()),
-        Err(_) => json!(String::from_utf8_lossy(value)),
+#[derive(Serialize)]
+struct Letter<'a> {
+    reason: &'a str,
+    code: &'static str,
+    position: Position<'a>,
+    at: String,
+    /// Whole, as the event has its place in no stream.
+    #[serde(flatten)]
+    data: Data,
+}
+
+/// The stream that did not take it.
+#[derive(Serialize)]
+struct Position<'a> {
+    stream: &'a str,
+}
+
+fn dead_letter(stream: &Stream, reason: &str, at: Micros, value: &Bytes) -> Bytes {
+    let letter = Letter {
+        reason,
+        code: "HW-API-015",
+        position: Position { stream: stream.name.as_str() },
+        at: at.to_string(),
+        data: Data::whole(value),
     };
-    let letter = json!({ "code": "HW-API-015", "reason": reason, "position": { "stream": stream.name }, "data": data });
-    Bytes::from(letter.to_string())
+    Bytes::from(serde_json::to_vec(&letter).unwrap_or_default())
 }
 
 fn record_bytes(event: &Incoming) -> usize {

@@ -37,6 +37,12 @@ impl Sample {
         Self { name: name.into(), labels: Vec::new(), value }
     }
 
+    /// A count without labels; beyond 2^53 the nearest number there is.
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
+    pub fn count(name: impl Into<String>, count: u64) -> Self {
+        Self::new(name, count as f64)
+    }
+
     /// Adds a label.
     #[must_use]
     pub fn label(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -64,11 +70,10 @@ pub fn samples(api: &Api) -> Vec<Sample> {
 }
 
 fn of_http(api: &Api) -> Vec<Sample> {
-    #![expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
     let mut samples = Vec::new();
     for ((method, route, status), count) in api.counters.requests() {
         samples.push(
-            Sample::new("hw_api_requests_total", count as f64)
+            Sample::count("hw_api_requests_total", count)
                 .label("method", method)
                 .label("route", route)
                 .label("status", status.to_string()),
@@ -79,22 +84,18 @@ fn of_http(api: &Api) -> Vec<Sample> {
         for (bound, count) in BUCKETS_S.iter().map(f64::to_string).chain(["+Inf".to_owned()]).zip(latency.buckets) {
             below += count;
             samples.push(
-                Sample::new("hw_api_request_seconds_bucket", below as f64)
-                    .label("route", route.as_str())
-                    .label("le", bound),
+                Sample::count("hw_api_request_seconds_bucket", below).label("route", route.as_str()).label("le", bound),
             );
         }
         samples.push(Sample::new("hw_api_request_seconds_sum", latency.sum_s).label("route", route.as_str()));
-        samples.push(Sample::new("hw_api_request_seconds_count", below as f64).label("route", route.as_str()));
+        samples.push(Sample::count("hw_api_request_seconds_count", below).label("route", route.as_str()));
     }
     for (stream, events) in api.counters.event_figures() {
         for (outcome, count) in
             [("accepted", events.accepted), ("duplicate", events.duplicates), ("rejected", events.rejected)]
         {
             samples.push(
-                Sample::new("hw_api_events_total", count as f64)
-                    .label("stream", stream.as_str())
-                    .label("outcome", outcome),
+                Sample::count("hw_api_events_total", count).label("stream", stream.as_str()).label("outcome", outcome),
             );
         }
     }

@@ -13,6 +13,7 @@ use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::{Micros, Problem};
 use headwater_log::{Log, Offset, Stream, View};
+use headwater_wire::base64;
 use headwater_wire::batch::{Header, Record, records, split};
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -278,7 +279,7 @@ fn member(out: &mut BytesMut, name: &str, bytes: &Bytes, json: bool) {
         }
         Err(_) => {
             out.put_slice(b"Base64\":\"");
-            base64(out, bytes);
+            out.put_slice(base64::encode(bytes).as_bytes());
             out.put_u8(b'"');
         }
     }
@@ -288,18 +289,3 @@ fn text(out: &mut BytesMut, text: &str) {
     // Writing to memory cannot fail.
     let _ = serde_json::to_writer(out.writer(), text);
 }
-
-/// Standard base64 with padding (RFC 4648, section 4).
-fn base64(out: &mut BytesMut, bytes: &[u8]) {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = DIGITS.get((bits >> (18 - 6 * place) & 63) as usize).copied().unwrap_or(b'A');
-            out.put_u8(if place <= chunk.len() { digit } else { b'=' });
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

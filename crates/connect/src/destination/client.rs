@@ -14,6 +14,7 @@ use headwater_base::time::days_from_civil;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::outlet::{Answer, Asked, NotTaken, Outgoing, Outlet};
 use headwater_kernel::port::{Context, Json, Secrets};
+use headwater_wire::percent;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::Deserialize;
@@ -88,8 +89,7 @@ fn basic(user: &[u8], password: &[u8]) -> Result<HeaderValue, Problem> {
 }
 
 fn client(timeout: Duration) -> Result<Client, Problem> {
-    // Once for the process; a second time it says so, which is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::install();
     Client::builder()
         .no_proxy()
         .connect_timeout(timeout.min(Duration::from_secs(5)))
@@ -223,11 +223,11 @@ impl Oauth {
         let mut form = "grant_type=client_credentials".to_owned();
         for (name, value) in [("scope", &auth.scope), ("audience", &auth.audience)] {
             if let Some(value) = value {
-                form.push_str(&format!("&{name}={}", encode(value.as_bytes())));
+                form.push_str(&format!("&{name}={}", percent::encode(value.as_bytes())));
             }
         }
         // RFC 6749, section 2.3.1: both are form-encoded before they are joined.
-        let client = basic(encode(auth.client_id.as_bytes()).as_bytes(), encode(&secret).as_bytes())?;
+        let client = basic(percent::encode(auth.client_id.as_bytes()).as_bytes(), percent::encode(&secret).as_bytes())?;
         Ok(Self { url: address(&auth.token_url)?, client, form, token: Mutex::new(None) })
     }
 
@@ -320,16 +320,4 @@ fn seconds_of(text: &str) -> Option<i64> {
         parts.next()?.split(':').map(|part| part.parse::<i64>().ok().filter(|part| (0..=60).contains(part)));
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
     Some(days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second)
-}
-
-/// `application/x-www-form-urlencoded` of one value.
-fn encode(value: &[u8]) -> String {
-    let mut text = String::with_capacity(value.len());
-    for byte in value {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(*byte as char),
-            byte => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
 }

@@ -160,8 +160,7 @@ fn tls(spec: &MailSpec, context: &Context) -> Result<Tls, Problem> {
     if spec.tls == TlsSpec::None {
         return Ok(Tls::None);
     }
-    // Once for the process; a second time it says so, which is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::install();
     let fault = |what: &str, error: &Error| Problem::new("HW-CONNECT-113", what).because(error);
     let mut parameters = TlsParameters::builder(spec.server.clone());
     if let Some(authority) = &spec.authority {

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use headwater_base::Problem;
 use headwater_kernel::port::{Context, Json, Lookup, LookupError};
+use headwater_wire::percent;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, StatusCode, Url, redirect};
 use serde_json::value::RawValue;
@@ -183,8 +184,7 @@ fn fields(headers: &[Header<'_>], context: &Context) -> Result<HeaderMap, Proble
 }
 
 fn client(fields: HeaderMap) -> Result<Client, Problem> {
-    // Once for the process; a second time it says so, which is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::install();
     Client::builder()
         .default_headers(fields)
         .no_proxy()
@@ -269,7 +269,7 @@ impl Http {
         if self.post {
             (Method::POST, place.to_owned(), Bytes::copy_from_slice(key.as_bytes()))
         } else {
-            (Method::GET, place.replace(KEY, &encode(key)), Bytes::new())
+            (Method::GET, place.replace(KEY, &percent::encode(key.as_bytes())), Bytes::new())
         }
     }
 
@@ -311,16 +311,4 @@ fn cause(error: &reqwest::Error) -> &'static str {
     } else {
         "the connection broke"
     }
-}
-
-/// Percent-encodes everything but RFC 3986's unreserved characters.
-fn encode(key: &str) -> String {
-    let mut text = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(byte as char),
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
 }

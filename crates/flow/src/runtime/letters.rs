@@ -3,28 +3,18 @@
 //! Each says why, with the code whose page explains it, and the position of the event in its input, so that nothing is
 //! lost and everything can be found again.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Name};
+use headwater_kernel::letter::{Data, Place};
 use headwater_log::Offset;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::doc::{self, Doc};
 use crate::operators::value::{render_int, render_text};
 use crate::path::Path;
-
-/// Where an event stood in its input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
-    /// The stream, or a file's name.
-    pub stream: &'a str,
-    /// The partition; 0 for a file.
-    pub partition: u32,
-    /// The offset, or a file's line.
-    pub offset: Offset,
-}
 
 /// Why an event is on a side stream.
 #[derive(Clone, Copy, Debug)]
@@ -37,27 +27,51 @@ pub struct Reason<'a> {
     pub step: Option<&'a Name>,
 }
 
-/// More of an event than this is cut off in a dead letter; the whole of it stays in the input stream.
-const DATA_BYTES_MAX: usize = 256 * 1024;
+/// What letters begin with.
+#[derive(Serialize)]
+struct Head<'a> {
+    reason: &'a str,
+    code: &'a str,
+    position: Place<'a>,
+    pipeline: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'a str>,
+    at: String,
+}
+
+impl<'a> Head<'a> {
+    fn new(pipeline: &'a Name, place: Place<'a>, reason: Reason<'a>, at: Micros) -> Self {
+        Self {
+            reason: reason.words,
+            code: reason.code,
+            position: place,
+            pipeline: pipeline.as_str(),
+            step: reason.step.map(Name::as_str),
+            at: at.to_string(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Dead<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    #[serde(flatten)]
+    data: Data,
+}
+
+#[derive(Serialize)]
+struct Late<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    time: String,
+    bound: String,
+}
 
 /// A dead letter.
 pub fn dead(pipeline: &Name, place: Place<'_>, reason: Reason<'_>, at: Micros, data: &[u8]) -> Bytes {
-    let cut = data.get(..DATA_BYTES_MAX).filter(|_| data.len() > DATA_BYTES_MAX);
-    let shown = cut.unwrap_or(data);
-    let mut letter = head(pipeline, place, reason, at);
-    match std::str::from_utf8(shown) {
-        Ok(text) => {
-            letter.insert("data".to_owned(), Value::from(text));
-        }
-        Err(_) => {
-            letter.insert("data".to_owned(), Value::from(base64(shown)));
-            letter.insert("encoding".to_owned(), Value::from("base64"));
-        }
-    }
-    if cut.is_some() {
-        letter.insert("data_bytes".to_owned(), Value::from(data.len()));
-    }
-    Bytes::from(Value::Object(letter).to_string())
+    let letter = Dead { head: Head::new(pipeline, place, reason, at), data: Data::cut(data) };
+    Bytes::from(serde_json::to_vec(&letter).unwrap_or_default())
 }
 
 /// A late event: the event itself, unchanged, beside the reason.
@@ -70,10 +84,8 @@ pub fn late(
     bound: Micros,
     event: &[u8],
 ) -> Bytes {
-    let mut letter = head(pipeline, place, reason, at);
-    letter.insert("time".to_owned(), Value::from(time.to_string()));
-    letter.insert("bound".to_owned(), Value::from(bound.to_string()));
-    with_event(letter, event)
+    let head = Head::new(pipeline, place, reason, at);
+    with_event(&Late { head, time: time.to_string(), bound: bound.to_string() }, event)
 }
 
 /// A copy of an event whose lookups failed.
@@ -193,46 +205,14 @@ impl Retry {
     }
 }
 
-fn head(pipeline: &Name, place: Place<'_>, reason: Reason<'_>, at: Micros) -> serde_json::Map<String, Value> {
-    let mut letter = serde_json::Map::new();
-    letter.insert("reason".to_owned(), Value::from(reason.words));
-    letter.insert("code".to_owned(), Value::from(reason.code));
-    letter.insert(
-        "position".to_owned(),
-        json!({"stream": place.stream, "partition": place.partition, "offset": place.offset}),
-    );
-    letter.insert("pipeline".to_owned(), Value::from(pipeline.as_str()));
-    if let Some(step) = reason.step {
-        letter.insert("step".to_owned(), Value::from(step.as_str()));
-    }
-    letter.insert("at".to_owned(), Value::from(at.to_string()));
-    letter
-}
-
 /// Writes `letter` with the event's own text as its last field, byte for byte.
-fn with_event(letter: serde_json::Map<String, Value>, event: &[u8]) -> Bytes {
-    let mut text = Value::Object(letter).to_string().into_bytes();
+fn with_event(letter: &Late<'_>, event: &[u8]) -> Bytes {
+    let mut text = serde_json::to_vec(letter).unwrap_or_default();
     text.pop();
     text.extend_from_slice(b",\"event\":");
     text.extend_from_slice(event);
     text.push(b'}');
     Bytes::from(text)
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let index = (group >> (18 - 6 * place)) as usize & 63;
-            let letter = LETTERS.get(index).copied().filter(|_| place <= chunk.len()).unwrap_or(b'=');
-            let _ = text.write_char(char::from(letter));
-        }
-    }
-    text
 }
 
 #[cfg(test)]

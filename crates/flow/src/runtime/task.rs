@@ -46,6 +46,8 @@ const HALVINGS_MAX: u32 = BATCH_RECORDS.ilog2();
 const COMMITS_MAX: usize = 256;
 /// How often a thread without work looks around: for idle partitions, retries that have become due, new partitions.
 const IDLE: Duration = Duration::from_millis(250);
+/// How often the size of the state is taken, which locks all of it once, part by part.
+const MEASURE: Duration = Duration::from_secs(5);
 /// The shortest nap: deadlines are met to within this.
 const NAP_MIN: Duration = Duration::from_millis(1);
 /// The longest nap while a deadline by the node's clock is near.
@@ -93,7 +95,8 @@ enum End {
 /// Runs a pipeline until it is asked to stop. Call it on a thread of its own.
 ///
 /// # Errors
-/// `HW-FLOW-020` state that does not fit, 030 a missing stream, 041 unreadable state, 042 another owner, 043 the log.
+/// `HW-FLOW-020` state that does not fit, 030 a missing stream, 041 unreadable state, 042 another owner, 043 the log,
+/// 060 more state than a pipeline may hold.
 pub fn run(setup: &Setup, started: &dyn Fn()) -> Result<(), Problem> {
     let mut halvings = 0;
     loop {
@@ -126,6 +129,7 @@ struct Life<'a> {
     replies: Vec<Reply>,
     turn: usize,
     looked: Duration,
+    measured: Duration,
     widths: Vec<(Name, u32)>,
     /// How often what one commit may hold has been halved.
     halvings: u32,
@@ -162,6 +166,7 @@ impl<'a> Life<'a> {
         let owner = Name::new(&format!("pipeline.{}", plan.name)).map_err(End::Failed)?;
         let epoch = wait(log.fence(&owner), &setup.stop)?.map_err(|error| failed(&plan.name, &error))?;
         begin_state(setup)?;
+        bound_state(setup)?;
         let space = plan.source_space();
         let (mut inputs, mut sources, mut widths) = (Vec::new(), Vec::new(), Vec::new());
         let retry = plan.retry.as_ref().and_then(|retry| Some((plan.streams.get(retry.target)?, retry.delay)));
@@ -221,6 +226,7 @@ impl<'a> Life<'a> {
             replies: Vec::new(),
             turn: 0,
             looked: setup.clock.elapsed(),
+            measured: setup.clock.elapsed(),
             widths,
             halvings,
         };
@@ -399,7 +405,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Updates figures, and begins anew when a stream has got more partitions.
+    /// Updates figures, begins anew when a stream has got more partitions, and ends where the state is too large.
     fn look_around(&mut self, elapsed: Duration) -> Result<(), End> {
         if elapsed.saturating_sub(self.looked) < IDLE {
             return Ok(());
@@ -412,7 +418,11 @@ impl<'a> Life<'a> {
                 return Err(End::Anew);
             }
         }
-        Ok(())
+        if elapsed.saturating_sub(self.measured) < MEASURE {
+            return Ok(());
+        }
+        self.measured = elapsed;
+        bound_state(self.setup)
     }
 
     fn tell_lag(&self) {
@@ -479,6 +489,23 @@ fn begin_state(setup: &Setup) -> Result<(), End> {
         drop_space(step_space(step))?;
     }
     Ok(())
+}
+
+/// Refuses to go on with more state than a pipeline may hold: what it has stays, and so does its input.
+fn bound_state(setup: &Setup) -> Result<(), End> {
+    let (plan, limit) = (&setup.plan, setup.limits.state_bytes);
+    let steps = plan.steps.iter().map(|step| (step.id.as_str(), setup.log.space_bytes(&plan.space(&step.id))));
+    let held: Vec<_> = steps.chain([("source", setup.log.space_bytes(&plan.source_space()))]).collect();
+    let bytes: u64 = held.iter().map(|(_, bytes)| bytes).sum();
+    if bytes <= limit {
+        return Ok(());
+    }
+    let (most, of) = held.into_iter().max_by_key(|(_, bytes)| *bytes).unwrap_or(("source", 0));
+    let fact = format!("pipeline `{}` holds {bytes} bytes of state, {of} of them in `{most}`", plan.name);
+    Err(End::Failed(Problem::new("HW-FLOW-060", format!("{fact}; the limit is {limit}")).help(
+        "a larger `stateBytes` in `headwater.yaml` lets it go on; or shorten its windows and `within`, and apply it \
+         with `--reset-state`",
+    )))
 }
 
 /// Rebuilds the operators' timers from their spaces.

@@ -13,8 +13,7 @@ use headwater_store::disk::RealDisk;
 
 use super::{Context, Done};
 use crate::config::DATA;
-use crate::ports;
-use crate::{node, output};
+use crate::{output, ports};
 
 /// Syncs of the probe.
 const SYNCS: usize = 20;
@@ -95,7 +94,7 @@ fn folder(data: &Path) -> Result<String, (String, String)> {
     if !data.exists() {
         return Ok(format!("`{}` is not there yet; `headwater up` makes it", data.display()));
     }
-    match node::lock(data) {
+    match crate::folder::lock(data) {
         Ok(_) => Ok(format!("`{}` can be used", data.display())),
         Err(problem) if problem.code == "HW-CLI-013" => Ok(format!("`{}` is in use by a node", data.display())),
         Err(problem) => Err((problem.causes.join("; "), format!("chown -R $USER {}", data.display()))),
@@ -130,7 +129,9 @@ fn tail(data: &Path) -> Result<String, (String, String)> {
         return Ok("none yet".to_owned());
     }
     // It is another process's while that runs; a folder that cannot be locked is a finding of its own.
-    let Ok(_lock) = node::lock(data) else { return Ok("not looked at while the folder cannot be held".to_owned()) };
+    let Ok(_lock) = crate::folder::lock(data) else {
+        return Ok("not looked at while the folder cannot be held".to_owned());
+    };
     match headwater_log::embedded::tail(&RealDisk, data) {
         Ok(None) => Ok("none yet".to_owned()),
         Ok(Some(tail)) => Ok(format!(

@@ -7,8 +7,7 @@ use headwater_base::Problem;
 
 use super::{Context, Done};
 use crate::config::DATA;
-use crate::node;
-use crate::output;
+use crate::{folder, output};
 
 /// Flags of `rebuild`.
 #[derive(Debug, clap::Args)]
@@ -32,7 +31,7 @@ pub fn run(args: Args, context: &Context) -> Done {
             .help("name it with `--data`")
             .into());
     }
-    let _lock = node::lock(&data)?;
+    let _lock = folder::lock(&data)?;
     for file in VIEW {
         match std::fs::remove_file(data.join(file)) {
             Ok(()) => output::line(format!("{file} removed"))?,

@@ -83,6 +83,7 @@ fn config(args: &Args, context: &Context) -> Result<Config, Problems> {
     config.tasks.functions_url = file.functions.clone();
     config.limits.payload_bytes = file.payload_bytes.unwrap_or(config.limits.payload_bytes);
     config.limits.executions_kept = file.executions_kept.unwrap_or(config.limits.executions_kept);
+    config.limits.state_bytes = file.state_bytes.unwrap_or(config.limits.state_bytes);
     Ok(config)
 }
 

@@ -26,6 +26,7 @@ fn reads_what_is_there_and_needs_nothing() {
     let config = config.unwrap();
     assert_eq!((config.private_addresses, config.functions.as_deref()), (Some(true), Some("http://127.0.0.1:3001")));
     assert_eq!((config.payload_bytes, config.executions_kept), (Some(1_048_576), Some(10)));
+    assert_eq!(load("stateBytes: 8589934592\n").unwrap().state_bytes, Some(8 << 30));
 }
 
 #[test]
@@ -35,6 +36,8 @@ fn says_where_a_slip_is() {
           --> /headwater.yaml:2:1
         help: did you mean `data`?"#]]
     .assert_eq(&load("portOffset: 1\ndta: x\n").unwrap_err());
+    let unlike = load("colour: red\n").unwrap_err();
+    assert!(unlike.contains("help: keys are `server`, `data`, `http`") && unlike.contains("`stateBytes`"), "{unlike}");
     expect_test::expect![[r#"
         error[HW-CLI-017]: `payloadBytes` is 100
           --> /headwater.yaml:1:1

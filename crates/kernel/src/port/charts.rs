@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Principal, Problem, Span};
+use headwater_wire::percent;
 use serde_json::Value;
 
 use super::sql::{Answer, Via};
@@ -64,6 +65,7 @@ pub struct Choice {
 impl Choice {
     /// The dashboard's page with what was chosen, as the console writes it in its address.
     pub fn page(&self, dashboard: &str) -> String {
+        let encoded = |text: &str| percent::encode(text.as_bytes());
         let value = |values: &Vec<Value>| encoded(&Value::from(values.clone()).to_string());
         let filters = self.filters.iter().map(|(id, values)| format!("f.{}={}", encoded(id), value(values)));
         let times = match self.window {
@@ -76,13 +78,6 @@ impl Choice {
         let page = format!("/console/dashboards/{}", encoded(dashboard));
         if query.is_empty() { page } else { format!("{page}?{}", query.join("&")) }
     }
-}
-
-/// A text as a part of an address (RFC 3986, section 2.3).
-pub fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
-    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(one).collect()
 }
 
 /// A chart's rows, and where they come from.

@@ -12,7 +12,8 @@ use super::{Event, Supervisor, What};
 use crate::reconcile::UnitSpec;
 use crate::unit::Unit;
 
-/// How long a unit may take to stop before it is reported and given up.
+/// How long a unit may take to stop before it is reported and given up. It may still run then, beside the next one of
+/// its id: that one becomes the only writer ([`headwater_log::Log::fence`]), and commits of the first are refused.
 const STOP_MAX: Duration = Duration::from_secs(30);
 
 impl Supervisor {
@@ -78,7 +79,7 @@ impl Supervisor {
         let tell = self.tell.clone();
         self.tasks.spawn(async move {
             if tokio::time::timeout(STOP_MAX, unit.stop()).await.is_err() {
-                tracing::error!(unit = %id, limit_s = STOP_MAX.as_secs(), "unit does not stop");
+                tracing::error!(unit = %id, limit_s = STOP_MAX.as_secs(), "unit does not stop and is given up");
             }
             let _ = tell.send(Event { id, token, what: What::Stopped });
         });

@@ -159,6 +159,10 @@ impl Log for Gate {
         self.log.for_each(space, each);
     }
 
+    fn space_bytes(&self, space: &str) -> u64 {
+        self.log.space_bytes(space)
+    }
+
     fn drop_space(&self, space: &str) -> BoxFuture<'_, Result<(), LogError>> {
         self.log.drop_space(space)
     }

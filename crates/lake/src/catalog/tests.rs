@@ -82,6 +82,20 @@ async fn clients_make_tables_in_namespaces_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_table_that_is_purged_stays_for_who_reads_it() {
+    let catalog = catalog();
+    catalog.create_namespace("shop", Value::Null).await.unwrap();
+    let location = catalog.create("shop", orders()).await.unwrap().metadata_location.unwrap();
+    let files = catalog.lake().files().clone();
+    let reader = catalog.lake().leases().take();
+    catalog.drop_table("shop", "orders", true).await.unwrap();
+    assert_eq!(catalog.load("shop", "orders").await.unwrap_err().code, "HW-LAKE-032");
+    assert!(files.read(&location).await.is_ok(), "it is gone for those who come, not for those who are there");
+    drop(reader);
+    assert!(files.read(&location).await.is_err());
+}
+
+#[tokio::test]
 async fn of_two_clients_that_read_the_same_version_the_second_is_refused() {
     let catalog = catalog();
     catalog.create_namespace("shop", Value::Null).await.unwrap();

@@ -146,11 +146,7 @@ impl LakeCatalog {
         let gone = Delta { key: Bytes::from(Thing::View.key(namespace, view)), value: None };
         self.write(vec![gone, mark()]).await?;
         self.off(async move |catalog| {
-            // The view is gone whether its file is or not.
-            let folder = kept.metadata.location();
-            if let Err(error) = catalog.lake().files().remove_folder(folder).await {
-                tracing::warn!(folder, %error, "the file of a view that was dropped was not removed");
-            }
+            catalog.lake().leases().retire_folder(kept.metadata.location().to_owned());
             Ok(())
         })
         .await

@@ -106,7 +106,7 @@ impl Bucket {
             let bucket = Arc::clone(&self);
             async move {
                 if let Err(error) = bucket.remove_folder(&location).await {
-                    tracing::warn!(bucket = bucket.name, location, %error, "the objects of a deleted dataset stay");
+                    tracing::warn!(bucket = bucket.name, location, %error, "the objects of a table that is gone stay");
                 }
             }
         };

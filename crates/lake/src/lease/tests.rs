@@ -38,3 +38,19 @@ fn a_file_goes_when_the_last_reader_that_may_have_it_is_gone() {
     drop(second);
     assert_eq!(there(), "");
 }
+
+#[test]
+fn a_folder_goes_with_all_that_is_in_it_and_no_earlier() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    files.create_folders("file:///t", Path::new("/")).unwrap();
+    let leases = Arc::new(Leases::new(files.clone()));
+    for name in ["data/a", "metadata/b"] {
+        now(files.write(&format!("file:///t/{name}"), Bytes::from_static(b"rows"))).unwrap();
+    }
+    let reader = leases.take();
+    leases.retire_folder("file:///t".to_owned());
+    assert_eq!(now(files.list("file:///t")).unwrap().len(), 2);
+    drop(reader);
+    assert!(now(files.read("file:///t/data/a")).is_err());
+    assert!(now(files.read("file:///t/metadata/b")).is_err());
+}

@@ -48,12 +48,11 @@ pub(super) struct Item {
 }
 
 /// The filer's shared side.
-#[derive(Debug)]
 pub(super) struct Filer {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     state: Arc<State>,
-    clock: Arc<dyn ClockDebug>,
+    clock: Arc<dyn Clock>,
     queue: Mutex<Queue>,
     wake: Condvar,
     answered: Condvar,
@@ -71,20 +70,8 @@ pub(super) struct Filer {
     pub room: Notify,
     /// What the disk says while it refuses.
     fault: Mutex<Option<String>>,
-    fatal: FatalDebug,
+    fatal: Fatal,
 }
-
-/// Ends the process, and can stand in a `Debug` struct.
-struct FatalDebug(Fatal);
-
-impl std::fmt::Debug for FatalDebug {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Fatal")
-    }
-}
-
-/// A clock that can stand in a `Debug` struct.
-pub(super) trait ClockDebug: Clock + std::fmt::Debug {}
 
 #[derive(Debug)]
 struct Queue {
@@ -120,27 +107,6 @@ struct Work {
     unsure: Option<String>,
 }
 
-/// [`Clock`] with a plain `Debug`.
-pub(super) struct Timed(pub Arc<dyn Clock>);
-
-impl std::fmt::Debug for Timed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.0.now())
-    }
-}
-
-impl Clock for Timed {
-    fn now(&self) -> headwater_base::Micros {
-        self.0.now()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
-impl ClockDebug for Timed {}
-
 impl Filer {
     pub fn new(
         disk: Arc<dyn Disk>,
@@ -154,7 +120,7 @@ impl Filer {
             disk,
             root,
             state,
-            clock: Arc::new(Timed(clock)),
+            clock,
             queue: Mutex::new(Queue {
                 items: Vec::new(),
                 bytes: 0,
@@ -174,7 +140,7 @@ impl Filer {
             order: Mutex::default(),
             room: Notify::new(),
             fault: Mutex::default(),
-            fatal: FatalDebug(options.fatal.clone()),
+            fatal: options.fatal.clone(),
         }
     }
 
@@ -256,7 +222,7 @@ impl Filer {
             let settled = if wanted.is_some() { filed.and_then(|()| self.settle()) } else { Ok(false) };
             let unsure = self.work.lock().unsure.clone();
             if let Some(why) = unsure {
-                (self.fatal.0)(&why);
+                (self.fatal)(&why);
                 // Only a test gets here.
                 *self.fault.lock() = Some(why);
                 self.room.notify_waiters();

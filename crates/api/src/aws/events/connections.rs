@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use headwater_kernel::Resource;
+use headwater_kernel::secrets::vault;
 use serde_json::{Map, Value, json};
 
 use super::super::arn::{Arn, Caller};
@@ -14,7 +15,7 @@ use super::super::call::{Answer, Call, Operation, seconds};
 use super::super::native::held;
 use super::super::refusal::Refusal;
 use super::super::shape::{Member, Shape, may, must, name, secret, text};
-use super::{DESCRIPTION, LIMIT, NEXT_TOKEN, SECRET, destinations, exists, listed, not_found, put_some, vault};
+use super::{DESCRIPTION, LIMIT, NEXT_TOKEN, SECRET, destinations, exists, listed, not_found, put_some};
 
 const NAME: Member = must("Name", name(64));
 const TYPES: &[&str] = &["BASIC", "OAUTH_CLIENT_CREDENTIALS", "API_KEY"];

@@ -122,7 +122,7 @@ async fn a_schema_refuses_marks_or_puts_aside() {
     )
     .await;
     check(&house, "aside.dead", expect![[r#"
-        {"partition":2,"offset":0,"value":{"code":"HW-API-015","reason":"\"n\" is a required property","position":{"stream":"aside"},"data":"{\"m\":2}"}}
+        {"partition":2,"offset":0,"value":{"reason":"\"n\" is a required property","code":"HW-API-015","position":{"stream":"aside"},"at":"2023-11-14T22:13:20Z","data":"{\"m\":2}"}}
     "#]]).await;
     house.stop().await;
 }

@@ -92,7 +92,7 @@ fn a_rule_that_triggers_itself_is_cut() {
     let id = bench.put("loop", "Ping", json!({}));
     let letters = bench.wait_for("echo.dead", 1);
     assert_eq!(letters[0]["code"], "HW-BUS-010");
-    assert_eq!(letters[0]["causationId"], json!(id));
+    assert_eq!(letters[0]["causation_id"], json!(id));
     assert_eq!(letters[0]["hops"], 16);
     assert_eq!(bench.read("bus.default").len(), 17);
     // Counted behind the commit that the letter is in.

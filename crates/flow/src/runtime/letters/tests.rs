@@ -1,19 +1,6 @@
-use super::*;
+use serde_json::json;
 
-#[test]
-fn base64_is_that_of_the_standard() {
-    for (plain, encoded) in [
-        ("", ""),
-        ("f", "Zg=="),
-        ("fo", "Zm8="),
-        ("foo", "Zm9v"),
-        ("foob", "Zm9vYg=="),
-        ("fooba", "Zm9vYmE="),
-        ("foobar", "Zm9vYmFy"),
-    ] {
-        assert_eq!(base64(plain.as_bytes()), encoded);
-    }
-}
+use super::*;
 
 #[test]
 fn a_retry_copy_keeps_the_event_byte_for_byte() {

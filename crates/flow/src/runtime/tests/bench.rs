@@ -47,13 +47,17 @@ impl Bench {
     }
 
     pub fn over(log: Arc<dyn Log>) -> Self {
+        Self::within(log, Limits::default())
+    }
+
+    pub fn within(log: Arc<dyn Log>, limits: Limits) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let context = Context { log: Some(Arc::clone(&log)), ..Context::without_node(".") };
         let pipelines = Pipelines::new(
             Arc::clone(&log),
             clock.clone(),
-            Arc::new(Limits::default()),
+            Arc::new(limits),
             context,
             LOOKUPS,
             runtime.handle().clone(),

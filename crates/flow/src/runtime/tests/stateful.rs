@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use headwater_base::Micros;
+use headwater_base::{Limits, Micros};
 use headwater_kernel::port::Features;
+use headwater_testkit::memory_log;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
@@ -147,5 +148,28 @@ fn state_that_does_not_fit_is_refused_until_the_user_resets_it() {
         json!(1),
         "the state began empty, the position did not"
     );
+    bench.stop(&unit);
+}
+
+#[test]
+fn state_beyond_its_bound_ends_the_pipeline_and_stays() {
+    let limits = Limits { state_bytes: 64 * 1024, ..Limits::default() };
+    let bench = Bench::within(memory_log().0, limits);
+    bench.stream("in", 1);
+    let unit = bench.start("p", spec());
+    let events: Vec<String> = (0..1_000).map(|user| event(&format!("user-{user}"), 0, "a")).collect();
+    let records: Vec<_> = events.iter().map(|event| (None, event.as_str())).collect();
+    bench.send("in", 0, &records);
+    bench.wait_for("out", 1_000);
+    bench.clock.advance(Duration::from_secs(5));
+    let problem = bench.runtime.block_on(unit.finished()).unwrap_err();
+    assert_eq!(problem.code, "HW-FLOW-060");
+    assert!(problem.title.ends_with("the limit is 65536"), "{}", problem.title);
+    let problem = bench.try_start("p", spec(), 0).err().expect("it is still too large");
+    assert_eq!(problem.code, "HW-FLOW-060");
+    let unit = bench.try_start("p", spec(), 1).unwrap();
+    bench.send("in", 0, &[(None, &event("user-1", 1, "a"))]);
+    let seen = values(&bench.wait_for("out", 1_001));
+    assert_eq!(seen[1_000]["rates"]["events_1m"], json!(1), "a reset makes room");
     bench.stop(&unit);
 }
