@@ -52,7 +52,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::queries::{Asked, Backend, Queries, Query};
-use super::{Engine, Turn, fault, keys, only_reads, pins};
+use super::{Engine, Turn, chains, fault, keys, only_reads, pins};
 use rows::Rows;
 
 mod clients;
@@ -264,6 +264,7 @@ impl QueryParser for Services {
     where
         C: ClientInfo + Unpin + Send + Sync,
     {
+        chains::check(sql).map_err(|problem| told(&problem))?;
         let parser = self.of(client).await?.query_parser();
         let put = clients::put(sql);
         let sql = &*put;
@@ -410,6 +411,7 @@ impl SimpleQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let caller = Caller::of(client)?;
+        chains::check(query).map_err(|problem| told(&problem))?;
         let put = clients::put(query);
         let query = &*put;
         let answer = move |running: Arc<Query>| async move {
