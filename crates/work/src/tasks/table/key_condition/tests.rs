@@ -14,6 +14,7 @@ fn applied(text: &str) -> Result<(Query, Option<String>), Failure> {
 fn conditions_become_bounds() {
     let (query, left) = applied("pk = :a").unwrap();
     assert_eq!((query.equals, left), (vec![json!("x")], None));
+    assert_eq!(applied("((pk = :a)) AND (sk = :c)").unwrap().0.equals, [json!("x"), json!(9)]);
     let (query, left) = applied("(#p=:a) and (sk BETWEEN :b AND :c)").unwrap();
     assert_eq!((query.equals, query.from, query.to, left), (vec![json!("x")], Some(json!("m")), Some(json!(9)), None));
     let (query, left) = applied("pk = :a AND sk >= :c").unwrap();
@@ -36,4 +37,5 @@ fn anything_else_is_refused() {
         assert!(applied(text).is_err(), "{text}");
     }
     assert!(applied("begins_with(sk, :c)").is_err());
+    assert!(applied(&"(".repeat(250_000)).is_err(), "as long as a payload can be");
 }
