@@ -258,10 +258,10 @@ impl<'a> Reader<'a> {
     fn operand(&mut self) -> Result<Operand, String> {
         self.blanks();
         if self.take("@") {
-            return Ok(Operand::Item(self.steps()?));
+            return Ok(Operand::Item(self.steps()?.into()));
         }
         if self.take("$") {
-            return Ok(Operand::Root(self.steps()?));
+            return Ok(Operand::Root(self.steps()?.into()));
         }
         if self.rest().starts_with(['\'', '"']) {
             return Ok(Operand::Literal(Value::String(self.quoted()?)));
