@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::filter::{Compare, Filter, Operand};
 use super::{Path, Root, Step};
 
+/// Steps of one path. Writing through it goes into each by a call, and makes a value as deep.
+const STEPS_MAX: usize = 1_000;
+
 /// Brackets and parentheses inside each other in one filter.
 const FILTER_DEPTH_MAX: usize = 16;
 
@@ -65,6 +68,9 @@ impl<'a> Reader<'a> {
     fn steps(&mut self) -> Result<Vec<Step>, String> {
         let mut steps = Vec::new();
         loop {
+            if steps.len() > STEPS_MAX {
+                return Err(format!("a path has more than {STEPS_MAX} steps"));
+            }
             if self.take("..") {
                 steps.push(Step::Descend);
                 if self.rest().starts_with('[') {
