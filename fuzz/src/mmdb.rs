@@ -1,18 +1,16 @@
 //! Address databases: a damaged one answers, says that it is damaged, or is refused.
 
-use std::sync::Once;
-
 use serde_json::json;
 
 use crate::lookup;
 
 pub fn run(bytes: &[u8]) {
-    // Their reader is somebody else's code and may panic; the lookup catches that, so it is no finding.
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
     let keys = ["203.0.113.9", "0.0.0.0", "255.255.255.255", "2001:db8::1", "::"];
-    lookup::ask(&json!({"type": "mmdb", "file": "file"}), bytes, &keys);
-    lookup::ask(&json!({"type": "mmdb", "file": "file", "fields": {"c": ".city"}}), bytes, &keys);
+    // Their reader is somebody else's code and may panic; the lookup catches that.
+    crate::quietly(|| {
+        lookup::ask(&json!({"type": "mmdb", "file": "file"}), bytes, &keys);
+        lookup::ask(&json!({"type": "mmdb", "file": "file", "fields": {"c": ".city"}}), bytes, &keys);
+    });
 }
 
 /// One node: addresses whose first bit is set have a record, `{"city": "Oslo"}`.

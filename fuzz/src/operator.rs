@@ -1,23 +1,35 @@
-//! Operator state as a damaged or foreign log would give it: read, or called corrupt.
+//! Operator state as a damaged or foreign log would give it: read, or called corrupt; what was read is written as what
+//! is read.
 
 use std::time::Duration;
 
+use headwater_base::Micros;
+use headwater_flow::operators::codec::Reader;
+use headwater_flow::operators::distinct::Distinct;
+use headwater_flow::operators::measure::{Kind, Measured};
+use headwater_flow::operators::seen::Seen;
+use headwater_flow::operators::session::Path;
 use headwater_flow::operators::time::{WatermarkConfig, Watermarks};
+use headwater_flow::operators::value::Value;
 use headwater_flow::runtime::positions::Positions;
+use headwater_watch::state::Restored;
+
+const MEASURES: [Kind; 8] =
+    [Kind::Count, Kind::Sum, Kind::Min, Kind::Max, Kind::Mean, Kind::Distinct, Kind::Last { n: 3 }, Kind::First];
+const BASE: Micros = Micros(1_767_225_600_000_000);
 
 /// A byte for the kind; the state.
 pub fn run(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
-    match kind % 2 {
+    let mut reader = Reader::new(bytes);
+    match kind % 7 {
         0 => {
             if let Ok(positions) = Positions::decode(bytes) {
-                assert_eq!(
-                    Positions::decode(&positions.encode()).expect("what was written is read").first(),
-                    positions.first()
-                );
+                let again = Positions::decode(&positions.encode()).expect("what was written is read");
+                assert_eq!(again.first(), positions.first());
             }
         }
-        _ => {
+        1 => {
             let second = Duration::from_secs(1);
             let config = WatermarkConfig { disorder: second, idle: second, ..WatermarkConfig::default() };
             if let Ok(mut watermarks) = Watermarks::decode(config, bytes) {
@@ -25,9 +37,77 @@ pub fn run(bytes: &[u8]) {
                 let _ = watermarks.advance();
             }
         }
+        2 => {
+            let Some((measure, bytes)) = bytes.split_first() else { return };
+            measured(MEASURES[usize::from(*measure) % MEASURES.len()], bytes);
+        }
+        3 => {
+            if let Ok(path) = Path::read(&mut reader, BASE) {
+                let mut out = Vec::new();
+                path.put(&mut out, BASE);
+                assert!(Path::read(&mut Reader::new(&out), BASE).is_ok());
+                let _ = (path.values(), path.exit());
+            }
+        }
+        4 => {
+            if let Ok(distinct) = Distinct::read(&mut reader) {
+                let mut out = Vec::new();
+                distinct.put(&mut out);
+                assert_eq!(Distinct::read(&mut Reader::new(&out)).as_ref(), Ok(&distinct));
+                let mut merged = distinct.clone();
+                merged.merge(&distinct);
+                assert_eq!(merged.count(), distinct.count(), "a set with itself is itself");
+            }
+        }
+        5 => {
+            let mut seen = Seen::default();
+            if seen.read(&mut reader, 1_000, 1_010, 500).is_ok() {
+                let mut counts = Vec::new();
+                seen.counts(1_010, &[1, 60, 500], &mut counts);
+                seen.add(7, 1_010, 3);
+                seen.put(&mut Vec::new());
+            }
+        }
+        _ => {
+            let mut state = Restored::default();
+            if let Some((length, rest)) = bytes.split_first()
+                && let Some((key, value)) = rest.split_at_checked(usize::from(*length))
+            {
+                let _ = state.take(key, value);
+            }
+        }
     }
 }
 
+/// Floats that are no numbers are equal to nothing, so bytes are compared.
+fn measured(kind: Kind, bytes: &[u8]) {
+    let Ok(found) = Measured::read(kind, &mut Reader::new(bytes), BASE) else { return };
+    let written = |measured: &Measured| {
+        let mut out = Vec::new();
+        measured.put(&mut out, BASE);
+        out
+    };
+    let out = written(&found);
+    let again = Measured::read(kind, &mut Reader::new(&out), BASE).expect("what was written is read");
+    assert_eq!(written(&again), out);
+    let mut text = Vec::new();
+    found.value().render(&mut text);
+    // What came as JSON goes out as it came, whatever it is.
+    if !matches!(found.value(), Value::Json(_) | Value::List(_)) {
+        assert!(serde_json::from_slice::<serde_json::Value>(&text).is_ok());
+    }
+    let mut merged = found;
+    merged.merge(again);
+}
+
 pub fn seeds() -> Vec<Vec<u8>> {
-    vec![vec![0; 24], vec![1; 40]]
+    let mut seeds = vec![vec![0; 24], vec![1; 40], vec![5, 4, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]];
+    for (number, _) in (0_u8..).zip(MEASURES) {
+        seeds.push(vec![2, number, 1, 2, 0, 4, 5, 1, b'x', 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+    seeds.push(vec![3, 1, 0, 0, 0, 5, 2, 0, 2, 3, 8, 0]);
+    seeds.push(vec![4, 2, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0]);
+    seeds.push(vec![4, 33, 1, 7, 3]);
+    seeds.push([&[6, 5, b'p', 0, 0, 0, 0][..], &[1; 16]].concat());
+    seeds
 }

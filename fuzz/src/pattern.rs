@@ -1,12 +1,15 @@
 //! Event patterns and events as a hostile client would give them, split at zero bytes: never a panic, the explanation
 //! says what the matcher says, and more rules beside a rule never change its answer.
 
-use headwater_pattern::{Pattern, RuleSet, Scratch, explain};
+use headwater_pattern::{Pattern, RuleSet, Scratch, check_event, explain};
 
 pub fn run(bytes: &[u8]) {
     let mut parts = bytes.splitn(3, |byte| *byte == 0);
     let mut text = || String::from_utf8_lossy(parts.next().unwrap_or_default());
     let (one, other, event) = (text(), text(), text());
+    if check_event(event.as_bytes()).is_ok() {
+        assert!(event.trim_ascii().starts_with('{'), "an event is an object");
+    }
     let Ok(one) = Pattern::parse(&one) else { return };
     let Ok(alone) = RuleSet::build([&one]) else { return };
     let mut scratch = Scratch::default();

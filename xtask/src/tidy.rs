@@ -58,7 +58,7 @@ impl Tree {
     fn read() -> Result<Self> {
         let root = root();
         let mut paths = Vec::new();
-        for folder in ["crates", "xtask", "tests", "docs", "solutions", "console"] {
+        for folder in ["crates", "fuzz", "xtask", "tests", "docs", "solutions", "console"] {
             walk(&root.join(folder), &mut paths)?;
         }
         for entry in fs::read_dir(&root)? {

@@ -1,6 +1,7 @@
 //! Points in time as microseconds, and the clock everything asks.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Micros(pub i64);
+
+/// From the beginning of year 0 to the end of year 9999, in UTC.
+const WRITABLE_SECONDS: Range<i64> = days_from_civil(0, 1, 1) * 86_400..days_from_civil(10_000, 1, 1) * 86_400;
 
 impl Micros {
     /// Before every event.
@@ -50,7 +54,8 @@ impl Micros {
     }
 
     /// Reads an RFC 3339 time (`2026-11-23T08:00:00.25+01:00`); digits below a microsecond are dropped. None for
-    /// anything else, so that the caller can say where the text came from.
+    /// anything else, and for what lies outside of the years 0 to 9999 in UTC, so that the caller can say where the text
+    /// came from and what is read can be written.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let number = |from: usize, digits: usize| -> Option<i64> {
@@ -103,7 +108,8 @@ impl Micros {
         }
         let seconds =
             days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_minutes * 60;
-        Some(Self(seconds * 1_000_000 + micros))
+        // An offset can lead out of the years that four digits can write.
+        WRITABLE_SECONDS.contains(&seconds).then_some(Self(seconds * 1_000_000 + micros))
     }
 }
 

@@ -217,6 +217,12 @@ impl Series {
         if let Some(point) = self.points.iter().find(|point| !fits(&point.price)) {
             return Err(format!("`{}` is no price from 0 to {most} with at most 10 decimals", point.price));
         }
+        // As much as a run can have of anything.
+        let most = Decimal::from(1_000_000_000);
+        let free = self.included;
+        if free < Decimal::ZERO || free > most || free.normalize().scale() > 6 {
+            return Err(format!("`{free}` included units are not from 0 to {most} with at most 6 decimals"));
+        }
         match self.points.iter().find(|point| point.to.is_some_and(|to| to <= point.from)) {
             Some(point) => Err(format!("the price of {} ends before it begins", point.from)),
             None => Ok(()),

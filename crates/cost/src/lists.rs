@@ -377,7 +377,9 @@ fn document(bytes: &[u8]) -> Result<Value, Problem> {
 }
 
 fn number(text: &str, place: &str, line: usize) -> Result<Decimal, Problem> {
-    let number = Decimal::from_str_exact(text.trim()).ok().filter(|number| *number >= Decimal::ZERO);
+    // What a reservation costs upfront is more than any hour; sums of such stay far below what can be counted.
+    let fits = |number: &Decimal| *number >= Decimal::ZERO && *number <= Decimal::from(1_000_000_000_000_i64);
+    let number = Decimal::from_str_exact(text.trim()).ok().filter(fits);
     number.ok_or_else(|| {
         let text: String = text.chars().take(40).collect();
         refused(place, line, format!("`{}` is no price", text.escape_debug()))

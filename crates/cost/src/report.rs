@@ -184,9 +184,11 @@ impl Launch {
     }
 }
 
-/// A sum as a launch has it; None where it is a word.
+/// A sum as a launch has it; None where it is a word, or more than any launch can cost: the table has what its writers
+/// put there.
 pub fn decimal(text: Option<&str>) -> Option<Decimal> {
-    Decimal::from_str_exact(text?).ok()
+    let most = Decimal::from(1_000_000_000_000_000_i64);
+    Decimal::from_str_exact(text?).ok().filter(|amount| amount.abs() <= most)
 }
 
 /// Seconds in each state, over all launches.

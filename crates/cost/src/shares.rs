@@ -75,12 +75,13 @@ pub(crate) fn split(machine: &Instance, span: Span, attempts: &[&Attempt]) -> (V
     (parts, stays)
 }
 
-/// The larger of an attempt's shares of cores and memory; all of the machine where neither is known.
+/// The larger of an attempt's shares of cores and memory; all of the machine where neither is known. None is smaller than
+/// a billionth: what a machine costs is divided by it, and has to stay a number.
 fn weight(machine: &Instance, attempt: &Attempt) -> Decimal {
-    let share = |part: Option<Decimal>, whole: Option<Decimal>| Some((part? / whole?).min(Decimal::ONE));
+    let share = |part: Option<Decimal>, whole: Option<Decimal>| Some(part? / whole?);
     let cores = share(attempt.cpus, machine.cpus);
     let memory = share(attempt.memory_gib, machine.memory_gib);
-    cores.max(memory).unwrap_or(Decimal::ONE)
+    cores.max(memory).map_or(Decimal::ONE, |share| share.clamp(Decimal::new(1, 9), Decimal::ONE))
 }
 
 #[cfg(test)]

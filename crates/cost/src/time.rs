@@ -33,7 +33,7 @@ impl Time {
     /// From seconds since 1970 with a fraction, as engines write them. None for what no run can have.
     pub fn from_seconds(seconds: f64) -> Option<Self> {
         let ms = (seconds * 1_000.0).floor();
-        (ms.is_finite() && ms.abs() < 1e14).then_some(Self(ms as i64))
+        (0.0..1e14).contains(&ms).then_some(Self(ms as i64))
     }
 
     /// The point `ms` later; saturates.

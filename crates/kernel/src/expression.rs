@@ -32,6 +32,10 @@ use crate::port::tables::Expression;
 /// The longest text of an expression, in bytes.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 
+/// All values of an expression, each as often as its text names it, and all that an update writes. A text names the same
+/// value thousands of times.
+const VALUES_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {

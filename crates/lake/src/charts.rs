@@ -14,7 +14,7 @@
 mod beside;
 mod check;
 mod grain;
-pub(crate) mod text;
+pub mod text;
 
 use std::time::Duration;
 

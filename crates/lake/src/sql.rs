@@ -9,6 +9,7 @@
 
 mod cache;
 mod catalog;
+mod chains;
 mod deletes;
 mod dependencies;
 mod documents;
@@ -64,6 +65,7 @@ use crate::lease::Lease;
 
 pub use catalog::Sources;
 pub(crate) use catalog::{DATASETS, SCHEMAS};
+pub(crate) use chains::check as check_chains;
 pub(crate) use fault::syntax;
 
 /// Encoded batches between a query and whoever reads its answer.
@@ -151,6 +153,7 @@ impl Inner {
         question: &Question,
         query: &Query,
     ) -> Result<Begun, DataFusionError> {
+        chains::check(&question.text).map_err(fault::carried)?;
         let views = self.sources.catalog.views_mark();
         let state = context.state();
         let (planner, text) = (&state, question.text.as_str());

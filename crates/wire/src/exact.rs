@@ -76,6 +76,17 @@ impl Exact {
         }
     }
 
+    /// About how many bytes it has as JSON.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) => 4,
+            Self::Number(text) => text.len(),
+            Self::String(text) => 2 + text.len(),
+            Self::List(items) => 2 + items.iter().map(|item| 1 + item.bytes()).sum::<usize>(),
+            Self::Map(fields) => 2 + fields.iter().map(|(name, value)| 4 + name.len() + value.bytes()).sum::<usize>(),
+        }
+    }
+
     /// As a machine's value; None where a number would lose digits.
     pub fn to_value(&self) -> Option<Value> {
         Some(match self {
@@ -159,6 +170,11 @@ fn number_length(text: &[u8]) -> usize {
         }
     }
     at
+}
+
+/// The JSON number that a text begins with: `0` of `0].a`, `1.5` of `1.5 AND`, `1` of `1-2`; empty if it begins with none.
+pub fn leading_number(text: &str) -> &str {
+    text.get(..number_length(text.as_bytes())).unwrap_or_default()
 }
 
 /// Whether a text is a JSON number.

@@ -23,6 +23,8 @@ use serde_json::{Map, Value};
 use crate::chance::Chance;
 use crate::limits::Limits;
 
+use value::Excess;
+
 /// One expression, parsed.
 #[derive(Clone)]
 pub struct Query {
@@ -111,9 +113,13 @@ impl Query {
         if answer.is_function() {
             return Ok(Answer::Function);
         }
-        value::to_json(&answer, limits.value_depth_max)
-            .map(Answer::Value)
-            .ok_or_else(|| Stopped(format!("D1011: the result nests deeper than {} levels", limits.value_depth_max)))
+        let mut left = limits.variables_bytes_max;
+        value::to_json(&answer, limits.value_depth_max, &mut left).map(Answer::Value).map_err(|excess| {
+            Stopped(match excess {
+                Excess::Depth => format!("D1011: the result nests deeper than {} levels", limits.value_depth_max),
+                Excess::Bytes => format!("D1011: the result has more than {} bytes", limits.variables_bytes_max),
+            })
+        })
     }
 
     /// The variables it reads, as `$name`: not functions it calls, nor names it binds itself.

@@ -10,9 +10,15 @@
 mod filter;
 mod parse;
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use filter::Filter;
+
+/// Bytes of text that count as much as one value.
+const TEXT_BYTES: usize = 64;
 
 /// Where a path starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +76,7 @@ impl Path {
 
     /// Whether it names exactly one value.
     pub fn is_definite(&self) -> bool {
-        self.steps.iter().all(|step| matches!(step, Step::Key(_) | Step::Index(_) | Step::Length))
+        are_definite(&self.steps)
     }
 
     /// Whether it is the bare root.
@@ -90,11 +96,11 @@ impl Path {
     /// [`Miss`] when a definite path's value is absent or `visits_max` is passed.
     pub fn select(&self, root: &Value, visits_max: usize) -> Result<Value, Miss> {
         if self.is_definite() {
-            return self.definite(root).ok_or_else(|| Miss::Absent(self.normalised()));
+            let found = definite(&self.steps, root).map(Cow::into_owned);
+            return found.ok_or_else(|| Miss::Absent(self.normalised()));
         }
         let mut visits = visits_max;
-        let found = select(&self.steps, vec![root], root, &mut visits).ok_or(Miss::TooExpensive)?;
-        Ok(Value::Array(found.into_iter().cloned().collect()))
+        all(&self.steps, root, root, &mut visits).map(Value::Array).ok_or(Miss::TooExpensive)
     }
 
     /// Writes `value` at this reference path into `root`, making objects on the way.
@@ -103,25 +109,6 @@ impl Path {
     /// None is returned in place of the root when a scalar or a missing array item stands in the way.
     pub fn write(&self, root: Value, value: Value) -> Option<Value> {
         write(&self.steps, root, value)
-    }
-
-    fn definite(&self, root: &Value) -> Option<Value> {
-        let mut at = root;
-        for (number, step) in self.steps.iter().enumerate() {
-            at = match step {
-                Step::Key(key) => at.get(key.as_str())?,
-                Step::Index(index) => index_of(at.as_array()?.len(), *index).and_then(|i| at.get(i))?,
-                Step::Length if number + 1 == self.steps.len() => {
-                    return Some(Value::from(match at {
-                        Value::Array(items) => items.len(),
-                        Value::Object(fields) => fields.len(),
-                        _ => return None,
-                    }));
-                }
-                _ => return None,
-            };
-        }
-        Some(at.clone())
     }
 
     /// The path as the recorded service prints it: `$['a'][0]`.
@@ -142,6 +129,58 @@ impl Path {
     }
 }
 
+fn are_definite(steps: &[Step]) -> bool {
+    steps.iter().all(|step| matches!(step, Step::Key(_) | Step::Index(_) | Step::Length))
+}
+
+/// The one value of definite steps.
+fn definite<'a>(steps: &[Step], root: &'a Value) -> Option<Cow<'a, Value>> {
+    let mut at = root;
+    for (number, step) in steps.iter().enumerate() {
+        at = match step {
+            Step::Key(key) => at.get(key.as_str())?,
+            Step::Index(index) => index_of(at.as_array()?.len(), *index).and_then(|i| at.get(i))?,
+            Step::Length if number + 1 == steps.len() => {
+                return Some(Cow::Owned(Value::from(match at {
+                    Value::Array(items) => items.len(),
+                    Value::Object(fields) => fields.len(),
+                    _ => return None,
+                })));
+            }
+            _ => return None,
+        };
+    }
+    Some(Cow::Borrowed(at))
+}
+
+/// Copies of all values of indefinite steps; None when `visits` ran out. What is found often is copied as often.
+fn all(steps: &[Step], from: &Value, root: &Value, visits: &mut usize) -> Option<Vec<Value>> {
+    let found = select(steps, vec![from], root, visits)?;
+    for value in &found {
+        weigh(value, visits)?;
+    }
+    Some(found.into_iter().cloned().collect())
+}
+
+/// Takes from `visits` what it costs to go through a value: one for each value in it, and more for long texts.
+fn weigh(value: &Value, visits: &mut usize) -> Option<()> {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        let text = match value {
+            Value::String(text) => text.len(),
+            Value::Object(fields) => fields.keys().map(String::len).sum(),
+            _ => 0,
+        };
+        *visits = visits.checked_sub(1 + text / TEXT_BYTES)?;
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(fields) => open.extend(fields.values()),
+            _ => {}
+        }
+    }
+    Some(())
+}
+
 fn index_of(length: usize, index: i64) -> Option<usize> {
     let length = i64::try_from(length).ok()?;
     usize::try_from(if index < 0 { index + length } else { index }).ok()
@@ -160,7 +199,7 @@ fn select<'a>(steps: &[Step], from: Vec<&'a Value>, root: &'a Value, visits: &mu
             if steps.as_slice().first().is_some_and(|s| matches!(s, Step::Wildcard)) {
                 // `..*` selects every value below the start, the start itself not among them.
                 steps.next();
-                let starts = found.iter().map(|v| std::ptr::from_ref::<Value>(v)).collect::<Vec<_>>();
+                let starts: HashSet<*const Value> = found.iter().map(|v| std::ptr::from_ref::<Value>(v)).collect();
                 next.retain(|value| !starts.contains(&std::ptr::from_ref::<Value>(value)));
             }
             found = next;
@@ -212,7 +251,7 @@ fn apply<'a>(
             let (mut at, end) = (clamp(from.unwrap_or(0)), clamp(to.unwrap_or(length)));
             while at < end {
                 into.extend(usize::try_from(at).ok().and_then(|i| items.get(i)));
-                at += stride;
+                at = at.saturating_add(*stride);
             }
         }
         (Step::Wildcard, Value::Array(items)) => into.extend(items),

@@ -22,7 +22,7 @@ const LAYERS: [(&str, u8); 15] = [
 ];
 
 /// Crates for tests and tools; anything may use `headwater-testkit` in tests, nothing else may use these.
-const TOOLS: [&str; 3] = ["headwater-testkit", "e2e", "xtask"];
+const TOOLS: [&str; 4] = ["headwater-testkit", "headwater-fuzz", "e2e", "xtask"];
 
 /// An outside crate and the only crates of ours that may name it.
 const ONLY: [(&str, &[&str]); 15] = [

@@ -65,3 +65,22 @@ fn an_input_that_cannot_be_read_is_named_by_its_path() {
     let problem = price_run(&json!({"run": run})).unwrap_err();
     assert_eq!(problem.place.unwrap().path, "the input of price-run run.instances[0].started");
 }
+
+/// Decimals end the thread where they leave their range.
+#[test]
+fn nothing_that_is_let_in_leaves_the_range_of_decimals() {
+    let mut free = price("gp3", "volume", "gb_month", "0.08");
+    free["included"] = json!("-79228162514264337593543950335");
+    let problem = price_run(&json!({"run": usage(), "prices": [free]})).unwrap_err();
+    assert_eq!(problem.code, "HW-COST-003");
+    // The smallest part of the largest machine, for as long and at as much as there can be.
+    let mut run = usage();
+    run["ended"] = json!("2034-03-01T09:00:00Z");
+    run["instances"][0]["cpus"] = json!("1000000000");
+    let (started, ended) = (&run["started"], &run["ended"]);
+    let attempt = json!({"instance": "m", "started": started, "ended": ended, "cpus": "0.000001"});
+    run["jobs"] = json!([{"id": "j", "attempts": [attempt]}]);
+    run["volumes"] = json!([]);
+    let bill = price_run(&json!({"run": run, "prices": [price("c5.large", "instance", "hour", "1000000")]})).unwrap();
+    assert_eq!((&bill["status"], &bill["attempts"][0]["amount"]), (&json!("priced"), &bill["instance_cost"]));
+}

@@ -89,10 +89,16 @@ fn what_cannot_be_read_is_refused_with_its_place() {
     };
     assert_eq!(csv(row("cheap").as_bytes(), at()).unwrap_err().place.unwrap().line, 2);
     assert_eq!(csv(row("-1").as_bytes(), at()).unwrap_err().place.unwrap().line, 2);
+    // Two of them would be more than there are numbers for.
+    assert_eq!(csv(row("79228162514264337593543950335").as_bytes(), at()).unwrap_err().place.unwrap().line, 2);
     let list = json!({"PriceList": ["{}", "{"]}).to_string();
     assert_eq!(aws(list.as_bytes(), at(), &Reservation::default()).unwrap_err().place.unwrap().path, "PriceList[1]");
-    let history = json!({"SpotPriceHistory": [{"ProductDescription": "Linux/UNIX", "Timestamp": "soon"}]}).to_string();
-    assert_eq!(spot(history.as_bytes(), at()).unwrap_err().place.unwrap().path, "SpotPriceHistory[0].Timestamp");
+    // Seconds before year 0 would be written as no time that can be read.
+    for never in [json!("soon"), json!(-9e10)] {
+        let history =
+            json!({"SpotPriceHistory": [{"ProductDescription": "Linux/UNIX", "Timestamp": never}]}).to_string();
+        assert_eq!(spot(history.as_bytes(), at()).unwrap_err().place.unwrap().path, "SpotPriceHistory[0].Timestamp");
+    }
 }
 
 proptest! {

@@ -91,3 +91,15 @@ fn a_word_that_is_none_is_answered_with_those_that_are() {
     let problem = word("report", "consumr", &BY).unwrap_err();
     assert!(problem.help.unwrap().contains("did you mean `consumer`?"));
 }
+
+#[test]
+fn a_cost_that_no_launch_can_have_is_none() {
+    let most = "79228162514264337593543950335";
+    let launches = launches(&[
+        launch("a", 4, 100, "c5.large", most),
+        launch("b", 6, 100, "c5.large", most),
+        launch("c", 8, 100, "c5.large", "1"),
+    ]);
+    let rows = report(&launches.unwrap(), By::Consumer, None);
+    assert_eq!(pick(&rows, &["launches", "unpriced", "total_cost"]), [["3", "2", "1.00"]]);
+}

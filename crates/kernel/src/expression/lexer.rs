@@ -1,6 +1,7 @@
 //! The words of an expression, each with its place.
 
 use headwater_base::Problem;
+use headwater_wire::exact::leading_number;
 
 /// A word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, Problem> {
                 Token::Text(found)
             }
             '0'..='9' => {
-                let found = number(rest);
+                let found = leading_number(rest);
                 at += found.len();
                 Token::Number(found.to_owned())
             }
@@ -106,25 +107,4 @@ fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
         }
     }
     None
-}
-
-/// The number that a text begins with: `0` of `0].a`, `1.5` of `1.5 AND`.
-fn number(text: &str) -> &str {
-    let mut length = 0;
-    for (at, letter) in text.char_indices() {
-        let candidate = text.get(..at + letter.len_utf8()).unwrap_or_default();
-        match letter {
-            '0'..='9' | '.' | 'e' | 'E' | '+' | '-' => {
-                if headwater_wire::exact::is_number(candidate) {
-                    length = candidate.len();
-                }
-            }
-            _ => break,
-        }
-        // `1-2` and `1+2` are sums, `1e+2` is not.
-        if matches!(letter, '+' | '-') && !text.get(..at).is_some_and(|before| before.ends_with(['e', 'E'])) {
-            break;
-        }
-    }
-    text.get(..length.max(1)).unwrap_or_default()
 }

@@ -10,6 +10,9 @@ const DIGITS_MAX: usize = 38;
 
 /// Compares two JSON numbers by value.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
     let (Some((a_negative, a, a_power)), Some((b_negative, b, b_power))) = (scaled(a), scaled(b)) else {
         return Ordering::Equal;
     };
@@ -76,7 +79,7 @@ fn written(negative: bool, digits: &str, power: i64) -> String {
     let width = i64::try_from(DIGITS_MAX).unwrap_or(i64::MAX);
     let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
     match power {
-        0.. if power + length <= width => {
+        0.. if power.saturating_add(length) <= width => {
             format!("{sign}{digits}{}", "0".repeat(usize::try_from(power).unwrap_or(0)))
         }
         _ if power < 0 && power >= -2 * width => {

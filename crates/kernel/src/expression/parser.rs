@@ -4,7 +4,7 @@ use headwater_base::Problem;
 use headwater_wire::exact::Exact;
 
 use super::lexer::{Token, tokens};
-use super::{Expression, Operand, Path, Step, TEXT_BYTES_MAX};
+use super::{Expression, Operand, Path, Step, TEXT_BYTES_MAX, VALUES_BYTES_MAX};
 
 /// How deep brackets and negations may be nested.
 const DEPTH_MAX: usize = 64;
@@ -14,6 +14,8 @@ pub(super) struct Parser<'a> {
     tokens: Vec<(Token, usize)>,
     at: usize,
     depth: usize,
+    /// Bytes that values may still have.
+    left: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -22,7 +24,7 @@ impl<'a> Parser<'a> {
             let fact = format!("the expression has {} bytes; the limit is {TEXT_BYTES_MAX}", expression.text.len());
             return Err(Problem::new("HW-KERNEL-032", fact));
         }
-        Ok(Self { expression, tokens: tokens(&expression.text)?, at: 0, depth: 0 })
+        Ok(Self { expression, tokens: tokens(&expression.text)?, at: 0, depth: 0, left: VALUES_BYTES_MAX })
     }
 
     pub(super) fn peek(&self) -> &Token {
@@ -165,7 +167,14 @@ impl<'a> Parser<'a> {
                         .fault(format!("the value `:{name}` is not given"))
                         .help("give it with the values"));
                 };
-                known.clone()
+                let Some(left) = self.left.checked_sub(known.bytes()) else {
+                    let fact =
+                        format!("the values have more than {VALUES_BYTES_MAX} bytes, each as often as it is named");
+                    return Err(self.fault(fact));
+                };
+                let known = known.clone();
+                self.left = left;
+                known
             }
             Token::Number(text) => Exact::Number(format!("{}{text}", if minus { "-" } else { "" }).into()),
             Token::Text(text) => Exact::String(text.clone()),

@@ -170,6 +170,26 @@ fn numbers_compare_by_value_however_long() {
     assert!(number::compare("1.0", "10e-1").is_eq() && number::compare("0", "-0.0").is_eq());
 }
 
+#[test]
+fn a_sum_with_the_largest_exponent_is_written_with_it() {
+    let largest = "1e9223372036854775807";
+    assert_eq!(&*number::add("0", largest, false).unwrap(), largest);
+    assert_eq!(&*number::add("0", "1e-9223372036854775808", true).unwrap(), "-1e-9223372036854775808");
+}
+
+/// Text names the same value as often as it has room for it.
+#[test]
+fn what_is_named_often_is_bounded() {
+    let value = "x".repeat(1 << 20);
+    let often = vec![":v"; 20].join(",");
+    let condition = Condition::parse(&expression(&format!("a IN ({often})"), json!({":v": value})));
+    assert_eq!(condition.map_err(|problem| problem.code), Err("HW-KERNEL-032".into()));
+    let copies = (0..20).map(|at| format!("f{at} = list_append(a, a)")).collect::<Vec<_>>().join(",");
+    let update = Update::parse(&expression(&format!("SET {copies}"), json!({}))).unwrap();
+    let document = Exact::read(json!({"a": [value]}).to_string().as_bytes()).unwrap();
+    assert_eq!(update.apply(&document).map_err(|problem| problem.code), Err("HW-KERNEL-033".into()));
+}
+
 proptest! {
     #[test]
     fn sums_are_exact(a in -1_000_000_000_000_i64..1_000_000_000_000, b in -1_000_000_000_000_i64..1_000_000_000_000, shift in 0_u32..12) {

@@ -3,6 +3,7 @@
 //! Every value on a right-hand side is that of the document before; paths that are parts of each other are refused, so
 //! the order of the parts of an update means nothing.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use headwater_base::Problem;
@@ -10,7 +11,7 @@ use headwater_wire::exact::{DEPTH_MAX, Exact};
 
 use super::lexer::Token;
 use super::parser::Parser;
-use super::{Expression, Operand, Path, Step, cannot, identity, number, type_of};
+use super::{Expression, Operand, Path, Step, VALUES_BYTES_MAX, cannot, identity, number, type_of};
 
 /// An update, parsed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -123,8 +124,9 @@ impl Update {
         let mut after = document.clone();
         let mut writes: Vec<(&Path, Exact)> = Vec::with_capacity(self.sets.len() + self.adds.len());
         let mut removes: Vec<&Path> = self.removes.iter().collect();
+        let mut left = VALUES_BYTES_MAX;
         for (path, term) in &self.sets {
-            writes.push((path, term.value(document)?));
+            writes.push((path, term.value(document, &mut left)?));
         }
         for (path, value) in &self.adds {
             writes.push((path, added(path, path.find(document), value)?));
@@ -163,20 +165,22 @@ impl Step {
 }
 
 impl Term {
-    fn value(&self, document: &Exact) -> Result<Exact, Problem> {
+    /// What it is of a document; `left` bytes may still be written.
+    fn value(&self, document: &Exact, left: &mut usize) -> Result<Exact, Problem> {
         match self {
             Self::Operand(operand) => {
-                operand.value(document).map(std::borrow::Cow::into_owned).ok_or_else(|| match operand {
+                let found = operand.value(document).ok_or_else(|| match operand {
                     Operand::Path(path) => cannot(format!("the document has no `{path}`"))
                         .help("`if_not_exists(path, value)` gives a value instead"),
                     _ => cannot("what has no size was asked for its size"),
-                })
+                })?;
+                taken(found, left)
             }
             Self::IfNotExists(path, otherwise) => match path.find(document) {
-                Some(found) => Ok(found.clone()),
-                None => otherwise.value(document),
+                Some(found) => taken(Cow::Borrowed(found), left),
+                None => otherwise.value(document, left),
             },
-            Self::ListAppend(a, b) => match (a.value(document)?, b.value(document)?) {
+            Self::ListAppend(a, b) => match (a.value(document, left)?, b.value(document, left)?) {
                 (Exact::List(mut a), Exact::List(b)) => {
                     a.extend(b);
                     Ok(Exact::List(a))
@@ -185,7 +189,7 @@ impl Term {
                     Err(cannot(format!("`list_append` takes lists, not a `{}` and a `{}`", type_of(&a), type_of(&b))))
                 }
             },
-            Self::Sum(a, b) | Self::Difference(a, b) => match (a.value(document)?, b.value(document)?) {
+            Self::Sum(a, b) | Self::Difference(a, b) => match (a.value(document, left)?, b.value(document, left)?) {
                 (Exact::Number(a), Exact::Number(b)) => {
                     Ok(Exact::Number(number::add(&a, &b, matches!(self, Self::Difference(..)))?))
                 }
@@ -195,6 +199,13 @@ impl Term {
             },
         }
     }
+}
+
+/// A value that is written once more.
+fn taken(value: Cow<'_, Exact>, left: &mut usize) -> Result<Exact, Problem> {
+    let rest = left.checked_sub(value.bytes());
+    *left = rest.ok_or_else(|| cannot(format!("the update writes more than {VALUES_BYTES_MAX} bytes")))?;
+    Ok(value.into_owned())
 }
 
 /// A value, or two with a sign between them.

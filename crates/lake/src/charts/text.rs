@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use headwater_base::{Micros, Problem};
 use serde_json::Value;
 
-use crate::sql::{DATASETS, syntax};
+use crate::sql::{DATASETS, check_chains, syntax};
 
 const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
@@ -114,6 +114,7 @@ fn name(text: &str) -> Result<ObjectName, Problem> {
 
 /// Reads a text to its end.
 fn whole<T>(text: &str, read: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>) -> Result<T, Problem> {
+    check_chains(text)?;
     let read = |parser: &mut Parser<'_>| {
         let read = read(parser)?;
         match parser.peek_token().token {

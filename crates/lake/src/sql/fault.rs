@@ -152,7 +152,7 @@ pub fn syntax(error: &ParserError) -> Problem {
 }
 
 /// What places of a statement are in.
-const STATEMENT: &str = "statement";
+pub const STATEMENT: &str = "statement";
 
 fn placed(mut problem: Problem, diagnostic: &Diagnostic) -> Problem {
     if let Some(span) = diagnostic.span {

@@ -54,7 +54,7 @@ use tokio::time::Instant;
 
 use super::queries::{Asked, Backend, Queries, Query};
 use super::running::apart;
-use super::{Engine, Turn, dependencies, fault, only_reads, pins};
+use super::{Engine, Turn, chains, dependencies, fault, only_reads, pins};
 use rows::Rows;
 
 pub(super) mod attributes;
@@ -318,6 +318,7 @@ impl QueryParser for Services {
         C: ClientInfo + Unpin + Send + Sync,
     {
         let caller = Caller::of(client)?;
+        chains::check(sql).map_err(|problem| told(&problem))?;
         let cancelled = cancelled(client).await?;
         tokio::select! {
             prepared = self.run(&caller, sql, |_| self.prepared(client, sql, types), |prepared, _| prepared) => prepared,
@@ -435,6 +436,7 @@ impl SimpleQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let caller = Caller::of(client)?;
+        chains::check(query).map_err(|problem| told(&problem))?;
         let put = clients::put(query);
         let query = &*put;
         let answer = move |running: Arc<Query>| async move {

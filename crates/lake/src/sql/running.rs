@@ -30,6 +30,9 @@ use super::yielding::Yielding;
 
 /// Principals whose contexts are kept.
 const CONTEXTS_MAX: usize = 256;
+/// The stack of a thread that carries queries out: what a chain of operators becomes is gone through link by link
+/// (`chains.rs` bounds them).
+const STACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// Threads, and what they run.
 pub struct Running {
@@ -56,6 +59,7 @@ impl Running {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("sql")
+            .thread_stack_size(STACK_BYTES)
             .on_thread_start(headwater_store::process::stand_back)
             .enable_all()
             .build()

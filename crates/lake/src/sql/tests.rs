@@ -416,6 +416,15 @@ fn errors_have_a_code_and_a_place() {
     }
 }
 
+/// What a chain becomes is dropped link by link, and a stack has an end.
+#[test]
+fn a_chain_has_a_bound_and_ends_nobody() {
+    let house = House::new(Limits::default());
+    let chain = |links: usize| format!("SELECT 1{}", " + 1".repeat(links));
+    assert_eq!(house.rows(&chain(500)), json!([[501]]));
+    assert_eq!(house.problem(&chain(100_000)).code, "HW-LAKE-040");
+}
+
 #[test]
 fn a_query_ends_at_its_bounds_while_others_are_answered() {
     let limits = Limits { sql_seconds: 1, sql_memory_bytes: 8 << 20, sql_spill_bytes: 1 << 20, ..Limits::default() };

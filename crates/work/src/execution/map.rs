@@ -11,9 +11,12 @@ use super::history::Details;
 use super::map_run::{MapRun, Tolerance};
 use super::run::Run;
 use super::scope::{Scope, unexpected};
-use super::states::Leave;
+use super::states::{Leave, too_large};
 use super::{Data, Failure, Item, Phase, ThreadId};
 use crate::definition::{Amount, Flavor, Language, MapState, Processor, State, Template, Term};
+
+/// All inputs of a distributed Map whose items came with the state's own, as JSON: a selector can put all of that into each.
+const INPUTS_BYTES_MAX: usize = 32 << 20;
 
 impl Run<'_> {
     pub(super) fn map(&mut self, id: ThreadId, state: &State, map: &MapState) -> Result<(), Fault> {
@@ -143,7 +146,7 @@ impl Run<'_> {
         let arn = identity.machine_arn.replacen(":stateMachine:", ":mapRun:", 1);
         let arn = format!("{arn}/{label}:{}", chance.uuid());
         drop(chance);
-        let mut inputs = Vec::with_capacity(items.len());
+        let (mut inputs, mut bytes) = (Vec::with_capacity(items.len()), 0);
         for (index, value) in (0..).zip(items) {
             let item = Item { index, value };
             let input = match &scope {
@@ -151,6 +154,10 @@ impl Run<'_> {
                 None => item.value.clone(),
             };
             self.bounded(state, &input)?;
+            bytes += crate::size::of(&input).0;
+            if bytes > INPUTS_BYTES_MAX {
+                return Err(Fault::Named("States.DataLimitExceeded", too_large(&state.name)));
+            }
             inputs.push((item, input));
         }
         Ok(MapRun {

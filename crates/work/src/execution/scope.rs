@@ -1,10 +1,11 @@
 //! What a state's expressions see: its input, result, the context object and variables.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
+use super::states::too_large;
 use super::{Execution, Given, Thread};
 use crate::chance::Chance;
 use crate::definition::resource::Pattern;
@@ -33,18 +34,29 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// Evaluates a template.
+    /// Evaluates a template. It names its input as often as its text is long, so what comes of it has a bound before all of
+    /// it is there.
     pub(super) fn template(&self, template: &Template) -> Result<Value, Fault> {
+        let mut left = self.given.limits.variables_bytes_max;
+        self.filled(template, &mut left)
+    }
+
+    fn filled(&self, template: &Template, left: &mut usize) -> Result<Value, Fault> {
         match template {
             Template::Literal(value) => Ok(value.clone()),
-            Template::Term(term, field) => self.term(term, field),
+            Template::Term(term, field) => {
+                let value = self.term(term, field)?;
+                let refused = || Fault::Named("States.DataLimitExceeded", too_large(&self.state.name));
+                *left = left.checked_sub(crate::size::of(&value).0).ok_or_else(refused)?;
+                Ok(value)
+            }
             Template::Array(items) => {
-                items.iter().map(|item| self.template(item)).collect::<Result<Vec<_>, _>>().map(Value::Array)
+                items.iter().map(|item| self.filled(item, left)).collect::<Result<Vec<_>, _>>().map(Value::Array)
             }
             Template::Object(fields) => {
                 let mut object = Map::new();
                 for (key, field) in fields {
-                    object.insert(key.clone(), self.template(field)?);
+                    object.insert(key.clone(), self.filled(field, left)?);
                 }
                 Ok(Value::Object(object))
             }
@@ -96,7 +108,13 @@ impl Scope<'_> {
     }
 
     fn call(&self, call: &Call, field: &str) -> Result<Value, Fault> {
-        let resolve = |path: &Path| self.path(path);
+        // As in a template, an argument can name its input any number of times.
+        let left = Cell::new(self.given.limits.variables_bytes_max);
+        let resolve = |path: &Path| -> Result<Value, Miss> {
+            let value = self.path(path)?;
+            left.set(left.get().checked_sub(crate::size::of(&value).0).ok_or(Miss::TooExpensive)?);
+            Ok(value)
+        };
         let items_max = self.given.limits.sequence_items_max;
         call.evaluate(&resolve, &mut self.chance.borrow_mut(), items_max).map_err(|failure| match failure {
             CallFailure::Path(path, miss) => Fault::not_in_input(&path, field, self.input, &miss),

@@ -355,6 +355,36 @@ fn payloads_are_bounded_where_they_come_in_and_where_they_are_made() {
     assert_eq!(Play::try_start(task(json!([]), json!([])), deep).unwrap_err().code, "HW-WORK-005");
 }
 
+/// What would be gigabytes is refused on the way there.
+#[test]
+fn what_names_its_input_again_and_again_is_bounded_on_the_way() {
+    let pass = |parameters: Value| {
+        let state = json!({"Type": "Pass", "Parameters": parameters, "End": true});
+        json!({"StartAt": "P", "States": {"P": state}})
+    };
+    let failure = |definition: Value, input: Value| {
+        let failure = Play::start(definition, input).failure().unwrap();
+        (failure.error.unwrap(), failure.cause.unwrap())
+    };
+    let text = "x".repeat(200_000);
+    let fields: serde_json::Map<String, Value> = (0..20_000).map(|at| (format!("f{at}.$"), json!("$"))).collect();
+    let (error, _) = failure(pass(Value::Object(fields)), json!(text));
+    assert_eq!(error, "States.DataLimitExceeded");
+    let call = format!("States.Array({})", vec!["$"; 20_000].join(","));
+    let (_, cause) = failure(pass(json!({"a.$": call})), json!(text));
+    assert!(cause.contains("visits more values than it may"), "{cause}");
+
+    let map = json!({"StartAt": "M", "States": {"M": {
+        "Type": "Map", "ItemsPath": "$.items", "ItemSelector": {"all.$": "$.text"}, "End": true,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}},
+        },
+    }}});
+    let (error, _) = failure(map, json!({"items": vec![1; 20_000], "text": text}));
+    assert_eq!(error, "States.DataLimitExceeded");
+}
+
 #[test]
 fn an_activity_starts_when_a_worker_takes_it() {
     let definition = json!({"StartAt": "T", "States": {

@@ -45,6 +45,19 @@ fn hostile_expressions_stop() {
 }
 
 #[test]
+fn a_value_that_shares_its_parts_is_written_out_within_a_bound() {
+    let doubled = |times: usize| format!("($a := {{\"k\": 1}}; {} $a)", "$a := {\"x\": $a, \"y\": $a};".repeat(times));
+    let limits = Limits { variables_bytes_max: 10_000, ..Limits::default() };
+    let evaluate = |times| {
+        let query = Query::parse(&doubled(times)).unwrap();
+        query.evaluate(None, &Map::new(), &Place::State(Micros(0)), &mut Chance::new([7; 32]), &limits)
+    };
+    assert_eq!(evaluate(1), Ok(Answer::Value(json!({"x": {"k": 1}, "y": {"k": 1}}))));
+    // Without a bound that are 2^60 values.
+    assert_eq!(evaluate(60), Err(Stopped("D1011: the result has more than 10000 bytes".to_owned())));
+}
+
+#[test]
 fn eval_does_not_exist_in_states() {
     assert!(evaluate("$eval('1+1')", json!({})).is_err());
 }

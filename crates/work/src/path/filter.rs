@@ -1,8 +1,10 @@
 //! Filters of a path: `[?(@.price < 10 && @.tags)]`.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-use super::{Root, Step};
+use super::Step;
 
 /// A condition on one item.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,9 +33,23 @@ pub(super) enum Compare {
 pub(super) enum Operand {
     Literal(Value),
     /// A path from the item (`@`).
-    Item(Vec<Step>),
+    Item(Way),
     /// A path from the root (`$`).
-    Root(Vec<Step>),
+    Root(Way),
+}
+
+/// The steps of an operand. Whether they are definite is known before any item is looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Way {
+    steps: Vec<Step>,
+    is_definite: bool,
+}
+
+impl From<Vec<Step>> for Way {
+    fn from(steps: Vec<Step>) -> Self {
+        let is_definite = super::are_definite(&steps);
+        Self { steps, is_definite }
+    }
 }
 
 impl Filter {
@@ -62,7 +78,10 @@ impl Filter {
             Self::Compare(left, how, right) => {
                 let (left, right) = (left.value(item, root, visits)?, right.value(item, root, visits)?);
                 match (left, right) {
-                    (Some(left), Some(right)) => how.holds(&left, &right),
+                    (Some(left), Some(right)) => {
+                        how.weigh(&left, &right, visits)?;
+                        how.holds(&left, &right)
+                    }
                     (None, None) => *how == Compare::Equal,
                     _ => *how == Compare::NotEqual,
                 }
@@ -72,22 +91,33 @@ impl Filter {
 }
 
 impl Operand {
-    fn value(&self, item: &Value, root: &Value, visits: &mut usize) -> Option<Option<Value>> {
-        let (steps, from) = match self {
-            Self::Literal(value) => return Some(Some(value.clone())),
-            Self::Item(steps) => (steps, item),
-            Self::Root(steps) => (steps, root),
+    /// What it is of an item; None when `visits` ran out.
+    fn value<'a>(&'a self, item: &'a Value, root: &'a Value, visits: &mut usize) -> Option<Option<Cow<'a, Value>>> {
+        let (way, from) = match self {
+            Self::Literal(value) => return Some(Some(Cow::Borrowed(value))),
+            Self::Item(way) => (way, item),
+            Self::Root(way) => (way, root),
         };
-        let definite = super::Path { text: String::new(), root: Root::Input, steps: steps.clone() };
-        if definite.is_definite() {
-            return Some(definite.definite(from));
+        if way.is_definite {
+            return Some(super::definite(&way.steps, from));
         }
-        let found = super::select(steps, vec![from], root, visits)?;
-        Some((!found.is_empty()).then(|| Value::Array(found.into_iter().cloned().collect())))
+        let found = super::all(&way.steps, from, root, visits)?;
+        Some((!found.is_empty()).then(|| Cow::Owned(Value::Array(found))))
     }
 }
 
 impl Compare {
+    /// Takes from `visits` what it costs to compare: for each item of a path, the same large values may be.
+    fn weigh(self, left: &Value, right: &Value, visits: &mut usize) -> Option<()> {
+        match (left, right) {
+            (_, Value::Array(_)) if self == Self::In => super::weigh(right, visits),
+            (Value::Array(_), Value::Array(_))
+            | (Value::Object(_), Value::Object(_))
+            | (Value::String(_), Value::String(_)) => super::weigh(left, visits),
+            _ => Some(()),
+        }
+    }
+
     fn holds(self, left: &Value, right: &Value) -> bool {
         use std::cmp::Ordering;
         let order = match (left, right) {

@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::filter::{Compare, Filter, Operand};
 use super::{Path, Root, Step};
 
+/// Steps of one path. Writing through it goes into each by a call, and makes a value as deep.
+const STEPS_MAX: usize = 1_000;
+
 /// Brackets and parentheses inside each other in one filter.
 const FILTER_DEPTH_MAX: usize = 16;
 
@@ -65,6 +68,9 @@ impl<'a> Reader<'a> {
     fn steps(&mut self) -> Result<Vec<Step>, String> {
         let mut steps = Vec::new();
         loop {
+            if steps.len() > STEPS_MAX {
+                return Err(format!("a path has more than {STEPS_MAX} steps"));
+            }
             if self.take("..") {
                 steps.push(Step::Descend);
                 if self.rest().starts_with('[') {
@@ -258,10 +264,10 @@ impl<'a> Reader<'a> {
     fn operand(&mut self) -> Result<Operand, String> {
         self.blanks();
         if self.take("@") {
-            return Ok(Operand::Item(self.steps()?));
+            return Ok(Operand::Item(self.steps()?.into()));
         }
         if self.take("$") {
-            return Ok(Operand::Root(self.steps()?));
+            return Ok(Operand::Root(self.steps()?.into()));
         }
         if self.rest().starts_with(['\'', '"']) {
             return Ok(Operand::Literal(Value::String(self.quoted()?)));

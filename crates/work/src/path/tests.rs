@@ -37,6 +37,7 @@ fn indefinite_paths_select_and_never_miss() {
     check("$.store.book[0,2].title", json!(["A", "C"]));
     check("$.store.book[0]['title','price']", json!(["A", 8.95]));
     check("$..price", json!([8.95, 12.99, 22.99, 19.95]));
+    check("$.store.book[1::9223372036854775807].title", json!(["B"]));
     check("$.nothing[*].title", json!([]));
     check("$.limit[1:5]", json!([]));
 }
@@ -85,6 +86,25 @@ fn a_costly_path_stops() {
     }
     let path = Path::parse("$..*[?(@..a || @..b)]").unwrap();
     assert_eq!(path.select(&root, 100_000), Err(Miss::TooExpensive));
+    // What is looked at, copied or compared again for each item costs each time.
+    let text = "x".repeat(100_000);
+    let large = json!({"list": vec![1; 50_000], "text": text, "same": [text, text]});
+    let often = |one: &str| vec![one; 5_000].join(",");
+    let steps = ".a".repeat(900);
+    for path in [
+        "$.list[?(@ in $.list)]".to_owned(),
+        "$.same[?($.list == $.list && $.list == $.list)]".to_owned(),
+        format!("$.list[?(@ in [{}])]", often("'y'")),
+        format!("$[{}]", often("'list'")),
+        format!("$.same[{}]", often("0")),
+    ] {
+        assert_eq!(Path::parse(&path).unwrap().select(&large, 100_000), Err(Miss::TooExpensive), "{path:.60}");
+    }
+    let missed = Path::parse(&format!("$.list[?(@ == $.list || @{steps})]")).unwrap();
+    assert_eq!(missed.select(&large, 1_000_000), Ok(json!([])));
+    let starts = Path::parse("$.list[*]..*").unwrap();
+    assert_eq!(starts.select(&large, 1_000_000), Ok(json!([])));
+    assert!(Path::parse(&format!("${}", ".a".repeat(30_000))).is_err(), "it would be written as deep as it is long");
     assert!(Path::parse(&"$[?(@".repeat(10_000)).is_err());
     assert!(Path::parse(&format!("$[?(@.a in {}", "[".repeat(60_000))).is_err());
 }

@@ -109,6 +109,20 @@ fn a_query_is_ended_by_its_client_and_by_others() {
     connected.end();
 }
 
+/// In both protocols, and before anything of it is parsed.
+#[test]
+fn a_chain_that_is_too_long_is_told_and_the_connection_goes_on() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let chain = format!("SELECT 1{}", " OR b".repeat(100_000));
+    let told = connected.rows(&chain).unwrap_err();
+    assert_eq!(told, "the statement has a chain of more than 4000 operators and keywords");
+    let prepared = connected.runtime.block_on(connected.client.prepare(&chain));
+    assert_eq!(prepared.err().unwrap().as_db_error().unwrap().code().code(), "42601");
+    assert_eq!(connected.rows("SELECT 1").unwrap(), [["1"]]);
+    connected.end();
+}
+
 /// A driver that asks for all rows gets the first one before the last one is known.
 #[test]
 fn rows_go_out_as_they_come() {

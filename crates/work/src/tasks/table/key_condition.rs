@@ -70,11 +70,15 @@ fn refused(text: &str) -> Failure {
 
 /// One condition, with or without brackets around it, and what is behind it.
 fn condition<'t, 'a>(tokens: &'t [&'a str]) -> Option<(Condition<'a>, &'t [&'a str])> {
+    // Counted, not gone into: a text of brackets alone is longer than any stack is deep.
+    let brackets = tokens.iter().take_while(|token| **token == "(").count();
+    let (condition, behind) = bare(tokens.get(brackets..)?)?;
+    let (closing, behind) = behind.split_at_checked(brackets)?;
+    closing.iter().all(|token| *token == ")").then_some((condition, behind))
+}
+
+fn bare<'t, 'a>(tokens: &'t [&'a str]) -> Option<(Condition<'a>, &'t [&'a str])> {
     match tokens {
-        ["(", inner @ ..] => {
-            let (condition, behind) = condition(inner)?;
-            behind.strip_prefix(&[")"]).map(|behind| (condition, behind))
-        }
         [name, "(", field, ",", value, ")", behind @ ..] if *name == "begins_with" => {
             Some((Condition::BeginsWith(field, value), behind))
         }

@@ -20,6 +20,7 @@ fn applied(condition: &str) -> Result<(Query, Option<String>), Failure> {
 fn conditions_become_bounds() {
     let (query, left) = applied("pk = :a").unwrap();
     assert_eq!((query.equals, left), (vec![text("x")], None));
+    assert_eq!(applied("((pk = :a)) AND (sk = :c)").unwrap().0.equals, [text("x"), nine()]);
     let (query, left) = applied("(#p=:a) and (sk BETWEEN :b AND :c)").unwrap();
     assert_eq!((query.equals, query.from, query.to, left), (vec![text("x")], Some(text("m")), Some(nine()), None));
     let (query, left) = applied("pk = :a AND sk >= :c").unwrap();
@@ -42,4 +43,5 @@ fn anything_else_is_refused() {
         assert!(applied(wrong).is_err(), "{wrong}");
     }
     assert!(applied("begins_with(sk, :c)").is_err());
+    assert!(applied(&"(".repeat(250_000)).is_err(), "as long as a payload can be");
 }

@@ -1,0 +1,114 @@
+//! Targets for everything that parses bytes, each a file, and what a fuzzer begins with.
+//!
+//! A target takes any bytes and must come back: a panic, an endless loop or memory without bound is a finding, and so
+//! is what a target asserts: that what was read is written as what is read, that two ways to the same answer agree.
+//! Seeds are made by code, so that a fuzzer finds what lies deep soon; nothing here is anybody's data.
+//!
+//! What it is NOT: a part of the product, or of its tests. `main.rs` is the fuzzer.
+
+mod accesslog;
+mod batch;
+mod cloudevents;
+mod columnar;
+mod compiler;
+mod condition;
+mod cost;
+mod definition;
+mod doc;
+mod exact;
+mod execution;
+mod expression;
+mod frame;
+mod groups;
+mod ingest;
+mod items;
+mod kafka;
+mod letter;
+mod lookup;
+mod mmdb;
+mod operator;
+mod pattern;
+mod program;
+mod schedule;
+mod schema;
+mod segment;
+mod snapshot;
+mod source;
+mod statement;
+mod template;
+mod text;
+mod wal;
+pub mod words;
+mod yaml;
+
+use std::panic::{self, AssertUnwindSafe};
+
+/// What takes bytes.
+pub struct Target {
+    /// What it is called.
+    pub name: &'static str,
+    /// Takes an input.
+    pub run: fn(&[u8]),
+    /// Inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+macro_rules! targets {
+    ($($name:ident),*) => { &[$(Target { name: stringify!($name), run: $name::run, seeds: $name::seeds }),*] };
+}
+
+/// All of them.
+pub static TARGETS: &[Target] = targets![
+    accesslog,
+    batch,
+    cloudevents,
+    columnar,
+    compiler,
+    condition,
+    cost,
+    definition,
+    doc,
+    exact,
+    execution,
+    expression,
+    frame,
+    groups,
+    ingest,
+    items,
+    kafka,
+    letter,
+    lookup,
+    mmdb,
+    operator,
+    pattern,
+    program,
+    schedule,
+    schema,
+    segment,
+    snapshot,
+    source,
+    statement,
+    template,
+    text,
+    wal,
+    yaml
+];
+
+/// Seeds of texts.
+fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// Does what may panic in somebody else's code, where ours catches it: such a panic is no finding and makes no noise. One
+/// that nobody catches goes on.
+fn quietly(act: impl FnOnce()) {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let done = panic::catch_unwind(AssertUnwindSafe(act));
+    panic::set_hook(before);
+    if let Err(fallen) = done {
+        // Once more with its message, which the hook did not show.
+        let words = fallen.downcast_ref::<String>().map(String::as_str);
+        panic!("{}", words.or(fallen.downcast_ref::<&str>().copied()).unwrap_or("a panic that nobody caught"));
+    }
+}
