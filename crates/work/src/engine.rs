@@ -27,6 +27,7 @@ mod shard;
 mod timers;
 mod token;
 mod turn;
+mod waiters;
 mod workflow;
 
 use std::num::NonZeroUsize;
@@ -42,7 +43,7 @@ use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, PLACE, St
 use headwater_log::{Log, LogError};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::definition::Definition;
 use crate::execution::{Attempt, Failure, Identity, Status};
@@ -102,7 +103,7 @@ struct Inner {
     in_flight: Mutex<HashMap<(Key, Attempt), tokio::task::AbortHandle>>,
     maps: map_run::Runs,
     maps_bounds: Mutex<HashMap<(Key, Attempt), map_run::Bounds>>,
-    waiters: Mutex<HashMap<Key, Vec<oneshot::Sender<ExecutionView>>>>,
+    waiters: waiters::Waiters,
     recent: Mutex<list::Recent>,
     /// When blobs were last swept for good.
     rested: Mutex<Option<std::time::Duration>>,
@@ -166,7 +167,7 @@ impl Engine {
             in_flight: Mutex::default(),
             maps: map_run::Runs::default(),
             maps_bounds: Mutex::default(),
-            waiters: Mutex::default(),
+            waiters: waiters::Waiters::default(),
             recent: Mutex::default(),
             rested: Mutex::default(),
             figures: Figures::default(),
@@ -296,23 +297,6 @@ impl Inner {
     fn cancel(&self, key: &Key, attempt: &Attempt) {
         if let Some(task) = self.in_flight.lock().remove(&(*key, *attempt)) {
             task.abort();
-        }
-    }
-
-    /// Resolves with the execution once it has ended; ask before looking whether it has.
-    fn ended(&self, key: Key) -> oneshot::Receiver<ExecutionView> {
-        let (sender, receiver) = oneshot::channel();
-        let mut waiters = self.waiters.lock();
-        let waiting = waiters.entry(key).or_default();
-        waiting.retain(|waiter| !waiter.is_closed());
-        waiting.push(sender);
-        receiver
-    }
-
-    fn tell_ended(&self, key: &Key, view: &ExecutionView) {
-        for waiter in self.waiters.lock().remove(key).into_iter().flatten() {
-            // Nobody may be waiting any more.
-            let _ = waiter.send(view.clone());
         }
     }
 

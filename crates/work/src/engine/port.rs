@@ -89,10 +89,10 @@ impl Workflows for Engine {
     fn wait<'a>(&'a self, id: &'a str, patience: Duration) -> BoxFuture<'a, Result<ExecutionView, Problem>> {
         Box::pin(async move {
             // Asked for before looking, so that no end falls in between.
-            let ended = self.0.ended(list::key_of(id)?);
+            let mut ended = self.0.waiters.ask(list::key_of(id)?);
             let (_, head) = self.0.durable_head(id)?;
             if head.stopped.is_none()
-                && let Ok(Ok(view)) = tokio::time::timeout(patience, ended).await
+                && let Ok(Ok(view)) = tokio::time::timeout(patience, &mut ended.receiver).await
             {
                 return Ok(view);
             }

@@ -10,6 +10,7 @@ mod rig;
 use std::time::Duration;
 
 use expect_test::expect;
+use futures::FutureExt;
 use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, StartExecution, TaskEnd, Workflows};
 use serde_json::{Value, json};
 
@@ -133,6 +134,29 @@ async fn an_execution_can_be_stopped() {
     assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Aborted, Some("Enough")));
     assert_eq!(rig.engine().stop("act/n", None, None).await.unwrap_err().code, "HW-WORK-006");
     assert_eq!(rig.engine().describe("act/none").unwrap_err().code, "HW-WORK-030");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_those_who_waited_and_who_stays_is_told() {
+    let rig = Rig::new().await;
+    rig.workflow("hello", &pass(json!(1))).await;
+    rig.workflow("act", &activity(json!([]))).await;
+    rig.start("hello", Some("n"), json!({})).await.unwrap();
+    rig.start("act", Some("n"), json!({})).await.unwrap();
+    // It has ended, there is none, it takes too long, nobody listens any more.
+    rig.end("hello/n").await;
+    rig.end("hello/n").await;
+    assert_eq!(rig.engine().wait("hello/none", LONG).await.unwrap_err().code, "HW-WORK-030");
+    assert_eq!(rig.engine().0.waiters.len(), 0);
+    let mut stays = rig.engine().wait("act/n", LONG);
+    assert!((&mut stays).now_or_never().is_none());
+    let view = rig.engine().wait("act/n", Duration::from_millis(1)).await.unwrap();
+    assert_eq!(view.state, ExecutionState::Running);
+    assert!(rig.engine().wait("act/n", LONG).now_or_never().is_none());
+    assert_eq!(rig.engine().0.waiters.len(), 1);
+    rig.engine().stop("act/n", None, None).await.unwrap();
+    assert_eq!(stays.await.unwrap().state, ExecutionState::Aborted);
+    assert_eq!(rig.engine().0.waiters.len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

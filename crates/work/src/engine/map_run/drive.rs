@@ -23,6 +23,7 @@ use super::source::{Child, Source};
 use crate::definition::{Definition, Flavor};
 use crate::engine::queue::Command;
 use crate::engine::rows::{self, Head, Key, Tag};
+use crate::engine::waiters::Awaited;
 use crate::engine::{Inner, identity, state_of, status_text};
 use crate::execution::{Attempt, Begin, Event, Failure, Identity, Item, MapRun, Status};
 use crate::items::{ChildResult, ResultWriter};
@@ -402,7 +403,7 @@ impl Map<'_> {
             ..self.head.clone()
         };
         let id = head.id();
-        let ended = self.inner.ended(key);
+        let mut ended = self.inner.waiters.ask(key);
         if self.stop.is_set() {
             return self.end(key, &id, ended).await;
         }
@@ -417,10 +418,9 @@ impl Map<'_> {
         }
         match begun {
             Ok(()) => {
-                let mut ended = ended;
                 tokio::select! {
                     biased;
-                    view = &mut ended => return view.ok().map(Ok),
+                    view = &mut ended.receiver => return view.ok().map(Ok),
                     () = self.stop.wait() => {}
                 }
                 self.end(key, &id, ended).await
@@ -436,7 +436,7 @@ impl Map<'_> {
         &self,
         key: Key,
         id: &str,
-        ended: oneshot::Receiver<ExecutionView>,
+        mut ended: Awaited<'_>,
     ) -> Option<Result<ExecutionView, Lost>> {
         let (reply, answer) = oneshot::channel();
         self.inner.push_to(&key, Command::Event { key, event: Event::Abort(stopped()), reply: Some(reply) });
@@ -445,7 +445,7 @@ impl Map<'_> {
             // It had ended; its end is told once that is durable, if it was not before.
             Err(problem) if problem.code == "HW-WORK-006" => {
                 if self.inner.describe(id).is_ok_and(|view| view.stopped.is_none()) {
-                    return ended.await.ok().map(Ok);
+                    return (&mut ended.receiver).await.ok().map(Ok);
                 }
             }
             // It was never begun, or does not go on.
