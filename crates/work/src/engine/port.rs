@@ -165,14 +165,18 @@ impl Workflows for Engine {
         Box::pin(async move {
             let until = tokio::time::Instant::now() + patience;
             loop {
-                let task = self.0.activities.ask(activity);
-                let Ok(Ok((key, attempt))) = tokio::time::timeout_at(until, task).await else { return Ok(None) };
+                let mut asked = self.0.activities.ask(activity);
+                let Ok(Some((key, attempt))) = tokio::time::timeout_at(until, asked.task()).await else {
+                    return Ok(None);
+                };
                 let row = rows::row(&key, Tag::Task, &rows::attempt_bytes(&attempt));
                 let row = self.0.log.get(&rows::space_of(rows::shard_of(&key)), &row, View::Durable);
                 let Some(task) = row.and_then(|row| Task::decode(&row, &|hash| self.0.fetch(hash)).ok()) else {
+                    asked.done();
                     continue;
                 };
                 let started = self.0.tell(key, Event::TaskStarted { attempt, worker: worker.clone() }).await;
+                asked.done();
                 match started {
                     Ok(_) => {}
                     // It is over: the next one.
