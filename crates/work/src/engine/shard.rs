@@ -181,7 +181,6 @@ impl Shard {
         };
         if let Some(reason) = end {
             tracing::error!(shard = self.index, reason, "workflow shard ended");
-            self.queue().close();
         }
     }
 
@@ -599,6 +598,13 @@ impl Shard {
         self.inner.figures.parked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         head.parked = Some(reason.to_owned());
         batch.loose.push((Arc::clone(&self.space), rows::row(key, Tag::Head, &[]), Some(head.encode())));
+    }
+}
+
+impl Drop for Shard {
+    /// However its thread ends, nobody waits for an answer of it any more.
+    fn drop(&mut self) {
+        self.queue().close();
     }
 }
 

@@ -6,6 +6,7 @@ mod disk;
 mod maps;
 mod payloads;
 mod rig;
+mod tables;
 
 use std::time::Duration;
 
@@ -26,6 +27,13 @@ fn pass(output: Value) -> Value {
 fn activity(retry: Value) -> Value {
     json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:us-east-1:000000000000:activity:work",
         "HeartbeatSeconds": 40, "Retry": retry, "End": true}}})
+}
+
+/// Counts in a document, and gives it back.
+fn update() -> Value {
+    json!({"StartAt": "U", "States": {"U": {"Type": "Task", "End": true,
+        "Resource": "arn:aws:states:::dynamodb:updateItem", "Parameters": {"TableName": "t", "Key": {"id": {"S": "k"}},
+            "UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}, "ReturnValues": "ALL_NEW"}}}})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,6 +235,21 @@ async fn a_large_map_run_keeps_a_cursor_and_each_result() {
     let arn = rig.engine().map_runs("slow/n").unwrap()[0]["mapRunArn"].as_str().unwrap().to_owned();
     let query = ExecutionQuery { map_run: Some(arn), count: 10, ..ExecutionQuery::default() };
     assert_eq!(rig.engine().list(&query).unwrap().0.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_ends_by_a_bug_refuses_what_it_is_asked_for() {
+    let mut rig = Rig::new().await;
+    rig.tables = Some(tables::made_by(|_, _, _| panic!("a bug, made by a test")));
+    rig.restart().await;
+    rig.workflow("w", &update()).await;
+    // The first meets the bug; the second belongs to the same shard, and nobody is there any more.
+    for input in [1, 2] {
+        let refused = tokio::time::timeout(LONG, rig.start("w", Some("n"), json!(input))).await.unwrap();
+        assert_eq!(refused.unwrap_err().code, "HW-WORK-034");
+    }
+    let queued = |(name, value): &(&str, f64)| *name == "queued" && *value > 0.0;
+    assert!(!rig.engine().figures().iter().any(queued));
 }
 
 #[tokio::test(flavor = "multi_thread")]
