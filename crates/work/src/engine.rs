@@ -414,26 +414,6 @@ const fn state_of(status: &Status) -> ExecutionState {
     }
 }
 
-/// A state as the service calls it.
-pub const fn status_text(state: ExecutionState) -> &'static str {
-    match state {
-        ExecutionState::Running => "RUNNING",
-        ExecutionState::Succeeded => "SUCCEEDED",
-        ExecutionState::Failed => "FAILED",
-        ExecutionState::TimedOut => "TIMED_OUT",
-        ExecutionState::Aborted => "ABORTED",
-        ExecutionState::PendingRedrive => "PENDING_REDRIVE",
-    }
-}
-
-/// The state of that name.
-pub fn state_named(text: &str) -> Option<ExecutionState> {
-    use ExecutionState::{Aborted, Failed, PendingRedrive, Running, Succeeded, TimedOut};
-    [Running, Succeeded, Failed, TimedOut, Aborted, PendingRedrive]
-        .into_iter()
-        .find(|state| status_text(*state) == text)
-}
-
 /// `HW-WORK-034`: the log refused.
 fn refused(error: &LogError) -> Problem {
     Problem::new("HW-WORK-034", format!("the journal of executions was refused: {error}"))

@@ -218,6 +218,7 @@ pub(super) struct Head {
     pub(super) alias: Option<String>,
 }
 
+/// The states by their numbers in a row, which never change.
 const STATES: [ExecutionState; 6] = [
     ExecutionState::Running,
     ExecutionState::Succeeded,

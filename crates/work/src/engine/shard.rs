@@ -483,7 +483,7 @@ impl Shard {
             None => self.head(key)?.ok_or_else(|| super::no_execution("of this key"))?,
         };
         if head.state == ExecutionState::Running || head.state == ExecutionState::Succeeded || head.express {
-            let state = super::status_text(head.state);
+            let state = head.state.name();
             let fact = format!("execution `{}` cannot be taken up again: it is {state}", head.id());
             return Err(Problem::new("HW-WORK-007", fact)
                 .help("executions that failed, timed out or were aborted can be; start a new one otherwise"));

@@ -24,7 +24,7 @@ use crate::definition::{Definition, Flavor};
 use crate::engine::queue::Command;
 use crate::engine::rows::{self, Head, Key, Tag};
 use crate::engine::waiters::Awaited;
-use crate::engine::{Inner, identity, state_of, status_text};
+use crate::engine::{Inner, identity, state_of};
 use crate::execution::{Attempt, Begin, Event, Failure, Identity, Item, MapRun, Status};
 use crate::items::{ChildResult, ResultWriter};
 
@@ -305,7 +305,7 @@ impl Map<'_> {
             name: identity.name,
             machine_arn: identity.machine_arn,
             input: json(ended.input),
-            status: status_text(state),
+            status: state.name(),
             outcome: if state == ExecutionState::Succeeded { Ok(json(ended.output)) } else { Err(failure) },
             started: Some(Micros(ended.started)),
             stopped: Some(Micros(ended.stopped)),
@@ -432,12 +432,7 @@ impl Map<'_> {
     }
 
     /// Stops a Standard child, of which `ended` tells the end. None when the engine stops.
-    async fn end(
-        &self,
-        key: Key,
-        id: &str,
-        mut ended: Awaited<'_>,
-    ) -> Option<Result<ExecutionView, Lost>> {
+    async fn end(&self, key: Key, id: &str, mut ended: Awaited<'_>) -> Option<Result<ExecutionView, Lost>> {
         let (reply, answer) = oneshot::channel();
         self.inner.push_to(&key, Command::Event { key, event: Event::Abort(stopped()), reply: Some(reply) });
         match answer.await.ok()? {
