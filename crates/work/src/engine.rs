@@ -40,7 +40,7 @@ use bytes::Bytes;
 use headwater_base::{Clock, Micros, Name, Problem};
 use headwater_kernel::port::Json;
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, PLACE, StartExecution};
-use headwater_log::{Log, LogError};
+use headwater_log::{Log, LogError, View};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -51,7 +51,7 @@ use crate::hash;
 use crate::limits::Limits;
 use crate::tasks::Services;
 use queue::{Command, Queue};
-use rows::{Head, Key, SHARDS};
+use rows::{Head, Key, SHARDS, Tag};
 
 pub use rows::Unknown;
 pub use workflow::Workflow;
@@ -279,6 +279,11 @@ impl Inner {
 
     fn push_to(&self, key: &Key, command: Command) {
         self.push(rows::shard_of(key), command);
+    }
+
+    /// A row of an execution, from the space of its shard.
+    fn row(&self, key: &Key, tag: Tag, rest: &[u8], view: View) -> Option<Bytes> {
+        self.log.get(&rows::space_of(rows::shard_of(key)), &rows::row(key, tag, rest), view)
     }
 
     fn deliver(&self, row: Bytes, message: message::Message) {

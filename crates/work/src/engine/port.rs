@@ -169,8 +169,7 @@ impl Workflows for Engine {
                 let Ok(Some((key, attempt))) = tokio::time::timeout_at(until, asked.task()).await else {
                     return Ok(None);
                 };
-                let row = rows::row(&key, Tag::Task, &rows::attempt_bytes(&attempt));
-                let row = self.0.log.get(&rows::space_of(rows::shard_of(&key)), &row, View::Durable);
+                let row = self.0.row(&key, Tag::Task, &rows::attempt_bytes(&attempt), View::Durable);
                 let Some(task) = row.and_then(|row| Task::decode(&row, &|hash| self.0.fetch(hash)).ok()) else {
                     asked.done();
                     continue;

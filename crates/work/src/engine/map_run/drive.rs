@@ -55,18 +55,15 @@ type Lost = (ExecutionState, Failure);
 /// Runs a Map Run from where it stands. None when it is not wanted any more, or was stopped and has written what there
 /// is.
 pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &Stop) -> Option<Result<Value, Failure>> {
-    let space = rows::space_of(rows::shard_of(&key));
     let rest = rows::attempt_bytes(&attempt);
-    let run_row = rows::row(&key, Tag::MapRun, &rest);
-    let stored = inner.log.get(&space, &run_row, View::Durable)?;
+    let stored = inner.row(&key, Tag::MapRun, &rest, View::Durable)?;
     let (run, stopped) = record::decode(&stored, &|hash| inner.fetch(hash))?;
     if stopped {
         stop.set();
     }
-    let head = Head::decode(&inner.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Durable)?).ok()?;
+    let head = Head::decode(&inner.row(&key, Tag::Head, &[], View::Durable)?).ok()?;
     let definition = inner.definition(&head.definition, false).ok()?;
-    let row = rows::row(&key, Tag::Progress, &rest);
-    let stored = inner.log.get(&space, &row, View::Durable);
+    let stored = inner.row(&key, Tag::Progress, &rest, View::Durable);
     let partition = partition_of(run.arn.as_bytes(), rows::SHARDS.try_into().unwrap_or(1));
     let place = Place { stream: Name::new(super::STREAM).ok()?, partition };
     let end = inner.log.ends(&place.stream, partition).map_or(0, |ends| ends.appended);
@@ -88,6 +85,7 @@ pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &S
         redrives: 0,
         redriven: None,
     });
+    let (run_row, row) = (rows::row(&key, Tag::MapRun, &rest), rows::row(&key, Tag::Progress, &rest));
     let map = Map { inner, run: &run, head: &head, definition: &definition, stop, place, key, run_row, row };
     if stopped && progress.status != "RUNNING" {
         // It was over when it was stopped.
@@ -216,8 +214,7 @@ impl Map<'_> {
         }
         let there = |child: &Child| {
             let key = rows::key_of(&self.head.workflow, &self.identity(child.number).name);
-            let space = rows::space_of(rows::shard_of(&key));
-            self.inner.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Durable).is_some()
+            self.inner.row(&key, Tag::Head, &[], View::Durable).is_some()
         };
         chunk.iter().rposition(there).map_or(0, |last| last + 1)
     }
