@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::bench::{Bench, Outside};
 
 fn answer(body: &Value) -> Answer {
-    Answer { body: body.to_string().into(), ..Answer::default() }
+    Answer { body: Some(body.to_string().into()), ..Answer::default() }
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn a_pipe_asks_a_pipeline_again_that_does_not_run_and_gives_up_what_it_never_tak
         Outside::refuse(503, true),
         Ok(answer(&json!({"n": 1, "more": true}))),
         Outside::refuse(400, false),
-        Ok(Answer { body: "no JSON".into(), ..Answer::default() }),
+        Ok(Answer { body: Some("no JSON".into()), ..Answer::default() }),
         Ok(answer(&json!({"n": 4}))),
     ]);
     let unit = bench.start(

@@ -87,7 +87,7 @@ impl Outside {
     /// As a pipeline: one that takes nothing just now does not run.
     fn ask(&self, pipeline: &str, came: Value) -> Result<Json, Problem> {
         self.take(pipeline, came)
-            .map(|answer| answer.body)
+            .map(|answer| answer.body.unwrap_or_default())
             .map_err(|refused| Problem::new(if refused.again { "HW-FLOW-046" } else { "HW-FLOW-121" }, refused.reason))
     }
 }
