@@ -9,6 +9,7 @@
 //! commit stands behind its input in the same write-ahead log and can never become durable without it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
@@ -333,6 +334,9 @@ pub trait Log: Send + Sync {
     /// Figures for metrics and `doctor`: name -> value, names as in `hw_log_*` without the prefix.
     fn figures(&self) -> Vec<(&'static str, f64)>;
 }
+
+/// How long a writer that waits for a disk pauses after [`LogError::Disk`] before it tries again.
+pub const DISK_RETRY: Duration = Duration::from_millis(250);
 
 /// Appends a commit as soon as there is room for it.
 ///

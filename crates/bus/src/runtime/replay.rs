@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
@@ -15,7 +14,7 @@ use headwater_kernel::resource::Resource;
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
-use headwater_log::{Commit, Delta, Log, LogError, Offset, View, append_when_room};
+use headwater_log::{Commit, DISK_RETRY, Delta, Log, LogError, Offset, View, append_when_room};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -29,8 +28,6 @@ const SPACE: &str = "bus/replays";
 const REPLAYS_MAX: usize = 1_000;
 /// Replays under way at once.
 const RUNNING_MAX: usize = 10;
-/// How long a replay waits before it asks a full disk again.
-const DISK_RETRY: Duration = Duration::from_millis(250);
 /// Events of one commit.
 const BATCH_RECORDS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;

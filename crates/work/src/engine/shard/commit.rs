@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::tables::{TransactError, Write, Written};
 use headwater_log::park;
-use headwater_log::{Commit, Delta, LogError, Ticket, View};
+use headwater_log::{Commit, DISK_RETRY, Delta, LogError, Ticket, View};
 use headwater_store::disk::is_full;
 
 use super::batch::Batch;
@@ -22,9 +21,6 @@ use crate::engine::rows::{self, AlarmKey, Key, Tag, Task};
 use crate::engine::turn::After;
 use crate::engine::{BEHIND_MAX, events, payloads, rows::Head};
 use crate::tasks::Refusal;
-
-/// How long a shard waits before it asks a full disk again.
-const DISK_RETRY: Duration = Duration::from_millis(250);
 
 /// A batch as the log takes it.
 struct Built {
