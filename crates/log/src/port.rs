@@ -9,6 +9,7 @@
 //! commit stands behind its input in the same write-ahead log and can never become durable without it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
@@ -337,16 +338,27 @@ pub trait Log: Send + Sync {
     fn figures(&self) -> Vec<(&'static str, f64)>;
 }
 
+/// How long a writer that waits for a disk pauses after [`LogError::Disk`] before it tries again.
+pub const DISK_RETRY: Duration = Duration::from_millis(250);
+
+/// Appends a commit as soon as there is room for it.
+///
+/// # Errors
+/// What [`Log::append`] says, but for [`LogError::Full`].
+pub async fn append_when_room(log: &dyn Log, commit: &Commit) -> Result<Ticket, LogError> {
+    loop {
+        match log.append(commit) {
+            Err(LogError::Full(_)) => log.room().await,
+            other => return other,
+        }
+    }
+}
+
 /// Appends a commit as soon as there is room for it, and waits until it is durable.
 ///
 /// # Errors
-/// What [`Log::append`] and [`Log::durable`] say, but for [`LogError::Full`].
+/// What [`append_when_room`] and [`Log::durable`] say.
 pub async fn append_durable(log: &dyn Log, commit: &Commit) -> Result<Ticket, LogError> {
-    let ticket = loop {
-        match log.append(commit) {
-            Err(LogError::Full(_)) => log.room().await,
-            other => break other?,
-        }
-    };
+    let ticket = append_when_room(log, commit).await?;
     log.durable(ticket.sequence).await.map(|()| ticket)
 }

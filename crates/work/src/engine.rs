@@ -28,6 +28,7 @@ mod shard;
 mod timers;
 mod token;
 mod turn;
+mod waiters;
 mod workflow;
 
 use std::num::NonZeroUsize;
@@ -40,10 +41,10 @@ use bytes::Bytes;
 use headwater_base::{Clock, Micros, Name, Problem};
 use headwater_kernel::port::Json;
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, PLACE, StartExecution};
-use headwater_log::{Log, LogError};
+use headwater_log::{Log, LogError, View};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::definition::Definition;
 use crate::execution::{Attempt, Failure, Identity, Status};
@@ -51,7 +52,7 @@ use crate::hash;
 use crate::limits::Limits;
 use crate::tasks::Services;
 use queue::{Command, Queue};
-use rows::{Head, Key, SHARDS};
+use rows::{Head, Key, SHARDS, Tag};
 
 pub use rows::Unknown;
 pub use workflow::Workflow;
@@ -103,7 +104,7 @@ struct Inner {
     in_flight: Mutex<HashMap<(Key, Attempt), tokio::task::AbortHandle>>,
     maps: map_run::Runs,
     maps_bounds: Mutex<HashMap<(Key, Attempt), map_run::Bounds>>,
-    waiters: Mutex<HashMap<Key, Vec<oneshot::Sender<ExecutionView>>>>,
+    waiters: waiters::Waiters,
     recent: Mutex<list::Recent>,
     /// When blobs were last swept for good.
     rested: Mutex<Option<std::time::Duration>>,
@@ -167,7 +168,7 @@ impl Engine {
             in_flight: Mutex::default(),
             maps: map_run::Runs::default(),
             maps_bounds: Mutex::default(),
-            waiters: Mutex::default(),
+            waiters: waiters::Waiters::default(),
             recent: Mutex::default(),
             rested: Mutex::default(),
             figures: Figures::default(),
@@ -281,6 +282,11 @@ impl Inner {
         self.push(rows::shard_of(key), command);
     }
 
+    /// A row of an execution, from the space of its shard.
+    fn row(&self, key: &Key, tag: Tag, rest: &[u8], view: View) -> Option<Bytes> {
+        self.log.get(&rows::space_of(rows::shard_of(key)), &rows::row(key, tag, rest), view)
+    }
+
     fn deliver(&self, row: Bytes, message: message::Message) {
         let key = match &message {
             message::Message::Start { head, .. } => rows::key_of(&head.workflow, &head.name),
@@ -297,23 +303,6 @@ impl Inner {
     fn cancel(&self, key: &Key, attempt: &Attempt) {
         if let Some(task) = self.in_flight.lock().remove(&(*key, *attempt)) {
             task.abort();
-        }
-    }
-
-    /// Resolves with the execution once it has ended; ask before looking whether it has.
-    fn ended(&self, key: Key) -> oneshot::Receiver<ExecutionView> {
-        let (sender, receiver) = oneshot::channel();
-        let mut waiters = self.waiters.lock();
-        let waiting = waiters.entry(key).or_default();
-        waiting.retain(|waiter| !waiter.is_closed());
-        waiting.push(sender);
-        receiver
-    }
-
-    fn tell_ended(&self, key: &Key, view: &ExecutionView) {
-        for waiter in self.waiters.lock().remove(key).into_iter().flatten() {
-            // Nobody may be waiting any more.
-            let _ = waiter.send(view.clone());
         }
     }
 
@@ -429,26 +418,6 @@ const fn state_of(status: &Status) -> ExecutionState {
         Status::TimedOut(_) => ExecutionState::TimedOut,
         Status::Aborted(_) => ExecutionState::Aborted,
     }
-}
-
-/// A state as the service calls it.
-pub const fn status_text(state: ExecutionState) -> &'static str {
-    match state {
-        ExecutionState::Running => "RUNNING",
-        ExecutionState::Succeeded => "SUCCEEDED",
-        ExecutionState::Failed => "FAILED",
-        ExecutionState::TimedOut => "TIMED_OUT",
-        ExecutionState::Aborted => "ABORTED",
-        ExecutionState::PendingRedrive => "PENDING_REDRIVE",
-    }
-}
-
-/// The state of that name.
-pub fn state_named(text: &str) -> Option<ExecutionState> {
-    use ExecutionState::{Aborted, Failed, PendingRedrive, Running, Succeeded, TimedOut};
-    [Running, Succeeded, Failed, TimedOut, Aborted, PendingRedrive]
-        .into_iter()
-        .find(|state| status_text(*state) == text)
 }
 
 /// `HW-WORK-034`: the log refused.

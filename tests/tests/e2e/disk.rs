@@ -24,6 +24,11 @@ spec:
   columns:
     - {name: id, type: long, required: true}
     - {name: note, type: string}
+---
+apiVersion: headwater.dev/v1
+kind: Workflow
+metadata: {name: pass}
+spec: {definition: {StartAt: P, States: {P: {Type: Pass, End: true}}}}
 ";
 
 /// Publishes events; status and body of the answer, which says that they are durable.
@@ -72,6 +77,11 @@ fn a_full_disk_refuses_and_says_so_and_goes_on_where_it_was() {
     assert!(refused.contains("HW-API-017") && refused.contains("No space left on device"), "{refused}");
     // To the brim: what is little does not fit either.
     fill(&node, &mut next, 1, 3_000);
+    until("a start is refused", || {
+        let told = node.post("/v1/workflows/pass/executions", &json!({}));
+        told.is_ok_and(|(status, told)| status == 503 && told.contains("HW-WORK-034") && told.contains("No space left"))
+    })
+    .unwrap();
     let refused = node.headwater(&["apply", "-f", "-"], &RESOURCES.replace("name: old", "name: new")).unwrap_err();
     assert!(refused.to_string().contains("error[HW-KERNEL-016]"), "{refused}");
     let (status, told) = node.get("/readyz").unwrap();
@@ -98,6 +108,8 @@ fn a_full_disk_refuses_and_says_so_and_goes_on_where_it_was() {
     std::fs::remove_file(disk.path().join("ballast")).unwrap();
     until("events are taken again", || publish(&node, "orders", next..next + 1, 10).0 == 200).unwrap();
     next += 1;
+    let (status, told) = node.post("/v1/workflows/pass/executions?wait=20", &json!({})).unwrap();
+    assert!(status == 200 && told.contains("SUCCEEDED"), "{status} {told}");
     until("the node is ready", || node.get("/readyz").is_ok_and(|(status, _)| status == 200)).unwrap();
     let caught_up = || {
         node.get("/v1/datasets/kept/table").is_ok_and(|(_, told)| json(&told).is_ok_and(|table| table["rows"] == next))

@@ -257,23 +257,14 @@ fn seconds(query: &Query, name: &str) -> Result<Option<Duration>, Problem> {
     Ok(seconds.map(|seconds| Duration::from_secs(seconds.min(WAIT_MAX_S))))
 }
 
-const STATES: [(&str, ExecutionState); 6] = [
-    ("RUNNING", ExecutionState::Running),
-    ("SUCCEEDED", ExecutionState::Succeeded),
-    ("FAILED", ExecutionState::Failed),
-    ("TIMED_OUT", ExecutionState::TimedOut),
-    ("ABORTED", ExecutionState::Aborted),
-    ("PENDING_REDRIVE", ExecutionState::PendingRedrive),
-];
-
+/// The state of that name, in letters of either case.
 fn state_named(text: &str) -> Option<ExecutionState> {
-    STATES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, state)| *state)
+    ExecutionState::ALL.into_iter().find(|state| state.name().eq_ignore_ascii_case(text))
 }
 
 /// An execution as JSON; what is not known is left out.
 fn shown(view: &ExecutionView) -> Value {
     let mut members = Map::new();
-    let state = STATES.iter().find(|(_, state)| *state == view.state).map_or("RUNNING", |(name, _)| name);
     let time = |at: Micros| json!(at.to_string());
     let payload = |json: &Bytes| serde_json::from_slice(json).unwrap_or_default();
     let optional: [(&str, Option<Value>); 12] = [
@@ -292,7 +283,7 @@ fn shown(view: &ExecutionView) -> Value {
     ];
     members.insert("id".to_owned(), json!(view.id));
     members.insert("name".to_owned(), json!(view.id));
-    members.insert("state".to_owned(), json!(state));
+    members.insert("state".to_owned(), json!(view.state.name()));
     members.insert("started".to_owned(), time(view.started));
     members.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     Value::Object(members)

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use headwater_base::{Clock, Problem};
-use headwater_kernel::port::outlet::{Answer, NotTaken, Outgoing};
+use headwater_kernel::port::outlet::{ANSWER_BYTES_MAX, Answer, NotTaken, Outgoing};
 use headwater_kernel::port::workflows::{CallTask, ExecutionState, ExecutionView, StartExecution};
 use headwater_kernel::port::{Cause, Enrich, Json, Reconcile, Workflows};
 use serde_json::value::RawValue;
@@ -168,7 +168,13 @@ pub(super) async fn ask_whom(
                 }
             }
         }
-        EnrichmentSpec::Destination(spec) => send(outside, spec.destination.as_str(), key, &asked).await?.body,
+        EnrichmentSpec::Destination(spec) => {
+            let Answer { status, body, .. } = send(outside, spec.destination.as_str(), key, &asked).await?;
+            body.ok_or_else(|| {
+                let reason = format!("the answer to the enrichment has more than {ANSWER_BYTES_MAX} bytes");
+                Verdict::Never(REFUSED.to_owned(), reason, status)
+            })?
+        }
     })
 }
 

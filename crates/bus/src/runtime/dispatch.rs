@@ -23,7 +23,7 @@ use crate::runtime::batch::attempt_together;
 use crate::runtime::deliver::{Outside, Verdict, attempt, fnv};
 use crate::runtime::figures::Figures;
 use crate::runtime::reader::count;
-use crate::runtime::writer::{Also, Done, Owned, Refusal, Writer};
+use crate::runtime::writer::Writer;
 use crate::spec::DeliverySpec;
 use crate::subscription::{Effect, Source, Subscription};
 
@@ -31,8 +31,6 @@ use crate::subscription::{Effect, Source, Subscription};
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 /// The longest nap while something is due later: a clock may be set.
 const NAP_MAX: Duration = Duration::from_millis(100);
-/// How long deliveries wait before they ask a full disk again.
-const DISK_RETRY: Duration = Duration::from_millis(250);
 /// Entries read at a time when a task begins.
 const SCAN: usize = 1_000;
 /// Outcomes written in one commit.
@@ -293,12 +291,12 @@ impl Dispatch {
             }
             self.judge(one, now, &mut effects, &mut deltas, &mut back);
         }
-        self.write(&effects, &HashMap::new(), deltas, writer).await?;
+        self.write(&effects, deltas, writer).await?;
         for one in inside {
             let (lane, bytes) = (one.ticket.lane.clone(), one.bytes);
             let deltas = vec![Delta { key: one.ticket.key.clone(), value: None }];
             let Verdict::Inside(effect) = one.verdict else { continue };
-            self.write(&[*effect], &HashMap::new(), deltas, writer).await?;
+            self.write(&[*effect], deltas, writer).await?;
             self.gone(bytes);
             queue.pass(lane.as_ref());
         }
@@ -363,52 +361,15 @@ impl Dispatch {
         back.push((ticket, false));
     }
 
-    async fn write(
-        &self,
-        effects: &[Effect],
-        refused: &HashMap<usize, Problem>,
-        deltas: Vec<Delta>,
-        writer: &mut Writer,
-    ) -> Result<(), Problem> {
+    async fn write(&self, effects: &[Effect], deltas: Vec<Delta>, writer: &mut Writer) -> Result<(), Problem> {
         if deltas.is_empty() {
             return Ok(());
         }
-        let mut refused = refused.clone();
-        let also = Also { deltas: vec![(Arc::clone(&self.subscription.space), deltas)], fence: None };
-        let mut told = false;
-        loop {
-            let owned: Vec<Owned<'_>> =
-                effects.iter().map(|effect| Owned { subscription: &self.subscription, effect }).collect();
-            match writer.commit(&owned, &refused, also.clone(), self.clock.now()) {
-                Ok(Done { outcomes, .. }) => {
-                    for (effect, outcome) in effects.iter().zip(outcomes) {
-                        count(&self.figures, effect, outcome);
-                    }
-                    return Ok(());
-                }
-                Err(Refusal::Full) => self.log.room().await,
-                Err(Refusal::Behind(table)) => writer.caught_up(&table).await,
-                Err(Refusal::Table(problem)) if refused.is_empty() => {
-                    refused = (0..effects.len()).map(|place| (place, problem.clone())).collect();
-                }
-                Err(Refusal::Table(problem)) => return Err(problem),
-                Err(Refusal::Missing(stream)) => {
-                    writer.refresh();
-                    return Err(Problem::new("HW-BUS-020", format!("there is no stream `{stream}`")));
-                }
-                Err(Refusal::TooMuch) => {
-                    return Err(Problem::new("HW-BUS-022", "dead letters are more than one commit takes"));
-                }
-                // It passes. Whoever ends here delivers the same again in each life, until the disk takes it.
-                Err(Refusal::Log(LogError::Disk(why))) => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::error!(subscription = %self.subscription.id(), %why, "deliveries wait for the disk");
-                    }
-                    tokio::time::sleep(DISK_RETRY).await;
-                }
-                Err(Refusal::Log(error)) => return Err(self.failed(&error)),
-            }
+        let done = writer.settle(&self.subscription, effects, deltas, &*self.clock).await?;
+        for (effect, outcome) in effects.iter().zip(done.outcomes) {
+            count(&self.figures, effect, outcome);
         }
+        Ok(())
     }
 
     /// A delivery has left the space.

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
@@ -15,7 +14,7 @@ use headwater_kernel::resource::Resource;
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
-use headwater_log::{Commit, Delta, Log, LogError, Offset, View, append_durable};
+use headwater_log::{Commit, DISK_RETRY, Delta, Log, LogError, Offset, View, append_when_room};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -29,8 +28,6 @@ const SPACE: &str = "bus/replays";
 const REPLAYS_MAX: usize = 1_000;
 /// Replays under way at once.
 const RUNNING_MAX: usize = 10;
-/// How long a replay waits before it asks a full disk again.
-const DISK_RETRY: Duration = Duration::from_millis(250);
 /// Events of one commit.
 const BATCH_RECORDS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
@@ -78,13 +75,42 @@ pub struct Replays {
     running: Mutex<BTreeMap<String, StopSignal>>,
 }
 
+/// A replay's place among those under way. Dropped it is free again, however the replay has ended.
+struct Place {
+    replays: Arc<Replays>,
+    name: String,
+    stop: StopSignal,
+}
+
+impl Place {
+    /// Runs the replay on a thread of its own.
+    fn spawn(self, replay: Replay) -> Result<(), Problem> {
+        let name = self.name.clone();
+        let spawned = thread::Builder::new().name("bus-replay".to_owned()).spawn(move || self.run(replay));
+        spawned.map(drop).map_err(|error| Problem::new("HW-BUS-024", format!("no thread for replay `{name}`: {error}")))
+    }
+
+    fn run(self, replay: Replay) {
+        if let Err(problem) = self.replays.run(replay, &self.stop) {
+            tracing::warn!(replay = self.name, code = problem.code, title = problem.title, "a replay stopped");
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.replays.running.lock().remove(&self.name);
+    }
+}
+
 impl Replays {
     /// The replays that the log knows; those under way go on.
     pub fn open(log: Arc<dyn Log>, clock: Arc<dyn Clock>, limits: Arc<Limits>) -> Arc<Self> {
         let replays = Arc::new(Self { log, clock, limits, running: Mutex::default() });
         for replay in replays.all().into_iter().filter(|replay| replay.state == State::Running) {
             let name = replay.name.clone();
-            if let Err(problem) = replays.spawn(replay) {
+            let place = replays.place(&mut replays.running.lock(), &name);
+            if let Err(problem) = place.spawn(replay) {
                 tracing::warn!(replay = name, code = problem.code, title = problem.title, "a replay does not go on");
             }
         }
@@ -110,15 +136,7 @@ impl Replays {
             let fact = format!("the span from {} to {} is empty", request.from, request.to);
             return Err(Problem::new("HW-BUS-042", fact).help("`to` is the first time behind the span"));
         }
-        let all = self.all();
-        if all.iter().any(|replay| replay.name == name.as_str()) {
-            return Err(Problem::new("HW-BUS-040", format!("there is a replay `{name}` already"))
-                .help("choose another name: it is in every event that the replay gives out"));
-        }
-        if self.running.lock().len() >= RUNNING_MAX {
-            return Err(Problem::new("HW-BUS-043", format!("{RUNNING_MAX} replays are under way, which is the limit"))
-                .help("wait for one to end, or cancel it"));
-        }
+        let place = self.reserve(name.as_str())?;
         let stream = stream_name(&request.archive)?;
         let ends = self.log.ends(&stream, 0).map_err(|error| failed(name.as_str(), &error))?;
         let found = self.log.find_time(&stream, 0, request.from).map_err(|error| failed(name.as_str(), &error))?;
@@ -138,14 +156,40 @@ impl Replays {
             end: ends.durable,
         };
         // The oldest that have ended make room.
+        let all = self.all();
         let mut over: Vec<&Replay> = all.iter().filter(|replay| replay.state != State::Running).collect();
         over.sort_by_key(|replay| replay.started);
         let surplus = (all.len() + 1).saturating_sub(REPLAYS_MAX);
         let mut deltas = vec![delta(&replay)];
         deltas.extend(over.iter().take(surplus).map(|replay| Delta { key: key(&replay.name), value: None }));
         let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
-        append_durable(&*self.log, &commit).await.map_err(|error| failed(name.as_str(), &error))?;
-        self.spawn(replay)
+        let ticket = append_when_room(&*self.log, &commit).await.map_err(|error| failed(name.as_str(), &error))?;
+        // It runs from here on, also when nobody waits any more; what it gives out stands behind this commit.
+        place.spawn(replay)?;
+        self.log.durable(ticket.sequence).await.map_err(|error| failed(name.as_str(), &error))
+    }
+
+    /// A place among those under way, for a replay that is there neither under way nor ended.
+    ///
+    /// # Errors
+    /// `HW-BUS-040` a name that is taken, `-043` too many.
+    fn reserve(self: &Arc<Self>, name: &str) -> Result<Place, Problem> {
+        let mut running = self.running.lock();
+        if running.contains_key(name) || self.log.get(SPACE, &key(name), View::Appended).is_some() {
+            return Err(Problem::new("HW-BUS-040", format!("there is a replay `{name}` already"))
+                .help("choose another name: it is in every event that the replay gives out"));
+        }
+        if running.len() >= RUNNING_MAX {
+            return Err(Problem::new("HW-BUS-043", format!("{RUNNING_MAX} replays are under way, which is the limit"))
+                .help("wait for one to end, or cancel it"));
+        }
+        Ok(self.place(&mut running, name))
+    }
+
+    fn place(self: &Arc<Self>, running: &mut BTreeMap<String, StopSignal>, name: &str) -> Place {
+        let stop = StopSignal::default();
+        running.insert(name.to_owned(), stop.clone());
+        Place { replays: Arc::clone(self), name: name.to_owned(), stop }
     }
 
     /// Asks a replay to end; what is out stays out.
@@ -176,23 +220,6 @@ impl Replays {
     fn all(&self) -> Vec<Replay> {
         let entries = self.log.scan(SPACE, b"", None, REPLAYS_MAX + RUNNING_MAX);
         entries.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()).collect()
-    }
-
-    fn spawn(self: &Arc<Self>, replay: Replay) -> Result<(), Problem> {
-        let stop = StopSignal::default();
-        self.running.lock().insert(replay.name.clone(), stop.clone());
-        let (of, name) = (Arc::clone(self), replay.name.clone());
-        let spawned = thread::Builder::new().name("bus-replay".to_owned()).spawn(move || {
-            let name = replay.name.clone();
-            if let Err(problem) = of.run(replay, &stop) {
-                tracing::warn!(replay = name, code = problem.code, title = problem.title, "a replay stopped");
-            }
-            of.running.lock().remove(&name);
-        });
-        spawned.map(drop).map_err(|error| {
-            self.running.lock().remove(&name);
-            Problem::new("HW-BUS-024", format!("no thread for replay `{name}`: {error}"))
-        })
     }
 
     /// Gives events out until the archive's end at the beginning is reached.

@@ -4,7 +4,7 @@
 //! Times that pass while the node does not run, or that the clock leaps over, are made up for once or left out, as the
 //! schedule says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::{Clock, Micros, Problem};
 use headwater_kernel::port::Tables;
-use headwater_log::{Delta, Log, LogError, View};
+use headwater_log::{Commit, Delta, Log, LogError, View, append_when_room};
 use headwater_wire::batch::Record;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -25,7 +25,7 @@ use crate::runtime::cohort::Member;
 use crate::runtime::deliver::fnv;
 use crate::runtime::figures::Figures;
 use crate::runtime::reader::count;
-use crate::runtime::writer::{Also, Done, Owned, Refusal, Writer};
+use crate::runtime::writer::{Done, Writer};
 use crate::subscription::{Effect, Happened};
 
 /// The source of a schedule's events.
@@ -86,9 +86,9 @@ impl Scheduler {
             Some(last) => last,
             None => {
                 // A new schedule owes nothing of the time before it was there.
-                let also = Also { deltas: vec![(Arc::clone(space), vec![fired(created)])], fence: None };
-                let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));
-                self.write(&mut writer, &[], also, &member).await?;
+                let deltas = vec![(Arc::clone(space), vec![fired(created)])];
+                let commit = Commit { deltas, ..Commit::default() };
+                append_when_room(&*self.log, &commit).await.map_err(|error| failed(&error))?;
                 created
             }
         };
@@ -99,9 +99,11 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Takes a schedule away.
+    /// Takes a schedule away; what it still waits to write is left.
     pub fn leave(&self, id: &str) {
-        self.entries.lock().remove(id);
+        if let Some(entry) = self.entries.lock().remove(id) {
+            entry.member.ending.tell(Ok(()));
+        }
     }
 
     /// Makes a schedule due now, beside its times, which go on from here; the moment, if it runs.
@@ -122,10 +124,16 @@ impl Scheduler {
                 entries.values_mut().filter_map(|entry| Some((Arc::clone(&entry.member), entry.take(now)?))).collect()
             };
             for (member, time) in due {
-                if let Err(problem) = self.fire(&mut writer, &member, time, now).await {
+                let fired = tokio::select! {
+                    biased;
+                    // Its next life begins where this one has come to.
+                    _ = member.ending.heard() => continue,
+                    fired = self.fire(&mut writer, &member, time, now) => fired,
+                };
+                if let Err(problem) = fired {
                     warn!(schedule = %member.subscription.id(), code = problem.code, title = problem.title, "a schedule failed");
-                    self.leave(&member.subscription.id());
                     member.ending.tell(Err(problem));
+                    self.leave(&member.subscription.id());
                     writer.refresh();
                 }
             }
@@ -153,53 +161,21 @@ impl Scheduler {
         // The beginning of a chain is never its end.
         let happened = Happened { record: &record, view: &view, place, now, hops_max: u32::MAX };
         subscription.effects(&happened, &mut effects);
-        Figures::add(&member.figures.matched, 1);
-        let also = Also { deltas: vec![(Arc::clone(&subscription.space), vec![fired(time)])], fence: None };
         info!(schedule = %id, time = %time, "schedule is due");
-        self.write(writer, &effects, also, member).await
-    }
-
-    async fn write(
-        &self,
-        writer: &mut Writer,
-        effects: &[Effect],
-        also: Also,
-        member: &Arc<Member>,
-    ) -> Result<(), Problem> {
-        let mut refused = HashMap::new();
-        let owned: Vec<Owned<'_>> =
-            effects.iter().map(|effect| Owned { subscription: &member.subscription, effect }).collect();
-        loop {
-            match writer.commit(&owned, &refused, also.clone(), self.clock.now()) {
-                Ok(Done { ticket, outcomes }) => {
-                    let mut keys: Vec<Bytes> = Vec::new();
-                    for (effect, outcome) in effects.iter().zip(outcomes) {
-                        count(&member.figures, effect, outcome);
-                        if let Effect::Pending { key, .. } = effect {
-                            keys.push(key.clone());
-                        }
-                    }
-                    if let (Some(tell), false) = (&member.tell, keys.is_empty()) {
-                        // A delivery task that ended has told its unit why; the next one finds these in the space.
-                        let _ = tell.send((ticket.sequence, keys));
-                    }
-                    return Ok(());
-                }
-                Err(Refusal::Full) => self.log.room().await,
-                Err(Refusal::Behind(table)) => writer.caught_up(&table).await,
-                Err(Refusal::Table(problem)) if refused.is_empty() => {
-                    refused = (0..effects.len()).map(|place| (place, problem.clone())).collect();
-                }
-                Err(Refusal::Table(problem)) => return Err(problem),
-                Err(Refusal::Missing(stream)) => {
-                    return Err(Problem::new("HW-BUS-020", format!("there is no stream `{stream}`")));
-                }
-                Err(Refusal::TooMuch) => {
-                    return Err(Problem::new("HW-BUS-022", "a schedule's targets are more than one commit takes"));
-                }
-                Err(Refusal::Log(error)) => return Err(failed(&error)),
+        let Done { ticket, outcomes } = writer.settle(subscription, &effects, vec![fired(time)], &*self.clock).await?;
+        Figures::add(&member.figures.matched, 1);
+        let mut keys: Vec<Bytes> = Vec::new();
+        for (effect, outcome) in effects.iter().zip(outcomes) {
+            count(&member.figures, effect, outcome);
+            if let Effect::Pending { key, .. } = effect {
+                keys.push(key.clone());
             }
         }
+        if let (Some(tell), false) = (&member.tell, keys.is_empty()) {
+            // A delivery task that ended has told its unit why; the next one finds these in the space.
+            let _ = tell.send((ticket.sequence, keys));
+        }
+        Ok(())
     }
 }
 

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::HashMap as FastMap;
-use headwater_base::{Micros, Name, Problem};
+use headwater_base::{Clock, Micros, Name, Problem};
 use headwater_kernel::audit::{self, Entry};
 use headwater_kernel::port::Tables;
 use headwater_kernel::port::tables::{TransactError, Write};
 use headwater_log::outbox::{Outbox, Refused, Target};
-use headwater_log::{Commit, Delta, Log, LogError, Ticket};
-use tracing::info;
+use headwater_log::{Commit, DISK_RETRY, Delta, Log, LogError, Ticket};
+use tracing::{error, info};
 
 use crate::letter::Letter;
 use crate::subscription::{Effect, Outgoing, Subscription};
@@ -97,6 +97,49 @@ impl Writer {
     pub async fn caught_up(&self, table: &Name) {
         // A table that is gone is what the next try says.
         let _ = self.tables.settled(table.as_str()).await;
+    }
+
+    /// Writes effects of one subscription with changes of its own state. Waits for room, for tables and for a full disk,
+    /// because all of them pass: whoever gave up would do the same again in each life, until the disk takes it. Where a
+    /// table refuses, the documents become dead letters. Nothing was written where this is dropped.
+    ///
+    /// # Errors
+    /// `HW-BUS-020` without its stream of dead letters, `HW-BUS-022` what the log says; what a table says that refuses
+    /// even so.
+    pub async fn settle(
+        &mut self,
+        subscription: &Subscription,
+        effects: &[Effect],
+        deltas: Vec<Delta>,
+        clock: &dyn Clock,
+    ) -> Result<Done, Problem> {
+        let failed = |fact: &str| Problem::new("HW-BUS-022", format!("`{}`: {fact}", subscription.id()));
+        let owned: Vec<Owned<'_>> = effects.iter().map(|effect| Owned { subscription, effect }).collect();
+        let also = Also { deltas: vec![(Arc::clone(&subscription.space), deltas)], fence: None };
+        let (mut refused, mut told) = (HashMap::new(), false);
+        loop {
+            match self.commit(&owned, &refused, also.clone(), clock.now()) {
+                Ok(done) => return Ok(done),
+                Err(Refusal::Full) => self.log.room().await,
+                Err(Refusal::Behind(table)) => self.caught_up(&table).await,
+                Err(Refusal::Log(LogError::Disk(why))) => {
+                    if !std::mem::replace(&mut told, true) {
+                        error!(subscription = %subscription.id(), why, "a subscription waits for the disk");
+                    }
+                    tokio::time::sleep(DISK_RETRY).await;
+                }
+                Err(Refusal::Table(problem)) if refused.is_empty() => {
+                    refused = (0..effects.len()).map(|place| (place, problem.clone())).collect();
+                }
+                Err(Refusal::Table(problem)) => return Err(problem),
+                Err(Refusal::Missing(stream)) => {
+                    self.refresh();
+                    return Err(Problem::new("HW-BUS-020", format!("there is no stream `{stream}`")));
+                }
+                Err(Refusal::TooMuch) => return Err(failed("what is to be written is more than one commit takes")),
+                Err(Refusal::Log(error)) => return Err(failed(&error.to_string())),
+            }
+        }
     }
 
     /// Writes everything in one commit; documents are all of one event, whose chain their changes go on with. Never

@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use futures::future::BoxFuture;
 use headwater_base::time::days_from_civil;
 use headwater_base::{Micros, Problem};
-use headwater_kernel::port::outlet::{Answer, Asked, NotTaken, Outgoing, Outlet};
+use headwater_kernel::port::outlet::{ANSWER_BYTES_MAX, Answer, Asked, NotTaken, Outgoing, Outlet};
 use headwater_kernel::port::{Context, Json, Secrets};
 use headwater_wire::percent;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -24,7 +24,6 @@ use tokio::sync::Mutex;
 use super::signature::Key;
 use super::{AuthSpec, DestinationSpec, HeaderSpec, InSecret, OauthAuth, address, header_name, header_value, mail};
 
-const ANSWER_BYTES_MAX: usize = 256 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// A token is fetched anew this long before it ends.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
@@ -160,14 +159,14 @@ impl Http {
         let status = response.status();
         if !status.is_success() {
             let refused = refused("the destination", &response);
-            let said = if outgoing.asked.is_some() { read(response).await?.freeze() } else { Json::new() };
+            let said = if outgoing.asked.is_some() { read(response).await?.0 } else { Json::new() };
             return Err(NotTaken { said, ..refused });
         }
         let headers = response.headers().iter().filter(|_| outgoing.asked.is_some());
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = headers.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-        let body = read(response).await?;
-        Ok(Answer { status: Some(status.as_u16()), headers, body: body.freeze() })
+        let (body, whole) = read(response).await?;
+        Ok(Answer { status: Some(status.as_u16()), headers, body: whole.then_some(body) })
     }
 
     /// A request that its caller has made: at an address below the destination's, with its headers over the caller's.
@@ -251,7 +250,7 @@ impl Oauth {
         }
         let unusable =
             || NotTaken { reason: "the authorization server gave no token".to_owned(), ..NotTaken::default() };
-        let given: Token = serde_json::from_slice(&read(response).await?).map_err(|_| unusable())?;
+        let given: Token = serde_json::from_slice(&read(response).await?.0).map_err(|_| unusable())?;
         let mut value = HeaderValue::from_str(&format!("Bearer {}", given.access_token)).map_err(|_| unusable())?;
         value.set_sensitive(true);
         let lives = Duration::from_secs(given.expires_in.unwrap_or(300)).saturating_sub(TOKEN_MARGIN);
@@ -260,17 +259,17 @@ impl Oauth {
     }
 }
 
-async fn read(mut response: Response) -> Result<BytesMut, NotTaken> {
+/// What an answer says, and whether that is all of it: beyond the limit it is not read.
+async fn read(mut response: Response) -> Result<(Json, bool), NotTaken> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
-        // What it says beyond this nobody reads; it was taken all the same.
         let room = ANSWER_BYTES_MAX - body.len();
-        body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
-        if body.len() == ANSWER_BYTES_MAX {
-            break;
+        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if chunk.len() > room {
+            return Ok((body.freeze(), false));
         }
     }
-    Ok(body)
+    Ok((body.freeze(), true))
 }
 
 fn refused(who: &str, response: &Response) -> NotTaken {

@@ -33,10 +33,10 @@ fn context() -> Context {
 }
 
 /// A server that answers with what it is given, one answer for each request, and keeps the requests.
-async fn server(answers: &[&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
+async fn server(answers: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let mut answers: VecDeque<&'static str> = answers.iter().copied().collect();
+    let mut answers: VecDeque<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
     let came: Arc<Mutex<Vec<String>>> = Arc::default();
     let keeps = Arc::clone(&came);
     tokio::spawn(async move {
@@ -64,7 +64,7 @@ async fn server(answers: &[&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
     (url, came)
 }
 
-async fn send(spec: Value) -> Result<(Option<u16>, Bytes), NotTaken> {
+async fn send(spec: Value) -> Result<(Option<u16>, Option<Bytes>), NotTaken> {
     let outlet = build(&spec, &context()).unwrap();
     let body = Bytes::from_static(b"{\"n\": 1}");
     let outgoing = Outgoing { key: "rule.send.0.in-0-7", body: &body, now: Micros(1_767_225_600_000_000), asked: None };
@@ -80,7 +80,7 @@ async fn a_request_shows_who_it_comes_from() {
         "auth": {"type": "basic", "username": "headwater", "password": {"secret": "password"}},
         "signature": {"secret": "key"},
     });
-    assert_eq!(send(spec).await.unwrap(), (Some(200), Bytes::from_static(b"{}")));
+    assert_eq!(send(spec).await.unwrap(), (Some(200), Some(Bytes::from_static(b"{}"))));
     let request = came.lock().await.remove(0);
     assert!(request.starts_with("POST /hook HTTP/1.1\r\n"), "{request}");
     for line in [
@@ -98,6 +98,17 @@ async fn a_request_shows_who_it_comes_from() {
     let signature = key.sign("rule.send.0.in-0-7", 1_767_225_600, b"{\"n\": 1}");
     assert!(request.contains(&format!("\r\nwebhook-signature: {signature}\r\n")), "{request}");
     assert!(request.ends_with("\r\n\r\n{\"n\": 1}"));
+}
+
+#[tokio::test]
+async fn an_answer_is_read_whole_or_not_at_all() {
+    const LIMIT: usize = 256 * 1024;
+    for (bytes, read) in [(LIMIT, true), (LIMIT + 1, false)] {
+        let said = "x".repeat(bytes);
+        let (url, _) = server(&[&format!("200 OK\r\ncontent-length: {bytes}\r\n\r\n{said}")]).await;
+        let taken = send(json!({ "url": url })).await.unwrap();
+        assert_eq!(taken, (Some(200), read.then(|| Bytes::from(said))), "{bytes} bytes");
+    }
 }
 
 #[test]

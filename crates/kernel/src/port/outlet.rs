@@ -16,6 +16,9 @@ use serde_json::Value;
 
 use super::{Context, Json};
 
+/// The largest answer that anybody reads.
+pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
 /// What goes out.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
@@ -41,14 +44,21 @@ pub struct Asked {
 }
 
 /// What came back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status, where there is one.
     pub status: Option<u16>,
     /// Headers in order, names in lower case; empty where there are none.
     pub headers: Vec<(String, String)>,
-    /// The body; empty when there is none.
-    pub body: Json,
+    /// The body, empty when there is none; None when it is larger than [`ANSWER_BYTES_MAX`].
+    pub body: Option<Json>,
+}
+
+impl Default for Answer {
+    /// It was taken, and nothing was said.
+    fn default() -> Self {
+        Self { status: None, headers: Vec::new(), body: Some(Json::new()) }
+    }
 }
 
 /// Why it was not taken.
@@ -62,7 +72,7 @@ pub struct NotTaken {
     pub again: bool,
     /// Not before this long (`Retry-After`).
     pub after: Option<Duration>,
-    /// What it said, where the caller had [asked](Asked).
+    /// What it said, where the caller had [asked](Asked): the first [`ANSWER_BYTES_MAX`] of that.
     pub said: Json,
 }
 

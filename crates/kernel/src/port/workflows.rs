@@ -55,6 +55,29 @@ pub enum ExecutionState {
     PendingRedrive,
 }
 
+impl ExecutionState {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Running, Self::Succeeded, Self::Failed, Self::TimedOut, Self::Aborted, Self::PendingRedrive];
+
+    /// Its name as the service writes it: `RUNNING`, `TIMED_OUT`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Aborted => "ABORTED",
+            Self::PendingRedrive => "PENDING_REDRIVE",
+        }
+    }
+
+    /// The state of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
 /// An execution as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionView {

@@ -1,6 +1,8 @@
 //! Activities: tasks that wait for a worker who asks for them.
 //!
 //! Truth are the tasks' rows; the queues here are built from them again after a restart.
+//!
+//! Invariant: a task waits here, or somebody who asked holds it, who says that it is taken or gives it back.
 
 use std::collections::VecDeque;
 
@@ -21,6 +23,14 @@ struct Activity {
     waiting: VecDeque<oneshot::Sender<(Key, Attempt)>>,
 }
 
+/// A worker who has asked. Whoever drops it leaves, and gives back what nobody has taken.
+pub(super) struct Asked<'a> {
+    activities: &'a Activities,
+    activity: String,
+    receiver: oneshot::Receiver<(Key, Attempt)>,
+    held: Option<(Key, Attempt)>,
+}
+
 /// The short name of an activity, by which workers ask.
 pub(super) fn short(arn: &str) -> &str {
     arn.rsplit(':').next().unwrap_or(arn)
@@ -31,26 +41,74 @@ impl Activities {
     pub(super) fn offer(&self, arn: &str, key: Key, attempt: Attempt) {
         let mut all = self.0.lock();
         let activity = all.entry(short(arn).to_owned()).or_default();
-        while let Some(waiting) = activity.waiting.pop_front() {
-            if waiting.send((key, attempt)).is_ok() {
-                return;
-            }
+        if let Some(task) = activity.hand((key, attempt)) {
+            activity.ready.push_back(task);
         }
-        activity.ready.push_back((key, attempt));
     }
 
-    /// A task, as soon as there is one.
-    pub(super) fn ask(&self, arn: &str) -> oneshot::Receiver<(Key, Attempt)> {
+    /// Asks for a task.
+    pub(super) fn ask(&self, arn: &str) -> Asked<'_> {
         let (sender, receiver) = oneshot::channel();
+        let name = short(arn);
         let mut all = self.0.lock();
-        let activity = all.entry(short(arn).to_owned()).or_default();
-        match activity.ready.pop_front() {
-            Some(task) => drop(sender.send(task)),
-            None => {
-                activity.waiting.retain(|waiting| !waiting.is_closed());
-                activity.waiting.push_back(sender);
-            }
+        let activity = all.entry(name.to_owned()).or_default();
+        let held = activity.ready.pop_front();
+        if held.is_none() {
+            activity.waiting.push_back(sender);
         }
-        receiver
+        Asked { activities: self, activity: name.to_owned(), receiver, held }
+    }
+
+    /// Activities that have a task ready, or a worker who waits.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().len()
     }
 }
+
+impl Activity {
+    /// Gives a task to the worker who has waited longest; back if there is none.
+    fn hand(&mut self, mut task: (Key, Attempt)) -> Option<(Key, Attempt)> {
+        while let Some(waiting) = self.waiting.pop_front() {
+            match waiting.send(task) {
+                Ok(()) => return None,
+                Err(unsent) => task = unsent,
+            }
+        }
+        Some(task)
+    }
+}
+
+impl Asked<'_> {
+    /// The task, as soon as there is one.
+    pub(super) async fn task(&mut self) -> Option<(Key, Attempt)> {
+        if self.held.is_none() {
+            self.held = (&mut self.receiver).await.ok();
+        }
+        self.held
+    }
+
+    /// The task is taken, or nobody wants it any more.
+    pub(super) fn done(mut self) {
+        self.held = None;
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.receiver.close();
+        let given = self.held.take().or_else(|| self.receiver.try_recv().ok());
+        let mut all = self.activities.0.lock();
+        let activity = all.entry(self.activity.clone()).or_default();
+        activity.waiting.retain(|waiting| !waiting.is_closed());
+        if let Some(task) = given.and_then(|task| activity.hand(task)) {
+            activity.ready.push_front(task);
+        }
+        if activity.ready.is_empty() && activity.waiting.is_empty() {
+            all.remove(&self.activity);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use super::{Inner, identity};
 use crate::definition::Resource;
 use crate::definition::resource::Pattern;
 use crate::execution::{Attempt, Event, Execution, Failure};
-use crate::tasks::{self, Call, Plan};
+use crate::tasks::{self, Plan};
 
 /// Runs tasks in the order in which they come, until the engine is gone.
 pub(super) async fn run(inner: Weak<Inner>, mut tasks: mpsc::UnboundedReceiver<(Key, Attempt)>, at_once: NonZeroUsize) {
@@ -65,9 +65,8 @@ impl Drop for Abort {
 
 /// Does one task. None when nobody wants it any more, or when it is internal after all.
 async fn perform(inner: Arc<Inner>, key: Key, attempt: Attempt) -> Option<Event> {
-    let space = rows::space_of(rows::shard_of(&key));
-    let row = inner.log.get(&space, &rows::row(&key, Tag::Task, &rows::attempt_bytes(&attempt)), View::Durable)?;
-    let head = inner.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Durable)?;
+    let row = inner.row(&key, Tag::Task, &rows::attempt_bytes(&attempt), View::Durable)?;
+    let head = inner.row(&key, Tag::Head, &[], View::Durable)?;
     let (task, head) = (Task::decode(&row, &|hash| inner.fetch(hash)).ok()?, Head::decode(&head).ok()?);
     if task.submitted {
         return None;
@@ -78,8 +77,7 @@ async fn perform(inner: Arc<Inner>, key: Key, attempt: Attempt) -> Option<Event>
     let cause = Cause { hops: cause.hops.saturating_add(1), ..cause };
     let effect = super::turn::effect_key(&id, &attempt);
     let machine_arn = identity(&head.workflow, &head.name).machine_arn;
-    let plan =
-        tasks::plan(&inner.services, &call(&inner, &task, &effect, &machine_arn, Some(&cause), inner.clock.now()));
+    let plan = tasks::plan(&inner.services, &task.call(&effect, &machine_arn, Some(&cause), inner.clock.now()));
     let done = match plan {
         Ok(Plan::External(work)) => work.await,
         Ok(Plan::Internal(_)) => {
@@ -101,28 +99,8 @@ pub(super) fn event(resource: &Resource, attempt: Attempt, done: Result<Value, F
     }
 }
 
-fn call<'a>(
-    _: &Inner,
-    task: &'a Task,
-    effect: &'a str,
-    machine_arn: &'a str,
-    cause: Option<&'a Cause>,
-    now: Micros,
-) -> Call<'a> {
-    Call {
-        resource: &task.start.resource,
-        parameters: &task.start.parameters,
-        key: effect,
-        machine_arn,
-        token: task.start.token.as_deref(),
-        now,
-        deadline: task.deadline,
-        cause,
-    }
-}
-
 /// Whether a task is done in the commit of a step; then a crash leaves no doubt about it.
 pub(super) fn is_internal(inner: &Inner, execution: &Execution, task: &Task, effect: &str, now: Micros) -> bool {
-    let call = call(inner, task, effect, &execution.identity.machine_arn, None, now);
+    let call = task.call(effect, &execution.identity.machine_arn, None, now);
     !matches!(tasks::plan(&inner.services, &call), Ok(Plan::External(_)))
 }

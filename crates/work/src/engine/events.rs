@@ -13,7 +13,6 @@ use headwater_log::{Append, Log, Stream};
 use headwater_wire::batch::{Builder, Compression};
 use serde_json::Value;
 
-use super::status_text;
 use super::turn::Turn;
 use crate::execution::Status;
 use crate::execution::history::{Fields, json, text};
@@ -53,7 +52,7 @@ impl Told {
             done.unsplit(std::mem::replace(builder, Builder::new(Compression::None)).finish());
         }
         let number = turn.head.redrives;
-        let event_id = format!("{id}/{}/{number}", status_text(state));
+        let event_id = format!("{id}/{}/{number}", state.name());
         let time = at.to_string();
         let arn = &turn.execution.identity.execution_arn;
         let mut headers: Vec<(&str, &[u8])> = vec![
@@ -94,7 +93,7 @@ fn detail(turn: &Turn, state: ExecutionState) -> Vec<u8> {
         ("executionArn", identity.execution_arn.as_str()),
         ("stateMachineArn", &identity.machine_arn),
         ("name", &identity.name),
-        ("status", status_text(state)),
+        ("status", state.name()),
     ] {
         text(shown, fields.field(name));
     }

@@ -67,9 +67,8 @@ impl Inner {
     }
 
     async fn stored_express(self: &Arc<Self>, key: Key) -> Option<Run> {
-        let space = rows::space_of(rows::shard_of(&key));
-        let head = self.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Durable)?;
-        let input = self.log.get(&space, &rows::row(&key, Tag::Header, &[]), View::Durable)?;
+        let head = self.row(&key, Tag::Head, &[], View::Durable)?;
+        let input = self.row(&key, Tag::Header, &[], View::Durable)?;
         let head = Head::decode(&head).ok()?;
         let definition = self.definition(&head.definition, true).ok()?;
         let begin = Begin {

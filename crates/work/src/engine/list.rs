@@ -67,8 +67,7 @@ impl Inner {
     /// `HW-WORK-030`.
     pub(super) fn durable_head(&self, id: &str) -> Result<(Key, Head), Problem> {
         let key = key_of(id)?;
-        let row = self.log.get(&rows::space_of(rows::shard_of(&key)), &rows::row(&key, Tag::Head, &[]), View::Durable);
-        let head = row.ok_or_else(|| no_execution(id))?;
+        let head = self.row(&key, Tag::Head, &[], View::Durable).ok_or_else(|| no_execution(id))?;
         Ok((key, Head::decode(&head)?))
     }
 
@@ -83,8 +82,7 @@ impl Inner {
         }
         let mut shown = view(&head, None);
         if head.first < 0 {
-            let row = rows::row(&key, Tag::Header, &[]);
-            shown.input = self.log.get(&rows::space_of(rows::shard_of(&key)), &row, View::Durable);
+            shown.input = self.row(&key, Tag::Header, &[], View::Durable);
             return Ok(shown);
         }
         let stream = Name::new(journal::STREAM)?;

@@ -151,17 +151,15 @@ impl Inner {
     /// `HW-WORK-030`.
     pub(super) fn map_runs(&self, execution: &str) -> Result<Vec<Map<String, Value>>, Problem> {
         let (key, head) = self.durable_head(execution)?;
-        let space = rows::space_of(rows::shard_of(&key));
         let read = |attempt: &Attempt| {
-            let row = rows::row(&key, Tag::Progress, &rows::attempt_bytes(attempt));
-            Progress::decode(&self.log.get(&space, &row, View::Durable)?)
+            Progress::decode(&self.row(&key, Tag::Progress, &rows::attempt_bytes(attempt), View::Durable)?)
         };
         Ok(head.maps.iter().filter_map(read).map(|progress| shown(&self.over(&key, progress))).collect())
     }
 
     /// A Map Run whose execution was stopped in its midst is over, too.
     fn over(&self, key: &Key, mut progress: Progress) -> Progress {
-        let row = self.log.get(&rows::space_of(rows::shard_of(key)), &rows::row(key, Tag::Head, &[]), View::Durable);
+        let row = self.row(key, Tag::Head, &[], View::Durable);
         let head = row.and_then(|row| rows::Head::decode(&row).ok());
         if let Some(stopped) = head.and_then(|head| head.stopped)
             && progress.status == "RUNNING"
@@ -175,8 +173,7 @@ impl Inner {
     pub(super) fn earlier(&self, key: &Key, maps: &[Attempt], attempt: &Attempt) -> Option<(Attempt, Progress)> {
         let same = |one: &&Attempt| (one.thread, one.visit) == (attempt.thread, attempt.visit);
         let earlier = *maps.iter().filter(same).max_by_key(|one| one.number)?;
-        let row = rows::row(key, Tag::Progress, &rows::attempt_bytes(&earlier));
-        let row = self.log.get(&rows::space_of(rows::shard_of(key)), &row, View::Appended)?;
+        let row = self.row(key, Tag::Progress, &rows::attempt_bytes(&earlier), View::Appended)?;
         Some((earlier, Progress::decode(&row)?))
     }
 

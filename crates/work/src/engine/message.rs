@@ -58,7 +58,7 @@ impl Message {
                 for text in [&view.workflow, &view.name] {
                     writer.text(text);
                 }
-                writer.text(super::status_text(view.state));
+                writer.text(view.state.name());
                 writer.time(view.started);
                 writer.option(view.stopped.as_ref(), |writer, at| writer.time(*at));
                 for json in [&view.input, &view.output] {
@@ -122,7 +122,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Message> {
         return Some(Message::Refused { parent, failure });
     }
     let (workflow, name) = (reader.text()?, reader.text()?);
-    let state = super::state_named(&reader.text()?).unwrap_or(ExecutionState::Failed);
+    let state = ExecutionState::named(&reader.text()?).unwrap_or(ExecutionState::Failed);
     let (started, stopped) = (reader.time()?, reader.option(Reader::time)?);
     let (input, output) = (reader.option(json)?, reader.option(json)?);
     let (error, cause) = (reader.option(Reader::text)?, reader.option(Reader::text)?);

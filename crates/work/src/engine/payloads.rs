@@ -48,9 +48,11 @@ impl Inner {
 
     /// What an execution points to.
     pub(super) fn kept(&self, key: &Key, head: &Head) -> BTreeSet<[u8; 32]> {
-        let space = rows::space_of(rows::shard_of(key));
-        let read = |row: bytes::Bytes| self.log.get(&space, &row, View::Appended)?.as_ref().try_into().ok();
-        pointers(key, head).filter_map(read).collect()
+        let read = |number: u32| {
+            let hash = self.row(key, Tag::Blob, &number.to_be_bytes(), View::Appended)?;
+            hash.as_ref().try_into().ok()
+        };
+        (0..head.blobs).filter_map(read).collect()
     }
 }
 

@@ -89,10 +89,10 @@ impl Workflows for Engine {
     fn wait<'a>(&'a self, id: &'a str, patience: Duration) -> BoxFuture<'a, Result<ExecutionView, Problem>> {
         Box::pin(async move {
             // Asked for before looking, so that no end falls in between.
-            let ended = self.0.ended(list::key_of(id)?);
+            let mut ended = self.0.waiters.ask(list::key_of(id)?);
             let (_, head) = self.0.durable_head(id)?;
             if head.stopped.is_none()
-                && let Ok(Ok(view)) = tokio::time::timeout(patience, ended).await
+                && let Ok(Ok(view)) = tokio::time::timeout(patience, &mut ended.receiver).await
             {
                 return Ok(view);
             }
@@ -169,14 +169,17 @@ impl Workflows for Engine {
         Box::pin(async move {
             let until = tokio::time::Instant::now() + patience;
             loop {
-                let task = self.0.activities.ask(activity);
-                let Ok(Ok((key, attempt))) = tokio::time::timeout_at(until, task).await else { return Ok(None) };
-                let row = rows::row(&key, Tag::Task, &rows::attempt_bytes(&attempt));
-                let row = self.0.log.get(&rows::space_of(rows::shard_of(&key)), &row, View::Durable);
+                let mut asked = self.0.activities.ask(activity);
+                let Ok(Some((key, attempt))) = tokio::time::timeout_at(until, asked.task()).await else {
+                    return Ok(None);
+                };
+                let row = self.0.row(&key, Tag::Task, &rows::attempt_bytes(&attempt), View::Durable);
                 let Some(task) = row.and_then(|row| Task::decode(&row, &|hash| self.0.fetch(hash)).ok()) else {
+                    asked.done();
                     continue;
                 };
                 let started = self.0.tell(key, Event::TaskStarted { attempt, worker: worker.clone() }).await;
+                asked.done();
                 match started {
                     Ok(_) => {}
                     // It is over: the next one.

@@ -55,6 +55,13 @@ pub(super) enum Command {
     },
 }
 
+impl Command {
+    /// Whether a client asks for an execution, who hears of it when there can be none now. A Map Run never gives up.
+    pub(super) fn is_clients_start(&self) -> bool {
+        matches!(self, Self::Start { head, reply: Some(_), .. } if head.map_run.is_none())
+    }
+}
+
 /// A queue with one reader.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -81,6 +88,16 @@ impl Queue {
         for command in commands.into_iter().rev() {
             waiting.0.push_front(command);
         }
+    }
+
+    /// Takes out what clients have asked to be started; those who wait for it.
+    pub(super) fn take_starts(&self) -> Vec<Reply<ExecutionView>> {
+        let mut waiting = self.waiting.lock();
+        let all = std::mem::take(&mut waiting.0).into_iter();
+        let (starts, rest): (VecDeque<Command>, _) = all.partition(Command::is_clients_start);
+        waiting.0 = rest;
+        let reply = |command| if let Command::Start { reply, .. } = command { reply } else { None };
+        starts.into_iter().filter_map(reply).collect()
     }
 
     /// Ends the reader; what waits is dropped.

@@ -16,6 +16,7 @@ use crate::definition::resource::{Pattern, Service};
 use crate::execution::record::codec::{Fetch, Large, Reader, Writer};
 use crate::execution::{Attempt, StartTask, ThreadId, Timer};
 use crate::hash;
+use crate::tasks::Call;
 
 /// Shards of a node; a row's shard follows from its key, so the number can never change.
 pub(super) const SHARDS: usize = 4;
@@ -218,6 +219,7 @@ pub(super) struct Head {
     pub(super) alias: Option<String>,
 }
 
+/// The states by their numbers in a row, which never change.
 const STATES: [ExecutionState; 6] = [
     ExecutionState::Running,
     ExecutionState::Succeeded,
@@ -351,6 +353,26 @@ pub(super) struct Task {
 }
 
 impl Task {
+    /// What is called, as the effect of that name.
+    pub(super) fn call<'a>(
+        &'a self,
+        effect: &'a str,
+        machine_arn: &'a str,
+        cause: Option<&'a Cause>,
+        now: Micros,
+    ) -> Call<'a> {
+        Call {
+            resource: &self.start.resource,
+            parameters: &self.start.parameters,
+            key: effect,
+            machine_arn,
+            token: self.start.token.as_deref(),
+            now,
+            deadline: self.deadline,
+            cause,
+        }
+    }
+
     /// As a row, with what of it is kept beside the row.
     pub(super) fn encode(&self, inline_max: usize) -> (Bytes, Large) {
         let mut writer = Writer::within(inline_max);

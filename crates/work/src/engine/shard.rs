@@ -181,7 +181,6 @@ impl Shard {
         };
         if let Some(reason) = end {
             tracing::error!(shard = self.index, reason, "workflow shard ended");
-            self.queue().close();
         }
     }
 
@@ -235,9 +234,9 @@ impl Shard {
         {
             return batch.deferred.push(command);
         }
-        let now = self.inner.clock.now();
+        let (now, client) = (self.inner.clock.now(), command.is_clients_start());
         match command {
-            Command::Start { head, input, item, reply } => match self.start(batch, *head, &input, item) {
+            Command::Start { head, input, item, reply } => match self.start(batch, *head, &input, item, client) {
                 Ok(view) => batch.post(reply.map(|reply| Post::Started(reply, Box::new(view)))),
                 Err(problem) => answer(reply, Err(problem)),
             },
@@ -295,17 +294,22 @@ impl Shard {
         }
     }
 
-    /// Begins an execution, or finds it.
+    /// Begins an execution, or finds it. A `client` is told where it cannot be written; whoever else has asked for it
+    /// waits.
     fn start(
         &mut self,
         batch: &mut Batch,
         head: Head,
         input: &Bytes,
         item: Option<Item>,
+        client: bool,
     ) -> Result<headwater_kernel::port::workflows::ExecutionView, Problem> {
         let key = rows::key_of(&head.workflow, &head.name);
         let there = match batch.slot(&key) {
-            Some(slot) => Some(slot.turn.head.clone()),
+            Some(slot) => {
+                slot.asked &= client;
+                Some(slot.turn.head.clone())
+            }
             None => self.head(&key)?,
         };
         if let Some(there) = there {
@@ -332,9 +336,10 @@ impl Shard {
         } else {
             Turn::start(head, definition, begin, &around)?
         };
-        self.inner.figures.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.inner.figures.running.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         batch.add(turn);
+        if let Some(slot) = batch.slot(&key) {
+            slot.asked = client;
+        }
         Ok(view)
     }
 
@@ -357,7 +362,10 @@ impl Shard {
             };
             batch.add(turn);
         }
-        batch.slot(key).ok_or_else(|| super::no_execution("?"))
+        let slot = batch.slot(key).ok_or_else(|| super::no_execution("?"))?;
+        // More of the batch belongs to it now.
+        slot.asked = false;
+        Ok(slot)
     }
 
     fn load(&self, key: &Key) -> Result<Turn, Problem> {
@@ -484,7 +492,7 @@ impl Shard {
             None => self.head(key)?.ok_or_else(|| super::no_execution("of this key"))?,
         };
         if head.state == ExecutionState::Running || head.state == ExecutionState::Succeeded || head.express {
-            let state = super::status_text(head.state);
+            let state = head.state.name();
             let fact = format!("execution `{}` cannot be taken up again: it is {state}", head.id());
             return Err(Problem::new("HW-WORK-007", fact)
                 .help("executions that failed, timed out or were aborted can be; start a new one otherwise"));
@@ -549,7 +557,7 @@ impl Shard {
         match message {
             Message::Start { head, input } => {
                 let (parent, id) = (head.parent.clone(), head.id());
-                let started = self.start(batch, *head, &input, None);
+                let started = self.start(batch, *head, &input, None, false);
                 if let (Err(problem), Some(parent)) = (&started, parent) {
                     let failure = Failure::new("States.TaskFailed", problem.title.clone());
                     let own = rows::row(&rows::key_of("", &id), Tag::Message, &rows::attempt_bytes(&parent.attempt));
@@ -599,6 +607,13 @@ impl Shard {
         self.inner.figures.parked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         head.parked = Some(reason.to_owned());
         batch.loose.push((Arc::clone(&self.space), rows::row(key, Tag::Head, &[]), Some(head.encode())));
+    }
+}
+
+impl Drop for Shard {
+    /// However its thread ends, nobody waits for an answer of it any more.
+    fn drop(&mut self) {
+        self.queue().close();
     }
 }
 

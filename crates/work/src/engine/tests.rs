@@ -7,10 +7,12 @@ mod disk;
 mod maps;
 mod payloads;
 mod rig;
+mod tables;
 
 use std::time::Duration;
 
 use expect_test::expect;
+use futures::FutureExt;
 use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, StartExecution, TaskEnd, Workflows};
 use serde_json::{Value, json};
 
@@ -26,6 +28,13 @@ fn pass(output: Value) -> Value {
 fn activity(retry: Value) -> Value {
     json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:us-east-1:000000000000:activity:work",
         "HeartbeatSeconds": 40, "Retry": retry, "End": true}}})
+}
+
+/// Counts in a document, and gives it back.
+fn update() -> Value {
+    json!({"StartAt": "U", "States": {"U": {"Type": "Task", "End": true,
+        "Resource": "arn:aws:states:::dynamodb:updateItem", "Parameters": {"TableName": "t", "Key": {"id": {"S": "k"}},
+            "UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}, "ReturnValues": "ALL_NEW"}}}})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,6 +146,29 @@ async fn an_execution_can_be_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_those_who_waited_and_who_stays_is_told() {
+    let rig = Rig::new().await;
+    rig.workflow("hello", &pass(json!(1))).await;
+    rig.workflow("act", &activity(json!([]))).await;
+    rig.start("hello", Some("n"), json!({})).await.unwrap();
+    rig.start("act", Some("n"), json!({})).await.unwrap();
+    // It has ended, there is none, it takes too long, nobody listens any more.
+    rig.end("hello/n").await;
+    rig.end("hello/n").await;
+    assert_eq!(rig.engine().wait("hello/none", LONG).await.unwrap_err().code, "HW-WORK-030");
+    assert_eq!(rig.engine().0.waiters.len(), 0);
+    let mut stays = rig.engine().wait("act/n", LONG);
+    assert!((&mut stays).now_or_never().is_none());
+    let view = rig.engine().wait("act/n", Duration::from_millis(1)).await.unwrap();
+    assert_eq!(view.state, ExecutionState::Running);
+    assert!(rig.engine().wait("act/n", LONG).now_or_never().is_none());
+    assert_eq!(rig.engine().0.waiters.len(), 1);
+    rig.engine().stop("act/n", None, None).await.unwrap();
+    assert_eq!(stays.await.unwrap().state, ExecutionState::Aborted);
+    assert_eq!(rig.engine().0.waiters.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn internal_tasks_are_in_one_commit_with_their_steps() {
     let rig = Rig::new().await;
     rig.stream("out").await;
@@ -204,6 +236,21 @@ async fn a_large_map_run_keeps_a_cursor_and_each_result() {
     let arn = rig.engine().map_runs("slow/n").unwrap()[0]["mapRunArn"].as_str().unwrap().to_owned();
     let query = ExecutionQuery { map_run: Some(arn), count: 10, ..ExecutionQuery::default() };
     assert_eq!(rig.engine().list(&query).unwrap().0.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_ends_by_a_bug_refuses_what_it_is_asked_for() {
+    let mut rig = Rig::new().await;
+    rig.tables = Some(tables::made_by(|_, _, _| panic!("a bug, made by a test")));
+    rig.restart().await;
+    rig.workflow("w", &update()).await;
+    // The first meets the bug; the second belongs to the same shard, and nobody is there any more.
+    for input in [1, 2] {
+        let refused = tokio::time::timeout(LONG, rig.start("w", Some("n"), json!(input))).await.unwrap();
+        assert_eq!(refused.unwrap_err().code, "HW-WORK-034");
+    }
+    let queued = |(name, value): &(&str, f64)| *name == "queued" && *value > 0.0;
+    assert!(!rig.engine().figures().iter().any(queued));
 }
 
 #[tokio::test(flavor = "multi_thread")]

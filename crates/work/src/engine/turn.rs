@@ -4,6 +4,8 @@
 //! commit of the step that asked for it, so its answer is fed back at once and the chain goes on. Should the tables
 //! refuse its writes, the turn goes back to the moment before the answer and takes the refusal instead.
 
+mod map;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -20,13 +22,12 @@ use super::rows::{self, Alarm, AlarmKey, Head, Key, Parent, Tag, Task};
 use crate::definition::resource::{Pattern, Service};
 use crate::definition::{Definition, Resource};
 use crate::execution::event::Changed;
-use crate::execution::history::Details;
 use crate::execution::record::codec::Large;
 use crate::execution::record::{self, Part};
 use crate::execution::{
-    Attempt, Begin, Effect, Event, Execution, Failure, Given, HistoryEvent, MapRun, StartTask, Status, Step, Timer,
+    Attempt, Begin, Effect, Event, Execution, Failure, Given, HistoryEvent, StartTask, Status, Step, Timer,
 };
-use crate::tasks::{self, Answer, Call, Done, Internal, Plan, Refusal};
+use crate::tasks::{self, Answer, Done, Internal, Plan, Refusal};
 
 /// Events of history in one commit of an execution, after which its next internal task waits for the next commit.
 const EVENTS_MAX: usize = 500;
@@ -307,20 +308,8 @@ impl Turn {
     /// Finds out what a task comes to; an internal one is done on the spot.
     fn plan(&mut self, task: Task, around: &Around<'_>) {
         let attempt = task.start.attempt;
-        let id = self.head.id();
-        let effect = effect_key(&id, &attempt);
-        let machine_arn = self.execution.identity.machine_arn.clone();
-        let cause = self.next_cause();
-        let call = Call {
-            resource: &task.start.resource,
-            parameters: &task.start.parameters,
-            key: &effect,
-            machine_arn: &machine_arn,
-            token: task.start.token.as_deref(),
-            now: around.now,
-            deadline: task.deadline,
-            cause: Some(&cause),
-        };
+        let (effect, cause) = (effect_key(&self.head.id(), &attempt), self.next_cause());
+        let call = task.call(&effect, &self.execution.identity.machine_arn, Some(&cause), around.now);
         match tasks::plan(&around.inner.services, &call) {
             Ok(Plan::Internal(internal)) if self.history.len() < EVENTS_MAX => {
                 self.internal(&task, internal, around);
@@ -410,8 +399,7 @@ impl Turn {
     ) -> Result<ExecutionView, Problem> {
         let (head, input) = around.inner.head_of(&start, around.now)?;
         let key = rows::key_of(&head.workflow, &head.name);
-        let space = rows::space_of(rows::shard_of(&key));
-        if let Some(bytes) = around.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Appended) {
+        if let Some(bytes) = around.inner.row(&key, Tag::Head, &[], View::Appended) {
             let there = Head::decode(&bytes)?;
             if there.input != head.input || there.state != ExecutionState::Running {
                 return Err(super::name_taken(&head.workflow, &head.name));
@@ -446,18 +434,8 @@ impl Turn {
     pub(super) fn answered(&mut self, attempt: Attempt, around: &Around<'_>) -> Result<(), Problem> {
         let Some(task) = self.task(&attempt, around) else { return Ok(()) };
         let Some(written) = task.written.clone() else { return Ok(()) };
-        let cause = self.next_cause();
-        let effect = effect_key(&self.head.id(), &attempt);
-        let call = Call {
-            resource: &task.start.resource,
-            parameters: &task.start.parameters,
-            key: &effect,
-            machine_arn: &self.execution.identity.machine_arn,
-            token: task.start.token.as_deref(),
-            now: around.now,
-            deadline: task.deadline,
-            cause: Some(&cause),
-        };
+        let (effect, cause) = (effect_key(&self.head.id(), &attempt), self.next_cause());
+        let call = task.call(&effect, &self.execution.identity.machine_arn, Some(&cause), around.now);
         let answer = match tasks::plan(&around.inner.services, &call) {
             Ok(Plan::Internal(plan)) => plan.answer.of(&Done { written, started: Vec::new() }),
             Ok(Plan::External(_)) => {
@@ -539,54 +517,6 @@ impl Turn {
         self.run(around)
     }
 
-    /// Begins a Map Run, or goes on with the one that the state had before it was taken up again.
-    fn begin_map(&mut self, mut run: MapRun, around: &Around<'_>) {
-        let attempt = run.attempt;
-        let earlier = run.redrive.then(|| around.inner.earlier(&self.key, &self.head.maps, &attempt)).flatten();
-        if let Some((before, progress)) = earlier {
-            let drawn = std::mem::replace(&mut run.arn, progress.arn.clone());
-            if let Some((_, label)) = run.arn.rsplit_once(':').and_then(|(rest, _)| rest.rsplit_once('/')) {
-                run.label = label.to_owned();
-            }
-            for event in &mut self.history {
-                if let Details::MapRun { arn } = &mut event.details
-                    && *arn == drawn
-                {
-                    arn.clone_from(&run.arn);
-                }
-            }
-            self.head.maps.retain(|one| *one != before);
-            let row = |attempt: &Attempt| rows::row(&self.key, Tag::Progress, &rows::attempt_bytes(attempt));
-            let (gone, here) = (row(&before), row(&attempt));
-            self.rows.insert(gone, None);
-            // Where it was stopped and is not done with that, it need not be.
-            self.drop_map(&before);
-            self.rows.insert(here, Some(progress.redrive(around.now).encode()));
-        }
-        self.put_map(&run, false, around);
-        self.head.maps.push(attempt);
-        self.after.push(After::RunMap(attempt));
-    }
-
-    fn put_map(&mut self, run: &MapRun, stopped: bool, around: &Around<'_>) {
-        let row = rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(&run.attempt));
-        let (encoded, mut large) = super::map_run::encode(run, stopped, around.inner.inline_max());
-        self.large.append(&mut large);
-        self.rows.insert(row, Some(encoded));
-    }
-
-    /// Marks a Map Run that nobody waits for any more: it has to write down what there is before its row goes.
-    fn stop_map(&mut self, attempt: Attempt, around: &Around<'_>) {
-        let row = rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(&attempt));
-        let Some(bytes) = self.row(&row, around) else { return };
-        let found = super::map_run::decode(&bytes, &|hash| self.fetch(hash, around));
-        match found {
-            Some((run, _)) => self.put_map(&run, true, around),
-            None => self.drop_map(&attempt),
-        }
-        self.after.push(After::StopMap(attempt));
-    }
-
     /// A row as this turn has left it.
     fn row(&self, row: &Bytes, around: &Around<'_>) -> Option<Bytes> {
         match self.rows.get(row) {
@@ -599,11 +529,6 @@ impl Turn {
     fn fetch(&self, hash: &[u8; 32], around: &Around<'_>) -> Option<Vec<u8>> {
         let own = self.large.iter().find(|(one, _)| one == hash).map(|(_, bytes)| bytes.clone());
         own.or_else(|| around.inner.fetch(hash))
-    }
-
-    /// Removes what a Map Run works from; its figures stay.
-    fn drop_map(&mut self, attempt: &Attempt) {
-        self.rows.insert(rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(attempt)), None);
     }
 
     fn end(&mut self, status: &Status, around: &Around<'_>) {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_log::{Commit, Delta, View, append_durable};
 
-use super::rows::{self, DEFINITIONS, Head, Key, Tag, Unknown, VERSIONS};
+use super::rows::{DEFINITIONS, Head, Key, Tag, Unknown, VERSIONS};
 use super::{Engine, Inner, refused};
 use crate::alias::Aliases;
 use crate::chance::Chance;
@@ -225,7 +225,6 @@ impl Inner {
     /// # Errors
     /// `HW-WORK-002` when a record is damaged or missing.
     pub(super) fn stored(&self, key: &Key, head: &Head) -> Result<Execution, Problem> {
-        let space = rows::space_of(rows::shard_of(key));
         let ids = head.threads.iter().flat_map(|(first, end)| *first..*end);
         let stored = Stored::of(ids, |part| {
             let (tag, rest) = match part {
@@ -233,7 +232,7 @@ impl Inner {
                 Part::Thread(id) => (Tag::Thread, id.to_be_bytes().to_vec()),
                 Part::Data(id) => (Tag::Data, id.to_be_bytes().to_vec()),
             };
-            self.log.get(&space, &rows::row(key, tag, &rest), View::Appended).map(|bytes| bytes.to_vec())
+            self.row(key, tag, &rest, View::Appended).map(|bytes| bytes.to_vec())
         });
         stored.restore_with(&|hash| self.fetch(hash))
     }

@@ -4,7 +4,7 @@
 //! cause. Each try of one effect carries the same `Idempotency-Key`.
 
 use bytes::Bytes;
-use headwater_kernel::port::outlet::{Asked, Outgoing};
+use headwater_kernel::port::outlet::{ANSWER_BYTES_MAX, Asked, Outgoing};
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -81,7 +81,10 @@ pub(super) fn plan(services: &Services, _: &Service, call: &Call<'_>) -> Result<
         let outgoing = Outgoing { key: &key, body: &body, now, asked: Some(&asked) };
         let sent = tokio::time::timeout(timeout, outlet.send(outgoing)).await;
         let response = match sent.map_err(|_| socket("the call timed out"))? {
-            Ok(taken) => Response { status: taken.status.unwrap_or(200), headers: taken.headers, body: taken.body },
+            Ok(taken) => {
+                let body = taken.body.ok_or_else(|| unanswered(Unanswered::TooLarge(ANSWER_BYTES_MAX)))?;
+                Response { status: taken.status.unwrap_or(200), headers: taken.headers, body }
+            }
             Err(refused) => match refused.status {
                 Some(status) => Response { status, headers: Vec::new(), body: refused.said },
                 None => return Err(socket(&refused.reason)),

@@ -68,7 +68,7 @@ pub fn ended(service: &Service, machine_arn: &str, view: &ExecutionView) -> Resu
     }
     fields.insert("StartDate".to_owned(), date(view.started, false));
     fields.insert("StateMachineArn".to_owned(), json!(format!("{prefix}:stateMachine:{}", view.workflow)));
-    fields.insert("Status".to_owned(), json!(status(view.state)));
+    fields.insert("Status".to_owned(), json!(view.state.name()));
     if let Some(stopped) = view.stopped {
         fields.insert("StopDate".to_owned(), date(stopped, false));
     }
@@ -117,17 +117,6 @@ fn is_sdk(service: &Service) -> bool {
 /// SDK integrations show times as text, optimised ones as milliseconds.
 fn date(at: Micros, sdk: bool) -> Value {
     if sdk { json!(at.to_string()) } else { json!(at.millis()) }
-}
-
-const fn status(state: ExecutionState) -> &'static str {
-    match state {
-        ExecutionState::Running => "RUNNING",
-        ExecutionState::Succeeded => "SUCCEEDED",
-        ExecutionState::Failed => "FAILED",
-        ExecutionState::TimedOut => "TIMED_OUT",
-        ExecutionState::Aborted => "ABORTED",
-        ExecutionState::PendingRedrive => "PENDING_REDRIVE",
-    }
 }
 
 fn refused(service: &Service, refusal: Refusal<'_>) -> Failure {

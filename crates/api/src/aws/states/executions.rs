@@ -15,7 +15,14 @@ use super::{
 };
 
 const INCLUDED: Member = may("includedData", Shape::Choice(&["ALL_DATA", "METADATA_ONLY"]));
-const STATES: &[&str] = &["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
+const STATES: &[&str] = &[
+    ExecutionState::Running.name(),
+    ExecutionState::Succeeded.name(),
+    ExecutionState::Failed.name(),
+    ExecutionState::TimedOut.name(),
+    ExecutionState::Aborted.name(),
+    ExecutionState::PendingRedrive.name(),
+];
 const START: &[Member] = &[
     MACHINE_ARN,
     may("name", text(1, 80)),
@@ -170,23 +177,6 @@ pub fn wrong_type() -> Refusal {
     Refusal::new("StateMachineTypeNotSupported", message)
 }
 
-/// `RUNNING`, `TIMED_OUT`.
-pub fn state_name(state: ExecutionState) -> &'static str {
-    match state {
-        ExecutionState::Running => "RUNNING",
-        ExecutionState::Succeeded => "SUCCEEDED",
-        ExecutionState::Failed => "FAILED",
-        ExecutionState::TimedOut => "TIMED_OUT",
-        ExecutionState::Aborted => "ABORTED",
-        ExecutionState::PendingRedrive => "PENDING_REDRIVE",
-    }
-}
-
-fn state_of(name: &str) -> Option<ExecutionState> {
-    use ExecutionState::{Aborted, Failed, PendingRedrive, Running, Succeeded, TimedOut};
-    [Running, Succeeded, Failed, TimedOut, Aborted, PendingRedrive].into_iter().find(|state| state_name(*state) == name)
-}
-
 /// What every answer about an execution says.
 fn outline(call: &Call, execution: &ExecutionView, express: bool) -> Map<String, Value> {
     let mut shown = Map::new();
@@ -194,7 +184,7 @@ fn outline(call: &Call, execution: &ExecutionView, express: bool) -> Map<String,
     put("executionArn", shown_arn(&call.caller, execution, express).into());
     put("stateMachineArn", call.caller.machine(&execution.workflow).into());
     put("name", execution.name.as_str().into());
-    put("status", state_name(execution.state).into());
+    put("status", execution.state.name().into());
     put("startDate", seconds(execution.started));
     if let Some(stopped) = execution.stopped {
         put("stopDate", seconds(stopped));
@@ -304,7 +294,7 @@ fn list(call: &Call) -> Answer {
         _ => return Err(Refusal::validation("exactly one of stateMachineArn and mapRunArn must be given")),
     };
     let query = ExecutionQuery {
-        state: call.text("statusFilter").and_then(state_of),
+        state: call.text("statusFilter").and_then(ExecutionState::named),
         after: after(call)?,
         count: count(call),
         ..query

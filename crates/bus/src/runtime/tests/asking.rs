@@ -1,18 +1,15 @@
 //! Pipelines that are asked or recomputed: what becomes of it when they do not run just now, or never take an event.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use headwater_kernel::port::outlet::Answer;
-use headwater_log::{Commit, Delta, LogError};
 use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Outside};
 
 fn answer(body: &Value) -> Answer {
-    Answer { body: body.to_string().into(), ..Answer::default() }
+    Answer { body: Some(body.to_string().into()), ..Answer::default() }
 }
 
 #[test]
@@ -25,7 +22,7 @@ fn a_pipe_asks_a_pipeline_again_that_does_not_run_and_gives_up_what_it_never_tak
         Outside::refuse(503, true),
         Ok(answer(&json!({"n": 1, "more": true}))),
         Outside::refuse(400, false),
-        Ok(Answer { body: "no JSON".into(), ..Answer::default() }),
+        Ok(Answer { body: Some("no JSON".into()), ..Answer::default() }),
         Ok(answer(&json!({"n": 4}))),
     ]);
     let unit = bench.start(
@@ -151,24 +148,6 @@ fn a_span_before_the_event_is_recomputed_until_it_is() {
     bench.stop(&unit);
 }
 
-/// Writes to the log until the disk refuses, in the end in small pieces.
-fn fill(bench: &Bench) {
-    for bytes in [100_000, 100] {
-        for number in 0_u64.. {
-            assert!(number < 100_000, "the disk is full");
-            let value = Some(Bytes::from(vec![7; bytes]));
-            let delta = Delta { key: Bytes::copy_from_slice(&number.to_le_bytes()), value };
-            let commit = Commit { deltas: vec![(Arc::from("filler"), vec![delta])], ..Commit::default() };
-            match bench.log.append(&commit) {
-                Ok(ticket) => bench.runtime.block_on(bench.log.durable(ticket.sequence)).unwrap(),
-                Err(LogError::Full(_)) => bench.runtime.block_on(bench.log.room()),
-                Err(LogError::Disk(_)) => break,
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-}
-
 #[test]
 fn what_was_delivered_while_the_disk_is_full_is_not_delivered_again() {
     let disk = FaultyDisk::default();
@@ -184,7 +163,7 @@ fn what_was_delivered_while_the_disk_is_full_is_not_delivered_again() {
         || bench.figure("rule/tidy", "retries_total") == 1 && bench.figure("rule/tidy", "pending_deliveries") == 1;
     bench.until("it waits for its next try", waits);
     disk.set_full(true);
-    fill(&bench);
+    bench.fill();
     bench.until_ticking(Duration::from_secs(60), "it is delivered", || came() == 2);
     disk.set_full(false);
     bench.until("there is room", || bench.send("in", &[json!({"n": 2})]));

@@ -18,7 +18,7 @@ use headwater_kernel::resource::{API_VERSION, Metadata, Resource, Status};
 use headwater_kernel::unit::Unit;
 use headwater_kernel::{Registry, audit};
 use headwater_log::park::{self, StopSignal};
-use headwater_log::{Append, Commit, EmbeddedLog, Log, LogError, View};
+use headwater_log::{Append, Commit, Delta, EmbeddedLog, Log, LogError, View};
 use headwater_store::disk::{Disk, MemoryDisk};
 use headwater_wire::batch::{self, Builder, Compression};
 use parking_lot::Mutex;
@@ -87,7 +87,7 @@ impl Outside {
     /// As a pipeline: one that takes nothing just now does not run.
     fn ask(&self, pipeline: &str, came: Value) -> Result<Json, Problem> {
         self.take(pipeline, came)
-            .map(|answer| answer.body)
+            .map(|answer| answer.body.unwrap_or_default())
             .map_err(|refused| Problem::new(if refused.again { "HW-FLOW-046" } else { "HW-FLOW-121" }, refused.reason))
     }
 }
@@ -361,6 +361,24 @@ impl Bench {
             }
         }
         seen
+    }
+
+    /// Writes to the log until the disk refuses, in the end in small pieces.
+    pub fn fill(&self) {
+        for bytes in [100_000, 100] {
+            for number in 0_u64.. {
+                assert!(number < 100_000, "the disk is full");
+                let value = Some(Json::from(vec![7; bytes]));
+                let delta = Delta { key: Json::copy_from_slice(&number.to_le_bytes()), value };
+                let commit = Commit { deltas: vec![(Arc::from("filler"), vec![delta])], ..Commit::default() };
+                match self.log.append(&commit) {
+                    Ok(ticket) => self.runtime.block_on(self.log.durable(ticket.sequence)).unwrap(),
+                    Err(LogError::Full(_)) => self.runtime.block_on(self.log.room()),
+                    Err(LogError::Disk(_)) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
     }
 
     /// Waits until a stream has so many records, and gives their values.

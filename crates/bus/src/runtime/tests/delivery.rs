@@ -167,15 +167,18 @@ fn an_answer_takes_the_events_place() {
             "target": {"type": "stream", "stream": "answers", "input": {"path": "$.city"}, "event": {"source": "pipe", "type": "Answer"}},
         }),
     );
-    let city =
-        Answer { status: Some(200), body: bytes::Bytes::from_static(br#"{"city": "Chur"}"#), ..Answer::default() };
-    let unread = Answer { status: Some(200), body: bytes::Bytes::from_static(b"?"), ..Answer::default() };
-    bench.outside.answer(vec![Ok(city), Ok(unread)]);
+    let answer =
+        |body: Option<&'static str>| Ok(Answer { status: Some(200), body: body.map(Bytes::from), ..Answer::default() });
+    bench.outside.answer(vec![answer(Some(r#"{"city": "Chur"}"#)), answer(Some("?")), answer(None)]);
     assert!(bench.send("in", &[json!({"n": 7000})]));
     assert_eq!(bench.wait_for("answers", 1), [json!("Chur")]);
     assert_eq!(bench.outside.came.lock()[0].1, json!(7000));
     assert!(bench.send("in", &[json!({"n": 8000})]));
     assert_eq!(bench.wait_for("ask.dead", 1)[0]["reason"], "the answer to the enrichment is no JSON");
+    assert!(bench.send("in", &[json!({"n": 9000})]));
+    let letter = bench.wait_for("ask.dead", 2).remove(1);
+    assert_eq!(letter["reason"], "the answer to the enrichment has more than 262144 bytes");
+    assert_eq!((&letter["code"], &letter["status"]), (&json!("HW-BUS-011"), &json!(200)));
     bench.stop(&unit);
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use headwater_kernel::port::Bus;
 use headwater_kernel::port::bus::ReplayRequest;
 use serde_json::{Value, json};
@@ -59,6 +60,35 @@ fn a_replay_gives_a_span_out_again_to_the_rules_named() {
     for unit in [archive, one, two] {
         bench.stop(&unit);
     }
+}
+
+#[test]
+fn of_two_replays_of_one_name_the_second_is_refused_and_so_is_one_too_many() {
+    let disk = FaultyDisk::default();
+    let bench = Bench::on(&disk);
+    let archive = bench.start("Archive", "all", json!({"pattern": {"source": ["shop"]}}));
+    for n in 0..3 {
+        bench.put("shop", "Order", json!({"n": n}));
+    }
+    bench.wait_for("archive.all", 3);
+    // None of them is durable when the others come, and whoever asked for one may leave before it is.
+    let held = disk.hold_syncs();
+    let begin = |name: &str| bench.buses.replay(request(name, 0, 1, &[])).now_or_never();
+    assert!(begin("0").is_none());
+    assert_eq!(begin("0").unwrap().unwrap_err().code, "HW-BUS-040");
+    for name in 1..10 {
+        assert!(begin(&name.to_string()).is_none());
+    }
+    assert_eq!(begin("10").unwrap().unwrap_err().code, "HW-BUS-043");
+    drop(held);
+    bench.until("all are complete", || {
+        let all = bench.buses.replays();
+        all.len() == 10 && all.iter().all(|replay| replay["state"] == "completed" && replay["events"] == 3)
+    });
+    bench.until("what they gave out is durable", || bench.read("bus.default").len() >= 33);
+    assert_eq!(bench.read("bus.default").len(), 33);
+    bench.until("there is a place again", || begin("11").is_none_or(|begun| begun.is_ok()));
+    bench.stop(&archive);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START};
@@ -50,6 +51,43 @@ fn missed_times_are_made_up_for_once_or_left_out() {
     let time = headwater_base::Micros::parse_rfc3339(&first.headers["ce_time"]).unwrap();
     assert!(before.since(time) < Duration::from_secs(60), "{time} is older than {before}");
     bench.stop(&skip);
+}
+
+#[test]
+fn a_time_at_which_the_disk_is_full_waits_for_it() {
+    let disk = FaultyDisk::default();
+    let bench = Bench::on(&disk);
+    let unit = bench.start("Schedule", "tick", spec("rate(1 minutes)", json!({"missed": "skip"})));
+    disk.set_full(true);
+    bench.fill();
+    bench.clock.advance(Duration::from_secs(60));
+    bench.until("it is due", || unit.status().message.starts_with("next 2026-01-01T00:02:00Z"));
+    // Longer than a time may be late that is not to be made up for.
+    bench.clock.advance(Duration::from_secs(3_600));
+    disk.set_full(false);
+    bench.until("it is written", || !bench.read("ticks").is_empty());
+    assert_eq!(bench.read("ticks").remove(0).value, "2026-01-01T00:01:00Z");
+    bench.stop(&unit);
+}
+
+#[test]
+fn a_schedule_that_ends_while_it_waits_for_the_disk_fires_once_in_its_next_life() {
+    let disk = FaultyDisk::default();
+    let bench = Bench::on(&disk);
+    let unit = bench.start("Schedule", "tick", spec("rate(1 hours)", json!({})));
+    disk.set_full(true);
+    bench.fill();
+    bench.clock.advance(Duration::from_secs(3_600));
+    bench.until("it is due", || unit.status().message.starts_with("next 2026-01-01T02:00:00Z"));
+    bench.stop(&unit);
+    let unit = bench.start("Schedule", "tick", spec("rate(1 hours)", json!({})));
+    bench.until("it is due again", || unit.status().message.starts_with("next 2026-01-01T02:00:00Z"));
+    disk.set_full(false);
+    bench.clock.advance(Duration::from_secs(3_600));
+    bench.until("the next one is written", || bench.read("ticks").len() >= 2);
+    let times: Vec<Value> = bench.read("ticks").into_iter().map(|seen| seen.value).collect();
+    assert_eq!(times, ["2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"]);
+    bench.stop(&unit);
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Inner {
         // The newest piece that is copied, and where the first and the last copy are.
         let (mut known, mut copied): (i64, Option<(i64, i64)>) = (-1, None);
         for _ in 0..FOLLOWED_MAX {
-            let row = self.log.get(&rows::space_of(shard), &rows::row(key, Tag::Head, &[]), View::Durable);
+            let row = self.row(key, Tag::Head, &[], View::Durable);
             let Some(row) = row else { return Ok(true) };
             let head = Head::decode(&row)?;
             let id = head.id();

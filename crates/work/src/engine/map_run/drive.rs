@@ -23,7 +23,8 @@ use super::source::{Child, Source};
 use crate::definition::{Definition, Flavor};
 use crate::engine::queue::Command;
 use crate::engine::rows::{self, Head, Key, Tag};
-use crate::engine::{Inner, identity, state_of, status_text};
+use crate::engine::waiters::Awaited;
+use crate::engine::{Inner, identity, state_of};
 use crate::execution::{Attempt, Begin, Event, Failure, Identity, Item, MapRun, Status};
 use crate::items::{ChildResult, ResultWriter};
 
@@ -54,18 +55,15 @@ type Lost = (ExecutionState, Failure);
 /// Runs a Map Run from where it stands. None when it is not wanted any more, or was stopped and has written what there
 /// is.
 pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &Stop) -> Option<Result<Value, Failure>> {
-    let space = rows::space_of(rows::shard_of(&key));
     let rest = rows::attempt_bytes(&attempt);
-    let run_row = rows::row(&key, Tag::MapRun, &rest);
-    let stored = inner.log.get(&space, &run_row, View::Durable)?;
+    let stored = inner.row(&key, Tag::MapRun, &rest, View::Durable)?;
     let (run, stopped) = record::decode(&stored, &|hash| inner.fetch(hash))?;
     if stopped {
         stop.set();
     }
-    let head = Head::decode(&inner.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Durable)?).ok()?;
+    let head = Head::decode(&inner.row(&key, Tag::Head, &[], View::Durable)?).ok()?;
     let definition = inner.definition(&head.definition, false).ok()?;
-    let row = rows::row(&key, Tag::Progress, &rest);
-    let stored = inner.log.get(&space, &row, View::Durable);
+    let stored = inner.row(&key, Tag::Progress, &rest, View::Durable);
     let partition = partition_of(run.arn.as_bytes(), rows::SHARDS.try_into().unwrap_or(1));
     let place = Place { stream: Name::new(super::STREAM).ok()?, partition };
     let end = inner.log.ends(&place.stream, partition).map_or(0, |ends| ends.appended);
@@ -87,6 +85,7 @@ pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &S
         redrives: 0,
         redriven: None,
     });
+    let (run_row, row) = (rows::row(&key, Tag::MapRun, &rest), rows::row(&key, Tag::Progress, &rest));
     let map = Map { inner, run: &run, head: &head, definition: &definition, stop, place, key, run_row, row };
     if stopped && progress.status != "RUNNING" {
         // It was over when it was stopped.
@@ -221,8 +220,7 @@ impl Map<'_> {
         }
         let there = |child: &Child| {
             let key = rows::key_of(&self.head.workflow, &self.identity(child.number).name);
-            let space = rows::space_of(rows::shard_of(&key));
-            self.inner.log.get(&space, &rows::row(&key, Tag::Head, &[]), View::Durable).is_some()
+            self.inner.row(&key, Tag::Head, &[], View::Durable).is_some()
         };
         chunk.iter().rposition(there).map_or(0, |last| last + 1)
     }
@@ -314,7 +312,7 @@ impl Map<'_> {
             name: identity.name,
             machine_arn: identity.machine_arn,
             input: json(ended.input),
-            status: status_text(state),
+            status: state.name(),
             outcome: if state == ExecutionState::Succeeded { Ok(json(ended.output)) } else { Err(failure) },
             started: Some(Micros(ended.started)),
             stopped: Some(Micros(ended.stopped)),
@@ -412,7 +410,7 @@ impl Map<'_> {
             ..self.head.clone()
         };
         let id = head.id();
-        let ended = self.inner.ended(key);
+        let mut ended = self.inner.waiters.ask(key);
         if self.stop.is_set() {
             return self.end(key, &id, ended).await;
         }
@@ -427,10 +425,9 @@ impl Map<'_> {
         }
         match begun {
             Ok(()) => {
-                let mut ended = ended;
                 tokio::select! {
                     biased;
-                    view = &mut ended => return view.ok().map(Ok),
+                    view = &mut ended.receiver => return view.ok().map(Ok),
                     () = self.stop.wait() => {}
                 }
                 self.end(key, &id, ended).await
@@ -442,12 +439,7 @@ impl Map<'_> {
     }
 
     /// Stops a Standard child, of which `ended` tells the end. None when the engine stops.
-    async fn end(
-        &self,
-        key: Key,
-        id: &str,
-        ended: oneshot::Receiver<ExecutionView>,
-    ) -> Option<Result<ExecutionView, Lost>> {
+    async fn end(&self, key: Key, id: &str, mut ended: Awaited<'_>) -> Option<Result<ExecutionView, Lost>> {
         let (reply, answer) = oneshot::channel();
         self.inner.push_to(&key, Command::Event { key, event: Event::Abort(stopped()), reply: Some(reply) });
         match answer.await.ok()? {
@@ -455,7 +447,7 @@ impl Map<'_> {
             // It had ended; its end is told once that is durable, if it was not before.
             Err(problem) if problem.code == "HW-WORK-006" => {
                 if self.inner.describe(id).is_ok_and(|view| view.stopped.is_none()) {
-                    return ended.await.ok().map(Ok);
+                    return (&mut ended.receiver).await.ok().map(Ok);
                 }
             }
             // It was never begun, or does not go on.

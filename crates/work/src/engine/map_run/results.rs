@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::record::Progress;
-use crate::engine::{Inner, state_named, status_text};
+use crate::engine::Inner;
 use crate::execution::Failure;
 
 /// A batch of results is closed at this size.
@@ -37,7 +37,7 @@ pub(super) struct Ended {
 
 impl Ended {
     fn encode(&self) -> Vec<u8> {
-        let mut value = format!("{{\"Index\":{},\"Status\":\"{}\"", self.number, status_text(self.state)).into_bytes();
+        let mut value = format!("{{\"Index\":{},\"Status\":\"{}\"", self.number, self.state.name()).into_bytes();
         for (name, json) in [("Output", &self.output), ("Input", &self.input)] {
             if let Some(json) = json {
                 value.extend_from_slice(format!(",\"{name}\":").as_bytes());
@@ -83,7 +83,7 @@ fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawVal
 
 impl Record {
     pub(super) fn state(&self) -> ExecutionState {
-        state_named(&self.status).unwrap_or(ExecutionState::Failed)
+        ExecutionState::named(&self.status).unwrap_or(ExecutionState::Failed)
     }
 
     pub(super) fn failure(&mut self) -> Failure {

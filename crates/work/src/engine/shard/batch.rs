@@ -5,12 +5,13 @@ use std::sync::Arc;
 use ahash::{HashMap, HashSet};
 use bytes::Bytes;
 use headwater_base::Micros;
+use headwater_kernel::port::workflows::ExecutionView;
 use headwater_log::Append;
 
 use super::completer::Post;
 use crate::engine::message::Message;
-use crate::engine::queue::Command;
-use crate::engine::rows::{AlarmKey, Key};
+use crate::engine::queue::{Command, Reply};
+use crate::engine::rows::{self, AlarmKey, Key};
 use crate::engine::turn::Turn;
 
 /// An execution's part.
@@ -18,6 +19,8 @@ pub(super) struct Slot {
     pub(super) turn: Turn,
     /// Something of it is to be written.
     pub(super) touched: bool,
+    /// It begins here, and only clients know of it.
+    pub(super) asked: bool,
 }
 
 /// See the file's head.
@@ -81,7 +84,7 @@ impl Batch {
     pub(super) fn add(&mut self, turn: Turn) {
         self.places.insert(turn.key, self.slots.len());
         let touched = turn.fresh;
-        self.slots.push(Slot { turn, touched });
+        self.slots.push(Slot { turn, touched, asked: false });
     }
 
     /// Takes an execution out again: what it did in this batch has not happened.
@@ -94,6 +97,25 @@ impl Batch {
                 *other -= 1;
             }
         }
+    }
+
+    /// Takes out what clients have asked to be started, as if they never had; those who wait for it.
+    pub(super) fn take_starts(&mut self) -> Vec<Reply<ExecutionView>> {
+        let asked: Vec<Key> = self.slots.iter().filter(|slot| slot.asked).map(|slot| slot.turn.key).collect();
+        asked.iter().for_each(|key| self.drop_slot(key));
+        let (mut replies, mut posts) = (Vec::new(), Vec::new());
+        for post in std::mem::take(&mut self.posts) {
+            match post {
+                Post::Started(reply, view) if view.map_run.is_none() && !self.has(&view) => replies.push(reply),
+                post => posts.push(post),
+            }
+        }
+        self.posts = posts;
+        replies
+    }
+
+    fn has(&self, view: &ExecutionView) -> bool {
+        self.places.contains_key(&rows::key_of(&view.workflow, &view.name))
     }
 
     /// Whether nothing may be built on the execution yet: the tables may take its turn back, or its rows go or change.

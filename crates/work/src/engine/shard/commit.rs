@@ -4,27 +4,24 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::tables::{TransactError, Write, Written};
+use headwater_kernel::port::workflows::ExecutionView;
 use headwater_log::park;
-use headwater_log::{Commit, Delta, LogError, Ticket, View};
+use headwater_log::{Commit, DISK_RETRY, Delta, LogError, Ticket, View};
 use headwater_store::disk::is_full;
 
-use super::batch::Batch;
+use super::batch::{Batch, Slot};
 use super::completer::Post;
 use super::{Shard, Stop};
 use crate::engine::journal::Pieces;
-use crate::engine::queue::Command;
+use crate::engine::queue::{Command, Reply};
 use crate::engine::rows::{self, AlarmKey, Key, Tag, Task};
 use crate::engine::turn::After;
-use crate::engine::{BEHIND_MAX, events, payloads, rows::Head};
+use crate::engine::{BEHIND_MAX, events, payloads, refused, rows::Head};
 use crate::tasks::Refusal;
-
-/// How long a shard waits before it asks a full disk again.
-const DISK_RETRY: Duration = Duration::from_millis(250);
 
 /// A batch as the log takes it.
 struct Built {
@@ -61,15 +58,21 @@ impl Shard {
             let built = match self.build(&batch) {
                 Ok(built) => built,
                 Err(error) if is_full(&error) => {
-                    self.wait_for_disk(&error.to_string(), &mut told)?;
-                    continue;
+                    if self.keep_for_disk(&mut batch, &error.to_string(), &mut told)? {
+                        continue;
+                    }
+                    return Ok(());
                 }
                 Err(error) => return Err(Stop::Over(format!("a payload cannot be kept: {error}"))),
             };
             match self.append(built) {
                 Ok((ticket, built, written)) => return self.written(batch, built, ticket, written),
                 Err((_, TransactError::Full)) => self.wait_for_room()?,
-                Err((_, TransactError::Log(LogError::Disk(why)))) => self.wait_for_disk(&why, &mut told)?,
+                Err((_, TransactError::Log(LogError::Disk(why)))) => {
+                    if !self.keep_for_disk(&mut batch, &why, &mut told)? {
+                        return Ok(());
+                    }
+                }
                 Err((built, error @ TransactError::Condition { index, .. })) => {
                     let Some((slot, number)) = built.owners.get(index).copied() else {
                         return Err(Stop::Over("the tables refused a write that was not made".to_owned()));
@@ -99,7 +102,7 @@ impl Shard {
         // Answers wait for all of it.
         rest.posts = std::mem::take(&mut batch.posts);
         for slot in batch.slots {
-            self.write(Batch::of(slot))?;
+            self.write(Batch::of(Slot { asked: false, ..slot }))?;
         }
         self.write(rest)
     }
@@ -140,12 +143,24 @@ impl Shard {
         if self.queue().is_closed() { Err(Stop::Over("the node stops".to_owned())) } else { Ok(()) }
     }
 
-    /// Waits a while for a disk that refuses; executions and those who asked for something wait as well. Says so once.
+    /// The disk refuses a batch: what clients have asked to be started is refused, and the rest waits a while. False
+    /// where there is none.
+    fn keep_for_disk(&self, batch: &mut Batch, why: &str, told: &mut bool) -> Result<bool, Stop> {
+        tell_refused(batch.take_starts(), why);
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        self.wait_for_disk(why, told).map(|()| true)
+    }
+
+    /// Waits a while for a disk that refuses; executions and those who asked for something of one wait as well. Says so
+    /// once.
     fn wait_for_disk(&self, why: &str, told: &mut bool) -> Result<(), Stop> {
         if !std::mem::replace(told, true) {
             tracing::error!(shard = self.index, why, "executions wait for the disk");
         }
         park::pause(DISK_RETRY);
+        tell_refused(self.queue().take_starts(), why);
         if self.queue().is_closed() { Err(Stop::Over("the node stops".to_owned())) } else { Ok(()) }
     }
 
@@ -266,6 +281,10 @@ impl Shard {
             let mut turn = slot.turn;
             turn.kept.extend(kept);
             let key = turn.key;
+            if turn.fresh {
+                figures.started.fetch_add(1, Ordering::Relaxed);
+                figures.running.fetch_add(1, Ordering::Relaxed);
+            }
             figures.steps.fetch_add(turn.history.len() as u64, Ordering::Relaxed);
             if shift != 0 && !turn.history.is_empty() {
                 // Somebody else wrote to the history stream, which nobody should.
@@ -312,6 +331,15 @@ impl Shard {
             return Err(Stop::Over("the node stops".to_owned()));
         }
         Ok(())
+    }
+}
+
+/// Tells clients that the disk refuses what they have asked to be started.
+fn tell_refused(starts: Vec<Reply<ExecutionView>>, why: &str) {
+    let problem = refused(&LogError::Disk(why.to_owned()));
+    for reply in starts {
+        // Nobody may be waiting any more.
+        let _ = reply.send(Err(problem.clone()));
     }
 }
 

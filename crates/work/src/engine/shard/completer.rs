@@ -51,7 +51,7 @@ fn follow(inner: &Arc<Inner>, key: Key, after: After) {
         After::RunMap(attempt) => inner.run_map(key, attempt),
         After::StopMap(attempt) => inner.stop_map(&key, &attempt),
         After::RunExpress => inner.run_express(key),
-        After::Ended(view) => inner.tell_ended(&key, &view),
+        After::Ended(view) => inner.waiters.tell(&key, &view),
         // These do not wait for the disk: their own commits stand behind this one.
         After::Later(_) | After::Deliver(..) => {}
     }

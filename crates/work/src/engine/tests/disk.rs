@@ -1,14 +1,15 @@
-//! A disk that is full: executions wait for it, and go on.
+//! A disk that is full: starts are refused, and executions wait for it and go on.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_kernel::port::workflows::ExecutionState;
+use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, Workflows};
 use headwater_log::{Commit, Delta, Log, LogError};
 use headwater_testkit::FaultyDisk;
 use serde_json::json;
 
 use super::rig::Rig;
+use crate::engine::rows;
 
 /// Writes to the log until the disk refuses, in the end in small pieces.
 async fn fill(rig: &Rig) {
@@ -31,21 +32,28 @@ async fn fill(rig: &Rig) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn executions_wait_for_a_full_disk_and_go_on() {
+async fn a_full_disk_refuses_starts_and_executions_wait_for_it() {
     let disk = FaultyDisk::default();
     let rig = Rig::on(&disk).await;
-    rig.workflow("w", &json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}})).await;
+    rig.workflow("w", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}})).await;
+    rig.start("w", Some("n"), json!({})).await.unwrap();
     disk.set_full(true);
     fill(&rig).await;
-    let freed = async {
-        // The shard has what it was asked for, and the log takes nothing of it.
-        rig.until(|| rig.engine().0.queues.iter().all(|queue| queue.len() == 0)).await;
-        assert!(rig.log.fault().is_some());
-        disk.set_full(false);
-    };
-    let (started, ()) = tokio::join!(rig.start("w", Some("n"), json!({})), freed);
-    started.unwrap();
+    let refused = rig.start("w", Some("alone"), json!({})).await.unwrap_err();
+    assert_eq!(refused.code, "HW-WORK-034");
+    assert!(refused.title.contains("disk"), "{refused}");
+    // Now the shard has more to write than what is refused: the next start is in one batch with that, the last one comes
+    // while the shard waits.
+    rig.advance(61);
+    let shard = |name: &str| rows::shard_of(&rows::key_of("w", name));
+    for name in (0_u32..).map(|number| format!("m{number}")).filter(|name| shard(name) == shard("n")).take(2) {
+        assert_eq!(rig.start("w", Some(&name), json!({})).await.unwrap_err().code, "HW-WORK-034");
+    }
+    assert!(rig.log.fault().is_some());
+    disk.set_full(false);
     assert_eq!(rig.end("w/n").await.state, ExecutionState::Succeeded);
-    rig.start("w", Some("m"), json!({})).await.unwrap();
-    assert_eq!(rig.end("w/m").await.state, ExecutionState::Succeeded);
+    // What was refused has not happened.
+    let query = ExecutionQuery { count: 10, ..ExecutionQuery::default() };
+    assert_eq!(rig.engine().list(&query).unwrap().0.len(), 1);
+    rig.start("w", Some("alone"), json!({})).await.unwrap();
 }

@@ -135,7 +135,7 @@ async fn a_function_is_called_over_the_invoke_api_and_its_error_keeps_its_name()
     assert_eq!(failure.error.as_deref(), Some("Lambda.ResourceNotFoundException"));
 }
 
-/// A destination that answers what it was asked, unless that is for `missing`.
+/// A destination that answers what it was asked, unless that is for `missing`, or more than is read for `large`.
 struct Shop;
 
 impl Outlets for Shop {
@@ -153,7 +153,8 @@ impl Outlet for Shop {
             Err(NotTaken { reason: "no".to_owned(), status: Some(404), said: "gone".into(), ..NotTaken::default() })
         } else {
             let headers = vec![("x-a".to_owned(), "1".to_owned())];
-            Ok(OutletAnswer { status: Some(201), headers, body: body.to_string().into() })
+            let body = (!asked.url.ends_with("large")).then(|| body.to_string().into());
+            Ok(OutletAnswer { status: Some(201), headers, body })
         };
         Box::pin(async move { taken })
     }
@@ -172,6 +173,8 @@ async fn a_request_goes_by_way_of_a_destination() {
     );
     let failure = invoke(&services, HTTP, request("shop", "https://example.com/missing")).await.unwrap_err();
     assert_eq!(failure, Failure::new("States.Http.StatusCode.404", "gone"));
+    let failure = invoke(&services, HTTP, request("shop", "https://example.com/large")).await.unwrap_err();
+    assert_eq!(failure, Failure::new("States.DataLimitExceeded", "the answer has more than 262144 bytes"));
     let failure = invoke(&services, HTTP, request("other", "https://example.com/a")).await.unwrap_err();
     assert_eq!(failure, Failure::new("States.Http.Socket", "the destination `other` does not run"));
 }

@@ -1,0 +1,62 @@
+//! A turn's Map Runs: their rows, from the step that begins one to the one that takes its end.
+
+use super::{After, Around, Turn};
+use crate::engine::map_run;
+use crate::engine::rows::{self, Tag};
+use crate::execution::history::Details;
+use crate::execution::{Attempt, MapRun};
+
+impl Turn {
+    /// Begins a Map Run, or goes on with the one that the state had before it was taken up again.
+    pub(super) fn begin_map(&mut self, mut run: MapRun, around: &Around<'_>) {
+        let attempt = run.attempt;
+        let earlier = run.redrive.then(|| around.inner.earlier(&self.key, &self.head.maps, &attempt)).flatten();
+        if let Some((before, progress)) = earlier {
+            let drawn = std::mem::replace(&mut run.arn, progress.arn.clone());
+            if let Some((_, label)) = run.arn.rsplit_once(':').and_then(|(rest, _)| rest.rsplit_once('/')) {
+                run.label = label.to_owned();
+            }
+            for event in &mut self.history {
+                if let Details::MapRun { arn } = &mut event.details
+                    && *arn == drawn
+                {
+                    arn.clone_from(&run.arn);
+                }
+            }
+            self.head.maps.retain(|one| *one != before);
+            let row = |attempt: &Attempt| rows::row(&self.key, Tag::Progress, &rows::attempt_bytes(attempt));
+            let (gone, here) = (row(&before), row(&attempt));
+            self.rows.insert(gone, None);
+            // Where it was stopped and is not done with that, it need not be.
+            self.drop_map(&before);
+            self.rows.insert(here, Some(progress.redrive(around.now).encode()));
+        }
+        self.put_map(&run, false, around);
+        self.head.maps.push(attempt);
+        self.after.push(After::RunMap(attempt));
+    }
+
+    fn put_map(&mut self, run: &MapRun, stopped: bool, around: &Around<'_>) {
+        let row = rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(&run.attempt));
+        let (encoded, mut large) = map_run::encode(run, stopped, around.inner.inline_max());
+        self.large.append(&mut large);
+        self.rows.insert(row, Some(encoded));
+    }
+
+    /// Marks a Map Run that nobody waits for any more: it has to write down what there is before its row goes.
+    pub(super) fn stop_map(&mut self, attempt: Attempt, around: &Around<'_>) {
+        let row = rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(&attempt));
+        let Some(bytes) = self.row(&row, around) else { return };
+        let found = map_run::decode(&bytes, &|hash| self.fetch(hash, around));
+        match found {
+            Some((run, _)) => self.put_map(&run, true, around),
+            None => self.drop_map(&attempt),
+        }
+        self.after.push(After::StopMap(attempt));
+    }
+
+    /// Removes what a Map Run works from; its figures stay.
+    pub(super) fn drop_map(&mut self, attempt: &Attempt) {
+        self.rows.insert(rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(attempt)), None);
+    }
+}
