@@ -126,31 +126,31 @@ impl PhysicalExprAdapterFactory for Fields {
 /// How the columns of one file are told apart.
 enum Found<'a> {
     /// It says their ids.
-    ById,
+    Ids,
     /// The table says what they have been called; one that it says nothing of has its name.
-    ByMapping(&'a HashMap<i32, Vec<String>>),
+    Mapping(&'a HashMap<i32, Vec<String>>),
     /// They have their names.
-    ByName,
+    Names,
 }
 
 impl<'a> Found<'a> {
     fn new(names: Option<&'a HashMap<i32, Vec<String>>>, file: &ArrowFields) -> Self {
         match names {
-            _ if file.iter().any(|field| has_id(field)) => Self::ById,
-            Some(names) => Self::ByMapping(names),
-            None => Self::ByName,
+            _ if file.iter().any(|field| has_id(field)) => Self::Ids,
+            Some(names) => Self::Mapping(names),
+            None => Self::Names,
         }
     }
 
     /// Where a column is among those of a file, or of a struct in it.
     fn place(&self, wanted: &NestedField, to: &Field, within: &ArrowFields) -> Place {
         let is_wanted = |field: &FieldRef| match self {
-            Self::ById => id(field) == Some(wanted.id),
-            Self::ByMapping(names) => match names.get(&wanted.id) {
+            Self::Ids => id(field) == Some(wanted.id),
+            Self::Mapping(names) => match names.get(&wanted.id) {
                 Some(names) => names.contains(field.name()),
                 None => *field.name() == wanted.name,
             },
-            Self::ByName => *field.name() == wanted.name,
+            Self::Names => *field.name() == wanted.name,
         };
         match within.iter().enumerate().find(|(_, field)| is_wanted(field)) {
             Some((at, field)) => Place::At(at, self.shape(&wanted.field_type, to.data_type(), field.data_type())),

@@ -77,7 +77,7 @@ fn what_the_enrichment_answers_goes_on_in_one_array() {
     spec["enrichment"] = json!({"type": "destination", "destination": "out", "input": {"path": "$.n"}, "batch": 2});
     spec["target"]["input"] = json!({"path": "$.a"});
     let unit = bench.start("Pipe", "together", spec);
-    let answer = |body: Value| Ok(Answer { body: body.to_string().into(), ..Answer::default() });
+    let answer = |body: Value| Ok(Answer { body: Some(body.to_string().into()), ..Answer::default() });
     // Two requests ask for the three, and one array takes them on.
     bench.outside.answer(vec![
         answer(json!([{"a": "one"}, {"a": "two"}])),
