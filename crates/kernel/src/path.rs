@@ -55,6 +55,19 @@ impl Path {
         }
     }
 
+    /// The names it begins with, and what leads on from the first place in a list.
+    pub fn split_at_index(&self) -> (Vec<&str>, Option<Self>) {
+        fn key(step: &Step) -> Option<&str> {
+            match step {
+                Step::Key(key) => Some(key),
+                Step::Index(_) => None,
+            }
+        }
+        let names: Vec<&str> = self.0.iter().map_while(key).collect();
+        let rest = self.0.get(names.len()..).filter(|rest| !rest.is_empty());
+        (names, rest.map(|rest| Self(rest.to_vec())))
+    }
+
     /// What stands there; None when there is nothing, or null.
     pub fn find<'a>(&self, value: &'a Value) -> Option<&'a Value> {
         let mut at = value;

@@ -18,7 +18,7 @@ use headwater_base::Micros;
 use headwater_wire::batch::Record;
 use iceberg::arrow::{UTC_TIME_ZONE, schema_to_arrow_schema};
 use iceberg::spec::{Schema, StructType, Type};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::columns::rollup::Made;
 use crate::columns::{Column, Data, Scalar, Source};
@@ -26,8 +26,11 @@ use crate::layout::Layout;
 
 mod changes;
 mod decimal;
+mod fields;
 mod keys;
 mod merge;
+
+use fields::{Fields, View, Wanted};
 
 pub use changes::Changes;
 pub use keys::{KeySet, Keys};
@@ -44,8 +47,10 @@ pub struct Rows {
     merge: Merge,
     cells: Vec<Cells>,
     rows: usize,
-    /// Whether any column looks into the event.
-    reads_event: bool,
+    /// What is read of an event.
+    fields: Fields,
+    /// Which of it is each column's; None for what comes of the record.
+    wanted: Vec<Option<Wanted>>,
 }
 
 /// The values of one column.
@@ -101,8 +106,13 @@ impl Rows {
             key => Merge::keyed(Changes::new(&arrow, key)?),
         };
         let cells = merge.schema().fields().iter().map(|field| Cells::of(field.data_type())).collect();
-        let reads_event = columns.iter().any(|column| matches!(column.source, Source::Field(_)));
-        Ok(Self { columns, merge, cells, rows: 0, reads_event })
+        let mut fields = Fields::default();
+        let wanted = columns.iter().map(|column| match &column.source {
+            Source::Field(path) => Some(fields.want(path)),
+            _ => None,
+        });
+        let wanted = wanted.collect();
+        Ok(Self { columns, merge, cells, rows: 0, fields, wanted })
     }
 
     /// How batches of such rows are put together.
@@ -128,12 +138,12 @@ impl Rows {
         // Of a table with a key, what has no value deletes.
         let gone = self.merge.changes().filter(|_| record.value.is_none());
         let event = match &record.value {
-            _ if !self.reads_event || gone.is_some() => None,
+            _ if self.fields.is_empty() || gone.is_some() => Vec::new(),
             None => return Err(Misfit("the record has no value".to_owned())),
-            Some(bytes) => Some(object(bytes)?),
+            Some(bytes) => self.fields.read(bytes)?,
         };
         let mut row = Vec::with_capacity(self.cells.len());
-        for (at, column) in self.columns.iter().enumerate() {
+        for (at, (column, wanted)) in self.columns.iter().zip(&self.wanted).enumerate() {
             if gone.is_some_and(|changes| !changes.keys().columns().contains(&at)) {
                 row.push(Cell::Null);
                 continue;
@@ -143,9 +153,9 @@ impl Rows {
                     let fact = "the record has no value, and the row to be deleted is not found without";
                     return Err(Misfit(format!("{fact}: `{}` of its key is read of the value", column.name)));
                 }
-                Source::Field(path) => match event.as_ref().and_then(|event| path.find(event)) {
+                Source::Field(_) => match wanted {
                     None => Cell::Null,
-                    Some(value) => cell(&column.data, value, &column.name)?,
+                    Some(wanted) => cell(&column.data, wanted.of(&event), &column.name)?,
                 },
                 Source::Partition if column.data == Data::One(Scalar::Int) => {
                     Cell::Int(i32::try_from(partition).unwrap_or(i32::MAX))
@@ -204,15 +214,6 @@ fn alone<'a>(made: Made, event: &[Cell<'a>]) -> Cell<'a> {
     }
 }
 
-/// An event that columns look into.
-fn object(bytes: &[u8]) -> Result<Value, Misfit> {
-    match serde_json::from_slice::<Value>(bytes) {
-        Ok(event @ Value::Object(_)) => Ok(event),
-        Ok(_) => Err(Misfit("the event is no JSON object".to_owned())),
-        Err(error) => Err(Misfit(format!("the event is no JSON: {}", place(&error)))),
-    }
-}
-
 /// The record's value as it is.
 fn whole_value<'a>(record: &'a Record, column: &Column) -> Result<Cell<'a>, Misfit> {
     let value = text(record.value.as_deref(), &column.name)?;
@@ -254,24 +255,18 @@ fn text<'a>(bytes: Option<&'a [u8]>, name: &str) -> Result<Cell<'a>, Misfit> {
 }
 
 /// Takes a value for what a column holds. `name` is the column's, with dots for fields of structs.
-fn cell<'a>(data: &Data, value: &'a Value, name: &str) -> Result<Cell<'a>, Misfit> {
-    if value.is_null() {
-        return Ok(Cell::Null);
-    }
-    match data {
-        Data::One(scalar) => {
-            one(*scalar, value).ok_or_else(|| Misfit(format!("`{name}` is {}, not {}", kind(value), wanted(*scalar))))
-        }
-        Data::Struct(columns) => {
-            if !value.is_object() {
-                return Err(Misfit(format!("`{name}` is {}, not an object", kind(value))));
-            }
+fn cell<'a>(data: &Data, value: View<'a>, name: &str) -> Result<Cell<'a>, Misfit> {
+    let not = |wanted: &str| Misfit(format!("`{name}` is {}, not {wanted}", value.kind()));
+    match (data, value) {
+        (_, View::Null) => Ok(Cell::Null),
+        (Data::One(scalar), value) => one(*scalar, value).ok_or_else(|| not(&wanted(*scalar))),
+        (Data::Struct(columns), View::Tree(object @ Value::Object(_))) => {
             let mut fields = Vec::with_capacity(columns.len());
             for column in columns {
                 let Source::Field(path) = &column.source else { return Ok(Cell::Null) };
-                let field = match path.find(value) {
+                let field = match path.find(object) {
                     None => Cell::Null,
-                    Some(value) => cell(&column.data, value, &format!("{name}.{}", column.name))?,
+                    Some(value) => cell(&column.data, value.into(), &format!("{name}.{}", column.name))?,
                 };
                 if column.required && matches!(field, Cell::Null) {
                     return Err(Misfit(format!("`{name}.{}` is missing", column.name)));
@@ -280,64 +275,59 @@ fn cell<'a>(data: &Data, value: &'a Value, name: &str) -> Result<Cell<'a>, Misfi
             }
             Ok(Cell::Struct(fields))
         }
-        Data::List(items) => {
-            let Some(values) = value.as_array() else {
-                return Err(Misfit(format!("`{name}` is {}, not an array", kind(value))));
-            };
-            let each = values.iter().enumerate().map(|(index, value)| cell(items, value, &format!("{name}[{index}]")));
+        (Data::List(items), View::Tree(Value::Array(values))) => {
+            let each = values.iter().enumerate();
+            let each = each.map(|(index, value)| cell(items, value.into(), &format!("{name}[{index}]")));
             Ok(Cell::List(each.collect::<Result<_, _>>()?))
         }
+        (Data::Struct(_), _) => Err(not("an object")),
+        (Data::List(_), _) => Err(not("an array")),
     }
 }
 
-fn one(scalar: Scalar, value: &Value) -> Option<Cell<'_>> {
+fn one(scalar: Scalar, value: View<'_>) -> Option<Cell<'_>> {
     #![expect(clippy::cast_possible_truncation, reason = "checked to be finite afterwards")]
-    Some(match scalar {
-        Scalar::Boolean => Cell::Boolean(value.as_bool()?),
-        Scalar::Int => Cell::Int(i32::try_from(whole(value)?).ok()?),
-        Scalar::Long => Cell::Long(whole(value)?),
-        Scalar::Float => Cell::Float(value.as_f64().map(|number| number as f32).filter(|number| number.is_finite())?),
-        Scalar::Double => Cell::Double(value.as_f64()?),
-        Scalar::Decimal { precision, scale } => Cell::Decimal(match value {
-            Value::String(text) => decimal::units(text, precision, scale)?,
-            // The shortest text that means this number is the one that it was written as, up to 15 digits.
-            Value::Number(number) => decimal::units(&number.to_string(), precision, scale)?,
-            _ => return None,
-        }),
-        Scalar::Date => {
-            let text = value.as_str().filter(|text| text.len() == 10)?;
+    Some(match (scalar, value) {
+        (Scalar::Boolean, View::Boolean(it)) => Cell::Boolean(it),
+        (Scalar::Int, View::Number(number)) => Cell::Int(i32::try_from(whole(number)?).ok()?),
+        (Scalar::Long, View::Number(number)) => Cell::Long(whole(number)?),
+        (Scalar::Float, View::Number(number)) => {
+            Cell::Float(number.as_f64().map(|number| number as f32).filter(|number| number.is_finite())?)
+        }
+        (Scalar::Double, View::Number(number)) => Cell::Double(number.as_f64()?),
+        (Scalar::Decimal { precision, scale }, View::Text(text)) => {
+            Cell::Decimal(decimal::units(text, precision, scale)?)
+        }
+        // The shortest text that means this number is the one that it was written as, up to 15 digits.
+        (Scalar::Decimal { precision, scale }, View::Number(number)) => {
+            Cell::Decimal(decimal::units(&number.to_string(), precision, scale)?)
+        }
+        (Scalar::Date, View::Text(text)) if text.len() == 10 => {
             let day = Micros::parse_rfc3339(&format!("{text}T00:00:00Z"))?;
             Cell::Int(i32::try_from(day.0.div_euclid(MICROS_PER_DAY)).ok()?)
         }
-        Scalar::Timestamp => Cell::Long(match value {
-            Value::String(text) => Micros::parse_rfc3339(text)?.0,
-            number => whole(number)?.checked_mul(1_000)?,
-        }),
-        Scalar::String => Cell::Text(Cow::Borrowed(value.as_str()?)),
-        Scalar::Json => Cell::Text(Cow::Owned(value.to_string())),
+        (Scalar::Timestamp, View::Text(text)) => Cell::Long(Micros::parse_rfc3339(text)?.0),
+        (Scalar::Timestamp, View::Number(number)) => Cell::Long(whole(number)?.checked_mul(1_000)?),
+        (Scalar::String, View::Text(text)) => Cell::Text(Cow::Borrowed(text)),
+        (Scalar::Json, value) => Cell::Text(Cow::Owned(match value {
+            View::Null => "null".to_owned(),
+            View::Boolean(it) => it.to_string(),
+            View::Number(number) => number.to_string(),
+            View::Text(text) => serde_json::to_string(text).ok()?,
+            View::Tree(tree) => tree.to_string(),
+        })),
+        _ => return None,
     })
 }
 
 /// A whole number, also where it is written with a zero behind the point.
-fn whole(value: &Value) -> Option<i64> {
+fn whole(number: &Number) -> Option<i64> {
     #![expect(clippy::cast_possible_truncation, reason = "it is whole and within 2^53")]
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-    value.as_i64().or_else(|| {
-        let number = value.as_f64().filter(|_| !value.is_u64())?;
+    number.as_i64().or_else(|| {
+        let number = number.as_f64().filter(|_| !number.is_u64())?;
         (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
     })
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(number) if number.is_f64() => "a decimal number",
-        Value::Number(_) => "a whole number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }
 
 fn wanted(scalar: Scalar) -> Cow<'static, str> {
