@@ -13,6 +13,7 @@ fn expression(text: String) -> Expression {
         return Expression::default();
     };
     let names = [("#s".to_owned(), "status".to_owned()), ("#d".to_owned(), "a.b".to_owned())].into();
+    let values = values.iter().map(|(name, value)| (name.clone(), Exact::from(value))).collect();
     Expression { text, names, values }
 }
 

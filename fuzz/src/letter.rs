@@ -1,10 +1,11 @@
 //! Copies on a pipeline's retry stream, where any client may write: read, or taken for something else.
 
+use bytes::Bytes;
 use headwater_base::Name;
 use headwater_flow::runtime::letters::Retry;
 
 pub fn run(bytes: &[u8]) {
-    let Some((retry, event)) = Retry::decode(bytes) else { return };
+    let Some((retry, event)) = Retry::decode(&Bytes::copy_from_slice(bytes)) else { return };
     let again = retry.encode(&Name::new("p").expect("a name"), "s", &event);
     let (retry_again, event_again) = Retry::decode(&again).expect("what was written is read");
     assert_eq!((format!("{retry_again:?}"), event_again), (format!("{retry:?}"), event));

@@ -30,7 +30,7 @@ mod fields;
 mod keys;
 mod merge;
 
-use fields::{Fields, View, Wanted};
+use fields::{EventFields, View, Wanted};
 
 pub use changes::Changes;
 pub use keys::{KeySet, Keys};
@@ -48,7 +48,7 @@ pub struct Rows {
     cells: Vec<Cells>,
     rows: usize,
     /// What is read of an event.
-    fields: Fields,
+    fields: EventFields,
     /// Which of it is each column's; None for what comes of the record.
     wanted: Vec<Option<Wanted>>,
 }
@@ -106,7 +106,7 @@ impl Rows {
             key => Merge::keyed(Changes::new(&arrow, key)?),
         };
         let cells = merge.schema().fields().iter().map(|field| Cells::of(field.data_type())).collect();
-        let mut fields = Fields::default();
+        let mut fields = EventFields::default();
         let wanted = columns.iter().map(|column| match &column.source {
             Source::Field(path) => Some(fields.want(path)),
             _ => None,

@@ -61,7 +61,12 @@ pub(super) enum Term {
     /// `object(term) ?? {}`
     Object(Box<Self>),
     /// `token(value, "keyring")`
-    Token { value: Box<Self>, keyring: Arc<Keyring>, period: Period, at: Option<Box<Self>> },
+    Token {
+        value: Box<Self>,
+        keyring: Arc<Keyring>,
+        period: Period,
+        at: Option<Box<Self>>,
+    },
     /// `truncate_ip(term)`
     TruncateIp(Box<Self>),
     /// `user_agent(term)`

@@ -1,4 +1,4 @@
-//! `Fields`: what a table's columns need of an event, found in one pass over its text. What no column needs is passed over
+//! `EventFields`: what a table's columns need of an event, found in one pass over its text. What no column needs is passed over
 //! and never built.
 //!
 //! Of equal names the last one counts, as everywhere. What is passed over is checked for its shape alone: a number out of
@@ -16,7 +16,7 @@ use super::Misfit;
 
 /// The fields that are looked for.
 #[derive(Debug, Default)]
-pub(super) struct Fields {
+pub(super) struct EventFields {
     branch: Branch,
     count: usize,
 }
@@ -65,7 +65,7 @@ pub(super) enum View<'a> {
     Tree(&'a Value),
 }
 
-impl Fields {
+impl EventFields {
     /// Adds a field, and answers where it will be found.
     pub fn want(&mut self, path: &Path) -> Wanted {
         let (names, rest) = path.split_at_index();

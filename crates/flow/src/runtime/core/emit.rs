@@ -32,7 +32,9 @@ impl Core {
             let json = serde_json::json!({"status": "failed", "failed": names}).to_string();
             flight.doc.set_checked_json_at(self.paths.enrichment.segments(), Bytes::from(json));
         } else if looks && flight.doc.get(&self.paths.enrichment).is_none() {
-            flight.doc.set_checked_json_at(self.paths.enrichment.segments(), Bytes::from_static(b"{\"status\":\"ok\"}"));
+            flight
+                .doc
+                .set_checked_json_at(self.paths.enrichment.segments(), Bytes::from_static(b"{\"status\":\"ok\"}"));
         }
         if flight.retry.is_some() {
             self.set_id(flight);

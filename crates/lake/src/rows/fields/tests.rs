@@ -19,7 +19,7 @@ fn as_value(view: View<'_>) -> Option<Value> {
 fn same(paths: &[&str], text: &str) {
     let whole: Value = serde_json::from_str(text).unwrap();
     let paths: Vec<Path> = paths.iter().map(|path| Path::parse(path).unwrap()).collect();
-    let mut fields = Fields::default();
+    let mut fields = EventFields::default();
     let wanted: Vec<Wanted> = paths.iter().map(|path| fields.want(path)).collect();
     match fields.read(text.as_bytes()) {
         Ok(slots) => {
@@ -63,7 +63,7 @@ fn the_last_of_equal_names_counts() {
 
 #[test]
 fn what_is_no_object_says_where() {
-    let mut fields = Fields::default();
+    let mut fields = EventFields::default();
     fields.want(&Path::parse(".a").unwrap());
     let fact = |text: &[u8]| fields.read(text).unwrap_err().0;
     assert_eq!(fact(b"[1]"), "the event is no JSON object");
