@@ -111,7 +111,7 @@ impl Compiler {
                 return Some((parts, None));
             }
             // By itself it may not compile: it may use variables of the head, or what VRL learns there.
-            let body = self.compile(parts.body, place, false).ok()?;
+            let body = self.compile(&parts.body, place, false).ok()?;
             Some((parts, Some(Arc::new(body))))
         });
         Ok(match parts {

@@ -165,7 +165,9 @@ impl Inner {
         }
         // What only reads needs nothing else of the context: its state, with all functions, is not made once more.
         let mut frame = DataFrame::new(state, plan);
-        if let Some(rows_max) = question.rows_max {
+        // What explains a plan is no part of one.
+        let explains = matches!(frame.logical_plan(), LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+        if let Some(rows_max) = question.rows_max.filter(|_| !explains) {
             frame = frame.limit(0, Some(rows_max))?;
         }
         let task = frame.task_ctx().with_runtime(query.metered(&context.runtime_env()));

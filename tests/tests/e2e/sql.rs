@@ -53,6 +53,10 @@ fn a_stream_and_a_table_are_joined_on_the_command_line() {
     );
     let first = node.headwater(&["sql", "-n", "1", "-o", "ndjson", JOIN], "").unwrap();
     assert_eq!(json(&first).unwrap(), json!({"name": "Gerade", "orders": 500, "total": 249_500}));
+    for explain in ["EXPLAIN", "EXPLAIN ANALYZE"] {
+        let plan = node.headwater(&["sql", &format!("{explain} {JOIN}")], "").unwrap();
+        assert!(plan.contains("HashJoinExec"), "{plan}");
+    }
     let (status, said) = node.post("/v1/sql", &json!({"query": "SELECT (1 +\n 2"})).unwrap();
     let said = json(&said).unwrap();
     assert_eq!((status, &said["code"]), (400, &json!("HW-LAKE-040")), "{said}");

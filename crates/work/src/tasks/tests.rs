@@ -236,7 +236,7 @@ fn what_a_write_gives_back_is_what_was_asked_for() {
     };
     assert_eq!(answer("UPDATED_NEW"), json!({"Attributes": {"n": {"N": "2"}}}));
     assert_eq!(answer("ALL_NEW"), json!({"Attributes": {"id": {"S": "r1"}, "n": {"N": "2"}}}));
-    assert_eq!(answer("UPDATED_OLD")["Attributes"]["n"], json!({"N": "1.5"}));
+    assert_eq!(answer("UPDATED_OLD")["Attributes"]["n"], json!({"N": "1.50"}), "digit by digit");
     assert_eq!(answer("NONE"), json!({}));
 }
 

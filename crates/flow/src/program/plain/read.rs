@@ -16,10 +16,11 @@ use crate::program::functions::UserAgents;
 use crate::program::keyring::{Keyring, Period};
 
 /// A program in three parts, one behind the other.
-pub(in crate::program) struct Parts<'a> {
+pub(in crate::program) struct Parts {
     pub head: Vec<Statement>,
-    /// What stands between the other two and needs VRL; empty when nothing does.
-    pub body: &'a str,
+    /// What stands between the other two and needs VRL, behind as much space as the head takes, so that places in it are
+    /// those in the source; nothing but space when nothing needs VRL.
+    pub body: String,
     pub tail: Vec<Statement>,
     /// How many variables the head and the tail have.
     pub variables: usize,
@@ -28,10 +29,7 @@ pub(in crate::program) struct Parts<'a> {
 }
 
 /// Splits a program; None when it cannot be read. `keyring` finds one by its name.
-pub(in crate::program) fn split<'a>(
-    source: &'a str,
-    keyring: &dyn Fn(&str) -> Option<Arc<Keyring>>,
-) -> Option<Parts<'a>> {
+pub(in crate::program) fn split(source: &str, keyring: &dyn Fn(&str) -> Option<Arc<Keyring>>) -> Option<Parts> {
     let Program(roots) = vrl::parser::parse(source).ok()?;
     let roots = roots.into_iter().map(|root| {
         let (from, to) = (root.start(), root.end());
@@ -62,7 +60,8 @@ pub(in crate::program) fn split<'a>(
         end = *from;
     }
     tail.reverse();
-    Some(Parts { head, body: source.get(start..end)?, tail, variables: reader.known.len(), timed: reader.timed })
+    let body = format!("{:start$}{}", "", source.get(start..end)?);
+    Some(Parts { head, body, tail, variables: reader.known.len(), timed: reader.timed })
 }
 
 /// Reads a condition; None when it needs VRL.
