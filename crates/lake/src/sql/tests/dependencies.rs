@@ -70,6 +70,10 @@ fn nothing_is_unique_but_what_is_grouped_by() {
     for relation in relations() {
         let written = written(&house, &relation);
         for asked in ASKED {
+            // The engine cannot plan a join of such relations, whatever they are made of: docs/compatibility.md.
+            if relation.contains("DISTINCT ON") && asked.contains("JOIN") {
+                continue;
+            }
             let (statement, expected) = (asked.replace("{}", &relation), asked.replace("{}", &written));
             let (mut found, mut wanted) = (house.rows(&statement), house.rows(&expected));
             if statement.contains(" OVER (ORDER BY x)") {
