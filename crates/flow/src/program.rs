@@ -27,7 +27,6 @@ use vrl::compiler::state::ExternalEnv;
 use vrl::compiler::{CompileConfig, ExpressionError, Function, Target, TargetValue, TimeZone};
 use vrl::path::{OwnedSegment, OwnedTargetPath};
 use vrl::value::Value;
-use vrl::value::kind::Kind;
 
 use crate::doc::{Doc, Fault};
 
@@ -104,14 +103,20 @@ impl Compiler {
     /// `HW-FLOW-111` with VRL's complaint, `HW-FLOW-113` for a function that is not available, `HW-FLOW-114` for a
     /// program that is too large.
     pub fn program(&self, source: &str, place: &Place) -> Result<Program, Problem> {
-        let whole = Arc::new(self.compile(source, place, false)?);
+        let event = ExternalEnv::default();
+        let whole = Arc::new(self.compile(source, place, false, &event)?);
         let parts = plain::split(source, &|name| (self.keyrings.0)(name).ok());
         let parts = parts.and_then(|parts| {
             if parts.body.trim().is_empty() {
                 return Some((parts, None));
             }
-            // By itself it may not compile: it may use variables of the head, or what VRL learns there.
-            let body = self.compile(&parts.body, place, false).ok()?;
+            if parts.head.is_empty() && parts.tail.is_empty() {
+                return None;
+            }
+            // What VRL learns of the event in the head has to be known in the body: whether it compiles depends on that,
+            // and what a failed assignment leaves.
+            let head = self.compile(source.get(..parts.head_bytes)?, place, false, &event).ok()?;
+            let body = self.compile(&parts.body, place, false, &head.final_type_info().state.external).ok()?;
             Some((parts, Some(Arc::new(body))))
         });
         Ok(match parts {
@@ -130,7 +135,7 @@ impl Compiler {
     /// # Errors
     /// As [`Compiler::program`], and `HW-FLOW-112` unless it gives true or false.
     pub fn condition(&self, source: &str, place: &Place) -> Result<Condition, Problem> {
-        let program = self.compile(source, place, true)?;
+        let program = self.compile(source, place, true, &ExternalEnv::default())?;
         let result = program.final_type_info().result;
         if !result.kind().is_boolean() {
             return Err(Problem::new(
@@ -148,10 +153,17 @@ impl Compiler {
     /// # Errors
     /// As [`Compiler::program`].
     pub fn expression(&self, source: &str, place: &Place) -> Result<Expression, Problem> {
-        Ok(Expression(Arc::new(self.compile(source, place, true)?)))
+        Ok(Expression(Arc::new(self.compile(source, place, true, &ExternalEnv::default())?)))
     }
 
-    fn compile(&self, source: &str, place: &Place, read_only: bool) -> Result<vrl::compiler::Program, Problem> {
+    /// `event` is what is known of the event: by default, that it is an object.
+    fn compile(
+        &self,
+        source: &str,
+        place: &Place,
+        read_only: bool,
+        event: &ExternalEnv,
+    ) -> Result<vrl::compiler::Program, Problem> {
         diagnose::check_size(source, place)?;
         let mut config = CompileConfig::default();
         if read_only {
@@ -160,13 +172,9 @@ impl Compiler {
             config.set_read_only_path(OwnedTargetPath::metadata_root(), true);
         }
         config.set_custom(self.keyrings.clone());
-        let external = ExternalEnv::new_with_kind(
-            Kind::object(vrl::value::kind::Collection::any()),
-            Kind::object(vrl::value::kind::Collection::any()),
-        );
         // The compiler is a large piece of somebody else's code that reads what users write.
         let compiled = catch_unwind(AssertUnwindSafe(|| {
-            vrl::compiler::compile_with_external(source, &self.functions, &external, config)
+            vrl::compiler::compile_with_external(source, &self.functions, event, config)
         }));
         let program = match compiled {
             Ok(Ok(compiled)) => compiled.program,

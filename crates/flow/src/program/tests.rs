@@ -163,6 +163,27 @@ fn what_goes_wrong_is_a_fault_with_a_code() {
 }
 
 #[test]
+fn a_program_in_parts_gives_what_it_gives_in_one_piece() {
+    for (program, event, wanted) in [
+        ("if .a == 1 { return . }\ndel(.b)", r#"{"a":1,"b":2}"#, r#"{"a":1,"b":2}"#),
+        ("if .a == 1 { return . }\ndel(.b)", r#"{"a":2,"b":2}"#, r#"{"a":2}"#),
+        ("o = {\"k\": 1}\no.s = upcase!(.s)\n.s = o", r#"{"s":"x"}"#, r#"{"s":{"k":1,"s":"X"}}"#),
+        (".a = \"x\"\n.t, .e = .a + .b\ndel(.e)", r#"{"b":5}"#, r#"{"a":"x","b":5,"t":""}"#),
+        (".a = \"x\"\n.b = upcase(.a)", "{}", r#"{"a":"x","b":"X"}"#),
+    ] {
+        let parsed = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
+        let compiled = compiler().program(program, &place()).unwrap_or_else(|problem| panic!("{problem}"));
+        let full = compiled.run_in_full(event.as_bytes(), &mut env()).unwrap();
+        assert_eq!(parsed(&full), parsed(wanted.as_bytes()), "{program}");
+        assert_eq!(parsed(run(program, event).unwrap().as_bytes()), parsed(wanted.as_bytes()), "{program}");
+    }
+    let failing = "if .a == 1 { del(.c) }\n.n = to_int!(.b)\ndel(.d)";
+    let compiled = compiler().program(failing, &place()).unwrap();
+    let full = compiled.run_in_full(br#"{"b":"x"}"#, &mut env()).unwrap_err();
+    assert_eq!(run(failing, r#"{"b":"x"}"#).unwrap_err(), full);
+}
+
+#[test]
 fn a_program_that_does_not_compile_is_shown_where_it_stands() {
     for (source, code, line, column, text) in [
         (".a = 1\n.b = upcase(.c)", "HW-FLOW-111", 11, 14, "fallible"),
@@ -196,6 +217,8 @@ fn the_largest_programs_that_are_taken_do_not_exhaust_the_stack() {
     assert_eq!(run(&sum(190), "{}").unwrap(), "{\"a\":191}");
     let lines = format!("if .x != 1 {{\n{}}}", "  .a = 1 + 2 + 3\n".repeat(300));
     assert_eq!(run(&lines, "{}").unwrap(), "{\"a\":6}");
+    let longest = format!(".a = \"{}\"", "x".repeat(64 * 1024 - 7));
+    assert_eq!(run(&longest, "{}").unwrap().len(), 64 * 1024 + 1);
     let brackets = format!(".a = {}1{}", "[".repeat(60), "]".repeat(60));
     assert!(run(&brackets, "{}").unwrap().starts_with("{\"a\":[[["));
     let branches = format!(".a = if .x == 0 {{ 0 }}{} else {{ 99 }}", " else if .x == 1 {\n1 }".repeat(190));

@@ -18,6 +18,8 @@ use crate::program::keyring::{Keyring, Period};
 /// A program in three parts, one behind the other.
 pub(in crate::program) struct Parts {
     pub head: Vec<Statement>,
+    /// How much of the source the head takes.
+    pub head_bytes: usize,
     /// What stands between the other two and needs VRL, behind as much space as the head takes, so that places in it are
     /// those in the source; nothing but space when nothing needs VRL.
     pub body: String,
@@ -41,27 +43,48 @@ pub(in crate::program) fn split(source: &str, keyring: &dyn Fn(&str) -> Option<A
     let roots: Vec<(usize, usize, Expr)> = roots.collect::<Option<_>>()?;
     let mut reader = Reader::new(keyring);
     let (mut start, mut end) = (0, source.len());
+    // Of what the reader knows only what it learnt from whole statements counts.
+    let (mut variables, mut timed) = (0, false);
     let mut head = Vec::new();
     let mut rest = roots.iter();
     for (_, to, expr) in rest.by_ref() {
         let Some(statement) = reader.statement(expr) else { break };
         head.push(statement);
         start = *to;
+        (variables, timed) = (reader.known.len(), reader.timed);
     }
     if head.len() == roots.len() {
         start = source.len();
     }
-    // The statement that ended the loop needs VRL. At the end of a program only deletions are looked for: they use no
-    // variables, which may be VRL's there.
-    let mut tail = Vec::new();
-    for (from, _, expr) in rest.rev() {
-        let Some(statement) = reader.deletion(expr) else { break };
-        tail.push(statement);
-        end = *from;
+    let needs_vrl = source.get(start..)?;
+    // By itself `name.part = 1` is the first that VRL hears of a variable: what the head gave it would be lost.
+    if reader.known.iter().take(variables).any(|(name, _)| mentions(needs_vrl, name)) {
+        return None;
     }
-    tail.reverse();
-    let body = format!("{:start$}{}", "", source.get(start..end)?);
-    Some(Parts { head, body, tail, variables: reader.known.len(), timed: reader.timed })
+    // The statement that ended the loop needs VRL. At the end of a program only deletions are looked for: they use no
+    // variables, which may be VRL's there. What stands behind a `return` may have to be left undone.
+    let mut tail = Vec::new();
+    if !mentions(needs_vrl, "return") {
+        for (from, _, expr) in rest.rev() {
+            let Some(statement) = reader.deletion(expr) else { break };
+            tail.push(statement);
+            end = *from;
+        }
+        tail.reverse();
+    }
+    let body = " ".repeat(start) + source.get(start..end)?;
+    Some(Parts { head, head_bytes: start, body, tail, variables, timed })
+}
+
+/// Whether a text has a word that is not behind a point, as fields are. One in a comment or a literal counts: to take it
+/// for more than it is costs speed only.
+fn mentions(text: &str, word: &str) -> bool {
+    let joins = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let bytes = text.as_bytes();
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (at.checked_sub(1).and_then(|at| bytes.get(at)), bytes.get(at + word.len()));
+        !(joins(before) || before == Some(&b'.') || joins(after))
+    })
 }
 
 /// Reads a condition; None when it needs VRL.

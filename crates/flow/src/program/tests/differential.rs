@@ -140,7 +140,7 @@ impl Generate {
 
     fn statement(&mut self) -> String {
         let (one, other) = (self.path(), self.path());
-        match self.rng.random_range(0..29) {
+        match self.rng.random_range(0..32) {
             20 => format!("n = int({one}) ?? 3\n{other} = (n * 7 - 1) + n"),
             21 => format!(
                 "list = [\"y\"]\nif {} {{ list = push(list, {one}) }}\n{one} = list\n{other} = length(list)",
@@ -159,6 +159,9 @@ impl Generate {
             ),
             27 => format!("found = includes([\"x\", 7, null], {one})\n{other} = found\n{one} = [1, {{\"b\": null}}]"),
             28 => format!("if {} {{ n = 1 }}\nn = \"text\"\n{one} = n", self.test(2)),
+            29 => format!("if {} {{ return . }}\ndel({one})", self.test(2)),
+            30 => format!("o = {{\"k\": 1}}\no.a = encode_json({one})\n{other} = o"),
+            31 => format!("{one} = \"x\"\n{other}, failed = {one} + {other}"),
             0..=3 => format!("del({one})"),
             4 => format!("del({one}, compact: true)"),
             5 => format!("{one} = del({other})"),
