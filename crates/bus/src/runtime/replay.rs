@@ -292,7 +292,9 @@ impl Replays {
         replay.next = cursor.next();
         let deltas = vec![(Arc::from(SPACE), vec![delta(replay)])];
         if !self.append(&Commit { appends: outbox.take(), deltas, ..Commit::default() }, stop)? {
+            // Nothing of it is out, be it the last: who asked it to stop finds it cancelled, and not complete.
             *replay = before;
+            return Ok(true);
         }
         Ok(more)
     }

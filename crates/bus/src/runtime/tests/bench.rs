@@ -365,7 +365,12 @@ impl Bench {
 
     /// Writes to the log until the disk refuses, in the end in small pieces.
     pub fn fill(&self) {
-        for bytes in [100_000, 100] {
+        self.fill_by(&[100_000, 100]);
+    }
+
+    /// Writes to the log until the disk refuses, in pieces of these sizes, one after the other.
+    pub fn fill_by(&self, sizes: &[usize]) {
+        for &bytes in sizes {
             for number in 0_u64.. {
                 assert!(number < 100_000, "the disk is full");
                 let value = Some(Json::from(vec![7; bytes]));

@@ -116,3 +116,23 @@ fn a_replay_that_is_stopped_has_given_out_what_it_says_and_gives_out_no_more() {
     bench.until("its end is durable", || cancel().is_err_and(|problem| problem.code == "HW-BUS-044"));
     bench.stop(&archive);
 }
+
+#[test]
+fn a_replay_that_is_stopped_while_its_last_events_wait_for_the_disk_is_cancelled() {
+    let disk = FaultyDisk::default();
+    let bench = Bench::on(&disk);
+    let archive = bench.start("Archive", "all", json!({"pattern": {"source": ["shop"]}}));
+    let large = json!({"text": "x".repeat(100_000)});
+    assert!(bench.send("archive.all", &[large.clone(), large]));
+    disk.set_full(true);
+    // There is room for what a replay says of itself, and none for what it gives out.
+    bench.fill_by(&[150_000]);
+    bench.runtime.block_on(bench.buses.replay(request("late", 0, 1, &[]))).unwrap();
+    bench.runtime.block_on(bench.buses.cancel_replay("late")).unwrap();
+    bench.until("it has ended", || bench.buses.replays()[0]["state"] != "running");
+    let shown = bench.buses.replays().remove(0);
+    assert_eq!((&shown["state"], &shown["events"]), (&json!("cancelled"), &json!(0)));
+    disk.set_full(false);
+    assert!(bench.read("bus.default").is_empty());
+    bench.stop(&archive);
+}
