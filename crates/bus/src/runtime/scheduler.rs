@@ -132,8 +132,9 @@ impl Scheduler {
                 };
                 if let Err(problem) = fired {
                     warn!(schedule = %member.subscription.id(), code = problem.code, title = problem.title, "a schedule failed");
+                    // Gone before its end is told: its next life may join as soon as it is.
+                    self.entries.lock().remove(&member.subscription.id());
                     member.ending.tell(Err(problem));
-                    self.leave(&member.subscription.id());
                     writer.refresh();
                 }
             }
