@@ -99,23 +99,22 @@ impl Batch {
         }
     }
 
-    /// Takes out what clients have asked to be started, as if they never had; those who wait for it.
+    /// Takes out what clients have asked to be started, as if they never had; those who wait for it. An execution that is
+    /// written already, by another batch or a half of this one, is none of that.
     pub(super) fn take_starts(&mut self) -> Vec<Reply<ExecutionView>> {
-        let asked: Vec<Key> = self.slots.iter().filter(|slot| slot.asked).map(|slot| slot.turn.key).collect();
+        let asked: HashSet<Key> = self.slots.iter().filter(|slot| slot.asked).map(|slot| slot.turn.key).collect();
         asked.iter().for_each(|key| self.drop_slot(key));
         let (mut replies, mut posts) = (Vec::new(), Vec::new());
         for post in std::mem::take(&mut self.posts) {
             match post {
-                Post::Started(reply, view) if view.map_run.is_none() && !self.has(&view) => replies.push(reply),
+                Post::Started(reply, view) if asked.contains(&rows::key_of(&view.workflow, &view.name)) => {
+                    replies.push(reply);
+                }
                 post => posts.push(post),
             }
         }
         self.posts = posts;
         replies
-    }
-
-    fn has(&self, view: &ExecutionView) -> bool {
-        self.places.contains_key(&rows::key_of(&view.workflow, &view.name))
     }
 
     /// Whether nothing may be built on the execution yet: the tables may take its turn back, or its rows go or change.
@@ -135,5 +134,40 @@ impl Batch {
             && self.posts.is_empty()
             && self.late.is_empty()
             && self.slots.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_kernel::port::workflows::ExecutionState;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_an_execution_that_is_written_is_not_refused() {
+        // The halves of a batch are written one by one, and its answers stand behind them.
+        let mut rest = Batch::default();
+        let view = ExecutionView {
+            id: "w/n".to_owned(),
+            workflow: "w".to_owned(),
+            version: None,
+            alias: None,
+            name: "n".to_owned(),
+            state: ExecutionState::Running,
+            started: Micros(0),
+            stopped: None,
+            input: None,
+            output: None,
+            error: None,
+            cause: None,
+            redrives: 0,
+            redriven: None,
+            map_run: None,
+        };
+        let (reply, _answer) = oneshot::channel();
+        rest.post(Some(Post::Started(reply, Box::new(view))));
+        assert!(rest.take_starts().is_empty());
+        assert_eq!(rest.posts.len(), 1);
     }
 }
