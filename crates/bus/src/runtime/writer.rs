@@ -64,6 +64,16 @@ pub enum Refusal {
     Log(LogError),
 }
 
+impl From<LogError> for Refusal {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Full(_) => Self::Full,
+            LogError::Limit(_) | LogError::BatchTooLarge { .. } => Self::TooMuch,
+            error => Self::Log(error),
+        }
+    }
+}
+
 /// Writes effects.
 pub struct Writer {
     log: Arc<dyn Log>,
@@ -143,8 +153,8 @@ impl Writer {
     }
 
     /// Writes everything in one commit; documents are all of one event, whose chain their changes go on with. Never
-    /// waits. `refused` are documents, by their place among the effects, that
-    /// their table does not take: they become dead letters.
+    /// waits. `refused` are documents, by their place among the effects, that their table does not take: they become dead
+    /// letters.
     ///
     /// # Errors
     /// [`Refusal`]; nothing was written then.
@@ -156,26 +166,28 @@ impl Writer {
         now: Micros,
     ) -> Result<Done, Refusal> {
         let (mut commit, writes, outcomes) = self.build(effects, refused, also, now)?;
-        if writes.is_empty() {
-            return match self.log.append(&commit) {
-                Ok(ticket) => Ok(Done { ticket, outcomes }),
-                Err(LogError::Full(_)) => Err(Refusal::Full),
-                Err(LogError::Limit(_) | LogError::BatchTooLarge { .. }) => Err(Refusal::TooMuch),
-                Err(error) => Err(Refusal::Log(error)),
-            };
-        }
-        match self.tables.transact(&writes, &mut commit) {
-            Ok(done) => Ok(Done { ticket: done.ticket, outcomes }),
-            Err(TransactError::Full) => Err(Refusal::Full),
-            Err(TransactError::Behind(table)) => Err(Refusal::Behind(table)),
-            Err(TransactError::Log(LogError::Limit(_) | LogError::BatchTooLarge { .. })) => Err(Refusal::TooMuch),
-            Err(TransactError::Log(error)) => Err(Refusal::Log(error)),
-            Err(TransactError::Problem(problem)) => Err(Refusal::Table(problem)),
-            Err(TransactError::Condition { .. }) => {
-                headwater_base::never!("a rule's document has no condition");
-                Err(Refusal::TooMuch)
+        let ticket = if writes.is_empty() {
+            self.log.append(&commit)?
+        } else {
+            let done = self.tables.transact(&writes, &mut commit).map_err(|error| match error {
+                TransactError::Full => Refusal::Full,
+                TransactError::Behind(table) => Refusal::Behind(table),
+                TransactError::Log(error) => error.into(),
+                TransactError::Problem(problem) => Refusal::Table(problem),
+                TransactError::Condition { .. } => {
+                    headwater_base::never!("a rule's document has no condition");
+                    Refusal::TooMuch
+                }
+            })?;
+            done.ticket
+        };
+        // Not before: what is refused is tried again, and each try would say so.
+        for Owned { subscription, effect } in effects {
+            if let Effect::Log { id, note } = effect {
+                info!(subscription = %subscription.id(), event = %id, note, "event");
             }
         }
+        Ok(Done { ticket, outcomes })
     }
 
     fn build(
@@ -217,10 +229,7 @@ impl Writer {
                     }
                     self.dead(subscription, letter)?
                 }
-                Effect::Log { id, note } => {
-                    info!(subscription = %subscription.id(), event = %id, note, "event");
-                    Outcome::Delivered
-                }
+                Effect::Log { .. } => Outcome::Delivered,
             };
             outcomes.push(outcome);
         }
