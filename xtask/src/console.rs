@@ -80,7 +80,7 @@ pub fn browse() -> Result<()> {
 /// When something does not run; a bad figure is not an error.
 pub fn measure(binary: &Path, runs: usize) -> Result<Value> {
     let mut bench = command("bench");
-    bench.env(BINARY, binary).env("HEADWATER_RUNS", runs.to_string());
+    bench.env(BINARY, binary).env("HEADWATER_RUNS", runs.to_string()).env("NO_COLOR", "1");
     bench.env("HEADWATER_PACKAGES", root().join("data/node_modules"));
     let said = read(&mut bench)?;
     let figures = said.lines().find_map(|line| serde_json::from_str(line.trim()).ok().filter(Value::is_object));

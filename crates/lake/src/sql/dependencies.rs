@@ -17,13 +17,18 @@ use datafusion::common::tree_node::{Transformed, TreeNodeRecursion, TreeNodeVisi
 use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Dependency, FunctionalDependencies, Result};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan};
+use datafusion::optimizer::eliminate_outer_join::EliminateOuterJoin;
 use datafusion::optimizer::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::sql::sqlparser::ast::TableFactor;
 
 /// What the engine says of a column that is neither grouped by nor decided by a key.
 const UNDECIDED: &str = "must appear in the GROUP BY clause";
 /// The rules of the engine's optimizer that look at what is decided.
 const LOOKING: [&str; 3] = ["replace_distinct_aggregate", "eliminate_duplicated_expr", "optimize_projections"];
+
+/// The one that pushes filters down.
+const PUSHES: &str = "push_down_filter";
 
 /// What a statement that is planned otherwise than others is told.
 #[derive(Clone, Copy, PartialEq)]
@@ -227,14 +232,21 @@ impl RelationPlanner for Relations {
     }
 }
 
-/// The rules of the engine's optimizer. Before each that looks at what is decided, what is mistaken is taken out.
+/// The rules of the engine's optimizer. Before each that looks at what is decided, what is mistaken is taken out. Where
+/// filters have been pushed down to a join, it is asked once more whether it has to be an outer one: in the next round a
+/// projection stands between them again.
 pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
     for rule in Optimizer::new().rules {
         if LOOKING.contains(&rule.name()) {
             rules.push(Arc::new(Doubt));
         }
+        let pushes = rule.name() == PUSHES;
         rules.push(rule);
+        if pushes {
+            rules.push(Arc::new(EliminateOuterJoin::new()));
+            rules.push(Arc::new(PushDownFilter::new()));
+        }
     }
     rules
 }

@@ -1,5 +1,6 @@
 //! Files that somebody else writes, as they are when a statement is planned.
 
+mod guessed;
 pub mod postgres;
 
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::SessionStateBuilder;
 use headwater_base::Problem;
+
+use guessed::Guessed;
 
 use super::fault;
 use crate::kinds::external_table::{ExternalTableSpec, Format, type_of};
@@ -35,7 +38,7 @@ pub async fn table(name: &str, spec: &ExternalTableSpec) -> Result<Arc<dyn Table
 }
 
 async fn found(spec: &ExternalTableSpec) -> Result<Arc<dyn TableProvider>> {
-    let options = ListingOptions::new(format(spec)?).with_file_extension("").with_collect_stat(false);
+    let options = ListingOptions::new(format(spec)?).with_file_extension("").with_collect_stat(true);
     let place = ListingTableUrl::parse(&spec.path)?;
     // A session of its own looks at the files: it keeps nothing in mind.
     let session = SessionStateBuilder::new().build();
@@ -50,14 +53,16 @@ fn format(spec: &ExternalTableSpec) -> Result<Arc<dyn FileFormat>> {
         None => FileCompressionType::UNCOMPRESSED,
     };
     Ok(match spec.form() {
-        Some(Format::Csv) => Arc::new(
+        Some(Format::Csv) => Arc::new(Guessed(Arc::new(
             CsvFormat::default()
                 .with_has_header(true)
                 .with_delimiter(spec.between())
                 .with_newlines_in_values(true)
                 .with_file_compression_type(compression),
-        ),
-        Some(Format::Ndjson) => Arc::new(JsonFormat::default().with_file_compression_type(compression)),
+        ))),
+        Some(Format::Ndjson) => {
+            Arc::new(Guessed(Arc::new(JsonFormat::default().with_file_compression_type(compression))))
+        }
         Some(Format::Parquet) => Arc::new(ParquetFormat::default()),
         None => return Err(DataFusionError::Configuration("nothing says what the files are".to_owned())),
     })
