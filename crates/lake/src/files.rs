@@ -177,6 +177,11 @@ pub fn key_of(location: &str) -> &str {
     }
 }
 
+/// Whether a location is in a folder, or in one below it.
+pub fn is_in_folder(location: &str, folder: &str) -> bool {
+    location.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')) && !location.contains("/..")
+}
+
 /// How locations in buckets begin.
 const BUCKET: &str = "s3://";
 

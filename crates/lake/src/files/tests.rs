@@ -167,3 +167,13 @@ fn a_bucket_that_does_not_answer_is_told_apart_from_the_disk() {
     let error = now(files.io().new_input(format!("{AT}/data/a")).unwrap().read()).unwrap_err();
     assert!(crate::tables::unusable("orders", &error).title.contains("there is no such object"));
 }
+
+#[test]
+fn what_climbs_out_of_a_folder_is_not_in_it() {
+    let is_in = |location: &str| is_in_folder(location, "file:///d/t");
+    assert!(is_in("file:///d/t/data/a") && is_in("file:///d/t/a.parquet"));
+    for location in ["file:///d/t", "file:///d/table/a", "file:///d/t/../u/a", "file:///d/t/..", "/d/t/a", "s3://d/t/a"]
+    {
+        assert!(!is_in(location), "{location}");
+    }
+}

@@ -33,7 +33,7 @@ use super::deletes::Deletes;
 use super::fault;
 use super::fields::Fields;
 use crate::commit::{self, Version};
-use crate::files::key_of;
+use crate::files::{is_in_folder, key_of};
 use crate::tables::{Tables, unusable};
 
 /// The files of versions that were asked for last.
@@ -165,10 +165,9 @@ impl Listings {
 
 /// Refuses files that SQL cannot read, and says why.
 fn readable(version: &Version, entries: &[Entry]) -> Result<(), String> {
-    let folder = format!("{}/", version.metadata.location());
     for (_, entry) in entries {
         let path = entry.file_path();
-        if !path.starts_with(&folder) || path.contains("/..") {
+        if !is_in_folder(path, version.metadata.location()) {
             return Err(format!("its file `{path}` is not in its folder"));
         }
         match entry.file_format() {
