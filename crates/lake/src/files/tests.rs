@@ -63,7 +63,9 @@ fn objects_are_written_read_listed_and_removed_beside_files() {
         files.discard(vec![data.clone(), format!("{place}/data/never")]);
         assert!(!now(files.io().new_input(&data).unwrap().exists()).unwrap());
         assert_eq!(now(files.list(place)).unwrap(), [metadata]);
-        files.discard_folder(place.to_owned());
+        let (done, is_done) = std::sync::mpsc::channel();
+        files.discard_folder(place.to_owned(), move || done.send(()).unwrap());
+        assert!(is_done.try_recv().is_ok());
         assert!(now(files.list(place)).unwrap().is_empty());
     }
     assert!(now(store.head(&Path::from("p/orders/1/metadata/b"))).is_err());

@@ -103,3 +103,29 @@ async fn a_table_removes_nothing_outside_of_its_folder() {
     assert!(files.read(&own).await.is_err(), "what there are too many of goes");
     assert!(files.read(&other).await.is_ok());
 }
+
+/// What goes there takes what comes with it.
+#[tokio::test]
+async fn the_place_of_a_purged_table_is_free_when_nobody_reads_it_any_more() {
+    let catalog = catalog();
+    catalog.create_namespace("shop", Value::Null).await.unwrap();
+    let made = catalog.create("shop", orders()).await.unwrap();
+    let (file, made) = (made.metadata_location.clone().unwrap(), metadata(&made));
+    let reader = catalog.lake().leases().take();
+    catalog.drop_table("shop", "orders", true).await.unwrap();
+    let refused = catalog.register("shop", register("orders", &file)).await.unwrap_err();
+    assert_eq!(refused.code, "HW-LAKE-035");
+    assert!(refused.title.contains("is not gone yet"), "{refused}");
+    let anew = json!({
+        "requirements": [{"type": "assert-create"}],
+        "updates": [
+            {"action": "add-schema", "schema": made["schemas"][0], "last-column-id": 1},
+            {"action": "set-current-schema", "schema-id": -1},
+            {"action": "set-location", "location": made["location"]},
+        ],
+    });
+    assert!(commit(&catalog, "shop", anew.clone()).await.unwrap_err().title.contains("is not gone yet"));
+    drop(reader);
+    assert_eq!(catalog.register("shop", register("orders", &file)).await.unwrap_err().code, "HW-LAKE-035");
+    commit(&catalog, "shop", anew).await.unwrap();
+}
