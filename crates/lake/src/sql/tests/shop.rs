@@ -286,6 +286,26 @@ fn a_partition_is_not_deleted_from_by_another() {
     assert_eq!(shop.0.rows(all), json!([["a", 2], ["b", 1], ["b", 2]]));
 }
 
+/// A manifest has the values of partitions in the types that their columns had when it was written.
+#[test]
+fn a_partition_is_the_same_one_when_its_column_is_wider() {
+    let parts = json!([{"source-id": 1, "field-id": 1000, "name": "part", "transform": "identity"}]);
+    let shop = Shop::new(Limits::default(), &[column(1, "id", "int"), column(2, "kind", "string")], parts);
+    let ids: ArrayRef = Arc::new(Int32Array::from(vec![1, 1]));
+    let mut file = shop.file(&[(1, "id", ids), (2, "kind", texts(["a", "b"]))]);
+    let file = file.partition(Struct::from_iter([Some(Literal::int(1))])).build().unwrap();
+    shop.add(0, vec![file.clone()], vec![]);
+    shop.reshape(&[column(1, "id", "long"), column(2, "kind", "string")]);
+    let all = "SELECT kind FROM shop.orders";
+    assert_eq!(shop.0.rows(all), json!([["a"], ["b"]]));
+    let part = || Struct::from_iter([Some(Literal::long(1))]);
+    let (mut key, mut place) = (shop.keys(&[(2, "kind", texts(["b"]))]), shop.places(&[(&file, 0)]));
+    shop.add(0, vec![], vec![key.partition(part()).build().unwrap()]);
+    assert_eq!(shop.0.rows(all), json!([["a"]]));
+    shop.add(0, vec![], vec![place.partition(part()).build().unwrap()]);
+    assert_eq!(shop.0.rows(all), json!([]));
+}
+
 #[test]
 fn what_is_deleted_is_held_to_the_memory_of_queries() {
     let limits = Limits { sql_memory_bytes: 8 << 20, ..Limits::default() };
