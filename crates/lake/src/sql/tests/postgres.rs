@@ -394,3 +394,17 @@ fn columns_have_the_types_that_they_are_sent_as() {
     }
     connected.end();
 }
+
+/// What plays PostgreSQL's own tables asks the catalogs that it stands in.
+#[test]
+fn the_catalogs_of_a_session_go_with_it() {
+    let house = House::new(Limits::default());
+    let catalogs = house.runtime.block_on(async {
+        let running = house.engine.running().await.unwrap();
+        let context = running.context(&Principal::default()).unwrap();
+        Arc::downgrade(context.state().catalog_list())
+    });
+    assert!(catalogs.upgrade().is_some());
+    drop(house);
+    assert!(catalogs.upgrade().is_none());
+}
