@@ -179,12 +179,13 @@ impl CatalogInfo for Noting {
     }
 
     async fn table_schema(&self, catalog_name: &str, schema_name: &str, table_name: &str) -> Result<Option<SchemaRef>> {
-        let schema = CatalogInfo::table_schema(&self.catalogs()?, catalog_name, schema_name, table_name).await?;
-        if let Some(schema) = &schema {
-            // An error says that another table asks.
-            let _ = ASKED.try_with(|asked| asked.lock().extend(schema.fields().iter().cloned()));
-        }
-        Ok(schema)
+        let catalogs = self.catalogs()?;
+        // A table that cannot be read says so to whoever asks for its rows, and keeps nobody from the others.
+        let found = CatalogInfo::table_schema(&catalogs, catalog_name, schema_name, table_name).await;
+        let Ok(Some(schema)) = found else { return Ok(None) };
+        // An error says that another table asks.
+        let _ = ASKED.try_with(|asked| asked.lock().extend(schema.fields().iter().cloned()));
+        Ok(Some(schema))
     }
 
     async fn table_type(&self, catalog_name: &str, schema_name: &str, table_name: &str) -> Result<Option<TableType>> {
