@@ -131,7 +131,7 @@ impl Deletes {
         let mut least = Least::default();
         for entry in data {
             let (sequence, part) = (sequence(entry)?, parts.of(entry));
-            let file = files::scanned(entry.1.data_file(), version.metadata.current_schema(), of);
+            let file = files::listed(version, entry, of)?;
             if !reach.has(entry.1.file_path(), part, sequence) {
                 whole.push(file);
                 continue;

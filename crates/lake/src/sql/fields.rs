@@ -2,7 +2,8 @@
 //!
 //! A file says the ids of its columns itself. Of one that does not, the table's name mapping says which names a column
 //! has had, and what it does not name is not there; without such a mapping columns are found by name. A column that a
-//! file lacks is what it was given as `initial-default` there, or null. What was written as a narrower type is cast.
+//! file lacks is what it was given as `initial-default` there, or null. What was written as a narrower type is cast. What
+//! a file is partitioned by it may lack as well: that is known of the whole file (`files.rs`), and never looked for here.
 //!
 //! Where a file's columns are called as the table's are, the engine's own way is taken, which is by name.
 //!
@@ -257,8 +258,14 @@ fn has_id(field: &Field) -> bool {
 /// What a column is in files that were written before it was there.
 fn default(field: &NestedField, of: &DataType) -> Option<ScalarValue> {
     let Some(Literal::Primitive(value)) = &field.initial_default else { return None };
+    constant(value, of)
+}
+
+/// A value as one of the engine's; None where it is of another type.
+pub fn constant(value: &PrimitiveLiteral, of: &DataType) -> Option<ScalarValue> {
     Some(match (value, of) {
         (PrimitiveLiteral::Float(it), DataType::Float32) => ScalarValue::Float32(Some(it.0)),
+        (PrimitiveLiteral::Float(it), DataType::Float64) => ScalarValue::Float64(Some(f64::from(it.0))),
         (PrimitiveLiteral::Double(it), DataType::Float64) => ScalarValue::Float64(Some(it.0)),
         (PrimitiveLiteral::Long(it), DataType::Time64(TimeUnit::Microsecond)) => {
             ScalarValue::Time64Microsecond(Some(*it))

@@ -25,13 +25,15 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
-use iceberg::spec::{DataContentType, DataFile, DataFileFormat, Datum, ManifestEntryRef, PrimitiveLiteral, Schema};
+use iceberg::spec::{
+    DataContentType, DataFile, DataFileFormat, Datum, Literal, ManifestEntryRef, PrimitiveLiteral, Schema, Transform,
+};
 use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use super::deletes::Deletes;
 use super::fault;
-use super::fields::Fields;
+use super::fields::{Fields, constant};
 use crate::commit::{self, Version};
 use crate::files::{is_in_folder, key_of};
 use crate::tables::{Tables, unusable};
@@ -145,9 +147,8 @@ impl Listings {
             entries.into_iter().partition(|(_, entry)| entry.content_type() == DataContentType::Data);
         let listing = match (deletes.is_empty(), fields) {
             (true, _) => {
-                let schema = version.metadata.current_schema();
-                let whole = data.iter().map(|(_, entry)| scanned(entry.data_file(), schema, of)).collect();
-                Listing { whole, deletes: None }
+                let whole = data.iter().map(|entry| listed(version, entry, of)).collect::<Result<_, _>>();
+                Listing { whole: whole.map_err(|why: String| unread(&why))?, deletes: None }
             }
             (false, Some(fields)) => {
                 Deletes::apart(table, version, of, fields, &data, &deletes).map_err(|why| unread(&why))?
@@ -177,6 +178,36 @@ fn readable(version: &Version, entries: &[Entry]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A data file of a version with what is known of its columns. All of its rows have the values that it is partitioned by,
+/// and the engine takes a value that all rows have from here: files that were Hive's lack such columns.
+///
+/// # Errors
+/// Why its partition cannot be told.
+pub fn listed(version: &Version, (spec, entry): &Entry, of: &SchemaRef) -> Result<PartitionedFile, String> {
+    let (file, schema) = (entry.data_file(), version.metadata.current_schema());
+    let spec = version.partition_spec(*spec).map_err(|error| error.message().to_owned())?;
+    let mut listed = scanned(file, schema, of);
+    let mut known = listed.statistics.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+    for (part, value) in spec.fields().iter().zip(file.partition().iter()) {
+        let at = schema.as_struct().fields().iter().position(|field| field.id == part.source_id);
+        let (Some(at), Transform::Identity) = (at, part.transform) else { continue };
+        let (Some(of), Some(column)) = (of.fields().get(at), known.column_statistics.get_mut(at)) else { continue };
+        let value = match value {
+            None => {
+                column.null_count = known.num_rows;
+                continue;
+            }
+            Some(Literal::Primitive(value)) => constant(value, of.data_type()),
+            Some(_) => None,
+        };
+        if let Some(value) = value.map(Precision::Exact) {
+            column.null_count = Precision::Exact(0);
+            (column.min_value, column.max_value) = (value.clone(), value);
+        }
+    }
+    Ok(listed.with_statistics(Arc::new(known)))
 }
 
 /// A data file with what is known of its columns.

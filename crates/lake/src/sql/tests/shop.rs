@@ -286,6 +286,35 @@ fn a_partition_is_not_deleted_from_by_another() {
     assert_eq!(shop.0.rows(all), json!([["a", 2], ["b", 1], ["b", 2]]));
 }
 
+/// Tables that were Hive's have what their folders are called in no file.
+#[test]
+fn a_column_that_files_lack_is_what_they_are_partitioned_by() {
+    let shop = orders(json!([{"source-id": 2, "field-id": 1000, "name": "part", "transform": "identity"}]));
+    let part = |kind: Option<&str>| Struct::from_iter([kind.map(Literal::string)]);
+    let of = |kind: Option<&str>, ids: &[i64]| {
+        shop.file(&[(1, "id", longs(ids.iter().copied()))]).partition(part(kind)).build().unwrap()
+    };
+    shop.add(0, vec![of(Some("a"), &[1, 2]), of(Some("b"), &[3, 4]), of(None, &[5])], vec![]);
+    let all = "SELECT kind, id FROM shop.orders ORDER BY id";
+    assert_eq!(shop.0.rows(all), json!([["a", 1], ["a", 2], ["b", 3], ["b", 4], [null, 5]]));
+    assert_eq!(shop.0.rows("SELECT id FROM shop.orders WHERE kind = 'b' ORDER BY id"), json!([[3], [4]]));
+    assert_eq!(shop.0.rows("SELECT id FROM shop.orders WHERE kind || '!' = 'a!' AND id > 1"), json!([[2]]));
+    let counted = "SELECT kind, count(*) FROM shop.orders GROUP BY kind ORDER BY kind";
+    assert_eq!(shop.0.rows(counted), json!([["a", 2], ["b", 2], [null, 1]]));
+    // Those that rows are deleted of as well.
+    let mut key = shop.keys(&[(2, "kind", texts(["a"])), (1, "id", longs([2]))]);
+    shop.add(0, vec![], vec![key.partition(part(Some("a"))).build().unwrap()]);
+    assert_eq!(shop.0.rows(all), json!([["a", 1], ["b", 3], ["b", 4], [null, 5]]));
+    // One that has the column says the same; under another spec it is in the file alone.
+    shop.update(
+        &json!([{"action": "add-spec", "spec": {"fields": []}}, {"action": "set-default-spec", "spec-id": -1}]),
+    );
+    let spec = shop.version().metadata.default_partition_spec_id();
+    let mut file = shop.file(&[(1, "id", longs([6])), (2, "kind", texts(["k"]))]);
+    shop.add(spec, vec![file.partition_spec_id(spec).build().unwrap()], vec![]);
+    assert_eq!(shop.0.rows("SELECT kind FROM shop.orders WHERE id > 4 ORDER BY id"), json!([[null], ["k"]]));
+}
+
 /// A manifest has the values of partitions in the types that their columns had when it was written.
 #[test]
 fn a_partition_is_the_same_one_when_its_column_is_wider() {
