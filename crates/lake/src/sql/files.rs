@@ -138,7 +138,11 @@ impl Listings {
         let unusable = |error: iceberg::Error| fault::carried(unusable(table, &error));
         let unread = |why: &str| fault::carried(fault::unread(table, why));
         let mut entries: Vec<Entry> = Vec::new();
+        if let Some(snapshot) = version.metadata.current_snapshot() {
+            inside(version, snapshot.manifest_list()).map_err(|why| unread(&why))?;
+        }
         for manifest in version.manifests(tables.files()).await.map_err(unusable)? {
+            inside(version, &manifest.manifest_path).map_err(|why| unread(&why))?;
             let live = commit::live(tables.files(), slice::from_ref(&manifest)).await.map_err(unusable)?;
             entries.extend(live.into_iter().map(|entry| (manifest.partition_spec_id, entry)));
         }
@@ -168,9 +172,7 @@ impl Listings {
 fn readable(version: &Version, entries: &[Entry]) -> Result<(), String> {
     for (_, entry) in entries {
         let path = entry.file_path();
-        if !is_in_folder(path, version.metadata.location()) {
-            return Err(format!("its file `{path}` is not in its folder"));
-        }
+        inside(version, path)?;
         match entry.file_format() {
             DataFileFormat::Parquet => {}
             DataFileFormat::Puffin => return Err("it has deletion vectors, of Iceberg's format version 3".to_owned()),
@@ -178,6 +180,14 @@ fn readable(version: &Version, entries: &[Entry]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Refuses a file that is not in the folder of its table: whatever the node can read, a client can name.
+fn inside(version: &Version, path: &str) -> Result<(), String> {
+    match is_in_folder(path, version.metadata.location()) {
+        true => Ok(()),
+        false => Err(format!("its file `{path}` is not in its folder")),
+    }
 }
 
 /// A data file of a version with what is known of its columns. All of its rows have the values that it is partitioned by,

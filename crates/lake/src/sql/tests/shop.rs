@@ -150,10 +150,17 @@ impl Shop {
             writer.add_manifests(manifests.into_iter()).unwrap();
             writer.close().await.unwrap();
         });
+        self.lead_to(id, &list);
+    }
+
+    /// A snapshot more, with this list of manifests.
+    fn lead_to(&self, id: i64, list: &str) {
+        let version = self.version();
+        let (metadata, parent) = (&version.metadata, version.metadata.current_snapshot_id());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
         self.update(&json!([
             {"action": "add-snapshot", "snapshot": {"snapshot-id": id, "parent-snapshot-id": parent,
-                "sequence-number": sequence, "timestamp-ms": now, "manifest-list": list,
+                "sequence-number": metadata.next_sequence_number(), "timestamp-ms": now, "manifest-list": list,
                 "summary": {"operation": "overwrite"}, "schema-id": metadata.current_schema_id()}},
             {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": id},
         ]));
@@ -347,6 +354,24 @@ fn what_is_deleted_is_held_to_the_memory_of_queries() {
     let problem = shop.0.problem(counted);
     assert_eq!(problem.code, "HW-LAKE-085", "{problem}");
     assert!(problem.title.contains("`shop.orders`"), "{problem}");
+}
+
+/// What the node can read, no client may have read by naming it.
+#[test]
+fn manifests_outside_of_a_tables_folder_are_not_read() {
+    let shop = orders(json!([]));
+    shop.add(0, vec![shop.orders(0..3)], vec![]);
+    let version = shop.version();
+    let list = version.metadata.current_snapshot().unwrap().manifest_list();
+    let elsewhere = format!("{}/list.avro", version.metadata.location().rsplit_once('/').unwrap().0);
+    shop.0.runtime.block_on(async {
+        let list = shop.files().read(list).await.unwrap();
+        shop.files().write(&elsewhere, list).await.unwrap();
+    });
+    shop.lead_to(7, &elsewhere);
+    let problem = shop.0.problem("SELECT count(*) FROM shop.orders");
+    assert_eq!(problem.code, "HW-LAKE-051");
+    assert!(problem.title.contains("is not in its folder"), "{problem}");
 }
 
 #[test]
