@@ -3,8 +3,8 @@
 //!
 //! The engine is wrong in four places. Where a projection computes a column before it names others, it takes another
 //! column for the one that decides. What UNNEST has made several rows of, it takes for one. Behind a join, whoever groups by
-//! more than what decides columns of one side is said to have grouped by that alone; and what decides columns of one side is
-//! taken for distinct, although a join may have made several rows of each. What it believes there is taken out:
+//! more than what decides columns of one side is said to have grouped by that alone; and what decides columns of one
+//! side is taken for distinct, although a join may have made several rows of each. What it believes there is taken out:
 //! of each relation as a statement is planned ([`Relations`]), because GROUP BY and windows look at it already then, and
 //! before each of its optimizer's rules that look at it ([`rules`]).
 //!

@@ -2,8 +2,8 @@
 //!
 //! A file says the ids of its columns itself. Of one that does not, the table's name mapping says which names a column
 //! has had, and what it does not name is not there; without such a mapping columns are found by name. A column that a
-//! file lacks is what it was given as `initial-default` there, or null. What was written as a narrower type is cast. What
-//! a file is partitioned by it may lack as well: that is known of the whole file (`files.rs`), and never looked for here.
+//! file lacks is what it was given as `initial-default` there, or null; what the file is partitioned by is known of all
+//! of it (`files.rs`), and not looked for here. What was written as a narrower type is cast.
 //!
 //! Where a file's columns are called as the table's are, the engine's own way is taken, which is by name.
 //!

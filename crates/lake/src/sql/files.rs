@@ -190,8 +190,8 @@ fn inside(version: &Version, path: &str) -> Result<(), String> {
     }
 }
 
-/// A data file of a version with what is known of its columns. All of its rows have the values that it is partitioned by,
-/// and the engine takes a value that all rows have from here: files that were Hive's lack such columns.
+/// A data file of a version with what is known of its columns. All of its rows have the values that it is partitioned
+/// by, and the engine takes a value that all rows have from here: files that were Hive's lack such columns.
 ///
 /// # Errors
 /// Why its partition cannot be told.
