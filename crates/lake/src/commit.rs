@@ -25,7 +25,7 @@ use iceberg::spec::{
 use iceberg::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
-use crate::files::Files;
+use crate::files::{Files, is_in_folder};
 
 mod bounds;
 mod compact;
@@ -201,7 +201,9 @@ pub async fn finish(
     let number = from.and_then(|from| number_of(&from.location)).map_or(0, |number| number + 1);
     let location = format!("{}/metadata/{number:05}-{}.metadata.json", metadata.location(), Uuid::now_v7());
     files.write(&location, Bytes::from(serde_json::to_vec(&metadata)?)).await?;
-    let garbage = Garbage(built.expired_metadata_logs.into_iter().map(|old| old.metadata_file).collect());
+    let mut garbage = Garbage(built.expired_metadata_logs.into_iter().map(|old| old.metadata_file).collect());
+    // A table that a client registered may say of any file that it was its metadata.
+    garbage.0.retain(|old| is_in_folder(old, metadata.location()));
     Ok((Version { location, metadata: Arc::new(metadata) }, garbage))
 }
 

@@ -124,16 +124,20 @@ impl Files {
     }
 
     /// Removes the folder of a table or view that is gone, with all that is in it: at once from the disk, behind the
-    /// caller's back from a bucket. What cannot be removed is told in the node's log.
-    pub fn discard_folder(&self, location: String) {
+    /// caller's back from a bucket. What cannot be removed is told in the node's log. `done` follows in any case.
+    pub fn discard_folder(&self, location: String, done: impl FnOnce() + Send + 'static) {
         let removed = if is_in_bucket(&location) {
-            self.places.buckets.of(&location).map(|bucket| bucket.discard_folder(location.clone()))
+            match self.places.buckets.of(&location) {
+                Ok(bucket) => return bucket.discard_folder(location, done),
+                Err(error) => Err(error),
+            }
         } else {
             self.places.disk().and_then(|disk| disk.0.remove_dir(&path_of(&location)))
         };
         if let Err(error) = removed {
             tracing::warn!(location, %error, "the files of a table that was dropped were not removed");
         }
+        done();
     }
 
     /// Where a query engine finds the files of a location: the URL of an object store, and the store itself; None for
@@ -175,6 +179,18 @@ pub fn key_of(location: &str) -> &str {
         Some((_, key)) => key,
         None => location.strip_prefix("file://").unwrap_or(location).trim_start_matches('/'),
     }
+}
+
+/// Whether a location is in a folder, or in one below it.
+pub fn is_in_folder(location: &str, folder: &str) -> bool {
+    location.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')) && !location.contains("/..")
+}
+
+/// Whether one of two places is the other, or is in it.
+pub fn overlap(one: &str, other: &str) -> bool {
+    let is_within =
+        |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_within(one, other) || is_within(other, one)
 }
 
 /// How locations in buckets begin.

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::commit::Garbage;
-use crate::files::Files;
+use crate::files::{Files, overlap};
 
 /// Who reads, and what waits for readers to end.
 pub struct Leases {
     files: Files,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -23,6 +23,8 @@ struct State {
     next: u64,
     readers: BTreeSet<u64>,
     waiting: VecDeque<(u64, Retired)>,
+    /// Folders that nobody reads any more, and that are not gone yet.
+    going: Vec<String>,
 }
 
 /// What goes once nobody reads it.
@@ -41,7 +43,7 @@ pub struct Lease {
 impl Leases {
     /// Nobody reads these files yet.
     pub fn new(files: Files) -> Self {
-        Self { files, state: Mutex::default() }
+        Self { files, state: Arc::default() }
     }
 
     /// A lease of all files that are in any table now.
@@ -65,6 +67,13 @@ impl Leases {
         self.put(Retired::Folder(location));
     }
 
+    /// Whether a folder that is not gone yet is at a place, within it or around it.
+    pub fn is_retired(&self, location: &str) -> bool {
+        let state = self.state.lock();
+        let waiting = state.waiting.iter().filter_map(|(_, retired)| retired.folder());
+        waiting.chain(state.going.iter().map(String::as_str)).any(|folder| overlap(folder, location))
+    }
+
     fn put(&self, retired: Retired) {
         let mut state = self.state.lock();
         let number = state.draw();
@@ -78,7 +87,10 @@ impl Leases {
         for retired in due {
             match retired {
                 Retired::Files(garbage) => garbage.remove(&self.files),
-                Retired::Folder(location) => self.files.discard_folder(location),
+                Retired::Folder(location) => {
+                    let (state, gone) = (Arc::clone(&self.state), location.clone());
+                    self.files.discard_folder(location, move || state.lock().going.retain(|going| *going != gone));
+                }
             }
         }
     }
@@ -95,7 +107,18 @@ impl State {
     fn due(&mut self) -> Vec<Retired> {
         let oldest = self.readers.first().copied().unwrap_or(u64::MAX);
         let count = self.waiting.partition_point(|(number, _)| *number < oldest);
-        self.waiting.drain(..count).map(|(_, retired)| retired).collect()
+        let due: Vec<Retired> = self.waiting.drain(..count).map(|(_, retired)| retired).collect();
+        self.going.extend(due.iter().filter_map(Retired::folder).map(str::to_owned));
+        due
+    }
+}
+
+impl Retired {
+    const fn folder(&self) -> Option<&str> {
+        match self {
+            Self::Files(_) => None,
+            Self::Folder(location) => Some(location.as_str()),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{ENTRIES_MAX, LakeCatalog, SPACE, Thing, check_name, malformed, refused, table_key, writable};
 use crate::commit::Version;
-use crate::files::{Unanswered, location_of};
+use crate::files::{Unanswered, location_of, overlap};
 use crate::kinds::dataset;
 use crate::tables::{POINTER, Tables, unusable};
 
@@ -54,9 +54,7 @@ impl LakeCatalog {
         if self.is_fed(location) {
             return Err(fed());
         }
-        if let Some(thing) = self.lies_at(location, Some(key.as_slice())) {
-            return Err(malformed(format!("another {} lies at `{}`", thing.word(), location.escape_debug())));
-        }
+        self.free_place(location, Some(key.as_slice()))?;
         let read = file.clone();
         let version = self
             .off(async move |catalog| {
@@ -102,14 +100,23 @@ impl LakeCatalog {
         })
     }
 
-    /// What client's table or view lies at a place, within it or around it, other than the one of this key; for who
-    /// holds the turn.
-    pub(super) fn lies_at(&self, location: &str, own: Option<&[u8]>) -> Option<Thing> {
-        Thing::ALL.into_iter().find(|thing| {
+    /// Refuses a place where a client's table or view lies, within it or around it, other than the one of this key; and
+    /// one that was purged and is not gone yet, which would take what comes there with it. For who holds the turn.
+    pub(super) fn free_place(&self, location: &str, own: Option<&[u8]>) -> Result<(), Problem> {
+        let shown = location.escape_debug();
+        let other = Thing::ALL.into_iter().find(|thing| {
             let prefix = format!("{}/", thing.word());
             let all = self.lake().log().scan(SPACE, prefix.as_bytes(), None, ENTRIES_MAX);
             all.iter().any(|(key, kept)| own != Some(key.as_ref()) && touches(kept, location))
-        })
+        });
+        if let Some(thing) = other {
+            return Err(malformed(format!("another {} lies at `{shown}`", thing.word())));
+        }
+        if self.lake().leases().is_retired(location) {
+            return Err(malformed(format!("what was purged at `{shown}` is not gone yet"))
+                .help("it goes when the queries that read it have ended"));
+        }
+        Ok(())
     }
 }
 
@@ -119,12 +126,7 @@ fn touches(kept: &Bytes, location: &str) -> bool {
     let kept: Value = serde_json::from_slice(kept).unwrap_or_default();
     // A table's pointer, or what is kept of a view.
     let file = kept["metadata"].as_str().or_else(|| kept["location"].as_str());
-    let is_within =
-        |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    file.is_none_or(|file| {
-        let folder = file.rsplit_once("/metadata/").map_or(file, |(folder, _)| folder);
-        is_within(folder, location) || is_within(location, folder)
-    })
+    file.is_none_or(|file| overlap(file.rsplit_once("/metadata/").map_or(file, |(folder, _)| folder), location))
 }
 
 /// What is said of a metadata file: it is the client's fault that there is none, and the bucket's that it does not answer.

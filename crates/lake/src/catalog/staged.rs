@@ -40,9 +40,7 @@ impl LakeCatalog {
             return Err(malformed("the node chooses where its tables lie")
                 .help("commit with the location that the answer to `stage-create` has"));
         }
-        if let Some(thing) = self.lies_at(wanted, None) {
-            return Err(malformed(format!("another {} lies at the location that the commit names", thing.word())));
-        }
+        self.free_place(wanted, None)?;
         Ok(wanted.to_owned())
     }
 }

@@ -100,14 +100,15 @@ impl Bucket {
         self.aside(removing);
     }
 
-    /// Removes a table's objects while the caller goes on.
-    pub fn discard_folder(self: Arc<Self>, location: String) {
+    /// Removes a table's objects while the caller goes on; `done` follows, whether they are gone or not.
+    pub fn discard_folder(self: Arc<Self>, location: String, done: impl FnOnce() + Send + 'static) {
         let removing = {
             let bucket = Arc::clone(&self);
             async move {
                 if let Err(error) = bucket.remove_folder(&location).await {
                     tracing::warn!(bucket = bucket.name, location, %error, "the objects of a table that is gone stay");
                 }
+                done();
             }
         };
         self.aside(removing);

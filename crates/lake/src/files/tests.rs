@@ -63,7 +63,9 @@ fn objects_are_written_read_listed_and_removed_beside_files() {
         files.discard(vec![data.clone(), format!("{place}/data/never")]);
         assert!(!now(files.io().new_input(&data).unwrap().exists()).unwrap());
         assert_eq!(now(files.list(place)).unwrap(), [metadata]);
-        files.discard_folder(place.to_owned());
+        let (done, is_done) = std::sync::mpsc::channel();
+        files.discard_folder(place.to_owned(), move || done.send(()).unwrap());
+        assert!(is_done.try_recv().is_ok());
         assert!(now(files.list(place)).unwrap().is_empty());
     }
     assert!(now(store.head(&Path::from("p/orders/1/metadata/b"))).is_err());
@@ -166,4 +168,14 @@ fn a_bucket_that_does_not_answer_is_told_apart_from_the_disk() {
     closing.closed.store(false, Ordering::SeqCst);
     let error = now(files.io().new_input(format!("{AT}/data/a")).unwrap().read()).unwrap_err();
     assert!(crate::tables::unusable("orders", &error).title.contains("there is no such object"));
+}
+
+#[test]
+fn what_climbs_out_of_a_folder_is_not_in_it() {
+    let is_in = |location: &str| is_in_folder(location, "file:///d/t");
+    assert!(is_in("file:///d/t/data/a") && is_in("file:///d/t/a.parquet"));
+    for location in ["file:///d/t", "file:///d/table/a", "file:///d/t/../u/a", "file:///d/t/..", "/d/t/a", "s3://d/t/a"]
+    {
+        assert!(!is_in(location), "{location}");
+    }
 }

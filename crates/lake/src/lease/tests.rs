@@ -50,7 +50,11 @@ fn a_folder_goes_with_all_that_is_in_it_and_no_earlier() {
     let reader = leases.take();
     leases.retire_folder("file:///t".to_owned());
     assert_eq!(now(files.list("file:///t")).unwrap().len(), 2);
+    let is_retired = |place: &str| leases.is_retired(place);
+    assert!(is_retired("file:///t") && is_retired("file:///t/data") && is_retired("file://"));
+    assert!(!is_retired("file:///table"));
     drop(reader);
+    assert!(!is_retired("file:///t"));
     assert!(now(files.read("file:///t/data/a")).is_err());
     assert!(now(files.read("file:///t/metadata/b")).is_err());
 }

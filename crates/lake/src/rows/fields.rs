@@ -5,6 +5,7 @@
 //! range or half of a surrogate pair there is nobody's business here.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use headwater_kernel::path::Path;
@@ -31,7 +32,7 @@ pub(super) struct Wanted {
 
 /// The fields of one object, by name.
 #[derive(Debug, Default)]
-struct Branch(Vec<(String, Place)>);
+struct Branch(BTreeMap<String, Place>);
 
 #[derive(Debug, Default)]
 struct Place {
@@ -119,19 +120,11 @@ impl Wanted {
 
 impl Branch {
     fn entry(&mut self, name: &str) -> &mut Place {
-        let at = self.0.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-            self.0.push((name.to_owned(), Place::default()));
-            self.0.len() - 1
-        });
-        &mut self.0[at].1
-    }
-
-    fn get(&self, name: &str) -> Option<&Place> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, place)| place)
+        self.0.entry(name.to_owned()).or_default()
     }
 
     fn clear(&self, slots: &mut [Found<'_>]) {
-        self.0.iter().for_each(|(_, place)| place.clear(slots));
+        self.0.values().for_each(|place| place.clear(slots));
     }
 
     /// Takes what columns want out of an object that has been built.
@@ -220,7 +213,7 @@ impl<'f> Visitor<'_> for Name<'f> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.get(name))
+        Ok(self.0.0.get(name))
     }
 }
 

@@ -24,7 +24,7 @@ use iceberg::metadata_columns::{
     RESERVED_COL_NAME_DELETE_FILE_PATH, RESERVED_COL_NAME_DELETE_FILE_POS, RESERVED_FIELD_ID_DELETE_FILE_PATH,
     RESERVED_FIELD_ID_DELETE_FILE_POS,
 };
-use iceberg::spec::{DataContentType, NestedField, PrimitiveType, Struct, Type};
+use iceberg::spec::{DataContentType, Literal, NestedField, PrimitiveLiteral, PrimitiveType, Type};
 
 use super::fields::Fields;
 use super::files::{self, Columns, Entry, Listing, Store};
@@ -131,7 +131,7 @@ impl Deletes {
         let mut least = Least::default();
         for entry in data {
             let (sequence, part) = (sequence(entry)?, parts.of(entry));
-            let file = files::scanned(entry.1.data_file(), version.metadata.current_schema(), of);
+            let file = files::listed(version, entry, of)?;
             if !reach.has(entry.1.file_path(), part, sequence) {
                 whole.push(file);
                 continue;
@@ -263,12 +263,22 @@ fn sequence((_, entry): &Entry) -> Result<i64, String> {
 
 /// Partitions, numbered.
 #[derive(Default)]
-struct Parts<'a>(HashMap<(i32, &'a Struct), usize>);
+struct Parts(HashMap<(i32, Vec<Option<Literal>>), usize>);
 
-impl<'a> Parts<'a> {
-    fn of(&mut self, (spec, entry): &'a Entry) -> usize {
+impl Parts {
+    fn of(&mut self, (spec, entry): &Entry) -> usize {
         let next = self.0.len();
-        *self.0.entry((*spec, entry.data_file().partition())).or_insert(next)
+        let values = entry.data_file().partition().iter().map(|value| value.map(widened)).collect();
+        *self.0.entry((*spec, values)).or_insert(next)
+    }
+}
+
+/// A value of a partition, which is the same one in a manifest that is older than the column's wider type.
+fn widened(value: &Literal) -> Literal {
+    match value {
+        Literal::Primitive(PrimitiveLiteral::Int(it)) => Literal::long(*it),
+        Literal::Primitive(PrimitiveLiteral::Float(it)) => Literal::double(it.0),
+        other => other.clone(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the engine takes for decided: which columns of a plan decide others, so that it leaves out a DISTINCT, or parts of
 //! GROUP BY and ORDER BY. It learns that from GROUP BY, from `row_number` and from the keys of datasets.
 //!
-//! The engine is wrong in three places. Where a projection computes a column before it names others, it takes another
+//! The engine is wrong in four places. Where a projection computes a column before it names others, it takes another
 //! column for the one that decides. What UNNEST has made several rows of, it takes for one. Behind a join, whoever groups by
-//! more than what decides columns of one side is said to have grouped by that alone. What it believes there is taken out:
+//! more than what decides columns of one side is said to have grouped by that alone; and what decides columns of one
+//! side is taken for distinct, although a join may have made several rows of each. What it believes there is taken out:
 //! of each relation as a statement is planned ([`Relations`]), because GROUP BY and windows look at it already then, and
 //! before each of its optimizer's rules that look at it ([`rules`]).
 //!
@@ -135,6 +136,7 @@ fn is_mistaken(node: &LogicalPlan) -> bool {
     }
     match node {
         LogicalPlan::Projection(projection) => shifts(&projection.expr, projection.input.schema()),
+        LogicalPlan::Distinct(Distinct::All(rows)) => repeats(rows.schema()),
         LogicalPlan::Distinct(Distinct::On(distinct)) => shifts(&distinct.select_expr, distinct.input.schema()),
         LogicalPlan::Aggregate(aggregate) => overstates(aggregate),
         LogicalPlan::Unnest(_) => true,
@@ -161,6 +163,13 @@ fn shifts(columns: &[Expr], input: &DFSchema) -> bool {
         };
         behind.iter().any(|column| dependency.source_indices.contains(column) || decided.contains(column))
     })
+}
+
+/// Whether all columns together decide something, and are not unique by that.
+fn repeats(rows: &DFSchema) -> bool {
+    let is_all = |indices: &[usize]| indices.len() >= rows.fields().len();
+    let mut dependencies = rows.functional_dependencies().iter();
+    dependencies.any(|it| it.mode == Dependency::Multi && is_all(&it.source_indices))
 }
 
 /// Whether columns are grouped by that decide some of the others and not all: the engine takes them for all that is

@@ -1,15 +1,16 @@
 //! Columns of files by Iceberg's field ids: a column keeps its id whatever it is called, and wherever it stands.
 //!
 //! A file says the ids of its columns itself. Of one that does not, the table's name mapping says which names a column
-//! has had; without such a mapping columns are found by name. A column that a file lacks is what it was given as
-//! `initial-default` there, or null. What was written as a narrower type is cast.
+//! has had, and what it does not name is not there; without such a mapping columns are found by name. A column that a
+//! file lacks is what it was given as `initial-default` there, or null; what the file is partitioned by is known of all
+//! of it (`files.rs`), and not looked for here. What was written as a narrower type is cast.
 //!
 //! Where a file's columns are called as the table's are, the engine's own way is taken, which is by name.
 //!
 //! # Source
 //! Iceberg table specification, "Column Projection" and "Name Mapping Serialization".
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields as ArrowFields, SchemaRef, TimeUnit};
@@ -69,11 +70,9 @@ impl Fields {
                 let mapping: NameMapping = serde_json::from_str(text)
                     .map_err(|error| format!("its `{DEFAULT_SCHEMA_NAME_MAPPING}` cannot be read: {error}"))?;
                 let mapped: Vec<&MappedField> = mapping.fields().iter().collect();
-                if let Some(name) = crossed(&mapped, &own.fields().iter().collect::<Vec<_>>()) {
-                    return Err(format!("its `{DEFAULT_SCHEMA_NAME_MAPPING}` gives `{name}` to another column"));
-                }
                 let mut names = HashMap::new();
-                gather(&mapped, &mut names);
+                gather(&mapped, &mut names)
+                    .map_err(|name| format!("its `{DEFAULT_SCHEMA_NAME_MAPPING}` gives `{name}` to two columns"))?;
                 Some(names)
             }
         };
@@ -127,7 +126,7 @@ impl PhysicalExprAdapterFactory for Fields {
 enum Found<'a> {
     /// It says their ids.
     Ids,
-    /// The table says what they have been called; one that it says nothing of has its name.
+    /// The table says what they have been called.
     Mapping(&'a HashMap<i32, Vec<String>>),
     /// They have their names.
     Names,
@@ -146,10 +145,7 @@ impl<'a> Found<'a> {
     fn place(&self, wanted: &NestedField, to: &Field, within: &ArrowFields) -> Place {
         let is_wanted = |field: &FieldRef| match self {
             Self::Ids => id(field) == Some(wanted.id),
-            Self::Mapping(names) => match names.get(&wanted.id) {
-                Some(names) => names.contains(field.name()),
-                None => *field.name() == wanted.name,
-            },
+            Self::Mapping(names) => names.get(&wanted.id).is_some_and(|names| names.contains(field.name())),
             Self::Names => *field.name() == wanted.name,
         };
         match within.iter().enumerate().find(|(_, field)| is_wanted(field)) {
@@ -262,8 +258,14 @@ fn has_id(field: &Field) -> bool {
 /// What a column is in files that were written before it was there.
 fn default(field: &NestedField, of: &DataType) -> Option<ScalarValue> {
     let Some(Literal::Primitive(value)) = &field.initial_default else { return None };
+    constant(value, of)
+}
+
+/// A value as one of the engine's; None where it is of another type.
+pub fn constant(value: &PrimitiveLiteral, of: &DataType) -> Option<ScalarValue> {
     Some(match (value, of) {
         (PrimitiveLiteral::Float(it), DataType::Float32) => ScalarValue::Float32(Some(it.0)),
+        (PrimitiveLiteral::Float(it), DataType::Float64) => ScalarValue::Float64(Some(f64::from(it.0))),
         (PrimitiveLiteral::Double(it), DataType::Float64) => ScalarValue::Float64(Some(it.0)),
         (PrimitiveLiteral::Long(it), DataType::Time64(TimeUnit::Microsecond)) => {
             ScalarValue::Time64Microsecond(Some(*it))
@@ -305,30 +307,22 @@ fn odd_default<'a>(fields: impl Iterator<Item = &'a NestedFieldRef>) -> Option<&
     None
 }
 
-/// A name that a column has, and that is mapped to another one: what a file without ids has there, nobody can tell.
-fn crossed<'a>(mapped: &[&MappedField], fields: &[&'a NestedFieldRef]) -> Option<&'a str> {
-    for field in fields {
-        for mapped in mapped.iter().filter(|mapped| mapped.names().contains(&field.name)) {
-            if mapped.field_id() != Some(field.id) {
-                return Some(&field.name);
-            }
-            let inner: Vec<&MappedField> = mapped.fields().iter().map(|field| &**field).collect();
-            if let Some(name) = crossed(&inner, &within(&field.field_type)) {
-                return Some(name);
-            }
-        }
-    }
-    None
-}
-
 /// What columns have been called, by their ids.
-fn gather(mapped: &[&MappedField], names: &mut HashMap<i32, Vec<String>>) {
+///
+/// # Errors
+/// A name that two columns of one struct have: what a file has there, nobody can tell.
+fn gather<'a>(mapped: &[&'a MappedField], names: &mut HashMap<i32, Vec<String>>) -> Result<(), &'a str> {
+    let mut seen = HashSet::new();
     for field in mapped {
+        if let Some(name) = field.names().iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(name.as_str());
+        }
         if let Some(id) = field.field_id() {
             names.entry(id).or_default().extend(field.names().iter().cloned());
         }
-        gather(&field.fields().iter().map(|field| &**field).collect::<Vec<_>>(), names);
+        gather(&field.fields().iter().map(|field| &**field).collect::<Vec<_>>(), names)?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

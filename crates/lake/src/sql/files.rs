@@ -25,15 +25,17 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
-use iceberg::spec::{DataContentType, DataFile, DataFileFormat, Datum, ManifestEntryRef, PrimitiveLiteral, Schema};
+use iceberg::spec::{
+    DataContentType, DataFile, DataFileFormat, Datum, Literal, ManifestEntryRef, PrimitiveLiteral, Schema, Transform,
+};
 use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use super::deletes::Deletes;
 use super::fault;
-use super::fields::Fields;
+use super::fields::{Fields, constant};
 use crate::commit::{self, Version};
-use crate::files::key_of;
+use crate::files::{is_in_folder, key_of};
 use crate::tables::{Tables, unusable};
 
 /// The files of versions that were asked for last.
@@ -136,7 +138,11 @@ impl Listings {
         let unusable = |error: iceberg::Error| fault::carried(unusable(table, &error));
         let unread = |why: &str| fault::carried(fault::unread(table, why));
         let mut entries: Vec<Entry> = Vec::new();
+        if let Some(snapshot) = version.metadata.current_snapshot() {
+            inside(version, snapshot.manifest_list()).map_err(|why| unread(&why))?;
+        }
         for manifest in version.manifests(tables.files()).await.map_err(unusable)? {
+            inside(version, &manifest.manifest_path).map_err(|why| unread(&why))?;
             let live = commit::live(tables.files(), slice::from_ref(&manifest)).await.map_err(unusable)?;
             entries.extend(live.into_iter().map(|entry| (manifest.partition_spec_id, entry)));
         }
@@ -145,9 +151,8 @@ impl Listings {
             entries.into_iter().partition(|(_, entry)| entry.content_type() == DataContentType::Data);
         let listing = match (deletes.is_empty(), fields) {
             (true, _) => {
-                let schema = version.metadata.current_schema();
-                let whole = data.iter().map(|(_, entry)| scanned(entry.data_file(), schema, of)).collect();
-                Listing { whole, deletes: None }
+                let whole = data.iter().map(|entry| listed(version, entry, of)).collect::<Result<_, _>>();
+                Listing { whole: whole.map_err(|why: String| unread(&why))?, deletes: None }
             }
             (false, Some(fields)) => {
                 Deletes::apart(table, version, of, fields, &data, &deletes).map_err(|why| unread(&why))?
@@ -165,12 +170,9 @@ impl Listings {
 
 /// Refuses files that SQL cannot read, and says why.
 fn readable(version: &Version, entries: &[Entry]) -> Result<(), String> {
-    let folder = format!("{}/", version.metadata.location());
     for (_, entry) in entries {
         let path = entry.file_path();
-        if !path.starts_with(&folder) || path.contains("/..") {
-            return Err(format!("its file `{path}` is not in its folder"));
-        }
+        inside(version, path)?;
         match entry.file_format() {
             DataFileFormat::Parquet => {}
             DataFileFormat::Puffin => return Err("it has deletion vectors, of Iceberg's format version 3".to_owned()),
@@ -178,6 +180,44 @@ fn readable(version: &Version, entries: &[Entry]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Refuses a file that is not in the folder of its table: whatever the node can read, a client can name.
+fn inside(version: &Version, path: &str) -> Result<(), String> {
+    match is_in_folder(path, version.metadata.location()) {
+        true => Ok(()),
+        false => Err(format!("its file `{path}` is not in its folder")),
+    }
+}
+
+/// A data file of a version with what is known of its columns. All of its rows have the values that it is partitioned
+/// by, and the engine takes a value that all rows have from here: files that were Hive's lack such columns.
+///
+/// # Errors
+/// Why its partition cannot be told.
+pub fn listed(version: &Version, (spec, entry): &Entry, of: &SchemaRef) -> Result<PartitionedFile, String> {
+    let (file, schema) = (entry.data_file(), version.metadata.current_schema());
+    let spec = version.partition_spec(*spec).map_err(|error| error.message().to_owned())?;
+    let mut listed = scanned(file, schema, of);
+    let mut known = listed.statistics.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+    for (part, value) in spec.fields().iter().zip(file.partition().iter()) {
+        let at = schema.as_struct().fields().iter().position(|field| field.id == part.source_id);
+        let (Some(at), Transform::Identity) = (at, part.transform) else { continue };
+        let (Some(of), Some(column)) = (of.fields().get(at), known.column_statistics.get_mut(at)) else { continue };
+        let value = match value {
+            None => {
+                column.null_count = known.num_rows;
+                continue;
+            }
+            Some(Literal::Primitive(value)) => constant(value, of.data_type()),
+            Some(_) => None,
+        };
+        if let Some(value) = value.map(Precision::Exact) {
+            column.null_count = Precision::Exact(0);
+            (column.min_value, column.max_value) = (value.clone(), value);
+        }
+    }
+    Ok(listed.with_statistics(Arc::new(known)))
 }
 
 /// A data file with what is known of its columns.

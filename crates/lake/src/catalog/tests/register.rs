@@ -1,5 +1,6 @@
 //! Tables that are there already.
 
+use bytes::Bytes;
 use headwater_kernel::port::catalog::DATASETS;
 
 use super::*;
@@ -76,4 +77,55 @@ async fn a_table_that_lies_elsewhere_or_is_somebody_elses_is_refused() {
     let twice = catalog.register("shop", register("second", &file)).await.unwrap_err();
     assert_eq!(twice.code, "HW-LAKE-035");
     assert!(twice.title.contains("another table"), "{twice}");
+}
+
+/// What a table says of files elsewhere, as what was its metadata once, is no reason to remove them.
+#[tokio::test]
+async fn a_table_removes_nothing_outside_of_its_folder() {
+    let catalog = catalog();
+    catalog.create_namespace("shop", Value::Null).await.unwrap();
+    let mut metadata = metadata(&dropped(&catalog).await);
+    let location = metadata["location"].as_str().unwrap().to_owned();
+    let files = catalog.lake().files();
+    let others = format!("{}/shop/others", location_of(&catalog.0.datasets.folder().join("lake")));
+    files.create_folders(&others, std::path::Path::new("/")).unwrap();
+    let (own, other) = (format!("{location}/metadata/own"), format!("{others}/metadata/other"));
+    for file in [&own, &other] {
+        files.write(file, Bytes::from_static(b"{}")).await.unwrap();
+    }
+    metadata["metadata-log"] =
+        json!([{"metadata-file": own, "timestamp-ms": 1}, {"metadata-file": other, "timestamp-ms": 2}]);
+    metadata["properties"] = json!({"write.metadata.previous-versions-max": "1"});
+    let file = format!("{location}/metadata/00009-x.metadata.json");
+    files.write(&file, Bytes::from(metadata.to_string())).await.unwrap();
+    catalog.register("shop", register("orders", &file)).await.unwrap();
+    commit(&catalog, "shop", snapshot(Some(11), 12, 2)).await.unwrap();
+    assert!(files.read(&own).await.is_err(), "what there are too many of goes");
+    assert!(files.read(&other).await.is_ok());
+}
+
+/// What goes there takes what comes with it.
+#[tokio::test]
+async fn the_place_of_a_purged_table_is_free_when_nobody_reads_it_any_more() {
+    let catalog = catalog();
+    catalog.create_namespace("shop", Value::Null).await.unwrap();
+    let made = catalog.create("shop", orders()).await.unwrap();
+    let (file, made) = (made.metadata_location.clone().unwrap(), metadata(&made));
+    let reader = catalog.lake().leases().take();
+    catalog.drop_table("shop", "orders", true).await.unwrap();
+    let refused = catalog.register("shop", register("orders", &file)).await.unwrap_err();
+    assert_eq!(refused.code, "HW-LAKE-035");
+    assert!(refused.title.contains("is not gone yet"), "{refused}");
+    let anew = json!({
+        "requirements": [{"type": "assert-create"}],
+        "updates": [
+            {"action": "add-schema", "schema": made["schemas"][0], "last-column-id": 1},
+            {"action": "set-current-schema", "schema-id": -1},
+            {"action": "set-location", "location": made["location"]},
+        ],
+    });
+    assert!(commit(&catalog, "shop", anew.clone()).await.unwrap_err().title.contains("is not gone yet"));
+    drop(reader);
+    assert_eq!(catalog.register("shop", register("orders", &file)).await.unwrap_err().code, "HW-LAKE-035");
+    commit(&catalog, "shop", anew).await.unwrap();
 }

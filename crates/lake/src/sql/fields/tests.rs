@@ -155,8 +155,14 @@ fn a_file_without_ids_is_read_by_the_name_mapping_or_by_names() {
     assert_eq!(adapted(&table(&columns, None), &file), json!([{"b": 2}]));
     let own = batch(vec![(field(2, "a", DataType::Int32), numbers(&[1]))]);
     assert_eq!(adapted(&table(&columns, Some(names)), &own), json!([{"b": 1}]), "its ids count");
-    let crossed = json!([{"field-id": 1, "names": ["a", "b"]}]);
-    assert!(refused(&table(&columns, Some(crossed))).contains("`b`"));
+    let crossed = json!([{"field-id": 1, "names": ["b"]}]);
+    assert_eq!(
+        adapted(&table(&columns, Some(crossed)), &file),
+        json!([{"z": 2}]),
+        "what it does not name is not there"
+    );
+    let twice = json!([{"field-id": 1, "names": ["a", "b"]}, {"field-id": 2, "names": ["b"]}]);
+    assert!(refused(&table(&columns, Some(twice))).contains("`b`"));
     assert!(refused(&table(&columns, Some(json!(7)))).contains("cannot be read"));
 }
 

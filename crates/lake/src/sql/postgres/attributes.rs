@@ -7,7 +7,7 @@
 //! # Source
 //! PostgreSQL 17, "pg_attribute", "pg_type"; `numeric.c` (`make_numeric_typmod`).
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::array::{ArrayRef, BooleanArray, Int16Array, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
@@ -32,6 +32,7 @@ use tokio_postgres::types::Kind;
 
 use super::columns;
 use crate::sql::catalog::CATALOG;
+use crate::sql::fault;
 
 /// The schema of PostgreSQL's own tables.
 const SCHEMA: &str = "pg_catalog";
@@ -113,7 +114,7 @@ pub fn register(context: &SessionContext) -> Result<()> {
             Arc::clone(FIXED.get_or_init(|| read))
         }
     };
-    let catalogs = Noting(Arc::clone(context.state().catalog_list()));
+    let catalogs = Noting(Arc::downgrade(context.state().catalog_list()));
     let tables = PgCatalogSchemaProvider::try_new(catalogs, fixed, EmptyContextProvider)?;
     if let Some(catalog) = context.catalog(CATALOG) {
         catalog.register_schema(SCHEMA, Arc::new(PgCatalog(tables)))?;
@@ -152,35 +153,43 @@ tokio::task_local! {
     static ASKED: Mutex<Vec<FieldRef>>;
 }
 
-/// The catalogs of a session, which note what `pg_attribute` asks them for.
+/// The catalogs of a session, which note what `pg_attribute` asks them for. They stand in these catalogs themselves, so
+/// they do not keep them.
 #[derive(Clone, Debug)]
-struct Noting(Arc<dyn CatalogProviderList>);
+struct Noting(Weak<dyn CatalogProviderList>);
+
+impl Noting {
+    fn catalogs(&self) -> Result<Arc<dyn CatalogProviderList>> {
+        self.0.upgrade().ok_or_else(|| fault::carried(fault::closed()))
+    }
+}
 
 #[async_trait]
 impl CatalogInfo for Noting {
     async fn catalog_names(&self) -> Result<Vec<String>> {
-        CatalogInfo::catalog_names(&self.0).await
+        CatalogInfo::catalog_names(&self.catalogs()?).await
     }
 
     async fn schema_names(&self, catalog_name: &str) -> Result<Option<Vec<String>>> {
-        CatalogInfo::schema_names(&self.0, catalog_name).await
+        CatalogInfo::schema_names(&self.catalogs()?, catalog_name).await
     }
 
     async fn table_names(&self, catalog_name: &str, schema_name: &str) -> Result<Option<Vec<String>>> {
-        CatalogInfo::table_names(&self.0, catalog_name, schema_name).await
+        CatalogInfo::table_names(&self.catalogs()?, catalog_name, schema_name).await
     }
 
     async fn table_schema(&self, catalog_name: &str, schema_name: &str, table_name: &str) -> Result<Option<SchemaRef>> {
-        let schema = CatalogInfo::table_schema(&self.0, catalog_name, schema_name, table_name).await?;
-        if let Some(schema) = &schema {
-            // An error says that another table asks.
-            let _ = ASKED.try_with(|asked| asked.lock().extend(schema.fields().iter().cloned()));
-        }
-        Ok(schema)
+        let catalogs = self.catalogs()?;
+        // A table that cannot be read says so to whoever asks for its rows, and keeps nobody from the others.
+        let found = CatalogInfo::table_schema(&catalogs, catalog_name, schema_name, table_name).await;
+        let Ok(Some(schema)) = found else { return Ok(None) };
+        // An error says that another table asks.
+        let _ = ASKED.try_with(|asked| asked.lock().extend(schema.fields().iter().cloned()));
+        Ok(Some(schema))
     }
 
     async fn table_type(&self, catalog_name: &str, schema_name: &str, table_name: &str) -> Result<Option<TableType>> {
-        CatalogInfo::table_type(&self.0, catalog_name, schema_name, table_name).await
+        CatalogInfo::table_type(&self.catalogs()?, catalog_name, schema_name, table_name).await
     }
 }
 

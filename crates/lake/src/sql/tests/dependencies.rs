@@ -27,7 +27,7 @@ const OTHERS: [&str; 6] = [
 ];
 
 /// What is asked of a relation of `x` and `k`.
-const ASKED: [&str; 12] = [
+const ASKED: [&str; 13] = [
     "SELECT DISTINCT x FROM ({}) AS r ORDER BY x",
     "SELECT DISTINCT k FROM ({}) AS r ORDER BY k",
     "SELECT DISTINCT x + 1 AS y FROM ({}) AS r ORDER BY y",
@@ -38,6 +38,7 @@ const ASKED: [&str; 12] = [
     "SELECT x, k FROM ({}) AS r ORDER BY x, k DESC",
     "SELECT x, k, sum(k) OVER (ORDER BY x) AS total FROM ({}) AS r ORDER BY x, k",
     "SELECT a.x, count(*) FROM ({}) AS a JOIN ({}) AS b ON a.x = b.x GROUP BY a.x ORDER BY a.x",
+    "SELECT DISTINCT a.k FROM ({}) AS a JOIN ({}) AS b ON a.k % 2 = b.k % 2 ORDER BY a.k",
     "WITH r AS ({}) SELECT x, max(k) FROM r GROUP BY x ORDER BY x",
     "SELECT a.x, (SELECT max(b.k) FROM ({}) AS b WHERE b.x = a.x) AS most
         FROM (SELECT DISTINCT x FROM ({}) AS r) AS a ORDER BY a.x",

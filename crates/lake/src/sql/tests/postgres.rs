@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use headwater_base::{Limits, Principal};
-use headwater_kernel::port::Sql as _;
+use headwater_kernel::port::catalog::TableChange;
 use headwater_kernel::port::sql::{RunningQuery, Via};
+use headwater_kernel::port::{Catalog as _, Sql as _};
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -393,4 +395,45 @@ fn columns_have_the_types_that_they_are_sent_as() {
         assert!(shown.contains(&vec![column.to_owned(), kind.to_owned()]), "{column}: {shown:?}");
     }
     connected.end();
+}
+
+/// Whoever lists tables is told of those that can be read.
+#[test]
+fn a_table_that_cannot_be_read_hides_no_other() {
+    let house = House::new(Limits::default());
+    let catalog = &house.engine.0.sources.catalog;
+    let id = json!({"id": 1, "name": "id", "type": "long", "required": false});
+    let table = json!({"name": "broken", "schema": {"type": "struct", "schema-id": 0, "fields": [id]}});
+    let request = json!({"updates": [
+        {"action": "add-snapshot", "snapshot": {"snapshot-id": 1, "sequence-number": 1,
+            "timestamp-ms": 4_000_000_000_000_i64, "manifest-list": "file:///nowhere/list.avro",
+            "summary": {"operation": "append"}, "schema-id": 0}},
+        {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": 1},
+    ]});
+    house.runtime.block_on(async {
+        catalog.create_namespace("shop", Value::Null).await.unwrap();
+        catalog.create("shop", table).await.unwrap();
+        let change = TableChange { namespace: "shop".to_owned(), table: "broken".to_owned(), request };
+        catalog.commit(vec![change]).await.unwrap();
+    });
+    let connected = Connected::new(&house);
+    assert!(connected.rows("SELECT * FROM shop.broken").is_err());
+    let columns = "SELECT a.attname FROM pg_catalog.pg_attribute a
+        JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relname = 'orders'";
+    assert!(connected.rows(columns).unwrap().contains(&vec!["kind".to_owned()]));
+    connected.end();
+}
+
+/// What plays PostgreSQL's own tables asks the catalogs that it stands in.
+#[test]
+fn the_catalogs_of_a_session_go_with_it() {
+    let house = House::new(Limits::default());
+    let catalogs = house.runtime.block_on(async {
+        let running = house.engine.running().await.unwrap();
+        let context = running.context(&Principal::default()).unwrap();
+        Arc::downgrade(context.state().catalog_list())
+    });
+    assert!(catalogs.upgrade().is_some());
+    drop(house);
+    assert!(catalogs.upgrade().is_none());
 }

@@ -150,10 +150,17 @@ impl Shop {
             writer.add_manifests(manifests.into_iter()).unwrap();
             writer.close().await.unwrap();
         });
+        self.lead_to(id, &list);
+    }
+
+    /// A snapshot more, with this list of manifests.
+    fn lead_to(&self, id: i64, list: &str) {
+        let version = self.version();
+        let (metadata, parent) = (&version.metadata, version.metadata.current_snapshot_id());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
         self.update(&json!([
             {"action": "add-snapshot", "snapshot": {"snapshot-id": id, "parent-snapshot-id": parent,
-                "sequence-number": sequence, "timestamp-ms": now, "manifest-list": list,
+                "sequence-number": metadata.next_sequence_number(), "timestamp-ms": now, "manifest-list": list,
                 "summary": {"operation": "overwrite"}, "schema-id": metadata.current_schema_id()}},
             {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": id},
         ]));
@@ -286,6 +293,55 @@ fn a_partition_is_not_deleted_from_by_another() {
     assert_eq!(shop.0.rows(all), json!([["a", 2], ["b", 1], ["b", 2]]));
 }
 
+/// Tables that were Hive's have what their folders are called in no file.
+#[test]
+fn a_column_that_files_lack_is_what_they_are_partitioned_by() {
+    let shop = orders(json!([{"source-id": 2, "field-id": 1000, "name": "part", "transform": "identity"}]));
+    let part = |kind: Option<&str>| Struct::from_iter([kind.map(Literal::string)]);
+    let of = |kind: Option<&str>, ids: &[i64]| {
+        shop.file(&[(1, "id", longs(ids.iter().copied()))]).partition(part(kind)).build().unwrap()
+    };
+    shop.add(0, vec![of(Some("a"), &[1, 2]), of(Some("b"), &[3, 4]), of(None, &[5])], vec![]);
+    let all = "SELECT kind, id FROM shop.orders ORDER BY id";
+    assert_eq!(shop.0.rows(all), json!([["a", 1], ["a", 2], ["b", 3], ["b", 4], [null, 5]]));
+    assert_eq!(shop.0.rows("SELECT id FROM shop.orders WHERE kind = 'b' ORDER BY id"), json!([[3], [4]]));
+    assert_eq!(shop.0.rows("SELECT id FROM shop.orders WHERE kind || '!' = 'a!' AND id > 1"), json!([[2]]));
+    let counted = "SELECT kind, count(*) FROM shop.orders GROUP BY kind ORDER BY kind";
+    assert_eq!(shop.0.rows(counted), json!([["a", 2], ["b", 2], [null, 1]]));
+    // Those that rows are deleted of as well.
+    let mut key = shop.keys(&[(2, "kind", texts(["a"])), (1, "id", longs([2]))]);
+    shop.add(0, vec![], vec![key.partition(part(Some("a"))).build().unwrap()]);
+    assert_eq!(shop.0.rows(all), json!([["a", 1], ["b", 3], ["b", 4], [null, 5]]));
+    // One that has the column says the same; under another spec it is in the file alone.
+    shop.update(
+        &json!([{"action": "add-spec", "spec": {"fields": []}}, {"action": "set-default-spec", "spec-id": -1}]),
+    );
+    let spec = shop.version().metadata.default_partition_spec_id();
+    let mut file = shop.file(&[(1, "id", longs([6])), (2, "kind", texts(["k"]))]);
+    shop.add(spec, vec![file.partition_spec_id(spec).build().unwrap()], vec![]);
+    assert_eq!(shop.0.rows("SELECT kind FROM shop.orders WHERE id > 4 ORDER BY id"), json!([[null], ["k"]]));
+}
+
+/// A manifest has the values of partitions in the types that their columns had when it was written.
+#[test]
+fn a_partition_is_the_same_one_when_its_column_is_wider() {
+    let parts = json!([{"source-id": 1, "field-id": 1000, "name": "part", "transform": "identity"}]);
+    let shop = Shop::new(Limits::default(), &[column(1, "id", "int"), column(2, "kind", "string")], parts);
+    let ids: ArrayRef = Arc::new(Int32Array::from(vec![1, 1]));
+    let mut file = shop.file(&[(1, "id", ids), (2, "kind", texts(["a", "b"]))]);
+    let file = file.partition(Struct::from_iter([Some(Literal::int(1))])).build().unwrap();
+    shop.add(0, vec![file.clone()], vec![]);
+    shop.reshape(&[column(1, "id", "long"), column(2, "kind", "string")]);
+    let all = "SELECT kind FROM shop.orders";
+    assert_eq!(shop.0.rows(all), json!([["a"], ["b"]]));
+    let part = || Struct::from_iter([Some(Literal::long(1))]);
+    let (mut key, mut place) = (shop.keys(&[(2, "kind", texts(["b"]))]), shop.places(&[(&file, 0)]));
+    shop.add(0, vec![], vec![key.partition(part()).build().unwrap()]);
+    assert_eq!(shop.0.rows(all), json!([["a"]]));
+    shop.add(0, vec![], vec![place.partition(part()).build().unwrap()]);
+    assert_eq!(shop.0.rows(all), json!([]));
+}
+
 #[test]
 fn what_is_deleted_is_held_to_the_memory_of_queries() {
     let limits = Limits { sql_memory_bytes: 8 << 20, ..Limits::default() };
@@ -298,6 +354,24 @@ fn what_is_deleted_is_held_to_the_memory_of_queries() {
     let problem = shop.0.problem(counted);
     assert_eq!(problem.code, "HW-LAKE-085", "{problem}");
     assert!(problem.title.contains("`shop.orders`"), "{problem}");
+}
+
+/// What the node can read, no client may have read by naming it.
+#[test]
+fn manifests_outside_of_a_tables_folder_are_not_read() {
+    let shop = orders(json!([]));
+    shop.add(0, vec![shop.orders(0..3)], vec![]);
+    let version = shop.version();
+    let list = version.metadata.current_snapshot().unwrap().manifest_list();
+    let elsewhere = format!("{}/list.avro", version.metadata.location().rsplit_once('/').unwrap().0);
+    shop.0.runtime.block_on(async {
+        let list = shop.files().read(list).await.unwrap();
+        shop.files().write(&elsewhere, list).await.unwrap();
+    });
+    shop.lead_to(7, &elsewhere);
+    let problem = shop.0.problem("SELECT count(*) FROM shop.orders");
+    assert_eq!(problem.code, "HW-LAKE-051");
+    assert!(problem.title.contains("is not in its folder"), "{problem}");
 }
 
 #[test]
