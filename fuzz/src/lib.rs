@@ -42,6 +42,7 @@ pub mod words;
 mod yaml;
 
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Mutex, PoisonError};
 
 /// What takes bytes.
 pub struct Target {
@@ -99,16 +100,19 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
+/// The last panic that was not shown, with its place.
+static UNSHOWN: Mutex<String> = Mutex::new(String::new());
+
 /// Does what may panic in somebody else's code, where ours catches it: such a panic is no finding and makes no noise. One
 /// that nobody catches goes on.
 fn quietly(act: impl FnOnce()) {
     let before = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
+    panic::set_hook(Box::new(|fallen| {
+        *UNSHOWN.lock().unwrap_or_else(PoisonError::into_inner) = fallen.to_string();
+    }));
     let done = panic::catch_unwind(AssertUnwindSafe(act));
     panic::set_hook(before);
-    if let Err(fallen) = done {
-        // Once more with its message, which the hook did not show.
-        let words = fallen.downcast_ref::<String>().map(String::as_str);
-        panic!("{}", words.or(fallen.downcast_ref::<&str>().copied()).unwrap_or("a panic that nobody caught"));
+    if done.is_err() {
+        panic!("{}", UNSHOWN.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -71,10 +71,10 @@ pub struct Options {
     /// Seed of the first run; what follows has the next ones
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Records sent for each kill
+    /// Records sent for each kill of `node`
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(60..))]
     records: u64,
-    /// Switch every sync of the simulated disk off, which must make the command fail
+    /// Switch every sync of the simulated disk of `node` off, which must make the command fail
     #[arg(long)]
     without_sync: bool,
     /// Print JSON
@@ -87,13 +87,15 @@ pub struct Options {
 /// # Errors
 /// When anything was lost, doubled or wrong, or when not all runs were made; the output says what.
 pub fn execute(options: &Options) -> Result<()> {
-    let summary = match options.mode {
-        _ if options.what == What::Workflows => workflows(options)?,
-        _ if options.what == What::Lake => lake::execute(options)?,
-        _ if options.what == What::Rules => rules::execute(options)?,
-        Mode::Kill if options.without_sync => bail!("`--without-sync` goes with `--mode powercut`"),
-        Mode::Kill => kill(options)?,
-        Mode::Powercut => powercut(options)?,
+    if options.without_sync && (options.what, options.mode) != (What::Node, Mode::Powercut) {
+        bail!("`--without-sync` goes with `node --mode powercut` alone");
+    }
+    let summary = match (options.what, options.mode) {
+        (What::Workflows, _) => workflows(options)?,
+        (What::Lake, _) => lake::execute(options)?,
+        (What::Rules, _) => rules::execute(options)?,
+        (What::Node, Mode::Kill) => kill(options)?,
+        (What::Node, Mode::Powercut) => powercut(options)?,
     };
     if options.json {
         println!("{summary}");

@@ -144,15 +144,15 @@ impl Node {
         Ok(Self { offset, data: data.to_path_buf(), process, _ports: claim })
     }
 
-    /// Waits until it is ready. Answers how long that took.
+    /// Waits until it is ready.
     ///
     /// # Errors
     /// When it does not get ready.
-    pub fn wait(&mut self) -> Result<Duration> {
+    pub fn wait(&mut self) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(20) {
             if self.get("/readyz").is_ok_and(|(status, _)| status == 200) {
-                return Ok(start.elapsed());
+                return Ok(());
             }
             if let Some(status) = self.process.try_wait()? {
                 bail!("the node ended with {status}; see {}", self.data.with_extension("log").display());

@@ -3,8 +3,8 @@
 //! `cargo xtask crash rules --mode powercut` starts it and tells it on standard input what happens, a line each. The
 //! program says `up` once a node listens, and answers each line when it has happened:
 //! - `cut` with `off`: the power fails. The disk takes nothing from then on, so that nothing more is acknowledged.
-//! - `on SEED` with `up`: the node of that life has ended, SEED has drawn what is left of what was not synced, and a
-//!   node listens on the same ports again.
+//! - `on SEED` with `down`: the node of that life has ended, and SEED has drawn what is left of what was not synced; then
+//!   with `up`: a node listens on the same ports again.
 //! - `end` with `ended`: the node has stopped in order.
 //!
 //! What it is NOT: a cut of all that a node keeps. FOLDER, on a real disk, has what is made again from the log, and the
@@ -71,6 +71,7 @@ impl Place {
                 ("on", seed) => {
                     life.take().map_or(Ok(()), Life::end)?;
                     self.disk.power_on(seed.parse().unwrap_or(0));
+                    println!("down");
                     life = Some(self.begin()?);
                     "up"
                 }

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use headwater_base::{Limits, Problem};
-use headwater_kernel::{Origin, Site, kind, yaml};
+use headwater_kernel::{Origin, Site, kind, shape, yaml};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::problems::Problems;
 
@@ -27,12 +27,16 @@ pub struct FileConfig {
     /// The data folder of `headwater up`; `headwater-data` unless set.
     pub data: Option<PathBuf>,
     /// The address of HTTP; `127.0.0.1:8080` unless set.
+    #[serde(deserialize_with = "written")]
     pub http: Option<SocketAddr>,
     /// The address of Kafka; `127.0.0.1:9092` unless set.
+    #[serde(deserialize_with = "written")]
     pub kafka: Option<SocketAddr>,
     /// The address of AWS clients; `127.0.0.1:4566` unless set.
+    #[serde(deserialize_with = "written")]
     pub aws: Option<SocketAddr>,
     /// The address of PostgreSQL clients; `127.0.0.1:5433` unless set.
+    #[serde(deserialize_with = "written")]
     pub postgres: Option<SocketAddr>,
     /// Where people find the console, for links in reports and alerts, as a URL; the address of HTTP unless set.
     #[schemars(with = "Option<String>")]
@@ -56,11 +60,27 @@ pub struct FileConfig {
 /// Bounds of a payload: what a definition is sure to have elsewhere, and what a commit of the log holds.
 const PAYLOAD_BYTES: std::ops::RangeInclusive<usize> = 1_024..=8 << 20;
 
+/// `localhost` stands for 127.0.0.1; other names are no addresses.
+///
+/// # Errors
+/// What is wanted, for a text that is none.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    numeric.parse().map_err(|_| "an address and a port are wanted, such as `127.0.0.1:8080` or `[::1]:8080`".to_owned())
+}
+
+/// An address in the file, as a flag takes it.
+fn written<'de, D: Deserializer<'de>>(input: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = Option::<String>::deserialize(input)?;
+    text.map(|text| address(&text).map_err(de::Error::custom)).transpose()
+}
+
 impl FileConfig {
     /// Reads the file, if there is one.
     ///
     /// # Errors
-    /// `HW-CLI-002` when it cannot be read, `HW-KERNEL-001` to `-010` when it says what cannot be.
+    /// `HW-CLI-002` when it cannot be read, `HW-KERNEL-001` to `-010` when it says what cannot be, `HW-CLI-003` and
+    /// `-017` for a key that there is not and a bound that is out of range.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let shown = path.display().to_string();
         let bytes = match std::fs::read(path) {
@@ -90,6 +110,10 @@ impl FileConfig {
                     .at(place.path, place.line, place.column)
                     .into());
             }
+        }
+        let problems = shape::check(&schema, &document.value, "", &origin);
+        if !problems.is_empty() {
+            return Err(problems.into());
         }
         let config: Self = kind::decode(&document.value, "", &origin)?;
         if let Some(bytes) = config.payload_bytes.filter(|bytes| !PAYLOAD_BYTES.contains(bytes)) {

@@ -15,7 +15,7 @@ use headwater_bus::runtime::buses::{Buses, Parts};
 use headwater_connect::browser::Chromium;
 use headwater_flow::runtime::pipelines::Pipelines;
 use headwater_kernel::port::FunctionKind;
-use headwater_kernel::{DeleteOptions, Kernel, Ready, Registry, Setup, Site, SystemClock};
+use headwater_kernel::{DeleteOptions, Kernel, Registry, Setup, Site, SystemClock};
 use headwater_lake::files::Buckets;
 use headwater_lake::sql::{self, Sources};
 use headwater_lake::{Dashboards, Datasets, Ingests, LakeCatalog};
@@ -387,12 +387,12 @@ fn local(listener: &tokio::net::TcpListener) -> Result<SocketAddr, Problem> {
 }
 
 /// Ready once the supervisor has looked at every resource, and while the log has a disk to write to; a resource that
-/// failed is shown by its own status.
+/// failed, or waits for one that does not exist, is shown by its own status.
 fn readiness(kernel: &Arc<Kernel>, log: &Arc<EmbeddedLog>) -> Readiness {
     let (kernel, log) = (kernel.clone(), log.clone());
     Arc::new(move || {
-        let waiting = kernel.list(None).iter().filter(|resource| resource.status.ready == Ready::Unknown).count();
-        let reason = (waiting > 0).then(|| format!("{waiting} resources are being worked on"));
+        let underway = kernel.list(None).iter().filter(|resource| resource.status.is_underway()).count();
+        let reason = (underway > 0).then(|| format!("{underway} being worked on"));
         vec![("log", log.fault()), ("resources", reason)]
     })
 }

@@ -128,7 +128,7 @@ fn lay_out(out: &mut dyn Write, titles: &[String], cells: &[Vec<String>]) -> io:
 }
 
 /// A cell without line breaks and control characters, which could move a terminal's cursor.
-fn clean(cell: String) -> String {
+pub fn clean(cell: String) -> String {
     if cell.is_empty() {
         return "-".to_owned();
     }

@@ -116,6 +116,9 @@ pub struct Draft {
 }
 
 impl Status {
+    /// The reason of a resource that waits for one that does not exist, perhaps for ever.
+    pub const WAITING: &str = "Waiting";
+
     /// As wanted.
     pub fn ready(reason: &str, message: impl Into<String>) -> Self {
         Self { observed_generation: 0, ready: Ready::True, reason: reason.to_owned(), message: message.into() }
@@ -129,6 +132,11 @@ impl Status {
     /// On its way.
     pub fn pending(reason: &str, message: impl Into<String>) -> Self {
         Self { ready: Ready::Unknown, ..Self::ready(reason, message) }
+    }
+
+    /// Whether it is on its way and gets there by itself.
+    pub fn is_underway(&self) -> bool {
+        self.ready == Ready::Unknown && self.reason != Self::WAITING
     }
 }
 

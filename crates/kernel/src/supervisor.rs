@@ -255,7 +255,7 @@ impl Supervisor {
             match missing {
                 Some(missing) => {
                     let id = format!("{}/{}", missing.kind, missing.name);
-                    Err(Status::pending("Waiting", format!("waits for `{id}`, which does not exist")))
+                    Err(Status::pending(Status::WAITING, format!("waits for `{id}`, which does not exist")))
                 }
                 None => Ok((kind.reconcile)(resource, observed)),
             }

@@ -422,7 +422,7 @@ fn document(row: Row) -> Document {
 fn failed(error: &ViewError) -> Problem {
     Problem::new("HW-KERNEL-022", "the view of the tables does not answer")
         .because(error)
-        .help("`headwater doctor` checks the data folder; `headwater rebuild tables` builds the view again")
+        .help("`headwater doctor` checks the data folder; after `headwater rebuild` the next start makes the view anew")
 }
 
 #[cfg(test)]

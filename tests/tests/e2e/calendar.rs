@@ -102,6 +102,6 @@ spec:
     check(&found[0], "2026-03-03T19:00:00Z", "2026-03-04T18:00:00Z");
     check(&found[1], "2026-03-08T19:00:00Z", "2026-03-09T18:00:00Z");
     assert_eq!([found[2].len(), found[3].len()], [0, 0]);
-    let missing = node.run(&["delete", "table", "holidays"]).unwrap();
-    assert!(!missing.status.success(), "a forecast needs it");
+    let needed = node.headwater(&["delete", "table/holidays"], "").unwrap_err();
+    assert!(needed.to_string().contains("error[HW-KERNEL-013]"), "{needed}");
 }

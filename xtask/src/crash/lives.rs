@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -67,11 +67,12 @@ impl Lives {
                 Ok(Self { node, slowest, means: Means::Kill(program.to_owned()) })
             }
             Mode::Powercut => {
+                let start = Instant::now();
                 let (mut node, input, output) = Node::start_led(program, data)?;
                 let mut leash = Leash { input, output: BufReader::new(output).lines() };
                 leash.hear("up")?;
-                let slowest = node.wait()?;
-                Ok(Self { node, slowest, means: Means::Powercut(Mutex::new(leash)) })
+                node.wait()?;
+                Ok(Self { node, slowest: start.elapsed(), means: Means::Powercut(Mutex::new(leash)) })
             }
         }
     }
@@ -98,8 +99,11 @@ impl Lives {
             }
             Means::Powercut(leash) => {
                 let leash = leash.get_mut().unwrap_or_else(PoisonError::into_inner);
-                leash.tell(&format!("on {seed}"), "up")?;
-                self.node.wait()?
+                leash.tell(&format!("on {seed}"), "down")?;
+                let start = Instant::now();
+                leash.hear("up")?;
+                self.node.wait()?;
+                start.elapsed()
             }
         };
         self.slowest = self.slowest.max(took);

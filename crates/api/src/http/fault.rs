@@ -127,7 +127,7 @@ impl From<LogError> for Fault {
                 .help("`from=earliest` starts at the first record that is still kept")
                 .into(),
             LogError::BatchTooLarge { .. } => Problem::new("HW-API-014", error.to_string())
-                .help("send a smaller event, or raise `maxBatchBytes` of the stream")
+                .help("send a smaller event, or raise `maxBatch` of the stream")
                 .into(),
             LogError::InvalidRecord(_) | LogError::Config(_) => Problem::new("HW-API-013", error.to_string()).into(),
             LogError::Full(_) | LogError::Limit(_) => busy(error.to_string()),

@@ -153,7 +153,7 @@ fn admit(
             "HW-API-014",
             format!("the event makes a record of {bytes} bytes; the limit of `{}` is {limit}", target.name),
         )
-        .help("send a smaller event, or raise `maxBatchBytes` of the stream"));
+        .help("send a smaller event, or raise `maxBatch` of the stream"));
     }
     Ok((target, event, dead))
 }

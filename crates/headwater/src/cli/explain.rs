@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use headwater_base::{Problem, closest};
+use headwater_kernel::Kind;
 use headwater_pattern::{BranchReport, Pattern, Verdict, explain};
 use include_dir::{Dir, include_dir};
 
@@ -39,9 +40,10 @@ pub struct Args {
 pub fn run(args: &Args) -> Done {
     let registry = registry();
     let Some(word) = &args.what else {
-        for kind in registry.kinds() {
-            output::line(format!("{:<10} {:<12} {:<6} {}", kind.name, kind.plural, kind.short.join(","), kind.doc))?;
-        }
+        let titles = ["KIND", "LISTED AS", "SHORT", "WHAT IT IS"].map(str::to_owned);
+        let row =
+            |kind: &Kind| vec![kind.name.to_owned(), kind.plural.to_owned(), kind.short.join(","), kind.doc.to_owned()];
+        output::grid(&titles, &registry.kinds().iter().map(row).collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     };
     match (word.as_str(), &args.pattern, &args.event) {

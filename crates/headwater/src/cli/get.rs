@@ -60,6 +60,7 @@ const COLUMNS: &[Column] = &[
 /// What else is shown of one kind alone.
 fn of_kind(plural: &str) -> &'static [Column] {
     const SOURCE: Column = Column::new("SOURCE", |row| text(row, "/spec/source"));
+    const SAYS: Column = Column::new("SAYS", |row| text(row, "/status/message"));
     match plural {
         "rules" => {
             const {
@@ -97,6 +98,7 @@ fn of_kind(plural: &str) -> &'static [Column] {
                 ]
             }
         }
+        "alarms" | "ingests" | "reports" => const { &[SAYS] },
         "archives" => const { &[SOURCE, Column::new("RETENTION", |row| or(text(row, "/spec/retention"), "for ever"))] },
         "datasets" => {
             const {
@@ -116,7 +118,7 @@ fn of_kind(plural: &str) -> &'static [Column] {
                 &[
                     Column::new("STREAM", |row| text(row, "/spec/stream")),
                     Column::new("INTERVAL", |row| text(row, "/spec/interval")),
-                    Column::new("SAYS", |row| text(row, "/status/message")),
+                    SAYS,
                 ]
             }
         }
@@ -195,7 +197,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
         }
         if !rows.is_empty() {
             with_tables(&client, &kinds, args.output, &mut rows).await;
-            output::print(&rows, &columns, args.output, named.len() == 1)?;
+            output::print(&rows, &with_reasons(columns, &rows), args.output, named.len() == 1)?;
         }
         return if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) };
     }
@@ -214,8 +216,17 @@ pub async fn run(args: Args, context: &Context) -> Done {
         return Ok(ExitCode::SUCCESS);
     }
     with_tables(&client, &kinds, args.output, &mut rows).await;
-    output::print(&rows, &columns, args.output, false)?;
+    output::print(&rows, &with_reasons(columns, &rows), args.output, false)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The columns for these rows: where one is not ready, its message stands beside it, unless it does so already.
+fn with_reasons(mut columns: Vec<Column>, rows: &[Value]) -> Vec<Column> {
+    let are_told = columns.iter().any(|column| column.title == "SAYS");
+    if !are_told && rows.iter().any(|row| text(row, "/status/ready") != "true") {
+        columns.iter_mut().filter(|column| column.title == "MESSAGE").for_each(|column| column.wide = false);
+    }
+    columns
 }
 
 /// Prints resources as their authors wrote them, and those without such a text with everything that is known of them.

@@ -51,6 +51,9 @@ enum Form {
     Csv,
 }
 
+/// The columns of a plan, which is shown as it is: its lines would make one line of a cell.
+const PLAN: [&str; 2] = ["plan_type", "plan"];
+
 /// Rows that a person reads.
 const TABLE_ROWS: usize = 1_000;
 
@@ -114,6 +117,13 @@ fn show(answer: &Value, max: usize) -> Result<(), Problem> {
     let titles: Vec<String> = list("columns").map(|column| cell(&column["name"])).collect();
     let rows: Vec<Vec<String>> =
         list("rows").take(max).map(|row| row.as_array().unwrap_or(&none).iter().map(cell).collect()).collect();
+    if titles == PLAN {
+        return rows
+            .iter()
+            .flatten()
+            .flat_map(|cell| cell.lines())
+            .try_for_each(|line| output::line(output::clean(line.to_owned())));
+    }
     output::grid(&titles, &rows)?;
     if list("rows").len() > max {
         output::note(format!("the first {max} rows; `--max` shows more, `-o csv` all"));

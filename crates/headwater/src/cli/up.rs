@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{Context, Done};
-use crate::config::DATA;
+use crate::config::{DATA, address};
 use crate::node::{Config, Node};
 use crate::output;
 use crate::problems::Problems;
@@ -99,12 +99,6 @@ fn next(args: &Args, context: &Context, config: &Config) -> String {
     };
     let data = args.data.as_ref().map_or(String::new(), |data| format!(" --data {}", data.display()));
     format!("headwater solution feed clickstream{offset}{data}")
-}
-
-/// `localhost` stands for 127.0.0.1; other names are no addresses.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let numeric = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
-    numeric.parse().map_err(|_| "an address and a port are wanted, such as `127.0.0.1:8080` or `[::1]:8080`".to_owned())
 }
 
 async fn serve(config: Config, next: &str, exit_after: Option<u64>) -> Done {

@@ -19,6 +19,7 @@ fn reads_what_is_there_and_needs_nothing() {
     assert_eq!(config.data.as_deref(), Some(Path::new("/var/lib/headwater")));
     assert_eq!((config.port_offset, config.http), (Some(10), "127.0.0.1:9000".parse().ok()));
     assert_eq!(config.auto_create_streams, Some(false));
+    assert_eq!(load("aws: localhost:9001\n").unwrap().aws, "127.0.0.1:9001".parse().ok());
     let config = load("site: https://data.example.com/\n").unwrap();
     assert_eq!(config.site.map(|site| site.to_string()).as_deref(), Some("https://data.example.com"));
     let config =
@@ -47,4 +48,11 @@ fn says_where_a_slip_is() {
         error[HW-KERNEL-010]: `site`: `data.example.com` is no address such as `https://data.example.com`
           --> /headwater.yaml:1:7"#]]
     .assert_eq(&load("site: data.example.com\n").unwrap_err());
+    expect_test::expect![[r#"
+        error[HW-KERNEL-010]: `kafka`: an address and a port are wanted, such as `127.0.0.1:8080` or `[::1]:8080`
+          --> /headwater.yaml:1:8"#]]
+    .assert_eq(&load("kafka: broker:9092\n").unwrap_err());
+    let both = load("stateBytes: 4GiB\nexecutionsKept: -1\n").unwrap_err();
+    assert!(both.contains("`stateBytes` is the text `4GiB`; a whole number is wanted"), "{both}");
+    assert!(both.contains("`executionsKept` is the number `-1`") && !both.contains("usize"), "{both}");
 }

@@ -293,6 +293,20 @@ fn figures_and_health_are_told() {
 }
 
 #[test]
+fn what_waits_says_for_what_and_keeps_no_node_from_being_ready() {
+    let node = Node::start();
+    let spec = "{dashboard: nowhere, schedule: rate(1 hours), to: [{destination: nobody}]}";
+    let report = format!("apiVersion: headwater.dev/v1\nkind: Report\nmetadata: {{name: lost}}\nspec: {spec}\n");
+    node.write("r.yaml", &report);
+    assert!(node.run(&["apply", "-f", "r.yaml"]).status.success());
+    for kinds in ["reports", "all"] {
+        let told = || text(&node.run(&["get", kinds])).contains("waits for `Dashboard/nowhere`, which does not exist");
+        assert!((0..500).any(|_| told()), "{kinds}");
+    }
+    assert!((0..500).any(|_| node.get("/readyz").contains("\"ready\":true")));
+}
+
+#[test]
 fn views_are_built_again_from_the_log() {
     let mut node = Node::start();
     node.write("t.yaml", "apiVersion: headwater.dev/v1\nkind: Table\nmetadata: {name: users}\nspec: {}\n");

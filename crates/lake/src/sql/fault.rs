@@ -25,7 +25,7 @@ pub fn problem(error: &DataFusionError) -> Problem {
         DataFusionError::ResourcesExhausted(words) => {
             Problem::new("HW-LAKE-043", "the query needs more memory or disk than queries get")
                 .because(first_line(words))
-                .help("ask for fewer rows or groups, or raise `sql_memory_bytes` and `sql_spill_bytes`")
+                .help("ask for fewer rows or groups, or leave rows out earlier")
         }
         DataFusionError::NotImplemented(words) => refused(words),
         DataFusionError::Plan(words) | DataFusionError::Configuration(words) => wrong(words),
@@ -103,7 +103,7 @@ pub fn unread(table: &str, why: &str) -> Problem {
 pub fn overfull(table: &str, words: &str) -> DataFusionError {
     let fact = format!("what is deleted of `{table}` takes more memory than queries get");
     let problem = Problem::new("HW-LAKE-085", fact).because(first_line(words));
-    carried(problem.help("have the engine that deletes rewrite the table's files, or raise `sql_memory_bytes`"))
+    carried(problem.help("have the engine that deletes rewrite the table's files, so that they hold no deleted rows"))
 }
 
 /// What goes wrong below a policy: its words may be about rows that nobody may see, so the log alone has them.
