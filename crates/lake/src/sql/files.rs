@@ -294,10 +294,7 @@ pub async fn scan(
         .with_limit(limit)
         .with_expr_adapter(columns.adapter())
         .build();
-    let mut options = datafusion::common::config::TableParquetOptions::default();
-    options.global.pushdown_filters = std::env::var("X_PUSH").is_ok();
-    options.global.reorder_filters = std::env::var("X_PUSH").is_ok();
-    ParquetFormat::default().with_options(options).create_physical_plan(session, config).await
+    ParquetFormat::default().create_physical_plan(session, config).await
 }
 
 /// The rows of one file, while a query runs.
