@@ -71,8 +71,10 @@ fn nothing_is_unique_but_what_is_grouped_by() {
     for relation in relations() {
         let written = written(&house, &relation);
         for asked in ASKED {
-            // The engine cannot plan a join of such relations, whatever they are made of: docs/compatibility.md.
-            if relation.contains("DISTINCT ON") && asked.contains("JOIN") {
+            // The engine cannot plan a join of such relations, whatever they are made of, and a subquery that looks at its row
+            // is one: docs/compatibility.md.
+            let joins = asked.contains("JOIN") || asked.contains("b.x = a.x");
+            if relation.contains("DISTINCT ON") && joins {
                 continue;
             }
             let (statement, expected) = (asked.replace("{}", &relation), asked.replace("{}", &written));
