@@ -281,6 +281,14 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
         let help = "leave `batch` out: the target takes each event by itself";
         problems.push(draft.origin.blame("/spec/batch", Problem::new("HW-BUS-007", fact).help(help)));
     }
+    let window = spec.batch.as_ref().and_then(|batch| batch.window);
+    if let (Some(window), Some(delivery)) = (window, spec.target.delivery())
+        && window.duration() >= delivery.age.duration()
+    {
+        let fact = format!("events wait `{window}` for others and are given up at the age of `{}`", delivery.age);
+        let help = "let the first one wait for less, or `delivery.age` be more";
+        problems.push(draft.origin.blame("/spec/batch/window", Problem::new("HW-BUS-008", fact).help(help)));
+    }
     if let Some(input) = spec.enrichment.as_ref().and_then(EnrichmentSpec::input) {
         let fault = subscription::input(Some(input), "enrichment").err();
         problems.extend(fault.map(|problem| draft.origin.blame("/spec/enrichment/input", problem)));

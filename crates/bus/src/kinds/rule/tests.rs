@@ -65,6 +65,10 @@ fn what_is_wrong_is_told_with_its_place() {
         problems(pipe),
         ["7:10 HW-BUS-007 `spec.batch` is for a workflow or a destination; the target is a log"]
     );
+    let slow = pipe
+        .replace("{type: log}", "{type: destination, destination: d, delivery: {age: 5m}}")
+        .replace("{size: 10}", "{size: 10, window: 5m}");
+    assert_eq!(problems(&slow), ["7:29 HW-BUS-008 events wait `5m` for others and are given up at the age of `5m`"]);
     let schedule = "apiVersion: headwater.dev/v1\nkind: Schedule\nmetadata: {name: s}\nspec:\n  expression: cron(0 1 * * * *)\n  targets: []\n";
     assert_eq!(
         problems(schedule),
