@@ -189,7 +189,7 @@ spec:
             "about": {
                 "schemas": ["streams", "tables"],
                 "columns": ["partition", "offset", "time", "key", "value"],
-                "kinds": ["int4", "int8", "text", "text", "text"],
+                "kinds": ["int4", "int8", "timestamptz", "text", "text"],
                 "types": ["bool", "int8", "text", "timestamptz"],
                 "keys": [], "primary": ["kind", "id"], "primaries": ["latest_pkey", "latest_pkey"], "indexes": [], "imported": [], "exported": [],
             },
