@@ -1,14 +1,11 @@
 use super::*;
 
 fn load(text: &str) -> Result<FileConfig, String> {
-    let folder = std::env::temp_dir().join(format!("headwater-config-{}-{}", std::process::id(), text.len()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("headwater.yaml");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("headwater.yaml");
     std::fs::write(&path, text).unwrap();
-    let loaded =
-        FileConfig::load(&path).map_err(|problems| problems.to_string().replace(&folder.display().to_string(), ""));
-    std::fs::remove_dir_all(&folder).unwrap();
-    loaded
+    let place = folder.path().display().to_string();
+    FileConfig::load(&path).map_err(|problems| problems.to_string().replace(&place, ""))
 }
 
 #[test]

@@ -122,11 +122,12 @@ fn a_replay_that_is_stopped_while_its_last_events_wait_for_the_disk_is_cancelled
     let disk = FaultyDisk::default();
     let bench = Bench::on(&disk);
     let archive = bench.start("Archive", "all", json!({"pattern": {"source": ["shop"]}}));
-    let large = json!({"text": "x".repeat(100_000)});
+    let large = json!({"text": "x".repeat(300_000)});
     assert!(bench.send("archive.all", &[large.clone(), large]));
     disk.set_full(true);
-    // There is room for what a replay says of itself, and none for what it gives out.
-    bench.fill_by(&[150_000]);
+    // Three such pieces fill a segment of 1 MiB but for 150 kB: room for what a replay says of itself, and none for what it
+    // gives out.
+    bench.fill_by(&[300_000]);
     bench.runtime.block_on(bench.buses.replay(request("late", 0, 1, &[]))).unwrap();
     bench.runtime.block_on(bench.buses.cancel_replay("late")).unwrap();
     bench.until("it has ended", || bench.buses.replays()[0]["state"] != "running");
