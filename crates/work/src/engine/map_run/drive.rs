@@ -432,8 +432,14 @@ impl Map<'_> {
                 }
                 self.end(key, &id, ended).await
             }
-            // It had ended before a crash.
-            Err(problem) if problem.code == crate::tasks::NAME_TAKEN => self.inner.describe(&id).ok().map(Ok),
+            // It had ended before a crash, or has just now, which is told once it is durable.
+            Err(problem) if problem.code == crate::tasks::NAME_TAKEN => {
+                let view = self.inner.describe(&id).ok()?;
+                if view.stopped.is_some() {
+                    return Some(Ok(view));
+                }
+                (&mut ended.receiver).await.ok().map(Ok)
+            }
             Err(problem) => Some(Err((ExecutionState::Failed, Failure::new("States.Runtime", problem.title)))),
         }
     }
