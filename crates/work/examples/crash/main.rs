@@ -191,7 +191,8 @@ async fn real_house(log: &Arc<EmbeddedLog>, folder: &Path, secret: u64) -> Resul
 /// The process that is killed.
 async fn child(folder: &Path, first: u64) {
     let log = real(folder).unwrap();
-    let house = real_house(&log, folder, 7).await.unwrap();
+    // What ids are made of: those of one life must not come again in the next.
+    let house = real_house(&log, folder, u64::from(std::process::id())).await.unwrap();
     let _beside = load::beside(&house);
     load::load(&house.engine, first, u64::MAX / 2, |told| {
         match told {
