@@ -78,7 +78,7 @@ impl House {
             node_limits: Arc::new(Limits::default()),
             limits: headwater_work::Limits::default(),
             handle: tokio::runtime::Handle::current(),
-            secret: [u8::try_from(secret).unwrap_or(0); 32],
+            secret: std::array::from_fn(|at| secret.to_le_bytes()[at % 8]),
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(63),
         };
         let engine = Engine::open(parts).await?;
