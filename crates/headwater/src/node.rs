@@ -155,8 +155,8 @@ impl Node {
     /// Opens the data folder and starts everything.
     ///
     /// # Errors
-    /// `HW-LOG-001` when another node has the folder, `HW-API-001` and `HW-API-022` for addresses, and what the log
-    /// and the kernel say.
+    /// `HW-LOG-001` when another node has the folder, `HW-LOG-005` when it belongs elsewhere, `HW-API-001` and
+    /// `HW-API-022` for addresses, and what the log and the kernel say.
     pub async fn open(config: Config) -> Result<Self, Problem> {
         let storage = Storage::of(&config.data);
         Self::open_on(config, storage).await
@@ -180,7 +180,13 @@ impl Node {
         let open_files = headwater_store::process::raise_open_files().unwrap_or(usize::MAX);
         let limits = Arc::new(config.limits.within(open_files));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let is_here = storage.folder == config.data;
         let embedded = open_log(storage, &limits, &clock).await?;
+        // Tables say where their files are to programs that run in other folders, by one path whatever link was used.
+        let home = if is_here { Ok(embedded.home().to_owned()) } else { std::path::absolute(&config.data) };
+        let home = home.map_err(|error| {
+            Problem::new("HW-CLI-002", format!("cannot use the data folder `{}`", config.data.display())).because(error)
+        })?;
         let log: Arc<dyn Log> = embedded.clone();
         let groups = Groups::open(log.clone(), clock.clone(), limits.clone());
         let seed = clock.now().0.unsigned_abs();
@@ -206,7 +212,7 @@ impl Node {
         let buses = Buses::open(bus_parts(&kernel, &pipelines, seed)).await?;
         let engine = open_engine(&kernel, &pipelines, &buses, config.tasks).await?;
         buses.serve_workflows(Arc::new(engine.clone()));
-        let (datasets, catalog) = open_lake(&kernel, &config.data)?;
+        let (datasets, catalog) = open_lake(&kernel, home);
         let sources = Sources::new(kernel.clone(), catalog.clone(), headwater_watch::explore::explore);
         let sql = sql::Engine::new(sources, config.data.join("sql"));
         let calendars =
@@ -349,11 +355,7 @@ async fn open_engine(
 }
 
 /// The tables of the lake, and the catalog that gives them to others.
-fn open_lake(kernel: &Arc<Kernel>, folder: &Path) -> Result<(Datasets, LakeCatalog), Problem> {
-    // Tables say where their files are, to programs that run in other folders.
-    let folder = std::path::absolute(folder).map_err(|error| {
-        Problem::new("HW-CLI-002", format!("cannot use the data folder `{}`", folder.display())).because(error)
-    })?;
+fn open_lake(kernel: &Arc<Kernel>, folder: PathBuf) -> (Datasets, LakeCatalog) {
     let parts = headwater_lake::Parts {
         log: kernel.log().clone(),
         disk: Arc::new(RealDisk),
@@ -369,7 +371,7 @@ fn open_lake(kernel: &Arc<Kernel>, folder: &Path) -> Result<(Datasets, LakeCatal
         let resources = of.upgrade().map(|kernel| kernel.list(Some("Dataset"))).unwrap_or_default();
         resources.iter().map(|resource| resource.metadata.name.clone()).collect()
     };
-    Ok((datasets.clone(), LakeCatalog::new(datasets, Arc::new(names))))
+    (datasets.clone(), LakeCatalog::new(datasets, Arc::new(names)))
 }
 
 /// Opens the log off the runtime's threads: recovery reads files.

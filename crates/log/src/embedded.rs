@@ -20,6 +20,7 @@ mod catalog;
 mod compact;
 mod filer;
 mod frame;
+pub mod home;
 mod keeper;
 mod open;
 mod partition;
@@ -126,6 +127,8 @@ pub struct EmbeddedLog {
 struct Core {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
+    /// The path by which files in the folder are named.
+    home: PathBuf,
     limits: Arc<Limits>,
     options: Options,
     clock: Arc<dyn Clock>,
@@ -159,7 +162,7 @@ impl EmbeddedLog {
     ///
     /// # Errors
     /// `HW-LOG-001` when another process has the folder, `HW-LOG-002` when the disk refuses, `HW-LOG-003` when a
-    /// segment is shorter than a checkpoint says, and those of `headwater_store` (`HW-STORE-006` when the disk is full).
+    /// segment is shorter than a checkpoint says, `HW-LOG-005` when the folder belongs elsewhere, and those of `headwater_store` (`HW-STORE-006` when the disk is full).
     pub fn open(folder: impl AsRef<Path>, limits: Arc<Limits>, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Problem> {
         Self::open_with(Arc::new(RealDisk), folder.as_ref(), limits, clock, Options::default())
     }
@@ -211,6 +214,11 @@ impl EmbeddedLog {
             Problem::new("HW-LOG-002", "cannot write the last checkpoint; the next start reads the write-ahead log")
                 .because(error)
         })
+    }
+
+    /// The path by which files in the data folder are named, whatever path it was opened by.
+    pub fn home(&self) -> &Path {
+        &self.core.home
     }
 
     /// Does at once what the keeper does from time to time: rolls, retention, compaction, and a checkpoint.

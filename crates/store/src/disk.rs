@@ -50,6 +50,14 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// may have forgotten, so that the next sync succeeds without it.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
+    /// Whether two paths lead to one folder. Without links only the same path does.
+    ///
+    /// # Errors
+    /// `NotFound` when one of them leads nowhere.
+    fn is_same(&self, one: &Path, other: &Path) -> io::Result<bool> {
+        Ok(std::path::absolute(one)? == std::path::absolute(other)?)
+    }
+
     /// Takes a lock that no other process can take while the answer lives.
     ///
     /// # Errors

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use headwater_base::Clock;
+use headwater_base::{Clock, Problem};
 use headwater_kernel::SystemClock;
+use headwater_log::embedded::home;
 use headwater_store::disk::RealDisk;
 
 use super::{Context, Done};
@@ -33,6 +34,9 @@ pub struct Args {
     /// The data folder [default: headwater-data]
     #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER", hide_env_values = true)]
     data: Option<PathBuf>,
+    /// Have a data folder that was moved belong where it is now; refused while datasets have files in it
+    #[arg(long)]
+    moved: bool,
 }
 
 /// One finding: what was looked at, what was found, and how to fix it where it is bad.
@@ -41,9 +45,13 @@ type Finding = (&'static str, Result<String, (String, String)>);
 /// Looks at everything; exit code 1 when something is wrong.
 ///
 /// # Errors
-/// Only when stdout cannot be written.
+/// When stdout cannot be written, and what `--moved` meets: `HW-LOG-006`, `HW-CLI-002`, and `HW-CLI-013` while a node
+/// runs.
 pub async fn run(args: Args, context: &Context) -> Done {
     let data = args.data.or_else(|| context.file.data.clone()).unwrap_or_else(|| PathBuf::from(DATA));
+    if args.moved {
+        return moved(&data);
+    }
     let client = context.client()?;
     let up = client.get(&["readyz"], &[]).await;
     let mut findings: Vec<Finding> = vec![
@@ -90,12 +98,31 @@ pub async fn run(args: Args, context: &Context) -> Done {
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// Has the folder belong where it is.
+fn moved(data: &Path) -> Done {
+    if !data.is_dir() {
+        return Err(Problem::new("HW-CLI-002", format!("there is no data folder `{}`", data.display()))
+            .help("name it with `--data`")
+            .into());
+    }
+    let _lock = crate::folder::lock(data)?;
+    let home = home::take(&RealDisk, data)?;
+    output::line(format!("the data folder belongs in {}", home.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn folder(data: &Path) -> Result<String, (String, String)> {
     if !data.exists() {
         return Ok(format!("`{}` is not there yet; `headwater up` makes it", data.display()));
     }
     match crate::folder::lock(data) {
-        Ok(_) => Ok(format!("`{}` can be used", data.display())),
+        Ok(_lock) => match home::check(&RealDisk, data) {
+            Ok(()) => Ok(format!("`{}` can be used", data.display())),
+            Err(problem) => {
+                let fact = format!("{}: {}; {}", problem.code, problem.title, problem.causes.join("; "));
+                Err((fact, format!("headwater explain {}", problem.code)))
+            }
+        },
         Err(problem) if problem.code == "HW-CLI-013" => Ok(format!("`{}` is in use by a node", data.display())),
         Err(problem) => Err((problem.causes.join("; "), format!("chown -R $USER {}", data.display()))),
     }

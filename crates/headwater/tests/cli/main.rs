@@ -4,6 +4,7 @@
 
 mod docs;
 mod faults;
+mod moved;
 mod replays;
 mod secrets;
 mod verbs;

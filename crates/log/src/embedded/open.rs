@@ -15,6 +15,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use super::catalog::{self, Catalog};
 use super::filer::{Filer, Item, Record};
 use super::frame::{self, Change};
+use super::home;
 use super::partition::Partition;
 use super::segment::{self, Segment};
 use super::{Core, Done, FILED, META, Options, PRODUCERS, STARTS, STREAMS, Sequencer};
@@ -66,6 +67,8 @@ pub(super) fn open(
             refused(error)
         }
     })?;
+    // Before anything is read or changed: a copy must not get as far as that.
+    let home = home::settle(&*disk, &folder)?;
     let state = Arc::new(State::default());
     let snapshots = Snapshots::open(disk.clone(), folder.join("state"), &state)?;
     let filer = Arc::new(Filer::new(disk.clone(), folder.join("log"), state.clone(), clock.clone(), &limits, &options));
@@ -117,6 +120,7 @@ pub(super) fn open(
     Ok(Core {
         disk,
         folder,
+        home,
         limits,
         options,
         clock,
@@ -326,7 +330,7 @@ impl Recovery<'_> {
 }
 
 /// What the disk refused at the start.
-fn at_start(fact: &str, path: &Path, error: &io::Error) -> Problem {
+pub(super) fn at_start(fact: &str, path: &Path, error: &io::Error) -> Problem {
     if disk::is_full(error) {
         return disk::full(fact, path, error);
     }

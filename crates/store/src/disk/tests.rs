@@ -26,6 +26,7 @@ fn contract(disk: &dyn Disk, root: &Path) {
     disk.sync_dir(&folder).unwrap();
     assert_eq!(disk.files(&folder).unwrap(), ["y"]);
     assert_eq!(disk.folders(&root.join("a")).unwrap(), ["b"]);
+    assert!(disk.is_same(&folder, &root.join("a/b")).unwrap() && !disk.is_same(&folder, &root.join("a")).unwrap());
     assert!(disk.files(&root.join("none")).unwrap().is_empty());
     disk.remove(&folder.join("y")).unwrap();
     assert!(disk.files(&folder).unwrap().is_empty());
@@ -39,6 +40,16 @@ fn contract(disk: &dyn Disk, root: &Path) {
 fn the_real_disk_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     contract(&RealDisk, folder.path());
+}
+
+#[test]
+fn a_link_leads_to_the_same_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, link) = (folder.path().join("one"), folder.path().join("link"));
+    std::fs::create_dir(&one).unwrap();
+    std::os::unix::fs::symlink(&one, &link).unwrap();
+    assert!(RealDisk.is_same(&link, &one).unwrap());
+    assert!(RealDisk.is_same(&one, &folder.path().join("none")).is_err_and(|e| e.kind() == io::ErrorKind::NotFound));
 }
 
 #[test]
