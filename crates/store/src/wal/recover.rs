@@ -3,11 +3,12 @@
 //! The order of segments is their numbers'; frames are taken as long as sequences follow on. At the first bad group
 //! of a segment the rest is searched for a good one: if there is one, synced bytes were damaged and nothing is
 //! guessed. A later segment may go on with exactly the missing sequence: then an earlier recovery ended here too.
+//! A file whose header page cannot be read may be the newest segment, so it is searched in the same way.
 //!
 //! What was read may be in the machine's memory only, if the process alone ended before its last sync: the last segment
 //! is synced before anything is said to be there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use headwater_base::Problem;
 
@@ -60,6 +61,7 @@ pub(super) fn recover(
     disk.create_dir(&options.folder).map_err(refused)?;
     let mut found = Found { last: after, ..Found::default() };
     let mut segments = Vec::new();
+    let mut headless = Vec::new();
     let mut names = disk.files(&options.folder).map_err(refused)?;
     names.sort();
     for name in names.iter().filter(|name| name.ends_with(".wal")) {
@@ -69,7 +71,10 @@ pub(super) fn recover(
         let got = file.read_at(&mut page, 0).map_err(refused)?;
         match SegmentHeader::decode(page.get(..got).unwrap_or_default()) {
             Some(header) => segments.push((header, path, file)),
-            None => found.free.push(path),
+            None => {
+                headless.push((path.clone(), file));
+                found.free.push(path);
+            }
         }
     }
     segments.sort_by_key(|(header, ..)| header.number);
@@ -106,15 +111,16 @@ pub(super) fn recover(
         if let End::Bad(at) = end
             && let Some(later) = search(&*file, header.number, next, at).map_err(refused)?
         {
-            return Err(Problem::new(
-                "HW-STORE-001",
-                format!("the write-ahead log is damaged at byte `{at}`: frame `{next}` is unreadable, but `{later}` behind it was synced"),
-            )
-            .at(path.display().to_string(), 0, 0)
-            .help("restore the data folder from a backup; the disk or something that writes to the folder has damaged it"));
+            return Err(damaged(&path, at, next, later));
         }
         expected = Some(next);
         found.segments.push(FoundSegment { path, last: next - 1 });
+    }
+    let next = expected.unwrap_or(after + 1);
+    for (path, file) in headless {
+        if let Some(later) = behind_header(&*file, found.number + 1, next).map_err(refused)? {
+            return Err(damaged(&path, 0, next, later));
+        }
     }
     found.last = after.max(expected.map_or(0, |next| next - 1));
     if let Some(expected) = expected
@@ -124,6 +130,13 @@ pub(super) fn recover(
         return Err(gap(options, expected, after + 1));
     }
     Ok(found)
+}
+
+fn damaged(path: &Path, at: u64, next: u64, later: u64) -> Problem {
+    let fact = format!("frame `{next}` is unreadable, but `{later}` behind it was synced");
+    Problem::new("HW-STORE-001", format!("the write-ahead log is damaged at byte `{at}`: {fact}"))
+        .at(path.display().to_string(), 0, 0)
+        .help("restore the data folder from a backup; the disk or something that writes to the folder has damaged it")
 }
 
 fn gap(options: &Options, expected: u64, found: u64) -> Problem {
@@ -194,6 +207,20 @@ fn read_group(
         }
     }
     Ok(layout::intact(&header, group, number).then_some(header))
+}
+
+/// Searches a file without a header for groups of the segment `number`, which it would be; answers the first sequence of
+/// one that was written after the group of `next`, and so after the header was synced. One group alone may be torn off a
+/// header that never was.
+fn behind_header(file: &dyn DiskFile, number: u64, next: u64) -> std::io::Result<Option<u64>> {
+    let mut page = [0; PAGE_BYTES];
+    let got = file.read_at(&mut page, PAGE_BYTES as u64)?;
+    let room = file.len()?.saturating_sub(PAGE_BYTES as u64);
+    // Files that have never been written are most of these, and are not read through.
+    match GroupHeader::decode(page.get(..got).unwrap_or_default(), room) {
+        Some(_) => search(file, number, next + 1, 0),
+        None => Ok(None),
+    }
 }
 
 /// Searches behind a bad group for an intact one that was written later; answers its first sequence.

@@ -192,6 +192,22 @@ fn damage_in_the_middle_refuses_and_a_torn_tail_does_not() {
     assert_eq!(found.last(), Some(&(3, payload(3, 10))));
 }
 
+#[test]
+fn a_damaged_header_refuses_if_more_than_one_group_stands_behind_it() {
+    let (disk, _) = written(&[500, 5_000, 700]);
+    disk.open(Path::new("/wal/000000.wal"), false).unwrap().write_at(b"damage", 10).unwrap();
+    let problem = open(&disk, 0).unwrap_err();
+    assert_eq!(problem.code, "HW-STORE-001");
+    assert!(problem.title.contains("frame `1`"), "{problem}");
+
+    // A header that was never synced, with the group that was written with it.
+    let (disk, _) = written(&[500]);
+    disk.open(Path::new("/wal/000000.wal"), false).unwrap().write_at(b"damage", 10).unwrap();
+    let (wal, found) = open(&disk, 0).unwrap();
+    assert_eq!(found, []);
+    assert_eq!(push(&wal, 10), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
