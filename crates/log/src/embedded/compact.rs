@@ -19,6 +19,7 @@ use headwater_wire::batch;
 
 use super::filer::Record;
 use super::partition::Partition;
+use super::read::damaged;
 use super::segment::Segment;
 use super::{Core, FILED};
 use crate::{Offset, StreamConfig};
@@ -216,10 +217,14 @@ impl Core {
     ) -> io::Result<()> {
         let file = self.disk.open(&Segment::log_path(&partition.folder, segment.base), false)?;
         let mut places = Vec::new();
-        Segment::scan(&*file, 0, segment.length, &mut |header, place| {
+        let end = Segment::scan(&*file, 0, segment.length, &mut |header, place| {
             places.push((place, header.total_bytes()));
             true
         })?;
+        if end < segment.length {
+            // What stands behind it would be gone for good.
+            return Err(damaged(partition, segment.base, end));
+        }
         for (place, bytes) in places {
             each(disk::read_exact_at(&*file, place, bytes)?.into())?;
         }

@@ -392,7 +392,14 @@ fn open_partition(
                 length = record.length;
             }
         }
-        segments.push(Segment::load(disk, &partition.folder, base, length, clock.now()).map_err(refused)?);
+        let segment = Segment::load(disk, &partition.folder, base, length, clock.now()).map_err(refused)?;
+        if base == record.base && segment.length < length {
+            // The next batch would be written over what stands behind it.
+            let help = "restore the data folder from a backup; the disk or something else has damaged the file";
+            found = Some(doubt(format!("a segment is damaged at byte `{}`", segment.length), &path, help));
+            continue;
+        }
+        segments.push(segment);
     }
     if segments.last().is_none_or(|last| last.base != record.base) && record.length > 0 && found.is_none() {
         let fact = format!("the segment of offset `{}` is gone", record.base);

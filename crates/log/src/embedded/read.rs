@@ -22,6 +22,12 @@ fn refused(error: io::Error) -> LogError {
     LogError::Disk(error.to_string())
 }
 
+/// A batch that was filed and is none any more.
+pub(super) fn damaged(partition: &Partition, base: Offset, place: u64) -> io::Error {
+    let path = Segment::log_path(&partition.folder, base);
+    io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is damaged at byte {place}", path.display()))
+}
+
 impl Core {
     pub(super) fn read(
         &self,
@@ -85,7 +91,7 @@ impl Core {
         let file = self.disk.open(&Segment::log_path(&partition.folder, base), false)?;
         let mut place = place;
         let mut wanted = bytes_max + SLACK_BYTES;
-        loop {
+        while place < length {
             let count = wanted.min(usize::try_from(length - place).unwrap_or(wanted));
             let mut bytes = vec![0; count];
             let got = file.read_at(&mut bytes, place)?;
@@ -119,15 +125,17 @@ impl Core {
             let rest = bytes.get(at..).and_then(|rest| Header::parse(rest).ok());
             match rest {
                 Some(header) if header.last_offset() >= end => return Ok(Bytes::new()),
+                Some(header) if place + (at + header.total_bytes()) as u64 > length => {
+                    return Err(damaged(partition, base, place + at as u64));
+                }
                 Some(header) => wanted = wanted.max(header.total_bytes()),
-                None if at == 0 => return Ok(Bytes::new()),
+                // Whoever went on behind this would pass over records that are there, and never know.
+                None if at == 0 => return Err(damaged(partition, base, place)),
                 None => {}
             }
             place += at as u64;
-            if place >= length {
-                return Ok(Bytes::new());
-            }
         }
+        Ok(Bytes::new())
     }
 
     pub(super) fn find_time(

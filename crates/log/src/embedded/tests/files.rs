@@ -99,3 +99,72 @@ fn what_an_interrupted_compaction_leaves_is_removed() {
     let house = house.restart();
     assert_eq!(files(&house, &stream), ["00000000000000000000.log"]);
 }
+
+/// Writes over the header of a segment's second batch: `at` bytes behind where it begins.
+fn damage(house: &House, stream: &Name, base: Offset, at: u64, bytes: &[u8]) {
+    let partition = house.log.core.partition(stream, 0).unwrap();
+    let file = house.disk.open(&segment::Segment::log_path(&partition.folder, base), false).unwrap();
+    let mut head = [0; batch::HEADER_BYTES];
+    file.read_at(&mut head, 0).unwrap();
+    file.write_at(bytes, batch::Header::parse(&head).unwrap().total_bytes() as u64 + at).unwrap();
+}
+
+/// Where a header says which format the batch has, and how long it is.
+const MAGIC: u64 = 16;
+const LENGTH: u64 = 8;
+
+/// A stream of twenty records in several segments, none of which is in memory any more.
+fn twenty() -> (House, Name) {
+    let house = House::new();
+    let stream = house.stream("s", |_| ());
+    for _ in 0..20 {
+        house.put(&stream, "k", Some("v"));
+    }
+    house.log.maintain_now().unwrap();
+    (house.restart(), stream)
+}
+
+#[test]
+fn damage_in_a_segment_is_told_and_not_passed_over() {
+    // The last one would be looked at again and again: it claims to be longer than its file.
+    let cases: [(u64, &[u8], Offset); 3] =
+        [(MAGIC, &[0], 1), (LENGTH, &[0x7f, 0, 0, 0], 1), (LENGTH, &[0x7f, 0, 0, 0], 3)];
+    for (at, bytes, from) in cases {
+        let (house, stream) = twenty();
+        damage(&house, &stream, 0, at, bytes);
+        assert_eq!(house.log.read(&stream, 0, 0, 1, View::Durable).unwrap().batches.len(), 70);
+        let refused = house.log.read(&stream, 0, from, 1, View::Durable);
+        assert!(matches!(refused, Err(LogError::Disk(_))), "from {from}: {refused:?}");
+    }
+}
+
+#[test]
+fn compaction_leaves_a_damaged_segment_as_it_is() {
+    let house = House::new();
+    let stream = house.stream("table", |config| config.cleanup = Cleanup::Compact);
+    for _ in 0..40 {
+        house.put(&stream, "k", Some("v"));
+    }
+    house.log.core.filer.barrier().unwrap();
+    damage(&house, &stream, 0, MAGIC, &[0]);
+    let before = files(&house, &stream);
+    let fault = house.log.maintain_now().unwrap_err();
+    assert!(fault.contains("is damaged at byte"), "{fault}");
+    assert_eq!(files(&house, &stream), before);
+}
+
+#[test]
+fn a_start_is_refused_where_the_next_batch_would_be_written_over_damage() {
+    let house = House::new();
+    let stream = house.stream("s", |_| ());
+    for _ in 0..4 {
+        house.put(&stream, "k", Some("v"));
+    }
+    house.log.maintain_now().unwrap();
+    damage(&house, &stream, 0, MAGIC, &[0]);
+    let House { disk, clock, log } = house;
+    drop(log);
+    let options = Options { wal_segment_bytes: 1 << 20, maintain_ms: None, ..Options::default() };
+    let opened = EmbeddedLog::open_with(Arc::new(disk), Path::new("/data"), Arc::default(), clock, options);
+    assert_eq!(opened.unwrap_err().code, "HW-LOG-003");
+}
