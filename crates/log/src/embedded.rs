@@ -162,7 +162,8 @@ impl EmbeddedLog {
     ///
     /// # Errors
     /// `HW-LOG-001` when another process has the folder, `HW-LOG-002` when the disk refuses, `HW-LOG-003` when a
-    /// segment is shorter than a checkpoint says or damaged, `HW-LOG-005` when the folder belongs elsewhere, and those of `headwater_store` (`HW-STORE-006` when the disk is full).
+    /// segment is shorter than a checkpoint says or damaged, `HW-LOG-005` when the folder belongs elsewhere, and those
+    /// of `headwater_store` (`HW-STORE-006` when the disk is full).
     pub fn open(folder: impl AsRef<Path>, limits: Arc<Limits>, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Problem> {
         Self::open_with(Arc::new(RealDisk), folder.as_ref(), limits, clock, Options::default())
     }

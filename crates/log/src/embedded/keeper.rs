@@ -130,8 +130,9 @@ impl Core {
         let mut from = 0;
         for pair in segments.windows(2) {
             let [segment, after] = pair else { break };
-            // A time from the future must not keep a segment for ever.
-            let newest_ms = segment.newest_ms.min(after.opened.millis());
+            let closed_ms = after.opened.millis();
+            // A time from the future must not keep a segment for ever, and records without a time are as old as it is.
+            let newest_ms = if segment.newest_ms < 0 { closed_ms } else { segment.newest_ms.min(closed_ms) };
             let old = config.retention_ms.is_some_and(|keep| now_ms.saturating_sub(newest_ms) > keep);
             let keep_bytes = config.retention_bytes.and_then(|keep| u64::try_from(keep).ok());
             let large = keep_bytes.is_some_and(|keep| bytes.saturating_sub(segment.length) >= keep);

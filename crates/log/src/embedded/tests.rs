@@ -253,6 +253,24 @@ fn retention_drops_whole_segments_by_age_and_size() {
 }
 
 #[test]
+fn records_without_a_time_are_as_old_as_their_segment() {
+    let house = House::new();
+    let stream = house.stream("s", |config| config.retention_ms = Some(5_000));
+    for _ in 0..20 {
+        let mut builder = Builder::new(Compression::None);
+        builder.push(-1, Some(b"k"), Some(b"value"), &[]);
+        house.append(&stream, builder.finish()).unwrap();
+    }
+    house.log.maintain_now().unwrap();
+    house.clock.advance(Duration::from_secs(4));
+    house.log.maintain_now().unwrap();
+    assert_eq!(house.log.ends(&stream, 0).unwrap().start, 0, "they have just come");
+    house.clock.advance(Duration::from_secs(2));
+    house.log.maintain_now().unwrap();
+    assert!(house.log.ends(&stream, 0).unwrap().start > 10);
+}
+
+#[test]
 fn compaction_keeps_the_newest_of_each_key_and_the_offsets() {
     let house = House::new();
     let stream = house.stream("table", |config| config.cleanup = Cleanup::Compact);
