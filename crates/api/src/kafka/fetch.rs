@@ -32,8 +32,9 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
     }
     let topics = look_up(&call, &request);
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms.clamp(0, WAIT_MS_MAX)).unwrap_or(0));
-    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(ANSWER_BYTES_MAX);
+    // More than an answer holds would never come.
+    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
     let mut found = read(&call, &topics, bytes_max);
     if found.bytes < bytes_min
         && !found.failed
@@ -49,12 +50,14 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
                 found = read(&call, &topics, bytes_max);
                 break;
             }
-            tokio::select! {
-                () = &mut patience => break,
-                () = woken => {}
-            }
+            // What waits holds no memory: nobody would count it.
+            found.topics.clear();
+            let is_over = tokio::select! {
+                () = &mut patience => true,
+                () = woken => false,
+            };
             found = read(&call, &topics, bytes_max);
-            if found.bytes >= bytes_min || found.failed {
+            if is_over || found.bytes >= bytes_min || found.failed {
                 break;
             }
         }

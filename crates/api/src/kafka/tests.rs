@@ -216,6 +216,26 @@ async fn every_version_produces_lists_and_fetches() {
 }
 
 #[tokio::test]
+async fn a_fetch_does_not_wait_for_more_than_its_answer_may_hold() {
+    let mut peer = Peer::new().await;
+    create(&mut peer, 12).await;
+    let data = produce_request::PartitionProduceData::default().with_index(0).with_records(Some(batch("v")));
+    let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
+    let request = ProduceRequest::default().with_acks(-1).with_topic_data(vec![topic.with_partition_data(vec![data])]);
+    let _: ProduceResponse = peer.ask(0, 9, request).await;
+    let wanted = fetch_request::FetchPartition::default().with_partition_max_bytes(1 << 20);
+    let topic = fetch_request::FetchTopic::default().with_topic(name("orders").into()).with_partitions(vec![wanted]);
+    let request = FetchRequest::default()
+        .with_max_bytes(50)
+        .with_min_bytes(1 << 20)
+        .with_max_wait_ms(60_000)
+        .with_topics(vec![topic]);
+    let answered = tokio::time::timeout(std::time::Duration::from_secs(20), peer.ask(1, 12, request)).await;
+    let answer: FetchResponse = answered.expect("an answer that is full goes at once");
+    assert!(!answer.responses[0].partitions[0].records.as_ref().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn every_version_of_the_group_protocol_goes_round() {
     let mut peer = Peer::new().await;
     create(&mut peer, 12).await;
