@@ -29,9 +29,11 @@ const FLEXIBLE: i16 = 9;
 /// Appends at once if there is room, so that requests of one connection keep their order; only the answer waits.
 pub(super) fn begin(mut call: Call) -> Result<Begun, Broken> {
     let small = call.body.len() <= SHARED_BYTES;
-    let mut request = decode(&mut call.body, call.version >= FLEXIBLE, small)
-        .ok_or_else(|| call.malformed("the request is cut off".into()))?;
     let service = Arc::clone(&call.client.service);
+    let elements_max = service.limits.kafka_request_elements;
+    let mut request = decode(&mut call.body, call.version >= FLEXIBLE, small, elements_max).ok_or_else(|| {
+        call.malformed(format!("the request is cut off, or has more than {elements_max} topics and partitions"))
+    })?;
     if service.log.room().now_or_never().is_some() && request.append(&service) {
         return Ok(Begun { alone: false, answer: Box::pin(finish(call, request)) });
     }
@@ -214,15 +216,17 @@ fn partition_answer(partition: Partition, version: i16) -> PartitionProduceRespo
 }
 
 /// Reads a request; the batches are cut out of `body`, or copied when it is `small` and shares its memory.
-fn decode(body: &mut BytesMut, flexible: bool, small: bool) -> Option<Request> {
+/// An element takes far more memory than the bytes that announce it, so there may be `elements_max`.
+fn decode(body: &mut BytesMut, flexible: bool, small: bool, elements_max: usize) -> Option<Request> {
+    let mut left = elements_max;
     let transactional = read_text(body, flexible)?.is_some();
     let acks = body.try_get_i16().ok()?;
     body.try_get_i32().ok()?; // the time-out: nothing here waits for another node
-    let count = read_length(body, flexible, 4)?.unwrap_or(0);
+    let count = read_count(body, flexible, &mut left)?;
     let mut topics = Vec::with_capacity(count.min(body.len() / 4));
     for _ in 0..count {
         let name = read_text(body, flexible)??;
-        let count = read_length(body, flexible, 4)?.unwrap_or(0);
+        let count = read_count(body, flexible, &mut left)?;
         let mut partitions = Vec::with_capacity(count.min(body.len() / 8));
         for _ in 0..count {
             let index = body.try_get_i32().ok()?;
@@ -252,6 +256,13 @@ fn decode(body: &mut BytesMut, flexible: bool, small: bool) -> Option<Request> {
         None
     };
     Some(Request { acks, refusal, topics, sequence: None })
+}
+
+/// How many elements follow; None when more than are `left` do.
+fn read_count(body: &mut BytesMut, flexible: bool, left: &mut usize) -> Option<usize> {
+    let count = read_length(body, flexible, 4)?.unwrap_or(0);
+    *left = left.checked_sub(count)?;
+    Some(count)
 }
 
 /// A length of `width` bytes, or a compact one; the inner None stands for null.

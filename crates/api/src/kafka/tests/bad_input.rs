@@ -84,6 +84,19 @@ async fn end_of(peer: &mut Peer, partition: i32) -> i64 {
 }
 
 #[tokio::test]
+async fn a_produce_request_has_no_more_elements_than_any_other() {
+    let house = Arc::new(House::new(Limits { kafka_request_elements: 10, ..Limits::default() }).await);
+    let mut peer = Peer::of(&house).await;
+    create(&mut peer, 12).await;
+    let request = |partitions: i32| produce((0..partitions).map(|index| data(index, batch("v"))).collect());
+    for version in [3, 9] {
+        let answer: ProduceResponse = peer.ask(0, version, request(9)).await;
+        assert_eq!(answer.responses[0].partition_responses.len(), 9, "with the topic they are ten");
+        assert_eq!(Peer::of(&house).await.raw(&frame(0, version, &request(10))).await, None, "version {version}");
+    }
+}
+
+#[tokio::test]
 async fn bytes_behind_a_request_are_ignored() {
     // librdkafka's Metadata for all topics, version 12: null, four flags, no tags, and three bytes too many.
     let request = b"\0\x03\0\x0c\0\0\0\x01\0\x01x\0\0\0\0\0\0\x01\0\0";
