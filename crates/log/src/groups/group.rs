@@ -127,11 +127,11 @@ impl Group {
         wall: Micros,
     ) -> (Vec<Result<(), GroupError>>, Effects) {
         let mut effects = Effects::default();
-        let mut changed = false;
+        let (mut changed, mut fewer) = (false, false);
         let answers = leavers.iter().map(|leaver| {
             let identity = &leaver.identity;
             if self.pending.remove(&identity.member_id).is_some() {
-                changed = true;
+                fewer = true;
                 return Ok(());
             }
             // A static member may be removed by its own name alone, by an administrator.
@@ -148,6 +148,8 @@ impl Group {
         let answers = answers.collect();
         if changed {
             self.after_removal(now, wall, &mut effects);
+        } else if fewer {
+            self.await_fewer(now, &mut effects);
         }
         (answers, effects)
     }
@@ -157,7 +159,8 @@ impl Group {
         let mut effects = Effects::default();
         let pending = self.pending.len();
         self.pending.retain(|_, until| *until > now);
-        let mut changed = self.pending.len() != pending;
+        let fewer = self.pending.len() != pending;
+        let mut changed = false;
         let due = |member: &Member| !member.waits() && member.deadline <= now;
         while let Some(index) = self.members.iter().position(due) {
             self.remove(index, &mut effects);
@@ -165,6 +168,8 @@ impl Group {
         }
         if changed {
             self.after_removal(now, wall, &mut effects);
+        } else if fewer {
+            self.await_fewer(now, &mut effects);
         }
         if self.phase_until.is_some_and(|until| until <= now) {
             match self.phase {
@@ -201,6 +206,14 @@ impl Group {
         }
         if self.leader.as_deref() == Some(&member.identity.member_id) {
             self.leader = None;
+        }
+    }
+
+    /// Whoever was given an id and has not come with it never was a member: only a generation in the making has waited
+    /// for it.
+    fn await_fewer(&mut self, now: Duration, effects: &mut Effects) {
+        if self.phase == Phase::Preparing {
+            self.rebalance(now, effects);
         }
     }
 

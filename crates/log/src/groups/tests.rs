@@ -134,6 +134,25 @@ async fn members_agree_on_a_generation_and_survive_a_restart() {
 }
 
 #[tokio::test]
+async fn whoever_never_came_with_its_id_disturbs_nobody() {
+    let house = House::new();
+    let member = house.stable(&["a"]).await.remove(0);
+    for leaves in [true, false] {
+        let Err(GroupError::MemberIdRequired(id)) = house.groups.join(request("b", "")).await else { panic!("no id") };
+        if leaves {
+            let leaver = Leaver { identity: Identity { member_id: id, instance: None } };
+            assert_eq!(house.groups.leave("g", &[leaver]).await.unwrap(), [Ok(())]);
+        } else {
+            house.pass(6_000).await;
+            house.groups.heartbeat("g", &identity(&member), 1).unwrap();
+            house.pass(6_000).await;
+        }
+        house.groups.heartbeat("g", &identity(&member), 1).unwrap();
+        assert_eq!(house.groups.describe("g").unwrap().phase, Phase::Stable);
+    }
+}
+
+#[tokio::test]
 async fn a_new_member_makes_the_others_join_again() {
     let house = House::new();
     let first = house.stable(&["a"]).await.remove(0);
