@@ -16,6 +16,9 @@ use super::requests::{Identity, Protocol};
 /// The longest name of a group.
 pub const GROUP_BYTES_MAX: usize = 4096;
 
+/// The longest text of a member: the record says with 16 bits how long each is.
+pub(super) const TEXT_BYTES_MAX: usize = u16::MAX as usize;
+
 const VERSION: u8 = 1;
 
 pub(super) fn group_key(group: &str) -> Bytes {
@@ -146,9 +149,9 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Every text here is shorter than 64 KiB: Kafka's own lengths have 16 bits, and longer ones are refused before.
+/// No text here is longer than [`TEXT_BYTES_MAX`]: a member with a longer one is refused before.
 fn put_text(out: &mut BytesMut, text: &str) {
-    let bytes = text.as_bytes().get(..usize::from(u16::MAX)).unwrap_or(text.as_bytes());
+    let bytes = text.as_bytes().get(..TEXT_BYTES_MAX).unwrap_or(text.as_bytes());
     out.put_u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
     out.put_slice(bytes);
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Phase;
+use super::record::TEXT_BYTES_MAX;
 use crate::LogError;
 
 /// The shortest and longest session, in milliseconds (Kafka's `group.min.session.timeout.ms`, `group.max…`). Kafka's own
@@ -10,6 +11,8 @@ use crate::LogError;
 const SESSION_MS: std::ops::RangeInclusive<i32> = 1_000..=1_800_000;
 /// The most that one member's subscriptions may hold.
 const METADATA_BYTES_MAX: usize = 1 << 20;
+/// The ways to share out that one member may know; each is compared with those of all others.
+const PROTOCOLS_MAX: usize = 100;
 
 /// Who asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +63,12 @@ impl Join {
             return Err(GroupError::InvalidSessionTimeout);
         }
         let metadata: usize = self.protocols.iter().map(|protocol| protocol.metadata.len() + protocol.name.len()).sum();
-        if metadata > METADATA_BYTES_MAX {
+        let mut texts = [&self.protocol_type, &self.client_id, &self.client_host]
+            .into_iter()
+            .chain(&self.identity.instance)
+            .chain(self.protocols.iter().map(|protocol| &protocol.name));
+        let is_long = texts.any(|text| text.len() > TEXT_BYTES_MAX);
+        if metadata > METADATA_BYTES_MAX || self.protocols.len() > PROTOCOLS_MAX || is_long {
             return Err(GroupError::Full);
         }
         Ok(())

@@ -153,6 +153,22 @@ async fn whoever_never_came_with_its_id_disturbs_nobody() {
 }
 
 #[tokio::test]
+async fn a_member_whose_record_could_not_be_read_back_is_refused() {
+    let house = House::new();
+    let long = || "\u{e9}".repeat(40_000);
+    let refused = [
+        Join { identity: Identity { member_id: String::new(), instance: Some(long()) }, ..request("a", "") },
+        Join { protocols: vec![protocol(&long())], ..request("a", "") },
+        Join { protocol_type: long(), ..request("a", "") },
+        Join { protocols: vec![protocol("range"); 101], ..request("a", "") },
+    ];
+    for join in refused {
+        assert_eq!(house.groups.join(join).await, Err(GroupError::Full));
+    }
+    house.stable(&["a"]).await;
+}
+
+#[tokio::test]
 async fn a_new_member_makes_the_others_join_again() {
     let house = House::new();
     let first = house.stable(&["a"]).await.remove(0);
