@@ -1,4 +1,7 @@
 //! Committed offsets: written to the log's space `groups`, read from there, never held twice.
+//!
+//! An offset belongs to the stream that had its name when it was committed: one that is made anew under that name is
+//! read from its beginning.
 
 use std::sync::Arc;
 
@@ -12,7 +15,9 @@ use crate::{Delta, Offset, View};
 /// The longest text with an offset (Kafka's `offset.metadata.max.bytes`).
 pub(super) const METADATA_BYTES_MAX: usize = 4096;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Without the stream's id.
+const VERSION_BEFORE: u8 = 1;
 
 /// How far a group has come in one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +70,7 @@ impl Groups {
                 return Err(GroupError::MetadataTooLarge);
             }
             let key = record::offset_key(group, &entry.topic, entry.partition);
-            deltas.push(Delta { key, value: Some(encode(&entry.committed)) });
+            deltas.push(Delta { key, value: Some(encode(&entry.committed, self.stream_id(&entry.topic))) });
             Ok(())
         });
         let answers = answers.collect();
@@ -76,14 +81,26 @@ impl Groups {
     /// The offset of one partition.
     pub fn committed(&self, group: &str, topic: &str, partition: u32) -> Option<Committed> {
         let value = self.log.get(SPACE, &record::offset_key(group, topic, partition), View::Durable)?;
-        decode(&value)
+        self.of_stream(topic, &value)
+    }
+
+    /// The id of the stream that has this name; 0 while none has.
+    fn stream_id(&self, topic: &str) -> u128 {
+        self.log.stream(topic).map_or(0, |stream| stream.id)
+    }
+
+    /// An offset as stored, if it is of the stream that has the name now.
+    fn of_stream(&self, topic: &str, value: &[u8]) -> Option<Committed> {
+        let (committed, of) = decode(value)?;
+        of.is_none_or(|of| of == self.stream_id(topic)).then_some(committed)
     }
 
     /// All offsets of a group, by stream and partition.
     pub fn all_committed(&self, group: &str) -> Vec<OffsetEntry> {
         let entry = |(key, value): (Bytes, Bytes)| {
             let (topic, partition) = record::offset_place(&key)?;
-            Some(OffsetEntry { topic, partition, committed: decode(&value)? })
+            let committed = self.of_stream(&topic, &value)?;
+            Some(OffsetEntry { topic, partition, committed })
         };
         self.stored_offsets(group).into_iter().filter_map(entry).collect()
     }
@@ -129,7 +146,7 @@ impl Groups {
                 continue;
             }
             let offsets = self.stored_offsets(&slot.id);
-            let old = |value: &Bytes| decode(value).is_none_or(|committed| committed.at <= before);
+            let old = |value: &Bytes| decode(value).is_none_or(|(committed, _)| committed.at <= before);
             let deltas: Vec<Delta> = offsets
                 .iter()
                 .filter(|(_, value)| old(value))
@@ -154,9 +171,10 @@ impl Groups {
     }
 }
 
-fn encode(committed: &Committed) -> Bytes {
-    let mut out = BytesMut::with_capacity(21 + committed.metadata.len());
+fn encode(committed: &Committed, stream: u128) -> Bytes {
+    let mut out = BytesMut::with_capacity(37 + committed.metadata.len());
     out.put_u8(VERSION);
+    out.put_u128(stream);
     out.put_i64(committed.offset);
     out.put_i32(committed.leader_epoch);
     out.put_i64(committed.at.0);
@@ -164,12 +182,15 @@ fn encode(committed: &Committed) -> Bytes {
     out.freeze()
 }
 
-fn decode(mut value: &[u8]) -> Option<Committed> {
-    if value.try_get_u8().ok()? != VERSION {
-        return None;
-    }
+/// An offset, and the id of its stream where it is known.
+fn decode(mut value: &[u8]) -> Option<(Committed, Option<u128>)> {
+    let of = match value.try_get_u8().ok()? {
+        VERSION => Some(value.try_get_u128().ok()?),
+        VERSION_BEFORE => None,
+        _ => return None,
+    };
     let offset = value.try_get_i64().ok()?;
     let leader_epoch = value.try_get_i32().ok()?;
     let at = Micros(value.try_get_i64().ok()?);
-    Some(Committed { offset, leader_epoch, metadata: String::from_utf8(value.to_vec()).ok()?, at })
+    Some((Committed { offset, leader_epoch, metadata: String::from_utf8(value.to_vec()).ok()?, at }, of))
 }

@@ -262,6 +262,21 @@ async fn offsets_are_deleted_unless_a_member_reads_the_stream() {
 }
 
 #[tokio::test]
+async fn offsets_of_a_stream_are_not_those_of_the_next_one_of_its_name() {
+    let mut peer = Peer::new().await;
+    create(&mut peer, 12).await;
+    commit(&mut peer).await;
+    assert_eq!(committed(&mut peer).await, 3);
+    let delete = DeleteTopicsRequest::default().with_topic_names(vec![name("orders").into()]);
+    let deleted: DeleteTopicsResponse = peer.ask(20, 5, delete).await;
+    assert_eq!(deleted.responses[0].error_code, 0);
+    create(&mut peer, 12).await;
+    assert_eq!(committed(&mut peer).await, -1, "the new stream is read from its beginning");
+    commit(&mut peer).await;
+    assert_eq!(committed(&mut peer).await, 3);
+}
+
+#[tokio::test]
 async fn groups_are_deleted_when_they_are_empty() {
     let mut peer = Peer::new().await;
     create(&mut peer, 12).await;
