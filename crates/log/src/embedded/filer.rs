@@ -36,6 +36,9 @@ const EAGER_BYTES: usize = 4 << 20;
 const LINGER: Duration = Duration::from_millis(250);
 /// Open segment files kept.
 const FILES_MAX: usize = 256;
+/// Open segment files kept because they have to be synced: what the system said to a write that failed since is told to
+/// whoever has the file open.
+const UNSYNCED_MAX: usize = 512;
 
 /// A batch to be filed.
 #[derive(Clone, Debug)]
@@ -399,6 +402,14 @@ impl Filer {
         if work.files.len() >= FILES_MAX {
             let unsynced = &work.unsynced;
             work.files.retain(|path, _| unsynced.contains_key(path));
+        }
+        if work.files.len() >= UNSYNCED_MAX {
+            // The system may grant no more, and a filer without files would never get as far as a barrier.
+            let Work { files, unsynced, unsure, .. } = &mut *work;
+            for (path, file) in files.drain() {
+                sync(&*file, unsure)?;
+                unsynced.remove(&path);
+            }
         }
         let file = self.disk.open(path, true)?;
         work.files.insert(path.clone(), file.clone());
