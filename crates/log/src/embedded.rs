@@ -134,6 +134,8 @@ struct Core {
     clock: Arc<dyn Clock>,
     state: Arc<State>,
     catalog: RwLock<Catalog>,
+    /// Streams that are deleted and have files still, each with the frame that says so.
+    deleted: Mutex<Vec<(Sequence, Arc<Stream>)>>,
     sequencer: Mutex<Sequencer>,
     wal: Wal<Done>,
     filer: Arc<Filer>,
@@ -315,9 +317,8 @@ impl Log for EmbeddedLog {
     fn delete(&self, name: &Name) -> BoxFuture<'_, Result<(), LogError>> {
         let deleted = self.core.delete(name);
         async move {
-            let (id, sequence) = deleted?;
-            self.core.durable(sequence).await?;
-            self.core.remove_files(id);
+            self.core.durable(deleted?).await?;
+            self.core.remove_deleted();
             Ok(())
         }
         .boxed()

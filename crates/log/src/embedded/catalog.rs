@@ -175,23 +175,30 @@ impl Core {
         Ok(())
     }
 
-    /// Deletes a stream; its files go once that is durable.
-    pub(super) fn delete(&self, name: &Name) -> Result<((Name, u128), Sequence), LogError> {
+    /// Deletes a stream; its files go once that is durable, see [`Core::remove_deleted`].
+    pub(super) fn delete(&self, name: &Name) -> Result<Sequence, LogError> {
         let mut sequencer = self.sequencer.lock();
         let stream =
             self.catalog.read().stream(name.as_str()).ok_or_else(|| LogError::UnknownStream(name.to_string()))?;
         let sequence = self.commit_own(&mut sequencer, STREAMS, name.as_str().as_bytes(), None)?;
         self.catalog.write().remove(name.as_str());
-        Ok(((stream.name.clone(), stream.id), sequence))
+        self.deleted.lock().push((sequence, stream));
+        Ok(sequence)
     }
 
-    /// Removes a deleted stream's files and what the log's own spaces say of it.
-    pub(super) fn remove_files(&self, (name, id): (Name, u128)) {
-        for own in [super::FILED, super::PRODUCERS, STARTS] {
-            self.forget(own, id);
-        }
-        if let Err(error) = self.disk.remove_dir(&folder(&self.folder, &name, id)) {
-            tracing::warn!(stream = %name, %error, "cannot remove the files of a deleted stream; the next start does");
+    /// Removes the files of streams whose deletion is durable, and what the log's own spaces say of them. Whoever
+    /// deletes one does so, and the keeper, since the other may have left before it was durable.
+    pub(super) fn remove_deleted(&self) {
+        let durable = self.wal.durable();
+        let deleted: Vec<_> = self.deleted.lock().extract_if(.., |(sequence, _)| *sequence <= durable).collect();
+        for (_, stream) in deleted {
+            for own in [super::FILED, super::PRODUCERS, STARTS] {
+                self.forget(own, stream.id);
+            }
+            if let Err(error) = self.disk.remove_dir(&folder(&self.folder, &stream.name, stream.id)) {
+                let stream = &stream.name;
+                tracing::warn!(%stream, %error, "cannot remove the files of a deleted stream; the next start does");
+            }
         }
     }
 

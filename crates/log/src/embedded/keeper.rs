@@ -36,6 +36,7 @@ impl Core {
         if let Some(spaces) = (!now).then(|| self.state.spaces()) {
             spaces.iter().for_each(|space| space.tidy());
         }
+        self.remove_deleted();
         let partitions: Vec<_> = self.catalog.read().partitions().cloned().collect();
         let mut fault = None;
         for partition in &partitions {

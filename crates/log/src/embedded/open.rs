@@ -126,6 +126,7 @@ pub(super) fn open(
         clock,
         state,
         catalog: RwLock::new(catalog),
+        deleted: Mutex::default(),
         sequencer: Mutex::new(Sequencer { next_producer }),
         wal,
         filer,

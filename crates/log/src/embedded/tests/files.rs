@@ -168,3 +168,17 @@ fn a_start_is_refused_where_the_next_batch_would_be_written_over_damage() {
     let opened = EmbeddedLog::open_with(Arc::new(disk), Path::new("/data"), Arc::default(), clock, options);
     assert_eq!(opened.unwrap_err().code, "HW-LOG-003");
 }
+
+#[test]
+fn the_files_of_a_stream_go_even_if_nobody_waits_for_its_deletion() {
+    let house = House::new();
+    let stream = house.stream("s", |_| ());
+    house.put(&stream, "k", Some("v"));
+    house.log.maintain_now().unwrap();
+    let folder = house.log.core.partition(&stream, 0).unwrap().folder.clone();
+    assert!(!house.disk.files(&folder).unwrap().is_empty());
+    drop(house.log.delete(&stream));
+    assert!(house.log.core.wal.wait_blocking(house.log.core.wal.pushed()));
+    house.log.maintain_now().unwrap();
+    assert!(house.disk.files(&folder).unwrap().is_empty());
+}
