@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt;
-use headwater_base::{Limits, ManualClock, Name};
+use headwater_base::{Limits, ManualClock, Micros, Name};
 use headwater_log::embedded::{Options, Tail, tail};
 use headwater_log::{Append, Commit, Delta, EmbeddedLog, Log, LogError, View};
+use headwater_store::blobs::{Blobs, Named};
+use headwater_store::disk::Disk;
 use headwater_store::state::{Snapshots, State};
 use headwater_testkit::FaultyDisk;
 use headwater_testkit::conformance::{batch, config};
@@ -351,4 +353,22 @@ fn the_tail_of_a_log_that_nobody_has_open_is_looked_at_without_changing_it() {
     let found = tail(&disk, folder).unwrap().unwrap();
     assert!(found.commits == 3 && found.bytes > 9_000, "{found:?}");
     assert!(disk.image() == before, "nothing was changed");
+}
+
+#[test]
+fn a_blobs_name_survives_in_a_folder_that_a_killed_process_made() {
+    let named = Named { key: "key".into(), blob: "blob".into(), bytes: 4, written: Micros(0) };
+    let bucket = Name::new("bucket").unwrap();
+    for seed in 0..20 {
+        let disk = FaultyDisk::default();
+        let open = || Blobs::open(Arc::new(disk.clone()), "/blobs".into()).unwrap();
+        drop(open());
+        // It ended before it had made the folder's name durable.
+        disk.create_dir(std::path::Path::new("/blobs/names/bucket")).unwrap();
+        disk.power_on_whole();
+        open().name(&bucket, &named).unwrap();
+        disk.cut();
+        disk.power_on(seed);
+        assert_eq!(open().find(&bucket, "key").unwrap().as_ref(), Some(&named), "seed {seed}");
+    }
 }

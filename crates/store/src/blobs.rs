@@ -74,6 +74,9 @@ pub struct Blobs {
     folder: PathBuf,
     drawn: AtomicU64,
     young: Mutex<Young>,
+    /// Buckets whose folders this process has made durable: one that is there may be from a process that was killed
+    /// before it had.
+    buckets: Mutex<HashSet<Name>>,
 }
 
 /// Blobs put since the resting sweep before the newest: whoever put one may not have pointed to it yet.
@@ -110,7 +113,7 @@ impl Blobs {
     /// # Errors
     /// What the disk says.
     pub fn open(disk: Arc<dyn Disk>, folder: PathBuf) -> io::Result<Self> {
-        let blobs = Self { disk, folder, drawn: AtomicU64::new(0), young: Mutex::default() };
+        let blobs = Self { disk, folder, drawn: AtomicU64::new(0), young: Mutex::default(), buckets: Mutex::default() };
         blobs.disk.create_dir(&blobs.drafts())?;
         // The folder is there for good before anything in it is.
         blobs.disk.sync_dir(blobs.folder.parent().unwrap_or(&blobs.folder))?;
@@ -221,10 +224,11 @@ impl Blobs {
         let mut writer = self.writer()?;
         writer.write(&bytes)?;
         let folder = self.bucket(bucket);
-        if !self.folders(&self.folder.join("names"))?.iter().any(|there| there == bucket.as_str()) {
+        if !self.buckets.lock().contains(bucket) {
             self.disk.create_dir(&folder)?;
             self.disk.sync_dir(&self.folder.join("names"))?;
             self.disk.sync_dir(&self.folder)?;
+            self.buckets.lock().insert(bucket.clone());
         }
         writer.settle(&folder, &folder.join(name_file(&named.key)))
     }
