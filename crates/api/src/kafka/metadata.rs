@@ -1,5 +1,6 @@
 //! Metadata: streams, partitions and the one node that leads them; asking for a stream may create it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use headwater_base::Name;
@@ -27,13 +28,19 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
     let settings = &service.settings;
     let operations = if request.include_topic_authorized_operations { OPERATIONS } else { i32::MIN };
     let mut topics = Vec::new();
+    // Made once for a request that asks by ids, however many.
+    let mut by_id: Option<HashMap<u128, Arc<Stream>>> = None;
     match request.topics {
         // Version 0 had no null; no topics meant all.
         Some(wanted) if call.version > 0 || !wanted.is_empty() => {
             for topic in wanted {
                 let stream = match &topic.name {
                     Some(name) if topic.topic_id.is_nil() => find(&call, name, request.allow_auto_topic_creation).await,
-                    _ => by_id(&call, topic.topic_id).ok_or(ResponseError::UnknownTopicId),
+                    _ => by_id
+                        .get_or_insert_with(|| streams_by_id(&call))
+                        .get(&topic.topic_id.as_u128())
+                        .cloned()
+                        .ok_or(ResponseError::UnknownTopicId),
                 };
                 topics.push(match stream {
                     Ok(stream) => describe(&stream, operations, call.version),
@@ -62,8 +69,9 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
     call.answer(&message)
 }
 
-fn by_id(call: &Call, id: Uuid) -> Option<Arc<Stream>> {
-    call.service().log.streams().into_iter().find(|stream| stream.id == id.as_u128())
+/// All streams by their ids.
+pub(super) fn streams_by_id(call: &Call) -> HashMap<u128, Arc<Stream>> {
+    call.service().log.streams().into_iter().map(|stream| (stream.id, stream)).collect()
 }
 
 async fn find(call: &Call, name: &str, create: bool) -> Result<Arc<Stream>, ResponseError> {

@@ -1,6 +1,6 @@
 //! CreateTopics and DeleteTopics.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use headwater_base::Name;
@@ -18,6 +18,7 @@ use super::NODE;
 use super::answer::Answer;
 use super::config_keys::{self, KEYS};
 use super::error::{self, Broken, text};
+use super::metadata::streams_by_id;
 use super::table::Call;
 
 type Refusal = (ResponseError, String);
@@ -28,8 +29,9 @@ pub(super) async fn create(mut call: Call) -> Result<Answer, Broken> {
     let twice: HashSet<_> =
         request.topics.iter().map(|topic| &topic.name).filter(|name| !seen.insert(*name)).cloned().collect();
     let mut topics: Vec<CreatableTopicResult> = Vec::with_capacity(request.topics.len());
+    let mut answered = HashSet::new();
     for topic in &request.topics {
-        if topics.iter().any(|done| done.name == topic.name) {
+        if !answered.insert(&topic.name) {
             continue;
         }
         let result = if twice.contains(&topic.name) {
@@ -130,12 +132,14 @@ pub(super) async fn delete(mut call: Call) -> Result<Answer, Broken> {
     let request: DeleteTopicsRequest = call.decode()?;
     let log = &call.service().log;
     let mut responses = Vec::new();
+    // Made once for a request that asks by ids, however many.
+    let mut by_id: Option<HashMap<u128, Arc<Stream>>> = None;
     let by_name = request.topic_names.into_iter().map(|name| (Some(name), Uuid::nil()));
     let wanted = by_name.chain(request.topics.into_iter().map(|topic| (topic.name, topic.topic_id)));
     for (name, id) in wanted {
         let stream = match &name {
             Some(name) => log.stream(name),
-            None => log.streams().into_iter().find(|stream| stream.id == id.as_u128()),
+            None => by_id.get_or_insert_with(|| streams_by_id(&call)).get(&id.as_u128()).cloned(),
         };
         let answer = DeletableTopicResult::default().with_topic_id(id);
         responses.push(match stream {
