@@ -246,7 +246,8 @@ impl Snapshots {
     fn load(&mut self, state: &State) -> io::Result<()> {
         self.disk.create_dir(&self.folder)?;
         let names = self.disk.files(&self.folder)?;
-        if names.iter().any(|name| name == "manifest") {
+        let is_there = names.iter().any(|name| name == "manifest");
+        if is_there {
             let file = self.disk.open(&self.folder.join("manifest"), false)?;
             let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
             self.manifest = decode_manifest(&disk::read_exact_at(&*file, 0, length)?)?;
@@ -257,7 +258,8 @@ impl Snapshots {
             let file = self.disk.open(&self.folder.join(&listed.name), false)?;
             read_file(&*file, listed, state)?;
         }
-        for name in names.iter().filter(|name| *name != "manifest") {
+        // Where it is missing, the write-ahead log says whether there ever was one: what it may have named stays.
+        for name in names.iter().filter(|name| is_there && *name != "manifest") {
             if self.manifest.files.iter().all(|listed| listed.name != *name) {
                 self.disk.remove(&self.folder.join(name))?;
             }

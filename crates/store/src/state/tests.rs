@@ -205,6 +205,22 @@ fn a_large_snapshot_is_read_by_several_threads_as_it_was_written() {
 }
 
 #[test]
+fn files_stay_while_the_manifest_that_names_them_is_missing() {
+    let state = State::default();
+    state.space_or_new("s").put_durable(b"key", Some(b"value"));
+    let (disk, folder) = (MemoryDisk::default(), Path::new("/state"));
+    let mut snapshots = Snapshots::open(Arc::new(disk.clone()), folder.into(), &state).unwrap();
+    snapshots.write(&state, 1, &|| true).unwrap();
+    disk.rename(&folder.join("manifest"), Path::new("/manifest")).unwrap();
+    let without = Snapshots::open(Arc::new(disk.clone()), folder.into(), &State::default()).unwrap();
+    assert_eq!(without.sequence(), 0);
+    disk.rename(Path::new("/manifest"), &folder.join("manifest")).unwrap();
+    let read = State::default();
+    Snapshots::open(Arc::new(disk), folder.into(), &read).unwrap();
+    assert_eq!(all(&read, "s"), all(&state, "s"));
+}
+
+#[test]
 fn a_damaged_snapshot_is_an_error() {
     let state = State::default();
     state.space_or_new("s").put_durable(b"key", Some(b"value"));
