@@ -80,6 +80,8 @@ pub struct Options {
     pub segment_bytes_max: u64,
     /// How long an idempotent producer is remembered.
     pub producer_expiry_ms: i64,
+    /// Keys that one compaction of a partition holds in memory; the rest waits for the next.
+    pub compaction_keys: usize,
     /// Called when a sync fails; ends the process unless a test says otherwise.
     pub fatal: wal::Fatal,
 }
@@ -93,6 +95,7 @@ impl Default for Options {
             maintain_ms: Some(1_000),
             segment_bytes_max: u64::MAX,
             producer_expiry_ms: 86_400_000,
+            compaction_keys: 2_000_000,
             fatal: Arc::new(|why| {
                 tracing::error!(%why, "the process ends, because going on could lose acknowledged data");
                 std::process::abort()

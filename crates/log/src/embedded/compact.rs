@@ -24,24 +24,23 @@ use super::segment::Segment;
 use super::{Core, FILED};
 use crate::{Offset, StreamConfig};
 
-/// Keys that one compaction of a partition looks at; the rest waits for the next.
-const KEYS_MAX: usize = 2_000_000;
 /// So many neighbours become one even if nothing in them was replaced.
 const MERGE_MIN: usize = 8;
 /// Bytes written at a time, and between two syncs.
 const WRITE_BYTES: usize = 1 << 20;
 const SYNC_BYTES: u64 = 4 << 20;
 
-/// The newest offset of each key, by two independent hashes of it.
+/// The newest offset of each key of some segments, by two independent hashes of it.
 struct Newest {
     hashers: [RandomState; 2],
     offsets: HashMap<[u64; 2], Offset>,
 }
 
 impl Newest {
-    /// Takes note of a record; answers the offset of the one that it replaces.
-    fn note(&mut self, key: &[u8], offset: Offset) -> Option<Offset> {
-        self.offsets.insert(self.hashers.each_ref().map(|hasher| hasher.hash_one(key)), offset)
+    /// Takes note of a record.
+    fn note(&mut self, key: &[u8], offset: Offset) {
+        let newest = self.offsets.entry(self.hashers.each_ref().map(|hasher| hasher.hash_one(key))).or_insert(offset);
+        *newest = offset.max(*newest);
     }
 
     fn is_replaced(&self, key: &[u8], offset: Offset) -> bool {
@@ -86,13 +85,17 @@ impl Core {
         let closed: Vec<Segment> =
             partition.segments.read().iter().filter(|segment| segment.base < checkpoint.base).cloned().collect();
         let upto = closed.last().map_or(0, |segment| segment.next);
+        let compacted = partition.compacted.load(Ordering::Relaxed);
         let now_ms = self.clock.now().millis();
         let markers_due = partition.markers_until_ms.load(Ordering::Relaxed) <= now_ms;
-        if closed.is_empty() || (upto <= partition.compacted.load(Ordering::Relaxed) && !markers_due) {
+        if closed.is_empty() || (upto <= compacted && !markers_due) {
             return Ok(());
         }
         let mut newest = Newest { hashers: [RandomState::new(), RandomState::new()], offsets: HashMap::default() };
-        let surveys = self.survey(partition, config, &closed, now_ms, &mut newest)?;
+        // What is older has been held against everything up to here before.
+        let from = closed.partition_point(|segment| segment.next <= compacted);
+        let count = from + self.gather(partition, closed.get(from..).unwrap_or_default(), &mut newest)?;
+        let surveys = self.survey(partition, config, &closed, count, now_ms, &newest)?;
         let limit = config.segment_bytes.min(self.options.segment_bytes_max);
         let mut group: Vec<&Survey> = Vec::new();
         let mut bytes = 0;
@@ -117,40 +120,56 @@ impl Core {
         Ok(())
     }
 
-    /// Reads the closed segments and finds the newest record of each key; as many segments as memory for keys lasts.
+    /// Finds the newest record of each key in segments, as many of them as memory for keys lasts, and answers how many;
+    /// the others wait for the next time.
+    fn gather(&self, partition: &Partition, segments: &[Segment], newest: &mut Newest) -> io::Result<usize> {
+        for (count, segment) in segments.iter().enumerate() {
+            if newest.offsets.len() >= self.options.compaction_keys || self.closed.load(Ordering::Acquire) {
+                return Ok(count);
+            }
+            self.each_batch(partition, segment, &mut |bytes| {
+                let records = batch::records(&bytes, self.limits.batch_decompressed_bytes);
+                for record in records.into_iter().flatten().flatten() {
+                    if let Some(key) = &record.key {
+                        newest.note(key, record.offset);
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(segments.len())
+    }
+
+    /// Reads the first `count` of the closed segments and says what would go of each.
     fn survey(
         &self,
         partition: &Partition,
         config: &StreamConfig,
         closed: &[Segment],
+        count: usize,
         now_ms: i64,
-        newest: &mut Newest,
+        newest: &Newest,
     ) -> io::Result<Vec<Survey>> {
-        let mut surveys: Vec<Survey> = Vec::with_capacity(closed.len());
+        let mut surveys: Vec<Survey> = Vec::with_capacity(count);
         // A segment was closed when the one behind it was opened.
         let ends_ms = closed.iter().skip(1).map(|after| after.opened.millis()).chain([now_ms]);
-        for (segment, end_ms) in closed.iter().zip(ends_ms) {
+        for (segment, end_ms) in closed.iter().zip(ends_ms).take(count) {
+            if self.closed.load(Ordering::Acquire) {
+                break;
+            }
             let markers_until_ms = end_ms.saturating_add(config.delete_retention_ms);
-            surveys.push(Survey { segment: segment.clone(), records: 0, replaced: 0, markers: 0, markers_until_ms });
-            let Some(at) = surveys.len().checked_sub(1) else { break };
+            let mut survey = Survey { segment: segment.clone(), records: 0, replaced: 0, markers: 0, markers_until_ms };
             self.each_batch(partition, segment, &mut |bytes| {
                 let records = batch::records(&bytes, self.limits.batch_decompressed_bytes);
                 for record in records.into_iter().flatten().flatten() {
-                    let older = record.key.as_ref().and_then(|key| newest.note(key, record.offset));
-                    if let Some(older) = older {
-                        let of = surveys.partition_point(|survey| survey.segment.base <= older).saturating_sub(1);
-                        surveys.get_mut(of).into_iter().for_each(|survey| survey.replaced += 1);
-                    }
-                    if let Some(survey) = surveys.get_mut(at) {
-                        survey.records += 1;
-                        survey.markers += u64::from(record.value.is_none());
-                    }
+                    let is_replaced = record.key.as_ref().is_some_and(|key| newest.is_replaced(key, record.offset));
+                    survey.records += 1;
+                    survey.replaced += u64::from(is_replaced);
+                    survey.markers += u64::from(record.value.is_none());
                 }
                 Ok(())
             })?;
-            if newest.offsets.len() >= KEYS_MAX || self.closed.load(Ordering::Acquire) {
-                break;
-            }
+            surveys.push(survey);
         }
         Ok(surveys)
     }
@@ -243,7 +262,10 @@ impl Core {
             // Retention, or the end of the stream, may have come before.
             if partition.is_gone() || segments.iter().filter(|one| inside(one)).count() != group.len() {
                 drop(segments);
-                return self.disk.remove(&path.with_extension("new"));
+                self.disk.remove(&path.with_extension("new"))?;
+                // It counts as not looked at: what is left of it would outlive the markers that say it is gone.
+                let why = "segments have gone while they were compacted";
+                return if partition.is_gone() { Ok(()) } else { Err(io::Error::other(why)) };
             }
             self.remove_file(&Segment::index_path(folder, base))?;
             self.disk.sync_dir(folder)?;

@@ -305,6 +305,30 @@ fn compaction_keeps_the_newest_of_each_key_and_the_offsets() {
 }
 
 #[test]
+fn compaction_gets_through_more_keys_than_it_holds_at_once() {
+    let (disk, clock) = (MemoryDisk::default(), Arc::new(ManualClock::at(Micros::from_millis(1_000_000))));
+    let options = Options { wal_segment_bytes: 1 << 20, maintain_ms: None, compaction_keys: 10, ..Options::default() };
+    let log = EmbeddedLog::open_with(Arc::new(disk.clone()), "/data", Arc::default(), clock.clone(), options).unwrap();
+    let house = House { disk, clock, log };
+    let stream = house.stream("table", |config| config.cleanup = Cleanup::Compact);
+    for round in 0..10 {
+        for key in 0..40 {
+            house.put(&stream, &format!("k{key:02}"), Some(&format!("v{round}")));
+        }
+    }
+    for _ in 0..80 {
+        house.log.maintain_now().unwrap();
+    }
+    let left = house.all(&stream);
+    assert!(left.len() < 60, "{} of 400 records are left", left.len());
+    for key in 0..40 {
+        let key = format!("k{key:02}");
+        let newest = left.iter().rev().find(|(_, one, _)| *one == key).map(|(.., value)| value.clone());
+        assert_eq!(newest, Some(Some("v9".into())), "{key}");
+    }
+}
+
+#[test]
 fn a_time_is_found_and_a_trim_holds() {
     let house = House::new();
     let stream = house.stream("s", |_| ());
