@@ -1,9 +1,9 @@
 //! The catalog over the node's tables: those of datasets, which streams feed and only the node writes, and those that
 //! clients of the catalog make and write themselves.
 //!
-//! What clients made are keys of the space `lake`: a namespace with its properties, a table with its pointer, a view. A
-//! commit checks what it requires, writes the next metadata and moves the pointer while it holds the one turn, so that
-//! of two clients that read the same version the second is refused.
+//! What clients made are keys of the space `lake`: a namespace with its properties, a table with its pointer, a view. Who
+//! changes one of them holds the one turn, so that of two clients that read the same version the second is refused. No
+//! bucket is waited for in the turn (`commits.rs`).
 //!
 //! # Source
 //! Iceberg's REST catalog, `open-api/rest-catalog-open-api.yaml`.
@@ -17,26 +17,30 @@ use headwater_base::{Name, Problem};
 use headwater_kernel::port::Catalog;
 use headwater_kernel::port::catalog::{DATASETS, Identifier, TableAt, TableChange};
 use headwater_log::{Commit, Delta, LogError, View, append_durable};
-use iceberg::spec::{Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec};
-use iceberg::{ErrorKind, TableRequirement, TableUpdate};
+use iceberg::ErrorKind;
+use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::commit::{self, Garbage, Version};
+use crate::commit::{self, Version};
 use crate::datasets::Datasets;
 use crate::files::location_of;
 use crate::kinds::dataset;
 use crate::positions::SUMMARY_KEY;
 use crate::tables::{POINTER, Tables, unusable};
 
+mod commits;
 mod names;
 mod properties;
+mod purged;
 mod register;
 mod staged;
 mod views;
+
+use purged::place_of;
 
 /// The space of what clients made.
 const SPACE: &str = "lake";
@@ -51,7 +55,9 @@ struct Inner {
     datasets: Datasets,
     /// The names of the Dataset resources.
     names: Arc<dyn Fn() -> Vec<Name> + Send + Sync>,
-    turn: Mutex<()>,
+    /// The right to change what is kept, and how many places were purged in this life. Who has it looks at what is
+    /// appended: whoever had it before may have gone away without waiting for its commit to be durable.
+    turn: Mutex<u64>,
 }
 
 #[derive(Deserialize)]
@@ -71,26 +77,12 @@ struct CreateTable {
     properties: Option<HashMap<String, String>>,
 }
 
-#[derive(Deserialize)]
-struct CommitTable {
-    #[serde(default)]
-    requirements: Vec<TableRequirement>,
-    #[serde(default)]
-    updates: Vec<TableUpdate>,
-}
-
-/// What a commit begins with.
-enum Start {
-    /// The version that is there.
-    Version(Version),
-    /// Nothing, and the place where the table is to lie.
-    Place(String),
-}
-
 impl LakeCatalog {
     /// The catalog over `datasets`; `names` lists the Dataset resources.
     pub fn new(datasets: Datasets, names: Arc<dyn Fn() -> Vec<Name> + Send + Sync>) -> Self {
-        Self(Arc::new(Inner { datasets, names, turn: Mutex::new(()) }))
+        let catalog = Self(Arc::new(Inner { datasets, names, turn: Mutex::new(0) }));
+        catalog.purge_on();
+        catalog
     }
 
     /// All tables.
@@ -111,21 +103,10 @@ impl LakeCatalog {
         let found = if namespace == DATASETS {
             self.lake().version(&dataset::space(table), POINTER, View::Durable).await?
         } else {
-            self.found(namespace, table, View::Durable).await?
+            self.namespace(namespace)?;
+            self.lake().version(SPACE, &table_key(namespace, table), View::Durable).await?
         };
         found.ok_or_else(|| no_table(namespace, table))
-    }
-
-    /// The version of a client's table, if there is one. Who holds the turn looks at what is appended: whoever had it
-    /// before may have gone away without waiting for its commit to be durable.
-    async fn found(&self, namespace: &str, table: &str, view: View) -> Result<Option<Version>, Problem> {
-        self.namespace(namespace)?;
-        self.lake().version(SPACE, &table_key(namespace, table), view).await
-    }
-
-    /// The version of a client's table, for who holds the turn.
-    async fn latest(&self, namespace: &str, table: &str) -> Result<Version, Problem> {
-        self.found(namespace, table, View::Appended).await?.ok_or_else(|| no_table(namespace, table))
     }
 
     /// Makes a change of what clients made true for good.
@@ -209,54 +190,6 @@ impl LakeCatalog {
         self.at(&version)
     }
 
-    async fn commit_all(&self, changes: Vec<TableChange>) -> Result<Vec<TableAt>, Problem> {
-        let mut requests = Vec::with_capacity(changes.len());
-        for (index, TableChange { namespace, table, request }) in changes.iter().enumerate() {
-            writable(namespace)?;
-            requests.push(serde_json::from_value::<CommitTable>(request.clone()).map_err(malformed)?);
-            let before = changes.iter().take(index);
-            if before.into_iter().any(|other| other.namespace == *namespace && other.table == *table) {
-                return Err(malformed(format!("`{}` comes twice", shown(table))));
-            }
-        }
-        let _turn = self.0.turn.lock().await;
-        let (mut work, mut new) = (Vec::with_capacity(changes.len()), 0);
-        for (TableChange { namespace, table, .. }, request) in changes.iter().zip(requests) {
-            let from = match self.found(namespace, table, View::Appended).await? {
-                Some(version) => Start::Version(version),
-                None if request.creates() => {
-                    new += 1;
-                    self.room(new)?;
-                    Start::Place(self.place_for(namespace, table, &request)?)
-                }
-                None => return Err(no_table(namespace, table)),
-            };
-            work.push((table.clone(), from, request));
-        }
-        let made = self
-            .off(async move |catalog| {
-                let mut made = Vec::with_capacity(work.len());
-                for (table, from, request) in work {
-                    made.push(match from {
-                        Start::Version(version) => next_of(catalog.lake(), &table, &version, request).await?,
-                        Start::Place(location) => staged::first_of(&catalog, &table, location, request).await?,
-                    });
-                }
-                Ok(made)
-            })
-            .await?;
-        let keyed = changes.iter().zip(&made);
-        let deltas = keyed.map(|(of, (next, _))| Tables::delta(&table_key(&of.namespace, &of.table), next));
-        self.write(deltas.collect()).await?;
-        let mut answers = Vec::with_capacity(made.len());
-        for (next, garbage) in made {
-            self.lake().remember(&next);
-            self.lake().leases().retire(garbage);
-            answers.push(self.at(&next)?);
-        }
-        Ok(answers)
-    }
-
     fn at(&self, version: &Version) -> Result<TableAt, Problem> {
         self.shown_at(Some(version.location.clone()), &*version.metadata, &version.location)
     }
@@ -276,17 +209,14 @@ impl LakeCatalog {
 
     async fn remove_table(&self, namespace: &str, table: &str, purge: bool) -> Result<(), Problem> {
         writable(namespace)?;
-        let _turn = self.0.turn.lock().await;
-        let version = self.latest(namespace, table).await?;
-        self.write(vec![Delta { key: Bytes::from(table_key(namespace, table)), value: None }]).await?;
-        if !purge {
-            return Ok(());
-        }
-        self.off(async move |catalog| {
-            catalog.lake().leases().retire_folder(version.metadata.location().to_owned());
-            Ok(())
-        })
-        .await
+        let mut turn = self.0.turn.lock().await;
+        self.namespace(namespace)?;
+        let key = table_key(namespace, table);
+        let kept = self.lake().log().get(SPACE, &key, View::Appended).ok_or_else(|| no_table(namespace, table))?;
+        let place = place_of(&kept).ok_or_else(|| {
+            Problem::new("HW-LAKE-021", format!("what is kept of the table `{}` cannot be read", shown(table)))
+        })?;
+        self.take_away(&mut turn, key, place, purge, None).await
     }
 }
 
@@ -441,48 +371,6 @@ impl LakeCatalog {
             "positions": entry(SUMMARY_KEY).and_then(|text| serde_json::from_str::<Value>(text).ok()),
         })
     }
-}
-
-impl CommitTable {
-    fn creates(&self) -> bool {
-        self.requirements.iter().any(|requirement| matches!(requirement, TableRequirement::NotExist))
-    }
-
-    /// The place that it wants the table to have at last.
-    fn location(&self) -> Option<&str> {
-        self.updates.iter().rev().find_map(|update| match update {
-            TableUpdate::SetLocation { location } => Some(location.trim_end_matches('/')),
-            _ => None,
-        })
-    }
-
-    fn check(&self, table: &str, metadata: Option<&TableMetadata>) -> Result<(), Problem> {
-        self.requirements.iter().try_for_each(|requirement| requirement.check(metadata)).map_err(|error| {
-            Problem::new("HW-LAKE-034", format!("`{table}` has changed since it was read: {}", error.message()))
-                .help("read the table again and decide anew")
-        })
-    }
-
-    fn apply(self, table: &str, builder: TableMetadataBuilder) -> Result<TableMetadataBuilder, Problem> {
-        let applied = self.updates.into_iter().try_fold(builder, |builder, update| update.apply(builder));
-        applied.map_err(|error| refused(table, &error))
-    }
-}
-
-/// The version of a table that a client's request makes of the one that is there.
-async fn next_of(
-    tables: &Tables,
-    table: &str,
-    version: &Version,
-    request: CommitTable,
-) -> Result<(Version, Garbage), Problem> {
-    request.check(table, Some(&version.metadata))?;
-    let location = version.metadata.location();
-    if request.location().is_some_and(|wanted| wanted != location) {
-        return Err(malformed("the node chooses where its tables lie").help("leave `set-location` out"));
-    }
-    let builder = request.apply(table, commit::next(version))?;
-    commit::finish(tables.files(), builder, Some(version)).await.map_err(|error| refused(table, &error))
 }
 
 /// What a name of a client stands for.

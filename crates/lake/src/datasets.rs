@@ -91,7 +91,7 @@ impl Datasets {
         match self.0.tables.files().buckets().named(bucket) {
             Ok(bucket) => {
                 let location = format!("{}/{folder}", bucket.root);
-                bucket.discard_folder(location, || {});
+                bucket.discard_folder(location, |_| {});
             }
             Err(problem) => {
                 tracing::warn!(code = problem.code, title = problem.title, "the objects of `{folder}` stay")

@@ -124,20 +124,21 @@ impl Files {
     }
 
     /// Removes the folder of a table or view that is gone, with all that is in it: at once from the disk, behind the
-    /// caller's back from a bucket. What cannot be removed is told in the node's log. `done` follows in any case.
-    pub fn discard_folder(&self, location: String, done: impl FnOnce() + Send + 'static) {
+    /// caller's back from a bucket. What cannot be removed is told in the node's log. `done` follows in any case, and is
+    /// told whether it is gone.
+    pub fn discard_folder(&self, location: String, done: impl FnOnce(bool) + Send + 'static) {
         let removed = if is_in_bucket(&location) {
             match self.places.buckets.of(&location) {
                 Ok(bucket) => return bucket.discard_folder(location, done),
                 Err(error) => Err(error),
             }
         } else {
-            self.places.disk().and_then(|disk| disk.0.remove_dir(&path_of(&location)))
+            self.places.disk().and_then(|disk| disk.remove_folder(&location))
         };
-        if let Err(error) = removed {
+        if let Err(error) = &removed {
             tracing::warn!(location, %error, "the files of a table that was dropped were not removed");
         }
-        done();
+        done(removed.is_ok());
     }
 
     /// Where a query engine finds the files of a location: the URL of an object store, and the store itself; None for

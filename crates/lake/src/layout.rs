@@ -140,12 +140,14 @@ fn transformed(schema: &Schema, column: &str, transform: &str) -> Result<(i32, S
     if !field.field_type.is_primitive() {
         return Err(format!("`{}` is no single value", shown(column)));
     }
+    // Others read it as a whole number of 32 bits with a sign.
+    let is_number = |number: u32| i32::try_from(number).is_ok_and(|number| number > 0);
     let parsed = Transform::from_str(transform).ok();
     let (suffix, parsed) = match parsed {
         Some(it @ Transform::Identity) => (String::new(), it),
         Some(it @ (Transform::Year | Transform::Month | Transform::Day | Transform::Hour)) => (format!("_{it}"), it),
-        Some(it @ Transform::Bucket(count)) if count > 0 => ("_bucket".to_owned(), it),
-        Some(it @ Transform::Truncate(width)) if width > 0 => ("_trunc".to_owned(), it),
+        Some(it @ Transform::Bucket(count)) if is_number(count) => ("_bucket".to_owned(), it),
+        Some(it @ Transform::Truncate(width)) if is_number(width) => ("_trunc".to_owned(), it),
         _ => {
             return Err(format!(
                 "`{}` is no transform: there are `identity`, `year`, `month`, `day`, `hour`, `bucket[N]` and `truncate[N]`",

@@ -25,6 +25,8 @@ struct State {
     waiting: VecDeque<(u64, Retired)>,
     /// Folders that nobody reads any more, and that are not gone yet.
     going: Vec<String>,
+    /// Folders that have gone since somebody asked.
+    gone: Vec<String>,
 }
 
 /// What goes once nobody reads it.
@@ -74,6 +76,11 @@ impl Leases {
         waiting.chain(state.going.iter().map(String::as_str)).any(|folder| overlap(folder, location))
     }
 
+    /// The folders that have gone since the last call. What could not be removed is not among them.
+    pub fn take_gone(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().gone)
+    }
+
     fn put(&self, retired: Retired) {
         let mut state = self.state.lock();
         let number = state.draw();
@@ -88,8 +95,12 @@ impl Leases {
             match retired {
                 Retired::Files(garbage) => garbage.remove(&self.files),
                 Retired::Folder(location) => {
-                    let (state, gone) = (Arc::clone(&self.state), location.clone());
-                    self.files.discard_folder(location, move || state.lock().going.retain(|going| *going != gone));
+                    let (state, folder) = (Arc::clone(&self.state), location.clone());
+                    self.files.discard_folder(location, move |is_gone| {
+                        let mut state = state.lock();
+                        state.going.retain(|going| *going != folder);
+                        state.gone.extend(is_gone.then_some(folder));
+                    });
                 }
             }
         }

@@ -104,13 +104,22 @@ impl Tables {
     /// # Errors
     /// `HW-LAKE-021` and 063 when its metadata cannot be read.
     pub async fn version(&self, space: &str, key: &[u8], view: View) -> Result<Option<Version>, Problem> {
-        let Some(pointer) = self.pointer(space, key, view)? else { return Ok(None) };
+        let Some(kept) = self.log.get(space, key, view) else { return Ok(None) };
+        self.version_of(space, &kept).await.map(Some)
+    }
+
+    /// The version that a pointer leads to, as the log keeps it.
+    ///
+    /// # Errors
+    /// As [`Tables::version`].
+    pub async fn version_of(&self, space: &str, kept: &[u8]) -> Result<Version, Problem> {
+        let pointer = read_pointer(space, kept)?;
         if let Some(version) = self.read.lock().get(&pointer.metadata) {
-            return Ok(Some(version.clone()));
+            return Ok(version.clone());
         }
         let version = Version::read(&self.files, &pointer.metadata).await.map_err(|error| unusable(space, &error))?;
         self.remember(&version);
-        Ok(Some(version))
+        Ok(version)
     }
 
     /// The epoch of the dataset's table whose pointer stands at a key, if there is one that says so.
@@ -118,14 +127,8 @@ impl Tables {
     /// # Errors
     /// `HW-LAKE-021` when the pointer cannot be read.
     pub fn epoch(&self, space: &str, key: &[u8], view: View) -> Result<Option<u64>, Problem> {
-        Ok(self.pointer(space, key, view)?.and_then(|pointer| pointer.epoch))
-    }
-
-    fn pointer(&self, space: &str, key: &[u8], view: View) -> Result<Option<Pointer>, Problem> {
-        let Some(bytes) = self.log.get(space, key, view) else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            Problem::new("HW-LAKE-021", format!("the pointer of `{space}` cannot be read")).because(error)
-        })
+        let Some(kept) = self.log.get(space, key, view) else { return Ok(None) };
+        Ok(read_pointer(space, &kept)?.epoch)
     }
 
     /// Keeps a version in memory, whose file has just been written.
@@ -144,6 +147,11 @@ impl Tables {
         let value = serde_json::to_vec(&pointer).unwrap_or_default();
         Delta { key: Bytes::copy_from_slice(key), value: Some(Bytes::from(value)) }
     }
+}
+
+fn read_pointer(space: &str, kept: &[u8]) -> Result<Pointer, Problem> {
+    serde_json::from_slice(kept)
+        .map_err(|error| Problem::new("HW-LAKE-021", format!("the pointer of `{space}` cannot be read")).because(error))
 }
 
 /// `HW-LAKE-021`: a table's files cannot be read or written.

@@ -1,7 +1,7 @@
 //! Days of a forecast's calendar that stand outside of its spec: in a file, in a Table, in a Dataset.
 //!
-//! They are read once, when the forecast starts, and hold for that life: no forecast knows of a change that came after
-//! it. What it is NOT: a check of what they say (`kinds/forecast/calendar.rs`).
+//! They are read when the forecast starts, and again while it runs (`follow.rs`). What it is NOT: a check of what they say
+//! (`kinds/forecast/calendar.rs`).
 //!
 //! Invariant: sources of the same content give the same days, in whatever order they have them.
 

@@ -15,6 +15,7 @@ use headwater_base::Micros;
 use headwater_log::Offset;
 use serde_json::{Map, Value};
 
+use crate::holidays::Holidays;
 use crate::reader::{Measured, Reader, Refused};
 use crate::series::{BLOCK_POINTS, Closed, Series};
 use crate::shape::{Index, Missing, Shape};
@@ -121,6 +122,14 @@ impl Cohorts {
     /// Takes up how far a partition had come.
     pub fn resume(&mut self, partition: u32, progress: Progress) {
         self.partitions.insert(partition, progress);
+    }
+
+    /// Goes on with other holidays, for all that is forecast from now on.
+    pub fn know(&mut self, holidays: Holidays) {
+        self.shape = Arc::new(Shape { holidays, ..Shape::clone(&self.shape) });
+        for cohort in self.cohorts.values_mut() {
+            cohort.series.reshape(Arc::clone(&self.shape));
+        }
     }
 
     /// How far a partition has come.

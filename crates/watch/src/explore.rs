@@ -36,8 +36,9 @@ pub fn explore(mut values: Vec<(Micros, f64)>, ahead: usize) -> Result<Vec<Ahead
         return Err(untold("there is no value"));
     };
     let interval = interval(&values).ok_or_else(|| untold("there is one moment only"))?;
-    let index = |time: Micros| (time.0 - first.0 + interval / 2).div_euclid(interval);
-    let intervals = index(last) + 1;
+    // Times are whatever a statement gives: two of them may be further apart than a number holds.
+    let index = |time: Micros| time.0.saturating_sub(first.0).saturating_add(interval / 2).div_euclid(interval);
+    let intervals = index(last).saturating_add(1);
     if intervals > INTERVALS_MAX {
         return Err(untold(&format!("{intervals} intervals are more than {INTERVALS_MAX}")));
     }
@@ -91,15 +92,18 @@ pub fn explore(mut values: Vec<(Micros, f64)>, ahead: usize) -> Result<Vec<Ahead
 /// The usual distance between moments.
 fn interval(values: &[(Micros, f64)]) -> Option<i64> {
     let mut distances: Vec<i64> =
-        values.iter().zip(values.iter().skip(1)).map(|(one, next)| next.0.0 - one.0.0).collect();
+        values.iter().zip(values.iter().skip(1)).map(|(one, next)| next.0.0.saturating_sub(one.0.0)).collect();
     let half = distances.len().checked_sub(1)? / 2;
     Some(*distances.select_nth_unstable(half).1)
 }
 
-/// Days and weeks, as far as intervals divide them; years of months; else no season but the interval itself.
+/// Days and weeks, as far as intervals divide them, and a series can have enough of them; years of months; else no season
+/// but the interval itself.
 fn seasons(interval: i64) -> Vec<i64> {
+    let least = i64::try_from(CYCLES_MIN).unwrap_or(i64::MAX);
     let whole = [DAY, 7 * DAY].into_iter().filter(|span| span % interval == 0 && *span > interval);
-    let seasons: Vec<i64> = whole.map(|span| span / interval).collect();
+    // What is kept is some of the longest season: of a week in microseconds that would be more than any memory.
+    let seasons: Vec<i64> = whole.map(|span| span / interval).filter(|it| it * least <= INTERVALS_MAX).collect();
     match seasons.is_empty() {
         true if (28 * DAY..=31 * DAY).contains(&interval) => vec![12],
         true => vec![1],
@@ -157,9 +161,14 @@ mod tests {
             (hours(5), 0),
             (hours(5), 169),
             (vec![(Micros(0), 1.0), (Micros(1), 1.0), (Micros(2), 1.0), (Micros(DAY), 1.0)], 1),
+            (vec![(Micros(i64::MIN), 1.0), (Micros(i64::MAX), 1.0)], 1),
+            (vec![(Micros(i64::MIN), 1.0), (Micros(i64::MAX - 1), 1.0), (Micros(i64::MAX), 1.0)], 1),
         ] {
             assert_eq!(explore(values, ahead).unwrap_err().code, "HW-WATCH-030");
         }
+        // A series of moments so close that nobody has three days of it has no season.
+        let dense: Vec<_> = (0..3).map(|at| (Micros(at), 5.0)).collect();
+        assert_eq!(explore(dense, 2).unwrap().iter().map(|it| it.predicted).collect::<Vec<_>>(), [5.0, 5.0]);
         // Days have weeks for a season, and what fits nothing is told from what came last.
         let days: Vec<_> = (0..70).map(|day| (Micros(day * DAY), (day % 7) as f64)).collect();
         assert_eq!(explore(days, 3).unwrap().iter().map(|it| it.predicted).collect::<Vec<_>>(), [0.0, 1.0, 2.0]);

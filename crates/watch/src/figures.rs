@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use headwater_base::Problem;
+use parking_lot::Mutex;
+
 /// Counters of one forecast, since it was started.
 #[derive(Debug, Default)]
 pub struct Figures {
@@ -23,6 +26,8 @@ pub struct Figures {
     pub cohorts: AtomicU64,
     /// Records not read yet.
     pub lag: AtomicU64,
+    /// Why its calendar could not be read again.
+    blamed: Mutex<Option<Problem>>,
 }
 
 impl Figures {
@@ -31,7 +36,17 @@ impl Figures {
         counter.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// All of them, by name as in `hw_watch_*` without the prefix.
+    /// Notes why the calendar could not be read again, or that it could.
+    pub fn blame(&self, problem: Option<Problem>) {
+        *self.blamed.lock() = problem;
+    }
+
+    /// Why the calendar could not be read again.
+    pub fn blamed(&self) -> Option<Problem> {
+        self.blamed.lock().clone()
+    }
+
+    /// All counters, by name as in `hw_watch_*` without the prefix.
     pub fn list(&self) -> [(&'static str, u64); 9] {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [

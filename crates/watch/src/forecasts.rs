@@ -1,6 +1,7 @@
 //! The forecasts of a node: starts and stops the thread of each, and answers what is known of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::kind;
@@ -13,7 +14,10 @@ use tokio::sync::Notify;
 
 use crate::calendar::Calendars;
 use crate::figures::Figures;
-use crate::kinds::forecast::{ForecastSpec, UNIT};
+use crate::follow::{Coming, Following};
+use crate::holidays::Holidays;
+use crate::kinds::forecast::{CalendarSpec, ForecastSpec, UNIT};
+use crate::shape::Shape;
 use crate::task::{self, Setup};
 
 /// The forecasts of a node. Cheap to clone.
@@ -54,21 +58,21 @@ impl Forecasts {
         let resource = &unit.resource;
         let spec: ForecastSpec = kind::decode(resource.effective(), "/spec", &resource.draft().origin)?;
         let name = resource.metadata.name.clone();
-        let refused = |faults: Vec<(String, Problem)>| {
-            let first = faults.into_iter().next().map(|(_, problem)| problem);
-            first.unwrap_or_else(|| Problem::new("HW-WATCH-001", "the forecast's spec cannot be read"))
-        };
-        let (mut shape, reader) = spec.plan(&inner.limits).map_err(refused)?;
+        let (mut shape, reader) = spec.plan(&inner.limits).map_err(first)?;
         if let Some(calendar) = &spec.holidays {
-            let listed = inner.calendars.read(calendar).await?;
-            shape.holidays = calendar.holidays(shape.interval_micros, &listed).map_err(refused)?;
+            shape.holidays = inner.holidays(calendar, shape.interval_micros).await?;
         }
         let (wake, figures) = (Arc::new(Notify::new()), Arc::new(Figures::default()));
+        let coming = Arc::new(Coming::new(Arc::clone(&wake)));
+        if let Some(calendar) = spec.holidays.clone().filter(CalendarSpec::leads_elsewhere) {
+            self.follow(name.as_str(), calendar, &shape, &coming, &figures);
+        }
         let stop = StopSignal::waking(Arc::clone(&wake));
         let setup = Setup {
             stream: Name::new(&spec.stream)?,
             outputs: spec.outputs(&name)?,
             shape: Arc::new(shape),
+            coming,
             reader,
             cohorts: spec.cohorts as usize,
             ahead: spec.ahead.duration(),
@@ -89,10 +93,51 @@ impl Forecasts {
     }
 }
 
+impl Forecasts {
+    /// Reads a calendar again and again for as long as a forecast is there.
+    fn follow(&self, name: &str, calendar: CalendarSpec, shape: &Shape, coming: &Arc<Coming>, figures: &Arc<Figures>) {
+        let (inner, interval) = (Arc::clone(&self.0), shape.interval_micros);
+        let following = Following {
+            name: name.to_owned(),
+            interval: Duration::from_micros(u64::try_from(interval).unwrap_or(0)),
+            known: shape.holidays.clone(),
+            coming: Arc::downgrade(coming),
+            figures: Arc::clone(figures),
+            clock: Arc::clone(&inner.clock),
+        };
+        let read = move || {
+            let (inner, calendar) = (Arc::clone(&inner), calendar.clone());
+            async move { inner.holidays(&calendar, interval).await }
+        };
+        drop(tokio::spawn(following.run(read)));
+    }
+}
+
+impl Inner {
+    /// What a calendar says now.
+    async fn holidays(&self, calendar: &CalendarSpec, interval_micros: i64) -> Result<Holidays, Problem> {
+        let listed = self.calendars.read(calendar).await?;
+        calendar.holidays(interval_micros, &listed).map_err(first)
+    }
+}
+
+/// The first of several faults.
+fn first(faults: Vec<(String, Problem)>) -> Problem {
+    let first = faults.into_iter().next().map(|(_, problem)| problem);
+    first.unwrap_or_else(|| Problem::new("HW-WATCH-001", "the forecast's spec cannot be read"))
+}
+
 /// What a forecast that runs has to say.
 fn status(figures: &Figures) -> Status {
     let read = |name: &str| figures.list().iter().find(|(it, _)| *it == name).map_or(0, |(_, value)| *value);
     let (cohorts, verdicts, anomalies) = (read("cohorts"), read("verdicts_total"), read("anomalies_total"));
     let behind = read("lag_events");
-    Status::ready("Running", format!("{cohorts} cohorts, {verdicts} verdicts, {anomalies} anomalies, {behind} behind"))
+    let message = format!("{cohorts} cohorts, {verdicts} verdicts, {anomalies} anomalies, {behind} behind");
+    match figures.blamed() {
+        None => Status::ready("Running", message),
+        Some(problem) => Status::failed(
+            "OldCalendar",
+            format!("{message}; the holidays stay as they were: {}: {}", problem.code, problem.title),
+        ),
+    }
 }

@@ -14,6 +14,7 @@ pub mod calendar;
 pub mod cohorts;
 pub mod explore;
 pub mod figures;
+pub mod follow;
 pub mod forecasts;
 pub mod holidays;
 pub mod kinds;

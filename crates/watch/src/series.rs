@@ -68,6 +68,11 @@ impl Series {
         Self { shape, points: vec![Point::UNKNOWN; length], last: before }
     }
 
+    /// Goes on with a shape that differs in its holidays alone: what was told before stays as it was told.
+    pub fn reshape(&mut self, shape: Arc<Shape>) {
+        self.shape = shape;
+    }
+
     /// The newest interval that is closed.
     pub const fn last(&self) -> Index {
         self.last

@@ -21,6 +21,7 @@ use tracing::warn;
 
 use crate::cohorts::{Cohorts, Progress, Taken};
 use crate::figures::Figures;
+use crate::follow::Coming;
 use crate::kinds::forecast;
 use crate::reader::Reader;
 use crate::shape::Shape;
@@ -49,6 +50,8 @@ pub struct Setup {
     pub outputs: [Name; 3],
     /// How it forecasts.
     pub shape: Arc<Shape>,
+    /// Holidays that come while it runs.
+    pub coming: Arc<Coming>,
     /// What it reads of a record.
     pub reader: Reader,
     /// The most cohorts.
@@ -146,6 +149,9 @@ impl<'a> Life<'a> {
     /// Takes what there is, or rests.
     fn round(&mut self) -> Result<(), End> {
         self.widen()?;
+        if let Some(holidays) = self.setup.coming.take() {
+            self.cohorts.know(holidays);
+        }
         let mut ended = true;
         for partition in 0..self.cursors.len() {
             ended &= self.turn(partition)?;

@@ -6,7 +6,8 @@
 //! # Source
 //! `open-api/rest-catalog-open-api.yaml` of Apache Iceberg.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
@@ -15,13 +16,14 @@ use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_kernel::port::Catalog;
 use headwater_kernel::port::catalog::{Identifier, TableAt, TableChange};
-use hyper::StatusCode;
+use hyper::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use hyper::{Method, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::http::fault::Fault;
 use crate::http::observe::OwnShape;
-use crate::http::query::Query;
+use crate::http::query::{Query, refused};
 use crate::http::{Api, answer};
 
 /// What is served, as the configuration tells it to clients.
@@ -122,18 +124,20 @@ pub async fn config() -> Response {
 /// Lists namespaces.
 pub async fn namespaces(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
     let query = Query::parse(request.uri().query(), &["parent", "pageToken", "pageSize"])?;
-    // A namespace has no others in it.
-    let within = query.text("parent").is_some_and(|parent| !parent.is_empty());
-    let names = if within { Vec::new() } else { catalog(&api)?.namespaces() };
+    let names = match query.text("parent").filter(|parent| !parent.is_empty()) {
+        None => catalog(&api)?.namespaces(),
+        // A namespace has no others in it, if it is there.
+        Some(parent) => catalog(&api)?.namespace(parent).map(|_| Vec::new())?,
+    };
     let names: Vec<[String; 1]> = names.into_iter().map(|name| [name]).collect();
-    Ok(answer::json(StatusCode::OK, &json!({ "namespaces": names, "next-page-token": null })))
+    Ok(answer::json(StatusCode::OK, &json!({ "namespaces": names })))
 }
 
 /// Makes a namespace.
 pub async fn create_namespace(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
     let body = body(&api, request).await?;
-    let levels: Vec<&str> = body["namespace"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let [name] = levels.as_slice() else {
+    let levels = body["namespace"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let [Value::String(name)] = levels else {
         return Err(Problem::new("HW-LAKE-035", "a namespace has one level").into());
     };
     let properties = body["properties"].clone();
@@ -142,9 +146,16 @@ pub async fn create_namespace(State(api): State<Arc<Api>>, request: Request) -> 
     Ok(answer::json(StatusCode::OK, &json!({ "namespace": [name], "properties": properties })))
 }
 
-/// Gives a namespace.
-pub async fn namespace(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, Refusal> {
+/// Gives a namespace, or says that it is there.
+pub async fn namespace(
+    State(api): State<Arc<Api>>,
+    method: Method,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
     let properties = catalog(&api)?.namespace(&name)?;
+    if method == Method::HEAD {
+        return Ok(empty());
+    }
     Ok(answer::json(StatusCode::OK, &json!({ "namespace": [name], "properties": properties })))
 }
 
@@ -176,11 +187,11 @@ pub async fn views(State(api): State<Arc<Api>>, Path(namespace): Path<String>) -
     Ok(listed(&namespace, names))
 }
 
-/// All of them at once: there are no pages.
+/// All of them at once: there are no pages, and no word of a next one, which would say that there could be.
 fn listed(namespace: &str, names: Vec<String>) -> Response {
     let identifiers: Vec<Value> =
         names.into_iter().map(|name| json!({ "namespace": [namespace], "name": name })).collect();
-    answer::json(StatusCode::OK, &json!({ "identifiers": identifiers, "next-page-token": null }))
+    answer::json(StatusCode::OK, &json!({ "identifiers": identifiers }))
 }
 
 /// Makes a table.
@@ -191,7 +202,7 @@ pub async fn create_table(
 ) -> Result<Response, Refusal> {
     let body = body(&api, request).await?;
     let table = catalog(&api)?.create(&namespace, body).await?;
-    Ok(loaded(&table)?)
+    Ok(tagged(&table)?)
 }
 
 /// Gives a table that is there already a name.
@@ -202,16 +213,39 @@ pub async fn register(
 ) -> Result<Response, Refusal> {
     let body = body(&api, request).await?;
     let table = catalog(&api)?.register(&namespace, body).await?;
-    Ok(loaded(&table)?)
+    Ok(tagged(&table)?)
 }
 
-/// Gives a table.
+/// Gives a table, or says that it is there, or that it is as the client knows it.
 pub async fn table(
     State(api): State<Arc<Api>>,
     Path((namespace, table)): Path<(String, String)>,
+    request: Request,
 ) -> Result<Response, Refusal> {
-    let table = catalog(&api)?.load(&namespace, &table).await?;
-    Ok(loaded(&table)?)
+    let (head, _) = request.into_parts();
+    let query = Query::parse(head.uri.query(), &["snapshots", "referenced-by"])?;
+    let referenced = match query.text("snapshots") {
+        None | Some("" | "all") => false,
+        Some("refs") => true,
+        Some(other) => return Err(refused("snapshots", other, "`all` or `refs`").into()),
+    };
+    let mut table = catalog(&api)?.load(&namespace, &table).await?;
+    if head.method == Method::HEAD {
+        return Ok(empty());
+    }
+    let tag = tag(&table, referenced);
+    if let Some(tag) = tag.as_ref().filter(|tag| is_known(&head.headers, tag)) {
+        let mut unchanged = empty();
+        *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+        unchanged.headers_mut().insert(ETAG, tag.clone());
+        return Ok(unchanged);
+    }
+    if referenced {
+        table.metadata = with_referenced(&table.metadata)?;
+    }
+    let mut response = loaded(&table)?;
+    response.headers_mut().extend(tag.map(|tag| (ETAG, tag)));
+    Ok(response)
 }
 
 /// Changes a table.
@@ -222,15 +256,16 @@ pub async fn commit(
 ) -> Result<Response, Refusal> {
     let request = body(&api, request).await?;
     let changed = catalog(&api)?.commit(vec![TableChange { namespace, table, request }]).await?;
-    Ok(changed.first().map_or_else(|| Ok(empty()), loaded)?)
+    Ok(changed.first().map_or_else(|| Ok(empty()), tagged)?)
 }
 
 /// Changes several tables, all or none.
 pub async fn transaction(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
     let mut body = body(&api, request).await?;
-    let mut changes = Vec::new();
-    let list = body.get_mut("table-changes").and_then(Value::as_array_mut);
-    for request in list.map(std::mem::take).unwrap_or_default() {
+    let list = body.get_mut("table-changes").and_then(Value::as_array_mut).map(std::mem::take);
+    let list = list.ok_or_else(|| Problem::new("HW-LAKE-035", "`table-changes` is no list"))?;
+    let mut changes = Vec::with_capacity(list.len());
+    for request in list {
         let Identifier { namespace, name: table } = identifier(&request, "identifier")?;
         changes.push(TableChange { namespace, table, request });
     }
@@ -280,13 +315,14 @@ pub async fn create_view(
     Ok(loaded(&view)?)
 }
 
-/// Gives a view.
+/// Gives a view, or says that it is there.
 pub async fn view(
     State(api): State<Arc<Api>>,
+    method: Method,
     Path((namespace, view)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let view = catalog(&api)?.load_view(&namespace, &view)?;
-    Ok(loaded(&view)?)
+    if method == Method::HEAD { Ok(empty()) } else { Ok(loaded(&view)?) }
 }
 
 /// Changes a view.
@@ -327,9 +363,45 @@ pub async fn dataset(State(api): State<Arc<Api>>, Path(name): Path<String>) -> R
     Ok(answer::json(StatusCode::OK, &described))
 }
 
+/// What tells a version of a table, as it is given, from every other one; none of one that is still to be made.
+fn tag(table: &TableAt, referenced: bool) -> Option<HeaderValue> {
+    let location = table.metadata_location.as_ref()?;
+    let mut hasher = DefaultHasher::new();
+    (location, &table.config, referenced).hash(&mut hasher);
+    HeaderValue::from_str(&format!("\"{:016x}\"", hasher.finish())).ok()
+}
+
+/// Whether the client has what is tagged so.
+fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
+    let mut known = known.flat_map(|known| known.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag.as_bytes())
+}
+
+/// Metadata with those of its snapshots alone that a branch or a tag leads to.
+fn with_referenced(metadata: &Bytes) -> Result<Bytes, Problem> {
+    let mut read: Value = serde_json::from_slice(metadata).map_err(broken)?;
+    let ends = read["refs"].as_object().into_iter().flatten();
+    let ends: HashSet<i64> = ends.filter_map(|(_, end)| end["snapshot-id"].as_i64()).collect();
+    if let Some(snapshots) = read.get_mut("snapshots").and_then(Value::as_array_mut) {
+        snapshots.retain(|snapshot| snapshot["snapshot-id"].as_i64().is_some_and(|id| ends.contains(&id)));
+    }
+    Ok(Bytes::from(read.to_string()))
+}
+
+fn broken(error: serde_json::Error) -> Problem {
+    Problem::new("HW-LAKE-021", "the table's metadata cannot be read").because(error)
+}
+
+/// A table with all of its snapshots, and its tag.
+fn tagged(table: &TableAt) -> Result<Response, Fault> {
+    let mut response = loaded(table)?;
+    response.headers_mut().extend(tag(table, false).map(|tag| (ETAG, tag)));
+    Ok(response)
+}
+
 /// A `LoadTableResult`, the metadata as it is.
 fn loaded(table: &TableAt) -> Result<Response, Fault> {
-    let broken = |error: serde_json::Error| Problem::new("HW-LAKE-021", format!("the table's metadata: {error}"));
     let metadata: &RawValue = serde_json::from_slice(&table.metadata).map_err(broken)?;
     #[derive(serde::Serialize)]
     #[serde(rename_all = "kebab-case")]

@@ -13,6 +13,8 @@ use headwater_log::View;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::commits::{TRIES, outrun};
+use super::purged::place_of;
 use super::{ENTRIES_MAX, LakeCatalog, SPACE, Thing, check_name, malformed, refused, table_key, writable};
 use crate::commit::Version;
 use crate::files::{Unanswered, location_of, overlap};
@@ -45,29 +47,50 @@ impl LakeCatalog {
         };
         self.may_lie(location)?;
         let key = table_key(namespace, &name);
-        let _turn = self.0.turn.lock().await;
+        for _ in 0..TRIES {
+            let (purged, before) = {
+                let turn = self.0.turn.lock().await;
+                (*turn, self.may_become(namespace, &name, location, request.overwrite)?)
+            };
+            // A bucket may be slow, and so has no turn. What is read is what is there in the turn if nothing came between.
+            let (read, table) = (file.clone(), name.clone());
+            let version = self.off(async move |catalog| {
+                Version::read(catalog.lake().files(), &read).await.map_err(|error| unread(&table, &error))
+            });
+            let version = version.await;
+            let turn = self.0.turn.lock().await;
+            if *turn != purged || self.may_become(namespace, &name, location, request.overwrite)? != before {
+                continue;
+            }
+            let version = version?;
+            if version.metadata.location() != location {
+                let says = version.metadata.location().escape_debug();
+                return Err(malformed(format!("the metadata is of a table at `{says}`, and lies elsewhere")));
+            }
+            let mut deltas = self.unnoted(location);
+            deltas.push(Tables::delta(&key, &version));
+            self.write(deltas).await?;
+            self.lake().remember(&version);
+            return self.at(&version);
+        }
+        Err(outrun())
+    }
+
+    /// Refuses a table at a place to get a name; answers what is kept of the one that has it, which it takes the place of.
+    /// For who holds the turn.
+    fn may_become(&self, namespace: &str, name: &str, place: &str, over: bool) -> Result<Option<Bytes>, Problem> {
         self.namespace(namespace)?;
-        if !request.overwrite || self.lake().log().get(SPACE, &key, View::Appended).is_none() {
-            self.free(namespace, &name)?;
+        let key = table_key(namespace, name);
+        let kept = self.lake().log().get(SPACE, &key, View::Appended);
+        if !over || kept.is_none() {
+            self.free(namespace, name)?;
             self.room(1)?;
         }
-        if self.is_fed(location) {
+        if self.is_fed(place) {
             return Err(fed());
         }
-        self.free_place(location, Some(key.as_slice()))?;
-        let read = file.clone();
-        let version = self
-            .off(async move |catalog| {
-                Version::read(catalog.lake().files(), &read).await.map_err(|error| unread(&name, &error))
-            })
-            .await?;
-        if version.metadata.location() != location {
-            let says = version.metadata.location().escape_debug();
-            return Err(malformed(format!("the metadata is of a table at `{says}`, and lies elsewhere")));
-        }
-        self.write(vec![Tables::delta(&key, &version)]).await?;
-        self.lake().remember(&version);
-        self.at(&version)
+        self.free_place(place, Some(key.as_slice()))?;
+        Ok(kept)
     }
 
     /// Refuses a place that the node does not keep tables of clients in.
@@ -104,12 +127,7 @@ impl LakeCatalog {
     /// one that was purged and is not gone yet, which would take what comes there with it. For who holds the turn.
     pub(super) fn free_place(&self, location: &str, own: Option<&[u8]>) -> Result<(), Problem> {
         let shown = location.escape_debug();
-        let other = Thing::ALL.into_iter().find(|thing| {
-            let prefix = format!("{}/", thing.word());
-            let all = self.lake().log().scan(SPACE, prefix.as_bytes(), None, ENTRIES_MAX);
-            all.iter().any(|(key, kept)| own != Some(key.as_ref()) && touches(kept, location))
-        });
-        if let Some(thing) = other {
+        if let Some(thing) = self.lies_at(location, own) {
             return Err(malformed(format!("another {} lies at `{shown}`", thing.word())));
         }
         if self.lake().leases().is_retired(location) {
@@ -118,15 +136,20 @@ impl LakeCatalog {
         }
         Ok(())
     }
+
+    /// What lies at a place, within it or around it, other than the table or view of this key.
+    pub(super) fn lies_at(&self, location: &str, own: Option<&[u8]>) -> Option<Thing> {
+        Thing::ALL.into_iter().find(|thing| {
+            let prefix = format!("{}/", thing.word());
+            let all = self.lake().log().scan(SPACE, prefix.as_bytes(), None, ENTRIES_MAX);
+            all.iter().any(|(key, kept)| own != Some(key.as_ref()) && touches(kept, location))
+        })
+    }
 }
 
-/// Whether what is kept of a table or view says that it lies at a place, within it or around it. What has got another
-/// name lies where its old name said.
-fn touches(kept: &Bytes, location: &str) -> bool {
-    let kept: Value = serde_json::from_slice(kept).unwrap_or_default();
-    // A table's pointer, or what is kept of a view.
-    let file = kept["metadata"].as_str().or_else(|| kept["location"].as_str());
-    file.is_none_or(|file| overlap(file.rsplit_once("/metadata/").map_or(file, |(folder, _)| folder), location))
+/// Whether what is kept of a table or view says that it lies at a place, within it or around it.
+fn touches(kept: &[u8], location: &str) -> bool {
+    place_of(kept).is_none_or(|place| overlap(&place, location))
 }
 
 /// What is said of a metadata file: it is the client's fault that there is none, and the bucket's that it does not answer.

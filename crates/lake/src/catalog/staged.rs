@@ -13,7 +13,8 @@ use iceberg::TableUpdate;
 use iceberg::spec::{FormatVersion, SortOrder, TableMetadataBuilder, UnboundPartitionSpec};
 use uuid::Uuid;
 
-use super::{CommitTable, CreateTable, LakeCatalog, check_name, malformed, refused};
+use super::commits::CommitTable;
+use super::{CreateTable, LakeCatalog, check_name, malformed, refused};
 use crate::commit::{self, Garbage, Version};
 
 impl LakeCatalog {

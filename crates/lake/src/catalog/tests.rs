@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use super::LakeCatalog;
 use crate::datasets::{Datasets, Parts};
 
+mod commits;
 mod names;
 mod properties;
+mod purged;
 mod register;
 mod staged;
 mod views;

@@ -141,15 +141,9 @@ impl LakeCatalog {
     pub(super) async fn remove_view(&self, namespace: &str, view: &str) -> Result<(), Problem> {
         writable(namespace)?;
         self.namespace(namespace)?;
-        let _turn = self.0.turn.lock().await;
-        let kept = self.kept(namespace, view, View::Appended)?;
-        let gone = Delta { key: Bytes::from(Thing::View.key(namespace, view)), value: None };
-        self.write(vec![gone, mark()]).await?;
-        self.off(async move |catalog| {
-            catalog.lake().leases().retire_folder(kept.metadata.location().to_owned());
-            Ok(())
-        })
-        .await
+        let mut turn = self.0.turn.lock().await;
+        let place = self.kept(namespace, view, View::Appended)?.metadata.location().to_owned();
+        self.take_away(&mut turn, Thing::View.key(namespace, view), place, true, Some(mark())).await
     }
 
     /// Writes what a view is from now on; for who holds the turn.

@@ -29,9 +29,12 @@ use crate::rows::Merge;
 const FILES_MIN: usize = 8;
 /// Files merged at once.
 const FILES_MAX: usize = 256;
+/// So many times as large as their files the rows are that are in memory at once: some compress to nearly nothing.
+const GROWS_MAX: u64 = 8;
 
 /// The change that merges the small files of the partition that has most of them, if it is worth it. Files are small
-/// below a quarter of `bytes`; so many are taken as have about `bytes` together.
+/// below a quarter of `bytes`; so many of them, the smallest first, are taken as have about `bytes` together, or
+/// [`GROWS_MAX`] times that in memory.
 ///
 /// # Errors
 /// What `iceberg` and the disk say.
@@ -46,16 +49,19 @@ pub async fn compaction(files: &Files, version: &Version, merge: &Merge, bytes: 
         }
     }
     let most = parts.into_iter().max_by_key(|(_, small)| small.len());
-    let Some(((spec, _), small)) = most.filter(|(_, small)| small.len() >= FILES_MIN) else { return Ok(None) };
-    let (mut removed, mut batches, mut taken) = (Vec::new(), Vec::new(), 0);
+    let Some(((spec, _), mut small)) = most.filter(|(_, small)| small.len() >= FILES_MIN) else { return Ok(None) };
+    small.sort_by_key(|entry| entry.file_size_in_bytes());
+    let (mut removed, mut batches, mut taken, mut held) = (Vec::new(), Vec::new(), 0, 0);
     for entry in small.into_iter().take(FILES_MAX) {
-        if taken >= bytes {
+        if taken >= bytes || held >= bytes.saturating_mul(GROWS_MAX) {
             break;
         }
         taken += entry.file_size_in_bytes();
         let location = entry.file_path();
         for batch in rows(location, read(files, location).await?, merge.schema())? {
-            batches.push(batch?);
+            let batch = batch?;
+            held += batch.get_array_memory_size() as u64;
+            batches.push(batch);
         }
         removed.push(entry);
     }

@@ -205,6 +205,26 @@ fn files_of_older_schemas_are_merged_into_the_current_one() {
 }
 
 #[test]
+fn rows_that_compress_to_nothing_are_merged_a_few_at_a_time() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let layout = plain();
+    let mut version = table(&files, &layout);
+    let text = "x".repeat(64 << 10);
+    for at in 0..40 {
+        let events: Vec<Value> = (0..8).map(|id| json!({"id": at * 8 + id, "kind": text})).collect();
+        let added = now(write_data(&files, &version, batch(&version, &layout, &events))).unwrap();
+        let change = change(Operation::Append, added, Vec::new());
+        version = now(snapshot(&files, &version, change, TIME, 100)).unwrap().0;
+    }
+    let rows = Rows::new(&layout, version.metadata.current_schema()).unwrap();
+    let change = now(compaction(&files, &version, rows.merge(), 1 << 20)).unwrap().unwrap();
+    // Half a mebibyte each, of eight.
+    assert!((8..=17).contains(&change.removed.len()), "{} files at once", change.removed.len());
+    let (version, _) = now(snapshot(&files, &version, change, TIME, 100)).unwrap();
+    assert_eq!(ids(&files, &version), (0..320).collect::<Vec<_>>());
+}
+
+#[test]
 fn equal_rows_of_a_rollup_are_merged_into_one() {
     let files = Files::new(Arc::new(MemoryDisk::default()));
     let spec = spec(

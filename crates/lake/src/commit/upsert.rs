@@ -24,10 +24,9 @@ use iceberg::Result;
 use iceberg::spec::{
     DataFile, Literal, ManifestEntryRef, Operation, PartitionSpec, PartitionSpecRef, PrimitiveLiteral,
 };
-use iceberg::transform::create_transform_function;
 
 use super::bounds::believed;
-use super::write::write_under;
+use super::write::{made, write_under};
 use super::{Change, Version, compact, live, write_data};
 use crate::files::Files;
 use crate::rows::{Changes, KeySet, Keys};
@@ -132,8 +131,7 @@ impl Sought {
             };
             for (at, part) in spec.fields().iter().enumerate() {
                 if part.source_id == field.id {
-                    let made = create_transform_function(&part.transform)?.transform(Arc::clone(&column))?;
-                    values.push((Told::Part(at), made));
+                    values.push((Told::Part(at), made(part.transform, &column)?));
                 }
             }
             // The first column comes first, whatever is made of it.

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{ArrayRef, RecordBatch, StructArray, TimestampMicrosecondArray, UInt64Array};
 use arrow_ord::sort::{SortColumn, SortOptions, lexsort_to_indices};
+use arrow_schema::{DataType, Field, Schema as Columns};
 use arrow_select::take::take_record_batch;
-use iceberg::arrow::RecordBatchPartitionSplitter;
-use iceberg::spec::{DataFile, NullOrder, PartitionSpecRef, SortDirection, Struct};
+use iceberg::arrow::{PROJECTED_PARTITION_VALUE_COLUMN, RecordBatchPartitionSplitter, type_to_arrow_type};
+use iceberg::spec::{DataFile, NullOrder, PartitionSpecRef, Schema, SortDirection, Struct, Transform, Type};
+use iceberg::transform::create_transform_function;
 use iceberg::writer::file_writer::{FileWriter, FileWriterBuilder, ParquetWriterBuilder};
 use iceberg::{Error, ErrorKind, Result};
 use parquet::basic::{Compression, ZstdLevel};
@@ -102,9 +106,49 @@ pub(super) fn split(
         return Ok(vec![(Struct::empty(), rows)]);
     }
     let schema = version.metadata.current_schema();
-    let splitter = RecordBatchPartitionSplitter::try_new_with_computed_values(schema.clone(), spec.clone())?;
-    let parts = splitter.split(&rows)?;
-    Ok(parts.into_iter().map(|(key, rows)| (key.data().clone(), rows)).collect())
+    let splitter = RecordBatchPartitionSplitter::try_new_with_precomputed_values(schema.clone(), spec.clone())?;
+    let mut parts = Vec::new();
+    for (key, places) in splitter.split(&placed(schema, spec, &rows)?)? {
+        let places = places.column_by_name(PLACE).ok_or_else(|| unmade("the places of rows are not there"))?;
+        parts.push((key.data().clone(), take_record_batch(&rows, places)?));
+    }
+    Ok(parts)
+}
+
+/// The column of [`placed`] that says which row it is.
+const PLACE: &str = "place";
+
+/// For each of the rows what its partition is, and which one it is.
+fn placed(schema: &Schema, spec: &PartitionSpecRef, rows: &RecordBatch) -> Result<RecordBatch> {
+    let of_parts = type_to_arrow_type(&Type::Struct(spec.partition_type(schema)?))?;
+    let DataType::Struct(fields) = &of_parts else { return Err(unmade("parts are no struct")) };
+    let mut parts = Vec::with_capacity(fields.len());
+    for part in spec.fields() {
+        let column = schema.name_by_field_id(part.source_id).and_then(|name| rows.column_by_name(name));
+        let column = column.ok_or_else(|| unmade(format!("the rows have nothing to make `{}` of", part.name)))?;
+        parts.push(made(part.transform, column)?);
+    }
+    let parts = StructArray::try_new(fields.clone(), parts, None)?;
+    let places = UInt64Array::from_iter_values(0..rows.num_rows() as u64);
+    let columns = Columns::new(vec![
+        Field::new(PROJECTED_PARTITION_VALUE_COLUMN, of_parts.clone(), false),
+        Field::new(PLACE, DataType::UInt64, false),
+    ]);
+    Ok(RecordBatch::try_new(Arc::new(columns), vec![Arc::new(parts), Arc::new(places)])?)
+}
+
+/// What a transform makes of a column. Before 1970 `iceberg` takes the last second of a day for one of the next day,
+/// unless it is a whole one; a part of a second changes nothing of a day.
+pub(super) fn made(transform: Transform, column: &ArrayRef) -> Result<ArrayRef> {
+    const SECOND: i64 = 1_000_000;
+    let column: ArrayRef = match (transform, column.as_primitive_opt::<TimestampMicrosecondType>()) {
+        (Transform::Day, Some(times)) => {
+            let whole: TimestampMicrosecondArray = times.unary(|time| time.div_euclid(SECOND).saturating_mul(SECOND));
+            Arc::new(whole.with_timezone_opt(times.timezone()))
+        }
+        _ => Arc::clone(column),
+    };
+    create_transform_function(&transform)?.transform(column)
 }
 
 /// The rows in the table's order.

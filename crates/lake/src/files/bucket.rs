@@ -100,15 +100,16 @@ impl Bucket {
         self.aside(removing);
     }
 
-    /// Removes a table's objects while the caller goes on; `done` follows, whether they are gone or not.
-    pub fn discard_folder(self: Arc<Self>, location: String, done: impl FnOnce() + Send + 'static) {
+    /// Removes a table's objects while the caller goes on; `done` follows, and is told whether they are gone.
+    pub fn discard_folder(self: Arc<Self>, location: String, done: impl FnOnce(bool) + Send + 'static) {
         let removing = {
             let bucket = Arc::clone(&self);
             async move {
-                if let Err(error) = bucket.remove_folder(&location).await {
+                let removed = bucket.remove_folder(&location).await;
+                if let Err(error) = &removed {
                     tracing::warn!(bucket = bucket.name, location, %error, "the objects of a table that is gone stay");
                 }
-                done();
+                done(removed.is_ok());
             }
         };
         self.aside(removing);

@@ -39,6 +39,16 @@ impl OnDisk {
         }
     }
 
+    /// Removes a folder with all that is in it, for good: it does not come back when the power goes.
+    pub(super) fn remove_folder(&self, location: &str) -> io::Result<()> {
+        let folder = path_of(location);
+        self.0.remove_dir(&folder)?;
+        match folder.parent().map_or(Ok(()), |parent| self.0.sync_dir(parent)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn open(&self, location: &str) -> io::Result<Arc<dyn DiskFile>> {
         self.0.open(&path_of(location), false)
     }
@@ -91,7 +101,7 @@ impl Place for OnDisk {
     }
 
     async fn remove_folder(&self, location: &str) -> io::Result<()> {
-        self.0.remove_dir(&path_of(location))
+        Self::remove_folder(self, location)
     }
 }
 

@@ -53,7 +53,9 @@ fn a_folder_goes_with_all_that_is_in_it_and_no_earlier() {
     let is_retired = |place: &str| leases.is_retired(place);
     assert!(is_retired("file:///t") && is_retired("file:///t/data") && is_retired("file://"));
     assert!(!is_retired("file:///table"));
+    assert!(leases.take_gone().is_empty());
     drop(reader);
+    assert_eq!(leases.take_gone(), ["file:///t"]);
     assert!(!is_retired("file:///t"));
     assert!(now(files.read("file:///t/data/a")).is_err());
     assert!(now(files.read("file:///t/metadata/b")).is_err());

@@ -107,6 +107,7 @@ impl Bench {
             stream: name("in"),
             outputs: ["f.forecasts", "f.verdicts", "f.dead"].map(name),
             shape: Arc::new(shape()),
+            coming: Arc::default(),
             reader: reader(),
             cohorts: 10,
             ahead: Duration::from_secs(3_600),

@@ -25,7 +25,7 @@ pub const ROUTES: &[Route] = &[
         tag: "iceberg",
         summary: "Gives the namespaces; `datasets` holds the tables that streams feed.",
         query: &[
-            ("parent", "Namespaces have no others in them."),
+            ("parent", "One that is there has no others in it."),
             ("pageToken", "Is not looked at."),
             ("pageSize", "Is not looked at."),
         ],
@@ -115,8 +115,11 @@ pub const ROUTES: &[Route] = &[
         path: "/iceberg/v1/namespaces/{namespace}/tables/{table}",
         operation: "loadTable",
         tag: "iceberg",
-        summary: "Gives a table's metadata and where it lies.",
-        query: &[],
+        summary: "Gives a table's metadata and where it lies, and an ETag for `If-None-Match`.",
+        query: &[
+            ("snapshots", "`refs` leaves out those that no branch and no tag leads to; `all` is the default."),
+            ("referenced-by", "Is not looked at."),
+        ],
         body: Body::None,
         answer: JSON,
         handler: || get(iceberg::table),

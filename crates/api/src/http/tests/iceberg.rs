@@ -19,7 +19,14 @@ fn asked(name: &str) -> Result<(), Problem> {
 fn found(name: &str) -> Result<TableAt, Problem> {
     asked(name)?;
     let metadata_location = (name != "staged").then(|| "file:///data/x.json".to_owned());
-    let metadata = Bytes::from(json!({ "name": name }).to_string());
+    let metadata = match name {
+        "branched" => json!({
+            "refs": {"main": {"snapshot-id": 3}, "kept": {"snapshot-id": 1}},
+            "snapshots": [{"snapshot-id": 1}, {"snapshot-id": 2}, {"snapshot-id": 3}],
+        }),
+        name => json!({ "name": name }),
+    };
+    let metadata = Bytes::from(metadata.to_string());
     Ok(TableAt { metadata_location, metadata, config: BTreeMap::new() })
 }
 
@@ -108,6 +115,16 @@ impl Catalog for Shop {
 const NAMESPACES: &str = "/iceberg/v1/namespaces";
 
 impl House {
+    /// The status of an address, the tag of what it gives, and that.
+    async fn tagged(&self, path: &str, headers: &str) -> (u16, String, String) {
+        let address = self.address;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
+        let answer = exchange(address, &request).await;
+        let (status, head, body) = parts(&answer);
+        let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap_or_default();
+        (status, tag.to_owned(), body.to_owned())
+    }
+
     async fn iceberg(&self, method: &str, path: &str, request: &Value) -> (u16, String) {
         self.send(method, path, "application/json", &request.to_string()).await
     }
@@ -173,8 +190,16 @@ async fn names_come_from_the_body_and_have_one_level() {
             assert!(body(&refused)["error"]["message"].as_str().unwrap().contains("`destination`"));
         }
     }
+    for strange in [json!(["a", "b"]), json!([]), json!(["shop", 7]), json!("shop"), json!(null)] {
+        let refused = house.iceberg("POST", NAMESPACES, &json!({"namespace": strange})).await;
+        assert_eq!(refused.0, 400, "{refused:?}");
+    }
+    assert_eq!(house.iceberg("POST", NAMESPACES, &json!({"namespace": ["shop"]})).await.0, 200);
     let change = |of: Value| json!({"table-changes": [{"identifier": of}]});
     let path = "/iceberg/v1/transactions/commit";
+    for nothing in [json!({}), json!({"table-changes": 7}), json!([])] {
+        assert_eq!(house.iceberg("POST", path, &nothing).await.0, 400, "{nothing}");
+    }
     assert_eq!(house.iceberg("POST", path, &change(here())).await.0, 204);
     assert_eq!(house.iceberg("POST", path, &change(at(json!([]), "orders"))).await.0, 400);
     house.stop().await;
@@ -192,7 +217,9 @@ async fn views_and_staged_tables_are_given_as_clients_read_them() {
         let answer = house.iceberg(method, path, &json!({"name": "large"})).await;
         assert_eq!((answer.0, body(&answer)), (200, seen.clone()), "{method} {path}");
     }
-    assert_eq!(house.with("HEAD", &large, "", "").await, (200, String::new()));
+    for there in [&large, &format!("{NAMESPACES}/shop"), &format!("{NAMESPACES}/shop/tables/orders")] {
+        assert_eq!(house.with("HEAD", there, "", "").await, (204, String::new()), "{there}");
+    }
     assert_eq!(house.with("HEAD", &format!("{views}/HW-LAKE-091"), "", "").await.0, 404);
     assert_eq!(house.iceberg("DELETE", &large, &json!({})).await.0, 204);
     let staged = house.iceberg("POST", &format!("{NAMESPACES}/shop/tables"), &json!({"name": "staged"})).await;
@@ -201,5 +228,46 @@ async fn views_and_staged_tables_are_given_as_clients_read_them() {
     assert_eq!((registered.0, body(&registered)), (200, seen));
     let removed = house.iceberg("POST", &format!("{NAMESPACES}/shop/properties"), &json!({"removals": ["x"]})).await;
     assert_eq!(body(&removed), json!({"updated": [], "removed": ["x"], "missing": []}));
+    house.stop().await;
+}
+
+/// Whoever has no pages says nothing of a next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_whole_and_a_parent_has_to_be_there() {
+    let house = house().await;
+    let list = async |path: &str| house.get(path).await;
+    let all = list(&format!("{NAMESPACES}?pageToken=&pageSize=1")).await;
+    assert_eq!((all.0, body(&all)), (200, json!({"namespaces": [["shop"]]})));
+    let within = list(&format!("{NAMESPACES}?parent=shop")).await;
+    assert_eq!((within.0, body(&within)), (200, json!({"namespaces": []})));
+    assert_eq!(list(&format!("{NAMESPACES}?parent=HW-LAKE-030")).await.0, 404);
+    let tables = body(&list(&format!("{NAMESPACES}/shop/tables?pageToken=")).await);
+    assert_eq!(tables, json!({"identifiers": [{"namespace": ["shop"], "name": "orders"}]}));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_has_not_changed_is_not_given_again() {
+    let house = house().await;
+    let orders = format!("{NAMESPACES}/shop/tables/branched");
+    let (status, tag, all) = house.tagged(&orders, "").await;
+    assert!(status == 200 && tag.starts_with('"'), "{status} {tag}");
+    let known = |tag: &str| format!("if-none-match: {tag}\r\n");
+    for tag in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}")] {
+        let unchanged = house.tagged(&orders, &known(&tag)).await;
+        assert_eq!((unchanged.0, unchanged.2), (304, String::new()), "{tag}");
+    }
+    assert_eq!(house.tagged(&orders, &known("\"x\"")).await, (200, tag.clone(), all));
+
+    // The same version, given otherwise.
+    let referenced = format!("{orders}?snapshots=refs");
+    let (status, other, some) = house.tagged(&referenced, &known(&tag)).await;
+    assert!(status == 200 && other != tag, "{status} {other}");
+    let some: Value = serde_json::from_str(&some).unwrap();
+    assert_eq!(some["metadata"]["snapshots"], json!([{"snapshot-id": 1}, {"snapshot-id": 3}]));
+    assert_eq!(house.tagged(&referenced, &known(&other)).await.0, 304);
+    assert_eq!(house.tagged(&format!("{orders}?snapshots=all"), &known(&tag)).await.0, 304);
+    assert_eq!(house.get(&format!("{orders}?snapshots=some")).await.0, 400);
+    assert_eq!(house.get(&format!("{NAMESPACES}/shop/tables/HW-LAKE-032")).await.0, 404);
     house.stop().await;
 }

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use headwater_store::disk::MemoryDisk;
-use iceberg::spec::Operation;
+use iceberg::spec::{Literal, Operation, PrimitiveLiteral};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 use super::{TIME, append, change, evolved, rewrite, total};
-use crate::commit::{Version, compaction, live, snapshot};
+use crate::commit::{Version, compaction, live, snapshot, write_data};
 use crate::evolution;
 use crate::files::Files;
 use crate::layout::Layout;
 use crate::rows::Rows;
-use crate::testing::{ids, now, spec, table};
+use crate::testing::{batch, ids, now, spec, table};
 
 fn of(id: &str, more: &Value) -> Layout {
     let columns = json!([{"name": "id", "type": id}, {"name": "kind", "type": "string"}]);
@@ -204,4 +204,43 @@ fn a_column_is_not_called_like_a_part_of_an_older_spec() {
         (problem.code.as_str(), problem.title.as_str()),
         ("HW-LAKE-064", "the new column `id_bucket` is called like what older files are spread by")
     );
+}
+
+/// A reader that looks for a day opens the files of that day alone.
+#[test]
+fn a_row_is_of_its_day_also_before_1970() {
+    let columns = json!([{"name": "id", "type": "long"}, {"name": "at", "type": "timestamp"}]);
+    let by_day = json!({"stream": "s", "columns": columns, "partition": [{"column": "at", "transform": "day"}]});
+    let (store, layout) = (files(), Layout::of(&spec(by_day)).unwrap());
+    let version = table(&store, &layout);
+    let times = [
+        "1969-12-30T00:00:00Z",
+        "1969-12-30T23:59:59.5Z",
+        "1969-12-31T00:00:00Z",
+        "1969-12-31T23:59:59.999999Z",
+        "1970-01-01T00:00:00.5Z",
+    ];
+    let mut events: Vec<Value> = times.iter().zip(0..).map(|(at, id)| json!({"id": id, "at": at})).collect();
+    events.push(json!({"id": 5}));
+    let written = now(write_data(&store, &version, batch(&version, &layout, &events))).unwrap();
+    let days = written.iter().map(|file| {
+        let day = match file.partition().fields() {
+            [Some(Literal::Primitive(PrimitiveLiteral::Int(day)))] => Some(*day),
+            _ => None,
+        };
+        (day, file.record_count())
+    });
+    let days: BTreeMap<Option<i32>, u64> = days.collect();
+    assert_eq!(days, [(None, 1), (Some(-2), 2), (Some(-1), 2), (Some(0), 1)].into());
+}
+
+#[test]
+fn a_transform_whose_number_others_cannot_read_is_refused() {
+    let of = |transform: &str| {
+        let partition = json!([{"column": "id", "transform": transform}]);
+        let columns = json!([{"name": "id", "type": "int"}]);
+        Layout::of(&spec(json!({"stream": "s", "columns": columns, "partition": partition}))).is_ok()
+    };
+    assert!(of("bucket[2147483647]") && of("truncate[2147483647]"));
+    assert!(!of("bucket[2147483648]") && !of("truncate[2147483648]") && !of("bucket[0]"));
 }

@@ -1,11 +1,17 @@
 //! Days of their own kind: what they are held against, and what ordinary days learn of them.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::{NEVER, began, verdicts};
+use crate::cohorts::{Cohorts, Taken};
 use crate::holidays::{DAY_MICROS, Day, Holidays};
 use crate::shape::Shape;
-use crate::testing::{DAY, HOUR, START, hourly, records, time, told};
+use crate::state::{self, Restored};
+use crate::testing::{DAY, HOUR, START, UNTIL, cohorts, hourly, records, time, told};
 
 /// A Wednesday, a Tuesday and a Wednesday, counted from the first day, which is a Monday.
 const DAYS: [usize; 3] = [44, 57, 72];
@@ -85,4 +91,33 @@ fn a_life_that_begins_anew_tells_the_same_of_holidays() {
     let records = records("a", &shop(60, 0.7));
     let shape = with_holidays(&DAYS);
     assert_eq!(told(&shape, &records, 13), told(&shape, &records, NEVER));
+}
+
+/// Carries records through, and keeps what each commit writes.
+fn feed(cohorts: &mut Cohorts, records: &[String], kept: &mut BTreeMap<Bytes, Bytes>) -> Vec<Value> {
+    let mut all = Vec::new();
+    for record in records {
+        assert_eq!(cohorts.take(0, record.as_bytes(), UNTIL), Ok(Taken::Done));
+        all.extend(cohorts.told().iter().map(|told| serde_json::from_str::<Value>(&told.text).unwrap()));
+        let changed = cohorts.drain();
+        kept.extend(state::encode(cohorts, &changed).into_iter().map(|delta| (delta.key, delta.value.unwrap())));
+    }
+    all
+}
+
+#[test]
+fn holidays_that_come_later_count_from_then_on_as_if_a_life_began_with_them() {
+    let all = records("a", &shop(80, 0.5));
+    let (before, after) = all.split_at(50 * DAY);
+    let shape = with_holidays(&DAYS);
+    let (mut running, mut kept) = (cohorts(&hourly()), BTreeMap::new());
+    assert!(feed(&mut running, before, &mut kept).iter().all(|one| one.get("holiday").is_none()));
+    let mut restored = Restored::default();
+    kept.iter().for_each(|(key, value)| restored.take(key, value).unwrap());
+    let mut anew = cohorts(&shape);
+    restored.give(&Arc::new(shape.clone()), &mut anew).unwrap();
+    running.know(shape.holidays);
+    let told = feed(&mut running, after, &mut kept);
+    assert_eq!(told, feed(&mut anew, after, &mut kept));
+    assert!(told.iter().any(|one| one.get("actual").is_none() && one["holiday"] == "day 57"));
 }

@@ -1,6 +1,6 @@
 //! `CalendarSpec`: the holidays of a forecast, written in its spec, in a file, or in tables.
 //!
-//! What it is NOT: it knows no country's holidays, and reads nothing; [`crate::calendar`] does when the forecast starts.
+//! What it is NOT: it knows no country's holidays, and reads nothing; [`crate::calendar`] does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,14 +30,14 @@ pub struct CalendarSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<DaySpec>,
     /// A CSV file of more days, relative to the node's data folder: `date`, or `date,name`, under a line that says so. It
-    /// is read when the forecast starts.
+    /// is read when the forecast starts, and again each minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// A Table of more days: a document has the day's date as `day`, and perhaps its `name` and its `group`. It is read
-    /// when the forecast starts.
+    /// when the forecast starts, and again each minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<Name>,
-    /// A Dataset of more days, with columns of these names. It is read when the forecast starts.
+    /// A Dataset of more days, with columns of these names. It is read when the forecast starts, and again each minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<Name>,
     /// Only days of this group, such as a country, of the Table and the Dataset. All of them if it is left out.
@@ -85,6 +85,11 @@ fn utc() -> String {
 }
 
 impl CalendarSpec {
+    /// Whether days stand outside of the spec, where they may change.
+    pub const fn leads_elsewhere(&self) -> bool {
+        self.file.is_some() || self.table.is_some() || self.dataset.is_some()
+    }
+
     /// The days of the spec, and `listed`, those that stand elsewhere, as intervals. Where both have a date, the spec's
     /// name for it counts.
     ///
