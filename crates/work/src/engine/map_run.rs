@@ -32,8 +32,8 @@ use super::queue::Command;
 use super::rows::{self, Key, SHARDS, Tag};
 use crate::execution::{Attempt, Event};
 
-use record::Progress;
 pub(super) use record::{Bounds, decode, encode};
+use record::{Counts, Progress};
 
 /// Name of the stream of results.
 pub const STREAM: &str = "headwater.work.items";
@@ -211,18 +211,20 @@ impl Inner {
 
 /// In the shape of `DescribeMapRun`.
 fn shown(progress: &Progress) -> Map<String, Value> {
-    let counts = json!({
-        "pending": progress.total.saturating_sub(progress.next),
-        "running": 0,
-        "succeeded": progress.succeeded,
-        "failed": progress.failed,
-        "timedOut": progress.timed_out,
-        "aborted": progress.aborted,
-        "total": progress.total,
-        "resultsWritten": progress.next,
-        "failuresNotRedrivable": 0,
-        "pendingRedrive": 0,
-    });
+    let counts = |of: &Counts| {
+        json!({
+            "pending": of.total.saturating_sub(of.next),
+            "running": 0,
+            "succeeded": of.succeeded,
+            "failed": of.failed,
+            "timedOut": of.timed_out,
+            "aborted": of.aborted,
+            "total": of.total,
+            "resultsWritten": of.next,
+            "failuresNotRedrivable": 0,
+            "pendingRedrive": 0,
+        })
+    };
     let mut all = json!({
         "mapRunArn": progress.arn,
         "executionArn": progress.execution_arn,
@@ -231,8 +233,8 @@ fn shown(progress: &Progress) -> Map<String, Value> {
         "maxConcurrency": progress.concurrency,
         "toleratedFailurePercentage": progress.tolerance.percentage.unwrap_or(0.0),
         "toleratedFailureCount": progress.tolerance.count.unwrap_or(0),
-        "itemCounts": counts.clone(),
-        "executionCounts": counts,
+        "itemCounts": counts(&progress.items),
+        "executionCounts": counts(&progress.children),
         "redriveCount": progress.redrives,
     });
     if let Some(stopped) = progress.stopped {
