@@ -301,6 +301,7 @@ impl Inner {
     }
 
     fn cancel(&self, key: &Key, attempt: &Attempt) {
+        self.activities.withdraw(*key, *attempt);
         if let Some(task) = self.in_flight.lock().remove(&(*key, *attempt)) {
             task.abort();
         }

@@ -313,7 +313,12 @@ impl Shard {
             None => self.head(&key)?,
         };
         if let Some(there) = there {
-            if there.input == head.input && there.state == ExecutionState::Running {
+            // Whoever waits for its end is told of it once, however often it asks; of somebody else's it would never be.
+            let theirs = match &head.parent {
+                Some(_) => there.parent == head.parent,
+                None => there.state == ExecutionState::Running,
+            };
+            if there.input == head.input && theirs {
                 return Ok(super::view(&there, Some(input.clone())));
             }
             return Err(super::name_taken(&head.workflow, &head.name));

@@ -401,7 +401,9 @@ impl Turn {
         let key = rows::key_of(&head.workflow, &head.name);
         if let Some(bytes) = around.inner.row(&key, Tag::Head, &[], View::Appended) {
             let there = Head::decode(&bytes)?;
-            if there.input != head.input || there.state != ExecutionState::Running {
+            // As where it is started: only its own parent is told of its end.
+            let theirs = if parent.is_some() { there.parent == parent } else { there.state == ExecutionState::Running };
+            if there.input != head.input || !theirs {
                 return Err(super::name_taken(&head.workflow, &head.name));
             }
         }
