@@ -103,7 +103,6 @@ struct Inner {
     dispatch: mpsc::UnboundedSender<(Key, Attempt)>,
     in_flight: Mutex<HashMap<(Key, Attempt), tokio::task::AbortHandle>>,
     maps: map_run::Runs,
-    maps_bounds: Mutex<HashMap<(Key, Attempt), map_run::Bounds>>,
     waiters: waiters::Waiters,
     recent: Mutex<list::Recent>,
     /// When blobs were last swept for good.
@@ -167,7 +166,6 @@ impl Engine {
             dispatch,
             in_flight: Mutex::default(),
             maps: map_run::Runs::default(),
-            maps_bounds: Mutex::default(),
             waiters: waiters::Waiters::default(),
             recent: Mutex::default(),
             rested: Mutex::default(),

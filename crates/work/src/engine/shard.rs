@@ -458,7 +458,8 @@ impl Shard {
                 let pointers: Vec<Bytes> = head.iter().flat_map(|head| super::payloads::pointers(&key, head)).collect();
                 let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
                 let progress = maps.iter().flat_map(|attempt| {
-                    [Tag::Progress, Tag::MapRun].map(|tag| rows::row(&key, tag, &rows::attempt_bytes(attempt)))
+                    [Tag::Progress, Tag::MapRun, Tag::Bounds]
+                        .map(|tag| rows::row(&key, tag, &rows::attempt_bytes(attempt)))
                 });
                 let ids = threads.iter().flat_map(|(first, end)| *first..*end);
                 let kept =

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::StreamExt;
-use headwater_base::{Micros, Name, partition_of};
+use headwater_base::{Micros, Name};
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 use headwater_log::{Append, View};
 use serde_json::Value;
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::Stop;
-use super::record::{self, Counts, Progress};
+use super::record::{self, Progress};
 use super::results::{Ended, Lack, Marks, Pieces, Place, Record, Results};
 use super::source::{Child, Source};
 use crate::definition::{Definition, Flavor};
@@ -64,23 +64,10 @@ pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &S
     let head = Head::decode(&inner.row(&key, Tag::Head, &[], View::Durable)?).ok()?;
     let definition = inner.definition(&head.definition, false).ok()?;
     let stored = inner.row(&key, Tag::Progress, &rest, View::Durable);
-    let partition = partition_of(run.arn.as_bytes(), rows::SHARDS.try_into().unwrap_or(1));
-    let place = Place { stream: Name::new(super::STREAM).ok()?, partition };
-    let end = inner.log.ends(&place.stream, partition).map_or(0, |ends| ends.appended);
-    let mut progress = stored.and_then(|bytes| Progress::decode(&bytes)).unwrap_or_else(|| Progress {
-        arn: run.arn.clone(),
-        execution_arn: identity(&head.workflow, &head.name).execution_arn,
-        status: "RUNNING".to_owned(),
-        started: inner.clock.now(),
-        stopped: None,
-        children: Counts::default(),
-        items: Counts::default(),
-        concurrency: run.concurrency,
-        tolerance: run.tolerance,
-        first: end,
-        redrives: 0,
-        redriven: None,
-    });
+    let place = Place { stream: Name::new(super::STREAM).ok()?, partition: super::partition(&run.arn) };
+    let mut progress = stored
+        .and_then(|bytes| Progress::decode(&bytes))
+        .unwrap_or_else(|| inner.begun(&run, identity(&head.workflow, &head.name).execution_arn));
     let (run_row, row) = (rows::row(&key, Tag::MapRun, &rest), rows::row(&key, Tag::Progress, &rest));
     let map = Map { inner, run: &run, head: &head, definition: &definition, stop, place, key, run_row, row };
     if stopped && progress.status != "RUNNING" {
@@ -154,11 +141,7 @@ impl Map<'_> {
             }
         }
         loop {
-            if let Some(bounds) = inner.maps_bounds.lock().remove(&(self.key, attempt)) {
-                progress.concurrency = bounds.concurrency.unwrap_or(progress.concurrency);
-                progress.tolerance.count = bounds.count.or(progress.tolerance.count);
-                progress.tolerance.percentage = bounds.percentage.or(progress.tolerance.percentage);
-            }
+            progress.bound(inner.bounds(&self.key, &attempt, View::Durable));
             let stopped = self.stop.is_set();
             if !stopped && !progress.tolerance.bears(progress.items.lost(), progress.items.total) {
                 let cause = "The specified tolerated failure threshold was exceeded";

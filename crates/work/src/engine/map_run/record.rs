@@ -153,6 +153,27 @@ pub(in crate::engine) struct Progress {
 }
 
 impl Progress {
+    /// Of a run that begins, whose results come from `first` on.
+    pub(super) fn of(run: &MapRun, execution_arn: String, started: Micros, first: i64) -> Self {
+        let total = run.items.len() as u64;
+        // How many batches the items make is known once they are made.
+        let children = Counts { total: if run.batcher.is_some() { 0 } else { total }, ..Counts::default() };
+        Self {
+            arn: run.arn.clone(),
+            execution_arn,
+            status: "RUNNING".to_owned(),
+            started,
+            stopped: None,
+            children,
+            items: Counts { total, ..Counts::default() },
+            concurrency: run.concurrency,
+            tolerance: run.tolerance,
+            first,
+            redrives: 0,
+            redriven: None,
+        }
+    }
+
     pub(in crate::engine) fn encode(&self) -> Bytes {
         let mut writer = Writer::default();
         writer.byte(3);
@@ -193,6 +214,13 @@ impl Progress {
         Some(progress)
     }
 
+    /// Takes over bounds that were changed.
+    pub(super) fn bound(&mut self, bounds: Bounds) {
+        self.concurrency = bounds.concurrency.unwrap_or(self.concurrency);
+        self.tolerance.count = bounds.count.or(self.tolerance.count);
+        self.tolerance.percentage = bounds.percentage.or(self.tolerance.percentage);
+    }
+
     /// Taken up again from its first child, of which those that succeeded are passed over.
     pub(in crate::engine) fn redrive(mut self, now: Micros) -> Self {
         (self.status, self.stopped) = ("RUNNING".to_owned(), None);
@@ -211,6 +239,31 @@ pub(in crate::engine) struct Bounds {
 }
 
 impl Bounds {
+    /// With what was changed before and is not by this.
+    pub(super) fn or(self, before: Self) -> Self {
+        Self {
+            concurrency: self.concurrency.or(before.concurrency),
+            count: self.count.or(before.count),
+            percentage: self.percentage.or(before.percentage),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Bytes {
+        let mut writer = Writer::default();
+        writer.byte(1);
+        writer.option(self.concurrency.as_ref(), |writer, count| writer.number(*count));
+        tolerance(&mut writer, &Tolerance { count: self.count, percentage: self.percentage });
+        Bytes::from(writer.bytes)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        reader.byte().filter(|version| *version == 1)?;
+        let concurrency = reader.option(Reader::number)?;
+        let Tolerance { count, percentage } = read_tolerance(&mut reader)?;
+        Some(Self { concurrency, count, percentage })
+    }
+
     /// Reads `maxConcurrency`, `toleratedFailureCount` and `toleratedFailurePercentage`.
     ///
     /// # Errors

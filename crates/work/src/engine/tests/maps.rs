@@ -280,6 +280,25 @@ async fn a_run_that_is_stopped_writes_files_and_is_taken_up_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_there_as_soon_as_it_begins_and_keeps_bounds_that_were_changed() {
+    let mut rig = Rig::new().await;
+    begin(&rig).await;
+    let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
+    assert_eq!((&run["status"], &run["itemCounts"]["pending"]), (&json!("RUNNING"), &json!(4)));
+    let arn = run["mapRunArn"].as_str().unwrap().to_owned();
+    let change = |field: &str| json!({field: 3}).as_object().unwrap().clone();
+    rig.engine().update_map_run(&arn, change("toleratedFailureCount")).await.unwrap();
+    rig.engine().update_map_run(&arn, change("toleratedFailurePercentage")).await.unwrap();
+    rig.restart().await;
+    let run = rig.engine().map_run(&arn).unwrap();
+    assert_eq!((&run["toleratedFailureCount"], &run["toleratedFailurePercentage"]), (&json!(3), &json!(3.0)));
+    rig.engine().stop("slow/n", None, None).await.unwrap();
+    check_stopped(&rig).await;
+    let late = rig.engine().update_map_run(&arn, change("maxConcurrency")).await.unwrap_err();
+    assert_eq!(late.code, "HW-WORK-063");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_execution_times_out_writes_files() {
     let rig = Rig::new().await;
     begin(&rig).await;
