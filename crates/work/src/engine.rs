@@ -47,7 +47,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::definition::Definition;
-use crate::execution::{Attempt, Failure, Identity, Status};
+use crate::execution::{Attempt, Event, Failure, Identity, Status};
 use crate::hash;
 use crate::limits::Limits;
 use crate::tasks::Services;
@@ -302,6 +302,16 @@ impl Inner {
         self.activities.withdraw(*key, *attempt);
         if let Some(task) = self.in_flight.lock().remove(&(*key, *attempt)) {
             task.abort();
+        }
+    }
+
+    /// Stops an execution whose parent waits for it no more; one of another parent goes on.
+    fn stop_child(&self, key: Key, parent: &rows::Parent) {
+        let head = self.row(&key, Tag::Head, &[], View::Appended).and_then(|row| Head::decode(&row).ok());
+        if head.is_some_and(|head| head.parent.as_ref() == Some(parent)) {
+            let cause = Some("the task that waited for it was stopped".to_owned());
+            let event = Event::Abort(Failure { error: None, cause });
+            self.push_to(&key, Command::Event { key, event, reply: None });
         }
     }
 

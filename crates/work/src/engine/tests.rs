@@ -228,6 +228,20 @@ async fn who_would_wait_for_an_execution_of_somebody_else_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_execution_is_stopped_with_the_task_that_waits_for_it() {
+    let rig = Rig::new().await;
+    rig.workflow("child", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}}))
+        .await;
+    let start = json!({"StartAt": "S", "States": {"S": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync",
+        "Parameters": {"StateMachineArn": "child", "Name": "kid"}, "End": true}}});
+    rig.workflow("parent", &start).await;
+    rig.start("parent", Some("n"), json!({})).await.unwrap();
+    rig.until(|| rig.engine().describe("child/kid").is_ok()).await;
+    rig.engine().stop("parent/n", None, None).await.unwrap();
+    assert_eq!(rig.end("child/kid").await.state, ExecutionState::Aborted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_times_out_before_a_worker_comes_is_forgotten() {
     let rig = Rig::new().await;
     let resource = "arn:aws:states:us-east-1:000000000000:activity:work";
