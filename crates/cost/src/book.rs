@@ -189,18 +189,23 @@ impl Series {
         self.wanted().key(&self.currency)
     }
 
-    /// Takes over the points of a newer reading of the same series. A point that both have is the newer one's.
-    pub fn merge(&mut self, newer: Self) {
-        self.points.extend(newer.points);
+    /// Takes over the points of another reading of the same series. A point that both have is the newer one's, whichever
+    /// comes first; of two of the same moment it is the other's.
+    pub fn merge(&mut self, other: Self) {
+        let newer = other.as_of >= self.as_of;
+        let own = std::mem::take(&mut self.points);
+        let (mut points, behind) = if newer { (own, other.points) } else { (other.points, own) };
+        points.extend(behind);
+        self.points = points;
         self.points.sort_by_key(|point| point.from);
         // Of equal beginnings the last stays.
         self.points.reverse();
         self.points.dedup_by_key(|point| point.from);
         self.points.reverse();
-        if newer.as_of >= self.as_of {
-            self.as_of = newer.as_of;
-            self.source = newer.source;
-            self.included = newer.included;
+        if newer {
+            self.as_of = other.as_of;
+            self.source = other.source;
+            self.included = other.included;
         }
     }
 

@@ -192,6 +192,15 @@ fn unusable(product: &Value) -> Option<&'static str> {
     if is_other("preInstalledSw", "NA") {
         return Some("preinstalled software");
     }
+    // Windows comes with its licence, or at the price of Linux to who has one.
+    if attributes["licenseModel"] == "Bring your own license" {
+        return Some("licences of one's own");
+    }
+    // Of `io2` each tier of operations is a product of its own, with the same type and unit.
+    let usage = attributes["usagetype"].as_str().unwrap_or_default();
+    if usage.rsplit_once(".tier").is_some_and(|(_, tier)| tier.parse::<u32>().is_ok_and(|tier| tier > 1)) {
+        return Some("higher tiers");
+    }
     is_other("capacitystatus", "Used").then_some("capacity reservations")
 }
 

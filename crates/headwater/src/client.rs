@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use headwater_base::{Principal, Problem};
+use headwater_wire::exact::Exact;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
@@ -71,12 +72,32 @@ impl Client {
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&bytes).map_err(|error| {
-            Problem::new("HW-CLI-005", format!("`{}` answers with something else than JSON", self.server()))
-                .because(error)
-                .help("is there a Headwater node at that address?")
-                .into()
-        })
+        serde_json::from_slice(&bytes).map_err(|error| self.no_json(&error).into())
+    }
+
+    /// As [`Client::json`], with all digits of the answer's numbers.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub async fn exact(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<Exact, Problems> {
+        let response = self.open(method, path, query, body).await?;
+        let bytes = response.bytes().await.map_err(|error| self.broke_off(&error))?;
+        if bytes.is_empty() {
+            return Ok(Exact::Null);
+        }
+        Exact::read(&bytes).map_err(|fault| self.no_json(&fault).into())
+    }
+
+    fn no_json(&self, cause: &dyn std::error::Error) -> Problem {
+        Problem::new("HW-CLI-005", format!("`{}` answers with something else than JSON", self.server()))
+            .because(cause)
+            .help("is there a Headwater node at that address?")
     }
 
     /// A GET whose answer is JSON.

@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use headwater_base::Problem;
+use headwater_wire::exact::Exact;
 use serde_json::Value;
 
 use crate::problems::Problems;
@@ -79,6 +80,41 @@ pub fn write(out: &mut dyn Write, rows: &[Value], columns: &[Column], format: Fo
             Ok(())
         }
         Format::Name => rows.iter().try_for_each(|row| writeln!(out, "{}", name(row))),
+    }
+}
+
+/// As [`write`], of rows whose numbers have all their digits. A member that would lose some is a text to its column.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_exact(
+    out: &mut dyn Write,
+    rows: &[Exact],
+    columns: &[Column],
+    format: Format,
+    one: bool,
+) -> io::Result<()> {
+    match (format, rows) {
+        (Format::Json, [row]) if one => writeln!(out, "{row:#}"),
+        (Format::Json, _) => writeln!(out, "{:#}", Exact::List(rows.to_vec())),
+        (Format::Ndjson, _) => rows.iter().try_for_each(|row| writeln!(out, "{row}")),
+        (Format::Yaml, _) => {
+            let documents: Vec<String> = rows.iter().map(yaml::write_exact).collect();
+            out.write_all(documents.join("---\n").as_bytes())
+        }
+        _ => {
+            let rows: Vec<Value> = rows.iter().map(cells).collect();
+            write(out, &rows, columns, format, one)
+        }
+    }
+}
+
+/// A row for columns.
+fn cells(row: &Exact) -> Value {
+    let cell = |value: &Exact| value.to_value().unwrap_or_else(|| Value::String(value.to_string()));
+    match row {
+        Exact::Map(members) => Value::Object(members.iter().map(|(name, value)| (name.clone(), cell(value))).collect()),
+        other => cell(other),
     }
 }
 
@@ -160,6 +196,15 @@ fn csv(out: &mut dyn Write, rows: &[Value], columns: &[Column]) -> io::Result<()
 pub fn print(rows: &[Value], columns: &[Column], format: Format, one: bool) -> Result<(), Problem> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     finish(write(&mut out, rows, columns, format, one).and_then(|()| out.flush()))
+}
+
+/// As [`print`], of rows whose numbers have all their digits.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_exact(rows: &[Exact], columns: &[Column], format: Format, one: bool) -> Result<(), Problem> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    finish(write_exact(&mut out, rows, columns, format, one).and_then(|()| out.flush()))
 }
 
 /// Prints one line to stdout.

@@ -410,6 +410,15 @@ impl Tables for TableViews {
         Self::key_field(self, table)
     }
 
+    fn index_fields(&self, table: &str, index: &str) -> Result<Vec<String>, Problem> {
+        let table = self.table(table)?;
+        let (index, _) = table.index(index)?;
+        Ok(match &index.by {
+            index::By::Fields(fields) => fields.clone(),
+            index::By::Expiry(field) => vec![field.clone()],
+        })
+    }
+
     fn settled<'a>(&'a self, table: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
         Box::pin(self.settle(table))
     }

@@ -19,7 +19,7 @@ use crate::origin::{Mark, Marks, Position, Written, child, shown};
 mod texts;
 mod writer;
 
-pub use writer::write;
+pub use writer::{write, write_exact};
 
 /// The most values a file may come to, aliases expanded.
 pub const NODES_MAX: usize = 200_000;

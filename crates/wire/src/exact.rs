@@ -119,8 +119,11 @@ impl From<&Value> for Exact {
 }
 
 impl fmt::Display for Exact {
-    /// Its JSON, without blanks.
+    /// Its JSON without blanks, or with `{:#}` over several lines.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return lines(f, self, 0);
+        }
         match self {
             Self::Null => f.write_str("null"),
             Self::Bool(bool) => write!(f, "{bool}"),
@@ -143,6 +146,34 @@ impl fmt::Display for Exact {
                 f.write_str(if fields.is_empty() { "{}" } else { "}" })
             }
         }
+    }
+}
+
+/// JSON with a line for each member and item, as `serde_json` writes it.
+fn lines(f: &mut fmt::Formatter<'_>, value: &Exact, depth: usize) -> fmt::Result {
+    let line = |f: &mut fmt::Formatter<'_>, depth: usize| write!(f, "\n{:width$}", "", width = 2 * depth);
+    match value {
+        Exact::List(items) if !items.is_empty() => {
+            for (index, item) in items.iter().enumerate() {
+                f.write_str(if index == 0 { "[" } else { "," })?;
+                line(f, depth + 1)?;
+                lines(f, item, depth + 1)?;
+            }
+            line(f, depth)?;
+            f.write_str("]")
+        }
+        Exact::Map(fields) if !fields.is_empty() => {
+            for (index, (name, value)) in fields.iter().enumerate() {
+                f.write_str(if index == 0 { "{" } else { "," })?;
+                line(f, depth + 1)?;
+                string(f, name)?;
+                f.write_str(": ")?;
+                lines(f, value, depth + 1)?;
+            }
+            line(f, depth)?;
+            f.write_str("}")
+        }
+        other => write!(f, "{other}"),
     }
 }
 

@@ -47,7 +47,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::definition::Definition;
-use crate::execution::{Attempt, Failure, Identity, Status};
+use crate::execution::{Attempt, Event, Failure, Identity, Status};
 use crate::hash;
 use crate::limits::Limits;
 use crate::tasks::Services;
@@ -103,7 +103,6 @@ struct Inner {
     dispatch: mpsc::UnboundedSender<(Key, Attempt)>,
     in_flight: Mutex<HashMap<(Key, Attempt), tokio::task::AbortHandle>>,
     maps: map_run::Runs,
-    maps_bounds: Mutex<HashMap<(Key, Attempt), map_run::Bounds>>,
     waiters: waiters::Waiters,
     recent: Mutex<list::Recent>,
     /// When blobs were last swept for good.
@@ -167,7 +166,6 @@ impl Engine {
             dispatch,
             in_flight: Mutex::default(),
             maps: map_run::Runs::default(),
-            maps_bounds: Mutex::default(),
             waiters: waiters::Waiters::default(),
             recent: Mutex::default(),
             rested: Mutex::default(),
@@ -301,8 +299,19 @@ impl Inner {
     }
 
     fn cancel(&self, key: &Key, attempt: &Attempt) {
+        self.activities.withdraw(*key, *attempt);
         if let Some(task) = self.in_flight.lock().remove(&(*key, *attempt)) {
             task.abort();
+        }
+    }
+
+    /// Stops an execution whose parent waits for it no more; one of another parent goes on.
+    fn stop_child(&self, key: Key, parent: &rows::Parent) {
+        let head = self.row(&key, Tag::Head, &[], View::Appended).and_then(|row| Head::decode(&row).ok());
+        if head.is_some_and(|head| head.parent.as_ref() == Some(parent)) {
+            let cause = Some("the task that waited for it was stopped".to_owned());
+            let event = Event::Abort(Failure { error: None, cause });
+            self.push_to(&key, Command::Event { key, event, reply: None });
         }
     }
 

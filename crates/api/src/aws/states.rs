@@ -47,8 +47,8 @@ pub mod codes {
     pub const NO_EXECUTION: &str = "HW-WORK-030";
     /// An execution has the name already.
     pub const EXISTS: &str = "HW-WORK-021";
-    /// An execution cannot be taken up again.
-    pub const NOT_REDRIVABLE: &str = "HW-WORK-035";
+    /// An execution cannot be taken up again: it is of the other type, or there is nothing left of it to take up.
+    pub const NOT_REDRIVABLE: [&str; 2] = ["HW-WORK-035", "HW-WORK-007"];
     /// A token is none.
     pub const NO_TOKEN: &str = "HW-WORK-032";
     /// A token's attempt is over.

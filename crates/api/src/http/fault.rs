@@ -93,7 +93,9 @@ fn status_of(code: &str) -> StatusCode {
         }
         "HW-KERNEL-002" | "HW-KERNEL-040" => StatusCode::PAYLOAD_TOO_LARGE,
         "HW-WORK-020" | "HW-WORK-030" | "HW-WORK-032" | "HW-WORK-036" | "HW-WORK-039" => StatusCode::NOT_FOUND,
-        "HW-WORK-004" | "HW-WORK-006" | "HW-WORK-007" | "HW-WORK-021" | "HW-WORK-031" => StatusCode::CONFLICT,
+        "HW-WORK-004" | "HW-WORK-006" | "HW-WORK-007" | "HW-WORK-021" | "HW-WORK-031" | "HW-WORK-063" => {
+            StatusCode::CONFLICT
+        }
         "HW-WORK-033" => StatusCode::BAD_REQUEST,
         "HW-WORK-034" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-KERNEL-011" | "HW-KERNEL-020" | "HW-KERNEL-034" => StatusCode::PRECONDITION_FAILED,

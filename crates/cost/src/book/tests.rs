@@ -102,11 +102,14 @@ fn prices_that_cannot_be_are_refused() {
 
 #[test]
 fn a_newer_reading_wins_where_both_have_a_price() {
-    let mut one = series(&[(NINE, None, "1"), (TEN, None, "2")]);
+    let older = series(&[(NINE, None, "1"), (TEN, None, "2")]);
     let newer = Series { as_of: time("2024-04-01T00:00:00Z"), ..series(&[(TEN, None, "3"), (ELEVEN, None, "4")]) };
-    one.merge(newer);
-    let prices: Vec<String> = one.points.iter().map(|point| point.price.to_string()).collect();
-    assert_eq!((prices, one.as_of), (vec!["1".into(), "3".into(), "4".into()], time("2024-04-01T00:00:00Z")));
+    // Files come in any order.
+    for (mut one, other) in [(older.clone(), newer.clone()), (newer, older)] {
+        one.merge(other);
+        let prices: Vec<String> = one.points.iter().map(|point| point.price.to_string()).collect();
+        assert_eq!((prices, one.as_of), (vec!["1".into(), "3".into(), "4".into()], time("2024-04-01T00:00:00Z")));
+    }
 }
 
 fn spot_history() -> impl Strategy<Value = (Series, Span)> {

@@ -61,6 +61,29 @@ fn get_products_gives_machines_volumes_and_reservations() {
 }
 
 #[test]
+fn products_that_differ_in_what_no_price_goes_by_are_told_apart() {
+    let windows = |license: &str| {
+        json!({"instanceType": "m5.large", "operatingSystem": "Windows", "tenancy": "Shared", "preInstalledSw": "NA",
+            "capacitystatus": "Used", "licenseModel": license})
+    };
+    let tier = |usage: &str| json!({"volumeApiName": "io2", "usagetype": usage});
+    let answer = json!({"PriceList": [
+        product("Compute Instance", windows("No License required"), on_demand("Hrs", "0.188")),
+        product("Compute Instance", windows("Bring your own license"), on_demand("Hrs", "0.096")),
+        product("System Operation", tier("EBS:VolumeP-IOPS.io2"), on_demand("IOPS-Mo", "0.065")),
+        product("System Operation", tier("EBS:VolumeP-IOPS.io2.tier2"), on_demand("IOPS-Mo", "0.0455")),
+        product("System Operation", tier("EBS:VolumeP-IOPS.io2.tier3"), on_demand("IOPS-Mo", "0.03185")),
+    ]});
+    let list = aws(answer.to_string().as_bytes(), at(), &Reservation::default()).unwrap();
+    let expected = [
+        ("instance:on_demand:m5.large:us-east-1:windows:hour:USD", "0.188"),
+        ("volume:-:io2:us-east-1:-:iops_month:USD", "0.065"),
+    ];
+    assert_eq!(shown(&list), expected.map(|(key, price)| (key.to_owned(), price.to_owned())));
+    assert_eq!(list.skipped, BTreeMap::from([("licences of one's own".to_owned(), 1), ("higher tiers".to_owned(), 2)]));
+}
+
+#[test]
 fn spot_history_is_one_series_for_each_zone_in_order() {
     let row = |zone: &str, time: &str, price: &str| json!({"AvailabilityZone": zone, "InstanceType": "c5.large", "ProductDescription": "Linux/UNIX", "SpotPrice": price, "Timestamp": time});
     let answer = json!({"SpotPriceHistory": [

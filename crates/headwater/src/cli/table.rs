@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use headwater_base::Problem;
 use headwater_wire::exact::Exact;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Context, Done};
 use crate::client::Client;
@@ -126,7 +126,7 @@ const COLUMNS: &[Column] = &[
     Column::new("KEY", |row| super::get::text(row, "/key")),
     Column::new("VERSION", |row| super::get::text(row, "/version")),
     Column::new("UPDATED", |row| super::get::text(row, "/updated")),
-    Column::new("DOCUMENT", |row| row["value"].to_string()),
+    Column::new("DOCUMENT", |row| super::get::text(row, "/value")),
 ];
 
 /// Reads or writes documents.
@@ -140,16 +140,17 @@ pub async fn run(args: Args, context: &Context) -> Done {
             let (mut rows, mut problems) = (Vec::new(), Vec::new());
             for key in &keys {
                 let bounds = [("from", key.as_str()), ("to", key.as_str())];
-                let mut page = client.get(&["v1", "tables", &table, "documents"], &bounds).await?;
-                match page["documents"].get_mut(0) {
-                    Some(row) => rows.push(row.take()),
+                let page = client.exact(Method::GET, &["v1", "tables", &table, "documents"], &bounds, None).await?;
+                let (found, _) = documents(page);
+                match found.into_iter().next() {
+                    Some(row) => rows.push(row),
                     // The node knows best how to say that there is none.
                     None => problems
                         .extend(client.get(&path(&table, key), &[]).await.err().into_iter().flat_map(|more| more.0)),
                 }
             }
             if !rows.is_empty() {
-                output::print(&rows, COLUMNS, output, keys.len() == 1)?;
+                output::print_exact(&rows, COLUMNS, output, keys.len() == 1)?;
             }
             if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
         }
@@ -173,7 +174,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
                 }
             }
             let body = Some(("application/json", Exact::Map(body).to_string().into_bytes()));
-            let answer = client.json(Method::PATCH, &path(&table, &key), &[], body).await?;
+            let answer = client.exact(Method::PATCH, &path(&table, &key), &[], body).await?;
             output::line(answer)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -186,7 +187,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
 }
 
 async fn query(client: &Client, args: &QueryArgs) -> Done {
-    let mut rows: Vec<Value> = Vec::new();
+    let mut rows: Vec<Exact> = Vec::new();
     let mut after: Option<String> = None;
     loop {
         let max = (args.max - rows.len()).min(10_000).to_string();
@@ -205,9 +206,10 @@ async fn query(client: &Client, args: &QueryArgs) -> Done {
         if args.descending {
             query.push(("descending", "true"));
         }
-        let mut page = client.get(&["v1", "tables", &args.table, "documents"], &query).await?;
-        rows.extend(page["documents"].as_array_mut().map(std::mem::take).unwrap_or_default());
-        after = page["next"].as_str().map(str::to_owned);
+        let page = client.exact(Method::GET, &["v1", "tables", &args.table, "documents"], &query, None).await?;
+        let (found, next) = documents(page);
+        rows.extend(found);
+        after = next;
         if after.is_none() || rows.len() >= args.max {
             break;
         }
@@ -216,8 +218,22 @@ async fn query(client: &Client, args: &QueryArgs) -> Done {
         output::note("no documents");
         return Ok(ExitCode::SUCCESS);
     }
-    output::print(&rows, COLUMNS, args.output, false)?;
+    output::print_exact(&rows, COLUMNS, args.output, false)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The documents of a page, and where the next one begins.
+fn documents(page: Exact) -> (Vec<Exact>, Option<String>) {
+    let (mut found, mut next) = (Vec::new(), None);
+    let Exact::Map(members) = page else { return (found, next) };
+    for (name, value) in members {
+        match (name.as_str(), value) {
+            ("documents", Exact::List(documents)) => found = documents,
+            ("next", Exact::String(place)) => next = Some(place),
+            _ => {}
+        }
+    }
+    (found, next)
 }
 
 impl Guard {

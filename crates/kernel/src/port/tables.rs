@@ -250,6 +250,15 @@ pub trait Tables: Send + Sync {
     /// `HW-KERNEL-019` when there is no such table.
     fn key_field(&self, table: &str) -> Result<Option<String>, Problem>;
 
+    /// The fields that an index goes by, in their order; none where nobody knows.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-019` when there is no such table, `-036` when it has no such index, `-037` while that is being made.
+    fn index_fields(&self, table: &str, index: &str) -> Result<Vec<String>, Problem> {
+        let _ = (table, index);
+        Ok(Vec::new())
+    }
+
     /// Documents of one table, of what is visible.
     ///
     /// # Errors

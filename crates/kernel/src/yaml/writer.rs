@@ -4,14 +4,20 @@
 //! Invariant: what is written here reads back as the same value ([`super::read`]); the command line's tests hold it to that
 //! (`headwater/src/output/yaml/tests.rs`).
 
+use headwater_wire::exact::Exact;
 use serde_json::Value;
 
 /// One document, ending in a line break.
 pub fn write(value: &Value) -> String {
+    write_exact(&Exact::from(value))
+}
+
+/// The same of a value whose numbers have all their digits.
+pub fn write_exact(value: &Exact) -> String {
     let mut out = String::new();
     match value {
-        Value::Object(members) if !members.is_empty() => block(&mut out, value, 0),
-        Value::Array(items) if !items.is_empty() => block(&mut out, value, 0),
+        Exact::Map(members) if !members.is_empty() => block(&mut out, value, 0),
+        Exact::List(items) if !items.is_empty() => block(&mut out, value, 0),
         _ => {
             scalar(&mut out, value, 0);
             out.push('\n');
@@ -20,9 +26,9 @@ pub fn write(value: &Value) -> String {
     out
 }
 
-fn block(out: &mut String, value: &Value, indent: usize) {
+fn block(out: &mut String, value: &Exact, indent: usize) {
     match value {
-        Value::Object(members) => {
+        Exact::Map(members) => {
             for (index, (key, member)) in members.iter().enumerate() {
                 if index > 0 {
                     pad(out, indent);
@@ -32,18 +38,18 @@ fn block(out: &mut String, value: &Value, indent: usize) {
                 below(out, member, indent);
             }
         }
-        Value::Array(items) => {
+        Exact::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
                     pad(out, indent);
                 }
                 out.push('-');
                 match item {
-                    Value::Object(members) if !members.is_empty() => {
+                    Exact::Map(members) if !members.is_empty() => {
                         out.push(' ');
                         block(out, item, indent + 2);
                     }
-                    Value::Array(inner) if !inner.is_empty() => {
+                    Exact::List(inner) if !inner.is_empty() => {
                         out.push(' ');
                         block(out, item, indent + 2);
                     }
@@ -60,14 +66,14 @@ fn block(out: &mut String, value: &Value, indent: usize) {
 }
 
 /// A member's value behind its colon.
-fn below(out: &mut String, value: &Value, indent: usize) {
+fn below(out: &mut String, value: &Exact, indent: usize) {
     match value {
-        Value::Object(members) if !members.is_empty() => {
+        Exact::Map(members) if !members.is_empty() => {
             out.push('\n');
             pad(out, indent + 2);
             block(out, value, indent + 2);
         }
-        Value::Array(items) if !items.is_empty() => {
+        Exact::List(items) if !items.is_empty() => {
             out.push('\n');
             pad(out, indent);
             block(out, value, indent);
@@ -80,10 +86,10 @@ fn below(out: &mut String, value: &Value, indent: usize) {
     }
 }
 
-fn scalar(out: &mut String, value: &Value, indent: usize) {
+fn scalar(out: &mut String, value: &Exact, indent: usize) {
     match value {
-        Value::String(words) if is_literal(words) => literal(out, words, indent),
-        Value::String(words) => text(out, words),
+        Exact::String(words) if is_literal(words) => literal(out, words, indent),
+        Exact::String(words) => text(out, words),
         other => out.push_str(&other.to_string()),
     }
 }

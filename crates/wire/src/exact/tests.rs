@@ -20,6 +20,16 @@ fn no_digit_is_lost() {
 }
 
 #[test]
+fn over_several_lines_it_is_what_a_machines_value_is() {
+    for text in [r#"{"a":[1,{"b":null},[]],"c":{},"d":"x\ny"}"#, "[]", "1.5", r#"[[["deep"]]]"#] {
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(format!("{:#}", Exact::read(text.as_bytes()).unwrap()), format!("{value:#}"));
+    }
+    let long = Exact::read(br#"{"n":12345678901234567890.10}"#).unwrap();
+    assert_eq!(format!("{long:#}"), "{\n  \"n\": 12345678901234567890.10\n}");
+}
+
+#[test]
 fn faults_name_their_place() {
     for (text, shown) in [
         ("", "at byte `0`: a value is expected"),

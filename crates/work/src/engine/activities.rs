@@ -2,9 +2,10 @@
 //!
 //! Truth are the tasks' rows; the queues here are built from them again after a restart.
 //!
-//! Invariant: a task waits here, or somebody who asked holds it, who says that it is taken or gives it back.
+//! Invariant: a task waits here, or somebody who asked holds it, who says that it is taken or gives it back; one that has
+//! ended waits no more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ahash::HashMap;
 use parking_lot::Mutex;
@@ -19,7 +20,10 @@ pub(super) struct Activities(Mutex<HashMap<String, Activity>>);
 
 #[derive(Default)]
 struct Activity {
-    ready: VecDeque<(Key, Attempt)>,
+    /// Tasks by their turns.
+    ready: BTreeMap<i64, (Key, Attempt)>,
+    /// The turns of those.
+    turns: HashMap<(Key, Attempt), i64>,
     waiting: VecDeque<oneshot::Sender<(Key, Attempt)>>,
 }
 
@@ -42,7 +46,7 @@ impl Activities {
         let mut all = self.0.lock();
         let activity = all.entry(short(arn).to_owned()).or_default();
         if let Some(task) = activity.hand((key, attempt)) {
-            activity.ready.push_back(task);
+            activity.put_last(task);
         }
     }
 
@@ -52,11 +56,21 @@ impl Activities {
         let name = short(arn);
         let mut all = self.0.lock();
         let activity = all.entry(name.to_owned()).or_default();
-        let held = activity.ready.pop_front();
+        let held = activity.pop();
         if held.is_none() {
             activity.waiting.push_back(sender);
         }
         Asked { activities: self, activity: name.to_owned(), receiver, held }
+    }
+
+    /// Takes back a task that nobody wants done any more.
+    pub(super) fn withdraw(&self, key: Key, attempt: Attempt) {
+        self.0.lock().retain(|_, activity| {
+            if let Some(turn) = activity.turns.remove(&(key, attempt)) {
+                activity.ready.remove(&turn);
+            }
+            !activity.is_idle()
+        });
     }
 
     /// Activities that have a task ready, or a worker who waits.
@@ -67,6 +81,33 @@ impl Activities {
 }
 
 impl Activity {
+    fn put_last(&mut self, task: (Key, Attempt)) {
+        let turn = self.ready.last_key_value().map_or(0, |(turn, _)| turn + 1);
+        self.put(turn, task);
+    }
+
+    fn put_first(&mut self, task: (Key, Attempt)) {
+        let turn = self.ready.first_key_value().map_or(0, |(turn, _)| turn - 1);
+        self.put(turn, task);
+    }
+
+    fn put(&mut self, turn: i64, task: (Key, Attempt)) {
+        if let Some(before) = self.turns.insert(task, turn) {
+            self.ready.remove(&before);
+        }
+        self.ready.insert(turn, task);
+    }
+
+    fn pop(&mut self) -> Option<(Key, Attempt)> {
+        let (_, task) = self.ready.pop_first()?;
+        self.turns.remove(&task);
+        Some(task)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.ready.is_empty() && self.waiting.is_empty()
+    }
+
     /// Gives a task to the worker who has waited longest; back if there is none.
     fn hand(&mut self, mut task: (Key, Attempt)) -> Option<(Key, Attempt)> {
         while let Some(waiting) = self.waiting.pop_front() {
@@ -102,9 +143,9 @@ impl Drop for Asked<'_> {
         let activity = all.entry(self.activity.clone()).or_default();
         activity.waiting.retain(|waiting| !waiting.is_closed());
         if let Some(task) = given.and_then(|task| activity.hand(task)) {
-            activity.ready.push_front(task);
+            activity.put_first(task);
         }
-        if activity.ready.is_empty() && activity.waiting.is_empty() {
+        if activity.is_idle() {
             all.remove(&self.activity);
         }
     }

@@ -19,21 +19,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ahash::HashMap;
-use headwater_base::{Limits, Problem};
+use headwater_base::{Limits, Name, Problem, partition_of};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_log::{StreamConfig, View};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::Inner;
+use super::port::stopping;
 use super::queue::Command;
 use super::rows::{self, Key, SHARDS, Tag};
-use crate::execution::{Attempt, Event};
+use crate::execution::{Attempt, Event, MapRun};
 
-use record::Progress;
-pub(super) use record::{Bounds, decode, encode};
+use record::{Bounds, Counts};
+pub(super) use record::{Progress, decode, encode};
 
 /// Name of the stream of results.
 pub const STREAM: &str = "headwater.work.items";
@@ -142,7 +143,7 @@ impl Inner {
     /// # Errors
     /// `HW-WORK-039`.
     pub(super) fn map_run(&self, arn: &str) -> Result<Map<String, Value>, Problem> {
-        self.progress(arn).map(|(key, _, progress)| shown(&self.over(&key, progress)))
+        self.progress(arn).map(|(key, attempt, progress)| shown(&self.over(&key, &attempt, progress)))
     }
 
     /// The Map Runs of an execution.
@@ -152,13 +153,15 @@ impl Inner {
     pub(super) fn map_runs(&self, execution: &str) -> Result<Vec<Map<String, Value>>, Problem> {
         let (key, head) = self.durable_head(execution)?;
         let read = |attempt: &Attempt| {
-            Progress::decode(&self.row(&key, Tag::Progress, &rows::attempt_bytes(attempt), View::Durable)?)
+            let row = self.row(&key, Tag::Progress, &rows::attempt_bytes(attempt), View::Durable)?;
+            Progress::decode(&row).map(|progress| shown(&self.over(&key, attempt, progress)))
         };
-        Ok(head.maps.iter().filter_map(read).map(|progress| shown(&self.over(&key, progress))).collect())
+        Ok(head.maps.iter().filter_map(read).collect())
     }
 
-    /// A Map Run whose execution was stopped in its midst is over, too.
-    fn over(&self, key: &Key, mut progress: Progress) -> Progress {
+    /// As it is shown: under the bounds that were set last; one whose execution was stopped in its midst is over, too.
+    fn over(&self, key: &Key, attempt: &Attempt, mut progress: Progress) -> Progress {
+        progress.bound(self.bounds(key, attempt, View::Durable));
         let row = self.row(key, Tag::Head, &[], View::Durable);
         let head = row.and_then(|row| rows::Head::decode(&row).ok());
         if let Some(stopped) = head.and_then(|head| head.stopped)
@@ -174,18 +177,44 @@ impl Inner {
         let same = |one: &&Attempt| (one.thread, one.visit) == (attempt.thread, attempt.visit);
         let earlier = *maps.iter().filter(same).max_by_key(|one| one.number)?;
         let row = self.row(key, Tag::Progress, &rows::attempt_bytes(&earlier), View::Appended)?;
-        Some((earlier, Progress::decode(&row)?))
+        let mut progress = Progress::decode(&row)?;
+        progress.bound(self.bounds(key, &earlier, View::Appended));
+        Some((earlier, progress))
     }
 
-    /// Changes the bounds of a Map Run under way.
+    /// How far a Map Run is that begins now.
+    pub(super) fn begun(&self, run: &MapRun, execution_arn: String) -> Progress {
+        let end = Name::new(STREAM).ok().and_then(|stream| self.log.ends(&stream, partition(&run.arn)).ok());
+        Progress::of(run, execution_arn, self.clock.now(), end.map_or(0, |ends| ends.appended))
+    }
+
+    /// What was changed of a Map Run's bounds.
+    fn bounds(&self, key: &Key, attempt: &Attempt, view: View) -> Bounds {
+        let row = self.row(key, Tag::Bounds, &rows::attempt_bytes(attempt), view);
+        row.and_then(|bytes| Bounds::decode(&bytes)).unwrap_or_default()
+    }
+
+    /// Changes the bounds of a Map Run under way; they hold from its next children on, durably.
     ///
     /// # Errors
-    /// `HW-WORK-039`; `HW-WORK-033` for values that are none.
-    pub(super) fn update_map_run(&self, arn: &str, change: &Map<String, Value>) -> Result<(), Problem> {
+    /// `HW-WORK-039`; `HW-WORK-033` for values that are none, `HW-WORK-063` for a run that is over.
+    pub(super) async fn update_map_run(&self, arn: &str, change: &Map<String, Value>) -> Result<(), Problem> {
         let (key, attempt, _) = self.progress(arn)?;
-        let bounds = Bounds::of(change)?;
-        self.maps_bounds.lock().insert((key, attempt), bounds);
-        Ok(())
+        let bounds = Bounds::of(change)?.or(self.bounds(&key, &attempt, View::Appended));
+        let rest = rows::attempt_bytes(&attempt);
+        let deltas = vec![(rows::row(&key, Tag::Bounds, &rest), Some(bounds.encode()))];
+        let (reply, noted) = oneshot::channel();
+        let run = rows::row(&key, Tag::MapRun, &rest);
+        self.push_to(&key, Command::Note { key, run, deltas, appends: Vec::new(), reply });
+        match noted.await.unwrap_or_else(|_| Err(stopping())) {
+            Ok(_) => Ok(()),
+            Err(problem) if problem.code == "HW-WORK-006" => {
+                let shown: String = arn.chars().take(200).collect();
+                Err(Problem::new("HW-WORK-063", format!("the Map Run `{}` is over", shown.escape_debug()))
+                    .help("redrive its execution, and change the bounds while it runs"))
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     fn progress(&self, arn: &str) -> Result<(Key, Attempt, Progress), Problem> {
@@ -209,20 +238,27 @@ impl Inner {
     }
 }
 
+/// The partition of the stream of results that has those of a run.
+fn partition(arn: &str) -> u32 {
+    partition_of(arn.as_bytes(), SHARDS.try_into().unwrap_or(1))
+}
+
 /// In the shape of `DescribeMapRun`.
 fn shown(progress: &Progress) -> Map<String, Value> {
-    let counts = json!({
-        "pending": progress.total.saturating_sub(progress.next),
-        "running": 0,
-        "succeeded": progress.succeeded,
-        "failed": progress.failed,
-        "timedOut": progress.timed_out,
-        "aborted": progress.aborted,
-        "total": progress.total,
-        "resultsWritten": progress.next,
-        "failuresNotRedrivable": 0,
-        "pendingRedrive": 0,
-    });
+    let counts = |of: &Counts| {
+        json!({
+            "pending": of.total.saturating_sub(of.next),
+            "running": 0,
+            "succeeded": of.succeeded,
+            "failed": of.failed,
+            "timedOut": of.timed_out,
+            "aborted": of.aborted,
+            "total": of.total,
+            "resultsWritten": of.next,
+            "failuresNotRedrivable": 0,
+            "pendingRedrive": 0,
+        })
+    };
     let mut all = json!({
         "mapRunArn": progress.arn,
         "executionArn": progress.execution_arn,
@@ -231,8 +267,8 @@ fn shown(progress: &Progress) -> Map<String, Value> {
         "maxConcurrency": progress.concurrency,
         "toleratedFailurePercentage": progress.tolerance.percentage.unwrap_or(0.0),
         "toleratedFailureCount": progress.tolerance.count.unwrap_or(0),
-        "itemCounts": counts.clone(),
-        "executionCounts": counts,
+        "itemCounts": counts(&progress.items),
+        "executionCounts": counts(&progress.children),
         "redriveCount": progress.redrives,
     });
     if let Some(stopped) = progress.stopped {

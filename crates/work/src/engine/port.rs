@@ -230,6 +230,6 @@ impl Workflows for Engine {
     }
 
     fn update_map_run<'a>(&'a self, id: &'a str, change: Map<String, Value>) -> BoxFuture<'a, Result<(), Problem>> {
-        Box::pin(async move { self.0.update_map_run(id, &change) })
+        Box::pin(async move { self.0.update_map_run(id, &change).await })
     }
 }

@@ -51,6 +51,8 @@ pub(super) enum Tag {
     MapRun = b'r',
     /// How far a Map Run is.
     Progress = b'p',
+    /// Bounds of a Map Run that were changed while it ran.
+    Bounds = b'l',
     /// The hash of a blob that the execution points to.
     Blob = b'b',
 }

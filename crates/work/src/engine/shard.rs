@@ -313,7 +313,12 @@ impl Shard {
             None => self.head(&key)?,
         };
         if let Some(there) = there {
-            if there.input == head.input && there.state == ExecutionState::Running {
+            // Whoever waits for its end is told of it once, however often it asks; of somebody else's it would never be.
+            let theirs = match &head.parent {
+                Some(_) => there.parent == head.parent,
+                None => there.state == ExecutionState::Running,
+            };
+            if there.input == head.input && theirs {
                 return Ok(super::view(&there, Some(input.clone())));
             }
             return Err(super::name_taken(&head.workflow, &head.name));
@@ -453,7 +458,8 @@ impl Shard {
                 let pointers: Vec<Bytes> = head.iter().flat_map(|head| super::payloads::pointers(&key, head)).collect();
                 let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
                 let progress = maps.iter().flat_map(|attempt| {
-                    [Tag::Progress, Tag::MapRun].map(|tag| rows::row(&key, tag, &rows::attempt_bytes(attempt)))
+                    [Tag::Progress, Tag::MapRun, Tag::Bounds]
+                        .map(|tag| rows::row(&key, tag, &rows::attempt_bytes(attempt)))
                 });
                 let ids = threads.iter().flat_map(|(first, end)| *first..*end);
                 let kept =

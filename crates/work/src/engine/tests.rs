@@ -211,6 +211,51 @@ async fn another_execution_is_started_and_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_would_wait_for_an_execution_of_somebody_else_is_refused() {
+    let rig = Rig::new().await;
+    rig.workflow("child", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}}))
+        .await;
+    let start = json!({"StartAt": "S", "States": {"S": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync",
+        "Parameters": {"StateMachineArn": "child", "Input": {"a": 1}, "Name": "kid"}, "End": true}}});
+    rig.workflow("parent", &start).await;
+    rig.start("parent", Some("first"), json!({})).await.unwrap();
+    rig.until(|| rig.engine().describe("child/kid").is_ok()).await;
+    rig.start("parent", Some("second"), json!({})).await.unwrap();
+    let view = rig.end("parent/second").await;
+    assert_eq!(view.error.as_deref(), Some("StepFunctions.ExecutionAlreadyExistsException"), "{view:?}");
+    rig.advance(61);
+    assert_eq!(rig.end("parent/first").await.state, ExecutionState::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_is_stopped_with_the_task_that_waits_for_it() {
+    let rig = Rig::new().await;
+    rig.workflow("child", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}}))
+        .await;
+    let start = json!({"StartAt": "S", "States": {"S": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync",
+        "Parameters": {"StateMachineArn": "child", "Name": "kid"}, "End": true}}});
+    rig.workflow("parent", &start).await;
+    rig.start("parent", Some("n"), json!({})).await.unwrap();
+    rig.until(|| rig.engine().describe("child/kid").is_ok()).await;
+    rig.engine().stop("parent/n", None, None).await.unwrap();
+    assert_eq!(rig.end("child/kid").await.state, ExecutionState::Aborted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_times_out_before_a_worker_comes_is_forgotten() {
+    let rig = Rig::new().await;
+    let resource = "arn:aws:states:us-east-1:000000000000:activity:work";
+    let machine = json!({"StartAt": "A", "States": {"A": {
+        "Type": "Task", "Resource": resource, "TimeoutSeconds": 5, "End": true}}});
+    rig.workflow("act", &machine).await;
+    rig.start("act", Some("n"), json!({})).await.unwrap();
+    rig.until(|| rig.engine().0.activities.len() == 1).await;
+    rig.advance(6);
+    assert_eq!(rig.end("act/n").await.error.as_deref(), Some("States.Timeout"));
+    rig.until(|| rig.engine().0.activities.len() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_large_map_run_keeps_a_cursor_and_each_result() {
     let rig = Rig::new().await;
     let items: Vec<u32> = (0..2_500).collect();

@@ -98,6 +98,8 @@ pub(super) enum After {
     Offer(String, Attempt),
     /// Stop an external task.
     Cancel(Attempt),
+    /// Stop an execution that this one has waited for.
+    StopChild(Key, Parent),
     /// Deliver a message.
     Deliver(Bytes, Message),
     /// Run a Map Run.
@@ -282,6 +284,7 @@ impl Turn {
                 Effect::ClearTimer(timer) => self.set_alarm(Alarm::Of(timer), None),
                 Effect::StartTask(start) => self.begin_task(*start, &spans, around),
                 Effect::StopTask(attempt) => {
+                    self.stop_child(&attempt, around);
                     self.forget(&attempt);
                     self.after.push(After::Cancel(attempt));
                 }
@@ -401,7 +404,9 @@ impl Turn {
         let key = rows::key_of(&head.workflow, &head.name);
         if let Some(bytes) = around.inner.row(&key, Tag::Head, &[], View::Appended) {
             let there = Head::decode(&bytes)?;
-            if there.input != head.input || there.state != ExecutionState::Running {
+            // As where it is started: only its own parent is told of its end.
+            let theirs = if parent.is_some() { there.parent == parent } else { there.state == ExecutionState::Running };
+            if there.input != head.input || !theirs {
                 return Err(super::name_taken(&head.workflow, &head.name));
             }
         }
@@ -572,6 +577,22 @@ impl Turn {
         let row = rows::row(&self.key, Tag::Task, &rows::attempt_bytes(attempt));
         self.rows.insert(row, None);
         self.after.retain(|after| !matches!(after, After::Perform(one) | After::Later(one) if one == attempt));
+    }
+
+    /// An execution that a task waits for is stopped with the task, if a crash does not come between: the recorded service
+    /// does what it can as well.
+    fn stop_child(&mut self, attempt: &Attempt, around: &Around<'_>) {
+        let Some(task) = self.task(attempt, around).filter(|task| task.submitted) else { return };
+        let Resource::Service(Service { pattern: Pattern::Sync | Pattern::Sync2, .. }) = &task.start.resource else {
+            return;
+        };
+        let effect = effect_key(&self.head.id(), attempt);
+        let call = task.call(&effect, &self.execution.identity.machine_arn, None, around.now);
+        let Ok(Plan::Internal(plan)) = tasks::plan(&around.inner.services, &call) else { return };
+        if let Some((start, name)) = plan.starts.first().and_then(|start| Some((start, start.name.as_ref()?))) {
+            let parent = Parent { key: self.key, attempt: *attempt };
+            self.after.push(After::StopChild(rows::key_of(&start.workflow, name), parent));
+        }
     }
 
     /// A task under way, as this turn has left it.

@@ -190,7 +190,14 @@ impl<'a> ResultWriter<'a> {
 
     fn close(&mut self, kind: &'static str) -> Result<(), Failure> {
         let Some(mut open) = self.open.remove(kind) else { return Ok(()) };
-        open.ahead.push(if self.lines { b'\n' } else { b']' });
+        // Of empty lists that were flattened nothing stands there.
+        let ending: &[u8] = match (self.lines, open.first) {
+            (true, true) => b"",
+            (true, false) => b"\n",
+            (false, true) => b"[]",
+            (false, false) => b"]",
+        };
+        open.ahead.extend_from_slice(ending);
         open.flush().map_err(|error| broken(&error))?;
         let (id, bytes) = open.writer.finish().map_err(|error| broken(&error))?;
         let Some((bucket, prefix)) = self.place.clone() else { return Ok(()) };

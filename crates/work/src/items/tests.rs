@@ -226,6 +226,26 @@ fn results_are_written_as_files_that_the_manifest_names() {
 }
 
 #[test]
+fn a_file_of_nothing_but_empty_lists_is_one() {
+    let blobs = blobs();
+    for (lines, expected) in [("JSON", "[]"), ("JSONL", "")] {
+        let config = json!({
+            "Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "bucket", "Prefix": lines},
+            "WriterConfig": {"OutputType": lines, "Transformation": "FLATTEN"},
+        });
+        let arn = "arn:aws:states:us-east-1:1:mapRun:m/Map:id";
+        let mut writer = ResultWriter::open(&config, arn, &blobs, Micros(0)).unwrap();
+        writer.add(&child("a", Ok(json!([])))).unwrap();
+        writer.add(&child("b", Ok(json!([])))).unwrap();
+        writer.finish().unwrap();
+        let mut text = String::new();
+        let key = format!("{lines}/id/SUCCEEDED_0.{}", lines.to_lowercase());
+        named(&blobs, &Name::new("bucket").unwrap(), &key).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
 fn without_a_place_results_are_the_states_own() {
     let blobs = blobs();
     let config = json!({"WriterConfig": {"OutputType": "JSON", "Transformation": "COMPACT"}});

@@ -73,12 +73,24 @@ impl Dialect {
     /// A stored document as it goes out.
     fn shown(self, document: &Json) -> Value {
         match self {
-            Self::Native => Value::Object(serde_json::from_slice(document).unwrap_or_default()),
+            Self::Native => Exact::read(document).map_or_else(|_| json!({}), |document| every_digit(&document)),
             Self::DynamoDb => {
                 let item = dynamodb::item(document).ok();
                 item.and_then(|item| item.to_value()).unwrap_or_else(|| json!({}))
             }
         }
+    }
+}
+
+/// A value of a payload. A number that would lose digits there is its text, as all numbers of DynamoDB are.
+fn every_digit(value: &Exact) -> Value {
+    match value {
+        Exact::Number(text) => value.to_value().unwrap_or_else(|| Value::String(text.to_string())),
+        Exact::List(items) => Value::Array(items.iter().map(every_digit).collect()),
+        Exact::Map(fields) => {
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), every_digit(value))).collect())
+        }
+        other => other.to_value().unwrap_or_default(),
     }
 }
 

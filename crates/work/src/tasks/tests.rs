@@ -35,10 +35,20 @@ fn document() -> Document {
     }
 }
 
+/// A document with numbers that a machine's cannot hold.
+fn digits() -> Document {
+    let value = Json::from_static(b"{\"id\":\"digits\",\"n\":[1.50,12345678901234567890.10,12345678901234567]}");
+    Document { key: "digits".to_owned(), value, ..document() }
+}
+
 impl Tables for Runs {
     fn get(&self, table: &str, key: &str) -> Result<Option<Document>, Problem> {
         match table {
-            "runs" => Ok((key == "r1").then(document)),
+            "runs" => Ok(match key {
+                "r1" => Some(document()),
+                "digits" => Some(digits()),
+                _ => None,
+            }),
             _ => Err(Problem::new("HW-KERNEL-019", format!("there is no table `{table}`"))),
         }
     }
@@ -251,6 +261,8 @@ async fn read(name: &str, parameters: Value) -> Result<Value, Failure> {
 async fn documents_are_read_in_the_words_of_both() {
     let native = read("arn:headwater:work:::table:get", json!({"Table": "runs", "Key": "r1"})).await.unwrap();
     assert_eq!(native, json!({"Key": "r1", "Version": 4, "Document": {"id": "r1", "n": 1.5, "m": {"a": [true]}}}));
+    let long = read("arn:headwater:work:::table:get", json!({"Table": "runs", "Key": "digits"})).await.unwrap();
+    assert_eq!(long["Document"]["n"], json!([1.5, "12345678901234567890.10", 12_345_678_901_234_567_i64]));
     let none = read("arn:headwater:work:::table:get", json!({"Table": "runs", "Key": "r2"})).await.unwrap();
     assert_eq!(none, json!({"Key": "r2", "Version": 0, "Document": null}));
     let item = json!({"TableName": "runs", "Key": {"id": {"S": "r1"}}, "ProjectionExpression": "m.#a",

@@ -108,7 +108,7 @@ pub fn fault(problem: headwater_base::Problem, arn: &str) -> Refusal {
     match problem.code.as_str() {
         codes::NO_EXECUTION => no_execution(arn),
         codes::EXISTS => Refusal::new("ExecutionAlreadyExists", format!("Execution Already Exists: '{arn}'")),
-        codes::NOT_REDRIVABLE => Refusal::new("ExecutionNotRedrivable", problem.title),
+        code if codes::NOT_REDRIVABLE.contains(&code) => Refusal::new("ExecutionNotRedrivable", problem.title),
         _ => problem.into(),
     }
 }

@@ -152,7 +152,12 @@ impl Workflows for Engine {
     }
 
     fn redrive<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Micros, Problem>> {
-        Box::pin(async move { self.change(id, |view| view.state = ExecutionState::Running) })
+        Box::pin(async move {
+            if id.ends_with("/spent") {
+                return Err(problem("HW-WORK-007"));
+            }
+            self.change(id, |view| view.state = ExecutionState::Running)
+        })
     }
 
     fn end_task<'a>(&'a self, token: &'a str, end: TaskEnd) -> BoxFuture<'a, Result<(), Problem>> {

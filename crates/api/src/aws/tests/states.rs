@@ -165,6 +165,12 @@ async fn an_executions_name_is_an_idempotency_key() {
             .await
             .starts_with("ExecutionNotRedrivable")
     );
+    // Nothing is left to take up, which the engine alone knows.
+    let spent = json!({ "stateMachineArn": arn("stateMachine:price"), "name": "spent" });
+    house.ok(&target("StartExecution"), spent).await;
+    let spent = json!({ "executionArn": arn("execution:price:spent") });
+    house.ok(&target("StopExecution"), spent.clone()).await;
+    assert!(house.no(&target("RedriveExecution"), spent).await.starts_with("ExecutionNotRedrivable"));
     assert_eq!(
         house.no(&target("DescribeExecution"), json!({ "executionArn": arn("execution:price:none") })).await,
         format!("ExecutionDoesNotExist: Execution Does Not Exist: '{}'", arn("execution:price:none"))

@@ -322,6 +322,8 @@ async fn indexes_are_kept_made_when_added_and_come_back() {
     };
     let by_plan = Query { index: Some("by_plan".to_owned()), count: 100, ..Query::default() };
     let pro = Query { equals: vec![exact(json!("pro"))], ..by_plan.clone() };
+    assert_eq!(kernel.tables().index_fields("users", "by_plan").unwrap(), ["plan", "since"]);
+    assert_eq!(kernel.tables().index_fields("users", "by_age").unwrap_err().code, "HW-KERNEL-036");
     assert_eq!(ask(by_plan.clone()).0, "beac");
     assert_eq!(ask(pro.clone()).0, "eac", "what has not all fields is not in the index");
     assert_eq!(ask(Query { from: Some(exact(json!(2))), ..pro.clone() }).0, "ac");

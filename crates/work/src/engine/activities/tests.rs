@@ -32,3 +32,18 @@ fn a_task_that_nobody_has_taken_goes_to_the_next_before_all_others() {
     drop(activities.ask("work"));
     assert_eq!(activities.len(), 0);
 }
+
+#[test]
+fn a_task_that_ends_before_a_worker_comes_leaves_nothing() {
+    let activities = Activities::default();
+    let attempt = |number| Attempt { thread: 0, visit: 0, number };
+    (1..=3).for_each(|number| activities.offer("work", [0; 16], attempt(number)));
+    activities.withdraw([0; 16], attempt(2));
+    let (mut first, mut second) = (activities.ask("work"), activities.ask("work"));
+    assert_eq!((given(&mut first), given(&mut second)), (Some(1), Some(3)));
+    first.done();
+    second.done();
+    activities.offer("work", [0; 16], attempt(4));
+    activities.withdraw([0; 16], attempt(4));
+    assert_eq!(activities.len(), 0);
+}

@@ -5,11 +5,11 @@
 //! as pending.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::StreamExt;
-use headwater_base::{Micros, Name, partition_of};
+use headwater_base::{Micros, Name};
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 use headwater_log::{Append, View};
 use serde_json::Value;
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::Stop;
 use super::record::{self, Progress};
-use super::results::{Ended, Pieces, Place, Record, Results};
+use super::results::{Ended, Lack, Marks, Pieces, Place, Record, Results};
 use super::source::{Child, Source};
 use crate::definition::{Definition, Flavor};
 use crate::engine::queue::Command;
@@ -64,27 +64,10 @@ pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &S
     let head = Head::decode(&inner.row(&key, Tag::Head, &[], View::Durable)?).ok()?;
     let definition = inner.definition(&head.definition, false).ok()?;
     let stored = inner.row(&key, Tag::Progress, &rest, View::Durable);
-    let partition = partition_of(run.arn.as_bytes(), rows::SHARDS.try_into().unwrap_or(1));
-    let place = Place { stream: Name::new(super::STREAM).ok()?, partition };
-    let end = inner.log.ends(&place.stream, partition).map_or(0, |ends| ends.appended);
-    let mut progress = stored.and_then(|bytes| Progress::decode(&bytes)).unwrap_or_else(|| Progress {
-        arn: run.arn.clone(),
-        execution_arn: identity(&head.workflow, &head.name).execution_arn,
-        status: "RUNNING".to_owned(),
-        started: inner.clock.now(),
-        stopped: None,
-        next: 0,
-        total: 0,
-        succeeded: 0,
-        failed: 0,
-        timed_out: 0,
-        aborted: 0,
-        concurrency: run.concurrency,
-        tolerance: run.tolerance,
-        first: end,
-        redrives: 0,
-        redriven: None,
-    });
+    let place = Place { stream: Name::new(super::STREAM).ok()?, partition: super::partition(&run.arn) };
+    let mut progress = stored
+        .and_then(|bytes| Progress::decode(&bytes))
+        .unwrap_or_else(|| inner.begun(&run, identity(&head.workflow, &head.name).execution_arn));
     let (run_row, row) = (rows::row(&key, Tag::MapRun, &rest), rows::row(&key, Tag::Progress, &rest));
     let map = Map { inner, run: &run, head: &head, definition: &definition, stop, place, key, run_row, row };
     if stopped && progress.status != "RUNNING" {
@@ -99,7 +82,7 @@ pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &S
     }
     let stopped = stopped || execution.is_none();
     let opened = tokio::task::block_in_place(|| {
-        Source::open(inner, &run, execution.as_ref(), &definition, (progress.next, stopped))
+        Source::open(inner, &run, execution.as_ref(), &definition, (progress.children.next, stopped))
     });
     let mut source = match opened {
         Ok(source) => source,
@@ -137,11 +120,14 @@ impl Map<'_> {
         let inner = self.inner;
         let succeeded = match tokio::task::block_in_place(|| self.place.succeeded(inner, progress)) {
             Ok(succeeded) => succeeded,
+            // Those that run are to be ended, whatever is known of the others.
+            Err(_) if self.stop.is_set() => Marks::default(),
             Err(failure) => return Some(Err(failure)),
         };
         let bytes_max = inner.limits.payload_bytes_max;
         let mut results = Results::default();
-        if self.run.writer.is_none() && (progress.next > 0 || progress.redrives > 0) {
+        let wanted = self.run.writer.is_none() && !self.stop.is_set();
+        if wanted && (progress.children.next > 0 || progress.redrives > 0) {
             // What was durable before a restart, or before the run was taken up again.
             let read = tokio::task::block_in_place(|| {
                 self.place.read(inner, progress, &mut |_, mut ended| {
@@ -150,18 +136,14 @@ impl Map<'_> {
                     true
                 })
             });
-            if let Err(failure) = read {
-                return Some(Err(failure));
+            if let Err(lack) = read {
+                return Some(Err(lack.failure));
             }
         }
         loop {
-            if let Some(bounds) = inner.maps_bounds.lock().remove(&(self.key, attempt)) {
-                progress.concurrency = bounds.concurrency.unwrap_or(progress.concurrency);
-                progress.tolerance.count = bounds.count.or(progress.tolerance.count);
-                progress.tolerance.percentage = bounds.percentage.or(progress.tolerance.percentage);
-            }
+            progress.bound(inner.bounds(&self.key, &attempt, View::Durable));
             let stopped = self.stop.is_set();
-            if !stopped && !progress.tolerance.bears(progress.lost(), progress.total) {
+            if !stopped && !progress.tolerance.bears(progress.items.lost(), progress.items.total) {
                 let cause = "The specified tolerated failure threshold was exceeded";
                 return Some(Err(Failure::new("States.ExceedToleratedFailureThreshold", cause)));
             }
@@ -170,7 +152,11 @@ impl Map<'_> {
                 Err(failure) => return Some(Err(failure)),
             };
             let count = chunk.len() as u64;
-            progress.total = progress.next + count + source.left;
+            let items: u64 = chunk.iter().map(|child| child.items).sum();
+            // How many children the items that are left make is known where each is one.
+            let more = if self.run.batcher.is_some() { 0 } else { source.left };
+            progress.children.total = progress.children.next + count + more;
+            progress.items.total = progress.items.next + items + source.left;
             if chunk.is_empty() {
                 return Some(Ok(results));
             }
@@ -178,26 +164,34 @@ impl Map<'_> {
             let width = if width == 0 { AT_ONCE_MAX } else { width.min(AT_ONCE_MAX) };
             let mut later = if stopped { chunk.split_off(self.begun(&chunk)) } else { Vec::new() };
             let mut chunk = chunk.into_iter();
+            let (tolerance, total) = (progress.tolerance, progress.items.total);
+            let lost = AtomicU64::new(progress.items.lost());
             let wanted = std::iter::from_fn(|| {
-                let over = !stopped && self.stop.is_set();
+                // What fails beyond what is tolerated fails the run: nothing more begins.
+                let failed = !tolerance.bears(lost.load(Ordering::Relaxed), total);
+                let over = !stopped && (self.stop.is_set() || failed);
                 if over { None } else { chunk.find(|child| !succeeded.has(child.number)) }
             });
             let redriven = progress.redrives > 0;
-            let children = futures::stream::iter(wanted).map(|child| self.child(child, redriven));
+            let lost = &lost;
+            let children = futures::stream::iter(wanted).map(|child| async move {
+                let ended = self.child(child, redriven).await;
+                if let Some(ended) = ended.as_ref().filter(|ended| ended.state != ExecutionState::Succeeded) {
+                    lost.fetch_add(ended.items, Ordering::Relaxed);
+                }
+                ended
+            });
             let ended: Vec<Option<Ended>> = children.buffer_unordered(width).collect().await;
             let mut ended = ended.into_iter().collect::<Option<Vec<Ended>>>()?;
             ended.sort_unstable_by_key(|ended| ended.number);
             let mut left: Vec<Child> = chunk.collect();
             left.append(&mut later);
             let mut open = Pieces::new(&self.place, &self.run.arn, inner.clock.now().millis());
-            progress.next = left.first().map_or(progress.next + count, |child| child.number);
+            progress.children.next = left.first().map_or(progress.children.next + count, |child| child.number);
+            progress.items.next += items - left.iter().map(|child| child.items).sum::<u64>();
             for ended in ended {
-                match ended.state {
-                    ExecutionState::Succeeded => progress.succeeded += 1,
-                    ExecutionState::TimedOut => progress.timed_out += 1,
-                    ExecutionState::Aborted => progress.aborted += 1,
-                    _ => progress.failed += 1,
-                }
+                progress.children.add(ended.state, 1);
+                progress.items.add(ended.state, ended.items);
                 open.add(&ended);
                 if self.run.writer.is_none() {
                     results.add(ended.number, ended.output.as_deref(), ended.failure, bytes_max);
@@ -227,10 +221,9 @@ impl Map<'_> {
 
     /// Writes what there is of results, where nobody waits for them. False where that failed and another try may not.
     fn leave(&self, progress: &Progress, source: &mut Source<'_>) -> bool {
-        let Err(failure) = tokio::task::block_in_place(|| self.files(progress, source)) else { return true };
-        tracing::warn!(run = progress.arn, cause = failure.cause, "results of a Map Run are not written");
-        // What is too large for the state's own result stays so.
-        failure.error.as_deref() == Some("States.DataLimitExceeded")
+        let Err(lack) = tokio::task::block_in_place(|| self.files(progress, source)) else { return true };
+        tracing::warn!(run = progress.arn, cause = lack.failure.cause, "results of a Map Run are not written");
+        lack.lasting
     }
 
     /// Ends a run that nobody waits for any more: its files are written, then it is over and its row goes. None when
@@ -253,7 +246,7 @@ impl Map<'_> {
 
     /// Writes what children came to as the `ResultWriter` says: into its files, which come with a manifest, or into the
     /// state's result. Children that were never begun are pending. None without a writer.
-    fn files(&self, progress: &Progress, source: &mut Source<'_>) -> Result<Option<Value>, Failure> {
+    fn files(&self, progress: &Progress, source: &mut Source<'_>) -> Result<Option<Value>, Lack> {
         let Some(config) = &self.run.writer else { return Ok(None) };
         let missing = || Failure::new("States.ResultWriterFailed", "there are no blobs here");
         let blobs = self.inner.services.blobs.as_ref().ok_or_else(missing)?;
@@ -300,7 +293,7 @@ impl Map<'_> {
                 stopped: None,
             })?;
         }
-        writer.finish().map(Some)
+        Ok(Some(writer.finish()?))
     }
 
     fn shown(&self, mut ended: Record) -> ChildResult {
@@ -333,7 +326,7 @@ impl Map<'_> {
 
     /// Runs one child to its end. None when the engine stops.
     async fn child(&self, child: Child, redriven: bool) -> Option<Ended> {
-        let Child { number, item, input } = child;
+        let Child { number, item, input, items } = child;
         let identity = self.identity(number);
         let shown = self.run.writer.is_some().then(|| input.to_string());
         let started = self.inner.clock.now();
@@ -367,7 +360,8 @@ impl Map<'_> {
             }
         };
         let stopped = self.inner.clock.now();
-        let ended = |state, output, failure| Ended { number, state, output, failure, input: shown, started, stopped };
+        let ended =
+            |state, output, failure| Ended { number, items, state, output, failure, input: shown, started, stopped };
         Some(match done {
             Ok((_, Some(output))) if output.len() > OUTPUT_BYTES_MAX => {
                 let cause = format!("the output of an item of a distributed Map has {OUTPUT_BYTES_MAX} bytes at most");

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use headwater_base::{Micros, Problem};
+use headwater_kernel::port::workflows::ExecutionState;
 use serde_json::{Map, Value};
 
 use crate::definition::Flavor;
@@ -74,6 +75,63 @@ fn read_items(reader: &mut Reader<'_>) -> Option<Vec<(Item, Value)>> {
     reader.list(|reader| Some((Item { index: reader.number()?, value: reader.value()? }, reader.value()?)))
 }
 
+/// Children of a Map Run, or their items, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Counts {
+    /// Every one before this is over and its result durable.
+    pub(super) next: u64,
+    /// As far as is known.
+    pub(super) total: u64,
+    pub(super) succeeded: u64,
+    pub(super) failed: u64,
+    pub(super) timed_out: u64,
+    pub(super) aborted: u64,
+}
+
+impl Counts {
+    /// So many more have ended like this.
+    pub(super) fn add(&mut self, state: ExecutionState, count: u64) {
+        let those = match state {
+            ExecutionState::Succeeded => &mut self.succeeded,
+            ExecutionState::TimedOut => &mut self.timed_out,
+            ExecutionState::Aborted => &mut self.aborted,
+            _ => &mut self.failed,
+        };
+        *those = those.saturating_add(count);
+    }
+
+    /// Those that did not succeed.
+    pub(super) const fn lost(&self) -> u64 {
+        self.failed.saturating_add(self.timed_out).saturating_add(self.aborted)
+    }
+
+    /// Those that came to an end.
+    pub(super) const fn ended(&self) -> u64 {
+        self.succeeded.saturating_add(self.lost())
+    }
+
+    /// From the first one, of which those that succeeded stay counted.
+    const fn again(self) -> Self {
+        Self { next: 0, failed: 0, timed_out: 0, aborted: 0, ..self }
+    }
+
+    fn encode(&self, writer: &mut Writer) {
+        let all = [self.next, self.total, self.succeeded, self.failed, self.timed_out, self.aborted];
+        all.iter().for_each(|count| writer.number(*count));
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            next: reader.number()?,
+            total: reader.number()?,
+            succeeded: reader.number()?,
+            failed: reader.number()?,
+            timed_out: reader.number()?,
+            aborted: reader.number()?,
+        })
+    }
+}
+
 /// How far a Map Run is.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::engine) struct Progress {
@@ -82,14 +140,9 @@ pub(in crate::engine) struct Progress {
     pub(super) status: String,
     pub(super) started: Micros,
     pub(super) stopped: Option<Micros>,
-    /// Every child before this one is over and its result durable.
-    pub(super) next: u64,
-    /// Children, as far as is known.
-    pub(super) total: u64,
-    pub(super) succeeded: u64,
-    pub(super) failed: u64,
-    pub(super) timed_out: u64,
-    pub(super) aborted: u64,
+    pub(super) children: Counts,
+    /// Of a batch each item counts as its child does.
+    pub(super) items: Counts,
     pub(super) concurrency: u64,
     pub(super) tolerance: Tolerance,
     /// Where its results begin in the partition of the stream of results.
@@ -100,59 +153,80 @@ pub(in crate::engine) struct Progress {
 }
 
 impl Progress {
+    /// Of a run that begins, whose results come from `first` on.
+    pub(super) fn of(run: &MapRun, execution_arn: String, started: Micros, first: i64) -> Self {
+        let total = run.items.len() as u64;
+        // How many batches the items make is known once they are made.
+        let children = Counts { total: if run.batcher.is_some() { 0 } else { total }, ..Counts::default() };
+        Self {
+            arn: run.arn.clone(),
+            execution_arn,
+            status: "RUNNING".to_owned(),
+            started,
+            stopped: None,
+            children,
+            items: Counts { total, ..Counts::default() },
+            concurrency: run.concurrency,
+            tolerance: run.tolerance,
+            first,
+            redrives: 0,
+            redriven: None,
+        }
+    }
+
     pub(in crate::engine) fn encode(&self) -> Bytes {
         let mut writer = Writer::default();
-        writer.byte(2);
+        writer.byte(3);
         for text in [&self.arn, &self.execution_arn, &self.status] {
             writer.text(text);
         }
         writer.time(self.started);
         writer.option(self.stopped.as_ref(), |writer, at| writer.time(*at));
-        let counts =
-            [self.next, self.total, self.succeeded, self.failed, self.timed_out, self.aborted, self.concurrency];
-        counts.iter().for_each(|count| writer.number(*count));
+        self.children.encode(&mut writer);
+        writer.number(self.concurrency);
         tolerance(&mut writer, &self.tolerance);
         writer.time(Micros(self.first));
         writer.number(u64::from(self.redrives));
         writer.option(self.redriven.as_ref(), |writer, at| writer.time(*at));
+        self.items.encode(&mut writer);
         Bytes::from(writer.bytes)
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        // The first version knew no redrives.
-        let version = reader.byte().filter(|version| (1..=2).contains(version))?;
-        Some(Self {
+        // The first version knew no redrives, the second took a batch for one item.
+        let version = reader.byte().filter(|version| (1..=3).contains(version))?;
+        let mut progress = Self {
             arn: reader.text()?,
             execution_arn: reader.text()?,
             status: reader.text()?,
             started: reader.time()?,
             stopped: reader.option(Reader::time)?,
-            next: reader.number()?,
-            total: reader.number()?,
-            succeeded: reader.number()?,
-            failed: reader.number()?,
-            timed_out: reader.number()?,
-            aborted: reader.number()?,
+            children: Counts::decode(&mut reader)?,
+            items: Counts::default(),
             concurrency: reader.number()?,
             tolerance: read_tolerance(&mut reader)?,
             first: reader.time()?.0,
             redrives: if version == 1 { 0 } else { reader.small()? },
             redriven: if version == 1 { None } else { reader.option(Reader::time)? },
-        })
+        };
+        progress.items = if version < 3 { progress.children } else { Counts::decode(&mut reader)? };
+        Some(progress)
+    }
+
+    /// Takes over bounds that were changed.
+    pub(super) fn bound(&mut self, bounds: Bounds) {
+        self.concurrency = bounds.concurrency.unwrap_or(self.concurrency);
+        self.tolerance.count = bounds.count.or(self.tolerance.count);
+        self.tolerance.percentage = bounds.percentage.or(self.tolerance.percentage);
     }
 
     /// Taken up again from its first child, of which those that succeeded are passed over.
     pub(in crate::engine) fn redrive(mut self, now: Micros) -> Self {
         (self.status, self.stopped) = ("RUNNING".to_owned(), None);
-        (self.next, self.failed, self.timed_out, self.aborted) = (0, 0, 0, 0);
+        (self.children, self.items) = (self.children.again(), self.items.again());
         (self.redrives, self.redriven) = (self.redrives + 1, Some(now));
         self
-    }
-
-    /// Children that did not succeed.
-    pub(super) const fn lost(&self) -> u64 {
-        self.failed + self.timed_out + self.aborted
     }
 }
 
@@ -165,6 +239,31 @@ pub(in crate::engine) struct Bounds {
 }
 
 impl Bounds {
+    /// With what was changed before and is not by this.
+    pub(super) fn or(self, before: Self) -> Self {
+        Self {
+            concurrency: self.concurrency.or(before.concurrency),
+            count: self.count.or(before.count),
+            percentage: self.percentage.or(before.percentage),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Bytes {
+        let mut writer = Writer::default();
+        writer.byte(1);
+        writer.option(self.concurrency.as_ref(), |writer, count| writer.number(*count));
+        tolerance(&mut writer, &Tolerance { count: self.count, percentage: self.percentage });
+        Bytes::from(writer.bytes)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        reader.byte().filter(|version| *version == 1)?;
+        let concurrency = reader.option(Reader::number)?;
+        let Tolerance { count, percentage } = read_tolerance(&mut reader)?;
+        Some(Self { concurrency, count, percentage })
+    }
+
     /// Reads `maxConcurrency`, `toleratedFailureCount` and `toleratedFailurePercentage`.
     ///
     /// # Errors

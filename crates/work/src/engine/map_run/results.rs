@@ -26,6 +26,8 @@ const BATCH_BYTES: usize = 512 * 1024;
 /// How a child ended.
 pub(super) struct Ended {
     pub(super) number: u64,
+    /// Items that it had.
+    pub(super) items: u64,
     pub(super) state: ExecutionState,
     pub(super) output: Option<String>,
     pub(super) failure: Failure,
@@ -91,6 +93,27 @@ impl Record {
     }
 }
 
+/// Why results are not at hand, or not written.
+pub(super) struct Lack {
+    pub(super) failure: Failure,
+    /// No other try may do better.
+    pub(super) lasting: bool,
+}
+
+impl From<Failure> for Lack {
+    fn from(failure: Failure) -> Self {
+        // What is too large for the state's own result stays so.
+        let lasting = failure.error.as_deref() == Some("States.DataLimitExceeded");
+        Self { failure, lasting }
+    }
+}
+
+impl From<Lack> for Failure {
+    fn from(lack: Lack) -> Self {
+        lack.failure
+    }
+}
+
 /// Where the records of a run are.
 pub(super) struct Place {
     pub(super) stream: Name,
@@ -101,14 +124,14 @@ impl Place {
     /// Every durable record of a run with its offset, until `each` says stop.
     ///
     /// # Errors
-    /// `States.Runtime` when they cannot be read, or some that the run has counted are gone: a result that is left out
-    /// would look like a child that never was.
+    /// `States.Runtime` when they cannot be read, or some that the run has counted are gone, which lasts: a result that is
+    /// left out would look like a child that never was.
     pub(super) fn read(
         &self,
         inner: &Inner,
         progress: &Progress,
         each: &mut dyn FnMut(i64, Record) -> bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Lack> {
         let ends = inner.log.ends(&self.stream, self.partition).map_err(|error| unreadable(&error))?;
         // What is older than the stream keeps may have been that of other runs alone.
         let (mut from, mut found) = (progress.first.max(ends.start), 0);
@@ -136,9 +159,10 @@ impl Place {
                 }
             }
         }
-        let wanted = progress.succeeded + progress.lost();
+        let wanted = progress.children.ended();
         if found < wanted {
-            return Err(unreadable(&format_args!("{} of {wanted} are gone", wanted - found)));
+            let failure = unreadable(&format_args!("{} of {wanted} are gone", wanted - found));
+            return Err(Lack { failure, lasting: true });
         }
         Ok(())
     }
@@ -147,7 +171,7 @@ impl Place {
     ///
     /// # Errors
     /// As [`Place::read`].
-    pub(super) fn newest(&self, inner: &Inner, progress: &Progress) -> Result<Option<HashMap<u64, i64>>, Failure> {
+    pub(super) fn newest(&self, inner: &Inner, progress: &Progress) -> Result<Option<HashMap<u64, i64>>, Lack> {
         if progress.redrives == 0 {
             return Ok(None);
         }

@@ -12,6 +12,8 @@ pub(super) struct Child {
     pub(super) number: u64,
     pub(super) item: Option<Item>,
     pub(super) input: Value,
+    /// Items that it has.
+    pub(super) items: u64,
 }
 
 /// Where children come from: items at hand or read from a file, alone or in batches.
@@ -19,7 +21,7 @@ pub(super) struct Source<'a> {
     items: Box<dyn Iterator<Item = Result<(Item, Value), Failure>> + Send + 'a>,
     batcher: Option<Batcher>,
     next: u64,
-    /// Items at hand that are not taken.
+    /// Items at hand that are in no child yet.
     pub(super) left: u64,
     /// Children that were taken and come again.
     back: std::vec::IntoIter<Child>,
@@ -94,7 +96,6 @@ impl<'a> Source<'a> {
         }
         loop {
             let item = self.items.next().transpose()?;
-            self.left = self.left.saturating_sub(u64::from(item.is_some()));
             let (item, input) = match (&mut self.batcher, item) {
                 (None, None) => return Ok(None),
                 (None, Some((item, input))) => (Some(item), input),
@@ -107,9 +108,12 @@ impl<'a> Source<'a> {
                     None => return Ok(None),
                 },
             };
+            let batch = input.get("Items").and_then(Value::as_array).filter(|_| item.is_none());
+            let items = batch.map_or(1, |items| items.len() as u64);
             let number = self.next;
             self.next += 1;
-            return Ok(Some(Child { number, item, input }));
+            self.left = self.left.saturating_sub(items);
+            return Ok(Some(Child { number, item, input, items }));
         }
     }
 }

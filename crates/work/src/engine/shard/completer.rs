@@ -48,6 +48,7 @@ fn follow(inner: &Arc<Inner>, key: Key, after: After) {
         After::Perform(attempt) => inner.perform(key, attempt),
         After::Offer(activity, attempt) => inner.activities.offer(&activity, key, attempt),
         After::Cancel(attempt) => inner.cancel(&key, &attempt),
+        After::StopChild(child, parent) => inner.stop_child(child, &parent),
         After::RunMap(attempt) => inner.run_map(key, attempt),
         After::StopMap(attempt) => inner.stop_map(&key, &attempt),
         After::RunExpress => inner.run_express(key),

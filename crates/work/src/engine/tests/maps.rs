@@ -127,11 +127,49 @@ async fn children_that_never_began_are_pending() {
     rig.start("files", Some("n"), json!(items)).await.unwrap();
     assert_eq!(rig.end("files/n").await.state, ExecutionState::Failed);
     let run = rig.engine().map_runs("files/n").unwrap().remove(0);
-    assert_eq!((&run["itemCounts"]["failed"], &run["itemCounts"]["pending"]), (&json!(2_000), &json!(100)));
+    // As many as run at once had begun when the first of them failed.
+    assert_eq!((&run["itemCounts"]["failed"], &run["itemCounts"]["pending"]), (&json!(1_000), &json!(1_100)));
     let folder = format!("out/{}", run["mapRunArn"].as_str().unwrap().rsplit(':').next().unwrap());
     let pending = file(&rig, &format!("{folder}/PENDING_0.json"));
-    assert_eq!((pending.as_array().unwrap().len(), &pending[99]["Input"]), (100, &json!("\"none2099\"")));
+    assert_eq!((pending.as_array().unwrap().len(), &pending[1_099]["Input"]), (1_100, &json!("\"none2099\"")));
     assert_eq!((&pending[0]["Status"], pending[0].get("StartDate")), (&json!("PENDING"), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_beyond_what_is_tolerated_lets_no_further_child_begin() {
+    let rig = Rig::new().await;
+    put(&rig, &["b", "c"]).await;
+    rig.workflow("files", &reads(&json!({"MaxConcurrency": 1}))).await;
+    rig.start("files", Some("n"), json!(["a", "b", "c"])).await.unwrap();
+    assert_eq!(rig.end("files/n").await.error.as_deref(), Some("States.ExceedToleratedFailureThreshold"));
+    let run = rig.engine().map_runs("files/n").unwrap().remove(0);
+    let counts = &run["itemCounts"];
+    assert_eq!((&counts["failed"], &counts["succeeded"], &counts["pending"]), (&json!(1), &json!(0), &json!(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_fails_counts_as_all_of_its_items() {
+    let rig = Rig::new().await;
+    // A batch of two fails where its first item is 3.
+    let machine = |tolerated: u32| {
+        json!({"StartAt": "M", "States": {"M": {"Type": "Map", "End": true, "ToleratedFailureCount": tolerated,
+            "ItemBatcher": {"MaxItemsPerBatch": 2}, "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+            "StartAt": "C", "States": {
+                "C": {"Type": "Choice", "Default": "P",
+                    "Choices": [{"Variable": "$.Items[0]", "NumericEquals": 3, "Next": "F"}]},
+                "F": {"Type": "Fail", "Error": "Mine"}, "P": {"Type": "Pass", "End": true}}}}}})
+    };
+    rig.workflow("strict", &machine(1)).await;
+    rig.workflow("lenient", &machine(2)).await;
+    for (name, state) in [("strict", ExecutionState::Failed), ("lenient", ExecutionState::Succeeded)] {
+        let id = format!("{name}/n");
+        rig.start(name, Some("n"), json!([1, 2, 3, 4, 5])).await.unwrap();
+        assert_eq!(rig.end(&id).await.state, state, "{name}");
+        let run = rig.engine().map_runs(&id).unwrap().remove(0);
+        let counts = |of: &str| ["succeeded", "failed", "total"].map(|what| run[of][what].as_u64().unwrap());
+        assert_eq!((counts("itemCounts"), counts("executionCounts")), ([3, 2, 5], [2, 1, 3]), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,6 +280,25 @@ async fn a_run_that_is_stopped_writes_files_and_is_taken_up_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_there_as_soon_as_it_begins_and_keeps_bounds_that_were_changed() {
+    let mut rig = Rig::new().await;
+    begin(&rig).await;
+    let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
+    assert_eq!((&run["status"], &run["itemCounts"]["pending"]), (&json!("RUNNING"), &json!(4)));
+    let arn = run["mapRunArn"].as_str().unwrap().to_owned();
+    let change = |field: &str| json!({field: 3}).as_object().unwrap().clone();
+    rig.engine().update_map_run(&arn, change("toleratedFailureCount")).await.unwrap();
+    rig.engine().update_map_run(&arn, change("toleratedFailurePercentage")).await.unwrap();
+    rig.restart().await;
+    let run = rig.engine().map_run(&arn).unwrap();
+    assert_eq!((&run["toleratedFailureCount"], &run["toleratedFailurePercentage"]), (&json!(3), &json!(3.0)));
+    rig.engine().stop("slow/n", None, None).await.unwrap();
+    check_stopped(&rig).await;
+    let late = rig.engine().update_map_run(&arn, change("maxConcurrency")).await.unwrap_err();
+    assert_eq!(late.code, "HW-WORK-063");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_execution_times_out_writes_files() {
     let rig = Rig::new().await;
     begin(&rig).await;
@@ -302,14 +359,34 @@ async fn a_run_whose_results_are_gone_fails_rather_than_leave_them_out() {
     rig.start("files", Some("n"), json!(["a", "b"])).await.unwrap();
     assert_eq!(rig.end("files/n").await.state, ExecutionState::Failed);
     put(&rig, &["b"]).await;
+    forget_results(&rig).await;
+    rig.engine().redrive("files/n").await.unwrap();
+    let view = rig.end("files/n").await;
+    assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
+}
+
+/// Lets go of every result so far, as the stream's retention does.
+async fn forget_results(rig: &Rig) {
     let stream = Name::new(crate::engine::map_run::STREAM).unwrap();
     for partition in 0..rig.log.stream(stream.as_str()).unwrap().config.partitions {
         let end = rig.log.ends(&stream, partition).unwrap().durable;
         rig.log.trim(&stream, partition, end).await.unwrap();
     }
-    rig.engine().redrive("files/n").await.unwrap();
-    let view = rig.end("files/n").await;
-    assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_run_whose_results_are_gone_is_over_with_the_next_start() {
+    let mut rig = Rig::new().await;
+    begin(&rig).await;
+    // As in the test of files that cannot be written: its results are durable, its files are not there.
+    std::fs::remove_dir_all(rig.folder().join("blobs").join("drafts")).unwrap();
+    rig.engine().stop("slow/n", None, None).await.unwrap();
+    rig.until(|| rig.records(crate::engine::map_run::STREAM) == 2).await;
+    forget_results(&rig).await;
+    rig.restart().await;
+    rig.until(|| rig.rows_of(Tag::MapRun).is_empty()).await;
+    let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
+    assert_eq!((&run["status"], &run["itemCounts"]["pending"]), (&json!("ABORTED"), &json!(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

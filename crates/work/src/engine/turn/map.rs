@@ -1,7 +1,7 @@
 //! A turn's Map Runs: their rows, from the step that begins one to the one that takes its end.
 
 use super::{After, Around, Turn};
-use crate::engine::map_run;
+use crate::engine::map_run::{self, Progress};
 use crate::engine::rows::{self, Tag};
 use crate::execution::history::Details;
 use crate::execution::{Attempt, MapRun};
@@ -24,16 +24,24 @@ impl Turn {
                 }
             }
             self.head.maps.retain(|one| *one != before);
-            let row = |attempt: &Attempt| rows::row(&self.key, Tag::Progress, &rows::attempt_bytes(attempt));
-            let (gone, here) = (row(&before), row(&attempt));
-            self.rows.insert(gone, None);
+            for tag in [Tag::Progress, Tag::Bounds] {
+                self.rows.insert(rows::row(&self.key, tag, &rows::attempt_bytes(&before)), None);
+            }
             // Where it was stopped and is not done with that, it need not be.
             self.drop_map(&before);
-            self.rows.insert(here, Some(progress.redrive(around.now).encode()));
+            self.put_progress(&attempt, &progress.redrive(around.now));
+        } else {
+            let arn = self.execution.identity.execution_arn.clone();
+            self.put_progress(&attempt, &around.inner.begun(&run, arn));
         }
         self.put_map(&run, false, around);
         self.head.maps.push(attempt);
         self.after.push(After::RunMap(attempt));
+    }
+
+    fn put_progress(&mut self, attempt: &Attempt, progress: &Progress) {
+        let row = rows::row(&self.key, Tag::Progress, &rows::attempt_bytes(attempt));
+        self.rows.insert(row, Some(progress.encode()));
     }
 
     fn put_map(&mut self, run: &MapRun, stopped: bool, around: &Around<'_>) {

@@ -1,6 +1,7 @@
 //! Key conditions of DynamoDB's queries: `pk = :a AND begins_with(sk, :b)` as the bounds of an index.
 //!
-//! Bounds of an index are inclusive, so an exclusive one and a prefix stay in the query's filter as well.
+//! Bounds of an index are inclusive, so an exclusive one and a prefix stay in the query's filter as well. Conditions come
+//! in any order; which field of the index each is on, its name says.
 
 use headwater_kernel::port::tables::{Expression, Query};
 use headwater_wire::exact::Exact;
@@ -19,20 +20,41 @@ enum Condition<'a> {
     BeginsWith(&'a str, &'a str),
 }
 
-/// The bounds that a key condition puts on a query, and the part of it that is left to a filter.
+impl<'a> Condition<'a> {
+    /// What it is on.
+    fn field(&self) -> &'a str {
+        match *self {
+            Self::Compare(field, ..) | Self::Between(field, ..) | Self::BeginsWith(field, _) => field,
+        }
+    }
+}
+
+/// The bounds that a key condition puts on a query, and the part of it that is left to a filter. `keys` are the fields
+/// that the index goes by; where nobody knows them, the conditions stand in their order.
 ///
 /// # Errors
-/// It is no key condition.
-pub(super) fn apply(expression: &Expression, query: &mut Query) -> Result<Option<String>, Failure> {
+/// It is no key condition, or none of these keys.
+pub(super) fn apply(expression: &Expression, query: &mut Query, keys: &[String]) -> Result<Option<String>, Failure> {
     let tokens = tokens(&expression.text);
-    let mut rest = tokens.as_slice();
-    let mut left = Vec::new();
+    let (mut rest, mut conditions) = (tokens.as_slice(), Vec::new());
     loop {
         let (condition, behind) = condition(rest).ok_or_else(|| refused(&expression.text))?;
-        let value = |name: &str| {
-            let found = expression.values.get(name).cloned();
-            found.ok_or_else(|| failure::parameters(format!("`{name}` has no value in `ExpressionAttributeValues`")))
-        };
+        conditions.push(condition);
+        match behind {
+            [] => break,
+            [and, behind @ ..] if and.eq_ignore_ascii_case("AND") => rest = behind,
+            _ => return Err(refused(&expression.text)),
+        }
+    }
+    if !keys.is_empty() {
+        conditions = in_order(expression, conditions, keys)?;
+    }
+    let value = |name: &str| {
+        let found = expression.values.get(name).cloned();
+        found.ok_or_else(|| failure::parameters(format!("`{name}` has no value in `ExpressionAttributeValues`")))
+    };
+    let mut left = Vec::new();
+    for condition in conditions {
         match condition {
             Condition::Compare(_, "=", name) => query.equals.push(value(name)?),
             Condition::Compare(field, sign, name) => {
@@ -52,13 +74,38 @@ pub(super) fn apply(expression: &Expression, query: &mut Query) -> Result<Option
                 left.push(format!("begins_with({field}, {name})"));
             }
         }
-        match behind {
-            [] => break,
-            [and, behind @ ..] if and.eq_ignore_ascii_case("AND") => rest = behind,
-            _ => return Err(refused(&expression.text)),
-        }
     }
     Ok((!left.is_empty()).then(|| left.join(" AND ")))
+}
+
+/// Conditions in the order of the keys that they are on: one for each from the first on, all but the last with `=`.
+fn in_order<'a>(
+    expression: &Expression,
+    conditions: Vec<Condition<'a>>,
+    keys: &[String],
+) -> Result<Vec<Condition<'a>>, Failure> {
+    let named = |part: &str| expression.names.get(part).cloned().unwrap_or_else(|| part.to_owned());
+    let mut placed = Vec::with_capacity(conditions.len());
+    for condition in conditions {
+        let name = condition.field().split('.').map(named).collect::<Vec<_>>().join(".");
+        let Some(place) = keys.iter().position(|key| *key == name) else {
+            let fact = format!("`{name}` of the key condition is no key here; keys are `{}`", keys.join("`, `"));
+            return Err(failure::parameters(fact));
+        };
+        placed.push((place, condition));
+    }
+    placed.sort_by_key(|(place, _)| *place);
+    let last = placed.len().saturating_sub(1);
+    for (at, (place, condition)) in placed.iter().enumerate() {
+        let bounded = at < last && !matches!(condition, Condition::Compare(_, "=", _));
+        if *place < at || bounded {
+            return Err(refused(&expression.text));
+        }
+        if let (true, Some(missed)) = (*place > at, keys.get(at)) {
+            return Err(failure::parameters(format!("Query condition missed key schema element: {missed}")));
+        }
+    }
+    Ok(placed.into_iter().map(|(_, condition)| condition).collect())
 }
 
 fn refused(text: &str) -> Failure {

@@ -4,7 +4,7 @@ use headwater_kernel::port::tables::Query;
 use headwater_wire::exact::Exact;
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, expression, key_condition, reading, validation};
+use super::{Dialect, expression, key_condition, problem_of, reading, tables, validation};
 use crate::definition::resource::Service;
 use crate::execution::Failure;
 use crate::tasks::parameters::Parameters;
@@ -107,7 +107,13 @@ fn dynamodb(services: &Services, service: &Service, call: &Call<'_>, keyed: bool
         parameters.optional_text("FilterExpression")?.map(|text| format!("({text})")).into_iter().collect();
     if keyed {
         let condition = expression(dialect, parameters, parameters.text("KeyConditionExpression")?)?;
-        filters.extend(key_condition::apply(&condition, &mut query)?);
+        let (tables, table) = (tables(services)?, parameters.text("TableName")?);
+        let keys = match &query.index {
+            Some(index) => tables.index_fields(table, index),
+            None => tables.key_field(table).map(|field| field.into_iter().collect()),
+        };
+        let keys = keys.map_err(|problem| problem_of(service, &problem))?;
+        filters.extend(key_condition::apply(&condition, &mut query, &keys)?);
         if query.index.is_none()
             && let Some(key) = query.equals.pop()
         {

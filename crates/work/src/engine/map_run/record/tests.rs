@@ -61,6 +61,32 @@ fn a_row_of_the_first_version_is_read() {
     assert_eq!(decode(&writer.bytes, &nowhere), Some((run, false)));
 }
 
+#[test]
+fn progress_of_the_second_version_took_a_batch_for_one_item() {
+    let children = Counts { next: 3, total: 4, succeeded: 1, failed: 1, timed_out: 1, aborted: 0 };
+    let progress = Progress {
+        arn: "arn:run".to_owned(),
+        execution_arn: "arn:execution".to_owned(),
+        status: "RUNNING".to_owned(),
+        started: Micros(1),
+        stopped: None,
+        children,
+        items: Counts { total: 40, ..children },
+        concurrency: 4,
+        tolerance: Tolerance::default(),
+        first: 5,
+        redrives: 1,
+        redriven: Some(Micros(6)),
+    };
+    let bytes = progress.encode();
+    assert_eq!(Progress::decode(&bytes), Some(progress.clone()));
+    let mut items = Writer::default();
+    progress.items.encode(&mut items);
+    let mut before = bytes[..bytes.len() - items.bytes.len()].to_vec();
+    before[0] = 2;
+    assert_eq!(Progress::decode(&before), Some(Progress { items: children, ..progress }));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
