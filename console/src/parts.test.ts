@@ -1,13 +1,15 @@
+import { QueryObserver } from '@tanstack/react-query';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Resource } from './api.ts';
-import { refusal } from './api.ts';
+import { changed, listed, queries, RESOURCES, refusal, tell } from './api.ts';
 import { authored } from './editor/text.ts';
 import { yamlOf } from './editor/yaml.ts';
 import { bytes, count, perSecond, span, time } from './format.ts';
 import { Exact } from './json.ts';
-import { changed } from './live.ts';
+import { askFailed, caughtUp } from './live.ts';
 import { follow } from './ndjson.ts';
 import { path, steps } from './router.tsx';
+import { post } from './rows.ts';
 import { schemaRows } from './ui/schema.tsx';
 import { reads, users, writes } from './wiring.ts';
 
@@ -76,6 +78,69 @@ test('changes come into the list, new, again and gone', () => {
   expect(changed([a, b], { type: 'changed', resource: newer })).toEqual([newer, b]);
   expect(changed([a, b], { type: 'deleted', kind: 'Stream', name: 'a' })).toEqual([b]);
   expect(changed([a], { type: 'deleted', kind: 'Table', name: 'a' })).toEqual([a]);
+});
+
+test('a list that is older than what was told meanwhile does not undo it', async () => {
+  const [old, newer] = [resource('Stream', 'a'), { ...resource('Stream', 'a'), spec: { partitions: 2 } }];
+  let answer: (body: string) => void = () => undefined;
+  const body = new Promise<string>(done => {
+    answer = done;
+  });
+  vi.stubGlobal('fetch', async () => new Response(await body));
+  const asked = queries.fetchQuery({ queryKey: RESOURCES, queryFn: listed });
+  tell({ type: 'changed', resource: newer });
+  tell({ type: 'changed', resource: resource('Stream', 'b') });
+  answer(JSON.stringify({ items: [old, resource('Stream', 'gone')] }));
+  tell({ type: 'deleted', kind: 'Stream', name: 'gone' });
+  expect(await asked).toEqual([newer, resource('Stream', 'b')]);
+  queries.clear();
+});
+
+test('what is sent has numbers as they came', async () => {
+  const sent: unknown[] = [];
+  vi.stubGlobal('fetch', (_: string, { body }: RequestInit) => {
+    sent.push(body);
+    return Promise.resolve(new Response('{"rows":[]}'));
+  });
+  await post('/v1/charts', { filters: { id: [new Exact('9007199254740993')] }, time: undefined });
+  expect(sent).toEqual(['{"filters":{"id":[9007199254740993]}}']);
+});
+
+test('a resource that becomes ready is told from one that was', () => {
+  const waits: Resource = { ...resource('Stream', 'a'), status: { ready: 'unknown' } };
+  queries.setQueryData(RESOURCES, [waits]);
+  expect(tell({ type: 'changed', resource: resource('Stream', 'a') })).toBe(true);
+  expect(tell({ type: 'changed', resource: resource('Stream', 'a') })).toBe(false);
+  expect(tell({ type: 'changed', resource: waits })).toBe(false);
+  expect(tell({ type: 'changed', resource: resource('Table', 'new') })).toBe(true);
+  expect(tell({ type: 'deleted', kind: 'Table', name: 'new' })).toBe(false);
+  queries.clear();
+});
+
+test('after a gap what failed is asked again, and an answer that a reader asked for stands', async () => {
+  let refused = true;
+  const asked: string[] = [];
+  const look = (what: string) => {
+    const queryFn = (): Promise<string> => {
+      asked.push(what);
+      return refused && what.startsWith('failed') ? Promise.reject(new Error(what)) : Promise.resolve(what);
+    };
+    const observer = new QueryObserver(queries, { queryKey: [what.split(' ')[1], what], queryFn, retry: false });
+    return observer.subscribe(() => undefined);
+  };
+  const ends = ['failed chart', 'failed sql', 'good chart', 'good sql', 'good groups'].map(look);
+  await vi.waitFor(() => expect(queries.isFetching()).toBe(0));
+  refused = false;
+  asked.length = 0;
+  askFailed();
+  await vi.waitFor(() => expect(queries.isFetching()).toBe(0));
+  expect(asked).toEqual(['failed chart']);
+  asked.length = 0;
+  caughtUp();
+  await vi.waitFor(() => expect(queries.isFetching()).toBe(0));
+  expect(asked).toEqual(['good groups']);
+  for (const end of ends) end();
+  queries.clear();
 });
 
 test('who reads and writes what', () => {

@@ -28,7 +28,7 @@ export function post<T>(address: string, body: unknown, signal?: AbortSignal, re
   // A header is bytes: UTF-8, as the node reads it.
   const bytes = Array.from(new TextEncoder().encode(reader), byte => String.fromCharCode(byte)).join('');
   const headers = { 'content-type': 'application/json', ...(bytes && { 'headwater-principal': bytes }) };
-  return call<T>(address, { method: 'POST', headers, body: JSON.stringify(body), signal });
+  return call<T>(address, { method: 'POST', headers, body: write(body), signal });
 }
 
 /** Asks a statement. Whoever aborts ends the query in the node as well. */
