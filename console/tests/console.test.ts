@@ -289,6 +289,16 @@ describe('workflows', () => {
     await page.close();
   });
 
+  test('start once more with the input of another', async () => {
+    const page = await chrome.page(at(executionPath(ended)));
+    await page.getByRole('link', { name: 'Start another' }).click();
+    await until('the input', async () => (await page.getByLabel('Input').inputValue()).includes('"amount": 5'));
+    await page.getByRole('button', { name: 'Start' }).click();
+    await page.locator('h1 + .badge', { hasText: 'Succeeded' }).waitFor();
+    expect(new URL(page.url()).pathname).not.toBe(`/console${executionPath(ended)}`);
+    await page.close();
+  });
+
   test('that failed tell where, and are taken up again', async () => {
     const page = await chrome.page(at(executionPath(failed)));
     await page.getByText('Refund.Refused: the amount is <b>negative</b>').waitFor();
@@ -308,7 +318,11 @@ describe('workflows', () => {
   test('that wait are stopped', async () => {
     const page = await chrome.page(at(executionPath(waiting)));
     await page.getByRole('figure').locator('.node.accent', { hasText: 'Review' }).waitFor();
-    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByRole('button', { name: 'Stop …' }).click();
+    // Enter by habit stops nothing.
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Stop …' }).click();
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
     await page.locator('h1 + .badge', { hasText: 'Aborted' }).waitFor();
     await page.close();
   });

@@ -18,7 +18,7 @@ import { go, Link, path, useParam } from '../router.tsx';
 import { isSystem } from '../system.ts';
 import { Json } from '../ui/json.tsx';
 import { Editor } from '../ui/lazy.tsx';
-import { Badge, Empty, Loading, NameFilter, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
+import { Awaited, Badge, Empty, NameFilter, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
 import { Keys } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 
@@ -26,8 +26,7 @@ import { Table } from '../ui/table.tsx';
 export function KindsPage() {
   const kinds = useKinds();
   const all = useResources().data ?? [];
-  if (kinds.error) return <Trouble error={kinds.error} />;
-  if (!kinds.data) return <Loading />;
+  if (!kinds.data) return <Awaited error={kinds.error} />;
   const of = (kind: Kind) => all.filter(it => it.kind === kind.name && !isSystem(it));
   const wrong = (kind: Kind) => of(kind).filter(it => it.status.ready !== 'true').length;
   return (

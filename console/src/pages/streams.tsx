@@ -8,7 +8,7 @@ import { at, text } from '../json.ts';
 import { useParam } from '../router.tsx';
 import { isSystem } from '../system.ts';
 import { Chart } from '../ui/lazy.tsx';
-import { Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To, Trouble } from '../ui/parts.tsx';
+import { Awaited, Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To } from '../ui/parts.tsx';
 import { SchemaView } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 import { pluralOf, users } from '../wiring.ts';
@@ -206,8 +206,7 @@ function Partitions({ stream }: { stream: string }) {
     refetchInterval: 1_000,
     queryFn: () => call<{ partitions: Partition[] }>(address(['streams', stream, 'partitions'])),
   });
-  if (error) return <Trouble error={error} />;
-  if (!data) return <Loading />;
+  if (!data) return <Awaited error={error} />;
   const most = Math.max(1, ...data.partitions.map(({ records }) => records));
   return (
     <Panel>
@@ -235,8 +234,7 @@ function Partitions({ stream }: { stream: string }) {
 function Groups({ stream }: { stream: string }) {
   const { data, error } = useGroups();
   useTick();
-  if (error) return <Trouble error={error} />;
-  if (!data) return <Loading />;
+  if (!data) return <Awaited error={error} />;
   const rows = data.flatMap(group =>
     group.partitions.filter(place => place.stream === stream).map(place => ({ ...place, group })),
   );

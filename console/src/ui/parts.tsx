@@ -1,6 +1,6 @@
 /** Small parts that every page is made of. */
 
-import { type ReactNode, useEffect, useId, useState } from 'react';
+import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import { Refusal, type Resource } from '../api.ts';
 import { span, time } from '../format.ts';
 import { Link, path, useParam } from '../router.tsx';
@@ -161,6 +161,48 @@ export function Trouble({ error }: { error: unknown }) {
         </div>
       ))}
     </div>
+  );
+}
+
+/** In place of what is not there yet: why it did not come, or that it is on its way. What is there already stays. */
+export function Awaited({ error }: { error: unknown }) {
+  return error ? <Trouble error={error} /> : <Loading />;
+}
+
+/** A button for what cannot be taken back: it asks first, and the keyboard then stands at the way back. */
+export function Sure(props: { label: string; question: string; back: string; busy?: boolean; act: () => void }) {
+  const { label, question, back, busy, act } = props;
+  const [asked, setAsked] = useState(false);
+  const first = useRef<HTMLButtonElement>(null);
+  const id = useId();
+  useEffect(() => {
+    if (asked) first.current?.focus();
+  }, [asked]);
+  if (!asked) {
+    return (
+      <button type="button" className="btn danger" disabled={busy} onClick={() => setAsked(true)}>
+        {label} …
+      </button>
+    );
+  }
+  return (
+    <span className="bar">
+      <span id={id}>{question}</span>
+      <button type="button" className="btn" ref={first} aria-describedby={id} onClick={() => setAsked(false)}>
+        {back}
+      </button>
+      <button
+        type="button"
+        className="btn danger"
+        aria-describedby={id}
+        onClick={() => {
+          setAsked(false);
+          act();
+        }}
+      >
+        {label}
+      </button>
+    </span>
   );
 }
 
