@@ -197,6 +197,34 @@ describe('streams', () => {
     await page.close();
   });
 
+  test('stand still while they are looked at, and miss nothing of what came meanwhile', async () => {
+    const page = await chrome.page(at('/streams/clicks'));
+    await page.getByText(BIG).waitFor();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    const read = page.getByText(/^\d+ read$/);
+    const before = await read.textContent();
+    await node.send('POST', '/v1/streams/clicks/events', JSON.stringify({ user: 'in the pause', amount: 7 }));
+    await until('a record more', async () => (await read.textContent()) !== before);
+    expect(await page.getByRole('button', { name: /in the pause/ }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: /in the pause/ }).waitFor();
+    await page.close();
+  });
+
+  test('take an event that is typed, numbers as they are, and say why they do not take one', async () => {
+    const page = await chrome.page(at('/streams/clicks'));
+    await page.getByText('Send an event').click();
+    await page.getByLabel(/^Event/).fill('{"user": ');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByRole('alert').getByText(/HW-/).waitFor();
+    await page.getByLabel(/^Event/).fill('{"user": "by hand", "big": 9007199254740995}');
+    await page.getByLabel(/^Key/).fill('.user');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByText(/^1 durable at offset \d+ of partition \d$/).waitFor();
+    await page.getByRole('button', { name: /by hand.*9007199254740995/ }).waitFor();
+    await page.close();
+  });
+
   test('tell how far consumer groups are behind', async () => {
     spawnSync('kcat', ['-b', node.kafka, '-G', 'readers', '-c', '1', '-X', 'auto.offset.reset=earliest', 'clicks'], {
       timeout: 20_000,
@@ -436,6 +464,17 @@ describe('the connection', () => {
     await page.getByText('Not connected').waitFor();
     await page.unroute('**/v1/live');
     await page.getByText('Live', { exact: true }).waitFor();
+    await page.close();
+  });
+
+  test('comes back with what the page shows when the node has started anew', async () => {
+    const page = await chrome.page(at('/streams/clicks'));
+    await page.getByText(BIG).waitFor();
+    await node.restart();
+    await node.send('POST', '/v1/streams/clicks/events', JSON.stringify({ user: 'the next life', amount: 7 }));
+    await page.getByRole('button', { name: /the next life/ }).waitFor();
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
     await page.close();
   });
 });

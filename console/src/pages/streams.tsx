@@ -13,6 +13,7 @@ import { SchemaView } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 import { pluralOf, users } from '../wiring.ts';
 import { NewButton, Yaml } from './resources.tsx';
+import { Send } from './send.tsx';
 import { Tail } from './tail.tsx';
 
 const EVENTS = 'hw_log_stream_events_total';
@@ -123,7 +124,16 @@ export function StreamPage({ resource, kind }: { resource: Resource; kind: Kind 
       </Tiles>
       <Tabs
         tabs={[
-          { id: 'tail', label: 'Live tail', show: () => <Tail stream={name} /> },
+          {
+            id: 'tail',
+            label: 'Live tail',
+            show: () => (
+              <>
+                {!isSystem(resource) && <Send stream={name} />}
+                <Tail stream={name} />
+              </>
+            ),
+          },
           { id: 'schema', label: 'Schema', show: () => <Schema stream={resource} /> },
           { id: 'partitions', label: 'Partitions', show: () => <Partitions stream={name} /> },
           {
