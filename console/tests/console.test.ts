@@ -199,7 +199,7 @@ describe('streams', () => {
 
   test('stand still while they are looked at, and miss nothing of what came meanwhile', async () => {
     const page = await chrome.page(at('/streams/clicks'));
-    await page.getByText(BIG).waitFor();
+    await page.locator('table.tail tbody tr').first().waitFor();
     await page.getByRole('button', { name: 'Pause' }).click();
     const read = page.getByText(/^\d+ read$/);
     const before = await read.textContent();
@@ -215,11 +215,11 @@ describe('streams', () => {
     const page = await chrome.page(at('/streams/clicks'));
     await page.getByText('Send an event').click();
     await page.getByLabel(/^Event/).fill('{"user": ');
-    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
     await page.getByRole('alert').getByText(/HW-/).waitFor();
     await page.getByLabel(/^Event/).fill('{"user": "by hand", "big": 9007199254740995}');
     await page.getByLabel(/^Key/).fill('.user');
-    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
     await page.getByText(/^1 durable at offset \d+ of partition \d$/).waitFor();
     await page.getByRole('button', { name: /by hand.*9007199254740995/ }).waitFor();
     await page.close();
@@ -469,7 +469,7 @@ describe('the connection', () => {
 
   test('comes back with what the page shows when the node has started anew', async () => {
     const page = await chrome.page(at('/streams/clicks'));
-    await page.getByText(BIG).waitFor();
+    await page.locator('table.tail tbody tr').first().waitFor();
     await node.restart();
     await node.send('POST', '/v1/streams/clicks/events', JSON.stringify({ user: 'the next life', amount: 7 }));
     await page.getByRole('button', { name: /the next life/ }).waitFor();
