@@ -104,6 +104,11 @@ export const queries = new QueryClient({
 
 /** Asks the node. */
 export async function call<T>(address: string, init?: RequestInit): Promise<T> {
+  return (await versioned<T>(address, init)).value;
+}
+
+/** The same with the version that the answer's ETag says; 0 without one. */
+export async function versioned<T>(address: string, init?: RequestInit): Promise<{ value: T; version: number }> {
   let response: Response;
   let body: string;
   try {
@@ -116,8 +121,9 @@ export async function call<T>(address: string, init?: RequestInit): Promise<T> {
       0,
     );
   }
-  if (response.ok) return (body ? parse(body) : undefined) as T;
-  throw refusal(body, response.status);
+  if (!response.ok) throw refusal(body, response.status);
+  const version = Number(response.headers.get('etag')?.replaceAll('"', '') ?? 0);
+  return { value: (body ? parse(body) : undefined) as T, version };
 }
 
 /** What the node said when it refused. */
@@ -140,14 +146,14 @@ export function address(steps: string[], query: Record<string, string | number |
   return `/v1/${steps.map(encodeURIComponent).join('/')}${text && `?${text}`}`;
 }
 
-/** Sends YAML: with `dryRun` nothing changes, and what is wrong is refused with its places. */
+/** Sends YAML: with `dryRun` nothing changes, and what is wrong is refused with its places. Of one resource the version is its generation. */
 export function apply(yaml: string, at: { plural: string; name: string; generation: number } | null, dryRun: boolean) {
   const query = { file: 'editor', ...(dryRun && { 'dry-run': 'true' }) };
   const headers: Record<string, string> = { 'content-type': 'application/yaml' };
-  if (at === null) return call<Report>(address(['apply'], query), { method: 'POST', headers, body: yaml });
+  if (at === null) return versioned<Report>(address(['apply'], query), { method: 'POST', headers, body: yaml });
   // What the log made has no generation yet; applying adopts it.
   if (at.generation > 0) headers['if-match'] = `"${at.generation}"`;
-  return call<Report>(address([at.plural, at.name], query), { method: 'PUT', headers, body: yaml });
+  return versioned<Report>(address([at.plural, at.name], query), { method: 'PUT', headers, body: yaml });
 }
 
 /** A solution on the node's shelf. */

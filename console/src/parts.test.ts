@@ -1,8 +1,9 @@
 import { QueryObserver } from '@tanstack/react-query';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Resource } from './api.ts';
-import { changed, listed, queries, RESOURCES, refusal, tell } from './api.ts';
+import { apply, changed, listed, queries, RESOURCES, refusal, tell } from './api.ts';
 import { authored } from './editor/text.ts';
+import { keepUnsaved, unsaved } from './editor/unsaved.ts';
 import { yamlOf } from './editor/yaml.ts';
 import { bytes, count, perSecond, span, time } from './format.ts';
 import { Exact } from './json.ts';
@@ -204,6 +205,27 @@ test("an editor begins with the author's text, as long as it is of the state tha
   expect(await ask()).toBe(null);
   answers({}, 404, '{"code":"HW-KERNEL-012","title":"there is no `Pipeline/p`"}');
   await expect(ask()).rejects.toThrow('there is no `Pipeline/p`');
+});
+
+test('what is typed is kept by its place until it is applied, of the places that were typed at last', () => {
+  const typed = { text: 'a: 1', generation: 3 };
+  keepUnsaved('streams/a', typed);
+  expect([unsaved('streams/a'), unsaved('streams/b')]).toEqual([typed, undefined]);
+  keepUnsaved('streams/a', null);
+  expect(unsaved('streams/a')).toBeUndefined();
+  for (let number = 0; number < 30; number += 1) keepUnsaved(`streams/${number}`, typed);
+  expect([unsaved('streams/9'), unsaved('streams/10')]).toEqual([undefined, typed]);
+});
+
+test('an apply goes on from a generation, and tells the one that it made', async () => {
+  const asked: unknown[] = [];
+  vi.stubGlobal('fetch', (address: string, { headers }: RequestInit) => {
+    asked.push([address, headers]);
+    return Promise.resolve(new Response('{"resources":[],"actions":[]}', { headers: { etag: '"4"' } }));
+  });
+  const { version } = await apply('kind: Stream', { plural: 'streams', name: 'a', generation: 3 }, false);
+  expect(version).toBe(4);
+  expect(asked).toEqual([['/v1/streams/a?file=editor', { 'content-type': 'application/yaml', 'if-match': '"3"' }]]);
 });
 
 test('a schema is shown by its keys, references followed, circles left', () => {

@@ -400,6 +400,43 @@ describe('any resource', () => {
     await page.close();
   });
 
+  const stream = (name: string, about: string) =>
+    `apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: ${name}}\nspec: {description: ${about}}\n`;
+
+  test('is not written over when somebody else was quicker, and what was typed stays', async () => {
+    await node.apply(stream('shared', 'mine'));
+    const page = await chrome.page(at('/streams/shared?tab=yaml'));
+    await page.locator('.cm-line', { hasText: 'mine' }).waitFor();
+    await type(page, stream('shared', 'typed'));
+    await page.getByRole('tab', { name: 'Schema' }).click();
+    await page.getByRole('tab', { name: 'YAML' }).click();
+    await page.locator('.cm-line', { hasText: 'typed' }).waitFor();
+    await node.apply(stream('shared', 'theirs'));
+    await page.getByText('Somebody else has changed it since').waitFor();
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByRole('alert').getByText('HW-KERNEL-011').waitFor();
+    await page.getByRole('button', { name: 'Show theirs' }).click();
+    await page.locator('.cm-line', { hasText: 'theirs' }).waitFor();
+    await type(page, stream('shared', 'both'));
+    await page.getByText('Stream/shared would be').waitFor();
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByText('applied', { exact: true }).waitFor();
+    expect(await page.getByText('Somebody else has changed it since').count()).toBe(0);
+    await fetch(`${node.url}/v1/streams/shared`, { method: 'DELETE' });
+    await page.close();
+  });
+
+  test('that others name is deleted with them alone, and all of them are named first', async () => {
+    const page = await chrome.page(at('/streams/clicks?tab=yaml'));
+    await page.getByRole('button', { name: 'Delete …', exact: true }).click();
+    await page.getByRole('alert').getByText('HW-KERNEL-013').waitFor();
+    await page.getByRole('button', { name: 'Delete what names it as well …' }).click();
+    await page.getByRole('listitem').filter({ hasText: 'Pipeline/enrich' }).waitFor();
+    await page.getByRole('button', { name: 'Keep it' }).click();
+    await page.getByRole('button', { name: 'Delete …', exact: true }).waitFor();
+    await page.close();
+  });
+
   test("is listed by kind, with the kind's example for a new one", async () => {
     const page = await chrome.page(at('/kinds'));
     await page.getByRole('link', { name: 'Secret', exact: true }).click();
