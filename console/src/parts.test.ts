@@ -2,6 +2,7 @@ import { QueryObserver } from '@tanstack/react-query';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Resource } from './api.ts';
 import { apply, changed, listed, queries, RESOURCES, refusal, tell } from './api.ts';
+import { turned } from './editor/enabled.ts';
 import { authored } from './editor/text.ts';
 import { keepUnsaved, unsaved } from './editor/unsaved.ts';
 import { yamlOf } from './editor/yaml.ts';
@@ -226,6 +227,18 @@ test('an apply goes on from a generation, and tells the one that it made', async
   const { version } = await apply('kind: Stream', { plural: 'streams', name: 'a', generation: 3 }, false);
   expect(version).toBe(4);
   expect(asked).toEqual([['/v1/streams/a?file=editor', { 'content-type': 'application/yaml', 'if-match': '"3"' }]]);
+});
+
+test('a resource rests and goes on, and what its author wrote beside that stays', async () => {
+  const answers = (text: string) => {
+    const headers = { etag: '"1"', 'headwater-text': 'author' };
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response(text, { headers })));
+  };
+  answers('# why\nkind: Rule\nspec:\n  pattern: {} # all\n');
+  const resting = await turned('rules', resource('Rule', 'r'), false);
+  expect(resting).toBe('# why\nkind: Rule\nspec:\n  pattern: {} # all\n  enabled: false\n');
+  answers(resting);
+  expect(await turned('rules', resource('Rule', 'r'), true)).toBe('# why\nkind: Rule\nspec:\n  pattern: {} # all\n');
 });
 
 test('a schema is shown by its keys, references followed, circles left', () => {

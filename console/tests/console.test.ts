@@ -296,6 +296,24 @@ describe('reactions', () => {
   });
 });
 
+describe('what has times or waits for events', () => {
+  test('runs now, rests and goes on', async () => {
+    const page = await chrome.page(at('/schedules/nightly'));
+    await page.getByRole('button', { name: 'Run now' }).click();
+    await page.getByText(/^due at /).waitFor();
+    await until('what it sends', async () => {
+      const [count] = (await node.ask('SELECT count(*) FROM streams."orders.large"'))[0] ?? [];
+      return Number(count) > 0;
+    });
+    await page.getByRole('button', { name: 'Disable' }).click();
+    await page.locator('h1 + .badge', { hasText: 'Not enabled' }).waitFor();
+    expect(await page.getByRole('button', { name: 'Run now' }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Enable' }).click();
+    await page.getByRole('button', { name: 'Run now' }).waitFor();
+    await page.close();
+  });
+});
+
 describe('workflows', () => {
   test('are drawn from their definition, branches inside their state', async () => {
     const page = await chrome.page(at('/workflows/refund'));

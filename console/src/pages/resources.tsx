@@ -23,6 +23,7 @@ import { Editor } from '../ui/lazy.tsx';
 import { Awaited, Badge, Empty, NameFilter, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
 import { Keys } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
+import { Deeds } from './deeds.tsx';
 
 /** Every kind with how many there are and how many are not ready. */
 export function KindsPage() {
@@ -129,6 +130,7 @@ export function ResourcePage({ resource, kind }: { resource: Resource; kind: Kin
       badge={<Ready resource={resource} />}
       about={text(resource.spec.description) || status.message}
     >
+      <Deeds resource={resource} kind={kind} />
       <Tabs
         tabs={[
           {
