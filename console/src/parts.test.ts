@@ -234,11 +234,11 @@ test('a resource rests and goes on, and what its author wrote beside that stays'
     const headers = { etag: '"1"', 'headwater-text': 'author' };
     vi.stubGlobal('fetch', () => Promise.resolve(new Response(text, { headers })));
   };
-  answers('# why\nkind: Rule\nspec:\n  pattern: {} # all\n');
+  answers('# why\nkind: Rule\nspec:\n  pattern: {}\n');
   const resting = await turned('rules', resource('Rule', 'r'), false);
-  expect(resting).toBe('# why\nkind: Rule\nspec:\n  pattern: {} # all\n  enabled: false\n');
+  expect(resting).toBe('# why\nkind: Rule\nspec:\n  pattern: {}\n  enabled: false\n');
   answers(resting);
-  expect(await turned('rules', resource('Rule', 'r'), true)).toBe('# why\nkind: Rule\nspec:\n  pattern: {} # all\n');
+  expect(await turned('rules', resource('Rule', 'r'), true)).toBe('# why\nkind: Rule\nspec:\n  pattern: {}\n');
 });
 
 test('a schema is shown by its keys, references followed, circles left', () => {

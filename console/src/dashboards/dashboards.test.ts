@@ -557,8 +557,8 @@ test('rows as CSV', () => {
 
 test('rows as CSV carry out nothing in a spreadsheet', () => {
   const columns = [{ name: '=1+1', type: 'text' }];
-  const rows = [['=HYPERLINK("http://a")'], ['@a'], ['-1.50'], ['+4e2'], ['- a'], [-3], [new Exact('-9007199254740993')]];
-  expect(csv({ columns, rows }).split('\r\n')).toEqual([
+  const values = ['=HYPERLINK("http://a")', '@a', '-1.50', '+4e2', '- a', -3, new Exact('-9007199254740993')];
+  expect(csv({ columns, rows: values.map(value => [value]) }).split('\r\n')).toEqual([
     "'=1+1",
     '"\'=HYPERLINK(""http://a"")"',
     "'@a",
