@@ -262,6 +262,34 @@ describe('tables', () => {
     await page.getByRole('alert').getByText(/HW-/).waitFor();
     await page.close();
   });
+
+  test('take documents, changes and deletions, numbers as they are, over nothing that was not seen', async () => {
+    const page = await chrome.page(at('/tables/users'));
+    await page.getByRole('button', { name: 'New document' }).click();
+    await page.getByLabel('Key', { exact: true }).fill('by/hand');
+    await page.getByLabel(/^Document, a/).fill(`{"id": "by/hand", "country": "CH", "since": 2001, "n": ${BIG}}`);
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.locator('.json').getByText(BIG).waitFor();
+    expect(new URL(page.url()).searchParams.get('row')).toBe('by/hand');
+    await page.getByRole('button', { name: 'Edit' }).click();
+    const text = page.getByLabel(/^Document, a/);
+    await text.fill((await text.inputValue()).replace('2001', '2002'));
+    await node.send(
+      'PUT',
+      '/v1/tables/users/documents/by%2Fhand',
+      JSON.stringify({ id: 'by/hand', country: 'CH', since: 1999 }),
+    );
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('alert').getByText('HW-KERNEL-020').waitFor();
+    expect(await text.inputValue()).toContain('2002');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.locator('.json').getByText('1999').waitFor();
+    await page.getByRole('button', { name: 'Delete …' }).click();
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.locator('.json').waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'by/hand' }).waitFor({ state: 'detached' });
+    await page.close();
+  });
 });
 
 describe('pipelines', () => {
