@@ -7,6 +7,7 @@ import { GoTo } from './goto.tsx';
 import iconUrl from './icon.svg';
 import { at } from './json.ts';
 import { useLive } from './live.ts';
+import { ArchivePage } from './pages/archives.tsx';
 import { DashboardPage, DashboardsPage, NewDashboardPage } from './pages/dashboards.tsx';
 import { EventTypePage, EventTypesPage } from './pages/event_types.tsx';
 import { ExecutionPage, ExecutionsPage } from './pages/executions.tsx';
@@ -83,6 +84,7 @@ const SINGLES: Record<string, (resource: Resource, kind: Kind) => ReactNode> = {
   rules: (resource, kind) => <RulePage resource={resource} kind={kind} />,
   pipes: (resource, kind) => <PipePage resource={resource} kind={kind} />,
   schedules: (resource, kind) => <SchedulePage resource={resource} kind={kind} />,
+  archives: (resource, kind) => <ArchivePage resource={resource} kind={kind} />,
   workflows: (resource, kind) => <WorkflowPage resource={resource} kind={kind} />,
   dashboards: (resource, kind) => <DashboardPage key={resource.metadata.name} resource={resource} kind={kind} />,
 };

@@ -324,6 +324,29 @@ describe('reactions', () => {
   });
 });
 
+describe('archives', () => {
+  test('give their events out again, after a question', async () => {
+    await node.apply('apiVersion: headwater.dev/v1\nkind: Archive\nmetadata: {name: kept}\nspec: {}\n');
+    const event = { source: 'shop', 'detail-type': 'Seen', detail: {} };
+    await until('an event in the archive', async () => {
+      await node.send('POST', '/v1/buses/default/events', JSON.stringify(event));
+      const answer = await fetch(`${node.url}/v1/streams/archive.kept/partitions`);
+      const { partitions } = (await answer.json()) as { partitions: { records: number }[] };
+      return partitions.some(({ records }) => records > 0);
+    });
+    const page = await chrome.page(at('/archives/kept'));
+    await page.getByText('None of its events were given out again').waitFor();
+    await page.getByLabel('Name', { exact: true }).fill('again');
+    await page.getByLabel('From (UTC)').fill('2020-01-01T00:00');
+    await page.getByLabel('Up to (UTC)').fill('2100-01-01T00:00');
+    await page.getByRole('button', { name: 'Begin …' }).click();
+    await page.getByRole('button', { name: 'Begin', exact: true }).click();
+    await page.getByRole('row', { name: /again.*completed/ }).waitFor();
+    expect(await barriers(page)).toEqual([]);
+    await page.close();
+  });
+});
+
 describe('what has times or waits for events', () => {
   test('runs now, rests and goes on', async () => {
     const page = await chrome.page(at('/schedules/nightly'));
