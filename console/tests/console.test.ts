@@ -380,6 +380,9 @@ describe('workflows', () => {
     await page.getByLabel('Input').fill('{"amount": ');
     await page.getByRole('button', { name: 'Start' }).click();
     await page.getByRole('alert').getByText('HW-API-008').waitFor();
+    await page.getByRole('tab', { name: 'State machine' }).click();
+    await page.getByRole('tab', { name: 'Start' }).click();
+    expect(await page.getByLabel('Input').inputValue()).toBe('{"amount": ');
     await page.getByLabel('Input').fill('{"amount": 1}');
     await page.getByRole('button', { name: 'Start' }).click();
     await page.locator('h1 + .badge', { hasText: 'Succeeded' }).waitFor();

@@ -150,7 +150,7 @@ function next(schedule: Resource): string {
     schedule.status.message
       ?.match(/^next (\S+?);/)?.[1]
       ?.replace('T', ' ')
-      .replace('Z', '') ?? '–'
+      .replace('Z', ' UTC') ?? '–'
   );
 }
 

@@ -17,6 +17,8 @@ import { useVisible } from '../visible.ts';
 
 const ROWS = 200;
 const DRAW_MS = 200;
+/** How long nothing is typed before it is looked for. */
+const PAUSE_MS = 250;
 const SHOWN = 400;
 const KEY = 40;
 
@@ -34,10 +36,16 @@ interface Row {
 export function Tail({ stream }: { stream: string }) {
   const [partition, setPartition] = useParam('partition');
   const [from, setFrom] = useParam('from', '-20');
-  const [words, setWords] = useParam('q');
+  const [words, look] = useParam('q');
+  const [typed, setTyped] = useState(words);
   const [paused, setPaused] = useState(false);
   const { rows, error, total, again } = useTail(stream, partition, from, words, paused);
   const [open, setOpen] = useState<string | null>(null);
+  useEffect(() => {
+    // Each change of what is looked for is a reading of its own.
+    const timer = setTimeout(() => look(typed), PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [typed, look]);
   return (
     <>
       <div className="bar">
@@ -46,8 +54,8 @@ export function Tail({ stream }: { stream: string }) {
           type="search"
           aria-label="Only records that contain"
           placeholder="Only records that contain …"
-          value={words}
-          onChange={e => setWords(e.target.value)}
+          value={typed}
+          onChange={e => setTyped(e.target.value)}
         />
         <select className="field" aria-label="Begin at" value={from} onChange={e => setFrom(e.target.value)}>
           <option value="-20">last 20 of each partition</option>

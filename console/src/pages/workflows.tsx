@@ -3,6 +3,7 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { address, call, type Execution, type Kind, type Resource, useExecutions, useKind } from '../api.ts';
+import { keepUnsaved, unsaved } from '../editor/unsaved.ts';
 import { count } from '../format.ts';
 import { at, members, parse, text, write } from '../json.ts';
 import { machineGraph } from '../machine.ts';
@@ -134,7 +135,12 @@ function Start({ workflow, express }: { workflow: string; express: boolean }) {
     enabled: like !== '',
     queryFn: () => call<Execution>(address(['executions', workflow, like])),
   });
-  const [typed, setInput] = useState<string | null>(null);
+  const place = `start/${workflow}/${like}`;
+  const [typed, setTyped] = useState(() => unsaved(place)?.text);
+  const setInput = (text: string) => {
+    setTyped(text);
+    keepUnsaved(place, { text, generation: 0 });
+  };
   const [name, setName] = useState('');
   const input = typed ?? write(other.data?.input ?? {}, 2);
   const start = useMutation({
@@ -146,6 +152,7 @@ function Start({ workflow, express }: { workflow: string; express: boolean }) {
         body: `{${name ? `"name":${JSON.stringify(name)},` : ''}"input":${input || '{}'}}`,
       }),
     onSuccess: execution => {
+      keepUnsaved(place, null);
       if (!express) go(path(['executions', ...execution.id.split('/')]));
     },
   });

@@ -173,14 +173,17 @@ export function Awaited({ error }: { error: unknown }) {
 export function Sure(props: { label: string; question: string; back: string; busy?: boolean; act: () => void }) {
   const { label, question, back, busy, act } = props;
   const [asked, setAsked] = useState(false);
+  const opener = useRef<HTMLButtonElement>(null);
   const first = useRef<HTMLButtonElement>(null);
+  const before = useRef(asked);
   const id = useId();
   useEffect(() => {
-    if (asked) first.current?.focus();
-  }, [asked]);
+    if (before.current !== asked) (asked ? first : opener).current?.focus();
+    before.current = asked;
+  });
   if (!asked) {
     return (
-      <button type="button" className="btn danger" disabled={busy} onClick={() => setAsked(true)}>
+      <button type="button" className="btn danger" ref={opener} disabled={busy} onClick={() => setAsked(true)}>
         {label} …
       </button>
     );
@@ -214,7 +217,13 @@ export function Command({ text }: { text: string }) {
     const timer = setTimeout(() => setCopied(false), 1_500);
     return () => clearTimeout(timer);
   }, [copied]);
-  const copy = () => void navigator.clipboard.writeText(text).then(() => setCopied(true));
+  // There is no clipboard where a page is not safe, and one may be refused: the command can be marked all the same.
+  const copy = () => {
+    navigator.clipboard?.writeText(text).then(
+      () => setCopied(true),
+      () => undefined,
+    );
+  };
   return (
     <div className="command">
       <code tabIndex={0}>{text}</code>
@@ -292,9 +301,11 @@ export function Tabs(props: TabsProps) {
             onClick={() => choose(name)}
             onKeyDown={event => {
               if (event.key === 'ArrowRight') move(1);
-              if (event.key === 'ArrowLeft') move(-1);
-              if (event.key === 'Home') to(props.tabs[0]);
-              if (event.key === 'End') to(props.tabs.at(-1));
+              else if (event.key === 'ArrowLeft') move(-1);
+              else if (event.key === 'Home') to(props.tabs[0]);
+              else if (event.key === 'End') to(props.tabs.at(-1));
+              else return;
+              event.preventDefault();
             }}
           >
             {label}
