@@ -146,7 +146,7 @@ export function address(steps: string[], query: Record<string, string | number |
   return `/v1/${steps.map(encodeURIComponent).join('/')}${text && `?${text}`}`;
 }
 
-/** Sends YAML: with `dryRun` nothing changes, and what is wrong is refused with its places. Of one resource the version is its generation. */
+/** Sends YAML: with `dryRun` nothing changes. The version of one resource is its generation. */
 export function apply(yaml: string, at: { plural: string; name: string; generation: number } | null, dryRun: boolean) {
   const query = { file: 'editor', ...(dryRun && { 'dry-run': 'true' }) };
   const headers: Record<string, string> = { 'content-type': 'application/yaml' };

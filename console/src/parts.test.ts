@@ -1,7 +1,7 @@
 import { QueryObserver } from '@tanstack/react-query';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Resource } from './api.ts';
-import { apply, changed, listed, queries, RESOURCES, refusal, tell } from './api.ts';
+import { apply, changed, listed, queries, refusal, RESOURCES, tell } from './api.ts';
 import { turned } from './editor/enabled.ts';
 import { authored } from './editor/text.ts';
 import { keepUnsaved, unsaved } from './editor/unsaved.ts';
