@@ -30,24 +30,47 @@ interface Charts {
   cold: Promise<number>;
 }
 
-function watch(charts: number): void {
+function watch({ charts, patienceMs }: { charts: number; patienceMs: number }): void {
   const frame = () => new Promise(done => requestAnimationFrame(done));
-  const there = () => {
-    const tiles = [...document.querySelectorAll('.tile-frame')];
-    const isThere = (tile: Element) => !tile.querySelector('.busy') && tile.querySelector('canvas, table, .kpi');
-    return tiles.length === charts && tiles.every(isThere);
+  const tiles = () => [...document.querySelectorAll('.tile-frame')];
+  const busy = () => document.querySelector('.tile-frame .busy') !== null;
+  // No rows are an answer, too.
+  const has = (tile: Element) => tile.querySelector('canvas, table, .kpi, .tile-body .empty') !== null;
+  const there = () => tiles().length === charts && !busy() && tiles().every(has);
+  /** What the page shows instead, for whoever has to find out why. */
+  const shown = () => {
+    const each = tiles().map(tile => {
+      const wrong = tile.querySelector('[role=alert]')?.textContent;
+      const state = tile.querySelector('.busy') ? 'asked' : has(tile) ? 'drawn' : 'nothing';
+      return `${tile.getAttribute('aria-label')}: ${wrong ?? state}`;
+    });
+    return each.join('; ') || document.body.innerText.slice(0, 500);
   };
-  const until = async (holds: () => boolean) => {
-    while (!holds()) await frame();
-  };
+  const late = (what: string) => new Error(`in ${patienceMs} ms ${what}: ${shown()}`);
   const drawn = async () => {
-    await until(there);
+    const end = performance.now() + patienceMs;
+    while (!there()) {
+      if (performance.now() > end) throw late('not all charts were drawn');
+      await frame();
+    }
     // A canvas draws in the frame after its rows came, which is on the screen with the next one.
     await frame();
     await frame();
     return performance.now();
   };
-  Object.assign(window, { charts: { asked: () => until(() => !there()), drawn, cold: drawn() } });
+  // Each change of the page is looked at: what is asked and answered within a frame counts as well.
+  const asked = () =>
+    new Promise<void>((done, refuse) => {
+      const end = setTimeout(() => refuse(late('no chart was asked again')), patienceMs);
+      const observer = new MutationObserver(() => {
+        if (!busy()) return;
+        observer.disconnect();
+        clearTimeout(end);
+        done();
+      });
+      observer.observe(document, { childList: true, subtree: true });
+    });
+  Object.assign(window, { charts: { asked, drawn, cold: drawn() } });
 }
 
 /** Chooses a value of the open filter; milliseconds until all charts have painted what it leaves. */
@@ -57,11 +80,31 @@ function repaint(page: Page, value: string): Promise<number> {
     const label = [...document.querySelectorAll('.value-list label')].find(it => it.textContent?.trim() === wanted);
     const box = label?.querySelector('input');
     if (!box) throw new Error(`the filter does not offer ${wanted}`);
+    const asked = charts.asked();
     const begun = performance.now();
     box.click();
-    await charts.asked();
+    await asked;
     return (await charts.drawn()) - begun;
   }, value);
+}
+
+/** When all charts were drawn for the first time. */
+function seen(page: Page): Promise<number> {
+  return page.evaluate(() => (window as unknown as { charts: Charts }).charts.cold);
+}
+
+/** What a page is asked has no end of its own where the page stands still. */
+async function within<T>(what: string, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, refuse) => {
+    const error = new Error(`${what} did not come to an end: the page stands still`);
+    timer = setTimeout(() => refuse(error), 2 * PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** One life of the node and of a browser: the cold start, then a repaint for each state. */
@@ -72,13 +115,13 @@ async function run(node: Node): Promise<{ cold: number; repaints: number[] }> {
     const page = await chrome.blank();
     page.setDefaultTimeout(PATIENCE_MS);
     await page.setViewportSize({ width: 1280, height: 1300 });
-    await page.addInitScript(watch, CHARTS);
+    await page.addInitScript(watch, { charts: CHARTS, patienceMs: PATIENCE_MS });
     await page.goto(`${node.url}/console/dashboards/flights`);
-    const cold = await page.evaluate(() => (window as unknown as { charts: Charts }).charts.cold);
+    const cold = await within('the cold start', seen(page));
     await page.locator('.controls summary', { hasText: 'From' }).click();
     for (const state of STATES) await page.getByRole('checkbox', { name: state, exact: true }).waitFor();
     const repaints: number[] = [];
-    for (const state of STATES) repaints.push(await repaint(page, state));
+    for (const state of STATES) repaints.push(await within(`the repaint for ${state}`, repaint(page, state)));
     expect(await page.getByRole('alert').count()).toBe(0);
     // What was drawn is what was chosen.
     const chosen = STATES.map(state => `'${state}'`).join(', ');

@@ -79,12 +79,36 @@ export interface Document {
   value: unknown;
 }
 
+/** How often a node that is busy, or not ready yet, is asked again before that is said. */
+const TRIES_MAX = 4;
+
+/** Whether a refusal says that the same question may be answered in a moment. */
+function passes(error: unknown): boolean {
+  return error instanceof Refusal && error.status === 503;
+}
+
 export const queries = new QueryClient({
-  defaultOptions: { queries: { retry: false, staleTime: 5_000, refetchOnWindowFocus: false } },
+  defaultOptions: {
+    queries: {
+      // The node may be this very machine: whether the browser is online says nothing about it.
+      networkMode: 'always',
+      retry: (failures, error) => passes(error) && failures < TRIES_MAX,
+      retryDelay: failures => 500 * 2 ** failures,
+      staleTime: 5_000,
+      refetchOnWindowFocus: false,
+      refetchOnReconnect: false,
+    },
+    mutations: { networkMode: 'always' },
+  },
 });
 
 /** Asks the node. */
 export async function call<T>(address: string, init?: RequestInit): Promise<T> {
+  return (await versioned<T>(address, init)).value;
+}
+
+/** The same with the version that the answer's ETag says; 0 without one. */
+export async function versioned<T>(address: string, init?: RequestInit): Promise<{ value: T; version: number }> {
   let response: Response;
   let body: string;
   try {
@@ -97,8 +121,9 @@ export async function call<T>(address: string, init?: RequestInit): Promise<T> {
       0,
     );
   }
-  if (response.ok) return (body ? parse(body) : undefined) as T;
-  throw refusal(body, response.status);
+  if (!response.ok) throw refusal(body, response.status);
+  const version = Number(response.headers.get('etag')?.replaceAll('"', '') ?? 0);
+  return { value: (body ? parse(body) : undefined) as T, version };
 }
 
 /** What the node said when it refused. */
@@ -121,14 +146,14 @@ export function address(steps: string[], query: Record<string, string | number |
   return `/v1/${steps.map(encodeURIComponent).join('/')}${text && `?${text}`}`;
 }
 
-/** Sends YAML: with `dryRun` nothing changes, and what is wrong is refused with its places. */
+/** Sends YAML: with `dryRun` nothing changes. The version of one resource is its generation. */
 export function apply(yaml: string, at: { plural: string; name: string; generation: number } | null, dryRun: boolean) {
   const query = { file: 'editor', ...(dryRun && { 'dry-run': 'true' }) };
   const headers: Record<string, string> = { 'content-type': 'application/yaml' };
-  if (at === null) return call<Report>(address(['apply'], query), { method: 'POST', headers, body: yaml });
+  if (at === null) return versioned<Report>(address(['apply'], query), { method: 'POST', headers, body: yaml });
   // What the log made has no generation yet; applying adopts it.
   if (at.generation > 0) headers['if-match'] = `"${at.generation}"`;
-  return call<Report>(address([at.plural, at.name], query), { method: 'PUT', headers, body: yaml });
+  return versioned<Report>(address([at.plural, at.name], query), { method: 'PUT', headers, body: yaml });
 }
 
 /** A solution on the node's shelf. */
@@ -158,13 +183,46 @@ export interface Report {
 
 export const RESOURCES = ['resources'];
 
+/** A change of a resource as the node tells it. */
+export type Change = { type: 'changed'; resource: Resource } | { type: 'deleted'; kind: string; name: string };
+
+/** The place of the resource that a change is about; -1 where the list has it not. */
+function placeOf(list: Resource[], change: Change): number {
+  const [kind, name] =
+    change.type === 'deleted' ? [change.kind, change.name] : [change.resource.kind, change.resource.metadata.name];
+  return list.findIndex(resource => resource.kind === kind && resource.metadata.name === name);
+}
+
+/** The list with one change made. */
+export function changed(list: Resource[], change: Change): Resource[] {
+  const index = placeOf(list, change);
+  if (change.type === 'deleted') return index < 0 ? list : list.toSpliced(index, 1);
+  return index < 0 ? [...list, change.resource] : list.with(index, change.resource);
+}
+
+/** Changes that were told while the list was on its way: it may be older than they are. */
+let meanwhile: Change[] = [];
+
+/** The list of all resources, no older than what was told since it was asked for. */
+export async function listed(): Promise<Resource[]> {
+  meanwhile = [];
+  const { items } = await call<{ items: Resource[] }>('/v1/all');
+  return meanwhile.reduce(changed, items);
+}
+
+/** Takes a change into the list; whether a resource has become ready by it. */
+export function tell(change: Change): boolean {
+  if (queries.isFetching({ queryKey: RESOURCES }) > 0) meanwhile.push(change);
+  const list = queries.getQueryData<Resource[]>(RESOURCES);
+  if (list === undefined) return false;
+  queries.setQueryData<Resource[]>(RESOURCES, changed(list, change));
+  const before = list[placeOf(list, change)];
+  return change.type === 'changed' && change.resource.status.ready === 'true' && before?.status.ready !== 'true';
+}
+
 /** Every resource of the node; kept fresh by the live connection. */
 export function useResources() {
-  return useQuery({
-    queryKey: RESOURCES,
-    queryFn: () => call<{ items: Resource[] }>('/v1/all').then(answer => answer.items),
-    staleTime: Number.POSITIVE_INFINITY,
-  });
+  return useQuery({ queryKey: RESOURCES, queryFn: listed, staleTime: Number.POSITIVE_INFINITY });
 }
 
 /** Resources of one kind. */

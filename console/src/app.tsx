@@ -7,6 +7,7 @@ import { GoTo } from './goto.tsx';
 import iconUrl from './icon.svg';
 import { at } from './json.ts';
 import { useLive } from './live.ts';
+import { ArchivePage } from './pages/archives.tsx';
 import { DashboardPage, DashboardsPage, NewDashboardPage } from './pages/dashboards.tsx';
 import { EventTypePage, EventTypesPage } from './pages/event_types.tsx';
 import { ExecutionPage, ExecutionsPage } from './pages/executions.tsx';
@@ -24,7 +25,7 @@ import { Link, path, useLocation } from './router.tsx';
 import { isSystem } from './system.ts';
 import { choose, chosen, type Theme } from './theme.ts';
 import { Icon, type IconName } from './ui/icons.tsx';
-import { Empty, Loading, Page, Trouble } from './ui/parts.tsx';
+import { Awaited, Empty, Loading, Page, Trouble } from './ui/parts.tsx';
 
 const MENU: { title: string; items: { to: string; label: string; icon: IconName; kind?: string }[] }[] = [
   { title: '', items: [{ to: '', label: 'Home', icon: 'home' }] },
@@ -83,6 +84,7 @@ const SINGLES: Record<string, (resource: Resource, kind: Kind) => ReactNode> = {
   rules: (resource, kind) => <RulePage resource={resource} kind={kind} />,
   pipes: (resource, kind) => <PipePage resource={resource} kind={kind} />,
   schedules: (resource, kind) => <SchedulePage resource={resource} kind={kind} />,
+  archives: (resource, kind) => <ArchivePage resource={resource} kind={kind} />,
   workflows: (resource, kind) => <WorkflowPage resource={resource} kind={kind} />,
   dashboards: (resource, kind) => <DashboardPage key={resource.metadata.name} resource={resource} kind={kind} />,
 };
@@ -162,8 +164,7 @@ function Route({ steps }: { steps: string[] }) {
 function OfKind({ plural, name, fresh }: { plural: string; name: string | undefined; fresh: boolean }) {
   const kinds = useKinds();
   const resources = useResources();
-  if (kinds.error ?? resources.error) return <Trouble error={kinds.error ?? resources.error} />;
-  if (!kinds.data || !resources.data) return <Loading />;
+  if (!kinds.data || !resources.data) return <Awaited error={kinds.error ?? resources.error} />;
   const kind = kinds.data.find(kind => kind.plural === plural);
   if (!kind) return <Nowhere />;
   if (name === undefined) {
@@ -293,7 +294,7 @@ function Top({ steps, search }: { steps: string[]; search: () => void }) {
   );
 }
 
-/** A page that failed by a bug says so; the rest of the console goes on. */
+/** A page that failed by a bug, or whose parts the node has not any more, says so; the rest of the console goes on. */
 class Boundary extends Component<{ children: ReactNode }, { error: unknown }> {
   override state = { error: null };
 
@@ -302,6 +303,17 @@ class Boundary extends Component<{ children: ReactNode }, { error: unknown }> {
   }
 
   override render() {
-    return this.state.error === null ? this.props.children : <Trouble error={this.state.error} />;
+    if (this.state.error === null) return this.props.children;
+    return (
+      <div className="stack">
+        <Trouble error={this.state.error} />
+        <div className="bar">
+          <button type="button" className="btn" onClick={() => window.location.reload()}>
+            Load the page again
+          </button>
+          <span className="muted">The address keeps the tab, the filters and what was chosen.</span>
+        </div>
+      </div>
+    );
   }
 }

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { clear, course, HISTORY, history, push, rate, rates, value, valuesOfLabel } from './figures.ts';
+import { clear, course, HISTORY, history, push, rate, rates, type Sample, value, valuesOfLabel } from './figures.ts';
 
 beforeEach(clear);
 
@@ -37,8 +37,19 @@ test('what is gone has no value, and the history is bounded', () => {
   );
   push(1_000, [['here', {}, 1]], true);
   expect(value('here')).toBe(1);
+  expect(value('gone')).toBeNaN();
   expect(course('gone')).toEqual([1, Number.NaN]);
   for (let second = 2; second < HISTORY + 50; second += 1) push(second * 1_000, [], false);
   expect(history()).toHaveLength(HISTORY);
   expect(course('here')).toHaveLength(HISTORY);
+});
+
+test('a sum goes on without what is gone, which is forgotten in time', () => {
+  const a: Sample = ['n', { of: 'a' }, 1];
+  const b: Sample = ['n', { of: 'b' }, 10];
+  push(0, [a, b], true);
+  push(1_000, [b], true);
+  expect([value('n'), course('n')]).toEqual([10, [11, 10]]);
+  for (let second = 2; second <= HISTORY; second += 1) push(second * 1_000, [b], true);
+  expect(valuesOfLabel('n', 'of')).toEqual(['b']);
 });

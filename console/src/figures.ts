@@ -30,12 +30,18 @@ export function push(at_ms: number, samples: Sample[], whole: boolean): void {
   times.push(at_ms);
   const gone = times.length > HISTORY ? times.length - HISTORY : 0;
   if (gone) times = times.slice(gone);
-  for (const series of byName.values()) {
-    for (const { values } of series.values()) {
+  for (const [name, family] of byName) {
+    for (const [key, { values }] of family) {
       // What is not there any more has no value.
       values.push(whole ? Number.NaN : (values.at(-1) ?? Number.NaN));
       if (gone) values.splice(0, gone);
+      // Nor does it take the room of what will be there.
+      if (whole && values.every(Number.isNaN)) {
+        family.delete(key);
+        count -= 1;
+      }
     }
+    if (family.size === 0) byName.delete(name);
   }
   for (const [name, labels, value] of samples) {
     const series = find(name, labels);
@@ -84,10 +90,16 @@ export function history(): number[] {
   return times;
 }
 
-/** The newest value, added up over all series with these labels; NaN where there is none. */
+/** The newest value, added up over the series with these labels that have one; NaN where none has. */
 export function value(name: string, labels: Labels = {}): number {
-  const found = matching(name, labels);
-  return found.length === 0 ? Number.NaN : found.reduce((sum, series) => sum + (series.values.at(-1) ?? 0), 0);
+  const newest = matching(name, labels).map(series => series.values.at(-1) ?? Number.NaN);
+  return sum(newest);
+}
+
+/** What is known of some values, added up; NaN where nothing is. */
+export function sum(values: number[]): number {
+  const present = values.filter(value => !Number.isNaN(value));
+  return present.length === 0 ? Number.NaN : present.reduce((all, value) => all + value, 0);
 }
 
 /** Growth per second over the last seconds; NaN until there are two values. */
@@ -113,10 +125,7 @@ export function rates(name: string, labels: Labels = {}, span_s = 5): number[] {
 /** Values at each time of the history, added up. */
 export function course(name: string, labels: Labels = {}): number[] {
   const found = matching(name, labels);
-  return times.map((_, index) => {
-    const present = found.map(series => series.values[index] ?? Number.NaN).filter(v => !Number.isNaN(v));
-    return present.length === 0 ? Number.NaN : present.reduce((sum, v) => sum + v, 0);
-  });
+  return times.map((_, index) => sum(found.map(series => series.values[index] ?? Number.NaN)));
 }
 
 /** Values of one label, of the series with these other labels. */

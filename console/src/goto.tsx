@@ -5,6 +5,8 @@ import { useKinds, useResources } from './api.ts';
 import { go, path } from './router.tsx';
 
 const SHOWN = 50;
+/** Pages that are no kind's. */
+const PAGES = ['executions', 'kinds', 'sql'];
 
 /** The dialog. */
 export function GoTo({ close }: { close: () => void }) {
@@ -21,6 +23,7 @@ export function GoTo({ close }: { close: () => void }) {
 
   const plurals = new Map(kinds.map(kind => [kind.name, kind.plural]));
   const all = [
+    ...PAGES.map(name => ({ name, kind: 'page', to: path([name]) })),
     ...kinds.map(kind => ({ name: kind.plural, kind: 'all', to: path([kind.plural]) })),
     ...resources.map(({ kind, metadata: { name } }) => ({ name, kind, to: path([plurals.get(kind) ?? kind, name]) })),
   ];
@@ -30,6 +33,10 @@ export function GoTo({ close }: { close: () => void }) {
     .sort((a, b) => a.name.length - b.name.length || a.name.localeCompare(b.name))
     .slice(0, SHOWN);
   const chosen = Math.min(index, found.length - 1);
+
+  useEffect(() => {
+    document.getElementById(`${id}-${chosen}`)?.scrollIntoView({ block: 'nearest' });
+  }, [id, chosen]);
 
   const leave = (to?: string) => {
     close();

@@ -14,10 +14,39 @@ export class Exact {
 
 type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown;
 
-const exact: Reviver = (_key, value, context) => {
-  if (typeof value !== 'number' || context?.source === undefined) return value;
-  return String(value) === context.source || same(value, context.source) ? value : new Exact(context.source);
-};
+/** The number of a text, or the text where JavaScript would hold another one. */
+function numberOf(source: string): number | Exact {
+  const value = Number(source);
+  return String(value) === source || same(value, source) ? value : new Exact(source);
+}
+
+const exact: Reviver = (_key, value, context) =>
+  typeof value === 'number' && context?.source !== undefined ? numberOf(context.source) : value;
+
+/** Whether the browser tells a reviver how a number was written; those of 2024 and before may not. */
+const TELLS = (() => {
+  let told = false;
+  const ask: Reviver = (_key, _value, context) => {
+    told = context?.source === '1';
+  };
+  JSON.parse('1', ask as (key: string, value: unknown) => unknown);
+  return told;
+})();
+
+/** What begins a text that stands for a number; nobody who writes a document knows it. */
+const MARK = `number ${Math.random()} `;
+/** Digits that JavaScript holds whatever they are. */
+const DIGITS_SAFE = 15;
+
+/** The same where nobody tells it: numbers that may change are read as texts. */
+export function parseMarked(text: string): unknown {
+  const marked = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g, token =>
+    token.startsWith('"') || (token.length <= DIGITS_SAFE && !/e/i.test(token)) ? token : `"${MARK}${token}"`,
+  );
+  return JSON.parse(marked, (_key, value: unknown) =>
+    typeof value === 'string' && value.startsWith(MARK) ? numberOf(value.slice(MARK.length)) : value,
+  );
+}
 
 /** Whether a number and its text mean the same: `1.50` is 1.5, `9007199254740993` is not what JavaScript holds. */
 function same(value: number, source: string): boolean {
@@ -35,7 +64,7 @@ function digits(text: string): string {
 
 /** Reads JSON; numbers that would change are [`Exact`]. */
 export function parse(text: string): unknown {
-  return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
+  return TELLS ? JSON.parse(text, exact as (key: string, value: unknown) => unknown) : parseMarked(text);
 }
 
 /** Writes JSON, exact numbers as they came. */

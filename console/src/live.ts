@@ -1,11 +1,14 @@
 /**
  * The one live connection: figures and changes of resources as server-sent events of `/v1/live`. The browser connects
- * again by itself; after a gap the resources are asked for anew.
+ * again by itself; after a gap what the page keeps fresh is asked for anew, and so is what failed. It is also told when
+ * a resource becomes ready: what failed for want of it, as a chart while the node started, is asked again then.
  */
 
+import type { Query } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
-import { queries, RESOURCES, type Resource } from './api.ts';
+import { type Change, queries, RESOURCES, tell } from './api.ts';
 import { push, type Sample } from './figures.ts';
+import { parse } from './json.ts';
 import { isVisible, onVisible } from './visible.ts';
 
 const AGAIN_MS = 3_000;
@@ -32,16 +35,39 @@ export function useLive(): State {
   );
 }
 
-/** A change as the node tells it. */
-type Change = { type: 'changed'; resource: Resource } | { type: 'deleted'; kind: string; name: string };
+/** Answers to what a reader asked: they stand until they are asked anew, however often the connection comes back. */
+const ASKED: unknown[] = ['sql', 'chart', 'filter', 'text', 'draft'];
 
-/** The list with one change made. */
-export function changed(list: Resource[], change: Change): Resource[] {
-  const [kind, name] =
-    change.type === 'deleted' ? [change.kind, change.name] : [change.resource.kind, change.resource.metadata.name];
-  const index = list.findIndex(resource => resource.kind === kind && resource.metadata.name === name);
-  if (change.type === 'deleted') return index < 0 ? list : list.toSpliced(index, 1);
-  return index < 0 ? [...list, change.resource] : list.with(index, change.resource);
+/** How long it is waited for more resources to become ready. */
+const SOON_MS = 300;
+
+let soon: ReturnType<typeof setTimeout> | undefined;
+
+/** Asks again what failed and is still looked at. A statement is asked by its reader's hand alone. */
+export function askFailed(): void {
+  const predicate = ({ queryKey: [what], state }: Query) => state.status === 'error' && what !== 'sql';
+  void queries.refetchQueries({ type: 'active', predicate }, { cancelRefetch: false });
+}
+
+/** The same in a moment, once for all that become ready until then. */
+function askFailedSoon(): void {
+  soon ??= setTimeout(() => {
+    soon = undefined;
+    askFailed();
+  }, SOON_MS);
+}
+
+/** After a gap anything may have changed. */
+export function caughtUp(): void {
+  void queries.invalidateQueries({ predicate: ({ queryKey: [what] }) => !ASKED.includes(what) });
+  askFailed();
+}
+
+/** The list that is there or on its way may be older than the first connection, which tells what comes after it. */
+function begun(): void {
+  const again = () => queries.invalidateQueries({ queryKey: RESOURCES });
+  void queries.getQueryCache().find({ queryKey: RESOURCES })?.promise?.then(again, again);
+  askFailed();
 }
 
 let source: EventSource | null = null;
@@ -70,9 +96,9 @@ function open(): void {
   source = opened;
   opened.addEventListener('open', () => {
     // Between two connections anything may have changed. Before the first one it is what that alone keeps fresh: the rest
-    // was asked a moment ago, and charts are not asked twice for it.
-    if (connected) void queries.invalidateQueries();
-    else if (queries.getQueryData(RESOURCES) !== undefined) void queries.invalidateQueries({ queryKey: RESOURCES });
+    // was asked a moment ago.
+    if (connected) caughtUp();
+    else begun();
     connected = true;
     become('live');
   });
@@ -88,8 +114,7 @@ function open(): void {
     push(at, samples, whole);
   });
   opened.addEventListener('resource', event => {
-    const change = JSON.parse(event.data) as Change;
-    queries.setQueryData<Resource[]>(RESOURCES, list => list && changed(list, change));
+    if (tell(parse(event.data) as Change)) askFailedSoon();
   });
   opened.addEventListener('lost', () => void queries.invalidateQueries({ queryKey: RESOURCES }));
 }

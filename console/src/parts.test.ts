@@ -1,13 +1,17 @@
+import { QueryObserver } from '@tanstack/react-query';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Resource } from './api.ts';
-import { refusal } from './api.ts';
+import { apply, changed, listed, queries, refusal, RESOURCES, tell } from './api.ts';
+import { turned } from './editor/enabled.ts';
 import { authored } from './editor/text.ts';
+import { keepUnsaved, unsaved } from './editor/unsaved.ts';
 import { yamlOf } from './editor/yaml.ts';
 import { bytes, count, perSecond, span, time } from './format.ts';
 import { Exact } from './json.ts';
-import { changed } from './live.ts';
+import { askFailed, caughtUp } from './live.ts';
 import { follow } from './ndjson.ts';
 import { path, steps } from './router.tsx';
+import { post } from './rows.ts';
 import { schemaRows } from './ui/schema.tsx';
 import { reads, users, writes } from './wiring.ts';
 
@@ -78,6 +82,69 @@ test('changes come into the list, new, again and gone', () => {
   expect(changed([a], { type: 'deleted', kind: 'Table', name: 'a' })).toEqual([a]);
 });
 
+test('a list that is older than what was told meanwhile does not undo it', async () => {
+  const [old, newer] = [resource('Stream', 'a'), { ...resource('Stream', 'a'), spec: { partitions: 2 } }];
+  let answer: (body: string) => void = () => undefined;
+  const body = new Promise<string>(done => {
+    answer = done;
+  });
+  vi.stubGlobal('fetch', async () => new Response(await body));
+  const asked = queries.fetchQuery({ queryKey: RESOURCES, queryFn: listed });
+  tell({ type: 'changed', resource: newer });
+  tell({ type: 'changed', resource: resource('Stream', 'b') });
+  answer(JSON.stringify({ items: [old, resource('Stream', 'gone')] }));
+  tell({ type: 'deleted', kind: 'Stream', name: 'gone' });
+  expect(await asked).toEqual([newer, resource('Stream', 'b')]);
+  queries.clear();
+});
+
+test('what is sent has numbers as they came', async () => {
+  const sent: unknown[] = [];
+  vi.stubGlobal('fetch', (_: string, { body }: RequestInit) => {
+    sent.push(body);
+    return Promise.resolve(new Response('{"rows":[]}'));
+  });
+  await post('/v1/charts', { filters: { id: [new Exact('9007199254740993')] }, time: undefined });
+  expect(sent).toEqual(['{"filters":{"id":[9007199254740993]}}']);
+});
+
+test('a resource that becomes ready is told from one that was', () => {
+  const waits: Resource = { ...resource('Stream', 'a'), status: { ready: 'unknown' } };
+  queries.setQueryData(RESOURCES, [waits]);
+  expect(tell({ type: 'changed', resource: resource('Stream', 'a') })).toBe(true);
+  expect(tell({ type: 'changed', resource: resource('Stream', 'a') })).toBe(false);
+  expect(tell({ type: 'changed', resource: waits })).toBe(false);
+  expect(tell({ type: 'changed', resource: resource('Table', 'new') })).toBe(true);
+  expect(tell({ type: 'deleted', kind: 'Table', name: 'new' })).toBe(false);
+  queries.clear();
+});
+
+test('after a gap what failed is asked again, and an answer that a reader asked for stands', async () => {
+  let refused = true;
+  const asked: string[] = [];
+  const look = (what: string) => {
+    const queryFn = (): Promise<string> => {
+      asked.push(what);
+      return refused && what.startsWith('failed') ? Promise.reject(new Error(what)) : Promise.resolve(what);
+    };
+    const observer = new QueryObserver(queries, { queryKey: [what.split(' ')[1], what], queryFn, retry: false });
+    return observer.subscribe(() => undefined);
+  };
+  const ends = ['failed chart', 'failed sql', 'good chart', 'good sql', 'good groups'].map(look);
+  await vi.waitFor(() => expect(queries.isFetching()).toBe(0));
+  refused = false;
+  asked.length = 0;
+  askFailed();
+  await vi.waitFor(() => expect(queries.isFetching()).toBe(0));
+  expect(asked).toEqual(['failed chart']);
+  asked.length = 0;
+  caughtUp();
+  await vi.waitFor(() => expect(queries.isFetching()).toBe(0));
+  expect(asked).toEqual(['good groups']);
+  for (const end of ends) end();
+  queries.clear();
+});
+
 test('who reads and writes what', () => {
   const pipeline = resource('Pipeline', 'p', {
     source: { type: 'stream', stream: 'in' },
@@ -139,6 +206,39 @@ test("an editor begins with the author's text, as long as it is of the state tha
   expect(await ask()).toBe(null);
   answers({}, 404, '{"code":"HW-KERNEL-012","title":"there is no `Pipeline/p`"}');
   await expect(ask()).rejects.toThrow('there is no `Pipeline/p`');
+});
+
+test('what is typed is kept by its place until it is applied, of the places that were typed at last', () => {
+  const typed = { text: 'a: 1', generation: 3 };
+  keepUnsaved('streams/a', typed);
+  expect([unsaved('streams/a'), unsaved('streams/b')]).toEqual([typed, undefined]);
+  keepUnsaved('streams/a', null);
+  expect(unsaved('streams/a')).toBeUndefined();
+  for (let number = 0; number < 30; number += 1) keepUnsaved(`streams/${number}`, typed);
+  expect([unsaved('streams/9'), unsaved('streams/10')]).toEqual([undefined, typed]);
+});
+
+test('an apply goes on from a generation, and tells the one that it made', async () => {
+  const asked: unknown[] = [];
+  vi.stubGlobal('fetch', (address: string, { headers }: RequestInit) => {
+    asked.push([address, headers]);
+    return Promise.resolve(new Response('{"resources":[],"actions":[]}', { headers: { etag: '"4"' } }));
+  });
+  const { version } = await apply('kind: Stream', { plural: 'streams', name: 'a', generation: 3 }, false);
+  expect(version).toBe(4);
+  expect(asked).toEqual([['/v1/streams/a?file=editor', { 'content-type': 'application/yaml', 'if-match': '"3"' }]]);
+});
+
+test('a resource rests and goes on, and what its author wrote beside that stays', async () => {
+  const answers = (text: string) => {
+    const headers = { etag: '"1"', 'headwater-text': 'author' };
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response(text, { headers })));
+  };
+  answers('# why\nkind: Rule\nspec:\n  pattern: {}\n');
+  const resting = await turned('rules', resource('Rule', 'r'), false);
+  expect(resting).toBe('# why\nkind: Rule\nspec:\n  pattern: {}\n  enabled: false\n');
+  answers(resting);
+  expect(await turned('rules', resource('Rule', 'r'), true)).toBe('# why\nkind: Rule\nspec:\n  pattern: {}\n');
 });
 
 test('a schema is shown by its keys, references followed, circles left', () => {

@@ -28,7 +28,7 @@ export function post<T>(address: string, body: unknown, signal?: AbortSignal, re
   // A header is bytes: UTF-8, as the node reads it.
   const bytes = Array.from(new TextEncoder().encode(reader), byte => String.fromCharCode(byte)).join('');
   const headers = { 'content-type': 'application/json', ...(bytes && { 'headwater-principal': bytes }) };
-  return call<T>(address, { method: 'POST', headers, body: JSON.stringify(body), signal });
+  return call<T>(address, { method: 'POST', headers, body: write(body), signal });
 }
 
 /** Asks a statement. Whoever aborts ends the query in the node as well. */
@@ -78,12 +78,19 @@ export function numeric(value: unknown): number {
   return typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
 }
 
-/** Rows as RFC 4180 wants them. */
+/** A text that a spreadsheet would carry out as a formula, kept from it by an apostrophe; a number stays one. */
+function harmless(text: string): string {
+  return /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+}
+
+/** Rows as RFC 4180 wants them. Their texts may be anybody's. */
 export function csv({ columns, rows }: Answer): string {
   const field = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const line = (fields: string[]) => `${fields.map(field).join(',')}\r\n`;
+  const line = (fields: string[]) => `${fields.map(harmless).map(field).join(',')}\r\n`;
   return line(columns.map(column => column.name)) + rows.map(row => line(row.map(shown))).join('');
 }
+
+const SAVED_MS = 60_000;
 
 /** Hands a file to the browser. */
 export function save(name: string, content: Blob): void {
@@ -92,7 +99,8 @@ export function save(name: string, content: Blob): void {
   link.href = url;
   link.download = name;
   link.click();
-  URL.revokeObjectURL(url);
+  // Some browsers begin to read it later.
+  setTimeout(() => URL.revokeObjectURL(url), SAVED_MS);
 }
 
 /** Hands rows to the browser as a file. */

@@ -10,14 +10,23 @@ const listeners = new Set<() => void>();
 
 /** What the reader chose. */
 export function chosen(): Theme {
-  const kept = window.localStorage.getItem(KEY);
-  return kept === 'light' || kept === 'dark' ? kept : 'system';
+  try {
+    const kept = window.localStorage.getItem(KEY);
+    return kept === 'light' || kept === 'dark' ? kept : 'system';
+  } catch {
+    // A browser that keeps nothing goes by the system.
+    return 'system';
+  }
 }
 
 /** Chooses, and remembers it in this browser. */
 export function choose(theme: Theme): void {
-  if (theme === 'system') window.localStorage.removeItem(KEY);
-  else window.localStorage.setItem(KEY, theme);
+  try {
+    if (theme === 'system') window.localStorage.removeItem(KEY);
+    else window.localStorage.setItem(KEY, theme);
+  } catch {
+    // There it is not remembered.
+  }
   show();
 }
 

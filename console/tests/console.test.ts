@@ -197,6 +197,34 @@ describe('streams', () => {
     await page.close();
   });
 
+  test('stand still while they are looked at, and miss nothing of what came meanwhile', async () => {
+    const page = await chrome.page(at('/streams/clicks'));
+    await page.locator('table.tail tbody tr').first().waitFor();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    const read = page.getByText(/^\d+ read$/);
+    const before = await read.textContent();
+    await node.send('POST', '/v1/streams/clicks/events', JSON.stringify({ user: 'in the pause', amount: 7 }));
+    await until('a record more', async () => (await read.textContent()) !== before);
+    expect(await page.getByRole('button', { name: /in the pause/ }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: /in the pause/ }).waitFor();
+    await page.close();
+  });
+
+  test('take an event that is typed, numbers as they are, and say why they do not take one', async () => {
+    const page = await chrome.page(at('/streams/clicks'));
+    await page.getByText('Send an event').click();
+    await page.getByLabel(/^Event/).fill('{"user": ');
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await page.getByRole('alert').getByText(/HW-/).waitFor();
+    await page.getByLabel(/^Event/).fill('{"user": "by hand", "big": 9007199254740995}');
+    await page.getByLabel(/^Key/).fill('.user');
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await page.getByText(/^1 durable at offset \d+ of partition \d$/).waitFor();
+    await page.getByRole('button', { name: /by hand.*9007199254740995/ }).waitFor();
+    await page.close();
+  });
+
   test('tell how far consumer groups are behind', async () => {
     spawnSync('kcat', ['-b', node.kafka, '-G', 'readers', '-c', '1', '-X', 'auto.offset.reset=earliest', 'clicks'], {
       timeout: 20_000,
@@ -234,6 +262,34 @@ describe('tables', () => {
     await page.getByRole('alert').getByText(/HW-/).waitFor();
     await page.close();
   });
+
+  test('take documents, changes and deletions, numbers as they are, over nothing that was not seen', async () => {
+    const page = await chrome.page(at('/tables/users'));
+    await page.getByRole('button', { name: 'New document' }).click();
+    await page.getByLabel('Key', { exact: true }).fill('by/hand');
+    await page.getByLabel(/^Document, a/).fill(`{"id": "by/hand", "country": "CH", "since": 2001, "n": ${BIG}}`);
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.locator('.json').getByText(BIG).waitFor();
+    expect(new URL(page.url()).searchParams.get('row')).toBe('by/hand');
+    await page.getByRole('button', { name: 'Edit' }).click();
+    const text = page.getByLabel(/^Document, a/);
+    await text.fill((await text.inputValue()).replace('2001', '2002'));
+    await node.send(
+      'PUT',
+      '/v1/tables/users/documents/by%2Fhand',
+      JSON.stringify({ id: 'by/hand', country: 'CH', since: 1999 }),
+    );
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('alert').getByText('HW-KERNEL-020').waitFor();
+    expect(await text.inputValue()).toContain('2002');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.locator('.json').getByText('1999').waitFor();
+    await page.getByRole('button', { name: 'Delete …' }).click();
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.locator('.json').waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'by/hand' }).waitFor({ state: 'detached' });
+    await page.close();
+  });
 });
 
 describe('pipelines', () => {
@@ -268,6 +324,47 @@ describe('reactions', () => {
   });
 });
 
+describe('archives', () => {
+  test('give their events out again, after a question', async () => {
+    await node.apply('apiVersion: headwater.dev/v1\nkind: Archive\nmetadata: {name: kept}\nspec: {}\n');
+    const event = { source: 'shop', 'detail-type': 'Seen', detail: {} };
+    await until('an event in the archive', async () => {
+      await node.send('POST', '/v1/buses/default/events', JSON.stringify(event));
+      const answer = await fetch(`${node.url}/v1/streams/archive.kept/partitions`);
+      const { partitions } = (await answer.json()) as { partitions: { records: number }[] };
+      return partitions.some(({ records }) => records > 0);
+    });
+    const page = await chrome.page(at('/archives/kept'));
+    await page.getByText('None of its events were given out again').waitFor();
+    await page.getByLabel('Name', { exact: true }).fill('again');
+    await page.getByLabel('From (UTC)').fill('2020-01-01T00:00');
+    await page.getByLabel('Up to (UTC)').fill('2100-01-01T00:00');
+    await page.getByRole('button', { name: 'Begin …' }).click();
+    await page.getByRole('button', { name: 'Begin', exact: true }).click();
+    await page.getByRole('row', { name: /again.*completed/ }).waitFor();
+    expect(await barriers(page)).toEqual([]);
+    await page.close();
+  });
+});
+
+describe('what has times or waits for events', () => {
+  test('runs now, rests and goes on', async () => {
+    const page = await chrome.page(at('/schedules/nightly'));
+    await page.getByRole('button', { name: 'Run now' }).click();
+    await page.getByText(/^due at /).waitFor();
+    await until('what it sends', async () => {
+      const [count] = (await node.ask('SELECT count(*) FROM streams."orders.large"'))[0] ?? [];
+      return Number(count) > 0;
+    });
+    await page.getByRole('button', { name: 'Disable' }).click();
+    await page.locator('h1 + .badge', { hasText: 'Not enabled' }).waitFor();
+    expect(await page.getByRole('button', { name: 'Run now' }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Enable' }).click();
+    await page.getByRole('button', { name: 'Run now' }).waitFor();
+    await page.close();
+  });
+});
+
 describe('workflows', () => {
   test('are drawn from their definition, branches inside their state', async () => {
     const page = await chrome.page(at('/workflows/refund'));
@@ -283,9 +380,22 @@ describe('workflows', () => {
     await page.getByLabel('Input').fill('{"amount": ');
     await page.getByRole('button', { name: 'Start' }).click();
     await page.getByRole('alert').getByText('HW-API-008').waitFor();
+    await page.getByRole('tab', { name: 'State machine' }).click();
+    await page.getByRole('tab', { name: 'Start' }).click();
+    expect(await page.getByLabel('Input').inputValue()).toBe('{"amount": ');
     await page.getByLabel('Input').fill('{"amount": 1}');
     await page.getByRole('button', { name: 'Start' }).click();
     await page.locator('h1 + .badge', { hasText: 'Succeeded' }).waitFor();
+    await page.close();
+  });
+
+  test('start once more with the input of another', async () => {
+    const page = await chrome.page(at(executionPath(ended)));
+    await page.getByRole('link', { name: 'Start another' }).click();
+    await until('the input', async () => (await page.getByLabel('Input').inputValue()).includes('"amount": 5'));
+    await page.getByRole('button', { name: 'Start' }).click();
+    await page.locator('h1 + .badge', { hasText: 'Succeeded' }).waitFor();
+    expect(new URL(page.url()).pathname).not.toBe(`/console${executionPath(ended)}`);
     await page.close();
   });
 
@@ -308,7 +418,11 @@ describe('workflows', () => {
   test('that wait are stopped', async () => {
     const page = await chrome.page(at(executionPath(waiting)));
     await page.getByRole('figure').locator('.node.accent', { hasText: 'Review' }).waitFor();
-    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByRole('button', { name: 'Stop …' }).click();
+    // Enter by habit stops nothing.
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Stop …' }).click();
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
     await page.locator('h1 + .badge', { hasText: 'Aborted' }).waitFor();
     await page.close();
   });
@@ -355,6 +469,43 @@ describe('any resource', () => {
     await page.waitForURL(at('/streams'));
     await page.getByRole('link', { name: 'clicks', exact: true }).waitFor();
     await page.getByRole('link', { name: 'made.here' }).waitFor({ state: 'detached' });
+    await page.close();
+  });
+
+  const stream = (name: string, about: string) =>
+    `apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: ${name}}\nspec: {description: ${about}}\n`;
+
+  test('is not written over when somebody else was quicker, and what was typed stays', async () => {
+    await node.apply(stream('shared', 'mine'));
+    const page = await chrome.page(at('/streams/shared?tab=yaml'));
+    await page.locator('.cm-line', { hasText: 'mine' }).waitFor();
+    await type(page, stream('shared', 'typed'));
+    await page.getByRole('tab', { name: 'Schema' }).click();
+    await page.getByRole('tab', { name: 'YAML' }).click();
+    await page.locator('.cm-line', { hasText: 'typed' }).waitFor();
+    await node.apply(stream('shared', 'theirs'));
+    await page.getByText('Somebody else has changed it since').waitFor();
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByRole('alert').getByText('HW-KERNEL-011').waitFor();
+    await page.getByRole('button', { name: 'Show theirs' }).click();
+    await page.locator('.cm-line', { hasText: 'theirs' }).waitFor();
+    await type(page, stream('shared', 'both'));
+    await page.getByText('Stream/shared would be').waitFor();
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByText('applied', { exact: true }).waitFor();
+    expect(await page.getByText('Somebody else has changed it since').count()).toBe(0);
+    await fetch(`${node.url}/v1/streams/shared`, { method: 'DELETE' });
+    await page.close();
+  });
+
+  test('that others name is deleted with them alone, and all of them are named first', async () => {
+    const page = await chrome.page(at('/streams/clicks?tab=yaml'));
+    await page.getByRole('button', { name: 'Delete …', exact: true }).click();
+    await page.getByRole('alert').getByText('HW-KERNEL-013').waitFor();
+    await page.getByRole('button', { name: 'Delete what names it as well …' }).click();
+    await page.getByRole('listitem').filter({ hasText: 'Pipeline/enrich' }).waitFor();
+    await page.getByRole('button', { name: 'Keep it' }).click();
+    await page.getByRole('button', { name: 'Delete …', exact: true }).waitFor();
     await page.close();
   });
 
@@ -422,6 +573,17 @@ describe('the connection', () => {
     await page.getByText('Not connected').waitFor();
     await page.unroute('**/v1/live');
     await page.getByText('Live', { exact: true }).waitFor();
+    await page.close();
+  });
+
+  test('comes back with what the page shows when the node has started anew', async () => {
+    const page = await chrome.page(at('/streams/clicks'));
+    await page.locator('table.tail tbody tr').first().waitFor();
+    await node.restart();
+    await node.send('POST', '/v1/streams/clicks/events', JSON.stringify({ user: 'the next life', amount: 7 }));
+    await page.getByRole('button', { name: /the next life/ }).waitFor();
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
     await page.close();
   });
 });

@@ -10,6 +10,9 @@ import axe from 'axe-core';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
 const PATIENCE_MS = 20_000;
+/** How long one question may take before it is asked again, and a node to end. */
+const ASK_MS = 5_000;
+const END_MS = 40_000;
 
 /** What is asked again until it holds. */
 export async function until<T>(
@@ -83,13 +86,19 @@ export class Node {
   }
 
   private async ready(): Promise<void> {
-    await until('ready node', async () => (await fetch(`${this.url}/readyz`)).ok);
+    const ask = () => fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(ASK_MS) });
+    await until('ready node', async () => (await ask()).ok);
   }
 
   private async end(): Promise<void> {
+    // One that has ended by itself does not end again.
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = new Promise(done => this.child.once('exit', done));
     this.child.kill('SIGINT');
+    const patience = setTimeout(() => this.child.kill('SIGKILL'), END_MS);
     await ended;
+    clearTimeout(patience);
+    if (this.child.signalCode === 'SIGKILL') throw new Error(`the node did not end in ${END_MS} ms`);
   }
 
   /** Runs a command of the binary against this node; what it says. */
@@ -99,8 +108,11 @@ export class Node {
   }
 
   async stop(): Promise<void> {
-    await this.end();
-    rmSync(this.folder, { recursive: true, force: true });
+    try {
+      await this.end();
+    } finally {
+      rmSync(this.folder, { recursive: true, force: true });
+    }
   }
 
   /** Sends a body and gives the answer's JSON. */

@@ -6,6 +6,7 @@
  */
 
 import type { EChartsCoreOption } from 'echarts/core';
+import { Exact } from '../json.ts';
 import { type Answer, isTime, numeric, shown } from '../rows.ts';
 import { filled, type Grain, moment } from './grain.ts';
 
@@ -68,6 +69,7 @@ export function draw(drawing: Drawing, look: Look): Drawn {
 
 /** A number for people. */
 export function figure(value: unknown): string {
+  if (value instanceof Exact && /^-?\d+$/.test(value.text)) return BigInt(value.text).toLocaleString('en-US');
   const number = numeric(value);
   if (!Number.isFinite(number)) return shown(value) || '–';
   const digits = Math.abs(number) >= 1_000 || Number.isInteger(number) ? 0 : Math.abs(number) >= 1 ? 2 : 4;

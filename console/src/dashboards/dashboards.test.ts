@@ -1,8 +1,9 @@
 import { createElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import { expect, test } from 'vitest';
-import { draw, type Look } from '../charts/drawing.ts';
+import { draw, figure, type Look } from '../charts/drawing.ts';
 import { filled, piece } from '../charts/grain.ts';
+import { Exact } from '../json.ts';
 import type { Answer, Relation } from '../rows.ts';
 import { csv, quoted } from '../rows.ts';
 import { type Drawn, ofChart, ofFilter } from './asking.ts';
@@ -552,4 +553,27 @@ test('rows as CSV', () => {
       ],
     }),
   ).toBe('country,revenue\r\n"a ""b"", c",1.5\r\n,"{""x"":[1]}"\r\n');
+});
+
+test('rows as CSV carry out nothing in a spreadsheet', () => {
+  const columns = [{ name: '=1+1', type: 'text' }];
+  const values = ['=HYPERLINK("http://a")', '@a', '-1.50', '+4e2', '- a', -3, new Exact('-9007199254740993')];
+  expect(csv({ columns, rows: values.map(value => [value]) }).split('\r\n')).toEqual([
+    "'=1+1",
+    '"\'=HYPERLINK(""http://a"")"',
+    "'@a",
+    '-1.50',
+    '+4e2',
+    "'- a",
+    '-3',
+    '-9007199254740993',
+    '',
+  ]);
+});
+
+test('figures are rounded for people, but no digit of a whole number is made up', () => {
+  expect([1234.5, 1.234, 0.12345, 12, null, 'x'].map(figure)).toEqual(['1,235', '1.23', '0.1235', '12', '–', 'x']);
+  expect(figure(new Exact('9007199254740993'))).toBe('9,007,199,254,740,993');
+  expect(figure(new Exact('-12345678901234567890'))).toBe('-12,345,678,901,234,567,890');
+  expect(figure(new Exact('1.10000000000000000001'))).toBe('1.1');
 });

@@ -5,7 +5,7 @@ import { type Resource, useKind } from '../api.ts';
 import { type Drawing, figure } from '../charts/drawing.ts';
 import { GRAINS, type Grain, moment, piece } from '../charts/grain.ts';
 import { path } from '../router.tsx';
-import { isTime, save, saveCsv, shown } from '../rows.ts';
+import { isTime, numeric, save, saveCsv, shown } from '../rows.ts';
 import { Grid } from '../ui/grid.tsx';
 import { Picture } from '../ui/lazy.tsx';
 import { Empty, Loading, Trouble } from '../ui/parts.tsx';
@@ -273,7 +273,7 @@ export function drawingOf(chart: Chart, data: Drawn): Drawing | null {
 
 function Kpi({ chart, answer }: { chart: Chart; answer: Drawn }) {
   const value = answer.rows[0]?.at(-1);
-  const over = chart.threshold !== undefined && typeof value === 'number' && value > chart.threshold;
+  const over = chart.threshold !== undefined && numeric(value) > chart.threshold;
   return (
     <div className={`kpi ${over ? 'bad' : ''}`}>
       <strong>{figure(value)}</strong>

@@ -13,10 +13,11 @@ import { searchKeymap } from '@codemirror/search';
 import { EditorState } from '@codemirror/state';
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view';
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { apply, type Problem, Refusal, type Report, type Resource } from '../api.ts';
+import { apply, type Problem, queries, Refusal, type Report, type Resource } from '../api.ts';
 import { Loading } from '../ui/parts.tsx';
 import { colors, look, marks, range } from './look.ts';
-import { useText } from './text.ts';
+import { textKey, useText } from './text.ts';
+import { keepUnsaved, unsaved } from './unsaved.ts';
 import { Would } from './would.tsx';
 
 const PAUSE_MS = 400;
@@ -26,25 +27,50 @@ interface Props {
   text: Resource | string;
   /** What is edited; null for something new. */
   at: { plural: string; name: string; generation: number } | null;
+  /** Where what is typed and not applied is kept. */
+  place: string;
   applied: (report: Report) => void;
 }
 
 /** The editor with what an apply would do, and the button that does it. */
 export default function Editor({ text, ...props }: Props) {
-  return typeof text === 'string' ? <Text {...props} text={text} /> : <Stored {...props} resource={text} />;
+  const [number, setNumber] = useState(0);
+  const anew = () => {
+    keepUnsaved(props.place, null);
+    if (props.at) queries.removeQueries({ queryKey: textKey(props.at.plural, props.at.name) });
+    setNumber(number + 1);
+  };
+  return typeof text === 'string' ? (
+    <Text key={number} {...props} text={text} generation={0} anew={anew} />
+  ) : (
+    <Stored key={number} {...props} resource={text} anew={anew} />
+  );
 }
 
 /** Of a resource it is what its author applied, with all comments. */
-function Stored({ resource, ...props }: Omit<Props, 'text'> & { resource: Resource }) {
+function Stored({ resource, ...props }: Omit<Props, 'text'> & { resource: Resource; anew: () => void }) {
   const text = useText(props.at?.plural ?? '', resource);
-  return text === undefined ? <Loading /> : <Text {...props} text={text} />;
+  // The text is of this one, whatever is changed until it is here.
+  const [generation] = useState(resource.metadata.generation);
+  return text === undefined ? <Loading /> : <Text {...props} text={text} generation={generation} />;
 }
 
-function Text({ text, at, applied }: Props & { text: string }) {
+interface TextProps extends Props {
+  text: string;
+  /** What the text is of. */
+  generation: number;
+  /** Begins with what the node has now. */
+  anew: () => void;
+}
+
+function Text({ text, generation, at, place, applied, anew }: TextProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
-  const [begin] = useState(text);
-  const [changed, setChanged] = useState(at === null);
+  const [first] = useState(() => unsaved(place) ?? { text, generation });
+  const begin = first.text;
+  /** What the text goes on from: nothing newer, which nobody here has seen, is written over. */
+  const base = useRef(first.generation);
+  const [changed, setChanged] = useState(at === null || begin !== text);
   const [state, setState] = useState<{ report?: Report; error?: unknown; busy?: boolean; done?: boolean }>({});
   const asked = useRef(0);
   const target = useRef(at);
@@ -62,24 +88,30 @@ function Text({ text, at, applied }: Props & { text: string }) {
       if (!editor) return;
       asked.current += 1;
       const mine = asked.current;
+      const sent = editor.state.doc.toString();
       setState({ busy: true });
       try {
-        const report = await apply(editor.state.doc.toString(), target.current, dryRun);
+        const to = target.current && { ...target.current, generation: base.current };
+        const { value: report, version } = await apply(sent, to, dryRun);
+        if (!dryRun) {
+          // What was typed while it was on its way is not applied yet.
+          const now = view.current?.state.doc.toString() ?? sent;
+          base.current = version;
+          keepUnsaved(place, now === sent ? null : { text: now, generation: version });
+          setChanged(now !== sent);
+          applied(report);
+        }
         // Only the newest question counts.
         if (mine !== asked.current) return;
         show([]);
         setState({ report, done: !dryRun });
-        if (!dryRun) {
-          setChanged(false);
-          applied(report);
-        }
       } catch (error) {
         if (mine !== asked.current) return;
         show(error instanceof Refusal ? error.all.filter(problem => problem.place) : []);
         setState({ error });
       }
     },
-    [show, applied],
+    [show, applied, place],
   );
   const sender = useRef(send);
   sender.current = send;
@@ -92,6 +124,7 @@ function Text({ text, at, applied }: Props & { text: string }) {
     const typed = EditorView.updateListener.of(update => {
       if (!update.docChanged) return;
       setChanged(true);
+      keepUnsaved(place, { text: update.state.doc.toString(), generation: base.current });
       clearTimeout(timer);
       timer = setTimeout(() => void sender.current(true), PAUSE_MS);
     });
@@ -125,12 +158,18 @@ function Text({ text, at, applied }: Props & { text: string }) {
     ];
     const editor = new EditorView({ state: EditorState.create({ doc: begin, extensions }), parent: root, root });
     view.current = editor;
+    // Who closes or reloads the page is asked by the browser.
+    const leave = (event: BeforeUnloadEvent) => {
+      if (unsaved(place)) event.preventDefault();
+    };
+    window.addEventListener('beforeunload', leave);
     return () => {
+      window.removeEventListener('beforeunload', leave);
       clearTimeout(timer);
       editor.destroy();
       view.current = null;
     };
-  }, [begin]);
+  }, [begin, place]);
 
   const goTo = (problem: Problem) => {
     const editor = view.current;
@@ -139,8 +178,29 @@ function Text({ text, at, applied }: Props & { text: string }) {
     editor.focus();
   };
   const problems = state.error instanceof Refusal ? state.error.all : [];
+  const overtaken = at !== null && at.generation > base.current && !state.busy;
   return (
     <div className="stack">
+      {overtaken && (
+        <div className="note warn bar" role="status">
+          <span>Somebody else has changed it since: it is generation {at.generation} now.</span>
+          <button type="button" className="btn" onClick={anew}>
+            Show theirs
+          </button>
+          {changed && (
+            <button
+              type="button"
+              className="btn danger"
+              onClick={() => {
+                base.current = at.generation;
+                void send(true);
+              }}
+            >
+              Go on with mine
+            </button>
+          )}
+        </div>
+      )}
       <div className="editor" ref={host} />
       <div className="bar">
         <button
@@ -154,6 +214,11 @@ function Text({ text, at, applied }: Props & { text: string }) {
         <button type="button" className="btn" onClick={() => void send(true)}>
           Check
         </button>
+        {changed && (at !== null || unsaved(place) !== undefined) && (
+          <button type="button" className="btn" onClick={anew}>
+            Start over
+          </button>
+        )}
         <span role="status" className="muted">
           {state.busy
             ? 'asking the node …'

@@ -14,10 +14,13 @@ export async function authored(plural: string, { metadata }: Resource): Promise<
   return same && response.headers.get('headwater-text') === 'author' ? text : null;
 }
 
+/** What it is asked under. */
+export const textKey = (plural: string, name: string) => ['text', plural, name];
+
 /** The text, asked for once for as long as the editor stands; undefined until it is there. */
 export function useText(plural: string, resource: Resource): string | undefined {
   const { data, error } = useQuery({
-    queryKey: ['text', plural, resource.metadata.name],
+    queryKey: textKey(plural, resource.metadata.name),
     queryFn: async () => (await authored(plural, resource)) ?? yamlOf(resource),
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,

@@ -9,7 +9,21 @@ import { type HistoryEvent, machineGraph, type Visit, visits } from '../machine.
 import { Link, path, useParam } from '../router.tsx';
 import { Json } from '../ui/json.tsx';
 import { Graph } from '../ui/lazy.tsx';
-import { Badge, Empty, Loading, Page, Panel, Tabs, Tile, Tiles, Time, type Tone, Trouble } from '../ui/parts.tsx';
+import {
+  Awaited,
+  Badge,
+  Empty,
+  Loading,
+  Page,
+  Panel,
+  Sure,
+  Tabs,
+  Tile,
+  Tiles,
+  Time,
+  type Tone,
+  Trouble,
+} from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 
 const TONES: Record<Execution['state'], Tone> = {
@@ -37,6 +51,7 @@ const took = ({ started, stopped }: Execution) =>
 /** Executions of all workflows. */
 export function ExecutionsPage() {
   const [workflow, setWorkflow] = useParam('workflow');
+  const [, setAfter] = useParam('after');
   const workflows = useKind('Workflow') ?? [];
   return (
     <Page title="Executions" about="Runs of workflows, newest first.">
@@ -45,7 +60,11 @@ export function ExecutionsPage() {
           className="field"
           aria-label="Workflow"
           value={workflow}
-          onChange={event => setWorkflow(event.target.value)}
+          onChange={event => {
+            // A page of one workflow says nothing of another.
+            setAfter('');
+            setWorkflow(event.target.value);
+          }}
         >
           <option value="">every workflow</option>
           {workflows.map(({ metadata: { name } }) => (
@@ -131,7 +150,24 @@ export function Executions({ workflow, children }: { workflow: string; children?
   );
 }
 
-const EVENTS_MAX = 1_000;
+/** Events of one answer, of a page, and of a step when more are wanted. */
+const EVENTS_ASKED = 1_000;
+const EVENTS_MAX = 5_000;
+const EVENTS_SHOWN = 500;
+
+const NO_EVENTS: HistoryEvent[] = [];
+
+/** A history with what has come since it was read: events never change. */
+async function further(steps: string[], known: HistoryEvent[]): Promise<HistoryEvent[]> {
+  let all = known;
+  while (all.length < EVENTS_MAX) {
+    const query = { after: all.at(-1)?.id, max: EVENTS_ASKED };
+    const { events } = await call<{ events: HistoryEvent[] }>(address([...steps, 'history'], query));
+    if (events.length > 0) all = [...all, ...events];
+    if (events.length < EVENTS_ASKED) break;
+  }
+  return all;
+}
 
 /** One execution. */
 export function ExecutionPage({ workflow, name }: { workflow: string; name: string }) {
@@ -143,15 +179,17 @@ export function ExecutionPage({ workflow, name }: { workflow: string; name: stri
     refetchInterval: query => (ended(query.state.data) ? false : 1_000),
     queryFn: () => call<Execution>(address(steps)),
   });
+  // Another execution may have the name of one that is gone.
+  const historyKey = ['history', id, one.data?.started];
   const history = useQuery({
-    queryKey: ['history', id],
+    queryKey: historyKey,
+    enabled: one.data !== undefined,
     // Until one reading was made after its end.
     refetchInterval: query => (ended(one.data) && query.state.dataUpdatedAt > one.dataUpdatedAt ? false : 1_000),
-    queryFn: () =>
-      call<{ events: HistoryEvent[] }>(address([...steps, 'history'], { max: EVENTS_MAX })).then(
-        ({ events }) => events,
-      ),
+    queryFn: () => further(steps, queries.getQueryData<HistoryEvent[]>(historyKey) ?? NO_EVENTS),
   });
+  const events = history.data ?? NO_EVENTS;
+  const seen = useMemo(() => visits(events), [events]);
   const definition = useQuery({
     queryKey: ['definition', id],
     queryFn: () => call<unknown>(address([...steps, 'definition'])),
@@ -165,11 +203,8 @@ export function ExecutionPage({ workflow, name }: { workflow: string; name: stri
       void queries.invalidateQueries({ queryKey: ['executions'] });
     },
   });
-  if (one.error) return <Trouble error={one.error} />;
-  if (!one.data) return <Loading />;
+  if (!one.data) return <Awaited error={one.error} />;
   const execution = one.data;
-  const events = history.data ?? [];
-  const seen = visits(events);
   const runs = items(members(execution).mapRuns);
   return (
     <Page
@@ -178,10 +213,17 @@ export function ExecutionPage({ workflow, name }: { workflow: string; name: stri
       about={execution.error && `${execution.error}${execution.cause ? `: ${execution.cause}` : ''}`}
       actions={
         <>
+          <Link className="btn" to={path(['workflows', workflow], { tab: 'start', like: name })}>
+            Start another
+          </Link>
           {execution.state === 'RUNNING' && (
-            <button type="button" className="btn danger" disabled={act.isPending} onClick={() => act.mutate('stop')}>
-              Stop
-            </button>
+            <Sure
+              label="Stop"
+              question="What it has done stays done."
+              back="Let it run"
+              busy={act.isPending}
+              act={() => act.mutate('stop')}
+            />
           )}
           {['FAILED', 'TIMED_OUT', 'ABORTED'].includes(execution.state) && (
             <button type="button" className="btn main" disabled={act.isPending} onClick={() => act.mutate('redrive')}>
@@ -191,6 +233,7 @@ export function ExecutionPage({ workflow, name }: { workflow: string; name: stri
         </>
       }
     >
+      {one.error && <Trouble error={one.error} />}
       {act.error && <Trouble error={act.error} />}
       <Tiles>
         <Tile
@@ -216,7 +259,7 @@ export function ExecutionPage({ workflow, name }: { workflow: string; name: stri
               </div>
             ),
           },
-          { id: 'events', label: 'Events', count: events.length, show: () => <Events events={events} /> },
+          { id: 'events', label: 'Events', count: events.length, show: () => <Events id={id} events={events} /> },
           {
             id: 'data',
             label: 'Input and output',
@@ -341,8 +384,9 @@ export function details(event: HistoryEvent): Record<string, unknown> {
   );
 }
 
-function Events({ events }: { events: HistoryEvent[] }) {
+function Events({ id, events }: { id: string; events: HistoryEvent[] }) {
   const [open, setOpen] = useState<number | null>(null);
+  const [most, setMost] = useState(EVENTS_SHOWN);
   const name = (event: HistoryEvent) =>
     text(at(event.stateEnteredEventDetails, 'name')) || text(at(event.stateExitedEventDetails, 'name'));
   return (
@@ -360,7 +404,7 @@ function Events({ events }: { events: HistoryEvent[] }) {
             </tr>
           </thead>
           <tbody>
-            {events.map(event => (
+            {events.slice(0, most).map(event => (
               <tr key={event.id}>
                 <td className="num muted">{event.id}</td>
                 <td>
@@ -383,6 +427,17 @@ function Events({ events }: { events: HistoryEvent[] }) {
           </tbody>
         </table>
       </div>
+      {events.length > most && (
+        <div className="body">
+          <button type="button" className="btn" onClick={() => setMost(most + EVENTS_SHOWN)}>
+            Show more
+          </button>{' '}
+          <span className="muted">{count(events.length - most)} further events</span>
+        </div>
+      )}
+      {events.length >= EVENTS_MAX && (
+        <Empty command={`headwater history execution/${id}`}>These are the first {count(EVENTS_MAX)} events.</Empty>
+      )}
     </Panel>
   );
 }

@@ -1,7 +1,7 @@
 /** Home: what runs, how fast, what is wrong, and what could be started. */
 
 import { type Resource, useExecutions, useResources } from '../api.ts';
-import { course, rate, rates, useTick, value, valuesOfLabel } from '../figures.ts';
+import { course, rate, rates, sum, useTick, value, valuesOfLabel } from '../figures.ts';
 import { bytes, count, plural as counted, perSecond } from '../format.ts';
 import { Link, path } from '../router.tsx';
 import { isSystem } from '../system.ts';
@@ -15,8 +15,8 @@ import { Gallery } from './solutions.tsx';
 /** The page. */
 export function HomePage() {
   const resources = useResources();
-  if (resources.error) return <Trouble error={resources.error} />;
   const all = resources.data;
+  if (!all && resources.error) return <Trouble error={resources.error} />;
   return (
     <Page title="Home">
       <Rates />
@@ -39,7 +39,8 @@ export function HomePage() {
 
 function Rates() {
   useTick();
-  const letters = value('hw_flow_dead_letters_total') + (value('hw_bus_dead_letters_total') || 0);
+  const letters = sum([value('hw_flow_dead_letters_total'), value('hw_bus_dead_letters_total')]);
+  const more = sum([rate('hw_flow_dead_letters_total', {}, 60), rate('hw_bus_dead_letters_total', {}, 60)]);
   const cpu = rates('hw_process_cpu_seconds_total');
   return (
     <Tiles>
@@ -58,7 +59,7 @@ function Rates() {
       <Tile
         label="Dead letters"
         value={count(letters)}
-        tone={rate('hw_flow_dead_letters_total', {}, 60) > 0 ? 'warn' : ''}
+        tone={more > 0 ? 'warn' : ''}
       >
         <Spark values={rates('hw_flow_dead_letters_total')} />
       </Tile>

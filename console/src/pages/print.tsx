@@ -10,7 +10,7 @@ import { places, settled } from '../dashboards/layout.ts';
 import { type Chart, type Dashboard, type Sheet, sheetsOf, titleOf } from '../dashboards/spec.ts';
 import { minute } from '../format.ts';
 import { useLocation } from '../router.tsx';
-import { Empty, Loading, Trouble } from '../ui/parts.tsx';
+import { Awaited, Empty } from '../ui/parts.tsx';
 
 /** Whether an address asks for a page to be printed. */
 export function isPrinted(query: URLSearchParams): boolean {
@@ -20,8 +20,7 @@ export function isPrinted(query: URLSearchParams): boolean {
 /** The page. */
 export function PrintPage({ name }: { name: string }) {
   const { data, error } = useResources();
-  if (error) return <Trouble error={error} />;
-  if (!data) return <Loading />;
+  if (!data) return <Awaited error={error} />;
   const resource = data.find(it => it.kind === 'Dashboard' && it.metadata.name === name);
   if (!resource) return <Empty>There is no Dashboard of this name.</Empty>;
   return <Printed name={name} generation={resource.metadata.generation} spec={resource.spec as Dashboard} />;

@@ -12,6 +12,7 @@ import { Graph } from '../ui/lazy.tsx';
 import { Badge, Empty, Loading, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To } from '../ui/parts.tsx';
 import { type Column, Table } from '../ui/table.tsx';
 import { reads, writes } from '../wiring.ts';
+import { Deeds } from './deeds.tsx';
 import { endVertex } from './pipelines.tsx';
 import { NewButton, Yaml } from './resources.tsx';
 
@@ -149,7 +150,7 @@ function next(schedule: Resource): string {
     schedule.status.message
       ?.match(/^next (\S+?);/)?.[1]
       ?.replace('T', ' ')
-      .replace('Z', '') ?? '–'
+      .replace('Z', ' UTC') ?? '–'
   );
 }
 
@@ -203,6 +204,7 @@ function One({
       badge={<State resource={resource} />}
       about={text(resource.spec.description) || resource.status.message}
     >
+      <Deeds resource={resource} kind={kind} />
       <Tiles>
         {resource.kind !== 'Schedule' && (
           <Tile

@@ -6,28 +6,30 @@ import {
   call,
   type Kind,
   queries,
+  Refusal,
   RESOURCES,
   type Resource,
   useKinds,
   useOpenApi,
   useResources,
 } from '../api.ts';
+import { keepUnsaved } from '../editor/unsaved.ts';
 import { count } from '../format.ts';
 import { at, text } from '../json.ts';
 import { go, Link, path, useParam } from '../router.tsx';
 import { isSystem } from '../system.ts';
 import { Json } from '../ui/json.tsx';
 import { Editor } from '../ui/lazy.tsx';
-import { Badge, Empty, Loading, NameFilter, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
+import { Awaited, Badge, Empty, NameFilter, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
 import { Keys } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
+import { Deeds } from './deeds.tsx';
 
 /** Every kind with how many there are and how many are not ready. */
 export function KindsPage() {
   const kinds = useKinds();
   const all = useResources().data ?? [];
-  if (kinds.error) return <Trouble error={kinds.error} />;
-  if (!kinds.data) return <Loading />;
+  if (!kinds.data) return <Awaited error={kinds.error} />;
   const of = (kind: Kind) => all.filter(it => it.kind === kind.name && !isSystem(it));
   const wrong = (kind: Kind) => of(kind).filter(it => it.status.ready !== 'true').length;
   return (
@@ -128,6 +130,7 @@ export function ResourcePage({ resource, kind }: { resource: Resource; kind: Kin
       badge={<Ready resource={resource} />}
       about={text(resource.spec.description) || status.message}
     >
+      <Deeds resource={resource} kind={kind} />
       <Tabs
         tabs={[
           {
@@ -193,6 +196,7 @@ export function NewPage({ kind }: { kind: Kind }) {
         <Editor
           text={kind.example ?? skeleton}
           at={null}
+          place={kind.plural}
           applied={report => {
             const made = report.resources.find(it => it.kind === kind.name);
             if (made) go(path([kind.plural, made.name]));
@@ -212,6 +216,7 @@ export function Yaml({ resource, kind }: { resource: Resource; kind: Kind }) {
       <Editor
         text={resource}
         at={{ plural: kind.plural, name, generation }}
+        place={`${kind.plural}/${name}`}
         applied={() => void queries.invalidateQueries({ queryKey: RESOURCES })}
       />
       <div className="stack">
@@ -237,27 +242,46 @@ function KindKeys({ kind }: { kind: Kind }) {
 function Delete({ kind, name }: { kind: Kind; name: string }) {
   const [would, setWould] = useState<string[] | null>(null);
   const [error, setError] = useState<unknown>(null);
-  const ask = (dryRun: boolean) =>
-    call<{ deleted: unknown[] }>(address([kind.plural, name], { 'dry-run': dryRun ? 'true' : undefined }), {
-      method: 'DELETE',
-    });
-  const look = () => {
+  const [busy, setBusy] = useState(false);
+  /** Whether what names it goes as well. */
+  const [cascade, setCascade] = useState(false);
+  const ask = async (dryRun: boolean, all: boolean, then: (gone: string[]) => void) => {
+    setBusy(true);
     setError(null);
-    ask(true).then(
-      ({ deleted }) => setWould(deleted.map(it => (typeof it === 'string' ? it : JSON.stringify(it)))),
-      setError,
-    );
+    const query = { 'dry-run': dryRun ? 'true' : '', cascade: all ? 'true' : '' };
+    try {
+      const { deleted } = await call<{ deleted: unknown[] }>(address([kind.plural, name], query), { method: 'DELETE' });
+      then(deleted.map(it => (typeof it === 'string' ? it : JSON.stringify(it))));
+    } catch (refused) {
+      setError(refused);
+    }
+    setBusy(false);
   };
-  const carryOut = () => ask(false).then(() => go(path([kind.plural])), setError);
+  const look = (all: boolean) => {
+    setCascade(all);
+    setWould(null);
+    void ask(true, all, setWould);
+  };
+  const carryOut = () =>
+    void ask(false, cascade, () => {
+      keepUnsaved(`${kind.plural}/${name}`, null);
+      go(path([kind.plural]));
+    });
+  const named = error instanceof Refusal && error.problem.code === NAMED && !cascade;
   return (
     <Panel title="Delete" body>
       <div className="stack">
         {error !== null && <Trouble error={error} />}
         {would === null ? (
-          <div>
-            <button type="button" className="btn danger" onClick={look}>
+          <div className="bar">
+            <button type="button" className="btn danger" disabled={busy} onClick={() => look(false)}>
               Delete …
             </button>
+            {named && (
+              <button type="button" className="btn danger" disabled={busy} onClick={() => look(true)}>
+                Delete what names it as well …
+              </button>
+            )}
           </div>
         ) : (
           <>
@@ -268,7 +292,7 @@ function Delete({ kind, name }: { kind: Kind; name: string }) {
               ))}
             </ul>
             <div className="bar">
-              <button type="button" className="btn danger" onClick={carryOut}>
+              <button type="button" className="btn danger" disabled={busy} onClick={carryOut}>
                 Delete {name}
               </button>
               <button type="button" className="btn" onClick={() => setWould(null)}>
@@ -281,3 +305,6 @@ function Delete({ kind, name }: { kind: Kind; name: string }) {
     </Panel>
   );
 }
+
+/** The code of a deletion that is refused because others name the resource. */
+const NAMED = 'HW-KERNEL-013';

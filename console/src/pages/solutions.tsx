@@ -5,7 +5,7 @@ import { applySolution, type Report, type Resource, type Solution, useResources,
 import { Would } from '../editor/would.tsx';
 import { plural as counted } from '../format.ts';
 import { Link, path } from '../router.tsx';
-import { Badge, Command, Empty, Loading, Page, Panel, Ready, To, Trouble } from '../ui/parts.tsx';
+import { Awaited, Badge, Command, Empty, Loading, Page, Panel, Ready, To, Trouble } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { pluralOf } from '../wiring.ts';
 
@@ -71,8 +71,7 @@ function Applied({ there, of }: { there: number; of: number }) {
 export function SolutionPage({ name }: { name: string }) {
   const shelf = useSolutions();
   const resources = useResources();
-  if (shelf.error ?? resources.error) return <Trouble error={shelf.error ?? resources.error} />;
-  if (!shelf.data || !resources.data) return <Loading />;
+  if (!shelf.data || !resources.data) return <Awaited error={shelf.error ?? resources.error} />;
   const solution = shelf.data.find(it => it.name === name);
   if (!solution) {
     return (

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
 import { call, type Problem, queries, Refusal } from '../api.ts';
 import type { Drawing, Shape } from '../charts/drawing.ts';
+import { keepUnsaved, unsaved } from '../editor/unsaved.ts';
 import { plural, span } from '../format.ts';
 import { useLocation, useParam } from '../router.tsx';
 import {
@@ -27,6 +28,9 @@ const ROWS_MAX = 100_000;
 /** A longer statement is not put into the URL: browsers and what lies between would cut it. */
 const URL_MAX = 6_000;
 
+/** Where a statement is kept that was typed and not asked. */
+const PLACE = 'sql';
+
 interface Asked {
   text: string;
   explain: boolean;
@@ -38,7 +42,7 @@ interface Asked {
 export function SqlPage() {
   const [kept, keep] = useParam('q');
   const [explained, setExplained] = useParam('explain');
-  const [start, setStart] = useState({ text: kept || (past()[0]?.text ?? ''), number: 0 });
+  const [start, setStart] = useState({ text: kept || (unsaved(PLACE)?.text ?? past()[0]?.text ?? ''), number: 0 });
   const [text, setText] = useState(start.text);
   const [asked, setAsked] = useState<Asked | null>(kept ? { text: kept, explain: explained !== '', number: 0 } : null);
   const relations = useRelations();
@@ -67,8 +71,12 @@ export function SqlPage() {
     if (!(error instanceof Refusal) || asked?.text !== text) return [];
     return error.all.filter(it => it.place).map(it => (asked.explain ? lifted(it) : it));
   }, [error, asked, text]);
-  const use = (statement: string) => {
+  const type = (statement: string) => {
     setText(statement);
+    keepUnsaved(PLACE, { text: statement, generation: 0 });
+  };
+  const use = (statement: string) => {
+    type(statement);
     setStart({ text: statement, number: start.number + 1 });
   };
   const trouble = error instanceof Refusal && asked?.explain ? new Refusal(lifted(error.problem), error.status) : error;
@@ -82,7 +90,7 @@ export function SqlPage() {
             label="Statement"
             relations={relations.data ?? []}
             problems={problems}
-            changed={setText}
+            changed={type}
             run={() => run(false)}
           />
           <div className="bar">
@@ -368,7 +376,8 @@ interface Past {
 /** Statements of this browser, newest first. */
 function past(): Past[] {
   try {
-    return JSON.parse(window.localStorage.getItem(HISTORY) ?? '[]') as Past[];
+    const kept: unknown = JSON.parse(window.localStorage.getItem(HISTORY) ?? '[]');
+    return Array.isArray(kept) ? (kept as Past[]) : [];
   } catch {
     return [];
   }

@@ -8,11 +8,12 @@ import { at, text } from '../json.ts';
 import { useParam } from '../router.tsx';
 import { isSystem } from '../system.ts';
 import { Chart } from '../ui/lazy.tsx';
-import { Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To, Trouble } from '../ui/parts.tsx';
+import { Awaited, Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To } from '../ui/parts.tsx';
 import { SchemaView } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 import { pluralOf, users } from '../wiring.ts';
 import { NewButton, Yaml } from './resources.tsx';
+import { Send } from './send.tsx';
 import { Tail } from './tail.tsx';
 
 const EVENTS = 'hw_log_stream_events_total';
@@ -123,7 +124,16 @@ export function StreamPage({ resource, kind }: { resource: Resource; kind: Kind 
       </Tiles>
       <Tabs
         tabs={[
-          { id: 'tail', label: 'Live tail', show: () => <Tail stream={name} /> },
+          {
+            id: 'tail',
+            label: 'Live tail',
+            show: () => (
+              <>
+                {!isSystem(resource) && <Send stream={name} />}
+                <Tail stream={name} />
+              </>
+            ),
+          },
           { id: 'schema', label: 'Schema', show: () => <Schema stream={resource} /> },
           { id: 'partitions', label: 'Partitions', show: () => <Partitions stream={name} /> },
           {
@@ -206,8 +216,7 @@ function Partitions({ stream }: { stream: string }) {
     refetchInterval: 1_000,
     queryFn: () => call<{ partitions: Partition[] }>(address(['streams', stream, 'partitions'])),
   });
-  if (error) return <Trouble error={error} />;
-  if (!data) return <Loading />;
+  if (!data) return <Awaited error={error} />;
   const most = Math.max(1, ...data.partitions.map(({ records }) => records));
   return (
     <Panel>
@@ -235,8 +244,7 @@ function Partitions({ stream }: { stream: string }) {
 function Groups({ stream }: { stream: string }) {
   const { data, error } = useGroups();
   useTick();
-  if (error) return <Trouble error={error} />;
-  if (!data) return <Loading />;
+  if (!data) return <Awaited error={error} />;
   const rows = data.flatMap(group =>
     group.partitions.filter(place => place.stream === stream).map(place => ({ ...place, group })),
   );

@@ -1,15 +1,16 @@
 /** Tables: the list, and one whose documents can be looked through by key, by an index or by a filter. */
 
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { address, call, type Document, type Kind, type Resource, useKind, useResources } from '../api.ts';
 import { at, items, text, write } from '../json.ts';
 import { useParam } from '../router.tsx';
 import { Later } from '../ui/fields.tsx';
-import { Json } from '../ui/json.tsx';
 import { Empty, Loading, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
 import { SchemaView } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 import { users } from '../wiring.ts';
+import { DocumentPanel, NewDocument } from './document.tsx';
 import { NewButton, Yaml } from './resources.tsx';
 import { wiringTab } from './streams.tsx';
 
@@ -125,6 +126,7 @@ function Documents({ table }: { table: Resource }) {
   const [after, setAfter] = useParam('after');
   const [open, setOpen] = useParam('row');
   const [descending, setDescending] = useParam('descending');
+  const [making, setMaking] = useState(false);
   const query = { index, equals: index ? equals : '', after, filter, descending, max: PAGE };
   const { data, error, isPlaceholderData } = useQuery({
     queryKey: ['documents', name, query],
@@ -142,7 +144,6 @@ function Documents({ table }: { table: Resource }) {
     set(value);
   };
   const columns = columnsOf(data?.documents ?? []);
-  const document = data?.documents.find(it => it.key === open);
   return (
     <>
       <form className="bar" onSubmit={event => event.preventDefault()}>
@@ -181,7 +182,20 @@ function Documents({ table }: { table: Resource }) {
           />{' '}
           largest first
         </label>
+        <button type="button" className="btn" disabled={making} onClick={() => setMaking(true)}>
+          New document
+        </button>
       </form>
+      {making && (
+        <NewDocument
+          table={name}
+          close={() => setMaking(false)}
+          made={key => {
+            setMaking(false);
+            setOpen(key);
+          }}
+        />
+      )}
       {error && <Trouble error={error} />}
       {!error && !data && <Loading />}
       {!error && data && (
@@ -192,7 +206,7 @@ function Documents({ table }: { table: Resource }) {
                 ? data.next
                   ? 'None on this page; there are more.'
                   : 'No document like this.'
-                : 'This table has no documents.'}
+                : 'This table has no documents. New document makes one; a pipeline or a client may as well.'}
             </Empty>
           ) : (
             <section
@@ -259,11 +273,7 @@ function Documents({ table }: { table: Resource }) {
         )}
         {data && <span className="muted">{data.scanned} looked at</span>}
       </div>
-      {open && document && (
-        <Panel title={document.key} end={`version ${document.version}`} body>
-          <Json value={document.value} />
-        </Panel>
-      )}
+      {open && <DocumentPanel key={open} table={name} name={open} close={() => setOpen('')} />}
     </>
   );
 }

@@ -7,6 +7,7 @@ import { useEffect, useRef, useState } from 'react';
 import { address, Refusal, refusal } from '../api.ts';
 import { time } from '../format.ts';
 import { parse, write } from '../json.ts';
+import { useLive } from '../live.ts';
 import { follow } from '../ndjson.ts';
 import { useParam } from '../router.tsx';
 import { Icon } from '../ui/icons.tsx';
@@ -16,7 +17,10 @@ import { useVisible } from '../visible.ts';
 
 const ROWS = 200;
 const DRAW_MS = 200;
+/** How long nothing is typed before it is looked for. */
+const PAUSE_MS = 250;
 const SHOWN = 400;
+const KEY = 40;
 
 interface Row {
   partition: number;
@@ -32,10 +36,16 @@ interface Row {
 export function Tail({ stream }: { stream: string }) {
   const [partition, setPartition] = useParam('partition');
   const [from, setFrom] = useParam('from', '-20');
-  const [words, setWords] = useParam('q');
+  const [words, look] = useParam('q');
+  const [typed, setTyped] = useState(words);
   const [paused, setPaused] = useState(false);
-  const { rows, error, total } = useTail(stream, partition, from, words, paused);
+  const { rows, error, total, again } = useTail(stream, partition, from, words, paused);
   const [open, setOpen] = useState<string | null>(null);
+  useEffect(() => {
+    // Each change of what is looked for is a reading of its own.
+    const timer = setTimeout(() => look(typed), PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [typed, look]);
   return (
     <>
       <div className="bar">
@@ -44,8 +54,8 @@ export function Tail({ stream }: { stream: string }) {
           type="search"
           aria-label="Only records that contain"
           placeholder="Only records that contain …"
-          value={words}
-          onChange={e => setWords(e.target.value)}
+          value={typed}
+          onChange={e => setTyped(e.target.value)}
         />
         <select className="field" aria-label="Begin at" value={from} onChange={e => setFrom(e.target.value)}>
           <option value="-20">last 20 of each partition</option>
@@ -70,7 +80,16 @@ export function Tail({ stream }: { stream: string }) {
           {total} read
         </span>
       </div>
-      {error !== null && <Trouble error={error} />}
+      {error !== null && (
+        <>
+          <Trouble error={error} />
+          <div>
+            <button type="button" className="btn" onClick={again}>
+              Read again
+            </button>
+          </div>
+        </>
+      )}
       <Panel>
         {rows.length === 0 ? (
           <Empty command={`echo '{"id": 1}' | headwater produce ${stream}`}>
@@ -111,13 +130,14 @@ function Line({ row, open, turn }: { row: Row; open: boolean; turn: () => void }
       <td className="nowrap muted">
         {row.partition}/{row.offset}
       </td>
-      <td className="nowrap">{row.key === undefined ? <span className="muted">–</span> : row.key.slice(0, 40)}</td>
+      <td className="nowrap">{row.key === undefined ? <span className="muted">–</span> : row.key.slice(0, KEY)}</td>
       <td className="value">
         <button type="button" className="row" aria-expanded={open} onClick={turn}>
           {open ? 'close' : value.slice(0, SHOWN)}
         </button>
         {open && (
           <>
+            {row.key !== undefined && row.key.length > KEY && <Json value={{ key: row.key }} />}
             {row.headers && <Json value={{ headers: row.headers }} />}
             <Json value={row.valueBase64 === undefined ? row.value : { base64: row.valueBase64 }} />
           </>
@@ -127,28 +147,35 @@ function Line({ row, open, turn }: { row: Row; open: boolean; turn: () => void }
   );
 }
 
-/** Follows a stream; what it gives is drawn a few times a second at most. */
+/** Follows a stream; what it gives is drawn a few times a second at most. A node that is back is read again. */
 function useTail(stream: string, partition: string, from: string, words: string, paused: boolean) {
   const [view, setView] = useState<{ rows: Row[]; total: number }>({ rows: [], total: 0 });
   const [error, setError] = useState<unknown>(null);
+  const [reading, setReading] = useState(0);
   const visible = useVisible();
+  const live = useLive();
   const held = useRef({ paused, words });
   held.current = { paused, words };
+  const again = () => setReading(number => number + 1);
+  const broken = useRef(false);
+  broken.current = error !== null;
+
+  useEffect(() => {
+    if (live === 'live' && broken.current) setReading(number => number + 1);
+  }, [live]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: other words are looked for in a new reading
   useEffect(() => {
     if (!visible) return;
     const end = new AbortController();
     let rows: Row[] = [];
+    let shown = rows;
     let total = 0;
-    let waiting = true;
     setView({ rows, total });
     setError(null);
     const take = (lines: string[]) => {
       total += lines.length;
-      const { paused, words } = held.current;
-      waiting = true;
-      if (paused) return;
+      const { words } = held.current;
       // Most lines of a fast stream are never seen: only those that are shown are parsed.
       const found = words ? lines.filter(line => line.includes(words)) : lines;
       if (found.length === 0) return;
@@ -157,8 +184,10 @@ function useTail(stream: string, partition: string, from: string, words: string,
       rows = [...newest.reverse(), ...rows].sort((a, b) => b.time.localeCompare(a.time)).slice(0, ROWS);
     };
     const timer = setInterval(() => {
-      if (waiting) setView({ rows, total });
-      waiting = false;
+      // What a reader looks at stands still; the newest rows wait.
+      if (!held.current.paused || shown.length === 0) shown = rows;
+      const next = { rows: shown, total };
+      setView(view => (view.rows === next.rows && view.total === total ? view : next));
     }, DRAW_MS);
     const read = async () => {
       const response = await fetch(address(['streams', stream, 'events'], { from, partition, follow: 'true' }), {
@@ -166,20 +195,20 @@ function useTail(stream: string, partition: string, from: string, words: string,
       });
       if (!response.ok) throw refusal(await response.text(), response.status);
       await follow(response, take);
-      throw new Refusal({ code: '', title: 'the node ended the tail', help: 'reload the page to go on' }, 0);
+      throw new Refusal({ code: '', title: 'the node ended the tail' }, 0);
     };
     read().catch(error => {
       if (!end.signal.aborted)
         setError(
           error instanceof Refusal
             ? error
-            : new Refusal({ code: '', title: 'the tail broke off', help: 'reload the page to go on' }, 0),
+            : new Refusal({ code: '', title: 'the tail broke off', help: 'it is read again once the node is back' }, 0),
         );
     });
     return () => {
       end.abort();
       clearInterval(timer);
     };
-  }, [stream, partition, from, words, visible]);
-  return { ...view, error };
+  }, [stream, partition, from, words, visible, reading]);
+  return { ...view, error, again };
 }

@@ -1,12 +1,13 @@
 /** Workflows: the list, and one with its state machine, its executions, and a start. */
 
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { address, call, type Execution, type Kind, type Resource, useExecutions, useKind } from '../api.ts';
+import { keepUnsaved, unsaved } from '../editor/unsaved.ts';
 import { count } from '../format.ts';
-import { at, members, parse, text } from '../json.ts';
+import { at, members, parse, text, write } from '../json.ts';
 import { machineGraph } from '../machine.ts';
-import { go, path } from '../router.tsx';
+import { go, path, useParam } from '../router.tsx';
 import { Graph } from '../ui/lazy.tsx';
 import { Empty, Loading, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
@@ -127,8 +128,21 @@ export function WorkflowPage({ resource, kind }: { resource: Resource; kind: Kin
 }
 
 function Start({ workflow, express }: { workflow: string; express: boolean }) {
-  const [input, setInput] = useState('{}');
+  // The execution whose input it begins with, if one is named.
+  const [like] = useParam('like');
+  const other = useQuery({
+    queryKey: ['execution', `${workflow}/${like}`],
+    enabled: like !== '',
+    queryFn: () => call<Execution>(address(['executions', workflow, like])),
+  });
+  const place = `start/${workflow}/${like}`;
+  const [typed, setTyped] = useState(() => unsaved(place)?.text);
+  const setInput = (text: string) => {
+    setTyped(text);
+    keepUnsaved(place, { text, generation: 0 });
+  };
   const [name, setName] = useState('');
+  const input = typed ?? write(other.data?.input ?? {}, 2);
   const start = useMutation({
     // The input goes as it was typed: what reads and writes it again could change a number.
     mutationFn: () =>
@@ -138,6 +152,7 @@ function Start({ workflow, express }: { workflow: string; express: boolean }) {
         body: `{${name ? `"name":${JSON.stringify(name)},` : ''}"input":${input || '{}'}}`,
       }),
     onSuccess: execution => {
+      keepUnsaved(place, null);
       if (!express) go(path(['executions', ...execution.id.split('/')]));
     },
   });
@@ -170,6 +185,7 @@ function Start({ workflow, express }: { workflow: string; express: boolean }) {
             Start
           </button>
         </div>
+        {other.error && <Trouble error={other.error} />}
         {start.error && <Trouble error={start.error} />}
         {express && start.data && <p className="note good">Ended as {start.data.state}</p>}
       </form>

@@ -1,6 +1,6 @@
 /** Small parts that every page is made of. */
 
-import { type ReactNode, useEffect, useId, useState } from 'react';
+import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import { Refusal, type Resource } from '../api.ts';
 import { span, time } from '../format.ts';
 import { Link, path, useParam } from '../router.tsx';
@@ -164,6 +164,51 @@ export function Trouble({ error }: { error: unknown }) {
   );
 }
 
+/** In place of what is not there yet: why it did not come, or that it is on its way. What is there already stays. */
+export function Awaited({ error }: { error: unknown }) {
+  return error ? <Trouble error={error} /> : <Loading />;
+}
+
+/** A button for what cannot be taken back: it asks first, and the keyboard then stands at the way back. */
+export function Sure(props: { label: string; question: string; back: string; busy?: boolean; act: () => void }) {
+  const { label, question, back, busy, act } = props;
+  const [asked, setAsked] = useState(false);
+  const opener = useRef<HTMLButtonElement>(null);
+  const first = useRef<HTMLButtonElement>(null);
+  const before = useRef(asked);
+  const id = useId();
+  useEffect(() => {
+    if (before.current !== asked) (asked ? first : opener).current?.focus();
+    before.current = asked;
+  });
+  if (!asked) {
+    return (
+      <button type="button" className="btn danger" ref={opener} disabled={busy} onClick={() => setAsked(true)}>
+        {label} …
+      </button>
+    );
+  }
+  return (
+    <span className="bar">
+      <span id={id}>{question}</span>
+      <button type="button" className="btn" ref={first} aria-describedby={id} onClick={() => setAsked(false)}>
+        {back}
+      </button>
+      <button
+        type="button"
+        className="btn danger"
+        aria-describedby={id}
+        onClick={() => {
+          setAsked(false);
+          act();
+        }}
+      >
+        {label}
+      </button>
+    </span>
+  );
+}
+
 /** A command to type, with a button that copies it. */
 export function Command({ text }: { text: string }) {
   const [copied, setCopied] = useState(false);
@@ -172,7 +217,13 @@ export function Command({ text }: { text: string }) {
     const timer = setTimeout(() => setCopied(false), 1_500);
     return () => clearTimeout(timer);
   }, [copied]);
-  const copy = () => void navigator.clipboard.writeText(text).then(() => setCopied(true));
+  // There is no clipboard where a page is not safe, and one may be refused: the command can be marked all the same.
+  const copy = () => {
+    navigator.clipboard?.writeText(text).then(
+      () => setCopied(true),
+      () => undefined,
+    );
+  };
   return (
     <div className="command">
       <code tabIndex={0}>{text}</code>
@@ -250,9 +301,11 @@ export function Tabs(props: TabsProps) {
             onClick={() => choose(name)}
             onKeyDown={event => {
               if (event.key === 'ArrowRight') move(1);
-              if (event.key === 'ArrowLeft') move(-1);
-              if (event.key === 'Home') to(props.tabs[0]);
-              if (event.key === 'End') to(props.tabs.at(-1));
+              else if (event.key === 'ArrowLeft') move(-1);
+              else if (event.key === 'Home') to(props.tabs[0]);
+              else if (event.key === 'End') to(props.tabs.at(-1));
+              else return;
+              event.preventDefault();
             }}
           >
             {label}
