@@ -14,7 +14,7 @@ mod roster;
 mod thread;
 
 pub use roster::Roster;
-pub use thread::Thread;
+pub use thread::{Haste, Thread, spawn};
 
 /// A unit that has been started.
 pub trait Unit: Send + Sync {
