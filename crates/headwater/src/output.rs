@@ -188,10 +188,17 @@ pub fn warn(problems: &[Problem]) {
 /// # Errors
 /// `HW-CLI-007`.
 pub fn finish(result: io::Result<()>) -> Result<(), Problem> {
+    unless_closed(result).map_err(|error| Problem::new("HW-CLI-007", "cannot write to standard output").because(error))
+}
+
+/// The result of writing to stdout, for whoever has words of its own for a failure; a closed pipe ends the program.
+///
+/// # Errors
+/// What writing gives.
+pub fn unless_closed(result: io::Result<()>) -> io::Result<()> {
     match result {
-        Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => Err(Problem::new("HW-CLI-007", "cannot write to standard output").because(error)),
+        result => result,
     }
 }
 
