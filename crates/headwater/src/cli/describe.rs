@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::get::{named, text};
-use super::{Context, Done, execution};
+use super::get::{beyond, named, text};
+use super::{Context, Done, execution, query, replay};
 use crate::client::Client;
-use crate::output::{self, yaml};
+use crate::output::{self, Format, yaml};
 use crate::problems::Problems;
 
 /// Changes shown, the newest ones.
@@ -28,27 +28,37 @@ pub struct Args {
 /// Describes resources.
 ///
 /// # Errors
-/// As `get`.
+/// As `get`; what there is of several names is described all the same.
 pub async fn run(args: Args, context: &Context) -> Done {
+    if let Some(names) = beyond(&args.what, &args.names, &replay::WORDS) {
+        return replay::get(context, &names, Format::Yaml).await;
+    }
+    if let Some(ids) = beyond(&args.what, &args.names, &query::WORDS) {
+        return query::get(context, &ids, Format::Yaml).await;
+    }
     let client = context.client()?;
-    if let Some((word, _)) = args.what.split_once('/')
-        && execution::WORDS.contains(&word)
-    {
-        execution::describe(&client, &args.what).await?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    for (index, (kind, name)) in named(&args.what, &args.names)?.iter().enumerate() {
-        if index > 0 {
-            output::line("---")?;
+    let (mut before, mut problems) = ("", Vec::new());
+    if let Some(ids) = beyond(&args.what, &args.names, &execution::WORDS).filter(|ids| !ids.is_empty()) {
+        for id in &ids {
+            match execution::describe(&client, id, before).await {
+                Ok(()) => before = "---\n",
+                Err(more) => problems.extend(more.0),
+            }
         }
-        describe(&client, kind, name).await?;
+    } else {
+        for (kind, name) in &named(&args.what, &args.names)? {
+            match describe(&client, kind, name, before).await {
+                Ok(()) => before = "---\n",
+                Err(more) => problems.extend(more.0),
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }
 
-async fn describe(client: &Client, kind: &str, name: &str) -> Result<(), Problems> {
+async fn describe(client: &Client, kind: &str, name: &str, before: &str) -> Result<(), Problems> {
     let resource = client.get(&["v1", kind, name], &[]).await?;
-    output::line(yaml::write(&resource).trim_end())?;
+    output::line(format!("{before}{}", yaml::write(&resource).trim_end()))?;
     if kind == "streams" {
         let partitions = client.get(&["v1", "streams", name, "partitions"], &[]).await?;
         output::line("partitions:")?;

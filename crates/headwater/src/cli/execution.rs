@@ -75,24 +75,29 @@ pub async fn list(context: &Context, format: Format) -> Done {
 /// Shows executions as rows.
 ///
 /// # Errors
-/// `HW-WORK-030` for what there is not.
+/// `HW-WORK-030` for what there is not; what there is of several is shown all the same.
 pub async fn get(context: &Context, ids: &[String], format: Format) -> Done {
     let client = context.client()?;
-    let mut rows = Vec::new();
+    let (mut rows, mut problems) = (Vec::new(), Vec::new());
     for id in ids {
-        rows.push(one(&client, id).await?);
+        match one(&client, id).await {
+            Ok(row) => rows.push(row),
+            Err(more) => problems.extend(more.0),
+        }
     }
-    output::print(&rows, COLUMNS, format, ids.len() == 1)?;
-    Ok(ExitCode::SUCCESS)
+    if !rows.is_empty() {
+        output::print(&rows, COLUMNS, format, ids.len() == 1)?;
+    }
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }
 
-/// Describes an execution: what it began with, what it came to, and what happened when.
+/// Describes an execution: what it began with, what it came to, and what happened when; `before` stands above it.
 ///
 /// # Errors
 /// `HW-WORK-030`.
-pub async fn describe(client: &Client, id: &str) -> Result<(), Problems> {
+pub async fn describe(client: &Client, id: &str, before: &str) -> Result<(), Problems> {
     let view = one(client, id).await?;
-    output::line(yaml::write(&view).trim_end())?;
+    output::line(format!("{before}{}", yaml::write(&view).trim_end()))?;
     let (workflow, name) = split(id)?;
     let path = ["v1", "executions", workflow, name, "history"];
     let history = client.get(&path, &[("max", EVENTS_MAX)]).await?;
@@ -146,7 +151,7 @@ pub async fn history(args: Args, context: &Context) -> Done {
         Column::new("AFTER", |row| text(row, "/previousEventId")),
         Column::new("WHAT", |row| moment(row, None)),
     ];
-    output::print(&rows, &columns, args.output, false)?;
+    output::print_as("event", &rows, &columns, args.output, false)?;
     Ok(ExitCode::SUCCESS)
 }
 
