@@ -8,7 +8,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use headwater_base::{Name, Problem, closest};
-use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
 
@@ -101,7 +101,9 @@ pub async fn around(State(api): State<Arc<Api>>, path: Option<MatchedPath>, requ
         Ok(()) => next.run(Request::from_parts(head, body)).await,
         Err(fault) => fault.into_response(),
     };
-    let response = as_problem(response, &method, uri.path());
+    let mut response = as_problem(response, &method, uri.path());
+    // What strangers wrote as events stands in answers: no browser may take it for a page.
+    response.headers_mut().entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     let route = path.as_ref().map_or("unmatched", MatchedPath::as_str);
     api.counters.request(&method, route, response.status(), api.clock.elapsed().saturating_sub(started));
     response

@@ -299,6 +299,13 @@ async fn resources_come_and_go_with_their_generation() {
     let put =
         house.with("PUT", "/v1/streams/orders", "content-type: application/yaml\r\nif-match: \"1\"\r\n", wider).await;
     assert_eq!((put.0, &body(&put)["resources"][0]["outcome"]), (200, &Value::from("configured")));
+    let yaml = "content-type: application/yaml\r\n";
+    let other = wider.replace("orders", "other");
+    let must_exist = house.with("PUT", "/v1/streams/other", &format!("{yaml}if-match: *\r\n"), &other).await;
+    assert_eq!(code(&must_exist), "412 HW-API-021");
+    assert_eq!(code(&house.get("/v1/streams/other").await), "404 HW-KERNEL-012");
+    let stale = house.with("DELETE", "/v1/streams/orders", "if-match: \"1\"\r\n", "").await;
+    assert_eq!(code(&stale), "412 HW-KERNEL-011");
     let list = body(&house.get("/v1/streams?selector=team%3Da").await);
     assert_eq!(list["items"].as_array().map(Vec::len), Some(0));
     let wrong = house
@@ -309,7 +316,8 @@ async fn resources_come_and_go_with_their_generation() {
         ("400 HW-KERNEL-007", &Value::from(4)),
         "{wrong:?}"
     );
-    assert_eq!(body(&house.with("DELETE", "/v1/streams/orders", "", "").await)["deleted"][0], "Stream/orders");
+    let current = house.with("DELETE", "/v1/streams/orders", "if-match: \"2\"\r\n", "").await;
+    assert_eq!(body(&current)["deleted"][0], "Stream/orders");
     assert_eq!(code(&house.get("/v1/streams/orders").await), "404 HW-KERNEL-012");
     house.stop().await;
 }
@@ -319,6 +327,11 @@ async fn the_node_describes_itself() {
     let house = house().await;
     assert_eq!(house.get("/healthz").await.0, 200);
     assert_eq!(house.get("/readyz").await.0, 200);
+    for path in ["/v1/streams/orders/events", "/v1/nothing"] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", house.address);
+        let answer = exchange(house.address, &request).await;
+        assert!(answer.contains("x-content-type-options: nosniff"), "{answer}");
+    }
     assert!(house.get("/metrics").await.1.contains("hw_process_resident_bytes"));
     let openapi = body(&house.get("/openapi.json").await);
     assert_eq!(openapi["openapi"], "3.1.0");

@@ -358,6 +358,16 @@ fn figures_and_health_are_told() {
     "#]],
     );
     // Every figure of a node at work is in the list that the reference page is written from.
+    let dashboard = text(&alone(&["explain", "dashboard"], ""));
+    let alarm = text(&alone(&["explain", "alarm"], ""));
+    let example = |page: &str| page.split_once("Example:\n").unwrap().1.to_owned();
+    let ingest = "{from: SELECT 1 AS n, stream: counted, schedule: rate(1 hours)}";
+    let ingest = format!("apiVersion: headwater.dev/v1\nkind: Ingest\nmetadata: {{name: count}}\nspec: {ingest}\n");
+    node.write("f.yaml", &[example(&dashboard), example(&alarm), ingest].join("---\n"));
+    let applied = node.run(&["apply", "-f", "f.yaml"]);
+    assert!(applied.status.success(), "{}", text(&applied));
+    let all = ["hw_lake_ingest_runs_total{", "hw_watch_alarm_looks_total{"];
+    assert!((0..500).any(|_| all.iter().all(|name| node.get("/metrics").contains(name))));
     let metrics = node.get("/metrics");
     let named: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
     let typed: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();

@@ -28,8 +28,12 @@ async fn yaml_is_the_text_of_the_author_or_says_that_it_is_not() {
     assert_eq!(house.send("PUT", "/v1/streams/carts", "application/yaml", WRITTEN).await.0, 201);
     let authors = |generation: &str, text: &str| ("author".to_owned(), generation.to_owned(), text.to_owned());
     assert_eq!(house.yaml("/v1/streams/carts").await, authors("\"1\"", WRITTEN));
-    // JSON stays what it is for everybody who does not ask for YAML.
+    // JSON stays what it is for everybody who does not ask for YAML, or not first.
     assert_eq!(body(&house.get("/v1/streams/carts").await)["spec"]["partitions"], 1);
+    for accept in ["application/yaml;q=0", "application/yaml; q=0.4, application/json;q=0.5"] {
+        let answer = house.with("GET", "/v1/streams/carts", &format!("accept: {accept}\r\n"), "").await;
+        assert_eq!(body(&answer)["spec"]["partitions"], 1, "{accept}");
+    }
 
     let rewritten = WRITTEN.replace("# one", "# just one");
     let files = serde_json::json!({ "files": [{ "name": "carts.yaml", "text": rewritten }] }).to_string();
