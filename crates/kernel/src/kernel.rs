@@ -138,6 +138,17 @@ impl Kernel {
         }
     }
 
+    /// Resolves when the supervisor has ended by a bug of its own: from then on nothing is started, stopped or told, and a
+    /// process that goes on only looks well.
+    pub async fn ended(&self) -> Problem {
+        let supervisor = self.supervisor.lock().clone();
+        let Some(supervisor) = supervisor else { return std::future::pending().await };
+        match supervisor.finished().await {
+            Err(problem) => problem,
+            Ok(()) => std::future::pending().await,
+        }
+    }
+
     /// Makes the supervisor look at once; tests call it after moving the clock.
     pub fn wake(&self) {
         self.wake.notify_one();
@@ -199,7 +210,7 @@ impl Kernel {
         let kind = self.registry().kind(&owner.kind)?;
         let stream = Arc::new(Stream { config: wanted, ..stream.clone() });
         let observed = Observed { streams: [(stream.name.clone(), stream.clone())].into() };
-        let plan = (kind.reconcile)(&owner, &observed);
+        let plan = kind.plan(&owner, &observed).unwrap_or_default();
         let object = plan.streams.iter().find(|object| object.name == stream.name && object.alter);
         Some((owner.id(), object.map_or_else(|| stream.config.clone(), |object| object.target(&stream))))
     }

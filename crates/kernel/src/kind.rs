@@ -14,6 +14,7 @@ use crate::origin::{Origin, child, shown};
 use crate::port;
 use crate::reconcile::{Observed, Plan};
 use crate::resource::{API_VERSION, Draft, Resource, id};
+use crate::unit::{bug, contained};
 use crate::{shape, text, yaml};
 
 /// One kind of resource.
@@ -41,6 +42,26 @@ pub struct Kind {
     pub refs: fn(&Value) -> Vec<Ref>,
     /// What should be there: pure.
     pub reconcile: fn(&Arc<Resource>, &Observed) -> Plan,
+}
+
+impl Kind {
+    /// What a stored resource names, [`Kind::refs`]. A bug in that is this resource's alone.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-043`.
+    pub(crate) fn names(&self, resource: &Resource) -> Result<Vec<Ref>, Problem> {
+        contained(|| (self.refs)(resource.effective()))
+            .map_err(|said| bug(format_args!("the search for what `{}` names", resource.id()), &said))
+    }
+
+    /// What should be there for a resource, [`Kind::reconcile`]. A bug in that is this resource's alone.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-043`.
+    pub(crate) fn plan(&self, resource: &Arc<Resource>, observed: &Observed) -> Result<Plan, Problem> {
+        contained(|| (self.reconcile)(resource, observed))
+            .map_err(|said| bug(format_args!("the plan of `{}`", resource.id()), &said))
+    }
 }
 
 /// Looks at resources that are applied and at all that are there, for what is worth a word and refused by nobody.

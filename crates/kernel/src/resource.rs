@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headwater_base::{Micros, Name};
+use headwater_base::{Micros, Name, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -127,6 +127,11 @@ impl Status {
     /// Not as wanted.
     pub fn failed(reason: &str, message: impl Into<String>) -> Self {
         Self { ready: Ready::False, ..Self::ready(reason, message) }
+    }
+
+    /// Not as wanted, because of a problem.
+    pub fn broken(problem: &Problem) -> Self {
+        Self::failed("Failed", format!("{}: {}", problem.code, problem.title))
     }
 
     /// On its way.

@@ -78,6 +78,7 @@ impl Bus for Fixed {
 impl Enrich for Fixed {
     fn enrich<'a>(&'a self, pipeline: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>> {
         Box::pin(async move {
+            assert_ne!(pipeline, "bug", "as it is asked for");
             if pipeline == "echo" {
                 Ok(event)
             } else {
@@ -221,6 +222,7 @@ async fn every_refusal_is_a_problem_with_its_code() {
     assert_eq!(code(&house.get("/v1/groups/none").await), "404 HW-API-023");
     assert_eq!(code(&house.send("POST", "/v1/enrich/none", "application/json", "{}").await), "404 HW-FLOW-046");
     assert_eq!(code(&house.get("/v1/pipelines/none/figures").await), "404 HW-FLOW-046");
+    assert_eq!(code(&house.send("POST", "/v1/enrich/bug", "application/json", "{}").await), "500 HW-API-109");
     let other = "GET /healthz HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n".to_owned();
     assert_eq!(code(&house.raw(&other).await), "403 HW-API-002");
     assert_eq!(code(&house.with("GET", "/healthz", "origin: http://evil.example\r\n", "").await), "403 HW-API-003");

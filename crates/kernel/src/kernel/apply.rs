@@ -230,7 +230,8 @@ impl Kernel {
         let changed: BTreeSet<String> = changes.iter().map(Resource::id).collect();
         let plan = |resource: &Arc<Resource>| -> Option<Plan> {
             let kind = self.setup.registry.kind(&resource.kind)?;
-            resource.metadata.deleting.is_none().then(|| (kind.reconcile)(resource, &observed))
+            // What cannot be planned by a bug is said by its status; a better spec can still take its place.
+            kind.plan(resource, &observed).ok().filter(|_| resource.metadata.deleting.is_none())
         };
         let plans: Vec<Plan> =
             resources.values().filter(|resource| changed.contains(&resource.id())).filter_map(plan).collect();

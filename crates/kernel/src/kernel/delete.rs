@@ -109,7 +109,7 @@ impl Kernel {
         let all = self.resources.list(None);
         let names = |other: &Arc<Resource>, target: &Resource| {
             let Some(kind) = self.registry().kind(&other.kind) else { return false };
-            let refs = (kind.refs)(other.effective());
+            let refs = kind.names(other).unwrap_or_default();
             refs.iter()
                 .any(|reference| reference.kind == target.kind && reference.name == target.metadata.name.as_str())
         };
