@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod observe;
 pub mod openapi;
 mod pipelines;
+mod patience;
 mod principal;
 pub mod query;
 pub mod reconcile;
