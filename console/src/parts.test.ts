@@ -14,7 +14,7 @@ import { reads, users, writes } from './wiring.ts';
 const resource = (kind: string, name: string, spec: Record<string, unknown> = {}): Resource => ({
   apiVersion: 'headwater.dev/v1',
   kind,
-  metadata: { name, generation: 1, labels: { team: 'a', 'headwater.dev/origin': 'log' } },
+  metadata: { name, generation: 1, resourceVersion: 7, labels: { team: 'a', 'headwater.dev/origin': 'log' } },
   spec,
   status: { ready: 'true' },
 });
@@ -131,11 +131,11 @@ test("an editor begins with the author's text, as long as it is of the state tha
       return Promise.resolve(new Response(body, { status, headers }));
     });
   const ask = () => authored('pipelines', resource('Pipeline', 'p'));
-  answers({ etag: '"1"', 'headwater-text': 'author' });
+  answers({ etag: '"7"', 'headwater-text': 'author' });
   expect(await ask()).toBe('# why\na: 1\n');
-  answers({ etag: '"1"', 'headwater-text': 'generated' });
+  answers({ etag: '"7"', 'headwater-text': 'generated' });
   expect(await ask()).toBe(null);
-  answers({ etag: '"2"', 'headwater-text': 'author' });
+  answers({ etag: '"8"', 'headwater-text': 'author' });
   expect(await ask()).toBe(null);
   answers({}, 404, '{"code":"HW-KERNEL-012","title":"there is no `Pipeline/p`"}');
   await expect(ask()).rejects.toThrow('there is no `Pipeline/p`');

@@ -25,7 +25,7 @@ interface Props {
   /** A resource, or YAML as it is. */
   text: Resource | string;
   /** What is edited; null for something new. */
-  at: { plural: string; name: string; generation: number } | null;
+  at: { plural: string; name: string; version?: number } | null;
   applied: (report: Report) => void;
 }
 

@@ -278,6 +278,12 @@ impl Kernel {
         }
     }
 
+    /// The version of what is written now over version `seen`. No version comes twice, as long as the clock is not set
+    /// back over the life of something deleted.
+    fn next_version(&self, seen: u64) -> u64 {
+        (seen + 1).max(u64::try_from(self.setup.clock.now().0).unwrap_or_default())
+    }
+
     fn compile_validators(&self) {
         let mut validators = HashMap::new();
         for resource in self.resources.list(Some("Stream")) {
@@ -316,6 +322,7 @@ fn bare(stream: &Stream) -> Arc<Resource> {
         labels: [("headwater.dev/origin".to_owned(), "log".to_owned())].into(),
         annotations: Default::default(),
         generation: 0,
+        version: 0,
         uid: format!("{:x}", stream.id),
         created: stream.created,
         state_epoch: 0,

@@ -315,13 +315,15 @@ impl Registry {
             let entries = value.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
             entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
         };
+        let number = |pointer: &str| value.pointer(pointer).and_then(Value::as_u64).filter(|number| *number > 0);
         match name {
             Some(name) if problems.is_empty() => Ok(Draft {
                 kind: kind.name.to_owned(),
                 name,
                 labels: map("/metadata/labels"),
                 annotations: map("/metadata/annotations"),
-                generation: value.pointer("/metadata/generation").and_then(Value::as_u64).filter(|number| *number > 0),
+                generation: number("/metadata/generation"),
+                version: number("/metadata/resourceVersion"),
                 spec: value.get("spec").cloned().unwrap_or_else(|| Value::Object(Map::new())),
                 origin,
                 text: None,
@@ -353,6 +355,7 @@ fn envelope(kind: &str, spec: Value) -> Value {
                     "labels": texts,
                     "annotations": texts,
                     "generation": { "type": "integer", "minimum": 0, "description": "The generation this is meant to change; refused if there is a newer one." },
+                    "resourceVersion": { "type": "integer", "minimum": 0, "description": "The version this is meant to change; refused if anything of the resource was written since, labels included." },
                     "uid": { "type": "string" },
                     "created": { "type": "string" },
                     "stateEpoch": { "type": "integer" },

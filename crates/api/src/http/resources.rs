@@ -1,6 +1,6 @@
 //! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}` and `/v1/apply`.
 //!
-//! The ETag of a resource is its generation. As `application/yaml` it is its author's text, where that is kept.
+//! The ETag of a resource is its version (`metadata.resourceVersion`), which every write changes. As `application/yaml` it is its author's text, where that is kept.
 //! `/v1/apply` takes one file as YAML or JSON, or many of them as
 //! `{"files": [{"name", "text"}]}`, so that every problem names its file, line and column.
 
@@ -99,10 +99,10 @@ pub async fn get(
     Query::parse(request.uri().query(), &[])?;
     let kind = find(&api, &plural)?;
     let Some(resource) = api.kernel.get(kind.name, &name) else { return Err(absent(&api, kind, &name)) };
-    let (generation, as_yaml) = (resource.metadata.generation, takes_yaml(request.headers()));
+    let (version, as_yaml) = (resource.metadata.version, takes_yaml(request.headers()));
     let mut response =
         if as_yaml { written(&api, resource).await } else { answer::json(StatusCode::OK, &resource.shown()) };
-    tag(&mut response, generation);
+    tag(&mut response, version);
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
@@ -173,14 +173,15 @@ pub async fn put(
             return Err(Problem::new("HW-API-021", fact).into());
         }
         // Also 0: somebody else may make it meanwhile.
-        Some(generation) => draft.generation = Some(generation),
+        Some(version) => draft.version = Some(version),
         None => {}
     }
     let report = api.kernel.apply(vec![draft], &options).await.map_err(problems)?;
     let created = report.resources.iter().any(|applied| applied.before.is_none());
     let mut response = report_answer(if created { StatusCode::CREATED } else { StatusCode::OK }, &report);
-    if let Some(applied) = report.resources.first() {
-        tag(&mut response, applied.generation);
+    // A dry run leaves no version behind.
+    if let (Some(applied), false) = (report.resources.first(), options.dry_run) {
+        tag(&mut response, applied.version);
     }
     Ok(response)
 }
@@ -199,7 +200,7 @@ pub async fn delete(
         cascade: query.flag("cascade")?,
         force: query.flag("force")?,
         gone: gone.split(',').map(str::to_owned).collect(),
-        generation: expected(request.headers())?,
+        version: expected(request.headers())?,
     };
     let gone = api.kernel.delete(kind.name, &name, &options).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": gone })))

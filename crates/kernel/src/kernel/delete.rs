@@ -29,8 +29,8 @@ pub struct DeleteOptions {
     pub force: bool,
     /// Ids that a dry run takes to be gone already: those that an earlier step of the same work would delete.
     pub gone: BTreeSet<String>,
-    /// Deletes only this generation; None deletes whatever is there.
-    pub generation: Option<u64>,
+    /// Deletes only this version; None deletes whatever is there.
+    pub version: Option<u64>,
 }
 
 impl Kernel {
@@ -38,7 +38,7 @@ impl Kernel {
     /// the order in which it goes. Resolves when it is gone.
     ///
     /// # Errors
-    /// `HW-KERNEL-011` it has another generation, `-012` there is none, `-013` others name it, `-027` it belongs to another resource, `-016`.
+    /// `HW-KERNEL-011` it has another version, `-012` there is none, `-013` others name it, `-027` it belongs to another resource, `-016`.
     pub async fn delete(&self, kind: &str, name: &str, options: &DeleteOptions) -> Result<Vec<String>, Problem> {
         let mut changes = self.watch();
         let ids = {
@@ -46,10 +46,9 @@ impl Kernel {
             let gone = if options.dry_run { options.gone.clone() } else { BTreeSet::new() };
             let there = self.get(kind, name).filter(|resource| !gone.contains(&resource.id()));
             let Some(resource) = there else { return Err(self.not_found(kind, name)) };
-            let stored = resource.metadata.generation;
-            if let Some(meant) = options.generation.filter(|meant| *meant != stored) {
-                let fact =
-                    format!("this deletes generation {meant} of `{}`, which is at generation {stored}", resource.id());
+            let stored = resource.metadata.version;
+            if let Some(meant) = options.version.filter(|meant| *meant != stored) {
+                let fact = format!("this deletes version {meant} of `{}`, which is at version {stored}", resource.id());
                 return Err(Problem::new("HW-KERNEL-011", fact).help("somebody changed it since; get it again"));
             }
             if let Some(table) = name
@@ -150,6 +149,7 @@ impl Kernel {
         let changes = goes.iter().map(|resource| {
             let mut marked = Resource::clone(resource);
             marked.metadata.deleting = Some(now);
+            marked.metadata.version = self.next_version(resource.metadata.version);
             (marked.id(), Some(marked))
         });
         self.resources.write(changes.collect(), Vec::new(), &entries).await?;

@@ -208,6 +208,7 @@ async fn resources_are_created_configured_unchanged_and_survive() {
     let kernel = world.open().await;
     let orders = kernel.get("Stream", "orders").unwrap();
     assert_eq!((orders.metadata.generation, orders.metadata.labels["a"].as_str()), (2, "b"));
+    assert_eq!(orders.metadata.version, report.resources[1].version + 1);
     assert_eq!(kernel.settled(&["Pipe/a".into()], Duration::from_secs(20)).await, []);
     assert_eq!(
         world.audit(),
