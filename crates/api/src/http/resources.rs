@@ -20,6 +20,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
 use crate::http::body::media_type;
@@ -80,7 +81,7 @@ pub async fn list(
     }
     let lines = shown.into_iter().map(|item| json!({ "type": "listed", "resource": item })).collect();
     let known = taken.iter().map(|resource| resource.id()).collect();
-    let watching = Watching { lines, known, changes, kind, selector, stop: api.stop.clone() };
+    let watching = Watching { lines, known, changes, kind, selector, stop: api.stop.clone(), lost: false };
     let body = Body::from_stream(futures::stream::unfold(watching, |mut watching| async move {
         let line = watching.next().await?;
         Some((Ok::<_, std::io::Error>(Bytes::from(format!("{line}\n"))), watching))
@@ -400,17 +401,30 @@ struct Watching {
     kind: Option<&'static str>,
     selector: Selector,
     stop: watch::Receiver<bool>,
+    /// Whether changes were missed, which ends it.
+    lost: bool,
 }
 
 impl Watching {
-    /// The next line; None when the node stops or the client has fallen too far behind.
+    /// The next line; None when the node stops, or the client has been told that changes are lost because it took them too
+    /// slowly.
     async fn next(&mut self) -> Option<Value> {
+        if self.lost {
+            return None;
+        }
         if let Some(line) = self.lines.pop_front() {
             return Some(line);
         }
         loop {
             let change = tokio::select! {
-                change = self.changes.recv() => change.ok()?,
+                change = self.changes.recv() => match change {
+                    Ok(change) => change,
+                    Err(RecvError::Lagged(_)) => {
+                        self.lost = true;
+                        return Some(json!({ "type": "lost" }));
+                    }
+                    Err(RecvError::Closed) => return None,
+                },
                 _ = self.stop.changed() => return None,
             };
             if self.kind.is_some_and(|kind| kind != change.kind) {
@@ -428,3 +442,6 @@ impl Watching {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -527,7 +527,10 @@ const ROUTES: &[Route] = &[
         summary: "Gives the resources of a kind; `all` for every kind.",
         query: &[
             ("selector", "Labels they must have: `team=checkout,env!=test,solution,!old`."),
-            ("watch", "Goes on with every change, one JSON object on each line."),
+            (
+                "watch",
+                "Goes on with every change, one JSON object on each line; a last one of type `lost` says that some were missed.",
+            ),
         ],
         body: Body::None,
         answer: JSON,

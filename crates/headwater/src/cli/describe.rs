@@ -14,6 +14,12 @@ use crate::problems::Problems;
 /// Changes shown, the newest ones.
 const CHANGES_MAX: usize = 10;
 
+/// Events of the audit stream that are read at first; of many others' changes more are, in growing parts.
+const AUDIT_PART: u64 = 500;
+
+/// Events of the audit stream that are read at most.
+const AUDIT_MAX: u64 = 50_000;
+
 /// Flags of `describe`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -114,13 +120,33 @@ async fn steps(client: &Client, name: &str) -> Result<(), Problems> {
     Ok(())
 }
 
-/// The newest changes of a resource among the last ones of the audit stream.
+/// The newest changes of a resource, from the end of the audit stream backwards: until there are enough of them, or the
+/// one that made the resource, or [`AUDIT_MAX`] events are read, which is said.
 async fn changes(client: &Client, id: &str) -> Result<Vec<Value>, Problems> {
-    let query = [("from", "-500")];
-    let response = client.open(Method::GET, &["v1", "streams", "headwater.audit", "events"], &query, None).await?;
-    let audit = response.text().await.map_err(|error| client.broke_off(&error))?;
-    let rows = audit.lines().filter_map(|line| serde_json::from_str(line).ok());
-    let mut changes: Vec<Value> = rows.filter(|row: &Value| row["key"] == id).collect();
+    let ends = client.get(&["v1", "streams", "headwater.audit", "partitions"], &[]).await?;
+    let end = |name: &str| ends["partitions"][0][name].as_u64().unwrap_or(0);
+    let (start, last) = (end("start"), end("end"));
+    let (mut to, mut part) = (last, AUDIT_PART);
+    let mut changes: Vec<Value> = Vec::new();
+    while to > start && last - to < AUDIT_MAX {
+        let from = to.saturating_sub(part).max(start);
+        let (first, count) = (from.to_string(), (to - from).to_string());
+        let query = [("from", first.as_str()), ("max", count.as_str())];
+        let path = ["v1", "streams", "headwater.audit", "events"];
+        let response = client.open(Method::GET, &path, &query, None).await?;
+        let audit = response.text().await.map_err(|error| client.broke_off(&error))?;
+        let rows = audit.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let mut found: Vec<Value> = rows.filter(|row: &Value| row["key"] == id).collect();
+        found.append(&mut changes);
+        changes = found;
+        (to, part) = (from, part * 4);
+        if changes.len() >= CHANGES_MAX || changes.iter().any(|row| row["value"]["outcome"] == "created") {
+            to = start;
+        }
+    }
+    if to > start {
+        output::note(format!("earlier changes may be behind the last {} audit events, which were read", last - to));
+    }
     changes.drain(..changes.len().saturating_sub(CHANGES_MAX));
     Ok(changes)
 }

@@ -31,6 +31,9 @@ pub struct Args {
     /// Go on with every change
     #[arg(short, long)]
     watch: bool,
+    /// Of executions only the newest N [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
 }
 
 /// The names that are asked for, where one of these words stands for the kind: what it means is no resource.
@@ -56,6 +59,15 @@ impl Args {
             return Err(Problem::new("HW-CLI-010", fact).help("`headwater explain` lists the kinds of resources"));
         }
         Ok(Some(names))
+    }
+
+    /// Refuses `--limit`, for what is listed whole.
+    fn unlimited(&self) -> Result<(), Problem> {
+        if self.limit.is_none() {
+            return Ok(());
+        }
+        let fact = format!("`--limit` is for the list of executions, and `{}` is none", self.what);
+        Err(Problem::new("HW-CLI-010", fact).help("leave it out: everything else is listed whole"))
     }
 }
 
@@ -178,11 +190,13 @@ fn names(row: &Value, pointer: &str) -> String {
 /// `HW-KERNEL-006`, `HW-KERNEL-012` for what there is not; what there is of several names is shown all the same.
 pub async fn run(args: Args, context: &Context) -> Done {
     if let Some(ids) = args.beyond(&execution::WORDS)? {
-        return match ids.as_slice() {
-            [] => execution::list(context, args.output).await,
-            ids => execution::get(context, ids, args.output).await,
-        };
+        if ids.is_empty() {
+            return execution::list(context, args.limit, args.output).await;
+        }
+        args.unlimited()?;
+        return execution::get(context, &ids, args.output).await;
     }
+    args.unlimited()?;
     if let Some(names) = args.beyond(&replay::WORDS)? {
         return replay::get(context, &names, args.output).await;
     }
@@ -296,7 +310,8 @@ async fn with_tables(client: &Client, kinds: &[String], format: Format, rows: &m
     }
 }
 
-/// Shows resources, those of `names` if there are any, and then every change of one, until the node stops.
+/// Shows resources, those of `names` if there are any, and then every change of one, until the node stops; `HW-CLI-022`
+/// when changes were missed.
 async fn watch(
     client: &Client,
     kinds: &[String],
@@ -328,6 +343,12 @@ async fn watch(
         let lines: Vec<u8> = rest.drain(..=end).collect();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let change: Value = serde_json::from_slice(line).unwrap_or_default();
+            if change["type"] == "lost" {
+                let fact = "the node could not tell all changes, because they were taken too slowly";
+                return Err(Problem::new("HW-CLI-022", fact)
+                    .help("run it again: it begins with how things are")
+                    .into());
+            }
             // Of what is gone only kind and name are told.
             let resource = change.get("resource").unwrap_or(&change);
             let id = output::name(resource);
