@@ -27,7 +27,14 @@ export class Refusal extends Error {
 export interface Resource {
   apiVersion: string;
   kind: string;
-  metadata: { name: string; generation: number; created?: string; labels?: Record<string, string> };
+  metadata: {
+    name: string;
+    generation: number;
+    /** Changes with every write; what the log made has none. */
+    resourceVersion?: number;
+    created?: string;
+    labels?: Record<string, string>;
+  };
   spec: Record<string, unknown>;
   status: { ready: 'true' | 'false' | 'unknown'; reason?: string; message?: string; observedGeneration?: number };
 }
@@ -146,13 +153,13 @@ export function address(steps: string[], query: Record<string, string | number |
   return `/v1/${steps.map(encodeURIComponent).join('/')}${text && `?${text}`}`;
 }
 
-/** Sends YAML: with `dryRun` nothing changes. The version of one resource is its generation. */
-export function apply(yaml: string, at: { plural: string; name: string; generation: number } | null, dryRun: boolean) {
+/** Sends YAML: with `dryRun` nothing changes, and what is wrong is refused with its places. */
+export function apply(yaml: string, at: { plural: string; name: string; version: number } | null, dryRun: boolean) {
   const query = { file: 'editor', ...(dryRun && { 'dry-run': 'true' }) };
   const headers: Record<string, string> = { 'content-type': 'application/yaml' };
   if (at === null) return versioned<Report>(address(['apply'], query), { method: 'POST', headers, body: yaml });
-  // What the log made has no generation yet; applying adopts it.
-  if (at.generation > 0) headers['if-match'] = `"${at.generation}"`;
+  // What the log made has no version yet; applying adopts it.
+  if (at.version > 0) headers['if-match'] = `"${at.version}"`;
   return versioned<Report>(address([at.plural, at.name], query), { method: 'PUT', headers, body: yaml });
 }
 

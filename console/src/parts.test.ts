@@ -18,7 +18,7 @@ import { reads, users, writes } from './wiring.ts';
 const resource = (kind: string, name: string, spec: Record<string, unknown> = {}): Resource => ({
   apiVersion: 'headwater.dev/v1',
   kind,
-  metadata: { name, generation: 1, labels: { team: 'a', 'headwater.dev/origin': 'log' } },
+  metadata: { name, generation: 1, resourceVersion: 7, labels: { team: 'a', 'headwater.dev/origin': 'log' } },
   spec,
   status: { ready: 'true' },
 });
@@ -198,18 +198,18 @@ test("an editor begins with the author's text, as long as it is of the state tha
       return Promise.resolve(new Response(body, { status, headers }));
     });
   const ask = () => authored('pipelines', resource('Pipeline', 'p'));
-  answers({ etag: '"1"', 'headwater-text': 'author' });
+  answers({ etag: '"7"', 'headwater-text': 'author' });
   expect(await ask()).toBe('# why\na: 1\n');
-  answers({ etag: '"1"', 'headwater-text': 'generated' });
+  answers({ etag: '"7"', 'headwater-text': 'generated' });
   expect(await ask()).toBe(null);
-  answers({ etag: '"2"', 'headwater-text': 'author' });
+  answers({ etag: '"8"', 'headwater-text': 'author' });
   expect(await ask()).toBe(null);
   answers({}, 404, '{"code":"HW-KERNEL-012","title":"there is no `Pipeline/p`"}');
   await expect(ask()).rejects.toThrow('there is no `Pipeline/p`');
 });
 
 test('what is typed is kept by its place until it is applied, of the places that were typed at last', () => {
-  const typed = { text: 'a: 1', generation: 3 };
+  const typed = { text: 'a: 1', version: 3 };
   keepUnsaved('streams/a', typed);
   expect([unsaved('streams/a'), unsaved('streams/b')]).toEqual([typed, undefined]);
   keepUnsaved('streams/a', null);
@@ -218,13 +218,13 @@ test('what is typed is kept by its place until it is applied, of the places that
   expect([unsaved('streams/9'), unsaved('streams/10')]).toEqual([undefined, typed]);
 });
 
-test('an apply goes on from a generation, and tells the one that it made', async () => {
+test('an apply goes on from a version, and tells the one that it made', async () => {
   const asked: unknown[] = [];
   vi.stubGlobal('fetch', (address: string, { headers }: RequestInit) => {
     asked.push([address, headers]);
     return Promise.resolve(new Response('{"resources":[],"actions":[]}', { headers: { etag: '"4"' } }));
   });
-  const { version } = await apply('kind: Stream', { plural: 'streams', name: 'a', generation: 3 }, false);
+  const { version } = await apply('kind: Stream', { plural: 'streams', name: 'a', version: 3 }, false);
   expect(version).toBe(4);
   expect(asked).toEqual([['/v1/streams/a?file=editor', { 'content-type': 'application/yaml', 'if-match': '"3"' }]]);
 });

@@ -26,7 +26,7 @@ interface Props {
   /** A resource, or YAML as it is. */
   text: Resource | string;
   /** What is edited; null for something new. */
-  at: { plural: string; name: string; generation: number } | null;
+  at: { plural: string; name: string; version: number } | null;
   /** Where what is typed and not applied is kept. */
   place: string;
   applied: (report: Report) => void;
@@ -41,7 +41,7 @@ export default function Editor({ text, ...props }: Props) {
     setNumber(number + 1);
   };
   return typeof text === 'string' ? (
-    <Text key={number} {...props} text={text} generation={0} anew={anew} />
+    <Text key={number} {...props} text={text} version={0} anew={anew} />
   ) : (
     <Stored key={number} {...props} resource={text} anew={anew} />
   );
@@ -51,25 +51,25 @@ export default function Editor({ text, ...props }: Props) {
 function Stored({ resource, ...props }: Omit<Props, 'text'> & { resource: Resource; anew: () => void }) {
   const text = useText(props.at?.plural ?? '', resource);
   // The text is of this one, whatever is changed until it is here.
-  const [generation] = useState(resource.metadata.generation);
-  return text === undefined ? <Loading /> : <Text {...props} text={text} generation={generation} />;
+  const [version] = useState(resource.metadata.resourceVersion ?? 0);
+  return text === undefined ? <Loading /> : <Text {...props} text={text} version={version} />;
 }
 
 interface TextProps extends Props {
   text: string;
   /** What the text is of. */
-  generation: number;
+  version: number;
   /** Begins with what the node has now. */
   anew: () => void;
 }
 
-function Text({ text, generation, at, place, applied, anew }: TextProps) {
+function Text({ text, version, at, place, applied, anew }: TextProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
-  const [first] = useState(() => unsaved(place) ?? { text, generation });
+  const [first] = useState(() => unsaved(place) ?? { text, version });
   const begin = first.text;
   /** What the text goes on from: nothing newer, which nobody here has seen, is written over. */
-  const base = useRef(first.generation);
+  const base = useRef(first.version);
   const [changed, setChanged] = useState(at === null || begin !== text);
   const [state, setState] = useState<{ report?: Report; error?: unknown; busy?: boolean; done?: boolean }>({});
   const asked = useRef(0);
@@ -91,13 +91,13 @@ function Text({ text, generation, at, place, applied, anew }: TextProps) {
       const sent = editor.state.doc.toString();
       setState({ busy: true });
       try {
-        const to = target.current && { ...target.current, generation: base.current };
-        const { value: report, version } = await apply(sent, to, dryRun);
+        const to = target.current && { ...target.current, version: base.current };
+        const { value: report, version: made } = await apply(sent, to, dryRun);
         if (!dryRun) {
           // What was typed while it was on its way is not applied yet.
           const now = view.current?.state.doc.toString() ?? sent;
-          base.current = version;
-          keepUnsaved(place, now === sent ? null : { text: now, generation: version });
+          base.current = made;
+          keepUnsaved(place, now === sent ? null : { text: now, version: made });
           setChanged(now !== sent);
           applied(report);
         }
@@ -124,7 +124,7 @@ function Text({ text, generation, at, place, applied, anew }: TextProps) {
     const typed = EditorView.updateListener.of(update => {
       if (!update.docChanged) return;
       setChanged(true);
-      keepUnsaved(place, { text: update.state.doc.toString(), generation: base.current });
+      keepUnsaved(place, { text: update.state.doc.toString(), version: base.current });
       clearTimeout(timer);
       timer = setTimeout(() => void sender.current(true), PAUSE_MS);
     });
@@ -178,12 +178,12 @@ function Text({ text, generation, at, place, applied, anew }: TextProps) {
     editor.focus();
   };
   const problems = state.error instanceof Refusal ? state.error.all : [];
-  const overtaken = at !== null && at.generation > base.current && !state.busy;
+  const overtaken = at !== null && at.version > base.current && !state.busy;
   return (
     <div className="stack">
       {overtaken && (
         <div className="note warn bar" role="status">
-          <span>Somebody else has changed it since: it is generation {at.generation} now.</span>
+          <span>Somebody else has changed it since.</span>
           <button type="button" className="btn" onClick={anew}>
             Show theirs
           </button>
@@ -192,7 +192,7 @@ function Text({ text, generation, at, place, applied, anew }: TextProps) {
               type="button"
               className="btn danger"
               onClick={() => {
-                base.current = at.generation;
+                base.current = at.version;
                 void send(true);
               }}
             >

@@ -10,7 +10,7 @@ export async function authored(plural: string, { metadata }: Resource): Promise<
   const response = await fetch(address([plural, metadata.name]), { headers });
   const text = await response.text();
   if (!response.ok) throw refusal(text, response.status);
-  const same = response.headers.get('etag') === `"${metadata.generation}"`;
+  const same = response.headers.get('etag') === `"${metadata.resourceVersion ?? 0}"`;
   return same && response.headers.get('headwater-text') === 'author' ? text : null;
 }
 

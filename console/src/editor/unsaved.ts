@@ -3,10 +3,10 @@
  * goes on where they were. Not in the browser's storage, because the text of a Secret may be among them.
  */
 
-/** A text, and the generation that it goes on from; 0 for something new. */
+/** A text, and the version that it goes on from; 0 for something new. */
 export interface Typed {
   text: string;
-  generation: number;
+  version: number;
 }
 
 const TYPED_MAX = 20;

@@ -210,12 +210,12 @@ export function NewPage({ kind }: { kind: Kind }) {
 
 /** A resource's YAML to edit, the keys beside it, and its deletion. */
 export function Yaml({ resource, kind }: { resource: Resource; kind: Kind }) {
-  const { name, generation } = resource.metadata;
+  const { name, resourceVersion: version = 0 } = resource.metadata;
   return (
     <div className="cols wide-left">
       <Editor
         text={resource}
-        at={{ plural: kind.plural, name, generation }}
+        at={{ plural: kind.plural, name, version }}
         place={`${kind.plural}/${name}`}
         applied={() => void queries.invalidateQueries({ queryKey: RESOURCES })}
       />

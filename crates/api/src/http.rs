@@ -24,6 +24,7 @@ pub mod live;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;
+mod patience;
 mod pipelines;
 mod principal;
 pub mod query;

@@ -45,6 +45,8 @@ pub struct Limits {
     pub http_body_ms: u64,
     /// The slowest rate at which a body may arrive.
     pub http_body_bytes_per_s: u64,
+    /// How long an HTTP client may take nothing of its answer.
+    pub http_answer_ms: u64,
     /// Streams of a node.
     pub streams: usize,
     /// Partitions of all streams together.
@@ -142,6 +144,7 @@ impl Default for Limits {
             http_head_ms: 30_000,
             http_body_ms: 10_000,
             http_body_bytes_per_s: 16 * KIB as u64,
+            http_answer_ms: 60_000,
             streams: 10_000,
             partitions: 50_000,
             unsynced_bytes: 64 * MIB,

@@ -117,6 +117,7 @@ enum Verb {
     /// Print a kind's JSON Schema, for editors
     Schema(schema::Args),
     /// Print completions for a shell
+    #[command(alias = "completion")]
     Completions(completions::Args),
 }
 

@@ -218,7 +218,12 @@ impl Client {
 fn problems_of(bytes: &[u8]) -> Option<Problems> {
     let body: Value = serde_json::from_slice(bytes).ok()?;
     if let Some(all) = body.get("problems") {
-        let all: Vec<Problem> = serde_json::from_value(all.clone()).ok()?;
+        let mut all: Vec<Problem> = serde_json::from_value(all.clone()).ok()?;
+        let (shown, total) = (all.len() as u64, body["problemsTotal"].as_u64().unwrap_or(0));
+        if total > shown {
+            let fact = format!("{total} problems were found, and the node tells {shown} of them");
+            all.push(Problem::new("HW-CLI-021", fact).help("`headwater check` tells all that can be seen in files"));
+        }
         return (!all.is_empty()).then_some(Problems(all));
     }
     serde_json::from_value::<Problem>(body).ok().map(Problems::from)

@@ -297,6 +297,21 @@ impl Node {
         })
     }
 
+    /// Resolves when a part that everything else needs has ended although nobody told it to, which only a bug makes it
+    /// do: a node that goes on without it looks well and does nothing. [`Self::stop`] is to follow.
+    pub async fn broken(&mut self) -> Problem {
+        let (part, cause) = tokio::select! {
+            problem = self.kernel.ended() => ("the supervisor", problem.title),
+            ended = self.listeners.join_next() => match ended {
+                Some(Err(error)) => ("a listener", error.to_string()),
+                Some(Ok(())) | None => ("a listener", "it returned".to_owned()),
+            },
+        };
+        Problem::new("HW-CLI-020", format!("{part} of the node ended by a bug in the program"))
+            .because(cause)
+            .help("start the node again: nothing acknowledged is lost; please report this with the lines before it")
+    }
+
     /// Stops in order: listeners, units, the log.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);

@@ -171,22 +171,17 @@ pub fn clean(cell: String) -> String {
     if cell.contains(char::is_control) { cell.escape_debug().to_string() } else { cell }
 }
 
-/// RFC 4180.
 fn csv(out: &mut dyn Write, rows: &[Value], columns: &[Column]) -> io::Result<()> {
-    let quoted = |text: &str| {
-        if text.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        } else {
-            text.to_owned()
-        }
+    writeln!(out, "{}", csv_line(columns.iter().map(|column| column.title.to_lowercase())))?;
+    rows.iter().try_for_each(|row| writeln!(out, "{}", csv_line(columns.iter().map(|column| (column.cell)(row)))))
+}
+
+/// Cells as a line of RFC 4180.
+pub fn csv_line(cells: impl Iterator<Item = String>) -> String {
+    let quoted = |text: String| {
+        if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
     };
-    let titles: Vec<String> = columns.iter().map(|column| quoted(&column.title.to_lowercase())).collect();
-    writeln!(out, "{}", titles.join(","))?;
-    for row in rows {
-        let cells: Vec<String> = columns.iter().map(|column| quoted(&(column.cell)(row))).collect();
-        writeln!(out, "{}", cells.join(","))?;
-    }
-    Ok(())
+    cells.map(quoted).collect::<Vec<_>>().join(",")
 }
 
 /// Prints rows to stdout. A reader that closed its end (`| head`) is no failure.
@@ -205,6 +200,17 @@ pub fn print(rows: &[Value], columns: &[Column], format: Format, one: bool) -> R
 pub fn print_exact(rows: &[Exact], columns: &[Column], format: Format, one: bool) -> Result<(), Problem> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     finish(write_exact(&mut out, rows, columns, format, one).and_then(|()| out.flush()))
+}
+
+/// [`print`] of what is no resource: with `-o name`, each row is `word` and its first column, as verbs take it.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_as(word: &str, rows: &[Value], columns: &[Column], format: Format, one: bool) -> Result<(), Problem> {
+    match (format, columns.first()) {
+        (Format::Name, Some(first)) => rows.iter().try_for_each(|row| line(format!("{word}/{}", (first.cell)(row)))),
+        _ => print(rows, columns, format, one),
+    }
 }
 
 /// Prints one line to stdout.
@@ -233,10 +239,17 @@ pub fn warn(problems: &[Problem]) {
 /// # Errors
 /// `HW-CLI-007`.
 pub fn finish(result: io::Result<()>) -> Result<(), Problem> {
+    unless_closed(result).map_err(|error| Problem::new("HW-CLI-007", "cannot write to standard output").because(error))
+}
+
+/// The result of writing to stdout, for whoever has words of its own for a failure; a closed pipe ends the program.
+///
+/// # Errors
+/// What writing gives.
+pub fn unless_closed(result: io::Result<()>) -> io::Result<()> {
     match result {
-        Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => Err(Problem::new("HW-CLI-007", "cannot write to standard output").because(error)),
+        result => result,
     }
 }
 

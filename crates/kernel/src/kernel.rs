@@ -138,6 +138,17 @@ impl Kernel {
         }
     }
 
+    /// Resolves when the supervisor has ended by a bug of its own: from then on nothing is started, stopped or told, and a
+    /// process that goes on only looks well.
+    pub async fn ended(&self) -> Problem {
+        let supervisor = self.supervisor.lock().clone();
+        let Some(supervisor) = supervisor else { return std::future::pending().await };
+        match supervisor.finished().await {
+            Err(problem) => problem,
+            Ok(()) => std::future::pending().await,
+        }
+    }
+
     /// Makes the supervisor look at once; tests call it after moving the clock.
     pub fn wake(&self) {
         self.wake.notify_one();
@@ -199,7 +210,7 @@ impl Kernel {
         let kind = self.registry().kind(&owner.kind)?;
         let stream = Arc::new(Stream { config: wanted, ..stream.clone() });
         let observed = Observed { streams: [(stream.name.clone(), stream.clone())].into() };
-        let plan = (kind.reconcile)(&owner, &observed);
+        let plan = kind.plan(&owner, &observed).unwrap_or_default();
         let object = plan.streams.iter().find(|object| object.name == stream.name && object.alter);
         Some((owner.id(), object.map_or_else(|| stream.config.clone(), |object| object.target(&stream))))
     }
@@ -267,6 +278,12 @@ impl Kernel {
         }
     }
 
+    /// The version of what is written now over version `seen`. No version comes twice, as long as the clock is not set
+    /// back over the life of something deleted.
+    fn next_version(&self, seen: u64) -> u64 {
+        (seen + 1).max(u64::try_from(self.setup.clock.now().0).unwrap_or_default())
+    }
+
     fn compile_validators(&self) {
         let mut validators = HashMap::new();
         for resource in self.resources.list(Some("Stream")) {
@@ -305,6 +322,7 @@ fn bare(stream: &Stream) -> Arc<Resource> {
         labels: [("headwater.dev/origin".to_owned(), "log".to_owned())].into(),
         annotations: Default::default(),
         generation: 0,
+        version: 0,
         uid: format!("{:x}", stream.id),
         created: stream.created,
         state_epoch: 0,

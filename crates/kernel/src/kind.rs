@@ -14,6 +14,7 @@ use crate::origin::{Origin, child, shown};
 use crate::port;
 use crate::reconcile::{Observed, Plan};
 use crate::resource::{API_VERSION, Draft, Resource, id};
+use crate::unit::{bug, contained};
 use crate::{shape, text, yaml};
 
 /// One kind of resource.
@@ -41,6 +42,26 @@ pub struct Kind {
     pub refs: fn(&Value) -> Vec<Ref>,
     /// What should be there: pure.
     pub reconcile: fn(&Arc<Resource>, &Observed) -> Plan,
+}
+
+impl Kind {
+    /// What a stored resource names, [`Kind::refs`]. A bug in that is this resource's alone.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-043`.
+    pub(crate) fn names(&self, resource: &Resource) -> Result<Vec<Ref>, Problem> {
+        contained(|| (self.refs)(resource.effective()))
+            .map_err(|said| bug(format_args!("the search for what `{}` names", resource.id()), &said))
+    }
+
+    /// What should be there for a resource, [`Kind::reconcile`]. A bug in that is this resource's alone.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-043`.
+    pub(crate) fn plan(&self, resource: &Arc<Resource>, observed: &Observed) -> Result<Plan, Problem> {
+        contained(|| (self.reconcile)(resource, observed))
+            .map_err(|said| bug(format_args!("the plan of `{}`", resource.id()), &said))
+    }
 }
 
 /// Looks at resources that are applied and at all that are there, for what is worth a word and refused by nobody.
@@ -294,13 +315,15 @@ impl Registry {
             let entries = value.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
             entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
         };
+        let number = |pointer: &str| value.pointer(pointer).and_then(Value::as_u64).filter(|number| *number > 0);
         match name {
             Some(name) if problems.is_empty() => Ok(Draft {
                 kind: kind.name.to_owned(),
                 name,
                 labels: map("/metadata/labels"),
                 annotations: map("/metadata/annotations"),
-                generation: value.pointer("/metadata/generation").and_then(Value::as_u64).filter(|number| *number > 0),
+                generation: number("/metadata/generation"),
+                version: number("/metadata/resourceVersion"),
                 spec: value.get("spec").cloned().unwrap_or_else(|| Value::Object(Map::new())),
                 origin,
                 text: None,
@@ -332,6 +355,7 @@ fn envelope(kind: &str, spec: Value) -> Value {
                     "labels": texts,
                     "annotations": texts,
                     "generation": { "type": "integer", "minimum": 0, "description": "The generation this is meant to change; refused if there is a newer one." },
+                    "resourceVersion": { "type": "integer", "minimum": 0, "description": "The version this is meant to change; refused if anything of the resource was written since, labels included." },
                     "uid": { "type": "string" },
                     "created": { "type": "string" },
                     "stateEpoch": { "type": "integer" },

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headwater_base::{Micros, Name};
+use headwater_base::{Micros, Name, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -50,6 +50,11 @@ pub struct Metadata {
     /// Counts the changes of the spec, from 1; 0 for what exists without a resource.
     #[serde(default)]
     pub generation: u64,
+    /// Differs after every write: of the spec, labels, annotations, the author's text, or the mark of a deletion. No version
+    /// comes twice, also not of a name that was deleted and made again; 0 for what exists without a resource. A status is
+    /// no write.
+    #[serde(default, rename = "resourceVersion", skip_serializing_if = "is_zero")]
+    pub version: u64,
     /// Differs between a resource and one created later under the same name.
     #[serde(default)]
     pub uid: String,
@@ -107,6 +112,8 @@ pub struct Draft {
     pub annotations: BTreeMap<String, String>,
     /// The generation it is meant to change; None changes whatever is there.
     pub generation: Option<u64>,
+    /// The version it is meant to change; None changes whatever is there.
+    pub version: Option<u64>,
     /// The spec.
     pub spec: Value,
     /// Where it was written.
@@ -127,6 +134,11 @@ impl Status {
     /// Not as wanted.
     pub fn failed(reason: &str, message: impl Into<String>) -> Self {
         Self { ready: Ready::False, ..Self::ready(reason, message) }
+    }
+
+    /// Not as wanted, because of a problem.
+    pub fn broken(problem: &Problem) -> Self {
+        Self::failed("Failed", format!("{}: {}", problem.code, problem.title))
     }
 
     /// On its way.
@@ -174,6 +186,7 @@ impl Resource {
             labels: self.metadata.labels.clone(),
             annotations: self.metadata.annotations.clone(),
             generation: None,
+            version: None,
             spec: self.spec.clone(),
             origin: Origin::resource(&self.id()),
             text: None,

@@ -58,7 +58,9 @@ impl Resources {
     pub fn open(log: Arc<dyn Log>) -> Self {
         let mut map = BTreeMap::new();
         each(log.as_ref(), SPACE, |key, value| match serde_json::from_slice::<Resource>(value) {
-            Ok(resource) => {
+            Ok(mut resource) => {
+                // One that was written before versions were counted has none.
+                resource.metadata.version = resource.metadata.version.max(1);
                 map.insert(key.to_owned(), Arc::new(resource));
             }
             Err(error) => tracing::error!(resource = key, %error, "resource cannot be read"),

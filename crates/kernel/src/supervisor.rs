@@ -7,7 +7,8 @@
 //!
 //! Invariants: one unit of an id runs at a time; a unit is never started while the one before still stops, but for one
 //! that does not stop in time: it is given up, and what keeps it from writing beside the next one is the fence of its
-//! commits; nothing is started for a resource that is being deleted; every task it spawns ends with it.
+//! commits; nothing is started for a resource that is being deleted; every task it spawns ends with it; what kinds and
+//! units are asked is asked so that a panic in it is one resource's failure and all others go on.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -250,14 +251,13 @@ impl Supervisor {
             let Some(kind) = self.parts.registry.kind(&resource.kind) else {
                 return Err(Status::failed("UnknownKind", format!("this node knows no kind `{}`", resource.kind)));
             };
-            let missing =
-                (kind.refs)(resource.effective()).into_iter().find(|reference| reference.needed && !there(reference));
-            match missing {
+            let names = kind.names(resource).map_err(|problem| Status::broken(&problem))?;
+            match names.into_iter().find(|reference| reference.needed && !there(reference)) {
                 Some(missing) => {
                     let id = format!("{}/{}", missing.kind, missing.name);
                     Err(Status::pending(Status::WAITING, format!("waits for `{id}`, which does not exist")))
                 }
-                None => Ok((kind.reconcile)(resource, observed)),
+                None => kind.plan(resource, observed).map_err(|problem| Status::broken(&problem)),
             }
         };
         let resources =

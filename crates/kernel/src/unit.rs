@@ -1,5 +1,8 @@
 //! Units: what runs. The supervisor starts them, stops them and starts them again; nothing else does.
 
+use std::any::Any;
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -14,7 +17,10 @@ mod roster;
 mod thread;
 
 pub use roster::Roster;
-pub use thread::Thread;
+pub use thread::{Haste, Thread, spawn};
+
+/// Characters of a panic's text that are told.
+const SAID_MAX: usize = 200;
 
 /// A unit that has been started.
 pub trait Unit: Send + Sync {
@@ -108,6 +114,27 @@ pub(crate) fn panicked(name: &str, error: &tokio::task::JoinError) -> Problem {
     let what = if error.is_panic() { "ended by a bug in the program" } else { "was cancelled" };
     Problem::new("HW-KERNEL-024", format!("`{name}` {what}"))
         .help("it is started again; please report this with the lines of the log before it")
+}
+
+/// Calls code of a feature such that a panic in it ends that call and nothing else.
+///
+/// # Errors
+/// What the panic said, as [`said`] gives it.
+pub(crate) fn contained<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| said(&*panic))
+}
+
+/// The text of a panic, on one line.
+pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
+    text.unwrap_or("it does not say what").chars().take(SAID_MAX).map(plain).collect()
+}
+
+/// `HW-KERNEL-043`: code of a kind or a unit panicked when it was asked something.
+pub(crate) fn bug(what: impl Display, said: &str) -> Problem {
+    Problem::new("HW-KERNEL-043", format!("{what} ended by a bug in the program: {said}"))
+        .help("everything else goes on; please report this with the lines of the log before it")
 }
 
 /// Resolves to what a worker ended with, now and at every later call.

@@ -30,6 +30,10 @@ pub const DEPTH_MAX: usize = 64;
 /// How many times the size of a file its texts may come to, aliases expanded.
 const GROWTH_MAX: usize = 4;
 
+/// What the pointers of a file's values may come to: each repeats every key above it, so that a long key over many values
+/// would make gigabytes of a small file.
+const PLACES_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// One document of a file.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -68,8 +72,9 @@ pub fn read(file: &str, bytes: &[u8], limits: &Limits) -> Result<Vec<Document>, 
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match build(file, text) {
         Ok((mut documents, starts)) => {
+            let parts = texts::Parts::of(text, &starts);
             for (index, document) in documents.iter_mut().enumerate() {
-                document.text = texts::of(text, index, &starts, &document.value, limits.resource_text_bytes);
+                document.text = parts.text(index, &document.value, limits.resource_text_bytes);
             }
             Ok(documents)
         }
@@ -103,6 +108,7 @@ fn build(file: &str, text: &str) -> Result<(Vec<Document>, Vec<texts::Start>), V
         nodes: 0,
         bytes: 0,
         bytes_max: text.len().saturating_mul(GROWTH_MAX).max(65_536),
+        places_bytes: 0,
     };
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
@@ -157,6 +163,7 @@ struct Builder<'a> {
     nodes: usize,
     bytes: usize,
     bytes_max: usize,
+    places_bytes: usize,
 }
 
 impl Builder<'_> {
@@ -191,7 +198,7 @@ impl Builder<'_> {
                     }
                 };
                 let written = self.written(&text, style, &span);
-                self.marks.insert(pointer, Mark { key, value: at, written });
+                self.mark(pointer, Mark { key, value: at, written })?;
                 if anchor > 0 {
                     let anchored = Anchored { value: value.clone(), nodes: 1, bytes: text.len(), height: 0 };
                     self.anchors.insert(anchor, anchored);
@@ -221,7 +228,7 @@ impl Builder<'_> {
                     Collection::Sequence(items) => Value::Array(items),
                     Collection::Mapping { map, .. } => Value::Object(map),
                 };
-                self.marks.insert(frame.pointer, frame.mark);
+                self.mark(frame.pointer, frame.mark)?;
                 if frame.anchor > 0 {
                     let anchored = Anchored {
                         value: value.clone(),
@@ -251,7 +258,7 @@ impl Builder<'_> {
                 self.depth(height, at)?;
                 let value = self.anchors.get(&anchor).map(|anchored| anchored.value.clone()).unwrap_or_default();
                 let (pointer, key) = self.next_pointer();
-                self.marks.insert(pointer, Mark { key, value: at, written: Written::Other });
+                self.mark(pointer, Mark { key, value: at, written: Written::Other })?;
                 self.place(value, height);
                 Ok(())
             }
@@ -337,6 +344,17 @@ impl Builder<'_> {
             let fact = format!("the file comes to more than {NODES_MAX} values or {} bytes", self.bytes_max);
             return Err(self.problem("HW-KERNEL-002", fact, at).help("aliases count each time they are used"));
         }
+        Ok(())
+    }
+
+    /// Remembers where a value stands.
+    fn mark(&mut self, pointer: String, mark: Mark) -> Result<(), Problem> {
+        self.places_bytes = self.places_bytes.saturating_add(pointer.len());
+        if self.places_bytes > PLACES_BYTES_MAX {
+            let fact = format!("the paths of the file's values come to more than {PLACES_BYTES_MAX} bytes");
+            return Err(self.problem("HW-KERNEL-002", fact, mark.value).help("use shorter keys above long lists"));
+        }
+        self.marks.insert(pointer, mark);
         Ok(())
     }
 

@@ -20,8 +20,11 @@ pub fn use_small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Has the calling thread stand back for the others of this machine: for work that may take its time.
-pub fn stand_back() {
+/// Has the calling thread stand back for the others of this machine by `steps` (a nice value, 0 to 19), unless it does so
+/// more already: for work that may take its time.
+pub fn stand_back(steps: i32) {
+    let thread = Some(rustix::thread::gettid());
     // A system that refuses it has the thread as eager as before.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+    let _ = rustix::process::getpriority_process(thread)
+        .and_then(|now| rustix::process::setpriority_process(thread, steps.max(now)));
 }

@@ -107,6 +107,7 @@ pub async fn put(
             .into());
     }
     let value = Bytes::copy_from_slice(raw.get().as_bytes());
+    to_be_there(&api, &head.headers, &table, &key)?;
     let condition = transactions::expression(&query, "condition")?;
     let write = Write { expect, condition, ..Write::unconditional(&table, &key, Some(value)) };
     let Written { old, new } = write_one(&api, write).await?;
@@ -128,6 +129,7 @@ pub async fn patch(
     let (table, expect) = (Name::new(&table)?, expected(&head.headers)?);
     expect_json(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
+    to_be_there(&api, &head.headers, &table, &key)?;
     let write = transactions::patch(&table, &key, expect, &body.bytes)?;
     let Written { old, new } = write_one(&api, write).await?;
     let Some(new) = new else { return Err(absent(table.as_str(), &key)) };
@@ -141,6 +143,15 @@ async fn write_one(api: &Api, write: Write) -> Result<Written, Problem> {
     let writes = [write];
     let written = api.tables.write(&writes).await.map_err(|error| error.problem(&writes))?;
     Ok(written.into_iter().next().unwrap_or(Written { old: None, new: None }))
+}
+
+/// `HW-API-021` for a document that [`must_exist`] and does not.
+fn to_be_there(api: &Api, headers: &HeaderMap, table: &Name, key: &str) -> Result<(), Problem> {
+    if !must_exist(headers) || api.tables.get(table.as_str(), key)?.is_some() {
+        return Ok(());
+    }
+    let fact = format!("`{table}` has no document `{}`, and `if-match` asks that it does", key.escape_debug());
+    Err(Problem::new("HW-API-021", fact))
 }
 
 /// A value in a query: JSON, or else the text itself.
@@ -177,6 +188,11 @@ pub fn expected(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
         },
         _ => Err(Problem::new("HW-API-009", "`if-none-match` can only be `*`, and not stand beside `if-match`")),
     }
+}
+
+/// Whether a request asks that there be something, whatever its version: `If-Match: *`.
+pub fn must_exist(headers: &HeaderMap) -> bool {
+    headers.get(IF_MATCH).is_some_and(|value| value.as_bytes().trim_ascii() == b"*")
 }
 
 /// Writes a version as the answer's ETag.

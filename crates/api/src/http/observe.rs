@@ -1,14 +1,16 @@
 //! What happens around every request: who may call, figures, and problems for what the router refused by itself.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use headwater_base::{Name, Problem, closest};
-use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
 
@@ -98,10 +100,20 @@ pub async fn around(State(api): State<Arc<Api>>, path: Option<MatchedPath>, requ
     let uri = request.uri().clone();
     let (head, body) = request.into_parts();
     let response = match guard::check(&head) {
-        Ok(()) => next.run(Request::from_parts(head, body)).await,
+        Ok(()) => {
+            let answer = AssertUnwindSafe(next.run(Request::from_parts(head, body))).catch_unwind().await;
+            // The panic itself is in the node's log: what it says may hold what others sent.
+            answer.unwrap_or_else(|_| {
+                let shown: String = uri.path().chars().take(200).collect();
+                let problem = Problem::new("HW-API-109", format!("`{method} {shown}` ended by a bug in the program"));
+                Fault::from(problem.help("please report it with the lines of the node's log")).into_response()
+            })
+        }
         Err(fault) => fault.into_response(),
     };
-    let response = as_problem(response, &method, uri.path());
+    let mut response = as_problem(response, &method, uri.path());
+    // What strangers wrote as events stands in answers: no browser may take it for a page.
+    response.headers_mut().entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     let route = path.as_ref().map_or("unmatched", MatchedPath::as_str);
     api.counters.request(&method, route, response.status(), api.clock.elapsed().saturating_sub(started));
     response

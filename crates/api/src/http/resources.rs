@@ -1,10 +1,10 @@
 //! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}` and `/v1/apply`.
 //!
-//! The ETag of a resource is its generation. As `application/yaml` it is its author's text, where that is kept.
+//! The ETag of a resource is its version (`metadata.resourceVersion`), which every write changes. As `application/yaml` it is its author's text, where that is kept.
 //! `/v1/apply` takes one file as YAML or JSON, or many of them as
 //! `{"files": [{"name", "text"}]}`, so that every problem names its file, line and column.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,15 +15,16 @@ use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_kernel::port::solutions::File;
 use headwater_kernel::resources::Change;
-use headwater_kernel::{ApplyOptions, DeleteOptions, Draft, Kind, Report, Resource, yaml};
+use headwater_kernel::{ApplyOptions, DeleteOptions, Draft, Kernel, Kind, Report, Resource, yaml};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
 use crate::http::body::media_type;
-use crate::http::documents::{expected, tag};
+use crate::http::documents::{expected, must_exist, tag};
 use crate::http::fault::Fault;
 use crate::http::query::{Query, refused};
 use crate::http::{Api, answer};
@@ -73,13 +74,14 @@ pub async fn list(
     // Subscribed before listing, so that no change is missed; one may be told twice.
     let changes = api.kernel.watch();
     let resources = api.kernel.list(kind);
-    let shown: Vec<Value> =
-        resources.iter().filter(|resource| selector.takes(resource)).map(|resource| resource.shown()).collect();
+    let taken: Vec<&Arc<Resource>> = resources.iter().filter(|resource| selector.takes(resource)).collect();
+    let shown: Vec<Value> = taken.iter().map(|resource| resource.shown()).collect();
     if !query.flag("watch")? {
         return Ok(answer::json(StatusCode::OK, &json!({ "items": shown })));
     }
     let lines = shown.into_iter().map(|item| json!({ "type": "listed", "resource": item })).collect();
-    let watching = Watching { lines, changes, kind, selector, stop: api.stop.clone() };
+    let known = taken.iter().map(|resource| resource.id()).collect();
+    let watching = Watching { lines, known, changes, kind, selector, stop: api.stop.clone(), lost: false };
     let body = Body::from_stream(futures::stream::unfold(watching, |mut watching| async move {
         let line = watching.next().await?;
         Some((Ok::<_, std::io::Error>(Bytes::from(format!("{line}\n"))), watching))
@@ -98,10 +100,10 @@ pub async fn get(
     Query::parse(request.uri().query(), &[])?;
     let kind = find(&api, &plural)?;
     let Some(resource) = api.kernel.get(kind.name, &name) else { return Err(absent(&api, kind, &name)) };
-    let (generation, as_yaml) = (resource.metadata.generation, takes_yaml(request.headers()));
+    let (version, as_yaml) = (resource.metadata.version, takes_yaml(request.headers()));
     let mut response =
         if as_yaml { written(&api, resource).await } else { answer::json(StatusCode::OK, &resource.shown()) };
-    tag(&mut response, generation);
+    tag(&mut response, version);
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
@@ -120,12 +122,22 @@ async fn written(api: &Arc<Api>, resource: Arc<Resource>) -> Response {
     response
 }
 
+/// Whether YAML is wanted, and JSON not more (RFC 9110, section 12.5.1).
 fn takes_yaml(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted
-        .flat_map(|value| value.split(','))
-        .map(|one| one.split(';').next().unwrap_or_default().trim())
-        .any(|one| one.eq_ignore_ascii_case("application/yaml"))
+    let (mut yaml, mut json) = (0.0, 0.0);
+    for one in accepted.flat_map(|value| value.split(',')) {
+        let mut parts = one.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let quality = parts.find_map(|part| part.strip_prefix(['q', 'Q'])?.strip_prefix('='));
+        let quality = quality.map_or(1.0, |text| text.parse::<f32>().unwrap_or(0.0));
+        if name.eq_ignore_ascii_case("application/yaml") {
+            yaml = quality;
+        } else if name.eq_ignore_ascii_case("application/json") {
+            json = quality;
+        }
+    }
+    yaml > 0.0 && yaml >= json
 }
 
 /// Creates or changes the one resource of the address.
@@ -139,8 +151,9 @@ pub async fn put(
     let (kind, expect, options) = (find(&api, &plural)?.name, expected(&head.headers)?, options(&query)?);
     expect_resources(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.resource_bytes, &api.limits).await?;
-    let file = query.text("file").unwrap_or("body");
-    let mut drafts = api.kernel.registry().read(file, &body.bytes, &api.limits).map_err(problems)?;
+    let (kernel, bytes, file) = (Arc::clone(&api.kernel), body.bytes.clone(), file_of(&query));
+    let read = aside(move || kernel.registry().read(&file, &bytes, kernel.limits()));
+    let mut drafts = read.await?.map_err(problems)?;
     let (Some(mut draft), true) = (drafts.pop(), drafts.is_empty()) else {
         return Err(Problem::new("HW-API-009", "the body is not exactly one resource")
             .help("`POST /v1/apply` takes many")
@@ -150,19 +163,26 @@ pub async fn put(
         let fact = format!("the body is `{}`, the address is `{kind}/{}`", draft.id(), name.escape_debug());
         return Err(Problem::new("HW-API-009", fact).into());
     }
+    let exists = api.kernel.get(kind, &name).is_some();
     match expect {
-        Some(0) if api.kernel.get(kind, &name).is_some() => {
+        Some(0) if exists => {
             let fact = format!("`{kind}/{name}` exists, and `if-none-match` asks that it does not");
             return Err(Problem::new("HW-API-021", fact).into());
         }
-        Some(generation) if generation > 0 => draft.generation = Some(generation),
-        _ => {}
+        None if !exists && must_exist(&head.headers) => {
+            let fact = format!("`{kind}/{name}` does not exist, and `if-match` asks that it does");
+            return Err(Problem::new("HW-API-021", fact).into());
+        }
+        // Also 0: somebody else may make it meanwhile.
+        Some(version) => draft.version = Some(version),
+        None => {}
     }
     let report = api.kernel.apply(vec![draft], &options).await.map_err(problems)?;
     let created = report.resources.iter().any(|applied| applied.before.is_none());
     let mut response = report_answer(if created { StatusCode::CREATED } else { StatusCode::OK }, &report);
-    if let Some(applied) = report.resources.first() {
-        tag(&mut response, applied.generation);
+    // A dry run leaves no version behind.
+    if let (Some(applied), false) = (report.resources.first(), options.dry_run) {
+        tag(&mut response, applied.version);
     }
     Ok(response)
 }
@@ -181,6 +201,7 @@ pub async fn delete(
         cascade: query.flag("cascade")?,
         force: query.flag("force")?,
         gone: gone.split(',').map(str::to_owned).collect(),
+        version: expected(request.headers())?,
     };
     let gone = api.kernel.delete(kind.name, &name, &options).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": gone })))
@@ -194,14 +215,24 @@ pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Resp
     let media_type = media_type(&head.headers);
     expect_resources(&media_type)?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
-    let drafts = match serde_json::from_slice::<Files>(&body.bytes) {
-        Ok(files) => read_all(&api, &files.files)?,
-        Err(_) => {
-            let file = query.text("file").unwrap_or("body");
-            api.kernel.registry().read(file, &body.bytes, &api.limits).map_err(problems)?
-        }
-    };
-    applied(&api, drafts, &options).await
+    let (kernel, bytes, file) = (Arc::clone(&api.kernel), body.bytes.clone(), file_of(&query));
+    let read = aside(move || match serde_json::from_slice::<Files>(&bytes) {
+        Ok(files) => read_all(&kernel, &files.files),
+        Err(_) => kernel.registry().read(&file, &bytes, kernel.limits()),
+    });
+    applied(&api, read.await?.map_err(problems)?, &options).await
+}
+
+/// The name that problems give as their place.
+fn file_of(query: &Query) -> String {
+    query.text("file").unwrap_or("body").to_owned()
+}
+
+/// Reads resources beside the threads that serve requests: large files take a tenth of a second.
+async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(read).await.map_err(|error| {
+        Problem::new("HW-KERNEL-024", "reading the resources ended by a bug in the program").because(error)
+    })
 }
 
 /// Applies resources and answers with the report.
@@ -229,15 +260,15 @@ pub async fn settled(api: &Api, report: &Report) -> Response {
 ///
 /// # Errors
 /// The problems of all files.
-pub fn read_all(api: &Api, files: &[File]) -> Result<Vec<Draft>, Fault> {
+pub fn read_all(kernel: &Kernel, files: &[File]) -> Result<Vec<Draft>, Vec<Problem>> {
     let (mut drafts, mut faults) = (Vec::new(), Vec::new());
     for file in files {
-        match api.kernel.registry().read(&file.name, file.text.as_bytes(), &api.limits) {
+        match kernel.registry().read(&file.name, file.text.as_bytes(), kernel.limits()) {
             Ok(more) => drafts.extend(more),
             Err(more) => faults.extend(more),
         }
     }
-    if faults.is_empty() { Ok(drafts) } else { Err(problems(faults)) }
+    if faults.is_empty() { Ok(drafts) } else { Err(faults) }
 }
 
 /// How an apply is asked for.
@@ -364,29 +395,53 @@ pub fn told(change: &Change) -> Value {
 /// A client that watches.
 struct Watching {
     lines: VecDeque<Value>,
+    /// Ids of what the client was told of.
+    known: HashSet<String>,
     changes: broadcast::Receiver<Change>,
     kind: Option<&'static str>,
     selector: Selector,
     stop: watch::Receiver<bool>,
+    /// Whether changes were missed, which ends it.
+    lost: bool,
 }
 
 impl Watching {
-    /// The next line; None when the node stops or the client has fallen too far behind.
+    /// The next line; None when the node stops, or the client has been told that changes are lost because it took them too
+    /// slowly.
     async fn next(&mut self) -> Option<Value> {
+        if self.lost {
+            return None;
+        }
         if let Some(line) = self.lines.pop_front() {
             return Some(line);
         }
         loop {
             let change = tokio::select! {
-                change = self.changes.recv() => change.ok()?,
+                change = self.changes.recv() => match change {
+                    Ok(change) => change,
+                    Err(RecvError::Lagged(_)) => {
+                        self.lost = true;
+                        return Some(json!({ "type": "lost" }));
+                    }
+                    Err(RecvError::Closed) => return None,
+                },
                 _ = self.stop.changed() => return None,
             };
             if self.kind.is_some_and(|kind| kind != change.kind) {
                 continue;
             }
-            if change.resource.as_ref().is_none_or(|resource| self.selector.takes(resource)) {
+            let id = format!("{}/{}", change.kind, change.name);
+            if change.resource.as_ref().is_some_and(|resource| self.selector.takes(resource)) {
+                self.known.insert(id);
                 return Some(told(&change));
+            }
+            // What has lost the labels is gone for whoever asked for them.
+            if self.known.remove(&id) {
+                return Some(told(&Change { resource: None, ..change }));
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 
 use headwater_base::Limits;
 
+use crate::http::patience::Patient;
 use crate::http::routes;
 use crate::http::{Api, observe};
 
@@ -109,7 +110,7 @@ async fn connection(
         .header_read_timeout(Duration::from_millis(limits.http_head_ms))
         .max_headers(HEADERS_MAX)
         .max_buf_size(limits.http_head_bytes.max(8 * 1024))
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(Patient::new(socket, Duration::from_millis(limits.http_answer_ms))), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

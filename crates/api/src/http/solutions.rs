@@ -15,7 +15,7 @@ use crate::http::body::media_type;
 use crate::http::fault::Fault;
 use crate::http::features::expect_json;
 use crate::http::query::Query;
-use crate::http::resources::{applied, options, read_all};
+use crate::http::resources::{applied, options, problems, read_all};
 use crate::http::{Api, answer};
 
 /// Values of a solution's parameters, at most.
@@ -54,7 +54,7 @@ pub async fn apply(State(api): State<Arc<Api>>, Path(name): Path<String>, reques
         true => Fault::from(problem),
         false => Fault::new(StatusCode::NOT_FOUND, problem),
     })?;
-    applied(&api, read_all(&api, &files)?, &options).await
+    applied(&api, read_all(&api.kernel, &files).map_err(problems)?, &options).await
 }
 
 fn shelf(api: &Api) -> Result<&Arc<dyn Solutions>, Problem> {

@@ -78,6 +78,7 @@ impl Bus for Fixed {
 impl Enrich for Fixed {
     fn enrich<'a>(&'a self, pipeline: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>> {
         Box::pin(async move {
+            assert_ne!(pipeline, "bug", "as it is asked for");
             if pipeline == "echo" {
                 Ok(event)
             } else {
@@ -221,6 +222,7 @@ async fn every_refusal_is_a_problem_with_its_code() {
     assert_eq!(code(&house.get("/v1/groups/none").await), "404 HW-API-023");
     assert_eq!(code(&house.send("POST", "/v1/enrich/none", "application/json", "{}").await), "404 HW-FLOW-046");
     assert_eq!(code(&house.get("/v1/pipelines/none/figures").await), "404 HW-FLOW-046");
+    assert_eq!(code(&house.send("POST", "/v1/enrich/bug", "application/json", "{}").await), "500 HW-API-109");
     let other = "GET /healthz HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n".to_owned();
     assert_eq!(code(&house.raw(&other).await), "403 HW-API-002");
     assert_eq!(code(&house.with("GET", "/healthz", "origin: http://evil.example\r\n", "").await), "403 HW-API-003");
@@ -290,15 +292,23 @@ async fn lines_are_judged_one_by_one_and_read_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn resources_come_and_go_with_their_generation() {
+async fn resources_come_and_go_with_their_version() {
     let house = house().await;
+    // The time of the clock, which stands still; each further write is one more.
+    let (first, second) = ("if-match: \"1700000000000000\"\r\n", "if-match: \"1700000000000001\"\r\n");
+    let yaml = "content-type: application/yaml\r\n";
     let wider = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: orders}\nspec: {partitions: 2}\n";
     let put =
         house.with("PUT", "/v1/streams/orders", "content-type: application/yaml\r\nif-match: \"7\"\r\n", wider).await;
     assert_eq!(code(&put), "412 HW-KERNEL-011");
-    let put =
-        house.with("PUT", "/v1/streams/orders", "content-type: application/yaml\r\nif-match: \"1\"\r\n", wider).await;
+    let put = house.with("PUT", "/v1/streams/orders", &format!("{yaml}{first}"), wider).await;
     assert_eq!((put.0, &body(&put)["resources"][0]["outcome"]), (200, &Value::from("configured")));
+    let other = wider.replace("orders", "other");
+    let must_exist = house.with("PUT", "/v1/streams/other", &format!("{yaml}if-match: *\r\n"), &other).await;
+    assert_eq!(code(&must_exist), "412 HW-API-021");
+    assert_eq!(code(&house.get("/v1/streams/other").await), "404 HW-KERNEL-012");
+    let stale = house.with("DELETE", "/v1/streams/orders", first, "").await;
+    assert_eq!(code(&stale), "412 HW-KERNEL-011");
     let list = body(&house.get("/v1/streams?selector=team%3Da").await);
     assert_eq!(list["items"].as_array().map(Vec::len), Some(0));
     let wrong = house
@@ -309,8 +319,40 @@ async fn resources_come_and_go_with_their_generation() {
         ("400 HW-KERNEL-007", &Value::from(4)),
         "{wrong:?}"
     );
-    assert_eq!(body(&house.with("DELETE", "/v1/streams/orders", "", "").await)["deleted"][0], "Stream/orders");
+    let current = house.with("DELETE", "/v1/streams/orders", second, "").await;
+    assert_eq!(body(&current)["deleted"][0], "Stream/orders");
     assert_eq!(code(&house.get("/v1/streams/orders").await), "404 HW-KERNEL-012");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_labels_alone_is_not_overwritten_unseen() {
+    let house = house().await;
+    let version = async || body(&house.get("/v1/streams/orders").await)["metadata"]["resourceVersion"].clone();
+    let seen = version().await;
+    let labelled = |team: &str| {
+        format!(
+            "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {{name: orders, labels: {{team: {team}}}}}\nspec: {{partitions: 1}}\n"
+        )
+    };
+    let put = async |version: &Value, team: &str| {
+        let headers = format!("content-type: application/yaml\r\nif-match: \"{version}\"\r\n");
+        house.with("PUT", "/v1/streams/orders", &headers, &labelled(team)).await
+    };
+    let theirs = put(&seen, "b").await;
+    assert_eq!((theirs.0, &body(&theirs)["resources"][0]["generation"]), (200, &Value::from(1)));
+    assert_eq!(code(&put(&seen, "c").await), "412 HW-KERNEL-011");
+    // In a file as well.
+    let file = labelled("c").replace("{name: orders,", &format!("{{name: orders, resourceVersion: {seen},"));
+    assert_eq!(code(&house.send("POST", "/v1/apply", "application/yaml", &file).await), "412 HW-KERNEL-011");
+    let now = version().await;
+    assert_ne!(now, seen);
+    assert_eq!(
+        body(&house.send("POST", "/v1/apply?dry-run", "application/yaml", &labelled("d")).await)["resources"][0]["outcome"],
+        "configured"
+    );
+    assert_eq!(version().await, now, "a dry run writes nothing");
+    assert_eq!(put(&now, "c").await.0, 200);
     house.stop().await;
 }
 
@@ -319,6 +361,11 @@ async fn the_node_describes_itself() {
     let house = house().await;
     assert_eq!(house.get("/healthz").await.0, 200);
     assert_eq!(house.get("/readyz").await.0, 200);
+    for path in ["/v1/streams/orders/events", "/v1/nothing"] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", house.address);
+        let answer = exchange(house.address, &request).await;
+        assert!(answer.contains("x-content-type-options: nosniff"), "{answer}");
+    }
     assert!(house.get("/metrics").await.1.contains("hw_process_resident_bytes"));
     let openapi = body(&house.get("/openapi.json").await);
     assert_eq!(openapi["openapi"], "3.1.0");

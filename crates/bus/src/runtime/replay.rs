@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread;
 
 use bytes::Bytes;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_kernel::port::bus::ReplayRequest;
 use headwater_kernel::resource::Resource;
+use headwater_kernel::unit::{self, Haste};
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
@@ -86,7 +86,7 @@ impl Place {
     /// Runs the replay on a thread of its own.
     fn spawn(self, replay: Replay) -> Result<(), Problem> {
         let name = self.name.clone();
-        let spawned = thread::Builder::new().name("bus-replay".to_owned()).spawn(move || self.run(replay));
+        let spawned = unit::spawn("bus-replay".to_owned(), Haste::Later, move || self.run(replay));
         spawned.map(drop).map_err(|error| Problem::new("HW-BUS-024", format!("no thread for replay `{name}`: {error}")))
     }
 

@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_kernel::port::{Context, Enrich, Features, Json, LookupKind, Reconcile};
 use headwater_kernel::resource::Status;
-use headwater_kernel::unit::{Unit, UnitKind};
+use headwater_kernel::unit::{self, Haste, Unit, UnitKind};
 use headwater_log::{Log, View};
 use parking_lot::RwLock;
 use serde_json::Value;
@@ -109,26 +108,29 @@ impl Pipelines {
         let (end, ended) = watch::channel(None);
         let (ready, begun) = oneshot::channel();
         let name = plan.name.clone();
-        thread::Builder::new()
-            .name(format!("flow-{name}"))
-            .spawn(move || {
-                let ready = parking_lot::Mutex::new(Some(ready));
-                let started = || {
-                    if let Some(ready) = ready.lock().take() {
-                        // Nobody may be waiting any more.
-                        let _ = ready.send(());
-                    }
-                };
-                let result = catch_unwind(AssertUnwindSafe(|| task::run(&setup, &started))).unwrap_or_else(|_| {
-                    let problem = Problem::new("HW-FLOW-044", format!("pipeline `{}` ended by a bug in the program", setup.plan.name));
-                    Err(problem.help("it is started again from its last commit; please report this with the lines of the log before it"))
-                });
-                end.send_replace(Some(result));
-            })
-            .map_err(|error| {
-                inner.circles.leave(name.as_str(), &way);
-                Problem::new("HW-FLOW-045", format!("no thread for pipeline `{name}`: {error}"))
-            })?;
+        unit::spawn(format!("flow-{name}"), Haste::Soon, move || {
+            let ready = parking_lot::Mutex::new(Some(ready));
+            let started = || {
+                if let Some(ready) = ready.lock().take() {
+                    // Nobody may be waiting any more.
+                    let _ = ready.send(());
+                }
+            };
+            let result = catch_unwind(AssertUnwindSafe(|| task::run(&setup, &started))).unwrap_or_else(|_| {
+                let problem = Problem::new(
+                    "HW-FLOW-044",
+                    format!("pipeline `{}` ended by a bug in the program", setup.plan.name),
+                );
+                Err(problem.help(
+                    "it is started again from its last commit; please report this with the lines of the log before it",
+                ))
+            });
+            end.send_replace(Some(result));
+        })
+        .map_err(|error| {
+            inner.circles.leave(name.as_str(), &way);
+            Problem::new("HW-FLOW-045", format!("no thread for pipeline `{name}`: {error}"))
+        })?;
         let features = features(&plan);
         let running = Arc::new(Running { plan, backends, figures, way, stop, ended, features });
         if begun.await.is_err() {
@@ -215,9 +217,7 @@ impl Pipelines {
             // Nobody may be waiting any more.
             let _ = send.send(reconcile::reconcile(&running.plan, span, &around));
         };
-        thread::Builder::new()
-            .name("flow-reconcile".to_owned())
-            .spawn(work)
+        unit::spawn("flow-reconcile".to_owned(), Haste::Later, work)
             .map_err(|error| Problem::new("HW-FLOW-045", format!("no thread to reconcile `{pipeline}`: {error}")))?;
         receive.await.unwrap_or_else(|_| {
             Err(Problem::new("HW-FLOW-044", format!("reconciling `{pipeline}` ended by a bug in the program")))

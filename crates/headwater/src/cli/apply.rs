@@ -63,13 +63,13 @@ pub fn show(report: &Value, dry_run: bool, format: Format) -> Result<(), Problem
         Column::new("OUTCOME", |row| text(row, "/outcome")),
         Column::new("GENERATION", |row| text(row, "/generation")),
     ];
+    let warnings: Vec<Problem> = serde_json::from_value(report["warnings"].clone()).unwrap_or_default();
+    output::warn(&warnings);
     let resources = report["resources"].as_array().into_iter().flatten();
     if !matches!(format, Format::Table) {
         let row = |applied: &Value| json!({ "kind": applied["kind"], "name": applied["name"], "outcome": applied["outcome"], "generation": applied["generation"] });
         return output::print(&resources.map(row).collect::<Vec<_>>(), COLUMNS, format, false);
     }
-    let warnings: Vec<Problem> = serde_json::from_value(report["warnings"].clone()).unwrap_or_default();
-    output::warn(&warnings);
     let suffix = if dry_run { " (dry run)" } else { "" };
     for applied in resources {
         output::line(format!("{} {}{suffix}", output::name(applied), text(applied, "/outcome")))?;

@@ -8,8 +8,10 @@ use reqwest::Method;
 
 use super::get::named;
 use super::{Context, Done, files};
+use crate::client::Client;
 use crate::node::registry;
 use crate::output;
+use crate::problems::Problems;
 
 /// Flags of `delete`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +31,9 @@ pub struct Args {
     /// Delete it although others name it
     #[arg(long)]
     force: bool,
+    /// Take what is not there as deleted
+    #[arg(long)]
+    ignore_not_found: bool,
     /// Say what would go and delete nothing
     #[arg(long)]
     dry_run: bool,
@@ -51,34 +56,66 @@ pub async fn run(args: Args, context: &Context) -> Done {
         }
     }
     if !args.files.is_empty() {
-        // What is written last names what is written first.
+        // What is written last names what is written first, mostly.
         targets.reverse();
     }
-    let flags = [("cascade", args.cascade), ("force", args.force), ("dry-run", args.dry_run)];
-    let flags: Vec<(&str, &str)> = flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();
-    // What a dry run would have deleted before does not stand in the way of what comes behind it.
-    let mut gone: Vec<String> = Vec::new();
     let client = context.client()?;
+    let mut deleter = Deleter { client, args: &args, gone: Vec::new() };
     let mut problems = Vec::new();
-    for (kind, name) in targets {
-        let before = gone.join(",");
-        let mut query = flags.clone();
-        if args.dry_run {
-            query.push(("gone", &before));
-        }
-        let answer = match client.json(Method::DELETE, &["v1", &kind, &name], &query, None).await {
-            Ok(answer) => answer,
-            Err(more) => {
-                problems.extend(more.0);
+    // What others among these name waits for them; in which order files come is their writer's matter.
+    loop {
+        let (before, mut waiting) = (targets.len(), Vec::new());
+        problems.clear();
+        for (kind, name) in targets {
+            let id = registry.find(&kind).map_or_else(|_| String::new(), |kind| format!("{}/{name}", kind.name));
+            if deleter.gone.contains(&id) {
                 continue;
             }
+            if let Err(more) = deleter.delete(&kind, &name).await {
+                problems.extend(more.0);
+                waiting.push((kind, name));
+            }
+        }
+        if waiting.is_empty() || waiting.len() == before {
+            break;
+        }
+        targets = waiting;
+    }
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
+}
+
+/// Deletes one resource after the other.
+struct Deleter<'a> {
+    client: Client,
+    args: &'a Args,
+    /// Ids of what is gone, and what a dry run would have deleted.
+    gone: Vec<String>,
+}
+
+impl Deleter<'_> {
+    async fn delete(&mut self, kind: &str, name: &str) -> Result<(), Problems> {
+        let Args { cascade, force, dry_run, ignore_not_found, .. } = *self.args;
+        let flags = [("cascade", cascade), ("force", force), ("dry-run", dry_run)];
+        let mut query: Vec<(&str, &str)> =
+            flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();
+        // What a dry run would have deleted before does not stand in the way of what comes behind it.
+        let before = self.gone.join(",");
+        if dry_run {
+            query.push(("gone", &before));
+        }
+        let answer = match self.client.json(Method::DELETE, &["v1", kind, name], &query, None).await {
+            Ok(answer) => answer,
+            Err(problems) if ignore_not_found && problems.0.iter().all(|problem| problem.code == "HW-KERNEL-012") => {
+                return Ok(());
+            }
+            Err(problems) => return Err(problems),
         };
         for id in answer["deleted"].as_array().into_iter().flatten().filter_map(|id| id.as_str()) {
             let (kind, name) = id.split_once('/').unwrap_or(("", id));
-            let suffix = if args.dry_run { " (dry run)" } else { "" };
+            let suffix = if dry_run { " (dry run)" } else { "" };
             output::line(format!("{}/{name} deleted{suffix}", kind.to_lowercase()))?;
-            gone.push(id.to_owned());
+            self.gone.push(id.to_owned());
         }
+        Ok(())
     }
-    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }

@@ -5,14 +5,20 @@ use std::process::ExitCode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::get::{named, text};
-use super::{Context, Done, execution};
+use super::get::{beyond, named, text};
+use super::{Context, Done, execution, query, replay};
 use crate::client::Client;
-use crate::output::{self, yaml};
+use crate::output::{self, Format, yaml};
 use crate::problems::Problems;
 
 /// Changes shown, the newest ones.
 const CHANGES_MAX: usize = 10;
+
+/// Events of the audit stream that are read at first; of many others' changes more are, in growing parts.
+const AUDIT_PART: u64 = 500;
+
+/// Events of the audit stream that are read at most.
+const AUDIT_MAX: u64 = 50_000;
 
 /// Flags of `describe`.
 #[derive(Debug, clap::Args)]
@@ -28,27 +34,37 @@ pub struct Args {
 /// Describes resources.
 ///
 /// # Errors
-/// As `get`.
+/// As `get`; what there is of several names is described all the same.
 pub async fn run(args: Args, context: &Context) -> Done {
+    if let Some(names) = beyond(&args.what, &args.names, &replay::WORDS) {
+        return replay::get(context, &names, Format::Yaml).await;
+    }
+    if let Some(ids) = beyond(&args.what, &args.names, &query::WORDS) {
+        return query::get(context, &ids, Format::Yaml).await;
+    }
     let client = context.client()?;
-    if let Some((word, _)) = args.what.split_once('/')
-        && execution::WORDS.contains(&word)
-    {
-        execution::describe(&client, &args.what).await?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    for (index, (kind, name)) in named(&args.what, &args.names)?.iter().enumerate() {
-        if index > 0 {
-            output::line("---")?;
+    let (mut before, mut problems) = ("", Vec::new());
+    if let Some(ids) = beyond(&args.what, &args.names, &execution::WORDS).filter(|ids| !ids.is_empty()) {
+        for id in &ids {
+            match execution::describe(&client, id, before).await {
+                Ok(()) => before = "---\n",
+                Err(more) => problems.extend(more.0),
+            }
         }
-        describe(&client, kind, name).await?;
+    } else {
+        for (kind, name) in &named(&args.what, &args.names)? {
+            match describe(&client, kind, name, before).await {
+                Ok(()) => before = "---\n",
+                Err(more) => problems.extend(more.0),
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }
 
-async fn describe(client: &Client, kind: &str, name: &str) -> Result<(), Problems> {
+async fn describe(client: &Client, kind: &str, name: &str, before: &str) -> Result<(), Problems> {
     let resource = client.get(&["v1", kind, name], &[]).await?;
-    output::line(yaml::write(&resource).trim_end())?;
+    output::line(format!("{before}{}", yaml::write(&resource).trim_end()))?;
     if kind == "streams" {
         let partitions = client.get(&["v1", "streams", name, "partitions"], &[]).await?;
         output::line("partitions:")?;
@@ -104,13 +120,33 @@ async fn steps(client: &Client, name: &str) -> Result<(), Problems> {
     Ok(())
 }
 
-/// The newest changes of a resource among the last ones of the audit stream.
+/// The newest changes of a resource, from the end of the audit stream backwards: until there are enough of them, or the
+/// one that made the resource, or [`AUDIT_MAX`] events are read, which is said.
 async fn changes(client: &Client, id: &str) -> Result<Vec<Value>, Problems> {
-    let query = [("from", "-500")];
-    let response = client.open(Method::GET, &["v1", "streams", "headwater.audit", "events"], &query, None).await?;
-    let audit = response.text().await.map_err(|error| client.broke_off(&error))?;
-    let rows = audit.lines().filter_map(|line| serde_json::from_str(line).ok());
-    let mut changes: Vec<Value> = rows.filter(|row: &Value| row["key"] == id).collect();
+    let ends = client.get(&["v1", "streams", "headwater.audit", "partitions"], &[]).await?;
+    let end = |name: &str| ends["partitions"][0][name].as_u64().unwrap_or(0);
+    let (start, last) = (end("start"), end("end"));
+    let (mut to, mut part) = (last, AUDIT_PART);
+    let mut changes: Vec<Value> = Vec::new();
+    while to > start && last - to < AUDIT_MAX {
+        let from = to.saturating_sub(part).max(start);
+        let (first, count) = (from.to_string(), (to - from).to_string());
+        let query = [("from", first.as_str()), ("max", count.as_str())];
+        let path = ["v1", "streams", "headwater.audit", "events"];
+        let response = client.open(Method::GET, &path, &query, None).await?;
+        let audit = response.text().await.map_err(|error| client.broke_off(&error))?;
+        let rows = audit.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let mut found: Vec<Value> = rows.filter(|row: &Value| row["key"] == id).collect();
+        found.append(&mut changes);
+        changes = found;
+        (to, part) = (from, part * 4);
+        if changes.len() >= CHANGES_MAX || changes.iter().any(|row| row["value"]["outcome"] == "created") {
+            to = start;
+        }
+    }
+    if to > start {
+        output::note(format!("earlier changes may be behind the last {} audit events, which were read", last - to));
+    }
     changes.drain(..changes.len().saturating_sub(CHANGES_MAX));
     Ok(changes)
 }

@@ -12,6 +12,10 @@ use crate::output::{self, yaml};
 /// Lines around a change.
 const AROUND: usize = 3;
 
+/// Pairs of lines that are compared for what they have in common; texts that come to more are shown as replaced, since
+/// time and memory grow with it.
+const PAIRS_MAX: usize = 4_000_000;
+
 /// Flags of `diff`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -60,7 +64,7 @@ pub async fn against_node(body: Vec<u8>, context: &Context) -> Done {
     Ok(if changed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The lines of a unified diff, by the longest common subsequence of lines.
+/// The lines of a unified diff, by the longest common subsequence of lines where they are few enough ([`PAIRS_MAX`]).
 pub fn unified(before: &str, after: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let steps = steps(&old, &new);
@@ -91,12 +95,29 @@ pub fn unified(before: &str, after: &str) -> Vec<String> {
 fn steps<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
     let prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let (old_rest, new_rest) = (old.get(prefix..).unwrap_or_default(), new.get(prefix..).unwrap_or_default());
-    let width = new_rest.len() + 1;
+    let suffix = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(a, b)| a == b).count();
+    let end = old_rest.get(old_rest.len() - suffix..).unwrap_or_default();
+    let old_rest = old_rest.get(..old_rest.len() - suffix).unwrap_or_default();
+    let new_rest = new_rest.get(..new_rest.len() - suffix).unwrap_or_default();
+    let mut out: Vec<(char, &str)> = old.iter().take(prefix).map(|line| (' ', *line)).collect();
+    if old_rest.len().saturating_mul(new_rest.len()) > PAIRS_MAX {
+        out.extend(old_rest.iter().map(|line| ('-', *line)));
+        out.extend(new_rest.iter().map(|line| ('+', *line)));
+    } else {
+        common(old_rest, new_rest, &mut out);
+    }
+    out.extend(end.iter().map(|line| (' ', *line)));
+    out
+}
+
+/// The steps from one text to the other by their longest common subsequence.
+fn common<'a>(old: &[&'a str], new: &[&'a str], out: &mut Vec<(char, &'a str)>) {
+    let width = new.len() + 1;
     // common[i * width + j]: lines shared by what begins at i in the old and at j in the new.
-    let mut common = vec![0_u32; (old_rest.len() + 1) * width];
+    let mut common = vec![0_u32; (old.len() + 1) * width];
     let at = |common: &[u32], i: usize, j: usize| common.get(i * width + j).copied().unwrap_or(0);
-    for (i, a) in old_rest.iter().enumerate().rev() {
-        for (j, b) in new_rest.iter().enumerate().rev() {
+    for (i, a) in old.iter().enumerate().rev() {
+        for (j, b) in new.iter().enumerate().rev() {
             let best =
                 if a == b { at(&common, i + 1, j + 1) + 1 } else { at(&common, i + 1, j).max(at(&common, i, j + 1)) };
             if let Some(place) = common.get_mut(i * width + j) {
@@ -104,10 +125,9 @@ fn steps<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
             }
         }
     }
-    let mut out: Vec<(char, &str)> = old.iter().take(prefix).map(|line| (' ', *line)).collect();
     let (mut i, mut j) = (0, 0);
     loop {
-        match (old_rest.get(i), new_rest.get(j)) {
+        match (old.get(i), new.get(j)) {
             (Some(a), Some(b)) if a == b => {
                 out.push((' ', a));
                 (i, j) = (i + 1, j + 1);
@@ -120,7 +140,7 @@ fn steps<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
                 out.push(('+', b));
                 j += 1;
             }
-            _ => return out,
+            _ => return,
         }
     }
 }

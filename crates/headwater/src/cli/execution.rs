@@ -15,7 +15,10 @@ use crate::problems::Problems;
 /// Words that mean executions, which are no resources.
 pub const WORDS: [&str; 4] = ["executions", "execution", "exec", "ex"];
 
-/// Events shown by `describe`.
+/// Executions that are asked for at once.
+const PAGE: u64 = 1_000;
+
+/// Events that are asked for at once, and that `describe` shows.
 const EVENTS_MAX: &str = "1000";
 
 /// The columns of executions.
@@ -54,19 +57,31 @@ pub struct StopArgs {
     cause: Option<String>,
 }
 
-/// Lists executions, the newest first.
+/// Lists executions, the newest first: all of them, or `limit` at most.
 ///
 /// # Errors
 /// What the node says.
-pub async fn list(context: &Context, format: Format) -> Done {
-    let list = context.client()?.get(&["v1", "executions"], &[("max", "200")]).await?;
-    let rows = list["items"].as_array().cloned().unwrap_or_default();
+pub async fn list(context: &Context, limit: Option<u64>, format: Format) -> Done {
+    let client = context.client()?;
+    let (mut rows, mut after): (Vec<Value>, Option<String>) = (Vec::new(), None);
+    loop {
+        let left = limit.map_or(PAGE, |limit| limit.saturating_sub(rows.len() as u64).min(PAGE));
+        let max = left.to_string();
+        let mut query = vec![("max", max.as_str())];
+        query.extend(after.as_deref().map(|after| ("after", after)));
+        let mut page = client.get(&["v1", "executions"], &query).await?;
+        rows.extend(page["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
+        after = page["next"].as_str().map(str::to_owned);
+        if after.is_none() || limit.is_some_and(|limit| rows.len() as u64 >= limit) {
+            break;
+        }
+    }
     if rows.is_empty() && matches!(format, Format::Table | Format::Wide) {
         output::note("no executions");
         return Ok(ExitCode::SUCCESS);
     }
     output::print(&rows, COLUMNS, format, false)?;
-    if list["next"].is_string() {
+    if after.is_some() {
         output::note("there are older ones");
     }
     Ok(ExitCode::SUCCESS)
@@ -75,31 +90,40 @@ pub async fn list(context: &Context, format: Format) -> Done {
 /// Shows executions as rows.
 ///
 /// # Errors
-/// `HW-WORK-030` for what there is not.
+/// `HW-WORK-030` for what there is not; what there is of several is shown all the same.
 pub async fn get(context: &Context, ids: &[String], format: Format) -> Done {
     let client = context.client()?;
-    let mut rows = Vec::new();
+    let (mut rows, mut problems) = (Vec::new(), Vec::new());
     for id in ids {
-        rows.push(one(&client, id).await?);
+        match one(&client, id).await {
+            Ok(row) => rows.push(row),
+            Err(more) => problems.extend(more.0),
+        }
     }
-    output::print(&rows, COLUMNS, format, ids.len() == 1)?;
-    Ok(ExitCode::SUCCESS)
+    if !rows.is_empty() {
+        output::print(&rows, COLUMNS, format, ids.len() == 1)?;
+    }
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }
 
-/// Describes an execution: what it began with, what it came to, and what happened when.
+/// Describes an execution: what it began with, what it came to, and what happened when; `before` stands above it.
 ///
 /// # Errors
 /// `HW-WORK-030`.
-pub async fn describe(client: &Client, id: &str) -> Result<(), Problems> {
+pub async fn describe(client: &Client, id: &str, before: &str) -> Result<(), Problems> {
     let view = one(client, id).await?;
-    output::line(yaml::write(&view).trim_end())?;
+    output::line(format!("{before}{}", yaml::write(&view).trim_end()))?;
     let (workflow, name) = split(id)?;
     let path = ["v1", "executions", workflow, name, "history"];
     let history = client.get(&path, &[("max", EVENTS_MAX)]).await?;
     let start = Micros::parse_rfc3339(&text(&view, "/started"));
     output::line("timeline:")?;
-    for event in history["events"].as_array().into_iter().flatten() {
+    let events = history["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for event in events {
         output::line(format!("- {}", moment(event, start)))?;
+    }
+    if events.len().to_string() == EVENTS_MAX {
+        output::note(format!("`headwater history execution/{workflow}/{name}` shows what came after these events"));
     }
     Ok(())
 }
@@ -146,7 +170,7 @@ pub async fn history(args: Args, context: &Context) -> Done {
         Column::new("AFTER", |row| text(row, "/previousEventId")),
         Column::new("WHAT", |row| moment(row, None)),
     ];
-    output::print(&rows, &columns, args.output, false)?;
+    output::print_as("event", &rows, &columns, args.output, false)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use headwater_base::{Limits, Problem};
+use headwater_kernel::yaml;
 use serde::Serialize;
 
 use crate::problems::Problems;
@@ -31,14 +32,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<File>, Problems> {
     let mut files = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            let mut text = String::new();
-            let limit = Limits::default().resource_bytes as u64;
-            std::io::stdin()
-                .lock()
-                .take(limit + 1)
-                .read_to_string(&mut text)
-                .map_err(|error| unreadable(path, error))?;
-            files.push(File { name: "-".to_owned(), text });
+            files.push(whole(path, std::io::stdin().lock())?);
         } else if path.is_dir() {
             let before = files.len();
             folder(path, &mut files)?;
@@ -65,7 +59,7 @@ pub fn body(files: &[File]) -> Vec<u8> {
     serde_json::json!({ "files": files }).to_string().into_bytes()
 }
 
-fn folder(path: &Path, files: &mut Vec<File>) -> Result<(), Problem> {
+fn folder(path: &Path, files: &mut Vec<File>) -> Result<(), Problems> {
     let entries = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut paths: Vec<PathBuf> =
         entries.map_err(|error| unreadable(path, error))?.into_iter().map(|entry| entry.path()).collect();
@@ -80,7 +74,8 @@ fn folder(path: &Path, files: &mut Vec<File>) -> Result<(), Problem> {
                 return Err(Problem::new(
                     "HW-CLI-009",
                     format!("there are more than {FILES_MAX} files, which is the limit"),
-                ));
+                )
+                .into());
             }
             files.push(file(&path)?);
         }
@@ -88,9 +83,28 @@ fn folder(path: &Path, files: &mut Vec<File>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn file(path: &Path) -> Result<File, Problem> {
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
-    Ok(File { name: path.display().to_string(), text })
+fn file(path: &Path) -> Result<File, Problems> {
+    whole(path, std::fs::File::open(path).map_err(|error| unreadable(path, error))?)
+}
+
+/// Reads to the end what may be endless: no more than a resource file may have.
+fn whole(path: &Path, from: impl Read) -> Result<File, Problems> {
+    let (name, limits) = (path.display().to_string(), Limits::default());
+    let mut bytes = Vec::new();
+    let read = from.take(limits.resource_bytes as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(path, error))?;
+    if bytes.len() > limits.resource_bytes {
+        let fact = format!("the file has more than {} bytes, which is the limit", limits.resource_bytes);
+        return Err(Problem::new("HW-KERNEL-002", fact).at(name, 0, 0).help("split it into several files").into());
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(File { name, text }),
+        // The reader of resources says where it ceases to be text.
+        Err(error) => Err(match yaml::read(&name, error.as_bytes(), &limits) {
+            Err(problems) => problems.into(),
+            Ok(_) => unreadable(path, std::io::Error::other(error)).into(),
+        }),
+    }
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Problem {

@@ -31,13 +31,43 @@ pub struct Args {
     /// Go on with every change
     #[arg(short, long)]
     watch: bool,
+    /// Of executions only the newest N [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+}
+
+/// The names that are asked for, where one of these words stands for the kind: what it means is no resource.
+pub fn beyond(what: &str, more: &[String], words: &[&str]) -> Option<Vec<String>> {
+    let Some((word, first)) = what.split_once('/') else {
+        return words.contains(&what).then(|| more.to_vec());
+    };
+    // Behind `KIND/NAME` stand further `KIND/NAME`.
+    let bare = |name: &String| match name.split_once('/') {
+        Some((word, rest)) if words.contains(&word) => rest.to_owned(),
+        _ => name.clone(),
+    };
+    words.contains(&word).then(|| std::iter::once(first.to_owned()).chain(more.iter().map(bare)).collect())
 }
 
 impl Args {
-    /// The names that are asked for, where one of these words stands for the kind: what it means is no resource.
-    fn beyond(&self, words: &[&str]) -> Option<Vec<String>> {
-        let (word, first) = self.what.split_once('/').map_or((&*self.what, None), |(word, name)| (word, Some(name)));
-        words.contains(&word).then(|| first.map(str::to_owned).into_iter().chain(self.names.iter().cloned()).collect())
+    /// As [`beyond`]; these can be neither watched nor selected.
+    fn beyond(&self, words: &[&str]) -> Result<Option<Vec<String>>, Problem> {
+        let Some(names) = beyond(&self.what, &self.names, words) else { return Ok(None) };
+        if self.watch || self.selector.is_some() {
+            let flag = if self.watch { "--watch" } else { "--selector" };
+            let fact = format!("`{flag}` is for resources, and `{}` is none", self.what);
+            return Err(Problem::new("HW-CLI-010", fact).help("`headwater explain` lists the kinds of resources"));
+        }
+        Ok(Some(names))
+    }
+
+    /// Refuses `--limit`, for what is listed whole.
+    fn unlimited(&self) -> Result<(), Problem> {
+        if self.limit.is_none() {
+            return Ok(());
+        }
+        let fact = format!("`--limit` is for the list of executions, and `{}` is none", self.what);
+        Err(Problem::new("HW-CLI-010", fact).help("leave it out: everything else is listed whole"))
     }
 }
 
@@ -159,16 +189,18 @@ fn names(row: &Value, pointer: &str) -> String {
 /// # Errors
 /// `HW-KERNEL-006`, `HW-KERNEL-012` for what there is not; what there is of several names is shown all the same.
 pub async fn run(args: Args, context: &Context) -> Done {
-    if let Some(ids) = args.beyond(&execution::WORDS) {
-        return match ids.as_slice() {
-            [] => execution::list(context, args.output).await,
-            ids => execution::get(context, ids, args.output).await,
-        };
+    if let Some(ids) = args.beyond(&execution::WORDS)? {
+        if ids.is_empty() {
+            return execution::list(context, args.limit, args.output).await;
+        }
+        args.unlimited()?;
+        return execution::get(context, &ids, args.output).await;
     }
-    if let Some(names) = args.beyond(&replay::WORDS) {
+    args.unlimited()?;
+    if let Some(names) = args.beyond(&replay::WORDS)? {
         return replay::get(context, &names, args.output).await;
     }
-    if let Some(ids) = args.beyond(&query::WORDS) {
+    if let Some(ids) = args.beyond(&query::WORDS)? {
         return query::get(context, &ids, args.output).await;
     }
     let client = context.client()?;
@@ -176,6 +208,11 @@ pub async fn run(args: Args, context: &Context) -> Done {
         Targets::Kinds(kinds) => (kinds, Vec::new()),
         Targets::Named(named) => (named.iter().map(|(kind, _)| kind.clone()).collect(), named),
     };
+    if let (false, Some(selector)) = (named.is_empty(), &args.selector) {
+        return Err(Problem::new("HW-CLI-010", format!("`--selector {selector}` stands beside names"))
+            .help("leave the names or the labels out")
+            .into());
+    }
     let mut columns = COLUMNS.to_vec();
     if kinds.iter().any(|kind| kind == "all" || Some(kind) != kinds.first()) {
         columns.insert(0, Column::new("KIND", |row| text(row, "/kind")));
@@ -183,6 +220,14 @@ pub async fn run(args: Args, context: &Context) -> Done {
     if let [kind] = kinds.as_slice() {
         let at = columns.iter().position(|column| column.title == "AGE").unwrap_or(columns.len());
         drop(columns.splice(at..at, of_kind(kind).iter().copied()));
+    }
+    if args.watch && !named.is_empty() {
+        for (kind, name) in &named {
+            client.get(&["v1", kind, name], &[]).await?;
+        }
+        let (mut kinds, names): (Vec<String>, Vec<String>) = named.into_iter().unzip();
+        kinds.dedup();
+        return watch(&client, &kinds, Vec::new(), &names, args.output).await;
     }
     if !named.is_empty() && args.output == Format::Yaml {
         return texts(&client, &named).await;
@@ -203,7 +248,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
     }
     let query: Vec<(&str, &str)> = args.selector.iter().map(|selector| ("selector", selector.as_str())).collect();
     if args.watch {
-        return watch(&client, &kinds, query, args.output).await;
+        return watch(&client, &kinds, query, &[], args.output).await;
     }
     let mut rows: Vec<Value> = Vec::new();
     for kind in &kinds {
@@ -265,17 +310,30 @@ async fn with_tables(client: &Client, kinds: &[String], format: Format, rows: &m
     }
 }
 
-/// Shows resources and then every change of one, until the node stops.
-async fn watch(client: &Client, kinds: &[String], mut query: Vec<(&str, &str)>, format: Format) -> Done {
+/// Shows resources, those of `names` if there are any, and then every change of one, until the node stops; `HW-CLI-022`
+/// when changes were missed.
+async fn watch(
+    client: &Client,
+    kinds: &[String],
+    mut query: Vec<(&str, &str)>,
+    names: &[String],
+    format: Format,
+) -> Done {
+    const TITLES: [&str; 4] = ["CHANGE", "RESOURCE", "READY", "REASON"];
     query.push(("watch", "true"));
     let [kind] = kinds else {
         return Err(Problem::new("HW-CLI-010", "several kinds cannot be watched at once")
             .help("watch one kind, or `all`")
             .into());
     };
-    let people = matches!(format, Format::Table | Format::Wide | Format::Csv);
-    if people {
-        output::line(format!("{:<8} {:<40} {:<8} {}", "CHANGE", "RESOURCE", "READY", "REASON"))?;
+    let row = |[change, resource, ready, reason]: [String; 4]| match format {
+        Format::Csv => output::csv_line([change, resource, ready, reason].into_iter()),
+        _ => format!("{change:<8} {resource:<40} {ready:<8} {reason}"),
+    };
+    match format {
+        Format::Csv => output::line(row(TITLES.map(str::to_lowercase)))?,
+        Format::Table | Format::Wide => output::line(row(TITLES.map(str::to_owned)))?,
+        Format::Json | Format::Yaml | Format::Ndjson | Format::Name => {}
     }
     let mut response = client.open(Method::GET, &["v1", kind], &query, None).await?;
     let mut rest: Vec<u8> = Vec::new();
@@ -285,21 +343,29 @@ async fn watch(client: &Client, kinds: &[String], mut query: Vec<(&str, &str)>, 
         let lines: Vec<u8> = rest.drain(..=end).collect();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let change: Value = serde_json::from_slice(line).unwrap_or_default();
+            if change["type"] == "lost" {
+                let fact = "the node could not tell all changes, because they were taken too slowly";
+                return Err(Problem::new("HW-CLI-022", fact)
+                    .help("run it again: it begins with how things are")
+                    .into());
+            }
             // Of what is gone only kind and name are told.
             let resource = change.get("resource").unwrap_or(&change);
+            let id = output::name(resource);
+            let name = id.split_once('/').map_or("", |(_, name)| name);
+            if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
+                continue;
+            }
             match format {
                 // The kind of change is part of the data only where there is room for it.
                 Format::Ndjson => output::line(&change)?,
                 Format::Json | Format::Yaml | Format::Name => {
                     output::print(std::slice::from_ref(resource), COLUMNS, format, true)?;
                 }
-                Format::Table | Format::Wide | Format::Csv => output::line(format!(
-                    "{:<8} {:<40} {:<8} {}",
-                    text(&change, "/type"),
-                    output::name(resource),
-                    text(resource, "/status/ready"),
-                    text(resource, "/status/reason"),
-                ))?,
+                Format::Table | Format::Wide | Format::Csv => {
+                    let (ready, reason) = (text(resource, "/status/ready"), text(resource, "/status/reason"));
+                    output::line(row([text(&change, "/type"), id, ready, reason]))?;
+                }
             }
         }
     }

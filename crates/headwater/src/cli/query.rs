@@ -46,7 +46,7 @@ pub async fn get(context: &Context, ids: &[String], format: Format) -> Done {
         output::note("no queries");
         return Ok(ExitCode::SUCCESS);
     }
-    output::print(&rows, COLUMNS, format, ids.len() == 1)?;
+    output::print_as("query", &rows, COLUMNS, format, ids.len() == 1)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -86,7 +86,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
         tokio::time::sleep(LOOK_EVERY).await;
         row = one(&client, &name).await?;
     }
-    output::print(std::slice::from_ref(&row), COLUMNS, args.output, true)?;
+    output::print_as("replay", std::slice::from_ref(&row), COLUMNS, args.output, true)?;
     let good = !args.wait || text(&row, "/state") == "completed";
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -111,7 +111,7 @@ pub async fn get(context: &Context, names: &[String], format: Format) -> Done {
         output::note("no replays");
         return Ok(ExitCode::SUCCESS);
     }
-    output::print(&rows, COLUMNS, format, names.len() == 1)?;
+    output::print_as("replay", &rows, COLUMNS, format, names.len() == 1)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -93,13 +93,16 @@ pub fn run(args: &Args) -> Done {
     };
     let bar = bar();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut write = |stream: &str, key: Option<&[u8]>, value: Option<&[u8]>| match &args.stream {
-        Some(wanted) if wanted != stream => Ok(()),
-        Some(_) => out.write_all(value.unwrap_or(b"null")).and_then(|()| out.write_all(b"\n")),
-        None => {
-            let value: Value = value.map_or(Value::Null, text_or_json);
-            writeln!(out, "{}", json!({ "stream": stream, "key": key.map(String::from_utf8_lossy), "value": value }))
-        }
+    let mut write = |stream: &str, key: Option<&[u8]>, value: Option<&[u8]>| {
+        output::unless_closed(match &args.stream {
+            Some(wanted) if wanted != stream => Ok(()),
+            Some(_) => out.write_all(value.unwrap_or(b"null")).and_then(|()| out.write_all(b"\n")),
+            None => {
+                let value: Value = value.map_or(Value::Null, text_or_json);
+                let key = key.map(String::from_utf8_lossy);
+                writeln!(out, "{}", json!({ "stream": stream, "key": key, "value": value }))
+            }
+        })
     };
     let name = draft.name.as_str();
     let figures = over::run(&plan, name, source, &around, &mut write, &mut |progress| {

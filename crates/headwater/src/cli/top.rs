@@ -70,7 +70,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
         if rows.is_empty() && matches!(args.output, Format::Table | Format::Wide) {
             output::note("no pipelines");
         } else {
-            output::print(&rows, COLUMNS, args.output, false)?;
+            output::print_as("pipeline", &rows, COLUMNS, args.output, false)?;
         }
         if !args.watch {
             return Ok(ExitCode::SUCCESS);

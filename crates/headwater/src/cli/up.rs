@@ -48,10 +48,13 @@ pub struct Args {
     exit_after: Option<u64>,
 }
 
+/// What the names of the log's own threads begin with.
+const LOG_THREADS: &str = "hw-";
+
 /// Runs a node until Ctrl-C, SIGTERM or the time given.
 ///
 /// # Errors
-/// What [`Node::open`] says.
+/// What [`Node::open`] says, and `HW-CLI-020` when a part of the node ends by a bug.
 pub fn run(args: Args, context: &Context) -> Done {
     let filter = EnvFilter::try_from_env("HEADWATER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let color = output::colored(&std::io::stderr());
@@ -59,6 +62,7 @@ pub fn run(args: Args, context: &Context) -> Done {
     let log = tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter);
     // An error means that somebody else set one up already, which is theirs to decide.
     let _ = log.with_writer(std::io::stderr).with_ansi(color).try_init();
+    end_with_the_log();
     let config = config(&args, context)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
@@ -66,6 +70,18 @@ pub fn run(args: Args, context: &Context) -> Done {
     })?;
     let next = next(&args, context, &config);
     runtime.block_on(serve(config, &next, args.exit_after))
+}
+
+/// Has the process end when a thread of the log panics. Whoever waits for it would wait for ever, with state that may be
+/// torn; after the next start everything acknowledged is there.
+fn end_with_the_log() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        if std::thread::current().name().is_some_and(|name| name.starts_with(LOG_THREADS)) {
+            std::process::abort();
+        }
+    }));
 }
 
 fn config(args: &Args, context: &Context) -> Result<Config, Problems> {
@@ -108,7 +124,7 @@ async fn serve(config: Config, next: &str, exit_after: Option<u64>) -> Done {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt()).map_err(failed)?, signal(SignalKind::terminate()).map_err(failed)?);
     let data = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
-    let node = Node::open(config).await?;
+    let mut node = Node::open(config).await?;
     output::line(format!("HTTP    http://{}", node.http))?;
     output::line(format!("Console http://{}{}", node.http, headwater_api::http::console::BASE))?;
     output::line(format!("Kafka   {}", node.kafka))?;
@@ -122,15 +138,19 @@ async fn serve(config: Config, next: &str, exit_after: Option<u64>) -> Done {
             None => std::future::pending().await,
         }
     };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        () = timer => {}
-    }
+    let broken = tokio::select! {
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        () = timer => None,
+        problem = node.broken() => Some(problem),
+    };
     output::note("stopping");
     tokio::select! {
-        () = node.stop() => Ok(ExitCode::SUCCESS),
+        () = node.stop() => broken.map_or(Ok(ExitCode::SUCCESS), |problem| Err(problem.into())),
         // A second Ctrl-C does not wait; nothing acknowledged is lost by that.
         _ = interrupt.recv() => Ok(ExitCode::from(130)),
     }
 }
+
+#[cfg(test)]
+mod tests;

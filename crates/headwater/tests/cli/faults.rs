@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 
 use expect_test::{Expect, expect};
 
-use super::{Node, alone, check, command, text};
+use super::{Node, RESOURCES, alone, check, command, text};
 
 /// As `check`, with what differs from run to run replaced.
 fn check_but(output: &Output, differs: &str, expected: Expect) {
@@ -128,6 +128,42 @@ fn a_reader_that_closes_its_end_is_no_failure() {
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!((said.as_str(), child.wait().unwrap().code()), ("", Some(0)));
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("r.yaml"), RESOURCES).unwrap();
+    std::fs::write(folder.path().join("in.ndjson"), "{\"n\":1}\n".repeat(10_000)).unwrap();
+    let mut run = command(folder.path());
+    run.args(["run", "r.yaml", "--input", "in.ndjson"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = run.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((text(&output).as_str(), output.status.code()), ("", Some(0)));
+}
+
+#[test]
+fn a_file_that_cannot_be_resources_is_not_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let check_of = |file: &str| command(folder.path()).args(["check", file]).output().unwrap();
+    // Without an end.
+    check(
+        &check_of("/dev/zero"),
+        expect![[r#"
+        error[HW-KERNEL-002]: the file has more than 1048576 bytes, which is the limit
+          --> /dev/zero
+        help: split it into several files
+        exit 1
+    "#]],
+    );
+    std::fs::write(folder.path().join("latin.yaml"), b"a: 1\nb: \xe9\n").unwrap();
+    check(
+        &check_of("latin.yaml"),
+        expect![[r#"
+        error[HW-KERNEL-001]: the file is not UTF-8 text
+          --> latin.yaml:2:4
+        help: save it with the encoding UTF-8
+        exit 1
+    "#]],
+    );
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn schemas_and_completions_are_complete() {
     assert_eq!(schema["properties"]["kind"]["const"], "Pipeline");
     let all: serde_json::Value = serde_json::from_slice(&alone(&["schema"], "").stdout).unwrap();
     assert_eq!(all["oneOf"].as_array().map(Vec::len), Some(21));
+    assert_eq!(alone(&["completion", "bash"], "").stdout, alone(&["completions", "bash"], "").stdout);
     for shell in ["bash", "zsh", "fish"] {
         let script = text(&alone(&["completions", shell], ""));
         assert!(["apply", "reconcile", "top", "solution"].iter().all(|verb| script.contains(verb)), "{shell}");
@@ -128,10 +129,69 @@ fn changes_are_shown_as_they_come() {
         .unwrap();
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.starts_with("listed   pipeline/double")));
-    assert!(node.run(&["delete", "pipeline/double"]).status.success());
+    let mut one = super::command(node.folder.path())
+        .args(["get", "stream/orders", "-w", "-o", "csv"])
+        .env("HEADWATER_SERVER", &node.url)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut of_one = BufReader::new(one.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(of_one.next().as_deref(), Some("change,resource,ready,reason"));
+    assert!(of_one.next().unwrap().starts_with("listed,stream/orders,"));
+    assert!(node.run(&["delete", "pipeline/double", "stream/orders.double", "stream/orders"]).status.success());
     assert!(lines.any(|line| line.starts_with("deleted  pipeline/double")));
-    watching.kill().unwrap();
-    watching.wait().unwrap();
+    // Of the other streams nothing is told.
+    let rest: Vec<String> = of_one
+        .by_ref()
+        .inspect(|line| assert!(line.contains(",stream/orders,"), "{line}"))
+        .take_while(|line| !line.starts_with("deleted"))
+        .collect();
+    assert!(rest.iter().all(|line| line.starts_with("changed,")), "{rest:?}");
+    for mut child in [watching, one] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn flags_that_would_do_nothing_are_refused() {
+    let node = Node::start();
+    check(
+        &node.run(&["get", "executions", "--watch"]),
+        expect![[r#"
+        error[HW-CLI-010]: `--watch` is for resources, and `executions` is none
+        help: `headwater explain` lists the kinds of resources
+        exit 1
+    "#]],
+    );
+    check(
+        &node.run(&["get", "stream/orders", "-l", "team=checkout"]),
+        expect![[r#"
+        error[HW-CLI-010]: `--selector team=checkout` stands beside names
+        help: leave the names or the labels out
+        exit 1
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_deleted_together_may_stand_in_any_order() {
+    let node = Node::start();
+    let (stream, pipeline) = RESOURCES.split_once("---\n").unwrap();
+    node.write("r.yaml", &format!("{pipeline}---\n{stream}"));
+    assert!(node.run(&["apply", "-f", "r.yaml"]).status.success());
+    for (flags, suffix) in [(vec!["--dry-run"], " (dry run)"), (vec![], "")] {
+        let deleted = node.run(&[vec!["delete", "-f", "r.yaml"], flags].concat());
+        let wanted = format!("pipeline/double deleted{suffix}\nstream/orders deleted{suffix}\n");
+        assert_eq!((text(&deleted), deleted.status.code()), (wanted, Some(0)));
+    }
+    assert_eq!(node.run(&["delete", "-f", "r.yaml"]).status.code(), Some(1));
+    check(
+        &node.run(&["delete", "-f", "r.yaml", "--ignore-not-found"]),
+        expect![[r#"
+        exit 0
+    "#]],
+    );
 }
 
 #[test]
@@ -147,6 +207,12 @@ fn a_resource_is_described_with_its_history() {
     ] {
         assert!(shown.contains(part), "no {part} in {shown}");
     }
+    // What there is is described, what there is not is an error.
+    let some = node.run(&["describe", "stream/nowhere", "pipeline/double"]);
+    assert!(text(&some).starts_with("apiVersion:") && text(&some).contains("HW-KERNEL-012"), "{}", text(&some));
+    assert_eq!(some.status.code(), Some(1));
+    let executions = text(&node.run(&["describe", "execution/pay/a", "execution/pay/b"]));
+    assert_eq!(executions.matches("error[HW-WORK-030]").count(), 2, "{executions}");
     check(
         &node.run(&["describe", "streams"]),
         expect![[r#"
@@ -272,6 +338,13 @@ fn figures_and_health_are_told() {
         (&"double".into(), &2.into(), &0.into()),
         "{rows}"
     );
+    check(
+        &node.run(&["top", "-o", "name"]),
+        expect![[r#"
+        pipeline/double
+        exit 0
+    "#]],
+    );
     let doctor = text(&node.run(&["doctor"]));
     assert!(doctor.contains("ok     node: ready at") && doctor.contains("is in use by a node"), "{doctor}");
     assert!(doctor.contains(" are free"), "{doctor}");
@@ -285,6 +358,16 @@ fn figures_and_health_are_told() {
     "#]],
     );
     // Every figure of a node at work is in the list that the reference page is written from.
+    let dashboard = text(&alone(&["explain", "dashboard"], ""));
+    let alarm = text(&alone(&["explain", "alarm"], ""));
+    let example = |page: &str| page.split_once("Example:\n").unwrap().1.to_owned();
+    let ingest = "{from: SELECT 1 AS n, stream: counted, schedule: rate(1 hours)}";
+    let ingest = format!("apiVersion: headwater.dev/v1\nkind: Ingest\nmetadata: {{name: count}}\nspec: {ingest}\n");
+    node.write("f.yaml", &[example(&dashboard), example(&alarm), ingest].join("---\n"));
+    let applied = node.run(&["apply", "-f", "f.yaml"]);
+    assert!(applied.status.success(), "{}", text(&applied));
+    let all = ["hw_lake_ingest_runs_total{", "hw_watch_alarm_looks_total{"];
+    assert!((0..500).any(|_| all.iter().all(|name| node.get("/metrics").contains(name))));
     let metrics = node.get("/metrics");
     let named: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
     let typed: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();

@@ -33,6 +33,9 @@ pub struct Applied {
     pub outcome: Outcome,
     /// The generation that came out.
     pub generation: u64,
+    /// The version that came out.
+    #[serde(rename = "resourceVersion")]
+    pub version: u64,
     /// What somebody wrote before, for a diff; None for a new resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
@@ -172,13 +175,19 @@ impl Kernel {
                 }
                 problems.append(&mut (kind.change)(&old, draft, options));
             }
-            let stored = self.resources.get(&draft.kind, draft.name.as_str()).map_or(0, |old| old.metadata.generation);
-            if let Some(meant) = draft.generation.filter(|meant| *meant != stored) {
-                let fact =
-                    format!("this changes generation {meant} of `{}`, which is at generation {stored}", draft.id());
-                let help = "somebody changed it since; get it again, or leave `metadata.generation` out to change whatever is there";
-                problems
-                    .push(draft.origin.blame("/metadata/generation", Problem::new("HW-KERNEL-011", fact).help(help)));
+            let old = self.resources.get(&draft.kind, draft.name.as_str());
+            let (generation, version) = old.map_or((0, 0), |old| (old.metadata.generation, old.metadata.version));
+            let meant = [
+                ("generation", "generation", draft.generation, generation),
+                ("version", "resourceVersion", draft.version, version),
+            ];
+            let moved = meant.into_iter().find(|(_, _, meant, stored)| meant.is_some_and(|meant| meant != *stored));
+            if let Some((word, key, Some(meant), stored)) = moved {
+                let fact = format!("this changes {word} {meant} of `{}`, which is at {word} {stored}", draft.id());
+                let problem = Problem::new("HW-KERNEL-011", fact).help(format!(
+                    "somebody changed it since; get it again, or leave `metadata.{key}` out to change whatever is there"
+                ));
+                problems.push(draft.origin.blame(&format!("/metadata/{key}"), problem));
             }
         }
         problems
@@ -197,17 +206,23 @@ impl Kernel {
         let (mut report, mut changes, mut texts) = (Report::default(), Vec::new(), Vec::new());
         for draft in drafts {
             let old = self.resources.get(&draft.kind, draft.name.as_str());
-            let (outcome, resource) = self.outcome(draft, old.as_deref(), options);
-            texts.extend(self.rewritten(draft, outcome));
+            let (outcome, mut resource) = self.outcome(draft, old.as_deref(), options);
+            let text = self.rewritten(draft, outcome);
+            let is_written = outcome != Outcome::Unchanged || text.is_some();
+            if is_written {
+                resource.metadata.version = self.next_version(resource.metadata.version);
+            }
+            texts.extend(text);
             report.resources.push(Applied {
                 kind: draft.kind.clone(),
                 name: draft.name.clone(),
                 outcome,
                 generation: resource.metadata.generation,
+                version: resource.metadata.version,
                 before: old.map(|old| old.written()),
                 after: resource.written(),
             });
-            if outcome != Outcome::Unchanged {
+            if is_written {
                 changes.push(resource);
             }
         }
@@ -230,7 +245,8 @@ impl Kernel {
         let changed: BTreeSet<String> = changes.iter().map(Resource::id).collect();
         let plan = |resource: &Arc<Resource>| -> Option<Plan> {
             let kind = self.setup.registry.kind(&resource.kind)?;
-            resource.metadata.deleting.is_none().then(|| (kind.reconcile)(resource, &observed))
+            // What cannot be planned by a bug is said by its status; a better spec can still take its place.
+            kind.plan(resource, &observed).ok().filter(|_| resource.metadata.deleting.is_none())
         };
         let plans: Vec<Plan> =
             resources.values().filter(|resource| changed.contains(&resource.id())).filter_map(plan).collect();
@@ -263,6 +279,7 @@ impl Kernel {
                 labels: draft.labels.clone(),
                 annotations: draft.annotations.clone(),
                 generation: 1,
+                version: 0,
                 uid: self.uid(),
                 created: self.setup.clock.now(),
                 state_epoch: 0,

@@ -29,6 +29,8 @@ pub struct DeleteOptions {
     pub force: bool,
     /// Ids that a dry run takes to be gone already: those that an earlier step of the same work would delete.
     pub gone: BTreeSet<String>,
+    /// Deletes only this version; None deletes whatever is there.
+    pub version: Option<u64>,
 }
 
 impl Kernel {
@@ -36,7 +38,7 @@ impl Kernel {
     /// the order in which it goes. Resolves when it is gone.
     ///
     /// # Errors
-    /// `HW-KERNEL-012` there is none, `-013` others name it, `-027` it belongs to another resource, `-016`.
+    /// `HW-KERNEL-011` it has another version, `-012` there is none, `-013` others name it, `-027` it belongs to another resource, `-016`.
     pub async fn delete(&self, kind: &str, name: &str, options: &DeleteOptions) -> Result<Vec<String>, Problem> {
         let mut changes = self.watch();
         let ids = {
@@ -44,6 +46,11 @@ impl Kernel {
             let gone = if options.dry_run { options.gone.clone() } else { BTreeSet::new() };
             let there = self.get(kind, name).filter(|resource| !gone.contains(&resource.id()));
             let Some(resource) = there else { return Err(self.not_found(kind, name)) };
+            let stored = resource.metadata.version;
+            if let Some(meant) = options.version.filter(|meant| *meant != stored) {
+                let fact = format!("this deletes version {meant} of `{}`, which is at version {stored}", resource.id());
+                return Err(Problem::new("HW-KERNEL-011", fact).help("somebody changed it since; get it again"));
+            }
             if let Some(table) = name
                 .strip_prefix("table.")
                 .filter(|table| kind == "Stream" && self.resources.get("Table", table).is_some())
@@ -101,7 +108,7 @@ impl Kernel {
         let all = self.resources.list(None);
         let names = |other: &Arc<Resource>, target: &Resource| {
             let Some(kind) = self.registry().kind(&other.kind) else { return false };
-            let refs = (kind.refs)(other.effective());
+            let refs = kind.names(other).unwrap_or_default();
             refs.iter()
                 .any(|reference| reference.kind == target.kind && reference.name == target.metadata.name.as_str())
         };
@@ -142,6 +149,7 @@ impl Kernel {
         let changes = goes.iter().map(|resource| {
             let mut marked = Resource::clone(resource);
             marked.metadata.deleting = Some(now);
+            marked.metadata.version = self.next_version(resource.metadata.version);
             (marked.id(), Some(marked))
         });
         self.resources.write(changes.collect(), Vec::new(), &entries).await?;

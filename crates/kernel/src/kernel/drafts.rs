@@ -96,7 +96,7 @@ impl Kernel {
             return Err(Problem::new("HW-KERNEL-041", fact).help("publish or discard some that nobody works on"));
         }
         let time = self.setup.clock.now();
-        let version = (seen + 1).max(u64::try_from(time.0).unwrap_or_default());
+        let version = self.next_version(seen);
         let who = who.as_str().to_owned();
         let generation = generation.unwrap_or_else(|| match &stored {
             Some(stored) => stored.generation,

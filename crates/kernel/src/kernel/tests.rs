@@ -15,6 +15,7 @@ use crate::reconcile::{Observed, Owned, Plan, UnitSpec};
 use crate::resource::Draft;
 use crate::unit::Unit;
 
+mod bugs;
 mod drafts;
 mod texts;
 
@@ -33,10 +34,13 @@ const PIPE: Kind = Kind {
         let from = spec["from"].as_str().unwrap_or_default().to_owned();
         vec![Ref { kind: "Stream", name: from, at: "/spec/from".to_owned(), needed: true }]
     },
-    reconcile: |resource: &Arc<Resource>, _: &Observed| Plan {
-        units: vec![UnitSpec::of("pipe", resource)],
-        owns: vec![Owned::Space(format!("pipe/{}", resource.metadata.name))],
-        ..Plan::default()
+    reconcile: |resource: &Arc<Resource>, _: &Observed| {
+        assert_ne!(resource.spec["n"], 13, "no plan for thirteen");
+        Plan {
+            units: vec![UnitSpec::of("pipe", resource)],
+            owns: vec![Owned::Space(format!("pipe/{}", resource.metadata.name))],
+            ..Plan::default()
+        }
     },
 };
 
@@ -53,6 +57,7 @@ struct Units {
 
 struct TestUnit {
     task: Arc<Task>,
+    n: u64,
 }
 
 impl Unit for TestUnit {
@@ -62,6 +67,11 @@ impl Unit for TestUnit {
 
     fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
         self.task.finished()
+    }
+
+    fn status(&self) -> Status {
+        assert_ne!(self.n, 14, "no status of fourteen");
+        Status::ready("Running", "")
     }
 }
 
@@ -83,7 +93,8 @@ fn unit_kind(units: &Arc<Units>) -> UnitKind {
             inner.running.fetch_sub(1, Ordering::SeqCst);
             result
         });
-        Ok(Arc::new(TestUnit { task }) as Arc<dyn Unit>)
+        let n = spec.resource.spec["n"].as_u64().unwrap_or(0);
+        Ok(Arc::new(TestUnit { task, n }) as Arc<dyn Unit>)
     })
 }
 
@@ -106,10 +117,14 @@ impl World {
     }
 
     async fn open(&self) -> Arc<Kernel> {
+        self.open_with(Arc::clone(&self.clock) as Arc<dyn Clock>).await
+    }
+
+    async fn open_with(&self, clock: Arc<dyn Clock>) -> Arc<Kernel> {
         let setup = Setup {
             log: Arc::clone(&self.log) as Arc<dyn Log>,
             folder: self.folder.path().to_owned(),
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            clock,
             limits: Arc::default(),
             registry: Registry::new(&[PIPE]),
             seed: 7,
@@ -193,6 +208,7 @@ async fn resources_are_created_configured_unchanged_and_survive() {
     let kernel = world.open().await;
     let orders = kernel.get("Stream", "orders").unwrap();
     assert_eq!((orders.metadata.generation, orders.metadata.labels["a"].as_str()), (2, "b"));
+    assert_eq!(orders.metadata.version, report.resources[1].version + 1);
     assert_eq!(kernel.settled(&["Pipe/a".into()], Duration::from_secs(20)).await, []);
     assert_eq!(
         world.audit(),

@@ -1,7 +1,10 @@
 //! Finishing deletions: units stop, then what the resource owns goes, then the resource.
 
+use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use headwater_base::Problem;
 use headwater_log::LogError;
 use headwater_store::disk::{Disk, RealDisk};
@@ -11,6 +14,7 @@ use super::{Supervisor, observe};
 use crate::audit;
 use crate::reconcile::Owned;
 use crate::resource::{Resource, Status};
+use crate::unit::{bug, said};
 
 impl Supervisor {
     /// Removes resources whose deletion began and for which nothing runs any more.
@@ -32,7 +36,10 @@ impl Supervisor {
             if busy {
                 continue;
             }
-            if let Err(problem) = self.finish(&resource).await {
+            let finished = AssertUnwindSafe(self.finish(&resource)).catch_unwind().await;
+            let finished =
+                finished.unwrap_or_else(|panic| Err(bug(format_args!("the deletion of `{id}`"), &said(&*panic))));
+            if let Err(problem) = finished {
                 tracing::error!(resource = %id, code = problem.code, title = problem.title, "deletion failed");
                 self.parts.resources.set_status(
                     &resource.kind,
@@ -48,7 +55,7 @@ impl Supervisor {
     fn units_of(&self, resource: &Resource) -> Vec<String> {
         let names = |other: &Resource| {
             let Some(kind) = self.parts.registry.kind(&other.kind) else { return false };
-            let refs = (kind.refs)(other.effective());
+            let refs = kind.names(other).unwrap_or_default();
             refs.iter().any(|reference| {
                 reference.needed && reference.kind == resource.kind && reference.name == resource.metadata.name.as_str()
             })
@@ -59,7 +66,8 @@ impl Supervisor {
 
     async fn finish(&self, resource: &Arc<Resource>) -> Result<(), Problem> {
         let log = self.parts.log.as_ref();
-        let plan = self.parts.registry.kind(&resource.kind).map(|kind| (kind.reconcile)(resource, &observe(log)));
+        let kind = self.parts.registry.kind(&resource.kind);
+        let plan = kind.map(|kind| kind.plan(resource, &observe(log))).transpose()?;
         for owned in plan.into_iter().flat_map(|plan| plan.owns) {
             let result = match &owned {
                 Owned::Stream(name) => match log.delete(name).await {
@@ -74,7 +82,8 @@ impl Supervisor {
                 Owned::Folder(path) => {
                     let folder = self.parts.folder.join(path);
                     let removed = tokio::task::spawn_blocking(move || RealDisk.remove_dir(&folder)).await;
-                    removed.unwrap_or(Ok(())).map_err(|error| LogError::Disk(error.to_string()))
+                    let removed = removed.unwrap_or_else(|error| Err(io::Error::other(error)));
+                    removed.map_err(|error| LogError::Disk(error.to_string()))
                 }
                 Owned::Outside(by, what) => {
                     self.parts.clears.iter().filter(|(known, _)| known == by).for_each(|(_, clear)| clear(what));

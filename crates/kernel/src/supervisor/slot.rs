@@ -7,7 +7,7 @@ use headwater_base::Problem;
 
 use crate::reconcile::UnitSpec;
 use crate::resource::Status;
-use crate::unit::Unit;
+use crate::unit::{Unit, bug, contained};
 
 /// The pause after the first failure; it doubles with each further one.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
@@ -63,7 +63,8 @@ impl Slot {
     pub(super) fn status(&self) -> Status {
         let last = || self.last.as_ref().map(|last| format!("{}: {}", last.code, last.title)).unwrap_or_default();
         match &self.phase {
-            Phase::Running(unit) => unit.status(),
+            Phase::Running(unit) => contained(|| unit.status())
+                .unwrap_or_else(|said| Status::broken(&bug(format_args!("the status of `{}`", self.spec.id()), &said))),
             Phase::Ended => Status::ready("Completed", ""),
             Phase::Stopping => Status::pending("Stopping", ""),
             // The last failure stays visible while the next try has not got anywhere.

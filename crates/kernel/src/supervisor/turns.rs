@@ -10,7 +10,7 @@ use headwater_base::Problem;
 use super::slot::{Phase, Slot};
 use super::{Event, Supervisor, What};
 use crate::reconcile::UnitSpec;
-use crate::unit::Unit;
+use crate::unit::{Unit, said};
 
 /// How long a unit may take to stop before it is reported and given up. It may still run then, beside the next one of
 /// its id: that one becomes the only writer ([`headwater_log::Log::fence`]), and commits of the first are refused.
@@ -54,11 +54,9 @@ impl Supervisor {
             let result = match kind {
                 Some(kind) => {
                     let started = AssertUnwindSafe(async { (kind.start)(spec).await }).catch_unwind().await;
-                    started.unwrap_or_else(|_| {
-                        Err(Problem::new(
-                            "HW-KERNEL-024",
-                            format!("`{id}` ended by a bug in the program while it started"),
-                        ))
+                    started.unwrap_or_else(|panic| {
+                        let fact = format!("`{id}` ended by a bug in the program while it started: {}", said(&*panic));
+                        Err(Problem::new("HW-KERNEL-024", fact))
                     })
                 }
                 None => Err(Problem::new("HW-KERNEL-024", format!("this node runs no units of kind `{}`", spec.kind))),
@@ -70,7 +68,12 @@ impl Supervisor {
     pub(super) fn spawn_watch(&mut self, id: String, token: u64, unit: Arc<dyn Unit>) {
         let tell = self.tell.clone();
         self.tasks.spawn(async move {
-            let result = unit.finished().await;
+            // Otherwise it would count as running for ever.
+            let result = AssertUnwindSafe(async { unit.finished().await }).catch_unwind().await;
+            let result = result.unwrap_or_else(|panic| {
+                let fact = format!("`{id}` ended by a bug in the program: {}", said(&*panic));
+                Err(Problem::new("HW-KERNEL-024", fact))
+            });
             let _ = tell.send(Event { id, token, what: What::Ended(result) });
         });
     }
@@ -78,8 +81,15 @@ impl Supervisor {
     pub(super) fn spawn_stop(&mut self, id: String, token: u64, unit: Arc<dyn Unit>) {
         let tell = self.tell.clone();
         self.tasks.spawn(async move {
-            if tokio::time::timeout(STOP_MAX, unit.stop()).await.is_err() {
-                tracing::error!(unit = %id, limit_s = STOP_MAX.as_secs(), "unit does not stop and is given up");
+            let stopped = AssertUnwindSafe(async { unit.stop().await }).catch_unwind();
+            match tokio::time::timeout(STOP_MAX, stopped).await {
+                Ok(Ok(())) => {}
+                Ok(Err(panic)) => {
+                    tracing::error!(unit = %id, said = %said(&*panic), "unit ended by a bug while it stopped");
+                }
+                Err(_) => {
+                    tracing::error!(unit = %id, limit_s = STOP_MAX.as_secs(), "unit does not stop and is given up");
+                }
             }
             let _ = tell.send(Event { id, token, what: What::Stopped });
         });

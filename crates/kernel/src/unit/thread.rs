@@ -1,15 +1,52 @@
-//! A unit that is one thread of its own: for work that reads the log record by record and never waits for a runtime.
+//! Threads for work in bulk, and a unit that is one of them: for work that reads the log record by record and never
+//! waits for a runtime.
+//!
+//! Where processors are short, whoever waits for an answer goes first: the runtime's threads, which serve requests, the
+//! log's, which every acknowledgement waits for, and those of workflows and rules keep the usual priority; what is
+//! started here stands back, as its [`Haste`] says. It takes nothing from work in bulk while processors are idle.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use futures::future::BoxFuture;
 use headwater_base::Problem;
 use headwater_log::park::StopSignal;
+use headwater_store::process::stand_back;
 use tokio::sync::watch;
 
 use super::{Unit, end_of};
+
+/// How soon a thread of work in bulk goes on where processors are short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// Somebody reads what it makes of events as they come: pipelines.
+    Soon,
+    /// Nobody waits for the next record of it: datasets, forecasts, statements, replays, recomputations.
+    Later,
+}
+
+impl Haste {
+    /// Has the calling thread go on so from now on, and threads that it starts.
+    pub fn take(self) {
+        stand_back(match self {
+            Self::Soon => 5,
+            Self::Later => 10,
+        });
+    }
+}
+
+/// Starts a thread of work in bulk.
+///
+/// # Errors
+/// What the system says when there is no thread for it.
+pub fn spawn(name: String, haste: Haste, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name).spawn(move || {
+        haste.take();
+        work();
+    })
+}
 
 /// A thread as a unit.
 pub struct Thread {
@@ -18,7 +55,7 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// Starts `work` on a thread called `name`, which ends soon after `stop` is set. `bug` is how it ended when it
+    /// Starts `work` on a thread called `name`, of [`Haste::Later`], which ends soon after `stop` is set. `bug` is how it ended when it
     /// panicked.
     ///
     /// # Errors
@@ -28,9 +65,9 @@ impl Thread {
         stop: StopSignal,
         bug: Problem,
         work: impl FnOnce() -> Result<(), Problem> + Send + 'static,
-    ) -> std::io::Result<Arc<Self>> {
+    ) -> io::Result<Arc<Self>> {
         let (end, ended) = watch::channel(None);
-        thread::Builder::new().name(name).spawn(move || {
+        spawn(name, Haste::Later, move || {
             let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(bug));
             end.send_replace(Some(result));
         })?;
@@ -48,5 +85,28 @@ impl Unit for Thread {
 
     fn finished(&self) -> BoxFuture<'_, Result<(), Problem>> {
         Box::pin(end_of(self.ended.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The nice value of the calling thread (proc_pid_stat(5), field 19).
+    fn niceness() -> i32 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn work_in_bulk_stands_back_for_whoever_started_it() {
+        let own = niceness();
+        for (haste, nice) in [(Haste::Soon, 5), (Haste::Later, 10)] {
+            let (tell, told) = std::sync::mpsc::channel();
+            let thread = spawn("bulk".to_owned(), haste, move || tell.send(niceness()).unwrap()).unwrap();
+            thread.join().unwrap();
+            assert_eq!(told.recv().unwrap(), nice.max(own));
+        }
+        assert_eq!(niceness(), own);
     }
 }

@@ -202,6 +202,13 @@ fn bombs_are_refused_early() {
     assert_eq!(problem.code, "HW-KERNEL-002");
     assert!(read("f.yaml", "[".repeat(500_000).as_bytes(), &Limits::default()).is_err());
     assert!(read("f.yaml", "{a: ".repeat(100_000).as_bytes(), &Limits::default()).is_err());
+    // Each value's place names every key above it; only a key behind `?` may be long.
+    let long = format!("? {}\n: [{}]\n", "k".repeat(16 * 1024), "1,".repeat(20_000));
+    let problem = read("f.yaml", long.as_bytes(), &Limits::default()).unwrap_err().remove(0);
+    assert_eq!(problem.code, "HW-KERNEL-002");
+    // A file is cut into its lines once, however many documents it has.
+    let many = "a\n---\n".repeat(50_000);
+    assert_eq!(read("f.yaml", many.as_bytes(), &Limits::default()).unwrap().len(), 50_000);
     let large = vec![b' '; Limits::default().resource_bytes + 1];
     let problem = read("f.yaml", &large, &Limits::default()).unwrap_err().remove(0);
     assert_eq!(problem.code, "HW-KERNEL-002");

@@ -20,33 +20,48 @@ pub struct Start {
     pub document: usize,
 }
 
-/// The text of document `index` of a file; None where there is none to keep.
-pub fn of(file: &str, index: usize, starts: &[Start], value: &Value, bytes_max: usize) -> Option<Arc<str>> {
-    // Empty documents before this one have the same count.
-    let own = starts.iter().rposition(|start| start.document == index)?;
-    let part = part(file, own, starts)?;
-    if part.len() > bytes_max || is_json(&part) {
-        return None;
-    }
-    let whole = part == file;
-    (whole || says(&part, value)).then(|| Arc::from(part))
+/// A file in its lines, cut up once for all of its documents.
+pub struct Parts<'a> {
+    file: &'a str,
+    lines: Vec<&'a str>,
+    /// In the order of the file.
+    starts: &'a [Start],
 }
 
-fn part(file: &str, own: usize, starts: &[Start]) -> Option<String> {
-    let start = starts.get(own)?;
-    let lines: Vec<&str> = file.split_inclusive('\n').collect();
-    let at = |line: u32| (line as usize).saturating_sub(1).min(lines.len());
-    let end = starts.get(own + 1).map_or(lines.len(), |next| at(next.line));
-    let first = at(start.line);
-    let head = if own == 0 { lines.get(..first)? } else { &[] };
-    let rest = lines.get(first..end)?;
-    let says_nothing = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
-    let rest = match rest.split_first() {
-        // Without its `---` it is one document among others wherever it is put.
-        Some((line, rest)) if start.explicit && line.trim_end() == "---" && head.iter().all(says_nothing) => rest,
-        _ => rest,
-    };
-    Some(head.iter().chain(rest).copied().collect())
+impl<'a> Parts<'a> {
+    /// The parts of `file`, whose documents start at `starts`.
+    pub fn of(file: &'a str, starts: &'a [Start]) -> Self {
+        Self { file, lines: file.split_inclusive('\n').collect(), starts }
+    }
+
+    /// The text of document `index`; None where there is none to keep.
+    pub fn text(&self, index: usize, value: &Value, bytes_max: usize) -> Option<Arc<str>> {
+        // Empty documents before this one have the same count.
+        let own = self.starts.partition_point(|start| start.document <= index).checked_sub(1)?;
+        self.starts.get(own).filter(|start| start.document == index)?;
+        let part = self.part(own)?;
+        if part.len() > bytes_max || is_json(&part) {
+            return None;
+        }
+        let whole = part == self.file;
+        (whole || says(&part, value)).then(|| Arc::from(part))
+    }
+
+    fn part(&self, own: usize) -> Option<String> {
+        let start = self.starts.get(own)?;
+        let at = |line: u32| (line as usize).saturating_sub(1).min(self.lines.len());
+        let end = self.starts.get(own + 1).map_or(self.lines.len(), |next| at(next.line));
+        let first = at(start.line);
+        let head = if own == 0 { self.lines.get(..first)? } else { &[] };
+        let rest = self.lines.get(first..end)?;
+        let says_nothing = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        let rest = match rest.split_first() {
+            // Without its `---` it is one document among others wherever it is put.
+            Some((line, rest)) if start.explicit && line.trim_end() == "---" && head.iter().all(says_nothing) => rest,
+            _ => rest,
+        };
+        Some(head.iter().chain(rest).copied().collect())
+    }
 }
 
 fn says(part: &str, value: &Value) -> bool {

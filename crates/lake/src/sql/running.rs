@@ -17,6 +17,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
 use headwater_base::{Principal, Problem};
+use headwater_kernel::unit::Haste;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -60,7 +61,7 @@ impl Running {
             .worker_threads(threads)
             .thread_name("sql")
             .thread_stack_size(STACK_BYTES)
-            .on_thread_start(headwater_store::process::stand_back)
+            .on_thread_start(|| Haste::Later.take())
             .enable_all()
             .build()
             .map_err(|error| cannot(&error))?;

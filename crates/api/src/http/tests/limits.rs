@@ -20,22 +20,45 @@ async fn whole(house: &House, text: &str) -> String {
     exchange(house.address, text).await.to_lowercase()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_too_many_is_told_when_to_come_back() {
-    let house = limited(Limits { http_connections: 1, ..small() }).await;
-    let mut first = TcpStream::connect(house.address).await.unwrap();
+/// A connection that has the one place there is, as an answer shows; it is kept open.
+async fn placed(house: &House) -> TcpStream {
     let request = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", house.address);
-    // An answer shows that the connection has its place; it is kept open.
-    let answered = loop {
+    loop {
+        let mut first = TcpStream::connect(house.address).await.unwrap();
         first.write_all(request.as_bytes()).await.unwrap();
         let mut start = [0; 12];
         if first.read_exact(&mut start).await.is_ok() && start.ends_with(b"200") {
-            break true;
+            return first;
         }
         // The connection that made the stream may still be closing.
-        first = TcpStream::connect(house.address).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_reads_the_answer_does_not_keep_a_place() {
+    let limits = Limits { http_connections: 1, http_head_ms: 30_000, http_answer_ms: 200, ..small() };
+    let house = limited(limits).await;
+    let mut silent = placed(&house).await;
+    // Far more than the buffers of both sockets take.
+    let request = format!("GET /openapi.json HTTP/1.1\r\nhost: {}\r\n\r\n", house.address);
+    let (reading, mut writing) = silent.split();
+    let asked = writing.write_all(request.repeat(2_000).as_bytes());
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    let next = async {
+        let next = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", house.address);
+        while !whole(&house, &next).await.starts_with("http/1.1 200") {
+            assert!(tokio::time::Instant::now() < until, "the place is still taken");
+        }
     };
-    assert!(answered);
+    let _ = tokio::join!(asked, next);
+    drop(reading);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_too_many_is_told_when_to_come_back() {
+    let house = limited(Limits { http_connections: 1, ..small() }).await;
+    let first = placed(&house).await;
     let refused = whole(&house, "").await;
     assert!(refused.starts_with("http/1.1 503"), "{refused}");
     assert!(refused.contains("retry-after: 1") && refused.contains("hw-api-016"), "{refused}");

@@ -74,3 +74,28 @@ async fn other_sites_neither_follow_nor_see_the_console() {
     assert_eq!(code(&house.get("/console/assets/none.js").await), "404 HW-API-004");
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_labels_is_told_what_loses_them_and_nothing_of_others() {
+    let house = house().await;
+    let mut socket = TcpStream::connect(house.address).await.unwrap();
+    let path = "/v1/streams?watch&selector=team%3Da";
+    socket.write_all(format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", house.address).as_bytes()).await.unwrap();
+    let mut lines = BufReader::new(socket);
+    let mut told = async || loop {
+        let mut line = String::new();
+        assert!(lines.read_line(&mut line).await.unwrap() > 0, "the node ended it");
+        match serde_json::from_str::<Value>(&line) {
+            Ok(change @ Value::Object(_)) if change["type"] != "changed" => return change,
+            _ => {}
+        }
+    };
+    assert_eq!(told().await["resource"]["metadata"]["name"], "orders");
+    // Nobody who watches this label has heard of it.
+    assert_eq!(house.with("DELETE", "/v1/streams/strict", "", "").await.0, 200);
+    let bare = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: orders}\nspec: {partitions: 1}\n";
+    assert_eq!(house.send("PUT", "/v1/streams/orders", "application/yaml", bare).await.0, 200);
+    let change = told().await;
+    assert_eq!((&change["type"], &change["name"]), (&Value::from("deleted"), &Value::from("orders")));
+    house.stop().await;
+}

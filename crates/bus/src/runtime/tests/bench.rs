@@ -267,6 +267,7 @@ impl Bench {
                 labels: BTreeMap::new(),
                 annotations: BTreeMap::new(),
                 generation: 1,
+                version: 1,
                 uid: format!("{kind}-{name}"),
                 created: START,
                 state_epoch: 0,

@@ -1,0 +1,111 @@
+//! What the command line makes of answers that a real node gives only when it holds much or is under load.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
+
+use expect_test::expect;
+
+use super::{alone, check};
+
+/// Something that gives these answers, status and body, one for each request. Answers its URL, and what was asked once all
+/// answers are given.
+fn fake(answers: &[(u16, &'static str)]) -> (String, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answers = answers.to_vec();
+    let answer = move |(status, body): (u16, &str)| {
+        let (mut socket, _) = listener.accept().unwrap();
+        let lines = BufReader::new(socket.try_clone().unwrap()).lines().map(Result::unwrap);
+        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        let bytes = body.len();
+        write!(socket, "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {bytes}\r\n\r\n{body}").unwrap();
+        head[0].clone()
+    };
+    (url, std::thread::spawn(move || answers.into_iter().map(answer).collect()))
+}
+
+#[test]
+fn executions_are_listed_page_by_page_up_to_a_limit() {
+    let pages = [
+        (200, r#"{"items":[{"kind":"Execution","name":"pay/b"}],"next":"t1"}"#),
+        (200, r#"{"items":[{"kind":"Execution","name":"pay/a"}],"next":null}"#),
+    ];
+    let (url, asked) = fake(&pages);
+    check(
+        &alone(&["get", "executions", "-o", "name", "--server", &url], ""),
+        expect![[r#"
+        execution/pay/b
+        execution/pay/a
+        exit 0
+    "#]],
+    );
+    let first = "GET /v1/executions?max=1000 HTTP/1.1";
+    assert_eq!(asked.join().unwrap(), [first, "GET /v1/executions?max=1000&after=t1 HTTP/1.1"]);
+    let (url, asked) = fake(&pages[..1]);
+    check(
+        &alone(&["get", "executions", "-o", "name", "--limit", "1", "--server", &url], ""),
+        expect![[r#"
+        execution/pay/b
+        there are older ones
+        exit 0
+    "#]],
+    );
+    assert_eq!(asked.join().unwrap(), ["GET /v1/executions?max=1 HTTP/1.1"]);
+    check(
+        &alone(&["get", "streams", "--limit", "1"], ""),
+        expect![[r#"
+        error[HW-CLI-010]: `--limit` is for the list of executions, and `streams` is none
+        help: leave it out: everything else is listed whole
+        exit 1
+    "#]],
+    );
+}
+
+#[test]
+fn problems_that_are_not_told_are_counted() {
+    let (url, asked) = fake(&[(422, r#"{"problems":[{"code":"HW-TEST-001","title":"one"}],"problemsTotal":250}"#)]);
+    check(
+        &alone(&["get", "streams", "--server", &url], ""),
+        expect![[r#"
+        error[HW-TEST-001]: one
+
+        error[HW-CLI-021]: 250 problems were found, and the node tells 1 of them
+        help: `headwater check` tells all that can be seen in files
+        exit 1
+    "#]],
+    );
+    asked.join().unwrap();
+}
+
+#[test]
+fn who_watches_too_slowly_is_told_and_fails() {
+    let (url, asked) =
+        fake(&[(200, "{\"type\":\"deleted\",\"kind\":\"Stream\",\"name\":\"a\"}\n{\"type\":\"lost\"}\n")]);
+    check(
+        &alone(&["get", "streams", "--watch", "-o", "name", "--server", &url], ""),
+        expect![[r#"
+        stream/a
+        error[HW-CLI-022]: the node could not tell all changes, because they were taken too slowly
+        help: run it again: it begins with how things are
+        exit 1
+    "#]],
+    );
+    asked.join().unwrap();
+}
+
+#[test]
+fn the_changes_of_a_resource_are_found_behind_those_of_others() {
+    let created = r#"{"key":"Stream/orders","value":{"time":"T","verb":"apply","outcome":"created","generation":1}}"#;
+    let (url, asked) = fake(&[
+        (200, r#"{"kind":"Rule","metadata":{"name":"orders"}}"#),
+        (200, r#"{"partitions":[{"start":10,"end":700}]}"#),
+        (200, r#"{"key":"Rule/other","value":{}}"#),
+        (200, created),
+    ]);
+    let shown = alone(&["describe", "rule/orders", "--server", &url], "");
+    assert!(String::from_utf8_lossy(&shown.stdout).ends_with("changes: []\n"), "{shown:?}");
+    let asked = asked.join().unwrap();
+    assert_eq!(asked[2], "GET /v1/streams/headwater.audit/events?from=200&max=500 HTTP/1.1");
+    assert_eq!(asked[3], "GET /v1/streams/headwater.audit/events?from=10&max=190 HTTP/1.1");
+}
