@@ -175,7 +175,8 @@ impl Lookups {
             if aged
                 && !shared.flights.contains_key(key)
                 && shared.breaker.is_closed()
-                && inner.slots.available_permits() > 0
+                // Each key that is asked has a slot or waits for one.
+                && shared.flights.len() < inner.policy.in_flight
             {
                 inner.figures.refreshes.fetch_add(1, Relaxed);
                 self.launch(&mut shared, key, Vec::new(), Leave::Granted);

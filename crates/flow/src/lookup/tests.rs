@@ -136,6 +136,20 @@ fn an_answer_about_to_expire_is_renewed_without_making_anyone_wait() {
 }
 
 #[test]
+fn no_more_answers_are_renewed_ahead_of_time_than_there_are_slots() {
+    let bench = bench(Policy { ttl: Duration::from_secs(100), jitter: 0.0, in_flight: 2, ..quick() });
+    let keys: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+    keys.iter().for_each(|key| drop(bench.answer(key)));
+    bench.clock.advance(Duration::from_secs(95));
+    let held = bench.hold();
+    for key in &keys {
+        assert_eq!(bench.lookups.at_once(key), Some(Ok(Some(json(key)))));
+    }
+    assert_eq!((bench.figure("refreshes_total"), bench.figure("in_flight")), (2, 2));
+    held.add_permits(2);
+}
+
+#[test]
 fn an_unknown_key_is_remembered_for_a_short_time() {
     let bench = bench(Policy { negative_ttl: Duration::from_secs(5), ..quick() });
     bench.script([Ok(None), Err(LookupError::Rejected("odd".to_owned()))]);
