@@ -259,6 +259,11 @@ impl Doc {
     }
 }
 
+/// Whether a text is JSON that [`Doc::set_json`] takes.
+pub fn is_json(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| scan::value(text).is_ok())
+}
+
 /// A value as a point in time; see [`Doc::time`].
 pub fn time(value: &Value) -> Option<Micros> {
     /// The year 5138 in seconds.

@@ -20,7 +20,8 @@ struct Backend {
 
 impl Lookup for Backend {
     fn at_once(&self, key: &str) -> Option<Answer> {
-        key.strip_prefix("memory:").map(|rest| Ok(Some(json(rest))))
+        let nonsense = key.strip_prefix("nonsense:").map(|rest| Ok(Some(Json::from(rest.to_owned()))));
+        key.strip_prefix("memory:").map(|rest| Ok(Some(json(rest)))).or(nonsense)
     }
 
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Answer> {
@@ -254,6 +255,20 @@ fn memory_answers_skip_the_cache() {
     let bench = bench(quick());
     assert_eq!(bench.lookups.at_once("memory:x"), Some(Ok(Some(json("x")))));
     assert_eq!((bench.asked(), bench.figure("cached"), bench.figure("at_once_total")), (0, 0, 1));
+}
+
+#[test]
+fn an_answer_that_no_event_takes_is_refused_wherever_it_comes_from() {
+    let bench = bench(quick());
+    let refused: Answer = Err(LookupError::Rejected("the answer is not JSON".to_owned()));
+    // Half of a surrogate pair: JSON by its grammar, and no text.
+    for (key, text) in [("a", "{"), ("b", r#""\ud800""#), ("c", "1e999"), ("d", "")] {
+        bench.script([Ok(Some(Json::from(text)))]);
+        assert_eq!(bench.answer(key), refused, "{text}");
+        assert_eq!(bench.lookups.at_once(key), Some(refused.clone()), "{text}");
+    }
+    assert_eq!(bench.asked(), 4);
+    assert_eq!(bench.lookups.at_once("nonsense:{"), Some(refused));
 }
 
 #[test]
