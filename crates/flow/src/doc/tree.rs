@@ -370,8 +370,10 @@ impl Node {
         Ok(Self::checked_json(text))
     }
 
-    /// A node of JSON text that is known to be JSON.
-    pub const fn checked_json(text: Bytes) -> Self {
+    /// A node of JSON text that is known to be JSON. Space around it goes: a node's text begins with its value.
+    pub fn checked_json(text: Bytes) -> Self {
+        let bare = text.trim_ascii();
+        let text = if bare.len() == text.len() { text } else { text.slice_ref(bare) };
         Self::Json { text, seen: OnceCell::new() }
     }
 
