@@ -98,6 +98,18 @@ fn the_last_of_equal_keys_counts() {
 }
 
 #[test]
+fn what_is_beside_a_change_keeps_its_text() {
+    let mut doc = doc(r#"{"n":12345678901234567890123,"o":{"z":1.50,"big":123456789012345678901234,"a":1},"x":1}"#);
+    // The object is read as one value, and then changed inside.
+    assert!(doc.get(&path(".o")).unwrap().is_object());
+    // Nothing is there to be removed.
+    assert_eq!((doc.remove(&path(".n.none")), doc.remove(&path(".o.none.none"))), (None, None));
+    doc.set(&path(".o.a"), 2);
+    doc.remove(&path(".x"));
+    assert_eq!(text(&doc), r#"{"n":12345678901234567890123,"o":{"z":1.50,"big":123456789012345678901234,"a":2}}"#);
+}
+
+#[test]
 fn depth_is_bounded_without_recursion() {
     let nested = |depth: usize| Bytes::from(format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth)));
     let deep = Doc::new(nested(126)).unwrap();
