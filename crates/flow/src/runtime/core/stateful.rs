@@ -118,7 +118,8 @@ impl Core {
     }
 }
 
-/// What an event gives to each measure. `texts` holds the JSON of arrays and objects while the operator looks at it.
+/// What an event gives to each measure. `texts` holds what is no text in the event while the operator looks at it: the
+/// JSON of arrays and objects, and times that a program made.
 fn inputs<'a>(
     plans: &[InputPlan],
     doc: &'a Doc,
@@ -132,12 +133,19 @@ fn inputs<'a>(
             None => true,
         });
     }
-    if plans.iter().any(|plan| {
-        plan.value.as_ref().is_some_and(|path| matches!(doc.get(path), Some(Value::Object(_) | Value::Array(_))))
-    }) {
-        texts.extend(plans.iter().map(|plan| plan.value.as_ref().and_then(|path| doc.json(path))));
+    let is_made = |value: &Value| matches!(value, Value::Object(_) | Value::Array(_) | Value::Timestamp(_));
+    if plans.iter().any(|plan| plan.value.as_ref().and_then(|path| doc.get(path)).is_some_and(is_made)) {
+        texts.extend(plans.iter().map(|plan| {
+            let path = plan.value.as_ref()?;
+            match doc.get(path)? {
+                Value::Object(_) | Value::Array(_) => doc.json(path),
+                Value::Timestamp(_) => doc.key(path),
+                _ => None,
+            }
+        }));
     }
     let texts: &'a [Option<Bytes>] = texts;
+    let text = |index: usize| texts.get(index)?.as_deref().and_then(|text| std::str::from_utf8(text).ok());
     let read = plans.iter().zip(taken).enumerate().map(|(index, (plan, taken))| {
         if !taken {
             return Input::Skip;
@@ -148,10 +156,9 @@ fn inputs<'a>(
             Some(Value::Boolean(value)) => Input::Bool(*value),
             Some(Value::Integer(value)) => Input::Int(*value),
             Some(Value::Float(value)) => Input::Float(value.into_inner()),
-            Some(Value::Object(_) | Value::Array(_)) => {
-                let text = texts.get(index).and_then(Option::as_ref).and_then(|text| std::str::from_utf8(text).ok());
-                text.map_or(Input::Skip, Input::Json)
-            }
+            Some(Value::Object(_) | Value::Array(_)) => text(index).map_or(Input::Skip, Input::Json),
+            // As the event's text will have it.
+            Some(Value::Timestamp(_)) => text(index).map_or(Input::Skip, Input::Text),
             Some(value) => value.to_str().map_or(Input::Skip, Input::Text),
         }
     });

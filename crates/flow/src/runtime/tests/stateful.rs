@@ -79,6 +79,31 @@ fn sessions_close_by_event_time_and_late_events_are_told_with_their_position() {
 }
 
 #[test]
+fn a_time_that_a_program_made_is_measured_as_the_text_it_becomes() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let unit = bench.start(
+        "p",
+        json!({
+            "source": {"type": "stream", "stream": "in"},
+            "time": {"field": ".time", "disorder": "1s", "lateness": "1m", "idle": "10s", "ahead": "3650d"},
+            "steps": [
+                {"id": "made", "type": "transform", "program": ".seen = %time"},
+                {"id": "rates", "type": "aggregate", "key": ".user", "windows": ["1m"],
+                 "measures": {"seen": {"last": ".seen"}, "times": {"distinct": ".seen"}}, "into": ".rates"},
+            ],
+            "outputs": [{"type": "stream", "stream": "out"}],
+            "late": {"stream": "late"},
+        }),
+    );
+    bench.send("in", 0, &[(None, &event("u", 0, "a")), (None, &event("u", 1, "b"))]);
+    let out = values(&bench.wait_for("out", 2)).remove(1);
+    assert!(out["seen"].is_string());
+    assert_eq!((&out["rates"]["seen_1m"], &out["rates"]["times_1m"]), (&out["seen"], &json!(2)));
+    bench.stop(&unit);
+}
+
+#[test]
 fn when_all_partitions_fall_silent_the_last_session_closes() {
     let bench = Bench::new();
     bench.stream("in", 2);
