@@ -38,6 +38,14 @@ fn lines_of_json_keep_their_number_and_the_last_one_needs_no_end() {
 }
 
 #[test]
+fn a_mark_of_the_byte_order_is_no_part_of_the_first_event() {
+    let records = read("a.ndjson", "\u{feff}{\"a\":1}\n".as_bytes(), json!({"path": "a.ndjson"})).unwrap();
+    assert_eq!(texts(&records), [(1, "{\"a\":1}".into(), false)]);
+    let records = read("a.csv", "\u{feff}a\n1\n".as_bytes(), json!({"path": "a.csv"})).unwrap();
+    assert_eq!(texts(&records), [(2, "{\"a\":1}".into(), false)]);
+}
+
+#[test]
 fn packed_files_are_unpacked() {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packer.write_all(b"{\"a\":1}\n").unwrap();
