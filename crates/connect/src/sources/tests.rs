@@ -68,6 +68,16 @@ fn rows_become_objects_and_a_short_row_a_fault() {
 }
 
 #[test]
+fn a_quote_that_never_closes_does_not_take_the_rest_of_the_file_into_memory() {
+    let text = [&b"a,b\n1,2\n3,\""[..], vec![b'x'; 17 << 20].as_slice()].concat();
+    let problem = read("a.csv", &text, json!({"path": "a.csv"})).unwrap_err();
+    assert_eq!(problem.code, "HW-CONNECT-122");
+    assert!(problem.title.starts_with("the row at line 3 of "), "{}", problem.title);
+    let text = [&b"a,b\n1,2\n3,\""[..], vec![b'x'; 15 << 20].as_slice(), &b"\"\n"[..]].concat();
+    assert_eq!(read("a.csv", &text, json!({"path": "a.csv"})).unwrap().len(), 2);
+}
+
+#[test]
 fn a_line_that_was_cut_off_is_told_with_its_position() {
     let line = r#"1.2.3.4 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5 "-" "curl""#;
     let text = format!("{line}\n{}", &line[..40]);
