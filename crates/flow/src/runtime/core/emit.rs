@@ -8,6 +8,7 @@ use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
 use super::chain::CUT;
+use super::stateful::document;
 use super::{Core, Flight, Rejected, letter_place, reason};
 use crate::compile::{KeyedPlan, Output, Work};
 use crate::doc::{Doc, Fault};
@@ -317,8 +318,10 @@ impl Core {
         for (index, (step, run)) in plan.steps.iter().zip(&mut self.runs).enumerate() {
             let (Work::Aggregate(work), super::Run::Aggregate(run)) = (&step.work, run) else { continue };
             let Some(target) = work.output else { continue };
-            for (key, (document, cause)) in run.rows.drain() {
-                if out.put(target, self.now.millis(), Some(&key), Some(&document), cause.as_deref()).is_ok() {
+            let entity = work.entity.as_ref().map(Name::as_str);
+            for (key, row) in run.rows.drain() {
+                let document = document(entity, &key, &row);
+                if out.put(target, self.now.millis(), Some(&key), Some(&document), row.cause.as_deref()).is_ok() {
                     Figures::add(&self.around.figures.results, 1);
                     self.tally.wrote(target);
                     self.tally.at(index, |tally| tally.results += 1);

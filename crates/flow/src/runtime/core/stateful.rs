@@ -6,6 +6,7 @@ use bytes::Bytes;
 use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
+use super::run::Row;
 use super::{Core, Flight, Next, Run};
 use crate::compile::{AggregatePlan, DedupePlan, InputPlan, KeyedPlan};
 use crate::doc::{Doc, Fault, Value};
@@ -43,12 +44,11 @@ impl Core {
         }
         let values = Bytes::copy_from_slice(&self.scratch);
         if work.output.is_some() {
-            let entity = work.entity.as_ref().map(headwater_base::Name::as_str);
-            let (document, cause) = run.rows.entry(key.clone()).or_default();
-            *document = row(entity, &key, flight, &values);
+            let row = run.rows.entry(key).or_default();
+            (row.time, row.values) = (flight.time, values.clone());
             // One document tells of all the key's events of a commit, so it belongs to the longest of their chains.
-            if hops(cause.as_deref()) < hops(flight.cause.as_deref()) {
-                cause.clone_from(&flight.cause);
+            if hops(row.cause.as_deref()) < hops(flight.cause.as_deref()) {
+                row.cause.clone_from(&flight.cause);
             }
         }
         if let Some(into) = &work.into {
@@ -178,10 +178,10 @@ fn corrupt(error: Corrupt) -> Fault {
     Fault::new("HW-FLOW-041", error.to_string())
 }
 
-/// The record of a key's values on the aggregate's output stream.
-fn row(entity: Option<&str>, key: &[u8], flight: &Flight, values: &[u8]) -> Bytes {
+/// The document of a key's values on the aggregate's output stream.
+pub(super) fn document(entity: Option<&str>, key: &[u8], row: &Row) -> Bytes {
     use crate::operators::value::render_text;
-    let mut text = Vec::with_capacity(values.len() + 96);
+    let mut text = Vec::with_capacity(row.values.len() + 96);
     text.extend_from_slice(b"{\"key\":");
     render_text(&mut text, &String::from_utf8_lossy(key));
     if let Some(entity) = entity {
@@ -189,9 +189,9 @@ fn row(entity: Option<&str>, key: &[u8], flight: &Flight, values: &[u8]) -> Byte
         render_text(&mut text, entity);
     }
     text.extend_from_slice(b",\"time\":");
-    render_text(&mut text, &flight.time.to_string());
+    render_text(&mut text, &row.time.to_string());
     text.extend_from_slice(b",\"values\":");
-    text.extend_from_slice(values);
+    text.extend_from_slice(&row.values);
     text.push(b'}');
     Bytes::from(text)
 }
