@@ -315,17 +315,32 @@ impl Core {
     /// Writes the newest values of the keys that changed since the last commit.
     pub(super) fn rows(&mut self, out: &mut dyn Sink) {
         let plan = Arc::clone(&self.plan);
-        for (index, (step, run)) in plan.steps.iter().zip(&mut self.runs).enumerate() {
-            let (Work::Aggregate(work), super::Run::Aggregate(run)) = (&step.work, run) else { continue };
-            let Some(target) = work.output else { continue };
+        let now = self.now.millis();
+        for (index, step) in plan.steps.iter().enumerate() {
+            let Work::Aggregate(work) = &step.work else { continue };
+            let (Some(target), Some(super::Run::Aggregate(run))) = (work.output, self.runs.get_mut(index)) else {
+                continue;
+            };
             let entity = work.entity.as_ref().map(Name::as_str);
-            for (key, row) in run.rows.drain() {
-                let document = document(entity, &key, &row);
-                if out.put(target, self.now.millis(), Some(&key), Some(&document), row.cause.as_deref()).is_ok() {
-                    Figures::add(&self.around.figures.results, 1);
-                    self.tally.wrote(target);
-                    self.tally.at(index, |tally| tally.results += 1);
+            let mut rows = std::mem::take(&mut run.rows);
+            for (key, row) in rows.drain() {
+                let (document, cause) = (document(entity, &key, &row), row.cause.as_deref());
+                match self.put(target, now, Some(&key), Some(&document), cause, out) {
+                    Ok(()) => {
+                        Figures::add(&self.around.figures.results, 1);
+                        self.tally.at(index, |tally| tally.results += 1);
+                    }
+                    Err(refused) => {
+                        let fault = self.refused(target, refused);
+                        let event =
+                            Rejected { input: 0, at: (0, -1), key: Some(&key), data: &document, time_ms: now, cause };
+                        self.dead(event, Some(&step.id), &fault, out);
+                    }
                 }
+            }
+            if let Some(super::Run::Aggregate(run)) = self.runs.get_mut(index) {
+                // Its memory is used again.
+                run.rows = rows;
             }
         }
     }
