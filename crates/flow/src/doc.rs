@@ -177,18 +177,36 @@ impl Doc {
 
     /// The object's text: the original bytes with the edits spliced in.
     pub fn encode(&self) -> Bytes {
+        if let Some(source) = self.unchanged() {
+            return source.clone();
+        }
+        let mut text = Vec::with_capacity(self.original.len() + 512);
+        self.write(&mut text);
+        Bytes::from(text)
+    }
+
+    /// As [`Doc::encode`], for who only looks at it: what has to be put together is, in `memory`.
+    pub(crate) fn text<'a>(&'a self, memory: &'a mut Vec<u8>) -> &'a [u8] {
+        if let Some(source) = self.unchanged() {
+            return source;
+        }
+        memory.clear();
+        self.write(memory);
+        memory
+    }
+
+    /// The text as it came, if it is still that.
+    fn unchanged(&self) -> Option<&Bytes> {
         match &self.root {
-            Root::Object(object) if !object.is_changed() => object.source().clone(),
-            Root::Object(object) => {
-                let mut text = Vec::with_capacity(self.original.len() + 512);
-                object.write(&mut text);
-                Bytes::from(text)
-            }
-            Root::Value(value) => {
-                let mut text = Vec::with_capacity(self.original.len() + 512);
-                tree::write_json(value, &mut text);
-                Bytes::from(text)
-            }
+            Root::Object(object) if !object.is_changed() => Some(object.source()),
+            Root::Object(_) | Root::Value(_) => None,
+        }
+    }
+
+    fn write(&self, text: &mut Vec<u8>) {
+        match &self.root {
+            Root::Object(object) => object.write(text),
+            Root::Value(value) => tree::write_json(value, text),
         }
     }
 
@@ -257,6 +275,11 @@ impl Doc {
             }
         }
     }
+}
+
+/// Whether a text is JSON that [`Doc::set_json`] takes.
+pub fn is_json(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| scan::value(text).is_ok())
 }
 
 /// A value as a point in time; see [`Doc::time`].

@@ -24,12 +24,14 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::doc::is_json;
 use breaker::{Breaker, Leave};
 use cache::{Cache, Known};
 
 pub use figures::Figures;
 
-/// What a lookup answers: the value, None for an unknown key, or why there is no answer.
+/// What a lookup answers: the value, None for an unknown key, or why there is no answer. A value has been checked: it is
+/// JSON that an event takes as it is. Of what is kept that is done once, not for each event.
 pub type Answer = Result<Option<Json>, LookupError>;
 
 /// Called once with the answer, from any thread; it must not wait for anything.
@@ -166,7 +168,7 @@ impl Lookups {
         }
         if let Some(answer) = inner.backend.at_once(key) {
             inner.figures.at_once.fetch_add(1, Relaxed);
-            return Some(answer);
+            return Some(checked(answer));
         }
         let now = inner.clock.elapsed();
         let mut shared = inner.shared.lock();
@@ -175,7 +177,8 @@ impl Lookups {
             if aged
                 && !shared.flights.contains_key(key)
                 && shared.breaker.is_closed()
-                && inner.slots.available_permits() > 0
+                // Each key that is asked has a slot or waits for one.
+                && shared.flights.len() < inner.policy.in_flight
             {
                 inner.figures.refreshes.fetch_add(1, Relaxed);
                 self.launch(&mut shared, key, Vec::new(), Leave::Granted);
@@ -254,7 +257,7 @@ impl Lookups {
         let mut flight = Flight { inner, key, leave, landed: false };
         self.0.handle.spawn(async move {
             let answer = flight.fly().await;
-            flight.land(answer);
+            flight.land(checked(answer));
         });
     }
 }
@@ -367,6 +370,14 @@ impl Inner {
     fn refuse_key(&self, key: &str) -> LookupError {
         self.figures.refused_keys.fetch_add(1, Relaxed);
         LookupError::Rejected(format!("a key of {} bytes; the limit is {KEY_BYTES_MAX}", key.len()))
+    }
+}
+
+/// An answer whose text is JSON as events hold it, or that there is none.
+fn checked(answer: Answer) -> Answer {
+    match answer {
+        Ok(Some(json)) if !is_json(&json) => Err(LookupError::Rejected("the answer is not JSON".to_owned())),
+        answer => answer,
     }
 }
 

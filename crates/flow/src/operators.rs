@@ -14,7 +14,8 @@
 //! After a restart: build the operator anew, call [`Operator::restore`] for each entry of its space, then
 //! [`Operator::advance`] with the restored watermark.
 //!
-//! Invariants: everything durable goes through [`state::State`]; what is in memory besides (timers) is rebuilt from it.
+//! Invariants: everything durable goes through [`state::State`]; what is in memory besides (timers, decoded states) is
+//! rebuilt from it. After an `advance` it holds all that the events before have changed.
 //! An event is late when it lies before `watermark - lateness`, whatever the state holds, so that neither restarts nor
 //! the cut of micro-batches move an event from one side to the other.
 
@@ -26,6 +27,7 @@ pub mod codec;
 pub mod distinct;
 pub mod emission;
 pub mod hash;
+mod live;
 pub mod measure;
 pub mod number;
 pub mod seen;
@@ -100,7 +102,8 @@ pub struct ConfigError(pub String);
 
 /// What windows and sessions have in common; see the module for how it is driven.
 pub trait Operator: Send {
-    /// Takes one event. What it gives out at once goes behind `out`.
+    /// Takes one event. What it gives out at once goes behind `out`; what it changes is in `state` after the next
+    /// [`Self::advance`].
     ///
     /// # Errors
     /// [`Corrupt`] when the key's state cannot be read; nothing has been changed then.

@@ -66,16 +66,33 @@ impl Dedupe {
             held.used = used;
             return Ok(held.window.clone());
         }
-        log.durable(self.put_away.load(Ordering::Acquire)).await?;
+        loop {
+            let put_away = self.put_away.load(Ordering::Acquire);
+            log.durable(put_away).await?;
+            if let Some(window) = self.rebuild(log, stream, used, put_away) {
+                return Ok(window);
+            }
+        }
+    }
+
+    /// The window, from memory or rebuilt now that every commit up to `durable` is; None where that is not enough: while
+    /// somebody waited for it, the same window may have been rebuilt, written to and put away once more, and what it
+    /// wrote is not to be had from the log yet.
+    fn rebuild(&self, log: &dyn Log, stream: &Stream, used: u64, durable: Sequence) -> Option<Arc<Mutex<Window>>> {
         let mut windows = self.windows.lock();
         // Another request may have been faster; the map is locked while the space is read, so that there is one window.
         if let Some(held) = windows.get_mut(&stream.id) {
-            return Ok(held.window.clone());
+            held.used = held.used.max(used);
+            return Some(held.window.clone());
+        }
+        // Windows are put away under the same lock.
+        if self.put_away.load(Ordering::Acquire) > durable {
+            return None;
         }
         self.make_room(&mut windows);
         let window = Arc::new(Mutex::new(Window::load(log, stream, self.ids_max)));
         windows.insert(stream.id, Held { window: window.clone(), used });
-        Ok(window)
+        Some(window)
     }
 
     /// Puts the window away that was not used for longest, unless a request has it in hand.
@@ -172,3 +189,6 @@ impl Window {
         u128::from(high.hash_one(identity)) << 64 | u128::from(low.hash_one(identity))
     }
 }
+
+#[cfg(test)]
+mod tests;

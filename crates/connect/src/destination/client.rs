@@ -25,7 +25,7 @@ use super::signature::Key;
 use super::{AuthSpec, DestinationSpec, HeaderSpec, InSecret, OauthAuth, address, header_name, header_value, mail};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// A token is fetched anew this long before it ends.
+/// A token is fetched anew this long before it ends, one that lives shorter than twice this in its second half.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 
 /// Builds the outlet of a destination.
@@ -115,13 +115,14 @@ struct Http {
 impl Outlet for Http {
     fn send<'a>(&'a self, outgoing: Outgoing<'a>) -> BoxFuture<'a, Result<Answer, NotTaken>> {
         Box::pin(async move {
-            match self.once(outgoing).await {
+            let Some(oauth) = &self.oauth else { return self.once(outgoing, None).await };
+            let token = oauth.bearer(&self.client, outgoing.now).await?;
+            match self.once(outgoing, Some(&token)).await {
                 // The token may have been taken back before its time: once more with a fresh one.
-                Err(refused) if refused.status == Some(401) && self.oauth.is_some() => {
-                    if let Some(oauth) = &self.oauth {
-                        *oauth.token.lock().await = None;
-                    }
-                    self.once(outgoing).await
+                Err(refused) if refused.status == Some(401) => {
+                    oauth.forget(&token).await;
+                    let fresh = oauth.bearer(&self.client, outgoing.now).await?;
+                    self.once(outgoing, Some(&fresh)).await
                 }
                 answer => answer,
             }
@@ -134,24 +135,12 @@ impl Outlet for Http {
 }
 
 impl Http {
-    async fn once(&self, outgoing: Outgoing<'_>) -> Result<Answer, NotTaken> {
+    async fn once(&self, outgoing: Outgoing<'_>, token: Option<&HeaderValue>) -> Result<Answer, NotTaken> {
         let mut request = match outgoing.asked {
             None => self.client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone()),
             Some(asked) => self.asked(asked)?,
         };
-        if let Ok(key) = HeaderValue::from_str(outgoing.key) {
-            request = request.header("idempotency-key", key);
-        }
-        if let Some(oauth) = &self.oauth {
-            request = request.header(AUTHORIZATION, oauth.bearer(&self.client, outgoing.now).await?);
-        }
-        if let Some(key) = &self.key {
-            let timestamp = outgoing.now.0.div_euclid(1_000_000);
-            request = request
-                .header("webhook-id", outgoing.key)
-                .header("webhook-timestamp", timestamp.to_string())
-                .header("webhook-signature", key.sign(outgoing.key, timestamp, outgoing.body));
-        }
+        request = request.headers(self.signed(outgoing, token)?);
         if if outgoing.asked.is_some() { !outgoing.body.is_empty() } else { self.method != Method::GET } {
             request = request.body(outgoing.body.clone());
         }
@@ -159,7 +148,8 @@ impl Http {
         let status = response.status();
         if !status.is_success() {
             let refused = refused("the destination", &response);
-            let said = if outgoing.asked.is_some() { read(response).await?.0 } else { Json::new() };
+            // What the answer means is known, whether or not the rest of it arrives.
+            let said = if outgoing.asked.is_some() { read(response).await.unwrap_or_default().0 } else { Json::new() };
             return Err(NotTaken { said, ..refused });
         }
         let headers = response.headers().iter().filter(|_| outgoing.asked.is_some());
@@ -169,9 +159,27 @@ impl Http {
         Ok(Answer { status: Some(status.as_u16()), headers, body: whole.then_some(body) })
     }
 
+    /// What this node says of one request. It takes the place of what a caller says under the same names.
+    fn signed(&self, outgoing: Outgoing<'_>, token: Option<&HeaderValue>) -> Result<HeaderMap, NotTaken> {
+        let mut headers = HeaderMap::new();
+        if let Ok(key) = HeaderValue::from_str(outgoing.key) {
+            headers.insert("idempotency-key", key);
+        }
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token.clone());
+        }
+        if let Some(key) = &self.key {
+            let timestamp = outgoing.now.0.div_euclid(1_000_000);
+            let text = |text: &str| HeaderValue::from_str(text).map_err(|_| never("what is to be signed has no id"));
+            headers.insert("webhook-id", text(outgoing.key)?);
+            headers.insert("webhook-timestamp", HeaderValue::from(timestamp));
+            headers.insert("webhook-signature", text(&key.sign(outgoing.key, timestamp, outgoing.body))?);
+        }
+        Ok(headers)
+    }
+
     /// A request that its caller has made: at an address below the destination's, with its headers over the caller's.
     fn asked(&self, asked: &Asked) -> Result<RequestBuilder, NotTaken> {
-        let never = |reason: &str| NotTaken { reason: reason.to_owned(), ..NotTaken::default() };
         let url = Url::parse(&asked.url).map_err(|_| never("the address cannot be read"))?;
         if !below(&url, &self.url) {
             return Err(never("the address does not lie below the destination's own"));
@@ -190,6 +198,10 @@ impl Http {
         }
         Ok(self.client.request(method, url).headers(headers))
     }
+}
+
+fn never(reason: &str) -> NotTaken {
+    NotTaken { reason: reason.to_owned(), ..NotTaken::default() }
 }
 
 /// Whether an address lies below another: the same server, and a path that begins with the other's.
@@ -248,14 +260,21 @@ impl Oauth {
         if !response.status().is_success() {
             return Err(refused("the authorization server", &response));
         }
-        let unusable =
-            || NotTaken { reason: "the authorization server gave no token".to_owned(), ..NotTaken::default() };
+        let unusable = || never("the authorization server gave no token");
         let given: Token = serde_json::from_slice(&read(response).await?.0).map_err(|_| unusable())?;
         let mut value = HeaderValue::from_str(&format!("Bearer {}", given.access_token)).map_err(|_| unusable())?;
         value.set_sensitive(true);
-        let lives = Duration::from_secs(given.expires_in.unwrap_or(300)).saturating_sub(TOKEN_MARGIN);
-        *token = Some((value.clone(), now.plus(lives)));
+        let lives = Duration::from_secs(given.expires_in.unwrap_or(300));
+        *token = Some((value.clone(), now.plus(lives.saturating_sub(TOKEN_MARGIN.min(lives / 2)))));
         Ok(value)
+    }
+
+    /// Forgets a token that is not taken any more, unless another caller has fetched a new one meanwhile.
+    async fn forget(&self, refused: &HeaderValue) {
+        let mut token = self.token.lock().await;
+        if token.as_ref().is_some_and(|(value, _)| value == refused) {
+            *token = None;
+        }
     }
 }
 

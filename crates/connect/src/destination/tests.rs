@@ -170,6 +170,49 @@ async fn a_token_is_fetched_once_and_again_when_it_is_taken_back() {
     assert_eq!(bearers, [false, false, false, true]);
 }
 
+#[tokio::test]
+async fn a_token_that_lives_shortly_is_used_while_it_lives() {
+    let token = "200 OK\r\ncontent-length: 41\r\n\r\n{\"access_token\": \"one\", \"expires_in\": 20}";
+    let (tokens, asked) = server(&[token, "401 Who\r\n\r\n", token]).await;
+    let fine = "200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    let (url, _) = server(&[fine, fine, fine]).await;
+    let outlet = build(&oauth(&url, &tokens), &context()).unwrap();
+    let body = Bytes::from_static(b"{}");
+    let at = |seconds: i64| Outgoing { key: "k", body: &body, now: Micros(seconds * 1_000_000), asked: None };
+    outlet.send(at(0)).await.unwrap();
+    outlet.send(at(9)).await.unwrap();
+    assert_eq!(asked.lock().await.len(), 1);
+    // Who is not known to the authorization server is told so once.
+    assert_eq!(outlet.send(at(10)).await.unwrap_err().status, Some(401));
+    assert_eq!(asked.lock().await.len(), 2);
+}
+
+fn oauth(url: &str, tokens: &str) -> Value {
+    json!({"url": url, "auth": {
+        "type": "oauth", "tokenUrl": format!("{tokens}/token"), "clientId": "a", "clientSecret": {"secret": "password"},
+    }})
+}
+
+#[tokio::test]
+async fn what_a_request_says_of_this_node_a_caller_cannot_say() {
+    let token = "200 OK\r\ncontent-length: 42\r\n\r\n{\"access_token\": \"one\", \"expires_in\": 600}";
+    let (tokens, _) = server(&[token]).await;
+    let (url, came) = server(&["200 OK\r\ncontent-length: 2\r\n\r\n{}"]).await;
+    let mut spec = oauth(&url, &tokens);
+    spec["signature"] = json!({"secret": "key"});
+    let outlet = build(&spec, &context()).unwrap();
+    let names = ["authorization", "idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature"];
+    let headers = names.map(|name| (name.to_owned(), "theirs".to_owned())).to_vec();
+    let asked = Asked { method: "POST".to_owned(), url: format!("{url}/x"), headers };
+    let body = Bytes::from_static(b"{}");
+    outlet.send(Outgoing { key: "k", body: &body, now: Micros(0), asked: Some(&asked) }).await.unwrap();
+    let seen = came.lock().await[0].to_lowercase();
+    assert!(!seen.contains("theirs"), "{seen}");
+    for name in names {
+        assert_eq!(seen.matches(&format!("\r\n{name}: ")).count(), 1, "{name} in {seen}");
+    }
+}
+
 #[test]
 fn the_example_is_in_order() {
     let registry = headwater_kernel::Registry::new(&[KIND]);

@@ -8,11 +8,14 @@ use headwater_base::Problem;
 use headwater_kernel::port::{Source, SourceRecord};
 use serde_json::{Map, Value};
 
-use super::lines::{Progress, unreadable};
+use super::lines::{LINE_BYTES_MAX, Progress, unreadable};
+
+/// What is read ahead of a row and may belong to the one before it.
+const AHEAD_BYTES: usize = 64 * 1024;
 
 /// A source of rows.
 pub struct Rows<R> {
-    reader: csv::Reader<R>,
+    reader: csv::Reader<Bounded<R>>,
     name: String,
     columns: Vec<String>,
     progress: Progress,
@@ -22,8 +25,9 @@ impl<R: Read + Send> Rows<R> {
     /// Rows of `input`, which is called `name` in errors.
     ///
     /// # Errors
-    /// `HW-CONNECT-030` when the column names cannot be read.
+    /// `HW-CONNECT-030` when the column names cannot be read. Later `HW-CONNECT-122` for a row over the limit.
     pub fn new(input: R, name: String, progress: Progress) -> Result<Self, Problem> {
+        let input = Bounded { inner: input, left: LINE_BYTES_MAX + AHEAD_BYTES };
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
         let columns = reader.headers().map_err(|error| unreadable(&name, &error))?;
         let columns = columns.iter().map(str::to_owned).collect();
@@ -45,6 +49,7 @@ impl<R: Read + Send> Source for Rows<R> {
         let mut record = csv::StringRecord::new();
         while records.len() < count {
             let line = self.reader.position().line();
+            self.reader.get_mut().left = LINE_BYTES_MAX + AHEAD_BYTES;
             let (position, value, fault) = match self.reader.read_record(&mut record) {
                 Ok(false) => break,
                 Ok(true) => {
@@ -53,6 +58,11 @@ impl<R: Read + Send> Source for Rows<R> {
                         Ok(value) => (position, value, None),
                         Err(fault) => (position, Bytes::from(record.iter().collect::<Vec<_>>().join(",")), Some(fault)),
                     }
+                }
+                Err(error) if error.is_io_error() && self.reader.get_ref().left == 0 => {
+                    let fact = format!("the row at line {line} of `{}` has over {LINE_BYTES_MAX} bytes", self.name);
+                    return Err(Problem::new("HW-CONNECT-122", format!("{fact}, which is the limit"))
+                        .help("look for a quote that is opened there and not closed"));
                 }
                 Err(error) if error.is_io_error() => return Err(unreadable(&self.name, &error)),
                 Err(error) => (line, Bytes::new(), Some(error.to_string())),
@@ -65,6 +75,26 @@ impl<R: Read + Send> Source for Rows<R> {
 
     fn progress(&self) -> (u64, Option<u64>) {
         self.progress.read()
+    }
+}
+
+/// An input of which one row takes no more than so much: one whose quotes never close would be read to the end of the
+/// file, and all of it held.
+struct Bounded<R> {
+    inner: R,
+    /// Bytes that may be read before the next row begins.
+    left: usize,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.left == 0 {
+            return Err(std::io::Error::other("a row is over the limit"));
+        }
+        let room = buffer.len().min(self.left);
+        let read = self.inner.read(buffer.get_mut(..room).unwrap_or_default())?;
+        self.left = self.left.saturating_sub(read);
+        Ok(read)
     }
 }
 

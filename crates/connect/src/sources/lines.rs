@@ -12,6 +12,9 @@ use headwater_wire::accesslog;
 /// A longer line is a fault; its rest is passed over.
 pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// What may stand before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// How a line becomes a JSON object's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -83,6 +86,10 @@ impl<R: BufRead + Send> Lines<R> {
             return Ok(None);
         }
         self.line += 1;
+        // Files of some systems begin with it, and it is no part of what they say.
+        if self.line == 1 && self.buffer.starts_with(BYTE_ORDER_MARK) {
+            self.buffer.drain(..BYTE_ORDER_MARK.len());
+        }
         let ended = self.buffer.last() == Some(&b'\n');
         if ended {
             self.buffer.pop();

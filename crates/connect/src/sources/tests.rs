@@ -38,6 +38,14 @@ fn lines_of_json_keep_their_number_and_the_last_one_needs_no_end() {
 }
 
 #[test]
+fn a_mark_of_the_byte_order_is_no_part_of_the_first_event() {
+    let records = read("a.ndjson", "\u{feff}{\"a\":1}\n".as_bytes(), json!({"path": "a.ndjson"})).unwrap();
+    assert_eq!(texts(&records), [(1, "{\"a\":1}".into(), false)]);
+    let records = read("a.csv", "\u{feff}a\n1\n".as_bytes(), json!({"path": "a.csv"})).unwrap();
+    assert_eq!(texts(&records), [(2, "{\"a\":1}".into(), false)]);
+}
+
+#[test]
 fn packed_files_are_unpacked() {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packer.write_all(b"{\"a\":1}\n").unwrap();
@@ -57,6 +65,16 @@ fn rows_become_objects_and_a_short_row_a_fault() {
             (4, r#"{"id":8,"n":null,"price":"x","name":null,"ok":false}"#.into(), false),
         ]
     );
+}
+
+#[test]
+fn a_quote_that_never_closes_does_not_take_the_rest_of_the_file_into_memory() {
+    let text = [&b"a,b\n1,2\n3,\""[..], vec![b'x'; 17 << 20].as_slice()].concat();
+    let problem = read("a.csv", &text, json!({"path": "a.csv"})).unwrap_err();
+    assert_eq!(problem.code, "HW-CONNECT-122");
+    assert!(problem.title.starts_with("the row at line 3 of "), "{}", problem.title);
+    let text = [&b"a,b\n1,2\n3,\""[..], vec![b'x'; 15 << 20].as_slice(), &b"\"\n"[..]].concat();
+    assert_eq!(read("a.csv", &text, json!({"path": "a.csv"})).unwrap().len(), 2);
 }
 
 #[test]

@@ -66,6 +66,18 @@ fn sets_json_as_it_is_and_lets_later_steps_look_inside() {
 }
 
 #[test]
+fn space_around_json_that_is_set_is_no_part_of_it() {
+    let mut doc = doc(r#"{"a":1}"#);
+    doc.set_json(&path(".geo"), Bytes::from_static(b"\r\n\t {\"city\": \"Oslo\"}\n")).unwrap();
+    doc.set_json(&path(".n"), Bytes::from_static(b" 7 ")).unwrap();
+    assert_eq!((doc.str(&path(".geo.city")), doc.i64(&path(".n"))), (Some("Oslo"), Some(7)));
+    assert!(doc.get(&path(".geo")).unwrap().is_object());
+    doc.set(&path(".geo.zip"), 150);
+    assert_eq!(text(&doc), r#"{"a":1,"geo":{"city": "Oslo","zip":150},"n":7}"#);
+    assert_eq!(doc.remove(&path(".n")), Some(Value::Integer(7)));
+}
+
+#[test]
 fn gives_the_json_text_of_a_part() {
     let mut doc = doc(r#"{"a":{"b":[1 , 2.50]},"c":"x"}"#);
     let json = |doc: &Doc, at: &str| doc.json(&path(at)).map(|json| String::from_utf8(json.to_vec()).unwrap());
@@ -83,6 +95,18 @@ fn the_last_of_equal_keys_counts() {
     let doc = doc(r#"{"a":1,"b":{"c":1,"c":2},"a":3}"#);
     assert_eq!((doc.i64(&path(".a")), doc.i64(&path(".b.c"))), (Some(3), Some(2)));
     assert_eq!(text(&doc), r#"{"a":1,"b":{"c":1,"c":2},"a":3}"#);
+}
+
+#[test]
+fn what_is_beside_a_change_keeps_its_text() {
+    let mut doc = doc(r#"{"n":12345678901234567890123,"o":{"z":1.50,"big":123456789012345678901234,"a":1},"x":1}"#);
+    // The object is read as one value, and then changed inside.
+    assert!(doc.get(&path(".o")).unwrap().is_object());
+    // Nothing is there to be removed.
+    assert_eq!((doc.remove(&path(".n.none")), doc.remove(&path(".o.none.none"))), (None, None));
+    doc.set(&path(".o.a"), 2);
+    doc.remove(&path(".x"));
+    assert_eq!(text(&doc), r#"{"n":12345678901234567890123,"o":{"z":1.50,"big":123456789012345678901234,"a":2}}"#);
 }
 
 #[test]

@@ -190,6 +190,8 @@ impl Object {
         let removed = if rest.is_empty() {
             Some(std::mem::replace(&mut member.node, Node::Gone).apart(source))
         } else {
+            // Where there is nothing to remove, the text stays text.
+            member.node.get(source, rest)?;
             let removed = match member.node.open(source) {
                 Node::Object(object) => object.remove(rest, prune),
                 Node::Value(value) => value.remove(rest, prune).map(Node::Value),
@@ -370,8 +372,10 @@ impl Node {
         Ok(Self::checked_json(text))
     }
 
-    /// A node of JSON text that is known to be JSON.
-    pub const fn checked_json(text: Bytes) -> Self {
+    /// A node of JSON text that is known to be JSON. Space around it goes: a node's text begins with its value.
+    pub fn checked_json(text: Bytes) -> Self {
+        let bare = text.trim_ascii();
+        let text = if bare.len() == text.len() { text } else { text.slice_ref(bare) };
         Self::Json { text, seen: OnceCell::new() }
     }
 
@@ -402,12 +406,8 @@ impl Node {
     /// Makes the node one that can be changed inside.
     fn open(&mut self, source: &Bytes) -> &mut Self {
         let opened = match self {
-            Self::Text { start, end, seen } => {
-                Some(seen.take().unwrap_or_else(|| see(source, *start, *end, &[OwnedSegment::Index(0)])))
-            }
-            Self::Json { text, seen } => {
-                Some(seen.take().unwrap_or_else(|| see(text, 0, text.len() as u32, &[OwnedSegment::Index(0)])))
-            }
+            Self::Text { start, end, seen } => Some(inside(seen.take(), source, *start, *end)),
+            Self::Json { text, seen } => Some(inside(seen.take(), text, 0, text.len() as u32)),
             _ => None,
         };
         match opened {
@@ -480,6 +480,15 @@ fn see(source: &Bytes, start: u32, end: u32, path: &[OwnedSegment]) -> Seen {
         headwater_base::never!("unchecked text");
     }
     Seen::Value(parse::value(source, start, end))
+}
+
+/// As [`see`], of text that is to be changed inside. An object is indexed, though it may have been read as one value
+/// before: what nobody changes of it stays text.
+fn inside(seen: Option<Seen>, source: &Bytes, start: u32, end: u32) -> Seen {
+    match seen {
+        Some(seen) if !matches!(seen, Seen::Value(Value::Object(_))) => seen,
+        _ => see(source, start, end, &[OwnedSegment::Index(0)]),
+    }
 }
 
 /// Appends a value's JSON, as `encode_json` writes it.

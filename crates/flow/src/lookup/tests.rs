@@ -20,7 +20,8 @@ struct Backend {
 
 impl Lookup for Backend {
     fn at_once(&self, key: &str) -> Option<Answer> {
-        key.strip_prefix("memory:").map(|rest| Ok(Some(json(rest))))
+        let nonsense = key.strip_prefix("nonsense:").map(|rest| Ok(Some(Json::from(rest.to_owned()))));
+        key.strip_prefix("memory:").map(|rest| Ok(Some(json(rest)))).or(nonsense)
     }
 
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Answer> {
@@ -136,6 +137,20 @@ fn an_answer_about_to_expire_is_renewed_without_making_anyone_wait() {
 }
 
 #[test]
+fn no_more_answers_are_renewed_ahead_of_time_than_there_are_slots() {
+    let bench = bench(Policy { ttl: Duration::from_secs(100), jitter: 0.0, in_flight: 2, ..quick() });
+    let keys: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+    keys.iter().for_each(|key| drop(bench.answer(key)));
+    bench.clock.advance(Duration::from_secs(95));
+    let held = bench.hold();
+    for key in &keys {
+        assert_eq!(bench.lookups.at_once(key), Some(Ok(Some(json(key)))));
+    }
+    assert_eq!((bench.figure("refreshes_total"), bench.figure("in_flight")), (2, 2));
+    held.add_permits(2);
+}
+
+#[test]
 fn an_unknown_key_is_remembered_for_a_short_time() {
     let bench = bench(Policy { negative_ttl: Duration::from_secs(5), ..quick() });
     bench.script([Ok(None), Err(LookupError::Rejected("odd".to_owned()))]);
@@ -240,6 +255,20 @@ fn memory_answers_skip_the_cache() {
     let bench = bench(quick());
     assert_eq!(bench.lookups.at_once("memory:x"), Some(Ok(Some(json("x")))));
     assert_eq!((bench.asked(), bench.figure("cached"), bench.figure("at_once_total")), (0, 0, 1));
+}
+
+#[test]
+fn an_answer_that_no_event_takes_is_refused_wherever_it_comes_from() {
+    let bench = bench(quick());
+    let refused: Answer = Err(LookupError::Rejected("the answer is not JSON".to_owned()));
+    // Half of a surrogate pair: JSON by its grammar, and no text.
+    for (key, text) in [("a", "{"), ("b", r#""\ud800""#), ("c", "1e999"), ("d", "")] {
+        bench.script([Ok(Some(Json::from(text)))]);
+        assert_eq!(bench.answer(key), refused, "{text}");
+        assert_eq!(bench.lookups.at_once(key), Some(refused.clone()), "{text}");
+    }
+    assert_eq!(bench.asked(), 4);
+    assert_eq!(bench.lookups.at_once("nonsense:{"), Some(refused));
 }
 
 #[test]

@@ -24,6 +24,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::Micros;
 
+use crate::operators::live::Live;
 use crate::operators::measure::{Measured, layout};
 use crate::operators::time::bound;
 use crate::operators::timers::Timers;
@@ -65,10 +66,10 @@ pub struct SessionConfig {
 /// The session operator.
 #[derive(Debug)]
 pub struct Sessions {
-    config: SessionConfig,
-    kinds: Vec<Kind>,
+    rules: Rules,
     watermark: Micros,
     timers: Timers,
+    live: Live<Vec<Session>>,
     /// Keys whose open sessions this micro-batch has changed ([`Emit::Update`] only).
     changed: BTreeSet<Box<[u8]>>,
 }
@@ -88,14 +89,44 @@ impl Sessions {
         let kinds = config.measures.iter().map(|measure| measure.kind).collect();
         // A thousand buckets over one gap: few entries to sort at a time, and few buckets.
         let width = i64::try_from(config.gap.as_micros() / 1_024).unwrap_or(i64::MAX);
-        Ok(Self { config, kinds, watermark: Micros::MIN, timers: Timers::new(width), changed: BTreeSet::new() })
+        Ok(Self {
+            rules: Rules { config, kinds },
+            watermark: Micros::MIN,
+            timers: Timers::new(width),
+            live: Live::default(),
+            changed: BTreeSet::new(),
+        })
     }
 
-    /// The live sessions of a key, in order of time; for tools and tests.
-    ///
-    /// # Errors
-    /// [`Corrupt`] when the key's state cannot be read.
-    pub fn sessions(&self, value: &[u8]) -> Result<Vec<Session>, Corrupt> {
+    /// Gives out the open sessions that this micro-batch has changed.
+    fn give_out_changed(&mut self, state: &dyn State, out: &mut Vec<Emission>) -> Result<(), Corrupt> {
+        for key in std::mem::take(&mut self.changed) {
+            let Some(mut taken) = self.live.take(state, &key, |bytes| self.rules.sessions(bytes))? else { continue };
+            for session in &mut taken.value {
+                // A closed one is given out by its timer.
+                if session.changed && self.rules.close_at(session) > self.watermark {
+                    session.changed = false;
+                    session.revision = session.revision.saturating_add(1);
+                    out.push(self.rules.row(&key, session, false));
+                    taken.changed = true;
+                }
+            }
+            self.live.put(key, taken);
+        }
+        Ok(())
+    }
+}
+
+/// What does not change while the operator works.
+#[derive(Debug)]
+struct Rules {
+    config: SessionConfig,
+    kinds: Vec<Kind>,
+}
+
+impl Rules {
+    /// The sessions of a key that are not gone, in order of time.
+    fn sessions(&self, value: &[u8]) -> Result<Vec<Session>, Corrupt> {
         stored::decode(value, &self.kinds, self.config.path_max.is_some())
     }
 
@@ -155,54 +186,29 @@ impl Sessions {
         let Some(session) = sessions.get_mut(first) else { return };
         session.add(event, self.config.path_max);
     }
-
-    /// Gives out the open sessions that this micro-batch has changed.
-    fn give_out_changed(&mut self, state: &mut dyn State, out: &mut Vec<Emission>) -> Result<(), Corrupt> {
-        for key in std::mem::take(&mut self.changed) {
-            let Some(value) = state.get(&key) else { continue };
-            let mut sessions = self.sessions(&value)?;
-            let mut touched = false;
-            for session in &mut sessions {
-                // A closed one is given out by its timer.
-                if session.changed && self.close_at(session) > self.watermark {
-                    session.changed = false;
-                    session.revision = session.revision.saturating_add(1);
-                    out.push(self.row(&key, session, false));
-                    touched = true;
-                }
-            }
-            if touched {
-                state.put(&key, stored::encode(&sessions).into());
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Operator for Sessions {
     fn event(&mut self, state: &mut dyn State, event: &Event<'_>, out: &mut Vec<Emission>) -> Result<Outcome, Corrupt> {
-        let bound = bound(self.watermark, self.config.lateness);
+        let bound = bound(self.watermark, self.rules.config.lateness);
         if event.time < bound {
             return Ok(Outcome::Late { bound });
         }
-        let key = event.key;
-        let mut sessions = match state.get(key) {
-            Some(value) => self.sessions(&value)?,
-            None => Vec::new(),
-        };
-        let due_before = sessions.iter().map(|session| self.due(session)).min();
-        self.insert(&mut sessions, event, out);
-        let due = sessions.iter().map(|session| self.due(session)).min();
+        let (rules, key) = (&self.rules, event.key);
+        let known = |bytes: Option<&[u8]>| bytes.map_or(Ok(Vec::new()), |bytes| rules.sessions(bytes));
+        let sessions = self.live.change(state, key, known)?;
+        let due_before = sessions.iter().map(|session| rules.due(session)).min();
+        rules.insert(sessions, event, out);
+        let due = sessions.iter().map(|session| rules.due(session)).min();
         // A timer that is too early is harmless, so only one that would be too late is replaced.
         if let Some(due) = due
             && due_before.is_none_or(|before| due < before)
         {
             self.timers.schedule(due, key);
         }
-        if self.config.emit == Emit::Update && !self.changed.contains(key) {
+        if rules.config.emit == Emit::Update && !self.changed.contains(key) {
             self.changed.insert(key.into());
         }
-        state.put(key, stored::encode(&sessions).into());
         Ok(Outcome::Taken)
     }
 
@@ -214,48 +220,54 @@ impl Operator for Sessions {
     ) -> Result<Advance, Corrupt> {
         self.watermark = self.watermark.max(watermark);
         self.give_out_changed(state, out)?;
-        let bound = bound(self.watermark, self.config.lateness);
+        let bound = bound(self.watermark, self.rules.config.lateness);
+        let mut outcome = Advance::More;
         for _ in 0..ADVANCE_MAX {
-            let Some(key) = self.timers.pop(self.watermark) else { return Ok(Advance::Done) };
-            let Some(value) = state.get(&key) else { continue };
-            let mut sessions = self.sessions(&value)?;
+            let Some(key) = self.timers.pop(self.watermark) else {
+                outcome = Advance::Done;
+                break;
+            };
+            let Some(mut taken) = self.live.take(state, &key, |bytes| self.rules.sessions(bytes))? else { continue };
+            let sessions = &mut taken.value;
             let count = sessions.len();
-            let mut touched = false;
-            for session in &mut sessions {
-                if session.pending && self.close_at(session) <= self.watermark {
+            for session in sessions.iter_mut() {
+                if session.pending && self.rules.close_at(session) <= self.watermark {
                     session.pending = false;
                     session.changed = false;
                     session.revision = session.revision.saturating_add(1);
-                    out.push(self.row(&key, session, true));
-                    touched = true;
+                    out.push(self.rules.row(&key, session, true));
+                    taken.changed = true;
                 }
             }
-            sessions.retain(|session| session.pending || self.close_at(session) > bound);
-            match sessions.iter().map(|session| self.due(session)).min() {
-                Some(due) => self.timers.schedule(due, &key),
+            sessions.retain(|session| session.pending || self.rules.close_at(session) > bound);
+            taken.changed |= sessions.len() < count;
+            match sessions.iter().map(|session| self.rules.due(session)).min() {
+                Some(due) => {
+                    self.timers.schedule(due, &key);
+                    self.live.put(key, taken);
+                }
                 None => state.delete(&key),
             }
-            if !sessions.is_empty() && (touched || sessions.len() < count) {
-                state.put(&key, stored::encode(&sessions).into());
-            }
         }
-        Ok(Advance::More)
+        self.live.settle(state, |sessions, out| stored::encode(sessions, out));
+        Ok(outcome)
     }
 
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
-        if let Some(due) = self.sessions(value)?.iter().map(|session| self.due(session)).min() {
+        if let Some(due) = self.rules.sessions(value)?.iter().map(|session| self.rules.due(session)).min() {
             self.timers.schedule(due, key);
         }
         Ok(())
     }
 
     fn measures(&self) -> &[Measure] {
-        &self.config.measures
+        &self.rules.config.measures
     }
 
     fn layout(&self) -> String {
-        let path = if self.config.path_max.is_some() { " path" } else { "" };
-        format!("session/{} {}{path}", stored::VERSION, layout(&self.config.measures))
+        let config = &self.rules.config;
+        let path = if config.path_max.is_some() { " path" } else { "" };
+        format!("session/{} {}{path}", stored::VERSION, layout(&config.measures))
     }
 }
 

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use headwater_base::Micros;
 
 use crate::operators::codec::{Corrupt, Reader, corrupt, put_u64};
+use crate::operators::live::Live;
 use crate::operators::measure::{Measured, layout};
 use crate::operators::time::bound;
 use crate::operators::timers::Timers;
@@ -47,6 +48,9 @@ pub struct Windows {
     kinds: Vec<Kind>,
     watermark: Micros,
     timers: Timers,
+    live: Live<Window>,
+    /// The place of the window at hand.
+    place: Vec<u8>,
 }
 
 /// What the state holds of one window.
@@ -70,6 +74,12 @@ impl WindowConfig {
         (0..)
             .map(move |back: i64| Micros(latest.saturating_sub(every.saturating_mul(back))))
             .take_while(move |start| start.plus(size) > time && *start > Micros::MIN)
+    }
+
+    /// The next time something happens to the window.
+    fn due(&self, start: Micros, window: &Window) -> Micros {
+        let end = start.plus(self.size);
+        if window.pending { end } else { end.plus(self.lateness) }
     }
 }
 
@@ -95,37 +105,36 @@ impl Windows {
         }
         let kinds = config.measures.iter().map(|measure| measure.kind).collect();
         let width = i64::try_from(every).unwrap_or(i64::MAX);
-        Ok(Self { config, kinds, watermark: Micros::MIN, timers: Timers::new(width) })
+        let (timers, live) = (Timers::new(width), Live::default());
+        Ok(Self { config, kinds, watermark: Micros::MIN, timers, live, place: Vec::new() })
+    }
+}
+
+impl Window {
+    fn new(kinds: &[Kind]) -> Self {
+        let measures = kinds.iter().map(|kind| Measured::new(*kind)).collect();
+        Self { events: 0, revision: 0, pending: false, hops: 0, measures }
     }
 
-    fn due(&self, start: Micros, window: &Window) -> Micros {
-        let end = start.plus(self.config.size);
-        if window.pending { end } else { end.plus(self.config.lateness) }
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        put_u64(out, self.events);
+        // What belongs to no chain pays nothing for it.
+        put_u64(out, u64::from(self.hops) << 33 | u64::from(self.revision) << 1 | u64::from(self.pending));
+        for measured in &self.measures {
+            measured.put(out, Micros(0));
+        }
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Window, Corrupt> {
+    fn decode(kinds: &[Kind], bytes: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = Reader::versioned(bytes, VERSION)?;
         let events = reader.u64()?;
         let flags = reader.u64()?;
         let (revision, hops) = ((flags >> 1) as u32, (flags >> 33) as u32);
         let read = |kind: &Kind| Measured::read(*kind, &mut reader, Micros(0));
-        let measures = self.kinds.iter().map(read).collect::<Result<_, _>>()?;
+        let measures = kinds.iter().map(read).collect::<Result<_, _>>()?;
         reader.end()?;
-        Ok(Window { events, revision, pending: flags & 1 > 0, hops, measures })
-    }
-}
-
-impl Window {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(32);
-        out.push(VERSION);
-        put_u64(&mut out, self.events);
-        // What belongs to no chain pays nothing for it.
-        put_u64(&mut out, u64::from(self.hops) << 33 | u64::from(self.revision) << 1 | u64::from(self.pending));
-        for measured in &self.measures {
-            measured.put(&mut out, Micros(0));
-        }
-        out
+        Ok(Self { events, revision, pending: flags & 1 > 0, hops, measures })
     }
 }
 
@@ -141,28 +150,23 @@ impl Operator for Windows {
             return Ok(Outcome::Late { bound });
         }
         for start in self.config.starts(event.time) {
-            let place = place(start, event.key);
-            let known = state.get(&place);
-            let mut window = match &known {
-                Some(value) => self.decode(value)?,
-                None => Window {
-                    events: 0,
-                    revision: 0,
-                    pending: false,
-                    hops: 0,
-                    measures: self.kinds.iter().map(|kind| Measured::new(*kind)).collect(),
-                },
+            self.place.clear();
+            put_place(&mut self.place, start, event.key);
+            let kinds = &self.kinds;
+            let known = |bytes: Option<&[u8]>| match bytes {
+                Some(bytes) => Window::decode(kinds, bytes),
+                None => Ok(Window::new(kinds)),
             };
+            let window = self.live.change(state, &self.place, known)?;
             if !window.pending {
                 window.pending = true;
-                self.timers.schedule(self.due(start, &window), &place);
+                self.timers.schedule(self.config.due(start, window), &self.place);
             }
             window.events = window.events.saturating_add(1);
             window.hops = window.hops.max(event.hops.min(HOPS_MAX));
             for (measured, input) in window.measures.iter_mut().zip(event.inputs) {
                 measured.add(input, (event.time, event.position));
             }
-            state.put(&place, window.encode().into());
         }
         Ok(Outcome::Taken)
     }
@@ -175,12 +179,17 @@ impl Operator for Windows {
     ) -> Result<Advance, Corrupt> {
         self.watermark = self.watermark.max(watermark);
         let bound = bound(self.watermark, self.config.lateness);
+        let mut outcome = Advance::More;
         for _ in 0..ADVANCE_MAX {
-            let Some(place) = self.timers.pop(self.watermark) else { return Ok(Advance::Done) };
-            let Some(value) = state.get(&place) else { continue };
-            let mut window = self.decode(&value)?;
+            let Some(place) = self.timers.pop(self.watermark) else {
+                outcome = Advance::Done;
+                break;
+            };
+            let read = |bytes: &[u8]| Window::decode(&self.kinds, bytes);
+            let Some(mut taken) = self.live.take(state, &place, read)? else { continue };
             let (start, key) = read_place(&place)?;
             let end = start.plus(self.config.size);
+            let window = &mut taken.value;
             if window.pending && end <= self.watermark {
                 window.pending = false;
                 window.revision = window.revision.saturating_add(1);
@@ -193,20 +202,22 @@ impl Operator for Windows {
                     hops: window.hops,
                     measures: window.measures.iter().map(Measured::value).collect(),
                 }));
-                state.put(&place, window.encode().into());
+                taken.changed = true;
             }
             if end <= bound && !window.pending {
                 state.delete(&place);
             } else {
-                self.timers.schedule(self.due(start, &window), &place);
+                self.timers.schedule(self.config.due(start, window), &place);
+                self.live.put(place, taken);
             }
         }
-        Ok(Advance::More)
+        self.live.settle(state, Window::encode);
+        Ok(outcome)
     }
 
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
         let (start, _) = read_place(key)?;
-        let due = self.due(start, &self.decode(value)?);
+        let due = self.config.due(start, &Window::decode(&self.kinds, value)?);
         self.timers.schedule(due, key);
         Ok(())
     }
@@ -221,12 +232,10 @@ impl Operator for Windows {
     }
 }
 
-/// The key of a window in the state: sorts by start.
-fn place(start: Micros, key: &[u8]) -> Vec<u8> {
-    let mut place = Vec::with_capacity(8 + key.len());
+/// Appends the key of a window in the state: sorts by start.
+fn put_place(place: &mut Vec<u8>, start: Micros, key: &[u8]) {
     place.extend_from_slice(&(start.0 ^ i64::MIN).to_be_bytes());
     place.extend_from_slice(key);
-    place
 }
 
 fn read_place(place: &[u8]) -> Result<(Micros, &[u8]), Corrupt> {

@@ -17,7 +17,7 @@ pub enum Asked {
     Later,
 }
 
-/// A step's way to ask.
+/// A step's way to ask. What it answers is [`crate::lookup::Answer`]: checked JSON.
 pub trait Asking: Send + Sync {
     /// The answer, if it is known without waiting.
     fn at_once(&self, key: &str) -> Asked;

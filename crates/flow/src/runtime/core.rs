@@ -227,16 +227,14 @@ impl Core {
         self.now = self.around.clock.now();
     }
 
-    /// Takes a record. `again` = it waited when an earlier life ended, and has been judged on time then.
+    /// Takes a record. `again` = it waited when an earlier life ended, and has been judged then.
     pub fn offer(&mut self, input: InputIndex, record: Record, again: bool, out: &mut dyn Sink) {
         Figures::add(&self.around.figures.events, 1);
         let offset = record.offset;
         let Some(source) = self.inputs.get_mut(input) else { return };
         source.moved = true;
         source.positions.pass(offset);
-        if again {
-            source.positions.release(offset);
-        }
+        let judged = again.then(|| source.positions.release(offset));
         let (partition, is_retry) = (source.partition, source.retry);
         let chain = self.chain(input, &record);
         let Some(value) = record.value else {
@@ -297,7 +295,7 @@ impl Core {
             retry,
             kept: Vec::new(),
         };
-        if let Err(fault) = self.judge(&mut flight, again) {
+        if let Err(fault) = self.judge(&mut flight, judged) {
             return self.dead_flight(&flight, None, &fault, out);
         }
         if self.lanes && flight.retry.is_none() {
@@ -322,7 +320,7 @@ impl Core {
         let Some(source) = self.inputs.get_mut(input) else { return };
         source.moved = true;
         source.positions.pass(to - 1);
-        let gone: Vec<Offset> = source.positions.open().range(from..to).copied().collect();
+        let gone: Vec<Offset> = source.positions.open().range(from..to).map(|(offset, _)| *offset).collect();
         for offset in gone {
             source.positions.release(offset);
         }
@@ -369,8 +367,8 @@ impl Core {
         });
     }
 
-    /// Event time, and what it says about the event.
-    fn judge(&mut self, flight: &mut Flight, again: bool) -> Result<(), Fault> {
+    /// Event time, and what it says about the event; `judged` = what it said in an earlier life.
+    fn judge(&mut self, flight: &mut Flight, judged: Option<Option<Micros>>) -> Result<(), Fault> {
         if let Some(path) = &self.plan.time {
             let Some(time) = flight.doc.time(path) else {
                 return Err(Fault::new("HW-FLOW-031", format!("there is no time at `{path}`")));
@@ -378,7 +376,11 @@ impl Core {
             flight.time = time;
         }
         let of_source = self.inputs.get(flight.input).filter(|input| !input.retry);
-        let Some(source) = of_source.filter(|_| !again) else { return Ok(()) };
+        let Some(source) = of_source else { return Ok(()) };
+        if let Some(late) = judged {
+            flight.late = late;
+            return Ok(());
+        }
         match self.watermarks.observe(source.partition, flight.time, self.now) {
             Observed::OnTime => {}
             Observed::Late { bound } => flight.late = Some(bound),
@@ -430,7 +432,7 @@ impl Core {
 
     fn park(&mut self, flight: &Flight) -> Ticket {
         if let Some(input) = self.inputs.get_mut(flight.input) {
-            input.positions.hold(flight.offset);
+            input.positions.hold(flight.offset, flight.late);
         }
         let holds = Holds { watermark: self.watermarks.watermark(), time: flight.time };
         self.parking.enter(flight.lane, Some(holds).filter(|_| flight.counts_in_time()))

@@ -3,6 +3,7 @@
 //! Each says why, with the code whose page explains it, and the position of the event in its input, so that nothing is
 //! lost and everything can be found again.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use headwater_base::{Micros, Name};
 use headwater_kernel::letter::{Data, Place};
 use headwater_log::Offset;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::doc::{self, Doc};
 use crate::operators::value::{render_int, render_text};
@@ -188,8 +189,11 @@ impl Retry {
         let kept = match &*kept {
             b"{}" => Vec::new(),
             kept => {
-                let kept: serde_json::Map<String, Value> = serde_json::from_slice(kept).ok()?;
-                kept.into_iter().map(|(step, json)| (step, Bytes::from(json.to_string()))).collect()
+                // As it was written: a number that is read and written again may differ in its last digit, and the second
+                // revision says what the first one said.
+                let parts: BTreeMap<String, &RawValue> = serde_json::from_slice(kept).ok()?;
+                let text = |json: &RawValue| Bytes::copy_from_slice(json.get().as_bytes());
+                parts.into_iter().map(|(step, json)| (step, text(json))).collect()
             }
         };
         let retry = Self {

@@ -180,7 +180,12 @@ impl<E> Parking<E> {
     fn leave_lane(&mut self, ticket: Ticket, lane: u64) -> Option<Ticket> {
         let queue = self.lanes.get_mut(&lane)?;
         let was_first = queue.front() == Some(&ticket);
-        queue.retain(|other| *other != ticket);
+        // Nearly always it is the first, and a lane may be as long as all that may wait.
+        if was_first {
+            queue.pop_front();
+        } else {
+            queue.retain(|other| *other != ticket);
+        }
         let next = queue.front().copied();
         if next.is_none() {
             self.lanes.remove(&lane);

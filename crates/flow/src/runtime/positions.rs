@@ -1,27 +1,30 @@
 //! How far a pipeline has come in one partition: everything before `next` is done, but for the offsets in `open`.
 //!
 //! Events that wait for a lookup stay open while later ones of other keys are done, so a restart reads the open ones
-//! again and nothing else. The bytes are part of each commit, which makes input, state and output one fact.
+//! again and nothing else. With each stands how it was judged: event time goes on while it waits, so a second judgement
+//! would be another one. The bytes are part of each commit, which makes input, state and output one fact.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use headwater_base::Micros;
 use headwater_log::Offset;
 
-use crate::operators::codec::{Corrupt, Reader, put_i64, put_u64};
+use crate::operators::codec::{Corrupt, Reader, put_i64, put_time, put_u64};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The position of a pipeline in one partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Positions {
     next: Offset,
-    open: BTreeSet<Offset>,
+    /// Of a late event the bound that it was before.
+    open: BTreeMap<Offset, Option<Micros>>,
 }
 
 impl Positions {
     /// Begins at `next`.
     pub const fn at(next: Offset) -> Self {
-        Self { next, open: BTreeSet::new() }
+        Self { next, open: BTreeMap::new() }
     }
 
     /// The first offset nobody has begun.
@@ -31,11 +34,11 @@ impl Positions {
 
     /// The first offset that a restart has to read.
     pub fn first(&self) -> Offset {
-        self.open.first().copied().unwrap_or(self.next)
+        self.open.first_key_value().map_or(self.next, |(first, _)| *first)
     }
 
-    /// Offsets begun and not done.
-    pub const fn open(&self) -> &BTreeSet<Offset> {
+    /// Offsets begun and not done; of a late event with the bound that it was before.
+    pub const fn open(&self) -> &BTreeMap<Offset, Option<Micros>> {
         &self.open
     }
 
@@ -44,14 +47,14 @@ impl Positions {
         self.next = self.next.max(offset.saturating_add(1));
     }
 
-    /// The event at `offset` waits for something.
-    pub fn hold(&mut self, offset: Offset) {
-        self.open.insert(offset);
+    /// The event at `offset` waits for something; `late` = the bound that it was before, if it is late.
+    pub fn hold(&mut self, offset: Offset, late: Option<Micros>) {
+        self.open.insert(offset, late);
     }
 
-    /// The event at `offset` no longer waits: it is done.
-    pub fn release(&mut self, offset: Offset) {
-        self.open.remove(&offset);
+    /// The event at `offset` no longer waits: it is done, or taken up again. Answers its bound, if it is late.
+    pub fn release(&mut self, offset: Offset) -> Option<Micros> {
+        self.open.remove(&offset).flatten()
     }
 
     /// The bytes that go into the commit.
@@ -59,10 +62,15 @@ impl Positions {
         let mut out = vec![VERSION];
         put_i64(&mut out, self.next);
         put_u64(&mut out, self.open.len() as u64);
-        let mut before = self.next;
-        for offset in self.open.iter().rev() {
-            put_i64(&mut out, before.saturating_sub(*offset));
+        let (mut before, mut base) = (self.next, Micros(0));
+        for (offset, late) in self.open.iter().rev() {
+            let distance = u64::try_from(before.saturating_sub(*offset)).unwrap_or(0);
+            put_u64(&mut out, distance << 1 | u64::from(late.is_some()));
             before = *offset;
+            if let Some(bound) = late {
+                put_time(&mut out, base, *bound);
+                base = *bound;
+            }
         }
         out
     }
@@ -74,11 +82,14 @@ impl Positions {
     pub fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = Reader::versioned(bytes, VERSION)?;
         let next = reader.i64()?;
-        let mut open = BTreeSet::new();
-        let mut before = next;
+        let mut open = BTreeMap::new();
+        let (mut before, mut base) = (next, Micros(0));
         for _ in 0..reader.count()? {
-            before = before.saturating_sub(reader.i64()?);
-            open.insert(before);
+            let tagged = reader.u64()?;
+            before = before.saturating_sub((tagged >> 1) as i64);
+            let late = if tagged & 1 > 0 { Some(reader.time(base)?) } else { None };
+            base = late.unwrap_or(base);
+            open.insert(before, late);
         }
         reader.end()?;
         Ok(Self { next, open })

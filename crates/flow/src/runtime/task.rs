@@ -193,7 +193,7 @@ impl<'a> Life<'a> {
                     ),
                     delay,
                     resumed: positions.next(),
-                    open: positions.open().clone(),
+                    open: positions.open().keys().copied().collect(),
                 });
                 let stream = Arc::from(name.as_str());
                 inputs.push(Input { moved: true, ..Input::new(stream, partition, delay.is_some(), positions) });

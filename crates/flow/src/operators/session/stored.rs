@@ -107,29 +107,27 @@ impl Session {
     }
 }
 
-/// The bytes of a key's sessions.
-pub fn encode(sessions: &[Session]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(96 * sessions.len());
+/// Appends the bytes of a key's sessions.
+pub fn encode(sessions: &[Session], out: &mut Vec<u8>) {
     out.push(VERSION);
-    put_u64(&mut out, sessions.len() as u64);
+    put_u64(out, sessions.len() as u64);
     let mut base = Micros(0);
     for session in sessions {
-        put_at(&mut out, base, session.birth);
+        put_at(out, base, session.birth);
         base = session.birth.0;
-        put_time(&mut out, base, session.start);
-        put_u64(&mut out, session.end.0.wrapping_sub(session.start.0) as u64);
-        put_u64(&mut out, session.events);
+        put_time(out, base, session.start);
+        put_u64(out, session.end.0.wrapping_sub(session.start.0) as u64);
+        put_u64(out, session.events);
         let flags = if session.pending { PENDING } else { 0 } | if session.changed { CHANGED } else { 0 };
         // What belongs to no chain pays nothing for it.
-        put_u64(&mut out, u64::from(session.hops) << 34 | u64::from(session.revision) << 2 | flags);
+        put_u64(out, u64::from(session.hops) << 34 | u64::from(session.revision) << 2 | flags);
         for measured in &session.measures {
-            measured.put(&mut out, base);
+            measured.put(out, base);
         }
         if let Some(path) = &session.path {
-            path.put(&mut out, base);
+            path.put(out, base);
         }
     }
-    out
 }
 
 /// Reads what [`encode`] wrote.

@@ -52,12 +52,7 @@ impl Core {
 
 pub(super) fn take_answer(flight: &mut Flight, step: usize, into: &Path, answer: Result<Option<Json>, LookupError>) {
     match answer {
-        Ok(Some(json)) => {
-            // An answer that is not JSON is as good as none.
-            if flight.doc.set_json(into, json).is_err() {
-                flight.failed.push(step);
-            }
-        }
+        Ok(Some(json)) => flight.doc.set_checked_json_at(into.segments(), json),
         Ok(None) => {}
         Err(_) => flight.failed.push(step),
     }

@@ -8,6 +8,7 @@ use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
 use super::chain::CUT;
+use super::stateful::document;
 use super::{Core, Flight, Rejected, letter_place, reason};
 use crate::compile::{KeyedPlan, Output, Work};
 use crate::doc::{Doc, Fault};
@@ -49,12 +50,12 @@ impl Core {
                 Err(fault) => return self.dead_flight(flight, None, &fault, out),
             }
         }
-        let mut whole: Option<Bytes> = None;
-        for (index, delete) in chosen {
-            let Some(output) = plan.outputs.get(index) else { continue };
-            if let Err(fault) = self.write(flight, output, delete, &mut whole, out) {
-                return self.dead_flight(flight, None, &fault, out);
-            }
+        let chosen = chosen.iter().filter_map(|(index, delete)| Some((plan.outputs.get(*index)?, *delete)));
+        let mut memory = std::mem::take(&mut self.scratch);
+        let written = self.write_all(flight, chosen, &mut memory, out);
+        self.scratch = memory;
+        if let Err(fault) = written {
+            return self.dead_flight(flight, None, &fault, out);
         }
         if !flight.failed.is_empty() {
             self.copy(flight, 1, out);
@@ -81,29 +82,29 @@ impl Core {
         }
     }
 
-    fn write(
+    /// Writes the event to outputs, each with whether it deletes its document. `memory` is for the event's text, which is
+    /// put together once for all of them.
+    fn write_all<'o>(
         &mut self,
         flight: &Flight,
-        output: &Output,
-        delete: bool,
-        whole: &mut Option<Bytes>,
+        outputs: impl Iterator<Item = (&'o Output, bool)> + Clone,
+        memory: &mut Vec<u8>,
         out: &mut dyn Sink,
     ) -> Result<(), Fault> {
-        let own = output.key.as_ref().map(|path| flight.doc.key(path));
-        let key = match &own {
-            Some(key) => key.as_deref(),
-            None => flight.key.as_deref(),
-        };
-        let value = match output.table.as_ref() {
-            _ if delete => None,
-            Some(table) if table.fields.is_some() => {
-                Some(selected(&flight.doc, table.fields.as_deref().unwrap_or_default()))
-            }
-            _ => Some(whole.get_or_insert_with(|| flight.doc.encode()).clone()),
-        };
-        self.put(output.target, flight.time_ms, key, value.as_deref(), flight.cause.as_deref(), out)
-            .map_err(|refused| self.refused(output.target, refused))?;
-        Figures::add(&self.around.figures.outputs, 1);
+        let takes_all = |(output, delete): (&Output, bool)| !delete && fields(output).is_none();
+        let whole = if outputs.clone().any(takes_all) { flight.doc.text(memory) } else { &[] };
+        for (output, delete) in outputs {
+            let own = output.key.as_ref().map(|path| flight.doc.key(path));
+            let key = match &own {
+                Some(key) => key.as_deref(),
+                None => flight.key.as_deref(),
+            };
+            let part = fields(output).filter(|_| !delete).map(|fields| selected(&flight.doc, fields));
+            let value = if delete { None } else { Some(part.as_deref().unwrap_or(whole)) };
+            self.put(output.target, flight.time_ms, key, value, flight.cause.as_deref(), out)
+                .map_err(|refused| self.refused(output.target, refused))?;
+            Figures::add(&self.around.figures.outputs, 1);
+        }
         Ok(())
     }
 
@@ -314,18 +315,40 @@ impl Core {
     /// Writes the newest values of the keys that changed since the last commit.
     pub(super) fn rows(&mut self, out: &mut dyn Sink) {
         let plan = Arc::clone(&self.plan);
-        for (index, (step, run)) in plan.steps.iter().zip(&mut self.runs).enumerate() {
-            let (Work::Aggregate(work), super::Run::Aggregate(run)) = (&step.work, run) else { continue };
-            let Some(target) = work.output else { continue };
-            for (key, (document, cause)) in run.rows.drain() {
-                if out.put(target, self.now.millis(), Some(&key), Some(&document), cause.as_deref()).is_ok() {
-                    Figures::add(&self.around.figures.results, 1);
-                    self.tally.wrote(target);
-                    self.tally.at(index, |tally| tally.results += 1);
+        let now = self.now.millis();
+        for (index, step) in plan.steps.iter().enumerate() {
+            let Work::Aggregate(work) = &step.work else { continue };
+            let (Some(target), Some(super::Run::Aggregate(run))) = (work.output, self.runs.get_mut(index)) else {
+                continue;
+            };
+            let entity = work.entity.as_ref().map(Name::as_str);
+            let mut rows = std::mem::take(&mut run.rows);
+            for (key, row) in rows.drain() {
+                let (document, cause) = (document(entity, &key, &row), row.cause.as_deref());
+                match self.put(target, now, Some(&key), Some(&document), cause, out) {
+                    Ok(()) => {
+                        Figures::add(&self.around.figures.results, 1);
+                        self.tally.at(index, |tally| tally.results += 1);
+                    }
+                    Err(refused) => {
+                        let fault = self.refused(target, refused);
+                        let event =
+                            Rejected { input: 0, at: (0, -1), key: Some(&key), data: &document, time_ms: now, cause };
+                        self.dead(event, Some(&step.id), &fault, out);
+                    }
                 }
+            }
+            if let Some(super::Run::Aggregate(run)) = self.runs.get_mut(index) {
+                // Its memory is used again.
+                run.rows = rows;
             }
         }
     }
+}
+
+/// The fields that an output takes; None for all of the event.
+fn fields(output: &Output) -> Option<&[(String, crate::path::Path)]> {
+    output.table.as_ref()?.fields.as_deref()
 }
 
 /// A document of some of an event's fields.

@@ -191,7 +191,7 @@ impl Input {
 
     /// Whether events that waited when an earlier life ended are still not through.
     fn is_resuming(&self) -> bool {
-        !self.retry && self.positions.open().first().is_some_and(|first| *first < self.resumed)
+        !self.retry && self.positions.open().first_key_value().is_some_and(|(first, _)| *first < self.resumed)
     }
 }
 

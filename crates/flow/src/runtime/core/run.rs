@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ahash::HashMap;
 use bytes::Bytes;
-use headwater_base::Problem;
+use headwater_base::{Micros, Problem};
 use headwater_kernel::port::Cause;
 
 use crate::compile::{Plan, Step, Work};
@@ -24,8 +24,19 @@ pub(super) struct AggregateRun {
     pub space: Arc<str>,
     pub operator: Aggregate,
     pub changes: Changes,
-    /// Values to be written to a stream with the next commit: key -> document.
-    pub rows: HashMap<Bytes, (Bytes, Option<Box<Cause>>)>,
+    /// Values to be written to a stream with the next commit, by key.
+    pub rows: HashMap<Bytes, Row>,
+}
+
+/// The newest values of a key, not yet a document: of a commit only the last ones become one.
+#[derive(Default)]
+pub(super) struct Row {
+    /// The time of the event that they came of.
+    pub time: Micros,
+    /// JSON of the values.
+    pub values: Bytes,
+    /// The longest chain of the events since the last commit.
+    pub cause: Option<Box<Cause>>,
 }
 
 pub(super) struct KeyedRun {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
+use super::run::Row;
 use super::{Core, Flight, Next, Run};
 use crate::compile::{AggregatePlan, DedupePlan, InputPlan, KeyedPlan};
 use crate::doc::{Doc, Fault, Value};
@@ -43,12 +44,11 @@ impl Core {
         }
         let values = Bytes::copy_from_slice(&self.scratch);
         if work.output.is_some() {
-            let entity = work.entity.as_ref().map(headwater_base::Name::as_str);
-            let (document, cause) = run.rows.entry(key.clone()).or_default();
-            *document = row(entity, &key, flight, &values);
+            let row = run.rows.entry(key).or_default();
+            (row.time, row.values) = (flight.time, values.clone());
             // One document tells of all the key's events of a commit, so it belongs to the longest of their chains.
-            if hops(cause.as_deref()) < hops(flight.cause.as_deref()) {
-                cause.clone_from(&flight.cause);
+            if hops(row.cause.as_deref()) < hops(flight.cause.as_deref()) {
+                row.cause.clone_from(&flight.cause);
             }
         }
         if let Some(into) = &work.into {
@@ -118,7 +118,8 @@ impl Core {
     }
 }
 
-/// What an event gives to each measure. `texts` holds the JSON of arrays and objects while the operator looks at it.
+/// What an event gives to each measure. `texts` holds what is no text in the event while the operator looks at it: the
+/// JSON of arrays and objects, and times that a program made.
 fn inputs<'a>(
     plans: &[InputPlan],
     doc: &'a Doc,
@@ -132,12 +133,19 @@ fn inputs<'a>(
             None => true,
         });
     }
-    if plans.iter().any(|plan| {
-        plan.value.as_ref().is_some_and(|path| matches!(doc.get(path), Some(Value::Object(_) | Value::Array(_))))
-    }) {
-        texts.extend(plans.iter().map(|plan| plan.value.as_ref().and_then(|path| doc.json(path))));
+    let is_made = |value: &Value| matches!(value, Value::Object(_) | Value::Array(_) | Value::Timestamp(_));
+    if plans.iter().any(|plan| plan.value.as_ref().and_then(|path| doc.get(path)).is_some_and(is_made)) {
+        texts.extend(plans.iter().map(|plan| {
+            let path = plan.value.as_ref()?;
+            match doc.get(path)? {
+                Value::Object(_) | Value::Array(_) => doc.json(path),
+                Value::Timestamp(_) => doc.key(path),
+                _ => None,
+            }
+        }));
     }
     let texts: &'a [Option<Bytes>] = texts;
+    let text = |index: usize| texts.get(index)?.as_deref().and_then(|text| std::str::from_utf8(text).ok());
     let read = plans.iter().zip(taken).enumerate().map(|(index, (plan, taken))| {
         if !taken {
             return Input::Skip;
@@ -148,10 +156,9 @@ fn inputs<'a>(
             Some(Value::Boolean(value)) => Input::Bool(*value),
             Some(Value::Integer(value)) => Input::Int(*value),
             Some(Value::Float(value)) => Input::Float(value.into_inner()),
-            Some(Value::Object(_) | Value::Array(_)) => {
-                let text = texts.get(index).and_then(Option::as_ref).and_then(|text| std::str::from_utf8(text).ok());
-                text.map_or(Input::Skip, Input::Json)
-            }
+            Some(Value::Object(_) | Value::Array(_)) => text(index).map_or(Input::Skip, Input::Json),
+            // As the event's text will have it.
+            Some(Value::Timestamp(_)) => text(index).map_or(Input::Skip, Input::Text),
             Some(value) => value.to_str().map_or(Input::Skip, Input::Text),
         }
     });
@@ -171,10 +178,10 @@ fn corrupt(error: Corrupt) -> Fault {
     Fault::new("HW-FLOW-041", error.to_string())
 }
 
-/// The record of a key's values on the aggregate's output stream.
-fn row(entity: Option<&str>, key: &[u8], flight: &Flight, values: &[u8]) -> Bytes {
+/// The document of a key's values on the aggregate's output stream.
+pub(super) fn document(entity: Option<&str>, key: &[u8], row: &Row) -> Bytes {
     use crate::operators::value::render_text;
-    let mut text = Vec::with_capacity(values.len() + 96);
+    let mut text = Vec::with_capacity(row.values.len() + 96);
     text.extend_from_slice(b"{\"key\":");
     render_text(&mut text, &String::from_utf8_lossy(key));
     if let Some(entity) = entity {
@@ -182,9 +189,9 @@ fn row(entity: Option<&str>, key: &[u8], flight: &Flight, values: &[u8]) -> Byte
         render_text(&mut text, entity);
     }
     text.extend_from_slice(b",\"time\":");
-    render_text(&mut text, &flight.time.to_string());
+    render_text(&mut text, &row.time.to_string());
     text.extend_from_slice(b",\"values\":");
-    text.extend_from_slice(values);
+    text.extend_from_slice(&row.values);
     text.push(b'}');
     Bytes::from(text)
 }

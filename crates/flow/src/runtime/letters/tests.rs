@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -12,7 +12,11 @@ fn a_retry_copy_keeps_the_event_byte_for_byte() {
         partition: 3,
         offset: 99,
         time_ms: 5,
-        kept: vec![("rates".into(), Bytes::from_static(b"{\"n\":1}"))],
+        // A sum beyond 64 bits, and a float that some readers round.
+        kept: vec![(
+            "rates".into(),
+            Bytes::from_static(b"{\"n\":92233720368547758070,\"mean\":1.1125369292536007e-308}"),
+        )],
     };
     let text = retry.encode(&Name::new("p").unwrap(), "in", event);
     assert_eq!(Retry::decode(&text), Some((retry, Bytes::from_static(event))));

@@ -82,7 +82,7 @@ impl Bench {
         self.create(&format!("table.{name}"), config);
     }
 
-    fn create(&self, name: &str, config: StreamConfig) {
+    pub fn create(&self, name: &str, config: StreamConfig) {
         self.runtime.block_on(self.log.create(Name::new(name).unwrap(), config, Vec::new())).unwrap();
     }
 

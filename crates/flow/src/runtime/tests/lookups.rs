@@ -133,6 +133,35 @@ fn an_event_that_waited_when_the_pipeline_stopped_is_not_late_for_it() {
 }
 
 #[test]
+fn a_late_event_that_waited_when_the_pipeline_stopped_is_late_after_it() {
+    let bench = Bench::new();
+    let gate = Gate::named("late");
+    bench.stream("in", 1);
+    let mut spec = timed("late");
+    spec["steps"].as_array_mut().unwrap().push(json!(
+        {"id": "rates", "type": "aggregate", "key": ".user", "windows": ["1h"], "measures": {"events": {"count": true}},
+         "into": ".rates"}
+    ));
+    let unit = bench.start("late", spec.clone());
+    bench.send("in", 0, &[(None, &event("z", 900, None))]);
+    bench.wait_for("out", 1);
+    bench.send("in", 0, &[(None, &event("a", 0, Some("slow")))]);
+    bench.until("it waits", || bench.figure("late", "waiting_events") == 1.0);
+    bench.stop(&unit);
+    gate.answer("slow", Ok(None));
+    let unit = bench.start("late", spec);
+    let out = values(&bench.wait_for("out", 2));
+    assert_eq!(
+        (&out[0]["rates"]["events_1h"], &out[1]["rates"]),
+        (&json!(1), &Value::Null),
+        "late events do not count"
+    );
+    let late = values(&bench.wait_for("late", 1)).remove(0);
+    assert_eq!((&late["code"], &late["event"]["id"]), (&json!("HW-FLOW-033"), &json!("a")));
+    bench.stop(&unit);
+}
+
+#[test]
 fn a_failed_lookup_is_told_retried_and_told_again_as_revision_2() {
     let bench = Bench::new();
     let gate = Gate::named("retry");

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use headwater_base::{Limits, Micros};
+use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::Features;
+use headwater_log::StreamConfig;
 use headwater_testkit::memory_log;
 use serde_json::{Value, json};
 
@@ -75,6 +77,56 @@ fn sessions_close_by_event_time_and_late_events_are_told_with_their_position() {
         (&json!("HW-FLOW-033"), &json!(4), &json!("late"))
     );
     bench.wait_for("out", 5);
+    bench.stop(&unit);
+}
+
+#[test]
+fn a_time_that_a_program_made_is_measured_as_the_text_it_becomes() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let unit = bench.start(
+        "p",
+        json!({
+            "source": {"type": "stream", "stream": "in"},
+            "time": {"field": ".time", "disorder": "1s", "lateness": "1m", "idle": "10s", "ahead": "3650d"},
+            "steps": [
+                {"id": "made", "type": "transform", "program": ".seen = %time"},
+                {"id": "rates", "type": "aggregate", "key": ".user", "windows": ["1m"],
+                 "measures": {"seen": {"last": ".seen"}, "times": {"distinct": ".seen"}}, "into": ".rates"},
+            ],
+            "outputs": [{"type": "stream", "stream": "out"}],
+            "late": {"stream": "late"},
+        }),
+    );
+    bench.send("in", 0, &[(None, &event("u", 0, "a")), (None, &event("u", 1, "b"))]);
+    let out = values(&bench.wait_for("out", 2)).remove(1);
+    assert!(out["seen"].is_string());
+    assert_eq!((&out["rates"]["seen_1m"], &out["rates"]["times_1m"]), (&out["seen"], &json!(2)));
+    bench.stop(&unit);
+}
+
+#[test]
+fn values_that_their_stream_does_not_take_are_a_dead_letter() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    bench.create("small", StreamConfig { partitions: 1, batch_bytes_max: 400, ..default_config(&Limits::default()) });
+    let unit = bench.start(
+        "p",
+        json!({
+            "source": {"type": "stream", "stream": "in"},
+            "time": {"field": ".time", "disorder": "1s", "lateness": "1m", "idle": "10s", "ahead": "3650d"},
+            "steps": [{"id": "rates", "type": "aggregate", "key": ".user", "windows": ["1m"],
+                       "measures": {"page": {"last": ".page"}}, "output": {"stream": "small"}}],
+            "outputs": [{"type": "stream", "stream": "out"}],
+            "late": {"stream": "late"},
+            "errors": {"stream": "dead"},
+        }),
+    );
+    bench.send("in", 0, &[(None, &event("u", 0, &"x".repeat(600))), (None, &event("v", 0, "short"))]);
+    let letter = values(&bench.wait_for("dead", 1)).remove(0);
+    assert_eq!((&letter["code"], &letter["step"]), (&json!("HW-FLOW-034"), &json!("rates")));
+    assert_eq!(values(&bench.wait_for("small", 1))[0]["key"], json!("v"));
+    assert_eq!(bench.wait_for("out", 2).len(), 2);
     bench.stop(&unit);
 }
 

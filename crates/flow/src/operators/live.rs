@@ -1,0 +1,137 @@
+//! The states of an operator's keys as they are worked on: decoded, from one event to the next.
+//!
+//! A key with several events in a micro-batch is read once and written once; one that comes back soon is not read again.
+//! What it is NOT: durable, or the truth. [`Live::settle`] writes what has changed to the [`State`], before each commit;
+//! what has not changed since may be forgotten at any time.
+//!
+//! Invariants: nobody else writes the operator's space; a key is in one of the two maps at most; after a settle none has
+//! changed, and what is kept takes no more than [`KEPT_BYTES_MAX`].
+
+use ahash::RandomState;
+use bytes::Bytes;
+use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
+
+use crate::operators::{Corrupt, State};
+
+/// What one operator keeps decoded between micro-batches; beyond that it begins anew.
+const KEPT_BYTES_MAX: usize = 32 << 20;
+/// What a state takes while it is decoded, beside its key and twice its bytes: about, and rather too much.
+const ENTRY_BYTES: usize = 768;
+
+/// Decoded states by key.
+#[derive(Debug)]
+pub struct Live<T> {
+    /// Those that differ from what is written.
+    changed: HashMap<Box<[u8]>, T, RandomState>,
+    /// Those that do not.
+    kept: HashMap<Box<[u8]>, Kept<T>, RandomState>,
+    kept_bytes: usize,
+    /// Memory that writing uses again.
+    written: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Kept<T> {
+    value: T,
+    bytes: usize,
+}
+
+/// A key's state, taken out.
+#[derive(Debug)]
+pub struct Taken<T> {
+    /// The state.
+    pub value: T,
+    /// Whether it differs from what is written; to be set by who changes it.
+    pub changed: bool,
+    bytes: usize,
+}
+
+impl<T> Default for Live<T> {
+    fn default() -> Self {
+        Self { changed: HashMap::default(), kept: HashMap::default(), kept_bytes: 0, written: Vec::new() }
+    }
+}
+
+impl<T> Live<T> {
+    /// The state of a key, to be changed. `read` makes it of its bytes, or of nothing for a new key.
+    ///
+    /// # Errors
+    /// What `read` says; nothing has been changed then.
+    pub fn change(
+        &mut self,
+        state: &dyn State,
+        key: &[u8],
+        read: impl FnOnce(Option<&[u8]>) -> Result<T, Corrupt>,
+    ) -> Result<&mut T, Corrupt> {
+        Ok(match self.changed.entry_ref(key) {
+            EntryRef::Occupied(entry) => entry.into_mut(),
+            EntryRef::Vacant(entry) => match self.kept.remove_entry(key) {
+                Some((key, kept)) => {
+                    self.kept_bytes = self.kept_bytes.saturating_sub(kept.bytes);
+                    entry.insert_with_key(key, kept.value)
+                }
+                None => {
+                    let value = read(state.get(key).as_deref())?;
+                    entry.insert_with_key(key.into(), value)
+                }
+            },
+        })
+    }
+
+    /// Takes the state of a key out, if there is one: to be put back, or deleted from `state`.
+    ///
+    /// # Errors
+    /// What `read` says.
+    pub fn take(
+        &mut self,
+        state: &dyn State,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> Result<T, Corrupt>,
+    ) -> Result<Option<Taken<T>>, Corrupt> {
+        if let Some(value) = self.changed.remove(key) {
+            return Ok(Some(Taken { value, changed: true, bytes: 0 }));
+        }
+        if let Some(Kept { value, bytes }) = self.kept.remove(key) {
+            self.kept_bytes = self.kept_bytes.saturating_sub(bytes);
+            return Ok(Some(Taken { value, changed: false, bytes }));
+        }
+        let Some(written) = state.get(key) else { return Ok(None) };
+        let bytes = entry_bytes(key, &written);
+        Ok(Some(Taken { value: read(&written)?, changed: false, bytes }))
+    }
+
+    /// Puts a state back.
+    pub fn put(&mut self, key: Box<[u8]>, taken: Taken<T>) {
+        let Taken { value, changed, bytes } = taken;
+        if changed {
+            self.changed.insert(key, value);
+        } else {
+            self.kept_bytes += bytes;
+            self.kept.insert(key, Kept { value, bytes });
+        }
+    }
+
+    /// Writes what has changed.
+    pub fn settle(&mut self, state: &mut dyn State, write: impl Fn(&T, &mut Vec<u8>)) {
+        for (key, value) in self.changed.drain() {
+            self.written.clear();
+            write(&value, &mut self.written);
+            state.put(&key, Bytes::copy_from_slice(&self.written));
+            let bytes = entry_bytes(&key, &self.written);
+            self.kept_bytes += bytes;
+            self.kept.insert(key, Kept { value, bytes });
+        }
+        if self.kept_bytes > KEPT_BYTES_MAX {
+            self.kept.clear();
+            self.kept_bytes = 0;
+        }
+    }
+}
+
+fn entry_bytes(key: &[u8], written: &[u8]) -> usize {
+    ENTRY_BYTES + key.len() + 2 * written.len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::operators::{MemoryState, codec};
+
+fn read(bytes: &[u8]) -> Result<u64, Corrupt> {
+    codec::Reader::new(bytes).u64()
+}
+
+fn read_or_new(bytes: Option<&[u8]>) -> Result<u64, Corrupt> {
+    bytes.map_or(Ok(0), read)
+}
+
+fn write(value: &u64, out: &mut Vec<u8>) {
+    codec::put_u64(out, *value);
+}
+
+/// A state that counts how often it is asked.
+#[derive(Default)]
+struct Counted {
+    inner: MemoryState,
+    gets: Cell<usize>,
+    puts: usize,
+}
+
+impl State for Counted {
+    fn get(&self, key: &[u8]) -> Option<Bytes> {
+        self.gets.set(self.gets.get() + 1);
+        self.inner.get(key)
+    }
+
+    fn put(&mut self, key: &[u8], value: Bytes) {
+        self.puts += 1;
+        self.inner.put(key, value);
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        self.inner.delete(key);
+    }
+}
+
+#[test]
+fn a_key_is_read_once_and_written_once_for_each_settle() {
+    let (mut live, mut state) = (Live::default(), Counted::default());
+    for _ in 0..2 {
+        for _ in 0..100 {
+            *live.change(&state, b"key", read_or_new).unwrap() += 1;
+        }
+        live.settle(&mut state, write);
+    }
+    assert_eq!((state.gets.get(), state.puts), (1, 2));
+    assert_eq!(read(&state.get(b"key").unwrap()), Ok(200));
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_and_stays_as_it_is() {
+    let (mut live, mut state) = (Live::default(), Counted::default());
+    state.put(b"key", Bytes::from_static(b"\xff"));
+    assert!(live.change(&state, b"key", read_or_new).is_err());
+    assert!(live.take(&state, b"key", read).is_err());
+    live.settle(&mut state, write);
+    assert_eq!(state.get(b"key"), Some(Bytes::from_static(b"\xff")));
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_read_again_beyond_that() {
+    let (mut live, mut state) = (Live::default(), Counted::default());
+    let copy = |value: &Vec<u8>, out: &mut Vec<u8>| out.extend_from_slice(value);
+    for key in 0..40_u8 {
+        let value = live.change(&state, &[key], |bytes| Ok(bytes.unwrap_or_default().to_vec())).unwrap();
+        *value = vec![key; 1 << 20];
+        live.settle(&mut state, copy);
+        assert!(live.kept_bytes <= KEPT_BYTES_MAX);
+    }
+    let value = live.change(&state, &[0], |bytes| Ok(bytes.unwrap_or_default().to_vec())).unwrap();
+    assert_eq!(value.len(), 1 << 20);
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_done_to_it_a_settled_state_holds_what_a_map_holds(
+        steps in proptest::collection::vec((0_u8..5, 0_u8..4, 0_u64..1_000), 0..200),
+    ) {
+        let (mut live, mut state) = (Live::default(), MemoryState::default());
+        let mut model: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        for (what, key, add) in steps {
+            let key = [key];
+            match what {
+                0 | 1 => {
+                    *live.change(&state, &key, read_or_new).unwrap() += add;
+                    *model.entry(key.to_vec()).or_default() += add;
+                }
+                2 => {
+                    if let Some(mut taken) = live.take(&state, &key, read).unwrap() {
+                        if add.is_multiple_of(2) {
+                            taken.value += add;
+                            taken.changed = true;
+                            *model.entry(key.to_vec()).or_default() += add;
+                        }
+                        prop_assert_eq!(Some(&taken.value), model.get(&key[..]));
+                        live.put(key.into(), taken);
+                    } else {
+                        prop_assert_eq!(model.get(&key[..]), None);
+                    }
+                }
+                3 => {
+                    drop(live.take(&state, &key, read).unwrap());
+                    state.delete(&key);
+                    model.remove(&key[..]);
+                }
+                _ => live.settle(&mut state, write),
+            }
+        }
+        live.settle(&mut state, write);
+        let held: BTreeMap<Vec<u8>, u64> =
+            state.entries.iter().map(|(key, value)| (key.clone(), read(value).unwrap())).collect();
+        prop_assert_eq!(held, model);
+    }
+}
