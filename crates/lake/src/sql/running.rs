@@ -168,7 +168,7 @@ fn context(
     let catalog = Catalog::new(sources, principal.clone(), context.state_weak_ref());
     context.register_catalog(CATALOG, Arc::new(catalog));
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
-    attributes::register(&context)?;
+    attributes::register(&context, &sources.unlisted)?;
     context.register_udf(whoever_asks(principal));
     context.register_udaf(AggregateUDF::from(Forecast::new(sources.forecaster)));
     context.register_udf((**PART).clone());
