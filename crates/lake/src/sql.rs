@@ -27,6 +27,7 @@ mod keyed;
 mod lake;
 mod listed;
 mod pins;
+mod plans;
 pub mod postgres;
 mod queries;
 mod running;

@@ -25,8 +25,8 @@ use super::dependencies::{self, Relations};
 use super::epoch::{Extracts, PART};
 use super::forecast::Forecast;
 use super::held;
+use super::plans;
 use super::postgres::attributes;
-use super::yielding::Yielding;
 
 /// Principals whose contexts are kept.
 const CONTEXTS_MAX: usize = 256;
@@ -160,8 +160,8 @@ fn context(
         .with_expr_planners(vec![Arc::new(Extracts)])
         .with_relation_planners(vec![Arc::new(Relations)])
         .with_optimizer_rules(dependencies::rules())
+        .with_physical_optimizer_rules(plans::rules())
         .with_default_features()
-        .with_physical_optimizer_rule(Arc::new(Yielding))
         .build();
     let mut context = SessionContext::new_with_state(state);
     datafusion_functions_json::register_all(&mut context)?;
