@@ -22,6 +22,7 @@ mod files;
 mod forecast;
 mod guarded;
 mod held;
+mod hints;
 mod information;
 mod keyed;
 mod lake;
