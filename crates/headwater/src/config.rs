@@ -3,6 +3,7 @@
 //! Flags and environment are read together by clap; this is the file below them.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use headwater_base::{Limits, Problem};
@@ -55,10 +56,25 @@ pub struct FileConfig {
     pub executions_kept: Option<usize>,
     /// Operator state of one pipeline, which is held in memory; 4 GiB unless set. A pipeline that holds more ends.
     pub state_bytes: Option<u64>,
+    /// Memory of all SQL queries together, 8 MiB to 1 TiB; 256 MiB unless set. What does not fit there goes to files.
+    pub sql_memory_bytes: Option<usize>,
+    /// Files of all SQL queries together, below `sql` of the data folder, up to 1 PiB; 10 GiB unless set. With 0 a query
+    /// ends where memory does.
+    pub sql_spill_bytes: Option<u64>,
+    /// SQL queries that run at once, 1 to 1,000; 8 unless set. Others wait for their turn.
+    pub sql_queries: Option<usize>,
+    /// How long an SQL query may take, in seconds, 1 to 86,400; 300 unless set.
+    pub sql_seconds: Option<u64>,
 }
 
 /// Bounds of a payload: what a definition is sure to have elsewhere, and what a commit of the log holds.
-const PAYLOAD_BYTES: std::ops::RangeInclusive<usize> = 1_024..=8 << 20;
+const PAYLOAD_BYTES: RangeInclusive<u64> = 1_024..=8 << 20;
+/// Bounds of what queries take: with less memory hardly one of them ends, and one that takes longer than a day has been
+/// forgotten.
+const SQL_MEMORY_BYTES: RangeInclusive<u64> = 8 << 20..=1 << 40;
+const SQL_SPILL_BYTES: RangeInclusive<u64> = 0..=1 << 50;
+const SQL_QUERIES: RangeInclusive<u64> = 1..=1_000;
+const SQL_SECONDS: RangeInclusive<u64> = 1..=86_400;
 
 /// `localhost` stands for 127.0.0.1; other names are no addresses.
 ///
@@ -116,14 +132,39 @@ impl FileConfig {
             return Err(problems.into());
         }
         let config: Self = kind::decode(&document.value, "", &origin)?;
-        if let Some(bytes) = config.payload_bytes.filter(|bytes| !PAYLOAD_BYTES.contains(bytes)) {
-            let place = origin.key_place("/payloadBytes");
-            return Err(Problem::new("HW-CLI-017", format!("`payloadBytes` is {bytes}"))
-                .help(format!("it lies between {} and {}", PAYLOAD_BYTES.start(), PAYLOAD_BYTES.end()))
-                .at(place.path, place.line, place.column)
-                .into());
+        for (key, value, range) in config.bounds() {
+            if let Some(value) = value.filter(|value| !range.contains(value)) {
+                let place = origin.key_place(&headwater_kernel::origin::child("", key));
+                return Err(Problem::new("HW-CLI-017", format!("`{key}` is {value}"))
+                    .help(format!("it lies between {} and {}", range.start(), range.end()))
+                    .at(place.path, place.line, place.column)
+                    .into());
+            }
         }
         Ok(config)
+    }
+
+    /// The settings that have a range.
+    fn bounds(&self) -> [(&'static str, Option<u64>, RangeInclusive<u64>); 5] {
+        let count = |count: Option<usize>| count.map(|count| count as u64);
+        [
+            ("payloadBytes", count(self.payload_bytes), PAYLOAD_BYTES),
+            ("sqlMemoryBytes", count(self.sql_memory_bytes), SQL_MEMORY_BYTES),
+            ("sqlSpillBytes", self.sql_spill_bytes, SQL_SPILL_BYTES),
+            ("sqlQueries", count(self.sql_queries), SQL_QUERIES),
+            ("sqlSeconds", self.sql_seconds, SQL_SECONDS),
+        ]
+    }
+
+    /// The limits with what the file says in their place.
+    pub fn limit(&self, limits: &mut Limits) {
+        limits.payload_bytes = self.payload_bytes.unwrap_or(limits.payload_bytes);
+        limits.executions_kept = self.executions_kept.unwrap_or(limits.executions_kept);
+        limits.state_bytes = self.state_bytes.unwrap_or(limits.state_bytes);
+        limits.sql_memory_bytes = self.sql_memory_bytes.unwrap_or(limits.sql_memory_bytes);
+        limits.sql_spill_bytes = self.sql_spill_bytes.unwrap_or(limits.sql_spill_bytes);
+        limits.sql_queries = self.sql_queries.unwrap_or(limits.sql_queries);
+        limits.sql_seconds = self.sql_seconds.unwrap_or(limits.sql_seconds);
     }
 }
 

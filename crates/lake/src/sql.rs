@@ -22,10 +22,13 @@ mod files;
 mod forecast;
 mod guarded;
 mod held;
+mod hints;
 mod information;
 mod keyed;
 mod lake;
+mod listed;
 mod pins;
+mod plans;
 pub mod postgres;
 mod queries;
 mod running;
@@ -261,8 +264,12 @@ impl Sql for Engine {
                     let mut names = provider.table_names();
                     names.sort_unstable();
                     for name in names {
-                        let Ok(Some(table)) = provider.table(&name).await else { continue };
-                        relations.push(Relation { schema: schema.clone(), name, columns: columns(&table.schema()) });
+                        let columns = match inner.sources.unlisted.table(&*provider, &schema, &name).await {
+                            Ok(Some(table)) => columns(&table.schema()),
+                            Ok(None) => continue,
+                            Err(_) => Vec::new(),
+                        };
+                        relations.push(Relation { schema: schema.clone(), name, columns });
                     }
                 }
                 relations

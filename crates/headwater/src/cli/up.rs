@@ -97,9 +97,7 @@ fn config(args: &Args, context: &Context) -> Result<Config, Problems> {
         args.auto_create_streams.or(file.auto_create_streams).unwrap_or(config.auto_create_streams);
     config.tasks.private_addresses = file.private_addresses.unwrap_or(config.tasks.private_addresses);
     config.tasks.functions_url = file.functions.clone();
-    config.limits.payload_bytes = file.payload_bytes.unwrap_or(config.limits.payload_bytes);
-    config.limits.executions_kept = file.executions_kept.unwrap_or(config.limits.executions_kept);
-    config.limits.state_bytes = file.state_bytes.unwrap_or(config.limits.state_bytes);
+    file.limit(&mut config.limits);
     Ok(config)
 }
 

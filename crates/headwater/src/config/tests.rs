@@ -28,6 +28,35 @@ fn reads_what_is_there_and_needs_nothing() {
 }
 
 #[test]
+fn bounds_are_the_usual_ones_unless_set() {
+    let of = |text: &str| {
+        let mut limits = Limits::default();
+        load(text).unwrap().limit(&mut limits);
+        limits
+    };
+    assert_eq!(of("data: d\n"), Limits::default());
+    let text = "sqlMemoryBytes: 1073741824\nsqlSpillBytes: 0\nsqlQueries: 2\nsqlSeconds: 3600\n";
+    let set = Limits {
+        sql_memory_bytes: 1 << 30,
+        sql_spill_bytes: 0,
+        sql_queries: 2,
+        sql_seconds: 3_600,
+        ..Limits::default()
+    };
+    assert_eq!(of(text), set);
+    let text = "payloadBytes: 1048576\nexecutionsKept: 10\nstateBytes: 7\n";
+    assert_eq!(of(text), Limits { payload_bytes: 1 << 20, executions_kept: 10, state_bytes: 7, ..Limits::default() });
+    for (text, fact) in [
+        ("sqlQueries: 0\n", "`sqlQueries` is 0"),
+        ("sqlSeconds: 86401\n", "`sqlSeconds` is 86401"),
+        ("sqlMemoryBytes: 1024\n", "`sqlMemoryBytes` is 1024"),
+    ] {
+        let said = load(text).unwrap_err();
+        assert!(said.contains("HW-CLI-017") && said.contains(fact), "{said}");
+    }
+}
+
+#[test]
 fn says_where_a_slip_is() {
     expect_test::expect![[r#"
         error[HW-CLI-003]: there is no setting `dta`

@@ -23,6 +23,7 @@ use super::fault;
 use super::files::Listings;
 use super::information::{INFORMATION, Information};
 use super::lake::LakeTable;
+use super::listed::Unlisted;
 use super::sight::Seen;
 use super::streams::StreamTable;
 use super::views::Scope;
@@ -50,13 +51,15 @@ pub struct Sources {
     pub forecaster: Forecaster,
     /// Connections to PostgreSQL servers of others.
     pub servers: Servers,
+    /// Tables that lists could not read.
+    pub unlisted: Arc<Unlisted>,
 }
 
 impl Sources {
     /// What a node keeps, and what forecasts for those who ask for it.
     pub fn new(kernel: Arc<Kernel>, catalog: LakeCatalog, forecaster: Forecaster) -> Self {
         let servers = Servers::new(Arc::clone(&kernel));
-        Self { kernel, catalog, listings: Listings::default(), forecaster, servers }
+        Self { kernel, catalog, listings: Listings::default(), forecaster, servers, unlisted: Arc::default() }
     }
 }
 
@@ -108,8 +111,8 @@ impl CatalogProvider for Catalog {
         // A view is of the catalog of all engines, where the datasets have a namespace.
         let name = if self.scope.is_in_view() && name == TABLES_OF_DATASETS { DATASETS } else { name };
         if name == INFORMATION {
-            let (kernel, principal) = (Arc::clone(&sources.kernel), self.scope.principal.clone());
-            return Some(Arc::new(Information::new(self.scope.catalogs()?, kernel, principal)));
+            let (catalogs, principal) = (self.scope.catalogs()?, self.scope.principal.clone());
+            return Some(Arc::new(Information::new(catalogs, sources, principal)));
         }
         match SCHEMAS.iter().find(|(schema, _)| *schema == name) {
             Some((_, kind)) => Some(self.seen(name, Schema { kind, sources: Arc::clone(sources) })),

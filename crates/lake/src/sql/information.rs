@@ -19,7 +19,8 @@ use datafusion::common::Result;
 use headwater_base::Principal;
 use headwater_kernel::{Kernel, Resource, kind};
 
-use super::catalog::{CATALOG, DATASETS};
+use super::catalog::{CATALOG, DATASETS, Sources};
+use super::listed::Listed;
 use super::sight::{self, Sight};
 use crate::kinds::dataset::DatasetSpec;
 use crate::layout::Layout;
@@ -38,8 +39,9 @@ pub struct Information {
 
 impl Information {
     /// That of a session's catalogs.
-    pub fn new(catalogs: Arc<dyn CatalogProviderList>, kernel: Arc<Kernel>, principal: Principal) -> Self {
-        Self { engine: InformationSchemaProvider::new(catalogs), kernel, principal }
+    pub fn new(catalogs: Arc<dyn CatalogProviderList>, sources: &Sources, principal: Principal) -> Self {
+        let listed = Arc::new(Listed::new(catalogs, &sources.unlisted));
+        Self { engine: InformationSchemaProvider::new(listed), kernel: Arc::clone(&sources.kernel), principal }
     }
 
     /// The datasets that have a key, and its columns.

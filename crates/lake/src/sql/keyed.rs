@@ -1,8 +1,8 @@
 //! The last row of each key: what stands behind a snapshot is read first and as a whole, then the snapshot's files without
 //! the rows of its keys, and what it leaves of itself.
 //!
-//! What a filter says of columns goes below, to the files alone: which row is the last of its key is known without it, and
-//! the engine asks it of every row again. So a row that was replaced never comes back because the one in its place does
+//! What a filter says of columns goes below, to the files alone (`hints.rs`): which row is the last of its key is known
+//! without it. So a row that was replaced never comes back because the one in its place does
 //! not fit. Limits stay above.
 
 use std::fmt;
@@ -31,6 +31,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::OnceCell;
 
 use super::files::{self, Columns, Store};
+use super::hints;
 use crate::rows::{Changes, KeySet};
 
 /// Changes are put together whenever they have become so many bytes, or twice as many as were left the last time.
@@ -234,7 +235,7 @@ impl ExecutionPlan for KeyedExec {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
-        FilterDescription::from_children(filters, &self.children())
+        hints::below(self, filters)
     }
 
     fn handle_child_pushdown_result(
@@ -243,7 +244,7 @@ impl ExecutionPlan for KeyedExec {
         result: ChildPushdownResult,
         _: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        Ok(FilterPushdownPropagation::all_unsupported(result))
+        Ok(hints::above(result))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

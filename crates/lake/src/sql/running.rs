@@ -26,8 +26,8 @@ use super::dependencies::{self, Relations};
 use super::epoch::{Extracts, PART};
 use super::forecast::Forecast;
 use super::held;
+use super::plans;
 use super::postgres::attributes;
-use super::yielding::Yielding;
 
 /// Principals whose contexts are kept.
 const CONTEXTS_MAX: usize = 256;
@@ -161,15 +161,15 @@ fn context(
         .with_expr_planners(vec![Arc::new(Extracts)])
         .with_relation_planners(vec![Arc::new(Relations)])
         .with_optimizer_rules(dependencies::rules())
+        .with_physical_optimizer_rules(plans::rules())
         .with_default_features()
-        .with_physical_optimizer_rule(Arc::new(Yielding))
         .build();
     let mut context = SessionContext::new_with_state(state);
     datafusion_functions_json::register_all(&mut context)?;
     let catalog = Catalog::new(sources, principal.clone(), context.state_weak_ref());
     context.register_catalog(CATALOG, Arc::new(catalog));
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
-    attributes::register(&context)?;
+    attributes::register(&context, &sources.unlisted)?;
     context.register_udf(whoever_asks(principal));
     context.register_udaf(AggregateUDF::from(Forecast::new(sources.forecaster)));
     context.register_udf((**PART).clone());

@@ -23,6 +23,7 @@ use crate::{Datasets, LakeCatalog, Parts};
 
 mod dependencies;
 mod keyed;
+mod lists;
 mod memory;
 mod postgres;
 mod queries;

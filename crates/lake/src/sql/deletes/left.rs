@@ -36,7 +36,7 @@ use tokio::sync::OnceCell;
 
 use super::{ByKey, Deletes, number};
 use crate::rows::Keys;
-use crate::sql::{fault, files};
+use crate::sql::{fault, files, hints};
 
 /// What a place takes while places are gathered, which may be twice as many as there are.
 const PLACE_BYTES: usize = 2 * size_of::<u64>();
@@ -140,7 +140,7 @@ impl ExecutionPlan for LeftExec {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
-        FilterDescription::from_children(filters, &self.children())
+        hints::below(self, filters)
     }
 
     fn handle_child_pushdown_result(
@@ -149,7 +149,7 @@ impl ExecutionPlan for LeftExec {
         result: ChildPushdownResult,
         _: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        Ok(FilterPushdownPropagation::all_unsupported(result))
+        Ok(hints::above(result))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

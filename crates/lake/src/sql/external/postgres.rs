@@ -1,4 +1,4 @@
-//! A table of a PostgreSQL server, as it is when a statement is planned and read.
+//! A table of a PostgreSQL server, as it is when a statement reads it; its columns are known for a while (`known.rs`).
 //!
 //! The server does what it does as well: it gives the columns that are asked for, leaves out rows by filters that mean the
 //! same there (`filters`), and stops at a limit. What it is NOT: it joins and aggregates nothing there.
@@ -8,6 +8,7 @@
 mod columns;
 mod connect;
 mod filters;
+mod known;
 
 use std::fmt;
 use std::pin::Pin;
@@ -29,7 +30,7 @@ use headwater_base::Problem;
 use tokio_postgres::{RowStream, Statement};
 
 use crate::kinds::external_table::postgres::PostgresSpec;
-use crate::sql::fault;
+use crate::sql::{fault, listed};
 use columns::{Column, Form, Raw};
 use connect::Session;
 
@@ -40,20 +41,19 @@ const BATCH_ROWS: usize = 8_192;
 /// Bytes of a batch, about.
 const BATCH_BYTES: usize = 1024 * 1024;
 
-/// The table of a spec, with the columns that it has now.
+/// The table of a spec, with the columns that it has, as far as is known.
 ///
 /// # Errors
 /// `HW-LAKE-056` to `HW-LAKE-058`, and what the secret's own are.
 pub async fn table(servers: &Servers, name: &str, spec: &PostgresSpec) -> Result<Arc<dyn TableProvider>> {
     let remote = Arc::new(Remote { servers: servers.clone(), name: name.to_owned(), spec: spec.clone() });
-    let mut session = remote.open().await?;
-    let statement = remote.prepare(&session, &format!("SELECT * FROM {} LIMIT 0", spec.relation())).await?;
-    session.end();
-    let columns: Vec<Column> = statement
-        .columns()
-        .iter()
-        .map(|column| Column { name: column.name().to_owned(), form: Form::of(column.type_(), column.type_modifier()) })
-        .collect();
+    let asked = Arc::clone(&remote);
+    let ask = async move { asked.columns().await.map_err(|error| fault::problem(&error)) };
+    let columns = match listed::is_list() {
+        true => servers.known.listed(name, spec, ask).await,
+        false => servers.known.columns(name, spec, ask).await,
+    };
+    let columns = columns.map_err(fault::carried)?.to_vec();
     Ok(Arc::new(PostgresTable { remote, schema: schema(&columns), columns }))
 }
 
@@ -75,12 +75,25 @@ impl Remote {
         self.servers.open(&self.name, &self.spec).await.map_err(fault::carried)
     }
 
+    /// The columns that the table has now.
+    async fn columns(&self) -> Result<Vec<Column>> {
+        let mut session = self.open().await?;
+        let statement = self.prepare(&session, &format!("SELECT * FROM {} LIMIT 0", self.spec.relation())).await?;
+        session.end();
+        let column = |column: &tokio_postgres::Column| Column {
+            name: column.name().to_owned(),
+            form: Form::of(column.type_(), column.type_modifier()),
+        };
+        Ok(statement.columns().iter().map(column).collect())
+    }
+
     async fn prepare(&self, session: &Session, text: &str) -> Result<Statement> {
         session.prepare(text).await.map_err(|error| self.refused(&error))
     }
 
-    /// What the server says to a statement of ours.
+    /// What the server says to a statement of ours, which may be about a column that it has no more.
     fn refused(&self, error: &tokio_postgres::Error) -> DataFusionError {
+        self.servers.known.forget(&self.name);
         let (name, spec) = (&self.name, &self.spec);
         let fact = format!(
             "the PostgreSQL server of `external.{name}` at `{}` does not give {}",
@@ -250,6 +263,7 @@ impl Reading {
             column.form == Form::Cast || column.form == Form::of(there.type_(), there.type_modifier())
         };
         if !scan.columns.iter().zip(statement.columns()).all(as_planned) {
+            scan.remote.servers.known.forget(&scan.remote.name);
             let fact =
                 format!("the columns of `external.{}` have changed since the statement was planned", scan.remote.name);
             return Err(fault::carried(Problem::new("HW-LAKE-058", fact).help("ask again")));

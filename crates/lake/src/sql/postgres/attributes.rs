@@ -33,6 +33,7 @@ use tokio_postgres::types::Kind;
 use super::columns;
 use crate::sql::catalog::CATALOG;
 use crate::sql::fault;
+use crate::sql::listed::{Listed, Unlisted};
 
 /// The schema of PostgreSQL's own tables.
 const SCHEMA: &str = "pg_catalog";
@@ -104,7 +105,7 @@ fn layout(kind: &Type) -> (i16, &'static str, &'static str) {
 ///
 /// # Errors
 /// What the engine says.
-pub fn register(context: &SessionContext) -> Result<()> {
+pub fn register(context: &SessionContext, unlisted: &Arc<Unlisted>) -> Result<()> {
     /// What is the same for everybody, and large.
     static FIXED: OnceLock<Arc<PgCatalogStaticTables>> = OnceLock::new();
     let fixed = match FIXED.get() {
@@ -114,7 +115,7 @@ pub fn register(context: &SessionContext) -> Result<()> {
             Arc::clone(FIXED.get_or_init(|| read))
         }
     };
-    let catalogs = Noting(Arc::downgrade(context.state().catalog_list()));
+    let catalogs = Noting { of: Arc::downgrade(context.state().catalog_list()), unlisted: Arc::clone(unlisted) };
     let tables = PgCatalogSchemaProvider::try_new(catalogs, fixed, EmptyContextProvider)?;
     if let Some(catalog) = context.catalog(CATALOG) {
         catalog.register_schema(SCHEMA, Arc::new(PgCatalog(tables)))?;
@@ -156,11 +157,15 @@ tokio::task_local! {
 /// The catalogs of a session, which note what `pg_attribute` asks them for. They stand in these catalogs themselves, so
 /// they do not keep them.
 #[derive(Clone, Debug)]
-struct Noting(Weak<dyn CatalogProviderList>);
+struct Noting {
+    of: Weak<dyn CatalogProviderList>,
+    unlisted: Arc<Unlisted>,
+}
 
 impl Noting {
     fn catalogs(&self) -> Result<Arc<dyn CatalogProviderList>> {
-        self.0.upgrade().ok_or_else(|| fault::carried(fault::closed()))
+        let catalogs = self.of.upgrade().ok_or_else(|| fault::carried(fault::closed()))?;
+        Ok(Arc::new(Listed::new(catalogs, &self.unlisted)))
     }
 }
 
@@ -180,9 +185,8 @@ impl CatalogInfo for Noting {
 
     async fn table_schema(&self, catalog_name: &str, schema_name: &str, table_name: &str) -> Result<Option<SchemaRef>> {
         let catalogs = self.catalogs()?;
-        // A table that cannot be read says so to whoever asks for its rows, and keeps nobody from the others.
-        let found = CatalogInfo::table_schema(&catalogs, catalog_name, schema_name, table_name).await;
-        let Ok(Some(schema)) = found else { return Ok(None) };
+        let found = CatalogInfo::table_schema(&catalogs, catalog_name, schema_name, table_name).await?;
+        let Some(schema) = found else { return Ok(None) };
         // An error says that another table asks.
         let _ = ASKED.try_with(|asked| asked.lock().extend(schema.fields().iter().cloned()));
         Ok(Some(schema))

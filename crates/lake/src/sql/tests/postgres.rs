@@ -22,7 +22,7 @@ use super::{House, ORDERS};
 use crate::sql::postgres::serve;
 
 /// A client of a house's engine.
-struct Connected {
+pub(super) struct Connected {
     runtime: Runtime,
     client: Client,
     stop: watch::Sender<bool>,
@@ -30,7 +30,7 @@ struct Connected {
 }
 
 impl Connected {
-    fn new(house: &House) -> Self {
+    pub(super) fn new(house: &House) -> Self {
         let runtime = Runtime::new().unwrap();
         let (stop, stopped) = watch::channel(false);
         let (client, served) = runtime.block_on(async {
@@ -46,7 +46,7 @@ impl Connected {
     }
 
     /// The rows of a statement, or what the client is told instead.
-    fn rows(&self, statement: &str) -> Result<Vec<Vec<String>>, String> {
+    pub(super) fn rows(&self, statement: &str) -> Result<Vec<Vec<String>>, String> {
         let told = self.runtime.block_on(self.client.simple_query(statement));
         let told =
             told.map_err(|error| error.as_db_error().map_or_else(|| error.to_string(), |it| it.message().to_owned()));
@@ -59,7 +59,7 @@ impl Connected {
         Ok(rows.collect())
     }
 
-    fn end(self) {
+    pub(super) fn end(self) {
         drop(self.client);
         self.stop.send(true).unwrap();
         self.runtime.block_on(self.served).unwrap();

@@ -17,6 +17,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{CancelToken, Client, Config, NoTls, RowStream, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::known::Known;
 use crate::kinds::external_table::postgres::{PostgresSpec, Tls};
 
 /// How long a server may take to let us in.
@@ -33,13 +34,16 @@ pub struct Servers {
     turns: Arc<Semaphore>,
     /// The authorities that the machine trusts, read once.
     trusted: Arc<OnceLock<RootCertStore>>,
+    /// What columns their tables have.
+    pub(super) known: Arc<Known>,
 }
 
 impl Servers {
     /// No connection is open yet.
     pub fn new(kernel: Arc<Kernel>) -> Self {
         let turns = Arc::new(Semaphore::new(kernel.limits().postgres_connections));
-        Self { kernel, turns, trusted: Arc::default() }
+        let known = Arc::new(Known::new(kernel.clock()));
+        Self { kernel, turns, trusted: Arc::default(), known }
     }
 
     /// A connection in a transaction that only reads.
@@ -205,7 +209,7 @@ fn authorities(path: &str) -> Result<RootCertStore, String> {
 }
 
 /// `HW-LAKE-056`, without why.
-fn unreachable(name: &str, spec: &PostgresSpec) -> Problem {
+pub(super) fn unreachable(name: &str, spec: &PostgresSpec) -> Problem {
     let fact = format!("the PostgreSQL server of `external.{name}` at `{}` cannot be reached", spec.place());
     Problem::new("HW-LAKE-056", fact).help("look at the address from the node's machine, and whether the server is up")
 }
