@@ -44,7 +44,7 @@ function watch({ charts, patienceMs }: { charts: number; patienceMs: number }): 
       const state = tile.querySelector('.busy') ? 'asked' : has(tile) ? 'drawn' : 'nothing';
       return `${tile.getAttribute('aria-label')}: ${wrong ?? state}`;
     });
-    return each.join('; ') || document.body.innerText.slice(0, 500);
+    return each.join('; ') || (document.body.textContent ?? '').slice(0, 500);
   };
   const late = (what: string) => new Error(`in ${patienceMs} ms ${what}: ${shown()}`);
   const drawn = async () => {

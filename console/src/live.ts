@@ -51,7 +51,8 @@ export function askFailed(): void {
 
 /** The same in a moment, once for all that become ready until then. */
 function askFailedSoon(): void {
-  soon ??= setTimeout(() => {
+  if (soon !== undefined) return;
+  soon = setTimeout(() => {
     soon = undefined;
     askFailed();
   }, SOON_MS);

@@ -1,7 +1,7 @@
 import { QueryObserver } from '@tanstack/react-query';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Resource } from './api.ts';
-import { apply, changed, listed, queries, refusal, RESOURCES, tell } from './api.ts';
+import { apply, changed, listed, queries, RESOURCES, refusal, tell } from './api.ts';
 import { turned } from './editor/enabled.ts';
 import { authored } from './editor/text.ts';
 import { keepUnsaved, unsaved } from './editor/unsaved.ts';
@@ -231,7 +231,7 @@ test('an apply goes on from a version, and tells the one that it made', async ()
 
 test('a resource rests and goes on, and what its author wrote beside that stays', async () => {
   const answers = (text: string) => {
-    const headers = { etag: '"1"', 'headwater-text': 'author' };
+    const headers = { etag: '"7"', 'headwater-text': 'author' };
     vi.stubGlobal('fetch', () => Promise.resolve(new Response(text, { headers })));
   };
   answers('# why\nkind: Rule\nspec:\n  pattern: {}\n');

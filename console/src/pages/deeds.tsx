@@ -12,7 +12,7 @@ const REST = ['Rule', 'Pipe', 'Schedule', 'Report'];
 
 /** Buttons for it; nothing for a kind of which nothing is known. */
 export function Deeds({ resource, kind }: { resource: Resource; kind: Kind }) {
-  const { name, generation } = resource.metadata;
+  const { name, resourceVersion: version = 0 } = resource.metadata;
   const rests = resource.spec.enabled === false;
   const run = useMutation({
     mutationFn: () => call<{ due: string }>(address([kind.plural, name, 'runs']), { method: 'POST' }),
@@ -21,7 +21,7 @@ export function Deeds({ resource, kind }: { resource: Resource; kind: Kind }) {
     mutationFn: async () => {
       const { turned } = await import('../editor/enabled.ts');
       const text = await turned(kind.plural, resource, rests);
-      return apply(text, { plural: kind.plural, name, generation }, false);
+      return apply(text, { plural: kind.plural, name, version }, false);
     },
   });
   if (!RUN.includes(kind.name) && !REST.includes(kind.name)) return null;

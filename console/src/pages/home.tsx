@@ -56,11 +56,7 @@ function Rates() {
       <Tile label="Executions running" value={count(value('hw_work_executions_running'))}>
         <Spark values={course('hw_work_executions_running')} />
       </Tile>
-      <Tile
-        label="Dead letters"
-        value={count(letters)}
-        tone={more > 0 ? 'warn' : ''}
-      >
+      <Tile label="Dead letters" value={count(letters)} tone={more > 0 ? 'warn' : ''}>
         <Spark values={rates('hw_flow_dead_letters_total')} />
       </Tile>
       <Tile label="Memory" value={bytes(value('hw_process_resident_bytes'))}>

@@ -73,7 +73,7 @@ export function SqlPage() {
   }, [error, asked, text]);
   const type = (statement: string) => {
     setText(statement);
-    keepUnsaved(PLACE, { text: statement, generation: 0 });
+    keepUnsaved(PLACE, { text: statement, version: 0 });
   };
   const use = (statement: string) => {
     type(statement);

@@ -139,7 +139,7 @@ function Start({ workflow, express }: { workflow: string; express: boolean }) {
   const [typed, setTyped] = useState(() => unsaved(place)?.text);
   const setInput = (text: string) => {
     setTyped(text);
-    keepUnsaved(place, { text, generation: 0 });
+    keepUnsaved(place, { text, version: 0 });
   };
   const [name, setName] = useState('');
   const input = typed ?? write(other.data?.input ?? {}, 2);
