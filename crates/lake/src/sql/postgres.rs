@@ -562,6 +562,17 @@ impl OnlyReads {
         }
     }
 
+    /// Refuses a cursor over something else than a query: what keeps cursors carries out whatever it is given, and a
+    /// `SELECT … INTO` among it gathers its rows in memory that nobody counts.
+    async fn of_cursors(statement: &Statement, context: &SessionContext) -> PgWireResult<()> {
+        let Statement::Declare { stmts } = statement else { return Ok(()) };
+        for query in stmts.iter().filter_map(|declared| declared.for_query.as_ref()) {
+            let planned = planned(context, &Statement::Query(query.clone())).await;
+            planned.map_err(|error| PgWireError::ApiError(Box::new(error)))?;
+        }
+        Ok(())
+    }
+
     fn is_of_connection(set: &Set) -> bool {
         match set {
             Set::SingleAssignment { scope: None, hivevar: false, variable, values } => {
@@ -610,10 +621,13 @@ impl QueryHook for OnlyReads {
     async fn handle_simple_query(
         &self,
         statement: &Statement,
-        _: &SessionContext,
+        context: &SessionContext,
         _: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        Self::answer(statement)
+        match Self::of_cursors(statement, context).await {
+            Ok(()) => Self::answer(statement),
+            Err(refused) => Some(Err(refused)),
+        }
     }
 
     async fn handle_extended_parse_query(
@@ -630,10 +644,13 @@ impl QueryHook for OnlyReads {
         statement: &Statement,
         _: &LogicalPlan,
         _: &ParamValues,
-        _: &SessionContext,
+        context: &SessionContext,
         _: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        Self::answer(statement)
+        match Self::of_cursors(statement, context).await {
+            Ok(()) => Self::answer(statement),
+            Err(refused) => Some(Err(refused)),
+        }
     }
 }
 

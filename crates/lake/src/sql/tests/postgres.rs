@@ -437,3 +437,14 @@ fn the_catalogs_of_a_session_go_with_it() {
     drop(house);
     assert!(catalogs.upgrade().is_none());
 }
+
+/// What keeps cursors would carry it out, and gather its rows first.
+#[test]
+fn a_cursor_is_over_a_query_and_nothing_else() {
+    let house = House::new(Limits::default());
+    let client = Connected::new(&house);
+    let refused = client.rows("DECLARE kept CURSOR FOR SELECT value INTO kept FROM generate_series(1, 3)").unwrap_err();
+    assert!(refused.contains("DDL not supported"), "{refused}");
+    assert_eq!(client.rows("DECLARE read CURSOR FOR SELECT value FROM generate_series(1, 3)"), Ok(Vec::new()));
+    client.end();
+}
