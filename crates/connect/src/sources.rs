@@ -10,6 +10,8 @@ mod stdin;
 
 use headwater_kernel::port::SourceKind;
 
+pub(crate) use self::csv::{equal_columns, twice};
+
 /// All sources that can be read without a node.
 pub const SOURCES: &[SourceKind] = &[file::KIND, stdin::KIND];
 

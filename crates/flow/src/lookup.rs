@@ -181,7 +181,8 @@ impl Lookups {
                 && shared.flights.len() < inner.policy.in_flight
             {
                 inner.figures.refreshes.fetch_add(1, Relaxed);
-                self.launch(&mut shared, key, Vec::new(), Leave::Granted);
+                let leave = shared.breaker.leave(now);
+                self.launch(&mut shared, key, Vec::new(), leave);
             }
             return Some(answer);
         }
@@ -277,7 +278,7 @@ impl Flight {
             return Err(LookupError::Unavailable("the lookup is closed".to_owned()));
         };
         // A probe of a failing backend is tried once.
-        let retries = if self.leave == Leave::Probe { 0 } else { inner.policy.retries };
+        let retries = if matches!(self.leave, Leave::Probe(_)) { 0 } else { inner.policy.retries };
         let mut attempt = 0;
         loop {
             inner.figures.requests.fetch_add(1, Relaxed);
@@ -286,7 +287,7 @@ impl Flight {
                 Err(_) => Err(LookupError::Timeout(millis(inner.policy.timeout))),
             };
             let failed = matches!(answer, Err(LookupError::Timeout(_) | LookupError::Unavailable(_)));
-            let opened = inner.shared.lock().breaker.report(!failed, inner.clock.elapsed());
+            let opened = inner.shared.lock().breaker.report(self.leave, !failed, inner.clock.elapsed());
             match &answer {
                 Err(LookupError::Timeout(_)) => inner.figures.timeouts.fetch_add(1, Relaxed),
                 Err(_) if failed => inner.figures.failures.fetch_add(1, Relaxed),
@@ -335,7 +336,7 @@ impl Drop for Flight {
     fn drop(&mut self) {
         if !self.landed {
             // The backend panicked, or the runtime is going away.
-            self.inner.shared.lock().breaker.report(false, self.inner.clock.elapsed());
+            self.inner.shared.lock().breaker.report(self.leave, false, self.inner.clock.elapsed());
             self.land(Err(LookupError::Unavailable("the request was dropped".to_owned())));
         }
     }

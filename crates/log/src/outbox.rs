@@ -117,6 +117,20 @@ impl Outbox {
         appends
     }
 
+    /// Whether the stream takes a record: for who writes several of which all or none are to be written.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub fn check(
+        &self,
+        target: Target,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) -> Result<(), Refused> {
+        self.streams.get(target).map_or(Ok(()), |stream| stream.check(key, value, headers).map(drop))
+    }
+
     /// Takes one record; `value` = None deletes the key in a compacted stream.
     ///
     /// # Errors
@@ -133,15 +147,8 @@ impl Outbox {
             headwater_base::never!("stream {target} is not in the outbox");
             return Ok(());
         };
-        let headed: usize = headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD_BYTES).sum();
-        let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headed + RECORD_OVERHEAD_BYTES;
+        let bytes = stream.check(key, value, headers)?;
         let limit = stream.batch_bytes_max;
-        if bytes + headwater_wire::batch::HEADER_BYTES > limit {
-            return Err(Refused::Oversize { bytes, limit });
-        }
-        if key.is_none() && stream.compacted {
-            return Err(Refused::NoKey);
-        }
         let count = u32::try_from(stream.partitions.len()).unwrap_or(1);
         let partition = key.map_or(stream.sticky, |key| partition_of(key, count));
         let Some(slot) = stream.partitions.get_mut(partition as usize) else { return Ok(()) };
@@ -156,5 +163,21 @@ impl Outbox {
             .push(time_ms, key, value, headers);
         self.records += 1;
         Ok(())
+    }
+}
+
+impl Open {
+    /// The bytes that a record takes, if the stream takes it.
+    fn check(&self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(&str, &[u8])]) -> Result<usize, Refused> {
+        let headed: usize = headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD_BYTES).sum();
+        let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headed + RECORD_OVERHEAD_BYTES;
+        let limit = self.batch_bytes_max;
+        if bytes + headwater_wire::batch::HEADER_BYTES > limit {
+            return Err(Refused::Oversize { bytes, limit });
+        }
+        if key.is_none() && self.compacted {
+            return Err(Refused::NoKey);
+        }
+        Ok(bytes)
     }
 }

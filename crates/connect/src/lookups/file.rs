@@ -14,6 +14,7 @@ use headwater_kernel::port::{Context, Json, Lookup, LookupError};
 use serde_json::{Map, Value, json};
 
 use super::options::{Options, place, read_file, steps, walk};
+use crate::sources::{equal_columns, twice};
 
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
@@ -101,6 +102,9 @@ impl Rows {
             Ok(columns) => columns.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect(),
             Err(error) => return Err(problem(at(&error), format!("the line of column names cannot be read: {error}"))),
         };
+        if let Some(column) = twice(&columns) {
+            return Err(equal_columns(&path.display().to_string(), column));
+        }
         let Some(key_at) = columns.iter().position(|name| name == key) else {
             return Err(problem(1, format!("there is no column `{}`", key.escape_debug()))
                 .help(format!("columns are `{}`", columns.join("`, `"))));

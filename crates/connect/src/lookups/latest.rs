@@ -2,6 +2,9 @@
 //!
 //! The stream is followed when it is asked, so an answer is as fresh as the stream and no task runs. `field: .price` gives a part of
 //! the value. A record without value deletes its key; records without key or whose value is not JSON are passed over.
+//!
+//! A stream with more keys or bytes than are held here answers nothing more, and is not read any further: it would have
+//! to be read from its beginning to know which keys there still are.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +20,8 @@ use serde_json::{Value, json};
 
 use super::options::{Options, steps, walk};
 
-const KEYS_MAX: usize = 2_000_000;
-const VALUES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// What is held of one stream.
+const BOUNDS: Bounds = Bounds { keys: 2_000_000, bytes: 512 * 1024 * 1024 };
 const READ_BYTES: usize = 1 << 20;
 const UNPACKED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Reads that a pipeline's thread may do for one question; more are done on the side.
@@ -52,7 +55,8 @@ pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, 
         return Err(Problem::new("HW-CONNECT-108", format!("the stream `{stream}` cannot be followed without a node"))
             .help("run the pipeline on a node, or use a `file` lookup"));
     };
-    Ok(Arc::new(Latest(Arc::new(Inner { log: Arc::clone(log), stream, field, state: Mutex::default() }))))
+    let inner = Inner { log: Arc::clone(log), stream, field, bounds: BOUNDS, state: Mutex::default() };
+    Ok(Arc::new(Latest(Arc::new(inner))))
 }
 
 struct Latest(Arc<Inner>);
@@ -61,7 +65,15 @@ struct Inner {
     log: Arc<dyn Log>,
     stream: Name,
     field: Vec<String>,
+    bounds: Bounds,
     state: Mutex<State>,
+}
+
+/// The most keys and bytes of values.
+#[derive(Clone, Copy)]
+struct Bounds {
+    keys: usize,
+    bytes: usize,
 }
 
 #[derive(Default)]
@@ -72,6 +84,8 @@ struct State {
     bytes: usize,
     /// The next offset of each partition.
     next: Vec<i64>,
+    /// There was more than the bounds allow.
+    full: bool,
 }
 
 impl Inner {
@@ -84,6 +98,9 @@ impl Inner {
         };
         if state.id != Some(stream.id) {
             *state = State { id: Some(stream.id), ..State::default() };
+        }
+        if state.full {
+            return Err(self.over());
         }
         state.next.resize(stream.config.partitions as usize, 0);
         for partition in 0..stream.config.partitions {
@@ -140,10 +157,19 @@ impl Inner {
                         walk(&value, &self.field).map(|part| Bytes::from(part.to_string()))
                     }
                 };
-                state.put(key, value)?;
+                state.put(key, value);
+                if state.values.len() > self.bounds.keys || state.bytes > self.bounds.bytes {
+                    *state = State { id: state.id, full: true, ..State::default() };
+                    return Err(self.over());
+                }
             }
         }
         Ok(next)
+    }
+
+    fn over(&self) -> LookupError {
+        let (stream, Bounds { keys, bytes }) = (&self.stream, self.bounds);
+        LookupError::Unavailable(format!("the stream `{stream}` has more than {keys} keys or {bytes} bytes of values"))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -152,7 +178,7 @@ impl Inner {
 }
 
 impl State {
-    fn put(&mut self, key: &str, value: Option<Json>) -> Result<(), LookupError> {
+    fn put(&mut self, key: &str, value: Option<Json>) {
         let old = match value {
             None => self.values.remove(key),
             Some(value) => {
@@ -161,12 +187,6 @@ impl State {
             }
         };
         self.bytes -= old.map_or(0, |old| old.len());
-        if self.values.len() > KEYS_MAX || self.bytes > VALUES_BYTES_MAX {
-            return Err(LookupError::Unavailable(format!(
-                "the stream has more than {KEYS_MAX} keys or {VALUES_BYTES_MAX} bytes of values"
-            )));
-        }
-        Ok(())
     }
 }
 

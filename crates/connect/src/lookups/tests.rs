@@ -157,6 +157,8 @@ fn files_are_read_by_their_key() {
     write("bad.csv", "a,b\n1,2\n1,2,3\n");
     let problem = refused(json!({"type": "file", "path": "bad.csv", "key": "a"}), &context);
     assert_eq!((problem.code.as_str(), problem.place.unwrap().line), ("HW-CONNECT-103", 3));
+    write("twice.csv", "a,b,a\n1,2,3\n");
+    assert_eq!(refused(json!({"type": "file", "path": "twice.csv", "key": "b"}), &context).code, "HW-CONNECT-123");
     write("bad.ndjson", "{\"id\":1}\n{\"id\":");
     let problem = refused(json!({"type": "file", "path": "bad.ndjson", "key": "id"}), &context);
     assert_eq!((problem.code.as_str(), problem.place.unwrap().line), ("HW-CONNECT-103", 2));

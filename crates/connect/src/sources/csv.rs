@@ -1,6 +1,8 @@
 //! Comma-separated values (RFC 4180) under a line of column names: each row becomes an object. Whole numbers, decimal
-//! numbers, `true` and `false` become what they look like, an empty field becomes null, all else is text.
+//! numbers, `true` and `false` become what they look like, an empty field becomes null, all else is text. A row that is no
+//! text in UTF-8 is a fault, with its bytes as they are.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use bytes::Bytes;
@@ -25,38 +27,48 @@ impl<R: Read + Send> Rows<R> {
     /// Rows of `input`, which is called `name` in errors.
     ///
     /// # Errors
-    /// `HW-CONNECT-030` when the column names cannot be read. Later `HW-CONNECT-122` for a row over the limit.
+    /// `HW-CONNECT-030` when the column names cannot be read, 123 when two are equal. Later `HW-CONNECT-122` for a row over
+    /// the limit.
     pub fn new(input: R, name: String, progress: Progress) -> Result<Self, Problem> {
         let input = Bounded { inner: input, left: LINE_BYTES_MAX + AHEAD_BYTES };
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
         let columns = reader.headers().map_err(|error| unreadable(&name, &error))?;
-        let columns = columns.iter().map(str::to_owned).collect();
+        let columns: Vec<String> = columns.iter().map(str::to_owned).collect();
+        if let Some(column) = twice(&columns) {
+            return Err(equal_columns(&name, column));
+        }
         Ok(Self { reader, name, columns, progress })
     }
 
-    fn row(&self, record: &csv::StringRecord) -> Result<Bytes, String> {
+    fn row(&self, record: &csv::ByteRecord) -> Result<Bytes, String> {
         if record.len() != self.columns.len() {
             return Err(format!("the row has {} fields; there are {} columns", record.len(), self.columns.len()));
         }
-        let fields = self.columns.iter().cloned().zip(record.iter().map(value));
-        Ok(Bytes::from(Value::Object(fields.collect::<Map<_, _>>()).to_string()))
+        let mut fields = Map::new();
+        for (column, field) in self.columns.iter().zip(record) {
+            let Ok(field) = std::str::from_utf8(field) else { return Err(format!("`{column}` is not UTF-8")) };
+            fields.insert(column.clone(), value(field));
+        }
+        Ok(Bytes::from(Value::Object(fields).to_string()))
     }
 }
 
 impl<R: Read + Send> Source for Rows<R> {
     fn next(&mut self, count: usize) -> Result<Vec<SourceRecord>, Problem> {
         let mut records = Vec::with_capacity(count.min(4_096));
-        let mut record = csv::StringRecord::new();
+        let mut record = csv::ByteRecord::new();
         while records.len() < count {
             let line = self.reader.position().line();
             self.reader.get_mut().left = LINE_BYTES_MAX + AHEAD_BYTES;
-            let (position, value, fault) = match self.reader.read_record(&mut record) {
+            let (position, value, fault) = match self.reader.read_byte_record(&mut record) {
                 Ok(false) => break,
                 Ok(true) => {
                     let position = record.position().map_or(line, csv::Position::line);
                     match self.row(&record) {
                         Ok(value) => (position, value, None),
-                        Err(fault) => (position, Bytes::from(record.iter().collect::<Vec<_>>().join(",")), Some(fault)),
+                        Err(fault) => {
+                            (position, Bytes::from(record.iter().collect::<Vec<_>>().join(&b',')), Some(fault))
+                        }
                     }
                 }
                 Err(error) if error.is_io_error() && self.reader.get_ref().left == 0 => {
@@ -76,6 +88,19 @@ impl<R: Read + Send> Source for Rows<R> {
     fn progress(&self) -> (u64, Option<u64>) {
         self.progress.read()
     }
+}
+
+/// A column name that stands there for a second time.
+pub fn twice(columns: &[String]) -> Option<&str> {
+    let mut known = HashSet::with_capacity(columns.len());
+    columns.iter().map(String::as_str).find(|column| !known.insert(*column))
+}
+
+/// Two columns of an input have one name.
+pub fn equal_columns(name: &str, column: &str) -> Problem {
+    let column = column.escape_debug();
+    Problem::new("HW-CONNECT-123", format!("`{name}` has more than one column `{column}`"))
+        .help("give each column a name of its own in the first line: an object has only one value under a name")
 }
 
 /// An input of which one row takes no more than so much: one whose quotes never close would be read to the end of the

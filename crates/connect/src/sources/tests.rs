@@ -68,6 +68,21 @@ fn rows_become_objects_and_a_short_row_a_fault() {
 }
 
 #[test]
+fn equal_column_names_are_refused_before_a_row_is_read() {
+    let problem = read("a.csv", b"id,name,id\n1,a,2\n", json!({"path": "a.csv"})).unwrap_err();
+    assert_eq!(problem.code, "HW-CONNECT-123");
+    assert!(problem.title.ends_with("has more than one column `id`"), "{}", problem.title);
+}
+
+#[test]
+fn a_row_that_is_no_text_keeps_its_bytes() {
+    let records = read("a.csv", b"id,name\n1,caf\xe9\n2,b\n", json!({"path": "a.csv"})).unwrap();
+    assert_eq!((records[0].position, &records[0].value[..]), (2, &b"1,caf\xe9"[..]));
+    assert_eq!(records[0].fault.as_deref(), Some("line 2: `name` is not UTF-8"));
+    assert_eq!((&records[1].value[..], &records[1].fault), (&b"{\"id\":2,\"name\":\"b\"}"[..], &None));
+}
+
+#[test]
 fn a_quote_that_never_closes_does_not_take_the_rest_of_the_file_into_memory() {
     let text = [&b"a,b\n1,2\n3,\""[..], vec![b'x'; 17 << 20].as_slice()].concat();
     let problem = read("a.csv", &text, json!({"path": "a.csv"})).unwrap_err();

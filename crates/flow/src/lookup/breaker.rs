@@ -1,13 +1,17 @@
 //! A circuit breaker: after so many failures in a row nothing is asked for a pause; then one request probes.
+//!
+//! Requests that were let go before it opened come home while it is open, and after. They say nothing new: their reports
+//! neither lengthen the pause, nor speak for the probe, nor count against a backend that is back.
 
 use std::time::Duration;
 
 /// Whether a request may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leave {
-    Granted,
+    /// To a request among others; with how often the breaker had opened by then.
+    Granted(u64),
     /// This one request decides whether the backend is back.
-    Probe,
+    Probe(u64),
     Refused,
 }
 
@@ -19,11 +23,13 @@ pub(super) struct Breaker {
     /// Open until then; afterwards one probe is let through.
     open_until: Option<Duration>,
     probing: bool,
+    /// How often it has opened.
+    openings: u64,
 }
 
 impl Breaker {
     pub fn new(failures_max: u32, pause: Duration) -> Self {
-        Self { failures_max: failures_max.max(1), pause, failures: 0, open_until: None, probing: false }
+        Self { failures_max: failures_max.max(1), pause, failures: 0, open_until: None, probing: false, openings: 0 }
     }
 
     pub fn is_closed(&self) -> bool {
@@ -37,17 +43,20 @@ impl Breaker {
 
     pub fn leave(&mut self, now: Duration) -> Leave {
         match self.open_until {
-            None => Leave::Granted,
+            None => Leave::Granted(self.openings),
             Some(_) if self.is_open(now) => Leave::Refused,
             Some(_) => {
                 self.probing = true;
-                Leave::Probe
+                Leave::Probe(self.openings)
             }
         }
     }
 
-    /// Takes in how a request went; answers whether the breaker is open now.
-    pub fn report(&mut self, success: bool, now: Duration) -> bool {
+    /// Takes in how a request went that had this leave; answers whether the breaker is open now.
+    pub fn report(&mut self, leave: Leave, success: bool, now: Duration) -> bool {
+        if !matches!(leave, Leave::Granted(openings) | Leave::Probe(openings) if openings == self.openings) {
+            return !self.is_closed();
+        }
         if success {
             self.failures = 0;
             self.open_until = None;
@@ -58,6 +67,7 @@ impl Breaker {
         if self.failures >= self.failures_max {
             self.open_until = Some(now.saturating_add(self.pause));
             self.probing = false;
+            self.openings += 1;
         }
         !self.is_closed()
     }

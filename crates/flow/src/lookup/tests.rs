@@ -251,6 +251,33 @@ fn a_failing_backend_is_left_alone_then_probed_once() {
 }
 
 #[test]
+fn what_was_asked_before_the_breaker_opened_says_nothing_of_what_came_after() {
+    let at = Duration::from_secs;
+    let mut breaker = Breaker::new(2, at(2));
+    let before: Vec<Leave> = (0..6).map(|_| breaker.leave(at(0))).collect();
+    assert!(!breaker.report(before[0], false, at(1)));
+    assert!(breaker.report(before[1], false, at(1)));
+    assert!(breaker.report(before[2], false, at(2)), "whoever tries again learns that it is open");
+    assert!(!breaker.is_open(at(3)), "the pause is no longer for that");
+    let probe = breaker.leave(at(3));
+    assert!(matches!(probe, Leave::Probe(_)));
+    for (leave, success) in [(before[3], false), (before[4], true)] {
+        breaker.report(leave, success, at(3));
+        assert_eq!(breaker.leave(at(9)), Leave::Refused, "the probe has not come home");
+    }
+    assert!(!breaker.report(probe, true, at(9)));
+    for leave in &before {
+        assert!(!breaker.report(*leave, false, at(9)), "the backend is back");
+    }
+    let after = breaker.leave(at(10));
+    assert!(!breaker.report(after, false, at(10)));
+    assert!(breaker.report(after, false, at(10)));
+    let probe = breaker.leave(at(12));
+    assert!(breaker.report(probe, false, at(12)));
+    assert_eq!(breaker.leave(at(13)), Leave::Refused, "a probe that failed opens it for another pause");
+}
+
+#[test]
 fn memory_answers_skip_the_cache() {
     let bench = bench(quick());
     assert_eq!(bench.lookups.at_once("memory:x"), Some(Ok(Some(json("x")))));

@@ -24,6 +24,20 @@ pub trait Sink {
         cause: Option<&Cause>,
     ) -> Result<(), Refused>;
 
+    /// Whether the stream takes a record: for who writes several of which all or none are to be written.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    fn check(
+        &self,
+        _target: Target,
+        _key: Option<&[u8]>,
+        _value: Option<&[u8]>,
+        _cause: Option<&Cause>,
+    ) -> Result<(), Refused> {
+        Ok(())
+    }
+
     /// Takes the letter of a chain that was cut, and marks it as one where readers see records' headers.
     ///
     /// # Errors
@@ -53,6 +67,19 @@ impl Sink for Outbox {
         let hops = cause.hops.to_string();
         let chain = [(Cause::ID, cause.id.as_bytes()), (Cause::HOPS, hops.as_bytes())];
         Self::put(self, target, time_ms, key, value, &chain)
+    }
+
+    fn check(
+        &self,
+        target: Target,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        cause: Option<&Cause>,
+    ) -> Result<(), Refused> {
+        let Some(cause) = cause else { return Self::check(self, target, key, value, &[]) };
+        let hops = cause.hops.to_string();
+        let chain = [(Cause::ID, cause.id.as_bytes()), (Cause::HOPS, hops.as_bytes())];
+        Self::check(self, target, key, value, &chain)
     }
 
     fn put_cut(

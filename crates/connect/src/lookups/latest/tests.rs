@@ -107,3 +107,35 @@ fn a_stream_created_anew_starts_over() {
     bench.write(0, Some("b"), Some("2"));
     assert_eq!((bench.find(&lookup, "a"), bench.find(&lookup, "b").as_deref()), (None, Some("2")));
 }
+
+#[test]
+fn a_stream_over_the_bounds_is_neither_held_nor_read_any_more() {
+    let bench = Bench::new();
+    bench.create();
+    let within = |keys: usize, bytes: usize| {
+        let bounds = Bounds { keys, bytes };
+        let (log, stream) = (bench.log.clone(), Name::new("prices").unwrap());
+        Latest(Arc::new(Inner { log, stream, field: Vec::new(), bounds, state: Mutex::default() }))
+    };
+    let large = format!("\"{}\"", "x".repeat(600));
+    bench.write(0, Some("a"), Some(&large));
+    let (keys, bytes) = (within(2, 10_000), within(10, 1_000));
+    assert!(matches!(bytes.at_once("a"), Some(Ok(Some(_)))));
+    bench.write(0, Some("b"), Some(&large));
+    assert!(matches!(bytes.at_once("a"), Some(Err(LookupError::Unavailable(_)))));
+    bench.write(0, Some("a"), Some("1"));
+    assert!(matches!(bytes.at_once("a"), Some(Err(_))), "the whole of it would have to be read again");
+    assert!(matches!(keys.at_once("b"), Some(Ok(Some(_)))));
+    bench.write(1, Some("c"), Some("1"));
+    let Some(Err(LookupError::Unavailable(reason))) = keys.at_once("a") else { panic!("three keys are too many") };
+    assert_eq!(reason, "the stream `prices` has more than 2 keys or 10000 bytes of values");
+    for full in [&bytes, &keys] {
+        let mut state = full.0.lock();
+        assert_eq!((state.values.len(), state.bytes), (0, 0));
+        assert!(full.0.follow(&mut state, 0).is_err(), "no read is needed to say so");
+    }
+    bench.runtime.block_on(bench.log.delete(&Name::new("prices").unwrap())).unwrap();
+    bench.create();
+    bench.write(0, Some("b"), Some("2"));
+    assert!(matches!(keys.at_once("b"), Some(Ok(Some(_)))), "a new stream starts over");
+}

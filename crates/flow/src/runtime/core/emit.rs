@@ -82,8 +82,8 @@ impl Core {
         }
     }
 
-    /// Writes the event to outputs, each with whether it deletes its document. `memory` is for the event's text, which is
-    /// put together once for all of them.
+    /// Writes the event to outputs, each with whether it deletes its document: to all of them, or to none if one does not
+    /// take it. `memory` is for the event's text, which is put together once for all of them.
     fn write_all<'o>(
         &mut self,
         flight: &Flight,
@@ -93,16 +93,23 @@ impl Core {
     ) -> Result<(), Fault> {
         let takes_all = |(output, delete): (&Output, bool)| !delete && fields(output).is_none();
         let whole = if outputs.clone().any(takes_all) { flight.doc.text(memory) } else { &[] };
-        for (output, delete) in outputs {
-            let own = output.key.as_ref().map(|path| flight.doc.key(path));
-            let key = match &own {
-                Some(key) => key.as_deref(),
-                None => flight.key.as_deref(),
-            };
-            let part = fields(output).filter(|_| !delete).map(|fields| selected(&flight.doc, fields));
-            let value = if delete { None } else { Some(part.as_deref().unwrap_or(whole)) };
-            self.put(output.target, flight.time_ms, key, value, flight.cause.as_deref(), out)
-                .map_err(|refused| self.refused(output.target, refused))?;
+        let records: SmallVec<[Outgoing; 2]> = outputs
+            .map(|(output, delete)| Outgoing {
+                target: output.target,
+                own: output.key.as_ref().map(|path| flight.doc.key(path)),
+                part: fields(output).filter(|_| !delete).map(|fields| selected(&flight.doc, fields)),
+                delete,
+            })
+            .collect();
+        let cause = flight.cause.as_deref();
+        // The first one is asked by being written: what is refused then has gone nowhere yet.
+        for record in records.iter().skip(1) {
+            out.check(record.target, record.key(flight), record.value(whole), cause)
+                .map_err(|refused| self.refused(record.target, refused))?;
+        }
+        for record in &records {
+            self.put(record.target, flight.time_ms, record.key(flight), record.value(whole), cause, out)
+                .map_err(|refused| self.refused(record.target, refused))?;
             Figures::add(&self.around.figures.outputs, 1);
         }
         Ok(())
@@ -343,6 +350,29 @@ impl Core {
                 run.rows = rows;
             }
         }
+    }
+}
+
+/// An event's record for one output.
+struct Outgoing {
+    target: Target,
+    /// The key that the output names, which the event may lack; None where it names none.
+    own: Option<Option<Bytes>>,
+    /// The document, where it is not the whole event.
+    part: Option<Bytes>,
+    delete: bool,
+}
+
+impl Outgoing {
+    fn key<'r>(&'r self, flight: &'r Flight) -> Option<&'r [u8]> {
+        match &self.own {
+            Some(own) => own.as_deref(),
+            None => flight.key.as_deref(),
+        }
+    }
+
+    fn value<'r>(&'r self, whole: &'r [u8]) -> Option<&'r [u8]> {
+        if self.delete { None } else { Some(self.part.as_deref().unwrap_or(whole)) }
     }
 }
 

@@ -1,3 +1,6 @@
+use headwater_base::Limits;
+use headwater_kernel::kinds::stream::default_config;
+use headwater_log::StreamConfig;
 use serde_json::json;
 
 use super::bench::{Bench, START, values};
@@ -92,5 +95,26 @@ fn what_cannot_be_processed_becomes_a_dead_letter_with_its_position() {
     );
     assert_eq!(values(&dead)[0]["data"], json!("{broken"));
     assert_eq!(bench.wait_for("out", 2).len(), 2);
+    bench.stop(&unit);
+}
+
+#[test]
+fn an_event_that_one_output_does_not_take_goes_to_none_of_them() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    bench.create("small", StreamConfig { partitions: 1, batch_bytes_max: 400, ..default_config(&Limits::default()) });
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "outputs": [{"type": "stream", "stream": "out"}, {"type": "stream", "stream": "small"}],
+        "errors": {"stream": "dead"},
+    });
+    let unit = bench.start("p", spec);
+    let large = json!({"n": 1, "blob": "x".repeat(600)}).to_string();
+    bench.send("in", 0, &[(None, &large), (None, r#"{"n":2}"#)]);
+    let letter = values(&bench.wait_for("dead", 1)).remove(0);
+    assert_eq!((&letter["code"], &letter["position"]["offset"]), (&json!("HW-FLOW-034"), &json!(0)));
+    for stream in ["small", "out"] {
+        assert_eq!(values(&bench.wait_for(stream, 1)), [json!({"n": 2})], "{stream}");
+    }
     bench.stop(&unit);
 }
