@@ -28,7 +28,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// As [`Self::put`].
-    fn check(
+    fn takes(
         &self,
         _target: Target,
         _key: Option<&[u8]>,
@@ -69,7 +69,7 @@ impl Sink for Outbox {
         Self::put(self, target, time_ms, key, value, &chain)
     }
 
-    fn check(
+    fn takes(
         &self,
         target: Target,
         key: Option<&[u8]>,

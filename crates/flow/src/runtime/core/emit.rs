@@ -104,7 +104,7 @@ impl Core {
         let cause = flight.cause.as_deref();
         // The first one is asked by being written: what is refused then has gone nowhere yet.
         for record in records.iter().skip(1) {
-            out.check(record.target, record.key(flight), record.value(whole), cause)
+            out.takes(record.target, record.key(flight), record.value(whole), cause)
                 .map_err(|refused| self.refused(record.target, refused))?;
         }
         for record in &records {
