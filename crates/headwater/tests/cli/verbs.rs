@@ -154,6 +154,48 @@ fn changes_are_shown_as_they_come() {
 }
 
 #[test]
+fn what_has_labels_is_deleted_by_them() {
+    let node = Node::start();
+    let labels = "labels: {team: checkout}";
+    let streams = ["a", "b", "c"].map(|name| {
+        let labels = if name == "c" { "labels: {team: search}" } else { labels };
+        format!("apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {{name: {name}, {labels}}}\nspec: {{}}\n")
+    });
+    node.write("r.yaml", &streams.join("---\n"));
+    assert!(node.run(&["apply", "-f", "r.yaml"]).status.success());
+    for nothing in ["", " , "] {
+        let refused = text(&node.run(&["delete", "streams", "-l", nothing]));
+        assert!(refused.contains("error[HW-CLI-010]: `--selector` names no label"), "{refused}");
+    }
+    let beside = text(&node.run(&["delete", "stream/a", "-l", "team=checkout"]));
+    assert!(beside.contains("error[HW-CLI-010]"), "{beside}");
+    check(
+        &node.run(&["delete", "streams,tables", "-l", "team=checkout", "--dry-run"]),
+        expect![[r#"
+        stream/a deleted (dry run)
+        stream/b deleted (dry run)
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["delete", "streams,tables", "-l", "team=checkout"]),
+        expect![[r#"
+        stream/a deleted
+        stream/b deleted
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["delete", "all", "-l", "team=checkout"]),
+        expect![[r#"
+        no resources
+        exit 0
+    "#]],
+    );
+    assert!(node.run(&["get", "stream/c"]).status.success());
+}
+
+#[test]
 fn flags_that_would_do_nothing_are_refused() {
     let node = Node::start();
     check(
