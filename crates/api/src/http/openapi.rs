@@ -14,6 +14,14 @@ use serde_json::{Map, Value, json};
 use crate::http::routes::{self, Body, Route};
 use crate::http::{Api, answer};
 
+/// Headers of a CloudEvent in the binary mode (HTTP protocol binding, section 3.1), and what they mean.
+const BINARY: &[(&str, &str)] = &[
+    ("ce-specversion", "`1.0`; with it the body is the data of one event, in the type that `content-type` says."),
+    ("ce-id", "The event's id, in the binary mode."),
+    ("ce-source", "The event's source, in the binary mode."),
+    ("ce-type", "The event's type, in the binary mode; each further attribute has a header of its own."),
+];
+
 /// Gives the document.
 pub async fn document(State(api): State<Arc<Api>>) -> Response {
     let registry = api.kernel.registry();
@@ -66,6 +74,11 @@ fn operation(route: &Route) -> Value {
     for (name, meaning) in route.query {
         parameters.push(json!({ "name": name, "in": "query", "required": false, "description": meaning, "schema": { "type": "string" } }));
     }
+    if route.body == Body::Events {
+        for (name, meaning) in BINARY {
+            parameters.push(json!({ "name": name, "in": "header", "required": false, "description": meaning, "schema": { "type": "string" } }));
+        }
+    }
     let mut operation = json!({
         "operationId": route.operation,
         "tags": [route.tag],
@@ -82,6 +95,12 @@ fn operation(route: &Route) -> Value {
     };
     members.insert("responses".to_owned(), done);
     if let Some(responses) = members.get_mut("responses").and_then(Value::as_object_mut) {
+        if routes::CREATE.contains(&route.operation) {
+            responses.insert(
+                "201".to_owned(),
+                json!({ "description": "Made: there was none.", "content": { route.answer: {} } }),
+            );
+        }
         let problem = json!({ "$ref": "#/components/schemas/Problem" });
         responses.insert(
             "default".to_owned(),
@@ -102,6 +121,8 @@ fn content_of(body: Body) -> Option<Value> {
             "application/x-ndjson": { "schema": { "type": "string" } },
             cloudevents::STRUCTURED: object,
             cloudevents::BATCH: { "schema": { "type": "array", "items": { "type": "object" } } },
+            // The data of one event in the binary mode, of whatever type.
+            "*/*": {},
         }),
         Body::Keys => json!({ "application/json": { "schema": {
             "type": "object",
