@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use headwater_kernel::kind::rebased;
 use headwater_wire::cloudevents;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -42,7 +43,7 @@ pub fn describe(kinds: &[(&'static str, Value)]) -> Value {
     let mut schemas = Map::new();
     schemas.insert("Problem".to_owned(), problem_schema());
     for (name, schema) in kinds {
-        schemas.insert((*name).to_owned(), rebased(schema.clone(), name));
+        schemas.insert((*name).to_owned(), rebased(schema.clone(), &format!("#/components/schemas/{name}")));
     }
     let one_of: Vec<Value> =
         kinds.iter().map(|(name, _)| json!({ "$ref": format!("#/components/schemas/{name}") })).collect();
@@ -136,28 +137,6 @@ fn content_of(body: Body) -> Option<Value> {
             json!({ "application/json": resource, "application/yaml": { "schema": { "type": "string" } } })
         }
     })
-}
-
-/// A kind's schema with its inner references (`#/$defs/X`) pointing to where it stands in the document.
-fn rebased(mut schema: Value, name: &str) -> Value {
-    match &mut schema {
-        Value::Object(members) => {
-            for (key, value) in members.iter_mut() {
-                if let (true, Some(inner)) = (key == "$ref", value.as_str().and_then(|text| text.strip_prefix('#'))) {
-                    *value = Value::from(format!("#/components/schemas/{name}{inner}"));
-                } else {
-                    *value = rebased(value.take(), name);
-                }
-            }
-        }
-        Value::Array(items) => {
-            for item in items.iter_mut() {
-                *item = rebased(item.take(), name);
-            }
-        }
-        _ => {}
-    }
-    schema
 }
 
 fn problem_schema() -> Value {

@@ -70,6 +70,15 @@ fn schemas_and_completions_are_complete() {
     assert_eq!(schema["properties"]["kind"]["const"], "Pipeline");
     let all: serde_json::Value = serde_json::from_slice(&alone(&["schema"], "").stdout).unwrap();
     assert_eq!(all["oneOf"].as_array().map(Vec::len), Some(21));
+    // Every reference leads somewhere, in both.
+    for schema in [&schema, &all] {
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        let written = schema.to_string();
+        let references: Vec<&str> =
+            written.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert!(!references.is_empty());
+        assert!(references.iter().all(|place| schema.pointer(place).is_some()), "{references:?}");
+    }
     assert_eq!(alone(&["completion", "bash"], "").stdout, alone(&["completions", "bash"], "").stdout);
     for shell in ["bash", "zsh", "fish"] {
         let script = text(&alone(&["completions", shell], ""));
