@@ -64,7 +64,30 @@ pub async fn run(args: Args, context: &Context) -> Done {
         // What is written last names what is written first, mostly.
         targets.reverse();
     }
-    let mut deleter = Deleter { client, args: &args, gone: Vec::new() };
+    let Args { cascade, force, ignore_not_found, dry_run, .. } = args;
+    all(client, targets, How { cascade, force, ignore_not_found, dry_run }).await
+}
+
+/// How resources are deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// With what names them.
+    pub cascade: bool,
+    /// Although others name them.
+    pub force: bool,
+    /// What is not there counts as deleted.
+    pub ignore_not_found: bool,
+    /// Not at all: it is only said what would go.
+    pub dry_run: bool,
+}
+
+/// Deletes resources, by plural and name, in an order in which none stands in another's way.
+///
+/// # Errors
+/// As [`run`].
+pub async fn all(client: Client, mut targets: Vec<(String, String)>, how: How) -> Done {
+    let registry = registry();
+    let mut deleter = Deleter { client, how, gone: Vec::new() };
     let mut problems = Vec::new();
     // What others among these name waits for them; in which order files come is their writer's matter.
     loop {
@@ -120,16 +143,16 @@ async fn labelled(
 }
 
 /// Deletes one resource after the other.
-struct Deleter<'a> {
+struct Deleter {
     client: Client,
-    args: &'a Args,
+    how: How,
     /// Ids of what is gone, and what a dry run would have deleted.
     gone: Vec<String>,
 }
 
-impl Deleter<'_> {
+impl Deleter {
     async fn delete(&mut self, kind: &str, name: &str) -> Result<(), Problems> {
-        let Args { cascade, force, dry_run, ignore_not_found, .. } = *self.args;
+        let How { cascade, force, ignore_not_found, dry_run } = self.how;
         let flags = [("cascade", cascade), ("force", force), ("dry-run", dry_run)];
         let mut query: Vec<(&str, &str)> =
             flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();

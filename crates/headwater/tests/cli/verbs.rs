@@ -400,7 +400,7 @@ fn figures_and_health_are_told() {
     assert!(doctor.contains("ok     node: ready at") && doctor.contains("is in use by a node"), "{doctor}");
     assert!(doctor.contains(" are free"), "{doctor}");
     check(
-        &node.run(&["reconcile", "double"]),
+        &node.run(&["reconcile", "pipeline/double"]),
         expect![[r#"
         STREAM          COMPARED   MISSING   WRONG   EXTRA
         orders.double   0          0         0       0
@@ -408,6 +408,10 @@ fn figures_and_health_are_told() {
         exit 0
     "#]],
     );
+    let named = node.run(&["reconcile", "double", "-o", "name"]);
+    assert_eq!(String::from_utf8_lossy(&named.stdout), "stream/orders.double\n");
+    let wrong = text(&node.run(&["reconcile", "stream/orders"]));
+    assert!(wrong.contains("error[HW-CLI-010]: `stream/orders` names no pipeline"), "{wrong}");
     // Every figure of a node at work is in the list that the reference page is written from.
     let dashboard = text(&alone(&["explain", "dashboard"], ""));
     let alarm = text(&alone(&["explain", "alarm"], ""));
@@ -456,12 +460,56 @@ fn views_are_built_again_from_the_log() {
     node.process.kill().unwrap();
     node.process.wait().unwrap();
     check(
+        &node.run(&["rebuild", "--dry-run"]),
+        expect![[r#"
+        tables.db removed (dry run)
+        tables.db-wal removed (dry run)
+        tables.db-shm removed (dry run)
+        the next `headwater up` builds the tables again from the log
+        exit 0
+    "#]],
+    );
+    check(
         &node.run(&["rebuild"]),
         expect![[r#"
         tables.db removed
         tables.db-wal removed
         tables.db-shm removed
         the next `headwater up` builds the tables again from the log
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["rebuild"]),
+        expect![[r#"
+        there is nothing to remove
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_solution_goes_as_it_came() {
+    let node = Node::start();
+    let applied = node.run(&["solution", "apply", "sales-insights", "-o", "name"]);
+    assert!(applied.status.success(), "{}", text(&applied));
+    let sorted = |output: &std::process::Output, suffix: &str| {
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut lines: Vec<String> = out.lines().map(|line| line.trim_end_matches(suffix).to_owned()).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let came = sorted(&applied, "");
+    assert!(came.contains(&"table/sales_markets".to_owned()), "{came:?}");
+    let would = node.run(&["solution", "delete", "sales-insights", "--dry-run"]);
+    assert_eq!(sorted(&would, " deleted (dry run)"), came, "{}", text(&would));
+    assert!(node.run(&["get", "table/sales_markets"]).status.success());
+    let went = node.run(&["solution", "delete", "sales-insights"]);
+    assert_eq!(sorted(&went, " deleted"), came, "{}", text(&went));
+    // What is gone is no failure.
+    check(
+        &node.run(&["solution", "delete", "sales-insights"]),
+        expect![[r#"
         exit 0
     "#]],
     );
