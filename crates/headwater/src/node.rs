@@ -408,8 +408,12 @@ fn local(listener: &tokio::net::TcpListener) -> Result<SocketAddr, Problem> {
 fn readiness(kernel: &Arc<Kernel>, log: &Arc<EmbeddedLog>) -> Readiness {
     let (kernel, log) = (kernel.clone(), log.clone());
     Arc::new(move || {
-        let underway = kernel.list(None).iter().filter(|resource| resource.status.is_underway()).count();
-        let reason = (underway > 0).then(|| format!("{underway} being worked on"));
+        let underway = || kernel.list(None).iter().filter(|resource| resource.status.is_underway()).count();
+        let reason = if kernel.has_looked() {
+            Some(underway()).filter(|count| *count > 0).map(|count| format!("{count} being worked on"))
+        } else {
+            Some("not looked at since the start".to_owned())
+        };
         vec![("log", log.fault()), ("resources", reason)]
     })
 }

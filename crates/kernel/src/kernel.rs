@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -59,6 +60,7 @@ pub struct Kernel {
     secrets: Arc<dyn port::Secrets>,
     running: Arc<RwLock<Running>>,
     wake: Arc<Notify>,
+    looked: Arc<AtomicBool>,
     gate: Arc<dyn Log>,
     supervisor: Mutex<Option<Arc<Task>>>,
     validators: ArcSwap<HashMap<Name, Validator>>,
@@ -95,6 +97,7 @@ impl Kernel {
             secrets,
             running: Arc::default(),
             wake: Arc::new(Notify::new()),
+            looked: Arc::default(),
             supervisor: Mutex::new(None),
             validators: ArcSwap::default(),
             born: Mutex::new(0),
@@ -123,6 +126,7 @@ impl Kernel {
             kinds: std::iter::once(self.tables.unit_kind()).chain(units).collect(),
             clears: self.clears.lock().clone(),
             seed: self.setup.seed,
+            looked: Arc::clone(&self.looked),
             running: Arc::clone(&self.running),
             wake: Arc::clone(&self.wake),
         };
@@ -136,6 +140,12 @@ impl Kernel {
         if let Some(supervisor) = supervisor {
             supervisor.stop().await;
         }
+    }
+
+    /// Whether the supervisor has looked at every resource since the start. Before, statuses are those of the run before, and
+    /// nothing of what was applied then may run yet.
+    pub fn has_looked(&self) -> bool {
+        self.looked.load(Ordering::Acquire)
     }
 
     /// Resolves when the supervisor has ended by a bug of its own: from then on nothing is started, stopped or told, and a

@@ -269,6 +269,17 @@ impl Registry {
         schema
     }
 
+    /// One JSON Schema that takes resources of every kind, for editors.
+    pub fn resources_schema(&self) -> Value {
+        let (mut definitions, mut one_of) = (Map::new(), Vec::new());
+        for kind in self.kinds.iter() {
+            let place = format!("#/$defs/{}", kind.name);
+            definitions.insert(kind.name.to_owned(), rebased(self.resource_schema(kind), &place));
+            one_of.push(json!({ "$ref": place }));
+        }
+        json!({ "oneOf": one_of, "$defs": definitions })
+    }
+
     fn unknown_kind(&self, word: &str) -> Problem {
         let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name).collect();
         let near = closest(word, self.kinds.iter().flat_map(|kind| [kind.name, kind.plural]));
@@ -366,6 +377,28 @@ fn envelope(kind: &str, spec: Value) -> Value {
             "status": { "type": "object" }
         }
     })
+}
+
+/// A schema with its inner references (`#/$defs/X`) as they are where it stands at `place` of another document.
+pub fn rebased(mut schema: Value, place: &str) -> Value {
+    match &mut schema {
+        Value::Object(members) => {
+            for (key, value) in members.iter_mut() {
+                if let (true, Some(inner)) = (key == "$ref", value.as_str().and_then(|text| text.strip_prefix('#'))) {
+                    *value = Value::from(format!("{place}{inner}"));
+                } else {
+                    *value = rebased(value.take(), place);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for item in items.iter_mut() {
+                *item = rebased(item.take(), place);
+            }
+        }
+        _ => {}
+    }
+    schema
 }
 
 /// At most 60 characters of a user's text.

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use headwater_base::{Clock, Name, Problem};
@@ -63,6 +64,8 @@ pub(crate) struct Parts {
     pub clears: Vec<(&'static str, Clear)>,
     /// Seed of the jitter.
     pub seed: u64,
+    /// Set once everything has been looked at after the start, and statuses say how it is.
+    pub looked: Arc<AtomicBool>,
     /// What runs, for dry runs.
     pub running: Arc<RwLock<Running>>,
     /// Makes it look at once: a change, or a test that moved the clock.
@@ -137,6 +140,7 @@ impl Supervisor {
                 self.pass().await;
             }
             self.statuses();
+            self.parts.looked.store(true, Ordering::Release);
             self.save().await;
             let pause = self.pause();
             tokio::select! {

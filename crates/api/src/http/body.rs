@@ -111,6 +111,16 @@ fn too_slow(bytes: usize, limits: &Limits) -> Fault {
     .header(hyper::header::CONNECTION, hyper::header::HeaderValue::from_static("close"))
 }
 
+/// The charset that a body is said to be in, in lower case.
+pub fn charset(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    text.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let value = value.trim().trim_matches('"').to_ascii_lowercase();
+        name.trim().eq_ignore_ascii_case("charset").then_some(value)
+    })
+}
+
 /// The media type of a body without its parameters, in lower case; empty when there is none.
 pub fn media_type(headers: &HeaderMap) -> String {
     let text = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();

@@ -80,7 +80,7 @@ fn status_of(code: &str) -> StatusCode {
         "HW-API-004" | "HW-API-011" | "HW-API-012" | "HW-API-018" | "HW-API-019" => StatusCode::NOT_FOUND,
         "HW-API-005" => StatusCode::METHOD_NOT_ALLOWED,
         "HW-API-006" | "HW-API-014" => StatusCode::PAYLOAD_TOO_LARGE,
-        "HW-API-007" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "HW-API-007" | "HW-API-110" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "HW-API-008" | "HW-API-009" | "HW-API-013" | "HW-API-020" | "HW-API-101" | "HW-API-102" | "HW-API-103"
         | "HW-API-104" => StatusCode::BAD_REQUEST,
         "HW-API-010" => StatusCode::REQUEST_TIMEOUT,

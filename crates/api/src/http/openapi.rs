@@ -7,12 +7,21 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use headwater_kernel::kind::rebased;
 use headwater_wire::cloudevents;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::http::routes::{self, Body, Route};
 use crate::http::{Api, answer};
+
+/// Headers of a CloudEvent in the binary mode (HTTP protocol binding, section 3.1), and what they mean.
+const BINARY: &[(&str, &str)] = &[
+    ("ce-specversion", "`1.0`; with it the body is the data of one event, in the type that `content-type` says."),
+    ("ce-id", "The event's id, in the binary mode."),
+    ("ce-source", "The event's source, in the binary mode."),
+    ("ce-type", "The event's type, in the binary mode; each further attribute has a header of its own."),
+];
 
 /// Gives the document.
 pub async fn document(State(api): State<Arc<Api>>) -> Response {
@@ -34,7 +43,7 @@ pub fn describe(kinds: &[(&'static str, Value)]) -> Value {
     let mut schemas = Map::new();
     schemas.insert("Problem".to_owned(), problem_schema());
     for (name, schema) in kinds {
-        schemas.insert((*name).to_owned(), rebased(schema.clone(), name));
+        schemas.insert((*name).to_owned(), rebased(schema.clone(), &format!("#/components/schemas/{name}")));
     }
     let one_of: Vec<Value> =
         kinds.iter().map(|(name, _)| json!({ "$ref": format!("#/components/schemas/{name}") })).collect();
@@ -66,6 +75,11 @@ fn operation(route: &Route) -> Value {
     for (name, meaning) in route.query {
         parameters.push(json!({ "name": name, "in": "query", "required": false, "description": meaning, "schema": { "type": "string" } }));
     }
+    if route.body == Body::Events {
+        for (name, meaning) in BINARY {
+            parameters.push(json!({ "name": name, "in": "header", "required": false, "description": meaning, "schema": { "type": "string" } }));
+        }
+    }
     let mut operation = json!({
         "operationId": route.operation,
         "tags": [route.tag],
@@ -82,6 +96,12 @@ fn operation(route: &Route) -> Value {
     };
     members.insert("responses".to_owned(), done);
     if let Some(responses) = members.get_mut("responses").and_then(Value::as_object_mut) {
+        if routes::CREATE.contains(&route.operation) {
+            responses.insert(
+                "201".to_owned(),
+                json!({ "description": "Made: there was none.", "content": { route.answer: {} } }),
+            );
+        }
         let problem = json!({ "$ref": "#/components/schemas/Problem" });
         responses.insert(
             "default".to_owned(),
@@ -102,6 +122,8 @@ fn content_of(body: Body) -> Option<Value> {
             "application/x-ndjson": { "schema": { "type": "string" } },
             cloudevents::STRUCTURED: object,
             cloudevents::BATCH: { "schema": { "type": "array", "items": { "type": "object" } } },
+            // The data of one event in the binary mode, of whatever type.
+            "*/*": {},
         }),
         Body::Keys => json!({ "application/json": { "schema": {
             "type": "object",
@@ -115,28 +137,6 @@ fn content_of(body: Body) -> Option<Value> {
             json!({ "application/json": resource, "application/yaml": { "schema": { "type": "string" } } })
         }
     })
-}
-
-/// A kind's schema with its inner references (`#/$defs/X`) pointing to where it stands in the document.
-fn rebased(mut schema: Value, name: &str) -> Value {
-    match &mut schema {
-        Value::Object(members) => {
-            for (key, value) in members.iter_mut() {
-                if let (true, Some(inner)) = (key == "$ref", value.as_str().and_then(|text| text.strip_prefix('#'))) {
-                    *value = Value::from(format!("#/components/schemas/{name}{inner}"));
-                } else {
-                    *value = rebased(value.take(), name);
-                }
-            }
-        }
-        Value::Array(items) => {
-            for item in items.iter_mut() {
-                *item = rebased(item.take(), name);
-            }
-        }
-        _ => {}
-    }
-    schema
 }
 
 fn problem_schema() -> Value {

@@ -69,6 +69,9 @@ const CONDITION_QUERY: &[(&str, &str)] = &[
     ("values", "What each `:value` of the expression stands for, a JSON object."),
 ];
 
+/// Operations that answer with status 201 where they have made what was not there.
+pub const CREATE: &[&str] = &["keepDraft", "putDocument", "putResource", "updateDocument"];
+
 /// All addresses.
 pub fn all() -> impl Iterator<Item = &'static Route> {
     ROUTES

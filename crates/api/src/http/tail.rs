@@ -79,10 +79,7 @@ pub async fn tail(State(api): State<Arc<Api>>, Path(name): Path<String>, request
         changed: Arc::new(Notify::new()),
         stop: api.stop.clone(),
     };
-    let chunks = futures::stream::unfold(tail, |mut tail| async move {
-        let chunk = tail.chunk().await?;
-        Some((chunk, tail))
-    });
+    let chunks = futures::stream::unfold(tail, Tail::chunk);
     let mut response = Response::new(Body::from_stream(chunks));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     Ok(response)
@@ -144,29 +141,42 @@ impl From {
 }
 
 impl Tail {
-    /// The next lines; None at the end, or when the node stops.
-    async fn chunk(&mut self) -> Option<Result<Bytes, std::io::Error>> {
+    /// The next lines, and what goes on behind them; None at the end, or when the node stops.
+    async fn chunk(self) -> Option<(Result<Bytes, std::io::Error>, Self)> {
+        let mut tail = self;
         loop {
-            if self.left == 0 {
+            if tail.left == 0 {
                 return None;
             }
-            match self.read() {
-                Ok(Some(lines)) => return Some(Ok(lines)),
+            // Reading may wait for the disk, and writing a quarter of a megabyte as JSON takes milliseconds.
+            let reading = tokio::task::spawn_blocking(move || {
+                let read = tail.read();
+                (tail, read)
+            });
+            let read;
+            (tail, read) = match reading.await {
+                Ok(back) => back,
+                // Ends the connection, so that the client does not take it for the end of the stream.
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => return None,
+            };
+            match read {
+                Ok(Some(lines)) => return Some((Ok(lines), tail)),
                 Ok(None) => {}
                 // The status is sent already; breaking off tells the client that something went wrong.
-                Err(fault) => return Some(Err(std::io::Error::other(fault.problem.to_string()))),
+                Err(fault) => return Some((Err(std::io::Error::other(fault.problem.to_string())), tail)),
             }
-            if !self.follow || *self.stop.borrow() {
+            if !tail.follow || *tail.stop.borrow() {
                 return None;
             }
-            for (partition, next) in &self.places {
+            for (partition, next) in &tail.places {
                 let registered =
-                    self.log.wake_after(&self.stream.name, *partition, *next, View::Durable, &self.changed);
+                    tail.log.wake_after(&tail.stream.name, *partition, *next, View::Durable, &tail.changed);
                 registered.ok()?;
             }
             tokio::select! {
-                () = self.changed.notified() => {}
-                _ = self.stop.changed() => return None,
+                () = tail.changed.notified() => {}
+                _ = tail.stop.changed() => return None,
             }
         }
     }

@@ -369,7 +369,17 @@ async fn the_node_describes_itself() {
     assert!(house.get("/metrics").await.1.contains("hw_process_resident_bytes"));
     let openapi = body(&house.get("/openapi.json").await);
     assert_eq!(openapi["openapi"], "3.1.0");
-    assert!(openapi["paths"]["/v1/streams/{name}/events"]["post"].is_object());
+    let publish = &openapi["paths"]["/v1/streams/{name}/events"]["post"];
+    assert!(publish["requestBody"]["content"]["*/*"].is_object());
+    assert!(
+        publish["parameters"].as_array().unwrap().iter().any(|one| one["name"] == "ce-type" && one["in"] == "header")
+    );
+    let paths = openapi["paths"].as_object().unwrap();
+    let operations = paths.values().flat_map(|path| path.as_object().unwrap().values());
+    let made = operations.filter(|operation| operation["responses"]["201"].is_object());
+    let mut made: Vec<&str> = made.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    made.sort_unstable();
+    assert_eq!(made, super::routes::CREATE);
     assert_eq!(house.get("/v1/features/user/u1").await.1, "{\"events_1m\":3}");
     let many = house.send("POST", "/v1/features/user", "application/json", r#"{"keys":["u1","u2"]}"#).await.1;
     assert_eq!(many, r#"{"features":{"u1":{"events_1m":3},"u2":null}}"#);

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use headwater_base::Limits;
+use headwater_base::{Limits, Problem};
 use reqwest::Method;
 
-use super::get::named;
+use super::get::{self, Targets, named, text};
 use super::{Context, Done, files};
 use crate::client::Client;
 use crate::node::registry;
@@ -16,8 +16,8 @@ use crate::problems::Problems;
 /// Flags of `delete`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which one, or its kind with names behind it
-    #[arg(value_name = "KIND/NAME", required_unless_present = "files")]
+    /// Which one, or its kind with names behind it; with labels, kinds such as `streams,tables`, or `all`
+    #[arg(value_name = "KIND[/NAME]", required_unless_present = "files")]
     what: Option<String>,
     /// Further names of the kind, or further `KIND/NAME`
     #[arg(value_name = "NAME")]
@@ -25,6 +25,9 @@ pub struct Args {
     /// Delete what these files hold
     #[arg(short, long = "file", value_name = "FILE|DIR|-", conflicts_with = "what")]
     files: Vec<PathBuf>,
+    /// Delete those with these labels, such as `team=checkout,env!=test`
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "files")]
+    selector: Option<String>,
     /// Delete resources that name it as well
     #[arg(long)]
     cascade: bool,
@@ -44,10 +47,12 @@ pub struct Args {
 /// # Errors
 /// `HW-KERNEL-012`, `HW-KERNEL-013` when others name it.
 pub async fn run(args: Args, context: &Context) -> Done {
-    let mut targets: Vec<(String, String)> = Vec::new();
-    if let Some(what) = &args.what {
-        targets = named(what, &args.names)?;
-    }
+    let client = context.client()?;
+    let mut targets: Vec<(String, String)> = match (&args.what, &args.selector) {
+        (Some(what), Some(selector)) => labelled(&client, what, &args.names, selector).await?,
+        (Some(what), None) => named(what, &args.names)?,
+        (None, _) => Vec::new(),
+    };
     let registry = registry();
     for file in files::read(&args.files)? {
         for draft in registry.read(&file.name, file.text.as_bytes(), &Limits::default())? {
@@ -59,8 +64,30 @@ pub async fn run(args: Args, context: &Context) -> Done {
         // What is written last names what is written first, mostly.
         targets.reverse();
     }
-    let client = context.client()?;
-    let mut deleter = Deleter { client, args: &args, gone: Vec::new() };
+    let Args { cascade, force, ignore_not_found, dry_run, .. } = args;
+    all(client, targets, How { cascade, force, ignore_not_found, dry_run }).await
+}
+
+/// How resources are deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// With what names them.
+    pub cascade: bool,
+    /// Although others name them.
+    pub force: bool,
+    /// What is not there counts as deleted.
+    pub ignore_not_found: bool,
+    /// Not at all: it is only said what would go.
+    pub dry_run: bool,
+}
+
+/// Deletes resources, by plural and name, in an order in which none stands in another's way.
+///
+/// # Errors
+/// As [`run`].
+pub async fn all(client: Client, mut targets: Vec<(String, String)>, how: How) -> Done {
+    let registry = registry();
+    let mut deleter = Deleter { client, how, gone: Vec::new() };
     let mut problems = Vec::new();
     // What others among these name waits for them; in which order files come is their writer's matter.
     loop {
@@ -84,17 +111,48 @@ pub async fn run(args: Args, context: &Context) -> Done {
     if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }
 
+/// The resources of some kinds that have these labels.
+async fn labelled(
+    client: &Client,
+    what: &str,
+    names: &[String],
+    selector: &str,
+) -> Result<Vec<(String, String)>, Problems> {
+    let wrong = |fact: String, help: &str| Problems::from(Problem::new("HW-CLI-010", fact).help(help));
+    // No labels are had by everything, which nobody means to delete by a variable that is empty.
+    if selector.chars().all(|letter| letter == ',' || letter.is_whitespace()) {
+        return Err(wrong("`--selector` names no label".to_owned(), "name the resources, or write labels"));
+    }
+    let Targets::Kinds(kinds) = get::targets(what, names)? else {
+        let fact = format!("`--selector {selector}` stands beside names");
+        return Err(wrong(fact, "leave the names or the labels out"));
+    };
+    let registry = registry();
+    let mut targets = Vec::new();
+    for kind in &kinds {
+        let list = client.get(&["v1", kind], &[("selector", selector)]).await?;
+        for row in list["items"].as_array().into_iter().flatten() {
+            let plural = registry.find(&text(row, "/kind"))?.plural;
+            targets.push((plural.to_owned(), text(row, "/metadata/name")));
+        }
+    }
+    if targets.is_empty() {
+        output::note("no resources");
+    }
+    Ok(targets)
+}
+
 /// Deletes one resource after the other.
-struct Deleter<'a> {
+struct Deleter {
     client: Client,
-    args: &'a Args,
+    how: How,
     /// Ids of what is gone, and what a dry run would have deleted.
     gone: Vec<String>,
 }
 
-impl Deleter<'_> {
+impl Deleter {
     async fn delete(&mut self, kind: &str, name: &str) -> Result<(), Problems> {
-        let Args { cascade, force, dry_run, ignore_not_found, .. } = *self.args;
+        let How { cascade, force, ignore_not_found, dry_run } = self.how;
         let flags = [("cascade", cascade), ("force", force), ("dry-run", dry_run)];
         let mut query: Vec<(&str, &str)> =
             flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();

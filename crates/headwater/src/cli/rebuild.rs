@@ -15,6 +15,9 @@ pub struct Args {
     /// The data folder of a node that does not run [default: headwater-data]
     #[arg(long, env = "HEADWATER_DATA", value_name = "FOLDER", hide_env_values = true)]
     data: Option<PathBuf>,
+    /// Say what would be removed and remove nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Files of the tables' view; everything in them is in the log as well.
@@ -32,17 +35,27 @@ pub fn run(args: Args, context: &Context) -> Done {
             .into());
     }
     let _lock = folder::lock(&data)?;
+    let (mut found, suffix) = (false, if args.dry_run { " (dry run)" } else { "" });
     for file in VIEW {
-        match std::fs::remove_file(data.join(file)) {
-            Ok(()) => output::line(format!("{file} removed"))?,
+        let path = data.join(file);
+        let removed = if args.dry_run { std::fs::metadata(&path).map(drop) } else { std::fs::remove_file(&path) };
+        match removed {
+            Ok(()) => {
+                found = true;
+                output::line(format!("{file} removed{suffix}"))?;
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                return Err(Problem::new("HW-CLI-002", format!("cannot remove `{}`", data.join(file).display()))
+                return Err(Problem::new("HW-CLI-002", format!("cannot remove `{}`", path.display()))
                     .because(error)
                     .into());
             }
         }
     }
-    output::note("the next `headwater up` builds the tables again from the log");
+    output::note(if found {
+        "the next `headwater up` builds the tables again from the log"
+    } else {
+        "there is nothing to remove"
+    });
     Ok(ExitCode::SUCCESS)
 }

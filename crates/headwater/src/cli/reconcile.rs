@@ -2,16 +2,19 @@
 
 use std::process::ExitCode;
 
+use headwater_base::Problem;
 use reqwest::Method;
 use serde_json::Value;
 
 use super::{Context, Done};
+use crate::node::registry;
 use crate::output::{self, Column, Format};
 
 /// Flags of `reconcile`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The pipeline
+    /// The pipeline, by its name or as `pipeline/NAME`
+    #[arg(value_name = "pipeline/NAME")]
     pipeline: String,
     /// First event time, such as 2026-11-23T08:00:00Z
     #[arg(long, value_name = "TIME")]
@@ -35,6 +38,18 @@ const COLUMNS: &[Column] = &[
     Column::new("EXTRA", |row| row["extra"].to_string()),
 ];
 
+/// The name of the pipeline that is meant; of another kind there is nothing to compare.
+fn pipeline(what: &str) -> Result<String, Problem> {
+    let Some((word, name)) = what.split_once('/') else { return Ok(what.to_owned()) };
+    let registry = registry();
+    let kind = registry.find(word)?;
+    if kind.name == "Pipeline" && !name.is_empty() {
+        return Ok(name.to_owned());
+    }
+    Err(Problem::new("HW-CLI-010", format!("`{}` names no pipeline", what.escape_debug()))
+        .help("write `pipeline/NAME`; `headwater get pipelines` lists them"))
+}
+
 /// Compares; exit code 1 when there are differences that were not repaired.
 ///
 /// # Errors
@@ -45,7 +60,8 @@ pub async fn run(args: Args, context: &Context) -> Done {
     if args.repair {
         query.push(("repair", "true"));
     }
-    let path = ["v1", "pipelines", args.pipeline.as_str(), "reconcile"];
+    let pipeline = pipeline(&args.pipeline)?;
+    let path = ["v1", "pipelines", pipeline.as_str(), "reconcile"];
     let report = context.client()?.json(Method::POST, &path, &query, None).await?;
     let mut rows: Vec<Value> = Vec::new();
     for (stream, differences) in report["streams"].as_object().into_iter().flatten() {
@@ -57,7 +73,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
     }
     let count = |key: &str| rows.iter().filter_map(|row| row[key].as_u64()).sum::<u64>();
     let differences = count("missing") + count("wrong") + count("extra");
-    output::print(&rows, COLUMNS, args.output, false)?;
+    output::print_as("stream", &rows, COLUMNS, args.output, false)?;
     output::note(format!(
         "{} events read, {differences} differences, {} repaired",
         report["events"], report["repaired"]

@@ -21,12 +21,14 @@ pub struct Args {
 /// `HW-KERNEL-006` for no kind.
 pub fn run(args: &Args) -> Done {
     let registry = registry();
-    let schema = match &args.kind {
+    let mut schema = match &args.kind {
         Some(word) => registry.resource_schema(registry.find(word)?),
-        None => {
-            json!({ "oneOf": registry.kinds().iter().map(|kind| registry.resource_schema(kind)).collect::<Vec<_>>() })
-        }
+        None => registry.resources_schema(),
     };
+    // Editors take a schema that does not say its dialect for an older one, which knows no `$defs`.
+    if let Some(members) = schema.as_object_mut() {
+        members.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+    }
     output::line(format!("{schema:#}"))?;
     Ok(ExitCode::SUCCESS)
 }

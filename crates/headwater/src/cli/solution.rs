@@ -18,8 +18,9 @@ use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Context, Done, apply, diff};
+use super::{Context, Done, apply, delete, diff};
 use crate::config::DATA;
+use crate::node::registry;
 use crate::output::{self, Column, Format};
 use crate::problems::Problems;
 use crate::solution::package::{self, Settings};
@@ -49,6 +50,23 @@ enum Verb {
         #[command(flatten)]
         chosen: Chosen,
         /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Let a pipeline start with an empty state where its new spec does not fit the old one
+        #[arg(long)]
+        reset_state: bool,
+        /// Form of the output
+        #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+        output: Format,
+    },
+    /// Delete a solution's resources from a node, with what they own
+    Delete {
+        /// The solution
+        name: String,
+        /// Delete resources that name them as well
+        #[arg(long)]
+        cascade: bool,
+        /// Say what would go and delete nothing
         #[arg(long)]
         dry_run: bool,
     },
@@ -90,12 +108,25 @@ pub async fn run(args: Args, context: &Context) -> Done {
             output::line(package::find(&name)?.text("README.md").unwrap_or_default().trim_end())?;
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Apply { chosen, dry_run } => {
-            let query: &[(&str, &str)] = if dry_run { &[("dry-run", "true")] } else { &[] };
+        Verb::Apply { chosen, dry_run, reset_state, output } => {
+            let flags = [("dry-run", dry_run), ("reset-state", reset_state)];
+            let query: Vec<(&str, &str)> =
+                flags.into_iter().filter(|(_, on)| *on).map(|(name, _)| (name, "true")).collect();
             let body = Some(("application/json", chosen.body(context)?));
-            let report = context.client()?.json(Method::POST, &["v1", "apply"], query, body).await?;
-            apply::show(&report, dry_run, Format::Table)?;
+            let report = context.client()?.json(Method::POST, &["v1", "apply"], &query, body).await?;
+            apply::show(&report, dry_run, output)?;
             Ok(ExitCode::SUCCESS)
+        }
+        Verb::Delete { name, cascade, dry_run } => {
+            let registry = registry();
+            let mut targets = Vec::new();
+            for id in package::find(&name)?.shown()?.resources {
+                let (kind, name) = id.split_once('/').unwrap_or(("", &id));
+                targets.push((registry.find(kind)?.plural.to_owned(), name.to_owned()));
+            }
+            // Some may be gone already, or never have been applied.
+            let how = delete::How { cascade, force: false, ignore_not_found: true, dry_run };
+            delete::all(context.client()?, targets, how).await
         }
         Verb::Diff(chosen) => diff::against_node(chosen.body(context)?, context).await,
         Verb::Run(args) => drivers::find(&args.name, "run", |driver| driver.run)?(args, context).await,

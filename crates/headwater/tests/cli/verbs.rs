@@ -70,6 +70,15 @@ fn schemas_and_completions_are_complete() {
     assert_eq!(schema["properties"]["kind"]["const"], "Pipeline");
     let all: serde_json::Value = serde_json::from_slice(&alone(&["schema"], "").stdout).unwrap();
     assert_eq!(all["oneOf"].as_array().map(Vec::len), Some(21));
+    // Every reference leads somewhere, in both.
+    for schema in [&schema, &all] {
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        let written = schema.to_string();
+        let references: Vec<&str> =
+            written.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert!(!references.is_empty());
+        assert!(references.iter().all(|place| schema.pointer(place).is_some()), "{references:?}");
+    }
     assert_eq!(alone(&["completion", "bash"], "").stdout, alone(&["completions", "bash"], "").stdout);
     for shell in ["bash", "zsh", "fish"] {
         let script = text(&alone(&["completions", shell], ""));
@@ -151,6 +160,48 @@ fn changes_are_shown_as_they_come() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+}
+
+#[test]
+fn what_has_labels_is_deleted_by_them() {
+    let node = Node::start();
+    let labels = "labels: {team: checkout}";
+    let streams = ["a", "b", "c"].map(|name| {
+        let labels = if name == "c" { "labels: {team: search}" } else { labels };
+        format!("apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {{name: {name}, {labels}}}\nspec: {{}}\n")
+    });
+    node.write("r.yaml", &streams.join("---\n"));
+    assert!(node.run(&["apply", "-f", "r.yaml"]).status.success());
+    for nothing in ["", " , "] {
+        let refused = text(&node.run(&["delete", "streams", "-l", nothing]));
+        assert!(refused.contains("error[HW-CLI-010]: `--selector` names no label"), "{refused}");
+    }
+    let beside = text(&node.run(&["delete", "stream/a", "-l", "team=checkout"]));
+    assert!(beside.contains("error[HW-CLI-010]"), "{beside}");
+    check(
+        &node.run(&["delete", "streams,tables", "-l", "team=checkout", "--dry-run"]),
+        expect![[r#"
+        stream/a deleted (dry run)
+        stream/b deleted (dry run)
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["delete", "streams,tables", "-l", "team=checkout"]),
+        expect![[r#"
+        stream/a deleted
+        stream/b deleted
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["delete", "all", "-l", "team=checkout"]),
+        expect![[r#"
+        no resources
+        exit 0
+    "#]],
+    );
+    assert!(node.run(&["get", "stream/c"]).status.success());
 }
 
 #[test]
@@ -349,7 +400,7 @@ fn figures_and_health_are_told() {
     assert!(doctor.contains("ok     node: ready at") && doctor.contains("is in use by a node"), "{doctor}");
     assert!(doctor.contains(" are free"), "{doctor}");
     check(
-        &node.run(&["reconcile", "double"]),
+        &node.run(&["reconcile", "pipeline/double"]),
         expect![[r#"
         STREAM          COMPARED   MISSING   WRONG   EXTRA
         orders.double   0          0         0       0
@@ -357,6 +408,10 @@ fn figures_and_health_are_told() {
         exit 0
     "#]],
     );
+    let named = node.run(&["reconcile", "double", "-o", "name"]);
+    assert_eq!(String::from_utf8_lossy(&named.stdout), "stream/orders.double\n");
+    let wrong = text(&node.run(&["reconcile", "stream/orders"]));
+    assert!(wrong.contains("error[HW-CLI-010]: `stream/orders` names no pipeline"), "{wrong}");
     // Every figure of a node at work is in the list that the reference page is written from.
     let dashboard = text(&alone(&["explain", "dashboard"], ""));
     let alarm = text(&alone(&["explain", "alarm"], ""));
@@ -405,12 +460,56 @@ fn views_are_built_again_from_the_log() {
     node.process.kill().unwrap();
     node.process.wait().unwrap();
     check(
+        &node.run(&["rebuild", "--dry-run"]),
+        expect![[r#"
+        tables.db removed (dry run)
+        tables.db-wal removed (dry run)
+        tables.db-shm removed (dry run)
+        the next `headwater up` builds the tables again from the log
+        exit 0
+    "#]],
+    );
+    check(
         &node.run(&["rebuild"]),
         expect![[r#"
         tables.db removed
         tables.db-wal removed
         tables.db-shm removed
         the next `headwater up` builds the tables again from the log
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["rebuild"]),
+        expect![[r#"
+        there is nothing to remove
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_solution_goes_as_it_came() {
+    let node = Node::start();
+    let applied = node.run(&["solution", "apply", "sales-insights", "-o", "name"]);
+    assert!(applied.status.success(), "{}", text(&applied));
+    let sorted = |output: &std::process::Output, suffix: &str| {
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut lines: Vec<String> = out.lines().map(|line| line.trim_end_matches(suffix).to_owned()).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let came = sorted(&applied, "");
+    assert!(came.contains(&"table/sales_markets".to_owned()), "{came:?}");
+    let would = node.run(&["solution", "delete", "sales-insights", "--dry-run"]);
+    assert_eq!(sorted(&would, " deleted (dry run)"), came, "{}", text(&would));
+    assert!(node.run(&["get", "table/sales_markets"]).status.success());
+    let went = node.run(&["solution", "delete", "sales-insights"]);
+    assert_eq!(sorted(&went, " deleted"), came, "{}", text(&went));
+    // What is gone is no failure.
+    check(
+        &node.run(&["solution", "delete", "sales-insights"]),
+        expect![[r#"
         exit 0
     "#]],
     );

@@ -151,7 +151,7 @@ impl Kernel {
             return Err(vec![outdated(&stored, now)]);
         }
         // What its text says of it was true when the text was written.
-        draft.generation = None;
+        (draft.generation, draft.version) = (None, None);
         let state = vec![(Arc::from(SPACE), vec![gone(&stored)])];
         self.apply_in_turn(vec![draft], &ApplyOptions::default(), state).await
     }

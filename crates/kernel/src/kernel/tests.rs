@@ -121,6 +121,13 @@ impl World {
     }
 
     async fn open_with(&self, clock: Arc<dyn Clock>) -> Arc<Kernel> {
+        let kernel = self.at_rest(clock).await;
+        kernel.start(vec![unit_kind(&self.units)]);
+        kernel
+    }
+
+    /// A kernel whose supervisor does not run yet.
+    async fn at_rest(&self, clock: Arc<dyn Clock>) -> Arc<Kernel> {
         let setup = Setup {
             log: Arc::clone(&self.log) as Arc<dyn Log>,
             folder: self.folder.path().to_owned(),
@@ -129,9 +136,7 @@ impl World {
             registry: Registry::new(&[PIPE]),
             seed: 7,
         };
-        let kernel = Kernel::open(setup).await.unwrap();
-        kernel.start(vec![unit_kind(&self.units)]);
-        kernel
+        Kernel::open(setup).await.unwrap()
     }
 
     fn audit(&self) -> Vec<String> {
@@ -214,6 +219,21 @@ async fn resources_are_created_configured_unchanged_and_survive() {
         world.audit(),
         ["apply Pipe/a 1 created", "apply Stream/orders 1 created", "apply Stream/orders 2 configured"]
     );
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_before_a_restart_counts_only_once_it_has_been_looked_at() {
+    let world = World::new();
+    let kernel = world.open().await;
+    apply(&kernel, PIPE_A).await;
+    until(&kernel, "waiting", || status(&kernel, "Pipe/a") == "Unknown Waiting").await;
+    kernel.stop().await;
+    let kernel = world.at_rest(Arc::clone(&world.clock) as Arc<dyn Clock>).await;
+    // The last word on it looks as good as new.
+    assert_eq!((status(&kernel, "Pipe/a").as_str(), kernel.has_looked()), ("Unknown Waiting", false));
+    kernel.start(vec![unit_kind(&world.units)]);
+    until(&kernel, "the first look", || kernel.has_looked()).await;
     kernel.stop().await;
 }
 

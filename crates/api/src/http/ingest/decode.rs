@@ -16,6 +16,8 @@ use headwater_wire::cloudevents;
 use hyper::HeaderMap;
 use serde_json::value::RawValue;
 
+use crate::http::body::charset;
+
 /// How a body is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -68,8 +70,21 @@ impl Format {
     /// Chooses by media type and headers.
     ///
     /// # Errors
-    /// `HW-API-007` for a type that holds no events.
+    /// `HW-API-007` for a type that holds no events, `HW-API-110` for JSON in another charset than UTF-8: its bytes are
+    /// kept as they are, and whoever reads them takes them for UTF-8 (RFC 8259, section 8.1).
     pub fn of(headers: &HeaderMap, media_type: &str) -> Result<Self, Problem> {
+        let format = Self::named(headers, media_type)?;
+        match charset(headers) {
+            Some(other) if format != Self::Binary && !matches!(other.as_str(), "utf-8" | "utf8" | "us-ascii") => {
+                let shown: String = other.chars().take(40).collect();
+                let fact = format!("the events are said to be in the charset `{}`", shown.escape_debug());
+                Err(Problem::new("HW-API-110", fact).help("send them in UTF-8; JSON is in no other"))
+            }
+            _ => Ok(format),
+        }
+    }
+
+    fn named(headers: &HeaderMap, media_type: &str) -> Result<Self, Problem> {
         match media_type {
             cloudevents::STRUCTURED => Ok(Self::Structured),
             cloudevents::BATCH => Ok(Self::Batch),

@@ -40,9 +40,9 @@ async fn who_never_reads_the_answer_does_not_keep_a_place() {
     let house = limited(limits).await;
     let mut silent = placed(&house).await;
     // Far more than the buffers of both sockets take.
-    let request = format!("GET /openapi.json HTTP/1.1\r\nhost: {}\r\n\r\n", house.address);
+    let requests = format!("GET /openapi.json HTTP/1.1\r\nhost: {}\r\n\r\n", house.address).repeat(2_000);
     let (reading, mut writing) = silent.split();
-    let asked = writing.write_all(request.repeat(2_000).as_bytes());
+    let asked = writing.write_all(requests.as_bytes());
     let until = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     let next = async {
         let next = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", house.address);

@@ -94,3 +94,22 @@ fn what_cannot_be_an_event_says_why() {
     assert_eq!(refused("text/html"), "HW-API-007");
     assert_eq!(refused(""), "HW-API-007");
 }
+
+#[test]
+fn json_is_taken_in_no_charset_but_its_own() {
+    let of = |content_type: &str| {
+        let headers = HeaderMap::from_iter([(hyper::header::CONTENT_TYPE, content_type.parse().unwrap())]);
+        Format::of(&headers, &crate::http::body::media_type(&headers)).map_err(|problem| problem.code)
+    };
+    let refused = || Err("HW-API-110".to_owned());
+    assert_eq!(of("application/cloudevents+json; charset=ISO-8859-1"), refused());
+    assert_eq!(of("application/cloudevents-batch+json;x=y; Charset=\"utf-16\""), refused());
+    assert_eq!(of("application/x-ndjson; charset=latin1"), refused());
+    assert_eq!(of("application/cloudevents+json; charset=\"UTF-8\""), Ok(Format::Structured));
+    // What the payload of the binary mode is in is its reader's matter.
+    let headers = HeaderMap::from_iter([
+        (hyper::header::CONTENT_TYPE, "text/plain; charset=latin1".parse().unwrap()),
+        (hyper::header::HeaderName::from_static("ce-specversion"), "1.0".parse().unwrap()),
+    ]);
+    assert_eq!(Format::of(&headers, "text/plain").ok(), Some(Format::Binary));
+}
