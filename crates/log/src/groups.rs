@@ -276,17 +276,31 @@ impl Groups {
     pub async fn delete(&self, group: &str) -> Result<(), GroupError> {
         check_group_id(group)?;
         let slot = self.groups.lock().get(group).cloned().ok_or(GroupError::NotFound)?;
-        {
-            let mut held = slot.held.lock();
-            if held.group.phase() != Phase::Empty {
-                return Err(GroupError::NonEmpty);
+        loop {
+            let mut deltas = vec![Delta { key: record::group_key(group), value: None }];
+            deltas.extend(self.stored_offsets(group).into_iter().map(|(key, _)| Delta { key, value: None }));
+            let appended = {
+                let mut held = slot.held.lock();
+                if held.gone {
+                    return Err(GroupError::NotFound);
+                }
+                if held.group.phase() != Phase::Empty {
+                    return Err(GroupError::NonEmpty);
+                }
+                let appended = self.append(deltas);
+                // Not before: a group whose end the log refused would be back after a restart.
+                if appended.is_ok() {
+                    held.gone = true;
+                    self.groups.lock().remove(group);
+                }
+                appended
+            };
+            match appended {
+                Ok(ticket) => return Ok(self.log.durable(ticket.sequence).await?),
+                Err(LogError::Full(_)) => self.log.room().await,
+                Err(refusal) => return Err(refusal.into()),
             }
-            held.gone = true;
-            self.groups.lock().remove(group);
         }
-        let mut deltas = vec![Delta { key: record::group_key(group), value: None }];
-        deltas.extend(self.stored_offsets(group).into_iter().map(|(key, _)| Delta { key, value: None }));
-        self.write(deltas).await
     }
 
     /// The group's slot, made when it is not there and `create` says so.

@@ -1,4 +1,8 @@
 //! InitProducerId: ids for idempotent producers. Transactions are refused until they are there.
+//!
+//! # Source
+//! Apache Kafka, `KafkaApis.handleInitProducerIdRequest`, `TransactionCoordinator.handleInitProducerId`: without a
+//! transactional id every request is answered with a new id; KIP-360 raises epochs of transactional ones alone.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
@@ -16,20 +20,17 @@ pub(super) async fn init(mut call: Call) -> Result<Answer, Broken> {
         // The nearest there is to the truth; librdkafka says so in its log and asks again until its own time-out.
         return call.answer(&message.with_error_code(ResponseError::UnsupportedVersion.code()));
     }
-    // An idempotent producer that asks again, after an error, goes on with its id and the next epoch (KIP-360).
-    let next_epoch = request.producer_epoch.checked_add(1).filter(|epoch| *epoch < i16::MAX);
-    match next_epoch {
-        Some(epoch) if request.producer_id.0 >= 0 && request.producer_epoch >= 0 => {
-            message.producer_id = request.producer_id;
-            message.producer_epoch = epoch;
+    // Id and epoch come together or not at all. An idempotent producer that asks again, after an error, gets another id,
+    // as from Kafka: whoever may claim any id and have its epoch raised shuts out its owner.
+    if (request.producer_id.0 == -1) != (request.producer_epoch == -1) {
+        return call.answer(&message.with_error_code(ResponseError::InvalidRequest.code()));
+    }
+    match call.service().log.producer_id().await {
+        Ok(id) => {
+            message.producer_id = id.into();
+            message.producer_epoch = 0;
         }
-        _ => match call.service().log.producer_id().await {
-            Ok(id) => {
-                message.producer_id = id.into();
-                message.producer_epoch = 0;
-            }
-            Err(refusal) => message.error_code = error::code(&refusal).code(),
-        },
+        Err(refusal) => message.error_code = error::code(&refusal).code(),
     }
     call.answer(&message)
 }

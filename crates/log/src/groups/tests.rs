@@ -289,6 +289,16 @@ async fn offsets_are_kept_with_their_text_over_a_restart() {
 }
 
 #[tokio::test]
+async fn a_group_whose_end_the_log_refuses_is_still_there() {
+    let house = House::new();
+    let at = house.clock.now();
+    house.groups.commit("solo", &Identity::default(), -1, &[entry(0, 7, at)]).await.unwrap();
+    house.log.close().unwrap();
+    assert_eq!(house.groups.delete("solo").await, Err(GroupError::Log(LogError::Closed)));
+    assert_eq!(house.groups.list().len(), 1, "as after a restart");
+}
+
+#[tokio::test]
 async fn only_members_of_the_generation_commit() {
     let house = House::new();
     let member = house.stable(&["a"]).await.remove(0);

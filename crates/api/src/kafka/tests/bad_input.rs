@@ -179,3 +179,30 @@ async fn a_refusal_that_nobody_wants_to_hear_ends_the_connection() {
     let request = produce(vec![data(0, batch("v"))]).with_acks(0);
     assert_eq!(peer.raw(&frame(0, 9, &request)).await, None);
 }
+
+#[tokio::test]
+async fn a_claimed_producer_id_is_left_to_its_owner() {
+    let mut peer = Peer::new().await;
+    create(&mut peer, 12).await;
+    let anew = || InitProducerIdRequest::default().with_transactional_id(None);
+    let owner: InitProducerIdResponse = peer.ask(22, 4, anew()).await;
+    let sent = |sequence: i32| {
+        let mut builder = Builder::new(Compression::None);
+        builder.producer(owner.producer_id.0, owner.producer_epoch, sequence);
+        builder.push(1_000, Some(b"k"), Some(b"v"), &[]);
+        builder.finish().freeze()
+    };
+    let answer: ProduceResponse = peer.ask(0, 9, produce(vec![data(0, sent(0))])).await;
+    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    // Whoever names its id and epoch, or any, is given neither.
+    for (id, epoch) in [(owner.producer_id.0, owner.producer_epoch), (owner.producer_id.0, 7), (9_999, 0)] {
+        let claim = anew().with_producer_id(id.into()).with_producer_epoch(epoch);
+        let given: InitProducerIdResponse = peer.ask(22, 4, claim).await;
+        assert_eq!((given.error_code, given.producer_epoch), (0, 0));
+        assert!(given.producer_id != owner.producer_id && given.producer_id.0 != 9_999, "{:?}", given.producer_id);
+    }
+    let half: InitProducerIdResponse = peer.ask(22, 4, anew().with_producer_id(owner.producer_id)).await;
+    assert_eq!((half.error_code, half.producer_id.0), (42, -1));
+    let answer: ProduceResponse = peer.ask(0, 9, produce(vec![data(0, sent(1))])).await;
+    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0, "the owner goes on");
+}
