@@ -55,6 +55,8 @@ pub(super) struct Runs(Mutex<HashMap<(Key, Attempt), Live>>);
 struct Live {
     task: AbortHandle,
     stop: Arc<Stop>,
+    /// Told of new bounds.
+    bounds: Arc<Notify>,
     /// Its other end goes with the task.
     over: watch::Receiver<()>,
 }
@@ -99,8 +101,8 @@ impl Inner {
     /// Runs a Map Run whose start is durable, or what is left to do of one that was stopped.
     pub(super) fn run_map(&self, key: Key, attempt: Attempt) {
         let Some(inner) = self.me.upgrade() else { return };
-        let stop: Arc<Stop> = Arc::default();
-        let told = Arc::clone(&stop);
+        let (stop, bounds): (Arc<Stop>, Arc<Notify>) = Default::default();
+        let (told, bound) = (Arc::clone(&stop), Arc::clone(&bounds));
         let (ends, over) = watch::channel(());
         let mut runs = self.maps.0.lock();
         // One that was stopped and is taken up again already may not be done with its files.
@@ -111,7 +113,7 @@ impl Inner {
             for mut run in earlier {
                 while run.changed().await.is_ok() {}
             }
-            let outcome = drive::run(&inner, key, attempt, &told).await;
+            let outcome = drive::run(&inner, key, attempt, &told, &bound).await;
             inner.maps.0.lock().remove(&(key, attempt));
             match outcome {
                 // It was over when it was told to stop, so nobody takes its end: its row is left.
@@ -124,7 +126,7 @@ impl Inner {
             }
             drop(ends);
         });
-        runs.insert((key, attempt), Live { task: task.abort_handle(), stop, over });
+        runs.insert((key, attempt), Live { task: task.abort_handle(), stop, bounds, over });
     }
 
     /// Stops a Map Run whose mark is durable: it writes down what there is and ends.
@@ -194,7 +196,8 @@ impl Inner {
         row.and_then(|bytes| Bounds::decode(&bytes)).unwrap_or_default()
     }
 
-    /// Changes the bounds of a Map Run under way; they hold from its next children on, durably.
+    /// Changes the bounds of a Map Run under way; they hold from its next children on, durably: more begin at
+    /// once where more may run.
     ///
     /// # Errors
     /// `HW-WORK-039`; `HW-WORK-033` for values that are none, `HW-WORK-063` for a run that is over.
@@ -207,7 +210,12 @@ impl Inner {
         let run = rows::row(&key, Tag::MapRun, &rest);
         self.push_to(&key, Command::Note { key, run, deltas, appends: Vec::new(), reply });
         match noted.await.unwrap_or_else(|_| Err(stopping())) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                if let Some(live) = self.maps.0.lock().get(&(key, attempt)) {
+                    live.bounds.notify_one();
+                }
+                Ok(())
+            }
             Err(problem) if problem.code == "HW-WORK-006" => {
                 let shown: String = arn.chars().take(200).collect();
                 Err(Problem::new("HW-WORK-063", format!("the Map Run `{}` is over", shown.escape_debug()))

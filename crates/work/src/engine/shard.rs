@@ -241,23 +241,23 @@ impl Shard {
                 Err(problem) => answer(reply, Err(problem)),
             },
             Command::Redrive { key, reply } => match self.redrive(batch, &key) {
-                Ok(()) => batch.post(Some(Post::Done(reply, now))),
+                Ok(()) => batch.post(Some(Post::Done(key, reply, now))),
                 Err(problem) => answer(Some(reply), Err(problem)),
             },
             Command::Express { key, run } => self.express(batch, &key, *run),
             Command::Event { key, event, reply } => match self.feed(batch, &key, event, now) {
-                Ok(()) => batch.post(reply.map(|reply| Post::Done(reply, now))),
+                Ok(()) => batch.post(reply.map(|reply| Post::Done(key, reply, now))),
                 Err(problem) => answer(reply, Err(problem)),
             },
             Command::End { key, attempt, token, event, reply } => {
                 let done = self.hold(batch, &key, &attempt, &token).and_then(|()| self.feed(batch, &key, event, now));
                 match done {
-                    Ok(()) => batch.post(Some(Post::Done(reply, now))),
+                    Ok(()) => batch.post(Some(Post::Done(key, reply, now))),
                     Err(problem) => answer(Some(reply), Err(problem)),
                 }
             }
             Command::Beat { key, attempt, token, reply } => match self.beat(batch, &key, attempt, &token, now) {
-                Ok(()) => batch.post(Some(Post::Done(reply, now))),
+                Ok(()) => batch.post(Some(Post::Done(key, reply, now))),
                 Err(problem) => answer(Some(reply), Err(problem)),
             },
             Command::Perform { key, attempt } => self.with(batch, &key, |turn, around| turn.perform(attempt, around)),
@@ -289,7 +289,7 @@ impl Shard {
                 batch.noted.insert(key);
                 batch.loose.extend(deltas.into_iter().map(|(row, value)| (Arc::clone(&self.space), row, value)));
                 batch.appends.extend(appends);
-                batch.post(Some(Post::Done(reply, now)));
+                batch.post(Some(Post::Done(key, reply, now)));
             }
         }
     }
@@ -564,18 +564,8 @@ impl Shard {
             Message::Start { head, input } => {
                 let (parent, id) = (head.parent.clone(), head.id());
                 let started = self.start(batch, *head, &input, None, false);
-                if let (Err(problem), Some(parent)) = (&started, parent) {
-                    let failure = Failure::new("States.TaskFailed", problem.title.clone());
-                    let own = rows::row(&rows::key_of("", &id), Tag::Message, &rows::attempt_bytes(&parent.attempt));
-                    let message = Message::Refused { parent, failure };
-                    // The row is in the space that its own key names, whichever shard wrote it.
-                    let home = rows::split(&own).map_or(0, |(key, ..)| rows::shard_of(&key));
-                    batch.loose.push((
-                        Arc::from(rows::space_of(home)),
-                        own.clone(),
-                        Some(message.encode(usize::MAX).0),
-                    ));
-                    batch.deliver.push((own, message));
+                if let (Err(problem), Some(parent)) = (started, parent) {
+                    turn_away(batch, &id, parent, problem.title);
                 }
             }
             Message::Ended { parent, view } => {
@@ -604,15 +594,34 @@ impl Shard {
         batch.loose.push((space, row, None));
     }
 
-    /// Leaves an execution as it was and marks it, so that nothing tries it again.
+    /// Leaves an execution as it was and marks it, so that nothing tries it again; one that begins in this batch does not
+    /// begin. What was asked of it in this batch has not happened, and whoever asked is told.
     fn park(&mut self, batch: &mut Batch, key: &Key, reason: &str) {
-        batch.drop_slot(key);
+        let dropped = batch.drop_slot(key);
         self.cache.take(key);
-        let Ok(Some(mut head)) = self.head(key) else { return };
-        tracing::error!(execution = head.id(), reason, "execution parked");
-        self.inner.figures.parked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        head.parked = Some(reason.to_owned());
-        batch.loose.push((Arc::clone(&self.space), rows::row(key, Tag::Head, &[]), Some(head.encode())));
+        let answers = batch.take_answers(key);
+        let problem = match (self.head(key), dropped) {
+            (Ok(Some(mut head)), _) => {
+                tracing::error!(execution = head.id(), reason, "execution parked");
+                self.inner.figures.parked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                head.parked = Some(reason.to_owned());
+                batch.loose.push((Arc::clone(&self.space), rows::row(key, Tag::Head, &[]), Some(head.encode())));
+                super::parked(&head.id(), reason)
+            }
+            (Ok(None), Some(slot)) => {
+                let id = slot.turn.head.id();
+                tracing::error!(execution = id, reason, "execution cannot begin");
+                let problem = Problem::new("HW-WORK-064", format!("execution `{id}` cannot begin: {reason}"))
+                    .help("nothing of it is kept; start it again, with another input if the reason is in the input");
+                if let Some(parent) = slot.turn.head.parent {
+                    turn_away(batch, &id, parent, problem.title.clone());
+                }
+                problem
+            }
+            (Err(problem), _) => problem,
+            (Ok(None), None) => return,
+        };
+        answers.into_iter().for_each(|post| post.refuse(&problem));
     }
 }
 
@@ -621,6 +630,17 @@ impl Drop for Shard {
     fn drop(&mut self) {
         self.queue().close();
     }
+}
+
+/// Tells the task that waits for an execution that it does not begin.
+fn turn_away(batch: &mut Batch, id: &str, parent: rows::Parent, cause: String) {
+    let failure = Failure::new("States.TaskFailed", cause);
+    let row = rows::row(&rows::key_of("", id), Tag::Message, &rows::attempt_bytes(&parent.attempt));
+    let message = Message::Refused { parent, failure };
+    // The row is in the space that its own key names, whichever shard wrote it.
+    let home = rows::split(&row).map_or(0, |(key, ..)| rows::shard_of(&key));
+    batch.loose.push((Arc::from(rows::space_of(home)), row.clone(), Some(message.encode(usize::MAX).0)));
+    batch.deliver.push((row, message));
 }
 
 fn command_key(command: &Command) -> Option<Key> {

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use expect_test::expect;
 use futures::FutureExt;
+use headwater_base::Name;
 use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, StartExecution, TaskEnd, Workflows};
+use headwater_log::Log;
 use serde_json::{Value, json};
 
 use super::Unknown;
@@ -75,6 +77,18 @@ async fn a_name_is_an_idempotency_key() {
     assert_eq!(rig.end("wait/n").await.state, ExecutionState::Succeeded);
     assert_eq!(rig.start("wait", Some("n"), json!({})).await.unwrap_err().code, "HW-WORK-021");
     assert_eq!(rig.start("none", None, json!({})).await.unwrap_err().code, "HW-WORK-020");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_that_something_is_done_which_the_log_refuses() {
+    let rig = Rig::new().await;
+    rig.workflow("w", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}})).await;
+    rig.start("w", Some("n"), json!({})).await.unwrap();
+    // No history can be written from now on.
+    rig.log.delete(&Name::new(super::journal::STREAM).unwrap()).await.unwrap();
+    assert_eq!(rig.start("w", Some("late"), json!({})).await.unwrap_err().code, "HW-WORK-064");
+    assert_eq!(rig.engine().describe("w/late").unwrap_err().code, "HW-WORK-030");
+    assert_eq!(rig.engine().stop("w/n", None, None).await.unwrap_err().code, "HW-WORK-031");
 }
 
 #[tokio::test(flavor = "multi_thread")]

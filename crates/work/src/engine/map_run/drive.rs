@@ -5,16 +5,17 @@
 //! as pending.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use headwater_base::{Micros, Name};
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 use headwater_log::{Append, View};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::Stop;
 use super::record::{self, Progress};
@@ -42,6 +43,8 @@ struct Map<'a> {
     head: &'a Head,
     definition: &'a Definition,
     stop: &'a Stop,
+    /// Told of new bounds.
+    bounds: &'a Notify,
     place: Place,
     /// Where the run and its progress are.
     key: Key,
@@ -54,7 +57,13 @@ type Lost = (ExecutionState, Failure);
 
 /// Runs a Map Run from where it stands. None when it is not wanted any more, or was stopped and has written what there
 /// is.
-pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &Stop) -> Option<Result<Value, Failure>> {
+pub(super) async fn run(
+    inner: &Arc<Inner>,
+    key: Key,
+    attempt: Attempt,
+    stop: &Stop,
+    bounds: &Notify,
+) -> Option<Result<Value, Failure>> {
     let rest = rows::attempt_bytes(&attempt);
     let stored = inner.row(&key, Tag::MapRun, &rest, View::Durable)?;
     let (run, stopped) = record::decode(&stored, &|hash| inner.fetch(hash))?;
@@ -69,7 +78,7 @@ pub(super) async fn run(inner: &Arc<Inner>, key: Key, attempt: Attempt, stop: &S
         .and_then(|bytes| Progress::decode(&bytes))
         .unwrap_or_else(|| inner.begun(&run, identity(&head.workflow, &head.name).execution_arn));
     let (run_row, row) = (rows::row(&key, Tag::MapRun, &rest), rows::row(&key, Tag::Progress, &rest));
-    let map = Map { inner, run: &run, head: &head, definition: &definition, stop, place, key, run_row, row };
+    let map = Map { inner, run: &run, head: &head, definition: &definition, stop, bounds, place, key, run_row, row };
     if stopped && progress.status != "RUNNING" {
         // It was over when it was stopped.
         map.note(&mut progress, Vec::new(), None, true).await?;
@@ -160,29 +169,9 @@ impl Map<'_> {
             if chunk.is_empty() {
                 return Some(Ok(results));
             }
-            let width = usize::try_from(progress.concurrency).unwrap_or(AT_ONCE_MAX);
-            let width = if width == 0 { AT_ONCE_MAX } else { width.min(AT_ONCE_MAX) };
             let mut later = if stopped { chunk.split_off(self.begun(&chunk)) } else { Vec::new() };
             let mut chunk = chunk.into_iter();
-            let (tolerance, total) = (progress.tolerance, progress.items.total);
-            let lost = AtomicU64::new(progress.items.lost());
-            let wanted = std::iter::from_fn(|| {
-                // What fails beyond what is tolerated fails the run: nothing more begins.
-                let failed = !tolerance.bears(lost.load(Ordering::Relaxed), total);
-                let over = !stopped && (self.stop.is_set() || failed);
-                if over { None } else { chunk.find(|child| !succeeded.has(child.number)) }
-            });
-            let redriven = progress.redrives > 0;
-            let lost = &lost;
-            let children = futures::stream::iter(wanted).map(|child| async move {
-                let ended = self.child(child, redriven).await;
-                if let Some(ended) = ended.as_ref().filter(|ended| ended.state != ExecutionState::Succeeded) {
-                    lost.fetch_add(ended.items, Ordering::Relaxed);
-                }
-                ended
-            });
-            let ended: Vec<Option<Ended>> = children.buffer_unordered(width).collect().await;
-            let mut ended = ended.into_iter().collect::<Option<Vec<Ended>>>()?;
+            let mut ended = self.at_once(attempt, (&mut chunk, &succeeded), stopped, progress).await?;
             ended.sort_unstable_by_key(|ended| ended.number);
             let mut left: Vec<Child> = chunk.collect();
             left.append(&mut later);
@@ -203,6 +192,48 @@ impl Map<'_> {
             source.put_back(left);
             if stopped {
                 return Some(Ok(results));
+            }
+        }
+    }
+
+    /// Runs children that have not succeeded to their ends, as many at once as the newest bounds say; those that are not
+    /// to begin are left. Of a run that was `stopped` before, all are looked for. None when the engine stops.
+    async fn at_once(
+        &self,
+        attempt: Attempt,
+        (chunk, succeeded): (&mut std::vec::IntoIter<Child>, &Marks),
+        stopped: bool,
+        progress: &mut Progress,
+    ) -> Option<Vec<Ended>> {
+        let redriven = progress.redrives > 0;
+        let (mut running, mut done, mut lost) = (FuturesUnordered::new(), Vec::new(), progress.items.lost());
+        loop {
+            let width = match usize::try_from(progress.concurrency) {
+                Ok(width @ 1..AT_ONCE_MAX) => width,
+                _ => AT_ONCE_MAX,
+            };
+            while running.len() < width {
+                // What fails beyond what is tolerated fails the run: nothing more begins.
+                let failed = !progress.tolerance.bears(lost, progress.items.total);
+                if !stopped && (self.stop.is_set() || failed) {
+                    break;
+                }
+                let Some(child) = chunk.find(|child| !succeeded.has(child.number)) else { break };
+                running.push(self.child(child, redriven));
+            }
+            tokio::select! {
+                biased;
+                ended = running.next() => {
+                    let Some(ended) = ended else { return Some(done) };
+                    let ended: Ended = ended?;
+                    if ended.state != ExecutionState::Succeeded {
+                        lost += ended.items;
+                    }
+                    done.push(ended);
+                }
+                () = self.bounds.notified() => {
+                    progress.bound(self.inner.bounds(&self.key, &attempt, View::Durable));
+                }
             }
         }
     }

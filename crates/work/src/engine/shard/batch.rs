@@ -88,22 +88,30 @@ impl Batch {
     }
 
     /// Takes an execution out again: what it did in this batch has not happened.
-    pub(super) fn drop_slot(&mut self, key: &Key) {
-        if let Some(place) = self.places.remove(key)
-            && place < self.slots.len()
-        {
-            self.slots.remove(place);
-            for other in self.places.values_mut().filter(|other| **other > place) {
-                *other -= 1;
-            }
+    pub(super) fn drop_slot(&mut self, key: &Key) -> Option<Slot> {
+        let place = self.places.remove(key).filter(|place| *place < self.slots.len())?;
+        let slot = self.slots.remove(place);
+        for other in self.places.values_mut().filter(|other| **other > place) {
+            *other -= 1;
         }
+        Some(slot)
+    }
+
+    /// Takes out the answers to those who asked for something of an execution.
+    pub(super) fn take_answers(&mut self, key: &Key) -> Vec<Post> {
+        let (answers, others): (Vec<Post>, Vec<Post>) =
+            std::mem::take(&mut self.posts).into_iter().partition(|post| post.answers(key));
+        self.posts = others;
+        answers
     }
 
     /// Takes out what clients have asked to be started, as if they never had; those who wait for it. An execution that is
     /// written already, by another batch or a half of this one, is none of that.
     pub(super) fn take_starts(&mut self) -> Vec<Reply<ExecutionView>> {
         let asked: HashSet<Key> = self.slots.iter().filter(|slot| slot.asked).map(|slot| slot.turn.key).collect();
-        asked.iter().for_each(|key| self.drop_slot(key));
+        for key in &asked {
+            self.drop_slot(key);
+        }
         let (mut replies, mut posts) = (Vec::new(), Vec::new());
         for post in std::mem::take(&mut self.posts) {
             match post {
@@ -146,14 +154,33 @@ mod tests {
 
     #[test]
     fn who_waits_for_an_execution_that_is_written_is_not_refused() {
-        // The halves of a batch are written one by one, and its answers stand behind them.
+        // An earlier batch began it.
         let mut rest = Batch::default();
-        let view = ExecutionView {
-            id: "w/n".to_owned(),
+        let (reply, _answer) = oneshot::channel();
+        rest.post(Some(Post::Started(reply, Box::new(view("n")))));
+        assert!(rest.take_starts().is_empty());
+        assert_eq!(rest.posts.len(), 1);
+    }
+
+    #[test]
+    fn answers_go_with_the_execution_that_they_are_of() {
+        let mut batch = Batch::default();
+        let key = rows::key_of("w", "n");
+        for name in ["n", "other", "n"] {
+            batch.post(Some(Post::Started(oneshot::channel().0, Box::new(view(name)))));
+            batch.post(Some(Post::Done(rows::key_of("w", name), oneshot::channel().0, Micros(0))));
+        }
+        assert_eq!((batch.take_answers(&key).len(), batch.posts.len()), (4, 2));
+        assert!(batch.take_answers(&key).is_empty());
+    }
+
+    fn view(name: &str) -> ExecutionView {
+        ExecutionView {
+            id: format!("w/{name}"),
             workflow: "w".to_owned(),
             version: None,
             alias: None,
-            name: "n".to_owned(),
+            name: name.to_owned(),
             state: ExecutionState::Running,
             started: Micros(0),
             stopped: None,
@@ -164,10 +191,6 @@ mod tests {
             redrives: 0,
             redriven: None,
             map_run: None,
-        };
-        let (reply, _answer) = oneshot::channel();
-        rest.post(Some(Post::Started(reply, Box::new(view))));
-        assert!(rest.take_starts().is_empty());
-        assert_eq!(rest.posts.len(), 1);
+        }
     }
 }

@@ -13,7 +13,7 @@ use headwater_log::park;
 use headwater_log::{Commit, DISK_RETRY, Delta, LogError, Ticket, View};
 use headwater_store::disk::is_full;
 
-use super::batch::{Batch, Slot};
+use super::batch::Batch;
 use super::completer::Post;
 use super::{Shard, Stop};
 use crate::engine::journal::Pieces;
@@ -91,19 +91,25 @@ impl Shard {
                         return self.halves(batch);
                     }
                     self.single(&mut batch, &error)?;
+                    if batch.is_empty() {
+                        return Ok(());
+                    }
                 }
             }
         }
     }
 
-    /// Something in a batch cannot be written: its halves are tried apart, until what is wrong stands alone.
+    /// Something in a batch cannot be written: its executions are tried apart, so that what is wrong stands alone. Who
+    /// asked for something of one is answered with that one, which may be the one that is not written.
     fn halves(&mut self, mut batch: Batch) -> Result<(), Stop> {
-        let mut rest = batch.take_rest();
-        // Answers wait for all of it.
-        rest.posts = std::mem::take(&mut batch.posts);
-        for slot in batch.slots {
-            self.write(Batch::of(Slot { asked: false, ..slot }))?;
+        for slot in std::mem::take(&mut batch.slots) {
+            let answers = batch.take_answers(&slot.turn.key);
+            let mut alone = Batch::of(slot);
+            alone.posts = answers;
+            self.write(alone)?;
         }
+        let mut rest = batch.take_rest();
+        rest.posts = batch.posts;
         self.write(rest)
     }
 
@@ -116,15 +122,12 @@ impl Shard {
             self.refuse(batch, 0, 0, error);
             return Ok(());
         }
-        let (key, fresh) = (slot.turn.key, slot.turn.fresh);
+        let key = slot.turn.key;
         let reason = match error {
             TransactError::Problem(problem) => problem.title.clone(),
             TransactError::Log(error) => error.to_string(),
             other => format!("{other:?}"),
         };
-        if fresh {
-            tracing::error!(execution = slot.turn.head.id(), reason, "execution cannot be written");
-        }
         self.park(batch, &key, &reason);
         Ok(())
     }

@@ -2,26 +2,47 @@
 
 use std::sync::Arc;
 
-use headwater_base::Micros;
+use headwater_base::{Micros, Problem};
 use headwater_kernel::port::workflows::ExecutionView;
 use headwater_log::Sequence;
 use tokio::sync::mpsc;
 
 use crate::engine::Inner;
 use crate::engine::queue::Reply;
-use crate::engine::rows::Key;
+use crate::engine::rows::{self, Key};
 use crate::engine::turn::After;
 
 /// See the file's head.
 pub(crate) enum Post {
     /// An execution has begun.
     Started(Reply<ExecutionView>, Box<ExecutionView>),
-    /// What was asked for is done.
-    Done(Reply<Micros>, Micros),
+    /// What was asked for of an execution is done.
+    Done(Key, Reply<Micros>, Micros),
     /// History has been carried forward.
     Carried(Reply<bool>),
     /// Something follows for an execution.
     After(Key, After),
+}
+
+impl Post {
+    /// Whether it answers somebody who asked for something of the execution.
+    pub(super) fn answers(&self, key: &Key) -> bool {
+        match self {
+            Self::Started(_, view) => rows::key_of(&view.workflow, &view.name) == *key,
+            Self::Done(one, ..) => one == key,
+            Self::Carried(_) | Self::After(..) => false,
+        }
+    }
+
+    /// Tells whoever waits that it does not happen. Nobody may be waiting any more.
+    pub(super) fn refuse(self, problem: &Problem) {
+        match self {
+            Self::Started(reply, _) => drop(reply.send(Err(problem.clone()))),
+            Self::Done(_, reply, _) => drop(reply.send(Err(problem.clone()))),
+            Self::Carried(reply) => drop(reply.send(Err(problem.clone()))),
+            Self::After(..) => {}
+        }
+    }
 }
 
 /// A commit's place and what follows it.
@@ -34,7 +55,7 @@ pub(crate) async fn run(inner: Arc<Inner>, mut items: mpsc::UnboundedReceiver<It
         for post in posts {
             match post {
                 Post::Started(reply, view) => drop(reply.send(durable.clone().map(|()| *view))),
-                Post::Done(reply, at) => drop(reply.send(durable.clone().map(|()| at))),
+                Post::Done(_, reply, at) => drop(reply.send(durable.clone().map(|()| at))),
                 Post::Carried(reply) => drop(reply.send(durable.clone().map(|()| true))),
                 Post::After(key, after) if durable.is_ok() => follow(&inner, key, after),
                 Post::After(..) => {}

@@ -299,6 +299,23 @@ async fn a_run_is_there_as_soon_as_it_begins_and_keeps_bounds_that_were_changed(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn new_bounds_of_a_run_hold_at_once() {
+    let rig = Rig::new().await;
+    begin(&rig).await;
+    let arn = rig.engine().map_runs("slow/n").unwrap().remove(0)["mapRunArn"].as_str().unwrap().to_owned();
+    let wider = json!({"maxConcurrency": 3}).as_object().unwrap().clone();
+    rig.engine().update_map_run(&arn, wider).await.unwrap();
+    // The second child runs on meanwhile.
+    let mut inputs = Vec::new();
+    for _ in 3..=4 {
+        let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
+        inputs.push(String::from_utf8(task.input.to_vec()).unwrap());
+    }
+    inputs.sort_unstable();
+    assert_eq!(inputs, ["3", "4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_execution_times_out_writes_files() {
     let rig = Rig::new().await;
     begin(&rig).await;
