@@ -92,13 +92,16 @@ export async function call<T>(address: string, init?: RequestInit): Promise<T> {
     body = await response.text();
   } catch (error) {
     if (init?.signal?.aborted) throw error;
-    throw new Refusal(
-      { code: '', title: 'the node does not answer', help: 'is it running? `headwater up` starts one' },
-      0,
-    );
+    throw unreached();
   }
   if (response.ok) return (body ? parse(body) : undefined) as T;
   throw refusal(body, response.status);
+}
+
+/** What is told when nobody answers. */
+export function unreached(): Refusal {
+  const help = 'is it running? `headwater up` starts one';
+  return new Refusal({ code: '', title: 'the node does not answer', help }, 0);
 }
 
 /** What the node said when it refused. */
