@@ -123,14 +123,17 @@ export async function versioned<T>(address: string, init?: RequestInit): Promise
     body = await response.text();
   } catch (error) {
     if (init?.signal?.aborted) throw error;
-    throw new Refusal(
-      { code: '', title: 'the node does not answer', help: 'is it running? `headwater up` starts one' },
-      0,
-    );
+    throw unreached();
   }
   if (!response.ok) throw refusal(body, response.status);
   const version = Number(response.headers.get('etag')?.replaceAll('"', '') ?? 0);
   return { value: (body ? parse(body) : undefined) as T, version };
+}
+
+/** What is told when nobody answers. */
+export function unreached(): Refusal {
+  const help = 'is it running? `headwater up` starts one';
+  return new Refusal({ code: '', title: 'the node does not answer', help }, 0);
 }
 
 /** What the node said when it refused. */

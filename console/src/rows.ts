@@ -23,12 +23,17 @@ export interface Relation {
   columns: Column[];
 }
 
-/** Sends a JSON body; as a principal, if one is named. */
-export function post<T>(address: string, body: unknown, signal?: AbortSignal, reader = ''): Promise<T> {
+/** A request with a JSON body; as a principal, if one is named. */
+export function posting(body: unknown, signal?: AbortSignal, reader = ''): RequestInit {
   // A header is bytes: UTF-8, as the node reads it.
   const bytes = Array.from(new TextEncoder().encode(reader), byte => String.fromCharCode(byte)).join('');
   const headers = { 'content-type': 'application/json', ...(bytes && { 'headwater-principal': bytes }) };
-  return call<T>(address, { method: 'POST', headers, body: write(body), signal });
+  return { method: 'POST', headers, body: write(body), signal };
+}
+
+/** Sends it. */
+export function post<T>(address: string, body: unknown, signal?: AbortSignal, reader = ''): Promise<T> {
+  return call<T>(address, posting(body, signal, reader));
 }
 
 /** Asks a statement. Whoever aborts ends the query in the node as well. */

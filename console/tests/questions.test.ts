@@ -341,7 +341,7 @@ describe('a dashboard', () => {
     const page = await chrome.page(at('/dashboards'));
     const asked: { filters: unknown }[] = [];
     page.on('request', request => {
-      if (request.url().endsWith('/v1/charts')) asked.push(request.postDataJSON());
+      if (request.url().endsWith('/v1/charts/together')) asked.push(...request.postDataJSON().charts);
     });
     await page.getByRole('link', { name: 'swiss' }).first().click();
     await kpi(page, '30');
@@ -349,10 +349,10 @@ describe('a dashboard', () => {
     const failed: string[] = [];
     page.on('requestfailed', request => {
       // What a filter offers is given up as well when nobody looks at it any more.
-      if (request.url().endsWith('/v1/charts')) failed.push(request.failure()?.errorText ?? '');
+      if (request.url().endsWith('/v1/charts/together')) failed.push(request.failure()?.errorText ?? '');
     });
     let held = 0;
-    await page.route('**/v1/charts', async route => {
+    await page.route('**/v1/charts/together', async route => {
       held += 1;
       if (held > 1) await route.continue();
       // The first one waits until it is given up.
@@ -428,7 +428,8 @@ describe('sheets', () => {
     const page = await chrome.page(at('/dashboards'));
     const asked: string[] = [];
     page.on('request', request => {
-      if (request.url().endsWith('/v1/charts')) asked.push(request.postDataJSON().chart);
+      if (!request.url().endsWith('/v1/charts/together')) return;
+      for (const { chart } of request.postDataJSON().charts) asked.push(chart);
     });
     await page.getByRole('link', { name: 'sheets' }).first().click();
     await tile(page, 'Revenue').getByText('150').waitFor();
@@ -497,7 +498,7 @@ describe('sheets', () => {
 describe('a dashboard to be printed', () => {
   test('has no frame and the height that the node reckons with, and is as its reader sees it', async () => {
     const page = await chrome.page(at('/dashboards/shop?view=print&charts=cities,total&t=all&every=&as=Zo%C3%AB'));
-    const asked = page.waitForRequest('**/v1/charts');
+    const asked = page.waitForRequest('**/v1/charts/together');
     await page.reload();
     expect(Buffer.from((await asked).headers()['headwater-principal'] ?? '', 'latin1').toString()).toBe('Zoë');
     await page.getByRole('region', { name: 'Revenue', exact: true }).getByText('150').waitFor();

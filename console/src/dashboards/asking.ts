@@ -6,6 +6,7 @@ import type { Grain } from '../charts/grain.ts';
 import { type Answer, post } from '../rows.ts';
 import type { Choice } from './choice.ts';
 import { type Chart, type Dashboard, type Filter, millis } from './spec.ts';
+import { askTogether } from './together.ts';
 
 /** A dashboard of the node, or one that is being made. */
 export interface Source {
@@ -74,7 +75,7 @@ export function useChart(source: Source, chart: Chart, choice: Choice) {
   const asked = ofChart(source, chart, choice);
   return useQuery({
     queryKey: ['chart', source.generation, chart, asked, choice.reader],
-    queryFn: ({ signal }) => post<Drawn>('/v1/charts', asked, signal, choice.reader),
+    queryFn: ({ signal }) => askTogether(asked, choice.reader, signal),
     placeholderData: keepPreviousData,
     refetchInterval: interval(choice.every),
     staleTime: 2_000,

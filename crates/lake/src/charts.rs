@@ -39,6 +39,8 @@ const VALUES: u32 = 200;
 pub struct Statement {
     /// The text.
     pub text: String,
+    /// The part of it that says which rows are read: statements that have the same one read the same rows.
+    pub source: String,
     /// How finely the first column's times are cut.
     pub grain: Option<Grain>,
     /// So many columns at the beginning say what a row is about.
@@ -58,7 +60,7 @@ pub fn relation(from: &str) -> Option<(&'static str, String)> {
 /// `HW-LAKE-071` for a chart, filter, level or grain that is not there.
 pub fn chart(spec: &DashboardSpec, id: &str, choice: &Choice, now: Micros) -> Result<Statement, Problem> {
     let asked = Asked::of(spec, named(spec, id)?, choice, times(spec, choice, now))?;
-    Ok(Statement { text: asked.rows(), grain: asked.grain, axes: asked.axes })
+    Ok(Statement { text: asked.rows(), source: asked.source(), grain: asked.grain, axes: asked.axes })
 }
 
 /// The statement of the values that a filter can take, each with the number of its rows.
@@ -74,8 +76,9 @@ pub fn values(spec: &DashboardSpec, id: &str, search: &str, choice: &Choice) -> 
         conditions.push(format!("strpos(lower(CAST(({column}) AS text)), {part}) > 0"));
     }
     let columns = [(text::closed(&filter.column), "value"), ("count(*)".to_owned(), "rows")];
-    let text = select(&columns, &filter.from, &conditions, 1, &["1".to_owned()], VALUES);
-    Ok(Statement { text, grain: None, axes: 1 })
+    let source = source(&filter.from, &conditions);
+    let text = select(&columns, &source, 1, &["1".to_owned()], VALUES);
+    Ok(Statement { text, source, grain: None, axes: 1 })
 }
 
 /// The chart with this id.
@@ -117,33 +120,39 @@ impl<'a> Asked<'a> {
         let order = order(self.chart, &names, self.axes);
         let grouped = if self.chart.measures.is_empty() { 0 } else { self.axes };
         let limit = self.chart.limit.unwrap_or(ROWS);
-        select(&self.columns, &self.chart.from, &self.conditions, grouped, &order, limit)
+        select(&self.columns, &self.source(), grouped, &order, limit)
+    }
+
+    /// What all of its statements read.
+    fn source(&self) -> String {
+        source(&self.chart.from, &self.conditions)
     }
 }
 
-fn select(
-    columns: &[(String, &str)],
-    from: &str,
-    conditions: &[String],
-    grouped: usize,
-    order: &[String],
-    limit: u32,
-) -> String {
+/// The rows of a relation or query that meet conditions.
+fn source(from: &str, conditions: &[String]) -> String {
+    format!("FROM {}{}", text::from(from), clause("WHERE", conditions, " AND "))
+}
+
+fn select(columns: &[(String, &str)], source: &str, grouped: usize, order: &[String], limit: u32) -> String {
     let columns: Vec<String> =
         columns.iter().map(|(words, name)| format!("{words} AS {}", text::quoted(name))).collect();
     let groups: Vec<String> = (1..=grouped).map(|number| number.to_string()).collect();
-    let clause = |word: &str, parts: &[String], between: &str| match parts {
-        [] => String::new(),
-        _ => format!("\n{word} {}", parts.join(between)),
-    };
     [
-        format!("SELECT {}\nFROM {}", columns.join(", "), text::from(from)),
-        clause("WHERE", conditions, " AND "),
+        format!("SELECT {}\n{source}", columns.join(", ")),
         clause("GROUP BY", &groups, ", "),
         clause("ORDER BY", order, ", "),
         format!("\nLIMIT {limit}"),
     ]
     .concat()
+}
+
+/// A clause on a line of its own; none without parts.
+fn clause(word: &str, parts: &[String], between: &str) -> String {
+    match parts {
+        [] => String::new(),
+        _ => format!("\n{word} {}", parts.join(between)),
+    }
 }
 
 /// The times that are shown.

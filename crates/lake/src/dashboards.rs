@@ -1,15 +1,19 @@
 //! Dashboards as their readers ask them: the spec is looked up or examined, a chart becomes a statement ([`charts`]),
 //! and SQL's engine answers it within its bounds.
 
+mod beside;
+mod together;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use futures::future::BoxFuture;
-use headwater_base::Problem;
+use futures::stream::BoxStream;
+use headwater_base::{Principal, Problem};
 use headwater_kernel::port::Sql as _;
-use headwater_kernel::port::charts::{Before, Charts, Choice, Drawn, Total, Whose};
-use headwater_kernel::port::sql::{Answer, Format, Question};
+use headwater_kernel::port::charts::{Before, Charts, Choice, Drawn, Ready, Total, Wanted, Whose};
+use headwater_kernel::port::sql::{Answer, Format, Question, Via};
 use headwater_kernel::{Kernel, Origin, kind};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -17,9 +21,6 @@ use serde::de::IgnoredAny;
 use crate::charts::{self, Grain, Statement};
 use crate::kinds::dashboard::{self, DashboardSpec};
 use crate::sql::Engine;
-
-/// Bytes of what stands beside a chart's rows, each.
-const BESIDE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Answers charts.
 pub struct Dashboards {
@@ -54,32 +55,48 @@ impl Dashboards {
     }
 
     async fn ask(&self, text: &str, choice: &Choice) -> Result<Answer, Problem> {
-        let (principal, via) = (choice.reader.clone(), choice.via);
-        let question = Question { text: text.to_owned(), format: Format::Json, rows_max: None, principal, via };
-        // Places are within what was asked, which nobody has written.
-        let told = |problem: Problem| problem.because(format!("the chart asked: {}", text.replace('\n', " ")));
-        self.engine.ask(question).await.map_err(told)
+        let question = question(text.to_owned(), choice.reader.clone(), choice.via);
+        self.engine.ask(question).await.map_err(|problem| asked_by(problem, text))
     }
 
     /// The whole answer of a statement; `what` says of what. While it is read nothing else of the chart is: one chart is one
     /// query at a time.
-    async fn whole(&self, what: &str, text: &str, choice: &Choice) -> Result<Bytes, Problem> {
-        let mut body = self.ask(text, choice).await?.body;
-        let mut all: Vec<u8> = Vec::new();
-        while let Some(chunk) = body.try_next().await? {
-            if all.len() + chunk.len() > BESIDE_BYTES_MAX {
-                let fact = format!("{what} has more than {BESIDE_BYTES_MAX} bytes");
-                return Err(Problem::new("HW-LAKE-074", fact).help("group by fewer or shorter values"));
-            }
-            all.extend_from_slice(&chunk);
-        }
-        Ok(all.into())
+    async fn whole(&self, what: &'static str, text: &str, choice: &Choice) -> Result<Bytes, Problem> {
+        gathered(self.ask(text, choice).await?.body, beside::room(what)).await
     }
 
-    async fn rows(&self, Statement { text, grain, axes }: Statement, choice: &Choice) -> Result<Drawn, Problem> {
+    async fn rows(&self, statement: Statement, choice: &Choice) -> Result<Drawn, Problem> {
+        let Statement { text, grain, axes, .. } = statement;
         let answer = self.ask(&text, choice).await?;
         Ok(Drawn { query: text, grain: grain.map(Grain::word), axes, answer, totals: Vec::new(), before: None })
     }
+}
+
+/// A chart's statement as SQL takes it.
+fn question(text: String, principal: Principal, via: Via) -> Question {
+    Question { text, format: Format::Json, rows_max: None, principal, via }
+}
+
+/// A problem with the statement that it is about: places are within what was asked, which nobody has written.
+fn asked_by(problem: Problem, text: &str) -> Problem {
+    problem.because(format!("the chart asked: {}", text.replace('\n', " ")))
+}
+
+/// The whole of an answer; `room` refuses bytes that are too many.
+async fn gathered(
+    mut body: BoxStream<'static, Result<Bytes, Problem>>,
+    mut room: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
+    let mut all: Vec<u8> = Vec::new();
+    while let Some(chunk) = body.try_next().await? {
+        room(chunk.len())?;
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.into())
+}
+
+fn total(by: Vec<usize>, answer: Result<Bytes, Problem>) -> Total {
+    Total { by, cut: answer.as_ref().is_ok_and(|it| is_cut(it, charts::GROUPS as usize)), answer }
 }
 
 /// Whether an answer has more rows than these.
@@ -99,23 +116,21 @@ impl Charts for Dashboards {
             let now = self.kernel.clock().now();
             let statement = charts::chart(&spec, chart, choice, now)?;
             let mut totals = Vec::new();
-            for charts::Total { by, text } in charts::totals(&spec, chart, choice, now)? {
-                let answer = self.whole("a total of the chart", &text, choice).await;
-                totals.push(Total {
-                    by,
-                    cut: answer.as_ref().is_ok_and(|it| is_cut(it, charts::GROUPS as usize)),
-                    answer,
-                });
+            for charts::Total { by, text, .. } in charts::totals(&spec, chart, choice, now)? {
+                totals.push(total(by, self.whole(beside::TOTAL, &text, choice).await));
             }
             let before = match charts::before(&spec, chart, choice, now)? {
-                Some(charts::Before { from, to, text }) => {
-                    let what = "what the chart is compared with";
-                    Some(Before { from, to, answer: self.whole(what, &text, choice).await })
+                Some(charts::Before { from, to, text, .. }) => {
+                    Some(Before { from, to, answer: self.whole(beside::BEFORE, &text, choice).await })
                 }
                 None => None,
             };
             Ok(Drawn { totals, before, ..self.rows(statement, choice).await? })
         })
+    }
+
+    fn draw_together(&self, of: &Whose, wanted: Vec<Wanted>) -> Result<BoxStream<'static, Ready>, Problem> {
+        together::ask(self, of, wanted)
     }
 
     fn values<'a>(

@@ -4,7 +4,7 @@
 //! over goes to files, within another), so many at a time and so long each. What it is NOT: it writes nothing.
 //!
 //! Invariants: a table that a statement names is pinned when the statement is planned (`pins`); all of its scans see one
-//! position, those of views (`views`) included.
+//! position, those of views (`views`) included. Statements that are asked together (`shared`) see one position as well.
 //! Whoever asks under row policies (`sight`) is given tables that have no other rows (`guarded`), whatever the statement.
 
 mod cache;
@@ -32,6 +32,7 @@ mod plans;
 pub mod postgres;
 mod queries;
 mod running;
+mod shared;
 mod sight;
 mod span;
 mod streams;
@@ -46,17 +47,18 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use datafusion::catalog::CatalogProvider as _;
 use datafusion::common::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use headwater_base::{Limits, Principal, Problem};
 use headwater_kernel::port::Sql;
 use headwater_kernel::port::sql::{Answer, Column, Question, Relation, RunningQuery};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use cache::{Cache, Kept, Key, Taken};
@@ -80,10 +82,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a query holds from before it is planned until its last row is sent.
 struct Turn {
-    _permit: OwnedSemaphorePermit,
-    _lease: Lease,
+    _seat: Arc<Seat>,
     listed: Listed,
 }
+
+/// The right to run: of one query, or of some that are answered in one pass.
+struct Seat {
+    _permit: OwnedSemaphorePermit,
+    _lease: Lease,
+}
+
+/// Where an answer goes.
+struct Reply {
+    format: Format,
+    begun: oneshot::Sender<Result<Vec<Column>, Problem>>,
+    chunks: mpsc::Sender<Result<Bytes, Problem>>,
+}
+
+/// What whoever asked waits for.
+pub type Awaited = BoxFuture<'static, Result<Answer, Problem>>;
 
 /// Answers SQL.
 #[derive(Clone)]
@@ -129,15 +146,64 @@ impl Engine {
     }
 
     async fn turn(&self, asked: Asked<'_>) -> Result<Turn, Problem> {
+        Ok(self.seated(&self.seat().await?, asked))
+    }
+
+    async fn seat(&self) -> Result<Arc<Seat>, Problem> {
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.turns).acquire_owned()).await;
         let permit = permit.ok().and_then(Result::ok).ok_or_else(|| {
             let most = self.0.limits.sql_queries;
             Problem::new("HW-LAKE-046", format!("{most} queries are running, which is the limit"))
                 .help("try again in a while")
         })?;
-        let listed = self.0.queries.enter(asked, self.0.sources.kernel.clock().now());
-        Ok(Turn { _permit: permit, _lease: self.0.sources.catalog.lake().leases().take(), listed })
+        Ok(Arc::new(Seat { _permit: permit, _lease: self.0.sources.catalog.lake().leases().take() }))
     }
+
+    fn seated(&self, seat: &Arc<Seat>, asked: Asked<'_>) -> Turn {
+        let listed = self.0.queries.enter(asked, self.0.sources.kernel.clock().now());
+        Turn { _seat: Arc::clone(seat), listed }
+    }
+
+    /// Asks statements of one principal that are expected to read the same rows: those that do are answered in one pass
+    /// over them (`shared.rs`), within one turn, each as if it were asked alone. `of` says all of them but the texts. Every
+    /// answer has to be read whether or not others are: the pass waits for each of its statements.
+    ///
+    /// # Errors
+    /// Those of [`Sql::ask`] that all of them have: no turn, no engine. The others are each statement's own.
+    pub async fn ask_together(&self, texts: Vec<String>, of: Question) -> Result<Vec<Awaited>, Problem> {
+        let seat = self.seat().await?;
+        let deadline = self.0.deadline();
+        let running = self.running().await?;
+        let (inner, context) = (Arc::clone(&self.0), running.context(&of.principal)?);
+        let (mut statements, mut answers) = (Vec::new(), Vec::new());
+        for text in texts {
+            let question = Question { text, ..of.clone() };
+            let turn = self.seated(&seat, asked(&question));
+            let (reply, answer) = reply(question.format);
+            statements.push(shared::Statement { question, turn, reply });
+            answers.push(answer);
+        }
+        running.handle.spawn(shared::answer(inner, context, statements, deadline));
+        Ok(answers)
+    }
+}
+
+fn asked(question: &Question) -> Asked<'_> {
+    Asked { principal: &question.principal, via: question.via, text: &question.text, backend: None }
+}
+
+/// Two ends of an answer.
+fn reply(format: Format) -> (Reply, Awaited) {
+    let (begun, begins) = oneshot::channel();
+    let (chunks, mut body) = mpsc::channel::<Result<Bytes, Problem>>(CHUNKS);
+    let answer = async move {
+        let columns = begins.await.map_err(|_| fault::closed())??;
+        // Most of what can go wrong does so before the first rows are there, and is an answer of its own then.
+        let first = body.recv().await.transpose()?;
+        let rest = futures::stream::poll_fn(move |context| body.poll_recv(context));
+        Ok(Answer { columns, body: Box::pin(futures::stream::iter(first.map(Ok)).chain(rest)) })
+    };
+    (Reply { format, begun, chunks }, Box::pin(answer))
 }
 
 /// The answer to a question that has been planned.
@@ -156,31 +222,106 @@ impl Inner {
         question: &Question,
         query: &Query,
     ) -> Result<Begun, DataFusionError> {
-        chains::check(&question.text).map_err(fault::carried)?;
-        let views = self.sources.catalog.views_mark();
         let state = context.state();
-        let (planner, text) = (&state, question.text.as_str());
-        let plan = pins::planning(dependencies::planned(move || planner.create_logical_plan(text))).await?;
-        only_reads(&plan)?;
-        let key = Key::of(question, &plan, views);
+        let (plan, key) = pins::planning(self.plan(&state, question)).await?;
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {
             return Ok(Begun::Kept(kept));
         }
-        // What only reads needs nothing else of the context: its state, with all functions, is not made once more.
-        let mut frame = DataFrame::new(state, plan);
-        // What explains a plan is no part of one.
-        let explains = matches!(frame.logical_plan(), LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
-        if let Some(rows_max) = question.rows_max.filter(|_| !explains) {
-            frame = frame.limit(0, Some(rows_max))?;
+        Ok(Begun::Rows(start(&state, plan, question.rows_max, query).await?, key))
+    }
+
+    /// Plans a statement; the key is that of an answer that may be kept.
+    async fn plan(
+        &self,
+        state: &SessionState,
+        question: &Question,
+    ) -> Result<(LogicalPlan, Option<Key>), DataFusionError> {
+        chains::check(&question.text).map_err(fault::carried)?;
+        let views = self.sources.catalog.views_mark();
+        let text = question.text.as_str();
+        let plan = dependencies::planned(move || state.create_logical_plan(text)).await?;
+        only_reads(&plan)?;
+        let key = Key::of(question, &plan, views);
+        Ok((plan, key))
+    }
+
+    /// What comes of the beginning of a query, unless its time or somebody ends it.
+    async fn bounded<T>(
+        &self,
+        query: &Query,
+        deadline: Instant,
+        beginning: impl Future<Output = Result<T, DataFusionError>>,
+    ) -> Result<T, Problem> {
+        tokio::select! {
+            began = tokio::time::timeout_at(deadline, beginning) => match began {
+                Ok(began) => began.map_err(|error| fault::problem(&error)),
+                Err(_) => Err(self.late()),
+            },
+            problem = query.ended() => Err(problem),
         }
-        let task = frame.task_ctx().with_runtime(query.metered(&context.runtime_env()));
-        let plan = frame.create_physical_plan().await?;
-        Ok(Begun::Rows(execute_stream(plan, Arc::new(task))?, key))
+    }
+
+    /// Gives an answer to whoever asked, until its time.
+    async fn answer(&self, began: Result<Begun, Problem>, turn: Turn, deadline: Instant, reply: Reply) {
+        let Reply { format, begun, chunks } = reply;
+        let query = Arc::clone(&turn.listed.query);
+        // Nobody minds that nobody listens any more.
+        let answering = async {
+            match began {
+                Ok(Begun::Kept(kept)) => match begun.send(Ok(kept.columns.to_vec())) {
+                    Ok(()) => repeat(&query, &kept, &chunks).await,
+                    Err(_) => Ok(()),
+                },
+                Ok(Begun::Rows(rows, key)) => {
+                    let schema = rows.schema();
+                    match begun.send(Ok(columns(&schema))) {
+                        Ok(()) => {
+                            let taken = Taken::new(&self.cache, key);
+                            let encoder = Encoder::new(format, &schema);
+                            give(self, &query, rows, encoder, taken, &chunks).await
+                        }
+                        Err(_) => Ok(()),
+                    }
+                }
+                Err(problem) => {
+                    drop(begun.send(Err(problem)));
+                    Ok(())
+                }
+            }
+        };
+        let given = tokio::time::timeout_at(deadline, answering).await.unwrap_or_else(|_| Err(self.late()));
+        // Whoever does not read keeps nobody from a turn.
+        drop(turn);
+        if let Err(problem) = given {
+            drop(chunks.send(Err(problem)).await);
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_secs(self.limits.sql_seconds)
     }
 
     fn late(&self) -> Problem {
         fault::late(Duration::from_secs(self.limits.sql_seconds))
     }
+}
+
+/// Starts a plan, as part of a query.
+async fn start(
+    state: &SessionState,
+    mut plan: LogicalPlan,
+    rows_max: Option<usize>,
+    query: &Query,
+) -> Result<SendableRecordBatchStream, DataFusionError> {
+    // What explains a plan is no part of one.
+    let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+    if let Some(rows_max) = rows_max.filter(|_| !explains) {
+        plan = LogicalPlanBuilder::from(plan).limit(0, Some(rows_max))?.build()?;
+    }
+    // What only reads needs nothing else of the context: its state, with all functions, is not made once more.
+    let plan = state.create_physical_plan(&plan).await?;
+    let task = TaskContext::from(state).with_runtime(query.metered(state.runtime_env()));
+    execute_stream(plan, Arc::new(task))
 }
 
 /// Refuses a plan that does more than read.
@@ -192,62 +333,17 @@ fn only_reads(plan: &LogicalPlan) -> Result<(), DataFusionError> {
 impl Sql for Engine {
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<Answer, Problem>> {
         Box::pin(async move {
-            let asked =
-                Asked { principal: &question.principal, via: question.via, text: &question.text, backend: None };
-            let turn = self.turn(asked).await?;
-            let deadline = Instant::now() + Duration::from_secs(self.0.limits.sql_seconds);
+            let turn = self.turn(asked(&question)).await?;
+            let deadline = self.0.deadline();
             let running = self.running().await?;
             let (inner, context) = (Arc::clone(&self.0), running.context(&question.principal)?);
-            let (begun, begins) = tokio::sync::oneshot::channel();
-            let (chunks, mut body) = mpsc::channel::<Result<Bytes, Problem>>(CHUNKS);
+            let (reply, answer) = reply(question.format);
             running.handle.spawn(async move {
                 let query = Arc::clone(&turn.listed.query);
-                let beginning = tokio::time::timeout_at(deadline, inner.begin(&context, &question, &query));
-                let began = apart(async {
-                    tokio::select! {
-                        began = beginning => match began {
-                            Ok(began) => began.map_err(|error| fault::problem(&error)),
-                            Err(_) => Err(inner.late()),
-                        },
-                        problem = query.ended() => Err(problem),
-                    }
-                });
-                // Nobody minds that nobody listens any more.
-                let answering = async {
-                    match began {
-                        Ok(Begun::Kept(kept)) => match begun.send(Ok(kept.columns.to_vec())) {
-                            Ok(()) => repeat(&query, &kept, &chunks).await,
-                            Err(_) => Ok(()),
-                        },
-                        Ok(Begun::Rows(rows, key)) => {
-                            let schema = rows.schema();
-                            match begun.send(Ok(columns(&schema))) {
-                                Ok(()) => {
-                                    let taken = Taken::new(&inner.cache, key);
-                                    let encoder = Encoder::new(question.format, &schema);
-                                    give(&inner, &query, rows, encoder, taken, &chunks).await
-                                }
-                                Err(_) => Ok(()),
-                            }
-                        }
-                        Err(problem) => {
-                            drop(begun.send(Err(problem)));
-                            Ok(())
-                        }
-                    }
-                };
-                let given = tokio::time::timeout_at(deadline, answering).await.unwrap_or_else(|_| Err(inner.late()));
-                // Whoever does not read keeps nobody from a turn.
-                drop(turn);
-                if let Err(problem) = given {
-                    drop(chunks.send(Err(problem)).await);
-                }
+                let began = apart(inner.bounded(&query, deadline, inner.begin(&context, &question, &query)));
+                inner.answer(began, turn, deadline, reply).await;
             });
-            let columns = begins.await.map_err(|_| fault::closed())??;
-            // Most of what can go wrong does so before the first rows are there, and is an answer of its own then.
-            let first = body.recv().await.transpose()?;
-            let rest = futures::stream::poll_fn(move |context| body.poll_recv(context));
-            Ok(Answer { columns, body: Box::pin(futures::stream::iter(first.map(Ok)).chain(rest)) })
+            answer.await
         })
     }
 

@@ -206,3 +206,64 @@ fn totals_and_earlier_times_are_what_their_reader_may_see() {
     let (_, said) = node.post_as("asha", "/v1/charts", &json!({"spec": sheets, "chart": "c"})).unwrap();
     assert_eq!(json(&said).unwrap()["rows"], json!([[60.0]]));
 }
+
+/// A line for each chart, told by its id; the rest of it is the chart's own answer.
+#[test]
+fn charts_that_are_asked_together_are_answered_as_each_alone() {
+    let node = Node::start(HEADWATER).unwrap();
+    node.headwater(&["apply", "-f", "-"], RESOURCES).unwrap();
+    node.headwater(&["apply", "-f", "-"], POLICIES).unwrap();
+    node.headwater(&["produce", "sales"], SALES).unwrap();
+    let lines = |reader: &str, body: &Value| -> Vec<Value> {
+        let (status, said) = node.post_as(reader, "/v1/charts/together", body).unwrap();
+        assert_eq!(status, 200, "{said}");
+        assert!(said.ends_with('\n'), "{said}");
+        let mut lines: Vec<Value> = said.lines().map(|line| json(line).unwrap()).collect();
+        lines.sort_by_key(|line| line["chart"].to_string());
+        lines
+    };
+    let charts = json!([
+        {"chart": "cities"},
+        {"chart": "countries", "filters": {"country": ["AT", null]}},
+        {"chart": "january"},
+        {"chart": "none"},
+        {"chart": "raw", "filters": {"city": ["Wien"]}},
+        {"chart": "total"},
+        {"chart": "years", "drill": ["2026-01-01T00:00:00Z"]},
+    ]);
+    for time in [json!({}), json!({"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"})] {
+        for reader in ["admin", "asha"] {
+            let together = lines(reader, &json!({"dashboard": "shop", "charts": charts, "time": time}));
+            assert_eq!(together.len(), 7);
+            for (asked, mut line) in charts.as_array().unwrap().iter().zip(together) {
+                let mut body = json!({"dashboard": "shop", "time": time});
+                body.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
+                let alone = json(&node.post_as(reader, "/v1/charts", &body).unwrap().1).unwrap();
+                assert_eq!(line.as_object_mut().unwrap().remove("chart").as_ref(), asked.get("chart"));
+                match line.get("problem") {
+                    Some(problem) => assert_eq!(problem["code"], alone["code"], "{asked} by {reader}"),
+                    None => assert_eq!(line, alone, "{asked} by {reader}"),
+                }
+            }
+        }
+    }
+
+    let draft = |expr: &str, id: &str| json!({"id": id, "type": "kpi", "from": "orders", "measures": [{"name": "m", "expr": expr}]});
+    let spec =
+        json!({"charts": [draft("count(*)", "a"), draft("count(*) FROM orders; --", "b"), draft("sum(no)", "c")]});
+    let said = lines("admin", &json!({"spec": spec, "charts": [{"chart": "a"}, {"chart": "b"}, {"chart": "c"}]}));
+    assert_eq!(said[0]["rows"], json!([[4]]));
+    let codes = [&said[1]["problem"]["code"], &said[2]["problem"]["code"]];
+    assert_eq!(codes, [&json!("HW-LAKE-040"), &json!("HW-LAKE-041")]);
+
+    let refused = |body: Value| {
+        let (status, said) = ask(&node, "/v1/charts/together", &body);
+        format!("{status} {}", said["code"].as_str().unwrap_or_default())
+    };
+    let many: Vec<Value> = (0..51).map(|number| json!({"chart": format!("c{number}")})).collect();
+    assert_eq!(refused(json!({"dashboard": "shop", "charts": many})), "400 HW-API-105");
+    assert_eq!(refused(json!({"dashboard": "shop", "charts": [{"chart": "a"}, {"chart": "a"}]})), "400 HW-API-106");
+    assert_eq!(refused(json!({"dashboard": "shop", "charts": []})), "400 HW-API-008");
+    assert_eq!(refused(json!({"dashboard": "shop", "chart": "total"})), "400 HW-API-008");
+    assert_eq!(refused(json!({"dashboard": "none", "charts": [{"chart": "a"}]})), "404 HW-KERNEL-012");
+}

@@ -1,19 +1,22 @@
-//! `POST /v1/charts`: the rows of a dashboard's chart; `POST /v1/charts/values`: what a filter can be set to.
+//! `POST /v1/charts`: the rows of a dashboard's chart; `POST /v1/charts/together`: those of several, each on a line of its
+//! own as soon as it is ready; `POST /v1/charts/values`: what a filter can be set to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{Buf as _, Bytes};
-use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use headwater_base::{Micros, Principal, Problem, Span};
 use headwater_kernel::port::Charts;
-use headwater_kernel::port::charts::{Before, Beside, Choice, Drawn, Total, Whose, Window};
+use headwater_kernel::port::charts::{Before, Beside, Choice, Drawn, Ready, Total, Wanted, Whose, Window};
 use headwater_kernel::port::sql::Via;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::http::Api;
@@ -25,6 +28,8 @@ use crate::http::query::Query;
 
 /// A question's length; a draft with all of its charts is in it.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Charts of one question. The console asks no more at once (`together.ts`).
+const CHARTS_MAX: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -49,6 +54,31 @@ struct Asked {
     drill: Vec<Value>,
 }
 
+/// Several charts: each with its own choices, all at the same times.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Together {
+    #[serde(default)]
+    dashboard: Option<String>,
+    #[serde(default)]
+    spec: Option<Value>,
+    charts: Vec<One>,
+    #[serde(default)]
+    time: Option<Times>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct One {
+    chart: String,
+    #[serde(default)]
+    filters: BTreeMap<String, Vec<Value>>,
+    #[serde(default)]
+    grain: Option<String>,
+    #[serde(default)]
+    drill: Vec<Value>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Times {
@@ -62,21 +92,29 @@ struct Times {
 
 /// Gives the rows of a chart.
 pub async fn draw(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
-    let (asked, reader) = read(&api, request).await?;
+    let (asked, reader): (Asked, _) = read(&api, request).await?;
     let Some(chart) = &asked.chart else { return Err(unclear("the body names no chart").into()) };
     let (of, choice) = (asked.of()?, asked.choice(reader)?);
     Ok(shown(charts(&api)?.draw(&of, chart, &choice).await?))
 }
 
+/// Gives the rows of several charts, each on a line as soon as it is ready.
+pub async fn draw_together(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
+    let (asked, reader): (Together, _) = read(&api, request).await?;
+    let of = whose(asked.dashboard.as_ref(), asked.spec.as_ref())?;
+    let ready = charts(&api)?.draw_together(&of, asked.wanted(&reader)?)?;
+    Ok(streamed("application/x-ndjson", ready.flat_map(line)))
+}
+
 /// Gives the values that a filter can take.
 pub async fn values(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
-    let (asked, reader) = read(&api, request).await?;
+    let (asked, reader): (Asked, _) = read(&api, request).await?;
     let Some(filter) = &asked.filter else { return Err(unclear("the body names no filter").into()) };
     let (of, choice) = (asked.of()?, asked.choice(reader)?);
     Ok(shown(charts(&api)?.values(&of, filter, &asked.search, &choice).await?))
 }
 
-async fn read(api: &Api, request: Request) -> Result<(Asked, Principal), Fault> {
+async fn read<T: DeserializeOwned>(api: &Api, request: Request) -> Result<(T, Principal), Fault> {
     let (head, body) = request.into_parts();
     Query::parse(head.uri.query(), &[])?;
     expect_json(&media_type(&head.headers))?;
@@ -94,20 +132,50 @@ fn charts(api: &Api) -> Result<&Arc<dyn Charts>, Problem> {
 
 impl Asked {
     fn of(&self) -> Result<Whose, Problem> {
-        match (&self.dashboard, &self.spec) {
-            (Some(name), None) => Ok(Whose::Named(name.clone())),
-            (None, Some(spec)) => Ok(Whose::Draft(spec.clone())),
-            _ => Err(unclear("the body has either `dashboard` or `spec`")),
-        }
+        whose(self.dashboard.as_ref(), self.spec.as_ref())
     }
 
     fn choice(&self, reader: Principal) -> Result<Choice, Problem> {
-        let window = match &self.time {
-            None => Window::Own,
-            Some(times) => times.window()?,
-        };
+        let window = self.time.as_ref().map_or(Ok(Window::Own), Times::window)?;
         let (filters, grain, drill) = (self.filters.clone(), self.grain.clone(), self.drill.clone());
         Ok(Choice { filters, window, grain, drill, reader, beside: Beside::All, via: Via::Chart })
+    }
+}
+
+impl Together {
+    /// # Errors
+    /// `HW-API-105` for too many charts, 106 for one that is there twice.
+    fn wanted(self, reader: &Principal) -> Result<Vec<Wanted>, Problem> {
+        let window = self.time.as_ref().map_or(Ok(Window::Own), Times::window)?;
+        match self.charts.len() {
+            0 => return Err(unclear("the body names no chart")),
+            1..=CHARTS_MAX => {}
+            many => {
+                let fact = format!("the body names {many} charts; the limit is {CHARTS_MAX}");
+                return Err(Problem::new("HW-API-105", fact).help("send several questions"));
+            }
+        }
+        let twice = {
+            let mut names = BTreeSet::new();
+            self.charts.iter().find(|one| !names.insert(&one.chart))
+        };
+        if let Some(One { chart, .. }) = twice {
+            let fact = format!("the body names the chart `{}` twice", chart.escape_debug());
+            return Err(Problem::new("HW-API-106", fact).help("lines are told by their charts; send two questions"));
+        }
+        let wanted = |One { chart, filters, grain, drill }: One| {
+            let (reader, beside, via) = (reader.clone(), Beside::All, Via::Chart);
+            Wanted { chart, choice: Choice { filters, window, grain, drill, reader, beside, via } }
+        };
+        Ok(self.charts.into_iter().map(wanted).collect())
+    }
+}
+
+fn whose(dashboard: Option<&String>, spec: Option<&Value>) -> Result<Whose, Problem> {
+    match (dashboard, spec) {
+        (Some(name), None) => Ok(Whose::Named(name.clone())),
+        (None, Some(spec)) => Ok(Whose::Draft(spec.clone())),
+        _ => Err(unclear("the body has either `dashboard` or `spec`")),
     }
 }
 
@@ -128,13 +196,44 @@ impl Times {
 
 fn unclear(fact: &str) -> Problem {
     Problem::new("HW-API-008", fact).help(
-        "send `{\"dashboard\": \"sales\", \"chart\": \"total\"}`, with `filters`, `time`, `grain` and `drill` if wanted",
+        "send `{\"dashboard\": \"sales\", \"chart\": \"total\"}`, with `filters`, `time`, `grain` and `drill` if wanted; \
+         `/v1/charts/together` takes several in `charts`",
     )
 }
 
+/// A chart's answer.
+fn shown(drawn: Drawn) -> Response {
+    streamed("application/json", members(json!({}), drawn))
+}
+
+/// A chart's line among others, with its end.
+fn line((chart, drawn): Ready) -> BoxStream<'static, Result<Bytes, Problem>> {
+    match drawn {
+        Ok(drawn) => members(json!({"chart": chart}), drawn)
+            .chain(futures::stream::iter([Ok(Bytes::from_static(b"\n"))]))
+            .boxed(),
+        Err(problem) => {
+            let text = json!({"chart": chart, "problem": problem}).to_string() + "\n";
+            futures::stream::iter([Ok(Bytes::from(text))]).boxed()
+        }
+    }
+}
+
+/// A body that is sent as it comes. What goes wrong in it breaks it off.
+fn streamed(media_type: &'static str, body: impl Stream<Item = Result<Bytes, Problem>> + Send + 'static) -> Response {
+    let body = body.map_err(|problem| std::io::Error::other(problem.to_string()));
+    let mut response = Response::new(Body::from_stream(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
 /// The answer of SQL, with what is known of the chart as its first members.
-fn shown(Drawn { query, grain, axes, answer, totals, before }: Drawn) -> Response {
-    let mut head = json!({"query": query, "grain": grain, "axes": axes}).to_string().into_bytes();
+fn members(mut own: Value, drawn: Drawn) -> impl Stream<Item = Result<Bytes, Problem>> + Send + 'static {
+    let Drawn { query, grain, axes, answer, totals, before } = drawn;
+    own["query"] = json!(query);
+    own["grain"] = json!(grain);
+    own["axes"] = json!(axes);
+    let mut head = own.to_string().into_bytes();
     head.pop();
     if !totals.is_empty() {
         let total = |total: &Total| match total.cut {
@@ -152,17 +251,13 @@ fn shown(Drawn { query, grain, axes, answer, totals, before }: Drawn) -> Respons
     }
     head.push(b',');
     let mut first = true;
-    let body = answer.body.map(move |chunk| {
-        let mut chunk = chunk.map_err(|problem| std::io::Error::other(problem.to_string()))?;
+    let body = answer.body.map_ok(move |mut chunk| {
         if std::mem::take(&mut first) && chunk.first() == Some(&b'{') {
             chunk.advance(1);
         }
-        Ok::<_, std::io::Error>(chunk)
+        chunk
     });
-    let body = futures::stream::iter([Ok(Bytes::from(head))]).chain(body);
-    let mut response = Response::new(Body::from_stream(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    futures::stream::iter([Ok(Bytes::from(head))]).chain(body)
 }
 
 /// One object with the members of both; `object` is the bytes of one with some, or why there is none: then it has no rows.
@@ -183,7 +278,31 @@ fn joined(mut members: Value, object: &Result<Bytes, Problem>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+    use headwater_kernel::port::sql::Answer;
+
     use super::*;
+
+    #[test]
+    fn a_line_is_a_charts_answer_or_its_problem() {
+        let read = |ready: Ready| {
+            let line: Vec<Bytes> = line(ready).try_collect().now_or_never().unwrap().unwrap();
+            String::from_utf8(line.concat()).unwrap()
+        };
+        let chunks = ["{\"columns\":[],\"rows\":[[1]", ",[2]]}"].map(|chunk| Ok(Bytes::from(chunk)));
+        let answer = Answer { columns: Vec::new(), body: futures::stream::iter(chunks).boxed() };
+        let query = "SELECT\n1".to_owned();
+        let drawn = Drawn { query, grain: Some("day"), axes: 1, answer, totals: Vec::new(), before: None };
+        assert_eq!(
+            read(("a".to_owned(), Ok(drawn))),
+            "{\"chart\":\"a\",\"query\":\"SELECT\\n1\",\"grain\":\"day\",\"axes\":1,\"columns\":[],\"rows\":[[1],[2]]}\n"
+        );
+        let problem = Problem::new("HW-LAKE-044", "broken");
+        assert_eq!(
+            read(("b".to_owned(), Err(problem))),
+            "{\"chart\":\"b\",\"problem\":{\"code\":\"HW-LAKE-044\",\"title\":\"broken\"}}\n"
+        );
+    }
 
     #[test]
     fn what_is_not_there_says_why_in_the_place_of_rows() {

@@ -82,7 +82,7 @@ fn status_of(code: &str) -> StatusCode {
         "HW-API-006" | "HW-API-014" => StatusCode::PAYLOAD_TOO_LARGE,
         "HW-API-007" | "HW-API-110" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "HW-API-008" | "HW-API-009" | "HW-API-013" | "HW-API-020" | "HW-API-101" | "HW-API-102" | "HW-API-103"
-        | "HW-API-104" => StatusCode::BAD_REQUEST,
+        | "HW-API-104" | "HW-API-105" | "HW-API-106" => StatusCode::BAD_REQUEST,
         "HW-API-010" => StatusCode::REQUEST_TIMEOUT,
         "HW-API-015" => StatusCode::UNPROCESSABLE_ENTITY,
         "HW-API-016" => StatusCode::SERVICE_UNAVAILABLE,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use headwater_base::{Micros, Principal, Problem, Span};
 use headwater_wire::percent;
 use serde_json::Value;
@@ -80,6 +81,18 @@ impl Choice {
     }
 }
 
+/// A chart that is asked together with others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// Its id.
+    pub chart: String,
+    /// What its reader has chosen for it.
+    pub choice: Choice,
+}
+
+/// A chart that was asked together with others: its id, and its rows or why there are none. They do not fail any more.
+pub type Ready = (String, Result<Drawn, Problem>);
+
 /// A chart's rows, and where they come from.
 pub struct Drawn {
     /// The statement that was asked.
@@ -125,6 +138,14 @@ pub trait Charts: Send + Sync {
     /// dashboard does not have, and those of [`Sql::ask`](super::Sql::ask). What stands beside the rows fails alone, also by
     /// `HW-LAKE-074` for what is too large.
     fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>>;
+
+    /// The rows of several charts of a dashboard, each once it is ready. Those that read the same rows are answered in one
+    /// pass over them. Whoever drops the stream ends what still runs. A mistake of one chart is its own, also in a draft.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-012` without the dashboard. Of one chart those of [`Charts::draw`], and `HW-LAKE-115` for one whose answer
+    /// is too large together with those that came before.
+    fn draw_together(&self, of: &Whose, wanted: Vec<Wanted>) -> Result<BoxStream<'static, Ready>, Problem>;
 
     /// Values that a filter can take where `search` is a part of them, and how many rows have each. A filter that comes
     /// after others has those that their values leave.

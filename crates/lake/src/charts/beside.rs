@@ -19,6 +19,8 @@ pub struct Total {
     pub by: Vec<usize>,
     /// The statement: those axes, then all measures.
     pub text: String,
+    /// As [`super::Statement::source`].
+    pub source: String,
 }
 
 /// A measure at an earlier time.
@@ -30,6 +32,8 @@ pub struct Before {
     pub to: Micros,
     /// The statement.
     pub text: String,
+    /// As [`super::Statement::source`].
+    pub source: String,
 }
 
 /// The totals that a chart wants: over all of a table; of each line, of each column and over all of a pivot.
@@ -68,7 +72,7 @@ pub fn before(spec: &DashboardSpec, id: &str, choice: &Choice, now: Micros) -> R
     };
     let (from, to) = (from.minus(back), to.minus(back));
     let asked = Asked::of(spec, chart, choice, Times { from: Some(from), to: Some(to), length: shown.length })?;
-    Ok(Some(Before { from, to, text: asked.rows() }))
+    Ok(Some(Before { from, to, text: asked.rows(), source: asked.source() }))
 }
 
 impl Asked<'_> {
@@ -79,7 +83,8 @@ impl Asked<'_> {
         let order: Vec<String> = (1..=by.len()).map(|number| number.to_string()).collect();
         // One more shows that there are more.
         let limit = if by.is_empty() { 1 } else { GROUPS + 1 };
-        let text = select(&columns, &self.chart.from, &self.conditions, by.len(), &order, limit);
-        Total { by, text }
+        let source = self.source();
+        let text = select(&columns, &source, by.len(), &order, limit);
+        Total { by, text, source }
     }
 }

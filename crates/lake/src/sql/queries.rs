@@ -1,7 +1,7 @@
 //! The statements that run now: who asked what, how far each is, and how somebody else ends it.
 //!
-//! Invariants: a statement is listed as long as it has its turn, so there are no more than run at a time; the first one
-//! who ends it is the one who is named. Nothing here costs anything for each row.
+//! Invariants: a statement is listed as long as it has its turn, also where others share that (`shared.rs`), so there are
+//! no more than run at a time; the first one who ends it is the one who is named. Nothing here costs anything for each row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -29,6 +29,7 @@ mod postgres;
 mod queries;
 mod rollup;
 mod shop;
+mod together;
 mod views;
 
 /// A stream of two partitions, a table, and two datasets of the stream: one makes a snapshot every tenth of a second, the other

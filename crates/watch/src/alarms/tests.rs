@@ -4,9 +4,10 @@ use std::path::Path;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use headwater_base::{Limits, ManualClock};
 use headwater_kernel::kinds::stream::default_config;
-use headwater_kernel::port::charts::Beside;
+use headwater_kernel::port::charts::{Beside, Ready, Wanted};
 use headwater_kernel::port::sql::Answer;
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::{EmbeddedLog, StreamConfig};
@@ -33,6 +34,10 @@ impl Charts for Settable {
             Drawn { query: String::new(), grain: None, axes: 1, answer, totals: Vec::new(), before: None }
         });
         futures::future::ready(drawn.ok_or_else(|| Problem::new("HW-LAKE-048", "too slow"))).boxed()
+    }
+
+    fn draw_together(&self, _: &Whose, _: Vec<Wanted>) -> Result<BoxStream<'static, Ready>, Problem> {
+        Err(Problem::new("HW-LAKE-071", "alarms ask one chart at a time"))
     }
 
     fn values<'a>(

@@ -2,7 +2,7 @@
 
 use axum::routing::{delete, get, post};
 
-use super::{Body, JSON, Route};
+use super::{Body, JSON, NDJSON, Route};
 use crate::http::{charts, sql};
 
 /// They.
@@ -61,6 +61,17 @@ pub const ROUTES: &[Route] = &[
         body: Body::Object,
         answer: JSON,
         handler: || post(charts::draw),
+    },
+    Route {
+        method: "post",
+        path: "/v1/charts/together",
+        operation: "drawCharts",
+        tag: "sql",
+        summary: "Gives several charts of a dashboard, each on a line of its own as soon as it is ready: what `/v1/charts` answers and `chart`, or `{chart, problem}`. Those that read the same rows are answered in one pass: `{dashboard or spec, charts: [{chart, filters, grain, drill}], time}`.",
+        query: &[],
+        body: Body::Object,
+        answer: NDJSON,
+        handler: || post(charts::draw_together),
     },
     Route {
         method: "post",

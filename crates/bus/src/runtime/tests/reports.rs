@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use headwater_base::Problem;
-use headwater_kernel::port::charts::{Choice, Drawn, Whose};
+use headwater_kernel::port::charts::{Choice, Drawn, Ready, Wanted, Whose};
 use headwater_kernel::port::outlet::Answer;
 use headwater_kernel::port::picture::Scene;
 use headwater_kernel::port::sql;
@@ -41,6 +42,10 @@ impl Charts for Board {
             let answer = sql::Answer { columns: Vec::new(), body: Box::pin(body) };
             Ok(Drawn { query: String::new(), grain: None, axes: 0, answer, totals: Vec::new(), before: None })
         })
+    }
+
+    fn draw_together(&self, _: &Whose, _: Vec<Wanted>) -> Result<BoxStream<'static, Ready>, Problem> {
+        Err(Problem::new("HW-LAKE-071", "reports ask one chart at a time"))
     }
 
     fn values<'a>(
