@@ -12,6 +12,7 @@ mod catalog;
 mod chains;
 mod deletes;
 mod dependencies;
+mod distinct;
 mod documents;
 mod encode;
 mod epoch;

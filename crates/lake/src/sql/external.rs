@@ -52,20 +52,19 @@ fn format(spec: &ExternalTableSpec) -> Result<Arc<dyn FileFormat>> {
         Some(ending) => ending.parse()?,
         None => FileCompressionType::UNCOMPRESSED,
     };
-    Ok(match spec.form() {
-        Some(Format::Csv) => Arc::new(Guessed(Arc::new(
+    let inner: Arc<dyn FileFormat> = match spec.form() {
+        Some(Format::Csv) => Arc::new(
             CsvFormat::default()
                 .with_has_header(true)
                 .with_delimiter(spec.between())
                 .with_newlines_in_values(true)
                 .with_file_compression_type(compression),
-        ))),
-        Some(Format::Ndjson) => {
-            Arc::new(Guessed(Arc::new(JsonFormat::default().with_file_compression_type(compression))))
-        }
+        ),
+        Some(Format::Ndjson) => Arc::new(JsonFormat::default().with_file_compression_type(compression)),
         Some(Format::Parquet) => Arc::new(ParquetFormat::default()),
         None => return Err(DataFusionError::Configuration("nothing says what the files are".to_owned())),
-    })
+    };
+    Ok(Arc::new(Guessed(inner)))
 }
 
 /// What was made out, with the types that the spec says.

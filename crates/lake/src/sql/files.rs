@@ -32,8 +32,9 @@ use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use super::deletes::Deletes;
-use super::fault;
+
 use super::fields::{Fields, constant};
+use super::{distinct, fault};
 use crate::commit::{self, Version};
 use crate::files::{is_in_folder, key_of};
 use crate::tables::{Tables, unusable};
@@ -285,6 +286,7 @@ pub async fn scan(
     total.num_rows = files.iter().fold(Precision::Exact(0), |sum, file| {
         sum.add(&file.statistics.as_ref().map_or(Precision::Absent, |known| known.num_rows))
     });
+    distinct::guess(&mut total, columns.schema());
     let groups = FileGroup::new(files).split_files(session.config().target_partitions());
     let source = Arc::new(ParquetSource::new(columns.table.clone()));
     let config = FileScanConfigBuilder::new(store.known_to(session), source)

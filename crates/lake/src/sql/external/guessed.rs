@@ -1,5 +1,6 @@
-//! `Guessed`: a format of text whose files do not say how many rows they have, told by how large they are. It is a guess, good
-//! enough for a join to keep the small side in memory and not the large one.
+//! `Guessed`: a format whose files say too little about themselves. How many rows a file of text has is told by how large
+//! it is, and how many different texts a column has by how many rows. These are guesses, good enough for a join to keep
+//! the small side in memory and not the large one.
 
 use std::sync::Arc;
 
@@ -8,12 +9,14 @@ use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result, Statistics};
-use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use datafusion::datasource::file_format::{FileFormat, FileMeta};
 use datafusion::datasource::physical_plan::{FileScanConfig, FileSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::{ObjectMeta, ObjectStore};
+
+use crate::sql::distinct;
 
 /// Bytes that a value takes in text, its separator counted, about.
 const VALUE_BYTES: u64 = 8;
@@ -22,6 +25,20 @@ const SHRINKS: u64 = 5;
 
 #[derive(Debug)]
 pub(super) struct Guessed(pub Arc<dyn FileFormat>);
+
+impl Guessed {
+    fn guess(&self, known: &mut Statistics, schema: &SchemaRef, object: &ObjectMeta) {
+        if known.num_rows.get_value().is_none() {
+            let columns = schema.fields().len().max(1) as u64;
+            let plain = self.0.compression_type().is_none_or(|compression| !compression.is_compressed());
+            let bytes = object.size.saturating_mul(if plain { 1 } else { SHRINKS });
+            let inexact = |number: u64| Precision::Inexact(usize::try_from(number).unwrap_or(usize::MAX));
+            known.num_rows = inexact(bytes / (columns * VALUE_BYTES) + 1);
+            known.total_byte_size = inexact(bytes);
+        }
+        distinct::guess(known, schema);
+    }
+}
 
 #[async_trait]
 impl FileFormat for Guessed {
@@ -53,14 +70,21 @@ impl FileFormat for Guessed {
         schema: SchemaRef,
         object: &ObjectMeta,
     ) -> Result<Statistics> {
-        let columns = schema.fields().len().max(1) as u64;
-        let mut known = self.0.infer_stats(state, store, schema, object).await?;
-        let plain = self.compression_type().is_none_or(|compression| !compression.is_compressed());
-        let bytes = object.size.saturating_mul(if plain { 1 } else { SHRINKS });
-        let guess = |number: u64| Precision::Inexact(usize::try_from(number).unwrap_or(usize::MAX));
-        known.num_rows = guess(bytes / (columns * VALUE_BYTES) + 1);
-        known.total_byte_size = guess(bytes);
+        let mut known = self.0.infer_stats(state, store, Arc::clone(&schema), object).await?;
+        self.guess(&mut known, &schema, object);
         Ok(known)
+    }
+
+    async fn infer_stats_and_ordering(
+        &self,
+        state: &dyn Session,
+        store: &Arc<dyn ObjectStore>,
+        schema: SchemaRef,
+        object: &ObjectMeta,
+    ) -> Result<FileMeta> {
+        let mut found = self.0.infer_stats_and_ordering(state, store, Arc::clone(&schema), object).await?;
+        self.guess(&mut found.statistics, &schema, object);
+        Ok(found)
     }
 
     async fn create_physical_plan(&self, state: &dyn Session, scan: FileScanConfig) -> Result<Arc<dyn ExecutionPlan>> {
