@@ -58,7 +58,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use headwater_base::{Limits, Principal, Problem};
 use headwater_kernel::port::Sql;
-use headwater_kernel::port::sql::{Answer, Column, Question, Relation, RunningQuery};
+use headwater_kernel::port::sql::{Answer, Column, Format, Question, Relation, RunningQuery};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 

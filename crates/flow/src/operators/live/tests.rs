@@ -107,7 +107,7 @@ proptest! {
                     }
                 }
                 3 => {
-                    drop(live.take(&state, &key, read).unwrap());
+                    let _ = live.take(&state, &key, read).unwrap();
                     state.delete(&key);
                     model.remove(&key[..]);
                 }
