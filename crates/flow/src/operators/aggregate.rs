@@ -79,9 +79,10 @@ impl Aggregate {
         Arc::clone(&self.shape)
     }
 
-    /// Takes one event and writes the values after it behind `out`, as a JSON object of fields `<measure>_<window>`
-    /// (`failures_10m`). Inputs as for [`super::Event`]. An event without any input (all
-    /// [`Input::Skip`]) changes nothing and gets the values as of its time.
+    /// Takes one event and writes the values after it behind `out`, if there is one, as a JSON object of fields
+    /// `<measure>_<window>` (`failures_10m`). That is more than half of the work: who needs only the last values of a key
+    /// asks for [`Self::values`]. Inputs as for [`super::Event`]. An event without any input (all [`Input::Skip`]) changes
+    /// nothing and gets the values as of its time.
     ///
     /// # Errors
     /// [`Corrupt`] when the key's state cannot be read; nothing has been changed then.
@@ -92,11 +93,15 @@ impl Aggregate {
         time: Micros,
         position: Position,
         inputs: &[Input<'_>],
-        out: &mut Vec<u8>,
+        out: Option<&mut Vec<u8>>,
     ) -> Result<(), Corrupt> {
+        let idle = inputs.iter().all(|input| *input == Input::Skip);
+        if idle && out.is_none() {
+            return Ok(());
+        }
         let value = state.get(key);
         let tick = self.shape.tick(time);
-        if inputs.iter().all(|input| *input == Input::Skip) {
+        if idle {
             return self.shape.run(value.as_deref(), tick, None, &mut self.scratch, out);
         }
         let event = pass::Event { at: (time, position), tick, inputs };
@@ -108,6 +113,15 @@ impl Aggregate {
         }
         state.put(key, bytes::Bytes::copy_from_slice(&self.scratch.out));
         Ok(())
+    }
+
+    /// Writes the values of a key behind `out`, as of `at` or of its newest event, if that is later: after the key's last
+    /// event, what [`Self::event`] would have written for it.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when the key's state cannot be read.
+    pub fn values(&mut self, state: &dyn State, key: &[u8], at: Micros, out: &mut Vec<u8>) -> Result<(), Corrupt> {
+        self.shape.run(state.get(key).as_deref(), self.shape.tick(at), None, &mut self.scratch, Some(out))
     }
 
     /// Deletes keys whose windows are all empty at `watermark`, a bounded number with each call; what is left over is
