@@ -167,6 +167,11 @@ proptest! {
         let mut out = Vec::new();
         let _ = operator.shape().render(&bytes, Micros(77), &mut out);
         let _ = operator.event(&mut state, b"key", Micros(5), (0, 1), &inputs(3), Some(&mut out));
+        state.put(b"key", bytes.into());
+        for offset in 0..3 {
+            let _ = operator.event(&mut state, b"key", Micros(offset), (0, offset), &inputs(3), None);
+            let _ = operator.values(&state, b"key", Micros(77), &mut out);
+        }
         let _ = operator.advance(&mut state, END);
     }
 }
