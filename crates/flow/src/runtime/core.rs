@@ -229,7 +229,7 @@ impl Core {
 
     /// Takes a record. `again` = it waited when an earlier life ended, and has been judged then.
     pub fn offer(&mut self, input: InputIndex, record: Record, again: bool, out: &mut dyn Sink) {
-        Figures::add(&self.around.figures.events, 1);
+        self.tally.events += 1;
         let offset = record.offset;
         let Some(source) = self.inputs.get_mut(input) else { return };
         source.moved = true;
@@ -306,7 +306,7 @@ impl Core {
 
     /// Takes raw input that its source could not turn into a record.
     pub fn refuse(&mut self, input: InputIndex, offset: Offset, fault: &Fault, data: &[u8], out: &mut dyn Sink) {
-        Figures::add(&self.around.figures.events, 1);
+        self.tally.events += 1;
         let Some(source) = self.inputs.get_mut(input) else { return };
         source.moved = true;
         source.positions.pass(offset);
@@ -427,7 +427,6 @@ impl Core {
                 }
             }
         }
-        self.around.figures.waiting.store(self.parking.len() as u64, std::sync::atomic::Ordering::Relaxed);
     }
 
     fn park(&mut self, flight: &Flight) -> Ticket {

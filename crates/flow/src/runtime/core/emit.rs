@@ -109,7 +109,7 @@ impl Core {
         for record in &records {
             self.put(record.target, flight.time_ms, record.key(flight), record.value(whole), cause, out)
                 .map_err(|refused| self.refused(record.target, refused))?;
-            Figures::add(&self.around.figures.outputs, 1);
+            self.tally.outputs += 1;
         }
         Ok(())
     }

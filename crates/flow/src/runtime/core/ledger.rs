@@ -107,6 +107,7 @@ impl Core {
                 outcome = Advance::More;
             }
         }
+        self.around.figures.waiting.store(self.parking.len() as u64, Ordering::Relaxed);
         self.tally.tell(&self.around.figures);
         Ok(outcome)
     }
