@@ -483,7 +483,7 @@ impl Core {
         if !self.is_turn(flight, ticket) {
             return Progress::Waits(For::Turn);
         }
-        self.emit(flight, out);
+        self.emit(&plan, flight, out);
         Progress::Done
     }
 

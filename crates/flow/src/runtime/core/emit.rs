@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::chain::CUT;
 use super::{Core, Flight, Rejected, letter_place, reason};
-use crate::compile::{KeyedPlan, Output, Work};
+use crate::compile::{KeyedPlan, Output, Plan, Work};
 use crate::doc::{Doc, Fault};
 use crate::operators::Emission;
 use crate::runtime::figures::Figures;
@@ -17,9 +17,8 @@ use crate::runtime::letters::{self, Retry};
 use crate::runtime::outbox::{Refused, Sink, Target};
 
 impl Core {
-    /// Writes an event that has passed all steps.
-    pub(super) fn emit(&mut self, flight: &mut Flight, out: &mut dyn Sink) {
-        let plan = Arc::clone(&self.plan);
+    /// Writes an event that has passed all steps of the core's own plan.
+    pub(super) fn emit(&mut self, plan: &Plan, flight: &mut Flight, out: &mut dyn Sink) {
         let looks = !self.around.asking.is_empty();
         if !flight.failed.is_empty() {
             Figures::add(&self.around.figures.failed, 1);

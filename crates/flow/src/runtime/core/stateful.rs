@@ -84,10 +84,12 @@ impl Core {
                 }
             }
         };
-        let plan = std::sync::Arc::clone(&self.plan);
-        if let (Some(bound), Some(step)) = (late, plan.steps.get(flight.step)) {
+        if let Some(bound) = late {
             self.tally.at(flight.step, |tally| tally.late += 1);
-            self.tell_late(flight, bound, &step.id, out);
+            let plan = std::sync::Arc::clone(&self.plan);
+            if let Some(step) = plan.steps.get(flight.step) {
+                self.tell_late(flight, bound, &step.id, out);
+            }
         }
         if !self.emissions.is_empty() {
             let mut emissions = std::mem::take(&mut self.emissions);
