@@ -97,6 +97,8 @@ pub struct Core {
     lanes: bool,
     hasher: RandomState,
     now: Micros,
+    /// The monotonic side of `now`, by which lookups know what has expired.
+    elapsed: Duration,
     emissions: Vec<Emission>,
     scratch: Vec<u8>,
     paths: Paths,
@@ -177,7 +179,7 @@ impl Core {
             None => (Watermarks::new(plan.watermark.clone(), partitions), Micros::MIN),
         };
         let lanes = !around.asking.is_empty();
-        let now = around.clock.now();
+        let (now, elapsed) = (around.clock.now(), around.clock.elapsed());
         let tally = Tally::of(&plan);
         Ok(Self {
             plan,
@@ -191,6 +193,7 @@ impl Core {
             lanes,
             hasher: RandomState::new(),
             now,
+            elapsed,
             emissions: Vec::new(),
             scratch: Vec::new(),
             paths: Paths {
@@ -225,6 +228,7 @@ impl Core {
     /// Reads the clock for the events that follow.
     pub fn tick(&mut self) {
         self.now = self.around.clock.now();
+        self.elapsed = self.around.clock.elapsed();
     }
 
     /// Takes a record. `again` = it waited when an earlier life ended, and has been judged then.
@@ -342,8 +346,9 @@ impl Core {
         self.go_on(flight, ticket, out);
     }
 
-    /// Lets go on, marked as failed, whatever has waited too long.
+    /// Lets go on, marked as failed, whatever has waited too long. Lookups go by this time, too, until the next tick.
     pub fn expire(&mut self, elapsed: Duration, out: &mut dyn Sink) {
+        self.elapsed = elapsed;
         while let Some((ticket, step)) = self.parking.expired(elapsed) {
             let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { continue };
             flight.failed.push(step);
