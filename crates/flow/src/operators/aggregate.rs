@@ -22,6 +22,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use headwater_base::Micros;
 
 use crate::operators::codec::{Corrupt, Reader};
@@ -93,26 +94,27 @@ impl Aggregate {
         time: Micros,
         position: Position,
         inputs: &[Input<'_>],
-        out: Option<&mut Vec<u8>>,
+        mut out: Option<&mut Vec<u8>>,
     ) -> Result<(), Corrupt> {
         let idle = inputs.iter().all(|input| *input == Input::Skip);
         if idle && out.is_none() {
             return Ok(());
         }
-        let value = state.get(key);
-        let tick = self.shape.tick(time);
+        let (shape, timers, scratch) = (&*self.shape, &mut self.timers, &mut self.scratch);
+        let tick = shape.tick(time);
         if idle {
-            return self.shape.run(value.as_deref(), tick, None, &mut self.scratch, out);
+            return shape.run(state.get(key).as_deref(), tick, None, scratch, out);
         }
         let event = pass::Event { at: (time, position), tick, inputs };
-        self.shape.run(value.as_deref(), tick, Some(&event), &mut self.scratch, out)?;
-        if value.is_none()
-            && let Some(due) = self.shape.due(tick)
-        {
-            self.timers.schedule(spread(&self.shape, due, key), key);
-        }
-        state.put(key, bytes::Bytes::copy_from_slice(&self.scratch.out));
-        Ok(())
+        state.change(key, &mut |value| {
+            shape.run(value, tick, Some(&event), scratch, out.as_deref_mut())?;
+            if value.is_none()
+                && let Some(due) = shape.due(tick)
+            {
+                timers.schedule(spread(shape, due, key), key);
+            }
+            Ok(Bytes::copy_from_slice(&scratch.out))
+        })
     }
 
     /// Writes the values of a key behind `out`, as of `at` or of its newest event, if that is later: after the key's last
