@@ -161,10 +161,12 @@ fn inputs<'a>(
         });
     }
     let is_made = |value: &Value| matches!(value, Value::Object(_) | Value::Array(_) | Value::Timestamp(_));
-    if plans.iter().any(|plan| plan.value.as_ref().and_then(|path| doc.get(path)).is_some_and(is_made)) {
-        texts.extend(plans.iter().map(|plan| {
+    let found = plans.iter().map(|plan| plan.value.as_ref().and_then(|path| doc.get(path)));
+    let values: SmallVec<[Option<&'a Value>; 8]> = found.collect();
+    if values.iter().any(|value| value.is_some_and(is_made)) {
+        texts.extend(plans.iter().zip(&values).map(|(plan, value)| {
             let path = plan.value.as_ref()?;
-            match doc.get(path)? {
+            match (*value)? {
                 Value::Object(_) | Value::Array(_) => doc.json(path),
                 Value::Timestamp(_) => doc.key(path),
                 _ => None,
@@ -173,12 +175,14 @@ fn inputs<'a>(
     }
     let texts: &'a [Option<Bytes>] = texts;
     let text = |index: usize| texts.get(index)?.as_deref().and_then(|text| std::str::from_utf8(text).ok());
-    let read = plans.iter().zip(taken).enumerate().map(|(index, (plan, taken))| {
+    let read = plans.iter().zip(taken).zip(values).enumerate().map(|(index, ((plan, taken), value))| {
         if !taken {
             return Input::Skip;
         }
-        let Some(path) = &plan.value else { return Input::Unit };
-        match doc.get(path) {
+        if plan.value.is_none() {
+            return Input::Unit;
+        }
+        match value {
             None | Some(Value::Null) => Input::Skip,
             Some(Value::Boolean(value)) => Input::Bool(*value),
             Some(Value::Integer(value)) => Input::Int(*value),
