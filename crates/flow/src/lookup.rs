@@ -6,8 +6,9 @@
 //! So a slow backend costs events their enrichment, which is repaired later, and never their latency.
 //!
 //! What it is NOT: it does not hold events back or keep their order (the pipeline does), and it never answers with an
-//! expired value. Invariants: at most one request for a key at any time, at most `in_flight` requests at once, at most
-//! [`QUESTIONS_PER_SLOT`] times as many keys waiting for a slot, every question is answered exactly once.
+//! expired value, by the time that it is told. Invariants: at most one request for a key at any time, at most `in_flight`
+//! requests at once, at most [`QUESTIONS_PER_SLOT`] times as many keys waiting for a slot, every question is answered
+//! exactly once.
 
 mod breaker;
 mod cache;
@@ -160,8 +161,8 @@ impl Lookups {
     }
 
     /// The answer, if it is known without waiting: from the backend's memory, from the cache, or because the backend
-    /// cannot be asked now. None = [`Lookups::ask`].
-    pub fn at_once(&self, key: &str) -> Option<Answer> {
+    /// cannot be asked now. None = [`Lookups::ask`]. `now` is the clock's elapsed time, as it was lately.
+    pub fn at_once(&self, key: &str, now: Duration) -> Option<Answer> {
         let inner = &self.0;
         if key.len() > KEY_BYTES_MAX {
             return Some(Err(inner.refuse_key(key)));
@@ -170,7 +171,6 @@ impl Lookups {
             inner.figures.at_once.fetch_add(1, Relaxed);
             return Some(checked(answer));
         }
-        let now = inner.clock.elapsed();
         let mut shared = inner.shared.lock();
         if let Some((known, aged)) = shared.cache.get(key, now) {
             let answer = inner.count(known);
@@ -231,7 +231,7 @@ impl Lookups {
 
     /// Asks and waits for at most `wait`; for callers that hold no events back.
     pub async fn answer(&self, key: &str, wait: Duration) -> Answer {
-        if let Some(answer) = self.at_once(key) {
+        if let Some(answer) = self.at_once(key, self.0.clock.elapsed()) {
             return answer;
         }
         let (send, receive) = oneshot::channel();

@@ -90,6 +90,10 @@ impl Bench {
         receive
     }
 
+    fn at_once(&self, key: &str) -> Option<Answer> {
+        self.lookups.at_once(key, self.clock.elapsed())
+    }
+
     fn answer(&self, key: &str) -> Answer {
         self.runtime.block_on(self.lookups.answer(key, Duration::from_secs(30)))
     }
@@ -106,13 +110,13 @@ impl Bench {
 #[test]
 fn answers_are_remembered_until_they_expire() {
     let bench = bench(Policy { ttl: Duration::from_secs(100), jitter: 0.0, ..quick() });
-    assert_eq!(bench.lookups.at_once("a"), None);
+    assert_eq!(bench.at_once("a"), None);
     assert_eq!(bench.answer("a"), Ok(Some(json("a"))));
     bench.clock.advance(Duration::from_secs(89));
-    assert_eq!(bench.lookups.at_once("a"), Some(Ok(Some(json("a")))));
+    assert_eq!(bench.at_once("a"), Some(Ok(Some(json("a")))));
     assert_eq!(bench.asked(), 1);
     bench.clock.advance(Duration::from_secs(11));
-    assert_eq!(bench.lookups.at_once("a"), None);
+    assert_eq!(bench.at_once("a"), None);
     assert_eq!(bench.answer("a"), Ok(Some(json("a"))));
     assert_eq!((bench.asked(), bench.figure("hits_total"), bench.figure("misses_total")), (2, 1, 2));
 }
@@ -123,8 +127,8 @@ fn an_answer_about_to_expire_is_renewed_without_making_anyone_wait() {
     bench.answer("a").unwrap();
     bench.clock.advance(Duration::from_secs(95));
     let held = bench.hold();
-    assert_eq!(bench.lookups.at_once("a"), Some(Ok(Some(json("a")))));
-    assert_eq!(bench.lookups.at_once("a"), Some(Ok(Some(json("a")))));
+    assert_eq!(bench.at_once("a"), Some(Ok(Some(json("a")))));
+    assert_eq!(bench.at_once("a"), Some(Ok(Some(json("a")))));
     let joined = bench.ask("other");
     held.add_permits(2);
     bench.runtime.block_on(joined).unwrap().unwrap();
@@ -133,7 +137,7 @@ fn an_answer_about_to_expire_is_renewed_without_making_anyone_wait() {
     }
     assert_eq!((bench.asked(), bench.figure("refreshes_total")), (3, 1));
     bench.clock.advance(Duration::from_secs(85));
-    assert_eq!(bench.lookups.at_once("a"), Some(Ok(Some(json("a")))));
+    assert_eq!(bench.at_once("a"), Some(Ok(Some(json("a")))));
 }
 
 #[test]
@@ -144,7 +148,7 @@ fn no_more_answers_are_renewed_ahead_of_time_than_there_are_slots() {
     bench.clock.advance(Duration::from_secs(95));
     let held = bench.hold();
     for key in &keys {
-        assert_eq!(bench.lookups.at_once(key), Some(Ok(Some(json(key)))));
+        assert_eq!(bench.at_once(key), Some(Ok(Some(json(key)))));
     }
     assert_eq!((bench.figure("refreshes_total"), bench.figure("in_flight")), (2, 2));
     held.add_permits(2);
@@ -155,12 +159,12 @@ fn an_unknown_key_is_remembered_for_a_short_time() {
     let bench = bench(Policy { negative_ttl: Duration::from_secs(5), ..quick() });
     bench.script([Ok(None), Err(LookupError::Rejected("odd".to_owned()))]);
     assert_eq!(bench.answer("a"), Ok(None));
-    assert_eq!(bench.lookups.at_once("a"), Some(Ok(None)));
+    assert_eq!(bench.at_once("a"), Some(Ok(None)));
     assert_eq!(bench.answer("b"), Err(LookupError::Rejected("odd".to_owned())));
-    assert_eq!(bench.lookups.at_once("b"), Some(Err(LookupError::Rejected("odd".to_owned()))));
+    assert_eq!(bench.at_once("b"), Some(Err(LookupError::Rejected("odd".to_owned()))));
     assert_eq!((bench.asked(), bench.figure("retries_total"), bench.figure("negative_hits_total")), (2, 0, 2));
     bench.clock.advance(Duration::from_secs(5));
-    assert_eq!(bench.lookups.at_once("a"), None);
+    assert_eq!(bench.at_once("a"), None);
 }
 
 #[test]
@@ -181,7 +185,7 @@ fn no_more_requests_run_at_once_than_allowed_and_no_more_keys_wait_than_bounded(
     let held = bench.hold();
     let keys = 2 * QUESTIONS_PER_SLOT;
     let waiting: Vec<_> = (0..keys).map(|n| bench.ask(&n.to_string())).collect();
-    assert!(matches!(bench.lookups.at_once("one more"), Some(Err(LookupError::Unavailable(_)))));
+    assert!(matches!(bench.at_once("one more"), Some(Err(LookupError::Unavailable(_)))));
     assert!(matches!(bench.answer("one more"), Err(LookupError::Unavailable(_))));
     held.add_permits(keys);
     for answer in waiting {
@@ -199,7 +203,7 @@ fn a_failed_request_is_tried_again_and_a_refused_one_is_not() {
     assert_eq!(bench.answer("a"), Ok(Some(json("a"))));
     bench.script([down(), down(), down()]);
     assert_eq!(bench.answer("b"), down());
-    assert_eq!(bench.lookups.at_once("b"), None, "a failure is not remembered");
+    assert_eq!(bench.at_once("b"), None, "a failure is not remembered");
     assert_eq!((bench.asked(), bench.figure("failures_total"), bench.figure("retries_total")), (6, 5, 4));
 }
 
@@ -212,7 +216,7 @@ fn the_event_goes_on_and_the_late_answer_is_there_for_the_next_one() {
     let joined = bench.ask("a");
     held.add_permits(1);
     bench.runtime.block_on(joined).unwrap().unwrap();
-    assert_eq!(bench.lookups.at_once("a"), Some(Ok(Some(json("a")))));
+    assert_eq!(bench.at_once("a"), Some(Ok(Some(json("a")))));
     assert_eq!(bench.asked(), 1);
 }
 
@@ -233,8 +237,8 @@ fn a_failing_backend_is_left_alone_then_probed_once() {
         assert_eq!(bench.answer(key), down());
     }
     assert_eq!(bench.figure("breaker_open"), 1);
-    assert!(matches!(bench.lookups.at_once("d"), Some(Err(LookupError::Unavailable(_)))));
-    assert_eq!(bench.lookups.at_once("warm"), Some(Ok(Some(json("warm")))), "what is known is still answered");
+    assert!(matches!(bench.at_once("d"), Some(Err(LookupError::Unavailable(_)))));
+    assert_eq!(bench.at_once("warm"), Some(Ok(Some(json("warm")))), "what is known is still answered");
     assert_eq!(bench.asked(), 4);
     bench.clock.advance(Duration::from_secs(2));
     assert_eq!(bench.answer("d"), down());
@@ -280,7 +284,7 @@ fn what_was_asked_before_the_breaker_opened_says_nothing_of_what_came_after() {
 #[test]
 fn memory_answers_skip_the_cache() {
     let bench = bench(quick());
-    assert_eq!(bench.lookups.at_once("memory:x"), Some(Ok(Some(json("x")))));
+    assert_eq!(bench.at_once("memory:x"), Some(Ok(Some(json("x")))));
     assert_eq!((bench.asked(), bench.figure("cached"), bench.figure("at_once_total")), (0, 0, 1));
 }
 
@@ -292,16 +296,16 @@ fn an_answer_that_no_event_takes_is_refused_wherever_it_comes_from() {
     for (key, text) in [("a", "{"), ("b", r#""\ud800""#), ("c", "1e999"), ("d", "")] {
         bench.script([Ok(Some(Json::from(text)))]);
         assert_eq!(bench.answer(key), refused, "{text}");
-        assert_eq!(bench.lookups.at_once(key), Some(refused.clone()), "{text}");
+        assert_eq!(bench.at_once(key), Some(refused.clone()), "{text}");
     }
     assert_eq!(bench.asked(), 4);
-    assert_eq!(bench.lookups.at_once("nonsense:{"), Some(refused));
+    assert_eq!(bench.at_once("nonsense:{"), Some(refused));
 }
 
 #[test]
 fn a_key_that_is_data_by_mistake_is_refused() {
     let bench = bench(quick());
-    assert!(matches!(bench.lookups.at_once(&"x".repeat(5_000)), Some(Err(LookupError::Rejected(_)))));
+    assert!(matches!(bench.at_once(&"x".repeat(5_000)), Some(Err(LookupError::Rejected(_)))));
     assert!(matches!(bench.answer(&"x".repeat(5_000)), Err(LookupError::Rejected(_))));
     assert_eq!(bench.asked(), 0);
 }

@@ -22,6 +22,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use headwater_base::Micros;
 
 use crate::operators::codec::{Corrupt, Reader};
@@ -79,9 +80,10 @@ impl Aggregate {
         Arc::clone(&self.shape)
     }
 
-    /// Takes one event and writes the values after it behind `out`, as a JSON object of fields `<measure>_<window>`
-    /// (`failures_10m`). Inputs as for [`super::Event`]. An event without any input (all
-    /// [`Input::Skip`]) changes nothing and gets the values as of its time.
+    /// Takes one event and writes the values after it behind `out`, if there is one, as a JSON object of fields
+    /// `<measure>_<window>` (`failures_10m`). That is more than half of the work: who needs only the last values of a key
+    /// asks for [`Self::values`]. Inputs as for [`super::Event`]. An event without any input (all [`Input::Skip`]) changes
+    /// nothing and gets the values as of its time.
     ///
     /// # Errors
     /// [`Corrupt`] when the key's state cannot be read; nothing has been changed then.
@@ -92,22 +94,36 @@ impl Aggregate {
         time: Micros,
         position: Position,
         inputs: &[Input<'_>],
-        out: &mut Vec<u8>,
+        mut out: Option<&mut Vec<u8>>,
     ) -> Result<(), Corrupt> {
-        let value = state.get(key);
-        let tick = self.shape.tick(time);
-        if inputs.iter().all(|input| *input == Input::Skip) {
-            return self.shape.run(value.as_deref(), tick, None, &mut self.scratch, out);
+        let idle = inputs.iter().all(|input| *input == Input::Skip);
+        if idle && out.is_none() {
+            return Ok(());
+        }
+        let (shape, timers, scratch) = (&*self.shape, &mut self.timers, &mut self.scratch);
+        let tick = shape.tick(time);
+        if idle {
+            return shape.run(state.get(key).as_deref(), tick, None, scratch, out);
         }
         let event = pass::Event { at: (time, position), tick, inputs };
-        self.shape.run(value.as_deref(), tick, Some(&event), &mut self.scratch, out)?;
-        if value.is_none()
-            && let Some(due) = self.shape.due(tick)
-        {
-            self.timers.schedule(spread(&self.shape, due, key), key);
-        }
-        state.put(key, bytes::Bytes::copy_from_slice(&self.scratch.out));
-        Ok(())
+        state.change(key, &mut |value| {
+            shape.run(value, tick, Some(&event), scratch, out.as_deref_mut())?;
+            if value.is_none()
+                && let Some(due) = shape.due(tick)
+            {
+                timers.schedule(spread(shape, due, key), key);
+            }
+            Ok(Bytes::copy_from_slice(&scratch.out))
+        })
+    }
+
+    /// Writes the values of a key behind `out`, as of `at` or of its newest event, if that is later: after the key's last
+    /// event, what [`Self::event`] would have written for it.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when the key's state cannot be read.
+    pub fn values(&mut self, state: &dyn State, key: &[u8], at: Micros, out: &mut Vec<u8>) -> Result<(), Corrupt> {
+        self.shape.run(state.get(key).as_deref(), self.shape.tick(at), None, &mut self.scratch, Some(out))
     }
 
     /// Deletes keys whose windows are all empty at `watermark`, a bounded number with each call; what is left over is

@@ -181,31 +181,75 @@ impl Seen {
     /// [`Corrupt`] for anything else.
     pub fn read(&mut self, reader: &mut Reader<'_>, head: i64, now: i64, reach: i64) -> Result<(), Corrupt> {
         self.clear();
-        let tag = reader.u64()?;
-        self.sketch = tag & 1 > 0;
-        let width = if self.sketch { 5 } else { 8 };
-        let Some(bytes) = usize::try_from(tag >> 1).ok().and_then(|count| count.checked_mul(width)) else {
-            return corrupt("a length beyond the end");
-        };
+        let (sketch, bytes) = entries(reader)?;
+        self.sketch = sketch;
         let oldest = reach.saturating_sub(now.saturating_sub(head));
-        let bytes = reader.take(bytes)?;
-        self.entries.reserve(bytes.len() / width + 1);
+        self.entries.reserve(bytes.len() / width(sketch) + 1);
         let mut keep = |entry: u64| {
             if age(entry, head) <= oldest {
                 self.entries.push(entry);
             }
         };
         if self.sketch {
-            for entry in bytes.as_chunks::<5>().0 {
-                let [a, b, c, d, e] = *entry;
-                keep(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]));
-            }
+            bytes.as_chunks::<5>().0.iter().for_each(|entry| keep(sketched(entry)));
         } else {
             bytes.as_chunks::<8>().0.iter().for_each(|entry| keep(u64::from_le_bytes(*entry)));
         }
         self.sketch &= !self.entries.is_empty();
         Ok(())
     }
+
+    /// Passes over what [`Self::put`] wrote when the newest tick was `head`, and answers its bytes if they stay the same
+    /// when the hash of a value seen so many ticks before is added, or none.
+    ///
+    /// # Errors
+    /// [`Corrupt`] for anything else.
+    pub fn unchanged<'a>(
+        reader: &mut Reader<'a>,
+        head: i64,
+        added: Option<(u64, i64)>,
+    ) -> Result<Option<&'a [u8]>, Corrupt> {
+        let all = reader.rest();
+        let (sketch, bytes) = entries(reader)?;
+        let all = all.get(..all.len() - reader.left()).unwrap_or_default();
+        let Some((hash, since)) = added else { return Ok(Some(all)) };
+        let is_there = if sketch {
+            let (register, rank) = register(hash, PRECISION);
+            let (register, rank) = (register as u64, u64::from(rank));
+            let entries = bytes.as_chunks::<5>().0;
+            let first = entries.partition_point(|entry| sketched(entry) >> (TICK_BITS + 6) < register);
+            let rest = entries.iter().skip(first).map(sketched);
+            let mut own = rest.take_while(|entry| *entry >> (TICK_BITS + 6) == register);
+            own.any(|entry| age(entry, head) <= since && entry >> TICK_BITS & 63 >= rank)
+        } else {
+            let entries = bytes.as_chunks::<8>().0;
+            let at = entries.partition_point(|entry| u64::from_le_bytes(*entry) >> TICK_BITS < hash);
+            let entry = entries.get(at).map(|entry| u64::from_le_bytes(*entry));
+            entry.is_some_and(|entry| entry >> TICK_BITS == hash && age(entry, head) <= since)
+        };
+        Ok(is_there.then_some(all))
+    }
+}
+
+/// Whether what [`Seen::put`] wrote is a sketch, and its entries.
+fn entries<'a>(reader: &mut Reader<'a>) -> Result<(bool, &'a [u8]), Corrupt> {
+    let tag = reader.u64()?;
+    let sketch = tag & 1 > 0;
+    match usize::try_from(tag >> 1).ok().and_then(|count| count.checked_mul(width(sketch))) {
+        Some(bytes) => Ok((sketch, reader.take(bytes)?)),
+        None => corrupt("a length beyond the end"),
+    }
+}
+
+/// Bytes of an entry.
+const fn width(sketch: bool) -> usize {
+    if sketch { 5 } else { 8 }
+}
+
+/// An entry of a sketch.
+const fn sketched(entry: &[u8; 5]) -> u64 {
+    let [a, b, c, d, e] = *entry;
+    u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
 }
 
 #[cfg(test)]

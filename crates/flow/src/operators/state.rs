@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::operators::codec::Corrupt;
+
 /// Keyed bytes of one operator.
 pub trait State {
     /// The value of a key; cheap to clone.
@@ -15,6 +17,21 @@ pub trait State {
     fn put(&mut self, key: &[u8], value: Bytes);
     /// Deletes a key, if it is there.
     fn delete(&mut self, key: &[u8]);
+
+    /// Writes what `change` makes of a key's value, or of none: as [`Self::get`] and [`Self::put`], with the key looked
+    /// for once.
+    ///
+    /// # Errors
+    /// What `change` says; nothing has been changed then.
+    fn change(
+        &mut self,
+        key: &[u8],
+        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Bytes, Corrupt>,
+    ) -> Result<(), Corrupt> {
+        let value = change(self.get(key).as_deref())?;
+        self.put(key, value);
+        Ok(())
+    }
 }
 
 /// A state in memory: for tests, and for runs over files without a node.

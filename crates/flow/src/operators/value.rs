@@ -104,6 +104,45 @@ impl Value {
             _ => return corrupt("an unknown kind of value"),
         })
     }
+
+    /// Reads what [`Self::put`] wrote and appends it as JSON: as [`Self::read`] and [`Self::render`], without memory for
+    /// the text.
+    ///
+    /// # Errors
+    /// [`Corrupt`] for anything else.
+    pub fn render_read(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Corrupt> {
+        let mut behind = *reader;
+        match behind.byte()? {
+            5 => render_text(out, behind.text()?),
+            6 => out.extend_from_slice(behind.text()?.as_bytes()),
+            _ => {
+                Self::read(reader)?.render(out);
+                return Ok(());
+            }
+        }
+        *reader = behind;
+        Ok(())
+    }
+
+    /// Passes over what [`Self::put`] wrote, and answers its bytes. What a text holds is looked at by who reads it.
+    ///
+    /// # Errors
+    /// [`Corrupt`] for anything else.
+    pub fn skip<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Corrupt> {
+        let bytes = reader.rest();
+        match reader.byte()? {
+            0..=2 => {}
+            3 => reader.skip_varint()?,
+            4 => {
+                reader.take(8)?;
+            }
+            5 | 6 => {
+                reader.bytes()?;
+            }
+            _ => return corrupt("an unknown kind of value"),
+        }
+        Ok(bytes.get(..bytes.len() - reader.left()).unwrap_or_default())
+    }
 }
 
 /// Appends a whole number.

@@ -37,16 +37,23 @@ pub struct Env {
     pub(super) variables: Vec<Value>,
 }
 
-/// The values of `%` paths; cheap to set for each event.
+/// The values of `%` paths; cheap to set for each event, as most programs look at one of them or none.
 #[derive(Debug)]
 pub(super) struct Metadata {
     stream: Value,
     partition: Value,
     offset: Value,
-    ingested: Value,
-    time: Value,
-    now: Value,
+    ingested: Moment,
+    time: Moment,
+    now: Moment,
     whole: OnceCell<Value>,
+}
+
+/// A time that becomes a value once somebody looks at it: the calendar's arithmetic is not done for each event.
+#[derive(Debug, Default)]
+struct Moment {
+    at: Option<Micros>,
+    value: OnceCell<Value>,
 }
 
 impl Env {
@@ -63,9 +70,9 @@ impl Env {
         }
         metadata.partition = i64::from(meta.partition).into();
         metadata.offset = meta.offset.into();
-        metadata.ingested = timestamp(meta.ingested);
-        metadata.time = meta.time.map_or(Value::Null, timestamp);
-        metadata.now = timestamp(meta.now);
+        metadata.ingested.set(Some(meta.ingested));
+        metadata.time.set(meta.time);
+        metadata.now.set(Some(meta.now));
         metadata.whole.take();
     }
 }
@@ -77,34 +84,48 @@ impl Default for Metadata {
             stream: NULL,
             partition: NULL,
             offset: NULL,
-            ingested: NULL,
-            time: NULL,
-            now: NULL,
+            ingested: Moment::default(),
+            time: Moment::default(),
+            now: Moment::default(),
             whole: OnceCell::new(),
         }
+    }
+}
+
+impl Moment {
+    fn set(&mut self, at: Option<Micros>) {
+        // `%now` is the same for all events of a micro-batch.
+        if self.at != at {
+            self.at = at;
+            self.value.take();
+        }
+    }
+
+    fn value(&self) -> &Value {
+        self.value.get_or_init(|| self.at.map_or(Value::Null, timestamp))
     }
 }
 
 impl Metadata {
     fn fields(&self) -> [(&'static str, &Value); 6] {
         [
-            ("ingested", &self.ingested),
-            ("now", &self.now),
+            ("ingested", self.ingested.value()),
+            ("now", self.now.value()),
             ("offset", &self.offset),
             ("partition", &self.partition),
             ("stream", &self.stream),
-            ("time", &self.time),
+            ("time", self.time.value()),
         ]
     }
 
     /// The time that chooses an event's keys: its own, or else that of its record.
     pub(super) fn event_time(&self) -> Option<Micros> {
-        doc::time(&self.time).or_else(|| doc::time(&self.ingested))
+        doc::time(self.time.value()).or_else(|| doc::time(self.ingested.value()))
     }
 
     /// The event's time in whole seconds.
     pub(super) fn seconds(&self) -> Option<i64> {
-        match &self.time {
+        match self.time.value() {
             Value::Timestamp(time) => Some(time.timestamp()),
             _ => None,
         }
@@ -112,9 +133,15 @@ impl Metadata {
 
     pub(super) fn get(&self, path: &[OwnedSegment]) -> Option<&Value> {
         match path {
-            [OwnedSegment::Field(name)] => {
-                self.fields().into_iter().find(|(field, _)| *field == name.as_str()).map(|(_, value)| value)
-            }
+            [OwnedSegment::Field(name)] => match name.as_str() {
+                "ingested" => Some(self.ingested.value()),
+                "now" => Some(self.now.value()),
+                "offset" => Some(&self.offset),
+                "partition" => Some(&self.partition),
+                "stream" => Some(&self.stream),
+                "time" => Some(self.time.value()),
+                _ => None,
+            },
             _ => {
                 let whole = || {
                     let fields = self.fields().into_iter();

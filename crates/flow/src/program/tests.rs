@@ -144,6 +144,32 @@ fn metadata_and_the_clock_come_from_the_pipeline() {
 }
 
 #[test]
+fn each_event_sees_its_own_metadata() {
+    let program = compiler().program(".m = [%time, %ingested, %now]\n.all = values(%)", &place()).unwrap();
+    let mut env = Env::new();
+    let mut seen = |meta: &Meta<'_>| {
+        env.set(meta);
+        let mut doc = Doc::new(Bytes::from_static(b"{}")).unwrap();
+        program.run(&mut doc, &mut env).unwrap();
+        let event: serde_json::Value = serde_json::from_slice(&doc.encode()).unwrap();
+        // By name: ingested, now, offset, partition, stream, time.
+        let times = [5, 0, 1].map(|place: usize| event["all"][place].clone());
+        assert_eq!(event["m"].as_array().unwrap()[..], times);
+        times.map(|time| time.as_str().map(|text| Micros::parse_rfc3339(text).unwrap()))
+    };
+    let first = meta(true);
+    let other = first.now.plus(std::time::Duration::from_secs(1));
+    for meta in [
+        first,
+        Meta { time: Some(other), ..first },
+        Meta { ingested: other, ..meta(false) },
+        Meta { now: other, ..first },
+    ] {
+        assert_eq!(seen(&meta), [meta.time, Some(meta.ingested), Some(meta.now)]);
+    }
+}
+
+#[test]
 fn what_goes_wrong_is_a_fault_with_a_code() {
     for (program, event, code, reason) in [
         (".n = to_int!(.a)", r#"{"a":"x"}"#, "HW-FLOW-121", "to_int"),

@@ -19,8 +19,9 @@ pub enum Asked {
 
 /// A step's way to ask. What it answers is [`crate::lookup::Answer`]: checked JSON.
 pub trait Asking: Send + Sync {
-    /// The answer, if it is known without waiting.
-    fn at_once(&self, key: &str) -> Asked;
+    /// The answer, if it is known without waiting. `now` is the clock's elapsed time when the micro-batch began: it is not
+    /// read for each event.
+    fn at_once(&self, key: &str, now: Duration) -> Asked;
 
     /// Asks; the answer comes to the pipeline's [`Inbox`] under `ticket` and `step`.
     fn ask(&self, key: &str, ticket: Ticket, step: usize);

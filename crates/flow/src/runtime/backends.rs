@@ -145,8 +145,8 @@ struct Caller {
 }
 
 impl Asking for Caller {
-    fn at_once(&self, key: &str) -> Asked {
-        self.lookups.at_once(key).map_or(Asked::Later, Asked::Answer)
+    fn at_once(&self, key: &str, now: Duration) -> Asked {
+        self.lookups.at_once(key, now).map_or(Asked::Later, Asked::Answer)
     }
 
     fn ask(&self, key: &str, ticket: Ticket, step: usize) {

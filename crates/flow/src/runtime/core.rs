@@ -97,6 +97,8 @@ pub struct Core {
     lanes: bool,
     hasher: RandomState,
     now: Micros,
+    /// The monotonic side of `now`, by which lookups know what has expired.
+    elapsed: Duration,
     emissions: Vec<Emission>,
     scratch: Vec<u8>,
     paths: Paths,
@@ -177,7 +179,7 @@ impl Core {
             None => (Watermarks::new(plan.watermark.clone(), partitions), Micros::MIN),
         };
         let lanes = !around.asking.is_empty();
-        let now = around.clock.now();
+        let (now, elapsed) = (around.clock.now(), around.clock.elapsed());
         let tally = Tally::of(&plan);
         Ok(Self {
             plan,
@@ -191,6 +193,7 @@ impl Core {
             lanes,
             hasher: RandomState::new(),
             now,
+            elapsed,
             emissions: Vec::new(),
             scratch: Vec::new(),
             paths: Paths {
@@ -225,11 +228,12 @@ impl Core {
     /// Reads the clock for the events that follow.
     pub fn tick(&mut self) {
         self.now = self.around.clock.now();
+        self.elapsed = self.around.clock.elapsed();
     }
 
     /// Takes a record. `again` = it waited when an earlier life ended, and has been judged then.
     pub fn offer(&mut self, input: InputIndex, record: Record, again: bool, out: &mut dyn Sink) {
-        Figures::add(&self.around.figures.events, 1);
+        self.tally.events += 1;
         let offset = record.offset;
         let Some(source) = self.inputs.get_mut(input) else { return };
         source.moved = true;
@@ -306,7 +310,7 @@ impl Core {
 
     /// Takes raw input that its source could not turn into a record.
     pub fn refuse(&mut self, input: InputIndex, offset: Offset, fault: &Fault, data: &[u8], out: &mut dyn Sink) {
-        Figures::add(&self.around.figures.events, 1);
+        self.tally.events += 1;
         let Some(source) = self.inputs.get_mut(input) else { return };
         source.moved = true;
         source.positions.pass(offset);
@@ -342,8 +346,9 @@ impl Core {
         self.go_on(flight, ticket, out);
     }
 
-    /// Lets go on, marked as failed, whatever has waited too long.
+    /// Lets go on, marked as failed, whatever has waited too long. Lookups go by this time, too, until the next tick.
     pub fn expire(&mut self, elapsed: Duration, out: &mut dyn Sink) {
+        self.elapsed = elapsed;
         while let Some((ticket, step)) = self.parking.expired(elapsed) {
             let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { continue };
             flight.failed.push(step);
@@ -427,7 +432,6 @@ impl Core {
                 }
             }
         }
-        self.around.figures.waiting.store(self.parking.len() as u64, std::sync::atomic::Ordering::Relaxed);
     }
 
     fn park(&mut self, flight: &Flight) -> Ticket {
@@ -484,7 +488,7 @@ impl Core {
         if !self.is_turn(flight, ticket) {
             return Progress::Waits(For::Turn);
         }
-        self.emit(flight, out);
+        self.emit(&plan, flight, out);
         Progress::Done
     }
 

@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
-use ahash::HashMap;
+use ahash::RandomState;
 use bytes::Bytes;
+use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 use headwater_log::{Delta, Log, View};
 
-use crate::operators::State;
+use crate::operators::{Corrupt, State};
 
 /// What is kept below the overlay.
 pub trait Kept {
@@ -26,7 +28,7 @@ impl Kept for Appended {
 }
 
 /// The changes of one operator since its last commit.
-pub type Changes = HashMap<Bytes, Option<Bytes>>;
+pub type Changes = HashMap<Bytes, Option<Bytes>, RandomState>;
 
 /// One operator's state.
 pub struct Overlay<'a> {
@@ -38,6 +40,17 @@ pub struct Overlay<'a> {
     pub changes: &'a mut Changes,
 }
 
+impl Overlay<'_> {
+    fn set(&mut self, key: &[u8], value: Option<Bytes>) {
+        match self.changes.entry_ref(key) {
+            EntryRef::Occupied(mut entry) => *entry.get_mut() = value,
+            EntryRef::Vacant(entry) => {
+                entry.insert_with_key(Bytes::copy_from_slice(key), value);
+            }
+        }
+    }
+}
+
 impl State for Overlay<'_> {
     fn get(&self, key: &[u8]) -> Option<Bytes> {
         match self.changes.get(key) {
@@ -47,17 +60,29 @@ impl State for Overlay<'_> {
     }
 
     fn put(&mut self, key: &[u8], value: Bytes) {
-        match self.changes.get_mut(key) {
-            Some(slot) => *slot = Some(value),
-            None => drop(self.changes.insert(Bytes::copy_from_slice(key), Some(value))),
-        }
+        self.set(key, Some(value));
     }
 
     fn delete(&mut self, key: &[u8]) {
-        match self.changes.get_mut(key) {
-            Some(slot) => *slot = None,
-            None => drop(self.changes.insert(Bytes::copy_from_slice(key), None)),
+        self.set(key, None);
+    }
+
+    fn change(
+        &mut self,
+        key: &[u8],
+        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Bytes, Corrupt>,
+    ) -> Result<(), Corrupt> {
+        match self.changes.entry_ref(key) {
+            EntryRef::Occupied(mut entry) => {
+                let value = change(entry.get().as_deref())?;
+                *entry.get_mut() = Some(value);
+            }
+            EntryRef::Vacant(entry) => {
+                let value = change(self.kept.get(self.space, key).as_deref())?;
+                entry.insert_with_key(Bytes::copy_from_slice(key), Some(value));
+            }
         }
+        Ok(())
     }
 }
 
@@ -65,3 +90,6 @@ impl State for Overlay<'_> {
 pub fn drain(changes: &mut Changes) -> Vec<Delta> {
     changes.drain().map(|(key, value)| Delta { key, value }).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,6 +171,7 @@ fn recompute(
             return;
         }
         *events += 1;
+        core.expire(around.clock.elapsed(), sink);
         core.offer(partition as usize, record, true, sink);
         while core.waiting() >= BATCH_RECORDS {
             settle(core, sink, &inbox, around, &mut replies);

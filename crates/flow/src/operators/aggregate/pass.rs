@@ -1,7 +1,9 @@
-//! The one pass over a key's state that takes an event in, forgets what has left the windows, and writes the values.
+//! The one pass over a key's state that takes an event in, forgets what has left the windows, and writes the values: the
+//! first two if there is an event, the last if somebody wants to see them.
 //!
 //! Panes go by newest first, so one running total for each measure is enough: when the next pane is out of a window, the
-//! total is that window's value. Panes that need no change are copied as bytes.
+//! total is that window's value. Panes that need no change are copied as bytes; without anybody who wants the totals, all
+//! of them from the first on behind which no bound has moved, unread.
 
 use headwater_base::Micros;
 use smallvec::SmallVec;
@@ -39,17 +41,18 @@ pub(super) struct Scratch {
 
 impl Shape {
     /// Goes over the state `value` when the tick is `now` (or the state's newest one, if that is later) and writes the
-    /// values as JSON behind `json`. With an event, the new state is in `scratch.out` after that.
+    /// values as JSON behind `json`, if there is one. With an event, the new state is in `scratch.out` after that.
     pub(super) fn run(
         &self,
         value: Option<&[u8]>,
         now: i64,
         event: Option<&Event<'_>>,
         scratch: &mut Scratch,
-        json: &mut Vec<u8>,
+        json: Option<&mut Vec<u8>>,
     ) -> Result<(), Corrupt> {
+        let Some(json) = json else { return self.pass(value, now, event, scratch, None) };
         let before = json.len();
-        let result = self.pass(value, now, event, scratch, json);
+        let result = self.pass(value, now, event, scratch, Some(&mut *json));
         if result.is_err() {
             json.truncate(before);
         }
@@ -62,7 +65,7 @@ impl Shape {
         now: i64,
         event: Option<&Event<'_>>,
         scratch: &mut Scratch,
-        json: &mut Vec<u8>,
+        mut json: Option<&mut Vec<u8>>,
     ) -> Result<(), Corrupt> {
         let mut reader = Reader::new(&[]);
         let mut head = now;
@@ -81,15 +84,20 @@ impl Shape {
 
         let all = self.all_time(&mut reader, known, event, &mut scratch.out)?;
         let entering = event.filter(|_| target.is_some());
-        self.without_panes(&mut reader, known.then_some(head), now, &bounds, entering, scratch)?;
-        json.push(b'{');
-        let mut walk = Walk::new(self, &bounds, now, scratch, json);
+        let pass =
+            Pass { head: known.then_some(head), now, bounds: &bounds, writes: event.is_some(), shows: json.is_some() };
+        self.without_panes(&mut reader, pass, entering, scratch)?;
+        if let Some(json) = json.as_deref_mut() {
+            json.push(b'{');
+        }
+        let mut walk = Walk::new(self, pass, scratch, json.as_deref_mut());
         if known {
             walk.panes(&mut reader, head, entering.zip(target))?;
         } else if let Some((event, target)) = entering.zip(target) {
             walk.event(target, event)?;
         }
         walk.finish()?;
+        let Some(json) = json else { return Ok(()) };
         if self.all {
             for (index, label) in self.labels.last().into_iter().flatten().enumerate() {
                 comma(json);
@@ -131,12 +139,11 @@ impl Shape {
     fn without_panes(
         &self,
         reader: &mut Reader<'_>,
-        head: Option<i64>,
-        now: i64,
-        bounds: &[i64],
+        pass: Pass<'_>,
         event: Option<&Event<'_>>,
         scratch: &mut Scratch,
     ) -> Result<(), Corrupt> {
+        let Pass { head, now, bounds, writes, shows } = pass;
         let Some(oldest) = bounds.last() else { return Ok(()) };
         for (index, slot) in self.measures.iter().enumerate() {
             let input = event.and_then(|event| Some((event, event.inputs.get(index)?)));
@@ -150,18 +157,31 @@ impl Shape {
                     let (Some(seen), Some(counts)) = (scratch.seen.get_mut(nth), scratch.counts.get_mut(nth)) else {
                         continue;
                     };
+                    let added = input.and_then(|(event, input)| Some((hash(input)?, now.saturating_sub(event.tick))));
+                    // Within a tick nothing leaves the windows, and the values of a key are mostly those it had.
+                    if head == Some(now) && !shows {
+                        let mut ahead = *reader;
+                        if let Some(same) = Seen::unchanged(&mut ahead, now, added)? {
+                            scratch.out.extend_from_slice(same);
+                            *reader = ahead;
+                            continue;
+                        }
+                    }
                     match head {
                         Some(head) => seen.read(reader, head, now, now.saturating_sub(*oldest))?,
                         None => seen.clear(),
                     }
-                    if let Some((event, input)) = input
-                        && let Some(hash) = hash(input)
-                    {
-                        seen.add(hash, now, now.saturating_sub(event.tick));
+                    if let Some((hash, since)) = added {
+                        seen.add(hash, now, since);
                     }
-                    let reaches: SmallVec<[i64; 8]> = bounds.iter().map(|bound| now.saturating_sub(*bound)).collect();
-                    seen.counts(now, &reaches, counts);
-                    seen.put(&mut scratch.out);
+                    if shows {
+                        let reaches: SmallVec<[i64; 8]> =
+                            bounds.iter().map(|bound| now.saturating_sub(*bound)).collect();
+                        seen.counts(now, &reaches, counts);
+                    }
+                    if writes {
+                        seen.put(&mut scratch.out);
+                    }
                 }
                 Slot::Recent(nth, max) => {
                     if scratch.recent.len() <= nth {
@@ -175,9 +195,11 @@ impl Shape {
                     if let Some((event, input)) = input
                         && let Some(value) = input.value()
                     {
-                        recent.add(event.at, value, max);
+                        recent.add(event.at, &value, max);
                     }
-                    recent.put(&mut scratch.out, self.start(now));
+                    if writes {
+                        recent.put(&mut scratch.out, self.start(now));
+                    }
                 }
             }
         }
@@ -185,12 +207,27 @@ impl Shape {
     }
 }
 
+/// Where a pass is, and what for.
+#[derive(Clone, Copy)]
+struct Pass<'p> {
+    /// The newest tick of the state; None without one.
+    head: Option<i64>,
+    /// The tick that the values are as of.
+    now: i64,
+    /// The first tick of each window at `now`.
+    bounds: &'p [i64],
+    /// Whether there is a new state.
+    writes: bool,
+    /// Whether somebody wants the values.
+    shows: bool,
+}
+
 /// The way along the panes, newest first, and with it the values of the windows.
 struct Walk<'w, 'a> {
     shape: &'w Shape,
     bounds: &'w [i64],
     scratch: &'w mut Scratch,
-    json: &'w mut Vec<u8>,
+    json: Option<&'w mut Vec<u8>>,
     /// The pane being put together: its tick, and its bytes as long as they need no change; else it is in
     /// `Scratch::pane`.
     open: Option<(i64, Option<&'a [u8]>)>,
@@ -202,24 +239,33 @@ struct Walk<'w, 'a> {
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
-    fn new(shape: &'w Shape, bounds: &'w [i64], now: i64, scratch: &'w mut Scratch, json: &'w mut Vec<u8>) -> Self {
+    fn new(shape: &'w Shape, pass: Pass<'w>, scratch: &'w mut Scratch, json: Option<&'w mut Vec<u8>>) -> Self {
+        let Pass { now, bounds, shows, .. } = pass;
         scratch.panes.clear();
         scratch.totals.clear();
-        scratch.totals.extend(shape.kinds().map(Measured::new));
+        if shows {
+            scratch.totals.extend(shape.kinds().map(Measured::new));
+        }
         Self { shape, bounds, scratch, json, open: None, count: 0, last: now, window: 0 }
     }
 
     /// Goes along the panes of a state whose newest tick was `head`; the event enters in its place.
     fn panes(&mut self, reader: &mut Reader<'a>, head: i64, event: Option<(&Event<'_>, i64)>) -> Result<(), Corrupt> {
         let mut entering = event;
+        let settled = self.settled(head);
         let mut tick = head;
-        for _ in 0..reader.count()? {
+        let panes = reader.count()?;
+        for nth in 0..panes {
             tick = tick.saturating_sub(i64::try_from(reader.u64()?).unwrap_or(i64::MAX));
             // Out of all windows, and so are all behind it.
             let Some(start) = self.shape.pane(tick, self.bounds) else { break };
             if let Some((event, target)) = entering.filter(|(_, target)| *target > start) {
                 self.event(target, event)?;
                 entering = None;
+            }
+            if tick < settled && tick == start && entering.is_none() && self.open.is_none_or(|(open, _)| open != start)
+            {
+                return self.rest(start, reader.rest(), panes - nth);
             }
             let bytes = reader.rest();
             for kind in self.shape.kinds() {
@@ -232,6 +278,32 @@ impl<'w, 'a> Walk<'w, 'a> {
             Some((event, target)) => self.event(target, event),
             None => Ok(()),
         }
+    }
+
+    /// Panes before this tick stay as they were when the newest one was `head`: no window that they are in begins later
+    /// now, and none of them is asked for its values.
+    fn settled(&self, head: i64) -> i64 {
+        if self.json.is_some() {
+            return i64::MIN;
+        }
+        let mut any = false;
+        for (window, bound) in self.shape.windows.iter().zip(self.bounds).rev() {
+            let before = window.bound(head);
+            if before != *bound {
+                return if any { before } else { i64::MIN };
+            }
+            any = true;
+        }
+        i64::MAX
+    }
+
+    /// The panes of the state from that of `tick` on, whose bytes begin behind its tick.
+    fn rest(&mut self, tick: i64, bytes: &[u8], panes: usize) -> Result<(), Corrupt> {
+        self.close()?;
+        put_u64(&mut self.scratch.panes, u64::try_from(self.last.saturating_sub(tick)).unwrap_or(0));
+        self.scratch.panes.extend_from_slice(bytes);
+        self.count += panes as u64;
+        Ok(())
     }
 
     /// A pane of the state, which belongs to `tick` now.
@@ -278,8 +350,9 @@ impl<'w, 'a> Walk<'w, 'a> {
     /// Writes the open pane and adds it to the totals, after the values of the windows it lies behind.
     fn close(&mut self) -> Result<(), Corrupt> {
         let Some((tick, bytes)) = self.open.take() else { return Ok(()) };
-        while self.bounds.get(self.window).is_some_and(|bound| tick < *bound) {
-            self.values();
+        let shows = self.json.is_some();
+        while shows && self.bounds.get(self.window).is_some_and(|bound| tick < *bound) {
+            self.values()?;
         }
         put_u64(&mut self.scratch.panes, u64::try_from(self.last.saturating_sub(tick)).unwrap_or(0));
         self.last = tick;
@@ -288,49 +361,55 @@ impl<'w, 'a> Walk<'w, 'a> {
         match bytes {
             Some(bytes) => {
                 self.scratch.panes.extend_from_slice(bytes);
-                merge(self.shape, &mut self.scratch.totals, bytes)
             }
             None => {
                 for measured in &self.scratch.pane {
                     measured.put(&mut self.scratch.panes, Micros(0));
                 }
-                let bytes = self.scratch.panes.get(from..).unwrap_or_default();
-                merge(self.shape, &mut self.scratch.totals, bytes)
             }
         }
+        if !shows {
+            return Ok(());
+        }
+        let bytes = self.scratch.panes.get(from..).unwrap_or_default();
+        merge(self.shape, &mut self.scratch.totals, bytes)
     }
 
     /// The values of the next window: all panes so far are in it, all others are not.
-    fn values(&mut self) {
+    fn values(&mut self) -> Result<(), Corrupt> {
         let window = self.window;
         self.window += 1;
-        let (Some(labels), Some(bound)) = (self.shape.labels.get(window), self.bounds.get(window)) else { return };
+        let Some(json) = self.json.as_deref_mut() else { return Ok(()) };
+        let (Some(labels), Some(bound)) = (self.shape.labels.get(window), self.bounds.get(window)) else {
+            return Ok(());
+        };
         for (slot, label) in self.shape.measures.iter().zip(labels) {
-            comma(self.json);
-            self.json.extend_from_slice(label);
+            comma(json);
+            json.extend_from_slice(label);
             match *slot {
                 Slot::Pane(nth, _) => match self.scratch.totals.get(nth) {
-                    Some(Measured::Count(count)) => render_int(self.json, i128::from(*count)),
-                    Some(measured) => measured.value().render(self.json),
+                    Some(Measured::Count(count)) => render_int(json, i128::from(*count)),
+                    Some(measured) => measured.value().render(json),
                     None => {}
                 },
                 Slot::Seen(nth) => {
                     let count = self.scratch.counts.get(nth).and_then(|counts| counts.get(window));
-                    render_int(self.json, i128::from(count.copied().unwrap_or(0)));
+                    render_int(json, i128::from(count.copied().unwrap_or(0)));
                 }
                 Slot::Recent(nth, max) => {
                     if let Some(recent) = self.scratch.recent.get(nth) {
-                        recent.render(self.shape.start(*bound), max, self.json);
+                        recent.render(self.shape.start(*bound), max, json)?;
                     }
                 }
             }
         }
+        Ok(())
     }
 
     fn finish(mut self) -> Result<(), Corrupt> {
         self.close()?;
-        while self.window < self.bounds.len() {
-            self.values();
+        while self.json.is_some() && self.window < self.bounds.len() {
+            self.values()?;
         }
         put_u64(&mut self.scratch.out, self.count);
         self.scratch.out.extend_from_slice(&self.scratch.panes);

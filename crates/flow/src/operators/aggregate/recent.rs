@@ -1,5 +1,9 @@
 //! The newest few values of a key, for `last`: one list answers for all windows, since the newest of a window are the
 //! newest of all as far as they lie inside it.
+//!
+//! They stay bytes from one state to the next; only who shows one makes a value of it.
+
+use std::ops::Range;
 
 use headwater_base::Micros;
 
@@ -10,45 +14,60 @@ use crate::operators::measure::{At, put_at, read_at};
 /// Values, newest first.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    entries: Vec<(At, Value)>,
+    /// When, and where in `bytes` the value is.
+    entries: Vec<(At, Range<usize>)>,
+    bytes: Vec<u8>,
 }
 
 impl Recent {
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+        self.bytes.clear();
     }
 
     /// Puts a value into its place; at most `max` stay.
-    pub(super) fn add(&mut self, at: At, value: Value, max: u16) {
+    pub(super) fn add(&mut self, at: At, value: &Value, max: u16) {
         let behind = self.entries.partition_point(|(other, _)| *other > at);
         if behind < usize::from(max) {
-            self.entries.insert(behind, (at, value));
+            let from = self.bytes.len();
+            value.put(&mut self.bytes);
+            self.entries.insert(behind, (at, from..self.bytes.len()));
             self.entries.truncate(usize::from(max));
         }
     }
 
     /// Appends, as JSON, those that are not before `since`: a list, or one value if `max` is 1.
-    pub(super) fn render(&self, since: Micros, max: u16, out: &mut Vec<u8>) {
-        let mut inside = self.entries.iter().take_while(|((time, _), _)| *time >= since).map(|(_, value)| value);
+    pub(super) fn render(&self, since: Micros, max: u16, out: &mut Vec<u8>) -> Result<(), Corrupt> {
+        let inside = self.entries.iter().take_while(|((time, _), _)| *time >= since);
+        let mut inside = inside.map(|(_, place)| Reader::new(self.value(place)));
         if max == 1 {
-            return inside.next().unwrap_or(&Value::Null).render(out);
+            let Some(mut value) = inside.next() else {
+                Value::Null.render(out);
+                return Ok(());
+            };
+            return Value::render_read(&mut value, out);
         }
         out.push(b'[');
-        for (index, value) in inside.enumerate() {
+        for (index, mut value) in inside.enumerate() {
             if index > 0 {
                 out.push(b',');
             }
-            value.render(out);
+            Value::render_read(&mut value, out)?;
         }
         out.push(b']');
+        Ok(())
+    }
+
+    fn value(&self, place: &Range<usize>) -> &[u8] {
+        self.bytes.get(place.clone()).unwrap_or_default()
     }
 
     /// Appends the bytes.
     pub(super) fn put(&self, out: &mut Vec<u8>, base: Micros) {
         put_u64(out, self.entries.len() as u64);
-        for (at, value) in &self.entries {
+        for (at, place) in &self.entries {
             put_at(out, base, *at);
-            value.put(out);
+            out.extend_from_slice(self.value(place));
         }
     }
 
@@ -63,9 +82,11 @@ impl Recent {
         self.clear();
         for _ in 0..reader.count()? {
             let at = read_at(reader, base)?;
-            let value = Value::read(reader)?;
+            let value = Value::skip(reader)?;
             if at.0 >= since && self.entries.len() < usize::from(max) {
-                self.entries.push((at, value));
+                let from = self.bytes.len();
+                self.bytes.extend_from_slice(value);
+                self.entries.push((at, from..self.bytes.len()));
             }
         }
         Ok(())

@@ -138,7 +138,7 @@ impl Shape {
     /// # Errors
     /// [`Corrupt`] when the state cannot be read.
     pub fn render(&self, value: &[u8], at: Micros, out: &mut Vec<u8>) -> Result<(), Corrupt> {
-        self.run(Some(value), self.tick(at), None, &mut Scratch::default(), out)
+        self.run(Some(value), self.tick(at), None, &mut Scratch::default(), Some(out))
     }
 
     /// The first time that a window whose values are as of `at` holds; None for a name that is not a window's. An

@@ -132,3 +132,25 @@ proptest! {
         prop_assert_eq!(counts, slowly(&seen, 300 + later, &reaches));
     }
 }
+
+proptest! {
+    #[test]
+    fn what_changes_nothing_is_known_before_it_is_read(
+        events in prop::collection::vec((0_i64..90, 0_i64..300), 1..200), value in 0_i64..90, since in 0_i64..300,
+    ) {
+        let mut seen = Seen::default();
+        for (value, age) in events {
+            seen.add(hash_of(value), 300, age);
+        }
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        seen.put(&mut before);
+        seen.add(hash_of(value), 300, since);
+        seen.put(&mut after);
+        let mut reader = Reader::new(&before);
+        let same = Seen::unchanged(&mut reader, 300, Some((hash_of(value), since))).unwrap();
+        reader.end().unwrap();
+        prop_assert_eq!(same.is_some(), before == after);
+        prop_assert!(same.is_none_or(|same| same == before));
+        prop_assert_eq!(Seen::unchanged(&mut Reader::new(&before), 300, None).unwrap(), Some(&before[..]));
+    }
+}

@@ -41,6 +41,10 @@ proptest! {
         ] {
             let mut bytes = Vec::new();
             value.put(&mut bytes);
+            let mut shown = Vec::new();
+            Value::render_read(&mut Reader::new(&bytes), &mut shown).unwrap();
+            prop_assert_eq!(String::from_utf8(shown).unwrap(), json(&value));
+            prop_assert_eq!(Value::skip(&mut Reader::new(&bytes)).unwrap(), &bytes[..]);
             let mut reader = Reader::new(&bytes);
             prop_assert_eq!(Value::read(&mut reader).unwrap(), value);
             prop_assert!(reader.end().is_ok());

@@ -20,7 +20,7 @@ impl Core {
             headwater_base::never!("step {} has no way to ask", flight.step);
             return Ok(Next::Go);
         };
-        let asked = asking.at_once(&key);
+        let asked = asking.at_once(&key, self.elapsed);
         drop(key);
         match asked {
             Asked::Answer(answer) => {

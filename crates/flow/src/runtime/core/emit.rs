@@ -8,9 +8,8 @@ use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
 use super::chain::CUT;
-use super::stateful::document;
 use super::{Core, Flight, Rejected, letter_place, reason};
-use crate::compile::{KeyedPlan, Output, Work};
+use crate::compile::{KeyedPlan, Output, Plan, Work};
 use crate::doc::{Doc, Fault};
 use crate::operators::Emission;
 use crate::runtime::figures::Figures;
@@ -18,9 +17,8 @@ use crate::runtime::letters::{self, Retry};
 use crate::runtime::outbox::{Refused, Sink, Target};
 
 impl Core {
-    /// Writes an event that has passed all steps.
-    pub(super) fn emit(&mut self, flight: &mut Flight, out: &mut dyn Sink) {
-        let plan = Arc::clone(&self.plan);
+    /// Writes an event that has passed all steps of the core's own plan.
+    pub(super) fn emit(&mut self, plan: &Plan, flight: &mut Flight, out: &mut dyn Sink) {
         let looks = !self.around.asking.is_empty();
         if !flight.failed.is_empty() {
             Figures::add(&self.around.figures.failed, 1);
@@ -110,7 +108,7 @@ impl Core {
         for record in &records {
             self.put(record.target, flight.time_ms, record.key(flight), record.value(whole), cause, out)
                 .map_err(|refused| self.refused(record.target, refused))?;
-            Figures::add(&self.around.figures.outputs, 1);
+            self.tally.outputs += 1;
         }
         Ok(())
     }
@@ -323,6 +321,7 @@ impl Core {
     pub(super) fn rows(&mut self, out: &mut dyn Sink) {
         let plan = Arc::clone(&self.plan);
         let now = self.now.millis();
+        let mut text = std::mem::take(&mut self.scratch);
         for (index, step) in plan.steps.iter().enumerate() {
             let Work::Aggregate(work) = &step.work else { continue };
             let (Some(target), Some(super::Run::Aggregate(run))) = (work.output, self.runs.get_mut(index)) else {
@@ -331,16 +330,21 @@ impl Core {
             let entity = work.entity.as_ref().map(Name::as_str);
             let mut rows = std::mem::take(&mut run.rows);
             for (key, row) in rows.drain() {
-                let (document, cause) = (document(entity, &key, &row), row.cause.as_deref());
-                match self.put(target, now, Some(&key), Some(&document), cause, out) {
+                let cause = row.cause.as_deref();
+                let written = match self.document(index, entity, &key, row.time, &mut text) {
+                    Ok(()) => self
+                        .put(target, now, Some(&key), Some(&text), cause, out)
+                        .map_err(|refused| self.refused(target, refused)),
+                    Err(fault) => Err(fault),
+                };
+                match written {
                     Ok(()) => {
                         Figures::add(&self.around.figures.results, 1);
                         self.tally.at(index, |tally| tally.results += 1);
                     }
-                    Err(refused) => {
-                        let fault = self.refused(target, refused);
+                    Err(fault) => {
                         let event =
-                            Rejected { input: 0, at: (0, -1), key: Some(&key), data: &document, time_ms: now, cause };
+                            Rejected { input: 0, at: (0, -1), key: Some(&key), data: &text, time_ms: now, cause };
                         self.dead(event, Some(&step.id), &fault, out);
                     }
                 }
@@ -350,6 +354,7 @@ impl Core {
                 run.rows = rows;
             }
         }
+        self.scratch = text;
     }
 }
 

@@ -70,6 +70,8 @@ impl Core {
             self.held = self.held.max(self.parking.fence().map_or(reached, |fence| fence.min(reached)));
         }
         self.around.figures.watermark_micros.store(self.held.0, Ordering::Relaxed);
+        // Before the operators forget what event time has left behind.
+        self.rows(out);
         let plan = Arc::clone(&self.plan);
         let mut outcome = Advance::Done;
         for (index, step) in plan.steps.iter().enumerate() {
@@ -105,7 +107,7 @@ impl Core {
                 outcome = Advance::More;
             }
         }
-        self.rows(out);
+        self.around.figures.waiting.store(self.parking.len() as u64, Ordering::Relaxed);
         self.tally.tell(&self.around.figures);
         Ok(outcome)
     }

@@ -28,13 +28,11 @@ pub(super) struct AggregateRun {
     pub rows: HashMap<Bytes, Row>,
 }
 
-/// The newest values of a key, not yet a document: of a commit only the last ones become one.
+/// A key whose values have changed: of a commit only the last ones become a document, and are rendered.
 #[derive(Default)]
 pub(super) struct Row {
     /// The time of the event that they came of.
     pub time: Micros,
-    /// JSON of the values.
-    pub values: Bytes,
     /// The longest chain of the events since the last commit.
     pub cause: Option<Box<Cause>>,
 }

@@ -3,13 +3,14 @@
 //! Only first revisions count: an event that was enriched again later has been counted before.
 
 use bytes::Bytes;
+use headwater_base::Micros;
 use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
-use super::run::Row;
 use super::{Core, Flight, Next, Run};
 use crate::compile::{AggregatePlan, DedupePlan, InputPlan, KeyedPlan};
 use crate::doc::{Doc, Fault, Value};
+use crate::operators::value::render_text;
 use crate::operators::{Corrupt, Event, Input, Outcome, Position};
 use crate::program::Env;
 use crate::runtime::outbox::Sink;
@@ -31,27 +32,24 @@ impl Core {
         let Some(key) = flight.doc.key(&work.key) else { return Ok(Next::Go) };
         let Some(Run::Aggregate(run)) = self.runs.get_mut(flight.step) else { return Ok(Next::Go) };
         self.scratch.clear();
+        let shown = work.into.is_some();
         {
             let mut texts = Vec::new();
             let inputs = inputs(&work.inputs, &flight.doc, &mut self.env, &mut texts)?;
             let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
-            run.operator
-                .event(&mut state, &key, flight.time, position(flight), &inputs, &mut self.scratch)
-                .map_err(corrupt)?;
+            let out = shown.then_some(&mut self.scratch);
+            run.operator.event(&mut state, &key, flight.time, position(flight), &inputs, out).map_err(corrupt)?;
         }
-        if work.into.is_none() && work.output.is_none() {
-            return Ok(Next::Go);
-        }
-        let values = Bytes::copy_from_slice(&self.scratch);
         if work.output.is_some() {
             let row = run.rows.entry(key).or_default();
-            (row.time, row.values) = (flight.time, values.clone());
+            row.time = flight.time;
             // One document tells of all the key's events of a commit, so it belongs to the longest of their chains.
             if hops(row.cause.as_deref()) < hops(flight.cause.as_deref()) {
                 row.cause.clone_from(&flight.cause);
             }
         }
         if let Some(into) = &work.into {
+            let values = Bytes::copy_from_slice(&self.scratch);
             if self.plan.retry.is_some() {
                 flight.kept.push((flight.step, values.clone()));
             }
@@ -86,10 +84,12 @@ impl Core {
                 }
             }
         };
-        let plan = std::sync::Arc::clone(&self.plan);
-        if let (Some(bound), Some(step)) = (late, plan.steps.get(flight.step)) {
+        if let Some(bound) = late {
             self.tally.at(flight.step, |tally| tally.late += 1);
-            self.tell_late(flight, bound, &step.id, out);
+            let plan = std::sync::Arc::clone(&self.plan);
+            if let Some(step) = plan.steps.get(flight.step) {
+                self.tell_late(flight, bound, &step.id, out);
+            }
         }
         if !self.emissions.is_empty() {
             let mut emissions = std::mem::take(&mut self.emissions);
@@ -108,6 +108,33 @@ impl Core {
         let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
         let first = run.operator.is_first(&mut state, &key, flight.time).map_err(corrupt)?;
         Ok(if first { Next::Go } else { Next::Drop })
+    }
+
+    /// Puts the document of a key's values, as on the aggregate's output stream, into `text`.
+    pub(super) fn document(
+        &mut self,
+        step: usize,
+        entity: Option<&str>,
+        key: &[u8],
+        time: Micros,
+        text: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        text.clear();
+        text.extend_from_slice(b"{\"key\":");
+        render_text(text, &String::from_utf8_lossy(key));
+        if let Some(entity) = entity {
+            text.extend_from_slice(b",\"entity\":");
+            render_text(text, entity);
+        }
+        text.extend_from_slice(b",\"time\":");
+        render_text(text, &time.to_string());
+        text.extend_from_slice(b",\"values\":");
+        if let Some(Run::Aggregate(run)) = self.runs.get_mut(step) {
+            let state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
+            run.operator.values(&state, key, time, text).map_err(corrupt)?;
+        }
+        text.push(b'}');
+        Ok(())
     }
 
     fn counts(&self, flight: &mut Flight) -> bool {
@@ -134,10 +161,12 @@ fn inputs<'a>(
         });
     }
     let is_made = |value: &Value| matches!(value, Value::Object(_) | Value::Array(_) | Value::Timestamp(_));
-    if plans.iter().any(|plan| plan.value.as_ref().and_then(|path| doc.get(path)).is_some_and(is_made)) {
-        texts.extend(plans.iter().map(|plan| {
+    let found = plans.iter().map(|plan| plan.value.as_ref().and_then(|path| doc.get(path)));
+    let values: SmallVec<[Option<&'a Value>; 8]> = found.collect();
+    if values.iter().any(|value| value.is_some_and(is_made)) {
+        texts.extend(plans.iter().zip(&values).map(|(plan, value)| {
             let path = plan.value.as_ref()?;
-            match doc.get(path)? {
+            match (*value)? {
                 Value::Object(_) | Value::Array(_) => doc.json(path),
                 Value::Timestamp(_) => doc.key(path),
                 _ => None,
@@ -146,12 +175,14 @@ fn inputs<'a>(
     }
     let texts: &'a [Option<Bytes>] = texts;
     let text = |index: usize| texts.get(index)?.as_deref().and_then(|text| std::str::from_utf8(text).ok());
-    let read = plans.iter().zip(taken).enumerate().map(|(index, (plan, taken))| {
+    let read = plans.iter().zip(taken).zip(values).enumerate().map(|(index, ((plan, taken), value))| {
         if !taken {
             return Input::Skip;
         }
-        let Some(path) = &plan.value else { return Input::Unit };
-        match doc.get(path) {
+        if plan.value.is_none() {
+            return Input::Unit;
+        }
+        match value {
             None | Some(Value::Null) => Input::Skip,
             Some(Value::Boolean(value)) => Input::Bool(*value),
             Some(Value::Integer(value)) => Input::Int(*value),
@@ -176,22 +207,4 @@ fn hops(cause: Option<&Cause>) -> u32 {
 
 fn corrupt(error: Corrupt) -> Fault {
     Fault::new("HW-FLOW-041", error.to_string())
-}
-
-/// The document of a key's values on the aggregate's output stream.
-pub(super) fn document(entity: Option<&str>, key: &[u8], row: &Row) -> Bytes {
-    use crate::operators::value::render_text;
-    let mut text = Vec::with_capacity(row.values.len() + 96);
-    text.extend_from_slice(b"{\"key\":");
-    render_text(&mut text, &String::from_utf8_lossy(key));
-    if let Some(entity) = entity {
-        text.extend_from_slice(b",\"entity\":");
-        render_text(&mut text, entity);
-    }
-    text.extend_from_slice(b",\"time\":");
-    render_text(&mut text, &row.time.to_string());
-    text.extend_from_slice(b",\"values\":");
-    text.extend_from_slice(&row.values);
-    text.push(b'}');
-    Bytes::from(text)
 }

@@ -17,11 +17,15 @@ const SAMPLED: u32 = 61;
 /// Counts since the last micro-batch.
 #[derive(Debug)]
 pub struct Tally {
+    /// Records read.
+    pub(super) events: u64,
+    /// Records written to outputs.
+    pub(super) outputs: u64,
     steps: Vec<StepTally>,
     written: Vec<u64>,
     /// Walks until one is measured.
     unmeasured: u32,
-    /// Nothing has been counted.
+    /// Nothing has been counted of steps and streams.
     clean: bool,
 }
 
@@ -41,6 +45,8 @@ pub(super) struct StepTally {
 impl Tally {
     pub(super) fn of(plan: &Plan) -> Self {
         Self {
+            events: 0,
+            outputs: 0,
             steps: vec![StepTally::default(); plan.steps.len()],
             written: vec![0; plan.streams.len()],
             unmeasured: SAMPLED,
@@ -90,6 +96,8 @@ impl Tally {
 
     /// Adds all counts to the figures, and begins anew.
     pub(super) fn tell(&mut self, figures: &Figures) {
+        add(&figures.events, std::mem::take(&mut self.events));
+        add(&figures.outputs, std::mem::take(&mut self.outputs));
         if self.clean {
             return;
         }

@@ -1,0 +1,42 @@
+use super::*;
+
+/// Keeps `a`.
+struct One;
+
+impl Kept for One {
+    fn get(&self, space: &str, key: &[u8]) -> Option<Bytes> {
+        (space == "s" && key == b"a").then(|| Bytes::from_static(b"kept"))
+    }
+}
+
+#[test]
+fn a_change_sees_what_is_kept_then_what_it_made_of_it() {
+    let mut changes = Changes::default();
+    let mut state = Overlay { kept: &One, space: "s", changes: &mut changes };
+    let mut seen = Vec::new();
+    for (key, value) in [("a", "1"), ("a", "2"), ("b", "3"), ("b", "4")] {
+        let mut change = |before: Option<&[u8]>| {
+            seen.push(before.map(|before| String::from_utf8(before.to_vec()).unwrap()));
+            Ok(Bytes::from_static(value.as_bytes()))
+        };
+        state.change(key.as_bytes(), &mut change).unwrap();
+    }
+    assert_eq!(seen, [Some("kept"), Some("1"), None, Some("3")].map(|text| text.map(str::to_owned)));
+    state.delete(b"a");
+    assert_eq!((state.get(b"a"), state.get(b"b")), (None, Some(Bytes::from_static(b"4"))));
+    state.change(b"a", &mut |before| Ok(Bytes::from(before.is_none().to_string()))).unwrap();
+    assert_eq!(state.get(b"a"), Some(Bytes::from_static(b"true")), "what was deleted is not what is kept below");
+}
+
+#[test]
+fn a_change_that_fails_leaves_everything_as_it_was() {
+    let mut changes = Changes::default();
+    let mut state = Overlay { kept: &One, space: "s", changes: &mut changes };
+    let mut fail = |_: Option<&[u8]>| Err(Corrupt { what: "anything" });
+    assert!(state.change(b"a", &mut fail).is_err());
+    assert_eq!(state.get(b"a"), Some(Bytes::from_static(b"kept")));
+    state.put(b"a", Bytes::from_static(b"1"));
+    assert!(state.change(b"a", &mut fail).is_err());
+    assert_eq!(state.get(b"a"), Some(Bytes::from_static(b"1")));
+    assert_eq!(drain(&mut changes).len(), 1);
+}
