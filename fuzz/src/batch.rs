@@ -23,7 +23,7 @@ fn read(bytes: &[u8]) {
     for found in batch::split(bytes) {
         let Ok((header, range)) = found else { break };
         let _ = header.verify(&bytes[range.clone()]);
-        let _ = batch::check_shape(&header, &bytes[range.clone()]);
+        let _ = batch::check_shape(&header, &bytes[range.clone()], 1 << 20);
         let whole = Bytes::copy_from_slice(&bytes[range]);
         if let Ok(records) = batch::records(&whole, DECOMPRESSED_BYTES_MAX) {
             let mut read = 0;

@@ -12,6 +12,7 @@
 //! Apache Kafka 4.1, "Protocol Guide" and `clients/src/main/resources/common/message/*.json`.
 
 mod answer;
+mod apart;
 mod cluster;
 mod commits;
 mod complaints;
@@ -64,6 +65,8 @@ pub struct KafkaService {
     fetched_bytes: Arc<AtomicUsize>,
     /// Memory for large requests, in KiB.
     request_room: Arc<Semaphore>,
+    /// Turns of [`apart`].
+    apart: Arc<Semaphore>,
     complaints: complaints::Complaints,
 }
 
@@ -107,8 +110,9 @@ impl KafkaService {
     ) -> Self {
         let request_room = Arc::new(Semaphore::new(limits.kafka_requests_bytes / 1_024));
         let (fetched_bytes, complaints) = Default::default();
+        let apart = Arc::new(Semaphore::new(apart::PIECES_MAX));
         let owners: Owners = Arc::new(|_, _| None);
-        Self { log, groups, limits, clock, settings, owners, fetched_bytes, request_room, complaints }
+        Self { log, groups, limits, clock, settings, owners, fetched_bytes, request_room, apart, complaints }
     }
 
     /// The same where resources describe streams: what they say is theirs to change.

@@ -47,6 +47,7 @@ use tokio::sync::Notify;
 use crate::{Commit, Ends, Fetched, Log, LogError, Offset, Sequence, Stream, StreamConfig, Ticket, View};
 use catalog::Catalog;
 use filer::{Filer, Item};
+use read::Reach;
 
 pub use tail::{Tail, tail};
 
@@ -368,7 +369,20 @@ impl Log for EmbeddedLog {
         view: View,
     ) -> Result<Fetched, LogError> {
         let partition = self.core.partition(stream, partition)?;
-        self.core.read(&partition, from, bytes_max, view)
+        let read = self.core.read(&partition, from, bytes_max, view, Reach::Files)?;
+        read.ok_or_else(|| LogError::Disk("a segment was not read".to_owned()))
+    }
+
+    fn read_in_memory(
+        &self,
+        stream: &Name,
+        partition: u32,
+        from: Offset,
+        bytes_max: usize,
+        view: View,
+    ) -> Result<Option<Fetched>, LogError> {
+        let partition = self.core.partition(stream, partition)?;
+        self.core.read(&partition, from, bytes_max, view, Reach::Memory)
     }
 
     fn ends(&self, stream: &Name, partition: u32) -> Result<Ends, LogError> {
@@ -378,6 +392,11 @@ impl Log for EmbeddedLog {
     fn find_time(&self, stream: &Name, partition: u32, time: Micros) -> Result<Option<(Offset, Micros)>, LogError> {
         let partition = self.core.partition(stream, partition)?;
         self.core.find_time(&partition, time)
+    }
+
+    fn newest(&self, stream: &Name, partition: u32) -> Result<Option<(Offset, Micros)>, LogError> {
+        let partition = self.core.partition(stream, partition)?;
+        self.core.newest(&partition)
     }
 
     fn trim(&self, stream: &Name, partition: u32, offset: Offset) -> BoxFuture<'_, Result<Offset, LogError>> {

@@ -292,11 +292,25 @@ pub trait Log: Send + Sync {
         view: View,
     ) -> Result<Fetched, LogError>;
 
+    /// [`Log::read`] where memory has what is wanted, which takes microseconds; None where a file would have to be read.
+    fn read_in_memory(
+        &self,
+        stream: &Name,
+        partition: u32,
+        from: Offset,
+        bytes_max: usize,
+        view: View,
+    ) -> Result<Option<Fetched>, LogError>;
+
     /// The ends of a partition.
     fn ends(&self, stream: &Name, partition: u32) -> Result<Ends, LogError>;
 
-    /// The first record at or after `time`, with its own time; None when there is none.
+    /// The first record at or after `time`, with its own time; None when there is none. Reads files and unpacks batches.
     fn find_time(&self, stream: &Name, partition: u32, time: Micros) -> Result<Option<(Offset, Micros)>, LogError>;
+
+    /// The first record with the largest time of all, with that time; None when there is no record. Reads files and
+    /// unpacks batches.
+    fn newest(&self, stream: &Name, partition: u32) -> Result<Option<(Offset, Micros)>, LogError>;
 
     /// Makes everything before `offset` unreadable; durable when the future resolves. Answers the new start.
     fn trim(&self, stream: &Name, partition: u32, offset: Offset) -> BoxFuture<'_, Result<Offset, LogError>>;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::ThreadId;
+use std::time::Duration;
 
 use headwater_store::disk::{Disk, DiskFile, failed_sync};
 use parking_lot::{Condvar, Mutex};
@@ -18,6 +19,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const SECTOR_BYTES: usize = 512;
+/// How long a read is held back: whoever holds it may be waiting for the reader's thread.
+const HELD_MAX: Duration = Duration::from_secs(10);
 
 /// A disk that loses power. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +40,8 @@ struct Shared {
     /// How many hold syncs back.
     holds: Mutex<usize>,
     released: Condvar,
+    read_holds: Mutex<ReadHolds>,
+    reads_released: Condvar,
     /// Operations to go until the power fails; 0: none is planned.
     fuse: AtomicU64,
     ambush: Mutex<Option<Ambush>>,
@@ -46,6 +51,14 @@ struct Shared {
     failed_at: Mutex<Option<PathBuf>>,
     /// Who holds a lock, and since which life.
     locks: Mutex<BTreeMap<PathBuf, u64>>,
+}
+
+#[derive(Debug, Default)]
+struct ReadHolds {
+    /// How many hold reads back.
+    holds: usize,
+    /// Reads that have come to wait so far.
+    reads: u64,
 }
 
 /// A cut inside one piece of work, whatever other threads do meanwhile.
@@ -154,6 +167,17 @@ impl FaultyDisk {
     pub fn hold_syncs(&self) -> HeldSyncs {
         *self.0.holds.lock() += 1;
         HeldSyncs(self.0.clone())
+    }
+
+    /// Reads wait until the answer is dropped, and fail where that takes too long.
+    pub fn hold_reads(&self) -> HeldReads {
+        self.0.read_holds.lock().holds += 1;
+        HeldReads(self.0.clone())
+    }
+
+    /// How many reads have been held back so far.
+    pub fn reads_held(&self) -> u64 {
+        self.0.read_holds.lock().reads
     }
 
     /// Cuts the power after so many writes, syncs and changes of names.
@@ -270,6 +294,17 @@ impl Drop for HeldSyncs {
     fn drop(&mut self) {
         *self.0.holds.lock() -= 1;
         self.0.released.notify_all();
+    }
+}
+
+/// Reads are held back while it lives.
+#[derive(Debug)]
+pub struct HeldReads(Arc<Shared>);
+
+impl Drop for HeldReads {
+    fn drop(&mut self) {
+        self.0.read_holds.lock().holds -= 1;
+        self.0.reads_released.notify_all();
     }
 }
 
@@ -480,6 +515,16 @@ impl File {
 
 impl DiskFile for File {
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut held = self.disk.read_holds.lock();
+        if held.holds > 0 {
+            held.reads += 1;
+        }
+        while held.holds > 0 {
+            if self.disk.reads_released.wait_for(&mut held, HELD_MAX).timed_out() {
+                return Err(io::Error::other("a read was held back for too long"));
+            }
+        }
+        drop(held);
         self.disk.check()?;
         let content = self.content.lock();
         self.alive()?;

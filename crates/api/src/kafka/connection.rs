@@ -22,7 +22,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use super::KafkaService;
 use super::answer::Answer;
 use super::error::Broken;
-use super::table;
+use super::table::{self, Start};
 
 /// Room for a read when the next frame's size is not known. Frames up to this size share memory with their
 /// neighbours, so that what outlives a request is copied out of them.
@@ -50,7 +50,10 @@ pub(super) async fn run(
         }
         while !alone && pending.len() < service.limits.kafka_pipelined_requests {
             let Some(frame) = waiting.pop_front() else { break };
-            let begun = table::begin(frame.bytes, &client)?;
+            let begun = match table::begin(frame.bytes, &client)? {
+                Start::Begun(begun) => begun,
+                Start::Soon(beginning) => beginning.await?,
+            };
             alone = begun.alone;
             pending.push_back(Box::pin(async move {
                 let answer = begun.answer.await;

@@ -3,7 +3,7 @@
 //! The answer is put together by hand, so that batches are never copied. Fetch sessions are not kept: every answer has
 //! session 0, which tells clients to ask in full each time.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::Name;
-use headwater_log::{Ends, LogError, View};
+use headwater_log::{Ends, Log, LogError, View};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::protocol::StrBytes;
 
+use super::KafkaService;
 use super::answer::{Answer, Budget};
+use super::apart;
 use super::error::{self, Broken};
 use super::table::Call;
 
@@ -30,12 +32,12 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
     if request.session_id != 0 && request.session_epoch > 0 {
         return Ok(encode(&call, ResponseError::FetchSessionIdNotFound.code(), Vec::new()));
     }
-    let topics = look_up(&call, &request);
+    let topics: Arc<[Topic]> = look_up(&call, &request).into();
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms.clamp(0, WAIT_MS_MAX)).unwrap_or(0));
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(ANSWER_BYTES_MAX);
     // More than an answer holds would never come.
     let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
-    let mut found = read(&call, &topics, bytes_max);
+    let mut found = find(&call, &topics, bytes_max).await?;
     if found.bytes < bytes_min
         && !found.failed
         && !wait.is_zero()
@@ -47,7 +49,7 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
             let mut woken = pin!(wake.notified());
             woken.as_mut().enable();
             if !listen(&call, &found) {
-                found = read(&call, &topics, bytes_max);
+                found = find(&call, &topics, bytes_max).await?;
                 break;
             }
             // What waits holds no memory: nobody would count it.
@@ -56,7 +58,7 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
                 () = &mut patience => true,
                 () = woken => false,
             };
-            found = read(&call, &topics, bytes_max);
+            found = find(&call, &topics, bytes_max).await?;
             if is_over || found.bytes >= bytes_min || found.failed {
                 break;
             }
@@ -83,7 +85,15 @@ struct Wanted {
     leader_epoch: i32,
 }
 
+/// Where batches may come from.
+#[derive(Clone, Copy)]
+enum Reach {
+    Memory,
+    Files,
+}
+
 /// What is there.
+#[derive(Default)]
 struct Found {
     topics: Vec<FoundTopic>,
     bytes: usize,
@@ -104,26 +114,47 @@ struct FoundPartition {
     batches: Bytes,
 }
 
+/// Reads on this thread what memory has, as all that consumers at the end of the log want; what is in files, apart.
+async fn find(call: &Call, topics: &Arc<[Topic]>, bytes_max: usize) -> Result<Found, Broken> {
+    if let Some(found) = read(call.service(), topics, bytes_max, Reach::Memory) {
+        return Ok(found);
+    }
+    let topics = Arc::clone(topics);
+    let found = apart::run(&call.client, move |service| read(service, &topics, bytes_max, Reach::Files)).await?;
+    Ok(found.unwrap_or_default())
+}
+
 fn look_up(call: &Call, request: &FetchRequest) -> Vec<Topic> {
-    let topics = request.topics.iter().map(|topic| Topic {
-        name: topic.topic.0.clone(),
-        stream: call.service().log.stream(&topic.topic).map(|stream| stream.name.clone()),
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|partition| Wanted {
+    let mut topics: Vec<Topic> = Vec::with_capacity(request.topics.len());
+    // A partition that is named twice is read once, as it was named last: so does Kafka.
+    let (mut topic_places, mut places) = (HashMap::new(), HashMap::new());
+    for named in &request.topics {
+        let at = *topic_places.entry(&named.topic).or_insert(topics.len());
+        if at == topics.len() {
+            let stream = call.service().log.stream(&named.topic).map(|stream| stream.name.clone());
+            let partitions = Vec::with_capacity(named.partitions.len());
+            topics.push(Topic { name: named.topic.0.clone(), stream, partitions });
+        }
+        let Some(topic) = topics.get_mut(at) else { continue };
+        for partition in &named.partitions {
+            let wanted = Wanted {
                 index: partition.partition,
                 from: partition.fetch_offset,
                 bytes_max: usize::try_from(partition.partition_max_bytes).unwrap_or(0),
                 leader_epoch: partition.current_leader_epoch,
-            })
-            .collect(),
-    });
-    topics.collect()
+            };
+            let place = *places.entry((at, wanted.index)).or_insert(topic.partitions.len());
+            match topic.partitions.get_mut(place) {
+                Some(before) => *before = wanted,
+                None => topic.partitions.push(wanted),
+            }
+        }
+    }
+    topics
 }
 
-fn read(call: &Call, topics: &[Topic], bytes_max: usize) -> Found {
-    let service = call.service();
+/// None where something is out of reach.
+fn read(service: &KafkaService, topics: &[Topic], bytes_max: usize, reach: Reach) -> Option<Found> {
     let held = service.fetched_bytes.load(Ordering::Relaxed);
     let budget = service.limits.kafka_fetch_bytes;
     // Clients that do not take their answers have used it all up twice: they go soon, see `connection`.
@@ -135,11 +166,15 @@ fn read(call: &Call, topics: &[Topic], bytes_max: usize) -> Found {
         for wanted in &topic.partitions {
             // The log gives one batch at least, so the first gets through whatever its size, and no other may.
             let share = if found.bytes == 0 && !none_left { left.max(1) } else { left };
-            let partition = match read_one(call, topic.stream.as_ref(), wanted, share.min(wanted.bytes_max.max(1))) {
-                Ok((batches, ends)) if found.bytes > 0 && batches.len() > left => {
+            let bytes_max = share.min(wanted.bytes_max.max(1));
+            let partition = match read_one(&*service.log, topic.stream.as_ref(), wanted, bytes_max, reach) {
+                Ok(None) => return None,
+                Ok(Some((batches, ends))) if found.bytes > 0 && batches.len() > left => {
                     FoundPartition { index: wanted.index, error: 0, ends: Some(ends), batches: Bytes::new() }
                 }
-                Ok((batches, ends)) => FoundPartition { index: wanted.index, error: 0, ends: Some(ends), batches },
+                Ok(Some((batches, ends))) => {
+                    FoundPartition { index: wanted.index, error: 0, ends: Some(ends), batches }
+                }
                 Err(error) => {
                     found.failed = true;
                     FoundPartition { index: wanted.index, error: error.code(), ends: None, batches: Bytes::new() }
@@ -151,31 +186,35 @@ fn read(call: &Call, topics: &[Topic], bytes_max: usize) -> Found {
         }
         found.topics.push(FoundTopic { name: topic.name.clone(), stream: topic.stream.clone(), partitions });
     }
-    found
+    Some(found)
 }
 
 fn read_one(
-    call: &Call,
+    log: &dyn Log,
     stream: Option<&Name>,
     wanted: &Wanted,
     bytes_max: usize,
-) -> Result<(Bytes, Ends), ResponseError> {
-    let log = &call.service().log;
+    reach: Reach,
+) -> Result<Option<(Bytes, Ends)>, ResponseError> {
     let stream = stream.ok_or(ResponseError::UnknownTopicOrPartition)?;
     let partition = u32::try_from(wanted.index).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
     check_epoch(wanted.leader_epoch)?;
     if bytes_max == 0 {
         // The answer is full: the ends are still news.
         let ends = log.ends(stream, partition).map_err(|refusal| error::code(&refusal))?;
-        return Ok((Bytes::new(), ends));
+        return Ok(Some((Bytes::new(), ends)));
     }
-    match log.read(stream, partition, wanted.from, bytes_max, View::Durable) {
-        Ok(fetched) => Ok((fetched.batches, fetched.ends)),
+    let fetched = match reach {
+        Reach::Memory => log.read_in_memory(stream, partition, wanted.from, bytes_max, View::Durable),
+        Reach::Files => log.read(stream, partition, wanted.from, bytes_max, View::Durable).map(Some),
+    };
+    match fetched {
+        Ok(fetched) => Ok(fetched.map(|fetched| (fetched.batches, fetched.ends))),
         // A reader of appended offsets, such as one that was told of them by a pipeline, is early, not wrong.
         Err(LogError::OffsetOutOfRange { wanted: offset, .. }) => {
             let ends = log.ends(stream, partition).map_err(|refusal| error::code(&refusal))?;
             if offset > ends.durable && offset <= ends.appended {
-                Ok((Bytes::new(), ends))
+                Ok(Some((Bytes::new(), ends)))
             } else {
                 Err(ResponseError::OffsetOutOfRange)
             }

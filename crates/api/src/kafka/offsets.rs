@@ -1,8 +1,11 @@
 //! ListOffsets and OffsetForLeaderEpoch: where a partition begins, ends, and was at a time.
 
+use std::collections::HashSet;
+
 use headwater_base::{Micros, Name};
-use headwater_log::{Ends, Log, LogError};
+use headwater_log::{Ends, Log};
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::list_offsets_request::ListOffsetsTopic;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 use kafka_protocol::messages::{
@@ -10,6 +13,7 @@ use kafka_protocol::messages::{
 };
 
 use super::answer::Answer;
+use super::apart;
 use super::error::{self, Broken};
 use super::fetch::check_epoch;
 use super::table::Call;
@@ -21,16 +25,35 @@ const MAX_TIME: i64 = -3;
 
 pub(super) async fn list(mut call: Call) -> Result<Answer, Broken> {
     let request: ListOffsetsRequest = call.decode()?;
-    let log = &*call.service().log;
-    let (committed, version) = (request.isolation_level == 1, call.version);
+    let wanted = |topic: &ListOffsetsTopic| topic.partitions.iter().any(|partition| searches(partition.timestamp));
+    let version = call.version;
+    let answer = if request.topics.iter().any(wanted) {
+        apart::run(&call.client, move |service| find_all(&*service.log, request, version)).await?
+    } else {
+        find_all(&*call.service().log, request, version)
+    };
+    call.answer(&answer)
+}
+
+/// Whether records have to be looked at.
+const fn searches(timestamp: i64) -> bool {
+    timestamp >= 0 || timestamp == MAX_TIME
+}
+
+fn find_all(log: &dyn Log, request: ListOffsetsRequest, version: i16) -> ListOffsetsResponse {
+    let committed = request.isolation_level == 1;
+    let mut seen = HashSet::new();
     let topics = request.topics.into_iter().map(|topic| {
         let stream = log.stream(&topic.name);
         let partitions = topic.partitions.iter().map(|partition| {
-            let answer = ListOffsetsPartitionResponse::default().with_partition_index(partition.partition_index);
+            let index = partition.partition_index;
+            let answer = ListOffsetsPartitionResponse::default().with_partition_index(index);
             let name = stream.as_ref().map(|stream| &stream.name);
-            let found = check_epoch(partition.current_leader_epoch)
-                .and_then(|()| find(log, name, partition.partition_index, partition.timestamp, committed));
-            match found {
+            // As Kafka does. The work is bounded by the partitions there are.
+            let once = seen.insert((topic.name.clone(), index));
+            let found =
+                if once { check_epoch(partition.current_leader_epoch) } else { Err(ResponseError::InvalidRequest) };
+            match found.and_then(|()| find(log, name, index, partition.timestamp, committed)) {
                 Ok((offset, timestamp)) => {
                     let epoch = if offset < 0 || version < 4 { -1 } else { 0 };
                     answer.with_offset(offset).with_timestamp(timestamp).with_leader_epoch(epoch)
@@ -43,8 +66,7 @@ pub(super) async fn list(mut call: Call) -> Result<Answer, Broken> {
         let partitions = partitions.collect();
         ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions)
     });
-    let topics = topics.collect();
-    call.answer(&ListOffsetsResponse::default().with_topics(topics))
+    ListOffsetsResponse::default().with_topics(topics.collect())
 }
 
 fn ends(log: &dyn Log, stream: Option<&Name>, index: i32) -> Result<(u32, Ends), ResponseError> {
@@ -70,30 +92,13 @@ fn find(
         LATEST if committed => Ok((ends.stable, -1)),
         LATEST => Ok((ends.durable, -1)),
         EARLIEST => Ok((ends.start, -1)),
-        MAX_TIME => newest(log, stream, partition).map(known).map_err(|refusal| error::code(&refusal)),
+        MAX_TIME => log.newest(stream, partition).map(known).map_err(|refusal| error::code(&refusal)),
         0.. => {
             let found = log.find_time(stream, partition, Micros::from_millis(timestamp));
             Ok(known(found.map_err(|refusal| error::code(&refusal))?))
         }
         _ => Err(ResponseError::InvalidRequest),
     }
-}
-
-/// The record with the largest time: the largest time at or after which there still is a record, found by halving.
-fn newest(log: &dyn Log, stream: &Name, partition: u32) -> Result<Option<(i64, Micros)>, LogError> {
-    let Some(mut best) = log.find_time(stream, partition, Micros::MIN)? else { return Ok(None) };
-    let (mut low, mut high) = (best.1.millis(), i64::MAX / 1_000);
-    while low < high {
-        let middle = low + (high - low) / 2 + 1;
-        match log.find_time(stream, partition, Micros::from_millis(middle))? {
-            Some(found) => {
-                best = found;
-                low = found.1.millis().max(middle);
-            }
-            None => high = middle - 1,
-        }
-    }
-    Ok(Some(best))
 }
 
 /// There has been one leader, of epoch 0, since the partition began.

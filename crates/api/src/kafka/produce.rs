@@ -2,14 +2,15 @@
 //!
 //! The request is decoded here, not by `kafka-protocol`, so that each partition's batches stay where the socket put
 //! them and can be handed over as memory of their own. Partitions are appended one by one, since one may be refused
-//! and its neighbour not; a single sync covers them all.
+//! and its neighbour not; a single sync covers them all. Where the log looks into packed or large batches, for keys, that
+//! is done apart, and nothing else of the connection is begun meanwhile.
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::FutureExt;
 use headwater_log::{Append, Cleanup, Commit, LogError, Placed, Sequence, Stream};
-use headwater_wire::batch::{self, Header};
+use headwater_wire::batch::{self, Compression, Header};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ProduceResponse;
 use kafka_protocol::messages::produce_response::{
@@ -19,34 +20,73 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::KafkaService;
 use super::answer::Answer;
+use super::apart;
 use super::connection::SHARED_BYTES;
 use super::error::{self, Broken, text};
-use super::table::{Begun, Call, unsigned};
+use super::table::{Begun, Call, Start, unsigned};
 
 /// The first version with compact lengths and tagged fields.
 const FLEXIBLE: i16 = 9;
 
 /// Appends at once if there is room, so that requests of one connection keep their order; only the answer waits.
-pub(super) fn begin(mut call: Call) -> Result<Begun, Broken> {
+pub(super) fn begin(mut call: Call) -> Result<Start, Broken> {
     let small = call.body.len() <= SHARED_BYTES;
     let service = Arc::clone(&call.client.service);
     let elements_max = service.limits.kafka_request_elements;
     let mut request = decode(&mut call.body, call.version >= FLEXIBLE, small, elements_max).ok_or_else(|| {
         call.malformed(format!("the request is cut off, or has more than {elements_max} topics and partitions"))
     })?;
-    if service.log.room().now_or_never().is_some() && request.append(&service) {
-        return Ok(Begun { alone: false, answer: Box::pin(finish(call, request)) });
+    if request.is_unpacked(&service, small) {
+        return Ok(Start::Soon(Box::pin(begin_apart(call, request))));
+    }
+    let settled = service.log.room().now_or_never().is_some() && request.append(&service);
+    Ok(Start::Begun(go_on(call, Appended { request, settled, is_apart: false })))
+}
+
+/// A request of which everything that there was room for is appended.
+struct Appended {
+    request: Request,
+    /// That was all of it.
+    settled: bool,
+    /// It is appended apart.
+    is_apart: bool,
+}
+
+async fn begin_apart(call: Call, request: Request) -> Result<Begun, Broken> {
+    let appended = append_apart(&call, request, true).await?;
+    Ok(go_on(call, appended))
+}
+
+/// Appends on a thread that may take its time, if there is room or it has been waited for.
+async fn append_apart(call: &Call, mut request: Request, ask: bool) -> Result<Appended, Broken> {
+    let append = move |service: &KafkaService| {
+        let room = !ask || service.log.room().now_or_never().is_some();
+        let settled = room && request.append(service);
+        Appended { request, settled, is_apart: true }
+    };
+    apart::run(&call.client, append).await
+}
+
+/// The rest of a request's way.
+fn go_on(call: Call, appended: Appended) -> Begun {
+    if appended.settled {
+        return Begun { alone: false, answer: Box::pin(finish(call, appended.request)) };
     }
     // A refusal for want of room would make clients send again, behind what they sent meanwhile.
     let answer = async move {
-        loop {
+        let service = Arc::clone(&call.client.service);
+        let Appended { mut request, mut settled, is_apart } = appended;
+        while !settled {
             service.log.room().await;
-            if request.append(&service) {
-                return finish(call, request).await;
+            if is_apart {
+                Appended { request, settled, .. } = append_apart(&call, request, false).await?;
+            } else {
+                settled = request.append(&service);
             }
         }
+        finish(call, request).await
     };
-    Ok(Begun { alone: true, answer: Box::pin(answer) })
+    Begun { alone: true, answer: Box::pin(answer) }
 }
 
 struct Request {
@@ -94,6 +134,17 @@ impl Refusal {
 }
 
 impl Request {
+    /// Whether the log looks into batches, and these are packed or many: that of a compacted stream does, for keys.
+    fn is_unpacked(&self, service: &KafkaService, small: bool) -> bool {
+        let packed = |partition: &Partition| {
+            Header::parse(&partition.batches).is_ok_and(|header| header.compression() != Ok(Compression::None))
+        };
+        self.topics
+            .iter()
+            .filter(|topic| !small || topic.partitions.iter().any(packed))
+            .any(|topic| service.log.stream(&topic.name).is_some_and(|stream| stream.config.cleanup != Cleanup::Delete))
+    }
+
     /// Appends, in order, what is not settled yet; false when there is no room for the rest.
     fn append(&mut self, service: &KafkaService) -> bool {
         for topic in &mut self.topics {

@@ -35,8 +35,16 @@ pub(super) struct Api {
 enum Run {
     /// Alone on its connection.
     Alone(fn(Call) -> BoxFuture<'static, Result<Answer, Broken>>),
-    /// Begun at once; only its answer waits.
-    Pipelined(fn(Call) -> Result<Begun, Broken>),
+    /// Begun in order; only its answer waits.
+    Pipelined(fn(Call) -> Result<Start, Broken>),
+}
+
+/// How a request begins.
+pub(super) enum Start {
+    /// It has.
+    Begun(Begun),
+    /// Something is done apart first, and no other request begins meanwhile.
+    Soon(BoxFuture<'static, Result<Begun, Broken>>),
 }
 
 /// A request under way.
@@ -128,7 +136,7 @@ const fn api(key: i16, min: i16, max: i16, flexible: i16, shape: &'static [Field
 }
 
 /// Reads a frame's header, checks its body, and begins its work.
-pub(super) fn begin(mut frame: BytesMut, client: &Arc<Client>) -> Result<Begun, Broken> {
+pub(super) fn begin(mut frame: BytesMut, client: &Arc<Client>) -> Result<Start, Broken> {
     // A frame has at least these 8 bytes.
     let (key, version, correlation) = (frame.get_i16(), frame.get_i16(), frame.get_i32());
     let malformed = |fault: &str| Broken::Malformed { key, version, fault: fault.to_owned() };
@@ -136,7 +144,7 @@ pub(super) fn begin(mut frame: BytesMut, client: &Arc<Client>) -> Result<Begun, 
     let Some(api) = api.filter(|api| (api.min..=api.max).contains(&version)) else {
         if key == versions::KEY {
             let answer = versions::unknown(correlation);
-            return Ok(Begun { alone: true, answer: Box::pin(async { answer }) });
+            return Ok(Start::Begun(Begun { alone: true, answer: Box::pin(async { answer }) }));
         }
         return Err(Broken::Unserved { key, version });
     };
@@ -151,7 +159,7 @@ pub(super) fn begin(mut frame: BytesMut, client: &Arc<Client>) -> Result<Begun, 
     }
     let call = Call { client: Arc::clone(client), key, version, correlation, client_id, body: frame };
     match api.run {
-        Run::Alone(run) => Ok(Begun { alone: true, answer: run(call) }),
+        Run::Alone(run) => Ok(Start::Begun(Begun { alone: true, answer: run(call) })),
         Run::Pipelined(run) => run(call),
     }
 }

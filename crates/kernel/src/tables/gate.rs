@@ -124,12 +124,27 @@ impl Log for Gate {
         self.log.read(stream, partition, from, bytes_max, view)
     }
 
+    fn read_in_memory(
+        &self,
+        stream: &Name,
+        partition: u32,
+        from: Offset,
+        bytes_max: usize,
+        view: View,
+    ) -> Result<Option<Fetched>, LogError> {
+        self.log.read_in_memory(stream, partition, from, bytes_max, view)
+    }
+
     fn ends(&self, stream: &Name, partition: u32) -> Result<Ends, LogError> {
         self.log.ends(stream, partition)
     }
 
     fn find_time(&self, stream: &Name, partition: u32, time: Micros) -> Result<Option<(Offset, Micros)>, LogError> {
         self.log.find_time(stream, partition, time)
+    }
+
+    fn newest(&self, stream: &Name, partition: u32) -> Result<Option<(Offset, Micros)>, LogError> {
+        self.log.newest(stream, partition)
     }
 
     fn trim(&self, stream: &Name, partition: u32, offset: Offset) -> BoxFuture<'_, Result<Offset, LogError>> {

@@ -177,26 +177,31 @@ impl Core {
                 header.count, header.last_offset_delta
             )));
         }
-        batch::check_shape(header, bytes).map_err(|error| LogError::CorruptBatch(error.to_string()))?;
+        let shape = batch::check_shape(header, bytes, self.limits.batch_decompressed_bytes);
+        shape.map_err(|error| LogError::CorruptBatch(error.to_string()))?;
         if header.producer_id >= 0 && (header.base_sequence < 0 || header.producer_epoch < 0) {
             return Err(LogError::InvalidRecord("an idempotent producer's batch without sequence or epoch".into()));
         }
         Ok(())
     }
 
-    /// A compacted stream takes no record without a key.
+    /// A compacted stream takes no record without a key. Here alone a packed batch is opened, and held to what it says.
     fn check_keys(
         &self,
         stream: &Stream,
         batches: &BytesMut,
         headers: &[(Header, std::ops::Range<usize>)],
     ) -> Result<(), LogError> {
-        for (_, range) in headers {
+        for (header, range) in headers {
             let bytes = Bytes::copy_from_slice(batches.get(range.clone()).unwrap_or_default());
             let records = batch::records(&bytes, self.limits.batch_decompressed_bytes)
                 .map_err(|error| LogError::CorruptBatch(error.to_string()))?;
-            for record in records {
+            for (index, record) in records.enumerate() {
                 let record = record.map_err(|error| LogError::CorruptBatch(error.to_string()))?;
+                let due = header.base_offset.saturating_add(index as i64);
+                if record.offset != due {
+                    return Err(LogError::CorruptBatch(format!("record `{due}` says that it is `{}`", record.offset)));
+                }
                 if record.key.is_none() {
                     return Err(LogError::InvalidRecord(format!(
                         "compacted stream `{}` needs a key in each record",

@@ -16,25 +16,26 @@ use crate::Delta;
 const VERSION: u8 = 1;
 const NONE: u32 = u32::MAX;
 
-/// A commit as read back.
+/// A commit as read back, out of the bytes it was read from.
 #[derive(Debug, PartialEq)]
-pub(super) struct Frame {
-    pub appends: Vec<FrameAppend>,
-    pub spaces: Vec<(String, Change)>,
+pub(super) struct Frame<'a> {
+    pub appends: Vec<FrameAppend<'a>>,
+    pub spaces: Vec<(&'a str, Change<'a>)>,
 }
 
 /// Batches for one partition.
 #[derive(Debug, PartialEq)]
-pub(super) struct FrameAppend {
+pub(super) struct FrameAppend<'a> {
     pub stream: u128,
     pub partition: u32,
-    pub batches: Bytes,
+    pub batches: &'a [u8],
 }
 
 /// What happens to a space.
 #[derive(Debug, PartialEq)]
-pub(super) enum Change {
-    Deltas(Vec<Delta>),
+pub(super) enum Change<'a> {
+    /// Keys, each with its new value or none.
+    Deltas(Vec<(&'a [u8], Option<&'a [u8]>)>),
     Drop,
 }
 
@@ -86,7 +87,7 @@ pub(super) fn unreadable(sequence: u64) -> Problem {
 }
 
 /// Reads a frame; None when it is not one, which the write-ahead log's checksum excludes.
-pub(super) fn decode(payload: &[u8]) -> Option<Frame> {
+pub(super) fn decode(payload: &[u8]) -> Option<Frame<'_>> {
     let mut rest = payload;
     if *take(&mut rest, 1)?.first()? != VERSION {
         return None;
@@ -100,32 +101,29 @@ pub(super) fn decode(payload: &[u8]) -> Option<Frame> {
     let mut spaces = Vec::new();
     for _ in 0..u32_le(&mut rest)? {
         let length = u16::from_le_bytes(take(&mut rest, 2)?.try_into().ok()?);
-        let name = std::str::from_utf8(take(&mut rest, usize::from(length))?).ok()?.to_owned();
+        let name = std::str::from_utf8(take(&mut rest, usize::from(length))?).ok()?;
         let count = u32_le(&mut rest)?;
         if count == NONE {
             spaces.push((name, Change::Drop));
             continue;
         }
-        let mut deltas = Vec::new();
+        // Each has at least the two lengths.
+        let mut deltas = Vec::with_capacity((count as usize).min(rest.len() / 8));
         for _ in 0..count {
             let key_bytes = u32_le(&mut rest)?;
             let value_bytes = u32_le(&mut rest)?;
-            let key = Bytes::copy_from_slice(take(&mut rest, key_bytes as usize)?);
+            let key = take(&mut rest, key_bytes as usize)?;
             let value = match value_bytes {
                 NONE => None,
-                bytes => Some(Bytes::copy_from_slice(take(&mut rest, bytes as usize)?)),
+                bytes => Some(take(&mut rest, bytes as usize)?),
             };
-            deltas.push(Delta { key, value });
+            deltas.push((key, value));
         }
         spaces.push((name, Change::Deltas(deltas)));
     }
     let mut appends = Vec::with_capacity(heads.len());
     for (stream, partition, bytes) in heads {
-        appends.push(FrameAppend {
-            stream,
-            partition,
-            batches: Bytes::copy_from_slice(take(&mut rest, bytes as usize)?),
-        });
+        appends.push(FrameAppend { stream, partition, batches: take(&mut rest, bytes as usize)? });
     }
     rest.is_empty().then_some(Frame { appends, spaces })
 }
@@ -151,6 +149,11 @@ mod tests {
         (bytes(), prop::option::of(bytes())).prop_map(|(key, value)| Delta { key, value })
     }
 
+    fn change(deltas: Option<&[Delta]>) -> Change<'_> {
+        let Some(deltas) = deltas else { return Change::Drop };
+        Change::Deltas(deltas.iter().map(|delta| (&*delta.key, delta.value.as_deref())).collect())
+    }
+
     proptest! {
         #[test]
         fn a_frame_is_read_back(
@@ -162,8 +165,8 @@ mod tests {
             payload.extend_from_slice(&encode_spaces(spaces.iter().map(|(name, deltas)| (name.as_str(), deltas.as_deref()))));
             appends.iter().for_each(|(_, _, bytes)| payload.extend_from_slice(bytes));
             let wanted = Frame {
-                appends: appends.into_iter().map(|(stream, partition, batches)| FrameAppend { stream, partition, batches: batches.into() }).collect(),
-                spaces: spaces.into_iter().map(|(name, deltas)| (name, deltas.map_or(Change::Drop, Change::Deltas))).collect(),
+                appends: appends.iter().map(|(stream, partition, batches)| FrameAppend { stream: *stream, partition: *partition, batches }).collect(),
+                spaces: spaces.iter().map(|(name, deltas)| (name.as_str(), change(deltas.as_deref()))).collect(),
             };
             prop_assert_eq!(decode(&payload), Some(wanted));
             prop_assert_eq!(decode(&payload[..payload.len() - 1]), None);

@@ -1,11 +1,17 @@
-//! Opening: load the newest checkpoint, cut the segments to it, apply the write-ahead log's tail.
+//! Opening: load the newest checkpoint, see that the rest is whole, cut the segments to it, apply the write-ahead log's
+//! tail.
+//!
+//! # Invariants
+//! - No segment is changed before the write-ahead log has been read through: where that is damaged, what the segments hold
+//!   behind the checkpoint may be all that is left of it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use headwater_base::{Clock, Limits, Problem};
+use bytes::Bytes;
+use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_store::disk::{self, Disk};
 use headwater_store::state::{Snapshots, State};
 use headwater_store::wal::{self, Wal};
@@ -36,16 +42,46 @@ struct Recovery<'a> {
     items: Vec<Item>,
     bytes: usize,
     doubts: Vec<Doubt>,
+    unsettled: Vec<Unsettled>,
+}
+
+/// What a partition's files become once it is known that the start succeeds.
+struct Unsettled {
+    folder: PathBuf,
+    /// The segments that stay, in order.
+    kept: Vec<Offset>,
+    /// A segment that is longer than the checkpoint says, and how long it says.
+    cut: Option<(Offset, u64)>,
+}
+
+impl Unsettled {
+    fn settle(&self, disk: &dyn Disk) -> io::Result<()> {
+        if let Some((base, length)) = self.cut {
+            disk.open(&Segment::log_path(&self.folder, base), false)?.set_len(length)?;
+        }
+        segment::tidy(disk, &self.folder, &self.kept)
+    }
 }
 
 /// Something of a partition that the checkpoint names and that is not there. The tail of the write-ahead log says
 /// whether that is damage, or whether the stream was deleted or its records trimmed behind the checkpoint.
 struct Doubt {
-    stream: u128,
-    partition: u32,
+    stream: Name,
+    partition: [u8; 20],
     /// One past the last record that is missing.
     next: Offset,
     damage: Problem,
+}
+
+impl Doubt {
+    /// Whether a change of a key says that nothing is missing.
+    fn is_settled_by(&self, space: &str, key: &[u8], value: Option<&[u8]>) -> bool {
+        match (space, value) {
+            (STREAMS, None) => key == self.stream.as_str().as_bytes(),
+            (STARTS, Some(start)) => key == self.partition && offset(start).is_some_and(|start| start >= self.next),
+            _ => false,
+        }
+    }
 }
 
 pub(super) fn open(
@@ -83,6 +119,7 @@ pub(super) fn open(
         items: Vec::new(),
         bytes: 0,
         doubts: Vec::new(),
+        unsettled: Vec::new(),
     };
     recovery.load_streams()?;
     let wal_options = wal::Options {
@@ -95,6 +132,8 @@ pub(super) fn open(
         Box::new(move |last, done| became_durable(&state, &filer, last, done))
     };
     let after = snapshots.sequence();
+    recovery.examine(&wal_options, after)?;
+    recovery.settle()?;
     let wal = Wal::open(
         disk.clone(),
         wal_options,
@@ -103,7 +142,6 @@ pub(super) fn open(
         on_durable,
     )?;
     recovery.file()?;
-    recovery.resolve_doubts()?;
     recovery.remove_orphans();
     let catalog = recovery.catalog;
     for partition in catalog.partitions() {
@@ -192,19 +230,43 @@ impl Recovery<'_> {
         for stream in streams {
             self.put_stream(stream?)?;
         }
-        let mut producers = Vec::new();
         if let Some(space) = self.state.space(PRODUCERS) {
-            space.for_each_durable(&mut |key, value| producers.push((key.to_vec(), value.to_vec())));
-        }
-        for (key, value) in producers {
-            if let Some((partition, id)) = self.partition_of(&key)
-                && let Some(partition) = partition
-                && let Ok(id) = <[u8; 8]>::try_from(id)
-            {
-                partition.producers.lock().load(i64::from_be_bytes(id), &value);
-            }
+            space.for_each_durable(&mut |key, value| {
+                if let Some((Some(partition), id)) = self.partition_of(key)
+                    && let Ok(id) = <[u8; 8]>::try_from(id)
+                {
+                    partition.producers.lock().load(i64::from_be_bytes(id), value);
+                }
+            });
         }
         Ok(())
+    }
+
+    /// Reads the write-ahead log for the first time: whether it is whole, and what it says about the doubts.
+    fn examine(&mut self, options: &wal::Options, after: u64) -> Result<(), Problem> {
+        let mut doubts = std::mem::take(&mut self.doubts);
+        wal::examine(self.disk, options, after, &mut |sequence, payload| {
+            if doubts.is_empty() {
+                return Ok(());
+            }
+            let frame = frame::decode(payload).ok_or_else(|| frame::unreadable(sequence))?;
+            for (name, change) in frame.spaces {
+                let Change::Deltas(deltas) = change else { continue };
+                for (key, value) in deltas {
+                    doubts.retain(|doubt| !doubt.is_settled_by(name, key, value));
+                }
+            }
+            Ok(())
+        })?;
+        doubts.into_iter().next().map_or(Ok(()), |doubt| Err(doubt.damage))
+    }
+
+    /// Brings the files of partitions to what the checkpoint says of them.
+    fn settle(&mut self) -> Result<(), Problem> {
+        self.unsettled.drain(..).try_for_each(|partition| {
+            let settled = partition.settle(self.disk);
+            settled.map_err(|error| at_start("cannot open a partition", &partition.folder, &error))
+        })
     }
 
     /// The partition that a key of the log's own spaces names, and the rest of the key.
@@ -220,12 +282,15 @@ impl Recovery<'_> {
         let folder = catalog::folder(self.root, &stream.name, stream.id);
         let (disk, state, clock) = (self.disk, self.state, self.clock);
         let mut fault = None;
-        let doubts = &mut self.doubts;
+        let (doubts, unsettled) = (&mut self.doubts, &mut self.unsettled);
         self.catalog.put(Arc::new(stream), &mut |stream, index| {
             let folder = folder.join(index.to_string());
             let partition = Partition::new(stream.clone(), index, folder, 0, 0);
             match open_partition(disk, state, clock, &partition) {
-                Ok(doubt) => doubts.extend(doubt),
+                Ok((files, doubt)) => {
+                    unsettled.push(files);
+                    doubts.extend(doubt);
+                }
                 Err(error) => drop(fault.get_or_insert(error)),
             }
             partition
@@ -240,26 +305,31 @@ impl Recovery<'_> {
         };
         for append in frame.appends {
             if let Some(partition) = self.catalog.partition_by_id(append.stream, append.partition) {
-                self.append(&partition, &append.batches);
+                self.append(&partition, append.batches);
             }
         }
         for (name, change) in frame.spaces {
             let Change::Deltas(deltas) = change else {
-                self.state.drop_space(&name);
+                self.state.drop_space(name);
                 continue;
             };
-            let space = self.state.space_or_new(&name);
-            for delta in deltas {
-                space.put_durable(&delta.key, delta.value.as_deref());
-                match (name.as_str(), &delta.value) {
-                    (STREAMS, Some(value)) => self.put_stream(decode(value)?)?,
+            let space = self.state.space_or_new(name);
+            for (key, value) in deltas {
+                space.put_durable(key, value);
+                match (name, value) {
+                    (STREAMS, Some(value)) => {
+                        self.put_stream(decode(value)?)?;
+                        self.settle()?;
+                        // One that the checkpoint knew and has no word of any more is deleted further on.
+                        self.doubts.clear();
+                    }
                     (STREAMS, None) => {
-                        if let Ok(name) = std::str::from_utf8(&delta.key) {
+                        if let Ok(name) = std::str::from_utf8(key) {
                             self.catalog.remove(name);
                         }
                     }
                     (STARTS, Some(value)) => {
-                        if let Some((Some(partition), _)) = self.partition_of(&delta.key) {
+                        if let Some((Some(partition), _)) = self.partition_of(key) {
                             partition.start.store(offset(value).unwrap_or(0), Ordering::Release);
                         }
                     }
@@ -273,7 +343,7 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    fn append(&mut self, partition: &Arc<Partition>, batches: &bytes::Bytes) {
+    fn append(&mut self, partition: &Arc<Partition>, batches: &[u8]) {
         let now = self.clock.now();
         for found in batch::split(batches) {
             let Ok((header, range)) = found else { break };
@@ -285,7 +355,7 @@ impl Recovery<'_> {
                 continue;
             }
             partition.appended.store(header.last_offset() + 1, Ordering::Release);
-            let bytes = batches.slice(range);
+            let bytes = Bytes::copy_from_slice(batches.get(range).unwrap_or_default());
             self.bytes += bytes.len();
             self.items.push(Item {
                 partition: partition.clone(),
@@ -301,17 +371,6 @@ impl Recovery<'_> {
         self.bytes = 0;
         let items = std::mem::take(&mut self.items);
         self.filer.file_all(items).map_err(|error| self.refused(error))
-    }
-
-    /// Refuses if something is missing that is still needed after the write-ahead log's tail.
-    fn resolve_doubts(&mut self) -> Result<(), Problem> {
-        for doubt in self.doubts.drain(..) {
-            let partition = self.catalog.partition_by_id(doubt.stream, doubt.partition);
-            if partition.is_some_and(|partition| partition.start.load(Ordering::Acquire) < doubt.next) {
-                return Err(doubt.damage);
-            }
-        }
-        Ok(())
     }
 
     /// Removes what streams deleted before have left.
@@ -347,13 +406,13 @@ fn offset(value: &[u8]) -> Option<Offset> {
     Some(i64::from_le_bytes(value.try_into().ok()?))
 }
 
-/// Brings a partition's files to what the checkpoint says of them.
+/// Looks at a partition's files by what the checkpoint says of them, and changes none.
 fn open_partition(
     disk: &dyn Disk,
     state: &State,
     clock: &dyn Clock,
     partition: &Partition,
-) -> Result<Option<Doubt>, Problem> {
+) -> Result<(Unsettled, Option<Doubt>), Problem> {
     let refused = |error: io::Error| at_start("cannot open a partition", &partition.folder, &error);
     let key = partition.key();
     let own = |space: &str| state.space(space).and_then(|space| space.get(&key));
@@ -361,17 +420,16 @@ fn open_partition(
     let record = own(FILED).and_then(|bytes| Record::decode(&bytes));
     let Some(record) = record else {
         // What is here was filed after the checkpoint and comes again from the write-ahead log.
-        segment::tidy(disk, &partition.folder, &[]).map_err(refused)?;
         partition.start.store(start, Ordering::Release);
-        return Ok(None);
+        return Ok((Unsettled { folder: partition.folder.clone(), kept: Vec::new(), cut: None }, None));
     };
     let doubt = |fact: String, path: &Path, help: &str| Doubt {
-        stream: partition.stream_id,
-        partition: partition.index,
+        stream: partition.stream.read().name.clone(),
+        partition: key,
         next: record.next,
         damage: Problem::new("HW-LOG-003", fact).at(path.display().to_string(), 0, 0).help(help),
     };
-    let mut found = None;
+    let (mut found, mut cut) = (None, None);
     let mut segments: Vec<Segment> = Vec::new();
     for base in segment::bases(disk, &partition.folder).map_err(refused)? {
         let path = Segment::log_path(&partition.folder, base);
@@ -389,8 +447,8 @@ fn open_partition(
                 continue;
             }
             if length > record.length {
-                file.set_len(record.length).map_err(refused)?;
                 length = record.length;
+                cut = Some((base, length));
             }
         }
         let segment = Segment::load(disk, &partition.folder, base, length, clock.now()).map_err(refused)?;
@@ -410,9 +468,10 @@ fn open_partition(
     // A damaged file stays for whoever looks at it.
     let mut kept: Vec<Offset> = segments.iter().map(|segment| segment.base).collect();
     kept.extend(found.is_some().then_some(record.base));
-    segment::tidy(disk, &partition.folder, &kept).map_err(refused)?;
+    let files = Unsettled { folder: partition.folder.clone(), kept, cut };
     *partition.segments.write() = segments;
     partition.start.store(start, Ordering::Release);
     partition.appended.store(record.next, Ordering::Release);
-    Ok(found)
+    // What was trimmed is not missed.
+    Ok((files, found.filter(|_| start < record.next)))
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use bytes::Bytes;
+use headwater_wire::batch::Header;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
@@ -142,6 +143,13 @@ impl Partition {
                 Some(joined.into())
             }
         }
+    }
+
+    /// The largest time, in milliseconds, of the batches before `end` that are not filed yet.
+    pub fn newest_unfiled_ms(&self, end: Offset) -> Option<i64> {
+        let tail = self.tail.lock();
+        let unfiled = tail.iter().rev().take_while(|batch| !batch.filed).filter(|batch| batch.last < end);
+        unfiled.filter_map(|batch| Some(Header::parse(&batch.bytes).ok()?.max_timestamp)).max()
     }
 
     /// Registers a waiter, or notifies it at once when there is something for it already.

@@ -11,7 +11,7 @@ use headwater_wire::batch::{self, Header};
 use super::Core;
 use super::partition::Partition;
 use super::segment::Segment;
-use crate::{Fetched, LogError, Offset, View};
+use crate::{Ends, Fetched, LogError, Offset, View};
 
 /// Bytes read on top of what is wanted: where a batch begins is known to this distance.
 const SLACK_BYTES: usize = 80 << 10;
@@ -28,16 +28,37 @@ pub(super) fn damaged(partition: &Partition, base: Offset, place: u64) -> io::Er
     io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is damaged at byte {place}", path.display()))
 }
 
+/// Where a read may look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    Memory,
+    Files,
+}
+
 impl Core {
+    /// None where it takes a file that is out of reach.
     pub(super) fn read(
         &self,
         partition: &Arc<Partition>,
         from: Offset,
         bytes_max: usize,
         view: View,
-    ) -> Result<Fetched, LogError> {
+        reach: Reach,
+    ) -> Result<Option<Fetched>, LogError> {
         self.check_open()?;
-        let ends = partition.ends();
+        self.read_within(partition, partition.ends(), from, bytes_max, view, reach)
+    }
+
+    /// Reads between the ends as they were a moment ago.
+    pub(super) fn read_within(
+        &self,
+        partition: &Arc<Partition>,
+        ends: Ends,
+        from: Offset,
+        bytes_max: usize,
+        view: View,
+        reach: Reach,
+    ) -> Result<Option<Fetched>, LogError> {
         let end = match view {
             View::Appended => ends.appended,
             View::Durable => ends.durable,
@@ -46,14 +67,24 @@ impl Core {
             return Err(LogError::OffsetOutOfRange { wanted: from, start: ends.start, end });
         }
         if from == end {
-            return Ok(Fetched { batches: Bytes::new(), ends });
+            return Ok(Some(Fetched { batches: Bytes::new(), ends }));
         }
         let bytes_max = bytes_max.min(READ_BYTES_MAX);
         let batches = match partition.read_tail(from, end, bytes_max) {
             Some(batches) => batches,
-            None => self.read_files(partition, from, end, bytes_max).map_err(refused)?,
+            None if reach == Reach::Memory => return Ok(None),
+            None => {
+                let found = self.read_files(partition, from, end, bytes_max);
+                // A trim may have come in between: a file that it removed is not missed, and what was found behind it
+                // would be taken for the next record.
+                let start = partition.start.load(Ordering::Acquire);
+                if from < start {
+                    return Err(LogError::OffsetOutOfRange { wanted: from, start, end });
+                }
+                found.map_err(refused)?
+            }
         };
-        Ok(Fetched { batches, ends })
+        Ok(Some(Fetched { batches, ends }))
     }
 
     fn read_files(&self, partition: &Partition, from: Offset, end: Offset, bytes_max: usize) -> io::Result<Bytes> {
@@ -161,17 +192,24 @@ impl Core {
             }
         }
         while from < ends.durable {
-            let found = self.read(partition, from, 1 << 20, View::Durable)?;
+            let found = match self.read(partition, from, 1 << 20, View::Durable, Reach::Files) {
+                Err(LogError::OffsetOutOfRange { start, .. }) if start > from => {
+                    from = start;
+                    continue;
+                }
+                found => found?,
+            };
+            let batches = found.map(|found| found.batches).unwrap_or_default();
             let mut next = from;
-            for item in batch::split(&found.batches) {
+            for item in batch::split(&batches) {
                 let Ok((header, range)) = item else { break };
                 next = header.last_offset() + 1;
                 if header.max_timestamp < time_ms {
                     continue;
                 }
-                let records = batch::records(&found.batches.slice(range), self.limits.batch_decompressed_bytes)
-                    .map_err(|error| LogError::CorruptBatch(error.to_string()))?;
-                for record in records.flatten() {
+                // One that its sender packed badly is passed over, as readers do.
+                let records = batch::records(&batches.slice(range), self.limits.batch_decompressed_bytes);
+                for record in records.into_iter().flatten().flatten() {
                     if record.offset >= ends.start && record.timestamp >= time_ms {
                         return Ok(Some((record.offset, Micros::from_millis(record.timestamp))));
                     }
@@ -183,6 +221,37 @@ impl Core {
             from = next;
         }
         Ok(None)
+    }
+
+    /// The first record with the largest time.
+    pub(super) fn newest(&self, partition: &Arc<Partition>) -> Result<Option<(Offset, Micros)>, LogError> {
+        self.check_open()?;
+        let ends = partition.ends();
+        // Memory first: a batch leaves it only after it was filed.
+        let in_memory = partition.newest_unfiled_ms(ends.durable);
+        let segments = partition.segments.read();
+        let filed = segments.iter().filter(|segment| segment.next > ends.start).map(|segment| segment.newest_ms).max();
+        drop(segments);
+        let Some(bound_ms) = filed.max(in_memory) else { return Ok(None) };
+        let bound_ms = bound_ms.min(i64::MAX / 1_000);
+        let since = |time_ms| self.find_time(partition, Micros::from_millis(time_ms));
+        if let Some(found) = since(bound_ms)? {
+            return Ok(Some(found));
+        }
+        // A trim or compaction has taken that record: the largest time at which there still is one, found by halving.
+        let Some(mut best) = since(i64::MIN / 1_000)? else { return Ok(None) };
+        let (mut low, mut high) = (best.1.millis(), bound_ms.saturating_sub(1));
+        while low < high {
+            let middle = low + (high - low) / 2 + 1;
+            match since(middle)? {
+                Some(found) => {
+                    best = found;
+                    low = found.1.millis().max(middle);
+                }
+                None => high = middle - 1,
+            }
+        }
+        Ok(Some(best))
     }
 
     pub(super) fn figures(&self) -> Vec<(&'static str, f64)> {

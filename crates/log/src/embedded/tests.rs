@@ -350,6 +350,69 @@ fn a_time_is_found_and_a_trim_holds() {
 }
 
 #[test]
+fn a_read_that_a_trim_overtakes_is_refused() {
+    let house = House::new();
+    let stream = house.stream("s", |_| ());
+    for _ in 0..40 {
+        house.put(&stream, "k", Some("value"));
+    }
+    house.log.maintain_now().unwrap();
+    let house = house.restart();
+    let partition = house.log.core.partition(&stream, 0).unwrap();
+    let before = partition.ends();
+    block_on(house.log.trim(&stream, 0, 30)).unwrap();
+    house.log.maintain_now().unwrap();
+    let read = house.log.core.read_within(&partition, before, 0, 10, View::Durable, Reach::Files);
+    assert_eq!(read.unwrap_err(), LogError::OffsetOutOfRange { wanted: 0, start: 30, end: 40 });
+}
+
+#[test]
+fn the_record_with_the_largest_time_is_found_wherever_it_is() {
+    let house = House::new();
+    let stream = house.stream("s", |_| ());
+    let put = |time_ms: i64| {
+        let mut builder = Builder::new(Compression::None);
+        builder.push(time_ms, Some(b"k"), Some(b"value"), &[]);
+        house.append(&stream, builder.finish()).unwrap();
+    };
+    let newest = |house: &House| house.log.newest(&stream, 0).unwrap().map(|(offset, time)| (offset, time.millis()));
+    assert_eq!(newest(&house), None);
+    // In memory, in a segment, and where no search has to begin at the largest number there is.
+    put(500);
+    assert_eq!(newest(&house), Some((0, 500)));
+    for time_ms in [900, 100, 900, 300] {
+        put(time_ms);
+    }
+    assert_eq!(newest(&house), Some((1, 900)));
+    for time_ms in 0..40 {
+        put(time_ms);
+    }
+    house.log.maintain_now().unwrap();
+    let house = house.restart();
+    assert_eq!(newest(&house), Some((1, 900)));
+    // What its segment remembers is gone.
+    block_on(house.log.trim(&stream, 0, 4)).unwrap();
+    assert_eq!(newest(&house), Some((4, 300)));
+    block_on(house.log.trim(&stream, 0, 45)).unwrap();
+    assert_eq!(newest(&house), None);
+}
+
+#[test]
+fn memory_answers_for_the_newest_records_alone() {
+    let house = House::new();
+    let stream = house.stream("s", |_| ());
+    house.put(&stream, "k", Some("v"));
+    let read = |house: &House, from| house.log.read_in_memory(&stream, 0, from, 100, View::Durable).unwrap();
+    assert_eq!(read(&house, 0).map(|read| read.batches.len()), Some(70));
+    house.log.maintain_now().unwrap();
+    let house = house.restart();
+    house.put(&stream, "k", Some("v"));
+    assert!(read(&house, 0).is_none(), "it is in a segment alone");
+    assert_eq!(read(&house, 1).map(|read| read.batches.len()), Some(70));
+    assert_eq!(read(&house, 2).map(|read| read.batches.len()), Some(0), "the end needs no file");
+}
+
+#[test]
 fn bad_batches_are_refused_and_nothing_is_written() {
     let house = House::new();
     let stream = house.stream("s", |config| config.batch_bytes_max = 200);

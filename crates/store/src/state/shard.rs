@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use ahash::{HashSet, RandomState};
 use bytes::Bytes;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// One part of a space.
 #[derive(Debug, Default)]
@@ -98,14 +99,19 @@ impl Shard {
 
     fn set(&mut self, hash: u64, entry: Box<[u8]>, hasher: &RandomState) -> Option<Box<[u8]>> {
         self.bytes += entry.len() as u64;
-        let (key, _) = parts(&entry);
-        if let Some(there) = self.table.find_mut(hash, |entry| parts(entry).0 == key) {
-            let old = std::mem::replace(there, entry);
-            self.bytes -= old.len() as u64;
-            return Some(old);
+        let key = parts(&entry).0;
+        let place = self.table.entry(hash, |there| parts(there).0 == key, |there| hasher.hash_one(parts(there).0));
+        match place {
+            Entry::Occupied(mut there) => {
+                let old = std::mem::replace(there.get_mut(), entry);
+                self.bytes -= old.len() as u64;
+                Some(old)
+            }
+            Entry::Vacant(place) => {
+                place.insert(entry);
+                None
+            }
         }
-        self.table.insert_unique(hash, entry, |entry| hasher.hash_one(parts(entry).0));
-        None
     }
 
     fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Box<[u8]>> {

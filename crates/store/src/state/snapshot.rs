@@ -2,9 +2,9 @@
 //! write-ahead log, and a checkpoint writes only what has changed.
 //!
 //! ```text
-//! state/manifest    crc32c (8 hex digits) newline, JSON: sequence, files
+//! state/manifest    crc32c (8 hex digits) newline, JSON: sequence, files, how many entries large spaces have
 //! state/NNNNNN.kv   "HWSTATE1", then blocks { bytes u32 | crc32c u32 | records }
-//! record            1 space name | 2 put key value | 3 delete key | 4 drop space | 5 how many keys follow; lengths are u32
+//! record            1 space name | 2 put key value | 3 delete key | 4 drop space; lengths are u32
 //! ```
 //! Drops come first in a file, and it names a key once at most: the blocks behind the drops are read in any order, by
 //! several threads.
@@ -36,7 +36,6 @@ const SPACE: u8 = 1;
 const PUT: u8 = 2;
 const DELETE: u8 = 3;
 const DROP: u8 = 4;
-const ROOM: u8 = 5;
 /// A put of nothing under nothing.
 const PUT_BYTES_MIN: u64 = 9;
 /// Entries of a space worth making room for ahead.
@@ -63,6 +62,9 @@ struct Manifest {
     sequence: u64,
     next: u64,
     files: Vec<Listed>,
+    /// Entries of large spaces, about: their tables need not grow, and be built anew each time, while all files are read.
+    #[serde(default)]
+    entries: Vec<(String, u64)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -135,7 +137,9 @@ impl Snapshots {
         if !settle() {
             return Err(io::Error::other("the write-ahead log is closed"));
         }
-        let mut manifest = Manifest { sequence, next: self.manifest.next, files: before.files.clone() };
+        let entries = state.spaces().into_iter().map(|space| (space.name().to_string(), space.size().0));
+        let entries = entries.filter(|(_, entries)| *entries >= ROOM_MIN).collect();
+        let mut manifest = Manifest { sequence, next: self.manifest.next, files: before.files.clone(), entries };
         if all {
             manifest.files.clear();
         }
@@ -199,13 +203,6 @@ impl Snapshots {
             out.space = None;
             // A commit that is durable may still be on its way into the space; it holds this until it is there.
             drop(space.order());
-            let (entries, _) = space.size();
-            if all && entries >= ROOM_MIN {
-                out.enter(space.name());
-                out.block.push(ROOM);
-                field(&mut out.block, &entries.to_le_bytes());
-                out.space = Some(space.name().clone());
-            }
             for shard in &space.shards {
                 let mut block = std::mem::take(&mut out.block);
                 let mut entered = out.space.is_some();
@@ -253,6 +250,11 @@ impl Snapshots {
             self.manifest = decode_manifest(&disk::read_exact_at(&*file, 0, length)?)?;
             // The process may have ended between renaming and this: what an older manifest names goes only now.
             self.disk.sync_dir(&self.folder)?;
+        }
+        let entries_max: u64 = self.manifest.files.iter().map(|file| file.bytes / PUT_BYTES_MIN).sum();
+        for (name, entries) in &self.manifest.entries {
+            let entries = usize::try_from((*entries).min(entries_max)).map_err(io::Error::other)?;
+            state.space_or_new(name).reserve(entries);
         }
         for listed in &self.manifest.files {
             let file = self.disk.open(&self.folder.join(&listed.name), false)?;
@@ -415,8 +417,7 @@ impl Blocks<'_> {
 
     /// Applies a block; whether it dropped a space.
     fn apply(&self, block: &[u8], state: &State) -> io::Result<bool> {
-        let entries_max = self.listed.bytes / PUT_BYTES_MIN;
-        apply(block, state, entries_max).ok_or_else(|| self.fault("a record cannot be read"))
+        apply(block, state).ok_or_else(|| self.fault("a record cannot be read"))
     }
 
     fn apply_rest(&self, mut block: Vec<u8>, state: &State) -> io::Result<()> {
@@ -429,7 +430,7 @@ impl Blocks<'_> {
 
 /// Applies one block's records, and answers whether it dropped a space; None when they cannot be read. A space holds for
 /// the rest of its block.
-fn apply(block: &[u8], state: &State, entries_max: u64) -> Option<bool> {
+fn apply(block: &[u8], state: &State) -> Option<bool> {
     let mut rest = block;
     let mut space = None;
     let mut dropped = false;
@@ -448,10 +449,6 @@ fn apply(block: &[u8], state: &State, entries_max: u64) -> Option<bool> {
             DROP => {
                 state.drop_space(&space.take()?.name().clone());
                 dropped = true;
-            }
-            ROOM => {
-                let entries = u64::from_le_bytes(take(&mut rest)?.try_into().ok()?);
-                space.as_ref()?.reserve(usize::try_from(entries.min(entries_max)).ok()?);
             }
             _ => return None,
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::disk::{Disk, MemoryDisk};
+use crate::disk::{self, Disk, MemoryDisk};
 
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -202,6 +202,34 @@ fn a_large_snapshot_is_read_by_several_threads_as_it_was_written() {
         assert!(all(&read, space) == all(&state, space), "{space}");
     }
     assert_eq!(read.size().0, ENTRIES + ENTRIES / 3 * 2);
+}
+
+#[test]
+fn a_snapshot_says_how_large_its_spaces_are_and_nobody_believes_too_much() {
+    let disk = MemoryDisk::default();
+    let state = State::default();
+    let mut snapshots = Snapshots::open(Arc::new(disk.clone()), Path::new("/state").into(), &state).unwrap();
+    // Most of it comes with changes on top of the base.
+    for (sequence, keys) in [(1, 0..2_000u64), (2, 2_000..3_500)] {
+        for number in keys {
+            state.space_or_new("large").put_durable(&number.to_le_bytes(), Some(b"value"));
+        }
+        state.space_or_new("small").put_durable(b"key", Some(b"value"));
+        snapshots.write(&state, sequence, &|| true).unwrap();
+    }
+    let path = Path::new("/state/manifest");
+    let file = disk.open(path, false).unwrap();
+    let text = String::from_utf8(disk::read_exact_at(&*file, 0, file.len().unwrap() as usize).unwrap()).unwrap();
+    let (_, json) = text.trim_end().split_once('\n').unwrap();
+    assert!(json.contains(r#""entries":[["large",3500]]"#), "{json}");
+    // As many as that would take all memory there is.
+    let json = json.replace("3500", &u64::MAX.to_string());
+    let manifest = format!("{:08x}\n{json}\n", crc32c::crc32c(json.as_bytes()));
+    file.set_len(0).unwrap();
+    file.write_at(manifest.as_bytes(), 0).unwrap();
+    let read = State::default();
+    Snapshots::open(Arc::new(disk), Path::new("/state").into(), &read).unwrap();
+    assert!(all(&read, "large") == all(&state, "large"));
 }
 
 #[test]

@@ -67,6 +67,20 @@ impl Compression {
         [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd].into_iter().find(|codec| codec.name() == name)
     }
 
+    /// The most bytes that one packed byte can become.
+    pub(super) const fn growth_max(self) -> usize {
+        match self {
+            Self::None => 1,
+            // RFC 1951: two bits for 258 bytes.
+            Self::Gzip => 1_032,
+            Self::Snappy => 64,
+            // Each byte of a match's length stands for 255 bytes more.
+            Self::Lz4 => 256,
+            // RFC 8878: a block of one repeated byte has 4 bytes and becomes up to 128 KiB.
+            Self::Zstd => 32 << 10,
+        }
+    }
+
     /// Unpacks `packed`, never to more than `bytes_max`.
     pub(super) fn unpack(self, packed: Bytes, bytes_max: usize) -> Result<Bytes, BatchError> {
         match self {

@@ -5,6 +5,9 @@ use bytes::{Bytes, BytesMut};
 use super::header::{self, HEADER_BYTES, Header};
 use super::{BatchError, Compression, varint};
 
+/// Bytes of the smallest record: its length, attributes, time, offset, no key, no value, no headers.
+const RECORD_BYTES_MIN: usize = 7;
+
 /// One record. Its parts share the batch's memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -124,17 +127,24 @@ impl Iterator for Records {
     }
 }
 
-/// Checks that an uncompressed batch holds exactly as many records as it says, by their lengths alone. A compressed
-/// one passes: it is stored as sent and looked into by its readers.
+/// Checks that a batch holds exactly as many records as it says, by their lengths alone. A compressed one is stored as
+/// sent and looked into by its readers: it may say what its bytes can become, up to `decompressed_max`.
 ///
 /// # Errors
-/// The first record whose length does not fit.
-pub fn check_shape(header: &Header, batch: &[u8]) -> Result<(), BatchError> {
-    if header.compression()? != Compression::None {
-        return Ok(());
-    }
+/// The first record whose length does not fit, or a count that cannot be.
+pub fn check_shape(header: &Header, batch: &[u8], decompressed_max: usize) -> Result<(), BatchError> {
+    let compression = header.compression()?;
     let needed = header.total_bytes();
     let payload = batch.get(HEADER_BYTES..needed).ok_or(BatchError::Truncated { needed, have: batch.len() })?;
+    if compression != Compression::None {
+        let unpacked_max = payload.len().saturating_mul(compression.growth_max()).min(decompressed_max);
+        let Header { count, last_offset_delta, .. } = *header;
+        return if usize::try_from(count).is_ok_and(|count| count <= unpacked_max / RECORD_BYTES_MIN) {
+            Ok(())
+        } else {
+            Err(BatchError::Count { count, last_offset_delta })
+        };
+    }
     let mut at = 0;
     for index in 0..header.count {
         at = record_end(payload, &mut at).map_err(|fault| BatchError::Record { index, fault })?;

@@ -47,7 +47,7 @@ proptest! {
         let batch = batch.freeze();
         let header = Header::parse(&batch).unwrap();
         header.verify(&batch).unwrap();
-        check_shape(&header, &batch).unwrap();
+        check_shape(&header, &batch, MAX).unwrap();
         prop_assert!(header.is_dense());
         prop_assert_eq!(header.total_bytes(), batch.len());
         prop_assert_eq!(header.compression().unwrap(), CODECS[codec]);
@@ -85,7 +85,7 @@ proptest! {
         if let Ok(header) = Header::parse(&batch) {
             let wrong = matches!(header.verify(&batch), Err(BatchError::Checksum { .. }));
             prop_assert!(wrong);
-            let _ = check_shape(&header, &batch);
+            let _ = check_shape(&header, &batch, MAX);
         }
         let _ = records(&batch, MAX).map(Iterator::count);
     }
@@ -183,8 +183,26 @@ fn more_or_fewer_records_than_said_are_found() {
     batch[57..61].copy_from_slice(&2i32.to_be_bytes());
     let header = Header::parse(&batch).unwrap();
     let fault = BatchError::Record { index: 2, fault: "the batch has more records than it says" };
-    assert_eq!(check_shape(&header, &batch), Err(fault.clone()));
+    assert_eq!(check_shape(&header, &batch, MAX), Err(fault.clone()));
     assert_eq!(records(&batch.freeze(), MAX).unwrap().last(), Some(Err(fault)));
+}
+
+#[test]
+fn a_packed_batch_says_no_more_than_its_bytes_can_become() {
+    for codec in &CODECS[1..] {
+        let sound = three(*codec);
+        let claims = |count: i32| {
+            let mut batch = sound.clone();
+            batch[23..27].copy_from_slice(&(count - 1).to_be_bytes());
+            batch[57..61].copy_from_slice(&count.to_be_bytes());
+            check_shape(&Header::parse(&batch).unwrap(), &batch, MAX)
+        };
+        assert_eq!(claims(3), Ok(()), "{codec:?}");
+        let count = i32::MAX;
+        assert_eq!(claims(count), Err(BatchError::Count { count, last_offset_delta: count - 1 }), "{codec:?}");
+        let more_than_is_read = i32::try_from(MAX / 7 + 1).unwrap();
+        assert!(claims(more_than_is_read).is_err(), "{codec:?}");
+    }
 }
 
 #[test]

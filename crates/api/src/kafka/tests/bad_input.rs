@@ -206,3 +206,30 @@ async fn a_claimed_producer_id_is_left_to_its_owner() {
     let answer: ProduceResponse = peer.ask(0, 9, produce(vec![data(0, sent(1))])).await;
     assert_eq!(answer.responses[0].partition_responses[0].error_code, 0, "the owner goes on");
 }
+
+#[tokio::test]
+async fn a_partition_that_is_named_twice_is_read_once() {
+    let mut peer = Peer::new().await;
+    create(&mut peer, 12).await;
+    for value in ["a", "b"] {
+        let _: ProduceResponse = peer.ask(0, 9, produce(vec![data(0, batch(value))])).await;
+    }
+    let place = || list_offsets_request::ListOffsetsPartition::default().with_timestamp(-3);
+    let topic = list_offsets_request::ListOffsetsTopic::default().with_name(name("orders").into());
+    let topics = vec![topic.clone().with_partitions(vec![place(), place()]), topic.with_partitions(vec![place()])];
+    let answer: ListOffsetsResponse = peer.ask(2, 7, ListOffsetsRequest::default().with_topics(topics)).await;
+    let codes = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
+    assert_eq!(codes.collect::<Vec<_>>(), [0, 42, 42]);
+
+    let wanted =
+        |offset| fetch_request::FetchPartition::default().with_fetch_offset(offset).with_partition_max_bytes(1 << 20);
+    let topic = fetch_request::FetchTopic::default().with_topic(name("orders").into());
+    let topics =
+        vec![topic.clone().with_partitions(vec![wanted(0), wanted(0)]), topic.with_partitions(vec![wanted(1)])];
+    let request = FetchRequest::default().with_max_bytes(1 << 20).with_topics(topics);
+    let answer: FetchResponse = peer.ask(1, 12, request).await;
+    let found: Vec<_> = answer.responses.iter().flat_map(|topic| &topic.partitions).collect();
+    assert_eq!(found.len(), 1);
+    let first = records(found[0].records.as_ref().unwrap(), 1 << 20).unwrap().next().unwrap().unwrap();
+    assert_eq!(first.offset, 1, "as it was named last");
+}

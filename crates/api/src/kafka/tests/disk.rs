@@ -63,3 +63,31 @@ async fn a_full_disk_is_said_and_nothing_acknowledged_is_lost() {
     let (log, _) = log_on(Arc::new(disk), Limits::default());
     assert_eq!(log.ends(&headwater_base::Name::new("orders").unwrap(), 0).unwrap().durable, next + 1);
 }
+
+#[tokio::test]
+async fn a_fetch_that_waits_for_the_disk_holds_nobody_else_up() {
+    let disk = FaultyDisk::default();
+    // Nothing stays in memory once it is filed.
+    let limits = || Limits { tail_cache_bytes: 0, ..Limits::default() };
+    let (log, clock) = log_on(Arc::new(disk.clone()), limits());
+    let house = Arc::new(House::over(log.clone(), clock, limits(), None).await);
+    let mut peer = Peer::of(&house).await;
+    create(&mut peer, 12).await;
+    produce(&mut peer, batch("v")).await.unwrap();
+    log.maintain_now().unwrap();
+    let held = disk.hold_reads();
+    let fetching = tokio::spawn(async move {
+        let wanted = fetch_request::FetchPartition::default().with_partition_max_bytes(100);
+        let topic = fetch_request::FetchTopic::default().with_topic(name("orders").into());
+        let fetch = FetchRequest::default().with_max_bytes(100).with_topics(vec![topic.with_partitions(vec![wanted])]);
+        let answer: FetchResponse = peer.ask(1, 11, fetch).await;
+        answer.responses[0].partitions[0].records.as_ref().map_or(0, Bytes::len)
+    });
+    while disk.reads_held() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The test has one thread for all connections.
+    assert_eq!(create(&mut Peer::of(&house).await, 12).await.topics[0].error_code, 0);
+    drop(held);
+    assert!(fetching.await.unwrap() > 0, "the read was not held for as long as it may be");
+}

@@ -182,3 +182,47 @@ fn the_files_of_a_stream_go_even_if_nobody_waits_for_its_deletion() {
     house.log.maintain_now().unwrap();
     assert!(house.disk.files(&folder).unwrap().is_empty());
 }
+
+/// The last page of a file with anything in it.
+fn last_page(disk: &MemoryDisk, path: &Path) -> u64 {
+    let file = disk.open(path, false).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_at(&mut bytes, 0).unwrap();
+    let written = bytes.chunks(wal::PAGE_BYTES).rposition(|page| page.iter().any(|byte| *byte != 0));
+    written.unwrap_or(0) as u64
+}
+
+#[test]
+fn a_start_that_fails_leaves_what_lies_behind_the_checkpoint() {
+    let house = House::new();
+    let stream = house.stream("s", |_| ());
+    for round in 0..2 {
+        for _ in 0..10 {
+            house.put(&stream, "k", Some("v"));
+        }
+        // The second time no checkpoint names what is filed.
+        match round {
+            0 => house.log.maintain_now().unwrap(),
+            _ => assert!(house.log.core.filer.barrier().is_ok()),
+        }
+    }
+    let folder = house.log.core.partition(&stream, 0).unwrap().folder.clone();
+    let House { disk, clock, log } = house;
+    drop(log);
+    let lengths = || -> Vec<(String, u64)> {
+        let mut names = disk.files(&folder).unwrap();
+        names.sort();
+        let length = |name: &String| disk.open(&folder.join(name), false).unwrap().len().unwrap();
+        names.into_iter().map(|name| (name.clone(), length(&name))).collect()
+    };
+    let before = lengths();
+    // One of the last records is damaged in the write-ahead log, so that the start has to be refused.
+    let wals = disk.files(Path::new("/data/wal")).unwrap().into_iter().map(|name| Path::new("/data/wal").join(name));
+    let path = wals.max_by_key(|path| last_page(&disk, path)).unwrap();
+    let place = (last_page(&disk, &path) - 2) * wal::PAGE_BYTES as u64 + 60;
+    disk.open(&path, false).unwrap().write_at(&[0xff; 64], place).unwrap();
+    let options = Options { wal_segment_bytes: 1 << 20, maintain_ms: None, ..Options::default() };
+    let opened = EmbeddedLog::open_with(Arc::new(disk.clone()), Path::new("/data"), Arc::default(), clock, options);
+    assert_eq!(opened.unwrap_err().code, "HW-STORE-001");
+    assert_eq!(lengths(), before);
+}
