@@ -68,6 +68,7 @@ pub async fn list(State(api): State<Arc<Api>>, Path(table): Path<String>, reques
         descending: query.flag("descending")?,
         after: query.text("after").map(str::to_owned),
         count: query.read::<usize>("max", "a number of documents")?.unwrap_or(PAGE.0).min(PAGE.1),
+        ..tables::Query::default()
     };
     let page = api.tables.query(&table, &asked)?;
     let mut out = BytesMut::new();

@@ -6,7 +6,8 @@
 //! 2026-11-28 14:39:53.884 wdl.w:variants.t:call-align-0-s1 ERROR failed task will be retried :: error: ...
 //! 2026-11-28 14:39:55.062 wdl.w:variants.t:call-align-0-s1 NOTICE done
 //! ```
-//! An attempt begins when its container does, else when the task is set up. Times are the machine's own.
+//! An attempt begins when its container does, else when the task is set up. What is taken from the call cache is `done
+//! (cached)`, and an earlier run paid for it. Times are the machine's own.
 
 use std::collections::HashMap;
 
@@ -46,7 +47,9 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
         if said.starts_with("task setup") {
             let name = said.split("name: \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or(task);
             open.insert(task.to_owned(), Open { name: name.to_owned(), since: time });
-        } else if said.starts_with("failed task will be retried") {
+        } else if said.starts_with("done (cached)") {
+            open.remove(task);
+        } else if ["failed", "interrupted"].iter().any(|how| is_retried(said, how)) {
             if let Some(name) = end(&mut open, true)? {
                 open.insert(task.to_owned(), Open { name, since: time });
             }
@@ -69,6 +72,11 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
     }
     records.jobs = jobs.jobs;
     Ok(records)
+}
+
+/// Whether a task that ended so begins again.
+fn is_retried(said: &str, how: &str) -> bool {
+    said.strip_prefix(how).is_some_and(|rest| rest.starts_with(" task will be retried"))
 }
 
 /// Time, logger, level and message of a line.

@@ -1,10 +1,14 @@
 //! Nextflow: events of `-with-weblog` (JSON lines or an array), or `trace.txt`.
 //!
 //! A task that is tried again is a new task with the same name; its attempts become those of one job. In `trace.txt`
-//! a task without `start` and `complete` has been queued for what `duration` is longer than `realtime`.
+//! a task without `start` and `complete` has been queued for what `duration` is longer than `realtime`. Of a run that was
+//! cancelled there are tasks without an end: those that had begun end with the run, the others never had a machine.
+//! Where the machine writes numbers with a decimal comma, so does Nextflow.
 //!
 //! # Source
 //! Nextflow reference, "Tracing": trace file fields; weblog: `event`, `utcTime`, `trace`.
+
+use std::collections::{BTreeMap, HashMap};
 
 use headwater_base::Problem;
 use serde_json::{Map, Value};
@@ -13,14 +17,27 @@ use super::{File, Jobs, Records, attempt, decimal, local, refused, utf8};
 use crate::time::Time;
 use crate::usage::Attempt;
 
+/// A task as far as it came.
+struct Task {
+    name: String,
+    process: String,
+    failed: bool,
+    /// None where it never began.
+    attempt: Option<Attempt>,
+    /// Nothing says when it ended.
+    open: bool,
+}
+
 pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Records, Problem> {
     let Some(file) = files.first() else {
         return Err(refused("", 0, "there is neither a weblog nor a `trace.txt`".to_owned()));
     };
     let text = utf8(file)?;
     let mut records = Records::default();
-    let mut tasks: Vec<(String, String, Attempt)> = Vec::new();
+    let mut tasks: Vec<Task> = Vec::new();
     if text.trim_start().starts_with(['{', '[']) {
+        let mut begun: BTreeMap<String, Task> = BTreeMap::new();
+        let mut succeeded = false;
         for (number, event) in events(file, text)? {
             let wrong = |fact: &str| refused(file.path, number, fact.to_owned());
             let time = event["utcTime"].as_str().and_then(|text| local(text, 0));
@@ -28,13 +45,24 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
             let status = event["event"].as_str().unwrap_or_default();
             if status == "completed" {
                 records.failed = event["metadata"]["workflow"]["success"] == Value::Bool(false);
+                succeeded = !records.failed;
             }
             records.failed |= status == "error";
-            if status == "process_completed" {
-                let Some(trace) = event["trace"].as_object() else { return Err(wrong("no `trace`")) };
-                let get = |name: &str| trace.get(name).map(cell).unwrap_or_default();
-                tasks.push(task(&get, 0).map_err(|fact| wrong(&fact))?);
+            if status != "process_started" && status != "process_completed" {
+                continue;
             }
+            let Some(trace) = event["trace"].as_object() else { return Err(wrong("no `trace`")) };
+            let get = |name: &str| trace.get(name).map(cell).unwrap_or_default();
+            if status == "process_completed" {
+                begun.remove(&get("task_id"));
+                tasks.extend(task(&get, 0).map_err(|fact| wrong(&fact))?);
+            } else if let Ok(Some(task)) = task(&get, 0) {
+                begun.insert(get("task_id"), task);
+            }
+        }
+        if !succeeded {
+            records.failed |= !begun.is_empty();
+            tasks.extend(begun.into_values());
         }
     } else {
         let mut lines = text.lines().enumerate();
@@ -51,23 +79,22 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
                     .map(|text| (*text).to_owned())
                     .unwrap_or_default()
             };
-            if get("status") == "CACHED" {
-                // Taken over from an earlier run, which paid for it.
-                continue;
-            }
-            tasks.push(task(&get, utc_offset_minutes).map_err(|fact| refused(file.path, number + 1, fact))?);
+            tasks.extend(task(&get, utc_offset_minutes).map_err(|fact| refused(file.path, number + 1, fact))?);
         }
-        let mut last = std::collections::HashMap::new();
-        for (name, _, attempt) in &tasks {
-            last.insert(name.as_str(), attempt.failed);
-        }
+        let last: HashMap<&str, bool> = tasks.iter().map(|task| (task.name.as_str(), task.failed)).collect();
         records.failed = last.values().any(|failed| *failed);
     }
-    tasks.sort_by_key(|(_, _, attempt)| attempt.started);
-    let mut jobs = Jobs::default();
-    for (name, process, attempt) in tasks {
+    for attempt in tasks.iter().filter_map(|task| task.attempt.as_ref()) {
         records.saw(attempt.started);
         records.saw(attempt.ended);
+    }
+    tasks.sort_by_key(|task| task.attempt.as_ref().map(|attempt| attempt.started));
+    let mut jobs = Jobs::default();
+    for Task { name, process, attempt, open, .. } in tasks {
+        let Some(mut attempt) = attempt else { continue };
+        if open {
+            attempt.ended = records.ended.unwrap_or(attempt.ended);
+        }
         if !jobs.push(&name, &process, attempt) {
             return Err(refused(file.path, 0, "there are too many attempts".to_owned()));
         }
@@ -100,8 +127,8 @@ fn cell(value: &Value) -> String {
     }
 }
 
-/// A task's name, its process and the attempt that it is.
-fn task(get: &dyn Fn(&str) -> String, utc_offset_minutes: i64) -> Result<(String, String, Attempt), String> {
+/// A task with the attempt that it is; None for one that was taken over from an earlier run, which paid for it.
+fn task(get: &dyn Fn(&str) -> String, utc_offset_minutes: i64) -> Result<Option<Task>, String> {
     let moment = |name: &str| -> Result<Option<Time>, String> {
         let text = get(name);
         match text.as_str() {
@@ -117,34 +144,50 @@ fn task(get: &dyn Fn(&str) -> String, utc_offset_minutes: i64) -> Result<(String
         }
     };
     let span = |name: &str| milliseconds(&get(name)).ok_or_else(|| format!("`{name}` is no duration"));
-    let submit = moment("submit")?;
+    let status = get("status");
+    if status == "CACHED" {
+        return Ok(None);
+    }
+    let unfinished = matches!(status.as_str(), "NEW" | "SUBMITTED" | "RUNNING" | "ABORTED");
+    let failed = unfinished || status == "FAILED";
+    let (start, submit) = (moment("start")?, moment("submit")?);
     let ended = match (moment("complete")?, submit) {
-        (Some(complete), _) => complete,
-        (None, Some(submit)) => submit.plus(span("duration")?),
+        (Some(complete), _) => Some(complete),
+        (None, _) if unfinished && get("duration").is_empty() => None,
+        (None, Some(submit)) => Some(submit.plus(span("duration")?)),
         (None, None) => return Err("a task has `complete`, or `submit` and `duration`".to_owned()),
     };
-    let started = match moment("start")? {
-        Some(start) => start,
-        None => ended.plus(-span("realtime")?),
+    let times = match (start, ended) {
+        (Some(start), _) => Some((start, ended.unwrap_or(start))),
+        (None, None) => None,
+        // It did not even begin.
+        (None, Some(_)) if failed && get("realtime").is_empty() => None,
+        (None, Some(ended)) => Some((ended.plus(-span("realtime")?), ended)),
     };
     let name = get("name");
+    if name.is_empty() {
+        return Err("a task has a `name`".to_owned());
+    }
     let process = match get("process") {
         process if process.is_empty() => name.split(" (").next().unwrap_or_default().to_owned(),
         process => process,
     };
-    let failed = matches!(get("status").as_str(), "FAILED" | "ABORTED");
-    let mut attempt = attempt(started, ended, failed);
-    attempt.cpus = get("cpus").parse().ok().and_then(decimal);
-    attempt.memory_gib = bytes(&get("memory")).and_then(|bytes| decimal(bytes / 1_073_741_824.0));
-    attempt.memory_peak_mib = bytes(&get("peak_rss")).map(|bytes| bytes / 1_048_576.0);
-    let busy: Option<f64> = get("%cpu").trim_end_matches('%').parse().ok();
-    attempt.cpu_seconds = busy
-        .filter(|busy| busy.is_finite() && *busy >= 0.0)
-        .map(|busy| busy / 100.0 * (attempt.ended.0 - attempt.started.0) as f64 / 1_000.0);
-    if name.is_empty() {
-        return Err("a task has a `name`".to_owned());
-    }
-    Ok((name, process, attempt))
+    let attempt = times.map(|(started, ended)| {
+        let mut attempt = attempt(started, ended, failed);
+        attempt.cpus = number(&get("cpus")).and_then(decimal);
+        attempt.memory_gib = bytes(&get("memory")).and_then(|bytes| decimal(bytes / 1_073_741_824.0));
+        attempt.memory_peak_mib = bytes(&get("peak_rss")).map(|bytes| bytes / 1_048_576.0);
+        attempt.cpu_seconds = number(get("%cpu").trim_end_matches('%'))
+            .map(|busy| busy / 100.0 * (attempt.ended.0 - attempt.started.0) as f64 / 1_000.0);
+        attempt
+    });
+    Ok(Some(Task { name, process, failed, attempt, open: ended.is_none() }))
+}
+
+/// A number from 0 on, with a point or a comma before its decimals.
+fn number(text: &str) -> Option<f64> {
+    let number: f64 = text.replace(',', ".").parse().ok()?;
+    (number.is_finite() && number >= 0.0).then_some(number)
 }
 
 /// `1h 2m 3.5s`, `350ms`, or plain milliseconds.
@@ -154,8 +197,8 @@ fn milliseconds(text: &str) -> Option<i64> {
     }
     let mut sum = 0.0;
     for part in text.split_whitespace() {
-        let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
-        let (number, unit) = part.split_at_checked(digits)?;
+        let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',').len();
+        let (amount, unit) = part.split_at_checked(digits)?;
         let scale = match unit {
             "ms" => 1.0,
             "s" => 1_000.0,
@@ -164,7 +207,7 @@ fn milliseconds(text: &str) -> Option<i64> {
             "d" => 86_400_000.0,
             _ => return None,
         };
-        sum += number.parse::<f64>().ok()? * scale;
+        sum += number(amount)? * scale;
     }
     (!text.is_empty() && sum < 1e11).then_some(sum as i64)
 }
@@ -172,7 +215,7 @@ fn milliseconds(text: &str) -> Option<i64> {
 /// `1.2 GB` (1,024s, as Nextflow counts), or plain bytes.
 fn bytes(text: &str) -> Option<f64> {
     let mut words = text.split_whitespace();
-    let number: f64 = words.next()?.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)?;
+    let number = number(words.next()?)?;
     let power = match words.next() {
         None | Some("B") => 0,
         Some("KB") => 1,

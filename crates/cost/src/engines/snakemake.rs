@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{File, Jobs, Records, attempt, decimal, refused, utf8};
 use crate::time::Time;
+use crate::usage::Attempt;
 use headwater_base::Problem;
 
 /// What is known of a job.
@@ -27,6 +28,19 @@ struct Known {
     since: Option<Time>,
 }
 
+impl Known {
+    fn attempt(&self, since: Time, ended: Time, failed: bool) -> Attempt {
+        let mut attempt = attempt(since, ended, failed);
+        attempt.cpus = self.threads.and_then(decimal);
+        attempt.memory_gib = self.memory_mib.and_then(|mib| decimal(mib / 1_024.0));
+        attempt
+    }
+
+    fn label_of(&self, id: u64) -> String {
+        if self.label.is_empty() { format!("job {id}") } else { format!("{} {id}", self.label) }
+    }
+}
+
 /// One row of a benchmark file.
 #[derive(Clone, Copy, Default)]
 struct Benchmark {
@@ -35,9 +49,10 @@ struct Benchmark {
 }
 
 pub(super) fn read(files: &[File<'_>]) -> Result<Records, Problem> {
-    let mut benchmarks = HashMap::new();
+    // By their names without folders.
+    let mut benchmarks: HashMap<&str, Vec<(&str, Benchmark)>> = HashMap::new();
     for file in files.iter().filter(|file| file.path.ends_with(".tsv") || file.path.ends_with(".txt")) {
-        benchmarks.insert(file.path, benchmark(file)?);
+        benchmarks.entry(name(file.path)).or_default().push((file.path, benchmark(file)?));
     }
     let mut records = Records::default();
     let mut jobs = Jobs::default();
@@ -70,16 +85,14 @@ pub(super) fn read(files: &[File<'_>]) -> Result<Records, Problem> {
                     // The target rule that only waits for others has no attempt of its own.
                     let Some(since) = job.since.take() else { continue };
                     let found = job.benchmark.as_ref().filter(|_| !failed).and_then(|path| {
-                        benchmarks.iter().find(|(file, _)| file.ends_with(path.as_str())).map(|(_, row)| *row)
+                        let named = benchmarks.get(name(path))?;
+                        named.iter().filter(|(file, _)| is_at(file, path)).min_by_key(|(file, _)| file.len())
                     });
-                    let found = found.unwrap_or_default();
-                    let mut attempt = attempt(since, time, failed);
-                    attempt.cpus = job.threads.and_then(decimal);
-                    attempt.memory_gib = job.memory_mib.and_then(|mib| decimal(mib / 1_024.0));
+                    let found = found.map(|(_, row)| *row).unwrap_or_default();
+                    let mut attempt = job.attempt(since, time, failed);
                     attempt.cpu_seconds = found.cpu_seconds;
                     attempt.memory_peak_mib = found.memory_peak_mib;
-                    let label = if job.label.is_empty() { format!("job {id}") } else { format!("{} {id}", job.label) };
-                    if !jobs.push(&label, &job.rule, attempt) {
+                    if !jobs.push(&job.label_of(id), &job.rule, attempt) {
                         return Err(wrong("there are too many attempts".to_owned()));
                     }
                     last_failed.insert(id, failed);
@@ -88,9 +101,17 @@ pub(super) fn read(files: &[File<'_>]) -> Result<Records, Problem> {
             }
         }
     }
-    if records.started.is_none() {
+    let Some(ended) = records.ended else {
         let fact = "benchmark files say how long jobs took and not when; the logger's records (`*.jsonl`) are needed";
         return Err(refused(files.first().map_or("", |file| file.path), 0, fact.to_owned()));
+    };
+    // What had begun when the records end did not end well.
+    let mut left: Vec<(u64, Time, &Known)> =
+        known.iter().filter_map(|(id, job)| Some((*id, job.since?, job))).collect();
+    left.sort_unstable_by_key(|(id, since, _)| (*since, *id));
+    for (id, since, job) in left {
+        jobs.push(&job.label_of(id), &job.rule, job.attempt(since, ended, true));
+        last_failed.insert(id, true);
     }
     records.failed = last_failed.values().any(|failed| *failed);
     records.jobs = jobs.jobs;
@@ -112,8 +133,21 @@ fn learn(job: &mut Known, event: &Value) {
     let values = wildcards.into_iter().flatten().filter_map(|(_, value)| value.as_str());
     job.label = std::iter::once(job.rule.as_str()).chain(values).collect::<Vec<_>>().join(" ");
     job.threads = event.get("threads").and_then(Value::as_f64);
-    job.memory_mib = event["resources"].get("mem_mib").or(event["resources"].get("mem_mb")).and_then(Value::as_f64);
+    let resource = |name: &str| event["resources"].get(name).and_then(Value::as_f64);
+    // `mem_mb` counts millions of bytes.
+    job.memory_mib = resource("mem_mib").or(resource("mem_mb").map(|mb| mb * 1e6 / 1_048_576.0));
     job.benchmark = text("benchmark");
+}
+
+/// A path's last part.
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether a file of the folder is the one that a rule names: its path ends in whole parts with that.
+fn is_at(file: &str, path: &str) -> bool {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    file.strip_suffix(path).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
 }
 
 /// The last row: of repeated measurements the newest.

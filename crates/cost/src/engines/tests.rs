@@ -107,6 +107,78 @@ fn nextflow_tries_again_under_a_new_number_and_the_same_name() {
 }
 
 #[test]
+fn what_ran_when_a_run_was_cancelled_has_run_until_then() {
+    let failed = |run: &Run| run.states.last().map(|entered| entered.state) == Some(State::Failed);
+    let records = r#"{"event": "job_started", "time": 1000, "jobs": [2, 1]}
+{"event": "job_info", "time": 1000, "jobid": 2, "rule_name": "align", "threads": 1, "resources": {"mem_mb": 2097.152}}
+{"event": "job_info", "time": 1000, "jobid": 1, "rule_name": "call"}
+{"event": "job_finished", "time": 1002, "job_id": 1}
+{"event": "shutdown", "time": 1005}
+"#;
+    let run = read(Engine::Snakemake, &[File { path: "records.jsonl", bytes: records.as_bytes() }], &about()).unwrap();
+    assert_eq!(jobs(&run), [row("call 1", "call", "0-2000"), row("align 2", "align", "0-5000!")]);
+    assert_eq!(run.jobs[1].attempts[0].memory_gib, decimal(2_000.0 / 1_024.0), "`mem_mb` counts millions of bytes");
+    assert!(failed(&run));
+
+    let trace = "name\tstatus\tsubmit\tstart\tcomplete\tduration\trealtime\t%cpu\tpeak_rss
+align\tCOMPLETED\t2024-03-04 09:00:00.000\t2024-03-04 09:00:00.000\t2024-03-04 09:00:08.000\t8s\t8s\t98,5%\t1,5 GB
+call\tABORTED\t2024-03-04 09:00:02.000\t2024-03-04 09:00:03.000\t-\t-\t-\t-\t-
+late\tSUBMITTED\t2024-03-04 09:00:07.000\t-\t-\t-\t-\t-\t-
+none\tFAILED\t2024-03-04 09:00:07.000\t-\t2024-03-04 09:00:07.500\t500ms\t-\t-\t-
+";
+    let run = read(Engine::Nextflow, &[File { path: "trace.txt", bytes: trace.as_bytes() }], &about()).unwrap();
+    assert_eq!(jobs(&run), [row("align", "align", "0-8000"), row("call", "call", "3000-8000!")]);
+    let first = &run.jobs[0].attempts[0];
+    assert_eq!((first.cpu_seconds, first.memory_peak_mib), (Some(7.88), Some(1_536.0)), "decimal commas");
+    assert!(failed(&run));
+
+    let begun = json!({"task_id": 1, "name": "align", "status": "RUNNING", "start": 1_709_542_801_000_i64});
+    let cached = json!({"task_id": 2, "name": "call", "status": "CACHED"});
+    let events = json!([
+        {"event": "started", "utcTime": "2024-03-04T09:00:00Z"},
+        {"event": "process_started", "utcTime": "2024-03-04T09:00:01Z", "trace": begun},
+        {"event": "process_completed", "utcTime": "2024-03-04T09:00:02Z", "trace": cached},
+        {"event": "error", "utcTime": "2024-03-04T09:00:05Z"},
+    ]);
+    let weblog = events.to_string();
+    let run = read(Engine::Nextflow, &[File { path: "weblog.json", bytes: weblog.as_bytes() }], &about()).unwrap();
+    assert_eq!(jobs(&run), [row("align", "align", "1000-5000!")]);
+}
+
+#[test]
+fn a_benchmark_is_found_by_whole_parts_of_its_path() {
+    let records = r#"{"event": "job_started", "time": 1000, "jobs": [2]}
+{"event": "job_info", "time": 1000, "jobid": 2, "rule_name": "align", "benchmark": "a.tsv"}
+{"event": "job_finished", "time": 1002, "job_id": 2}
+"#;
+    let memory = |name: &str| {
+        let files = [
+            File { path: "records.jsonl", bytes: records.as_bytes() },
+            File { path: name, bytes: b"s\tmax_rss\n1\t20\n" },
+        ];
+        read(Engine::Snakemake, &files, &about()).unwrap().jobs[0].attempts[0].memory_peak_mib
+    };
+    assert_eq!((memory("run/a.tsv"), memory("data.tsv"), memory("run/data.tsv")), (Some(20.0), None, None));
+}
+
+#[test]
+fn miniwdl_tries_interrupted_tasks_again_and_takes_others_from_its_cache() {
+    let log = "2026-11-28 14:39:52.000 wdl.w:v NOTICE workflow start :: name: \"v\"
+2026-11-28 14:39:52.100 wdl.w:v.t:call-old NOTICE task setup :: name: \"old\", line: 3
+2026-11-28 14:39:52.200 wdl.w:v.t:call-align NOTICE task setup :: name: \"align\", line: 9
+2026-11-28 14:39:52.300 wdl.w:v.t:call-old NOTICE done (cached)
+2026-11-28 14:39:52.500 wdl.w:v.t:call-align NOTICE BareContainer :: pid: 19758, log: \"x\"
+2026-11-28 14:39:53.500 wdl.w:v.t:call-align ERROR interrupted task will be retried :: error: \"Interrupted\"
+2026-11-28 14:39:54.000 wdl.w:v.t:call-align NOTICE BareContainer :: pid: 19759, log: \"x\"
+2026-11-28 14:39:55.000 wdl.w:v.t:call-align NOTICE done
+2026-11-28 14:39:56.000 wdl.w:v NOTICE done
+";
+    let run = read(Engine::Miniwdl, &[File { path: "workflow.log", bytes: log.as_bytes() }], &about()).unwrap();
+    assert_eq!(jobs(&run), [row("w:v.t:call-align", "align", "500-1500! 2000-3000")]);
+    assert_eq!(run.states.last().map(|entered| entered.state), Some(State::Complete));
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_with_its_line() {
     let cases: [(Engine, &str, &str, u32); 6] = [
         (Engine::Snakemake, "r.jsonl", "{\"event\": \"x\", \"time\": 1}\n{\"event\"", 2),

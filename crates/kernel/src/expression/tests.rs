@@ -190,6 +190,21 @@ fn what_is_named_often_is_bounded() {
     assert_eq!(update.apply(&document).map_err(|problem| problem.code), Err("HW-KERNEL-033".into()));
 }
 
+#[test]
+fn an_update_tells_the_parts_that_it_names() {
+    let touched = |text: &str| {
+        let update = Update::parse(&expression(text, json!({ ":one": 1 }))).unwrap();
+        update.touched(&document()).to_string()
+    };
+    assert_eq!(touched("SET jobs[1].n = :one, #s = 'x' REMOVE missing, tags[7] ADD size 1"), {
+        r#"{"status":"COMPLETE","jobs":[{"n":2.0}],"size":7}"#
+    });
+    assert_eq!(touched("SET tags = tags, #d = :one REMOVE jobs[0], jobs[1]"), {
+        r#"{"jobs":[{"n":1},{"n":2.0}],"tags":["a","b"],"a.b":1}"#
+    });
+    assert_eq!(touched("SET cost.total = :one"), "{}");
+}
+
 proptest! {
     #[test]
     fn sums_are_exact(a in -1_000_000_000_000_i64..1_000_000_000_000, b in -1_000_000_000_000_i64..1_000_000_000_000, shift in 0_u32..12) {

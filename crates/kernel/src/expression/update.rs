@@ -4,7 +4,7 @@
 //! the order of the parts of an update means nothing.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use headwater_base::Problem;
 use headwater_wire::exact::{DEPTH_MAX, Exact};
@@ -95,6 +95,12 @@ impl Update {
     /// Whether the update touches the field of this name, or something in it.
     pub fn touches(&self, field: &str) -> bool {
         self.paths().any(|path| matches!(path.0.first(), Some(Step::Field(name)) if name == field))
+    }
+
+    /// The parts of a document that the update names, within the objects and lists that lead to them.
+    pub fn touched(&self, document: &Exact) -> Exact {
+        let paths: Vec<&[Step]> = self.paths().map(|path| path.0.as_slice()).collect();
+        parts(document, &paths).unwrap_or_else(|| Exact::Map(Vec::new()))
     }
 
     fn check_paths(&self, parser: &Parser<'_>) -> Result<(), Problem> {
@@ -198,6 +204,40 @@ impl Term {
                 }
             },
         }
+    }
+}
+
+/// What is left of a value with only what lies at the ends of the paths; None where there is nothing.
+fn parts(value: &Exact, paths: &[&[Step]]) -> Option<Exact> {
+    if paths.iter().any(|path| path.is_empty()) {
+        return Some(value.clone());
+    }
+    match value {
+        Exact::Map(fields) => {
+            let mut named: HashMap<&str, Vec<&[Step]>> = HashMap::new();
+            for path in paths {
+                if let [Step::Field(name), rest @ ..] = *path {
+                    named.entry(name.as_str()).or_default().push(rest);
+                }
+            }
+            let part = |(name, value): &(String, Exact)| {
+                let paths = named.get(name.as_str())?;
+                Some((name.clone(), parts(value, paths)?))
+            };
+            let found: Vec<(String, Exact)> = fields.iter().filter_map(part).collect();
+            (!found.is_empty()).then_some(Exact::Map(found))
+        }
+        Exact::List(items) => {
+            let mut placed: BTreeMap<usize, Vec<&[Step]>> = BTreeMap::new();
+            for path in paths {
+                if let [Step::Item(at), rest @ ..] = *path {
+                    placed.entry(*at).or_default().push(rest);
+                }
+            }
+            let found: Vec<Exact> = placed.iter().filter_map(|(at, paths)| parts(items.get(*at)?, paths)).collect();
+            (!found.is_empty()).then_some(Exact::List(found))
+        }
+        _ => None,
     }
 }
 

@@ -170,6 +170,8 @@ pub struct Query {
     pub from: Option<Exact>,
     /// See `from`.
     pub to: Option<Exact>,
+    /// What is asked of the key beyond the bounds: a document for which this does not hold is not looked at.
+    pub beyond: Option<Expression>,
     /// Only documents for which this holds.
     pub filter: Option<Expression>,
     /// Largest first.
@@ -178,6 +180,8 @@ pub struct Query {
     pub after: Option<String>,
     /// At most so many documents.
     pub count: usize,
+    /// At most so many documents are looked at, whether the filter holds for them or not; None = as many as one page may.
+    pub scan_max: Option<u64>,
 }
 
 /// A page of documents.

@@ -26,8 +26,12 @@ struct After {
 
 /// A page in the making.
 struct Gather<'a> {
+    beyond: Option<&'a Condition>,
     filter: Option<&'a Condition>,
     count: usize,
+    scan_max: u64,
+    /// Documents read, those among them that were not looked at.
+    read: u64,
     bytes: usize,
     page: Page,
 }
@@ -35,8 +39,17 @@ struct Gather<'a> {
 impl TableViews {
     pub(super) fn ask(&self, table: &str, query: &Query) -> Result<Page, Problem> {
         let table = self.table(table)?;
-        let filter = query.filter.as_ref().map(Condition::parse).transpose()?;
-        let gather = Gather { filter: filter.as_ref(), count: query.count.max(1), bytes: 0, page: Page::default() };
+        let parsed = |text: &Option<_>| text.as_ref().map(Condition::parse).transpose();
+        let (beyond, filter) = (parsed(&query.beyond)?, parsed(&query.filter)?);
+        let gather = Gather {
+            beyond: beyond.as_ref(),
+            filter: filter.as_ref(),
+            count: query.count.max(1),
+            scan_max: query.scan_max.unwrap_or(SCAN_MAX),
+            read: 0,
+            bytes: 0,
+            page: Page::default(),
+        };
         match &query.index {
             None => self.by_key(&table, query, gather),
             Some(name) => {
@@ -123,19 +136,25 @@ impl TableViews {
 impl Gather<'_> {
     /// Looks at a document; true when the page is full.
     fn take(&mut self, views: &TableViews, table: &Table, row: Row) -> bool {
-        self.page.scanned += 1;
+        self.read += 1;
         self.bytes += row.value.len();
         let document: Document = document(row);
-        if views.alive(table, &document) && self.holds(&document) {
-            self.page.documents.push(document);
+        if views.alive(table, &document) && holds(self.beyond, &document) {
+            self.page.scanned += 1;
+            if holds(self.filter, &document) {
+                self.page.documents.push(document);
+            }
         }
-        self.page.documents.len() >= self.count || self.page.scanned >= SCAN_MAX || self.bytes >= SCAN_BYTES_MAX
+        self.page.documents.len() >= self.count
+            || self.page.scanned >= self.scan_max
+            || self.read >= SCAN_MAX
+            || self.bytes >= SCAN_BYTES_MAX
     }
+}
 
-    fn holds(&self, document: &Document) -> bool {
-        let Some(filter) = self.filter else { return true };
-        Exact::read(&document.value).is_ok_and(|value| filter.holds(Some(&value)))
-    }
+fn holds(condition: Option<&Condition>, document: &Document) -> bool {
+    let Some(condition) = condition else { return true };
+    Exact::read(&document.value).is_ok_and(|value| condition.holds(Some(&value)))
 }
 
 /// Where an index is looked at: from here on, and before there (nothing = to its end). None: there can be nothing.

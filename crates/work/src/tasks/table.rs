@@ -10,12 +10,12 @@
 
 mod key_condition;
 mod query;
-mod touched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater_base::{Name, Problem};
+use headwater_kernel::expression::Update;
 use headwater_kernel::port::tables::{Change, Document, Expression, TransactError, Write, Written};
 use headwater_kernel::port::{Json, Tables};
 use headwater_wire::dynamodb;
@@ -160,7 +160,7 @@ pub(super) fn put(services: &Services, service: &Service, call: &Call<'_>) -> Re
             key_text(value)?
         }
     };
-    write(service, call, parameters, Change::Put(Json::from(document.to_string())), key, Vec::new())
+    write(service, call, parameters, Change::Put(Json::from(document.to_string())), key)
 }
 
 /// Changes parts of a document.
@@ -169,8 +169,7 @@ pub(super) fn update(_: &Services, service: &Service, call: &Call<'_>) -> Result
     let parameters = write_parameters(dialect, call, &["UpdateExpression"], &["UpdateExpression"])?;
     let key = key(dialect, parameters)?;
     let expression = expression(dialect, parameters, parameters.text("UpdateExpression")?)?;
-    let touched = touched::fields(&expression);
-    write(service, call, parameters, Change::Update(expression), key, touched)
+    write(service, call, parameters, Change::Update(expression), key)
 }
 
 /// Deletes a document.
@@ -178,7 +177,7 @@ pub(super) fn delete(_: &Services, service: &Service, call: &Call<'_>) -> Result
     let dialect = Dialect::of(service);
     let parameters = write_parameters(dialect, call, &[], &[])?;
     let key = key(dialect, parameters)?;
-    write(service, call, parameters, Change::Delete, key, Vec::new())
+    write(service, call, parameters, Change::Delete, key)
 }
 
 /// The fields all writes have, and those of one.
@@ -213,7 +212,6 @@ fn write(
     parameters: Parameters<'_>,
     change: Change,
     key: String,
-    touched: Vec<String>,
 ) -> Result<Plan, Failure> {
     let dialect = Dialect::of(service);
     let table = Name::new(parameters.text(dialect.table())?).map_err(|problem| failure::of(&problem))?;
@@ -222,6 +220,11 @@ fn write(
         Some(text) => Some(expression(dialect, parameters, text)?),
     };
     let returned = Returned::of(parameters, matches!(change, Change::Update(_)))?;
+    let named = match (&change, returned) {
+        // One that cannot be read is refused by the tables.
+        (Change::Update(expression), Returned::UpdatedOld | Returned::UpdatedNew) => Update::parse(expression).ok(),
+        _ => None,
+    };
     let expect = parameters.optional_number("ExpectedVersion")?;
     let write = Write { table, key: key.clone(), change, expect, condition, cause: call.cause.cloned() };
     let answer = match (returned, dialect) {
@@ -229,7 +232,7 @@ fn write(
         (Returned::None, Dialect::DynamoDb) => Answer::Known(json!({})),
         _ => Answer::Of(Box::new(move |done: &Done| {
             let written = done.written.first().ok_or_else(|| validation("nothing was written"))?;
-            Ok(returned.answer(dialect, &key, written, &touched))
+            Ok(returned.answer(dialect, &key, written, named.as_ref()))
         })),
     };
     Ok(Plan::Internal(Internal { writes: vec![write], ..Internal::new(answer, refused) }))
@@ -257,24 +260,24 @@ impl Returned {
         }
     }
 
-    fn answer(self, dialect: Dialect, key: &str, written: &Written, touched: &[String]) -> Value {
+    /// Of the whole document, or of what `named` names of it.
+    fn answer(self, dialect: Dialect, key: &str, written: &Written, named: Option<&Update>) -> Value {
         let document: Option<&Document> = match self {
             Self::AllOld | Self::UpdatedOld => written.old.as_ref(),
             _ => written.new.as_ref(),
         };
-        let mut shown = document.map(|document| dialect.shown(&document.value));
-        if matches!(self, Self::UpdatedOld | Self::UpdatedNew)
-            && let Some(Value::Object(fields)) = &mut shown
-        {
-            fields.retain(|field, _| touched.contains(field));
-        }
+        let shown = document.map(|document| match named {
+            None => dialect.shown(&document.value),
+            Some(named) => Exact::read(&document.value)
+                .map_or_else(|_| json!({}), |all| dialect.shown(&Json::from(named.touched(&all).to_string()))),
+        });
         match (dialect, shown) {
             (Dialect::Native, shown) => {
                 let version = document.map_or(0, |document| document.version);
                 json!({ "Key": key, "Version": version, "Document": shown })
             }
-            (Dialect::DynamoDb, None) => json!({}),
-            (Dialect::DynamoDb, Some(attributes)) => json!({ "Attributes": attributes }),
+            (Dialect::DynamoDb, Some(attributes)) if attributes != json!({}) => json!({ "Attributes": attributes }),
+            (Dialect::DynamoDb, _) => json!({}),
         }
     }
 }

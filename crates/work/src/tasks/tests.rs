@@ -85,7 +85,8 @@ impl Tables for Runs {
 
     fn query(&self, _: &str, query: &Query) -> Result<Page, Problem> {
         // What was asked comes back as the place of the next page.
-        let next = Some(format!("{:?} {:?} {:?}", query.equals, query.from, query.filter.as_ref().map(|f| &f.text)));
+        let filter = query.filter.as_ref().map(|filter| &filter.text);
+        let next = Some(format!("{:?} {:?} {filter:?} {:?}", query.equals, query.from, query.scan_max));
         Ok(Page { documents: vec![document()], next, scanned: 1 })
     }
 }
@@ -234,20 +235,25 @@ fn a_table_is_written_in_the_words_of_both() {
 
 #[test]
 fn what_a_write_gives_back_is_what_was_asked_for() {
-    let answer = |returned: &str| {
+    let updated = |returned: &str, text: &str| {
         let update = internal(
             "arn:aws:states:::dynamodb:updateItem",
-            json!({"TableName": "runs", "Key": {"id": {"S": "r1"}}, "UpdateExpression": "SET n = :n", "ReturnValues": returned,
+            json!({"TableName": "runs", "Key": {"id": {"S": "r1"}}, "UpdateExpression": text, "ReturnValues": returned,
                 "ExpressionAttributeValues": {":n": {"N": "2"}}}),
         );
         let new = Document { version: 5, value: Json::from_static(b"{\"id\":\"r1\",\"n\":2}"), ..document() };
         let written = Written { old: Some(document()), new: Some(new) };
         update.answer.of(&Done { written: vec![written], ..Done::default() }).unwrap()
     };
+    let answer = |returned: &str| updated(returned, "SET n = :n");
     assert_eq!(answer("UPDATED_NEW"), json!({"Attributes": {"n": {"N": "2"}}}));
     assert_eq!(answer("ALL_NEW"), json!({"Attributes": {"id": {"S": "r1"}, "n": {"N": "2"}}}));
     assert_eq!(answer("UPDATED_OLD")["Attributes"]["n"], json!({"N": "1.50"}), "digit by digit");
     assert_eq!(answer("NONE"), json!({}));
+    // The part that is named, not the whole field; and no attributes where there are none.
+    let part = updated("UPDATED_OLD", "SET m.b = :n, m.a[0] = :n");
+    assert_eq!(part, json!({"Attributes": {"m": {"M": {"a": {"L": [{"BOOL": true}]}}}}}));
+    assert_eq!(updated("UPDATED_OLD", "SET x = :n"), json!({}));
 }
 
 async fn read(name: &str, parameters: Value) -> Result<Value, Failure> {
@@ -273,10 +279,10 @@ async fn documents_are_read_in_the_words_of_both() {
     let failure = read("arn:aws:states:::dynamodb:getItem", missing).await.unwrap_err();
     assert_eq!(failure.error.as_deref(), Some("DynamoDB.ResourceNotFoundException"));
     let query = json!({"TableName": "runs", "KeyConditionExpression": "id = :id", "FilterExpression": "n > :n",
-        "ExpressionAttributeValues": {":id": {"S": "r1"}, ":n": {"N": "1"}}, "Select": "COUNT"});
+        "ExpressionAttributeValues": {":id": {"S": "r1"}, ":n": {"N": "1"}}, "Select": "COUNT", "Limit": 7});
     let page = read("arn:aws:states:::aws-sdk:dynamodb:query", query).await.unwrap();
     let place = page["LastEvaluatedKey"]["headwaterPlace"]["S"].as_str().unwrap();
-    assert_eq!(place, "[] Some(String(\"r1\")) Some(\"(n > :n)\")");
+    assert_eq!(place, "[] Some(String(\"r1\")) Some(\"n > :n\") Some(7)");
     assert_eq!((&page["Count"], page.get("Items")), (&json!(1), None));
 }
 

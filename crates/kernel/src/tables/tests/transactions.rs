@@ -332,6 +332,12 @@ async fn indexes_are_kept_made_when_added_and_come_back() {
     let (first, next) = ask(Query { filter: filter.clone(), count: 1, ..pro.clone() });
     assert_eq!(first, "e");
     assert_eq!(ask(Query { filter, after: next, ..pro.clone() }).0, "a");
+    let late = Query { filter: Some(expression("since > 10", json!({}))), scan_max: Some(2), ..pro.clone() };
+    let (none, next) = ask(late.clone());
+    assert_eq!((none.as_str(), next.is_some()), ("", true), "two were looked at");
+    assert_eq!(ask(Query { after: next, ..late }).0, "c");
+    let beyond = Some(expression("since > 1.5", json!({})));
+    assert_eq!(ask(Query { beyond, scan_max: Some(1), ..pro.clone() }).0, "a");
     write(&kernel, &[update("a", "SET plan = 'free'", json!({}))]).await.unwrap();
     assert_eq!(ask(pro.clone()).0, "ec");
     for (query, code) in [

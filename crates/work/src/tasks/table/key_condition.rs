@@ -1,6 +1,6 @@
 //! Key conditions of DynamoDB's queries: `pk = :a AND begins_with(sk, :b)` as the bounds of an index.
 //!
-//! Bounds of an index are inclusive, so an exclusive one and a prefix stay in the query's filter as well. Conditions come
+//! Bounds of an index are inclusive, so an exclusive one and a prefix are asked of each document as well. Conditions come
 //! in any order; which field of the index each is on, its name says.
 
 use headwater_kernel::port::tables::{Expression, Query};
@@ -29,7 +29,7 @@ impl<'a> Condition<'a> {
     }
 }
 
-/// The bounds that a key condition puts on a query, and the part of it that is left to a filter. `keys` are the fields
+/// The bounds that a key condition puts on a query, and the part of it that they do not hold. `keys` are the fields
 /// that the index goes by; where nobody knows them, the conditions stand in their order.
 ///
 /// # Errors

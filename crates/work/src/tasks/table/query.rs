@@ -4,7 +4,7 @@ use headwater_kernel::port::tables::Query;
 use headwater_wire::exact::Exact;
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, expression, key_condition, problem_of, reading, tables, validation};
+use super::{Dialect, expression, key_condition, key_text, problem_of, reading, tables, validation};
 use crate::definition::resource::Service;
 use crate::execution::Failure;
 use crate::tasks::parameters::Parameters;
@@ -57,6 +57,7 @@ fn native(services: &Services, service: &Service, call: &Call<'_>) -> Result<Pla
         descending: parameters.optional_flag("Descending")?.unwrap_or(false),
         after: parameters.optional_text("After")?.map(str::to_owned),
         count: count(parameters)?,
+        ..Query::default()
     };
     reading(services, service, parameters.text("Table")?, move |tables, table| {
         let page = tables.query(table, &query)?;
@@ -95,6 +96,12 @@ fn dynamodb(services: &Services, service: &Service, call: &Call<'_>, keyed: bool
         index: parameters.optional_text("IndexName")?.map(str::to_owned),
         descending: !parameters.optional_flag("ScanIndexForward")?.unwrap_or(true),
         count: count(parameters)?,
+        // What is looked at counts, as in DynamoDB: a page with a filter may have fewer documents, or none.
+        scan_max: parameters.optional_number("Limit")?,
+        filter: match parameters.optional_text("FilterExpression")? {
+            None => None,
+            Some(text) => Some(expression(dialect, parameters, text)?),
+        },
         ..Query::default()
     };
     if let Some(place) = parameters.optional_object("ExclusiveStartKey")? {
@@ -103,8 +110,6 @@ fn dynamodb(services: &Services, service: &Service, call: &Call<'_>, keyed: bool
             text.ok_or_else(|| validation("`ExclusiveStartKey` is not a `LastEvaluatedKey` of an earlier page"))?;
         query.after = Some(text.to_owned());
     }
-    let mut filters: Vec<String> =
-        parameters.optional_text("FilterExpression")?.map(|text| format!("({text})")).into_iter().collect();
     if keyed {
         let condition = expression(dialect, parameters, parameters.text("KeyConditionExpression")?)?;
         let (tables, table) = (tables(services)?, parameters.text("TableName")?);
@@ -113,16 +118,17 @@ fn dynamodb(services: &Services, service: &Service, call: &Call<'_>, keyed: bool
             None => tables.key_field(table).map(|field| field.into_iter().collect()),
         };
         let keys = keys.map_err(|problem| problem_of(service, &problem))?;
-        filters.extend(key_condition::apply(&condition, &mut query, &keys)?);
+        query.beyond = match key_condition::apply(&condition, &mut query, &keys)? {
+            None => None,
+            Some(left) => Some(expression(dialect, parameters, &left)?),
+        };
         if query.index.is_none()
             && let Some(key) = query.equals.pop()
         {
-            // Without an index the documents go by their one key.
+            // Without an index the documents go by their one key, which is a text for numbers, too.
+            let key = Exact::String(key_text(&key)?);
             (query.from, query.to) = (Some(key.clone()), Some(key));
         }
-    }
-    if !filters.is_empty() {
-        query.filter = Some(expression(dialect, parameters, &filters.join(" AND "))?);
     }
     let counted = parameters.optional_text("Select")? == Some("COUNT");
     let paths = Projection::of(parameters)?;
