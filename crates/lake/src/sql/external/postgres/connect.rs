@@ -24,6 +24,8 @@ use crate::kinds::external_table::postgres::{PostgresSpec, Tls};
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long a query waits for a connection that others use.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What is told where others have all connections: it says nothing of a server.
+pub(super) const BUSY: &str = "HW-LAKE-095";
 /// How long it may take to tell a server that nobody reads on.
 const CANCEL_MAX: Duration = Duration::from_secs(5);
 
@@ -49,14 +51,15 @@ impl Servers {
     /// A connection in a transaction that only reads.
     ///
     /// # Errors
-    /// `HW-LAKE-056` when the server cannot be reached, `HW-LAKE-057` when it does not let us in, `HW-KERNEL-012` and
-    /// `-018` for the secret.
+    /// `HW-LAKE-056` when the server cannot be reached, `HW-LAKE-057` when it does not let us in, `HW-LAKE-095` when
+    /// others have all connections, `HW-KERNEL-012` and `-018` for the secret.
     pub async fn open(&self, name: &str, spec: &PostgresSpec) -> Result<Session, Problem> {
         let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.ok().and_then(Result::ok).ok_or_else(|| {
             let most = self.kernel.limits().postgres_connections;
-            unreachable(name, spec)
-                .because(format!("{most} connections to PostgreSQL servers are open, which is the limit"))
+            // Nothing is known of the server: it was not asked.
+            Problem::new(BUSY, format!("{most} connections to PostgreSQL servers are open, which is the limit"))
+                .because(format!("the table `external.{name}` waited {} s for one", PATIENCE.as_secs()))
                 .help("try again in a while")
         })?;
         let config = self.config(spec)?;

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::columns::Column;
-use super::connect::unreachable;
+use super::connect::{BUSY, unreachable};
 use crate::kinds::external_table::postgres::PostgresSpec;
 use crate::sql::fault;
 
@@ -188,6 +188,8 @@ impl Known {
                 *table.said.lock() = Said { columns: Some(Arc::clone(&columns)), since: Some(now), refusal: None };
                 Ok(columns)
             }
+            // The server was not asked.
+            Err(problem) if problem.code == BUSY => Err(problem),
             Err(problem) => {
                 if problem.code == AWAY {
                     self.is_away(table.spec.place());

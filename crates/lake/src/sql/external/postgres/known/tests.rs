@@ -104,6 +104,19 @@ fn a_server_that_was_away_is_not_asked_for_a_while() {
     assert_eq!((bench.planned(Err(no())), bench.planned(Err(no())), bench.questions()), (Err(no()), Err(no()), 4));
 }
 
+/// A server that was not asked has said nothing: neither statements nor lists go by it.
+#[test]
+fn our_own_limit_of_connections_is_not_held_against_a_server() {
+    let bench = Bench::new();
+    let busy = || Problem::new(BUSY, "others have them");
+    assert_eq!(bench.planned(Err(busy())), Err(busy()));
+    let listed = bench.known.listed("t", &bench.spec, bench.asking(ready(Ok(column("a")))));
+    assert_eq!(names(bench.runtime.block_on(listed)), ["a"]);
+    bench.known.forget("t");
+    assert_eq!((bench.planned(Err(busy())), bench.questions()), (Err(busy()), 3));
+    assert_eq!((names(bench.planned(Ok(column("b")))), bench.questions()), (vec!["b".to_owned()], 4));
+}
+
 #[test]
 fn a_list_takes_what_is_known_and_waits_once_for_nothing() {
     let bench = Bench::new();
