@@ -115,13 +115,14 @@ struct Http {
 impl Outlet for Http {
     fn send<'a>(&'a self, outgoing: Outgoing<'a>) -> BoxFuture<'a, Result<Answer, NotTaken>> {
         Box::pin(async move {
-            match self.once(outgoing).await {
+            let Some(oauth) = &self.oauth else { return self.once(outgoing, None).await };
+            let token = oauth.bearer(&self.client, outgoing.now).await?;
+            match self.once(outgoing, Some(&token)).await {
                 // The token may have been taken back before its time: once more with a fresh one.
-                Err(refused) if refused.status == Some(401) && self.oauth.is_some() => {
-                    if let Some(oauth) = &self.oauth {
-                        *oauth.token.lock().await = None;
-                    }
-                    self.once(outgoing).await
+                Err(refused) if refused.status == Some(401) => {
+                    oauth.forget(&token).await;
+                    let token = oauth.bearer(&self.client, outgoing.now).await?;
+                    self.once(outgoing, Some(&token)).await
                 }
                 answer => answer,
             }
@@ -134,24 +135,32 @@ impl Outlet for Http {
 }
 
 impl Http {
-    async fn once(&self, outgoing: Outgoing<'_>) -> Result<Answer, NotTaken> {
+    async fn once(&self, outgoing: Outgoing<'_>, token: Option<&HeaderValue>) -> Result<Answer, NotTaken> {
         let mut request = match outgoing.asked {
             None => self.client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone()),
             Some(asked) => self.asked(asked)?,
         };
-        if let Ok(key) = HeaderValue::from_str(outgoing.key) {
-            request = request.header("idempotency-key", key);
-        }
-        if let Some(oauth) = &self.oauth {
-            request = request.header(AUTHORIZATION, oauth.bearer(&self.client, outgoing.now).await?);
+        // In the place of a caller's own, not beside them.
+        let mut own = HeaderMap::new();
+        let mut put = |name: &'static str, text: &str| {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                own.insert(HeaderName::from_static(name), value);
+            }
+        };
+        let names_key = |(name, _): &(String, String)| name.eq_ignore_ascii_case("idempotency-key");
+        if !outgoing.asked.is_some_and(|asked| asked.headers.iter().any(names_key)) {
+            put("idempotency-key", outgoing.key);
         }
         if let Some(key) = &self.key {
             let timestamp = outgoing.now.0.div_euclid(1_000_000);
-            request = request
-                .header("webhook-id", outgoing.key)
-                .header("webhook-timestamp", timestamp.to_string())
-                .header("webhook-signature", key.sign(outgoing.key, timestamp, outgoing.body));
+            put("webhook-id", outgoing.key);
+            put("webhook-timestamp", &timestamp.to_string());
+            put("webhook-signature", &key.sign(outgoing.key, timestamp, outgoing.body));
         }
+        if let Some(token) = token {
+            own.insert(AUTHORIZATION, token.clone());
+        }
+        request = request.headers(own);
         if if outgoing.asked.is_some() { !outgoing.body.is_empty() } else { self.method != Method::GET } {
             request = request.body(outgoing.body.clone());
         }
@@ -212,8 +221,9 @@ struct Oauth {
 #[derive(Deserialize)]
 struct Token {
     access_token: String,
+    /// Seconds; some servers write them as a text.
     #[serde(default)]
-    expires_in: Option<u64>,
+    expires_in: Value,
 }
 
 impl Oauth {
@@ -253,9 +263,18 @@ impl Oauth {
         let given: Token = serde_json::from_slice(&read(response).await?.0).map_err(|_| unusable())?;
         let mut value = HeaderValue::from_str(&format!("Bearer {}", given.access_token)).map_err(|_| unusable())?;
         value.set_sensitive(true);
-        let lives = Duration::from_secs(given.expires_in.unwrap_or(300)).saturating_sub(TOKEN_MARGIN);
+        let seconds = given.expires_in.as_u64().or_else(|| given.expires_in.as_str()?.trim().parse().ok());
+        let lives = Duration::from_secs(seconds.unwrap_or(300)).saturating_sub(TOKEN_MARGIN);
         *token = Some((value.clone(), now.plus(lives)));
         Ok(value)
+    }
+
+    /// Forgets a token that was refused; a newer one, which another caller has fetched meanwhile, stays.
+    async fn forget(&self, refused: &HeaderValue) {
+        let mut token = self.token.lock().await;
+        if token.as_ref().is_some_and(|(value, _)| value == refused) {
+            *token = None;
+        }
     }
 }
 
