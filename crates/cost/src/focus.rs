@@ -17,6 +17,7 @@ use headwater_base::{Micros, Problem};
 use rust_decimal::Decimal;
 use serde_json::json;
 
+use crate::engines::batch;
 use crate::report::{BilledLine, Launch};
 use crate::time::Time;
 
@@ -205,10 +206,10 @@ fn provider(line: &BilledLine) -> &'static str {
     if line.purchase.as_deref() == Some("on_premises") { "On Premises" } else { "AWS" }
 }
 
-/// A spot price's place is a zone, of which the last letter is not the region's.
+/// A spot price's place is a zone, which lies in a region.
 fn region(line: &BilledLine) -> &str {
     match line.purchase.as_deref() {
-        Some("spot") => line.place.trim_end_matches(|c: char| c.is_ascii_lowercase()),
+        Some("spot") => batch::region(&line.place),
         _ => &line.place,
     }
 }

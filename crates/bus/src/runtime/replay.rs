@@ -59,6 +59,8 @@ struct Replay {
     rules: Vec<String>,
     state: State,
     started: Micros,
+    /// When it ended, however it did.
+    ended: Option<Micros>,
     replayed_to: Option<Micros>,
     reason: Option<String>,
     events: u64,
@@ -149,6 +151,7 @@ impl Replays {
             rules: request.rules,
             state: State::Running,
             started: self.clock.now(),
+            ended: None,
             replayed_to: None,
             reason: None,
             events: 0,
@@ -239,6 +242,7 @@ impl Replays {
             }
         };
         (replay.state, replay.reason) = ended;
+        replay.ended = Some(self.clock.now());
         let commit = Commit { deltas: vec![(Arc::from(SPACE), vec![delta(&replay)])], ..Commit::default() };
         self.append(&commit, &StopSignal::default()).map(drop).map_err(|error| failed(name.as_str(), &error))
     }
@@ -334,6 +338,7 @@ fn shown(replay: Replay) -> Map<String, Value> {
     put("rules", replay.rules.into());
     put("state", serde_json::to_value(replay.state).unwrap_or_default());
     put("started", replay.started.to_string().into());
+    put("ended", replay.ended.map_or(Value::Null, |time| time.to_string().into()));
     put("replayedTo", replay.replayed_to.map_or(Value::Null, |time| time.to_string().into()));
     put("events", replay.events.into());
     put("reason", replay.reason.map_or(Value::Null, Value::from));

@@ -162,7 +162,10 @@ impl Http {
     /// What this node says of one request. It takes the place of what a caller says under the same names.
     fn signed(&self, outgoing: Outgoing<'_>, token: Option<&HeaderValue>) -> Result<HeaderMap, NotTaken> {
         let mut headers = HeaderMap::new();
-        if let Ok(key) = HeaderValue::from_str(outgoing.key) {
+        let names_key = |(name, _): &(String, String)| name.eq_ignore_ascii_case("idempotency-key");
+        if !outgoing.asked.is_some_and(|asked| asked.headers.iter().any(names_key))
+            && let Ok(key) = HeaderValue::from_str(outgoing.key)
+        {
             headers.insert("idempotency-key", key);
         }
         if let Some(token) = token {
@@ -224,8 +227,9 @@ struct Oauth {
 #[derive(Deserialize)]
 struct Token {
     access_token: String,
+    /// Seconds; some servers write them as a text.
     #[serde(default)]
-    expires_in: Option<u64>,
+    expires_in: Value,
 }
 
 impl Oauth {
@@ -264,12 +268,13 @@ impl Oauth {
         let given: Token = serde_json::from_slice(&read(response).await?.0).map_err(|_| unusable())?;
         let mut value = HeaderValue::from_str(&format!("Bearer {}", given.access_token)).map_err(|_| unusable())?;
         value.set_sensitive(true);
-        let lives = Duration::from_secs(given.expires_in.unwrap_or(300));
+        let seconds = given.expires_in.as_u64().or_else(|| given.expires_in.as_str()?.trim().parse().ok());
+        let lives = Duration::from_secs(seconds.unwrap_or(300));
         *token = Some((value.clone(), now.plus(lives.saturating_sub(TOKEN_MARGIN.min(lives / 2)))));
         Ok(value)
     }
 
-    /// Forgets a token that is not taken any more, unless another caller has fetched a new one meanwhile.
+    /// Forgets a token that was refused; a newer one, which another caller has fetched meanwhile, stays.
     async fn forget(&self, refused: &HeaderValue) {
         let mut token = self.token.lock().await;
         if token.as_ref().is_some_and(|(value, _)| value == refused) {

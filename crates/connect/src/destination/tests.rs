@@ -201,7 +201,7 @@ async fn what_a_request_says_of_this_node_a_caller_cannot_say() {
     let mut spec = oauth(&url, &tokens);
     spec["signature"] = json!({"secret": "key"});
     let outlet = build(&spec, &context()).unwrap();
-    let names = ["authorization", "idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature"];
+    let names = ["authorization", "webhook-id", "webhook-timestamp", "webhook-signature"];
     let headers = names.map(|name| (name.to_owned(), "theirs".to_owned())).to_vec();
     let asked = Asked { method: "POST".to_owned(), url: format!("{url}/x"), headers };
     let body = Bytes::from_static(b"{}");
@@ -211,6 +211,43 @@ async fn what_a_request_says_of_this_node_a_caller_cannot_say() {
     for name in names {
         assert_eq!(seen.matches(&format!("\r\n{name}: ")).count(), 1, "{name} in {seen}");
     }
+}
+
+#[tokio::test]
+async fn a_token_is_refused_once_for_all_who_hold_it_and_takes_the_place_of_a_callers_own() {
+    let token = |name: &str| {
+        let body = json!({"access_token": name, "expires_in": "600"}).to_string();
+        format!("200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    };
+    let no = "401 Who\r\nconnection: close\r\n\r\n";
+    let (tokens, fetched) = server(&[&token("one"), &token("two"), no]).await;
+    let fine = "200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+    let (url, came) = server(&[fine, no, no, fine, fine]).await;
+    let spec = json!({"url": url, "auth": {
+        "type": "oauth", "tokenUrl": format!("{tokens}/token"), "clientId": "a", "clientSecret": {"secret": "password"},
+    }});
+    let outlet = build(&spec, &context()).unwrap();
+    let body = Bytes::new();
+    let headers = [("authorization", "theirs"), ("idempotency-key", "their-key")];
+    let asked = Asked {
+        method: "GET".to_owned(),
+        url: url.clone(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+    };
+    let outgoing = Outgoing { key: "k", body: &body, now: Micros(0), asked: Some(&asked) };
+    outlet.send(outgoing).await.unwrap();
+    let first = came.lock().await[0].to_lowercase();
+    assert!(first.contains("authorization: bearer one\r\n") && !first.contains("theirs"), "{first}");
+    assert!(first.contains("idempotency-key: their-key\r\n") && !first.contains("idempotency-key: k\r\n"), "{first}");
+    // Two hold it when it is taken back: one fetches anew, and the other finds that.
+    let (a, b) = tokio::join!(outlet.send(outgoing), outlet.send(outgoing));
+    a.and(b).unwrap();
+    assert_eq!(fetched.lock().await.len(), 2);
+    // What the authorization server refuses is not asked for twice.
+    let late = Outgoing { now: Micros(3_600_000_000), ..outgoing };
+    let refused = outlet.send(late).await.unwrap_err();
+    assert!(refused.reason.contains("authorization server"), "{}", refused.reason);
+    assert_eq!(fetched.lock().await.len(), 3);
 }
 
 #[test]

@@ -253,7 +253,7 @@ fn clusters(answers: &Value) -> Result<Vec<Cluster>, Problem> {
 }
 
 /// The region of a zone: `us-east-1a` lies in `us-east-1`, `us-west-2-lax-1a` in `us-west-2`.
-fn region(zone: &str) -> &str {
+pub(crate) fn region(zone: &str) -> &str {
     let mut end = 0;
     for part in zone.split('-') {
         end += part.len() + usize::from(end > 0);

@@ -6,9 +6,10 @@
 //! [2026-11-28 14:39:19] INFO [job call] Max memory used: 42MiB
 //! ```
 //! Behind the comma stand whole milliseconds (`58.000000` are 58 ms, whatever it looks like). The zone is written as `Z`
-//! and is the machine's own. cwltool does not try again, so a job has one attempt.
+//! and is the machine's own. cwltool does not try again, so a job has one attempt; one that it takes from its cache has
+//! none: `[job align] Using cached output in ...` is the last that is said of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use headwater_base::Problem;
 
@@ -23,6 +24,7 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
     let mut records = Records::default();
     let mut jobs = Jobs::default();
     let mut open: HashMap<String, (Time, Option<f64>)> = HashMap::new();
+    let mut cached: HashSet<String> = HashSet::new();
     for (number, line) in utf8(file)?.lines().enumerate() {
         let line = plain(line);
         // Commands run over several lines, of which the first has a time.
@@ -32,6 +34,13 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
             records.failed = status.trim() != "success";
         }
         let Some((job, said)) = said.strip_prefix("[job ").and_then(|rest| rest.split_once("] ")) else { continue };
+        if said.starts_with("Using cached output in ") {
+            open.remove(job);
+            cached.insert(job.to_owned());
+        }
+        if cached.contains(job) {
+            continue;
+        }
         if let Some(status) = said.strip_prefix("completed ") {
             let (since, memory) = open.remove(job).unwrap_or((time, None));
             let mut attempt = attempt(since, time, status.trim() != "success");

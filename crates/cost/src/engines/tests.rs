@@ -64,6 +64,19 @@ fn cwltools_odd_milliseconds_are_milliseconds() {
 }
 
 #[test]
+fn what_cwltool_takes_from_its_cache_has_not_run() {
+    let log = "[2026-11-28 14:41:10] INFO [step old] start
+[2026-11-28 14:41:10] INFO [job old] Using cached output in /cache/5504
+[2026-11-28 14:41:11] INFO [job new] Output of job will be cached in /cache/822d
+[2026-11-28 14:41:12] INFO [job new] completed success
+[2026-11-28 14:41:12] INFO Final process status is success
+";
+    let run = read(Engine::Cwltool, &[File { path: "run.log", bytes: log.as_bytes() }], &about()).unwrap();
+    assert_eq!(jobs(&run), [row("new", "new", "1000-2000")]);
+    assert_eq!(run.states.last().map(|entered| entered.state), Some(State::Complete));
+}
+
+#[test]
 fn miniwdl_begins_an_attempt_with_its_container_and_again_when_it_is_retried() {
     let log = "2026-11-28 14:39:52.000 wdl.w:v NOTICE workflow start :: name: \"v\"
 2026-11-28 14:39:52.200 wdl.w:v.t:call-align NOTICE task setup :: name: \"align\", line: 3

@@ -28,4 +28,9 @@ fn a_line_is_a_row_and_lines_without_a_price_are_counted() {
     ] {
         assert_eq!(cell(name), expected, "{name}");
     }
+    // A local zone has more behind its region's number.
+    let mut local = line("c5.large", json!("0.02"));
+    local["place"] = json!("us-west-2-lax-1a");
+    let local = launches(&[json!({"id": "r", "status": "COMPLETE", "lines": [local]})]).unwrap();
+    assert_eq!(region(&local[0].lines[0]), "us-west-2");
 }

@@ -189,6 +189,12 @@ async fn update(call: &Call) -> Answer {
     }
     let Parts { held, secret } = parts(call, wanted, before)?;
     let credentials = destinations::credentials(connection, &held)?;
+    if wanted != kind && secret.is_none() {
+        // The old one must not go out as what it is not, say a password as an API key in a header.
+        return Err(Refusal::validation(
+            "Parameter AuthParameters is not valid. Reason: the credentials of the authorization type are missing.",
+        ));
+    }
     if let Some(secret) = secret {
         vault::keep(call.aws.kernel.context().folder, key(connection), secret).await?;
     }

@@ -334,6 +334,9 @@ async fn a_connections_secret_is_in_its_file_and_nowhere_else() {
     house.ok(&target("UpdateConnection"), change).await;
     assert_eq!(house.kernel.secrets().read("connection.crm").unwrap(), "hunter2-second");
     assert_eq!(house.kernel.get("Destination", "tickets").unwrap().spec["auth"]["type"], "apiKey");
+    let bare = json!({ "Name": "crm", "AuthorizationType": "BASIC",
+        "AuthParameters": { "BasicAuthParameters": { "Username": "u" } } });
+    assert!(house.no(&target("UpdateConnection"), bare).await.contains("credentials of the authorization type"));
     let hidden = json!({ "Name": "crm", "AuthParameters": { "InvocationHttpParameters": {
         "HeaderParameters": [{ "Key": "x", "Value": "hunter2-third", "IsValueSecret": true }] } } });
     assert!(house.no(&target("UpdateConnection"), hidden).await.contains("secret HTTP parameters are not served"));

@@ -110,7 +110,7 @@ impl Shard {
         }
         let mut rest = batch.take_rest();
         rest.posts = batch.posts;
-        self.write(rest)
+        if rest.is_empty() { Ok(()) } else { self.write(rest) }
     }
 
     /// The log does not take what one execution wants to write: its internal tasks fail, or it is parked.
