@@ -17,6 +17,7 @@
 
 mod append;
 mod catalog;
+mod check;
 mod compact;
 mod filer;
 mod frame;
@@ -49,6 +50,7 @@ use catalog::Catalog;
 use filer::{Filer, Item};
 use read::Reach;
 
+pub use check::{Checked, check};
 pub use tail::{Tail, tail};
 
 /// Spaces of the log itself begin with this; nobody else may write them.

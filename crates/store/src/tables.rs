@@ -258,16 +258,11 @@ impl View {
     pub fn list(&self, table: TableId, after: Option<&str>, count: usize) -> Result<Vec<Row>, ViewError> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         self.read(|reader| {
-            let sql = match after {
-                Some(_) => format!(
-                    "SELECT key, version, updated, value FROM d{} WHERE key > ?1 ORDER BY key LIMIT ?2",
-                    table.0
-                ),
-                None => format!(
-                    "SELECT key, version, updated, value FROM d{} WHERE ?1 IS NULL ORDER BY key LIMIT ?2",
-                    table.0
-                ),
-            };
+            let sql = format!(
+                "SELECT key, version, updated, value FROM d{} WHERE {} ORDER BY key LIMIT ?2",
+                table.0,
+                behind(after)
+            );
             let mut statement = reader.prepare_cached(&sql)?;
             let rows = statement.query_map(params![after, count], row)?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -279,10 +274,8 @@ impl View {
     pub fn older(&self, table: TableId, time_us: i64, after: Option<&str>, scan: usize) -> Result<Aged, ViewError> {
         let count = i64::try_from(scan).unwrap_or(i64::MAX);
         self.read(|reader| {
-            let sql = format!(
-                "SELECT key, version, updated FROM d{} WHERE key > ?1 OR ?1 IS NULL ORDER BY key LIMIT ?2",
-                table.0
-            );
+            let sql =
+                format!("SELECT key, version, updated FROM d{} WHERE {} ORDER BY key LIMIT ?2", table.0, behind(after));
             let mut statement = reader.prepare_cached(&sql)?;
             let mut rows = statement.query(params![after, count])?;
             let (mut keys, mut last, mut looked) = (Vec::new(), None, 0);
@@ -341,8 +334,9 @@ impl View {
         let mut writer = self.writer.lock();
         let transaction = writer.transaction()?;
         let sql = format!(
-            "SELECT key, version, updated, value FROM d{} WHERE key > ?1 OR ?1 IS NULL ORDER BY key LIMIT ?2",
-            table.0
+            "SELECT key, version, updated, value FROM d{} WHERE {} ORDER BY key LIMIT ?2",
+            table.0,
+            behind(after)
         );
         let rows: Vec<Row> = transaction
             .prepare(&sql)?
@@ -367,9 +361,10 @@ impl View {
         let (order, beyond) = if range.descending { ("DESC", "<") } else { ("ASC", ">") };
         let mut sql = format!(
             "SELECT d.key, d.version, d.updated, d.value, x.place FROM x{0} x JOIN d{0} d ON d.key = x.key
-             WHERE x.idx = ?1 AND x.place >= ?2 AND (?3 IS NULL OR x.place < ?3)",
+             WHERE x.idx = ?1 AND x.place >= ?2",
             table.0
         );
+        sql.push_str(if range.below.is_some() { " AND x.place < ?3" } else { " AND ?3 IS NULL" });
         if range.after.is_some() {
             sql.push_str(&format!(" AND (x.place, x.key) {beyond} (?4, ?5)"));
         } else {
@@ -452,6 +447,12 @@ pub struct Aged {
     pub keys: Vec<(String, u64)>,
     /// Where to go on.
     pub last: Option<String>,
+}
+
+/// The condition for keys behind the first parameter, or all where that is null. SQLite looks through a whole table for a
+/// condition that allows for both.
+const fn behind(after: Option<&str>) -> &'static str {
+    if after.is_some() { "key > ?1" } else { "?1 IS NULL" }
 }
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {

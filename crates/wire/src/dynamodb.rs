@@ -213,7 +213,8 @@ fn read_number(text: &str, path: &Path) -> Result<Exact, Problem> {
         Some(b'+') => ("", text.get(1..)),
         _ => ("", Some(text)),
     };
-    let rest = rest.unwrap_or_default();
+    // A second sign would pass for the number's own.
+    let rest = rest.filter(|rest| !rest.starts_with('-')).unwrap_or_default();
     let (mantissa, exponent) = rest.find(['e', 'E']).map_or((rest, ""), |at| rest.split_at(at));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let dot = if fraction.is_empty() { "" } else { "." };

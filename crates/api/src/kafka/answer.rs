@@ -1,6 +1,7 @@
 //! An answer on its way to the socket: a few pieces of bytes, of which record batches are the log's own.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::hash::Hash;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,6 +65,14 @@ impl Answer {
         rest.push_front(head.freeze());
         Self { pieces: rest, budget: None }
     }
+}
+
+/// Leaves the first of those that have the same key. What is named twice is answered once, since an answer may be far
+/// larger than the name that asks for it.
+pub(super) fn once<T, K: Eq + Hash>(mut asked: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(asked.len());
+    asked.retain(|one| seen.insert(key(one)));
+    asked
 }
 
 impl Buf for Answer {

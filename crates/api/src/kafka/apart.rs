@@ -3,7 +3,10 @@
 //! What it is NOT: the way of consumers at the end of the log, nor of what is produced to most streams: those are served
 //! from memory where they are, in microseconds.
 
+use std::io;
 use std::sync::Arc;
+
+use tokio::task::JoinSet;
 
 use super::KafkaService;
 use super::connection::Client;
@@ -17,12 +20,21 @@ pub(super) async fn run<T: Send + 'static>(
     client: &Arc<Client>,
     work: impl FnOnce(&KafkaService) -> T + Send + 'static,
 ) -> Result<T, Broken> {
-    let turn = Arc::clone(&client.service.apart).acquire_owned().await.map_err(std::io::Error::other)?;
     let service = Arc::clone(&client.service);
-    let done = tokio::task::spawn_blocking(move || {
-        // Its client may have left: the turn is over when the work is.
-        let _turn = turn;
-        work(&service)
+    // A task of its own, so that nobody keeps a turn who is busy writing to a client that does not read. It ends with
+    // this; work that has begun keeps its turn to its end.
+    let mut own: JoinSet<io::Result<T>> = JoinSet::new();
+    own.spawn(async move {
+        let turn = Arc::clone(&service.apart).acquire_owned().await.map_err(io::Error::other)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work(&service)
+        });
+        done.await.map_err(io::Error::other)
     });
-    done.await.map_err(|failed| std::io::Error::other(failed).into())
+    match own.join_next().await {
+        Some(Ok(done)) => Ok(done?),
+        Some(Err(failed)) => Err(io::Error::other(failed).into()),
+        None => Err(io::Error::other("nothing was done").into()),
+    }
 }

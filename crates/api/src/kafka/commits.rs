@@ -16,7 +16,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::answer::Answer;
+use super::answer::{Answer, once};
 use super::error::{Broken, text};
 use super::groups::code;
 use super::table::Call;
@@ -96,7 +96,7 @@ pub(super) async fn fetch(mut call: Call) -> Result<Answer, Broken> {
         message.topics = topics.collect();
         return call.answer(&message);
     }
-    for group in request.groups {
+    for group in once(request.groups, |group| group.group_id.clone()) {
         let wanted = group
             .topics
             .map(|topics| topics.into_iter().map(|topic| (topic.name.0, topic.partition_indexes)).collect());

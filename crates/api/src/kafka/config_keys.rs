@@ -7,6 +7,9 @@
 use headwater_base::Limits;
 use headwater_log::{Cleanup, StreamConfig};
 
+/// The longest value; a string of the protocol's older versions has no more.
+const VALUE_BYTES_MAX: usize = i16::MAX as usize;
+
 /// A key of a stream.
 pub(super) struct Key {
     pub(super) name: &'static str,
@@ -344,6 +347,7 @@ pub(super) fn set(
         return Err(format!("unknown topic config name: `{name}`{hint}"));
     };
     let text = value.unwrap_or(key.default).trim();
+    check_length(name, text)?;
     let refused = || format!("invalid value `{text}` for configuration `{name}`: it takes {}", key.kind.wanted());
     if !key.kind.admits(text) {
         return Err(refused());
@@ -354,6 +358,18 @@ pub(super) fn set(
     extra.retain(|(known, _)| known != name);
     if value.is_some() {
         extra.push((name.to_owned(), text.to_owned()));
+    }
+    Ok(())
+}
+
+/// Refuses a value that nobody means: the log would keep it, and give it out whenever the stream is described.
+///
+/// # Errors
+/// In words.
+pub(super) fn check_length(name: &str, value: &str) -> Result<(), String> {
+    if value.len() > VALUE_BYTES_MAX {
+        let bytes = value.len();
+        return Err(format!("a value of `{bytes}` bytes for configuration `{name}`; the limit is `{VALUE_BYTES_MAX}`"));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! DescribeConfigs, AlterConfigs, IncrementalAlterConfigs: a stream's settings under Kafka's names.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use headwater_base::Name;
@@ -17,7 +18,7 @@ use kafka_protocol::messages::{
 };
 
 use super::NODE;
-use super::answer::Answer;
+use super::answer::{Answer, once};
 use super::config_keys::{self, KEYS, Kind};
 use super::error::{self, Broken, text};
 use super::table::Call;
@@ -35,7 +36,8 @@ type Refusal = (ResponseError, String);
 pub(super) async fn describe(mut call: Call) -> Result<Answer, Broken> {
     let request: DescribeConfigsRequest = call.decode()?;
     let (synonyms, help) = (request.include_synonyms, request.include_documentation);
-    let results = request.resources.into_iter().map(|resource| {
+    let resources = once(request.resources, |resource| (resource.resource_type, resource.resource_name.clone()));
+    let results = resources.into_iter().map(|resource| {
         let configs = match resource.resource_type {
             TOPIC => topic(&call, &resource.resource_name)
                 .map(|stream| describe_topic(&call, &stream, &resource, synonyms, help)),
@@ -250,17 +252,21 @@ async fn change(
             return Err((ResponseError::InvalidRequest, format!("`{key}` comes twice")));
         }
         seen.push(key);
+        let refused = |message| (ResponseError::InvalidConfig, message);
+        if let Change::Append(value) | Change::Subtract(value) = change {
+            config_keys::check_length(key, value).map_err(refused)?;
+        }
         let value = match change {
             Change::Set(value) => Some(value.to_owned()),
             Change::Default => None,
             Change::Append(value) => {
                 Some(edit_list(&config, &extra, key, |words| words.extend(value.split(',').map(str::to_owned)))?)
             }
-            Change::Subtract(value) => Some(edit_list(&config, &extra, key, |words| {
-                words.retain(|word| !value.split(',').any(|gone| gone == word))
-            })?),
+            Change::Subtract(value) => {
+                let gone: HashSet<&str> = value.split(',').collect();
+                Some(edit_list(&config, &extra, key, |words| words.retain(|word| !gone.contains(word.as_str())))?)
+            }
         };
-        let refused = |message| (ResponseError::InvalidConfig, message);
         config_keys::set(&mut config, &mut extra, key, value.as_deref()).map_err(refused)?;
     }
     if let Some((owner, kept)) = (call.service().owners)(&stream, config.clone()) {
@@ -294,11 +300,5 @@ fn edit_list(
     let mut words: Vec<String> =
         key.value(config, extra).0.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
     edit(&mut words);
-    let mut unique: Vec<String> = Vec::with_capacity(words.len());
-    for word in words {
-        if !unique.contains(&word) {
-            unique.push(word);
-        }
-    }
-    Ok(unique.join(","))
+    Ok(once(words, Clone::clone).join(","))
 }

@@ -14,7 +14,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::answer::Answer;
+use super::answer::{Answer, once};
 use super::cluster::bits;
 use super::error::{self, Broken, text};
 use super::table::Call;
@@ -159,7 +159,7 @@ pub(super) async fn leave(mut call: Call) -> Result<Answer, Broken> {
 pub(super) async fn describe(mut call: Call) -> Result<Answer, Broken> {
     let request: DescribeGroupsRequest = call.decode()?;
     let operations = if request.include_authorized_operations { OPERATIONS } else { i32::MIN };
-    let groups = request.groups.into_iter().map(|id| {
+    let groups = once(request.groups, Clone::clone).into_iter().map(|id| {
         let described = call.service().groups.describe(&id);
         let group = DescribedGroup::default().with_group_id(id).with_authorized_operations(operations);
         match described {

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use tracing::info;
 use uuid::Uuid;
 
-use super::answer::Answer;
+use super::answer::{Answer, once};
 use super::cluster::bits;
 use super::error::{self, Broken, text};
 use super::table::Call;
@@ -33,7 +33,7 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
     match request.topics {
         // Version 0 had no null; no topics meant all.
         Some(wanted) if call.version > 0 || !wanted.is_empty() => {
-            for topic in wanted {
+            for topic in once(wanted, |topic| (topic.topic_id, topic.name.clone())) {
                 let stream = match &topic.name {
                     Some(name) if topic.topic_id.is_nil() => find(&call, name, request.allow_auto_topic_creation).await,
                     _ => by_id

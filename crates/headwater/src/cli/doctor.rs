@@ -37,6 +37,9 @@ pub struct Args {
     /// Have a data folder that was moved belong where it is now; refused while datasets have files in it
     #[arg(long)]
     moved: bool,
+    /// Read every segment, too, and check each batch in it; takes as long as the disk needs to give all of them
+    #[arg(long, conflicts_with = "moved")]
+    segments: bool,
 }
 
 /// One finding: what was looked at, what was found, and how to fix it where it is bad.
@@ -61,6 +64,9 @@ pub async fn run(args: Args, context: &Context) -> Done {
         ("sync", sync(&data)),
         ("clock", clock()),
     ];
+    if args.segments {
+        findings.extend(segments(&data).into_iter().map(|found| ("segments", found)));
+    }
     let offset = context.port_offset();
     match &up {
         Ok(_) => findings.push(("node", Ok(format!("ready at {}", client.server())))),
@@ -170,6 +176,39 @@ fn tail(data: &Path) -> Result<String, (String, String)> {
             Err((format!("{}: {}", problem.code, problem.title), format!("headwater explain {}", problem.code)))
         }
     }
+}
+
+/// What every segment holds: one finding where all is well, one for each that is damaged.
+fn segments(data: &Path) -> Vec<Result<String, (String, String)>> {
+    if !data.is_dir() {
+        return vec![Ok("none yet".to_owned())];
+    }
+    let Ok(_lock) = crate::folder::lock(data) else {
+        return vec![Err(("not looked at while the folder cannot be held".to_owned(), "stop the node".to_owned()))];
+    };
+    let mut told = 0;
+    let mut progress = |bytes: u64, all: u64| {
+        let percent = bytes.saturating_mul(100).checked_div(all).unwrap_or(100);
+        if percent >= told + 10 {
+            told = percent / 10 * 10;
+            output::note(format!("{told} % of {} of segments are checked", gib(all)));
+        }
+    };
+    let finding = |problem: &Problem| {
+        let place = problem.place.as_ref().map_or(String::new(), |place| format!(" ({})", place.path));
+        let fact = format!("{}: {}{place}", problem.code, problem.title);
+        (fact, format!("headwater explain {}", problem.code))
+    };
+    let checked = match headwater_log::embedded::check(&RealDisk, data, &mut progress) {
+        Ok(checked) => checked,
+        Err(problem) => return vec![Err(finding(&problem))],
+    };
+    if checked.damaged == 0 {
+        return vec![Ok(format!("{} are whole, {}", checked.segments, gib(checked.bytes)))];
+    }
+    let all = format!("{} of {} are damaged", checked.damaged, checked.segments);
+    let all = [Err((all, "headwater explain HW-LOG-007".to_owned()))];
+    all.into_iter().chain(checked.damage.iter().map(|problem| Err(finding(problem)))).collect()
 }
 
 /// The median time of a small write made durable, beside where the data is.

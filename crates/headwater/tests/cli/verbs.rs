@@ -399,6 +399,8 @@ fn figures_and_health_are_told() {
     let doctor = text(&node.run(&["doctor"]));
     assert!(doctor.contains("ok     node: ready at") && doctor.contains("is in use by a node"), "{doctor}");
     assert!(doctor.contains(" are free"), "{doctor}");
+    let held = text(&node.run(&["doctor", "--segments"]));
+    assert!(held.contains("BAD    segments: not looked at"), "{held}");
     check(
         &node.run(&["reconcile", "pipeline/double"]),
         expect![[r#"

@@ -397,7 +397,7 @@ pub(super) fn at_start(fact: &str, path: &Path, error: &io::Error) -> Problem {
     Problem::new("HW-LOG-002", fact).at(path.display().to_string(), 0, 0).because(error)
 }
 
-fn decode(value: &[u8]) -> Result<Stream, Problem> {
+pub(super) fn decode(value: &[u8]) -> Result<Stream, Problem> {
     serde_json::from_slice(value)
         .map_err(|error| Problem::new("HW-LOG-004", "a stream's description cannot be read").because(error))
 }

@@ -97,6 +97,10 @@ impl Groups {
 
     /// All offsets of a group, by stream and partition.
     pub fn all_committed(&self, group: &str) -> Vec<OffsetEntry> {
+        // All offsets of all groups are looked through for it.
+        if !self.groups.lock().contains_key(group) {
+            return Vec::new();
+        }
         let entry = |(key, value): (Bytes, Bytes)| {
             let (topic, partition) = record::offset_place(&key)?;
             let committed = self.of_stream(&topic, &value)?;

@@ -86,6 +86,15 @@ impl Snapshots {
         }
     }
 
+    /// Reads the newest snapshot in a folder into `state`, which must be empty, and changes nothing there.
+    ///
+    /// # Errors
+    /// As [`Snapshots::open`].
+    pub fn read_in(disk: &dyn Disk, folder: &Path, state: &State) -> Result<(), Problem> {
+        let names = disk.files(folder).map_err(|error| refused(folder, error))?;
+        read(disk, folder, &names, state).map(drop).map_err(|error| refused(folder, error))
+    }
+
     /// The sequence up to which the newest snapshot in a folder stands for the write-ahead log, without reading it; 0
     /// where there is none.
     ///
@@ -243,32 +252,39 @@ impl Snapshots {
     fn load(&mut self, state: &State) -> io::Result<()> {
         self.disk.create_dir(&self.folder)?;
         let names = self.disk.files(&self.folder)?;
-        let is_there = names.iter().any(|name| name == "manifest");
-        if is_there {
-            let file = self.disk.open(&self.folder.join("manifest"), false)?;
-            let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
-            self.manifest = decode_manifest(&disk::read_exact_at(&*file, 0, length)?)?;
-            // The process may have ended between renaming and this: what an older manifest names goes only now.
-            self.disk.sync_dir(&self.folder)?;
-        }
-        let entries_max: u64 = self.manifest.files.iter().map(|file| file.bytes / PUT_BYTES_MIN).sum();
-        for (name, entries) in &self.manifest.entries {
-            let entries = usize::try_from((*entries).min(entries_max)).map_err(io::Error::other)?;
-            state.space_or_new(name).reserve(entries);
-        }
-        for listed in &self.manifest.files {
-            let file = self.disk.open(&self.folder.join(&listed.name), false)?;
-            read_file(&*file, listed, state)?;
-        }
         // Where it is missing, the write-ahead log says whether there ever was one: what it may have named stays.
-        for name in names.iter().filter(|name| is_there && *name != "manifest") {
+        let Some(manifest) = read(&*self.disk, &self.folder, &names, state)? else { return Ok(()) };
+        self.manifest = manifest;
+        // The process may have ended between renaming and this: what an older manifest names goes only now.
+        self.disk.sync_dir(&self.folder)?;
+        for name in names.iter().filter(|name| *name != "manifest") {
             if self.manifest.files.iter().all(|listed| listed.name != *name) {
                 self.disk.remove(&self.folder.join(name))?;
             }
         }
-        state.dropped.lock().clear();
         Ok(())
     }
+}
+
+/// Reads what a manifest names; None where none is among the `names` of a folder's files.
+fn read(disk: &dyn Disk, folder: &Path, names: &[String], state: &State) -> io::Result<Option<Manifest>> {
+    if names.iter().all(|name| name != "manifest") {
+        return Ok(None);
+    }
+    let file = disk.open(&folder.join("manifest"), false)?;
+    let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
+    let manifest = decode_manifest(&disk::read_exact_at(&*file, 0, length)?)?;
+    let entries_max: u64 = manifest.files.iter().map(|file| file.bytes / PUT_BYTES_MIN).sum();
+    for (name, entries) in &manifest.entries {
+        let entries = usize::try_from((*entries).min(entries_max)).map_err(io::Error::other)?;
+        state.space_or_new(name).reserve(entries);
+    }
+    for listed in &manifest.files {
+        let file = disk.open(&folder.join(&listed.name), false)?;
+        read_file(&*file, listed, state)?;
+    }
+    state.dropped.lock().clear();
+    Ok(Some(manifest))
 }
 
 struct Out<'a> {

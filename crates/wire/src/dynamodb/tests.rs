@@ -37,6 +37,7 @@ fn what_is_no_attribute_value_is_named() {
         (r#"{"a":{"M":{"b":{"L":[{"N":1}]}}}}"#, "`a.b.0` has a value that is no `N`"),
         (r#"{"a":{"N":"one"}}"#, "`a` has an `N` that is no number"),
         (r#"{"a":{"N":"."}}"#, "`a` has an `N` that is no number"),
+        (r#"{"a":{"N":"+-5"}}"#, "`a` has an `N` that is no number"),
         (r#"{"a":{"B":"???"}}"#, "`a` has a `B` that is no Base64"),
         (r#"{"a":{"NULL":false}}"#, "`a` has a value that is no `NULL`"),
         (r#"{"a":{"T":"x"}}"#, "`a` is of the unknown type `T`"),

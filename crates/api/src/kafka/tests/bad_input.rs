@@ -233,3 +233,49 @@ async fn a_partition_that_is_named_twice_is_read_once() {
     let first = records(found[0].records.as_ref().unwrap(), 1 << 20).unwrap().next().unwrap().unwrap();
     assert_eq!(first.offset, 1, "as it was named last");
 }
+
+#[tokio::test]
+async fn what_is_named_many_times_is_answered_once() {
+    let mut peer = Peer::new().await;
+    create(&mut peer, 12).await;
+    let topic = || metadata_request::MetadataRequestTopic::default().with_name(Some(name("orders").into()));
+    let request = MetadataRequest::default().with_topics(Some(vec![topic(); 1_000]));
+    let answer: MetadataResponse = peer.ask(3, 12, request).await;
+    assert_eq!(answer.topics.len(), 1);
+    let resource = describe_configs_request::DescribeConfigsResource::default().with_resource_type(2);
+    let resource = resource.with_resource_name(name("orders")).with_configuration_keys(None);
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource; 1_000]);
+    let answer: DescribeConfigsResponse = peer.ask(32, 4, request).await;
+    assert_eq!(answer.results.len(), 1);
+    let groups = vec![GroupId(name("g")), GroupId(name("other")), GroupId(name("g"))];
+    let answer: DescribeGroupsResponse = peer.ask(15, 5, DescribeGroupsRequest::default().with_groups(groups)).await;
+    assert_eq!(answer.groups.len(), 2);
+}
+
+#[tokio::test]
+async fn a_setting_is_no_longer_than_it_may_be() {
+    let mut peer = Peer::new().await;
+    create(&mut peer, 12).await;
+    let config = |operation: i8, value: String| {
+        incremental_alter_configs_request::AlterableConfig::default()
+            .with_name(name("leader.replication.throttled.replicas"))
+            .with_config_operation(operation)
+            .with_value(Some(StrBytes::from_string(value)))
+    };
+    for (operation, value, code) in [
+        (0, "x".repeat(32_768), 40),
+        (2, "a,".repeat(5_000), 0),
+        (2, "b,c,d,".repeat(6_000), 40),
+        (0, "x".repeat(20_000), 0),
+        (2, "y".repeat(20_000), 40),
+        (3, "x".repeat(20_000), 0),
+    ] {
+        let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(name("orders"))
+            .with_configs(vec![config(operation, value)]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        let answer: IncrementalAlterConfigsResponse = peer.ask(44, 1, request).await;
+        assert_eq!(answer.responses[0].error_code, code, "{:?}", answer.responses[0].error_message);
+    }
+}

@@ -226,3 +226,29 @@ fn a_start_that_fails_leaves_what_lies_behind_the_checkpoint() {
     assert_eq!(opened.unwrap_err().code, "HW-STORE-001");
     assert_eq!(lengths(), before);
 }
+
+#[test]
+fn a_check_tells_every_segment_that_is_damaged() {
+    let (house, stream) = twenty();
+    let look = || {
+        let mut last = (0, 1);
+        let checked = check(&house.disk, Path::new("/data"), &mut |bytes, all| last = (bytes, all)).unwrap();
+        assert_eq!(last.0, last.1);
+        checked
+    };
+    let folder = house.log.core.partition(&stream, 0).unwrap().folder.clone();
+    let bases = segment::bases(&house.disk, &folder).unwrap();
+    let sound = look();
+    assert_eq!((sound.segments, sound.bytes, sound.damaged), (bases.len() as u64, 20 * 70, 0));
+    // What is filed behind the checkpoint comes again from the write-ahead log, whatever it is.
+    house.put(&stream, "k", Some("v"));
+    house.log.core.filer.barrier().unwrap();
+    assert_eq!(look().bytes, sound.bytes);
+    // A byte of a record, which no reader of batches looks at, and a header.
+    damage(&house, &stream, bases[0], 65, &[0xff]);
+    damage(&house, &stream, bases[1], MAGIC, &[0]);
+    let checked = look();
+    assert_eq!((checked.segments, checked.damaged), (sound.segments, 2));
+    let told: Vec<_> = checked.damage.iter().map(|problem| (problem.code.as_str(), problem.title.as_str())).collect();
+    assert_eq!(told, [("HW-LOG-007", "a segment of stream `s`, partition `0`, is damaged at byte `70`"); 2]);
+}
