@@ -174,7 +174,13 @@ test('who reads and writes what', () => {
 });
 
 test('a resource as YAML has what a person wrote, lines as lines, numbers as numbers', () => {
-  const yaml = yamlOf(resource('Pipeline', 'p', { program: 'a = 1\nb = 2\n', max: new Exact('9007199254740993') }));
+  const yaml = yamlOf(
+    resource('Pipeline', 'p', {
+      program: 'a = 1\nb = 2\n',
+      max: new Exact('9007199254740993'),
+      prices: [new Exact('0.12345678901234567890'), new Exact('-1e-400'), 1.5],
+    }),
+  );
   expect(yaml).toBe(`apiVersion: headwater.dev/v1
 kind: Pipeline
 metadata:
@@ -186,6 +192,10 @@ spec:
     a = 1
     b = 2
   max: 9007199254740993
+  prices:
+    - 0.12345678901234567890
+    - -1e-400
+    - 1.5
 `);
 });
 
