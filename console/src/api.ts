@@ -285,11 +285,16 @@ export function useGroups() {
 
 const GROUPS_MAX = 200;
 
-/** Executions, newest first. */
+export const EXECUTIONS = ['executions'];
+
+/** How often lists of executions are asked without a cause: the live connection says when there is one. */
+const ANYWAY_MS = 30_000;
+
+/** Executions, newest first; asked again when some began or ended. */
 export function useExecutions(query: { workflow?: string; state?: string; after?: string; max?: number }) {
   return useQuery({
-    queryKey: ['executions', query],
-    refetchInterval: 2_000,
+    queryKey: [...EXECUTIONS, query],
+    refetchInterval: ANYWAY_MS,
     queryFn: () => call<{ items: Execution[]; next: string | null }>(address(['executions'], query)),
   });
 }

@@ -6,9 +6,10 @@ import { turned } from './editor/enabled.ts';
 import { authored } from './editor/text.ts';
 import { keepUnsaved, unsaved } from './editor/unsaved.ts';
 import { yamlOf } from './editor/yaml.ts';
+import type { Sample } from './figures.ts';
 import { bytes, count, perSecond, span, time } from './format.ts';
 import { Exact } from './json.ts';
-import { askFailed, caughtUp } from './live.ts';
+import { askExecutions, askFailed, caughtUp } from './live.ts';
 import { follow } from './ndjson.ts';
 import { path, steps } from './router.tsx';
 import { post } from './rows.ts';
@@ -143,6 +144,35 @@ test('after a gap what failed is asked again, and an answer that a reader asked 
   expect(asked).toEqual(['good groups']);
   for (const end of ends) end();
   queries.clear();
+});
+
+test('lists of executions are asked again when some began or ended, one time after the other', async () => {
+  vi.useFakeTimers();
+  let asked = 0;
+  const queryFn = async () => {
+    asked += 1;
+    return asked;
+  };
+  const end = new QueryObserver(queries, { queryKey: ['executions', {}], queryFn }).subscribe(() => undefined);
+  const after = async (ms: number) => {
+    await vi.advanceTimersByTimeAsync(ms);
+    return asked;
+  };
+  expect(await after(10)).toBe(1);
+  void askExecutions([['hw_flow_events_total', {}, 7]]);
+  expect(await after(5_000)).toBe(1);
+  const began: Sample[] = [['hw_work_executions_started_total', {}, 1]];
+  void askExecutions(began);
+  expect(await after(10)).toBe(2);
+  // What is told while the answers stand is asked once, and is not forgotten.
+  void askExecutions(began);
+  void askExecutions(began);
+  expect(await after(500)).toBe(2);
+  expect(await after(1_000)).toBe(3);
+  expect(await after(10_000)).toBe(3);
+  end();
+  queries.clear();
+  vi.useRealTimers();
 });
 
 test('who reads and writes what', () => {
