@@ -267,10 +267,12 @@ export function useOpenApi() {
   });
 }
 
+export const GROUPS = ['groups'];
+
 /** Consumer groups, each with its positions. */
 export function useGroups() {
   return useQuery({
-    queryKey: ['groups'],
+    queryKey: GROUPS,
     refetchInterval: 3_000,
     queryFn: async () => {
       const { groups } = await call<{ groups: { name: string }[] }>('/v1/groups');

@@ -11,6 +11,7 @@ import { bytes, count, perSecond, span, time } from './format.ts';
 import { Exact } from './json.ts';
 import { askExecutions, askFailed, caughtUp } from './live.ts';
 import { follow } from './ndjson.ts';
+import { aim, meaning } from './pages/groups.tsx';
 import { path, steps } from './router.tsx';
 import { post } from './rows.ts';
 import { schemaRows } from './ui/schema.tsx';
@@ -173,6 +174,32 @@ test('lists of executions are asked again when some began or ended, one time aft
   end();
   queries.clear();
   vi.useRealTimers();
+});
+
+test('where a group reads on is asked as the node reads it, once it is said', () => {
+  expect([aim('earliest', ''), aim('latest', '7')]).toEqual([{ to: 'earliest' }, { to: 'latest' }]);
+  expect(aim('time', '2026-11-23T08:00')).toEqual({ to: '2026-11-23T08:00:00Z' });
+  expect(aim('time', '2026-11-23T08:00:05')).toEqual({ to: '2026-11-23T08:00:05Z' });
+  expect([aim('offset', '0'), aim('last', '10'), aim('by', '-5')]).toEqual([{ to: '0' }, { to: '-10' }, { by: '-5' }]);
+  // The last none would be read as the offset 0.
+  expect([aim('time', ''), aim('offset', '-1'), aim('last', '0'), aim('by', '1.5')]).toEqual([null, null, null, null]);
+});
+
+test('what it means for a group is told in records', () => {
+  const of = (...steps: [number | null, number][]) =>
+    meaning({
+      partitions: steps.map(([before, after], partition) => ({
+        stream: 's',
+        partition,
+        before,
+        after,
+        end: after,
+        lag: 0,
+      })),
+    });
+  expect(of([10, 4], [5, 5])).toBe('It reads 6 records again.');
+  expect(of([10, 4], [5, 6])).toBe('It reads 6 records again and never reads 1 record.');
+  expect(of([null, 4], [5, 5])).toBe('It goes on where it is.');
 });
 
 test('who reads and writes what', () => {

@@ -234,6 +234,32 @@ describe('streams', () => {
     await page.close();
   });
 
+  test('set where a consumer group reads on, once they have shown what would be set', async () => {
+    const page = await chrome.page(at('/streams/clicks?tab=groups'));
+    await page.getByLabel(/^Group/).selectOption('readers');
+    await page.getByLabel(/^Reads on at/).selectOption('earliest');
+    // A member that was stopped a moment ago may still be one.
+    await until('what would be set', async () => {
+      await page.getByRole('button', { name: 'What would be set' }).click();
+      await page.getByRole('region', { name: 'What would be set' }).waitFor({ timeout: 1_000 });
+      return true;
+    });
+    await page.getByRole('button', { name: 'Set offsets …' }).click();
+    await page.getByText(/^It (reads|goes on)/).waitFor();
+    await page.getByRole('button', { name: 'Set offsets', exact: true }).click();
+    await page.getByText(/^Set in \d+ partition/).waitFor();
+    const group = await fetch(`${node.url}/v1/groups/readers`).then(answer => answer.json());
+    expect(group.partitions.map(({ offset }: { offset: number }) => offset)).toEqual(
+      group.partitions.map(() => 0),
+    );
+    // The keyboard stands where it can ask again.
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('What would be set');
+    // Another question has no answer yet.
+    await page.getByLabel(/^Reads on at/).selectOption('latest');
+    expect(await page.getByRole('button', { name: /Set offsets/ }).count()).toBe(0);
+    await page.close();
+  });
+
   test('list partitions, schema and who uses them', async () => {
     const page = await chrome.page(at('/streams/clicks'));
     await page.getByRole('tab', { name: 'Partitions' }).click();
