@@ -249,9 +249,7 @@ describe('streams', () => {
     await page.getByRole('button', { name: 'Set offsets', exact: true }).click();
     await page.getByText(/^Set in \d+ partition/).waitFor();
     const group = await fetch(`${node.url}/v1/groups/readers`).then(answer => answer.json());
-    expect(group.partitions.map(({ offset }: { offset: number }) => offset)).toEqual(
-      group.partitions.map(() => 0),
-    );
+    expect(group.partitions.map(({ offset }: { offset: number }) => offset)).toEqual(group.partitions.map(() => 0));
     // The keyboard stands where it can ask again.
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('What would be set');
     // Another question has no answer yet.
@@ -560,9 +558,29 @@ describe('the keyboard', () => {
     await page.keyboard.press('ArrowRight');
     await page.getByRole('tab', { name: 'Steps', selected: true }).waitFor();
     expect(new URL(page.url()).searchParams.get('tab')).toBe('steps');
+    // However the dialog is left, the keyboard goes on where it was.
+    const where = () => page.evaluate(() => document.activeElement?.getAttribute('role'));
     await page.keyboard.press('Control+k');
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(await where()).toBe('tab');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('pipeline enri');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(await where()).toBe('tab');
+    await page.close();
+  });
+
+  test('comes back to what opened a document', async () => {
+    const page = await chrome.page(at('/tables/users'));
+    const focused = () => page.evaluate(() => document.activeElement?.textContent);
+    await page.getByRole('button', { name: 'u2' }).click();
+    await page.getByRole('button', { name: 'Close' }).click();
+    expect(await focused()).toBe('u2');
+    await page.getByRole('button', { name: 'New document' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    expect(await focused()).toBe('New document');
     await page.close();
   });
 });

@@ -91,7 +91,7 @@ export function ResourcesPage({ kind }: { kind: Kind }) {
           sort="name"
           empty={
             <Empty command={`headwater explain ${kind.name.toLowerCase()}`}>
-              There is none{all.length ? ' of this name' : ' yet'}.
+              There is none{all.length ? ' of this name.' : ' yet. New begins with an example.'}
             </Empty>
           }
           columns={[

@@ -48,7 +48,9 @@ export function StreamsPage() {
           sort="name"
           empty={
             <Empty command={all.length ? undefined : 'headwater solution apply clickstream'}>
-              {all.length ? 'No stream of that name.' : 'There is no stream yet.'}
+              {all.length
+                ? 'No stream of that name.'
+                : 'There is no stream yet. New begins with an example; a solution brings some.'}
             </Empty>
           }
           columns={[

@@ -30,7 +30,11 @@ export function WorkflowsPage() {
           rows={all}
           id={it => it.metadata.name}
           sort="name"
-          empty={<Empty command="headwater solution apply workflow-cost">There is no workflow yet.</Empty>}
+          empty={
+            <Empty command="headwater solution apply workflow-cost">
+              There is no workflow yet. New begins with an example; a solution brings one.
+            </Empty>
+          }
           columns={[
             {
               id: 'name',
