@@ -231,6 +231,11 @@ describe('streams', () => {
     });
     const page = await chrome.page(at('/streams/clicks?tab=groups'));
     await page.getByRole('cell', { name: 'readers' }).first().waitFor();
+    // What the chart draws can be read without it.
+    await page.getByText('As a table').click();
+    const table = page.getByRole('region', { name: 'Records behind, by group, each half minute' });
+    await table.getByRole('columnheader', { name: 'readers' }).waitFor();
+    expect(await barriers(page)).toEqual([]);
     await page.close();
   });
 
