@@ -181,7 +181,7 @@ export function ResourcePage({ resource, kind }: { resource: Resource; kind: Kin
 /** Leads to an empty editor. */
 export function NewButton({ plural }: { plural: string }) {
   return (
-    <Link className="btn" to={path([plural], { new: '1' })}>
+    <Link className="btn main" to={path([plural], { new: '1' })}>
       New
     </Link>
   );
