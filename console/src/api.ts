@@ -267,10 +267,12 @@ export function useOpenApi() {
   });
 }
 
+export const GROUPS = ['groups'];
+
 /** Consumer groups, each with its positions. */
 export function useGroups() {
   return useQuery({
-    queryKey: ['groups'],
+    queryKey: GROUPS,
     refetchInterval: 3_000,
     queryFn: async () => {
       const { groups } = await call<{ groups: { name: string }[] }>('/v1/groups');
@@ -285,11 +287,16 @@ export function useGroups() {
 
 const GROUPS_MAX = 200;
 
-/** Executions, newest first. */
+export const EXECUTIONS = ['executions'];
+
+/** How often lists of executions are asked without a cause: the live connection says when there is one. */
+const ANYWAY_MS = 30_000;
+
+/** Executions, newest first; asked again when some began or ended. */
 export function useExecutions(query: { workflow?: string; state?: string; after?: string; max?: number }) {
   return useQuery({
-    queryKey: ['executions', query],
-    refetchInterval: 2_000,
+    queryKey: [...EXECUTIONS, query],
+    refetchInterval: ANYWAY_MS,
     queryFn: () => call<{ items: Execution[]; next: string | null }>(address(['executions'], query)),
   });
 }

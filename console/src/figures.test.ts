@@ -1,5 +1,17 @@
 import { beforeEach, expect, test } from 'vitest';
-import { clear, course, HISTORY, history, push, rate, rates, type Sample, value, valuesOfLabel } from './figures.ts';
+import {
+  clear,
+  course,
+  HISTORY,
+  history,
+  push,
+  rate,
+  rates,
+  readable,
+  type Sample,
+  value,
+  valuesOfLabel,
+} from './figures.ts';
 
 beforeEach(clear);
 
@@ -52,4 +64,11 @@ test('a sum goes on without what is gone, which is forgotten in time', () => {
   expect([value('n'), course('n')]).toEqual([10, [11, 10]]);
   for (let second = 2; second <= HISTORY; second += 1) push(second * 1_000, [b], true);
   expect(valuesOfLabel('n', 'of')).toEqual(['b']);
+});
+
+test('rows of figures begin with each half minute, the newest first, and stay as more comes', () => {
+  const times = [29_000, 30_500, 31_500, 59_999, 60_000, 61_000];
+  expect(readable(times).map(at => times[at])).toEqual([60_000, 30_500, 29_000]);
+  expect(readable([...times, 62_000])).toEqual(readable(times));
+  expect(readable([])).toEqual([]);
 });

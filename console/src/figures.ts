@@ -90,6 +90,17 @@ export function history(): number[] {
   return times;
 }
 
+/** How far apart rows of figures are. */
+const ROW_MS = 30_000;
+
+/** The places of times that are shown as rows, the newest first: those at which another half minute began, so that rows
+ * do not move while they are read. */
+export function readable(times: number[]): number[] {
+  const piece = (at: number) => Math.floor((times[at] ?? 0) / ROW_MS);
+  const places = times.map((_, at) => at);
+  return places.filter(at => at === 0 || piece(at) !== piece(at - 1)).reverse();
+}
+
 /** The newest value, added up over the series with these labels that have one; NaN where none has. */
 export function value(name: string, labels: Labels = {}): number {
   const newest = matching(name, labels).map(series => series.values.at(-1) ?? Number.NaN);

@@ -9,6 +9,11 @@ export function count(value: number): string {
   return Math.abs(value) < 1_000_000 ? number.format(value) : compact.format(value);
 }
 
+/** A number of which every digit counts, such as an offset. */
+export function full(value: number): string {
+  return Number.isFinite(value) ? number.format(value) : '–';
+}
+
 /** Events per second. */
 export function perSecond(value: number): string {
   if (!Number.isFinite(value)) return '–';

@@ -39,7 +39,8 @@ export function GoTo({ close }: { close: () => void }) {
   }, [id, chosen]);
 
   const leave = (to?: string) => {
-    close();
+    // Closed before it is taken away, so that the browser brings the focus back to where it was.
+    dialog.current?.close();
     if (to) go(to);
   };
   const key = (event: KeyboardEvent) => {

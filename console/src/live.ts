@@ -1,12 +1,13 @@
 /**
  * The one live connection: figures and changes of resources as server-sent events of `/v1/live`. The browser connects
  * again by itself; after a gap what the page keeps fresh is asked for anew, and so is what failed. It is also told when
- * a resource becomes ready: what failed for want of it, as a chart while the node started, is asked again then.
+ * a resource becomes ready: what failed for want of it, as a chart while the node started, is asked again then. Of
+ * executions it is told how many began and ended; when that changes, their lists are asked again.
  */
 
 import type { Query } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
-import { type Change, queries, RESOURCES, tell } from './api.ts';
+import { type Change, EXECUTIONS, queries, RESOURCES, tell } from './api.ts';
 import { push, type Sample } from './figures.ts';
 import { parse } from './json.ts';
 import { isVisible, onVisible } from './visible.ts';
@@ -71,6 +72,29 @@ function begun(): void {
   askFailed();
 }
 
+/** Figures that change when an execution begins, ends or goes on after its end. */
+const COURSE = ['started_total', 'ended_total', 'parked_total', 'running'].map(name => `hw_work_executions_${name}`);
+
+/** How long lists of executions stand before they are asked again. */
+const STAND_MS = 1_000;
+
+let moved = false;
+let asking = false;
+
+/** Asks for the lists of executions that are looked at, if these figures say so; one time after the other. */
+export async function askExecutions(changed: Sample[]): Promise<void> {
+  if (!changed.some(([name]) => COURSE.includes(name))) return;
+  moved = true;
+  if (asking) return;
+  asking = true;
+  while (moved) {
+    moved = false;
+    await queries.invalidateQueries({ queryKey: EXECUTIONS });
+    await new Promise(next => setTimeout(next, STAND_MS));
+  }
+  asking = false;
+}
+
 let source: EventSource | null = null;
 /** Whether there has been a connection. */
 let connected = false;
@@ -113,6 +137,8 @@ function open(): void {
   opened.addEventListener('figures', event => {
     const { at, whole, samples } = JSON.parse(event.data) as { at: number; whole: boolean; samples: Sample[] };
     push(at, samples, whole);
+    // All figures at once say nothing of what changed.
+    if (!whole) void askExecutions(samples);
   });
   opened.addEventListener('resource', event => {
     if (tell(parse(event.data) as Change)) askFailedSoon();

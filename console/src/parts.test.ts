@@ -6,10 +6,12 @@ import { turned } from './editor/enabled.ts';
 import { authored } from './editor/text.ts';
 import { keepUnsaved, unsaved } from './editor/unsaved.ts';
 import { yamlOf } from './editor/yaml.ts';
+import type { Sample } from './figures.ts';
 import { bytes, count, perSecond, span, time } from './format.ts';
 import { Exact } from './json.ts';
-import { askFailed, caughtUp } from './live.ts';
+import { askExecutions, askFailed, caughtUp } from './live.ts';
 import { follow } from './ndjson.ts';
+import { aim, meaning } from './pages/groups.tsx';
 import { path, steps } from './router.tsx';
 import { post } from './rows.ts';
 import { schemaRows } from './ui/schema.tsx';
@@ -145,6 +147,61 @@ test('after a gap what failed is asked again, and an answer that a reader asked 
   queries.clear();
 });
 
+test('lists of executions are asked again when some began or ended, one time after the other', async () => {
+  vi.useFakeTimers();
+  let asked = 0;
+  const queryFn = async () => {
+    asked += 1;
+    return asked;
+  };
+  const end = new QueryObserver(queries, { queryKey: ['executions', {}], queryFn }).subscribe(() => undefined);
+  const after = async (ms: number) => {
+    await vi.advanceTimersByTimeAsync(ms);
+    return asked;
+  };
+  expect(await after(10)).toBe(1);
+  void askExecutions([['hw_flow_events_total', {}, 7]]);
+  expect(await after(5_000)).toBe(1);
+  const began: Sample[] = [['hw_work_executions_started_total', {}, 1]];
+  void askExecutions(began);
+  expect(await after(10)).toBe(2);
+  // What is told while the answers stand is asked once, and is not forgotten.
+  void askExecutions(began);
+  void askExecutions(began);
+  expect(await after(500)).toBe(2);
+  expect(await after(1_000)).toBe(3);
+  expect(await after(10_000)).toBe(3);
+  end();
+  queries.clear();
+  vi.useRealTimers();
+});
+
+test('where a group reads on is asked as the node reads it, once it is said', () => {
+  expect([aim('earliest', ''), aim('latest', '7')]).toEqual([{ to: 'earliest' }, { to: 'latest' }]);
+  expect(aim('time', '2026-11-23T08:00')).toEqual({ to: '2026-11-23T08:00:00Z' });
+  expect(aim('time', '2026-11-23T08:00:05')).toEqual({ to: '2026-11-23T08:00:05Z' });
+  expect([aim('offset', '0'), aim('last', '10'), aim('by', '-5')]).toEqual([{ to: '0' }, { to: '-10' }, { by: '-5' }]);
+  // The last none would be read as the offset 0.
+  expect([aim('time', ''), aim('offset', '-1'), aim('last', '0'), aim('by', '1.5')]).toEqual([null, null, null, null]);
+});
+
+test('what it means for a group is told in records', () => {
+  const of = (...steps: [number | null, number][]) =>
+    meaning({
+      partitions: steps.map(([before, after], partition) => ({
+        stream: 's',
+        partition,
+        before,
+        after,
+        end: after,
+        lag: 0,
+      })),
+    });
+  expect(of([10, 4], [5, 5])).toBe('It reads 6 records again.');
+  expect(of([10, 4], [5, 6])).toBe('It reads 6 records again and never reads 1 record.');
+  expect(of([null, 4], [5, 5])).toBe('It goes on where it is.');
+});
+
 test('who reads and writes what', () => {
   const pipeline = resource('Pipeline', 'p', {
     source: { type: 'stream', stream: 'in' },
@@ -174,7 +231,13 @@ test('who reads and writes what', () => {
 });
 
 test('a resource as YAML has what a person wrote, lines as lines, numbers as numbers', () => {
-  const yaml = yamlOf(resource('Pipeline', 'p', { program: 'a = 1\nb = 2\n', max: new Exact('9007199254740993') }));
+  const yaml = yamlOf(
+    resource('Pipeline', 'p', {
+      program: 'a = 1\nb = 2\n',
+      max: new Exact('9007199254740993'),
+      prices: [new Exact('0.12345678901234567890'), new Exact('-1e-400'), 1.5],
+    }),
+  );
   expect(yaml).toBe(`apiVersion: headwater.dev/v1
 kind: Pipeline
 metadata:
@@ -186,6 +249,10 @@ spec:
     a = 1
     b = 2
   max: 9007199254740993
+  prices:
+    - 0.12345678901234567890
+    - -1e-400
+    - 1.5
 `);
 });
 

@@ -231,6 +231,35 @@ describe('streams', () => {
     });
     const page = await chrome.page(at('/streams/clicks?tab=groups'));
     await page.getByRole('cell', { name: 'readers' }).first().waitFor();
+    // What the chart draws can be read without it.
+    await page.getByText('As a table').click();
+    const table = page.getByRole('region', { name: 'Records behind, by group, each half minute' });
+    await table.getByRole('columnheader', { name: 'readers' }).waitFor();
+    expect(await barriers(page)).toEqual([]);
+    await page.close();
+  });
+
+  test('set where a consumer group reads on, once they have shown what would be set', async () => {
+    const page = await chrome.page(at('/streams/clicks?tab=groups'));
+    await page.getByLabel(/^Group/).selectOption('readers');
+    await page.getByLabel(/^Reads on at/).selectOption('earliest');
+    // A member that was stopped a moment ago may still be one.
+    await until('what would be set', async () => {
+      await page.getByRole('button', { name: 'What would be set' }).click();
+      await page.getByRole('region', { name: 'What would be set' }).waitFor({ timeout: 1_000 });
+      return true;
+    });
+    await page.getByRole('button', { name: 'Set offsets …' }).click();
+    await page.getByText(/^It (reads|goes on)/).waitFor();
+    await page.getByRole('button', { name: 'Set offsets', exact: true }).click();
+    await page.getByText(/^Set in \d+ partition/).waitFor();
+    const group = await fetch(`${node.url}/v1/groups/readers`).then(answer => answer.json());
+    expect(group.partitions.map(({ offset }: { offset: number }) => offset)).toEqual(group.partitions.map(() => 0));
+    // The keyboard stands where it can ask again.
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('What would be set');
+    // Another question has no answer yet.
+    await page.getByLabel(/^Reads on at/).selectOption('latest');
+    expect(await page.getByRole('button', { name: /Set offsets/ }).count()).toBe(0);
     await page.close();
   });
 
@@ -534,9 +563,29 @@ describe('the keyboard', () => {
     await page.keyboard.press('ArrowRight');
     await page.getByRole('tab', { name: 'Steps', selected: true }).waitFor();
     expect(new URL(page.url()).searchParams.get('tab')).toBe('steps');
+    // However the dialog is left, the keyboard goes on where it was.
+    const where = () => page.evaluate(() => document.activeElement?.getAttribute('role'));
     await page.keyboard.press('Control+k');
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(await where()).toBe('tab');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('pipeline enri');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(await where()).toBe('tab');
+    await page.close();
+  });
+
+  test('comes back to what opened a document', async () => {
+    const page = await chrome.page(at('/tables/users'));
+    const focused = () => page.evaluate(() => document.activeElement?.textContent);
+    await page.getByRole('button', { name: 'u2' }).click();
+    await page.getByRole('button', { name: 'Close' }).click();
+    expect(await focused()).toBe('u2');
+    await page.getByRole('button', { name: 'New document' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    expect(await focused()).toBe('New document');
     await page.close();
   });
 });

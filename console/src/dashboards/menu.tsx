@@ -94,7 +94,9 @@ export function PointMenu(props: {
         if (event.target === event.currentTarget) dialog.current?.close();
       }}
     >
-      <p className="muted clip">{label}</p>
+      <p className="muted clip" title={label}>
+        {label}
+      </p>
       <Actions actions={actions} done={() => dialog.current?.close()} />
     </dialog>
   );

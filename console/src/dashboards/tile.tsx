@@ -63,7 +63,9 @@ export function Tile({ source, chart, choice, handles }: Props) {
   return (
     <>
       <header>
-        <h2 className="clip">{title}</h2>
+        <h2 className="clip" title={title}>
+          {title}
+        </h2>
         {levels.length > 0 && <Levels chart={chart} levels={levels} />}
         <div className="end">
           {isFetching && <span className="busy" role="img" aria-label="asking" />}

@@ -1,8 +1,17 @@
 /** A resource as YAML: what a person would keep in git, without what the node adds. */
 
-import { stringify } from 'yaml';
+import { type ScalarTag, stringify } from 'yaml';
 import type { Resource } from '../api.ts';
 import { Exact } from '../json.ts';
+
+/** A number that JavaScript would round, written as it came. */
+const EXACT: ScalarTag = {
+  identify: value => value instanceof Exact,
+  default: true,
+  tag: 'tag:yaml.org,2002:float',
+  resolve: text => new Exact(text),
+  stringify: ({ value }) => String(value),
+};
 
 /** The text. Several lines stay several lines; a number that JavaScript cannot hold stays as it was. */
 export function yamlOf({ apiVersion, kind, metadata, spec }: Resource): string {
@@ -12,15 +21,8 @@ export function yamlOf({ apiVersion, kind, metadata, spec }: Resource): string {
     apiVersion,
     kind,
     metadata: { name, ...(Object.keys(own).length > 0 && { labels: own }), ...(annotations && { annotations }) },
-    spec: bare(spec),
+    spec,
   };
-  return stringify(kept, { lineWidth: 120, blockQuote: 'literal', aliasDuplicateObjects: false });
-}
-
-/** Exact integers as bigints, which are written in full. */
-function bare(value: unknown): unknown {
-  if (value instanceof Exact) return /^-?\d+$/.test(value.text) ? BigInt(value.text) : Number(value.text);
-  if (Array.isArray(value)) return value.map(bare);
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, bare(member)]));
+  const customTags = [EXACT];
+  return stringify(kept, { customTags, lineWidth: 120, blockQuote: 'literal', aliasDuplicateObjects: false });
 }

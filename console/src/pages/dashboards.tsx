@@ -78,6 +78,7 @@ function Drafts({ all }: { all: Resource[] }) {
     <Panel title="Drafts">
       <Table
         label="Drafts"
+        name="drafts"
         rows={drafts}
         id={it => it.name}
         sort="name"

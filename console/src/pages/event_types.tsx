@@ -27,7 +27,11 @@ export function EventTypesPage() {
           rows={all}
           id={it => it.metadata.name}
           sort="name"
-          empty={<Empty command="headwater explain eventtype">No event type is described yet.</Empty>}
+          empty={
+            <Empty command="headwater explain eventtype">
+              No event type is described yet. New begins with an example.
+            </Empty>
+          }
           columns={[
             {
               id: 'name',

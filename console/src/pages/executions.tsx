@@ -3,7 +3,8 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { address, call, type Execution, queries, useExecutions, useKind } from '../api.ts';
-import { count, span, time } from '../format.ts';
+import { useTick } from '../figures.ts';
+import { count, span } from '../format.ts';
 import { at, items, members, parse, text } from '../json.ts';
 import { type HistoryEvent, machineGraph, type Visit, visits } from '../machine.ts';
 import { Link, path, useParam } from '../router.tsx';
@@ -81,6 +82,8 @@ export function Executions({ workflow, children }: { workflow: string; children?
   const [state, setState] = useParam('state');
   const [after, setAfter] = useParam('after');
   const { data, error } = useExecutions({ workflow, state, after, max: 100 });
+  // How long those that run have taken.
+  useTick();
   return (
     <>
       <div className="bar">
@@ -241,7 +244,7 @@ export function ExecutionPage({ workflow, name }: { workflow: string; name: stri
           value={<Link to={path(['workflows', workflow])}>{workflow}</Link>}
           unit={execution.version ? `version ${execution.version}` : ''}
         />
-        <Tile label="Started" value={time(execution.started)} />
+        <Tile label="Started" value={<Time at={execution.started} />} />
         <Tile label={ended(execution) ? 'Took' : 'Runs for'} value={span(took(execution))} />
         <Tile label="Events" value={`${count(events.length)}${events.length >= EVENTS_MAX ? '+' : ''}`} />
         <Tile label="Redriven" value={execution.redrives ? `${execution.redrives}×` : 'never'} />

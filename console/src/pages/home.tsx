@@ -112,7 +112,9 @@ function Problems({ all }: { all: Resource[] | undefined }) {
       {wrong.length === 0 ? (
         <div className="body bar">
           <span className="dot good" />{' '}
-          {own === 0 ? 'Nothing is applied yet.' : `All ${counted(own, 'resource')} are ready.`}
+          {own === 0
+            ? 'Nothing is applied yet: start a solution below, or make a stream under Streams.'
+            : `All ${counted(own, 'resource')} are ready.`}
         </div>
       ) : (
         <ul className="rows">
@@ -146,7 +148,7 @@ function Latest() {
         {data?.items.map(({ id, workflow, state, started }) => (
           <li key={id} className="bar">
             <StateBadge state={state} />
-            <Link to={path(['executions', ...id.split('/')])} className="name clip">
+            <Link to={path(['executions', ...id.split('/')])} className="name clip" title={id}>
               {workflow}
             </Link>
             <span className="muted end">

@@ -116,7 +116,11 @@ export function PipelinesTable({ pipelines, short }: { pipelines: Resource[]; sh
       rows={pipelines}
       id={it => it.metadata.name}
       sort="name"
-      empty={<Empty command="headwater solution apply clickstream">There is no pipeline.</Empty>}
+      empty={
+        <Empty command="headwater solution apply clickstream">
+          There is no pipeline yet. Solutions bring some; the page Pipelines makes one.
+        </Empty>
+      }
       columns={short ? columns.filter(({ id }) => id !== 'late' && id !== 'watermark') : columns}
     />
   );

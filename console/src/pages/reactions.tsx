@@ -43,7 +43,9 @@ function List(props: { kind: string; plural: string; title: string; about: strin
           id={it => it.metadata.name}
           sort="name"
           empty={
-            <Empty command={`headwater explain ${props.kind.toLowerCase()}`}>There are no {props.plural} yet.</Empty>
+            <Empty command={`headwater explain ${props.kind.toLowerCase()}`}>
+              There are no {props.plural} yet. New begins with an example.
+            </Empty>
           }
           columns={[
             {

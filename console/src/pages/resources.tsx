@@ -91,7 +91,7 @@ export function ResourcesPage({ kind }: { kind: Kind }) {
           sort="name"
           empty={
             <Empty command={`headwater explain ${kind.name.toLowerCase()}`}>
-              There is none{all.length ? ' of this name' : ' yet'}.
+              There is none{all.length ? ' of this name.' : ' yet. New begins with an example.'}
             </Empty>
           }
           columns={[
@@ -181,7 +181,7 @@ export function ResourcePage({ resource, kind }: { resource: Resource; kind: Kin
 /** Leads to an empty editor. */
 export function NewButton({ plural }: { plural: string }) {
   return (
-    <Link className="btn" to={path([plural], { new: '1' })}>
+    <Link className="btn main" to={path([plural], { new: '1' })}>
       New
     </Link>
   );

@@ -2,16 +2,16 @@
 
 import { useQuery } from '@tanstack/react-query';
 import { address, call, type Kind, type Partition, type Resource, useGroups, useKind, useResources } from '../api.ts';
-import { course, rate, rates, useTick, value } from '../figures.ts';
-import { count, plural as counted, perSecond } from '../format.ts';
+import { rate, rates, useTick, value } from '../figures.ts';
+import { count, plural as counted, full, perSecond } from '../format.ts';
 import { at, text } from '../json.ts';
 import { useParam } from '../router.tsx';
 import { isSystem } from '../system.ts';
-import { Chart } from '../ui/lazy.tsx';
 import { Awaited, Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To } from '../ui/parts.tsx';
 import { SchemaView } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 import { pluralOf, users } from '../wiring.ts';
+import { Groups } from './groups.tsx';
 import { NewButton, Yaml } from './resources.tsx';
 import { Send } from './send.tsx';
 import { Tail } from './tail.tsx';
@@ -48,7 +48,9 @@ export function StreamsPage() {
           sort="name"
           empty={
             <Empty command={all.length ? undefined : 'headwater solution apply clickstream'}>
-              {all.length ? 'No stream of that name.' : 'There is no stream yet.'}
+              {all.length
+                ? 'No stream of that name.'
+                : 'There is no stream yet. New begins with an example; a solution brings some.'}
             </Empty>
           }
           columns={[
@@ -227,9 +229,9 @@ function Partitions({ stream }: { stream: string }) {
         empty={<Empty>No partitions.</Empty>}
         columns={[
           { id: 'partition', head: 'Partition', cell: it => it.partition },
-          { id: 'start', head: 'First offset', right: true, cell: it => count(it.start) },
-          { id: 'end', head: 'End offset', right: true, cell: it => count(it.end) },
-          { id: 'records', head: 'Records', right: true, cell: it => count(it.records) },
+          { id: 'start', head: 'First offset', right: true, cell: it => full(it.start) },
+          { id: 'end', head: 'End offset', right: true, cell: it => full(it.end) },
+          { id: 'records', head: 'Records', right: true, cell: it => full(it.records) },
           {
             id: 'share',
             head: 'Share',
@@ -239,54 +241,4 @@ function Partitions({ stream }: { stream: string }) {
       />
     </Panel>
   );
-}
-
-function Groups({ stream }: { stream: string }) {
-  const { data, error } = useGroups();
-  useTick();
-  if (!data) return <Awaited error={error} />;
-  const rows = data.flatMap(group =>
-    group.partitions.filter(place => place.stream === stream).map(place => ({ ...place, group })),
-  );
-  const names = [...new Set(rows.map(row => row.group.name))];
-  const lag = (group: string) => () => lags(group, stream);
-  return (
-    <>
-      {names.length > 0 && (
-        <Panel title="Records behind">
-          <Chart
-            label="Records behind, by group"
-            write={count}
-            lines={names.slice(0, 6).map(name => ({ label: name, values: lag(name) }))}
-          />
-        </Panel>
-      )}
-      <Panel>
-        <Table
-          label="Positions of consumer groups"
-          rows={rows}
-          id={row => `${row.group.name}/${row.partition}`}
-          sort="-lag"
-          empty={
-            <Empty command={`kcat -b 127.0.0.1:9092 -G my-group ${stream}`}>
-              No consumer group of the Kafka side reads this stream. Pipelines and rules keep their own positions.
-            </Empty>
-          }
-          columns={[
-            { id: 'group', head: 'Group', by: row => row.group.name, cell: row => row.group.name, one: true },
-            { id: 'state', head: 'State', cell: row => row.group.state },
-            { id: 'members', head: 'Members', right: true, cell: row => row.group.members.length },
-            { id: 'partition', head: 'Partition', right: true, by: row => row.partition, cell: row => row.partition },
-            { id: 'offset', head: 'Position', right: true, cell: row => count(row.offset) },
-            { id: 'end', head: 'End', right: true, cell: row => count(row.end) },
-            { id: 'lag', head: 'Behind', right: true, by: row => row.lag, cell: row => count(row.lag) },
-          ]}
-        />
-      </Panel>
-    </>
-  );
-}
-
-function lags(group: string, stream: string): number[] {
-  return course('hw_log_group_lag_events', { group, stream });
 }

@@ -1,8 +1,9 @@
 /** Tables: the list, and one whose documents can be looked through by key, by an index or by a filter. */
 
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { address, call, type Document, type Kind, type Resource, useKind, useResources } from '../api.ts';
+import { count } from '../format.ts';
 import { at, items, text, write } from '../json.ts';
 import { useParam } from '../router.tsx';
 import { Later } from '../ui/fields.tsx';
@@ -28,7 +29,11 @@ export function TablesPage() {
           rows={all}
           id={it => it.metadata.name}
           sort="name"
-          empty={<Empty command="headwater solution apply workflow-cost">There is no table yet.</Empty>}
+          empty={
+            <Empty command="headwater solution apply workflow-cost">
+              There is no table yet. New begins with an example; a solution brings some.
+            </Empty>
+          }
           columns={[
             {
               id: 'name',
@@ -127,6 +132,9 @@ function Documents({ table }: { table: Resource }) {
   const [open, setOpen] = useParam('row');
   const [descending, setDescending] = useParam('descending');
   const [making, setMaking] = useState(false);
+  // Where the keyboard stood before a panel opened.
+  const opener = useRef<HTMLButtonElement>(null);
+  const maker = useRef<HTMLButtonElement>(null);
   const query = { index, equals: index ? equals : '', after, filter, descending, max: PAGE };
   const { data, error, isPlaceholderData } = useQuery({
     queryKey: ['documents', name, query],
@@ -182,14 +190,17 @@ function Documents({ table }: { table: Resource }) {
           />{' '}
           largest first
         </label>
-        <button type="button" className="btn" disabled={making} onClick={() => setMaking(true)}>
+        <button type="button" className="btn" ref={maker} aria-expanded={making} onClick={() => setMaking(!making)}>
           New document
         </button>
       </form>
       {making && (
         <NewDocument
           table={name}
-          close={() => setMaking(false)}
+          close={() => {
+            setMaking(false);
+            maker.current?.focus();
+          }}
           made={key => {
             setMaking(false);
             setOpen(key);
@@ -238,7 +249,10 @@ function Documents({ table }: { table: Resource }) {
                           type="button"
                           className="as-link"
                           aria-expanded={it.key === open}
-                          onClick={() => setOpen(it.key === open ? '' : it.key)}
+                          onClick={event => {
+                            opener.current = event.currentTarget;
+                            setOpen(it.key === open ? '' : it.key);
+                          }}
                         >
                           {it.key}
                         </button>
@@ -271,9 +285,19 @@ function Documents({ table }: { table: Resource }) {
             Next page
           </button>
         )}
-        {data && <span className="muted">{data.scanned} looked at</span>}
+        {data && <span className="muted">{count(data.scanned)} looked at</span>}
       </div>
-      {open && <DocumentPanel key={open} table={name} name={open} close={() => setOpen('')} />}
+      {open && (
+        <DocumentPanel
+          key={open}
+          table={name}
+          name={open}
+          close={() => {
+            setOpen('');
+            opener.current?.focus();
+          }}
+        />
+      )}
     </>
   );
 }

@@ -76,9 +76,8 @@ export function Tail({ stream }: { stream: string }) {
         <button type="button" className="btn" onClick={() => setPaused(!paused)} aria-pressed={paused}>
           <Icon name={paused ? 'run' : 'pause'} /> {paused ? 'Go on' : 'Pause'}
         </button>
-        <span className="muted" role="status">
-          {total} read
-        </span>
+        {/* No live region: it would be read aloud with every record. */}
+        <span className="muted">{total} read</span>
       </div>
       {error !== null && (
         <>
@@ -130,7 +129,9 @@ function Line({ row, open, turn }: { row: Row; open: boolean; turn: () => void }
       <td className="nowrap muted">
         {row.partition}/{row.offset}
       </td>
-      <td className="nowrap">{row.key === undefined ? <span className="muted">–</span> : row.key.slice(0, KEY)}</td>
+      <td className="nowrap" title={row.key}>
+        {row.key === undefined ? <span className="muted">–</span> : row.key.slice(0, KEY)}
+      </td>
       <td className="value">
         <button type="button" className="row" aria-expanded={open} onClick={turn}>
           {open ? 'close' : value.slice(0, SHOWN)}

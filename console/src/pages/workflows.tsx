@@ -17,9 +17,7 @@ import { NewButton, Yaml } from './resources.tsx';
 /** All workflows. */
 export function WorkflowsPage() {
   const all = useKind('Workflow');
-  const latest = useExecutions({ max: 1_000 });
   if (!all) return <Loading />;
-  const of = (it: Resource) => latest.data?.items.filter(execution => execution.workflow === it.metadata.name) ?? [];
   return (
     <Page
       title="Workflows"
@@ -32,7 +30,11 @@ export function WorkflowsPage() {
           rows={all}
           id={it => it.metadata.name}
           sort="name"
-          empty={<Empty command="headwater solution apply workflow-cost">There is no workflow yet.</Empty>}
+          empty={
+            <Empty command="headwater solution apply workflow-cost">
+              There is no workflow yet. New begins with an example; a solution brings one.
+            </Empty>
+          }
           columns={[
             {
               id: 'name',
@@ -50,13 +52,8 @@ export function WorkflowsPage() {
               by: it => stateCount(definitionOf(it)),
               cell: it => count(stateCount(definitionOf(it))),
             },
-            { id: 'latest', head: 'Latest executions', cell: it => <Outcomes executions={of(it).slice(0, 24)} /> },
-            {
-              id: 'last',
-              head: 'Last started',
-              by: it => of(it)[0]?.started ?? '',
-              cell: it => <Time at={of(it)[0]?.started} />,
-            },
+            { id: 'latest', head: 'Latest executions', cell: it => <Outcomes workflow={it.metadata.name} /> },
+            { id: 'last', head: 'Last started', cell: it => <LastStarted workflow={it.metadata.name} /> },
             { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
           ]}
         />
@@ -83,8 +80,21 @@ function stateCount(definition: unknown): number {
   }, 0);
 }
 
+/** The executions that a row tells of its own workflow, however many others have run since. */
+function useLatest(workflow: string) {
+  return useExecutions({ workflow, max: LATEST }).data?.items;
+}
+
+const LATEST = 24;
+
+function LastStarted({ workflow }: { workflow: string }) {
+  return <Time at={useLatest(workflow)?.[0]?.started} />;
+}
+
 /** How the latest executions ended, the newest on the right. */
-function Outcomes({ executions }: { executions: Execution[] }) {
+function Outcomes({ workflow }: { workflow: string }) {
+  const executions = useLatest(workflow);
+  if (!executions) return <span className="muted">…</span>;
   if (executions.length === 0) return <span className="muted">none</span>;
   const ended = (state: Execution['state']) => executions.filter(execution => execution.state === state).length;
   const words = `${ended('SUCCEEDED')} succeeded, ${ended('FAILED') + ended('TIMED_OUT')} failed, ${ended('RUNNING')} running`;

@@ -1,9 +1,13 @@
-/** Figures over the last minutes as lines. The newest values stand below as text, so that nobody needs the picture. */
+/**
+ * Figures over the last minutes as lines. The newest values stand below as text, and those before them in a table that
+ * opens, so that nobody needs the picture.
+ */
 
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { history, useTick } from '../figures.ts';
+import { history, readable, useTick } from '../figures.ts';
+import { time } from '../format.ts';
 import { color, useDark } from '../theme.ts';
 
 export interface Line {
@@ -100,6 +104,55 @@ export default function Chart({
           </li>
         ))}
       </ul>
+      <Values label={label} names={shown.map(line => line.label)} times={times} data={data} write={write} />
     </>
+  );
+}
+
+/** The same as a table, made only while it is open. */
+function Values(props: {
+  label: string;
+  names: string[];
+  times: number[];
+  /** Behind the times. */
+  data: uPlot.AlignedData;
+  write: (value: number) => string;
+}) {
+  const { label, names, times, data, write } = props;
+  const [open, setOpen] = useState(false);
+  return (
+    <details className="values" onToggle={event => setOpen(event.currentTarget.open)}>
+      <summary>As a table</summary>
+      {open && (
+        <section className="scroll" aria-label={`${label}, each half minute`} tabIndex={0}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Time</th>
+                {names.map(name => (
+                  <th scope="col" className="num" key={name}>
+                    {name}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {readable(times).map(row => (
+                <tr key={times[row]}>
+                  <td className="one" title={new Date(times[row] ?? 0).toISOString()}>
+                    {time(times[row] ?? 0)}
+                  </td>
+                  {names.map((name, at) => (
+                    <td className="num" key={name}>
+                      {write(data[at + 1]?.[row] ?? Number.NaN)}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </details>
   );
 }

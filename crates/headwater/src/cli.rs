@@ -13,6 +13,7 @@ pub mod execution;
 pub mod explain;
 pub mod files;
 pub mod get;
+pub mod group;
 pub mod produce;
 pub mod query;
 pub mod rebuild;
@@ -102,6 +103,8 @@ enum Verb {
     Sql(sql::Args),
     /// Give the events of an archive out again
     Replay(replay::Args),
+    /// Set where a consumer group reads on
+    Reset(group::Args),
     /// Show how fast pipelines go and how far behind they are
     Top(top::Args),
     /// Run a pipeline over a file without a node
@@ -183,6 +186,7 @@ fn run(verb: Verb, context: &Context) -> Done {
         Verb::Tail(args) => wait(tail::run(args, context)),
         Verb::Sql(args) => wait(sql::run(args, context)),
         Verb::Replay(args) => wait(replay::run(args, context)),
+        Verb::Reset(args) => wait(group::reset(args, context)),
         Verb::Top(args) => wait(top::run(args, context)),
         Verb::Run(args) => run::run(&args),
         Verb::Solution(args) => wait(solution::run(args, context)),

@@ -1,18 +1,28 @@
-//! `GET /v1/groups` and `/v1/groups/{name}`: consumer groups of the Kafka side, and how far behind they are.
+//! `GET /v1/groups` and `/v1/groups/{name}`: consumer groups of the Kafka side, and how far behind they are; and
+//! `POST /v1/groups/{name}/offsets`: where a group that nobody is in reads on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use headwater_base::{Name, Problem, closest};
-use headwater_log::Log;
-use headwater_log::groups::Groups;
+use headwater_log::groups::{Committed, Described, GroupError, Groups, Identity, OffsetEntry, Phase};
+use headwater_log::{Ends, Log, Offset, Stream};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::http::fault::Fault;
+use crate::http::fault::{Fault, stopping};
+use crate::http::ingest::find_stream;
 use crate::http::query::Query;
+use crate::http::tail::{Begin, chosen};
 use crate::http::{Api, answer};
+
+/// Query parameters of `POST /v1/groups/{name}/offsets`.
+pub const QUERY: &[&str] = &["stream", "partition", "to", "by", "dry-run"];
+
+/// The generation of a commit from outside of a group.
+const OUTSIDE: i32 = -1;
 
 /// All groups.
 pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
@@ -33,15 +43,7 @@ pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Respo
 /// One group: members, and position and lag for each partition.
 pub async fn get(State(api): State<Arc<Api>>, Path(name): Path<String>, request: Request) -> Result<Response, Fault> {
     Query::parse(request.uri().query(), &[])?;
-    let Some(group) = api.groups.describe(&name) else {
-        let list = api.groups.list();
-        let problem = Problem::new("HW-API-023", format!("no consumer group `{}`", name.escape_debug()));
-        return Err(match closest(&name, list.iter().map(|group| group.group.as_str())) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help("`GET /v1/groups` lists the groups"),
-        }
-        .into());
-    };
+    let group = find(&api.groups, &name)?;
     let members: Vec<Value> = group
         .members
         .iter()
@@ -59,6 +61,176 @@ pub async fn get(State(api): State<Arc<Api>>, Path(name): Path<String>, request:
         "partitions": partitions,
     });
     Ok(answer::json(StatusCode::OK, &body))
+}
+
+/// `HW-API-023` when there is no such group.
+fn find(groups: &Groups, name: &str) -> Result<Described, Problem> {
+    groups.describe(name).ok_or_else(|| {
+        let list = groups.list();
+        let problem = Problem::new("HW-API-023", format!("no consumer group `{}`", name.escape_debug()));
+        match closest(name, list.iter().map(|group| group.group.as_str())) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help("`GET /v1/groups` lists the groups"),
+        }
+    })
+}
+
+/// Sets where a group without members reads on, or says what would be set.
+pub async fn set_offsets(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Fault> {
+    let query = Query::parse(request.uri().query(), QUERY)?;
+    let group = find(&api.groups, &name)?;
+    if group.phase != Phase::Empty {
+        return Err(read_by(&name, group.members.len()));
+    }
+    let wanted = Wanted::read(&*api.log, &query)?;
+    let dry_run = query.flag("dry-run")?;
+    let (planner, of) = (Arc::clone(&api), name.clone());
+    // Where a time is, is read from the disk.
+    let steps = match tokio::task::spawn_blocking(move || wanted.plan(&planner, &of)).await {
+        Ok(steps) => steps?,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => return Err(stopping()),
+    };
+    if !dry_run {
+        commit(&api, &name, &steps).await?;
+    }
+    let rows: Vec<Value> = steps.iter().map(Step::row).collect();
+    Ok(answer::json(StatusCode::OK, &json!({ "group": name, "dryRun": dry_run, "partitions": rows })))
+}
+
+/// Which offsets are set, and where to.
+struct Wanted {
+    /// Otherwise all that the group has read.
+    stream: Option<Arc<Stream>>,
+    /// Otherwise all of the stream.
+    partition: Option<u32>,
+    aim: Aim,
+}
+
+enum Aim {
+    To(Begin),
+    /// So many records ahead of where the group is, or behind it.
+    By(i64),
+}
+
+/// What becomes of the offset of one partition.
+struct Step {
+    stream: Arc<Stream>,
+    partition: u32,
+    /// None where the group has read nothing.
+    before: Option<Offset>,
+    after: Offset,
+    ends: Ends,
+}
+
+impl Wanted {
+    /// `HW-API-009` for parameters that do not fit each other, `HW-API-011` for no such stream.
+    fn read(log: &dyn Log, query: &Query) -> Result<Self, Fault> {
+        let aim = match (query.text("to"), query.read::<i64>("by", "a number of records, such as `100` or `-100`")?) {
+            (Some(to), None) => Aim::To(Begin::parse("to", to)?),
+            (None, Some(by)) => Aim::By(by),
+            (to, _) => {
+                let fact = if to.is_some() { "both `to` and `by` say" } else { "neither `to` nor `by` says" };
+                return Err(Problem::new("HW-API-009", format!("{fact} where the group reads on"))
+                    .help("`to=earliest`, `to=latest`, `to` an offset, `-N` or a time; or `by=-100`")
+                    .into());
+            }
+        };
+        let stream = query.text("stream").map(|stream| find_stream(log, stream)).transpose()?;
+        let partition = query.read::<u32>("partition", "a partition's number")?;
+        if partition.is_some() && stream.is_none() {
+            return Err(Problem::new("HW-API-009", "`partition` stands without `stream`")
+                .help("name the stream as well: `stream=orders&partition=0`")
+                .into());
+        }
+        Ok(Self { stream, partition, aim })
+    }
+
+    /// The steps, which end within what can be read; `HW-API-117` where there is none.
+    fn plan(&self, api: &Api, group: &str) -> Result<Vec<Step>, Fault> {
+        let committed = api.groups.all_committed(group);
+        let places: Vec<(Arc<Stream>, u32, Option<Offset>)> = match &self.stream {
+            Some(stream) => {
+                let mine = committed.iter().filter(|entry| entry.topic == stream.name.as_str());
+                let known: BTreeMap<u32, Offset> =
+                    mine.map(|entry| (entry.partition, entry.committed.offset)).collect();
+                let partitions = chosen(stream, self.partition).into_iter();
+                partitions.map(|partition| (Arc::clone(stream), partition, known.get(&partition).copied())).collect()
+            }
+            None => committed
+                .iter()
+                .filter_map(|entry| {
+                    Some((api.log.stream(&entry.topic)?, entry.partition, Some(entry.committed.offset)))
+                })
+                .collect(),
+        };
+        let mut steps = Vec::with_capacity(places.len());
+        for (stream, partition, before) in places {
+            let ends = api.log.ends(&stream.name, partition)?;
+            let to = match (&self.aim, before) {
+                (Aim::To(begin), _) => begin.offset(&*api.log, &stream, partition)?,
+                (Aim::By(records), Some(before)) => before.saturating_add(*records),
+                (Aim::By(_), None) => continue,
+            };
+            steps.push(Step { stream, partition, before, after: to.min(ends.durable).max(ends.start), ends });
+        }
+        if steps.is_empty() {
+            let whose = self.stream.as_ref().map_or_else(String::new, |stream| format!(" in stream `{}`", stream.name));
+            let fact = format!("consumer group `{}` has no offset{whose}", group.escape_debug());
+            let help = "`stream` with `to` gives it offsets where it has none";
+            return Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, Problem::new("HW-API-117", fact).help(help)));
+        }
+        Ok(steps)
+    }
+}
+
+impl Step {
+    fn row(&self) -> Value {
+        json!({
+            "stream": self.stream.name,
+            "partition": self.partition,
+            "before": self.before,
+            "after": self.after,
+            "start": self.ends.start,
+            "end": self.ends.durable,
+            "lag": self.ends.durable - self.after,
+        })
+    }
+}
+
+/// Sets the offsets, all or none.
+async fn commit(api: &Api, group: &str, steps: &[Step]) -> Result<(), Fault> {
+    let at = api.clock.now();
+    let entry = |step: &Step| OffsetEntry {
+        topic: step.stream.name.to_string(),
+        partition: step.partition,
+        committed: Committed { offset: step.after, leader_epoch: -1, metadata: String::new(), at },
+    };
+    let entries: Vec<OffsetEntry> = steps.iter().map(entry).collect();
+    match api.groups.commit(group, &Identity::default(), OUTSIDE, &entries).await {
+        // Each single entry is refused for its text alone, and these have none.
+        Ok(_) => Ok(()),
+        Err(GroupError::Log(refusal)) => Err(refusal.into()),
+        Err(GroupError::Closed) => Err(stopping()),
+        // A member came in between.
+        Err(_) => Err(read_by(group, api.groups.describe(group).map_or(0, |group| group.members.len()))),
+    }
+}
+
+/// `HW-API-116`: members would go on from where they are, and commit that.
+fn read_by(group: &str, members: usize) -> Fault {
+    let who = match members {
+        0 => "a member that joins".to_owned(),
+        1 => "1 member".to_owned(),
+        _ => format!("{members} members"),
+    };
+    let fact = format!("consumer group `{}` has {who}, so that its offsets cannot be set", group.escape_debug());
+    let help = "stop its consumers; one that fell silent goes when its session times out";
+    Fault::new(StatusCode::CONFLICT, Problem::new("HW-API-116", fact).help(help))
 }
 
 /// How far a group is in one partition.

@@ -479,6 +479,26 @@ const ROUTES: &[Route] = &[
         handler: || get(groups::get),
     },
     Route {
+        method: "post",
+        path: "/v1/groups/{name}/offsets",
+        operation: "setGroupOffsets",
+        tag: "events",
+        summary: "Sets where a consumer group without members reads on, by partition, and gives offsets before and after. What lies outside of a partition becomes its nearer end.",
+        query: &[
+            (
+                "stream",
+                "Only of this stream, also where the group has read nothing of it; otherwise all that it has read.",
+            ),
+            ("partition", "Only this partition of the stream."),
+            ("to", "`earliest`, `latest`, an offset, `-N` for the last N of each partition, or an RFC 3339 time."),
+            ("by", "Instead of `to`: so many records ahead of where the group is; back with `-N`."),
+            ("dry-run", "Says what would be set and sets nothing."),
+        ],
+        body: Body::None,
+        answer: JSON,
+        handler: || post(groups::set_offsets),
+    },
+    Route {
         method: "get",
         path: "/v1/kinds",
         operation: "listKinds",

@@ -34,7 +34,7 @@ pub const QUERY: &[&str] = &["partition", "from", "max", "follow"];
 const READ_BYTES: usize = 256 * 1024;
 
 /// Where a reader begins.
-enum From {
+pub(super) enum Begin {
     Earliest,
     Latest,
     /// So many records before the end.
@@ -60,11 +60,8 @@ struct Tail {
 pub async fn tail(State(api): State<Arc<Api>>, Path(name): Path<String>, request: Request) -> Result<Response, Fault> {
     let stream = find_stream(&*api.log, &name)?;
     let query = Query::parse(request.uri().query(), QUERY)?;
-    let from = From::parse(query.text("from").unwrap_or("earliest"))?;
-    let partitions = match query.read::<u32>("partition", "a partition's number")? {
-        Some(partition) => partition..partition + 1,
-        None => 0..stream.config.partitions,
-    };
+    let from = Begin::parse("from", query.text("from").unwrap_or("earliest"))?;
+    let partitions = chosen(&stream, query.read("partition", "a partition's number")?);
     let mut places = VecDeque::new();
     for partition in partitions {
         places.push_back((partition, from.offset(&*api.log, &stream, partition)?));
@@ -106,8 +103,14 @@ pub async fn partitions(
     Ok(answer::json(StatusCode::OK, &json!({ "stream": stream.name, "partitions": rows })))
 }
 
-impl From {
-    fn parse(text: &str) -> Result<Self, Problem> {
+/// The one partition that is named, or all of a stream.
+pub(super) fn chosen(stream: &Stream, partition: Option<u32>) -> Vec<u32> {
+    partition.map_or_else(|| (0..stream.config.partitions).collect(), |partition| vec![partition])
+}
+
+impl Begin {
+    /// Reads the query parameter `name`; `HW-API-009` when it is no such place.
+    pub(super) fn parse(name: &str, text: &str) -> Result<Self, Problem> {
         Ok(match text {
             "earliest" => Self::Earliest,
             "latest" => Self::Latest,
@@ -117,7 +120,7 @@ impl From {
                 (_, Some(time)) => Self::Time(time),
                 _ => {
                     return Err(refused(
-                        "from",
+                        name,
                         text,
                         "`earliest`, `latest`, an offset, `-N` for the last N, or an RFC 3339 time",
                     ));
@@ -126,7 +129,8 @@ impl From {
         })
     }
 
-    fn offset(&self, log: &dyn Log, stream: &Stream, partition: u32) -> Result<Offset, Fault> {
+    /// The offset that is meant in a partition. Of a time it may read the disk.
+    pub(super) fn offset(&self, log: &dyn Log, stream: &Stream, partition: u32) -> Result<Offset, Fault> {
         let ends = log.ends(&stream.name, partition)?;
         Ok(match *self {
             Self::Earliest => ends.start,

@@ -19,6 +19,7 @@ use crate::testing::{exchange, parts};
 mod disk;
 mod documents;
 mod drafts;
+mod groups;
 mod iceberg;
 mod ingest;
 mod limits;
@@ -99,6 +100,7 @@ struct House {
     stop: watch::Sender<bool>,
     served: tokio::task::JoinHandle<()>,
     kernel: Arc<Kernel>,
+    groups: Arc<Groups>,
     folder: tempfile::TempDir,
 }
 
@@ -122,7 +124,7 @@ async fn house_over(
     let (stop, stopped) = watch::channel(false);
     let api = Api::new(Parts {
         kernel: kernel.clone(),
-        groups,
+        groups: groups.clone(),
         features: Arc::new(Fixed),
         enrich: Arc::new(Fixed),
         bus: Arc::new(Fixed),
@@ -139,7 +141,7 @@ async fn house_over(
     let listener = listen("127.0.0.1:0".parse().unwrap(), "HTTP").await.unwrap();
     let address = listener.local_addr().unwrap();
     let served = tokio::spawn(serve(listener, api, stopped));
-    House { address, stop, served, kernel, folder }
+    House { address, stop, served, kernel, groups, folder }
 }
 
 async fn house() -> House {
@@ -205,6 +207,7 @@ async fn every_refusal_is_a_problem_with_its_code() {
     assert_eq!(code(&house.get("/v1/streams/order/events").await), "404 HW-API-011");
     assert_eq!(code(&house.get("/v1/streams/orders/events?form=1").await), "400 HW-API-009");
     assert_eq!(code(&house.get("/v1/streams/orders/events?partition=9").await), "404 HW-API-012");
+    assert_eq!(code(&house.get("/v1/streams/orders/events?partition=4294967295").await), "404 HW-API-012");
     assert_eq!(code(&house.send("POST", "/v1/streams/orders/events", "text/html", "x").await), "415 HW-API-007");
     assert_eq!(code(&house.send("POST", "/v1/streams/orders/events", "application/json", "{").await), "400 HW-API-008");
     assert_eq!(

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::get::{beyond, named, text};
-use super::{Context, Done, execution, query, replay};
+use super::{Context, Done, execution, group, query, replay};
 use crate::client::Client;
 use crate::output::{self, Format, yaml};
 use crate::problems::Problems;
@@ -41,6 +41,9 @@ pub async fn run(args: Args, context: &Context) -> Done {
     }
     if let Some(ids) = beyond(&args.what, &args.names, &query::WORDS) {
         return query::get(context, &ids, Format::Yaml).await;
+    }
+    if let Some(names) = beyond(&args.what, &args.names, &group::WORDS) {
+        return group::get(context, &names, Format::Yaml).await;
     }
     let client = context.client()?;
     let (mut before, mut problems) = ("", Vec::new());

@@ -7,7 +7,7 @@ use headwater_kernel::SystemClock;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Context, Done, execution, query, replay};
+use super::{Context, Done, execution, group, query, replay};
 use crate::client::Client;
 use crate::node::registry;
 use crate::output::{self, Column, Format, yaml};
@@ -202,6 +202,9 @@ pub async fn run(args: Args, context: &Context) -> Done {
     }
     if let Some(ids) = args.beyond(&query::WORDS)? {
         return query::get(context, &ids, args.output).await;
+    }
+    if let Some(names) = args.beyond(&group::WORDS)? {
+        return group::get(context, &names, args.output).await;
     }
     let client = context.client()?;
     let (kinds, named) = match targets(&args.what, &args.names)? {

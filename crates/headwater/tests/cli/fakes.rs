@@ -109,3 +109,69 @@ fn the_changes_of_a_resource_are_found_behind_those_of_others() {
     assert_eq!(asked[2], "GET /v1/streams/headwater.audit/events?from=200&max=500 HTTP/1.1");
     assert_eq!(asked[3], "GET /v1/streams/headwater.audit/events?from=10&max=190 HTTP/1.1");
 }
+
+#[test]
+fn groups_are_listed_and_set_to_a_place() {
+    let one = r#"{"name":"readers","state":"Empty","members":[],"partitions":[{"stream":"orders","partition":0,"offset":2,"end":5,"lag":3}]}"#;
+    let (url, asked) = fake(&[
+        (200, r#"{"groups":[{"name":"readers","state":"Empty","members":0,"lag":3}]}"#),
+        (200, one),
+        (200, one),
+    ]);
+    check(
+        &alone(&["get", "groups", "--server", &url], ""),
+        expect![[r#"
+        NAME      STATE   MEMBERS   LAG
+        readers   Empty   0         3
+        exit 0
+    "#]],
+    );
+    check(
+        &alone(&["get", "group/readers", "--server", &url], ""),
+        expect![[r#"
+        STREAM   PARTITION   OFFSET   END   LAG
+        orders   0           2        5     3
+        exit 0
+    "#]],
+    );
+    check(
+        &alone(&["get", "group/readers", "-o", "name", "--server", &url], ""),
+        expect![[r#"
+        group/readers
+        exit 0
+    "#]],
+    );
+    let paths = ["/v1/groups", "/v1/groups/readers", "/v1/groups/readers"];
+    assert_eq!(asked.join().unwrap(), paths.map(|path| format!("GET {path} HTTP/1.1")));
+
+    let set = r#"{"group":"readers","dryRun":true,"partitions":[{"stream":"orders","partition":0,"before":2,"after":1,"start":0,"end":5,"lag":4}]}"#;
+    let (url, asked) = fake(&[(200, set), (200, set)]);
+    let words =
+        ["reset", "group/readers", "--by", "-1", "--stream", "orders", "-p", "0", "--dry-run", "--server", &url];
+    check(
+        &alone(&words, ""),
+        expect![[r#"
+        STREAM   PARTITION   BEFORE   AFTER   END   LAG
+        orders   0           2        1       5     4
+        nothing was set
+        exit 0
+    "#]],
+    );
+    assert!(alone(&["reset", "readers", "--to", "-1", "--server", &url], "").status.success());
+    let first = "POST /v1/groups/readers/offsets?by=-1&stream=orders&partition=0&dry-run=true HTTP/1.1";
+    assert_eq!(asked.join().unwrap(), [first, "POST /v1/groups/readers/offsets?to=-1 HTTP/1.1"]);
+
+    // Neither a place nor a shift, both, and a partition of no stream are wrong uses.
+    let wrong: [&[&str]; 3] = [&[], &["--to", "latest", "--by", "1"], &["--to", "latest", "-p", "0"]];
+    for words in wrong {
+        assert_eq!(alone(&[&["reset", "readers"][..], words].concat(), "").status.code(), Some(2));
+    }
+    check(
+        &alone(&["reset", "stream/orders", "--to", "latest"], ""),
+        expect![[r#"
+        error[HW-CLI-010]: `stream/orders` names no consumer group
+        help: write `group/NAME`; `headwater get groups` lists them
+        exit 1
+    "#]],
+    );
+}
