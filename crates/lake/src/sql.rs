@@ -33,6 +33,7 @@ pub mod postgres;
 mod queries;
 mod running;
 mod sight;
+mod sized;
 mod span;
 mod streams;
 mod views;
