@@ -23,8 +23,8 @@ use crate::sql::postgres::serve;
 
 /// A client of a house's engine.
 pub(super) struct Connected {
-    runtime: Runtime,
-    client: Client,
+    pub(super) runtime: Runtime,
+    pub(super) client: Client,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -444,7 +444,71 @@ fn a_cursor_is_over_a_query_and_nothing_else() {
     let house = House::new(Limits::default());
     let client = Connected::new(&house);
     let refused = client.rows("DECLARE kept CURSOR FOR SELECT value INTO kept FROM generate_series(1, 3)").unwrap_err();
-    assert!(refused.contains("DDL not supported"), "{refused}");
+    assert!(refused.contains("INTO"), "{refused}");
     assert_eq!(client.rows("DECLARE read CURSOR FOR SELECT value FROM generate_series(1, 3)"), Ok(Vec::new()));
+    // What is rewritten for PostgreSQL's sake is carried out by others.
+    for other in ["SELECT 'pg_' AS a INTO kept", "EXPLAIN ANALYZE SELECT 'pg_' AS a INTO kept"] {
+        let refused = client.rows(other).unwrap_err();
+        assert!(refused.contains("INTO"), "{refused}");
+    }
     client.end();
+}
+
+/// In PostgreSQL's units, for a connection or for a transaction of it.
+#[test]
+fn the_time_of_statements_is_set_and_shown_as_postgresql_does() {
+    let house = House::new(Limits::default());
+    let client = Connected::new(&house);
+    let shown = || client.rows("SHOW statement_timeout").unwrap().concat().concat();
+    assert_eq!(shown(), "0");
+    for (set, expected) in [
+        ("SET statement_timeout = '5min'", "5min"),
+        ("SET statement_timeout TO 1500", "1500ms"),
+        ("SET SESSION statement_timeout = '2 s'", "2s"),
+        ("SET statement_timeout TO DEFAULT", "0"),
+        ("SET statement_timeout = '90s'", "90s"),
+    ] {
+        assert_eq!(client.rows(set), Ok(Vec::new()), "{set}");
+        assert_eq!(shown(), expected, "{set}");
+    }
+    let refused = client.runtime.block_on(client.client.simple_query("SET statement_timeout = 'soon'")).err().unwrap();
+    assert_eq!(refused.as_db_error().unwrap().code().code(), "22023");
+    assert!(client.rows("SET statement_timeout = -1").unwrap_err().contains("outside the valid range"));
+    assert_eq!(shown(), "90s");
+    for (statement, expected) in [
+        ("SET LOCAL statement_timeout = '1h'", "90s"),
+        ("BEGIN", "90s"),
+        ("SET LOCAL statement_timeout = '1h'", "1h"),
+        ("COMMIT", "90s"),
+        ("BEGIN", "90s"),
+        ("ROLLBACK", "90s"),
+        ("RESET statement_timeout", "0"),
+        ("SET statement_timeout = '30ms'", "30ms"),
+    ] {
+        assert_eq!(client.rows(statement), Ok(Vec::new()), "{statement}");
+        assert_eq!(shown(), expected, "{statement}");
+    }
+    assert_eq!(client.rows(ENDLESS).unwrap_err(), "the query was ended after 0.03 s, which is the limit");
+    assert_eq!(client.rows("DISCARD ALL"), Ok(Vec::new()));
+    assert_eq!(shown(), "0");
+    client.end();
+}
+
+/// Whatever it is that is said in it, and in both protocols.
+#[test]
+fn a_transaction_that_has_failed_takes_nothing_but_its_end() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let code = |statement: &str| {
+        let told = connected.runtime.block_on(connected.client.simple_query(statement));
+        told.err().map(|error| error.as_db_error().unwrap().code().code().to_owned())
+    };
+    assert_eq!((code("BEGIN"), code("SELECT nothing").is_some()), (None, true));
+    for ignored in ["SELECT 1", "SHOW statement_timeout", "BEGIN", "SELECT 'pg_'"] {
+        assert_eq!(code(ignored).as_deref(), Some("25P02"), "{ignored}");
+    }
+    let prepared = connected.runtime.block_on(connected.client.query("SELECT 1", &[])).err().unwrap();
+    assert_eq!(prepared.as_db_error().unwrap().code().code(), "25P02");
+    assert_eq!((code("ROLLBACK"), code("SELECT 1")), (None, None));
+    connected.end();
 }
