@@ -512,8 +512,8 @@ impl SimpleQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let caller = Caller::of(client)?;
-        goes_on(client, query)?;
         chains::check(query).map_err(|problem| told(&problem))?;
+        goes_on(client, query)?;
         if is_light(query) {
             let service = self.services.of(client).await?;
             let answers = SimpleQueryHandler::do_query(&*service, client, query).await?;
@@ -749,7 +749,7 @@ fn told(problem: &Problem) -> PgWireError {
         "HW-LAKE-042" | "HW-LAKE-050" => "0A000",
         "HW-LAKE-043" | "HW-LAKE-085" => "53200",
         "HW-LAKE-069" => "53100",
-        "HW-LAKE-046" | "HW-LAKE-096" => "53300",
+        "HW-LAKE-046" | "HW-LAKE-095" | "HW-LAKE-096" => "53300",
         "HW-LAKE-048" | "HW-LAKE-072" => "57014",
         "HW-LAKE-049" => "57P01",
         "HW-LAKE-097" => "34000",
@@ -757,6 +757,7 @@ fn told(problem: &Problem) -> PgWireError {
         "HW-LAKE-099" => "22023",
         "HW-LAKE-100" => "25P02",
         "HW-LAKE-101" => "08P01",
+        "HW-LAKE-102" => "54000",
         _ => "XX000",
     };
     let mut info = ErrorInfo::new("ERROR".to_owned(), state.to_owned(), problem.title.clone());

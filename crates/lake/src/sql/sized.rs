@@ -34,6 +34,8 @@ pub const NAMES: [&str; 10] = [
     "generate_series",
 ];
 
+/// Those that make a text.
+const TEXTS: [&str; 6] = ["repeat", "lpad", "rpad", "replace", "regexp_replace", "array_to_string"];
 /// A number or a place in a list takes so much at most.
 const ITEM_BYTES: usize = 16;
 /// A replacement by a pattern that is no longer than that is not reckoned: how often it is put in is not known before.
@@ -89,7 +91,8 @@ impl ScalarUDFImpl for Held {
         let bytes = reckoned(self.name(), &args)?;
         if bytes > self.bytes_max {
             let (name, most) = (self.name(), self.bytes_max);
-            let words = format!("`{name}` would make {bytes} bytes at once, and all queries together have {most}");
+            let words =
+                format!("`{name}` would make {bytes} bytes of a batch of rows, and all queries together have {most}");
             return Err(DataFusionError::ResourcesExhausted(words));
         }
         self.function.inner().invoke_with_args(args)
@@ -99,9 +102,12 @@ impl ScalarUDFImpl for Held {
 /// About how many bytes come of a call, at most.
 fn reckoned(name: &str, args: &ScalarFunctionArgs) -> Result<usize> {
     let given = args.args.iter().map(Given::of).collect::<Result<Vec<_>>>()?;
-    // What is the same for all rows is made once.
-    let rows = if given.iter().all(|it| it.is_one) { 1 } else { args.number_rows };
-    Ok((0..rows).map(|row| made(name, &given, row)).fold(0, usize::saturating_add))
+    let is_constant = given.iter().all(|it| it.is_one);
+    let rows = if is_constant { 1 } else { args.number_rows };
+    let bytes = (0..rows).map(|row| made(name, &given, row)).fold(0, usize::saturating_add);
+    // What is the same for all rows is made once; a text stands in each of them as soon as it meets a column.
+    let times = if is_constant && TEXTS.contains(&name) { args.config_options.execution.batch_size } else { 1 };
+    Ok(bytes.saturating_mul(times))
 }
 
 /// About how many bytes come of one row.
