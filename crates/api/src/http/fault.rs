@@ -101,9 +101,7 @@ fn status_of(code: &str) -> StatusCode {
         "HW-KERNEL-015" | "HW-KERNEL-016" | "HW-KERNEL-022" | "HW-KERNEL-037" | "HW-KERNEL-041" | "HW-BUS-032"
         | "HW-BUS-043" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-KERNEL-024" | "HW-CLI-206" => StatusCode::INTERNAL_SERVER_ERROR,
-        "HW-LAKE-040" | "HW-LAKE-041" | "HW-LAKE-042" | "HW-LAKE-071" | "HW-LAKE-102" => {
-            StatusCode::BAD_REQUEST
-        }
+        "HW-LAKE-040" | "HW-LAKE-041" | "HW-LAKE-042" | "HW-LAKE-071" | "HW-LAKE-102" => StatusCode::BAD_REQUEST,
         "HW-LAKE-045" | "HW-LAKE-073" => StatusCode::NOT_FOUND,
         "HW-LAKE-072" => StatusCode::CONFLICT,
         "HW-LAKE-046" | "HW-LAKE-047" | "HW-LAKE-049" | "HW-LAKE-069" | "HW-LAKE-095" => {

@@ -80,6 +80,8 @@ mod verdict;
 
 /// Principals whose services are kept.
 const SERVICES_MAX: usize = 256;
+/// How long a connection may say nothing at all; what speaks the protocol bounds how long it may take to say who it is.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long to wait after the system refused to accept a connection, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -118,6 +120,11 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
         connections.spawn_on(
             async move {
                 let _permit = permit;
+                // Its place is one of so many.
+                let spoken = tokio::time::timeout(SILENCE_MAX, socket.peek(&mut [0])).await;
+                if !matches!(spoken, Ok(Ok(1..))) {
+                    return;
+                }
                 // Ends with an error whenever the other side is gone.
                 let _ = process_socket(socket, None, handlers).await;
             },

@@ -10,6 +10,7 @@ use headwater_kernel::port::catalog::TableChange;
 use headwater_kernel::port::sql::{RunningQuery, Via};
 use headwater_kernel::port::{Catalog as _, Sql as _};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,6 +26,7 @@ use crate::sql::postgres::serve;
 pub(super) struct Connected {
     pub(super) runtime: Runtime,
     pub(super) client: Client,
+    port: u16,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -33,16 +35,16 @@ impl Connected {
     pub(super) fn new(house: &House) -> Self {
         let runtime = Runtime::new().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let (client, served) = runtime.block_on(async {
+        let (client, served, port) = runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = listener.local_addr().unwrap().port();
             let served = tokio::spawn(serve(listener, house.engine.clone(), stopped));
             let place = format!("host=127.0.0.1 port={port} user=asha dbname=headwater");
             let (client, connection) = tokio_postgres::connect(&place, NoTls).await.unwrap();
             tokio::spawn(connection);
-            (client, served)
+            (client, served, port)
         });
-        Self { runtime, client, stop, served }
+        Self { runtime, client, port, stop, served }
     }
 
     /// The rows of a statement, or what the client is told instead.
@@ -510,5 +512,37 @@ fn a_transaction_that_has_failed_takes_nothing_but_its_end() {
     let prepared = connected.runtime.block_on(connected.client.query("SELECT 1", &[])).err().unwrap();
     assert_eq!(prepared.as_db_error().unwrap().code().code(), "25P02");
     assert_eq!((code("ROLLBACK"), code("SELECT 1")), (None, None));
+    connected.end();
+}
+
+/// A message of the protocol.
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+    [[kind].as_slice(), length.as_slice(), body].concat()
+}
+
+/// More formats than columns, which no driver sends, and then a statement as if nothing had been.
+#[test]
+fn a_portal_that_does_not_fit_its_statement_ends_no_connection() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let told = connected.runtime.block_on(async {
+        let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+        let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+        let statements = [
+            begin[1..].to_vec(),
+            message(b'P', b"\0SELECT 1\0\0\0"),
+            message(b'B', b"\0\0\0\0\0\0\0\x02\0\x01\0\x01"),
+            message(b'E', b"\0\0\0\0\0"),
+            message(b'S', b""),
+            message(b'Q', b"SELECT 'still there'\0"),
+            message(b'X', b""),
+        ];
+        socket.write_all(&statements.concat()).await.unwrap();
+        let mut told = Vec::new();
+        socket.read_to_end(&mut told).await.unwrap();
+        String::from_utf8_lossy(&told).into_owned()
+    });
+    assert!(told.contains("08P01") && told.contains("HW-LAKE-101") && told.contains("still there"), "{told:?}");
     connected.end();
 }
