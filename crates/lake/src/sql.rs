@@ -35,6 +35,7 @@ mod queries;
 mod running;
 mod shared;
 mod sight;
+mod sized;
 mod span;
 mod streams;
 mod views;

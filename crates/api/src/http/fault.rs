@@ -103,10 +103,12 @@ fn status_of(code: &str) -> StatusCode {
         "HW-KERNEL-015" | "HW-KERNEL-016" | "HW-KERNEL-022" | "HW-KERNEL-037" | "HW-KERNEL-041" | "HW-BUS-032"
         | "HW-BUS-043" => StatusCode::SERVICE_UNAVAILABLE,
         "HW-KERNEL-024" | "HW-CLI-206" => StatusCode::INTERNAL_SERVER_ERROR,
-        "HW-LAKE-040" | "HW-LAKE-041" | "HW-LAKE-042" | "HW-LAKE-071" => StatusCode::BAD_REQUEST,
+        "HW-LAKE-040" | "HW-LAKE-041" | "HW-LAKE-042" | "HW-LAKE-071" | "HW-LAKE-102" => StatusCode::BAD_REQUEST,
         "HW-LAKE-045" | "HW-LAKE-073" => StatusCode::NOT_FOUND,
         "HW-LAKE-072" => StatusCode::CONFLICT,
-        "HW-LAKE-046" | "HW-LAKE-047" | "HW-LAKE-049" | "HW-LAKE-069" => StatusCode::SERVICE_UNAVAILABLE,
+        "HW-LAKE-046" | "HW-LAKE-047" | "HW-LAKE-049" | "HW-LAKE-069" | "HW-LAKE-095" => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         "HW-KERNEL-031" | "HW-LAKE-048" => StatusCode::GATEWAY_TIMEOUT,
         "HW-KERNEL-001" | "HW-KERNEL-003" | "HW-KERNEL-004" | "HW-KERNEL-005" | "HW-KERNEL-006" | "HW-KERNEL-007"
         | "HW-KERNEL-008" | "HW-KERNEL-009" | "HW-KERNEL-010" | "HW-KERNEL-028" | "HW-KERNEL-032" | "HW-KERNEL-036"

@@ -16,6 +16,9 @@ use super::fault::STATEMENT;
 /// Operators and keywords of a chain, those of the longest in its brackets with them; and the relations of a statement.
 const LINKS_MAX: usize = 4_000;
 
+/// Bytes of a statement, over every listener: what is made of one takes a hundred times as much, and counts for nobody.
+const TEXT_BYTES_MAX: usize = 1024 * 1024;
+
 /// What stands between two brackets, as far as it has been read.
 #[derive(Clone, Copy, Default)]
 struct Level {
@@ -34,11 +37,15 @@ impl Level {
     }
 }
 
-/// Refuses a statement whose chains are too long.
+/// Refuses a statement that is too long, or whose chains are.
 ///
 /// # Errors
-/// `HW-LAKE-040` with the place of the link that is too many.
+/// `HW-LAKE-102`; `HW-LAKE-040` with the place of the link that is too many.
 pub fn check(text: &str) -> Result<(), Problem> {
+    if text.len() > TEXT_BYTES_MAX {
+        let fact = format!("the statement has {} bytes, and one may have {TEXT_BYTES_MAX}", text.len());
+        return Err(Problem::new("HW-LAKE-102", fact).help("keep a long list as a table or a file, and join it"));
+    }
     // A link has a character at least.
     if text.len() <= LINKS_MAX {
         return Ok(());
@@ -120,6 +127,13 @@ mod tests {
         }
         let left = format!("SELECT ({}){}", many("+1").get(..4_010).unwrap_or_default(), "+1".repeat(3_000));
         assert!(refused(&left), "what stands in brackets hangs with what follows them");
+    }
+
+    #[test]
+    fn a_statement_has_so_many_bytes() {
+        let long = |bytes: usize| format!("SELECT '{}'", "a".repeat(bytes - 9));
+        assert!(check(&long(TEXT_BYTES_MAX)).is_ok());
+        assert_eq!(check(&long(TEXT_BYTES_MAX + 1)).err().map(|problem| problem.code), Some("HW-LAKE-102".to_owned()));
     }
 
     #[test]

@@ -15,7 +15,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion, TreeNodeVisitor};
-use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Dependency, FunctionalDependencies, Result};
+use datafusion::common::{
+    DFSchema, DFSchemaRef, DataFusionError, Dependency, FunctionalDependencies, JoinType, Result,
+};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan};
 use datafusion::optimizer::eliminate_outer_join::EliminateOuterJoin;
@@ -253,11 +255,52 @@ pub fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         let pushes = rule.name() == PUSHES;
         rules.push(rule);
         if pushes {
-            rules.push(Arc::new(EliminateOuterJoin::new()));
-            rules.push(Arc::new(PushDownFilter::new()));
+            rules.push(Arc::new(OnceMore { eliminates: EliminateOuterJoin::new(), pushes: PushDownFilter::new() }));
         }
     }
     rules
+}
+
+/// Asks outer joins whether they have to be ones, and pushes filters down where one has not: no others get further.
+#[derive(Debug)]
+struct OnceMore {
+    eliminates: EliminateOuterJoin,
+    pushes: PushDownFilter,
+}
+
+impl OptimizerRule for OnceMore {
+    fn name(&self) -> &'static str {
+        "once_more"
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let before = outer_sides(&plan)?;
+        if before == 0 {
+            return Ok(Transformed::no(plan));
+        }
+        let plan = plan.transform_down_with_subqueries(|node| self.eliminates.rewrite(node, config))?.data;
+        if outer_sides(&plan)? == before {
+            return Ok(Transformed::no(plan));
+        }
+        let pushed = plan.transform_down_with_subqueries(|node| self.pushes.rewrite(node, config))?;
+        Ok(Transformed::yes(pushed.data))
+    }
+}
+
+/// The sides of joins that may have rows without another.
+fn outer_sides(plan: &LogicalPlan) -> Result<usize> {
+    let mut sides = 0;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Join(join) = node {
+            sides += match join.join_type {
+                JoinType::Full => 2,
+                JoinType::Left | JoinType::Right => 1,
+                _ => 0,
+            };
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(sides)
 }
 
 /// Takes out what the engine believes of a plan in which it is mistaken anywhere.

@@ -93,6 +93,48 @@ pub fn changed() -> Problem {
         .help("prepare the statement again")
 }
 
+/// A connection that has as much open as one may have.
+pub fn crowded(what: &str, max: usize) -> Problem {
+    Problem::new("HW-LAKE-096", format!("the connection has {max} {what} open, which is the limit"))
+        .help("close those that are not needed any more")
+}
+
+/// A cursor that is not there. PostgreSQL has the same words.
+pub fn no_cursor(name: &str) -> Problem {
+    Problem::new("HW-LAKE-097", format!("cursor `{name}` does not exist"))
+        .help("cursors end with their transaction, or with an error; declare it again")
+}
+
+/// A cursor that is there already.
+pub fn cursor_there(name: &str) -> Problem {
+    Problem::new("HW-LAKE-098", format!("cursor `{name}` already exists"))
+        .help("close it first, or name the other otherwise")
+}
+
+/// What a setting cannot be set to. PostgreSQL has the same words.
+pub fn no_setting(name: &str, value: &str) -> Problem {
+    Problem::new("HW-LAKE-099", format!("invalid value for parameter `{name}`: `{}`", first_line(value)))
+        .help("valid units for this parameter are `us`, `ms`, `s`, `min`, `h` and `d`")
+}
+
+/// A time that no statement may be set to take.
+pub fn far_setting(name: &str, ms: f64) -> Problem {
+    let fact = format!("{ms} ms is outside the valid range for parameter `{name}` (0 ms .. 2147483647 ms)");
+    Problem::new("HW-LAKE-099", fact).help("0 is no bound but that of the node")
+}
+
+/// What is said in a transaction that has failed.
+pub fn aborted() -> Problem {
+    let fact = "current transaction is aborted, commands ignored until end of transaction block";
+    Problem::new("HW-LAKE-100", fact).help("end it with `ROLLBACK`")
+}
+
+/// A portal that says of other values than there are how they are sent.
+pub fn no_formats(parameters: usize, columns: usize) -> Problem {
+    let fact = format!("the bind message does not name the formats of {parameters} parameters and {columns} columns");
+    Problem::new("HW-LAKE-101", fact).help("name none, one for all, or one for each")
+}
+
 /// A table that other engines read, and this one does not.
 pub fn unread(table: &str, why: &str) -> Problem {
     Problem::new("HW-LAKE-051", format!("SQL here cannot read `{table}`: {why}"))

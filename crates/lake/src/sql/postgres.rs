@@ -12,23 +12,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use datafusion::common::{DataFusionError, ParamValues};
+use datafusion::common::DataFusionError;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as EngineStatement;
-use datafusion::sql::sqlparser::ast::{Expr, Set, Statement};
+use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser as SqlParser, ParserError};
 use datafusion_postgres::DfSessionService;
-use datafusion_postgres::hooks::cursor::CursorStatementHook;
+use datafusion_postgres::hooks::QueryHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
 use datafusion_postgres::hooks::transactions::TransactionStatementHook;
-use datafusion_postgres::hooks::{HookClient, QueryHook};
 use datafusion_postgres::pgwire::api::auth::StartupHandler;
 use datafusion_postgres::pgwire::api::auth::noop::NoopStartupHandler;
 use datafusion_postgres::pgwire::api::cancel::CancelHandler;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
-use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler, send_query_response};
+use datafusion_postgres::pgwire::api::query::{
+    ExtendedQueryHandler, SimpleQueryHandler, send_execution_response, send_partial_query_response, send_query_response,
+};
 use datafusion_postgres::pgwire::api::results::{FieldInfo, Response, Tag};
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::PortalStore;
@@ -39,11 +41,15 @@ use datafusion_postgres::pgwire::api::{
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::cancel::CancelRequest;
-use datafusion_postgres::pgwire::messages::extendedquery::Execute;
+use datafusion_postgres::pgwire::messages::extendedquery::{
+    Bind, BindComplete, Close, CloseComplete, Execute, Parse, ParseComplete, Sync as PgSync, TARGET_TYPE_BYTE_PORTAL,
+    TARGET_TYPE_BYTE_STATEMENT,
+};
+use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, ReadyForQuery, TransactionStatus};
 use datafusion_postgres::pgwire::tokio::process_socket;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
-use futures::Sink;
 use futures::channel::oneshot;
+use futures::{Sink, SinkExt as _};
 use headwater_base::{Principal, Problem};
 use headwater_kernel::port::sql::Via;
 use parking_lot::Mutex;
@@ -55,19 +61,27 @@ use tokio::time::Instant;
 use super::queries::{Asked, Backend, Queries, Query};
 use super::running::apart;
 use super::{Engine, Turn, chains, dependencies, fault, only_reads, pins};
+use light::{goes_on, is_light, needs_no_turn};
+use open::{Open, Opened};
 use rows::Rows;
+use settings::Settings;
+use verdict::OnlyReads;
 
 pub(super) mod attributes;
 mod clients;
 mod columns;
+mod light;
 mod numeric;
+mod open;
 mod response;
 mod rows;
+mod settings;
+mod verdict;
 
-/// Where `datafusion-postgres` keeps what a client has set as its `statement_timeout`, in milliseconds.
-const TIMEOUT: &str = "statement_timeout_ms";
 /// Principals whose services are kept.
 const SERVICES_MAX: usize = 256;
+/// How long a connection may say nothing at all; what speaks the protocol bounds how long it may take to say who it is.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long to wait after the system refused to accept a connection, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -106,6 +120,11 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
         connections.spawn_on(
             async move {
                 let _permit = permit;
+                // Its place is one of so many.
+                let spoken = tokio::time::timeout(SILENCE_MAX, socket.peek(&mut [0])).await;
+                if !matches!(spoken, Ok(Ok(1..))) {
+                    return;
+                }
                 // Ends with an error whenever the other side is gone.
                 let _ = process_socket(socket, None, handlers).await;
             },
@@ -201,9 +220,8 @@ fn plain(text: &str) -> Option<Statement> {
 }
 
 /// The plan of a plain query.
-async fn planned(context: &SessionContext, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
-    let (state, statement) = (context.state(), EngineStatement::Statement(Box::new(statement.clone())));
-    let (state, statement) = (&state, &statement);
+async fn planned(state: &SessionState, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
+    let statement = &EngineStatement::Statement(Box::new(statement.clone()));
     let plan = pins::planning(dependencies::planned(move || state.statement_to_plan(statement.clone()))).await?;
     only_reads(&plan)?;
     columns::carried(plan)
@@ -239,8 +257,9 @@ impl Services {
         }
         let context = self.context(client).await?;
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
+            Arc::new(Settings),
             Arc::new(OnlyReads),
-            Arc::new(CursorStatementHook),
+            Arc::new(Opened),
             Arc::new(SetShowHook),
             Arc::new(TransactionStatementHook),
         ];
@@ -276,16 +295,18 @@ impl Services {
         drop(waiting);
         let bound = Duration::from_secs(self.engine.0.limits.sql_seconds);
         let bound = client.bound.map_or(bound, |own| own.min(bound));
-        let (deadline, late) = (Instant::now() + bound, fault::late(bound));
-        let running = Arc::clone(&turn.listed.query);
-        let query = query(Arc::clone(&running));
+        let hold = Hold { turn: Arc::new(turn), deadline: Instant::now() + bound, late: fault::late(bound) };
+        let running = Arc::clone(&hold.turn.listed.query);
+        let query = HOLD.scope(hold.clone(), query(Arc::clone(&running)));
         let answer = apart(async {
             tokio::select! {
-                answer = tokio::time::timeout_at(deadline, query) => answer.unwrap_or_else(|_| Err(told(&late))),
+                answer = tokio::time::timeout_at(hold.deadline, query) => {
+                    answer.unwrap_or_else(|_| Err(told(&hold.late)))
+                }
                 problem = running.ended() => Err(told(&problem)),
             }
         });
-        Ok(held(answer?, Hold { turn: Arc::new(turn), deadline, late }))
+        Ok(held(answer?, hold))
     }
 
     /// A statement's plan, as it is now.
@@ -297,7 +318,7 @@ impl Services {
         let put = clients::put(sql);
         let sql = &*put;
         let Some(statement) = plain(sql) else { return parser.parse_sql(client, sql, types).await };
-        match planned(&self.context(client).await?, &statement).await {
+        match planned(&self.context(client).await?.state(), &statement).await {
             Ok(plan) => Ok((sql.to_owned(), Some((statement, plan)))),
             Err(error) if is_foreign(&error) => {
                 let rewritten = parser.parse_sql(client, sql, types).await;
@@ -318,7 +339,11 @@ impl QueryParser for Services {
         C: ClientInfo + Unpin + Send + Sync,
     {
         let caller = Caller::of(client)?;
+        goes_on(client, sql)?;
         chains::check(sql).map_err(|problem| told(&problem))?;
+        if is_light(sql) {
+            return self.prepared(client, sql, types).await;
+        }
         let cancelled = cancelled(client).await?;
         tokio::select! {
             prepared = self.run(&caller, sql, |_| self.prepared(client, sql, types), |prepared, _| prepared) => prepared,
@@ -332,7 +357,7 @@ impl QueryParser for Services {
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
         match statement {
-            (_, Some((Statement::Query(_), plan))) => {
+            (_, Some((Statement::Query(_) | Statement::Fetch { .. }, plan))) => {
                 Ok(response::fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None))
             }
             _ => self.any()?.query_parser().get_result_schema(statement, format),
@@ -357,13 +382,8 @@ impl Caller {
     fn of(client: &impl ClientInfo) -> PgWireResult<Self> {
         let (number, secret) = client.pid_and_secret_key();
         let principal = Services::principal(client)?;
-        Ok(Self { principal, backend: (number, secret.to_bytes()), bound: bound_of(client) })
+        Ok(Self { principal, backend: (number, secret.to_bytes()), bound: settings::bound_of(client) })
     }
-}
-
-/// How long a client lets its statements take.
-fn bound_of(client: &impl ClientInfo) -> Option<Duration> {
-    client.metadata().get(TIMEOUT).and_then(|text| text.parse().ok()).map(Duration::from_millis)
 }
 
 /// Resolves when the client asks for the end of what it begins now, where that is not listed.
@@ -376,11 +396,6 @@ async fn cancelled(client: &impl ClientInfo) -> PgWireResult<oneshot::Receiver<(
 
 /// A statement as it was prepared: its text and its plan.
 type Prepared = <DfSessionService as ExtendedQueryHandler>::Statement;
-
-/// Whether a statement answers with rows and nothing else.
-fn is_query(prepared: &Prepared) -> bool {
-    matches!(prepared, (_, Some((Statement::Query(_), _))))
-}
 
 impl Gate {
     /// A portal whose statement is planned now. A plan has tables at the position of its making, and clients keep what
@@ -408,6 +423,65 @@ impl Gate {
         fresh.result_column_format = portal.result_column_format.clone();
         Ok(fresh)
     }
+
+    /// Begins a portal, or goes on with it.
+    async fn executed<C>(&self, client: &mut C, portal: &Portal<Prepared>, rows_max: usize) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::Error: std::fmt::Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let shared = portal.state();
+        let mut state = shared.lock().await;
+        if matches!(*state, PortalExecutionState::Initial) {
+            let cancelled = cancelled(&*client).await?;
+            let answer = tokio::select! {
+                answer = ExtendedQueryHandler::do_query(self, client, portal, rows_max) => answer?,
+                _ = cancelled => return Err(PgWireError::QueryCanceled),
+            };
+            settled(&*client, &answer);
+            match answer {
+                Response::Query(rows) => *state = PortalExecutionState::Suspended(rows),
+                Response::EmptyQuery => {
+                    client.feed(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())).await?;
+                    return Ok(());
+                }
+                Response::Execution(tag) => return send_execution_response(client, tag).await,
+                Response::TransactionStart(tag) => {
+                    let status = client.transaction_status().to_in_transaction_state();
+                    client.set_transaction_status(status);
+                    return send_execution_response(client, tag).await;
+                }
+                Response::TransactionEnd(tag) => {
+                    client.set_transaction_status(TransactionStatus::Idle);
+                    return send_execution_response(client, tag).await;
+                }
+                _ => return Err(told(&fault::refused("a statement answers with rows or that it is done"))),
+            }
+        }
+        match std::mem::replace(&mut *state, PortalExecutionState::Finished) {
+            PortalExecutionState::Suspended(rows) if rows_max == 0 => send_query_response(client, rows, false).await,
+            PortalExecutionState::Suspended(mut rows) => {
+                if send_partial_query_response(client, &mut rows, rows_max).await? {
+                    *state = PortalExecutionState::Suspended(rows);
+                }
+                Ok(())
+            }
+            PortalExecutionState::Initial | PortalExecutionState::Finished => {
+                send_execution_response(client, Tag::new("SELECT").with_rows(0)).await
+            }
+        }
+    }
+}
+
+/// Whether values are sent as text.
+fn is_text(format: &Format) -> bool {
+    match format {
+        Format::UnifiedText => true,
+        Format::UnifiedBinary => false,
+        Format::Individual(codes) => codes.iter().all(|code| *code == 0),
+    }
 }
 
 /// What the rows of an answer keep until they have been sent.
@@ -418,9 +492,18 @@ struct Hold {
     late: Problem,
 }
 
+tokio::task_local! {
+    /// What the statement holds that is carried out now.
+    static HOLD: Hold;
+}
+
 impl Hold {
+    /// An answer whose rows hold it; those of a cursor hold what the cursor does.
     fn rows(self, response: Response) -> Response {
         let Response::Query(mut answer) = response else { return response };
+        if answer.command_tag() == open::FETCHED {
+            return Response::Query(answer);
+        }
         answer.data_rows = Box::pin(Rows::new(answer.data_rows, self));
         Response::Query(answer)
     }
@@ -437,22 +520,31 @@ impl SimpleQueryHandler for Gate {
     {
         let caller = Caller::of(client)?;
         chains::check(query).map_err(|problem| told(&problem))?;
+        goes_on(client, query)?;
+        if is_light(query) {
+            let service = self.services.of(client).await?;
+            let answers = SimpleQueryHandler::do_query(&*service, client, query).await?;
+            answers.iter().for_each(|answer| settled(client, answer));
+            return Ok(answers);
+        }
         let put = clients::put(query);
         let query = &*put;
+        let asker = &mut *client;
         let answer = move |running: Arc<Query>| async move {
-            let service = self.services.of(client).await?;
+            let service = self.services.of(asker).await?;
             let Some(statement) = plain(query) else {
-                return SimpleQueryHandler::do_query(&*service, client, query).await;
+                return SimpleQueryHandler::do_query(&*service, asker, query).await;
             };
-            let context = self.services.context(client).await?;
+            let state = self.services.context(asker).await?.state();
             let told = |error: DataFusionError| PgWireError::ApiError(Box::new(error));
-            match planned(&context, &statement).await {
+            let plan = planned(&state, &statement).await;
+            match plan {
                 Ok(plan) => {
-                    let options = FormatOptions::from_client_metadata(client.metadata());
-                    Ok(vec![response::of_plan(&context, plan, &running, &Format::UnifiedText, options).await?])
+                    let options = FormatOptions::from_client_metadata(asker.metadata());
+                    Ok(vec![response::of_plan(state, plan, &running, &Format::UnifiedText, options).await?])
                 }
                 Err(error) if is_foreign(&error) => {
-                    let rewritten = SimpleQueryHandler::do_query(&*service, client, query).await;
+                    let rewritten = SimpleQueryHandler::do_query(&*service, asker, query).await;
                     rewritten.map_err(|_| told(error))
                 }
                 Err(error) => Err(told(error)),
@@ -461,8 +553,34 @@ impl SimpleQueryHandler for Gate {
         let held = |answers: Vec<Response>, hold: Hold| {
             answers.into_iter().map(|one| hold.clone().rows(one)).collect::<Vec<_>>()
         };
-        self.services.run(&caller, query, answer, held).await
+        let answers = self.services.run(&caller, query, answer, held).await?;
+        answers.iter().for_each(|answer| settled(client, answer));
+        Ok(answers)
     }
+}
+
+/// Closes what ends with a transaction, where an answer ends one.
+fn settled<C>(client: &C, answer: &Response)
+where
+    C: ClientInfo + ClientPortalStore,
+    C::PortalStore: PortalStore,
+{
+    if matches!(answer, Response::TransactionEnd(_)) {
+        client.portal_store().clear_portals();
+        Open::of(client).end_transaction();
+    }
+}
+
+/// Refuses a portal that says of another number of values how they are sent than there are.
+fn formats_fit(message: &Bind, prepared: &Prepared) -> PgWireResult<()> {
+    let fit = |formats: usize, values: usize| formats < 2 || formats == values;
+    let columns = prepared.1.as_ref().map_or(0, |(_, plan)| plan.schema().fields().len());
+    if fit(message.parameter_format_codes.len(), message.parameters.len())
+        && fit(message.result_column_format_codes.len(), columns)
+    {
+        return Ok(());
+    }
+    Err(told(&fault::no_formats(message.parameters.len(), columns)))
 }
 
 #[async_trait]
@@ -474,8 +592,41 @@ impl ExtendedQueryHandler for Gate {
         Arc::clone(&self.services)
     }
 
-    /// Sends the rows of a query that all are asked for as they come. The default would gather them first, and what it
-    /// gathers is not held to the memory of queries; it does the rest.
+    async fn on_parse<C>(&self, client: &mut C, message: Parse) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: std::fmt::Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let prepared = StoredStatement::parse(&*client, &message, self.query_parser()).await?;
+        Open::of(&*client).prepare(&prepared.id)?;
+        client.portal_store().put_statement(Arc::new(prepared));
+        client.send(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
+        Ok(())
+    }
+
+    async fn on_bind<C>(&self, client: &mut C, message: Bind) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: std::fmt::Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let name = message.statement_name.as_deref().unwrap_or(DEFAULT_NAME);
+        let Some(prepared) = client.portal_store().get_statement(name) else {
+            return Err(PgWireError::StatementNotFound(name.to_owned()));
+        };
+        formats_fit(&message, &prepared.statement)?;
+        let portal = Portal::try_new(&message, prepared)?;
+        Open::of(&*client).bind(&portal.name)?;
+        client.portal_store().put_portal(Arc::new(portal));
+        client.send(PgWireBackendMessage::BindComplete(BindComplete::new())).await?;
+        Ok(())
+    }
+
+    /// Sends rows as they come, so many as are asked for. The default would gather them first, in room that it makes for as
+    /// many as the client names, and what it gathers is not held to the memory of queries.
     async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -483,25 +634,65 @@ impl ExtendedQueryHandler for Gate {
         C::Error: std::fmt::Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let portal = client.portal_store().get_portal(message.name.as_deref().unwrap_or(DEFAULT_NAME));
-        let whole = message.max_rows == 0 && matches!(client.state(), PgWireConnectionState::ReadyForQuery);
-        let Some(portal) = portal.filter(|portal| whole && is_query(&portal.statement.statement)) else {
-            return self._on_execute(client, message).await;
-        };
-        let state = portal.state();
-        if !matches!(*state.lock().await, PortalExecutionState::Initial) {
-            return self._on_execute(client, message).await;
+        if !matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
+            return Err(PgWireError::NotReadyForQuery);
         }
-        client.set_state(PgWireConnectionState::QueryInProgress);
-        let cancelled = cancelled(&*client).await?;
-        let answer = tokio::select! {
-            answer = ExtendedQueryHandler::do_query(self, client, &portal, 0) => answer?,
-            _ = cancelled => return Err(PgWireError::QueryCanceled),
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        let Some(portal) = client.portal_store().get_portal(name) else {
+            return Err(PgWireError::PortalNotFound(name.to_owned()));
         };
-        let Response::Query(rows) = answer else { return Err(told(&fault::refused("a query answers with rows"))) };
-        *state.lock().await = PortalExecutionState::Finished;
-        send_query_response(client, rows, false).await?;
+        client.set_state(PgWireConnectionState::QueryInProgress);
+        // None, and less than that, are all.
+        let rows_max = usize::try_from(message.max_rows).unwrap_or(0);
+        let executed = self.executed(client, &portal, rows_max).await;
+        if executed.is_err() {
+            // Behind an error there is no end to be told.
+            client.portal_store().rm_portal(name);
+            Open::of(&*client).unbind(name);
+        }
+        executed?;
         client.set_state(PgWireConnectionState::ReadyForQuery);
+        Ok(())
+    }
+
+    /// Closes portals with the transaction that each statement is which stands in no other.
+    async fn on_sync<C>(&self, client: &mut C, _: PgSync) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: std::fmt::Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let status = client.transaction_status();
+        client.portal_store().rm_portal(DEFAULT_NAME);
+        if status == TransactionStatus::Idle {
+            client.portal_store().clear_portals();
+            Open::of(&*client).unbind_all();
+        }
+        client.send(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(status))).await?;
+        Ok(())
+    }
+
+    async fn on_close<C>(&self, client: &mut C, message: Close) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: std::fmt::Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let (name, open) = (message.name.as_deref().unwrap_or(DEFAULT_NAME), Open::of(&*client));
+        match message.target_type {
+            TARGET_TYPE_BYTE_STATEMENT => {
+                client.portal_store().rm_statement(name);
+                open.unprepare(name);
+            }
+            TARGET_TYPE_BYTE_PORTAL => {
+                client.portal_store().rm_portal(name);
+                open.unbind(name);
+            }
+            _ => {}
+        }
+        client.send(PgWireBackendMessage::CloseComplete(CloseComplete::new())).await?;
         Ok(())
     }
 
@@ -519,138 +710,26 @@ impl ExtendedQueryHandler for Gate {
     {
         let caller = Caller::of(client)?;
         let text = portal.statement.statement.0.clone();
+        goes_on(client, &text)?;
+        let statement = portal.statement.statement.1.as_ref().map(|(statement, _)| statement);
+        if matches!(statement, Some(Statement::Fetch { .. })) && !is_text(&portal.result_column_format) {
+            return Err(told(&fault::refused("the rows of a cursor are sent as text")));
+        }
+        if statement.is_none_or(needs_no_turn) {
+            let service = self.services.of(client).await?;
+            return ExtendedQueryHandler::do_query(&*service, client, portal, rows_max).await;
+        }
         let answer = move |running: Arc<Query>| async move {
             let portal = self.pinned_anew(client, portal).await?;
             if let (_, Some((Statement::Query(_), plan))) = &portal.statement.statement {
-                let (context, plan) = (self.services.context(client).await?, response::filled(plan, &portal)?);
+                let (state, plan) = (self.services.context(client).await?.state(), response::filled(plan, &portal)?);
                 let options = FormatOptions::from_client_metadata(client.metadata());
-                return response::of_plan(&context, plan, &running, &portal.result_column_format, options).await;
+                return response::of_plan(state, plan, &running, &portal.result_column_format, options).await;
             }
             let service = self.services.of(client).await?;
             ExtendedQueryHandler::do_query(&*service, client, &portal, rows_max).await
         };
         self.services.run(&caller, &text, answer, |answer, hold| hold.rows(answer)).await
-    }
-}
-
-/// Refuses what does more than read. It comes before all other hooks: some statements make the engine open files, and
-/// the engine's options are those of everybody.
-struct OnlyReads;
-
-/// What a connection can set for itself; [`SetShowHook`] carries it out.
-const SETTINGS: [&str; 7] = [
-    "statement_timeout",
-    "datestyle",
-    "bytea_output",
-    "intervalstyle",
-    "application_name",
-    "extra_float_digits",
-    "search_path",
-];
-
-impl OnlyReads {
-    /// What becomes of a statement here; nothing if it goes on.
-    fn answer(statement: &Statement) -> Option<PgWireResult<Response>> {
-        match (statement, Self::verdict(statement)) {
-            (_, Err(refused)) => Some(Err(refused)),
-            (Statement::Reset(_), Ok(())) => Some(Ok(Response::Execution(Tag::new("RESET")))),
-            // Drivers set much that means nothing here.
-            (Statement::Set(set), Ok(())) if !Self::is_of_connection(set) => {
-                Some(Ok(Response::Execution(Tag::new("SET"))))
-            }
-            _ => None,
-        }
-    }
-
-    /// Refuses a cursor over something else than a query: what keeps cursors carries out whatever it is given, and a
-    /// `SELECT … INTO` among it gathers its rows in memory that nobody counts.
-    async fn of_cursors(statement: &Statement, context: &SessionContext) -> PgWireResult<()> {
-        let Statement::Declare { stmts } = statement else { return Ok(()) };
-        for query in stmts.iter().filter_map(|declared| declared.for_query.as_ref()) {
-            let planned = planned(context, &Statement::Query(query.clone())).await;
-            planned.map_err(|error| PgWireError::ApiError(Box::new(error)))?;
-        }
-        Ok(())
-    }
-
-    fn is_of_connection(set: &Set) -> bool {
-        match set {
-            Set::SingleAssignment { scope: None, hivevar: false, variable, values } => {
-                SETTINGS.contains(&variable.to_string().to_lowercase().as_str())
-                    && matches!(values.first(), Some(Expr::Value(_)))
-            }
-            Set::SetTimeZone { local, .. } => !local,
-            _ => false,
-        }
-    }
-
-    fn verdict(statement: &Statement) -> PgWireResult<()> {
-        match statement {
-            Statement::Set(Set::SingleAssignment { variable, .. })
-                if variable.to_string().to_lowercase().trim_start_matches('"').starts_with("datafusion.") =>
-            {
-                Err(told(&fault::refused("the options of the query engine are those of the node")))
-            }
-            Statement::Query(_)
-            | Statement::Explain { .. }
-            | Statement::ExplainTable { .. }
-            | Statement::Set(_)
-            | Statement::Reset(_)
-            | Statement::Discard { .. }
-            | Statement::ShowVariable { .. }
-            | Statement::ShowTables { .. }
-            | Statement::ShowColumns { .. }
-            | Statement::StartTransaction { .. }
-            | Statement::Commit { .. }
-            | Statement::Rollback { .. }
-            | Statement::Savepoint { .. }
-            | Statement::ReleaseSavepoint { .. }
-            | Statement::Declare { .. }
-            | Statement::Fetch { .. }
-            | Statement::Close { .. } => Ok(()),
-            other => {
-                let words: String = other.to_string().chars().take(60).collect();
-                Err(told(&fault::refused(&format!("`{words}` is not carried out here"))))
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl QueryHook for OnlyReads {
-    async fn handle_simple_query(
-        &self,
-        statement: &Statement,
-        context: &SessionContext,
-        _: &mut dyn HookClient,
-    ) -> Option<PgWireResult<Response>> {
-        match Self::of_cursors(statement, context).await {
-            Ok(()) => Self::answer(statement),
-            Err(refused) => Some(Err(refused)),
-        }
-    }
-
-    async fn handle_extended_parse_query(
-        &self,
-        statement: &Statement,
-        _: &SessionContext,
-        _: &(dyn ClientInfo + Send + Sync),
-    ) -> Option<PgWireResult<LogicalPlan>> {
-        Self::verdict(statement).err().map(Err)
-    }
-
-    async fn handle_extended_query(
-        &self,
-        statement: &Statement,
-        _: &LogicalPlan,
-        _: &ParamValues,
-        context: &SessionContext,
-        _: &mut dyn HookClient,
-    ) -> Option<PgWireResult<Response>> {
-        match Self::of_cursors(statement, context).await {
-            Ok(()) => Self::answer(statement),
-            Err(refused) => Some(Err(refused)),
-        }
     }
 }
 
@@ -677,9 +756,15 @@ fn told(problem: &Problem) -> PgWireError {
         "HW-LAKE-042" | "HW-LAKE-050" => "0A000",
         "HW-LAKE-043" | "HW-LAKE-085" => "53200",
         "HW-LAKE-069" => "53100",
-        "HW-LAKE-046" => "53300",
+        "HW-LAKE-046" | "HW-LAKE-095" | "HW-LAKE-096" => "53300",
         "HW-LAKE-048" | "HW-LAKE-072" => "57014",
         "HW-LAKE-049" => "57P01",
+        "HW-LAKE-097" => "34000",
+        "HW-LAKE-098" => "42P03",
+        "HW-LAKE-099" => "22023",
+        "HW-LAKE-100" => "25P02",
+        "HW-LAKE-101" => "08P01",
+        "HW-LAKE-102" => "54000",
         _ => "XX000",
     };
     let mut info = ErrorInfo::new("ERROR".to_owned(), state.to_owned(), problem.title.clone());

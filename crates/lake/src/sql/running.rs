@@ -8,10 +8,10 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 
 use datafusion::common::{DataFusionError, ScalarValue};
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
 use datafusion::logical_expr::{AggregateUDF, ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
@@ -28,6 +28,7 @@ use super::forecast::Forecast;
 use super::held;
 use super::plans;
 use super::postgres::attributes;
+use super::sized;
 
 /// Principals whose contexts are kept.
 const CONTEXTS_MAX: usize = 256;
@@ -152,6 +153,8 @@ fn context(
         // There is one of the catalog's own (`information.rs`).
         .with_information_schema(false)
         .with_target_partitions(width)
+        // A third pass has never made another plan, and looks at all of it again.
+        .set_usize("datafusion.optimizer.max_passes", 2)
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_str("datafusion.sql_parser.dialect", "postgresql");
     let state = SessionStateBuilder::new()
@@ -175,6 +178,10 @@ fn context(
     context.register_udf((**PART).clone());
     for aggregate in held::all() {
         context.register_udaf(aggregate);
+    }
+    for name in sized::NAMES {
+        let function = context.udf(name)?;
+        context.register_udf(sized::held(&function, sources.kernel.limits().sql_memory_bytes));
     }
     Ok(context)
 }

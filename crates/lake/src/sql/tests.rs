@@ -21,6 +21,7 @@ use super::*;
 use crate::testing::now;
 use crate::{Datasets, LakeCatalog, Parts};
 
+mod cursors;
 mod dependencies;
 mod keyed;
 mod lists;

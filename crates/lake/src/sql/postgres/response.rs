@@ -11,9 +11,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, FieldRef, Schema};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::execute_stream;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::DataFrame;
 use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters;
 use datafusion_postgres::arrow_pg::encoder::encode_value;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal};
@@ -25,6 +26,7 @@ use futures::{StreamExt as _, stream};
 
 use super::attributes::Attribute;
 use super::numeric::Numeric;
+use crate::sql::only_reads;
 use crate::sql::queries::Query;
 
 /// Begins a plan and gives its rows.
@@ -32,15 +34,18 @@ use crate::sql::queries::Query;
 /// # Errors
 /// What the engine says.
 pub async fn of_plan(
-    context: &SessionContext,
+    state: SessionState,
     plan: LogicalPlan,
     query: &Query,
     format: &Format,
     options: FormatOptions,
 ) -> PgWireResult<Response> {
-    let frame = context.execute_logical_plan(plan).await.map_err(failed)?;
+    // What has been rewritten for PostgreSQL's sake has passed nobody yet.
+    only_reads(&plan).map_err(failed)?;
+    let environment = query.metered(state.runtime_env());
+    let frame = DataFrame::new(state, plan);
     let told = Arc::new(fields(frame.schema().as_arrow(), format, Some(Arc::new(options))));
-    let task = frame.task_ctx().with_runtime(query.metered(&context.runtime_env()));
+    let task = frame.task_ctx().with_runtime(environment);
     let plan = frame.create_physical_plan().await.map_err(failed)?;
     let batches = execute_stream(plan, Arc::new(task)).map_err(failed)?;
     let of_rows = Arc::clone(&told);

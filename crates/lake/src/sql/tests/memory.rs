@@ -67,3 +67,45 @@ fn one_list_without_groups_is_held_to_the_memory_of_queries_while_others_are_ans
     let plain = "SELECT cardinality(array_agg(value)), cardinality(array_agg(DISTINCT value % 5)) FROM generate_series(1, 1000)";
     assert_eq!(house.rows(plain), json!([[1_000, 5]]));
 }
+
+/// A constant, which is made when the statement is planned, or for rows.
+#[test]
+fn what_a_function_makes_of_little_is_held_to_the_memory_of_queries() {
+    let house = House::new(Limits::default());
+    house.append(0, 10);
+    let long = "repeat(kind, 100000)";
+    for large in [
+        "repeat('x', 1000000000)".to_owned(),
+        "repeat(kind, 1000000000)".to_owned(),
+        // It would stand in each row of a batch.
+        "concat(repeat('x', 1000000), kind)".to_owned(),
+        "lpad('x', 2000000000)".to_owned(),
+        "lpad(kind, 2000000000)".to_owned(),
+        "rpad(kind, 2000000000, '.')".to_owned(),
+        "array_repeat(n, 1000000000000)".to_owned(),
+        "array_repeat(1, 1000000000)".to_owned(),
+        "array_resize(make_array(n), 1000000000)".to_owned(),
+        "range(1, 10000000000)".to_owned(),
+        "generate_series(n, 10000000000, 2)".to_owned(),
+        "range(TIMESTAMP '2020-01-01', TIMESTAMP '2030-01-01', INTERVAL '1 microsecond')".to_owned(),
+        format!("replace({long}, 'd', {long})"),
+        format!("regexp_replace({long}, 'd', {long}, 'g')"),
+        format!("array_to_string(range(1, 100000), {long})"),
+    ] {
+        let problem = house.problem(&format!("SELECT {large} AS large FROM orders"));
+        assert_eq!(problem.code, "HW-LAKE-043", "{large}: {problem}");
+    }
+    // A list of numbers is there once.
+    assert_eq!(
+        house.rows("SELECT sum(n) FROM (SELECT unnest(generate_series(1, 100000)) AS n)"),
+        json!([[5_000_050_000_i64]])
+    );
+    let small =
+        "SELECT lpad('x', 3, '.'), repeat('ab', 2), replace('aba', 'a', 'cc'), array_repeat('a', 2), range(1, 4),
+        array_to_string(make_array(1, 2), '-'), regexp_replace('abc', 'b', 'x'), array_resize(make_array(1), 2, 0),
+        list_repeat(1, 2), cardinality(range(DATE '2026-01-01', DATE '2026-02-01', INTERVAL '1 day'))";
+    assert_eq!(
+        house.rows(small),
+        json!([["..x", "abab", "ccbcc", ["a", "a"], [1, 2, 3], "1-2", "axc", [1, 0], [1, 1], 31]])
+    );
+}

@@ -10,6 +10,7 @@ use headwater_kernel::port::catalog::TableChange;
 use headwater_kernel::port::sql::{RunningQuery, Via};
 use headwater_kernel::port::{Catalog as _, Sql as _};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -23,8 +24,9 @@ use crate::sql::postgres::serve;
 
 /// A client of a house's engine.
 pub(super) struct Connected {
-    runtime: Runtime,
-    client: Client,
+    pub(super) runtime: Runtime,
+    pub(super) client: Client,
+    port: u16,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -33,16 +35,16 @@ impl Connected {
     pub(super) fn new(house: &House) -> Self {
         let runtime = Runtime::new().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let (client, served) = runtime.block_on(async {
+        let (client, served, port) = runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = listener.local_addr().unwrap().port();
             let served = tokio::spawn(serve(listener, house.engine.clone(), stopped));
             let place = format!("host=127.0.0.1 port={port} user=asha dbname=headwater");
             let (client, connection) = tokio_postgres::connect(&place, NoTls).await.unwrap();
             tokio::spawn(connection);
-            (client, served)
+            (client, served, port)
         });
-        Self { runtime, client, stop, served }
+        Self { runtime, client, port, stop, served }
     }
 
     /// The rows of a statement, or what the client is told instead.
@@ -444,7 +446,103 @@ fn a_cursor_is_over_a_query_and_nothing_else() {
     let house = House::new(Limits::default());
     let client = Connected::new(&house);
     let refused = client.rows("DECLARE kept CURSOR FOR SELECT value INTO kept FROM generate_series(1, 3)").unwrap_err();
-    assert!(refused.contains("DDL not supported"), "{refused}");
+    assert!(refused.contains("INTO"), "{refused}");
     assert_eq!(client.rows("DECLARE read CURSOR FOR SELECT value FROM generate_series(1, 3)"), Ok(Vec::new()));
+    // What is rewritten for PostgreSQL's sake is carried out by others.
+    for other in ["SELECT 'pg_' AS a INTO kept", "EXPLAIN ANALYZE SELECT 'pg_' AS a INTO kept"] {
+        let refused = client.rows(other).unwrap_err();
+        assert!(refused.contains("INTO"), "{refused}");
+    }
     client.end();
+}
+
+/// In PostgreSQL's units, for a connection or for a transaction of it.
+#[test]
+fn the_time_of_statements_is_set_and_shown_as_postgresql_does() {
+    let house = House::new(Limits::default());
+    let client = Connected::new(&house);
+    let shown = || client.rows("SHOW statement_timeout").unwrap().concat().concat();
+    assert_eq!(shown(), "0");
+    for (set, expected) in [
+        ("SET statement_timeout = '5min'", "5min"),
+        ("SET statement_timeout TO 1500", "1500ms"),
+        ("SET SESSION statement_timeout = '2 s'", "2s"),
+        ("SET statement_timeout TO DEFAULT", "0"),
+        ("SET statement_timeout = '90s'", "90s"),
+    ] {
+        assert_eq!(client.rows(set), Ok(Vec::new()), "{set}");
+        assert_eq!(shown(), expected, "{set}");
+    }
+    let refused = client.runtime.block_on(client.client.simple_query("SET statement_timeout = 'soon'")).err().unwrap();
+    assert_eq!(refused.as_db_error().unwrap().code().code(), "22023");
+    assert!(client.rows("SET statement_timeout = -1").unwrap_err().contains("outside the valid range"));
+    assert_eq!(shown(), "90s");
+    for (statement, expected) in [
+        ("SET LOCAL statement_timeout = '1h'", "90s"),
+        ("BEGIN", "90s"),
+        ("SET LOCAL statement_timeout = '1h'", "1h"),
+        ("COMMIT", "90s"),
+        ("BEGIN", "90s"),
+        ("ROLLBACK", "90s"),
+        ("RESET statement_timeout", "0"),
+        ("SET statement_timeout = '30ms'", "30ms"),
+    ] {
+        assert_eq!(client.rows(statement), Ok(Vec::new()), "{statement}");
+        assert_eq!(shown(), expected, "{statement}");
+    }
+    assert_eq!(client.rows(ENDLESS).unwrap_err(), "the query was ended after 0.03 s, which is the limit");
+    assert_eq!(client.rows("DISCARD ALL"), Ok(Vec::new()));
+    assert_eq!(shown(), "0");
+    client.end();
+}
+
+/// Whatever it is that is said in it, and in both protocols.
+#[test]
+fn a_transaction_that_has_failed_takes_nothing_but_its_end() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let code = |statement: &str| {
+        let told = connected.runtime.block_on(connected.client.simple_query(statement));
+        told.err().map(|error| error.as_db_error().unwrap().code().code().to_owned())
+    };
+    assert_eq!((code("BEGIN"), code("SELECT nothing").is_some()), (None, true));
+    for ignored in ["SELECT 1", "SHOW statement_timeout", "BEGIN", "SELECT 'pg_'"] {
+        assert_eq!(code(ignored).as_deref(), Some("25P02"), "{ignored}");
+    }
+    let prepared = connected.runtime.block_on(connected.client.query("SELECT 1", &[])).err().unwrap();
+    assert_eq!(prepared.as_db_error().unwrap().code().code(), "25P02");
+    assert_eq!((code("ROLLBACK"), code("SELECT 1")), (None, None));
+    connected.end();
+}
+
+/// A message of the protocol.
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+    [[kind].as_slice(), length.as_slice(), body].concat()
+}
+
+/// More formats than columns, which no driver sends, and then a statement as if nothing had been.
+#[test]
+fn a_portal_that_does_not_fit_its_statement_ends_no_connection() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let told = connected.runtime.block_on(async {
+        let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+        let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+        let statements = [
+            begin[1..].to_vec(),
+            message(b'P', b"\0SELECT 1\0\0\0"),
+            message(b'B', b"\0\0\0\0\0\0\0\x02\0\x01\0\x01"),
+            message(b'E', b"\0\0\0\0\0"),
+            message(b'S', b""),
+            message(b'Q', b"SELECT 'still there'\0"),
+            message(b'X', b""),
+        ];
+        socket.write_all(&statements.concat()).await.unwrap();
+        let mut told = Vec::new();
+        socket.read_to_end(&mut told).await.unwrap();
+        String::from_utf8_lossy(&told).into_owned()
+    });
+    assert!(told.contains("08P01") && told.contains("HW-LAKE-101") && told.contains("still there"), "{told:?}");
+    connected.end();
 }
