@@ -81,7 +81,7 @@ fn no_form_rounds_a_number() {
         assert!(shown.contains("12345678901234567890.10") && shown.contains("1.5"), "{format:?}: {shown}");
     }
     assert_eq!(shown(Format::Name, &rows, false), "a\nb\n");
-    assert_eq!(shown(Format::Yaml, &rows[1..], false), "key: b\nvalue:\n  n: 1.5\n");
+    assert_eq!(shown(Format::Yaml, &rows[1..], false), "key: b\nvalue:\n  \"n\": 1.5\n");
     let one: Value = serde_json::from_str(&shown(Format::Json, &rows[1..], true)).unwrap();
     assert_eq!(one, json!({"key": "b", "value": {"n": 1.5}}));
 }

@@ -69,7 +69,7 @@ fn an_archive_is_given_out_again_to_one_rule() {
     check(
         &node.run(&["get", "replay/again", "-o", "name"]),
         expect![[r#"
-        again
+        replay/again
         exit 0
     "#]],
     );
