@@ -309,7 +309,7 @@ impl Replays {
             match self.log.append(commit) {
                 Ok(ticket) => break ticket,
                 Err(LogError::Full(_)) => {
-                    if park::wait(self.log.room(), stop).is_none() {
+                    if park::wait(self.log.room(&commit.streams()), stop).is_none() {
                         return Ok(false);
                     }
                 }

@@ -267,7 +267,7 @@ pub(super) async fn internal(inner: Arc<Inner>, resource: Resource, plan: Intern
             };
             match written {
                 Ok(sequence) => break sequence,
-                Err(TransactError::Full) => inner.log.room().await,
+                Err(TransactError::Full) => inner.log.room(&also.streams()).await,
                 Err(TransactError::Behind(table)) if patience > 0 => {
                     patience -= 1;
                     inner.caught_up(&table).await;

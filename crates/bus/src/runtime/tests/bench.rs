@@ -324,7 +324,9 @@ impl Bench {
         let ticket = loop {
             match self.log.append(&commit) {
                 Ok(ticket) => break ticket,
-                Err(LogError::Full(_)) => park::wait(self.log.room(), &StopSignal::default()).unwrap_or_default(),
+                Err(LogError::Full(_)) => {
+                    park::wait(self.log.room(&commit.streams()), &StopSignal::default()).unwrap_or_default();
+                }
                 Err(_) => return false,
             }
         };
@@ -379,7 +381,7 @@ impl Bench {
                 let commit = Commit { deltas: vec![(Arc::from("filler"), vec![delta])], ..Commit::default() };
                 match self.log.append(&commit) {
                     Ok(ticket) => self.runtime.block_on(self.log.durable(ticket.sequence)).unwrap(),
-                    Err(LogError::Full(_)) => self.runtime.block_on(self.log.room()),
+                    Err(LogError::Full(_)) => self.runtime.block_on(self.log.room(&[])),
                     Err(LogError::Disk(_)) => break,
                     Err(error) => panic!("{error}"),
                 }

@@ -67,7 +67,7 @@ impl Shard {
             };
             match self.append(built) {
                 Ok((ticket, built, written)) => return self.written(batch, built, ticket, written),
-                Err((_, TransactError::Full)) => self.wait_for_room()?,
+                Err((built, TransactError::Full)) => self.wait_for_room(&built.commit)?,
                 Err((_, TransactError::Log(LogError::Disk(why)))) => {
                     if !self.keep_for_disk(&mut batch, &why, &mut told)? {
                         return Ok(());
@@ -141,8 +141,8 @@ impl Shard {
         }
     }
 
-    fn wait_for_room(&self) -> Result<(), Stop> {
-        self.inner.handle.block_on(self.log.room());
+    fn wait_for_room(&self, commit: &Commit) -> Result<(), Stop> {
+        self.inner.handle.block_on(self.log.room(&commit.streams()));
         if self.queue().is_closed() { Err(Stop::Over("the node stops".to_owned())) } else { Ok(()) }
     }
 
@@ -173,7 +173,7 @@ impl Shard {
         loop {
             match self.log.append(commit) {
                 Ok(_) => return Ok(()),
-                Err(LogError::Full(_)) => self.wait_for_room()?,
+                Err(LogError::Full(_)) => self.wait_for_room(commit)?,
                 Err(LogError::Disk(why)) => self.wait_for_disk(&why, &mut told)?,
                 Err(error) => return Err(Stop::Over(error.to_string())),
             }
