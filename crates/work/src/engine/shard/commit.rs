@@ -9,13 +9,14 @@ use bytes::Bytes;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::tables::{TransactError, Write, Written};
 use headwater_kernel::port::workflows::ExecutionView;
+use headwater_kernel::unit::contained;
 use headwater_log::park;
 use headwater_log::{Commit, DISK_RETRY, Delta, LogError, Ticket, View};
 use headwater_store::disk::is_full;
 
 use super::batch::Batch;
 use super::completer::Post;
-use super::{Shard, Stop};
+use super::{Shard, Stop, buggy};
 use crate::engine::journal::Pieces;
 use crate::engine::queue::{Command, Reply};
 use crate::engine::rows::{self, AlarmKey, Key, Tag, Task};
@@ -55,15 +56,26 @@ impl Shard {
     fn write(&mut self, mut batch: Batch) -> Result<(), Stop> {
         let (mut patience, mut told) = (BEHIND_MAX, false);
         loop {
-            let built = match self.build(&batch) {
-                Ok(built) => built,
-                Err(error) if is_full(&error) => {
+            let built = match contained(|| self.build(&batch)) {
+                Ok(Ok(built)) => built,
+                Ok(Err(error)) if is_full(&error) => {
                     if self.keep_for_disk(&mut batch, &error.to_string(), &mut told)? {
                         continue;
                     }
                     return Ok(());
                 }
-                Err(error) => return Err(Stop::Over(format!("a payload cannot be kept: {error}"))),
+                Ok(Err(error)) => return Err(Stop::Over(format!("a payload cannot be kept: {error}"))),
+                Err(said) => {
+                    let Some(key) = batch.slots.first().map(|slot| slot.turn.key) else { return Err(Stop::Over(said)) };
+                    if batch.slots.len() > 1 || !batch.loose.is_empty() {
+                        return self.halves(batch);
+                    }
+                    self.park(&mut batch, &key, &buggy(&said));
+                    if batch.is_empty() {
+                        return Ok(());
+                    }
+                    continue;
+                }
             };
             match self.append(built) {
                 Ok((ticket, built, written)) => return self.written(batch, built, ticket, written),
