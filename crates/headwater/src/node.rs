@@ -421,8 +421,7 @@ fn readiness(kernel: &Arc<Kernel>, log: &Arc<EmbeddedLog>) -> Readiness {
 /// What the bus works with: the node's own parts, and doors to what other crates do.
 fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
     let (find, retire) = (Arc::downgrade(kernel), Arc::downgrade(kernel));
-    let handle = tokio::runtime::Handle::current();
-    let of = handle.clone();
+    let of = tokio::runtime::Handle::current();
     Parts {
         log: kernel.log().clone(),
         tables: kernel.tables().clone(),
@@ -442,7 +441,6 @@ fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
                 }
             });
         })),
-        handle,
         seed,
     }
 }
