@@ -185,7 +185,7 @@ impl Engine {
             return Err(problem);
         }
         handle.spawn(collect::run(Arc::downgrade(&engine.0)));
-        engine.0.keep("the dispatch of tasks", dispatch::run(Arc::downgrade(&engine.0), tasks, tasks_in_flight));
+        engine.0.run_vital("the dispatch of tasks", dispatch::run(Arc::downgrade(&engine.0), tasks, tasks_in_flight));
         Ok(engine)
     }
 
@@ -201,7 +201,7 @@ impl Engine {
                 shard::Shard::open(&shard_inner, index, (owner, epoch), history, done)
             });
             let shard = opened.await.map_err(|error| Problem::new("HW-WORK-034", error.to_string()))??;
-            inner.keep("what follows commits of workflows", shard::complete(Arc::clone(inner), items));
+            inner.run_vital("what follows commits of workflows", shard::complete(Arc::clone(inner), items));
             let thread = std::thread::Builder::new().name(format!("work-{index}")).spawn(move || shard.run());
             let thread = thread.map_err(|error| Problem::new("HW-WORK-034", error.to_string()))?;
             inner.threads.lock().push(thread);
@@ -271,7 +271,7 @@ impl Engine {
 
 impl Inner {
     /// Runs what all executions need.
-    fn keep(&self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+    fn run_vital(&self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let me = self.me.clone();
         self.handle.spawn(async move {
             if let Err(said) = awaited(work).await
