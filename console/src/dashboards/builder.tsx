@@ -51,7 +51,7 @@ function Opened({ resource, kind }: Props) {
 
 function Desk({ begin, resource, kind }: Props & { begin: Start }) {
   const name = resource?.metadata.name ?? '';
-  const generation = resource?.metadata.generation ?? 0;
+  const version = resource?.metadata.resourceVersion ?? 0;
   const [named, setNamed] = useParam(DRAFT);
   const desk = useDraft(begin, kind.plural, resource, resource ? name : named, setNamed);
   const { draft, where, change: put, undo } = desk;
@@ -169,7 +169,7 @@ function Desk({ begin, resource, kind }: Props & { begin: Start }) {
     return () => window.removeEventListener('keydown', key);
   });
 
-  const stale = resource !== null && draft.generation !== generation;
+  const stale = resource !== null && draft.resourceVersion !== version;
   const chart = charts[chosen];
   const grid = (
     <>

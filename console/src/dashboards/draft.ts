@@ -191,11 +191,11 @@ export function expression(by: Aggregate, of: string): string {
   }
 }
 
-/** A draft: its text, the text that was published, and which generation that was. */
+/** A draft: its text, the text that was published, and which version of the dashboard that was. */
 export interface Kept {
   text: string;
   base: string;
-  generation: number;
+  resourceVersion: number;
   /** Of the node's draft that it goes on from; 0 where the node has none. */
   version?: number;
 }

@@ -35,7 +35,7 @@ test('each change goes over the one before, in the order in which they were made
   const shared = new Shared('sales', 0);
   await Promise.all([shared.keep('sales', 'one', 3), shared.keep('sales', 'two', 3), shared.keep('sales', 'three', 3)]);
   expect(drafts.get('sales')).toEqual({ text: 'three', version: shared.version });
-  expect(asked[0]).toBe('PUT /v1/dashboards/sales/draft?generation=3');
+  expect(asked[0]).toBe('PUT /v1/dashboards/sales/draft?resourceVersion=3');
   await shared.publish();
   expect([asked.at(-1), shared.version, drafts.size]).toEqual(['POST /v1/dashboards/sales/draft/publish', 0, 0]);
 });
@@ -71,23 +71,23 @@ test('what the node has not goes before what it has, and says when both have cha
   const resource = {
     apiVersion: 'headwater.dev/v1',
     kind: 'Dashboard',
-    metadata: { name: 'sales', generation: 4 },
+    metadata: { name: 'sales', generation: 2, resourceVersion: 4 },
     spec: {},
     status: { ready: 'true' as const },
   };
-  const theirs = { name: 'sales', version: 9, generation: 3, who: 'asha', time: '', text: 'theirs' };
-  const mine = { text: 'mine', base: 'stored', generation: 3, version: 9 };
+  const theirs = { name: 'sales', version: 9, resourceVersion: 3, who: 'asha', time: '', text: 'theirs' };
+  const mine = { text: 'mine', base: 'stored', resourceVersion: 3, version: 9 };
   const begin = { resource, stored: 'stored', theirs: null };
-  expect(opened(begin, null).draft).toEqual({ text: 'stored', base: 'stored', generation: 4, version: 0 });
+  expect(opened(begin, null).draft).toEqual({ text: 'stored', base: 'stored', resourceVersion: 4, version: 0 });
   expect(opened({ ...begin, theirs }, null)).toEqual({
-    draft: { text: 'theirs', base: 'stored', generation: 3, version: 9 },
+    draft: { text: 'theirs', base: 'stored', resourceVersion: 3, version: 9 },
     where: 'node',
   });
   expect(opened({ ...begin, theirs }, mine)).toEqual({ draft: mine, where: 'browser' });
   expect(opened({ ...begin, theirs: { ...theirs, version: 10 } }, mine).where).toBe('overtaken');
   expect(opened(begin, mine).where).toBe('overtaken');
   // One of a browser that has kept it before there were drafts on the node.
-  expect(opened(begin, { text: 'mine', base: 'stored', generation: 4 }).where).toBe('browser');
-  expect(opened(begin, { text: 'stored', base: 'stored', generation: 5 }).draft.generation).toBe(4);
+  expect(opened(begin, { text: 'mine', base: 'stored', resourceVersion: 4 }).where).toBe('browser');
+  expect(opened(begin, { text: 'stored', base: 'stored', resourceVersion: 5 }).draft.resourceVersion).toBe(4);
   expect(opened({ resource: null, stored: 'blank', theirs }, null).draft.base).toBe('');
 });

@@ -48,7 +48,7 @@ export function opened({ resource, stored, theirs }: Start, mine: Kept | null): 
   const draft = {
     text: theirs?.text ?? stored,
     base: resource ? stored : '',
-    generation: theirs?.generation ?? resource?.metadata.generation ?? 0,
+    resourceVersion: theirs?.resourceVersion ?? resource?.metadata.resourceVersion ?? 0,
     version: theirs?.version ?? 0,
   };
   return { draft, where: theirs ? 'node' : 'browser' };
@@ -88,10 +88,10 @@ export function useDraft(
   const mounted = useRef(true);
 
   const bring = useCallback(async () => {
-    const { text, base, generation } = newest.current;
+    const { text, base, resourceVersion } = newest.current;
     const name = nameOf(text);
     try {
-      await shared.keep(name, text === base ? null : text, generation);
+      await shared.keep(name, text === base ? null : text, resourceVersion);
     } catch (error) {
       setWhere(overtaken(error) ? 'overtaken' : 'browser');
       throw error;
@@ -135,7 +135,7 @@ export function useDraft(
 
   const published = async () => {
     const text = now ? ((await authored(plural, now).catch(() => null)) ?? yamlOf(now)) : blank(UNNAMED);
-    return { text, base: now ? text : '', generation: now?.metadata.generation ?? 0, version: 0 };
+    return { text, base: now ? text : '', resourceVersion: now?.metadata.resourceVersion ?? 0, version: 0 };
   };
   const settle = (next: Kept) => {
     sent.current = next.text;
@@ -192,7 +192,9 @@ export function useDraft(
         shared.seen(name, theirs?.version ?? 0);
         const own = await published();
         settle(
-          theirs ? { ...own, text: theirs.text ?? '', generation: theirs.generation, version: theirs.version } : own,
+          theirs
+            ? { ...own, text: theirs.text ?? '', resourceVersion: theirs.resourceVersion, version: theirs.version }
+            : own,
         );
       }),
     /** Puts the own text over it, having seen that there is another one. */

@@ -11,7 +11,7 @@ export interface Draft {
   name: string;
   version: number;
   /** Of the dashboard that it began with; 0 where there was none. */
-  generation: number;
+  resourceVersion: number;
   who: string;
   time: string;
   text?: string;
@@ -66,13 +66,14 @@ export class Shared {
   ) {}
 
   /** Makes it this text under this name; null discards it. */
-  keep(name: string, text: string | null, generation: number): Promise<void> {
+  keep(name: string, text: string | null, resourceVersion: number): Promise<void> {
     return this.#next(async () => {
       const before = { name: this.name, version: this.version };
       const moves = name !== before.name;
       if (text !== null) {
         const headers = { 'content-type': 'application/yaml', ...seen(moves ? 0 : before.version) };
-        const kept = await call<Draft>(address(at(name), { generation }), { method: 'PUT', headers, body: text });
+        const to = address(at(name), { resourceVersion });
+        const kept = await call<Draft>(to, { method: 'PUT', headers, body: text });
         this.name = name;
         this.version = kept.version;
       }

@@ -119,6 +119,7 @@ pub struct Node {
     pub kernel: Arc<Kernel>,
     stop: watch::Sender<bool>,
     listeners: JoinSet<()>,
+    buses: Buses,
     engine: Engine,
     sql: sql::Engine,
     log: Arc<EmbeddedLog>,
@@ -232,6 +233,7 @@ impl Node {
         units.push(alarms.unit_kind());
         units.push(ingests.unit_kind());
         kernel.start(units);
+        let of_bus = buses.clone();
 
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -255,7 +257,7 @@ impl Node {
             solutions: Some(Arc::new(Shelf::new(config.data.clone()))),
             figures: vec![
                 figures::of_pipelines(pipelines),
-                figures::of_each("bus", "subscription", move || buses.figures()),
+                figures::of_each("bus", "subscription", move || of_bus.figures()),
                 figures::of_kernel(&kernel),
                 figures::of_groups(&groups, &log),
                 figures::of_streams(&log),
@@ -291,6 +293,7 @@ impl Node {
             kernel,
             stop,
             listeners,
+            buses,
             engine,
             sql,
             log: embedded,
@@ -302,6 +305,8 @@ impl Node {
     pub async fn broken(&mut self) -> Problem {
         let (part, cause) = tokio::select! {
             problem = self.kernel.ended() => ("the supervisor", problem.title),
+            problem = self.engine.broken() => ("the workflow engine", problem.title),
+            problem = self.buses.broken() => ("the scheduler", problem.title),
             ended = self.listeners.join_next() => match ended {
                 Some(Err(error)) => ("a listener", error.to_string()),
                 Some(Ok(())) | None => ("a listener", "it returned".to_owned()),
@@ -421,8 +426,7 @@ fn readiness(kernel: &Arc<Kernel>, log: &Arc<EmbeddedLog>) -> Readiness {
 /// What the bus works with: the node's own parts, and doors to what other crates do.
 fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
     let (find, retire) = (Arc::downgrade(kernel), Arc::downgrade(kernel));
-    let handle = tokio::runtime::Handle::current();
-    let of = handle.clone();
+    let of = tokio::runtime::Handle::current();
     Parts {
         log: kernel.log().clone(),
         tables: kernel.tables().clone(),
@@ -442,7 +446,6 @@ fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
                 }
             });
         })),
-        handle,
         seed,
     }
 }

@@ -152,10 +152,9 @@ impl Kernel {
     /// process that goes on only looks well.
     pub async fn ended(&self) -> Problem {
         let supervisor = self.supervisor.lock().clone();
-        let Some(supervisor) = supervisor else { return std::future::pending().await };
-        match supervisor.finished().await {
-            Err(problem) => problem,
-            Ok(()) => std::future::pending().await,
+        match supervisor {
+            Some(supervisor) => supervisor.broken().await,
+            None => std::future::pending().await,
         }
     }
 

@@ -24,6 +24,7 @@ use headwater_log::{Commit, Log, Stream};
 use headwater_store::tables::{IndexId, Row, TableId, View, ViewError};
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::kinds::table::{TableSpec, VIEW_UNIT, stream_name};
@@ -72,6 +73,8 @@ pub struct TableViews {
     rebuilt: AtomicU64,
     /// Held while the view is thrown away and opened again.
     rebuilding: Mutex<()>,
+    /// Times what is waited for.
+    handle: Handle,
 }
 
 /// One table while it is served.
@@ -103,7 +106,7 @@ struct Table {
 }
 
 impl TableViews {
-    /// Opens the view in `folder` and serves every table whose stream exists.
+    /// Opens the view in `folder` and serves every table whose stream exists. Called on a runtime.
     ///
     /// # Errors
     /// `HW-KERNEL-022` when the folder cannot be written.
@@ -130,6 +133,7 @@ impl TableViews {
             attached: Notify::new(),
             rebuilt: AtomicU64::new(u64::from(damage.is_some())),
             rebuilding: Mutex::new(()),
+            handle: Handle::current(),
         });
         for resource in views.resources.list(Some("Table")) {
             let there = stream_name(resource.metadata.name.as_str())

@@ -1,8 +1,5 @@
 //! Units: what runs. The supervisor starts them, stops them and starts them again; nothing else does.
 
-use std::any::Any;
-use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -13,14 +10,13 @@ use tokio::task::JoinHandle;
 use crate::reconcile::UnitSpec;
 use crate::resource::Status;
 
+mod bug;
 mod roster;
 mod thread;
 
+pub use bug::{awaited, bug, contained};
 pub use roster::Roster;
 pub use thread::{Haste, Thread, spawn};
-
-/// Characters of a panic's text that are told.
-const SAID_MAX: usize = 200;
 
 /// A unit that has been started.
 pub trait Unit: Send + Sync {
@@ -107,6 +103,15 @@ impl Task {
         });
         Arc::new(Self { stop, ended, worker })
     }
+
+    /// Resolves once it has ended by an error or a panic, and never where it was told to stop: for what the whole node
+    /// needs.
+    pub async fn broken(&self) -> Problem {
+        match self.finished().await {
+            Err(problem) => problem,
+            Ok(()) => std::future::pending().await,
+        }
+    }
 }
 
 /// What is said of a task that panicked or was cancelled.
@@ -114,27 +119,6 @@ pub(crate) fn panicked(name: &str, error: &tokio::task::JoinError) -> Problem {
     let what = if error.is_panic() { "ended by a bug in the program" } else { "was cancelled" };
     Problem::new("HW-KERNEL-024", format!("`{name}` {what}"))
         .help("it is started again; please report this with the lines of the log before it")
-}
-
-/// Calls code of a feature such that a panic in it ends that call and nothing else.
-///
-/// # Errors
-/// What the panic said, as [`said`] gives it.
-pub(crate) fn contained<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| said(&*panic))
-}
-
-/// The text of a panic, on one line.
-pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
-    text.unwrap_or("it does not say what").chars().take(SAID_MAX).map(plain).collect()
-}
-
-/// `HW-KERNEL-043`: code of a kind or a unit panicked when it was asked something.
-pub(crate) fn bug(what: impl Display, said: &str) -> Problem {
-    Problem::new("HW-KERNEL-043", format!("{what} ended by a bug in the program: {said}"))
-        .help("everything else goes on; please report this with the lines of the log before it")
 }
 
 /// Resolves to what a worker ended with, now and at every later call.

@@ -156,7 +156,7 @@ async fn what_is_decided_together_is_there_together() {
                             }
                         }
                     }
-                    Err(TransactError::Full) => open_house.log.room().await,
+                    Err(TransactError::Full) => open_house.log.room(&[]).await,
                     Err(TransactError::Condition { .. }) => panic!("seed {seed}: step {} was taken before", number + 1),
                     Err(_) => break,
                 }

@@ -60,6 +60,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Limits, Principal, Problem};
 use headwater_kernel::port::Sql;
 use headwater_kernel::port::sql::{Answer, Column, Format, Question, Relation, RunningQuery};
+use headwater_kernel::unit::{awaited, bug, contained};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -291,7 +292,10 @@ impl Inner {
                 }
             }
         };
-        let given = tokio::time::timeout_at(deadline, answering).await.unwrap_or_else(|_| Err(self.late()));
+        let given =
+            tokio::time::timeout_at(deadline, awaited(answering)).await.unwrap_or_else(|_| Ok(Err(self.late())));
+        // Rows that end by a bug must not look like all of them.
+        let given = given.unwrap_or_else(|said| Err(bug("the query", &said)));
         // Whoever does not read keeps nobody from a turn.
         drop(turn);
         if let Err(problem) = given {
@@ -342,7 +346,9 @@ impl Sql for Engine {
             let (reply, answer) = reply(question.format);
             running.handle.spawn(async move {
                 let query = Arc::clone(&turn.listed.query);
-                let began = apart(inner.bounded(&query, deadline, inner.begin(&context, &question, &query)));
+                let began =
+                    contained(|| apart(inner.bounded(&query, deadline, inner.begin(&context, &question, &query))));
+                let began = began.unwrap_or_else(|said| Err(bug("the query", &said)));
                 inner.answer(began, turn, deadline, reply).await;
             });
             answer.await

@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 });
                 sent += 1;
             }
-            Err(headwater_log::LogError::Full(_)) => runtime.block_on(log.room()),
+            Err(headwater_log::LogError::Full(_)) => runtime.block_on(log.room(&[])),
             Err(error) => return Err(error.into()),
         }
     }

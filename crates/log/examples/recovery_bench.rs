@@ -45,7 +45,7 @@ fn fill(log: &EmbeddedLog, runtime: &tokio::runtime::Runtime, first: u64, bytes:
         let commit = Commit { deltas: vec![(Arc::from("state"), deltas)], ..Commit::default() };
         let ticket = loop {
             match log.append(&commit) {
-                Err(LogError::Full(_)) => runtime.block_on(log.room()),
+                Err(LogError::Full(_)) => runtime.block_on(log.room(&[])),
                 ticket => break ticket.unwrap(),
             }
         };

@@ -346,7 +346,7 @@ impl Log for EmbeddedLog {
         self.core.durable(sequence)
     }
 
-    fn room(&self) -> BoxFuture<'_, ()> {
+    fn room(&self, _: &[&str]) -> BoxFuture<'_, ()> {
         async move {
             loop {
                 let mut synced = std::pin::pin!(self.core.wal.for_room());

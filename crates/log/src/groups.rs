@@ -297,7 +297,7 @@ impl Groups {
             };
             match appended {
                 Ok(ticket) => return Ok(self.log.durable(ticket.sequence).await?),
-                Err(LogError::Full(_)) => self.log.room().await,
+                Err(LogError::Full(_)) => self.log.room(&[]).await,
                 Err(refusal) => return Err(refusal.into()),
             }
         }
@@ -356,7 +356,7 @@ impl Groups {
             match appended {
                 Ok(Some(sequence)) => return Ok(self.log.durable(sequence).await?),
                 Ok(None) => return Ok(()),
-                Err(LogError::Full(_)) => self.log.room().await,
+                Err(LogError::Full(_)) => self.log.room(&[]).await,
                 Err(refusal) => return Err(refusal.into()),
             }
         }

@@ -109,6 +109,13 @@ pub struct Commit {
     pub frees: bool,
 }
 
+impl Commit {
+    /// The streams that it appends to, as [`Log::room`] is asked.
+    pub fn streams(&self) -> Vec<&str> {
+        self.appends.iter().map(|append| append.stream.as_str()).collect()
+    }
+}
+
 /// Where an [`Append`] landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
@@ -278,8 +285,9 @@ pub trait Log: Send + Sync {
     /// Resolves when everything up to and including `sequence` is durable and visible.
     fn durable(&self, sequence: Sequence) -> BoxFuture<'_, Result<(), LogError>>;
 
-    /// Resolves when [`Log::append`] has room again after [`LogError::Full`].
-    fn room(&self) -> BoxFuture<'_, ()>;
+    /// Resolves when [`Log::append`] has room again after [`LogError::Full`], for a commit that appends to `streams`
+    /// ([`Commit::streams`]): what another stream waits for holds up nobody else.
+    fn room(&self, streams: &[&str]) -> BoxFuture<'_, ()>;
 
     /// Reads whole batches from the one that holds `from`, up to about `bytes_max` but always at least one. Empty
     /// at the end. Reads memory or a file of this machine: call it where a few milliseconds do not hurt.
@@ -362,7 +370,7 @@ pub const DISK_RETRY: Duration = Duration::from_millis(250);
 pub async fn append_when_room(log: &dyn Log, commit: &Commit) -> Result<Ticket, LogError> {
     loop {
         match log.append(commit) {
-            Err(LogError::Full(_)) => log.room().await,
+            Err(LogError::Full(_)) => log.room(&commit.streams()).await,
             other => return other,
         }
     }

@@ -64,7 +64,7 @@ impl House {
         let commit = Commit { appends: vec![append], ..Commit::default() };
         let ticket = loop {
             match self.log.append(&commit) {
-                Err(LogError::Full(_)) => block_on(self.log.room()),
+                Err(LogError::Full(_)) => block_on(self.log.room(&commit.streams())),
                 ticket => break ticket.unwrap(),
             }
         };

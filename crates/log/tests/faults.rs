@@ -96,11 +96,11 @@ fn a_large_commit_that_does_not_fit_waits_until_it_does() {
     block_on(log.durable(ticket.sequence)).unwrap();
     let held = disk.hold_syncs();
     log.append(&large(400)).unwrap();
-    assert!(log.room().now_or_never().is_some(), "there is room for most commits");
+    assert!(log.room(&[]).now_or_never().is_some(), "there is room for most commits");
     assert!(matches!(log.append(&large(800)), Err(LogError::Full(_))));
-    assert!(log.room().now_or_never().is_none(), "there is none for what is wanted");
+    assert!(log.room(&[]).now_or_never().is_none(), "there is none for what is wanted");
     drop(held);
-    block_on(log.room());
+    block_on(log.room(&[]));
     let ticket = log.append(&large(800)).unwrap();
     block_on(log.durable(ticket.sequence)).unwrap();
 }

@@ -189,7 +189,7 @@ async fn commits(log: &dyn Log) {
     assert_eq!(placed, [(0, 1, false), (2, 2, false), (0, 0, false)], "also two appends to one partition");
     durable(log, ticket).await;
     assert_eq!(log.get("space", b"k", View::Durable).as_deref(), Some(&b"1"[..]));
-    log.room().now_or_never().unwrap();
+    log.room(&commit.streams()).now_or_never().unwrap();
 }
 
 /// The later change of a key wins and is seen at once by those who may; spaces are listed in order, and dropped whole.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use headwater_base::{Clock, Problem};
+use headwater_kernel::unit::{awaited, bug};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::{info, warn};
@@ -79,7 +80,9 @@ impl Following {
                     tokio::time::sleep(DOZE).await;
                     continue;
                 }
-                let found = read().await;
+                // What ends by a bug is a calendar that cannot be read: it is asked again all the same.
+                let found = awaited(async { read().await }).await;
+                let found = found.unwrap_or_else(|said| Err(bug("reading the holidays", &said)));
                 due = self.clock.elapsed() + every;
                 self.take(found);
             }
@@ -145,7 +148,11 @@ mod tests {
             let mut says = says.lock();
             says.0 += 1;
             let answer: Result<Holidays, Problem> = says.1.clone();
-            async move { answer }
+            async move {
+                let asks_for_bug = answer.as_ref().is_err_and(|problem| problem.title == "bug");
+                assert!(!asks_for_bug, "a bug, made by a test");
+                answer
+            }
         };
         let task = tokio::spawn(following.run(read));
         let minute = async |answer: Result<Holidays, Problem>| {
@@ -164,6 +171,9 @@ mod tests {
         minute(Err(Problem::new("HW-WATCH-060", "no"))).await;
         until("it is told", || figures.blamed().is_some()).await;
         assert_eq!(coming.take(), None);
+        minute(Err(Problem::new("HW-WATCH-060", "bug"))).await;
+        let told = || figures.blamed().is_some_and(|problem| problem.title.ends_with("a bug, made by a test"));
+        until("the bug is told", told).await;
         minute(Ok(days(2))).await;
         until("it is over", || figures.blamed().is_none()).await;
         assert_eq!(coming.take(), None, "they are what they were");

@@ -41,10 +41,11 @@ use bytes::Bytes;
 use headwater_base::{Clock, Micros, Name, Problem};
 use headwater_kernel::port::Json;
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, PLACE, StartExecution};
+use headwater_kernel::unit::{awaited, bug};
 use headwater_log::{Log, LogError, View};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::definition::Definition;
 use crate::execution::{Attempt, Event, Failure, Identity, Status};
@@ -109,6 +110,8 @@ struct Inner {
     rested: Mutex<Option<std::time::Duration>>,
     figures: Figures,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// What all executions need has ended, and why.
+    broken: watch::Sender<Option<Problem>>,
     me: std::sync::Weak<Inner>,
 }
 
@@ -171,6 +174,7 @@ impl Engine {
             rested: Mutex::default(),
             figures: Figures::default(),
             threads: Mutex::default(),
+            broken: watch::Sender::new(None),
             me: me.clone(),
         });
         inner.recall();
@@ -181,7 +185,7 @@ impl Engine {
             return Err(problem);
         }
         handle.spawn(collect::run(Arc::downgrade(&engine.0)));
-        handle.spawn(dispatch::run(Arc::downgrade(&engine.0), tasks, tasks_in_flight));
+        engine.0.run_vital("the dispatch of tasks", dispatch::run(Arc::downgrade(&engine.0), tasks, tasks_in_flight));
         Ok(engine)
     }
 
@@ -197,7 +201,7 @@ impl Engine {
                 shard::Shard::open(&shard_inner, index, (owner, epoch), history, done)
             });
             let shard = opened.await.map_err(|error| Problem::new("HW-WORK-034", error.to_string()))??;
-            inner.handle.spawn(shard::complete(Arc::clone(inner), items));
+            inner.run_vital("what follows commits of workflows", shard::complete(Arc::clone(inner), items));
             let thread = std::thread::Builder::new().name(format!("work-{index}")).spawn(move || shard.run());
             let thread = thread.map_err(|error| Problem::new("HW-WORK-034", error.to_string()))?;
             inner.threads.lock().push(thread);
@@ -217,6 +221,20 @@ impl Engine {
         let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()));
         if !matches!(joined.await, Ok(true)) {
             tracing::warn!("a workflow shard ended by a bug in the program");
+        }
+    }
+
+    /// Resolves once something has ended that executions need, by a bug or because the log is not this engine's any more:
+    /// some or all of them do not go on before the next start.
+    pub async fn broken(&self) -> Problem {
+        let mut broken = self.0.broken.subscribe();
+        let problem = match broken.wait_for(Option::is_some).await {
+            Ok(problem) => problem.clone(),
+            Err(_) => None,
+        };
+        match problem {
+            Some(problem) => problem,
+            None => std::future::pending().await,
         }
     }
 
@@ -252,6 +270,25 @@ impl Engine {
 }
 
 impl Inner {
+    /// Runs what all executions need.
+    fn run_vital(&self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let me = self.me.clone();
+        self.handle.spawn(async move {
+            if let Err(said) = awaited(work).await
+                && let Some(inner) = me.upgrade()
+            {
+                inner.fail(bug(what, &said));
+            }
+        });
+    }
+
+    /// Something has ended that executions need.
+    fn fail(&self, problem: Problem) {
+        if !self.closed.load(Ordering::Acquire) {
+            self.broken.send_replace(Some(problem));
+        }
+    }
+
     /// A seed that nobody has seen.
     fn seed(&self) -> [u8; 32] {
         let mut text = self.secret.to_vec();

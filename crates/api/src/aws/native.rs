@@ -65,7 +65,7 @@ impl Aws {
         old: Option<&Resource>,
     ) -> Result<Draft, Vec<Problem>> {
         // What exists without a resource (a stream that a client made) is adopted as it is.
-        let old = old.filter(|old| old.metadata.generation > 0);
+        let old = old.filter(|old| old.metadata.version > 0);
         let mut annotations = old.map(|old| old.metadata.annotations.clone()).unwrap_or_default();
         if held.is_empty() {
             annotations.remove(ANNOTATION);
@@ -74,9 +74,9 @@ impl Aws {
         }
         let labels = old.map(|old| old.metadata.labels.clone()).unwrap_or_default();
         let mut metadata = json!({ "name": name, "labels": labels, "annotations": annotations });
-        // A change somebody else made since this one was read must not be undone.
+        // A change somebody else made since this one was read must not be undone, be it of a label alone.
         if let (Some(old), Some(metadata)) = (old, metadata.as_object_mut()) {
-            metadata.insert("generation".to_owned(), json!(old.metadata.generation));
+            metadata.insert("resourceVersion".to_owned(), json!(old.metadata.version));
         }
         let api_version = headwater_kernel::resource::API_VERSION;
         let resource = json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec });

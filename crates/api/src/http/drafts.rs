@@ -23,7 +23,7 @@ use crate::http::{Api, answer, principal};
 const KIND: &str = "Dashboard";
 
 /// Query parameters of a draft that is kept.
-const KEEP_QUERY: &[&str] = &["generation"];
+const KEEP_QUERY: &[&str] = &["resourceVersion"];
 
 /// All drafts, without their texts.
 pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
@@ -46,12 +46,12 @@ pub async fn put(State(api): State<Arc<Api>>, Path(name): Path<String>, request:
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query(), KEEP_QUERY)?;
     let (who, version) = (principal::of(&head.headers)?, expected(&head.headers)?.unwrap_or(0));
-    let generation = query.read("generation", "a whole number, such as `3`")?;
+    let begun = query.read("resourceVersion", "a whole number, such as `3`")?;
     expect_resources(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
     let text = String::from_utf8(body.bytes.to_vec())
         .map_err(|error| Problem::new("HW-API-009", "the body is no UTF-8 text").because(error))?;
-    let change = DraftChange { kind: KIND, name: Name::new(&name)?, version, generation, who, text };
+    let change = DraftChange { kind: KIND, name: Name::new(&name)?, version, begun, who, text };
     let draft = api.kernel.keep_draft(change).await?;
     let status = if version == 0 { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = answer::json(status, &about(&draft));

@@ -207,7 +207,7 @@ async fn write(api: &Api, stream: &Arc<Stream>, ready: Vec<Ready>, outcome: &mut
         };
         match tried {
             Ok(sequence) => break sequence,
-            Err(LogError::Full(_)) => api.log.room().await,
+            Err(LogError::Full(_)) => api.log.room(&[stream.name.as_str()]).await,
             Err(error) => return Err(error.into()),
         }
     };

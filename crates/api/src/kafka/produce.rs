@@ -39,7 +39,8 @@ pub(super) fn begin(mut call: Call) -> Result<Start, Broken> {
     if request.is_unpacked(&service, small) {
         return Ok(Start::Soon(Box::pin(begin_apart(call, request))));
     }
-    let settled = service.log.room().now_or_never().is_some() && request.append(&service);
+    let has_room = service.log.room(&request.streams()).now_or_never().is_some();
+    let settled = has_room && request.append(&service);
     Ok(Start::Begun(go_on(call, Appended { request, settled, is_apart: false })))
 }
 
@@ -60,8 +61,8 @@ async fn begin_apart(call: Call, request: Request) -> Result<Begun, Broken> {
 /// Appends on a thread that may take its time, if there is room or it has been waited for.
 async fn append_apart(call: &Call, mut request: Request, ask: bool) -> Result<Appended, Broken> {
     let append = move |service: &KafkaService| {
-        let room = !ask || service.log.room().now_or_never().is_some();
-        let settled = room && request.append(service);
+        let has_room = !ask || service.log.room(&request.streams()).now_or_never().is_some();
+        let settled = has_room && request.append(service);
         Appended { request, settled, is_apart: true }
     };
     apart::run(&call.client, append).await
@@ -77,7 +78,8 @@ fn go_on(call: Call, appended: Appended) -> Begun {
         let service = Arc::clone(&call.client.service);
         let Appended { mut request, mut settled, is_apart } = appended;
         while !settled {
-            service.log.room().await;
+            let room = service.log.room(&request.streams());
+            room.await;
             if is_apart {
                 Appended { request, settled, .. } = append_apart(&call, request, false).await?;
             } else {
@@ -143,6 +145,12 @@ impl Request {
             .iter()
             .filter(|topic| !small || topic.partitions.iter().any(packed))
             .any(|topic| service.log.stream(&topic.name).is_some_and(|stream| stream.config.cleanup != Cleanup::Delete))
+    }
+
+    /// Where what is not settled yet goes.
+    fn streams(&self) -> Vec<&str> {
+        let unsettled = |topic: &&Topic| topic.partitions.iter().any(|partition| partition.result.is_none());
+        self.topics.iter().filter(unsettled).map(|topic| &*topic.name).collect()
     }
 
     /// Appends, in order, what is not settled yet; false when there is no room for the rest.

@@ -12,12 +12,10 @@ use headwater_kernel::port::outlet::BuildOutlet;
 use headwater_kernel::port::{Bus, Charts, Context, Enrich, Outlet, Outlets, Pictures, Reconcile, Tables, Workflows};
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::{Resource, Status};
-use headwater_kernel::unit::{Roster, Task, Unit, UnitKind};
+use headwater_kernel::unit::{Roster, Task, Unit, UnitKind, awaited, bug};
 use headwater_log::{Log, LogError, StreamConfig};
 use serde_json::{Map, Value};
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
 
 use crate::compile::{Compiled, Find, compile, report_of};
 use crate::kinds::{archive, pipe, report, rule, schedule};
@@ -58,8 +56,6 @@ pub struct Parts {
     pub find: Find,
     /// Deletes a schedule that is over.
     pub retire: Option<Retire>,
-    /// Where tasks run.
-    pub handle: Handle,
     /// Differs between lives of a node: for ids and pauses.
     pub seed: u64,
 }
@@ -76,13 +72,8 @@ struct Inner {
     replays: Arc<Replays>,
     ids: Ids,
     running: Roster<Figures>,
-    clockwork: JoinHandle<()>,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.clockwork.abort();
-    }
+    /// Acts on schedules as they are due.
+    clockwork: Arc<Task>,
 }
 
 impl Buses {
@@ -116,11 +107,22 @@ impl Buses {
         });
         let scheduler = Arc::new(Scheduler::new(log.clone(), tables, clock.clone()));
         let of = Arc::clone(&scheduler);
-        let clockwork = parts.handle.spawn(async move { of.run().await });
+        let clockwork = Task::spawn("scheduler", |mut stop| async move {
+            tokio::select! {
+                () = of.run() => {}
+                () = stop.wait() => {}
+            }
+            Ok(())
+        });
         let replays = Replays::open(log, clock, parts.limits.clone());
         let ids = Ids::new(parts.seed);
         let (readers, running) = (Readers::default(), Roster::default());
         Ok(Self(Arc::new(Inner { parts, outside, readers, scheduler, replays, ids, running, clockwork })))
+    }
+
+    /// Resolves once what acts on all schedules has ended by a bug: none is due any more before the next start.
+    pub async fn broken(&self) -> Problem {
+        self.0.clockwork.broken().await
     }
 
     /// Lets rules start workflows from now on. The first call counts.
@@ -217,10 +219,10 @@ impl Buses {
         let (buses, name) = (self.clone(), id.clone());
         let task = Task::spawn(&id, |mut stop| async move {
             let deliveries = async {
-                match (dispatch, queue) {
-                    (Some(dispatch), Some(queue)) => dispatch.run(queue, told).await,
-                    _ => std::future::pending().await,
-                }
+                let (Some(dispatch), Some(queue)) = (dispatch, queue) else { return std::future::pending().await };
+                // Whatever ends them, the subscription leaves its places as it has to.
+                let ended = awaited(dispatch.run(queue, told)).await;
+                ended.unwrap_or_else(|said| Err(bug(format_args!("deliveries of `{name}`"), &said)))
             };
             let room = async {
                 loop {

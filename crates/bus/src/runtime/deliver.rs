@@ -303,7 +303,7 @@ pub(super) fn not_taken(reason: String) -> NotTaken {
     NotTaken { reason, again: true, ..NotTaken::default() }
 }
 
-fn again(problem: &Problem) -> Verdict {
+pub(super) fn again(problem: &Problem) -> Verdict {
     Verdict::Again(not_taken(format!("{}: {}", problem.code, problem.title)))
 }
 

@@ -15,12 +15,13 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use headwater_base::{Clock, Limits, Micros, Problem};
 use headwater_kernel::port::Tables;
+use headwater_kernel::unit::{awaited, bug};
 use headwater_log::{Delta, Log, LogError, Sequence, View};
 use tokio::sync::{Notify, mpsc};
 
 use crate::pending::{PREFIX, Pending};
 use crate::runtime::batch::attempt_together;
-use crate::runtime::deliver::{Outside, Verdict, attempt, fnv};
+use crate::runtime::deliver::{Outside, Verdict, again, attempt, fnv};
 use crate::runtime::figures::Figures;
 use crate::runtime::reader::count;
 use crate::runtime::writer::Writer;
@@ -258,16 +259,23 @@ impl Dispatch {
         let together = self.batch() > 1 || self.subscription.batch.is_some();
         let first = taken.first().map(|taken| taken.ticket.key.clone()).unwrap_or_default();
         Box::pin(async move {
-            let verdicts = match taken.as_slice() {
-                [one] if !together => {
-                    vec![attempt(&self.outside, &self.subscription, &one.pending, &one.body).await]
-                }
-                all => {
-                    let events: Vec<(Pending, Bytes)> =
-                        all.iter().map(|one| (one.pending.clone(), one.body.clone())).collect();
-                    attempt_together(&self.outside, &self.subscription, &events).await
+            let tried = async {
+                match taken.as_slice() {
+                    [one] if !together => {
+                        vec![attempt(&self.outside, &self.subscription, &one.pending, &one.body).await]
+                    }
+                    all => {
+                        let events: Vec<(Pending, Bytes)> =
+                            all.iter().map(|one| (one.pending.clone(), one.body.clone())).collect();
+                        attempt_together(&self.outside, &self.subscription, &events).await
+                    }
                 }
             };
+            // What meets a bug is given up as what its target refuses, and holds nobody up.
+            let verdicts = awaited(tried).await.unwrap_or_else(|said| {
+                let problem = bug("the delivery", &said);
+                taken.iter().map(|_| again(&problem)).collect()
+            });
             let ended = taken.into_iter().zip(verdicts).map(|(taken, verdict)| {
                 let Taken { ticket, pending, body, bytes } = taken;
                 Ended { ticket, first: first.clone(), pending, body, bytes, verdict }

@@ -12,12 +12,12 @@ mod members;
 mod writing;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::port::Tables;
+use headwater_kernel::unit::contained;
 use headwater_log::Log;
 use headwater_log::park::StopSignal;
 use parking_lot::Mutex;
@@ -70,7 +70,7 @@ impl Reader {
             .spawn(move || {
                 let stop = StopSignal::waking(Arc::clone(&of.wake));
                 let mut life = Life::new(&setup, &of, &stop);
-                let result = catch_unwind(AssertUnwindSafe(|| life.run())).unwrap_or_else(|_| {
+                let result = contained(|| life.run()).unwrap_or_else(|_| {
                     Err(Problem::new("HW-BUS-023", format!("the reader of `{}` ended by a bug in the program", setup.stream))
                         .help("it is started again from its last commit; please report this with the lines of the log before it"))
                 });

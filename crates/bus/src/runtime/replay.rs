@@ -10,7 +10,7 @@ use bytes::Bytes;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_kernel::port::bus::ReplayRequest;
 use headwater_kernel::resource::Resource;
-use headwater_kernel::unit::{self, Haste};
+use headwater_kernel::unit::{self, Haste, bug, contained};
 use headwater_log::cursor::{Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
@@ -93,7 +93,11 @@ impl Place {
     }
 
     fn run(self, replay: Replay) {
-        if let Err(problem) = self.replays.run(replay, &self.stop) {
+        let ran = contained(|| self.replays.run(replay, &self.stop)).unwrap_or_else(|said| {
+            // Otherwise it would count as under way until the next start, which would meet the bug again.
+            self.replays.fail(&self.name, &bug(format_args!("replay `{}`", self.name), &said))
+        });
+        if let Err(problem) = ran {
             tracing::warn!(replay = self.name, code = problem.code, title = problem.title, "a replay stopped");
         }
     }
@@ -227,7 +231,6 @@ impl Replays {
 
     /// Gives events out until the archive's end at the beginning is reached.
     fn run(&self, mut replay: Replay, stop: &StopSignal) -> Result<(), Problem> {
-        let name = Name::new(&replay.name)?;
         let stream = stream_name(&replay.archive)?;
         let mut cursor = Cursor::new(stream, 0, replay.next, self.limits.batch_decompressed_bytes);
         let ended = loop {
@@ -241,10 +244,22 @@ impl Replays {
                 Err(error) => break (State::Failed, Some(error.to_string())),
             }
         };
+        self.end(replay, ended)
+    }
+
+    /// Ends a replay by a fault, with what its last commit says of it.
+    fn fail(&self, name: &str, fault: &Problem) -> Result<(), Problem> {
+        let row = self.log.get(SPACE, &key(name), View::Appended);
+        let replay = row.and_then(|row| serde_json::from_slice::<Replay>(&row).ok());
+        let Some(replay) = replay.filter(|replay| replay.state == State::Running) else { return Ok(()) };
+        self.end(replay, (State::Failed, Some(format!("{}: {}", fault.code, fault.title))))
+    }
+
+    fn end(&self, mut replay: Replay, ended: (State, Option<String>)) -> Result<(), Problem> {
         (replay.state, replay.reason) = ended;
         replay.ended = Some(self.clock.now());
         let commit = Commit { deltas: vec![(Arc::from(SPACE), vec![delta(&replay)])], ..Commit::default() };
-        self.append(&commit, &StopSignal::default()).map(drop).map_err(|error| failed(name.as_str(), &error))
+        self.append(&commit, &StopSignal::default()).map(drop).map_err(|error| failed(&replay.name, &error))
     }
 
     /// One commit's worth. False at the end.
@@ -309,7 +324,7 @@ impl Replays {
             match self.log.append(commit) {
                 Ok(ticket) => break ticket,
                 Err(LogError::Full(_)) => {
-                    if park::wait(self.log.room(), stop).is_none() {
+                    if park::wait(self.log.room(&commit.streams()), stop).is_none() {
                         return Ok(false);
                     }
                 }

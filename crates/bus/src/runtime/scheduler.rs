@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::{Clock, Micros, Problem};
 use headwater_kernel::port::Tables;
+use headwater_kernel::unit::{awaited, bug, contained};
 use headwater_log::{Commit, Delta, Log, LogError, View, append_when_room};
 use headwater_wire::batch::Record;
 use parking_lot::Mutex;
@@ -119,21 +120,33 @@ impl Scheduler {
         let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));
         loop {
             let now = self.clock.now();
-            let due: Vec<(Arc<Member>, Micros)> = {
+            // A bug that a schedule meets is its own failure: the others are due all the same.
+            let due: Vec<(Arc<Member>, Result<Micros, String>)> = {
                 let mut entries = self.entries.lock();
-                entries.values_mut().filter_map(|entry| Some((Arc::clone(&entry.member), entry.take(now)?))).collect()
+                let due = entries.values_mut().filter_map(|entry| {
+                    let time = contained(|| entry.take(now)).transpose()?;
+                    Some((Arc::clone(&entry.member), time))
+                });
+                due.collect()
             };
             for (member, time) in due {
+                let id = member.subscription.id();
+                let fired = async {
+                    match time {
+                        Ok(time) => awaited(self.fire(&mut writer, &member, time, now)).await,
+                        Err(said) => Err(said),
+                    }
+                };
                 let fired = tokio::select! {
                     biased;
                     // Its next life begins where this one has come to.
                     _ = member.ending.heard() => continue,
-                    fired = self.fire(&mut writer, &member, time, now) => fired,
+                    fired = fired => fired,
                 };
-                if let Err(problem) = fired {
-                    warn!(schedule = %member.subscription.id(), code = problem.code, title = problem.title, "a schedule failed");
+                if let Err(problem) = fired.unwrap_or_else(|said| Err(bug(format_args!("`{id}`"), &said))) {
+                    warn!(schedule = %id, code = problem.code, title = problem.title, "a schedule failed");
                     // Gone before its end is told: its next life may join as soon as it is.
-                    self.entries.lock().remove(&member.subscription.id());
+                    self.entries.lock().remove(&id);
                     member.ending.tell(Err(problem));
                     writer.refresh();
                 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::HashMap as FastMap;
+use futures::future::BoxFuture;
 use headwater_base::{Clock, Micros, Name, Problem};
 use headwater_kernel::audit::{self, Entry};
 use headwater_kernel::port::Tables;
@@ -50,8 +51,8 @@ pub enum Outcome {
 /// Why nothing was committed.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Too much is unsynced: wait for [`Log::room`] and try again.
-    Full,
+    /// There is no room for what goes to these streams: wait for [`Writer::room`] and try again.
+    Full(Vec<Name>),
     /// This table's view has to catch up first: wait for [`Writer::caught_up`] and try again.
     Behind(Name),
     /// Too much for one commit.
@@ -64,13 +65,17 @@ pub enum Refusal {
     Log(LogError),
 }
 
-impl From<LogError> for Refusal {
-    fn from(error: LogError) -> Self {
+impl Refusal {
+    fn of(error: LogError, commit: &Commit) -> Self {
         match error {
-            LogError::Full(_) => Self::Full,
+            LogError::Full(_) => Self::full(commit),
             LogError::Limit(_) | LogError::BatchTooLarge { .. } => Self::TooMuch,
             error => Self::Log(error),
         }
+    }
+
+    fn full(commit: &Commit) -> Self {
+        Self::Full(commit.appends.iter().map(|append| append.stream.clone()).collect())
     }
 }
 
@@ -103,6 +108,12 @@ impl Writer {
         self.streams.clear();
     }
 
+    /// Waits for room for what goes to the streams that [`Refusal::Full`] names.
+    pub fn room(&self, streams: &[Name]) -> BoxFuture<'_, ()> {
+        let streams: Vec<&str> = streams.iter().map(Name::as_str).collect();
+        self.log.room(&streams)
+    }
+
     /// Waits for a table that [`Refusal::Behind`] names.
     pub async fn caught_up(&self, table: &Name) {
         // A table that is gone is what the next try says.
@@ -130,7 +141,7 @@ impl Writer {
         loop {
             match self.commit(&owned, &refused, also.clone(), clock.now()) {
                 Ok(done) => return Ok(done),
-                Err(Refusal::Full) => self.log.room().await,
+                Err(Refusal::Full(streams)) => self.room(&streams).await,
                 Err(Refusal::Behind(table)) => self.caught_up(&table).await,
                 Err(Refusal::Log(LogError::Disk(why))) => {
                     if !std::mem::replace(&mut told, true) {
@@ -167,12 +178,12 @@ impl Writer {
     ) -> Result<Done, Refusal> {
         let (mut commit, writes, outcomes) = self.build(effects, refused, also, now)?;
         let ticket = if writes.is_empty() {
-            self.log.append(&commit)?
+            self.log.append(&commit).map_err(|error| Refusal::of(error, &commit))?
         } else {
             let done = self.tables.transact(&writes, &mut commit).map_err(|error| match error {
-                TransactError::Full => Refusal::Full,
+                TransactError::Full => Refusal::full(&commit),
                 TransactError::Behind(table) => Refusal::Behind(table),
-                TransactError::Log(error) => error.into(),
+                TransactError::Log(error) => Refusal::of(error, &commit),
                 TransactError::Problem(problem) => Refusal::Table(problem),
                 TransactError::Condition { .. } => {
                     headwater_base::never!("a rule's document has no condition");

@@ -4,7 +4,6 @@
 //! The kernel's supervisor calls [`Pipelines::unit_kind`]'s row; nothing else starts a pipeline.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -116,7 +115,7 @@ impl Pipelines {
                     let _ = ready.send(());
                 }
             };
-            let result = catch_unwind(AssertUnwindSafe(|| task::run(&setup, &started))).unwrap_or_else(|_| {
+            let result = unit::contained(|| task::run(&setup, &started)).unwrap_or_else(|_| {
                 let problem = Problem::new(
                     "HW-FLOW-044",
                     format!("pipeline `{}` ended by a bug in the program", setup.plan.name),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_kernel::port::Cause;
-use headwater_log::{Commit, Log, LogError, Offset, View};
+use headwater_log::{Commit, Log, LogError, Offset, View, append_when_room};
 use headwater_wire::batch::{self, Record};
 use serde::Serialize;
 use serde_json::Value;
@@ -106,8 +106,8 @@ pub fn reconcile(plan: &Arc<Plan>, span: Span, around: &Around<'_>) -> Result<Re
     if span.repair && wanted > 0 {
         let commit = Commit { appends: outbox.take(), ..Commit::default() };
         let stop = park::StopSignal::default();
-        park::wait(around.log.room(), &stop);
-        let ticket = around.log.append(&commit).map_err(|error| refused(&error))?;
+        let appended = park::wait(append_when_room(&**around.log, &commit), &stop).unwrap_or(Err(LogError::Closed));
+        let ticket = appended.map_err(|error| refused(&error))?;
         park::wait(around.log.durable(ticket.sequence), &stop).unwrap_or(Ok(())).map_err(|error| refused(&error))?;
         report.repaired = wanted;
     }

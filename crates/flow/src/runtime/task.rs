@@ -398,7 +398,7 @@ impl<'a> Life<'a> {
                     self.unsynced.push_back(setup.log.durable(ticket.sequence));
                     return Ok(());
                 }
-                Err(LogError::Full(_)) => wait(setup.log.room(), &setup.stop)?,
+                Err(LogError::Full(_)) => wait(setup.log.room(&commit.streams()), &setup.stop)?,
                 Err(LogError::Limit(_)) if self.halvings < HALVINGS_MAX => return Err(End::Smaller),
                 Err(error) => return Err(failed(&setup.plan.name, &error)),
             }

@@ -26,8 +26,9 @@ pub struct KeptDraft {
     pub name: Name,
     /// Grows with every change, also over a draft of the same name that was discarded.
     pub version: u64,
-    /// The generation that it began with; 0 where there was no resource.
-    pub generation: u64,
+    /// The version of the resource that it began with; 0 where there was none.
+    #[serde(rename = "resourceVersion")]
+    pub begun: u64,
     /// Who changed it last.
     pub who: String,
     /// When.
@@ -46,9 +47,9 @@ pub struct DraftChange {
     pub name: Name,
     /// The version that was seen; 0 for a draft that is new.
     pub version: u64,
-    /// The generation of the resource that it began with; 0 where there was none. A draft that is there keeps its own
+    /// The version of the resource that it began with; 0 where there was none. A draft that is there keeps its own
     /// without it, and a new one begins with the resource as it is.
-    pub generation: Option<u64>,
+    pub begun: Option<u64>,
     /// Who.
     pub who: Principal,
     /// The YAML.
@@ -78,7 +79,7 @@ impl Kernel {
     /// # Errors
     /// `HW-KERNEL-038` when the draft is at another version, `-040` and `-041` at the bounds, `-016`.
     pub async fn keep_draft(&self, change: DraftChange) -> Result<KeptDraft, Problem> {
-        let DraftChange { kind, name, version, generation, who, text } = change;
+        let DraftChange { kind, name, version, begun, who, text } = change;
         let limits = &self.setup.limits;
         if text.len() > limits.resource_text_bytes {
             let (bytes, limit) = (text.len(), limits.resource_text_bytes);
@@ -98,11 +99,11 @@ impl Kernel {
         let time = self.setup.clock.now();
         let version = self.next_version(seen);
         let who = who.as_str().to_owned();
-        let generation = generation.unwrap_or_else(|| match &stored {
-            Some(stored) => stored.generation,
-            None => self.generation_of(kind, name.as_str()),
+        let begun = begun.unwrap_or_else(|| match &stored {
+            Some(stored) => stored.begun,
+            None => self.version_of(kind, name.as_str()),
         });
-        let draft = KeptDraft { kind: kind.to_owned(), name, version, generation, who, time, text };
+        let draft = KeptDraft { kind: kind.to_owned(), name, version, begun, who, time, text };
         let value = serde_json::to_vec(&draft).map_err(|error| {
             Problem::new("HW-KERNEL-016", format!("the draft of `{}` cannot be written", draft.id())).because(error)
         })?;
@@ -146,8 +147,8 @@ impl Kernel {
             let fact = format!("the draft of `{}` says `{}`", stored.id(), draft.id());
             return Err(vec![draft.origin.blame("/metadata/name", Problem::new("HW-KERNEL-042", fact))]);
         }
-        let now = self.generation_of(kind, name);
-        if now != stored.generation {
+        let now = self.version_of(kind, name);
+        if now != stored.begun {
             return Err(vec![outdated(&stored, now)]);
         }
         // What its text says of it was true when the text was written.
@@ -156,9 +157,9 @@ impl Kernel {
         self.apply_in_turn(vec![draft], &ApplyOptions::default(), state).await
     }
 
-    /// The generation of a resource; 0 where there is none.
-    fn generation_of(&self, kind: &str, name: &str) -> u64 {
-        self.resources.get(kind, name).map_or(0, |resource| resource.metadata.generation)
+    /// The version of a resource; 0 where there is none.
+    fn version_of(&self, kind: &str, name: &str) -> u64 {
+        self.resources.get(kind, name).map_or(0, |resource| resource.metadata.version)
     }
 
     fn stored_draft(&self, kind: &str, name: &str) -> Option<KeptDraft> {
@@ -194,12 +195,12 @@ fn moved(kind: &str, name: &str, stored: Option<&KeptDraft>) -> Problem {
 /// `HW-KERNEL-011`: the resource is not the one that the draft began with.
 fn outdated(draft: &KeptDraft, now: u64) -> Problem {
     let id = draft.id();
-    let fact = match (draft.generation, now) {
-        (0, _) => format!("the draft of `{id}` began when there was none, and there is one of generation {now} by now"),
-        (begun, 0) => format!("the draft of `{id}` began with generation {begun}, and there is none any more"),
-        (begun, _) => format!("the draft began with generation {begun} of `{id}`, which is at generation {now} by now"),
+    let fact = match (draft.begun, now) {
+        (0, _) => format!("the draft of `{id}` began when there was none, and there is one of version {now} by now"),
+        (begun, 0) => format!("the draft of `{id}` began with version {begun}, and there is none any more"),
+        (begun, _) => format!("the draft began with version {begun} of `{id}`, which is at version {now} by now"),
     };
     Problem::new("HW-KERNEL-011", fact).help(format!(
-        "take over what was changed since, then keep the draft again with `generation={now}`; or discard it"
+        "take over what was changed since, then keep the draft again with `resourceVersion={now}`; or discard it"
     ))
 }

@@ -1,10 +1,8 @@
 //! Finishing deletions: units stop, then what the resource owns goes, then the resource.
 
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures::FutureExt;
 use headwater_base::Problem;
 use headwater_log::LogError;
 use headwater_store::disk::{Disk, RealDisk};
@@ -14,7 +12,7 @@ use super::{Supervisor, observe};
 use crate::audit;
 use crate::reconcile::Owned;
 use crate::resource::{Resource, Status};
-use crate::unit::{bug, said};
+use crate::unit::{awaited, bug};
 
 impl Supervisor {
     /// Removes resources whose deletion began and for which nothing runs any more.
@@ -36,9 +34,8 @@ impl Supervisor {
             if busy {
                 continue;
             }
-            let finished = AssertUnwindSafe(self.finish(&resource)).catch_unwind().await;
-            let finished =
-                finished.unwrap_or_else(|panic| Err(bug(format_args!("the deletion of `{id}`"), &said(&*panic))));
+            let finished = awaited(self.finish(&resource)).await;
+            let finished = finished.unwrap_or_else(|said| Err(bug(format_args!("the deletion of `{id}`"), &said)));
             if let Err(problem) = finished {
                 tracing::error!(resource = %id, code = problem.code, title = problem.title, "deletion failed");
                 self.parts.resources.set_status(

@@ -1,16 +1,14 @@
 //! Starting and stopping units: each in a task of its own that tells the supervisor how it went.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use headwater_base::Problem;
 
 use super::slot::{Phase, Slot};
 use super::{Event, Supervisor, What};
 use crate::reconcile::UnitSpec;
-use crate::unit::{Unit, said};
+use crate::unit::{Unit, awaited};
 
 /// How long a unit may take to stop before it is reported and given up. It may still run then, beside the next one of
 /// its id: that one becomes the only writer ([`headwater_log::Log::fence`]), and commits of the first are refused.
@@ -53,9 +51,9 @@ impl Supervisor {
         self.tasks.spawn(async move {
             let result = match kind {
                 Some(kind) => {
-                    let started = AssertUnwindSafe(async { (kind.start)(spec).await }).catch_unwind().await;
-                    started.unwrap_or_else(|panic| {
-                        let fact = format!("`{id}` ended by a bug in the program while it started: {}", said(&*panic));
+                    let started = awaited(async { (kind.start)(spec).await }).await;
+                    started.unwrap_or_else(|said| {
+                        let fact = format!("`{id}` ended by a bug in the program while it started: {said}");
                         Err(Problem::new("HW-KERNEL-024", fact))
                     })
                 }
@@ -69,9 +67,9 @@ impl Supervisor {
         let tell = self.tell.clone();
         self.tasks.spawn(async move {
             // Otherwise it would count as running for ever.
-            let result = AssertUnwindSafe(async { unit.finished().await }).catch_unwind().await;
-            let result = result.unwrap_or_else(|panic| {
-                let fact = format!("`{id}` ended by a bug in the program: {}", said(&*panic));
+            let result = awaited(async { unit.finished().await }).await;
+            let result = result.unwrap_or_else(|said| {
+                let fact = format!("`{id}` ended by a bug in the program: {said}");
                 Err(Problem::new("HW-KERNEL-024", fact))
             });
             let _ = tell.send(Event { id, token, what: What::Ended(result) });
@@ -81,11 +79,11 @@ impl Supervisor {
     pub(super) fn spawn_stop(&mut self, id: String, token: u64, unit: Arc<dyn Unit>) {
         let tell = self.tell.clone();
         self.tasks.spawn(async move {
-            let stopped = AssertUnwindSafe(async { unit.stop().await }).catch_unwind();
+            let stopped = awaited(async { unit.stop().await });
             match tokio::time::timeout(STOP_MAX, stopped).await {
                 Ok(Ok(())) => {}
-                Ok(Err(panic)) => {
-                    tracing::error!(unit = %id, said = %said(&*panic), "unit ended by a bug while it stopped");
+                Ok(Err(said)) => {
+                    tracing::error!(unit = %id, said, "unit ended by a bug while it stopped");
                 }
                 Err(_) => {
                     tracing::error!(unit = %id, limit_s = STOP_MAX.as_secs(), "unit does not stop and is given up");

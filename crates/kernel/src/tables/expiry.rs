@@ -87,7 +87,7 @@ impl TableViews {
                         break;
                     }
                     Err(TransactError::Condition { index, .. }) => drop(writes.remove(index)),
-                    Err(TransactError::Full) => self.log.room().await,
+                    Err(TransactError::Full) => self.log.room(&also.streams()).await,
                     // The next look finds them again.
                     Err(TransactError::Behind(_)) => break,
                     Err(error) => return Err(error.problem(&writes)),

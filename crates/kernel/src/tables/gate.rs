@@ -2,6 +2,7 @@
 //! changes is decided as a write of that table, so that pipelines and Kafka clients write no document without its
 //! change. Everything else goes straight to the log below.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,8 +21,8 @@ use crate::port::tables::TransactError;
 pub struct Gate {
     log: Arc<dyn Log>,
     tables: Arc<TableViews>,
-    /// The table that the last refused append waits for.
-    behind: Mutex<Option<Name>>,
+    /// Tables whose views were too far behind when somebody last wrote them, until their next writer has waited.
+    behind: Mutex<BTreeSet<Name>>,
 }
 
 impl Gate {
@@ -51,7 +52,7 @@ impl Gate {
             }
             Err(TransactError::Full) => Err(LogError::Full(0)),
             Err(TransactError::Behind(table)) => {
-                *self.behind.lock() = Some(table);
+                self.behind.lock().insert(table);
                 Err(LogError::Full(0))
             }
             Err(TransactError::Log(error)) => Err(error),
@@ -68,14 +69,18 @@ impl Log for Gate {
         if self.tables.tells(commit) { self.decide(commit) } else { self.log.append(commit) }
     }
 
-    fn room(&self) -> BoxFuture<'_, ()> {
-        let behind = self.behind.lock().take();
+    fn room(&self, streams: &[&str]) -> BoxFuture<'_, ()> {
+        let written =
+            |table: &&Name| streams.iter().any(|stream| stream.strip_prefix("table.") == Some(table.as_str()));
+        let behind: Vec<Name> = self.behind.lock().iter().filter(written).cloned().collect();
+        let room = self.log.room(streams);
         Box::pin(async move {
-            if let Some(table) = behind {
+            for table in behind {
                 // It is asked again in any case.
                 let _ = self.tables.caught_up(&table).await;
+                self.behind.lock().remove(&table);
             }
-            self.log.room().await;
+            room.await;
         })
     }
 

@@ -51,7 +51,7 @@ impl TableViews {
         let mut also = Commit { appends: audit::append(&entries).into_iter().collect(), ..Commit::default() };
         let Decided { transacted, places } = loop {
             match self.decide(writes, &mut also, false) {
-                Err(TransactError::Full) => self.log.room().await,
+                Err(TransactError::Full) => self.log.room(&also.streams()).await,
                 Err(TransactError::Behind(table)) => self.caught_up(&table).await?,
                 other => break other?,
             }
@@ -67,7 +67,7 @@ impl TableViews {
 
     /// As [`Self::settle`], for a write that cannot be decided before.
     pub(super) async fn caught_up(&self, name: &Name) -> Result<(), Problem> {
-        tokio::time::timeout(BEHIND_MAX, self.settle(name.as_str())).await.unwrap_or_else(|_| {
+        self.within(BEHIND_MAX, self.settle(name.as_str())).await.unwrap_or_else(|| {
             let fact = format!("the view of the table `{name}` is behind and does not catch up");
             Err(Problem::new("HW-KERNEL-037", fact).help("`headwater describe table` shows how far it is"))
         })
@@ -148,7 +148,7 @@ impl TableViews {
             let mut also = Commit::default();
             let decided = loop {
                 match self.decide(&writes, &mut also, false) {
-                    Err(TransactError::Full) => self.log.room().await,
+                    Err(TransactError::Full) => self.log.room(&also.streams()).await,
                     Err(TransactError::Behind(table)) => self.caught_up(&table).await?,
                     other => break other.map_err(|error| error.problem(&writes))?,
                 }
@@ -171,7 +171,7 @@ impl TableViews {
         loop {
             match self.log.append(&commit) {
                 Ok(ticket) => return Ok(ticket),
-                Err(LogError::Full(_)) => self.log.room().await,
+                Err(LogError::Full(_)) => self.log.room(&commit.streams()).await,
                 Err(error) => return Err(refused("the import", &error)),
             }
         }
@@ -190,7 +190,16 @@ impl TableViews {
             }
         };
         // Nothing follows a table while its unit restarts; the write is durable all the same.
-        let _ = tokio::time::timeout(VISIBLE_MAX, wait).await;
+        let _ = self.within(VISIBLE_MAX, wait).await;
+    }
+
+    /// What a future resolves to within `limit`; also on threads that are no runtime's, as those of pipelines and rules.
+    async fn within<F: Future>(&self, limit: Duration, wait: F) -> Option<F::Output> {
+        let timeout = {
+            let _runtime = self.handle.enter();
+            tokio::time::timeout(limit, wait)
+        };
+        timeout.await.ok()
     }
 
     pub(super) fn check(&self, table: &Table, key: &str, value: Option<&Bytes>) -> Result<(), Problem> {

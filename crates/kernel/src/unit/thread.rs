@@ -6,7 +6,6 @@
 //! started here stands back, as its [`Haste`] says. It takes nothing from work in bulk while processors are idle.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -16,7 +15,7 @@ use headwater_log::park::StopSignal;
 use headwater_store::process::stand_back;
 use tokio::sync::watch;
 
-use super::{Unit, end_of};
+use super::{Unit, contained, end_of};
 
 /// How soon a thread of work in bulk goes on where processors are short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +67,7 @@ impl Thread {
     ) -> io::Result<Arc<Self>> {
         let (end, ended) = watch::channel(None);
         spawn(name, Haste::Later, move || {
-            let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(bug));
+            let result = contained(work).unwrap_or(Err(bug));
             end.send_replace(Some(result));
         })?;
         Ok(Arc::new(Self { stop, ended }))

@@ -80,6 +80,7 @@ const ORDERS: &str = r#"streams."orders.raw""#;
 
 /// What comes next is what came last.
 fn persistence(mut values: Vec<(Micros, f64)>, ahead: usize) -> Result<Vec<Ahead>, Problem> {
+    assert_ne!(ahead, 13, "a bug, made by a test");
     values.sort_by_key(|(time, _)| *time);
     let Some((last, predicted)) = values.last().copied().filter(|_| values.len() > 1) else {
         return Err(Problem::new("HW-WATCH-030", "there are too few"));
@@ -193,6 +194,17 @@ fn an_event_is_found_as_soon_as_it_is_acknowledged() {
     assert_eq!(house.rows(&kinds), json!([["even", 500, 249_500], ["odd", 500, 250_000]]));
     let deep = format!("SELECT key, value->'of'->'deep'->>0 FROM {ORDERS} WHERE value->>'n' = '7'");
     assert_eq!(house.rows(&deep), json!([["k7", "7"]]));
+}
+
+/// Half an answer does not look like a whole one.
+#[test]
+fn a_query_that_meets_a_bug_ends_with_a_problem() {
+    let house = House::new(Limits::default());
+    house.append(0, 10);
+    let problem = house.problem(&format!("SELECT forecast(time, 1, 13) FROM {ORDERS}"));
+    assert_eq!(problem.code, "HW-KERNEL-043");
+    assert!(problem.title.contains("a bug, made by a test"), "{problem}");
+    assert_eq!(house.rows(&format!("SELECT count(*) FROM {ORDERS}")), json!([[10]]));
 }
 
 /// A snapshot may come at any moment of a query: there is never an event missing or there twice.

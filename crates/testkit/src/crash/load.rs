@@ -114,7 +114,7 @@ impl Life<'_> {
         loop {
             match self.log.append(commit) {
                 Ok(ticket) => return Some(ticket),
-                Err(LogError::Full(_)) => wait(self.log.room())?,
+                Err(LogError::Full(_)) => wait(self.log.room(&commit.streams()))?,
                 Err(_) => return None,
             }
         }

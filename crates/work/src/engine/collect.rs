@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use ahash::HashSet;
 use headwater_base::{Micros, Name, Problem};
+use headwater_kernel::unit::{awaited, bug};
 use headwater_log::Offset;
 use headwater_store::blobs::BlobId;
 
@@ -140,7 +141,8 @@ pub(super) async fn run(inner: Weak<Inner>) {
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(inner) = inner.upgrade() else { return };
-        match Engine(inner).collect().await {
+        let collected = awaited(Engine(inner).collect()).await;
+        match collected.unwrap_or_else(|said| Err(bug("the collection of what nobody needs", &said))) {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "blobs that nobody points to are gone"),
             Err(problem) => tracing::warn!(code = problem.code, title = problem.title, "nothing is collected"),

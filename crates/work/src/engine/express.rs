@@ -14,6 +14,7 @@ use futures::stream::FuturesUnordered;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::Cause;
 use headwater_kernel::port::tables::TransactError;
+use headwater_kernel::unit::{awaited, bug};
 use headwater_log::{Commit, View};
 use serde_json::{Map, Value};
 
@@ -60,32 +61,49 @@ impl Inner {
     pub(super) fn run_express(&self, key: Key) {
         let Some(inner) = self.me.upgrade() else { return };
         self.handle.spawn(async move {
-            if let Some(run) = inner.stored_express(key).await {
-                inner.push_to(&key, Command::Express { key, run: Box::new(run) });
+            match inner.stored_express(key).await {
+                Ok(Some(run)) => inner.push_to(&key, Command::Express { key, run: Box::new(run) }),
+                Ok(None) => {}
+                // It would count as running for ever.
+                Err(problem) => inner.push_to(&key, Command::Park { key, reason: problem.title }),
             }
         });
     }
 
-    async fn stored_express(self: &Arc<Self>, key: Key) -> Option<Run> {
-        let head = self.row(&key, Tag::Head, &[], View::Durable)?;
-        let input = self.row(&key, Tag::Header, &[], View::Durable)?;
-        let head = Head::decode(&head).ok()?;
-        let definition = self.definition(&head.definition, true).ok()?;
+    /// None where there is no such execution any more.
+    async fn stored_express(self: &Arc<Self>, key: Key) -> Result<Option<Run>, Problem> {
+        let rows = [Tag::Head, Tag::Header].map(|tag| self.row(&key, tag, &[], View::Durable));
+        let [Some(head), Some(input)] = rows else { return Ok(None) };
+        let head = Head::decode(&head)?;
+        let definition = self.definition(&head.definition, true)?;
+        let input = serde_json::from_slice(&input)
+            .map_err(|error| Problem::new("HW-WORK-002", "its input cannot be read").because(error))?;
         let begin = Begin {
             identity: identity(&head.workflow, &head.name),
             flavor: crate::Flavor::Express,
             machine: head.machine,
-            input: serde_json::from_slice(&input).ok()?,
+            input,
             item: None,
         };
-        self.express(&head.id(), head.cause, &definition, begin).await.ok()
+        self.express(&head.id(), head.cause, &definition, begin).await.map(Some)
     }
 
     /// Runs an execution to its end in memory.
     ///
     /// # Errors
-    /// As [`Execution::start`].
+    /// As [`Execution::start`]; a bug that it meets.
     pub(super) async fn express(
+        self: &Arc<Self>,
+        id: &str,
+        cause: Option<Cause>,
+        definition: &Definition,
+        begin: Begin,
+    ) -> Result<Run, Problem> {
+        let run = awaited(self.step_by_step(id, cause, definition, begin)).await;
+        run.unwrap_or_else(|said| Err(bug(format_args!("execution `{id}`"), &said)))
+    }
+
+    async fn step_by_step(
         self: &Arc<Self>,
         id: &str,
         cause: Option<Cause>,
@@ -267,7 +285,7 @@ pub(super) async fn internal(inner: Arc<Inner>, resource: Resource, plan: Intern
             };
             match written {
                 Ok(sequence) => break sequence,
-                Err(TransactError::Full) => inner.log.room().await,
+                Err(TransactError::Full) => inner.log.room(&also.streams()).await,
                 Err(TransactError::Behind(table)) if patience > 0 => {
                     patience -= 1;
                     inner.caught_up(&table).await;

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ahash::HashMap;
 use headwater_base::{Limits, Name, Problem, partition_of};
 use headwater_kernel::kinds::stream::default_config;
+use headwater_kernel::unit::awaited;
 use headwater_log::{StreamConfig, View};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -31,7 +32,7 @@ use super::Inner;
 use super::port::stopping;
 use super::queue::Command;
 use super::rows::{self, Key, SHARDS, Tag};
-use crate::execution::{Attempt, Event, MapRun};
+use crate::execution::{Attempt, Event, Failure, MapRun};
 
 use record::{Bounds, Counts};
 pub(super) use record::{Progress, decode, encode};
@@ -113,7 +114,11 @@ impl Inner {
             for mut run in earlier {
                 while run.changed().await.is_ok() {}
             }
-            let outcome = drive::run(&inner, key, attempt, &told, &bound).await;
+            let outcome = awaited(drive::run(&inner, key, attempt, &told, &bound)).await;
+            let outcome = outcome.unwrap_or_else(|said| {
+                let cause = format!("the Map Run ended by a bug in the program: {said}");
+                Some(Err(Failure::new("States.Runtime", cause)))
+            });
             inner.maps.0.lock().remove(&(key, attempt));
             match outcome {
                 // It was over when it was told to stop, so nobody takes its end: its row is left.

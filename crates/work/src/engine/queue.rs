@@ -24,6 +24,8 @@ pub(super) enum Command {
     Start { head: Box<Head>, input: Json, item: Option<Item>, reply: Option<Reply<ExecutionView>> },
     /// Take up an execution that did not succeed.
     Redrive { key: Key, reply: Reply<Micros> },
+    /// What ran for an execution met a bug: it is parked.
+    Park { key: Key, reason: String },
     /// An Express execution is over.
     Express { key: Key, run: Box<super::express::Run> },
     /// Something happened to an execution.

@@ -5,21 +5,22 @@
 //! that commit is durable. Idle executions are rows of the log's space; only the latest few are kept decoded.
 //!
 //! Invariants: every commit names the shard's epoch, so a second owner shuts this one out; an execution that cannot be
-//! carried on is parked with a reason and never stops the others.
+//! carried on is parked with a reason and never stops the others, and one that cannot begin does not, which whoever asked
+//! for it is told; a shard that ends is told of ([`super::Engine::broken`]).
 
 mod batch;
 mod carry;
 mod commit;
 mod completer;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::HashMap;
 use bytes::Bytes;
 use headwater_base::{Micros, Name, Problem};
-use headwater_kernel::port::workflows::ExecutionState;
+use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
+use headwater_kernel::unit::{bug, contained};
 use headwater_log::{Log, View};
 use tokio::sync::mpsc;
 
@@ -172,16 +173,18 @@ impl Shard {
 
     /// Works until the queue is closed.
     pub(super) fn run(mut self) {
-        let end = loop {
-            match self.round() {
-                Ok(true) => {}
-                Ok(false) => break None,
-                Err(Stop::Over(reason)) => break Some(reason),
+        let end = contained(|| {
+            loop {
+                match self.round() {
+                    Ok(true) => {}
+                    Ok(false) => return None,
+                    Err(Stop::Over(reason)) => return Some(reason),
+                }
             }
-        };
-        if let Some(reason) = end {
-            tracing::error!(shard = self.index, reason, "workflow shard ended");
-        }
+        });
+        let Some(reason) = end.unwrap_or_else(Some) else { return };
+        tracing::error!(shard = self.index, reason, "workflow shard ended");
+        self.inner.fail(bug(format_args!("workflow shard {}", self.index), &reason));
     }
 
     fn count_timers(&self) {
@@ -210,7 +213,7 @@ impl Shard {
             self.fire(&mut batch, key, alarm, now);
         }
         for command in commands {
-            self.guarded(&mut batch, command);
+            self.apply(&mut batch, command);
         }
         let deferred = std::mem::take(&mut batch.deferred);
         self.commit(batch)?;
@@ -219,13 +222,23 @@ impl Shard {
         Ok(true)
     }
 
-    /// Does a command; a panic in it parks the execution it is for.
-    fn guarded(&mut self, batch: &mut Batch, command: Command) {
-        let key = command_key(&command);
-        let done = catch_unwind(AssertUnwindSafe(|| self.apply(batch, command)));
-        if let (Err(_), Some(key)) = (done, key) {
-            self.park(batch, &key, "its step ended by a bug in the program");
-        }
+    /// Does something for an execution; a panic in it parks the execution, and is answered as that.
+    fn tried<T>(
+        &mut self,
+        batch: &mut Batch,
+        key: &Key,
+        act: impl FnOnce(&mut Self, &mut Batch) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        contained(|| act(self, batch)).unwrap_or_else(|said| Err(self.park(batch, key, &buggy(&said))))
+    }
+
+    /// As [`Self::tried`], where nobody waits for an answer.
+    fn guarded(&mut self, batch: &mut Batch, key: &Key, act: impl FnOnce(&mut Self, &mut Batch)) {
+        // Whoever looks at the execution finds why it does not go on.
+        let _ = self.tried(batch, key, |shard, batch| {
+            act(shard, batch);
+            Ok(())
+        });
     }
 
     fn apply(&mut self, batch: &mut Batch, command: Command) {
@@ -236,43 +249,62 @@ impl Shard {
         }
         let (now, client) = (self.inner.clock.now(), command.is_clients_start());
         match command {
-            Command::Start { head, input, item, reply } => match self.start(batch, *head, &input, item, client) {
+            Command::Start { head, input, item, reply } => match self.begin(batch, *head, &input, item, client) {
                 Ok(view) => batch.post(reply.map(|reply| Post::Started(reply, Box::new(view)))),
                 Err(problem) => answer(reply, Err(problem)),
             },
-            Command::Redrive { key, reply } => match self.redrive(batch, &key) {
+            // Nothing of it is in the batch before it is taken up whole.
+            Command::Redrive { key, reply } => match alone("taking it up again", || self.redrive(batch, &key)) {
                 Ok(()) => batch.post(Some(Post::Done(key, reply, now))),
                 Err(problem) => answer(Some(reply), Err(problem)),
             },
-            Command::Express { key, run } => self.express(batch, &key, *run),
-            Command::Event { key, event, reply } => match self.feed(batch, &key, event, now) {
-                Ok(()) => batch.post(reply.map(|reply| Post::Done(key, reply, now))),
-                Err(problem) => answer(reply, Err(problem)),
-            },
+            Command::Park { key, reason } => {
+                if self.head(&key).is_ok_and(|head| head.is_some_and(|head| head.state == ExecutionState::Running)) {
+                    self.park(batch, &key, &reason);
+                }
+            }
+            Command::Express { key, run } => self.guarded(batch, &key, |shard, batch| shard.express(batch, &key, *run)),
+            Command::Event { key, event, reply } => {
+                match self.tried(batch, &key, |shard, batch| shard.feed(batch, &key, event, now)) {
+                    Ok(()) => batch.post(reply.map(|reply| Post::Done(key, reply, now))),
+                    Err(problem) => answer(reply, Err(problem)),
+                }
+            }
             Command::End { key, attempt, token, event, reply } => {
-                let done = self.hold(batch, &key, &attempt, &token).and_then(|()| self.feed(batch, &key, event, now));
+                let done = self.tried(batch, &key, |shard, batch| {
+                    shard.hold(batch, &key, &attempt, &token)?;
+                    shard.feed(batch, &key, event, now)
+                });
                 match done {
                     Ok(()) => batch.post(Some(Post::Done(key, reply, now))),
                     Err(problem) => answer(Some(reply), Err(problem)),
                 }
             }
-            Command::Beat { key, attempt, token, reply } => match self.beat(batch, &key, attempt, &token, now) {
-                Ok(()) => batch.post(Some(Post::Done(key, reply, now))),
-                Err(problem) => answer(Some(reply), Err(problem)),
-            },
-            Command::Perform { key, attempt } => self.with(batch, &key, |turn, around| turn.perform(attempt, around)),
-            Command::Answer { key, attempt } => self.with(batch, &key, |turn, around| turn.answered(attempt, around)),
-            Command::Doubt { key, attempt } => self.doubt(batch, &key, attempt),
+            Command::Beat { key, attempt, token, reply } => {
+                match self.tried(batch, &key, |shard, batch| shard.beat(batch, &key, attempt, &token, now)) {
+                    Ok(()) => batch.post(Some(Post::Done(key, reply, now))),
+                    Err(problem) => answer(Some(reply), Err(problem)),
+                }
+            }
+            Command::Perform { key, attempt } => self.guarded(batch, &key, |shard, batch| {
+                shard.with(batch, &key, |turn, around| turn.perform(attempt, around));
+            }),
+            Command::Answer { key, attempt } => self.guarded(batch, &key, |shard, batch| {
+                shard.with(batch, &key, |turn, around| turn.answered(attempt, around));
+            }),
+            Command::Doubt { key, attempt } => {
+                self.guarded(batch, &key, |shard, batch| shard.doubt(batch, &key, attempt));
+            }
             Command::Message { row, message } => self.message(batch, row, message),
             Command::Copy { id, previous, copies, reply } => {
-                answer(Some(reply), self.copy_history(&id, previous, &copies));
+                answer(Some(reply), alone("copying history", || self.copy_history(&id, previous, &copies)));
             }
             Command::Carried { key, from, to, reply } => {
                 if batch.slot(&key).is_some() {
                     // Its turn of this batch may add to its history.
                     return batch.deferred.push(Command::Carried { key, from, to, reply });
                 }
-                match self.carried(batch, &key, from, to) {
+                match alone("carrying history", || self.carried(batch, &key, from, to)) {
                     Ok(true) => batch.post(Some(Post::Carried(reply))),
                     other => answer(Some(reply), other),
                 }
@@ -294,6 +326,20 @@ impl Shard {
         }
     }
 
+    /// As [`Self::start`]; one whose beginning meets a bug does not begin, and nothing of it is in the batch.
+    fn begin(
+        &mut self,
+        batch: &mut Batch,
+        head: Head,
+        input: &Bytes,
+        item: Option<Item>,
+        client: bool,
+    ) -> Result<ExecutionView, Problem> {
+        let id = head.id();
+        let begun = contained(|| self.start(batch, head, input, item, client));
+        begun.unwrap_or_else(|said| Err(cannot_begin(&id, &buggy(&said))))
+    }
+
     /// Begins an execution, or finds it. A `client` is told where it cannot be written; whoever else has asked for it
     /// waits.
     fn start(
@@ -303,7 +349,7 @@ impl Shard {
         input: &Bytes,
         item: Option<Item>,
         client: bool,
-    ) -> Result<headwater_kernel::port::workflows::ExecutionView, Problem> {
+    ) -> Result<ExecutionView, Problem> {
         let key = rows::key_of(&head.workflow, &head.name);
         let there = match batch.slot(&key) {
             Some(slot) => {
@@ -451,6 +497,10 @@ impl Shard {
             // Its turn of this batch has to be written first.
             return batch.late.push((now, key, bytes));
         }
+        self.guarded(batch, &key, |shard, batch| shard.fired(batch, key, alarm, row, now));
+    }
+
+    fn fired(&mut self, batch: &mut Batch, key: Key, alarm: Alarm, row: Bytes, now: Micros) {
         let event = match alarm {
             Alarm::Expire => {
                 batch.gone.insert(key);
@@ -473,22 +523,17 @@ impl Shard {
             Alarm::Continue => Event::Continue,
             Alarm::Of(timer) => Event::Timer(timer),
         };
-        let done = catch_unwind(AssertUnwindSafe(|| {
-            if let Alarm::Of(Timer::Heartbeat(attempt)) = alarm
-                && let Some(beat) = self.beats.get(&(key, attempt)).copied()
-                && beat.last > beat.logged
-            {
-                let _ = self.feed(batch, &key, Event::Heartbeat { attempt }, beat.last);
-            }
-            match self.open_turn(batch, &key) {
-                Ok(slot) => slot.turn.fired(&alarm),
-                Err(_) => batch.loose.push((Arc::clone(&self.space), row, None)),
-            }
-            let _ = self.feed(batch, &key, event, now);
-        }));
-        if done.is_err() {
-            self.park(batch, &key, "its step ended by a bug in the program");
+        if let Alarm::Of(Timer::Heartbeat(attempt)) = alarm
+            && let Some(beat) = self.beats.get(&(key, attempt)).copied()
+            && beat.last > beat.logged
+        {
+            let _ = self.feed(batch, &key, Event::Heartbeat { attempt }, beat.last);
         }
+        match self.open_turn(batch, &key) {
+            Ok(slot) => slot.turn.fired(&alarm),
+            Err(_) => batch.loose.push((Arc::clone(&self.space), row, None)),
+        }
+        let _ = self.feed(batch, &key, event, now);
     }
 
     /// Takes up an execution that did not succeed.
@@ -556,6 +601,7 @@ impl Shard {
         }
     }
 
+    /// Takes a message; its row goes whatever comes of it, or it would be delivered by every life.
     fn message(&mut self, batch: &mut Batch, row: Bytes, message: Message) {
         let now = self.inner.clock.now();
         let sender = rows::split(&row).map(|(key, ..)| rows::space_of(rows::shard_of(&key)));
@@ -563,40 +609,45 @@ impl Shard {
         match message {
             Message::Start { head, input } => {
                 let (parent, id) = (head.parent.clone(), head.id());
-                let started = self.start(batch, *head, &input, None, false);
+                let started = self.begin(batch, *head, &input, None, false);
                 if let (Err(problem), Some(parent)) = (started, parent) {
                     turn_away(batch, &id, parent, problem.title);
                 }
             }
             Message::Ended { parent, view } => {
-                let (inner, log, own) = (Arc::clone(&self.inner), Arc::clone(&self.log), Arc::clone(&self.space));
-                let around = Self::around(&inner, &*log, &own);
-                let turn = self.open_turn(batch, &parent.key).ok();
-                let known = turn.and_then(|slot| {
-                    let task = slot.turn.task(&parent.attempt, &around)?;
-                    Some((task, slot.turn.execution.identity.machine_arn.clone()))
-                });
-                if let Some((task, machine_arn)) = known
-                    && let crate::definition::Resource::Service(service) = &task.start.resource
-                {
-                    let attempt = parent.attempt;
-                    let event = match tasks::start::ended(service, &machine_arn, &view) {
-                        Ok(output) => Event::TaskSucceeded { attempt, output },
-                        Err(failure) => Event::TaskFailed { attempt, failure },
-                    };
-                    let _ = self.feed(batch, &parent.key, event, now);
-                }
+                self.guarded(batch, &parent.key, |shard, batch| shard.child_ended(batch, &parent, &view, now));
             }
-            Message::Refused { parent, failure } => {
-                let _ = self.feed(batch, &parent.key, Event::TaskFailed { attempt: parent.attempt, failure }, now);
-            }
+            Message::Refused { parent, failure } => self.guarded(batch, &parent.key, |shard, batch| {
+                let _ = shard.feed(batch, &parent.key, Event::TaskFailed { attempt: parent.attempt, failure }, now);
+            }),
         }
         batch.loose.push((space, row, None));
     }
 
+    /// Tells the task that has waited for an execution how that ended.
+    fn child_ended(&mut self, batch: &mut Batch, parent: &rows::Parent, view: &ExecutionView, now: Micros) {
+        let (inner, log, own) = (Arc::clone(&self.inner), Arc::clone(&self.log), Arc::clone(&self.space));
+        let around = Self::around(&inner, &*log, &own);
+        let turn = self.open_turn(batch, &parent.key).ok();
+        let known = turn.and_then(|slot| {
+            let task = slot.turn.task(&parent.attempt, &around)?;
+            Some((task, slot.turn.execution.identity.machine_arn.clone()))
+        });
+        if let Some((task, machine_arn)) = known
+            && let crate::definition::Resource::Service(service) = &task.start.resource
+        {
+            let attempt = parent.attempt;
+            let event = match tasks::start::ended(service, &machine_arn, view) {
+                Ok(output) => Event::TaskSucceeded { attempt, output },
+                Err(failure) => Event::TaskFailed { attempt, failure },
+            };
+            let _ = self.feed(batch, &parent.key, event, now);
+        }
+    }
+
     /// Leaves an execution as it was and marks it, so that nothing tries it again; one that begins in this batch does not
-    /// begin. What was asked of it in this batch has not happened, and whoever asked is told.
-    fn park(&mut self, batch: &mut Batch, key: &Key, reason: &str) {
+    /// begin. What was asked of it in this batch has not happened, and whoever asked is told what this answers.
+    fn park(&mut self, batch: &mut Batch, key: &Key, reason: &str) -> Problem {
         let dropped = batch.drop_slot(key);
         self.cache.take(key);
         let answers = batch.take_answers(key);
@@ -610,18 +661,17 @@ impl Shard {
             }
             (Ok(None), Some(slot)) => {
                 let id = slot.turn.head.id();
-                tracing::error!(execution = id, reason, "execution cannot begin");
-                let problem = Problem::new("HW-WORK-064", format!("execution `{id}` cannot begin: {reason}"))
-                    .help("nothing of it is kept; start it again, with another input if the reason is in the input");
+                let problem = cannot_begin(&id, reason);
                 if let Some(parent) = slot.turn.head.parent {
                     turn_away(batch, &id, parent, problem.title.clone());
                 }
                 problem
             }
             (Err(problem), _) => problem,
-            (Ok(None), None) => return,
+            (Ok(None), None) => super::no_execution("of this key"),
         };
         answers.into_iter().for_each(|post| post.refuse(&problem));
+        problem
     }
 }
 
@@ -630,6 +680,23 @@ impl Drop for Shard {
     fn drop(&mut self) {
         self.queue().close();
     }
+}
+
+/// Does what is answered and leaves the batch alone where it meets a bug.
+fn alone<T>(what: &str, act: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+    contained(act).unwrap_or_else(|said| Err(bug(what, &said)))
+}
+
+/// Why an execution is parked that met a bug.
+fn buggy(said: &str) -> String {
+    format!("its step ended by a bug in the program: {said}")
+}
+
+/// `HW-WORK-064`.
+fn cannot_begin(id: &str, reason: &str) -> Problem {
+    tracing::error!(execution = id, reason, "execution cannot begin");
+    Problem::new("HW-WORK-064", format!("execution `{id}` cannot begin: {reason}"))
+        .help("nothing of it is kept; start it again, with another input if the reason is in the input")
 }
 
 /// Tells the task that waits for an execution that it does not begin.
@@ -647,6 +714,7 @@ fn command_key(command: &Command) -> Option<Key> {
     match command {
         Command::Start { head, .. } => Some(rows::key_of(&head.workflow, &head.name)),
         Command::Event { key, .. }
+        | Command::Park { key, .. }
         | Command::End { key, .. }
         | Command::Beat { key, .. }
         | Command::Express { key, .. }

@@ -1,6 +1,7 @@
 //! The engine over a log in memory, with a clock that stands still.
 
 mod answers;
+mod bugs;
 mod calls;
 mod carry;
 mod disk;
@@ -310,6 +311,9 @@ async fn a_shard_that_ends_by_a_bug_refuses_what_it_is_asked_for() {
     }
     let queued = |(name, value): &(&str, f64)| *name == "queued" && *value > 0.0;
     assert!(!rig.engine().figures().iter().any(queued));
+    // The node ends with it.
+    let broken = tokio::time::timeout(LONG, rig.engine().broken()).await.unwrap();
+    assert!(broken.title.contains("a bug, made by a test"), "{broken}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

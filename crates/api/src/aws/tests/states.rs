@@ -437,3 +437,20 @@ async fn an_alias_is_changed_and_listed_and_holds_its_versions() {
     assert!(house.no(&target("StartExecution"), gone).await.starts_with("StateMachineDoesNotExist"));
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_before_a_label_came_does_not_undo_it() {
+    let house = house().await;
+    create(&house, "price", "STANDARD").await;
+    let seen = house.kernel.get("Workflow", "price").unwrap();
+    let metadata = json!({ "name": "price", "labels": { "team": "shop" }, "annotations": seen.metadata.annotations });
+    let labelled =
+        json!({ "apiVersion": seen.api_version, "kind": "Workflow", "metadata": metadata, "spec": seen.spec });
+    let draft = house.kernel.registry().read_value(labelled).unwrap();
+    house.aws.write(vec![draft]).await.unwrap();
+    let refused = house.aws.hold(&seen, &serde_json::Map::new()).await.unwrap_err();
+    assert_eq!(refused[0].code, "HW-KERNEL-011");
+    let now = house.kernel.get("Workflow", "price").unwrap();
+    assert_eq!((now.metadata.generation, now.metadata.labels["team"].as_str()), (1, "shop"));
+    house.stop().await;
+}

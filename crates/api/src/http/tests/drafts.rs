@@ -7,7 +7,7 @@ const DRAFT: &str = "/v1/dashboards/sales/draft";
 impl House {
     async fn keep(&self, headers: &str, text: &str) -> (u16, String) {
         let headers = format!("content-type: application/yaml\r\n{headers}");
-        self.with("PUT", &format!("{DRAFT}?generation=3"), &headers, text).await
+        self.with("PUT", &format!("{DRAFT}?resourceVersion=3"), &headers, text).await
     }
 }
 
@@ -26,7 +26,7 @@ async fn a_draft_is_kept_by_version_and_listed() {
 
     let draft = body(&house.get(DRAFT).await);
     assert_eq!(
-        (&draft["text"], &draft["who"], &draft["generation"], draft["version"].as_u64()),
+        (&draft["text"], &draft["who"], &draft["resourceVersion"], draft["version"].as_u64()),
         (&Value::from("# more\n"), &Value::from("admin"), &Value::from(3), Some(version + 1))
     );
     let listed = body(&house.get("/v1/drafts").await);
@@ -41,8 +41,8 @@ async fn a_draft_is_kept_by_version_and_listed() {
     assert_eq!(house.with("DELETE", DRAFT, &newest, "").await.0, 200);
     assert_eq!(body(&house.get("/v1/drafts").await)["items"], Value::Array(Vec::new()));
 
-    let generation = format!("{DRAFT}?generation=x");
-    assert_eq!(code(&house.send("PUT", &generation, "application/yaml", "").await), "400 HW-API-009");
+    let begun = format!("{DRAFT}?resourceVersion=x");
+    assert_eq!(code(&house.send("PUT", &begun, "application/yaml", "").await), "400 HW-API-009");
     assert_eq!(code(&house.send("PUT", DRAFT, "text/html", "").await), "415 HW-API-007");
     house.stop().await;
 }

@@ -145,8 +145,8 @@ impl Life<'_> {
         let Done { ticket, outcomes } = loop {
             match self.writer.commit(&owned, refused, also.clone(), now) {
                 Ok(done) => break done,
-                Err(Refusal::Full) => {
-                    park::wait(self.setup.log.room(), self.stop).ok_or(Unwritten::End(End::Stopped))?;
+                Err(Refusal::Full(streams)) => {
+                    park::wait(self.writer.room(&streams), self.stop).ok_or(Unwritten::End(End::Stopped))?;
                 }
                 Err(Refusal::Behind(table)) => {
                     park::wait(self.writer.caught_up(&table), self.stop).ok_or(Unwritten::End(End::Stopped))?;
@@ -206,7 +206,7 @@ impl Life<'_> {
                     self.unsynced.push_back(self.setup.log.durable(ticket.sequence));
                     return Ok(());
                 }
-                Err(LogError::Full(_)) => self.wait(self.setup.log.room())?,
+                Err(LogError::Full(_)) => self.wait(self.setup.log.room(&[]))?,
                 Err(error) => return Err(self.failed(&error)),
             }
         }

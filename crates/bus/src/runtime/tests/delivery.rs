@@ -193,3 +193,16 @@ fn others_send_by_way_of_a_destination_that_runs() {
     assert_eq!(bench.runtime.block_on(outlet.send(outgoing)).unwrap().status, Some(201));
     assert_eq!(bench.outside.came.lock()[..], [("k".to_owned(), json!(7))]);
 }
+
+#[test]
+fn a_delivery_that_meets_a_bug_is_given_up_and_others_go_on() {
+    let bench = bench();
+    let unit = bench.start("Rule", "send", rule(json!({"attempts": 2})));
+    assert!(bench.send("in", &[json!({"n": "bug"}), json!({"n": 2})]));
+    bench.until_ticking(Duration::from_millis(200), "it is given up", || bench.read("send.dead").len() == 1);
+    let letter = bench.wait_for("send.dead", 1).remove(0);
+    assert_eq!((&letter["code"], &letter["attempts"]), (&json!("HW-BUS-012"), &json!(2)));
+    assert!(letter["reason"].as_str().unwrap().ends_with("a bug, made by a test"), "{letter}");
+    bench.until("the other one is there", || bench.figure("rule/send", "delivered_total") == 1);
+    bench.stop(&unit);
+}

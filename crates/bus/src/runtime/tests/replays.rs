@@ -1,15 +1,18 @@
 //! Archives and replays.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use headwater_base::{Clock, ManualClock, Micros};
 use headwater_kernel::port::Bus;
 use headwater_kernel::port::bus::ReplayRequest;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START};
+use crate::runtime::replay::Replays;
 use headwater_log::{Commit, Delta, append_durable};
 use headwater_testkit::FaultyDisk;
 
@@ -21,6 +24,16 @@ fn request(name: &str, from: u64, to: u64, rules: &[&str]) -> ReplayRequest {
         to: START.plus(Duration::from_secs(to)),
         rules: rules.iter().map(|&rule| rule.to_owned()).collect(),
     }
+}
+
+/// A replay of `all` was under way when an earlier life ended.
+fn under_way(bench: &Bench, more: Value) {
+    let mut row = json!({"archive": "all", "from": START, "to": START.plus(Duration::from_secs(1)), "rules": [],
+        "state": "running", "started": START, "events": 0, "next": 0});
+    row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let key = Bytes::from(row["name"].as_str().unwrap().to_owned());
+    let deltas = vec![(Arc::from("bus/replays"), vec![Delta { key, value: Some(Bytes::from(row.to_string())) }])];
+    bench.runtime.block_on(append_durable(&*bench.log, &Commit { deltas, ..Commit::default() })).unwrap();
 }
 
 #[test]
@@ -130,11 +143,7 @@ fn a_replay_that_is_stopped_while_its_last_events_wait_for_the_disk_is_cancelled
     let large = json!({"text": "x".repeat(100_000)});
     assert!(bench.send("archive.all", &[large.clone(), large]));
     // It was under way when an earlier life ended; the one that takes it up finds no room for what it gives out.
-    let row = json!({"name": "late", "archive": "all", "bus": "default", "from": START, "to": START.plus(Duration::from_secs(1)),
-        "rules": [], "state": "running", "started": START, "events": 0, "next": 0, "end": 2});
-    let value = Some(Bytes::from(row.to_string()));
-    let deltas = vec![(Arc::from("bus/replays"), vec![Delta { key: Bytes::from_static(b"late"), value }])];
-    bench.runtime.block_on(append_durable(&*bench.log, &Commit { deltas, ..Commit::default() })).unwrap();
+    under_way(&bench, json!({"name": "late", "bus": "default", "end": 2}));
     disk.set_full(true);
     bench.fill_by(&[50_000]);
     let next = Bench::over(Arc::clone(&bench.log), Arc::clone(&bench.clock));
@@ -144,5 +153,35 @@ fn a_replay_that_is_stopped_while_its_last_events_wait_for_the_disk_is_cancelled
     let shown = next.buses.replays().remove(0);
     assert_eq!((&shown["state"], &shown["events"]), (&json!("cancelled"), &json!(0)));
     assert!(next.read("bus.default").is_empty());
+    bench.stop(&archive);
+}
+
+/// A clock that cannot tell the time once.
+struct Broken(Arc<ManualClock>, AtomicBool);
+
+impl Clock for Broken {
+    fn now(&self) -> Micros {
+        assert!(self.1.swap(true, Ordering::SeqCst), "a bug, made by a test");
+        self.0.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+#[test]
+fn a_replay_that_meets_a_bug_has_failed() {
+    let bench = Bench::on(&FaultyDisk::default());
+    let archive = bench.start("Archive", "all", json!({"pattern": {"source": ["shop"]}}));
+    under_way(&bench, json!({"name": "bad", "bus": "bus.default", "end": 0}));
+    let clock = Arc::new(Broken(Arc::clone(&bench.clock), AtomicBool::new(false)));
+    let replays = Replays::open(Arc::clone(&bench.log), clock, Arc::default());
+    bench.until("it has ended", || replays.list()[0]["state"] != "running");
+    let shown = replays.list().remove(0);
+    assert_eq!((&shown["state"], &shown["ended"]), (&json!("failed"), &json!(START.to_string())));
+    assert!(shown["reason"].as_str().unwrap().ends_with("a bug, made by a test"), "{shown:?}");
+    // Its place is free.
+    bench.until("it is not under way", || replays.cancel("bad").is_err());
     bench.stop(&archive);
 }

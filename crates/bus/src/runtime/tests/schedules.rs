@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
@@ -113,4 +114,20 @@ fn a_rule_may_have_a_schedule() {
     assert_eq!(seen.headers["ce_source"], "headwater.schedule");
     assert_eq!(seen.headers["ce_time"], headwater_base::Micros(START.0 + 300_000_000).to_string());
     bench.stop(&unit);
+}
+
+#[test]
+fn a_schedule_that_meets_a_bug_ends_and_the_others_are_due_all_the_same() {
+    let bench = Bench::new();
+    let table = json!({"type": "table", "table": "orders", "key": "$.id", "input": {"constant": {"bug": true}}});
+    let bad = json!({"targets": [table]});
+    let bad = bench.start("Schedule", "bad", spec("rate(1 minutes)", bad));
+    let good = bench.start("Schedule", "good", spec("rate(1 minutes)", json!({})));
+    bench.until_ticking(Duration::from_secs(1), "it ends", || bad.finished().now_or_never().is_some());
+    let ended = bad.finished().now_or_never().unwrap().unwrap_err();
+    assert_eq!(ended.code, "HW-KERNEL-043");
+    assert!(ended.title.contains("a bug, made by a test"), "{ended}");
+    let before = bench.read("ticks").len();
+    bench.until_ticking(Duration::from_secs(1), "two more", || bench.read("ticks").len() >= before + 2);
+    bench.stop(&good);
 }

@@ -6,9 +6,9 @@ use super::*;
 
 const TEXT: &str = "# mine\napiVersion: headwater.dev/v1\nkind: Pipe\nmetadata: {name: a}\nspec: {from: orders}\n";
 
-fn change(version: u64, generation: impl Into<Option<u64>>, who: &str, text: &str) -> DraftChange {
+fn change(version: u64, begun: impl Into<Option<u64>>, who: &str, text: &str) -> DraftChange {
     let (name, who) = (Name::new("a").unwrap(), Principal::new(who).unwrap());
-    DraftChange { kind: "Pipe", name, version, generation: generation.into(), who, text: text.to_owned() }
+    DraftChange { kind: "Pipe", name, version, begun: begun.into(), who, text: text.to_owned() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,52 +68,58 @@ async fn a_draft_becomes_the_resource_or_stays() {
 
     // One that began before somebody else's change stays what it is, and so does the resource.
     let text = TEXT.replace("orders", "others");
-    let kept = kernel.keep_draft(change(0, 1, "asha", &text)).await.unwrap();
-    apply(&kernel, "KIND Pipe\nmetadata: {name: a}\nspec: {from: orders, n: 2}\n").await;
+    let kept = kernel.keep_draft(change(0, report.resources[0].version, "asha", &text)).await.unwrap();
+    let theirs =
+        apply(&kernel, "KIND Pipe\nmetadata: {name: a}\nspec: {from: orders, n: 2}\n").await.resources[0].version;
     assert_eq!(codes(kernel.publish_draft("Pipe", "a", kept.version).await.unwrap_err()), ["HW-KERNEL-011"]);
     assert_eq!(kernel.kept_drafts(), std::slice::from_ref(&kept));
     // With nothing to change, publishing discards it all the same.
     let same = "apiVersion: headwater.dev/v1\nkind: Pipe\nmetadata: {name: a}\nspec: {from: orders, n: 2}\n";
-    let kept = kernel.keep_draft(change(kept.version, 2, "asha", same)).await.unwrap();
+    let kept = kernel.keep_draft(change(kept.version, theirs, "asha", same)).await.unwrap();
     let report = kernel.publish_draft("Pipe", "a", kept.version).await.unwrap();
     assert_eq!((report.resources[0].outcome, kernel.kept_drafts()), (Outcome::Unchanged, Vec::new()));
     // It goes with its resource.
-    kernel.keep_draft(change(0, 2, "asha", TEXT)).await.unwrap();
+    kernel.keep_draft(change(0, theirs, "asha", TEXT)).await.unwrap();
     kernel.delete("Pipe", "a", &DeleteOptions::default()).await.unwrap();
     assert_eq!(kernel.kept_drafts(), []);
     kernel.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draft_keeps_the_generation_that_it_began_with() {
+async fn a_draft_keeps_the_version_that_it_began_with() {
     let world = World::new();
     let kernel = world.open().await;
     let spec = |n: u64| format!("KIND Pipe\nmetadata: {{name: a}}\nspec: {{from: orders, n: {n}}}\n");
-    apply(&kernel, &spec(1)).await;
+    let first = apply(&kernel, &spec(1)).await.resources[0].version;
     let begun = kernel.keep_draft(change(0, None, "asha", TEXT)).await.unwrap();
-    assert_eq!(begun.generation, 1, "that of the resource as it was");
-    apply(&kernel, &spec(2)).await;
+    assert_eq!(begun.begun, first, "that of the resource as it was");
+    // A label is no part of the spec, and the draft's text would undo it all the same.
+    let labelled = spec(1).replace("{name: a}", "{name: a, labels: {team: shop}}");
+    let second = apply(&kernel, &labelled).await.resources[0].version;
     let kept = kernel.keep_draft(change(begun.version, None, "asha", TEXT)).await.unwrap();
-    assert_eq!(kept.generation, 1, "whatever has come since");
+    assert_eq!(kept.begun, first, "whatever has come since");
     let refused = kernel.publish_draft("Pipe", "a", kept.version).await.unwrap_err().remove(0);
     assert_eq!(
-        (refused.code.as_str(), refused.title.as_str()),
-        ("HW-KERNEL-011", "the draft began with generation 1 of `Pipe/a`, which is at generation 2 by now")
+        (refused.code.as_str(), refused.title),
+        (
+            "HW-KERNEL-011",
+            format!("the draft began with version {first} of `Pipe/a`, which is at version {second} by now")
+        )
     );
-    assert!(refused.help.is_some_and(|help| help.contains("`generation=2`")));
-    let kept = kernel.keep_draft(change(kept.version, 2, "asha", TEXT)).await.unwrap();
+    assert!(refused.help.is_some_and(|help| help.contains(&format!("`resourceVersion={second}`"))));
+    let kept = kernel.keep_draft(change(kept.version, second, "asha", TEXT)).await.unwrap();
     kernel.publish_draft("Pipe", "a", kept.version).await.unwrap();
-    assert_eq!(kernel.get("Pipe", "a").map(|resource| resource.metadata.generation), Some(3));
+    assert_eq!(kernel.get("Pipe", "a").map(|resource| resource.metadata.generation), Some(2));
 
     // One of a resource that is not there does not go over one that somebody else has made meanwhile.
     let name = Name::new("b").unwrap();
     let text = TEXT.replace("name: a", "name: b");
     let kept = kernel.keep_draft(DraftChange { name, ..change(0, None, "asha", &text) }).await.unwrap();
-    apply(&kernel, &spec(1).replace("name: a", "name: b")).await;
+    let theirs = apply(&kernel, &spec(1).replace("name: a", "name: b")).await.resources[0].version;
     let refused = kernel.publish_draft("Pipe", "b", kept.version).await.unwrap_err().remove(0);
     assert_eq!(
         refused.title,
-        "the draft of `Pipe/b` began when there was none, and there is one of generation 1 by now"
+        format!("the draft of `Pipe/b` began when there was none, and there is one of version {theirs} by now")
     );
     kernel.stop().await;
 }

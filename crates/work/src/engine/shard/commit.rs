@@ -9,13 +9,14 @@ use bytes::Bytes;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::tables::{TransactError, Write, Written};
 use headwater_kernel::port::workflows::ExecutionView;
+use headwater_kernel::unit::contained;
 use headwater_log::park;
 use headwater_log::{Commit, DISK_RETRY, Delta, LogError, Ticket, View};
 use headwater_store::disk::is_full;
 
 use super::batch::Batch;
 use super::completer::Post;
-use super::{Shard, Stop};
+use super::{Shard, Stop, buggy};
 use crate::engine::journal::Pieces;
 use crate::engine::queue::{Command, Reply};
 use crate::engine::rows::{self, AlarmKey, Key, Tag, Task};
@@ -55,19 +56,30 @@ impl Shard {
     fn write(&mut self, mut batch: Batch) -> Result<(), Stop> {
         let (mut patience, mut told) = (BEHIND_MAX, false);
         loop {
-            let built = match self.build(&batch) {
-                Ok(built) => built,
-                Err(error) if is_full(&error) => {
+            let built = match contained(|| self.build(&batch)) {
+                Ok(Ok(built)) => built,
+                Ok(Err(error)) if is_full(&error) => {
                     if self.keep_for_disk(&mut batch, &error.to_string(), &mut told)? {
                         continue;
                     }
                     return Ok(());
                 }
-                Err(error) => return Err(Stop::Over(format!("a payload cannot be kept: {error}"))),
+                Ok(Err(error)) => return Err(Stop::Over(format!("a payload cannot be kept: {error}"))),
+                Err(said) => {
+                    let Some(key) = batch.slots.first().map(|slot| slot.turn.key) else { return Err(Stop::Over(said)) };
+                    if batch.slots.len() > 1 || !batch.loose.is_empty() {
+                        return self.halves(batch);
+                    }
+                    self.park(&mut batch, &key, &buggy(&said));
+                    if batch.is_empty() {
+                        return Ok(());
+                    }
+                    continue;
+                }
             };
             match self.append(built) {
                 Ok((ticket, built, written)) => return self.written(batch, built, ticket, written),
-                Err((_, TransactError::Full)) => self.wait_for_room()?,
+                Err((built, TransactError::Full)) => self.wait_for_room(&built.commit)?,
                 Err((_, TransactError::Log(LogError::Disk(why)))) => {
                     if !self.keep_for_disk(&mut batch, &why, &mut told)? {
                         return Ok(());
@@ -141,8 +153,8 @@ impl Shard {
         }
     }
 
-    fn wait_for_room(&self) -> Result<(), Stop> {
-        self.inner.handle.block_on(self.log.room());
+    fn wait_for_room(&self, commit: &Commit) -> Result<(), Stop> {
+        self.inner.handle.block_on(self.log.room(&commit.streams()));
         if self.queue().is_closed() { Err(Stop::Over("the node stops".to_owned())) } else { Ok(()) }
     }
 
@@ -173,7 +185,7 @@ impl Shard {
         loop {
             match self.log.append(commit) {
                 Ok(_) => return Ok(()),
-                Err(LogError::Full(_)) => self.wait_for_room()?,
+                Err(LogError::Full(_)) => self.wait_for_room(commit)?,
                 Err(LogError::Disk(why)) => self.wait_for_disk(&why, &mut told)?,
                 Err(error) => return Err(Stop::Over(error.to_string())),
             }

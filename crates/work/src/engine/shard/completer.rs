@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::workflows::ExecutionView;
+use headwater_kernel::unit::contained;
 use headwater_log::Sequence;
 use tokio::sync::mpsc;
 
 use crate::engine::Inner;
-use crate::engine::queue::Reply;
+use crate::engine::queue::{Command, Reply};
 use crate::engine::rows::{self, Key};
+use crate::engine::shard::buggy;
 use crate::engine::turn::After;
 
 /// See the file's head.
@@ -57,7 +59,11 @@ pub(crate) async fn run(inner: Arc<Inner>, mut items: mpsc::UnboundedReceiver<It
                 Post::Started(reply, view) => drop(reply.send(durable.clone().map(|()| *view))),
                 Post::Done(_, reply, at) => drop(reply.send(durable.clone().map(|()| at))),
                 Post::Carried(reply) => drop(reply.send(durable.clone().map(|()| true))),
-                Post::After(key, after) if durable.is_ok() => follow(&inner, key, after),
+                Post::After(key, after) if durable.is_ok() => {
+                    if let Err(said) = contained(|| follow(&inner, key, after)) {
+                        inner.push_to(&key, Command::Park { key, reason: buggy(&said) });
+                    }
+                }
                 Post::After(..) => {}
             }
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use headwater_base::{Limits, ManualClock, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::workflows::{ExecutionView, StartExecution, Workflows};
-use headwater_kernel::port::{Context, Json, Secrets, Tables};
+use headwater_kernel::port::{Context, FunctionKind, Json, Secrets, Tables};
 use headwater_log::embedded::Options;
 use headwater_log::{Commit, Delta, EmbeddedLog, Log, View};
 use headwater_testkit::FaultyDisk;
@@ -46,7 +46,14 @@ pub(super) fn input(value: &Value) -> Json {
 fn services(log: &Arc<dyn Log>, folder: &std::path::Path, tables: Option<Arc<dyn Tables>>) -> Services {
     let context =
         Context { folder: folder.to_owned(), secrets: Arc::new(NoSecrets), tables, log: Some(Arc::clone(log)) };
-    Services::new(context, Settings::default()).unwrap()
+    let functions = vec![FunctionKind { name: "bug", call: bug }];
+    Services { functions, ..Services::new(context, Settings::default()).unwrap() }
+}
+
+/// A function that gives back what it gets, unless that asks for a bug.
+fn bug(event: &Value) -> Result<Value, Problem> {
+    assert_ne!(event["bug"], true, "a bug, made by a test");
+    Ok(event.clone())
 }
 
 impl Rig {
