@@ -18,7 +18,7 @@ use headwater_kernel::port::Catalog;
 use headwater_kernel::port::catalog::{DATASETS, Identifier, TableAt, TableChange};
 use headwater_log::{Commit, Delta, LogError, View, append_durable};
 use iceberg::ErrorKind;
-use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
+use iceberg::spec::{FormatVersion, Schema, SortOrder, TableMetadataBuilder, TableProperties, UnboundPartitionSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
@@ -75,6 +75,26 @@ struct CreateTable {
     stage_create: bool,
     #[serde(default)]
     properties: Option<HashMap<String, String>>,
+}
+
+impl CreateTable {
+    /// What the table is to begin with, at a place.
+    fn begun(self, location: String) -> Result<TableMetadataBuilder, Problem> {
+        let mut properties = self.properties.unwrap_or_default();
+        // Clients ask for a version by what looks like a property and is none.
+        let format = match properties.remove(TableProperties::PROPERTY_FORMAT_VERSION).as_deref() {
+            None | Some("2") => FormatVersion::V2,
+            Some("3") => FormatVersion::V3,
+            Some(other) => {
+                let fact = format!("tables are not made in the format version `{}`", shown(other));
+                return Err(malformed(fact).help("`format-version` is 2 or 3"));
+            }
+        };
+        let partition = self.partition_spec.unwrap_or_default();
+        let sort = self.write_order.unwrap_or_else(SortOrder::unsorted_order);
+        let builder = TableMetadataBuilder::new(self.schema, partition, sort, location, format, properties);
+        builder.map_err(|error| refused(&self.name, &error))
+    }
 }
 
 impl LakeCatalog {
@@ -177,14 +197,11 @@ impl LakeCatalog {
         }
         let version = self
             .off(async move |catalog| {
-                let files = catalog.lake().files();
+                let name = request.name.clone();
+                let builder = request.begun(location.clone())?;
                 catalog.make_folders(&location)?;
-                let partition = request.partition_spec.unwrap_or_default();
-                let sort = request.write_order.unwrap_or_else(SortOrder::unsorted_order);
-                let properties = request.properties.unwrap_or_default();
-                commit::create(files, &location, request.schema, partition, sort, properties)
-                    .await
-                    .map_err(|error| refused(&request.name, &error))
+                let made = commit::finish(catalog.lake().files(), builder, None).await;
+                made.map(|(version, _)| version).map_err(|error| refused(&name, &error))
             })
             .await?;
         self.write(vec![Tables::delta(&key, &version)]).await?;
