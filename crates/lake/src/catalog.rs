@@ -18,7 +18,7 @@ use headwater_kernel::port::Catalog;
 use headwater_kernel::port::catalog::{DATASETS, Identifier, TableAt, TableChange};
 use headwater_log::{Commit, Delta, LogError, View, append_durable};
 use iceberg::ErrorKind;
-use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
+use iceberg::spec::{FormatVersion, Schema, SortOrder, TableMetadataBuilder, TableProperties, UnboundPartitionSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
@@ -77,6 +77,26 @@ struct CreateTable {
     properties: Option<HashMap<String, String>>,
 }
 
+impl CreateTable {
+    /// What the table is to begin with, at a place.
+    fn begun(self, location: String) -> Result<TableMetadataBuilder, Problem> {
+        let mut properties = self.properties.unwrap_or_default();
+        // Clients ask for a version by what looks like a property and is none.
+        let format = match properties.remove(TableProperties::PROPERTY_FORMAT_VERSION).as_deref() {
+            None | Some("2") => FormatVersion::V2,
+            Some("3") => FormatVersion::V3,
+            Some(other) => {
+                let fact = format!("tables are not made in the format version `{}`", shown(other));
+                return Err(malformed(fact).help("`format-version` is 2 or 3"));
+            }
+        };
+        let partition = self.partition_spec.unwrap_or_default();
+        let sort = self.write_order.unwrap_or_else(SortOrder::unsorted_order);
+        let builder = TableMetadataBuilder::new(self.schema, partition, sort, location, format, properties);
+        builder.map_err(|error| refused(&self.name, &error))
+    }
+}
+
 impl LakeCatalog {
     /// The catalog over `datasets`; `names` lists the Dataset resources.
     pub fn new(datasets: Datasets, names: Arc<dyn Fn() -> Vec<Name> + Send + Sync>) -> Self {
@@ -95,15 +115,16 @@ impl LakeCatalog {
         self.lake().log().get(SPACE, &table_key(namespace, table), View::Durable).is_some()
     }
 
-    /// The current version of a table.
+    /// The current version of a table. Where there is no such namespace there is no such table, and that is what it says:
+    /// a client goes by it that looks for a namespace `orders` with a table `snapshots` before it looks for a table
+    /// `orders` that has snapshots, as Spark does.
     ///
     /// # Errors
-    /// `HW-LAKE-030` and 032 for what is not there, 021 and 063 for metadata that cannot be read.
+    /// `HW-LAKE-032` for what is not there, 021 and 063 for metadata that cannot be read.
     pub async fn version(&self, namespace: &str, table: &str) -> Result<Version, Problem> {
         let found = if namespace == DATASETS {
             self.lake().version(&dataset::space(table), POINTER, View::Durable).await?
         } else {
-            self.namespace(namespace)?;
             self.lake().version(SPACE, &table_key(namespace, table), View::Durable).await?
         };
         found.ok_or_else(|| no_table(namespace, table))
@@ -176,14 +197,11 @@ impl LakeCatalog {
         }
         let version = self
             .off(async move |catalog| {
-                let files = catalog.lake().files();
+                let name = request.name.clone();
+                let builder = request.begun(location.clone())?;
                 catalog.make_folders(&location)?;
-                let partition = request.partition_spec.unwrap_or_default();
-                let sort = request.write_order.unwrap_or_else(SortOrder::unsorted_order);
-                let properties = request.properties.unwrap_or_default();
-                commit::create(files, &location, request.schema, partition, sort, properties)
-                    .await
-                    .map_err(|error| refused(&request.name, &error))
+                let made = commit::finish(catalog.lake().files(), builder, None).await;
+                made.map(|(version, _)| version).map_err(|error| refused(&name, &error))
             })
             .await?;
         self.write(vec![Tables::delta(&key, &version)]).await?;
@@ -210,7 +228,6 @@ impl LakeCatalog {
     async fn remove_table(&self, namespace: &str, table: &str, purge: bool) -> Result<(), Problem> {
         writable(namespace)?;
         let mut turn = self.0.turn.lock().await;
-        self.namespace(namespace)?;
         let key = table_key(namespace, table);
         let kept = self.lake().log().get(SPACE, &key, View::Appended).ok_or_else(|| no_table(namespace, table))?;
         let place = place_of(&kept).ok_or_else(|| {
@@ -315,7 +332,6 @@ impl Catalog for LakeCatalog {
     }
 
     fn load_view(&self, namespace: &str, view: &str) -> Result<TableAt, Problem> {
-        self.namespace(namespace)?;
         self.view_at(&self.kept(namespace, view, View::Durable)?)
     }
 

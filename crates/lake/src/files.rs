@@ -171,20 +171,32 @@ pub fn location_of(path: &Path) -> String {
 
 /// The path of a location.
 pub fn path_of(location: &str) -> PathBuf {
-    PathBuf::from(location.strip_prefix("file://").unwrap_or(location))
+    PathBuf::from(on_disk(location).unwrap_or(location))
+}
+
+/// The path from the root that a location of the disk stands for. Whoever goes through Hadoop, as Spark does, writes
+/// `file:/a` for `file:///a`.
+fn on_disk(location: &str) -> Option<&str> {
+    let path = location.strip_prefix("file://").or_else(|| location.strip_prefix("file:"));
+    path.filter(|path| path.starts_with('/'))
 }
 
 /// What a file is called within its store: a bucket's key, or its path from the root.
 pub fn key_of(location: &str) -> &str {
     match location.strip_prefix(BUCKET).and_then(|rest| rest.split_once('/')) {
         Some((_, key)) => key,
-        None => location.strip_prefix("file://").unwrap_or(location).trim_start_matches('/'),
+        None => on_disk(location).unwrap_or(location).trim_start_matches('/'),
     }
 }
 
 /// Whether a location is in a folder, or in one below it.
 pub fn is_in_folder(location: &str, folder: &str) -> bool {
-    location.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')) && !location.contains("/..")
+    let within = match (on_disk(location), on_disk(folder)) {
+        (Some(path), Some(folder)) => path.strip_prefix(folder),
+        (None, None) => location.strip_prefix(folder),
+        _ => None,
+    };
+    within.is_some_and(|rest| rest.starts_with('/')) && !location.contains("/..")
 }
 
 /// Whether one of two places is the other, or is in it.

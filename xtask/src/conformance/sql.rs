@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use super::{Expected, Options, Outcome, Report, Verdict, fetch, progress};
+use super::{Expected, Options, Outcome, Report, Verdict, fetch, progress, told};
 use crate::node::Node;
 use crate::process::{read, root, target};
 use crate::setup::{clients_folder, once};
@@ -68,21 +67,14 @@ fn run(files: &Path, node: &Node, only: Option<&str>, expected: &Expected) -> Re
     if let Some(part) = only {
         runner.args(["--only", part]);
     }
-    runner.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = runner.spawn().context("cannot start the Python of the clients")?;
     let mut outcomes = Vec::new();
-    for line in BufReader::new(child.stdout.take().context("no standard output")?).lines() {
-        let Some(outcome) = Outcome::told(&line?) else { continue };
+    told(&mut runner, &mut |outcome: Outcome| {
         // There are thousands of records: those that fail are shown.
         if matches!(outcome.verdict, Verdict::Failed(_)) {
             eprintln!("{}", progress(&outcome, expected));
         }
         outcomes.push(outcome);
-    }
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("the runner of the files ended with {status}");
-    }
+    })?;
     Ok(outcomes)
 }
 

@@ -82,8 +82,8 @@ pub trait Catalog: Send + Sync {
     /// The current version of a table.
     ///
     /// # Errors
-    /// `HW-LAKE-030`, `HW-LAKE-032` when there is no such table, `HW-LAKE-021` and `HW-LAKE-063` when its files cannot be
-    /// read.
+    /// `HW-LAKE-032` when there is no such table, in no such namespace either, `HW-LAKE-021` and `HW-LAKE-063` when its
+    /// files cannot be read.
     fn load<'a>(&'a self, namespace: &'a str, table: &'a str) -> BoxFuture<'a, Result<TableAt, Problem>>;
 
     /// Makes a table from a `CreateTableRequest`; only its metadata where the request says `stage-create`.
@@ -103,20 +103,21 @@ pub trait Catalog: Send + Sync {
     /// there is no such table (`assert-create`) makes it.
     ///
     /// # Errors
-    /// `HW-LAKE-030`, 031 and 032 for names, `HW-LAKE-033` for a table that a stream feeds, `HW-LAKE-034` when a
-    /// requirement does not hold, `HW-LAKE-035` for a request that says nothing.
+    /// `HW-LAKE-030` and 031 for names of tables that it makes, 032 for others, `HW-LAKE-033` for a table that a stream
+    /// feeds, `HW-LAKE-034` when a requirement does not hold, `HW-LAKE-035` for a request that says nothing.
     fn commit(&self, changes: Vec<TableChange>) -> BoxFuture<'_, Result<Vec<TableAt>, Problem>>;
 
     /// Gives a table another name, in its namespace or in another one. Its files stay where they are.
     ///
     /// # Errors
-    /// `HW-LAKE-030`, 031 when the new name is taken, 032, 033 for the node's own, 035 for a name that cannot be.
+    /// `HW-LAKE-032`, 030 and 031 for the new name's namespace and when it is taken, 033 for the node's own, 035 for a name
+    /// that cannot be.
     fn rename_table(&self, from: Identifier, to: Identifier) -> BoxFuture<'_, Result<(), Problem>>;
 
     /// Removes a table; its files, too, where `purge` says so.
     ///
     /// # Errors
-    /// `HW-LAKE-030`, 032 and 033.
+    /// `HW-LAKE-032` and 033.
     fn drop_table<'a>(&'a self, namespace: &'a str, table: &'a str, purge: bool) -> BoxFuture<'a, Result<(), Problem>>;
 
     /// The names of the views of a namespace.
@@ -128,7 +129,7 @@ pub trait Catalog: Send + Sync {
     /// The current metadata of a view.
     ///
     /// # Errors
-    /// `HW-LAKE-030`, `HW-LAKE-091` when there is no such view, `HW-LAKE-021` when what is kept of it cannot be read.
+    /// `HW-LAKE-091` when there is no such view, `HW-LAKE-021` when what is kept of it cannot be read.
     fn load_view(&self, namespace: &str, view: &str) -> Result<TableAt, Problem>;
 
     /// Makes a view from a `CreateViewRequest`.
@@ -140,7 +141,7 @@ pub trait Catalog: Send + Sync {
     /// Changes a view by a `CommitViewRequest`; answers what it is then.
     ///
     /// # Errors
-    /// `HW-LAKE-030`, 033 and 091, `HW-LAKE-034` when a requirement does not hold, `HW-LAKE-035` for a request that says
+    /// `HW-LAKE-033` and 091, `HW-LAKE-034` when a requirement does not hold, `HW-LAKE-035` for a request that says
     /// nothing.
     fn commit_view<'a>(
         &'a self,
@@ -158,7 +159,7 @@ pub trait Catalog: Send + Sync {
     /// Removes a view.
     ///
     /// # Errors
-    /// `HW-LAKE-030`, 033 and 091.
+    /// `HW-LAKE-033` and 091.
     fn drop_view<'a>(&'a self, namespace: &'a str, view: &'a str) -> BoxFuture<'a, Result<(), Problem>>;
 
     /// What people want to know of a dataset: location, rows, files, snapshots, how far it is behind.

@@ -68,9 +68,11 @@ impl LakeCatalog {
         };
         let mut work = Vec::with_capacity(changes.len());
         for ((TableChange { namespace, table, .. }, request), kept) in changes.iter().zip(requests).zip(&before) {
-            self.namespace(namespace)?;
-            if kept.is_none() && !request.creates() {
-                return Err(no_table(namespace, table));
+            if kept.is_none() {
+                if !request.creates() {
+                    return Err(no_table(namespace, table));
+                }
+                self.namespace(namespace)?;
             }
             work.push((table.clone(), kept.clone(), request.clone()));
         }

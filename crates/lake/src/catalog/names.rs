@@ -22,11 +22,10 @@ impl LakeCatalog {
         writable(&to.namespace)?;
         check_name(&to.name)?;
         let _turn = self.0.turn.lock().await;
-        self.namespace(&from.namespace)?;
-        self.namespace(&to.namespace)?;
         let here = thing.key(&from.namespace, &from.name);
         let value = self.lake().log().get(SPACE, &here, View::Appended);
         let value = value.ok_or_else(|| thing.missing(&from.namespace, &from.name))?;
+        self.namespace(&to.namespace)?;
         self.free(&to.namespace, &to.name)?;
         let there = thing.key(&to.namespace, &to.name);
         let mut deltas =

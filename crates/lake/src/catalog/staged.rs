@@ -20,13 +20,8 @@ use crate::commit::{self, Garbage, Version};
 impl LakeCatalog {
     /// What a table would be.
     pub(super) fn stage(&self, location: String, request: CreateTable) -> Result<TableAt, Problem> {
-        let CreateTable { name, schema, partition_spec, write_order, properties, .. } = request;
-        let partition = partition_spec.unwrap_or_default();
-        let sort = write_order.unwrap_or_else(SortOrder::unsorted_order);
-        let properties = properties.unwrap_or_default();
-        let builder =
-            TableMetadataBuilder::new(schema, partition, sort, location.clone(), FormatVersion::V2, properties);
-        let built = builder.and_then(TableMetadataBuilder::build).map_err(|error| refused(&name, &error))?;
+        let name = request.name.clone();
+        let built = request.begun(location.clone())?.build().map_err(|error| refused(&name, &error))?;
         self.shown_at(None, &built.metadata, &location)
     }
 
@@ -55,21 +50,21 @@ pub(super) async fn first_of(
 ) -> Result<(Version, Garbage), Problem> {
     request.check(table, None)?;
     // The updates begin with what the table was shown with; the builder gives that the numbers that it had then.
-    let (mut schema, mut partition, mut sort) = (None, None, None);
+    let (mut schema, mut partition, mut sort, mut format) = (None, None, None, FormatVersion::V2);
     for update in &request.updates {
         match update {
             TableUpdate::AddSchema { schema: added } => schema = schema.or_else(|| Some(added.clone())),
             TableUpdate::AddSpec { spec } => partition = partition.or_else(|| Some(spec.clone())),
             TableUpdate::AddSortOrder { sort_order } => sort = sort.or_else(|| Some(sort_order.clone())),
+            TableUpdate::UpgradeFormatVersion { format_version } => format = format.max(*format_version),
             _ => {}
         }
     }
     let Some(schema) = schema else { return Err(malformed("a commit that makes a table adds a schema")) };
     let partition: UnboundPartitionSpec = partition.unwrap_or_default();
     let sort = sort.unwrap_or_else(SortOrder::unsorted_order);
-    let builder =
-        TableMetadataBuilder::new(schema, partition, sort, location.clone(), FormatVersion::V2, HashMap::new())
-            .map_err(|error| refused(table, &error))?;
+    let builder = TableMetadataBuilder::new(schema, partition, sort, location.clone(), format, HashMap::new())
+        .map_err(|error| refused(table, &error))?;
     let builder = request.apply(table, builder)?;
     catalog.make_folders(&location)?;
     commit::finish(catalog.lake().files(), builder, None).await.map_err(|error| refused(table, &error))

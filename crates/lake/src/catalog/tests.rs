@@ -83,6 +83,29 @@ async fn clients_make_tables_in_namespaces_of_their_own() {
     assert_eq!(catalog.namespaces(), ["datasets"]);
 }
 
+/// Spark looks for a table `snapshots` of a namespace `orders` before it looks for a table `orders` that has snapshots.
+#[tokio::test]
+async fn in_no_namespace_there_is_no_table_and_no_view() {
+    let catalog = catalog();
+    catalog.create_namespace("shop", Value::Null).await.unwrap();
+    for namespace in ["nowhere", "shop\u{1f}orders"] {
+        for refused in [
+            catalog.load(namespace, "snapshots").await.unwrap_err(),
+            commit(&catalog, namespace, snapshot(None, 1, 1)).await.unwrap_err(),
+            catalog.drop_table(namespace, "snapshots", true).await.unwrap_err(),
+        ] {
+            assert_eq!(refused.code, "HW-LAKE-032", "{namespace:?}");
+        }
+        for refused in [
+            catalog.load_view(namespace, "snapshots").unwrap_err(),
+            catalog.commit_view(namespace, "snapshots", json!({})).await.unwrap_err(),
+            catalog.drop_view(namespace, "snapshots").await.unwrap_err(),
+        ] {
+            assert_eq!(refused.code, "HW-LAKE-091", "{namespace:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_table_that_is_purged_stays_for_who_reads_it() {
     let catalog = catalog();

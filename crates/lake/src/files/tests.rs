@@ -177,9 +177,15 @@ fn a_bucket_that_does_not_answer_is_told_apart_from_the_disk() {
 #[test]
 fn what_climbs_out_of_a_folder_is_not_in_it() {
     let is_in = |location: &str| is_in_folder(location, "file:///d/t");
-    assert!(is_in("file:///d/t/data/a") && is_in("file:///d/t/a.parquet"));
-    for location in ["file:///d/t", "file:///d/table/a", "file:///d/t/../u/a", "file:///d/t/..", "/d/t/a", "s3://d/t/a"]
+    assert!(is_in("file:///d/t/data/a") && is_in("file:///d/t/a.parquet") && is_in("file:/d/t/a"));
+    let others = ["/d/t/a", "s3://d/t/a", "file:d/t/a", "file:/d/t/../u/a", "file:////d/t/a", "file://host/d/t/a"];
+    for location in
+        ["file:///d/t", "file:///d/table/a", "file:///d/t/../u/a", "file:///d/t/.."].into_iter().chain(others)
     {
         assert!(!is_in(location), "{location}");
+    }
+    // What is on the disk is in no bucket, whatever it is called.
+    for location in ["file://s3://d/t/a", "file:s3://d/t/a"] {
+        assert!(!is_in_folder(location, "s3://d/t"), "{location}");
     }
 }

@@ -39,7 +39,7 @@ async fn a_name_that_cannot_be_is_refused() {
         (at("datasets", "orders"), at("shop", "orders2"), "HW-LAKE-033"),
         (at("shop", "orders"), at("datasets", "orders"), "HW-LAKE-033"),
         (at("shop", "orders"), at("nowhere", "orders"), "HW-LAKE-030"),
-        (at("nowhere", "orders"), at("shop", "orders2"), "HW-LAKE-030"),
+        (at("nowhere", "orders"), at("shop", "orders2"), "HW-LAKE-032"),
         (at("shop", "others"), at("shop", "orders2"), "HW-LAKE-032"),
         (at("shop", "orders"), at("shop", "orders"), "HW-LAKE-031"),
         (at("shop", "orders"), at("shop", "../x"), "HW-LAKE-035"),

@@ -9,8 +9,12 @@ use crate::catalog::ENTRIES_MAX;
 
 /// What a client is shown of orders before it commits: partitioned, sorted, and with a property.
 async fn staged(catalog: &LakeCatalog) -> Value {
+    staged_with(catalog, json!({"owner": "me"})).await
+}
+
+async fn staged_with(catalog: &LakeCatalog, properties: Value) -> Value {
     let request = json!({
-        "name": "orders", "stage-create": true, "properties": {"owner": "me"},
+        "name": "orders", "stage-create": true, "properties": properties,
         "schema": {"type": "struct", "fields": [
             {"id": 7, "name": "id", "type": "long", "required": true},
             {"id": 9, "name": "kind", "type": "string", "required": false}]},
@@ -27,7 +31,7 @@ async fn staged(catalog: &LakeCatalog) -> Value {
 fn making(shown: &Value, location: &str) -> Value {
     let mut updates = vec![
         json!({"action": "assign-uuid", "uuid": shown["table-uuid"]}),
-        json!({"action": "upgrade-format-version", "format-version": 2}),
+        json!({"action": "upgrade-format-version", "format-version": shown["format-version"]}),
         json!({"action": "add-schema", "schema": shown["schemas"][0], "last-column-id": 2}),
         json!({"action": "set-current-schema", "schema-id": -1}),
         json!({"action": "add-spec", "spec": shown["partition-specs"][0]}),
@@ -64,6 +68,33 @@ async fn a_table_is_there_with_its_first_snapshot_or_not_at_all() {
     assert_eq!(late.code, "HW-LAKE-034");
     let catalog = after_a_cut(&disk, catalog, 3);
     assert_eq!(metadata(&catalog.load("shop", "orders").await.unwrap()), made);
+}
+
+#[tokio::test]
+async fn a_table_has_the_format_version_that_its_properties_ask_for() {
+    let catalog = catalog();
+    catalog.create_namespace("shop", Value::Null).await.unwrap();
+    let asked = |version: &str| json!({"format-version": version, "owner": "me"});
+    let named = |name: &str, version: &str| {
+        let mut request = orders();
+        request["name"] = json!(name);
+        request["properties"] = asked(version);
+        request
+    };
+    for (name, version) in [("two", "2"), ("three", "3")] {
+        let made = metadata(&catalog.create("shop", named(name, version)).await.unwrap());
+        assert_eq!(made["format-version"].to_string(), version);
+        assert_eq!(made["properties"], json!({"owner": "me"}), "it is no property");
+    }
+    for version in ["1", "4", "x"] {
+        let refused = catalog.create("shop", named("other", version)).await.unwrap_err();
+        assert_eq!(refused.code, "HW-LAKE-035", "{version}");
+    }
+    let shown = staged_with(&catalog, asked("3")).await;
+    let mut request = making(&shown, shown["location"].as_str().unwrap());
+    let is_of_snapshots = |update: &Value| update["action"].as_str().unwrap().contains("snapshot");
+    request["updates"].as_array_mut().unwrap().retain(|update| !is_of_snapshots(update));
+    assert_eq!(metadata(&commit(&catalog, "shop", request).await.unwrap())["format-version"], 3);
 }
 
 #[tokio::test]

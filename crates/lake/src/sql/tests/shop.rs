@@ -356,6 +356,23 @@ fn what_is_deleted_is_held_to_the_memory_of_queries() {
     assert!(problem.title.contains("`shop.orders`"), "{problem}");
 }
 
+/// As Spark names files, by way of Hadoop.
+#[test]
+fn files_that_are_named_with_one_slash_are_read() {
+    let shop = orders(json!([]));
+    let hadoops = |location: &str| location.replacen("file:///", "file:/", 1);
+    let mut file = shop.file(&[(1, "id", longs(0..4)), (2, "kind", texts(["k"; 4]))]);
+    let location = file.build().unwrap().file_path().to_owned();
+    let data = file.file_path(hadoops(&location)).build().unwrap();
+    shop.add(0, vec![data.clone()], vec![]);
+    let mut file = shop.places(&[(&data, 1)]);
+    let location = file.build().unwrap().file_path().to_owned();
+    shop.add(0, vec![], vec![file.file_path(hadoops(&location)).build().unwrap()]);
+    let version = shop.version();
+    shop.lead_to(7, &hadoops(version.metadata.current_snapshot().unwrap().manifest_list()));
+    assert_eq!(shop.ids(), json!([0, 2, 3]));
+}
+
 /// What the node can read, no client may have read by naming it.
 #[test]
 fn manifests_outside_of_a_tables_folder_are_not_read() {
