@@ -76,7 +76,7 @@ struct Held {
     waiters: u64,
     /// Changes that are not yet in the log.
     dirty: bool,
-    /// Where the newest change is in the log.
+    /// Where the newest change is in the log, of the group or its offsets.
     sequence: Option<Sequence>,
     /// Taken out of the table: whoever holds it must look again.
     gone: bool,
@@ -277,8 +277,11 @@ impl Groups {
         check_group_id(group)?;
         let slot = self.groups.lock().get(group).cloned().ok_or(GroupError::NotFound)?;
         loop {
-            let mut deltas = vec![Delta { key: record::group_key(group), value: None }];
-            deltas.extend(self.stored_offsets(group).into_iter().map(|(key, _)| Delta { key, value: None }));
+            let known = slot.held.lock().sequence;
+            if let Some(sequence) = known {
+                // An offset is found, to be deleted, once it is durable.
+                self.log.durable(sequence).await?;
+            }
             let appended = {
                 let mut held = slot.held.lock();
                 if held.gone {
@@ -287,13 +290,11 @@ impl Groups {
                 if held.group.phase() != Phase::Empty {
                     return Err(GroupError::NonEmpty);
                 }
-                let appended = self.append(deltas);
-                // Not before: a group whose end the log refused would be back after a restart.
-                if appended.is_ok() {
-                    held.gone = true;
-                    self.groups.lock().remove(group);
+                if held.sequence != known {
+                    continue;
                 }
-                appended
+                let offsets = self.stored_offsets(group);
+                self.end(&slot, &mut held, offsets.into_iter().map(|(key, _)| Delta { key, value: None }).collect())
             };
             match appended {
                 Ok(ticket) => return Ok(self.log.durable(ticket.sequence).await?),
@@ -301,6 +302,16 @@ impl Groups {
                 Err(refusal) => return Err(refusal.into()),
             }
         }
+    }
+
+    /// Appends the end of a group, with what else goes.
+    fn end(&self, slot: &Slot, held: &mut Held, mut deltas: Vec<Delta>) -> Result<Ticket, LogError> {
+        deltas.push(Delta { key: record::group_key(&slot.id), value: None });
+        let ticket = self.append(deltas)?;
+        // Not before: a group whose end the log refused would be back after a restart.
+        held.gone = true;
+        self.groups.lock().remove(&slot.id);
+        Ok(ticket)
     }
 
     /// The group's slot, made when it is not there and `create` says so.

@@ -1,4 +1,4 @@
-//! A disk that is full, or whose syncs fail.
+//! A disk that is full or slow, or whose syncs fail.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is not as expected")]
 
@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt;
-use headwater_base::{Limits, ManualClock, Micros, Name};
+use headwater_base::{Clock, Limits, ManualClock, Micros, Name};
 use headwater_log::embedded::{Options, Tail, tail};
+use headwater_log::groups::{Committed, Groups, Identity, OffsetEntry};
 use headwater_log::{Append, Commit, Delta, EmbeddedLog, Log, LogError, View};
 use headwater_store::blobs::{Blobs, Named};
 use headwater_store::disk::Disk;
@@ -103,6 +104,68 @@ fn a_large_commit_that_does_not_fit_waits_until_it_does() {
     block_on(log.room(&[]));
     let ticket = log.append(&large(800)).unwrap();
     block_on(log.durable(ticket.sequence)).unwrap();
+}
+
+/// The groups of a log, as they are after a start.
+fn groups(log: &Arc<EmbeddedLog>) -> Arc<Groups> {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
+    Groups::open(Arc::clone(log) as Arc<dyn Log>, clock, Arc::new(Limits::default()))
+}
+
+/// How far somebody without a member is in partition 0.
+fn at(offset: i64) -> OffsetEntry {
+    let committed = Committed { offset, leader_epoch: 0, metadata: String::new(), at: Micros(0) };
+    OffsetEntry { topic: "orders".into(), partition: 0, committed }
+}
+
+#[test]
+fn an_offset_under_way_goes_with_its_group() {
+    let disk = FaultyDisk::default();
+    let log = open(&disk, &Arc::default());
+    let groups_now = groups(&log);
+    let nobody = Identity::default();
+    block_on(groups_now.commit("g", &nobody, -1, &[at(1)])).unwrap();
+    let held = disk.hold_syncs();
+    let later = [OffsetEntry { partition: 1, ..at(2) }];
+    let mut both =
+        std::pin::pin!(futures::future::join(groups_now.commit("g", &nobody, -1, &later), groups_now.delete("g")));
+    assert!(both.as_mut().now_or_never().is_none(), "the offset is not durable yet");
+    drop(held);
+    let (committed, deleted) = block_on(both);
+    assert_eq!(committed.unwrap(), [Ok(())]);
+    deleted.unwrap();
+    assert_eq!((groups_now.list(), groups(&log).list()), (vec![], vec![]), "nothing of it is left");
+}
+
+#[test]
+fn an_offset_that_waits_for_room_while_its_group_goes_is_of_a_group_even_so() {
+    let disk = FaultyDisk::default();
+    let options = Options { wal_segment_bytes: 4 << 20, maintain_ms: None, ..Options::default() };
+    let limits = Arc::new(Limits { unsynced_bytes: 1 << 20, ..Limits::default() });
+    let (clock, folder) = (Arc::new(ManualClock::default()), std::path::Path::new("/data"));
+    let log = EmbeddedLog::open_with(Arc::new(disk.clone()), folder, limits, clock, options).unwrap();
+    let groups_now = groups(&log);
+    let nobody = Identity::default();
+    block_on(groups_now.commit("g", &nobody, -1, &[at(1)])).unwrap();
+    let held = disk.hold_syncs();
+    let mut last = 0;
+    for kib in [400, 3, 0] {
+        while let Ok(ticket) = log.append(&large(kib)) {
+            last = ticket.sequence;
+        }
+    }
+    let later = [at(2)];
+    let mut both =
+        std::pin::pin!(futures::future::join(groups_now.delete("g"), groups_now.commit("g", &nobody, -1, &later)));
+    assert!(both.as_mut().now_or_never().is_none(), "there is no room for either");
+    drop(held);
+    block_on(log.durable(last)).unwrap();
+    block_on(log.room(&[]));
+    let (deleted, committed) = block_on(both);
+    deleted.unwrap();
+    assert_eq!(committed.unwrap(), [Ok(())]);
+    let after = groups(&log);
+    assert_eq!((groups_now.list(), groups_now.all_committed("g")), (after.list(), after.all_committed("g")));
 }
 
 #[test]

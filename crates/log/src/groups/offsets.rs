@@ -10,14 +10,12 @@ use headwater_base::Micros;
 use tracing::debug;
 
 use super::{GroupError, Groups, Identity, OFFSETS_RETENTION, Phase, SPACE, check_group_id, record};
-use crate::{Delta, Offset, View};
+use crate::{Commit, Delta, LogError, Offset, View};
 
 /// The longest text with an offset (Kafka's `offset.metadata.max.bytes`).
 pub(super) const METADATA_BYTES_MAX: usize = 4096;
 
 const VERSION: u8 = 2;
-/// Without the stream's id.
-const VERSION_BEFORE: u8 = 1;
 
 /// How far a group has come in one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,12 +56,6 @@ impl Groups {
         if group.len() > record::GROUP_BYTES_MAX {
             return Err(GroupError::InvalidGroupId);
         }
-        let outside = generation < 0;
-        let slot = self.slot(group, outside)?.ok_or(GroupError::IllegalGeneration)?;
-        {
-            let mut held = slot.held.lock();
-            held.group.check_commit(identity, generation, self.clock.elapsed())?;
-        }
         let mut deltas = Vec::with_capacity(entries.len());
         let answers = entries.iter().map(|entry| {
             if entry.committed.metadata.len() > METADATA_BYTES_MAX {
@@ -73,9 +65,36 @@ impl Groups {
             deltas.push(Delta { key, value: Some(encode(&entry.committed, self.stream_id(&entry.topic))) });
             Ok(())
         });
-        let answers = answers.collect();
-        self.write(deltas).await?;
-        Ok(answers)
+        let answers: Vec<_> = answers.collect();
+        let is_empty = deltas.is_empty();
+        let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
+        loop {
+            let slot = self.slot(group, generation < 0)?.ok_or(GroupError::IllegalGeneration)?;
+            // In one with the check: what has waited for room may find that the generation, or the group, is another one.
+            let appended = {
+                let mut held = slot.held.lock();
+                if held.gone {
+                    continue;
+                }
+                held.group.check_commit(identity, generation, self.clock.elapsed())?;
+                if is_empty {
+                    return Ok(answers);
+                }
+                let appended = self.log.append(&commit);
+                if let Ok(ticket) = &appended {
+                    held.sequence = Some(ticket.sequence);
+                }
+                appended
+            };
+            match appended {
+                Ok(ticket) => {
+                    self.log.durable(ticket.sequence).await?;
+                    return Ok(answers);
+                }
+                Err(LogError::Full(_)) => self.log.room(&[]).await,
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
     }
 
     /// The offset of one partition.
@@ -92,7 +111,7 @@ impl Groups {
     /// An offset as stored, if it is of the stream that has the name now.
     fn of_stream(&self, topic: &str, value: &[u8]) -> Option<Committed> {
         let (committed, of) = decode(value)?;
-        of.is_none_or(|of| of == self.stream_id(topic)).then_some(committed)
+        (of == self.stream_id(topic)).then_some(committed)
     }
 
     /// All offsets of a group, by stream and partition.
@@ -142,36 +161,42 @@ impl Groups {
         let slots: Vec<_> = self.groups.lock().values().cloned().collect();
         let before = self.clock.now().minus(OFFSETS_RETENTION);
         for slot in slots {
-            let empty_since = {
-                let held = slot.held.lock();
-                (held.group.phase() == Phase::Empty).then(|| held.group.empty_since())
-            };
-            if empty_since.is_none_or(|since| since > before) {
-                continue;
+            let known = slot.held.lock().sequence;
+            if let Some(sequence) = known {
+                self.log.durable(sequence).await?;
             }
-            let offsets = self.stored_offsets(&slot.id);
-            let old = |value: &Bytes| decode(value).is_none_or(|(committed, _)| committed.at <= before);
-            let deltas: Vec<Delta> = offsets
-                .iter()
-                .filter(|(_, value)| old(value))
-                .map(|(key, _)| Delta { key: key.clone(), value: None })
-                .collect();
-            let all = deltas.len() == offsets.len();
-            self.write(deltas).await?;
-            if all {
-                debug!(group = %slot.id, "group forgotten");
-                self.forget(&slot).await?;
+            let appended = {
+                let mut held = slot.held.lock();
+                let group = &held.group;
+                // Whoever commits meanwhile is not idle.
+                let is_idle = held.sequence == known && group.phase() == Phase::Empty && group.empty_since() <= before;
+                if held.gone || !is_idle {
+                    continue;
+                }
+                let offsets = self.stored_offsets(&slot.id);
+                let old = |value: &Bytes| decode(value).is_none_or(|(committed, _)| committed.at <= before);
+                let deltas: Vec<Delta> = offsets
+                    .iter()
+                    .filter(|(_, value)| old(value))
+                    .map(|(key, _)| Delta { key: key.clone(), value: None })
+                    .collect();
+                if deltas.len() == offsets.len() {
+                    debug!(group = %slot.id, "group forgotten");
+                    self.end(&slot, &mut held, deltas)
+                } else if deltas.is_empty() {
+                    continue;
+                } else {
+                    self.append(deltas)
+                }
+            };
+            match appended {
+                Ok(ticket) => self.log.durable(ticket.sequence).await?,
+                // The next sweep finds them again.
+                Err(LogError::Full(_)) => {}
+                Err(refusal) => return Err(refusal.into()),
             }
         }
         Ok(())
-    }
-
-    async fn forget(&self, slot: &Arc<super::Slot>) -> Result<(), GroupError> {
-        match self.delete(&slot.id).await {
-            // A member came in between.
-            Ok(()) | Err(GroupError::NonEmpty | GroupError::NotFound) => Ok(()),
-            Err(refusal) => Err(refusal),
-        }
     }
 }
 
@@ -186,13 +211,12 @@ fn encode(committed: &Committed, stream: u128) -> Bytes {
     out.freeze()
 }
 
-/// An offset, and the id of its stream where it is known.
-fn decode(mut value: &[u8]) -> Option<(Committed, Option<u128>)> {
-    let of = match value.try_get_u8().ok()? {
-        VERSION => Some(value.try_get_u128().ok()?),
-        VERSION_BEFORE => None,
-        _ => return None,
-    };
+/// An offset, and the id of its stream.
+fn decode(mut value: &[u8]) -> Option<(Committed, u128)> {
+    if value.try_get_u8().ok()? != VERSION {
+        return None;
+    }
+    let of = value.try_get_u128().ok()?;
     let offset = value.try_get_i64().ok()?;
     let leader_epoch = value.try_get_i32().ok()?;
     let at = Micros(value.try_get_i64().ok()?);
