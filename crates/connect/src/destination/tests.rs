@@ -223,10 +223,7 @@ async fn a_token_is_refused_once_for_all_who_hold_it_and_takes_the_place_of_a_ca
     let (tokens, fetched) = server(&[&token("one"), &token("two"), no]).await;
     let fine = "200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
     let (url, came) = server(&[fine, no, no, fine, fine]).await;
-    let spec = json!({"url": url, "auth": {
-        "type": "oauth", "tokenUrl": format!("{tokens}/token"), "clientId": "a", "clientSecret": {"secret": "password"},
-    }});
-    let outlet = build(&spec, &context()).unwrap();
+    let outlet = build(&oauth(&url, &tokens), &context()).unwrap();
     let body = Bytes::new();
     let headers = [("authorization", "theirs"), ("idempotency-key", "their-key")];
     let asked = Asked {
