@@ -37,6 +37,7 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use headwater_base::Problem;
 use headwater_kernel::port::sql::Question;
+use headwater_kernel::unit::awaited;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -212,12 +213,12 @@ async fn share(inner: &Inner, state: &SessionState, sharing: Vec<Planned>, deadl
         outcome.alone.extend(begun.into_iter().map(|(planned, _)| planned));
         return;
     }
-    match tokio::time::timeout_at(deadline, Pass::begin(state, rows, outlets)).await {
-        Ok(Ok(Some(pass))) => {
+    match tokio::time::timeout_at(deadline, awaited(Pass::begin(state, rows, outlets))).await {
+        Ok(Ok(Ok(Some(pass)))) => {
             outcome.shared = begun;
             outcome.pass = Some(pass);
         }
-        Ok(Ok(None) | Err(_)) => outcome.alone.extend(begun.into_iter().map(|(planned, _)| planned)),
+        Ok(_) => outcome.alone.extend(begun.into_iter().map(|(planned, _)| planned)),
         Err(_) => outcome.begun.extend(begun.into_iter().map(|(planned, _)| (planned.statement, Err(inner.late())))),
     }
 }

@@ -172,6 +172,23 @@ fn one_that_needs_too_much_memory_leaves_the_others_theirs() {
     assert!(count.unwrap().ends_with("[[20000]]}") && max.unwrap().ends_with("[[19999]]}"));
 }
 
+/// A bug that one of them meets, be it when it is planned or later, is no end of the others.
+#[test]
+fn a_bug_is_told_of_the_one_that_meets_it() {
+    let house = House::new(forgetful());
+    house.append(0, 10);
+    house.with_bug(&Principal::default());
+    for measure in ["sum(buggy())", "forecast(time, 1, 13)"] {
+        let texts = [measure, "count(*)", "max(\"offset\") >= 0"]
+            .map(|measure| format!("SELECT {measure} AS m FROM {ORDERS} LIMIT 1"));
+        let [bad, count, max]: [_; 3] = house.together(&Principal::default(), &texts).try_into().unwrap();
+        let problem = bad.unwrap_err();
+        assert_eq!(problem.code, "HW-KERNEL-043", "{measure}");
+        assert!(problem.title.contains("a bug, made by a test"), "{problem}");
+        assert!(count.unwrap().ends_with("[[10]]}") && max.unwrap().ends_with("[[true]]}"), "{measure}");
+    }
+}
+
 #[test]
 fn answers_are_kept_for_each_of_them() {
     let house = House::new(Limits::default());
