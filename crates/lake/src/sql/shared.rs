@@ -147,9 +147,9 @@ async fn tell(
 
 /// Answers a statement over rows of its own.
 async fn by_itself(inner: &Inner, state: &SessionState, planned: Planned) {
-    let Planned { statement: Statement { turn, reply, .. }, plan, key } = planned;
+    let Planned { statement: Statement { question, turn, reply }, plan, key } = planned;
     let (deadline, query) = (inner.deadline(), Arc::clone(&turn.listed.query));
-    let rows = apart(inner.bounded(&query, deadline, start(state, plan, None, &query)));
+    let rows = apart(inner.bounded(&query, deadline, start(state, plan, question.rows_max, &query)));
     inner.answer(rows.map(|rows| Begun::Rows(rows, key)), turn, deadline, reply).await;
 }
 
@@ -195,9 +195,10 @@ async fn share(inner: &Inner, state: &SessionState, sharing: Vec<Planned>, deadl
     let (mut begun, mut outlets) = (Vec::new(), Vec::new());
     for planned in sharing {
         let handed = Arc::new(Handed::like(&rows));
-        let query = &planned.statement.turn.listed.query;
+        let Statement { question, turn, .. } = &planned.statement;
+        let query = &turn.listed.query;
         let started = match over(&planned.plan, &handed) {
-            Ok(plan) => inner.bounded(query, deadline, start(state, plan, None, query)).await.ok(),
+            Ok(plan) => inner.bounded(query, deadline, start(state, plan, question.rows_max, query)).await.ok(),
             Err(_) => None,
         };
         let outlet = handed.outlet.lock().take();
