@@ -491,6 +491,8 @@ fn the_time_of_statements_is_set_and_shown_as_postgresql_does() {
         assert_eq!(shown(), expected, "{statement}");
     }
     assert_eq!(client.rows(ENDLESS).unwrap_err(), "the query was ended after 0.03 s, which is the limit");
+    assert_eq!(client.rows("DISCARD PLANS"), Ok(Vec::new()));
+    assert_eq!(shown(), "30ms");
     assert_eq!(client.rows("DISCARD ALL"), Ok(Vec::new()));
     assert_eq!(shown(), "0");
     client.end();
