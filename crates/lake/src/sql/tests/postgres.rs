@@ -517,6 +517,17 @@ fn a_transaction_that_has_failed_takes_nothing_but_its_end() {
     connected.end();
 }
 
+#[test]
+fn a_statement_that_meets_a_bug_ends_no_connection() {
+    let house = House::new(Limits::default());
+    house.with_bug(&Principal::new("asha").unwrap());
+    let client = Connected::new(&house);
+    let told = client.rows("SELECT buggy()").unwrap_err();
+    assert!(told.ends_with("a bug, made by a test"), "{told}");
+    assert_eq!(client.rows("SELECT 1"), Ok(vec![vec!["1".to_owned()]]));
+    client.end();
+}
+
 /// A message of the protocol.
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
