@@ -60,7 +60,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Limits, Principal, Problem};
 use headwater_kernel::port::Sql;
 use headwater_kernel::port::sql::{Answer, Column, Format, Question, Relation, RunningQuery};
-use headwater_kernel::unit::{awaited, bug, contained};
+use headwater_kernel::unit::{awaited, bug};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -248,7 +248,7 @@ impl Inner {
         Ok((plan, key))
     }
 
-    /// What comes of the beginning of a query, unless its time or somebody ends it.
+    /// What comes of the beginning of a query, unless its time, a bug or somebody ends it.
     async fn bounded<T>(
         &self,
         query: &Query,
@@ -256,8 +256,9 @@ impl Inner {
         beginning: impl Future<Output = Result<T, DataFusionError>>,
     ) -> Result<T, Problem> {
         tokio::select! {
-            began = tokio::time::timeout_at(deadline, beginning) => match began {
-                Ok(began) => began.map_err(|error| fault::problem(&error)),
+            began = tokio::time::timeout_at(deadline, awaited(beginning)) => match began {
+                Ok(Ok(began)) => began.map_err(|error| fault::problem(&error)),
+                Ok(Err(said)) => Err(bug("the query", &said)),
                 Err(_) => Err(self.late()),
             },
             problem = query.ended() => Err(problem),
@@ -346,9 +347,7 @@ impl Sql for Engine {
             let (reply, answer) = reply(question.format);
             running.handle.spawn(async move {
                 let query = Arc::clone(&turn.listed.query);
-                let began =
-                    contained(|| apart(inner.bounded(&query, deadline, inner.begin(&context, &question, &query))));
-                let began = began.unwrap_or_else(|said| Err(bug("the query", &said)));
+                let began = apart(inner.bounded(&query, deadline, inner.begin(&context, &question, &query)));
                 inner.answer(began, turn, deadline, reply).await;
             });
             answer.await
@@ -378,7 +377,7 @@ impl Sql for Engine {
                 }
                 relations
             });
-            listed.await.map_err(|_| fault::closed())
+            listed.await.map_err(|error| fault::ended("the list of relations", &error))
         })
     }
 

@@ -107,10 +107,10 @@ def spark_rows(query):
 
 
 def both(query, expected):
-    """What a query gives, in Spark and at the node, where datasets stand without their namespace."""
+    """What a query gives, in Spark and at the node."""
     seen = spark_rows(query)
     assert seen == expected, f"Spark has {seen}"
-    seen = by_node(query.replace("datasets.", ""))
+    seen = by_node(query)
     assert seen == expected, f"the node has {seen}"
 
 

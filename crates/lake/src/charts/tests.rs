@@ -244,6 +244,7 @@ fn the_resource_behind_a_relation() {
     let of = |text: &str| relation(text).map(|(kind, name)| format!("{kind}/{name}"));
     assert_eq!(of("orders").as_deref(), Some("Dataset/orders"));
     assert_eq!(of("Public.Orders").as_deref(), Some("Dataset/orders"));
+    assert_eq!(of("datasets.orders").as_deref(), Some("Dataset/orders"));
     assert_eq!(of("streams.\"Orders.raw\"").as_deref(), Some("Stream/Orders.raw"));
     assert_eq!(of("headwater.tables.users").as_deref(), Some("Table/users"));
     assert_eq!(of("information_schema.tables"), None);

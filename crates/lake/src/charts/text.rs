@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use headwater_base::{Micros, Problem};
+use headwater_kernel::port::catalog::DATASETS as TABLES_OF_DATASETS;
 use serde_json::Value;
 
 use crate::sql::{DATASETS, check_chains, syntax};
@@ -45,7 +46,7 @@ pub fn source(text: &str) -> Result<(), Problem> {
     if is_query(text) { whole(text, |parser| parser.parse_query().map(drop)) } else { name(text).map(drop) }
 }
 
-/// The schema and the name of a relation; none of a query.
+/// The schema and the name of a relation; none of a query. That of datasets is [`DATASETS`] under either of its names.
 pub fn relation(text: &str) -> Option<(String, String)> {
     let name = (!is_query(text)).then(|| name(text).ok())??;
     let parts = name.0.into_iter().map(|part| match part {
@@ -55,7 +56,8 @@ pub fn relation(text: &str) -> Option<(String, String)> {
     });
     let mut parts: Vec<String> = parts.collect::<Option<_>>()?;
     let name = parts.pop()?;
-    Some((parts.pop().unwrap_or_else(|| DATASETS.to_owned()), name))
+    let schema = parts.pop().filter(|schema| schema != TABLES_OF_DATASETS);
+    Some((schema.unwrap_or_else(|| DATASETS.to_owned()), name))
 }
 
 /// A source behind `FROM`.

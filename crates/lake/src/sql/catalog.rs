@@ -33,7 +33,7 @@ use crate::kinds::external_table::ExternalTableSpec;
 
 /// The one catalog.
 pub const CATALOG: &str = "headwater";
-/// The schema of datasets, which needs no name.
+/// The schema of datasets, which needs no name. It is also called as their namespace is in the catalog.
 pub const DATASETS: &str = "public";
 /// The schemas of the node's own, and the kind of resource that each holds.
 pub const SCHEMAS: [(&str, &str); 4] =
@@ -108,8 +108,8 @@ impl CatalogProvider for Catalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let sources = &self.scope.sources;
-        // A view is of the catalog of all engines, where the datasets have a namespace.
-        let name = if self.scope.is_in_view() && name == TABLES_OF_DATASETS { DATASETS } else { name };
+        // In the catalog of all engines the datasets have a namespace.
+        let name = if name == TABLES_OF_DATASETS { DATASETS } else { name };
         if name == INFORMATION {
             let (catalogs, principal) = (self.scope.catalogs()?, self.scope.principal.clone());
             return Some(Arc::new(Information::new(catalogs, sources, principal)));

@@ -6,7 +6,9 @@ use std::time::Duration;
 use datafusion::common::{DataFusionError, Diagnostic};
 use datafusion::sql::sqlparser::parser::ParserError;
 use headwater_base::Problem;
+use headwater_kernel::unit::bug;
 use headwater_store::disk::full_behind;
+use tokio::task::JoinError;
 
 /// The problem of a statement that cannot be planned or carried out.
 ///
@@ -59,6 +61,11 @@ pub fn unreadable(stream: &str, error: impl Display) -> DataFusionError {
 /// The answer of an engine that is closed.
 pub fn closed() -> Problem {
     Problem::new("HW-LAKE-049", "the node is stopping").help("ask again once it is up")
+}
+
+/// Why a task gave no answer: the engine has been closed, or the task ended by a bug.
+pub fn ended(what: &str, error: &JoinError) -> Problem {
+    if error.is_panic() { bug(what, &first_line(&error.to_string())) } else { closed() }
 }
 
 /// A query that was ended at its bound.

@@ -52,6 +52,7 @@ use futures::channel::oneshot;
 use futures::{Sink, SinkExt as _};
 use headwater_base::{Principal, Problem};
 use headwater_kernel::port::sql::Via;
+use headwater_kernel::unit::{awaited, bug};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -300,9 +301,11 @@ impl Services {
         let query = HOLD.scope(hold.clone(), query(Arc::clone(&running)));
         let answer = apart(async {
             tokio::select! {
-                answer = tokio::time::timeout_at(hold.deadline, query) => {
-                    answer.unwrap_or_else(|_| Err(told(&hold.late)))
-                }
+                answer = tokio::time::timeout_at(hold.deadline, awaited(query)) => match answer {
+                    Ok(Ok(answer)) => answer,
+                    Ok(Err(said)) => Err(told(&bug("the query", &said))),
+                    Err(_) => Err(told(&hold.late)),
+                },
                 problem = running.ended() => Err(told(&problem)),
             }
         });

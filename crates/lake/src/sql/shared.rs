@@ -37,6 +37,7 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use headwater_base::Problem;
 use headwater_kernel::port::sql::Question;
+use headwater_kernel::unit::awaited;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -146,9 +147,9 @@ async fn tell(
 
 /// Answers a statement over rows of its own.
 async fn by_itself(inner: &Inner, state: &SessionState, planned: Planned) {
-    let Planned { statement: Statement { turn, reply, .. }, plan, key } = planned;
+    let Planned { statement: Statement { question, turn, reply }, plan, key } = planned;
     let (deadline, query) = (inner.deadline(), Arc::clone(&turn.listed.query));
-    let rows = apart(inner.bounded(&query, deadline, start(state, plan, None, &query)));
+    let rows = apart(inner.bounded(&query, deadline, start(state, plan, question.rows_max, &query)));
     inner.answer(rows.map(|rows| Begun::Rows(rows, key)), turn, deadline, reply).await;
 }
 
@@ -194,9 +195,10 @@ async fn share(inner: &Inner, state: &SessionState, sharing: Vec<Planned>, deadl
     let (mut begun, mut outlets) = (Vec::new(), Vec::new());
     for planned in sharing {
         let handed = Arc::new(Handed::like(&rows));
-        let query = &planned.statement.turn.listed.query;
+        let Statement { question, turn, .. } = &planned.statement;
+        let query = &turn.listed.query;
         let started = match over(&planned.plan, &handed) {
-            Ok(plan) => inner.bounded(query, deadline, start(state, plan, None, query)).await.ok(),
+            Ok(plan) => inner.bounded(query, deadline, start(state, plan, question.rows_max, query)).await.ok(),
             Err(_) => None,
         };
         let outlet = handed.outlet.lock().take();
@@ -212,12 +214,12 @@ async fn share(inner: &Inner, state: &SessionState, sharing: Vec<Planned>, deadl
         outcome.alone.extend(begun.into_iter().map(|(planned, _)| planned));
         return;
     }
-    match tokio::time::timeout_at(deadline, Pass::begin(state, rows, outlets)).await {
-        Ok(Ok(Some(pass))) => {
+    match tokio::time::timeout_at(deadline, awaited(Pass::begin(state, rows, outlets))).await {
+        Ok(Ok(Ok(Some(pass)))) => {
             outcome.shared = begun;
             outcome.pass = Some(pass);
         }
-        Ok(Ok(None) | Err(_)) => outcome.alone.extend(begun.into_iter().map(|(planned, _)| planned)),
+        Ok(_) => outcome.alone.extend(begun.into_iter().map(|(planned, _)| planned)),
         Err(_) => outcome.begun.extend(begun.into_iter().map(|(planned, _)| (planned.statement, Err(inner.late())))),
     }
 }

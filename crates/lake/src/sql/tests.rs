@@ -5,6 +5,7 @@ mod policies;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use futures::TryStreamExt as _;
 use headwater_base::{Limits, Micros, Name, Principal, Problem};
 use headwater_kernel::port::forecast::Ahead;
@@ -160,6 +161,14 @@ impl House {
             let body: Vec<bytes::Bytes> = self.engine.ask(question).await?.body.try_collect().await?;
             Ok(String::from_utf8(body.concat()).unwrap())
         })
+    }
+
+    /// Gives statements of `who` the function `buggy()`, which panics as soon as it is called.
+    fn with_bug(&self, who: &Principal) {
+        let bug = |_: &[ColumnarValue]| -> Result<ColumnarValue, DataFusionError> { panic!("a bug, made by a test") };
+        let buggy = create_udf("buggy", Vec::new(), DataType::Int64, Volatility::Immutable, Arc::new(bug));
+        let running = self.runtime.block_on(self.engine.running()).unwrap();
+        running.context(who).unwrap().register_udf(buggy);
     }
 
     fn rows(&self, statement: &str) -> Value {

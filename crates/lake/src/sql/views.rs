@@ -21,7 +21,6 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use headwater_base::{Principal, Problem};
-use headwater_kernel::port::catalog::DATASETS as TABLES_OF_DATASETS;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{Schema, ViewMetadata, ViewRepresentation, ViewVersion};
 use parking_lot::RwLock;
@@ -69,7 +68,7 @@ impl Scope {
     }
 
     /// Whether the statement is a view's.
-    pub fn is_in_view(&self) -> bool {
+    fn is_in_view(&self) -> bool {
         !self.within.is_empty()
     }
 
@@ -193,7 +192,6 @@ fn endless(fact: String) -> Problem {
 fn schema_of(version: &ViewVersion) -> String {
     match &**version.default_namespace() {
         [] => DATASETS.to_owned(),
-        [one] if one == TABLES_OF_DATASETS => DATASETS.to_owned(),
         levels => levels.join("."),
     }
 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::{ContextModifier, Expr, Reset, Set, Statement};
+use datafusion::sql::sqlparser::ast::{ContextModifier, DiscardObject, Expr, Reset, Set, Statement};
 use datafusion_postgres::hooks::{HookClient, QueryHook};
 use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::Type;
@@ -143,7 +143,7 @@ impl QueryHook for Settings {
                 }
                 None
             }
-            Statement::Discard { .. } => {
+            Statement::Discard { object_type: DiscardObject::ALL } => {
                 client.metadata_mut().remove(TIMEOUT);
                 None
             }

@@ -12,7 +12,7 @@ kind: RowPolicy
 metadata: {name: even}
 spec:
   principals: [asha]
-  relations: [orders, Slow]
+  relations: [datasets.orders, Slow]
   filter: kind = 'even'
 ---
 apiVersion: headwater.dev/v1
@@ -85,6 +85,14 @@ fn a_principal_sees_the_rows_that_policies_let_through() {
     assert_eq!((unseen.code, unseen.title.replace("orders", "others")), (absent.code, absent.title));
     let shown = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
     assert_eq!(house.rows_for(&lea, shown), json!([]));
+
+    // By its name in the catalog it is the same relation.
+    let sum = "SELECT count(*), sum(datasets.orders.n) FROM datasets.orders";
+    assert_eq!(house.rows(sum), json!([[10, 45]]));
+    assert_eq!(house.rows_for(&asha, sum), json!([[5, 20]]));
+    assert_eq!(house.text_for(&lea, sum, Format::Json).unwrap_err().code, "HW-LAKE-041");
+    let schemas = "SELECT table_schema FROM information_schema.tables WHERE table_name = 'orders'";
+    assert_eq!(house.rows(schemas), json!([["public"]]), "it is listed once");
 
     // A condition that does not fit lets nothing through, and says nothing.
     let unfit = house.text_for(&asha, "SELECT * FROM slow", Format::Json).unwrap_err();

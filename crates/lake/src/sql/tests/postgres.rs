@@ -491,6 +491,8 @@ fn the_time_of_statements_is_set_and_shown_as_postgresql_does() {
         assert_eq!(shown(), expected, "{statement}");
     }
     assert_eq!(client.rows(ENDLESS).unwrap_err(), "the query was ended after 0.03 s, which is the limit");
+    assert_eq!(client.rows("DISCARD PLANS"), Ok(Vec::new()));
+    assert_eq!(shown(), "30ms");
     assert_eq!(client.rows("DISCARD ALL"), Ok(Vec::new()));
     assert_eq!(shown(), "0");
     client.end();
@@ -513,6 +515,17 @@ fn a_transaction_that_has_failed_takes_nothing_but_its_end() {
     assert_eq!(prepared.as_db_error().unwrap().code().code(), "25P02");
     assert_eq!((code("ROLLBACK"), code("SELECT 1")), (None, None));
     connected.end();
+}
+
+#[test]
+fn a_statement_that_meets_a_bug_ends_no_connection() {
+    let house = House::new(Limits::default());
+    house.with_bug(&Principal::new("asha").unwrap());
+    let client = Connected::new(&house);
+    let told = client.rows("SELECT buggy()").unwrap_err();
+    assert!(told.ends_with("a bug, made by a test"), "{told}");
+    assert_eq!(client.rows("SELECT 1"), Ok(vec![vec!["1".to_owned()]]));
+    client.end();
 }
 
 /// A message of the protocol.

@@ -80,7 +80,11 @@ impl House {
     }
 
     fn together(&self, who: &Principal, texts: &[String]) -> Vec<Result<String, Problem>> {
-        let of = Question { principal: who.clone(), via: Via::Chart, ..Question::default() };
+        self.together_as(Question { principal: who.clone(), via: Via::Chart, ..Question::default() }, texts)
+    }
+
+    /// The same where `of` says all of the statements but the texts.
+    fn together_as(&self, of: Question, texts: &[String]) -> Vec<Result<String, Problem>> {
         self.runtime.block_on(async {
             let answers = self.engine.ask_together(texts.to_vec(), of).await.unwrap();
             let read = answers.into_iter().map(|answer| async {
@@ -170,6 +174,36 @@ fn one_that_needs_too_much_memory_leaves_the_others_theirs() {
     let [large, count, max]: [_; 3] = house.together(&Principal::default(), &texts).try_into().unwrap();
     assert_eq!(large.unwrap_err().code, "HW-LAKE-043");
     assert!(count.unwrap().ends_with("[[20000]]}") && max.unwrap().ends_with("[[19999]]}"));
+}
+
+/// A bug that one of them meets, be it when it is planned or later, is no end of the others.
+#[test]
+fn a_bug_is_told_of_the_one_that_meets_it() {
+    let house = House::new(forgetful());
+    house.append(0, 10);
+    house.with_bug(&Principal::default());
+    for measure in ["sum(buggy())", "forecast(time, 1, 13)"] {
+        let texts = [measure, "count(*)", "max(\"offset\") >= 0"]
+            .map(|measure| format!("SELECT {measure} AS m FROM {ORDERS} LIMIT 1"));
+        let [bad, count, max]: [_; 3] = house.together(&Principal::default(), &texts).try_into().unwrap();
+        let problem = bad.unwrap_err();
+        assert_eq!(problem.code, "HW-KERNEL-043", "{measure}");
+        assert!(problem.title.contains("a bug, made by a test"), "{problem}");
+        assert!(count.unwrap().ends_with("[[10]]}") && max.unwrap().ends_with("[[true]]}"), "{measure}");
+    }
+}
+
+#[test]
+fn each_gives_so_many_rows_at_most() {
+    let house = House::new(forgetful());
+    house.append(0, 10);
+    let texts = ["SELECT n FROM orders ORDER BY n", "SELECT kind FROM orders ORDER BY n DESC", "SELECT n FROM orders"];
+    let texts = texts.map(str::to_owned);
+    assert_eq!(house.counts(&texts), [0, 2, 1]);
+    for answer in house.together_as(Question { rows_max: Some(2), ..Question::default() }, &texts) {
+        let answer: Value = serde_json::from_str(&answer.unwrap()).unwrap();
+        assert_eq!(answer["rows"].as_array().unwrap().len(), 2, "{answer}");
+    }
 }
 
 #[test]

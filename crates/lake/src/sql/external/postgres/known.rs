@@ -34,6 +34,8 @@ const LIST_MAX: Duration = Duration::from_secs(1);
 const TABLES_MAX: usize = 1_024;
 /// What is told of a server that is away.
 const AWAY: &str = "HW-LAKE-056";
+/// What a question is called in a problem.
+const QUESTION: &str = "the question for a table's columns";
 
 /// The columns of a table.
 pub type Columns = Arc<[Column]>;
@@ -102,7 +104,7 @@ impl Known {
         match said {
             Some(said) => said,
             // A question goes on without whoever has begun it: others may wait for its answer.
-            None => self.asked(table, ask).await.unwrap_or_else(|_| Err(fault::closed())),
+            None => self.asked(table, ask).await.unwrap_or_else(|error| Err(fault::ended(QUESTION, &error))),
         }
     }
 
@@ -129,7 +131,7 @@ impl Known {
         }
         if let Some(asked) = asked.filter(|_| waits) {
             if let Ok(answer) = timeout(LIST_MAX, asked).await {
-                return answer.unwrap_or_else(|_| Err(fault::closed()));
+                return answer.unwrap_or_else(|error| Err(fault::ended(QUESTION, &error)));
             }
             self.is_away(place);
         }

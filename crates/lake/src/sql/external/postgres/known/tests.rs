@@ -1,7 +1,8 @@
 //! When servers are asked for the columns of a table, and who waits for them.
 
-use std::future::{pending, ready};
+use std::future::{pending, poll_fn, ready};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Instant;
 
 use headwater_base::{ManualClock, Micros};
@@ -138,6 +139,16 @@ fn a_list_takes_what_is_known_and_waits_once_for_nothing() {
     bench.clock.advance(KEPT_MAX);
     let listed = bench.known.listed("t", &bench.spec, bench.asking(pending()));
     assert_eq!(names(bench.runtime.block_on(async { timeout(LIST_MAX / 2, listed).await.unwrap() })), ["a"]);
+}
+
+#[test]
+fn a_bug_in_a_question_is_told_as_one() {
+    let bench = Bench::new();
+    let ask = bench.asking(poll_fn(|_| -> Poll<Result<Vec<Column>, Problem>> { panic!("a bug, made by a test") }));
+    let problem = bench.runtime.block_on(bench.known.columns("t", &bench.spec, ask)).unwrap_err();
+    assert_eq!(problem.code, "HW-KERNEL-043");
+    assert!(problem.title.contains("a bug, made by a test"), "{problem}");
+    assert_eq!(names(bench.planned(Ok(column("a")))), ["a"]);
 }
 
 #[test]
