@@ -182,9 +182,14 @@ impl Shard {
                 }
             }
         });
-        let Some(reason) = end.unwrap_or_else(Some) else { return };
-        tracing::error!(shard = self.index, reason, "workflow shard ended");
-        self.inner.fail(bug(format_args!("workflow shard {}", self.index), &reason));
+        let what = format!("workflow shard {}", self.index);
+        let problem = match end {
+            Ok(None) => return,
+            Ok(Some(reason)) => Problem::new("HW-WORK-034", format!("{what} cannot go on: {reason}")),
+            Err(said) => bug(what, &said),
+        };
+        tracing::error!(shard = self.index, reason = problem.title, "workflow shard ended");
+        self.inner.fail(problem);
     }
 
     fn count_timers(&self) {
