@@ -120,7 +120,7 @@ impl Shard {
             } else if tag == Tag::Head as u8 {
                 let head = Head::decode(value).ok().filter(|head| head.state == ExecutionState::Running);
                 running += u64::from(head.is_some());
-                express.extend(head.filter(|head| head.express).map(|_| key));
+                express.extend(head.filter(|head| head.express && head.parked.is_none()).map(|_| key));
             } else if tag == Tag::Message as u8 {
                 commands.extend(
                     Message::decode(value, &|hash| inner.fetch(hash))

@@ -129,11 +129,18 @@ async fn an_item_that_meets_a_bug_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_express_execution_that_meets_a_bug_says_so() {
-    let rig = Rig::new().await;
-    rig.express("quick", &at_once()).await;
+async fn an_express_execution_that_meets_a_bug_says_so_and_is_not_tried_again() {
+    let mut rig = Rig::new().await;
+    rig.stream("out").await;
+    let publish = json!({"Type": "Task", "Resource": "arn:headwater:work:::stream:publish", "Next": "B",
+        "Parameters": {"Stream": "out", "Value.$": "$"}, "ResultPath": null});
+    rig.express("quick", &json!({"StartAt": "A", "States": {"A": publish, "B": call()}})).await;
     rig.start("quick", Some("n"), json!({"bug": true})).await.unwrap();
-    let cause = || rig.engine().describe("quick/n").ok().and_then(|view| view.cause);
-    rig.until(|| cause().is_some()).await;
-    assert!(cause().unwrap().contains("a bug, made by a test"));
+    let cause = |rig: &Rig| rig.engine().describe("quick/n").ok().and_then(|view| view.cause);
+    rig.until(|| cause(&rig).is_some()).await;
+    assert!(cause(&rig).unwrap().contains("a bug, made by a test"));
+    rig.restart().await;
+    rig.start("quick", Some("other"), json!({"bug": false})).await.unwrap();
+    assert_eq!(rig.end("quick/other").await.state, ExecutionState::Succeeded);
+    assert_eq!(rig.records("out"), 2);
 }
