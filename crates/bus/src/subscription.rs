@@ -242,6 +242,8 @@ impl Subscription {
 
     /// What an event leads to.
     pub fn effects(&self, event: &Happened<'_>, into: &mut Vec<Effect>) {
+        #[cfg(test)]
+        assert_ne!(self.name.as_str(), "buggy", "a bug, made by a test");
         if let Some(stream) = &self.archive {
             // What a replay gave out is in the archive already.
             if event::text(event.record, header::REPLAY).is_none() {

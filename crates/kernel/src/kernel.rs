@@ -142,8 +142,8 @@ impl Kernel {
         }
     }
 
-    /// Whether the supervisor has looked at every resource since the start. Before, statuses are those of the run before, and
-    /// nothing of what was applied then may run yet.
+    /// Whether the supervisor has looked at every resource since the start. Before, statuses are those of the run before,
+    /// and nothing of what was applied then may run yet.
     pub fn has_looked(&self) -> bool {
         self.looked.load(Ordering::Acquire)
     }

@@ -271,7 +271,7 @@ impl Dispatch {
                     }
                 }
             };
-            // What meets a bug is given up as what its target refuses, and holds nobody up.
+            // What meets a bug is tried again and given up as what its target does not take, and holds nobody up.
             let verdicts = awaited(tried).await.unwrap_or_else(|said| {
                 let problem = bug("the delivery", &said);
                 taken.iter().map(|_| again(&problem)).collect()

@@ -70,8 +70,9 @@ impl Reader {
             .spawn(move || {
                 let stop = StopSignal::waking(Arc::clone(&of.wake));
                 let mut life = Life::new(&setup, &of, &stop);
-                let result = contained(|| life.run()).unwrap_or_else(|_| {
-                    Err(Problem::new("HW-BUS-023", format!("the reader of `{}` ended by a bug in the program", setup.stream))
+                let result = contained(|| life.run()).unwrap_or_else(|said| {
+                    let fact = format!("the reader of `{}` ended by a bug in the program: {said}", setup.stream);
+                    Err(Problem::new("HW-BUS-023", fact)
                         .help("it is started again from its last commit; please report this with the lines of the log before it"))
                 });
                 life.end(result);

@@ -110,7 +110,10 @@ pub(super) fn read(files: &[File<'_>]) -> Result<Records, Problem> {
         known.iter().filter_map(|(id, job)| Some((*id, job.since?, job))).collect();
     left.sort_unstable_by_key(|(id, since, _)| (*since, *id));
     for (id, since, job) in left {
-        jobs.push(&job.label_of(id), &job.rule, job.attempt(since, ended, true));
+        if !jobs.push(&job.label_of(id), &job.rule, job.attempt(since, ended, true)) {
+            let path = files.first().map_or("", |file| file.path);
+            return Err(refused(path, 0, "there are too many attempts".to_owned()));
+        }
         last_failed.insert(id, true);
     }
     records.failed = last_failed.values().any(|failed| *failed);

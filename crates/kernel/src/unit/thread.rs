@@ -54,8 +54,8 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// Starts `work` on a thread called `name`, of [`Haste::Later`], which ends soon after `stop` is set. `bug` is how it ended when it
-    /// panicked.
+    /// Starts `work` on a thread called `name`, of [`Haste::Later`], which ends soon after `stop` is set. `bug` is how it
+    /// ended when it panicked.
     ///
     /// # Errors
     /// What the system says when there is no thread for it.

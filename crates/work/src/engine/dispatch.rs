@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 
 use headwater_base::Micros;
 use headwater_kernel::port::Cause;
+use headwater_kernel::unit::awaited;
 use headwater_log::View;
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
@@ -31,16 +32,11 @@ pub(super) async fn run(inner: Weak<Inner>, mut tasks: mpsc::UnboundedReceiver<(
         let mut in_flight = inner.in_flight.lock();
         let task = Arc::clone(&inner);
         let spawned = handle.spawn(async move {
-            let done = tokio::spawn(perform(Arc::clone(&task), key, attempt));
-            let stop = Abort(done.abort_handle());
-            let event = match done.await {
-                Ok(event) => event,
-                Err(_) => {
-                    let failure = Failure::new("States.TaskFailed", "the task ended by a bug in the program");
-                    Some(Event::TaskFailed { attempt, failure })
-                }
-            };
-            drop(stop);
+            let done = awaited(perform(Arc::clone(&task), key, attempt)).await;
+            let event = done.unwrap_or_else(|said| {
+                let cause = format!("the task ended by a bug in the program: {said}");
+                Some(Event::TaskFailed { attempt, failure: Failure::new("States.TaskFailed", cause) })
+            });
             task.in_flight.lock().remove(&(key, attempt));
             drop(permit);
             if let Some(event) = event {
@@ -51,15 +47,6 @@ pub(super) async fn run(inner: Weak<Inner>, mut tasks: mpsc::UnboundedReceiver<(
             }
         });
         in_flight.insert((key, attempt), spawned.abort_handle());
-    }
-}
-
-/// Ends the inner task with the outer one.
-struct Abort(tokio::task::AbortHandle);
-
-impl Drop for Abort {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

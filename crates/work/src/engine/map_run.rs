@@ -117,7 +117,9 @@ impl Inner {
             let outcome = awaited(drive::run(&inner, key, attempt, &told, &bound)).await;
             let outcome = outcome.unwrap_or_else(|said| {
                 let cause = format!("the Map Run ended by a bug in the program: {said}");
-                Some(Err(Failure::new("States.Runtime", cause)))
+                tracing::error!(said, "a Map Run ended by a bug");
+                // One that is stopped would meet it again and again: its row stays, and the next start tries once more.
+                (!told.is_set()).then(|| Err(Failure::new("States.Runtime", cause)))
             });
             inner.maps.0.lock().remove(&(key, attempt));
             match outcome {

@@ -28,7 +28,7 @@ use super::message::Message;
 use super::queue::Command;
 use super::rows::{self, Alarm, Head, Key, Tag};
 use super::timers::Timers;
-use super::turn::{Around, Turn};
+use super::turn::{After, Around, Turn};
 use super::{Inner, token};
 use crate::execution::{Attempt, Begin, Event, Failure, Item, Timer};
 use crate::tasks;
@@ -120,7 +120,7 @@ impl Shard {
             } else if tag == Tag::Head as u8 {
                 let head = Head::decode(value).ok().filter(|head| head.state == ExecutionState::Running);
                 running += u64::from(head.is_some());
-                express.extend(head.filter(|head| head.express).map(|_| key));
+                express.extend(head.filter(|head| head.express && head.parked.is_none()).map(|_| key));
             } else if tag == Tag::Message as u8 {
                 commands.extend(
                     Message::decode(value, &|hash| inner.fetch(hash))
@@ -182,9 +182,14 @@ impl Shard {
                 }
             }
         });
-        let Some(reason) = end.unwrap_or_else(Some) else { return };
-        tracing::error!(shard = self.index, reason, "workflow shard ended");
-        self.inner.fail(bug(format_args!("workflow shard {}", self.index), &reason));
+        let what = format!("workflow shard {}", self.index);
+        let problem = match end {
+            Ok(None) => return,
+            Ok(Some(reason)) => Problem::new("HW-WORK-034", format!("{what} cannot go on: {reason}")),
+            Err(said) => bug(what, &said),
+        };
+        tracing::error!(shard = self.index, reason = problem.title, "workflow shard ended");
+        self.inner.fail(problem);
     }
 
     fn count_timers(&self) {
@@ -259,7 +264,8 @@ impl Shard {
                 Err(problem) => answer(Some(reply), Err(problem)),
             },
             Command::Park { key, reason } => {
-                if self.head(&key).is_ok_and(|head| head.is_some_and(|head| head.state == ExecutionState::Running)) {
+                let goes_on = |head: &Head| head.state == ExecutionState::Running && head.parked.is_none();
+                if self.head(&key).is_ok_and(|head| head.as_ref().is_some_and(goes_on)) {
                     self.park(batch, &key, &reason);
                 }
             }
@@ -359,6 +365,9 @@ impl Shard {
             None => self.head(&key)?,
         };
         if let Some(there) = there {
+            if let Some(reason) = &there.parked {
+                return Err(super::parked(&there.id(), reason));
+            }
             // Whoever waits for its end is told of it once, however often it asks; of somebody else's it would never be.
             let theirs = match &head.parent {
                 Some(_) => there.parent == head.parent,
@@ -402,6 +411,10 @@ impl Shard {
     /// The execution's turn of this batch, taken up from memory or the log if it has none yet.
     fn open_turn<'b>(&mut self, batch: &'b mut Batch, key: &Key) -> Result<&'b mut Slot, Problem> {
         if batch.slot(key).is_none() {
+            if batch.noted.contains(key) {
+                // What is done at the moment has parked it.
+                return Err(super::no_execution("that goes on"));
+            }
             let turn = match self.cache.take(key).map_or_else(|| self.load(key), Ok) {
                 Ok(turn) => turn,
                 Err(problem) => {
@@ -555,7 +568,6 @@ impl Shard {
         let mut turn = Turn::over(*key, head, execution, definition, false);
         turn.kept = kept;
         turn.redrive(&around)?;
-        self.inner.figures.running.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         batch.add(turn);
         if let Some(slot) = batch.slot(key) {
             slot.touched = true;
@@ -645,19 +657,28 @@ impl Shard {
         }
     }
 
-    /// Leaves an execution as it was and marks it, so that nothing tries it again; one that begins in this batch does not
-    /// begin. What was asked of it in this batch has not happened, and whoever asked is told what this answers.
+    /// Leaves an execution as it was and marks it, so that nothing tries it again, and whoever waits for its end waits no
+    /// more; one that begins in this batch does not begin, and one that had ended stays as it ended. What was asked of it
+    /// in this batch has not happened, and whoever asked is told what this answers.
     fn park(&mut self, batch: &mut Batch, key: &Key, reason: &str) -> Problem {
         let dropped = batch.drop_slot(key);
         self.cache.take(key);
         let answers = batch.take_answers(key);
         let problem = match (self.head(key), dropped) {
+            (Ok(Some(head)), _) if head.state != ExecutionState::Running => not_taken_up(&head.id(), reason),
             (Ok(Some(mut head)), _) => {
                 tracing::error!(execution = head.id(), reason, "execution parked");
                 self.inner.figures.parked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 head.parked = Some(reason.to_owned());
                 batch.loose.push((Arc::clone(&self.space), rows::row(key, Tag::Head, &[]), Some(head.encode())));
-                super::parked(&head.id(), reason)
+                // The log does not say so yet, and what comes next in this batch must not take it up again.
+                batch.noted.insert(*key);
+                let problem = super::parked(&head.id(), reason);
+                batch.post(Some(Post::After(*key, After::Ended(Box::new(super::view(&head, None))))));
+                if let Some(parent) = head.parent.take() {
+                    turn_away(batch, &head.id(), parent, problem.title.clone());
+                }
+                problem
             }
             (Ok(None), Some(slot)) => {
                 let id = slot.turn.head.id();
@@ -699,7 +720,14 @@ fn cannot_begin(id: &str, reason: &str) -> Problem {
         .help("nothing of it is kept; start it again, with another input if the reason is in the input")
 }
 
-/// Tells the task that waits for an execution that it does not begin.
+/// `HW-WORK-007`: an execution that had ended meets something that would park one that runs.
+fn not_taken_up(id: &str, reason: &str) -> Problem {
+    tracing::error!(execution = id, reason, "execution stays as it ended");
+    Problem::new("HW-WORK-007", format!("execution `{id}` cannot be taken up again: {reason}"))
+        .help("it is as it was; start a new one, and please report this")
+}
+
+/// Tells the task that waits for an execution that it does not begin, or does not go on.
 fn turn_away(batch: &mut Batch, id: &str, parent: rows::Parent, cause: String) {
     let failure = Failure::new("States.TaskFailed", cause);
     let row = rows::row(&rows::key_of("", id), Tag::Message, &rows::attempt_bytes(&parent.attempt));

@@ -85,11 +85,20 @@ async fn nobody_is_told_that_something_is_done_which_the_log_refuses() {
     let rig = Rig::new().await;
     rig.workflow("w", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}})).await;
     rig.start("w", Some("n"), json!({})).await.unwrap();
+    rig.start("w", Some("ended"), json!({})).await.unwrap();
+    rig.engine().stop("w/ended", None, None).await.unwrap();
     // No history can be written from now on.
     rig.log.delete(&Name::new(super::journal::STREAM).unwrap()).await.unwrap();
     assert_eq!(rig.start("w", Some("late"), json!({})).await.unwrap_err().code, "HW-WORK-064");
     assert_eq!(rig.engine().describe("w/late").unwrap_err().code, "HW-WORK-030");
     assert_eq!(rig.engine().stop("w/n", None, None).await.unwrap_err().code, "HW-WORK-031");
+    // What had ended stays as it ended, and does not count as running.
+    let running = || rig.engine().figures().iter().find(|(name, _)| *name == "executions_running").unwrap().1;
+    let before = running();
+    assert_eq!(rig.engine().redrive("w/ended").await.unwrap_err().code, "HW-WORK-007");
+    let view = rig.engine().describe("w/ended").unwrap();
+    assert_eq!((view.state, view.stopped.is_some()), (ExecutionState::Aborted, true));
+    assert!(running() <= before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

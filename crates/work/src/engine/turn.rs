@@ -108,7 +108,7 @@ pub(super) enum After {
     StopMap(Attempt),
     /// Run an Express execution.
     RunExpress,
-    /// Tell those who wait that it has ended.
+    /// Tell those who wait that it has ended, or does not go on.
     Ended(Box<ExecutionView>),
 }
 
@@ -404,6 +404,9 @@ impl Turn {
         let key = rows::key_of(&head.workflow, &head.name);
         if let Some(bytes) = around.inner.row(&key, Tag::Head, &[], View::Appended) {
             let there = Head::decode(&bytes)?;
+            if let Some(reason) = &there.parked {
+                return Err(super::parked(&there.id(), reason));
+            }
             // As where it is started: only its own parent is told of its end.
             let theirs = if parent.is_some() { there.parent == parent } else { there.state == ExecutionState::Running };
             if there.input != head.input || !theirs {

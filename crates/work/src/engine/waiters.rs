@@ -30,7 +30,7 @@ impl Waiters {
         Awaited { waiters: self, key, receiver }
     }
 
-    /// Tells those who wait that an execution has ended.
+    /// Tells those who wait that an execution has ended, or does not go on.
     pub(super) fn tell(&self, key: &Key, view: &ExecutionView) {
         let waiting = self.0.lock().remove(key);
         for waiter in waiting.into_iter().flatten() {

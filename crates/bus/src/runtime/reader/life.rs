@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Name, Problem};
+use headwater_kernel::unit::{bug, contained};
 use headwater_log::cursor::Pulled;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Delta, LogError, Offset};
@@ -72,6 +73,8 @@ struct Batch {
     items: Vec<Item>,
     records: usize,
     more: bool,
+    /// A subscription that met a bug, and what that is: nothing of the batch is to be written then.
+    broken: Option<(String, Problem)>,
 }
 
 impl<'a> Life<'a> {
@@ -180,7 +183,11 @@ impl<'a> Life<'a> {
             };
             busy |= batch.records > 0;
             more |= batch.more;
-            self.write(index, batch.items)?;
+            match batch.broken {
+                // The others of its cohort read this again without it.
+                Some((id, problem)) => self.let_go_of(index, &id, problem)?,
+                None => self.write(index, batch.items)?,
+            }
         }
         self.cohorts.retain(|cohort| !cohort.members.is_empty());
         self.merge()?;
@@ -242,7 +249,12 @@ impl<'a> Life<'a> {
                                 let hops_max = setup.limits.event_hops;
                                 let happened = Happened { record: &record, view, place, now, hops_max };
                                 let mut led = Vec::new();
-                                member.subscription.effects(&happened, &mut led);
+                                if let Err(said) = contained(|| member.subscription.effects(&happened, &mut led)) {
+                                    let id = member.subscription.id();
+                                    let problem = bug(format_args!("`{id}`, with the event at {place},"), &said);
+                                    let broken = Some((id, problem));
+                                    return Ok(Batch { broken, records: batch.records, ..Batch::default() });
+                                }
                                 bytes += led.iter().map(weight).sum::<usize>();
                                 effects.extend(led.into_iter().map(|effect| (*hit, effect)));
                             }

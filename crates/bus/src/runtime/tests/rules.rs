@@ -1,5 +1,6 @@
 //! Rules and pipes: who gets what, exactly once, and what becomes of events that cannot be taken.
 
+use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::bench::Bench;
@@ -52,6 +53,24 @@ fn targets_get_their_own_input() {
     assert_eq!((&letters[0]["code"], &letters[0]["target"]), (&json!("HW-BUS-013"), &json!(1)));
     bench.wait_for("out", 2);
     bench.stop(&unit);
+}
+
+#[test]
+fn a_rule_that_meets_a_bug_ends_and_the_others_of_its_stream_go_on() {
+    let bench = Bench::new();
+    let good = bench.start("Rule", "good", large(json!([{"type": "stream", "stream": "out"}])));
+    // As a node that starts it again after its end.
+    for number in 1..=2 {
+        let bad = bench.start("Rule", "buggy", large(json!([{"type": "stream", "stream": "never"}])));
+        bench.put("shop", "Order", json!({"total": 500 + number}));
+        bench.wait_for("out", number);
+        bench.until("it ends", || bad.finished().now_or_never().is_some());
+        let ended = bad.finished().now_or_never().unwrap().unwrap_err();
+        assert_eq!(ended.code, "HW-KERNEL-043");
+        assert!(ended.title.contains("`rule/buggy`") && ended.title.contains("a bug, made by a test"), "{ended}");
+    }
+    assert!(good.finished().now_or_never().is_none());
+    bench.stop(&good);
 }
 
 #[test]

@@ -386,6 +386,11 @@ impl Map<'_> {
                     let output = view.output.map(|output| String::from_utf8_lossy(&output).into_owned());
                     Ok((view.state, output))
                 }
+                // It is parked.
+                Ok(view) if view.stopped.is_none() => {
+                    let failure = Failure { error: Some("States.Runtime".to_owned()), cause: view.cause };
+                    Err((ExecutionState::Failed, failure))
+                }
                 Ok(view) => Err((view.state, Failure { error: view.error, cause: view.cause })),
                 Err(lost) => Err(lost),
             }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::tables::{TransactError, Write, Written};
-use headwater_kernel::port::workflows::ExecutionView;
+use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 use headwater_kernel::unit::contained;
 use headwater_log::park;
 use headwater_log::{Commit, DISK_RETRY, Delta, LogError, Ticket, View};
@@ -298,6 +298,8 @@ impl Shard {
             let key = turn.key;
             if turn.fresh {
                 figures.started.fetch_add(1, Ordering::Relaxed);
+            }
+            if turn.told.contains(&ExecutionState::Running) {
                 figures.running.fetch_add(1, Ordering::Relaxed);
             }
             figures.steps.fetch_add(turn.history.len() as u64, Ordering::Relaxed);
