@@ -2,7 +2,7 @@
 
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
-import { address, call, type Execution, queries, useExecutions, useKind } from '../api.ts';
+import { address, call, EXECUTIONS, type Execution, queries, useExecutions, useKind } from '../api.ts';
 import { useTick } from '../figures.ts';
 import { count, span } from '../format.ts';
 import { at, items, members, parse, text } from '../json.ts';
@@ -203,7 +203,7 @@ export function ExecutionPage({ workflow, name }: { workflow: string; name: stri
     onSettled: () => {
       void queries.invalidateQueries({ queryKey: ['execution', id] });
       void queries.invalidateQueries({ queryKey: ['history', id] });
-      void queries.invalidateQueries({ queryKey: ['executions'] });
+      void queries.invalidateQueries({ queryKey: EXECUTIONS });
     },
   });
   if (!one.data) return <Awaited error={one.error} />;

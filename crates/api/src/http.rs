@@ -5,6 +5,7 @@
 //! ([`fault::Fault`]).
 
 pub mod answer;
+mod aside;
 pub mod body;
 pub mod bus;
 mod charts;

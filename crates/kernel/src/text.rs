@@ -16,7 +16,7 @@ const NEVER: &[&str] = &["Secret"];
 const WRITTEN: &[&str] = &["name", "labels", "annotations"];
 
 /// Whether the text of a document is kept: of no kind with secrets, and of nothing that a node has printed, as its
-/// generation would be in the way of the next apply.
+/// version would be in the way of the next apply.
 pub(crate) fn is_kept(document: &Value) -> bool {
     let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
     let metadata = document.get("metadata").and_then(Value::as_object);

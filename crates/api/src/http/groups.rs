@@ -12,6 +12,7 @@ use headwater_log::{Ends, Log, Offset, Stream};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
+use crate::http::aside::aside;
 use crate::http::fault::{Fault, stopping};
 use crate::http::ingest::find_stream;
 use crate::http::query::Query;
@@ -90,11 +91,7 @@ pub async fn set_offsets(
     let dry_run = query.flag("dry-run")?;
     let (planner, of) = (Arc::clone(&api), name.clone());
     // Where a time is, is read from the disk.
-    let steps = match tokio::task::spawn_blocking(move || wanted.plan(&planner, &of)).await {
-        Ok(steps) => steps?,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => return Err(stopping()),
-    };
+    let steps = aside(move || wanted.plan(&planner, &of)).await??;
     if !dry_run {
         commit(&api, &name, &steps).await?;
     }

@@ -1,15 +1,14 @@
 //! What happens around every request: who may call, figures, and problems for what the router refused by itself.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use futures::FutureExt;
 use headwater_base::{Name, Problem, closest};
+use headwater_kernel::unit::awaited;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
@@ -101,7 +100,7 @@ pub async fn around(State(api): State<Arc<Api>>, path: Option<MatchedPath>, requ
     let (head, body) = request.into_parts();
     let response = match guard::check(&head) {
         Ok(()) => {
-            let answer = AssertUnwindSafe(next.run(Request::from_parts(head, body))).catch_unwind().await;
+            let answer = awaited(next.run(Request::from_parts(head, body))).await;
             // The panic itself is in the node's log: what it says may hold what others sent.
             answer.unwrap_or_else(|_| {
                 let shown: String = uri.path().chars().take(200).collect();

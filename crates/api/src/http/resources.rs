@@ -1,6 +1,7 @@
 //! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}` and `/v1/apply`.
 //!
-//! The ETag of a resource is its version (`metadata.resourceVersion`), which every write changes. As `application/yaml` it is its author's text, where that is kept.
+//! The ETag of a resource is its version (`metadata.resourceVersion`), which every write changes. As `application/yaml`
+//! it is its author's text, where that is kept.
 //! `/v1/apply` takes one file as YAML or JSON, or many of them as
 //! `{"files": [{"name", "text"}]}`, so that every problem names its file, line and column.
 
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
+use crate::http::aside::aside;
 use crate::http::body::media_type;
 use crate::http::documents::{expected, must_exist, tag};
 use crate::http::fault::Fault;
@@ -102,24 +104,23 @@ pub async fn get(
     let Some(resource) = api.kernel.get(kind.name, &name) else { return Err(absent(&api, kind, &name)) };
     let (version, as_yaml) = (resource.metadata.version, takes_yaml(request.headers()));
     let mut response =
-        if as_yaml { written(&api, resource).await } else { answer::json(StatusCode::OK, &resource.shown()) };
+        if as_yaml { written(&api, resource).await? } else { answer::json(StatusCode::OK, &resource.shown()) };
     tag(&mut response, version);
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
 
 /// A resource as YAML to edit: its author's text, or one made of its value. The header [`TEXT`] says which.
-async fn written(api: &Arc<Api>, resource: Arc<Resource>) -> Response {
+async fn written(api: &Arc<Api>, resource: Arc<Resource>) -> Result<Response, Fault> {
     let (kernel, of) = (Arc::clone(&api.kernel), Arc::clone(&resource));
-    // Reading a long text again takes milliseconds.
-    let text = tokio::task::spawn_blocking(move || kernel.text(&of)).await.unwrap_or_default();
-    let (text, whose) = match text {
+    // A long text is read again.
+    let (text, whose) = match aside(move || kernel.text(&of)).await? {
         Some(text) => (text, "author"),
         None => (yaml::write(&resource.written()), "generated"),
     };
     let mut response = answer::bytes(StatusCode::OK, "application/yaml", Bytes::from(text));
     response.headers_mut().insert(TEXT, HeaderValue::from_static(whose));
-    response
+    Ok(response)
 }
 
 /// Whether YAML is wanted, and JSON not more (RFC 9110, section 12.5.1).
@@ -226,13 +227,6 @@ pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Resp
 /// The name that problems give as their place.
 fn file_of(query: &Query) -> String {
     query.text("file").unwrap_or("body").to_owned()
-}
-
-/// Reads resources beside the threads that serve requests: large files take a tenth of a second.
-async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(read).await.map_err(|error| {
-        Problem::new("HW-KERNEL-024", "reading the resources ended by a bug in the program").because(error)
-    })
 }
 
 /// Applies resources and answers with the report.

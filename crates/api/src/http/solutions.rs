@@ -11,6 +11,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::http::aside::aside;
 use crate::http::body::media_type;
 use crate::http::fault::Fault;
 use crate::http::features::expect_json;
@@ -54,7 +55,9 @@ pub async fn apply(State(api): State<Arc<Api>>, Path(name): Path<String>, reques
         true => Fault::from(problem),
         false => Fault::new(StatusCode::NOT_FOUND, problem),
     })?;
-    applied(&api, read_all(&api.kernel, &files).map_err(problems)?, &options).await
+    let kernel = Arc::clone(&api.kernel);
+    let drafts = aside(move || read_all(&kernel, &files)).await?.map_err(problems)?;
+    applied(&api, drafts, &options).await
 }
 
 fn shelf(api: &Api) -> Result<&Arc<dyn Solutions>, Problem> {

@@ -23,6 +23,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::http::Api;
 use crate::http::answer;
+use crate::http::aside::aside;
 use crate::http::fault::Fault;
 use crate::http::ingest::find_stream;
 use crate::http::query::{Query, refused};
@@ -62,10 +63,9 @@ pub async fn tail(State(api): State<Arc<Api>>, Path(name): Path<String>, request
     let query = Query::parse(request.uri().query(), QUERY)?;
     let from = Begin::parse("from", query.text("from").unwrap_or("earliest"))?;
     let partitions = chosen(&stream, query.read("partition", "a partition's number")?);
-    let mut places = VecDeque::new();
-    for partition in partitions {
-        places.push_back((partition, from.offset(&*api.log, &stream, partition)?));
-    }
+    let (log, of) = (Arc::clone(&api.log), Arc::clone(&stream));
+    let place = move |partition| from.offset(&*log, &of, partition).map(|offset| (partition, offset));
+    let places = aside(move || partitions.into_iter().map(place).collect::<Result<VecDeque<_>, Fault>>()).await??;
     let tail = Tail {
         log: api.log.clone(),
         stream,
@@ -153,17 +153,13 @@ impl Tail {
                 return None;
             }
             // Reading may wait for the disk, and writing a quarter of a megabyte as JSON takes milliseconds.
-            let reading = tokio::task::spawn_blocking(move || {
+            let reading = aside(move || {
                 let read = tail.read();
                 (tail, read)
             });
             let read;
-            (tail, read) = match reading.await {
-                Ok(back) => back,
-                // Ends the connection, so that the client does not take it for the end of the stream.
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(_) => return None,
-            };
+            // A panic ends the connection, so that the client does not take it for the end of the stream.
+            (tail, read) = reading.await.ok()?;
             match read {
                 Ok(Some(lines)) => return Some((Ok(lines), tail)),
                 Ok(None) => {}

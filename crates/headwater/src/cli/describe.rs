@@ -129,10 +129,11 @@ async fn changes(client: &Client, id: &str) -> Result<Vec<Value>, Problems> {
     let ends = client.get(&["v1", "streams", "headwater.audit", "partitions"], &[]).await?;
     let end = |name: &str| ends["partitions"][0][name].as_u64().unwrap_or(0);
     let (start, last) = (end("start"), end("end"));
+    let first_read = start.max(last.saturating_sub(AUDIT_MAX));
     let (mut to, mut part) = (last, AUDIT_PART);
     let mut changes: Vec<Value> = Vec::new();
-    while to > start && last - to < AUDIT_MAX {
-        let from = to.saturating_sub(part).max(start);
+    while to > first_read {
+        let from = to.saturating_sub(part).max(first_read);
         let (first, count) = (from.to_string(), (to - from).to_string());
         let query = [("from", first.as_str()), ("max", count.as_str())];
         let path = ["v1", "streams", "headwater.audit", "events"];

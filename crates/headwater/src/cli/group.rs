@@ -67,7 +67,7 @@ pub struct Args {
 /// Shows all consumer groups, or where those of these names are.
 ///
 /// # Errors
-/// `HW-API-023` for a name that none has.
+/// `HW-API-023` for a name that none has; what there is of several is shown all the same.
 pub async fn get(context: &Context, names: &[String], format: Format) -> Done {
     let client = context.client()?;
     if names.is_empty() {
@@ -80,22 +80,30 @@ pub async fn get(context: &Context, names: &[String], format: Format) -> Done {
         output::print_as("group", &rows, COLUMNS, format, false)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut groups = Vec::with_capacity(names.len());
+    let (mut groups, mut problems) = (Vec::with_capacity(names.len()), Vec::new());
     for name in names {
-        groups.push(client.get(&["v1", "groups", name], &[]).await?);
+        match client.get(&["v1", "groups", name], &[]).await {
+            Ok(group) => groups.push(group),
+            Err(more) => problems.extend(more.0),
+        }
     }
+    if !groups.is_empty() {
+        show(&groups, names.len() > 1, format)?;
+    }
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
+}
+
+/// Shows where groups are. A table has a row for each partition, and says whose it is where several groups were asked for.
+fn show(groups: &[Value], several: bool, format: Format) -> Result<(), Problem> {
     if !matches!(format, Format::Table | Format::Wide | Format::Csv) {
-        output::print_as("group", &groups, COLUMNS, format, names.len() == 1)?;
-        return Ok(ExitCode::SUCCESS);
+        return output::print_as("group", groups, COLUMNS, format, !several);
     }
-    // A table has a row for each partition, and says whose it is where there are several groups.
     let rows: Vec<Value> = groups.iter().flat_map(places).collect();
     let mut columns = PLACES.to_vec();
-    if names.len() > 1 {
+    if several {
         columns.insert(0, Column::new("GROUP", |row| text(row, "/group")));
     }
-    output::print(&rows, &columns, format, false)?;
-    Ok(ExitCode::SUCCESS)
+    output::print(&rows, &columns, format, false)
 }
 
 /// Where a group is in each partition, with its name.

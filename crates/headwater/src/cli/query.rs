@@ -28,26 +28,26 @@ const COLUMNS: &[Column] = &[
 /// Shows all statements that run, or those of these numbers.
 ///
 /// # Errors
-/// `HW-LAKE-073` for a number that none has.
+/// `HW-LAKE-073` for a number that none has; what there is of several is shown all the same.
 pub async fn get(context: &Context, ids: &[String], format: Format) -> Done {
     let mut list = context.client()?.get(&["v1", "queries"], &[]).await?;
     let mut rows = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    if !ids.is_empty() {
-        for id in ids {
-            if !rows.iter().any(|row| text(row, "/id") == *id) {
-                return Err(Problem::new("HW-LAKE-073", format!("no query `{}` is running", id.escape_debug()))
-                    .help("`headwater get queries` lists those that run")
-                    .into());
-            }
-        }
-        rows.retain(|row| ids.contains(&text(row, "/id")));
-    }
-    if rows.is_empty() && matches!(format, Format::Table | Format::Wide) {
+    let gone = ids.iter().filter(|id| !rows.iter().any(|row| text(row, "/id") == **id));
+    let problems: Vec<Problem> = gone
+        .map(|id| {
+            Problem::new("HW-LAKE-073", format!("no query `{}` is running", id.escape_debug()))
+                .help("`headwater get queries` lists those that run")
+        })
+        .collect();
+    rows.retain(|row| ids.is_empty() || ids.contains(&text(row, "/id")));
+    if ids.is_empty() && rows.is_empty() && matches!(format, Format::Table | Format::Wide) {
         output::note("no queries");
         return Ok(ExitCode::SUCCESS);
     }
-    output::print_as("query", &rows, COLUMNS, format, ids.len() == 1)?;
-    Ok(ExitCode::SUCCESS)
+    if ids.is_empty() || !rows.is_empty() {
+        output::print_as("query", &rows, COLUMNS, format, ids.len() == 1)?;
+    }
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }
 
 /// Ends a statement.

@@ -94,25 +94,27 @@ pub async fn run(args: Args, context: &Context) -> Done {
 /// Shows all replays, or those of these names.
 ///
 /// # Errors
-/// `HW-BUS-044` for a name that none has.
+/// `HW-BUS-044` for a name that none has; what there is of several is shown all the same.
 pub async fn get(context: &Context, names: &[String], format: Format) -> Done {
     let client = context.client()?;
-    let rows = match names {
-        [] => all(&client).await?,
-        names => {
-            let mut rows = Vec::new();
-            for name in names {
-                rows.push(one(&client, name).await?);
-            }
-            rows
+    let (mut rows, mut problems) = (Vec::new(), Vec::new());
+    if names.is_empty() {
+        rows = all(&client).await?;
+        if rows.is_empty() && matches!(format, Format::Table | Format::Wide) {
+            output::note("no replays");
+            return Ok(ExitCode::SUCCESS);
         }
-    };
-    if rows.is_empty() && matches!(format, Format::Table | Format::Wide) {
-        output::note("no replays");
-        return Ok(ExitCode::SUCCESS);
     }
-    output::print_as("replay", &rows, COLUMNS, format, names.len() == 1)?;
-    Ok(ExitCode::SUCCESS)
+    for name in names {
+        match one(&client, name).await {
+            Ok(row) => rows.push(row),
+            Err(more) => problems.extend(more.0),
+        }
+    }
+    if names.is_empty() || !rows.is_empty() {
+        output::print_as("replay", &rows, COLUMNS, format, names.len() == 1)?;
+    }
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }
 
 /// Ends a replay early; what is out stays out.

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use expect_test::expect;
 
-use super::{alone, check};
+use super::{alone, check, text};
 
 /// Something that gives these answers, status and body, one for each request. Answers its URL, and what was asked once all
 /// answers are given.
@@ -111,11 +111,30 @@ fn the_changes_of_a_resource_are_found_behind_those_of_others() {
 }
 
 #[test]
+fn no_more_is_read_for_the_changes_of_a_resource_than_is_said() {
+    let (url, asked) = fake(&[
+        (200, r#"{"kind":"Rule","metadata":{"name":"orders"}}"#),
+        (200, r#"{"partitions":[{"start":0,"end":100000}]}"#),
+        (200, ""),
+        (200, ""),
+        (200, ""),
+        (200, ""),
+        (200, ""),
+    ]);
+    let shown = text(&alone(&["describe", "rule/orders", "--server", &url], ""));
+    assert!(shown.contains("behind the last 50000 audit events"), "{shown}");
+    let asked = asked.join().unwrap();
+    assert_eq!(asked[6], "GET /v1/streams/headwater.audit/events?from=50000&max=7500 HTTP/1.1");
+}
+
+#[test]
 fn groups_are_listed_and_set_to_a_place() {
     let one = r#"{"name":"readers","state":"Empty","members":[],"partitions":[{"stream":"orders","partition":0,"offset":2,"end":5,"lag":3}]}"#;
     let (url, asked) = fake(&[
         (200, r#"{"groups":[{"name":"readers","state":"Empty","members":0,"lag":3}]}"#),
         (200, one),
+        (200, one),
+        (404, r#"{"code":"HW-API-023","title":"no consumer group `gone`"}"#),
         (200, one),
     ]);
     check(
@@ -141,7 +160,16 @@ fn groups_are_listed_and_set_to_a_place() {
         exit 0
     "#]],
     );
-    let paths = ["/v1/groups", "/v1/groups/readers", "/v1/groups/readers"];
+    check(
+        &alone(&["get", "groups", "gone", "readers", "--server", &url], ""),
+        expect![[r#"
+        GROUP     STREAM   PARTITION   OFFSET   END   LAG
+        readers   orders   0           2        5     3
+        error[HW-API-023]: no consumer group `gone`
+        exit 1
+    "#]],
+    );
+    let paths = ["/v1/groups", "/v1/groups/readers", "/v1/groups/readers", "/v1/groups/gone", "/v1/groups/readers"];
     assert_eq!(asked.join().unwrap(), paths.map(|path| format!("GET {path} HTTP/1.1")));
 
     let set = r#"{"group":"readers","dryRun":true,"partitions":[{"stream":"orders","partition":0,"before":2,"after":1,"start":0,"end":5,"lag":4}]}"#;
