@@ -15,7 +15,7 @@ use hashbrown::hash_map::EntryRef;
 use crate::operators::{Corrupt, State};
 
 /// What one operator keeps decoded between micro-batches; beyond that it begins anew.
-const KEPT_BYTES_MAX: usize = 32 << 20;
+const KEPT_BYTES_MAX: usize = 8 << 20;
 /// What a state takes while it is decoded, beside its key and twice its bytes: about, and rather too much.
 const ENTRY_BYTES: usize = 768;
 
