@@ -258,10 +258,14 @@ impl Life<'_> {
 
 /// Does an internal task in a commit of its own.
 pub(super) async fn internal(inner: Arc<Inner>, resource: Resource, plan: Internal) -> Result<Value, Failure> {
+    let mut done = Done::default();
     let Resource::Service(service) = &resource else {
+        // A function of the node's own, called by its name, has its answer already.
+        if plan.starts.is_empty() && plan.writes.is_empty() && plan.appends.is_empty() {
+            return plan.answer.of(&done);
+        }
         return Err(Failure::new("States.TaskFailed", "this task needs a Standard workflow"));
     };
-    let mut done = Done::default();
     for start in plan.starts {
         let started = match inner.head_of(&start, inner.clock.now()) {
             Ok((head, input)) => inner.start_stored(head, input, None).await,

@@ -202,7 +202,7 @@ fn a_delivery_that_meets_a_bug_is_given_up_and_others_go_on() {
     bench.until_ticking(Duration::from_millis(200), "it is given up", || bench.read("send.dead").len() == 1);
     let letter = bench.wait_for("send.dead", 1).remove(0);
     assert_eq!((&letter["code"], &letter["attempts"]), (&json!("HW-BUS-012"), &json!(2)));
-    assert!(letter["reason"].as_str().unwrap().ends_with("a bug, made by a test"), "{letter}");
+    assert!(letter["reason"].as_str().unwrap().contains("a bug, made by a test"), "{letter}");
     bench.until("the other one is there", || bench.figure("rule/send", "delivered_total") == 1);
     bench.stop(&unit);
 }

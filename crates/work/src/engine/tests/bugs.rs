@@ -141,6 +141,7 @@ async fn an_express_execution_that_meets_a_bug_says_so_and_is_not_tried_again() 
     assert!(cause(&rig).unwrap().contains("a bug, made by a test"));
     rig.restart().await;
     rig.start("quick", Some("other"), json!({"bug": false})).await.unwrap();
-    assert_eq!(rig.end("quick/other").await.state, ExecutionState::Succeeded);
+    let view = rig.end("quick/other").await;
+    assert_eq!(view.state, ExecutionState::Succeeded, "{view:?}");
     assert_eq!(rig.records("out"), 2);
 }
