@@ -31,12 +31,12 @@ use crate::operators::measure::layout;
 use crate::operators::timers::Timers;
 use crate::operators::{Advance, ConfigError, Input, Measure, Position, State};
 
-mod pass;
 mod recent;
 mod shape;
+mod walk;
 
-use pass::Scratch;
 pub use shape::Shape;
+use walk::Scratch;
 
 /// Version of the stored bytes.
 const VERSION: u8 = 1;
@@ -105,7 +105,7 @@ impl Aggregate {
         if idle {
             return state.read(key, |value| shape.run(value, tick, None, scratch, out.as_deref_mut()));
         }
-        let event = pass::Event { at: (time, position), tick, inputs };
+        let event = walk::Event { at: (time, position), tick, inputs };
         state.change(key, &mut |value| {
             shape.run(value, tick, Some(&event), scratch, out.as_deref_mut())?;
             if value.is_none()
