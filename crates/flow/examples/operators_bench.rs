@@ -24,8 +24,8 @@ const START: i64 = 1_700_000_000_000_000;
 struct Map(AHashMap<Vec<u8>, Bytes>);
 
 impl State for Map {
-    fn get(&self, key: &[u8]) -> Option<Bytes> {
-        self.0.get(key).cloned()
+    fn look(&self, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
+        seen(self.0.get(key).map(|value| &**value));
     }
 
     fn put(&mut self, key: &[u8], value: Bytes) {

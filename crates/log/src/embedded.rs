@@ -428,11 +428,11 @@ impl Log for EmbeddedLog {
         Ok(())
     }
 
-    fn get(&self, space: &str, key: &[u8], view: View) -> Option<Bytes> {
-        let space = self.core.state.space(space)?;
+    fn look(&self, space: &str, key: &[u8], view: View, seen: &mut dyn FnMut(Option<&[u8]>)) {
+        let Some(space) = self.core.state.space(space) else { return seen(None) };
         match view {
-            View::Appended => space.get(key),
-            View::Durable => space.get_durable(key),
+            View::Appended => space.look(key, seen),
+            View::Durable => space.look_durable(key, seen),
         }
     }
 

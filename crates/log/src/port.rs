@@ -335,7 +335,15 @@ pub trait Log: Send + Sync {
     ) -> Result<(), LogError>;
 
     /// The value of a key in a space.
-    fn get(&self, space: &str, key: &[u8], view: View) -> Option<Bytes>;
+    fn get(&self, space: &str, key: &[u8], view: View) -> Option<Bytes> {
+        let mut found = None;
+        self.look(space, key, view, &mut |value| found = value.map(Bytes::copy_from_slice));
+        found
+    }
+
+    /// Shows the value of a key in a space to `seen`, once, in its place: for hot paths that only read it. It runs under
+    /// the lock of the key's part of the space, where commits wait for it, so it must be short and must not ask the log.
+    fn look(&self, space: &str, key: &[u8], view: View, seen: &mut dyn FnMut(Option<&[u8]>));
 
     /// Keys and durable values of a space whose key begins with `prefix`, in key order, from behind `after`, at most
     /// `count`. Meant for start-up, listings and tools, not for hot paths.

@@ -165,15 +165,36 @@ impl Space {
 
     /// The newest value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Bytes> {
-        let hash = self.hasher.hash_one(key);
-        self.shard(hash)?.lock().get(hash, key).map(Bytes::copy_from_slice)
+        let mut found = None;
+        self.look(key, &mut |value| found = value.map(Bytes::copy_from_slice));
+        found
     }
 
     /// The durable value of a key.
     pub fn get_durable(&self, key: &[u8]) -> Option<Bytes> {
+        let mut found = None;
+        self.look_durable(key, &mut |value| found = value.map(Bytes::copy_from_slice));
+        found
+    }
+
+    /// Shows the newest value of a key in its place to `seen`, once. It runs under the lock of the key's part, so it must
+    /// be short and must not ask the space.
+    pub fn look(&self, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
+        let hash = self.hasher.hash_one(key);
+        match self.shard(hash) {
+            Some(shard) => seen(shard.lock().get(hash, key)),
+            None => seen(None),
+        }
+    }
+
+    /// Shows the durable value of a key, as [`Self::look`] the newest one.
+    pub fn look_durable(&self, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
         let hash = self.hasher.hash_one(key);
         let durable = self.durable.load(Ordering::Acquire);
-        self.shard(hash)?.lock().get_durable(hash, key, durable).map(Bytes::copy_from_slice)
+        match self.shard(hash) {
+            Some(shard) => seen(shard.lock().get_durable(hash, key, durable)),
+            None => seen(None),
+        }
     }
 
     /// Calls `each` with every durable key and value, in no order. The space must not be asked from within.

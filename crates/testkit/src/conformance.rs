@@ -202,6 +202,14 @@ async fn state(log: &dyn Log) {
     assert_eq!(log.get("space", b"b", View::Appended).as_deref(), Some(&b"2"[..]));
     durable(log, ticket).await;
     assert_eq!(log.get("space", b"b", View::Durable).as_deref(), Some(&b"2"[..]));
+    let mut shown: Vec<Option<Vec<u8>>> = Vec::new();
+    for (space, key) in [("space", b"b"), ("space", b"z"), ("none", b"b")] {
+        for view in [View::Appended, View::Durable] {
+            log.look(space, key, view, &mut |value| shown.push(value.map(<[u8]>::to_vec)));
+        }
+    }
+    let two = Some(b"2".to_vec());
+    assert_eq!(shown, [two.clone(), two, None, None, None, None], "once for each look, whatever is there");
     durable(log, put(vec![delta("c", None), delta("bb", Some("5"))]).unwrap()).await;
     let pairs = |found: Vec<(Bytes, Bytes)>| -> Vec<String> {
         found.iter().map(|(key, value)| format!("{}={}", text(key), text(value))).collect()

@@ -31,12 +31,12 @@ use crate::operators::measure::layout;
 use crate::operators::timers::Timers;
 use crate::operators::{Advance, ConfigError, Input, Measure, Position, State};
 
-mod pass;
 mod recent;
 mod shape;
+mod walk;
 
-use pass::Scratch;
 pub use shape::Shape;
+use walk::Scratch;
 
 /// Version of the stored bytes.
 const VERSION: u8 = 1;
@@ -103,9 +103,9 @@ impl Aggregate {
         let (shape, timers, scratch) = (&*self.shape, &mut self.timers, &mut self.scratch);
         let tick = shape.tick(time);
         if idle {
-            return shape.run(state.get(key).as_deref(), tick, None, scratch, out);
+            return state.read(key, |value| shape.run(value, tick, None, scratch, out.as_deref_mut()));
         }
-        let event = pass::Event { at: (time, position), tick, inputs };
+        let event = walk::Event { at: (time, position), tick, inputs };
         state.change(key, &mut |value| {
             shape.run(value, tick, Some(&event), scratch, out.as_deref_mut())?;
             if value.is_none()
@@ -123,7 +123,9 @@ impl Aggregate {
     /// # Errors
     /// [`Corrupt`] when the key's state cannot be read.
     pub fn values(&mut self, state: &dyn State, key: &[u8], at: Micros, out: &mut Vec<u8>) -> Result<(), Corrupt> {
-        self.shape.run(state.get(key).as_deref(), self.shape.tick(at), None, &mut self.scratch, Some(out))
+        let (shape, scratch) = (&*self.shape, &mut self.scratch);
+        let tick = shape.tick(at);
+        state.read(key, |value| shape.run(value, tick, None, scratch, Some(&mut *out)))
     }
 
     /// Deletes keys whose windows are all empty at `watermark`, a bounded number with each call; what is left over is
@@ -138,8 +140,8 @@ impl Aggregate {
         }
         for _ in 0..SWEEP_MAX {
             let Some(key) = self.timers.pop(watermark) else { return Ok(Advance::Done) };
-            let Some(value) = state.get(&key) else { continue };
-            let Some(due) = self.shape.due(head(&value)?) else { continue };
+            let Some(newest) = state.read(&key, |value| value.map(head).transpose())? else { continue };
+            let Some(due) = self.shape.due(newest) else { continue };
             let due = spread(&self.shape, due, &key);
             if due <= watermark {
                 state.delete(&key);

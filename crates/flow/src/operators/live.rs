@@ -62,7 +62,7 @@ impl<T> Live<T> {
         &mut self,
         state: &dyn State,
         key: &[u8],
-        read: impl FnOnce(Option<&[u8]>) -> Result<T, Corrupt>,
+        read: impl FnMut(Option<&[u8]>) -> Result<T, Corrupt>,
     ) -> Result<&mut T, Corrupt> {
         Ok(match self.changed.entry_ref(key) {
             EntryRef::Occupied(entry) => entry.into_mut(),
@@ -72,7 +72,7 @@ impl<T> Live<T> {
                     entry.insert_with_key(key, kept.value)
                 }
                 None => {
-                    let value = read(state.get(key).as_deref())?;
+                    let value = state.read(key, read)?;
                     entry.insert_with_key(key.into(), value)
                 }
             },
@@ -87,7 +87,7 @@ impl<T> Live<T> {
         &mut self,
         state: &dyn State,
         key: &[u8],
-        read: impl FnOnce(&[u8]) -> Result<T, Corrupt>,
+        mut read: impl FnMut(&[u8]) -> Result<T, Corrupt>,
     ) -> Result<Option<Taken<T>>, Corrupt> {
         if let Some(value) = self.changed.remove(key) {
             return Ok(Some(Taken { value, changed: true, bytes: 0 }));
@@ -96,9 +96,10 @@ impl<T> Live<T> {
             self.kept_bytes = self.kept_bytes.saturating_sub(bytes);
             return Ok(Some(Taken { value, changed: false, bytes }));
         }
-        let Some(written) = state.get(key) else { return Ok(None) };
-        let bytes = entry_bytes(key, &written);
-        Ok(Some(Taken { value: read(&written)?, changed: false, bytes }))
+        state.read(key, |written| {
+            let Some(written) = written else { return Ok(None) };
+            Ok(Some(Taken { value: read(written)?, changed: false, bytes: entry_bytes(key, written) }))
+        })
     }
 
     /// Puts a state back.

@@ -11,14 +11,22 @@ use crate::operators::codec::Corrupt;
 
 /// Keyed bytes of one operator.
 pub trait State {
-    /// The value of a key; cheap to clone.
-    fn get(&self, key: &[u8]) -> Option<Bytes>;
+    /// Shows the value of a key in its place to `seen`, once; `seen` must be short and must not ask the state, which may
+    /// be locked.
+    fn look(&self, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>));
     /// Writes a key's value.
     fn put(&mut self, key: &[u8], value: Bytes);
     /// Deletes a key, if it is there.
     fn delete(&mut self, key: &[u8]);
 
-    /// Writes what `change` makes of a key's value, or of none: as [`Self::get`] and [`Self::put`], with the key looked
+    /// A copy of the value of a key.
+    fn get(&self, key: &[u8]) -> Option<Bytes> {
+        let mut found = None;
+        self.look(key, &mut |value| found = value.map(Bytes::copy_from_slice));
+        found
+    }
+
+    /// Writes what `change` makes of a key's value, or of none: as [`Self::look`] and [`Self::put`], with the key looked
     /// for once.
     ///
     /// # Errors
@@ -28,9 +36,20 @@ pub trait State {
         key: &[u8],
         change: &mut dyn FnMut(Option<&[u8]>) -> Result<Bytes, Corrupt>,
     ) -> Result<(), Corrupt> {
-        let value = change(self.get(key).as_deref())?;
+        let mut changed = None;
+        self.look(key, &mut |value| changed = Some(change(value)));
+        let value = changed.unwrap_or_else(|| change(None))?;
         self.put(key, value);
         Ok(())
+    }
+}
+
+impl dyn State + '_ {
+    /// What `read` makes of a key's value, or of none: as [`State::look`], with an answer.
+    pub fn read<T>(&self, key: &[u8], mut read: impl FnMut(Option<&[u8]>) -> T) -> T {
+        let mut made = None;
+        self.look(key, &mut |value| made = Some(read(value)));
+        made.unwrap_or_else(|| read(None))
     }
 }
 
@@ -42,8 +61,8 @@ pub struct MemoryState {
 }
 
 impl State for MemoryState {
-    fn get(&self, key: &[u8]) -> Option<Bytes> {
-        self.entries.get(key).cloned()
+    fn look(&self, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
+        seen(self.entries.get(key).map(|value| &**value));
     }
 
     fn put(&mut self, key: &[u8], value: Bytes) {

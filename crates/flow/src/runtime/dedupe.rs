@@ -34,9 +34,7 @@ impl Dedupe {
     /// # Errors
     /// [`Corrupt`] when the key's entry cannot be read.
     pub fn is_first(&mut self, state: &mut dyn State, key: &[u8], time: Micros) -> Result<bool, Corrupt> {
-        if let Some(entry) = state.get(key)
-            && time < expiry(&entry)?
-        {
+        if known(state, key)?.is_some_and(|expires| time < expires) {
             return Ok(false);
         }
         let expires = time.plus(self.within);
@@ -54,9 +52,7 @@ impl Dedupe {
     pub fn advance(&mut self, state: &mut dyn State, watermark: Micros) -> Result<Advance, Corrupt> {
         for _ in 0..ADVANCE_MAX {
             let Some(key) = self.timers.pop(watermark) else { return Ok(Advance::Done) };
-            if let Some(entry) = state.get(&key)
-                && expiry(&entry)? <= watermark
-            {
+            if known(state, &key)?.is_some_and(|expires| expires <= watermark) {
                 state.delete(&key);
             }
         }
@@ -71,6 +67,11 @@ impl Dedupe {
         self.timers.schedule(expiry(entry)?, key);
         Ok(())
     }
+}
+
+/// When a key is forgotten, if it is remembered.
+fn known(state: &dyn State, key: &[u8]) -> Result<Option<Micros>, Corrupt> {
+    state.read(key, |entry| entry.map(expiry).transpose())
 }
 
 fn expiry(entry: &[u8]) -> Result<Micros, Corrupt> {

@@ -224,7 +224,8 @@ impl Memory {
 }
 
 impl Kept for Memory {
-    fn get(&self, space: &str, key: &[u8]) -> Option<Bytes> {
-        self.0.lock().get(space)?.get(key).cloned()
+    fn look(&self, space: &str, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
+        let spaces = self.0.lock();
+        seen(spaces.get(space).and_then(|space| space.get(key)).map(|value| &**value));
     }
 }

@@ -14,16 +14,16 @@ use crate::operators::{Corrupt, State};
 
 /// What is kept below the overlay.
 pub trait Kept {
-    /// The value of a key in a space.
-    fn get(&self, space: &str, key: &[u8]) -> Option<Bytes>;
+    /// Shows the value of a key in a space in its place to `seen`, once, as [`Log::look`] does.
+    fn look(&self, space: &str, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>));
 }
 
 /// A log's spaces, as appended: the pipeline's own commits stand there in order, whether synced or not.
 pub struct Appended(pub Arc<dyn Log>);
 
 impl Kept for Appended {
-    fn get(&self, space: &str, key: &[u8]) -> Option<Bytes> {
-        self.0.get(space, key, View::Appended)
+    fn look(&self, space: &str, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
+        self.0.look(space, key, View::Appended, seen);
     }
 }
 
@@ -52,10 +52,10 @@ impl Overlay<'_> {
 }
 
 impl State for Overlay<'_> {
-    fn get(&self, key: &[u8]) -> Option<Bytes> {
+    fn look(&self, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
         match self.changes.get(key) {
-            Some(value) => value.clone(),
-            None => self.kept.get(self.space, key),
+            Some(value) => seen(value.as_deref()),
+            None => self.kept.look(self.space, key, seen),
         }
     }
 
@@ -78,7 +78,9 @@ impl State for Overlay<'_> {
                 *entry.get_mut() = Some(value);
             }
             EntryRef::Vacant(entry) => {
-                let value = change(self.kept.get(self.space, key).as_deref())?;
+                let mut changed = None;
+                self.kept.look(self.space, key, &mut |value| changed = Some(change(value)));
+                let value = changed.unwrap_or_else(|| change(None))?;
                 entry.insert_with_key(Bytes::copy_from_slice(key), Some(value));
             }
         }

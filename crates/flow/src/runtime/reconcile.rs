@@ -92,8 +92,8 @@ pub fn reconcile(plan: &Arc<Plan>, span: Span, around: &Around<'_>) -> Result<Re
         return Err(Problem::new("HW-FLOW-017", "a pipeline over files has nothing to reconcile with"));
     };
     let mut report = Report::default();
-    let mut found = recompute(plan, source, span, around, &mut report.events)?;
     let mut outbox = outbox::open(&**around.log, &plan.streams)?;
+    let mut found = recompute(plan, source, span, around, &outbox, &mut report.events)?;
     for (target, name) in plan.streams.iter().enumerate() {
         let kind = Kind::of(plan, target);
         let Some(kind) = kind else { continue };
@@ -139,14 +139,18 @@ impl Kind {
 /// A record of an output stream: key, value, and the time of the record.
 type Row = (Option<Bytes>, Value, Bytes, i64);
 
-/// Runs the input of a span through the steps: target -> identity -> the last record.
+/// What a recomputation says to a stream: identity -> the last record; None where the stream refuses it.
+type Rows = BTreeMap<String, Option<Row>>;
+
+/// Runs the input of a span through the steps: target -> what it says there.
 fn recompute(
     plan: &Arc<Plan>,
     source: &Name,
     span: Span,
     around: &Around<'_>,
+    outbox: &Outbox,
     events: &mut u64,
-) -> Result<HashMap<Target, BTreeMap<String, Row>>, Problem> {
+) -> Result<HashMap<Target, Rows>, Problem> {
     let width = around.log.stream(source.as_str()).map_or(0, |stream| stream.config.partitions);
     let input = |partition| Input::new(Arc::from(source.as_str()), partition, false, Positions::at(0));
     let inbox = Arc::new(Inbox::default());
@@ -161,7 +165,7 @@ fn recompute(
     // All partitions are read one after the other, so nothing may be due before all have been: the watermark moves at
     // the end alone.
     let mut core = Core::new(Arc::clone(plan), (0..width).map(input).collect(), surroundings, None)?;
-    let mut sink = Collected { plan, found: HashMap::new() };
+    let mut sink = Collected { plan, outbox, found: HashMap::new() };
     let margin = margin(plan);
     let (from, to) = (span.from.minus(margin), span.to.plus(margin));
     let mut replies: Vec<Reply> = Vec::new();
@@ -319,7 +323,7 @@ fn revision(json: &Value) -> u64 {
 fn compare(
     kind: Kind,
     target: Target,
-    rows: &BTreeMap<String, Row>,
+    rows: &Rows,
     said: &BTreeMap<String, Option<Row>>,
     span: Span,
     outbox: &mut Outbox,
@@ -331,10 +335,11 @@ fn compare(
     };
     let mut repair = |key: Option<&[u8]>, time_ms: i64, value: Option<Value>| {
         let text = value.map(|value| value.to_string());
-        // A record that its stream refuses is a dead letter of the running pipeline already.
+        // With the number of its revision it may be larger than its stream takes; then it stays as it is.
         let _ = outbox.put(target, time_ms, key, text.as_deref().map(str::as_bytes), &[]);
     };
-    for (id, (key, json, _, time_ms)) in rows.iter().filter(|(_, (_, json, ..))| within(json)) {
+    let recomputed = rows.iter().filter_map(|(id, row)| Some((id, row.as_ref()?)));
+    for (id, (key, json, _, time_ms)) in recomputed.filter(|(_, (_, json, ..))| within(json)) {
         differences.compared += 1;
         match said.get(id).and_then(Option::as_ref) {
             None => {
@@ -382,10 +387,13 @@ fn differs(kind: Kind, before: &Value, after: &Value) -> bool {
     }
 }
 
-/// Keeps what a recomputation says, by target and identity.
+/// Keeps what a recomputation says, by target and identity. What a stream refuses is a dead letter of the running
+/// pipeline, and nothing that the stream should have.
 struct Collected<'a> {
     plan: &'a Plan,
-    found: HashMap<Target, BTreeMap<String, Row>>,
+    /// Knows what the streams take; nothing is put into it.
+    outbox: &'a Outbox,
+    found: HashMap<Target, Rows>,
 }
 
 impl Sink for Collected<'_> {
@@ -395,15 +403,23 @@ impl Sink for Collected<'_> {
         time_ms: i64,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
-        _: Option<&Cause>,
+        cause: Option<&Cause>,
     ) -> Result<(), Refused> {
-        let Some(kind) = Kind::of(self.plan, target) else { return Ok(()) };
+        let taken = self.takes(target, key, value, cause);
+        let Some(kind) = Kind::of(self.plan, target) else { return taken };
         let rows = self.found.entry(target).or_default();
+        if taken.is_err() {
+            if let (Kind::Rows, Some(key)) = (kind, key) {
+                // An earlier revision of it may stand in the stream, and stays.
+                rows.insert(String::from_utf8_lossy(key).into_owned(), None);
+            }
+            return taken;
+        }
         match value {
             Some(value) => {
                 let Ok(json) = serde_json::from_slice::<Value>(value) else { return Ok(()) };
                 if let Some(id) = identity(kind, key, &json) {
-                    rows.insert(id, (key.map(Bytes::copy_from_slice), json, Bytes::new(), time_ms));
+                    rows.insert(id, Some((key.map(Bytes::copy_from_slice), json, Bytes::new(), time_ms)));
                 }
             }
             None => {
@@ -413,6 +429,16 @@ impl Sink for Collected<'_> {
             }
         }
         Ok(())
+    }
+
+    fn takes(
+        &self,
+        target: Target,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        cause: Option<&Cause>,
+    ) -> Result<(), Refused> {
+        self.outbox.takes(target, key, value, cause)
     }
 }
 

@@ -167,8 +167,8 @@ impl Log for Gate {
         self.log.wake_after(stream, partition, after, view, waiter)
     }
 
-    fn get(&self, space: &str, key: &[u8], view: View) -> Option<Bytes> {
-        self.log.get(space, key, view)
+    fn look(&self, space: &str, key: &[u8], view: View, seen: &mut dyn FnMut(Option<&[u8]>)) {
+        self.log.look(space, key, view, seen);
     }
 
     fn scan(&self, space: &str, prefix: &[u8], after: Option<&[u8]>, count: usize) -> Vec<(Bytes, Bytes)> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use headwater_base::Micros;
 
 use crate::operators::aggregate::AggregateConfig;
-use crate::operators::aggregate::pass::Scratch;
+use crate::operators::aggregate::walk::Scratch;
 use crate::operators::codec::Corrupt;
 use crate::operators::seen::TICKS_MAX;
 use crate::operators::value::render_text;

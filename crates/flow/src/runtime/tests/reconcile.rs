@@ -1,4 +1,6 @@
-use headwater_base::Micros;
+use headwater_base::{Limits, Micros};
+use headwater_kernel::kinds::stream::default_config;
+use headwater_log::StreamConfig;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
@@ -40,5 +42,69 @@ fn a_late_event_is_found_missing_in_its_session_and_the_session_is_corrected() {
     assert_eq!((&corrected["key"], &corrected["events"], &corrected["revision"]), (&json!("u"), &json!(2), &json!(2)));
     let report = bench.runtime.block_on(bench.pipelines.recompute("p", Span { repair: true, ..span })).unwrap();
     assert_eq!((report.streams["sessions"].wrong, report.repaired), (0, 0), "what was repaired is right");
+    bench.stop(&unit);
+}
+
+fn small(bench: &Bench) {
+    bench.create("small", StreamConfig { partitions: 1, batch_bytes_max: 600, ..default_config(&Limits::default()) });
+}
+
+#[test]
+fn an_event_that_one_output_refuses_is_expected_in_none_of_them() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    small(&bench);
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "outputs": [{"type": "stream", "stream": "out"}, {"type": "stream", "stream": "small"}],
+        "errors": {"stream": "dead"},
+    });
+    let unit = bench.start("p", spec);
+    let large = json!({"id": "1", "blob": "x".repeat(900)}).to_string();
+    bench.send("in", 0, &[(None, &large), (None, r#"{"id":"2"}"#)]);
+    bench.wait_for("dead", 1);
+    bench.wait_for("small", 1);
+    let span = Span { from: START, to: Micros(START.0 + 3_600_000_000), repair: true };
+    let report = bench.runtime.block_on(bench.pipelines.recompute("p", span)).unwrap();
+    for stream in ["out", "small"] {
+        let same = Differences { compared: 1, ..Differences::default() };
+        assert_eq!(report.streams[stream], same, "{stream}");
+        assert_eq!(bench.read(stream).len(), 1, "{stream}");
+    }
+    assert_eq!(report.repaired, 0);
+    bench.stop(&unit);
+}
+
+#[test]
+fn a_row_whose_new_revision_its_stream_refuses_stays_as_it_is() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    small(&bench);
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "time": {"field": ".time", "disorder": "1s", "lateness": "10m", "ahead": "3650d"},
+        "steps": [{"id": "sessions", "type": "session", "key": ".user", "gap": "30s",
+                   "measures": {"page": {"last": ".page"}}, "output": {"stream": "small"}}],
+        "outputs": [{"type": "stream", "stream": "out"}],
+        "late": {"stream": "late"},
+        "errors": {"stream": "dead"},
+    });
+    let unit = bench.start("p", spec);
+    let event = |id: &str, user: &str, seconds: i64, page: &str| {
+        let time = Micros(START.0 + seconds * 1_000_000).to_string();
+        json!({"id": id, "user": user, "time": time, "page": page}).to_string()
+    };
+    bench.send("in", 0, &[(None, &event("1", "u", 100, "a")), (None, &event("2", "v", 300, "a"))]);
+    bench.wait_for("small", 1);
+    let large = "x".repeat(900);
+    bench.send("in", 0, &[(None, &event("3", "u", 110, &large)), (None, &event("4", "w", 7_200, "a"))]);
+    bench.wait_for("dead", 1);
+    bench.wait_for("small", 2);
+    bench.wait_for("out", 4);
+    let span = Span { from: START, to: Micros(START.0 + 250_000_000), repair: true };
+    let report = bench.runtime.block_on(bench.pipelines.recompute("p", span)).unwrap();
+    assert_eq!(report.streams["small"], Differences::default());
+    assert_eq!(report.streams["out"], Differences { compared: 2, ..Differences::default() });
+    assert_eq!((report.repaired, bench.read("small").len()), (0, 2), "the first revision has not been deleted");
     bench.stop(&unit);
 }

@@ -1,4 +1,4 @@
-//! The one pass over a key's state that takes an event in, forgets what has left the windows, and writes the values: the
+//! The one walk over a key's state that takes an event in, forgets what has left the windows, and writes the values: the
 //! first two if there is an event, the last if somebody wants to see them.
 //!
 //! Panes go by newest first, so one running total for each measure is enough: when the next pane is out of a window, the
@@ -26,10 +26,10 @@ pub(super) struct Event<'a> {
     pub(super) inputs: &'a [Input<'a>],
 }
 
-/// Memory that one pass leaves to the next.
+/// Memory that one walk leaves to the next.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// The new state, after a pass with an event.
+    /// The new state, after a walk with an event.
     pub(super) out: Vec<u8>,
     panes: Vec<u8>,
     totals: Vec<Measured>,
@@ -50,16 +50,16 @@ impl Shape {
         scratch: &mut Scratch,
         json: Option<&mut Vec<u8>>,
     ) -> Result<(), Corrupt> {
-        let Some(json) = json else { return self.pass(value, now, event, scratch, None) };
+        let Some(json) = json else { return self.walk(value, now, event, scratch, None) };
         let before = json.len();
-        let result = self.pass(value, now, event, scratch, Some(&mut *json));
+        let result = self.walk(value, now, event, scratch, Some(&mut *json));
         if result.is_err() {
             json.truncate(before);
         }
         result
     }
 
-    fn pass(
+    fn walk(
         &self,
         value: Option<&[u8]>,
         now: i64,
@@ -84,13 +84,13 @@ impl Shape {
 
         let all = self.all_time(&mut reader, known, event, &mut scratch.out)?;
         let entering = event.filter(|_| target.is_some());
-        let pass =
-            Pass { head: known.then_some(head), now, bounds: &bounds, writes: event.is_some(), shows: json.is_some() };
-        self.without_panes(&mut reader, pass, entering, scratch)?;
+        let aim =
+            Aim { head: known.then_some(head), now, bounds: &bounds, writes: event.is_some(), shows: json.is_some() };
+        self.without_panes(&mut reader, aim, entering, scratch)?;
         if let Some(json) = json.as_deref_mut() {
             json.push(b'{');
         }
-        let mut walk = Walk::new(self, pass, scratch, json.as_deref_mut());
+        let mut walk = Walk::new(self, aim, scratch, json.as_deref_mut());
         if known {
             walk.panes(&mut reader, head, entering.zip(target))?;
         } else if let Some((event, target)) = entering.zip(target) {
@@ -139,11 +139,11 @@ impl Shape {
     fn without_panes(
         &self,
         reader: &mut Reader<'_>,
-        pass: Pass<'_>,
+        aim: Aim<'_>,
         event: Option<&Event<'_>>,
         scratch: &mut Scratch,
     ) -> Result<(), Corrupt> {
-        let Pass { head, now, bounds, writes, shows } = pass;
+        let Aim { head, now, bounds, writes, shows } = aim;
         let Some(oldest) = bounds.last() else { return Ok(()) };
         for (index, slot) in self.measures.iter().enumerate() {
             let input = event.and_then(|event| Some((event, event.inputs.get(index)?)));
@@ -207,9 +207,9 @@ impl Shape {
     }
 }
 
-/// Where a pass is, and what for.
+/// Where a walk is, and what for.
 #[derive(Clone, Copy)]
-struct Pass<'p> {
+struct Aim<'p> {
     /// The newest tick of the state; None without one.
     head: Option<i64>,
     /// The tick that the values are as of.
@@ -239,8 +239,8 @@ struct Walk<'w, 'a> {
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
-    fn new(shape: &'w Shape, pass: Pass<'w>, scratch: &'w mut Scratch, json: Option<&'w mut Vec<u8>>) -> Self {
-        let Pass { now, bounds, shows, .. } = pass;
+    fn new(shape: &'w Shape, aim: Aim<'w>, scratch: &'w mut Scratch, json: Option<&'w mut Vec<u8>>) -> Self {
+        let Aim { now, bounds, shows, .. } = aim;
         scratch.panes.clear();
         scratch.totals.clear();
         if shows {
