@@ -534,28 +534,58 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     [[kind].as_slice(), length.as_slice(), body].concat()
 }
 
+/// What the node answers to messages of a connection of its own.
+fn answered(connected: &Connected, messages: &[Vec<u8>]) -> Vec<u8> {
+    connected.runtime.block_on(async {
+        let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+        let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+        let all = [&begin[1..], messages.concat().as_slice(), message(b'X', b"").as_slice()].concat();
+        socket.write_all(&all).await.unwrap();
+        let mut told = Vec::new();
+        socket.read_to_end(&mut told).await.unwrap();
+        told
+    })
+}
+
 /// More formats than columns, which no driver sends, and then a statement as if nothing had been.
 #[test]
 fn a_portal_that_does_not_fit_its_statement_ends_no_connection() {
     let house = House::new(Limits::default());
     let connected = Connected::new(&house);
-    let told = connected.runtime.block_on(async {
-        let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
-        let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
-        let statements = [
-            begin[1..].to_vec(),
-            message(b'P', b"\0SELECT 1\0\0\0"),
-            message(b'B', b"\0\0\0\0\0\0\0\x02\0\x01\0\x01"),
-            message(b'E', b"\0\0\0\0\0"),
-            message(b'S', b""),
-            message(b'Q', b"SELECT 'still there'\0"),
-            message(b'X', b""),
-        ];
-        socket.write_all(&statements.concat()).await.unwrap();
-        let mut told = Vec::new();
-        socket.read_to_end(&mut told).await.unwrap();
-        String::from_utf8_lossy(&told).into_owned()
-    });
+    let statements = [
+        message(b'P', b"\0SELECT 1\0\0\0"),
+        message(b'B', b"\0\0\0\0\0\0\0\x02\0\x01\0\x01"),
+        message(b'E', b"\0\0\0\0\0"),
+        message(b'S', b""),
+        message(b'Q', b"SELECT 'still there'\0"),
+    ];
+    let told = answered(&connected, &statements);
+    let told = String::from_utf8_lossy(&told);
     assert!(told.contains("08P01") && told.contains("HW-LAKE-101") && told.contains("still there"), "{told:?}");
+    connected.end();
+}
+
+#[test]
+fn a_portal_without_a_name_ends_with_its_transaction_and_no_earlier() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let next = message(b'E', b"\0\0\0\0\x01");
+    let sync = message(b'S', b"");
+    let statements = [
+        message(b'Q', b"BEGIN\0"),
+        message(b'P', b"\0SELECT value FROM generate_series(1, 9)\0\0\0"),
+        message(b'B', b"\0\0\0\0\0\0\0\0"),
+        next.clone(),
+        sync.clone(),
+        next.clone(),
+        sync.clone(),
+        message(b'Q', b"COMMIT\0"),
+        next,
+        sync,
+    ];
+    let told = answered(&connected, &statements);
+    let has = |row: &[u8]| told.windows(row.len()).any(|one| one == row);
+    assert!(has(&message(b'D', b"\0\x01\0\0\0\x011")) && has(&message(b'D', b"\0\x01\0\0\0\x012")), "{told:?}");
+    assert!(!has(&message(b'D', b"\0\x01\0\0\0\x013")), "it is gone");
     connected.end();
 }
