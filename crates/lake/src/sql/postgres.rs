@@ -773,6 +773,7 @@ fn told(problem: &Problem) -> PgWireError {
         "HW-LAKE-100" => "25P02",
         "HW-LAKE-101" => "08P01",
         "HW-LAKE-102" => "54000",
+        "HW-LAKE-103" => "22P03",
         _ => "XX000",
     };
     let mut info = ErrorInfo::new("ERROR".to_owned(), state.to_owned(), problem.title.clone());

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use futures::StreamExt as _;
 use headwater_base::{Limits, Principal};
 use headwater_kernel::port::catalog::TableChange;
@@ -14,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::queries::{ENDLESS, listed, none};
@@ -587,5 +588,64 @@ fn a_portal_without_a_name_ends_with_its_transaction_and_no_earlier() {
     let has = |row: &[u8]| told.windows(row.len()).any(|one| one == row);
     assert!(has(&message(b'D', b"\0\x01\0\0\0\x011")) && has(&message(b'D', b"\0\x01\0\0\0\x012")), "{told:?}");
     assert!(!has(&message(b'D', b"\0\x01\0\0\0\x013")), "it is gone");
+    connected.end();
+}
+
+/// A parameter's bytes, whatever its type; none for a null.
+#[derive(Debug)]
+struct Raw(Option<&'static [u8]>);
+
+impl ToSql for Raw {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        let Some(bytes) = self.0 else { return Ok(IsNull::Yes) };
+        out.extend_from_slice(bytes);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+#[test]
+fn parameters_keep_their_values_and_their_places() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let ask = |kind: Type, one: Option<&'static [u8]>| {
+        let statement = "SELECT CAST($1 AS varchar) AS one, CAST($2 AS varchar) AS two";
+        let row = connected.runtime.block_on(async {
+            let prepared = connected.client.prepare_typed(statement, &[kind, Type::VARCHAR]).await.unwrap();
+            connected.client.query_one(&prepared, &[&Raw(one), &Raw(Some(b"two".as_slice()))]).await
+        });
+        row.map(|row| (row.get::<_, Option<String>>(0), row.get::<_, Option<String>>(1)))
+            .map_err(|error| error.as_db_error().unwrap().code().code().to_owned())
+    };
+    let two = Some("two".to_owned());
+    let id = b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef";
+    for (kind, sent, read) in [
+        (Type::UUID, id.as_slice(), "01234567-89ab-cdef-0123-456789abcdef"),
+        (Type::JSON, br#"{"a":1}"#.as_slice(), r#"{"a":1}"#),
+        (Type::JSONB, b"\x01{\"a\":1}".as_slice(), r#"{"a":1}"#),
+        (Type::BPCHAR, b"{a}".as_slice(), "{a}"),
+    ] {
+        assert_eq!(ask(kind.clone(), Some(sent)), Ok((Some(read.to_owned()), two.clone())), "{kind}");
+    }
+    for kind in [Type::UUID, Type::JSON, Type::JSONB, Type::BPCHAR, Type::UNKNOWN] {
+        assert_eq!(ask(kind.clone(), None), Ok((None, two.clone())), "{kind}");
+    }
+    for (kind, sent) in [(Type::UUID, b"short".as_slice()), (Type::JSONB, b"{}".as_slice())] {
+        assert_eq!(ask(kind.clone(), Some(sent)), Err("22P03".to_owned()), "{kind}");
+    }
+    connected.end();
+}
+
+#[test]
+fn an_interval_that_is_null_is_sent_as_null() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let none = "SELECT CASE WHEN value > 1 THEN INTERVAL '1 day' END AS it FROM generate_series(1, 1)";
+    assert_eq!(connected.rows(none).unwrap(), [["NULL"]]);
     connected.end();
 }
