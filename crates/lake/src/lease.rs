@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use headwater_kernel::unit::{Haste, spawn};
 use parking_lot::Mutex;
 
 use crate::commit::Garbage;
@@ -67,6 +68,31 @@ impl Leases {
     /// Removes the folder of a table or view that is gone, as soon as nobody reads it.
     pub fn retire_folder(&self, location: String) {
         self.put(Retired::Folder(location));
+    }
+
+    /// The same of what earlier lives left, on a thread of its own: it may be much, and whoever starts waits for nothing of
+    /// it. A thread that outlives these leases removes no more.
+    pub fn retire_left(self: &Arc<Self>, locations: Vec<String>) {
+        if locations.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        for location in locations {
+            let number = state.draw();
+            state.waiting.push_back((number, Retired::Folder(location)));
+        }
+        let due = state.due();
+        drop(state);
+        let leases = Arc::downgrade(self);
+        let begun = spawn("purge".to_owned(), Haste::Later, move || {
+            for retired in due {
+                let Some(leases) = leases.upgrade() else { return };
+                leases.remove(vec![retired]);
+            }
+        });
+        if let Err(error) = begun {
+            tracing::warn!(%error, "what was purged stays until the next start");
+        }
     }
 
     /// Whether a folder that is not gone yet is at a place, within it or around it.

@@ -17,6 +17,8 @@ use crate::shape::{Missing, Shape, Side};
 const INTERVALS_MAX: i64 = 1_000_000;
 /// The most intervals ahead.
 const AHEAD_MAX: usize = 10_000;
+/// The most values that forecasts may be compared with: each looks at a whole season, on a thread that nothing ends.
+const COMPARED_MAX: i64 = 500_000_000;
 /// How many of the longest season count.
 const CYCLES_MAX: i64 = 53;
 const DAY: i64 = 86_400_000_000;
@@ -25,7 +27,8 @@ const DAY: i64 = 86_400_000_000;
 /// last counts.
 ///
 /// # Errors
-/// `HW-WATCH-030` for a series that is too short, too long or too sparse, or a way ahead that is too far.
+/// `HW-WATCH-030` for a series that is too short, too long or too sparse, or a way ahead that is too far; 061 for one of
+/// so many intervals a season that telling it takes too long.
 pub fn explore(mut values: Vec<(Micros, f64)>, ahead: usize) -> Result<Vec<Ahead>, Problem> {
     values.retain(|(_, value)| value.is_finite());
     values.sort_by_key(|(time, _)| *time);
@@ -50,6 +53,12 @@ pub fn explore(mut values: Vec<(Micros, f64)>, ahead: usize) -> Result<Vec<Ahead
     }
     let least = i64::try_from(CYCLES_MIN).unwrap_or(i64::MAX);
     let horizon = i64::try_from(ahead).unwrap_or(i64::MAX);
+    // The first seasons tell nothing yet, and cost nothing.
+    let short = seasons.first().copied().unwrap_or(1);
+    let forecasts = (intervals - short.saturating_mul(least)).max(0) + horizon;
+    if forecasts.saturating_mul(long) > COMPARED_MAX {
+        return Err(laborious(forecasts, long));
+    }
     let shape = Shape {
         interval_micros: interval,
         cycles: (intervals / long).clamp(least, CYCLES_MAX) + horizon / long,
@@ -116,6 +125,14 @@ fn untold(fact: &str) -> Problem {
         .help("give one value for each interval over some weeks: `GROUP BY date_trunc('hour', time)` makes such")
 }
 
+/// Too much to compare.
+fn laborious(forecasts: i64, season: i64) -> Problem {
+    let compared = forecasts.saturating_mul(season);
+    let fact = format!("{forecasts} forecasts with {season} intervals a season compare {compared} values");
+    Problem::new("HW-WATCH-061", format!("{fact}, which is more than {COMPARED_MAX}"))
+        .help("give sums by longer intervals, or less of the past: `GROUP BY date_trunc('hour', time)` makes such")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +167,19 @@ mod tests {
         values.retain(|(time, _)| time.0 % (11 * HOUR) != 0);
         let gaps = explore(values, 5).unwrap();
         assert!(gaps.iter().zip(&told).all(|(one, other)| (one.predicted - other.predicted).abs() < 3.0), "{gaps:?}");
+    }
+
+    #[test]
+    fn a_series_whose_seasons_have_too_many_intervals_is_refused_before_it_is_told() {
+        let seconds: Vec<_> = (0..4 * 86_400).map(|second| (Micros(second * 1_000_000), 1.0)).collect();
+        let problem = explore(seconds, 60).unwrap_err();
+        assert_eq!(problem.code, "HW-WATCH-061");
+        let fact =
+            "86460 forecasts with 86400 intervals a season compare 7470144000 values, which is more than 500000000";
+        assert_eq!(problem.title, fact);
+        // A day of them is no season yet.
+        let day: Vec<_> = (0..86_400).map(|second| (Micros(second * 1_000_000), 1.0)).collect();
+        assert_eq!(explore(day, 60).unwrap_err().code, "HW-WATCH-030");
     }
 
     #[test]

@@ -19,14 +19,11 @@ use crate::files::overlap;
 const NOTE: &str = "purged/";
 
 impl LakeCatalog {
-    /// Removes what earlier lives purged and did not see go.
+    /// Begins to remove what earlier lives purged and did not see go. Until it has gone nobody gets its place.
     pub(super) fn purge_on(&self) {
-        for place in self.scan(NOTE) {
-            // A note too many is less than a table too few.
-            if self.lies_at(&place, None).is_none() {
-                self.lake().leases().retire_folder(place);
-            }
-        }
+        // A note too many is less than a table too few.
+        let left = self.scan(NOTE).into_iter().filter(|place| self.lies_at(place, None).is_none());
+        self.lake().leases().retire_left(left.collect());
     }
 
     /// Takes the name at a key away, and with `purge` what lies at its place; for who holds the turn.

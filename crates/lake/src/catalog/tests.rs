@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use headwater_base::{Limits, Problem};
 use headwater_kernel::port::Catalog;
@@ -29,12 +30,18 @@ fn catalog_on(disk: Arc<dyn Disk>) -> LakeCatalog {
     LakeCatalog::new(Datasets::new(parts), Arc::new(Vec::new))
 }
 
-/// The catalog that is found when the power went behind the last answer.
+/// The catalog that is found when the power went behind the last answer, once what it begins with is done.
 fn after_a_cut(disk: &FaultyDisk, before: LakeCatalog, seed: u64) -> LakeCatalog {
     drop(before);
     disk.cut();
     disk.power_on(seed);
-    catalog_on(Arc::new(disk.clone()))
+    let catalog = catalog_on(Arc::new(disk.clone()));
+    let begun = Instant::now();
+    while catalog.lake().leases().is_retired("file:///data") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "what was purged goes");
+        std::thread::yield_now();
+    }
+    catalog
 }
 
 fn orders() -> Value {

@@ -142,6 +142,12 @@ pub fn no_formats(parameters: usize, columns: usize) -> Problem {
     Problem::new("HW-LAKE-101", fact).help("name none, one for all, or one for each")
 }
 
+/// A parameter whose bytes are none of its type. PostgreSQL has the same words.
+pub fn no_binary(parameter: usize, kind: &str) -> Problem {
+    let fact = format!("incorrect binary data format in bind parameter {parameter}, which is said to be `{kind}`");
+    Problem::new("HW-LAKE-103", fact).help("send it in the binary format of its type, or as text")
+}
+
 /// A table that other engines read, and this one does not.
 pub fn unread(table: &str, why: &str) -> Problem {
     Problem::new("HW-LAKE-051", format!("SQL here cannot read `{table}`: {why}"))

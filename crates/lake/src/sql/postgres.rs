@@ -522,6 +522,8 @@ impl SimpleQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let caller = Caller::of(client)?;
+        // As PostgreSQL does, and with it goes what it holds.
+        client.portal_store().rm_portal(DEFAULT_NAME);
         chains::check(query).map_err(|problem| told(&problem))?;
         goes_on(client, query)?;
         if is_light(query) {
@@ -658,7 +660,8 @@ impl ExtendedQueryHandler for Gate {
         Ok(())
     }
 
-    /// Closes portals with the transaction that each statement is which stands in no other.
+    /// Closes portals with the transaction that each statement is which stands in no other. The one without a name goes
+    /// with a transaction that has failed as well; in one that goes on it stays until the next of them is bound.
     async fn on_sync<C>(&self, client: &mut C, _: PgSync) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -667,7 +670,9 @@ impl ExtendedQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let status = client.transaction_status();
-        client.portal_store().rm_portal(DEFAULT_NAME);
+        if status != TransactionStatus::Transaction {
+            client.portal_store().rm_portal(DEFAULT_NAME);
+        }
         if status == TransactionStatus::Idle {
             client.portal_store().clear_portals();
             Open::of(&*client).unbind_all();
@@ -768,6 +773,7 @@ fn told(problem: &Problem) -> PgWireError {
         "HW-LAKE-100" => "25P02",
         "HW-LAKE-101" => "08P01",
         "HW-LAKE-102" => "54000",
+        "HW-LAKE-103" => "22P03",
         _ => "XX000",
     };
     let mut info = ErrorInfo::new("ERROR".to_owned(), state.to_owned(), problem.title.clone());

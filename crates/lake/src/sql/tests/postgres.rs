@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use futures::StreamExt as _;
 use headwater_base::{Limits, Principal};
 use headwater_kernel::port::catalog::TableChange;
@@ -14,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::queries::{ENDLESS, listed, none};
@@ -534,28 +535,117 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     [[kind].as_slice(), length.as_slice(), body].concat()
 }
 
+/// What the node answers to messages of a connection of its own.
+fn answered(connected: &Connected, messages: &[Vec<u8>]) -> Vec<u8> {
+    connected.runtime.block_on(async {
+        let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+        let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+        let all = [&begin[1..], messages.concat().as_slice(), message(b'X', b"").as_slice()].concat();
+        socket.write_all(&all).await.unwrap();
+        let mut told = Vec::new();
+        socket.read_to_end(&mut told).await.unwrap();
+        told
+    })
+}
+
 /// More formats than columns, which no driver sends, and then a statement as if nothing had been.
 #[test]
 fn a_portal_that_does_not_fit_its_statement_ends_no_connection() {
     let house = House::new(Limits::default());
     let connected = Connected::new(&house);
-    let told = connected.runtime.block_on(async {
-        let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
-        let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
-        let statements = [
-            begin[1..].to_vec(),
-            message(b'P', b"\0SELECT 1\0\0\0"),
-            message(b'B', b"\0\0\0\0\0\0\0\x02\0\x01\0\x01"),
-            message(b'E', b"\0\0\0\0\0"),
-            message(b'S', b""),
-            message(b'Q', b"SELECT 'still there'\0"),
-            message(b'X', b""),
-        ];
-        socket.write_all(&statements.concat()).await.unwrap();
-        let mut told = Vec::new();
-        socket.read_to_end(&mut told).await.unwrap();
-        String::from_utf8_lossy(&told).into_owned()
-    });
+    let statements = [
+        message(b'P', b"\0SELECT 1\0\0\0"),
+        message(b'B', b"\0\0\0\0\0\0\0\x02\0\x01\0\x01"),
+        message(b'E', b"\0\0\0\0\0"),
+        message(b'S', b""),
+        message(b'Q', b"SELECT 'still there'\0"),
+    ];
+    let told = answered(&connected, &statements);
+    let told = String::from_utf8_lossy(&told);
     assert!(told.contains("08P01") && told.contains("HW-LAKE-101") && told.contains("still there"), "{told:?}");
+    connected.end();
+}
+
+#[test]
+fn a_portal_without_a_name_ends_with_its_transaction_and_no_earlier() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let next = message(b'E', b"\0\0\0\0\x01");
+    let sync = message(b'S', b"");
+    let statements = [
+        message(b'Q', b"BEGIN\0"),
+        message(b'P', b"\0SELECT value FROM generate_series(1, 9)\0\0\0"),
+        message(b'B', b"\0\0\0\0\0\0\0\0"),
+        next.clone(),
+        sync.clone(),
+        next.clone(),
+        sync.clone(),
+        message(b'Q', b"COMMIT\0"),
+        next,
+        sync,
+    ];
+    let told = answered(&connected, &statements);
+    let has = |row: &[u8]| told.windows(row.len()).any(|one| one == row);
+    assert!(has(&message(b'D', b"\0\x01\0\0\0\x011")) && has(&message(b'D', b"\0\x01\0\0\0\x012")), "{told:?}");
+    assert!(!has(&message(b'D', b"\0\x01\0\0\0\x013")), "it is gone");
+    connected.end();
+}
+
+/// A parameter's bytes, whatever its type; none for a null.
+#[derive(Debug)]
+struct Raw(Option<&'static [u8]>);
+
+impl ToSql for Raw {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        let Some(bytes) = self.0 else { return Ok(IsNull::Yes) };
+        out.extend_from_slice(bytes);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+#[test]
+fn parameters_keep_their_values_and_their_places() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let ask = |kind: Type, one: Option<&'static [u8]>| {
+        let statement = "SELECT CAST($1 AS varchar) AS one, CAST($2 AS varchar) AS two";
+        let row = connected.runtime.block_on(async {
+            let prepared = connected.client.prepare_typed(statement, &[kind, Type::VARCHAR]).await.unwrap();
+            connected.client.query_one(&prepared, &[&Raw(one), &Raw(Some(b"two".as_slice()))]).await
+        });
+        row.map(|row| (row.get::<_, Option<String>>(0), row.get::<_, Option<String>>(1)))
+            .map_err(|error| error.as_db_error().unwrap().code().code().to_owned())
+    };
+    let two = Some("two".to_owned());
+    let id = b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef";
+    for (kind, sent, read) in [
+        (Type::UUID, id.as_slice(), "01234567-89ab-cdef-0123-456789abcdef"),
+        (Type::JSON, br#"{"a":1}"#.as_slice(), r#"{"a":1}"#),
+        (Type::JSONB, b"\x01{\"a\":1}".as_slice(), r#"{"a":1}"#),
+        (Type::BPCHAR, b"{a}".as_slice(), "{a}"),
+    ] {
+        assert_eq!(ask(kind.clone(), Some(sent)), Ok((Some(read.to_owned()), two.clone())), "{kind}");
+    }
+    for kind in [Type::UUID, Type::JSON, Type::JSONB, Type::BPCHAR, Type::UNKNOWN] {
+        assert_eq!(ask(kind.clone(), None), Ok((None, two.clone())), "{kind}");
+    }
+    for (kind, sent) in [(Type::UUID, b"short".as_slice()), (Type::JSONB, b"{}".as_slice())] {
+        assert_eq!(ask(kind.clone(), Some(sent)), Err("22P03".to_owned()), "{kind}");
+    }
+    connected.end();
+}
+
+#[test]
+fn an_interval_that_is_null_is_sent_as_null() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let none = "SELECT CASE WHEN value > 1 THEN INTERVAL '1 day' END AS it FROM generate_series(1, 1)";
+    assert_eq!(connected.rows(none).unwrap(), [["NULL"]]);
     connected.end();
 }
