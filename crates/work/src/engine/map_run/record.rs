@@ -240,7 +240,7 @@ pub(in crate::engine) struct Bounds {
 
 impl Bounds {
     /// With what was changed before and is not by this.
-    pub(super) fn or(self, before: Self) -> Self {
+    pub(in crate::engine) fn or(self, before: Self) -> Self {
         Self {
             concurrency: self.concurrency.or(before.concurrency),
             count: self.count.or(before.count),
@@ -248,7 +248,7 @@ impl Bounds {
         }
     }
 
-    pub(super) fn encode(&self) -> Bytes {
+    pub(in crate::engine) fn encode(&self) -> Bytes {
         let mut writer = Writer::default();
         writer.byte(1);
         writer.option(self.concurrency.as_ref(), |writer, count| writer.number(*count));
