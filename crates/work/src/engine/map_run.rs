@@ -8,7 +8,8 @@
 //!
 //! One that is stopped is marked in its row by the commit that stops it. It begins no child from then on, ends those
 //! that run, writes the files of its `ResultWriter` for what there is, and its row goes with the commit that says so; a
-//! crash in between, or a disk that takes no files, leaves the mark, and the next start does the rest.
+//! crash in between, or a disk that takes no files, leaves the mark, and the next start does the rest. One that ends by a
+//! bug fails its state and is stopped by the same commit.
 
 mod drive;
 mod record;
@@ -174,7 +175,7 @@ impl Inner {
         let row = self.row(key, Tag::Head, &[], View::Durable);
         let head = row.and_then(|row| rows::Head::decode(&row).ok());
         if let Some(stopped) = head.and_then(|head| head.stopped)
-            && progress.status == "RUNNING"
+            && progress.is_running()
         {
             (progress.status, progress.stopped) = ("ABORTED".to_owned(), Some(stopped));
         }

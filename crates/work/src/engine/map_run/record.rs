@@ -192,7 +192,7 @@ impl Progress {
         Bytes::from(writer.bytes)
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(in crate::engine) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         // The first version knew no redrives, the second took a batch for one item.
         let version = reader.byte().filter(|version| (1..=3).contains(version))?;
@@ -212,6 +212,11 @@ impl Progress {
         };
         progress.items = if version < 3 { progress.children } else { Counts::decode(&mut reader)? };
         Some(progress)
+    }
+
+    /// Whether it has not come to an end of its own.
+    pub(in crate::engine) fn is_running(&self) -> bool {
+        self.status == "RUNNING"
     }
 
     /// Takes over bounds that were changed.

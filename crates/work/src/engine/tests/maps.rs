@@ -338,6 +338,19 @@ async fn new_bounds_of_a_run_hold_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_meets_a_bug_stops_its_children_and_writes_files() {
+    let rig = Rig::new().await;
+    begin(&rig).await;
+    let arn = rig.engine().map_runs("slow/n").unwrap().remove(0)["mapRunArn"].as_str().unwrap().to_owned();
+    let bug = json!({"maxConcurrency": 999}).as_object().unwrap().clone();
+    rig.engine().update_map_run(&arn, bug).await.unwrap();
+    let view = rig.end("slow/n").await;
+    assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
+    assert!(view.cause.unwrap().contains("a bug, made by a test"));
+    check_stopped(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_execution_times_out_writes_files() {
     let rig = Rig::new().await;
     begin(&rig).await;
