@@ -71,7 +71,8 @@ pub struct About {
     pub account: String,
     pub service: String,
     pub iterations: Option<u64>,
-    /// What the run's own clock is ahead of UTC; MiniWDL, cwltool and Nextflow write local time.
+    /// What the run's own clock is ahead of UTC, for times without a zone: MiniWDL, cwltool and Nextflow write local time,
+    /// and loggers of Snakemake may.
     pub utc_offset_minutes: i64,
     /// The machine that everything ran on.
     pub machine: Option<Machine>,
@@ -116,7 +117,7 @@ pub fn read(engine: Engine, files: &[File<'_>], about: &About) -> Result<Run, Pr
         ));
     }
     let run = match engine {
-        Engine::Snakemake => about.compose("snakemake", snakemake::read(files)?)?,
+        Engine::Snakemake => about.compose("snakemake", snakemake::read(files, about.utc_offset_minutes)?)?,
         Engine::Cwltool => about.compose("cwltool", cwltool::read(files, about.utc_offset_minutes)?)?,
         Engine::Miniwdl => about.compose("miniwdl", miniwdl::read(files, about.utc_offset_minutes)?)?,
         Engine::Nextflow => about.compose("nextflow", nextflow::read(files, about.utc_offset_minutes)?)?,

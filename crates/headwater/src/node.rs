@@ -300,21 +300,19 @@ impl Node {
         })
     }
 
-    /// Resolves when a part that everything else needs has ended although nobody told it to, which only a bug makes it
-    /// do: a node that goes on without it looks well and does nothing. [`Self::stop`] is to follow.
+    /// Resolves when a part that everything else needs has ended although nobody told it to, by a bug or because it cannot
+    /// go on: a node that goes on without it looks well and does nothing. [`Self::stop`] is to follow.
     pub async fn broken(&mut self) -> Problem {
         let (part, cause) = tokio::select! {
-            problem = self.kernel.ended() => ("the supervisor", problem.title),
-            problem = self.engine.broken() => ("the workflow engine", problem.title),
-            problem = self.buses.broken() => ("the scheduler", problem.title),
+            problem = self.kernel.ended() => ("the supervisor", told(&problem)),
+            problem = self.engine.broken() => ("the workflow engine", told(&problem)),
+            problem = self.buses.broken() => ("the scheduler", told(&problem)),
             ended = self.listeners.join_next() => match ended {
                 Some(Err(error)) => ("a listener", error.to_string()),
                 Some(Ok(())) | None => ("a listener", "it returned".to_owned()),
             },
         };
-        Problem::new("HW-CLI-020", format!("{part} of the node ended by a bug in the program"))
-            .because(cause)
-            .help("start the node again: nothing acknowledged is lost; please report this with the lines before it")
+        broke(part, &cause)
     }
 
     /// Stops in order: listeners, units, the log.
@@ -334,6 +332,17 @@ impl Node {
             tracing::warn!(code = problem.code, title = problem.title, "the log closed without a checkpoint");
         }
     }
+}
+
+/// `HW-CLI-020`: a part that everything else needs has ended; the cause says whether that was a bug.
+fn broke(part: &str, cause: &str) -> Problem {
+    Problem::new("HW-CLI-020", format!("{part} of the node ended"))
+        .because(cause)
+        .help("start the node again: nothing acknowledged is lost; please report a bug with the lines before it")
+}
+
+fn told(problem: &Problem) -> String {
+    format!("{}: {}", problem.code, problem.title)
 }
 
 /// The functions that workflows call by name without asking anybody.
@@ -447,5 +456,21 @@ fn bus_parts(kernel: &Arc<Kernel>, pipelines: &Pipelines, seed: u64) -> Parts {
             });
         })),
         seed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_ended_says_why_and_blames_no_bug_that_there_was_not() {
+        let cause = Problem::new("HW-WORK-034", "workflow shard 3 cannot go on: another owner has come");
+        let said = broke("the workflow engine", &told(&cause)).to_string();
+        assert!(
+            said.starts_with("error[HW-CLI-020]: the workflow engine of the node ended\ncause: HW-WORK-034: "),
+            "{said}"
+        );
+        assert!(!said.contains("ended by a bug"), "{said}");
     }
 }

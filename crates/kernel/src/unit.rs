@@ -15,6 +15,7 @@ mod roster;
 mod thread;
 
 pub use bug::{awaited, bug, contained};
+pub(crate) use bug::{panicked, unit_bug};
 pub use roster::Roster;
 pub use thread::{Haste, Thread, spawn};
 
@@ -98,7 +99,7 @@ impl Task {
         let inner = tokio::spawn(work(Stop(stopped)));
         let name = name.to_owned();
         let worker = tokio::spawn(async move {
-            let result = inner.await.unwrap_or_else(|error| Err(panicked(&name, &error)));
+            let result = inner.await.unwrap_or_else(|error| Err(panicked(&name, error)));
             end.send_replace(Some(result));
         });
         Arc::new(Self { stop, ended, worker })
@@ -112,13 +113,6 @@ impl Task {
             Ok(()) => std::future::pending().await,
         }
     }
-}
-
-/// What is said of a task that panicked or was cancelled.
-pub(crate) fn panicked(name: &str, error: &tokio::task::JoinError) -> Problem {
-    let what = if error.is_panic() { "ended by a bug in the program" } else { "was cancelled" };
-    Problem::new("HW-KERNEL-024", format!("`{name}` {what}"))
-        .help("it is started again; please report this with the lines of the log before it")
 }
 
 /// Resolves to what a worker ended with, now and at every later call.

@@ -1,6 +1,6 @@
 //! Snakemake: what a logger plugin writes, as JSON lines, and benchmark files.
 //!
-//! A line is an object with `event` and `time` (seconds since 1970, or RFC 3339) and the fields that Snakemake gives
+//! A line is an object with `event` and `time` (seconds since 1970, or RFC 3339; without a zone it is the run's own) and the fields that Snakemake gives
 //! with the event. A job's attempts begin with `job_started` and end with `job_finished` or `job_error`. Benchmark files
 //! are found by the path in `job_info`; Snakemake writes them for the attempt that succeeds. They alone say how long a
 //! job took and not when.
@@ -12,10 +12,10 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{File, Jobs, Records, attempt, decimal, refused, utf8};
+use super::{File, Jobs, Records, attempt, decimal, local, refused, utf8};
 use crate::time::Time;
 use crate::usage::Attempt;
-use headwater_base::Problem;
+use headwater_base::{Micros, Problem};
 
 /// What is known of a job.
 #[derive(Default)]
@@ -48,7 +48,7 @@ struct Benchmark {
     memory_peak_mib: Option<f64>,
 }
 
-pub(super) fn read(files: &[File<'_>]) -> Result<Records, Problem> {
+pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Records, Problem> {
     // By their names without folders.
     let mut benchmarks: HashMap<&str, Vec<(&str, Benchmark)>> = HashMap::new();
     for file in files.iter().filter(|file| file.path.ends_with(".tsv") || file.path.ends_with(".txt")) {
@@ -62,7 +62,8 @@ pub(super) fn read(files: &[File<'_>]) -> Result<Records, Problem> {
         for (number, line) in utf8(file)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let wrong = |fact: String| refused(file.path, number + 1, fact);
             let event: Value = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-            let time = time(&event).ok_or_else(|| wrong("no `time` in seconds or RFC 3339".to_owned()))?;
+            let time = time(&event, utc_offset_minutes);
+            let time = time.ok_or_else(|| wrong("no `time` in seconds or RFC 3339".to_owned()))?;
             records.saw(time);
             let id = |names: &[&str]| {
                 names
@@ -121,10 +122,13 @@ pub(super) fn read(files: &[File<'_>]) -> Result<Records, Problem> {
     Ok(records)
 }
 
-fn time(event: &Value) -> Option<Time> {
+fn time(event: &Value, utc_offset_minutes: i64) -> Option<Time> {
     match event.get("time").or(event.get("timestamp"))? {
         Value::Number(seconds) => Time::from_seconds(seconds.as_f64()?),
-        Value::String(text) => Time::parse(text),
+        Value::String(text) => {
+            let zoned = Micros::parse_rfc3339(text.trim()).map(|micros| Time(micros.millis()));
+            zoned.or_else(|| local(text, utc_offset_minutes))
+        }
         _ => None,
     }
 }

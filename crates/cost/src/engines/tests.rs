@@ -48,6 +48,20 @@ fn snakemake_says_when_and_benchmarks_say_how_much() {
 }
 
 #[test]
+fn snakemakes_times_without_a_zone_are_those_of_the_run() {
+    let records = r#"{"event": "workflow_started", "time": "2026-11-28T14:39:52"}
+{"event": "job_started", "time": "2026-11-28T14:39:53+01:00", "jobs": [1]}
+{"event": "job_info", "time": "2026-11-28T13:39:53Z", "jobid": 1, "rule_name": "align"}
+{"event": "job_finished", "time": 1795873195.0, "job_id": 1}
+"#;
+    let mut about = about();
+    about.utc_offset_minutes = 60;
+    let run = read(Engine::Snakemake, &[File { path: "records.jsonl", bytes: records.as_bytes() }], &about).unwrap();
+    assert_eq!(run.started, Time::parse("2026-11-28T13:39:52Z").unwrap());
+    assert_eq!(jobs(&run), [row("align 1", "align", "1000-3000")]);
+}
+
+#[test]
 fn cwltools_odd_milliseconds_are_milliseconds() {
     let log = "[2026-11-28T14:41:10,805.000000Z] [workflow ] start
 [2026-11-28T14:41:11,5.000000Z] [job align_2] /somewhere$ /bin/sh \\

@@ -54,7 +54,7 @@ const LOG_THREADS: &str = "hw-";
 /// Runs a node until Ctrl-C, SIGTERM or the time given.
 ///
 /// # Errors
-/// What [`Node::open`] says, and `HW-CLI-020` when a part of the node ends by a bug.
+/// What [`Node::open`] says, and `HW-CLI-020` when a part of the node ends.
 pub fn run(args: Args, context: &Context) -> Done {
     let filter = EnvFilter::try_from_env("HEADWATER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let color = output::colored(&std::io::stderr());

@@ -102,7 +102,7 @@ impl Kernel {
         let (kernel, asked) = (Arc::clone(self), options.clone());
         // Compiling a pipeline's programs takes milliseconds, which would stand in the way of other tasks.
         let examined = tokio::task::spawn_blocking(move || kernel.examine(&drafts, &asked)).await;
-        let (report, changes, texts) = examined.map_err(|error| vec![crate::unit::panicked("apply", &error)])??;
+        let (report, changes, texts) = examined.map_err(|error| vec![crate::unit::panicked("apply", error)])??;
         if options.dry_run || (changes.is_empty() && texts.is_empty() && state.is_empty()) {
             return Ok(report);
         }

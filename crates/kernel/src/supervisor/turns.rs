@@ -8,7 +8,7 @@ use headwater_base::Problem;
 use super::slot::{Phase, Slot};
 use super::{Event, Supervisor, What};
 use crate::reconcile::UnitSpec;
-use crate::unit::{Unit, awaited};
+use crate::unit::{Unit, awaited, unit_bug};
 
 /// How long a unit may take to stop before it is reported and given up. It may still run then, beside the next one of
 /// its id: that one becomes the only writer ([`headwater_log::Log::fence`]), and commits of the first are refused.
@@ -52,10 +52,7 @@ impl Supervisor {
             let result = match kind {
                 Some(kind) => {
                     let started = awaited(async { (kind.start)(spec).await }).await;
-                    started.unwrap_or_else(|said| {
-                        let fact = format!("`{id}` ended by a bug in the program while it started: {said}");
-                        Err(Problem::new("HW-KERNEL-024", fact))
-                    })
+                    started.unwrap_or_else(|said| Err(unit_bug(format_args!("the start of `{id}`"), &said)))
                 }
                 None => Err(Problem::new("HW-KERNEL-024", format!("this node runs no units of kind `{}`", spec.kind))),
             };
@@ -68,10 +65,7 @@ impl Supervisor {
         self.tasks.spawn(async move {
             // Otherwise it would count as running for ever.
             let result = awaited(async { unit.finished().await }).await;
-            let result = result.unwrap_or_else(|said| {
-                let fact = format!("`{id}` ended by a bug in the program: {said}");
-                Err(Problem::new("HW-KERNEL-024", fact))
-            });
+            let result = result.unwrap_or_else(|said| Err(unit_bug(format_args!("`{id}`"), &said)));
             let _ = tell.send(Event { id, token, what: What::Ended(result) });
         });
     }

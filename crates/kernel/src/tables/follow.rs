@@ -67,7 +67,7 @@ async fn run(views: Arc<TableViews>, table: Arc<Table>, mut stop: Stop) -> Resul
             while !stop.is_set() {
                 let (inner, followed) = (Arc::clone(&views), Arc::clone(&table));
                 let applied = tokio::task::spawn_blocking(move || inner.apply(&followed, partition)).await;
-                if !applied.map_err(|error| panicked("table view", &error))?? {
+                if !applied.map_err(|error| panicked("table view", error))?? {
                     break;
                 }
             }
@@ -76,13 +76,13 @@ async fn run(views: Arc<TableViews>, table: Arc<Table>, mut stop: Stop) -> Resul
         while !stop.is_set() && table.indexes.iter().any(|index| !index.complete.load(Ordering::SeqCst)) {
             let (inner, followed) = (Arc::clone(&views), Arc::clone(&table));
             let step = tokio::task::spawn_blocking(move || inner.backfill(&followed, after.as_deref())).await;
-            after = step.map_err(|error| panicked("table view", &error))??;
+            after = step.map_err(|error| panicked("table view", error))??;
         }
         table.caught_up.store(true, Ordering::SeqCst);
         if !std::mem::replace(&mut listed, true) {
             let (inner, followed) = (Arc::clone(&views), Arc::clone(&table));
             let outcome = tokio::task::spawn_blocking(move || inner.list_keys(&followed)).await;
-            outcome.map_err(|error| panicked("table view", &error))??;
+            outcome.map_err(|error| panicked("table view", error))??;
         }
         for (partition, applied) in (0..).zip(&table.applied) {
             // The end lies one past the last event, as `applied` does: above it there is something to apply.

@@ -8,7 +8,8 @@
 //! before it is appended, and a change can say it in the same commit.
 //!
 //! Invariants: all or nothing; conditions hold for exactly what lies before the commit in the log; a table with changes
-//! tells one change for each document written here, none for a deletion of what is not there.
+//! tells one change for each document written here, none for a deletion of what is not there; what is appended is
+//! remembered whole, or the process ends.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use super::{Table, TableViews};
 use crate::expression::{Condition, Update};
 use crate::port::Document;
 use crate::port::tables::{Change, Tell, TransactError, Transacted, Write, Written};
+use crate::unit::contained;
 
 /// How often a commit is decided anew because others appended meanwhile.
 const TRIES: usize = 1_000;
@@ -390,15 +392,22 @@ impl TableViews {
         also.ends.truncate(own);
         also.deltas.truncate(deltas);
         let ticket = appended?;
-        for (place, partition, offset, key, document) in documents {
-            if let Some(pending) = held.get_mut(place).and_then(|held| held.pending.get_mut(partition as usize)) {
-                pending.put(offset, key, document);
+        let remembered = contained(|| {
+            for (place, partition, offset, key, document) in documents {
+                if let Some(pending) = held.get_mut(place).and_then(|held| held.pending.get_mut(partition as usize)) {
+                    pending.put(offset, key, document);
+                }
             }
-        }
-        for ((place, partition), (_, next)) in ends {
-            if let Some(pending) = held.get_mut(place).and_then(|held| held.pending.get_mut(partition as usize)) {
-                pending.advance(next);
+            for ((place, partition), (_, next)) in ends {
+                if let Some(pending) = held.get_mut(place).and_then(|held| held.pending.get_mut(partition as usize)) {
+                    pending.advance(next);
+                }
             }
+        });
+        if let Err(said) = remembered {
+            tracing::error!(said, "the process ends, because tables would be written on what is not so");
+            // The next start reads what is appended from the log.
+            std::process::abort();
         }
         Ok(Decided { transacted: Transacted { ticket, written }, places })
     }

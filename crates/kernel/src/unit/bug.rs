@@ -11,9 +11,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures::FutureExt;
 use headwater_base::Problem;
+use tokio::task::JoinError;
 
 /// Characters of a panic's text that are told.
 const SAID_MAX: usize = 200;
+
+/// What is to be done about a unit that met a bug.
+const AGAIN: &str = "it is started again; please report this with the lines of the log before it";
 
 /// Calls code such that a panic in it ends that call and nothing else.
 ///
@@ -33,8 +37,25 @@ pub async fn awaited<T>(work: impl Future<Output = T>) -> Result<T, String> {
 
 /// `HW-KERNEL-043`: `what` panicked.
 pub fn bug(what: impl Display, said: &str) -> Problem {
-    Problem::new("HW-KERNEL-043", format!("{what} ended by a bug in the program: {said}"))
+    Problem::new("HW-KERNEL-043", fact(what, said))
         .help("everything else goes on; please report this with the lines of the log before it")
+}
+
+/// `HW-KERNEL-024`: `what`, which is started again, panicked.
+pub(crate) fn unit_bug(what: impl Display, said: &str) -> Problem {
+    Problem::new("HW-KERNEL-024", fact(what, said)).help(AGAIN)
+}
+
+/// What is said of a task that panicked or was cancelled.
+pub(crate) fn panicked(name: &str, error: JoinError) -> Problem {
+    match error.try_into_panic() {
+        Ok(panic) => unit_bug(format_args!("`{name}`"), &said(&*panic)),
+        Err(_) => Problem::new("HW-KERNEL-024", format!("`{name}` was cancelled")).help(AGAIN),
+    }
+}
+
+fn fact(what: impl Display, said: &str) -> String {
+    format!("{what} ended by a bug in the program: {said}")
 }
 
 /// The text of a panic, on one line.

@@ -55,7 +55,7 @@ pub struct Thread {
 
 impl Thread {
     /// Starts `work` on a thread called `name`, of [`Haste::Later`], which ends soon after `stop` is set. `bug` is how it
-    /// ended when it panicked.
+    /// ended when it panicked, without what that said.
     ///
     /// # Errors
     /// What the system says when there is no thread for it.
@@ -67,7 +67,8 @@ impl Thread {
     ) -> io::Result<Arc<Self>> {
         let (end, ended) = watch::channel(None);
         spawn(name, Haste::Later, move || {
-            let result = contained(work).unwrap_or(Err(bug));
+            let result =
+                contained(work).unwrap_or_else(|said| Err(Problem { title: format!("{}: {said}", bug.title), ..bug }));
             end.send_replace(Some(result));
         })?;
         Ok(Arc::new(Self { stop, ended }))
@@ -95,6 +96,15 @@ mod tests {
     fn niceness() -> i32 {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
         stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_met_a_bug_says_what_that_was() {
+        let bug = Problem::new("HW-KERNEL-024", "`bulk` ended by a bug in the program");
+        let work = || -> Result<(), Problem> { panic!("a bug, made by a test") };
+        let thread = Thread::start("bulk".to_owned(), StopSignal::default(), bug, work).unwrap();
+        let ended = thread.finished().await.unwrap_err();
+        assert_eq!(ended.title, "`bulk` ended by a bug in the program: a bug, made by a test");
     }
 
     #[test]

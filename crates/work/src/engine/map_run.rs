@@ -8,7 +8,8 @@
 //!
 //! One that is stopped is marked in its row by the commit that stops it. It begins no child from then on, ends those
 //! that run, writes the files of its `ResultWriter` for what there is, and its row goes with the commit that says so; a
-//! crash in between, or a disk that takes no files, leaves the mark, and the next start does the rest.
+//! crash in between, or a disk that takes no files, leaves the mark, and the next start does the rest. One that ends by a
+//! bug fails its state and is stopped by the same commit.
 
 mod drive;
 mod record;
@@ -34,8 +35,8 @@ use super::queue::Command;
 use super::rows::{self, Key, SHARDS, Tag};
 use crate::execution::{Attempt, Event, Failure, MapRun};
 
-use record::{Bounds, Counts};
-pub(super) use record::{Progress, decode, encode};
+use record::Counts;
+pub(super) use record::{Bounds, Progress, decode, encode};
 
 /// Name of the stream of results.
 pub const STREAM: &str = "headwater.work.items";
@@ -174,7 +175,7 @@ impl Inner {
         let row = self.row(key, Tag::Head, &[], View::Durable);
         let head = row.and_then(|row| rows::Head::decode(&row).ok());
         if let Some(stopped) = head.and_then(|head| head.stopped)
-            && progress.status == "RUNNING"
+            && progress.is_running()
         {
             (progress.status, progress.stopped) = ("ABORTED".to_owned(), Some(stopped));
         }
@@ -198,7 +199,7 @@ impl Inner {
     }
 
     /// What was changed of a Map Run's bounds.
-    fn bounds(&self, key: &Key, attempt: &Attempt, view: View) -> Bounds {
+    pub(super) fn bounds(&self, key: &Key, attempt: &Attempt, view: View) -> Bounds {
         let row = self.row(key, Tag::Bounds, &rows::attempt_bytes(attempt), view);
         row.and_then(|bytes| Bounds::decode(&bytes)).unwrap_or_default()
     }
@@ -210,12 +211,9 @@ impl Inner {
     /// `HW-WORK-039`; `HW-WORK-033` for values that are none, `HW-WORK-063` for a run that is over.
     pub(super) async fn update_map_run(&self, arn: &str, change: &Map<String, Value>) -> Result<(), Problem> {
         let (key, attempt, _) = self.progress(arn)?;
-        let bounds = Bounds::of(change)?.or(self.bounds(&key, &attempt, View::Appended));
-        let rest = rows::attempt_bytes(&attempt);
-        let deltas = vec![(rows::row(&key, Tag::Bounds, &rest), Some(bounds.encode()))];
+        let change = Bounds::of(change)?;
         let (reply, noted) = oneshot::channel();
-        let run = rows::row(&key, Tag::MapRun, &rest);
-        self.push_to(&key, Command::Note { key, run, deltas, appends: Vec::new(), reply });
+        self.push_to(&key, Command::Bound { key, attempt, change, reply });
         match noted.await.unwrap_or_else(|_| Err(stopping())) {
             Ok(_) => {
                 if let Some(live) = self.maps.0.lock().get(&(key, attempt)) {

@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::journal::Copied;
+use super::map_run::Bounds;
 use super::message::Message;
 use super::rows::{Head, Key};
 use crate::execution::{Attempt, Event, Item};
@@ -55,6 +56,8 @@ pub(super) enum Command {
         appends: Vec<headwater_log::Append>,
         reply: Reply<Micros>,
     },
+    /// Somebody changes bounds of a Map Run under way; the others stay as they are.
+    Bound { key: Key, attempt: Attempt, change: Bounds, reply: Reply<Micros> },
 }
 
 impl Command {

@@ -321,12 +321,25 @@ impl Shard {
                     return batch.deferred.push(Command::Note { key, run, deltas, appends, reply });
                 }
                 if self.log.get(&self.space, &run, View::Appended).is_none() {
-                    let fact = "the Map Run is not wanted any more";
-                    return answer(Some(reply), Err(Problem::new("HW-WORK-006", fact)));
+                    return answer(Some(reply), Err(unwanted()));
                 }
                 batch.noted.insert(key);
                 batch.loose.extend(deltas.into_iter().map(|(row, value)| (Arc::clone(&self.space), row, value)));
                 batch.appends.extend(appends);
+                batch.post(Some(Post::Done(key, reply, now)));
+            }
+            Command::Bound { key, attempt, change, reply } => {
+                if batch.slot(&key).is_some() {
+                    return batch.deferred.push(Command::Bound { key, attempt, change, reply });
+                }
+                let rest = rows::attempt_bytes(&attempt);
+                if self.log.get(&self.space, &rows::row(&key, Tag::MapRun, &rest), View::Appended).is_none() {
+                    return answer(Some(reply), Err(unwanted()));
+                }
+                // Read where they are written: of two who change different ones at once, neither loses theirs.
+                let bounds = change.or(self.inner.bounds(&key, &attempt, View::Appended));
+                batch.noted.insert(key);
+                batch.loose.push((Arc::clone(&self.space), rows::row(&key, Tag::Bounds, &rest), Some(bounds.encode())));
                 batch.post(Some(Post::Done(key, reply, now)));
             }
         }
@@ -750,6 +763,7 @@ fn command_key(command: &Command) -> Option<Key> {
         | Command::Perform { key, .. }
         | Command::Answer { key, .. }
         | Command::Carried { key, .. }
+        | Command::Bound { key, .. }
         | Command::Doubt { key, .. } => Some(*key),
         Command::Message { message, .. } => match message {
             Message::Start { head, .. } => Some(rows::key_of(&head.workflow, &head.name)),
@@ -757,6 +771,11 @@ fn command_key(command: &Command) -> Option<Key> {
         },
         Command::Note { .. } | Command::Copy { .. } => None,
     }
+}
+
+/// `HW-WORK-006`, of a Map Run.
+fn unwanted() -> Problem {
+    Problem::new("HW-WORK-006", "the Map Run is not wanted any more")
 }
 
 fn answer<T>(reply: Option<super::queue::Reply<T>>, with: Result<T, Problem>) {

@@ -218,7 +218,7 @@ impl Turn {
         let Self { execution, definition, .. } = self;
         let step = around.given(&self.key, at, |given| execution.step(definition, event, given))?;
         if let Some(attempt) = map {
-            self.drop_map(&attempt);
+            self.end_map(attempt, around);
         }
         if let Some(attempt) = over {
             self.forget(&attempt);

@@ -19,7 +19,7 @@ use crate::letter::Place;
 use crate::runtime::cohort::{self, Cohort, Matching, Member};
 use crate::runtime::figures::Figures;
 use crate::runtime::writer::Writer;
-use crate::subscription::{Effect, Happened};
+use crate::subscription::{Effect, Happened, Subscription};
 
 /// Records of one micro-batch of one cohort.
 const BATCH_RECORDS: usize = 1_024;
@@ -73,7 +73,7 @@ struct Batch {
     items: Vec<Item>,
     records: usize,
     more: bool,
-    /// A subscription that met a bug, and what that is: nothing of the batch is to be written then.
+    /// A subscription that goes on no further, and which bug it met: nothing of the batch is to be written then.
     broken: Option<(String, Problem)>,
 }
 
@@ -240,7 +240,7 @@ impl<'a> Life<'a> {
                         bytes += record.value.as_ref().map_or(0, Bytes::len);
                         let number = u32::try_from(partition).unwrap_or(0);
                         let place = Place { stream: setup.stream.as_str(), partition: number, offset: record.offset };
-                        let mut effects = Vec::new();
+                        let mut all = Vec::new();
                         let taken = cohort.taken(&record, &setup.stream, number, matching);
                         for (hits, view) in [(taken.plain_hits, &*taken.plain), (taken.typed_hits, taken.typed)] {
                             for hit in hits {
@@ -248,19 +248,19 @@ impl<'a> Life<'a> {
                                 Figures::add(&member.figures.matched, 1);
                                 let hops_max = setup.limits.event_hops;
                                 let happened = Happened { record: &record, view, place, now, hops_max };
-                                let mut led = Vec::new();
-                                if let Err(said) = contained(|| member.subscription.effects(&happened, &mut led)) {
-                                    let id = member.subscription.id();
-                                    let problem = bug(format_args!("`{id}`, with the event at {place},"), &said);
-                                    let broken = Some((id, problem));
-                                    return Ok(Batch { broken, records: batch.records, ..Batch::default() });
-                                }
+                                let led = match effects(&member.subscription, &happened) {
+                                    Ok(led) => led,
+                                    Err(problem) => {
+                                        let broken = Some((member.subscription.id(), problem));
+                                        return Ok(Batch { broken, records: batch.records, ..Batch::default() });
+                                    }
+                                };
                                 bytes += led.iter().map(weight).sum::<usize>();
-                                effects.extend(led.into_iter().map(|effect| (*hit, effect)));
+                                all.extend(led.into_iter().map(|effect| (*hit, effect)));
                             }
                         }
-                        if !effects.is_empty() {
-                            batch.items.push(Item { partition, next, effects });
+                        if !all.is_empty() {
+                            batch.items.push(Item { partition, next, effects: all });
                         }
                     }
                     Pulled::End | Pulled::NotBefore(_) => {
@@ -358,6 +358,20 @@ impl<'a> Life<'a> {
 
     pub(super) fn failed(&self, error: &LogError) -> End {
         failed(&self.setup.stream, error)
+    }
+}
+
+/// What an event leads to. One that meets a bug is its subscription's dead letter: it would meet it again in each life.
+///
+/// # Errors
+/// The bug, where there can be no letter: an archive has none, and is not to pass over anything.
+fn effects(subscription: &Subscription, happened: &Happened<'_>) -> Result<Vec<Effect>, Problem> {
+    let mut led = Vec::new();
+    let Err(said) = contained(|| subscription.effects(happened, &mut led)) else { return Ok(led) };
+    let problem = bug(format_args!("`{}`, with the event at {},", subscription.id(), happened.place), &said);
+    match contained(|| subscription.given_up(happened, &problem)) {
+        Ok(Some(letter)) => Ok(vec![Effect::Dead(letter)]),
+        Ok(None) | Err(_) => Err(problem),
     }
 }
 

@@ -56,18 +56,38 @@ fn targets_get_their_own_input() {
 }
 
 #[test]
-fn a_rule_that_meets_a_bug_ends_and_the_others_of_its_stream_go_on() {
+fn an_event_that_meets_a_bug_is_a_dead_letter_and_its_rule_goes_on() {
+    let bench = Bench::new();
+    let good = bench.start("Rule", "good", large(json!([{"type": "stream", "stream": "out"}])));
+    let bad = bench.start("Rule", "buggy", large(json!([{"type": "stream", "stream": "other"}])));
+    bench.put("shop", "Order", json!({"total": 500}));
+    let id = bench.put("shop", "Order", json!({"total": 501, "note": "meets a bug"}));
+    bench.put("shop", "Order", json!({"total": 502}));
+    bench.wait_for("out", 3);
+    assert_eq!(bench.wait_for("other", 2), [json!({"total": 500}), json!({"total": 502})]);
+    let letters = bench.wait_for("buggy.dead", 1);
+    assert_eq!((&letters[0]["code"], &letters[0]["causation_id"]), (&json!("HW-KERNEL-043"), &json!(id)));
+    let reason = letters[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("`rule/buggy`") && reason.contains("a bug, made by a test"), "{reason}");
+    for unit in [good, bad] {
+        assert!(unit.finished().now_or_never().is_none());
+        bench.stop(&unit);
+    }
+}
+
+#[test]
+fn an_archive_that_meets_a_bug_ends_and_the_others_of_its_stream_go_on() {
     let bench = Bench::new();
     let good = bench.start("Rule", "good", large(json!([{"type": "stream", "stream": "out"}])));
     // As a node that starts it again after its end.
     for number in 1..=2 {
-        let bad = bench.start("Rule", "buggy", large(json!([{"type": "stream", "stream": "never"}])));
-        bench.put("shop", "Order", json!({"total": 500 + number}));
+        let bad = bench.start("Archive", "buggy", json!({"pattern": {"source": ["shop"]}}));
+        bench.put("shop", "Order", json!({"total": 500 + number, "note": "meets a bug"}));
         bench.wait_for("out", number);
         bench.until("it ends", || bad.finished().now_or_never().is_some());
         let ended = bad.finished().now_or_never().unwrap().unwrap_err();
         assert_eq!(ended.code, "HW-KERNEL-043");
-        assert!(ended.title.contains("`rule/buggy`") && ended.title.contains("a bug, made by a test"), "{ended}");
+        assert!(ended.title.contains("`archive/buggy`") && ended.title.contains("a bug, made by a test"), "{ended}");
     }
     assert!(good.finished().now_or_never().is_none());
     bench.stop(&good);

@@ -31,7 +31,8 @@ pub(super) struct Args {
     /// Name of the run
     #[arg(long, value_name = "ID", required_unless_present_any = ["prices", "discounts"])]
     id: Option<String>,
-    /// JSON file that says what the records do not: workflow, dataset, consumer, account, service, iterations, machine
+    /// JSON file that says what the records do not: workflow, dataset, consumer, account, service, iterations, machine,
+    /// utc_offset_minutes
     #[arg(long, value_name = "FILE")]
     about: Option<PathBuf>,
     /// Read price lists in this form: aws (GetProducts), spot (DescribeSpotPriceHistory) or csv
@@ -116,9 +117,20 @@ pub(super) async fn run(args: Args, context: &Context) -> Done {
     let files = gather(&args.paths, engine)?;
     let files: Vec<File<'_>> = files.iter().map(|(path, bytes)| File { path, bytes }).collect();
     let run = engines::read(engine, &files, &about)?;
+    if !matches!(engine, Engine::Json | Engine::Batch) {
+        let zone = zone(about.utc_offset_minutes);
+        output::note(format!("times without a zone are read as {zone}; `utc_offset_minutes` in --about says another"));
+    }
     tables::launch(&node, &run).await?;
     output::line(format!("launch/{} imported: {} jobs, {} attempts", run.id, run.jobs.len(), run.attempts().count()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// `UTC+01:00`.
+fn zone(utc_offset_minutes: i64) -> String {
+    let minutes = utc_offset_minutes.clamp(-1_440, 1_440);
+    let (sign, minutes) = (if minutes < 0 { '-' } else { '+' }, minutes.abs());
+    format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 fn as_of(text: Option<&str>) -> Result<Time, Problem> {

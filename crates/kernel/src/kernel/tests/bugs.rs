@@ -73,5 +73,6 @@ async fn the_end_of_the_supervisor_itself_is_told() {
     kernel.wake();
     let ended = tokio::time::timeout(Duration::from_secs(20), kernel.ended()).await.unwrap();
     assert_eq!(ended.code, "HW-KERNEL-024");
+    assert!(ended.title.ends_with("ended by a bug in the program: the clock is broken"), "{ended}");
     kernel.stop().await;
 }

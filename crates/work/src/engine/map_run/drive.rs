@@ -79,7 +79,7 @@ pub(super) async fn run(
         .unwrap_or_else(|| inner.begun(&run, identity(&head.workflow, &head.name).execution_arn));
     let (run_row, row) = (rows::row(&key, Tag::MapRun, &rest), rows::row(&key, Tag::Progress, &rest));
     let map = Map { inner, run: &run, head: &head, definition: &definition, stop, bounds, place, key, run_row, row };
-    if stopped && progress.status != "RUNNING" {
+    if stopped && !progress.is_running() {
         // It was over when it was stopped.
         map.note(&mut progress, Vec::new(), None, true).await?;
         return None;
@@ -233,6 +233,8 @@ impl Map<'_> {
                 }
                 () = self.bounds.notified() => {
                     progress.bound(self.inner.bounds(&self.key, &attempt, View::Durable));
+                    #[cfg(test)]
+                    assert_ne!(progress.concurrency, 999, "a bug, made by a test");
                 }
             }
         }

@@ -192,7 +192,7 @@ impl Progress {
         Bytes::from(writer.bytes)
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(in crate::engine) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         // The first version knew no redrives, the second took a batch for one item.
         let version = reader.byte().filter(|version| (1..=3).contains(version))?;
@@ -212,6 +212,11 @@ impl Progress {
         };
         progress.items = if version < 3 { progress.children } else { Counts::decode(&mut reader)? };
         Some(progress)
+    }
+
+    /// Whether it has not come to an end of its own.
+    pub(in crate::engine) fn is_running(&self) -> bool {
+        self.status == "RUNNING"
     }
 
     /// Takes over bounds that were changed.
@@ -240,7 +245,7 @@ pub(in crate::engine) struct Bounds {
 
 impl Bounds {
     /// With what was changed before and is not by this.
-    pub(super) fn or(self, before: Self) -> Self {
+    pub(in crate::engine) fn or(self, before: Self) -> Self {
         Self {
             concurrency: self.concurrency.or(before.concurrency),
             count: self.count.or(before.count),
@@ -248,7 +253,7 @@ impl Bounds {
         }
     }
 
-    pub(super) fn encode(&self) -> Bytes {
+    pub(in crate::engine) fn encode(&self) -> Bytes {
         let mut writer = Writer::default();
         writer.byte(1);
         writer.option(self.concurrency.as_ref(), |writer, count| writer.number(*count));

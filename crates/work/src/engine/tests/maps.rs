@@ -299,6 +299,28 @@ async fn a_run_is_there_as_soon_as_it_begins_and_keeps_bounds_that_were_changed(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bounds_that_are_changed_at_once_are_all_kept() {
+    let rig = Rig::new().await;
+    begin(&rig).await;
+    let arn = rig.engine().map_runs("slow/n").unwrap().remove(0)["mapRunArn"].as_str().unwrap().to_owned();
+    for round in 1..=30 {
+        let change = |field: &str| json!({field: round}).as_object().unwrap().clone();
+        let engine = rig.engine();
+        let (width, count, share) = tokio::join!(
+            engine.update_map_run(&arn, change("maxConcurrency")),
+            engine.update_map_run(&arn, change("toleratedFailureCount")),
+            engine.update_map_run(&arn, change("toleratedFailurePercentage")),
+        );
+        width.and(count).and(share).unwrap();
+        let run = engine.map_run(&arn).unwrap();
+        assert_eq!(
+            (&run["maxConcurrency"], &run["toleratedFailureCount"], &run["toleratedFailurePercentage"]),
+            (&json!(round), &json!(round), &json!(f64::from(round)))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn new_bounds_of_a_run_hold_at_once() {
     let rig = Rig::new().await;
     begin(&rig).await;
@@ -313,6 +335,19 @@ async fn new_bounds_of_a_run_hold_at_once() {
     }
     inputs.sort_unstable();
     assert_eq!(inputs, ["3", "4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_meets_a_bug_stops_its_children_and_writes_files() {
+    let rig = Rig::new().await;
+    begin(&rig).await;
+    let arn = rig.engine().map_runs("slow/n").unwrap().remove(0)["mapRunArn"].as_str().unwrap().to_owned();
+    let bug = json!({"maxConcurrency": 999}).as_object().unwrap().clone();
+    rig.engine().update_map_run(&arn, bug).await.unwrap();
+    let view = rig.end("slow/n").await;
+    assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
+    assert!(view.cause.unwrap().contains("a bug, made by a test"));
+    check_stopped(&rig).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,6 +63,17 @@ impl Turn {
         self.after.push(After::StopMap(attempt));
     }
 
+    /// A Map Run has ended. One that has not said so itself met a bug: what it began may run on, with nobody waiting.
+    pub(super) fn end_map(&mut self, attempt: Attempt, around: &Around<'_>) {
+        let row = rows::row(&self.key, Tag::Progress, &rows::attempt_bytes(&attempt));
+        let progress = self.row(&row, around).and_then(|bytes| Progress::decode(&bytes));
+        if progress.is_some_and(|progress| progress.is_running()) {
+            self.stop_map(attempt, around);
+        } else {
+            self.drop_map(&attempt);
+        }
+    }
+
     /// Removes what a Map Run works from; its figures stay.
     pub(super) fn drop_map(&mut self, attempt: &Attempt) {
         self.rows.insert(rows::row(&self.key, Tag::MapRun, &rows::attempt_bytes(attempt)), None);
