@@ -462,7 +462,7 @@ const ROUTES: &[Route] = &[
         operation: "listGroups",
         tag: "events",
         summary: "Gives the consumer groups with their lag.",
-        query: &[],
+        query: &[("positions", "Also position and lag for each partition, of at most 1,000 groups.")],
         body: Body::None,
         answer: JSON,
         handler: || get(groups::list),
