@@ -62,6 +62,14 @@ export interface Execution {
   redrives?: number;
 }
 
+/** What the executions of a workflow come to. */
+export interface ExecutionCounts {
+  workflow: string;
+  states: Partial<Record<Execution['state'], number>>;
+  /** When the newest began. */
+  started: string;
+}
+
 /** A consumer group and how far it is. */
 export interface Group {
   name: string;
@@ -294,5 +302,17 @@ export function useExecutions(query: { workflow?: string; state?: string; after?
     queryKey: [...EXECUTIONS, query],
     refetchInterval: ANYWAY_MS,
     queryFn: () => call<{ items: Execution[]; next: string | null }>(address(['executions'], query)),
+  });
+}
+
+/** What the executions of each workflow come to, by its name; asked again as these are. */
+export function useExecutionCounts() {
+  return useQuery({
+    queryKey: [...EXECUTIONS, 'counts'],
+    refetchInterval: ANYWAY_MS,
+    queryFn: async () => {
+      const { items } = await call<{ items: ExecutionCounts[] }>(address(['executions', 'counts']));
+      return new Map(items.map(counts => [counts.workflow, counts]));
+    },
   });
 }

@@ -300,6 +300,17 @@ const ROUTES: &[Route] = &[
     },
     Route {
         method: "get",
+        path: "/v1/executions/counts",
+        operation: "countExecutions",
+        tag: "workflows",
+        summary: "Gives how many executions of each workflow are in each state, and when the newest began.",
+        query: &[],
+        body: Body::None,
+        answer: JSON,
+        handler: || get(executions::counts),
+    },
+    Route {
+        method: "get",
         path: "/v1/executions/{workflow}/{name}",
         operation: "getExecution",
         tag: "workflows",
