@@ -62,11 +62,20 @@ export interface Execution {
   redrives?: number;
 }
 
+/** What the executions of a workflow come to. */
+export interface ExecutionCounts {
+  workflow: string;
+  states: Partial<Record<Execution['state'], number>>;
+  /** When the newest began. */
+  started: string;
+}
+
 /** A consumer group and how far it is. */
 export interface Group {
   name: string;
   state: string;
-  members: { id: string; client: string; host: string }[];
+  /** How many. */
+  members: number;
   partitions: { stream: string; partition: number; offset: number; end: number; lag: number }[];
 }
 
@@ -275,17 +284,12 @@ export function useGroups() {
     queryKey: GROUPS,
     refetchInterval: 3_000,
     queryFn: async () => {
-      const { groups } = await call<{ groups: { name: string }[] }>('/v1/groups');
-      // A group may go between the two questions.
-      const found = await Promise.allSettled(
-        groups.slice(0, GROUPS_MAX).map(({ name }) => call<Group>(address(['groups', name]))),
-      );
-      return found.flatMap(group => (group.status === 'fulfilled' ? [group.value] : []));
+      const { groups } = await call<{ groups: Group[] }>(address(['groups'], { positions: 'true' }));
+      // Of very many groups the node tells the positions of the first only.
+      return groups.map(group => ({ ...group, partitions: group.partitions ?? [] }));
     },
   });
 }
-
-const GROUPS_MAX = 200;
 
 export const EXECUTIONS = ['executions'];
 
@@ -298,5 +302,17 @@ export function useExecutions(query: { workflow?: string; state?: string; after?
     queryKey: [...EXECUTIONS, query],
     refetchInterval: ANYWAY_MS,
     queryFn: () => call<{ items: Execution[]; next: string | null }>(address(['executions'], query)),
+  });
+}
+
+/** What the executions of each workflow come to, by its name; asked again as these are. */
+export function useExecutionCounts() {
+  return useQuery({
+    queryKey: [...EXECUTIONS, 'counts'],
+    refetchInterval: ANYWAY_MS,
+    queryFn: async () => {
+      const { items } = await call<{ items: ExecutionCounts[] }>(address(['executions', 'counts']));
+      return new Map(items.map(counts => [counts.workflow, counts]));
+    },
   });
 }

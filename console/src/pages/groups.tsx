@@ -44,7 +44,7 @@ export function Groups({ stream }: { stream: string }) {
           columns={[
             { id: 'group', head: 'Group', by: row => row.group.name, cell: row => row.group.name, one: true },
             { id: 'state', head: 'State', cell: row => row.group.state },
-            { id: 'members', head: 'Members', right: true, cell: row => row.group.members.length },
+            { id: 'members', head: 'Members', right: true, cell: row => row.group.members },
             { id: 'partition', head: 'Partition', right: true, by: row => row.partition, cell: row => row.partition },
             { id: 'offset', head: 'Position', right: true, cell: row => full(row.offset) },
             { id: 'end', head: 'End', right: true, cell: row => full(row.end) },

@@ -2,7 +2,16 @@
 
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
-import { address, call, type Execution, type Kind, type Resource, useExecutions, useKind } from '../api.ts';
+import {
+  address,
+  call,
+  type Execution,
+  type ExecutionCounts,
+  type Kind,
+  type Resource,
+  useExecutionCounts,
+  useKind,
+} from '../api.ts';
 import { keepUnsaved, unsaved } from '../editor/unsaved.ts';
 import { count } from '../format.ts';
 import { at, members, parse, text, write } from '../json.ts';
@@ -17,6 +26,7 @@ import { NewButton, Yaml } from './resources.tsx';
 /** All workflows. */
 export function WorkflowsPage() {
   const all = useKind('Workflow');
+  const counts = useExecutionCounts().data;
   if (!all) return <Loading />;
   return (
     <Page
@@ -52,8 +62,17 @@ export function WorkflowsPage() {
               by: it => stateCount(definitionOf(it)),
               cell: it => count(stateCount(definitionOf(it))),
             },
-            { id: 'latest', head: 'Latest executions', cell: it => <Outcomes workflow={it.metadata.name} /> },
-            { id: 'last', head: 'Last started', cell: it => <LastStarted workflow={it.metadata.name} /> },
+            {
+              id: 'outcomes',
+              head: 'Executions',
+              cell: it => <Outcomes counts={counts} workflow={it.metadata.name} />,
+            },
+            {
+              id: 'last',
+              head: 'Last started',
+              by: it => counts?.get(it.metadata.name)?.started ?? '',
+              cell: it => <Time at={counts?.get(it.metadata.name)?.started} />,
+            },
             { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
           ]}
         />
@@ -80,32 +99,24 @@ function stateCount(definition: unknown): number {
   }, 0);
 }
 
-/** The executions that a row tells of its own workflow, however many others have run since. */
-function useLatest(workflow: string) {
-  return useExecutions({ workflow, max: LATEST }).data?.items;
-}
-
-const LATEST = 24;
-
-function LastStarted({ workflow }: { workflow: string }) {
-  return <Time at={useLatest(workflow)?.[0]?.started} />;
-}
-
-/** How the latest executions ended, the newest on the right. */
-function Outcomes({ workflow }: { workflow: string }) {
-  const executions = useLatest(workflow);
-  if (!executions) return <span className="muted">…</span>;
-  if (executions.length === 0) return <span className="muted">none</span>;
-  const ended = (state: Execution['state']) => executions.filter(execution => execution.state === state).length;
-  const words = `${ended('SUCCEEDED')} succeeded, ${ended('FAILED') + ended('TIMED_OUT')} failed, ${ended('RUNNING')} running`;
+/** How many executions are in each state. */
+function Outcomes({ counts, workflow }: { counts: Map<string, ExecutionCounts> | undefined; workflow: string }) {
+  if (!counts) return <span className="muted">…</span>;
+  const of = (state: Execution['state']) => counts.get(workflow)?.states[state] ?? 0;
+  const states = STATES.filter(state => of(state) > 0);
+  if (states.length === 0) return <span className="muted">none</span>;
+  const failed = of('FAILED') + of('TIMED_OUT');
+  const words = `${count(of('SUCCEEDED'))} succeeded, ${count(failed)} failed, ${count(of('RUNNING'))} running`;
   return (
     <span className="outcomes" role="img" aria-label={words} title={words}>
-      {[...executions].reverse().map(({ id, state }) => (
-        <span key={id} className={tone(state)} />
+      {states.map(state => (
+        <span key={state} className={tone(state)} style={{ flexGrow: of(state) }} />
       ))}
     </span>
   );
 }
+
+const STATES: Execution['state'][] = ['SUCCEEDED', 'RUNNING', 'PENDING_REDRIVE', 'ABORTED', 'TIMED_OUT', 'FAILED'];
 
 /** One workflow. */
 export function WorkflowPage({ resource, kind }: { resource: Resource; kind: Kind }) {

@@ -87,6 +87,8 @@ pub struct ApplyOptions {
     pub dry_run: bool,
     /// Lets a stateful unit start with an empty state where the new spec does not fit the old one.
     pub reset_state: bool,
+    /// Changes only what is there (true), or makes only what is not (false); None does either.
+    pub there: Option<bool>,
 }
 
 /// What a validate function may look at: the resources that will be there, and what connectors may use.

@@ -123,6 +123,10 @@ fn a_workflow_calls_a_destination_and_a_server_of_functions_that_the_settings_op
     assert_eq!(ended["output"]["shop"], json!({"path": "/api/orders"}));
     assert_eq!(ended["output"]["price"], json!({"path": "/2015-03-31/functions/price/invocations"}));
     assert_eq!(ended["output"]["large"], json!(large));
+    let counts = json(&node.get("/v1/executions/counts").unwrap().1).unwrap();
+    let mine = &counts["items"][0];
+    assert_eq!((&mine["workflow"], &mine["started"]), (&json!("order"), &ended["started"]), "{counts}");
+    assert_eq!((&mine["states"]["SUCCEEDED"], &mine["states"]["FAILED"]), (&json!(1), &json!(0)), "{counts}");
     let came = came.lock().unwrap();
     // "me:open sesame", in lower case.
     assert!(came[0].contains("authorization: basic bwu6b3blbibzzxnhbwu=\r\n"), "{}", came[0]);

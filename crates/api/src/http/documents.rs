@@ -10,7 +10,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::{Name, Problem};
-use headwater_kernel::port::tables::{self, Write, Written};
+use headwater_kernel::port::tables::{self, TransactError, Write, Written};
 use headwater_wire::exact::Exact;
 use hyper::header::{ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use hyper::{HeaderMap, StatusCode};
@@ -108,9 +108,8 @@ pub async fn put(
             .into());
     }
     let value = Bytes::copy_from_slice(raw.get().as_bytes());
-    to_be_there(&api, &head.headers, &table, &key)?;
-    let condition = transactions::expression(&query, "condition")?;
-    let write = Write { expect, condition, ..Write::unconditional(&table, &key, Some(value)) };
+    let (present, condition) = (must_exist(&head.headers), transactions::expression(&query, "condition")?);
+    let write = Write { expect, present, condition, ..Write::unconditional(&table, &key, Some(value)) };
     let Written { old, new } = write_one(&api, write).await?;
     let version = new.map_or(0, |document| document.version);
     let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
@@ -130,8 +129,8 @@ pub async fn patch(
     let (table, expect) = (Name::new(&table)?, expected(&head.headers)?);
     expect_json(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
-    to_be_there(&api, &head.headers, &table, &key)?;
     let write = transactions::patch(&table, &key, expect, &body.bytes)?;
+    let write = Write { present: must_exist(&head.headers), ..write };
     let Written { old, new } = write_one(&api, write).await?;
     let Some(new) = new else { return Err(absent(table.as_str(), &key)) };
     let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
@@ -142,17 +141,19 @@ pub async fn patch(
 
 async fn write_one(api: &Api, write: Write) -> Result<Written, Problem> {
     let writes = [write];
-    let written = api.tables.write(&writes).await.map_err(|error| error.problem(&writes))?;
+    let written = api.tables.write(&writes).await.map_err(|error| refused(error, &writes))?;
     Ok(written.into_iter().next().unwrap_or(Written { old: None, new: None }))
 }
 
-/// `HW-API-021` for a document that [`must_exist`] and does not.
-fn to_be_there(api: &Api, headers: &HeaderMap, table: &Name, key: &str) -> Result<(), Problem> {
-    if !must_exist(headers) || api.tables.get(table.as_str(), key)?.is_some() {
-        return Ok(());
+/// What a person is told of a write that was refused: `HW-API-021` for a document that [`must_exist`] and does not.
+fn refused(error: TransactError, writes: &[Write]) -> Problem {
+    if let (TransactError::Condition { document: None, .. }, [Write { table, key, present: true, .. }]) =
+        (&error, writes)
+    {
+        let fact = format!("`{table}` has no document `{}`, and `if-match` asks that it does", key.escape_debug());
+        return Problem::new("HW-API-021", fact);
     }
-    let fact = format!("`{table}` has no document `{}`, and `if-match` asks that it does", key.escape_debug());
-    Err(Problem::new("HW-API-021", fact))
+    error.problem(writes)
 }
 
 /// A value in a query: JSON, or else the text itself.
@@ -171,8 +172,8 @@ pub async fn delete(
     if api.tables.get(table.as_str(), &key)?.is_none() {
         return Err(absent(table.as_str(), &key));
     }
-    let condition = transactions::expression(&query, "condition")?;
-    write_one(&api, Write { expect, condition, ..Write::unconditional(&table, &key, None) }).await?;
+    let (present, condition) = (must_exist(request.headers()), transactions::expression(&query, "condition")?);
+    write_one(&api, Write { expect, present, condition, ..Write::unconditional(&table, &key, None) }).await?;
     Ok(answer::bytes(StatusCode::NO_CONTENT, "application/json", Bytes::new()))
 }
 

@@ -8,12 +8,15 @@ use axum::response::Response;
 use bytes::Bytes;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::Workflows;
-use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, ExecutionView, StartExecution, TaskEnd};
+use headwater_kernel::port::workflows::{
+    ExecutionCounts, ExecutionQuery, ExecutionState, ExecutionView, StartExecution, TaskEnd,
+};
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::http::aside::aside;
 use crate::http::fault::Fault;
 use crate::http::query::{Query, refused};
 use crate::http::{Api, answer};
@@ -100,6 +103,22 @@ pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Respo
     })?;
     let items: Vec<Value> = items.iter().map(shown).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "items": items, "next": next })))
+}
+
+/// How many executions of each workflow are in each state, and when the newest began.
+pub async fn counts(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
+    Query::parse(request.uri().query(), &[])?;
+    let engine = Arc::clone(workflows(&api)?);
+    let counts = aside(move || engine.counts()).await?;
+    let row = |(workflow, counts): (String, ExecutionCounts)| {
+        let states = ExecutionState::ALL.into_iter().zip(counts.states);
+        let states: Map<String, Value> = states.map(|(state, count)| (state.name().to_owned(), json!(count))).collect();
+        json!({ "workflow": workflow, "states": states, "started": counts.started.to_string() })
+    };
+    // What is left of workflows that were deleted is listed and not counted: there may be any number of them.
+    let there = counts.into_iter().filter(|(workflow, _)| api.kernel.get("Workflow", workflow).is_some());
+    let items: Vec<Value> = there.map(row).collect();
+    Ok(answer::json(StatusCode::OK, &json!({ "items": items })))
 }
 
 /// One execution, with input and output.

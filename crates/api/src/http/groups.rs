@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use headwater_base::{Name, Problem, closest};
-use headwater_log::groups::{Committed, Described, GroupError, Groups, Identity, OffsetEntry, Phase};
+use headwater_log::groups::{Committed, Described, GroupError, Groups, Identity, Listed, OffsetEntry, Phase};
 use headwater_log::{Ends, Log, Offset, Stream};
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -19,25 +19,34 @@ use crate::http::query::Query;
 use crate::http::tail::{Begin, chosen};
 use crate::http::{Api, answer};
 
+/// Query parameters of `GET /v1/groups`.
+pub const LIST_QUERY: &[&str] = &["positions"];
+
+/// Groups of a list with their positions; of more only name, state, members and lag are told.
+const POSITIONS_MAX: usize = 1_000;
+
 /// Query parameters of `POST /v1/groups/{name}/offsets`.
 pub const QUERY: &[&str] = &["stream", "partition", "to", "by", "dry-run"];
 
 /// The generation of a commit from outside of a group.
 const OUTSIDE: i32 = -1;
 
-/// All groups.
+/// All groups; with `positions` each also with its position and lag for each partition.
 pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
-    Query::parse(request.uri().query(), &[])?;
-    let rows: Vec<Value> = api
-        .groups
-        .list()
-        .iter()
-        .map(|group| {
-            let lag: i64 = places(&api.groups, &*api.log, &group.group).iter().map(|place| place.lag).sum();
-            let members = api.groups.describe(&group.group).map_or(0, |described| described.members.len());
-            json!({ "name": group.group, "state": format!("{:?}", group.phase), "members": members, "lag": lag })
-        })
-        .collect();
+    let query = Query::parse(request.uri().query(), LIST_QUERY)?;
+    let told = if query.flag("positions")? { POSITIONS_MAX } else { 0 };
+    let row = |(index, group): (usize, &Listed)| {
+        let places = places(&api.groups, &*api.log, &group.group);
+        let lag: i64 = places.iter().map(|place| place.lag).sum();
+        let members = api.groups.describe(&group.group).map_or(0, |described| described.members.len());
+        let mut row =
+            json!({ "name": group.group, "state": format!("{:?}", group.phase), "members": members, "lag": lag });
+        if index < told {
+            row["partitions"] = places.iter().map(Place::row).collect();
+        }
+        row
+    };
+    let rows: Vec<Value> = api.groups.list().iter().enumerate().map(row).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "groups": rows })))
 }
 
@@ -50,10 +59,7 @@ pub async fn get(State(api): State<Arc<Api>>, Path(name): Path<String>, request:
         .iter()
         .map(|member| json!({ "id": member.identity.member_id, "instance": member.identity.instance, "client": member.client_id, "host": member.client_host }))
         .collect();
-    let partitions: Vec<Value> = places(&api.groups, &*api.log, &name)
-        .iter()
-        .map(|place| json!({ "stream": place.stream, "partition": place.partition, "offset": place.offset, "end": place.end, "lag": place.lag }))
-        .collect();
+    let partitions: Vec<Value> = places(&api.groups, &*api.log, &name).iter().map(Place::row).collect();
     let body = json!({
         "name": name,
         "state": format!("{:?}", group.phase),
@@ -242,6 +248,12 @@ pub struct Place {
     pub end: i64,
     /// Records between the two.
     pub lag: i64,
+}
+
+impl Place {
+    fn row(&self) -> Value {
+        json!({ "stream": self.stream, "partition": self.partition, "offset": self.offset, "end": self.end, "lag": self.lag })
+    }
 }
 
 /// Where a group stands in each partition it has committed.

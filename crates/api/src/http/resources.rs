@@ -149,7 +149,12 @@ pub async fn put(
 ) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query(), APPLY_QUERY)?;
-    let (kind, expect, options) = (find(&api, &plural)?.name, expected(&head.headers)?, options(&query)?);
+    let (kind, expect) = (find(&api, &plural)?.name, expected(&head.headers)?);
+    let there = match expect {
+        Some(0) => Some(false),
+        _ => must_exist(&head.headers).then_some(true),
+    };
+    let options = ApplyOptions { there, ..options(&query)? };
     expect_resources(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.resource_bytes, &api.limits).await?;
     let (kernel, bytes, file) = (Arc::clone(&api.kernel), body.bytes.clone(), file_of(&query));
@@ -164,21 +169,19 @@ pub async fn put(
         let fact = format!("the body is `{}`, the address is `{kind}/{}`", draft.id(), name.escape_debug());
         return Err(Problem::new("HW-API-009", fact).into());
     }
-    let exists = api.kernel.get(kind, &name).is_some();
-    match expect {
-        Some(0) if exists => {
-            let fact = format!("`{kind}/{name}` exists, and `if-none-match` asks that it does not");
-            return Err(Problem::new("HW-API-021", fact).into());
+    // 0 asks for none, whatever version the body names.
+    draft.version = match expect {
+        Some(0) => None,
+        Some(version) => Some(version),
+        None => draft.version,
+    };
+    let unmet = |mut all: Vec<Problem>| {
+        for problem in all.iter_mut().filter(|problem| there.is_some() && problem.code == "HW-KERNEL-011") {
+            "HW-API-021".clone_into(&mut problem.code);
         }
-        None if !exists && must_exist(&head.headers) => {
-            let fact = format!("`{kind}/{name}` does not exist, and `if-match` asks that it does");
-            return Err(Problem::new("HW-API-021", fact).into());
-        }
-        // Also 0: somebody else may make it meanwhile.
-        Some(version) => draft.version = Some(version),
-        None => {}
-    }
-    let report = api.kernel.apply(vec![draft], &options).await.map_err(problems)?;
+        problems(all)
+    };
+    let report = api.kernel.apply(vec![draft], &options).await.map_err(unmet)?;
     let created = report.resources.iter().any(|applied| applied.before.is_none());
     let mut response = report_answer(if created { StatusCode::CREATED } else { StatusCode::OK }, &report);
     // A dry run leaves no version behind.
@@ -270,7 +273,7 @@ pub fn read_all(kernel: &Kernel, files: &[File]) -> Result<Vec<Draft>, Vec<Probl
 /// # Errors
 /// `HW-API-008` for a flag that is none.
 pub fn options(query: &Query) -> Result<ApplyOptions, Problem> {
-    Ok(ApplyOptions { dry_run: query.flag("dry-run")?, reset_state: query.flag("reset-state")? })
+    Ok(ApplyOptions { dry_run: query.flag("dry-run")?, reset_state: query.flag("reset-state")?, there: None })
 }
 
 fn report_answer(status: StatusCode, report: &Report) -> Response {

@@ -309,6 +309,8 @@ async fn resources_come_and_go_with_their_version() {
     let other = wider.replace("orders", "other");
     let must_exist = house.with("PUT", "/v1/streams/other", &format!("{yaml}if-match: *\r\n"), &other).await;
     assert_eq!(code(&must_exist), "412 HW-API-021");
+    let must_be_new = house.with("PUT", "/v1/streams/orders", &format!("{yaml}if-none-match: *\r\n"), wider).await;
+    assert_eq!(code(&must_be_new), "412 HW-API-021");
     assert_eq!(code(&house.get("/v1/streams/other").await), "404 HW-KERNEL-012");
     let stale = house.with("DELETE", "/v1/streams/orders", first, "").await;
     assert_eq!(code(&stale), "412 HW-KERNEL-011");

@@ -90,7 +90,8 @@ impl One<'_> {
             }
         };
         let condition = self.condition.map(expression);
-        Ok(Write { table: Name::new(&self.table)?, key: self.key, change, expect: self.expect, condition, cause: None })
+        let (table, expect) = (Name::new(&self.table)?, self.expect);
+        Ok(Write { table, key: self.key, change, expect, present: false, condition, cause: None })
     }
 }
 
@@ -109,6 +110,7 @@ pub fn patch(table: &Name, key: &str, expect: Option<u64>, body: &[u8]) -> Resul
         key: key.to_owned(),
         change,
         expect,
+        present: false,
         condition: condition.map(expression),
         cause: None,
     })

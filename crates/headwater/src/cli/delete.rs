@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use headwater_base::{Limits, Problem};
-use reqwest::Method;
 
 use super::get::{self, Targets, named, text};
 use super::{Context, Done, files};
@@ -48,16 +47,16 @@ pub struct Args {
 /// `HW-KERNEL-012`, `HW-KERNEL-013` when others name it.
 pub async fn run(args: Args, context: &Context) -> Done {
     let client = context.client()?;
-    let mut targets: Vec<(String, String)> = match (&args.what, &args.selector) {
+    let mut targets: Vec<Target> = match (&args.what, &args.selector) {
         (Some(what), Some(selector)) => labelled(&client, what, &args.names, selector).await?,
-        (Some(what), None) => named(what, &args.names)?,
+        (Some(what), None) => named(what, &args.names)?.into_iter().map(Target::any).collect(),
         (None, _) => Vec::new(),
     };
     let registry = registry();
     for file in files::read(&args.files)? {
         for draft in registry.read(&file.name, file.text.as_bytes(), &Limits::default())? {
             let plural = registry.kind(&draft.kind).map_or_else(String::new, |kind| kind.plural.to_owned());
-            targets.push((plural, draft.name.to_string()));
+            targets.push(Target::any((plural, draft.name.to_string())));
         }
     }
     if !args.files.is_empty() {
@@ -66,6 +65,23 @@ pub async fn run(args: Args, context: &Context) -> Done {
     }
     let Args { cascade, force, ignore_not_found, dry_run, .. } = args;
     all(client, targets, How { cascade, force, ignore_not_found, dry_run }).await
+}
+
+/// A resource to delete.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The plural of its kind.
+    kind: String,
+    name: String,
+    /// The version that is meant; None for whatever is there.
+    version: Option<u64>,
+}
+
+impl Target {
+    /// Whatever is there by this plural and name.
+    pub fn any((kind, name): (String, String)) -> Self {
+        Self { kind, name, version: None }
+    }
 }
 
 /// How resources are deleted.
@@ -81,11 +97,11 @@ pub struct How {
     pub dry_run: bool,
 }
 
-/// Deletes resources, by plural and name, in an order in which none stands in another's way.
+/// Deletes resources, in an order in which none stands in another's way.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn all(client: Client, mut targets: Vec<(String, String)>, how: How) -> Done {
+pub async fn all(client: Client, mut targets: Vec<Target>, how: How) -> Done {
     let registry = registry();
     let mut deleter = Deleter { client, how, gone: Vec::new() };
     let mut problems = Vec::new();
@@ -93,14 +109,16 @@ pub async fn all(client: Client, mut targets: Vec<(String, String)>, how: How) -
     loop {
         let (before, mut waiting) = (targets.len(), Vec::new());
         problems.clear();
-        for (kind, name) in targets {
-            let id = registry.find(&kind).map_or_else(|_| String::new(), |kind| format!("{}/{name}", kind.name));
+        for target in targets {
+            let id = registry
+                .find(&target.kind)
+                .map_or_else(|_| String::new(), |kind| format!("{}/{}", kind.name, target.name));
             if deleter.gone.contains(&id) {
                 continue;
             }
-            if let Err(more) = deleter.delete(&kind, &name).await {
+            if let Err(more) = deleter.delete(&target).await {
                 problems.extend(more.0);
-                waiting.push((kind, name));
+                waiting.push(target);
             }
         }
         if waiting.is_empty() || waiting.len() == before {
@@ -112,12 +130,7 @@ pub async fn all(client: Client, mut targets: Vec<(String, String)>, how: How) -
 }
 
 /// The resources of some kinds that have these labels.
-async fn labelled(
-    client: &Client,
-    what: &str,
-    names: &[String],
-    selector: &str,
-) -> Result<Vec<(String, String)>, Problems> {
+async fn labelled(client: &Client, what: &str, names: &[String], selector: &str) -> Result<Vec<Target>, Problems> {
     let wrong = |fact: String, help: &str| Problems::from(Problem::new("HW-CLI-010", fact).help(help));
     // No labels are had by everything, which nobody means to delete by a variable that is empty.
     if selector.chars().all(|letter| letter == ',' || letter.is_whitespace()) {
@@ -132,8 +145,10 @@ async fn labelled(
     for kind in &kinds {
         let list = client.get(&["v1", kind], &[("selector", selector)]).await?;
         for row in list["items"].as_array().into_iter().flatten() {
-            let plural = registry.find(&text(row, "/kind"))?.plural;
-            targets.push((plural.to_owned(), text(row, "/metadata/name")));
+            let kind = registry.find(&text(row, "/kind"))?.plural.to_owned();
+            // One that has lost the labels since, or was made anew, is another one than was asked for.
+            let version = row["metadata"]["resourceVersion"].as_u64();
+            targets.push(Target { kind, name: text(row, "/metadata/name"), version });
         }
     }
     if targets.is_empty() {
@@ -151,7 +166,7 @@ struct Deleter {
 }
 
 impl Deleter {
-    async fn delete(&mut self, kind: &str, name: &str) -> Result<(), Problems> {
+    async fn delete(&mut self, Target { kind, name, version }: &Target) -> Result<(), Problems> {
         let How { cascade, force, ignore_not_found, dry_run } = self.how;
         let flags = [("cascade", cascade), ("force", force), ("dry-run", dry_run)];
         let mut query: Vec<(&str, &str)> =
@@ -161,7 +176,7 @@ impl Deleter {
         if dry_run {
             query.push(("gone", &before));
         }
-        let answer = match self.client.json(Method::DELETE, &["v1", kind, name], &query, None).await {
+        let answer = match self.client.delete(&["v1", kind, name], &query, *version).await {
             Ok(answer) => answer,
             Err(problems) if ignore_not_found && problems.0.iter().all(|problem| problem.code == "HW-KERNEL-012") => {
                 return Ok(());

@@ -122,7 +122,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
             let mut targets = Vec::new();
             for id in package::find(&name)?.shown()?.resources {
                 let (kind, name) = id.split_once('/').unwrap_or(("", &id));
-                targets.push((registry.find(kind)?.plural.to_owned(), name.to_owned()));
+                targets.push(delete::Target::any((registry.find(kind)?.plural.to_owned(), name.to_owned())));
             }
             // Some may be gone already, or never have been applied.
             let how = delete::How { cascade, force: false, ignore_not_found: true, dry_run };

@@ -8,8 +8,8 @@ use expect_test::expect;
 
 use super::{alone, check, text};
 
-/// Something that gives these answers, status and body, one for each request. Answers its URL, and what was asked once all
-/// answers are given.
+/// Something that gives these answers, status and body, one for each request. Answers its URL, and what was asked, with the
+/// version that was, once all answers are given.
 fn fake(answers: &[(u16, &'static str)]) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -20,7 +20,8 @@ fn fake(answers: &[(u16, &'static str)]) -> (String, JoinHandle<Vec<String>>) {
         let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
         let bytes = body.len();
         write!(socket, "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {bytes}\r\n\r\n{body}").unwrap();
-        head[0].clone()
+        let version = head.iter().find(|line| line.starts_with("if-match: "));
+        version.map_or_else(|| head[0].clone(), |version| format!("{}, {version}", head[0]))
     };
     (url, std::thread::spawn(move || answers.into_iter().map(answer).collect()))
 }
@@ -60,6 +61,22 @@ fn executions_are_listed_page_by_page_up_to_a_limit() {
         exit 1
     "#]],
     );
+}
+
+#[test]
+fn what_is_deleted_by_its_labels_is_what_was_listed() {
+    let (url, asked) = fake(&[
+        (200, r#"{"items":[{"kind":"Stream","metadata":{"name":"a","resourceVersion":7}}]}"#),
+        (412, r#"{"code":"HW-KERNEL-011","title":"this deletes version 7 of `Stream/a`, which is at version 8"}"#),
+    ]);
+    check(
+        &alone(&["delete", "streams", "-l", "team=checkout", "--server", &url], ""),
+        expect![[r#"
+        error[HW-KERNEL-011]: this deletes version 7 of `Stream/a`, which is at version 8
+        exit 1
+    "#]],
+    );
+    assert_eq!(asked.join().unwrap()[1], "DELETE /v1/streams/a HTTP/1.1, if-match: \"7\"");
 }
 
 #[test]

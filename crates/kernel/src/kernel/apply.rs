@@ -165,6 +165,18 @@ impl Kernel {
                 problems.push(draft.origin.blame("/metadata/name", Problem::new("HW-KERNEL-028", fact)));
             }
             problems.append(&mut (kind.validate)(draft, view));
+            let is_there = self.get(&draft.kind, draft.name.as_str()).is_some();
+            if options.there.is_some_and(|wanted| wanted != is_there) {
+                let (fact, help) = match is_there {
+                    true => ("is there already, and is to be made", "get it, and change that version"),
+                    false => {
+                        ("does not exist, and is to be changed", "somebody deleted it; ask for a new one to make it")
+                    }
+                };
+                let problem = Problem::new("HW-KERNEL-011", format!("`{}` {fact}", draft.id())).help(help);
+                problems.push(draft.origin.blame("/metadata/name", problem));
+                continue;
+            }
             if let Some(old) = self.resources.get(&draft.kind, draft.name.as_str()) {
                 if old.metadata.deleting.is_some() {
                     let problem = Problem::new("HW-KERNEL-011", format!("`{}` is being deleted", draft.id()));

@@ -251,6 +251,28 @@ async fn a_dry_run_says_the_same_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whether_there_is_to_be_one_already_is_seen_in_the_write_itself() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let (changes, makes) = (
+        ApplyOptions { there: Some(true), ..ApplyOptions::default() },
+        ApplyOptions { there: Some(false), ..ApplyOptions::default() },
+    );
+    let refused = async |options: &ApplyOptions| {
+        let problems = kernel.apply(drafts(&kernel, STREAM), options).await.unwrap_err();
+        problems.iter().map(|problem| format!("{} {}", problem.code, problem.title)).collect::<Vec<String>>()
+    };
+    let absent = "HW-KERNEL-011 `Stream/orders` does not exist, and is to be changed";
+    assert_eq!(refused(&changes).await, [absent]);
+    assert_eq!(kernel.get("Stream", "orders"), None);
+    kernel.apply(drafts(&kernel, STREAM), &makes).await.unwrap();
+    let present = "HW-KERNEL-011 `Stream/orders` is there already, and is to be made";
+    assert_eq!(refused(&makes).await, [present]);
+    kernel.apply(drafts(&kernel, STREAM), &changes).await.unwrap();
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_is_refused_together_and_nothing_is_written() {
     let world = World::new();
     let kernel = world.open().await;

@@ -56,6 +56,8 @@ pub struct Write {
     pub change: Change,
     /// Written only over this version; 0 = only if absent.
     pub expect: Option<u64>,
+    /// Written only over what is there, whatever its version.
+    pub present: bool,
     /// Written only if this holds for what is there.
     pub condition: Option<Expression>,
     /// What it came of, which its change goes on with.
@@ -66,7 +68,15 @@ impl Write {
     /// A document whatever was there, or its deletion.
     pub fn unconditional(table: &Name, key: &str, value: Option<Json>) -> Self {
         let change = value.map_or(Change::Delete, Change::Put);
-        Self { table: table.clone(), key: key.to_owned(), change, expect: None, condition: None, cause: None }
+        Self {
+            table: table.clone(),
+            key: key.to_owned(),
+            change,
+            expect: None,
+            present: false,
+            condition: None,
+            cause: None,
+        }
     }
 }
 

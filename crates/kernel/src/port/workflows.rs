@@ -2,6 +2,7 @@
 //!
 //! A workflow is a resource of kind Workflow; an execution is `<workflow>/<name>`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -132,6 +133,25 @@ pub struct ExecutionQuery {
     pub count: usize,
 }
 
+/// What the executions of one workflow come to; items of Map Runs do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExecutionCounts {
+    /// How many there are in each state, in the order of [`ExecutionState::ALL`].
+    pub states: [u64; ExecutionState::ALL.len()],
+    /// When the newest began.
+    pub started: Micros,
+}
+
+impl ExecutionCounts {
+    /// Counts one more.
+    pub fn add(&mut self, state: ExecutionState, started: Micros) {
+        for (count, one) in self.states.iter_mut().zip(ExecutionState::ALL) {
+            *count += u64::from(one == state);
+        }
+        self.started = self.started.max(started);
+    }
+}
+
 /// How a task ended that somebody outside was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskEnd {
@@ -184,6 +204,10 @@ pub trait Workflows: Send + Sync {
 
     /// Executions, and where the next page begins.
     fn list(&self, query: &ExecutionQuery) -> Result<(Vec<ExecutionView>, Option<String>), Problem>;
+
+    /// What the executions of each workflow come to, also of workflows that were deleted since. Looks at all executions
+    /// that are kept; not for async threads.
+    fn counts(&self) -> BTreeMap<String, ExecutionCounts>;
 
     /// Events of an execution behind number `after`, in the shape of `GetExecutionHistory` with times in seconds.
     fn history(&self, id: &str, after: u64, count: usize, reverse: bool) -> Result<Vec<Value>, Problem>;

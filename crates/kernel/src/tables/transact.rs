@@ -214,7 +214,8 @@ impl TableViews {
             let refuse = |document: Option<Document>| TransactError::Condition { index, document };
             let there = if expiring { expired } else { alive };
             let current = there.as_ref().map_or(0, |document| document.version);
-            if ready.write.expect.is_some_and(|expect| expect != current) {
+            let is_missed = ready.write.present && there.is_none();
+            if is_missed || ready.write.expect.is_some_and(|expect| expect != current) {
                 return Err(refuse(there));
             }
             let read = |document: &Document| {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use ahash::HashMap;
 use bytes::Bytes;
 use headwater_base::{Micros, Name, Problem};
-use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, ExecutionView};
+use headwater_kernel::port::workflows::{ExecutionCounts, ExecutionQuery, ExecutionState, ExecutionView};
 use headwater_log::View;
 use serde_json::Value;
 
@@ -150,6 +150,25 @@ impl Inner {
         let more = found.len() > count;
         let next = more.then(|| found.keys().nth(count - 1).map(token)).flatten();
         Ok((found.into_values().take(count).collect(), next))
+    }
+
+    /// What the executions of each workflow come to.
+    pub(super) fn counts(&self) -> BTreeMap<String, ExecutionCounts> {
+        let mut found: BTreeMap<String, ExecutionCounts> = BTreeMap::new();
+        for shard in 0..SHARDS {
+            self.log.for_each(&rows::space_of(shard), &mut |row, value| {
+                let Some((_, tag, _)) = rows::split(row) else { return };
+                if tag != Tag::Head as u8 {
+                    return;
+                }
+                let Ok(head) = Head::decode(value) else { return };
+                // Children of a Map Run are listed with it alone.
+                if head.map_run.is_none() {
+                    found.entry(head.workflow).or_default().add(head.state, head.started);
+                }
+            });
+        }
+        found
     }
 
     /// Events of an execution.

@@ -1,12 +1,13 @@
 //! The engine behind the kernel's port.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Problem};
 use headwater_kernel::port::Json;
 use headwater_kernel::port::workflows::{
-    ActivityTask, CallTask, ExecutionQuery, ExecutionView, StartExecution, TaskEnd, Workflows,
+    ActivityTask, CallTask, ExecutionCounts, ExecutionQuery, ExecutionView, StartExecution, TaskEnd, Workflows,
 };
 use headwater_log::View;
 use serde_json::{Map, Value, json};
@@ -111,6 +112,10 @@ impl Workflows for Engine {
 
     fn list(&self, query: &ExecutionQuery) -> Result<(Vec<ExecutionView>, Option<String>), Problem> {
         self.0.list(query)
+    }
+
+    fn counts(&self) -> BTreeMap<String, ExecutionCounts> {
+        self.0.counts()
     }
 
     fn history(&self, id: &str, after: u64, count: usize, reverse: bool) -> Result<Vec<Value>, Problem> {

@@ -15,7 +15,9 @@ use std::time::Duration;
 use expect_test::expect;
 use futures::FutureExt;
 use headwater_base::Name;
-use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, StartExecution, TaskEnd, Workflows};
+use headwater_kernel::port::workflows::{
+    ExecutionCounts, ExecutionQuery, ExecutionState, StartExecution, TaskEnd, Workflows,
+};
 use headwater_log::Log;
 use serde_json::{Value, json};
 
@@ -65,6 +67,35 @@ async fn an_execution_runs_to_its_end_and_is_told_of() {
     assert_eq!(newest[0]["type"], "ExecutionSucceeded");
     let (list, next) = rig.engine().list(&ExecutionQuery { count: 10, ..ExecutionQuery::default() }).unwrap();
     assert_eq!((list.len(), next), (1, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executions_are_counted_by_workflow_and_state() {
+    let rig = Rig::new().await;
+    assert!(rig.engine().counts().is_empty());
+    rig.workflow("wait", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}})).await;
+    rig.workflow("hello", &pass(json!(1))).await;
+    for name in ["a", "b"] {
+        rig.start("hello", Some(name), json!({})).await.unwrap();
+        rig.end(&format!("hello/{name}")).await;
+    }
+    rig.start("wait", Some("stopped"), json!({})).await.unwrap();
+    rig.engine().stop("wait/stopped", None, None).await.unwrap();
+    rig.end("wait/stopped").await;
+    rig.advance(1);
+    let newest = rig.start("wait", Some("n"), json!({})).await.unwrap();
+    let counts = rig.engine().counts();
+    let of = |workflow: &str| -> Vec<u64> {
+        let all = counts[workflow].states.into_iter().zip(ExecutionState::ALL);
+        all.filter(|(_, state)| {
+            [ExecutionState::Running, ExecutionState::Succeeded, ExecutionState::Aborted].contains(state)
+        })
+        .map(|(count, _)| count)
+        .collect()
+    };
+    assert_eq!((of("hello"), of("wait")), (vec![0, 2, 0], vec![1, 0, 1]));
+    let ExecutionCounts { states, started } = counts["wait"];
+    assert_eq!((states.iter().sum::<u64>(), started), (2, newest.started));
 }
 
 #[tokio::test(flavor = "multi_thread")]

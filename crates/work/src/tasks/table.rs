@@ -226,7 +226,8 @@ fn write(
         _ => None,
     };
     let expect = parameters.optional_number("ExpectedVersion")?;
-    let write = Write { table, key: key.clone(), change, expect, condition, cause: call.cause.cloned() };
+    let cause = call.cause.cloned();
+    let write = Write { table, key: key.clone(), change, expect, present: false, condition, cause };
     let answer = match (returned, dialect) {
         (Returned::None, Dialect::Native) => Answer::Known(json!({ "Key": key })),
         (Returned::None, Dialect::DynamoDb) => Answer::Known(json!({})),

@@ -10,7 +10,8 @@ use headwater_kernel::kind::{self, Kind};
 use headwater_kernel::port::Json;
 use headwater_kernel::port::bus::{Bus, BusEvent, ReplayRequest};
 use headwater_kernel::port::workflows::{
-    ActivityTask, CallTask, ExecutionQuery, ExecutionState, ExecutionView, PLACE, StartExecution, TaskEnd, Workflows,
+    ActivityTask, CallTask, ExecutionCounts, ExecutionQuery, ExecutionState, ExecutionView, PLACE, StartExecution,
+    TaskEnd, Workflows,
 };
 use headwater_kernel::reconcile::Plan;
 use parking_lot::Mutex;
@@ -126,6 +127,14 @@ impl Workflows for Engine {
         let page: Vec<ExecutionView> = all.take(query.count).cloned().collect();
         let next = (page.len() == query.count).then(|| page.last().unwrap().id.clone());
         Ok((page, next))
+    }
+
+    fn counts(&self) -> BTreeMap<String, ExecutionCounts> {
+        let mut counts: BTreeMap<String, ExecutionCounts> = BTreeMap::new();
+        for view in self.executions.lock().values() {
+            counts.entry(view.workflow.clone()).or_default().add(view.state, view.started);
+        }
+        counts
     }
 
     fn history(&self, _: &str, after: u64, count: usize, _: bool) -> Result<Vec<Value>, Problem> {

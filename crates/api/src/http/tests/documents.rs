@@ -53,6 +53,22 @@ async fn a_document_is_changed_under_conditions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_is_to_be_there_is_not_made() {
+    let house = with_runs().await;
+    let a = "/v1/tables/runs/documents/a";
+    let headers = "content-type: application/json\r\nif-match: *\r\n";
+    for (method, text) in [("PUT", "{}"), ("PATCH", r#"{"update":"ADD n 1"}"#)] {
+        assert_eq!(code(&house.with(method, a, headers, text).await), "412 HW-API-021", "{method}");
+        assert_eq!(house.json("GET", a, "").await.0, 404, "{method}");
+    }
+    assert_eq!(house.json("PUT", a, "{}").await.0, 201);
+    for (method, text) in [("PUT", "{}"), ("PATCH", r#"{"update":"ADD n 1"}"#)] {
+        assert_eq!(house.with(method, a, headers, text).await.0, 200, "{method}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_digit_of_a_number_is_lost_on_its_way_in_and_out() {
     let house = with_runs().await;
     let (n, next) = ("12345678901234567890123456789012345677", "12345678901234567890123456789012345678");

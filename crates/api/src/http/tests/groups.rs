@@ -62,6 +62,18 @@ async fn offsets_of_a_group_are_set_within_what_can_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn groups_are_listed_with_their_positions_where_these_are_asked_for() {
+    let house = ready().await;
+    let short = serde_json::json!({"name": "readers", "state": "Empty", "members": 0, "lag": 3});
+    assert_eq!(body(&house.get("/v1/groups").await)["groups"], serde_json::json!([short]));
+    let listed = body(&house.get("/v1/groups?positions").await)["groups"][0].clone();
+    let place = serde_json::json!({"stream": "orders", "partition": 0, "offset": 2, "end": 5, "lag": 3});
+    assert_eq!((&listed["lag"], &listed["partitions"]), (&Value::from(3), &serde_json::json!([place])));
+    assert_eq!(body(&house.get("/v1/groups/readers").await)["partitions"], listed["partitions"]);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn offsets_are_not_set_under_a_member() {
     let house = ready().await;
     let mut join = Join {

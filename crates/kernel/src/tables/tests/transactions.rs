@@ -117,6 +117,23 @@ async fn a_counter_counts_every_addition_whoever_writes_beside_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_there_is_not_made() {
+    let world = World::new();
+    let kernel = world.with_users("{}").await;
+    let over = |one: Write| Write { present: true, ..one };
+    write(&kernel, &[over(put("a", "{}"))]).await.unwrap_err();
+    assert_eq!(found(&kernel, "a"), None);
+    // The earlier write of the same transaction takes it away.
+    write(&kernel, &[put("a", "{}")]).await.unwrap();
+    let gone = [Write::unconditional(&users(), "a", None), over(put("a", r#"{"n":1}"#))];
+    write(&kernel, &gone).await.unwrap_err();
+    assert_eq!(found(&kernel, "a").as_deref(), Some("{}"));
+    write(&kernel, &[over(put("a", r#"{"n":2}"#))]).await.unwrap();
+    assert_eq!(found(&kernel, "a").as_deref(), Some(r#"{"n":2}"#));
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_is_all_or_nothing_over_tables_and_the_callers_commit() {
     let world = World::new();
     let kernel = world.with_users("{}").await;

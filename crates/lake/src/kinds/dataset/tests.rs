@@ -30,7 +30,7 @@ fn told(yaml: &str) -> Vec<String> {
 }
 
 fn changes(from: &str, to: &str, reset_state: bool) -> Vec<String> {
-    let options = ApplyOptions { dry_run: false, reset_state };
+    let options = ApplyOptions { reset_state, ..ApplyOptions::default() };
     let problems = (KIND.change)(&stored(&draft(from)), &draft(to), &options);
     problems.into_iter().map(|problem| format!("{}: {}", problem.place.unwrap().line, problem.title)).collect()
 }

@@ -87,7 +87,7 @@ fn what_the_kept_series_were_made_by_cannot_change() {
     }))
     .unwrap();
     let changed = |from: &str, to: &str, reset_state: bool| {
-        let options = ApplyOptions { dry_run: false, reset_state };
+        let options = ApplyOptions { reset_state, ..ApplyOptions::default() };
         (KIND.change)(&stored, &draft(&EXAMPLE.replace(from, to)), &options).len()
     };
     assert_eq!(changed("", "", false), 0);
