@@ -107,7 +107,7 @@ pub(crate) struct Closing {
     inner: InMemory,
     pub closed: AtomicBool,
     /// Nothing is written or read while somebody has it.
-    pub slow: tokio::sync::Mutex<()>,
+    pub slow: tokio::sync::RwLock<()>,
 }
 
 impl std::fmt::Display for Closing {
@@ -129,7 +129,7 @@ impl Closing {
 #[async_trait]
 impl ObjectStore for Closing {
     async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Stored<PutResult> {
-        let _waited = self.slow.lock().await;
+        let _waited = self.slow.read().await;
         self.open()?.put_opts(at, payload, options).await
     }
 
@@ -138,7 +138,7 @@ impl ObjectStore for Closing {
     }
 
     async fn get_opts(&self, at: &Path, options: GetOptions) -> Stored<GetResult> {
-        let _waited = self.slow.lock().await;
+        let _waited = self.slow.read().await;
         self.open()?.get_opts(at, options).await
     }
 

@@ -51,14 +51,14 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
 async fn a_bucket_that_is_slow_holds_up_nobody_else() {
     let store = Arc::new(Closing::default());
     let catalog = far(&store).await;
-    let slow = store.slow.lock().await;
+    let slow = store.slow.write().await;
     let mut registering = catalog.register("shop", registered());
     assert!((&mut registering).now_or_never().is_none());
     in_time(catalog.create_namespace("attic", Value::Null)).await.unwrap();
     drop(slow);
     registering.await.unwrap();
 
-    let slow = store.slow.lock().await;
+    let slow = store.slow.write().await;
     let mut changing = catalog.commit(change(property("a")));
     assert!((&mut changing).now_or_never().is_none());
     in_time(catalog.drop_namespace("attic")).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_bucket_that_is_slow_holds_up_nobody_else() {
 async fn a_table_that_is_registered_is_there_when_it_gets_its_name() {
     let store = Arc::new(Closing::default());
     let catalog = far(&store).await;
-    let slow = store.slow.lock().await;
+    let slow = store.slow.write().await;
     let mut registering = catalog.register("shop", registered());
     assert!((&mut registering).now_or_never().is_none());
     // Somebody else takes the name meanwhile.
@@ -87,7 +87,7 @@ async fn of_commits_that_require_nothing_each_follows_upon_the_other() {
     let store = Arc::new(Closing::default());
     let catalog = far(&store).await;
     catalog.register("shop", registered()).await.unwrap();
-    let slow = store.slow.lock().await;
+    let slow = store.slow.write().await;
     let (mut one, mut other) = (catalog.commit(change(property("a"))), catalog.commit(change(property("b"))));
     assert!((&mut one).now_or_never().is_none() && (&mut other).now_or_never().is_none());
     drop(slow);
