@@ -105,6 +105,8 @@ pub async fn all(client: Client, mut targets: Vec<Target>, how: How) -> Done {
     let registry = registry();
     let mut deleter = Deleter { client, how, gone: Vec::new() };
     let mut problems = Vec::new();
+    // A stream that goes before what writes to it is made anew by the next event.
+    targets.sort_by_key(|target| matches!(target.kind.as_str(), "streams" | "tables"));
     // What others among these name waits for them; in which order files come is their writer's matter.
     loop {
         let (before, mut waiting) = (targets.len(), Vec::new());

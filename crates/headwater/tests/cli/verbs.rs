@@ -530,6 +530,27 @@ fn a_solution_goes_as_it_came() {
 }
 
 #[test]
+fn streams_go_after_what_writes_to_them() {
+    let node = Node::start();
+    let head = "apiVersion: headwater.dev/v1\nkind: ";
+    let pipeline = "Pipeline\nmetadata: {name: p}\nspec:\n  source: {type: stream, stream: in}\n  \
+                    steps: [{id: all, type: filter, when: 'true'}]\n  outputs: [{type: stream, stream: out}]\n";
+    let stream = |name: &str| format!("Stream\nmetadata: {{name: {name}}}\nspec: {{}}\n");
+    node.write("r.yaml", &format!("{head}{pipeline}---\n{head}{}---\n{head}{}", stream("in"), stream("out")));
+    let applied = node.run(&["apply", "-f", "r.yaml"]);
+    assert!(applied.status.success(), "{}", text(&applied));
+    check(
+        &node.run(&["delete", "-f", "r.yaml"]),
+        expect![[r#"
+        pipeline/p deleted
+        stream/out deleted
+        stream/in deleted
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
 fn a_resource_is_printed_as_its_author_wrote_it() {
     let node = Node::start();
     let stream =
