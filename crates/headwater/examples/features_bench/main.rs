@@ -1,10 +1,12 @@
 //! Measures features: marketplace events at a set rate into a pipeline of two aggregates with four windows each; how soon
-//! after its moment an event can be read over HTTP, and how long a read takes. Prints one JSON object.
+//! after its moment an event can be read over HTTP, and how long a read takes. Who sends, who probes and who reads have
+//! threads of their own. Prints one JSON object.
 //! `cargo run --release -p headwater --example features_bench -- PORT_OFFSET EVENTS_PER_SECOND SECONDS`, with a node there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod web;
 
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -83,12 +85,11 @@ async fn main() {
     let mut traffic = Traffic::new(world);
     let pace = Pace { per_second: Some(rate), records: rate * seconds, in_flight: 64, compression: Compression::None };
     let time = Duration::from_secs(seconds);
-    let (fed, readable, read) = tokio::join!(
-        feed::feed(&node, "bench.events", &mut traffic, &pace, |_| ()),
-        probe(&node, &address, time),
-        reads(&address, time, users),
-    );
-    let fed = fed.expect("fed");
+    let (prober, of_prober) = (node.clone(), address.clone());
+    let readable = alone(move || async move { probe(&prober, &of_prober, time).await });
+    let read = alone(move || async move { reads(&address, time, users).await });
+    let fed = feed::feed(&node, "bench.events", &mut traffic, &pace, |_| ()).await.expect("fed");
+    let (readable, read) = (readable.join().expect("probed"), read.join().expect("read"));
     println!(
         "{}",
         serde_json::json!({
@@ -98,6 +99,19 @@ async fn main() {
             "reads_per_second": READS, "probes_per_second": PROBES,
         })
     );
+}
+
+/// Runs a client on a thread and a runtime of its own: making events takes the generator up to milliseconds at a stretch,
+/// and an answer that lies in the socket meanwhile is none that the node was slow with.
+fn alone<F>(client: impl FnOnce() -> F + Send + 'static) -> JoinHandle<F::Output>
+where
+    F: Future,
+    F::Output: Send + 'static,
+{
+    std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(client())
+    })
 }
 
 /// From the moment at which an event was meant to be sent until its user's features hold it.
