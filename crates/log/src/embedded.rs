@@ -40,6 +40,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_store::disk::{Disk, RealDisk};
+use headwater_store::process::stand_back;
 use headwater_store::state::{Snapshots, State};
 use headwater_store::wal::{self, Wal};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -67,6 +68,10 @@ const META: &str = "~meta";
 const FILED: &str = "~filed";
 /// Partition + producer -> what it sent; written at checkpoints only.
 const PRODUCERS: &str = "~producers";
+
+/// How far the keeper stands back (a nice value), as far as pipelines do: nobody waits for a checkpoint or a compaction,
+/// which take a processor for a tenth of a second and more.
+const KEEPER_STEPS: i32 = 5;
 
 /// How an [`EmbeddedLog`] is kept, beyond `Limits`.
 #[derive(Clone)]
@@ -199,7 +204,11 @@ impl EmbeddedLog {
         threads.push(spawn("hw-log-filer", Box::new(move || filer.run()))?);
         if let Some(every) = core.options.maintain_ms {
             let core = core.clone();
-            threads.push(spawn("hw-log-keeper", Box::new(move || core.keep(every)))?);
+            let body = move || {
+                stand_back(KEEPER_STEPS);
+                core.keep(every);
+            };
+            threads.push(spawn("hw-log-keeper", Box::new(body))?);
         }
         Ok(Arc::new(Self { core, threads: Mutex::new(threads) }))
     }

@@ -1,9 +1,10 @@
 //! Threads for work in bulk, and a unit that is one of them: for work that reads the log record by record and never
 //! waits for a runtime.
 //!
-//! Where processors are short, whoever waits for an answer goes first: the runtime's threads, which serve requests, the
-//! log's, which every acknowledgement waits for, and those of workflows and rules keep the usual priority; what is
-//! started here stands back, as its [`Haste`] says. It takes nothing from work in bulk while processors are idle.
+//! Where processors are short, whoever waits for an answer goes first: the runtime's threads, which serve requests, those
+//! of the log that every acknowledgement waits for, and those of workflows and rules keep the usual priority; what is
+//! started here stands back, as its [`Haste`] says, and so does the log's keeper. It takes nothing from work in bulk while
+//! processors are idle.
 
 use std::io;
 use std::sync::Arc;
