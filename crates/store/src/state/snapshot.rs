@@ -327,6 +327,9 @@ impl Out<'_> {
             file.sync()?;
             self.synced = self.at;
         }
+        // A thread that the system has given a processor keeps it for milliseconds, whatever its priority; with no lock held,
+        // whoever waits goes first.
+        std::thread::yield_now();
         Ok(())
     }
 
