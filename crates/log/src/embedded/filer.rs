@@ -30,8 +30,9 @@ use crate::Offset;
 
 /// Bytes written to a file between two syncs.
 const SYNC_BYTES: u64 = 4 << 20;
-/// Bytes that are filed at once without waiting for more.
-const EAGER_BYTES: usize = 4 << 20;
+/// Bytes that are filed at once without waiting for more: few, so that copying them to the system holds a processor, which
+/// a request may wait for, for less than a millisecond.
+const EAGER_BYTES: usize = 1 << 20;
 /// How long fewer bytes wait for company.
 const LINGER: Duration = Duration::from_millis(250);
 /// Open segment files kept.
