@@ -37,6 +37,11 @@ const BATCH_RECORDS: usize = 1_024;
 const TURN_RECORDS: usize = 256;
 /// Record bytes of one micro-batch.
 const BATCH_BYTES: usize = 1 << 20;
+/// How long a thread works before whoever waits for its processor has a turn: the system lets a thread keep one for
+/// milliseconds once it has it, whatever its priority, and a request is not to wait for as long.
+const STRETCH: Duration = Duration::from_micros(500);
+/// Records between two looks at the time for that.
+const STRETCH_RECORDS: usize = 8;
 /// A micro-batch begins at the earliest this long after the one before it, unless a full one waits: under a stream of
 /// small requests, those of a few milliseconds share one commit. A first event after a pause waits for nothing.
 const PACE: Duration = Duration::from_millis(4);
@@ -130,6 +135,8 @@ struct Life<'a> {
     turn: usize,
     looked: Duration,
     measured: Duration,
+    /// When whoever waits for this thread's processor last had a turn.
+    gave_way: Duration,
     widths: Vec<(Name, u32)>,
     /// How often what one commit may hold has been halved.
     halvings: u32,
@@ -227,6 +234,7 @@ impl<'a> Life<'a> {
             turn: 0,
             looked: setup.clock.elapsed(),
             measured: setup.clock.elapsed(),
+            gave_way: setup.clock.elapsed(),
             widths,
             halvings,
         };
@@ -317,6 +325,15 @@ impl<'a> Life<'a> {
         Ok(round)
     }
 
+    /// After a stretch of work, lets whoever waits for this thread's processor go first. No lock is held here.
+    fn give_way(&mut self) {
+        let clock = &self.setup.clock;
+        if clock.elapsed().saturating_sub(self.gave_way) >= STRETCH {
+            std::thread::yield_now();
+            self.gave_way = clock.elapsed();
+        }
+    }
+
     /// What waits may all go on at once, and then stands in one commit.
     fn is_full(&self) -> bool {
         self.core.waiting() >= self.share_of(self.setup.limits.lookups_in_flight)
@@ -328,9 +345,12 @@ impl<'a> Life<'a> {
 
     /// One partition's turn. Answers whether it had nothing (more).
     fn read_turn(&mut self, index: usize, now: Micros, elapsed: Duration, round: &mut Round) -> Result<bool, End> {
-        for _ in 0..self.share_of(TURN_RECORDS) {
+        for taken in 0..self.share_of(TURN_RECORDS) {
             if self.is_full() {
                 return Ok(true);
+            }
+            if taken.is_multiple_of(STRETCH_RECORDS) {
+                self.give_way();
             }
             let Some(source) = self.sources.get_mut(index) else { return Ok(true) };
             let delay = source.delay;
