@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::{Problem, closest};
+use headwater_kernel::port::Features;
 use hyper::StatusCode;
 use serde::Deserialize;
 
+use crate::http::aside::aside;
 use crate::http::body::media_type;
 use crate::http::fault::Fault;
 use crate::http::query::Query;
@@ -18,6 +20,10 @@ use crate::http::{Api, answer};
 
 /// Keys of one batch, at most.
 const KEYS_MAX: usize = 1_000;
+
+/// Keys that are read where the request is served. Each takes some microseconds for each pipeline that keeps its entity,
+/// and other requests wait for as long.
+const KEYS_HERE: usize = 32;
 
 /// The body of a batch read.
 #[derive(Debug, Deserialize)]
@@ -60,18 +66,28 @@ pub async fn read_batch(
     if !api.features.entities().contains(&entity) {
         return Err(absent(&api, &entity, keys.keys.first().map_or("", String::as_str)));
     }
+    let features = if keys.keys.len() > KEYS_HERE {
+        aside(move || together(&*api.features, &entity, &keys.keys)).await?
+    } else {
+        together(&*api.features, &entity, &keys.keys)
+    };
+    Ok(answer::bytes(StatusCode::OK, "application/json", features))
+}
+
+/// The features of keys, in one object.
+fn together(features: &dyn Features, entity: &str, keys: &[String]) -> Bytes {
     let mut out = BytesMut::new();
     out.put_slice(b"{\"features\":{");
-    for (index, key) in keys.keys.iter().enumerate() {
+    for (index, key) in keys.iter().enumerate() {
         if index > 0 {
             out.put_u8(b',');
         }
         out.put_slice(serde_json::Value::from(key.as_str()).to_string().as_bytes());
         out.put_u8(b':');
-        out.put_slice(&api.features.read(&entity, key).unwrap_or_else(|| "null".into()));
+        out.put_slice(&features.read(entity, key).unwrap_or_else(|| "null".into()));
     }
     out.put_slice(b"}}");
-    Ok(answer::bytes(StatusCode::OK, "application/json", out.freeze()))
+    out.freeze()
 }
 
 fn absent(api: &Api, entity: &str, key: &str) -> Fault {

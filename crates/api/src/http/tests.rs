@@ -31,6 +31,10 @@ struct Fixed;
 
 impl Features for Fixed {
     fn read(&self, entity: &str, key: &str) -> Option<Json> {
+        if key == "slow" {
+            // A thread that serves requests may not wait: tokio panics.
+            tokio::runtime::Handle::current().block_on(async {});
+        }
         (entity == "user" && key == "u1").then(|| Bytes::from_static(b"{\"events_1m\":3}"))
     }
 
@@ -388,6 +392,11 @@ async fn the_node_describes_itself() {
     assert_eq!(house.get("/v1/features/user/u1").await.1, "{\"events_1m\":3}");
     let many = house.send("POST", "/v1/features/user", "application/json", r#"{"keys":["u1","u2"]}"#).await.1;
     assert_eq!(many, r#"{"features":{"u1":{"events_1m":3},"u2":null}}"#);
+    let keys: Vec<String> = (1..=100).map(|number| format!("u{number}")).chain(["slow".to_owned()]).collect();
+    let keys = serde_json::json!({ "keys": keys }).to_string();
+    let many = body(&house.send("POST", "/v1/features/user", "application/json", &keys).await);
+    assert_eq!(many["features"].as_object().unwrap().len(), 101, "read beside the threads that serve requests");
+    assert_eq!(many["features"]["u1"]["events_1m"], 3);
     assert_eq!(house.send("POST", "/v1/enrich/echo", "application/json", "{\"a\":1}").await.1, "{\"a\":1}");
     house.stop().await;
 }
