@@ -24,6 +24,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::http::Api;
+use crate::http::aside::aside;
 use crate::http::fault::Fault;
 use crate::http::metrics;
 use crate::http::query::Query;
@@ -117,7 +118,7 @@ impl Following {
         tokio::select! {
             biased;
             _ = self.stop.changed() => None,
-            _ = self.tick.tick() => Some(self.figures()),
+            _ = self.tick.tick() => self.figures().await,
             change = self.changes.recv() => match change {
                 Ok(change) => Some(event("resource", &told(&change).to_string())),
                 Err(broadcast::error::RecvError::Lagged(_)) => Some(event("lost", "{}")),
@@ -126,9 +127,11 @@ impl Following {
         }
     }
 
-    /// What changed since this client was told last; all of it where a figure is gone, so that it is missed.
-    fn figures(&mut self) -> String {
-        let gathered = self.api.live.gather(&self.api);
+    /// What changed since this client was told last; all of it where a figure is gone, so that it is missed. None when the
+    /// node stops.
+    async fn figures(&mut self) -> Option<String> {
+        let api = Arc::clone(&self.api);
+        let gathered = aside(move || api.live.gather(&api)).await.ok()?;
         let old = gathered.rows.iter().filter(|(key, _)| self.known.contains_key(key)).count();
         let whole = self.known.is_empty() || old < self.known.len();
         if whole {
@@ -146,7 +149,7 @@ impl Following {
             rows.push_str(&format!("[{key},{}]", json!(value)));
         }
         let at = gathered.at;
-        event("figures", &format!("{{\"at\":{at},\"whole\":{whole},\"samples\":[{rows}]}}"))
+        Some(event("figures", &format!("{{\"at\":{at},\"whole\":{whole},\"samples\":[{rows}]}}")))
     }
 }
 

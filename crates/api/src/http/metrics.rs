@@ -14,6 +14,8 @@ use axum::response::Response;
 use bytes::Bytes;
 use hyper::StatusCode;
 
+use crate::http::aside::aside;
+use crate::http::fault::Fault;
 use crate::http::observe::BUCKETS_S;
 use crate::http::{Api, answer};
 
@@ -52,12 +54,13 @@ impl Sample {
 }
 
 /// Gives all figures.
-pub async fn scrape(State(api): State<Arc<Api>>) -> Response {
-    let text = render(&samples(&api));
-    answer::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Bytes::from(text))
+pub async fn scrape(State(api): State<Arc<Api>>) -> Result<Response, Fault> {
+    let text = aside(move || render(&samples(&api))).await?;
+    Ok(answer::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Bytes::from(text)))
 }
 
-/// All figures of the node, now.
+/// All figures of the node, now. Every part is asked, and all of the state locked once, part by part: not a thing for the
+/// threads that serve requests.
 pub fn samples(api: &Api) -> Vec<Sample> {
     let mut samples: Vec<Sample> =
         api.log.figures().into_iter().map(|(name, value)| Sample::new(format!("hw_log_{name}"), value)).collect();

@@ -10,6 +10,7 @@ use headwater_base::{Micros, Problem};
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
+use crate::http::aside::aside;
 use crate::http::fault::Fault;
 use crate::http::metrics::{self, Sample};
 use crate::http::query::Query;
@@ -49,7 +50,8 @@ pub async fn figures(
     request: Request,
 ) -> Result<Response, Fault> {
     Query::parse(request.uri().query(), &[])?;
-    match gather(&name, &metrics::samples(&api)) {
+    let samples = aside(move || metrics::samples(&api)).await?;
+    match gather(&name, &samples) {
         Some(figures) => Ok(answer::json(StatusCode::OK, &figures)),
         None => {
             let shown: String = name.chars().take(60).collect();
