@@ -2,8 +2,8 @@
 //!
 //! The request is decoded here, not by `kafka-protocol`, so that each partition's batches stay where the socket put
 //! them and can be handed over as memory of their own. Partitions are appended one by one, since one may be refused
-//! and its neighbour not; a single sync covers them all. Where the log looks into packed or large batches, for keys, that
-//! is done apart, and nothing else of the connection is begun meanwhile.
+//! and its neighbour not; a single sync covers them all. Where the log looks into packed or many batches, for keys, that
+//! is done apart, and so is the copying and checking of a large request; nothing else of the connection is begun meanwhile.
 
 use std::sync::Arc;
 
@@ -28,15 +28,19 @@ use super::table::{Begun, Call, Start, unsigned};
 /// The first version with compact lengths and tagged fields.
 const FLEXIBLE: i16 = 9;
 
+/// The largest request that is appended by the thread that serves its socket: about half a millisecond of copying and
+/// checksums. Producers send as much at most, unless they are told otherwise.
+const HERE_BYTES: usize = 1 << 20;
+
 /// Appends at once if there is room, so that requests of one connection keep their order; only the answer waits.
 pub(super) fn begin(mut call: Call) -> Result<Start, Broken> {
-    let small = call.body.len() <= SHARED_BYTES;
+    let (small, large) = (call.body.len() <= SHARED_BYTES, call.body.len() > HERE_BYTES);
     let service = Arc::clone(&call.client.service);
     let elements_max = service.limits.kafka_request_elements;
     let mut request = decode(&mut call.body, call.version >= FLEXIBLE, small, elements_max).ok_or_else(|| {
         call.malformed(format!("the request is cut off, or has more than {elements_max} topics and partitions"))
     })?;
-    if request.is_unpacked(&service, small) {
+    if large || request.is_unpacked(&service, small) {
         return Ok(Start::Soon(Box::pin(begin_apart(call, request))));
     }
     let has_room = service.log.room(&request.streams()).now_or_never().is_some();

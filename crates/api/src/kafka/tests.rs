@@ -98,8 +98,17 @@ impl Peer {
 
     /// Sends a frame as it is; the answer's frame, or None when the connection ends.
     async fn raw(&mut self, frame: &[u8]) -> Option<Bytes> {
+        self.send(frame).await;
+        self.next().await
+    }
+
+    async fn send(&mut self, frame: &[u8]) {
         self.socket.write_all(&(frame.len() as i32).to_be_bytes()).await.unwrap();
         self.socket.write_all(frame).await.unwrap();
+    }
+
+    /// The next answer's frame, or None when the connection ends.
+    async fn next(&mut self) -> Option<Bytes> {
         let length = self.socket.read_i32().await.ok()?;
         let mut answer = vec![0; length as usize];
         self.socket.read_exact(&mut answer).await.unwrap();
@@ -212,6 +221,31 @@ async fn every_version_produces_lists_and_fetches() {
                 assert_eq!((first.offset, found.high_watermark), (3, 10));
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_large_request_keeps_its_place_between_small_ones() {
+    let mut peer = Peer::of(&Arc::new(House::real(Limits::default()).await)).await;
+    create(&mut peer, 12).await;
+    let request = |partitions: i32, bytes: usize| {
+        let data = |index| {
+            let records = batch(&"v".repeat(bytes));
+            produce_request::PartitionProduceData::default().with_index(index).with_records(Some(records))
+        };
+        let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
+        let topics = vec![topic.with_partition_data((0..partitions).map(data).collect())];
+        frame(0, 9, &ProduceRequest::default().with_acks(-1).with_topic_data(topics))
+    };
+    for frame in [request(1, 1), request(4, 700_000), request(1, 1)] {
+        peer.send(&frame).await;
+    }
+    for places in [vec![(0, 0)], vec![(0, 1), (0, 0), (0, 0), (0, 0)], vec![(0, 2)]] {
+        let mut answer = peer.next().await.unwrap();
+        ResponseHeader::decode(&mut answer, ProduceResponse::header_version(9)).unwrap();
+        let answer = ProduceResponse::decode(&mut answer, 9).unwrap();
+        let placed = answer.responses[0].partition_responses.iter();
+        assert_eq!(placed.map(|placed| (placed.error_code, placed.base_offset)).collect::<Vec<_>>(), places);
     }
 }
 
