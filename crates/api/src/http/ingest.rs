@@ -24,10 +24,14 @@ use serde_json::{Value, json};
 
 use crate::http::Api;
 use crate::http::answer;
+use crate::http::aside::aside;
 use crate::http::body::media_type;
 use crate::http::fault::{self, Fault};
 use crate::http::query::Query;
 use decode::{Format, Hints, Incoming, Item, decode};
+
+/// The largest body that the thread which serves the request takes apart and appends; more takes over half a millisecond.
+const HERE_BYTES: usize = 64 * 1024;
 
 /// Rejected lines that an answer describes; more are only counted.
 const REJECTED_SHOWN: usize = 100;
@@ -70,15 +74,21 @@ pub async fn publish(
     let format = Format::of(&head.headers, &media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
 
-    let items = decode(format, &head.headers, &body.bytes, &hints)?;
-    let mut outcome = Outcome::default();
-    let ready = screen(&api, &stream, items, &mut outcome)?;
+    let large = body.bytes.len() > HERE_BYTES;
+    // The body has its room until the events, which share its memory, are durable.
+    let (of, into, bytes) = (Arc::clone(&api), Arc::clone(&stream), body.bytes.clone());
+    let examine = move || -> Result<(Vec<Ready>, Outcome), Fault> {
+        let mut outcome = Outcome::default();
+        let items = decode(format, &head.headers, &bytes, &hints)?;
+        Ok((screen(&of, &into, items, &mut outcome)?, outcome))
+    };
+    let (ready, mut outcome) = if large { aside(examine).await?? } else { examine()? };
     if format != Format::Lines
         && let Some((_, problem)) = outcome.rejected.pop()
     {
         return Err(problem.into());
     }
-    write(&api, &stream, ready, &mut outcome).await?;
+    let outcome = write(&api, &stream, ready, outcome, large).await?;
     api.counters.events(&stream.name, outcome.accepted, outcome.duplicates, outcome.rejected_total);
     Ok(outcome.answer())
 }
@@ -192,8 +202,14 @@ fn record_bytes(event: &Incoming) -> usize {
     event.value.len() + event.key.as_ref().map_or(0, Bytes::len) + headers + RECORD_OVERHEAD_BYTES
 }
 
-/// Writes what is new in one commit and waits until it, and whatever it repeats, is durable.
-async fn write(api: &Api, stream: &Arc<Stream>, ready: Vec<Ready>, outcome: &mut Outcome) -> Result<(), Fault> {
+/// Writes what is new in one commit and waits until it, and whatever it repeats, is durable. Answers what became of it.
+async fn write(
+    api: &Arc<Api>,
+    stream: &Arc<Stream>,
+    mut ready: Vec<Ready>,
+    mut outcome: Outcome,
+    large: bool,
+) -> Result<Outcome, Fault> {
     let identified = ready.iter().any(|ready| ready.event.identity.is_some());
     let window = match identified {
         true => Some(api.dedupe.window(&*api.log, stream).await?),
@@ -201,10 +217,18 @@ async fn write(api: &Api, stream: &Arc<Stream>, ready: Vec<Ready>, outcome: &mut
     };
     let now = api.clock.now();
     let sequence = loop {
-        let tried = match &window {
-            Some(window) => append(api, stream, &ready, Some(&mut window.lock()), now, outcome),
-            None => append(api, stream, &ready, None, now, outcome),
+        // Somebody with a large body may hold the window for long.
+        let waits = window.as_ref().is_some_and(|window| window.is_locked());
+        let (of, into, window) = (Arc::clone(api), Arc::clone(stream), window.clone());
+        let attempt = move || {
+            let tried = match &window {
+                Some(window) => append(&of, &into, &ready, Some(&mut window.lock()), now, &mut outcome),
+                None => append(&of, &into, &ready, None, now, &mut outcome),
+            };
+            (tried, ready, outcome)
         };
+        let tried;
+        (tried, ready, outcome) = if large || waits { aside(attempt).await? } else { attempt() };
         match tried {
             Ok(sequence) => break sequence,
             Err(LogError::Full(_)) => api.log.room(&[stream.name.as_str()]).await,
@@ -214,7 +238,7 @@ async fn write(api: &Api, stream: &Arc<Stream>, ready: Vec<Ready>, outcome: &mut
     if let Some(sequence) = sequence {
         api.log.durable(sequence).await?;
     }
-    Ok(())
+    Ok(outcome)
 }
 
 /// One attempt: drops what was sent before, builds the batches, appends. Answers the commit to wait for.

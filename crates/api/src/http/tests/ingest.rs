@@ -1,8 +1,9 @@
 //! Events in: every form of a body, and what a stream's schema does to events that do not fit it.
 
 use expect_test::{Expect, expect};
+use headwater_base::Limits;
 
-use super::{House, body, code, house};
+use super::{House, body, code, house, house_in};
 
 /// The records of a stream without their times.
 async fn records(house: &House, stream: &str) -> String {
@@ -59,6 +60,24 @@ async fn every_form_of_a_body_makes_the_same_records() {
         {"partition":0,"offset":5,"key":"k","value":{"n":6}}
         {"partition":0,"offset":6,"key":"k","value":{"n":7}}
     "#]]).await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_body_is_taken_as_small_ones_are() {
+    let house = house_in(tempfile::tempdir().unwrap(), Limits::default()).await;
+    let orders = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: orders}\nspec: {partitions: 1}\n";
+    assert_eq!(house.send("POST", "/v1/apply", "application/yaml", orders).await.0, 200);
+    house.kernel.settled(&["Stream/orders".into()], std::time::Duration::from_secs(5)).await;
+    let line = |number: u32| format!("{{\"n\":{number},\"text\":\"{}\"}}\n", "x".repeat(100));
+    let lines: String = (0..1_000).map(line).chain(["what\n".to_owned(), line(7)]).collect();
+    let path = "/v1/streams/orders/events?id=.n";
+    for counts in [[1_000, 1, 1], [0, 1_001, 1]] {
+        let answer = body(&house.send("POST", path, "application/x-ndjson", &lines).await);
+        assert_eq!(["accepted", "duplicates", "rejectedTotal"].map(|count| answer[count].clone()), counts, "{answer}");
+        assert_eq!(answer["rejected"][0]["line"], 1_001);
+    }
+    assert_eq!(records(&house, "orders").await.lines().count(), 1_000);
     house.stop().await;
 }
 
