@@ -10,6 +10,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::{Name, Problem};
+use headwater_kernel::port::Tables;
 use headwater_kernel::port::tables::{self, TransactError, Write, Written};
 use headwater_wire::exact::Exact;
 use hyper::header::{ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH};
@@ -17,6 +18,7 @@ use hyper::{HeaderMap, StatusCode};
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::http::aside::aside;
 use crate::http::body::media_type;
 use crate::http::fault::Fault;
 use crate::http::features::expect_json;
@@ -70,7 +72,14 @@ pub async fn list(State(api): State<Arc<Api>>, Path(table): Path<String>, reques
         count: query.read::<usize>("max", "a number of documents")?.unwrap_or(PAGE.0).min(PAGE.1),
         ..tables::Query::default()
     };
-    let page = api.tables.query(&table, &asked)?;
+    // Thousands of documents may be read from the disk, and held against the filter.
+    let page = aside(move || page(&*api.tables, &table, &asked)).await??;
+    Ok(answer::bytes(StatusCode::OK, "application/json", page))
+}
+
+/// A page of documents as the list gives it.
+fn page(tables: &dyn Tables, table: &str, asked: &tables::Query) -> Result<Bytes, Problem> {
+    let page = tables.query(table, asked)?;
     let mut out = BytesMut::new();
     out.put_slice(b"{\"documents\":[");
     for (index, document) in page.documents.iter().enumerate() {
@@ -85,7 +94,7 @@ pub async fn list(State(api): State<Arc<Api>>, Path(table): Path<String>, reques
         out.put_u8(b'}');
     }
     out.put_slice(format!("],\"next\":{},\"scanned\":{}}}", json!(page.next), page.scanned).as_bytes());
-    Ok(answer::bytes(StatusCode::OK, "application/json", out.freeze()))
+    Ok(out.freeze())
 }
 
 /// Writes a document.

@@ -92,7 +92,7 @@ pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Respo
             refused("state", text, "`RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `ABORTED` or `PENDING_REDRIVE`")
         })?),
     };
-    let (items, next) = workflows(&api)?.list(&ExecutionQuery {
+    let asked = ExecutionQuery {
         workflow: query.text("workflow").map(str::to_owned),
         version: None,
         alias: None,
@@ -100,7 +100,10 @@ pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Respo
         map_run: query.text("map-run").map(str::to_owned),
         after: query.text("after").map(str::to_owned),
         count: count(&query)?,
-    })?;
+    };
+    let engine = Arc::clone(workflows(&api)?);
+    // It looks at every execution that is kept.
+    let (items, next) = aside(move || engine.list(&asked)).await??;
     let items: Vec<Value> = items.iter().map(shown).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "items": items, "next": next })))
 }
@@ -151,7 +154,10 @@ pub async fn history(
     let query = Query::parse(request.uri().query(), &["after", "max", "reverse"])?;
     let after = query.read("after", "the number of an event")?.unwrap_or(0);
     let id = format!("{workflow}/{name}");
-    let events = workflows(&api)?.history(&id, after, count(&query)?, query.flag("reverse")?)?;
+    let (count, reverse) = (count(&query)?, query.flag("reverse")?);
+    let engine = Arc::clone(workflows(&api)?);
+    // Events are read from the log, piece by piece.
+    let events = aside(move || engine.history(&id, after, count, reverse)).await??;
     Ok(answer::json(StatusCode::OK, &json!({ "events": events })))
 }
 
