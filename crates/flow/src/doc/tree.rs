@@ -11,19 +11,28 @@ use vrl::path::OwnedSegment;
 use vrl::value::{KeyString, ObjectMap, Value};
 
 use super::parse;
-use super::scan::{self, Flaw, Spans};
+use super::scan::{self, Extent, Flaw, Known, Spans};
 
 /// An object: its text, the index of its members, and what has been changed.
 #[derive(Clone, Debug)]
 pub(super) struct Object {
-    /// The text that the members' places refer to; exactly this object.
-    source: Bytes,
+    source: Source,
     members: Vec<Member>,
     /// For each member what its name comes to, see [`tag`]: a name is looked for among these, which lie side by side.
     tags: Vec<u32>,
     changed: bool,
     /// The object as one value, once somebody wanted it.
     whole: OnceCell<Value>,
+}
+
+/// What the members' places refer to.
+#[derive(Clone, Debug)]
+struct Source {
+    /// Exactly the object.
+    text: Bytes,
+    /// Arrays and objects right within members, in order. A member that is looked into is indexed by them, without
+    /// being read through once more.
+    inner: Vec<Extent>,
 }
 
 #[derive(Clone, Debug)]
@@ -64,29 +73,30 @@ impl Object {
     /// Checks and indexes `source`; `outside` containers count as being around its members.
     pub fn open(source: Bytes, outside: u32) -> Result<Self, Flaw> {
         match std::str::from_utf8(&source) {
-            Ok(_) => Self::index(source, outside),
+            Ok(_) => Self::index(source, outside, Known::default()),
             Err(error) => Err(Flaw { at: error.valid_up_to(), what: "bytes that are not UTF-8" }),
         }
     }
 
     /// As [`Self::open`] for what is known to be UTF-8.
-    fn index(source: Bytes, outside: u32) -> Result<Self, Flaw> {
-        let about = source.len() / MEMBER_BYTES + 2;
+    fn index(text: Bytes, outside: u32, known: Known<'_>) -> Result<Self, Flaw> {
+        let about = text.len() / MEMBER_BYTES + 2;
         let (mut members, mut tags) = (Vec::with_capacity(about), Vec::with_capacity(about));
-        scan::object(&source, outside, |spans| {
-            let quoted = source.get(spans.key_start as usize..spans.key_end as usize).unwrap_or_default();
+        let inner = scan::object(&text, outside, known, |spans| {
+            let quoted = text.get(spans.key_start as usize..spans.key_end as usize).unwrap_or_default();
             tags.push(match spans.key_escaped {
                 false => tag(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()),
                 true => tag(parse::unescape(quoted).as_bytes()),
             });
             members.push(Member::text(spans));
         })?;
-        Ok(Self { source, members, tags, changed: false, whole: OnceCell::new() })
+        Ok(Self { source: Source { text, inner }, members, tags, changed: false, whole: OnceCell::new() })
     }
 
     fn empty() -> Self {
         let (members, tags) = (Vec::new(), Vec::new());
-        Self { source: Bytes::from_static(b"{}"), members, tags, changed: false, whole: OnceCell::new() }
+        let source = Source { text: Bytes::from_static(b"{}"), inner: Vec::new() };
+        Self { source, members, tags, changed: false, whole: OnceCell::new() }
     }
 
     /// The value at a path.
@@ -107,7 +117,7 @@ impl Object {
         let node = &self.members.get(self.find(name)?)?.node;
         match (node, rest) {
             (Node::Object(object), [_, ..]) => object.text(rest),
-            (Node::Text { .. } | Node::Json { .. }, []) => node.source(&self.source),
+            (Node::Text { .. } | Node::Json { .. }, []) => node.source(&self.source.text),
             (Node::Text { seen, .. } | Node::Json { seen, .. }, _) => {
                 node.get(&self.source, rest)?;
                 match seen.get() {
@@ -123,12 +133,12 @@ impl Object {
     pub fn whole(&self) -> &Value {
         self.whole.get_or_init(|| {
             if !self.changed {
-                return parse::value(&self.source, self.start(), self.source.len() as u32);
+                return parse::value(&self.source.text, self.start(), self.source.text.len() as u32);
             }
             let mut map = ObjectMap::new();
             for member in &self.members {
                 if let Some(value) = member.node.get(&self.source, &[]) {
-                    map.insert(member.key.name(&self.source), value.clone());
+                    map.insert(member.key.name(&self.source.text), value.clone());
                 }
             }
             Value::Object(map)
@@ -173,7 +183,8 @@ impl Object {
                 }
             }
             [OwnedSegment::Index(_), ..] => {
-                let mut value = std::mem::replace(&mut member.node, Node::Gone).value(source).unwrap_or(Value::Null);
+                let mut value =
+                    std::mem::replace(&mut member.node, Node::Gone).value(&source.text).unwrap_or(Value::Null);
                 value.insert(rest, node.into_value());
                 member.node = Node::Value(value);
             }
@@ -188,7 +199,7 @@ impl Object {
         let Self { source, members, .. } = self;
         let member = members.get_mut(at)?;
         let removed = if rest.is_empty() {
-            Some(std::mem::replace(&mut member.node, Node::Gone).apart(source))
+            Some(std::mem::replace(&mut member.node, Node::Gone).apart(&source.text))
         } else {
             // Where there is nothing to remove, the text stays text.
             member.node.get(source, rest)?;
@@ -211,7 +222,7 @@ impl Object {
     /// Appends the object's text.
     pub fn write(&self, out: &mut Vec<u8>) {
         if !self.is_changed() {
-            out.extend_from_slice(&self.source);
+            out.extend_from_slice(&self.source.text);
             return;
         }
         out.push(b'{');
@@ -230,7 +241,7 @@ impl Object {
             }
             if let Some((from, to)) = run.take() {
                 separate(out);
-                out.extend_from_slice(self.source.get(from as usize..to as usize).unwrap_or_default());
+                out.extend_from_slice(self.source.text.get(from as usize..to as usize).unwrap_or_default());
             }
             if matches!(member.node, Node::Gone) {
                 continue;
@@ -238,7 +249,7 @@ impl Object {
             separate(out);
             match &member.key {
                 Key::Text { start, end, .. } => {
-                    out.extend_from_slice(self.source.get(*start as usize..*end as usize).unwrap_or_default());
+                    out.extend_from_slice(self.source.text.get(*start as usize..*end as usize).unwrap_or_default());
                 }
                 Key::New(name) => write_json(name.as_str(), out),
             }
@@ -247,7 +258,7 @@ impl Object {
         }
         if let Some((from, to)) = run.take() {
             separate(out);
-            out.extend_from_slice(self.source.get(from as usize..to as usize).unwrap_or_default());
+            out.extend_from_slice(self.source.text.get(from as usize..to as usize).unwrap_or_default());
         }
         out.push(b'}');
     }
@@ -259,7 +270,7 @@ impl Object {
 
     /// The text the object came from.
     pub fn source(&self) -> &Bytes {
-        &self.source
+        &self.source.text
     }
 
     fn is_empty(&self) -> bool {
@@ -267,7 +278,7 @@ impl Object {
     }
 
     fn start(&self) -> u32 {
-        self.source.iter().take_while(|b| b.is_ascii_whitespace()).count() as u32
+        self.source.text.iter().take_while(|b| b.is_ascii_whitespace()).count() as u32
     }
 
     fn touch(&mut self) {
@@ -287,7 +298,7 @@ impl Object {
         loop {
             let at = last_of(self.tags.get(..end)?, wanted)?;
             let member = self.members.get(at)?;
-            if !matches!(member.node, Node::Gone) && member.key.is(&self.source, name) {
+            if !matches!(member.node, Node::Gone) && member.key.is(&self.source.text, name) {
                 return Some(at);
             }
             end = at;
@@ -379,14 +390,14 @@ impl Node {
         Self::Json { text, seen: OnceCell::new() }
     }
 
-    fn get(&self, source: &Bytes, path: &[OwnedSegment]) -> Option<&Value> {
+    fn get(&self, source: &Source, path: &[OwnedSegment]) -> Option<&Value> {
         match self {
             Self::Text { start, end, seen } => {
-                let seen = seen.get_or_init(|| see(source, *start, *end, path));
+                let seen = seen.get_or_init(|| see(&source.text, &source.inner, *start, *end, path));
                 seen.get(path)
             }
             Self::Json { text, seen } => {
-                let seen = seen.get_or_init(|| see(text, 0, text.len() as u32, path));
+                let seen = seen.get_or_init(|| see(text, &[], 0, text.len() as u32, path));
                 seen.get(path)
             }
             Self::Value(value) => value.get(path),
@@ -404,10 +415,10 @@ impl Node {
     }
 
     /// Makes the node one that can be changed inside.
-    fn open(&mut self, source: &Bytes) -> &mut Self {
+    fn open(&mut self, source: &Source) -> &mut Self {
         let opened = match self {
-            Self::Text { start, end, seen } => Some(inside(seen.take(), source, *start, *end)),
-            Self::Json { text, seen } => Some(inside(seen.take(), text, 0, text.len() as u32)),
+            Self::Text { start, end, seen } => Some(inside(seen.take(), &source.text, &source.inner, *start, *end)),
+            Self::Json { text, seen } => Some(inside(seen.take(), text, &[], 0, text.len() as u32)),
             _ => None,
         };
         match opened {
@@ -471,10 +482,14 @@ impl Seen {
     }
 }
 
-/// Looks into text: an object that is asked for a part of it is only indexed, anything else is parsed.
-fn see(source: &Bytes, start: u32, end: u32, path: &[OwnedSegment]) -> Seen {
+/// Looks into text: an object that is asked for a part of it is only indexed, anything else is parsed. `inner` = what
+/// is known of the containers in `source`.
+fn see(source: &Bytes, inner: &[Extent], start: u32, end: u32, path: &[OwnedSegment]) -> Seen {
     if !path.is_empty() && source.get(start as usize) == Some(&b'{') {
-        if let Ok(object) = Object::index(source.slice(start as usize..end as usize), 1) {
+        let from = inner.partition_point(|extent| extent.start < start);
+        let to = inner.partition_point(|extent| extent.start < end);
+        let known = Known { extents: inner.get(from..to).unwrap_or_default(), base: start };
+        if let Ok(object) = Object::index(source.slice(start as usize..end as usize), 1, known) {
             return Seen::Object(Box::new(object));
         }
         headwater_base::never!("unchecked text");
@@ -484,10 +499,10 @@ fn see(source: &Bytes, start: u32, end: u32, path: &[OwnedSegment]) -> Seen {
 
 /// As [`see`], of text that is to be changed inside. An object is indexed, though it may have been read as one value
 /// before: what nobody changes of it stays text.
-fn inside(seen: Option<Seen>, source: &Bytes, start: u32, end: u32) -> Seen {
+fn inside(seen: Option<Seen>, source: &Bytes, inner: &[Extent], start: u32, end: u32) -> Seen {
     match seen {
         Some(seen) if !matches!(seen, Seen::Value(Value::Object(_))) => seen,
-        _ => see(source, start, end, &[OwnedSegment::Index(0)]),
+        _ => see(source, inner, start, end, &[OwnedSegment::Index(0)]),
     }
 }
 
