@@ -222,6 +222,14 @@ impl Doc {
         }
     }
 
+    /// Whether there is a value at a path, which is not read for it.
+    pub(crate) fn has_at(&self, path: &[OwnedSegment]) -> bool {
+        match &self.root {
+            Root::Object(object) => object.has(path),
+            Root::Value(value) => value.get(path).is_some(),
+        }
+    }
+
     pub(crate) fn get_mut_at(&mut self, path: &[OwnedSegment]) -> Option<&mut Value> {
         if let Root::Object(object) = &self.root {
             self.root = Root::Value(object.whole().clone());

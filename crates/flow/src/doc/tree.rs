@@ -111,6 +111,18 @@ impl Object {
         }
     }
 
+    /// Whether there is a value at a path, which is not read for it.
+    pub fn has(&self, path: &[OwnedSegment]) -> bool {
+        match path {
+            [] => true,
+            [OwnedSegment::Field(name), rest @ ..] => {
+                let member = self.find(name).and_then(|at| self.members.get(at));
+                member.is_some_and(|member| member.node.has(&self.source, rest))
+            }
+            [OwnedSegment::Index(_), ..] => false,
+        }
+    }
+
     /// The JSON text at a path, if it is still text.
     pub fn text(&self, path: &[OwnedSegment]) -> Option<Bytes> {
         let [OwnedSegment::Field(name), rest @ ..] = path else { return None };
@@ -202,7 +214,9 @@ impl Object {
             Some(std::mem::replace(&mut member.node, Node::Gone).apart(&source.text))
         } else {
             // Where there is nothing to remove, the text stays text.
-            member.node.get(source, rest)?;
+            if !member.node.has(source, rest) {
+                return None;
+            }
             let removed = match member.node.open(source) {
                 Node::Object(object) => object.remove(rest, prune),
                 Node::Value(value) => value.remove(rest, prune).map(Node::Value),
@@ -406,6 +420,19 @@ impl Node {
         }
     }
 
+    fn has(&self, source: &Source, path: &[OwnedSegment]) -> bool {
+        match self {
+            Self::Gone => false,
+            _ if path.is_empty() => true,
+            Self::Text { start, end, seen } => {
+                seen.get_or_init(|| see(&source.text, &source.inner, *start, *end, path)).has(path)
+            }
+            Self::Json { text, seen } => seen.get_or_init(|| see(text, &[], 0, text.len() as u32, path)).has(path),
+            Self::Value(value) => value.get(path).is_some(),
+            Self::Object(object) => object.has(path),
+        }
+    }
+
     fn source(&self, source: &Bytes) -> Option<Bytes> {
         match self {
             Self::Text { start, end, .. } => Some(source.slice(*start as usize..*end as usize)),
@@ -478,6 +505,13 @@ impl Seen {
         match self {
             Self::Value(value) => value.get(path),
             Self::Object(object) => object.get(path),
+        }
+    }
+
+    fn has(&self, path: &[OwnedSegment]) -> bool {
+        match self {
+            Self::Value(value) => value.get(path).is_some(),
+            Self::Object(object) => object.has(path),
         }
     }
 }
