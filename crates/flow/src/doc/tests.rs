@@ -163,3 +163,46 @@ fn objects_inside_objects_keep_their_places() {
         r#"{"p":[{"o":[1]}],"o":{"e":{},"d":{"x":[1,{"y":2}]},"s":"}","n":1},"q":{"r":{"s":{"t":4,"u":5}}}}"#
     );
 }
+
+#[test]
+fn added_names_may_be_long() {
+    let mut doc = doc(r#"{"a":{}}"#);
+    let names =
+        ["", "short", "exactly 22 bytes long ", "23 bytes, which is more", "ünïcödé ünïcödé", "a \"quoted\" \\ one"];
+    for (at, name) in (0_i64..).zip(names) {
+        doc.set(&Path::field("a").child(name), at);
+        doc.set(&Path::field(name), at);
+        doc.set(&Path::field(name), at + 10);
+    }
+    for (at, name) in (0_i64..).zip(names) {
+        assert_eq!(doc.i64(&Path::field(name)), Some(at + 10), "{name}");
+        assert_eq!(doc.i64(&Path::field("a").child(name)), Some(at), "{name}");
+    }
+    let inside = r#""":0,"short":1,"exactly 22 bytes long ":2,"23 bytes, which is more":3,"ünïcödé ünïcödé":4,"a \"quoted\" \\ one":5"#;
+    let beside = inside.replace(':', ":1");
+    assert_eq!(text(&doc), format!("{{\"a\":{{{inside}}},{beside}}}"));
+    // As one value, and with some of them taken away again.
+    assert_eq!(doc.get(&path(".a")).and_then(|value| value.as_object()).map(|object| object.len()), Some(names.len()));
+    for name in names {
+        doc.remove(&Path::field(name));
+    }
+    assert_eq!(text(&doc), format!("{{\"a\":{{{inside}}}}}"));
+}
+
+#[test]
+fn an_object_may_have_any_number_of_members() {
+    for count in [15, 16, 17, 40] {
+        let members: Vec<String> = (0..count).map(|n| format!("\"m{n}\":{n}")).collect();
+        let inner = format!("{{{}}}", members.join(","));
+        let mut doc = Doc::new(Bytes::from(format!("{{\"o\":{inner}}}"))).unwrap();
+        let at = |name: &str| Path::field("o").child(name);
+        for n in 0..count {
+            assert_eq!(doc.i64(&at(&format!("m{n}"))), Some(n), "{count}");
+        }
+        doc.set(&at("m0"), 7);
+        doc.set(&at("one more"), count);
+        doc.remove(&at("m1"));
+        let wanted = format!(r#"{{"o":{{"m0":7,{},"one more":{count}}}}}"#, members[2..].join(","));
+        assert_eq!(text(&doc), wanted);
+    }
+}

@@ -7,6 +7,7 @@
 use std::cell::OnceCell;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use vrl::path::OwnedSegment;
 use vrl::value::{KeyString, ObjectMap, Value};
 
@@ -19,7 +20,7 @@ pub(super) struct Object {
     source: Source,
     members: Vec<Member>,
     /// For each member what its name comes to, see [`tag`]: a name is looked for among these, which lie side by side.
-    tags: Vec<u32>,
+    tags: SmallVec<[u32; TAGS_INLINE]>,
     changed: bool,
     /// The object as one value, once somebody wanted it.
     whole: OnceCell<Value>,
@@ -44,7 +45,14 @@ struct Member {
 #[derive(Clone, Debug)]
 enum Key {
     Text { start: u32, end: u32, escaped: bool },
-    New(KeyString),
+    New(Name),
+}
+
+/// The name of a member that was added: an event gets a dozen, and nearly all are short enough to lie in their place.
+#[derive(Clone, Debug)]
+enum Name {
+    Short { length: u8, bytes: [u8; NAME_INLINE] },
+    Long(Box<str>),
 }
 
 /// A member's value.
@@ -80,8 +88,9 @@ impl Object {
 
     /// As [`Self::open`] for what is known to be UTF-8.
     fn index(text: Bytes, outside: u32, known: Known<'_>) -> Result<Self, Flaw> {
-        let about = text.len() / MEMBER_BYTES + 2;
-        let (mut members, mut tags) = (Vec::with_capacity(about), Vec::with_capacity(about));
+        let about = text.len() / MEMBER_BYTES + ADDED_USUAL;
+        let mut members = Vec::with_capacity(about);
+        let mut tags = SmallVec::<[u32; TAGS_INLINE]>::with_capacity(about);
         let inner = scan::object(&text, outside, known, |spans| {
             let quoted = text.get(spans.key_start as usize..spans.key_end as usize).unwrap_or_default();
             tags.push(match spans.key_escaped {
@@ -94,7 +103,7 @@ impl Object {
     }
 
     fn empty() -> Self {
-        let (members, tags) = (Vec::new(), Vec::new());
+        let (members, tags) = (Vec::new(), SmallVec::new());
         let source = Source { text: Bytes::from_static(b"{}"), inner: Vec::new() };
         Self { source, members, tags, changed: false, whole: OnceCell::new() }
     }
@@ -175,7 +184,7 @@ impl Object {
                 at
             }
             None => {
-                self.members.push(Member { key: Key::New(name.clone()), node: Node::Gone });
+                self.members.push(Member { key: Key::New(Name::new(name)), node: Node::Gone });
                 self.tags.push(tag(name.as_bytes()));
                 self.members.len() - 1
             }
@@ -333,6 +342,12 @@ impl Object {
 
 /// What a member takes of its object's text, about.
 const MEMBER_BYTES: usize = 28;
+/// Room for members that are added.
+const ADDED_USUAL: usize = 4;
+/// Tags of a small object, as most inside an event are, lie in it.
+const TAGS_INLINE: usize = 16;
+/// Bytes of a short name: as many as there is room for where the pointer to a long one lies.
+const NAME_INLINE: usize = 22;
 
 /// A number that tells most names apart: the length, the first byte, one in the middle and the last one.
 #[inline]
@@ -373,7 +388,7 @@ impl Key {
             Self::Text { start, end, escaped: true } => {
                 source.get(*start as usize..*end as usize).is_some_and(|quoted| parse::unescape(quoted) == name)
             }
-            Self::New(key) => key.as_str() == name,
+            Self::New(key) => key.as_bytes() == name.as_bytes(),
         }
     }
 
@@ -382,7 +397,34 @@ impl Key {
             Self::Text { start, end, .. } => {
                 parse::unescape(source.get(*start as usize..*end as usize).unwrap_or_default()).into()
             }
-            Self::New(name) => name.clone(),
+            Self::New(name) => name.as_str().into(),
+        }
+    }
+}
+
+impl Name {
+    fn new(name: &str) -> Self {
+        let mut bytes = [0_u8; NAME_INLINE];
+        match bytes.get_mut(..name.len()) {
+            Some(place) => {
+                place.copy_from_slice(name.as_bytes());
+                Self::Short { length: name.len() as u8, bytes }
+            }
+            None => Self::Long(name.into()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long(name) => name.as_bytes(),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
+            Self::Long(name) => name,
         }
     }
 }
