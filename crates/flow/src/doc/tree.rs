@@ -154,7 +154,7 @@ impl Object {
     pub fn whole(&self) -> &Value {
         self.whole.get_or_init(|| {
             if !self.changed {
-                return parse::value(&self.source.text, self.start(), self.source.text.len() as u32);
+                return parse::value(&self.source.text, self.start());
             }
             let mut map = ObjectMap::new();
             for member in &self.members {
@@ -514,7 +514,7 @@ impl Node {
             Self::Json { text, seen } => Some(match seen.into_inner() {
                 Some(Seen::Value(value)) => value,
                 Some(Seen::Object(object)) => object.into_whole(),
-                None => parse::value(&text, 0, text.len() as u32),
+                None => parse::value(&text, 0),
             }),
         }
     }
@@ -570,7 +570,7 @@ fn see(source: &Bytes, inner: &[Extent], start: u32, end: u32, path: &[OwnedSegm
         }
         headwater_base::never!("unchecked text");
     }
-    Seen::Value(parse::value(source, start, end))
+    Seen::Value(parse::value(source, start))
 }
 
 /// As [`see`], of text that is to be changed inside. An object is indexed, though it may have been read as one value
