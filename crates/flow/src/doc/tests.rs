@@ -206,3 +206,22 @@ fn an_object_may_have_any_number_of_members() {
         assert_eq!(text(&doc), wanted);
     }
 }
+
+#[test]
+fn memory_of_one_event_serves_the_next() {
+    let mut first = doc(r#"{"a":"x","b":{"c":[1,2]},"d":3}"#);
+    assert_eq!(first.i64(&path(".b.c[1]")), Some(2));
+    first.set(&path(".e"), 4);
+    first.remove(&path(".a"));
+    let mut doc = Doc::new_in(Bytes::from_static(br#"{"b":{"z":5},"a":6}"#), first.into_memory()).unwrap();
+    assert_eq!((doc.i64(&path(".a")), doc.i64(&path(".b.z"))), (Some(6), Some(5)));
+    assert_eq!(["d", "e", "b.c"].map(|at| doc.get(&path(&format!(".{at}"))).cloned()), [None, None, None]);
+    doc.set(&path(".d"), 7);
+    assert_eq!(text(&doc), r#"{"b":{"z":5},"a":6,"d":7}"#);
+    // An event of many members, in the memory of one of few, and the other way round.
+    let members: Vec<String> = (0..5_000).map(|n| format!("\"m{n}\":{n}")).collect();
+    let large = Doc::new_in(Bytes::from(format!("{{{}}}", members.join(","))), doc.into_memory()).unwrap();
+    assert_eq!(large.i64(&path(".m4999")), Some(4_999));
+    let small = Doc::new_in(Bytes::from_static(br#"{"m7":"few"}"#), large.into_memory()).unwrap();
+    assert_eq!((small.str(&path(".m7")), small.get(&path(".m4999"))), (Some("few"), None));
+}

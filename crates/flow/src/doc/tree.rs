@@ -20,10 +20,19 @@ pub(super) struct Object {
     source: Source,
     members: Vec<Member>,
     /// For each member what its name comes to, see [`tag`]: a name is looked for among these, which lie side by side.
-    tags: SmallVec<[u32; TAGS_INLINE]>,
+    tags: Tags,
     changed: bool,
     /// The object as one value, once somebody wanted it.
     whole: OnceCell<Value>,
+}
+
+type Tags = SmallVec<[u32; TAGS_INLINE]>;
+
+/// Memory of an object that is done with, for the next one: it is still near the processor.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    members: Vec<Member>,
+    tags: Tags,
 }
 
 /// What the members' places refer to.
@@ -79,18 +88,19 @@ pub(super) enum Seen {
 
 impl Object {
     /// Checks and indexes `source`; `outside` containers count as being around its members.
-    pub fn open(source: Bytes, outside: u32) -> Result<Self, Flaw> {
+    pub fn open(source: Bytes, outside: u32, memory: Memory) -> Result<Self, Flaw> {
         match std::str::from_utf8(&source) {
-            Ok(_) => Self::index(source, outside, Known::default()),
+            Ok(_) => Self::index(source, outside, Known::default(), memory),
             Err(error) => Err(Flaw { at: error.valid_up_to(), what: "bytes that are not UTF-8" }),
         }
     }
 
     /// As [`Self::open`] for what is known to be UTF-8.
-    fn index(text: Bytes, outside: u32, known: Known<'_>) -> Result<Self, Flaw> {
+    fn index(text: Bytes, outside: u32, known: Known<'_>, memory: Memory) -> Result<Self, Flaw> {
+        let Memory { mut members, mut tags } = memory;
         let about = text.len() / MEMBER_BYTES + ADDED_USUAL;
-        let mut members = Vec::with_capacity(about);
-        let mut tags = SmallVec::<[u32; TAGS_INLINE]>::with_capacity(about);
+        members.reserve(about);
+        tags.reserve(about);
         let inner = scan::object(&text, outside, known, |spans| {
             let quoted = text.get(spans.key_start as usize..spans.key_end as usize).unwrap_or_default();
             tags.push(match spans.key_escaped {
@@ -106,6 +116,17 @@ impl Object {
         let (members, tags) = (Vec::new(), SmallVec::new());
         let source = Source { text: Bytes::from_static(b"{}"), inner: Vec::new() };
         Self { source, members, tags, changed: false, whole: OnceCell::new() }
+    }
+
+    /// The memory of its index.
+    pub fn into_memory(self) -> Memory {
+        let Self { mut members, mut tags, .. } = self;
+        if members.capacity() > MEMORY_MEMBERS_MAX {
+            return Memory::default();
+        }
+        members.clear();
+        tags.clear();
+        Memory { members, tags }
     }
 
     /// The value at a path.
@@ -344,6 +365,8 @@ impl Object {
 const MEMBER_BYTES: usize = 28;
 /// Room for members that are added.
 const ADDED_USUAL: usize = 4;
+/// The most members for which memory is kept, about 100 KB.
+const MEMORY_MEMBERS_MAX: usize = 1_024;
 /// Tags of a small object, as most inside an event are, lie in it.
 const TAGS_INLINE: usize = 16;
 /// Bytes of a short name: as many as there is room for where the pointer to a long one lies.
@@ -565,7 +588,7 @@ fn see(source: &Bytes, inner: &[Extent], start: u32, end: u32, path: &[OwnedSegm
         let from = inner.partition_point(|extent| extent.start < start);
         let to = inner.partition_point(|extent| extent.start < end);
         let known = Known { extents: inner.get(from..to).unwrap_or_default(), base: start };
-        if let Ok(object) = Object::index(source.slice(start as usize..end as usize), 1, known) {
+        if let Ok(object) = Object::index(source.slice(start as usize..end as usize), 1, known, Memory::default()) {
             return Seen::Object(Box::new(object));
         }
         headwater_base::never!("unchecked text");
