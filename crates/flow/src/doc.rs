@@ -17,6 +17,7 @@ use vrl::path::OwnedSegment;
 use crate::path::Path;
 use tree::{Node, Object};
 
+pub(crate) use tree::Memory;
 pub use vrl::value::Value;
 
 /// Why an event cannot go on: it becomes a dead letter with this reason.
@@ -56,7 +57,12 @@ impl Doc {
     /// # Errors
     /// `HW-FLOW-120` with the byte at which it stops being one.
     pub fn new(text: Bytes) -> Result<Self, Fault> {
-        Self::open(text, 1)
+        Self::open(text, 1, Memory::default())
+    }
+
+    /// As [`Doc::new`], in the memory of an earlier document.
+    pub(crate) fn new_in(text: Bytes, memory: Memory) -> Result<Self, Fault> {
+        Self::open(text, 1, memory)
     }
 
     /// As [`Doc::new`] for a document around a whole event, which may be nested as deep as an event by itself.
@@ -64,15 +70,23 @@ impl Doc {
     /// # Errors
     /// As [`Doc::new`].
     pub fn around_event(text: Bytes) -> Result<Self, Fault> {
-        Self::open(text, 0)
+        Self::open(text, 0, Memory::default())
     }
 
-    fn open(text: Bytes, outside: u32) -> Result<Self, Fault> {
-        match Object::open(text.clone(), outside) {
+    fn open(text: Bytes, outside: u32, memory: Memory) -> Result<Self, Fault> {
+        match Object::open(text.clone(), outside, memory) {
             Ok(object) => Ok(Self { original: text, root: Root::Object(object) }),
             Err(flaw) => {
                 Err(Fault::new("HW-FLOW-120", format!("not a JSON object: {} at byte {}", flaw.what, flaw.at)))
             }
+        }
+    }
+
+    /// The memory of a document that is done with.
+    pub(crate) fn into_memory(self) -> Memory {
+        match self.root {
+            Root::Object(object) => object.into_memory(),
+            Root::Value(_) => Memory::default(),
         }
     }
 
@@ -219,6 +233,14 @@ impl Doc {
         match &self.root {
             Root::Object(object) => object.get(path),
             Root::Value(value) => value.get(path),
+        }
+    }
+
+    /// Whether there is a value at a path, which is not read for it.
+    pub(crate) fn has_at(&self, path: &[OwnedSegment]) -> bool {
+        match &self.root {
+            Root::Object(object) => object.has(path),
+            Root::Value(value) => value.get(path).is_some(),
         }
     }
 

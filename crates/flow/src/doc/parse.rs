@@ -10,11 +10,9 @@ use headwater_base::never;
 
 use super::scan::Scan;
 
-/// The value of `source[start..end]`.
-pub(super) fn value(source: &Bytes, start: u32, end: u32) -> Value {
-    let mut parse =
-        Parse { source, scan: Scan { bytes: source.get(..end as usize).unwrap_or_default(), at: start as usize } };
-    parse.value(0)
+/// The value that begins at `start`; where it ends is its own to say.
+pub(super) fn value(source: &Bytes, start: u32) -> Value {
+    Parse { source, scan: Scan { bytes: source, at: start as usize } }.value(0)
 }
 
 /// The text between the quotes of a JSON string, escapes resolved.

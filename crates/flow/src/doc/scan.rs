@@ -7,6 +7,9 @@
 /// The deepest nesting of arrays and objects, the outermost one counted.
 pub(super) const DEPTH_MAX: u32 = 127;
 
+/// Room for the containers within an event's members that is made at once.
+const INNER_USUAL: usize = 16;
+
 /// What is wrong with a text, and at which byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
@@ -25,12 +28,47 @@ pub(super) struct Spans {
     pub value_end: u32,
 }
 
+/// Where an array or an object lies in its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub start: u32,
+    pub end: u32,
+}
+
+/// Arrays and objects that have been checked before: the members of an object that is a part of another one's text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known<'a> {
+    /// In order, by their places in the text around.
+    pub extents: &'a [Extent],
+    /// Where in that text the object begins.
+    pub base: u32,
+}
+
+impl Known<'_> {
+    /// Where the value at `at` of the object's own text ends, if it is the next of them.
+    fn take(&mut self, at: usize) -> Option<usize> {
+        let (next, rest) = self.extents.split_first()?;
+        if next.start as usize != self.base as usize + at {
+            return None;
+        }
+        self.extents = rest;
+        next.end.checked_sub(self.base).map(|end| end as usize)
+    }
+}
+
 /// Reads a whole text that is one object, calling `member` for each of its members in order. `text` is UTF-8; `outside`
-/// containers count as being around its members.
-pub(super) fn object(text: &[u8], outside: u32, mut member: impl FnMut(Spans)) -> Result<(), Flaw> {
+/// containers count as being around its members; what is `known` is passed over. Answers where the arrays and objects
+/// right within its members lie: they are passed over when such a member is looked into.
+pub(super) fn object(
+    text: &[u8],
+    outside: u32,
+    mut known: Known<'_>,
+    mut member: impl FnMut(Spans),
+) -> Result<Vec<Extent>, Flaw> {
     if u32::try_from(text.len()).is_err() {
         return Err(Flaw { at: 0, what: "an event of 4 GiB or more" });
     }
+    let mut inner = Vec::new();
     let mut scan = Scan { bytes: text, at: 0 };
     scan.space();
     if scan.peek() != b'{' {
@@ -47,7 +85,10 @@ pub(super) fn object(text: &[u8], outside: u32, mut member: impl FnMut(Spans)) -
             let key_end = scan.at;
             scan.colon()?;
             let value_start = scan.at;
-            scan.value(outside)?;
+            match known.take(scan.at) {
+                Some(end) => scan.at = end,
+                None => scan.value(outside, &mut inner)?,
+            }
             member(Spans {
                 key_start: key_start as u32,
                 key_end: key_end as u32,
@@ -69,14 +110,15 @@ pub(super) fn object(text: &[u8], outside: u32, mut member: impl FnMut(Spans)) -
             }
         }
     }
-    scan.end()
+    scan.end()?;
+    Ok(inner)
 }
 
 /// Checks a whole text that is one value of any type.
 pub(super) fn value(text: &str) -> Result<(), Flaw> {
     let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
     scan.space();
-    scan.value(0)?;
+    scan.value(0, &mut Vec::new())?;
     scan.end()
 }
 
@@ -122,8 +164,8 @@ impl Scan<'_> {
     }
 
     /// Passes one value that lies within `outside` containers. Without recursion: a bit for each open container
-    /// says whether it is an object.
-    fn value(&mut self, outside: u32) -> Result<(), Flaw> {
+    /// says whether it is an object. Where the containers right within it lie goes to `inner`.
+    fn value(&mut self, outside: u32, inner: &mut Vec<Extent>) -> Result<(), Flaw> {
         let mut objects: u128 = 0;
         let mut depth = 0;
         loop {
@@ -136,6 +178,12 @@ impl Scan<'_> {
                     depth += 1;
                     if depth + outside > DEPTH_MAX {
                         return Err(self.flaw("more than 127 nested arrays and objects"));
+                    }
+                    if depth == 2 {
+                        if inner.capacity() == 0 {
+                            inner.reserve(INNER_USUAL);
+                        }
+                        inner.push(Extent { start: self.at as u32, end: self.at as u32 });
                     }
                     objects = objects << 1 | u128::from(opened == b'{');
                     self.at += 1;
@@ -150,6 +198,7 @@ impl Scan<'_> {
                     self.at += 1;
                     objects >>= 1;
                     depth -= 1;
+                    self.closed(depth, inner);
                 }
                 b'-' | b'0'..=b'9' => self.number()?,
                 b't' => self.word(b"true")?,
@@ -180,7 +229,18 @@ impl Scan<'_> {
                 self.at += 1;
                 objects >>= 1;
                 depth -= 1;
+                self.closed(depth, inner);
             }
+        }
+    }
+
+    /// Notes where a container ended that leaves `depth` of them open.
+    #[inline]
+    fn closed(&self, depth: u32, inner: &mut [Extent]) {
+        if depth == 1
+            && let Some(newest) = inner.last_mut()
+        {
+            newest.end = self.at as u32;
         }
     }
 
@@ -217,20 +277,26 @@ impl Scan<'_> {
         }
     }
 
-    /// Passes everything that needs no attention inside a string, eight bytes at a time.
+    /// Passes everything that needs no attention inside a string: sixteen bytes at a time, which is more than most
+    /// strings have, so that the processor guesses once for each of them whether it goes on.
     #[inline]
     pub fn plain(&mut self) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGHS: u64 = 0x8080_8080_8080_8080;
-        while let Some(eight) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            // "Determine if a word has a zero byte", Bit Twiddling Hacks; the lowest flag is exact.
-            let word = u64::from_le_bytes(*eight);
-            let quote = word ^ (ONES * b'"' as u64);
-            let backslash = word ^ (ONES * b'\\' as u64);
-            let flags = ((quote.wrapping_sub(ONES) & !quote)
-                | (backslash.wrapping_sub(ONES) & !backslash)
-                | (word.wrapping_sub(ONES * 0x20) & !word))
-                & HIGHS;
+        while let Some(sixteen) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<16>()) {
+            let words = u128::from_le_bytes(*sixteen);
+            let flags = u128::from(attention(words as u64)) | u128::from(attention((words >> 64) as u64)) << 64;
+            if flags != 0 {
+                self.at += flags.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 16;
+        }
+        self.plain_at_end();
+    }
+
+    /// The same for the last bytes of the text.
+    fn plain_at_end(&mut self) {
+        if let Some(eight) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
+            let flags = attention(u64::from_le_bytes(*eight));
             if flags != 0 {
                 self.at += flags.trailing_zeros() as usize / 8;
                 return;
@@ -326,4 +392,18 @@ impl Scan<'_> {
             self.at += 1;
         }
     }
+}
+
+/// Flags of the bytes that need attention inside a string. "Determine if a word has a zero byte", Bit Twiddling Hacks:
+/// the lowest flag is exact.
+#[inline]
+fn attention(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    ((quote.wrapping_sub(ONES) & !quote)
+        | (backslash.wrapping_sub(ONES) & !backslash)
+        | (word.wrapping_sub(ONES * 0x20) & !word))
+        & HIGHS
 }

@@ -126,3 +126,102 @@ fn numbers_behave_as_in_a_full_parse() {
     assert!(doc.f64(&path(".zero")).unwrap().is_sign_negative());
     assert!(Doc::new(Bytes::from_static(b"{\"a\":1e400}")).is_err());
 }
+
+#[test]
+fn what_is_inside_a_member_is_read_through_once() {
+    let text = r#" {"a":{"b":{"c":[1]}, "d" : [2,{"e":3}],"f":{},"s":"{[","n":4},"l":[[5],[]],"x":1}"#;
+    let inner = scan::object(text.as_bytes(), 1, scan::Known::default(), |_| {}).unwrap();
+    let shown: Vec<&str> = inner.iter().map(|extent| &text[extent.start as usize..extent.end as usize]).collect();
+    assert_eq!(shown, [r#"{"c":[1]}"#, r#"[2,{"e":3}]"#, "{}", "[5]", "[]"]);
+    // What is known is not read again: what has been put in its place since would be refused.
+    let start = text.find(r#"{"b""#).unwrap();
+    let part = text[start..text.find(r#","l""#).unwrap()].replace("[1]", "???").replace("3", "-");
+    let known = scan::Known { extents: &inner[..3], base: start as u32 };
+    let members = |known: scan::Known<'_>| {
+        let mut members = Vec::new();
+        let read = scan::object(part.as_bytes(), 1, known, |spans| {
+            members.push(part[spans.value_start as usize..spans.value_end as usize].to_owned());
+        });
+        read.map(|_| members)
+    };
+    assert_eq!(members(known).unwrap(), [r#"{"c":???}"#, r#"[2,{"e":-}]"#, "{}", r#""{[""#, "4"]);
+    assert!(members(scan::Known::default()).is_err());
+}
+
+#[test]
+fn objects_inside_objects_keep_their_places() {
+    let mut doc = doc(
+        r#"{"p":[{"o":[1]}],"o":{"e":{},"l":[ ],"d":{"x":[1,{"y":2}],"z":{"w":[3]}},"s":"}","n":1},"q":{"r":{"s":{"t":4}}}}"#,
+    );
+    assert_eq!((doc.i64(&path(".o.d.x[1].y")), doc.i64(&path(".o.d.z.w[0]"))), (Some(2), Some(3)));
+    assert_eq!((doc.i64(&path(".q.r.s.t")), doc.i64(&path(".p[0].o[0]"))), (Some(4), Some(1)));
+    doc.remove(&path(".o.d.z"));
+    doc.remove(&path(".o.l"));
+    doc.set(&path(".q.r.s.u"), 5);
+    assert_eq!(
+        text(&doc),
+        r#"{"p":[{"o":[1]}],"o":{"e":{},"d":{"x":[1,{"y":2}]},"s":"}","n":1},"q":{"r":{"s":{"t":4,"u":5}}}}"#
+    );
+}
+
+#[test]
+fn added_names_may_be_long() {
+    let mut doc = doc(r#"{"a":{}}"#);
+    let names =
+        ["", "short", "exactly 22 bytes long ", "23 bytes, which is more", "ünïcödé ünïcödé", "a \"quoted\" \\ one"];
+    for (at, name) in (0_i64..).zip(names) {
+        doc.set(&Path::field("a").child(name), at);
+        doc.set(&Path::field(name), at);
+        doc.set(&Path::field(name), at + 10);
+    }
+    for (at, name) in (0_i64..).zip(names) {
+        assert_eq!(doc.i64(&Path::field(name)), Some(at + 10), "{name}");
+        assert_eq!(doc.i64(&Path::field("a").child(name)), Some(at), "{name}");
+    }
+    let inside = r#""":0,"short":1,"exactly 22 bytes long ":2,"23 bytes, which is more":3,"ünïcödé ünïcödé":4,"a \"quoted\" \\ one":5"#;
+    let beside = inside.replace(':', ":1");
+    assert_eq!(text(&doc), format!("{{\"a\":{{{inside}}},{beside}}}"));
+    // As one value, and with some of them taken away again.
+    assert_eq!(doc.get(&path(".a")).and_then(|value| value.as_object()).map(|object| object.len()), Some(names.len()));
+    for name in names {
+        doc.remove(&Path::field(name));
+    }
+    assert_eq!(text(&doc), format!("{{\"a\":{{{inside}}}}}"));
+}
+
+#[test]
+fn an_object_may_have_any_number_of_members() {
+    for count in [15, 16, 17, 40] {
+        let members: Vec<String> = (0..count).map(|n| format!("\"m{n}\":{n}")).collect();
+        let inner = format!("{{{}}}", members.join(","));
+        let mut doc = Doc::new(Bytes::from(format!("{{\"o\":{inner}}}"))).unwrap();
+        let at = |name: &str| Path::field("o").child(name);
+        for n in 0..count {
+            assert_eq!(doc.i64(&at(&format!("m{n}"))), Some(n), "{count}");
+        }
+        doc.set(&at("m0"), 7);
+        doc.set(&at("one more"), count);
+        doc.remove(&at("m1"));
+        let wanted = format!(r#"{{"o":{{"m0":7,{},"one more":{count}}}}}"#, members[2..].join(","));
+        assert_eq!(text(&doc), wanted);
+    }
+}
+
+#[test]
+fn memory_of_one_event_serves_the_next() {
+    let mut first = doc(r#"{"a":"x","b":{"c":[1,2]},"d":3}"#);
+    assert_eq!(first.i64(&path(".b.c[1]")), Some(2));
+    first.set(&path(".e"), 4);
+    first.remove(&path(".a"));
+    let mut doc = Doc::new_in(Bytes::from_static(br#"{"b":{"z":5},"a":6}"#), first.into_memory()).unwrap();
+    assert_eq!((doc.i64(&path(".a")), doc.i64(&path(".b.z"))), (Some(6), Some(5)));
+    assert_eq!(["d", "e", "b.c"].map(|at| doc.get(&path(&format!(".{at}"))).cloned()), [None, None, None]);
+    doc.set(&path(".d"), 7);
+    assert_eq!(text(&doc), r#"{"b":{"z":5},"a":6,"d":7}"#);
+    // An event of many members, in the memory of one of few, and the other way round.
+    let members: Vec<String> = (0..5_000).map(|n| format!("\"m{n}\":{n}")).collect();
+    let large = Doc::new_in(Bytes::from(format!("{{{}}}", members.join(","))), doc.into_memory()).unwrap();
+    assert_eq!(large.i64(&path(".m4999")), Some(4_999));
+    let small = Doc::new_in(Bytes::from_static(br#"{"m7":"few"}"#), large.into_memory()).unwrap();
+    assert_eq!((small.str(&path(".m7")), small.get(&path(".m4999"))), (Some("few"), None));
+}

@@ -7,23 +7,42 @@
 use std::cell::OnceCell;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use vrl::path::OwnedSegment;
 use vrl::value::{KeyString, ObjectMap, Value};
 
 use super::parse;
-use super::scan::{self, Flaw, Spans};
+use super::scan::{self, Extent, Flaw, Known, Spans};
 
 /// An object: its text, the index of its members, and what has been changed.
 #[derive(Clone, Debug)]
 pub(super) struct Object {
-    /// The text that the members' places refer to; exactly this object.
-    source: Bytes,
+    source: Source,
     members: Vec<Member>,
     /// For each member what its name comes to, see [`tag`]: a name is looked for among these, which lie side by side.
-    tags: Vec<u32>,
+    tags: Tags,
     changed: bool,
     /// The object as one value, once somebody wanted it.
     whole: OnceCell<Value>,
+}
+
+type Tags = SmallVec<[u32; TAGS_INLINE]>;
+
+/// Memory of an object that is done with, for the next one: it is still near the processor.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    members: Vec<Member>,
+    tags: Tags,
+}
+
+/// What the members' places refer to.
+#[derive(Clone, Debug)]
+struct Source {
+    /// Exactly the object.
+    text: Bytes,
+    /// Arrays and objects right within members, in order. A member that is looked into is indexed by them, without
+    /// being read through once more.
+    inner: Vec<Extent>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,7 +54,14 @@ struct Member {
 #[derive(Clone, Debug)]
 enum Key {
     Text { start: u32, end: u32, escaped: bool },
-    New(KeyString),
+    New(Name),
+}
+
+/// The name of a member that was added: an event gets a dozen, and nearly all are short enough to lie in their place.
+#[derive(Clone, Debug)]
+enum Name {
+    Short { length: u8, bytes: [u8; NAME_INLINE] },
+    Long(Box<str>),
 }
 
 /// A member's value.
@@ -62,31 +88,45 @@ pub(super) enum Seen {
 
 impl Object {
     /// Checks and indexes `source`; `outside` containers count as being around its members.
-    pub fn open(source: Bytes, outside: u32) -> Result<Self, Flaw> {
+    pub fn open(source: Bytes, outside: u32, memory: Memory) -> Result<Self, Flaw> {
         match std::str::from_utf8(&source) {
-            Ok(_) => Self::index(source, outside),
+            Ok(_) => Self::index(source, outside, Known::default(), memory),
             Err(error) => Err(Flaw { at: error.valid_up_to(), what: "bytes that are not UTF-8" }),
         }
     }
 
     /// As [`Self::open`] for what is known to be UTF-8.
-    fn index(source: Bytes, outside: u32) -> Result<Self, Flaw> {
-        let about = source.len() / MEMBER_BYTES + 2;
-        let (mut members, mut tags) = (Vec::with_capacity(about), Vec::with_capacity(about));
-        scan::object(&source, outside, |spans| {
-            let quoted = source.get(spans.key_start as usize..spans.key_end as usize).unwrap_or_default();
+    fn index(text: Bytes, outside: u32, known: Known<'_>, memory: Memory) -> Result<Self, Flaw> {
+        let Memory { mut members, mut tags } = memory;
+        let about = text.len() / MEMBER_BYTES + ADDED_USUAL;
+        members.reserve(about);
+        tags.reserve(about);
+        let inner = scan::object(&text, outside, known, |spans| {
+            let quoted = text.get(spans.key_start as usize..spans.key_end as usize).unwrap_or_default();
             tags.push(match spans.key_escaped {
                 false => tag(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()),
                 true => tag(parse::unescape(quoted).as_bytes()),
             });
             members.push(Member::text(spans));
         })?;
-        Ok(Self { source, members, tags, changed: false, whole: OnceCell::new() })
+        Ok(Self { source: Source { text, inner }, members, tags, changed: false, whole: OnceCell::new() })
     }
 
     fn empty() -> Self {
-        let (members, tags) = (Vec::new(), Vec::new());
-        Self { source: Bytes::from_static(b"{}"), members, tags, changed: false, whole: OnceCell::new() }
+        let (members, tags) = (Vec::new(), SmallVec::new());
+        let source = Source { text: Bytes::from_static(b"{}"), inner: Vec::new() };
+        Self { source, members, tags, changed: false, whole: OnceCell::new() }
+    }
+
+    /// The memory of its index.
+    pub fn into_memory(self) -> Memory {
+        let Self { mut members, mut tags, .. } = self;
+        if members.capacity() > MEMORY_MEMBERS_MAX {
+            return Memory::default();
+        }
+        members.clear();
+        tags.clear();
+        Memory { members, tags }
     }
 
     /// The value at a path.
@@ -101,13 +141,25 @@ impl Object {
         }
     }
 
+    /// Whether there is a value at a path, which is not read for it.
+    pub fn has(&self, path: &[OwnedSegment]) -> bool {
+        match path {
+            [] => true,
+            [OwnedSegment::Field(name), rest @ ..] => {
+                let member = self.find(name).and_then(|at| self.members.get(at));
+                member.is_some_and(|member| member.node.has(&self.source, rest))
+            }
+            [OwnedSegment::Index(_), ..] => false,
+        }
+    }
+
     /// The JSON text at a path, if it is still text.
     pub fn text(&self, path: &[OwnedSegment]) -> Option<Bytes> {
         let [OwnedSegment::Field(name), rest @ ..] = path else { return None };
         let node = &self.members.get(self.find(name)?)?.node;
         match (node, rest) {
             (Node::Object(object), [_, ..]) => object.text(rest),
-            (Node::Text { .. } | Node::Json { .. }, []) => node.source(&self.source),
+            (Node::Text { .. } | Node::Json { .. }, []) => node.source(&self.source.text),
             (Node::Text { seen, .. } | Node::Json { seen, .. }, _) => {
                 node.get(&self.source, rest)?;
                 match seen.get() {
@@ -123,12 +175,12 @@ impl Object {
     pub fn whole(&self) -> &Value {
         self.whole.get_or_init(|| {
             if !self.changed {
-                return parse::value(&self.source, self.start(), self.source.len() as u32);
+                return parse::value(&self.source.text, self.start());
             }
             let mut map = ObjectMap::new();
             for member in &self.members {
                 if let Some(value) = member.node.get(&self.source, &[]) {
-                    map.insert(member.key.name(&self.source), value.clone());
+                    map.insert(member.key.name(&self.source.text), value.clone());
                 }
             }
             Value::Object(map)
@@ -153,7 +205,7 @@ impl Object {
                 at
             }
             None => {
-                self.members.push(Member { key: Key::New(name.clone()), node: Node::Gone });
+                self.members.push(Member { key: Key::New(Name::new(name)), node: Node::Gone });
                 self.tags.push(tag(name.as_bytes()));
                 self.members.len() - 1
             }
@@ -173,7 +225,8 @@ impl Object {
                 }
             }
             [OwnedSegment::Index(_), ..] => {
-                let mut value = std::mem::replace(&mut member.node, Node::Gone).value(source).unwrap_or(Value::Null);
+                let mut value =
+                    std::mem::replace(&mut member.node, Node::Gone).value(&source.text).unwrap_or(Value::Null);
                 value.insert(rest, node.into_value());
                 member.node = Node::Value(value);
             }
@@ -188,10 +241,12 @@ impl Object {
         let Self { source, members, .. } = self;
         let member = members.get_mut(at)?;
         let removed = if rest.is_empty() {
-            Some(std::mem::replace(&mut member.node, Node::Gone).apart(source))
+            Some(std::mem::replace(&mut member.node, Node::Gone).apart(&source.text))
         } else {
             // Where there is nothing to remove, the text stays text.
-            member.node.get(source, rest)?;
+            if !member.node.has(source, rest) {
+                return None;
+            }
             let removed = match member.node.open(source) {
                 Node::Object(object) => object.remove(rest, prune),
                 Node::Value(value) => value.remove(rest, prune).map(Node::Value),
@@ -211,7 +266,7 @@ impl Object {
     /// Appends the object's text.
     pub fn write(&self, out: &mut Vec<u8>) {
         if !self.is_changed() {
-            out.extend_from_slice(&self.source);
+            out.extend_from_slice(&self.source.text);
             return;
         }
         out.push(b'{');
@@ -230,7 +285,7 @@ impl Object {
             }
             if let Some((from, to)) = run.take() {
                 separate(out);
-                out.extend_from_slice(self.source.get(from as usize..to as usize).unwrap_or_default());
+                out.extend_from_slice(self.source.text.get(from as usize..to as usize).unwrap_or_default());
             }
             if matches!(member.node, Node::Gone) {
                 continue;
@@ -238,7 +293,7 @@ impl Object {
             separate(out);
             match &member.key {
                 Key::Text { start, end, .. } => {
-                    out.extend_from_slice(self.source.get(*start as usize..*end as usize).unwrap_or_default());
+                    out.extend_from_slice(self.source.text.get(*start as usize..*end as usize).unwrap_or_default());
                 }
                 Key::New(name) => write_json(name.as_str(), out),
             }
@@ -247,7 +302,7 @@ impl Object {
         }
         if let Some((from, to)) = run.take() {
             separate(out);
-            out.extend_from_slice(self.source.get(from as usize..to as usize).unwrap_or_default());
+            out.extend_from_slice(self.source.text.get(from as usize..to as usize).unwrap_or_default());
         }
         out.push(b'}');
     }
@@ -259,7 +314,7 @@ impl Object {
 
     /// The text the object came from.
     pub fn source(&self) -> &Bytes {
-        &self.source
+        &self.source.text
     }
 
     fn is_empty(&self) -> bool {
@@ -267,7 +322,7 @@ impl Object {
     }
 
     fn start(&self) -> u32 {
-        self.source.iter().take_while(|b| b.is_ascii_whitespace()).count() as u32
+        self.source.text.iter().take_while(|b| b.is_ascii_whitespace()).count() as u32
     }
 
     fn touch(&mut self) {
@@ -287,7 +342,7 @@ impl Object {
         loop {
             let at = last_of(self.tags.get(..end)?, wanted)?;
             let member = self.members.get(at)?;
-            if !matches!(member.node, Node::Gone) && member.key.is(&self.source, name) {
+            if !matches!(member.node, Node::Gone) && member.key.is(&self.source.text, name) {
                 return Some(at);
             }
             end = at;
@@ -308,6 +363,14 @@ impl Object {
 
 /// What a member takes of its object's text, about.
 const MEMBER_BYTES: usize = 28;
+/// Room for members that are added.
+const ADDED_USUAL: usize = 4;
+/// The most members for which memory is kept, about 100 KB.
+const MEMORY_MEMBERS_MAX: usize = 1_024;
+/// Tags of a small object, as most inside an event are, lie in it.
+const TAGS_INLINE: usize = 16;
+/// Bytes of a short name: as many as there is room for where the pointer to a long one lies.
+const NAME_INLINE: usize = 22;
 
 /// A number that tells most names apart: the length, the first byte, one in the middle and the last one.
 #[inline]
@@ -348,7 +411,7 @@ impl Key {
             Self::Text { start, end, escaped: true } => {
                 source.get(*start as usize..*end as usize).is_some_and(|quoted| parse::unescape(quoted) == name)
             }
-            Self::New(key) => key.as_str() == name,
+            Self::New(key) => key.as_bytes() == name.as_bytes(),
         }
     }
 
@@ -357,7 +420,34 @@ impl Key {
             Self::Text { start, end, .. } => {
                 parse::unescape(source.get(*start as usize..*end as usize).unwrap_or_default()).into()
             }
-            Self::New(name) => name.clone(),
+            Self::New(name) => name.as_str().into(),
+        }
+    }
+}
+
+impl Name {
+    fn new(name: &str) -> Self {
+        let mut bytes = [0_u8; NAME_INLINE];
+        match bytes.get_mut(..name.len()) {
+            Some(place) => {
+                place.copy_from_slice(name.as_bytes());
+                Self::Short { length: name.len() as u8, bytes }
+            }
+            None => Self::Long(name.into()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long(name) => name.as_bytes(),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
+            Self::Long(name) => name,
         }
     }
 }
@@ -379,19 +469,32 @@ impl Node {
         Self::Json { text, seen: OnceCell::new() }
     }
 
-    fn get(&self, source: &Bytes, path: &[OwnedSegment]) -> Option<&Value> {
+    fn get(&self, source: &Source, path: &[OwnedSegment]) -> Option<&Value> {
         match self {
             Self::Text { start, end, seen } => {
-                let seen = seen.get_or_init(|| see(source, *start, *end, path));
+                let seen = seen.get_or_init(|| see(&source.text, &source.inner, *start, *end, path));
                 seen.get(path)
             }
             Self::Json { text, seen } => {
-                let seen = seen.get_or_init(|| see(text, 0, text.len() as u32, path));
+                let seen = seen.get_or_init(|| see(text, &[], 0, text.len() as u32, path));
                 seen.get(path)
             }
             Self::Value(value) => value.get(path),
             Self::Object(object) => object.get(path),
             Self::Gone => None,
+        }
+    }
+
+    fn has(&self, source: &Source, path: &[OwnedSegment]) -> bool {
+        match self {
+            Self::Gone => false,
+            _ if path.is_empty() => true,
+            Self::Text { start, end, seen } => {
+                seen.get_or_init(|| see(&source.text, &source.inner, *start, *end, path)).has(path)
+            }
+            Self::Json { text, seen } => seen.get_or_init(|| see(text, &[], 0, text.len() as u32, path)).has(path),
+            Self::Value(value) => value.get(path).is_some(),
+            Self::Object(object) => object.has(path),
         }
     }
 
@@ -404,10 +507,10 @@ impl Node {
     }
 
     /// Makes the node one that can be changed inside.
-    fn open(&mut self, source: &Bytes) -> &mut Self {
+    fn open(&mut self, source: &Source) -> &mut Self {
         let opened = match self {
-            Self::Text { start, end, seen } => Some(inside(seen.take(), source, *start, *end)),
-            Self::Json { text, seen } => Some(inside(seen.take(), text, 0, text.len() as u32)),
+            Self::Text { start, end, seen } => Some(inside(seen.take(), &source.text, &source.inner, *start, *end)),
+            Self::Json { text, seen } => Some(inside(seen.take(), text, &[], 0, text.len() as u32)),
             _ => None,
         };
         match opened {
@@ -434,7 +537,7 @@ impl Node {
             Self::Json { text, seen } => Some(match seen.into_inner() {
                 Some(Seen::Value(value)) => value,
                 Some(Seen::Object(object)) => object.into_whole(),
-                None => parse::value(&text, 0, text.len() as u32),
+                None => parse::value(&text, 0),
             }),
         }
     }
@@ -469,25 +572,36 @@ impl Seen {
             Self::Object(object) => object.get(path),
         }
     }
+
+    fn has(&self, path: &[OwnedSegment]) -> bool {
+        match self {
+            Self::Value(value) => value.get(path).is_some(),
+            Self::Object(object) => object.has(path),
+        }
+    }
 }
 
-/// Looks into text: an object that is asked for a part of it is only indexed, anything else is parsed.
-fn see(source: &Bytes, start: u32, end: u32, path: &[OwnedSegment]) -> Seen {
+/// Looks into text: an object that is asked for a part of it is only indexed, anything else is parsed. `inner` = what
+/// is known of the containers in `source`.
+fn see(source: &Bytes, inner: &[Extent], start: u32, end: u32, path: &[OwnedSegment]) -> Seen {
     if !path.is_empty() && source.get(start as usize) == Some(&b'{') {
-        if let Ok(object) = Object::index(source.slice(start as usize..end as usize), 1) {
+        let from = inner.partition_point(|extent| extent.start < start);
+        let to = inner.partition_point(|extent| extent.start < end);
+        let known = Known { extents: inner.get(from..to).unwrap_or_default(), base: start };
+        if let Ok(object) = Object::index(source.slice(start as usize..end as usize), 1, known, Memory::default()) {
             return Seen::Object(Box::new(object));
         }
         headwater_base::never!("unchecked text");
     }
-    Seen::Value(parse::value(source, start, end))
+    Seen::Value(parse::value(source, start))
 }
 
 /// As [`see`], of text that is to be changed inside. An object is indexed, though it may have been read as one value
 /// before: what nobody changes of it stays text.
-fn inside(seen: Option<Seen>, source: &Bytes, start: u32, end: u32) -> Seen {
+fn inside(seen: Option<Seen>, source: &Bytes, inner: &[Extent], start: u32, end: u32) -> Seen {
     match seen {
         Some(seen) if !matches!(seen, Seen::Value(Value::Object(_))) => seen,
-        _ => see(source, start, end, &[OwnedSegment::Index(0)]),
+        _ => see(source, inner, start, end, &[OwnedSegment::Index(0)]),
     }
 }
 

@@ -205,7 +205,7 @@ impl Test {
             Self::Literal(holds) => *holds,
             Self::Variable(slot) => scope.variables.get(*slot) == Some(&Value::Boolean(true)),
             Self::Equal(one, other) => one.value(scope).eq_lossy(&other.value(scope)),
-            Self::Exists(field) => scope.doc.get_at(field).is_some(),
+            Self::Exists(field) => scope.doc.has_at(field),
             Self::IsString(field) => scope.doc.get_at(field).is_some_and(Value::is_bytes),
             Self::Compare(one, opcode, other) => {
                 let (one, other) = (one.value(scope), other.value(scope));

@@ -33,7 +33,7 @@ use headwater_wire::batch::Record;
 use smallvec::SmallVec;
 
 use crate::compile::{Plan, Step, Work};
-use crate::doc::{Doc, Fault};
+use crate::doc::{Doc, Fault, Memory};
 use crate::operators::{Emission, Observed, Watermarks};
 use crate::path::Path;
 use crate::program::{Env, Meta};
@@ -101,6 +101,8 @@ pub struct Core {
     elapsed: Duration,
     emissions: Vec<Emission>,
     scratch: Vec<u8>,
+    /// That of the event before, for the next one.
+    memory: Memory,
     paths: Paths,
     tally: Tally,
 }
@@ -196,6 +198,7 @@ impl Core {
             elapsed,
             emissions: Vec::new(),
             scratch: Vec::new(),
+            memory: Memory::default(),
             paths: Paths {
                 id: Path::field("id"),
                 revision: Path::field("revision"),
@@ -273,7 +276,7 @@ impl Core {
         } else {
             (None, value)
         };
-        let doc = match Doc::new(value.clone()) {
+        let doc = match Doc::new_in(value.clone(), std::mem::take(&mut self.memory)) {
             Ok(doc) => doc,
             Err(fault) => {
                 let (key, cause) = (record.key.as_deref(), cause.as_deref());
@@ -412,6 +415,7 @@ impl Core {
         while let Some((mut flight, ticket)) = next.pop() {
             match self.steps(&mut flight, ticket, out) {
                 Progress::Done => {
+                    self.memory = flight.doc.into_memory();
                     let Some(ticket) = ticket else { continue };
                     if let Some(input) = self.inputs.get_mut(flight.input) {
                         input.positions.release(flight.offset);
