@@ -346,9 +346,9 @@ impl Life<'_> {
             deltas.push(begin::lettered_of(&self.lettered));
         }
         let space: Arc<str> = Arc::from(dataset::space(self.setup.name.as_str()));
-        let commit =
+        let mut commit =
             Commit { appends, deltas: vec![(space, deltas)], fence: Some(self.fence.clone()), ..Commit::default() };
-        self.wait(append_durable(&*self.log, &commit))?.map(drop).map_err(|error| self.failed(&error))
+        self.wait(append_durable(&*self.log, &mut commit))?.map(drop).map_err(|error| self.failed(&error))
     }
 
     /// Takes up partitions that the stream has got.

@@ -347,7 +347,7 @@ impl Log for EmbeddedLog {
         self.core.catalog.read().streams()
     }
 
-    fn append(&self, commit: &Commit) -> Result<Ticket, LogError> {
+    fn append(&self, commit: &mut Commit) -> Result<Ticket, LogError> {
         self.core.append(commit)
     }
 

@@ -80,7 +80,9 @@ pub struct Append {
     pub stream: Name,
     /// The partition.
     pub partition: u32,
-    /// One or more whole RecordBatch v2, back to back; the log writes base offset and leader epoch into them.
+    /// One or more whole RecordBatch v2, back to back; the log writes base offset, leader epoch and, where the stream says
+    /// so, the time of arrival into them. The log keeps this memory as long as it keeps the batches: they are not to be
+    /// a small part of something large.
     pub batches: BytesMut,
 }
 
@@ -276,11 +278,12 @@ pub trait Log: Send + Sync {
     /// Gives a commit its place: checks it, assigns offsets, hands it to the writer. Never waits for the disk.
     /// Readers with [`View::Appended`] see it at once, all others after [`Log::durable`].
     ///
-    /// The log copies what it keeps: the commit stays the caller's, who can try it again after [`LogError::Full`].
+    /// An accepted commit's batches are the log's: they are taken out of it, not copied. Of a refused one nothing is
+    /// taken, so that it can be tried again after [`LogError::Full`].
     ///
     /// # Errors
     /// Nothing has been written then, of any part.
-    fn append(&self, commit: &Commit) -> Result<Ticket, LogError>;
+    fn append(&self, commit: &mut Commit) -> Result<Ticket, LogError>;
 
     /// Resolves when everything up to and including `sequence` is durable and visible.
     fn durable(&self, sequence: Sequence) -> BoxFuture<'_, Result<(), LogError>>;
@@ -375,7 +378,7 @@ pub const DISK_RETRY: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// What [`Log::append`] says, but for [`LogError::Full`].
-pub async fn append_when_room(log: &dyn Log, commit: &Commit) -> Result<Ticket, LogError> {
+pub async fn append_when_room(log: &dyn Log, commit: &mut Commit) -> Result<Ticket, LogError> {
     loop {
         match log.append(commit) {
             Err(LogError::Full(_)) => log.room(&commit.streams()).await,
@@ -388,7 +391,7 @@ pub async fn append_when_room(log: &dyn Log, commit: &Commit) -> Result<Ticket, 
 ///
 /// # Errors
 /// What [`append_when_room`] and [`Log::durable`] say.
-pub async fn append_durable(log: &dyn Log, commit: &Commit) -> Result<Ticket, LogError> {
+pub async fn append_durable(log: &dyn Log, commit: &mut Commit) -> Result<Ticket, LogError> {
     let ticket = append_when_room(log, commit).await?;
     log.durable(ticket.sequence).await.map(|()| ticket)
 }

@@ -259,13 +259,13 @@ impl<'a> Life<'a> {
     /// Commits these deltas with what is in the outbox, and waits until that is durable.
     fn append(&mut self, deltas: Vec<Delta>) -> Result<(), End> {
         let log = &self.setup.log;
-        let commit = Commit {
+        let mut commit = Commit {
             appends: self.outbox.take(),
             deltas: vec![(Arc::clone(&self.space), deltas)],
             fence: Some(self.fence.clone()),
             ..Commit::default()
         };
-        wait(self.setup, append_durable(&**log, &commit))?.map(drop).map_err(|error| failed(self.setup, &error))
+        wait(self.setup, append_durable(&**log, &mut commit))?.map(drop).map_err(|error| failed(self.setup, &error))
     }
 
     /// Takes up partitions that the stream has got.

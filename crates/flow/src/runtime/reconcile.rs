@@ -104,9 +104,9 @@ pub fn reconcile(plan: &Arc<Plan>, span: Span, around: &Around<'_>) -> Result<Re
     }
     let wanted = outbox.records() as u64;
     if span.repair && wanted > 0 {
-        let commit = Commit { appends: outbox.take(), ..Commit::default() };
+        let mut commit = Commit { appends: outbox.take(), ..Commit::default() };
         let stop = park::StopSignal::default();
-        let appended = park::wait(append_when_room(&**around.log, &commit), &stop).unwrap_or(Err(LogError::Closed));
+        let appended = park::wait(append_when_room(&**around.log, &mut commit), &stop).unwrap_or(Err(LogError::Closed));
         let ticket = appended.map_err(|error| refused(&error))?;
         park::wait(around.log.durable(ticket.sequence), &stop).unwrap_or(Ok(())).map_err(|error| refused(&error))?;
         report.repaired = wanted;

@@ -60,7 +60,7 @@ impl World {
                 partition: partition_of(key.as_bytes(), partitions),
                 batches: builder.finish(),
             };
-            self.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
+            self.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
         }
     }
 }

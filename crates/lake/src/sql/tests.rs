@@ -146,7 +146,7 @@ impl House {
             let value = json!({"n": n, "kind": kind, "of": {"deep": [n]}}).to_string();
             outbox.put(0, n * 10, Some(format!("k{n}").as_bytes()), Some(value.as_bytes()), &[]).unwrap();
         }
-        let ticket = self.log.append(&Commit { appends: outbox.take(), ..Commit::default() }).unwrap();
+        let ticket = self.log.append(&mut Commit { appends: outbox.take(), ..Commit::default() }).unwrap();
         self.runtime.block_on(self.log.durable(ticket.sequence)).unwrap();
     }
 

@@ -125,7 +125,7 @@ impl Bench {
             builder.push(START.millis(), key.map(str::as_bytes), *value, &[]);
         }
         let append = Append { stream: Name::new(stream).unwrap(), partition, batches: builder.finish() };
-        self.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
+        self.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
     }
 
     /// Sends events and waits for the disk. False once the power is off.
@@ -135,7 +135,9 @@ impl Bench {
             builder.push(START.millis(), None, Some(event.as_bytes()), &[]);
         }
         let append = Append { stream: Name::new(stream).unwrap(), partition, batches: builder.finish() };
-        let Ok(ticket) = self.log.append(&Commit { appends: vec![append], ..Commit::default() }) else { return false };
+        let Ok(ticket) = self.log.append(&mut Commit { appends: vec![append], ..Commit::default() }) else {
+            return false;
+        };
         let durable = park::wait(self.log.durable(ticket.sequence), &park::StopSignal::default());
         durable.is_some_and(|synced| synced.is_ok())
     }

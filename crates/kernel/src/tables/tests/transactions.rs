@@ -304,9 +304,9 @@ async fn what_pipelines_append_is_told_too() {
             builder.push(world.clock.now().millis(), Some(key.as_bytes()), value.map(str::as_bytes), &[]);
         }
         let stream = Name::new("table.users").unwrap();
-        let commit =
+        let mut commit =
             Commit { appends: vec![Append { stream, partition: 0, batches: builder.finish() }], ..Commit::default() };
-        kernel.log().append(&commit).unwrap()
+        kernel.log().append(&mut commit).unwrap()
     };
     let ticket =
         append(&[("a", Some(r#"{"n":1}"#)), ("b", Some("no document")), ("a", Some(r#"{"n":2}"#)), ("a", None)]);
@@ -458,7 +458,7 @@ proptest! {
                         let stream = Name::new("table.users").unwrap();
                         let partition = partition_of(key.as_bytes(), partitions);
                         let appends = vec![Append { stream, partition, batches: builder.finish() }];
-                        kernel.log().append(&Commit { appends, ..Commit::default() }).unwrap();
+                        kernel.log().append(&mut Commit { appends, ..Commit::default() }).unwrap();
                         model.insert(key, 1);
                     }
                 }

@@ -278,7 +278,7 @@ impl Rig {
     /// Writes a row behind the engine's back.
     pub(super) async fn put_row(&self, shard: usize, row: Bytes, value: Bytes) {
         let deltas = vec![(Arc::from(rows::space_of(shard)), vec![Delta { key: row, value: Some(value) }])];
-        let ticket = self.log.append(&Commit { deltas, ..Commit::default() }).unwrap();
+        let ticket = self.log.append(&mut Commit { deltas, ..Commit::default() }).unwrap();
         self.log.durable(ticket.sequence).await.unwrap();
     }
 
