@@ -10,6 +10,7 @@ use headwater_base::{Micros, Name};
 use headwater_wire::batch::{self, Record, Records};
 use tokio::sync::Notify;
 
+use crate::batches::Batches;
 use crate::port::{Log, LogError, Offset, View};
 
 /// One read asks for about this much.
@@ -21,7 +22,10 @@ pub struct Cursor {
     stream: Name,
     partition: u32,
     next: Offset,
-    batches: Bytes,
+    /// What was read and is not opened yet.
+    batches: Batches,
+    /// The piece of it that is being opened.
+    piece: Bytes,
     records: Option<Records>,
     /// A record taken out and not due yet.
     held: Option<Record>,
@@ -66,7 +70,8 @@ impl Cursor {
             stream,
             partition,
             next,
-            batches: Bytes::new(),
+            batches: Batches::new(),
+            piece: Bytes::new(),
             records: None,
             held: None,
             registered: None,
@@ -160,10 +165,15 @@ impl Cursor {
 
     /// Opens the next batch of those read.
     fn open(&mut self) -> Result<Option<Pulled>, LogError> {
-        while !self.batches.is_empty() {
-            let Some((header, range)) = batch::split(&self.batches).next().and_then(Result::ok) else {
+        loop {
+            if self.piece.is_empty() {
+                let Some(piece) = self.batches.pop() else { return Ok(None) };
+                self.piece = piece;
+            }
+            let Some((header, range)) = batch::split(&self.piece).next().and_then(Result::ok) else {
                 // The log hands out whole batches; what follows cannot be told apart any more.
-                let bytes = std::mem::take(&mut self.batches);
+                self.batches = Batches::new();
+                let bytes = std::mem::take(&mut self.piece);
                 return Err(LogError::CorruptBatch(format!(
                     "{} bytes at offset {} of `{}`",
                     bytes.len(),
@@ -171,7 +181,7 @@ impl Cursor {
                     self.stream
                 )));
             };
-            let one = self.batches.split_to(range.end);
+            let one = self.piece.split_to(range.end);
             if header.last_offset() < self.next {
                 continue;
             }
@@ -195,6 +205,5 @@ impl Cursor {
                 }
             }
         }
-        Ok(None)
     }
 }

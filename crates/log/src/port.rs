@@ -17,6 +17,8 @@ use headwater_base::{Micros, Name};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::Batches;
+
 /// A partition's record number, from 0. Kafka's offset.
 pub type Offset = i64;
 
@@ -167,8 +169,8 @@ pub enum View {
 /// What a read found: whole batches, the first of which may begin before the wanted offset.
 #[derive(Clone, Debug)]
 pub struct Fetched {
-    /// RecordBatch v2 bytes, as sent, back to back.
-    pub batches: Bytes,
+    /// The batches.
+    pub batches: Batches,
     /// The partition's ends at that moment.
     pub ends: Ends,
 }

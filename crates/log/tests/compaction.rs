@@ -89,8 +89,8 @@ impl House {
             if read.is_empty() {
                 return (newest, count);
             }
-            for (header, range) in batch::split(&read).map(Result::unwrap) {
-                for record in batch::records(&read.slice(range), 1 << 20).unwrap().map(Result::unwrap) {
+            for (header, batch) in read.each().map(Result::unwrap) {
+                for record in batch::records(&batch, 1 << 20).unwrap().map(Result::unwrap) {
                     let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
                     let key = number(&record.key.unwrap());
                     count += 1;

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use headwater_base::{Micros, Name};
 use headwater_log::{Append, Cleanup, Commit, Delta, Log, LogError, StreamConfig, Ticket, View};
-use headwater_wire::batch::{self, Builder, Compression};
+use headwater_wire::batch::{Builder, Compression};
 use tokio::sync::Notify;
 
 /// A stream configuration to start from.
@@ -106,11 +106,11 @@ async fn records(log: &dyn Log) {
     assert_eq!((ends.start, ends.durable, ends.stable, ends.appended), (0, 12, 12, 12));
     let one = log.read(&name, 0, 5, 1, View::Durable).unwrap();
     assert_eq!(one.ends, ends);
-    let (header, _) = batch::split(&one.batches).next().unwrap().unwrap();
+    let (header, _) = one.batches.each().next().unwrap().unwrap();
     assert_eq!((header.base_offset, header.last_offset()), (4, 7));
-    assert_eq!(log.read(&name, 0, 0, 1 << 20, View::Durable).unwrap().batches.len(), one.batches.len() * 3);
-    let two = log.read(&name, 0, 0, one.batches.len() * 2, View::Durable).unwrap().batches;
-    assert_eq!(two.len(), one.batches.len() * 2);
+    assert_eq!(log.read(&name, 0, 0, 1 << 20, View::Durable).unwrap().batches.bytes(), one.batches.bytes() * 3);
+    let two = log.read(&name, 0, 0, one.batches.bytes() * 2, View::Durable).unwrap().batches;
+    assert_eq!(two.bytes(), one.batches.bytes() * 2);
     assert!(log.read(&name, 0, 12, 100, View::Durable).unwrap().batches.is_empty());
     let outside = LogError::OffsetOutOfRange { wanted: 13, start: 0, end: 12 };
     assert_eq!(log.read(&name, 0, 13, 100, View::Durable).unwrap_err(), outside);
@@ -309,7 +309,7 @@ async fn times(log: &dyn Log) {
     let time = ticket.placed[0].append_time.unwrap();
     durable(log, ticket).await;
     let read = log.read(&arrival, 0, 0, 1_000, View::Durable).unwrap().batches;
-    let (header, _) = batch::split(&read).next().unwrap().unwrap();
+    let (header, _) = read.each().next().unwrap().unwrap();
     assert_eq!(header.max_timestamp, time.millis());
 }
 

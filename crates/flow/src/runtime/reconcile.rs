@@ -264,12 +264,9 @@ fn each(around: &Around<'_>, stream: &Name, partition: u32, take: &mut dyn FnMut
             return Ok(());
         }
         let mut last = next;
-        for (header, range) in batch::split(&fetched.batches).flatten() {
+        for (header, bytes) in fetched.batches.each().flatten() {
             last = last.max(header.last_offset() + 1);
-            let Ok(records) = batch::records(&fetched.batches.slice(range), around.limits.batch_decompressed_bytes)
-            else {
-                continue;
-            };
+            let Ok(records) = batch::records(&bytes, around.limits.batch_decompressed_bytes) else { continue };
             records.flatten().filter(|record| record.offset >= next).for_each(&mut *take);
         }
         if last == next {

@@ -352,10 +352,10 @@ impl Bench {
                 if fetched.batches.is_empty() {
                     break;
                 }
-                for part in batch::split(&fetched.batches) {
-                    let (header, range) = part.unwrap();
+                for part in fetched.batches.each() {
+                    let (header, batch) = part.unwrap();
                     next = header.last_offset() + 1;
-                    for record in batch::records(&fetched.batches.slice(range), 1 << 30).unwrap() {
+                    for record in batch::records(&batch, 1 << 30).unwrap() {
                         let record = record.unwrap();
                         let headers =
                             record.headers.iter().map(|(name, value)| (text(name), text(value.as_ref().unwrap())));

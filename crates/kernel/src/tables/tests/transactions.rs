@@ -56,8 +56,8 @@ fn changes(world: &World, partitions: u32) -> Vec<(Value, Vec<(String, String)>)
     let mut all = Vec::new();
     for partition in 0..partitions {
         let fetched = world.log.read(&name, partition, 0, usize::MAX, Seen::Durable).unwrap();
-        for part in batch::split(&fetched.batches) {
-            for record in batch::records(&fetched.batches.slice(part.unwrap().1), 1 << 30).unwrap() {
+        for part in fetched.batches.each() {
+            for record in batch::records(&part.unwrap().1, 1 << 30).unwrap() {
                 let record = record.unwrap();
                 let value = record.value.unwrap();
                 assert_eq!(record.key.as_deref(), Some(Told::read(&value).unwrap().key.as_bytes()));
