@@ -371,3 +371,6 @@ fn read_tags(body: &mut BytesMut, flexible: bool) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests;
