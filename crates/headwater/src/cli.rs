@@ -51,6 +51,9 @@ Exit codes: 0 done; 1 failed, or `diff` and `reconcile` found differences; 2 use
 Data goes to standard output, everything else to standard error; `headwater explain CODE` explains an error.
 Settings come from flags, then HEADWATER_* variables, then `headwater.yaml` of the working folder.";
 
+/// Codes of words and flags that make no command together, which the grammar alone does not see.
+const MISUSE: [&str; 4] = ["HW-CLI-010", "HW-CLI-023", "HW-CLI-024", "HW-CLI-025"];
+
 /// An event-driven data platform in one binary: a durable event log with the Kafka protocol, pipelines, tables.
 #[derive(Debug, Parser)]
 #[command(name = "headwater", version, max_term_width = 100, arg_required_else_help = true, after_help = AFTER)]
@@ -162,6 +165,9 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(problems) => {
             output::problems(&problems);
+            if problems.0.iter().all(|problem| MISUSE.contains(&problem.code.as_str())) {
+                return ExitCode::from(2);
+            }
             ExitCode::FAILURE
         }
     }

@@ -16,9 +16,10 @@ use crate::problems::Problems;
 /// Flags of `get`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to show: kinds such as `streams,tables`, `all`, or `KIND/NAME`
-    #[arg(value_name = "KIND[/NAME]")]
-    what: String,
+    /// What to show: kinds such as `streams,tables`, `all`, or `KIND/NAME`; also `groups`, `executions`, `queries` and
+    /// `replays`
+    #[arg(value_name = "KIND[/NAME]", required_unless_present = "selector")]
+    what: Option<String>,
     /// Only these names of the kind, or further `KIND/NAME`
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -49,25 +50,45 @@ pub fn beyond(what: &str, more: &[String], words: &[&str]) -> Option<Vec<String>
     words.contains(&word).then(|| std::iter::once(first.to_owned()).chain(more.iter().map(bare)).collect())
 }
 
+/// `HW-CLI-025`: a flag that has no meaning for what is no resource.
+pub fn for_resources(flag: &str, what: &str) -> Problem {
+    let fact = format!("`{flag}` is for resources, and `{}` is none", what.escape_debug());
+    Problem::new("HW-CLI-025", fact).help("`headwater explain` lists the kinds of resources")
+}
+
+/// `HW-CLI-025`: labels of what is named anyway.
+pub fn beside_names(selector: &str) -> Problem {
+    Problem::new("HW-CLI-025", format!("`--selector {}` stands beside names", selector.escape_debug()))
+        .help("leave the names or the labels out")
+}
+
+/// `HW-CLI-023`: labels that do not say of what.
+pub fn kindless(verb: &str, selector: &str) -> Problem {
+    let fact = format!("`--selector {}` does not say of which kinds", selector.escape_debug());
+    let help = format!(
+        "write `headwater {verb} all -l '{}'`, or kinds such as `streams,pipelines` for `all`",
+        selector.escape_debug()
+    );
+    Problem::new("HW-CLI-023", fact).help(help)
+}
+
 impl Args {
     /// As [`beyond`]; these can be neither watched nor selected.
-    fn beyond(&self, words: &[&str]) -> Result<Option<Vec<String>>, Problem> {
-        let Some(names) = beyond(&self.what, &self.names, words) else { return Ok(None) };
+    fn beyond(&self, what: &str, words: &[&str]) -> Result<Option<Vec<String>>, Problem> {
+        let Some(names) = beyond(what, &self.names, words) else { return Ok(None) };
         if self.watch || self.selector.is_some() {
-            let flag = if self.watch { "--watch" } else { "--selector" };
-            let fact = format!("`{flag}` is for resources, and `{}` is none", self.what);
-            return Err(Problem::new("HW-CLI-010", fact).help("`headwater explain` lists the kinds of resources"));
+            return Err(for_resources(if self.watch { "--watch" } else { "--selector" }, what));
         }
         Ok(Some(names))
     }
 
     /// Refuses `--limit`, for what is listed whole.
-    fn unlimited(&self) -> Result<(), Problem> {
+    fn unlimited(&self, what: &str) -> Result<(), Problem> {
         if self.limit.is_none() {
             return Ok(());
         }
-        let fact = format!("`--limit` is for the list of executions, and `{}` is none", self.what);
-        Err(Problem::new("HW-CLI-010", fact).help("leave it out: everything else is listed whole"))
+        let fact = format!("`--limit` is for the list of executions, and `{}` is none", what.escape_debug());
+        Err(Problem::new("HW-CLI-025", fact).help("leave it out: everything else is listed whole"))
     }
 }
 
@@ -188,33 +209,35 @@ fn names(row: &Value, pointer: &str) -> String {
 ///
 /// # Errors
 /// `HW-KERNEL-006`, `HW-KERNEL-012` for what there is not; what there is of several names is shown all the same.
+/// `HW-CLI-023` for labels of nothing.
 pub async fn run(args: Args, context: &Context) -> Done {
-    if let Some(ids) = args.beyond(&execution::WORDS)? {
+    let Some(what) = args.what.as_deref() else {
+        return Err(kindless("get", args.selector.as_deref().unwrap_or_default()).into());
+    };
+    if let Some(ids) = args.beyond(what, &execution::WORDS)? {
         if ids.is_empty() {
             return execution::list(context, args.limit, args.output).await;
         }
-        args.unlimited()?;
+        args.unlimited(what)?;
         return execution::get(context, &ids, args.output).await;
     }
-    args.unlimited()?;
-    if let Some(names) = args.beyond(&replay::WORDS)? {
+    args.unlimited(what)?;
+    if let Some(names) = args.beyond(what, &replay::WORDS)? {
         return replay::get(context, &names, args.output).await;
     }
-    if let Some(ids) = args.beyond(&query::WORDS)? {
+    if let Some(ids) = args.beyond(what, &query::WORDS)? {
         return query::get(context, &ids, args.output).await;
     }
-    if let Some(names) = args.beyond(&group::WORDS)? {
+    if let Some(names) = args.beyond(what, &group::WORDS)? {
         return group::get(context, &names, args.output).await;
     }
     let client = context.client()?;
-    let (kinds, named) = match targets(&args.what, &args.names)? {
+    let (kinds, named) = match targets(what, &args.names)? {
         Targets::Kinds(kinds) => (kinds, Vec::new()),
         Targets::Named(named) => (named.iter().map(|(kind, _)| kind.clone()).collect(), named),
     };
     if let (false, Some(selector)) = (named.is_empty(), &args.selector) {
-        return Err(Problem::new("HW-CLI-010", format!("`--selector {selector}` stands beside names"))
-            .help("leave the names or the labels out")
-            .into());
+        return Err(beside_names(selector).into());
     }
     let mut columns = COLUMNS.to_vec();
     if kinds.iter().any(|kind| kind == "all" || Some(kind) != kinds.first()) {
