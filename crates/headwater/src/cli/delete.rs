@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use headwater_base::{Limits, Problem};
 
-use super::get::{self, Targets, named, text};
+use super::get::text;
+use super::words::{self, Targets, named};
 use super::{Context, Done, execution, files, group, query, replay};
 use crate::client::Client;
 use crate::node::registry;
@@ -55,7 +56,7 @@ impl Args {
     /// The names of consumer groups, where these are what is to be deleted.
     fn groups(&self) -> Result<Option<Vec<String>>, Problem> {
         let Some(what) = &self.what else { return Ok(None) };
-        let Some(names) = get::beyond(what, &self.names, &group::WORDS) else { return Ok(None) };
+        let Some(names) = words::beyond(what, &self.names, &group::WORDS) else { return Ok(None) };
         let flags = [
             ("--selector", self.selector.is_some()),
             ("--cascade", self.cascade),
@@ -63,7 +64,7 @@ impl Args {
             ("--made", self.made),
         ];
         match flags.iter().find(|(_, is_given)| *is_given) {
-            Some((flag, _)) => Err(get::for_resources(flag, what)),
+            Some((flag, _)) => Err(words::for_resources(flag, what)),
             None if names.is_empty() => Err(group::nameless(what)),
             None => Ok(Some(names)),
         }
@@ -96,7 +97,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
     let mut targets: Vec<Target> = match (&args.what, &args.selector) {
         (Some(what), Some(selector)) => labelled(&client, what, &args.names, selector).await?,
         (Some(what), None) => named(what, &args.names)?.into_iter().map(Target::any).collect(),
-        (None, Some(selector)) => return Err(get::kindless("delete", selector).into()),
+        (None, Some(selector)) => return Err(words::kindless("delete", selector).into()),
         (None, None) => Vec::new(),
     };
     let registry = registry();
@@ -186,8 +187,8 @@ async fn labelled(client: &Client, what: &str, names: &[String], selector: &str)
             .help("name the resources, or write labels such as `team=checkout`")
             .into());
     }
-    let Targets::Kinds(kinds) = get::targets(what, names)? else {
-        return Err(get::beside_names(selector).into());
+    let Targets::Kinds(kinds) = words::targets(what, names)? else {
+        return Err(words::beside_names(selector).into());
     };
     let registry = registry();
     let mut targets = Vec::new();

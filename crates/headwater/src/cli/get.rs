@@ -7,14 +7,21 @@ use headwater_kernel::SystemClock;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::words::{Targets, beside_names, beyond, for_resources, kindless, targets};
 use super::{Context, Done, execution, group, query, replay};
 use crate::client::Client;
-use crate::node::registry;
 use crate::output::{self, Column, Format, yaml};
 use crate::problems::Problems;
 
 /// Flags of `get`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  headwater get all
+  headwater get streams,tables -l team=checkout -o wide
+  headwater get pipeline/enrich -o yaml > enrich.yaml
+  headwater get pipelines -w
+  headwater get group/billing")]
 pub struct Args {
     /// What to show: kinds such as `streams,tables`, `all`, or `KIND/NAME`; also `groups`, `executions`, `queries` and
     /// `replays`
@@ -35,41 +42,6 @@ pub struct Args {
     /// Of executions only the newest N [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-}
-
-/// The names that are asked for, where one of these words stands for the kind: what it means is no resource.
-pub fn beyond(what: &str, more: &[String], words: &[&str]) -> Option<Vec<String>> {
-    let Some((word, first)) = what.split_once('/') else {
-        return words.contains(&what).then(|| more.to_vec());
-    };
-    // Behind `KIND/NAME` stand further `KIND/NAME`.
-    let bare = |name: &String| match name.split_once('/') {
-        Some((word, rest)) if words.contains(&word) => rest.to_owned(),
-        _ => name.clone(),
-    };
-    words.contains(&word).then(|| std::iter::once(first.to_owned()).chain(more.iter().map(bare)).collect())
-}
-
-/// `HW-CLI-025`: a flag that has no meaning for what is no resource.
-pub fn for_resources(flag: &str, what: &str) -> Problem {
-    let fact = format!("`{flag}` is for resources, and `{}` is none", what.escape_debug());
-    Problem::new("HW-CLI-025", fact).help("`headwater explain` lists the kinds of resources")
-}
-
-/// `HW-CLI-025`: labels of what is named anyway.
-pub fn beside_names(selector: &str) -> Problem {
-    Problem::new("HW-CLI-025", format!("`--selector {}` stands beside names", selector.escape_debug()))
-        .help("leave the names or the labels out")
-}
-
-/// `HW-CLI-023`: labels that do not say of what.
-pub fn kindless(verb: &str, selector: &str) -> Problem {
-    let fact = format!("`--selector {}` does not say of which kinds", selector.escape_debug());
-    let help = format!(
-        "write `headwater {verb} all -l '{}'`, or kinds such as `streams,pipelines` for `all`",
-        selector.escape_debug()
-    );
-    Problem::new("HW-CLI-023", fact).help(help)
 }
 
 impl Args {
@@ -396,57 +368,6 @@ async fn watch(
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What the words of a command line name: whole kinds, or resources.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Targets {
-    /// By their plurals; `all` for every kind.
-    Kinds(Vec<String>),
-    /// Plural and name.
-    Named(Vec<(String, String)>),
-}
-
-/// Reads `KIND[,KIND]`, `KIND NAME...` or `KIND/NAME...`, as kubectl does.
-///
-/// # Errors
-/// `HW-KERNEL-006` for no kind, `HW-CLI-010` for a mixture.
-pub fn targets(what: &str, more: &[String]) -> Result<Targets, Problems> {
-    let registry = registry();
-    let plural = |kind: &str| match kind {
-        "all" => Ok("all".to_owned()),
-        _ => registry.find(kind).map(|kind| kind.plural.to_owned()),
-    };
-    let wrong = |fact: String| {
-        Problem::new("HW-CLI-010", fact).help("write `KIND/NAME`, such as `stream/orders`, or `KIND NAME NAME`")
-    };
-    if what.contains('/') {
-        let named =
-            std::iter::once(what).chain(more.iter().map(String::as_str)).map(|word| match word.split_once('/') {
-                Some((kind, name)) if !name.is_empty() => Ok((plural(kind)?, name.to_owned())),
-                _ => Err(wrong(format!("`{word}` names no resource"))),
-            });
-        return Ok(Targets::Named(named.collect::<Result<_, _>>()?));
-    }
-    let kinds = what.split(',').map(plural).collect::<Result<Vec<String>, _>>()?;
-    match kinds.as_slice() {
-        _ if more.is_empty() => Ok(Targets::Kinds(kinds)),
-        [kind] => Ok(Targets::Named(more.iter().map(|name| (kind.clone(), name.clone())).collect())),
-        _ => Err(wrong(format!("`{what}` is several kinds, so that a name alone does not say which")).into()),
-    }
-}
-
-/// The resources that words name.
-///
-/// # Errors
-/// `HW-CLI-010` when they name none.
-pub fn named(what: &str, more: &[String]) -> Result<Vec<(String, String)>, Problems> {
-    match targets(what, more)? {
-        Targets::Named(named) => Ok(named),
-        Targets::Kinds(_) => Err(Problem::new("HW-CLI-010", format!("`{what}` names no resource"))
-            .help("write `KIND/NAME`, such as `stream/orders`")
-            .into()),
-    }
 }
 
 /// A member as text.

@@ -570,6 +570,27 @@ fn streams_that_the_node_made_go_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_stream_may_be_named_with_its_kind() {
+    let node = ready();
+    check(
+        &node.fed(&["produce", "st/orders"], "{\"n\":3}\n"),
+        expect![[r#"
+        1 accepted, 0 duplicates, 0 rejected
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["tail", "stream/orders", "--from", "earliest"]),
+        expect![[r#"
+        {"n":1}
+        {"n":2}
+        {"n":3}
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
 fn what_makes_no_command_together_says_how_to_write_it() {
     for verb in ["delete", "get"] {
         let wrong = alone(&[verb, "-l", "app=x"], "");
@@ -591,6 +612,32 @@ fn what_makes_no_command_together_says_how_to_write_it() {
         exit 2
     "#]],
     );
+    let wrong: [(&[&str], &str); 7] = [
+        (&["start", "report/weekly", "--wait"], "HW-CLI-025"),
+        (&["start", "stream/orders"], "HW-CLI-010"),
+        (&["replay", "stream/orders", "--from", "2026-11-23T08:00:00Z"], "HW-CLI-010"),
+        (&["stop", "replay/again", "--cause", "enough"], "HW-CLI-025"),
+        (&["table", "put", "users", "a", "{}", "--values", "{}"], "HW-CLI-025"),
+        (&["table", "get", "stream/users", "a"], "HW-CLI-010"),
+        (&["tail", "table/users"], "HW-CLI-010"),
+    ];
+    for (words, code) in wrong {
+        let wrong = alone(words, "");
+        assert!(text(&wrong).starts_with(&format!("error[{code}]: ")), "{words:?}: {}", text(&wrong));
+        assert_eq!(wrong.status.code(), Some(2), "{words:?}");
+    }
+    check(
+        &alone(&["get", "streams,groups"], ""),
+        expect![[r#"
+        error[HW-KERNEL-006]: there is no kind `groups`
+        help: `groups` are no resources and are listed alone: `headwater get groups`
+        exit 1
+    "#]],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let misspelt = super::command(folder.path()).args(["up"]).env("HEADWATER_LOG", "headwater=loud").output().unwrap();
+    assert!(text(&misspelt).contains("error[HW-CLI-026]: HEADWATER_LOG is `headwater=loud`"), "{}", text(&misspelt));
+    assert_eq!(misspelt.status.code(), Some(2));
     // Nothing at all is for the grammar.
     assert_eq!(alone(&["delete"], "").status.code(), Some(2));
     let empty = alone(&["delete", "-f", "r.yaml"], "# nothing\n");
