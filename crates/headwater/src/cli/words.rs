@@ -81,7 +81,7 @@ fn plural(word: &str) -> Result<String, Problem> {
         let kinds = registry.kinds().iter().flat_map(|kind| [kind.name, kind.plural]);
         match closest(word, kinds.chain(BEYOND)).filter(|near| BEYOND.contains(near)) {
             Some(near) => {
-                problem.help(format!("`{near}` are no resources and are listed alone: `headwater get {near}`"))
+                problem.help(format!("`{near}` are no resources and stand alone, as in `headwater get {near}`"))
             }
             None => problem,
         }

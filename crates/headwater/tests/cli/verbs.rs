@@ -630,7 +630,7 @@ fn what_makes_no_command_together_says_how_to_write_it() {
         &alone(&["get", "streams,groups"], ""),
         expect![[r#"
         error[HW-KERNEL-006]: there is no kind `groups`
-        help: `groups` are no resources and are listed alone: `headwater get groups`
+        help: `groups` are no resources and stand alone, as in `headwater get groups`
         exit 1
     "#]],
     );
