@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod kind;
 pub mod kinds;
 pub mod letter;
+pub mod made;
 pub mod origin;
 pub mod path;
 pub mod port;
