@@ -15,6 +15,7 @@ pub mod kind;
 pub mod kinds;
 pub mod letter;
 pub mod origin;
+pub mod packed;
 pub mod path;
 pub mod port;
 pub mod reconcile;
