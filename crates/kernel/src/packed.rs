@@ -149,6 +149,11 @@ impl Packed {
         self.segments_bytes + self.index.allocation_size()
     }
 
+    /// Whether one more small document would drive out none.
+    pub fn has_room(&self) -> bool {
+        self.len() < self.count_max && self.bytes() + self.segment_bytes <= self.bytes_max
+    }
+
     /// Whether there is a document of this key. That alone does not keep it.
     pub fn holds(&self, key: &str) -> bool {
         self.find(key).is_some()

@@ -1,6 +1,6 @@
 //! A bounded cache of a table's documents in memory, absent ones included.
 //!
-//! What was asked for again drives out what was not ([`Packed`]).
+//! What is written is kept while there is room for it, and what was asked for drives out what was not ([`Packed`]).
 //! Invariant: what the cache answers is what the view holds; a reader that read the view while a change was being applied
 //! does not put its answer in ([`Cache::stamp`] tells).
 
@@ -79,11 +79,11 @@ impl Cache {
         self.stamp.fetch_or(1, Ordering::SeqCst);
     }
 
-    /// Takes over a change of the view; a key it does not hold stays out.
+    /// Takes over a change of the view. A document it does not hold comes in where no other has to go for it.
     pub(super) fn change(&self, key: &str, found: Option<Found<'_>>) {
         let Some(shard) = self.shard(key) else { return };
         let mut shard = shard.lock();
-        if shard.holds(key) {
+        if shard.holds(key) || found.is_some() && shard.has_room() {
             put(&mut shard, key, found);
         }
     }
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(cache.get("a"), Some(None));
         cache.begin();
         cache.change("a", Some(Found::from(&document("a", 5, 10))));
-        cache.change("b", Some(Found::from(&document("b", 6, 10))));
+        cache.change("b", None);
         cache.end();
         assert_eq!(cache.get("a").unwrap().unwrap().version, 5);
         assert_eq!(cache.get("b"), None);
@@ -163,6 +163,23 @@ mod tests {
         cache.change("a", None);
         cache.end();
         assert_eq!(cache.get("a"), Some(None));
+    }
+
+    #[test]
+    fn what_is_written_is_held_while_there_is_room_and_drives_out_nothing_that_was_read() {
+        let cache = cache();
+        let read = document("read", 1, 10_000);
+        cache.learn(cache.stamp(), "read", Some(&read));
+        cache.begin();
+        for n in 0..20_000 {
+            let key = format!("k{n}");
+            cache.change(&key, Some(Found::from(&document(&key, 2, 200))));
+        }
+        cache.end();
+        let held = (0..20_000).filter(|n| cache.get(&format!("k{n}")).is_some()).count();
+        assert!((3_000..6_000).contains(&held), "{held} of them in 1 MiB");
+        assert_eq!(cache.get("k0").unwrap().unwrap().value, document("k0", 2, 200).value);
+        assert_eq!(cache.get("read").unwrap().unwrap(), read);
     }
 
     #[test]
