@@ -315,13 +315,11 @@ impl Flight {
                     Some((Known::Value(json.clone()), cache::jittered(&self.key, policy.ttl, policy.jitter)))
                 }
                 Ok(None) => Some((Known::Unknown, policy.negative_ttl)),
-                Err(LookupError::Rejected(reason)) => {
-                    Some((Known::Rejected(reason.as_str().into()), policy.negative_ttl))
-                }
+                Err(LookupError::Rejected(reason)) => Some((Known::Rejected(reason.clone()), policy.negative_ttl)),
                 Err(_) => None,
             };
             if let Some((known, ttl)) = known {
-                let evicted = shared.cache.put(Arc::clone(&self.key), known, now, ttl);
+                let evicted = shared.cache.put(&self.key, &known, now, ttl);
                 inner.figures.evictions.fetch_add(evicted, Relaxed);
             }
             shared.flights.remove(&self.key).unwrap_or_default()
@@ -355,7 +353,7 @@ impl Inner {
             }
             Known::Rejected(reason) => {
                 self.figures.negative_hits.fetch_add(1, Relaxed);
-                Err(LookupError::Rejected(reason.to_string()))
+                Err(LookupError::Rejected(reason))
             }
         }
     }
