@@ -110,6 +110,8 @@ pub struct Lookups(Arc<Inner>);
 
 struct Inner {
     backend: Arc<dyn Lookup>,
+    /// The backend's answers at once need no check.
+    writes_json: bool,
     policy: Policy,
     clock: Arc<dyn Clock>,
     handle: Handle,
@@ -135,6 +137,7 @@ impl Lookups {
         };
         Self(Arc::new(Inner {
             slots: Semaphore::new(policy.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            writes_json: backend.writes_json(),
             backend,
             clock,
             handle,
@@ -169,7 +172,7 @@ impl Lookups {
         }
         if let Some(answer) = inner.backend.at_once(key) {
             inner.figures.at_once.fetch_add(1, Relaxed);
-            return Some(checked(answer));
+            return Some(if inner.writes_json { answer } else { checked(answer) });
         }
         let mut shared = inner.shared.lock();
         if let Some((known, aged)) = shared.cache.get(key, now) {
