@@ -226,6 +226,11 @@ impl Core {
         &self.inputs
     }
 
+    /// Counts tickets from behind `serial`, see [`crate::runtime::asking::Inbox::first_serial`].
+    pub const fn count_from(&mut self, serial: u64) {
+        self.parking.count_from(serial);
+    }
+
     /// How many events wait.
     pub fn waiting(&self) -> usize {
         self.parking.len()

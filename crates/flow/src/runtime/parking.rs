@@ -94,6 +94,11 @@ impl<E> Default for Parking<E> {
 }
 
 impl<E> Parking<E> {
+    /// Counts tickets from behind `serial`; to be called before there are any.
+    pub const fn count_from(&mut self, serial: u64) {
+        self.serial = serial;
+    }
+
     /// How many events wait.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()

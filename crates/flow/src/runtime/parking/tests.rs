@@ -23,6 +23,19 @@ fn a_lane_goes_in_order_and_vanishes_when_empty() {
 }
 
 #[test]
+fn an_answer_to_another_lifes_question_finds_nobody() {
+    let inbox = crate::runtime::asking::Inbox::default();
+    let mut lives = [Parking::default(), Parking::default()];
+    let [before, now] = &mut lives;
+    before.count_from(inbox.first_serial());
+    now.count_from(inbox.first_serial());
+    let (asked, waits) = (before.enter(None, None), now.enter(None, None));
+    now.put(waits, "event", For::Answer(0));
+    assert_eq!(now.take(asked, For::Answer(0)), None);
+    assert_eq!(now.take(waits, For::Answer(0)), Some("event"));
+}
+
+#[test]
 fn an_event_that_steps_aside_waits_on_and_holds_nobody_back() {
     let mut parking = Parking::default();
     let lane = Some(7);
