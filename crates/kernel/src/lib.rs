@@ -16,6 +16,7 @@ pub mod kinds;
 pub mod letter;
 pub mod made;
 pub mod origin;
+pub mod packed;
 pub mod path;
 pub mod port;
 pub mod reconcile;
