@@ -16,6 +16,7 @@ mod collect;
 mod dispatch;
 mod events;
 mod express;
+mod index;
 pub mod journal;
 mod list;
 mod map_run;
@@ -106,6 +107,7 @@ struct Inner {
     maps: map_run::Runs,
     waiters: waiters::Waiters,
     recent: Mutex<list::Recent>,
+    index: Mutex<index::Index>,
     /// When blobs were last swept for good.
     rested: Mutex<Option<std::time::Duration>>,
     figures: Figures,
@@ -171,6 +173,7 @@ impl Engine {
             maps: map_run::Runs::default(),
             waiters: waiters::Waiters::default(),
             recent: Mutex::default(),
+            index: Mutex::default(),
             rested: Mutex::default(),
             figures: Figures::default(),
             threads: Mutex::default(),

@@ -24,6 +24,7 @@ use headwater_kernel::unit::{bug, contained};
 use headwater_log::{Log, View};
 use tokio::sync::mpsc;
 
+use super::index::Listing;
 use super::message::Message;
 use super::queue::Command;
 use super::rows::{self, Alarm, Head, Key, Tag};
@@ -111,14 +112,16 @@ impl Shard {
         let partition = u32::try_from(index).unwrap_or(0);
         let next = log.ends(&history, partition).map_err(|error| super::refused(&error))?.appended;
         let (mut alarms, mut commands, mut running) = (Vec::new(), Vec::new(), 0_u64);
-        let (mut offers, mut maps, mut express) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut offers, mut maps, mut express, mut listings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         log.for_each(&space, &mut |row, value| {
             let Some((key, tag, rest)) = rows::split(row) else { return };
             if tag == Tag::Timer as u8 {
                 let due = value.try_into().map(i64::from_be_bytes).unwrap_or_default();
                 alarms.extend(rest.try_into().ok().map(|alarm| (Micros(due), key, alarm)));
             } else if tag == Tag::Head as u8 {
-                let head = Head::decode(value).ok().filter(|head| head.state == ExecutionState::Running);
+                let head = Head::decode(value).ok();
+                listings.extend(head.as_ref().map(|head| Listing::of(key, head)));
+                let head = head.filter(|head| head.state == ExecutionState::Running);
                 running += u64::from(head.is_some());
                 express.extend(head.filter(|head| head.express && head.parked.is_none()).map(|_| key));
             } else if tag == Tag::Message as u8 {
@@ -145,6 +148,7 @@ impl Shard {
             }
         });
         inner.figures.running.fetch_add(running, std::sync::atomic::Ordering::Relaxed);
+        inner.index.lock().take_up(listings);
         for command in commands {
             match command {
                 Command::Message { row, message } => inner.deliver(row, message),
@@ -531,6 +535,7 @@ impl Shard {
             Alarm::Expire => {
                 batch.gone.insert(key);
                 let head = self.head(&key).ok().flatten();
+                batch.listed.extend(head.as_ref().map(|head| Listing::gone(key, head)));
                 let pointers: Vec<Bytes> = head.iter().flat_map(|head| super::payloads::pointers(&key, head)).collect();
                 let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
                 let progress = maps.iter().flat_map(|attempt| {

@@ -5,6 +5,7 @@ mod bugs;
 mod calls;
 mod carry;
 mod disk;
+mod lists;
 mod maps;
 mod payloads;
 mod rig;

@@ -17,6 +17,7 @@ use headwater_store::disk::is_full;
 use super::batch::Batch;
 use super::completer::Post;
 use super::{Shard, Stop, buggy};
+use crate::engine::index::Listing;
 use crate::engine::journal::Pieces;
 use crate::engine::queue::{Command, Reply};
 use crate::engine::rows::{self, AlarmKey, Key, Tag, Task};
@@ -288,7 +289,7 @@ impl Shard {
             self.timers.clear(entry);
         }
         let mut written = written.into_iter();
-        let (mut posts, mut soon, mut moved) = (batch.posts, Vec::new(), Vec::new());
+        let (mut posts, mut soon, mut moved, mut listed) = (batch.posts, Vec::new(), Vec::new(), batch.listed);
         let mut deliver = batch.deliver;
         let figures = &self.inner.figures;
         figures.commits.fetch_add(1, Ordering::Relaxed);
@@ -301,6 +302,9 @@ impl Shard {
             }
             if turn.told.contains(&ExecutionState::Running) {
                 figures.running.fetch_add(1, Ordering::Relaxed);
+            }
+            if turn.fresh || !turn.told.is_empty() {
+                listed.push(Listing::of(key, &head));
             }
             figures.steps.fetch_add(turn.history.len() as u64, Ordering::Relaxed);
             if shift != 0 && !turn.history.is_empty() {
@@ -341,6 +345,10 @@ impl Shard {
             let deltas = vec![(Arc::clone(&self.space), moved)];
             let commit = Commit { deltas, fence: Some(self.fence.clone()), ..Commit::default() };
             self.append_alone(&commit)?;
+        }
+        if !listed.is_empty() {
+            // Whoever is told of an execution finds it in lists.
+            posts.insert(0, Post::Listed(listed));
         }
         self.queue().push_front(soon);
         deliver.into_iter().for_each(|(row, message)| self.inner.deliver(row, message));
