@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use headwater_base::{Micros, Name};
+use headwater_base::{Micros, Name, never};
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 use headwater_log::{Append, View};
 use serde_json::Value;
@@ -232,9 +232,11 @@ impl Map<'_> {
                     done.push(ended);
                 }
                 () = self.bounds.notified() => {
-                    progress.bound(self.inner.bounds(&self.key, &attempt, View::Durable));
-                    #[cfg(test)]
-                    assert_ne!(progress.concurrency, 999, "a bug, made by a test");
+                    let bounds = self.inner.bounds(&self.key, &attempt, View::Durable);
+                    if bounds.percentage.is_some_and(|share| !(0.0..=100.0).contains(&share)) {
+                        never!("a Map Run is to tolerate {:?} percent", bounds.percentage);
+                    }
+                    progress.bound(bounds);
                 }
             }
         }
