@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ahash::HashMap as FastMap;
 use futures::future::BoxFuture;
@@ -92,8 +93,13 @@ pub struct Writer {
     log: Arc<dyn Log>,
     tables: Arc<dyn Tables>,
     outbox: Outbox,
-    streams: FastMap<Name, Option<Target>>,
+    streams: FastMap<Name, Target>,
+    /// When streams were last opened anew, by the clock's `elapsed`.
+    opened: Duration,
 }
+
+/// How long [`Writer::settle`] takes a stream to be as it was opened.
+const OPEN_FOR: Duration = Duration::from_millis(250);
 
 /// What a commit holds besides effects.
 #[derive(Clone, Default)]
@@ -107,7 +113,7 @@ pub struct Also {
 impl Writer {
     /// A writer; streams are opened as they are named.
     pub fn new(log: Arc<dyn Log>, tables: Arc<dyn Tables>) -> Self {
-        Self { log, tables, outbox: Outbox::default(), streams: FastMap::default() }
+        Self { log, tables, outbox: Outbox::default(), streams: FastMap::default(), opened: Duration::ZERO }
     }
 
     /// Opens streams anew: one may have come, gone, or grown.
@@ -143,6 +149,11 @@ impl Writer {
         deltas: Vec<Delta>,
         clock: &dyn Clock,
     ) -> Result<Done, Problem> {
+        let elapsed = clock.elapsed();
+        if elapsed.saturating_sub(self.opened) >= OPEN_FOR {
+            self.refresh();
+            self.opened = elapsed;
+        }
         let failed = |fact: &str| Problem::new("HW-BUS-022", format!("`{}`: {fact}", subscription.id()));
         let owned: Vec<Owned<'_>> = effects.iter().map(|effect| Owned { subscription, effect }).collect();
         let also = Also { deltas: vec![(Arc::clone(&subscription.space), deltas)], fence: None };
@@ -319,11 +330,12 @@ impl Writer {
 
     fn target(&mut self, name: &Name) -> Option<Target> {
         if let Some(known) = self.streams.get(name) {
-            return *known;
+            return Some(*known);
         }
-        let target = self.outbox.add(&*self.log, name).ok();
+        // One that is not there may come.
+        let target = self.outbox.add(&*self.log, name).ok()?;
         self.streams.insert(name.clone(), target);
-        target
+        Some(target)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
+use headwater_base::Name;
 use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
@@ -140,4 +141,17 @@ fn a_time_that_meets_a_bug_is_a_dead_letter_and_the_next_ones_are_due_all_the_sa
     bench.until("they are counted", || bench.figure("schedule/bad", "dead_letters_total") >= 3);
     bench.stop(&bad);
     bench.stop(&good);
+}
+
+#[test]
+fn a_target_that_comes_later_gets_the_times_from_then_on() {
+    let bench = Bench::new();
+    let unit = bench.start("Schedule", "tick", spec("rate(1 minutes)", json!({})));
+    let ticks = Name::new("ticks").unwrap();
+    bench.runtime.block_on(bench.log.delete(&ticks)).unwrap();
+    bench.until_ticking(Duration::from_secs(1), "a time without it", || !bench.read("tick.dead").is_empty());
+    assert_eq!(bench.read("tick.dead").remove(0).value["reason"], "there is no stream `ticks`");
+    bench.stream("ticks");
+    bench.until_ticking(Duration::from_secs(1), "a time with it", || !bench.read("ticks").is_empty());
+    bench.stop(&unit);
 }
