@@ -42,7 +42,9 @@ impl Recent {
     /// Remembers an execution whose end has its place; it counts once its head says the same.
     pub(super) fn put(&mut self, key: Key, view: &ExecutionView) {
         let bytes = |json: &Option<Bytes>| json.as_ref().map_or(0, Bytes::len);
-        if bytes(&view.input) + bytes(&view.output) > RECENT_BYTES_MAX {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let data = bytes(&view.input) + bytes(&view.output) + text(&view.error) + text(&view.cause);
+        if data > RECENT_BYTES_MAX {
             return;
         }
         if self.views.insert(key, view.clone()).is_none() {
@@ -185,24 +187,29 @@ impl Inner {
         let number = |event: &Value| event["id"].as_u64().unwrap_or(0);
         let mut found: Vec<Value> = Vec::new();
         let mut at = head.last;
-        while at >= 0 {
-            let (previous, events) = reader.piece(at)?;
-            let first = events.first().map_or(0, number);
-            if reverse {
+        if reverse {
+            while at >= 0 && found.len() < count {
+                let (previous, events) = reader.piece(at)?;
                 found.extend(events.into_iter().rev().filter(|event| after == 0 || number(event) < after));
-                if found.len() >= count {
-                    break;
-                }
-            } else {
-                found.extend(events.into_iter().rev().filter(|event| number(event) > after));
-                if first <= after {
-                    break;
-                }
+                at = previous;
             }
-            at = previous;
-        }
-        if !reverse {
-            found.reverse();
+        } else {
+            // Pieces name the one before them: where they are is found backwards, and what is in them read forwards, so
+            // that a page holds no more than a page.
+            let mut pieces = Vec::new();
+            while at >= 0 {
+                let piece = reader.find(at)?;
+                pieces.push(at);
+                if piece.begins() <= after {
+                    break;
+                }
+                at = piece.previous;
+            }
+            while found.len() < count
+                && let Some(at) = pieces.pop()
+            {
+                found.extend(reader.piece(at)?.1.into_iter().filter(|event| number(event) > after));
+            }
         }
         found.truncate(count);
         Ok(found)

@@ -9,6 +9,7 @@
 //! for it is told; a shard that ends is told of ([`super::Engine::broken`]).
 
 mod batch;
+mod beats;
 mod carry;
 mod commit;
 mod completer;
@@ -28,12 +29,13 @@ use super::index::Listing;
 use super::message::Message;
 use super::queue::Command;
 use super::rows::{self, Alarm, Head, Key, Tag};
-use super::timers::Timers;
+use super::timers::{self, Timers};
 use super::turn::{After, Around, Turn};
 use super::{Inner, token};
 use crate::execution::{Attempt, Begin, Event, Failure, Item, Timer};
 use crate::tasks;
 use batch::{Batch, Slot};
+use beats::Beats;
 use completer::Post;
 
 pub(super) use completer::run as complete;
@@ -63,15 +65,8 @@ pub(super) struct Shard {
     next: i64,
     timers: Timers,
     cache: Cache,
-    beats: HashMap<(Key, Attempt), Beat>,
+    beats: Beats,
     done: mpsc::UnboundedSender<completer::Item>,
-}
-
-/// The newest sign of life of a task, and the one that is written down.
-#[derive(Clone, Copy)]
-struct Beat {
-    last: Micros,
-    logged: Micros,
 }
 
 /// Decoded executions, the least lately used going first.
@@ -168,7 +163,7 @@ impl Shard {
             next,
             timers: Timers::of(alarms),
             cache: Cache::default(),
-            beats: HashMap::default(),
+            beats: Beats::default(),
             done,
         };
         shard.count_timers();
@@ -218,8 +213,8 @@ impl Shard {
         let mut batch = Batch::default();
         let now = self.inner.clock.now();
         for _ in 0..GATHER_MAX {
-            let Some((_, key, alarm)) = self.timers.pop(now, self.inner.kept) else { break };
-            self.fire(&mut batch, key, alarm, now);
+            let Some(entry) = self.timers.pop(now, self.inner.kept) else { break };
+            self.fire(&mut batch, entry, now);
         }
         for command in commands {
             self.apply(&mut batch, command);
@@ -505,27 +500,24 @@ impl Shard {
         if task.is_some_and(|task| task.start.token.as_deref() == Some(held)) { Ok(()) } else { Err(token::over()) }
     }
 
-    /// Signs of life are written down at most every quarter of the time they may take.
     fn beat(&mut self, batch: &mut Batch, key: &Key, attempt: Attempt, held: &str, now: Micros) -> Result<(), Problem> {
         self.hold(batch, key, &attempt, held)?;
         let around = Self::around(&self.inner, &*self.log, &self.space);
         let task = batch.slot(key).and_then(|slot| slot.turn.task(&attempt, &around));
-        let span = task.and_then(|task| task.heartbeat_us).unwrap_or(i64::MAX);
-        let beat = self.beats.entry((*key, attempt)).or_insert(Beat { last: now, logged: Micros::MIN });
-        beat.last = now;
-        if now.0.saturating_sub(beat.logged.0) < span / 4 {
-            return Ok(());
+        match task.and_then(|task| task.heartbeat_us) {
+            Some(span_us) if self.beats.take(key, attempt, now, span_us) => {
+                self.feed(batch, key, Event::Heartbeat { attempt }, now)
+            }
+            _ => Ok(()),
         }
-        beat.logged = now;
-        self.feed(batch, key, Event::Heartbeat { attempt }, now)
     }
 
-    fn fire(&mut self, batch: &mut Batch, key: Key, bytes: rows::AlarmKey, now: Micros) {
+    fn fire(&mut self, batch: &mut Batch, (due, key, bytes): timers::Entry, now: Micros) {
         let row = rows::row(&key, Tag::Timer, &bytes);
         let Some(alarm) = Alarm::of(&bytes) else { return };
         if batch.is_busy(&key) {
             // Its turn of this batch has to be written first.
-            return batch.late.push((now, key, bytes));
+            return batch.late.push((due, key, bytes));
         }
         self.guarded(batch, &key, |shard, batch| shard.fired(batch, key, alarm, row, now));
     }
@@ -533,8 +525,12 @@ impl Shard {
     fn fired(&mut self, batch: &mut Batch, key: Key, alarm: Alarm, row: Bytes, now: Micros) {
         let event = match alarm {
             Alarm::Expire => {
-                batch.gone.insert(key);
                 let head = self.head(&key).ok().flatten();
+                if head.as_ref().is_some_and(|head| head.stopped.is_none()) {
+                    // It was taken up again when this was on its way.
+                    return;
+                }
+                batch.gone.insert(key);
                 batch.listed.extend(head.as_ref().map(|head| Listing::gone(key, head)));
                 let pointers: Vec<Bytes> = head.iter().flat_map(|head| super::payloads::pointers(&key, head)).collect();
                 let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
@@ -555,10 +551,9 @@ impl Shard {
             Alarm::Of(timer) => Event::Timer(timer),
         };
         if let Alarm::Of(Timer::Heartbeat(attempt)) = alarm
-            && let Some(beat) = self.beats.get(&(key, attempt)).copied()
-            && beat.last > beat.logged
+            && let Some(last) = self.beats.unwritten(&key, &attempt)
         {
-            let _ = self.feed(batch, &key, Event::Heartbeat { attempt }, beat.last);
+            let _ = self.feed(batch, &key, Event::Heartbeat { attempt }, last);
         }
         match self.open_turn(batch, &key) {
             Ok(slot) => slot.turn.fired(&alarm),

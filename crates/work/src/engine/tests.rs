@@ -384,6 +384,34 @@ async fn an_ended_execution_goes_after_its_retention_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn express_executions_beyond_a_number_wait_for_their_turn() {
+    let mut rig = Rig::new().await;
+    rig.bounds.express_at_once_max = 2;
+    rig.restart().await;
+    rig.stream("out").await;
+    let publish = json!({"Type": "Task", "Resource": "arn:headwater:work:::stream:publish", "Next": "W",
+        "Parameters": {"Stream": "out", "Value.$": "$"}, "ResultPath": null});
+    let wait = json!({"Type": "Wait", "Seconds": 5, "End": true});
+    rig.express("quick", &json!({"StartAt": "A", "States": {"A": publish, "W": wait}})).await;
+    for number in 0..5 {
+        rig.start("quick", Some(&format!("n{number}")), json!({})).await.unwrap();
+    }
+    rig.until(|| rig.records("out") == 2).await;
+    rig.workflow("hello", &pass(json!(1))).await;
+    rig.start("hello", Some("n"), json!({})).await.unwrap();
+    rig.end("hello/n").await;
+    assert_eq!(rig.records("out"), 2);
+    for number in 0..5 {
+        let id = format!("quick/n{number}");
+        while rig.engine().wait(&id, Duration::from_millis(100)).await.unwrap().stopped.is_none() {
+            rig.advance(5);
+        }
+        assert_eq!(rig.end(&id).await.state, ExecutionState::Succeeded);
+    }
+    assert_eq!(rig.records("out"), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn beyond_a_number_of_ended_executions_the_oldest_go_and_history_with_them() {
     let limits = headwater_base::Limits { executions_kept: 40, ..headwater_base::Limits::default() };
     let mut rig = Rig::within(limits).await;

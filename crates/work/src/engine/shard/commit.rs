@@ -20,9 +20,10 @@ use super::{Shard, Stop, buggy};
 use crate::engine::index::Listing;
 use crate::engine::journal::Pieces;
 use crate::engine::queue::{Command, Reply};
-use crate::engine::rows::{self, AlarmKey, Key, Tag, Task};
+use crate::engine::rows::{self, Alarm, AlarmKey, Key, Tag, Task};
 use crate::engine::turn::After;
 use crate::engine::{BEHIND_MAX, events, payloads, refused, rows::Head};
+use crate::execution::Timer;
 use crate::tasks::Refusal;
 
 /// A batch as the log takes it.
@@ -314,8 +315,13 @@ impl Shard {
                 moved.push(Delta { key: rows::row(&key, Tag::Head, &[]), value: Some(head.encode()) });
             }
             for (alarm, due) in turn.alarms() {
-                if let Some(due) = due {
-                    self.timers.set((*due, key, *alarm));
+                match due {
+                    Some(due) => self.timers.set((*due, key, *alarm)),
+                    None => {
+                        if let Some(Alarm::Of(Timer::Heartbeat(attempt))) = Alarm::of(alarm) {
+                            self.beats.forget(&key, &attempt);
+                        }
+                    }
                 }
             }
             let answers = turn.written(&mut written);
@@ -335,7 +341,7 @@ impl Shard {
             if head.stopped.is_some() {
                 figures.running.fetch_sub(1, Ordering::Relaxed);
                 figures.ended.fetch_add(1, Ordering::Relaxed);
-                self.beats.retain(|(one, _), _| *one != key);
+                self.beats.forget_all(&key);
             } else if !turn.head.express {
                 turn.settle(head);
                 self.cache.put(turn);

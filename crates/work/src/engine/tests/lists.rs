@@ -93,3 +93,36 @@ async fn a_page_of_one_version_has_no_others() {
     let query = ExecutionQuery { version: Some(1), ..of("w", None, 1) };
     assert_eq!(pages(&rig, query, async |_| {}).await, [vec!["b"], vec!["a"]]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_a_history_have_its_events_in_their_order() {
+    let rig = Rig::new().await;
+    let wait = |next: &str| json!({"Type": "Wait", "Seconds": 1, "Next": next});
+    let states = json!({"A": wait("B"), "B": wait("C"), "C": wait("D"), "D": {"Type": "Pass", "End": true}});
+    rig.workflow("w", &json!({"StartAt": "A", "States": states})).await;
+    rig.start("w", Some("n"), json!({"a": 1})).await.unwrap();
+    // Each wait ends in a commit, and so in a piece, of its own.
+    for exited in 1..=3 {
+        rig.advance(1);
+        rig.until(|| rig.kinds("w/n").iter().filter(|kind| *kind == "WaitStateExited").count() == exited).await;
+    }
+    rig.end("w/n").await;
+    let all = rig.engine().history("w/n", 0, 1_000, false).unwrap();
+    assert!(all.len() > 8, "{all:?}");
+    for size in [1, 2, 5, 1_000] {
+        for reverse in [false, true] {
+            let (mut found, mut behind) = (Vec::new(), 0);
+            loop {
+                let page = rig.engine().history("w/n", behind, size, reverse).unwrap();
+                let Some(last) = page.last() else { break };
+                behind = last["id"].as_u64().unwrap();
+                assert!(page.len() <= size);
+                found.extend(page);
+            }
+            if reverse {
+                found.reverse();
+            }
+            assert_eq!(found, all, "{size} {reverse}");
+        }
+    }
+}
