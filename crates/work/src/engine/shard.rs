@@ -33,6 +33,7 @@ use super::timers::{self, Timers};
 use super::turn::{After, Around, Turn};
 use super::{Inner, token};
 use crate::execution::{Attempt, Begin, Event, Failure, Item, Timer};
+use crate::hash;
 use crate::tasks;
 use batch::{Batch, Slot};
 use beats::Beats;
@@ -120,14 +121,16 @@ impl Shard {
                 running += u64::from(head.is_some());
                 express.extend(head.filter(|head| head.express && head.parked.is_none()).map(|_| key));
             } else if tag == Tag::Message as u8 {
-                commands.extend(
-                    Message::decode(value, &|hash| inner.fetch(hash))
-                        .ok()
-                        .map(|message| Command::Message { row: Bytes::copy_from_slice(row), message }),
-                );
+                match Message::decode(value, &|hash| inner.fetch(hash)) {
+                    Ok(message) => commands.push(Command::Message { row: Bytes::copy_from_slice(row), message }),
+                    Err(problem) => tracing::error!(sender = hash::hex(&key), reason = problem.title, "message left"),
+                }
             } else if tag == Tag::Task as u8 {
-                let task = rows::Task::decode(value, &|hash| inner.fetch(hash));
-                let (Ok(task), Some(attempt)) = (task, rows::attempt_of(rest)) else { return };
+                let Some(attempt) = rows::attempt_of(rest) else { return };
+                let task = match rows::Task::decode(value, &|hash| inner.fetch(hash)) {
+                    Ok(task) => task,
+                    Err(problem) => return commands.push(Command::Park { key, reason: problem.title }),
+                };
                 match task.start.resource {
                     crate::definition::Resource::Activity { arn } => {
                         if !task.submitted {

@@ -384,6 +384,25 @@ async fn an_ended_execution_goes_after_its_retention_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_execution_whose_task_is_damaged_says_so() {
+    let mut rig = Rig::new().await;
+    rig.workflow("w", &activity(json!([]))).await;
+    for name in ["bad", "good"] {
+        rig.start("w", Some(name), json!({"name": name})).await.unwrap();
+    }
+    rig.engine().close().await;
+    let of_bad = |row: &[u8]| row.starts_with(&super::rows::key_of("w", "bad"));
+    let (shard, row, _) = rig.rows_of(super::rows::Tag::Task).into_iter().find(|(_, row, _)| of_bad(row)).unwrap();
+    rig.put_row(shard, row, b"?".to_vec().into()).await;
+    rig.restart().await;
+    rig.until(|| rig.engine().describe("w/bad").unwrap().cause.is_some()).await;
+    let cause = rig.engine().describe("w/bad").unwrap().cause.unwrap();
+    assert!(cause.contains("a task under way"), "{cause}");
+    let task = rig.engine().poll_activity("work", None, LONG).await.unwrap().unwrap();
+    assert_eq!(&task.input[..], br#"{"name":"good"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn express_executions_beyond_a_number_wait_for_their_turn() {
     let mut rig = Rig::new().await;
     rig.bounds.express_at_once_max = 2;

@@ -1,5 +1,6 @@
 //! Map Runs: what is written of them, and how they are taken up again.
 
+use bytes::Bytes;
 use headwater_base::Name;
 use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
 use headwater_log::Log;
@@ -359,6 +360,20 @@ async fn a_run_that_meets_a_bug_stops_its_children_and_writes_files() {
     assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
     assert!(view.cause.unwrap().contains("a Map Run is to tolerate"));
     check_stopped(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_record_is_damaged_fails_its_state() {
+    let mut rig = Rig::new().await;
+    begin(&rig).await;
+    rig.engine().close().await;
+    let (shard, row, _) = rig.rows_of(Tag::MapRun).remove(0);
+    rig.put_row(shard, row, Bytes::from_static(b"?")).await;
+    rig.restart().await;
+    let view = rig.end("slow/n").await;
+    assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
+    assert_eq!(view.cause.as_deref(), Some("the record of the Map Run cannot be read"));
+    rig.until(|| rig.rows_of(Tag::MapRun).is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
