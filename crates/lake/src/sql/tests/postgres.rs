@@ -27,7 +27,7 @@ use crate::sql::postgres::serve;
 pub(super) struct Connected {
     pub(super) runtime: Runtime,
     pub(super) client: Client,
-    port: u16,
+    pub(super) port: u16,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -530,13 +530,13 @@ fn a_statement_that_meets_a_bug_ends_no_connection() {
 }
 
 /// A message of the protocol.
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
     [[kind].as_slice(), length.as_slice(), body].concat()
 }
 
 /// What the node answers to messages of a connection of its own.
-fn answered(connected: &Connected, messages: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn answered(connected: &Connected, messages: &[Vec<u8>]) -> Vec<u8> {
     connected.runtime.block_on(async {
         let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
         let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
