@@ -71,6 +71,7 @@ mod clients;
 mod columns;
 mod connection;
 mod light;
+mod names;
 mod numeric;
 mod open;
 mod response;
@@ -334,8 +335,9 @@ impl QueryParser for Services {
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
         match statement {
-            (_, Some((Statement::Query(_) | Statement::Fetch { .. }, plan))) => {
-                Ok(response::fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None))
+            (_, Some((statement @ (Statement::Query(_) | Statement::Fetch { .. }), plan))) => {
+                let format = format.unwrap_or(&Format::UnifiedText);
+                Ok(response::fields(plan.schema().as_arrow(), statement, format, None))
             }
             _ => self.any()?.query_parser().get_result_schema(statement, format),
         }
@@ -520,7 +522,9 @@ impl SimpleQueryHandler for Gate {
             match plan {
                 Ok(plan) => {
                     let options = FormatOptions::from_client_metadata(asker.metadata());
-                    Ok(vec![response::of_plan(state, plan, &running, &Format::UnifiedText, options).await?])
+                    Ok(vec![
+                        response::of_plan(state, (&statement, plan), &running, &Format::UnifiedText, options).await?,
+                    ])
                 }
                 Err(error) if is_foreign(&error) => {
                     let rewritten = SimpleQueryHandler::do_query(&*service, asker, query).await;
@@ -703,10 +707,11 @@ impl ExtendedQueryHandler for Gate {
         }
         let answer = move |running: Arc<Query>| async move {
             let portal = self.pinned_anew(client, portal).await?;
-            if let (_, Some((Statement::Query(_), plan))) = &portal.statement.statement {
+            if let (_, Some((statement @ Statement::Query(_), plan))) = &portal.statement.statement {
                 let (state, plan) = (self.services.context(client).await?.state(), response::filled(plan, &portal)?);
                 let options = FormatOptions::from_client_metadata(client.metadata());
-                return response::of_plan(state, plan, &running, &portal.result_column_format, options).await;
+                return response::of_plan(state, (statement, plan), &running, &portal.result_column_format, options)
+                    .await;
             }
             let service = self.services.of(client).await?;
             ExtendedQueryHandler::do_query(&*service, client, &portal, rows_max).await

@@ -24,6 +24,7 @@ use crate::{Datasets, LakeCatalog, Parts};
 
 mod cursors;
 mod dependencies;
+mod described;
 mod keyed;
 mod lists;
 mod memory;

@@ -16,6 +16,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::DataFrame;
+use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters;
 use datafusion_postgres::arrow_pg::encoder::encode_value;
 use datafusion_postgres::pgwire::api::Type;
@@ -30,20 +31,20 @@ use uuid::Uuid;
 
 use super::attributes::Attribute;
 use super::numeric::Numeric;
-use super::told;
+use super::{names, told};
 use crate::sql::queries::Query;
 use crate::sql::{fault, only_reads};
 
 /// How a `jsonb` begins in the binary format.
 const JSONB_VERSION: u8 = 1;
 
-/// Begins a plan and gives its rows.
+/// Begins the plan of a statement and gives its rows.
 ///
 /// # Errors
 /// What the engine says.
 pub async fn of_plan(
     state: SessionState,
-    plan: LogicalPlan,
+    (statement, plan): (&Statement, LogicalPlan),
     query: &Query,
     format: &Format,
     options: FormatOptions,
@@ -52,7 +53,7 @@ pub async fn of_plan(
     only_reads(&plan).map_err(failed)?;
     let environment = query.metered(state.runtime_env());
     let frame = DataFrame::new(state, plan);
-    let told = Arc::new(fields(frame.schema().as_arrow(), format, Some(Arc::new(options))));
+    let told = Arc::new(fields(frame.schema().as_arrow(), statement, format, Some(Arc::new(options))));
     let task = frame.task_ctx().with_runtime(environment);
     let plan = frame.create_physical_plan().await.map_err(failed)?;
     let batches = execute_stream(plan, Arc::new(task)).map_err(failed)?;
@@ -120,19 +121,26 @@ fn readable<S: Clone + Default>(portal: &Portal<S>, known: &[Option<&DataType>])
     Ok(read)
 }
 
-/// What a client is told of the columns of an answer.
-pub fn fields(schema: &Schema, format: &Format, options: Option<Arc<FormatOptions>>) -> Vec<FieldInfo> {
-    let told = |(at, field): (usize, &FieldRef)| {
+/// What a client is told of the columns of a statement's answer.
+pub fn fields(
+    schema: &Schema,
+    statement: &Statement,
+    format: &Format,
+    options: Option<Arc<FormatOptions>>,
+) -> Vec<FieldInfo> {
+    let names = names::names(statement, schema.fields().len());
+    let told = |((at, field), name): ((usize, &FieldRef), Option<String>)| {
         let attribute = Attribute::of(field.data_type());
         let length = attribute.length();
-        let told = FieldInfo::new(field.name().clone(), None, None, attribute.kind, format.format_for(at));
+        let name = name.unwrap_or_else(|| field.name().clone());
+        let told = FieldInfo::new(name, None, None, attribute.kind, format.format_for(at));
         let told = told.with_type_size(length).with_type_modifier(attribute.modifier);
         match &options {
             Some(options) => told.with_format_options(Arc::clone(options)),
             None => told,
         }
     };
-    schema.fields().iter().enumerate().map(told).collect()
+    schema.fields().iter().enumerate().zip(names).map(told).collect()
 }
 
 /// The parameters of a plan, and their types where what they stand beside, or a cast, says them.
