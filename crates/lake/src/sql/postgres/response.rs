@@ -130,7 +130,7 @@ pub fn fields(
 ) -> Vec<FieldInfo> {
     let names = names::names(statement, schema.fields().len());
     let told = |((at, field), name): ((usize, &FieldRef), Option<String>)| {
-        let attribute = Attribute::of(field.data_type());
+        let attribute = Attribute::of(field);
         let length = attribute.length();
         let name = name.unwrap_or_else(|| field.name().clone());
         let told = FieldInfo::new(name, None, None, attribute.kind, format.format_for(at));

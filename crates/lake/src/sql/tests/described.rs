@@ -2,6 +2,7 @@
 
 use headwater_base::Limits;
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::types::Type;
 
 use super::House;
 use super::postgres::Connected;
@@ -45,5 +46,24 @@ fn columns_without_a_name_are_called_as_postgresql_calls_them() {
         _ => None,
     });
     assert_eq!(names.unwrap(), ["count", "?column?"]);
+    connected.end();
+}
+
+#[test]
+fn structs_and_maps_are_sent_as_json() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    for (value, json) in [
+        ("named_struct('a', 1, 'b', 'x\"y')", r#"{"a":1,"b":"x\"y"}"#),
+        ("map(make_array('a'), make_array(1.5))", r#"{"a":1.5}"#),
+        ("make_array(named_struct('a', make_array(1, 2)))", r#"[{"a":[1,2]}]"#),
+    ] {
+        let statement = format!("SELECT {value} AS it");
+        assert_eq!(connected.rows(&statement).unwrap(), [[json]], "{value}");
+        let prepared = connected.runtime.block_on(connected.client.prepare(&statement)).unwrap();
+        assert_eq!(prepared.columns()[0].type_(), &Type::JSON, "{value}");
+    }
+    let none = "SELECT CASE WHEN value > 1 THEN named_struct('a', value) END AS it FROM generate_series(1, 2)";
+    assert_eq!(connected.rows(none).unwrap(), [["NULL"], [r#"{"a":2}"#]]);
     connected.end();
 }

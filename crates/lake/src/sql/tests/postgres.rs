@@ -394,7 +394,13 @@ fn columns_have_the_types_that_they_are_sent_as() {
         assert_eq!(told, sent.collect::<Vec<_>>(), "{place}");
     }
     let shown = told("types", "a.attname, format_type(a.atttypid, a.atttypmod)").unwrap();
-    for (column, kind) in [("c13", "numeric(10,2)"), ("c24", "timestamp with time zone"), ("c28", "bigint[]")] {
+    for (column, kind) in [
+        ("c13", "numeric(10,2)"),
+        ("c24", "timestamp with time zone"),
+        ("c28", "bigint[]"),
+        ("s", "json"),
+        ("l", "json"),
+    ] {
         assert!(shown.contains(&vec![column.to_owned(), kind.to_owned()]), "{column}: {shown:?}");
     }
     connected.end();
