@@ -70,10 +70,12 @@ pub(super) mod attributes;
 mod clients;
 mod columns;
 mod connection;
+mod decimal;
 mod light;
 mod names;
 mod numeric;
 mod open;
+mod parameters;
 mod response;
 mod rows;
 mod settings;
@@ -330,7 +332,7 @@ impl QueryParser for Services {
     }
 
     fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
-        self.any()?.query_parser().get_parameter_types(statement)
+        statement.1.as_ref().map_or_else(|| Ok(Vec::new()), |(_, plan)| parameters::types(plan))
     }
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
@@ -708,7 +710,7 @@ impl ExtendedQueryHandler for Gate {
         let answer = move |running: Arc<Query>| async move {
             let portal = self.pinned_anew(client, portal).await?;
             if let (_, Some((statement @ Statement::Query(_), plan))) = &portal.statement.statement {
-                let (state, plan) = (self.services.context(client).await?.state(), response::filled(plan, &portal)?);
+                let (state, plan) = (self.services.context(client).await?.state(), parameters::filled(plan, &portal)?);
                 let options = FormatOptions::from_client_metadata(client.metadata());
                 return response::of_plan(state, (statement, plan), &running, &portal.result_column_format, options)
                     .await;
