@@ -2,12 +2,13 @@
 //!
 //! A value stays what it is. It becomes one of the type that the statement has for its parameter where that type holds it
 //! exactly; otherwise it keeps its own, and the engine compares the two or casts it, as it does with a literal. What neither
-//! holds is refused: nothing is rounded, cut or wrapped around. Text that is neither a number nor text is read by what
+//! holds is refused: nothing is rounded, cut or wrapped around. Times, bytes and booleans as text are read by what
 //! speaks the protocol.
 //!
 //! # Source
 //! PostgreSQL 17, the functions `…_recv` and `…_in` in `src/backend/utils/adt`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ use super::decimal::{Decimal, Said, room};
 use super::told;
 use crate::sql::fault;
 use crate::sql::streams::ZONE;
+
+mod arrays;
 
 /// How a `jsonb` begins in the binary format.
 const JSONB_VERSION: u8 = 1;
@@ -181,13 +184,20 @@ impl<'a> Parameter<'a> {
             Type::TIMESTAMPTZ => self.moment(i64::from_be_bytes(self.fixed(bytes)?), Some(ZONE.into())),
             Type::INTERVAL => self.interval(self.fixed(bytes)?),
             _ => match self.kind.kind() {
-                Kind::Array(item) => self.list(item, bytes),
+                Kind::Array(item) => match arrays::received(bytes, item.oid()) {
+                    Some(Ok(items)) => self.list(item, &items, true),
+                    Some(Err(dimensions)) => {
+                        let fact = format!("{} of {dimensions} dimensions", self.kind.name());
+                        Err(told(&fault::no_kind(self.number, &fact)))
+                    }
+                    None => Err(self.unread()),
+                },
                 _ => Err(told(&fault::no_kind(self.number, self.kind.name()))),
             },
         }
     }
 
-    fn text(self, bytes: &Bytes) -> PgWireResult<ScalarValue> {
+    fn text(self, bytes: &[u8]) -> PgWireResult<ScalarValue> {
         let text = str::from_utf8(bytes).map_err(|_| self.unread())?;
         let is_list = text.starts_with('{') && text.ends_with('}');
         match *self.kind {
@@ -222,18 +232,20 @@ impl<'a> Parameter<'a> {
             | Type::INTERVAL => self.by_codec(bytes),
             Type::UNKNOWN if is_list => self.by_codec(bytes),
             _ => match self.kind.kind() {
-                Kind::Array(_) => self.by_codec(bytes),
+                Kind::Array(item) => {
+                    self.list(item, &arrays::written(text).ok_or_else(|| self.unreadable(text))?, false)
+                }
                 _ => self.string(text),
             },
         }
     }
 
     /// What the codec makes of it.
-    fn by_codec(self, bytes: &Bytes) -> PgWireResult<ScalarValue> {
+    fn by_codec(self, bytes: &[u8]) -> PgWireResult<ScalarValue> {
         let mut portal = Portal::<String>::default();
         let types = vec![Some(self.kind.clone())];
         portal.statement = Arc::new(StoredStatement::new(String::new(), String::new(), types));
-        portal.parameters = vec![Some(bytes.clone())];
+        portal.parameters = vec![Some(Bytes::copy_from_slice(bytes))];
         let read = match deserialize_parameters(&portal, &[self.target])? {
             ParamValues::List(values) => values.into_iter().next().map(|one| one.value),
             ParamValues::Map(_) => None,
@@ -386,55 +398,15 @@ impl<'a> Parameter<'a> {
         Ok(ScalarValue::new_interval_mdn(months, days, nanos))
     }
 
-    /// An array: how many dimensions it has, whether it has nulls, the type of its items; of each dimension its length
-    /// and its first index; the items, each with its length before it.
-    fn list(self, item: &'a Type, bytes: &[u8]) -> PgWireResult<ScalarValue> {
-        let mut rest = bytes;
-        let mut next = || -> PgWireResult<i32> {
-            let (number, behind) = rest.split_first_chunk().ok_or_else(|| self.unread())?;
-            rest = behind;
-            Ok(i32::from_be_bytes(*number))
-        };
-        let (dimensions, _, kind) = (next()?, next()?, next()?);
-        if dimensions > 1 {
-            let fact = format!("{} of {dimensions} dimensions", self.kind.name());
-            return Err(told(&fault::no_kind(self.number, &fact)));
-        }
-        let length = match dimensions {
-            0 => 0,
-            1 => (next()?, next()?).0,
-            _ => return Err(self.unread()),
-        };
-        if u32::try_from(kind) != Ok(item.oid()) || length < 0 {
-            return Err(self.unread());
-        }
-        let mut items = Vec::new();
-        for _ in 0..length {
-            let (size, behind) = rest.split_first_chunk().ok_or_else(|| self.unread())?;
-            let size = i32::from_be_bytes(*size);
-            let (value, behind) = match usize::try_from(size) {
-                Ok(size) => behind.split_at_checked(size).ok_or_else(|| self.unread())?,
-                Err(_) if size == -1 => {
-                    items.push(None);
-                    rest = behind;
-                    continue;
-                }
-                Err(_) => return Err(self.unread()),
-            };
-            items.push(Some(value));
-            rest = behind;
-        }
-        if !rest.is_empty() {
-            return Err(self.unread());
-        }
-        self.items(item, &items)
-    }
-
-    /// The items of a list, which have one type.
-    fn items(self, item: &'a Type, items: &[Option<&[u8]>]) -> PgWireResult<ScalarValue> {
+    /// The items of an array, which have one type.
+    fn list(self, item: &'a Type, items: &[Option<Cow<'_, [u8]>>], is_binary: bool) -> PgWireResult<ScalarValue> {
         let read = |kind: &DataType| {
             let one = Parameter { number: self.number, kind: item, target: Some(kind) };
-            let values = items.iter().map(|value| value.map_or_else(|| one.none(), |bytes| one.binary(bytes)));
+            let values = items.iter().map(|value| match value {
+                None => one.none(),
+                Some(bytes) if is_binary => one.binary(bytes),
+                Some(bytes) => one.text(bytes),
+            });
             let values = values.collect::<PgWireResult<Vec<_>>>()?;
             let is_one = values.iter().all(|value| value.data_type() == *kind);
             PgWireResult::Ok(is_one.then(|| ScalarValue::List(ScalarValue::new_list_nullable(&values, kind))))
@@ -452,20 +424,22 @@ impl<'a> Parameter<'a> {
         if let Some(list) = wanted {
             return Ok(list);
         }
-        let own = if *item == Type::NUMERIC { self.decimals(items)? } else { own_type(item) };
+        let own = if *item == Type::NUMERIC { self.decimals(items, is_binary)? } else { own_type(item) };
         let own = own.ok_or_else(|| told(&fault::no_kind(self.number, self.kind.name())))?;
         read(&own)?.ok_or_else(|| self.unread())
     }
 
     /// The type of decimals that holds all of these.
-    fn decimals(self, items: &[Option<&[u8]>]) -> PgWireResult<Option<DataType>> {
+    fn decimals(self, items: &[Option<Cow<'_, [u8]>>], is_binary: bool) -> PgWireResult<Option<DataType>> {
         let mut numbers = Vec::new();
         for bytes in items.iter().flatten() {
-            match Decimal::received(bytes) {
-                Some(Ok(number)) => numbers.push(number),
-                Some(Err(float)) => return Err(self.refused(&float.to_string(), self.kind.name())),
-                None => return Err(self.unread()),
-            }
+            let said = if is_binary {
+                Decimal::received(bytes).ok_or_else(|| self.unread())?
+            } else {
+                let text = str::from_utf8(bytes).map_err(|_| self.unread())?;
+                Decimal::written(text).ok_or_else(|| self.unreadable(text))?
+            };
+            numbers.push(said.map_err(|float| self.refused(&float.to_string(), self.kind.name()))?);
         }
         let (digits, scale) = room(&numbers.iter().collect::<Vec<_>>())
             .ok_or_else(|| self.refused("of too many digits", self.kind.name()))?;

@@ -11,7 +11,7 @@ fn read(kind: &Type, target: Option<&DataType>, bytes: &[u8]) -> Result<ScalarVa
 }
 
 fn written(kind: &Type, target: Option<&DataType>, text: &str) -> Result<ScalarValue, String> {
-    Parameter { number: 1, kind, target }.text(&Bytes::copy_from_slice(text.as_bytes())).map_err(state)
+    Parameter { number: 1, kind, target }.text(text.as_bytes()).map_err(state)
 }
 
 fn state(error: PgWireError) -> String {
@@ -198,6 +198,31 @@ fn arrays_that_are_none_are_refused() {
     }
     let square = [2_i32, 0, 23, 1, 1, 1, 1, 4, 1].map(i32::to_be_bytes).concat();
     assert_eq!(read(&Type::INT4_ARRAY, None, &square), Err("0A000".to_owned()));
+}
+
+#[test]
+fn arrays_are_read_as_text_as_well() {
+    let texts = |text: &str, items: &[Option<&str>]| {
+        let items: Vec<ScalarValue> = items.iter().map(|item| ScalarValue::Utf8(item.map(str::to_owned))).collect();
+        assert_eq!(written(&Type::TEXT_ARRAY, None, text), list(&items, &DataType::Utf8), "{text}");
+    };
+    texts("{}", &[]);
+    texts(" { } ", &[]);
+    texts("{a,NULL,\"NULL\",null}", &[Some("a"), None, Some("NULL"), None]);
+    texts(r#"{ a b , "c,}\"\\" ,"" ,\N}"#, &[Some("a b"), Some(r#"c,}"\"#), Some(""), Some("N")]);
+    for broken in
+        ["", "{", "}", "a", "{a", "{a,}", "{,}", r#"{"a}"#, r#"{"a"b}"#, r#"{a"b"}"#, "{{a}}", "{a}{b}", r"{a\}"]
+    {
+        assert_eq!(written(&Type::TEXT_ARRAY, None, broken), Err("22P02".to_owned()), "{broken}");
+    }
+    let wide = [Some(1), None].map(ScalarValue::Int64);
+    let of_wide = DataType::new_list(DataType::Int64, true);
+    assert_eq!(written(&Type::INT2_ARRAY, Some(&of_wide), "{1,NULL}"), list(&wide, &DataType::Int64));
+    assert_eq!(written(&Type::NUMERIC_ARRAY, Some(&of_wide), "{1.5}"), Err(OUT_OF_RANGE.to_owned()));
+    let decimals = [150, 225].map(|units| ScalarValue::Decimal128(Some(units), 3, 2));
+    assert_eq!(written(&Type::NUMERIC_ARRAY, None, "{1.5,2.25}"), list(&decimals, &DataType::Decimal128(3, 2)));
+    let flags = [true, false].map(|flag| ScalarValue::Boolean(Some(flag)));
+    assert_eq!(written(&Type::BOOL_ARRAY, None, "{t,f}"), list(&flags, &DataType::Boolean));
 }
 
 #[test]
