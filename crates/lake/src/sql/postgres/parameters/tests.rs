@@ -108,7 +108,7 @@ fn times_far_away_are_refused() {
     let micros = DataType::Timestamp(TimeUnit::Microsecond, Some(ZONE.into()));
     let nanos = DataType::Timestamp(TimeUnit::Nanosecond, None);
     let of = |target: &DataType, micros: i64| read(&Type::TIMESTAMPTZ, Some(target), &micros.to_be_bytes());
-    let utc = || Some(Arc::from(ZONE));
+    let utc = || Some(Arc::<str>::from(ZONE));
     // 2000 itself, and 4714 BC, which is as early as PostgreSQL goes.
     assert_eq!(of(&micros, 0), Ok(ScalarValue::TimestampMicrosecond(Some(946_684_800_000_000), utc())));
     let early = -211_813_488_000_000_000;
