@@ -24,9 +24,11 @@ use crate::{Datasets, LakeCatalog, Parts};
 
 mod cursors;
 mod dependencies;
+mod described;
 mod keyed;
 mod lists;
 mod memory;
+mod messages;
 mod postgres;
 mod queries;
 mod rollup;
