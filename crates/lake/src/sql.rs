@@ -28,6 +28,7 @@ mod information;
 mod keyed;
 mod lake;
 mod listed;
+mod pieces;
 mod pins;
 mod plans;
 pub mod postgres;
