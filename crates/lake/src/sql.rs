@@ -28,6 +28,7 @@ mod information;
 mod keyed;
 mod lake;
 mod listed;
+mod once;
 mod pieces;
 mod pins;
 mod plans;

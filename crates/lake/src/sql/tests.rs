@@ -27,6 +27,7 @@ mod dependencies;
 mod keyed;
 mod lists;
 mod memory;
+mod once;
 mod postgres;
 mod queries;
 mod rollup;
