@@ -225,7 +225,7 @@ impl Inner {
         &self,
         context: &SessionContext,
         question: &Question,
-        query: &Query,
+        query: &Arc<Query>,
     ) -> Result<Begun, DataFusionError> {
         let state = context.state();
         let (plan, key) = pins::planning(self.plan(&state, question)).await?;
@@ -318,10 +318,11 @@ impl Inner {
 /// Starts a plan, as part of a query.
 async fn start(
     state: &SessionState,
-    mut plan: LogicalPlan,
+    plan: LogicalPlan,
     rows_max: Option<usize>,
-    query: &Query,
+    query: &Arc<Query>,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let mut plan = forecast::bound(plan, query)?;
     // What explains a plan is no part of one.
     let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
     if let Some(rows_max) = rows_max.filter(|_| !explains) {

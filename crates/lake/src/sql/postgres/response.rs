@@ -32,7 +32,7 @@ use super::attributes::Attribute;
 use super::numeric::Numeric;
 use super::told;
 use crate::sql::queries::Query;
-use crate::sql::{fault, only_reads};
+use crate::sql::{fault, forecast, only_reads};
 
 /// How a `jsonb` begins in the binary format.
 const JSONB_VERSION: u8 = 1;
@@ -44,12 +44,13 @@ const JSONB_VERSION: u8 = 1;
 pub async fn of_plan(
     state: SessionState,
     plan: LogicalPlan,
-    query: &Query,
+    query: &Arc<Query>,
     format: &Format,
     options: FormatOptions,
 ) -> PgWireResult<Response> {
     // What has been rewritten for PostgreSQL's sake has passed nobody yet.
     only_reads(&plan).map_err(failed)?;
+    let plan = forecast::bound(plan, query).map_err(failed)?;
     let environment = query.metered(state.runtime_env());
     let frame = DataFrame::new(state, plan);
     let told = Arc::new(fields(frame.schema().as_arrow(), format, Some(Arc::new(options))));
