@@ -28,6 +28,7 @@ mod information;
 mod keyed;
 mod lake;
 mod listed;
+mod nodes;
 mod once;
 mod pieces;
 mod pins;

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock, Weak};
 use arrow::array::{Array as _, AsArray as _, Float64Builder, ListArray, StructArray, TimestampMicrosecondBuilder};
 use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
@@ -23,14 +23,10 @@ use headwater_kernel::port::forecast::{Ahead, Forecaster};
 
 use super::fault;
 use super::queries::Query;
-use super::streams::ZONE;
+use super::streams::{ZONE, time};
 
 /// The most values of one group.
 const VALUES_MAX: usize = 1_000_000;
-
-fn time() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some(ZONE.into()))
-}
 
 static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
     Fields::from(vec![

@@ -23,11 +23,8 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryRese
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion::physical_plan::coop::make_cooperative;
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SpillMetrics};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties, SpillManager,
     execute_stream_partitioned,
@@ -35,10 +32,10 @@ use datafusion::physical_plan::{
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use futures::future::{BoxFuture, Shared};
 use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::task::JoinSet;
 
-use super::{held, shared};
+use super::{held, nodes, shared};
 
 /// Aggregates of a statement that are compared with each other.
 const COMPARED_MAX: usize = 64;
@@ -182,13 +179,8 @@ struct OnceExec {
 
 impl OnceExec {
     fn new(rows: Arc<dyn ExecutionPlan>, reading: Arc<OnceLock<Reading>>) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(rows.schema()),
-            Partitioning::UnknownPartitioning(rows.output_partitioning().partition_count()),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
-        Self { rows, reading, properties: Arc::new(properties) }
+        let properties = nodes::properties(rows.schema(), rows.output_partitioning().partition_count());
+        Self { rows, reading, properties }
     }
 }
 
@@ -244,8 +236,7 @@ impl ExecutionPlan for OnceExec {
             let kept = reading.await.map_err(|error| DataFusionError::from(&error))?;
             kept.rows(partition, parts)
         };
-        let rows = RecordBatchStreamAdapter::new(self.schema(), futures::stream::once(rows).try_flatten());
-        Ok(make_cooperative(Box::pin(rows)))
+        Ok(make_cooperative(nodes::rows(self.schema(), rows)))
     }
 }
 
