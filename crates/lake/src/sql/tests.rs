@@ -5,6 +5,7 @@ mod policies;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use futures::TryStreamExt as _;
 use headwater_base::{Limits, Micros, Name, Principal, Problem};
@@ -29,6 +30,7 @@ mod keyed;
 mod lists;
 mod memory;
 mod messages;
+mod once;
 mod postgres;
 mod queries;
 mod rollup;

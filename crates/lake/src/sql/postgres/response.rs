@@ -25,8 +25,8 @@ use futures::{StreamExt as _, stream};
 use super::attributes::Attribute;
 use super::names;
 use super::numeric::Numeric;
-use crate::sql::only_reads;
 use crate::sql::queries::Query;
+use crate::sql::{forecast, only_reads};
 
 /// Begins the plan of a statement and gives its rows.
 ///
@@ -35,12 +35,13 @@ use crate::sql::queries::Query;
 pub async fn of_plan(
     state: SessionState,
     (statement, plan): (&Statement, LogicalPlan),
-    query: &Query,
+    query: &Arc<Query>,
     format: &Format,
     options: FormatOptions,
 ) -> PgWireResult<Response> {
     // What has been rewritten for PostgreSQL's sake has passed nobody yet.
     only_reads(&plan).map_err(failed)?;
+    let plan = forecast::bound(plan, query).map_err(failed)?;
     let environment = query.metered(state.runtime_env());
     let frame = DataFrame::new(state, plan);
     let told = Arc::new(fields(frame.schema().as_arrow(), statement, format, Some(Arc::new(options))));
