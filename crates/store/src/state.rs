@@ -128,13 +128,13 @@ impl Space {
     }
 
     /// Sets or deletes a key as part of the commit `sequence`.
-    pub fn put(&self, sequence: u64, key: &Bytes, value: Option<&[u8]>) {
+    pub fn put(&self, sequence: u64, key: &[u8], value: Option<&[u8]>) {
         let durable = self.durable.load(Ordering::Acquire);
-        let hash = self.hasher.hash_one(&**key);
+        let hash = self.hasher.hash_one(key);
         if let Some(shard) = self.shard(hash) {
             let mut shard = shard.lock();
             let old = shard.put(hash, key, value, &self.hasher);
-            shard.remember(sequence, durable, key, old);
+            shard.remember(sequence, durable, hash, key, old);
         }
     }
 

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 
 use ahash::{HashSet, RandomState};
-use bytes::Bytes;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
@@ -25,12 +24,14 @@ pub(super) struct Shard {
 #[derive(Debug)]
 struct Replaced {
     sequence: u64,
-    key: Bytes,
-    old: Option<Box<[u8]>>,
+    hash: u64,
+    /// The entry that was there, or the key alone under the mark [`NOTHING`].
+    entry: Box<[u8]>,
 }
 
 const CLEAN: u8 = 0;
 const CHANGED: u8 = 1;
+const NOTHING: u8 = 2;
 
 fn make(mark: u8, key: &[u8], value: &[u8]) -> Box<[u8]> {
     let mut length = [0u8; 5];
@@ -67,6 +68,17 @@ fn parts(entry: &[u8]) -> (&[u8], &[u8]) {
         }
     }
     entry.get(at..).and_then(|rest| rest.split_at_checked(length)).unwrap_or_default()
+}
+
+impl Replaced {
+    fn key(&self) -> &[u8] {
+        parts(&self.entry).0
+    }
+
+    /// The value that was there, if there was one.
+    fn value(&self) -> Option<&[u8]> {
+        (self.entry.first() != Some(&NOTHING)).then(|| parts(&self.entry).1)
+    }
 }
 
 impl Shard {
@@ -126,10 +138,11 @@ impl Shard {
     }
 
     /// Keeps what the commit `sequence` has replaced while it is not durable.
-    pub fn remember(&mut self, sequence: u64, durable: u64, key: &Bytes, old: Option<Box<[u8]>>) {
+    pub fn remember(&mut self, sequence: u64, durable: u64, hash: u64, key: &[u8], old: Option<Box<[u8]>>) {
         self.forget(durable);
         if sequence > durable {
-            self.replaced.push_back(Replaced { sequence, key: key.clone(), old });
+            let entry = old.unwrap_or_else(|| make(NOTHING, key, &[]));
+            self.replaced.push_back(Replaced { sequence, hash, entry });
         }
     }
 
@@ -146,10 +159,10 @@ impl Shard {
     pub fn get_durable(&mut self, hash: u64, key: &[u8], durable: u64) -> Option<&[u8]> {
         self.forget(durable);
         // The first unsynced commit that touched the key found the durable value.
-        if let Some(replaced) = self.replaced.iter().position(|replaced| replaced.key == key) {
-            return self.replaced.get(replaced)?.old.as_deref().map(|entry| parts(entry).1);
+        match self.replaced.iter().find(|replaced| replaced.hash == hash && replaced.key() == key) {
+            Some(replaced) => replaced.value(),
+            None => self.get(hash, key),
         }
-        self.get(hash, key)
     }
 
     pub fn for_each_durable(&mut self, durable: u64, each: &mut dyn FnMut(&[u8], &[u8])) {
@@ -163,10 +176,10 @@ impl Shard {
         }
         let mut touched: HashSet<&[u8]> = HashSet::default();
         for replaced in &self.replaced {
-            if touched.insert(&replaced.key)
-                && let Some(old) = &replaced.old
+            if touched.insert(replaced.key())
+                && let Some(old) = replaced.value()
             {
-                each(&replaced.key, parts(old).1);
+                each(replaced.key(), old);
             }
         }
         for entry in &self.table {
