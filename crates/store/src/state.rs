@@ -20,7 +20,7 @@ use ahash::{HashMap, RandomState};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
-use shard::Shard;
+use shard::{FETCHED_MAX, Shard};
 pub use snapshot::Snapshots;
 
 /// Parts of a space, each with its own lock and table, so that growing a table or writing a snapshot stops nobody
@@ -129,13 +129,48 @@ impl Space {
 
     /// Sets or deletes a key as part of the commit `sequence`.
     pub fn put(&self, sequence: u64, key: &[u8], value: Option<&[u8]>) {
+        self.put_hashed(sequence, self.hasher.hash_one(key), key, value);
+    }
+
+    /// Sets or deletes keys as part of the commit `sequence`, in their order; `change` says what one of them means.
+    pub fn put_all<T>(&self, sequence: u64, changes: &[T], change: impl Fn(&T) -> (&[u8], Option<&[u8]>)) {
+        let mut hashes = Vec::with_capacity(changes.len().min(FETCHED_MAX));
+        for some in changes.chunks(FETCHED_MAX) {
+            hashes.clear();
+            hashes.extend(some.iter().map(|one| self.hasher.hash_one(change(one).0)));
+            if hashes.len() > 1 {
+                self.fetch(&hashes);
+            }
+            for (one, hash) in some.iter().zip(&hashes) {
+                let (key, value) = change(one);
+                self.put_hashed(sequence, *hash, key, value);
+            }
+        }
+    }
+
+    fn put_hashed(&self, sequence: u64, hash: u64, key: &[u8], value: Option<&[u8]>) {
         let durable = self.durable.load(Ordering::Acquire);
-        let hash = self.hasher.hash_one(key);
         if let Some(shard) = self.shard(hash) {
             let mut shard = shard.lock();
             let old = shard.put(hash, key, value, &self.hasher);
             shard.remember(sequence, durable, hash, key, old);
         }
+    }
+
+    /// Brings near what putting these hashes will touch. A part that somebody else works on is left out: nobody waits for
+    /// several at a time.
+    fn fetch(&self, hashes: &[u64]) {
+        let mut locked: [Option<MutexGuard<'_, Shard>>; SHARDS] = std::array::from_fn(|_| None);
+        for hash in hashes {
+            let part = part(*hash);
+            if let (Some(locked), Some(shard)) = (locked.get_mut(part), self.shards.get(part))
+                && locked.is_none()
+            {
+                *locked = shard.try_lock();
+            }
+        }
+        let locked = &locked;
+        shard::fetch(hashes.iter().filter_map(|hash| Some((&**locked.get(part(*hash))?.as_ref()?, *hash))));
     }
 
     /// Sets or deletes a key whose change is durable already, or is not part of any commit.
@@ -219,9 +254,14 @@ impl Space {
     }
 
     fn shard(&self, hash: u64) -> Option<&Mutex<Shard>> {
-        // Not the bits that the tables use.
-        self.shards.get((hash >> 32) as usize % SHARDS)
+        self.shards.get(part(hash))
     }
+}
+
+/// The part of a space that has a hash.
+const fn part(hash: u64) -> usize {
+    // Not the bits that the tables use.
+    (hash >> 32) as usize % SHARDS
 }
 
 #[cfg(test)]

@@ -38,6 +38,27 @@ fn the_durable_view_lags_until_the_commit_is_durable() {
     assert_eq!(space.get_durable(b"k"), None);
 }
 
+#[test]
+fn the_changes_of_a_commit_take_effect_in_their_order_however_many() {
+    let state = State::default();
+    let space = state.space_or_new("s");
+    // Each key is set twice, then every third one deleted and the others set again.
+    let round = |round: u8, key: u8| (vec![key; 3], (round < 2 || key % 3 > 0).then(|| vec![round, key]));
+    let changes: Vec<_> = (0..3).flat_map(|number| (0..200).map(move |key| round(number, key))).collect();
+    space.put_all(1, &changes, |(key, value)| (key.as_slice(), value.as_deref()));
+    assert!(all(&state, "s").is_empty());
+    state.set_durable(1);
+    let wanted: BTreeMap<_, _> =
+        (0..200).filter_map(|key| round(2, key).1.map(|value| (vec![key; 3], value))).collect();
+    assert_eq!(all(&state, "s"), wanted);
+    assert_eq!(space.size().0, wanted.len() as u64);
+    space.put_all(2, &changes, |(key, _)| (key.as_slice(), Some(&b"two"[..])));
+    assert_eq!(all(&state, "s"), wanted);
+    state.set_durable(2);
+    let wanted: BTreeMap<_, _> = (0..200u8).map(|key| (vec![key; 3], b"two".to_vec())).collect();
+    assert_eq!(all(&state, "s"), wanted);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, u8),
