@@ -436,6 +436,10 @@ impl Log for EmbeddedLog {
         }
     }
 
+    fn foresee(&self, keys: &[(&str, &[u8])]) {
+        self.core.state.foresee(keys);
+    }
+
     fn scan(&self, space: &str, prefix: &[u8], after: Option<&[u8]>, count: usize) -> Vec<(Bytes, Bytes)> {
         let Some(space) = self.core.state.space(space) else { return Vec::new() };
         let mut found = std::collections::BTreeMap::new();

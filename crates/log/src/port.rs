@@ -345,6 +345,10 @@ pub trait Log: Send + Sync {
     /// the lock of the key's part of the space, where commits wait for it, so it must be short and must not ask the log.
     fn look(&self, space: &str, key: &[u8], view: View, seen: &mut dyn FnMut(Option<&[u8]>));
 
+    /// Says which keys of which spaces will be looked at next, so that memory is waited for once and not for each of
+    /// them. A hint: it changes nothing and waits for nobody.
+    fn foresee(&self, keys: &[(&str, &[u8])]);
+
     /// Keys and durable values of a space whose key begins with `prefix`, in key order, from behind `after`, at most
     /// `count`. Meant for start-up, listings and tools, not for hot paths.
     fn scan(&self, space: &str, prefix: &[u8], after: Option<&[u8]>, count: usize) -> Vec<(Bytes, Bytes)>;

@@ -27,6 +27,9 @@ pub use snapshot::Snapshots;
 /// for long.
 const SHARDS: usize = 64;
 
+/// Keys of several spaces that are fetched together.
+const FORESEEN_MAX: usize = 16;
+
 /// All spaces.
 #[derive(Debug)]
 pub struct State {
@@ -95,6 +98,21 @@ impl State {
     /// All spaces, by name.
     pub fn spaces(&self) -> Vec<Arc<Space>> {
         sorted(self.spaces.read().values())
+    }
+
+    /// Brings near what [`Space::look`] at these keys of spaces will read, for who is about to look at all of them: memory
+    /// is waited for once then, and not for each. Changes nothing and waits for nobody.
+    pub fn foresee(&self, keys: &[(&str, &[u8])]) {
+        let spaces = self.spaces.read();
+        for some in keys.chunks(FORESEEN_MAX) {
+            let mut locked: [Option<(MutexGuard<'_, Shard>, u64)>; FORESEEN_MAX] = std::array::from_fn(|_| None);
+            for (locked, (name, key)) in locked.iter_mut().zip(some) {
+                let Some(space) = spaces.get(*name) else { continue };
+                let hash = space.hasher.hash_one(*key);
+                *locked = space.shard(hash).and_then(Mutex::try_lock).map(|shard| (shard, hash));
+            }
+            shard::fetch(locked.iter().flatten().map(|(shard, hash)| (&**shard, *hash)));
+        }
     }
 
     /// The spaces dropped since the last time, and all that exist: at one moment, so that none of them was made in the

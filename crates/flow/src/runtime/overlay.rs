@@ -16,6 +16,9 @@ use crate::operators::{Corrupt, State};
 pub trait Kept {
     /// Shows the value of a key in a space in its place to `seen`, once, as [`Log::look`] does.
     fn look(&self, space: &str, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>));
+
+    /// Says which keys of which spaces will be looked at next, as [`Log::foresee`] does.
+    fn foresee(&self, _keys: &[(&str, &[u8])]) {}
 }
 
 /// A log's spaces, as appended: the pipeline's own commits stand there in order, whether synced or not.
@@ -24,6 +27,10 @@ pub struct Appended(pub Arc<dyn Log>);
 impl Kept for Appended {
     fn look(&self, space: &str, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
         self.0.look(space, key, View::Appended, seen);
+    }
+
+    fn foresee(&self, keys: &[(&str, &[u8])]) {
+        self.0.foresee(keys);
     }
 }
 

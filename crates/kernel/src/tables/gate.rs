@@ -171,6 +171,10 @@ impl Log for Gate {
         self.log.look(space, key, view, seen);
     }
 
+    fn foresee(&self, keys: &[(&str, &[u8])]) {
+        self.log.foresee(keys);
+    }
+
     fn scan(&self, space: &str, prefix: &[u8], after: Option<&[u8]>, count: usize) -> Vec<(Bytes, Bytes)> {
         self.log.scan(space, prefix, after, count)
     }

@@ -59,6 +59,30 @@ fn the_changes_of_a_commit_take_effect_in_their_order_however_many() {
     assert_eq!(all(&state, "s"), wanted);
 }
 
+#[test]
+fn foreseeing_keys_changes_nothing_and_waits_for_nobody() {
+    let state = State::default();
+    for space in ["a", "b"] {
+        for key in 0..100u8 {
+            state.space_or_new(space).put_durable(&[key], Some(&[key; 70]));
+        }
+    }
+    let before = (all(&state, "a"), all(&state, "b"));
+    let keys: Vec<_> = (0..120u8).map(|key| [key]).collect();
+    let keys: Vec<_> = keys.iter().flat_map(|key| ["a", "b", "missing"].map(|space| (space, key.as_slice()))).collect();
+    state.foresee(&[]);
+    state.foresee(&keys);
+    // Whoever looks holds a part of the space, which is left out then.
+    let mut looked = false;
+    state.space_or_new("a").look(&[7], &mut |value| {
+        state.foresee(&keys);
+        looked = value == Some(&[7; 70][..]);
+    });
+    assert!(looked);
+    assert_eq!((all(&state, "a"), all(&state, "b")), before);
+    assert_eq!(state.spaces().len(), 2);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, u8),
