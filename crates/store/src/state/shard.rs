@@ -16,6 +16,9 @@ pub(super) struct Shard {
     table: HashTable<Box<[u8]>>,
     /// What unsynced commits have replaced, in their order.
     replaced: VecDeque<Replaced>,
+    /// Hashes of the entries marked as changed, some of them perhaps more than once; None where they have not been
+    /// listed.
+    changed: Option<Vec<u64>>,
     /// Keys deleted since the last snapshot.
     deleted: HashSet<Box<[u8]>>,
     /// Bytes of all entries.
@@ -33,6 +36,10 @@ struct Replaced {
 const CLEAN: u8 = 0;
 const CHANGED: u8 = 1;
 const NOTHING: u8 = 2;
+
+/// Changed entries that are listed in any case; beyond them an eighth of the entries: to find more than that, the table
+/// may as well be gone through.
+const LISTED_MIN: usize = 64;
 
 fn make(mark: u8, key: &[u8], value: &[u8]) -> Box<[u8]> {
     let mut length = [0u8; 5];
@@ -115,7 +122,19 @@ impl Shard {
         if old.is_none() && !self.deleted.is_empty() {
             self.deleted.remove(key);
         }
+        if old.as_deref().is_none_or(|old| old.first() == Some(&CLEAN)) {
+            self.list(hash);
+        }
         old
+    }
+
+    fn list(&mut self, hash: u64) {
+        let Some(changed) = &mut self.changed else { return };
+        if changed.len() < LISTED_MIN + self.table.len() / 8 {
+            changed.push(hash);
+        } else {
+            self.changed = None;
+        }
     }
 
     /// Sets or deletes a key as a snapshot says: the next one need not say it again.
@@ -215,14 +234,25 @@ impl Shard {
     /// Calls `put` with every entry that changed since the last time, or with all, and `delete` with the keys
     /// deleted since; from now on they count as written.
     pub fn take_changes(&mut self, all: bool, put: &mut dyn FnMut(&[u8], &[u8]), delete: &mut dyn FnMut(&[u8])) {
-        for entry in &mut self.table {
-            if all || entry.first() != Some(&CLEAN) {
-                let (key, value) = parts(entry);
-                put(key, value);
-                if let Some(mark) = entry.first_mut() {
-                    *mark = CLEAN;
+        let mut take = |entry: &mut Box<[u8]>| {
+            let (key, value) = parts(entry);
+            put(key, value);
+            if let Some(mark) = entry.first_mut() {
+                *mark = CLEAN;
+            }
+        };
+        let is_changed = |entry: &&mut Box<[u8]>| entry.first() != Some(&CLEAN);
+        match self.changed.replace(Vec::new()) {
+            Some(changed) if !all => {
+                for some in changed.chunks(FETCHED_MAX) {
+                    let shard = &*self;
+                    fetch(some.iter().map(|hash| (shard, *hash)));
+                    for hash in some {
+                        self.table.iter_hash_mut(*hash).filter(is_changed).for_each(&mut take);
+                    }
                 }
             }
+            _ => self.table.iter_mut().filter(|entry| all || is_changed(entry)).for_each(take),
         }
         let deleted = std::mem::take(&mut self.deleted);
         if !all {

@@ -219,6 +219,28 @@ fn a_checkpoint_writes_only_what_changed() {
 }
 
 #[test]
+fn a_key_is_written_once_however_often_it_has_changed() {
+    let state = State::default();
+    let space = state.space_or_new("s");
+    let mut snapshots = Snapshots::open(Arc::new(MemoryDisk::default()), Path::new("/state").into(), &state).unwrap();
+    for number in 0..1_000u64 {
+        space.put_durable(&number.to_le_bytes(), Some(&[0; 24]));
+    }
+    snapshots.write(&state, 1, &|| true).unwrap();
+    // Few changes of a key are listed one by one, many are not.
+    for (sequence, changes) in [(2, 3), (3, 1_000), (4, 3)] {
+        let before = snapshots.bytes();
+        for change in 0..changes {
+            space.put_durable(&7u64.to_le_bytes(), None);
+            space.put_durable(&7u64.to_le_bytes(), Some(format!("{sequence} {change}").as_bytes()));
+        }
+        snapshots.write(&state, sequence, &|| true).unwrap();
+        let written = snapshots.bytes() - before;
+        assert!((1..100).contains(&written), "{written} bytes of {changes} changes");
+    }
+}
+
+#[test]
 fn a_large_snapshot_is_read_by_several_threads_as_it_was_written() {
     const ENTRIES: u64 = 60_000;
     let key = |number: u64| format!("key-{number:08}").into_bytes();
