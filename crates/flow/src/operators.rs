@@ -43,7 +43,7 @@ pub use codec::Corrupt;
 pub use emission::{Emission, SessionRow, Tombstone, WindowRow};
 pub use measure::{Input, Kind, Measure};
 pub use session::{Emit, SessionConfig, Sessions};
-pub use state::{MemoryState, State};
+pub use state::{Change, MemoryState, State};
 pub use time::{Observed, WatermarkConfig, Watermarks};
 pub use value::Value;
 pub use window::{WindowConfig, Windows};

@@ -29,7 +29,7 @@ use crate::operators::codec::{Corrupt, Reader};
 use crate::operators::hash::xxh64;
 use crate::operators::measure::layout;
 use crate::operators::timers::Timers;
-use crate::operators::{Advance, ConfigError, Input, Measure, Position, State};
+use crate::operators::{Advance, Change, ConfigError, Input, Measure, Position, State};
 
 mod recent;
 mod shape;
@@ -113,7 +113,7 @@ impl Aggregate {
             {
                 timers.schedule(spread(shape, due, key), key);
             }
-            Ok(Bytes::copy_from_slice(&scratch.out))
+            Ok(Change::Put(Bytes::copy_from_slice(&scratch.out)))
         })
     }
 

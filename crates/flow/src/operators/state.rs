@@ -9,6 +9,17 @@ use bytes::Bytes;
 
 use crate::operators::codec::Corrupt;
 
+/// What becomes of a key's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It stays as it is, missing where it was.
+    Keep,
+    /// It is this now.
+    Put(Bytes),
+    /// It is gone.
+    Delete,
+}
+
 /// Keyed bytes of one operator.
 pub trait State {
     /// Shows the value of a key in its place to `seen`, once; `seen` must be short and must not ask the state, which may
@@ -26,20 +37,23 @@ pub trait State {
         found
     }
 
-    /// Writes what `change` makes of a key's value, or of none: as [`Self::look`] and [`Self::put`], with the key looked
-    /// for once.
+    /// Does what `change` makes of a key's value, or of none: as [`Self::look`], then [`Self::put`] or [`Self::delete`],
+    /// with the key looked for once.
     ///
     /// # Errors
     /// What `change` says; nothing has been changed then.
     fn change(
         &mut self,
         key: &[u8],
-        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Bytes, Corrupt>,
+        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change, Corrupt>,
     ) -> Result<(), Corrupt> {
         let mut changed = None;
         self.look(key, &mut |value| changed = Some(change(value)));
-        let value = changed.unwrap_or_else(|| change(None))?;
-        self.put(key, value);
+        match changed.unwrap_or_else(|| change(None))? {
+            Change::Keep => {}
+            Change::Put(value) => self.put(key, value),
+            Change::Delete => self.delete(key),
+        }
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 use headwater_log::{Delta, Log, View};
 
-use crate::operators::{Corrupt, State};
+use crate::operators::{Change, Corrupt, State};
 
 /// What is kept below the overlay.
 pub trait Kept {
@@ -77,18 +77,26 @@ impl State for Overlay<'_> {
     fn change(
         &mut self,
         key: &[u8],
-        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Bytes, Corrupt>,
+        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change, Corrupt>,
     ) -> Result<(), Corrupt> {
         match self.changes.entry_ref(key) {
             EntryRef::Occupied(mut entry) => {
-                let value = change(entry.get().as_deref())?;
-                *entry.get_mut() = Some(value);
+                let changed = change(entry.get().as_deref())?;
+                match changed {
+                    Change::Keep => {}
+                    Change::Put(value) => *entry.get_mut() = Some(value),
+                    Change::Delete => *entry.get_mut() = None,
+                }
             }
             EntryRef::Vacant(entry) => {
                 let mut changed = None;
                 self.kept.look(self.space, key, &mut |value| changed = Some(change(value)));
-                let value = changed.unwrap_or_else(|| change(None))?;
-                entry.insert_with_key(Bytes::copy_from_slice(key), Some(value));
+                let value = match changed.unwrap_or_else(|| change(None))? {
+                    Change::Keep => return Ok(()),
+                    Change::Put(value) => Some(value),
+                    Change::Delete => None,
+                };
+                entry.insert_with_key(Bytes::copy_from_slice(key), value);
             }
         }
         Ok(())
