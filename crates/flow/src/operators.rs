@@ -95,6 +95,9 @@ pub enum Advance {
 /// Keys that one call of `advance` handles at most, so that a jump of the watermark cannot fill the memory.
 pub const ADVANCE_MAX: usize = 8_192;
 
+/// Keys that are forgotten together, so that memory is waited for once and not for each: see [`State::foresee`].
+pub(crate) const FORGOTTEN_TOGETHER: usize = 16;
+
 /// A configuration that cannot be, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

@@ -29,7 +29,7 @@ use crate::operators::codec::{Corrupt, Reader};
 use crate::operators::hash::xxh64;
 use crate::operators::measure::layout;
 use crate::operators::timers::Timers;
-use crate::operators::{Advance, Change, ConfigError, Input, Measure, Position, State};
+use crate::operators::{Advance, Change, ConfigError, FORGOTTEN_TOGETHER, Input, Measure, Position, State};
 
 mod recent;
 mod shape;
@@ -138,15 +138,24 @@ impl Aggregate {
         if watermark == Micros::MAX {
             return Ok(Advance::Done);
         }
-        for _ in 0..SWEEP_MAX {
-            let Some(key) = self.timers.pop(watermark) else { return Ok(Advance::Done) };
-            let Some(newest) = state.read(&key, |value| value.map(head).transpose())? else { continue };
-            let Some(due) = self.shape.due(newest) else { continue };
-            let due = spread(&self.shape, due, &key);
-            if due <= watermark {
-                state.delete(&key);
-            } else {
-                self.timers.schedule(due, &key);
+        for _ in 0..SWEEP_MAX / FORGOTTEN_TOGETHER {
+            let keys = self.timers.pop_all(watermark, FORGOTTEN_TOGETHER);
+            state.foresee(&keys);
+            for key in &keys {
+                let (shape, timers) = (&*self.shape, &mut self.timers);
+                state.change(key, &mut |value| {
+                    let Some(newest) = value.map(head).transpose()? else { return Ok(Change::Keep) };
+                    let Some(due) = shape.due(newest) else { return Ok(Change::Keep) };
+                    let due = spread(shape, due, key);
+                    if due <= watermark {
+                        return Ok(Change::Delete);
+                    }
+                    timers.schedule(due, key);
+                    Ok(Change::Keep)
+                })?;
+            }
+            if keys.len() < FORGOTTEN_TOGETHER {
+                return Ok(Advance::Done);
             }
         }
         Ok(Advance::More)

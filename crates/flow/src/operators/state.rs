@@ -30,6 +30,9 @@ pub trait State {
     /// Deletes a key, if it is there.
     fn delete(&mut self, key: &[u8]);
 
+    /// Says which keys will be looked at next, so that memory is waited for once and not for each. A hint.
+    fn foresee(&self, _keys: &[Box<[u8]>]) {}
+
     /// A copy of the value of a key.
     fn get(&self, key: &[u8]) -> Option<Bytes> {
         let mut found = None;

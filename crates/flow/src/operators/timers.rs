@@ -111,6 +111,11 @@ impl Timers {
         }
     }
 
+    /// Takes the first `most` keys due at or before `now`; fewer where no more are.
+    pub fn pop_all(&mut self, now: Micros, most: usize) -> Vec<Box<[u8]>> {
+        std::iter::from_fn(|| self.pop(now)).take(most).collect()
+    }
+
     /// Bytes held, roughly; for metrics.
     pub fn bytes(&self) -> usize {
         let far: usize = self.buckets.values().map(Vec::capacity).sum();

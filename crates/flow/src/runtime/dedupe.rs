@@ -9,7 +9,7 @@ use headwater_base::Micros;
 
 use crate::operators::codec::{Corrupt, Reader, put_i64};
 use crate::operators::timers::Timers;
-use crate::operators::{ADVANCE_MAX, Advance, Change, State};
+use crate::operators::{ADVANCE_MAX, Advance, Change, FORGOTTEN_TOGETHER, State};
 
 const VERSION: u8 = 1;
 
@@ -61,12 +61,18 @@ impl Dedupe {
     /// # Errors
     /// [`Corrupt`] when an entry cannot be read.
     pub fn advance(&mut self, state: &mut dyn State, watermark: Micros) -> Result<Advance, Corrupt> {
-        for _ in 0..ADVANCE_MAX {
-            let Some(key) = self.timers.pop(watermark) else { return Ok(Advance::Done) };
-            state.change(&key, &mut |entry| {
-                let is_over = entry.map(expiry).transpose()?.is_some_and(|expires| expires <= watermark);
-                Ok(if is_over { Change::Delete } else { Change::Keep })
-            })?;
+        for _ in 0..ADVANCE_MAX / FORGOTTEN_TOGETHER {
+            let keys = self.timers.pop_all(watermark, FORGOTTEN_TOGETHER);
+            state.foresee(&keys);
+            for key in &keys {
+                state.change(key, &mut |entry| {
+                    let is_over = entry.map(expiry).transpose()?.is_some_and(|expires| expires <= watermark);
+                    Ok(if is_over { Change::Delete } else { Change::Keep })
+                })?;
+            }
+            if keys.len() < FORGOTTEN_TOGETHER {
+                return Ok(Advance::Done);
+            }
         }
         Ok(Advance::More)
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 use headwater_log::{Delta, Log, View};
+use smallvec::SmallVec;
 
 use crate::operators::{Change, Corrupt, State};
 
@@ -63,6 +64,13 @@ impl State for Overlay<'_> {
         match self.changes.get(key) {
             Some(value) => seen(value.as_deref()),
             None => self.kept.look(self.space, key, seen),
+        }
+    }
+
+    fn foresee(&self, keys: &[Box<[u8]>]) {
+        if keys.len() > 1 {
+            let keys: SmallVec<[(&str, &[u8]); 16]> = keys.iter().map(|key| (self.space, &**key)).collect();
+            self.kept.foresee(&keys);
         }
     }
 

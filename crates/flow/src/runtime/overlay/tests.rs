@@ -1,5 +1,30 @@
 use super::*;
 
+/// Keeps `a`, and says what it is told of what comes.
+#[derive(Default)]
+struct Told(std::cell::RefCell<Vec<String>>);
+
+impl Kept for Told {
+    fn look(&self, space: &str, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
+        One.look(space, key, seen);
+    }
+
+    fn foresee(&self, keys: &[(&str, &[u8])]) {
+        let text = |(space, key): &(&str, &[u8])| format!("{space}/{}", String::from_utf8_lossy(key));
+        self.0.borrow_mut().extend(keys.iter().map(text));
+    }
+}
+
+#[test]
+fn several_keys_are_foreseen_in_the_operators_space() {
+    let (kept, mut changes) = (Told::default(), Changes::default());
+    let state = Overlay { kept: &kept, space: "s", changes: &mut changes };
+    let keys: [Box<[u8]>; 2] = [b"a", b"b"].map(|key| Box::from(&key[..]));
+    state.foresee(&keys);
+    state.foresee(&keys[..1]);
+    assert_eq!(*kept.0.borrow(), ["s/a", "s/b"], "one key has nothing to wait together with");
+}
+
 /// Keeps `a`.
 struct One;
 
