@@ -463,6 +463,12 @@ impl Log for EmbeddedLog {
         }
     }
 
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Some(space) = self.core.state.space(space) {
+            space.for_part(part, each);
+        }
+    }
+
     fn space_bytes(&self, space: &str) -> u64 {
         self.core.state.space(space).map_or(0, |space| space.size().1)
     }

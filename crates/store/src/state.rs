@@ -25,7 +25,8 @@ pub use snapshot::Snapshots;
 
 /// Parts of a space, each with its own lock and table, so that growing a table or writing a snapshot stops nobody
 /// for long.
-const SHARDS: usize = 64;
+pub const PARTS: u32 = 64;
+const SHARDS: usize = PARTS as usize;
 
 /// Keys of several spaces that are fetched together.
 const FORESEEN_MAX: usize = 16;
@@ -255,6 +256,14 @@ impl Space {
         let durable = self.durable.load(Ordering::Acquire);
         for shard in &self.shards {
             shard.lock().for_each_durable(durable, each);
+        }
+    }
+
+    /// Calls `each` with every key and newest value of one of the [`PARTS`], counted from 0, in no order. The space must not
+    /// be asked from within.
+    pub fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Some(shard) = self.shards.get(part as usize) {
+            shard.lock().for_each(each);
         }
     }
 

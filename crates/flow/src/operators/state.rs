@@ -9,6 +9,9 @@ use bytes::Bytes;
 
 use crate::operators::codec::Corrupt;
 
+/// Parts of a state; see [`State::for_part`].
+pub const PARTS: u32 = headwater_log::SPACE_PARTS;
+
 /// What becomes of a key's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -29,6 +32,10 @@ pub trait State {
     fn put(&mut self, key: &[u8], value: Bytes);
     /// Deletes a key, if it is there.
     fn delete(&mut self, key: &[u8]);
+    /// Shows the keys and values in one of the [`PARTS`] parts to `each`, which must be short and must not ask the state.
+    /// All parts together show every key once, in no order; what has been written since the last commit may be shown as it
+    /// was before.
+    fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8]));
 
     /// Says which keys will be looked at next, so that memory is waited for once and not for each. A hint.
     fn foresee(&self, _keys: &[Box<[u8]>]) {}
@@ -93,5 +100,12 @@ impl State for MemoryState {
 
     fn delete(&mut self, key: &[u8]) {
         self.entries.remove(key);
+    }
+
+    fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        // It has one.
+        if part == 0 {
+            self.entries.iter().for_each(|(key, value)| each(key, value));
+        }
     }
 }

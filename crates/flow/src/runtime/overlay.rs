@@ -20,6 +20,9 @@ pub trait Kept {
 
     /// Says which keys of which spaces will be looked at next, as [`Log::foresee`] does.
     fn foresee(&self, _keys: &[(&str, &[u8])]) {}
+
+    /// Shows every key and value in one part of a space, as [`Log::for_part`] does.
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8]));
 }
 
 /// A log's spaces, as appended: the pipeline's own commits stand there in order, whether synced or not.
@@ -32,6 +35,10 @@ impl Kept for Appended {
 
     fn foresee(&self, keys: &[(&str, &[u8])]) {
         self.0.foresee(keys);
+    }
+
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        self.0.for_part(space, part, each);
     }
 }
 
@@ -72,6 +79,10 @@ impl State for Overlay<'_> {
             let keys: SmallVec<[(&str, &[u8]); 16]> = keys.iter().map(|key| (self.space, &**key)).collect();
             self.kept.foresee(&keys);
         }
+    }
+
+    fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        self.kept.for_part(self.space, part, each);
     }
 
     fn put(&mut self, key: &[u8], value: Bytes) {

@@ -183,6 +183,10 @@ impl Log for Gate {
         self.log.for_each(space, each);
     }
 
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        self.log.for_part(space, part, each);
+    }
+
     fn space_bytes(&self, space: &str) -> u64 {
         self.log.space_bytes(space)
     }

@@ -206,14 +206,17 @@ impl Shard {
         }
     }
 
+    pub fn for_each(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
+        for entry in &self.table {
+            let (key, value) = parts(entry);
+            each(key, value);
+        }
+    }
+
     pub fn for_each_durable(&mut self, durable: u64, each: &mut dyn FnMut(&[u8], &[u8])) {
         self.forget(durable);
         if self.replaced.is_empty() {
-            for entry in &self.table {
-                let (key, value) = parts(entry);
-                each(key, value);
-            }
-            return;
+            return self.for_each(each);
         }
         let mut touched: HashSet<&[u8]> = HashSet::default();
         for replaced in &self.replaced {

@@ -83,6 +83,24 @@ fn foreseeing_keys_changes_nothing_and_waits_for_nobody() {
     assert_eq!(state.spaces().len(), 2);
 }
 
+#[test]
+fn the_parts_of_a_space_together_show_each_key_once_with_its_newest_value() {
+    let state = State::default();
+    let space = state.space_or_new("s");
+    for key in 0..200u8 {
+        space.put_durable(&[key], Some(b"old"));
+        space.put(1, &[key], (key > 9).then_some(&[key][..]));
+    }
+    let mut seen = BTreeMap::new();
+    for part in 0..=PARTS {
+        space.for_part(part, &mut |key, value| {
+            assert!(seen.insert(key.to_vec(), value.to_vec()).is_none(), "a key comes once");
+        });
+    }
+    let wanted: BTreeMap<_, _> = (10..200u8).map(|key| (vec![key], vec![key])).collect();
+    assert_eq!(seen, wanted);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, u8),

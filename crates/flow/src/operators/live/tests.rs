@@ -40,6 +40,10 @@ impl State for Counted {
     fn delete(&mut self, key: &[u8]) {
         self.inner.delete(key);
     }
+
+    fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        self.inner.for_part(part, each);
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ impl Kept for Told {
         let text = |(space, key): &(&str, &[u8])| format!("{space}/{}", String::from_utf8_lossy(key));
         self.0.borrow_mut().extend(keys.iter().map(text));
     }
+
+    fn for_part(&self, _: &str, _: u32, _: &mut dyn FnMut(&[u8], &[u8])) {}
 }
 
 #[test]
@@ -32,6 +34,8 @@ impl Kept for One {
     fn look(&self, space: &str, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
         seen((space == "s" && key == b"a").then_some(b"kept".as_slice()));
     }
+
+    fn for_part(&self, _: &str, _: u32, _: &mut dyn FnMut(&[u8], &[u8])) {}
 }
 
 #[test]

@@ -249,6 +249,8 @@ impl Kept for Foreseen {
         let text = |(space, key): &(&str, &[u8])| ((*space).to_owned(), String::from_utf8(key.to_vec()).unwrap());
         self.0.lock().push(keys.iter().map(text).collect());
     }
+
+    fn for_part(&self, _: &str, _: u32, _: &mut dyn FnMut(&[u8], &[u8])) {}
 }
 
 /// Takes everything and keeps nothing.
