@@ -311,13 +311,7 @@ impl TableViews {
             // Of no documents, every one has its entries.
             table.indexes.iter().for_each(|index| index.complete.store(true, Ordering::SeqCst));
             table.caught_up.store(false, Ordering::SeqCst);
-            for applied in &table.applied {
-                applied.store(0, Ordering::SeqCst);
-            }
-            table.cache.clear();
-            table.keys.clear();
-            table.cache.end();
-            table.generation.fetch_add(1, Ordering::SeqCst);
+            table.forget();
         }
         *current = Arc::new(view);
         drop(current);
