@@ -293,8 +293,8 @@ export function useGroups() {
 
 export const EXECUTIONS = ['executions'];
 
-/** How often lists of executions are asked without a cause: the live connection says when there is one. */
-const ANYWAY_MS = 30_000;
+/** How often what the live connection tells of is asked without a cause. */
+export const ANYWAY_MS = 30_000;
 
 /** Executions, newest first; asked again when some began or ended. */
 export function useExecutions(query: { workflow?: string; state?: string; after?: string; max?: number }) {

@@ -2,12 +2,12 @@
  * The one live connection: figures and changes of resources as server-sent events of `/v1/live`. The browser connects
  * again by itself; after a gap what the page keeps fresh is asked for anew, and so is what failed. It is also told when
  * a resource becomes ready: what failed for want of it, as a chart while the node started, is asked again then. Of
- * executions it is told how many began and ended; when that changes, their lists are asked again.
+ * executions and streams it is told figures; when these change, what they speak of is asked again.
  */
 
 import type { Query } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
-import { type Change, EXECUTIONS, queries, RESOURCES, tell } from './api.ts';
+import { ANYWAY_MS, type Change, type Execution, queries, RESOURCES, tell } from './api.ts';
 import { push, type Sample } from './figures.ts';
 import { parse } from './json.ts';
 import { isVisible, onVisible } from './visible.ts';
@@ -34,6 +34,11 @@ export function useLive(): State {
     },
     () => state,
   );
+}
+
+/** How often something is asked that figures speak of: seldom while the connection tells of them, otherwise as given. */
+export function useEvery(otherwise_ms: number): number {
+  return useLive() === 'live' ? ANYWAY_MS : otherwise_ms;
 }
 
 /** Answers to what a reader asked: they stand until they are asked anew, however often the connection comes back. */
@@ -75,21 +80,50 @@ function begun(): void {
 /** Figures that change when an execution begins, ends or goes on after its end. */
 const COURSE = ['started_total', 'ended_total', 'parked_total', 'running'].map(name => `hw_work_executions_${name}`);
 
-/** How long lists of executions stand before they are asked again. */
+/** What a stream has taken, as far as it is durable. */
+const TAKEN = 'hw_log_stream_events_total';
+
+/** Streams of the steps of executions, and of the items of their Map Runs. */
+const STEPS = ['headwater.work.history', 'headwater.work.items'];
+
+/** Whether a figure that changed says that the answer of a question has changed. */
+type Cause = (changed: Sample, asked: Query) => boolean;
+
+/** What has ended changes no more. */
+const ofSteps: Cause = ([name, { stream = '' }], { queryKey: [, id] }) =>
+  ((name === TAKEN && STEPS.includes(stream)) || COURSE.includes(name)) &&
+  queries.getQueryData<Execution>(['execution', id])?.state === 'RUNNING';
+
+/** By the first word of a question's key. */
+const CAUSES: Record<string, Cause> = {
+  executions: ([name]) => COURSE.includes(name),
+  execution: ofSteps,
+  history: ofSteps,
+  partitions: ([name, labels], { queryKey: [, stream] }) => name === TAKEN && labels.stream === stream,
+};
+
+/** How long answers stand before they are asked for again. */
 const STAND_MS = 1_000;
 
-let moved = false;
+/** Questions, by their hashes, whose answers have changed. */
+let moved = new Set<string>();
 let asking = false;
 
-/** Asks for the lists of executions that are looked at, if these figures say so; one time after the other. */
-export async function askExecutions(changed: Sample[]): Promise<void> {
-  if (!changed.some(([name]) => COURSE.includes(name))) return;
-  moved = true;
+/**
+ * Asks again what these figures speak of and is looked at, one time after the other; null where it is not known which
+ * have changed.
+ */
+export async function askMoved(changed: Sample[] | null): Promise<void> {
+  for (const asked of queries.getQueryCache().getAll()) {
+    const cause = CAUSES[String(asked.queryKey[0])];
+    if (cause && (changed === null || changed.some(sample => cause(sample, asked)))) moved.add(asked.queryHash);
+  }
   if (asking) return;
   asking = true;
-  while (moved) {
-    moved = false;
-    await queries.invalidateQueries({ queryKey: EXECUTIONS });
+  while (moved.size > 0) {
+    const now = moved;
+    moved = new Set();
+    await queries.invalidateQueries({ predicate: ({ queryHash }) => now.has(queryHash) });
     await new Promise(next => setTimeout(next, STAND_MS));
   }
   asking = false;
@@ -137,8 +171,8 @@ function open(): void {
   opened.addEventListener('figures', event => {
     const { at, whole, samples } = JSON.parse(event.data) as { at: number; whole: boolean; samples: Sample[] };
     push(at, samples, whole);
-    // All figures at once say nothing of what changed.
-    if (!whole) void askExecutions(samples);
+    // All figures at once say nothing of what changed, and come first: something may have between a question and them.
+    void askMoved(whole ? null : samples);
   });
   opened.addEventListener('resource', event => {
     if (tell(parse(event.data) as Change)) askFailedSoon();

@@ -9,7 +9,7 @@ import { yamlOf } from './editor/yaml.ts';
 import type { Sample } from './figures.ts';
 import { bytes, count, perSecond, span, time } from './format.ts';
 import { Exact } from './json.ts';
-import { askExecutions, askFailed, caughtUp } from './live.ts';
+import { askFailed, askMoved, caughtUp } from './live.ts';
 import { follow } from './ndjson.ts';
 import { aim, meaning } from './pages/groups.tsx';
 import { path, steps } from './router.tsx';
@@ -160,18 +160,56 @@ test('lists of executions are asked again when some began or ended, one time aft
     return asked;
   };
   expect(await after(10)).toBe(1);
-  void askExecutions([['hw_flow_events_total', {}, 7]]);
+  void askMoved([['hw_flow_events_total', {}, 7]]);
   expect(await after(5_000)).toBe(1);
   const began: Sample[] = [['hw_work_executions_started_total', {}, 1]];
-  void askExecutions(began);
+  void askMoved(began);
   expect(await after(10)).toBe(2);
   // What is told while the answers stand is asked once, and is not forgotten.
-  void askExecutions(began);
-  void askExecutions(began);
+  void askMoved(began);
+  void askMoved(began);
   expect(await after(500)).toBe(2);
   expect(await after(1_000)).toBe(3);
   expect(await after(10_000)).toBe(3);
   end();
+  queries.clear();
+  vi.useRealTimers();
+});
+
+test('what figures speak of is asked again when they change', async () => {
+  vi.useFakeTimers();
+  const asked: string[] = [];
+  let state = 'RUNNING';
+  const look = (queryKey: string[], answer: () => unknown) => {
+    const queryFn = async () => {
+      asked.push(queryKey.join(' '));
+      return answer();
+    };
+    return new QueryObserver(queries, { queryKey, queryFn }).subscribe(() => undefined);
+  };
+  const ends = [
+    look(['execution', 'pay/a'], () => ({ state })),
+    look(['history', 'pay/a'], () => []),
+    look(['partitions', 'carts'], () => []),
+    look(['partitions', 'orders'], () => []),
+  ];
+  await vi.advanceTimersByTimeAsync(10);
+  const after = async (changed: Sample[] | null) => {
+    asked.length = 0;
+    void askMoved(changed);
+    await vi.advanceTimersByTimeAsync(2_000);
+    return asked.toSorted();
+  };
+  const taken = (stream: string): Sample => ['hw_log_stream_events_total', { stream }, 1];
+  expect(await after([taken('orders')])).toEqual(['partitions orders']);
+  expect(await after([['hw_log_syncs_total', {}, 1]])).toEqual([]);
+  state = 'SUCCEEDED';
+  expect(await after([taken('headwater.work.history')])).toEqual(['execution pay/a', 'history pay/a']);
+  // It has ended now.
+  expect(await after([taken('headwater.work.history')])).toEqual([]);
+  // Where it is not known what has changed, everything may have.
+  expect((await after(null)).length).toBe(ends.length);
+  for (const end of ends) end();
   queries.clear();
   vi.useRealTimers();
 });

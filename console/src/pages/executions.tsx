@@ -6,6 +6,7 @@ import { address, call, EXECUTIONS, type Execution, queries, useExecutions, useK
 import { useTick } from '../figures.ts';
 import { count, span } from '../format.ts';
 import { at, items, members, parse, text } from '../json.ts';
+import { useEvery } from '../live.ts';
 import { type HistoryEvent, machineGraph, type Visit, visits } from '../machine.ts';
 import { Link, path, useParam } from '../router.tsx';
 import { Json } from '../ui/json.tsx';
@@ -160,6 +161,9 @@ const EVENTS_SHOWN = 500;
 
 const NO_EVENTS: HistoryEvent[] = [];
 
+/** How soon a history is read once more after the end. */
+const LAST_MS = 1_000;
+
 /** A history with what has come since it was read: events never change. */
 async function further(steps: string[], known: HistoryEvent[]): Promise<HistoryEvent[]> {
   let all = known;
@@ -177,9 +181,10 @@ export function ExecutionPage({ workflow, name }: { workflow: string; name: stri
   const steps = ['executions', workflow, name];
   const id = `${workflow}/${name}`;
   const ended = (execution: Execution | undefined) => execution !== undefined && execution.state !== 'RUNNING';
+  const every = useEvery(1_000);
   const one = useQuery({
     queryKey: ['execution', id],
-    refetchInterval: query => (ended(query.state.data) ? false : 1_000),
+    refetchInterval: query => (ended(query.state.data) ? false : every),
     queryFn: () => call<Execution>(address(steps)),
   });
   // Another execution may have the name of one that is gone.
@@ -187,8 +192,11 @@ export function ExecutionPage({ workflow, name }: { workflow: string; name: stri
   const history = useQuery({
     queryKey: historyKey,
     enabled: one.data !== undefined,
-    // Until one reading was made after its end.
-    refetchInterval: query => (ended(one.data) && query.state.dataUpdatedAt > one.dataUpdatedAt ? false : 1_000),
+    refetchInterval: query => {
+      if (!ended(one.data)) return every;
+      // Until one reading was made after its end.
+      return query.state.dataUpdatedAt > one.dataUpdatedAt ? false : LAST_MS;
+    },
     queryFn: () => further(steps, queries.getQueryData<HistoryEvent[]>(historyKey) ?? NO_EVENTS),
   });
   const events = history.data ?? NO_EVENTS;

@@ -5,6 +5,7 @@ import { address, call, type Kind, type Partition, type Resource, useGroups, use
 import { rate, rates, useTick, value } from '../figures.ts';
 import { count, plural as counted, full, perSecond } from '../format.ts';
 import { at, text } from '../json.ts';
+import { useEvery } from '../live.ts';
 import { useParam } from '../router.tsx';
 import { isSystem } from '../system.ts';
 import { Awaited, Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To } from '../ui/parts.tsx';
@@ -209,7 +210,7 @@ function Schema({ stream }: { stream: Resource }) {
 function Partitions({ stream }: { stream: string }) {
   const { data, error } = useQuery({
     queryKey: ['partitions', stream],
-    refetchInterval: 1_000,
+    refetchInterval: useEvery(1_000),
     queryFn: () => call<{ partitions: Partition[] }>(address(['streams', stream, 'partitions'])),
   });
   if (!data) return <Awaited error={error} />;

@@ -104,6 +104,8 @@ pub struct Limits {
     pub sql_spill_bytes: u64,
     /// Bytes of answers that are kept for whoever asks the same while nothing has changed.
     pub sql_cache_bytes: usize,
+    /// The largest message on a PostgreSQL connection: a statement, or the values of its parameters.
+    pub sql_message_bytes: usize,
     /// PostgreSQL connections open at once.
     pub sql_connections: usize,
     /// Connections to PostgreSQL servers of others open at once; beyond it a query waits for one.
@@ -176,6 +178,7 @@ impl Default for Limits {
             sql_memory_bytes: 256 * MIB,
             sql_spill_bytes: 10 * 1024 * MIB as u64,
             sql_cache_bytes: 32 * MIB,
+            sql_message_bytes: 64 * MIB,
             sql_connections: 100,
             postgres_connections: 32,
             ingest_rows: 1_000_000,

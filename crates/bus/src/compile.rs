@@ -176,8 +176,7 @@ pub fn report_of(resource: &Resource, find: &Find) -> Result<(Compiled, Compiled
 fn archive_of(resource: &Resource) -> Result<Compiled, Problem> {
     let (spec, origin): (ArchiveSpec, Origin) = decode::<ArchiveSpec>(resource)?;
     let stream = archive::stream_name(resource.metadata.name.as_str())?;
-    // An archive has no dead letters: what it cannot keep, it waits for.
-    let mut subscription = blank(archive::UNIT, resource, Some(&stream));
+    let mut subscription = blank(archive::UNIT, resource, None);
     if let Some(text) = &spec.pattern {
         subscription.patterns.push(pattern(text, "/spec/pattern", &origin)?);
     }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use bytes::Bytes;
-use headwater_base::{Micros, Name};
+use headwater_base::Micros;
 use headwater_kernel::port::Cause;
 use headwater_wire::batch::Record;
 use headwater_wire::change::Change;
@@ -97,7 +97,7 @@ pub fn view<'r>(record: &'r Record, buffer: &'r mut Vec<u8>) -> Cow<'r, [u8]> {
 }
 
 /// A change of a table as a record of a DynamoDB stream; None for a record that is no change.
-pub fn typed_change(record: &Record, stream: &Name, partition: u32) -> Option<String> {
+pub fn typed_change(record: &Record, stream: &str, partition: u32) -> Option<String> {
     let change = Change::read(record.value.as_deref()?).ok()?;
     let arn = format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}/stream/{stream}", change.table);
     let origin = Origin { region: REGION, arn: &arn, partition, offset: record.offset };

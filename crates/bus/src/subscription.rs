@@ -10,6 +10,7 @@ use bytes::Bytes;
 use headwater_base::{Micros, Name, Problem};
 use headwater_kernel::port::tables::Write;
 use headwater_kernel::port::{Cause, Json};
+use headwater_kernel::unit::{bug, contained};
 use headwater_pattern::{Context, Input, InputSpec, Pattern};
 use headwater_wire::batch::Record;
 
@@ -145,7 +146,7 @@ pub struct Outgoing {
     pub value: Option<Bytes>,
     /// Its headers.
     pub headers: Headers,
-    /// What is said if the stream refuses it; None for an archive, which takes whatever the bus took.
+    /// What is said if the stream refuses it; None for an archive, whose letter is that of the event.
     pub letter: Option<Box<Letter>>,
 }
 
@@ -240,13 +241,37 @@ impl Subscription {
         self.targets.iter().filter_map(|target| target.stream.as_ref()).chain(&self.archive).chain([&self.dead])
     }
 
+    /// What an event leads to; one that meets a bug is a dead letter, and the next ones go on.
+    ///
+    /// # Errors
+    /// As [`Self::lost_to`].
+    pub fn led(&self, event: &Happened<'_>) -> Result<Vec<Effect>, Problem> {
+        let mut led = Vec::new();
+        match contained(|| self.effects(event, &mut led)) {
+            Ok(()) => Ok(led),
+            Err(said) => self.lost_to(&said, event).map(|letter| vec![letter]),
+        }
+    }
+
+    /// What becomes of an event with which this subscription met a bug: it would meet it again in each life.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-043`: the bug, where not even the letter can be made.
+    pub fn lost_to(&self, said: &str, event: &Happened<'_>) -> Result<Effect, Problem> {
+        let problem = self.bug(event.place, said);
+        match contained(|| self.given_up(event, &problem)) {
+            Ok(letter) => Ok(Effect::Dead(letter)),
+            Err(_) => Err(problem),
+        }
+    }
+
+    /// `HW-KERNEL-043`, of an event.
+    pub fn bug(&self, place: Place<'_>, said: &str) -> Problem {
+        bug(format_args!("`{}`, with the event at {place},", self.id()), said)
+    }
+
     /// What an event leads to.
-    pub fn effects(&self, event: &Happened<'_>, into: &mut Vec<Effect>) {
-        #[cfg(test)]
-        assert!(
-            self.name.as_str() != "buggy" || !String::from_utf8_lossy(event.view).contains("meets a bug"),
-            "a bug, made by a test"
-        );
+    fn effects(&self, event: &Happened<'_>, into: &mut Vec<Effect>) {
         if let Some(stream) = &self.archive {
             // What a replay gave out is in the archive already.
             if event::text(event.record, header::REPLAY).is_none() {
@@ -269,13 +294,10 @@ impl Subscription {
         }
     }
 
-    /// The letter of an event that leads to nothing else because of `problem`; an archive has none.
-    pub fn given_up(&self, event: &Happened<'_>, problem: &Problem) -> Option<Letter> {
-        if self.archive.is_some() {
-            return None;
-        }
+    /// The letter of an event that leads to nothing else because of `problem`.
+    pub fn given_up(&self, event: &Happened<'_>, problem: &Problem) -> Letter {
         let cause = event::cause(event.record, || event.place.to_string());
-        Some(self.letter(event, &cause, None, &problem.code, problem.title.clone()))
+        self.letter(event, &cause, None, &problem.code, problem.title.clone())
     }
 
     fn effect(&self, number: usize, target: &Target, event: &Happened<'_>, cause: &Cause) -> Effect {
@@ -461,3 +483,6 @@ fn copy(record: &Record, stream: &Name) -> Outgoing {
 fn cut(text: &str) -> String {
     text.chars().take(80).collect()
 }
+
+#[cfg(test)]
+mod tests;

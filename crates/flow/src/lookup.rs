@@ -110,6 +110,8 @@ pub struct Lookups(Arc<Inner>);
 
 struct Inner {
     backend: Arc<dyn Lookup>,
+    /// The backend's answers at once need no check.
+    writes_json: bool,
     policy: Policy,
     clock: Arc<dyn Clock>,
     handle: Handle,
@@ -135,6 +137,7 @@ impl Lookups {
         };
         Self(Arc::new(Inner {
             slots: Semaphore::new(policy.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            writes_json: backend.writes_json(),
             backend,
             clock,
             handle,
@@ -169,7 +172,7 @@ impl Lookups {
         }
         if let Some(answer) = inner.backend.at_once(key) {
             inner.figures.at_once.fetch_add(1, Relaxed);
-            return Some(checked(answer));
+            return Some(if inner.writes_json { answer } else { checked(answer) });
         }
         let mut shared = inner.shared.lock();
         if let Some((known, aged)) = shared.cache.get(key, now) {
@@ -315,13 +318,11 @@ impl Flight {
                     Some((Known::Value(json.clone()), cache::jittered(&self.key, policy.ttl, policy.jitter)))
                 }
                 Ok(None) => Some((Known::Unknown, policy.negative_ttl)),
-                Err(LookupError::Rejected(reason)) => {
-                    Some((Known::Rejected(reason.as_str().into()), policy.negative_ttl))
-                }
+                Err(LookupError::Rejected(reason)) => Some((Known::Rejected(reason.clone()), policy.negative_ttl)),
                 Err(_) => None,
             };
             if let Some((known, ttl)) = known {
-                let evicted = shared.cache.put(Arc::clone(&self.key), known, now, ttl);
+                let evicted = shared.cache.put(&self.key, &known, now, ttl);
                 inner.figures.evictions.fetch_add(evicted, Relaxed);
             }
             shared.flights.remove(&self.key).unwrap_or_default()
@@ -355,7 +356,7 @@ impl Inner {
             }
             Known::Rejected(reason) => {
                 self.figures.negative_hits.fetch_add(1, Relaxed);
-                Err(LookupError::Rejected(reason.to_string()))
+                Err(LookupError::Rejected(reason))
             }
         }
     }

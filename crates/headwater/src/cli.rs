@@ -28,6 +28,7 @@ pub mod table;
 pub mod tail;
 pub mod top;
 pub mod up;
+pub mod words;
 
 use std::future::Future;
 use std::path::Path;
@@ -50,6 +51,9 @@ const AFTER: &str = "\
 Exit codes: 0 done; 1 failed, or `diff` and `reconcile` found differences; 2 used wrongly.
 Data goes to standard output, everything else to standard error; `headwater explain CODE` explains an error.
 Settings come from flags, then HEADWATER_* variables, then `headwater.yaml` of the working folder.";
+
+/// Codes of words, flags and variables that make no command together, which the grammar alone does not see.
+const MISUSE: [&str; 5] = ["HW-CLI-010", "HW-CLI-023", "HW-CLI-024", "HW-CLI-025", "HW-CLI-026"];
 
 /// An event-driven data platform in one binary: a durable event log with the Kafka protocol, pipelines, tables.
 #[derive(Debug, Parser)]
@@ -162,6 +166,9 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(problems) => {
             output::problems(&problems);
+            if problems.0.iter().all(|problem| MISUSE.contains(&problem.code.as_str())) {
+                return ExitCode::from(2);
+            }
             ExitCode::FAILURE
         }
     }

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::audit;
 use crate::kind::Registry;
+use crate::made;
 use crate::port;
 use crate::reconcile::{Observed, Running};
 use crate::resource::{API_VERSION, Metadata, Ready, Resource, Status};
@@ -326,6 +327,10 @@ impl Kernel {
 /// A stream that nobody wrote a resource for.
 fn bare(stream: &Stream) -> Arc<Resource> {
     let spec = crate::kinds::stream::spec_of(&stream.config);
+    let message = match made::made_for(stream) {
+        Some(id) => format!("was made for `{id}` and has no resource; applying one adopts it"),
+        None => "has no resource; applying one adopts it".to_owned(),
+    };
     let metadata = Metadata {
         name: stream.name.clone(),
         labels: [("headwater.dev/origin".to_owned(), "log".to_owned())].into(),
@@ -336,6 +341,7 @@ fn bare(stream: &Stream) -> Arc<Resource> {
         created: stream.created,
         state_epoch: 0,
         deleting: None,
+        deleting_made: false,
     };
     Arc::new(Resource {
         api_version: API_VERSION.to_owned(),
@@ -343,7 +349,7 @@ fn bare(stream: &Stream) -> Arc<Resource> {
         metadata,
         spec,
         effective: Value::Null,
-        status: Status::ready("Exists", "has no resource; applying one adopts it"),
+        status: Status::ready("Exists", message),
     })
 }
 

@@ -372,7 +372,8 @@ fn envelope(kind: &str, spec: Value) -> Value {
                     "uid": { "type": "string" },
                     "created": { "type": "string" },
                     "stateEpoch": { "type": "integer" },
-                    "deleting": { "type": "string" }
+                    "deleting": { "type": "string" },
+                    "deletingMade": { "type": "boolean" }
                 }
             },
             "spec": spec,

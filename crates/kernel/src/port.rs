@@ -49,11 +49,20 @@ pub enum LookupError {
     Rejected(String),
 }
 
+/// How deep answers are nested that go into events without being looked at.
+pub const JSON_DEPTH_MAX: usize = 64;
+
 /// A source of facts about a key. Cache, single flight, retry, circuit breaker and metrics belong to the caller.
 pub trait Lookup: Send + Sync {
     /// The answer, if it can be had at once without waiting for anything (memory, a mapped file); `Ok(None)` = the key
     /// is unknown. None = ask [`Lookup::get`].
     fn at_once(&self, key: &str) -> Option<Result<Option<Json>, LookupError>>;
+
+    /// Whether what [`Lookup::at_once`] answers was written as JSON by whoever answers, nested at most
+    /// [`JSON_DEPTH_MAX`] deep, so that nobody need look at it again. False where it was taken from somebody.
+    fn writes_json(&self) -> bool {
+        false
+    }
 
     /// Asks the backend. `Ok(None)` = the key is unknown there.
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Json>, LookupError>>;

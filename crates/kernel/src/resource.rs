@@ -67,6 +67,9 @@ pub struct Metadata {
     /// When its deletion began; it goes once everything that it stands for is gone.
     #[serde(default, with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub deleting: Option<Micros>,
+    /// With it go streams that the node made for it and that nothing else names.
+    #[serde(default, rename = "deletingMade", skip_serializing_if = "std::ops::Not::not")]
+    pub deleting_made: bool,
 }
 
 /// Whether a resource is as its spec wants it.

@@ -23,6 +23,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use crate::kind::Registry;
+use crate::made;
 use crate::port;
 use crate::reconcile::{Observed, Plan, Running, UnitSpec, Verb};
 use crate::resource::{Resource, Status};
@@ -291,7 +292,12 @@ impl Supervisor {
                 (Verb::Alter, Some(stream)) => {
                     self.parts.log.alter(&object.name, object.target(stream), object.extra.clone()).await
                 }
-                _ => self.parts.log.create(object.name.clone(), object.config.clone(), object.extra.clone()).await,
+                _ => {
+                    let extra = object.extra.clone();
+                    // Whoever describes a stream owns it; what is only wanted to be there is known by its mark.
+                    let extra = if object.alter { extra } else { made::marked(extra, resource.id()) };
+                    self.parts.log.create(object.name.clone(), object.config.clone(), extra).await
+                }
             };
             match result {
                 // Another resource wanted the same stream in this very round.

@@ -206,7 +206,7 @@ impl TableViews {
             index_ids: RwLock::default(),
             changes,
             schema,
-            cache: Cache::new(self.limits.table_cache_bytes),
+            cache: Cache::new(self.limits.table_cache_bytes, self.clock.now()),
             keys: Keys::new(self.limits.table_cache_bytes),
             generation: AtomicU64::new(before.map_or(1, |before| before.generation.load(Ordering::SeqCst) + 1)),
             applied: (0..stream.config.partitions).map(|_| AtomicI64::new(0)).collect(),

@@ -4,16 +4,20 @@
 //! [`Pulled::Corrupt`] and passed over: one bad batch must not stop its reader.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Name};
 use headwater_wire::batch::{self, Record, Records};
 use tokio::sync::Notify;
 
+use crate::park;
 use crate::port::{Log, LogError, Offset, View};
 
 /// One read asks for about this much.
 const READ_BYTES: usize = 512 * 1024;
+/// How often a thread without work looks around: no record tells of a partition that its stream has got.
+const IDLE: Duration = Duration::from_millis(250);
 
 /// A reader of one partition.
 #[derive(Debug)]
@@ -57,6 +61,19 @@ pub enum Pulled {
         /// One past the last of them.
         to: Offset,
     },
+}
+
+/// Waits on this thread until there is more to read for one of these or `waiter` fires otherwise, a quarter of a second
+/// at most.
+///
+/// # Errors
+/// What the log says.
+pub fn rest(cursors: &mut [Cursor], log: &dyn Log, waiter: &Arc<Notify>) -> Result<(), LogError> {
+    for cursor in cursors {
+        cursor.register(log, waiter)?;
+    }
+    park::nap(waiter, IDLE);
+    Ok(())
 }
 
 impl Cursor {

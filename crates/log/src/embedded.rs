@@ -447,6 +447,10 @@ impl Log for EmbeddedLog {
         }
     }
 
+    fn foresee(&self, keys: &[(&str, &[u8])]) {
+        self.core.state.foresee(keys);
+    }
+
     fn scan(&self, space: &str, prefix: &[u8], after: Option<&[u8]>, count: usize) -> Vec<(Bytes, Bytes)> {
         let Some(space) = self.core.state.space(space) else { return Vec::new() };
         let mut found = std::collections::BTreeMap::new();
@@ -467,6 +471,12 @@ impl Log for EmbeddedLog {
     fn for_each(&self, space: &str, each: &mut dyn FnMut(&[u8], &[u8])) {
         if let Some(space) = self.core.state.space(space) {
             space.for_each_durable(each);
+        }
+    }
+
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Some(space) = self.core.state.space(space) {
+            space.for_part(part, each);
         }
     }
 

@@ -345,12 +345,20 @@ pub trait Log: Send + Sync {
     /// the lock of the key's part of the space, where commits wait for it, so it must be short and must not ask the log.
     fn look(&self, space: &str, key: &[u8], view: View, seen: &mut dyn FnMut(Option<&[u8]>));
 
+    /// Says which keys of which spaces will be looked at next, so that memory is waited for once and not for each of
+    /// them. A hint: it changes nothing and waits for nobody.
+    fn foresee(&self, keys: &[(&str, &[u8])]);
+
     /// Keys and durable values of a space whose key begins with `prefix`, in key order, from behind `after`, at most
     /// `count`. Meant for start-up, listings and tools, not for hot paths.
     fn scan(&self, space: &str, prefix: &[u8], after: Option<&[u8]>, count: usize) -> Vec<(Bytes, Bytes)>;
 
     /// Calls `each` with every durable key and value of a space, in no order; for an operator restoring its state.
     fn for_each(&self, space: &str, each: &mut dyn FnMut(&[u8], &[u8]));
+
+    /// Calls `each` with every key and newest value in one of the [`SPACE_PARTS`] parts of a space, counted from 0, in no
+    /// order: for who goes through a space a bit at a time. The part is locked meanwhile, and commits wait for it.
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8]));
 
     /// Bytes that a space takes in memory, with all overhead; 0 where there is none. Locks each part of it once.
     fn space_bytes(&self, space: &str) -> u64;
@@ -367,6 +375,9 @@ pub trait Log: Send + Sync {
     /// Figures for metrics and `doctor`: name -> value, names as in `hw_log_*` without the prefix.
     fn figures(&self) -> Vec<(&'static str, f64)>;
 }
+
+/// Parts of a space; see [`Log::for_part`].
+pub const SPACE_PARTS: u32 = headwater_store::state::PARTS;
 
 /// How long a writer that waits for a disk pauses after [`LogError::Disk`] before it tries again.
 pub const DISK_RETRY: Duration = Duration::from_millis(250);

@@ -18,6 +18,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 /// Read connections kept open; each has its own small page cache.
 const READERS_MAX: usize = 8;
 
+/// A reader's page cache in KiB: the upper levels of a large table and little more. Documents that are asked for again
+/// are kept by whoever asks, and pages by the kernel, once for all readers.
+const READER_CACHE_KIB: i32 = 1_024;
+
 /// Version of the file's layout, in `PRAGMA user_version`. Another version is dropped and built again.
 const LAYOUT: i32 = 2;
 
@@ -424,7 +428,7 @@ impl View {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 let reader = Connection::open_with_flags(&self.path, flags)?;
                 reader.busy_timeout(std::time::Duration::from_secs(5))?;
-                reader.pragma_update(None, "cache_size", -4_096)?;
+                reader.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
                 reader.set_prepared_statement_cache_capacity(64);
                 reader
             }

@@ -16,6 +16,7 @@ mod collect;
 mod dispatch;
 mod events;
 mod express;
+mod index;
 pub mod journal;
 mod list;
 mod map_run;
@@ -102,10 +103,12 @@ struct Inner {
     queues: [Arc<Queue>; SHARDS],
     activities: activities::Activities,
     dispatch: mpsc::UnboundedSender<(Key, Attempt)>,
+    express_ready: mpsc::UnboundedSender<Key>,
     in_flight: Mutex<HashMap<(Key, Attempt), tokio::task::AbortHandle>>,
     maps: map_run::Runs,
     waiters: waiters::Waiters,
     recent: Mutex<list::Recent>,
+    index: Mutex<index::Index>,
     /// When blobs were last swept for good.
     rested: Mutex<Option<std::time::Duration>>,
     figures: Figures,
@@ -152,6 +155,8 @@ impl Engine {
             }
         }
         let (dispatch, tasks) = mpsc::unbounded_channel();
+        let (express_ready, runs) = mpsc::unbounded_channel();
+        let express_max = limits.express_at_once_max;
         let inner = Arc::new_cyclic(|me| Inner {
             log: Arc::clone(&log),
             clock,
@@ -167,10 +172,12 @@ impl Engine {
             queues: std::array::from_fn(|_| Arc::default()),
             activities: activities::Activities::default(),
             dispatch,
+            express_ready,
             in_flight: Mutex::default(),
             maps: map_run::Runs::default(),
             waiters: waiters::Waiters::default(),
             recent: Mutex::default(),
+            index: Mutex::default(),
             rested: Mutex::default(),
             figures: Figures::default(),
             threads: Mutex::default(),
@@ -185,6 +192,7 @@ impl Engine {
             return Err(problem);
         }
         handle.spawn(collect::run(Arc::downgrade(&engine.0)));
+        engine.0.run_vital("Express executions", express::run(Arc::downgrade(&engine.0), runs, express_max));
         engine.0.run_vital("the dispatch of tasks", dispatch::run(Arc::downgrade(&engine.0), tasks, tasks_in_flight));
         Ok(engine)
     }

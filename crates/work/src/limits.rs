@@ -42,6 +42,8 @@ pub struct Limits {
     pub history_events_max: u64,
     /// States entered in one step before the caller is asked to journal and come back.
     pub entries_per_step_max: usize,
+    /// Stored Express executions that run at once; others wait, and their time begins when they run.
+    pub express_at_once_max: usize,
 }
 
 impl Default for Limits {
@@ -65,6 +67,7 @@ impl Default for Limits {
             threads_max: 50_000,
             history_events_max: 25_000,
             entries_per_step_max: 1_000,
+            express_at_once_max: 4_000,
         }
     }
 }

@@ -55,6 +55,8 @@ pub mod codes {
     pub const TASK_ENDED: &str = "HW-WORK-004";
     /// A token's execution is over.
     pub const ENDED: &str = "HW-WORK-006";
+    /// A page of a list begins behind nothing that is one's.
+    pub const NO_PAGE: &str = "HW-WORK-033";
     /// There is no such Map Run.
     pub const NO_MAP_RUN: &str = "HW-WORK-039";
 }
@@ -128,7 +130,7 @@ fn no_execution(arn: &str) -> Refusal {
     Refusal::new("ExecutionDoesNotExist", format!("Execution Does Not Exist: '{arn}'"))
 }
 
-/// `name` as state machines, activities and executions may be called, and as the node can call them.
+/// `name` as state machines and activities may be called, and as the node can call them.
 fn name(given: &str) -> Result<&str, Refusal> {
     let fits = given.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     if fits && headwater_base::Name::new(given).is_ok() {

@@ -1,5 +1,5 @@
-//! `GET /v1/groups` and `/v1/groups/{name}`: consumer groups of the Kafka side, and how far behind they are; and
-//! `POST /v1/groups/{name}/offsets`: where a group that nobody is in reads on.
+//! `GET /v1/groups` and `/v1/groups/{name}`: consumer groups of the Kafka side, and how far behind they are. Of a group
+//! that nobody is in, `POST /v1/groups/{name}/offsets` says where it reads on, and `DELETE /v1/groups/{name}` ends it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,9 @@ pub const LIST_QUERY: &[&str] = &["positions"];
 
 /// Groups of a list with their positions; of more only name, state, members and lag are told.
 const POSITIONS_MAX: usize = 1_000;
+
+/// Query parameters of `DELETE /v1/groups/{name}`.
+pub const DELETE_QUERY: &[&str] = &["dry-run"];
 
 /// Query parameters of `POST /v1/groups/{name}/offsets`.
 pub const QUERY: &[&str] = &["stream", "partition", "to", "by", "dry-run"];
@@ -91,7 +94,7 @@ pub async fn set_offsets(
     let query = Query::parse(request.uri().query(), QUERY)?;
     let group = find(&api.groups, &name)?;
     if group.phase != Phase::Empty {
-        return Err(read_by(&name, group.members.len()));
+        return Err(read_by(&name, group.members.len(), "its offsets cannot be set"));
     }
     let wanted = Wanted::read(&*api.log, &query)?;
     let dry_run = query.flag("dry-run")?;
@@ -103,6 +106,31 @@ pub async fn set_offsets(
     }
     let rows: Vec<Value> = steps.iter().map(Step::row).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "group": name, "dryRun": dry_run, "partitions": rows })))
+}
+
+/// Deletes a group without members, with its offsets.
+pub async fn delete(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Fault> {
+    let query = Query::parse(request.uri().query(), DELETE_QUERY)?;
+    let group = find(&api.groups, &name)?;
+    let refused = |members| read_by(&name, members, "it cannot be deleted");
+    if group.phase != Phase::Empty {
+        return Err(refused(group.members.len()));
+    }
+    if !query.flag("dry-run")? {
+        match api.groups.delete(&name).await {
+            // Another request or the end of its last offset was faster.
+            Ok(()) | Err(GroupError::NotFound) => {}
+            Err(GroupError::Log(refusal)) => return Err(refusal.into()),
+            Err(GroupError::Closed) => return Err(stopping()),
+            // A member came in between.
+            Err(_) => return Err(refused(api.groups.describe(&name).map_or(0, |group| group.members.len()))),
+        }
+    }
+    Ok(answer::json(StatusCode::OK, &json!({ "deleted": [format!("group/{name}")] })))
 }
 
 /// Which offsets are set, and where to.
@@ -220,18 +248,21 @@ async fn commit(api: &Api, group: &str, steps: &[Step]) -> Result<(), Fault> {
         Err(GroupError::Log(refusal)) => Err(refusal.into()),
         Err(GroupError::Closed) => Err(stopping()),
         // A member came in between.
-        Err(_) => Err(read_by(group, api.groups.describe(group).map_or(0, |group| group.members.len()))),
+        Err(_) => {
+            let members = api.groups.describe(group).map_or(0, |group| group.members.len());
+            Err(read_by(group, members, "its offsets cannot be set"))
+        }
     }
 }
 
 /// `HW-API-116`: members would go on from where they are, and commit that.
-fn read_by(group: &str, members: usize) -> Fault {
+fn read_by(group: &str, members: usize, consequence: &str) -> Fault {
     let who = match members {
         0 => "a member that joins".to_owned(),
         1 => "1 member".to_owned(),
         _ => format!("{members} members"),
     };
-    let fact = format!("consumer group `{}` has {who}, so that its offsets cannot be set", group.escape_debug());
+    let fact = format!("consumer group `{}` has {who}, so that {consequence}", group.escape_debug());
     let help = "stop its consumers; one that fell silent goes when its session times out";
     Fault::new(StatusCode::CONFLICT, Problem::new("HW-API-116", fact).help(help))
 }

@@ -41,7 +41,7 @@ pub const LIST_QUERY: &[&str] = &["selector", "watch"];
 pub const APPLY_QUERY: &[&str] = &["dry-run", "reset-state", "file"];
 
 /// Query parameters of a deletion.
-pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force", "gone"];
+pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force", "made", "gone"];
 
 /// Problems that an answer shows; more are only counted.
 const PROBLEMS_SHOWN: usize = 100;
@@ -205,6 +205,7 @@ pub async fn delete(
         cascade: query.flag("cascade")?,
         force: query.flag("force")?,
         gone: gone.split(',').map(str::to_owned).collect(),
+        made: query.flag("made")?,
         version: expected(request.headers())?,
     };
     let gone = api.kernel.delete(kind.name, &name, &options).await?;

@@ -490,6 +490,17 @@ const ROUTES: &[Route] = &[
         handler: || get(groups::get),
     },
     Route {
+        method: "delete",
+        path: "/v1/groups/{name}",
+        operation: "deleteGroup",
+        tag: "events",
+        summary: "Deletes a consumer group without members, with its offsets: a consumer that joins begins anew.",
+        query: &[("dry-run", "Says what would go and deletes nothing.")],
+        body: Body::None,
+        answer: JSON,
+        handler: || delete(groups::delete),
+    },
+    Route {
         method: "post",
         path: "/v1/groups/{name}/offsets",
         operation: "setGroupOffsets",
@@ -602,6 +613,10 @@ const ROUTES: &[Route] = &[
             ("dry-run", "Says what would go and deletes nothing."),
             ("cascade", "Deletes resources that name this one as well."),
             ("force", "Deletes it although others name it."),
+            (
+                "made",
+                "Deletes streams as well, with their events, that the node made for it and that nothing else names.",
+            ),
             ("gone", "With `dry-run`: ids, with commas between them, that are taken to be gone already."),
         ],
         body: Body::None,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use headwater_base::Name;
+use headwater_kernel::made;
 use headwater_log::{Stream, StreamConfig};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
@@ -242,7 +243,9 @@ async fn change(
     }
     let stream = topic(call, name)?;
     let (mut config, mut extra): (StreamConfig, _) = if replace {
-        (config_keys::defaults(stream.config.partitions, &call.service().limits), Vec::new())
+        // For whom the node made it is none of a client's settings.
+        let mark: Vec<_> = stream.extra.iter().filter(|(key, _)| key == made::MARK).cloned().collect();
+        (config_keys::defaults(stream.config.partitions, &call.service().limits), mark)
     } else {
         (stream.config.clone(), stream.extra.clone())
     };

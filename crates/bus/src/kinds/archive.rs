@@ -13,14 +13,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{made, pattern, space};
+use super::{dead_letters, made, pattern, space};
 
 /// The row of this kind.
 pub const KIND: Kind = Kind {
     name: "Archive",
     plural: "archives",
     short: &["ar"],
-    doc: "Keeps the events of a stream that match a pattern in the stream `archive.<name>`; a replay gives them out again.",
+    doc: "Keeps the events of a stream that match a pattern in the stream `archive.<name>`; a replay gives them out again. What cannot be kept is on `<name>.dead`.",
     schema: kind::schema::<ArchiveSpec>,
     example: EXAMPLE,
     effective: kind::effective::<ArchiveSpec>,
@@ -104,8 +104,9 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
     let retention_ms = spec.retention.map(|span| i64::try_from(span.millis()).unwrap_or(i64::MAX));
     // One partition, so that a replay gives events out in their order.
     let config = StreamConfig { partitions: 1, retention_ms, ..default_config(&Limits::default()) };
+    let kept = StreamObject { name: stream.clone(), config, extra: Vec::new(), alter: true };
     Plan {
-        streams: vec![made(source, 1), StreamObject { name: stream.clone(), config, extra: Vec::new(), alter: true }],
+        streams: vec![made(source, 1), kept, made(dead_letters(name, None), 1)],
         units: vec![UnitSpec::of(UNIT, resource)],
         owns: vec![Owned::Stream(stream), Owned::Space(space(UNIT, name))],
         ..Plan::default()

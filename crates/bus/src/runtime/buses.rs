@@ -213,7 +213,12 @@ impl Buses {
             Some(stream) => Some(inner.readers.join(&self.setup(stream.clone()), Arc::clone(&member)).await?),
         };
         if let Some(calendar) = calendar {
-            inner.scheduler.join(Arc::clone(&member), calendar, created, parts.retire.clone()).await?;
+            let joined = inner.scheduler.join(Arc::clone(&member), calendar, created, parts.retire.clone()).await;
+            if let (Err(_), Some(reader)) = (&joined, &reader) {
+                // Nobody would ever take it away again, and its next life would read beside it.
+                reader.leave(&id).await;
+            }
+            joined?;
         }
         inner.running.enter(&id, Arc::clone(&figures));
         let (buses, name) = (self.clone(), id.clone());

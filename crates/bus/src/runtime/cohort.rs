@@ -140,7 +140,7 @@ impl Cohort {
     pub fn taken<'m>(
         &'m self,
         record: &'m Record,
-        stream: &Name,
+        stream: &str,
         partition: u32,
         matching: &'m mut Matching,
     ) -> Taken<'m> {

@@ -70,11 +70,8 @@ impl Reader {
             .spawn(move || {
                 let stop = StopSignal::waking(Arc::clone(&of.wake));
                 let mut life = Life::new(&setup, &of, &stop);
-                let result = contained(|| life.run()).unwrap_or_else(|said| {
-                    let fact = format!("the reader of `{}` ended by a bug in the program: {said}", setup.stream);
-                    Err(Problem::new("HW-BUS-023", fact)
-                        .help("it is started again from its last commit; please report this with the lines of the log before it"))
-                });
+                let result = contained(|| life.run());
+                let result = result.unwrap_or_else(|said| Err(ended_by_bug(&setup.stream, &said)));
                 life.end(result);
             })
             .map_err(|error| Problem::new("HW-BUS-024", format!("no thread to read `{name}`: {error}")))?;
@@ -144,4 +141,11 @@ impl Reader {
             let _ = heard.await;
         }
     }
+}
+
+/// `HW-BUS-023`.
+fn ended_by_bug(stream: &Name, said: &str) -> Problem {
+    let fact = format!("the reader of `{stream}` ended by a bug in the program: {said}");
+    Problem::new("HW-BUS-023", fact)
+        .help("it is started again from its last commit; please report this with the lines of the log before it")
 }

@@ -64,6 +64,9 @@ struct Replay {
     replayed_to: Option<Micros>,
     reason: Option<String>,
     events: u64,
+    /// Events of the archive that were not given out: they cannot be read any more, or the bus does not take them.
+    #[serde(default)]
+    left_out: u64,
     next: Offset,
     /// The archive's end when the replay began.
     end: Offset,
@@ -159,6 +162,7 @@ impl Replays {
             replayed_to: None,
             reason: None,
             events: 0,
+            left_out: 0,
             next: found.map_or(ends.durable, |(offset, _)| offset),
             end: ends.durable,
         };
@@ -239,7 +243,7 @@ impl Replays {
             }
             match self.step(&mut replay, &mut cursor, stop) {
                 Ok(true) => {}
-                Ok(false) => break (State::Completed, None),
+                Ok(false) => break (State::Completed, left_out(&replay)),
                 Err(LogError::Closed) => return Ok(()),
                 Err(error) => break (State::Failed, Some(error.to_string())),
             }
@@ -296,16 +300,21 @@ impl Replays {
                         headers.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
                     // The bus took it before; that it is too large now means that somebody made its stream smaller.
                     let put = outbox.put(0, record.timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
-                    if put.is_ok() {
-                        replay.events += 1;
-                        replay.replayed_to = Some(replay.replayed_to.map_or(time, |before| before.max(time)));
+                    match put {
+                        Ok(()) => {
+                            replay.events += 1;
+                            replay.replayed_to = Some(replay.replayed_to.map_or(time, |before| before.max(time)));
+                        }
+                        Err(_) => replay.left_out += 1,
                     }
                 }
                 Pulled::End => {
                     more = false;
                     break;
                 }
-                Pulled::NotBefore(_) | Pulled::Corrupt { .. } | Pulled::Gone { .. } => {}
+                Pulled::Corrupt { offset: from, last: to, .. } => replay.left_out += span(from, to + 1),
+                Pulled::Gone { from, to } => replay.left_out += span(from, to),
+                Pulled::NotBefore(_) => {}
             }
         }
         replay.next = cursor.next();
@@ -343,6 +352,18 @@ impl Replays {
     }
 }
 
+/// How many offsets there are from one up to another.
+fn span(from: Offset, to: Offset) -> u64 {
+    u64::try_from(to.saturating_sub(from)).unwrap_or(0)
+}
+
+/// What is said of a replay that has come to its end without some events.
+fn left_out(replay: &Replay) -> Option<String> {
+    let count = replay.left_out;
+    let why = "not readable any more, or not taken by the bus";
+    (count > 0).then(|| format!("{count} of the archive's events were not given out: {why}"))
+}
+
 fn shown(replay: Replay) -> Map<String, Value> {
     let mut map = Map::new();
     let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
@@ -356,6 +377,7 @@ fn shown(replay: Replay) -> Map<String, Value> {
     put("ended", replay.ended.map_or(Value::Null, |time| time.to_string().into()));
     put("replayedTo", replay.replayed_to.map_or(Value::Null, |time| time.to_string().into()));
     put("events", replay.events.into());
+    put("leftOut", replay.left_out.into());
     put("reason", replay.reason.map_or(Value::Null, Value::from));
     map
 }

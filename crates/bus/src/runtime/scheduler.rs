@@ -2,7 +2,7 @@
 //! one commit, so that a time counts once whatever happens in between.
 //!
 //! Times that pass while the node does not run, or that the clock leaps over, are made up for once or left out, as the
-//! schedule says.
+//! schedule says. A time that meets a bug is a dead letter, and the next ones are due all the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -171,10 +171,9 @@ impl Scheduler {
         let mut buffer = Vec::new();
         let view = event::view(&record, &mut buffer).into_owned();
         let place = Place { stream: &id, partition: 0, offset: time.0 };
-        let mut effects = Vec::new();
         // The beginning of a chain is never its end.
         let happened = Happened { record: &record, view: &view, place, now, hops_max: u32::MAX };
-        subscription.effects(&happened, &mut effects);
+        let effects = subscription.led(&happened)?;
         info!(schedule = %id, time = %time, "schedule is due");
         let Done { ticket, outcomes } = writer.settle(subscription, &effects, vec![fired(time)], &*self.clock).await?;
         Figures::add(&member.figures.matched, 1);

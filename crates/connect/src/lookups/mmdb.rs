@@ -10,7 +10,7 @@ use ahash::HashMap;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::Problem;
-use headwater_kernel::port::{Context, Json, Lookup, LookupError};
+use headwater_kernel::port::{Context, JSON_DEPTH_MAX, Json, Lookup, LookupError};
 use headwater_kernel::unit::contained;
 use maxminddb::Reader;
 use parking_lot::RwLock;
@@ -110,6 +110,9 @@ impl Mmdb {
                 self.fields.iter().filter_map(|(name, from)| Some((name.clone(), walk(&record, from)?.clone())));
             Value::Object(fields.collect::<Map<String, Value>>())
         };
+        if is_deeper(&value, JSON_DEPTH_MAX) {
+            return Err(format!("a record is nested more than {JSON_DEPTH_MAX} deep"));
+        }
         let text = Bytes::from(value.to_string());
         let mut texts = self.texts.write();
         if texts.len() >= TEXTS_MAX {
@@ -120,9 +123,23 @@ impl Mmdb {
     }
 }
 
+/// Whether a value is nested more than `depth` deep, its outermost array or object counted.
+pub(super) fn is_deeper(value: &Value, depth: usize) -> bool {
+    let inside = |value: &Value| is_deeper(value, depth - 1);
+    match value {
+        Value::Array(values) => depth == 0 || values.iter().any(inside),
+        Value::Object(fields) => depth == 0 || fields.values().any(inside),
+        _ => false,
+    }
+}
+
 impl Lookup for Mmdb {
     fn at_once(&self, key: &str) -> Option<Result<Option<Json>, LookupError>> {
         Some(self.find(key))
+    }
+
+    fn writes_json(&self) -> bool {
+        true
     }
 
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Json>, LookupError>> {

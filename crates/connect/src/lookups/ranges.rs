@@ -133,6 +133,10 @@ impl Lookup for Ranges {
         Some(self.find(key))
     }
 
+    fn writes_json(&self) -> bool {
+        true
+    }
+
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Json>, LookupError>> {
         Box::pin(std::future::ready(self.find(key)))
     }

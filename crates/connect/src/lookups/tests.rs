@@ -136,6 +136,7 @@ fn tables_are_asked_or_read_from_files() {
     std::fs::write(folder.path().join("users.ndjson"), "{\"key\":\"u2\",\"name\":\"Bo\"}\n\n{\"key\":7}\n").unwrap();
     let from_file = build(json!({"type": "table", "table": "users"}), &context).unwrap();
     assert_eq!(at_once(&from_file, "u2").unwrap()["name"], "Bo");
+    assert!(!from_file.writes_json(), "what a file holds has to be looked at");
     assert_eq!((at_once(&from_file, "7"), at_once(&from_file, "u1")), (Some(json!({"key": 7})), None));
     assert_eq!(at_once(&build(json!({"type": "table", "table": "bans"}), &context).unwrap(), "x"), None);
     context.tables = Some(Arc::new(OneTable));
@@ -228,12 +229,22 @@ fn address_databases_answer_and_pick_fields() {
         assert_eq!(at_once(&whole, "203.0.113.9"), Some(json!({"city": "Oslo", "location": {"lat": 59.5}})));
     }
     assert_eq!(at_once(&whole, "::ffff:203.0.113.9").unwrap()["city"], "Oslo");
+    assert!(whole.writes_json());
     assert_eq!((at_once(&whole, "198.51.100.1"), at_once(&whole, "2001:db8::1")), (None, None));
     assert!(matches!(whole.at_once("not an address"), Some(Err(LookupError::Rejected(_)))));
     let picked = json!({"type": "mmdb", "file": "geo.mmdb", "fields": {"town": "city", "lat": ".location.lat", "zip": "postal.code"}});
     assert_eq!(at_once(&build(picked, &context).unwrap(), "203.0.113.9"), Some(json!({"town": "Oslo", "lat": 59.5})));
     std::fs::write(folder.path().join("cut.mmdb"), &database()[..100]).unwrap();
     assert_eq!(refused(json!({"type": "mmdb", "file": "cut.mmdb"}), &context).code, "HW-CONNECT-104");
+}
+
+#[test]
+fn a_record_is_as_deep_as_its_innermost_value() {
+    let nested =
+        |depth| (0..depth).fold(json!(1), |inside, n| if n % 2 == 0 { json!([inside]) } else { json!({"a": inside}) });
+    for (depth, max, expected) in [(0, 0, false), (1, 0, true), (64, 64, false), (65, 64, true)] {
+        assert_eq!(super::mmdb::is_deeper(&nested(depth), max), expected, "{depth} of {max}");
+    }
 }
 
 #[test]

@@ -1,144 +1,85 @@
-//! Answers by key, bounded in number and bytes, each good until its own time. Eviction is CLOCK (second chance): a
-//! slot that was read since the hand last passed stays, so a flood of keys seen once does not drive out the busy ones.
+//! Answers by key, bounded in number and bytes, each good until its own time. What was asked for stays longest
+//! ([`Packed`]), so a flood of keys seen once does not drive out the busy ones.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::RandomState;
+use headwater_kernel::packed::Packed;
 use headwater_kernel::port::Json;
 
 /// An answer worth keeping.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Known {
     Value(Json),
     /// The backend does not know the key.
     Unknown,
     /// The backend refuses the key.
-    Rejected(Arc<str>),
+    Rejected(String),
 }
 
+/// Each answer goes with two times in microseconds: when it expires, its low bits saying what it is, and from when on it
+/// is better asked for anew, though it is still good.
 #[derive(Debug)]
-pub(super) struct Cache {
-    capacity: usize,
-    bytes_max: usize,
-    bytes: usize,
-    places: hashbrown::HashMap<Arc<str>, usize, RandomState>,
-    slots: Vec<Slot>,
-    hand: usize,
-}
+pub(super) struct Cache(Packed);
 
-#[derive(Debug)]
-struct Slot {
-    key: Arc<str>,
-    known: Known,
-    /// From then on an answer is better asked for anew, though it is still good.
-    aged: Duration,
-    expires: Duration,
-    used: bool,
-}
-
-/// What a slot costs beside key and value: the slot, the map's entry, the key's counters.
-const SLOT_BYTES: usize = 160;
+const KIND_BITS: u32 = 2;
+const VALUE: u64 = 0;
+const UNKNOWN: u64 = 1;
+const REJECTED: u64 = 2;
 
 impl Cache {
     pub fn new(capacity: usize, bytes_max: usize) -> Self {
-        Self { capacity, bytes_max, bytes: 0, places: hashbrown::HashMap::default(), slots: Vec::new(), hand: 0 }
+        Self(Packed::new(bytes_max, capacity, [0, 0]))
     }
 
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.0.len()
     }
 
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.0.bytes()
     }
 
     /// What is known about a key, and whether it has nearly expired.
     pub fn get(&mut self, key: &str, now: Duration) -> Option<(Known, bool)> {
-        let place = *self.places.get(key)?;
-        let slot = self.slots.get_mut(place)?;
-        if now >= slot.expires {
-            self.remove(place);
+        let held = self.0.get(key)?;
+        let ([expires, aged], now) = (held.marks, micros(now));
+        if now >= expires >> KIND_BITS {
+            self.0.remove(key);
             return None;
         }
-        slot.used = true;
-        Some((slot.known.clone(), now >= slot.aged))
+        let known = match expires & ((1 << KIND_BITS) - 1) {
+            VALUE => Known::Value(held.value()),
+            UNKNOWN => Known::Unknown,
+            _ => Known::Rejected(String::from_utf8_lossy(&held.value()).into_owned()),
+        };
+        Some((known, now >= aged))
     }
 
     /// Keeps an answer; says how many others had to go.
-    pub fn put(&mut self, key: Arc<str>, known: Known, now: Duration, ttl: Duration) -> u64 {
-        if let Some(place) = self.places.get(&key) {
-            self.remove(*place);
-        }
-        let slot = Slot {
-            aged: match &known {
-                Known::Value(_) => now.saturating_add(ttl.mul_f64(0.9)),
-                // A key that is not there is not worth asking for ahead of time.
-                Known::Unknown | Known::Rejected(_) => Duration::MAX,
-            },
-            expires: now.saturating_add(ttl),
-            used: false,
-            key,
-            known,
-        };
-        let bytes = slot.bytes();
-        if self.capacity == 0 || bytes > self.bytes_max || ttl.is_zero() {
+    pub fn put(&mut self, key: &str, known: &Known, now: Duration, ttl: Duration) -> u64 {
+        if ttl.is_zero() {
+            self.0.remove(key);
             return 0;
         }
-        let mut evicted = 0;
-        while !self.slots.is_empty() && (self.slots.len() >= self.capacity || self.bytes + bytes > self.bytes_max) {
-            self.evict(now);
-            evicted += 1;
-        }
-        self.bytes += bytes;
-        self.places.insert(Arc::clone(&slot.key), self.slots.len());
-        self.slots.push(slot);
-        evicted
-    }
-
-    fn evict(&mut self, now: Duration) {
-        // Ends: each pass clears the marks it meets.
-        loop {
-            if self.hand >= self.slots.len() {
-                self.hand = 0;
-            }
-            let Some(slot) = self.slots.get_mut(self.hand) else { return };
-            if slot.used && now < slot.expires {
-                slot.used = false;
-                self.hand += 1;
-                continue;
-            }
-            self.remove(self.hand);
-            self.hand += 1;
-            return;
-        }
-    }
-
-    fn remove(&mut self, place: usize) {
-        if place >= self.slots.len() {
-            headwater_base::never!("slot {place} of {}", self.slots.len());
-            return;
-        }
-        let slot = self.slots.swap_remove(place);
-        self.bytes = self.bytes.saturating_sub(slot.bytes());
-        self.places.remove(&slot.key);
-        if let Some(moved) = self.slots.get(place)
-            && let Some(known) = self.places.get_mut(&moved.key)
-        {
-            *known = place;
-        }
+        let (kind, text) = match known {
+            Known::Value(json) => (VALUE, json.as_ref()),
+            Known::Unknown => (UNKNOWN, [].as_slice()),
+            Known::Rejected(reason) => (REJECTED, reason.as_bytes()),
+        };
+        let aged = match known {
+            Known::Value(_) => micros(now.saturating_add(ttl.mul_f64(0.9))),
+            // A key that is not there is not worth asking for ahead of time.
+            Known::Unknown | Known::Rejected(_) => u64::MAX,
+        };
+        let expires = micros(now.saturating_add(ttl)) << KIND_BITS | kind;
+        self.0.put(key, [expires, aged], text)
     }
 }
 
-impl Slot {
-    fn bytes(&self) -> usize {
-        let value = match &self.known {
-            Known::Value(json) => json.len(),
-            Known::Unknown => 0,
-            Known::Rejected(reason) => reason.len(),
-        };
-        self.key.len() + value + SLOT_BYTES
-    }
+/// Microseconds, of which as many bits are left as a kind has.
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(u64::MAX >> KIND_BITS)
 }
 
 /// A time to live shortened by up to `jitter` of itself; the same for a key each time, different between keys.
@@ -146,4 +87,43 @@ pub(super) fn jittered(key: &str, ttl: Duration, jitter: f64) -> Duration {
     let hash = RandomState::with_seeds(1, 2, 3, 4).hash_one(key);
     let part = (hash >> 11) as f64 / (1_u64 << 53) as f64;
     ttl.mul_f64((1.0 - jitter.clamp(0.0, 1.0) * part).clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_every_kind_are_good_until_their_time() {
+        let mut cache = Cache::new(10, 1 << 20);
+        let at = Duration::from_secs;
+        let kinds =
+            [Known::Value(Json::from_static(br#"{"id":"a"}"#)), Known::Unknown, Known::Rejected("odd".to_owned())];
+        for known in kinds {
+            assert_eq!(cache.put("a", &known, at(100), at(10)), 0);
+            let is_aged = matches!(known, Known::Value(_));
+            assert_eq!(cache.get("a", at(108)), Some((known.clone(), false)));
+            assert_eq!(cache.get("a", Duration::from_micros(109_999_999)), Some((known, is_aged)));
+            assert_eq!(cache.get("a", at(110)), None);
+            assert_eq!(cache.len(), 0);
+        }
+        cache.put("a", &Known::Unknown, at(100), at(10));
+        cache.put("a", &Known::Unknown, at(100), at(0));
+        assert_eq!((cache.get("a", at(100)), cache.len()), (None, 0));
+        cache.put("a", &Known::Unknown, at(100), Duration::MAX);
+        assert_eq!(cache.get("a", at(1 << 40)), Some((Known::Unknown, false)));
+    }
+
+    #[test]
+    fn no_more_are_kept_than_allowed_and_those_asked_for_stay() {
+        let mut cache = Cache::new(1_000, 1 << 20);
+        let (now, ttl) = (Duration::ZERO, Duration::from_secs(60));
+        let mut evicted = 0;
+        for n in 0..10_000 {
+            let known = Known::Value(Json::from(format!(r#"{{"id":"l{n:06}","price":{n}}}"#)));
+            evicted += cache.put(&format!("l{n:06}"), &known, now, ttl);
+            assert!(cache.get("l000000", now).is_some() && cache.len() <= 1_000);
+        }
+        assert_eq!((evicted as usize + cache.len(), cache.len() > 800), (10_000, true));
+    }
 }

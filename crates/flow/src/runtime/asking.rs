@@ -1,6 +1,7 @@
 //! How a step asks for what it does not know, and where answers come back in.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use headwater_kernel::port::{Json, LookupError};
@@ -48,6 +49,7 @@ pub struct Reply {
 #[derive(Debug, Default)]
 pub struct Inbox {
     replies: Mutex<Vec<Reply>>,
+    lives: AtomicU64,
     /// Wakes the pipeline.
     pub wake: Arc<Notify>,
 }
@@ -57,6 +59,12 @@ impl Inbox {
     pub fn put(&self, reply: Reply) {
         self.replies.lock().push(reply);
         self.wake.notify_one();
+    }
+
+    /// From where a life of the pipeline counts its tickets: what an earlier life asked is answered in this one, and is for
+    /// none of its events.
+    pub fn first_serial(&self) -> u64 {
+        self.lives.fetch_add(1, Ordering::Relaxed) << 40
     }
 
     /// Takes all answers; `into` is empty and lends its memory.

@@ -5,12 +5,14 @@
 //! state changes and positions are taken out by [`Core::drain`] and become durable together, or not at all.
 //!
 //! One event: decode -> event time -> steps -> outputs. An event that must wait (an answer, its turn) is parked and
-//! taken up again by [`Core::answered`], [`Core::expire`] or the event before it; until then its offset stays open.
+//! taken up again by [`Core::answered`], [`Core::expire`] or the event before it; until then its offset stays open. One
+//! that has gone on without its answer may be kept until that comes (`owed`); its offset stays open, too.
 
 mod ask;
 mod chain;
 mod emit;
 mod ledger;
+mod owed;
 mod run;
 mod stateful;
 mod tally;
@@ -43,7 +45,7 @@ use crate::runtime::letters::{Reason, Retry};
 use crate::runtime::outbox::Sink;
 use crate::runtime::overlay::Kept;
 use crate::runtime::parking::{For, Holds, Parking, Ticket};
-use crate::runtime::positions::Positions;
+use crate::runtime::positions::{Open, Positions};
 
 use chain::Verdict;
 use run::Run;
@@ -95,6 +97,7 @@ pub struct Core {
     parking: Parking<Flight>,
     /// Lanes matter only where an event can be overtaken.
     lanes: bool,
+    owed: owed::Budget,
     hasher: RandomState,
     now: Micros,
     /// The monotonic side of `now`, by which lookups know what has expired.
@@ -136,6 +139,10 @@ struct Flight {
     failed: SmallVec<[usize; 2]>,
     retry: Option<Box<Retry>>,
     kept: Vec<(usize, Bytes)>,
+    /// As it was at the step that it went past without an answer, which is still to come.
+    second: Option<Box<Doc>>,
+    /// Bytes that it counts for among the events that are kept for their second revisions.
+    owes: usize,
 }
 
 impl Flight {
@@ -161,6 +168,8 @@ enum Progress {
     Done,
     /// It waits.
     Waits(For),
+    /// Its first revision is done, and it is kept for its second one.
+    Owes,
 }
 
 impl Core {
@@ -181,6 +190,7 @@ impl Core {
             None => (Watermarks::new(plan.watermark.clone(), partitions), Micros::MIN),
         };
         let lanes = !around.asking.is_empty();
+        let owed = owed::Budget::of(&plan);
         let (now, elapsed) = (around.clock.now(), around.clock.elapsed());
         let tally = Tally::of(&plan);
         Ok(Self {
@@ -193,6 +203,7 @@ impl Core {
             held,
             parking: Parking::default(),
             lanes,
+            owed,
             hasher: RandomState::new(),
             now,
             elapsed,
@@ -218,6 +229,11 @@ impl Core {
         &self.inputs
     }
 
+    /// Counts tickets from behind `serial`, see [`crate::runtime::asking::Inbox::first_serial`].
+    pub const fn count_from(&mut self, serial: u64) {
+        self.parking.count_from(serial);
+    }
+
     /// How many events wait.
     pub fn waiting(&self) -> usize {
         self.parking.len()
@@ -241,7 +257,7 @@ impl Core {
         let Some(source) = self.inputs.get_mut(input) else { return };
         source.moved = true;
         source.positions.pass(offset);
-        let judged = again.then(|| source.positions.release(offset));
+        let before = again.then(|| source.positions.release(offset)).map(Option::unwrap_or_default);
         let (partition, is_retry) = (source.partition, source.retry);
         let chain = self.chain(input, &record);
         let Some(value) = record.value else {
@@ -301,7 +317,16 @@ impl Core {
             failed: SmallVec::new(),
             retry,
             kept: Vec::new(),
+            second: None,
+            owes: 0,
         };
+        let judged = before.map(|open| match open {
+            Open::Waits(late) => late,
+            Open::Owed => {
+                flight.retry = Some(Box::new(owed::revision(&flight)));
+                None
+            }
+        });
         if let Err(fault) = self.judge(&mut flight, judged) {
             return self.dead_flight(&flight, None, &fault, out);
         }
@@ -341,7 +366,7 @@ impl Core {
         answer: Result<Option<Json>, LookupError>,
         out: &mut dyn Sink,
     ) {
-        let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { return };
+        let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { return self.missed(ticket) };
         let plan = Arc::clone(&self.plan);
         if let Some(Step { work: Work::Lookup(lookup), .. }) = plan.steps.get(step) {
             ask::take_answer(&mut flight, step, &lookup.into, answer);
@@ -354,6 +379,7 @@ impl Core {
         self.elapsed = elapsed;
         while let Some((ticket, step)) = self.parking.expired(elapsed) {
             let Some(mut flight) = self.parking.take(ticket, For::Answer(step)) else { continue };
+            self.remember(&mut flight);
             flight.failed.push(step);
             self.go_on(flight, ticket, out);
         }
@@ -413,7 +439,7 @@ impl Core {
     fn go(&mut self, flight: Flight, ticket: Option<Ticket>, out: &mut dyn Sink) {
         let mut next = SmallVec::<[(Flight, Option<Ticket>); 2]>::from_iter([(flight, ticket)]);
         while let Some((mut flight, ticket)) = next.pop() {
-            match self.steps(&mut flight, ticket, out) {
+            let free = match self.steps(&mut flight, ticket, out) {
                 Progress::Done => {
                     self.memory = flight.doc.into_memory();
                     let Some(ticket) = ticket else { continue };
@@ -421,11 +447,10 @@ impl Core {
                         input.positions.release(flight.offset);
                         input.moved = true;
                     }
-                    let free = self.parking.leave(ticket);
-                    for ticket in [free.oldest, free.follower].into_iter().flatten() {
-                        next.extend(self.parking.take(ticket, For::Turn).map(|flight| (flight, Some(ticket))));
-                    }
+                    self.owed.done(&flight);
+                    self.parking.leave(ticket)
                 }
+                Progress::Owes => self.keep(flight, ticket),
                 Progress::Waits(what) => {
                     let ticket = ticket.unwrap_or_else(|| self.park(&flight));
                     let step = flight.step;
@@ -433,14 +458,19 @@ impl Core {
                     if what == For::Answer(step) {
                         self.ask_later(ticket, step);
                     }
+                    continue;
                 }
+            };
+            for ticket in [free.oldest, free.follower].into_iter().flatten() {
+                next.extend(self.parking.take(ticket, For::Turn).map(|flight| (flight, Some(ticket))));
             }
         }
     }
 
     fn park(&mut self, flight: &Flight) -> Ticket {
         if let Some(input) = self.inputs.get_mut(flight.input) {
-            input.positions.hold(flight.offset, flight.late);
+            let open = if owed::is_owed(flight) { Open::Owed } else { Open::Waits(flight.late) };
+            input.positions.hold(flight.offset, open);
         }
         let holds = Holds { watermark: self.watermarks.watermark(), time: flight.time };
         self.parking.enter(flight.lane, Some(holds).filter(|_| flight.counts_in_time()))
@@ -492,7 +522,12 @@ impl Core {
         if !self.is_turn(flight, ticket) {
             return Progress::Waits(For::Turn);
         }
-        self.emit(&plan, flight, out);
+        if self.emit(&plan, flight, out) {
+            if ticket.is_some() && self.owed.may_keep(flight) {
+                return Progress::Owes;
+            }
+            self.copy(flight, 1, out);
+        }
         Progress::Done
     }
 

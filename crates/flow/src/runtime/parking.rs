@@ -94,6 +94,11 @@ impl<E> Default for Parking<E> {
 }
 
 impl<E> Parking<E> {
+    /// Counts tickets from behind `serial`; to be called before there are any.
+    pub const fn count_from(&mut self, serial: u64) {
+        self.serial = serial;
+    }
+
     /// How many events wait.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
@@ -163,6 +168,11 @@ impl<E> Parking<E> {
         parked.event.take_if(|(_, waits)| *waits == what).map(|(event, _)| event)
     }
 
+    /// A parked event, whatever it waits for.
+    pub fn event_mut(&mut self, ticket: Ticket) -> Option<&mut E> {
+        self.parked_mut(ticket)?.event.as_mut().map(|(event, _)| event)
+    }
+
     /// Gives the place up. Answers whom to take up again, if they wait for their turn.
     pub fn leave(&mut self, ticket: Ticket) -> Next {
         let Some(Parked { lane, holds, .. }) = self.parked(ticket) else { return Next::default() };
@@ -171,6 +181,16 @@ impl<E> Parking<E> {
             *place = None;
             self.free.push(ticket.slot);
         }
+        Next {
+            follower: lane.and_then(|lane| self.leave_lane(ticket, lane)),
+            oldest: holds.and_then(|holds| self.let_time_go(ticket, holds)),
+        }
+    }
+
+    /// Keeps the place, and holds nobody back any more: neither its lane nor event time. Answers as [`Self::leave`].
+    pub fn step_aside(&mut self, ticket: Ticket) -> Next {
+        let Some(parked) = self.parked_mut(ticket) else { return Next::default() };
+        let (lane, holds) = (parked.lane.take(), parked.holds.take());
         Next {
             follower: lane.and_then(|lane| self.leave_lane(ticket, lane)),
             oldest: holds.and_then(|holds| self.let_time_go(ticket, holds)),
@@ -197,7 +217,7 @@ impl<E> Parking<E> {
         self.times.remove(&(holds.time, ticket.serial));
         let was_oldest = self.fences.front().is_some_and(|(first, _)| *first == ticket);
         while let Some((first, _)) = self.fences.front() {
-            if self.parked(*first).is_some() {
+            if self.parked(*first).is_some_and(|parked| parked.holds.is_some()) {
                 break;
             }
             self.fences.pop_front();

@@ -218,6 +218,7 @@ impl<'a> Life<'a> {
             chain: Chain { hops_max: setup.limits.event_hops, begins: setup.circle },
         };
         let mut core = Core::new(Arc::clone(plan), inputs, around, restored).map_err(End::Failed)?;
+        core.count_from(setup.inbox.first_serial());
         restore(setup, &mut core)?;
         let outbox = outbox::open(&**log, &plan.streams).map_err(End::Failed)?;
         widths.extend(

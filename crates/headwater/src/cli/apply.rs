@@ -13,6 +13,10 @@ use crate::output::{self, Column, Format};
 
 /// Flags of `apply`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  headwater apply -f resources/ --dry-run
+  headwater get stream/orders -o yaml | sed 's/partitions: 4/partitions: 8/' | headwater apply -f -")]
 pub struct Args {
     /// A file, a folder with everything below it, or `-` for standard input
     #[arg(short, long = "file", required = true, value_name = "FILE|DIR|-")]

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use headwater_base::{Limits, Problem};
 
-use super::get::{self, Targets, named, text};
-use super::{Context, Done, files};
+use super::get::text;
+use super::words::{self, Targets, named};
+use super::{Context, Done, execution, files, group, query, replay};
 use crate::client::Client;
 use crate::node::registry;
 use crate::output;
@@ -14,9 +15,16 @@ use crate::problems::Problems;
 
 /// Flags of `delete`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  headwater delete stream/orders pipeline/enrich
+  headwater delete pipelines -l team=checkout --dry-run
+  headwater delete -f resources/ --made
+  headwater delete group/billing")]
 pub struct Args {
-    /// Which one, or its kind with names behind it; with labels, kinds such as `streams,tables`, or `all`
-    #[arg(value_name = "KIND[/NAME]", required_unless_present = "files")]
+    /// Which one, or its kind with names behind it; `group/NAME` for a consumer group; with labels, kinds such as
+    /// `streams,tables`, or `all`
+    #[arg(value_name = "KIND[/NAME]", required_unless_present_any = ["files", "selector"])]
     what: Option<String>,
     /// Further names of the kind, or further `KIND/NAME`
     #[arg(value_name = "NAME")]
@@ -33,6 +41,9 @@ pub struct Args {
     /// Delete it although others name it
     #[arg(long)]
     force: bool,
+    /// Delete streams as well, with their events, that the node made for it and that nothing else names
+    #[arg(long)]
+    made: bool,
     /// Take what is not there as deleted
     #[arg(long)]
     ignore_not_found: bool,
@@ -41,16 +52,53 @@ pub struct Args {
     dry_run: bool,
 }
 
-/// Deletes resources.
+impl Args {
+    /// The names of consumer groups, where these are what is to be deleted.
+    fn groups(&self) -> Result<Option<Vec<String>>, Problem> {
+        let Some(what) = &self.what else { return Ok(None) };
+        let Some(names) = words::beyond(what, &self.names, &group::WORDS) else { return Ok(None) };
+        let flags = [
+            ("--selector", self.selector.is_some()),
+            ("--cascade", self.cascade),
+            ("--force", self.force),
+            ("--made", self.made),
+        ];
+        match flags.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => Err(words::for_resources(flag, what)),
+            None if names.is_empty() => Err(group::nameless(what)),
+            None => Ok(Some(names)),
+        }
+    }
+
+    /// Refuses what is no resource and has an end of another kind.
+    fn refuse_what_is_stopped(&self) -> Result<(), Problem> {
+        let Some(what) = &self.what else { return Ok(()) };
+        let word = what.split('/').next().unwrap_or_default();
+        if !execution::WORDS.contains(&word) && !replay::WORDS.contains(&word) && !query::WORDS.contains(&word) {
+            return Ok(());
+        }
+        let fact = format!("`{}` is no resource and cannot be deleted", what.escape_debug());
+        let help = "`headwater stop` ends `execution/WORKFLOW/NAME`, `replay/NAME` or `query/ID`";
+        Err(Problem::new("HW-CLI-024", fact).help(help))
+    }
+}
+
+/// Deletes resources, or consumer groups.
 ///
 /// # Errors
-/// `HW-KERNEL-012`, `HW-KERNEL-013` when others name it.
+/// `HW-KERNEL-012`, `HW-KERNEL-013` when others name it; `HW-CLI-023` for labels of nothing, `HW-CLI-024` for what is
+/// stopped, and what [`group::delete`] says.
 pub async fn run(args: Args, context: &Context) -> Done {
+    args.refuse_what_is_stopped()?;
+    if let Some(names) = args.groups()? {
+        return group::delete(context, &names, args.ignore_not_found, args.dry_run).await;
+    }
     let client = context.client()?;
     let mut targets: Vec<Target> = match (&args.what, &args.selector) {
         (Some(what), Some(selector)) => labelled(&client, what, &args.names, selector).await?,
         (Some(what), None) => named(what, &args.names)?.into_iter().map(Target::any).collect(),
-        (None, _) => Vec::new(),
+        (None, Some(selector)) => return Err(words::kindless("delete", selector).into()),
+        (None, None) => Vec::new(),
     };
     let registry = registry();
     for file in files::read(&args.files)? {
@@ -60,11 +108,14 @@ pub async fn run(args: Args, context: &Context) -> Done {
         }
     }
     if !args.files.is_empty() {
+        if targets.is_empty() {
+            return Err(files::nothing().into());
+        }
         // What is written last names what is written first, mostly.
         targets.reverse();
     }
-    let Args { cascade, force, ignore_not_found, dry_run, .. } = args;
-    all(client, targets, How { cascade, force, ignore_not_found, dry_run }).await
+    let Args { cascade, force, made, ignore_not_found, dry_run, .. } = args;
+    all(client, targets, How { cascade, force, made, ignore_not_found, dry_run }).await
 }
 
 /// A resource to delete.
@@ -91,56 +142,53 @@ pub struct How {
     pub cascade: bool,
     /// Although others name them.
     pub force: bool,
+    /// With streams that the node made for them and that nothing else names.
+    pub made: bool,
     /// What is not there counts as deleted.
     pub ignore_not_found: bool,
     /// Not at all: it is only said what would go.
     pub dry_run: bool,
 }
 
-/// Deletes resources, in an order in which none stands in another's way.
+/// Deletes resources, in an order in which none stands in another's way. What goes besides them with `made` is told
+/// beforehand, and nothing goes where not all of it can.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn all(client: Client, mut targets: Vec<Target>, how: How) -> Done {
-    let registry = registry();
-    let mut deleter = Deleter { client, how, gone: Vec::new() };
-    let mut problems = Vec::new();
     // A stream that goes before what writes to it is made anew by the next event.
     targets.sort_by_key(|target| matches!(target.kind.as_str(), "streams" | "tables"));
-    // What others among these name waits for them; in which order files come is their writer's matter.
-    loop {
-        let (before, mut waiting) = (targets.len(), Vec::new());
-        problems.clear();
-        for target in targets {
-            let id = registry
-                .find(&target.kind)
-                .map_or_else(|_| String::new(), |kind| format!("{}/{}", kind.name, target.name));
-            if deleter.gone.contains(&id) {
-                continue;
-            }
-            if let Err(more) = deleter.delete(&target).await {
-                problems.extend(more.0);
-                waiting.push(target);
-            }
-        }
-        if waiting.is_empty() || waiting.len() == before {
-            break;
-        }
-        targets = waiting;
+    if how.made && !how.dry_run {
+        foretell(&client, &targets, how).await?;
     }
-    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
+    Deleter { client, how, is_quiet: false, gone: Vec::new() }.all(targets).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says which streams go that nobody has named here: their events are lost with them.
+async fn foretell(client: &Client, targets: &[Target], how: How) -> Result<(), Problems> {
+    let dry = How { dry_run: true, ..how };
+    let mut deleter = Deleter { client: client.clone(), how: dry, is_quiet: true, gone: Vec::new() };
+    deleter.all(targets.to_vec()).await?;
+    let named = |name: &str| targets.iter().any(|target| target.kind == "streams" && target.name == name);
+    let streams = deleter.gone.iter().filter_map(|id| id.strip_prefix("Stream/")).filter(|name| !named(name));
+    let streams: Vec<String> = streams.map(|name| format!("`stream/{name}`")).collect();
+    if !streams.is_empty() {
+        output::note(format!("with all their events go as well: {}", streams.join(", ")));
+    }
+    Ok(())
 }
 
 /// The resources of some kinds that have these labels.
 async fn labelled(client: &Client, what: &str, names: &[String], selector: &str) -> Result<Vec<Target>, Problems> {
-    let wrong = |fact: String, help: &str| Problems::from(Problem::new("HW-CLI-010", fact).help(help));
     // No labels are had by everything, which nobody means to delete by a variable that is empty.
     if selector.chars().all(|letter| letter == ',' || letter.is_whitespace()) {
-        return Err(wrong("`--selector` names no label".to_owned(), "name the resources, or write labels"));
+        return Err(Problem::new("HW-CLI-010", "`--selector` names no label")
+            .help("name the resources, or write labels such as `team=checkout`")
+            .into());
     }
-    let Targets::Kinds(kinds) = get::targets(what, names)? else {
-        let fact = format!("`--selector {selector}` stands beside names");
-        return Err(wrong(fact, "leave the names or the labels out"));
+    let Targets::Kinds(kinds) = words::targets(what, names)? else {
+        return Err(words::beside_names(selector).into());
     };
     let registry = registry();
     let mut targets = Vec::new();
@@ -163,14 +211,43 @@ async fn labelled(client: &Client, what: &str, names: &[String], selector: &str)
 struct Deleter {
     client: Client,
     how: How,
+    /// Prints nothing.
+    is_quiet: bool,
     /// Ids of what is gone, and what a dry run would have deleted.
     gone: Vec<String>,
 }
 
 impl Deleter {
+    async fn all(&mut self, mut targets: Vec<Target>) -> Result<(), Problems> {
+        let registry = registry();
+        let mut problems = Vec::new();
+        // What others among these name waits for them; in which order files come is their writer's matter.
+        loop {
+            let (before, mut waiting) = (targets.len(), Vec::new());
+            problems.clear();
+            for target in targets {
+                let id = registry
+                    .find(&target.kind)
+                    .map_or_else(|_| String::new(), |kind| format!("{}/{}", kind.name, target.name));
+                if self.gone.contains(&id) {
+                    continue;
+                }
+                if let Err(more) = self.delete(&target).await {
+                    problems.extend(more.0);
+                    waiting.push(target);
+                }
+            }
+            if waiting.is_empty() || waiting.len() == before {
+                break;
+            }
+            targets = waiting;
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
+    }
+
     async fn delete(&mut self, Target { kind, name, version }: &Target) -> Result<(), Problems> {
-        let How { cascade, force, ignore_not_found, dry_run } = self.how;
-        let flags = [("cascade", cascade), ("force", force), ("dry-run", dry_run)];
+        let How { cascade, force, made, ignore_not_found, dry_run } = self.how;
+        let flags = [("cascade", cascade), ("force", force), ("made", made), ("dry-run", dry_run)];
         let mut query: Vec<(&str, &str)> =
             flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();
         // What a dry run would have deleted before does not stand in the way of what comes behind it.
@@ -188,7 +265,9 @@ impl Deleter {
         for id in answer["deleted"].as_array().into_iter().flatten().filter_map(|id| id.as_str()) {
             let (kind, name) = id.split_once('/').unwrap_or(("", id));
             let suffix = if dry_run { " (dry run)" } else { "" };
-            output::line(format!("{}/{name} deleted{suffix}", kind.to_lowercase()))?;
+            if !self.is_quiet {
+                output::line(format!("{}/{name} deleted{suffix}", kind.to_lowercase()))?;
+            }
             self.gone.push(id.to_owned());
         }
         Ok(())

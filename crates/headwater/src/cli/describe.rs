@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::get::{beyond, named, text};
+use super::get::text;
+use super::words::{beyond, named};
 use super::{Context, Done, execution, group, query, replay};
 use crate::client::Client;
 use crate::output::{self, Format, yaml};

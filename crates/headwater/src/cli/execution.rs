@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::get::text;
+use super::words::for_executions;
 use super::{Context, Done, query, replay};
 use crate::client::Client;
 use crate::output::{self, Column, Format, yaml};
@@ -179,6 +180,13 @@ pub async fn history(args: Args, context: &Context) -> Done {
 /// # Errors
 /// `HW-WORK-006` when it has ended, and as [`replay::stop`] and [`query::stop`].
 pub async fn stop(args: StopArgs, context: &Context) -> Done {
+    let is_other = |(word, _): (&str, &str)| replay::WORDS.contains(&word) || query::WORDS.contains(&word);
+    if args.what.split_once('/').is_some_and(is_other) {
+        let flags = [("--error", args.error.is_some()), ("--cause", args.cause.is_some())];
+        if let Some((flag, _)) = flags.iter().find(|(_, is_given)| *is_given) {
+            return Err(for_executions(flag, &args.what).into());
+        }
+    }
     match args.what.split_once('/') {
         Some((word, name)) if replay::WORDS.contains(&word) => return replay::stop(name, context).await,
         Some((word, id)) if query::WORDS.contains(&word) => return query::stop(id, context).await,

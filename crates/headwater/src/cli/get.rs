@@ -7,18 +7,26 @@ use headwater_kernel::SystemClock;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::words::{Targets, beside_names, beyond, for_resources, kindless, targets};
 use super::{Context, Done, execution, group, query, replay};
 use crate::client::Client;
-use crate::node::registry;
 use crate::output::{self, Column, Format, yaml};
 use crate::problems::Problems;
 
 /// Flags of `get`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  headwater get all
+  headwater get streams,tables -l team=checkout -o wide
+  headwater get pipeline/enrich -o yaml > enrich.yaml
+  headwater get pipelines -w
+  headwater get group/billing")]
 pub struct Args {
-    /// What to show: kinds such as `streams,tables`, `all`, or `KIND/NAME`
-    #[arg(value_name = "KIND[/NAME]")]
-    what: String,
+    /// What to show: kinds such as `streams,tables`, `all`, or `KIND/NAME`; also `groups`, `executions`, `queries` and
+    /// `replays`
+    #[arg(value_name = "KIND[/NAME]", required_unless_present = "selector")]
+    what: Option<String>,
     /// Only these names of the kind, or further `KIND/NAME`
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -36,38 +44,23 @@ pub struct Args {
     limit: Option<u64>,
 }
 
-/// The names that are asked for, where one of these words stands for the kind: what it means is no resource.
-pub fn beyond(what: &str, more: &[String], words: &[&str]) -> Option<Vec<String>> {
-    let Some((word, first)) = what.split_once('/') else {
-        return words.contains(&what).then(|| more.to_vec());
-    };
-    // Behind `KIND/NAME` stand further `KIND/NAME`.
-    let bare = |name: &String| match name.split_once('/') {
-        Some((word, rest)) if words.contains(&word) => rest.to_owned(),
-        _ => name.clone(),
-    };
-    words.contains(&word).then(|| std::iter::once(first.to_owned()).chain(more.iter().map(bare)).collect())
-}
-
 impl Args {
     /// As [`beyond`]; these can be neither watched nor selected.
-    fn beyond(&self, words: &[&str]) -> Result<Option<Vec<String>>, Problem> {
-        let Some(names) = beyond(&self.what, &self.names, words) else { return Ok(None) };
+    fn beyond(&self, what: &str, words: &[&str]) -> Result<Option<Vec<String>>, Problem> {
+        let Some(names) = beyond(what, &self.names, words) else { return Ok(None) };
         if self.watch || self.selector.is_some() {
-            let flag = if self.watch { "--watch" } else { "--selector" };
-            let fact = format!("`{flag}` is for resources, and `{}` is none", self.what);
-            return Err(Problem::new("HW-CLI-010", fact).help("`headwater explain` lists the kinds of resources"));
+            return Err(for_resources(if self.watch { "--watch" } else { "--selector" }, what));
         }
         Ok(Some(names))
     }
 
     /// Refuses `--limit`, for what is listed whole.
-    fn unlimited(&self) -> Result<(), Problem> {
+    fn unlimited(&self, what: &str) -> Result<(), Problem> {
         if self.limit.is_none() {
             return Ok(());
         }
-        let fact = format!("`--limit` is for the list of executions, and `{}` is none", self.what);
-        Err(Problem::new("HW-CLI-010", fact).help("leave it out: everything else is listed whole"))
+        let fact = format!("`--limit` is for the list of executions, and `{}` is none", what.escape_debug());
+        Err(Problem::new("HW-CLI-025", fact).help("leave it out: everything else is listed whole"))
     }
 }
 
@@ -188,33 +181,35 @@ fn names(row: &Value, pointer: &str) -> String {
 ///
 /// # Errors
 /// `HW-KERNEL-006`, `HW-KERNEL-012` for what there is not; what there is of several names is shown all the same.
+/// `HW-CLI-023` for labels of nothing.
 pub async fn run(args: Args, context: &Context) -> Done {
-    if let Some(ids) = args.beyond(&execution::WORDS)? {
+    let Some(what) = args.what.as_deref() else {
+        return Err(kindless("get", args.selector.as_deref().unwrap_or_default()).into());
+    };
+    if let Some(ids) = args.beyond(what, &execution::WORDS)? {
         if ids.is_empty() {
             return execution::list(context, args.limit, args.output).await;
         }
-        args.unlimited()?;
+        args.unlimited(what)?;
         return execution::get(context, &ids, args.output).await;
     }
-    args.unlimited()?;
-    if let Some(names) = args.beyond(&replay::WORDS)? {
+    args.unlimited(what)?;
+    if let Some(names) = args.beyond(what, &replay::WORDS)? {
         return replay::get(context, &names, args.output).await;
     }
-    if let Some(ids) = args.beyond(&query::WORDS)? {
+    if let Some(ids) = args.beyond(what, &query::WORDS)? {
         return query::get(context, &ids, args.output).await;
     }
-    if let Some(names) = args.beyond(&group::WORDS)? {
+    if let Some(names) = args.beyond(what, &group::WORDS)? {
         return group::get(context, &names, args.output).await;
     }
     let client = context.client()?;
-    let (kinds, named) = match targets(&args.what, &args.names)? {
+    let (kinds, named) = match targets(what, &args.names)? {
         Targets::Kinds(kinds) => (kinds, Vec::new()),
         Targets::Named(named) => (named.iter().map(|(kind, _)| kind.clone()).collect(), named),
     };
     if let (false, Some(selector)) = (named.is_empty(), &args.selector) {
-        return Err(Problem::new("HW-CLI-010", format!("`--selector {selector}` stands beside names"))
-            .help("leave the names or the labels out")
-            .into());
+        return Err(beside_names(selector).into());
     }
     let mut columns = COLUMNS.to_vec();
     if kinds.iter().any(|kind| kind == "all" || Some(kind) != kinds.first()) {
@@ -373,57 +368,6 @@ async fn watch(
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What the words of a command line name: whole kinds, or resources.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Targets {
-    /// By their plurals; `all` for every kind.
-    Kinds(Vec<String>),
-    /// Plural and name.
-    Named(Vec<(String, String)>),
-}
-
-/// Reads `KIND[,KIND]`, `KIND NAME...` or `KIND/NAME...`, as kubectl does.
-///
-/// # Errors
-/// `HW-KERNEL-006` for no kind, `HW-CLI-010` for a mixture.
-pub fn targets(what: &str, more: &[String]) -> Result<Targets, Problems> {
-    let registry = registry();
-    let plural = |kind: &str| match kind {
-        "all" => Ok("all".to_owned()),
-        _ => registry.find(kind).map(|kind| kind.plural.to_owned()),
-    };
-    let wrong = |fact: String| {
-        Problem::new("HW-CLI-010", fact).help("write `KIND/NAME`, such as `stream/orders`, or `KIND NAME NAME`")
-    };
-    if what.contains('/') {
-        let named =
-            std::iter::once(what).chain(more.iter().map(String::as_str)).map(|word| match word.split_once('/') {
-                Some((kind, name)) if !name.is_empty() => Ok((plural(kind)?, name.to_owned())),
-                _ => Err(wrong(format!("`{word}` names no resource"))),
-            });
-        return Ok(Targets::Named(named.collect::<Result<_, _>>()?));
-    }
-    let kinds = what.split(',').map(plural).collect::<Result<Vec<String>, _>>()?;
-    match kinds.as_slice() {
-        _ if more.is_empty() => Ok(Targets::Kinds(kinds)),
-        [kind] => Ok(Targets::Named(more.iter().map(|name| (kind.clone(), name.clone())).collect())),
-        _ => Err(wrong(format!("`{what}` is several kinds, so that a name alone does not say which")).into()),
-    }
-}
-
-/// The resources that words name.
-///
-/// # Errors
-/// `HW-CLI-010` when they name none.
-pub fn named(what: &str, more: &[String]) -> Result<Vec<(String, String)>, Problems> {
-    match targets(what, more)? {
-        Targets::Named(named) => Ok(named),
-        Targets::Kinds(_) => Err(Problem::new("HW-CLI-010", format!("`{what}` names no resource"))
-            .help("write `KIND/NAME`, such as `stream/orders`")
-            .into()),
-    }
 }
 
 /// A member as text.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use headwater_base::Problem;
 use serde_json::Value;
 
+use super::words::name_of;
 use super::{Context, Done};
 use crate::client::Client;
 use crate::output;
@@ -16,8 +17,14 @@ const REQUEST_BYTES: usize = 1024 * 1024;
 
 /// Flags of `produce`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  headwater produce orders < orders.ndjson
+  headwater produce orders --key .user --id .id < orders.ndjson
+  headwater tail orders --from earliest | headwater produce orders.copy")]
 pub struct Args {
-    /// The stream
+    /// The stream, by its name or as `stream/NAME`
+    #[arg(value_name = "stream/NAME")]
     stream: String,
     /// The key: `.a.b` names a field of each event, anything else is the key itself
     #[arg(long, value_name = "KEY")]
@@ -36,13 +43,25 @@ struct Sent {
     rejected: u64,
 }
 
-/// Sends events.
+/// Sends events. What was taken before something went wrong is told all the same.
 ///
 /// # Errors
-/// `HW-API-011` for no stream, `HW-CLI-002` when standard input cannot be read.
+/// `HW-API-011` for no stream, `HW-CLI-010` for what is none, `HW-CLI-002` when standard input cannot be read.
 pub async fn run(args: Args, context: &Context) -> Done {
+    let stream = name_of("Stream", &args.stream)?;
     let client = context.client()?;
     let mut sent = Sent::default();
+    let whole = all(&client, stream, &args, &mut sent).await;
+    let Sent { accepted, duplicates, rejected, .. } = sent;
+    if whole.is_ok() || accepted + duplicates + rejected > 0 {
+        output::note(format!("{accepted} accepted, {duplicates} duplicates, {rejected} rejected"));
+    }
+    whole?;
+    Ok(if rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Sends standard input to its end.
+async fn all(client: &Client, stream: &str, args: &Args, sent: &mut Sent) -> Result<(), Problems> {
     let mut body: Vec<u8> = Vec::new();
     let mut lines = 0;
     let mut input = std::io::stdin().lock();
@@ -53,22 +72,19 @@ pub async fn run(args: Args, context: &Context) -> Done {
         // What a person types is sent line by line; what comes through a pipe in large requests.
         let is_typed = std::io::IsTerminal::is_terminal(&std::io::stdin());
         if !body.is_empty() && (read == 0 || body.len() >= REQUEST_BYTES || is_typed) {
-            send(&client, &args, std::mem::take(&mut body), &mut sent).await?;
+            send(client, stream, args, std::mem::take(&mut body), sent).await?;
             sent.lines = lines;
         }
         if read == 0 {
-            break;
+            return Ok(());
         }
     }
-    let Sent { accepted, duplicates, rejected, .. } = sent;
-    output::note(format!("{accepted} accepted, {duplicates} duplicates, {rejected} rejected"));
-    Ok(if rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn send(client: &Client, args: &Args, body: Vec<u8>, sent: &mut Sent) -> Result<(), Problems> {
+async fn send(client: &Client, stream: &str, args: &Args, body: Vec<u8>, sent: &mut Sent) -> Result<(), Problems> {
     let mut query: Vec<(&str, &str)> = args.key.iter().map(|key| ("key", key.as_str())).collect();
     query.extend(args.id.iter().map(|id| ("id", id.as_str())));
-    let answer = client.publish(&args.stream, &query, body).await?;
+    let answer = client.publish(stream, &query, body).await?;
     let number = |key: &str| answer[key].as_u64().unwrap_or(0);
     sent.accepted += number("accepted") + number("deadLettered");
     sent.duplicates += number("duplicates");

@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use headwater_base::Problem;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::words::name_of;
 use super::{Context, Done};
-use crate::node::registry;
 use crate::output::{self, Column, Format};
 
 /// Flags of `reconcile`.
@@ -38,30 +37,17 @@ const COLUMNS: &[Column] = &[
     Column::new("EXTRA", |row| row["extra"].to_string()),
 ];
 
-/// The name of the pipeline that is meant; of another kind there is nothing to compare.
-fn pipeline(what: &str) -> Result<String, Problem> {
-    let Some((word, name)) = what.split_once('/') else { return Ok(what.to_owned()) };
-    let registry = registry();
-    let kind = registry.find(word)?;
-    if kind.name == "Pipeline" && !name.is_empty() {
-        return Ok(name.to_owned());
-    }
-    Err(Problem::new("HW-CLI-010", format!("`{}` names no pipeline", what.escape_debug()))
-        .help("write `pipeline/NAME`; `headwater get pipelines` lists them"))
-}
-
 /// Compares; exit code 1 when there are differences that were not repaired.
 ///
 /// # Errors
-/// `HW-FLOW-046` for no such pipeline.
+/// `HW-FLOW-046` for no such pipeline, `HW-CLI-010` for what is none.
 pub async fn run(args: Args, context: &Context) -> Done {
     let mut query: Vec<(&str, &str)> = args.from.iter().map(|from| ("from", from.as_str())).collect();
     query.extend(args.to.iter().map(|to| ("to", to.as_str())));
     if args.repair {
         query.push(("repair", "true"));
     }
-    let pipeline = pipeline(&args.pipeline)?;
-    let path = ["v1", "pipelines", pipeline.as_str(), "reconcile"];
+    let path = ["v1", "pipelines", name_of("Pipeline", &args.pipeline)?, "reconcile"];
     let report = context.client()?.json(Method::POST, &path, &query, None).await?;
     let mut rows: Vec<Value> = Vec::new();
     for (stream, differences) in report["streams"].as_object().into_iter().flatten() {

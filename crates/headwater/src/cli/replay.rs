@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::get::text;
+use super::words::name_of;
 use super::{Context, Done};
 use crate::client::Client;
 use crate::output::{self, Column, Format};
@@ -39,7 +40,7 @@ const COLUMNS: &[Column] = &[
 /// Flags of `replay`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The archive
+    /// The archive, by its name or as `archive/NAME`
     #[arg(value_name = "archive/NAME")]
     archive: String,
     /// First time of the span, such as 2026-11-23T08:00:00Z
@@ -66,10 +67,10 @@ pub struct Args {
 ///
 /// # Errors
 /// `HW-BUS-040` to `-043` for a name that is taken, no archive, an empty span, too many at once; `HW-API-008` for what is
-/// no time, `HW-KERNEL-012` for no such rule.
+/// no time, `HW-KERNEL-012` for no such rule, `HW-CLI-010` for what is no archive or no rule.
 pub async fn run(args: Args, context: &Context) -> Done {
-    let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
-    let (archive, rules) = (bare(&args.archive), args.rules.iter().map(|rule| bare(rule)).collect::<Vec<_>>());
+    let archive = name_of("Archive", &args.archive)?;
+    let rules = args.rules.iter().map(|rule| name_of("Rule", rule)).collect::<Result<Vec<_>, _>>()?;
     let client = context.client()?;
     for rule in &rules {
         // A replay to nobody would look like one that went well.

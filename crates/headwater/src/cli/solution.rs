@@ -59,7 +59,7 @@ enum Verb {
         #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
         output: Format,
     },
-    /// Delete a solution's resources from a node, with what they own
+    /// Delete a solution's resources from a node, with what they own and the streams that the node made for them
     Delete {
         /// The solution
         name: String,
@@ -125,7 +125,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
                 targets.push(delete::Target::any((registry.find(kind)?.plural.to_owned(), name.to_owned())));
             }
             // Some may be gone already, or never have been applied.
-            let how = delete::How { cascade, force: false, ignore_not_found: true, dry_run };
+            let how = delete::How { cascade, force: false, made: true, ignore_not_found: true, dry_run };
             delete::all(context.client()?, targets, how).await
         }
         Verb::Diff(chosen) => diff::against_node(chosen.body(context)?, context).await,

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::execution::COLUMNS;
 use super::get::text;
+use super::words::{for_executions, name_of};
 use super::{Context, Done};
 use crate::output::{self, Format};
 
@@ -19,8 +20,13 @@ const WAIT_S: &str = "60";
 
 /// Flags of `start`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  headwater start workflow/refund --input order.json --wait
+  echo '{\"order\": 7}' | headwater start refund --input - --name order-7
+  headwater start report/weekly")]
 pub struct Args {
-    /// The workflow; or `report/NAME` or `schedule/NAME`, which take no flags
+    /// The workflow, by its name or as `workflow/NAME`; or `report/NAME` or `schedule/NAME`, which take no flags
     #[arg(value_name = "workflow/NAME")]
     workflow: String,
     /// A file with the input, a JSON value; `-` for standard input
@@ -43,19 +49,37 @@ pub struct Args {
     output: Format,
 }
 
+impl Args {
+    /// What is for executions alone: a report or a schedule has neither an input nor an end to wait for.
+    fn refuse_flags(&self) -> Result<(), Problem> {
+        let flags = [
+            ("--input", self.input.is_some()),
+            ("--name", self.name.is_some()),
+            ("--version", self.version.is_some()),
+            ("--alias", self.alias.is_some()),
+            ("--wait", self.wait),
+        ];
+        match flags.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => Err(for_executions(flag, &self.workflow)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Starts an execution.
 ///
 /// # Errors
 /// `HW-WORK-020` for no such workflow, `HW-WORK-021` for a name that is taken, `HW-BUS-062` for a report or schedule
-/// that does not run.
+/// that does not run, `HW-CLI-010` for what cannot be started.
 pub async fn run(args: Args, context: &Context) -> Done {
     if let Some((kind @ ("report" | "schedule"), name)) = args.workflow.split_once('/') {
+        args.refuse_flags()?;
         let path = ["v1", if kind == "report" { "reports" } else { "schedules" }, name, "runs"];
         context.client()?.json(Method::POST, &path, &[], None).await?;
         output::line(format!("{kind}/{name} started"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let name = args.workflow.split_once('/').map_or(args.workflow.as_str(), |(_, name)| name);
+    let name = name_of("Workflow", &args.workflow)?;
     let mut body = Map::new();
     if let Some(file) = &args.input {
         body.insert("input".to_owned(), read(file)?);

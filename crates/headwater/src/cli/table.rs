@@ -8,6 +8,7 @@ use headwater_wire::exact::Exact;
 use reqwest::Method;
 use serde_json::json;
 
+use super::words::name_of;
 use super::{Context, Done};
 use crate::client::Client;
 use crate::output::{self, Column, Format};
@@ -17,7 +18,12 @@ use crate::problems::Problems;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Expressions are those of DynamoDB; values may stand in them: `status = 'COMPLETE' AND size(jobs) > 1`,
-`SET status = 'DONE', tries = if_not_exists(tries, 0) + 1 REMOVE note ADD cost 0.25`.")]
+`SET status = 'DONE', tries = if_not_exists(tries, 0) + 1 REMOVE note ADD cost 0.25`.
+
+Examples:
+  headwater table put users u7 '{\"plan\": \"pro\"}' --condition 'attribute_not_exists(plan)'
+  headwater table query users --filter \"plan = 'pro'\" -o ndjson
+  headwater table update users u7 'SET seen = if_not_exists(seen, 0) + 1'")]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -27,7 +33,7 @@ pub struct Args {
 enum Verb {
     /// Show documents by their keys
     Get {
-        /// The table
+        /// The table, also as `table/NAME`
         table: String,
         /// Keys of documents
         #[arg(required = true)]
@@ -40,7 +46,7 @@ enum Verb {
     Query(QueryArgs),
     /// Write a document, given as an argument or on standard input
     Put {
-        /// The table
+        /// The table, also as `table/NAME`
         table: String,
         /// The document's key
         key: String,
@@ -51,7 +57,7 @@ enum Verb {
     },
     /// Change a document, or make it, and show the new one
     Update {
-        /// The table
+        /// The table, also as `table/NAME`
         table: String,
         /// The document's key
         key: String,
@@ -62,7 +68,7 @@ enum Verb {
     },
     /// Delete a document
     Delete {
-        /// The table
+        /// The table, also as `table/NAME`
         table: String,
         /// The document's key
         key: String,
@@ -92,7 +98,7 @@ struct Given {
 
 #[derive(Debug, clap::Args)]
 struct QueryArgs {
-    /// The table
+    /// The table, also as `table/NAME`
     table: String,
     /// Only documents for which this holds, such as `status = 'COMPLETE'`
     #[arg(long, value_name = "EXPRESSION")]
@@ -137,16 +143,17 @@ pub async fn run(args: Args, context: &Context) -> Done {
     let client = context.client()?;
     match args.verb {
         Verb::Get { table, keys, output } => {
+            let table = name_of("Table", &table)?;
             let (mut rows, mut problems) = (Vec::new(), Vec::new());
             for key in &keys {
                 let bounds = [("from", key.as_str()), ("to", key.as_str())];
-                let page = client.exact(Method::GET, &["v1", "tables", &table, "documents"], &bounds, None).await?;
+                let page = client.exact(Method::GET, &["v1", "tables", table, "documents"], &bounds, None).await?;
                 let (found, _) = documents(page);
                 match found.into_iter().next() {
                     Some(row) => rows.push(row),
                     // The node knows best how to say that there is none.
                     None => problems
-                        .extend(client.get(&path(&table, key), &[]).await.err().into_iter().flat_map(|more| more.0)),
+                        .extend(client.get(&path(table, key), &[]).await.err().into_iter().flat_map(|more| more.0)),
                 }
             }
             if !rows.is_empty() {
@@ -156,16 +163,18 @@ pub async fn run(args: Args, context: &Context) -> Done {
         }
         Verb::Query(args) => query(&client, &args).await,
         Verb::Put { table, key, document, guard } => {
+            let (table, query) = (name_of("Table", &table)?, guard.query()?);
             let document = match document {
                 Some(document) => document.into_bytes(),
                 None => standard_input()?,
             };
             let body = Some(("application/json", document));
-            let answer = client.json(Method::PUT, &path(&table, &key), &guard.query(), body).await?;
+            let answer = client.json(Method::PUT, &path(table, &key), &query, body).await?;
             output::line(format!("{table}/{key} written at version {}", answer["version"]))?;
             Ok(ExitCode::SUCCESS)
         }
         Verb::Update { table, key, expression, guard } => {
+            let table = name_of("Table", &table)?;
             let mut body = vec![("update".to_owned(), Exact::String(expression))];
             body.extend(guard.condition.map(|text| ("condition".to_owned(), Exact::String(text))));
             for (name, text) in [("names", guard.given.names), ("values", guard.given.values)] {
@@ -174,12 +183,13 @@ pub async fn run(args: Args, context: &Context) -> Done {
                 }
             }
             let body = Some(("application/json", Exact::Map(body).to_string().into_bytes()));
-            let answer = client.exact(Method::PATCH, &path(&table, &key), &[], body).await?;
+            let answer = client.exact(Method::PATCH, &path(table, &key), &[], body).await?;
             output::line(answer)?;
             Ok(ExitCode::SUCCESS)
         }
         Verb::Delete { table, key, guard } => {
-            client.json(Method::DELETE, &path(&table, &key), &guard.query(), None).await?;
+            let table = name_of("Table", &table)?;
+            client.json(Method::DELETE, &path(table, &key), &guard.query()?, None).await?;
             output::line(format!("{table}/{key} deleted"))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -187,6 +197,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
 }
 
 async fn query(client: &Client, args: &QueryArgs) -> Done {
+    let table = name_of("Table", &args.table)?;
     let mut rows: Vec<Exact> = Vec::new();
     let mut after: Option<String> = None;
     loop {
@@ -206,7 +217,7 @@ async fn query(client: &Client, args: &QueryArgs) -> Done {
         if args.descending {
             query.push(("descending", "true"));
         }
-        let page = client.exact(Method::GET, &["v1", "tables", &args.table, "documents"], &query, None).await?;
+        let page = client.exact(Method::GET, &["v1", "tables", table, "documents"], &query, None).await?;
         let (found, next) = documents(page);
         rows.extend(found);
         after = next;
@@ -237,10 +248,18 @@ fn documents(page: Exact) -> (Vec<Exact>, Option<String>) {
 }
 
 impl Guard {
-    fn query(&self) -> Vec<(&str, &str)> {
+    /// `HW-CLI-025` for names and values of a condition that is not given.
+    fn query(&self) -> Result<Vec<(&str, &str)>, Problem> {
         let texts = [("condition", &self.condition), ("names", &self.given.names), ("values", &self.given.values)];
-        let given = self.condition.is_some();
-        texts.into_iter().filter(|_| given).filter_map(|(name, text)| Some((name, text.as_deref()?))).collect()
+        let given: Vec<(&str, &str)> =
+            texts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect();
+        match given.first() {
+            Some((name, _)) if self.condition.is_none() => {
+                let fact = format!("`--{name}` stands without a condition that it could be of");
+                Err(Problem::new("HW-CLI-025", fact).help("add `--condition EXPRESSION`, or leave it out"))
+            }
+            _ => Ok(given),
+        }
     }
 }
 

@@ -7,13 +7,20 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::words::name_of;
 use super::{Context, Done};
 use crate::output;
 
 /// Flags of `tail`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  headwater tail orders -f
+  headwater tail orders --from earliest -n 100 --record
+  headwater tail orders --from 2026-11-23T08:00:00Z | jq .total")]
 pub struct Args {
-    /// The stream
+    /// The stream, by its name or as `stream/NAME`
+    #[arg(value_name = "stream/NAME")]
     stream: String,
     /// Where to begin: `earliest`, `latest`, an offset, `-N` for the last N of each partition, or an RFC 3339 time
     #[arg(long, value_name = "WHERE", default_value = "-10", allow_hyphen_values = true)]
@@ -57,8 +64,9 @@ impl Row<'_> {
 /// Shows events.
 ///
 /// # Errors
-/// `HW-API-011` for no stream.
+/// `HW-API-011` for no stream, `HW-CLI-010` for what is none.
 pub async fn run(args: Args, context: &Context) -> Done {
+    let stream = name_of("Stream", &args.stream)?;
     let client = context.client()?;
     let (max, partition) = (args.max.map(|max| max.to_string()), args.partition.map(|partition| partition.to_string()));
     let mut query = vec![("from", args.from.as_str())];
@@ -67,7 +75,7 @@ pub async fn run(args: Args, context: &Context) -> Done {
     if args.follow {
         query.push(("follow", "true"));
     }
-    let mut response = client.open(Method::GET, &["v1", "streams", &args.stream, "events"], &query, None).await?;
+    let mut response = client.open(Method::GET, &["v1", "streams", stream, "events"], &query, None).await?;
     let mut rest: Vec<u8> = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| client.broke_off(&error))? {
         rest.extend_from_slice(&chunk);

@@ -54,9 +54,9 @@ const LOG_THREADS: &str = "hw-";
 /// Runs a node until Ctrl-C, SIGTERM or the time given.
 ///
 /// # Errors
-/// What [`Node::open`] says, and `HW-CLI-020` when a part of the node ends.
+/// What [`Node::open`] says, `HW-CLI-020` when a part of the node ends, and `HW-CLI-026`.
 pub fn run(args: Args, context: &Context) -> Done {
-    let filter = EnvFilter::try_from_env("HEADWATER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = filter()?;
     let color = output::colored(&std::io::stderr());
     // A line that cannot be written, as on a full disk, is lost and no more: telling of it would panic the thread it is from.
     let log = tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter);
@@ -70,6 +70,18 @@ pub fn run(args: Args, context: &Context) -> Done {
     })?;
     let next = next(&args, context, &config);
     runtime.block_on(serve(config, &next, args.exit_after))
+}
+
+/// What is logged. A misspelt filter would be silence where somebody looks for a reason.
+fn filter() -> Result<EnvFilter, Problem> {
+    let words = std::env::var_os("HEADWATER_LOG").filter(|words| !words.is_empty());
+    let Some(words) = words else { return Ok(EnvFilter::new("warn")) };
+    let words = words.to_string_lossy();
+    EnvFilter::try_new(&words).map_err(|error| {
+        Problem::new("HW-CLI-026", format!("HEADWATER_LOG is `{}`, which is no filter", words.escape_debug()))
+            .because(error)
+            .help("write `info`, or levels by part, as in `warn,headwater_flow=debug`")
+    })
 }
 
 /// Has the process end when a thread of the log panics. Whoever waits for it would wait for ever, with state that may be

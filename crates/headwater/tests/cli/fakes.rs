@@ -56,9 +56,9 @@ fn executions_are_listed_page_by_page_up_to_a_limit() {
     check(
         &alone(&["get", "streams", "--limit", "1"], ""),
         expect![[r#"
-        error[HW-CLI-010]: `--limit` is for the list of executions, and `streams` is none
+        error[HW-CLI-025]: `--limit` is for the list of executions, and `streams` is none
         help: leave it out: everything else is listed whole
-        exit 1
+        exit 2
     "#]],
     );
 }
@@ -216,7 +216,43 @@ fn groups_are_listed_and_set_to_a_place() {
         expect![[r#"
         error[HW-CLI-010]: `stream/orders` names no consumer group
         help: write `group/NAME`; `headwater get groups` lists them
+        exit 2
+    "#]],
+    );
+}
+
+#[test]
+fn groups_are_described_and_deleted() {
+    const MEMBERS: &str =
+        r#"{"code":"HW-API-116","title":"consumer group `busy` has 1 member, so that it cannot be deleted"}"#;
+    const NONE: &str = r#"{"code":"HW-API-023","title":"no consumer group `gone`"}"#;
+    let gone = (200, r#"{"deleted":["group/readers"]}"#);
+    let one = r#"{"name":"readers","state":"Empty","generation":1,"members":[],"partitions":[]}"#;
+    let (url, asked) = fake(&[(200, one), gone, (409, MEMBERS), gone, (404, NONE)]);
+    let shown = text(&alone(&["describe", "group", "readers", "--server", &url], ""));
+    assert!(shown.contains("name: readers") && shown.contains("generation: 1"), "{shown}");
+    check(
+        &alone(&["delete", "group/readers", "--dry-run", "--server", &url], ""),
+        expect![[r#"
+        group/readers deleted (dry run)
+        exit 0
+    "#]],
+    );
+    check(
+        &alone(&["delete", "groups", "busy", "readers", "--server", &url], ""),
+        expect![[r#"
+        group/readers deleted
+        error[HW-API-116]: consumer group `busy` has 1 member, so that it cannot be deleted
         exit 1
     "#]],
     );
+    check(
+        &alone(&["delete", "group/gone", "--ignore-not-found", "--server", &url], ""),
+        expect![[r#"
+        exit 0
+    "#]],
+    );
+    let paths = ["readers?dry-run=true", "busy", "readers", "gone"];
+    let deleted = paths.map(|path| format!("DELETE /v1/groups/{path} HTTP/1.1"));
+    assert_eq!(asked.join().unwrap()[1..], deleted);
 }

@@ -189,7 +189,7 @@ fn what_has_labels_is_deleted_by_them() {
         assert!(refused.contains("error[HW-CLI-010]: `--selector` names no label"), "{refused}");
     }
     let beside = text(&node.run(&["delete", "stream/a", "-l", "team=checkout"]));
-    assert!(beside.contains("error[HW-CLI-010]"), "{beside}");
+    assert!(beside.contains("error[HW-CLI-025]"), "{beside}");
     check(
         &node.run(&["delete", "streams,tables", "-l", "team=checkout", "--dry-run"]),
         expect![[r#"
@@ -222,17 +222,17 @@ fn flags_that_would_do_nothing_are_refused() {
     check(
         &node.run(&["get", "executions", "--watch"]),
         expect![[r#"
-        error[HW-CLI-010]: `--watch` is for resources, and `executions` is none
+        error[HW-CLI-025]: `--watch` is for resources, and `executions` is none
         help: `headwater explain` lists the kinds of resources
-        exit 1
+        exit 2
     "#]],
     );
     check(
         &node.run(&["get", "stream/orders", "-l", "team=checkout"]),
         expect![[r#"
-        error[HW-CLI-010]: `--selector team=checkout` stands beside names
+        error[HW-CLI-025]: `--selector team=checkout` stands beside names
         help: leave the names or the labels out
-        exit 1
+        exit 2
     "#]],
     );
 }
@@ -281,7 +281,7 @@ fn a_resource_is_described_with_its_history() {
         expect![[r#"
         error[HW-CLI-010]: `streams` names no resource
         help: write `KIND/NAME`, such as `stream/orders`
-        exit 1
+        exit 2
     "#]],
     );
 }
@@ -505,6 +505,8 @@ fn views_are_built_again_from_the_log() {
 #[test]
 fn a_solution_goes_as_it_came() {
     let node = Node::start();
+    let streams = || text(&node.run(&["get", "streams", "-o", "name"]));
+    let before = streams();
     let applied = node.run(&["solution", "apply", "sales-insights", "-o", "name"]);
     assert!(applied.status.success(), "{}", text(&applied));
     let sorted = |output: &std::process::Output, suffix: &str| {
@@ -516,10 +518,20 @@ fn a_solution_goes_as_it_came() {
     let came = sorted(&applied, "");
     assert!(came.contains(&"table/sales_markets".to_owned()), "{came:?}");
     let would = node.run(&["solution", "delete", "sales-insights", "--dry-run"]);
-    assert_eq!(sorted(&would, " deleted (dry run)"), came, "{}", text(&would));
+    let told = sorted(&would, " deleted (dry run)");
+    // Besides what its files describe go the streams that the node made for that, such as for late events.
+    let (described, made): (Vec<String>, Vec<String>) = told.iter().cloned().partition(|id| came.contains(id));
+    assert_eq!(described, came, "{}", text(&would));
+    assert!(
+        made.iter().all(|id| id.starts_with("stream/")) && made.contains(&"stream/sales.late".to_owned()),
+        "{made:?}"
+    );
     assert!(node.run(&["get", "table/sales_markets"]).status.success());
     let went = node.run(&["solution", "delete", "sales-insights"]);
-    assert_eq!(sorted(&went, " deleted"), came, "{}", text(&went));
+    assert_eq!(sorted(&went, " deleted"), told, "{}", text(&went));
+    let said = String::from_utf8_lossy(&went.stderr).into_owned();
+    assert!(said.starts_with("with all their events go as well: ") && said.contains("`stream/sales.late`"), "{said}");
+    assert_eq!(streams(), before, "nothing is left of it");
     // What is gone is no failure.
     check(
         &node.run(&["solution", "delete", "sales-insights"]),
@@ -527,6 +539,109 @@ fn a_solution_goes_as_it_came() {
         exit 0
     "#]],
     );
+}
+
+#[test]
+fn streams_that_the_node_made_go_where_that_is_asked_for() {
+    let node = Node::start();
+    node.write("r.yaml", RESOURCES);
+    assert!(node.run(&["apply", "-f", "r.yaml"]).status.success());
+    check(
+        &node.run(&["delete", "pipeline/double", "--made", "--dry-run"]),
+        expect![[r#"
+        pipeline/double deleted (dry run)
+        stream/double.dead deleted (dry run)
+        stream/orders.double deleted (dry run)
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["delete", "pipeline/double", "--made"]),
+        expect![[r#"
+        pipeline/double deleted
+        stream/double.dead deleted
+        stream/orders.double deleted
+        with all their events go as well: `stream/double.dead`, `stream/orders.double`
+        exit 0
+    "#]],
+    );
+    assert!(text(&node.run(&["get", "stream/orders.double"])).contains("HW-KERNEL-012"));
+    assert!(node.run(&["get", "stream/orders"]).status.success(), "it is described");
+}
+
+#[test]
+fn a_stream_may_be_named_with_its_kind() {
+    let node = ready();
+    check(
+        &node.fed(&["produce", "st/orders"], "{\"n\":3}\n"),
+        expect![[r#"
+        1 accepted, 0 duplicates, 0 rejected
+        exit 0
+    "#]],
+    );
+    check(
+        &node.run(&["tail", "stream/orders", "--from", "earliest"]),
+        expect![[r#"
+        {"n":1}
+        {"n":2}
+        {"n":3}
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn what_makes_no_command_together_says_how_to_write_it() {
+    for verb in ["delete", "get"] {
+        let wrong = alone(&[verb, "-l", "app=x"], "");
+        let said = text(&wrong);
+        assert!(said.contains("error[HW-CLI-023]: `--selector app=x` does not say of which kinds"), "{said}");
+        assert!(said.contains(&format!("`headwater {verb} all -l 'app=x'`")), "{said}");
+        assert_eq!(wrong.status.code(), Some(2));
+    }
+    for what in ["query/7", "execution/pay/a", "replay"] {
+        let wrong = alone(&["delete", what], "");
+        assert!(text(&wrong).contains(&format!("error[HW-CLI-024]: `{what}` is no resource")), "{}", text(&wrong));
+        assert_eq!(wrong.status.code(), Some(2));
+    }
+    check(
+        &alone(&["delete", "group/readers", "--cascade"], ""),
+        expect![[r#"
+        error[HW-CLI-025]: `--cascade` is for resources, and `group/readers` is none
+        help: `headwater explain` lists the kinds of resources
+        exit 2
+    "#]],
+    );
+    let wrong: [(&[&str], &str); 7] = [
+        (&["start", "report/weekly", "--wait"], "HW-CLI-025"),
+        (&["start", "stream/orders"], "HW-CLI-010"),
+        (&["replay", "stream/orders", "--from", "2026-11-23T08:00:00Z"], "HW-CLI-010"),
+        (&["stop", "replay/again", "--cause", "enough"], "HW-CLI-025"),
+        (&["table", "put", "users", "a", "{}", "--values", "{}"], "HW-CLI-025"),
+        (&["table", "get", "stream/users", "a"], "HW-CLI-010"),
+        (&["tail", "table/users"], "HW-CLI-010"),
+    ];
+    for (words, code) in wrong {
+        let wrong = alone(words, "");
+        assert!(text(&wrong).starts_with(&format!("error[{code}]: ")), "{words:?}: {}", text(&wrong));
+        assert_eq!(wrong.status.code(), Some(2), "{words:?}");
+    }
+    check(
+        &alone(&["get", "streams,groups"], ""),
+        expect![[r#"
+        error[HW-KERNEL-006]: there is no kind `groups`
+        help: `groups` are no resources and stand alone, as in `headwater get groups`
+        exit 1
+    "#]],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let misspelt = super::command(folder.path()).args(["up"]).env("HEADWATER_LOG", "headwater=loud").output().unwrap();
+    assert!(text(&misspelt).contains("error[HW-CLI-026]: HEADWATER_LOG is `headwater=loud`"), "{}", text(&misspelt));
+    assert_eq!(misspelt.status.code(), Some(2));
+    // Nothing at all is for the grammar.
+    assert_eq!(alone(&["delete"], "").status.code(), Some(2));
+    let empty = alone(&["delete", "-f", "r.yaml"], "# nothing\n");
+    assert!(text(&empty).contains("error[HW-CLI-009]"), "{}", text(&empty));
 }
 
 #[test]

@@ -296,6 +296,7 @@ impl Kernel {
                 created: self.setup.clock.now(),
                 state_epoch: 0,
                 deleting: None,
+                deleting_made: false,
             };
             let resource = Resource {
                 api_version: API_VERSION.to_owned(),

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_base::Problem;
-use headwater_log::{Commit, LogError, append_durable};
+use headwater_log::{Commit, LogError, Stream, append_durable};
 
 use super::Kernel;
 use crate::audit;
-use crate::resource::{Resource, id};
+use crate::made::orphans;
+use crate::resource::{Metadata, Resource, id};
 use crate::resources::refused;
+use crate::supervisor::observe;
 
 /// How long a deletion is waited for.
 const DELETE_MAX: Duration = Duration::from_secs(60);
@@ -29,19 +31,21 @@ pub struct DeleteOptions {
     pub force: bool,
     /// Ids that a dry run takes to be gone already: those that an earlier step of the same work would delete.
     pub gone: BTreeSet<String>,
+    /// Deletes streams as well that the node made for what goes and that nothing else names, with their events.
+    pub made: bool,
     /// Deletes only this version; None deletes whatever is there.
     pub version: Option<u64>,
 }
 
 impl Kernel {
-    /// Deletes a resource with what it owns (a stream goes with its events), and answers the ids of all that goes, in
-    /// the order in which it goes. Resolves when it is gone.
+    /// Deletes a resource with what it owns (a stream goes with its events), and answers the ids of all that goes: of
+    /// resources in the order in which they go, then of streams that the node made. Resolves when it is gone.
     ///
     /// # Errors
     /// `HW-KERNEL-011` it has another version, `-012` there is none, `-013` others name it, `-027` it belongs to another resource, `-016`.
     pub async fn delete(&self, kind: &str, name: &str, options: &DeleteOptions) -> Result<Vec<String>, Problem> {
         let mut changes = self.watch();
-        let ids = {
+        let (mut ids, mut made) = {
             let _turn = self.resources.turn.lock().await;
             let gone = if options.dry_run { options.gone.clone() } else { BTreeSet::new() };
             let there = self.get(kind, name).filter(|resource| !gone.contains(&resource.id()));
@@ -62,7 +66,7 @@ impl Kernel {
             if kind == "Stream" && name == audit::STREAM {
                 return Err(Problem::new("HW-KERNEL-027", "the audit stream cannot be deleted"));
             }
-            let dependents = self.dependents(&resource, options.cascade, gone);
+            let dependents = self.dependents(&resource, options.cascade, gone.clone());
             if let (Some(first), false) = (dependents.first(), options.cascade || options.force) {
                 let others = dependents.len() - 1;
                 let more = if others > 0 { format!(" and {others} more") } else { String::new() };
@@ -74,15 +78,16 @@ impl Kernel {
             let mut goes: Vec<Arc<Resource>> = if options.cascade { dependents } else { Vec::new() };
             goes.push(Arc::clone(&resource));
             let ids: Vec<String> = goes.iter().map(|resource| resource.id()).collect();
+            let made = if options.made { self.orphans(&goes, &gone) } else { Vec::new() };
             if options.dry_run {
-                return Ok(ids);
+                return Ok(ids.into_iter().chain(made.iter().map(stream_id)).collect());
             }
             if resource.metadata.generation == 0 {
                 self.delete_bare(&resource).await?;
                 goes.pop();
             }
-            self.mark(&goes).await?;
-            ids
+            self.mark(&goes, options.made).await?;
+            (ids, made)
         };
         self.wake();
         let gone = async {
@@ -100,7 +105,20 @@ impl Kernel {
             return Err(Problem::new("HW-KERNEL-031", fact)
                 .help("it goes on in the background; its status says what it waits for"));
         }
+        // One that came to be named meanwhile has stayed.
+        made.retain(|stream| self.log().stream(stream.name.as_str()).is_none_or(|now| now.id != stream.id));
+        ids.extend(made.iter().map(stream_id));
         Ok(ids)
+    }
+
+    /// The streams that the node made and that go with these, where `gone` are gone already.
+    fn orphans(&self, goes: &[Arc<Resource>], gone: &BTreeSet<String>) -> Vec<Arc<Stream>> {
+        let ids: BTreeSet<String> = goes.iter().map(|resource| resource.id()).collect();
+        let mut stays = self.resources.list(None);
+        stays.retain(|resource| !ids.contains(&resource.id()) && !gone.contains(&resource.id()));
+        let mut orphans = orphans(self.registry(), goes, &stays, &observe(self.log().as_ref()));
+        orphans.retain(|stream| !gone.contains(&stream_id(stream)));
+        orphans
     }
 
     /// Resources that name `resource` and are not `gone`; with `deep` also those that name these, the outermost first.
@@ -130,8 +148,9 @@ impl Kernel {
         found
     }
 
-    async fn mark(&self, goes: &[Arc<Resource>]) -> Result<(), Problem> {
-        let goes: Vec<&Arc<Resource>> = goes.iter().filter(|resource| resource.metadata.deleting.is_none()).collect();
+    async fn mark(&self, goes: &[Arc<Resource>], made: bool) -> Result<(), Problem> {
+        let is_new = |Metadata { deleting, deleting_made, .. }: &Metadata| deleting.is_none() || made && !deleting_made;
+        let goes: Vec<&Arc<Resource>> = goes.iter().filter(|resource| is_new(&resource.metadata)).collect();
         if goes.is_empty() {
             return Ok(());
         }
@@ -149,6 +168,7 @@ impl Kernel {
         let changes = goes.iter().map(|resource| {
             let mut marked = Resource::clone(resource);
             marked.metadata.deleting = Some(now);
+            marked.metadata.deleting_made = made;
             marked.metadata.version = self.next_version(resource.metadata.version);
             (marked.id(), Some(marked))
         });
@@ -171,4 +191,8 @@ impl Kernel {
             .map(|_| ())
             .map_err(|error| refused("the audit event", &error))
     }
+}
+
+fn stream_id(stream: &Arc<Stream>) -> String {
+    id("Stream", stream.name.as_str())
 }

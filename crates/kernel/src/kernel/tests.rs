@@ -11,7 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::kind::{ApplyOptions, Kind, Ref, no_change_problems, no_problems};
 use crate::port::Tables;
-use crate::reconcile::{Observed, Owned, Plan, UnitSpec};
+use crate::reconcile::{Observed, Owned, Plan, StreamObject, UnitSpec};
 use crate::resource::Draft;
 use crate::unit::Unit;
 
@@ -25,7 +25,7 @@ const PIPE: Kind = Kind {
     plural: "pipes",
     short: &[],
     doc: "For tests.",
-    schema: || json!({"type": "object", "properties": {"from": {"type": "string"}, "n": {"type": "integer"}}, "additionalProperties": false}),
+    schema: || json!({"type": "object", "properties": {"from": {"type": "string"}, "to": {"type": "string"}, "n": {"type": "integer"}}, "additionalProperties": false}),
     example: "",
     effective: |spec, _| spec.clone(),
     validate: no_problems,
@@ -36,7 +36,14 @@ const PIPE: Kind = Kind {
     },
     reconcile: |resource: &Arc<Resource>, _: &Observed| {
         assert_ne!(resource.spec["n"], 13, "no plan for thirteen");
+        let to = resource.spec["to"].as_str().map(|to| StreamObject {
+            name: Name::new(to).unwrap(),
+            config: crate::kinds::stream::default_config(&Limits::default()),
+            extra: Vec::new(),
+            alter: false,
+        });
         Plan {
+            streams: to.into_iter().collect(),
             units: vec![UnitSpec::of("pipe", resource)],
             owns: vec![Owned::Space(format!("pipe/{}", resource.metadata.name))],
             ..Plan::default()
@@ -383,6 +390,43 @@ async fn with_force_the_one_that_names_it_waits() {
     assert_eq!(kernel.delete("Stream", "orders", &force).await.unwrap(), ["Stream/orders"]);
     until(&kernel, "waiting", || status(&kernel, "Pipe/a") == "Unknown Waiting").await;
     assert_eq!(world.units.running.load(Ordering::SeqCst), 0);
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_for_resources_goes_with_the_last_of_them_where_that_is_asked_for() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let config = crate::kinds::stream::default_config(&Limits::default());
+    world.log.create(Name::new("auto").unwrap(), config, Vec::new()).await.unwrap();
+    let pipe =
+        |name: &str, to: &str| format!("KIND Pipe\nmetadata: {{name: {name}}}\nspec: {{from: orders, to: {to}}}\n");
+    let (a, b, c) = (pipe("a", "dead"), pipe("b", "dead"), pipe("c", "auto"));
+    apply(&kernel, &format!("{STREAM}{a}{b}{c}")).await;
+    let ids = ["Pipe/a", "Pipe/b", "Pipe/c"].map(str::to_owned);
+    assert_eq!(kernel.settled(&ids, Duration::from_secs(20)).await, []);
+    assert!(kernel.get("Stream", "dead").unwrap().status.message.starts_with("was made for `Pipe/a`"));
+
+    let plain = DeleteOptions::default();
+    let made = DeleteOptions { made: true, ..plain.clone() };
+    let dry = DeleteOptions { dry_run: true, ..made.clone() };
+    assert_eq!(kernel.delete("Pipe", "a", &dry).await.unwrap(), ["Pipe/a"], "the other one names it");
+    let behind = DeleteOptions { gone: ["Pipe/a".to_owned()].into(), ..dry.clone() };
+    assert_eq!(kernel.delete("Pipe", "b", &behind).await.unwrap(), ["Pipe/b", "Stream/dead"]);
+    assert_eq!(kernel.delete("Pipe", "a", &made).await.unwrap(), ["Pipe/a"]);
+    assert_eq!(kernel.delete("Pipe", "b", &plain).await.unwrap(), ["Pipe/b"]);
+    assert!(world.log.stream("dead").is_some(), "nobody asked for its end");
+
+    apply(&kernel, &b).await;
+    assert_eq!(kernel.settled(&["Pipe/b".into()], Duration::from_secs(20)).await, []);
+    assert_eq!(kernel.delete("Pipe", "b", &dry).await.unwrap(), ["Pipe/b", "Stream/dead"]);
+    assert!(world.log.stream("dead").is_some());
+    assert_eq!(kernel.delete("Pipe", "b", &made).await.unwrap(), ["Pipe/b", "Stream/dead"]);
+    assert!(world.log.stream("dead").is_none());
+    assert!(world.audit().contains(&"delete Stream/dead 0 deleted".to_owned()), "{:?}", world.audit());
+    // What somebody else made, or describes, stays.
+    assert_eq!(kernel.delete("Pipe", "c", &made).await.unwrap(), ["Pipe/c"]);
+    assert!(world.log.stream("auto").is_some() && world.log.stream("orders").is_some());
     kernel.stop().await;
 }
 

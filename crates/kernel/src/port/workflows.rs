@@ -202,11 +202,10 @@ pub trait Workflows: Send + Sync {
     /// The definition an execution is pinned to, as its text.
     fn definition(&self, id: &str) -> Result<Json, Problem>;
 
-    /// Executions, and where the next page begins.
+    /// Executions, and where the next page begins; a page may be short although there is a next one.
     fn list(&self, query: &ExecutionQuery) -> Result<(Vec<ExecutionView>, Option<String>), Problem>;
 
-    /// What the executions of each workflow come to, also of workflows that were deleted since. Looks at all executions
-    /// that are kept; not for async threads.
+    /// What the executions of each workflow come to, also of workflows that were deleted since.
     fn counts(&self) -> BTreeMap<String, ExecutionCounts>;
 
     /// Events of an execution behind number `after`, in the shape of `GetExecutionHistory` with times in seconds.

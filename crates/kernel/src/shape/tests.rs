@@ -37,7 +37,7 @@ kind: Strem
         expect![[r#"
             error[HW-KERNEL-007]: `metadata` has no key `lables`
               --> r.yaml:3:26
-            help: did you mean `labels`? keys here are `annotations`, `created`, `deleting`, `generation`, `labels`, `name`, `resourceVersion`, `stateEpoch`, `uid`
+            help: did you mean `labels`? keys here are `annotations`, `created`, `deleting`, `deletingMade`, `generation`, `labels`, `name`, `resourceVersion`, `stateEpoch`, `uid`
             error[HW-KERNEL-007]: `spec` has no key `partitons`
               --> r.yaml:5:3
             help: did you mean `partitions`? keys here are `cleanup`, `description`, `maxBatch`, `owner`, `partitions`, `retention`, `schema`

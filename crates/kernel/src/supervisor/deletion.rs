@@ -1,18 +1,19 @@
-//! Finishing deletions: units stop, then what the resource owns goes, then the resource.
+//! Finishing deletions: units stop, then what the resource owns goes, then what was made for it, if that is to go, then
+//! the resource.
 
 use std::io;
 use std::sync::Arc;
 
 use headwater_base::Problem;
-use headwater_log::LogError;
+use headwater_log::{LogError, Stream};
 use headwater_store::disk::{Disk, RealDisk};
 
 use super::slot::Slot;
 use super::{Supervisor, observe};
-use crate::audit;
 use crate::reconcile::Owned;
-use crate::resource::{Resource, Status};
+use crate::resource::{Metadata, Resource, Status};
 use crate::unit::{awaited, bug};
+use crate::{audit, made};
 
 impl Supervisor {
     /// Removes resources whose deletion began and for which nothing runs any more.
@@ -89,16 +90,41 @@ impl Supervisor {
             };
             result.map_err(|error| crate::resources::refused("the deletion", &error))?;
         }
-        let entry = audit::Entry {
+        // Nobody may come to name a stream between the look at who does and its end.
+        let _turn = self.parts.resources.turn.lock().await;
+        let mut entries = Vec::new();
+        for stream in self.orphans(resource) {
+            match log.delete(&stream.name).await {
+                Ok(()) => entries.push(self.deleted("Stream", stream.name.as_str(), 0)),
+                Err(LogError::UnknownStream(_)) => {}
+                Err(error) => return Err(crate::resources::refused("the deletion", &error)),
+            }
+        }
+        let Metadata { name, generation, .. } = &resource.metadata;
+        entries.push(self.deleted(&resource.kind, name.as_str(), *generation));
+        self.parts.resources.write(vec![(resource.id(), None)], Vec::new(), &entries).await
+    }
+
+    /// The streams that the node made and that go with a resource, if its deletion says so.
+    fn orphans(&self, resource: &Arc<Resource>) -> Vec<Arc<Stream>> {
+        if !resource.metadata.deleting_made {
+            return Vec::new();
+        }
+        let mut stays = self.parts.resources.list(None);
+        stays.retain(|other| other.metadata.uid != resource.metadata.uid);
+        let observed = observe(self.parts.log.as_ref());
+        made::orphans(&self.parts.registry, std::slice::from_ref(resource), &stays, &observed)
+    }
+
+    fn deleted(&self, kind: &str, name: &str, generation: u64) -> audit::Entry {
+        audit::Entry {
             time: self.parts.clock.now(),
             who: audit::LOCAL.to_owned(),
             verb: "delete".to_owned(),
-            kind: resource.kind.clone(),
-            name: resource.metadata.name.to_string(),
-            generation: resource.metadata.generation,
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            generation,
             outcome: "deleted".to_owned(),
-        };
-        let _turn = self.parts.resources.turn.lock().await;
-        self.parts.resources.write(vec![(resource.id(), None)], Vec::new(), &[entry]).await
+        }
     }
 }

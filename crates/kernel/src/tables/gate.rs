@@ -171,12 +171,20 @@ impl Log for Gate {
         self.log.look(space, key, view, seen);
     }
 
+    fn foresee(&self, keys: &[(&str, &[u8])]) {
+        self.log.foresee(keys);
+    }
+
     fn scan(&self, space: &str, prefix: &[u8], after: Option<&[u8]>, count: usize) -> Vec<(Bytes, Bytes)> {
         self.log.scan(space, prefix, after, count)
     }
 
     fn for_each(&self, space: &str, each: &mut dyn FnMut(&[u8], &[u8])) {
         self.log.for_each(space, each);
+    }
+
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        self.log.for_part(space, part, each);
     }
 
     fn space_bytes(&self, space: &str) -> u64 {

@@ -367,9 +367,7 @@ impl Core {
 }
 
 fn apply(space: &Space, sequence: Sequence, deltas: &[Delta]) {
-    for delta in deltas {
-        space.put(sequence, &delta.key, delta.value.as_deref());
-    }
+    space.put_all(sequence, deltas, |delta| (&*delta.key, delta.value.as_deref()));
 }
 
 /// Takes the spaces' order locks; a space named twice is locked once.

@@ -54,7 +54,15 @@ pub(super) async fn run(inner: Weak<Inner>, mut tasks: mpsc::UnboundedReceiver<(
 async fn perform(inner: Arc<Inner>, key: Key, attempt: Attempt) -> Option<Event> {
     let row = inner.row(&key, Tag::Task, &rows::attempt_bytes(&attempt), View::Durable)?;
     let head = inner.row(&key, Tag::Head, &[], View::Durable)?;
-    let (task, head) = (Task::decode(&row, &|hash| inner.fetch(hash)).ok()?, Head::decode(&head).ok()?);
+    let read = Task::decode(&row, &|hash| inner.fetch(hash)).and_then(|task| Ok((task, Head::decode(&head)?)));
+    let (task, head) = match read {
+        Ok(read) => read,
+        Err(problem) => {
+            // Nobody would ever do it.
+            inner.push_to(&key, Command::Park { key, reason: problem.title });
+            return None;
+        }
+    };
     if task.submitted {
         return None;
     }

@@ -5,7 +5,7 @@
 //! in the memory of whoever waits for them. Internal tasks are commits of their own here.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -17,6 +17,7 @@ use headwater_kernel::port::tables::TransactError;
 use headwater_kernel::unit::{awaited, bug};
 use headwater_log::{Commit, View};
 use serde_json::{Map, Value};
+use tokio::sync::{Semaphore, mpsc};
 
 use super::queue::Command;
 use super::rows::{self, Head, Key, Tag};
@@ -56,18 +57,31 @@ struct Life<'a> {
     ready: Vec<Event>,
 }
 
-impl Inner {
-    /// Runs a stored Express execution from its start.
-    pub(super) fn run_express(&self, key: Key) {
-        let Some(inner) = self.me.upgrade() else { return };
-        self.handle.spawn(async move {
+/// Runs stored Express executions in the order in which they come, until the engine is gone. What waits is a name: of
+/// one that runs everything is in memory, so there are so many at once and not more.
+pub(super) async fn run(inner: Weak<Inner>, mut keys: mpsc::UnboundedReceiver<Key>, at_once: usize) {
+    let room = Arc::new(Semaphore::new(at_once));
+    while let Some(key) = keys.recv().await {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let Some(inner) = inner.upgrade() else { return };
+        let handle = inner.handle.clone();
+        handle.spawn(async move {
             match inner.stored_express(key).await {
                 Ok(Some(run)) => inner.push_to(&key, Command::Express { key, run: Box::new(run) }),
                 Ok(None) => {}
                 // It would count as running for ever.
                 Err(problem) => inner.push_to(&key, Command::Park { key, reason: problem.title }),
             }
+            drop(permit);
         });
+    }
+}
+
+impl Inner {
+    /// Runs a stored Express execution from its start, once it is its turn.
+    pub(super) fn run_express(&self, key: Key) {
+        // Its other end goes only with the node.
+        let _ = self.express_ready.send(key);
     }
 
     /// None where there is no such execution any more.

@@ -15,6 +15,7 @@ use headwater_base::{Limits, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_log::{Append, Log, StreamConfig, View};
 use headwater_wire::batch::{self, Builder, Compression};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::payloads;
@@ -151,6 +152,20 @@ pub(super) struct Piece {
     pub(super) previous: i64,
     pub(super) time_ms: i64,
     pub(super) value: Bytes,
+}
+
+impl Piece {
+    /// The number of its first event; 0 where it cannot be read.
+    pub(super) fn begins(&self) -> u64 {
+        #[derive(Deserialize)]
+        struct Event {
+            id: u64,
+        }
+        serde_json::from_slice::<Vec<Event>>(&self.value)
+            .ok()
+            .and_then(|all| all.first().map(|event| event.id))
+            .unwrap_or(0)
+    }
 }
 
 /// An event without what makes it large.

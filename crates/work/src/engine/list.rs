@@ -9,12 +9,15 @@ use headwater_kernel::port::workflows::{ExecutionCounts, ExecutionQuery, Executi
 use headwater_log::View;
 use serde_json::Value;
 
+use super::index::{Group, Place};
 use super::journal::{self, Reader};
-use super::rows::{self, Head, Key, SHARDS, Tag};
+use super::rows::{self, Head, Key, Tag};
 use super::{Inner, no_execution, view};
 
 /// Executions of one page at most.
 const PAGE_MAX: usize = 1_000;
+/// Executions looked at for one page, where the query asks for what the index does not know: version and alias.
+const LOOKED_MAX: usize = 10_000;
 /// Executions that ended lately and are kept as they are shown.
 const RECENT_MAX: usize = 4_096;
 /// The largest of them.
@@ -39,7 +42,9 @@ impl Recent {
     /// Remembers an execution whose end has its place; it counts once its head says the same.
     pub(super) fn put(&mut self, key: Key, view: &ExecutionView) {
         let bytes = |json: &Option<Bytes>| json.as_ref().map_or(0, Bytes::len);
-        if bytes(&view.input) + bytes(&view.output) > RECENT_BYTES_MAX {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let data = bytes(&view.input) + bytes(&view.output) + text(&view.error) + text(&view.cause);
+        if data > RECENT_BYTES_MAX {
             return;
         }
         if self.views.insert(key, view.clone()).is_none() {
@@ -115,60 +120,54 @@ impl Inner {
         Ok(shown)
     }
 
-    /// Executions, newest first.
+    /// Executions, newest first. A page ends early where many had to be looked at for it.
+    ///
+    /// # Errors
+    /// `HW-WORK-033` for a token of another list.
     pub(super) fn list(&self, query: &ExecutionQuery) -> Result<(Vec<ExecutionView>, Option<String>), Problem> {
         let count = query.count.clamp(1, PAGE_MAX);
-        let after = query.after.as_deref().map(page).transpose()?;
-        let mut found: BTreeMap<(std::cmp::Reverse<Micros>, Key), ExecutionView> = BTreeMap::new();
-        for shard in 0..SHARDS {
-            self.log.for_each(&rows::space_of(shard), &mut |row, value| {
-                let Some((key, tag, _)) = rows::split(row) else { return };
-                if tag != Tag::Head as u8 {
-                    return;
-                }
-                let Ok(head) = Head::decode(value) else { return };
-                let place = (std::cmp::Reverse(head.started), key);
-                let wanted = query.workflow.as_ref().is_none_or(|workflow| *workflow == head.workflow)
-                    && query.version.is_none_or(|version| head.version == Some(version))
-                    && query.alias.as_ref().is_none_or(|alias| head.alias.as_ref() == Some(alias))
-                    && query.state.is_none_or(|state| state == head.state)
-                    && match (&query.map_run, &head.map_run) {
-                        (Some(wanted), there) => there.as_ref() == Some(wanted),
-                        // Children of a Map Run are listed with it alone.
-                        (None, there) => there.is_none(),
+        let mut after = query.after.as_deref().map(page).transpose()?;
+        let group = match &query.map_run {
+            Some(run) => Some(Group::MapRun(run.clone())),
+            None => query.workflow.clone().map(Group::Workflow),
+        };
+        let (mut found, mut looked) = (Vec::new(), 0);
+        loop {
+            let places = self.index.lock().places(group.as_ref(), query.state, after, count + 1);
+            looked += places.len();
+            let is_last = places.len() <= count;
+            for place in places {
+                if let Some(view) = self.listed(&place, query) {
+                    if found.len() == count {
+                        return Ok((found, after.as_ref().map(token)));
                     }
-                    && after.is_none_or(|after| place > after);
-                let last = found.last_key_value().map(|(last, _)| *last);
-                if wanted && (found.len() <= count || last.is_some_and(|last| place < last)) {
-                    found.insert(place, view(&head, None));
-                    if found.len() > count + 1 {
-                        found.pop_last();
-                    }
+                    found.push(view);
                 }
-            });
+                after = Some(place);
+            }
+            if is_last {
+                return Ok((found, None));
+            }
+            if looked >= LOOKED_MAX {
+                return Ok((found, after.as_ref().map(token)));
+            }
         }
-        let more = found.len() > count;
-        let next = more.then(|| found.keys().nth(count - 1).map(token)).flatten();
-        Ok((found.into_values().take(count).collect(), next))
+    }
+
+    /// The execution of a place, if it is as the query wants it. What is durable counts.
+    fn listed(&self, (started, key): &Place, query: &ExecutionQuery) -> Option<ExecutionView> {
+        let head = Head::decode(&self.row(key, Tag::Head, &[], View::Durable)?).ok()?;
+        let wanted = head.started == started.0
+            && query.workflow.as_ref().is_none_or(|workflow| *workflow == head.workflow)
+            && query.version.is_none_or(|version| head.version == Some(version))
+            && query.alias.as_ref().is_none_or(|alias| head.alias.as_ref() == Some(alias))
+            && query.state.is_none_or(|state| state == head.state);
+        wanted.then(|| view(&head, None))
     }
 
     /// What the executions of each workflow come to.
     pub(super) fn counts(&self) -> BTreeMap<String, ExecutionCounts> {
-        let mut found: BTreeMap<String, ExecutionCounts> = BTreeMap::new();
-        for shard in 0..SHARDS {
-            self.log.for_each(&rows::space_of(shard), &mut |row, value| {
-                let Some((_, tag, _)) = rows::split(row) else { return };
-                if tag != Tag::Head as u8 {
-                    return;
-                }
-                let Ok(head) = Head::decode(value) else { return };
-                // Children of a Map Run are listed with it alone.
-                if head.map_run.is_none() {
-                    found.entry(head.workflow).or_default().add(head.state, head.started);
-                }
-            });
-        }
-        found
+        self.index.lock().counts()
     }
 
     /// Events of an execution.
@@ -188,35 +187,40 @@ impl Inner {
         let number = |event: &Value| event["id"].as_u64().unwrap_or(0);
         let mut found: Vec<Value> = Vec::new();
         let mut at = head.last;
-        while at >= 0 {
-            let (previous, events) = reader.piece(at)?;
-            let first = events.first().map_or(0, number);
-            if reverse {
+        if reverse {
+            while at >= 0 && found.len() < count {
+                let (previous, events) = reader.piece(at)?;
                 found.extend(events.into_iter().rev().filter(|event| after == 0 || number(event) < after));
-                if found.len() >= count {
-                    break;
-                }
-            } else {
-                found.extend(events.into_iter().rev().filter(|event| number(event) > after));
-                if first <= after {
-                    break;
-                }
+                at = previous;
             }
-            at = previous;
-        }
-        if !reverse {
-            found.reverse();
+        } else {
+            // Pieces name the one before them: where they are is found backwards, and what is in them read forwards, so
+            // that a page holds no more than a page.
+            let mut pieces = Vec::new();
+            while at >= 0 {
+                let piece = reader.find(at)?;
+                pieces.push(at);
+                if piece.begins() <= after {
+                    break;
+                }
+                at = piece.previous;
+            }
+            while found.len() < count
+                && let Some(at) = pieces.pop()
+            {
+                found.extend(reader.piece(at)?.1.into_iter().filter(|event| number(event) > after));
+            }
         }
         found.truncate(count);
         Ok(found)
     }
 }
 
-fn token((started, key): &(std::cmp::Reverse<Micros>, Key)) -> String {
+fn token((started, key): &Place) -> String {
     format!("{}-{}", started.0.0, crate::hash::hex(key))
 }
 
-fn page(token: &str) -> Result<(std::cmp::Reverse<Micros>, Key), Problem> {
+fn page(token: &str) -> Result<Place, Problem> {
     let parsed = token.split_once('-').and_then(|(started, hex)| {
         let number = |at: usize| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok();
         let bytes: Vec<u8> = (0..16).map_while(number).collect();

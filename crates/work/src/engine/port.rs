@@ -40,6 +40,9 @@ impl Inner {
     }
 }
 
+/// Codes of tasks that nobody can work on any more.
+const OVER: [&str; 4] = ["HW-WORK-004", "HW-WORK-006", "HW-WORK-030", "HW-WORK-031"];
+
 /// `HW-WORK-034`: the node is on its way down.
 pub(super) fn stopping() -> Problem {
     Problem::new("HW-WORK-034", "the engine is stopping").help("send it again once the node is up")
@@ -187,8 +190,8 @@ impl Workflows for Engine {
                 asked.done();
                 match started {
                     Ok(_) => {}
-                    // It is over: the next one.
-                    Err(problem) if problem.code == "HW-WORK-004" || problem.code == "HW-WORK-006" => continue,
+                    // It is over, or its execution is parked or gone, which is no fault of the worker's: the next one.
+                    Err(problem) if OVER.contains(&problem.code.as_str()) => continue,
                     Err(problem) => return Err(problem),
                 }
                 let input = Json::from(task.start.parameters.to_string());

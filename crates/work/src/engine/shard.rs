@@ -9,6 +9,7 @@
 //! for it is told; a shard that ends is told of ([`super::Engine::broken`]).
 
 mod batch;
+mod beats;
 mod carry;
 mod commit;
 mod completer;
@@ -24,15 +25,18 @@ use headwater_kernel::unit::{bug, contained};
 use headwater_log::{Log, View};
 use tokio::sync::mpsc;
 
+use super::index::Listing;
 use super::message::Message;
 use super::queue::Command;
 use super::rows::{self, Alarm, Head, Key, Tag};
-use super::timers::Timers;
+use super::timers::{self, Timers};
 use super::turn::{After, Around, Turn};
 use super::{Inner, token};
 use crate::execution::{Attempt, Begin, Event, Failure, Item, Timer};
+use crate::hash;
 use crate::tasks;
 use batch::{Batch, Slot};
+use beats::Beats;
 use completer::Post;
 
 pub(super) use completer::run as complete;
@@ -62,15 +66,8 @@ pub(super) struct Shard {
     next: i64,
     timers: Timers,
     cache: Cache,
-    beats: HashMap<(Key, Attempt), Beat>,
+    beats: Beats,
     done: mpsc::UnboundedSender<completer::Item>,
-}
-
-/// The newest sign of life of a task, and the one that is written down.
-#[derive(Clone, Copy)]
-struct Beat {
-    last: Micros,
-    logged: Micros,
 }
 
 /// Decoded executions, the least lately used going first.
@@ -111,25 +108,29 @@ impl Shard {
         let partition = u32::try_from(index).unwrap_or(0);
         let next = log.ends(&history, partition).map_err(|error| super::refused(&error))?.appended;
         let (mut alarms, mut commands, mut running) = (Vec::new(), Vec::new(), 0_u64);
-        let (mut offers, mut maps, mut express) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut offers, mut maps, mut express, mut listings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         log.for_each(&space, &mut |row, value| {
             let Some((key, tag, rest)) = rows::split(row) else { return };
             if tag == Tag::Timer as u8 {
                 let due = value.try_into().map(i64::from_be_bytes).unwrap_or_default();
                 alarms.extend(rest.try_into().ok().map(|alarm| (Micros(due), key, alarm)));
             } else if tag == Tag::Head as u8 {
-                let head = Head::decode(value).ok().filter(|head| head.state == ExecutionState::Running);
+                let head = Head::decode(value).ok();
+                listings.extend(head.as_ref().map(|head| Listing::of(key, head)));
+                let head = head.filter(|head| head.state == ExecutionState::Running);
                 running += u64::from(head.is_some());
                 express.extend(head.filter(|head| head.express && head.parked.is_none()).map(|_| key));
             } else if tag == Tag::Message as u8 {
-                commands.extend(
-                    Message::decode(value, &|hash| inner.fetch(hash))
-                        .ok()
-                        .map(|message| Command::Message { row: Bytes::copy_from_slice(row), message }),
-                );
+                match Message::decode(value, &|hash| inner.fetch(hash)) {
+                    Ok(message) => commands.push(Command::Message { row: Bytes::copy_from_slice(row), message }),
+                    Err(problem) => tracing::error!(sender = hash::hex(&key), reason = problem.title, "message left"),
+                }
             } else if tag == Tag::Task as u8 {
-                let task = rows::Task::decode(value, &|hash| inner.fetch(hash));
-                let (Ok(task), Some(attempt)) = (task, rows::attempt_of(rest)) else { return };
+                let Some(attempt) = rows::attempt_of(rest) else { return };
+                let task = match rows::Task::decode(value, &|hash| inner.fetch(hash)) {
+                    Ok(task) => task,
+                    Err(problem) => return commands.push(Command::Park { key, reason: problem.title }),
+                };
                 match task.start.resource {
                     crate::definition::Resource::Activity { arn } => {
                         if !task.submitted {
@@ -145,6 +146,7 @@ impl Shard {
             }
         });
         inner.figures.running.fetch_add(running, std::sync::atomic::Ordering::Relaxed);
+        inner.index.lock().take_up(listings);
         for command in commands {
             match command {
                 Command::Message { row, message } => inner.deliver(row, message),
@@ -164,7 +166,7 @@ impl Shard {
             next,
             timers: Timers::of(alarms),
             cache: Cache::default(),
-            beats: HashMap::default(),
+            beats: Beats::default(),
             done,
         };
         shard.count_timers();
@@ -214,8 +216,8 @@ impl Shard {
         let mut batch = Batch::default();
         let now = self.inner.clock.now();
         for _ in 0..GATHER_MAX {
-            let Some((_, key, alarm)) = self.timers.pop(now, self.inner.kept) else { break };
-            self.fire(&mut batch, key, alarm, now);
+            let Some(entry) = self.timers.pop(now, self.inner.kept) else { break };
+            self.fire(&mut batch, entry, now);
         }
         for command in commands {
             self.apply(&mut batch, command);
@@ -501,27 +503,24 @@ impl Shard {
         if task.is_some_and(|task| task.start.token.as_deref() == Some(held)) { Ok(()) } else { Err(token::over()) }
     }
 
-    /// Signs of life are written down at most every quarter of the time they may take.
     fn beat(&mut self, batch: &mut Batch, key: &Key, attempt: Attempt, held: &str, now: Micros) -> Result<(), Problem> {
         self.hold(batch, key, &attempt, held)?;
         let around = Self::around(&self.inner, &*self.log, &self.space);
         let task = batch.slot(key).and_then(|slot| slot.turn.task(&attempt, &around));
-        let span = task.and_then(|task| task.heartbeat_us).unwrap_or(i64::MAX);
-        let beat = self.beats.entry((*key, attempt)).or_insert(Beat { last: now, logged: Micros::MIN });
-        beat.last = now;
-        if now.0.saturating_sub(beat.logged.0) < span / 4 {
-            return Ok(());
+        match task.and_then(|task| task.heartbeat_us) {
+            Some(span_us) if self.beats.take(key, attempt, now, span_us) => {
+                self.feed(batch, key, Event::Heartbeat { attempt }, now)
+            }
+            _ => Ok(()),
         }
-        beat.logged = now;
-        self.feed(batch, key, Event::Heartbeat { attempt }, now)
     }
 
-    fn fire(&mut self, batch: &mut Batch, key: Key, bytes: rows::AlarmKey, now: Micros) {
+    fn fire(&mut self, batch: &mut Batch, (due, key, bytes): timers::Entry, now: Micros) {
         let row = rows::row(&key, Tag::Timer, &bytes);
         let Some(alarm) = Alarm::of(&bytes) else { return };
         if batch.is_busy(&key) {
             // Its turn of this batch has to be written first.
-            return batch.late.push((now, key, bytes));
+            return batch.late.push((due, key, bytes));
         }
         self.guarded(batch, &key, |shard, batch| shard.fired(batch, key, alarm, row, now));
     }
@@ -529,8 +528,13 @@ impl Shard {
     fn fired(&mut self, batch: &mut Batch, key: Key, alarm: Alarm, row: Bytes, now: Micros) {
         let event = match alarm {
             Alarm::Expire => {
-                batch.gone.insert(key);
                 let head = self.head(&key).ok().flatten();
+                if head.as_ref().is_some_and(|head| head.stopped.is_none()) {
+                    // It was taken up again when this was on its way.
+                    return;
+                }
+                batch.gone.insert(key);
+                batch.listed.extend(head.as_ref().map(|head| Listing::gone(key, head)));
                 let pointers: Vec<Bytes> = head.iter().flat_map(|head| super::payloads::pointers(&key, head)).collect();
                 let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
                 let progress = maps.iter().flat_map(|attempt| {
@@ -550,10 +554,9 @@ impl Shard {
             Alarm::Of(timer) => Event::Timer(timer),
         };
         if let Alarm::Of(Timer::Heartbeat(attempt)) = alarm
-            && let Some(beat) = self.beats.get(&(key, attempt)).copied()
-            && beat.last > beat.logged
+            && let Some(last) = self.beats.unwritten(&key, &attempt)
         {
-            let _ = self.feed(batch, &key, Event::Heartbeat { attempt }, beat.last);
+            let _ = self.feed(batch, &key, Event::Heartbeat { attempt }, last);
         }
         match self.open_turn(batch, &key) {
             Ok(slot) => slot.turn.fired(&alarm),

@@ -5,6 +5,7 @@ mod bugs;
 mod calls;
 mod carry;
 mod disk;
+mod lists;
 mod maps;
 mod payloads;
 mod rig;
@@ -380,6 +381,53 @@ async fn an_ended_execution_goes_after_its_retention_time() {
     // Its name is free again.
     rig.start("hello", Some("n"), json!({"other": 1})).await.unwrap();
     rig.end("hello/n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_whose_task_is_damaged_says_so() {
+    let mut rig = Rig::new().await;
+    rig.workflow("w", &activity(json!([]))).await;
+    for name in ["bad", "good"] {
+        rig.start("w", Some(name), json!({"name": name})).await.unwrap();
+    }
+    rig.engine().close().await;
+    let of_bad = |row: &[u8]| row.starts_with(&super::rows::key_of("w", "bad"));
+    let (shard, row, _) = rig.rows_of(super::rows::Tag::Task).into_iter().find(|(_, row, _)| of_bad(row)).unwrap();
+    rig.put_row(shard, row, b"?".to_vec().into()).await;
+    rig.restart().await;
+    rig.until(|| rig.engine().describe("w/bad").unwrap().cause.is_some()).await;
+    let cause = rig.engine().describe("w/bad").unwrap().cause.unwrap();
+    assert!(cause.contains("a task under way"), "{cause}");
+    let task = rig.engine().poll_activity("work", None, LONG).await.unwrap().unwrap();
+    assert_eq!(&task.input[..], br#"{"name":"good"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn express_executions_beyond_a_number_wait_for_their_turn() {
+    let mut rig = Rig::new().await;
+    rig.bounds.express_at_once_max = 2;
+    rig.restart().await;
+    rig.stream("out").await;
+    let publish = json!({"Type": "Task", "Resource": "arn:headwater:work:::stream:publish", "Next": "W",
+        "Parameters": {"Stream": "out", "Value.$": "$"}, "ResultPath": null});
+    let wait = json!({"Type": "Wait", "Seconds": 5, "End": true});
+    rig.express("quick", &json!({"StartAt": "A", "States": {"A": publish, "W": wait}})).await;
+    for number in 0..5 {
+        rig.start("quick", Some(&format!("n{number}")), json!({})).await.unwrap();
+    }
+    rig.until(|| rig.records("out") == 2).await;
+    rig.workflow("hello", &pass(json!(1))).await;
+    rig.start("hello", Some("n"), json!({})).await.unwrap();
+    rig.end("hello/n").await;
+    assert_eq!(rig.records("out"), 2);
+    for number in 0..5 {
+        let id = format!("quick/n{number}");
+        while rig.engine().wait(&id, Duration::from_millis(100)).await.unwrap().stopped.is_none() {
+            rig.advance(5);
+        }
+        assert_eq!(rig.end(&id).await.state, ExecutionState::Succeeded);
+    }
+    assert_eq!(rig.records("out"), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Replays of archives.
 
-use headwater_base::Micros;
+use headwater_base::{Micros, Problem};
 use headwater_kernel::port::bus::ReplayRequest;
 use serde_json::{Map, Value, json};
 
@@ -94,7 +94,7 @@ async fn start(call: &Call) -> Answer {
         return Err(exists(format!("Replay {replay} already exists.")));
     }
     let request = ReplayRequest { name: replay.to_owned(), archive: archive.to_owned(), from, to: until, rules: only };
-    call.aws.bus.replay(request).await?;
+    call.aws.bus.replay(request).await.map_err(|problem| fault(problem, replay))?;
     Ok(json!({
         "ReplayArn": arn(&call.caller, replay),
         "State": "STARTING",
@@ -174,10 +174,23 @@ async fn cancel(call: &Call) -> Answer {
     let replay = call.given("ReplayName");
     let found = named(call)?;
     if !["STARTING", "RUNNING"].contains(&state(&found).as_str()) {
-        let message = format!("Replay {replay} is not in a valid state for this operation.");
-        return Err(Refusal::new("IllegalStatusException", message));
+        return Err(ended(replay));
     }
-    call.aws.bus.cancel_replay(replay).await?;
+    call.aws.bus.cancel_replay(replay).await.map_err(|problem| fault(problem, replay))?;
     let state = named(call).map_or_else(|_| "CANCELLING".to_owned(), |found| state(&found));
     Ok(json!({ "ReplayArn": arn(&call.caller, replay), "State": state }))
+}
+
+/// What the bus says of a replay in the service's words.
+fn fault(problem: Problem, replay: &str) -> Refusal {
+    match problem.code.as_str() {
+        "HW-BUS-040" => exists(format!("Replay {replay} already exists.")),
+        "HW-BUS-043" => Refusal::new("LimitExceededException", problem.title),
+        "HW-BUS-044" => ended(replay),
+        _ => problem.into(),
+    }
+}
+
+fn ended(replay: &str) -> Refusal {
+    Refusal::new("IllegalStatusException", format!("Replay {replay} is not in a valid state for this operation."))
 }

@@ -16,7 +16,7 @@ use super::super::refusal::Refusal;
 use super::super::shape::{Member, Shape, may, must, name, text};
 use super::super::tags;
 use super::{
-    BUS, DESCRIPTION, LIMIT, NEXT_TOKEN, RULE, TAGS, bus, buses, listed, not_found, pattern, put_some, targets, there,
+    BUS, DESCRIPTION, LIMIT, NEXT_TOKEN, RULE, TAGS, buses, listed, not_found, pattern, put_some, targets, there,
 };
 
 const NAME: Member = must("Name", name(64));
@@ -230,7 +230,7 @@ async fn enable(call: &Call, enabled: bool) -> Answer {
 }
 
 fn by_target(call: &Call) -> Answer {
-    let (wanted, bus) = (call.given("TargetArn"), bus(call, "EventBusName"));
+    let (wanted, bus) = (call.given("TargetArn"), there(call, "EventBusName")?);
     let rules = of_bus(&call.aws, bus);
     let names = rules
         .iter()

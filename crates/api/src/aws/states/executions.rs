@@ -10,8 +10,8 @@ use super::super::page as pages;
 use super::super::refusal::Refusal;
 use super::super::shape::{Member, Shape, may, must, secret, text};
 use super::{
-    EXECUTION_ARN, MACHINE_ARN, MAX_RESULTS, Machine, NEXT_TOKEN, Qualifier, WORKFLOW, after, codes, count, listed,
-    machine, machines, map_runs, name, no_execution, no_machine, versions,
+    EXECUTION_ARN, MACHINE_ARN, MAX_RESULTS, Machine, NEXT_TOKEN, Qualifier, WORKFLOW, after, bad_token, codes, count,
+    listed, machine, machines, map_runs, no_execution, no_machine, versions,
 };
 
 const INCLUDED: Member = may("includedData", Shape::Choice(&["ALL_DATA", "METADATA_ONLY"]));
@@ -127,10 +127,27 @@ fn request(call: &Call, machine: &Machine) -> Result<StartExecution, Refusal> {
         workflow: machine.name().to_owned(),
         version,
         alias,
-        name: call.text("name").map(name).transpose()?.map(str::to_owned),
+        name: call.text("name").map(execution_name).transpose()?.map(str::to_owned),
         input: Some(input.to_owned().into()),
         cause: None,
     })
+}
+
+/// `name` as an execution may be called, which is more than what a state machine may.
+fn execution_name(given: &str) -> Result<&str, Refusal> {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
+    if given.contains(bad) {
+        return Err(Refusal::new("InvalidName", format!("Invalid Name: '{given}'")));
+    }
+    Ok(given)
+}
+
+/// Why an execution does not begin, in the service's words.
+fn not_begun(problem: headwater_base::Problem, call: &Call, arn: &str) -> Refusal {
+    match problem.code.as_str() {
+        codes::NO_WORKFLOW => no_machine(call.given("stateMachineArn")),
+        _ => fault(problem, arn),
+    }
 }
 
 /// The version or the alias that a state machine is named by.
@@ -147,10 +164,7 @@ async fn start(call: &Call) -> Answer {
     let request = request(call, &machine)?;
     let wanted = request.name.clone().unwrap_or_default();
     let arn = call.caller.arn("states", format_args!("execution:{}:{wanted}", machine.name()));
-    let started = call.aws.workflows.start(request).await.map_err(|problem| match problem.code.as_str() {
-        codes::NO_WORKFLOW => no_machine(call.given("stateMachineArn")),
-        _ => fault(problem, &arn),
-    })?;
+    let started = call.aws.workflows.start(request).await.map_err(|problem| not_begun(problem, call, &arn))?;
     let arn = shown_arn(&call.caller, &started, machine.express());
     Ok(json!({ "executionArn": arn, "startDate": seconds(started.started) }))
 }
@@ -161,7 +175,8 @@ async fn run(call: &Call) -> Answer {
         return Err(wrong_type());
     }
     let request = request(call, &machine)?;
-    let ended = call.aws.workflows.run(request).await?;
+    let arn = call.given("stateMachineArn");
+    let ended = call.aws.workflows.run(request).await.map_err(|problem| not_begun(problem, call, arn))?;
     let mut shown = shown(call, &ended, true);
     let stopped = ended.stopped.unwrap_or(ended.started);
     shown.insert("stopDate".to_owned(), seconds(stopped));
@@ -299,7 +314,11 @@ fn list(call: &Call) -> Answer {
         count: count(call),
         ..query
     };
-    let (executions, next) = call.aws.workflows.list(&query)?;
+    let listed_by = call.aws.workflows.list(&query);
+    let (executions, next) = listed_by.map_err(|problem| match problem.code.as_str() {
+        codes::NO_PAGE => bad_token(),
+        _ => problem.into(),
+    })?;
     let redriven = call.text("redriveFilter").map(|filter| filter == "REDRIVEN");
     let kept = executions.iter().filter(|execution| redriven.is_none_or(|wanted| (execution.redrives > 0) == wanted));
     let items = kept.map(|execution| Value::Object(outline(call, execution, false)));

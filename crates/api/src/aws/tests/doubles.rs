@@ -116,6 +116,9 @@ impl Workflows for Engine {
     }
 
     fn list(&self, query: &ExecutionQuery) -> Result<(Vec<ExecutionView>, Option<String>), Problem> {
+        if query.after.as_ref().is_some_and(|after| !after.contains('/')) {
+            return Err(problem(crate::aws::states::codes::NO_PAGE));
+        }
         let executions = self.executions.lock();
         let all = executions.values().filter(|view| {
             query.workflow.as_ref().is_none_or(|workflow| view.workflow == *workflow)
@@ -254,7 +257,11 @@ impl Bus for Buses {
     }
 
     fn replay(&self, request: ReplayRequest) -> BoxFuture<'_, Result<(), Problem>> {
-        self.replays.lock().insert(request.name.clone(), request);
+        let mut replays = self.replays.lock();
+        if replays.len() >= 2 {
+            return Box::pin(async { Err(problem("HW-BUS-043")) });
+        }
+        replays.insert(request.name.clone(), request);
         Box::pin(async { Ok(()) })
     }
 
@@ -277,8 +284,8 @@ impl Bus for Buses {
     }
 
     fn cancel_replay<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
-        self.replays.lock().remove(name);
-        Box::pin(async { Ok(()) })
+        let was_there = self.replays.lock().remove(name).is_some_and(|replay| replay.name != "ends");
+        Box::pin(async move { if was_there { Ok(()) } else { Err(problem("HW-BUS-044")) } })
     }
 }
 

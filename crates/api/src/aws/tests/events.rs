@@ -281,6 +281,16 @@ async fn archives_and_their_replays() {
             "Destination": { "Arn": arn("event-bus/default"), "FilterArns": [arn("rule/r")] } })
     );
     assert_eq!(house.ok(&target("ListReplays"), json!({ "State": "FAILED" })).await, json!({ "Replays": [] }));
+    // One that ends in the moment in which it is cancelled, and one too many.
+    house.ok(&target("StartReplay"), start("ends", 1.5, 9.0, "event-bus/default")).await;
+    assert_eq!(
+        house.no(&target("StartReplay"), start("q", 1.5, 9.0, "event-bus/default")).await,
+        "LimitExceededException: as the double says"
+    );
+    assert_eq!(
+        house.no(&target("CancelReplay"), json!({ "ReplayName": "ends" })).await,
+        "IllegalStatusException: Replay ends is not in a valid state for this operation."
+    );
     house.ok(&target("CancelReplay"), json!({ "ReplayName": "p" })).await;
     house.ok(&target("DeleteArchive"), json!({ "ArchiveName": "a" })).await;
     assert_eq!(

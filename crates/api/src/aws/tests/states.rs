@@ -209,6 +209,28 @@ async fn lists_come_in_pages() {
     assert_eq!(rest["events"][0]["stateEnteredEventDetails"], json!({ "name": "A" }));
     let strange = json!({ "maxResults": 2, "nextToken": "strange" });
     assert_eq!(house.no(&target("ListStateMachines"), strange).await, "InvalidToken: Invalid Token: 'Invalid token'");
+    let of_another_list = crate::aws::page::token("strange");
+    let strange = json!({ "stateMachineArn": arn("stateMachine:price"), "nextToken": of_another_list });
+    assert_eq!(house.no(&target("ListExecutions"), strange).await, "InvalidToken: Invalid Token: 'Invalid token'");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executions_may_be_called_what_the_service_lets_them_be() {
+    let house = house().await;
+    create(&house, "price", "STANDARD").await;
+    let start = |name: &str| json!({ "stateMachineArn": arn("stateMachine:price"), "name": name });
+    for name in ["order@7+1=(8)!", "Größe"] {
+        let started = house.ok(&target("StartExecution"), start(name)).await;
+        assert_eq!(started["executionArn"], arn(&format!("execution:price:{name}")));
+        let described =
+            house.ok(&target("DescribeExecution"), json!({ "executionArn": started["executionArn"] })).await;
+        assert_eq!(described["name"], name);
+    }
+    for name in ["a b", "a:b", "a/b", "a*", "\u{7}"] {
+        let refused = house.no(&target("StartExecution"), start(name)).await;
+        assert_eq!(refused, format!("InvalidName: Invalid Name: '{name}'"));
+    }
     house.stop().await;
 }
 

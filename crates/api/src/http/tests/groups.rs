@@ -62,6 +62,21 @@ async fn offsets_of_a_group_are_set_within_what_can_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_deleted_with_its_offsets() {
+    let house = ready().await;
+    let delete = async |query: &str| house.with("DELETE", &format!("/v1/groups/readers{query}"), "", "").await;
+    let gone = serde_json::json!({"deleted": ["group/readers"]});
+    assert_eq!(body(&delete("?dry-run").await), gone);
+    assert_eq!(offset(&house).await, 2, "a dry run deletes nothing");
+    assert_eq!(body(&delete("").await), gone);
+    assert_eq!(body(&house.get("/v1/groups").await)["groups"], serde_json::json!([]));
+    assert_eq!(code(&delete("").await), "404 HW-API-023");
+    assert_eq!(code(&delete("?force").await), "400 HW-API-009");
+    assert!(house.groups.all_committed("readers").is_empty());
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn groups_are_listed_with_their_positions_where_these_are_asked_for() {
     let house = ready().await;
     let short = serde_json::json!({"name": "readers", "state": "Empty", "members": 0, "lag": 3});
@@ -99,6 +114,9 @@ async fn offsets_are_not_set_under_a_member() {
         assert_eq!(code(&refused), "409 HW-API-116");
         assert!(refused.1.contains("has 1 member,"), "{refused:?}");
     }
+    let kept = house.with("DELETE", "/v1/groups/readers", "", "").await;
+    assert_eq!(code(&kept), "409 HW-API-116");
+    assert!(kept.1.contains("has 1 member, so that it cannot be deleted"), "{kept:?}");
     assert_eq!(offset(&house).await, 2);
     let leaver = Leaver { identity: Identity { member_id: id, instance: None } };
     house.groups.leave("readers", &[leaver]).await.unwrap();

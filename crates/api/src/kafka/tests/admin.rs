@@ -82,6 +82,14 @@ async fn alter_configs_replaces_all_that_was_set() {
         assert_eq!(alter(&mut peer, version, &[("flush.ms", "6")], false).await, 0);
         assert_eq!(config(&mut peer, "retention.ms").await, ("604800000".into(), false), "back to its default");
     }
+    // Whom the node made a stream for is none of what a client set.
+    let log = peer.house.service.log.clone();
+    let orders = log.stream("orders").unwrap();
+    let mark = (headwater_kernel::made::MARK.to_owned(), "Pipeline/p".to_owned());
+    log.alter(&orders.name, orders.config.clone(), vec![mark.clone()]).await.unwrap();
+    assert_eq!(alter(&mut peer, 2, &[("flush.ms", "6")], false).await, 0);
+    assert_eq!(config(&mut peer, "flush.ms").await, ("6".into(), true));
+    assert!(log.stream("orders").unwrap().extra.contains(&mark));
     assert_eq!(alter(&mut peer, 2, &[("retention.ms", "soon")], false).await, 40);
     assert_eq!(alter(&mut peer, 2, &[("retention.mss", "1")], false).await, 40);
     assert_eq!(alter(&mut peer, 2, &[("flush.ms", "1"), ("flush.ms", "2")], false).await, 42);

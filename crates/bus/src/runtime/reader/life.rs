@@ -7,10 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Name, Problem};
-use headwater_kernel::unit::{bug, contained};
+use headwater_kernel::unit::contained;
 use headwater_log::cursor::Pulled;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Delta, LogError, Offset};
+use headwater_wire::batch::Record;
 use tracing::{info, warn};
 
 use super::members::position;
@@ -19,7 +20,7 @@ use crate::letter::Place;
 use crate::runtime::cohort::{self, Cohort, Matching, Member};
 use crate::runtime::figures::Figures;
 use crate::runtime::writer::Writer;
-use crate::subscription::{Effect, Happened, Subscription};
+use crate::subscription::{Effect, Happened};
 
 /// Records of one micro-batch of one cohort.
 const BATCH_RECORDS: usize = 1_024;
@@ -64,7 +65,16 @@ pub(super) struct Item {
     pub(super) partition: usize,
     /// The position behind it.
     pub(super) next: Offset,
+    pub(super) record: Record,
     pub(super) effects: Vec<(usize, Effect)>,
+}
+
+/// Why a micro-batch has to be read again before anything of it is written.
+enum Broken {
+    /// The matcher of a cohort met a bug: whose pattern it is shows once each subscription stands alone.
+    Matcher,
+    /// A subscription goes on no further.
+    Member(String, Problem),
 }
 
 /// What one reading found.
@@ -73,8 +83,7 @@ struct Batch {
     items: Vec<Item>,
     records: usize,
     more: bool,
-    /// A subscription that goes on no further, and which bug it met: nothing of the batch is to be written then.
-    broken: Option<(String, Problem)>,
+    broken: Option<Broken>,
 }
 
 impl<'a> Life<'a> {
@@ -185,7 +194,11 @@ impl<'a> Life<'a> {
             more |= batch.more;
             match batch.broken {
                 // The others of its cohort read this again without it.
-                Some((id, problem)) => self.let_go_of(index, &id, problem)?,
+                Some(Broken::Member(id, problem)) => self.let_go_of(index, &id, problem)?,
+                Some(Broken::Matcher) => {
+                    self.matching = Matching::default();
+                    self.halve(index)?;
+                }
                 None => self.write(index, batch.items)?,
             }
         }
@@ -240,27 +253,23 @@ impl<'a> Life<'a> {
                         bytes += record.value.as_ref().map_or(0, Bytes::len);
                         let number = u32::try_from(partition).unwrap_or(0);
                         let place = Place { stream: setup.stream.as_str(), partition: number, offset: record.offset };
-                        let mut all = Vec::new();
-                        let taken = cohort.taken(&record, &setup.stream, number, matching);
-                        for (hits, view) in [(taken.plain_hits, &*taken.plain), (taken.typed_hits, taken.typed)] {
-                            for hit in hits {
-                                let Some(member) = cohort.members.get(*hit) else { continue };
-                                Figures::add(&member.figures.matched, 1);
-                                let hops_max = setup.limits.event_hops;
-                                let happened = Happened { record: &record, view, place, now, hops_max };
-                                let led = match effects(&member.subscription, &happened) {
-                                    Ok(led) => led,
-                                    Err(problem) => {
-                                        let broken = Some((member.subscription.id(), problem));
-                                        return Ok(Batch { broken, records: batch.records, ..Batch::default() });
-                                    }
-                                };
-                                bytes += led.iter().map(weight).sum::<usize>();
-                                all.extend(led.into_iter().map(|effect| (*hit, effect)));
+                        let event = Happened {
+                            record: &record,
+                            view: record.value.as_deref().unwrap_or_default(),
+                            place,
+                            now,
+                            hops_max: setup.limits.event_hops,
+                        };
+                        let effects = match lead(cohort, &event, matching) {
+                            Ok(effects) => effects,
+                            Err(broken) => {
+                                let broken = Some(broken);
+                                return Ok(Batch { broken, records: batch.records, ..Batch::default() });
                             }
-                        }
-                        if !all.is_empty() {
-                            batch.items.push(Item { partition, next, effects: all });
+                        };
+                        bytes += effects.iter().map(|(_, effect)| weight(effect)).sum::<usize>();
+                        if !effects.is_empty() {
+                            batch.items.push(Item { partition, next, record, effects });
                         }
                     }
                     Pulled::End | Pulled::NotBefore(_) => {
@@ -361,18 +370,30 @@ impl<'a> Life<'a> {
     }
 }
 
-/// What an event leads to. One that meets a bug is its subscription's dead letter: it would meet it again in each life.
-///
-/// # Errors
-/// The bug, where there can be no letter: an archive has none, and is not to pass over anything.
-fn effects(subscription: &Subscription, happened: &Happened<'_>) -> Result<Vec<Effect>, Problem> {
-    let mut led = Vec::new();
-    let Err(said) = contained(|| subscription.effects(happened, &mut led)) else { return Ok(led) };
-    let problem = bug(format_args!("`{}`, with the event at {},", subscription.id(), happened.place), &said);
-    match contained(|| subscription.given_up(happened, &problem)) {
-        Ok(Some(letter)) => Ok(vec![Effect::Dead(letter)]),
-        Ok(None) | Err(_) => Err(problem),
+/// What an event leads to, and for whom by their places in the cohort. `event.view` is the record's value here; each
+/// subscription sees it in its own shape.
+fn lead(cohort: &Cohort, event: &Happened<'_>, matching: &mut Matching) -> Result<Vec<(usize, Effect)>, Broken> {
+    let mut all = Vec::new();
+    let place = event.place;
+    let taken = match contained(|| cohort.taken(event.record, place.stream, place.partition, matching)) {
+        Ok(taken) => taken,
+        Err(said) => {
+            let [member] = cohort.members.as_slice() else { return Err(Broken::Matcher) };
+            let letter = member.subscription.lost_to(&said, event);
+            all.push((0, letter.map_err(|problem| Broken::Member(member.subscription.id(), problem))?));
+            return Ok(all);
+        }
+    };
+    for (hits, view) in [(taken.plain_hits, &*taken.plain), (taken.typed_hits, taken.typed)] {
+        for hit in hits {
+            let Some(member) = cohort.members.get(*hit) else { continue };
+            Figures::add(&member.figures.matched, 1);
+            let led = member.subscription.led(&Happened { view, ..*event });
+            let led = led.map_err(|problem| Broken::Member(member.subscription.id(), problem))?;
+            all.extend(led.into_iter().map(|effect| (*hit, effect)));
+        }
     }
+    Ok(all)
 }
 
 fn failed(stream: &Name, error: &LogError) -> End {

@@ -1,7 +1,7 @@
 //! How a reader writes what a micro-batch leads to, and finds out whose event cannot be written.
 //!
-//! A commit that is refused is tried in halves, down to one event; then the cohort is halved, down to one subscription.
-//! What that one cannot write becomes its dead letter. All others go on.
+//! A commit that is refused, or that meets a bug, is tried in halves, down to one event; then the cohort is halved, down to
+//! one subscription. What that one cannot write becomes its dead letter. All others go on.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,16 +9,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use headwater_base::{Name, Problem};
+use headwater_kernel::unit::contained;
 use headwater_log::{Commit, Delta, LogError, Offset, park};
 
+use super::ended_by_bug;
 use super::life::{End, Item, Life};
 use super::members::position;
-use crate::letter::Letter;
-use crate::pending::Pending;
+use crate::letter::Place;
 use crate::runtime::cohort::Member;
 use crate::runtime::figures::Figures;
-use crate::runtime::writer::{Also, Done, Outcome, Owned, Refusal};
-use crate::subscription::{Effect, Source, Subscription};
+use crate::runtime::writer::{Also, Done, Outcome, Owned, Refusal, letter_of, too_much};
+use crate::subscription::{Effect, Happened};
 
 /// Commits that may wait for the disk.
 const COMMITS_MAX: usize = 256;
@@ -31,6 +32,10 @@ enum Unwritten {
     TooMuch,
     /// A table refuses a document.
     Table(Problem),
+    /// An archive's stream refuses a record.
+    Unfit(Problem),
+    /// It met a bug.
+    Bug(String),
     /// A stream that must be there is not.
     Missing(Name),
 }
@@ -58,7 +63,9 @@ impl Life<'_> {
             }
             match self.commit(index, &part, &at, &HashMap::new()) {
                 Ok(()) => {}
-                Err(Unwritten::TooMuch | Unwritten::Table(_)) if part.len() > 1 => {
+                Err(Unwritten::TooMuch | Unwritten::Table(_) | Unwritten::Unfit(_) | Unwritten::Bug(_))
+                    if part.len() > 1 =>
+                {
                     let rest = part.split_off(part.len() / 2);
                     parts.push_front(rest);
                     parts.push_front(part);
@@ -75,43 +82,61 @@ impl Life<'_> {
 
     /// One event that cannot be written as it is. False when the rest of the micro-batch has to be read again.
     fn settle(&mut self, index: usize, mut part: Vec<Item>, unwritten: Unwritten, at: &[Offset]) -> Result<bool, End> {
-        let problem = match unwritten {
+        let unwritten = match unwritten {
             Unwritten::End(end) => return Err(end),
             Unwritten::Missing(stream) => {
                 self.let_go(index, &stream)?;
                 return Ok(false);
             }
-            Unwritten::Table(problem) => Some(problem),
-            Unwritten::TooMuch => None,
+            unwritten => unwritten,
         };
         let Some(cohort) = self.cohorts.get(index) else { return Ok(true) };
         let [member] = cohort.members.as_slice() else {
             self.halve(index)?;
             return Ok(false);
         };
-        let subscription = Arc::clone(&member.subscription);
-        let Some(item) = part.first_mut() else { return Ok(true) };
-        if let Some(problem) = problem {
-            let is_write = |place: &usize| matches!(item.effects.get(*place), Some((_, Effect::Write { .. })));
-            let writes: Vec<usize> = (0..item.effects.len()).filter(is_write).collect();
-            // Which document it is, the table does not say: without one at a time, then without all.
-            let one = writes.iter().map(|place| vec![*place]).collect::<Vec<_>>();
-            for refused in one.into_iter().chain([writes]) {
-                let refused = refused.into_iter().map(|place| (place, problem.clone())).collect();
-                match self.commit(index, &part, at, &refused) {
-                    Ok(()) => return Ok(true),
-                    Err(Unwritten::Table(_)) => {}
-                    Err(Unwritten::End(end)) => return Err(end),
-                    Err(Unwritten::TooMuch | Unwritten::Missing(_)) => break,
-                }
-            }
-        } else if let Some(letter) = item.effects.iter().find_map(|(_, effect)| letter_of(&subscription, effect)) {
-            let letter = letter.because("HW-BUS-014", "what the event leads to is more than one commit takes");
-            item.effects = vec![(0, Effect::Dead(letter.without_data()))];
-            match self.commit(index, &part, at, &HashMap::new()) {
+        let (setup, subscription) = (self.setup, Arc::clone(&member.subscription));
+        let Some(item) = part.first() else { return Ok(true) };
+        let partition = u32::try_from(item.partition).unwrap_or(0);
+        let place = Place { stream: setup.stream.as_str(), partition, offset: item.record.offset };
+        let problem = match &unwritten {
+            Unwritten::Table(problem) | Unwritten::Unfit(problem) => problem.clone(),
+            Unwritten::Bug(said) => subscription.bug(place, said),
+            _ => too_much(),
+        };
+        // Which effect it is, nobody says: without one at a time, then without all.
+        let suspect = |effect: &Effect| match unwritten {
+            Unwritten::Table(_) => matches!(effect, Effect::Write { .. }),
+            Unwritten::Bug(_) => letter_of(&subscription, effect).is_some(),
+            _ => false,
+        };
+        let suspects: Vec<usize> =
+            (0..).zip(&item.effects).filter(|(_, (_, effect))| suspect(effect)).map(|(number, _)| number).collect();
+        let one = suspects.iter().map(|place| vec![*place]).collect::<Vec<_>>();
+        let all = (suspects.len() > 1).then_some(suspects);
+        for refused in one.into_iter().chain(all) {
+            let refused = refused.into_iter().map(|place| (place, problem.clone())).collect();
+            match self.commit(index, &part, at, &refused) {
                 Ok(()) => return Ok(true),
+                Err(Unwritten::Table(_) | Unwritten::Bug(_)) => {}
                 Err(Unwritten::End(end)) => return Err(end),
-                Err(_) => {}
+                Err(Unwritten::TooMuch | Unwritten::Unfit(_) | Unwritten::Missing(_)) => break,
+            }
+        }
+        if let Some(item) = part.first_mut() {
+            let view = item.record.value.as_deref().unwrap_or_default();
+            let (now, hops_max) = (setup.clock.now(), setup.limits.event_hops);
+            let event = Happened { record: &item.record, view, place, now, hops_max };
+            if let Ok(letter) = contained(|| subscription.given_up(&event, &problem)) {
+                // Its data may be what is too much.
+                let small = matches!(unwritten, Unwritten::TooMuch);
+                let letter = if small { letter.without_data() } else { letter };
+                item.effects = vec![(0, Effect::Dead(letter))];
+                match self.commit(index, &part, at, &HashMap::new()) {
+                    Ok(()) => return Ok(true),
+                    Err(Unwritten::End(end)) => return Err(end),
+                    Err(_) => {}
+                }
             }
         }
         // Not even a dead letter can be written: the unit says so and is tried again.
@@ -143,7 +168,7 @@ impl Life<'_> {
         let also = Also { deltas, fence: self.fence.clone() };
         let now = self.setup.clock.now();
         let Done { ticket, outcomes } = loop {
-            match self.writer.commit(&owned, refused, also.clone(), now) {
+            match self.writer.commit(&owned, refused, &also, now) {
                 Ok(done) => break done,
                 Err(Refusal::Full(streams)) => {
                     park::wait(self.writer.room(&streams), self.stop).ok_or(Unwritten::End(End::Stopped))?;
@@ -152,6 +177,11 @@ impl Life<'_> {
                     park::wait(self.writer.caught_up(&table), self.stop).ok_or(Unwritten::End(End::Stopped))?;
                 }
                 Err(Refusal::TooMuch) => return Err(Unwritten::TooMuch),
+                Err(Refusal::Unfit(reason)) => return Err(Unwritten::Unfit(Problem::new("HW-BUS-014", reason))),
+                Err(Refusal::Bug(said)) => return Err(Unwritten::Bug(said)),
+                Err(Refusal::Doubt(said)) => {
+                    return Err(Unwritten::End(End::Failed(ended_by_bug(&self.setup.stream, &said))));
+                }
                 Err(Refusal::Table(problem)) => return Err(Unwritten::Table(problem)),
                 Err(Refusal::Missing(stream)) => return Err(Unwritten::Missing(stream)),
                 Err(Refusal::Log(error)) => return Err(Unwritten::End(self.failed(&error))),
@@ -226,21 +256,6 @@ fn apart(items: Vec<Item>) -> VecDeque<Vec<Item>> {
         joins = !writes;
     }
     parts
-}
-
-/// The letter that an effect would become.
-fn letter_of(subscription: &Subscription, effect: &Effect) -> Option<Letter> {
-    match effect {
-        Effect::Record(outgoing) => outgoing.letter.as_deref().cloned(),
-        Effect::Write { letter, .. } | Effect::Dead(letter) => Some(letter.clone()),
-        Effect::Pending { value, .. } => {
-            let (pending, body) = Pending::decode(value)?;
-            let cause = pending.chain();
-            let source = Source { time: pending.time, cause: &cause, place: pending.place(), now: pending.first };
-            Some(subscription.letter_of(&source, Some(pending.target), String::new(), String::new(), &body))
-        }
-        Effect::Log { .. } => None,
-    }
 }
 
 /// Counts what became of an effect.

@@ -277,6 +277,7 @@ impl Bench {
                 created: START,
                 state_epoch: 0,
                 deleting: None,
+                deleting_made: false,
             },
             spec,
             effective,

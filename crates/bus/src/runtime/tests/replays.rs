@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use headwater_base::{Clock, ManualClock, Micros};
+use headwater_base::{Clock, Limits, ManualClock, Micros, Name};
+use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::Bus;
 use headwater_kernel::port::bus::ReplayRequest;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START};
 use crate::runtime::replay::Replays;
-use headwater_log::{Commit, Delta, append_durable};
+use headwater_log::{Commit, Delta, StreamConfig, append_durable};
 use headwater_testkit::FaultyDisk;
 
 fn request(name: &str, from: u64, to: u64, rules: &[&str]) -> ReplayRequest {
@@ -153,6 +154,23 @@ fn a_replay_that_is_stopped_while_its_last_events_wait_for_the_disk_is_cancelled
     let shown = next.buses.replays().remove(0);
     assert_eq!((&shown["state"], &shown["events"]), (&json!("cancelled"), &json!(0)));
     assert!(next.read("bus.default").is_empty());
+    bench.stop(&archive);
+}
+
+#[test]
+fn a_replay_says_what_it_did_not_give_out() {
+    let bench = Bench::on(&FaultyDisk::default());
+    let config = StreamConfig { partitions: 1, batch_bytes_max: 4_096, ..default_config(&Limits::default()) };
+    bench.runtime.block_on(bench.log.create(Name::new("small").unwrap(), config, Vec::new())).unwrap();
+    let archive = bench.start("Archive", "all", json!({"source": "small"}));
+    let large = json!({"n": 2, "text": "x".repeat(10_000)});
+    assert!(bench.send("archive.all", &[json!({"n": 1}), large, json!({"n": 3})]));
+    bench.runtime.block_on(bench.buses.replay(request("again", 0, 1, &[]))).unwrap();
+    bench.until("it is complete", || bench.buses.replays()[0]["state"] == "completed");
+    let shown = bench.buses.replays().remove(0);
+    assert_eq!((&shown["events"], &shown["leftOut"]), (&json!(2), &json!(1)));
+    assert!(shown["reason"].as_str().unwrap().starts_with("1 of the archive's events"), "{shown:?}");
+    assert_eq!(bench.wait_for("small", 2), [json!({"n": 1}), json!({"n": 3})]);
     bench.stop(&archive);
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
+use headwater_base::Name;
 use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
@@ -117,17 +118,40 @@ fn a_rule_may_have_a_schedule() {
 }
 
 #[test]
-fn a_schedule_that_meets_a_bug_ends_and_the_others_are_due_all_the_same() {
+fn a_time_that_meets_a_bug_is_a_dead_letter_and_the_next_ones_are_due_all_the_same() {
     let bench = Bench::new();
-    let table = json!({"type": "table", "table": "orders", "key": "$.id", "input": {"constant": {"bug": true}}});
-    let bad = json!({"targets": [table]});
+    let bad = json!({"targets": [
+        {"type": "table", "table": "orders", "key": "$.id", "input": {"constant": {"bug": true}}},
+        {"type": "stream", "stream": "beside", "input": {"path": "$.time"}},
+    ]});
     let bad = bench.start("Schedule", "bad", spec("rate(1 minutes)", bad));
     let good = bench.start("Schedule", "good", spec("rate(1 minutes)", json!({})));
-    bench.until_ticking(Duration::from_secs(1), "it ends", || bad.finished().now_or_never().is_some());
-    let ended = bad.finished().now_or_never().unwrap().unwrap_err();
-    assert_eq!(ended.code, "HW-KERNEL-043");
-    assert!(ended.title.contains("a bug, made by a test"), "{ended}");
-    let before = bench.read("ticks").len();
-    bench.until_ticking(Duration::from_secs(1), "two more", || bench.read("ticks").len() >= before + 2);
+    bench.until_ticking(Duration::from_secs(1), "three times", || bench.read("bad.dead").len() >= 3);
+    let letters: Vec<Value> = bench.read("bad.dead").into_iter().map(|seen| seen.value).take(3).collect();
+    for (minute, letter) in (1..).zip(&letters) {
+        assert_eq!((&letter["code"], &letter["target"]), (&json!("HW-KERNEL-043"), &json!(0)));
+        // Each time once.
+        assert_eq!(letter["position"]["offset"], START.0 + minute * 60_000_000);
+        let reason = letter["reason"].as_str().unwrap();
+        assert!(reason.contains("`schedule/bad`") && reason.contains("a bug, made by a test"), "{reason}");
+    }
+    bench.until("its other target has them", || bench.read("beside").len() >= 3);
+    bench.until("the other schedule's are there", || bench.read("ticks").len() >= 3);
+    assert!(bad.finished().now_or_never().is_none());
+    bench.until("they are counted", || bench.figure("schedule/bad", "dead_letters_total") >= 3);
+    bench.stop(&bad);
     bench.stop(&good);
+}
+
+#[test]
+fn a_target_that_comes_later_gets_the_times_from_then_on() {
+    let bench = Bench::new();
+    let unit = bench.start("Schedule", "tick", spec("rate(1 minutes)", json!({})));
+    let ticks = Name::new("ticks").unwrap();
+    bench.runtime.block_on(bench.log.delete(&ticks)).unwrap();
+    bench.until_ticking(Duration::from_secs(1), "a time without it", || !bench.read("tick.dead").is_empty());
+    assert_eq!(bench.read("tick.dead").remove(0).value["reason"], "there is no stream `ticks`");
+    bench.stream("ticks");
+    bench.until_ticking(Duration::from_secs(1), "a time with it", || !bench.read("ticks").is_empty());
+    bench.stop(&unit);
 }

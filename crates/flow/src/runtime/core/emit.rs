@@ -17,13 +17,15 @@ use crate::runtime::letters::{self, Retry};
 use crate::runtime::outbox::{Refused, Sink, Target};
 
 impl Core {
-    /// Writes an event that has passed all steps of the core's own plan.
-    pub(super) fn emit(&mut self, plan: &Plan, flight: &mut Flight, out: &mut dyn Sink) {
+    /// Writes an event that has passed all steps of the core's own plan. Answers whether it is the first revision of one
+    /// whose lookups failed: it needs a second one, or a copy for that.
+    pub(super) fn emit(&mut self, plan: &Plan, flight: &mut Flight, out: &mut dyn Sink) -> bool {
         let looks = !self.around.asking.is_empty();
         if !flight.failed.is_empty() {
             Figures::add(&self.around.figures.failed, 1);
             if flight.retry.is_some() {
-                return self.again(flight, out);
+                self.again(flight, out);
+                return false;
             }
             self.set_id(flight);
             let names: Vec<&str> =
@@ -45,7 +47,10 @@ impl Core {
             match self.wants(flight, output) {
                 Ok(Some(delete)) => chosen.push((index, delete)),
                 Ok(None) => {}
-                Err(fault) => return self.dead_flight(flight, None, &fault, out),
+                Err(fault) => {
+                    self.dead_flight(flight, None, &fault, out);
+                    return false;
+                }
             }
         }
         let chosen = chosen.iter().filter_map(|(index, delete)| Some((plan.outputs.get(*index)?, *delete)));
@@ -53,11 +58,10 @@ impl Core {
         let written = self.write_all(flight, chosen, &mut memory, out);
         self.scratch = memory;
         if let Err(fault) = written {
-            return self.dead_flight(flight, None, &fault, out);
+            self.dead_flight(flight, None, &fault, out);
+            return false;
         }
-        if !flight.failed.is_empty() {
-            self.copy(flight, 1, out);
-        }
+        !flight.failed.is_empty()
     }
 
     /// Whether the output takes the event, and if so, whether it deletes its document. Whatever can fail does so here,
@@ -142,7 +146,7 @@ impl Core {
         }
     }
 
-    /// A retried event failed again: another copy, or the end.
+    /// A retried event failed again: another copy, or the end. One that was kept gets its first.
     fn again(&mut self, flight: &Flight, out: &mut dyn Sink) {
         let (Some(retry), Some(plan)) = (&flight.retry, &self.plan.retry) else { return };
         if retry.attempt < plan.attempts {
@@ -158,7 +162,7 @@ impl Core {
     }
 
     /// Writes a copy of the event as it came in to the retry stream.
-    fn copy(&mut self, flight: &Flight, attempt: u32, out: &mut dyn Sink) {
+    pub(super) fn copy(&mut self, flight: &Flight, attempt: u32, out: &mut dyn Sink) {
         let Some(plan) = self.plan.retry.clone() else { return };
         let kept = match &flight.retry {
             Some(retry) => retry.kept.clone(),
@@ -194,7 +198,7 @@ impl Core {
 
     /// The event's own id, or its position where it has none.
     fn id(&self, flight: &Flight) -> String {
-        let own = flight.retry.as_ref().map(|retry| retry.id.clone());
+        let own = flight.retry.as_ref().map(|retry| retry.id.clone()).filter(|id| !id.is_empty());
         let written = || flight.doc.key(&self.paths.id).and_then(|id| String::from_utf8(id.into()).ok());
         own.or_else(written).unwrap_or_else(|| {
             let (stream, partition, offset) = self.place(flight.input, flight.at);

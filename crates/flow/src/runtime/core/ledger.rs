@@ -15,7 +15,7 @@ use crate::operators::codec::{Reader, put_i64};
 use crate::operators::{Advance, Corrupt, Measure, WatermarkConfig, Watermarks};
 use crate::runtime::outbox::Sink;
 use crate::runtime::overlay::{Overlay, drain};
-use crate::runtime::positions::Positions;
+use crate::runtime::positions::{Open, Positions};
 
 /// Key of the watermarks in the source space.
 pub const WATERMARKS: &[u8] = b"watermarks";
@@ -193,7 +193,8 @@ impl Input {
 
     /// Whether events that waited when an earlier life ended are still not through.
     fn is_resuming(&self) -> bool {
-        !self.retry && self.positions.open().first_key_value().is_some_and(|(first, _)| *first < self.resumed)
+        let mut before = self.positions.open().iter().take_while(|(offset, _)| **offset < self.resumed);
+        !self.retry && before.any(|(_, open)| *open != Open::Owed)
     }
 }
 

@@ -23,6 +23,38 @@ fn a_lane_goes_in_order_and_vanishes_when_empty() {
 }
 
 #[test]
+fn an_answer_to_another_lifes_question_finds_nobody() {
+    let inbox = crate::runtime::asking::Inbox::default();
+    let mut lives = [Parking::default(), Parking::default()];
+    let [before, now] = &mut lives;
+    before.count_from(inbox.first_serial());
+    now.count_from(inbox.first_serial());
+    let (asked, waits) = (before.enter(None, None), now.enter(None, None));
+    now.put(waits, "event", For::Answer(0));
+    assert_eq!(now.take(asked, For::Answer(0)), None);
+    assert_eq!(now.take(waits, For::Answer(0)), Some("event"));
+}
+
+#[test]
+fn an_event_that_steps_aside_waits_on_and_holds_nobody_back() {
+    let mut parking = Parking::default();
+    let lane = Some(7);
+    let (a, b) = (parking.enter(lane, holds(1, 1)), parking.enter(lane, holds(2, 2)));
+    parking.put(b, "b", For::Turn);
+    assert_eq!(parking.step_aside(a), Next { follower: Some(b), oldest: Some(b) });
+    parking.put(a, "a", For::Answer(0));
+    assert_eq!((parking.fence(), parking.len()), (Some(Micros(2)), 2));
+    assert!(parking.is_first(a) && parking.is_first(b) && parking.may_pass(None, Micros(2)));
+    assert_eq!(parking.take(b, For::Turn), Some("b"));
+    assert_eq!(parking.leave(b), Next::default());
+    assert!(parking.is_clear(lane) && parking.fence().is_none());
+    assert_eq!(parking.event_mut(a), Some(&mut "a"));
+    assert_eq!(parking.take(a, For::Answer(0)), Some("a"));
+    assert_eq!(parking.leave(a), Next::default());
+    assert!(parking.is_empty());
+}
+
+#[test]
 fn the_watermark_waits_for_the_oldest_event() {
     let mut parking = Parking::default();
     let (a, b) = (parking.enter(None, holds(1, 1)), parking.enter(None, holds(2, 2)));

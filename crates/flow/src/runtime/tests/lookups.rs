@@ -219,3 +219,71 @@ fn an_answer_that_takes_too_long_costs_the_enrichment_and_not_the_time() {
     assert_eq!(values(&bench.wait_for("out", 1))[0]["enrichment"]["status"], json!("failed"));
     bench.stop(&unit);
 }
+
+/// A pipeline whose first event has gone on without its answer.
+fn gone_on(name: &'static str) -> (Bench, Gate, std::sync::Arc<dyn headwater_kernel::Unit>) {
+    let (bench, gate) = (Bench::new(), Gate::named(name));
+    bench.stream("in", 1);
+    let unit = bench.start(name, spec(name));
+    bench.send("in", 0, &[(None, r#"{"id":"e","user":"a","listing":"slow"}"#)]);
+    bench.until("the event waits", || bench.figure(name, "waiting_events") == 1.0);
+    bench.clock.advance(Duration::from_secs(1));
+    assert_eq!(values(&bench.wait_for("out", 1))[0]["enrichment"]["status"], json!("failed"));
+    (bench, gate, unit)
+}
+
+fn revised() -> Value {
+    let enrichment = json!({"status": "ok"});
+    json!({"id": "e", "user": "a", "listing": "slow", "listed": 42, "enrichment": enrichment, "revision": 2})
+}
+
+#[test]
+fn an_answer_that_comes_late_makes_the_second_revision_without_a_copy() {
+    let (bench, gate, unit) = gone_on("late-answer");
+    bench.send("in", 0, &[(None, r#"{"id":"f","user":"a"}"#)]);
+    assert_eq!(ids(&bench.wait_for("out", 2)), ["e", "f"], "an event that is kept holds nobody back");
+    gate.answer("slow", Ok(Some("42")));
+    assert_eq!(values(&bench.wait_for("out", 3))[2], revised());
+    bench.until("nothing waits", || bench.figure("late-answer", "waiting_events") == 0.0);
+    bench.stop(&unit);
+    assert_eq!(bench.read("retry"), []);
+}
+
+#[test]
+fn an_event_that_was_kept_for_its_answer_comes_once_more_after_a_restart() {
+    let (bench, gate, unit) = gone_on("kept");
+    bench.stop(&unit);
+    gate.answer("slow", Ok(Some("42")));
+    let unit = bench.start("kept", spec("kept"));
+    assert_eq!(values(&bench.wait_for("out", 2))[1], revised());
+    bench.stop(&unit);
+    let unit = bench.start("kept", spec("kept"));
+    bench.send("in", 0, &[(None, r#"{"id":"z","user":"z"}"#)]);
+    assert_eq!(ids(&bench.wait_for("out", 3)), ["e", "e", "z"]);
+    bench.stop(&unit);
+    assert_eq!(bench.read("retry"), []);
+}
+
+#[test]
+fn an_event_is_kept_for_a_short_time_and_then_retried() {
+    let (bench, gate, unit) = gone_on("kept-too-long");
+    bench.clock.advance(Duration::from_millis(250));
+    let copy = values(&bench.wait_for("retry", 1)).remove(0);
+    let event = json!({"id": "e", "user": "a", "listing": "slow"});
+    assert_eq!((&copy["id"], &copy["attempt"], &copy["event"]), (&json!("e"), &json!(1), &event));
+    gate.answer("slow", Ok(Some("42")));
+    bench.clock.advance(Duration::from_secs(5));
+    assert_eq!(values(&bench.wait_for("out", 2))[1], revised());
+    bench.stop(&unit);
+}
+
+#[test]
+fn an_answer_that_fails_late_leads_to_a_copy() {
+    let (bench, gate, unit) = gone_on("late-failure");
+    gate.answer("slow", Err(LookupError::Unavailable("down".into())));
+    assert_eq!(values(&bench.wait_for("retry", 1))[0]["attempt"], json!(1));
+    gate.answer("slow", Ok(Some("42")));
+    bench.clock.advance(Duration::from_secs(5));
+    assert_eq!(values(&bench.wait_for("out", 2))[1], revised());
+    bench.stop(&unit);
+}

@@ -2,6 +2,7 @@
 //! the running values have counted it once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use headwater_base::Micros;
 use headwater_testkit::FaultyDisk;
@@ -9,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::bench::{Bench, START, values};
+use super::bench::{Bench, Gate, START, values};
 
 fn spec() -> Value {
     json!({
@@ -99,4 +100,79 @@ fn what_is_too_much_for_one_commit_goes_into_several() {
     bench.stop(&unit);
     let ids: Vec<_> = values(&bench.read("out")).iter().map(|value| value["id"].as_u64().unwrap()).collect();
     assert_eq!(ids, (0..600).collect::<Vec<u64>>());
+}
+
+fn owing(gate: &str) -> Value {
+    json!({
+        "source": {"type": "stream", "stream": "in"},
+        "steps": [{"id": "more", "type": "lookup", "lookup": {"type": "http", "gate": gate}, "key": ".id", "into": ".more",
+                   "wait": "1s", "timeout": "10m", "retries": 0, "cache": {"negative_ttl": "0s"}}],
+        "outputs": [{"type": "stream", "stream": "out"}],
+        "retry": {"stream": "retry", "delay": "1s", "attempts": 1_000},
+        "errors": {"stream": "dead"},
+    })
+}
+
+#[test]
+fn a_second_revision_that_is_owed_comes_once_wherever_the_power_goes() {
+    for seed in 0..6_u64 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let gate = format!("owing-{seed}");
+        let (spec, gate) = (owing(&gate), Gate::named(&gate));
+        let disk = FaultyDisk::default();
+        let bench = Bench::on(&disk);
+        bench.stream("in", 1);
+        let _ = bench.plan("p", spec.clone());
+        drop(bench);
+        let (mut next, mut slow) = (0, Vec::new());
+        for cut in 0..3 {
+            let bench = Bench::on(&disk);
+            let unit = bench.start("p", spec.clone());
+            disk.cut_after(rng.random_range(5..80));
+            while !disk.is_off() {
+                let count = rng.random_range(1..6);
+                let batch = events(next, count);
+                // Some answers are there at once, others while the event waits, is kept or is on the retry stream.
+                let (there, later): (Vec<u64>, Vec<u64>) =
+                    (next..next + count).partition(|_| rng.random_range(0..3) == 0);
+                there.iter().for_each(|id| gate.answer(&id.to_string(), Ok(Some("1"))));
+                slow.extend(later);
+                next += count;
+                bench.send_durably("in", 0, &batch);
+                bench.clock.advance(Duration::from_millis(rng.random_range(0..700)));
+                while slow.len() > 4 {
+                    let id = slow.swap_remove(rng.random_range(0..slow.len()));
+                    gate.answer(&id.to_string(), Ok(Some("1")));
+                }
+            }
+            bench.stop(&unit);
+            drop((unit, bench));
+            disk.power_on(seed * 10 + cut);
+        }
+        let bench = Bench::on(&disk);
+        let unit = bench.start("p", spec);
+        slow.iter().for_each(|id| gate.answer(&id.to_string(), Ok(Some("1"))));
+        let there: BTreeSet<u64> =
+            values(&bench.read("in")).iter().map(|event| event["id"].as_u64().unwrap()).collect();
+        bench.until("every event has come out, and once more where it failed", || {
+            bench.clock.advance(Duration::from_millis(100));
+            let out = values(&bench.read("out"));
+            let failed = out.iter().filter(|event| event["enrichment"]["status"] == "failed").count();
+            let again = out.iter().filter(|event| event["revision"] == 2).count();
+            again == failed && out.len() == there.len() + again
+        });
+        bench.stop(&unit);
+        let mut seen: BTreeMap<(u64, u64), Value> = BTreeMap::new();
+        for event in values(&bench.read("out")) {
+            let place = (event["id"].as_u64().unwrap(), event["revision"].as_u64().unwrap_or(1));
+            assert!(seen.insert(place, event).is_none(), "seed {seed}: {place:?} comes once");
+        }
+        for id in &there {
+            let failed = seen[&(*id, 1)]["enrichment"]["status"] == "failed";
+            let again = seen.get(&(*id, 2));
+            assert_eq!(again.is_some(), failed, "seed {seed}: {id}");
+            assert!(again.is_none_or(|event| event["more"] == 1), "seed {seed}: {again:?}");
+        }
+        assert_eq!(bench.read("dead"), [], "seed {seed}");
+    }
 }

@@ -103,7 +103,11 @@ pub(super) async fn traffic(args: Args, context: &Context) -> Done {
             line.finish_and_clear();
             super::show(&seen?, args.json)?;
         }
-        _ = tokio::signal::ctrl_c() => line.abandon(),
+        _ = tokio::signal::ctrl_c() => {
+            line.abandon();
+            // As a shell tells of what a signal ended: a script must not take it for a whole feed.
+            return Ok(ExitCode::from(130));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

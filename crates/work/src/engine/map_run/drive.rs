@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use headwater_base::{Micros, Name};
+use headwater_base::{Micros, Name, never};
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 use headwater_log::{Append, View};
 use serde_json::Value;
@@ -66,12 +66,22 @@ pub(super) async fn run(
 ) -> Option<Result<Value, Failure>> {
     let rest = rows::attempt_bytes(&attempt);
     let stored = inner.row(&key, Tag::MapRun, &rest, View::Durable)?;
-    let (run, stopped) = record::decode(&stored, &|hash| inner.fetch(hash))?;
+    // Whoever waits for it would wait for ever.
+    let unreadable = |why: String| Some(Err(Failure::new("States.Runtime", why)));
+    let Some((run, stopped)) = record::decode(&stored, &|hash| inner.fetch(hash)) else {
+        return unreadable("the record of the Map Run cannot be read".to_owned());
+    };
     if stopped {
         stop.set();
     }
-    let head = Head::decode(&inner.row(&key, Tag::Head, &[], View::Durable)?).ok()?;
-    let definition = inner.definition(&head.definition, false).ok()?;
+    let head = match Head::decode(&inner.row(&key, Tag::Head, &[], View::Durable)?) {
+        Ok(head) => head,
+        Err(problem) => return unreadable(problem.title),
+    };
+    let definition = match inner.definition(&head.definition, false) {
+        Ok(definition) => definition,
+        Err(problem) => return unreadable(problem.title),
+    };
     let stored = inner.row(&key, Tag::Progress, &rest, View::Durable);
     let place = Place { stream: Name::new(super::STREAM).ok()?, partition: super::partition(&run.arn) };
     let mut progress = stored
@@ -232,9 +242,11 @@ impl Map<'_> {
                     done.push(ended);
                 }
                 () = self.bounds.notified() => {
-                    progress.bound(self.inner.bounds(&self.key, &attempt, View::Durable));
-                    #[cfg(test)]
-                    assert_ne!(progress.concurrency, 999, "a bug, made by a test");
+                    let bounds = self.inner.bounds(&self.key, &attempt, View::Durable);
+                    if bounds.percentage.is_some_and(|share| !(0.0..=100.0).contains(&share)) {
+                        never!("a Map Run is to tolerate {:?} percent", bounds.percentage);
+                    }
+                    progress.bound(bounds);
                 }
             }
         }

@@ -9,6 +9,7 @@ use headwater_kernel::port::workflows::ExecutionView;
 use headwater_log::Append;
 
 use super::completer::Post;
+use crate::engine::index::Listing;
 use crate::engine::message::Message;
 use crate::engine::queue::{Command, Reply};
 use crate::engine::rows::{self, AlarmKey, Key};
@@ -35,6 +36,8 @@ pub(super) struct Batch {
     /// Changes of rows that belong to no turn: space, row, value.
     pub(super) loose: Vec<(Arc<str>, Bytes, Option<Bytes>)>,
     pub(super) appends: Vec<Append>,
+    /// What changes in lists with those.
+    pub(super) listed: Vec<Listing>,
     pub(super) posts: Vec<Post>,
     pub(super) deliver: Vec<(Bytes, Message)>,
     /// Commands for the next commit.
@@ -57,6 +60,7 @@ impl Batch {
         Self {
             loose: std::mem::take(&mut self.loose),
             appends: std::mem::take(&mut self.appends),
+            listed: std::mem::take(&mut self.listed),
             deliver: std::mem::take(&mut self.deliver),
             ..Self::default()
         }
@@ -77,6 +81,7 @@ impl Batch {
         }
         untouched
     }
+
     pub(super) fn slot(&mut self, key: &Key) -> Option<&mut Slot> {
         self.places.get(key).and_then(|place| self.slots.get_mut(*place))
     }

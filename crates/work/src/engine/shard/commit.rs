@@ -17,11 +17,13 @@ use headwater_store::disk::is_full;
 use super::batch::Batch;
 use super::completer::Post;
 use super::{Shard, Stop, buggy};
+use crate::engine::index::Listing;
 use crate::engine::journal::Pieces;
 use crate::engine::queue::{Command, Reply};
-use crate::engine::rows::{self, AlarmKey, Key, Tag, Task};
+use crate::engine::rows::{self, Alarm, AlarmKey, Key, Tag, Task};
 use crate::engine::turn::After;
 use crate::engine::{BEHIND_MAX, events, payloads, refused, rows::Head};
+use crate::execution::Timer;
 use crate::tasks::Refusal;
 
 /// A batch as the log takes it.
@@ -288,7 +290,7 @@ impl Shard {
             self.timers.clear(entry);
         }
         let mut written = written.into_iter();
-        let (mut posts, mut soon, mut moved) = (batch.posts, Vec::new(), Vec::new());
+        let (mut posts, mut soon, mut moved, mut listed) = (batch.posts, Vec::new(), Vec::new(), batch.listed);
         let mut deliver = batch.deliver;
         let figures = &self.inner.figures;
         figures.commits.fetch_add(1, Ordering::Relaxed);
@@ -302,6 +304,9 @@ impl Shard {
             if turn.told.contains(&ExecutionState::Running) {
                 figures.running.fetch_add(1, Ordering::Relaxed);
             }
+            if turn.fresh || !turn.told.is_empty() {
+                listed.push(Listing::of(key, &head));
+            }
             figures.steps.fetch_add(turn.history.len() as u64, Ordering::Relaxed);
             if shift != 0 && !turn.history.is_empty() {
                 // Somebody else wrote to the history stream, which nobody should.
@@ -310,8 +315,13 @@ impl Shard {
                 moved.push(Delta { key: rows::row(&key, Tag::Head, &[]), value: Some(head.encode()) });
             }
             for (alarm, due) in turn.alarms() {
-                if let Some(due) = due {
-                    self.timers.set((*due, key, *alarm));
+                match due {
+                    Some(due) => self.timers.set((*due, key, *alarm)),
+                    None => {
+                        if let Some(Alarm::Of(Timer::Heartbeat(attempt))) = Alarm::of(alarm) {
+                            self.beats.forget(&key, &attempt);
+                        }
+                    }
                 }
             }
             let answers = turn.written(&mut written);
@@ -331,7 +341,7 @@ impl Shard {
             if head.stopped.is_some() {
                 figures.running.fetch_sub(1, Ordering::Relaxed);
                 figures.ended.fetch_add(1, Ordering::Relaxed);
-                self.beats.retain(|(one, _), _| *one != key);
+                self.beats.forget_all(&key);
             } else if !turn.head.express {
                 turn.settle(head);
                 self.cache.put(turn);
@@ -341,6 +351,10 @@ impl Shard {
             let deltas = vec![(Arc::clone(&self.space), moved)];
             let commit = Commit { deltas, fence: Some(self.fence.clone()), ..Commit::default() };
             self.append_alone(&commit)?;
+        }
+        if !listed.is_empty() {
+            // Whoever is told of an execution finds it in lists.
+            posts.insert(0, Post::Listed(listed));
         }
         self.queue().push_front(soon);
         deliver.into_iter().for_each(|(row, message)| self.inner.deliver(row, message));

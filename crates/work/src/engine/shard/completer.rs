@@ -9,6 +9,7 @@ use headwater_log::Sequence;
 use tokio::sync::mpsc;
 
 use crate::engine::Inner;
+use crate::engine::index::Listing;
 use crate::engine::queue::{Command, Reply};
 use crate::engine::rows::{self, Key};
 use crate::engine::shard::buggy;
@@ -24,6 +25,8 @@ pub(crate) enum Post {
     Carried(Reply<bool>),
     /// Something follows for an execution.
     After(Key, After),
+    /// Lists change.
+    Listed(Vec<Listing>),
 }
 
 impl Post {
@@ -32,7 +35,7 @@ impl Post {
         match self {
             Self::Started(_, view) => rows::key_of(&view.workflow, &view.name) == *key,
             Self::Done(one, ..) => one == key,
-            Self::Carried(_) | Self::After(..) => false,
+            Self::Carried(_) | Self::After(..) | Self::Listed(_) => false,
         }
     }
 
@@ -42,7 +45,7 @@ impl Post {
             Self::Started(reply, _) => drop(reply.send(Err(problem.clone()))),
             Self::Done(_, reply, _) => drop(reply.send(Err(problem.clone()))),
             Self::Carried(reply) => drop(reply.send(Err(problem.clone()))),
-            Self::After(..) => {}
+            Self::After(..) | Self::Listed(_) => {}
         }
     }
 }
@@ -64,7 +67,11 @@ pub(crate) async fn run(inner: Arc<Inner>, mut items: mpsc::UnboundedReceiver<It
                         inner.push_to(&key, Command::Park { key, reason: buggy(&said) });
                     }
                 }
-                Post::After(..) => {}
+                Post::Listed(all) if durable.is_ok() => {
+                    let mut index = inner.index.lock();
+                    all.into_iter().for_each(|listing| index.note(listing));
+                }
+                Post::After(..) | Post::Listed(_) => {}
             }
         }
     }

@@ -145,3 +145,21 @@ async fn an_express_execution_that_meets_a_bug_says_so_and_is_not_tried_again() 
     assert_eq!(view.state, ExecutionState::Succeeded, "{view:?}");
     assert_eq!(rig.records("out"), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_is_not_told_of_executions_that_are_parked() {
+    let rig = Rig::new().await;
+    let work = json!({"Type": "Task", "Resource": "arn:aws:states:us-east-1:000000000000:activity:work", "End": true});
+    let branches = json!([{"StartAt": "A", "States": {"A": work}}, later()]);
+    rig.workflow(
+        "w",
+        &json!({"StartAt": "P", "States": {"P": {"Type": "Parallel", "Branches": branches, "End": true}}}),
+    )
+    .await;
+    rig.start("w", Some("bad"), json!({"bug": true})).await.unwrap();
+    rig.advance(6);
+    rig.until(|| rig.engine().describe("w/bad").unwrap().cause.is_some()).await;
+    rig.start("w", Some("good"), json!({"bug": false})).await.unwrap();
+    let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
+    assert_eq!(&task.input[..], br#"{"bug":false}"#);
+}

@@ -1,5 +1,6 @@
 //! Map Runs: what is written of them, and how they are taken up again.
 
+use bytes::Bytes;
 use headwater_base::Name;
 use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
 use headwater_log::Log;
@@ -7,7 +8,8 @@ use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
 use super::rig::{Rig, input};
-use crate::engine::rows::Tag;
+use crate::engine::rows::{self, Tag};
+use crate::execution::record::codec::Writer;
 
 /// A distributed Map over its input, whose items are names of objects to read.
 fn reads(writer: &Value) -> Value {
@@ -342,12 +344,36 @@ async fn a_run_that_meets_a_bug_stops_its_children_and_writes_files() {
     let rig = Rig::new().await;
     begin(&rig).await;
     let arn = rig.engine().map_runs("slow/n").unwrap().remove(0)["mapRunArn"].as_str().unwrap().to_owned();
-    let bug = json!({"maxConcurrency": 999}).as_object().unwrap().clone();
-    rig.engine().update_map_run(&arn, bug).await.unwrap();
+    // Bounds that the API takes from nobody.
+    let mut writer = Writer::default();
+    writer.byte(1);
+    for _ in 0..2 {
+        writer.option(None::<&u64>, |writer, count| writer.number(*count));
+    }
+    writer.option(Some(&200_f64), |writer, share| writer.raw(&share.to_le_bytes()));
+    let (shard, row, _) = rig.rows_of(Tag::MapRun).remove(0);
+    let (key, _, attempt) = rows::split(&row).unwrap();
+    rig.put_row(shard, rows::row(&key, Tag::Bounds, attempt), writer.bytes.into()).await;
+    let change = json!({"maxConcurrency": 1}).as_object().unwrap().clone();
+    rig.engine().update_map_run(&arn, change).await.unwrap();
     let view = rig.end("slow/n").await;
     assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
-    assert!(view.cause.unwrap().contains("a bug, made by a test"));
+    assert!(view.cause.unwrap().contains("a Map Run is to tolerate"));
     check_stopped(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_record_is_damaged_fails_its_state() {
+    let mut rig = Rig::new().await;
+    begin(&rig).await;
+    rig.engine().close().await;
+    let (shard, row, _) = rig.rows_of(Tag::MapRun).remove(0);
+    rig.put_row(shard, row, Bytes::from_static(b"?")).await;
+    rig.restart().await;
+    let view = rig.end("slow/n").await;
+    assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
+    assert_eq!(view.cause.as_deref(), Some("the record of the Map Run cannot be read"));
+    rig.until(|| rig.rows_of(Tag::MapRun).is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,8 @@ pub(super) struct Rig {
     folder: tempfile::TempDir,
     engine: Option<Engine>,
     limits: Limits,
+    /// Bounds of definitions and executions, from the next start on.
+    pub(super) bounds: crate::Limits,
     /// Tables, where a test has them.
     pub(super) tables: Option<Arc<dyn Tables>>,
     known: parking_lot::Mutex<BTreeMap<String, Workflow>>,
@@ -78,6 +80,7 @@ impl Rig {
             folder: tempfile::tempdir().unwrap(),
             engine: None,
             limits,
+            bounds: crate::Limits::default(),
             tables: None,
             known: parking_lot::Mutex::default(),
         };
@@ -134,7 +137,7 @@ impl Rig {
             log,
             clock: self.clock.clone(),
             node_limits: Arc::new(self.limits.clone()),
-            limits: crate::Limits::default(),
+            limits: self.bounds.clone(),
             handle: tokio::runtime::Handle::current(),
             secret: [7; 32],
             tasks_in_flight: NonZeroUsize::new(64).unwrap(),

@@ -1,0 +1,122 @@
+//! Second revisions that are owed: an event went on without an answer that is still to come, and is kept so that it need
+//! not be read and run again for it. One whose answer fails or does not come soon goes to the retry stream.
+//!
+//! What has to be durable is there already: the event stands in the input, and its offset stays open in the commit of its
+//! first revision, marked as owed. Whoever takes the pipeline up after a crash reads it again and gives its second
+//! revision; the commit that has the second revision, or the copy on the retry stream, closes the offset.
+//!
+//! Invariants: a kept event holds back neither event time nor the events of its key, as a copy does not; what is kept is
+//! bounded in bytes, and each event in time.
+
+use std::time::Duration;
+
+use headwater_log::Offset;
+
+use super::{Core, Flight};
+use crate::compile::{Plan, Work};
+use crate::doc::Doc;
+use crate::runtime::letters::Retry;
+use crate::runtime::parking::{For, Next, Ticket};
+use crate::runtime::positions::Open;
+
+/// Bytes of events that are kept.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What an event costs beside its text, about.
+const EVENT_BYTES: usize = 1_024;
+/// How long an event is kept: an answer that takes longer is that of a backend which is ill, and until then an event
+/// keeps what was read together with it in memory.
+const KEPT: Duration = Duration::from_millis(250);
+
+/// Whether events may be kept, and how much is.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// Whether the plan's events can go on where they were: a step that adds a value to them, and does not count them
+    /// again, would have to add the same.
+    enabled: bool,
+    bytes: usize,
+}
+
+impl Budget {
+    pub fn of(plan: &Plan) -> Self {
+        let adds = plan.steps.iter().any(|step| matches!(&step.work, Work::Aggregate(work) if work.into.is_some()));
+        Self { enabled: plan.retry.is_some() && !adds, bytes: 0 }
+    }
+
+    /// Whether an event whose first revision is out is kept.
+    pub fn may_keep(&self, flight: &Flight) -> bool {
+        // With two answers missing the first to come would find the event before the step of the second.
+        flight.second.is_some() && flight.failed.len() == 1 && self.bytes + cost(flight) <= BYTES_MAX
+    }
+
+    /// A parked event has left.
+    pub fn done(&mut self, flight: &Flight) {
+        self.bytes = self.bytes.saturating_sub(flight.owes);
+    }
+}
+
+fn cost(flight: &Flight) -> usize {
+    flight.doc.original().len() + EVENT_BYTES
+}
+
+/// Whether this is the second revision of an event that was kept, or read again because it was owed.
+pub(super) fn is_owed(flight: &Flight) -> bool {
+    flight.retry.as_ref().is_some_and(|retry| retry.attempt == 0)
+}
+
+/// What an event's copy would say of it before the first try. Its id is its own, as it was for the first revision.
+pub(super) fn revision(flight: &Flight) -> Retry {
+    let (partition, offset): (u32, Offset) = flight.at;
+    Retry {
+        id: String::new(),
+        attempt: 0,
+        failed: Vec::new(),
+        partition,
+        offset,
+        time_ms: flight.time_ms,
+        kept: Vec::new(),
+    }
+}
+
+impl Core {
+    /// Remembers an event that goes past the step whose answer it has waited for, as it is here.
+    pub(super) fn remember(&self, flight: &mut Flight) {
+        let asking = self.around.asking.get(&flight.step);
+        // Where an event waits as long as its request may take, nothing is still to come.
+        let comes = asking.is_some_and(|asking| asking.wait() < asking.wait_at_leisure());
+        if self.owed.enabled && comes && flight.retry.is_none() && flight.failed.is_empty() {
+            flight.second = Some(Box::new(Doc::clone(&flight.doc)));
+        }
+    }
+
+    /// An answer has come while its event waits for something else: the event is not kept for it.
+    pub(super) fn missed(&mut self, ticket: Ticket) {
+        if let Some(flight) = self.parking.event_mut(ticket) {
+            flight.second = None;
+        }
+    }
+
+    /// Keeps an event whose first revision is out, where it was when it went on without its answer. Answers whom to take
+    /// up now.
+    pub(super) fn keep(&mut self, mut flight: Flight, ticket: Option<Ticket>) -> Next {
+        let (Some(ticket), Some(doc), Some(step)) = (ticket, flight.second.take(), flight.failed.pop()) else {
+            headwater_base::never!("an event to be kept that has not waited");
+            return Next::default();
+        };
+        if let Some(input) = self.inputs.get_mut(flight.input) {
+            input.positions.hold(flight.offset, Open::Owed);
+            input.moved = true;
+        }
+        flight.owes = cost(&flight);
+        self.owed.bytes += flight.owes;
+        flight.retry = Some(Box::new(revision(&flight)));
+        flight.doc = *doc;
+        flight.step = step;
+        flight.lane = None;
+        flight.late = None;
+        flight.first = None;
+        let free = self.parking.step_aside(ticket);
+        self.parking.put(ticket, flight, For::Answer(step));
+        self.parking.limit(ticket, step, self.around.clock.elapsed(), KEPT);
+        free
+    }
+}
