@@ -27,6 +27,9 @@ pub struct Limits {
     /// Answers to Kafka fetches held in memory at once, over all connections; beyond it a fetch gets one batch, and
     /// beyond twice that none.
     pub kafka_fetch_bytes: usize,
+    /// Kafka requests that read files or unpack batches at once, over all connections; others wait. Each may hold a whole
+    /// answer that `kafka_fetch_bytes` does not count yet.
+    pub kafka_file_requests: usize,
     /// How long a Kafka client may pause inside a large request, or refuse its answer while `kafka_fetch_bytes` are
     /// used up.
     pub kafka_stalled_ms: u64,
@@ -138,6 +141,7 @@ impl Default for Limits {
             kafka_request_elements: 200_000,
             kafka_requests_bytes: 256 * MIB,
             kafka_fetch_bytes: 128 * MIB,
+            kafka_file_requests: 8,
             kafka_stalled_ms: 10_000,
             kafka_idle_ms: 600_000,
             http_connections: 10_000,

@@ -224,13 +224,6 @@ impl Space {
         found
     }
 
-    /// The durable value of a key.
-    pub fn get_durable(&self, key: &[u8]) -> Option<Bytes> {
-        let mut found = None;
-        self.look_durable(key, &mut |value| found = value.map(Bytes::copy_from_slice));
-        found
-    }
-
     /// Shows the newest value of a key in its place to `seen`, once. It runs under the lock of the key's part, so it must
     /// be short and must not ask the space.
     pub fn look(&self, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {

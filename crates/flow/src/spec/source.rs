@@ -71,14 +71,3 @@ pub enum Format {
     /// Apache's and nginx's combined access log.
     Combined,
 }
-
-impl Format {
-    /// The word in a spec.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-            Self::Combined => "combined",
-        }
-    }
-}

@@ -239,14 +239,21 @@ impl TableViews {
     fn empty(&self, table: &Table) -> Result<(), Problem> {
         table.cache.begin();
         let result = self.answer(|view| view.clear(*table.id.read()));
-        for applied in &table.applied {
+        table.forget();
+        result
+    }
+}
+
+impl Table {
+    /// Forgets what the view had, which has been emptied since the cache's `begin`.
+    pub(super) fn forget(&self) {
+        for applied in &self.applied {
             applied.store(0, Ordering::SeqCst);
         }
-        table.cache.clear();
-        table.keys.clear();
-        table.cache.end();
-        table.generation.fetch_add(1, Ordering::SeqCst);
-        result
+        self.cache.clear();
+        self.keys.clear();
+        self.cache.end();
+        self.generation.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -376,7 +376,7 @@ async fn indexes_are_kept_made_when_added_and_come_back() {
     assert_eq!(kernel.settled(&["Table/users".into()], Duration::from_secs(20)).await, []);
     let by_since = Query { index: Some("by_since".to_owned()), count: 100, ..Query::default() };
     assert_eq!(ask(by_since.clone()).0, "beac");
-    kernel.tables().rebuild().unwrap();
+    kernel.tables().replace_view().unwrap();
     until("the index", || ask(by_since.clone()).0 == "beac").await;
     kernel.stop().await;
 }
