@@ -27,7 +27,7 @@ pub(super) fn schema() -> Value {
         "type": "object", "additionalProperties": false, "required": ["type", "file"],
         "properties": {
             "type": {"const": "mmdb"},
-            "file": {"type": "string", "description": "The database; a relative name starts from the resource's folder."},
+            "file": {"type": "string", "description": "The database; relative to the data folder, in `headwater run` to the working one."},
             "fields": {"type": "object", "additionalProperties": {"type": "string"},
                 "description": "Name in the answer -> path in the record. Default: the whole record."}
         }
