@@ -11,7 +11,6 @@ use super::words::{Targets, beside_names, beyond, for_resources, kindless, targe
 use super::{Context, Done, execution, group, query, replay};
 use crate::client::Client;
 use crate::output::{self, Column, Format, yaml};
-use crate::problems::Problems;
 
 /// Flags of `get`.
 #[derive(Debug, clap::Args)]
