@@ -151,6 +151,17 @@ struct Source {
     open: BTreeSet<Offset>,
 }
 
+impl Source {
+    /// What was open before `offset` and has not been read again: compaction has taken it out of the input.
+    fn passed_by(&mut self, offset: Offset) -> BTreeSet<Offset> {
+        if self.open.first().is_none_or(|first| *first >= offset) {
+            return BTreeSet::new();
+        }
+        let rest = self.open.split_off(&offset);
+        std::mem::replace(&mut self.open, rest)
+    }
+}
+
 /// What one round of reading found.
 #[derive(Default)]
 struct Round {
@@ -363,6 +374,9 @@ impl<'a> Life<'a> {
                 source.cursor.pull(&*self.setup.log, due).map_err(|error| failed(&self.setup.plan.name, &error))?;
             match pulled {
                 Pulled::Record(record) => {
+                    for gone in source.passed_by(record.offset) {
+                        self.core.pass_over(index, gone, gone + 1);
+                    }
                     let again = record.offset < source.resumed;
                     if again && !source.open.remove(&record.offset) {
                         continue;
@@ -372,6 +386,9 @@ impl<'a> Life<'a> {
                     self.core.offer(index, record, again, &mut self.outbox);
                 }
                 Pulled::End => {
+                    for gone in source.passed_by(Offset::MAX) {
+                        self.core.pass_over(index, gone, gone + 1);
+                    }
                     self.core.empty(index, elapsed);
                     return Ok(true);
                 }

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
-use headwater_base::Micros;
+use headwater_base::{Limits, Micros};
+use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::LookupError;
+use headwater_log::{Cleanup, StreamConfig};
+use headwater_testkit::memory_log;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Gate, START, values};
@@ -130,6 +133,29 @@ fn an_event_that_waited_when_the_pipeline_stopped_is_not_late_for_it() {
     assert_eq!(values(&bench.wait_for("visits", 1))[0]["key"], json!("a"));
     bench.stop(&unit);
     assert_eq!(bench.read("late"), [], "it was in time");
+}
+
+#[test]
+fn an_event_that_compaction_took_while_the_pipeline_stood_still_does_not_hold_it_back() {
+    let (log, time) = memory_log();
+    let bench = Bench::over(log.clone());
+    let config =
+        StreamConfig { partitions: 1, cleanup: Cleanup::Compact, segment_ms: 1, ..default_config(&Limits::default()) };
+    bench.create("in", config);
+    let unit = bench.start("compacted", timed("compacted"));
+    bench.send("in", 0, &[(Some("k"), &event("a", 0, Some("slow")))]);
+    bench.until("it waits", || bench.figure("compacted", "waiting_events") == 1.0);
+    bench.stop(&unit);
+    bench.send("in", 0, &[(Some("k"), &event("b", 1, None)), (Some("l"), &event("z", 900, None))]);
+    for _ in 0..4 {
+        time.advance(Duration::from_secs(1));
+        log.maintain_now().unwrap();
+    }
+    assert_eq!(ids(&bench.read("in")), ["b", "z"]);
+    let unit = bench.start("compacted", timed("compacted"));
+    assert_eq!(ids(&bench.wait_for("out", 2)), ["b", "z"]);
+    assert_eq!(values(&bench.wait_for("visits", 1))[0]["key"], json!("b"), "event time goes on");
+    bench.stop(&unit);
 }
 
 #[test]
