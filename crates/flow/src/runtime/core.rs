@@ -82,6 +82,8 @@ pub struct Surroundings {
     pub figures: Arc<Figures>,
     /// How chains of events are begun and cut.
     pub chain: Chain,
+    /// Events that may wait before no more are to be offered: all of them may go on at once.
+    pub waiting_max: usize,
 }
 
 /// A pipeline at work.
@@ -190,7 +192,7 @@ impl Core {
             None => (Watermarks::new(plan.watermark.clone(), partitions), Micros::MIN),
         };
         let lanes = !around.asking.is_empty();
-        let owed = owed::Budget::of(&plan);
+        let owed = owed::Budget::of(&plan, around.waiting_max);
         let (now, elapsed) = (around.clock.now(), around.clock.elapsed());
         let tally = Tally::of(&plan);
         Ok(Self {
@@ -237,6 +239,11 @@ impl Core {
     /// How many events wait.
     pub fn waiting(&self) -> usize {
         self.parking.len()
+    }
+
+    /// Whether as many events wait as may.
+    pub fn is_full(&self) -> bool {
+        self.waiting() >= self.around.waiting_max
     }
 
     /// When the next waiting event gives up waiting.

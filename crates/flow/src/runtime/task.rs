@@ -227,6 +227,8 @@ impl<'a> Life<'a> {
             clock: Arc::clone(&setup.clock),
             figures: Arc::clone(&setup.figures),
             chain: Chain { hops_max: setup.limits.event_hops, begins: setup.circle },
+            // What waits may all go on at once, and then stands in one commit.
+            waiting_max: share_of(setup.limits.lookups_in_flight, halvings),
         };
         let mut core = Core::new(Arc::clone(plan), inputs, around, restored).map_err(End::Failed)?;
         core.count_from(setup.inbox.first_serial());
@@ -325,11 +327,12 @@ impl<'a> Life<'a> {
             let finished = self.read_turn(index, now, elapsed, &mut round)?;
             ended = if finished && round.records == before { ended + 1 } else { 0 };
             at += 1;
-            if round.records >= self.share_of(BATCH_RECORDS) || round.bytes >= self.share_of(BATCH_BYTES) {
+            let [records, bytes] = [BATCH_RECORDS, BATCH_BYTES].map(|amount| share_of(amount, self.halvings));
+            if round.records >= records || round.bytes >= bytes {
                 round.more = true;
                 break;
             }
-            if self.is_full() {
+            if self.core.is_full() {
                 break;
             }
         }
@@ -346,19 +349,10 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// What waits may all go on at once, and then stands in one commit.
-    fn is_full(&self) -> bool {
-        self.core.waiting() >= self.share_of(self.setup.limits.lookups_in_flight)
-    }
-
-    fn share_of(&self, amount: usize) -> usize {
-        (amount >> self.halvings).max(1)
-    }
-
     /// One partition's turn. Answers whether it had nothing (more).
     fn read_turn(&mut self, index: usize, now: Micros, elapsed: Duration, round: &mut Round) -> Result<bool, End> {
-        for taken in 0..self.share_of(TURN_RECORDS) {
-            if self.is_full() {
+        for taken in 0..share_of(TURN_RECORDS, self.halvings) {
+            if self.core.is_full() {
                 return Ok(true);
             }
             if taken.is_multiple_of(STRETCH_RECORDS) {
@@ -472,7 +466,7 @@ impl<'a> Life<'a> {
     /// Waits for input, an answer, a deadline or the stop signal.
     fn rest(&mut self, elapsed: Duration, due: Option<Micros>) -> Result<(), End> {
         let log = &*self.setup.log;
-        if !self.is_full() {
+        if !self.core.is_full() {
             for source in &mut self.sources {
                 source
                     .cursor
@@ -491,6 +485,11 @@ impl<'a> Life<'a> {
         park::nap(&self.setup.inbox.wake, nap);
         Ok(())
     }
+}
+
+/// What is left of an amount that was halved so often.
+fn share_of(amount: usize, halvings: u32) -> usize {
+    (amount >> halvings).max(1)
 }
 
 /// What is kept about the pipeline that wrote the state.

@@ -6,7 +6,7 @@
 //! revision; the commit that has the second revision, or the copy on the retry stream, closes the offset.
 //!
 //! Invariants: a kept event holds back neither event time nor the events of its key, as a copy does not; what is kept is
-//! bounded in bytes, and each event in time.
+//! bounded in bytes, in number so that the input goes on, and each event in time.
 
 use std::time::Duration;
 
@@ -21,36 +21,53 @@ use crate::runtime::positions::Open;
 
 /// Bytes of events that are kept.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
+/// One of so many that may wait is a kept one: others wait to come out at all.
+const WAITING_PART: usize = 4;
 /// What an event costs beside its text, about.
 const EVENT_BYTES: usize = 1_024;
 /// How long an event is kept: an answer that takes longer is that of a backend which is ill, and until then an event
 /// keeps what was read together with it in memory.
 const KEPT: Duration = Duration::from_millis(250);
 
-/// Whether events may be kept, and how much is.
+/// How many events may be kept, and how many are.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// Whether the plan's events can go on where they were: a step that adds a value to them, and does not count them
-    /// again, would have to add the same.
-    enabled: bool,
+    count_max: usize,
+    count: usize,
     bytes: usize,
 }
 
 impl Budget {
-    pub fn of(plan: &Plan) -> Self {
+    /// Of a core in which `waiting_max` events may wait.
+    pub fn of(plan: &Plan, waiting_max: usize) -> Self {
+        // A step that adds a value to events, and does not count them again, would have to add the same.
         let adds = plan.steps.iter().any(|step| matches!(&step.work, Work::Aggregate(work) if work.into.is_some()));
-        Self { enabled: plan.retry.is_some() && !adds, bytes: 0 }
+        let count_max = if plan.retry.is_some() && !adds { waiting_max / WAITING_PART } else { 0 };
+        Self { count_max, count: 0, bytes: 0 }
     }
 
     /// Whether an event whose first revision is out is kept.
     pub fn may_keep(&self, flight: &Flight) -> bool {
         // With two answers missing the first to come would find the event before the step of the second.
-        flight.second.is_some() && flight.failed.len() == 1 && self.bytes + cost(flight) <= BYTES_MAX
+        flight.second.is_some() && flight.failed.len() == 1 && self.has_room(flight)
+    }
+
+    fn has_room(&self, flight: &Flight) -> bool {
+        self.count < self.count_max && self.bytes + cost(flight) <= BYTES_MAX
+    }
+
+    fn keep(&mut self, flight: &mut Flight) {
+        flight.owes = cost(flight);
+        self.count += 1;
+        self.bytes += flight.owes;
     }
 
     /// A parked event has left.
     pub fn done(&mut self, flight: &Flight) {
-        self.bytes = self.bytes.saturating_sub(flight.owes);
+        if flight.owes > 0 {
+            self.count -= 1;
+            self.bytes -= flight.owes;
+        }
     }
 }
 
@@ -83,7 +100,7 @@ impl Core {
         let asking = self.around.asking.get(&flight.step);
         // Where an event waits as long as its request may take, nothing is still to come.
         let comes = asking.is_some_and(|asking| asking.wait() < asking.wait_at_leisure());
-        if self.owed.enabled && comes && flight.retry.is_none() && flight.failed.is_empty() {
+        if comes && flight.retry.is_none() && flight.failed.is_empty() && self.owed.has_room(flight) {
             flight.second = Some(Box::new(Doc::clone(&flight.doc)));
         }
     }
@@ -106,8 +123,7 @@ impl Core {
             input.positions.hold(flight.offset, Open::Owed);
             input.moved = true;
         }
-        flight.owes = cost(&flight);
-        self.owed.bytes += flight.owes;
+        self.owed.keep(&mut flight);
         flight.retry = Some(Box::new(revision(&flight)));
         flight.doc = *doc;
         flight.step = step;

@@ -313,3 +313,28 @@ fn an_answer_that_fails_late_leads_to_a_copy() {
     assert_eq!(values(&bench.wait_for("out", 2))[1], revised());
     bench.stop(&unit);
 }
+
+#[test]
+fn events_that_are_kept_do_not_stop_the_input() {
+    let bench = Bench::within(memory_log().0, Limits { lookups_in_flight: 8, ..Limits::default() });
+    let gate = Gate::named("few-kept");
+    bench.stream("in", 1);
+    let unit = bench.start("few-kept", spec("few-kept"));
+    let events: Vec<String> =
+        (0..8).map(|n| json!({"id": n.to_string(), "user": n, "listing": format!("slow{n}")}).to_string()).collect();
+    let records: Vec<(Option<&str>, &str)> = events.iter().map(|event| (None, event.as_str())).collect();
+    bench.send("in", 0, &records);
+    bench.until("the events wait", || bench.figure("few-kept", "waiting_events") == 8.0);
+    bench.clock.advance(Duration::from_secs(1));
+    bench.wait_for("out", 8);
+    assert_eq!(values(&bench.wait_for("retry", 6))[0]["id"], json!("2"), "a quarter of those that may wait is kept");
+    bench.send("in", 0, &[(None, r#"{"id":"z","user":"z"}"#)]);
+    bench.wait_for("out", 9);
+    for n in 0..2 {
+        gate.answer(&format!("slow{n}"), Ok(Some("42")));
+    }
+    let revised = values(&bench.wait_for("out", 11));
+    assert!(revised.iter().skip(9).all(|event| event["revision"] == 2 && event["listed"] == 42), "{revised:?}");
+    bench.until("nothing waits", || bench.figure("few-kept", "waiting_events") == 0.0);
+    bench.stop(&unit);
+}
