@@ -127,6 +127,8 @@ impl Core {
         flight.retry = Some(Box::new(revision(&flight)));
         flight.doc = *doc;
         flight.step = step;
+        // It comes from there once more.
+        self.tally.at(step, |tally| tally.events += 1);
         flight.lane = None;
         flight.late = None;
         flight.first = None;

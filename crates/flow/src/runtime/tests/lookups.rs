@@ -297,9 +297,12 @@ fn an_event_is_kept_for_a_short_time_and_then_retried() {
     let copy = values(&bench.wait_for("retry", 1)).remove(0);
     let event = json!({"id": "e", "user": "a", "listing": "slow"});
     assert_eq!((&copy["id"], &copy["attempt"], &copy["event"]), (&json!("e"), &json!(1), &event));
+    assert_eq!(bench.figure("kept-too-long", "lookups_failed_total"), 1.0, "it went on without its answer once");
     gate.answer("slow", Ok(Some("42")));
     bench.clock.advance(Duration::from_secs(5));
     assert_eq!(values(&bench.wait_for("out", 2))[1], revised());
+    let counts = [("events_total", 3.0), ("passed_total", 3.0), ("failed_total", 2.0)];
+    assert_eq!(bench.step("kept-too-long", "listing"), counts, "as it came in, kept, and as a copy");
     bench.stop(&unit);
 }
 
