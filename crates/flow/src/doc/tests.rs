@@ -224,4 +224,11 @@ fn memory_of_one_event_serves_the_next() {
     assert_eq!(large.i64(&path(".m4999")), Some(4_999));
     let small = Doc::new_in(Bytes::from_static(br#"{"m7":"few"}"#), large.into_memory()).unwrap();
     assert_eq!((small.str(&path(".m7")), small.get(&path(".m4999"))), (Some("few"), None));
+    // A small event that waits does not hold the room of a large one meanwhile.
+    let members = members.into_iter().take(300).collect::<Vec<_>>().join(",");
+    let memory = Doc::new(Bytes::from(format!("{{{members}}}"))).unwrap().into_memory();
+    assert!(memory.room() >= 300);
+    let small = Doc::new_in(Bytes::from_static(br#"{"m7":"few"}"#), memory).unwrap();
+    assert_eq!(small.str(&path(".m7")), Some("few"));
+    assert!(small.into_memory().room() < 100);
 }

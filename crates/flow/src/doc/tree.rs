@@ -35,6 +35,19 @@ pub(crate) struct Memory {
     tags: Tags,
 }
 
+impl Memory {
+    /// For about so many members: an event may wait, and that of a much larger one would lie idle in it.
+    fn fit(self, about: usize) -> Self {
+        if self.members.capacity() > about.saturating_mul(MEMORY_LARGER_MAX) { Self::default() } else { self }
+    }
+
+    /// Members for which it has room.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.members.capacity()
+    }
+}
+
 /// What the members' places refer to.
 #[derive(Clone, Debug)]
 struct Source {
@@ -97,8 +110,8 @@ impl Object {
 
     /// As [`Self::open`] for what is known to be UTF-8.
     fn index(text: Bytes, outside: u32, known: Known<'_>, memory: Memory) -> Result<Self, Flaw> {
-        let Memory { mut members, mut tags } = memory;
         let about = text.len() / MEMBER_BYTES + ADDED_USUAL;
+        let Memory { mut members, mut tags } = memory.fit(about);
         members.reserve(about);
         tags.reserve(about);
         let inner = scan::object(&text, outside, known, |spans| {
@@ -367,6 +380,8 @@ const MEMBER_BYTES: usize = 28;
 const ADDED_USUAL: usize = 4;
 /// The most members for which memory is kept, about 100 KB.
 const MEMORY_MEMBERS_MAX: usize = 1_024;
+/// So many times the room that an object needs may lie idle in it.
+const MEMORY_LARGER_MAX: usize = 8;
 /// Tags of a small object, as most inside an event are, lie in it.
 const TAGS_INLINE: usize = 16;
 /// Bytes of a short name: as many as there is room for where the pointer to a long one lies.
