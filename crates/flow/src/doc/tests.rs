@@ -208,6 +208,17 @@ fn an_object_may_have_any_number_of_members() {
 }
 
 #[test]
+fn what_a_document_holds_grows_with_what_is_put_in() {
+    let mut doc = doc(r#"{"a":1}"#);
+    let before = doc.held_bytes();
+    doc.set_json(&path(".answer.of"), Bytes::from(format!("\"{}\"", "x".repeat(50_000)))).unwrap();
+    assert!((50_000..52_000).contains(&(doc.held_bytes() - before)), "{} and {before}", doc.held_bytes());
+    let members: Vec<String> = (0..100).map(|n| format!("\"{n}\":{n}")).collect();
+    let many = Doc::new(Bytes::from(format!("{{{}}}", members.join(",")))).unwrap();
+    assert!(many.held_bytes() > many.original().len() + 100 * 16, "{}", many.held_bytes());
+}
+
+#[test]
 fn memory_of_one_event_serves_the_next() {
     let mut first = doc(r#"{"a":"x","b":{"c":[1,2]},"d":3}"#);
     assert_eq!(first.i64(&path(".b.c[1]")), Some(2));

@@ -325,6 +325,17 @@ impl Object {
         self.changed
     }
 
+    /// Its text, the index of that, and the JSON that was put in.
+    pub fn held_bytes(&self) -> usize {
+        let put_in = |member: &Member| match &member.node {
+            Node::Json { text, .. } => text.len(),
+            Node::Object(object) => object.held_bytes(),
+            Node::Text { .. } | Node::Value(_) | Node::Gone => 0,
+        };
+        let index = self.members.len() * size_of::<Member>();
+        self.source.text.len() + index + self.members.iter().map(put_in).sum::<usize>()
+    }
+
     /// The text the object came from.
     pub fn source(&self) -> &Bytes {
         &self.source.text

@@ -143,7 +143,7 @@ struct Flight {
     kept: Vec<(usize, Bytes)>,
     /// As it was at the step that it went past without an answer, which is still to come.
     second: Option<Box<Doc>>,
-    /// Bytes that it counts for among the events that are kept for their second revisions.
+    /// Bytes that it counts for among the events that are remembered for their second revisions.
     owes: usize,
 }
 
@@ -448,13 +448,13 @@ impl Core {
         while let Some((mut flight, ticket)) = next.pop() {
             let free = match self.steps(&mut flight, ticket, out) {
                 Progress::Done => {
+                    self.owed.done(&flight);
                     self.memory = flight.doc.into_memory();
                     let Some(ticket) = ticket else { continue };
                     if let Some(input) = self.inputs.get_mut(flight.input) {
                         input.positions.release(flight.offset);
                         input.moved = true;
                     }
-                    self.owed.done(&flight);
                     self.parking.leave(ticket)
                 }
                 Progress::Owes => self.keep(flight, ticket),
@@ -530,7 +530,7 @@ impl Core {
             return Progress::Waits(For::Turn);
         }
         if self.emit(&plan, flight, out) {
-            if ticket.is_some() && self.owed.may_keep(flight) {
+            if ticket.is_some() && owed::is_kept(flight) {
                 return Progress::Owes;
             }
             self.copy(flight, 1, out);

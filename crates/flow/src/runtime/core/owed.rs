@@ -19,17 +19,17 @@ use crate::runtime::letters::Retry;
 use crate::runtime::parking::{For, Next, Ticket};
 use crate::runtime::positions::Open;
 
-/// Bytes of events that are kept.
+/// Bytes of events that are remembered.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
-/// One of so many that may wait is a kept one: others wait to come out at all.
+/// One of so many that may wait is remembered: others wait to come out at all.
 const WAITING_PART: usize = 4;
-/// What an event costs beside its text, about.
+/// What an event costs beside its document, about.
 const EVENT_BYTES: usize = 1_024;
 /// How long an event is kept: an answer that takes longer is that of a backend which is ill, and until then an event
 /// keeps what was read together with it in memory.
 const KEPT: Duration = Duration::from_millis(250);
 
-/// How many events may be kept, and how many are.
+/// How many events may be remembered, to be kept once their first revisions are out, and how many are.
 #[derive(Debug)]
 pub(super) struct Budget {
     count_max: usize,
@@ -46,23 +46,18 @@ impl Budget {
         Self { count_max, count: 0, bytes: 0 }
     }
 
-    /// Whether an event whose first revision is out is kept.
-    pub fn may_keep(&self, flight: &Flight) -> bool {
-        // With two answers missing the first to come would find the event before the step of the second.
-        flight.second.is_some() && flight.failed.len() == 1 && self.has_room(flight)
-    }
-
-    fn has_room(&self, flight: &Flight) -> bool {
-        self.count < self.count_max && self.bytes + cost(flight) <= BYTES_MAX
-    }
-
-    fn keep(&mut self, flight: &mut Flight) {
-        flight.owes = cost(flight);
+    /// What an event that is to be remembered counts for, if there is room for it.
+    fn take(&mut self, flight: &Flight) -> Option<usize> {
+        let cost = flight.doc.held_bytes() + EVENT_BYTES;
+        if self.count >= self.count_max || self.bytes + cost > BYTES_MAX {
+            return None;
+        }
         self.count += 1;
-        self.bytes += flight.owes;
+        self.bytes += cost;
+        Some(cost)
     }
 
-    /// A parked event has left.
+    /// An event is through, or remembered no longer.
     pub fn done(&mut self, flight: &Flight) {
         if flight.owes > 0 {
             self.count -= 1;
@@ -71,8 +66,10 @@ impl Budget {
     }
 }
 
-fn cost(flight: &Flight) -> usize {
-    flight.doc.original().len() + EVENT_BYTES
+/// Whether an event whose first revision is out is kept.
+pub(super) fn is_kept(flight: &Flight) -> bool {
+    // With two answers missing the first to come would find the event before the step of the second.
+    flight.second.is_some() && flight.failed.len() == 1
 }
 
 /// Whether this is the second revision of an event that was kept, or read again because it was owed.
@@ -96,19 +93,27 @@ pub(super) fn revision(flight: &Flight) -> Retry {
 
 impl Core {
     /// Remembers an event that goes past the step whose answer it has waited for, as it is here.
-    pub(super) fn remember(&self, flight: &mut Flight) {
+    pub(super) fn remember(&mut self, flight: &mut Flight) {
         let asking = self.around.asking.get(&flight.step);
         // Where an event waits as long as its request may take, nothing is still to come.
         let comes = asking.is_some_and(|asking| asking.wait() < asking.wait_at_leisure());
-        if comes && flight.retry.is_none() && flight.failed.is_empty() && self.owed.has_room(flight) {
+        if comes
+            && flight.retry.is_none()
+            && flight.failed.is_empty()
+            && let Some(cost) = self.owed.take(flight)
+        {
             flight.second = Some(Box::new(Doc::clone(&flight.doc)));
+            flight.owes = cost;
         }
     }
 
     /// An answer has come while its event waits for something else: the event is not kept for it.
     pub(super) fn missed(&mut self, ticket: Ticket) {
-        if let Some(flight) = self.parking.event_mut(ticket) {
-            flight.second = None;
+        if let Some(flight) = self.parking.event_mut(ticket)
+            && flight.second.take().is_some()
+        {
+            self.owed.done(flight);
+            flight.owes = 0;
         }
     }
 
@@ -123,7 +128,6 @@ impl Core {
             input.positions.hold(flight.offset, Open::Owed);
             input.moved = true;
         }
-        self.owed.keep(&mut flight);
         flight.retry = Some(Box::new(revision(&flight)));
         flight.doc = *doc;
         flight.step = step;
