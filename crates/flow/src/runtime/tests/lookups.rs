@@ -341,3 +341,34 @@ fn events_that_are_kept_do_not_stop_the_input() {
     bench.until("nothing waits", || bench.figure("few-kept", "waiting_events") == 0.0);
     bench.stop(&unit);
 }
+
+#[test]
+fn an_event_that_is_kept_counts_once_and_passes_a_step_that_lets_it_through_once() {
+    let (bench, gate) = (Bench::new(), Gate::named("kept-once"));
+    bench.stream("in", 1);
+    let mut spec = timed("kept-once");
+    let once = json!({"id": "once", "type": "dedupe", "key": ".id", "within": "1h"});
+    spec["steps"].as_array_mut().unwrap().insert(0, once);
+    let unit = bench.start("kept-once", spec.clone());
+    let [a, b, z] = [event("a", 0, Some("a")), event("b", 1, Some("b")), event("z", 900, None)];
+    bench.send("in", 0, &[(None, &a), (None, &b)]);
+    bench.until("both wait", || bench.figure("kept-once", "waiting_events") == 2.0);
+    bench.clock.advance(Duration::from_secs(1));
+    bench.wait_for("out", 2);
+    gate.answer("a", Ok(Some("1")));
+    bench.wait_for("out", 3);
+    bench.stop(&unit);
+    gate.answer("b", Ok(Some("1")));
+    let unit = bench.start("kept-once", spec);
+    let out = values(&bench.wait_for("out", 4));
+    let again: Vec<_> = out[2..].iter().map(|event| (&event["id"], &event["revision"], &event["listed"])).collect();
+    assert_eq!(again, [(&json!("a"), &json!(2), &json!(1)), (&json!("b"), &json!(2), &json!(1))]);
+    bench.send("in", 0, &[(None, &a), (None, &z)]);
+    assert_eq!(ids(&bench.wait_for("out", 5))[4], "z", "what comes twice is still known");
+    let mut visits: Vec<_> =
+        values(&bench.wait_for("visits", 2)).iter().map(|visit| json!([visit["key"], visit["events"]])).collect();
+    visits.sort_by_key(Value::to_string);
+    assert_eq!(visits, [json!(["a", 1]), json!(["b", 1])]);
+    bench.stop(&unit);
+    assert_eq!((bench.read("late"), bench.read("retry")), (Vec::new(), Vec::new()));
+}
