@@ -91,6 +91,18 @@ fn gives_the_json_text_of_a_part() {
 }
 
 #[test]
+fn a_part_is_given_as_it_was_written_whatever_was_read_before() {
+    let mut doc = doc(r#"{"o":{"p":{"f":1.50},"big":123456789012345678901234}}"#);
+    doc.set_json(&path(".geo"), Bytes::from_static(br#"{"lat":59.90}"#)).unwrap();
+    assert!(doc.get(&path(".o")).unwrap().is_object() && doc.get(&path(".geo")).unwrap().is_object());
+    let key = |at: &str| doc.key(&path(at)).map(|key| String::from_utf8(key.to_vec()).unwrap());
+    let written = ["1.50", "123456789012345678901234", "59.90"].map(|text| Some(text.to_owned()));
+    assert_eq!([key(".o.p.f"), key(".o.big"), key(".geo.lat")], written);
+    assert_eq!(doc.json(&path(".o.p")).as_deref(), Some(br#"{"f":1.50}"#.as_slice()));
+    assert_eq!(key(".o.none"), None);
+}
+
+#[test]
 fn the_last_of_equal_keys_counts() {
     let doc = doc(r#"{"a":1,"b":{"c":1,"c":2},"a":3}"#);
     assert_eq!((doc.i64(&path(".a")), doc.i64(&path(".b.c"))), (Some(3), Some(2)));

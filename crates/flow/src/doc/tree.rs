@@ -177,6 +177,11 @@ impl Object {
                 node.get(&self.source, rest)?;
                 match seen.get() {
                     Some(Seen::Object(object)) => object.text(rest),
+                    // It has been read as one value before, which does not say how it was written.
+                    Some(Seen::Value(Value::Object(_))) => match node.look(&self.source, rest)? {
+                        Seen::Object(object) => object.text(rest),
+                        Seen::Value(_) => None,
+                    },
                     _ => None,
                 }
             }
@@ -521,6 +526,15 @@ impl Node {
             Self::Json { text, seen } => seen.get_or_init(|| see(text, &[], 0, text.len() as u32, path)).has(path),
             Self::Value(value) => value.get(path).is_some(),
             Self::Object(object) => object.has(path),
+        }
+    }
+
+    /// Looks into text anew.
+    fn look(&self, source: &Source, path: &[OwnedSegment]) -> Option<Seen> {
+        match self {
+            Self::Text { start, end, .. } => Some(see(&source.text, &source.inner, *start, *end, path)),
+            Self::Json { text, .. } => Some(see(text, &[], 0, text.len() as u32, path)),
+            Self::Value(_) | Self::Object(_) | Self::Gone => None,
         }
     }
 
