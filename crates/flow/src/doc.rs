@@ -95,6 +95,15 @@ impl Doc {
         &self.original
     }
 
+    /// What it holds in memory, about: its text, the index of that, and the JSON that was put in.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match &self.root {
+            Root::Object(object) => object.held_bytes(),
+            // A program made it of the whole text.
+            Root::Value(_) => self.original.len().saturating_mul(4),
+        }
+    }
+
     /// The value at a path; None when there is none.
     pub fn get(&self, path: &Path) -> Option<&Value> {
         self.get_at(path.segments())

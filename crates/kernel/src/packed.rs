@@ -32,8 +32,10 @@ const SEGMENT_BYTES_MAX: usize = 1 << 16;
 const SEGMENT_BYTES_MIN: usize = 256;
 /// A document with more than this part of a segment has one of its own.
 const OWN_PART: usize = 4;
-/// More than this would need more segments than there are numbers.
+/// The largest room, for which there are numbers enough of the largest segments.
 const BYTES_MAX: usize = 1 << 30;
+/// Numbers of segments have sixteen bits.
+const SEGMENTS_MAX: usize = 1 << 16;
 /// Shapes that are told apart: a record has seven bits for them.
 const SHAPES_MAX: usize = 64;
 /// Segments that may stay whole in a row before one gives half of itself away: what one document waits for is bounded.
@@ -44,6 +46,8 @@ const WHOLE: usize = 0;
 /// What a record begins with: its size (two bytes, 0 = all of its segment), flags, the key's length (two bytes). Behind it
 /// stand the key, the two numbers, the values.
 const HEAD: usize = 5;
+/// What a record has at most around its key and its document's text.
+const AROUND_BYTES: usize = 64;
 /// Where the flags stand: the shape, and whether somebody has asked for the document.
 const FLAGS: usize = 2;
 const USED: u8 = 0x80;
@@ -58,9 +62,9 @@ pub struct Packed {
     base: Marks,
     segment_bytes: usize,
     index: HashTable<At>,
-    /// By number; empty where a number is free or its document is gone.
+    /// By number; empty where a number is free.
     segments: Vec<Vec<u8>>,
-    /// The numbers, oldest first.
+    /// The numbers that are not free, oldest first.
     order: VecDeque<u16>,
     free: Vec<u16>,
     /// The segment to which is added.
@@ -149,9 +153,14 @@ impl Packed {
         self.segments_bytes + self.index.allocation_size()
     }
 
-    /// Whether one more small document would drive out none.
-    pub fn has_room(&self) -> bool {
-        self.len() < self.count_max && self.bytes() + self.segment_bytes <= self.bytes_max
+    /// Whether one more document of so many bytes, its key among them, would drive out none.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.len() < self.count_max && self.fits(self.segment_bytes.max(bytes.saturating_add(AROUND_BYTES)))
+    }
+
+    /// Whether there is room for one more segment of so many bytes, and a number.
+    fn fits(&self, bytes: usize) -> bool {
+        self.bytes().saturating_add(bytes) <= self.bytes_max && self.order.len() < SEGMENTS_MAX
     }
 
     /// Whether there is a document of this key. That alone does not keep it.
@@ -216,6 +225,11 @@ impl Packed {
         {
             self.segments_bytes -= bytes.len();
             *bytes = Vec::new();
+            // A look at every number costs no more than a document of that size does.
+            if let Some(place) = self.order.iter().position(|number| *number == at.number()) {
+                self.order.remove(place);
+            }
+            self.free.push(at.number());
         }
     }
 
@@ -284,7 +298,7 @@ impl Packed {
     /// Finds a place for a record.
     fn append(&mut self, record: &mut [u8], evicted: &mut u64) -> Option<At> {
         let number = if record.len() > self.segment_bytes / OWN_PART {
-            while self.bytes() + record.len() > self.bytes_max && !self.order.is_empty() {
+            while !self.fits(record.len()) && !self.order.is_empty() {
                 self.sift(0, evicted);
             }
             self.begin(record.len())?
@@ -311,7 +325,7 @@ impl Packed {
             if let Some(open) = self.open.filter(has_room) {
                 return Some(open);
             }
-            if self.bytes() + self.segment_bytes <= self.bytes_max {
+            if self.fits(self.segment_bytes) {
                 self.open = self.begin(self.segment_bytes);
                 return self.open;
             }
@@ -351,10 +365,6 @@ impl Packed {
         let number = self.order.pop_front()?;
         self.open = self.open.filter(|open| *open != number);
         let mut bytes = std::mem::take(self.segments.get_mut(usize::from(number))?);
-        if bytes.capacity() == 0 {
-            self.free.push(number);
-            return None;
-        }
         if is_own(&bytes) {
             self.sift_own(number, bytes, evicted);
             return None;
@@ -419,8 +429,12 @@ impl At {
         Self(u32::from(segment) << 16 | place as u32)
     }
 
+    const fn number(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
     const fn segment(self) -> usize {
-        (self.0 >> 16) as usize
+        self.number() as usize
     }
 
     const fn place(self) -> usize {

@@ -91,6 +91,18 @@ fn gives_the_json_text_of_a_part() {
 }
 
 #[test]
+fn a_part_is_given_as_it_was_written_whatever_was_read_before() {
+    let mut doc = doc(r#"{"o":{"p":{"f":1.50},"big":123456789012345678901234}}"#);
+    doc.set_json(&path(".geo"), Bytes::from_static(br#"{"lat":59.90}"#)).unwrap();
+    assert!(doc.get(&path(".o")).unwrap().is_object() && doc.get(&path(".geo")).unwrap().is_object());
+    let key = |at: &str| doc.key(&path(at)).map(|key| String::from_utf8(key.to_vec()).unwrap());
+    let written = ["1.50", "123456789012345678901234", "59.90"].map(|text| Some(text.to_owned()));
+    assert_eq!([key(".o.p.f"), key(".o.big"), key(".geo.lat")], written);
+    assert_eq!(doc.json(&path(".o.p")).as_deref(), Some(br#"{"f":1.50}"#.as_slice()));
+    assert_eq!(key(".o.none"), None);
+}
+
+#[test]
 fn the_last_of_equal_keys_counts() {
     let doc = doc(r#"{"a":1,"b":{"c":1,"c":2},"a":3}"#);
     assert_eq!((doc.i64(&path(".a")), doc.i64(&path(".b.c"))), (Some(3), Some(2)));
@@ -208,6 +220,17 @@ fn an_object_may_have_any_number_of_members() {
 }
 
 #[test]
+fn what_a_document_holds_grows_with_what_is_put_in() {
+    let mut doc = doc(r#"{"a":1}"#);
+    let before = doc.held_bytes();
+    doc.set_json(&path(".answer.of"), Bytes::from(format!("\"{}\"", "x".repeat(50_000)))).unwrap();
+    assert!((50_000..52_000).contains(&(doc.held_bytes() - before)), "{} and {before}", doc.held_bytes());
+    let members: Vec<String> = (0..100).map(|n| format!("\"{n}\":{n}")).collect();
+    let many = Doc::new(Bytes::from(format!("{{{}}}", members.join(",")))).unwrap();
+    assert!(many.held_bytes() > many.original().len() + 100 * 16, "{}", many.held_bytes());
+}
+
+#[test]
 fn memory_of_one_event_serves_the_next() {
     let mut first = doc(r#"{"a":"x","b":{"c":[1,2]},"d":3}"#);
     assert_eq!(first.i64(&path(".b.c[1]")), Some(2));
@@ -224,4 +247,11 @@ fn memory_of_one_event_serves_the_next() {
     assert_eq!(large.i64(&path(".m4999")), Some(4_999));
     let small = Doc::new_in(Bytes::from_static(br#"{"m7":"few"}"#), large.into_memory()).unwrap();
     assert_eq!((small.str(&path(".m7")), small.get(&path(".m4999"))), (Some("few"), None));
+    // A small event that waits does not hold the room of a large one meanwhile.
+    let members = members.into_iter().take(300).collect::<Vec<_>>().join(",");
+    let memory = Doc::new(Bytes::from(format!("{{{members}}}"))).unwrap().into_memory();
+    assert!(memory.room() >= 300);
+    let small = Doc::new_in(Bytes::from_static(br#"{"m7":"few"}"#), memory).unwrap();
+    assert_eq!(small.str(&path(".m7")), Some("few"));
+    assert!(small.into_memory().room() < 100);
 }

@@ -35,6 +35,19 @@ pub(crate) struct Memory {
     tags: Tags,
 }
 
+impl Memory {
+    /// For about so many members: an event may wait, and that of a much larger one would lie idle in it.
+    fn fit(self, about: usize) -> Self {
+        if self.members.capacity() > about.saturating_mul(MEMORY_LARGER_MAX) { Self::default() } else { self }
+    }
+
+    /// Members for which it has room.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.members.capacity()
+    }
+}
+
 /// What the members' places refer to.
 #[derive(Clone, Debug)]
 struct Source {
@@ -97,8 +110,8 @@ impl Object {
 
     /// As [`Self::open`] for what is known to be UTF-8.
     fn index(text: Bytes, outside: u32, known: Known<'_>, memory: Memory) -> Result<Self, Flaw> {
-        let Memory { mut members, mut tags } = memory;
         let about = text.len() / MEMBER_BYTES + ADDED_USUAL;
+        let Memory { mut members, mut tags } = memory.fit(about);
         members.reserve(about);
         tags.reserve(about);
         let inner = scan::object(&text, outside, known, |spans| {
@@ -164,6 +177,11 @@ impl Object {
                 node.get(&self.source, rest)?;
                 match seen.get() {
                     Some(Seen::Object(object)) => object.text(rest),
+                    // It has been read as one value before, which does not say how it was written.
+                    Some(Seen::Value(Value::Object(_))) => match node.look(&self.source, rest)? {
+                        Seen::Object(object) => object.text(rest),
+                        Seen::Value(_) => None,
+                    },
                     _ => None,
                 }
             }
@@ -312,6 +330,17 @@ impl Object {
         self.changed
     }
 
+    /// Its text, the index of that, and the JSON that was put in.
+    pub fn held_bytes(&self) -> usize {
+        let put_in = |member: &Member| match &member.node {
+            Node::Json { text, .. } => text.len(),
+            Node::Object(object) => object.held_bytes(),
+            Node::Text { .. } | Node::Value(_) | Node::Gone => 0,
+        };
+        let index = self.members.len() * size_of::<Member>();
+        self.source.text.len() + index + self.members.iter().map(put_in).sum::<usize>()
+    }
+
     /// The text the object came from.
     pub fn source(&self) -> &Bytes {
         &self.source.text
@@ -367,6 +396,8 @@ const MEMBER_BYTES: usize = 28;
 const ADDED_USUAL: usize = 4;
 /// The most members for which memory is kept, about 100 KB.
 const MEMORY_MEMBERS_MAX: usize = 1_024;
+/// So many times the room that an object needs may lie idle in it.
+const MEMORY_LARGER_MAX: usize = 8;
 /// Tags of a small object, as most inside an event are, lie in it.
 const TAGS_INLINE: usize = 16;
 /// Bytes of a short name: as many as there is room for where the pointer to a long one lies.
@@ -495,6 +526,15 @@ impl Node {
             Self::Json { text, seen } => seen.get_or_init(|| see(text, &[], 0, text.len() as u32, path)).has(path),
             Self::Value(value) => value.get(path).is_some(),
             Self::Object(object) => object.has(path),
+        }
+    }
+
+    /// Looks into text anew.
+    fn look(&self, source: &Source, path: &[OwnedSegment]) -> Option<Seen> {
+        match self {
+            Self::Text { start, end, .. } => Some(see(&source.text, &source.inner, *start, *end, path)),
+            Self::Json { text, .. } => Some(see(text, &[], 0, text.len() as u32, path)),
+            Self::Value(_) | Self::Object(_) | Self::Gone => None,
         }
     }
 

@@ -82,6 +82,8 @@ pub struct Surroundings {
     pub figures: Arc<Figures>,
     /// How chains of events are begun and cut.
     pub chain: Chain,
+    /// Events that may wait before no more are to be offered: all of them may go on at once.
+    pub waiting_max: usize,
 }
 
 /// A pipeline at work.
@@ -141,7 +143,7 @@ struct Flight {
     kept: Vec<(usize, Bytes)>,
     /// As it was at the step that it went past without an answer, which is still to come.
     second: Option<Box<Doc>>,
-    /// Bytes that it counts for among the events that are kept for their second revisions.
+    /// Bytes that it counts for among the events that are remembered for their second revisions.
     owes: usize,
 }
 
@@ -190,7 +192,7 @@ impl Core {
             None => (Watermarks::new(plan.watermark.clone(), partitions), Micros::MIN),
         };
         let lanes = !around.asking.is_empty();
-        let owed = owed::Budget::of(&plan);
+        let owed = owed::Budget::of(&plan, around.waiting_max);
         let (now, elapsed) = (around.clock.now(), around.clock.elapsed());
         let tally = Tally::of(&plan);
         Ok(Self {
@@ -237,6 +239,11 @@ impl Core {
     /// How many events wait.
     pub fn waiting(&self) -> usize {
         self.parking.len()
+    }
+
+    /// Whether as many events wait as may.
+    pub fn is_full(&self) -> bool {
+        self.waiting() >= self.around.waiting_max
     }
 
     /// When the next waiting event gives up waiting.
@@ -523,7 +530,7 @@ impl Core {
             return Progress::Waits(For::Turn);
         }
         if self.emit(&plan, flight, out) {
-            if ticket.is_some() && self.owed.may_keep(flight) {
+            if ticket.is_some() && owed::is_kept(flight) {
                 return Progress::Owes;
             }
             self.copy(flight, 1, out);

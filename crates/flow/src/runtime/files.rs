@@ -115,6 +115,7 @@ pub fn run(
         clock: Arc::clone(&around.clock),
         figures: Arc::clone(&figures),
         chain: Chain::default(),
+        waiting_max: around.limits.lookups_in_flight,
     };
     let mut core = Core::new(Arc::clone(plan), vec![input], surroundings, None)?;
     let mut lines = Lines { streams: &plan.streams, write, failed: None };
@@ -128,7 +129,7 @@ pub fn run(
             core.answered(ticket, step, answer, &mut lines);
         }
         core.expire(around.clock.elapsed(), &mut lines);
-        let full = core.waiting() >= around.limits.lookups_in_flight;
+        let full = core.is_full();
         if !ended && !full {
             let records = source.next(BATCH_RECORDS)?;
             ended = records.is_empty();

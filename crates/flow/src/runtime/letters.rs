@@ -94,7 +94,7 @@ pub fn late(
 pub struct Retry {
     /// The event's id.
     pub id: String,
-    /// Tries so far.
+    /// Tries so far; a copy is at least the first.
     pub attempt: u32,
     /// Steps whose lookups failed.
     pub failed: Vec<String>,
@@ -198,7 +198,7 @@ impl Retry {
         };
         let retry = Self {
             id: doc.str(&fields.id)?.to_owned(),
-            attempt: u32::try_from(doc.i64(&fields.attempt)?).ok()?,
+            attempt: u32::try_from(doc.i64(&fields.attempt)?).ok().filter(|attempt| *attempt > 0)?,
             failed,
             partition: u32::try_from(doc.i64(&fields.partition)?).ok()?,
             offset: doc.i64(&fields.offset)?,

@@ -161,6 +161,7 @@ fn recompute(
         clock: Arc::clone(around.clock),
         figures: Arc::new(Figures::default()),
         chain: Chain { hops_max: around.limits.event_hops, begins: false },
+        waiting_max: BATCH_RECORDS,
     };
     // All partitions are read one after the other, so nothing may be due before all have been: the watermark moves at
     // the end alone.
@@ -177,7 +178,7 @@ fn recompute(
         *events += 1;
         core.expire(around.clock.elapsed(), sink);
         core.offer(partition as usize, record, true, sink);
-        while core.waiting() >= BATCH_RECORDS {
+        while core.is_full() {
             settle(core, sink, &inbox, around, &mut replies);
         }
     };

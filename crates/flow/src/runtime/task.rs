@@ -151,6 +151,17 @@ struct Source {
     open: BTreeSet<Offset>,
 }
 
+impl Source {
+    /// What was open before `offset` and has not been read again: compaction has taken it out of the input.
+    fn passed_by(&mut self, offset: Offset) -> BTreeSet<Offset> {
+        if self.open.first().is_none_or(|first| *first >= offset) {
+            return BTreeSet::new();
+        }
+        let rest = self.open.split_off(&offset);
+        std::mem::replace(&mut self.open, rest)
+    }
+}
+
 /// What one round of reading found.
 #[derive(Default)]
 struct Round {
@@ -216,6 +227,8 @@ impl<'a> Life<'a> {
             clock: Arc::clone(&setup.clock),
             figures: Arc::clone(&setup.figures),
             chain: Chain { hops_max: setup.limits.event_hops, begins: setup.circle },
+            // What waits may all go on at once, and then stands in one commit.
+            waiting_max: share_of(setup.limits.lookups_in_flight, halvings),
         };
         let mut core = Core::new(Arc::clone(plan), inputs, around, restored).map_err(End::Failed)?;
         core.count_from(setup.inbox.first_serial());
@@ -314,11 +327,12 @@ impl<'a> Life<'a> {
             let finished = self.read_turn(index, now, elapsed, &mut round)?;
             ended = if finished && round.records == before { ended + 1 } else { 0 };
             at += 1;
-            if round.records >= self.share_of(BATCH_RECORDS) || round.bytes >= self.share_of(BATCH_BYTES) {
+            let [records, bytes] = [BATCH_RECORDS, BATCH_BYTES].map(|amount| share_of(amount, self.halvings));
+            if round.records >= records || round.bytes >= bytes {
                 round.more = true;
                 break;
             }
-            if self.is_full() {
+            if self.core.is_full() {
                 break;
             }
         }
@@ -335,19 +349,10 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// What waits may all go on at once, and then stands in one commit.
-    fn is_full(&self) -> bool {
-        self.core.waiting() >= self.share_of(self.setup.limits.lookups_in_flight)
-    }
-
-    fn share_of(&self, amount: usize) -> usize {
-        (amount >> self.halvings).max(1)
-    }
-
     /// One partition's turn. Answers whether it had nothing (more).
     fn read_turn(&mut self, index: usize, now: Micros, elapsed: Duration, round: &mut Round) -> Result<bool, End> {
-        for taken in 0..self.share_of(TURN_RECORDS) {
-            if self.is_full() {
+        for taken in 0..share_of(TURN_RECORDS, self.halvings) {
+            if self.core.is_full() {
                 return Ok(true);
             }
             if taken.is_multiple_of(STRETCH_RECORDS) {
@@ -363,6 +368,9 @@ impl<'a> Life<'a> {
                 source.cursor.pull(&*self.setup.log, due).map_err(|error| failed(&self.setup.plan.name, &error))?;
             match pulled {
                 Pulled::Record(record) => {
+                    for gone in source.passed_by(record.offset) {
+                        self.core.pass_over(index, gone, gone + 1);
+                    }
                     let again = record.offset < source.resumed;
                     if again && !source.open.remove(&record.offset) {
                         continue;
@@ -372,6 +380,9 @@ impl<'a> Life<'a> {
                     self.core.offer(index, record, again, &mut self.outbox);
                 }
                 Pulled::End => {
+                    for gone in source.passed_by(Offset::MAX) {
+                        self.core.pass_over(index, gone, gone + 1);
+                    }
                     self.core.empty(index, elapsed);
                     return Ok(true);
                 }
@@ -455,7 +466,7 @@ impl<'a> Life<'a> {
     /// Waits for input, an answer, a deadline or the stop signal.
     fn rest(&mut self, elapsed: Duration, due: Option<Micros>) -> Result<(), End> {
         let log = &*self.setup.log;
-        if !self.is_full() {
+        if !self.core.is_full() {
             for source in &mut self.sources {
                 source
                     .cursor
@@ -474,6 +485,11 @@ impl<'a> Life<'a> {
         park::nap(&self.setup.inbox.wake, nap);
         Ok(())
     }
+}
+
+/// What is left of an amount that was halved so often.
+fn share_of(amount: usize, halvings: u32) -> usize {
+    (amount >> halvings).max(1)
 }
 
 /// What is kept about the pipeline that wrote the state.

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use proptest::prelude::*;
 
@@ -93,6 +93,61 @@ fn a_document_written_over_and_over_drives_out_nothing() {
     assert_eq!(packed.get("counter").unwrap().marks, [1_099_999, 1_000_000]);
 }
 
+/// A small number of documents has small segments, of which there are soon as many as there are numbers.
+#[test]
+fn documents_come_in_however_often_they_have_been_replaced() {
+    for (count, sizes) in [(450_000, [15, 50]), (80_000, [100, 300])] {
+        let mut packed = Packed::new(1 << 26, 10, [0, 0]);
+        let values = sizes.map(|size| format!("\"{}\"", "x".repeat(size)));
+        for n in 0..count {
+            let value = &values[n % 2];
+            packed.put("k", [1, 1], value.as_bytes());
+            assert!(packed.holds("k"), "{n} of {sizes:?}");
+        }
+        assert_eq!(text(&mut packed, "k").as_ref(), Some(&values[1]));
+        check(&packed);
+    }
+}
+
+#[test]
+fn where_there_is_room_for_a_document_none_has_to_go_for_it() {
+    let mut packed = Packed::new(1 << 16, usize::MAX, [0, 0]);
+    let (mut n, mut refused) = (0, 0);
+    while refused < 10 {
+        let value = "x".repeat([20, 200, 2_000, 10_000][n % 4]);
+        let key = format!("k{n}");
+        n += 1;
+        if !packed.has_room(key.len() + value.len()) {
+            refused += 1;
+            continue;
+        }
+        let before = packed.len();
+        assert_eq!(packed.put(&key, [u64::MAX, u64::MAX], value.as_bytes()), 0, "{n}");
+        assert_eq!(packed.len(), before + 1, "{n}");
+    }
+    assert!(packed.bytes() > 1 << 15, "{} bytes", packed.bytes());
+}
+
+/// What holds between the parts.
+fn check(packed: &Packed) {
+    let [live, free] = [
+        packed.order.iter().copied().collect::<BTreeSet<u16>>(),
+        packed.free.iter().copied().collect::<BTreeSet<u16>>(),
+    ];
+    assert_eq!((live.len(), free.len()), (packed.order.len(), packed.free.len()), "a number stands in its list once");
+    assert!(live.is_disjoint(&free) && live.len() + free.len() == packed.segments.len());
+    let bytes = |number: &u16| match &packed.segments[usize::from(*number)] {
+        own if is_own(own) => own.len(),
+        _ => packed.segment_bytes,
+    };
+    assert_eq!(live.iter().map(bytes).sum::<usize>(), packed.segments_bytes);
+    assert!(free.iter().all(|number| packed.segments[usize::from(*number)].capacity() == 0));
+    assert!(packed.open.is_none_or(|open| live.contains(&open)));
+    for at in &packed.index {
+        assert!(live.contains(&at.number()) && record(&packed.segments, *at).is_some(), "{at:?}");
+    }
+}
+
 #[test]
 fn documents_of_all_sizes_keep_within_the_bounds() {
     for (bytes_max, count_max) in
@@ -170,6 +225,7 @@ proptest! {
                 }
             }
             prop_assert!(packed.len() <= count_max);
+            check(&packed);
         }
         for (key, (mark, text)) in &model {
             if let Some(held) = packed.get(&key.to_string()) {

@@ -83,7 +83,7 @@ impl Cache {
     pub(super) fn change(&self, key: &str, found: Option<Found<'_>>) {
         let Some(shard) = self.shard(key) else { return };
         let mut shard = shard.lock();
-        if shard.holds(key) || found.is_some() && shard.has_room() {
+        if shard.holds(key) || found.is_some_and(|found| shard.has_room(key.len() + found.value.len())) {
             put(&mut shard, key, found);
         }
     }
@@ -180,6 +180,23 @@ mod tests {
         assert!((3_000..6_000).contains(&held), "{held} of them in 1 MiB");
         assert_eq!(cache.get("k0").unwrap().unwrap().value, document("k0", 2, 200).value);
         assert_eq!(cache.get("read").unwrap().unwrap(), read);
+    }
+
+    #[test]
+    fn a_large_document_that_is_written_drives_out_no_small_ones() {
+        let cache = cache();
+        for n in 0..2_000 {
+            let key = format!("k{n}");
+            cache.learn(cache.stamp(), &key, Some(&document(&key, 1, 200)));
+        }
+        cache.begin();
+        for n in 0..200 {
+            let key = format!("large{n}");
+            cache.change(&key, Some(Found::from(&document(&key, 2, 14_000))));
+        }
+        cache.end();
+        assert!((0..2_000).all(|n| cache.get(&format!("k{n}")).is_some()));
+        assert!((0..200).any(|n| cache.get(&format!("large{n}")).is_some()), "while there is room");
     }
 
     #[test]

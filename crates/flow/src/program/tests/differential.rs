@@ -275,6 +275,7 @@ fn gives_what_a_full_parse_run_and_encode_gives() {
     let compiler = compiler();
     let (mut lazy_env, mut full_env) = (env(), env());
     let (mut done, mut programs, mut plain, mut faults) = (0, 0_u64, 0_u64, 0_u64);
+    let mut memory = crate::doc::Memory::default();
     while done < cases {
         let count = generate.rng.random_range(1..6);
         let mut source: Vec<String> = (0..count).map(|_| generate.statement()).collect();
@@ -294,8 +295,10 @@ fn gives_what_a_full_parse_run_and_encode_gives() {
             done += 1;
             let context = || format!("seed {seed}, case {done}\nevent: {event}\nprogram:\n{source}");
             let full = program.run_in_full(event.as_bytes(), &mut full_env);
-            let mut doc = Doc::new(Bytes::from(event.clone())).unwrap_or_else(|fault| panic!("{fault}\n{}", context()));
+            let mut doc = Doc::new_in(Bytes::from(event.clone()), memory)
+                .unwrap_or_else(|fault| panic!("{fault}\n{}", context()));
             let lazy = program.run(&mut doc, &mut lazy_env).map(|()| doc.encode());
+            memory = doc.into_memory();
             match (lazy, full) {
                 (Ok(lazy), Ok(full)) => {
                     let lazy_value: vrl::value::Value = serde_json::from_slice(&lazy)

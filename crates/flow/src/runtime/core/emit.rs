@@ -8,7 +8,7 @@ use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
 use super::chain::CUT;
-use super::{Core, Flight, Rejected, letter_place, reason};
+use super::{Core, Flight, Rejected, letter_place, owed, reason};
 use crate::compile::{KeyedPlan, Output, Plan, Work};
 use crate::doc::{Doc, Fault};
 use crate::operators::Emission;
@@ -22,7 +22,10 @@ impl Core {
     pub(super) fn emit(&mut self, plan: &Plan, flight: &mut Flight, out: &mut dyn Sink) -> bool {
         let looks = !self.around.asking.is_empty();
         if !flight.failed.is_empty() {
-            Figures::add(&self.around.figures.failed, 1);
+            // One that is owed has been counted with its first revision, and has not been tried again.
+            if !owed::is_owed(flight) {
+                Figures::add(&self.around.figures.failed, 1);
+            }
             if flight.retry.is_some() {
                 self.again(flight, out);
                 return false;

@@ -6,7 +6,7 @@
 //! revision; the commit that has the second revision, or the copy on the retry stream, closes the offset.
 //!
 //! Invariants: a kept event holds back neither event time nor the events of its key, as a copy does not; what is kept is
-//! bounded in bytes, and each event in time.
+//! bounded in bytes, in number so that the input goes on, and each event in time.
 
 use std::time::Duration;
 
@@ -19,43 +19,57 @@ use crate::runtime::letters::Retry;
 use crate::runtime::parking::{For, Next, Ticket};
 use crate::runtime::positions::Open;
 
-/// Bytes of events that are kept.
+/// Bytes of events that are remembered.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
-/// What an event costs beside its text, about.
+/// One of so many that may wait is remembered: others wait to come out at all.
+const WAITING_PART: usize = 4;
+/// What an event costs beside its document, about.
 const EVENT_BYTES: usize = 1_024;
 /// How long an event is kept: an answer that takes longer is that of a backend which is ill, and until then an event
 /// keeps what was read together with it in memory.
 const KEPT: Duration = Duration::from_millis(250);
 
-/// Whether events may be kept, and how much is.
+/// How many events may be remembered, to be kept once their first revisions are out, and how many are.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// Whether the plan's events can go on where they were: a step that adds a value to them, and does not count them
-    /// again, would have to add the same.
-    enabled: bool,
+    count_max: usize,
+    count: usize,
     bytes: usize,
 }
 
 impl Budget {
-    pub fn of(plan: &Plan) -> Self {
+    /// Of a core in which `waiting_max` events may wait.
+    pub fn of(plan: &Plan, waiting_max: usize) -> Self {
+        // A step that adds a value to events, and does not count them again, would have to add the same.
         let adds = plan.steps.iter().any(|step| matches!(&step.work, Work::Aggregate(work) if work.into.is_some()));
-        Self { enabled: plan.retry.is_some() && !adds, bytes: 0 }
+        let count_max = if plan.retry.is_some() && !adds { waiting_max / WAITING_PART } else { 0 };
+        Self { count_max, count: 0, bytes: 0 }
     }
 
-    /// Whether an event whose first revision is out is kept.
-    pub fn may_keep(&self, flight: &Flight) -> bool {
-        // With two answers missing the first to come would find the event before the step of the second.
-        flight.second.is_some() && flight.failed.len() == 1 && self.bytes + cost(flight) <= BYTES_MAX
+    /// What an event that is to be remembered counts for, if there is room for it.
+    fn take(&mut self, flight: &Flight) -> Option<usize> {
+        let cost = flight.doc.held_bytes() + EVENT_BYTES;
+        if self.count >= self.count_max || self.bytes + cost > BYTES_MAX {
+            return None;
+        }
+        self.count += 1;
+        self.bytes += cost;
+        Some(cost)
     }
 
-    /// A parked event has left.
+    /// An event is through, or remembered no longer.
     pub fn done(&mut self, flight: &Flight) {
-        self.bytes = self.bytes.saturating_sub(flight.owes);
+        if flight.owes > 0 {
+            self.count -= 1;
+            self.bytes -= flight.owes;
+        }
     }
 }
 
-fn cost(flight: &Flight) -> usize {
-    flight.doc.original().len() + EVENT_BYTES
+/// Whether an event whose first revision is out is kept.
+pub(super) fn is_kept(flight: &Flight) -> bool {
+    // With two answers missing the first to come would find the event before the step of the second.
+    flight.second.is_some() && flight.failed.len() == 1
 }
 
 /// Whether this is the second revision of an event that was kept, or read again because it was owed.
@@ -79,19 +93,27 @@ pub(super) fn revision(flight: &Flight) -> Retry {
 
 impl Core {
     /// Remembers an event that goes past the step whose answer it has waited for, as it is here.
-    pub(super) fn remember(&self, flight: &mut Flight) {
+    pub(super) fn remember(&mut self, flight: &mut Flight) {
         let asking = self.around.asking.get(&flight.step);
         // Where an event waits as long as its request may take, nothing is still to come.
         let comes = asking.is_some_and(|asking| asking.wait() < asking.wait_at_leisure());
-        if self.owed.enabled && comes && flight.retry.is_none() && flight.failed.is_empty() {
+        if comes
+            && flight.retry.is_none()
+            && flight.failed.is_empty()
+            && let Some(cost) = self.owed.take(flight)
+        {
             flight.second = Some(Box::new(Doc::clone(&flight.doc)));
+            flight.owes = cost;
         }
     }
 
     /// An answer has come while its event waits for something else: the event is not kept for it.
     pub(super) fn missed(&mut self, ticket: Ticket) {
-        if let Some(flight) = self.parking.event_mut(ticket) {
-            flight.second = None;
+        if let Some(flight) = self.parking.event_mut(ticket)
+            && flight.second.take().is_some()
+        {
+            self.owed.done(flight);
+            flight.owes = 0;
         }
     }
 
@@ -106,11 +128,11 @@ impl Core {
             input.positions.hold(flight.offset, Open::Owed);
             input.moved = true;
         }
-        flight.owes = cost(&flight);
-        self.owed.bytes += flight.owes;
         flight.retry = Some(Box::new(revision(&flight)));
         flight.doc = *doc;
         flight.step = step;
+        // It comes from there once more.
+        self.tally.at(step, |tally| tally.events += 1);
         flight.lane = None;
         flight.late = None;
         flight.first = None;

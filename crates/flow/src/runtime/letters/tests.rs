@@ -21,6 +21,8 @@ fn a_retry_copy_keeps_the_event_byte_for_byte() {
     let text = retry.encode(&Name::new("p").unwrap(), "in", event);
     assert_eq!(Retry::decode(&text), Some((retry, Bytes::from_static(event))));
     assert_eq!(Retry::decode(&Bytes::from_static(b"{}")), None);
+    let never_tried = String::from_utf8(text.to_vec()).unwrap().replace("\"attempt\":2", "\"attempt\":0");
+    assert_eq!(Retry::decode(&Bytes::from(never_tried)), None);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn holds(watermark: i64, time: i64) -> Option<Holds> {
@@ -109,4 +111,81 @@ fn only_events_that_still_wait_have_a_deadline() {
     assert_eq!(parking.deadline(), Some(second));
     assert_eq!(parking.expired(short), None);
     assert_eq!(parking.expired(second), Some((a, 0)));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// With a lane, and the event time that is held back.
+    Enter(Option<u64>, Option<i64>),
+    Aside(usize),
+    Leave(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let enter = (proptest::option::of(0..4_u64), proptest::option::weighted(0.8, 0..9_i64));
+    prop_oneof![
+        4 => enter.prop_map(|(lane, time)| Step::Enter(lane, time)),
+        2 => any::<usize>().prop_map(Step::Aside),
+        2 => any::<usize>().prop_map(Step::Leave),
+    ]
+}
+
+/// An event that waits: its lane, its time and the watermark that it came at, as far as it holds others back.
+type Waiting = (Ticket, Option<u64>, Option<(i64, i64)>);
+
+fn behind(first: Ticket, mut queue: impl Iterator<Item = Ticket>) -> Option<Ticket> {
+    queue.next().filter(|ticket| *ticket == first).and_then(|_| queue.next())
+}
+
+fn freed(all: &[Waiting], (ticket, lane, _): Waiting) -> Next {
+    let of_lane = all.iter().filter(|(_, other, _)| other.is_some() && *other == lane);
+    let holding = all.iter().filter(|(.., held)| held.is_some());
+    let ticket_of = |waiting: &Waiting| waiting.0;
+    Next { follower: behind(ticket, of_lane.map(ticket_of)), oldest: behind(ticket, holding.map(ticket_of)) }
+}
+
+proptest! {
+    #[test]
+    fn those_hold_others_back_that_wait_and_have_not_stepped_aside(steps in proptest::collection::vec(step(), 1..150)) {
+        let mut parking = Parking::default();
+        let mut all: Vec<Waiting> = Vec::new();
+        for (watermark, step) in (0_i64..).zip(steps) {
+            match step {
+                Step::Enter(lane, time) => {
+                    let ticket = parking.enter(lane, time.and_then(|time| holds(watermark, time)));
+                    parking.put(ticket, (), For::Turn);
+                    all.push((ticket, lane, time.map(|time| (time, watermark))));
+                }
+                Step::Aside(at) | Step::Leave(at) if !all.is_empty() => {
+                    let at = at % all.len();
+                    let free = freed(&all, all[at]);
+                    if matches!(step, Step::Aside(_)) {
+                        prop_assert_eq!(parking.step_aside(all[at].0), free);
+                        all[at] = (all[at].0, None, None);
+                    } else {
+                        prop_assert_eq!(parking.leave(all.remove(at).0), free);
+                    }
+                }
+                Step::Aside(_) | Step::Leave(_) => {}
+            }
+            prop_assert_eq!(parking.len(), all.len());
+            let oldest = all.iter().find_map(|(ticket, _, held)| Some((*ticket, (*held)?.1)));
+            prop_assert_eq!(parking.fence(), oldest.map(|(_, watermark)| Micros(watermark)));
+            for lane in 0..4 {
+                let first = all.iter().find(|(_, of, _)| *of == Some(lane)).map(|waiting| waiting.0);
+                prop_assert_eq!(parking.is_clear(Some(lane)), first.is_none());
+                for (ticket, ..) in all.iter().filter(|(_, of, _)| *of == Some(lane)) {
+                    prop_assert_eq!(parking.is_first(*ticket), first == Some(*ticket));
+                }
+            }
+            for bound in 0..10 {
+                let none_before = all.iter().all(|(.., held)| held.is_none_or(|(time, _)| time >= bound));
+                prop_assert_eq!(parking.may_pass(None, Micros(bound)), none_before);
+                for (ticket, ..) in &all {
+                    let is_oldest = oldest.is_some_and(|(first, _)| first == *ticket);
+                    prop_assert_eq!(parking.may_pass(Some(*ticket), Micros(bound)), none_before || is_oldest);
+                }
+            }
+        }
+    }
 }

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
-use headwater_base::Micros;
+use headwater_base::{Limits, Micros};
+use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::LookupError;
+use headwater_log::{Cleanup, StreamConfig};
+use headwater_testkit::memory_log;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Gate, START, values};
@@ -130,6 +133,29 @@ fn an_event_that_waited_when_the_pipeline_stopped_is_not_late_for_it() {
     assert_eq!(values(&bench.wait_for("visits", 1))[0]["key"], json!("a"));
     bench.stop(&unit);
     assert_eq!(bench.read("late"), [], "it was in time");
+}
+
+#[test]
+fn an_event_that_compaction_took_while_the_pipeline_stood_still_does_not_hold_it_back() {
+    let (log, time) = memory_log();
+    let bench = Bench::over(log.clone());
+    let config =
+        StreamConfig { partitions: 1, cleanup: Cleanup::Compact, segment_ms: 1, ..default_config(&Limits::default()) };
+    bench.create("in", config);
+    let unit = bench.start("compacted", timed("compacted"));
+    bench.send("in", 0, &[(Some("k"), &event("a", 0, Some("slow")))]);
+    bench.until("it waits", || bench.figure("compacted", "waiting_events") == 1.0);
+    bench.stop(&unit);
+    bench.send("in", 0, &[(Some("k"), &event("b", 1, None)), (Some("l"), &event("z", 900, None))]);
+    for _ in 0..4 {
+        time.advance(Duration::from_secs(1));
+        log.maintain_now().unwrap();
+    }
+    assert_eq!(ids(&bench.read("in")), ["b", "z"]);
+    let unit = bench.start("compacted", timed("compacted"));
+    assert_eq!(ids(&bench.wait_for("out", 2)), ["b", "z"]);
+    assert_eq!(values(&bench.wait_for("visits", 1))[0]["key"], json!("b"), "event time goes on");
+    bench.stop(&unit);
 }
 
 #[test]
@@ -271,9 +297,12 @@ fn an_event_is_kept_for_a_short_time_and_then_retried() {
     let copy = values(&bench.wait_for("retry", 1)).remove(0);
     let event = json!({"id": "e", "user": "a", "listing": "slow"});
     assert_eq!((&copy["id"], &copy["attempt"], &copy["event"]), (&json!("e"), &json!(1), &event));
+    assert_eq!(bench.figure("kept-too-long", "lookups_failed_total"), 1.0, "it went on without its answer once");
     gate.answer("slow", Ok(Some("42")));
     bench.clock.advance(Duration::from_secs(5));
     assert_eq!(values(&bench.wait_for("out", 2))[1], revised());
+    let counts = [("events_total", 3.0), ("passed_total", 3.0), ("failed_total", 2.0)];
+    assert_eq!(bench.step("kept-too-long", "listing"), counts, "as it came in, kept, and as a copy");
     bench.stop(&unit);
 }
 
@@ -286,4 +315,60 @@ fn an_answer_that_fails_late_leads_to_a_copy() {
     bench.clock.advance(Duration::from_secs(5));
     assert_eq!(values(&bench.wait_for("out", 2))[1], revised());
     bench.stop(&unit);
+}
+
+#[test]
+fn events_that_are_kept_do_not_stop_the_input() {
+    let bench = Bench::within(memory_log().0, Limits { lookups_in_flight: 8, ..Limits::default() });
+    let gate = Gate::named("few-kept");
+    bench.stream("in", 1);
+    let unit = bench.start("few-kept", spec("few-kept"));
+    let events: Vec<String> =
+        (0..8).map(|n| json!({"id": n.to_string(), "user": n, "listing": format!("slow{n}")}).to_string()).collect();
+    let records: Vec<(Option<&str>, &str)> = events.iter().map(|event| (None, event.as_str())).collect();
+    bench.send("in", 0, &records);
+    bench.until("the events wait", || bench.figure("few-kept", "waiting_events") == 8.0);
+    bench.clock.advance(Duration::from_secs(1));
+    bench.wait_for("out", 8);
+    assert_eq!(values(&bench.wait_for("retry", 6))[0]["id"], json!("2"), "a quarter of those that may wait is kept");
+    bench.send("in", 0, &[(None, r#"{"id":"z","user":"z"}"#)]);
+    bench.wait_for("out", 9);
+    for n in 0..2 {
+        gate.answer(&format!("slow{n}"), Ok(Some("42")));
+    }
+    let revised = values(&bench.wait_for("out", 11));
+    assert!(revised.iter().skip(9).all(|event| event["revision"] == 2 && event["listed"] == 42), "{revised:?}");
+    bench.until("nothing waits", || bench.figure("few-kept", "waiting_events") == 0.0);
+    bench.stop(&unit);
+}
+
+#[test]
+fn an_event_that_is_kept_counts_once_and_passes_a_step_that_lets_it_through_once() {
+    let (bench, gate) = (Bench::new(), Gate::named("kept-once"));
+    bench.stream("in", 1);
+    let mut spec = timed("kept-once");
+    let once = json!({"id": "once", "type": "dedupe", "key": ".id", "within": "1h"});
+    spec["steps"].as_array_mut().unwrap().insert(0, once);
+    let unit = bench.start("kept-once", spec.clone());
+    let [a, b, z] = [event("a", 0, Some("a")), event("b", 1, Some("b")), event("z", 900, None)];
+    bench.send("in", 0, &[(None, &a), (None, &b)]);
+    bench.until("both wait", || bench.figure("kept-once", "waiting_events") == 2.0);
+    bench.clock.advance(Duration::from_secs(1));
+    bench.wait_for("out", 2);
+    gate.answer("a", Ok(Some("1")));
+    bench.wait_for("out", 3);
+    bench.stop(&unit);
+    gate.answer("b", Ok(Some("1")));
+    let unit = bench.start("kept-once", spec);
+    let out = values(&bench.wait_for("out", 4));
+    let again: Vec<_> = out[2..].iter().map(|event| (&event["id"], &event["revision"], &event["listed"])).collect();
+    assert_eq!(again, [(&json!("a"), &json!(2), &json!(1)), (&json!("b"), &json!(2), &json!(1))]);
+    bench.send("in", 0, &[(None, &a), (None, &z)]);
+    assert_eq!(ids(&bench.wait_for("out", 5))[4], "z", "what comes twice is still known");
+    let mut visits: Vec<_> =
+        values(&bench.wait_for("visits", 2)).iter().map(|visit| json!([visit["key"], visit["events"]])).collect();
+    visits.sort_by_key(Value::to_string);
+    assert_eq!(visits, [json!(["a", 1]), json!(["b", 1])]);
+    bench.stop(&unit);
+    assert_eq!((bench.read("late"), bench.read("retry")), (Vec::new(), Vec::new()));
 }
