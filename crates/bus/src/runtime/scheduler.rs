@@ -1,5 +1,6 @@
 //! The scheduler: one task for all schedules of a node. When one is due, its event's effects and the time it was due are
-//! one commit, so that a time counts once whatever happens in between.
+//! one commit, so that a time counts once whatever happens in between. Each acts on one time after the other, and none
+//! waits for another: one whose target has no room, or whose table is behind, holds up its own next time alone.
 //!
 //! Times that pass while the node does not run, or that the clock leaps over, are made up for once or left out, as the
 //! schedule says. A time that meets a bug is a dead letter, and the next ones are due all the same.
@@ -10,6 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use headwater_base::{Clock, Micros, Problem};
 use headwater_kernel::port::Tables;
 use headwater_kernel::unit::{awaited, bug, contained};
@@ -60,6 +63,8 @@ struct Entry {
     created: Micros,
     /// The next time, and when it is acted upon: later by its place in the flexible window.
     next: Option<(Micros, Micros)>,
+    /// A time of it is being acted on; the next one waits for that.
+    busy: bool,
     retire: Option<Retire>,
 }
 
@@ -93,7 +98,7 @@ impl Scheduler {
                 created
             }
         };
-        let mut entry = Entry { member, calendar, last, created, next: None, retire };
+        let mut entry = Entry { member, calendar, last, created, next: None, busy: false, retire };
         entry.plan();
         self.entries.lock().insert(entry.member.subscription.id(), entry);
         self.wake.notify_one();
@@ -117,54 +122,75 @@ impl Scheduler {
 
     /// Acts on schedules as they are due, for ever.
     pub async fn run(&self) {
-        let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));
+        // One of each schedule at most.
+        let mut firing = FuturesUnordered::new();
         loop {
             let now = self.clock.now();
-            // A bug that a schedule meets is its own failure: the others are due all the same.
-            let due: Vec<(Arc<Member>, Result<Micros, String>)> = {
-                let mut entries = self.entries.lock();
-                let due = entries.values_mut().filter_map(|entry| {
-                    let time = contained(|| entry.take(now)).transpose()?;
-                    Some((Arc::clone(&entry.member), time))
-                });
-                due.collect()
-            };
-            for (member, time) in due {
-                let id = member.subscription.id();
-                let fired = async {
-                    match time {
-                        Ok(time) => awaited(self.fire(&mut writer, &member, time, now)).await,
-                        Err(said) => Err(said),
-                    }
-                };
-                let fired = tokio::select! {
-                    biased;
-                    // Its next life begins where this one has come to.
-                    _ = member.ending.heard() => continue,
-                    fired = fired => fired,
-                };
-                if let Err(problem) = fired.unwrap_or_else(|said| Err(bug(format_args!("`{id}`"), &said))) {
-                    warn!(schedule = %id, code = problem.code, title = problem.title, "a schedule failed");
-                    // Gone before its end is told: its next life may join as soon as it is.
-                    self.entries.lock().remove(&id);
-                    member.ending.tell(Err(problem));
-                    writer.refresh();
-                }
-            }
+            firing.extend(self.due(now).into_iter().map(|(member, time)| self.act(member, time, now)));
             let nap = {
                 let entries = self.entries.lock();
-                let next = entries.values().filter_map(|entry| entry.next).map(|(_, at)| at).min();
+                let idle = entries.values().filter(|entry| !entry.busy);
+                let next = idle.filter_map(|entry| entry.next).map(|(_, at)| at).min();
                 next.map_or(NAP_MAX, |at| at.since(self.clock.now()).min(NAP_MAX))
             };
             tokio::select! {
+                // All that are done by now: each look at what is due is one at all schedules.
+                Some(()) = firing.next() => {
+                    while let Some(Some(())) = firing.next().now_or_never() {}
+                }
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(nap.max(Duration::from_millis(1))) => {}
             }
         }
     }
 
+    /// What is to be acted on: a time of a schedule, or why it has none any more.
+    fn due(&self, now: Micros) -> Vec<(Arc<Member>, Result<Micros, String>)> {
+        let mut entries = self.entries.lock();
+        let due = entries.values_mut().filter(|entry| !entry.busy).filter_map(|entry| {
+            // A bug that a schedule meets is its own failure: the others are due all the same.
+            let time = contained(|| entry.take(now)).transpose()?;
+            entry.busy = true;
+            Some((Arc::clone(&entry.member), time))
+        });
+        due.collect()
+    }
+
+    /// Acts on a time of a schedule, which fails where that does.
+    async fn act(&self, member: Arc<Member>, time: Result<Micros, String>, now: Micros) {
+        let id = member.subscription.id();
+        let fired = async {
+            match time {
+                Ok(time) => awaited(self.fire(&member, time, now)).await,
+                Err(said) => Err(said),
+            }
+        };
+        let fired = tokio::select! {
+            biased;
+            // Its next life begins where this one has come to.
+            _ = member.ending.heard() => return,
+            fired = fired => fired,
+        };
+        let fired = fired.unwrap_or_else(|said| Err(bug(format_args!("`{id}`"), &said)));
+        {
+            let mut entries = self.entries.lock();
+            // Its next life may be there already.
+            let Some(entry) = entries.get_mut(&id).filter(|entry| Arc::ptr_eq(&entry.member, &member)) else { return };
+            entry.busy = false;
+            if fired.is_err() {
+                // Gone before its end is told: its next life may join as soon as it is.
+                entries.remove(&id);
+            }
+        }
+        if let Err(problem) = fired {
+            warn!(schedule = %id, code = problem.code, title = problem.title, "a schedule failed");
+            member.ending.tell(Err(problem));
+        }
+    }
+
     /// One time of one schedule.
-    async fn fire(&self, writer: &mut Writer, member: &Arc<Member>, time: Micros, now: Micros) -> Result<(), Problem> {
+    async fn fire(&self, member: &Arc<Member>, time: Micros, now: Micros) -> Result<(), Problem> {
+        let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));
         let subscription = &member.subscription;
         let id = subscription.id();
         let record = occurrence(&id, time);

@@ -144,6 +144,22 @@ fn a_time_that_meets_a_bug_is_a_dead_letter_and_the_next_ones_are_due_all_the_sa
 }
 
 #[test]
+fn a_schedule_that_waits_for_its_table_holds_up_no_other() {
+    let bench = Bench::new();
+    let behind = json!({"type": "table", "table": "orders", "key": "$.id", "input": {"constant": {"behind": true}}});
+    let stuck = bench.start("Schedule", "a-stuck", spec("rate(1 minutes)", json!({"targets": [behind]})));
+    let free = bench.start("Schedule", "b-free", spec("rate(1 minutes)", json!({})));
+    bench.until_ticking(Duration::from_millis(500), "the first time", || !bench.read("ticks").is_empty());
+    let held = stuck.status().message;
+    bench.until_ticking(Duration::from_millis(500), "three times", || bench.read("ticks").len() >= 3);
+    // It is in the midst of its first time, and not of those behind it as well.
+    assert_eq!(stuck.status().message, held);
+    assert!(stuck.finished().now_or_never().is_none());
+    bench.stop(&stuck);
+    bench.stop(&free);
+}
+
+#[test]
 fn a_target_that_comes_later_gets_the_times_from_then_on() {
     let bench = Bench::new();
     let unit = bench.start("Schedule", "tick", spec("rate(1 minutes)", json!({})));
