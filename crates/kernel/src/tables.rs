@@ -12,8 +12,8 @@
 //! writer of the table at a time; a view found damaged is thrown away and built again from the streams, and says so.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ahash::HashMap;
@@ -75,6 +75,7 @@ pub struct TableViews {
     rebuilding: Mutex<()>,
     /// Times what is waited for.
     handle: Handle,
+    me: Weak<Self>,
 }
 
 /// One table while it is served.
@@ -122,7 +123,7 @@ impl TableViews {
         if let Some(words) = &damage {
             tracing::error!(file = %path.display(), cause = words, "view of the tables was damaged and is built again");
         }
-        let views = Arc::new(Self {
+        let views = Arc::new_cyclic(|me| Self {
             path,
             log,
             clock,
@@ -134,6 +135,7 @@ impl TableViews {
             rebuilt: AtomicU64::new(u64::from(damage.is_some())),
             rebuilding: Mutex::new(()),
             handle: Handle::current(),
+            me: Weak::clone(me),
         });
         for resource in views.resources.list(Some("Table")) {
             let there = stream_name(resource.metadata.name.as_str())
@@ -340,23 +342,30 @@ impl TableViews {
 
     /// The document of a key as the view has it, be its time up or not.
     fn shown(&self, table: &Table, key: &str) -> Result<Option<Document>, Problem> {
-        match table.cache.get(key) {
-            Some(found) => Ok(found),
-            None if !table.keys.may_hold(key) => Ok(None),
-            None => {
-                let stamp = table.cache.stamp();
-                let found = self.answer(|view| view.get(*table.id.read(), key))?.map(document);
-                table.cache.learn(stamp, key, found.as_ref());
-                Ok(found)
-            }
+        if let Some(known) = known(table, key) {
+            return Ok(known);
         }
+        let stamp = table.cache.stamp();
+        let found = self.answer(|view| view.get(*table.id.read(), key))?.map(document);
+        table.cache.learn(stamp, key, found.as_ref());
+        Ok(found)
     }
+}
+
+/// What memory knows of a key, be its time up or not; None where the view has to be asked.
+fn known(table: &Table, key: &str) -> Option<Option<Document>> {
+    table.cache.get(key).or_else(|| (!table.keys.may_hold(key)).then_some(None))
 }
 
 impl Tables for TableViews {
     fn get(&self, table: &str, key: &str) -> Result<Option<Document>, Problem> {
         let table = self.table(table)?;
         Ok(self.shown(&table, key)?.filter(|document| self.alive(&table, document)))
+    }
+
+    fn held(&self, table: &str, key: &str) -> Result<Option<Option<Document>>, Problem> {
+        let table = self.table(table)?;
+        Ok(known(&table, key).map(|found| found.filter(|document| self.alive(&table, document))))
     }
 
     fn list(&self, table: &str, after: Option<&str>, count: usize) -> Result<Vec<Document>, Problem> {

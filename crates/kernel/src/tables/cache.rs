@@ -60,6 +60,11 @@ impl Cache {
         self.shard(key)?.lock().get(key).map(|held| document(key, &held))
     }
 
+    /// Whether [`Self::get`] knows.
+    pub(super) fn holds(&self, key: &str) -> bool {
+        self.shard(key).is_some_and(|shard| shard.lock().holds(key))
+    }
+
     /// Read before reading the view.
     pub(super) fn stamp(&self) -> u64 {
         self.stamp.load(Ordering::SeqCst)

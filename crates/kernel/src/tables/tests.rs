@@ -223,6 +223,32 @@ async fn a_view_that_is_missing_damaged_or_ahead_is_built_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_disk_knows_is_told_apart_from_what_memory_does() {
+    let world = World::new();
+    let kernel = world.with_users("{ttl: 1h}").await;
+    let version = kernel.tables().put(&users(), "a", json("{}"), None).await.unwrap();
+    kernel.tables().put(&users(), "b", json("{}"), None).await.unwrap();
+    assert!(matches!(kernel.tables().held("users", "a"), Ok(Some(Some(_)))));
+    kernel.stop().await;
+    drop(kernel);
+    // A new life remembers keys, and no documents.
+    let kernel = world.open().await;
+    until("the keys", || kernel.tables().held("users", "none").unwrap() == Some(None)).await;
+    assert_eq!(kernel.tables().held("users", "a").unwrap(), None);
+    assert_eq!(kernel.tables().get("users", "a").unwrap().unwrap().version, version);
+    assert!(matches!(kernel.tables().held("users", "a"), Ok(Some(Some(_)))));
+    assert_eq!(kernel.tables().held("user", "a").unwrap_err().code, "HW-KERNEL-019");
+    // Of what is to be written the old one comes into memory, and a condition is decided on it.
+    assert_eq!(kernel.tables().held("users", "b").unwrap(), None);
+    let refused = kernel.tables().put(&users(), "b", json(r#"{"n":1}"#), Some(version)).await.unwrap_err();
+    assert_eq!(refused.code, "HW-KERNEL-020");
+    assert!(matches!(kernel.tables().held("users", "b"), Ok(Some(Some(_)))));
+    world.clock.advance(Duration::from_secs(3_700));
+    assert_eq!(kernel.tables().held("users", "a").unwrap(), Some(None));
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_is_whole_and_visible() {
     let world = World::new();
     let kernel = world.with_users("{partitions: 3, key: id}").await;
