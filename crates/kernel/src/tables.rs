@@ -275,11 +275,15 @@ impl TableViews {
 
     /// Asks the view; a damaged one is replaced by an empty one, which is built again, and then asked once more.
     fn answer<T>(&self, ask: impl Fn(&View) -> Result<T, ViewError>) -> Result<T, Problem> {
-        let view = self.view();
-        match ask(&view) {
+        let (answer, view) = {
+            // Held meanwhile: what its tables are called changes with the view.
+            let view = self.view.read();
+            (ask(&view), Arc::clone(&view))
+        };
+        match answer {
             Err(ViewError::Damaged(words)) => {
                 self.repair(&view, &words)?;
-                ask(&self.view()).map_err(|error| failed(&error))
+                ask(&self.view.read()).map_err(|error| failed(&error))
             }
             other => other.map_err(|error| failed(&error)),
         }
@@ -298,17 +302,21 @@ impl TableViews {
 
     fn replace_view(&self) -> Result<(), Problem> {
         let tables: Vec<Arc<Table>> = self.tables.read().values().cloned().collect();
+        // Nobody asks the old one from here on, or applies changes to it.
         let mut current = self.view.write();
-        // The old file stays open in whoever still asks it; its name is free at once.
         View::remove(&self.path).map_err(|error| failed(&error))?;
         let (view, _) = View::open(&self.path).map_err(|error| failed(&error))?;
+        let mut made = Vec::with_capacity(tables.len());
         for table in &tables {
-            table.cache.begin();
             let id = view.table(table.name.as_str(), table.stream.id).map_err(|error| failed(&error))?;
-            *table.id.write() = id;
             let definitions: Vec<String> = table.indexes.iter().map(|index| index.by.definition()).collect();
             let definitions: Vec<&str> = definitions.iter().map(String::as_str).collect();
-            let indexes = view.indexes(id, &definitions).map_err(|error| failed(&error))?;
+            made.push((id, view.indexes(id, &definitions).map_err(|error| failed(&error))?));
+        }
+        // Nothing fails from here on.
+        for (table, (id, indexes)) in tables.iter().zip(made) {
+            table.cache.begin();
+            *table.id.write() = id;
             *table.index_ids.write() = indexes.into_iter().map(|(id, _)| id).collect();
             // Of no documents, every one has its entries.
             table.indexes.iter().for_each(|index| index.complete.store(true, Ordering::SeqCst));
