@@ -433,7 +433,7 @@ impl Tables for TableViews {
 
     fn index_fields(&self, table: &str, index: &str) -> Result<Vec<String>, Problem> {
         let table = self.table(table)?;
-        let (index, _) = table.index(index)?;
+        let (_, index) = table.index(index)?;
         Ok(match &index.by {
             index::By::Fields(fields) => fields.clone(),
             index::By::Expiry(field) => vec![field.clone()],
