@@ -13,8 +13,8 @@ pub fn run(bytes: &[u8]) {
     let Some((key, value)) = rest.split_at_checked(usize::from(*length)) else { return };
     let (log, clock) = headwater_testkit::memory_log();
     let delta = Delta { key: Bytes::copy_from_slice(key), value: Some(Bytes::copy_from_slice(value)) };
-    let commit = Commit { deltas: vec![(Arc::from(SPACE), vec![delta])], ..Commit::default() };
-    let ticket = log.append(&commit).expect("a small commit");
+    let mut commit = Commit { deltas: vec![(Arc::from(SPACE), vec![delta])], ..Commit::default() };
+    let ticket = log.append(&mut commit).expect("a small commit");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(log.durable(ticket.sequence)).expect("memory is durable");
     let groups = Groups::open(log, clock, Arc::new(Limits::default()));

@@ -31,8 +31,8 @@ fn written() -> &'static Vec<(PathBuf, Vec<u8>)> {
         runtime.block_on(log.create(stream(), config(1), Vec::new())).unwrap();
         for count in 1..40 {
             let append = headwater_log::Append { stream: stream(), partition: 0, batches: batch(count % 7 + 1) };
-            let commit = headwater_log::Commit { appends: vec![append], ..Default::default() };
-            runtime.block_on(log.durable(log.append(&commit).unwrap().sequence)).unwrap();
+            let mut commit = headwater_log::Commit { appends: vec![append], ..Default::default() };
+            runtime.block_on(log.durable(log.append(&mut commit).unwrap().sequence)).unwrap();
         }
         log.close().unwrap();
         let mut found = Vec::new();

@@ -13,7 +13,7 @@ import { Link, path, useLocation } from '../router.tsx';
 import { Builder } from '../ui/lazy.tsx';
 import { Badge, Empty, Loading, Page, Panel, Ready, Tabs, Time, To } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
-import { Yaml } from './resources.tsx';
+import { aboutColumn, stateColumn, Yaml } from './resources.tsx';
 
 /** All dashboards. */
 export function DashboardsPage() {
@@ -49,7 +49,7 @@ export function DashboardsPage() {
               one: true,
             },
             { id: 'name', head: 'Name', by: it => it.metadata.name, cell: it => <code>{it.metadata.name}</code> },
-            { id: 'about', head: 'About', cell: it => <span className="muted">{text(it.spec.description)}</span> },
+            aboutColumn,
             {
               id: 'charts',
               head: 'Charts',
@@ -57,7 +57,7 @@ export function DashboardsPage() {
               by: it => chartsOf(it.spec as Dashboard).length,
               cell: it => chartsOf(it.spec as Dashboard).length,
             },
-            { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
+            stateColumn,
           ]}
         />
       </Panel>

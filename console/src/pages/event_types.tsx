@@ -4,10 +4,10 @@ import type { Kind, Resource } from '../api.ts';
 import { useKind } from '../api.ts';
 import { at, items, text } from '../json.ts';
 import { Json } from '../ui/json.tsx';
-import { Badge, Empty, Loading, Page, Panel, Ready, Tabs, To } from '../ui/parts.tsx';
+import { Badge, Empty, Loading, Page, Panel, Ready, Tabs } from '../ui/parts.tsx';
 import { SchemaView } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
-import { NewButton, Yaml } from './resources.tsx';
+import { NewButton, nameColumn, stateColumn, Yaml } from './resources.tsx';
 
 const words = (value: unknown) => items(value).map(text).join(', ');
 
@@ -33,13 +33,7 @@ export function EventTypesPage() {
             </Empty>
           }
           columns={[
-            {
-              id: 'name',
-              head: 'Name',
-              by: it => it.metadata.name,
-              cell: it => <To plural="eventtypes" name={it.metadata.name} />,
-              one: true,
-            },
+            nameColumn('eventtypes'),
             { id: 'type', head: 'Type', by: it => text(it.spec.type), cell: it => <code>{text(it.spec.type)}</code> },
             {
               id: 'source',
@@ -58,7 +52,7 @@ export function EventTypesPage() {
             { id: 'producers', head: 'Producers', cell: it => words(it.spec.producers) },
             { id: 'consumers', head: 'Consumers', cell: it => words(it.spec.consumers) },
             { id: 'owner', head: 'Owner', by: it => text(it.spec.owner), cell: it => text(it.spec.owner) },
-            { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
+            stateColumn,
           ]}
         />
       </Panel>

@@ -10,10 +10,10 @@ import { at, items, members, text, write } from '../json.ts';
 import { path, useParam } from '../router.tsx';
 import { share, stepShare, withFigures } from '../steps.ts';
 import { Chart, Graph } from '../ui/lazy.tsx';
-import { Badge, Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To } from '../ui/parts.tsx';
+import { Badge, Empty, Loading, NameFilter, Page, Panel, Ready, Spark, Tabs, Tile, Tiles } from '../ui/parts.tsx';
 import { type Column, Table } from '../ui/table.tsx';
 import { type End, pluralOf, targetEnd, writes } from '../wiring.ts';
-import { NewButton, Yaml } from './resources.tsx';
+import { NewButton, nameColumn, stateColumn, Yaml } from './resources.tsx';
 
 /** All pipelines. */
 export function PipelinesPage() {
@@ -54,13 +54,7 @@ function watermarkAge(pipeline: Resource): number {
 export function PipelinesTable({ pipelines, short }: { pipelines: Resource[]; short?: boolean }) {
   useTick();
   const columns: Column<Resource>[] = [
-    {
-      id: 'name',
-      head: 'Name',
-      by: it => it.metadata.name,
-      cell: it => <To plural="pipelines" name={it.metadata.name} />,
-      one: true,
-    },
+    nameColumn('pipelines'),
     {
       id: 'in',
       head: 'In',
@@ -108,7 +102,7 @@ export function PipelinesTable({ pipelines, short }: { pipelines: Resource[]; sh
       by: it => value('hw_flow_dead_letters_total', label(it)) || 0,
       cell: it => count(value('hw_flow_dead_letters_total', label(it))),
     },
-    { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
+    stateColumn,
   ];
   return (
     <Table
@@ -236,30 +230,15 @@ export function pipelineGraph(pipeline: Resource): { vertices: Vertex[]; arcs: A
     const when = text(at(output, 'when'));
     arcs.push({ from: last, to: add(endVertex(targetEnd(output))), label: when ? `when ${when}` : undefined });
   }
+  const aside = (name: string, label: string) => {
+    arcs.push({ from: first || last, to: add(endVertex({ kind: 'Stream', name }, 'aside')), label, look: 'aside' });
+  };
   const letters = writes(pipeline).at(-1) ?? { kind: 'Stream', name: `${metadata.name}.dead` };
-  const dead = text(at(spec.errors, 'stream')) || letters.name;
-  arcs.push({
-    from: first || last,
-    to: add(endVertex({ kind: 'Stream', name: dead }, 'aside')),
-    label: 'dead letters',
-    look: 'aside',
-  });
+  aside(text(at(spec.errors, 'stream')) || letters.name, 'dead letters');
   const late = text(at(spec.late, 'stream'));
-  if (late)
-    arcs.push({
-      from: first || last,
-      to: add(endVertex({ kind: 'Stream', name: late }, 'aside')),
-      label: 'late',
-      look: 'aside',
-    });
+  if (late) aside(late, 'late');
   const retry = text(at(spec.retry, 'stream'));
-  if (retry)
-    arcs.push({
-      from: first || last,
-      to: add(endVertex({ kind: 'Stream', name: retry }, 'aside')),
-      label: 'to try again',
-      look: 'aside',
-    });
+  if (retry) aside(retry, 'to try again');
   return { vertices: [...vertices.values()], arcs };
 }
 

@@ -9,12 +9,12 @@ import type { Arc, Graph as Shape, Vertex } from '../graph/graph.tsx';
 import { at, items, text, write } from '../json.ts';
 import { Json } from '../ui/json.tsx';
 import { Graph } from '../ui/lazy.tsx';
-import { Badge, Empty, Loading, Page, Panel, Ready, Spark, Tabs, Tile, Tiles, To } from '../ui/parts.tsx';
+import { Badge, Empty, Loading, Page, Panel, Ready, Spark, Tabs, Tile, Tiles } from '../ui/parts.tsx';
 import { type Column, Table } from '../ui/table.tsx';
 import { reads, writes } from '../wiring.ts';
 import { Deeds } from './deeds.tsx';
 import { endVertex } from './pipelines.tsx';
-import { NewButton, Yaml } from './resources.tsx';
+import { NewButton, nameColumn, Yaml } from './resources.tsx';
 
 /** The label of a resource's figures. */
 const label = ({ kind, metadata: { name } }: Resource) => ({ subscription: `${kind.toLowerCase()}/${name}` });
@@ -48,13 +48,7 @@ function List(props: { kind: string; plural: string; title: string; about: strin
             </Empty>
           }
           columns={[
-            {
-              id: 'name',
-              head: 'Name',
-              by: it => it.metadata.name,
-              cell: it => <To plural={props.plural} name={it.metadata.name} />,
-              one: true,
-            },
+            nameColumn(props.plural),
             ...props.columns,
             { id: 'targets', head: 'Targets', cell: it => ends(writes(it)) },
             {

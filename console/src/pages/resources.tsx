@@ -22,8 +22,32 @@ import { Json } from '../ui/json.tsx';
 import { Editor } from '../ui/lazy.tsx';
 import { Awaited, Badge, Empty, NameFilter, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
 import { Keys } from '../ui/schema.tsx';
-import { Table } from '../ui/table.tsx';
+import { type Column, Table } from '../ui/table.tsx';
 import { Deeds } from './deeds.tsx';
+
+/** The column of a list that leads to each resource. */
+export const nameColumn = (plural: string): Column<Resource> => ({
+  id: 'name',
+  head: 'Name',
+  by: it => it.metadata.name,
+  cell: it => <To plural={plural} name={it.metadata.name} />,
+  one: true,
+});
+
+/** The column of what people are told. */
+export const aboutColumn: Column<Resource> = {
+  id: 'about',
+  head: 'About',
+  cell: it => <span className="muted">{text(it.spec.description)}</span>,
+};
+
+/** The column of how each is. */
+export const stateColumn: Column<Resource> = {
+  id: 'state',
+  head: 'State',
+  by: it => it.status.ready,
+  cell: it => <Ready resource={it} />,
+};
 
 /** Every kind with how many there are and how many are not ready. */
 export function KindsPage() {
@@ -95,13 +119,7 @@ export function ResourcesPage({ kind }: { kind: Kind }) {
             </Empty>
           }
           columns={[
-            {
-              id: 'name',
-              head: 'Name',
-              by: it => it.metadata.name,
-              cell: it => <To plural={kind.plural} name={it.metadata.name} />,
-              one: true,
-            },
+            nameColumn(kind.plural),
             {
               id: 'about',
               head: 'About',
@@ -113,7 +131,7 @@ export function ResourcesPage({ kind }: { kind: Kind }) {
               by: it => it.metadata.created ?? '',
               cell: it => <Time at={it.metadata.created} />,
             },
-            { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
+            stateColumn,
           ]}
         />
       </Panel>

@@ -13,7 +13,7 @@ import { SchemaView } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 import { pluralOf, users } from '../wiring.ts';
 import { Groups } from './groups.tsx';
-import { NewButton, Yaml } from './resources.tsx';
+import { aboutColumn, NewButton, nameColumn, stateColumn, Yaml } from './resources.tsx';
 import { Send } from './send.tsx';
 import { Tail } from './tail.tsx';
 
@@ -55,14 +55,8 @@ export function StreamsPage() {
             </Empty>
           }
           columns={[
-            {
-              id: 'name',
-              head: 'Name',
-              by: it => it.metadata.name,
-              cell: it => <To plural="streams" name={it.metadata.name} />,
-              one: true,
-            },
-            { id: 'about', head: 'About', cell: it => <span className="muted">{text(it.spec.description)}</span> },
+            nameColumn('streams'),
+            aboutColumn,
             {
               id: 'events',
               head: 'Events ever',
@@ -84,7 +78,7 @@ export function StreamsPage() {
               head: 'Schema',
               cell: it => (it.spec.schema ? 'yes' : <span className="muted">none</span>),
             },
-            { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
+            stateColumn,
           ]}
         />
       </Panel>

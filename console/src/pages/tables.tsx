@@ -7,12 +7,12 @@ import { count } from '../format.ts';
 import { at, items, text, write } from '../json.ts';
 import { useParam } from '../router.tsx';
 import { Later } from '../ui/fields.tsx';
-import { Empty, Loading, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
+import { Empty, Loading, Page, Panel, Ready, Tabs, Time, Trouble } from '../ui/parts.tsx';
 import { SchemaView } from '../ui/schema.tsx';
 import { Table } from '../ui/table.tsx';
 import { users } from '../wiring.ts';
 import { DocumentPanel, NewDocument } from './document.tsx';
-import { NewButton, Yaml } from './resources.tsx';
+import { aboutColumn, NewButton, nameColumn, stateColumn, Yaml } from './resources.tsx';
 import { wiringTab } from './streams.tsx';
 
 /** All tables. */
@@ -35,14 +35,8 @@ export function TablesPage() {
             </Empty>
           }
           columns={[
-            {
-              id: 'name',
-              head: 'Name',
-              by: it => it.metadata.name,
-              cell: it => <To plural="tables" name={it.metadata.name} />,
-              one: true,
-            },
-            { id: 'about', head: 'About', cell: it => <span className="muted">{text(it.spec.description)}</span> },
+            nameColumn('tables'),
+            aboutColumn,
             { id: 'key', head: 'Key', cell: it => <code>{text(it.spec.key)}</code> },
             {
               id: 'indexes',
@@ -74,7 +68,7 @@ export function TablesPage() {
               by: it => used(it).readers.length,
               cell: it => used(it).readers.length,
             },
-            { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
+            stateColumn,
           ]}
         />
       </Panel>

@@ -18,10 +18,10 @@ import { at, members, parse, text, write } from '../json.ts';
 import { machineGraph } from '../machine.ts';
 import { go, path, useParam } from '../router.tsx';
 import { Graph } from '../ui/lazy.tsx';
-import { Empty, Loading, Page, Panel, Ready, Tabs, Time, To, Trouble } from '../ui/parts.tsx';
+import { Empty, Loading, Page, Panel, Ready, Tabs, Time, Trouble } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { Executions, tone } from './executions.tsx';
-import { NewButton, Yaml } from './resources.tsx';
+import { aboutColumn, NewButton, nameColumn, stateColumn, Yaml } from './resources.tsx';
 
 /** All workflows. */
 export function WorkflowsPage() {
@@ -46,14 +46,8 @@ export function WorkflowsPage() {
             </Empty>
           }
           columns={[
-            {
-              id: 'name',
-              head: 'Name',
-              by: it => it.metadata.name,
-              cell: it => <To plural="workflows" name={it.metadata.name} />,
-              one: true,
-            },
-            { id: 'about', head: 'About', cell: it => <span className="muted">{text(it.spec.description)}</span> },
+            nameColumn('workflows'),
+            aboutColumn,
             { id: 'type', head: 'Type', cell: it => text(it.spec.type) || 'standard' },
             {
               id: 'states',
@@ -73,7 +67,7 @@ export function WorkflowsPage() {
               by: it => counts?.get(it.metadata.name)?.started ?? '',
               cell: it => <Time at={counts?.get(it.metadata.name)?.started} />,
             },
-            { id: 'state', head: 'State', by: it => it.status.ready, cell: it => <Ready resource={it} /> },
+            stateColumn,
           ]}
         />
       </Panel>

@@ -208,44 +208,11 @@ async fn answer_to(
     (operation.run)(&call).await
 }
 
-/// The members of a request's body, checked against its operation's row.
-///
-/// # Errors
-/// `SerializationException`, `ValidationException`.
-pub fn decode(operation: &Operation, bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    let body = members(bytes)?;
-    shape::check(operation.input, &body)?;
-    Ok(body)
-}
-
 fn members(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
     if bytes.is_empty() {
         return Ok(Map::new());
     }
     serde_json::from_slice(bytes).map_err(|error| Refusal::new("SerializationException", error.to_string()))
-}
-
-/// The operation of a service by its name, for tests of the request decoding.
-pub fn operation(service: &str, name: &str) -> Option<&'static Operation> {
-    if let Some(service) = SERVICES.iter().find(|known| known.name == service) {
-        return service.operations.iter().copied().flatten().find(|operation| operation.name == name);
-    }
-    let service = rest::SERVICES.iter().find(|known| known.name == service)?;
-    let mut operations = service.rows.iter().copied().flatten().map(|row| &row.operation);
-    operations.find(|operation| operation.name == name)
-}
-
-/// Every operation that is served, as `SERVICE.NAME`.
-pub fn operations() -> impl Iterator<Item = String> {
-    let by_target = SERVICES.iter().flat_map(|service| {
-        let names = service.operations.iter().copied().flatten();
-        names.map(|operation| format!("{}.{}", service.name, operation.name))
-    });
-    let by_path = rest::SERVICES.iter().flat_map(|service| {
-        let rows = service.rows.iter().copied().flatten();
-        rows.map(|row| format!("{}.{}", service.name, row.operation.name))
-    });
-    by_target.chain(by_path)
 }
 
 fn target(headers: &HeaderMap) -> Option<(&'static Service, &'static Operation)> {

@@ -65,7 +65,7 @@ pub struct KafkaService {
     fetched_bytes: Arc<AtomicUsize>,
     /// Memory for large requests, in KiB.
     request_room: Arc<Semaphore>,
-    /// Turns of [`apart`].
+    /// Turns of [`apart`], `kafka_file_requests` of them.
     apart: Arc<Semaphore>,
     complaints: complaints::Complaints,
 }
@@ -110,7 +110,7 @@ impl KafkaService {
     ) -> Self {
         let request_room = Arc::new(Semaphore::new(limits.kafka_requests_bytes / 1_024));
         let (fetched_bytes, complaints) = Default::default();
-        let apart = Arc::new(Semaphore::new(apart::PIECES_MAX));
+        let apart = Arc::new(Semaphore::new(limits.kafka_file_requests));
         let owners: Owners = Arc::new(|_, _| None);
         Self { log, groups, limits, clock, settings, owners, fetched_bytes, request_room, apart, complaints }
     }

@@ -27,6 +27,9 @@ pub struct Limits {
     /// Answers to Kafka fetches held in memory at once, over all connections; beyond it a fetch gets one batch, and
     /// beyond twice that none.
     pub kafka_fetch_bytes: usize,
+    /// Kafka requests that read files or unpack batches at once, over all connections; others wait. Each may hold a whole
+    /// answer that `kafka_fetch_bytes` does not count yet.
+    pub kafka_file_requests: usize,
     /// How long a Kafka client may pause inside a large request, or refuse its answer while `kafka_fetch_bytes` are
     /// used up.
     pub kafka_stalled_ms: u64,
@@ -101,6 +104,8 @@ pub struct Limits {
     pub sql_spill_bytes: u64,
     /// Bytes of answers that are kept for whoever asks the same while nothing has changed.
     pub sql_cache_bytes: usize,
+    /// The largest message on a PostgreSQL connection: a statement, or the values of its parameters.
+    pub sql_message_bytes: usize,
     /// PostgreSQL connections open at once.
     pub sql_connections: usize,
     /// Connections to PostgreSQL servers of others open at once; beyond it a query waits for one.
@@ -136,6 +141,7 @@ impl Default for Limits {
             kafka_request_elements: 200_000,
             kafka_requests_bytes: 256 * MIB,
             kafka_fetch_bytes: 128 * MIB,
+            kafka_file_requests: 8,
             kafka_stalled_ms: 10_000,
             kafka_idle_ms: 600_000,
             http_connections: 10_000,
@@ -172,6 +178,7 @@ impl Default for Limits {
             sql_memory_bytes: 256 * MIB,
             sql_spill_bytes: 10 * 1024 * MIB as u64,
             sql_cache_bytes: 32 * MIB,
+            sql_message_bytes: 64 * MIB,
             sql_connections: 100,
             postgres_connections: 32,
             ingest_rows: 1_000_000,

@@ -12,7 +12,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::book::{Book, Discount, Resource};
+use crate::engines::refused;
 use crate::functions::typed;
+use crate::lists::rows;
 use crate::time::Time;
 use crate::usage::Purchase;
 
@@ -93,31 +95,21 @@ fn json(bytes: &[u8]) -> Result<Vec<Discount>, Problem> {
 }
 
 fn csv(bytes: &[u8]) -> Result<Vec<Discount>, Problem> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let mut rules = Vec::new();
-    for (at, row) in reader.deserialize::<Row>().enumerate() {
-        let row = row.map_err(|error| {
-            let line =
-                error.position().map_or(at + 2, |position| usize::try_from(position.line()).unwrap_or(usize::MAX));
-            refused("csv", line, error.to_string())
-        })?;
+    for row in rows::<Row>(bytes) {
+        let (line, row) = row?;
         let percent = Decimal::from_str_exact(row.percent.trim_end_matches([' ', '%']));
         rules.push(Discount {
             account: row.account,
             resource: row.resource,
             purchase: row.purchase,
             kind: row.kind.filter(|kind| !kind.is_empty()),
-            percent: percent.map_err(|error| refused("csv", at + 2, format!("`percent` is no number: {error}")))?,
+            percent: percent.map_err(|error| refused("csv", line, format!("`percent` is no number: {error}")))?,
             from: row.from,
             to: row.to,
         });
     }
     Ok(rules)
-}
-
-fn refused(place: &str, line: usize, fact: String) -> Problem {
-    let line = u32::try_from(line).unwrap_or(u32::MAX);
-    Problem::new("HW-COST-002", format!("a record cannot be read: {fact}")).at(place, line, 0)
 }
 
 fn impossible(fact: &str, account: &str) -> Problem {

@@ -248,7 +248,7 @@ impl About {
 }
 
 /// A record that cannot be read; `line` from 1, 0 when unknown.
-fn refused(path: &str, line: usize, fact: String) -> Problem {
+pub(crate) fn refused(path: &str, line: usize, fact: String) -> Problem {
     let path: String = path.chars().take(200).collect();
     Problem::new("HW-COST-002", format!("a record cannot be read: {fact}")).at(
         path,

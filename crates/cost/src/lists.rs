@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use headwater_base::Problem;
 use rust_decimal::Decimal;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::book::{Point, Resource, Series, Unit};
 use crate::conventions::HOURS_PER_YEAR;
+use crate::engines::refused;
 use crate::time::Time;
 use crate::usage::Purchase;
 
@@ -344,13 +346,8 @@ struct Row {
 /// `HW-COST-002` with the line of what cannot be read.
 pub fn csv(bytes: &[u8], as_of: Time) -> Result<List, Problem> {
     let mut out = Builder::default();
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    for (at, row) in reader.deserialize::<Row>().enumerate() {
-        let row = row.map_err(|error| {
-            let line =
-                error.position().map_or(at + 2, |position| usize::try_from(position.line()).unwrap_or(usize::MAX));
-            refused("csv", line, error.to_string())
-        })?;
+    for row in rows::<Row>(bytes) {
+        let (line, row) = row?;
         let platform = match row.platform {
             Some(platform) if !platform.is_empty() => platform,
             _ if row.resource == Resource::Instance && row.unit == Unit::Hour => "linux".to_owned(),
@@ -358,9 +355,9 @@ pub fn csv(bytes: &[u8], as_of: Time) -> Result<List, Problem> {
         };
         let included = match row.included.as_deref() {
             None | Some("") => Decimal::ZERO,
-            Some(text) => number(text, "csv", at + 2)?,
+            Some(text) => number(text, "csv", line)?,
         };
-        let price = number(&row.price, "csv", at + 2)?;
+        let price = number(&row.price, "csv", line)?;
         out.push(
             "csv",
             Series {
@@ -395,9 +392,16 @@ fn number(text: &str, place: &str, line: usize) -> Result<Decimal, Problem> {
     })
 }
 
-fn refused(place: &str, line: usize, fact: String) -> Problem {
-    let line = u32::try_from(line).unwrap_or(u32::MAX);
-    Problem::new("HW-COST-002", format!("a record cannot be read: {fact}")).at(place, line, 0)
+/// The rows of CSV under a line of names, each with its line.
+pub(crate) fn rows<R: DeserializeOwned>(bytes: &[u8]) -> impl Iterator<Item = Result<(usize, R), Problem>> {
+    let reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    reader.into_deserialize::<R>().zip(2_usize..).map(|(row, line)| match row {
+        Ok(row) => Ok((line, row)),
+        Err(error) => {
+            let line = error.position().map_or(line, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
+            Err(refused("csv", line, error.to_string()))
+        }
+    })
 }
 
 #[cfg(test)]

@@ -38,6 +38,13 @@ impl State for Map {
     fn delete(&mut self, key: &[u8]) {
         self.0.remove(key);
     }
+
+    fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        // It has one.
+        if part == 0 {
+            self.0.iter().for_each(|(key, value)| each(key, value));
+        }
+    }
 }
 
 /// Processor time of this thread, so that other work on the machine does not count; wall time where Linux does not tell.

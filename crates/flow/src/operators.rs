@@ -43,7 +43,7 @@ pub use codec::Corrupt;
 pub use emission::{Emission, SessionRow, Tombstone, WindowRow};
 pub use measure::{Input, Kind, Measure};
 pub use session::{Emit, SessionConfig, Sessions};
-pub use state::{MemoryState, State};
+pub use state::{Change, MemoryState, State};
 pub use time::{Observed, WatermarkConfig, Watermarks};
 pub use value::Value;
 pub use window::{WindowConfig, Windows};
@@ -94,6 +94,9 @@ pub enum Advance {
 
 /// Keys that one call of `advance` handles at most, so that a jump of the watermark cannot fill the memory.
 pub const ADVANCE_MAX: usize = 8_192;
+
+/// Keys that are forgotten together, so that memory is waited for once and not for each: see [`State::foresee`].
+pub(crate) const FORGOTTEN_TOGETHER: usize = 16;
 
 /// A configuration that cannot be, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

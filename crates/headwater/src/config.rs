@@ -65,6 +65,9 @@ pub struct FileConfig {
     pub sql_queries: Option<usize>,
     /// How long an SQL query may take, in seconds, 1 to 86,400; 300 unless set.
     pub sql_seconds: Option<u64>,
+    /// The largest message of a PostgreSQL client, a statement or the values of its parameters, 64 KiB to 512 MiB; 64 MiB
+    /// unless set. A client that begins a larger one is told so, and its connection ends.
+    pub sql_message_bytes: Option<usize>,
 }
 
 /// Bounds of a payload: what a definition is sure to have elsewhere, and what a commit of the log holds.
@@ -75,6 +78,8 @@ const SQL_MEMORY_BYTES: RangeInclusive<u64> = 8 << 20..=1 << 40;
 const SQL_SPILL_BYTES: RangeInclusive<u64> = 0..=1 << 50;
 const SQL_QUERIES: RangeInclusive<u64> = 1..=1_000;
 const SQL_SECONDS: RangeInclusive<u64> = 1..=86_400;
+/// What drivers send without being asked to send much, and what PostgreSQL's codec reads.
+const SQL_MESSAGE_BYTES: RangeInclusive<u64> = 64 << 10..=512 << 20;
 
 /// `localhost` stands for 127.0.0.1; other names are no addresses.
 ///
@@ -145,7 +150,7 @@ impl FileConfig {
     }
 
     /// The settings that have a range.
-    fn bounds(&self) -> [(&'static str, Option<u64>, RangeInclusive<u64>); 5] {
+    fn bounds(&self) -> [(&'static str, Option<u64>, RangeInclusive<u64>); 6] {
         let count = |count: Option<usize>| count.map(|count| count as u64);
         [
             ("payloadBytes", count(self.payload_bytes), PAYLOAD_BYTES),
@@ -153,6 +158,7 @@ impl FileConfig {
             ("sqlSpillBytes", self.sql_spill_bytes, SQL_SPILL_BYTES),
             ("sqlQueries", count(self.sql_queries), SQL_QUERIES),
             ("sqlSeconds", self.sql_seconds, SQL_SECONDS),
+            ("sqlMessageBytes", count(self.sql_message_bytes), SQL_MESSAGE_BYTES),
         ]
     }
 
@@ -165,6 +171,7 @@ impl FileConfig {
         limits.sql_spill_bytes = self.sql_spill_bytes.unwrap_or(limits.sql_spill_bytes);
         limits.sql_queries = self.sql_queries.unwrap_or(limits.sql_queries);
         limits.sql_seconds = self.sql_seconds.unwrap_or(limits.sql_seconds);
+        limits.sql_message_bytes = self.sql_message_bytes.unwrap_or(limits.sql_message_bytes);
     }
 }
 

@@ -217,8 +217,8 @@ impl Resources {
     }
 
     /// Writes what is no change of a resource. The caller holds `turn`.
-    pub(crate) async fn commit(&self, commit: Commit) -> Result<(), Problem> {
-        append_durable(self.log.as_ref(), &commit).await.map(|_| ()).map_err(|error| refused("the change", &error))
+    pub(crate) async fn commit(&self, mut commit: Commit) -> Result<(), Problem> {
+        append_durable(self.log.as_ref(), &mut commit).await.map(|_| ()).map_err(|error| refused("the change", &error))
     }
 }
 

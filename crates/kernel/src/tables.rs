@@ -152,15 +152,6 @@ impl TableViews {
         self.rebuilt.load(Ordering::Relaxed)
     }
 
-    /// Throws the whole view away; the units of the tables build it again from their streams.
-    ///
-    /// # Errors
-    /// `HW-KERNEL-022`.
-    pub fn rebuild(&self) -> Result<(), Problem> {
-        let _one_at_a_time = self.rebuilding.lock();
-        self.replace_view()
-    }
-
     /// The field that is a document's key, for imports that do not give keys.
     ///
     /// # Errors
@@ -300,6 +291,7 @@ impl TableViews {
         self.replace_view()
     }
 
+    /// Throws the whole view away; the units of the tables build it again from their streams.
     fn replace_view(&self) -> Result<(), Problem> {
         let tables: Vec<Arc<Table>> = self.tables.read().values().cloned().collect();
         // Nobody asks the old one from here on, or applies changes to it.
@@ -321,13 +313,7 @@ impl TableViews {
             // Of no documents, every one has its entries.
             table.indexes.iter().for_each(|index| index.complete.store(true, Ordering::SeqCst));
             table.caught_up.store(false, Ordering::SeqCst);
-            for applied in &table.applied {
-                applied.store(0, Ordering::SeqCst);
-            }
-            table.cache.clear();
-            table.keys.clear();
-            table.cache.end();
-            table.generation.fetch_add(1, Ordering::SeqCst);
+            table.forget();
         }
         *current = Arc::new(view);
         drop(current);

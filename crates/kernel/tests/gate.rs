@@ -60,7 +60,7 @@ async fn a_batch_that_a_producer_sends_twice_is_told_once() {
     let send = |sequence: i32, documents: &[(&str, &str)]| {
         let mut builder = Builder::new(Compression::Lz4);
         builder.producer(producer, 0, sequence);
-        kernel.log().append(&batch("runs", builder, documents)).unwrap()
+        kernel.log().append(&mut batch("runs", builder, documents)).unwrap()
     };
     let documents = [("a", r#"{"n":1}"#), ("b", r#"{"n":2}"#)];
     assert!(!send(0, &documents).placed[0].duplicate);
@@ -82,14 +82,14 @@ async fn who_writes_a_table_that_is_behind_waits_for_it_and_nobody_else_does() {
     for _ in 0..5 {
         let documents: Vec<(&str, &str)> =
             ["a", "b", "c", "d"].repeat(4).into_iter().map(|key| (key, &*large)).collect();
-        log.append(&batch("runs", Builder::new(Compression::Lz4), &documents)).unwrap();
+        log.append(&mut batch("runs", Builder::new(Compression::Lz4), &documents)).unwrap();
     }
     let small = |table: &str| batch(table, Builder::new(Compression::None), &[("a", "{}")]);
     let gate = kernel.log();
-    assert!(matches!(gate.append(&small("runs")), Err(LogError::Full(_))));
+    assert!(matches!(gate.append(&mut small("runs")), Err(LogError::Full(_))));
     for _ in 0..2 {
         assert!(gate.room(&["table.others", "bus.default"]).now_or_never().is_some(), "nothing is in their way");
-        gate.append(&small("others")).unwrap();
+        gate.append(&mut small("others")).unwrap();
         assert!(gate.room(&["table.runs"]).now_or_never().is_none(), "its own table is behind, whoever asks");
     }
     // A pipeline waits on a thread that is no runtime's.
@@ -98,8 +98,8 @@ async fn who_writes_a_table_that_is_behind_waits_for_it_and_nobody_else_does() {
     let waited = std::thread::spawn(move || park::wait(own.room(&["table.runs"]), &stop));
     assert_eq!(waited.join().unwrap(), None);
     drop(held);
-    let commit = small("runs");
-    let written = append_when_room(&**gate, &commit);
+    let mut commit = small("runs");
+    let written = append_when_room(&**gate, &mut commit);
     let ticket = tokio::time::timeout(Duration::from_secs(60), written).await.unwrap().unwrap();
     gate.durable(ticket.sequence).await.unwrap();
     assert!(gate.room(&["table.runs"]).now_or_never().is_some());

@@ -88,10 +88,10 @@ fn told(log: &dyn Log) -> (u64, Option<String>) {
         if fetched.batches.is_empty() {
             return (count, newest);
         }
-        for part in batch::split(&fetched.batches) {
-            let (header, range) = part.unwrap();
+        for part in fetched.batches.each() {
+            let (header, batch) = part.unwrap();
             at = header.last_offset() + 1;
-            for record in batch::records(&fetched.batches.slice(range), 1 << 30).unwrap() {
+            for record in batch::records(&batch, 1 << 30).unwrap() {
                 let change: serde_json::Value = serde_json::from_slice(&record.unwrap().value.unwrap()).unwrap();
                 count += 1;
                 newest = Some(change["newImage"]["n"].to_string());

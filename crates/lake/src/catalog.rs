@@ -133,10 +133,10 @@ impl LakeCatalog {
     /// Makes a change of what clients made true for good.
     async fn write(&self, deltas: Vec<Delta>) -> Result<(), Problem> {
         let log = self.lake().log();
-        let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
+        let mut commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
         let refused =
             |error: LogError| Problem::new("HW-LAKE-023", format!("the catalog cannot write to the log: {error}"));
-        append_durable(&**log, &commit).await.map(drop).map_err(refused)
+        append_durable(&**log, &mut commit).await.map(drop).map_err(refused)
     }
 
     fn scan(&self, prefix: &str) -> Vec<String> {

@@ -10,12 +10,12 @@ mod pages;
 mod shape;
 
 use std::io::{self, BufReader, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow_array::RecordBatch;
 use bytes::Bytes;
+use headwater_kernel::unit::contained;
 use headwater_store::blobs::Reader;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -129,8 +129,7 @@ impl Read for Lines {
 
 /// Does what a hostile file could make fall.
 fn guarded<T>(act: impl FnOnce() -> Result<T, Broken>) -> io::Result<T> {
-    let done = catch_unwind(AssertUnwindSafe(act));
-    let done = done.unwrap_or_else(|_| Err("it is broken, in a way that the decoder did not expect".into()));
+    let done = contained(act).unwrap_or_else(|_| Err("it is broken, in a way that the decoder did not expect".into()));
     done.map_err(|error| {
         io::Error::new(io::ErrorKind::InvalidData, format!("the Parquet file cannot be read: {error}"))
     })

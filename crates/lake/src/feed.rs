@@ -14,7 +14,7 @@ use std::time::Duration;
 use arrow_schema::ArrowError;
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::letter;
-use headwater_log::cursor::{Cursor, Pulled};
+use headwater_log::cursor::{self, Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Commit, Delta, Log, LogError, Offset, append_durable};
@@ -45,8 +45,6 @@ const COMPACT_EVERY: usize = 16;
 const SHRINKS: u64 = 4;
 /// What comes within this time after everything was read is read at once.
 const GATHER: Duration = Duration::from_millis(100);
-/// How often a thread without work looks around.
-const IDLE: Duration = Duration::from_millis(250);
 
 /// What a life is made of.
 pub struct Setup {
@@ -346,9 +344,9 @@ impl Life<'_> {
             deltas.push(begin::lettered_of(&self.lettered));
         }
         let space: Arc<str> = Arc::from(dataset::space(self.setup.name.as_str()));
-        let commit =
+        let mut commit =
             Commit { appends, deltas: vec![(space, deltas)], fence: Some(self.fence.clone()), ..Commit::default() };
-        self.wait(append_durable(&*self.log, &commit))?.map(drop).map_err(|error| self.failed(&error))
+        self.wait(append_durable(&*self.log, &mut commit))?.map(drop).map_err(|error| self.failed(&error))
     }
 
     /// Takes up partitions that the stream has got.
@@ -381,11 +379,7 @@ impl Life<'_> {
             park::nap(&self.setup.wake, GATHER);
             return Ok(());
         }
-        for cursor in &mut self.cursors {
-            cursor.register(&*self.log, &self.setup.wake).map_err(|error| failed(self.setup, &error))?;
-        }
-        park::nap(&self.setup.wake, IDLE);
-        Ok(())
+        cursor::rest(&mut self.cursors, &*self.log, &self.setup.wake).map_err(|error| failed(self.setup, &error))
     }
 
     fn wait<F: Future>(&self, future: F) -> Result<F::Output, End> {

@@ -296,13 +296,13 @@ impl Life {
         self.bytes = 0;
         let rows = self.outbox.records() as u64;
         let space: Arc<str> = Arc::from(space(self.setup.name.as_str()));
-        let commit = Commit {
+        let mut commit = Commit {
             appends: self.outbox.take(),
             deltas: vec![(space, self.progress.deltas(&mut self.remembered))],
             fence: Some(self.fence.clone()),
             ..Commit::default()
         };
-        let written = append_durable(&*self.setup.log, &commit).await;
+        let written = append_durable(&*self.setup.log, &mut commit).await;
         written.map_err(|error| Fault::Log(failed(&self.setup.name, &error)))?;
         self.setup.figures.rows(rows);
         Ok(())

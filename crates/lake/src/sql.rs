@@ -28,6 +28,9 @@ mod information;
 mod keyed;
 mod lake;
 mod listed;
+mod nodes;
+mod once;
+mod pieces;
 mod pins;
 mod plans;
 pub mod postgres;
@@ -38,6 +41,7 @@ mod sight;
 mod sized;
 mod span;
 mod streams;
+mod types;
 mod views;
 mod yielding;
 
@@ -45,7 +49,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use datafusion::catalog::CatalogProvider as _;
 use datafusion::common::DataFusionError;
@@ -68,6 +71,7 @@ use cache::{Cache, Kept, Key, Taken};
 use encode::Encoder;
 use queries::{Asked, Listed, Queries, Query};
 use running::{Running, apart};
+use types::columns;
 
 use crate::lease::Lease;
 
@@ -223,7 +227,7 @@ impl Inner {
         &self,
         context: &SessionContext,
         question: &Question,
-        query: &Query,
+        query: &Arc<Query>,
     ) -> Result<Begun, DataFusionError> {
         let state = context.state();
         let (plan, key) = pins::planning(self.plan(&state, question)).await?;
@@ -316,10 +320,11 @@ impl Inner {
 /// Starts a plan, as part of a query.
 async fn start(
     state: &SessionState,
-    mut plan: LogicalPlan,
+    plan: LogicalPlan,
     rows_max: Option<usize>,
-    query: &Query,
+    query: &Arc<Query>,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let mut plan = forecast::bound(plan, query)?;
     // What explains a plan is no part of one.
     let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
     if let Some(rows_max) = rows_max.filter(|_| !explains) {
@@ -455,50 +460,6 @@ async fn give(
     // Nobody listens: nobody misses it.
     let _ = chunks.send(Ok(last)).await;
     Ok(())
-}
-
-/// The columns of a schema in SQL's words.
-fn columns(schema: &SchemaRef) -> Vec<Column> {
-    let column =
-        |field: &Arc<arrow::datatypes::Field>| Column { name: field.name().clone(), kind: kind(field.data_type()) };
-    schema.fields().iter().map(column).collect()
-}
-
-fn kind(of: &DataType) -> String {
-    match of {
-        DataType::Boolean => "boolean".to_owned(),
-        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint".to_owned(),
-        DataType::Int32 | DataType::UInt16 => "integer".to_owned(),
-        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => "bigint".to_owned(),
-        DataType::Float16 | DataType::Float32 => "real".to_owned(),
-        DataType::Float64 => "double".to_owned(),
-        DataType::Decimal32(digits, scale)
-        | DataType::Decimal64(digits, scale)
-        | DataType::Decimal128(digits, scale)
-        | DataType::Decimal256(digits, scale) => format!("decimal({digits},{scale})"),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            "bytes".to_owned()
-        }
-        DataType::Date32 | DataType::Date64 => "date".to_owned(),
-        DataType::Time32(_) | DataType::Time64(_) => "time".to_owned(),
-        DataType::Timestamp(
-            TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond,
-            zone,
-        ) => {
-            if zone.is_some() {
-                "timestamptz".to_owned()
-            } else {
-                "timestamp".to_owned()
-            }
-        }
-        DataType::Interval(_) | DataType::Duration(_) => "interval".to_owned(),
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            format!("{}[]", kind(item.data_type()))
-        }
-        DataType::Dictionary(_, value) => kind(value),
-        other => other.to_string().to_lowercase(),
-    }
 }
 
 #[cfg(test)]

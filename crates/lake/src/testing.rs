@@ -8,6 +8,11 @@ use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
 use bytes::Bytes;
 use futures::FutureExt;
+use headwater_base::{Limits, Problem};
+use headwater_kernel::Registry;
+use headwater_kernel::kind::{Kind, View};
+use headwater_kernel::port::Context;
+use headwater_kernel::resource::Draft;
 use headwater_wire::batch::Record;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
@@ -27,6 +32,22 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
 
 pub fn spec(spec: Value) -> DatasetSpec {
     serde_json::from_value(spec).unwrap()
+}
+
+/// The resource of a file.
+pub fn draft(kind: Kind, yaml: &str) -> Draft {
+    Registry::new(&[kind]).read("test.yaml", yaml.as_bytes(), &Limits::default()).unwrap().remove(0)
+}
+
+/// What a kind says about the resource of a file by itself.
+pub fn problems(kind: Kind, yaml: &str) -> Vec<Problem> {
+    let view = View {
+        registry: &Registry::new(&[kind]),
+        context: &Context::without_node("."),
+        drafts: &HashMap::new(),
+        stored: &|_, _| None,
+    };
+    (kind.validate)(&draft(kind, yaml), &view)
 }
 
 /// A new table of a spec.

@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let due = start + Duration::from_secs_f64(f64::from(sent) * batch.len() as f64 / (rate * 1e6));
         std::thread::park_timeout(due.saturating_duration_since(Instant::now()));
         let append = Append { stream: name.clone(), partition: sent % 8, batches: batch.clone() };
-        match log.append(&Commit { appends: vec![append], ..Commit::default() }) {
+        match log.append(&mut Commit { appends: vec![append], ..Commit::default() }) {
             Ok(ticket) => {
                 let (log, tell) = (log.clone(), tell.clone());
                 runtime.spawn(async move {

@@ -42,9 +42,9 @@ fn fill(log: &EmbeddedLog, runtime: &tokio::runtime::Runtime, first: u64, bytes:
     while next < last {
         let delta = |number| Delta { key: key(number), value: Some(value.clone()) };
         let deltas = (next..next + DELTAS).map(delta).collect();
-        let commit = Commit { deltas: vec![(Arc::from("state"), deltas)], ..Commit::default() };
+        let mut commit = Commit { deltas: vec![(Arc::from("state"), deltas)], ..Commit::default() };
         let ticket = loop {
-            match log.append(&commit) {
+            match log.append(&mut commit) {
                 Err(LogError::Full(_)) => runtime.block_on(log.room(&[])),
                 ticket => break ticket.unwrap(),
             }
@@ -73,7 +73,7 @@ fn main() {
         log.maintain_now().unwrap();
     }
     let next = fill(&log, &runtime, next, tail_mb << 20);
-    let last = log.append(&Commit { deltas: vec![(Arc::from("end"), Vec::new())], ..Commit::default() }).unwrap();
+    let last = log.append(&mut Commit { deltas: vec![(Arc::from("end"), Vec::new())], ..Commit::default() }).unwrap();
     runtime.block_on(log.durable(last.sequence)).unwrap();
     drop(log);
     let (start, cpu) = (Instant::now(), cpu_seconds());

@@ -6,16 +6,21 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::{Micros, Name};
 use headwater_wire::batch::{self, Record, Records};
 use tokio::sync::Notify;
 
+use crate::batches::Batches;
+use crate::park;
 use crate::port::{Log, LogError, Offset, View};
 
 /// One read asks for about this much.
 const READ_BYTES: usize = 512 * 1024;
+/// How often a thread without work looks around: no record tells of a partition that its stream has got.
+const IDLE: Duration = Duration::from_millis(250);
 
 /// Characters of a panic's text that are told.
 const SAID_MAX: usize = 200;
@@ -26,7 +31,10 @@ pub struct Cursor {
     stream: Name,
     partition: u32,
     next: Offset,
-    batches: Bytes,
+    /// What was read and is not opened yet.
+    batches: Batches,
+    /// The piece of it that is being opened.
+    piece: Bytes,
     records: Option<Records>,
     /// A record taken out and not due yet.
     held: Option<Record>,
@@ -64,6 +72,19 @@ pub enum Pulled {
     },
 }
 
+/// Waits on this thread until there is more to read for one of these or `waiter` fires otherwise, a quarter of a second
+/// at most.
+///
+/// # Errors
+/// What the log says.
+pub fn rest(cursors: &mut [Cursor], log: &dyn Log, waiter: &Arc<Notify>) -> Result<(), LogError> {
+    for cursor in cursors {
+        cursor.register(log, waiter)?;
+    }
+    park::nap(waiter, IDLE);
+    Ok(())
+}
+
 impl Cursor {
     /// A reader that begins at `next`.
     pub const fn new(stream: Name, partition: u32, next: Offset, decompressed_max: usize) -> Self {
@@ -71,7 +92,8 @@ impl Cursor {
             stream,
             partition,
             next,
-            batches: Bytes::new(),
+            batches: Batches::new(),
+            piece: Bytes::new(),
             records: None,
             held: None,
             registered: None,
@@ -181,10 +203,15 @@ impl Cursor {
 
     /// Opens the next batch of those read.
     fn open(&mut self) -> Result<Option<Pulled>, LogError> {
-        while !self.batches.is_empty() {
-            let Some((header, range)) = batch::split(&self.batches).next().and_then(Result::ok) else {
+        loop {
+            if self.piece.is_empty() {
+                let Some(piece) = self.batches.pop() else { return Ok(None) };
+                self.piece = piece;
+            }
+            let Some((header, range)) = batch::split(&self.piece).next().and_then(Result::ok) else {
                 // The log hands out whole batches; what follows cannot be told apart any more.
-                let bytes = std::mem::take(&mut self.batches);
+                self.batches = Batches::new();
+                let bytes = std::mem::take(&mut self.piece);
                 return Err(LogError::CorruptBatch(format!(
                     "{} bytes at offset {} of `{}`",
                     bytes.len(),
@@ -192,7 +219,7 @@ impl Cursor {
                     self.stream
                 )));
             };
-            let one = self.batches.split_to(range.end);
+            let one = self.piece.split_to(range.end);
             if header.last_offset() < self.next {
                 continue;
             }
@@ -212,7 +239,6 @@ impl Cursor {
                 }
             }
         }
-        Ok(None)
     }
 }
 

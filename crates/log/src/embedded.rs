@@ -297,6 +297,19 @@ impl Core {
         let waiting = self.wal.wait(sequence);
         async move { if waiting.await { Ok(()) } else { Err(LogError::Closed) } }.boxed()
     }
+
+    /// What a commit of the log's own has done, once it is durable.
+    fn once_durable<T: Send + 'static>(
+        &self,
+        done: Result<(T, Sequence), LogError>,
+    ) -> BoxFuture<'_, Result<T, LogError>> {
+        async move {
+            let (made, sequence) = done?;
+            self.durable(sequence).await?;
+            Ok(made)
+        }
+        .boxed()
+    }
 }
 
 impl Log for EmbeddedLog {
@@ -306,12 +319,7 @@ impl Log for EmbeddedLog {
         config: StreamConfig,
         extra: Vec<(String, String)>,
     ) -> BoxFuture<'_, Result<Arc<Stream>, LogError>> {
-        async move {
-            let (stream, sequence) = self.core.create(name, config, extra)?;
-            self.core.durable(sequence).await?;
-            Ok(stream)
-        }
-        .boxed()
+        self.core.once_durable(self.core.create(name, config, extra))
     }
 
     fn alter(
@@ -320,13 +328,7 @@ impl Log for EmbeddedLog {
         config: StreamConfig,
         extra: Vec<(String, String)>,
     ) -> BoxFuture<'_, Result<Arc<Stream>, LogError>> {
-        let altered = self.core.alter(name, config, extra);
-        async move {
-            let (stream, sequence) = altered?;
-            self.core.durable(sequence).await?;
-            Ok(stream)
-        }
-        .boxed()
+        self.core.once_durable(self.core.alter(name, config, extra))
     }
 
     fn delete(&self, name: &Name) -> BoxFuture<'_, Result<(), LogError>> {
@@ -347,7 +349,7 @@ impl Log for EmbeddedLog {
         self.core.catalog.read().streams()
     }
 
-    fn append(&self, commit: &Commit) -> Result<Ticket, LogError> {
+    fn append(&self, commit: &mut Commit) -> Result<Ticket, LogError> {
         self.core.append(commit)
     }
 
@@ -445,6 +447,10 @@ impl Log for EmbeddedLog {
         }
     }
 
+    fn foresee(&self, keys: &[(&str, &[u8])]) {
+        self.core.state.foresee(keys);
+    }
+
     fn scan(&self, space: &str, prefix: &[u8], after: Option<&[u8]>, count: usize) -> Vec<(Bytes, Bytes)> {
         let Some(space) = self.core.state.space(space) else { return Vec::new() };
         let mut found = std::collections::BTreeMap::new();
@@ -468,6 +474,12 @@ impl Log for EmbeddedLog {
         }
     }
 
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Some(space) = self.core.state.space(space) {
+            space.for_part(part, each);
+        }
+    }
+
     fn space_bytes(&self, space: &str) -> u64 {
         self.core.state.space(space).map_or(0, |space| space.size().1)
     }
@@ -478,23 +490,11 @@ impl Log for EmbeddedLog {
     }
 
     fn fence(&self, owner: &Name) -> BoxFuture<'_, Result<u64, LogError>> {
-        let fenced = self.core.fence(owner);
-        async move {
-            let (epoch, sequence) = fenced?;
-            self.core.durable(sequence).await?;
-            Ok(epoch)
-        }
-        .boxed()
+        self.core.once_durable(self.core.fence(owner))
     }
 
     fn producer_id(&self) -> BoxFuture<'_, Result<i64, LogError>> {
-        let taken = self.core.producer_id();
-        async move {
-            let (id, sequence) = taken?;
-            self.core.durable(sequence).await?;
-            Ok(id)
-        }
-        .boxed()
+        self.core.once_durable(self.core.producer_id())
     }
 
     fn figures(&self) -> Vec<(&'static str, f64)> {

@@ -374,7 +374,7 @@ impl Groups {
     }
 
     fn append(&self, deltas: Vec<Delta>) -> Result<Ticket, LogError> {
-        self.log.append(&Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() })
+        self.log.append(&mut Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() })
     }
 
     /// Writes and waits until it is durable.
@@ -382,8 +382,8 @@ impl Groups {
         if deltas.is_empty() {
             return Ok(());
         }
-        let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
-        append_durable(&*self.log, &commit).await?;
+        let mut commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
+        append_durable(&*self.log, &mut commit).await?;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The partitioned, durable event log.
 
+mod batches;
 pub mod cursor;
 pub mod embedded;
 pub mod groups;
@@ -7,5 +8,6 @@ pub mod outbox;
 pub mod park;
 pub mod port;
 
+pub use batches::Batches;
 pub use embedded::EmbeddedLog;
 pub use port::*;

@@ -52,10 +52,10 @@ struct Open {
 
 #[derive(Default)]
 struct Partition {
-    done: BytesMut,
+    done: Vec<BytesMut>,
     builder: Option<Builder>,
-    /// Bytes of the batch before: the next one begins with room for as much.
-    before: usize,
+    /// Bytes of each batch of the commit before: those of the next one begin with room for about as much.
+    before: Vec<usize>,
 }
 
 impl Outbox {
@@ -90,7 +90,7 @@ impl Outbox {
         self.records
     }
 
-    /// Takes everything gathered, for one commit.
+    /// Takes everything gathered, for one commit: an append for each batch, so that none is copied behind another.
     pub fn take(&mut self) -> Vec<Append> {
         let mut appends = Vec::new();
         for stream in &mut self.streams {
@@ -99,15 +99,11 @@ impl Outbox {
             for (partition, slot) in (0_u32..).zip(&mut stream.partitions) {
                 let Some(builder) = slot.builder.take() else { continue };
                 used = true;
-                slot.before = builder.bytes();
-                let last = builder.finish();
-                let batches = if slot.done.is_empty() {
-                    last
-                } else {
-                    slot.done.unsplit(last);
-                    std::mem::take(&mut slot.done)
-                };
-                appends.push(Append { stream: stream.name.clone(), partition, batches });
+                slot.done.push(builder.finish());
+                slot.before.clear();
+                slot.before.extend(slot.done.iter().map(BytesMut::len));
+                let append = |batches| Append { stream: stream.name.clone(), partition, batches };
+                appends.extend(slot.done.drain(..).map(append));
             }
             if used {
                 stream.sticky = (stream.sticky + 1) % count;
@@ -155,9 +151,10 @@ impl Outbox {
         if let Some(builder) =
             slot.builder.take_if(|builder| builder.bytes() + bytes > limit.min(BATCH_BYTES.max(bytes)))
         {
-            slot.done.unsplit(builder.finish());
+            slot.done.push(builder.finish());
         }
-        let room = slot.before.max(bytes);
+        // With a little to spare, because what has to grow is copied.
+        let room = slot.before.get(slot.done.len()).map_or(0, |before| before + before / 8).max(bytes);
         slot.builder
             .get_or_insert_with(|| Builder::with_capacity(Compression::None, room))
             .push(time_ms, key, value, headers);

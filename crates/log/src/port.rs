@@ -17,6 +17,8 @@ use headwater_base::{Micros, Name};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::Batches;
+
 /// A partition's record number, from 0. Kafka's offset.
 pub type Offset = i64;
 
@@ -80,7 +82,9 @@ pub struct Append {
     pub stream: Name,
     /// The partition.
     pub partition: u32,
-    /// One or more whole RecordBatch v2, back to back; the log writes base offset and leader epoch into them.
+    /// One or more whole RecordBatch v2, back to back; the log writes base offset, leader epoch and, where the stream says
+    /// so, the time of arrival into them. The log keeps this memory as long as it keeps the batches: they are not to be
+    /// a small part of something large.
     pub batches: BytesMut,
 }
 
@@ -165,8 +169,8 @@ pub enum View {
 /// What a read found: whole batches, the first of which may begin before the wanted offset.
 #[derive(Clone, Debug)]
 pub struct Fetched {
-    /// RecordBatch v2 bytes, as sent, back to back.
-    pub batches: Bytes,
+    /// The batches.
+    pub batches: Batches,
     /// The partition's ends at that moment.
     pub ends: Ends,
 }
@@ -276,11 +280,12 @@ pub trait Log: Send + Sync {
     /// Gives a commit its place: checks it, assigns offsets, hands it to the writer. Never waits for the disk.
     /// Readers with [`View::Appended`] see it at once, all others after [`Log::durable`].
     ///
-    /// The log copies what it keeps: the commit stays the caller's, who can try it again after [`LogError::Full`].
+    /// An accepted commit's batches are the log's: they are taken out of it, not copied. Of a refused one nothing is
+    /// taken, so that it can be tried again after [`LogError::Full`].
     ///
     /// # Errors
     /// Nothing has been written then, of any part.
-    fn append(&self, commit: &Commit) -> Result<Ticket, LogError>;
+    fn append(&self, commit: &mut Commit) -> Result<Ticket, LogError>;
 
     /// Resolves when everything up to and including `sequence` is durable and visible.
     fn durable(&self, sequence: Sequence) -> BoxFuture<'_, Result<(), LogError>>;
@@ -345,12 +350,20 @@ pub trait Log: Send + Sync {
     /// the lock of the key's part of the space, where commits wait for it, so it must be short and must not ask the log.
     fn look(&self, space: &str, key: &[u8], view: View, seen: &mut dyn FnMut(Option<&[u8]>));
 
+    /// Says which keys of which spaces will be looked at next, so that memory is waited for once and not for each of
+    /// them. A hint: it changes nothing and waits for nobody.
+    fn foresee(&self, keys: &[(&str, &[u8])]);
+
     /// Keys and durable values of a space whose key begins with `prefix`, in key order, from behind `after`, at most
     /// `count`. Meant for start-up, listings and tools, not for hot paths.
     fn scan(&self, space: &str, prefix: &[u8], after: Option<&[u8]>, count: usize) -> Vec<(Bytes, Bytes)>;
 
     /// Calls `each` with every durable key and value of a space, in no order; for an operator restoring its state.
     fn for_each(&self, space: &str, each: &mut dyn FnMut(&[u8], &[u8]));
+
+    /// Calls `each` with every key and newest value in one of the [`SPACE_PARTS`] parts of a space, counted from 0, in no
+    /// order: for who goes through a space a bit at a time. The part is locked meanwhile, and commits wait for it.
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8]));
 
     /// Bytes that a space takes in memory, with all overhead; 0 where there is none. Locks each part of it once.
     fn space_bytes(&self, space: &str) -> u64;
@@ -368,6 +381,9 @@ pub trait Log: Send + Sync {
     fn figures(&self) -> Vec<(&'static str, f64)>;
 }
 
+/// Parts of a space; see [`Log::for_part`].
+pub const SPACE_PARTS: u32 = headwater_store::state::PARTS;
+
 /// How long a writer that waits for a disk pauses after [`LogError::Disk`] before it tries again.
 pub const DISK_RETRY: Duration = Duration::from_millis(250);
 
@@ -375,7 +391,7 @@ pub const DISK_RETRY: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// What [`Log::append`] says, but for [`LogError::Full`].
-pub async fn append_when_room(log: &dyn Log, commit: &Commit) -> Result<Ticket, LogError> {
+pub async fn append_when_room(log: &dyn Log, commit: &mut Commit) -> Result<Ticket, LogError> {
     loop {
         match log.append(commit) {
             Err(LogError::Full(_)) => log.room(&commit.streams()).await,
@@ -388,7 +404,7 @@ pub async fn append_when_room(log: &dyn Log, commit: &Commit) -> Result<Ticket, 
 ///
 /// # Errors
 /// What [`append_when_room`] and [`Log::durable`] say.
-pub async fn append_durable(log: &dyn Log, commit: &Commit) -> Result<Ticket, LogError> {
+pub async fn append_durable(log: &dyn Log, commit: &mut Commit) -> Result<Ticket, LogError> {
     let ticket = append_when_room(log, commit).await?;
     log.durable(ticket.sequence).await.map(|()| ticket)
 }

@@ -61,9 +61,9 @@ impl House {
         let value = value.map(u64::to_le_bytes);
         builder.push(0, Some(&key.to_le_bytes()), value.as_ref().map(|value| &value[..]), &[]);
         let append = Append { stream: stream(), partition: 0, batches: builder.finish() };
-        let commit = Commit { appends: vec![append], ..Commit::default() };
+        let mut commit = Commit { appends: vec![append], ..Commit::default() };
         let ticket = loop {
-            match self.log.append(&commit) {
+            match self.log.append(&mut commit) {
                 Err(LogError::Full(_)) => block_on(self.log.room(&commit.streams())),
                 ticket => break ticket.unwrap(),
             }
@@ -89,8 +89,8 @@ impl House {
             if read.is_empty() {
                 return (newest, count);
             }
-            for (header, range) in batch::split(&read).map(Result::unwrap) {
-                for record in batch::records(&read.slice(range), 1 << 20).unwrap().map(Result::unwrap) {
+            for (header, batch) in read.each().map(Result::unwrap) {
+                for record in batch::records(&batch, 1 << 20).unwrap().map(Result::unwrap) {
                     let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
                     let key = number(&record.key.unwrap());
                     count += 1;

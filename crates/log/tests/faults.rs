@@ -49,7 +49,7 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     disk.set_full(true);
     let mut number = 0;
     let refused = loop {
-        match log.append(&commit(number)) {
+        match log.append(&mut commit(number)) {
             Ok(ticket) => {
                 block_on(log.durable(ticket.sequence)).unwrap();
                 number += 1;
@@ -62,7 +62,7 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     assert!(matches!(refused, LogError::Disk(_)), "{refused}");
     disk.set_full(false);
     let ticket = loop {
-        match log.append(&commit(number)) {
+        match log.append(&mut commit(number)) {
             Ok(ticket) => break ticket,
             Err(LogError::Disk(_) | LogError::Full(_)) => std::thread::yield_now(),
             Err(error) => panic!("{error}"),
@@ -93,16 +93,16 @@ fn a_large_commit_that_does_not_fit_waits_until_it_does() {
     let (clock, folder) = (Arc::new(ManualClock::default()), std::path::Path::new("/data"));
     let log = EmbeddedLog::open_with(Arc::new(disk.clone()), folder, limits, clock, options).unwrap();
     // The log has its first segment.
-    let ticket = log.append(&commit(0)).unwrap();
+    let ticket = log.append(&mut commit(0)).unwrap();
     block_on(log.durable(ticket.sequence)).unwrap();
     let held = disk.hold_syncs();
-    log.append(&large(400)).unwrap();
+    log.append(&mut large(400)).unwrap();
     assert!(log.room(&[]).now_or_never().is_some(), "there is room for most commits");
-    assert!(matches!(log.append(&large(800)), Err(LogError::Full(_))));
+    assert!(matches!(log.append(&mut large(800)), Err(LogError::Full(_))));
     assert!(log.room(&[]).now_or_never().is_none(), "there is none for what is wanted");
     drop(held);
     block_on(log.room(&[]));
-    let ticket = log.append(&large(800)).unwrap();
+    let ticket = log.append(&mut large(800)).unwrap();
     block_on(log.durable(ticket.sequence)).unwrap();
 }
 
@@ -150,7 +150,7 @@ fn an_offset_that_waits_for_room_while_its_group_goes_is_of_a_group_even_so() {
     let held = disk.hold_syncs();
     let mut last = 0;
     for kib in [400, 3, 0] {
-        while let Ok(ticket) = log.append(&large(kib)) {
+        while let Ok(ticket) = log.append(&mut large(kib)) {
             last = ticket.sequence;
         }
     }
@@ -174,10 +174,10 @@ fn a_failed_sync_is_fatal_and_acknowledges_nothing() {
     let fatal = Arc::new(AtomicBool::new(false));
     let log = open(&disk, &fatal);
     disk.fail_syncs(true);
-    let ticket = log.append(&commit(1)).unwrap();
+    let ticket = log.append(&mut commit(1)).unwrap();
     assert_eq!(block_on(log.durable(ticket.sequence)), Err(LogError::Closed));
     assert!(fatal.load(Ordering::SeqCst));
-    assert_eq!(log.append(&commit(2)).unwrap_err(), LogError::Closed);
+    assert_eq!(log.append(&mut commit(2)).unwrap_err(), LogError::Closed);
     assert_eq!(log.get("space", &1u64.to_le_bytes(), View::Durable), None);
 }
 
@@ -189,7 +189,7 @@ fn what_a_killed_process_left_in_memory_survives_the_power_cut_behind_it() {
         let log = open(&disk, &fatal);
         disk.cut_after(operations);
         let mut number = 0;
-        while let Ok(ticket) = log.append(&commit(number)) {
+        while let Ok(ticket) = log.append(&mut commit(number)) {
             if block_on(log.durable(ticket.sequence)).is_err() {
                 break;
             }
@@ -202,7 +202,7 @@ fn what_a_killed_process_left_in_memory_survives_the_power_cut_behind_it() {
         let there = |log: &EmbeddedLog, number: u64| log.get("space", &number.to_le_bytes(), View::Durable).is_some();
         let found = (0..100).take_while(|number| there(&log, *number)).count() as u64;
         assert!(found >= number, "operation {operations}");
-        let ticket = log.append(&commit(found)).unwrap();
+        let ticket = log.append(&mut commit(found)).unwrap();
         block_on(log.durable(ticket.sequence)).unwrap();
         disk.cut();
         drop(log);
@@ -226,7 +226,7 @@ fn a_full_disk_holds_segments_and_checkpoints_back_and_loses_nothing() {
     let append = || {
         let batches = batch(3);
         let appends = vec![Append { stream: stream.clone(), partition: 0, batches }];
-        log.append(&Commit { appends, ..Commit::default() })
+        log.append(&mut Commit { appends, ..Commit::default() })
     };
     block_on(log.durable(append().unwrap().sequence)).unwrap();
     disk.set_full(true);
@@ -249,7 +249,7 @@ fn a_full_disk_holds_segments_and_checkpoints_back_and_loses_nothing() {
 fn fill(log: &EmbeddedLog) -> u64 {
     let mut number = 0;
     loop {
-        match log.append(&commit(number)) {
+        match log.append(&mut commit(number)) {
             Ok(ticket) => block_on(log.durable(ticket.sequence)).unwrap(),
             Err(LogError::Full(_)) => {
                 std::thread::yield_now();
@@ -283,7 +283,7 @@ fn a_full_disk_says_so_and_still_takes_a_deletion() {
         std::thread::yield_now();
     }
     let ticket = loop {
-        match log.append(&commit(taken)) {
+        match log.append(&mut commit(taken)) {
             Ok(ticket) => break ticket,
             Err(LogError::Disk(_) | LogError::Full(_)) => std::thread::yield_now(),
             Err(error) => panic!("{error}"),
@@ -353,7 +353,7 @@ fn three_records(log: &EmbeddedLog) -> Name {
     let stream = Name::new("s").unwrap();
     block_on(log.create(stream.clone(), config(1), Vec::new())).unwrap();
     let appends = vec![Append { stream: stream.clone(), partition: 0, batches: batch(3) }];
-    let ticket = log.append(&Commit { appends, ..Commit::default() }).unwrap();
+    let ticket = log.append(&mut Commit { appends, ..Commit::default() }).unwrap();
     block_on(log.durable(ticket.sequence)).unwrap();
     stream
 }
@@ -403,13 +403,13 @@ fn the_tail_of_a_log_that_nobody_has_open_is_looked_at_without_changing_it() {
     assert_eq!(tail(&disk, folder), Ok(None));
     let fatal = Arc::new(AtomicBool::new(false));
     let log = open(&disk, &fatal);
-    block_on(log.durable(log.append(&commit(0)).unwrap().sequence)).unwrap();
+    block_on(log.durable(log.append(&mut commit(0)).unwrap().sequence)).unwrap();
     log.close().unwrap();
     drop(log);
     assert_eq!(tail(&disk, folder), Ok(Some(Tail::default())));
     let log = open(&disk, &fatal);
     for number in 1..4 {
-        block_on(log.durable(log.append(&commit(number)).unwrap().sequence)).unwrap();
+        block_on(log.durable(log.append(&mut commit(number)).unwrap().sequence)).unwrap();
     }
     drop(log);
     let before = disk.image();

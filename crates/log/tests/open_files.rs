@@ -112,8 +112,8 @@ fn more_partitions_than_a_process_may_have_files_are_filed() {
     let block_on = tokio::runtime::Builder::new_current_thread().build().unwrap();
     block_on.block_on(log.create(stream.clone(), config(PARTITIONS), Vec::new())).unwrap();
     let append = |partition| Append { stream: stream.clone(), partition, batches: batch(1) };
-    let commit = Commit { appends: (0..PARTITIONS).map(append).collect(), ..Commit::default() };
-    block_on.block_on(log.durable(log.append(&commit).unwrap().sequence)).unwrap();
+    let mut commit = Commit { appends: (0..PARTITIONS).map(append).collect(), ..Commit::default() };
+    block_on.block_on(log.durable(log.append(&mut commit).unwrap().sequence)).unwrap();
     log.maintain_now().unwrap();
     let most = disk.most.load(Ordering::SeqCst);
     assert!(most < 600, "{most} files were open at once");

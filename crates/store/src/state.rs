@@ -20,12 +20,16 @@ use ahash::{HashMap, RandomState};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
-use shard::Shard;
+use shard::{FETCHED_MAX, Shard};
 pub use snapshot::Snapshots;
 
 /// Parts of a space, each with its own lock and table, so that growing a table or writing a snapshot stops nobody
 /// for long.
-const SHARDS: usize = 64;
+pub const PARTS: u32 = 64;
+const SHARDS: usize = PARTS as usize;
+
+/// Keys of several spaces that are fetched together.
+const FORESEEN_MAX: usize = 16;
 
 /// All spaces.
 #[derive(Debug)]
@@ -97,6 +101,21 @@ impl State {
         sorted(self.spaces.read().values())
     }
 
+    /// Brings near what [`Space::look`] at these keys of spaces will read, for who is about to look at all of them: memory
+    /// is waited for once then, and not for each. Changes nothing and waits for nobody.
+    pub fn foresee(&self, keys: &[(&str, &[u8])]) {
+        let spaces = self.spaces.read();
+        for some in keys.chunks(FORESEEN_MAX) {
+            let mut locked: [Option<(MutexGuard<'_, Shard>, u64)>; FORESEEN_MAX] = std::array::from_fn(|_| None);
+            for (locked, (name, key)) in locked.iter_mut().zip(some) {
+                let Some(space) = spaces.get(*name) else { continue };
+                let hash = space.hasher.hash_one(*key);
+                *locked = space.shard(hash).and_then(Mutex::try_lock).map(|shard| (shard, hash));
+            }
+            shard::fetch(locked.iter().flatten().map(|(shard, hash)| (&**shard, *hash)));
+        }
+    }
+
     /// The spaces dropped since the last time, and all that exist: at one moment, so that none of them was made in the
     /// place of one whose end is only found the next time, and would undo what was written of it.
     fn take_dropped(&self) -> (Vec<Arc<str>>, Vec<Arc<Space>>) {
@@ -128,14 +147,49 @@ impl Space {
     }
 
     /// Sets or deletes a key as part of the commit `sequence`.
-    pub fn put(&self, sequence: u64, key: &Bytes, value: Option<&[u8]>) {
+    pub fn put(&self, sequence: u64, key: &[u8], value: Option<&[u8]>) {
+        self.put_hashed(sequence, self.hasher.hash_one(key), key, value);
+    }
+
+    /// Sets or deletes keys as part of the commit `sequence`, in their order; `change` says what one of them means.
+    pub fn put_all<T>(&self, sequence: u64, changes: &[T], change: impl Fn(&T) -> (&[u8], Option<&[u8]>)) {
+        let mut hashes = Vec::with_capacity(changes.len().min(FETCHED_MAX));
+        for some in changes.chunks(FETCHED_MAX) {
+            hashes.clear();
+            hashes.extend(some.iter().map(|one| self.hasher.hash_one(change(one).0)));
+            if hashes.len() > 1 {
+                self.fetch(&hashes);
+            }
+            for (one, hash) in some.iter().zip(&hashes) {
+                let (key, value) = change(one);
+                self.put_hashed(sequence, *hash, key, value);
+            }
+        }
+    }
+
+    fn put_hashed(&self, sequence: u64, hash: u64, key: &[u8], value: Option<&[u8]>) {
         let durable = self.durable.load(Ordering::Acquire);
-        let hash = self.hasher.hash_one(&**key);
         if let Some(shard) = self.shard(hash) {
             let mut shard = shard.lock();
             let old = shard.put(hash, key, value, &self.hasher);
-            shard.remember(sequence, durable, key, old);
+            shard.remember(sequence, durable, hash, key, old);
         }
+    }
+
+    /// Brings near what putting these hashes will touch. A part that somebody else works on is left out: nobody waits for
+    /// several at a time.
+    fn fetch(&self, hashes: &[u64]) {
+        let mut locked: [Option<MutexGuard<'_, Shard>>; SHARDS] = std::array::from_fn(|_| None);
+        for hash in hashes {
+            let part = part(*hash);
+            if let (Some(locked), Some(shard)) = (locked.get_mut(part), self.shards.get(part))
+                && locked.is_none()
+            {
+                *locked = shard.try_lock();
+            }
+        }
+        let locked = &locked;
+        shard::fetch(hashes.iter().filter_map(|hash| Some((&**locked.get(part(*hash))?.as_ref()?, *hash))));
     }
 
     /// Sets or deletes a key whose change is durable already, or is not part of any commit.
@@ -170,13 +224,6 @@ impl Space {
         found
     }
 
-    /// The durable value of a key.
-    pub fn get_durable(&self, key: &[u8]) -> Option<Bytes> {
-        let mut found = None;
-        self.look_durable(key, &mut |value| found = value.map(Bytes::copy_from_slice));
-        found
-    }
-
     /// Shows the newest value of a key in its place to `seen`, once. It runs under the lock of the key's part, so it must
     /// be short and must not ask the space.
     pub fn look(&self, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
@@ -205,6 +252,14 @@ impl Space {
         }
     }
 
+    /// Calls `each` with every key and newest value of one of the [`PARTS`], counted from 0, in no order. The space must not
+    /// be asked from within.
+    pub fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Some(shard) = self.shards.get(part as usize) {
+            shard.lock().for_each(each);
+        }
+    }
+
     /// Forgets values that only readers of the durable view needed and that durable ones have replaced.
     pub fn tidy(&self) {
         let durable = self.durable.load(Ordering::Acquire);
@@ -219,9 +274,14 @@ impl Space {
     }
 
     fn shard(&self, hash: u64) -> Option<&Mutex<Shard>> {
-        // Not the bits that the tables use.
-        self.shards.get((hash >> 32) as usize % SHARDS)
+        self.shards.get(part(hash))
     }
+}
+
+/// The part of a space that has a hash.
+const fn part(hash: u64) -> usize {
+    // Not the bits that the tables use.
+    (hash >> 32) as usize % SHARDS
 }
 
 #[cfg(test)]

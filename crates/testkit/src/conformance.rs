@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use headwater_base::{Micros, Name};
 use headwater_log::{Append, Cleanup, Commit, Delta, Log, LogError, StreamConfig, Ticket, View};
-use headwater_wire::batch::{self, Builder, Compression};
+use headwater_wire::batch::{Builder, Compression};
 use tokio::sync::Notify;
 
 /// A stream configuration to start from.
@@ -106,11 +106,11 @@ async fn records(log: &dyn Log) {
     assert_eq!((ends.start, ends.durable, ends.stable, ends.appended), (0, 12, 12, 12));
     let one = log.read(&name, 0, 5, 1, View::Durable).unwrap();
     assert_eq!(one.ends, ends);
-    let (header, _) = batch::split(&one.batches).next().unwrap().unwrap();
+    let (header, _) = one.batches.each().next().unwrap().unwrap();
     assert_eq!((header.base_offset, header.last_offset()), (4, 7));
-    assert_eq!(log.read(&name, 0, 0, 1 << 20, View::Durable).unwrap().batches.len(), one.batches.len() * 3);
-    let two = log.read(&name, 0, 0, one.batches.len() * 2, View::Durable).unwrap().batches;
-    assert_eq!(two.len(), one.batches.len() * 2);
+    assert_eq!(log.read(&name, 0, 0, 1 << 20, View::Durable).unwrap().batches.bytes(), one.batches.bytes() * 3);
+    let two = log.read(&name, 0, 0, one.batches.bytes() * 2, View::Durable).unwrap().batches;
+    assert_eq!(two.bytes(), one.batches.bytes() * 2);
     assert!(log.read(&name, 0, 12, 100, View::Durable).unwrap().batches.is_empty());
     let outside = LogError::OffsetOutOfRange { wanted: 13, start: 0, end: 12 };
     assert_eq!(log.read(&name, 0, 13, 100, View::Durable).unwrap_err(), outside);
@@ -169,7 +169,8 @@ async fn producers(log: &dyn Log) {
     assert_eq!(log.ends(&name, 0).unwrap().durable, 8);
 }
 
-/// All of a commit or nothing; a refused one is the caller's, unchanged, and may come again.
+/// All of a commit or nothing; a refused one is the caller's, whole, and may come again; of an accepted one the log has
+/// the batches.
 #[allow(clippy::unwrap_used)]
 async fn commits(log: &dyn Log) {
     let (name, late) = (named("s"), named("late"));
@@ -178,13 +179,14 @@ async fn commits(log: &dyn Log) {
     builder.producer(log.producer_id().await.unwrap(), 0, 0);
     let append = |stream: &Name, batches| Append { stream: stream.clone(), partition: 0, batches };
     let appends = vec![append(&name, fill(builder, 2)), append(&name, batch(1)), append(&late, batch(1))];
-    let commit =
+    let mut commit =
         Commit { appends, deltas: vec![(Arc::from("space"), vec![delta("k", Some("1"))])], ..Commit::default() };
-    assert_eq!(log.append(&commit).unwrap_err(), LogError::UnknownStream("late".into()));
+    assert_eq!(log.append(&mut commit).unwrap_err(), LogError::UnknownStream("late".into()));
     assert_eq!(log.ends(&name, 0).unwrap().appended, 0);
     assert_eq!(log.get("space", b"k", View::Appended), None);
     log.create(late.clone(), config(1), Vec::new()).await.unwrap();
-    let ticket = log.append(&commit).unwrap();
+    let ticket = log.append(&mut commit).unwrap();
+    assert!(commit.appends.iter().all(|append| append.batches.is_empty()));
     let placed: Vec<_> = ticket.placed.iter().map(|one| (one.first, one.last, one.duplicate)).collect();
     assert_eq!(placed, [(0, 1, false), (2, 2, false), (0, 0, false)], "also two appends to one partition");
     durable(log, ticket).await;
@@ -195,8 +197,9 @@ async fn commits(log: &dyn Log) {
 /// The later change of a key wins and is seen at once by those who may; spaces are listed in order, and dropped whole.
 #[allow(clippy::unwrap_used)]
 async fn state(log: &dyn Log) {
-    let put =
-        |deltas: Vec<Delta>| log.append(&Commit { deltas: vec![(Arc::from("space"), deltas)], ..Commit::default() });
+    let put = |deltas: Vec<Delta>| {
+        log.append(&mut Commit { deltas: vec![(Arc::from("space"), deltas)], ..Commit::default() })
+    };
     let ticket =
         put(vec![delta("b", Some("1")), delta("b", Some("2")), delta("a", Some("3")), delta("c", Some("4"))]).unwrap();
     assert_eq!(log.get("space", b"b", View::Appended).as_deref(), Some(&b"2"[..]));
@@ -240,9 +243,9 @@ async fn owners(log: &dyn Log) {
         deltas: vec![(Arc::from("space"), vec![delta("k", Some("v"))])],
         ..Commit::default()
     };
-    assert_eq!(log.append(&fenced(old)).unwrap_err(), LogError::Fenced(owner.clone(), old));
+    assert_eq!(log.append(&mut fenced(old)).unwrap_err(), LogError::Fenced(owner.clone(), old));
     assert_eq!(log.get("space", b"k", View::Appended), None);
-    durable(log, log.append(&fenced(new)).unwrap()).await;
+    durable(log, log.append(&mut fenced(new)).unwrap()).await;
 }
 
 /// A commit that was decided by what is appended is refused once more is, and where a producer sent it before.
@@ -255,16 +258,16 @@ async fn decided(log: &dyn Log) {
         ends: vec![(name.clone(), 0, end), (name.clone(), 1, 0)],
         ..Commit::default()
     };
-    durable(log, log.append(&commit(batch(2), 0)).unwrap()).await;
-    assert_eq!(log.append(&commit(batch(1), 0)).unwrap_err(), LogError::Moved(name.clone(), 0, 2));
+    durable(log, log.append(&mut commit(batch(2), 0)).unwrap()).await;
+    assert_eq!(log.append(&mut commit(batch(1), 0)).unwrap_err(), LogError::Moved(name.clone(), 0, 2));
     let id = log.producer_id().await.unwrap();
     let sent = || {
         let mut builder = Builder::new(Compression::None);
         builder.producer(id, 0, 0);
         fill(builder, 1)
     };
-    durable(log, log.append(&commit(sent(), 2)).unwrap()).await;
-    assert_eq!(log.append(&commit(sent(), 3)).unwrap_err(), LogError::Repeated);
+    durable(log, log.append(&mut commit(sent(), 2)).unwrap()).await;
+    assert_eq!(log.append(&mut commit(sent(), 3)).unwrap_err(), LogError::Repeated);
     assert_eq!(log.ends(&name, 0).unwrap().appended, 3);
 }
 
@@ -306,13 +309,13 @@ async fn times(log: &dyn Log) {
     let time = ticket.placed[0].append_time.unwrap();
     durable(log, ticket).await;
     let read = log.read(&arrival, 0, 0, 1_000, View::Durable).unwrap().batches;
-    let (header, _) = batch::split(&read).next().unwrap().unwrap();
+    let (header, _) = read.each().next().unwrap().unwrap();
     assert_eq!(header.max_timestamp, time.millis());
 }
 
 fn append(log: &dyn Log, stream: &Name, batches: BytesMut) -> Result<Ticket, LogError> {
     let appends = vec![Append { stream: stream.clone(), partition: 0, batches }];
-    log.append(&Commit { appends, ..Commit::default() })
+    log.append(&mut Commit { appends, ..Commit::default() })
 }
 
 #[allow(clippy::unwrap_used)]

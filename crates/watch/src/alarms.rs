@@ -208,13 +208,13 @@ impl Life {
         let standing = Standing { raised, since: now.to_string() };
         let value = Bytes::from(serde_json::to_vec(&standing).unwrap_or_default());
         let deltas = vec![Delta { key: Bytes::from_static(STANDING), value: Some(value) }];
-        let commit = Commit {
+        let mut commit = Commit {
             appends: self.outbox.take(),
             deltas: vec![(Arc::from(space(self.name.as_str())), deltas)],
             fence: Some(self.fence.clone()),
             ..Commit::default()
         };
-        append_durable(&*self.inner.log, &commit).await.map_err(|error| failed(&self.name, &error))?;
+        append_durable(&*self.inner.log, &mut commit).await.map_err(|error| failed(&self.name, &error))?;
         self.figures.alerts.fetch_add(1, Ordering::Relaxed);
         self.figures.raised.store(u64::from(raised), Ordering::Relaxed);
         Ok(())

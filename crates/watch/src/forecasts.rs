@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::kind;
+use headwater_kernel::kinds::table::stream_name;
 use headwater_kernel::reconcile::UnitSpec;
 use headwater_kernel::resource::Status;
 use headwater_kernel::unit::{Roster, Thread, Unit, UnitKind};
@@ -102,6 +103,9 @@ impl Forecasts {
             interval: Duration::from_micros(u64::try_from(interval).unwrap_or(0)),
             known: shape.holidays.clone(),
             coming: Arc::downgrade(coming),
+            wake: Arc::clone(coming.gone()),
+            streams: calendar.table.iter().filter_map(|table| stream_name(table.as_str()).ok()).collect(),
+            log: Arc::clone(&inner.log),
             figures: Arc::clone(figures),
             clock: Arc::clone(&inner.clock),
         };

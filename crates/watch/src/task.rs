@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::letter;
-use headwater_log::cursor::{Cursor, Pulled};
+use headwater_log::cursor::{self, Cursor, Pulled};
 use headwater_log::outbox::Outbox;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Commit, Delta, Log, LogError, Offset, View, append_durable};
@@ -29,8 +29,6 @@ use crate::state::{self, Restored};
 
 /// Records taken from one partition before the next one has its turn, and a commit is due.
 const TURN_RECORDS: usize = 1_024;
-/// How often a thread without work looks around.
-const IDLE: Duration = Duration::from_millis(250);
 
 /// The key of what the state was written for.
 const WRITTEN: &[u8] = b"written";
@@ -259,13 +257,13 @@ impl<'a> Life<'a> {
     /// Commits these deltas with what is in the outbox, and waits until that is durable.
     fn append(&mut self, deltas: Vec<Delta>) -> Result<(), End> {
         let log = &self.setup.log;
-        let commit = Commit {
+        let mut commit = Commit {
             appends: self.outbox.take(),
             deltas: vec![(Arc::clone(&self.space), deltas)],
             fence: Some(self.fence.clone()),
             ..Commit::default()
         };
-        wait(self.setup, append_durable(&**log, &commit))?.map(drop).map_err(|error| failed(self.setup, &error))
+        wait(self.setup, append_durable(&**log, &mut commit))?.map(drop).map_err(|error| failed(self.setup, &error))
     }
 
     /// Takes up partitions that the stream has got.
@@ -289,11 +287,8 @@ impl<'a> Life<'a> {
 
     /// Waits for records.
     fn rest(&mut self) -> Result<(), End> {
-        for cursor in &mut self.cursors {
-            cursor.register(&*self.setup.log, &self.setup.wake).map_err(|error| failed(self.setup, &error))?;
-        }
-        park::nap(&self.setup.wake, IDLE);
-        Ok(())
+        let setup = self.setup;
+        cursor::rest(&mut self.cursors, &*setup.log, &setup.wake).map_err(|error| failed(setup, &error))
     }
 }
 

@@ -63,14 +63,19 @@ pub fn open(reader: &Value, blobs: &Arc<Blobs>, columnar: Option<Columnar>, limi
     })
 }
 
-/// Items, as many as there may be, and a failure if there are more: a few bytes of a file can stand for any number.
+/// Items up to the first failure. More than there may be are one: a few bytes of a file can stand for any number.
 fn bounded(items: Items, count_max: u64) -> impl Iterator<Item = Result<Value, Failure>> + Send {
     let mut items = items.zip(0_u64..);
     let mut over = false;
     std::iter::from_fn(move || {
-        let (item, number) = items.next().filter(|_| !over)?;
-        over = number >= count_max;
-        Some(if over { Err(failed(format!("there are more than {count_max} items"))) } else { item })
+        if over {
+            return None;
+        }
+        let item = items.next().map(|(item, number)| {
+            if number < count_max { item } else { Err(failed(format!("there are more than {count_max} items"))) }
+        });
+        over = !matches!(item, Some(Ok(_)));
+        item
     })
 }
 
@@ -263,7 +268,7 @@ fn failed(cause: impl Into<String>) -> Failure {
     Failure::new("States.ItemReaderFailed", cause)
 }
 
-/// The items of several files, each opened when its turn comes; the first failure is the last item.
+/// The items of several files, each opened when its turn comes.
 fn chained<F>(
     files: Vec<F>,
     mut open: impl FnMut(&F) -> Result<Items, Failure> + Send + 'static,
@@ -271,23 +276,8 @@ fn chained<F>(
 where
     F: Send + 'static,
 {
-    let (mut files, mut current, mut over) = (files.into_iter(), None::<Items>, false);
-    std::iter::from_fn(move || {
-        while !over {
-            if let Some(item) = current.as_mut().and_then(Iterator::next) {
-                over = item.is_err();
-                return Some(item);
-            }
-            match open(&files.next()?) {
-                Ok(items) => current = Some(items),
-                Err(failure) => {
-                    over = true;
-                    return Some(Err(failure));
-                }
-            }
-        }
-        None
-    })
+    let no = |failure| Box::new(std::iter::once(Err(failure))) as Items;
+    files.into_iter().flat_map(move |file| open(&file).unwrap_or_else(no))
 }
 
 /// Reads one item's text.

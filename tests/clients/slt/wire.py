@@ -4,6 +4,7 @@ The rules are those of DataFusion's own runner (`engines/conversion.rs`, `engine
 `datafusion-sqllogictest`), for values as the protocol brings them: in its text format, with the types that it names.
 """
 import decimal
+import json
 import re
 import select
 import time
@@ -16,7 +17,7 @@ PATIENCE_SECONDS = 60
 
 BOOL, BYTEA, INT8, INT2, INT4, TEXT, OID, FLOAT4, FLOAT8, UNKNOWN = 16, 17, 20, 21, 23, 25, 26, 700, 701, 705
 CHAR, NAME, BPCHAR, VARCHAR, DATE, TIME, STAMP, STAMPTZ, INTERVAL = 18, 19, 1042, 1043, 1082, 1083, 1114, 1184, 1186
-NUMERIC, RECORD, INTERVALS, RECORDS = 1700, 2249, 1187, 2287
+NUMERIC, RECORD, INTERVALS, RECORDS, JSON = 1700, 2249, 1187, 2287, 114
 LETTERS = {
     BOOL: "B", INT2: "I", INT4: "I", INT8: "I", OID: "I", FLOAT4: "R", FLOAT8: "R", NUMERIC: "R", DATE: "D", TIME: "D",
     STAMP: "P", STAMPTZ: "P", TEXT: "T", VARCHAR: "T", BPCHAR: "T", NAME: "T", CHAR: "T",
@@ -220,8 +221,19 @@ def listed(item, kind):
     return item if kind in (TEXT, VARCHAR, NUMERIC) else shown(kind, item)
 
 
+def worded(value):
+    """A value of JSON, whose objects are pairs and whose numbers are text, in Arrow's words for structs and maps."""
+    if isinstance(value, tuple):
+        return f"{{{', '.join(f'{name}: {worded(one)}' for name, one in value)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(worded, value))}]"
+    return {None: "NULL", True: "true", False: "false"}.get(value, value)
+
+
 def shown(kind, text):
     """A value that is not NULL."""
+    if kind == JSON:
+        return worded(json.loads(text, parse_float=str, parse_int=str, object_pairs_hook=tuple))
     if kind == BOOL:
         return {"t": "true", "f": "false"}.get(text, text)
     if kind in (FLOAT4, FLOAT8, NUMERIC):

@@ -1,5 +1,6 @@
 //! AWS's own clients, unchanged, against a real node.
 
+use std::path::Path;
 use std::process::Command;
 
 use e2e::{Node, client, output, root, until};
@@ -25,22 +26,25 @@ fn the_javascript_sdk_runs_state_machines_and_rules() {
     output(Command::new("node").arg(script).arg(node.aws()).env("NODE_PATH", modules), "").unwrap();
 }
 
+/// What the command line `aws` says.
+fn run(aws: &Path, endpoint: &str, words: &[&str]) -> Value {
+    let mut command = Command::new(aws);
+    command.args(["--endpoint-url", endpoint, "--region", "eu-west-1", "--output", "json"]).args(words);
+    command.envs([
+        ("AWS_ACCESS_KEY_ID", "any"),
+        ("AWS_SECRET_ACCESS_KEY", "any"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ]);
+    let text = output(&mut command, "").unwrap();
+    if text.trim().is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+}
+
 #[test]
 fn the_command_line_runs_a_state_machine_through_a_kill_of_the_node() {
     let Some(aws) = client("aws-cli", "venv/bin/aws") else { return };
     let mut node = Node::start(HEADWATER).unwrap();
     let endpoint = node.aws();
-    let run = |words: &[&str]| -> Value {
-        let mut command = Command::new(&aws);
-        command.args(["--endpoint-url", &endpoint, "--region", "eu-west-1", "--output", "json"]).args(words);
-        command.envs([
-            ("AWS_ACCESS_KEY_ID", "any"),
-            ("AWS_SECRET_ACCESS_KEY", "any"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-        ]);
-        let text = output(&mut command, "").unwrap();
-        if text.trim().is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
-    };
+    let run = |words: &[&str]| run(&aws, &endpoint, words);
     let definition =
         r#"{"StartAt":"A","States":{"A":{"Type":"Wait","Seconds":2,"Next":"B"},"B":{"Type":"Pass","End":true}}}"#;
     let role = "arn:aws:iam::000000000000:role/any";
@@ -74,17 +78,7 @@ fn the_command_line_makes_a_pipe_of_a_tables_changes_and_a_schedule() {
     let Some(aws) = client("aws-cli", "venv/bin/aws") else { return };
     let node = Node::start(HEADWATER).unwrap();
     let endpoint = node.aws();
-    let run = |words: &[&str]| -> Value {
-        let mut command = Command::new(&aws);
-        command.args(["--endpoint-url", &endpoint, "--region", "eu-west-1", "--output", "json"]).args(words);
-        command.envs([
-            ("AWS_ACCESS_KEY_ID", "any"),
-            ("AWS_SECRET_ACCESS_KEY", "any"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-        ]);
-        let text = output(&mut command, "").unwrap();
-        if text.trim().is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
-    };
+    let run = |words: &[&str]| run(&aws, &endpoint, words);
     let table = "apiVersion: headwater.dev/v1\nkind: Table\nmetadata: {name: runs}\nspec: {changes: {images: \
                  newAndOldImages}}\n";
     node.headwater(&["apply", "-f", "-"], table).unwrap();

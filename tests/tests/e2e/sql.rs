@@ -80,14 +80,16 @@ fn psql_lists_and_asks() {
     assert!(listed.contains("orders.raw") && listed.contains("bigint"), "{listed}");
     let listed = psql(&["-c", r"\dt tables.*"]);
     assert!(listed.contains("kinds"), "{listed}");
-    // Of what PostgreSQL has another type for, that; of what it has none for, text.
+    // Of what PostgreSQL has another type for, that; of structs and maps JSON; of what it has none for, text.
     for (value, shown) in [
         ("make_array(make_array(1, 2), make_array(3))", "[[1, 2], [3]]"),
         ("arrow_cast(make_array(1, 2), 'LargeList(Int64)')", "{1,2}"),
         ("arrow_cast(make_array(1, 2), 'FixedSizeList(2, Int64)')", "{1,2}"),
         ("arrow_cast(make_array(make_array(1)), 'LargeList(List(Int64))')", "[[1]]"),
-        ("map(make_array('a'), make_array(1))", "{a: 1}"),
-        ("named_struct('x', make_array(make_array(1)))", "{x: [[1]]}"),
+        ("map(make_array('a'), make_array(1))", r#"{"a":1}"#),
+        ("map(make_array(1), make_array('a'))", "{1: a}"),
+        ("named_struct('x', make_array(make_array(1)), 'y', CAST(NULL AS text))", r#"{"x":[[1]],"y":null}"#),
+        ("make_array(named_struct('x', 'a'))", r#"[{"x":"a"}]"#),
         ("arrow_cast(1.5, 'Float16')", "1.5"),
         ("arrow_cast(arrow_cast('ab', 'Binary'), 'FixedSizeBinary(2)')", "\\x6162"),
         ("arrow_cast(1, 'Decimal256(40, 2)')", "1.00"),

@@ -13,7 +13,7 @@ pub mod targets;
 use serde_json::{Map, Value};
 
 use super::arn::Arn;
-use super::call::{Call, Operation};
+use super::call::{Answer, Call, Operation};
 use super::page;
 use super::refusal::Refusal;
 use super::shape::{Member, Shape, may, must, text};
@@ -45,9 +45,6 @@ const ARCHIVE: &str = "Archive";
 const DESTINATION: &str = "Destination";
 const SECRET: &str = "Secret";
 
-/// Items on a page where the client does not say.
-const PAGE: usize = 100;
-
 /// The bus that a member names by name or ARN; `default` without one.
 fn bus<'a>(call: &'a Call, member: &str) -> &'a str {
     bus_of(call.text(member).unwrap_or("default"))
@@ -78,17 +75,8 @@ fn exists(message: impl Into<String>) -> Refusal {
 }
 
 /// A list's answer: the page its members ask for.
-fn listed(call: &Call, member: &str, items: Vec<(String, Value)>) -> Result<Value, Refusal> {
-    let bad = || Refusal::validation("Parameter NextToken is not valid.");
-    let after = call.text("NextToken").map(|token| page::behind(token).ok_or_else(bad)).transpose()?;
-    let count = call.integer("Limit").and_then(|count| usize::try_from(count).ok()).unwrap_or(PAGE);
-    let (items, next) = page::cut(items, after.as_deref(), count);
-    let mut answer = Map::new();
-    answer.insert(member.to_owned(), Value::Array(items));
-    if let Some(next) = next {
-        answer.insert("NextToken".to_owned(), next.into());
-    }
-    Ok(Value::Object(answer))
+fn listed(call: &Call, member: &str, items: Vec<(String, Value)>) -> Answer {
+    page::listed(call, member, "Limit", items)
 }
 
 /// A pattern's rejection in the service's words.

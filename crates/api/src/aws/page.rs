@@ -4,7 +4,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::call::{Answer, Call};
+use super::refusal::Refusal;
+
+/// Items on a page where the client does not say.
+const ITEMS: usize = 100;
 
 /// The longest text a token is made of.
 const TOKEN_BYTES_MAX: usize = 1_024;
@@ -33,6 +39,25 @@ pub fn cut(items: Vec<(String, Value)>, after: Option<&str>, count: usize) -> (V
         page.last().map(|(key, _)| token(key))
     });
     (page.into_iter().map(|(_, item)| item).collect(), next.flatten())
+}
+
+/// The answer to a request for a list in EventBridge's words: the page of `items` that the members `size` and
+/// `NextToken` ask for, in the order of their keys.
+///
+/// # Errors
+/// `ValidationException` for a token that is none.
+pub fn listed(call: &Call, member: &str, size: &str, mut items: Vec<(String, Value)>) -> Answer {
+    let bad = || Refusal::validation("Parameter NextToken is not valid.");
+    let after = call.text("NextToken").map(|token| behind(token).ok_or_else(bad)).transpose()?;
+    let count = call.integer(size).and_then(|count| usize::try_from(count).ok()).unwrap_or(ITEMS);
+    items.sort_by(|a, b| a.0.cmp(&b.0));
+    let (items, next) = cut(items, after.as_deref(), count);
+    let mut answer = Map::new();
+    answer.insert(member.to_owned(), Value::Array(items));
+    if let Some(next) = next {
+        answer.insert("NextToken".to_owned(), next.into());
+    }
+    Ok(Value::Object(answer))
 }
 
 #[cfg(test)]

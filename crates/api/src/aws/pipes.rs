@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use headwater_base::Micros;
 use headwater_kernel::{Ready, Resource};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::call::{Answer, Call, Operation, seconds};
 use super::events::put_some;
@@ -89,9 +89,6 @@ const KEPT: [&str; 8] = [
     "RoleArn",
     "LogConfiguration",
 ];
-
-/// Items on a page where the client does not say.
-const PAGE: usize = 100;
 
 const OPERATIONS: &[Row] = &[
     Row {
@@ -348,9 +345,6 @@ async fn enable(call: &Call, enabled: bool) -> Answer {
 }
 
 fn list(call: &Call) -> Answer {
-    let bad = || Refusal::validation("Parameter NextToken is not valid.");
-    let after = call.text("NextToken").map(|token| page::behind(token).ok_or_else(bad)).transpose()?;
-    let count = call.integer("Limit").and_then(|count| usize::try_from(count).ok()).unwrap_or(PAGE);
     let begins = |value: &Value, member: &str| {
         call.text(member).is_none_or(|prefix| value.as_str().is_some_and(|text| text.starts_with(prefix)))
     };
@@ -373,10 +367,5 @@ fn list(call: &Call) -> Answer {
             items.push((name.to_owned(), Value::Object(shown)));
         }
     }
-    let (items, next) = page::cut(items, after.as_deref(), count);
-    let mut answer = json!({ "Pipes": items });
-    if let Some(next) = next {
-        answer["NextToken"] = next.into();
-    }
-    Ok(answer)
+    page::listed(call, "Pipes", "Limit", items)
 }

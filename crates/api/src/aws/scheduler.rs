@@ -5,9 +5,9 @@ mod schedules;
 mod tags;
 mod target;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::call::Call;
+use super::call::{Answer, Call};
 use super::page;
 use super::refusal::Refusal;
 use super::rest::Row;
@@ -32,9 +32,6 @@ const PAGES: [(&str, &str); 3] =
 /// The group that is always there.
 const DEFAULT: &str = "default";
 
-/// Items on a page where the client does not say.
-const PAGE: usize = 100;
-
 fn not_found(message: impl Into<String>) -> Refusal {
     Refusal::new("ResourceNotFoundException", message)
 }
@@ -44,16 +41,6 @@ fn conflict(message: impl Into<String>) -> Refusal {
 }
 
 /// A list's answer: the page its members ask for.
-fn listed(call: &Call, member: &str, mut items: Vec<(String, Value)>) -> Result<Value, Refusal> {
-    let bad = || Refusal::validation("Parameter NextToken is not valid.");
-    let after = call.text("NextToken").map(|token| page::behind(token).ok_or_else(bad)).transpose()?;
-    let count = call.integer("MaxResults").and_then(|count| usize::try_from(count).ok()).unwrap_or(PAGE);
-    items.sort_by(|a, b| a.0.cmp(&b.0));
-    let (items, next) = page::cut(items, after.as_deref(), count);
-    let mut answer = Map::new();
-    answer.insert(member.to_owned(), Value::Array(items));
-    if let Some(next) = next {
-        answer.insert("NextToken".to_owned(), next.into());
-    }
-    Ok(Value::Object(answer))
+fn listed(call: &Call, member: &str, items: Vec<(String, Value)>) -> Answer {
+    page::listed(call, member, "MaxResults", items)
 }

@@ -1,4 +1,6 @@
-//! Tags of resources, which an annotation holds: the same for both services but for the words.
+//! Tags of resources, which an annotation holds: the same for all services but for the words.
+
+use std::sync::Arc;
 
 use headwater_kernel::Resource;
 use serde_json::{Map, Value, json};
@@ -8,23 +10,24 @@ use super::native::held;
 use super::refusal::Refusal;
 
 /// Tags of one resource.
-const TAGS_MAX: usize = 50;
+pub const TAGS_MAX: usize = 50;
 
 /// How a service names tags.
 pub struct Words {
     tags: &'static str,
-    keys: &'static str,
     key: &'static str,
     value: &'static str,
     too_many: &'static str,
 }
 
 /// Step Functions' words.
-pub const STATES: Words = Words { tags: "tags", keys: "tagKeys", key: "key", value: "value", too_many: "TooManyTags" };
+pub const STATES: Words = Words { tags: "tags", key: "key", value: "value", too_many: "TooManyTags" };
 
 /// EventBridge's words.
-pub const EVENTS: Words =
-    Words { tags: "Tags", keys: "TagKeys", key: "Key", value: "Value", too_many: "LimitExceededException" };
+pub const EVENTS: Words = Words { tags: "Tags", key: "Key", value: "Value", too_many: "LimitExceededException" };
+
+/// Finds what a request's ARN names.
+type Find = fn(&Call) -> Result<Arc<Resource>, Refusal>;
 
 /// Adds tags to what an annotation holds.
 ///
@@ -47,23 +50,27 @@ pub fn put(held: &mut Map<String, Value>, tags: &[Value], words: &Words) -> Resu
     Ok(())
 }
 
-/// `TagResource`, once the resource is found.
-pub async fn tag(call: &Call, resource: &Resource, words: &Words) -> Answer {
-    let mut held = held(resource);
+/// `TagResource`.
+pub async fn tag(call: &Call, find: Find, words: &Words) -> Answer {
+    let _turn = call.aws.turn.lock().await;
+    let resource = find(call)?;
+    let mut held = held(&resource);
     put(&mut held, call.list(words.tags), words)?;
-    call.aws.hold(resource, &held).await?;
+    call.aws.hold(&resource, &held).await?;
     Ok(json!({}))
 }
 
-/// `UntagResource`, once the resource is found.
-pub async fn untag(call: &Call, resource: &Resource, words: &Words) -> Answer {
-    let mut held = held(resource);
+/// `UntagResource`; the member `keys` says which.
+pub async fn untag(call: &Call, find: Find, keys: &str) -> Answer {
+    let _turn = call.aws.turn.lock().await;
+    let resource = find(call)?;
+    let mut held = held(&resource);
     if let Some(tags) = held.get_mut("tags").and_then(Value::as_object_mut) {
-        for key in call.texts(words.keys) {
+        for key in call.texts(keys) {
             tags.shift_remove(&key);
         }
     }
-    call.aws.hold(resource, &held).await?;
+    call.aws.hold(&resource, &held).await?;
     Ok(json!({}))
 }
 

@@ -9,7 +9,8 @@ use headwater_log::Log;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Aws, Parts, serve};
+use super::call::Operation;
+use super::{Aws, Parts, SERVICES, rest, serve};
 use crate::address::listen;
 use crate::testing::{exchange, parts};
 
@@ -20,6 +21,19 @@ mod protocol;
 mod scheduler;
 mod served;
 mod states;
+
+/// Every operation that is served, with its service.
+pub(super) fn operations() -> impl Iterator<Item = (&'static str, &'static Operation)> {
+    let by_target = SERVICES.iter().flat_map(|service| {
+        let operations = service.operations.iter().copied().flatten();
+        operations.map(move |operation| (service.name, operation))
+    });
+    let by_path = rest::SERVICES.iter().flat_map(|service| {
+        let rows = service.rows.iter().copied().flatten();
+        rows.map(move |row| (service.name, &row.operation))
+    });
+    by_target.chain(by_path)
+}
 
 struct House {
     address: std::net::SocketAddr,

@@ -288,7 +288,7 @@ fn append(
     let places: Vec<(bool, u32)> =
         appends.iter().map(|append| (append.stream == stream.name, append.partition)).collect();
     let deltas = if deltas.is_empty() { Vec::new() } else { vec![(dedupe::space(stream), deltas)] };
-    match api.log.append(&Commit { appends, deltas, ..Commit::default() }) {
+    match api.log.append(&mut Commit { appends, deltas, ..Commit::default() }) {
         Ok(ticket) => {
             (outcome.accepted, outcome.dead_lettered, outcome.duplicates) = (accepted, dead_lettered, duplicates);
             let placed = places.into_iter().zip(ticket.placed).filter(|((here, _), _)| *here);

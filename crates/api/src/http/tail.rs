@@ -14,7 +14,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::{Micros, Problem};
 use headwater_log::{Log, Offset, Stream, View};
 use headwater_wire::base64;
-use headwater_wire::batch::{Header, Record, records, split};
+use headwater_wire::batch::{Header, Record, records};
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::json;
@@ -202,9 +202,8 @@ impl Tail {
             return Ok((out, next));
         }
         let fetched = self.log.read(&self.stream.name, partition, next, READ_BYTES, View::Durable)?;
-        for batch in split(&fetched.batches) {
-            let (header, range) = batch.map_err(|error| corrupt(&self.stream, partition, next, &error))?;
-            let bytes = fetched.batches.slice(range);
+        for batch in fetched.batches.each() {
+            let (header, bytes) = batch.map_err(|error| corrupt(&self.stream, partition, next, &error))?;
             if !header.is_control() {
                 self.batch(&header, &bytes, partition, next, &mut out)?;
             }

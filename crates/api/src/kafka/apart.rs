@@ -12,9 +12,6 @@ use super::KafkaService;
 use super::connection::Client;
 use super::error::Broken;
 
-/// Such pieces of work at once, over all connections: each may hold a whole answer that nobody counts yet.
-pub(super) const PIECES_MAX: usize = 8;
-
 /// Does `work` on a thread that may wait, when it is its turn.
 pub(super) async fn run<T: Send + 'static>(
     client: &Arc<Client>,

@@ -1,7 +1,7 @@
 //! Fetch: durable batches, straight from the log, waiting for new ones as long as the client wants.
 //!
-//! The answer is put together by hand, so that batches are never copied. Fetch sessions are not kept: every answer has
-//! session 0, which tells clients to ask in full each time.
+//! The answer is put together by hand, so that none but tiny batches are copied. Fetch sessions are not kept: every
+//! answer has session 0, which tells clients to ask in full each time.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::Name;
-use headwater_log::{Ends, Log, LogError, View};
+use headwater_log::{Batches, Ends, Log, LogError, View};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::protocol::StrBytes;
@@ -24,6 +24,8 @@ use super::table::Call;
 
 /// The most that one answer holds, but for its first batch.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Batches below this size are copied: a socket takes some dozens of pieces at a time, which are to be worth its while.
+const PIECE_BYTES_MIN: usize = 512;
 /// The longest wait, whatever the client says.
 const WAIT_MS_MAX: i32 = 60_000;
 
@@ -111,7 +113,7 @@ struct FoundPartition {
     index: i32,
     error: i16,
     ends: Option<Ends>,
-    batches: Bytes,
+    batches: Batches,
 }
 
 /// Reads on this thread what memory has, as all that consumers at the end of the log want; what is in files, apart.
@@ -169,19 +171,19 @@ fn read(service: &KafkaService, topics: &[Topic], bytes_max: usize, reach: Reach
             let bytes_max = share.min(wanted.bytes_max.max(1));
             let partition = match read_one(&*service.log, topic.stream.as_ref(), wanted, bytes_max, reach) {
                 Ok(None) => return None,
-                Ok(Some((batches, ends))) if found.bytes > 0 && batches.len() > left => {
-                    FoundPartition { index: wanted.index, error: 0, ends: Some(ends), batches: Bytes::new() }
+                Ok(Some((batches, ends))) if found.bytes > 0 && batches.bytes() > left => {
+                    FoundPartition { index: wanted.index, error: 0, ends: Some(ends), batches: Batches::new() }
                 }
                 Ok(Some((batches, ends))) => {
                     FoundPartition { index: wanted.index, error: 0, ends: Some(ends), batches }
                 }
                 Err(error) => {
                     found.failed = true;
-                    FoundPartition { index: wanted.index, error: error.code(), ends: None, batches: Bytes::new() }
+                    FoundPartition { index: wanted.index, error: error.code(), ends: None, batches: Batches::new() }
                 }
             };
-            found.bytes += partition.batches.len();
-            left = left.saturating_sub(partition.batches.len());
+            found.bytes += partition.batches.bytes();
+            left = left.saturating_sub(partition.batches.bytes());
             partitions.push(partition);
         }
         found.topics.push(FoundTopic { name: topic.name.clone(), stream: topic.stream.clone(), partitions });
@@ -195,14 +197,14 @@ fn read_one(
     wanted: &Wanted,
     bytes_max: usize,
     reach: Reach,
-) -> Result<Option<(Bytes, Ends)>, ResponseError> {
+) -> Result<Option<(Batches, Ends)>, ResponseError> {
     let stream = stream.ok_or(ResponseError::UnknownTopicOrPartition)?;
     let partition = u32::try_from(wanted.index).map_err(|_| ResponseError::UnknownTopicOrPartition)?;
     check_epoch(wanted.leader_epoch)?;
     if bytes_max == 0 {
         // The answer is full: the ends are still news.
         let ends = log.ends(stream, partition).map_err(|refusal| error::code(&refusal))?;
-        return Ok(Some((Bytes::new(), ends)));
+        return Ok(Some((Batches::new(), ends)));
     }
     let fetched = match reach {
         Reach::Memory => log.read_in_memory(stream, partition, wanted.from, bytes_max, View::Durable),
@@ -214,7 +216,7 @@ fn read_one(
         Err(LogError::OffsetOutOfRange { wanted: offset, .. }) => {
             let ends = log.ends(stream, partition).map_err(|refusal| error::code(&refusal))?;
             if offset > ends.durable && offset <= ends.appended {
-                Ok(Some((Bytes::new(), ends)))
+                Ok(Some((Batches::new(), ends)))
             } else {
                 Err(ResponseError::OffsetOutOfRange)
             }
@@ -271,8 +273,8 @@ fn encode(call: &Call, error: i16, topics: Vec<FoundTopic>) -> Answer {
             if version >= 11 {
                 out.head.put_i32(-1);
             }
-            out.count(partition.batches.len(), flexible);
-            out.piece(partition.batches);
+            out.count(partition.batches.bytes(), flexible);
+            partition.batches.into_iter().for_each(|piece| out.piece(piece));
             out.tags(flexible);
         }
         out.tags(flexible);
@@ -319,13 +321,14 @@ impl Pieces {
     }
 
     fn piece(&mut self, bytes: Bytes) {
-        if bytes.is_empty() {
+        if bytes.len() < PIECE_BYTES_MIN {
+            self.head.put_slice(&bytes);
             return;
         }
         let written = self.head.split();
         if self.first.is_none() {
             self.first = Some(written);
-        } else {
+        } else if !written.is_empty() {
             self.done.push_back(written.freeze());
         }
         self.done.push_back(bytes);

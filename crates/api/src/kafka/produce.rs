@@ -1,9 +1,10 @@
 //! Produce: batches go to the log as they came, and are acknowledged once they are durable.
 //!
 //! The request is decoded here, not by `kafka-protocol`, so that each partition's batches stay where the socket put
-//! them and can be handed over as memory of their own. Partitions are appended one by one, since one may be refused
-//! and its neighbour not; a single sync covers them all. Where the log looks into packed or many batches, for keys, that
-//! is done apart, and so is the copying and checking of a large request; nothing else of the connection is begun meanwhile.
+//! them: one that is most of its request goes to the log and to readers without a copy. Partitions are appended one by
+//! one, since one may be refused and its neighbour not; a single sync covers them all. Where the log looks into packed
+//! or many batches, for keys, that is done apart, and so is the checking of a large request; nothing else of the
+//! connection is begun meanwhile.
 
 use std::sync::Arc;
 
@@ -28,8 +29,8 @@ use super::table::{Begun, Call, Start, unsigned};
 /// The first version with compact lengths and tagged fields.
 const FLEXIBLE: i16 = 9;
 
-/// The largest request that is appended by the thread that serves its socket: about half a millisecond of copying and
-/// checksums. Producers send as much at most, unless they are told otherwise.
+/// The largest request that is appended by the thread that serves its socket: about half a millisecond of checksums and
+/// copying. Producers send as much at most, unless they are told otherwise.
 const HERE_BYTES: usize = 1 << 20;
 
 /// Appends at once if there is room, so that requests of one connection keep their order; only the answer waits.
@@ -112,6 +113,8 @@ struct Topic {
 struct Partition {
     index: i32,
     batches: BytesMut,
+    /// They are the lesser part of a request and share its memory.
+    is_lesser: bool,
     /// None until it is settled.
     result: Option<Result<Placed, Refusal>>,
 }
@@ -202,10 +205,14 @@ fn append_one(
     if header.is_control() {
         return Err(Refusal::new(ResponseError::InvalidRecord, "control batches are the node's own"));
     }
+    if std::mem::take(&mut partition.is_lesser) {
+        // The log keeps what it takes, and would keep the whole request for it.
+        partition.batches = BytesMut::from(&*partition.batches);
+    }
     let batches = std::mem::take(&mut partition.batches);
     let append = Append { stream: stream.name.clone(), partition: index, batches };
     let mut commit = Commit { appends: vec![append], ..Commit::default() };
-    let ticket = match service.log.append(&commit) {
+    let ticket = match service.log.append(&mut commit) {
         Ok(ticket) => ticket,
         Err(LogError::Full(_)) => {
             partition.batches = commit.appends.pop().map(|append| append.batches).unwrap_or_default();
@@ -281,7 +288,7 @@ fn partition_answer(partition: Partition, version: i16) -> PartitionProduceRespo
 /// Reads a request; the batches are cut out of `body`, or copied when it is `small` and shares its memory.
 /// An element takes far more memory than the bytes that announce it, so there may be `elements_max`.
 fn decode(body: &mut BytesMut, flexible: bool, small: bool, elements_max: usize) -> Option<Request> {
-    let mut left = elements_max;
+    let (mut left, total) = (elements_max, body.len());
     let transactional = read_text(body, flexible)?.is_some();
     let acks = body.try_get_i16().ok()?;
     body.try_get_i32().ok()?; // the time-out: nothing here waits for another node
@@ -304,7 +311,8 @@ fn decode(body: &mut BytesMut, flexible: bool, small: bool, elements_max: usize)
             } else {
                 body.split_to(bytes)
             };
-            partitions.push(Partition { index, batches, result: None });
+            let is_lesser = !small && bytes < total / 2;
+            partitions.push(Partition { index, batches, is_lesser, result: None });
             read_tags(body, flexible)?;
         }
         topics.push(Topic { name, partitions });
@@ -363,3 +371,6 @@ fn read_tags(body: &mut BytesMut, flexible: bool) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use headwater_base::{Limits, ManualClock, Micros};
-use headwater_wire::batch::{Builder, Compression, records};
+use headwater_wire::batch::{Builder, Compression, records, split};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -267,6 +267,33 @@ async fn a_fetch_does_not_wait_for_more_than_its_answer_may_hold() {
     let answered = tokio::time::timeout(std::time::Duration::from_secs(20), peer.ask(1, 12, request)).await;
     let answer: FetchResponse = answered.expect("an answer that is full goes at once");
     assert!(!answer.responses[0].partitions[0].records.as_ref().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_fetch_answers_large_and_tiny_batches_in_their_order() {
+    let mut peer = Peer::new().await;
+    create(&mut peer, 12).await;
+    let sizes = [1, 700, 2, 3, 100_000, 600, 600, 5];
+    for bytes in sizes {
+        let records = batch(&"v".repeat(bytes));
+        let data = produce_request::PartitionProduceData::default().with_index(0).with_records(Some(records));
+        let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
+        let topics = vec![topic.with_partition_data(vec![data])];
+        let _: ProduceResponse = peer.ask(0, 9, ProduceRequest::default().with_acks(-1).with_topic_data(topics)).await;
+    }
+    for version in [4, 12] {
+        let wanted = fetch_request::FetchPartition::default().with_partition_max_bytes(1 << 20);
+        let topic =
+            fetch_request::FetchTopic::default().with_topic(name("orders").into()).with_partitions(vec![wanted]);
+        let request = FetchRequest::default().with_max_bytes(1 << 20).with_topics(vec![topic]);
+        let answer: FetchResponse = peer.ask(1, version, request).await;
+        let batches = answer.responses[0].partitions[0].records.clone().unwrap();
+        let found = split(&batches).map(|found| {
+            let record = records(&batches.slice(found.unwrap().1), 1 << 20).unwrap().next().unwrap().unwrap();
+            (record.offset, record.value.unwrap().len())
+        });
+        assert_eq!(found.collect::<Vec<_>>(), (0..).zip(sizes).collect::<Vec<_>>(), "version {version}");
+    }
 }
 
 #[tokio::test]

@@ -110,8 +110,8 @@ pub async fn put(
     if outbox.records() == 0 {
         return Ok(answers);
     }
-    let commit = Commit { appends: outbox.take(), ..Commit::default() };
-    append_durable(log, &commit).await.map_err(refused)?;
+    let mut commit = Commit { appends: outbox.take(), ..Commit::default() };
+    append_durable(log, &mut commit).await.map_err(refused)?;
     Ok(answers)
 }
 

@@ -173,8 +173,8 @@ impl Replays {
         let surplus = (all.len() + 1).saturating_sub(REPLAYS_MAX);
         let mut deltas = vec![delta(&replay)];
         deltas.extend(over.iter().take(surplus).map(|replay| Delta { key: key(&replay.name), value: None }));
-        let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
-        let ticket = append_when_room(&*self.log, &commit).await.map_err(|error| failed(name.as_str(), &error))?;
+        let mut commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
+        let ticket = append_when_room(&*self.log, &mut commit).await.map_err(|error| failed(name.as_str(), &error))?;
         // It runs from here on, also when nobody waits any more; what it gives out stands behind this commit.
         place.spawn(replay)?;
         self.log.durable(ticket.sequence).await.map_err(|error| failed(name.as_str(), &error))
@@ -262,8 +262,8 @@ impl Replays {
     fn end(&self, mut replay: Replay, ended: (State, Option<String>)) -> Result<(), Problem> {
         (replay.state, replay.reason) = ended;
         replay.ended = Some(self.clock.now());
-        let commit = Commit { deltas: vec![(Arc::from(SPACE), vec![delta(&replay)])], ..Commit::default() };
-        self.append(&commit, &StopSignal::default()).map(drop).map_err(|error| failed(&replay.name, &error))
+        let mut commit = Commit { deltas: vec![(Arc::from(SPACE), vec![delta(&replay)])], ..Commit::default() };
+        self.append(&mut commit, &StopSignal::default()).map(drop).map_err(|error| failed(&replay.name, &error))
     }
 
     /// One commit's worth. False at the end.
@@ -319,7 +319,7 @@ impl Replays {
         }
         replay.next = cursor.next();
         let deltas = vec![(Arc::from(SPACE), vec![delta(replay)])];
-        if !self.append(&Commit { appends: outbox.take(), deltas, ..Commit::default() }, stop)? {
+        if !self.append(&mut Commit { appends: outbox.take(), deltas, ..Commit::default() }, stop)? {
             // Nothing of it is out, be it the last: who asked it to stop finds it cancelled, and not complete.
             *replay = before;
             return Ok(true);
@@ -328,7 +328,7 @@ impl Replays {
     }
 
     /// Appends, and waits for the disk: a replay is in no hurry. False when it was asked to stop before there was room.
-    fn append(&self, commit: &Commit, stop: &StopSignal) -> Result<bool, LogError> {
+    fn append(&self, commit: &mut Commit, stop: &StopSignal) -> Result<bool, LogError> {
         let ticket = loop {
             match self.log.append(commit) {
                 Ok(ticket) => break ticket,

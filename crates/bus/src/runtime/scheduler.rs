@@ -96,8 +96,8 @@ impl Scheduler {
             None => {
                 // A new schedule owes nothing of the time before it was there.
                 let deltas = vec![(Arc::clone(space), vec![fired(created)])];
-                let commit = Commit { deltas, ..Commit::default() };
-                append_when_room(&*self.log, &commit).await.map_err(|error| failed(&error))?;
+                let mut commit = Commit { deltas, ..Commit::default() };
+                append_when_room(&*self.log, &mut commit).await.map_err(|error| failed(&error))?;
                 created
             }
         };

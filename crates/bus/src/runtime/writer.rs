@@ -229,7 +229,7 @@ impl Writer {
     ) -> Result<Done, Refusal> {
         let (mut commit, writes, outcomes) = self.build(effects, refused, also, now)?;
         let ticket = if writes.is_empty() {
-            self.log.append(&commit).map_err(|error| Refusal::of(error, &commit))?
+            self.log.append(&mut commit).map_err(|error| Refusal::of(error, &commit))?
         } else {
             let done = self.tables.transact(&writes, &mut commit).map_err(|error| match error {
                 TransactError::Full => Refusal::full(&commit),

@@ -23,7 +23,7 @@ pub(super) fn schema() -> Value {
         "type": "object", "additionalProperties": false, "required": ["type", "path", "key"],
         "properties": {
             "type": {"const": "file"},
-            "path": {"type": "string", "description": "The file; a relative name starts from the resource's folder."},
+            "path": {"type": "string", "description": "The file; relative to the data folder, in `headwater run` to the working one."},
             "format": {"enum": ["csv", "ndjson"], "description": "Default: by the file's ending."},
             "key": {"type": "string", "description": "The column or field that holds the key."}
         }

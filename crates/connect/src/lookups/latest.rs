@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Name, Problem};
 use headwater_kernel::port::{Context, Json, Lookup, LookupError};
-use headwater_log::{Log, LogError, View};
+use headwater_log::{Batches, Log, LogError, View};
 use headwater_wire::batch;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -128,16 +128,16 @@ impl Inner {
         Ok(true)
     }
 
-    fn take_in(&self, state: &mut State, batches: &Bytes, from: i64) -> Result<i64, LookupError> {
+    fn take_in(&self, state: &mut State, batches: &Batches, from: i64) -> Result<i64, LookupError> {
         let damaged = |error: batch::BatchError| LookupError::Unavailable(format!("damaged batch: {error}"));
         let mut next = from;
-        for part in batch::split(batches) {
-            let (header, range) = part.map_err(damaged)?;
+        for part in batches.each() {
+            let (header, bytes) = part.map_err(damaged)?;
             next = next.max(header.last_offset() + 1);
             if header.is_control() {
                 continue;
             }
-            for record in batch::records(&batches.slice(range), UNPACKED_BYTES_MAX).map_err(damaged)? {
+            for record in batch::records(&bytes, UNPACKED_BYTES_MAX).map_err(damaged)? {
                 let record = record.map_err(damaged)?;
                 let Some(key) = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()) else { continue };
                 if record.offset < from {

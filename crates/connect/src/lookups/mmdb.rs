@@ -4,7 +4,6 @@
 //! A damaged file is refused when the pipeline starts, or makes single answers fail; it never ends the process.
 
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ahash::HashMap;
@@ -12,6 +11,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::Problem;
 use headwater_kernel::port::{Context, JSON_DEPTH_MAX, Json, Lookup, LookupError};
+use headwater_kernel::unit::contained;
 use maxminddb::Reader;
 use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
@@ -27,7 +27,7 @@ pub(super) fn schema() -> Value {
         "type": "object", "additionalProperties": false, "required": ["type", "file"],
         "properties": {
             "type": {"const": "mmdb"},
-            "file": {"type": "string", "description": "The database; a relative name starts from the resource's folder."},
+            "file": {"type": "string", "description": "The database; relative to the data folder, in `headwater run` to the working one."},
             "fields": {"type": "object", "additionalProperties": {"type": "string"},
                 "description": "Name in the answer -> path in the record. Default: the whole record."}
         }
@@ -121,7 +121,7 @@ impl Texts {
 impl Mmdb {
     pub fn open(bytes: Vec<u8>, fields: Fields) -> Result<Self, String> {
         // The reader is somebody else's code over bytes that may be damaged.
-        let reader = catch_unwind(AssertUnwindSafe(|| Reader::from_source(bytes)))
+        let reader = contained(|| Reader::from_source(bytes))
             .map_err(|_| "its reader failed".to_owned())?
             .map_err(|error| error.to_string())?;
         Ok(Self { reader, fields, texts: Texts::default() })
@@ -135,7 +135,7 @@ impl Mmdb {
         if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
             return Ok(None);
         }
-        catch_unwind(AssertUnwindSafe(|| self.read(address)))
+        contained(|| self.read(address))
             .unwrap_or_else(|_| Err("its reader failed".to_owned()))
             .map_err(|fact| LookupError::Rejected(format!("damaged address database: {fact}")))
     }

@@ -26,7 +26,7 @@ pub(super) fn schema() -> Value {
         "type": "object", "additionalProperties": false, "required": ["type", "file", "columns"],
         "properties": {
             "type": {"const": "ranges"},
-            "file": {"type": "string", "description": "The CSV file; a relative name starts from the resource's folder."},
+            "file": {"type": "string", "description": "The CSV file; relative to the data folder, in `headwater run` to the working one."},
             "columns": {"type": "array", "items": {"type": "string"}, "minItems": 1,
                 "description": "Names of the columns behind the range's first and last address; `_` passes one over."}
         }

@@ -26,7 +26,7 @@ struct Spec {
     /// Always `file`.
     #[serde(rename = "type")]
     kind: Option<String>,
-    /// The file; relative to the folder of the resource.
+    /// The file; a relative name starts from the working folder.
     path: String,
     /// How events are written in it; by the name's ending if it is left out.
     format: Option<Format>,
@@ -52,7 +52,7 @@ fn build(spec: &Value, context: &Context) -> Result<Box<dyn Source>, Problem> {
     let path = context.folder.join(&spec.path);
     let cannot = |error: std::io::Error| {
         Problem::new("HW-CONNECT-030", format!("`{}` cannot be read: {error}", path.display()))
-            .help("check the name; it is relative to the folder of the resource")
+            .help("check the name; a relative one starts from the working folder")
     };
     let file = File::open(&path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;

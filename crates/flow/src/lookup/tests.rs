@@ -331,21 +331,21 @@ fn the_cache_keeps_its_bounds_and_what_is_in_use() {
     let mut cache = Cache::new(100, 1 << 20);
     let (now, ttl) = (Duration::ZERO, Duration::from_secs(60));
     for n in 0..100 {
-        cache.put(n.to_string().into(), Known::Value(json("x")), now, ttl);
+        cache.put(&n.to_string(), &Known::Value(json("x")), now, ttl);
     }
     for round in 0..1_000 {
         for busy in 0..50 {
             assert!(cache.get(&busy.to_string(), now).is_some(), "round {round}: {busy} was driven out");
         }
-        cache.put(format!("once {round}").into(), Known::Unknown, now, ttl);
-        assert_eq!(cache.len(), 100);
+        cache.put(&format!("once {round}"), &Known::Unknown, now, ttl);
+        assert!((60..=100).contains(&cache.len()), "round {round}: {}", cache.len());
     }
     let mut small = Cache::new(1_000, 10_000);
     for n in 0..1_000 {
-        small.put(n.to_string().into(), Known::Value(Json::from(vec![b'1'; n % 300])), now, ttl);
+        small.put(&n.to_string(), &Known::Value(Json::from(vec![b'1'; n % 300])), now, ttl);
         assert!(small.bytes() <= 10_000);
     }
-    small.put("huge".into(), Known::Value(Json::from(vec![b'1'; 20_000])), now, ttl);
+    small.put("huge", &Known::Value(Json::from(vec![b'1'; 20_000])), now, ttl);
     assert!(small.get("huge", now).is_none());
     assert!(small.len() > 10);
 }

@@ -17,7 +17,8 @@
 //! **As of when.** Values are as of the newest event of the key, or of the time of reading if that is later.
 //!
 //! State: one value per key: version, newest tick, all-time measures, `distinct`, `last`, panes newest first. A tick is
-//! the number of a finest pane since 1970. A key is deleted once the watermark has left all its windows behind.
+//! the number of a finest pane since 1970. A key is deleted once the watermark has left all its windows behind; such keys are
+//! found by going through the state a part at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,23 +27,23 @@ use bytes::Bytes;
 use headwater_base::Micros;
 
 use crate::operators::codec::{Corrupt, Reader};
-use crate::operators::hash::xxh64;
 use crate::operators::measure::layout;
-use crate::operators::timers::Timers;
-use crate::operators::{Advance, ConfigError, Input, Measure, Position, State};
+use crate::operators::{Advance, Change, ConfigError, Input, Measure, Position, State};
 
 mod recent;
 mod shape;
+mod sweep;
 mod walk;
 
 pub use shape::Shape;
+use sweep::Sweep;
 use walk::Scratch;
 
 /// Version of the stored bytes.
 const VERSION: u8 = 1;
 
-/// Keys that one call of [`Aggregate::advance`] looks at.
-const SWEEP_MAX: usize = 512;
+/// Keys that one call of [`Aggregate::advance`] deletes at most.
+const SWEPT_MAX: usize = 512;
 
 /// An aggregate step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub struct AggregateConfig {
 #[derive(Debug)]
 pub struct Aggregate {
     shape: Arc<Shape>,
-    timers: Timers,
+    sweep: Sweep,
     scratch: Scratch,
 }
 
@@ -69,10 +70,7 @@ impl Aggregate {
     /// # Errors
     /// No window at all, no measure, windows that are not in order or cannot share panes.
     pub fn new(config: AggregateConfig) -> Result<Self, ConfigError> {
-        let shape = Shape::new(config)?;
-        // Keys are due at random places of a coarsest pane: few at a time.
-        let width = shape.coarsest().map_or(1, |grain| grain / 1_024);
-        Ok(Self { shape: Arc::new(shape), timers: Timers::new(width), scratch: Scratch::default() })
+        Ok(Self { shape: Arc::new(Shape::new(config)?), sweep: Sweep::default(), scratch: Scratch::default() })
     }
 
     /// For readers of features: shared with the operator, needs nothing else of it.
@@ -100,7 +98,7 @@ impl Aggregate {
         if idle && out.is_none() {
             return Ok(());
         }
-        let (shape, timers, scratch) = (&*self.shape, &mut self.timers, &mut self.scratch);
+        let (shape, sweep, scratch) = (&*self.shape, &mut self.sweep, &mut self.scratch);
         let tick = shape.tick(time);
         if idle {
             return state.read(key, |value| shape.run(value, tick, None, scratch, out.as_deref_mut()));
@@ -111,9 +109,9 @@ impl Aggregate {
             if value.is_none()
                 && let Some(due) = shape.due(tick)
             {
-                timers.schedule(spread(shape, due, key), key);
+                sweep.expect(due);
             }
-            Ok(Bytes::copy_from_slice(&scratch.out))
+            Ok(Change::Put(Bytes::copy_from_slice(&scratch.out)))
         })
     }
 
@@ -128,37 +126,49 @@ impl Aggregate {
         state.read(key, |value| shape.run(value, tick, None, scratch, Some(&mut *out)))
     }
 
-    /// Deletes keys whose windows are all empty at `watermark`, a bounded number with each call; what is left over is
-    /// found by later calls, so [`Advance::More`] is no reason to hurry. The end of the input ([`Micros::MAX`]) is no
-    /// moment that anything could be old at, and deletes nothing.
+    /// Deletes keys whose windows are all empty at `watermark`, in one part of the state with each call and a bounded number
+    /// of them; what is left over is found by later calls, so [`Advance::More`] is no reason to hurry. The end of the input
+    /// ([`Micros::MAX`]) is no moment that anything could be old at, and deletes nothing.
     ///
     /// # Errors
     /// [`Corrupt`] when a state cannot be read.
     pub fn advance(&mut self, state: &mut dyn State, watermark: Micros) -> Result<Advance, Corrupt> {
-        if watermark == Micros::MAX {
-            return Ok(Advance::Done);
+        let Some(grain) = self.shape.coarsest().filter(|_| watermark != Micros::MAX) else { return Ok(Advance::Done) };
+        let (shape, sweep) = (&*self.shape, &mut self.sweep);
+        let Some(part) = sweep.next(watermark, grain) else { return Ok(Advance::Done) };
+        let mut over: Vec<Box<[u8]>> = Vec::new();
+        let mut read = Ok(());
+        state.for_part(part, &mut |key, value| match head(value).map(|newest| shape.due(newest)) {
+            Ok(Some(due)) if due > watermark => sweep.expect(due),
+            Ok(Some(_)) if over.len() < SWEPT_MAX => over.push(key.into()),
+            Ok(_) => {}
+            Err(error) => read = Err(error),
+        });
+        read?;
+        for key in &over {
+            // It may have been written since the last commit.
+            state.change(key, &mut |value| {
+                let due = value.map(head).transpose()?.and_then(|newest| shape.due(newest));
+                let Some(due) = due else { return Ok(Change::Keep) };
+                if due <= watermark {
+                    return Ok(Change::Delete);
+                }
+                sweep.expect(due);
+                Ok(Change::Keep)
+            })?;
         }
-        for _ in 0..SWEEP_MAX {
-            let Some(key) = self.timers.pop(watermark) else { return Ok(Advance::Done) };
-            let Some(newest) = state.read(&key, |value| value.map(head).transpose())? else { continue };
-            let Some(due) = self.shape.due(newest) else { continue };
-            let due = spread(&self.shape, due, &key);
-            if due <= watermark {
-                state.delete(&key);
-            } else {
-                self.timers.schedule(due, &key);
-            }
-        }
-        Ok(Advance::More)
+        // Where there were more, the part comes again.
+        let has_more = over.len() == SWEPT_MAX || sweep.done();
+        Ok(if has_more { Advance::More } else { Advance::Done })
     }
 
-    /// Rebuilds the timer of one entry of the operator's space.
+    /// Takes notice of one entry of the operator's space.
     ///
     /// # Errors
     /// [`Corrupt`] when the state cannot be read.
-    pub fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+    pub fn restore(&mut self, _key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
         if let Some(due) = self.shape.due(head(value)?) {
-            self.timers.schedule(spread(&self.shape, due, key), key);
+            self.sweep.expect(due);
         }
         Ok(())
     }
@@ -175,12 +185,6 @@ impl Aggregate {
 /// The newest tick of a key's state.
 fn head(value: &[u8]) -> Result<i64, Corrupt> {
     Reader::versioned(value, VERSION)?.i64()
-}
-
-/// Spreads what is due at the same moment over a coarsest pane, always the same for a key.
-fn spread(shape: &Shape, due: Micros, key: &[u8]) -> Micros {
-    let grain = shape.coarsest().unwrap_or(1).max(1);
-    Micros(due.0.saturating_add((xxh64(key, 0) % grain as u64) as i64))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The states of an operator's keys as they are worked on: decoded, from one event to the next.
 //!
-//! A key with several events in a micro-batch is read once and written once; one that comes back soon is not read again.
+//! A key with several events in a micro-batch is read once and written once, and is kept, so that it is not read again
+//! when it comes back soon. One with a single event is forgotten while its memory is at hand: of a million users nearly
+//! all are gone again before they come back, and to keep them only to drop them later waits for memory twice.
 //! What it is NOT: durable, or the truth. [`Live::settle`] writes what has changed to the [`State`], before each commit;
 //! what has not changed since may be forgotten at any time.
 //!
@@ -23,12 +25,19 @@ const ENTRY_BYTES: usize = 768;
 #[derive(Debug)]
 pub struct Live<T> {
     /// Those that differ from what is written.
-    changed: HashMap<Box<[u8]>, T, RandomState>,
+    changed: HashMap<Box<[u8]>, Changed<T>, RandomState>,
     /// Those that do not.
     kept: HashMap<Box<[u8]>, Kept<T>, RandomState>,
     kept_bytes: usize,
     /// Memory that writing uses again.
     written: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Changed<T> {
+    value: T,
+    /// It has come back: within a micro-batch, or while it was kept.
+    returns: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +53,7 @@ pub struct Taken<T> {
     pub value: T,
     /// Whether it differs from what is written; to be set by who changes it.
     pub changed: bool,
+    returns: bool,
     bytes: usize,
 }
 
@@ -64,19 +74,24 @@ impl<T> Live<T> {
         key: &[u8],
         read: impl FnMut(Option<&[u8]>) -> Result<T, Corrupt>,
     ) -> Result<&mut T, Corrupt> {
-        Ok(match self.changed.entry_ref(key) {
-            EntryRef::Occupied(entry) => entry.into_mut(),
+        let changed = match self.changed.entry_ref(key) {
+            EntryRef::Occupied(entry) => {
+                let changed = entry.into_mut();
+                changed.returns = true;
+                changed
+            }
             EntryRef::Vacant(entry) => match self.kept.remove_entry(key) {
-                Some((key, kept)) => {
-                    self.kept_bytes = self.kept_bytes.saturating_sub(kept.bytes);
-                    entry.insert_with_key(key, kept.value)
+                Some((key, Kept { value, bytes })) => {
+                    self.kept_bytes = self.kept_bytes.saturating_sub(bytes);
+                    entry.insert_with_key(key, Changed { value, returns: true })
                 }
                 None => {
                     let value = state.read(key, read)?;
-                    entry.insert_with_key(key.into(), value)
+                    entry.insert_with_key(key.into(), Changed { value, returns: false })
                 }
             },
-        })
+        };
+        Ok(&mut changed.value)
     }
 
     /// Takes the state of a key out, if there is one: to be put back, or deleted from `state`.
@@ -89,25 +104,25 @@ impl<T> Live<T> {
         key: &[u8],
         mut read: impl FnMut(&[u8]) -> Result<T, Corrupt>,
     ) -> Result<Option<Taken<T>>, Corrupt> {
-        if let Some(value) = self.changed.remove(key) {
-            return Ok(Some(Taken { value, changed: true, bytes: 0 }));
+        if let Some(Changed { value, returns }) = self.changed.remove(key) {
+            return Ok(Some(Taken { value, changed: true, returns, bytes: 0 }));
         }
         if let Some(Kept { value, bytes }) = self.kept.remove(key) {
             self.kept_bytes = self.kept_bytes.saturating_sub(bytes);
-            return Ok(Some(Taken { value, changed: false, bytes }));
+            return Ok(Some(Taken { value, changed: false, returns: true, bytes }));
         }
         state.read(key, |written| {
             let Some(written) = written else { return Ok(None) };
-            Ok(Some(Taken { value: read(written)?, changed: false, bytes: entry_bytes(key, written) }))
+            Ok(Some(Taken { value: read(written)?, changed: false, returns: false, bytes: 0 }))
         })
     }
 
     /// Puts a state back.
     pub fn put(&mut self, key: Box<[u8]>, taken: Taken<T>) {
-        let Taken { value, changed, bytes } = taken;
+        let Taken { value, changed, returns, bytes } = taken;
         if changed {
-            self.changed.insert(key, value);
-        } else {
+            self.changed.insert(key, Changed { value, returns });
+        } else if returns {
             self.kept_bytes += bytes;
             self.kept.insert(key, Kept { value, bytes });
         }
@@ -115,13 +130,15 @@ impl<T> Live<T> {
 
     /// Writes what has changed.
     pub fn settle(&mut self, state: &mut dyn State, write: impl Fn(&T, &mut Vec<u8>)) {
-        for (key, value) in self.changed.drain() {
+        for (key, Changed { value, returns }) in self.changed.drain() {
             self.written.clear();
             write(&value, &mut self.written);
             state.put(&key, Bytes::copy_from_slice(&self.written));
-            let bytes = entry_bytes(&key, &self.written);
-            self.kept_bytes += bytes;
-            self.kept.insert(key, Kept { value, bytes });
+            if returns {
+                let bytes = entry_bytes(&key, &self.written);
+                self.kept_bytes += bytes;
+                self.kept.insert(key, Kept { value, bytes });
+            }
         }
         if self.kept_bytes > KEPT_BYTES_MAX {
             self.kept.clear();

@@ -9,6 +9,20 @@ use bytes::Bytes;
 
 use crate::operators::codec::Corrupt;
 
+/// Parts of a state; see [`State::for_part`].
+pub const PARTS: u32 = headwater_log::SPACE_PARTS;
+
+/// What becomes of a key's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It stays as it is, missing where it was.
+    Keep,
+    /// It is this now.
+    Put(Bytes),
+    /// It is gone.
+    Delete,
+}
+
 /// Keyed bytes of one operator.
 pub trait State {
     /// Shows the value of a key in its place to `seen`, once; `seen` must be short and must not ask the state, which may
@@ -18,6 +32,13 @@ pub trait State {
     fn put(&mut self, key: &[u8], value: Bytes);
     /// Deletes a key, if it is there.
     fn delete(&mut self, key: &[u8]);
+    /// Shows the keys and values in one of the [`PARTS`] parts to `each`, which must be short and must not ask the state.
+    /// All parts together show every key once, in no order; what has been written since the last commit may be shown as it
+    /// was before.
+    fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8]));
+
+    /// Says which keys will be looked at next, so that memory is waited for once and not for each. A hint.
+    fn foresee(&self, _keys: &[Box<[u8]>]) {}
 
     /// A copy of the value of a key.
     fn get(&self, key: &[u8]) -> Option<Bytes> {
@@ -26,20 +47,23 @@ pub trait State {
         found
     }
 
-    /// Writes what `change` makes of a key's value, or of none: as [`Self::look`] and [`Self::put`], with the key looked
-    /// for once.
+    /// Does what `change` makes of a key's value, or of none: as [`Self::look`], then [`Self::put`] or [`Self::delete`],
+    /// with the key looked for once.
     ///
     /// # Errors
     /// What `change` says; nothing has been changed then.
     fn change(
         &mut self,
         key: &[u8],
-        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Bytes, Corrupt>,
+        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change, Corrupt>,
     ) -> Result<(), Corrupt> {
         let mut changed = None;
         self.look(key, &mut |value| changed = Some(change(value)));
-        let value = changed.unwrap_or_else(|| change(None))?;
-        self.put(key, value);
+        match changed.unwrap_or_else(|| change(None))? {
+            Change::Keep => {}
+            Change::Put(value) => self.put(key, value),
+            Change::Delete => self.delete(key),
+        }
         Ok(())
     }
 }
@@ -76,5 +100,12 @@ impl State for MemoryState {
 
     fn delete(&mut self, key: &[u8]) {
         self.entries.remove(key);
+    }
+
+    fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        // It has one.
+        if part == 0 {
+            self.entries.iter().for_each(|(key, value)| each(key, value));
+        }
     }
 }

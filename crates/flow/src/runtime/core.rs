@@ -441,13 +441,13 @@ impl Core {
         while let Some((mut flight, ticket)) = next.pop() {
             let free = match self.steps(&mut flight, ticket, out) {
                 Progress::Done => {
+                    self.owed.done(&flight);
                     self.memory = flight.doc.into_memory();
                     let Some(ticket) = ticket else { continue };
                     if let Some(input) = self.inputs.get_mut(flight.input) {
                         input.positions.release(flight.offset);
                         input.moved = true;
                     }
-                    self.owed.done(&flight);
                     self.parking.leave(ticket)
                 }
                 Progress::Owes => self.keep(flight, ticket),

@@ -9,7 +9,7 @@ use headwater_base::Micros;
 
 use crate::operators::codec::{Corrupt, Reader, put_i64};
 use crate::operators::timers::Timers;
-use crate::operators::{ADVANCE_MAX, Advance, State};
+use crate::operators::{ADVANCE_MAX, Advance, Change, FORGOTTEN_TOGETHER, State};
 
 const VERSION: u8 = 1;
 
@@ -21,12 +21,14 @@ const WIDTH_MICROS: i64 = 1_000_000;
 pub struct Dedupe {
     within: Duration,
     timers: Timers,
+    /// Memory that writing uses again.
+    written: Vec<u8>,
 }
 
 impl Dedupe {
     /// Remembers each key for `within` after its event time.
     pub fn new(within: Duration) -> Self {
-        Self { within, timers: Timers::new(WIDTH_MICROS) }
+        Self { within, timers: Timers::new(WIDTH_MICROS), written: Vec::new() }
     }
 
     /// Whether this is the key's first event within the span; remembers it.
@@ -34,15 +36,24 @@ impl Dedupe {
     /// # Errors
     /// [`Corrupt`] when the key's entry cannot be read.
     pub fn is_first(&mut self, state: &mut dyn State, key: &[u8], time: Micros) -> Result<bool, Corrupt> {
-        if known(state, key)?.is_some_and(|expires| time < expires) {
-            return Ok(false);
-        }
         let expires = time.plus(self.within);
-        let mut entry = vec![VERSION];
-        put_i64(&mut entry, expires.0);
-        state.put(key, Bytes::from(entry));
-        self.timers.schedule(expires, key);
-        Ok(true)
+        let mut first = false;
+        state.change(key, &mut |entry| {
+            if let Some(entry) = entry
+                && time < expiry(entry)?
+            {
+                return Ok(Change::Keep);
+            }
+            first = true;
+            self.written.clear();
+            self.written.push(VERSION);
+            put_i64(&mut self.written, expires.0);
+            Ok(Change::Put(Bytes::copy_from_slice(&self.written)))
+        })?;
+        if first {
+            self.timers.schedule(expires, key);
+        }
+        Ok(first)
     }
 
     /// Forgets the keys whose time is over, a bounded number with each call.
@@ -50,10 +61,17 @@ impl Dedupe {
     /// # Errors
     /// [`Corrupt`] when an entry cannot be read.
     pub fn advance(&mut self, state: &mut dyn State, watermark: Micros) -> Result<Advance, Corrupt> {
-        for _ in 0..ADVANCE_MAX {
-            let Some(key) = self.timers.pop(watermark) else { return Ok(Advance::Done) };
-            if known(state, &key)?.is_some_and(|expires| expires <= watermark) {
-                state.delete(&key);
+        for _ in 0..ADVANCE_MAX / FORGOTTEN_TOGETHER {
+            let keys = self.timers.pop_all(watermark, FORGOTTEN_TOGETHER);
+            state.foresee(&keys);
+            for key in &keys {
+                state.change(key, &mut |entry| {
+                    let is_over = entry.map(expiry).transpose()?.is_some_and(|expires| expires <= watermark);
+                    Ok(if is_over { Change::Delete } else { Change::Keep })
+                })?;
+            }
+            if keys.len() < FORGOTTEN_TOGETHER {
+                return Ok(Advance::Done);
             }
         }
         Ok(Advance::More)
@@ -67,11 +85,6 @@ impl Dedupe {
         self.timers.schedule(expiry(entry)?, key);
         Ok(())
     }
-}
-
-/// When a key is forgotten, if it is remembered.
-fn known(state: &dyn State, key: &[u8]) -> Result<Option<Micros>, Corrupt> {
-    state.read(key, |entry| entry.map(expiry).transpose())
 }
 
 fn expiry(entry: &[u8]) -> Result<Micros, Corrupt> {

@@ -9,13 +9,20 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 use headwater_log::{Delta, Log, View};
+use smallvec::SmallVec;
 
-use crate::operators::{Corrupt, State};
+use crate::operators::{Change, Corrupt, State};
 
 /// What is kept below the overlay.
 pub trait Kept {
     /// Shows the value of a key in a space in its place to `seen`, once, as [`Log::look`] does.
     fn look(&self, space: &str, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>));
+
+    /// Says which keys of which spaces will be looked at next, as [`Log::foresee`] does.
+    fn foresee(&self, _keys: &[(&str, &[u8])]) {}
+
+    /// Shows every key and value in one part of a space, as [`Log::for_part`] does.
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8]));
 }
 
 /// A log's spaces, as appended: the pipeline's own commits stand there in order, whether synced or not.
@@ -24,6 +31,14 @@ pub struct Appended(pub Arc<dyn Log>);
 impl Kept for Appended {
     fn look(&self, space: &str, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
         self.0.look(space, key, View::Appended, seen);
+    }
+
+    fn foresee(&self, keys: &[(&str, &[u8])]) {
+        self.0.foresee(keys);
+    }
+
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        self.0.for_part(space, part, each);
     }
 }
 
@@ -59,6 +74,17 @@ impl State for Overlay<'_> {
         }
     }
 
+    fn foresee(&self, keys: &[Box<[u8]>]) {
+        if keys.len() > 1 {
+            let keys: SmallVec<[(&str, &[u8]); 16]> = keys.iter().map(|key| (self.space, &**key)).collect();
+            self.kept.foresee(&keys);
+        }
+    }
+
+    fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        self.kept.for_part(self.space, part, each);
+    }
+
     fn put(&mut self, key: &[u8], value: Bytes) {
         self.set(key, Some(value));
     }
@@ -70,18 +96,26 @@ impl State for Overlay<'_> {
     fn change(
         &mut self,
         key: &[u8],
-        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Bytes, Corrupt>,
+        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change, Corrupt>,
     ) -> Result<(), Corrupt> {
         match self.changes.entry_ref(key) {
             EntryRef::Occupied(mut entry) => {
-                let value = change(entry.get().as_deref())?;
-                *entry.get_mut() = Some(value);
+                let changed = change(entry.get().as_deref())?;
+                match changed {
+                    Change::Keep => {}
+                    Change::Put(value) => *entry.get_mut() = Some(value),
+                    Change::Delete => *entry.get_mut() = None,
+                }
             }
             EntryRef::Vacant(entry) => {
                 let mut changed = None;
                 self.kept.look(self.space, key, &mut |value| changed = Some(change(value)));
-                let value = changed.unwrap_or_else(|| change(None))?;
-                entry.insert_with_key(Bytes::copy_from_slice(key), Some(value));
+                let value = match changed.unwrap_or_else(|| change(None))? {
+                    Change::Keep => return Ok(()),
+                    Change::Put(value) => Some(value),
+                    Change::Delete => None,
+                };
+                entry.insert_with_key(Bytes::copy_from_slice(key), value);
             }
         }
         Ok(())

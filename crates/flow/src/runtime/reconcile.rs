@@ -104,9 +104,9 @@ pub fn reconcile(plan: &Arc<Plan>, span: Span, around: &Around<'_>) -> Result<Re
     }
     let wanted = outbox.records() as u64;
     if span.repair && wanted > 0 {
-        let commit = Commit { appends: outbox.take(), ..Commit::default() };
+        let mut commit = Commit { appends: outbox.take(), ..Commit::default() };
         let stop = park::StopSignal::default();
-        let appended = park::wait(append_when_room(&**around.log, &commit), &stop).unwrap_or(Err(LogError::Closed));
+        let appended = park::wait(append_when_room(&**around.log, &mut commit), &stop).unwrap_or(Err(LogError::Closed));
         let ticket = appended.map_err(|error| refused(&error))?;
         park::wait(around.log.durable(ticket.sequence), &stop).unwrap_or(Ok(())).map_err(|error| refused(&error))?;
         report.repaired = wanted;
@@ -264,12 +264,9 @@ fn each(around: &Around<'_>, stream: &Name, partition: u32, take: &mut dyn FnMut
             return Ok(());
         }
         let mut last = next;
-        for (header, range) in batch::split(&fetched.batches).flatten() {
+        for (header, bytes) in fetched.batches.each().flatten() {
             last = last.max(header.last_offset() + 1);
-            let Ok(records) = batch::records(&fetched.batches.slice(range), around.limits.batch_decompressed_bytes)
-            else {
-                continue;
-            };
+            let Ok(records) = batch::records(&bytes, around.limits.batch_decompressed_bytes) else { continue };
             records.flatten().filter(|record| record.offset >= next).for_each(&mut *take);
         }
         if last == next {

@@ -400,7 +400,7 @@ impl<'a> Life<'a> {
     }
 
     /// Hands a commit to the log, and waits only where too many wait for the disk.
-    fn append(&mut self, commit: Commit) -> Result<(), End> {
+    fn append(&mut self, mut commit: Commit) -> Result<(), End> {
         let setup = self.setup;
         loop {
             let has_room = self.unsynced.len() < COMMITS_MAX;
@@ -413,7 +413,7 @@ impl<'a> Life<'a> {
             }
         }
         loop {
-            match setup.log.append(&commit) {
+            match setup.log.append(&mut commit) {
                 Ok(ticket) => {
                     Figures::add(&setup.figures.commits, 1);
                     self.unsynced.push_back(setup.log.durable(ticket.sequence));

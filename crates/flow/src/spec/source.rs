@@ -44,7 +44,7 @@ pub enum Start {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSource {
-    /// The file; `.gz` is unpacked. Relative to the resource's folder.
+    /// The file; `.gz` is unpacked. A relative name starts from the working folder.
     pub path: String,
     /// How events are written in it. Default: by the file's extension, else `ndjson`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,15 +70,4 @@ pub enum Format {
     Csv,
     /// Apache's and nginx's combined access log.
     Combined,
-}
-
-impl Format {
-    /// The word in a spec.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-            Self::Combined => "combined",
-        }
-    }
 }

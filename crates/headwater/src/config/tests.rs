@@ -35,12 +35,14 @@ fn bounds_are_the_usual_ones_unless_set() {
         limits
     };
     assert_eq!(of("data: d\n"), Limits::default());
-    let text = "sqlMemoryBytes: 1073741824\nsqlSpillBytes: 0\nsqlQueries: 2\nsqlSeconds: 3600\n";
+    let text =
+        "sqlMemoryBytes: 1073741824\nsqlSpillBytes: 0\nsqlQueries: 2\nsqlSeconds: 3600\nsqlMessageBytes: 65536\n";
     let set = Limits {
         sql_memory_bytes: 1 << 30,
         sql_spill_bytes: 0,
         sql_queries: 2,
         sql_seconds: 3_600,
+        sql_message_bytes: 64 << 10,
         ..Limits::default()
     };
     assert_eq!(of(text), set);
@@ -50,6 +52,7 @@ fn bounds_are_the_usual_ones_unless_set() {
         ("sqlQueries: 0\n", "`sqlQueries` is 0"),
         ("sqlSeconds: 86401\n", "`sqlSeconds` is 86401"),
         ("sqlMemoryBytes: 1024\n", "`sqlMemoryBytes` is 1024"),
+        ("sqlMessageBytes: 1024\n", "`sqlMessageBytes` is 1024"),
     ] {
         let said = load(text).unwrap_err();
         assert!(said.contains("HW-CLI-017") && said.contains(fact), "{said}");

@@ -1,4 +1,5 @@
-//! What the documentation tells its readers to type, typed: console blocks against a node, resources through `check`.
+//! What the documentation tells its readers to type, typed: console blocks against a node, resources through `check`,
+//! settings through the program that reads them; figures and bounds against what there is.
 //!
 //! In a block, a line that begins with `$ ` is run by a shell, and the lines below it are its output; `…` stands for
 //! anything. `headwater up &` starts the node that the rest of the page talks to, on other ports.
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use headwater::ports;
+use headwater_base::Limits;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -28,6 +30,14 @@ fn pages() -> Vec<PathBuf> {
     }
     let mut found = vec![root().join("README.md")];
     below(&root().join("docs"), &mut found);
+    found.sort();
+    found
+}
+
+/// The pages of the solutions. What they tell to type wants fed nodes, which the solutions' own tests have.
+fn solutions() -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(root().join("solutions")).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = folders.map(|folder| folder.join("README.md")).filter(|page| page.exists()).collect();
     found.sort();
     found
 }
@@ -154,13 +164,26 @@ fn console_blocks_show_what_happens() {
     assert!(wrong.is_empty(), "the documentation shows something else than this:\n{wrong}");
 }
 
+/// A block as a file of resources, if it is one: whole resources, or a list of charts, which gets its dashboard.
+fn resources(block: &str) -> Option<String> {
+    if block.starts_with("apiVersion") {
+        return Some(block.to_owned());
+    }
+    block.starts_with("- id: ").then(|| {
+        let head = "apiVersion: headwater.dev/v1\nkind: Dashboard\nmetadata: {name: block}\nspec:\n  charts:\n";
+        let charts = block.lines().map(|line| format!("    {line}\n"));
+        [head.to_owned()].into_iter().chain(charts).collect()
+    })
+}
+
 #[test]
 fn resources_in_blocks_are_right() {
     let mut wrong = String::new();
     let mut count = 0;
-    for page in pages() {
+    for page in pages().into_iter().chain(solutions()) {
         let text = std::fs::read_to_string(&page).unwrap();
-        for (start, block) in blocks(&text, "yaml").into_iter().filter(|(_, block)| block.starts_with("apiVersion")) {
+        for (start, block) in blocks(&text, "yaml") {
+            let Some(block) = resources(&block) else { continue };
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("block.yaml"), &block).unwrap();
             let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
@@ -175,7 +198,92 @@ fn resources_in_blocks_are_right() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(count >= 4, "only {count} resources found");
+    assert!(count >= 14, "only {count} resources found");
+}
+
+#[test]
+fn settings_in_blocks_are_settings() {
+    let mut count = 0;
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for (start, block) in
+            blocks(&text, "yaml").into_iter().filter(|(_, block)| block.starts_with("# headwater.yaml"))
+        {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("headwater.yaml"), &block).unwrap();
+            // Every verb reads the file first.
+            let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+            let output = command.args(["explain", "stream"]).current_dir(folder.path()).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{}:{start}: {told}", page.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 1, "no settings found");
+}
+
+#[test]
+fn figures_that_pages_name_are_there() {
+    // What that page says is held against the program where it is written.
+    let known = std::fs::read_to_string(root().join("docs/reference/metrics.md")).unwrap();
+    let mut wrong = String::new();
+    for page in pages().into_iter().chain([root().join("docs/guides/prometheus.yaml")]) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+        // A figure names its part and itself; `hw_cut` is a header. What ends in `_` stands for all that go on.
+        for word in words.filter(|word| word.starts_with("hw_") && word.matches('_').count() > 1) {
+            let wanted = if word.ends_with('_') { format!("`{word}") } else { format!("`{word}`") };
+            if !known.contains(&wanted) {
+                writeln!(wrong, "{}: there is no figure `{word}`", page.display()).unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// A number as pages write it: `10,000`.
+fn counted(number: usize) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+#[test]
+fn bounds_on_the_page_are_those_of_a_node() {
+    let page = std::fs::read_to_string(root().join("docs/guides/operating.md")).unwrap();
+    let limits = Limits::default();
+    let mib = |bytes: usize| format!("{} MiB", bytes >> 20);
+    let rows = [
+        ("streams", counted(limits.streams)),
+        ("partitions of all streams", counted(limits.partitions)),
+        ("consumer groups", counted(limits.groups)),
+        ("members of a group", counted(limits.group_members)),
+        ("Kafka connections", counted(limits.kafka_connections)),
+        ("HTTP connections", counted(limits.http_connections)),
+        ("PostgreSQL connections", counted(limits.sql_connections)),
+        ("a Kafka request", mib(limits.kafka_request_bytes)),
+        ("an HTTP body", mib(limits.http_body_bytes)),
+        ("a batch of records, as sent, unless `maxBatch` says otherwise", mib(limits.batch_bytes)),
+        ("ids remembered for each stream, to know an event sent twice over HTTP", counted(limits.dedupe_ids)),
+        ("events that a pipeline holds back for lookups", counted(limits.lookups_in_flight)),
+        ("documents in memory for each table", mib(limits.table_cache_bytes)),
+        ("recent events in memory for readers", mib(limits.tail_cache_bytes)),
+        ("rows of datasets in memory", mib(limits.lake_tail_bytes)),
+        ("memory of all queries (`sqlMemoryBytes`)", mib(limits.sql_memory_bytes)),
+        ("steps of a chain of events", limits.event_hops.to_string()),
+        ("external tasks of workflows under way", counted(limits.tasks_in_flight.get())),
+        ("ended executions kept (`executionsKept`)", counted(limits.executions_kept)),
+    ];
+    for (what, bound) in rows {
+        let row = format!("\n| {what} | {bound} |\n");
+        assert!(page.contains(&row), "the page lacks this row:{row}");
+    }
 }
 
 #[test]

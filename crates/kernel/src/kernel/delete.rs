@@ -185,8 +185,8 @@ impl Kernel {
         }
         let entry = self.entry("delete", "Stream", resource.metadata.name.as_str(), 0, "deleted");
         let appends = audit::append(&[entry]).into_iter().collect();
-        let commit = Commit { appends, frees: true, ..Commit::default() };
-        append_durable(self.log().as_ref(), &commit)
+        let mut commit = Commit { appends, frees: true, ..Commit::default() };
+        append_durable(self.log().as_ref(), &mut commit)
             .await
             .map(|_| ())
             .map_err(|error| refused("the audit event", &error))

@@ -149,7 +149,7 @@ impl World {
     fn audit(&self) -> Vec<String> {
         let name = Name::new(audit::STREAM).unwrap();
         let read = self.log.read(&name, 0, 0, usize::MAX, View::Durable).unwrap().batches;
-        let batches = batch::split(&read).map(|found| batch::records(&read.slice(found.unwrap().1), 1 << 30).unwrap());
+        let batches = read.each().map(|found| batch::records(&found.unwrap().1, 1 << 30).unwrap());
         let entries = batches.flatten().map(|record| record.unwrap().value.unwrap_or_default());
         let entries = entries.map(|value| serde_json::from_slice::<audit::Entry>(&value).unwrap());
         entries

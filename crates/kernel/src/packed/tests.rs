@@ -173,7 +173,8 @@ proptest! {
         }
         for (key, (mark, text)) in &model {
             if let Some(held) = packed.get(&key.to_string()) {
-                prop_assert_eq!((held.marks, held.value().as_ref()), ([*mark, !*mark], text.as_bytes()));
+                let value = held.value();
+                prop_assert_eq!((held.marks, value.as_ref()), ([*mark, !*mark], text.as_bytes()));
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Problem};
-use headwater_log::{LogError, Offset, View};
+use headwater_log::{Batches, LogError, Offset, View};
 use headwater_store::tables::{self, Change, Row, ViewError};
 use headwater_wire::batch;
 
@@ -139,21 +139,19 @@ impl TableViews {
     }
 
     /// The changes in `batches` from offset `from` on, the newest of each key, and the offset behind them.
-    fn changes(&self, table: &Table, batches: &bytes::Bytes, from: Offset) -> Result<(Vec<Change>, Offset), Problem> {
+    fn changes(&self, table: &Table, batches: &Batches, from: Offset) -> Result<(Vec<Change>, Offset), Problem> {
         let unreadable = |error: batch::BatchError| {
             Problem::new("HW-KERNEL-022", format!("the stream `{}` cannot be read", table.stream.name)).because(error)
         };
         let mut newest: HashMap<String, Change> = HashMap::new();
         let (mut next, mut ignored) = (from, 0_u64);
-        for part in batch::split(batches) {
-            let (header, range) = part.map_err(unreadable)?;
+        for part in batches.each() {
+            let (header, bytes) = part.map_err(unreadable)?;
             next = next.max(header.last_offset() + 1);
             if header.is_control() {
                 continue;
             }
-            for record in
-                batch::records(&batches.slice(range), self.limits.batch_decompressed_bytes).map_err(unreadable)?
-            {
+            for record in batch::records(&bytes, self.limits.batch_decompressed_bytes).map_err(unreadable)? {
                 let record = record.map_err(unreadable)?;
                 if record.offset < from {
                     continue;
@@ -256,19 +254,26 @@ impl TableViews {
         let view = Arc::clone(&current);
         table.cache.begin();
         let result = view.clear(*table.id.read());
-        for applied in &table.applied {
-            applied.store(0, Ordering::SeqCst);
-        }
-        table.cache.clear();
-        table.keys.clear();
-        table.cache.end();
+        table.forget();
         drop(current);
-        table.generation.fetch_add(1, Ordering::SeqCst);
         match result {
             // The one in its place is empty.
             Err(ViewError::Damaged(words)) => self.repair(&view, &words),
             other => other.map_err(|error| super::failed(&error)),
         }
+    }
+}
+
+impl Table {
+    /// Forgets what the view had, which has been emptied since the cache's `begin`.
+    pub(super) fn forget(&self) {
+        for applied in &self.applied {
+            applied.store(0, Ordering::SeqCst);
+        }
+        self.cache.clear();
+        self.keys.clear();
+        self.cache.end();
+        self.generation.fetch_add(1, Ordering::SeqCst);
     }
 }
 

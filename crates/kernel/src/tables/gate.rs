@@ -8,9 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Name};
-use headwater_log::{
-    Append, Commit, Ends, Fetched, Log, LogError, Offset, Sequence, Stream, StreamConfig, Ticket, View,
-};
+use headwater_log::{Commit, Ends, Fetched, Log, LogError, Offset, Sequence, Stream, StreamConfig, Ticket, View};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -31,20 +29,8 @@ impl Gate {
         Self { log, tables, behind: Mutex::default() }
     }
 
-    fn decide(&self, commit: &Commit) -> Result<Ticket, LogError> {
-        let append = |append: &Append| Append {
-            stream: append.stream.clone(),
-            partition: append.partition,
-            batches: append.batches.clone(),
-        };
-        let mut whole = Commit {
-            appends: commit.appends.iter().map(append).collect(),
-            deltas: commit.deltas.clone(),
-            fence: commit.fence.clone(),
-            ends: commit.ends.clone(),
-            frees: commit.frees,
-        };
-        match self.tables.decide(&[], &mut whole, false) {
+    fn decide(&self, commit: &mut Commit) -> Result<Ticket, LogError> {
+        match self.tables.decide(&[], commit, false) {
             Ok(decided) => {
                 let mut ticket = decided.transacted.ticket;
                 ticket.placed.truncate(commit.appends.len());
@@ -65,7 +51,7 @@ impl Gate {
 }
 
 impl Log for Gate {
-    fn append(&self, commit: &Commit) -> Result<Ticket, LogError> {
+    fn append(&self, commit: &mut Commit) -> Result<Ticket, LogError> {
         if self.tables.tells(commit) { self.decide(commit) } else { self.log.append(commit) }
     }
 
@@ -171,12 +157,20 @@ impl Log for Gate {
         self.log.look(space, key, view, seen);
     }
 
+    fn foresee(&self, keys: &[(&str, &[u8])]) {
+        self.log.foresee(keys);
+    }
+
     fn scan(&self, space: &str, prefix: &[u8], after: Option<&[u8]>, count: usize) -> Vec<(Bytes, Bytes)> {
         self.log.scan(space, prefix, after, count)
     }
 
     fn for_each(&self, space: &str, each: &mut dyn FnMut(&[u8], &[u8])) {
         self.log.for_each(space, each);
+    }
+
+    fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
+        self.log.for_part(space, part, each);
     }
 
     fn space_bytes(&self, space: &str) -> u64 {

@@ -67,10 +67,10 @@ impl Pending {
                 return Ok(self.upto);
             }
             let from = self.upto;
-            for part in batch::split(&fetched.batches) {
-                let Ok((header, range)) = part else { break };
+            for part in fetched.batches.each() {
+                let Ok((header, bytes)) = part else { break };
                 self.upto = self.upto.max(header.last_offset() + 1);
-                for Found { offset, key, document, .. } in documents(&fetched.batches.slice(range), decompressed_max) {
+                for Found { offset, key, document, .. } in documents(&bytes, decompressed_max) {
                     if offset >= from {
                         self.put(offset, key, document);
                     }

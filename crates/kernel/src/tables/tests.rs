@@ -60,7 +60,7 @@ impl World {
                 partition: partition_of(key.as_bytes(), partitions),
                 batches: builder.finish(),
             };
-            self.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
+            self.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
         }
     }
 }
@@ -194,7 +194,7 @@ async fn a_view_that_is_missing_damaged_or_ahead_is_built_again() {
         kernel.tables().put(&users(), &format!("k{n}"), json(r#"{"x":1}"#), None).await.unwrap();
     }
     let whole = all(&kernel);
-    kernel.tables().rebuild().unwrap();
+    kernel.tables().replace_view().unwrap();
     until("the view built again", || all(&kernel) == whole).await;
     kernel.stop().await;
     drop(kernel);
@@ -234,7 +234,7 @@ async fn changes_that_were_made_for_a_view_do_not_get_into_the_one_in_its_place(
     kernel.stop().await;
     let tables = kernel.tables();
     let (table, before) = (tables.table("users").unwrap(), tables.view());
-    tables.rebuild().unwrap();
+    tables.replace_view().unwrap();
     let late = headwater_store::tables::Change::Delete("k3".to_owned());
     tables.advance(&before, &table, 0, &[late], 20).unwrap();
     assert_eq!(table.applied[0].load(Ordering::SeqCst), 0, "events would be passed over");

@@ -353,7 +353,7 @@ impl TableViews {
         Ok(found)
     }
 
-    fn append_plainly(&self, also: &Commit) -> Result<Decided, TransactError> {
+    fn append_plainly(&self, also: &mut Commit) -> Result<Decided, TransactError> {
         Ok(Decided {
             transacted: Transacted { ticket: self.log.append(also)?, written: Vec::new() },
             places: Vec::new(),

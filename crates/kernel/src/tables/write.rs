@@ -189,9 +189,9 @@ impl TableViews {
 
     async fn append_all(&self, table: &Table, partition: u32, batches: bytes::BytesMut) -> Result<Ticket, Problem> {
         let append = Append { stream: table.stream.name.clone(), partition, batches };
-        let commit = Commit { appends: vec![append], ..Commit::default() };
+        let mut commit = Commit { appends: vec![append], ..Commit::default() };
         loop {
-            match self.log.append(&commit) {
+            match self.log.append(&mut commit) {
                 Ok(ticket) => return Ok(ticket),
                 Err(LogError::Full(_)) => self.log.room(&commit.streams()).await,
                 Err(error) => return Err(refused("the import", &error)),

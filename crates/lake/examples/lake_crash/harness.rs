@@ -134,8 +134,8 @@ impl House {
             builder.push(1_000, Some(key.as_bytes()), value.as_ref().map(String::as_bytes), &[]);
         }
         let append = Append { stream: Name::new("in").unwrap(), partition, batches: builder.finish() };
-        let commit = Commit { appends: vec![append], ..Commit::default() };
-        wait(append_durable(&*self.log, &commit)).map(drop)
+        let mut commit = Commit { appends: vec![append], ..Commit::default() };
+        wait(append_durable(&*self.log, &mut commit)).map(drop)
     }
 
     /// A dataset that spreads rows in one of [`SPREADS`] ways.

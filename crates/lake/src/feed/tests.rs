@@ -93,7 +93,7 @@ impl Bench {
         }
         let batches: BytesMut = builder.finish();
         let append = Append { stream: Name::new("in").unwrap(), partition, batches };
-        let sent = self.log.append(&Commit { appends: vec![append], ..Commit::default() });
+        let sent = self.log.append(&mut Commit { appends: vec![append], ..Commit::default() });
         sent.is_ok_and(|ticket| self.wait(self.log.durable(ticket.sequence)).is_ok())
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, ScalarValue};
@@ -20,7 +20,7 @@ use headwater_kernel::TableViews;
 use headwater_kernel::port::{Document, Tables as _};
 
 use super::fault;
-use super::streams::ZONE;
+use super::streams::{ZONE, time};
 
 /// Documents that become one batch of rows.
 const PAGE: usize = 4_096;
@@ -41,11 +41,10 @@ impl fmt::Debug for DocumentTable {
 
 /// What a document is as a row.
 pub fn schema() -> SchemaRef {
-    let time = DataType::Timestamp(TimeUnit::Microsecond, Some(ZONE.into()));
     Arc::new(Schema::new(vec![
         Field::new("key", DataType::Utf8, false),
         Field::new("version", DataType::Int64, false),
-        Field::new("updated", time, false),
+        Field::new("updated", time(), false),
         Field::new("value", DataType::Utf8, false),
     ]))
 }

@@ -13,6 +13,8 @@ use bytes::Bytes;
 use headwater_kernel::port::sql::Format;
 use parking_lot::Mutex;
 
+use super::types::columns;
+
 /// Turns batches into the bytes of one answer.
 pub struct Encoder {
     written: Written,
@@ -51,7 +53,7 @@ impl Encoder {
         let into = written.clone();
         let form = match format {
             Format::Json => {
-                let columns: Vec<_> = super::columns(schema)
+                let columns: Vec<_> = columns(schema)
                     .into_iter()
                     .map(|column| serde_json::json!({"name": column.name, "type": column.kind}))
                     .collect();

@@ -148,6 +148,46 @@ pub fn no_binary(parameter: usize, kind: &str) -> Problem {
     Problem::new("HW-LAKE-103", fact).help("send it in the binary format of its type, or as text")
 }
 
+/// A message whose length cannot be: `kind` is its type, which the first ones of a connection do not have.
+pub fn no_length(kind: Option<u8>, said: i32, least: usize, most: usize) -> Problem {
+    let fact = format!("{} says that it has {said} bytes; it may have {least} to {most}", message(kind));
+    Problem::new("HW-LAKE-104", fact)
+        .help("send less at a time; `sqlMessageBytes` in `headwater.yaml` is the largest limit")
+}
+
+/// A message that is none of the protocol.
+pub fn no_message(kind: Option<u8>, why: &str) -> Problem {
+    Problem::new("HW-LAKE-104", format!("{} cannot be read", message(kind)))
+        .because(first_line(why))
+        .help("the port speaks version 3 of PostgreSQL's protocol, without TLS")
+}
+
+fn message(kind: Option<u8>) -> String {
+    match kind {
+        Some(kind) => format!("a message of type `{}`", kind.escape_ascii()),
+        None => "the first message of a connection".to_owned(),
+    }
+}
+
+/// A parameter whose value the type that the statement has for it does not hold.
+pub fn no_number(parameter: usize, value: &str, kind: &str) -> Problem {
+    let fact = format!("bind parameter {parameter} is `{}`, which no `{kind}` holds", first_line(value));
+    Problem::new("HW-LAKE-105", fact).help("cast the parameter in the statement, such as `CAST($1 AS numeric)`")
+}
+
+/// A time, a day or an interval that nothing here holds.
+pub fn no_time(parameter: usize, kind: &str) -> Problem {
+    let fact = format!("bind parameter {parameter} is a `{kind}` that nothing here holds");
+    Problem::new("HW-LAKE-106", fact)
+        .help("there is no infinity, and a time in nanoseconds lies between the years 1678 and 2262")
+}
+
+/// A parameter of a type that is not read in the binary format.
+pub fn no_kind(parameter: usize, kind: &str) -> Problem {
+    let fact = format!("bind parameter {parameter} is a `{kind}`, which is not read in the binary format");
+    Problem::new("HW-LAKE-107", fact).help("send it as text, and cast it in the statement")
+}
+
 /// A table that other engines read, and this one does not.
 pub fn unread(table: &str, why: &str) -> Problem {
     Problem::new("HW-LAKE-051", format!("SQL here cannot read `{table}`: {why}"))

@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 use super::deletes::Deletes;
 
 use super::fields::{Fields, constant};
-use super::{distinct, fault};
+use super::{distinct, fault, pieces};
 use crate::commit::{self, Version};
 use crate::files::{is_in_folder, key_of};
 use crate::tables::{Tables, unusable};
@@ -287,6 +287,10 @@ pub async fn scan(
         sum.add(&file.statistics.as_ref().map_or(Precision::Absent, |known| known.num_rows))
     });
     distinct::guess(&mut total, columns.schema());
+    // What is deleted of files with a number is told by the places of their rows (`deletes/left.rs`), the engine takes a
+    // limit from whole row groups, and what a bucket sends for a piece is most of the row group.
+    let stay_whole = !columns.table.table_partition_cols().is_empty() || limit.is_some() || store.objects.is_some();
+    let files = if stay_whole { files } else { pieces::split(session, files) };
     let groups = FileGroup::new(files).split_files(session.config().target_partitions());
     let source = Arc::new(ParquetSource::new(columns.table.clone()));
     let config = FileScanConfigBuilder::new(store.known_to(session), source)

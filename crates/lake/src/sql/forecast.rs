@@ -2,29 +2,31 @@
 //! own writes forecasts before their time and judges them; this one keeps nothing.
 //!
 //! The answer is a list of `{time, predicted, lower, upper}`, which `unnest` makes rows of.
+//!
+//! The engine asks for the answers of all groups in one breath, and a forecast takes its time. So each is told whose query
+//! it is of ([`bound`]), and is not begun once that has ended.
 
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Weak};
 
 use arrow::array::{Array as _, AsArray as _, Float64Builder, ListArray, StructArray, TimestampMicrosecondBuilder};
 use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type, TimestampMicrosecondType};
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, LogicalPlan, Signature, Volatility};
 use headwater_base::Micros;
 use headwater_kernel::port::forecast::{Ahead, Forecaster};
 
 use super::fault;
-use super::streams::ZONE;
+use super::queries::Query;
+use super::streams::{ZONE, time};
 
 /// The most values of one group.
 const VALUES_MAX: usize = 1_000_000;
-
-fn time() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some(ZONE.into()))
-}
 
 static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
     Fields::from(vec![
@@ -40,11 +42,13 @@ fn item() -> FieldRef {
     Arc::new(Field::new("item", DataType::Struct(FIELDS.clone()), true))
 }
 
-/// The aggregate. There is one.
+/// The aggregate. There is one, whosever query it is of.
 #[derive(Debug)]
 pub struct Forecast {
     signature: Signature,
     forecaster: Forecaster,
+    /// None before it is part of one.
+    query: Option<Weak<Query>>,
 }
 
 impl PartialEq for Forecast {
@@ -65,7 +69,55 @@ impl Forecast {
     /// The aggregate that asks `forecaster`.
     pub fn new(forecaster: Forecaster) -> Self {
         let words = vec![time(), DataType::Float64, DataType::Int64];
-        Self { signature: Signature::exact(words, Volatility::Immutable), forecaster }
+        Self { signature: Signature::exact(words, Volatility::Immutable), forecaster, query: None }
+    }
+
+    /// The same as part of a query.
+    fn of(&self, query: &Arc<Query>) -> Self {
+        let (signature, query) = (self.signature.clone(), Some(Arc::downgrade(query)));
+        Self { signature, forecaster: self.forecaster, query }
+    }
+}
+
+/// The plan of a query, whose forecasts know that they are its.
+///
+/// # Errors
+/// None that is known.
+pub fn bound(plan: LogicalPlan, query: &Arc<Query>) -> Result<LogicalPlan> {
+    let mut forecasts = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Aggregate(aggregate) = node {
+            for column in &aggregate.aggr_expr {
+                forecasts |= column.exists(|part| Ok(forecast(part).is_some()))?;
+            }
+        }
+        Ok(if forecasts { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    if !forecasts {
+        return Ok(plan);
+    }
+    let bind = |part: Expr| {
+        let Some(bound) = forecast(&part).map(|forecast| forecast.of(query)) else { return Ok(Transformed::no(part)) };
+        match part {
+            Expr::AggregateFunction(AggregateFunction { params, .. }) => {
+                let func = Arc::new(AggregateUDF::from(bound));
+                Ok(Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params })))
+            }
+            other => Ok(Transformed::no(other)),
+        }
+    };
+    let plan = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Aggregate(_) => node.map_expressions(|column| column.transform_up(bind)),
+        other => Ok(Transformed::no(other)),
+    });
+    plan.map(|plan| plan.data)
+}
+
+/// The aggregate that an expression calls.
+fn forecast(part: &Expr) -> Option<&Forecast> {
+    match part {
+        Expr::AggregateFunction(call) => call.func.inner().downcast_ref(),
+        _ => None,
     }
 }
 
@@ -83,7 +135,8 @@ impl AggregateUDFImpl for Forecast {
     }
 
     fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Gathered { forecaster: self.forecaster, values: Vec::new(), ahead: 0 }))
+        let (forecaster, query) = (self.forecaster, self.query.clone());
+        Ok(Box::new(Gathered { forecaster, query, values: Vec::new(), ahead: 0 }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
@@ -100,11 +153,25 @@ impl AggregateUDFImpl for Forecast {
 #[derive(Debug)]
 struct Gathered {
     forecaster: Forecaster,
+    query: Option<Weak<Query>>,
     values: Vec<(Micros, f64)>,
     ahead: i64,
 }
 
 impl Gathered {
+    /// Nothing, as long as somebody waits for it.
+    ///
+    /// # Errors
+    /// `HW-LAKE-072` once the query has ended.
+    fn go_on(&self) -> Result<()> {
+        let Some(query) = &self.query else { return Ok(()) };
+        let ended = match query.upgrade() {
+            Some(query) => query.why_ended(),
+            None => Some(fault::cancelled("by whoever asked")),
+        };
+        ended.map_or(Ok(()), |problem| Err(fault::carried(problem)))
+    }
+
     fn add(&mut self, values: impl Iterator<Item = (Micros, f64)>) -> Result<()> {
         self.values.extend(values);
         if self.values.len() > VALUES_MAX {
@@ -130,6 +197,7 @@ impl Accumulator for Gathered {
         if self.values.is_empty() {
             return ScalarValue::try_from(&DataType::List(item()));
         }
+        self.go_on()?;
         let told = (self.forecaster)(std::mem::take(&mut self.values), usize::try_from(self.ahead).unwrap_or(0));
         Ok(ScalarValue::List(Arc::new(listed(&told.map_err(fault::carried)?)?)))
     }
@@ -179,3 +247,6 @@ fn listed(told: &[Ahead]) -> Result<ListArray> {
     let offsets = OffsetBuffer::from_lengths([rows.len()]);
     Ok(ListArray::try_new(item(), offsets, Arc::new(rows), None)?)
 }
+
+#[cfg(test)]
+mod tests;

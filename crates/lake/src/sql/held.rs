@@ -217,7 +217,7 @@ fn weight(values: &ArrayRef) -> usize {
 }
 
 /// Bytes behind the views of an array, and of what it is made of.
-fn views(values: &dyn Array) -> usize {
+pub fn views(values: &dyn Array) -> usize {
     match values.data_type() {
         DataType::Utf8View => values.as_string_view().total_buffer_bytes_used(),
         DataType::BinaryView => values.as_binary_view().total_buffer_bytes_used(),

@@ -17,8 +17,7 @@ use datafusion::common::{DataFusionError, Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
@@ -27,11 +26,12 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
 };
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use tokio::sync::OnceCell;
 
 use super::files::{self, Columns, Store};
 use super::hints;
+use super::nodes;
 use crate::rows::{Changes, KeySet};
 
 /// Changes are put together whenever they have become so many bytes, or twice as many as were left the last time.
@@ -169,13 +169,8 @@ impl KeyedExec {
     }
 
     fn over(files: Option<Arc<dyn ExecutionPlan>>, behind: Arc<Behind>, settled: Arc<OnceCell<Arc<Settled>>>) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(behind.changes.stored())),
-            Partitioning::UnknownPartitioning(parts(files.as_ref()) + 1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        Self { files, behind, settled, properties: Arc::new(properties) }
+        let properties = nodes::properties(Arc::clone(behind.changes.stored()), parts(files.as_ref()) + 1);
+        Self { files, behind, settled, properties }
     }
 }
 
@@ -263,7 +258,7 @@ impl ExecutionPlan for KeyedExec {
                 let slice = move |from: usize| Ok::<_, DataFusionError>(rows.slice(from, most.min(count - from)));
                 Ok::<_, DataFusionError>(futures::stream::iter((0..count).step_by(most).map(slice)))
             };
-            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::once(rows).try_flatten())));
+            return Ok(nodes::rows(schema, rows));
         };
         let rows = files.execute(partition, context)?;
         let keys = self.behind.changes.keys().clone();
@@ -278,6 +273,6 @@ impl ExecutionPlan for KeyedExec {
             };
             Ok::<_, DataFusionError>(rows.map(others))
         };
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::once(rows).try_flatten())))
+        Ok(nodes::rows(schema, rows))
     }
 }

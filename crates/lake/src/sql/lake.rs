@@ -20,7 +20,6 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
 use headwater_base::Problem;
@@ -34,6 +33,7 @@ use super::fault;
 use super::fields::Fields;
 use super::files::{self, Columns, Listing, Store};
 use super::keyed::Behind;
+use super::nodes;
 use super::span::Span;
 use crate::commit::Version;
 use crate::kinds::dataset::{DatasetSpec, space};
@@ -315,7 +315,6 @@ impl PartitionStream for Unread {
                 Ok(Some((batch, (span, rows, schema))))
             }))
         };
-        let batches = futures::TryStreamExt::try_flatten(futures::stream::once(batches));
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
+        nodes::rows(Arc::clone(&self.schema), batches)
     }
 }

@@ -24,7 +24,6 @@ use datafusion_postgres::DfSessionService;
 use datafusion_postgres::hooks::QueryHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
 use datafusion_postgres::hooks::transactions::TransactionStatementHook;
-use datafusion_postgres::pgwire::api::auth::StartupHandler;
 use datafusion_postgres::pgwire::api::auth::noop::NoopStartupHandler;
 use datafusion_postgres::pgwire::api::cancel::CancelHandler;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
@@ -36,7 +35,7 @@ use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{
     ClientInfo, ClientPortalStore, ConnectionHandle, ConnectionManager, DEFAULT_NAME, ErrorHandler, METADATA_USER,
-    PgWireConnectionState, PgWireServerHandlers, Type,
+    PgWireConnectionState, Type,
 };
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
@@ -46,7 +45,6 @@ use datafusion_postgres::pgwire::messages::extendedquery::{
     TARGET_TYPE_BYTE_STATEMENT,
 };
 use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, ReadyForQuery, TransactionStatus};
-use datafusion_postgres::pgwire::tokio::process_socket;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::channel::oneshot;
 use futures::{Sink, SinkExt as _};
@@ -71,9 +69,13 @@ use verdict::OnlyReads;
 pub(super) mod attributes;
 mod clients;
 mod columns;
+mod connection;
+mod decimal;
 mod light;
+mod names;
 mod numeric;
 mod open;
+mod parameters;
 mod response;
 mod rows;
 mod settings;
@@ -81,8 +83,6 @@ mod verdict;
 
 /// Principals whose services are kept.
 const SERVICES_MAX: usize = 256;
-/// How long a connection may say nothing at all; what speaks the protocol bounds how long it may take to say who it is.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long to wait after the system refused to accept a connection, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -120,14 +120,10 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
         let handlers = Arc::clone(handlers.get_or_insert_with(|| Arc::new(Handlers::new(&engine))));
         connections.spawn_on(
             async move {
-                let _permit = permit;
                 // Its place is one of so many.
-                let spoken = tokio::time::timeout(SILENCE_MAX, socket.peek(&mut [0])).await;
-                if !matches!(spoken, Ok(Ok(1..))) {
-                    return;
-                }
+                let _permit = permit;
                 // Ends with an error whenever the other side is gone.
-                let _ = process_socket(socket, None, handlers).await;
+                let _ = connection::serve(socket, &handlers).await;
             },
             &running.handle,
         );
@@ -135,10 +131,12 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
     connections.shutdown().await;
 }
 
+/// What carries out the messages of connections.
 struct Handlers {
     queries: Arc<Gate>,
     cancel: Arc<Cancel>,
     startup: Arc<Startup>,
+    message_bytes_max: usize,
 }
 
 impl Handlers {
@@ -149,29 +147,8 @@ impl Handlers {
             queries: Arc::new(Gate { services }),
             cancel: Arc::new(Cancel { queries: Arc::clone(&engine.0.queries), manager: Arc::clone(&manager) }),
             startup: Arc::new(Startup(manager)),
+            message_bytes_max: engine.0.limits.sql_message_bytes,
         }
-    }
-}
-
-impl PgWireServerHandlers for Handlers {
-    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
-        Arc::clone(&self.queries)
-    }
-
-    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
-        Arc::clone(&self.queries)
-    }
-
-    fn startup_handler(&self) -> Arc<impl StartupHandler> {
-        Arc::clone(&self.startup)
-    }
-
-    fn error_handler(&self) -> Arc<impl ErrorHandler> {
-        Arc::new(Words)
-    }
-
-    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
-        Arc::clone(&self.cancel)
     }
 }
 
@@ -355,13 +332,14 @@ impl QueryParser for Services {
     }
 
     fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
-        self.any()?.query_parser().get_parameter_types(statement)
+        statement.1.as_ref().map_or_else(|| Ok(Vec::new()), |(_, plan)| parameters::types(plan))
     }
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
         match statement {
-            (_, Some((Statement::Query(_) | Statement::Fetch { .. }, plan))) => {
-                Ok(response::fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None))
+            (_, Some((statement @ (Statement::Query(_) | Statement::Fetch { .. }), plan))) => {
+                let format = format.unwrap_or(&Format::UnifiedText);
+                Ok(response::fields(plan.schema().as_arrow(), statement, format, None))
             }
             _ => self.any()?.query_parser().get_result_schema(statement, format),
         }
@@ -546,7 +524,9 @@ impl SimpleQueryHandler for Gate {
             match plan {
                 Ok(plan) => {
                     let options = FormatOptions::from_client_metadata(asker.metadata());
-                    Ok(vec![response::of_plan(state, plan, &running, &Format::UnifiedText, options).await?])
+                    Ok(vec![
+                        response::of_plan(state, (&statement, plan), &running, &Format::UnifiedText, options).await?,
+                    ])
                 }
                 Err(error) if is_foreign(&error) => {
                     let rewritten = SimpleQueryHandler::do_query(&*service, asker, query).await;
@@ -729,10 +709,11 @@ impl ExtendedQueryHandler for Gate {
         }
         let answer = move |running: Arc<Query>| async move {
             let portal = self.pinned_anew(client, portal).await?;
-            if let (_, Some((Statement::Query(_), plan))) = &portal.statement.statement {
-                let (state, plan) = (self.services.context(client).await?.state(), response::filled(plan, &portal)?);
+            if let (_, Some((statement @ Statement::Query(_), plan))) = &portal.statement.statement {
+                let (state, plan) = (self.services.context(client).await?.state(), parameters::filled(plan, &portal)?);
                 let options = FormatOptions::from_client_metadata(client.metadata());
-                return response::of_plan(state, plan, &running, &portal.result_column_format, options).await;
+                return response::of_plan(state, (statement, plan), &running, &portal.result_column_format, options)
+                    .await;
             }
             let service = self.services.of(client).await?;
             ExtendedQueryHandler::do_query(&*service, client, &portal, rows_max).await
@@ -758,6 +739,7 @@ impl ErrorHandler for Words {
 
 /// A problem as a client of PostgreSQL is told it.
 fn told(problem: &Problem) -> PgWireError {
+    let severity = if problem.code == "HW-LAKE-104" { "FATAL" } else { "ERROR" };
     let state = match problem.code.as_str() {
         "HW-LAKE-040" => "42601",
         "HW-LAKE-041" => "42000",
@@ -771,12 +753,15 @@ fn told(problem: &Problem) -> PgWireError {
         "HW-LAKE-098" => "42P03",
         "HW-LAKE-099" => "22023",
         "HW-LAKE-100" => "25P02",
-        "HW-LAKE-101" => "08P01",
+        "HW-LAKE-101" | "HW-LAKE-104" => "08P01",
         "HW-LAKE-102" => "54000",
         "HW-LAKE-103" => "22P03",
+        "HW-LAKE-105" => "22003",
+        "HW-LAKE-106" => "22008",
+        "HW-LAKE-107" => "0A000",
         _ => "XX000",
     };
-    let mut info = ErrorInfo::new("ERROR".to_owned(), state.to_owned(), problem.title.clone());
+    let mut info = ErrorInfo::new(severity.to_owned(), state.to_owned(), problem.title.clone());
     info.detail =
         Some(problem.causes.iter().map(String::as_str).chain([problem.code.as_str()]).collect::<Vec<_>>().join("; "));
     info.hint.clone_from(&problem.help);

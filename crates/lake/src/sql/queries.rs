@@ -182,6 +182,11 @@ impl Query {
         why.unwrap_or_else(fault::closed)
     }
 
+    /// What whoever asked is told, if somebody has ended it: for work that waits for nothing.
+    pub fn why_ended(&self) -> Option<Problem> {
+        self.end.borrow().clone()
+    }
+
     /// Takes note of rows that are on their way.
     pub fn count(&self, rows: usize) {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);

@@ -26,12 +26,20 @@ use super::dependencies::{self, Relations};
 use super::epoch::{Extracts, PART};
 use super::forecast::Forecast;
 use super::held;
+use super::once;
 use super::plans;
 use super::postgres::attributes;
 use super::sized;
 
 /// Principals whose contexts are kept.
 const CONTEXTS_MAX: usize = 256;
+/// Rows of a join's smaller side that one thread puts in memory, divided by the threads that wait for it meanwhile: that
+/// costs less than to spread the larger side over all threads by its keys.
+const BUILT_ROWS: usize = 1024 * 1024;
+/// The least that is left of it, which is what the engine has by itself.
+const BUILT_ROWS_MIN: usize = 128 * 1024;
+/// Bytes of such a row, about: where a side's bytes can be told, the engine goes by them.
+const BUILT_ROW_BYTES: usize = 32;
 /// The stack of a thread that carries queries out: what a chain of operators becomes is gone through link by link
 /// (`chains.rs` bounds them).
 const STACK_BYTES: usize = 16 * 1024 * 1024;
@@ -147,6 +155,7 @@ fn context(
     width: usize,
     principal: &Principal,
 ) -> Result<SessionContext, DataFusionError> {
+    let built_rows = (BUILT_ROWS / width.max(1)).max(BUILT_ROWS_MIN);
     let config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, DATASETS)
         .with_create_default_catalog_and_schema(false)
@@ -155,6 +164,8 @@ fn context(
         .with_target_partitions(width)
         // A third pass has never made another plan, and looks at all of it again.
         .set_usize("datafusion.optimizer.max_passes", 2)
+        .set_usize("datafusion.optimizer.hash_join_single_partition_threshold_rows", built_rows)
+        .set_usize("datafusion.optimizer.hash_join_single_partition_threshold", built_rows * BUILT_ROW_BYTES)
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_str("datafusion.sql_parser.dialect", "postgresql");
     let state = SessionStateBuilder::new()
@@ -165,6 +176,7 @@ fn context(
         .with_relation_planners(vec![Arc::new(Relations)])
         .with_optimizer_rules(dependencies::rules())
         .with_physical_optimizer_rules(plans::rules())
+        .with_query_planner(Arc::new(once::Planner))
         .with_default_features()
         .build();
     let mut context = SessionContext::new_with_state(state);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::common::Result;
 use headwater_log::{Log, LogError, Offset, Stream, View};
-use headwater_wire::batch::{Record, records, split};
+use headwater_wire::batch::{Record, records};
 
 use super::fault;
 
@@ -56,14 +56,14 @@ impl Span {
                 break;
             }
             let gone = |error| fault::unreadable(self.stream.name.as_str(), error);
-            for part in split(&fetched.batches) {
-                let (header, range) = part.map_err(gone)?;
+            for part in fetched.batches.each() {
+                let (header, batch) = part.map_err(gone)?;
                 let from = self.next;
                 self.next = from.max(header.last_offset() + 1);
                 if header.is_control() {
                     continue;
                 }
-                for record in records(&fetched.batches.slice(range), self.decompressed_max).map_err(gone)? {
+                for record in records(&batch, self.decompressed_max).map_err(gone)? {
                     let record = record.map_err(gone)?;
                     if record.offset >= from && record.offset < self.end {
                         count += 1;

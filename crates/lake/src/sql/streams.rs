@@ -40,13 +40,17 @@ impl fmt::Debug for StreamTable {
     }
 }
 
+/// The type of every time.
+pub fn time() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some(ZONE.into()))
+}
+
 /// What a record is as a row.
 pub fn schema() -> SchemaRef {
-    let time = DataType::Timestamp(TimeUnit::Microsecond, Some(ZONE.into()));
     Arc::new(Schema::new(vec![
         Field::new("partition", DataType::Int32, false),
         Field::new("offset", DataType::Int64, false),
-        Field::new("time", time, false),
+        Field::new("time", time(), false),
         Field::new("key", DataType::Utf8, true),
         Field::new("value", DataType::Utf8, true),
     ]))

@@ -5,6 +5,7 @@ mod policies;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use futures::TryStreamExt as _;
 use headwater_base::{Limits, Micros, Name, Principal, Problem};
@@ -24,9 +25,12 @@ use crate::{Datasets, LakeCatalog, Parts};
 
 mod cursors;
 mod dependencies;
+mod described;
 mod keyed;
 mod lists;
 mod memory;
+mod messages;
+mod once;
 mod postgres;
 mod queries;
 mod rollup;
@@ -146,7 +150,7 @@ impl House {
             let value = json!({"n": n, "kind": kind, "of": {"deep": [n]}}).to_string();
             outbox.put(0, n * 10, Some(format!("k{n}").as_bytes()), Some(value.as_bytes()), &[]).unwrap();
         }
-        let ticket = self.log.append(&Commit { appends: outbox.take(), ..Commit::default() }).unwrap();
+        let ticket = self.log.append(&mut Commit { appends: outbox.take(), ..Commit::default() }).unwrap();
         self.runtime.block_on(self.log.durable(ticket.sequence)).unwrap();
     }
 

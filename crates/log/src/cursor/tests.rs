@@ -38,7 +38,7 @@ async fn a_batch_that_meets_a_bug_is_passed_over_and_says_where_it_is() {
             builder.push(1_000_000, None, Some(value.as_bytes()), &[]);
         }
         let append = Append { stream: stream.clone(), partition: 0, batches: builder.finish() };
-        log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
+        log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
     }
     let mut cursor = Cursor::new(stream, 0, 0, 1 << 20);
     let mut seen = Vec::new();

@@ -23,10 +23,9 @@ use crate::{Append, Cleanup, Commit, Delta, LogError, Offset, Placed, Sequence, 
 /// Space that there is to be for whoever asks before he has been refused.
 const ROOM_BYTES: usize = 64 << 10;
 
-/// An append whose batches have been checked.
+/// What is known of an append whose batches have been checked.
 struct Checked {
     partition: Arc<Partition>,
-    batches: BytesMut,
     headers: Vec<(Header, std::ops::Range<usize>)>,
     records: i64,
     append_time: Option<Micros>,
@@ -58,13 +57,14 @@ impl Planned {
 }
 
 impl Core {
-    pub(super) fn append(&self, commit: &Commit) -> Result<Ticket, LogError> {
+    pub(super) fn append(&self, commit: &mut Commit) -> Result<Ticket, LogError> {
         self.check_open()?;
         let deltas = &commit.deltas;
         if let Some((name, _)) = deltas.iter().find(|(name, _)| name.starts_with(OWN) || name.len() > 1_000) {
             return Err(LogError::Config(format!("`{name}` cannot be the name of a space")));
         }
-        let checked: Vec<Checked> = commit.appends.iter().map(|append| self.check(append)).collect::<Result<_, _>>()?;
+        let checked = commit.appends.iter_mut().map(|append| self.check(append));
+        let checked: Vec<Checked> = checked.collect::<Result<_, _>>()?;
         let decided = commit.ends.iter().map(|(stream, index, _)| self.partition(stream, *index));
         let decided: Vec<Arc<Partition>> = decided.collect::<Result<_, _>>()?;
         let state_part = frame::encode_spaces(deltas.iter().map(|(name, deltas)| (&**name, Some(deltas.as_slice()))));
@@ -82,32 +82,36 @@ impl Core {
                 return Err(LogError::Moved(stream.clone(), *index, end));
             }
         }
-        let bytes: usize = checked.iter().map(|append| append.batches.len() + 24).sum::<usize>() + state_part.len() + 5;
+        let batch_bytes: usize = commit.appends.iter().map(|append| append.batches.len() + 24).sum();
+        let bytes = batch_bytes + state_part.len() + 5;
         self.room_for(bytes, commit.frees)?;
         let mut plan: Vec<Planned> = Vec::new();
         let mut placed = Vec::with_capacity(checked.len());
-        let mut new: Vec<Checked> = Vec::with_capacity(checked.len());
-        for append in checked {
-            let (answer, fresh) = self.place(append, &mut plan)?;
+        let mut new: Vec<(&mut BytesMut, Checked)> = Vec::with_capacity(checked.len());
+        for (Append { batches, .. }, checked) in commit.appends.iter_mut().zip(checked) {
+            let (answer, fresh) = self.place(batches, checked, &mut plan)?;
             if answer.duplicate && !commit.ends.is_empty() {
                 return Err(LogError::Repeated);
             }
             placed.push(answer);
-            new.extend(fresh);
+            if let Some(fresh) = fresh {
+                new.push((batches, fresh));
+            }
         }
         if new.is_empty() && deltas.is_empty() {
             // Nothing but repeats, whose first sending may still be on its way to the disk.
             return Ok(Ticket { sequence: self.wal.pushed(), placed });
         }
-        let heads: Vec<_> =
-            new.iter().map(|new| (new.partition.stream_id, new.partition.index, new.batches.len())).collect();
+        let head =
+            |(batches, new): &(&mut BytesMut, Checked)| (new.partition.stream_id, new.partition.index, batches.len());
+        let heads: Vec<_> = new.iter().map(head).collect();
         let mut parts = Vec::with_capacity(2 + new.len());
         parts.push(frame::encode_appends(&heads));
         parts.push(state_part);
         let mut done = Vec::new();
         let mut woken = Vec::with_capacity(new.len());
-        for Checked { partition, batches, headers, .. } in new {
-            let batches = batches.freeze();
+        for (batches, Checked { partition, headers, .. }) in new {
+            let batches = std::mem::take(batches).freeze();
             self.remember(&partition, &batches, &headers, &mut done);
             parts.push(batches);
             woken.push(partition);
@@ -131,19 +135,17 @@ impl Core {
         Ok(Ticket { sequence, placed })
     }
 
-    /// Checks an append's bytes, and copies them so that a small batch does not keep a large request alive.
-    fn check(&self, append: &Append) -> Result<Checked, LogError> {
+    /// Checks an append's bytes.
+    fn check(&self, append: &mut Append) -> Result<Checked, LogError> {
         let partition = self.partition(&append.stream, append.partition)?;
         let stream = partition.stream.read().clone();
-        let mut batches = BytesMut::with_capacity(append.batches.len());
-        batches.extend_from_slice(&append.batches);
         let corrupt = |error: batch::BatchError| LogError::CorruptBatch(error.to_string());
         let append_time = stream.config.append_time.then(|| self.clock.now());
         let mut headers = Vec::new();
         let mut records = 0;
-        for found in batch::split(&batches) {
+        for found in batch::split(&append.batches) {
             let (header, range) = found.map_err(corrupt)?;
-            let bytes = batches.get(range.clone()).unwrap_or_default();
+            let bytes = append.batches.get(range.clone()).unwrap_or_default();
             self.check_batch(&stream, &header, bytes)?;
             records += i64::from(header.last_offset_delta) + 1;
             headers.push((header, range));
@@ -152,17 +154,21 @@ impl Core {
             return Err(LogError::CorruptBatch("no batch in an append".into()));
         }
         if stream.config.cleanup != Cleanup::Delete {
-            self.check_keys(&stream, &batches, &headers)?;
+            self.check_keys(&stream, &append.batches, &headers)?;
+        }
+        if append.batches.capacity() / 2 > append.batches.len() {
+            // What the log keeps is counted by its length.
+            append.batches = BytesMut::from(&*append.batches);
         }
         if let Some(time) = append_time {
             for (header, range) in &mut headers {
-                if let Some(bytes) = batches.get_mut(range.clone()) {
+                if let Some(bytes) = append.batches.get_mut(range.clone()) {
                     batch::set_append_time(bytes, time);
                     header.max_timestamp = time.millis();
                 }
             }
         }
-        Ok(Checked { partition, batches, headers, records, append_time })
+        Ok(Checked { partition, headers, records, append_time })
     }
 
     fn check_batch(&self, stream: &Stream, header: &Header, bytes: &[u8]) -> Result<(), LogError> {
@@ -260,7 +266,12 @@ impl Core {
     }
 
     /// Gives an append its offsets, or finds that it is a repeat, of which nothing is written.
-    fn place(&self, mut append: Checked, plan: &mut Vec<Planned>) -> Result<(Placed, Option<Checked>), LogError> {
+    fn place(
+        &self,
+        batches: &mut BytesMut,
+        mut append: Checked,
+        plan: &mut Vec<Planned>,
+    ) -> Result<(Placed, Option<Checked>), LogError> {
         let partition = &append.partition;
         if partition.is_gone() {
             return Err(LogError::UnknownStream(partition.stream.read().name.to_string()));
@@ -290,7 +301,7 @@ impl Core {
             header.base_offset = next;
             header.leader_epoch = 0;
             next += i64::from(header.last_offset_delta) + 1;
-            if let Some(bytes) = append.batches.get_mut(range.clone()) {
+            if let Some(bytes) = batches.get_mut(range.clone()) {
                 batch::set_base_offset(bytes, header.base_offset);
                 batch::set_leader_epoch(bytes, 0);
             }
@@ -367,9 +378,7 @@ impl Core {
 }
 
 fn apply(space: &Space, sequence: Sequence, deltas: &[Delta]) {
-    for delta in deltas {
-        space.put(sequence, &delta.key, delta.value.as_deref());
-    }
+    space.put_all(sequence, deltas, |delta| (&*delta.key, delta.value.as_deref()));
 }
 
 /// Takes the spaces' order locks; a space named twice is locked once.

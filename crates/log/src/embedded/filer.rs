@@ -69,7 +69,7 @@ pub(super) struct Filer {
     cached_max: usize,
     segment_bytes_max: u64,
     /// Filed batches in memory, oldest first.
-    order: Mutex<VecDeque<(Arc<Partition>, Offset, usize)>>,
+    order: Mutex<VecDeque<(Arc<Partition>, Offset)>>,
     /// Notified when something was filed.
     pub room: Notify,
     /// What the disk says while it refuses.
@@ -283,12 +283,10 @@ impl Filer {
                 continue;
             }
             let bytes: usize = part.iter().map(|item| item.bytes.len()).sum();
-            let mut order = self.order.lock();
-            for item in part {
+            if let Some(item) = part.last() {
                 item.partition.mark_filed(item.last);
-                order.push_back((item.partition, item.last, item.bytes.len()));
             }
-            drop(order);
+            self.order.lock().extend(part.into_iter().map(|item| (item.partition, item.last)));
             let before = self.unfiled.load(Ordering::Relaxed);
             self.unfiled.fetch_sub(bytes.min(before), Ordering::Relaxed);
         }
@@ -301,7 +299,7 @@ impl Filer {
     fn trim_cache(&self) {
         let mut order = self.order.lock();
         while self.cached.load(Ordering::Relaxed) > self.cached_max
-            && let Some((partition, last, _)) = order.pop_front()
+            && let Some((partition, last)) = order.pop_front()
         {
             let freed = partition.evict(last);
             self.cached.fetch_sub(freed.min(self.cached.load(Ordering::Relaxed)), Ordering::Relaxed);

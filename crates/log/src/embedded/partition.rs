@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::producers::Producers;
 use super::segment::Segment;
-use crate::{Ends, Offset, Stream, View};
+use crate::{Batches, Ends, Offset, Stream, View};
 
 /// One partition.
 #[derive(Debug)]
@@ -119,30 +119,19 @@ impl Partition {
     }
 
     /// Whole batches in memory from the one that holds `from` up to `end`; None when it is not in memory.
-    pub fn read_tail(&self, from: Offset, end: Offset, bytes_max: usize) -> Option<Bytes> {
+    pub fn read_tail(&self, from: Offset, end: Offset, bytes_max: usize) -> Option<Batches> {
         let tail = self.tail.lock();
         if tail.front().is_none_or(|batch| batch.first > from) {
             return None;
         }
         let at = tail.partition_point(|batch| batch.last < from);
-        let mut found: Vec<Bytes> = Vec::new();
         let mut total = 0;
-        for batch in tail.range(at..).take_while(|batch| batch.last < end) {
-            if total > 0 && total + batch.bytes.len() > bytes_max {
-                break;
-            }
+        let found = tail.range(at..).take_while(|batch| {
+            let is_first = total == 0;
             total += batch.bytes.len();
-            found.push(batch.bytes.clone());
-        }
-        drop(tail);
-        match <[Bytes; 1]>::try_from(found) {
-            Ok([one]) => Some(one),
-            Err(many) => {
-                let mut joined = Vec::with_capacity(total);
-                many.iter().for_each(|bytes| joined.extend_from_slice(bytes));
-                Some(joined.into())
-            }
-        }
+            batch.last < end && (is_first || total <= bytes_max)
+        });
+        Some(found.map(|batch| batch.bytes.clone()).collect())
     }
 
     /// The largest time, in milliseconds, of the batches before `end` that are not filed yet.

@@ -11,7 +11,7 @@ use headwater_wire::batch::{self, Header};
 use super::Core;
 use super::partition::Partition;
 use super::segment::Segment;
-use crate::{Ends, Fetched, LogError, Offset, View};
+use crate::{Batches, Ends, Fetched, LogError, Offset, View};
 
 /// Bytes read on top of what is wanted: where a batch begins is known to this distance.
 const SLACK_BYTES: usize = 80 << 10;
@@ -67,7 +67,7 @@ impl Core {
             return Err(LogError::OffsetOutOfRange { wanted: from, start: ends.start, end });
         }
         if from == end {
-            return Ok(Some(Fetched { batches: Bytes::new(), ends }));
+            return Ok(Some(Fetched { batches: Batches::new(), ends }));
         }
         let bytes_max = bytes_max.min(READ_BYTES_MAX);
         let batches = match partition.read_tail(from, end, bytes_max) {
@@ -87,7 +87,7 @@ impl Core {
         Ok(Some(Fetched { batches, ends }))
     }
 
-    fn read_files(&self, partition: &Partition, from: Offset, end: Offset, bytes_max: usize) -> io::Result<Bytes> {
+    fn read_files(&self, partition: &Partition, from: Offset, end: Offset, bytes_max: usize) -> io::Result<Batches> {
         let _files = partition.files.read();
         let mut from = from;
         loop {
@@ -99,7 +99,7 @@ impl Core {
             let Some((base, place, length, next)) = found else { break };
             let batches = self.read_segment(partition, base, place, length, from, end, bytes_max)?;
             if !batches.is_empty() {
-                return Ok(batches);
+                return Ok(batches.into());
             }
             // Compaction has left nothing here.
             from = next;
@@ -201,14 +201,14 @@ impl Core {
             };
             let batches = found.map(|found| found.batches).unwrap_or_default();
             let mut next = from;
-            for item in batch::split(&batches) {
-                let Ok((header, range)) = item else { break };
+            for item in batches.each() {
+                let Ok((header, bytes)) = item else { break };
                 next = header.last_offset() + 1;
                 if header.max_timestamp < time_ms {
                     continue;
                 }
                 // One that its sender packed badly is passed over, as readers do.
-                let records = batch::records(&batches.slice(range), self.limits.batch_decompressed_bytes);
+                let records = batch::records(&bytes, self.limits.batch_decompressed_bytes);
                 for record in records.into_iter().flatten().flatten() {
                     if record.offset >= ends.start && record.timestamp >= time_ms {
                         return Ok(Some((record.offset, Micros::from_millis(record.timestamp))));

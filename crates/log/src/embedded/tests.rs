@@ -52,7 +52,7 @@ impl House {
 
     fn append(&self, stream: &Name, batches: BytesMut) -> Result<Ticket, LogError> {
         let appends = vec![Append { stream: stream.clone(), partition: 0, batches }];
-        let ticket = self.log.append(&Commit { appends, ..Commit::default() })?;
+        let ticket = self.log.append(&mut Commit { appends, ..Commit::default() })?;
         block_on(self.log.durable(ticket.sequence)).unwrap();
         Ok(ticket)
     }
@@ -71,9 +71,9 @@ impl House {
             if read.batches.is_empty() {
                 return found;
             }
-            for item in batch::split(&read.batches) {
-                let (header, range) = item.unwrap();
-                for record in batch::records(&read.batches.slice(range), 1 << 20).unwrap() {
+            for item in read.batches.each() {
+                let (header, batch) = item.unwrap();
+                for record in batch::records(&batch, 1 << 20).unwrap() {
                     let record = record.unwrap();
                     let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
                     if record.offset >= from {
@@ -132,7 +132,7 @@ fn a_closed_log_refuses() {
     house.log.close().unwrap();
     house.log.close().unwrap();
     assert_eq!(house.log.read(&stream, 0, 0, 100, View::Durable).unwrap_err(), LogError::Closed);
-    assert!(matches!(house.log.append(&Commit::default()), Err(LogError::Closed)));
+    assert!(matches!(house.log.append(&mut Commit::default()), Err(LogError::Closed)));
 }
 
 #[test]
@@ -149,9 +149,9 @@ fn state_streams_fences_and_producer_ids_survive() {
     };
     let commit =
         |value, epoch| Commit { deltas: deltas(value), fence: Some((owner.clone(), epoch)), ..Commit::default() };
-    assert_eq!(house.log.append(&commit("old", 1)).unwrap_err(), LogError::Fenced(owner.clone(), 1));
+    assert_eq!(house.log.append(&mut commit("old", 1)).unwrap_err(), LogError::Fenced(owner.clone(), 1));
     house.log.maintain_now().unwrap();
-    let ticket = house.log.append(&commit("new", 2)).unwrap();
+    let ticket = house.log.append(&mut commit("new", 2)).unwrap();
     block_on(house.log.durable(ticket.sequence)).unwrap();
     let house = house.restart();
     assert_eq!(house.log.get("space", b"key", View::Durable).as_deref(), Some(&b"new"[..]));
@@ -197,6 +197,24 @@ fn a_repeat_answers_the_first_offsets_even_after_a_restart() {
 }
 
 #[test]
+fn a_batch_stays_in_the_memory_that_it_came_in_unless_that_is_mostly_empty() {
+    let house = House::new();
+    let stream = house.stream("s", |_| ());
+    let stays = |room: usize| {
+        let mut builder = Builder::new(Compression::None);
+        builder.push(1, Some(b"k"), Some(&[7; 1_000]), &[]);
+        let mut batches = BytesMut::with_capacity(room);
+        batches.extend_from_slice(&builder.finish());
+        let place = batches.as_ptr();
+        let ticket = house.append(&stream, batches).unwrap();
+        let read = house.log.read(&stream, 0, ticket.placed[0].first, 1, View::Durable).unwrap();
+        read.batches.into_iter().all(|piece| std::ptr::eq(piece.as_ptr(), place))
+    };
+    assert!(stays(1_100));
+    assert!(!stays(1 << 20));
+}
+
+#[test]
 fn a_refused_commit_leaves_no_trace_of_its_producers() {
     let house = House::new();
     let stream = house.stream("s", |config| config.partitions = 2);
@@ -210,18 +228,20 @@ fn a_refused_commit_leaves_no_trace_of_its_producers() {
         let append = |partition, batches| Append { stream: stream.clone(), partition, batches };
         Commit { appends: vec![append(0, first), append(1, second)], ..Commit::default() }
     };
-    block_on(house.log.durable(house.log.append(&commit(sent(7, 0), sent(8, 0))).unwrap().sequence)).unwrap();
+    block_on(house.log.durable(house.log.append(&mut commit(sent(7, 0), sent(8, 0))).unwrap().sequence)).unwrap();
     let partition = house.log.core.partition(&stream, 0).unwrap();
     assert_eq!(partition.producers.lock().take_changes().len(), 1);
 
     // Two batches of one producer in one commit follow on; the last append is out of order and takes all with it.
     let mut two = sent(7, 1);
     two.unsplit(sent(7, 2));
-    let refused = house.log.append(&commit(two.clone(), sent(8, 5))).unwrap_err();
+    let mut both = commit(two, sent(8, 5));
+    let refused = house.log.append(&mut both).unwrap_err();
     assert_eq!(refused, LogError::OutOfOrderSequence { producer: 8, got: 5, wanted: 1 });
     assert!(partition.producers.lock().take_changes().is_empty(), "nothing that a checkpoint could take along");
 
-    let placed = house.log.append(&commit(two, sent(8, 1))).unwrap().placed;
+    both.appends[1].batches = sent(8, 1);
+    let placed = house.log.append(&mut both).unwrap().placed;
     assert_eq!(
         placed.iter().map(|one| (one.first, one.last, one.duplicate)).collect::<Vec<_>>(),
         [(1, 2, false), (1, 1, false)]
@@ -403,13 +423,13 @@ fn memory_answers_for_the_newest_records_alone() {
     let stream = house.stream("s", |_| ());
     house.put(&stream, "k", Some("v"));
     let read = |house: &House, from| house.log.read_in_memory(&stream, 0, from, 100, View::Durable).unwrap();
-    assert_eq!(read(&house, 0).map(|read| read.batches.len()), Some(70));
+    assert_eq!(read(&house, 0).map(|read| read.batches.bytes()), Some(70));
     house.log.maintain_now().unwrap();
     let house = house.restart();
     house.put(&stream, "k", Some("v"));
     assert!(read(&house, 0).is_none(), "it is in a segment alone");
-    assert_eq!(read(&house, 1).map(|read| read.batches.len()), Some(70));
-    assert_eq!(read(&house, 2).map(|read| read.batches.len()), Some(0), "the end needs no file");
+    assert_eq!(read(&house, 1).map(|read| read.batches.bytes()), Some(70));
+    assert_eq!(read(&house, 2).map(|read| read.batches.bytes()), Some(0), "the end needs no file");
 }
 
 #[test]

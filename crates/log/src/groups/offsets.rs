@@ -67,7 +67,7 @@ impl Groups {
         });
         let answers: Vec<_> = answers.collect();
         let is_empty = deltas.is_empty();
-        let commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
+        let mut commit = Commit { deltas: vec![(Arc::from(SPACE), deltas)], ..Commit::default() };
         loop {
             let slot = self.slot(group, generation < 0)?.ok_or(GroupError::IllegalGeneration)?;
             // In one with the check: what has waited for room may find that the generation, or the group, is another one.
@@ -80,7 +80,7 @@ impl Groups {
                 if is_empty {
                     return Ok(answers);
                 }
-                let appended = self.log.append(&commit);
+                let appended = self.log.append(&mut commit);
                 if let Ok(ticket) = &appended {
                     held.sequence = Some(ticket.sequence);
                 }

@@ -4,9 +4,9 @@
 //! last written to a snapshot.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 
 use ahash::{HashSet, RandomState};
-use bytes::Bytes;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
@@ -16,6 +16,9 @@ pub(super) struct Shard {
     table: HashTable<Box<[u8]>>,
     /// What unsynced commits have replaced, in their order.
     replaced: VecDeque<Replaced>,
+    /// Hashes of the entries marked as changed, some of them perhaps more than once; None where they have not been
+    /// listed.
+    changed: Option<Vec<u64>>,
     /// Keys deleted since the last snapshot.
     deleted: HashSet<Box<[u8]>>,
     /// Bytes of all entries.
@@ -25,12 +28,18 @@ pub(super) struct Shard {
 #[derive(Debug)]
 struct Replaced {
     sequence: u64,
-    key: Bytes,
-    old: Option<Box<[u8]>>,
+    hash: u64,
+    /// The entry that was there, or the key alone under the mark [`NOTHING`].
+    entry: Box<[u8]>,
 }
 
 const CLEAN: u8 = 0;
 const CHANGED: u8 = 1;
+const NOTHING: u8 = 2;
+
+/// Changed entries that are listed in any case; beyond them an eighth of the entries: to find more than that, the table
+/// may as well be gone through.
+const LISTED_MIN: usize = 64;
 
 fn make(mark: u8, key: &[u8], value: &[u8]) -> Box<[u8]> {
     let mut length = [0u8; 5];
@@ -69,6 +78,38 @@ fn parts(entry: &[u8]) -> (&[u8], &[u8]) {
     entry.get(at..).and_then(|rest| rest.split_at_checked(length)).unwrap_or_default()
 }
 
+/// Keys that [`fetch`] takes at once.
+pub(super) const FETCHED_MAX: usize = 64;
+
+/// Reads what looking for these hashes in their parts will read, so that it is in the processor's caches then. A look
+/// waits for memory three times in turn: for the table's tags, for a slot, for the entry. Here all tags are asked for
+/// before the first slot is, so that the processor has many of them under way at a time.
+pub(super) fn fetch<'a>(wanted: impl Iterator<Item = (&'a Shard, u64)> + Clone) {
+    let mut places = [None; FETCHED_MAX];
+    for (place, (shard, hash)) in places.iter_mut().zip(wanted.clone()) {
+        // The first slot whose tag is right, which nearly always is the right one: no slot is read for it.
+        *place = shard.table.find_bucket_index(hash, |_| true);
+    }
+    let mut read = 0;
+    for (place, (shard, _)) in places.iter().zip(wanted) {
+        if let Some(entry) = place.and_then(|place| shard.table.get_bucket(place)) {
+            read ^= entry.first().unwrap_or(&0) ^ entry.last().unwrap_or(&0);
+        }
+    }
+    black_box(read);
+}
+
+impl Replaced {
+    fn key(&self) -> &[u8] {
+        parts(&self.entry).0
+    }
+
+    /// The value that was there, if there was one.
+    fn value(&self) -> Option<&[u8]> {
+        (self.entry.first() != Some(&NOTHING)).then(|| parts(&self.entry).1)
+    }
+}
+
 impl Shard {
     /// Sets or deletes a key and answers the entry that was there.
     pub fn put(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, hasher: &RandomState) -> Option<Box<[u8]>> {
@@ -81,7 +122,19 @@ impl Shard {
         if old.is_none() && !self.deleted.is_empty() {
             self.deleted.remove(key);
         }
+        if old.as_deref().is_none_or(|old| old.first() == Some(&CLEAN)) {
+            self.list(hash);
+        }
         old
+    }
+
+    fn list(&mut self, hash: u64) {
+        let Some(changed) = &mut self.changed else { return };
+        if changed.len() < LISTED_MIN + self.table.len() / 8 {
+            changed.push(hash);
+        } else {
+            self.changed = None;
+        }
     }
 
     /// Sets or deletes a key as a snapshot says: the next one need not say it again.
@@ -126,10 +179,11 @@ impl Shard {
     }
 
     /// Keeps what the commit `sequence` has replaced while it is not durable.
-    pub fn remember(&mut self, sequence: u64, durable: u64, key: &Bytes, old: Option<Box<[u8]>>) {
+    pub fn remember(&mut self, sequence: u64, durable: u64, hash: u64, key: &[u8], old: Option<Box<[u8]>>) {
         self.forget(durable);
         if sequence > durable {
-            self.replaced.push_back(Replaced { sequence, key: key.clone(), old });
+            let entry = old.unwrap_or_else(|| make(NOTHING, key, &[]));
+            self.replaced.push_back(Replaced { sequence, hash, entry });
         }
     }
 
@@ -146,27 +200,30 @@ impl Shard {
     pub fn get_durable(&mut self, hash: u64, key: &[u8], durable: u64) -> Option<&[u8]> {
         self.forget(durable);
         // The first unsynced commit that touched the key found the durable value.
-        if let Some(replaced) = self.replaced.iter().position(|replaced| replaced.key == key) {
-            return self.replaced.get(replaced)?.old.as_deref().map(|entry| parts(entry).1);
+        match self.replaced.iter().find(|replaced| replaced.hash == hash && replaced.key() == key) {
+            Some(replaced) => replaced.value(),
+            None => self.get(hash, key),
         }
-        self.get(hash, key)
+    }
+
+    pub fn for_each(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
+        for entry in &self.table {
+            let (key, value) = parts(entry);
+            each(key, value);
+        }
     }
 
     pub fn for_each_durable(&mut self, durable: u64, each: &mut dyn FnMut(&[u8], &[u8])) {
         self.forget(durable);
         if self.replaced.is_empty() {
-            for entry in &self.table {
-                let (key, value) = parts(entry);
-                each(key, value);
-            }
-            return;
+            return self.for_each(each);
         }
         let mut touched: HashSet<&[u8]> = HashSet::default();
         for replaced in &self.replaced {
-            if touched.insert(&replaced.key)
-                && let Some(old) = &replaced.old
+            if touched.insert(replaced.key())
+                && let Some(old) = replaced.value()
             {
-                each(&replaced.key, parts(old).1);
+                each(replaced.key(), old);
             }
         }
         for entry in &self.table {
@@ -180,14 +237,25 @@ impl Shard {
     /// Calls `put` with every entry that changed since the last time, or with all, and `delete` with the keys
     /// deleted since; from now on they count as written.
     pub fn take_changes(&mut self, all: bool, put: &mut dyn FnMut(&[u8], &[u8]), delete: &mut dyn FnMut(&[u8])) {
-        for entry in &mut self.table {
-            if all || entry.first() != Some(&CLEAN) {
-                let (key, value) = parts(entry);
-                put(key, value);
-                if let Some(mark) = entry.first_mut() {
-                    *mark = CLEAN;
+        let mut take = |entry: &mut Box<[u8]>| {
+            let (key, value) = parts(entry);
+            put(key, value);
+            if let Some(mark) = entry.first_mut() {
+                *mark = CLEAN;
+            }
+        };
+        let is_changed = |entry: &&mut Box<[u8]>| entry.first() != Some(&CLEAN);
+        match self.changed.replace(Vec::new()) {
+            Some(changed) if !all => {
+                for some in changed.chunks(FETCHED_MAX) {
+                    let shard = &*self;
+                    fetch(some.iter().map(|hash| (shard, *hash)));
+                    for hash in some {
+                        self.table.iter_hash_mut(*hash).filter(is_changed).for_each(&mut take);
+                    }
                 }
             }
+            _ => self.table.iter_mut().filter(|entry| all || is_changed(entry)).for_each(take),
         }
         let deleted = std::mem::take(&mut self.deleted);
         if !all {

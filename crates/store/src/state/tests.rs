@@ -10,6 +10,12 @@ fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
+fn get_durable(space: &Space, key: &[u8]) -> Option<Bytes> {
+    let mut found = None;
+    space.look_durable(key, &mut |value| found = value.map(Bytes::copy_from_slice));
+    found
+}
+
 fn all(state: &State, space: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut found = BTreeMap::new();
     if let Some(space) = state.space(space) {
@@ -26,16 +32,79 @@ fn the_durable_view_lags_until_the_commit_is_durable() {
     let space = state.space_or_new("s");
     space.put(1, &bytes("k"), Some(b"one"));
     assert_eq!(space.get(b"k").as_deref(), Some(&b"one"[..]));
-    assert_eq!(space.get_durable(b"k"), None);
+    assert_eq!(get_durable(&space, b"k"), None);
     assert!(all(&state, "s").is_empty());
     space.put(2, &bytes("k"), Some(b"two"));
     state.set_durable(1);
-    assert_eq!(space.get_durable(b"k").as_deref(), Some(&b"one"[..]));
+    assert_eq!(get_durable(&space, b"k").as_deref(), Some(&b"one"[..]));
     space.put(3, &bytes("k"), None);
     assert_eq!(space.get(b"k"), None);
     assert_eq!(all(&state, "s").get(&b"k"[..]).map(Vec::as_slice), Some(&b"one"[..]));
     state.set_durable(3);
-    assert_eq!(space.get_durable(b"k"), None);
+    assert_eq!(get_durable(&space, b"k"), None);
+}
+
+#[test]
+fn the_changes_of_a_commit_take_effect_in_their_order_however_many() {
+    let state = State::default();
+    let space = state.space_or_new("s");
+    // Each key is set twice, then every third one deleted and the others set again.
+    let round = |round: u8, key: u8| (vec![key; 3], (round < 2 || !key.is_multiple_of(3)).then(|| vec![round, key]));
+    let changes: Vec<_> = (0..3).flat_map(|number| (0..200).map(move |key| round(number, key))).collect();
+    space.put_all(1, &changes, |(key, value)| (key.as_slice(), value.as_deref()));
+    assert!(all(&state, "s").is_empty());
+    state.set_durable(1);
+    let wanted: BTreeMap<_, _> =
+        (0..200).filter_map(|key| round(2, key).1.map(|value| (vec![key; 3], value))).collect();
+    assert_eq!(all(&state, "s"), wanted);
+    assert_eq!(space.size().0, wanted.len() as u64);
+    space.put_all(2, &changes, |(key, _)| (key.as_slice(), Some(&b"two"[..])));
+    assert_eq!(all(&state, "s"), wanted);
+    state.set_durable(2);
+    let wanted: BTreeMap<_, _> = (0..200u8).map(|key| (vec![key; 3], b"two".to_vec())).collect();
+    assert_eq!(all(&state, "s"), wanted);
+}
+
+#[test]
+fn foreseeing_keys_changes_nothing_and_waits_for_nobody() {
+    let state = State::default();
+    for space in ["a", "b"] {
+        for key in 0..100u8 {
+            state.space_or_new(space).put_durable(&[key], Some(&[key; 70]));
+        }
+    }
+    let before = (all(&state, "a"), all(&state, "b"));
+    let keys: Vec<_> = (0..120u8).map(|key| [key]).collect();
+    let keys: Vec<_> = keys.iter().flat_map(|key| ["a", "b", "missing"].map(|space| (space, key.as_slice()))).collect();
+    state.foresee(&[]);
+    state.foresee(&keys);
+    // Whoever looks holds a part of the space, which is left out then.
+    let mut looked = false;
+    state.space_or_new("a").look(&[7], &mut |value| {
+        state.foresee(&keys);
+        looked = value == Some(&[7; 70][..]);
+    });
+    assert!(looked);
+    assert_eq!((all(&state, "a"), all(&state, "b")), before);
+    assert_eq!(state.spaces().len(), 2);
+}
+
+#[test]
+fn the_parts_of_a_space_together_show_each_key_once_with_its_newest_value() {
+    let state = State::default();
+    let space = state.space_or_new("s");
+    for key in 0..200u8 {
+        space.put_durable(&[key], Some(b"old"));
+        space.put(1, &[key], (key > 9).then_some(&[key][..]));
+    }
+    let mut seen = BTreeMap::new();
+    for part in 0..=PARTS {
+        space.for_part(part, &mut |key, value| {
+            assert!(seen.insert(key.to_vec(), value.to_vec()).is_none(), "a key comes once");
+        });
+    }
+    let wanted: BTreeMap<_, _> = (10..200u8).map(|key| (vec![key], vec![key])).collect();
+    assert_eq!(seen, wanted);
 }
 
 #[derive(Clone, Debug)]
@@ -113,7 +182,7 @@ proptest! {
             for key in 0..40 {
                 let space = state.space_or_new("s");
                 prop_assert_eq!(space.get(&text(key)).map(|v| v.to_vec()), latest.get(&text(key)[..]).cloned());
-                prop_assert_eq!(space.get_durable(&text(key)).map(|v| v.to_vec()), durable.get(&text(key)[..]).cloned());
+                prop_assert_eq!(get_durable(&space, &text(key)).map(|v| v.to_vec()), durable.get(&text(key)[..]).cloned());
             }
         }
     }
@@ -171,6 +240,28 @@ fn a_checkpoint_writes_only_what_changed() {
     state.space_or_new("s").put_durable(&8u64.to_le_bytes(), Some(b"new"));
     snapshots.write(&state, 4, &|| true).unwrap();
     assert!(snapshots.bytes() - before < 100, "{} bytes", snapshots.bytes() - before);
+}
+
+#[test]
+fn a_key_is_written_once_however_often_it_has_changed() {
+    let state = State::default();
+    let space = state.space_or_new("s");
+    let mut snapshots = Snapshots::open(Arc::new(MemoryDisk::default()), Path::new("/state").into(), &state).unwrap();
+    for number in 0..1_000u64 {
+        space.put_durable(&number.to_le_bytes(), Some(&[0; 24]));
+    }
+    snapshots.write(&state, 1, &|| true).unwrap();
+    // Few changes of a key are listed one by one, many are not.
+    for (sequence, changes) in [(2, 3), (3, 1_000), (4, 3)] {
+        let before = snapshots.bytes();
+        for change in 0..changes {
+            space.put_durable(&7u64.to_le_bytes(), None);
+            space.put_durable(&7u64.to_le_bytes(), Some(format!("{sequence} {change}").as_bytes()));
+        }
+        snapshots.write(&state, sequence, &|| true).unwrap();
+        let written = snapshots.bytes() - before;
+        assert!((1..100).contains(&written), "{written} bytes of {changes} changes");
+    }
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-use headwater_log::{Log, View};
+use headwater_log::{Batches, Log, View};
 use headwater_wire::batch;
 
 use super::load::{Clients, Guest, Pipeline, Rows, SHORT_BYTES, Short};
@@ -126,10 +125,10 @@ pub(super) fn number(bytes: Option<&[u8]>) -> u64 {
     bytes.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
-pub(super) fn records(batches: &Bytes) -> Vec<batch::Record> {
+pub(super) fn records(batches: &Batches) -> Vec<batch::Record> {
     let mut found = Vec::new();
-    for (_, range) in batch::split(batches).flatten() {
-        found.extend(batch::records(&batches.slice(range), 1 << 24).into_iter().flatten().flatten());
+    for (_, bytes) in batches.each().flatten() {
+        found.extend(batch::records(&bytes, 1 << 24).into_iter().flatten().flatten());
     }
     found
 }
@@ -144,7 +143,7 @@ fn read(log: &dyn Log, stream: &str, partition: u32, from: i64) -> Vec<batch::Re
     let Some(stream) = name(stream) else { return found };
     let mut from = from;
     while let Ok(read) = log.read(&stream, partition, from, 10_000, View::Durable) {
-        let Some(last) = batch::split(&read.batches).flatten().last() else { break };
+        let Some(last) = read.batches.each().flatten().last() else { break };
         found.extend(records(&read.batches).into_iter().filter(|record| record.offset >= from));
         from = last.0.last_offset() + 1;
     }

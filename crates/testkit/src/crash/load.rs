@@ -110,7 +110,7 @@ impl Life<'_> {
     }
 
     /// Appends, waiting for room; None when the log refuses, because its power is failing.
-    fn append(&self, commit: &Commit) -> Option<Ticket> {
+    fn append(&self, commit: &mut Commit) -> Option<Ticket> {
         loop {
             match self.log.append(commit) {
                 Ok(ticket) => return Some(ticket),
@@ -220,10 +220,10 @@ impl Producer {
             if rng.random_bool(0.2) {
                 // The second append leaves a gap: the whole commit is refused, and the first is still to come.
                 let gap = batch(self.next, 1, self.sequence + 1_000);
-                let refused = life.log.append(&Commit { appends: vec![good(), gap], ..Commit::default() });
+                let refused = life.log.append(&mut Commit { appends: vec![good(), gap], ..Commit::default() });
                 self.accepted_wrongly += usize::from(refused.is_ok());
             }
-            let ticket = life.append(&Commit { appends: vec![good()], ..Commit::default() })?;
+            let ticket = life.append(&mut Commit { appends: vec![good()], ..Commit::default() })?;
             life.durable(&ticket)?;
             self.acked.extend((self.next..self.next + count).map(|number| (id, number)));
             self.next += count;
@@ -268,7 +268,7 @@ impl Pipeline {
             }
             let count = |(key, count): (Bytes, u64)| delta(key, Some(count));
             let place = delta(Bytes::from_static(b"in"), Some(next as u64));
-            let commit = Commit {
+            let mut commit = Commit {
                 appends: vec![append_to(&output, 0, out.finish()), append_to(&table, 0, rows.finish())],
                 deltas: vec![
                     (Arc::from("counts"), counts.into_iter().map(count).collect()),
@@ -277,7 +277,7 @@ impl Pipeline {
                 fence: Some((owner.clone(), epoch)),
                 ..Commit::default()
             };
-            let ticket = life.append(&commit)?;
+            let ticket = life.append(&mut commit)?;
             position = next;
             if next % 3 == 0 {
                 life.durable(&ticket)?;
@@ -312,9 +312,9 @@ impl Rows {
                 deltas.push(delta(Bytes::copy_from_slice(&key.to_le_bytes()), value));
             }
             let appends = vec![append_to(&stream, 0, builder.finish())];
-            let commit = Commit { appends, deltas: vec![(Arc::from("rows"), deltas)], ..Commit::default() };
+            let mut commit = Commit { appends, deltas: vec![(Arc::from("rows"), deltas)], ..Commit::default() };
             self.history.sent(state);
-            let ticket = life.append(&commit)?;
+            let ticket = life.append(&mut commit)?;
             if round % 2 == 0 {
                 self.promised(life, &ticket)?;
             }
@@ -337,7 +337,7 @@ impl Rows {
             let deltas =
                 vec![(Arc::from("scratch"), vec![delta(Bytes::copy_from_slice(&key.to_le_bytes()), Some(value))])];
             self.history.sent(state);
-            let ticket = life.append(&Commit { deltas, ..Commit::default() })?;
+            let ticket = life.append(&mut Commit { deltas, ..Commit::default() })?;
             if round % 3 == 0 {
                 self.promised(life, &ticket)?;
             }
@@ -359,7 +359,8 @@ impl Short {
         let mut next = life.log.ends(&stream, 0).ok()?.appended;
         for _ in life.rounds() {
             let batch = one(None, Some(&[&next.to_le_bytes()[..], &[0; 100]].concat()));
-            let ticket = life.append(&Commit { appends: vec![append_to(&stream, 0, batch)], ..Commit::default() })?;
+            let ticket =
+                life.append(&mut Commit { appends: vec![append_to(&stream, 0, batch)], ..Commit::default() })?;
             next += 1;
             if rng.random_bool(0.3) {
                 life.durable(&ticket)?;
@@ -409,7 +410,7 @@ impl Guest {
                     let batch = one(None, Some(&[&generation.to_le_bytes()[..], &[0; 200]].concat()));
                     self.history.sent(Some((generation, partitions)));
                     let append = append_to(&stream, index as u32, batch);
-                    let ticket = life.append(&Commit { appends: vec![append], ..Commit::default() })?;
+                    let ticket = life.append(&mut Commit { appends: vec![append], ..Commit::default() })?;
                     if rng.random_bool(0.5) {
                         life.durable(&ticket)?;
                         self.promised();

@@ -95,7 +95,7 @@ impl Bench {
         records.iter().for_each(|record| builder.push(1_000, None, Some(record.as_bytes()), &[]));
         let batches: BytesMut = builder.finish();
         let append = Append { stream: name("in"), partition: 0, batches };
-        let sent = self.log.append(&Commit { appends: vec![append], ..Commit::default() });
+        let sent = self.log.append(&mut Commit { appends: vec![append], ..Commit::default() });
         sent.is_ok_and(|ticket| self.wait(self.log.durable(ticket.sequence)).is_ok())
     }
 

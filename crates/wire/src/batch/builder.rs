@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::header::{self, HEADER_BYTES, Header};
+use super::header::{HEADER_BYTES, Header};
 use super::{Compression, records, varint};
 
 /// A batch in the making. Records are written once, straight to their place.
@@ -95,12 +95,6 @@ impl Builder {
         self.header.producer_id = id;
         self.header.producer_epoch = epoch;
         self.header.base_sequence = sequence;
-        self
-    }
-
-    /// Makes it part of a transaction.
-    pub const fn transactional(&mut self) -> &mut Self {
-        self.header.attributes |= header::TRANSACTIONAL;
         self
     }
 

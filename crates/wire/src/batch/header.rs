@@ -21,7 +21,7 @@ const AT_MAX_TIMESTAMP: usize = 35;
 
 pub(super) const COMPRESSION_MASK: i16 = 0x07;
 pub(super) const APPEND_TIME: i16 = 0x08;
-pub(super) const TRANSACTIONAL: i16 = 0x10;
+const TRANSACTIONAL: i16 = 0x10;
 pub(super) const CONTROL: i16 = 0x20;
 
 /// A batch's header.

@@ -109,10 +109,10 @@ impl House {
                 if fetched.batches.is_empty() {
                     break;
                 }
-                for found in batch::split(&fetched.batches) {
-                    let (header, range) = found.map_err(|error| error.to_string())?;
+                for found in fetched.batches.each() {
+                    let (header, batch) = found.map_err(|error| error.to_string())?;
                     from = header.last_offset() + 1;
-                    for record in batch::records(&fetched.batches.slice(range), 1 << 24).unwrap() {
+                    for record in batch::records(&batch, 1 << 24).unwrap() {
                         look(partition, &record.unwrap());
                     }
                 }

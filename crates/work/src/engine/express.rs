@@ -299,7 +299,7 @@ pub(super) async fn internal(inner: Arc<Inner>, resource: Resource, plan: Intern
                     done.written = transacted.written;
                     transacted.ticket.sequence
                 }),
-                _ => inner.log.append(&also).map(|ticket| ticket.sequence).map_err(TransactError::from),
+                _ => inner.log.append(&mut also).map(|ticket| ticket.sequence).map_err(TransactError::from),
             };
             match written {
                 Ok(sequence) => break sequence,

@@ -219,9 +219,8 @@ impl Reader<'_> {
             if fetched.batches.is_empty() {
                 break;
             }
-            for found in batch::split(&fetched.batches) {
-                let (header, range) = found.map_err(|error| gone(self.id).because(error))?;
-                let bytes = fetched.batches.slice(range);
+            for found in fetched.batches.each() {
+                let (header, bytes) = found.map_err(|error| gone(self.id).because(error))?;
                 let records = batch::records(&bytes, 64 << 20).map_err(|error| gone(self.id).because(error))?;
                 for record in records {
                     let record = record.map_err(|error| gone(self.id).because(error))?;

@@ -95,7 +95,7 @@ impl Engine {
         let inner = &self.0;
         let flavor = if workflow.express { Flavor::Express } else { Flavor::Standard };
         let definition = Definition::load(&workflow.text, flavor, &inner.limits)?;
-        let commit = Commit {
+        let mut commit = Commit {
             deltas: vec![
                 (
                     Arc::from(DEFINITIONS),
@@ -118,7 +118,7 @@ impl Engine {
         let known = there(version_key(&workflow.name, workflow.version)) == Some(workflow.encode())
             && there(current_key(&workflow.name)) == Some(current(workflow.version));
         if !known {
-            append_durable(&*inner.log, &commit).await.map_err(|error| refused(&error))?;
+            append_durable(&*inner.log, &mut commit).await.map_err(|error| refused(&error))?;
         }
         inner.remember(&workflow.hash, workflow.express, Arc::new(definition));
         inner.workflows.write().insert(workflow.name.clone(), Arc::new(workflow));
@@ -134,8 +134,8 @@ impl Engine {
         }
         workflows.remove(name);
         let delta = Delta { key: current_key(name), value: None };
-        let commit = Commit { deltas: vec![(Arc::from(VERSIONS), vec![delta])], ..Commit::default() };
-        if let Err(error) = self.0.log.append(&commit) {
+        let mut commit = Commit { deltas: vec![(Arc::from(VERSIONS), vec![delta])], ..Commit::default() };
+        if let Err(error) = self.0.log.append(&mut commit) {
             tracing::warn!(workflow = name, %error, "the end of a workflow is not written down");
         }
     }

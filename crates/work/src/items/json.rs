@@ -22,7 +22,6 @@ pub(super) struct Elements<R> {
     bytes: Bytes<R>,
     container: Container,
     first: bool,
-    over: bool,
     item_bytes_max: usize,
     depth_max: usize,
 }
@@ -49,7 +48,7 @@ impl<R: BufRead> Elements<R> {
             _ => return Err(failed("the items are neither an array nor an object")),
         };
         let (item_bytes_max, depth_max) = (config.item_bytes_max, config.depth_max);
-        Ok(Self { bytes, container, first: true, over: false, item_bytes_max, depth_max })
+        Ok(Self { bytes, container, first: true, item_bytes_max, depth_max })
     }
 
     fn read(&mut self) -> Result<Option<Value>, Failure> {
@@ -80,12 +79,7 @@ impl<R: BufRead> Iterator for Elements<R> {
     type Item = Result<Value, Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let item = self.read().transpose();
-        self.over = !matches!(item, Some(Ok(_)));
-        item
+        self.read().transpose()
     }
 }
 

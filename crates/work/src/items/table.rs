@@ -22,7 +22,6 @@ pub(super) struct Rows<R> {
     since: Arc<AtomicUsize>,
     headers: Vec<String>,
     record: StringRecord,
-    over: bool,
 }
 
 impl<R: Read> Rows<R> {
@@ -49,7 +48,7 @@ impl<R: Read> Rows<R> {
         if headers.len() > COLUMNS_MAX {
             return Err(failed(format!("{} columns; the limit is {COLUMNS_MAX}", headers.len())));
         }
-        Ok(Self { rows, since, headers, record: StringRecord::new(), over: false })
+        Ok(Self { rows, since, headers, record: StringRecord::new() })
     }
 
     fn read(&mut self) -> Result<Option<Value>, Failure> {
@@ -73,12 +72,7 @@ impl<R: Read> Iterator for Rows<R> {
     type Item = Result<Value, Failure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let item = self.read().transpose();
-        self.over = !matches!(item, Some(Ok(_)));
-        item
+        self.read().transpose()
     }
 }
 

@@ -13,9 +13,9 @@ pub(super) fn lines(
     bytes_max: usize,
     depth_max: usize,
 ) -> impl Iterator<Item = Result<Value, Failure>> + Send {
-    let (mut line, mut number, mut over) = (Vec::new(), 0_u64, false);
+    let (mut line, mut number) = (Vec::new(), 0_u64);
     std::iter::from_fn(move || {
-        while !over {
+        loop {
             line.clear();
             number += 1;
             // One byte more than allowed tells a line that is too long from one that just fits.
@@ -24,10 +24,7 @@ pub(super) fn lines(
                 // What is wrong with a file, and not with the disk, says so itself.
                 Err(error) if error.kind() == ErrorKind::InvalidData => Err(failed(error.to_string())),
                 Err(error) => Err(failed(format!("the disk says: {error}"))),
-                Ok(0) => {
-                    over = true;
-                    return None;
-                }
+                Ok(0) => return None,
                 Ok(_) => {
                     let text = line.trim_ascii();
                     if text.is_empty() {
@@ -40,10 +37,8 @@ pub(super) fn lines(
                     }
                 }
             };
-            over = item.is_err();
             return Some(item.map_err(|failure| at_line(failure, number)));
         }
-        None
     })
 }
 

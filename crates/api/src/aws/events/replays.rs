@@ -164,12 +164,10 @@ fn list(call: &Call) -> Answer {
         let named = replay.get("ReplayName").and_then(Value::as_str).is_some_and(|name| name.starts_with(prefix));
         named && is("State", wanted) && is("EventSourceArn", source)
     });
-    let mut items: Vec<(String, Value)> = kept
+    let items = kept
         .map(|replay| (replay.get("ReplayName").and_then(Value::as_str).unwrap_or_default().to_owned(), replay))
-        .map(|(name, replay)| (name, Value::Object(replay)))
-        .collect();
-    items.sort_by(|a, b| a.0.cmp(&b.0));
-    listed(call, "Replays", items)
+        .map(|(name, replay)| (name, Value::Object(replay)));
+    listed(call, "Replays", items.collect())
 }
 
 async fn cancel(call: &Call) -> Answer {

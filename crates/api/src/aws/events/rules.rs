@@ -203,10 +203,8 @@ fn list(call: &Call) -> Answer {
     let prefix = call.text("NamePrefix").unwrap_or_default();
     let rules = of_bus(&call.aws, bus);
     let kept = rules.iter().filter(|rule| shown_name(bus, rule).starts_with(prefix));
-    let mut items: Vec<(String, Value)> =
-        kept.map(|rule| (shown_name(bus, rule).to_owned(), Value::Object(shown(call, bus, rule)))).collect();
-    items.sort_by(|a, b| a.0.cmp(&b.0));
-    listed(call, "Rules", items)
+    let items = kept.map(|rule| (shown_name(bus, rule).to_owned(), Value::Object(shown(call, bus, rule))));
+    listed(call, "Rules", items.collect())
 }
 
 async fn delete(call: &Call) -> Answer {
@@ -237,8 +235,6 @@ fn by_target(call: &Call) -> Answer {
     let names = rules
         .iter()
         .filter(|rule| targets::shown(&call.caller, rule).iter().any(|target| target["Arn"].as_str() == Some(wanted)));
-    let mut items: Vec<(String, Value)> =
-        names.map(|rule| shown_name(bus, rule).to_owned()).map(|name| (name.clone(), Value::from(name))).collect();
-    items.sort_by(|a, b| a.0.cmp(&b.0));
-    listed(call, "RuleNames", items)
+    let items = names.map(|rule| shown_name(bus, rule)).map(|name| (name.to_owned(), Value::from(name)));
+    listed(call, "RuleNames", items.collect())
 }

@@ -23,6 +23,18 @@ const RULE_NAME: Member = must("Rule", name(64));
 /// Targets of one rule, here and there.
 const TARGETS_MAX: usize = 20;
 
+/// How often and how long a target is tried.
+pub const RETRY_POLICY: Member = may(
+    "RetryPolicy",
+    Shape::Structure(&[
+        may("MaximumRetryAttempts", Shape::Integer(0, 185)),
+        may("MaximumEventAgeInSeconds", Shape::Integer(60, 86_400)),
+    ]),
+);
+
+/// Where a target's dead letters go.
+pub const DEAD_LETTERS: Member = may("DeadLetterConfig", Shape::Structure(&[may("Arn", text(1, 1_600))]));
+
 const TARGET: Shape = Shape::Structure(&[
     must("Id", name(64)),
     must("Arn", text(1, 1_600)),
@@ -34,14 +46,8 @@ const TARGET: Shape = Shape::Structure(&[
         Shape::Structure(&[may("InputPathsMap", Shape::Map(&text(0, 256))), must("InputTemplate", text(1, 8_192))]),
     ),
     may("KinesisParameters", Shape::Structure(&[must("PartitionKeyPath", text(0, 256))])),
-    may(
-        "RetryPolicy",
-        Shape::Structure(&[
-            may("MaximumRetryAttempts", Shape::Integer(0, 185)),
-            may("MaximumEventAgeInSeconds", Shape::Integer(60, 86_400)),
-        ]),
-    ),
-    may("DeadLetterConfig", Shape::Structure(&[may("Arn", text(1, 1_600))])),
+    RETRY_POLICY,
+    DEAD_LETTERS,
 ]);
 
 /// The operations.

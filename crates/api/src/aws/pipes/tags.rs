@@ -11,9 +11,7 @@ use super::super::native::held;
 use super::super::refusal::Refusal;
 use super::super::rest::Row;
 use super::super::shape::{Member, Shape, must, text};
-
-/// Tags of one pipe.
-const TAGS_MAX: usize = 50;
+use super::super::tags::{self, TAGS_MAX};
 
 const RESOURCE_ARN: Member = must("resourceArn", text(1, 1_600));
 
@@ -36,7 +34,7 @@ pub const ROWS: &[Row] = &[
         operation: Operation {
             name: "UntagResource",
             input: &[RESOURCE_ARN, must("tagKeys", Shape::List(&text(1, 128), 0, 50))],
-            run: |call| Box::pin(untag(call)),
+            run: |call| Box::pin(tags::untag(call, find, "tagKeys")),
         },
     },
     Row {
@@ -72,30 +70,16 @@ pub(super) fn bounded(tags: &Map<String, Value>) -> Result<(), Refusal> {
     Err(Refusal::validation(format!("a pipe has {TAGS_MAX} tags at most")))
 }
 
-async fn write(call: &Call, pipe: &Resource, tags: Map<String, Value>) -> Answer {
-    bounded(&tags)?;
-    let mut held = held(pipe);
-    held.insert("tags".to_owned(), Value::Object(tags));
-    call.aws.hold(pipe, &held).await?;
-    Ok(json!({}))
-}
-
 async fn tag(call: &Call) -> Answer {
     let _turn = call.aws.turn.lock().await;
     let pipe = find(call)?;
     let mut tags = of(&pipe);
     tags.extend(call.value("tags").and_then(Value::as_object).cloned().unwrap_or_default());
-    write(call, &pipe, tags).await
-}
-
-async fn untag(call: &Call) -> Answer {
-    let _turn = call.aws.turn.lock().await;
-    let pipe = find(call)?;
-    let mut tags = of(&pipe);
-    for key in call.texts("tagKeys") {
-        tags.shift_remove(&key);
-    }
-    write(call, &pipe, tags).await
+    bounded(&tags)?;
+    let mut held = held(&pipe);
+    held.insert("tags".to_owned(), Value::Object(tags));
+    call.aws.hold(&pipe, &held).await?;
+    Ok(json!({}))
 }
 
 fn list(call: &Call) -> Answer {

@@ -22,7 +22,7 @@ pub const ROWS: &[Row] = &[
         operation: Operation {
             name: "TagResource",
             input: &[RESOURCE_ARN, Member { required: true, ..TAGS }],
-            run: |call| Box::pin(tag(call)),
+            run: |call| Box::pin(tags::tag(call, find, &tags::EVENTS)),
         },
     },
     Row {
@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
         operation: Operation {
             name: "UntagResource",
             input: &[RESOURCE_ARN, must("TagKeys", Shape::List(&text(1, 128), 0, 200))],
-            run: |call| Box::pin(untag(call)),
+            run: |call| Box::pin(tags::untag(call, find, "TagKeys")),
         },
     },
     Row {
@@ -50,16 +50,6 @@ pub const ROWS: &[Row] = &[
 fn find(call: &Call) -> Result<Arc<Resource>, Refusal> {
     let found = groups::of_arn(call, call.given("ResourceArn"))?;
     found.ok_or_else(|| Refusal::validation("The default schedule group takes no tags."))
-}
-
-async fn tag(call: &Call) -> Answer {
-    let _turn = call.aws.turn.lock().await;
-    tags::tag(call, &*find(call)?, &tags::EVENTS).await
-}
-
-async fn untag(call: &Call) -> Answer {
-    let _turn = call.aws.turn.lock().await;
-    tags::untag(call, &*find(call)?, &tags::EVENTS).await
 }
 
 fn list(call: &Call) -> Answer {

@@ -19,14 +19,8 @@ pub const TARGET: Shape = Shape::Structure(&[
     may("Input", text(1, 262_144)),
     may("EventBridgeParameters", Shape::Structure(&[must("DetailType", text(1, 128)), must("Source", text(1, 256))])),
     may("KinesisParameters", Shape::Structure(&[must("PartitionKey", text(1, 256))])),
-    may(
-        "RetryPolicy",
-        Shape::Structure(&[
-            may("MaximumRetryAttempts", Shape::Integer(0, 185)),
-            may("MaximumEventAgeInSeconds", Shape::Integer(60, 86_400)),
-        ]),
-    ),
-    may("DeadLetterConfig", Shape::Structure(&[may("Arn", text(1, 1_600))])),
+    targets::RETRY_POLICY,
+    targets::DEAD_LETTERS,
 ]);
 
 /// Members that no target here can follow.

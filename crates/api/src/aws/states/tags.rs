@@ -19,25 +19,15 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "TagResource",
         input: &[RESOURCE_ARN, Member { required: true, ..TAGS }],
-        run: |call| Box::pin(tag(call)),
+        run: |call| Box::pin(tags::tag(call, find, &tags::STATES)),
     },
     Operation {
         name: "UntagResource",
         input: &[RESOURCE_ARN, must("tagKeys", Shape::List(&text(1, 128), 0, 200))],
-        run: |call| Box::pin(untag(call)),
+        run: |call| Box::pin(tags::untag(call, find, "tagKeys")),
     },
     Operation { name: "ListTagsForResource", input: &[RESOURCE_ARN], run: |call| Box::pin(async move { list(call) }) },
 ];
-
-async fn tag(call: &Call) -> Answer {
-    let _turn = call.aws.turn.lock().await;
-    tags::tag(call, &*find(call)?, &tags::STATES).await
-}
-
-async fn untag(call: &Call) -> Answer {
-    let _turn = call.aws.turn.lock().await;
-    tags::untag(call, &*find(call)?, &tags::STATES).await
-}
 
 fn list(call: &Call) -> Answer {
     Ok(tags::list(&*find(call)?, &tags::STATES))

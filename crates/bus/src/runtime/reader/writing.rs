@@ -229,9 +229,9 @@ impl Life<'_> {
     /// Writes state alone.
     pub(super) fn note(&mut self, deltas: Vec<(Arc<str>, Vec<Delta>)>) -> Result<(), End> {
         self.make_room()?;
-        let commit = Commit { deltas, fence: self.fence.clone(), ..Commit::default() };
+        let mut commit = Commit { deltas, fence: self.fence.clone(), ..Commit::default() };
         loop {
-            match self.setup.log.append(&commit) {
+            match self.setup.log.append(&mut commit) {
                 Ok(ticket) => {
                     self.unsynced.push_back(self.setup.log.durable(ticket.sequence));
                     return Ok(());

@@ -334,9 +334,9 @@ impl Bench {
             builder.push(START.millis(), None, Some(event.to_string().as_bytes()), &[]);
         }
         let append = Append { stream: Name::new(stream).unwrap(), partition: 0, batches: builder.finish() };
-        let commit = Commit { appends: vec![append], ..Commit::default() };
+        let mut commit = Commit { appends: vec![append], ..Commit::default() };
         let ticket = loop {
-            match self.log.append(&commit) {
+            match self.log.append(&mut commit) {
                 Ok(ticket) => break ticket,
                 Err(LogError::Full(_)) => {
                     park::wait(self.log.room(&commit.streams()), &StopSignal::default()).unwrap_or_default();
@@ -361,10 +361,10 @@ impl Bench {
                 if fetched.batches.is_empty() {
                     break;
                 }
-                for part in batch::split(&fetched.batches) {
-                    let (header, range) = part.unwrap();
+                for part in fetched.batches.each() {
+                    let (header, batch) = part.unwrap();
                     next = header.last_offset() + 1;
-                    for record in batch::records(&fetched.batches.slice(range), 1 << 30).unwrap() {
+                    for record in batch::records(&batch, 1 << 30).unwrap() {
                         let record = record.unwrap();
                         let headers =
                             record.headers.iter().map(|(name, value)| (text(name), text(value.as_ref().unwrap())));
@@ -392,8 +392,8 @@ impl Bench {
                 assert!(number < 100_000, "the disk is full");
                 let value = Some(Json::from(vec![7; bytes]));
                 let delta = Delta { key: Json::copy_from_slice(&number.to_le_bytes()), value };
-                let commit = Commit { deltas: vec![(Arc::from("filler"), vec![delta])], ..Commit::default() };
-                match self.log.append(&commit) {
+                let mut commit = Commit { deltas: vec![(Arc::from("filler"), vec![delta])], ..Commit::default() };
+                match self.log.append(&mut commit) {
                     Ok(ticket) => self.runtime.block_on(self.log.durable(ticket.sequence)).unwrap(),
                     Err(LogError::Full(_)) => self.runtime.block_on(self.log.room(&[])),
                     Err(LogError::Disk(_)) => break,

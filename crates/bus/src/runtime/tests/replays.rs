@@ -34,7 +34,7 @@ fn under_way(bench: &Bench, more: Value) {
     row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let key = Bytes::from(row["name"].as_str().unwrap().to_owned());
     let deltas = vec![(Arc::from("bus/replays"), vec![Delta { key, value: Some(Bytes::from(row.to_string())) }])];
-    bench.runtime.block_on(append_durable(&*bench.log, &Commit { deltas, ..Commit::default() })).unwrap();
+    bench.runtime.block_on(append_durable(&*bench.log, &mut Commit { deltas, ..Commit::default() })).unwrap();
 }
 
 #[test]

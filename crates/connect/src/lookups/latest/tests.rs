@@ -44,7 +44,7 @@ impl Bench {
         let mut batch = Builder::new(Compression::None);
         batch.push(1, key.map(str::as_bytes), value.map(str::as_bytes), &[]);
         let append = Append { stream: Name::new("prices").unwrap(), partition, batches: batch.finish() };
-        let ticket = self.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
+        let ticket = self.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
         self.runtime.block_on(self.log.durable(ticket.sequence)).unwrap();
     }
 

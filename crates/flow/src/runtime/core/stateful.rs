@@ -8,7 +8,7 @@ use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
 use super::{Core, Flight, Next, Run};
-use crate::compile::{AggregatePlan, DedupePlan, InputPlan, KeyedPlan};
+use crate::compile::{AggregatePlan, DedupePlan, InputPlan, KeyedConfig, KeyedPlan, Work};
 use crate::doc::{Doc, Fault, Value};
 use crate::operators::value::render_text;
 use crate::operators::{Corrupt, Event, Input, Outcome, Position};
@@ -138,10 +138,41 @@ impl Core {
     }
 
     fn counts(&self, flight: &mut Flight) -> bool {
+        if let Some(first) = flight.first {
+            return first;
+        }
         let revision = &self.paths.revision;
-        *flight.first.get_or_insert_with(|| {
-            flight.retry.is_none() && flight.doc.i64(revision).is_none_or(|revision| revision <= 1)
-        })
+        let first = flight.retry.is_none() && flight.doc.i64(revision).is_none_or(|revision| revision <= 1);
+        flight.first = Some(first);
+        if first && flight.late.is_none() {
+            self.foresee(flight);
+        }
+        first
+    }
+
+    /// Says of which keys this step and those behind it will need the state, up to one that may keep the event: keys lie all
+    /// over memory, and if each step waited for its own, that would be most of what it takes. Where a step in between
+    /// changes a key, the hint is a wrong one and does no harm.
+    fn foresee(&self, flight: &Flight) {
+        let ahead = self.plan.steps.iter().zip(&self.runs).skip(flight.step);
+        let sure = ahead.take_while(|(step, _)| !matches!(step.work, Work::Filter(_) | Work::Lookup(_)));
+        let keyed = sure.filter_map(|(step, run)| {
+            let (space, path) = match (&step.work, run) {
+                (Work::Aggregate(work), Run::Aggregate(run)) => (&run.space, &work.key),
+                (Work::Dedupe(work), Run::Dedupe(run)) => (&run.space, &work.key),
+                // The state of windows is under their starts as well.
+                (Work::Keyed(KeyedPlan { config: KeyedConfig::Sessions(_), key: Some(key), .. }), Run::Keyed(run)) => {
+                    (&run.space, key)
+                }
+                _ => return None,
+            };
+            Some((&**space, flight.doc.key(path)?))
+        });
+        let keys: SmallVec<[(&str, Bytes); 8]> = keyed.collect();
+        if keys.len() > 1 {
+            let keys: SmallVec<[(&str, &[u8]); 8]> = keys.iter().map(|(space, key)| (*space, &**key)).collect();
+            self.around.kept.foresee(&keys);
+        }
     }
 }
 

@@ -125,7 +125,7 @@ impl Bench {
             builder.push(START.millis(), key.map(str::as_bytes), *value, &[]);
         }
         let append = Append { stream: Name::new(stream).unwrap(), partition, batches: builder.finish() };
-        self.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
+        self.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
     }
 
     /// Sends events and waits for the disk. False once the power is off.
@@ -135,7 +135,9 @@ impl Bench {
             builder.push(START.millis(), None, Some(event.as_bytes()), &[]);
         }
         let append = Append { stream: Name::new(stream).unwrap(), partition, batches: builder.finish() };
-        let Ok(ticket) = self.log.append(&Commit { appends: vec![append], ..Commit::default() }) else { return false };
+        let Ok(ticket) = self.log.append(&mut Commit { appends: vec![append], ..Commit::default() }) else {
+            return false;
+        };
         let durable = park::wait(self.log.durable(ticket.sequence), &park::StopSignal::default());
         durable.is_some_and(|synced| synced.is_ok())
     }
@@ -147,9 +149,9 @@ impl Bench {
         let mut seen = Vec::new();
         for partition in 0..found.config.partitions {
             let fetched = self.log.read(&name, partition, 0, usize::MAX, View::Durable).unwrap();
-            for part in batch::split(&fetched.batches) {
-                let (_, range) = part.unwrap();
-                for record in batch::records(&fetched.batches.slice(range), 1 << 30).unwrap() {
+            for part in fetched.batches.each() {
+                let (_, batch) = part.unwrap();
+                for record in batch::records(&batch, 1 << 30).unwrap() {
                     let record = record.unwrap();
                     seen.push(Seen {
                         partition,
@@ -167,9 +169,9 @@ impl Bench {
     pub fn hops(&self, stream: &str) -> Vec<Option<u32>> {
         let fetched = self.log.read(&Name::new(stream).unwrap(), 0, 0, usize::MAX, View::Durable).unwrap();
         let mut hops = Vec::new();
-        for part in batch::split(&fetched.batches) {
-            let (_, range) = part.unwrap();
-            let records = batch::records(&fetched.batches.slice(range), 1 << 30).unwrap();
+        for part in fetched.batches.each() {
+            let (_, batch) = part.unwrap();
+            let records = batch::records(&batch, 1 << 30).unwrap();
             hops.extend(records.map(|record| Cause::of(&record.unwrap()).map(|cause| cause.hops)));
         }
         hops

@@ -46,7 +46,7 @@ fn send_text_after(bench: &Bench, stream: &str, events: &[(u32, String)], cut: b
         builder.push(START.millis(), None, Some(text.as_bytes()), headers);
     }
     let append = Append { stream: Name::new(stream).unwrap(), partition: 0, batches: builder.finish() };
-    bench.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
+    bench.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
 }
 
 #[test]

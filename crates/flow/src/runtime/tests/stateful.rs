@@ -1,13 +1,23 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use ahash::HashMap;
+use bytes::Bytes;
 use headwater_base::{Limits, Micros};
 use headwater_kernel::kinds::stream::default_config;
-use headwater_kernel::port::Features;
+use headwater_kernel::port::{Cause, Features};
 use headwater_log::StreamConfig;
 use headwater_testkit::memory_log;
+use headwater_wire::batch::Record;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
+use crate::runtime::core::{Chain, Core, Input, Surroundings};
+use crate::runtime::figures::Figures;
+use crate::runtime::outbox::{Refused, Sink, Target};
+use crate::runtime::overlay::Kept;
+use crate::runtime::positions::Positions;
 
 fn at(seconds: i64) -> String {
     Micros(START.0 + seconds * 1_000_000).to_string()
@@ -224,4 +234,76 @@ fn state_beyond_its_bound_ends_the_pipeline_and_stays() {
     let seen = values(&bench.wait_for("out", 1_001));
     assert_eq!(seen[1_000]["rates"]["events_1m"], json!(1), "a reset makes room");
     bench.stop(&unit);
+}
+
+/// Keeps nothing, and writes down what will be looked at.
+#[derive(Clone, Default)]
+struct Foreseen(Arc<Mutex<Vec<Vec<(String, String)>>>>);
+
+impl Kept for Foreseen {
+    fn look(&self, _: &str, _: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
+        seen(None);
+    }
+
+    fn foresee(&self, keys: &[(&str, &[u8])]) {
+        let text = |(space, key): &(&str, &[u8])| ((*space).to_owned(), String::from_utf8(key.to_vec()).unwrap());
+        self.0.lock().push(keys.iter().map(text).collect());
+    }
+
+    fn for_part(&self, _: &str, _: u32, _: &mut dyn FnMut(&[u8], &[u8])) {}
+}
+
+/// Takes everything and keeps nothing.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn put(&mut self, _: Target, _: i64, _: Option<&[u8]>, _: Option<&[u8]>, _: Option<&Cause>) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_keys_of_an_event_are_foreseen_once_up_to_the_first_step_that_may_keep_it() {
+    let bench = Bench::new();
+    let rates = |id: &str, key: &str| {
+        json!({"id": id, "type": "aggregate", "key": key, "windows": ["1m"], "measures": {"events": {"count": true}},
+               "into": format!(".rates.{id}")})
+    };
+    let sessions = json!({"id": "sessions", "type": "session", "key": ".visitor", "gap": "30s",
+        "measures": {"spend": {"sum": ".price"}}, "output": {"stream": "sessions"}});
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "steps": [
+            {"id": "once", "type": "dedupe", "key": ".id", "within": "1m"},
+            rates("user", ".user"),
+            sessions,
+            {"id": "orders", "type": "filter", "when": ".kind == \"order\""},
+            rates("listing", ".listing"),
+            rates("seller", ".seller"),
+        ],
+        "outputs": [{"type": "stream", "stream": "out"}],
+    });
+    let plan = Arc::new(bench.plan("p", spec));
+    let foreseen = Foreseen::default();
+    let around = Surroundings {
+        kept: Box::new(foreseen.clone()),
+        asking: HashMap::default(),
+        clock: bench.clock.clone(),
+        figures: Arc::new(Figures::of(&plan)),
+        chain: Chain::default(),
+    };
+    let input = Input::new(Arc::from("in"), 0, false, Positions::at(0));
+    let mut core = Core::new(plan, vec![input], around, None).unwrap();
+    let mut offer = |offset: i64, event: Value| {
+        let value = Some(Bytes::from(event.to_string()));
+        let record = Record { offset, timestamp: START.millis(), key: None, value, headers: Vec::new() };
+        core.offer(0, record, false, &mut Nowhere);
+        std::mem::take(&mut *foreseen.0.lock())
+    };
+    let all = json!({"id": "1", "user": "u", "visitor": "v", "listing": "l", "seller": "s", "kind": "order"});
+    let of = |step: &str, key: &str| (format!("pipeline/p/{step}"), key.to_owned());
+    assert_eq!(offer(0, all), [[of("once", "1"), of("user", "u"), of("sessions", "v")]]);
+    // There is nothing to overlap with one key, and no state for a second revision.
+    assert!(offer(1, json!({"id": "2", "listing": "l"})).is_empty());
+    assert!(offer(2, json!({"id": "3", "user": "u", "revision": 2})).is_empty());
 }

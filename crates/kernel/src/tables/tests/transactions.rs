@@ -56,8 +56,8 @@ fn changes(world: &World, partitions: u32) -> Vec<(Value, Vec<(String, String)>)
     let mut all = Vec::new();
     for partition in 0..partitions {
         let fetched = world.log.read(&name, partition, 0, usize::MAX, Seen::Durable).unwrap();
-        for part in batch::split(&fetched.batches) {
-            for record in batch::records(&fetched.batches.slice(part.unwrap().1), 1 << 30).unwrap() {
+        for part in fetched.batches.each() {
+            for record in batch::records(&part.unwrap().1, 1 << 30).unwrap() {
                 let record = record.unwrap();
                 let value = record.value.unwrap();
                 assert_eq!(record.key.as_deref(), Some(Told::read(&value).unwrap().key.as_bytes()));
@@ -304,9 +304,9 @@ async fn what_pipelines_append_is_told_too() {
             builder.push(world.clock.now().millis(), Some(key.as_bytes()), value.map(str::as_bytes), &[]);
         }
         let stream = Name::new("table.users").unwrap();
-        let commit =
+        let mut commit =
             Commit { appends: vec![Append { stream, partition: 0, batches: builder.finish() }], ..Commit::default() };
-        kernel.log().append(&commit).unwrap()
+        kernel.log().append(&mut commit).unwrap()
     };
     let ticket =
         append(&[("a", Some(r#"{"n":1}"#)), ("b", Some("no document")), ("a", Some(r#"{"n":2}"#)), ("a", None)]);
@@ -376,7 +376,7 @@ async fn indexes_are_kept_made_when_added_and_come_back() {
     assert_eq!(kernel.settled(&["Table/users".into()], Duration::from_secs(20)).await, []);
     let by_since = Query { index: Some("by_since".to_owned()), count: 100, ..Query::default() };
     assert_eq!(ask(by_since.clone()).0, "beac");
-    kernel.tables().rebuild().unwrap();
+    kernel.tables().replace_view().unwrap();
     until("the index", || ask(by_since.clone()).0 == "beac").await;
     kernel.stop().await;
 }
@@ -458,7 +458,7 @@ proptest! {
                         let stream = Name::new("table.users").unwrap();
                         let partition = partition_of(key.as_bytes(), partitions);
                         let appends = vec![Append { stream, partition, batches: builder.finish() }];
-                        kernel.log().append(&Commit { appends, ..Commit::default() }).unwrap();
+                        kernel.log().append(&mut Commit { appends, ..Commit::default() }).unwrap();
                         model.insert(key, 1);
                     }
                 }

@@ -51,7 +51,7 @@ impl Bench {
             }
             if count > 0 {
                 let append = Append { stream: Name::new("in").unwrap(), partition, batches: builder.finish() };
-                let sent = self.log.append(&Commit { appends: vec![append], ..Commit::default() }).unwrap();
+                let sent = self.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
                 self.wait(self.log.durable(sent.sequence)).unwrap();
             }
         }

@@ -1,28 +1,16 @@
-use std::collections::HashMap;
-
-use headwater_base::Limits;
-use headwater_kernel::Registry;
-use headwater_kernel::kind::{ApplyOptions, View};
-use headwater_kernel::port::Context;
-use headwater_kernel::resource::{Draft, Resource};
+use headwater_kernel::kind::ApplyOptions;
+use headwater_kernel::resource::Resource;
 use serde_json::json;
 
 use super::{BucketSpec, EXAMPLE, KIND};
-
-fn draft(yaml: &str) -> Draft {
-    let mut drafts = Registry::new(&[KIND]).read("test.yaml", yaml.as_bytes(), &Limits::default()).unwrap();
-    drafts.remove(0)
-}
+use crate::testing::{draft, problems};
 
 fn told(yaml: &str) -> Vec<String> {
-    let (registry, context, drafts) = (Registry::new(&[KIND]), Context::without_node("."), HashMap::new());
-    let view = View { registry: &registry, context: &context, drafts: &drafts, stored: &|_: &str, _: &str| None };
-    let problems = (KIND.validate)(&draft(yaml), &view);
-    problems.into_iter().map(|it| format!("{}: {}", it.place.unwrap().line, it.title)).collect()
+    problems(KIND, yaml).into_iter().map(|it| format!("{}: {}", it.place.unwrap().line, it.title)).collect()
 }
 
 fn spec(yaml: &str) -> BucketSpec {
-    serde_json::from_value(draft(yaml).spec).unwrap()
+    serde_json::from_value(draft(KIND, yaml).spec).unwrap()
 }
 
 #[test]
@@ -65,11 +53,11 @@ fn readers_are_told_where_and_never_a_key() {
 fn a_bucket_may_move_to_another_server_and_nothing_else() {
     let stored: Resource = serde_json::from_value(json!({
         "apiVersion": "headwater.dev/v1", "kind": "Bucket", "metadata": {"name": "lake"},
-        "spec": draft(EXAMPLE).spec, "effective": (KIND.effective)(&draft(EXAMPLE).spec, None),
+        "spec": draft(KIND, EXAMPLE).spec, "effective": (KIND.effective)(&draft(KIND, EXAMPLE).spec, None),
     }))
     .unwrap();
     let changes = |yaml: &str| {
-        let problems = (KIND.change)(&stored, &draft(yaml), &ApplyOptions::default());
+        let problems = (KIND.change)(&stored, &draft(KIND, yaml), &ApplyOptions::default());
         problems.into_iter().map(|problem| problem.code.to_string()).collect::<Vec<_>>()
     };
     assert!(changes(&EXAMPLE.replace("s3.example.com", "s3.example.org")).is_empty());

@@ -1,25 +1,12 @@
-use headwater_base::Limits;
-use headwater_kernel::Registry;
-use headwater_kernel::kind::View;
-use headwater_kernel::port::Context;
-
 use super::{EXAMPLE, KIND};
+use crate::testing::{draft, problems};
 
 /// The problems of a dashboard, each as `line:column: fact`, and what it names.
 fn told(yaml: &str) -> (Vec<String>, Vec<String>) {
-    let registry = Registry::new(&[KIND]);
-    let drafts = registry.read("d.yaml", yaml.as_bytes(), &Limits::default()).unwrap();
-    let draft = drafts.first().unwrap();
-    let view = View {
-        registry: &registry,
-        context: &Context::without_node("."),
-        drafts: &std::collections::HashMap::new(),
-        stored: &|_, _| None,
-    };
     let place = |place: headwater_base::Place| format!("{}:{}", place.line, place.column);
-    let problems = (KIND.validate)(draft, &view);
-    let problems = problems.into_iter().map(|it| format!("{}: {}", place(it.place.unwrap()), it.title)).collect();
-    let names = (KIND.refs)(&draft.spec).into_iter().map(|it| format!("{}/{}", it.kind, it.name)).collect();
+    let problems =
+        problems(KIND, yaml).into_iter().map(|it| format!("{}: {}", place(it.place.unwrap()), it.title)).collect();
+    let names = (KIND.refs)(&draft(KIND, yaml).spec).into_iter().map(|it| format!("{}/{}", it.kind, it.name)).collect();
     (problems, names)
 }
 

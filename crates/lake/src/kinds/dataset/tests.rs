@@ -1,16 +1,9 @@
-use headwater_base::Limits;
-use headwater_kernel::Registry;
-use headwater_kernel::kind::{ApplyOptions, View};
-use headwater_kernel::port::Context;
+use headwater_kernel::kind::ApplyOptions;
 use headwater_kernel::resource::{Draft, Resource};
 use serde_json::json;
 
 use super::{EXAMPLE, KIND};
-
-fn draft(yaml: &str) -> Draft {
-    let mut drafts = Registry::new(&[KIND]).read("test.yaml", yaml.as_bytes(), &Limits::default()).unwrap();
-    drafts.remove(0)
-}
+use crate::testing::{draft, problems};
 
 fn stored(draft: &Draft) -> Resource {
     serde_json::from_value(json!({
@@ -21,17 +14,12 @@ fn stored(draft: &Draft) -> Resource {
 }
 
 fn told(yaml: &str) -> Vec<String> {
-    let registry = Registry::new(&[KIND]);
-    let context = Context::without_node(".");
-    let (drafts, stored) = (std::collections::HashMap::new(), |_: &str, _: &str| None);
-    let view = View { registry: &registry, context: &context, drafts: &drafts, stored: &stored };
-    let problems = (KIND.validate)(&draft(yaml), &view);
-    problems.into_iter().map(|it| format!("{}: {}", it.place.unwrap().line, it.title)).collect()
+    problems(KIND, yaml).into_iter().map(|it| format!("{}: {}", it.place.unwrap().line, it.title)).collect()
 }
 
 fn changes(from: &str, to: &str, reset_state: bool) -> Vec<String> {
     let options = ApplyOptions { reset_state, ..ApplyOptions::default() };
-    let problems = (KIND.change)(&stored(&draft(from)), &draft(to), &options);
+    let problems = (KIND.change)(&stored(&draft(KIND, from)), &draft(KIND, to), &options);
     problems.into_iter().map(|problem| format!("{}: {}", problem.place.unwrap().line, problem.title)).collect()
 }
 
@@ -165,18 +153,8 @@ spec:
   sort: [{column: nothing}]
   fileSize: 1KiB
 ";
-    let registry = Registry::new(&[KIND]);
-    let view = View {
-        registry: &registry,
-        context: &Context::without_node("."),
-        drafts: &std::collections::HashMap::new(),
-        stored: &|_, _| None,
-    };
-    let problems = (KIND.validate)(&draft(yaml), &view);
-    let told: Vec<String> =
-        problems.into_iter().map(|it| format!("{}: {}", it.place.unwrap().line, it.title)).collect();
     assert_eq!(
-        told,
+        told(yaml),
         [
             "5: the dead letters would come back as events of `t.dead`",
             "15: `fileSize` is 1KiB; it can be 64 KiB to 1 GiB",
@@ -192,7 +170,7 @@ spec:
         "",
     );
     let conflict = conflict.replace("t.dead", "in");
-    let told = (KIND.validate)(&draft(&conflict), &view);
+    let told = told(&conflict);
     assert_eq!(told.len(), 1, "a column cannot be called like a partition: {told:?}");
 }
 
@@ -289,7 +267,7 @@ fn a_dataset_is_of_a_stream_or_of_a_table() {
     let optional = table.replace(", required: true", "");
     assert_eq!(told(&optional), ["7: `id` is part of the key: make it `required: true`"]);
     let refs = |yaml: &str| {
-        (KIND.refs)(&draft(yaml).spec).into_iter().map(|it| (it.kind, it.name, it.needed)).collect::<Vec<_>>()
+        (KIND.refs)(&draft(KIND, yaml).spec).into_iter().map(|it| (it.kind, it.name, it.needed)).collect::<Vec<_>>()
     };
     assert_eq!(refs(&table), [("Table", "people".to_owned(), true)]);
     assert_eq!(refs(KEYED), [("Stream", "people.raw".to_owned(), false)]);

@@ -1,19 +1,8 @@
-use headwater_kernel::Registry;
-use headwater_kernel::port::Context;
-
 use super::*;
+use crate::testing::problems;
 
 fn told(yaml: &str) -> Vec<String> {
-    let registry = Registry::new(&[KIND]);
-    let drafts = registry.read("i.yaml", yaml.as_bytes(), &Limits::default()).unwrap();
-    let view = View {
-        registry: &registry,
-        context: &Context::without_node("."),
-        drafts: &std::collections::HashMap::new(),
-        stored: &|_, _| None,
-    };
-    let problems = validate(drafts.first().unwrap(), &view);
-    problems.into_iter().map(|it| format!("{} {}", it.place.unwrap().line, it.code)).collect()
+    problems(KIND, yaml).into_iter().map(|it| format!("{} {}", it.place.unwrap().line, it.code)).collect()
 }
 
 #[test]

@@ -1,22 +1,11 @@
-use headwater_base::{Limits, Principal};
-use headwater_kernel::Registry;
-use headwater_kernel::kind::View;
-use headwater_kernel::port::Context;
+use headwater_base::Principal;
 
 use super::{EXAMPLE, KIND, RowPolicySpec};
+use crate::testing::problems;
 
 /// The problems of a policy, each as `line:column code`.
 fn told(yaml: &str) -> Vec<String> {
-    let registry = Registry::new(&[KIND]);
-    let drafts = registry.read("p.yaml", yaml.as_bytes(), &Limits::default()).unwrap();
-    let view = View {
-        registry: &registry,
-        context: &Context::without_node("."),
-        drafts: &std::collections::HashMap::new(),
-        stored: &|_, _| None,
-    };
-    let problems = (KIND.validate)(drafts.first().unwrap(), &view);
-    let shown = problems.into_iter().map(|it| {
+    let shown = problems(KIND, yaml).into_iter().map(|it| {
         let place = it.place.unwrap();
         format!("{}:{} {}", place.line, place.column, it.code)
     });

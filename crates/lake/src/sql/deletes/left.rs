@@ -20,23 +20,21 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
 };
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::file::metadata::PageIndexPolicy;
 use tokio::sync::OnceCell;
 
 use super::{ByKey, Deletes, number};
 use crate::rows::Keys;
-use crate::sql::{fault, files, hints};
+use crate::sql::{fault, files, hints, nodes};
 
 /// What a place takes while places are gathered, which may be twice as many as there are.
 const PLACE_BYTES: usize = 2 * size_of::<u64>();
@@ -78,13 +76,8 @@ impl LeftExec {
         keys: Vec<Keys>,
         url: ObjectStoreUrl,
     ) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(rows.schema()),
-            Partitioning::UnknownPartitioning(rows.output_partitioning().partition_count()),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        let (deleted, scan, properties) = (Arc::default(), Arc::default(), Arc::new(properties));
+        let properties = nodes::properties(rows.schema(), rows.output_partitioning().partition_count());
+        let (deleted, scan) = (Arc::default(), Arc::default());
         Self { rows, deletes, keys: keys.into(), url, deleted, scan, properties }
     }
 
@@ -162,7 +155,7 @@ impl ExecutionPlan for LeftExec {
             let left = scan.execute(partition, Arc::clone(&context))?;
             Ok::<_, DataFusionError>(left.map(move |batch| deleted.left(&deletes, &keys, batch?)))
         };
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), futures::stream::once(left).try_flatten())))
+        Ok(nodes::rows(self.schema(), left))
     }
 }
 

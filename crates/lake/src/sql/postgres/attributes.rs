@@ -10,7 +10,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::array::{ArrayRef, BooleanArray, Int16Array, Int32Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result};
@@ -52,9 +52,12 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    /// A column of this type.
-    pub fn of(column: &DataType) -> Self {
-        let sent = columns::sent(column);
+    /// Those of a column.
+    pub fn of(column: &Field) -> Self {
+        if columns::is_json(column) {
+            return Self { kind: Type::JSON, modifier: NO_MODIFIER };
+        }
+        let sent = columns::sent(column.data_type());
         let modifier = match &sent {
             DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) if *scale >= 0 => {
                 ((i32::from(*digits) << 16) | i32::from(*scale)) + HEADER_BYTES
@@ -94,7 +97,6 @@ fn layout(kind: &Type) -> (i16, &'static str, &'static str) {
         Type::NUMERIC => (-1, "i", "m"),
         Type::UNKNOWN => (-2, "c", "p"),
         _ => match kind.kind() {
-            Kind::Composite(_) => (-1, "d", "x"),
             Kind::Array(item) if layout(item).1 == "d" => (-1, "d", "x"),
             _ => (-1, "i", "x"),
         },
@@ -224,7 +226,7 @@ fn typed(rows: &RecordBatch, columns: &[FieldRef]) -> Result<RecordBatch> {
     if rows.num_rows() != columns.len() {
         return Err(DataFusionError::Internal(format!("{} rows of {} columns", rows.num_rows(), columns.len())));
     }
-    let all: Vec<Attribute> = columns.iter().map(|column| Attribute::of(column.data_type())).collect();
+    let all: Vec<Attribute> = columns.iter().map(|column| Attribute::of(column)).collect();
     let of = |attribute: &Attribute| i32::try_from(attribute.kind.oid()).unwrap_or_default();
     let schema = rows.schema();
     let values = schema.fields().iter().zip(rows.columns()).map(|(field, values)| -> ArrayRef {

@@ -143,11 +143,13 @@ impl Open {
             }
             self.has_room(&name.value)?;
             let state = context.state();
-            let plan = planned(&state, &Statement::Query(query.clone())).await;
+            let statement = Statement::Query(query.clone());
+            let plan = planned(&state, &statement).await;
             let plan = plan.map_err(|error| PgWireError::ApiError(Box::new(error)))?;
             let schema = Arc::clone(plan.schema());
             let query = &hold.turn.listed.query;
-            let begun = response::of_plan(state, plan, query, &Format::UnifiedText, options.clone()).await?;
+            let begun =
+                response::of_plan(state, (&statement, plan), query, &Format::UnifiedText, options.clone()).await?;
             let Response::Query(answer) = hold.clone().rows(begun) else {
                 return Err(told(&fault::refused("a cursor is over a query")));
             };

@@ -73,7 +73,7 @@ impl House {
                 None => rows.remove(key),
             };
         }
-        let ticket = self.log.append(&Commit { appends: outbox.take(), ..Commit::default() }).unwrap();
+        let ticket = self.log.append(&mut Commit { appends: outbox.take(), ..Commit::default() }).unwrap();
         self.runtime.block_on(self.log.durable(ticket.sequence)).unwrap();
     }
 }

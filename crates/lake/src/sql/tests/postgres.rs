@@ -27,7 +27,7 @@ use crate::sql::postgres::serve;
 pub(super) struct Connected {
     pub(super) runtime: Runtime,
     pub(super) client: Client,
-    port: u16,
+    pub(super) port: u16,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
 }
@@ -394,7 +394,13 @@ fn columns_have_the_types_that_they_are_sent_as() {
         assert_eq!(told, sent.collect::<Vec<_>>(), "{place}");
     }
     let shown = told("types", "a.attname, format_type(a.atttypid, a.atttypmod)").unwrap();
-    for (column, kind) in [("c13", "numeric(10,2)"), ("c24", "timestamp with time zone"), ("c28", "bigint[]")] {
+    for (column, kind) in [
+        ("c13", "numeric(10,2)"),
+        ("c24", "timestamp with time zone"),
+        ("c28", "bigint[]"),
+        ("s", "json"),
+        ("l", "json"),
+    ] {
         assert!(shown.contains(&vec![column.to_owned(), kind.to_owned()]), "{column}: {shown:?}");
     }
     connected.end();
@@ -530,13 +536,13 @@ fn a_statement_that_meets_a_bug_ends_no_connection() {
 }
 
 /// A message of the protocol.
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
     [[kind].as_slice(), length.as_slice(), body].concat()
 }
 
 /// What the node answers to messages of a connection of its own.
-fn answered(connected: &Connected, messages: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn answered(connected: &Connected, messages: &[Vec<u8>]) -> Vec<u8> {
     connected.runtime.block_on(async {
         let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
         let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
@@ -637,6 +643,41 @@ fn parameters_keep_their_values_and_their_places() {
     }
     for (kind, sent) in [(Type::UUID, b"short".as_slice()), (Type::JSONB, b"{}".as_slice())] {
         assert_eq!(ask(kind.clone(), Some(sent)), Err("22P03".to_owned()), "{kind}");
+    }
+    connected.end();
+}
+
+/// What the type of a parameter does not hold is compared as what it is, or refused.
+#[test]
+fn parameters_are_neither_rounded_nor_cut() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let ask = |statement: &str, kind: Type, value: &'static [u8]| {
+        let row = connected.runtime.block_on(async {
+            let prepared = connected.client.prepare_typed(statement, &[kind]).await.unwrap();
+            connected.client.query_one(&prepared, &[&Raw(Some(value))]).await
+        });
+        row.map(|row| row.get::<_, String>(0)).map_err(|error| error.as_db_error().unwrap().code().code().to_owned())
+    };
+    let compared =
+        "SELECT CAST(price = $1 AS varchar) AS it FROM (SELECT CAST('1.26' AS decimal(10, 2)) AS price) AS p";
+    let cast = |kind: &str| format!("SELECT CAST(CAST($1 AS {kind}) AS varchar) AS it");
+    let (bigint, int, date) = (cast("bigint"), cast("int"), cast("date"));
+    let (large, infinite) = (b"\0\0\0\x01\x2a\x05\xf2\0".as_slice(), b"\x7f\xff\xff\xff\xff\xff\xff\xff".as_slice());
+    for (statement, kind, value, expected) in [
+        (compared, Type::NUMERIC, b"\0\x02\0\0\0\0\0\x02\0\x01\x0a\x28".as_slice(), Ok("true")),
+        (compared, Type::NUMERIC, b"\0\x02\0\0\0\0\0\x03\0\x01\x09\xf6".as_slice(), Ok("false")),
+        (bigint.as_str(), Type::NUMERIC, b"\0\x02\0\0\0\0\0\x01\0\x01\x13\x88".as_slice(), Err("22003")),
+        (bigint.as_str(), Type::INT4, b"\xff\xff\xff\xff".as_slice(), Ok("-1")),
+        (int.as_str(), Type::INT8, large, Err("22003")),
+        (bigint.as_str(), Type::INT8, large, Ok("5000000000")),
+        (date.as_str(), Type::DATE, b"\x7f\xff\xff\xff".as_slice(), Err("22008")),
+        ("SELECT CAST($1 AS varchar) AS it", Type::TIMESTAMPTZ, infinite, Err("22008")),
+        ("SELECT CAST($1 AS varchar) AS it", Type::INT4, b"\0".as_slice(), Err("22P03")),
+        ("SELECT CAST($1 AS varchar) AS it", Type::INET, b"\x02\x20\0\x04\x0a\0\0\x01".as_slice(), Err("0A000")),
+    ] {
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(ask(statement, kind.clone(), value), expected, "{statement} {kind}");
     }
     connected.end();
 }

@@ -132,7 +132,7 @@ fn damage_in_a_segment_is_told_and_not_passed_over() {
     for (at, bytes, from) in cases {
         let (house, stream) = twenty();
         damage(&house, &stream, 0, at, bytes);
-        assert_eq!(house.log.read(&stream, 0, 0, 1, View::Durable).unwrap().batches.len(), 70);
+        assert_eq!(house.log.read(&stream, 0, 0, 1, View::Durable).unwrap().batches.bytes(), 70);
         let refused = house.log.read(&stream, 0, from, 1, View::Durable);
         assert!(matches!(refused, Err(LogError::Disk(_))), "from {from}: {refused:?}");
     }

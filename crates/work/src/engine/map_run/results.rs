@@ -141,10 +141,9 @@ impl Place {
             if fetched.batches.is_empty() {
                 break;
             }
-            for part in batch::split(&fetched.batches) {
-                let (header, range) = part.map_err(|error| unreadable(&error))?;
+            for part in fetched.batches.each() {
+                let (header, bytes) = part.map_err(|error| unreadable(&error))?;
                 from = header.last_offset() + 1;
-                let bytes = fetched.batches.slice(range);
                 for record in batch::records(&bytes, 64 << 20).map_err(|error| unreadable(&error))? {
                     let record = record.map_err(|error| unreadable(&error))?;
                     if record.key.as_deref() != Some(progress.arn.as_bytes()) || record.offset < progress.first {

@@ -24,8 +24,8 @@ impl Shard {
         let mut pieces = Pieces::new(self.index, self.next, usize::MAX);
         let (first, last) = pieces.copy(id, previous, copies).ok_or_else(nothing)?;
         let append = pieces.finish(&self.history).ok_or_else(nothing)?;
-        let commit = Commit { appends: vec![append], fence: Some(self.fence.clone()), ..Commit::default() };
-        let ticket = self.log.append(&commit).map_err(|error| refused(&error))?;
+        let mut commit = Commit { appends: vec![append], fence: Some(self.fence.clone()), ..Commit::default() };
+        let ticket = self.log.append(&mut commit).map_err(|error| refused(&error))?;
         let placed = ticket.placed.first().ok_or_else(nothing)?;
         self.next = placed.last + 1;
         // Where somebody else wrote to the history stream, which nobody should, the copies name wrong places.

@@ -190,7 +190,7 @@ impl Shard {
     }
 
     /// Appends what stands in no batch, once there is room.
-    fn append_alone(&self, commit: &Commit) -> Result<(), Stop> {
+    fn append_alone(&self, commit: &mut Commit) -> Result<(), Stop> {
         let mut told = false;
         loop {
             match self.log.append(commit) {
@@ -267,7 +267,7 @@ impl Shard {
     #[expect(clippy::result_large_err, reason = "what was built is needed to tell whose write was refused")]
     fn append(&self, mut built: Built) -> Result<(Ticket, Built, Vec<Written>), (Built, TransactError)> {
         if built.writes.is_empty() {
-            return match self.log.append(&built.commit) {
+            return match self.log.append(&mut built.commit) {
                 Ok(ticket) => Ok((ticket, built, Vec::new())),
                 Err(error) => Err((built, error.into())),
             };
@@ -357,8 +357,8 @@ impl Shard {
         }
         if !moved.is_empty() {
             let deltas = vec![(Arc::clone(&self.space), moved)];
-            let commit = Commit { deltas, fence: Some(self.fence.clone()), ..Commit::default() };
-            self.append_alone(&commit)?;
+            let mut commit = Commit { deltas, fence: Some(self.fence.clone()), ..Commit::default() };
+            self.append_alone(&mut commit)?;
         }
         if !listed.is_empty() {
             // Whoever is told of an execution finds it in lists.

@@ -18,8 +18,8 @@ async fn fill(rig: &Rig) {
         loop {
             let value = Some(Bytes::from(vec![7; bytes]));
             let delta = Delta { key: Bytes::copy_from_slice(&number.to_le_bytes()), value };
-            let commit = Commit { deltas: vec![(Arc::from("filler"), vec![delta])], ..Commit::default() };
-            match rig.log.append(&commit) {
+            let mut commit = Commit { deltas: vec![(Arc::from("filler"), vec![delta])], ..Commit::default() };
+            match rig.log.append(&mut commit) {
                 Ok(ticket) => rig.log.durable(ticket.sequence).await.unwrap(),
                 Err(LogError::Full(_)) => tokio::task::yield_now().await,
                 Err(LogError::Disk(_)) => break,

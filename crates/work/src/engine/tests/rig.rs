@@ -243,9 +243,9 @@ impl Rig {
         let mut told = Vec::new();
         for partition in 0..partitions {
             let fetched = self.log.read(&name, partition, 0, 10 << 20, View::Durable).unwrap();
-            for found in headwater_wire::batch::split(&fetched.batches) {
-                let (_, range) = found.unwrap();
-                let records = headwater_wire::batch::records(&fetched.batches.slice(range), 1 << 20).unwrap();
+            for found in fetched.batches.each() {
+                let (_, batch) = found.unwrap();
+                let records = headwater_wire::batch::records(&batch, 1 << 20).unwrap();
                 for record in records.map(Result::unwrap).filter(|record| record.key.as_deref() == Some(id.as_bytes()))
                 {
                     let value: Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
@@ -281,7 +281,7 @@ impl Rig {
     /// Writes a row behind the engine's back.
     pub(super) async fn put_row(&self, shard: usize, row: Bytes, value: Bytes) {
         let deltas = vec![(Arc::from(rows::space_of(shard)), vec![Delta { key: row, value: Some(value) }])];
-        let ticket = self.log.append(&Commit { deltas, ..Commit::default() }).unwrap();
+        let ticket = self.log.append(&mut Commit { deltas, ..Commit::default() }).unwrap();
         self.log.durable(ticket.sequence).await.unwrap();
     }
 

@@ -1,0 +1,45 @@
+//! Forecasts of groups, and queries that end before all of them are told.
+
+use datafusion::prelude::{DataFrame, SessionContext};
+use headwater_base::{Principal, Problem};
+use headwater_kernel::port::sql::Via;
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::sql::queries::{Asked, Listed, Queries};
+
+const GROUPS: &str = "SELECT value % 3 AS k, \
+     forecast(arrow_cast(value, 'Timestamp(Microsecond, Some(\"UTC\"))'), CAST(value AS double), 1) AS f \
+     FROM generate_series(1, 9) GROUP BY value % 3";
+
+fn nothing_new(values: Vec<(Micros, f64)>, _: usize) -> Result<Vec<Ahead>, Problem> {
+    Ok(values.into_iter().map(|(time, predicted)| Ahead { time, predicted, half: None }).collect())
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_not_forecast() {
+    let (queries, admin) = (Arc::new(Queries::default()), Principal::default());
+    let listed = || queries.enter(Asked { principal: &admin, via: Via::Http, text: GROUPS, backend: None }, Micros(7));
+    let context = SessionContext::new();
+    context.register_udaf(AggregateUDF::from(Forecast::new(nothing_new)));
+    Runtime::new().unwrap().block_on(async {
+        let (state, plan) = context.sql(GROUPS).await.unwrap().into_parts();
+        let code = async |listed: Listed, end: &dyn Fn(Listed) -> Option<Listed>| {
+            let bound = bound(plan.clone(), &listed.query).unwrap();
+            let kept = end(listed);
+            let told = DataFrame::new(state.clone(), bound).collect().await;
+            drop(kept);
+            match told {
+                Ok(rows) => rows.iter().map(|rows| rows.num_rows()).sum::<usize>().to_string(),
+                Err(error) => fault::problem(&error).code,
+            }
+        };
+        assert_eq!(code(listed(), &Some::<Listed>).await, "3");
+        let cancelled = |listed: Listed| {
+            queries.cancel(queries.seen_by(&admin)[0].id, &admin).unwrap();
+            Some(listed)
+        };
+        assert_eq!(code(listed(), &cancelled).await, "HW-LAKE-072");
+        assert_eq!(code(listed(), &|_| None).await, "HW-LAKE-072", "whoever asked has gone");
+    });
+}

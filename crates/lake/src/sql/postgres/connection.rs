@@ -1,0 +1,211 @@
+//! A connection of a client of PostgreSQL: its messages, one after the other.
+//!
+//! The codec that reads messages waits for up to 1 GiB of one before it hands anything on. Here the length that a message
+//! says it has is looked at first, and only then the message is read: nobody makes the node hold more than it allows.
+//!
+//! # Source
+//! PostgreSQL 17, "Message Flow"; `ProcessStartupPacket` in `src/backend/tcop/backend_startup.c`, `SocketBackend` in
+//! `src/backend/tcop/postgres.c`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut as _, BytesMut};
+use datafusion_postgres::pgwire::api::{
+    ClientInfo as _, DefaultClient, ErrorHandler as _, NoopHandler, PgWireConnectionState,
+};
+use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::response::{GssEncResponse, SslResponse};
+use datafusion_postgres::pgwire::messages::{
+    PgWireBackendMessage, PgWireFrontendMessage as Message, SslNegotiationMetaMessage as Negotiation,
+};
+use datafusion_postgres::pgwire::tokio::server::{PgWireMessageServerCodec, process_error, process_message};
+use futures::SinkExt as _;
+use headwater_base::Problem;
+use headwater_kernel::unit::contained;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::codec::{Decoder as _, Framed};
+
+use super::{Handlers, Prepared, Words, told};
+use crate::sql::fault;
+
+/// How long a client may take to say who it is, and before that nothing at all.
+const START_MAX: Duration = Duration::from_secs(60);
+/// How long a client that has been dismissed may go on sending: it reads why only behind what it has begun to send.
+const DISMISSAL_MAX: Duration = Duration::from_secs(5);
+/// The longest message of a client that has not said yet who it is, and of one that has no statement and no values in it.
+const SMALL_BYTES_MAX: usize = 10_000;
+/// What is read of a connection at a time, and the room that it keeps between messages.
+const READ_BYTES: usize = 16 * 1_024;
+/// How TLS begins where nobody has asked for it; a message of that length is none.
+const TLS: u8 = 0x16;
+
+type Client = Framed<TcpStream, PgWireMessageServerCodec<Prepared>>;
+
+/// Serves a client until it goes, or says what cannot be.
+///
+/// # Errors
+/// What the system says of the socket.
+pub(super) async fn serve(socket: TcpStream, handlers: &Handlers) -> io::Result<()> {
+    let mut first = [0];
+    let spoken = timeout(START_MAX, socket.peek(&mut first)).await;
+    if !matches!(spoken, Ok(Ok(1..))) || first == [TLS] {
+        return Ok(());
+    }
+    socket.set_nodelay(true)?;
+    let said = DefaultClient::new(socket.peer_addr()?, false);
+    let mut client = Framed::new(socket, PgWireMessageServerCodec::new(said));
+    let deadline = Instant::now() + START_MAX;
+    let mut refusals = 0;
+    loop {
+        let next = if has_begun(&client) {
+            next(&mut client, handlers.message_bytes_max).await
+        } else {
+            match timeout_at(deadline, next(&mut client, handlers.message_bytes_max)).await {
+                Ok(next) => next,
+                Err(_) => return Ok(()),
+            }
+        };
+        let message = match next {
+            Ok(Some(message)) => message,
+            Ok(None) | Err(PgWireError::IoError(_)) => return Ok(()),
+            Err(error) => return dismiss(client, error.into()).await,
+        };
+        let is_extended = message.is_extended_query();
+        let is_cancel = matches!(message, Message::CancelRequest(_));
+        match message {
+            Message::Terminate(_) => return Ok(()),
+            Message::SslNegotiation(asked) => {
+                let refused = match asked {
+                    Negotiation::PostgresGss(_) => PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse),
+                    Negotiation::PostgresSsl(_) | Negotiation::None => {
+                        PgWireBackendMessage::SslResponse(SslResponse::Refuse)
+                    }
+                };
+                client.send(refused).await?;
+                refusals += 1;
+                if refusals == 2 {
+                    // There are no more than these two to ask for.
+                    client.set_state(PgWireConnectionState::AwaitingStartup);
+                }
+                continue;
+            }
+            _ => {}
+        }
+        let carried_out = process_message(
+            message,
+            &mut client,
+            Arc::clone(&handlers.startup),
+            Arc::clone(&handlers.queries),
+            Arc::clone(&handlers.queries),
+            Arc::new(NoopHandler),
+            Arc::clone(&handlers.cancel),
+        )
+        .await;
+        if let Err(mut error) = carried_out {
+            Words.on_error(&client, &mut error);
+            let error = ErrorInfo::from(error);
+            if error.is_fatal() {
+                return dismiss(client, error).await;
+            }
+            process_error(&mut client, PgWireError::UserError(Box::new(error)), is_extended).await?;
+        }
+        if is_cancel {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether a client has said who it is.
+fn has_begun(client: &Client) -> bool {
+    !matches!(
+        client.state(),
+        PgWireConnectionState::AwaitingSslRequest
+            | PgWireConnectionState::AwaitingStartup
+            | PgWireConnectionState::AuthenticationInProgress
+    )
+}
+
+/// The next message; none where the client is gone.
+async fn next(client: &mut Client, bytes_max: usize) -> PgWireResult<Option<Message>> {
+    let is_start =
+        matches!(client.state(), PgWireConnectionState::AwaitingSslRequest | PgWireConnectionState::AwaitingStartup);
+    loop {
+        let length = length(client.read_buffer(), is_start, bytes_max).map_err(|problem| told(&problem))?;
+        if let Some(length) = length.filter(|length| client.read_buffer().len() >= *length) {
+            let message = client.read_buffer_mut().split_to(length);
+            if length > READ_BYTES {
+                // The room of a large message goes with it.
+                let rest = BytesMut::from(&client.read_buffer()[..]);
+                *client.read_buffer_mut() = rest;
+            }
+            return decoded(client, message).map(Some);
+        }
+        let mut buffer = std::mem::take(client.read_buffer_mut());
+        buffer.reserve(READ_BYTES);
+        let read = client.get_mut().read_buf(&mut (&mut buffer).limit(READ_BYTES)).await;
+        *client.read_buffer_mut() = buffer;
+        if read? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+/// How many bytes the message has that a buffer begins with, once it says so.
+fn length(buffer: &[u8], is_start: bool, bytes_max: usize) -> Result<Option<usize>, Problem> {
+    let (kind, rest) = match (is_start, buffer.split_first()) {
+        (true, _) => (None, buffer),
+        (false, Some((kind, rest))) => (Some(*kind), rest),
+        (false, None) => return Ok(None),
+    };
+    let Some(said) = rest.first_chunk() else { return Ok(None) };
+    let said = i32::from_be_bytes(*said);
+    let (least, most) = match kind {
+        // Its length, and what it is.
+        None => (8, SMALL_BYTES_MAX),
+        // Statements, values, and rows to copy.
+        Some(b'Q' | b'P' | b'B' | b'd') => (4, bytes_max),
+        Some(_) => (4, SMALL_BYTES_MAX.min(bytes_max)),
+    };
+    match usize::try_from(said) {
+        Ok(length) if (least..=most).contains(&length) => Ok(Some(length + usize::from(kind.is_some()))),
+        _ => Err(fault::no_length(kind, said, least, most)),
+    }
+}
+
+/// What a whole message says.
+fn decoded(client: &mut Client, mut message: BytesMut) -> PgWireResult<Message> {
+    let kind = message.first().copied().filter(|_| has_begun(client));
+    // What reads messages takes their counts for true, and panics where one ends before that.
+    let read = contained(|| {
+        let read = client.codec_mut().decode(&mut message)?;
+        if let Some(Message::SslNegotiation(Negotiation::None)) = read {
+            // It asks for no encryption, and is still to be read.
+            client.set_state(PgWireConnectionState::AwaitingStartup);
+            return client.codec_mut().decode(&mut message);
+        }
+        Ok(read)
+    });
+    match read {
+        Ok(Ok(Some(message))) => Ok(message),
+        Ok(Ok(None)) | Err(_) => Err(told(&fault::no_message(kind, "it ends within one of its fields"))),
+        Ok(Err(error)) => Err(told(&fault::no_message(kind, &error.to_string()))),
+    }
+}
+
+/// Tells a client why it is not served any more, and ends the connection.
+async fn dismiss(mut client: Client, why: ErrorInfo) -> io::Result<()> {
+    client.send(PgWireBackendMessage::ErrorResponse(why.into())).await?;
+    client.close().await?;
+    let mut socket = client.into_inner();
+    // A system that has bytes which nobody read takes back what was sent.
+    let rest = async {
+        let mut waste = vec![0; READ_BYTES];
+        while matches!(socket.read(&mut waste).await, Ok(1..)) {}
+    };
+    let _ = timeout(DISMISSAL_MAX, rest).await;
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Messages of PostgreSQL's protocol as no driver sends them.
+
+use headwater_base::Limits;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::House;
+use super::postgres::{Connected, answered, message};
+
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+const GSS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
+
+/// What a connection is told that begins with these bytes and sends no more.
+fn told(connected: &Connected, bytes: &[u8]) -> String {
+    connected.runtime.block_on(async {
+        let mut socket = TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+        socket.write_all(bytes).await.unwrap();
+        let mut told = Vec::new();
+        socket.read_to_end(&mut told).await.unwrap();
+        String::from_utf8_lossy(&told).into_owned()
+    })
+}
+
+#[track_caller]
+fn is_dismissal(told: &str, fact: &str) {
+    for part in ["FATAL", "08P01", "HW-LAKE-104", fact] {
+        assert!(told.contains(part), "{part}: {told:?}");
+    }
+}
+
+/// Nobody waits for what is not sent.
+#[test]
+fn a_client_that_has_not_begun_says_little() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    for (begin, said) in [
+        ([0x40, 0, 0, 0].as_slice(), "1073741824 bytes; it may have 8 to 10000"),
+        ([0, 0, 0x27, 0x11].as_slice(), "10001 bytes"),
+        ([0, 0, 0, 7].as_slice(), "7 bytes"),
+        ([0xff; 4].as_slice(), "-1 bytes"),
+        (b"GET / HTTP/1.1\r\n\r\n".as_slice(), "1195725856 bytes"),
+        ([SSL_REQUEST.as_slice(), [0x40, 0, 0, 0].as_slice()].concat().as_slice(), "1073741824 bytes"),
+    ] {
+        is_dismissal(&told(&connected, begin), said);
+    }
+    // TLS would read nothing that is not encrypted.
+    connected.runtime.block_on(async {
+        let mut socket = TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+        socket.write_all(&[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3]).await.unwrap();
+        let mut told = Vec::new();
+        // It ends with an error where the node has not read all of it.
+        let _ = socket.read_to_end(&mut told).await;
+        assert_eq!(told, b"");
+    });
+    connected.end();
+}
+
+#[test]
+fn a_message_is_as_long_as_it_may_be_and_no_longer() {
+    let house = House::new(Limits { sql_message_bytes: 65_536, ..Limits::default() });
+    let connected = Connected::new(&house);
+    // Its length counts itself, and a zero ends the statement.
+    let padded = |bytes: usize| format!("SELECT 'still there' AS a --{}\0", "x".repeat(bytes - 4 - 29));
+    let longest = message(b'Q', padded(65_536).as_bytes());
+    let told = answered(&connected, &[longest.clone(), longest]);
+    assert_eq!(String::from_utf8_lossy(&told).matches("still there").count(), 2);
+    for (header, said) in [
+        ([b'Q', 0, 1, 0, 1], "a message of type `Q` says that it has 65537 bytes; it may have 4 to 65536"),
+        ([b'B', 0x40, 0, 0, 0], "1073741824 bytes"),
+        ([b'P', 0x80, 0, 0, 0], "-2147483648 bytes"),
+        ([b'Q', 0, 0, 0, 3], "3 bytes"),
+        ([b'S', 0, 0, 0x27, 0x11], "10001 bytes; it may have 4 to 10000"),
+    ] {
+        let told = answered(&connected, &[header.to_vec()]);
+        is_dismissal(&String::from_utf8_lossy(&told), said);
+    }
+    connected.end();
+}
+
+/// A driver that is in the middle of what it sends.
+#[test]
+fn a_driver_is_told_why_it_is_dismissed() {
+    let house = House::new(Limits { sql_message_bytes: 65_536, ..Limits::default() });
+    let connected = Connected::new(&house);
+    let long = format!("SELECT '{}'", "x".repeat(1 << 20));
+    connected.runtime.block_on(async {
+        let error = connected.client.simple_query(&long).await.err().unwrap();
+        let told = error.as_db_error().unwrap();
+        assert_eq!((told.severity(), told.code().code()), ("FATAL", "08P01"));
+        assert!(told.detail().unwrap().contains("HW-LAKE-104"), "{told:?}");
+        assert!(connected.client.simple_query("SELECT 1").await.is_err());
+    });
+    connected.end();
+}
+
+#[test]
+fn a_message_that_is_none_ends_its_connection() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    for (broken, said) in [
+        // Five parameters, none of which is there.
+        (message(b'B', b"\0\0\0\0\0\x05"), "a message of type `B` cannot be read"),
+        (message(b'P', b"\0SELECT 1\0\0\x01"), "a message of type `P` cannot be read"),
+        (message(b'?', b""), "a message of type `?` cannot be read"),
+    ] {
+        let told = answered(&connected, &[broken, message(b'Q', b"SELECT 'still there'\0")]);
+        let told = String::from_utf8_lossy(&told);
+        is_dismissal(&told, said);
+        assert!(!told.contains("still there"), "{told:?}");
+    }
+    assert_eq!(connected.rows("SELECT 1").unwrap(), [["1"]]);
+    connected.end();
+}
+
+/// Encryption is refused, and a client goes on without; what it sends comes in pieces.
+#[test]
+fn a_client_that_asks_for_encryption_goes_on_without() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+    let after = [message(b'Q', b"SELECT 'still there'\0"), message(b'X', b"")].concat();
+    let rest = [&begin[1..], after.as_slice()].concat();
+    let both = [SSL_REQUEST, GSS_REQUEST];
+    for asked in [&both[..1], &both[1..], &both[..], [GSS_REQUEST, SSL_REQUEST].as_slice()] {
+        connected.runtime.block_on(async {
+            let mut socket = TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+            socket.set_nodelay(true).unwrap();
+            for request in asked {
+                socket.write_all(request).await.unwrap();
+                assert_eq!(socket.read_u8().await.unwrap(), b'N');
+            }
+            for byte in &rest {
+                socket.write_all(&[*byte]).await.unwrap();
+            }
+            let mut told = Vec::new();
+            socket.read_to_end(&mut told).await.unwrap();
+            assert!(String::from_utf8_lossy(&told).contains("still there"));
+        });
+    }
+    connected.end();
+}
