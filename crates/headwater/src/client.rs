@@ -108,12 +108,22 @@ impl Client {
         self.json(Method::GET, path, query, None).await
     }
 
-    /// A DELETE whose answer is JSON; with a version, of that version alone.
+    /// A DELETE whose answer is JSON; with a version, of that version alone. What it asks beyond its flags goes in a body,
+    /// which has no limit that a list could reach.
     ///
     /// # Errors
     /// As [`Client::json`].
-    pub async fn delete(&self, path: &[&str], query: &[(&str, &str)], version: Option<u64>) -> Result<Value, Problems> {
+    pub async fn delete(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        version: Option<u64>,
+        body: Option<&Value>,
+    ) -> Result<Value, Problems> {
         let mut request = self.request(Method::DELETE, path, query);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
         if let Some(version) = version {
             request = request.header("if-match", format!("\"{version}\""));
         }

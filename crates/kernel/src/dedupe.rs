@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::{BufMut, Bytes, BytesMut};
 use headwater_log::{Delta, Log, LogError, Sequence, Stream};
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
 /// Windows held in memory at once; another is rebuilt from its space when it is needed.
 const WINDOWS_MAX: usize = 64;
@@ -31,9 +32,12 @@ pub struct Dedupe {
 
 #[derive(Debug)]
 struct Held {
-    window: Arc<Mutex<Window>>,
+    place: Arc<Place>,
     used: u64,
 }
+
+/// Where a stream's window is, from its rebuilding on: who needs it meanwhile waits for that, and nobody else does.
+type Place = OnceCell<Arc<Mutex<Window>>>;
 
 /// The last identities of one stream.
 #[derive(Debug)]
@@ -59,40 +63,57 @@ impl Dedupe {
         }
     }
 
-    /// The window of a stream, rebuilt from the log if it is not in memory.
-    pub async fn window(&self, log: &dyn Log, stream: &Stream) -> Result<Arc<Mutex<Window>>, LogError> {
+    /// The window of a stream, rebuilt from the log if it is not in memory: aside, as that goes through all its ids.
+    ///
+    /// # Errors
+    /// What the log says; [`LogError::Closed`] when the node is on its way down.
+    pub async fn window(&self, log: &Arc<dyn Log>, stream: &Arc<Stream>) -> Result<Arc<Mutex<Window>>, LogError> {
+        let place = self.place(&**log, stream).await?;
+        let rebuild = || async {
+            let (log, stream, ids_max) = (Arc::clone(log), Arc::clone(stream), self.ids_max);
+            let load = move || Arc::new(Mutex::new(Window::load(&*log, &stream, ids_max)));
+            match tokio::task::spawn_blocking(load).await {
+                Ok(window) => Ok(window),
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => Err(LogError::Closed),
+            }
+        };
+        place.get_or_try_init(rebuild).await.cloned()
+    }
+
+    async fn place(&self, log: &dyn Log, stream: &Stream) -> Result<Arc<Place>, LogError> {
         let used = self.uses.fetch_add(1, Ordering::Relaxed);
         if let Some(held) = self.windows.lock().get_mut(&stream.id) {
             held.used = used;
-            return Ok(held.window.clone());
+            return Ok(held.place.clone());
         }
         loop {
             let put_away = self.put_away.load(Ordering::Acquire);
             log.durable(put_away).await?;
-            if let Some(window) = self.rebuild(log, stream, used, put_away) {
-                return Ok(window);
+            if let Some(place) = self.make_place(stream, used, put_away) {
+                return Ok(place);
             }
         }
     }
 
-    /// The window, from memory or rebuilt now that every commit up to `durable` is; None where that is not enough: while
-    /// somebody waited for it, the same window may have been rebuilt, written to and put away once more, and what it
-    /// wrote is not to be had from the log yet.
-    fn rebuild(&self, log: &dyn Log, stream: &Stream, used: u64, durable: Sequence) -> Option<Arc<Mutex<Window>>> {
+    /// The place of a window, in which it may be rebuilt now that every commit up to `durable` is; None where that is not
+    /// enough: while somebody waited for it, the same window may have been rebuilt, written to and put away once more,
+    /// and what it wrote is not to be had from the log yet. From here on whatever is written is in this place.
+    fn make_place(&self, stream: &Stream, used: u64, durable: Sequence) -> Option<Arc<Place>> {
         let mut windows = self.windows.lock();
-        // Another request may have been faster; the map is locked while the space is read, so that there is one window.
+        // Another request may have been faster.
         if let Some(held) = windows.get_mut(&stream.id) {
             held.used = held.used.max(used);
-            return Some(held.window.clone());
+            return Some(held.place.clone());
         }
         // Windows are put away under the same lock.
         if self.put_away.load(Ordering::Acquire) > durable {
             return None;
         }
         self.make_room(&mut windows);
-        let window = Arc::new(Mutex::new(Window::load(log, stream, self.ids_max)));
-        windows.insert(stream.id, Held { window: window.clone(), used });
-        Some(window)
+        let place = Arc::<Place>::default();
+        windows.insert(stream.id, Held { place: place.clone(), used });
+        Some(place)
     }
 
     /// Puts the window away that was not used for longest, unless a request has it in hand.
@@ -100,9 +121,13 @@ impl Dedupe {
         if windows.len() < WINDOWS_MAX {
             return;
         }
-        let idle =
-            windows.iter().filter(|(_, held)| Arc::strong_count(&held.window) == 1).min_by_key(|(_, held)| held.used);
-        let Some((id, last)) = idle.map(|(id, held)| (*id, held.window.lock().last)) else { return };
+        let is_idle = |held: &Held| {
+            Arc::strong_count(&held.place) == 1 && held.place.get().is_none_or(|window| Arc::strong_count(window) == 1)
+        };
+        let idle = windows.iter().filter(|(_, held)| is_idle(held)).min_by_key(|(_, held)| held.used);
+        // One whose request was given up while it was rebuilt has written nothing.
+        let last = |held: &Held| held.place.get().map_or(0, |window| window.lock().last);
+        let Some((id, last)) = idle.map(|(id, held)| (*id, last(held))) else { return };
         windows.remove(&id);
         self.put_away.fetch_max(last, Ordering::AcqRel);
     }

@@ -12,8 +12,8 @@
 //! writer of the table at a time; a view found damaged is thrown away and built again from the streams, and says so.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ahash::HashMap;
@@ -75,6 +75,7 @@ pub struct TableViews {
     rebuilding: Mutex<()>,
     /// Times what is waited for.
     handle: Handle,
+    me: Weak<Self>,
 }
 
 /// One table while it is served.
@@ -122,7 +123,7 @@ impl TableViews {
         if let Some(words) = &damage {
             tracing::error!(file = %path.display(), cause = words, "view of the tables was damaged and is built again");
         }
-        let views = Arc::new(Self {
+        let views = Arc::new_cyclic(|me| Self {
             path,
             log,
             clock,
@@ -134,6 +135,7 @@ impl TableViews {
             rebuilt: AtomicU64::new(u64::from(damage.is_some())),
             rebuilding: Mutex::new(()),
             handle: Handle::current(),
+            me: Weak::clone(me),
         });
         for resource in views.resources.list(Some("Table")) {
             let there = stream_name(resource.metadata.name.as_str())
@@ -264,11 +266,15 @@ impl TableViews {
 
     /// Asks the view; a damaged one is replaced by an empty one, which is built again, and then asked once more.
     fn answer<T>(&self, ask: impl Fn(&View) -> Result<T, ViewError>) -> Result<T, Problem> {
-        let view = self.view();
-        match ask(&view) {
+        let (answer, view) = {
+            // Held meanwhile: what its tables are called changes with the view.
+            let view = self.view.read();
+            (ask(&view), Arc::clone(&view))
+        };
+        match answer {
             Err(ViewError::Damaged(words)) => {
                 self.repair(&view, &words)?;
-                ask(&self.view()).map_err(|error| failed(&error))
+                ask(&self.view.read()).map_err(|error| failed(&error))
             }
             other => other.map_err(|error| failed(&error)),
         }
@@ -288,17 +294,21 @@ impl TableViews {
     /// Throws the whole view away; the units of the tables build it again from their streams.
     fn replace_view(&self) -> Result<(), Problem> {
         let tables: Vec<Arc<Table>> = self.tables.read().values().cloned().collect();
+        // Nobody asks the old one from here on, or applies changes to it.
         let mut current = self.view.write();
-        // The old file stays open in whoever still asks it; its name is free at once.
         View::remove(&self.path).map_err(|error| failed(&error))?;
         let (view, _) = View::open(&self.path).map_err(|error| failed(&error))?;
+        let mut made = Vec::with_capacity(tables.len());
         for table in &tables {
-            table.cache.begin();
             let id = view.table(table.name.as_str(), table.stream.id).map_err(|error| failed(&error))?;
-            *table.id.write() = id;
             let definitions: Vec<String> = table.indexes.iter().map(|index| index.by.definition()).collect();
             let definitions: Vec<&str> = definitions.iter().map(String::as_str).collect();
-            let indexes = view.indexes(id, &definitions).map_err(|error| failed(&error))?;
+            made.push((id, view.indexes(id, &definitions).map_err(|error| failed(&error))?));
+        }
+        // Nothing fails from here on.
+        for (table, (id, indexes)) in tables.iter().zip(made) {
+            table.cache.begin();
+            *table.id.write() = id;
             *table.index_ids.write() = indexes.into_iter().map(|(id, _)| id).collect();
             // Of no documents, every one has its entries.
             table.indexes.iter().for_each(|index| index.complete.store(true, Ordering::SeqCst));
@@ -326,23 +336,30 @@ impl TableViews {
 
     /// The document of a key as the view has it, be its time up or not.
     fn shown(&self, table: &Table, key: &str) -> Result<Option<Document>, Problem> {
-        match table.cache.get(key) {
-            Some(found) => Ok(found),
-            None if !table.keys.may_hold(key) => Ok(None),
-            None => {
-                let stamp = table.cache.stamp();
-                let found = self.answer(|view| view.get(*table.id.read(), key))?.map(document);
-                table.cache.learn(stamp, key, found.as_ref());
-                Ok(found)
-            }
+        if let Some(known) = known(table, key) {
+            return Ok(known);
         }
+        let stamp = table.cache.stamp();
+        let found = self.answer(|view| view.get(*table.id.read(), key))?.map(document);
+        table.cache.learn(stamp, key, found.as_ref());
+        Ok(found)
     }
+}
+
+/// What memory knows of a key, be its time up or not; None where the view has to be asked.
+fn known(table: &Table, key: &str) -> Option<Option<Document>> {
+    table.cache.get(key).or_else(|| (!table.keys.may_hold(key)).then_some(None))
 }
 
 impl Tables for TableViews {
     fn get(&self, table: &str, key: &str) -> Result<Option<Document>, Problem> {
         let table = self.table(table)?;
         Ok(self.shown(&table, key)?.filter(|document| self.alive(&table, document)))
+    }
+
+    fn held(&self, table: &str, key: &str) -> Result<Option<Option<Document>>, Problem> {
+        let table = self.table(table)?;
+        Ok(known(&table, key).map(|found| found.filter(|document| self.alive(&table, document))))
     }
 
     fn list(&self, table: &str, after: Option<&str>, count: usize) -> Result<Vec<Document>, Problem> {
@@ -402,7 +419,7 @@ impl Tables for TableViews {
 
     fn index_fields(&self, table: &str, index: &str) -> Result<Vec<String>, Problem> {
         let table = self.table(table)?;
-        let (index, _) = table.index(index)?;
+        let (_, index) = table.index(index)?;
         Ok(match &index.by {
             index::By::Fields(fields) => fields.clone(),
             index::By::Expiry(field) => vec![field.clone()],

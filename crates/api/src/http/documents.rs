@@ -10,8 +10,8 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use headwater_base::{Name, Problem};
-use headwater_kernel::port::Tables;
 use headwater_kernel::port::tables::{self, TransactError, Write, Written};
+use headwater_kernel::port::{Document, Tables};
 use headwater_wire::exact::Exact;
 use hyper::header::{ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use hyper::{HeaderMap, StatusCode};
@@ -41,13 +41,22 @@ pub async fn get(
     request: Request,
 ) -> Result<Response, Fault> {
     Query::parse(request.uri().query(), &[])?;
-    let Some(document) = api.tables.get(&table, &key)? else { return Err(absent(&table, &key)) };
+    let Some(document) = find(&api, &table, &key).await? else { return Err(absent(&table, &key)) };
     let mut response = answer::bytes(StatusCode::OK, "application/json", document.value);
     tag(&mut response, document.version);
     if let Ok(time) = HeaderValue::from_str(&document.updated.to_string()) {
         response.headers_mut().insert("headwater-updated", time);
     }
     Ok(response)
+}
+
+/// A document from memory or, aside, from the disk.
+async fn find(api: &Api, table: &str, key: &str) -> Result<Option<Document>, Fault> {
+    if let Some(known) = api.tables.held(table, key)? {
+        return Ok(known);
+    }
+    let (tables, table, key) = (Arc::clone(&api.tables), table.to_owned(), key.to_owned());
+    Ok(aside(move || tables.get(&table, &key)).await??)
 }
 
 /// Documents in key order.
@@ -178,7 +187,7 @@ pub async fn delete(
 ) -> Result<Response, Fault> {
     let query = Query::parse(request.uri().query(), CONDITION)?;
     let (table, expect) = (Name::new(&table)?, expected(request.headers())?);
-    if api.tables.get(table.as_str(), &key)?.is_none() {
+    if find(&api, table.as_str(), &key).await?.is_none() {
         return Err(absent(table.as_str(), &key));
     }
     let (present, condition) = (must_exist(request.headers()), transactions::expression(&query, "condition")?);

@@ -38,31 +38,42 @@ const OUTSIDE: i32 = -1;
 pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
     let query = Query::parse(request.uri().query(), LIST_QUERY)?;
     let told = if query.flag("positions")? { POSITIONS_MAX } else { 0 };
-    let row = |(index, group): (usize, &Listed)| {
-        let places = places(&api.groups, &*api.log, &group.group);
-        let lag: i64 = places.iter().map(|place| place.lag).sum();
-        let members = api.groups.describe(&group.group).map_or(0, |described| described.members.len());
-        let mut row =
-            json!({ "name": group.group, "state": format!("{:?}", group.phase), "members": members, "lag": lag });
-        if index < told {
-            row["partitions"] = places.iter().map(Place::row).collect();
-        }
-        row
-    };
-    let rows: Vec<Value> = api.groups.list().iter().enumerate().map(row).collect();
-    Ok(answer::json(StatusCode::OK, &json!({ "groups": rows })))
+    // As many places are looked at as all groups have read partitions.
+    aside(move || {
+        let rows: Vec<Value> =
+            api.groups.list().iter().enumerate().map(|(index, group)| row(&api, group, index < told)).collect();
+        answer::json(StatusCode::OK, &json!({ "groups": rows }))
+    })
+    .await
+}
+
+/// A group in a list.
+fn row(api: &Api, group: &Listed, positions: bool) -> Value {
+    let places = places(&api.groups, &*api.log, &group.group);
+    let lag: i64 = places.iter().map(|place| place.lag).sum();
+    let members = api.groups.describe(&group.group).map_or(0, |described| described.members.len());
+    let mut row = json!({ "name": group.group, "state": format!("{:?}", group.phase), "members": members, "lag": lag });
+    if positions {
+        row["partitions"] = places.iter().map(Place::row).collect();
+    }
+    row
 }
 
 /// One group: members, and position and lag for each partition.
 pub async fn get(State(api): State<Arc<Api>>, Path(name): Path<String>, request: Request) -> Result<Response, Fault> {
     Query::parse(request.uri().query(), &[])?;
-    let group = find(&api.groups, &name)?;
+    // It may have read tens of thousands of partitions.
+    aside(move || shown(&api, &name)).await?
+}
+
+fn shown(api: &Api, name: &str) -> Result<Response, Fault> {
+    let group = find(&api.groups, name)?;
     let members: Vec<Value> = group
         .members
         .iter()
         .map(|member| json!({ "id": member.identity.member_id, "instance": member.identity.instance, "client": member.client_id, "host": member.client_host }))
         .collect();
-    let partitions: Vec<Value> = places(&api.groups, &*api.log, &name).iter().map(Place::row).collect();
+    let partitions: Vec<Value> = places(&api.groups, &*api.log, name).iter().map(Place::row).collect();
     let body = json!({
         "name": name,
         "state": format!("{:?}", group.phase),

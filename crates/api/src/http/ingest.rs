@@ -212,7 +212,7 @@ async fn write(
 ) -> Result<Outcome, Fault> {
     let identified = ready.iter().any(|ready| ready.event.identity.is_some());
     let window = match identified {
-        true => Some(api.dedupe.window(&*api.log, stream).await?),
+        true => Some(api.dedupe.window(&api.log, stream).await?),
         false => None,
     };
     let now = api.clock.now();

@@ -5,7 +5,7 @@
 //! `/v1/apply` takes one file as YAML or JSON, or many of them as
 //! `{"files": [{"name", "text"}]}`, so that every problem names its file, line and column.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use crate::http::aside::aside;
 use crate::http::body::media_type;
 use crate::http::documents::{expected, must_exist, tag};
 use crate::http::fault::Fault;
+use crate::http::features::expect_json;
 use crate::http::query::{Query, refused};
 use crate::http::{Api, answer};
 
@@ -41,7 +42,7 @@ pub const LIST_QUERY: &[&str] = &["selector", "watch"];
 pub const APPLY_QUERY: &[&str] = &["dry-run", "reset-state", "file"];
 
 /// Query parameters of a deletion.
-pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force", "made", "gone"];
+pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force", "made"];
 
 /// Problems that an answer shows; more are only counted.
 const PROBLEMS_SHOWN: usize = 100;
@@ -54,6 +55,15 @@ const SETTLE_MAX: Duration = Duration::from_secs(2);
 #[serde(deny_unknown_fields)]
 struct Files {
     files: Vec<File>,
+}
+
+/// What a dry run of a deletion takes to be gone already.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Gone {
+    /// Ids, which may be more than fit into an address.
+    #[serde(default)]
+    gone: BTreeSet<String>,
 }
 
 /// The kinds of the node.
@@ -197,16 +207,26 @@ pub async fn delete(
     Path((plural, name)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Fault> {
-    let query = Query::parse(request.uri().query(), DELETE_QUERY)?;
+    let (head, body) = request.into_parts();
+    let query = Query::parse(head.uri.query(), DELETE_QUERY)?;
     let kind = find(&api, &plural)?;
-    let gone = query.text("gone").unwrap_or_default();
+    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
+    let Gone { gone } = if body.bytes.is_empty() {
+        Gone::default()
+    } else {
+        expect_json(&media_type(&head.headers))?;
+        serde_json::from_slice(&body.bytes).map_err(|error| {
+            Problem::new("HW-API-008", format!("the body of a deletion cannot be read: {error}"))
+                .help("send none, or `{\"gone\": [\"Pipe/orders\"]}` with `dry-run`")
+        })?
+    };
     let options = DeleteOptions {
         dry_run: query.flag("dry-run")?,
         cascade: query.flag("cascade")?,
         force: query.flag("force")?,
-        gone: gone.split(',').map(str::to_owned).collect(),
+        gone,
         made: query.flag("made")?,
-        version: expected(request.headers())?,
+        version: expected(&head.headers)?,
     };
     let gone = api.kernel.delete(kind.name, &name, &options).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": gone })))

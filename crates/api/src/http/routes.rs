@@ -52,6 +52,8 @@ pub enum Body {
     Resources,
     /// One resource of the kind in the path.
     Resource,
+    /// `{"gone": [...]}`, or none.
+    Gone,
 }
 
 const JSON: &str = "application/json";
@@ -608,7 +610,7 @@ const ROUTES: &[Route] = &[
         path: "/v1/{plural}/{name}",
         operation: "deleteResource",
         tag: "resources",
-        summary: "Deletes a resource with what it owns and answers what went.",
+        summary: "Deletes a resource with what it owns and answers what went. With `dry-run` the ids in `gone` are taken to be gone already.",
         query: &[
             ("dry-run", "Says what would go and deletes nothing."),
             ("cascade", "Deletes resources that name this one as well."),
@@ -617,9 +619,8 @@ const ROUTES: &[Route] = &[
                 "made",
                 "Deletes streams as well, with their events, that the node made for it and that nothing else names.",
             ),
-            ("gone", "With `dry-run`: ids, with commas between them, that are taken to be gone already."),
         ],
-        body: Body::None,
+        body: Body::Gone,
         answer: JSON,
         handler: || delete(resources::delete),
     },

@@ -1,4 +1,5 @@
-//! Metadata: streams, partitions and the one node that leads them; asking for a stream may create it.
+//! Metadata: streams, partitions and the one node that leads them; asking for a stream may create it. Of many partitions
+//! the answer is made apart from the threads that serve sockets.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,17 +18,23 @@ use super::answer::{Answer, once};
 use super::cluster::bits;
 use super::error::{self, Broken, text};
 use super::table::Call;
-use super::{NODE, config_keys};
+use super::{NODE, apart, config_keys};
 
 /// Everything that may be done to a topic, as bits of `AclOperation`.
 const OPERATIONS: i32 = bits(&[3, 4, 5, 6, 7, 8, 10, 11]);
 
+/// Partitions that the thread which serves the connection describes; more take over half a millisecond.
+const HERE_PARTITIONS: u32 = 1_000;
+
+/// What an answer says of a topic: a stream as it is, or why there is none.
+type Found = Result<Arc<Stream>, Box<MetadataResponseTopic>>;
+
 pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
     let request: MetadataRequest = call.decode()?;
-    let service = call.service();
-    let settings = &service.settings;
     let operations = if request.include_topic_authorized_operations { OPERATIONS } else { i32::MIN };
-    let mut topics = Vec::new();
+    let cluster_operations =
+        if request.include_cluster_authorized_operations { bits(&[4, 5, 6, 7, 8, 9, 10, 11, 12]) } else { i32::MIN };
+    let mut topics: Vec<Found> = Vec::new();
     // Made once for a request that asks by ids, however many.
     let mut by_id: Option<HashMap<u128, Arc<Stream>>> = None;
     match request.topics {
@@ -42,29 +49,41 @@ pub(super) async fn answer(mut call: Call) -> Result<Answer, Broken> {
                         .cloned()
                         .ok_or(ResponseError::UnknownTopicId),
                 };
-                topics.push(match stream {
-                    Ok(stream) => describe(&stream, operations, call.version),
-                    Err(error) => MetadataResponseTopic::default()
+                topics.push(stream.map_err(|error| {
+                    let refused = MetadataResponseTopic::default()
                         .with_error_code(error.code())
                         .with_topic_id(topic.topic_id)
                         .with_name(topic.name.or_else(|| (call.version < 12).then(Default::default)))
-                        .with_topic_authorized_operations(operations),
-                });
+                        .with_topic_authorized_operations(operations);
+                    Box::new(refused)
+                }));
             }
         }
-        _ => topics.extend(service.log.streams().iter().map(|stream| describe(stream, operations, call.version))),
+        _ => topics.extend(call.service().log.streams().into_iter().map(Ok)),
     }
+    let partitions = topics.iter().flatten().fold(0, |sum: u32, stream| sum.saturating_add(stream.config.partitions));
+    if partitions <= HERE_PARTITIONS {
+        return describe_all(&call, topics, operations, cluster_operations);
+    }
+    let client = Arc::clone(&call.client);
+    apart::run(&client, move |_| describe_all(&call, topics, operations, cluster_operations)).await?
+}
+
+fn describe_all(call: &Call, topics: Vec<Found>, operations: i32, cluster_operations: i32) -> Result<Answer, Broken> {
+    let settings = &call.service().settings;
     let broker = MetadataResponseBroker::default()
         .with_node_id(NODE.into())
         .with_host(text(settings.advertised_host.clone()))
         .with_port(settings.advertised_port.into());
-    let cluster_operations =
-        if request.include_cluster_authorized_operations { bits(&[4, 5, 6, 7, 8, 9, 10, 11, 12]) } else { i32::MIN };
+    let described = topics.into_iter().map(|topic| match topic {
+        Ok(stream) => describe(&stream, operations, call.version),
+        Err(refused) => *refused,
+    });
     let message = MetadataResponse::default()
         .with_brokers(vec![broker])
         .with_cluster_id((call.version >= 2).then(|| text(settings.cluster_id.clone())))
         .with_controller_id(if call.version >= 1 { NODE } else { -1 }.into())
-        .with_topics(topics)
+        .with_topics(described.collect())
         .with_cluster_authorized_operations(cluster_operations);
     call.answer(&message)
 }

@@ -8,6 +8,7 @@ use headwater_base::{Micros, Name, Problem, Span};
 use headwater_kernel::kind::{self, Kind, Ref, View};
 use headwater_kernel::reconcile::{Observed, Plan};
 use headwater_kernel::resource::{Draft, Resource};
+use headwater_kernel::unit::contained;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -160,6 +161,14 @@ impl Calendar {
         Ok(Self { expression, zone, anchor: start.unwrap_or(created), start, end, window, missed, afterwards })
     }
 
+    /// As [`Self::next`], where a bug in the calendar is an error.
+    ///
+    /// # Errors
+    /// `HW-BUS-064`.
+    pub fn tell(&self, after: Micros) -> Result<Option<Micros>, Problem> {
+        contained(|| self.next(after)).map_err(|said| untold(after, &said))
+    }
+
     /// The first time after `after`.
     pub fn next(&self, after: Micros) -> Option<Micros> {
         // A rate is due for the first time at its start, if it has one.
@@ -173,13 +182,20 @@ impl Calendar {
     }
 }
 
+/// `HW-BUS-064`.
+fn untold(after: Micros, said: &str) -> Problem {
+    Problem::new("HW-BUS-064", format!("no time after {after} can be told, by a bug in the program: {said}"))
+        .help("write the times another way, and please report this with the expression and its time zone")
+}
+
 fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
     let spec: ScheduleSpec = match kind::decode(&draft.spec, "/spec", &draft.origin) {
         Ok(spec) => spec,
         Err(problem) => return vec![problem],
     };
     let mut problems = target_problems(&spec.targets, "/spec/targets", &draft.origin);
-    if let Err((key, problem)) = Calendar::of(&spec, Micros(0)) {
+    let told = |calendar: Calendar| calendar.tell(Micros(0)).map_err(|problem| ("expression", problem));
+    if let Err((key, problem)) = Calendar::of(&spec, Micros(0)).and_then(told) {
         problems.push(draft.origin.blame(&format!("/spec/{key}"), problem));
     }
     problems

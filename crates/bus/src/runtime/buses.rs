@@ -259,6 +259,12 @@ impl Buses {
         self.0.outside.stations.insert(name, Arc::new(Station::new(outlet)));
     }
 
+    /// What acts on schedules, for tests.
+    #[cfg(test)]
+    pub(super) fn scheduler(&self) -> &Scheduler {
+        &self.0.scheduler
+    }
+
     fn setup(&self, stream: Name) -> Setup {
         let parts = &self.0.parts;
         let (log, tables) = (parts.log.clone(), parts.tables.clone());

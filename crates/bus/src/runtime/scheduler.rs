@@ -1,8 +1,10 @@
 //! The scheduler: one task for all schedules of a node. When one is due, its event's effects and the time it was due are
-//! one commit, so that a time counts once whatever happens in between.
+//! one commit, so that a time counts once whatever happens in between. Each acts on one time after the other, and none
+//! waits for another: one whose target has no room, or whose table is behind, holds up its own next time alone.
 //!
 //! Times that pass while the node does not run, or that the clock leaps over, are made up for once or left out, as the
-//! schedule says. A time that meets a bug is a dead letter, and the next ones are due all the same.
+//! schedule says. A time that meets a bug is a dead letter, and the next ones are due all the same. A calendar that meets
+//! one has no next time: the schedule fails, once the time that was due has been acted on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use headwater_base::{Clock, Micros, Problem};
 use headwater_kernel::port::Tables;
 use headwater_kernel::unit::{awaited, bug, contained};
@@ -60,6 +64,10 @@ struct Entry {
     created: Micros,
     /// The next time, and when it is acted upon: later by its place in the flexible window.
     next: Option<(Micros, Micros)>,
+    /// A time of it is being acted on; the next one waits for that.
+    busy: bool,
+    /// Why no further time is known.
+    broken: Option<Problem>,
     retire: Option<Retire>,
 }
 
@@ -72,7 +80,7 @@ impl Scheduler {
     /// Adds a schedule that was created at `created`.
     ///
     /// # Errors
-    /// `HW-BUS-022` what the log says.
+    /// `HW-BUS-022` what the log says; `HW-BUS-064` where its calendar meets a bug.
     pub async fn join(
         &self,
         member: Arc<Member>,
@@ -93,8 +101,11 @@ impl Scheduler {
                 created
             }
         };
-        let mut entry = Entry { member, calendar, last, created, next: None, retire };
+        let mut entry = Entry { member, calendar, last, created, next: None, busy: false, broken: None, retire };
         entry.plan();
+        if let Some(problem) = entry.broken.take() {
+            return Err(problem);
+        }
         self.entries.lock().insert(entry.member.subscription.id(), entry);
         self.wake.notify_one();
         Ok(())
@@ -115,56 +126,89 @@ impl Scheduler {
         Some(now)
     }
 
+    /// Gives a schedule another calendar, for tests.
+    #[cfg(test)]
+    pub(super) fn change(&self, id: &str, change: impl FnOnce(&mut Calendar)) {
+        if let Some(entry) = self.entries.lock().get_mut(id) {
+            change(&mut entry.calendar);
+        }
+    }
+
     /// Acts on schedules as they are due, for ever.
     pub async fn run(&self) {
-        let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));
+        // One of each schedule at most.
+        let mut firing = FuturesUnordered::new();
         loop {
             let now = self.clock.now();
-            // A bug that a schedule meets is its own failure: the others are due all the same.
-            let due: Vec<(Arc<Member>, Result<Micros, String>)> = {
-                let mut entries = self.entries.lock();
-                let due = entries.values_mut().filter_map(|entry| {
-                    let time = contained(|| entry.take(now)).transpose()?;
-                    Some((Arc::clone(&entry.member), time))
-                });
-                due.collect()
-            };
-            for (member, time) in due {
-                let id = member.subscription.id();
-                let fired = async {
-                    match time {
-                        Ok(time) => awaited(self.fire(&mut writer, &member, time, now)).await,
-                        Err(said) => Err(said),
-                    }
-                };
-                let fired = tokio::select! {
-                    biased;
-                    // Its next life begins where this one has come to.
-                    _ = member.ending.heard() => continue,
-                    fired = fired => fired,
-                };
-                if let Err(problem) = fired.unwrap_or_else(|said| Err(bug(format_args!("`{id}`"), &said))) {
-                    warn!(schedule = %id, code = problem.code, title = problem.title, "a schedule failed");
-                    // Gone before its end is told: its next life may join as soon as it is.
-                    self.entries.lock().remove(&id);
-                    member.ending.tell(Err(problem));
-                    writer.refresh();
-                }
-            }
+            firing.extend(self.due(now).into_iter().map(|(member, time)| self.act(member, time, now)));
             let nap = {
                 let entries = self.entries.lock();
-                let next = entries.values().filter_map(|entry| entry.next).map(|(_, at)| at).min();
+                let idle = entries.values().filter(|entry| !entry.busy);
+                let next = idle.filter_map(|entry| entry.next).map(|(_, at)| at).min();
                 next.map_or(NAP_MAX, |at| at.since(self.clock.now()).min(NAP_MAX))
             };
             tokio::select! {
+                // All that are done by now: each look at what is due is one at all schedules.
+                Some(()) = firing.next() => {
+                    while let Some(Some(())) = firing.next().now_or_never() {}
+                }
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(nap.max(Duration::from_millis(1))) => {}
             }
         }
     }
 
+    /// What is to be acted on: a time of a schedule, or why it has none any more.
+    fn due(&self, now: Micros) -> Vec<(Arc<Member>, Result<Micros, Problem>)> {
+        let mut entries = self.entries.lock();
+        let due = entries.values_mut().filter(|entry| !entry.busy).filter_map(|entry| {
+            // A bug that a schedule meets is its own failure: the others are due all the same.
+            let taken = contained(|| entry.take(now));
+            let failed = |said: String| Err(bug(format_args!("`{}`", entry.member.subscription.id()), &said));
+            let time = taken.unwrap_or_else(failed).transpose()?;
+            entry.busy = true;
+            Some((Arc::clone(&entry.member), time))
+        });
+        due.collect()
+    }
+
+    /// Acts on a time of a schedule, which fails where that does.
+    async fn act(&self, member: Arc<Member>, time: Result<Micros, Problem>, now: Micros) {
+        let id = member.subscription.id();
+        let fired = async {
+            match time {
+                Ok(time) => {
+                    let fired = awaited(self.fire(&member, time, now)).await;
+                    fired.unwrap_or_else(|said| Err(bug(format_args!("`{id}`"), &said)))
+                }
+                Err(problem) => Err(problem),
+            }
+        };
+        let fired = tokio::select! {
+            biased;
+            // Its next life begins where this one has come to.
+            _ = member.ending.heard() => return,
+            fired = fired => fired,
+        };
+        {
+            let mut entries = self.entries.lock();
+            // Its next life may be there already.
+            let Some(entry) = entries.get_mut(&id).filter(|entry| Arc::ptr_eq(&entry.member, &member)) else { return };
+            entry.busy = false;
+            if fired.is_err() {
+                // Gone before its end is told: its next life may join as soon as it is.
+                entries.remove(&id);
+            }
+        }
+        if let Err(problem) = fired {
+            warn!(schedule = %id, code = problem.code, title = problem.title, "a schedule failed");
+            member.ending.tell(Err(problem));
+        }
+    }
+
     /// One time of one schedule.
-    async fn fire(&self, writer: &mut Writer, member: &Arc<Member>, time: Micros, now: Micros) -> Result<(), Problem> {
+    async fn fire(&self, member: &Arc<Member>, time: Micros, now: Micros) -> Result<(), Problem> {
+        let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));
         let subscription = &member.subscription;
         let id = subscription.id();
         let record = occurrence(&id, time);
@@ -194,31 +238,41 @@ impl Scheduler {
 
 impl Entry {
     /// The time that is due now, if one is; plans the next.
-    fn take(&mut self, now: Micros) -> Option<Micros> {
+    ///
+    /// # Errors
+    /// `HW-BUS-064` where that failed the last time.
+    fn take(&mut self, now: Micros) -> Result<Option<Micros>, Problem> {
+        if let Some(problem) = self.broken.take() {
+            return Err(problem);
+        }
         let Some((mut time, _)) = self.next.filter(|(_, at)| *at <= now) else {
             self.retire();
-            return None;
+            return Ok(None);
         };
-        let late = now.minus(GRACE + self.calendar.window);
+        let late = now.minus(GRACE.saturating_add(self.calendar.window));
         if time < late {
-            // The newest of all that have passed stands for them.
-            let newest = newest(&self.calendar, time, now);
+            // The newest of all that have passed stands for them; where a bug keeps it from being told, the first does.
+            let newest = contained(|| newest(&self.calendar, time, now)).unwrap_or(time);
             self.last = newest;
             time = newest;
             if self.calendar.missed == Missed::Skip && newest < late {
                 self.plan();
-                return None;
+                return Ok(None);
             }
         }
         self.last = time;
         self.plan();
-        Some(time)
+        Ok(Some(time))
     }
 
     fn plan(&mut self) {
         let spread = u64::try_from(self.calendar.window.as_micros()).unwrap_or(u64::MAX);
         let id = self.member.subscription.id();
-        self.next = self.calendar.next(self.last).map(|time| {
+        let next = self.calendar.tell(self.last).unwrap_or_else(|problem| {
+            self.broken = Some(problem);
+            None
+        });
+        self.next = next.map(|time| {
             let behind = if spread == 0 { 0 } else { fnv(&[&id, &time.0.to_string()]) % spread };
             (time, time.plus(Duration::from_micros(behind)))
         });

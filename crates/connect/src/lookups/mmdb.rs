@@ -20,7 +20,7 @@ use super::options::{Options, place, read_file, steps, walk};
 
 const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Records whose text is kept: many addresses share one.
-const TEXTS_MAX: usize = 50_000;
+pub(super) const TEXTS_MAX: usize = 50_000;
 
 pub(super) fn schema() -> Value {
     json!({
@@ -70,8 +70,52 @@ pub(super) fn build(spec: &Value, context: &Context) -> Result<Arc<dyn Lookup>, 
 pub(super) struct Mmdb {
     reader: Reader<Vec<u8>>,
     fields: Fields,
-    /// Text of records by their place in the file.
-    texts: RwLock<HashMap<usize, Json>>,
+    texts: Texts,
+}
+
+/// Texts of records by their place in the file, in two generations: when the young one is full the old one goes, but for
+/// what was asked for meanwhile, which is young again. So a flood of records seen once drives out no busy one.
+#[derive(Default)]
+pub(super) struct Texts(RwLock<Generations>);
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<usize, Json>,
+    old: HashMap<usize, Json>,
+}
+
+impl Texts {
+    pub fn get(&self, offset: usize) -> Option<Json> {
+        let old = {
+            let kept = self.0.read();
+            if let Some(text) = kept.young.get(&offset) {
+                return Some(text.clone());
+            }
+            kept.old.get(&offset)?.clone()
+        };
+        self.put(offset, old.clone());
+        Some(old)
+    }
+
+    pub fn put(&self, offset: usize, text: Json) {
+        let mut gone = HashMap::default();
+        let mut kept = self.0.write();
+        if kept.young.len() >= TEXTS_MAX / 2 {
+            let young = std::mem::take(&mut kept.young);
+            gone = std::mem::replace(&mut kept.old, young);
+        }
+        kept.young.insert(offset, text);
+        // Tens of thousands of texts are let go of while nobody waits.
+        drop(kept);
+        drop(gone);
+    }
+
+    /// How many there are, those counted twice that are in both generations.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        let kept = self.0.read();
+        kept.young.len() + kept.old.len()
+    }
 }
 
 impl Mmdb {
@@ -80,7 +124,7 @@ impl Mmdb {
         let reader = contained(|| Reader::from_source(bytes))
             .map_err(|_| "its reader failed".to_owned())?
             .map_err(|error| error.to_string())?;
-        Ok(Self { reader, fields, texts: RwLock::default() })
+        Ok(Self { reader, fields, texts: Texts::default() })
     }
 
     pub fn find(&self, key: &str) -> Result<Option<Json>, LookupError> {
@@ -99,8 +143,8 @@ impl Mmdb {
     fn read(&self, address: IpAddr) -> Result<Option<Json>, String> {
         let found = self.reader.lookup(address).map_err(|error| error.to_string())?;
         let Some(offset) = found.offset() else { return Ok(None) };
-        if let Some(text) = self.texts.read().get(&offset) {
-            return Ok(Some(text.clone()));
+        if let Some(text) = self.texts.get(offset) {
+            return Ok(Some(text));
         }
         let Some(record) = found.decode::<Value>().map_err(|error| error.to_string())? else { return Ok(None) };
         let value = if self.fields.is_empty() {
@@ -114,11 +158,7 @@ impl Mmdb {
             return Err(format!("a record is nested more than {JSON_DEPTH_MAX} deep"));
         }
         let text = Bytes::from(value.to_string());
-        let mut texts = self.texts.write();
-        if texts.len() >= TEXTS_MAX {
-            texts.clear();
-        }
-        texts.insert(offset, text.clone());
+        self.texts.put(offset, text.clone());
         Ok(Some(text))
     }
 }

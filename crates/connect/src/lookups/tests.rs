@@ -239,6 +239,22 @@ fn address_databases_answer_and_pick_fields() {
 }
 
 #[test]
+fn a_flood_of_records_drives_out_none_that_is_asked_for() {
+    use super::mmdb::{TEXTS_MAX, Texts};
+    let texts = Texts::default();
+    let text = |n: usize| Bytes::from(n.to_string());
+    let busy = 0..100;
+    busy.clone().for_each(|n| texts.put(n, text(n)));
+    for n in 1_000..4 * TEXTS_MAX {
+        texts.put(n, text(n));
+        // Each of the busy ones is asked for within a hundred others.
+        assert_eq!(texts.get(n % 100), Some(text(n % 100)), "behind {n} others");
+    }
+    assert!((TEXTS_MAX / 2..=TEXTS_MAX).contains(&texts.len()), "{} texts", texts.len());
+    assert_eq!(texts.get(1_000), None);
+}
+
+#[test]
 fn a_record_is_as_deep_as_its_innermost_value() {
     let nested =
         |depth| (0..depth).fold(json!(1), |inside, n| if n % 2 == 0 { json!([inside]) } else { json!({"a": inside}) });

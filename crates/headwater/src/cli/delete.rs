@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use headwater_base::{Limits, Problem};
+use serde_json::json;
 
 use super::get::text;
 use super::words::{self, Targets, named};
@@ -248,14 +249,10 @@ impl Deleter {
     async fn delete(&mut self, Target { kind, name, version }: &Target) -> Result<(), Problems> {
         let How { cascade, force, made, ignore_not_found, dry_run } = self.how;
         let flags = [("cascade", cascade), ("force", force), ("made", made), ("dry-run", dry_run)];
-        let mut query: Vec<(&str, &str)> =
-            flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();
+        let query: Vec<(&str, &str)> = flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();
         // What a dry run would have deleted before does not stand in the way of what comes behind it.
-        let before = self.gone.join(",");
-        if dry_run {
-            query.push(("gone", &before));
-        }
-        let answer = match self.client.delete(&["v1", kind, name], &query, *version).await {
+        let before = (dry_run && !self.gone.is_empty()).then(|| json!({ "gone": self.gone }));
+        let answer = match self.client.delete(&["v1", kind, name], &query, *version, before.as_ref()).await {
             Ok(answer) => answer,
             Err(problems) if ignore_not_found && problems.0.iter().all(|problem| problem.code == "HW-KERNEL-012") => {
                 return Ok(());

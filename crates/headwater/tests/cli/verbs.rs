@@ -570,6 +570,25 @@ fn streams_that_the_node_made_go_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_dry_run_knows_what_it_would_have_deleted_before_however_much_that_is() {
+    let node = Node::start();
+    // Together their names are longer than the head of a request may be.
+    let stream = |n: usize| {
+        let name = format!("{}{n}", "x".repeat(200));
+        format!(
+            "---\napiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {{name: {name}}}\nspec: {{partitions: 1}}\n"
+        )
+    };
+    node.write("many.yaml", &(0..180).map(stream).collect::<String>());
+    let applied = node.run(&["apply", "-f", "many.yaml"]);
+    assert!(applied.status.success(), "{}", text(&applied));
+    let would = node.run(&["delete", "-f", "many.yaml", "--dry-run"]);
+    assert!(would.status.success(), "{}", text(&would));
+    assert_eq!(text(&would).matches(" deleted (dry run)").count(), 180);
+    assert!(node.run(&["get", "stream", &format!("{}7", "x".repeat(200))]).status.success());
+}
+
+#[test]
 fn a_stream_may_be_named_with_its_kind() {
     let node = ready();
     check(

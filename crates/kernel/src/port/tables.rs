@@ -207,8 +207,17 @@ pub struct Page {
 
 /// Keyed documents. A write is a record of the table's compacted stream first and reaches the view after its sync.
 pub trait Tables: Send + Sync {
-    /// One document, if it is there. Answers from memory or a local view; takes microseconds.
+    /// One document, if it is there. Answers from memory or a local view on the disk: not for a thread that serves others
+    /// meanwhile, unless [`Self::held`] has answered.
     fn get(&self, table: &str, key: &str) -> Result<Option<Document>, Problem>;
+
+    /// What memory knows of a document: None = only [`Self::get`] can tell. Never reads the disk.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    fn held(&self, table: &str, key: &str) -> Result<Option<Option<Document>>, Problem> {
+        self.get(table, key).map(Some)
+    }
 
     /// Documents in key order behind `after`, at most `count`.
     fn list(&self, table: &str, after: Option<&str>, count: usize) -> Result<Vec<Document>, Problem>;

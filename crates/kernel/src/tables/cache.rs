@@ -1,13 +1,14 @@
 //! A bounded cache of a table's documents in memory, absent ones included.
 //!
 //! What is written is kept while there is room for it, and what was asked for drives out what was not ([`Packed`]).
-//! Invariant: what the cache answers is what the view holds; a reader that read the view while a change was being applied
-//! does not put its answer in ([`Cache::stamp`] tells).
+//! Invariants: what the cache answers is what the view holds; a reader that read the view while a change was being applied
+//! does not put its answer in ([`Cache::stamp`] tells). Changes are applied by one at a time: by who follows the table
+//! while the view stays what it is, or by who replaces that.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ahash::RandomState;
-use headwater_base::Micros;
+use headwater_base::{Micros, never};
 use headwater_store::tables::Row;
 use parking_lot::Mutex;
 
@@ -60,6 +61,11 @@ impl Cache {
         self.shard(key)?.lock().get(key).map(|held| document(key, &held))
     }
 
+    /// Whether [`Self::get`] knows.
+    pub(super) fn holds(&self, key: &str) -> bool {
+        self.shard(key).is_some_and(|shard| shard.lock().holds(key))
+    }
+
     /// Read before reading the view.
     pub(super) fn stamp(&self) -> u64 {
         self.stamp.load(Ordering::SeqCst)
@@ -76,7 +82,10 @@ impl Cache {
 
     /// Before changes are applied to the view.
     pub(super) fn begin(&self) {
-        self.stamp.fetch_or(1, Ordering::SeqCst);
+        let before = self.stamp.fetch_or(1, Ordering::SeqCst);
+        if !before.is_multiple_of(2) {
+            never!("changes are applied to a table's view by two at once");
+        }
     }
 
     /// Takes over a change of the view. A document it does not hold comes in where no other has to go for it.

@@ -48,7 +48,7 @@ impl TableViews {
             }
         }
         let by_field = table.indexes.iter().position(|index| matches!(index.by, By::Expiry(_)));
-        let Some(id) = by_field.and_then(|at| table.index_ids.read().get(at).copied()) else { return Ok(()) };
+        let Some(index) = by_field else { return Ok(()) };
         let below = expiry_place(now);
         let mut after: Option<(Vec<u8>, String)> = None;
         while !stopping() {
@@ -59,7 +59,10 @@ impl TableViews {
                 descending: false,
                 count: AT_ONCE,
             };
-            let found = self.answer(|view| view.find(*table.id.read(), id, &range))?;
+            let found = self.answer(|view| match table.index_id(index) {
+                Some(id) => view.find(*table.id.read(), id, &range),
+                None => Ok(Vec::new()),
+            })?;
             let keys: Vec<(String, u64)> = found.iter().map(|(_, row)| (row.key.clone(), row.version)).collect();
             self.delete_all(table, &keys).await?;
             if found.len() < AT_ONCE {

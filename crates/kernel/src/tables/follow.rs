@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Problem};
 use headwater_log::{Batches, LogError, Offset, View};
-use headwater_store::tables::{Change, Row};
+use headwater_store::tables::{self, Change, Row, ViewError};
 use headwater_wire::batch;
 
 use super::expiry::AGE_EVERY;
@@ -111,14 +111,16 @@ fn gone(table: &Table, error: &LogError) -> Problem {
 
 impl TableViews {
     /// Applies the next events of a partition; false at the end.
-    fn apply(&self, table: &Table, partition: u32) -> Result<bool, Problem> {
+    pub(super) fn apply(&self, table: &Table, partition: u32) -> Result<bool, Problem> {
+        // What is made here, from its offset to its entries of indexes, is made for this one.
+        let view = self.view();
         let Some(applied) = table.applied.get(partition as usize) else { return Ok(false) };
         let from = applied.load(Ordering::SeqCst);
         let fetched = match self.log.read(&table.stream.name, partition, from, APPLY_BYTES, View::Durable) {
             Ok(fetched) => fetched,
             Err(LogError::OffsetOutOfRange { start, .. }) if from < start => {
                 // Events before `start` were removed by hand; documents made of them stay.
-                self.advance(table, partition, &[], start)?;
+                self.advance(&view, table, partition, &[], start)?;
                 return Ok(true);
             }
             Err(LogError::OffsetOutOfRange { end, .. }) => {
@@ -132,7 +134,7 @@ impl TableViews {
             return Ok(false);
         }
         let (changes, next) = self.changes(table, &fetched.batches, from)?;
-        self.advance(table, partition, &changes, next)?;
+        self.advance(&view, table, partition, &changes, next)?;
         Ok(true)
     }
 
@@ -201,14 +203,24 @@ impl TableViews {
         }
     }
 
-    /// Applies changes to view and cache, and tells whoever waits.
-    fn advance(&self, table: &Table, partition: u32, changes: &[Change], next: Offset) -> Result<(), Problem> {
-        let id = *table.id.read();
+    /// Applies changes that were made for a view to it and to the cache, and tells whoever waits. Nothing of that happens
+    /// where the view has been replaced meanwhile: the other one begins at the first offset.
+    pub(super) fn advance(
+        &self,
+        view: &Arc<tables::View>,
+        table: &Table,
+        partition: u32,
+        changes: &[Change],
+        next: Offset,
+    ) -> Result<(), Problem> {
+        // Held until `applied` and the cache have followed: who replaces the view sets both back, before or after.
+        let current = self.view.read();
+        if !Arc::ptr_eq(view, &current) {
+            return Ok(());
+        }
         table.cache.begin();
-        let view = self.view();
-        // After the view was taken: one that is emptied meanwhile forgets them, and is not the one that gets the changes.
         table.keys.add(changes.iter().map(key_of));
-        let result = view.apply(id, partition, changes, next, !table.indexes.is_empty());
+        let result = view.apply(*table.id.read(), partition, changes, next, !table.indexes.is_empty());
         if result.is_ok() {
             for change in changes {
                 match change {
@@ -221,6 +233,7 @@ impl TableViews {
             }
         }
         table.cache.end();
+        drop(current);
         match result {
             Ok(()) => {
                 if !changes.is_empty() {
@@ -230,17 +243,24 @@ impl TableViews {
                 Ok(())
             }
             // Replaced by an empty view, which is then filled from the beginning.
-            Err(headwater_store::tables::ViewError::Damaged(words)) => self.repair(&view, &words),
+            Err(ViewError::Damaged(words)) => self.repair(view, &words),
             Err(error) => Err(super::failed(&error)),
         }
     }
 
     /// Empties the view of one table.
     fn empty(&self, table: &Table) -> Result<(), Problem> {
+        let current = self.view.read();
+        let view = Arc::clone(&current);
         table.cache.begin();
-        let result = self.answer(|view| view.clear(*table.id.read()));
+        let result = view.clear(*table.id.read());
         table.forget();
-        result
+        drop(current);
+        match result {
+            // The one in its place is empty.
+            Err(ViewError::Damaged(words)) => self.repair(&view, &words),
+            other => other.map_err(|error| super::failed(&error)),
+        }
     }
 }
 

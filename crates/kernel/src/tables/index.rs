@@ -96,14 +96,13 @@ impl Table {
         places.filter_map(|(index, id)| Some(Entry { index: *id, order: index.by.place(&document)? })).collect()
     }
 
-    /// The index of this name, with what it is called in the view.
+    /// The index of this name, with its place among the table's.
     ///
     /// # Errors
     /// `HW-KERNEL-036` where there is none, `HW-KERNEL-037` while it is being made.
-    pub(super) fn index(&self, name: &str) -> Result<(&Index, IndexId), Problem> {
-        let ids = self.index_ids.read();
-        let found = self.indexes.iter().zip(ids.iter()).find(|(index, _)| index.name == name && !name.is_empty());
-        let Some((index, id)) = found else {
+    pub(super) fn index(&self, name: &str) -> Result<(usize, &Index), Problem> {
+        let found = self.indexes.iter().enumerate().find(|(_, index)| index.name == name && !name.is_empty());
+        let Some((place, index)) = found else {
             let names = self.indexes.iter().map(|index| index.name.as_str()).filter(|name| !name.is_empty());
             let names: Vec<&str> = names.collect();
             let fact = format!("the table `{}` has no index `{}`", self.name, crate::kind::short(name));
@@ -116,7 +115,12 @@ impl Table {
             let fact = format!("the index `{name}` of the table `{}` is being made", self.name);
             return Err(Problem::new("HW-KERNEL-037", fact).help("try again; the table is ready once it is complete"));
         }
-        Ok((index, *id))
+        Ok((place, index))
+    }
+
+    /// What the index at a place is called in the view. Asked for with the view in hand: another one calls it otherwise.
+    pub(super) fn index_id(&self, place: usize) -> Option<IndexId> {
+        self.index_ids.read().get(place).copied()
     }
 }
 
@@ -135,9 +139,11 @@ impl TableViews {
 
     /// One step of making the indexes that are not complete; answers where to go on.
     pub(super) fn backfill(&self, table: &Table, after: Option<&str>) -> Result<Option<String>, Problem> {
-        let ids: Vec<IndexId> = table.index_ids.read().clone();
         let entries = |row: &Row| table.entries(&row.value);
-        let last = self.answer(|view| view.backfill(*table.id.read(), &ids, after, BACKFILL_ROWS, &entries))?;
+        let last = self.answer(|view| {
+            let ids: Vec<IndexId> = table.index_ids.read().clone();
+            view.backfill(*table.id.read(), &ids, after, BACKFILL_ROWS, &entries)
+        })?;
         if last.is_none() {
             table.indexes.iter().for_each(|index| index.complete.store(true, Ordering::SeqCst));
         }

@@ -3,7 +3,7 @@
 //! Invariant: a page looks at a bounded number of documents; one that found too few says where to go on.
 
 use headwater_base::Problem;
-use headwater_store::tables::{IndexId, Range, Row};
+use headwater_store::tables::{Range, Row};
 use headwater_wire::exact::Exact;
 
 use super::{Table, TableViews, document, place};
@@ -53,12 +53,12 @@ impl TableViews {
         match &query.index {
             None => self.by_key(&table, query, gather),
             Some(name) => {
-                let (index, id) = table.index(name)?;
+                let (place, index) = table.index(name)?;
                 let fields = match &index.by {
                     super::index::By::Fields(fields) => fields.len(),
                     super::index::By::Expiry(_) => 1,
                 };
-                self.by_index(&table, (id, fields), query, gather)
+                self.by_index(&table, (place, fields), query, gather)
             }
         }
     }
@@ -95,7 +95,7 @@ impl TableViews {
     fn by_index(
         &self,
         table: &Table,
-        (index, fields): (IndexId, usize),
+        (index, fields): (usize, usize),
         query: &Query,
         mut gather: Gather<'_>,
     ) -> Result<Page, Problem> {
@@ -116,7 +116,10 @@ impl TableViews {
                 descending: query.descending,
                 count: STEP,
             };
-            let rows = self.answer(|view| view.find(*table.id.read(), index, &range))?;
+            let rows = self.answer(|view| match table.index_id(index) {
+                Some(id) => view.find(*table.id.read(), id, &range),
+                None => Ok(Vec::new()),
+            })?;
             let end = rows.len() < STEP;
             for (place, row) in rows {
                 let here = After { place, key: row.key.clone() };

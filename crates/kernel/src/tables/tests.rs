@@ -223,6 +223,54 @@ async fn a_view_that_is_missing_damaged_or_ahead_is_built_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn changes_that_were_made_for_a_view_do_not_get_into_the_one_in_its_place() {
+    let world = World::new();
+    let kernel = world.with_users("{indexes: [{name: by_n, fields: [n]}]}").await;
+    for n in 0..20 {
+        kernel.tables().put(&users(), &format!("k{n}"), json(&format!(r#"{{"n":{n}}}"#)), None).await.unwrap();
+    }
+    let whole = all(&kernel);
+    // From here on nobody follows the table but this test.
+    kernel.stop().await;
+    let tables = kernel.tables();
+    let (table, before) = (tables.table("users").unwrap(), tables.view());
+    tables.replace_view().unwrap();
+    let late = headwater_store::tables::Change::Delete("k3".to_owned());
+    tables.advance(&before, &table, 0, &[late], 20).unwrap();
+    assert_eq!(table.applied[0].load(Ordering::SeqCst), 0, "events would be passed over");
+    assert!(table.cache.stamp().is_multiple_of(2) && all(&kernel).is_empty());
+    while tables.apply(&table, 0).unwrap() {}
+    assert_eq!(all(&kernel), whole);
+    assert_eq!(table.applied[0].load(Ordering::SeqCst), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_disk_knows_is_told_apart_from_what_memory_does() {
+    let world = World::new();
+    let kernel = world.with_users("{ttl: 1h}").await;
+    let version = kernel.tables().put(&users(), "a", json("{}"), None).await.unwrap();
+    kernel.tables().put(&users(), "b", json("{}"), None).await.unwrap();
+    assert!(matches!(kernel.tables().held("users", "a"), Ok(Some(Some(_)))));
+    kernel.stop().await;
+    drop(kernel);
+    // A new life remembers keys, and no documents.
+    let kernel = world.open().await;
+    until("the keys", || kernel.tables().held("users", "none").unwrap() == Some(None)).await;
+    assert_eq!(kernel.tables().held("users", "a").unwrap(), None);
+    assert_eq!(kernel.tables().get("users", "a").unwrap().unwrap().version, version);
+    assert!(matches!(kernel.tables().held("users", "a"), Ok(Some(Some(_)))));
+    assert_eq!(kernel.tables().held("user", "a").unwrap_err().code, "HW-KERNEL-019");
+    // Of what is to be written the old one comes into memory, and a condition is decided on it.
+    assert_eq!(kernel.tables().held("users", "b").unwrap(), None);
+    let refused = kernel.tables().put(&users(), "b", json(r#"{"n":1}"#), Some(version)).await.unwrap_err();
+    assert_eq!(refused.code, "HW-KERNEL-020");
+    assert!(matches!(kernel.tables().held("users", "b"), Ok(Some(Some(_)))));
+    world.clock.advance(Duration::from_secs(3_700));
+    assert_eq!(kernel.tables().held("users", "a").unwrap(), Some(None));
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_is_whole_and_visible() {
     let world = World::new();
     let kernel = world.with_users("{partitions: 3, key: id}").await;

@@ -1,5 +1,6 @@
 //! Writing documents: as events of the table's stream.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use headwater_log::{Append, Commit, LogError, Offset, Ticket};
 use headwater_wire::batch::{Builder, Compression};
 use serde_json::Value;
 
-use super::transact::Decided;
+use super::transact::{Decided, WRITES_MAX};
 use super::{KEY_BYTES_MAX, Table, TableViews};
 use crate::audit;
 use crate::kind::short;
@@ -47,6 +48,7 @@ impl TableViews {
         for write in writes {
             self.table_soon(&write.table).await?;
         }
+        self.recall(writes).await?;
         let entries: Vec<audit::Entry> = writes.iter().map(|write| self.entry(write)).collect();
         let mut also = Commit { appends: audit::append(&entries).into_iter().collect(), ..Commit::default() };
         let Decided { transacted, places } = loop {
@@ -63,6 +65,26 @@ impl TableViews {
         }
         let version_of_last = places.last().map_or(0, |(_, offset)| version(*offset));
         Ok((transacted.written, version_of_last))
+    }
+
+    /// Has the documents that are to be written read from the disk, aside, where memory does not know them: who decides
+    /// holds the tables, and the thread.
+    async fn recall(&self, writes: &[Write]) -> Result<(), Problem> {
+        let mut unknown: Vec<(Arc<Table>, String)> = Vec::new();
+        for write in writes.iter().take(WRITES_MAX) {
+            let table = self.table(write.table.as_str())?;
+            if !table.cache.holds(&write.key) && table.keys.may_hold(&write.key) {
+                unknown.push((table, write.key.clone()));
+            }
+        }
+        let Some(me) = self.me.upgrade().filter(|_| !unknown.is_empty()) else { return Ok(()) };
+        let read = move || unknown.iter().try_for_each(|(table, key)| me.shown(table, key).map(drop));
+        match tokio::task::spawn_blocking(read).await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The node stops, as the write will find.
+            Err(_) => Ok(()),
+        }
     }
 
     /// As [`Self::settle`], for a write that cannot be decided before.

@@ -1,7 +1,9 @@
-//! Which executions there are: by workflow or Map Run, state and start, so that a page of a list costs the page.
+//! Which executions there are: by workflow or Map Run, state and start, so that a page of a list costs the page; and
+//! whose a Map Run is, by its name in full.
 //!
-//! Truth are the heads' rows; this is the index over them that a restart builds anew, as it does the timers. It follows
-//! a commit once that is durable, and before anybody is told of it. About 60 bytes for each execution that is kept.
+//! Truth are the rows; this is the index over them that a restart builds anew, as it does the timers. Lists follow a
+//! commit once that is durable, and before anybody is told of it. About 60 bytes for each execution that is kept, and
+//! for each of its Map Runs.
 
 use std::cmp::Reverse;
 use std::collections::btree_set::Range;
@@ -13,6 +15,8 @@ use headwater_base::Micros;
 use headwater_kernel::port::workflows::{ExecutionCounts, ExecutionState};
 
 use super::rows::{Head, Key};
+use crate::execution::Attempt;
+use crate::hash;
 
 /// Where an execution stands in a list: the newest first.
 pub(super) type Place = (Reverse<Micros>, Key);
@@ -24,6 +28,18 @@ pub(super) enum Group {
     MapRun(String),
 }
 
+/// A Map Run's name in full, as the beginning of its hash.
+pub(super) type RunName = [u8; 16];
+
+/// The short form of a Map Run's name.
+pub(super) fn run_name(arn: &str) -> RunName {
+    hash::sha256(arn.as_bytes()).first_chunk().copied().unwrap_or_default()
+}
+
+/// Whose a Map Run is: the execution, and the thread and visit of the Map state in it. Taken up again it is another
+/// attempt of the same visit.
+pub(super) type Owner = (Key, Attempt);
+
 /// What a commit says of an execution.
 #[derive(Debug)]
 pub(super) struct Listing {
@@ -31,6 +47,8 @@ pub(super) struct Listing {
     place: Place,
     /// None for one that is gone.
     state: Option<ExecutionState>,
+    /// Its Map Runs that go with it.
+    runs: Vec<RunName>,
 }
 
 impl Listing {
@@ -40,12 +58,12 @@ impl Listing {
             Some(run) => Group::MapRun(run.clone()),
             None => Group::Workflow(head.workflow.clone()),
         };
-        Self { group, place: (Reverse(head.started), key), state: Some(head.state) }
+        Self { group, place: (Reverse(head.started), key), state: Some(head.state), runs: Vec::new() }
     }
 
-    /// An execution of which nothing is kept any more.
-    pub(super) fn gone(key: Key, head: &Head) -> Self {
-        Self { state: None, ..Self::of(key, head) }
+    /// An execution of which nothing is kept any more, nor of its Map Runs.
+    pub(super) fn gone(key: Key, head: &Head, runs: Vec<RunName>) -> Self {
+        Self { state: None, runs, ..Self::of(key, head) }
     }
 }
 
@@ -54,18 +72,21 @@ type States = [BTreeSet<Place>; ExecutionState::ALL.len()];
 
 /// See the file's head.
 #[derive(Default)]
-pub(super) struct Index(HashMap<Group, States>);
+pub(super) struct Index {
+    groups: HashMap<Group, States>,
+    runs: HashMap<RunName, Owner>,
+}
 
 impl Index {
     /// Takes up what a shard holds, in any order.
     pub(super) fn take_up(&mut self, listings: Vec<Listing>) {
         let mut found: HashMap<Group, [Vec<Place>; ExecutionState::ALL.len()]> = HashMap::default();
-        for Listing { group, place, state } in listings {
+        for Listing { group, place, state, .. } in listings {
             let states = found.entry(group).or_default().iter_mut().zip(ExecutionState::ALL);
             states.filter(|(_, one)| Some(*one) == state).for_each(|(places, _)| places.push(place));
         }
         for (group, states) in found {
-            for (set, places) in self.0.entry(group).or_default().iter_mut().zip(states) {
+            for (set, places) in self.groups.entry(group).or_default().iter_mut().zip(states) {
                 // Building from all at once fills the trees' nodes.
                 set.append(&mut places.into_iter().collect());
             }
@@ -74,24 +95,43 @@ impl Index {
 
     /// Follows a commit.
     pub(super) fn note(&mut self, listing: Listing) {
-        let Listing { group, place, state } = listing;
+        let Listing { group, place, state, runs } = listing;
+        self.forget(runs);
         let Some(state) = state else {
-            let Some(states) = self.0.get_mut(&group) else { return };
+            let Some(states) = self.groups.get_mut(&group) else { return };
             for set in states.iter_mut() {
                 set.remove(&place);
             }
             if states.iter().all(BTreeSet::is_empty) {
-                self.0.remove(&group);
+                self.groups.remove(&group);
             }
             return;
         };
-        for (set, one) in self.0.entry(group).or_default().iter_mut().zip(ExecutionState::ALL) {
+        for (set, one) in self.groups.entry(group).or_default().iter_mut().zip(ExecutionState::ALL) {
             if one == state {
                 set.insert(place);
             } else {
                 set.remove(&place);
             }
         }
+    }
+
+    /// Names Map Runs. What their rows say counts, so it may come before the commit that they begin in: nobody learns of
+    /// one that cannot be found.
+    pub(super) fn name(&mut self, runs: impl IntoIterator<Item = (RunName, Owner)>) {
+        self.runs.extend(runs);
+    }
+
+    /// Forgets Map Runs.
+    pub(super) fn forget(&mut self, runs: impl IntoIterator<Item = RunName>) {
+        for run in runs {
+            self.runs.remove(&run);
+        }
+    }
+
+    /// Whose the Map Run of a name in full should be.
+    pub(super) fn owner(&self, arn: &str) -> Option<Owner> {
+        self.runs.get(&run_name(arn)).copied()
     }
 
     /// Up to `count` places behind `after`; of all workflows without a group.
@@ -103,9 +143,10 @@ impl Index {
         count: usize,
     ) -> Vec<Place> {
         let groups: Vec<&States> = match group {
-            Some(group) => self.0.get(group).into_iter().collect(),
+            Some(group) => self.groups.get(group).into_iter().collect(),
             None => {
-                self.0.iter().filter(|(group, _)| matches!(group, Group::Workflow(_))).map(|(_, all)| all).collect()
+                let workflows = self.groups.iter().filter(|(group, _)| matches!(group, Group::Workflow(_)));
+                workflows.map(|(_, all)| all).collect()
             }
         };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -128,7 +169,7 @@ impl Index {
 
     /// What the executions of each workflow come to.
     pub(super) fn counts(&self) -> BTreeMap<String, ExecutionCounts> {
-        let counts = self.0.iter().filter_map(|(group, states)| {
+        let counts = self.groups.iter().filter_map(|(group, states)| {
             let Group::Workflow(workflow) = group else { return None };
             let newest = states.iter().filter_map(BTreeSet::first).min();
             let started = newest.map(|(started, _)| started.0).unwrap_or_default();

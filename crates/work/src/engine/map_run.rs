@@ -30,9 +30,10 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::Inner;
+use super::index::{RunName, run_name};
 use super::port::stopping;
 use super::queue::Command;
-use super::rows::{self, Key, SHARDS, Tag};
+use super::rows::{self, Head, Key, SHARDS, Tag};
 use crate::execution::{Attempt, Event, Failure, MapRun};
 
 use record::Counts;
@@ -173,7 +174,7 @@ impl Inner {
     fn over(&self, key: &Key, attempt: &Attempt, mut progress: Progress) -> Progress {
         progress.bound(self.bounds(key, attempt, View::Durable));
         let row = self.row(key, Tag::Head, &[], View::Durable);
-        let head = row.and_then(|row| rows::Head::decode(&row).ok());
+        let head = row.and_then(|row| Head::decode(&row).ok());
         if let Some(stopped) = head.and_then(|head| head.stopped)
             && progress.is_running()
         {
@@ -184,12 +185,20 @@ impl Inner {
 
     /// The newest Map Run of a state that is taken up again.
     pub(super) fn earlier(&self, key: &Key, maps: &[Attempt], attempt: &Attempt) -> Option<(Attempt, Progress)> {
-        let same = |one: &&Attempt| (one.thread, one.visit) == (attempt.thread, attempt.visit);
-        let earlier = *maps.iter().filter(same).max_by_key(|one| one.number)?;
+        let earlier = newest(maps, attempt)?;
         let row = self.row(key, Tag::Progress, &rows::attempt_bytes(&earlier), View::Appended)?;
         let mut progress = Progress::decode(&row)?;
         progress.bound(self.bounds(key, &earlier, View::Appended));
         Some((earlier, progress))
+    }
+
+    /// The names of an execution's Map Runs.
+    pub(super) fn names(&self, key: &Key, maps: &[Attempt]) -> Vec<RunName> {
+        let rows = maps.iter().filter_map(|one| {
+            let row = self.row(key, Tag::Progress, &rows::attempt_bytes(one), View::Appended)?;
+            Progress::decode(&row)
+        });
+        rows.map(|progress| run_name(&progress.arn)).collect()
     }
 
     /// How far a Map Run is that begins now.
@@ -231,24 +240,25 @@ impl Inner {
     }
 
     fn progress(&self, arn: &str) -> Result<(Key, Attempt, Progress), Problem> {
-        let mut found = None;
-        for shard in 0..SHARDS {
-            self.log.for_each(&rows::space_of(shard), &mut |row, value| {
-                if let Some((key, tag, rest)) = rows::split(row)
-                    && tag == Tag::Progress as u8
-                    && let (Some(attempt), Some(progress)) = (rows::attempt_of(rest), Progress::decode(value))
-                    && progress.arn == arn
-                {
-                    found = Some((key, attempt, progress));
-                }
-            });
-        }
+        let owner = self.index.lock().owner(arn);
+        let found = owner.and_then(|(key, first)| {
+            let head = Head::decode(&self.row(&key, Tag::Head, &[], View::Durable)?).ok()?;
+            let attempt = newest(&head.maps, &first)?;
+            let row = self.row(&key, Tag::Progress, &rows::attempt_bytes(&attempt), View::Durable)?;
+            Some((key, attempt, Progress::decode(&row).filter(|progress| progress.arn == arn)?))
+        });
         let shown: String = arn.chars().take(200).collect();
         found.ok_or_else(|| {
             Problem::new("HW-WORK-039", format!("there is no Map Run `{}`", shown.escape_debug()))
                 .help("`describe execution/ID` lists the Map Runs of an execution")
         })
     }
+}
+
+/// The newest Map Run of the same visit of a state.
+fn newest(maps: &[Attempt], attempt: &Attempt) -> Option<Attempt> {
+    let same = |one: &&Attempt| (one.thread, one.visit) == (attempt.thread, attempt.visit);
+    maps.iter().filter(same).max_by_key(|one| one.number).copied()
 }
 
 /// The partition of the stream of results that has those of a run.

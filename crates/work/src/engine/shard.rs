@@ -25,7 +25,8 @@ use headwater_kernel::unit::{bug, contained};
 use headwater_log::{Log, View};
 use tokio::sync::mpsc;
 
-use super::index::Listing;
+use super::index::{Listing, run_name};
+use super::map_run::Progress;
 use super::message::Message;
 use super::queue::Command;
 use super::rows::{self, Alarm, Head, Key, Tag};
@@ -108,7 +109,8 @@ impl Shard {
         let partition = u32::try_from(index).unwrap_or(0);
         let next = log.ends(&history, partition).map_err(|error| super::refused(&error))?.appended;
         let (mut alarms, mut commands, mut running) = (Vec::new(), Vec::new(), 0_u64);
-        let (mut offers, mut maps, mut express, mut listings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut offers, mut maps, mut express) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut listings, mut runs) = (Vec::new(), Vec::new());
         log.for_each(&space, &mut |row, value| {
             let Some((key, tag, rest)) = rows::split(row) else { return };
             if tag == Tag::Timer as u8 {
@@ -143,10 +145,14 @@ impl Shard {
                 }
             } else if tag == Tag::MapRun as u8 {
                 maps.extend(rows::attempt_of(rest).map(|attempt| (key, attempt)));
+            } else if tag == Tag::Progress as u8 {
+                let progress = Progress::decode(value).zip(rows::attempt_of(rest));
+                runs.extend(progress.map(|(progress, attempt)| (run_name(&progress.arn), (key, attempt))));
             }
         });
         inner.figures.running.fetch_add(running, std::sync::atomic::Ordering::Relaxed);
         inner.index.lock().take_up(listings);
+        inner.index.lock().name(runs);
         for command in commands {
             match command {
                 Command::Message { row, message } => inner.deliver(row, message),
@@ -534,7 +540,8 @@ impl Shard {
                     return;
                 }
                 batch.gone.insert(key);
-                batch.listed.extend(head.as_ref().map(|head| Listing::gone(key, head)));
+                let gone = |head: &Head| Listing::gone(key, head, self.inner.names(&key, &head.maps));
+                batch.listed.extend(head.as_ref().map(gone));
                 let pointers: Vec<Bytes> = head.iter().flat_map(|head| super::payloads::pointers(&key, head)).collect();
                 let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
                 let progress = maps.iter().flat_map(|attempt| {

@@ -17,6 +17,7 @@ use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, StartExec
 use headwater_log::{Append, Log, View};
 
 use super::Inner;
+use super::index::RunName;
 use super::message::Message;
 use super::rows::{self, Alarm, AlarmKey, Head, Key, Parent, Tag, Task};
 use crate::definition::resource::{Pattern, Service};
@@ -52,6 +53,8 @@ pub(super) struct Turn {
     pub(super) appends: Vec<Arc<Append>>,
     /// Whether its state is to be told on the bus.
     pub(super) told: Vec<ExecutionState>,
+    /// Map Runs that begin, by their names.
+    pub(super) named: Vec<(RunName, Attempt)>,
     pub(super) after: Vec<After>,
     inbox: VecDeque<Event>,
 }
@@ -82,6 +85,7 @@ struct Before {
     writes: usize,
     appends: usize,
     told: usize,
+    named: usize,
 }
 
 /// An answer that is taken once.
@@ -193,6 +197,7 @@ impl Turn {
             writes: Vec::new(),
             appends: Vec::new(),
             told: Vec::new(),
+            named: Vec::new(),
             after: Vec::new(),
             inbox: VecDeque::new(),
         }
@@ -495,6 +500,7 @@ impl Turn {
             writes: self.writes.len(),
             appends: self.appends.len(),
             told: self.told.len(),
+            named: self.named.len(),
         }
     }
 
@@ -511,6 +517,7 @@ impl Turn {
         self.writes.truncate(before.writes);
         self.appends.truncate(before.appends);
         self.told.truncate(before.told);
+        self.named.truncate(before.named);
     }
 
     /// Goes back to before the writes of the internal task `number` and takes their refusal.

@@ -137,7 +137,14 @@ fn reading(
     let (tables, table, service) = (Arc::clone(tables(services)?), table.to_owned(), service.clone());
     Ok(Plan::External(Box::pin(async move {
         let settled = tables.settled(&table).await;
-        settled.and_then(|()| read(&*tables, &table)).map_err(|problem| problem_of(&service, &problem))
+        settled.map_err(|problem| problem_of(&service, &problem))?;
+        // A page of documents may come from the disk.
+        let done = match tokio::task::spawn_blocking(move || read(&*tables, &table)).await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => return Err(Failure::new("States.Runtime", error.to_string())),
+        };
+        done.map_err(|problem| problem_of(&service, &problem))
     })))
 }
 

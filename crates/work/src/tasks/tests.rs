@@ -47,6 +47,11 @@ impl Tables for Runs {
             "runs" => Ok(match key {
                 "r1" => Some(document()),
                 "digits" => Some(digits()),
+                "disk" => {
+                    // A thread that serves others meanwhile may not wait: tokio panics.
+                    tokio::runtime::Handle::current().block_on(async {});
+                    None
+                }
                 _ => None,
             }),
             _ => Err(Problem::new("HW-KERNEL-019", format!("there is no table `{table}`"))),
@@ -271,6 +276,8 @@ async fn documents_are_read_in_the_words_of_both() {
     assert_eq!(long["Document"]["n"], json!([1.5, "12345678901234567890.10", 12_345_678_901_234_567_i64]));
     let none = read("arn:headwater:work:::table:get", json!({"Table": "runs", "Key": "r2"})).await.unwrap();
     assert_eq!(none, json!({"Key": "r2", "Version": 0, "Document": null}));
+    let waits = read("arn:headwater:work:::table:get", json!({"Table": "runs", "Key": "disk"})).await.unwrap();
+    assert_eq!(waits["Version"], 0);
     let item = json!({"TableName": "runs", "Key": {"id": {"S": "r1"}}, "ProjectionExpression": "m.#a",
         "ExpressionAttributeNames": {"#a": "a"}});
     let item = read("arn:aws:states:::dynamodb:getItem", item).await.unwrap();

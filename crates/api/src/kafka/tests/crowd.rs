@@ -13,6 +13,34 @@ async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// All turns of the work that is done apart are taken, and given back.
+#[tokio::test]
+async fn metadata_of_many_partitions_is_made_apart_and_holds_up_nobody() {
+    let house = Arc::new(House::new(Limits::default()).await);
+    let mut config = config_keys::defaults(1_001, &house.service.limits);
+    let wide = headwater_base::Name::new("wide").unwrap();
+    house.service.log.create(wide, config.clone(), Vec::new()).await.unwrap();
+    config.partitions = 2;
+    house.service.log.create(headwater_base::Name::new("small").unwrap(), config, Vec::new()).await.unwrap();
+    let turns = house.service.apart.acquire_many(apart::PIECES_MAX as u32).await.unwrap();
+    let (mut peer, mut other) = (Peer::of(&house).await, Peer::of(&house).await);
+    peer.send(&frame(3, 12, &MetadataRequest::default().with_topics(None))).await;
+    let topic = metadata_request::MetadataRequestTopic::default().with_name(Some(name("small").into()));
+    let request = MetadataRequest::default().with_topics(Some(vec![topic]));
+    let answer: MetadataResponse = other.ask(3, 12, request).await;
+    assert_eq!(answer.topics[0].partitions.len(), 2);
+    let mut early = [0];
+    let looked = peer.socket.try_read(&mut early);
+    assert_eq!(looked.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    drop(turns);
+    let mut answer = peer.next().await.unwrap();
+    ResponseHeader::decode(&mut answer, MetadataResponse::header_version(12)).unwrap();
+    let answer = MetadataResponse::decode(&mut answer, 12).unwrap();
+    let mut partitions: Vec<usize> = answer.topics.iter().map(|topic| topic.partitions.len()).collect();
+    partitions.sort_unstable();
+    assert_eq!(partitions, [2, 1_001]);
+}
+
 #[tokio::test]
 async fn connections_over_the_limit_end_at_once_and_come_in_when_one_leaves() {
     let house = Arc::new(House::new(Limits { kafka_connections: 50, ..Limits::default() }).await);

@@ -122,7 +122,8 @@ impl Enrich for Door {
     }
 }
 
-/// Documents as records of `table.<name>`; one with `refuse` in it is refused, one with `bug` meets one.
+/// Documents as records of `table.<name>`; one with `refuse` in it is refused, one with `bug` meets one, and one with
+/// `behind` waits for ever for its table.
 struct Documents(Arc<dyn Log>);
 
 impl Tables for Documents {
@@ -163,6 +164,9 @@ impl Tables for Documents {
             let Change::Put(document) = &write.change else { panic!("{write:?}") };
             let text = String::from_utf8_lossy(document);
             assert!(!text.contains("bug"), "a bug, made by a test");
+            if text.contains("behind") {
+                return Err(TransactError::Behind(write.table.clone()));
+            }
             if text.contains("refuse") {
                 return Err(TransactError::Problem(Problem::new("HW-KERNEL-020", "the document does not fit")));
             }
@@ -180,6 +184,10 @@ impl Tables for Documents {
 
     fn write<'a>(&'a self, _: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn settled<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(std::future::pending())
     }
 
     fn query(&self, table: &str, _: &Query) -> Result<Page, Problem> {

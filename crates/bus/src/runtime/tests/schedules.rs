@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use headwater_base::Name;
+use headwater_base::{Micros, Name};
 use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START};
+use crate::schedule::{Dialect, Expression};
 
 fn spec(expression: &str, more: Value) -> Value {
     let mut spec = json!({"expression": expression, "targets": [{"type": "stream", "stream": "ticks", "input": {"path": "$.time"}}]});
@@ -140,6 +141,43 @@ fn a_time_that_meets_a_bug_is_a_dead_letter_and_the_next_ones_are_due_all_the_sa
     assert!(bad.finished().now_or_never().is_none());
     bench.until("they are counted", || bench.figure("schedule/bad", "dead_letters_total") >= 3);
     bench.stop(&bad);
+    bench.stop(&good);
+}
+
+#[test]
+fn a_schedule_that_waits_for_its_table_holds_up_no_other() {
+    let bench = Bench::new();
+    let behind = json!({"type": "table", "table": "orders", "key": "$.id", "input": {"constant": {"behind": true}}});
+    let stuck = bench.start("Schedule", "a-stuck", spec("rate(1 minutes)", json!({"targets": [behind]})));
+    let free = bench.start("Schedule", "b-free", spec("rate(1 minutes)", json!({})));
+    bench.until_ticking(Duration::from_millis(500), "the first time", || !bench.read("ticks").is_empty());
+    let held = stuck.status().message;
+    bench.until_ticking(Duration::from_millis(500), "three times", || bench.read("ticks").len() >= 3);
+    // It is in the midst of its first time, and not of those behind it as well.
+    assert_eq!(stuck.status().message, held);
+    assert!(stuck.finished().now_or_never().is_none());
+    bench.stop(&stuck);
+    bench.stop(&free);
+}
+
+#[test]
+fn a_calendar_that_meets_a_bug_fails_its_schedule_behind_the_time_that_was_due() {
+    let bench = Bench::new();
+    let bad = bench.start("Schedule", "bad", spec("rate(1 minutes)", json!({})));
+    let more = json!({"targets": [{"type": "stream", "stream": "beside", "input": {"path": "$.time"}}]});
+    let good = bench.start("Schedule", "good", spec("rate(1 minutes)", more));
+    // At the end of all time, in a zone that is ahead of it.
+    bench.buses.scheduler().change("schedule/bad", |calendar| {
+        calendar.expression = Expression::parse("cron(0 0 ? * MON *)", Dialect::Schedule).unwrap();
+        calendar.zone = chrono_tz::Pacific::Auckland;
+        calendar.start = Some(Micros(chrono::DateTime::<chrono::Utc>::MAX_UTC.timestamp_micros()));
+    });
+    bench.until_ticking(Duration::from_millis(500), "its end", || bad.finished().now_or_never().is_some());
+    let problem = bench.runtime.block_on(bad.finished()).unwrap_err();
+    assert_eq!(problem.code, "HW-BUS-064", "{problem:?}");
+    assert!(problem.title.starts_with("no time after 2026-01-01T00:01:00Z can be told"), "{problem:?}");
+    assert_eq!(bench.wait_for("ticks", 1), [json!("2026-01-01T00:01:00Z")]);
+    bench.until_ticking(Duration::from_millis(500), "the other's times", || bench.read("beside").len() >= 3);
     bench.stop(&good);
 }
 

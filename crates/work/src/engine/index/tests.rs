@@ -7,7 +7,7 @@ const STATES: [ExecutionState; 3] = [ExecutionState::Running, ExecutionState::Su
 fn listing(group: &Group, number: u8, state: Option<ExecutionState>) -> Listing {
     // Two of them began at the same time.
     let started = Micros(i64::from(number / 2));
-    Listing { group: group.clone(), place: (Reverse(started), [number; 16]), state }
+    Listing { group: group.clone(), place: (Reverse(started), [number; 16]), state, runs: Vec::new() }
 }
 
 #[test]
@@ -67,5 +67,19 @@ fn of_executions_that_are_gone_nothing_stays() {
     for number in [1, 2, 2, 3] {
         index.note(listing(&group, number, None));
     }
-    assert!(index.0.is_empty() && index.places(None, None, None, 10).is_empty());
+    assert!(index.groups.is_empty() && index.places(None, None, None, 10).is_empty());
+}
+
+#[test]
+fn a_map_run_is_found_until_its_execution_is_gone() {
+    let (mut index, group) = (Index::default(), Group::Workflow("a".into()));
+    let attempt = Attempt { thread: 1, visit: 2, number: 3 };
+    index.name((1..=3).map(|run| (run_name(&format!("run/{run}")), ([run; 16], attempt))));
+    index.forget([run_name("run/3")]);
+    assert_eq!(index.owner("run/2"), Some(([2; 16], attempt)));
+    assert_eq!((index.owner("run/3"), index.owner("run/4")), (None, None));
+    index.note(listing(&group, 1, Some(ExecutionState::Running)));
+    index.note(Listing { runs: vec![run_name("run/1")], ..listing(&group, 1, None) });
+    assert_eq!((index.owner("run/1"), index.owner("run/2")), (None, Some(([2; 16], attempt))));
+    assert_eq!(index.runs.len(), 1);
 }

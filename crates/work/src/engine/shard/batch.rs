@@ -9,7 +9,7 @@ use headwater_kernel::port::workflows::ExecutionView;
 use headwater_log::Append;
 
 use super::completer::Post;
-use crate::engine::index::Listing;
+use crate::engine::index::{Listing, Owner, RunName};
 use crate::engine::message::Message;
 use crate::engine::queue::{Command, Reply};
 use crate::engine::rows::{self, AlarmKey, Key};
@@ -64,6 +64,12 @@ impl Batch {
             deliver: std::mem::take(&mut self.deliver),
             ..Self::default()
         }
+    }
+
+    /// The Map Runs that begin.
+    pub(super) fn runs(&self) -> Vec<(RunName, Owner)> {
+        let turns = self.slots.iter().map(|slot| &slot.turn);
+        turns.flat_map(|turn| turn.named.iter().map(|(name, attempt)| (*name, (turn.key, *attempt)))).collect()
     }
 
     /// Takes out the turns that have nothing to write.

@@ -79,7 +79,15 @@ impl Shard {
                     continue;
                 }
             };
-            match self.append(built) {
+            let runs = batch.runs();
+            if !runs.is_empty() {
+                self.inner.index.lock().name(runs.iter().copied());
+            }
+            let appended = self.append(built);
+            if !runs.is_empty() && appended.is_err() {
+                self.inner.index.lock().forget(runs.into_iter().map(|(name, _)| name));
+            }
+            match appended {
                 Ok((ticket, built, written)) => return self.written(batch, built, ticket, written),
                 Err((built, TransactError::Full)) => self.wait_for_room(&built.commit)?,
                 Err((_, TransactError::Log(LogError::Disk(why)))) => {

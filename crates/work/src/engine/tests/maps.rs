@@ -301,6 +301,30 @@ async fn a_run_is_there_as_soon_as_it_begins_and_keeps_bounds_that_were_changed(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_found_by_its_name_until_its_execution_goes() {
+    let mut rig = Rig::new().await;
+    begin(&rig).await;
+    let arn = rig.engine().map_runs("slow/n").unwrap().remove(0)["mapRunArn"].as_str().unwrap().to_owned();
+    rig.engine().stop("slow/n", None, None).await.unwrap();
+    check_stopped(&rig).await;
+    rig.restart().await;
+    rig.engine().redrive("slow/n").await.unwrap();
+    for item in 2..=4 {
+        answer(&rig, item).await;
+    }
+    rig.end("slow/n").await;
+    let run = rig.engine().map_run(&arn).unwrap();
+    assert_eq!((&run["status"], &run["redriveCount"]), (&json!("SUCCEEDED"), &json!(1)));
+    rig.restart().await;
+    assert_eq!(rig.engine().map_run(&arn).unwrap(), run);
+    let other = rig.engine().map_run(&format!("{arn}0")).unwrap_err();
+    assert_eq!(other.code, "HW-WORK-039");
+    rig.advance(31 * 86_400);
+    rig.until(|| rig.engine().map_run(&arn).is_err_and(|problem| problem.code == "HW-WORK-039")).await;
+    rig.until(|| rig.engine().0.index.lock().owner(&arn).is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bounds_that_are_changed_at_once_are_all_kept() {
     let rig = Rig::new().await;
     begin(&rig).await;

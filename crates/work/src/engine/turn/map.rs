@@ -1,6 +1,7 @@
 //! A turn's Map Runs: their rows, from the step that begins one to the one that takes its end.
 
 use super::{After, Around, Turn};
+use crate::engine::index::run_name;
 use crate::engine::map_run::{self, Progress};
 use crate::engine::rows::{self, Tag};
 use crate::execution::history::Details;
@@ -33,6 +34,7 @@ impl Turn {
         } else {
             let arn = self.execution.identity.execution_arn.clone();
             self.put_progress(&attempt, &around.inner.begun(&run, arn));
+            self.named.push((run_name(&run.arn), attempt));
         }
         self.put_map(&run, false, around);
         self.head.maps.push(attempt);
