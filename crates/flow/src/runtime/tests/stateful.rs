@@ -291,6 +291,7 @@ fn the_keys_of_an_event_are_foreseen_once_up_to_the_first_step_that_may_keep_it(
         clock: bench.clock.clone(),
         figures: Arc::new(Figures::of(&plan)),
         chain: Chain::default(),
+        waiting_max: 16,
     };
     let input = Input::new(Arc::from("in"), 0, false, Positions::at(0));
     let mut core = Core::new(plan, vec![input], around, None).unwrap();
