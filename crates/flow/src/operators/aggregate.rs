@@ -44,6 +44,8 @@ const VERSION: u8 = 1;
 
 /// Keys that one call of [`Aggregate::advance`] deletes at most.
 const SWEPT_MAX: usize = 512;
+/// Keys to be deleted that are listed at most; where a part of the state has more, it is looked through again.
+const OVER_MAX: usize = 1 << 16;
 
 /// An aggregate step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub struct AggregateConfig {
 pub struct Aggregate {
     shape: Arc<Shape>,
     sweep: Sweep,
+    /// Keys whose windows were all empty when the sweep came by, and that are still to be deleted.
+    over: Vec<Box<[u8]>>,
     scratch: Scratch,
 }
 
@@ -70,7 +74,8 @@ impl Aggregate {
     /// # Errors
     /// No window at all, no measure, windows that are not in order or cannot share panes.
     pub fn new(config: AggregateConfig) -> Result<Self, ConfigError> {
-        Ok(Self { shape: Arc::new(Shape::new(config)?), sweep: Sweep::default(), scratch: Scratch::default() })
+        let shape = Arc::new(Shape::new(config)?);
+        Ok(Self { shape, sweep: Sweep::default(), over: Vec::new(), scratch: Scratch::default() })
     }
 
     /// For readers of features: shared with the operator, needs nothing else of it.
@@ -126,28 +131,32 @@ impl Aggregate {
         state.read(key, |value| shape.run(value, tick, None, scratch, Some(&mut *out)))
     }
 
-    /// Deletes keys whose windows are all empty at `watermark`, in one part of the state with each call and a bounded number
-    /// of them; what is left over is found by later calls, so [`Advance::More`] is no reason to hurry. The end of the input
-    /// ([`Micros::MAX`]) is no moment that anything could be old at, and deletes nothing.
+    /// Deletes keys whose windows are all empty at `watermark`: looks through one part of the state with each call at most,
+    /// and deletes a bounded number of keys; what is left over is found by later calls, so [`Advance::More`] is no reason to
+    /// hurry. The end of the input ([`Micros::MAX`]) is no moment that anything could be old at, and deletes nothing.
     ///
     /// # Errors
     /// [`Corrupt`] when a state cannot be read.
     pub fn advance(&mut self, state: &mut dyn State, watermark: Micros) -> Result<Advance, Corrupt> {
         let Some(grain) = self.shape.coarsest().filter(|_| watermark != Micros::MAX) else { return Ok(Advance::Done) };
-        let (shape, sweep) = (&*self.shape, &mut self.sweep);
-        let Some(part) = sweep.next(watermark, grain) else { return Ok(Advance::Done) };
-        let mut over: Vec<Box<[u8]>> = Vec::new();
-        let mut read = Ok(());
-        state.for_part(part, &mut |key, value| match head(value).map(|newest| shape.due(newest)) {
-            Ok(Some(due)) if due > watermark => sweep.expect(due),
-            Ok(Some(_)) if over.len() < SWEPT_MAX => over.push(key.into()),
-            Ok(_) => {}
-            Err(error) => read = Err(error),
-        });
-        read?;
-        for key in &over {
-            // It may have been written since the last commit.
-            state.change(key, &mut |value| {
+        let (shape, sweep, over) = (&*self.shape, &mut self.sweep, &mut self.over);
+        if over.is_empty() {
+            let Some(part) = sweep.next(watermark, grain) else { return Ok(Advance::Done) };
+            let mut read = Ok(());
+            state.for_part(part, &mut |key, value| match head(value).map(|newest| shape.due(newest)) {
+                Ok(Some(due)) if due > watermark => sweep.expect(due),
+                Ok(Some(_)) if over.len() < OVER_MAX => over.push(key.into()),
+                Ok(_) => {}
+                Err(error) => read = Err(error),
+            });
+            read?;
+            if over.len() < OVER_MAX {
+                sweep.done();
+            }
+        }
+        for key in over.drain(over.len().saturating_sub(SWEPT_MAX)..) {
+            // It may have been written since it was listed.
+            state.change(&key, &mut |value| {
                 let due = value.map(head).transpose()?.and_then(|newest| shape.due(newest));
                 let Some(due) = due else { return Ok(Change::Keep) };
                 if due <= watermark {
@@ -157,9 +166,11 @@ impl Aggregate {
                 Ok(Change::Keep)
             })?;
         }
-        // Where there were more, the part comes again.
-        let has_more = over.len() == SWEPT_MAX || sweep.done();
-        Ok(if has_more { Advance::More } else { Advance::Done })
+        if over.is_empty() {
+            // Until the next sweep finds some.
+            *over = Vec::new();
+        }
+        Ok(if sweep.is_under_way() || !over.is_empty() { Advance::More } else { Advance::Done })
     }
 
     /// Takes notice of one entry of the operator's space.
