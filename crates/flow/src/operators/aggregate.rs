@@ -1,7 +1,8 @@
 //! Running aggregates of a key over several sliding windows at once, readable after every event.
 //!
 //! What it is NOT: it gives out nothing at the close of a window and takes events however late, as long as they fall
-//! into one of its windows; so it needs no watermark but for forgetting.
+//! into one of its windows; so it needs no watermark but for forgetting. Whoever moves that says that no event from before
+//! it comes any more; then no value shows whether and when a key was forgotten.
 //!
 //! **Windows slide in panes.** A window of length `w` is cut into panes of a grain `g` (12 to 24 of them, see
 //! [`Shape::grains`]): `1m` moves in steps of 5 s, `10m` of 30 s, `1h` of 5 min, `24h` of 1 h. At a time `t` it holds what

@@ -12,6 +12,7 @@ use headwater_log::Delta;
 use super::{Core, Input, InputIndex, Run};
 use crate::compile::{KeyedConfig, Work};
 use crate::operators::codec::{Reader, put_i64};
+use crate::operators::time::bound;
 use crate::operators::{Advance, Corrupt, Measure, WatermarkConfig, Watermarks};
 use crate::runtime::outbox::Sink;
 use crate::runtime::overlay::{Overlay, drain};
@@ -85,7 +86,9 @@ impl Core {
                 Run::Stateless => continue,
                 Run::Aggregate(run) => {
                     let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
-                    run.operator.advance(&mut state, self.held).map_err(broken)?
+                    // Not what an event could still count that is behind the watermark and taken all the same: so no value
+                    // tells what has been forgotten when.
+                    run.operator.advance(&mut state, bound(self.held, plan.watermark.lateness)).map_err(broken)?
                 }
                 Run::Dedupe(run) => {
                     let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };

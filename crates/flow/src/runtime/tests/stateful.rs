@@ -13,8 +13,10 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
+use crate::operators::Advance;
 use crate::runtime::core::{Chain, Core, Input, Surroundings};
 use crate::runtime::figures::Figures;
+use crate::runtime::files::Memory;
 use crate::runtime::outbox::{Refused, Sink, Target};
 use crate::runtime::overlay::Kept;
 use crate::runtime::positions::Positions;
@@ -306,4 +308,69 @@ fn the_keys_of_an_event_are_foreseen_once_up_to_the_first_step_that_may_keep_it(
     // There is nothing to overlap with one key, and no state for a second revision.
     assert!(offer(1, json!({"id": "2", "listing": "l"})).is_empty());
     assert!(offer(2, json!({"id": "3", "user": "u", "revision": 2})).is_empty());
+}
+
+/// Takes everything and keeps the values.
+#[derive(Default)]
+struct Written(Vec<Value>);
+
+impl Sink for Written {
+    fn put(
+        &mut self,
+        _: Target,
+        _: i64,
+        _: Option<&[u8]>,
+        value: Option<&[u8]>,
+        _: Option<&Cause>,
+    ) -> Result<(), Refused> {
+        self.0.extend(value.map(|value| serde_json::from_slice::<Value>(value).unwrap()));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_key_is_forgotten_once_no_event_comes_any_more_that_could_tell() {
+    let bench = Bench::new();
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "time": {"field": ".time", "disorder": "1s", "lateness": "1m", "ahead": "3650d"},
+        "steps": [{"id": "rates", "type": "aggregate", "key": ".user", "windows": ["1m"],
+                   "measures": {"events": {"count": true}}, "into": ".rates"}],
+        "outputs": [{"type": "stream", "stream": "out"}],
+    });
+    let plan = Arc::new(bench.plan("p", spec));
+    let memory = Memory::default();
+    let around = Surroundings {
+        kept: Box::new(memory.clone()),
+        asking: HashMap::default(),
+        clock: bench.clock.clone(),
+        figures: Arc::new(Figures::of(&plan)),
+        chain: Chain::default(),
+    };
+    let input = Input::new(Arc::from("in"), 0, false, Positions::at(0));
+    let mut core = Core::new(plan, vec![input], around, None).unwrap();
+    let mut offset = 0;
+    let mut count = |user: &str, seconds: i64| {
+        let mut out = Written::default();
+        let value = Some(Bytes::from(event(user, seconds, "a")));
+        let record = Record { offset, timestamp: START.millis(), key: None, value, headers: Vec::new() };
+        offset += 1;
+        core.offer(0, record, false, &mut out);
+        while core.advance(&mut out).unwrap() == Advance::More {
+            memory.apply(core.drain());
+        }
+        memory.apply(core.drain());
+        out.0.remove(0)["rates"]["events_1m"].clone()
+    };
+    let users = || {
+        let mut users = Vec::new();
+        memory.for_part("pipeline/p/rates", 0, &mut |key, _| users.push(String::from_utf8(key.to_vec()).unwrap()));
+        users.sort();
+        users
+    };
+    assert_eq!((count("u", 0), users()), (json!(1), vec!["u".to_owned()]));
+    // The window of `u` is empty at the watermark, but an event from before that is still taken.
+    assert_eq!((count("v", 70), users()), (json!(1), vec!["u".to_owned(), "v".to_owned()]));
+    assert_eq!((count("u", 30), users()), (json!(2), vec!["u".to_owned(), "v".to_owned()]));
+    assert_eq!((count("v", 200), users()), (json!(1), vec!["v".to_owned()]));
 }
