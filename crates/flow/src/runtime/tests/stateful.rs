@@ -328,49 +328,85 @@ impl Sink for Written {
     }
 }
 
-#[test]
-fn a_key_is_forgotten_once_no_event_comes_any_more_that_could_tell() {
-    let bench = Bench::new();
-    let spec = json!({
-        "source": {"type": "stream", "stream": "in"},
-        "time": {"field": ".time", "disorder": "1s", "lateness": "1m", "ahead": "3650d"},
-        "steps": [{"id": "rates", "type": "aggregate", "key": ".user", "windows": ["1m"],
-                   "measures": {"events": {"count": true}}, "into": ".rates"}],
-        "outputs": [{"type": "stream", "stream": "out"}],
-    });
-    let plan = Arc::new(bench.plan("p", spec));
-    let memory = Memory::default();
-    let around = Surroundings {
-        kept: Box::new(memory.clone()),
-        asking: HashMap::default(),
-        clock: bench.clock.clone(),
-        figures: Arc::new(Figures::of(&plan)),
-        chain: Chain::default(),
-    };
-    let input = Input::new(Arc::from("in"), 0, false, Positions::at(0));
-    let mut core = Core::new(plan, vec![input], around, None).unwrap();
-    let mut offset = 0;
-    let mut count = |user: &str, seconds: i64| {
+/// A core without a node around it.
+struct Alone {
+    core: Core,
+    memory: Memory,
+    offset: i64,
+}
+
+impl Alone {
+    /// With one step, and events taken for a minute behind the watermark.
+    fn new(bench: &Bench, step: &Value) -> Self {
+        let spec = json!({
+            "source": {"type": "stream", "stream": "in"},
+            "time": {"field": ".time", "disorder": "1s", "lateness": "1m", "ahead": "3650d"},
+            "steps": [step],
+            "outputs": [{"type": "stream", "stream": "out"}],
+        });
+        let plan = Arc::new(bench.plan("p", spec));
+        let memory = Memory::default();
+        let around = Surroundings {
+            kept: Box::new(memory.clone()),
+            asking: HashMap::default(),
+            clock: bench.clock.clone(),
+            figures: Arc::new(Figures::of(&plan)),
+            chain: Chain::default(),
+        };
+        let input = Input::new(Arc::from("in"), 0, false, Positions::at(0));
+        Self { core: Core::new(plan, vec![input], around, None).unwrap(), memory, offset: 0 }
+    }
+
+    /// What comes out for one event, and the keys of the step after that.
+    fn offer(&mut self, user: &str, seconds: i64) -> (Vec<Value>, Vec<String>) {
         let mut out = Written::default();
         let value = Some(Bytes::from(event(user, seconds, "a")));
-        let record = Record { offset, timestamp: START.millis(), key: None, value, headers: Vec::new() };
-        offset += 1;
-        core.offer(0, record, false, &mut out);
-        while core.advance(&mut out).unwrap() == Advance::More {
-            memory.apply(core.drain());
+        let record = Record { offset: self.offset, timestamp: START.millis(), key: None, value, headers: Vec::new() };
+        self.offset += 1;
+        self.core.offer(0, record, false, &mut out);
+        while self.core.advance(&mut out).unwrap() == Advance::More {
+            self.memory.apply(self.core.drain());
         }
-        memory.apply(core.drain());
-        out.0.remove(0)["rates"]["events_1m"].clone()
-    };
-    let users = || {
-        let mut users = Vec::new();
-        memory.for_part("pipeline/p/rates", 0, &mut |key, _| users.push(String::from_utf8(key.to_vec()).unwrap()));
-        users.sort();
-        users
-    };
-    assert_eq!((count("u", 0), users()), (json!(1), vec!["u".to_owned()]));
-    // The window of `u` is empty at the watermark, but an event from before that is still taken.
-    assert_eq!((count("v", 70), users()), (json!(1), vec!["u".to_owned(), "v".to_owned()]));
-    assert_eq!((count("u", 30), users()), (json!(2), vec!["u".to_owned(), "v".to_owned()]));
-    assert_eq!((count("v", 200), users()), (json!(1), vec!["v".to_owned()]));
+        self.memory.apply(self.core.drain());
+        let mut keys = Vec::new();
+        let text = |key: &[u8]| String::from_utf8(key.to_vec()).unwrap();
+        self.memory.for_part("pipeline/p/step", 0, &mut |key, _| keys.push(text(key)));
+        keys.sort();
+        (out.0, keys)
+    }
+}
+
+#[test]
+fn an_aggregate_forgets_a_key_once_no_event_is_taken_any_more_that_could_tell() {
+    let bench = Bench::new();
+    let step = json!({"id": "step", "type": "aggregate", "key": ".user", "windows": ["1m"],
+                      "measures": {"events": {"count": true}}, "into": ".rates"});
+    let mut alone = Alone::new(&bench, &step);
+    // At 70 s the window of `u` is empty, but an event from before that is still taken.
+    let steps: [(&str, i64, u32, &[&str]); 4] =
+        [("u", 0, 1, &["u"]), ("v", 70, 1, &["u", "v"]), ("u", 30, 2, &["u", "v"]), ("v", 200, 1, &["v"])];
+    for (user, seconds, count, left) in steps {
+        let (out, keys) = alone.offer(user, seconds);
+        assert_eq!(out[0]["rates"]["events_1m"], json!(count), "{user} at {seconds} s");
+        assert_eq!(keys, left, "{user} at {seconds} s");
+    }
+}
+
+#[test]
+fn a_dedupe_step_forgets_a_key_once_no_event_is_taken_any_more_that_it_would_drop() {
+    let bench = Bench::new();
+    let step = json!({"id": "step", "type": "dedupe", "key": ".user", "within": "10s"});
+    let mut alone = Alone::new(&bench, &step);
+    let steps: [(&str, i64, usize, &[&str]); 5] = [
+        ("u", 30, 1, &["u"]),
+        ("v", 70, 1, &["u", "v"]),
+        ("u", 39, 0, &["u", "v"]),
+        ("w", 102, 1, &["v", "w"]),
+        ("u", 45, 1, &["u", "v", "w"]),
+    ];
+    for (user, seconds, count, left) in steps {
+        let (out, keys) = alone.offer(user, seconds);
+        assert_eq!(out.len(), count, "{user} at {seconds} s");
+        assert_eq!(keys, left, "{user} at {seconds} s");
+    }
 }
