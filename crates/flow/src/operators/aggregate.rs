@@ -29,7 +29,7 @@ use headwater_base::Micros;
 
 use crate::operators::codec::{Corrupt, Reader};
 use crate::operators::measure::layout;
-use crate::operators::{Advance, Change, ConfigError, Input, Measure, Position, State};
+use crate::operators::{Advance, Change, ConfigError, FORGOTTEN_TOGETHER, Input, Measure, Position, State};
 
 mod recent;
 mod shape;
@@ -43,8 +43,9 @@ use walk::Scratch;
 /// Version of the stored bytes.
 const VERSION: u8 = 1;
 
-/// Keys that one call of [`Aggregate::advance`] deletes at most.
-const SWEPT_MAX: usize = 512;
+/// Keys that one call of [`Aggregate::advance`] deletes at most: twice as many as a micro-batch has records, each of which
+/// may bring a new key, or else the state of a pipeline that has no pause would grow without end.
+const SWEPT_MAX: usize = 2_048;
 /// Keys to be deleted that are listed at most; where a part of the state has more, it is looked through again.
 const OVER_MAX: usize = 1 << 16;
 
@@ -155,18 +156,23 @@ impl Aggregate {
                 sweep.done();
             }
         }
-        for key in over.drain(over.len().saturating_sub(SWEPT_MAX)..) {
-            // It may have been written since it was listed.
-            state.change(&key, &mut |value| {
-                let due = value.map(head).transpose()?.and_then(|newest| shape.due(newest));
-                let Some(due) = due else { return Ok(Change::Keep) };
-                if due <= watermark {
-                    return Ok(Change::Delete);
-                }
-                sweep.expect(due);
-                Ok(Change::Keep)
-            })?;
+        let left = over.len().saturating_sub(SWEPT_MAX);
+        for keys in over.get(left..).unwrap_or_default().chunks(FORGOTTEN_TOGETHER) {
+            state.foresee(keys);
+            for key in keys {
+                // It may have been written since it was listed.
+                state.change(key, &mut |value| {
+                    let due = value.map(head).transpose()?.and_then(|newest| shape.due(newest));
+                    let Some(due) = due else { return Ok(Change::Keep) };
+                    if due <= watermark {
+                        return Ok(Change::Delete);
+                    }
+                    sweep.expect(due);
+                    Ok(Change::Keep)
+                })?;
+            }
         }
+        over.truncate(left);
         if over.is_empty() {
             // Until the next sweep finds some.
             *over = Vec::new();
