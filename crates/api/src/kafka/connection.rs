@@ -159,13 +159,18 @@ impl Frames {
                 self.reader.readable().await?;
             }
             let missing = needed - self.buffer.len();
-            if missing > SHARED_BYTES {
+            if missing > SHARED_BYTES || self.room.is_some() {
                 if self.room.is_none() {
                     self.room = Some(self.room_for(needed).await?);
                 }
-                // A large frame gets memory of its own, in steps, so that announcing one costs nothing.
-                let step = missing.min((self.buffer.len() * 2).max(1 << 20));
-                self.buffer.reserve(step);
+                // A large frame gets memory of its own, in steps, so that announcing one costs nothing, and in the end no
+                // more than it needs: the log keeps what it takes of a frame together with all memory of that.
+                if self.buffer.len() == self.buffer.capacity() {
+                    let step = missing.min((self.buffer.len() * 2).max(1 << 20));
+                    let mut larger = BytesMut::with_capacity(self.buffer.len() + step);
+                    larger.extend_from_slice(&self.buffer);
+                    self.buffer = larger;
+                }
                 let patience_ms = self.service.limits.kafka_stalled_ms;
                 let mut rest = (&mut self.reader).take(missing as u64);
                 let read =
@@ -192,3 +197,6 @@ impl Frames {
         room.await.map_err(|_| std::io::Error::other("the listener is closed").into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! Running aggregates of a key over several sliding windows at once, readable after every event.
 //!
 //! What it is NOT: it gives out nothing at the close of a window and takes events however late, as long as they fall
-//! into one of its windows; so it needs no watermark but for forgetting.
+//! into one of its windows; so it needs no watermark but for forgetting. Whoever moves that says that no event from before
+//! it comes any more; then no value shows whether and when a key was forgotten.
 //!
 //! **Windows slide in panes.** A window of length `w` is cut into panes of a grain `g` (12 to 24 of them, see
 //! [`Shape::grains`]): `1m` moves in steps of 5 s, `10m` of 30 s, `1h` of 5 min, `24h` of 1 h. At a time `t` it holds what
@@ -28,7 +29,7 @@ use headwater_base::Micros;
 
 use crate::operators::codec::{Corrupt, Reader};
 use crate::operators::measure::layout;
-use crate::operators::{Advance, Change, ConfigError, Input, Measure, Position, State};
+use crate::operators::{Advance, Change, ConfigError, FORGOTTEN_TOGETHER, Input, Measure, Position, State};
 
 mod recent;
 mod shape;
@@ -42,8 +43,11 @@ use walk::Scratch;
 /// Version of the stored bytes.
 const VERSION: u8 = 1;
 
-/// Keys that one call of [`Aggregate::advance`] deletes at most.
-const SWEPT_MAX: usize = 512;
+/// Keys that one call of [`Aggregate::advance`] deletes at most: twice as many as a micro-batch has records, each of which
+/// may bring a new key, or else the state of a pipeline that has no pause would grow without end.
+const SWEPT_MAX: usize = 2_048;
+/// Keys to be deleted that are listed at most; where a part of the state has more, it is looked through again.
+const OVER_MAX: usize = 1 << 16;
 
 /// An aggregate step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +65,8 @@ pub struct AggregateConfig {
 pub struct Aggregate {
     shape: Arc<Shape>,
     sweep: Sweep,
+    /// Keys whose windows were all empty when the sweep came by, and that are still to be deleted.
+    over: Vec<Box<[u8]>>,
     scratch: Scratch,
 }
 
@@ -70,7 +76,8 @@ impl Aggregate {
     /// # Errors
     /// No window at all, no measure, windows that are not in order or cannot share panes.
     pub fn new(config: AggregateConfig) -> Result<Self, ConfigError> {
-        Ok(Self { shape: Arc::new(Shape::new(config)?), sweep: Sweep::default(), scratch: Scratch::default() })
+        let shape = Arc::new(Shape::new(config)?);
+        Ok(Self { shape, sweep: Sweep::default(), over: Vec::new(), scratch: Scratch::default() })
     }
 
     /// For readers of features: shared with the operator, needs nothing else of it.
@@ -126,40 +133,51 @@ impl Aggregate {
         state.read(key, |value| shape.run(value, tick, None, scratch, Some(&mut *out)))
     }
 
-    /// Deletes keys whose windows are all empty at `watermark`, in one part of the state with each call and a bounded number
-    /// of them; what is left over is found by later calls, so [`Advance::More`] is no reason to hurry. The end of the input
-    /// ([`Micros::MAX`]) is no moment that anything could be old at, and deletes nothing.
+    /// Deletes keys whose windows are all empty at `watermark`: looks through one part of the state with each call at most,
+    /// and deletes a bounded number of keys; what is left over is found by later calls, so [`Advance::More`] is no reason to
+    /// hurry. The end of the input ([`Micros::MAX`]) is no moment that anything could be old at, and deletes nothing.
     ///
     /// # Errors
     /// [`Corrupt`] when a state cannot be read.
     pub fn advance(&mut self, state: &mut dyn State, watermark: Micros) -> Result<Advance, Corrupt> {
         let Some(grain) = self.shape.coarsest().filter(|_| watermark != Micros::MAX) else { return Ok(Advance::Done) };
-        let (shape, sweep) = (&*self.shape, &mut self.sweep);
-        let Some(part) = sweep.next(watermark, grain) else { return Ok(Advance::Done) };
-        let mut over: Vec<Box<[u8]>> = Vec::new();
-        let mut read = Ok(());
-        state.for_part(part, &mut |key, value| match head(value).map(|newest| shape.due(newest)) {
-            Ok(Some(due)) if due > watermark => sweep.expect(due),
-            Ok(Some(_)) if over.len() < SWEPT_MAX => over.push(key.into()),
-            Ok(_) => {}
-            Err(error) => read = Err(error),
-        });
-        read?;
-        for key in &over {
-            // It may have been written since the last commit.
-            state.change(key, &mut |value| {
-                let due = value.map(head).transpose()?.and_then(|newest| shape.due(newest));
-                let Some(due) = due else { return Ok(Change::Keep) };
-                if due <= watermark {
-                    return Ok(Change::Delete);
-                }
-                sweep.expect(due);
-                Ok(Change::Keep)
-            })?;
+        let (shape, sweep, over) = (&*self.shape, &mut self.sweep, &mut self.over);
+        if over.is_empty() {
+            let Some(part) = sweep.next(watermark, grain) else { return Ok(Advance::Done) };
+            let mut read = Ok(());
+            state.for_part(part, &mut |key, value| match head(value).map(|newest| shape.due(newest)) {
+                Ok(Some(due)) if due > watermark => sweep.expect(due),
+                Ok(Some(_)) if over.len() < OVER_MAX => over.push(key.into()),
+                Ok(_) => {}
+                Err(error) => read = Err(error),
+            });
+            read?;
+            if over.len() < OVER_MAX {
+                sweep.done();
+            }
         }
-        // Where there were more, the part comes again.
-        let has_more = over.len() == SWEPT_MAX || sweep.done();
-        Ok(if has_more { Advance::More } else { Advance::Done })
+        let left = over.len().saturating_sub(SWEPT_MAX);
+        for keys in over.get(left..).unwrap_or_default().chunks(FORGOTTEN_TOGETHER) {
+            state.foresee(keys);
+            for key in keys {
+                // It may have been written since it was listed.
+                state.change(key, &mut |value| {
+                    let due = value.map(head).transpose()?.and_then(|newest| shape.due(newest));
+                    let Some(due) = due else { return Ok(Change::Keep) };
+                    if due <= watermark {
+                        return Ok(Change::Delete);
+                    }
+                    sweep.expect(due);
+                    Ok(Change::Keep)
+                })?;
+            }
+        }
+        over.truncate(left);
+        if over.is_empty() {
+            // Until the next sweep finds some.
+            *over = Vec::new();
+        }
+        Ok(if sweep.is_under_way() || !over.is_empty() { Advance::More } else { Advance::Done })
     }
 
     /// Takes notice of one entry of the operator's space.

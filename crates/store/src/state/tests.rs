@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 
@@ -202,6 +203,163 @@ proptest! {
         disk.open(Path::new("/state/manifest"), true).unwrap().write_at(manifest.as_bytes(), 0).unwrap();
         let _ = Snapshots::open(Arc::new(disk), Path::new("/state").into(), &State::default());
     }
+}
+
+type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// A frame of a write-ahead log: the changes of one commit to the space `s`, or its end.
+#[derive(Clone, Debug)]
+enum Frame {
+    Changes(Changes),
+    Drop,
+}
+
+impl Frame {
+    fn apply(&self, state: &State, sequence: u64) {
+        match self {
+            Self::Changes(changes) => {
+                state.space_or_new("s").put_all(sequence, changes, |(key, value)| (key.as_slice(), value.as_deref()));
+            }
+            Self::Drop => state.drop_space("s"),
+        }
+    }
+
+    fn add_to(&self, model: &mut BTreeMap<Vec<u8>, Vec<u8>>) {
+        let Self::Changes(changes) = self else { return model.clear() };
+        for (key, value) in changes {
+            match value {
+                Some(value) => drop(model.insert(key.clone(), value.clone())),
+                None => drop(model.remove(key)),
+            }
+        }
+    }
+}
+
+/// What a start finds: the newest snapshot, with the frames behind it on top.
+fn recovered(disk: &MemoryDisk, frames: &[Frame]) -> (State, Snapshots) {
+    let state = State::default();
+    let snapshots = Snapshots::open(Arc::new(disk.clone()), Path::new("/state").into(), &state).unwrap();
+    frames[snapshots.sequence() as usize..].iter().for_each(|frame| frame.apply(&state, 0));
+    (state, snapshots)
+}
+
+#[derive(Clone, Debug)]
+enum Life {
+    Commit(Frame),
+    /// A snapshot, which does or does not come to its end, and a commit that comes while it is written.
+    Snapshot(Frame, bool),
+    Crash,
+}
+
+fn life() -> impl Strategy<Value = Life> {
+    let named = |key: u16| format!("key {key}").into_bytes();
+    let value = prop::option::weighted(0.7, prop::collection::vec(any::<u8>(), 0..9));
+    let few = prop::collection::vec(((0..600_u16).prop_map(named), value), 0..8);
+    // A key that is deleted and set again over and over fills the list of what has changed in its part.
+    let often = (0..600_u16, 1..150_usize).prop_map(move |(key, times)| {
+        (0..times).map(|time| (named(key), (!time.is_multiple_of(3)).then(|| vec![time as u8]))).collect::<Changes>()
+    });
+    let many = (0..600_u16, any::<u8>()).prop_map(move |(from, value)| {
+        (from..600).map(|key| (named(key), (key % 7 > 0).then(|| vec![value]))).collect::<Changes>()
+    });
+    let frame = prop_oneof![
+        6 => few.prop_map(Frame::Changes),
+        3 => often.prop_map(Frame::Changes),
+        1 => many.prop_map(Frame::Changes),
+        1 => Just(Frame::Drop),
+    ]
+    .boxed();
+    prop_oneof![
+        6 => frame.clone().prop_map(Life::Commit),
+        3 => (frame, prop::bool::weighted(0.8)).prop_map(|(frame, ends)| Life::Snapshot(frame, ends)),
+        1 => Just(Life::Crash),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// A snapshot and the frames behind it are always what all frames are, whatever has changed how often, also while the
+    /// snapshot was written.
+    #[test]
+    fn a_crash_at_any_moment_leaves_what_the_log_says(lives in prop::collection::vec(life(), 1..60)) {
+        let disk = MemoryDisk::default();
+        let (mut frames, mut model) = (Vec::new(), BTreeMap::new());
+        let (mut state, mut snapshots) = recovered(&disk, &frames);
+        for life in lives.into_iter().chain([Life::Crash]) {
+            let sequence = frames.len() as u64;
+            match life {
+                Life::Commit(frame) => {
+                    frame.apply(&state, sequence + 1);
+                    frame.add_to(&mut model);
+                    frames.push(frame);
+                }
+                Life::Snapshot(frame, ends) => {
+                    state.set_durable(sequence);
+                    let settle = || {
+                        frame.apply(&state, sequence + 1);
+                        ends
+                    };
+                    prop_assert_eq!(snapshots.write(&state, sequence, &settle).is_ok(), ends);
+                    frame.add_to(&mut model);
+                    frames.push(frame);
+                }
+                Life::Crash => {
+                    state.set_durable(sequence);
+                    prop_assert_eq!(all(&state, "s"), model.clone());
+                    (state, snapshots) = recovered(&disk, &frames);
+                    prop_assert_eq!(all(&state, "s"), model.clone());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn snapshots_are_exact_with_the_frames_behind_them_while_commits_go_on() {
+    const FRAMES: u64 = 400;
+    // Commits of many keys, more than a block of a snapshot has, and now and then the end of the space.
+    let frame = |number: u64| match number % 97 {
+        96 => Frame::Drop,
+        _ => {
+            let key = |nth: u64| format!("key {:0120}", (number * 7_919 + nth * 104_729) % 3_000).into_bytes();
+            let value = |nth: u64| (nth % 5 > 0).then(|| [number, nth].map(u64::to_le_bytes).concat());
+            Frame::Changes((0..60).map(|nth| (key(nth), value(nth))).collect())
+        }
+    };
+    let (state, disk) = (State::default(), MemoryDisk::default());
+    let mut snapshots = Snapshots::open(Arc::new(disk.clone()), Path::new("/state").into(), &state).unwrap();
+    let (frames, ended) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..FRAMES {
+                // Whoever knows of a frame knows that it is applied.
+                let mut frames = frames.lock();
+                let frame = frame(number);
+                frame.apply(&state, number + 1);
+                state.set_durable(number + 1);
+                frames.push(frame);
+            }
+            ended.store(true, Ordering::Release);
+        });
+        let mut checked = 0;
+        let mut model = BTreeMap::new();
+        loop {
+            let last = ended.load(Ordering::Acquire);
+            let sequence = frames.lock().len();
+            snapshots.write(&state, sequence as u64, &|| true).unwrap();
+            let frames = frames.lock();
+            frames[checked..].iter().for_each(|frame: &Frame| frame.add_to(&mut model));
+            checked = frames.len();
+            let read = State::default();
+            Snapshots::read_in(&disk, Path::new("/state"), &read).unwrap();
+            frames[sequence..].iter().for_each(|frame| frame.apply(&read, 0));
+            assert!(all(&read, "s") == model, "a snapshot up to {sequence}, and frames up to {checked}");
+            if last {
+                break;
+            }
+        }
+    });
 }
 
 #[test]

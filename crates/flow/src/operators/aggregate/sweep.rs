@@ -38,8 +38,8 @@ impl Sweep {
         self.fresh = self.fresh.min(due);
     }
 
-    /// The part to be looked through at `watermark`; `grain` is the length of a coarsest pane. Between two calls stands a
-    /// commit.
+    /// The part to be looked through at `watermark`, until [`Self::done`]; `grain` is the length of a coarsest pane. Between
+    /// two calls stands a commit.
     pub(super) fn next(&mut self, watermark: Micros, grain: i64) -> Option<u32> {
         let fresh = std::mem::replace(&mut self.fresh, Micros::MAX);
         if self.part.is_none() {
@@ -54,12 +54,16 @@ impl Sweep {
         self.part
     }
 
-    /// The part that [`Self::next`] named has been looked through; whether there is another.
-    pub(super) fn done(&mut self) -> bool {
+    /// All keys in the part that [`Self::next`] named have been looked at, and are expected again or about to be deleted.
+    pub(super) fn done(&mut self) {
         self.part = self.part.map(|part| part + 1).filter(|part| *part < PARTS);
         if self.part.is_none() {
             self.soonest = self.left;
         }
+    }
+
+    /// Whether parts are left to be looked through.
+    pub(super) const fn is_under_way(&self) -> bool {
         self.part.is_some()
     }
 }

@@ -1,9 +1,11 @@
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::operators::batch::{self, Item};
+use crate::operators::state::PARTS;
 use crate::operators::{Kind, MemoryState, Value};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -303,6 +305,16 @@ fn sweeping_is_bounded_and_deletes_only_what_is_empty() {
 struct Committed {
     now: MemoryState,
     shown: MemoryState,
+    /// Whether the first byte of a key says which part it is in; else all are in the first one.
+    spread: bool,
+    /// Entries shown in all.
+    looks: Cell<usize>,
+}
+
+impl Committed {
+    fn commit(&mut self) {
+        self.shown = self.now.clone();
+    }
 }
 
 impl State for Committed {
@@ -319,7 +331,13 @@ impl State for Committed {
     }
 
     fn for_part(&self, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
-        self.shown.for_part(part, each);
+        for (key, value) in &self.shown.entries {
+            let of_key = key.first().filter(|_| self.spread).map_or(0, |byte| u32::from(*byte) % PARTS);
+            if of_key == part {
+                self.looks.set(self.looks.get() + 1);
+                each(key, value);
+            }
+        }
     }
 }
 
@@ -338,7 +356,7 @@ fn sweeping_misses_no_key_that_came_or_changed_since_the_last_commit() {
             }
             loop {
                 let advance = operator.advance(&mut state, hours(hour)).unwrap();
-                state.shown = state.now.clone();
+                state.commit();
                 if advance == Advance::Done {
                     break;
                 }
@@ -346,6 +364,129 @@ fn sweeping_misses_no_key_that_came_or_changed_since_the_last_commit() {
             let keys: Vec<_> = state.now.entries.keys().map(|key| String::from_utf8_lossy(key)).collect();
             assert_eq!(keys, left, "at {hour} hours");
         }
+    }
+}
+
+#[test]
+fn keys_that_are_over_together_are_looked_for_once() {
+    let hours = |hours: i64| Micros(hours * 3_600_000_000);
+    let mut operator = Aggregate::new(config(false)).unwrap();
+    let mut state = Committed::default();
+    for key in 0..4_000_u32 {
+        operator.event(&mut state, &key.to_be_bytes(), hours(0), (0, 1), &inputs(3), None).unwrap();
+    }
+    state.commit();
+    let mut calls = 0;
+    while operator.advance(&mut state, hours(24)).unwrap() == Advance::More {
+        state.commit();
+        calls += 1;
+        if calls == 1 {
+            // One that is listed already is written again, and one that was deleted is there anew.
+            let mut write = |key: u32| {
+                operator.event(&mut state, &key.to_be_bytes(), hours(24), (0, 2), &inputs(3), None).unwrap();
+            };
+            write(0);
+            write(3_999);
+        }
+    }
+    assert_eq!(state.looks.get(), 4_000);
+    let left: Vec<_> = state.now.entries.keys().map(|key| u32::from_be_bytes(key[..].try_into().unwrap())).collect();
+    assert_eq!(left, [0, 3_999]);
+    state.commit();
+    while operator.advance(&mut state, hours(48)).unwrap() == Advance::More {
+        state.commit();
+    }
+    assert_eq!(state.now.entries.len(), 0);
+}
+
+#[test]
+fn sweeping_keeps_up_with_a_new_key_in_every_record() {
+    const RECORDS: i64 = 1_024;
+    let windows = vec![("1m".to_owned(), MINUTE)];
+    let config = AggregateConfig { windows, all: false, measures: vec![Measure::new("events", Kind::Count)] };
+    let mut operator = Aggregate::new(config).unwrap();
+    let mut state = MemoryState::default();
+    let mut most = 0;
+    for second in 0..400 {
+        let time = Micros(second * 1_000_000);
+        for offset in second * RECORDS..(second + 1) * RECORDS {
+            operator.event(&mut state, &offset.to_be_bytes(), time, (0, offset), &[Input::Unit], None).unwrap();
+        }
+        operator.advance(&mut state, time).unwrap();
+        most = most.max(state.entries.len());
+    }
+    // The keys of a minute and a pane, and those that come during one sweep.
+    assert!(most < 200_000, "{most} keys");
+}
+
+/// What happens between two commits.
+#[derive(Clone, Debug)]
+struct Round {
+    /// Keys, and minutes from the watermark to their events.
+    events: Vec<(u8, i64)>,
+    /// Minutes by which the watermark moves.
+    minutes: i64,
+    restart: bool,
+}
+
+fn round() -> impl Strategy<Value = Round> {
+    let event = (any::<u8>(), prop_oneof![4 => -90_i64..600, 1 => -3_000_i64..0]);
+    let events = prop_oneof![1 => Just(Vec::new()), 2 => prop::collection::vec(event, 0..20)];
+    let minutes = prop_oneof![4 => Just(0_i64), 4 => 0_i64..90, 1 => 0_i64..3_000, 1 => Just(1_000_000_i64)];
+    (events, minutes, prop::bool::weighted(0.03)).prop_map(|(events, minutes, restart)| Round {
+        events,
+        minutes,
+        restart,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Whatever comes while a sweep is under way, no key goes that any window still shows something of, and no other stays
+    /// for longer than a pane.
+    #[test]
+    fn sweeping_deletes_what_is_over_and_nothing_else(
+        rounds in prop::collection::vec(round(), 1..150), spread: bool,
+    ) {
+        let mut operator = Aggregate::new(config(false)).unwrap();
+        let shape = operator.shape();
+        let due = |head: i64| shape.due(head).unwrap();
+        let mut state = Committed { spread, ..Committed::default() };
+        let mut heads: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
+        let mut watermark = Micros::from_millis(1_700_000_000_000);
+        let minutes = |minutes: i64| minutes * 60_000_000;
+        let mut offset = 0;
+        for round in rounds {
+            if round.restart {
+                operator = Aggregate::new(config(false)).unwrap();
+                for (key, value) in &state.shown.entries {
+                    operator.restore(key, value).unwrap();
+                }
+            }
+            for (key, away) in round.events {
+                let time = Micros(watermark.0 + minutes(away));
+                offset += 1;
+                operator.event(&mut state, &[key], time, (0, offset), &inputs(key), None).unwrap();
+                let head = heads.entry(vec![key]).or_insert(i64::MIN);
+                *head = (*head).max(shape.tick(time));
+            }
+            watermark = Micros(watermark.0 + minutes(round.minutes));
+            operator.advance(&mut state, watermark).unwrap();
+            state.commit();
+            heads.retain(|key, head| state.now.entries.contains_key(key) || due(*head) > watermark);
+            prop_assert_eq!(state.now.entries.keys().collect::<Vec<_>>(), heads.keys().collect::<Vec<_>>());
+        }
+        // Nothing comes any more. A sweep that is under way ends, and another begins in the next pane.
+        for _ in 0..2 {
+            watermark = Micros(watermark.0 + minutes(60));
+            while operator.advance(&mut state, watermark).unwrap() == Advance::More {
+                state.commit();
+            }
+            state.commit();
+        }
+        heads.retain(|_, head| due(*head) > watermark);
+        prop_assert_eq!(state.now.entries.keys().collect::<Vec<_>>(), heads.keys().collect::<Vec<_>>());
     }
 }
 

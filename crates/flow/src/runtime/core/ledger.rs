@@ -12,6 +12,7 @@ use headwater_log::Delta;
 use super::{Core, Input, InputIndex, Run};
 use crate::compile::{KeyedConfig, Work};
 use crate::operators::codec::{Reader, put_i64};
+use crate::operators::time::bound;
 use crate::operators::{Advance, Corrupt, Measure, WatermarkConfig, Watermarks};
 use crate::runtime::outbox::Sink;
 use crate::runtime::overlay::{Overlay, drain};
@@ -73,6 +74,9 @@ impl Core {
         // Before the operators forget what event time has left behind.
         self.rows(out);
         let plan = Arc::clone(&self.plan);
+        // Events are taken for a while behind the watermark. Nothing is forgotten that one of them could meet: so what comes
+        // out does not tell what was forgotten when.
+        let taken = bound(self.held, plan.watermark.lateness);
         let mut outcome = Advance::Done;
         for (index, step) in plan.steps.iter().enumerate() {
             let broken = |error: Corrupt| {
@@ -85,11 +89,11 @@ impl Core {
                 Run::Stateless => continue,
                 Run::Aggregate(run) => {
                     let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
-                    run.operator.advance(&mut state, self.held).map_err(broken)?
+                    run.operator.advance(&mut state, taken).map_err(broken)?
                 }
                 Run::Dedupe(run) => {
                     let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
-                    run.operator.advance(&mut state, self.held).map_err(broken)?
+                    run.operator.advance(&mut state, taken).map_err(broken)?
                 }
                 Run::Keyed(run) => {
                     let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };

@@ -13,8 +13,10 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
+use crate::operators::Advance;
 use crate::runtime::core::{Chain, Core, Input, Surroundings};
 use crate::runtime::figures::Figures;
+use crate::runtime::files::Memory;
 use crate::runtime::outbox::{Refused, Sink, Target};
 use crate::runtime::overlay::Kept;
 use crate::runtime::positions::Positions;
@@ -307,4 +309,105 @@ fn the_keys_of_an_event_are_foreseen_once_up_to_the_first_step_that_may_keep_it(
     // There is nothing to overlap with one key, and no state for a second revision.
     assert!(offer(1, json!({"id": "2", "listing": "l"})).is_empty());
     assert!(offer(2, json!({"id": "3", "user": "u", "revision": 2})).is_empty());
+}
+
+/// Takes everything and keeps the values.
+#[derive(Default)]
+struct Written(Vec<Value>);
+
+impl Sink for Written {
+    fn put(
+        &mut self,
+        _: Target,
+        _: i64,
+        _: Option<&[u8]>,
+        value: Option<&[u8]>,
+        _: Option<&Cause>,
+    ) -> Result<(), Refused> {
+        self.0.extend(value.map(|value| serde_json::from_slice::<Value>(value).unwrap()));
+        Ok(())
+    }
+}
+
+/// A core without a node around it.
+struct Alone {
+    core: Core,
+    memory: Memory,
+    offset: i64,
+}
+
+impl Alone {
+    /// With one step, and events taken for a minute behind the watermark.
+    fn new(bench: &Bench, step: &Value) -> Self {
+        let spec = json!({
+            "source": {"type": "stream", "stream": "in"},
+            "time": {"field": ".time", "disorder": "1s", "lateness": "1m", "ahead": "3650d"},
+            "steps": [step],
+            "outputs": [{"type": "stream", "stream": "out"}],
+        });
+        let plan = Arc::new(bench.plan("p", spec));
+        let memory = Memory::default();
+        let around = Surroundings {
+            kept: Box::new(memory.clone()),
+            asking: HashMap::default(),
+            clock: bench.clock.clone(),
+            figures: Arc::new(Figures::of(&plan)),
+            chain: Chain::default(),
+        };
+        let input = Input::new(Arc::from("in"), 0, false, Positions::at(0));
+        Self { core: Core::new(plan, vec![input], around, None).unwrap(), memory, offset: 0 }
+    }
+
+    /// What comes out for one event, and the keys of the step after that.
+    fn offer(&mut self, user: &str, seconds: i64) -> (Vec<Value>, Vec<String>) {
+        let mut out = Written::default();
+        let value = Some(Bytes::from(event(user, seconds, "a")));
+        let record = Record { offset: self.offset, timestamp: START.millis(), key: None, value, headers: Vec::new() };
+        self.offset += 1;
+        self.core.offer(0, record, false, &mut out);
+        while self.core.advance(&mut out).unwrap() == Advance::More {
+            self.memory.apply(self.core.drain());
+        }
+        self.memory.apply(self.core.drain());
+        let mut keys = Vec::new();
+        let text = |key: &[u8]| String::from_utf8(key.to_vec()).unwrap();
+        self.memory.for_part("pipeline/p/step", 0, &mut |key, _| keys.push(text(key)));
+        keys.sort();
+        (out.0, keys)
+    }
+}
+
+#[test]
+fn an_aggregate_forgets_a_key_once_no_event_is_taken_any_more_that_could_tell() {
+    let bench = Bench::new();
+    let step = json!({"id": "step", "type": "aggregate", "key": ".user", "windows": ["1m"],
+                      "measures": {"events": {"count": true}}, "into": ".rates"});
+    let mut alone = Alone::new(&bench, &step);
+    // At 70 s the window of `u` is empty, but an event from before that is still taken.
+    let steps: [(&str, i64, u32, &[&str]); 4] =
+        [("u", 0, 1, &["u"]), ("v", 70, 1, &["u", "v"]), ("u", 30, 2, &["u", "v"]), ("v", 200, 1, &["v"])];
+    for (user, seconds, count, left) in steps {
+        let (out, keys) = alone.offer(user, seconds);
+        assert_eq!(out[0]["rates"]["events_1m"], json!(count), "{user} at {seconds} s");
+        assert_eq!(keys, left, "{user} at {seconds} s");
+    }
+}
+
+#[test]
+fn a_dedupe_step_forgets_a_key_once_no_event_is_taken_any_more_that_it_would_drop() {
+    let bench = Bench::new();
+    let step = json!({"id": "step", "type": "dedupe", "key": ".user", "within": "10s"});
+    let mut alone = Alone::new(&bench, &step);
+    let steps: [(&str, i64, usize, &[&str]); 5] = [
+        ("u", 30, 1, &["u"]),
+        ("v", 70, 1, &["u", "v"]),
+        ("u", 39, 0, &["u", "v"]),
+        ("w", 102, 1, &["v", "w"]),
+        ("u", 45, 1, &["u", "v", "w"]),
+    ];
+    for (user, seconds, count, left) in steps {
+        let (out, keys) = alone.offer(user, seconds);
+        assert_eq!(out.len(), count, "{user} at {seconds} s");
+        assert_eq!(keys, left, "{user} at {seconds} s");
+    }
 }

@@ -100,6 +100,27 @@ fn what_an_interrupted_compaction_leaves_is_removed() {
     assert_eq!(files(&house, &stream), ["00000000000000000000.log"]);
 }
 
+#[test]
+fn what_was_read_of_a_file_holds_twice_its_memory_at_most() {
+    let house = House::new();
+    let stream = house.stream("s", |config| config.segment_bytes = 1 << 20);
+    for _ in 0..100 {
+        house.put(&stream, "k", Some(&"v".repeat(1_000)));
+    }
+    house.log.maintain_now().unwrap();
+    let house = house.restart();
+    for (from, bytes_max, count) in [(0, 1, 1), (50, 3_000, 2), (0, 70_000, 65), (0, 1 << 20, 100)] {
+        let read = house.log.read(&stream, 0, from, bytes_max, View::Durable).unwrap().batches;
+        let found: Vec<_> = read.each().map(|found| found.unwrap().0.base_offset).collect();
+        assert_eq!(found, (from..from + count).collect::<Vec<_>>());
+        for piece in read {
+            let bytes = piece.len();
+            let held = piece.try_into_mut().unwrap().capacity();
+            assert!(held <= 2 * bytes, "{held} bytes for {bytes}");
+        }
+    }
+}
+
 /// Writes over the header of a segment's second batch: `at` bytes behind where it begins.
 fn damage(house: &House, stream: &Name, base: Offset, at: u64, bytes: &[u8]) {
     let partition = house.log.core.partition(stream, 0).unwrap();
