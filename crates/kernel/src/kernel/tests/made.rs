@@ -22,9 +22,9 @@ async fn what_is_only_read_stays() {
     let world = World::new();
     let kernel = world.open().await;
     // What clients write to, and what another one writes to.
-    apply_all(&kernel, &[pipe("a", "to: out, also: clicks"), pipe("b", "also: out")]).await;
-    assert_eq!(kernel.delete("Pipe", "a", &with_made()).await.unwrap(), ["Pipe/a"], "the other one reads it");
-    assert_eq!(kernel.delete("Pipe", "b", &with_made()).await.unwrap(), ["Pipe/b", "Stream/out"]);
+    apply_all(&kernel, &[pipe("a", "also: out"), pipe("b", "to: out, also: clicks")]).await;
+    assert_eq!(kernel.delete("Pipe", "b", &with_made()).await.unwrap(), ["Pipe/b"], "the other one reads it");
+    assert_eq!(kernel.delete("Pipe", "a", &with_made()).await.unwrap(), ["Pipe/a", "Stream/out"]);
     assert!(world.log.stream("clicks").is_some() && world.log.stream("out").is_none());
     kernel.stop().await;
 }
