@@ -71,7 +71,7 @@ pub(super) struct Item {
 
 /// Why a micro-batch has to be read again before anything of it is written.
 enum Broken {
-    /// The matcher of a cohort met a bug, when it was built or with an event: whose pattern it is shows once each
+    /// The matcher of a cohort cannot be built, or met a bug with an event: whose pattern it is shows once each
     /// subscription stands alone.
     Matcher,
     /// A subscription goes on no further.
@@ -191,7 +191,7 @@ impl<'a> Life<'a> {
                 Some(cohort) if !cohort.members.iter().any(|member| member.is_full()) => self.read(index, bound)?,
                 _ => continue,
             };
-            busy |= batch.records > 0;
+            busy |= batch.records > 0 || batch.broken.is_some();
             more |= batch.more;
             match batch.broken {
                 // The others of its cohort read this again without it.
@@ -224,19 +224,14 @@ impl<'a> Life<'a> {
     fn read(&mut self, index: usize, until: Option<&[Offset]>) -> Result<Batch, End> {
         let Self { setup, cohorts, matching, .. } = self;
         let Some(cohort) = cohorts.get_mut(index) else { return Ok(Batch::default()) };
-        match contained(|| cohort.ready()) {
-            Ok(ready) => ready.map_err(End::Failed)?,
-            Err(said) => {
-                let broken = Some(match cohort.members.as_slice() {
-                    [member] => {
-                        let id = member.subscription.id();
-                        let problem = bug(format_args!("the matcher of `{id}`"), &said);
-                        Broken::Member(id, problem)
-                    }
-                    _ => Broken::Matcher,
-                });
-                return Ok(Batch { broken, ..Batch::default() });
-            }
+        let ready = contained(|| cohort.ready());
+        let ready = ready.unwrap_or_else(|said| Err(bug(format_args!("a matcher of `{}`", setup.stream), &said)));
+        if let Err(problem) = ready {
+            let broken = match cohort.members.as_slice() {
+                [member] => Broken::Member(member.subscription.id(), problem),
+                _ => Broken::Matcher,
+            };
+            return Ok(Batch { broken: Some(broken), ..Batch::default() });
         }
         let now = setup.clock.now();
         let mut batch = Batch::default();
