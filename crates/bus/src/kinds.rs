@@ -96,6 +96,7 @@ fn plan(
     dead: Option<&Name>,
 ) -> Plan {
     let name = &resource.metadata.name;
+    let reads = source.iter().map(|(name, _)| name.clone()).collect();
     let mut streams: Vec<StreamObject> = source.into_iter().map(|(name, partitions)| made(name, partitions)).collect();
     let width = default_config(&Limits::default()).partitions;
     for target in targets {
@@ -106,6 +107,7 @@ fn plan(
     streams.push(made(dead_letters(name, dead), 1));
     Plan {
         streams,
+        reads,
         units: vec![UnitSpec::of(unit, resource)],
         owns: vec![Owned::Space(space(unit, name))],
         ..Plan::default()

@@ -1,14 +1,18 @@
-//! Streams that the node made because a resource wanted them: dead letters, late events, retries, outputs that nobody
+//! Streams that the node made because a resource writes to them: dead letters, late events, retries, outputs that nobody
 //! described. Each bears the resource it was made for as a mark among its further configuration.
 //!
 //! What it is NOT: what a resource owns ([`Owned`]), which always goes with it. A stream that a client made bears no mark,
-//! neither does one of a node that left none, and both stay.
+//! neither does one that the node made for who reads it ([`Plan::reads`]), whose events are somebody else's, or one of a
+//! node that left none. All of these stay.
+//!
+//! [`Plan::reads`]: crate::reconcile::Plan::reads
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use headwater_base::Name;
+use headwater_base::{Micros, Name};
 use headwater_log::Stream;
+use serde_json::Value;
 
 use crate::kind::Registry;
 use crate::reconcile::{Observed, Owned};
@@ -29,14 +33,15 @@ pub(crate) fn marked(mut extra: Vec<(String, String)>, id: String) -> Vec<(Strin
 }
 
 /// Streams that the node made, by name, that nobody needs once `goes` are gone: one of these names them or is what they
-/// were made for, and none of `stays` names them. Where one that stays cannot say what it names, there are none.
+/// were made for, and none of `stays` is that or names them, be it in the text of a query or of a definition. Where one
+/// that stays cannot say what it names, there are none.
 pub(crate) fn orphans(
     registry: &Registry,
     goes: &[Arc<Resource>],
     stays: &[Arc<Resource>],
     observed: &Observed,
 ) -> Vec<Arc<Stream>> {
-    let ids: HashSet<String> = goes.iter().map(|resource| resource.id()).collect();
+    let born: HashMap<String, Micros> = goes.iter().map(|one| (one.id(), one.metadata.created)).collect();
     let (mut named, mut owned): (HashSet<String>, HashSet<String>) = Default::default();
     for used in goes.iter().filter_map(|resource| Used::by(resource, registry, observed)) {
         named.extend(used.named);
@@ -44,7 +49,9 @@ pub(crate) fn orphans(
     }
     let goes_with = |stream: &Arc<Stream>| {
         let name = stream.name.as_str();
-        made_for(stream).is_some_and(|id| ids.contains(id) || named.contains(name)) && !owned.contains(name)
+        let Some(id) = made_for(stream).filter(|_| !owned.contains(name)) else { return false };
+        // Older than the resource it is of one that had the name before and left it.
+        named.contains(name) || born.get(id).is_some_and(|born| stream.created >= *born)
     };
     let streams = observed.streams.values().filter(|stream| goes_with(stream));
     let mut orphans: BTreeMap<Name, Arc<Stream>> =
@@ -54,9 +61,26 @@ pub(crate) fn orphans(
             break;
         }
         let Some(used) = Used::by(resource, registry, observed) else { return Vec::new() };
-        orphans.retain(|name, _| !used.named.contains(name.as_str()) && !used.owned.contains(name.as_str()));
+        let (id, spec) = (resource.id(), resource.effective());
+        orphans.retain(|name, stream| {
+            let name = name.as_str();
+            let uses = used.named.contains(name) || used.owned.contains(name);
+            !uses && made_for(stream) != Some(id.as_str()) && !mentions(spec, name)
+        });
     }
     orphans.into_values().collect()
+}
+
+/// Whether a stream's name is a word of a text of a spec. What a task of a workflow or a query names no kind knows, and
+/// a spec that this version cannot read names nothing.
+fn mentions(spec: &Value, name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    match spec {
+        Value::String(text) => text.split(|c| !is_part(c)).any(|word| word == name),
+        Value::Array(all) => all.iter().any(|one| mentions(one, name)),
+        Value::Object(fields) => fields.values().any(|one| mentions(one, name)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// The streams of one resource.

@@ -28,6 +28,8 @@ pub struct Observed {
 pub struct Plan {
     /// Streams that should exist.
     pub streams: Vec<StreamObject>,
+    /// Those among them that it reads: their events are somebody else's, and they stay when it goes.
+    pub reads: Vec<Name>,
     /// Units that should run.
     pub units: Vec<UnitSpec>,
     /// Secrets that should be readable.
@@ -137,12 +139,11 @@ pub fn difference(plans: &[Plan], observed: &Observed, running: &Running) -> Vec
     for id in running.keys().filter(|id| !wanted.contains_key(*id)) {
         actions.push(Action { verb: Verb::Stop, object: id.clone(), detail: String::new() });
     }
-    // A stream's own resource says how it is kept, so it comes before those that only need it to be there, and each
-    // stream is made once.
-    let mut objects: Vec<&StreamObject> = plans.iter().flat_map(|plan| &plan.streams).collect();
-    objects.sort_by_key(|object| (&object.name, !object.alter));
-    objects.dedup_by_key(|object| &object.name);
-    for object in objects {
+    // Each stream is made once.
+    let mut objects: Vec<(&StreamObject, bool)> = plans.iter().flat_map(Plan::objects).collect();
+    objects.sort_by_key(|(object, is_read)| (&object.name, object.turn(*is_read)));
+    objects.dedup_by_key(|(object, _)| &object.name);
+    for (object, _) in objects {
         actions.extend(object.action(observed));
     }
     for (id, hash) in &wanted {
@@ -157,7 +158,20 @@ pub fn difference(plans: &[Plan], observed: &Observed, running: &Running) -> Vec
     actions
 }
 
+impl Plan {
+    /// Its streams, and whether it reads them.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (&StreamObject, bool)> {
+        self.streams.iter().map(|object| (object, self.reads.contains(&object.name)))
+    }
+}
+
 impl StreamObject {
+    /// Whose wish counts where several want a stream to be there, the least first: its own resource says how it is kept;
+    /// then come those that write to it, and at last those that read it.
+    pub(crate) fn turn(&self, is_read: bool) -> (bool, bool) {
+        (!self.alter, is_read)
+    }
+
     /// What has to happen to the stream, if anything. Partitions never shrink and records are never deleted here: a
     /// smaller number of partitions than there is stands for the number there is.
     pub fn action(&self, observed: &Observed) -> Option<Action> {

@@ -152,28 +152,29 @@ impl Resources {
         if changes.is_empty() {
             return Ok(());
         }
+        // All at once: whoever wants a stream to be there is weighed against the others that do. Told of before anybody can
+        // change their statuses, so that the last word of each is the newest.
+        let mut map = self.map.write();
         for (key, resource) in changes {
             let (kind, name) = key.split_once('/').unwrap_or((&key, ""));
             let resource = resource.map(Arc::new);
             let change = Change { kind: kind.to_owned(), name: name.to_owned(), resource: resource.clone() };
-            {
-                let mut map = self.map.write();
-                match resource {
-                    // A status that came while the change was on its way stays.
-                    Some(mut resource) => {
-                        if let Some(old) = map.get(&key).filter(|old| old.metadata.uid == resource.metadata.uid) {
-                            Arc::make_mut(&mut resource).status = old.status.clone();
-                        }
-                        map.insert(key, resource);
+            match resource {
+                // A status that came while the change was on its way stays.
+                Some(mut resource) => {
+                    if let Some(old) = map.get(&key).filter(|old| old.metadata.uid == resource.metadata.uid) {
+                        Arc::make_mut(&mut resource).status = old.status.clone();
                     }
-                    None => {
-                        map.remove(&key);
-                    }
+                    map.insert(key, resource);
+                }
+                None => {
+                    map.remove(&key);
                 }
             }
             // An error means that nobody watches.
             let _ = self.changes.send(change);
         }
+        drop(map);
         self.changed.notify_one();
         Ok(())
     }

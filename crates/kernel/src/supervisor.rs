@@ -281,12 +281,11 @@ impl Supervisor {
         let mut objects: Vec<_> = wanted
             .iter()
             .flat_map(|(resource, plan)| {
-                plan.iter().flat_map(|plan| &plan.streams).map(move |object| (resource, object))
+                plan.iter().flat_map(Plan::objects).map(move |(object, is_read)| (resource, object, is_read))
             })
             .collect();
-        // A stream's own resource says how it is kept, so it comes before those that only need it to be there.
-        objects.sort_by_key(|(_, object)| !object.alter);
-        for (resource, object) in objects {
+        objects.sort_by_key(|(_, object, is_read)| object.turn(*is_read));
+        for (resource, object, is_read) in objects {
             let Some(action) = object.action(observed) else { continue };
             let result = match (action.verb, observed.streams.get(&object.name)) {
                 (Verb::Alter, Some(stream)) => {
@@ -294,8 +293,8 @@ impl Supervisor {
                 }
                 _ => {
                     let extra = object.extra.clone();
-                    // Whoever describes a stream owns it; what is only wanted to be there is known by its mark.
-                    let extra = if object.alter { extra } else { made::marked(extra, resource.id()) };
+                    // Whoever describes a stream owns it; what is only wanted to be written to is known by its mark.
+                    let extra = if object.alter || is_read { extra } else { made::marked(extra, resource.id()) };
                     self.parts.log.create(object.name.clone(), object.config.clone(), extra).await
                 }
             };

@@ -106,7 +106,8 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
     let config = StreamConfig { partitions: 1, retention_ms, ..default_config(&Limits::default()) };
     let kept = StreamObject { name: stream.clone(), config, extra: Vec::new(), alter: true };
     Plan {
-        streams: vec![made(source, 1), kept, made(dead_letters(name, None), 1)],
+        streams: vec![made(source.clone(), 1), kept, made(dead_letters(name, None), 1)],
+        reads: vec![source],
         units: vec![UnitSpec::of(UNIT, resource)],
         owns: vec![Owned::Stream(stream), Owned::Space(space(UNIT, name))],
         ..Plan::default()

@@ -312,8 +312,9 @@ impl Replays {
                     more = false;
                     break;
                 }
-                Pulled::Corrupt { offset: from, last: to, .. } => replay.left_out += span(from, to + 1),
-                Pulled::Gone { from, to } => replay.left_out += span(from, to),
+                // What came to the archive since the replay began is none of it.
+                Pulled::Corrupt { offset: from, last, .. } => replay.left_out += span(from, (last + 1).min(replay.end)),
+                Pulled::Gone { from, to } => replay.left_out += span(from, to.min(replay.end)),
                 Pulled::NotBefore(_) => {}
             }
         }

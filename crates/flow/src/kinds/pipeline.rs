@@ -268,7 +268,7 @@ fn reconcile(resource: &Arc<Resource>, observed: &Observed) -> Plan {
             .filter(|step| step.stateful())
             .map(|step| Owned::Space(format!("pipeline/{name}/{}", step.id()))),
     );
-    Plan { streams, units: vec![UnitSpec::of(UNIT, resource)], owns, ..Plan::default() }
+    Plan { streams, reads: vec![source.clone()], units: vec![UnitSpec::of(UNIT, resource)], owns, ..Plan::default() }
 }
 
 /// Streams that the pipeline makes where they are missing, and whether one partition is enough.

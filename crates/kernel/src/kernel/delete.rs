@@ -82,11 +82,15 @@ impl Kernel {
             if options.dry_run {
                 return Ok(ids.into_iter().chain(made.iter().map(stream_id)).collect());
             }
-            if resource.metadata.generation == 0 {
-                self.delete_bare(&resource).await?;
+            let is_bare = resource.metadata.generation == 0;
+            if is_bare {
                 goes.pop();
             }
+            // First: whoever wants the stream to be there would have it made again.
             self.mark(&goes, options.made).await?;
+            if is_bare {
+                self.delete_bare(&resource).await?;
+            }
             (ids, made)
         };
         self.wake();

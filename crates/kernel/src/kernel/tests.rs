@@ -17,6 +17,7 @@ use crate::unit::Unit;
 
 mod bugs;
 mod drafts;
+mod made;
 mod texts;
 
 /// A kind that reads a stream and runs a unit, as pipelines do.
@@ -25,7 +26,7 @@ const PIPE: Kind = Kind {
     plural: "pipes",
     short: &[],
     doc: "For tests.",
-    schema: || json!({"type": "object", "properties": {"from": {"type": "string"}, "to": {"type": "string"}, "n": {"type": "integer"}}, "additionalProperties": false}),
+    schema: || json!({"type": "object", "properties": {"from": {"type": "string"}, "to": {"type": "string"}, "also": {"type": "string"}, "says": {"type": "string"}, "n": {"type": "integer"}}, "additionalProperties": false}),
     example: "",
     effective: |spec, _| spec.clone(),
     validate: no_problems,
@@ -36,14 +37,18 @@ const PIPE: Kind = Kind {
     },
     reconcile: |resource: &Arc<Resource>, _: &Observed| {
         assert_ne!(resource.spec["n"], 13, "no plan for thirteen");
-        let to = resource.spec["to"].as_str().map(|to| StreamObject {
-            name: Name::new(to).unwrap(),
-            config: crate::kinds::stream::default_config(&Limits::default()),
-            extra: Vec::new(),
-            alter: false,
-        });
+        let wanted = |key: &str| {
+            resource.spec[key].as_str().map(|name| StreamObject {
+                name: Name::new(name).unwrap(),
+                config: crate::kinds::stream::default_config(&Limits::default()),
+                extra: Vec::new(),
+                alter: false,
+            })
+        };
+        let (to, also) = (wanted("to"), wanted("also"));
         Plan {
-            streams: to.into_iter().collect(),
+            reads: also.iter().map(|object| object.name.clone()).collect(),
+            streams: to.into_iter().chain(also).collect(),
             units: vec![UnitSpec::of("pipe", resource)],
             owns: vec![Owned::Space(format!("pipe/{}", resource.metadata.name))],
             ..Plan::default()

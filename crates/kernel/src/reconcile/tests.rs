@@ -56,3 +56,16 @@ fn units_are_started_restarted_and_stopped_by_their_hash() {
     assert_eq!(told(plan(&new), &running), ["stop pipeline/gone", "restart pipeline/orders (its spec changed)"]);
     assert_eq!(told(plan(&new), &Running::new()), ["start pipeline/orders"]);
 }
+
+#[test]
+fn who_writes_to_a_stream_says_how_wide_it_is() {
+    let name = Name::new("out").unwrap();
+    let object = |partitions| {
+        let config = StreamConfig { partitions, ..kinds::stream::default_config(&Limits::default()) };
+        StreamObject { name: name.clone(), config, extra: Vec::new(), alter: false }
+    };
+    let reads = Plan { streams: vec![object(1)], reads: vec![name.clone()], ..Plan::default() };
+    let writes = Plan { streams: vec![object(8)], ..Plan::default() };
+    let actions = difference(&[reads, writes], &Observed::default(), &Running::new());
+    assert_eq!(actions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["create stream/out (8 partitions)"]);
+}

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use headwater_base::Problem;
-use headwater_log::{LogError, Stream};
+use headwater_log::{Commit, LogError, Stream, append_durable};
 use headwater_store::disk::{Disk, RealDisk};
 
 use super::slot::Slot;
@@ -92,16 +92,24 @@ impl Supervisor {
         }
         // Nobody may come to name a stream between the look at who does and its end.
         let _turn = self.parts.resources.turn.lock().await;
+        let orphans = self.orphans(resource);
+        // As of resources, it is written down before anything goes: a power cut behind their end leaves nobody to say it.
+        let begun = orphans.iter().map(|stream| self.entry("Stream", stream.name.as_str(), 0, "deleting"));
+        if let Some(append) = audit::append(&begun.collect::<Vec<_>>()) {
+            let mut commit = Commit { appends: vec![append], frees: true, ..Commit::default() };
+            let written = append_durable(log, &mut commit).await;
+            written.map_err(|error| crate::resources::refused("the audit event", &error))?;
+        }
         let mut entries = Vec::new();
-        for stream in self.orphans(resource) {
+        for stream in orphans {
             match log.delete(&stream.name).await {
-                Ok(()) => entries.push(self.deleted("Stream", stream.name.as_str(), 0)),
+                Ok(()) => entries.push(self.entry("Stream", stream.name.as_str(), 0, "deleted")),
                 Err(LogError::UnknownStream(_)) => {}
                 Err(error) => return Err(crate::resources::refused("the deletion", &error)),
             }
         }
         let Metadata { name, generation, .. } = &resource.metadata;
-        entries.push(self.deleted(&resource.kind, name.as_str(), *generation));
+        entries.push(self.entry(&resource.kind, name.as_str(), *generation, "deleted"));
         self.parts.resources.write(vec![(resource.id(), None)], Vec::new(), &entries).await
     }
 
@@ -116,7 +124,7 @@ impl Supervisor {
         made::orphans(&self.parts.registry, std::slice::from_ref(resource), &stays, &observed)
     }
 
-    fn deleted(&self, kind: &str, name: &str, generation: u64) -> audit::Entry {
+    fn entry(&self, kind: &str, name: &str, generation: u64, outcome: &str) -> audit::Entry {
         audit::Entry {
             time: self.parts.clock.now(),
             who: audit::LOCAL.to_owned(),
@@ -124,7 +132,7 @@ impl Supervisor {
             kind: kind.to_owned(),
             name: name.to_owned(),
             generation,
-            outcome: "deleted".to_owned(),
+            outcome: outcome.to_owned(),
         }
     }
 }

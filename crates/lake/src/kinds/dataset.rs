@@ -304,7 +304,7 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
         let config = StreamConfig { partitions: partitions.unwrap_or(base.partitions), ..base };
         StreamObject { name, config, extra: Vec::new(), alter: false }
     };
-    let own = spec.stream.is_some().then(|| made(source, None));
+    let own = spec.stream.is_some().then(|| made(source.clone(), None));
     // The pointer first: without it nobody finds the files.
     let mut owns = vec![Owned::Space(space(name.as_str())), Owned::Folder(folder(name.as_str()))];
     if let Some(bucket) = &spec.bucket {
@@ -313,6 +313,7 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
     }
     Plan {
         streams: own.into_iter().chain([made(dead, Some(1))]).collect(),
+        reads: vec![source],
         units: vec![UnitSpec::of(UNIT, resource)],
         owns,
         ..Plan::default()

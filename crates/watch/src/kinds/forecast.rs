@@ -420,6 +420,7 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
         StreamObject { name, config, extra: Vec::new(), alter: false }
     };
     Plan {
+        reads: vec![stream.clone()],
         streams: [stream].into_iter().chain(outputs).map(made).collect(),
         units: vec![UnitSpec::of(UNIT, resource)],
         owns: vec![Owned::Space(space(name.as_str()))],

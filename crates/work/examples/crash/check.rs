@@ -2,7 +2,8 @@
 //!
 //! An execution that was acknowledged has ended; its input, its output and its records are what they have to be, and
 //! each record is there once. A Map Run has files with each of its items once, whether it was stopped or not, and they
-//! say of each child what the child itself says and what it has published.
+//! say of each child what the child itself says and what it has published. Lists and counts, which a life builds anew,
+//! have each execution once and as what it came to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use headwater_base::Name;
-use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, Workflows};
+use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, ExecutionView, Workflows};
 use headwater_store::blobs::BlobId;
 use serde_json::{Value, json};
 
@@ -100,7 +101,7 @@ pub async fn compare(house: &House, promised: &Promised, verdict: &mut Verdict) 
 }
 
 async fn compare_all(house: &House, promised: &Promised, verdict: &mut Verdict) -> Result<(), String> {
-    let mut ended = BTreeSet::new();
+    let (mut ended, mut states) = (BTreeSet::new(), BTreeMap::new());
     let mut maps = Vec::new();
     for number in 0..promised.next {
         let id = house::id(number);
@@ -109,6 +110,7 @@ async fn compare_all(house: &House, promised: &Promised, verdict: &mut Verdict) 
             Ok(view) => {
                 look(number, &view, promised, verdict)?;
                 ended.insert(number);
+                states.insert(id, view.state);
                 if house::is_spread(number) {
                     maps.push((number, view.state == ExecutionState::Aborted));
                 }
@@ -124,6 +126,7 @@ async fn compare_all(house: &House, promised: &Promised, verdict: &mut Verdict) 
         let (run, manifest) = manifest(house, &house::id(number)).await?;
         runs.push((number, aborted, run, manifest));
     }
+    compare_lists(house, &states, verdict)?;
     let steps = steps(house)?;
     for ((number, step), count) in &steps {
         if *count > 1 {
@@ -146,6 +149,38 @@ async fn compare_all(house: &House, promised: &Promised, verdict: &mut Verdict) 
     if promised.past {
         past::compare(house, &steps, verdict).await?;
     }
+    Ok(())
+}
+
+/// Compares lists and counts with what executions came to and with each other.
+fn compare_lists(house: &House, ended: &BTreeMap<String, ExecutionState>, verdict: &mut Verdict) -> Result<(), String> {
+    let mut query = ExecutionQuery { count: 100, ..ExecutionQuery::default() };
+    let mut listed: BTreeMap<String, ExecutionView> = BTreeMap::new();
+    loop {
+        let (page, next) = house.engine.list(&query).map_err(|problem| problem.to_string())?;
+        for view in page {
+            if let Some(twice) = listed.insert(view.id.clone(), view) {
+                verdict.double(format!("{} in lists", twice.id));
+            }
+        }
+        query.after = next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    for (id, state) in ended {
+        let shown = listed.get(id).map(|view| view.state);
+        verdict.expect(shown == Some(*state), || format!("{id} is {state:?}, and listed as {shown:?}"));
+    }
+    // In whatever state: a long one may end in between.
+    let counts = house.engine.counts();
+    let counts: BTreeMap<&str, u64> =
+        counts.iter().map(|(workflow, counts)| (workflow.as_str(), counts.states.iter().sum())).collect();
+    let mut lists: BTreeMap<&str, u64> = BTreeMap::new();
+    for view in listed.values() {
+        *lists.entry(&view.workflow).or_default() += 1;
+    }
+    verdict.expect(counts == lists, || format!("{lists:?} are listed, and {counts:?} counted"));
     Ok(())
 }
 

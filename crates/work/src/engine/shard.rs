@@ -686,6 +686,7 @@ impl Shard {
     fn park(&mut self, batch: &mut Batch, key: &Key, reason: &str) -> Problem {
         let dropped = batch.drop_slot(key);
         self.cache.take(key);
+        self.beats.forget_all(key);
         let answers = batch.take_answers(key);
         let problem = match (self.head(key), dropped) {
             (Ok(Some(head)), _) if head.state != ExecutionState::Running => not_taken_up(&head.id(), reason),

@@ -41,14 +41,14 @@ fn kept(node: &Node) -> Result<u64> {
     Ok(newest.last().and_then(|row| row["offset"].as_u64()).map_or(0, |last| last + 1))
 }
 
-/// All replays that the node knows, by name: state, and how many events they have given out.
-fn known(node: &Node) -> Result<HashMap<String, (String, u64)>> {
+/// All replays that the node knows, by name: state, and how many events they have given out and left out.
+fn known(node: &Node) -> Result<HashMap<String, (String, u64, u64)>> {
     let (_, text) = node.get("/v1/replays")?;
     let listed: Value = serde_json::from_str(&text)?;
     let items = listed["items"].as_array().context("no list of replays")?;
     let one = |item: &Value| {
         let told = |field: &str| item[field].as_str().map(str::to_owned);
-        Some((told("name")?, (told("state")?, item["events"].as_u64()?)))
+        Some((told("name")?, (told("state")?, item["events"].as_u64()?, item["leftOut"].as_u64()?)))
     };
     Ok(items.iter().filter_map(one).collect())
 }
@@ -56,10 +56,10 @@ fn known(node: &Node) -> Result<HashMap<String, (String, u64)>> {
 /// Whether no replay is under way, and what they have given out has come through their rule.
 pub(super) fn arrived(node: &Node) -> Result<bool> {
     let known = known(node)?;
-    if known.values().any(|(state, _)| state == "running") {
+    if known.values().any(|(state, ..)| state == "running") {
         return Ok(false);
     }
-    let given = known.values().map(|(_, events)| events).sum::<u64>();
+    let given = known.values().map(|(_, events, _)| events).sum::<u64>();
     Ok(records(node, AGAIN, "")?.len() as u64 >= given)
 }
 
@@ -80,7 +80,7 @@ pub(super) fn judge(node: &Node, asked: &[Asked], found: &mut Found) -> Result<(
     }
     for Asked { name, acked, least } in asked {
         let there = given.remove(name).unwrap_or_default();
-        let Some((state, events)) = known.get(name) else {
+        let Some((state, events, left_out)) = known.get(name) else {
             if *acked {
                 found.lost += 1;
                 found.notes.push(format!("replay `{name}` was acknowledged and is gone"));
@@ -89,10 +89,11 @@ pub(super) fn judge(node: &Node, asked: &[Asked], found: &mut Found) -> Result<(
             continue;
         };
         found.replays += 1;
-        if state != "completed" || events < least || *events > archive.len() as u64 {
+        if state != "completed" || events < least || *events > archive.len() as u64 || *left_out > 0 {
             found.differing += 1;
             found.notes.push(format!(
-                "replay `{name}` is {state} with {events} events; the archive had {least} before and has {} now",
+                "replay `{name}` is {state} with {events} events and without {left_out}; the archive had {least} before and \
+                 has {} now",
                 archive.len()
             ));
         }

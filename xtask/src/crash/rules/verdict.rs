@@ -29,7 +29,7 @@ pub(super) struct Target {
 }
 
 /// All streams that are compared with the one that everything comes of.
-pub(super) const TARGETS: [Target; 13] = [
+pub(super) const TARGETS: [Target; 14] = [
     Target { stream: "crash.large", takes: |event| event.kind == "a" && event.amount >= 50, number: of_value },
     Target { stream: "crash.shaped", takes: |event| event.kind == "b", number: of_value },
     // Each document is written once, so that each has one change.
@@ -49,6 +49,7 @@ pub(super) const TARGETS: [Target; 13] = [
     Target { stream: "bus.crash", takes: |event| event.kind == "d", number: of_value },
     Target { stream: "crash.hopped", takes: |event| event.kind == "d" && event.amount >= 50, number: of_value },
     Target { stream: "crash.none", takes: |_| false, number: of_value },
+    Target { stream: "crash-kept.dead", takes: |_| false, number: of_letter },
     Target { stream: "crash.unexpected", takes: |_| false, number: of_letter },
 ];
 

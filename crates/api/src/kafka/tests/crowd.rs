@@ -22,7 +22,7 @@ async fn metadata_of_many_partitions_is_made_apart_and_holds_up_nobody() {
     house.service.log.create(wide, config.clone(), Vec::new()).await.unwrap();
     config.partitions = 2;
     house.service.log.create(headwater_base::Name::new("small").unwrap(), config, Vec::new()).await.unwrap();
-    let turns = house.service.apart.acquire_many(apart::PIECES_MAX as u32).await.unwrap();
+    let turns = house.service.apart.acquire_many(house.service.limits.kafka_file_requests as u32).await.unwrap();
     let (mut peer, mut other) = (Peer::of(&house).await, Peer::of(&house).await);
     peer.send(&frame(3, 12, &MetadataRequest::default().with_topics(None))).await;
     let topic = metadata_request::MetadataRequestTopic::default().with_name(Some(name("small").into()));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Name, Problem};
-use headwater_kernel::unit::contained;
+use headwater_kernel::unit::{bug, contained};
 use headwater_log::cursor::Pulled;
 use headwater_log::park::{self, StopSignal};
 use headwater_log::{Delta, LogError, Offset};
@@ -71,7 +71,8 @@ pub(super) struct Item {
 
 /// Why a micro-batch has to be read again before anything of it is written.
 enum Broken {
-    /// The matcher of a cohort met a bug: whose pattern it is shows once each subscription stands alone.
+    /// The matcher of a cohort cannot be built, or met a bug with an event: whose pattern it is shows once each
+    /// subscription stands alone.
     Matcher,
     /// A subscription goes on no further.
     Member(String, Problem),
@@ -190,15 +191,12 @@ impl<'a> Life<'a> {
                 Some(cohort) if !cohort.members.iter().any(|member| member.is_full()) => self.read(index, bound)?,
                 _ => continue,
             };
-            busy |= batch.records > 0;
+            busy |= batch.records > 0 || batch.broken.is_some();
             more |= batch.more;
             match batch.broken {
                 // The others of its cohort read this again without it.
                 Some(Broken::Member(id, problem)) => self.let_go_of(index, &id, problem)?,
-                Some(Broken::Matcher) => {
-                    self.matching = Matching::default();
-                    self.halve(index)?;
-                }
+                Some(Broken::Matcher) => self.halve(index)?,
                 None => self.write(index, batch.items)?,
             }
         }
@@ -226,7 +224,15 @@ impl<'a> Life<'a> {
     fn read(&mut self, index: usize, until: Option<&[Offset]>) -> Result<Batch, End> {
         let Self { setup, cohorts, matching, .. } = self;
         let Some(cohort) = cohorts.get_mut(index) else { return Ok(Batch::default()) };
-        cohort.ready().map_err(End::Failed)?;
+        let ready = contained(|| cohort.ready());
+        let ready = ready.unwrap_or_else(|said| Err(bug(format_args!("a matcher of `{}`", setup.stream), &said)));
+        if let Err(problem) = ready {
+            let broken = match cohort.members.as_slice() {
+                [member] => Broken::Member(member.subscription.id(), problem),
+                _ => Broken::Matcher,
+            };
+            return Ok(Batch { broken: Some(broken), ..Batch::default() });
+        }
         let now = setup.clock.now();
         let mut batch = Batch::default();
         let (mut bytes, mut ended) = (0, 0);
@@ -378,6 +384,8 @@ fn lead(cohort: &Cohort, event: &Happened<'_>, matching: &mut Matching) -> Resul
     let taken = match contained(|| cohort.taken(event.record, place.stream, place.partition, matching)) {
         Ok(taken) => taken,
         Err(said) => {
+            // Half of what it has found may be in there.
+            *matching = Matching::default();
             let [member] = cohort.members.as_slice() else { return Err(Broken::Matcher) };
             let letter = member.subscription.lost_to(&said, event);
             all.push((0, letter.map_err(|problem| Broken::Member(member.subscription.id(), problem))?));

@@ -123,7 +123,7 @@ impl Enrich for Door {
 }
 
 /// Documents as records of `table.<name>`; one with `refuse` in it is refused, one with `bug` meets one, and one with
-/// `behind` waits for ever for its table.
+/// `break off` does so once it is written; one with `behind` waits for ever for its table.
 struct Documents(Arc<dyn Log>);
 
 impl Tables for Documents {
@@ -159,7 +159,7 @@ impl Tables for Documents {
         also: &mut Commit,
         _: &mut Tell<'_>,
     ) -> Result<Transacted, TransactError> {
-        let mut appends = Vec::new();
+        let (mut appends, mut breaks_off) = (Vec::new(), false);
         for write in writes {
             let Change::Put(document) = &write.change else { panic!("{write:?}") };
             let text = String::from_utf8_lossy(document);
@@ -167,6 +167,7 @@ impl Tables for Documents {
             if text.contains("behind") {
                 return Err(TransactError::Behind(write.table.clone()));
             }
+            breaks_off |= text.contains("break off");
             if text.contains("refuse") {
                 return Err(TransactError::Problem(Problem::new("HW-KERNEL-020", "the document does not fit")));
             }
@@ -179,7 +180,9 @@ impl Tables for Documents {
             appends.push(Append { stream, partition: 0, batches: builder.finish() });
         }
         also.appends.append(&mut appends);
-        Ok(Transacted { ticket: self.0.append(also)?, written: Vec::new() })
+        let ticket = self.0.append(also)?;
+        assert!(!breaks_off, "a bug behind the append, made by a test");
+        Ok(Transacted { ticket, written: Vec::new() })
     }
 
     fn write<'a>(&'a self, _: &'a [Write]) -> BoxFuture<'a, Result<Vec<Written>, TransactError>> {

@@ -174,6 +174,22 @@ fn a_replay_says_what_it_did_not_give_out() {
     bench.stop(&archive);
 }
 
+#[test]
+fn what_came_since_a_replay_began_is_not_left_out_of_it() {
+    let bench = Bench::on(&FaultyDisk::default());
+    let archive = bench.start("Archive", "all", json!({"pattern": {"source": ["shop"]}}));
+    let events: Vec<Value> = (0..4).map(|n| json!({"n": n})).collect();
+    assert!(bench.send("archive.all", &events));
+    under_way(&bench, json!({"name": "late", "bus": "bus.default", "end": 2}));
+    // Its retention is over before the next life takes the replay up.
+    bench.runtime.block_on(bench.log.trim(&Name::new("archive.all").unwrap(), 0, 4)).unwrap();
+    let next = Bench::over(Arc::clone(&bench.log), Arc::clone(&bench.clock));
+    next.until("it is complete", || next.buses.replays()[0]["state"] == "completed");
+    let shown = next.buses.replays().remove(0);
+    assert_eq!((&shown["events"], &shown["leftOut"]), (&json!(0), &json!(2)));
+    bench.stop(&archive);
+}
+
 /// A clock that cannot tell the time once.
 struct Broken(Arc<ManualClock>, AtomicBool);
 

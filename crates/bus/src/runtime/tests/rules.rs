@@ -87,6 +87,30 @@ fn an_event_that_meets_a_bug_is_a_dead_letter_and_its_rule_goes_on() {
 }
 
 #[test]
+fn what_is_written_before_a_bug_is_not_written_again() {
+    let bench = Bench::new();
+    for stream in ["table.orders", "in", "other"] {
+        bench.stream(stream);
+    }
+    let targets = json!([{"type": "table", "table": "orders", "key": "$.id"}, {"type": "stream", "stream": "other"}]);
+    let rule = json!({"source": "in", "pattern": {"id": [{"exists": true}]}, "targets": targets});
+    let events: Vec<Value> =
+        (0..20).map(|id| json!({"id": format!("d{id}"), "note": if id == 7 { "break off" } else { "" }})).collect();
+    let unit = bench.start("Rule", "one", rule.clone());
+    assert!(bench.send("in", &events));
+    bench.until("its end", || unit.finished().now_or_never().is_some());
+    let ended = unit.finished().now_or_never().unwrap().unwrap_err();
+    assert!(ended.code == "HW-BUS-023" && ended.title.contains("a bug behind the append"), "{ended:?}");
+    bench.stop(&unit);
+    // The next life goes on behind that event.
+    let unit = bench.start("Rule", "one", rule);
+    assert_eq!(bench.wait_for("other", 20), events);
+    bench.wait_for("table.orders", 20);
+    assert!(bench.read("one.dead").is_empty());
+    bench.stop(&unit);
+}
+
+#[test]
 fn an_event_that_its_archive_cannot_keep_is_a_dead_letter_and_the_next_ones_are_kept() {
     let bench = Bench::new();
     // Somebody made the archive's stream smaller than its bus.

@@ -66,8 +66,9 @@ pub(super) async fn run(
 ) -> Option<Result<Value, Failure>> {
     let rest = rows::attempt_bytes(&attempt);
     let stored = inner.row(&key, Tag::MapRun, &rest, View::Durable)?;
-    // Whoever waits for it would wait for ever.
-    let unreadable = |why: String| Some(Err(Failure::new("States.Runtime", why)));
+    // Whoever waits for it would wait for ever. Of one that is stopped nobody takes the end, and it would be looked at
+    // again and again: its row stays, and the next start tries once more.
+    let unreadable = |why: String| (!stop.is_set()).then(|| Err(Failure::new("States.Runtime", why)));
     let Some((run, stopped)) = record::decode(&stored, &|hash| inner.fetch(hash)) else {
         return unreadable("the record of the Map Run cannot be read".to_owned());
     };
