@@ -100,6 +100,13 @@ pub fn changed() -> Problem {
         .help("prepare the statement again")
 }
 
+/// A prepared statement whose columns are others with the values of its parameters.
+pub fn changed_by_values() -> Problem {
+    Problem::new("HW-LAKE-050", "cached plan must not change result type")
+        .because("a bound value is of another type than the statement has for its parameter, and a column with it")
+        .help("say the type in the statement, such as `CAST($1 AS double precision)`")
+}
+
 /// A connection that has as much open as one may have.
 pub fn crowded(what: &str, max: usize) -> Problem {
     Problem::new("HW-LAKE-096", format!("the connection has {max} {what} open, which is the limit"))
