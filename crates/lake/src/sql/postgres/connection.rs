@@ -40,6 +40,8 @@ const DISMISSAL_MAX: Duration = Duration::from_secs(5);
 const SMALL_BYTES_MAX: usize = 10_000;
 /// What is read of a connection at a time, and the room that it keeps between messages.
 const READ_BYTES: usize = 16 * 1_024;
+/// The room for what is sent that a connection does not keep: a large row's.
+const SENT_BYTES: usize = 64 * 1_024;
 /// How TLS begins where nobody has asked for it; a message of that length is none.
 const TLS: u8 = 0x16;
 
@@ -116,6 +118,14 @@ pub(super) async fn serve(socket: TcpStream, handlers: &Handlers) -> io::Result<
         if is_cancel {
             return Ok(());
         }
+        give_back(client.write_buffer_mut());
+    }
+}
+
+/// Gives back the room of what has been sent, where it was large: a connection may do nothing for days.
+fn give_back(sent: &mut BytesMut) {
+    if sent.is_empty() && sent.try_reclaim(SENT_BYTES) {
+        *sent = BytesMut::new();
     }
 }
 
@@ -208,4 +218,26 @@ async fn dismiss(mut client: Client, why: ErrorInfo) -> io::Result<()> {
     };
     let _ = timeout(DISMISSAL_MAX, rest).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Buf as _;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_keeps_no_room_of_a_large_row() {
+        for (bytes, is_kept) in [(1_000, true), (SENT_BYTES / 4, true), (SENT_BYTES, false), (8 << 20, false)] {
+            let mut sent = BytesMut::with_capacity(bytes);
+            sent.put_bytes(b'x', bytes);
+            give_back(&mut sent);
+            assert_eq!(sent.len(), bytes, "what is to be sent stays");
+            // As the system takes it.
+            sent.advance(bytes / 2);
+            sent.advance(bytes - bytes / 2);
+            give_back(&mut sent);
+            assert_eq!(sent.try_reclaim(bytes), is_kept, "{bytes}");
+        }
+    }
 }
