@@ -195,6 +195,12 @@ pub fn no_kind(parameter: usize, kind: &str) -> Problem {
     Problem::new("HW-LAKE-107", fact).help("send it as text, and cast it in the statement")
 }
 
+/// A parameter that is an array of too many items.
+pub fn long_array(parameter: usize, most: usize) -> Problem {
+    let fact = format!("bind parameter {parameter} is an array of more than {most} items, which is the limit");
+    Problem::new("HW-LAKE-102", fact).help("keep a long list as a table or a file, and join it")
+}
+
 /// A table that other engines read, and this one does not.
 pub fn unread(table: &str, why: &str) -> Problem {
     Problem::new("HW-LAKE-051", format!("SQL here cannot read `{table}`: {why}"))

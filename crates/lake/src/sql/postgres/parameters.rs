@@ -29,6 +29,8 @@ use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use tokio_postgres::types::Kind;
 use uuid::Uuid;
 
+use arrays::{ITEMS_MAX, Refused};
+
 use super::decimal::{Decimal, Said, room};
 use super::told;
 use crate::sql::fault;
@@ -45,7 +47,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// A plan with the values that a portal has for its parameters.
 ///
 /// # Errors
-/// `HW-LAKE-103`, `-105`, `-106`, `-107`, and what the engine says.
+/// `HW-LAKE-102`, `-103`, `-105`, `-106`, `-107`, and what the engine says.
 pub fn filled<S>(plan: &LogicalPlan, portal: &Portal<S>) -> PgWireResult<LogicalPlan> {
     let known = known(plan).map_err(failed)?;
     let values = portal.parameters.iter().enumerate().map(|(at, value)| {
@@ -184,14 +186,10 @@ impl<'a> Parameter<'a> {
             Type::TIMESTAMP | Type::TIMESTAMPTZ => self.moment(since_1970(i64::from_be_bytes(self.fixed(bytes)?))),
             Type::INTERVAL => self.interval(self.fixed(bytes)?),
             _ => match self.kind.kind() {
-                Kind::Array(item) => match arrays::received(bytes, item.oid()) {
-                    Some(Ok(items)) => self.list(item, &items, true),
-                    Some(Err(dimensions)) => {
-                        let fact = format!("{} of {dimensions} dimensions", self.kind.name());
-                        Err(told(&fault::no_kind(self.number, &fact)))
-                    }
-                    None => Err(self.unread()),
-                },
+                Kind::Array(item) => {
+                    let items = arrays::received(bytes, item.oid()).ok_or_else(|| self.unread())?;
+                    self.list(item, &items.map_err(|why| self.no_array(&why))?, true)
+                }
                 _ => Err(told(&fault::no_kind(self.number, self.kind.name()))),
             },
         }
@@ -235,13 +233,14 @@ impl<'a> Parameter<'a> {
             Type::UNKNOWN if text.starts_with('{') => match arrays::written(text) {
                 Some(items) => {
                     let item = Type::TEXT;
-                    self.list(&item, &items, false)
+                    self.list(&item, &items.map_err(|why| self.no_array(&why))?, false)
                 }
                 None => self.string(text),
             },
             _ => match self.kind.kind() {
                 Kind::Array(item) => {
-                    self.list(item, &arrays::written(text).ok_or_else(|| self.unreadable(text))?, false)
+                    let items = arrays::written(text).ok_or_else(|| self.unreadable(text))?;
+                    self.list(item, &items.map_err(|why| self.no_array(&why))?, false)
                 }
                 _ => self.string(text),
             },
@@ -470,6 +469,15 @@ impl<'a> Parameter<'a> {
     fn unreadable(self, text: &str) -> PgWireError {
         let fact = format!("invalid input syntax for type {}: \"{}\"", self.kind.name(), fault::first_line(text));
         PgWireError::FailedToParseParameter(fact.into())
+    }
+
+    fn no_array(self, why: &Refused) -> PgWireError {
+        told(&match why {
+            Refused::Deep(dimensions) => {
+                fault::no_kind(self.number, &format!("{} of {dimensions} dimensions", self.kind.name()))
+            }
+            Refused::Long => fault::long_array(self.number, ITEMS_MAX),
+        })
     }
 
     fn refused(self, value: &str, by: impl Display) -> PgWireError {

@@ -228,6 +228,10 @@ fn arrays_that_are_none_are_refused() {
     for broken in [more, endless, negative, sized, array(&Type::INT8, &[])] {
         assert_eq!(read(&Type::INT4_ARRAY, None, &broken), Err(UNREAD.to_owned()), "{broken:?}");
     }
+    let nulls = array(&Type::INT4, &vec![None; ITEMS_MAX + 1]);
+    assert_eq!(read(&Type::INT4_ARRAY, None, &nulls), Err("54000".to_owned()));
+    let ones = format!("{{{}1}}", "1,".repeat(ITEMS_MAX));
+    assert_eq!(written(&Type::INT4_ARRAY, None, &ones), Err("54000".to_owned()));
     let square = [2_i32, 0, 23, 1, 1, 1, 1, 4, 1].map(i32::to_be_bytes).concat();
     assert_eq!(read(&Type::INT4_ARRAY, None, &square), Err("0A000".to_owned()));
 }
