@@ -34,7 +34,7 @@ use crate::sql::fault;
 
 /// How long a client may take to say who it is, and before that nothing at all.
 const START_MAX: Duration = Duration::from_secs(60);
-/// How long a client that has been dismissed may go on sending: it reads why only behind what it has begun to send.
+/// How long a client that has been dismissed may take: it reads why only behind what it has begun to send.
 const DISMISSAL_MAX: Duration = Duration::from_secs(5);
 /// The longest message of a client that has not said yet who it is, and of one that has no statement and no values in it.
 const SMALL_BYTES_MAX: usize = 10_000;
@@ -206,18 +206,17 @@ fn decoded(client: &mut Client, mut message: BytesMut) -> PgWireResult<Message> 
     }
 }
 
-/// Tells a client why it is not served any more, and ends the connection.
+/// Tells a client why it is not served any more, and ends the connection, whether or not the client reads that.
 async fn dismiss(mut client: Client, why: ErrorInfo) -> io::Result<()> {
-    client.send(PgWireBackendMessage::ErrorResponse(why.into())).await?;
-    client.close().await?;
-    let mut socket = client.into_inner();
-    // A system that has bytes which nobody read takes back what was sent.
-    let rest = async {
-        let mut waste = vec![0; READ_BYTES];
+    let dismissal = async {
+        client.send(PgWireBackendMessage::ErrorResponse(why.into())).await?;
+        client.close().await?;
+        // A system that has bytes which nobody read takes back what was sent.
+        let (mut socket, mut waste) = (client.into_inner(), vec![0; READ_BYTES]);
         while matches!(socket.read(&mut waste).await, Ok(1..)) {}
+        Ok::<_, io::Error>(())
     };
-    let _ = timeout(DISMISSAL_MAX, rest).await;
-    Ok(())
+    timeout(DISMISSAL_MAX, dismissal).await.unwrap_or(Ok(()))
 }
 
 #[cfg(test)]
