@@ -100,6 +100,13 @@ pub fn changed() -> Problem {
         .help("prepare the statement again")
 }
 
+/// A prepared statement whose columns are others with the values of its parameters.
+pub fn changed_by_values() -> Problem {
+    Problem::new("HW-LAKE-050", "cached plan must not change result type")
+        .because("a bound value is of another type than the statement has for its parameter, and a column with it")
+        .help("say the type in the statement, such as `CAST($1 AS double precision)`")
+}
+
 /// A connection that has as much open as one may have.
 pub fn crowded(what: &str, max: usize) -> Problem {
     Problem::new("HW-LAKE-096", format!("the connection has {max} {what} open, which is the limit"))
@@ -186,6 +193,12 @@ pub fn no_time(parameter: usize, kind: &str) -> Problem {
 pub fn no_kind(parameter: usize, kind: &str) -> Problem {
     let fact = format!("bind parameter {parameter} is a `{kind}`, which is not read in the binary format");
     Problem::new("HW-LAKE-107", fact).help("send it as text, and cast it in the statement")
+}
+
+/// A parameter that is an array of too many items.
+pub fn long_array(parameter: usize, most: usize) -> Problem {
+    let fact = format!("bind parameter {parameter} is an array of more than {most} items, which is the limit");
+    Problem::new("HW-LAKE-102", fact).help("keep a long list as a table or a file, and join it")
 }
 
 /// A table that other engines read, and this one does not.

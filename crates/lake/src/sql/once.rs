@@ -2,7 +2,8 @@
 //!
 //! The engine plans a CTE anew wherever it is named. Where an optimised plan has the same aggregate of the same rows in
 //! several places, these read one: whichever is asked first has it computed to its end, in tasks of its own, and its rows
-//! are kept until the statement is through, in the memory of queries, and what is over in files.
+//! are kept until the statement is through, in the memory of queries or, where they are too many for that, in files. What
+//! is computed once may stand within something else that is.
 //!
 //! What it is NOT: it keeps nothing for another statement, as `cache.rs` does. Where a statement asks itself again
 //! (`WITH RECURSIVE`), or anything may have another value the next time, all is computed where it stands.
@@ -15,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchemaRef, DataFusionError, Result, Statistics};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::disk_manager::RefCountedTempFile;
@@ -39,7 +40,7 @@ use super::{held, nodes, shared};
 
 /// Aggregates of a statement that are compared with each other.
 const COMPARED_MAX: usize = 64;
-/// The part of the memory of queries that one aggregate's rows may take.
+/// The part of the memory of queries that the rows of all such aggregates of a statement may take.
 const SHARE: usize = 8;
 
 /// Plans statements as the engine does, but for what is there several times.
@@ -60,28 +61,30 @@ impl QueryPlanner for Planner {
     }
 }
 
-/// The aggregates that a plan has more than once, one of each.
+/// The aggregates that a plan computes more than once, one of each. What stands within the second of two that are the
+/// same is not computed: the second one is read.
 fn repeated(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
-    let (mut found, mut is_recursive) = (Vec::new(), false);
+    let (mut found, mut is_in_doubt) = (Vec::<(LogicalPlan, bool)>::new(), false);
     plan.apply_with_subqueries(|node| {
-        match node {
-            LogicalPlan::Aggregate(_) => found.push(node.clone()),
-            LogicalPlan::RecursiveQuery(_) => is_recursive = true,
-            _ => {}
+        is_in_doubt |= matches!(node, LogicalPlan::RecursiveQuery(_)) || found.len() > COMPARED_MAX;
+        if is_in_doubt {
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        if !matches!(node, LogicalPlan::Aggregate(_)) {
+            return Ok(TreeNodeRecursion::Continue);
+        }
+        match found.iter_mut().find(|(one, _)| shared::same(one, node)) {
+            Some((_, is_again)) if is_settled(node)? => {
+                *is_again = true;
+                return Ok(TreeNodeRecursion::Jump);
+            }
+            Some(_) => {}
+            None => found.push((node.clone(), false)),
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    let mut repeated: Vec<LogicalPlan> = Vec::new();
-    if is_recursive || found.len() > COMPARED_MAX {
-        return Ok(repeated);
-    }
-    while let Some(one) = found.pop() {
-        let is_again = |other: &LogicalPlan| shared::same(&one, other);
-        if !repeated.iter().any(is_again) && found.iter().any(is_again) && is_settled(&one)? {
-            repeated.push(one);
-        }
-    }
-    Ok(repeated)
+    let repeated = found.into_iter().filter_map(|(one, is_again)| is_again.then_some(one));
+    Ok(if is_in_doubt { Vec::new() } else { repeated.collect() })
 }
 
 /// Whether rows come out alike whenever they are asked for, and reading them is worth a thought.
@@ -100,11 +103,13 @@ fn is_settled(plan: &LogicalPlan) -> Result<bool> {
 
 /// The plan with a mark on each of the repeated ones.
 fn marked(plan: LogicalPlan, repeated: &[LogicalPlan]) -> Result<LogicalPlan> {
-    let mark = |node: LogicalPlan| {
+    let mark = |node: LogicalPlan| -> Result<Transformed<LogicalPlan>> {
         let is_one = matches!(node, LogicalPlan::Aggregate(_));
         let place = repeated.iter().position(|one| is_one && shared::same(one, &node));
         let Some(place) = place else { return Ok(Transformed::no(node)) };
-        let node = Extension { node: Arc::new(Marked { place, rows: node }) };
+        let below = |plan: LogicalPlan| marked(plan, repeated).map(Transformed::yes);
+        let rows = node.map_subqueries(below)?.data.map_children(below)?.data;
+        let node = Extension { node: Arc::new(Marked { place, rows }) };
         Ok(Transformed::new(LogicalPlan::Extension(node), true, TreeNodeRecursion::Jump))
     };
     Ok(plan.transform_down_with_subqueries(mark)?.data)
@@ -158,10 +163,11 @@ impl ExtensionPlanner for Places {
         inputs: &[Arc<dyn ExecutionPlan>],
         _: &SessionState,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let share = SHARE * self.0.len();
         let marked = node.as_any().downcast_ref::<Marked>();
         let found = marked.and_then(|marked| Some((self.0.get(marked.place)?, inputs.first()?)));
         let plan = |(reading, rows): (&Arc<OnceLock<Reading>>, &Arc<dyn ExecutionPlan>)| {
-            Arc::new(OnceExec::new(Arc::clone(rows), Arc::clone(reading))) as Arc<dyn ExecutionPlan>
+            Arc::new(OnceExec::new(Arc::clone(rows), Arc::clone(reading), share)) as Arc<dyn ExecutionPlan>
         };
         Ok(found.map(plan))
     }
@@ -174,13 +180,15 @@ type Reading = Shared<BoxFuture<'static, Result<Arc<Kept>, Arc<DataFusionError>>
 struct OnceExec {
     rows: Arc<dyn ExecutionPlan>,
     reading: Arc<OnceLock<Reading>>,
+    /// The part of the memory of queries that the rows may take.
+    share: usize,
     properties: Arc<PlanProperties>,
 }
 
 impl OnceExec {
-    fn new(rows: Arc<dyn ExecutionPlan>, reading: Arc<OnceLock<Reading>>) -> Self {
+    fn new(rows: Arc<dyn ExecutionPlan>, reading: Arc<OnceLock<Reading>>, share: usize) -> Self {
         let properties = nodes::properties(rows.schema(), rows.output_partitioning().partition_count());
-        Self { rows, reading, properties }
+        Self { rows, reading, share, properties }
     }
 }
 
@@ -215,7 +223,7 @@ impl ExecutionPlan for OnceExec {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let rows = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.rows));
-        Ok(Arc::new(Self::new(rows, Arc::clone(&self.reading))))
+        Ok(Arc::new(Self::new(rows, Arc::clone(&self.reading), self.share)))
     }
 
     fn partition_statistics(&self, partition: Option<usize>) -> Result<Arc<Statistics>> {
@@ -227,7 +235,7 @@ impl ExecutionPlan for OnceExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let begin = || {
-            let kept = Kept::read(Arc::clone(&self.rows), context);
+            let kept = Kept::read(Arc::clone(&self.rows), self.share, context);
             kept.map(|kept| kept.map(Arc::new).map_err(Arc::new)).boxed().shared()
         };
         let reading = self.reading.get_or_init(begin).clone();
@@ -246,26 +254,25 @@ struct Kept {
     spills: SpillManager,
 }
 
-/// Those of one of its partitions.
+/// Those of one of its partitions, in memory or all of them in a file: batches may be slices of one, and as long as
+/// there is any of these the others take their memory as well.
 struct Part {
-    /// The first ones.
     batches: Vec<RecordBatch>,
-    /// The others.
     spilled: Option<RefCountedTempFile>,
     _room: MemoryReservation,
 }
 
 impl Kept {
-    /// Carries a plan out to its end.
+    /// Carries a plan out to its end; its rows may take one of so many shares of the memory of queries.
     ///
     /// # Errors
     /// What the plan ends with, and what the disk says.
-    async fn read(rows: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Result<Self> {
+    async fn read(rows: Arc<dyn ExecutionPlan>, share: usize, context: Arc<TaskContext>) -> Result<Self> {
         let metrics = SpillMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
         let spills = SpillManager::new(context.runtime_env(), metrics, rows.schema());
         let streams = execute_stream_partitioned(rows, Arc::clone(&context))?;
         let most = match context.memory_pool().memory_limit() {
-            MemoryLimit::Finite(bytes) => bytes / SHARE / streams.len().max(1),
+            MemoryLimit::Finite(bytes) => bytes / share.max(1) / streams.len().max(1),
             MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
         };
         let mut reading = JoinSet::new();
@@ -299,7 +306,7 @@ impl Kept {
 }
 
 impl Part {
-    /// Reads rows to their end, of which so many bytes may stay in memory.
+    /// Reads rows to their end, which stay in memory if they are no more than so many bytes.
     async fn read(
         mut rows: SendableRecordBatchStream,
         most: usize,
@@ -308,18 +315,20 @@ impl Part {
     ) -> Result<Self> {
         let (mut batches, mut file) = (Vec::new(), None);
         while let Some(batch) = rows.next().await {
-            let batch = batch?;
-            let bytes = weight(&batch);
-            if file.is_none() && room.size().saturating_add(bytes) <= most && room.try_grow(bytes).is_ok() {
-                batches.push(batch);
-                continue;
-            }
+            batches.push(batch?);
             if file.is_none() {
+                let bytes = batches.last().map_or(0, weight);
+                if room.size().saturating_add(bytes) <= most && room.try_grow(bytes).is_ok() {
+                    continue;
+                }
                 file = Some(spills.create_in_progress_file("OnceExec")?);
             }
             if let Some(file) = &mut file {
-                file.append_batch(&batch)?;
+                for batch in batches.drain(..) {
+                    file.append_batch(&batch)?;
+                }
             }
+            room.free();
         }
         let spilled = match &mut file {
             Some(file) => file.finish()?,

@@ -710,9 +710,13 @@ impl ExtendedQueryHandler for Gate {
         let answer = move |running: Arc<Query>| async move {
             let portal = self.pinned_anew(client, portal).await?;
             if let (_, Some((statement @ Statement::Query(_), plan))) = &portal.statement.statement {
-                let (state, plan) = (self.services.context(client).await?.state(), parameters::filled(plan, &portal)?);
+                let filled = parameters::filled(plan, &portal)?;
+                if !response::is_as_told(plan, &filled) {
+                    return Err(told(&fault::changed_by_values()));
+                }
+                let state = self.services.context(client).await?.state();
                 let options = FormatOptions::from_client_metadata(client.metadata());
-                return response::of_plan(state, (statement, plan), &running, &portal.result_column_format, options)
+                return response::of_plan(state, (statement, filled), &running, &portal.result_column_format, options)
                     .await;
             }
             let service = self.services.of(client).await?;

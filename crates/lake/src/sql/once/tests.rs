@@ -4,15 +4,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{AsArray as _, Int64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::collect;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::prelude::col;
 use futures::TryStreamExt as _;
 use tokio::runtime::Runtime;
 
 use super::*;
+use crate::sql::guarded::Guarded;
 
 const PARTS: i64 = 3;
 const BATCHES: i64 = 4;
@@ -40,12 +45,15 @@ fn readers_get_each_row_once_whatever_fits_in_memory() {
     let parts: Vec<Vec<RecordBatch>> = parts.collect();
     let all: Vec<i64> = (0..PARTS * BATCHES * ROWS).collect();
     Runtime::new().unwrap().block_on(async {
-        for (most, in_memory) in [(100_000, BATCHES), (20_000, 2), (100, 0)] {
+        // A part stays in memory as a whole, or not at all.
+        for (most, in_memory) in [(100_000, BATCHES), (20_000, 0), (100, 0)] {
             let limit = SHARE * parts.len() * most;
             let environment = RuntimeEnvBuilder::new().with_memory_limit(limit, 1.0).build_arc().unwrap();
             let context = Arc::new(TaskContext::default().with_runtime(Arc::clone(&environment)));
             let rows = MemorySourceConfig::try_new_exec(&parts, schema(), None).unwrap();
-            let kept = Arc::new(Kept::read(rows, context).await.unwrap());
+            let kept = Arc::new(Kept::read(rows, SHARE, context).await.unwrap());
+            let bytes = usize::try_from(PARTS * in_memory * ROWS * 8).unwrap();
+            assert_eq!(environment.memory_pool.reserved(), bytes);
             for part in &kept.parts {
                 assert_eq!(part.batches.len() as i64, in_memory);
                 assert_eq!(part.spilled.is_some(), in_memory < BATCHES);
@@ -85,7 +93,7 @@ fn rows_of_one_place_are_computed_once() {
     let place = || -> Arc<dyn ExecutionPlan> {
         let part: Arc<dyn PartitionStream> = Arc::new(Counted(schema(), Arc::clone(&times)));
         let rows = StreamingTableExec::try_new(schema(), vec![part], None, [], false, None).unwrap();
-        Arc::new(OnceExec::new(Arc::new(rows), Arc::clone(&reading)))
+        Arc::new(OnceExec::new(Arc::new(rows), Arc::clone(&reading), SHARE))
     };
     Runtime::new().unwrap().block_on(async {
         let context = Arc::new(TaskContext::default());
@@ -95,4 +103,34 @@ fn rows_of_one_place_are_computed_once() {
         }
     });
     assert_eq!(times.load(Ordering::Relaxed), 1);
+}
+
+/// Two aggregates in one statement, of tables that have the same name and columns.
+fn both(one: &Arc<dyn TableProvider>, other: &Arc<dyn TableProvider>) -> LogicalPlan {
+    let grouped = |table: &Arc<dyn TableProvider>| {
+        let rows = LogicalPlanBuilder::scan("t", provider_as_source(Arc::clone(table)), None).unwrap();
+        rows.aggregate(vec![col("n")], Vec::<Expr>::new()).unwrap()
+    };
+    grouped(one).union(grouped(other).build().unwrap()).unwrap().build().unwrap()
+}
+
+/// What a plan says of tables is their names alone.
+#[test]
+fn aggregates_of_other_rows_are_others() {
+    let table = || -> Arc<dyn TableProvider> { Arc::new(MemTable::try_new(schema(), vec![Vec::new()]).unwrap()) };
+    let under = |table: &Arc<dyn TableProvider>, condition: &str| -> Arc<dyn TableProvider> {
+        Arc::new(Guarded::new(Arc::clone(table), "t", condition.to_owned()))
+    };
+    let (early, late) = (table(), table());
+    let even = under(&early, "n % 2 = 0");
+    for (one, other, places) in [
+        (&early, &early, 1),
+        (&even, &under(&early, "n % 2 = 0"), 1),
+        (&early, &late, 0),
+        (&even, &early, 0),
+        (&even, &under(&early, "n % 2 = 1"), 0),
+        (&even, &under(&late, "n % 2 = 0"), 0),
+    ] {
+        assert_eq!(repeated(&both(one, other)).unwrap().len(), places, "{one:?} {other:?}");
+    }
 }

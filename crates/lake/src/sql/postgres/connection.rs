@@ -34,12 +34,14 @@ use crate::sql::fault;
 
 /// How long a client may take to say who it is, and before that nothing at all.
 const START_MAX: Duration = Duration::from_secs(60);
-/// How long a client that has been dismissed may go on sending: it reads why only behind what it has begun to send.
+/// How long a client that has been dismissed may take: it reads why only behind what it has begun to send.
 const DISMISSAL_MAX: Duration = Duration::from_secs(5);
 /// The longest message of a client that has not said yet who it is, and of one that has no statement and no values in it.
 const SMALL_BYTES_MAX: usize = 10_000;
 /// What is read of a connection at a time, and the room that it keeps between messages.
 const READ_BYTES: usize = 16 * 1_024;
+/// The room for what is sent that a connection does not keep: a large row's.
+const SENT_BYTES: usize = 64 * 1_024;
 /// How TLS begins where nobody has asked for it; a message of that length is none.
 const TLS: u8 = 0x16;
 
@@ -116,6 +118,14 @@ pub(super) async fn serve(socket: TcpStream, handlers: &Handlers) -> io::Result<
         if is_cancel {
             return Ok(());
         }
+        give_back(client.write_buffer_mut());
+    }
+}
+
+/// Gives back the room of what has been sent, where it was large: a connection may do nothing for days.
+fn give_back(sent: &mut BytesMut) {
+    if sent.is_empty() && sent.try_reclaim(SENT_BYTES) {
+        *sent = BytesMut::new();
     }
 }
 
@@ -196,16 +206,37 @@ fn decoded(client: &mut Client, mut message: BytesMut) -> PgWireResult<Message> 
     }
 }
 
-/// Tells a client why it is not served any more, and ends the connection.
+/// Tells a client why it is not served any more, and ends the connection, whether or not the client reads that.
 async fn dismiss(mut client: Client, why: ErrorInfo) -> io::Result<()> {
-    client.send(PgWireBackendMessage::ErrorResponse(why.into())).await?;
-    client.close().await?;
-    let mut socket = client.into_inner();
-    // A system that has bytes which nobody read takes back what was sent.
-    let rest = async {
-        let mut waste = vec![0; READ_BYTES];
+    let dismissal = async {
+        client.send(PgWireBackendMessage::ErrorResponse(why.into())).await?;
+        client.close().await?;
+        // A system that has bytes which nobody read takes back what was sent.
+        let (mut socket, mut waste) = (client.into_inner(), vec![0; READ_BYTES]);
         while matches!(socket.read(&mut waste).await, Ok(1..)) {}
+        Ok::<_, io::Error>(())
     };
-    let _ = timeout(DISMISSAL_MAX, rest).await;
-    Ok(())
+    timeout(DISMISSAL_MAX, dismissal).await.unwrap_or(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Buf as _;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_keeps_no_room_of_a_large_row() {
+        for (bytes, is_kept) in [(1_000, true), (SENT_BYTES / 4, true), (SENT_BYTES, false), (8 << 20, false)] {
+            let mut sent = BytesMut::with_capacity(bytes);
+            sent.put_bytes(b'x', bytes);
+            give_back(&mut sent);
+            assert_eq!(sent.len(), bytes, "what is to be sent stays");
+            // As the system takes it.
+            sent.advance(bytes / 2);
+            sent.advance(bytes - bytes / 2);
+            give_back(&mut sent);
+            assert_eq!(sent.try_reclaim(bytes), is_kept, "{bytes}");
+        }
+    }
 }

@@ -121,7 +121,9 @@ fn of_subquery(query: &Query) -> Option<Figured> {
     let SetExpr::Select(select) = &*query.body else { return None };
     match select.projection.first()? {
         SelectItem::ExprWithAlias { alias, .. } => strong(folded(alias)),
-        SelectItem::UnnamedExpr(expression) => strong(figured(expression)?.name),
+        SelectItem::UnnamedExpr(expression) => {
+            strong(figured(expression).map_or_else(|| UNKNOWN.to_owned(), |figured| figured.name))
+        }
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A value stays what it is. It becomes one of the type that the statement has for its parameter where that type holds it
 //! exactly; otherwise it keeps its own, and the engine compares the two or casts it, as it does with a literal. What neither
-//! holds is refused: nothing is rounded, cut or wrapped around. Times, bytes and booleans as text are read by what
+//! holds is refused: nothing is rounded, cut or wrapped around. Moments, intervals and bytes as text are read by what
 //! speaks the protocol.
 //!
 //! # Source
@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use arrow::compute::kernels::cast_utils::string_to_time_nanoseconds;
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use arrow_array::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
 use bytes::Bytes;
@@ -27,6 +28,8 @@ use datafusion_postgres::pgwire::api::stmt::StoredStatement;
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use tokio_postgres::types::Kind;
 use uuid::Uuid;
+
+use arrays::{ITEMS_MAX, Refused};
 
 use super::decimal::{Decimal, Said, room};
 use super::told;
@@ -44,7 +47,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// A plan with the values that a portal has for its parameters.
 ///
 /// # Errors
-/// `HW-LAKE-103`, `-105`, `-106`, `-107`, and what the engine says.
+/// `HW-LAKE-102`, `-103`, `-105`, `-106`, `-107`, and what the engine says.
 pub fn filled<S>(plan: &LogicalPlan, portal: &Portal<S>) -> PgWireResult<LogicalPlan> {
     let known = known(plan).map_err(failed)?;
     let values = portal.parameters.iter().enumerate().map(|(at, value)| {
@@ -180,18 +183,13 @@ impl<'a> Parameter<'a> {
             }
             Type::DATE => self.date(i32::from_be_bytes(self.fixed(bytes)?)),
             Type::TIME => self.time(i64::from_be_bytes(self.fixed(bytes)?)),
-            Type::TIMESTAMP => self.moment(i64::from_be_bytes(self.fixed(bytes)?), None),
-            Type::TIMESTAMPTZ => self.moment(i64::from_be_bytes(self.fixed(bytes)?), Some(ZONE.into())),
+            Type::TIMESTAMP | Type::TIMESTAMPTZ => self.moment(since_1970(i64::from_be_bytes(self.fixed(bytes)?))),
             Type::INTERVAL => self.interval(self.fixed(bytes)?),
             _ => match self.kind.kind() {
-                Kind::Array(item) => match arrays::received(bytes, item.oid()) {
-                    Some(Ok(items)) => self.list(item, &items, true),
-                    Some(Err(dimensions)) => {
-                        let fact = format!("{} of {dimensions} dimensions", self.kind.name());
-                        Err(told(&fault::no_kind(self.number, &fact)))
-                    }
-                    None => Err(self.unread()),
-                },
+                Kind::Array(item) => {
+                    let items = arrays::received(bytes, item.oid()).ok_or_else(|| self.unread())?;
+                    self.list(item, &items.map_err(|why| self.no_array(&why))?, true)
+                }
                 _ => Err(told(&fault::no_kind(self.number, self.kind.name()))),
             },
         }
@@ -199,7 +197,6 @@ impl<'a> Parameter<'a> {
 
     fn text(self, bytes: &[u8]) -> PgWireResult<ScalarValue> {
         let text = str::from_utf8(bytes).map_err(|_| self.unread())?;
-        let is_list = text.starts_with('{') && text.ends_with('}');
         match *self.kind {
             Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => {
                 let number: i128 = text.trim().parse().map_err(|_| self.unreadable(text))?;
@@ -212,10 +209,10 @@ impl<'a> Parameter<'a> {
                 if is_one { self.whole(number) } else { Err(self.refused(text, self.kind.name())) }
             }
             Type::FLOAT4 | Type::FLOAT8 => match Decimal::written(text).ok_or_else(|| self.unreadable(text))? {
-                Ok(number) => {
+                Ok(_) => {
                     let float = match *self.kind {
                         Type::FLOAT4 => text.trim().parse::<f32>().ok().map(f64::from),
-                        _ => number.float(),
+                        _ => text.trim().parse::<f64>().ok(),
                     };
                     let float = float.filter(|float| float.is_finite());
                     self.float(float.ok_or_else(|| self.refused(text, self.kind.name()))?)
@@ -223,35 +220,49 @@ impl<'a> Parameter<'a> {
                 Err(float) => self.float(float),
             },
             Type::NUMERIC => self.decimal(&Decimal::written(text).ok_or_else(|| self.unreadable(text))?),
-            Type::BOOL
-            | Type::BYTEA
-            | Type::DATE
-            | Type::TIME
-            | Type::TIMESTAMP
-            | Type::TIMESTAMPTZ
-            | Type::INTERVAL => self.by_codec(bytes),
-            Type::UNKNOWN if is_list => self.by_codec(bytes),
+            Type::BOOL => Ok(ScalarValue::Boolean(Some(boolean(text).ok_or_else(|| self.unreadable(text))?))),
+            Type::TIME => {
+                let nanos = string_to_time_nanoseconds(text.trim()).map_err(|_| self.unreadable(text))?;
+                match nanos % 1_000 {
+                    0 => self.time(nanos / 1_000),
+                    _ => Ok(ScalarValue::Time64Nanosecond(Some(nanos))),
+                }
+            }
+            Type::BYTEA | Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::INTERVAL => self.by_codec(bytes),
+            // Of what may be an array nothing else says that it is one; JSON is none.
+            Type::UNKNOWN if text.starts_with('{') => match arrays::written(text) {
+                Some(items) => {
+                    let item = Type::TEXT;
+                    self.list(&item, &items.map_err(|why| self.no_array(&why))?, false)
+                }
+                None => self.string(text),
+            },
             _ => match self.kind.kind() {
                 Kind::Array(item) => {
-                    self.list(item, &arrays::written(text).ok_or_else(|| self.unreadable(text))?, false)
+                    let items = arrays::written(text).ok_or_else(|| self.unreadable(text))?;
+                    self.list(item, &items.map_err(|why| self.no_array(&why))?, false)
                 }
                 _ => self.string(text),
             },
         }
     }
 
-    /// What the codec makes of it.
+    /// What the codec makes of it, in the type that is wanted where that holds it.
     fn by_codec(self, bytes: &[u8]) -> PgWireResult<ScalarValue> {
         let mut portal = Portal::<String>::default();
         let types = vec![Some(self.kind.clone())];
         portal.statement = Arc::new(StoredStatement::new(String::new(), String::new(), types));
         portal.parameters = vec![Some(Bytes::copy_from_slice(bytes))];
-        let read = match deserialize_parameters(&portal, &[self.target])? {
+        // Told of the type that is wanted, it would cut what that does not hold.
+        let read = match deserialize_parameters(&portal, &[None])? {
             ParamValues::List(values) => values.into_iter().next().map(|one| one.value),
             ParamValues::Map(_) => None,
         };
-        // A time that its nanoseconds do not hold is nothing to it.
-        read.filter(|value| !value.is_null()).ok_or_else(|| self.out_of_range())
+        match read {
+            Some(ScalarValue::TimestampMicrosecond(Some(micros), _)) => self.moment(Some(micros)),
+            Some(value) if !value.is_null() => Ok(value),
+            _ => Err(self.out_of_range()),
+        }
     }
 
     fn whole(self, number: i128) -> PgWireResult<ScalarValue> {
@@ -361,10 +372,9 @@ impl<'a> Parameter<'a> {
         })
     }
 
-    /// Microseconds since 2000; the outermost are the infinite ones.
-    fn moment(self, micros: i64, zone: Option<Arc<str>>) -> PgWireResult<ScalarValue> {
-        let epoch = i64::from(DAYS_TO_2000) * DAY_MICROS;
-        let micros = micros.checked_add(epoch).filter(|_| micros != i64::MIN);
+    /// Microseconds since 1970.
+    fn moment(self, micros: Option<i64>) -> PgWireResult<ScalarValue> {
+        let zone: Option<Arc<str>> = (*self.kind == Type::TIMESTAMPTZ).then(|| ZONE.into());
         match self.target {
             Some(DataType::Timestamp(unit, zone)) => self.instant(micros, unit, zone.as_ref()),
             _ => self.instant(micros, &TimeUnit::Microsecond, zone.as_ref()),
@@ -461,6 +471,15 @@ impl<'a> Parameter<'a> {
         PgWireError::FailedToParseParameter(fact.into())
     }
 
+    fn no_array(self, why: &Refused) -> PgWireError {
+        told(&match why {
+            Refused::Deep(dimensions) => {
+                fault::no_kind(self.number, &format!("{} of {dimensions} dimensions", self.kind.name()))
+            }
+            Refused::Long => fault::long_array(self.number, ITEMS_MAX),
+        })
+    }
+
     fn refused(self, value: &str, by: impl Display) -> PgWireError {
         told(&fault::no_number(self.number, value, &by.to_string()))
     }
@@ -468,6 +487,21 @@ impl<'a> Parameter<'a> {
     fn out_of_range(self) -> PgWireError {
         told(&fault::no_time(self.number, self.kind.name()))
     }
+}
+
+/// Microseconds since 1970 of those since 2000; the outermost are the infinite ones.
+fn since_1970(micros: i64) -> Option<i64> {
+    micros.checked_add(i64::from(DAYS_TO_2000) * DAY_MICROS).filter(|_| micros != i64::MIN)
+}
+
+/// What a word says, or as much of one as there is no other with.
+fn boolean(text: &str) -> Option<bool> {
+    let said = text.trim().to_ascii_lowercase();
+    let is = |word: &str, least: usize| said.len() >= least && word.starts_with(&*said);
+    if is("true", 1) || is("yes", 1) || is("on", 2) || said == "1" {
+        return Some(true);
+    }
+    (is("false", 1) || is("no", 1) || is("off", 2) || said == "0").then_some(false)
 }
 
 /// Whether a narrow float is this number, or is none as well.

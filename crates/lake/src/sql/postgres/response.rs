@@ -81,6 +81,15 @@ pub fn fields(
     schema.fields().iter().enumerate().zip(names).map(told).collect()
 }
 
+/// Whether a plan's columns are of the types that a client was told before its parameters had values; of one that had no
+/// type then the client was told none.
+pub fn is_as_told(before: &LogicalPlan, now: &LogicalPlan) -> bool {
+    let mut columns = before.schema().fields().iter().zip(now.schema().fields());
+    columns.all(|(before, now)| {
+        *before.data_type() == DataType::Null || Attribute::of(before).kind == Attribute::of(now).kind
+    })
+}
+
 fn failed(error: DataFusionError) -> PgWireError {
     PgWireError::ApiError(Box::new(error))
 }

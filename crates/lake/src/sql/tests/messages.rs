@@ -112,6 +112,32 @@ fn a_message_that_is_none_ends_its_connection() {
     connected.end();
 }
 
+/// In the extended protocol; rows to copy mean nothing where nobody has asked for any.
+#[test]
+fn what_stands_between_an_error_and_its_sync_is_passed_over() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let told = answered(
+        &connected,
+        &[
+            message(b'P', b"\0SELECT nothing FROM nowhere\0\0\0"),
+            message(b'B', b"\0\0\0\0\0\0\0\0"),
+            message(b'E', b"\0\0\0\0\0"),
+            message(b'Q', b"SELECT 'passed over'\0"),
+            message(b'd', b"1\n"),
+            message(b'S', b""),
+            message(b'd', b"1\n"),
+            message(b'c', b""),
+            message(b'H', b""),
+            message(b'Q', b"SELECT 'still there'\0"),
+        ],
+    );
+    let told = String::from_utf8_lossy(&told);
+    assert!(told.contains("HW-LAKE-041") && told.contains("still there"), "{told:?}");
+    assert!(!told.contains("passed over"), "{told:?}");
+    connected.end();
+}
+
 /// Encryption is refused, and a client goes on without; what it sends comes in pieces.
 #[test]
 fn a_client_that_asks_for_encryption_goes_on_without() {

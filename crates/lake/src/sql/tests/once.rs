@@ -29,6 +29,28 @@ fn an_aggregate_that_is_there_twice_is_computed_once() {
     }
 }
 
+/// What stands within an aggregate that is read is not there a second time.
+#[test]
+fn an_aggregate_within_another_is_computed_once_with_those_beside_it() {
+    let house = House::new(Limits::default());
+    house.append(0, 10);
+    let with =
+        "WITH sums AS (SELECT kind, sum(n) AS s FROM orders GROUP BY kind), top AS (SELECT max(s) AS m FROM sums)";
+    for (rest, times, rows) in [
+        ("SELECT b.m + c.m FROM top b CROSS JOIN top c", 2, json!([[50]])),
+        // Beside `top` as well, and in both places of that.
+        (
+            "SELECT a.kind, a.s, b.m + c.m FROM sums a CROSS JOIN top b CROSS JOIN top c ORDER BY 1",
+            5,
+            json!([["even", 20, 50], ["odd", 25, 50]]),
+        ),
+    ] {
+        let statement = format!("{with} {rest}");
+        assert_eq!(places(&house, &statement), times, "{statement}");
+        assert_eq!(house.rows(&statement), rows, "{statement}");
+    }
+}
+
 #[test]
 fn what_may_be_another_the_next_time_is_computed_where_it_stands() {
     let house = House::new(Limits::default());

@@ -115,6 +115,26 @@ fn what_a_plan_tells_is_nothing_of_the_scan() {
     }
 }
 
+/// A policy holds at what is computed once, whoever has asked the same before.
+#[test]
+fn what_is_computed_once_is_computed_for_whoever_asks() {
+    let house = House::new(Limits::default());
+    house.append(0, 10);
+    house.runtime.block_on(apply(&house.kernel, POLICIES));
+    let sums = "WITH sums AS (SELECT kind, sum(n) AS s FROM orders GROUP BY kind)
+        SELECT kind, s FROM sums UNION ALL SELECT kind, s FROM sums ORDER BY 1";
+    let (asha, admin) = (who("asha"), Principal::default());
+    let (all, even) =
+        (json!([["even", 20], ["even", 20], ["odd", 25], ["odd", 25]]), json!([["even", 20], ["even", 20]]));
+    for (who, rows) in [(&admin, &all), (&asha, &even), (&admin, &all)] {
+        assert_eq!(house.rows_for(who, sums), *rows, "{who}");
+        let plan = house.text_for(who, &format!("EXPLAIN FORMAT INDENT {sums}"), Format::Csv).unwrap();
+        assert_eq!(plan.matches("OnceExec").count(), 2, "{who}: {plan}");
+    }
+    let told = house.text_for(&asha, &format!("EXPLAIN ANALYZE {sums}"), Format::Csv).unwrap();
+    assert!(told.contains("GuardedExec") && !told.contains("DataSource"), "{told}");
+}
+
 /// A node that has the same rows for asha as any other, and rows besides: `hidden` moves their numbers.
 fn world(hidden: i64, more: i64, word: &'static str) -> House {
     let house = House::new(Limits::default());
@@ -146,12 +166,13 @@ impl Tape<'_> {
     fn relation(&mut self, depth: usize) -> String {
         let json =
             |from: &str| format!("(SELECT CAST(value->>'n' AS bigint) AS n, value->>'kind' AS kind FROM {from})");
-        match self.number(if depth > 0 { 6 } else { 3 }) {
+        match self.number(if depth > 0 { 7 } else { 3 }) {
             0 => "orders".to_owned(),
             1 => json(ORDERS),
             2 => json("tables.kinds"),
             3 => format!("({})", self.rows(depth - 1)),
             4 => format!("({} UNION ALL {})", self.rows(depth - 1), self.rows(depth - 1)),
+            5 => format!("({})", self.twice(depth - 1)),
             _ => {
                 let (left, right) = (self.relation(depth - 1), self.relation(depth - 1));
                 let join = self.one(&["JOIN", "LEFT JOIN", "FULL JOIN"]);
@@ -159,6 +180,27 @@ impl Tape<'_> {
                 format!("(SELECT {of}.n AS n, {of}.kind AS kind FROM {left} l {join} {right} r ON {on})")
             }
         }
+    }
+
+    /// A query of the columns `n` and `kind` that has the same aggregate more than once (`once.rs`), and one of that.
+    fn twice(&mut self, depth: usize) -> String {
+        let (function, relation) =
+            (self.one(&["count(*)", "min(n)", "max(n)", "count(DISTINCT n)"]), self.relation(depth));
+        let condition = self.condition(depth);
+        let again = self.one(&[
+            "SELECT n, kind FROM g UNION ALL SELECT n, kind FROM g",
+            "SELECT a.n, b.kind FROM g a LEFT JOIN g b ON a.n = b.n",
+            "SELECT a.n, b.kind FROM g a FULL JOIN (SELECT n, kind FROM g WHERE n > 3) b ON a.kind = b.kind",
+            "SELECT n, kind FROM g WHERE n = (SELECT max(n) FROM g)",
+            "SELECT n, kind FROM g WHERE n NOT IN (SELECT n FROM g WHERE kind > 'm' AND n IS NOT NULL)",
+            "SELECT n, kind FROM g UNION ALL SELECT n, kind FROM h UNION ALL SELECT n, kind FROM h",
+            "SELECT h.n, g.kind FROM h, h AS i, g WHERE h.n = i.n",
+            "SELECT a.n, b.kind FROM (SELECT n FROM g ORDER BY n, kind LIMIT 1) a, g b",
+        ]);
+        format!(
+            "WITH g AS (SELECT kind, {function} AS n FROM {relation} AS t WHERE {condition} GROUP BY kind),
+            h AS (SELECT max(n) AS n, min(kind) AS kind FROM g) {again}"
+        )
     }
 
     /// A query of the columns `n` and `kind`.
@@ -205,7 +247,7 @@ impl Tape<'_> {
 
     fn statement(&mut self) -> String {
         let depth = 2;
-        match self.number(12) {
+        match self.number(13) {
             0 => self.rows(depth),
             1 => format!("SELECT count(*), min(n), max(n), sum(n), count(DISTINCT kind), max(kind) FROM {} AS t WHERE {}", self.relation(depth), self.condition(depth)),
             2 => format!("SELECT kind, count(*), sum(n) FROM {} AS t GROUP BY kind HAVING count(*) > {}", self.relation(depth), self.value()),
@@ -216,8 +258,12 @@ impl Tape<'_> {
             7 => format!("{} {} {}", self.rows(depth - 1), self.one(&["EXCEPT", "INTERSECT", "UNION"]), self.rows(depth - 1)),
             8 => format!("SELECT count(*) FROM {}", self.one(&["orders", "slow", "tables.kinds", "tables.other", "streams.\"orders.raw\" WHERE key > 'k5'"])),
             9 => format!("SELECT 1 / (n - {}), {} FROM orders", self.value(), self.one(&["kind", "nothing", "kind + 1", "CAST(kind AS date)"])),
-            10 => "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN ('public', 'streams', 'tables')".to_owned(),
-            _ => format!("EXPLAIN {}{}", self.one(&["", "VERBOSE ", "ANALYZE "]), self.rows(depth)),
+            10 => self.twice(depth),
+            11 => "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN ('public', 'streams', 'tables')".to_owned(),
+            _ => {
+                let rows = if self.number(2) == 0 { self.rows(depth) } else { self.twice(depth) };
+                format!("EXPLAIN {}{rows}", self.one(&["", "VERBOSE ", "ANALYZE "]))
+            }
         }
     }
 }
@@ -232,9 +278,12 @@ fn outcome(answer: &Result<String, Problem>) -> Result<Vec<String>, &str> {
 }
 
 /// Whether rows that asha sees make the statement fail, if they are asked: whether they are depends on which of them come
-/// together and on what other threads have found by then. Rows that she does not see never have a say in it.
+/// together and on what other threads have found by then. Rows that she does not see never have a say in it. Counts of
+/// hers may be odd.
 fn may_fail_by_itself(statement: &str) -> bool {
-    ["(n - 4)", "(n - 0)", "(n - 38)", "CAST(kind", "CAST(n *", "kind + 1"].iter().any(|part| statement.contains(part))
+    let fails = ["(n - 4)", "(n - 0)", "(n - 38)", "CAST(kind", "CAST(n *", "kind + 1"];
+    let fails_on_counts = ["(n - 7)", "(n - 11)"].iter().filter(|_| statement.contains("WITH g"));
+    fails.iter().chain(fails_on_counts).any(|part| statement.contains(part))
 }
 
 /// Two nodes differ only in rows that asha may not see. Whatever she asks, they answer alike: in rows and in errors, also

@@ -682,6 +682,28 @@ fn parameters_are_neither_rounded_nor_cut() {
     connected.end();
 }
 
+/// A client reads values by the types that it was told when it prepared the statement.
+#[test]
+fn an_answer_has_the_columns_that_its_client_was_told() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let ask = |number: f64| {
+        connected.runtime.block_on(async {
+            let sum = "SELECT CAST(1 AS real) + $1 AS it";
+            let prepared = connected.client.prepare_typed(sum, &[Type::FLOAT8]).await.unwrap();
+            assert_eq!(*prepared.columns()[0].type_(), Type::FLOAT4);
+            connected.client.query_one(&prepared, &[&number]).await
+        })
+    };
+    assert_eq!(ask(0.5).unwrap().get::<_, f32>(0), 1.5);
+    // No narrow float is that.
+    let error = ask(0.1).err().unwrap();
+    let told = error.as_db_error().unwrap();
+    assert_eq!(told.code().code(), "0A000");
+    assert!(told.detail().unwrap().contains("HW-LAKE-050"), "{told:?}");
+    connected.end();
+}
+
 #[test]
 fn an_interval_that_is_null_is_sent_as_null() {
     let house = House::new(Limits::default());

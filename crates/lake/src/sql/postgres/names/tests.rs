@@ -49,6 +49,8 @@ fn columns_are_called_as_postgresql_calls_them() {
         ("EXISTS (SELECT 1)", "exists"),
         ("(SELECT max(a) FROM t)", "max"),
         ("(SELECT 1 AS one)", "one"),
+        ("(SELECT 1)::int", "?column?"),
+        ("(SELECT '1'::int)::text", "int4"),
         ("ARRAY[1, 2]", "array"),
         ("extract(year FROM a)", "extract"),
         ("trim(a)", "btrim"),

@@ -1,4 +1,5 @@
-//! The items of an array, in both of the protocol's formats. Arrays of more than one dimension are none here.
+//! The items of an array, in both of the protocol's formats. Arrays of more than one dimension are none here, and what
+//! becomes of an item takes some hundred bytes, of which a client may send four: arrays have so many.
 //!
 //! # Source
 //! PostgreSQL 17, `array_recv` and `array_in` in `src/backend/utils/adt/arrayfuncs.c`.
@@ -7,17 +8,27 @@ use std::borrow::Cow;
 use std::iter::Peekable;
 use std::str::Chars;
 
+/// The most items.
+pub const ITEMS_MAX: usize = 1 << 20;
+
 /// An item as it was sent; none for a null.
 pub type Item<'a> = Option<Cow<'a, [u8]>>;
 
+/// What an array is that is not read.
+pub enum Refused {
+    /// One of so many dimensions.
+    Deep(i32),
+    /// One of more items than there may be.
+    Long,
+}
+
 /// The items of an array in the binary format: how many dimensions it has, whether it has nulls, the type of its items; of
-/// each dimension its length and its first index; the items, each with its length before it. None of bytes that are none,
-/// and of one of more than one dimension how many it has.
-pub fn received(bytes: &[u8], kind: u32) -> Option<Result<Vec<Item<'_>>, i32>> {
+/// each dimension its length and its first index; the items, each with its length before it. None of bytes that are none.
+pub fn received(bytes: &[u8], kind: u32) -> Option<Result<Vec<Item<'_>>, Refused>> {
     let mut rest = bytes;
     let (dimensions, _, of) = (number(&mut rest)?, number(&mut rest)?, number(&mut rest)?);
     if dimensions > 1 {
-        return Some(Err(dimensions));
+        return Some(Err(Refused::Deep(dimensions)));
     }
     if dimensions < 0 || u32::try_from(of) != Ok(kind) {
         return None;
@@ -27,6 +38,9 @@ pub fn received(bytes: &[u8], kind: u32) -> Option<Result<Vec<Item<'_>>, i32>> {
         let (length, _) = (number(&mut rest)?, number(&mut rest)?);
         for _ in 0..u32::try_from(length).ok()? {
             let size = number(&mut rest)?;
+            if items.len() == ITEMS_MAX {
+                return Some(Err(Refused::Long));
+            }
             if size == -1 {
                 items.push(None);
                 continue;
@@ -46,19 +60,22 @@ fn number(rest: &mut &[u8]) -> Option<i32> {
 }
 
 /// The items of an array as text, `{1,"a b",NULL}`. None of a text that is none.
-pub fn written(text: &str) -> Option<Vec<Item<'static>>> {
+pub fn written(text: &str) -> Option<Result<Vec<Item<'static>>, Refused>> {
     let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     let mut items = Vec::new();
     if inner.trim().is_empty() {
-        return Some(items);
+        return Some(Ok(items));
     }
     let mut rest = inner.chars().peekable();
     loop {
+        if items.len() == ITEMS_MAX {
+            return Some(Err(Refused::Long));
+        }
         items.push(one(&mut rest)?.map(|item| Cow::Owned(item.into_bytes())));
         match rest.next() {
             Some(',') => {}
             Some(_) => return None,
-            None => return Some(items),
+            None => return Some(Ok(items)),
         }
     }
 }

@@ -139,8 +139,40 @@ fn times_far_away_are_refused() {
     };
     assert_eq!(interval(-1, 2, 3), Ok(ScalarValue::new_interval_mdn(3, 2, -1_000)));
     assert_eq!(interval(i64::MAX, i32::MAX, i32::MAX), Err(NO_TIME.to_owned()));
-    // What the codec takes for nothing.
     assert_eq!(written(&Type::TIMESTAMP, Some(&nanos), "2300-01-01 00:00:00"), Err(NO_TIME.to_owned()));
+}
+
+#[test]
+fn times_as_text_are_what_they_are_in_binary() {
+    let utc = || Some(Arc::<str>::from(ZONE));
+    let (text, early) = ("2000-01-01 00:00:00.25", "1999-12-31 22:00:00.25-02");
+    let micros = 946_684_800_250_000;
+    let zoned = ScalarValue::TimestampMicrosecond(Some(micros), utc());
+    let bare = ScalarValue::TimestampMicrosecond(Some(micros), None);
+    let seconds = DataType::Timestamp(TimeUnit::Second, None);
+    let millis = DataType::Timestamp(TimeUnit::Millisecond, None);
+    for (kind, target, text, value) in [
+        (Type::TIMESTAMPTZ, None, early, zoned.clone()),
+        (Type::TIMESTAMPTZ, Some(DataType::Date32), early, zoned.clone()),
+        (Type::TIMESTAMP, Some(DataType::Timestamp(TimeUnit::Microsecond, utc())), text, zoned),
+        (Type::TIMESTAMP, None, text, bare.clone()),
+        (Type::TIMESTAMP, Some(DataType::Date32), text, bare.clone()),
+        // Nothing is cut off.
+        (Type::TIMESTAMP, Some(seconds), text, bare),
+        (Type::TIMESTAMP, Some(millis), text, ScalarValue::TimestampMillisecond(Some(micros / 1_000), None)),
+        (Type::TIME, Some(DataType::Time32(TimeUnit::Second)), "00:00:01", ScalarValue::Time32Second(Some(1))),
+        (
+            Type::TIME,
+            Some(DataType::Time32(TimeUnit::Second)),
+            "00:00:01.5",
+            ScalarValue::Time64Microsecond(Some(1_500_000)),
+        ),
+    ] {
+        assert_eq!(written(&kind, target.as_ref(), text), Ok(value), "{kind} {target:?} {text}");
+    }
+    for far in ["infinity", "-infinity", "yesterday"] {
+        assert!(written(&Type::TIMESTAMPTZ, None, far).is_err(), "{far}");
+    }
 }
 
 /// An array of one dimension.
@@ -196,6 +228,10 @@ fn arrays_that_are_none_are_refused() {
     for broken in [more, endless, negative, sized, array(&Type::INT8, &[])] {
         assert_eq!(read(&Type::INT4_ARRAY, None, &broken), Err(UNREAD.to_owned()), "{broken:?}");
     }
+    let nulls = array(&Type::INT4, &vec![None; ITEMS_MAX + 1]);
+    assert_eq!(read(&Type::INT4_ARRAY, None, &nulls), Err("54000".to_owned()));
+    let ones = format!("{{{}1}}", "1,".repeat(ITEMS_MAX));
+    assert_eq!(written(&Type::INT4_ARRAY, None, &ones), Err("54000".to_owned()));
     let square = [2_i32, 0, 23, 1, 1, 1, 1, 4, 1].map(i32::to_be_bytes).concat();
     assert_eq!(read(&Type::INT4_ARRAY, None, &square), Err("0A000".to_owned()));
 }
@@ -255,7 +291,22 @@ fn text_is_what_it_is() {
     assert_eq!(written(&Type::FLOAT4, None, "0.1"), Ok(ScalarValue::Float32(Some(0.1))));
     assert_eq!(written(&Type::FLOAT8, None, "1e400"), Err(OUT_OF_RANGE.to_owned()));
     assert_eq!(written(&Type::NUMERIC, Some(&DataType::Int64), "1.5"), Err(OUT_OF_RANGE.to_owned()));
-    assert_eq!(written(&Type::BOOL, None, "t"), Ok(ScalarValue::Boolean(Some(true))));
+    assert_eq!(written(&Type::FLOAT8, None, "-0.0"), Ok(ScalarValue::Float64(Some(-0.0))));
+    for (words, said) in [(["t", " TRU ", "y", "on", "1"], true), (["f", "fals", "NO", "of", "0"], false)] {
+        for word in words {
+            assert_eq!(written(&Type::BOOL, None, word), Ok(ScalarValue::Boolean(Some(said))), "{word}");
+        }
+    }
+    for word in ["", " ", "o", "truee", "2", "yn"] {
+        assert_eq!(written(&Type::BOOL, None, word), Err("22P02".to_owned()), "{word}");
+    }
+    // JSON of no type is text, and an array of none is one.
+    for json in [r#"{"a": 1, "b": [2]}"#, r#"{"a":{}}"#, "{a", "{a}b"] {
+        assert_eq!(written(&Type::UNKNOWN, None, json), utf8(json), "{json}");
+    }
+    let items = [Some("1"), None].map(|item| ScalarValue::Utf8(item.map(str::to_owned)));
+    assert_eq!(written(&Type::UNKNOWN, None, "{1,NULL}"), list(&items, &DataType::Utf8));
+    assert_eq!(written(&Type::UNKNOWN, None, "{}"), list(&[], &DataType::Utf8));
 }
 
 #[test]
