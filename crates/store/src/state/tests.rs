@@ -323,7 +323,7 @@ fn snapshots_are_exact_with_the_frames_behind_them_while_commits_go_on() {
         96 => Frame::Drop,
         _ => {
             let key = |nth: u64| format!("key {:0120}", (number * 7_919 + nth * 104_729) % 3_000).into_bytes();
-            let value = |nth: u64| (nth % 5 > 0).then(|| [number, nth].map(u64::to_le_bytes).concat());
+            let value = |nth: u64| (!nth.is_multiple_of(5)).then(|| [number, nth].map(u64::to_le_bytes).concat());
             Frame::Changes((0..60).map(|nth| (key(nth), value(nth))).collect())
         }
     };

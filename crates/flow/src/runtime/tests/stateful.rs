@@ -353,6 +353,7 @@ impl Alone {
             clock: bench.clock.clone(),
             figures: Arc::new(Figures::of(&plan)),
             chain: Chain::default(),
+            waiting_max: 16,
         };
         let input = Input::new(Arc::from("in"), 0, false, Positions::at(0));
         Self { core: Core::new(plan, vec![input], around, None).unwrap(), memory, offset: 0 }
