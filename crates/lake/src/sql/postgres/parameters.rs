@@ -212,10 +212,11 @@ impl<'a> Parameter<'a> {
                 if is_one { self.whole(number) } else { Err(self.refused(text, self.kind.name())) }
             }
             Type::FLOAT4 | Type::FLOAT8 => match Decimal::written(text).ok_or_else(|| self.unreadable(text))? {
-                Ok(number) => {
+                // From the text: a decimal number has no zero below zero.
+                Ok(_) => {
                     let float = match *self.kind {
                         Type::FLOAT4 => text.trim().parse::<f32>().ok().map(f64::from),
-                        _ => number.float(),
+                        _ => text.trim().parse::<f64>().ok(),
                     };
                     let float = float.filter(|float| float.is_finite());
                     self.float(float.ok_or_else(|| self.refused(text, self.kind.name()))?)
