@@ -25,9 +25,12 @@ mod items;
 mod kafka;
 mod letter;
 mod lookup;
+mod measured;
 mod mmdb;
 mod operator;
+mod packed;
 mod pattern;
+mod postgres;
 mod program;
 mod schedule;
 mod schema;
@@ -79,9 +82,12 @@ pub static TARGETS: &[Target] = targets![
     kafka,
     letter,
     lookup,
+    measured,
     mmdb,
     operator,
+    packed,
     pattern,
+    postgres,
     program,
     schedule,
     schema,
