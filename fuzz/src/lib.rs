@@ -30,6 +30,7 @@ mod mmdb;
 mod operator;
 mod packed;
 mod pattern;
+mod pending;
 mod postgres;
 mod program;
 mod schedule;
@@ -87,6 +88,7 @@ pub static TARGETS: &[Target] = targets![
     operator,
     packed,
     pattern,
+    pending,
     postgres,
     program,
     schedule,

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use headwater_base::Limits;
+use headwater_bus::kinds::{archive, event_type, pipe, report, rule, schedule};
 use headwater_kernel::Registry;
 use headwater_lake::kinds::{bucket, dashboard, dataset, external_table, ingest, row_policy};
 use headwater_watch::kinds::{alarm, forecast};
@@ -24,6 +25,12 @@ fn registry() -> &'static Registry {
             row_policy::KIND,
             forecast::KIND,
             alarm::KIND,
+            rule::KIND,
+            pipe::KIND,
+            schedule::KIND,
+            archive::KIND,
+            event_type::KIND,
+            report::KIND,
         ];
         Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
     })
