@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 const LINES_MAX: usize = 2_000;
 
 /// Files with what a file can have: numbers, texts, lists, pages with and without a dictionary, packed and not.
-fn written() -> &'static [Vec<u8>] {
+pub fn written() -> &'static [Vec<u8>] {
     static FILES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     FILES.get_or_init(|| {
         let plain = WriterProperties::builder().set_dictionary_enabled(false).set_data_page_row_count_limit(4);

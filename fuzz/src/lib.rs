@@ -25,9 +25,13 @@ mod items;
 mod kafka;
 mod letter;
 mod lookup;
+mod measured;
 mod mmdb;
 mod operator;
+mod packed;
 mod pattern;
+mod pending;
+mod postgres;
 mod program;
 mod schedule;
 mod schema;
@@ -79,9 +83,13 @@ pub static TARGETS: &[Target] = targets![
     kafka,
     letter,
     lookup,
+    measured,
     mmdb,
     operator,
+    packed,
     pattern,
+    pending,
+    postgres,
     program,
     schedule,
     schema,

@@ -3,15 +3,19 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use headwater_base::Micros;
 use headwater_flow::operators::codec::Reader;
 use headwater_flow::operators::distinct::Distinct;
 use headwater_flow::operators::measure::{Kind, Measured};
 use headwater_flow::operators::seen::Seen;
-use headwater_flow::operators::session::Path;
+use headwater_flow::operators::session::{Emit, Path, SessionConfig, Sessions};
+use headwater_flow::operators::state::{MemoryState, State};
 use headwater_flow::operators::time::{WatermarkConfig, Watermarks};
 use headwater_flow::operators::value::Value;
-use headwater_flow::runtime::positions::Positions;
+use headwater_flow::operators::window::{WindowConfig, Windows};
+use headwater_flow::operators::{Event, Operator};
+use headwater_flow::runtime::positions::{Open, Positions};
 use headwater_watch::state::Restored;
 
 const MEASURES: [Kind; 8] =
@@ -22,11 +26,12 @@ const BASE: Micros = Micros(1_767_225_600_000_000);
 pub fn run(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
     let mut reader = Reader::new(bytes);
-    match kind % 7 {
+    match kind % 9 {
         0 => {
             if let Ok(positions) = Positions::decode(bytes) {
                 let again = Positions::decode(&positions.encode()).expect("what was written is read");
-                assert_eq!(again.first(), positions.first());
+                assert_eq!(again, positions);
+                assert!(positions.first() <= positions.next());
             }
         }
         1 => {
@@ -68,7 +73,7 @@ pub fn run(bytes: &[u8]) {
                 seen.put(&mut Vec::new());
             }
         }
-        _ => {
+        6 => {
             let mut state = Restored::default();
             if let Some((length, rest)) = bytes.split_first()
                 && let Some((key, value)) = rest.split_at_checked(usize::from(*length))
@@ -76,6 +81,34 @@ pub fn run(bytes: &[u8]) {
                 let _ = state.take(key, value);
             }
         }
+        7 => restored(&mut sessions(), bytes),
+        _ => restored(&mut windows(), bytes),
+    }
+}
+
+fn sessions() -> Sessions {
+    let (gap, lateness) = (Duration::from_secs(60), Duration::from_secs(1));
+    let config = SessionConfig { gap, lateness, measures: Vec::new(), path_max: Some(3), emit: Emit::Update };
+    Sessions::new(config).expect("a session step")
+}
+
+fn windows() -> Windows {
+    let (size, every, lateness) = (Duration::from_secs(60), Duration::from_secs(20), Duration::from_secs(1));
+    Windows::new(WindowConfig { size, every, lateness, measures: Vec::new() }).expect("a window step")
+}
+
+/// A byte for the key's length, the key, the entry: what a step takes up again when it begins it can go on with.
+fn restored(step: &mut dyn Operator, bytes: &[u8]) {
+    let Some((length, rest)) = bytes.split_first() else { return };
+    let Some((key, value)) = rest.split_at_checked(usize::from(*length)) else { return };
+    if step.restore(key, value).is_err() {
+        return;
+    }
+    let mut state = MemoryState::default();
+    state.put(key, Bytes::copy_from_slice(value));
+    for watermark in [BASE, Micros(i64::MAX / 2)] {
+        let advanced = step.advance(&mut state, watermark, &mut Vec::new());
+        assert!(advanced.is_ok(), "{advanced:?}");
     }
 }
 
@@ -100,6 +133,16 @@ fn measured(kind: Kind, bytes: &[u8]) {
     merged.merge(again);
 }
 
+/// What a step keeps of an event, as [`restored`] takes it.
+fn kept(kind: u8, step: &mut dyn Operator) -> Vec<u8> {
+    let mut state = MemoryState::default();
+    let event = Event { key: b"k", time: BASE, position: (0, 7), hops: 0, inputs: &[] };
+    step.event(&mut state, &event, &mut Vec::new()).expect("an empty state");
+    step.advance(&mut state, BASE, &mut Vec::new()).expect("its own state");
+    let (key, value) = state.entries.first_key_value().expect("an event is kept");
+    [&[kind, key.len() as u8][..], key, value].concat()
+}
+
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = vec![vec![0; 24], vec![1; 40], vec![5, 4, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]];
     for (number, _) in (0_u8..).zip(MEASURES) {
@@ -109,5 +152,12 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds.push(vec![4, 2, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0]);
     seeds.push(vec![4, 33, 1, 7, 3]);
     seeds.push([&[6, 5, b'p', 0, 0, 0, 0][..], &[1; 16]].concat());
+    let mut positions = Positions::at(40);
+    positions.hold(31, Open::Waits(Some(BASE)));
+    positions.hold(7, Open::Waits(None));
+    seeds.push([&[0][..], &positions.encode()].concat());
+    positions.hold(12, Open::Owed);
+    seeds.push([&[0][..], &positions.encode()].concat());
+    seeds.extend([kept(7, &mut sessions()), kept(8, &mut windows())]);
     seeds
 }

@@ -182,6 +182,32 @@ const PATTERNS: &[&str] = &[
     "\"$or\":[",
 ];
 
+/// Tokens of documents that are kept apart from their shape, and words of operations of their own.
+const PACKED: &[&str] = &["{\"", "\":", "\",\"", "\\\"", "null", "-1.5e3", "\u{0}", "\u{4}"];
+
+/// Messages behind a start, and what parameters say.
+const POSTGRES: &[&str] = &[
+    "SELECT $1",
+    "BEGIN",
+    "DECLARE c CURSOR FOR ",
+    "FETCH 1 FROM c",
+    "SET statement_timeout = ",
+    "SHOW ALL",
+    "user\u{0}",
+    "options\u{0}",
+    "P\u{0}",
+    "B\u{0}",
+    "E\u{0}",
+    "Q\u{0}",
+    "NaN",
+    "-infinity",
+    "1e300",
+    "-0",
+    "2000-01-01 00:00:00+00",
+    "{1,NULL,\"a\"}",
+    "\\x00",
+];
+
 const PARQUET: &[&str] = &["PAR1", "\u{15}\u{0}", "\u{19}\u{1c}", "\u{2c}\u{15}"];
 
 /// The words of a target's formats.
@@ -191,11 +217,13 @@ fn of(target: &str) -> &'static [&'static [&'static str]] {
         "condition" => &[EXPRESSIONS, JSON],
         "cost" => &[COST, CSV, JSON, TIMES],
         "definition" | "expression" => &[STATES, JSON],
-        "cloudevents" | "doc" | "exact" | "ingest" | "letter" | "program" => &[JSON, TIMES],
-        "items" => &[ITEMS, CSV, JSON],
+        "cloudevents" | "doc" | "exact" | "ingest" | "letter" | "measured" | "pending" | "program" => &[JSON, TIMES],
+        "items" => &[ITEMS, CSV, JSON, PARQUET],
         "lookup" | "source" => &[CSV, JSON, TIMES],
         "columnar" => &[PARQUET],
+        "packed" => &[PACKED],
         "pattern" | "template" => &[PATTERNS, JSON],
+        "postgres" => &[POSTGRES],
         "schedule" => &[SCHEDULES, TIMES],
         "schema" => &[SCHEMAS, JSON],
         "statement" => &[SQL],

@@ -3,12 +3,36 @@
 use std::sync::OnceLock;
 
 use headwater_base::Limits;
+use headwater_bus::kinds::{archive, event_type, pipe, report, rule, schedule};
 use headwater_kernel::Registry;
+use headwater_lake::kinds::{bucket, dashboard, dataset, external_table, ingest, row_policy};
+use headwater_watch::kinds::{alarm, forecast};
+use headwater_work::kinds::{activity, workflow};
 
 fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        Registry::new(&[headwater_flow::kinds::pipeline::KIND]).with_lookups(headwater_connect::lookups::LOOKUPS)
+        let kinds = [
+            headwater_flow::kinds::pipeline::KIND,
+            workflow::KIND,
+            activity::KIND,
+            headwater_connect::destination::KIND,
+            dataset::KIND,
+            bucket::KIND,
+            dashboard::KIND,
+            external_table::KIND,
+            ingest::KIND,
+            row_policy::KIND,
+            forecast::KIND,
+            alarm::KIND,
+            rule::KIND,
+            pipe::KIND,
+            schedule::KIND,
+            archive::KIND,
+            event_type::KIND,
+            report::KIND,
+        ];
+        Registry::new(&kinds).with_lookups(headwater_connect::lookups::LOOKUPS)
     })
 }
 

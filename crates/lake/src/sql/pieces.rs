@@ -14,7 +14,9 @@ use std::iter;
 
 use datafusion::catalog::Session;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::{CachedParquetMetaData, ParquetAccessPlan, RowGroupAccess};
+// The crate has another type of this name, which nothing keeps.
+use datafusion::datasource::physical_plan::parquet::metadata::CachedParquetMetaData;
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use parquet::arrow::arrow_reader::RowSelection;
 
 /// Rows that are worth a thread more: reading passes over the pages before a piece, and opens the file once more.

@@ -9,7 +9,7 @@ use headwater_store::disk::MemoryDisk;
 use headwater_wire::batch::{self, Builder, Compression};
 
 use super::*;
-use crate::{Append, Cleanup, Delta, Placed};
+use crate::{Append, Cleanup, Delta, Placed, append_when_room};
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
@@ -52,7 +52,8 @@ impl House {
 
     fn append(&self, stream: &Name, batches: BytesMut) -> Result<Ticket, LogError> {
         let appends = vec![Append { stream: stream.clone(), partition: 0, batches }];
-        let ticket = self.log.append(&mut Commit { appends, ..Commit::default() })?;
+        // The write-ahead log may have no spare file yet.
+        let ticket = block_on(append_when_room(&*self.log, &mut Commit { appends, ..Commit::default() }))?;
         block_on(self.log.durable(ticket.sequence)).unwrap();
         Ok(ticket)
     }

@@ -68,8 +68,8 @@ fn a_time_at_which_the_disk_is_full_waits_for_it() {
     // Longer than a time may be late that is not to be made up for.
     bench.clock.advance(Duration::from_secs(3_600));
     disk.set_full(false);
-    bench.until("it is written", || !bench.read("ticks").is_empty());
-    assert_eq!(bench.read("ticks").remove(0).value, "2026-01-01T00:01:00Z");
+    // The newest of those behind it may be there as well, in another partition.
+    bench.until("it is written", || bench.read("ticks").iter().any(|seen| seen.value == "2026-01-01T00:01:00Z"));
     bench.stop(&unit);
 }
 
@@ -128,8 +128,10 @@ fn a_time_that_meets_a_bug_is_a_dead_letter_and_the_next_ones_are_due_all_the_sa
     let bad = bench.start("Schedule", "bad", spec("rate(1 minutes)", bad));
     let good = bench.start("Schedule", "good", spec("rate(1 minutes)", json!({})));
     bench.until_ticking(Duration::from_secs(1), "three times", || bench.read("bad.dead").len() >= 3);
-    let letters: Vec<Value> = bench.read("bad.dead").into_iter().map(|seen| seen.value).take(3).collect();
-    for (minute, letter) in (1..).zip(&letters) {
+    // Read partition by partition.
+    let mut letters: Vec<Value> = bench.read("bad.dead").into_iter().map(|seen| seen.value).collect();
+    letters.sort_by_key(|letter| letter["position"]["offset"].as_i64());
+    for (minute, letter) in (1..=3).zip(&letters) {
         assert_eq!((&letter["code"], &letter["target"]), (&json!("HW-KERNEL-043"), &json!(0)));
         // Each time once.
         assert_eq!(letter["position"]["offset"], START.0 + minute * 60_000_000);

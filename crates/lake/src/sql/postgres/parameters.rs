@@ -209,6 +209,7 @@ impl<'a> Parameter<'a> {
                 if is_one { self.whole(number) } else { Err(self.refused(text, self.kind.name())) }
             }
             Type::FLOAT4 | Type::FLOAT8 => match Decimal::written(text).ok_or_else(|| self.unreadable(text))? {
+                // From the text: a decimal number has no zero below zero.
                 Ok(_) => {
                     let float = match *self.kind {
                         Type::FLOAT4 => text.trim().parse::<f32>().ok().map(f64::from),

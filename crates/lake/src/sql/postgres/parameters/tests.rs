@@ -289,6 +289,13 @@ fn text_is_what_it_is() {
     assert_eq!(written(&Type::INT2, None, "70000"), Err(OUT_OF_RANGE.to_owned()));
     assert_eq!(written(&Type::INT4, None, "1.5"), Err("22P02".to_owned()));
     assert_eq!(written(&Type::FLOAT4, None, "0.1"), Ok(ScalarValue::Float32(Some(0.1))));
+    for kind in [Type::FLOAT4, Type::FLOAT8] {
+        let zero = match written(&kind, Some(&DataType::Float64), "-0") {
+            Ok(ScalarValue::Float64(zero)) => zero,
+            other => panic!("{kind}: {other:?}"),
+        };
+        assert_eq!(zero.map(f64::to_bits), Some((-0.0_f64).to_bits()), "{kind}");
+    }
     assert_eq!(written(&Type::FLOAT8, None, "1e400"), Err(OUT_OF_RANGE.to_owned()));
     assert_eq!(written(&Type::NUMERIC, Some(&DataType::Int64), "1.5"), Err(OUT_OF_RANGE.to_owned()));
     assert_eq!(written(&Type::FLOAT8, None, "-0.0"), Ok(ScalarValue::Float64(Some(-0.0))));
