@@ -1,10 +1,8 @@
 //! Reads one partition record by record, in the order of offsets, from what is appended.
 //!
 //! A batch that cannot be read (the log checks batches when they come in, so this should not happen) is handed out as
-//! [`Pulled::Corrupt`] and passed over: one bad batch must not stop its reader. So is one that meets a bug in what takes
-//! batches apart.
+//! [`Pulled::Corrupt`] and passed over: one bad batch must not stop its reader.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +19,6 @@ use crate::port::{Log, LogError, Offset, View};
 const READ_BYTES: usize = 512 * 1024;
 /// How often a thread without work looks around: no record tells of a partition that its stream has got.
 const IDLE: Duration = Duration::from_millis(250);
-
-/// Characters of a panic's text that are told.
-const SAID_MAX: usize = 200;
 
 /// A reader of one partition.
 #[derive(Debug)]
@@ -104,8 +99,7 @@ impl Cursor {
     /// What comes next. A record for which `due` names a time is left for later.
     ///
     /// # Errors
-    /// What the log says, but for offsets that are gone; [`LogError::CorruptBatch`] with the place where reading the log
-    /// meets a bug.
+    /// What the log says, but for offsets that are gone.
     pub fn pull(&mut self, log: &dyn Log, due: impl Fn(&Record) -> Option<Micros>) -> Result<Pulled, LogError> {
         loop {
             if let Some(found) = self.take(&due) {
@@ -120,12 +114,7 @@ impl Cursor {
             if self.records.is_some() {
                 continue;
             }
-            let read = || log.read(&self.stream, self.partition, self.next, READ_BYTES, View::Appended);
-            let read = contained(read).unwrap_or_else(|fault| {
-                let place = format!("offset {} of partition {} of `{}`", self.next, self.partition, self.stream);
-                Err(LogError::CorruptBatch(format!("{place}: {fault}")))
-            });
-            match read {
+            match log.read(&self.stream, self.partition, self.next, READ_BYTES, View::Appended) {
                 Ok(fetched) if fetched.batches.is_empty() => return Ok(Pulled::End),
                 Ok(fetched) => self.batches = fetched.batches,
                 Err(LogError::OffsetOutOfRange { start, .. }) if start > self.next => {
@@ -144,18 +133,15 @@ impl Cursor {
             None => {
                 let records = self.records.as_mut()?;
                 let last = records.header().last_offset();
-                let next = contained(|| {
-                    let next = records.next();
-                    #[cfg(test)]
-                    next.iter().flatten().for_each(tests::meet);
-                    next
-                });
-                match next {
-                    Ok(Some(Ok(record))) if record.offset < self.next => return None,
-                    Ok(Some(Ok(record))) => record,
-                    Ok(Some(Err(error))) => return Some(self.pass_over(last, error.to_string())),
-                    Err(fault) => return Some(self.pass_over(last, fault)),
-                    Ok(None) => {
+                match records.next() {
+                    Some(Ok(record)) if record.offset < self.next => return None,
+                    Some(Ok(record)) => record,
+                    Some(Err(error)) => {
+                        self.records = None;
+                        let offset = std::mem::replace(&mut self.next, last + 1);
+                        return Some(Pulled::Corrupt { offset, last, fault: error.to_string(), bytes: Bytes::new() });
+                    }
+                    None => {
                         self.records = None;
                         self.next = self.next.max(last + 1);
                         return None;
@@ -169,13 +155,6 @@ impl Cursor {
         }
         self.next = record.offset + 1;
         Some(Pulled::Record(record))
-    }
-
-    /// Leaves the rest of the batch that is open, which ends at `last`.
-    fn pass_over(&mut self, last: Offset, fault: String) -> Pulled {
-        self.records = None;
-        let offset = std::mem::replace(&mut self.next, last + 1);
-        Pulled::Corrupt { offset, last, fault, bytes: Bytes::new() }
     }
 
     /// The first offset that has not been handed out.
@@ -227,30 +206,21 @@ impl Cursor {
                 self.next = header.last_offset() + 1;
                 continue;
             }
-            let records = contained(|| batch::records(&one, self.decompressed_max));
-            match records.and_then(|records| records.map_err(|error| error.to_string())) {
+            match batch::records(&one, self.decompressed_max) {
                 Ok(records) => {
                     self.records = Some(records);
                     return Ok(None);
                 }
-                Err(fault) => {
+                Err(error) => {
                     let offset = std::mem::replace(&mut self.next, header.last_offset() + 1);
-                    return Ok(Some(Pulled::Corrupt { offset, last: header.last_offset(), fault, bytes: one }));
+                    return Ok(Some(Pulled::Corrupt {
+                        offset,
+                        last: header.last_offset(),
+                        fault: error.to_string(),
+                        bytes: one,
+                    }));
                 }
             }
         }
     }
 }
-
-/// Calls code such that a panic in it ends that call and nothing else. What has been changed until then is left alone.
-fn contained<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
-        let said: String = said.unwrap_or("it does not say what").chars().take(SAID_MAX).map(plain).collect();
-        format!("its reader met a bug in the program: {said}")
-    })
-}
-
-#[cfg(test)]
-mod tests;
