@@ -274,7 +274,8 @@ fn read(disk: &dyn Disk, folder: &Path, names: &[String], state: &State) -> io::
     let file = disk.open(&folder.join("manifest"), false)?;
     let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
     let manifest = decode_manifest(&disk::read_exact_at(&*file, 0, length)?)?;
-    let entries_max: u64 = manifest.files.iter().map(|file| file.bytes / PUT_BYTES_MIN).sum();
+    let most = manifest.files.iter().map(|file| file.bytes / PUT_BYTES_MIN);
+    let entries_max = most.fold(0, u64::saturating_add);
     for (name, entries) in &manifest.entries {
         let entries = usize::try_from((*entries).min(entries_max)).map_err(io::Error::other)?;
         state.space_or_new(name).reserve(entries);
