@@ -255,11 +255,35 @@ impl Kept for Foreseen {
     fn for_part(&self, _: &str, _: u32, _: &mut dyn FnMut(&[u8], &[u8])) {}
 }
 
-/// Takes everything and keeps nothing.
-struct Nowhere;
+/// A core without a node around it, over a stream of one partition.
+fn core(bench: &Bench, spec: Value, kept: impl Kept + Send + 'static) -> Core {
+    let plan = Arc::new(bench.plan("p", spec));
+    let around = Surroundings {
+        kept: Box::new(kept),
+        asking: HashMap::default(),
+        clock: bench.clock.clone(),
+        figures: Arc::new(Figures::of(&plan)),
+        chain: Chain::default(),
+        waiting_max: 16,
+    };
+    let input = Input::new(Arc::from("in"), 0, false, Positions::at(0));
+    Core::new(plan, vec![input], around, None).unwrap()
+}
 
-impl Sink for Nowhere {
-    fn put(&mut self, _: Target, _: i64, _: Option<&[u8]>, _: Option<&[u8]>, _: Option<&Cause>) -> Result<(), Refused> {
+/// Takes everything and keeps the values.
+#[derive(Default)]
+struct Written(Vec<Value>);
+
+impl Sink for Written {
+    fn put(
+        &mut self,
+        _: Target,
+        _: i64,
+        _: Option<&[u8]>,
+        value: Option<&[u8]>,
+        _: Option<&Cause>,
+    ) -> Result<(), Refused> {
+        self.0.extend(value.map(|value| serde_json::from_slice::<Value>(value).unwrap()));
         Ok(())
     }
 }
@@ -285,22 +309,12 @@ fn the_keys_of_an_event_are_foreseen_once_up_to_the_first_step_that_may_keep_it(
         ],
         "outputs": [{"type": "stream", "stream": "out"}],
     });
-    let plan = Arc::new(bench.plan("p", spec));
     let foreseen = Foreseen::default();
-    let around = Surroundings {
-        kept: Box::new(foreseen.clone()),
-        asking: HashMap::default(),
-        clock: bench.clock.clone(),
-        figures: Arc::new(Figures::of(&plan)),
-        chain: Chain::default(),
-        waiting_max: 16,
-    };
-    let input = Input::new(Arc::from("in"), 0, false, Positions::at(0));
-    let mut core = Core::new(plan, vec![input], around, None).unwrap();
+    let mut core = core(&bench, spec, foreseen.clone());
     let mut offer = |offset: i64, event: Value| {
         let value = Some(Bytes::from(event.to_string()));
         let record = Record { offset, timestamp: START.millis(), key: None, value, headers: Vec::new() };
-        core.offer(0, record, false, &mut Nowhere);
+        core.offer(0, record, false, &mut Written::default());
         std::mem::take(&mut *foreseen.0.lock())
     };
     let all = json!({"id": "1", "user": "u", "visitor": "v", "listing": "l", "seller": "s", "kind": "order"});
@@ -311,25 +325,7 @@ fn the_keys_of_an_event_are_foreseen_once_up_to_the_first_step_that_may_keep_it(
     assert!(offer(2, json!({"id": "3", "user": "u", "revision": 2})).is_empty());
 }
 
-/// Takes everything and keeps the values.
-#[derive(Default)]
-struct Written(Vec<Value>);
-
-impl Sink for Written {
-    fn put(
-        &mut self,
-        _: Target,
-        _: i64,
-        _: Option<&[u8]>,
-        value: Option<&[u8]>,
-        _: Option<&Cause>,
-    ) -> Result<(), Refused> {
-        self.0.extend(value.map(|value| serde_json::from_slice::<Value>(value).unwrap()));
-        Ok(())
-    }
-}
-
-/// A core without a node around it.
+/// A core and what it has written to its state.
 struct Alone {
     core: Core,
     memory: Memory,
@@ -345,18 +341,8 @@ impl Alone {
             "steps": [step],
             "outputs": [{"type": "stream", "stream": "out"}],
         });
-        let plan = Arc::new(bench.plan("p", spec));
         let memory = Memory::default();
-        let around = Surroundings {
-            kept: Box::new(memory.clone()),
-            asking: HashMap::default(),
-            clock: bench.clock.clone(),
-            figures: Arc::new(Figures::of(&plan)),
-            chain: Chain::default(),
-            waiting_max: 16,
-        };
-        let input = Input::new(Arc::from("in"), 0, false, Positions::at(0));
-        Self { core: Core::new(plan, vec![input], around, None).unwrap(), memory, offset: 0 }
+        Self { core: core(bench, spec, memory.clone()), memory, offset: 0 }
     }
 
     /// What comes out for one event, and the keys of the step after that.
