@@ -4,7 +4,7 @@
 //! is what a target asserts: that what was read is written as what is read, that two ways to the same answer agree.
 //! Seeds are made by code, so that a fuzzer finds what lies deep soon; nothing here is anybody's data.
 //!
-//! What it is NOT: a part of the product, or of its tests. `main.rs` is the fuzzer.
+//! What it is NOT: a part of the product. The tests try the seeds alone; `main.rs` is the fuzzer.
 
 mod accesslog;
 mod batch;
@@ -122,5 +122,19 @@ fn quietly(act: impl FnOnce()) {
     panic::set_hook(before);
     if done.is_err() {
         panic!("{}", UNSHOWN.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_takes_its_seeds_and_nothing_at_all() {
+        for target in TARGETS {
+            for seed in (target.seeds)().iter().map(Vec::as_slice).chain([&[][..]]) {
+                (target.run)(seed);
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use headwater_flow::program::{Compiler, Env, Program};
 
 const SOURCE: &str = r#"
 .agent = user_agent(string(.agent) ?? "")
-.ip = truncate_ip(string(.ip) ?? "") ?? null
+.ip = truncate_ip(string(.ip) ?? "")
 .at = parse_timestamp(string(.at) ?? "", format: "%+") ?? null
 del(.drop)
 if exists(.a.b) { .n = to_int(.a.b) ?? -1 }

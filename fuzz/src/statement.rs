@@ -38,6 +38,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "sum(total) FILTER (WHERE country = 'CH') / nullif(count(*), 0) -- mean\0orders",
         "CASE WHEN a IS NULL THEN 'x''y' ELSE b->>'c' END\0SELECT a, b FROM streams.\"x.y\" WHERE a > 1",
         "region IN ('a', E'b\\n') AND current_user = owner\0WITH t AS (VALUES (1)) SELECT * FROM t /* all */",
+        "select\0streams.orders",
         "a[1]::numeric(10, 2) BETWEEN -1 AND 1e3 OR NOT (b AND c)\0(SELECT 1) UNION ALL SELECT 2 ORDER BY 1",
     ])
 }

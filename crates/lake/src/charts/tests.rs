@@ -251,6 +251,16 @@ fn the_resource_behind_a_relation() {
     assert_eq!(of("SELECT 1"), None);
 }
 
+#[test]
+fn a_word_that_begins_a_query_is_no_expression() {
+    for words in ["select", "SELECT ", "(select", "a) OR (b"] {
+        assert!(text::expression(words).is_err(), "{words}");
+    }
+    for words in ["kind", "\"select\"", "(SELECT max(a) FROM t)", "a -- mean"] {
+        assert_eq!(text::expression(words), Ok(()), "{words}");
+    }
+}
+
 proptest! {
     /// Whatever a reader sends as a value arrives as that value, and nothing else is in the statement.
     #[test]

@@ -16,12 +16,14 @@ use crate::sql::{DATASETS, check_chains, syntax};
 
 const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
-/// Checks that a text is one expression.
+/// Checks that a text is one expression, also where it stands in parentheses: there `select`, which alone is a name, begins
+/// a query.
 ///
 /// # Errors
 /// `HW-LAKE-040` with the place in the text.
 pub fn expression(text: &str) -> Result<(), Problem> {
-    whole(text, |parser| parser.parse_expr().map(drop))
+    whole(text, |parser| parser.parse_expr().map(drop))?;
+    whole(&format!("({})", closed(text)), |parser| parser.parse_expr().map(drop))
 }
 
 /// Checks that a text is one expression that looks at nothing but the row at hand.
