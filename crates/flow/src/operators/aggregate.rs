@@ -116,7 +116,7 @@ impl Aggregate {
             if value.is_none()
                 && let Some(due) = shape.due(tick)
             {
-                sweep.expect(due);
+                sweep.comes_due(due);
             }
             Ok(Change::Put(Bytes::copy_from_slice(&scratch.out)))
         })
@@ -146,7 +146,7 @@ impl Aggregate {
             let Some(part) = sweep.next(watermark, grain) else { return Ok(Advance::Done) };
             let mut read = Ok(());
             state.for_part(part, &mut |key, value| match head(value).map(|newest| shape.due(newest)) {
-                Ok(Some(due)) if due > watermark => sweep.expect(due),
+                Ok(Some(due)) if due > watermark => sweep.comes_due(due),
                 Ok(Some(_)) if over.len() < OVER_MAX => over.push(key.into()),
                 Ok(_) => {}
                 Err(error) => read = Err(error),
@@ -167,7 +167,7 @@ impl Aggregate {
                     if due <= watermark {
                         return Ok(Change::Delete);
                     }
-                    sweep.expect(due);
+                    sweep.comes_due(due);
                     Ok(Change::Keep)
                 })?;
             }
@@ -186,7 +186,7 @@ impl Aggregate {
     /// [`Corrupt`] when the state cannot be read.
     pub fn restore(&mut self, _key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
         if let Some(due) = self.shape.due(head(value)?) {
-            self.sweep.expect(due);
+            self.sweep.comes_due(due);
         }
         Ok(())
     }

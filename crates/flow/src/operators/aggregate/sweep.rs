@@ -32,7 +32,7 @@ impl Default for Sweep {
 
 impl Sweep {
     /// A key will be due then, and not before.
-    pub(super) fn expect(&mut self, due: Micros) {
+    pub(super) fn comes_due(&mut self, due: Micros) {
         self.soonest = self.soonest.min(due);
         self.left = self.left.min(due);
         self.fresh = self.fresh.min(due);
