@@ -24,6 +24,10 @@ use headwater_work::tasks::{Services, Settings};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+/// That of the `headwater` program, so that what is measured here is what a node takes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CLIENTS: usize = 64;
 
 struct NoSecrets;
