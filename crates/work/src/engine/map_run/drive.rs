@@ -186,19 +186,22 @@ impl Map<'_> {
             ended.sort_unstable_by_key(|ended| ended.number);
             let mut left: Vec<Child> = chunk.collect();
             left.append(&mut later);
-            let mut open = Pieces::new(&self.place, &self.run.arn, inner.clock.now().millis());
             progress.children.next = left.first().map_or(progress.children.next + count, |child| child.number);
             progress.items.next += items - left.iter().map(|child| child.items).sum::<u64>();
-            for ended in ended {
-                progress.children.add(ended.state, 1);
-                progress.items.add(ended.state, ended.items);
-                open.add(&ended);
-                if self.run.writer.is_none() {
-                    results.add(ended.number, ended.output.as_deref(), ended.failure, bytes_max);
+            let appends = tokio::task::block_in_place(|| {
+                let mut open = Pieces::new(&self.place, &self.run.arn, inner.clock.now().millis());
+                for ended in ended {
+                    progress.children.add(ended.state, 1);
+                    progress.items.add(ended.state, ended.items);
+                    open.add(&ended);
+                    if self.run.writer.is_none() {
+                        results.add(ended.number, ended.output.as_deref(), ended.failure, bytes_max);
+                    }
                 }
-            }
-            inner.figures.items.fetch_add(open.count, Ordering::Relaxed);
-            self.note(progress, open.finish(), None, false).await?;
+                inner.figures.items.fetch_add(open.count, Ordering::Relaxed);
+                open.finish()
+            });
+            self.note(progress, appends, None, false).await?;
             // Those that were not begun here may have been before a restart, which another round looks for.
             source.put_back(left);
             if stopped {

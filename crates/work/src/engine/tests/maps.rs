@@ -122,6 +122,32 @@ async fn outputs_of_a_run_that_was_taken_up_again_are_in_their_items_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn results_of_many_children_are_packed_and_read_back() {
+    const CHILDREN: usize = 5_000;
+    let rig = Rig::new().await;
+    rig.workflow(
+        "many",
+        &json!({"StartAt": "M", "States": {"M": {"Type": "Map", "End": true,
+            "ResultWriter": writer()["ResultWriter"], "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+            "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}}}}),
+    )
+    .await;
+    let items: Vec<usize> = (0..CHILDREN).collect();
+    rig.start("many", Some("n"), json!(items)).await.unwrap();
+    let view = rig.end("many/n").await;
+    assert_eq!(view.state, ExecutionState::Succeeded, "{view:?}");
+    assert_eq!(rig.records(crate::engine::map_run::STREAM), 5_000);
+    let bytes = rig.batch_bytes(crate::engine::map_run::STREAM);
+    assert!(bytes < CHILDREN * 80, "{bytes} bytes, where each record alone has more than 200");
+    let run = rig.engine().map_runs("many/n").unwrap().remove(0);
+    let name = run["mapRunArn"].as_str().unwrap().rsplit(':').next().unwrap();
+    let written = file(&rig, &format!("out/{name}/SUCCEEDED_0.json"));
+    let outputs: Vec<&str> = written.as_array().unwrap().iter().map(|one| one["Output"].as_str().unwrap()).collect();
+    assert_eq!(outputs, items.iter().map(usize::to_string).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn children_that_never_began_are_pending() {
     let rig = Rig::new().await;
     rig.workflow("files", &reads(&writer())).await;

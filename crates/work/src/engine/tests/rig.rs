@@ -236,6 +236,16 @@ impl Rig {
         (0..partitions).map(|partition| self.log.ends(&name, partition).unwrap().durable).sum()
     }
 
+    /// Bytes of a stream's batches, as the log has them.
+    pub(super) fn batch_bytes(&self, stream: &str) -> usize {
+        let name = Name::new(stream).unwrap();
+        let mut bytes = 0;
+        for partition in 0..self.log.stream(stream).unwrap().config.partitions {
+            bytes += self.log.read(&name, partition, 0, 10 << 20, View::Durable).unwrap().batches.bytes();
+        }
+        bytes
+    }
+
     /// The statuses told of an execution on the bus.
     pub(super) fn told(&self, id: &str) -> Vec<String> {
         let name = Name::new("bus.default").unwrap();
