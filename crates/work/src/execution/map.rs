@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::event::{Attempt, Effect};
 use super::fault::Fault;
 use super::history::Details;
-use super::map_run::{MapRun, Tolerance};
+use super::map_run::{Items, MapRun, Tolerance};
 use super::run::Run;
 use super::scope::{Scope, unexpected};
 use super::states::{Leave, too_large};
@@ -146,7 +146,7 @@ impl Run<'_> {
         let arn = identity.machine_arn.replacen(":stateMachine:", ":mapRun:", 1);
         let arn = format!("{arn}/{label}:{}", chance.uuid());
         drop(chance);
-        let (mut inputs, mut bytes) = (Vec::with_capacity(items.len()), 0);
+        let (mut inputs, mut bytes) = (Items::default(), 0);
         for (index, value) in (0..).zip(items) {
             let item = Item { index, value };
             let input = match &scope {
@@ -158,7 +158,7 @@ impl Run<'_> {
             if bytes > INPUTS_BYTES_MAX {
                 return Err(Fault::Named("States.DataLimitExceeded", too_large(&state.name)));
             }
-            inputs.push((item, input));
+            inputs.push(&item, &input);
         }
         Ok(MapRun {
             attempt: self.attempt(id),

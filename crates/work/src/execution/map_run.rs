@@ -2,6 +2,8 @@
 //!
 //! The items run as executions of their own; reading them from files, batching, and writing results are the engine's.
 
+mod items;
+
 use std::cell::RefCell;
 
 use serde_json::Value;
@@ -10,6 +12,8 @@ use super::scope::Scope;
 use super::{Attempt, Execution, Failure, Given, Item, map};
 use crate::chance::Chance;
 use crate::definition::{Definition, Flavor, Kind, MachineId, Selection};
+
+pub use items::{Each, Items};
 
 /// What a distributed Map runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +29,7 @@ pub struct MapRun {
     /// How its children are kept.
     pub flavor: Flavor,
     /// The items with the inputs of their children; empty with a `reader`.
-    pub items: Vec<(Item, Value)>,
+    pub items: Items,
     /// The evaluated `ItemReader`.
     pub reader: Option<Value>,
     /// The evaluated `ItemBatcher`.

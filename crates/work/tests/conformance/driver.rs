@@ -158,23 +158,18 @@ impl<'a> Driver<'a> {
 
     fn map_run(&mut self, parent: &Identity, run: &MapRun) -> Result<Result<Value, Failure>, String> {
         let (mut results, mut failed) = (Vec::new(), 0);
-        for (number, (item, input)) in run.items.iter().enumerate() {
+        for (number, read) in run.items.clone().into_iter().enumerate() {
+            let (item, input) = read.map_err(|failure| format!("{failure:?}"))?;
             let mut identity = parent.clone();
             identity.name = format!("child-{number}");
-            let begin = Begin {
-                identity,
-                flavor: run.flavor,
-                machine: run.machine,
-                input: input.clone(),
-                item: Some(item.clone()),
-            };
+            let begin = Begin { identity, flavor: run.flavor, machine: run.machine, input, item: Some(item) };
             let child = self.begin(begin)?;
             match child.execution.status {
                 Status::Succeeded(output) => results.push(Value::clone(&output)),
                 _ => failed += 1,
             }
         }
-        if run.tolerance.bears(failed, run.items.len() as u64) {
+        if run.tolerance.bears(failed, run.items.count()) {
             return Ok(Ok(json!(results)));
         }
         let cause = "The specified tolerated failure threshold was exceeded";

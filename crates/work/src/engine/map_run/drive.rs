@@ -69,7 +69,7 @@ pub(super) async fn run(
     // Whoever waits for it would wait for ever. Of one that is stopped nobody takes the end, and it would be looked at
     // again and again: its row stays, and the next start tries once more.
     let unreadable = |why: String| (!stop.is_set()).then(|| Err(Failure::new("States.Runtime", why)));
-    let Some((run, stopped)) = record::decode(&stored, &|hash| inner.fetch(hash)) else {
+    let Some((mut run, stopped)) = record::decode(&stored, &|hash| inner.fetch(hash)) else {
         return unreadable("the record of the Map Run cannot be read".to_owned());
     };
     if stopped {
@@ -88,6 +88,7 @@ pub(super) async fn run(
     let mut progress = stored
         .and_then(|bytes| Progress::decode(&bytes))
         .unwrap_or_else(|| inner.begun(&run, identity(&head.workflow, &head.name).execution_arn));
+    let items = std::mem::take(&mut run.items);
     let (run_row, row) = (rows::row(&key, Tag::MapRun, &rest), rows::row(&key, Tag::Progress, &rest));
     let map = Map { inner, run: &run, head: &head, definition: &definition, stop, bounds, place, key, run_row, row };
     if stopped && !progress.is_running() {
@@ -101,8 +102,11 @@ pub(super) async fn run(
         stop.wait().await;
     }
     let stopped = stopped || execution.is_none();
+    // Only what a reader finds is selected from as it is found: of items at hand the execution's input, which is all of
+    // them once more, need not stay.
+    let execution = execution.filter(|_| run.reader.is_some());
     let opened = tokio::task::block_in_place(|| {
-        Source::open(inner, &run, execution.as_ref(), &definition, (progress.children.next, stopped))
+        Source::open(inner, &run, items, execution.as_ref(), &definition, (progress.children.next, stopped))
     });
     let mut source = match opened {
         Ok(source) => source,

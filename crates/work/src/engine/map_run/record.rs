@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::definition::Flavor;
 use crate::engine::rows;
-use crate::execution::map_run::Tolerance;
+use crate::execution::MapRun;
+use crate::execution::map_run::{Items, Tolerance};
 use crate::execution::record::codec::{Fetch, Large, Reader, Writer};
-use crate::execution::{Item, MapRun};
 
 /// A Map Run's row, with what of it is kept beside the row; `stopped` when nobody waits for it any more.
 pub(in crate::engine) fn encode(run: &MapRun, stopped: bool, inline_max: usize) -> (Bytes, Large) {
@@ -20,13 +20,7 @@ pub(in crate::engine) fn encode(run: &MapRun, stopped: bool, inline_max: usize) 
     writer.text(&run.label);
     writer.number(u64::from(run.machine));
     writer.byte(u8::from(run.flavor == Flavor::Express));
-    writer.apart(|writer| {
-        writer.list(&run.items, |writer, (item, input)| {
-            writer.number(item.index);
-            writer.value(&item.value);
-            writer.value(input);
-        });
-    });
+    writer.apart(|writer| run.items.encode(writer));
     for value in [&run.reader, &run.batcher, &run.writer] {
         writer.option(value.as_ref(), Writer::payload);
     }
@@ -60,7 +54,7 @@ pub(in crate::engine) fn decode(bytes: &[u8], fetch: Fetch<'_>) -> Option<(MapRu
         label: reader.text()?,
         machine: reader.small()?,
         flavor: if reader.byte()? == 1 { Flavor::Express } else { Flavor::Standard },
-        items: if version == 1 { read_items(&mut reader)? } else { reader.apart(read_items)? },
+        items: if version == 1 { Items::decode_before_more(&mut reader)? } else { reader.apart(Items::decode)? },
         reader: reader.option(Reader::payload)?,
         batcher: reader.option(Reader::payload)?,
         writer: reader.option(Reader::payload)?,
@@ -69,10 +63,6 @@ pub(in crate::engine) fn decode(bytes: &[u8], fetch: Fetch<'_>) -> Option<(MapRu
         redrive: reader.byte()? == 1,
     };
     Some((run, version > 1 && reader.byte()? == 1))
-}
-
-fn read_items(reader: &mut Reader<'_>) -> Option<Vec<(Item, Value)>> {
-    reader.list(|reader| Some((Item { index: reader.number()?, value: reader.value()? }, reader.value()?)))
 }
 
 /// Children of a Map Run, or their items, by what became of them.
@@ -155,7 +145,7 @@ pub(in crate::engine) struct Progress {
 impl Progress {
     /// Of a run that begins, whose results come from `first` on.
     pub(super) fn of(run: &MapRun, execution_arn: String, started: Micros, first: i64) -> Self {
-        let total = run.items.len() as u64;
+        let total = run.items.count();
         // How many batches the items make is known once they are made.
         let children = Counts { total: if run.batcher.is_some() { 0 } else { total }, ..Counts::default() };
         Self {

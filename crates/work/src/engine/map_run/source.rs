@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::definition::Definition;
 use crate::engine::{Inner, rows};
+use crate::execution::map_run::Items;
 use crate::execution::{Execution, Failure, Item, MapRun};
 use crate::items::{self, Batcher};
 
@@ -28,18 +29,19 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Children from the one numbered `from`. Without an execution, which may be over when a run is stopped, inputs are
-    /// the items as they were read.
+    /// Children from the one numbered `from`, of the items at hand where the run has no reader. Without an execution,
+    /// which may be over when a run is stopped, inputs are the items as they were read.
     pub(super) fn open(
         inner: &'a Inner,
         run: &MapRun,
+        at_hand: Items,
         execution: Option<&'a Execution>,
         definition: &'a Definition,
         (from, stopped): (u64, bool),
     ) -> Result<Self, Failure> {
-        let left = if run.reader.is_some() { 0 } else { run.items.len() as u64 };
+        let left = if run.reader.is_some() { 0 } else { at_hand.count() };
         let items: Box<dyn Iterator<Item = Result<(Item, Value), Failure>> + Send + 'a> = match &run.reader {
-            None => Box::new(run.items.clone().into_iter().map(Ok)),
+            None => Box::new(at_hand.into_iter()),
             Some(reader) => {
                 let missing = || Failure::new("States.ItemReaderFailed", "there are no blobs here");
                 let blobs = inner.services.blobs.as_ref().ok_or_else(missing)?;

@@ -2,17 +2,21 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::execution::Attempt;
 use crate::execution::record::codec::nowhere;
+use crate::execution::{Attempt, Item};
 
-fn run(items: u64) -> MapRun {
+fn run(count: u64) -> MapRun {
+    let mut items = Items::default();
+    for index in 0..count {
+        items.push(&Item { index, value: json!(index) }, &json!({ "item": index }));
+    }
     MapRun {
         attempt: Attempt { thread: 1, visit: 2, number: 3 },
         arn: "arn:run".to_owned(),
         label: "L".to_owned(),
         machine: 1,
         flavor: Flavor::Standard,
-        items: (0..items).map(|index| (Item { index, value: json!(index) }, json!({ "item": index }))).collect(),
+        items,
         reader: None,
         batcher: None,
         writer: Some(json!({"Resource": "arn:aws:states:::s3:putObject"})),
@@ -47,11 +51,7 @@ fn a_row_of_the_first_version_is_read() {
     writer.text(&run.label);
     writer.number(u64::from(run.machine));
     writer.byte(0);
-    writer.list(&run.items, |writer, (item, input)| {
-        writer.number(item.index);
-        writer.value(&item.value);
-        writer.value(input);
-    });
+    run.items.encode(&mut writer);
     for value in [&run.reader, &run.batcher, &run.writer] {
         writer.option(value.as_ref(), Writer::value);
     }
