@@ -229,7 +229,8 @@ impl Life<'_> {
             match effect {
                 Effect::SetTimer { timer, due } => drop(self.timers.insert(timer, due)),
                 Effect::ClearTimer(timer) => drop(self.timers.remove(&timer)),
-                Effect::StartTask(start) => self.begin(*start).await,
+                // Apart, since most of what a run would otherwise take is what its tasks need while they begin.
+                Effect::StartTask(start) => Box::pin(self.begin(*start)).await,
                 Effect::StartMapRun(run) => {
                     let failure = Failure::new("States.Runtime", "an Express execution cannot run a distributed Map");
                     self.ready.push(Event::MapRunEnded { attempt: run.attempt, outcome: Err(failure) });

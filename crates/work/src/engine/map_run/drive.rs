@@ -403,7 +403,8 @@ impl Map<'_> {
                 Status::Running => Err((ExecutionState::Failed, Failure::default())),
             }
         } else {
-            match self.stored(identity.name, item, input, redriven).await? {
+            // Apart, so that Express children, a thousand at a time, do not have room for it.
+            match Box::pin(self.stored(identity.name, item, input, redriven)).await? {
                 Ok(view) if view.state == ExecutionState::Succeeded => {
                     let output = view.output.map(|output| String::from_utf8_lossy(&output).into_owned());
                     Ok((view.state, output))
