@@ -1,7 +1,7 @@
 //! One part of a space: a table of boxed entries, and what unsynced commits have replaced.
 //!
 //! An entry is one allocation: mark, key length, key, value. The mark says that the entry has changed since it was
-//! last written to a snapshot.
+//! last written to a snapshot, or that no snapshot has its key.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -19,7 +19,7 @@ pub(super) struct Shard {
     /// Hashes of the entries marked as changed, some of them perhaps more than once; None where they have not been
     /// listed.
     changed: Option<Vec<u64>>,
-    /// Keys deleted since the last snapshot.
+    /// Keys that a snapshot has, deleted since the last one. Of keys that came and went in between nothing is kept.
     deleted: HashSet<Box<[u8]>>,
     /// Bytes of all entries.
     bytes: u64,
@@ -36,6 +36,7 @@ struct Replaced {
 const CLEAN: u8 = 0;
 const CHANGED: u8 = 1;
 const NOTHING: u8 = 2;
+const NEW: u8 = 3;
 
 /// Changed entries that are listed in any case; beyond them an eighth of the entries: to find more than that, the table
 /// may as well be gone through.
@@ -60,6 +61,12 @@ fn make(mark: u8, key: &[u8], value: &[u8]) -> Box<[u8]> {
     entry.extend_from_slice(key);
     entry.extend_from_slice(value);
     entry.into_boxed_slice()
+}
+
+fn remark(entry: &mut [u8], mark: u8) {
+    if let Some(first) = entry.first_mut() {
+        *first = mark;
+    }
 }
 
 /// Key and value of an entry.
@@ -115,13 +122,12 @@ impl Shard {
     pub fn put(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, hasher: &RandomState) -> Option<Box<[u8]>> {
         let Some(value) = value else {
             let old = self.remove(hash, key)?;
-            self.deleted.insert(key.into());
+            if old.first() != Some(&NEW) {
+                self.deleted.insert(key.into());
+            }
             return Some(old);
         };
         let old = self.set(hash, make(CHANGED, key, value), hasher);
-        if old.is_none() && !self.deleted.is_empty() {
-            self.deleted.remove(key);
-        }
         if old.as_deref().is_none_or(|old| old.first() == Some(&CLEAN)) {
             self.list(hash);
         }
@@ -150,17 +156,26 @@ impl Shard {
         self.table.reserve(entries, |entry| hasher.hash_one(parts(entry).0));
     }
 
-    fn set(&mut self, hash: u64, entry: Box<[u8]>, hasher: &RandomState) -> Option<Box<[u8]>> {
+    /// Sets an entry; one that is [`CHANGED`] becomes [`NEW`] where no snapshot has its key.
+    fn set(&mut self, hash: u64, mut entry: Box<[u8]>, hasher: &RandomState) -> Option<Box<[u8]>> {
         self.bytes += entry.len() as u64;
+        let is_changed = entry.first() == Some(&CHANGED);
         let key = parts(&entry).0;
         let place = self.table.entry(hash, |there| parts(there).0 == key, |there| hasher.hash_one(parts(there).0));
         match place {
             Entry::Occupied(mut there) => {
+                if is_changed && there.get().first() == Some(&NEW) {
+                    remark(&mut entry, NEW);
+                }
                 let old = std::mem::replace(there.get_mut(), entry);
                 self.bytes -= old.len() as u64;
                 Some(old)
             }
             Entry::Vacant(place) => {
+                let was_deleted = !self.deleted.is_empty() && self.deleted.remove(parts(&entry).0);
+                if is_changed && !was_deleted {
+                    remark(&mut entry, NEW);
+                }
                 place.insert(entry);
                 None
             }
@@ -240,9 +255,7 @@ impl Shard {
         let mut take = |entry: &mut Box<[u8]>| {
             let (key, value) = parts(entry);
             put(key, value);
-            if let Some(mark) = entry.first_mut() {
-                *mark = CLEAN;
-            }
+            remark(entry, CLEAN);
         };
         let is_changed = |entry: &&mut Box<[u8]>| entry.first() != Some(&CLEAN);
         match self.changed.replace(Vec::new()) {

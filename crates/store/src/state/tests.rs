@@ -423,6 +423,31 @@ fn a_key_is_written_once_however_often_it_has_changed() {
 }
 
 #[test]
+fn keys_that_come_and_go_between_checkpoints_leave_nothing() {
+    let (state, disk) = (State::default(), MemoryDisk::default());
+    let space = state.space_or_new("s");
+    let mut snapshots = Snapshots::open(Arc::new(disk.clone()), Path::new("/state").into(), &state).unwrap();
+    space.put_durable(b"stays", Some(b"1"));
+    snapshots.write(&state, 1, &|| true).unwrap();
+    let before = snapshots.bytes();
+    for number in 0..10_000u64 {
+        for value in [Some(&b"1"[..]), Some(&b"2"[..]), None, Some(&b"3"[..]), None] {
+            space.put_durable(&number.to_le_bytes(), value);
+        }
+    }
+    snapshots.write(&state, 2, &|| true).unwrap();
+    assert_eq!(snapshots.bytes(), before);
+    // One that a checkpoint has does not come back, whatever became of it since.
+    for value in [None, Some(&b"2"[..]), None] {
+        space.put_durable(b"stays", value);
+    }
+    snapshots.write(&state, 3, &|| true).unwrap();
+    let read = State::default();
+    Snapshots::open(Arc::new(disk), Path::new("/state").into(), &read).unwrap();
+    assert!(all(&read, "s").is_empty());
+}
+
+#[test]
 fn a_large_snapshot_is_read_by_several_threads_as_it_was_written() {
     const ENTRIES: u64 = 60_000;
     let key = |number: u64| format!("key-{number:08}").into_bytes();
