@@ -28,6 +28,7 @@ use crate::testing::{LOCATION, ids, now, spec};
 
 mod bucket;
 mod keyed;
+mod letters;
 mod rollup;
 
 fn columns() -> Value {
