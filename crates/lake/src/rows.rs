@@ -138,10 +138,7 @@ impl Rows {
     /// # Errors
     /// Why it does not fit; nothing of it has been taken then.
     pub fn push(&mut self, record: &Record, partition: u32) -> Result<(), Misfit> {
-        match self.take(record, partition) {
-            Err(misfit) => self.push_stray(record, partition, misfit),
-            Ok(()) => Ok(()),
-        }
+        self.take(record, partition).or_else(|misfit| self.push_stray(record, partition, misfit))
     }
 
     /// Takes a record that is no letter, into a dataset of letters.
