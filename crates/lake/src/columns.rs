@@ -16,9 +16,11 @@ use serde::{Deserialize, Serialize};
 
 mod evolve;
 pub mod key;
+mod letter;
 pub mod rollup;
 
 pub use evolve::evolve;
+pub use letter::of_letters;
 
 /// One column, or a field of a struct.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,14 +4,15 @@
 //!
 //! Each event once: a snapshot's positions, the pointer that makes it current and the dead letters found on the way
 //! become true in one commit of the log, under the epoch of this life. Files are on the disk before that; what a crash
-//! leaves behind is an orphan and goes at the next start. Dead letters that do not wait for a snapshot are noted by
-//! position in the same commit, so that reading the same events again writes none twice.
+//! leaves behind is an orphan and goes at the next start. Dead letters do not wait for a snapshot that is not due: they are
+//! noted by position in the same commit, so that reading the same events again writes none twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_schema::ArrowError;
+use bytes::Bytes;
 use headwater_base::{Clock, Limits, Name, Problem};
 use headwater_kernel::letter;
 use headwater_log::cursor::{self, Cursor, Pulled};
@@ -29,7 +30,7 @@ use crate::figures::Figures;
 use crate::kinds::dataset;
 use crate::layout::Layout;
 use crate::positions::{Positions, SUMMARY_KEY, stream_id};
-use crate::rows::Rows;
+use crate::rows::{Misfit, Rows};
 use crate::tables::{POINTER, Tables, unusable};
 use crate::tail::Tail;
 
@@ -37,7 +38,7 @@ mod begin;
 
 /// Records taken from one partition before the next one has its turn.
 const TURN_RECORDS: usize = 1_024;
-/// Dead letters wait for a snapshot up to this size.
+/// Dead letters wait until everything is read, up to this size.
 const LETTERS_BYTES: usize = 256 * 1024;
 /// After so many snapshots it is looked whether small files are worth merging.
 const COMPACT_EVERY: usize = 16;
@@ -52,8 +53,8 @@ pub struct Setup {
     pub name: Name,
     /// Its stream.
     pub stream: Name,
-    /// Its dead-letter stream.
-    pub dead: Name,
+    /// Its dead-letter stream; none for a dataset of letters, which takes every record.
+    pub dead: Option<Name>,
     /// How its table is made.
     pub layout: Layout,
     /// A snapshot at most this often.
@@ -153,6 +154,10 @@ impl Life<'_> {
             return Err(End::Stopped);
         }
         if ended {
+            // Why an event is missing is not told an interval later than that it is.
+            if self.letter_bytes > 0 {
+                self.append(Vec::new())?;
+            }
             self.rest(read > 0)?;
         }
         Ok(())
@@ -199,6 +204,10 @@ impl Life<'_> {
 
     /// Keeps an event that does not fit, unless an earlier life did.
     fn letter(&mut self, partition: u32, offset: Offset, reason: &str, data: &[u8]) -> Result<(), End> {
+        let Some(dead) = &self.setup.dead else {
+            self.stray(partition, offset, reason, data);
+            return Ok(());
+        };
         let before = self.lettered.get_mut(partition as usize);
         let Some(before) = before.filter(|before| **before <= offset) else { return Ok(()) };
         *before = offset + 1;
@@ -209,9 +218,19 @@ impl Life<'_> {
         self.letter_bytes += letter.len();
         self.setup.figures.add_letter();
         self.letters.put(0, now.millis(), None, Some(&letter), &[]).map_err(|_| {
-            let fact = format!("a dead letter of {} bytes is too large for `{}`", letter.len(), self.setup.dead);
+            let fact = format!("a dead letter of {} bytes is too large for `{dead}`", letter.len());
             End::Failed(Problem::new("HW-LAKE-023", fact).help("raise `maxBatch` of that stream"))
         })
+    }
+
+    /// Makes a row, in a dataset of letters, of what cannot be read at all.
+    fn stray(&mut self, partition: u32, offset: Offset, reason: &str, data: &[u8]) {
+        let (timestamp, value) = (self.setup.clock.now().millis(), Some(Bytes::copy_from_slice(data)));
+        let record = Record { offset, timestamp, key: None, value, headers: Vec::new() };
+        self.bytes += data.len();
+        if self.rows.push_stray(&record, partition, Misfit(reason.to_owned())).is_err() {
+            headwater_base::never!("a letter that does not fit the columns of letters");
+        }
     }
 
     /// Whether a snapshot has to be made now. One whose time has come waits for what is still to be read, but no

@@ -11,7 +11,7 @@ use iceberg::spec::{
 };
 
 use crate::columns::rollup::{self, Rollup};
-use crate::columns::{self, Column, Fault, key, shown};
+use crate::columns::{self, Column, ColumnSpec, Fault, key, shown};
 use crate::kinds::dataset::{DatasetSpec, OrderSpec};
 
 /// What a table is made from.
@@ -23,6 +23,8 @@ pub struct Layout {
     pub rollup: Option<Rollup>,
     /// The columns by which a row takes another one's place; none where each event is a row for itself.
     pub key: Vec<String>,
+    /// The stream of dead letters, if rows are of those: every record of it is one.
+    pub letters: Option<String>,
     /// Their schema, with preliminary ids.
     pub schema: Schema,
     /// How rows are spread over files.
@@ -37,20 +39,24 @@ impl Layout {
     /// # Errors
     /// `HW-LAKE-001` for each thing that cannot be, with its place below the spec.
     pub fn of(spec: &DatasetSpec) -> Result<Self, Vec<Fault>> {
-        let own = match &spec.table {
+        let own = match (&spec.table, &spec.letters) {
+            (_, Some(_)) => of_letters(spec)?,
             _ if !spec.columns.is_empty() => spec.columns.clone(),
-            None => columns::of_any_event(&spec.key),
-            Some(_) => columns::of_any_document(),
+            (Some(_), None) => columns::of_any_document(),
+            (None, None) => columns::of_any_event(&spec.key),
         };
         let below = |faults: Vec<Fault>| faults.into_iter().map(|(at, it)| (format!("/columns{at}"), it)).collect();
         let columns = columns::read(&own).map_err(|faults: Vec<Fault>| -> Vec<Fault> { below(faults) })?;
         let key = key::read(spec, &columns)?;
         let (columns, rollup) = match &spec.rollup {
             None => (columns, None),
-            Some(_) if spec.columns.is_empty() => {
+            Some(_) if spec.columns.is_empty() && spec.letters.is_none() => {
                 return Err(vec![fault("/rollup", "a `rollup` needs `columns`: what of an event counts")]);
             }
-            Some(spec) => rollup::read(spec, columns).map(|(columns, rollup)| (columns, Some(rollup)))?,
+            Some(rollup) => {
+                let (columns, rollup) = rollup::read(rollup, columns, !spec.columns.is_empty())?;
+                (columns, Some(rollup))
+            }
         };
         let schema = columns::schema(&columns).and_then(|schema| {
             let ids: Vec<i32> = key.iter().filter_map(|name| schema.field_id_by_name(name)).collect();
@@ -96,7 +102,7 @@ impl Layout {
             HashMap::new(),
         );
         whole.map_err(|error| vec![fault("/columns", error.message())])?;
-        Ok(Self { columns, rollup, key, schema, partition, sort })
+        Ok(Self { columns, rollup, key, letters: spec.letters.clone(), schema, partition, sort })
     }
 
     /// The fields of `next`'s schema, if it can follow this one.
@@ -130,6 +136,18 @@ pub fn called_like_a_part(column: &str) -> Problem {
 
 fn fault(at: &str, fact: &str) -> Fault {
     (at.to_owned(), Problem::new("HW-LAKE-001", fact))
+}
+
+/// The columns of letters, which are the same in every dataset of them, so that each record fits.
+fn of_letters(spec: &DatasetSpec) -> Result<Vec<ColumnSpec>, Vec<Fault>> {
+    let mut faults = Vec::new();
+    if !spec.columns.is_empty() {
+        faults.push(fault("/columns", "the columns of `letters` are given; a `rollup` may pick some of them"));
+    }
+    if !spec.key.is_empty() {
+        faults.push(fault("/key", "each of the `letters` is a row for itself: they have no `key`"));
+    }
+    if faults.is_empty() { Ok(columns::of_letters()) } else { Err(faults) }
 }
 
 /// A column's id, the name of what a transform makes of it, and the transform.

@@ -29,6 +29,7 @@ mod decimal;
 mod fields;
 mod keys;
 mod merge;
+mod stray;
 
 use fields::{EventFields, View, Wanted};
 
@@ -51,6 +52,8 @@ pub struct Rows {
     fields: EventFields,
     /// Which of it is each column's; None for what comes of the record.
     wanted: Vec<Option<Wanted>>,
+    /// The stream of dead letters, if rows are of those.
+    letters: Option<String>,
 }
 
 /// The values of one column.
@@ -112,7 +115,7 @@ impl Rows {
             _ => None,
         });
         let wanted = wanted.collect();
-        Ok(Self { columns, merge, cells, rows: 0, fields, wanted })
+        Ok(Self { columns, merge, cells, rows: 0, fields, wanted, letters: layout.letters.clone() })
     }
 
     /// How batches of such rows are put together.
@@ -130,11 +133,25 @@ impl Rows {
         self.rows == 0
     }
 
-    /// Takes a record of a partition.
+    /// Takes a record of a partition. Of a dataset of letters it takes every record.
     ///
     /// # Errors
     /// Why it does not fit; nothing of it has been taken then.
     pub fn push(&mut self, record: &Record, partition: u32) -> Result<(), Misfit> {
+        self.take(record, partition).or_else(|misfit| self.push_stray(record, partition, misfit))
+    }
+
+    /// Takes a record that is no letter, into a dataset of letters.
+    ///
+    /// # Errors
+    /// The same reason, where rows are of other events.
+    pub fn push_stray(&mut self, record: &Record, partition: u32, why: Misfit) -> Result<(), Misfit> {
+        let Some(stream) = &self.letters else { return Err(why) };
+        let letter = stray::letter(stream, partition, record, &why.0);
+        self.take(&letter, partition)
+    }
+
+    fn take(&mut self, record: &Record, partition: u32) -> Result<(), Misfit> {
         // Of a table with a key, what has no value deletes.
         let gone = self.merge.changes().filter(|_| record.value.is_none());
         let event = match &record.value {

@@ -132,6 +132,22 @@ fn what_breaks_the_first_level_is_a_dead_letter_whichever_door_it_took() {
 }
 
 #[test]
+fn what_fits_no_dataset_is_counted_with_its_reason_and_place() {
+    let node = marketplace();
+    let event = json!({"id": "odd", "kind": 7, "time": "2024-03-04T09:00:00Z"});
+    node.headwater(&["produce", "clicks.enriched"], &format!("{event}\n")).unwrap();
+    let refused = "SELECT dataset, reason, sum(events), min(first_offset), max(last_offset) \
+        FROM clicks_refused WHERE stream = 'clicks.enriched' GROUP BY dataset, reason ORDER BY dataset";
+    let told = || -> Vec<String> {
+        let answer = node.headwater(&["sql", "-o", "csv", refused], "").unwrap();
+        answer.lines().skip(1).map(str::to_owned).collect()
+    };
+    until("both datasets have refused it", || told().len() == 2).unwrap();
+    let row = |dataset: &str| format!("{dataset},\"`kind` is a whole number, not a string\",1,0,0");
+    assert_eq!(told(), [row("clicks"), row("clicks_minutes")]);
+}
+
+#[test]
 fn features_of_users_listings_and_addresses_can_be_read_at_once() {
     let node = marketplace();
     let now = output(Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]), "").unwrap();

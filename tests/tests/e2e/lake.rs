@@ -131,10 +131,58 @@ fn outside_readers_see_each_event_once_after_every_kind_of_commit() {
     until("the files are gone", || !node.data().join("lake/datasets/orders").exists()).unwrap();
 }
 
+/// Whatever writes letters: here the schema of a stream and the dataset of another one.
+const REFUSED: &str = "\
+---
+apiVersion: headwater.dev/v1
+kind: Stream
+metadata: {name: parcels}
+spec:
+  schema: {onMismatch: dead-letter, deadLetter: orders.dead, json: {type: object, required: [weight]}}
+---
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: refused}
+spec:
+  letters: orders.dead
+  snapshotInterval: 200ms
+  partition: [{column: time, transform: day}]
+";
+
+#[test]
+fn outside_readers_see_what_did_not_fit_with_reason_place_and_data() {
+    let Some(python) = client("outside readers of dead letters", PYTHON) else { return };
+    let mut node = Node::start(HEADWATER).unwrap();
+    apply(&node, &format!("{DATASET}{REFUSED}"));
+    publish(&node, 0..10);
+    let post = |node: &Node, stream: &str, event: &Value| {
+        node.post(&format!("/v1/streams/{stream}/events"), &json!([event])).unwrap().0
+    };
+    assert_eq!(post(&node, "orders", &json!({"id": "secret"})), 200);
+    until("the stream of the letters is there", || post(&node, "parcels", &json!({"name": "p"})) == 200).unwrap();
+    node.kill_and_restart().unwrap();
+    assert_eq!(post(&node, "orders", &json!({"id": 10, "at": "soon"})), 200);
+    let rows = |node: &Node| {
+        let (status, body) = node.get("/v1/datasets/refused/table").unwrap();
+        if status == 200 { json(&body).unwrap()["rows"].as_i64() } else { None }
+    };
+    until("each letter is a row", || rows(&node) == Some(3)).unwrap();
+    for (condition, count) in [
+        ("code = 'HW-LAKE-010' AND dataset = 'orders' AND stream = 'orders'", 2),
+        ("code = 'HW-API-015' AND stream = 'parcels' AND dataset IS NULL", 1),
+        ("data = '{\"id\":\"secret\"}'", 1),
+    ] {
+        every_reader_counts(&node, &python, "datasets.refused", condition, count);
+    }
+    let ask = "SELECT r.data->>'at' FROM refused r JOIN streams.orders o ON o.partition = r.partition AND o.\"offset\" = r.\"offset\" \
+        WHERE r.reason LIKE '`at`%' AND o.value = r.data";
+    assert_eq!(node.headwater(&["sql", "-o", "csv", ask], "").unwrap().lines().last(), Some("soon"));
+}
+
 /// Has every reader count the rows that meet a condition.
-fn every_reader_counts(node: &Node, python: &std::path::Path, condition: &str, count: i64) {
+fn every_reader_counts(node: &Node, python: &std::path::Path, table: &str, condition: &str, count: i64) {
     let script = root().join("tests/clients/lake.py");
-    let words = ["filter", &node.http(), "datasets.orders", condition];
+    let words = ["filter", &node.http(), table, condition];
     let seen = json(&output(Command::new(python).arg(script).args(words), "").unwrap()).unwrap();
     assert_eq!(seen, json!({"pyiceberg": count, "duckdb": count, "node": count}), "{condition}");
 }
@@ -154,9 +202,9 @@ fn outside_readers_see_each_row_of_a_table_that_is_spread_otherwise() {
     let mut sent = 0;
     let check = |node: &Node, sent: i64| {
         every_reader_sees(node, &python, sent, "id");
-        every_reader_counts(node, &python, "id >= 10 AND id < 40", 30);
+        every_reader_counts(node, &python, "datasets.orders", "id >= 10 AND id < 40", 30);
         let later = (0..sent).filter(|id| id % 3 > 0).count() as i64;
-        every_reader_counts(node, &python, "\"at\" >= '2026-11-02T00:00:00+00:00'", later);
+        every_reader_counts(node, &python, "datasets.orders", "\"at\" >= '2026-11-02T00:00:00+00:00'", later);
     };
     for other in &others {
         let (before, is_first) = (described(&node)["snapshot"].as_i64(), sent == 0);

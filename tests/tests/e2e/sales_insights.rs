@@ -107,6 +107,22 @@ fn ask(node: &Node, query: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_is_no_sale_is_asked_in_sql_whoever_found_out() {
+    let node = Node::start(HEADWATER).unwrap();
+    node.headwater(&["solution", "apply", "sales-insights"], "").unwrap();
+    let sent = |sale: &Value| node.post("/v1/streams/sales.raw/events", &json!([sale])).unwrap().0 == 200;
+    let nowhere = json!({"time": "2026-03-02T09:00:00Z", "country": "IN", "amount": 12.5});
+    until("the streams are there", || sent(&nowhere)).unwrap();
+    let of_schema = "SELECT code, stream, data->>'country' FROM sales_refused";
+    assert_eq!(ask(&node, of_schema), ["HW-API-015,sales.raw,IN"], "acknowledged, so found");
+    // The schema wants a text there, and the others a time.
+    assert!(sent(&json!({"time": "soon", "country": "IN", "channel": "app", "amount": 12.5})));
+    let others = "SELECT pipeline, dataset, stream, data->>'time' FROM sales_refused WHERE code <> 'HW-API-015' ORDER BY 1 NULLS LAST";
+    until("pipeline and dataset have refused it", || ask(&node, others).len() == 2).unwrap();
+    assert_eq!(ask(&node, others), ["sales-windows,,sales.raw,soon", ",sales,sales.raw,soon"]);
+}
+
+#[test]
 fn anomalies_are_rows_of_sql_and_a_kill_doubles_none() {
     let mut node = Node::start(HEADWATER).unwrap();
     let file = node.data().join("../forecast.yaml");

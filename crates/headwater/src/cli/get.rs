@@ -126,7 +126,8 @@ fn of_kind(plural: &str) -> &'static [Column] {
             const {
                 &[
                     Column::new("STREAM", |row| {
-                        or(text(row, "/spec/stream"), &format!("table.{}", text(row, "/spec/table")))
+                        let stream = or(text(row, "/spec/stream"), &text(row, "/spec/letters"));
+                        or(stream, &format!("table.{}", text(row, "/spec/table")))
                     }),
                     Column::new("ROWS", |row| text(row, "/table/rows")),
                     Column::new("SNAPSHOTS", |row| text(row, "/table/snapshots")),

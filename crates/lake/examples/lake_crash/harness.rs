@@ -162,7 +162,7 @@ impl House {
         let setup = Setup {
             name: Name::new("t").unwrap(),
             stream: Name::new("in").unwrap(),
-            dead: Name::new("t.dead").unwrap(),
+            dead: Some(Name::new("t.dead").unwrap()),
             layout: Layout::of(&serde_json::from_value(spec).unwrap()).unwrap(),
             interval: Duration::from_millis(1),
             file_bytes: 1 << 16,

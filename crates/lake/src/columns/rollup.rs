@@ -120,13 +120,20 @@ impl RollupGrain {
     }
 }
 
-/// Reads a rollup of events with these columns: the table's columns, and what they are made of.
+/// Reads a rollup of events with these columns: the table's columns, and what they are made of. Where the spec has them
+/// `listed`, something has to be made of each.
 ///
 /// # Errors
 /// `HW-LAKE-001` for each thing that cannot be, with its place below the spec.
-pub fn read(spec: &RollupSpec, events: Vec<Column>) -> Result<(Vec<Column>, Rollup), Vec<Fault>> {
-    let mut reader =
-        Reader { events: &events, columns: Vec::new(), made: Vec::new(), used: BTreeSet::new(), faults: Vec::new() };
+pub fn read(spec: &RollupSpec, events: Vec<Column>, listed: bool) -> Result<(Vec<Column>, Rollup), Vec<Fault>> {
+    let mut reader = Reader {
+        events: &events,
+        listed,
+        columns: Vec::new(),
+        made: Vec::new(),
+        used: BTreeSet::new(),
+        faults: Vec::new(),
+    };
     reader.time(&spec.time);
     for (index, name) in spec.dimensions.iter().enumerate() {
         reader.dimension(name, &format!("/rollup/dimensions/{index}"));
@@ -141,6 +148,8 @@ pub fn read(spec: &RollupSpec, events: Vec<Column>) -> Result<(Vec<Column>, Roll
 
 struct Reader<'a> {
     events: &'a [Column],
+    /// Whether the spec says what these are.
+    listed: bool,
     columns: Vec<Column>,
     made: Vec<Made>,
     /// Columns of the event that something is made of.
@@ -244,7 +253,7 @@ impl<'a> Reader<'a> {
             self.blame("/rollup", fact);
         }
         // A name that is misspelt elsewhere is told there.
-        let all = if self.faults.is_empty() { self.events } else { &[] };
+        let all = if self.listed && self.faults.is_empty() { self.events } else { &[] };
         for (index, column) in all.iter().enumerate().filter(|(index, _)| !self.used.contains(index)) {
             let name = &column.name;
             let fact =

@@ -33,7 +33,7 @@ impl<'a> Life<'a> {
         let fenced = waited(setup, log.fence(&owner))?;
         let fence = (owner, fenced.map_err(|error| failed(setup, &error))?);
         let Some(stream) = log.stream(setup.stream.as_str()) else { return Err(End::Failed(missing(&setup.stream))) };
-        let letters = Outbox::open(&*log, std::slice::from_ref(&setup.dead)).map_err(|error| failed(setup, &error))?;
+        let letters = Outbox::open(&*log, setup.dead.as_slice()).map_err(|error| failed(setup, &error))?;
         let space = dataset::space(setup.name.as_str());
         let there = there(setup, &space)?;
         let (version, is_new, before) = match there {

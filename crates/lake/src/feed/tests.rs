@@ -28,6 +28,7 @@ use crate::testing::{LOCATION, ids, now, spec};
 
 mod bucket;
 mod keyed;
+mod letters;
 mod rollup;
 
 fn columns() -> Value {
@@ -103,7 +104,7 @@ impl Bench {
         let mut setup = Setup {
             name: Name::new("t").unwrap(),
             stream: Name::new("in").unwrap(),
-            dead: Name::new("t.dead").unwrap(),
+            dead: Some(Name::new("t.dead").unwrap()),
             layout: Layout::of(&spec(json!({"stream": "in", "columns": columns()}))).unwrap(),
             interval: Duration::from_secs(60),
             file_bytes: 1 << 20,

@@ -23,7 +23,7 @@ pub const KIND: Kind = Kind {
     name: "Dataset",
     plural: "datasets",
     short: &["ds"],
-    doc: "A stream written as an Iceberg table of Parquet files, each event once, or a table as it is. Iceberg's REST catalog gives it to other engines.",
+    doc: "A stream written as an Iceberg table of Parquet files, each event once, or a table as it is, or dead letters. Iceberg's REST catalog gives it to other engines.",
     schema: kind::schema::<DatasetSpec>,
     example: EXAMPLE,
     effective: kind::effective::<DatasetSpec>,
@@ -79,8 +79,14 @@ pub struct DatasetSpec {
     /// column has the path `$key`. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
+    /// A stream of dead letters instead: one row for each, with `time`, `code` and `reason`, the event's place (`stream`,
+    /// `partition`, `offset`), who could not take it (`dataset`, `pipeline` and `step`, `forecast`, or `subscription`,
+    /// `target`, `attempts` and `status`), and its `data`. What is no letter is a row, too, so that there are no dead letters
+    /// of letters. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letters: Option<String>,
     /// The columns; of a rollup, what is read of an event. Without any they are `partition`, `offset`, `time`, `key` and
-    /// `value` of the record as it is; of a table `key`, `updated` and `value`.
+    /// `value` of the record as it is; of a table `key`, `updated` and `value`. Those of `letters` are given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ColumnSpec>,
     /// Columns by which a row takes another one's place: the table has one row of each key, that of its last event. A record
@@ -117,7 +123,7 @@ pub struct DatasetSpec {
     /// The Bucket that the table's files are in. They are in the data folder if it is left out. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<Name>,
-    /// The stream of events that do not fit. Default `<name>.dead`.
+    /// The stream of events that do not fit, which a dataset of `letters` makes a table of. Default `<name>.dead`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<String>,
 }
@@ -178,23 +184,31 @@ impl DatasetSpec {
     /// The stream whose events become rows; of a table the one that its documents are written to.
     ///
     /// # Errors
-    /// `HW-BASE-001` for a name that cannot be, `HW-LAKE-001` where none is named, or two are.
+    /// `HW-BASE-001` for a name that cannot be, `HW-LAKE-001` where none is named, or several are.
     pub fn source(&self) -> Result<Name, Problem> {
         let wrong = |fact: &str| Err(Problem::new("HW-LAKE-001", fact));
-        match (&self.stream, &self.table) {
-            (Some(stream), None) => Name::new(stream),
-            (None, Some(table)) => stream_name(table),
-            (Some(_), Some(_)) => wrong("a dataset is of a `stream` or of a `table`, not of both"),
-            (None, None) => wrong("a dataset needs a `stream` or a `table` that its rows are of"),
+        match (&self.stream, &self.table, &self.letters) {
+            (Some(stream), None, None) | (None, None, Some(stream)) => Name::new(stream),
+            (None, Some(table), None) => stream_name(table),
+            (None, None, None) => wrong("a dataset needs a `stream`, a `table` or `letters` that its rows are of"),
+            _ => wrong("a dataset is of a `stream`, of a `table` or of `letters`, not of several"),
         }
     }
 
-    /// The dead-letter stream of the dataset `name`.
+    /// The dead-letter stream of the dataset `name`. One of letters has none.
     ///
     /// # Errors
-    /// `HW-BASE-001` for a name that cannot be.
-    pub fn dead_letters(&self, name: &Name) -> Result<Name, Problem> {
-        Name::new(&self.dead_letters.clone().unwrap_or_else(|| format!("{name}.dead")))
+    /// `HW-BASE-001` for a name that cannot be, `HW-LAKE-001` where letters have one.
+    pub fn dead_letters(&self, name: &Name) -> Result<Option<Name>, Problem> {
+        match (&self.letters, &self.dead_letters) {
+            (None, Some(stream)) => Name::new(stream).map(Some),
+            (None, None) => Name::new(&format!("{name}.dead")).map(Some),
+            (Some(_), None) => Ok(None),
+            (Some(_), Some(_)) => {
+                let fact = "every record of `letters` is a row: there are no `deadLetters` of them";
+                Err(Problem::new("HW-LAKE-001", fact))
+            }
+        }
     }
 }
 
@@ -226,13 +240,17 @@ fn validate(draft: &Draft, _: &View<'_>) -> Vec<Problem> {
     }
     let source = spec.source();
     if let Err(problem) = &source {
-        let at = if spec.stream.is_some() { "/spec/stream" } else { "/spec/table" };
+        let at = match (&spec.stream, &spec.table) {
+            (Some(_), _) => "/spec/stream",
+            (None, Some(_)) => "/spec/table",
+            (None, None) => "/spec/letters",
+        };
         problems.push(draft.origin.blame(at, problem.clone()));
     }
     if let Err(problem) = spec.dead_letters(&draft.name) {
         problems.push(draft.origin.blame("/spec/deadLetters", problem));
     }
-    if let (Ok(dead), Ok(source)) = (spec.dead_letters(&draft.name), &source)
+    if let (Ok(Some(dead)), Ok(source)) = (spec.dead_letters(&draft.name), &source)
         && dead == *source
     {
         let fact = format!("the dead letters would come back as events of `{source}`");
@@ -259,6 +277,7 @@ fn change(old: &Resource, new: &Draft, options: &ApplyOptions) -> Vec<Problem> {
         ("bucket", before.bucket != after.bucket, "the files that are there stay where they are"),
         ("rollup", before.rollup != after.rollup, "what the rows that are there stand for would be unknown"),
         ("stream", before.stream != after.stream, "which of its events are in the table would be unknown"),
+        ("letters", before.letters != after.letters, "which of its records are in the table would be unknown"),
         ("table", before.table != after.table, "which of its documents are in the table would be unknown"),
         ("key", before.key != after.key, "which rows take the place of which would be unknown"),
     ];
@@ -289,6 +308,7 @@ fn refs(spec: &Value) -> Vec<Ref> {
     // A stream is made where it is not there; a table is more than its stream.
     let of = [
         named("Stream", spec.stream, "stream", false),
+        named("Stream", spec.letters, "letters", false),
         named("Table", spec.table, "table", true),
         named("Bucket", spec.bucket.map(|name| name.to_string()), "bucket", true),
     ];
@@ -304,7 +324,8 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
         let config = StreamConfig { partitions: partitions.unwrap_or(base.partitions), ..base };
         StreamObject { name, config, extra: Vec::new(), alter: false }
     };
-    let own = spec.stream.is_some().then(|| made(source.clone(), None));
+    // Whoever writes letters would make their stream with one partition.
+    let own = spec.table.is_none().then(|| made(source.clone(), spec.letters.is_some().then_some(1)));
     // The pointer first: without it nobody finds the files.
     let mut owns = vec![Owned::Space(space(name.as_str())), Owned::Folder(folder(name.as_str()))];
     if let Some(bucket) = &spec.bucket {
@@ -312,7 +333,7 @@ fn reconcile(resource: &Arc<Resource>, _: &Observed) -> Plan {
         owns.push(Owned::Outside(UNIT, format!("{bucket}/{folder}")));
     }
     Plan {
-        streams: own.into_iter().chain([made(dead, Some(1))]).collect(),
+        streams: own.into_iter().chain(dead.map(|dead| made(dead, Some(1)))).collect(),
         reads: vec![source],
         units: vec![UnitSpec::of(UNIT, resource)],
         owns,

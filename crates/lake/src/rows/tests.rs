@@ -1,7 +1,10 @@
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
 use bytes::Bytes;
+use headwater_base::Micros;
+use headwater_kernel::letter::{self, Owner, Place};
 use headwater_wire::batch::Record;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -105,6 +108,80 @@ fn any_record_fits_the_columns_of_a_dataset_that_names_none() {
     assert_eq!(values, [Some("not JSON"), None]);
 }
 
+fn letters() -> Rows {
+    let layout = Layout::of(&spec(json!({"letters": "s.dead"}))).unwrap();
+    Rows::new(&layout, &layout.schema).unwrap()
+}
+
+/// A row as an object, without what it does not have.
+fn object(batch: &RecordBatch, row: usize) -> Value {
+    let value = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8 => json!(column.as_string::<i32>().value(row)),
+        DataType::Int32 => json!(column.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => json!(column.as_primitive::<Int64Type>().value(row)),
+        _ => json!(column.as_primitive::<TimestampMicrosecondType>().value(row)),
+    };
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).filter(|(_, column)| column.is_valid(row));
+    Value::Object(columns.map(|(field, column)| (field.name().clone(), value(column))).collect())
+}
+
+#[test]
+fn letters_of_everybody_become_rows() {
+    let mut rows = letters();
+    let owner = Owner { kind: "forecast", name: "sales", code: "HW-WATCH-010" };
+    let place = Place { stream: "in", partition: 2, offset: 7 };
+    let of_a_unit = letter::encode(owner, place, "no time", Micros(5), &[0xff]);
+    rows.push(&record(of_a_unit.to_vec()), 0).unwrap();
+    for letter in [
+        json!({"reason": "`n` is missing", "code": "HW-API-015", "position": {"stream": "in"},
+            "at": "1970-01-01T00:00:01Z", "data": "{}"}),
+        json!({"reason": "no object", "code": "HW-FLOW-120", "position": {"stream": "in", "partition": 0, "offset": 3},
+            "pipeline": "p", "step": "s", "at": "1970-01-01T00:00:01Z", "data": "[", "data_bytes": 300_000}),
+        json!({"reason": "answers 503", "code": "HW-BUS-040", "subscription": "rule/echo", "target": 1,
+            "position": {"stream": "bus.b", "partition": 0, "offset": 4}, "causation_id": "c", "hops": 0, "attempts": 9,
+            "status": 503, "at": "1970-01-01T00:00:01Z", "data": "{}"}),
+    ] {
+        rows.push(&record(letter.to_string()), 0).unwrap();
+    }
+    let batch = rows.finish().unwrap();
+    let found: Vec<Value> = (0..batch.num_rows()).map(|row| object(&batch, row)).collect();
+    let second = 1_000_000;
+    let wanted = [
+        json!({"time": 5, "reason": "no time", "code": "HW-WATCH-010", "stream": "in", "partition": 2, "offset": 7,
+            "forecast": "sales", "data": "/w==", "encoding": "base64"}),
+        json!({"time": second, "reason": "`n` is missing", "code": "HW-API-015", "stream": "in", "data": "{}"}),
+        json!({"time": second, "reason": "no object", "code": "HW-FLOW-120", "stream": "in", "partition": 0, "offset": 3,
+            "pipeline": "p", "step": "s", "data": "[", "data_bytes": 300_000}),
+        json!({"time": second, "reason": "answers 503", "code": "HW-BUS-040", "stream": "bus.b", "partition": 0,
+            "offset": 4, "subscription": "rule/echo", "target": 1, "attempts": 9, "status": 503, "data": "{}"}),
+    ];
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn what_is_no_letter_is_a_row_that_says_so_and_keeps_all_of_it() {
+    let whole = json!({"reason": "late", "code": "HW-FLOW-110", "event": {"n": 1}}).to_string();
+    let odd = json!({"reason": "r", "code": "c", "data": "d", "position": "p", "attempts": "two"}).to_string();
+    let cases = [
+        (Some(whole.as_str()), "`data` is missing"),
+        (Some(odd.as_str()), "`attempts` is a string, not a whole number of 64 bits"),
+        (Some("[1]"), "the event is no JSON object"),
+        (Some("{}"), "`code` is missing"),
+        (None, "the record has no value"),
+    ];
+    for (value, reason) in cases {
+        let mut rows = letters();
+        let value = value.map(|value| Bytes::copy_from_slice(value.as_bytes()));
+        let data = value.as_ref().map_or("", |value| std::str::from_utf8(value).unwrap());
+        rows.push(&Record { value: value.clone(), ..record("") }, 3).unwrap();
+        let found = object(&rows.finish().unwrap(), 0);
+        let wanted = json!({"time": 9_000, "code": "HW-LAKE-108", "reason": reason, "stream": "s.dead", "partition": 3,
+            "offset": 5, "data": data});
+        assert_eq!(found, wanted);
+    }
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -145,5 +222,36 @@ proptest! {
         let mut rows = rows(json!([{"name": "a", "type": "json"}]));
         let taken = rows.push(&record(bytes), 0).is_ok();
         prop_assert_eq!(rows.finish().unwrap().num_rows(), usize::from(taken));
+    }
+
+    #[test]
+    fn any_record_is_a_row_of_letters_with_its_bytes(
+        bytes in prop::collection::vec(any::<u8>(), 0..64), timestamp in any::<i64>(), offset in 0..i64::MAX,
+    ) {
+        let mut rows = letters();
+        let record = Record { offset, timestamp, ..record(bytes.clone()) };
+        prop_assert_eq!(rows.push(&record, 0), Ok(()));
+        let found = object(&rows.finish().unwrap(), 0);
+        let data = String::from_utf8(bytes).unwrap_or_else(|error| headwater_wire::base64::encode(error.as_bytes()));
+        prop_assert_eq!(&found["data"], &json!(data));
+        prop_assert_eq!(&found["offset"], &json!(offset));
+    }
+
+    #[test]
+    fn an_object_is_a_letter_or_kept_as_it_is(
+        parts in prop::collection::vec(any_json(), 6), place in any_json(), at in any_json(),
+    ) {
+        let object_of = |data: &Value| json!({"reason": parts[0], "code": parts[1], "position": {"stream": parts[2],
+            "partition": parts[3], "offset": place}, "pipeline": parts[4], "attempts": parts[5], "at": at, "data": data});
+        for data in [json!("d"), parts[5].clone()] {
+            let (mut rows, letter) = (letters(), object_of(&data));
+            prop_assert_eq!(rows.push(&record(letter.to_string()), 0), Ok(()));
+            let found = object(&rows.finish().unwrap(), 0);
+            let kept = match found["code"] == "HW-LAKE-108" {
+                true => json!(letter.to_string()),
+                false => data,
+            };
+            prop_assert_eq!(&found["data"], &kept);
+        }
     }
 }

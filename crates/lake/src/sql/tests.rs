@@ -27,6 +27,7 @@ mod cursors;
 mod dependencies;
 mod described;
 mod keyed;
+mod letters;
 mod lists;
 mod memory;
 mod messages;

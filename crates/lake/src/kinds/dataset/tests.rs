@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use headwater_kernel::kind::ApplyOptions;
+use headwater_kernel::reconcile::Observed;
 use headwater_kernel::resource::{Draft, Resource};
 use serde_json::json;
 
@@ -251,10 +254,10 @@ spec:
 #[test]
 fn a_dataset_is_of_a_stream_or_of_a_table() {
     let neither = KEYED.replace("  stream: people.raw\n", "");
-    assert_eq!(told(&neither), ["5: a dataset needs a `stream` or a `table` that its rows are of"]);
+    assert_eq!(told(&neither), ["5: a dataset needs a `stream`, a `table` or `letters` that its rows are of"]);
     let both =
         KEYED.replace("  stream: people.raw\n", "  stream: people.raw\n  table: people\n").replace("  key: [id]\n", "");
-    assert_eq!(told(&both), ["5: a dataset is of a `stream` or of a `table`, not of both"]);
+    assert_eq!(told(&both), ["5: a dataset is of a `stream`, of a `table` or of `letters`, not of several"]);
     let table = KEYED.replace("stream: people.raw", "table: people");
     assert_eq!(told(&table), ["6: the key of a dataset of a `table` is that of its documents"]);
     let table = table.replace("  key: [id]\n", "");
@@ -271,4 +274,42 @@ fn a_dataset_is_of_a_stream_or_of_a_table() {
     };
     assert_eq!(refs(&table), [("Table", "people".to_owned(), true)]);
     assert_eq!(refs(KEYED), [("Stream", "people.raw".to_owned(), false)]);
+}
+
+const LETTERS: &str = "\
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: refused}
+spec:
+  letters: orders.dead
+  partition: [{column: time, transform: day}]
+";
+
+#[test]
+fn a_dataset_of_letters_has_columns_of_its_own_and_no_dead_letters() {
+    assert!(told(LETTERS).is_empty(), "{:?}", told(LETTERS));
+    let more = "  stream: orders\n  key: [code]\n  columns:\n    - {name: id, type: long}\n  deadLetters: a.dead\n";
+    let all = format!("{LETTERS}{more}");
+    assert_eq!(
+        told(&all),
+        [
+            "7: a dataset is of a `stream`, of a `table` or of `letters`, not of several",
+            "11: every record of `letters` is a row: there are no `deadLetters` of them",
+            "10: the columns of `letters` are given; a `rollup` may pick some of them",
+            "8: each of the `letters` is a row for itself: they have no `key`",
+        ]
+    );
+    let rollup = "  rollup:\n    time: {column: time, grain: hour}\n    dimensions: [code, reson]\n    metrics: [{name: letters, type: count}]\n";
+    assert_eq!(told(&format!("{LETTERS}{rollup}")), ["9: there is no column `reson`; did you mean `reason`?"]);
+    let rollup = format!("{LETTERS}{}", rollup.replace("reson", "reason"));
+    assert!(told(&rollup).is_empty(), "what is not counted need not be dropped: {:?}", told(&rollup));
+    let draft = draft(KIND, LETTERS);
+    let refs: Vec<_> = (KIND.refs)(&draft.spec).into_iter().map(|it| (it.kind, it.name, it.needed)).collect();
+    assert_eq!(refs, [("Stream", "orders.dead".to_owned(), false)]);
+    let plan = (KIND.reconcile)(&Arc::new(stored(&draft)), &Observed::default());
+    let streams: Vec<_> = plan.streams.iter().map(|it| (it.name.as_str(), it.config.partitions)).collect();
+    assert_eq!(streams, [("orders.dead", 1)]);
+    let other = LETTERS.replace("orders.dead", "sales.dead");
+    let said = "which of its records are in the table would be unknown";
+    assert_eq!(changes(LETTERS, &other, false), [format!("5: `spec.letters` of a dataset cannot change: {said}")]);
 }
