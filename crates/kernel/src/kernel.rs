@@ -32,10 +32,12 @@ use crate::unit::{Clear, Task, Unit, UnitKind};
 mod apply;
 mod delete;
 mod drafts;
+mod foresee;
 
 pub use apply::{Applied, Outcome, Report, dangling};
 pub use delete::DeleteOptions;
 pub use drafts::{DraftChange, KeptDraft};
+pub use foresee::{Deletion, Foreseen};
 
 /// What a kernel is made of.
 pub struct Setup {

@@ -1,4 +1,4 @@
-//! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}` and `/v1/apply`.
+//! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}`, `/v1/apply` and `/v1/foresee`.
 //!
 //! The ETag of a resource is its version (`metadata.resourceVersion`), which every write changes. As `application/yaml`
 //! it is its author's text, where that is kept.
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_kernel::port::solutions::File;
 use headwater_kernel::resources::Change;
-use headwater_kernel::{ApplyOptions, DeleteOptions, Draft, Kernel, Kind, Report, Resource, yaml};
+use headwater_kernel::{ApplyOptions, DeleteOptions, Deletion, Draft, Kernel, Kind, Report, Resource, yaml};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -44,6 +44,9 @@ pub const APPLY_QUERY: &[&str] = &["dry-run", "reset-state", "file"];
 /// Query parameters of a deletion.
 pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force", "made"];
 
+/// Query parameters of what is foreseen of deletions.
+pub const FORESEE_QUERY: &[&str] = &["cascade", "force", "made"];
+
 /// Problems that an answer shows; more are only counted.
 const PROBLEMS_SHOWN: usize = 100;
 
@@ -64,6 +67,25 @@ struct Gone {
     /// Ids, which may be more than fit into an address.
     #[serde(default)]
     gone: BTreeSet<String>,
+}
+
+/// Deletions that are asked about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deletions {
+    deletions: Vec<Doomed>,
+}
+
+/// One of them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Doomed {
+    /// The plural of its kind, as in an address.
+    kind: String,
+    name: String,
+    /// None for whatever is there.
+    #[serde(default)]
+    version: Option<u64>,
 }
 
 /// The kinds of the node.
@@ -230,6 +252,32 @@ pub async fn delete(
     };
     let gone = api.kernel.delete(kind.name, &name, &options).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": gone })))
+}
+
+/// Says what deletions of many would come to, and deletes nothing.
+pub async fn foresee(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
+    let (head, body) = request.into_parts();
+    let query = Query::parse(head.uri.query(), FORESEE_QUERY)?;
+    expect_json(&media_type(&head.headers))?;
+    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
+    let asked: Deletions = serde_json::from_slice(&body.bytes).map_err(|error| {
+        Problem::new("HW-API-008", format!("the deletions cannot be read: {error}"))
+            .help("send `{\"deletions\": [{\"kind\": \"streams\", \"name\": \"orders\"}]}`")
+    })?;
+    let mut deletions = Vec::with_capacity(asked.deletions.len());
+    for Doomed { kind, name, version } in asked.deletions {
+        deletions.push(Deletion { kind: find(&api, &kind)?.name.to_owned(), name, version });
+    }
+    let options = DeleteOptions {
+        dry_run: true,
+        cascade: query.flag("cascade")?,
+        force: query.flag("force")?,
+        made: query.flag("made")?,
+        ..DeleteOptions::default()
+    };
+    let kernel = Arc::clone(&api.kernel);
+    let foreseen = aside(move || kernel.foresee(&deletions, &options)).await?;
+    Ok(answer::json(StatusCode::OK, &json!({ "deleted": foreseen.deleted, "refused": foreseen.refused })))
 }
 
 /// Creates and changes many resources, all or none.

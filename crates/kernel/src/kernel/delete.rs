@@ -11,6 +11,7 @@ use headwater_base::Problem;
 use headwater_log::{Commit, LogError, Stream, append_durable};
 
 use super::Kernel;
+use super::foresee::{Deletion, Namers};
 use crate::audit;
 use crate::made::orphans;
 use crate::resource::{Metadata, Resource, id};
@@ -48,48 +49,18 @@ impl Kernel {
         let (mut ids, mut made) = {
             let _turn = self.resources.turn.lock().await;
             let gone = if options.dry_run { options.gone.clone() } else { BTreeSet::new() };
-            let there = self.get(kind, name).filter(|resource| !gone.contains(&resource.id()));
-            let Some(resource) = there else { return Err(self.not_found(kind, name)) };
-            let stored = resource.metadata.version;
-            if let Some(meant) = options.version.filter(|meant| *meant != stored) {
-                let fact = format!("this deletes version {meant} of `{}`, which is at version {stored}", resource.id());
-                return Err(Problem::new("HW-KERNEL-011", fact).help("somebody changed it since; get it again"));
-            }
-            if let Some(table) = name
-                .strip_prefix("table.")
-                .filter(|table| kind == "Stream" && self.resources.get("Table", table).is_some())
-            {
-                let problem =
-                    Problem::new("HW-KERNEL-027", format!("the stream `{name}` belongs to the table `{table}`"));
-                return Err(problem.help(format!("`headwater delete table/{table}` deletes both")));
-            }
-            if kind == "Stream" && name == audit::STREAM {
-                return Err(Problem::new("HW-KERNEL-027", "the audit stream cannot be deleted"));
-            }
-            let dependents = self.dependents(&resource, options.cascade, gone.clone());
-            if let (Some(first), false) = (dependents.first(), options.cascade || options.force) {
-                let others = dependents.len() - 1;
-                let more = if others > 0 { format!(" and {others} more") } else { String::new() };
-                let fact = format!("`{}` is named by `{}`{more}", resource.id(), first.id());
-                let help =
-                    "delete that first, or use `--cascade` to delete both, or `--force` to delete this one alone";
-                return Err(Problem::new("HW-KERNEL-013", fact).help(help));
-            }
-            let mut goes: Vec<Arc<Resource>> = if options.cascade { dependents } else { Vec::new() };
-            goes.push(Arc::clone(&resource));
+            let asked = Deletion { kind: kind.to_owned(), name: name.to_owned(), version: options.version };
+            let mut goes = self.goes(&asked, options, &Namers::of(self), &gone)?;
             let ids: Vec<String> = goes.iter().map(|resource| resource.id()).collect();
             let made = if options.made { self.orphans(&goes, &gone) } else { Vec::new() };
             if options.dry_run {
                 return Ok(ids.into_iter().chain(made.iter().map(stream_id)).collect());
             }
-            let is_bare = resource.metadata.generation == 0;
-            if is_bare {
-                goes.pop();
-            }
+            let bare = goes.pop_if(|resource| resource.metadata.generation == 0);
             // First: whoever wants the stream to be there would have it made again.
             self.mark(&goes, options.made).await?;
-            if is_bare {
-                self.delete_bare(&resource).await?;
+            if let Some(bare) = bare {
+                self.delete_bare(&bare).await?;
             }
             (ids, made)
         };
@@ -116,40 +87,13 @@ impl Kernel {
     }
 
     /// The streams that the node made and that go with these, where `gone` are gone already.
-    fn orphans(&self, goes: &[Arc<Resource>], gone: &BTreeSet<String>) -> Vec<Arc<Stream>> {
+    pub(super) fn orphans(&self, goes: &[Arc<Resource>], gone: &BTreeSet<String>) -> Vec<Arc<Stream>> {
         let ids: BTreeSet<String> = goes.iter().map(|resource| resource.id()).collect();
         let mut stays = self.resources.list(None);
         stays.retain(|resource| !ids.contains(&resource.id()) && !gone.contains(&resource.id()));
         let mut orphans = orphans(self.registry(), goes, &stays, &observe(self.log().as_ref()));
         orphans.retain(|stream| !gone.contains(&stream_id(stream)));
         orphans
-    }
-
-    /// Resources that name `resource` and are not `gone`; with `deep` also those that name these, the outermost first.
-    fn dependents(&self, resource: &Arc<Resource>, deep: bool, gone: BTreeSet<String>) -> Vec<Arc<Resource>> {
-        let all = self.resources.list(None);
-        let names = |other: &Arc<Resource>, target: &Resource| {
-            let Some(kind) = self.registry().kind(&other.kind) else { return false };
-            let refs = kind.names(other).unwrap_or_default();
-            refs.iter()
-                .any(|reference| reference.kind == target.kind && reference.name == target.metadata.name.as_str())
-        };
-        let mut found: Vec<Arc<Resource>> = Vec::new();
-        let mut seen = gone;
-        seen.insert(resource.id());
-        let mut queue = vec![Arc::clone(resource)];
-        while let Some(target) = queue.pop() {
-            for other in all.iter().filter(|other| names(other, &target)) {
-                if seen.insert(other.id()) {
-                    found.push(Arc::clone(other));
-                    if deep {
-                        queue.push(Arc::clone(other));
-                    }
-                }
-            }
-        }
-        found.reverse();
-        found
     }
 
     async fn mark(&self, goes: &[Arc<Resource>], made: bool) -> Result<(), Problem> {
@@ -197,6 +141,7 @@ impl Kernel {
     }
 }
 
-fn stream_id(stream: &Arc<Stream>) -> String {
+/// The id of a stream as a resource.
+pub(super) fn stream_id(stream: &Arc<Stream>) -> String {
     id("Stream", stream.name.as_str())
 }
