@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use headwater_base::{Clock, Limits, Name, Problem, closest};
+use headwater_base::{Clock, Limits, Name, Principal, Problem, closest};
 use headwater_log::{Log, Stream, StreamConfig};
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
@@ -278,10 +278,18 @@ impl Kernel {
         open(true)
     }
 
-    fn entry(&self, verb: &str, kind: &str, name: &str, generation: u64, outcome: &str) -> audit::Entry {
+    fn entry(
+        &self,
+        who: &Principal,
+        verb: &str,
+        kind: &str,
+        name: &str,
+        generation: u64,
+        outcome: &str,
+    ) -> audit::Entry {
         audit::Entry {
             time: self.setup.clock.now(),
-            who: audit::LOCAL.to_owned(),
+            who: audit::who(who),
             verb: verb.to_owned(),
             kind: kind.to_owned(),
             name: name.to_owned(),

@@ -30,7 +30,7 @@ use crate::http::documents::{expected, must_exist, tag};
 use crate::http::fault::Fault;
 use crate::http::features::expect_json;
 use crate::http::query::{Query, refused};
-use crate::http::{Api, answer};
+use crate::http::{Api, answer, principal};
 
 /// The header that says whose text a resource's YAML is: `author`, or `generated` where none is kept.
 pub const TEXT: &str = "headwater-text";
@@ -186,7 +186,7 @@ pub async fn put(
         Some(0) => Some(false),
         _ => must_exist(&head.headers).then_some(true),
     };
-    let options = ApplyOptions { there, ..options(&query)? };
+    let options = ApplyOptions { there, ..options(&query, &head.headers)? };
     expect_resources(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.resource_bytes, &api.limits).await?;
     let (kernel, bytes, file) = (Arc::clone(&api.kernel), body.bytes.clone(), file_of(&query));
@@ -249,6 +249,7 @@ pub async fn delete(
         gone,
         made: query.flag("made")?,
         version: expected(&head.headers)?,
+        who: principal::of(&head.headers)?,
     };
     let gone = api.kernel.delete(kind.name, &name, &options).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": gone })))
@@ -284,7 +285,7 @@ pub async fn foresee(State(api): State<Arc<Api>>, request: Request) -> Result<Re
 pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query(), APPLY_QUERY)?;
-    let options = options(&query)?;
+    let options = options(&query, &head.headers)?;
     let media_type = media_type(&head.headers);
     expect_resources(&media_type)?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
@@ -340,9 +341,10 @@ pub fn read_all(kernel: &Kernel, files: &[File]) -> Result<Vec<Draft>, Vec<Probl
 /// How an apply is asked for.
 ///
 /// # Errors
-/// `HW-API-008` for a flag that is none.
-pub fn options(query: &Query) -> Result<ApplyOptions, Problem> {
-    Ok(ApplyOptions { dry_run: query.flag("dry-run")?, reset_state: query.flag("reset-state")?, there: None })
+/// `HW-API-008` for a flag that is none, `HW-BASE-002` for a header that names nobody.
+pub fn options(query: &Query, headers: &HeaderMap) -> Result<ApplyOptions, Problem> {
+    let (dry_run, reset_state) = (query.flag("dry-run")?, query.flag("reset-state")?);
+    Ok(ApplyOptions { dry_run, reset_state, there: None, who: principal::of(headers)? })
 }
 
 fn report_answer(status: StatusCode, report: &Report) -> Response {

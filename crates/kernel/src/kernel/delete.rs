@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_base::Problem;
+use headwater_base::{Principal, Problem};
 use headwater_log::{Commit, LogError, Stream, append_durable};
 
 use super::Kernel;
@@ -36,6 +36,8 @@ pub struct DeleteOptions {
     pub made: bool,
     /// Deletes only this version; None deletes whatever is there.
     pub version: Option<u64>,
+    /// Who asks for it, as the audit event says. That a resource is gone then tells the node.
+    pub who: Principal,
 }
 
 impl Kernel {
@@ -58,9 +60,9 @@ impl Kernel {
             }
             let bare = goes.pop_if(|resource| resource.metadata.generation == 0);
             // First: whoever wants the stream to be there would have it made again.
-            self.mark(&goes, options.made).await?;
+            self.mark(&goes, options).await?;
             if let Some(bare) = bare {
-                self.delete_bare(&bare).await?;
+                self.delete_bare(&bare, &options.who).await?;
             }
             (ids, made)
         };
@@ -96,7 +98,8 @@ impl Kernel {
         orphans
     }
 
-    async fn mark(&self, goes: &[Arc<Resource>], made: bool) -> Result<(), Problem> {
+    async fn mark(&self, goes: &[Arc<Resource>], options: &DeleteOptions) -> Result<(), Problem> {
+        let made = options.made;
         let is_new = |Metadata { deleting, deleting_made, .. }: &Metadata| deleting.is_none() || made && !deleting_made;
         let goes: Vec<&Arc<Resource>> = goes.iter().filter(|resource| is_new(&resource.metadata)).collect();
         if goes.is_empty() {
@@ -105,6 +108,7 @@ impl Kernel {
         let now = self.clock().now();
         let entry = |resource: &Resource| {
             self.entry(
+                &options.who,
                 "delete",
                 &resource.kind,
                 resource.metadata.name.as_str(),
@@ -126,12 +130,12 @@ impl Kernel {
     }
 
     /// Deletes a stream that has no resource.
-    async fn delete_bare(&self, resource: &Resource) -> Result<(), Problem> {
+    async fn delete_bare(&self, resource: &Resource, who: &Principal) -> Result<(), Problem> {
         match self.log().delete(&resource.metadata.name).await {
             Ok(()) | Err(LogError::UnknownStream(_)) => {}
             Err(error) => return Err(refused("the deletion", &error)),
         }
-        let entry = self.entry("delete", "Stream", resource.metadata.name.as_str(), 0, "deleted");
+        let entry = self.entry(who, "delete", "Stream", resource.metadata.name.as_str(), 0, "deleted");
         let appends = audit::append(&[entry]).into_iter().collect();
         let mut commit = Commit { appends, frees: true, ..Commit::default() };
         append_durable(self.log().as_ref(), &mut commit)

@@ -103,7 +103,7 @@ impl TableViews {
         };
         audit::Entry {
             time: self.clock.now(),
-            who: audit::LOCAL.to_owned(),
+            who: write.who.as_ref().map_or_else(|| audit::LOCAL.to_owned(), audit::who),
             verb: verb.to_owned(),
             kind: "Table".to_owned(),
             name: write.table.to_string(),
