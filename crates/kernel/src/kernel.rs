@@ -337,9 +337,12 @@ impl Kernel {
 /// A stream that nobody wrote a resource for.
 fn bare(stream: &Stream) -> Arc<Resource> {
     let spec = crate::kinds::stream::spec_of(&stream.config);
-    let message = match made::made_for(stream) {
-        Some(id) => format!("was made for `{id}` and has no resource; applying one adopts it"),
-        None => "has no resource; applying one adopts it".to_owned(),
+    let message = match (made::made_for(stream), made::asked_by(stream)) {
+        (Some(id), _) => format!("was made for `{id}` and has no resource; applying one adopts it"),
+        (None, Some(who)) => {
+            format!("was made because `{who}` asked for it and has no resource; applying one adopts it")
+        }
+        (None, None) => "has no resource; applying one adopts it".to_owned(),
     };
     let metadata = Metadata {
         name: stream.name.clone(),
