@@ -151,3 +151,6 @@ impl Queue {
         self.waiting.lock().commands.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

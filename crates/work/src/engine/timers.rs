@@ -71,3 +71,6 @@ impl Timers {
         self.live.len()
     }
 }
+
+#[cfg(test)]
+mod tests;
