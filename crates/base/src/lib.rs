@@ -20,7 +20,7 @@ pub use partition::partition_of;
 pub use principal::Principal;
 pub use problem::{Place, Problem};
 pub use suggest::closest;
-pub use time::{Clock, ManualClock, Micros};
+pub use time::{Clock, ManualClock, Micros, Moved};
 pub use units::{Size, Span};
 
 /// Marks a state that the code's own invariants exclude: panics in debug builds, so that tests find it; a release

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -192,25 +193,34 @@ impl fmt::Debug for Micros {
     }
 }
 
+/// Hears that a clock has been moved.
+pub type Moved = dyn Fn() + Send + Sync;
+
 /// The clock of a node, passed in wherever time matters.
 pub trait Clock: Send + Sync {
     /// The wall clock; may jump.
     fn now(&self) -> Micros;
     /// Time since some fixed point; never goes back. For time-outs and ages.
     fn elapsed(&self) -> Duration;
+    /// Has `told` called whenever the clock is moved, for as long as somebody holds that. A clock that goes by itself tells
+    /// nobody of its leaps: who sleeps until some time by it looks at it now and then.
+    fn on_move(&self, told: Weak<Moved>) {
+        drop(told);
+    }
 }
 
 /// A clock that stands still until it is moved: for tests, and for runs over files, where time is the input's.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ManualClock {
     now: AtomicI64,
     elapsed: AtomicI64,
+    told: Mutex<Vec<Weak<Moved>>>,
 }
 
 impl ManualClock {
     /// A clock that stands at `now`.
     pub fn at(now: Micros) -> Self {
-        Self { now: AtomicI64::new(now.0), elapsed: AtomicI64::new(0) }
+        Self { now: AtomicI64::new(now.0), ..Self::default() }
     }
 
     /// Moves both of its times forward.
@@ -218,11 +228,29 @@ impl ManualClock {
         let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
         self.now.fetch_add(micros, Ordering::SeqCst);
         self.elapsed.fetch_add(micros, Ordering::SeqCst);
+        self.tell();
     }
 
     /// Sets the wall clock alone, as an operator or NTP would.
     pub fn set(&self, now: Micros) {
         self.now.store(now.0, Ordering::SeqCst);
+        self.tell();
+    }
+
+    /// Calls those who asked for it, while nothing is locked: one may ask again.
+    fn tell(&self) {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: Vec<Arc<Moved>> = told.iter().filter_map(Weak::upgrade).collect();
+        drop(told);
+        for one in all {
+            one();
+        }
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManualClock").field("now", &self.now()).field("elapsed", &self.elapsed()).finish()
     }
 }
 
@@ -233,6 +261,12 @@ impl Clock for ManualClock {
 
     fn elapsed(&self) -> Duration {
         Duration::from_micros(u64::try_from(self.elapsed.load(Ordering::SeqCst)).unwrap_or(0))
+    }
+
+    fn on_move(&self, told: Weak<Moved>) {
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|one| one.strong_count() > 0);
+        all.push(told);
     }
 }
 

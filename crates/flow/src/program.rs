@@ -15,12 +15,12 @@ mod target;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use headwater_base::{Place, Problem};
 use headwater_kernel::port::Secrets;
+use headwater_kernel::unit::contained;
 use parking_lot::Mutex;
 use vrl::compiler::runtime::Terminate;
 use vrl::compiler::state::ExternalEnv;
@@ -173,18 +173,13 @@ impl Compiler {
         }
         config.set_custom(self.keyrings.clone());
         // The compiler is a large piece of somebody else's code that reads what users write.
-        let compiled = catch_unwind(AssertUnwindSafe(|| {
-            vrl::compiler::compile_with_external(source, &self.functions, event, config)
-        }));
+        let compiled = contained(|| vrl::compiler::compile_with_external(source, &self.functions, event, config));
         let program = match compiled {
             Ok(Ok(compiled)) => compiled.program,
             Ok(Err(list)) => return Err(diagnose::problem(source, place, &list)),
-            Err(_) => {
-                return Err(Problem::new("HW-FLOW-111", "the VRL compiler failed on this program").at(
-                    place.path.clone(),
-                    place.line,
-                    place.column,
-                ));
+            Err(said) => {
+                let problem = Problem::new("HW-FLOW-111", "the VRL compiler failed on this program").because(said);
+                return Err(problem.at(place.path.clone(), place.line, place.column));
             }
         };
         let far = |path: &&OwnedTargetPath| {
@@ -288,7 +283,7 @@ fn resolve(
         if expressions > EXPRESSIONS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     // VRL's functions are a large body of code that sees whatever the world sends: one event must not end the thread.
-    let result = catch_unwind(AssertUnwindSafe(|| runtime.resolve_with_control(target, program, &UTC, &mut control)));
+    let result = contained(|| runtime.resolve_with_control(target, program, &UTC, &mut control));
     runtime.clear();
     match result {
         Ok(Ok(value)) => Ok(value),
@@ -299,6 +294,7 @@ fn resolve(
             Err(Fault::new("HW-FLOW-122", message.unwrap_or_else(|| "aborted by the program".to_owned())))
         }
         Ok(Err(Terminate::Abort(error) | Terminate::Error(error))) => Err(Fault::new("HW-FLOW-121", error.to_string())),
+        // What the panic said may be the event's own text.
         Err(_) => Err(Fault::new("HW-FLOW-125", "the VRL runtime failed on this event")),
     }
 }

@@ -94,7 +94,8 @@ impl Client {
         Exact::read(&bytes).map_err(|fault| self.no_json(&fault).into())
     }
 
-    fn no_json(&self, cause: &dyn std::error::Error) -> Problem {
+    /// `HW-CLI-005`: an answer that is not what was asked for.
+    pub fn no_json(&self, cause: &dyn std::error::Error) -> Problem {
         Problem::new("HW-CLI-005", format!("`{}` answers with something else than JSON", self.server()))
             .because(cause)
             .help("is there a Headwater node at that address?")
@@ -108,22 +109,12 @@ impl Client {
         self.json(Method::GET, path, query, None).await
     }
 
-    /// A DELETE whose answer is JSON; with a version, of that version alone. What it asks beyond its flags goes in a body,
-    /// which has no limit that a list could reach.
+    /// A DELETE whose answer is JSON; with a version, of that version alone.
     ///
     /// # Errors
     /// As [`Client::json`].
-    pub async fn delete(
-        &self,
-        path: &[&str],
-        query: &[(&str, &str)],
-        version: Option<u64>,
-        body: Option<&Value>,
-    ) -> Result<Value, Problems> {
+    pub async fn delete(&self, path: &[&str], query: &[(&str, &str)], version: Option<u64>) -> Result<Value, Problems> {
         let mut request = self.request(Method::DELETE, path, query);
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
-        }
         if let Some(version) = version {
             request = request.header("if-match", format!("\"{version}\""));
         }

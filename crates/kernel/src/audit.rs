@@ -3,7 +3,7 @@
 //! Invariants: what is in the log has its audit event, and the other way round; an event holds names and outcomes,
 //! never a spec, a document or a secret.
 
-use headwater_base::{Limits, Micros, Name, Problem};
+use headwater_base::{Limits, Micros, Name, Principal, Problem};
 use headwater_log::{Append, StreamConfig};
 use headwater_wire::batch::{Builder, Compression};
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,14 @@ use crate::resource::rfc3339;
 /// Name of the stream.
 pub const STREAM: &str = "headwater.audit";
 
-/// Who acts, until identities exist.
+/// Who acts where nobody is named: whoever runs the node, and the node itself.
 pub const LOCAL: &str = "local";
+
+/// How `principal` is called. It is whom a request names, and believed, until identities exist; requests of Kafka and AWS
+/// name nobody, and neither do those of the Iceberg catalog.
+pub fn who(principal: &Principal) -> String {
+    if principal.is_admin() { LOCAL.to_owned() } else { principal.to_string() }
+}
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +29,7 @@ pub struct Entry {
     /// When.
     #[serde(with = "rfc3339")]
     pub time: Micros,
-    /// Who.
+    /// Who, as [`who`] calls them.
     pub who: String,
     /// What was asked for: `apply`, `delete`, `put`, `import`.
     pub verb: String,

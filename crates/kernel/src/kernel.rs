@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use headwater_base::{Clock, Limits, Name, Problem, closest};
+use headwater_base::{Clock, Limits, Name, Principal, Problem, closest};
 use headwater_log::{Log, Stream, StreamConfig};
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
@@ -32,10 +32,12 @@ use crate::unit::{Clear, Task, Unit, UnitKind};
 mod apply;
 mod delete;
 mod drafts;
+mod foresee;
 
 pub use apply::{Applied, Outcome, Report, dangling};
 pub use delete::DeleteOptions;
 pub use drafts::{DraftChange, KeptDraft};
+pub use foresee::{Deletion, Foreseen};
 
 /// What a kernel is made of.
 pub struct Setup {
@@ -276,10 +278,18 @@ impl Kernel {
         open(true)
     }
 
-    fn entry(&self, verb: &str, kind: &str, name: &str, generation: u64, outcome: &str) -> audit::Entry {
+    fn entry(
+        &self,
+        who: &Principal,
+        verb: &str,
+        kind: &str,
+        name: &str,
+        generation: u64,
+        outcome: &str,
+    ) -> audit::Entry {
         audit::Entry {
             time: self.setup.clock.now(),
-            who: audit::LOCAL.to_owned(),
+            who: audit::who(who),
             verb: verb.to_owned(),
             kind: kind.to_owned(),
             name: name.to_owned(),
@@ -327,9 +337,12 @@ impl Kernel {
 /// A stream that nobody wrote a resource for.
 fn bare(stream: &Stream) -> Arc<Resource> {
     let spec = crate::kinds::stream::spec_of(&stream.config);
-    let message = match made::made_for(stream) {
-        Some(id) => format!("was made for `{id}` and has no resource; applying one adopts it"),
-        None => "has no resource; applying one adopts it".to_owned(),
+    let message = match (made::made_for(stream), made::asked_by(stream)) {
+        (Some(id), _) => format!("was made for `{id}` and has no resource; applying one adopts it"),
+        (None, Some(who)) => {
+            format!("was made because `{who}` asked for it and has no resource; applying one adopts it")
+        }
+        (None, None) => "has no resource; applying one adopts it".to_owned(),
     };
     let metadata = Metadata {
         name: stream.name.clone(),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use headwater_base::{Limits, Name, Problem, closest};
+use headwater_base::{Limits, Name, Principal, Problem, closest};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -89,6 +89,8 @@ pub struct ApplyOptions {
     pub reset_state: bool,
     /// Changes only what is there (true), or makes only what is not (false); None does either.
     pub there: Option<bool>,
+    /// Who asks for it, as the audit event says.
+    pub who: Principal,
 }
 
 /// What a validate function may look at: the resources that will be there, and what connectors may use.

@@ -1,9 +1,9 @@
 //! Streams that the node made because a resource writes to them: dead letters, late events, retries, outputs that nobody
 //! described. Each bears the resource it was made for as a mark among its further configuration.
 //!
-//! What it is NOT: what a resource owns ([`Owned`]), which always goes with it. A stream that a client made bears no mark,
-//! neither does one that the node made for who reads it ([`Plan::reads`]), whose events are somebody else's, or one of a
-//! node that left none. All of these stay.
+//! What it is NOT: what a resource owns ([`Owned`]), which always goes with it. A stream that the node made because somebody
+//! asked for it, a resource that reads it ([`Plan::reads`]) or a Kafka client, bears a mark of another name: its events are
+//! somebody else's. That one stays, as does one that a client made, or a node that left no marks.
 //!
 //! [`Plan::reads`]: crate::reconcile::Plan::reads
 
@@ -26,9 +26,32 @@ pub fn made_for(stream: &Stream) -> Option<&str> {
     stream.extra.iter().find(|(key, _)| key == MARK).map(|(_, id)| id.as_str())
 }
 
-/// Further configuration with the mark of a stream that is made for `id`.
-pub(crate) fn marked(mut extra: Vec<(String, String)>, id: String) -> Vec<(String, String)> {
-    extra.push((MARK.to_owned(), id));
+/// The mark's key of a stream that the node made because somebody asked for it. It tells people; nothing goes by it.
+pub const ASKED: &str = "headwater.asked-for-by";
+
+/// What is kept of a Kafka client's id, in characters: it may be as long as a request.
+const CLIENT_CHARS_MAX: usize = 100;
+
+/// Who asked for a stream so that the node made it: a resource (`Kind/name`) that reads it, or a Kafka client
+/// (`kafka/CLIENT_ID`).
+pub fn asked_by(stream: &Stream) -> Option<&str> {
+    stream.extra.iter().find(|(key, _)| key == ASKED).map(|(_, who)| who.as_str())
+}
+
+/// Further configuration of a stream that a Kafka client has asked for.
+pub fn by_kafka(client_id: &str) -> Vec<(String, String)> {
+    let client: String = client_id.chars().filter(|c| !c.is_control()).take(CLIENT_CHARS_MAX).collect();
+    vec![(ASKED.to_owned(), format!("kafka/{client}"))]
+}
+
+/// Whether further configuration of this name is a mark of the node's.
+pub fn is_mark(key: &str) -> bool {
+    key == MARK || key == ASKED
+}
+
+/// Further configuration with the mark of a stream that is made for `id`, which reads it or writes to it.
+pub(crate) fn marked(mut extra: Vec<(String, String)>, id: String, is_read: bool) -> Vec<(String, String)> {
+    extra.push((if is_read { ASKED } else { MARK }.to_owned(), id));
     extra
 }
 

@@ -293,8 +293,8 @@ impl Supervisor {
                 }
                 _ => {
                     let extra = object.extra.clone();
-                    // Whoever describes a stream owns it; what is only wanted to be written to is known by its mark.
-                    let extra = if object.alter || is_read { extra } else { made::marked(extra, resource.id()) };
+                    // Whoever describes a stream owns it; for whom another one was made is known by its mark.
+                    let extra = if object.alter { extra } else { made::marked(extra, resource.id(), is_read) };
                     self.parts.log.create(object.name.clone(), object.config.clone(), extra).await
                 }
             };

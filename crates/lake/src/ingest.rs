@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use headwater_base::{Clock, Limits, Micros, Name, Principal, Problem};
+use headwater_kernel::clock::nap;
 use headwater_kernel::port::Sql;
 use headwater_kernel::port::sql::{Format, Question, Via};
 use headwater_kernel::unit::Stop;
@@ -31,8 +32,6 @@ use crate::kinds::ingest::{Calendar, IngestSpec, UNIT, space};
 use progress::{Progress, Remembered};
 use rows::{Lines, Row, bound, misfit, plain};
 
-/// How long an ingest sleeps at most before it looks at the clock: wall clocks are put forward.
-const DOZE: Duration = Duration::from_millis(250);
 /// A commit is made of so many rows.
 const COMMIT_ROWS: usize = 2_000;
 /// Or of so many bytes.
@@ -127,12 +126,15 @@ impl Life {
                         () = stop.wait() => return Ok(()),
                     }
                 }
-                due => {
-                    let nap = due.map_or(DOZE, |due| due.since(now).min(DOZE));
+                Some(due) => {
                     tokio::select! {
-                        () = tokio::time::sleep(nap) => {}
+                        () = nap(&*self.setup.clock, due) => {}
                         () = stop.wait() => return Ok(()),
                     }
+                }
+                None => {
+                    stop.wait().await;
+                    return Ok(());
                 }
             }
         }

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use headwater_base::{Clock, Micros, Name, Problem};
+use headwater_kernel::clock::nap;
 use headwater_kernel::port::Charts;
 use headwater_kernel::port::charts::{Choice, Drawn, Whose};
 use headwater_kernel::reconcile::UnitSpec;
@@ -25,8 +25,6 @@ use tracing::warn;
 use crate::alarm::{Judge, Look, Standing, Thresholds};
 use crate::kinds::alarm::{AlarmSpec, UNIT, space};
 
-/// How long an alarm sleeps at most before it looks at the clock: wall clocks are put forward.
-const DOZE: Duration = Duration::from_millis(250);
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The key of how an alarm stands.
@@ -142,9 +140,9 @@ impl Life {
         loop {
             let now = self.inner.clock.now();
             if slot(&self.spec, now) == self.looked {
-                let next = Micros((self.looked + 1).saturating_mul(every(&self.spec))).since(now);
+                let next = Micros((self.looked + 1).saturating_mul(every(&self.spec)));
                 tokio::select! {
-                    () = tokio::time::sleep(next.min(DOZE)) => continue,
+                    () = nap(&*self.inner.clock, next) => continue,
                     () = stop.wait() => return Ok(()),
                 }
             }

@@ -39,7 +39,7 @@ use std::thread::JoinHandle;
 
 use ahash::HashMap;
 use bytes::Bytes;
-use headwater_base::{Clock, Micros, Name, Problem};
+use headwater_base::{Clock, Micros, Moved, Name, Problem};
 use headwater_kernel::port::Json;
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView, PLACE, StartExecution};
 use headwater_kernel::unit::{awaited, bug};
@@ -115,6 +115,8 @@ struct Inner {
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// What all executions need has ended, and why.
     broken: watch::Sender<Option<Problem>>,
+    /// Hears that the clock was moved, by which timers are due.
+    moved: Arc<Moved>,
     me: std::sync::Weak<Inner>,
 }
 
@@ -182,8 +184,17 @@ impl Engine {
             figures: Figures::default(),
             threads: Mutex::default(),
             broken: watch::Sender::new(None),
+            moved: {
+                let me = me.clone();
+                Arc::new(move || {
+                    if let Some(inner) = me.upgrade() {
+                        inner.look();
+                    }
+                })
+            },
             me: me.clone(),
         });
+        inner.clock.on_move(Arc::downgrade(&inner.moved));
         inner.recall();
         let engine = Self(inner);
         if let Err(problem) = engine.open_shards(&history).await {
@@ -246,11 +257,6 @@ impl Engine {
         }
     }
 
-    /// Makes the shards look at their timers; tests call it after moving the clock.
-    pub fn wake(&self) {
-        self.0.queues.iter().for_each(|queue| queue.wake());
-    }
-
     /// Figures: name without `hw_work_`, value.
     #[expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
     pub fn figures(&self) -> Vec<(&'static str, f64)> {
@@ -278,6 +284,11 @@ impl Engine {
 }
 
 impl Inner {
+    /// Makes the shards look at their timers.
+    fn look(&self) {
+        self.queues.iter().for_each(|queue| queue.wake());
+    }
+
     /// Runs what all executions need.
     fn run_vital(&self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let me = self.me.clone();

@@ -23,7 +23,7 @@ use crate::http::body::media_type;
 use crate::http::fault::Fault;
 use crate::http::features::expect_json;
 use crate::http::query::Query;
-use crate::http::{Api, answer, transactions};
+use crate::http::{Api, answer, principal, transactions};
 
 /// Query parameters of the list.
 const QUERY: &[&str] = &["after", "max", "filter", "names", "values", "index", "equals", "from", "to", "descending"];
@@ -127,7 +127,8 @@ pub async fn put(
     }
     let value = Bytes::copy_from_slice(raw.get().as_bytes());
     let (present, condition) = (must_exist(&head.headers), transactions::expression(&query, "condition")?);
-    let write = Write { expect, present, condition, ..Write::unconditional(&table, &key, Some(value)) };
+    let who = Some(principal::of(&head.headers)?);
+    let write = Write { expect, present, condition, who, ..Write::unconditional(&table, &key, Some(value)) };
     let Written { old, new } = write_one(&api, write).await?;
     let version = new.map_or(0, |document| document.version);
     let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
@@ -148,7 +149,7 @@ pub async fn patch(
     expect_json(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
     let write = transactions::patch(&table, &key, expect, &body.bytes)?;
-    let write = Write { present: must_exist(&head.headers), ..write };
+    let write = Write { present: must_exist(&head.headers), who: Some(principal::of(&head.headers)?), ..write };
     let Written { old, new } = write_one(&api, write).await?;
     let Some(new) = new else { return Err(absent(table.as_str(), &key)) };
     let status = if old.is_none() { StatusCode::CREATED } else { StatusCode::OK };
@@ -191,7 +192,8 @@ pub async fn delete(
         return Err(absent(table.as_str(), &key));
     }
     let (present, condition) = (must_exist(request.headers()), transactions::expression(&query, "condition")?);
-    write_one(&api, Write { expect, present, condition, ..Write::unconditional(&table, &key, None) }).await?;
+    let who = Some(principal::of(request.headers())?);
+    write_one(&api, Write { expect, present, condition, who, ..Write::unconditional(&table, &key, None) }).await?;
     Ok(answer::bytes(StatusCode::NO_CONTENT, "application/json", Bytes::new()))
 }
 

@@ -83,7 +83,8 @@ pub async fn publish(
             .help("it takes the version of the draft that is to be published: the ETag of `GET …/draft`")
             .into());
     };
-    let report = api.kernel.publish_draft(KIND, &name, version).await.map_err(problems)?;
+    let who = principal::of(request.headers())?;
+    let report = api.kernel.publish_draft(KIND, &name, version, who).await.map_err(problems)?;
     Ok(settled(&api, &report).await)
 }
 

@@ -1,4 +1,4 @@
-//! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}` and `/v1/apply`.
+//! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}`, `/v1/apply` and `/v1/foresee`.
 //!
 //! The ETag of a resource is its version (`metadata.resourceVersion`), which every write changes. As `application/yaml`
 //! it is its author's text, where that is kept.
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_kernel::port::solutions::File;
 use headwater_kernel::resources::Change;
-use headwater_kernel::{ApplyOptions, DeleteOptions, Draft, Kernel, Kind, Report, Resource, yaml};
+use headwater_kernel::{ApplyOptions, DeleteOptions, Deletion, Draft, Kernel, Kind, Report, Resource, yaml};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -30,7 +30,7 @@ use crate::http::documents::{expected, must_exist, tag};
 use crate::http::fault::Fault;
 use crate::http::features::expect_json;
 use crate::http::query::{Query, refused};
-use crate::http::{Api, answer};
+use crate::http::{Api, answer, principal};
 
 /// The header that says whose text a resource's YAML is: `author`, or `generated` where none is kept.
 pub const TEXT: &str = "headwater-text";
@@ -43,6 +43,9 @@ pub const APPLY_QUERY: &[&str] = &["dry-run", "reset-state", "file"];
 
 /// Query parameters of a deletion.
 pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force", "made"];
+
+/// Query parameters of what is foreseen of deletions.
+pub const FORESEE_QUERY: &[&str] = &["cascade", "force", "made"];
 
 /// Problems that an answer shows; more are only counted.
 const PROBLEMS_SHOWN: usize = 100;
@@ -64,6 +67,25 @@ struct Gone {
     /// Ids, which may be more than fit into an address.
     #[serde(default)]
     gone: BTreeSet<String>,
+}
+
+/// Deletions that are asked about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deletions {
+    deletions: Vec<Doomed>,
+}
+
+/// One of them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Doomed {
+    /// The plural of its kind, as in an address.
+    kind: String,
+    name: String,
+    /// None for whatever is there.
+    #[serde(default)]
+    version: Option<u64>,
 }
 
 /// The kinds of the node.
@@ -164,7 +186,7 @@ pub async fn put(
         Some(0) => Some(false),
         _ => must_exist(&head.headers).then_some(true),
     };
-    let options = ApplyOptions { there, ..options(&query)? };
+    let options = ApplyOptions { there, ..options(&query, &head.headers)? };
     expect_resources(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.resource_bytes, &api.limits).await?;
     let (kernel, bytes, file) = (Arc::clone(&api.kernel), body.bytes.clone(), file_of(&query));
@@ -227,16 +249,43 @@ pub async fn delete(
         gone,
         made: query.flag("made")?,
         version: expected(&head.headers)?,
+        who: principal::of(&head.headers)?,
     };
     let gone = api.kernel.delete(kind.name, &name, &options).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": gone })))
+}
+
+/// Says what deletions of many would come to, and deletes nothing.
+pub async fn foresee(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
+    let (head, body) = request.into_parts();
+    let query = Query::parse(head.uri.query(), FORESEE_QUERY)?;
+    expect_json(&media_type(&head.headers))?;
+    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
+    let asked: Deletions = serde_json::from_slice(&body.bytes).map_err(|error| {
+        Problem::new("HW-API-008", format!("the deletions cannot be read: {error}"))
+            .help("send `{\"deletions\": [{\"kind\": \"streams\", \"name\": \"orders\"}]}`")
+    })?;
+    let mut deletions = Vec::with_capacity(asked.deletions.len());
+    for Doomed { kind, name, version } in asked.deletions {
+        deletions.push(Deletion { kind: find(&api, &kind)?.name.to_owned(), name, version });
+    }
+    let options = DeleteOptions {
+        dry_run: true,
+        cascade: query.flag("cascade")?,
+        force: query.flag("force")?,
+        made: query.flag("made")?,
+        ..DeleteOptions::default()
+    };
+    let kernel = Arc::clone(&api.kernel);
+    let foreseen = aside(move || kernel.foresee(&deletions, &options)).await?;
+    Ok(answer::json(StatusCode::OK, &json!({ "deleted": foreseen.deleted, "refused": foreseen.refused })))
 }
 
 /// Creates and changes many resources, all or none.
 pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query(), APPLY_QUERY)?;
-    let options = options(&query)?;
+    let options = options(&query, &head.headers)?;
     let media_type = media_type(&head.headers);
     expect_resources(&media_type)?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
@@ -292,9 +341,10 @@ pub fn read_all(kernel: &Kernel, files: &[File]) -> Result<Vec<Draft>, Vec<Probl
 /// How an apply is asked for.
 ///
 /// # Errors
-/// `HW-API-008` for a flag that is none.
-pub fn options(query: &Query) -> Result<ApplyOptions, Problem> {
-    Ok(ApplyOptions { dry_run: query.flag("dry-run")?, reset_state: query.flag("reset-state")?, there: None })
+/// `HW-API-008` for a flag that is none, `HW-BASE-002` for a header that names nobody.
+pub fn options(query: &Query, headers: &HeaderMap) -> Result<ApplyOptions, Problem> {
+    let (dry_run, reset_state) = (query.flag("dry-run")?, query.flag("reset-state")?);
+    Ok(ApplyOptions { dry_run, reset_state, there: None, who: principal::of(headers)? })
 }
 
 fn report_answer(status: StatusCode, report: &Report) -> Response {

@@ -535,6 +535,21 @@ const ROUTES: &[Route] = &[
     },
     Route {
         method: "post",
+        path: "/v1/foresee",
+        operation: "foreseeDeletions",
+        tag: "resources",
+        summary: "Says what deletions would come to, one after the other, and deletes nothing: `{\"deletions\": [{\"kind\": \"streams\", \"name\", \"version\"}]}`; answers `deleted` and `refused`.",
+        query: &[
+            ("cascade", "With resources that name them."),
+            ("force", "Although others name them."),
+            ("made", "With streams that the node made for them and that nothing else names."),
+        ],
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(resources::foresee),
+    },
+    Route {
+        method: "post",
         path: "/v1/apply",
         operation: "apply",
         tag: "resources",

@@ -41,7 +41,7 @@ pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Respo
 /// Applies the resources of one, with the values of its parameters that the body has.
 pub async fn apply(State(api): State<Arc<Api>>, Path(name): Path<String>, request: Request) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
-    let options = options(&Query::parse(head.uri.query(), APPLY_QUERY)?)?;
+    let options = options(&Query::parse(head.uri.query(), APPLY_QUERY)?, &head.headers)?;
     expect_json(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, BODY_BYTES_MAX, &api.limits).await?;
     let asked: Asked = serde_json::from_slice(&body.bytes).map_err(|error| {

@@ -18,7 +18,7 @@ use crate::http::body::media_type;
 use crate::http::fault::Fault;
 use crate::http::features::expect_json;
 use crate::http::query::Query;
-use crate::http::{Api, answer};
+use crate::http::{Api, answer, principal};
 
 /// Names and values of a request's expressions.
 #[derive(Default, Deserialize)]
@@ -62,10 +62,12 @@ struct Patch<'a> {
 pub async fn transact(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
     Query::parse(head.uri.query(), &[])?;
+    let who = principal::of(&head.headers)?;
     expect_json(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
     let wanted: Wanted<'_> = serde_json::from_slice(&body.bytes).map_err(|error| malformed(&error))?;
-    let writes: Vec<Write> = wanted.writes.into_iter().map(One::read).collect::<Result<_, _>>()?;
+    let named = |write: Write| Write { who: Some(who.clone()), ..write };
+    let writes: Vec<Write> = wanted.writes.into_iter().map(|one| one.read().map(named)).collect::<Result<_, _>>()?;
     let written = api.tables.write(&writes).await.map_err(|error| error.problem(&writes))?;
     let written = writes.iter().zip(&written).map(|(write, written)| {
         let version = written.new.as_ref().map(|document| document.version);
@@ -91,7 +93,7 @@ impl One<'_> {
         };
         let condition = self.condition.map(expression);
         let (table, expect) = (Name::new(&self.table)?, self.expect);
-        Ok(Write { table, key: self.key, change, expect, present: false, condition, cause: None })
+        Ok(Write { table, key: self.key, change, expect, present: false, condition, cause: None, who: None })
     }
 }
 
@@ -113,6 +115,7 @@ pub fn patch(table: &Name, key: &str, expect: Option<u64>, body: &[u8]) -> Resul
         present: false,
         condition: condition.map(expression),
         cause: None,
+        who: None,
     })
 }
 

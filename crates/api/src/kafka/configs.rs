@@ -244,7 +244,7 @@ async fn change(
     let stream = topic(call, name)?;
     let (mut config, mut extra): (StreamConfig, _) = if replace {
         // For whom the node made it is none of a client's settings.
-        let mark: Vec<_> = stream.extra.iter().filter(|(key, _)| key == made::MARK).cloned().collect();
+        let mark: Vec<_> = stream.extra.iter().filter(|(key, _)| made::is_mark(key)).cloned().collect();
         (config_keys::defaults(stream.config.partitions, &call.service().limits), mark)
     } else {
         (stream.config.clone(), stream.extra.clone())

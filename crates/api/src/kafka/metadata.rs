@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use headwater_base::Name;
+use headwater_kernel::made;
 use headwater_log::{LogError, Stream};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::metadata_response::{
@@ -103,7 +104,8 @@ async fn find(call: &Call, name: &str, create: bool) -> Result<Arc<Stream>, Resp
         return Err(ResponseError::UnknownTopicOrPartition);
     }
     let config = config_keys::defaults(service.settings.partitions, &service.limits);
-    match service.log.create(name.clone(), config, Vec::new()).await {
+    let asked = made::by_kafka(&String::from_utf8_lossy(&call.client_id));
+    match service.log.create(name.clone(), config, asked).await {
         Ok(stream) => {
             info!(stream = %name, peer = %call.client.peer, "stream created on first use");
             Ok(stream)

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use headwater_base::{Clock, Micros, Problem};
+use headwater_kernel::clock::nap;
 use headwater_kernel::port::Tables;
 use headwater_kernel::unit::{awaited, bug, contained};
 use headwater_log::{Commit, Delta, Log, LogError, View, append_when_room};
@@ -37,8 +38,8 @@ use crate::subscription::{Effect, Happened};
 pub const SOURCE: &str = "headwater.schedule";
 /// The type of a schedule's events.
 pub const TYPE: &str = "Scheduled Event";
-/// The longest nap: a clock may be set.
-const NAP_MAX: Duration = Duration::from_millis(250);
+/// How often it is seen whether nothing waits any more of a schedule that is over.
+const LINGER: Duration = Duration::from_millis(250);
 /// A time that is late by no more than this is not missed, it is just being made.
 const GRACE: Duration = Duration::from_secs(60);
 /// Key of the time a schedule was last due, in its own space.
@@ -141,11 +142,9 @@ impl Scheduler {
         loop {
             let now = self.clock.now();
             firing.extend(self.due(now).into_iter().map(|(member, time)| self.act(member, time, now)));
-            let nap = {
+            let next = {
                 let entries = self.entries.lock();
-                let idle = entries.values().filter(|entry| !entry.busy);
-                let next = idle.filter_map(|entry| entry.next).map(|(_, at)| at).min();
-                next.map_or(NAP_MAX, |at| at.since(self.clock.now()).min(NAP_MAX))
+                entries.values().filter(|entry| !entry.busy).filter_map(|entry| entry.look(now)).min()
             };
             tokio::select! {
                 // All that are done by now: each look at what is due is one at all schedules.
@@ -153,7 +152,7 @@ impl Scheduler {
                     while let Some(Some(())) = firing.next().now_or_never() {}
                 }
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(nap.max(Duration::from_millis(1))) => {}
+                () = nap(&*self.clock, next.unwrap_or(Micros::MAX)), if next.is_some() => {}
             }
         }
     }
@@ -263,6 +262,15 @@ impl Entry {
         self.last = time;
         self.plan();
         Ok(Some(time))
+    }
+
+    /// When it is to be looked at next; never, where nothing is to come of it any more.
+    fn look(&self, now: Micros) -> Option<Micros> {
+        if self.broken.is_some() {
+            return Some(now);
+        }
+        let lingers = self.calendar.afterwards == Afterwards::Delete && self.retire.is_some();
+        self.next.map(|(_, at)| at).or_else(|| lingers.then(|| now.plus(LINGER)))
     }
 
     fn plan(&mut self) {

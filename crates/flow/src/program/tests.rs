@@ -1,6 +1,7 @@
 mod differential;
 
 use headwater_base::Micros;
+use vrl::compiler::SecretTarget;
 
 use super::*;
 
@@ -267,6 +268,48 @@ fn conditions_read_only_and_give_true_or_false() {
         compiler().expression("int!(.n) * 3", &place()).unwrap().eval(&doc, &mut env()).unwrap(),
         Value::Integer(6)
     );
+}
+
+/// An event that nobody can read without meeting a bug.
+#[derive(Debug)]
+struct Broken;
+
+impl Target for Broken {
+    fn target_insert(&mut self, _: &OwnedTargetPath, _: Value) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn target_get(&self, _: &OwnedTargetPath) -> Result<Option<&Value>, String> {
+        panic!("what the event says")
+    }
+
+    fn target_get_mut(&mut self, _: &OwnedTargetPath) -> Result<Option<&mut Value>, String> {
+        Ok(None)
+    }
+
+    fn target_remove(&mut self, _: &OwnedTargetPath, _: bool) -> Result<Option<Value>, String> {
+        Ok(None)
+    }
+}
+
+impl SecretTarget for Broken {
+    fn get_secret(&self, _: &str) -> Option<&str> {
+        None
+    }
+
+    fn insert_secret(&mut self, _: &str, _: &str) {}
+
+    fn remove_secret(&mut self, _: &str) {}
+}
+
+#[test]
+fn a_bug_of_the_runtime_is_the_fault_of_one_event() {
+    let expression = compiler().expression("int!(.n) * 3", &place()).unwrap();
+    let mut env = env();
+    let fault = resolve(&expression.0, &mut Broken, &mut env.runtime).unwrap_err();
+    assert_eq!(fault, Fault::new("HW-FLOW-125", "the VRL runtime failed on this event"), "without what it says");
+    let doc = Doc::new(Bytes::from_static(br#"{"n":2}"#)).unwrap();
+    assert_eq!(expression.eval(&doc, &mut env).unwrap(), Value::Integer(6), "the next one meets nothing of it");
 }
 
 #[test]

@@ -100,6 +100,8 @@ pub struct Core {
     /// Lanes matter only where an event can be overtaken.
     lanes: bool,
     owed: owed::Budget,
+    /// Events whose second revisions cannot come any more, and of which no dead letter tells yet.
+    unpaid: Vec<(InputIndex, Offset)>,
     hasher: RandomState,
     now: Micros,
     /// The monotonic side of `now`, by which lookups know what has expired.
@@ -206,6 +208,7 @@ impl Core {
             parking: Parking::default(),
             lanes,
             owed,
+            unpaid: Vec::new(),
             hasher: RandomState::new(),
             now,
             elapsed,
@@ -354,14 +357,19 @@ impl Core {
         self.dead(event, None, fault, out);
     }
 
-    /// Nothing is to be had of the offsets `from..to`.
+    /// Nothing is to be had of the offsets `from..to`: what waited there counts as what was not read; of what was owed its
+    /// second revision the next [`Self::advance`] tells.
     pub fn pass_over(&mut self, input: InputIndex, from: Offset, to: Offset) {
         let Some(source) = self.inputs.get_mut(input) else { return };
         source.moved = true;
         source.positions.pass(to - 1);
-        let gone: Vec<Offset> = source.positions.open().range(from..to).map(|(offset, _)| *offset).collect();
-        for offset in gone {
+        let gone: Vec<(Offset, Open)> =
+            source.positions.open().range(from..to).map(|(offset, open)| (*offset, *open)).collect();
+        for (offset, open) in gone {
             source.positions.release(offset);
+            if open == Open::Owed {
+                self.unpaid.push((input, offset));
+            }
         }
     }
 

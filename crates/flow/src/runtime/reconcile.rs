@@ -5,6 +5,11 @@
 //! through the same steps as the running pipeline, with nothing too late. Windows and sessions are compared row by row;
 //! events by id: one that is missing, or that went out with failed lookups, is written again (as revision 2).
 //!
+//! A correction carries on the chain that its events belong to, as what it stands for would have done. So it begins no
+//! circle that is not counted: where what it belongs to has too many steps, that is cut here as it was by the pipeline,
+//! and is missing nowhere. One without a chain is as an event that comes from outside: the first pipeline of a circle that
+//! reads it begins one. And nothing reconciles by itself: each correction is written once for somebody who asks.
+//!
 //! What it is NOT: a comparison of lookup answers. They may have changed since, which is no fault of the pipeline's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -136,8 +141,14 @@ impl Kind {
     }
 }
 
-/// A record of an output stream: key, value, and the time of the record.
-type Row = (Option<Bytes>, Value, Bytes, i64);
+/// A record of an output stream.
+struct Row {
+    key: Option<Bytes>,
+    json: Value,
+    time_ms: i64,
+    /// Of what is recomputed: the chain that it carries on.
+    cause: Option<Cause>,
+}
 
 /// What a recomputation says to a stream: identity -> the last record; None where the stream refuses it.
 type Rows = BTreeMap<String, Option<Row>>;
@@ -160,6 +171,7 @@ fn recompute(
         asking: around.backends.asking_patiently(&inbox),
         clock: Arc::clone(around.clock),
         figures: Arc::new(Figures::default()),
+        // Chains go on and are cut. None begins: an event with which the running pipeline begins one has no step behind it.
         chain: Chain { hops_max: around.limits.event_hops, begins: false },
         waiting_max: BATCH_RECORDS,
     };
@@ -289,9 +301,10 @@ fn said(around: &Around<'_>, name: &Name, kind: Kind) -> Result<BTreeMap<String,
                     let newer = said
                         .get(&id)
                         .and_then(Option::as_ref)
-                        .is_none_or(|(_, before, ..): &Row| revision(before) <= revision(&json));
+                        .is_none_or(|before: &Row| revision(&before.json) <= revision(&json));
                     if newer {
-                        said.insert(id, Some((record.key.clone(), json, value.clone(), record.timestamp)));
+                        let row = Row { key: record.key.clone(), json, time_ms: record.timestamp, cause: None };
+                        said.insert(id, Some(row));
                     }
                 }
             }
@@ -331,26 +344,27 @@ fn compare(
         let start = ["start", "window_start", "time"].iter().find_map(|field| json.get(field)).and_then(Value::as_str);
         start.and_then(Micros::parse_rfc3339).is_none_or(|time| span.from <= time && time < span.to)
     };
-    let mut repair = |key: Option<&[u8]>, time_ms: i64, value: Option<Value>| {
+    let mut repair = |row: &Row, value: Option<Value>| {
         let text = value.map(|value| value.to_string());
+        let (key, value) = (row.key.as_deref(), text.as_deref().map(str::as_bytes));
         // With the number of its revision it may be larger than its stream takes; then it stays as it is.
-        let _ = outbox.put(target, time_ms, key, text.as_deref().map(str::as_bytes), &[]);
+        let _ = <Outbox as Sink>::put(outbox, target, row.time_ms, key, value, row.cause.as_ref());
     };
     let recomputed = rows.iter().filter_map(|(id, row)| Some((id, row.as_ref()?)));
-    for (id, (key, json, _, time_ms)) in recomputed.filter(|(_, (_, json, ..))| within(json)) {
+    for (id, row) in recomputed.filter(|(_, row)| within(&row.json)) {
         differences.compared += 1;
         match said.get(id).and_then(Option::as_ref) {
             None => {
                 differences.missing += 1;
-                repair(key.as_deref(), *time_ms, Some(json.clone()));
+                repair(row, Some(row.json.clone()));
             }
-            Some((_, before, ..)) if differs(kind, before, json) => {
+            Some(before) if differs(kind, &before.json, &row.json) => {
                 differences.wrong += 1;
-                let mut json = json.clone();
+                let mut json = row.json.clone();
                 if let Some(fields) = json.as_object_mut() {
-                    fields.insert("revision".to_owned(), Value::from(revision(before) + 1));
+                    fields.insert("revision".to_owned(), Value::from(revision(&before.json) + 1));
                 }
-                repair(key.as_deref(), *time_ms, Some(json));
+                repair(row, Some(json));
             }
             Some(_) => {}
         }
@@ -359,10 +373,10 @@ fn compare(
         let extra = said
             .iter()
             .filter_map(|(id, row)| Some((id, row.as_ref()?)))
-            .filter(|(id, (_, json, ..))| within(json) && !rows.contains_key(*id));
-        for (_, (key, _, _, time_ms)) in extra {
+            .filter(|(id, row)| within(&row.json) && !rows.contains_key(*id));
+        for (_, row) in extra {
             differences.extra += 1;
-            repair(key.as_deref(), *time_ms, None);
+            repair(row, None);
         }
     }
     differences
@@ -417,7 +431,8 @@ impl Sink for Collected<'_> {
             Some(value) => {
                 let Ok(json) = serde_json::from_slice::<Value>(value) else { return Ok(()) };
                 if let Some(id) = identity(kind, key, &json) {
-                    rows.insert(id, Some((key.map(Bytes::copy_from_slice), json, Bytes::new(), time_ms)));
+                    let key = key.map(Bytes::copy_from_slice);
+                    rows.insert(id, Some(Row { key, json, time_ms, cause: cause.cloned() }));
                 }
             }
             None => {

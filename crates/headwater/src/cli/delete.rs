@@ -1,10 +1,13 @@
 //! `headwater delete`: deletes resources with what they own.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use headwater_base::{Limits, Problem};
-use serde_json::json;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::get::text;
 use super::words::{self, Targets, named};
@@ -13,6 +16,9 @@ use crate::client::Client;
 use crate::node::registry;
 use crate::output;
 use crate::problems::Problems;
+
+/// The code of what is not there.
+const NOT_FOUND: &str = "HW-KERNEL-012";
 
 /// Flags of `delete`.
 #[derive(Debug, clap::Args)]
@@ -159,25 +165,69 @@ pub struct How {
 pub async fn all(client: Client, mut targets: Vec<Target>, how: How) -> Done {
     // A stream that goes before what writes to it is made anew by the next event.
     targets.sort_by_key(|target| matches!(target.kind.as_str(), "streams" | "tables"));
-    if how.made && !how.dry_run {
+    if how.dry_run {
+        let (ids, problems) = foresee(&client, &targets, how).await?;
+        for id in &ids {
+            say(id, " (dry run)")?;
+        }
+        return if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) };
+    }
+    if how.made {
         foretell(&client, &targets, how).await?;
     }
-    Deleter { client, how, is_quiet: false, gone: Vec::new() }.all(targets).await?;
+    Deleter { client, how, gone: HashSet::new() }.all(targets).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Says which streams go that nobody has named here: their events are lost with them.
 async fn foretell(client: &Client, targets: &[Target], how: How) -> Result<(), Problems> {
-    let dry = How { dry_run: true, ..how };
-    let mut deleter = Deleter { client: client.clone(), how: dry, is_quiet: true, gone: Vec::new() };
-    deleter.all(targets.to_vec()).await?;
-    let named = |name: &str| targets.iter().any(|target| target.kind == "streams" && target.name == name);
-    let streams = deleter.gone.iter().filter_map(|id| id.strip_prefix("Stream/")).filter(|name| !named(name));
+    let (ids, problems) = foresee(client, targets, how).await?;
+    if !problems.is_empty() {
+        return Err(problems.into());
+    }
+    let named: HashSet<&str> =
+        targets.iter().filter(|target| target.kind == "streams").map(|target| target.name.as_str()).collect();
+    let streams = ids.iter().filter_map(|id| id.strip_prefix("Stream/")).filter(|name| !named.contains(name));
     let streams: Vec<String> = streams.map(|name| format!("`stream/{name}`")).collect();
     if !streams.is_empty() {
         output::note(format!("with all their events go as well: {}", streams.join(", ")));
     }
     Ok(())
+}
+
+/// The ids of all that would go, and why others would stay. Asked at once: one after the other, each would have to be told
+/// of all before it.
+async fn foresee(client: &Client, targets: &[Target], how: How) -> Result<(Vec<String>, Vec<Problem>), Problems> {
+    let deletions: Vec<Value> = targets
+        .iter()
+        .map(|Target { kind, name, version }| json!({ "kind": kind, "name": name, "version": version }))
+        .collect();
+    let body = json!({ "deletions": deletions }).to_string().into_bytes();
+    let answer = client.json(Method::POST, &["v1", "foresee"], &how.flags(), Some(("application/json", body))).await?;
+    let Foreseen { deleted, mut refused } = serde_json::from_value(answer).map_err(|error| client.no_json(&error))?;
+    refused.retain(|problem| !(how.ignore_not_found && problem.code == NOT_FOUND));
+    Ok((deleted, refused))
+}
+
+/// What the node says that deletions would come to.
+#[derive(Debug, Deserialize)]
+struct Foreseen {
+    deleted: Vec<String>,
+    refused: Vec<Problem>,
+}
+
+impl How {
+    /// As the node is asked.
+    fn flags(self) -> Vec<(&'static str, &'static str)> {
+        let flags = [("cascade", self.cascade), ("force", self.force), ("made", self.made)];
+        flags.into_iter().filter(|(_, on)| *on).map(|(name, _)| (name, "true")).collect()
+    }
+}
+
+/// Prints that a resource is deleted.
+fn say(id: &str, suffix: &str) -> Result<(), Problem> {
+    let (kind, name) = id.split_once('/').unwrap_or(("", id));
+    output::line(format!("{}/{name} deleted{suffix}", kind.to_lowercase()))
 }
 
 /// The resources of some kinds that have these labels.
@@ -212,10 +262,8 @@ async fn labelled(client: &Client, what: &str, names: &[String], selector: &str)
 struct Deleter {
     client: Client,
     how: How,
-    /// Prints nothing.
-    is_quiet: bool,
-    /// Ids of what is gone, and what a dry run would have deleted.
-    gone: Vec<String>,
+    /// Ids of what is gone.
+    gone: HashSet<String>,
 }
 
 impl Deleter {
@@ -247,25 +295,18 @@ impl Deleter {
     }
 
     async fn delete(&mut self, Target { kind, name, version }: &Target) -> Result<(), Problems> {
-        let How { cascade, force, made, ignore_not_found, dry_run } = self.how;
-        let flags = [("cascade", cascade), ("force", force), ("made", made), ("dry-run", dry_run)];
-        let query: Vec<(&str, &str)> = flags.iter().filter(|(_, on)| *on).map(|(name, _)| (*name, "true")).collect();
-        // What a dry run would have deleted before does not stand in the way of what comes behind it.
-        let before = (dry_run && !self.gone.is_empty()).then(|| json!({ "gone": self.gone }));
-        let answer = match self.client.delete(&["v1", kind, name], &query, *version, before.as_ref()).await {
+        let answer = match self.client.delete(&["v1", kind, name], &self.how.flags(), *version).await {
             Ok(answer) => answer,
-            Err(problems) if ignore_not_found && problems.0.iter().all(|problem| problem.code == "HW-KERNEL-012") => {
+            Err(problems)
+                if self.how.ignore_not_found && problems.0.iter().all(|problem| problem.code == NOT_FOUND) =>
+            {
                 return Ok(());
             }
             Err(problems) => return Err(problems),
         };
         for id in answer["deleted"].as_array().into_iter().flatten().filter_map(|id| id.as_str()) {
-            let (kind, name) = id.split_once('/').unwrap_or(("", id));
-            let suffix = if dry_run { " (dry run)" } else { "" };
-            if !self.is_quiet {
-                output::line(format!("{}/{name} deleted{suffix}", kind.to_lowercase()))?;
-            }
-            self.gone.push(id.to_owned());
+            say(id, "")?;
+            self.gone.insert(id.to_owned());
         }
         Ok(())
     }

@@ -148,7 +148,7 @@ pub async fn delete(context: &Context, names: &[String], ignore_not_found: bool,
     }
     let mut problems = Vec::new();
     for name in names {
-        match client.delete(&["v1", "groups", name], &query, None, None).await {
+        match client.delete(&["v1", "groups", name], &query, None).await {
             Ok(_) => output::line(format!("group/{name} deleted{suffix}"))?,
             Err(more) if ignore_not_found && more.0.iter().all(|problem| problem.code == "HW-API-023") => {}
             Err(more) => problems.extend(more.0),

@@ -1,6 +1,6 @@
 //! What the command line makes of answers that a real node gives only when it holds much or is under load.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
@@ -16,8 +16,11 @@ fn fake(answers: &[(u16, &'static str)]) -> (String, JoinHandle<Vec<String>>) {
     let answers = answers.to_vec();
     let answer = move |(status, body): (u16, &str)| {
         let (mut socket, _) = listener.accept().unwrap();
-        let lines = BufReader::new(socket.try_clone().unwrap()).lines().map(Result::unwrap);
+        let mut reader = BufReader::new(socket.try_clone().unwrap());
+        let lines = reader.by_ref().lines().map(Result::unwrap);
         let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        let sent = head.iter().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        reader.read_exact(&mut vec![0; sent.unwrap_or(0)]).unwrap();
         let bytes = body.len();
         write!(socket, "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {bytes}\r\n\r\n{body}").unwrap();
         let version = head.iter().find(|line| line.starts_with("if-match: "));
@@ -255,4 +258,41 @@ fn groups_are_described_and_deleted() {
     let paths = ["readers?dry-run=true", "busy", "readers", "gone"];
     let deleted = paths.map(|path| format!("DELETE /v1/groups/{path} HTTP/1.1"));
     assert_eq!(asked.join().unwrap()[1..], deleted);
+}
+
+#[test]
+fn what_deletions_would_come_to_is_asked_once_however_many_they_are() {
+    const STAYS: &str = r#"{"deleted":["Pipeline/a","Stream/c"],"refused":[
+        {"code":"HW-KERNEL-013","title":"`Stream/b` is named by `Pipeline/z`"},
+        {"code":"HW-KERNEL-012","title":"there is no `Stream/d`"}]}"#;
+    let (url, asked) = fake(&[(200, STAYS), (200, STAYS)]);
+    let words = [
+        "delete",
+        "pipeline/a",
+        "stream/b",
+        "stream/c",
+        "stream/d",
+        "--dry-run",
+        "--ignore-not-found",
+        "--server",
+        &url,
+    ];
+    check(
+        &alone(&words, ""),
+        expect![[r#"
+        pipeline/a deleted (dry run)
+        stream/c deleted (dry run)
+        error[HW-KERNEL-013]: `Stream/b` is named by `Pipeline/z`
+        exit 1
+    "#]],
+    );
+    // Where not all of it can go, nothing goes.
+    check(
+        &alone(&["delete", "pipeline/a", "stream/b", "--made", "--ignore-not-found", "--server", &url], ""),
+        expect![[r#"
+        error[HW-KERNEL-013]: `Stream/b` is named by `Pipeline/z`
+        exit 1
+    "#]],
+    );
+    assert_eq!(asked.join().unwrap(), ["POST /v1/foresee HTTP/1.1", "POST /v1/foresee?made=true HTTP/1.1"]);
 }

@@ -115,7 +115,7 @@ impl Kernel {
                     texts.iter().any(|delta| delta.key == key.as_bytes()).then_some("rewritten")?
                 }
             };
-            Some(self.entry("apply", &applied.kind, applied.name.as_str(), applied.generation, outcome))
+            Some(self.entry(&options.who, "apply", &applied.kind, applied.name.as_str(), applied.generation, outcome))
         };
         let entries: Vec<audit::Entry> = report.resources.iter().filter_map(entry).collect();
         let specs_changed = !changes.is_empty();

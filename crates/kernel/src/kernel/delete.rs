@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_base::Problem;
+use headwater_base::{Principal, Problem};
 use headwater_log::{Commit, LogError, Stream, append_durable};
 
 use super::Kernel;
+use super::foresee::{Deletion, Namers};
 use crate::audit;
 use crate::made::orphans;
 use crate::resource::{Metadata, Resource, id};
@@ -35,6 +36,8 @@ pub struct DeleteOptions {
     pub made: bool,
     /// Deletes only this version; None deletes whatever is there.
     pub version: Option<u64>,
+    /// Who asks for it, as the audit event says. That a resource is gone then tells the node.
+    pub who: Principal,
 }
 
 impl Kernel {
@@ -48,48 +51,18 @@ impl Kernel {
         let (mut ids, mut made) = {
             let _turn = self.resources.turn.lock().await;
             let gone = if options.dry_run { options.gone.clone() } else { BTreeSet::new() };
-            let there = self.get(kind, name).filter(|resource| !gone.contains(&resource.id()));
-            let Some(resource) = there else { return Err(self.not_found(kind, name)) };
-            let stored = resource.metadata.version;
-            if let Some(meant) = options.version.filter(|meant| *meant != stored) {
-                let fact = format!("this deletes version {meant} of `{}`, which is at version {stored}", resource.id());
-                return Err(Problem::new("HW-KERNEL-011", fact).help("somebody changed it since; get it again"));
-            }
-            if let Some(table) = name
-                .strip_prefix("table.")
-                .filter(|table| kind == "Stream" && self.resources.get("Table", table).is_some())
-            {
-                let problem =
-                    Problem::new("HW-KERNEL-027", format!("the stream `{name}` belongs to the table `{table}`"));
-                return Err(problem.help(format!("`headwater delete table/{table}` deletes both")));
-            }
-            if kind == "Stream" && name == audit::STREAM {
-                return Err(Problem::new("HW-KERNEL-027", "the audit stream cannot be deleted"));
-            }
-            let dependents = self.dependents(&resource, options.cascade, gone.clone());
-            if let (Some(first), false) = (dependents.first(), options.cascade || options.force) {
-                let others = dependents.len() - 1;
-                let more = if others > 0 { format!(" and {others} more") } else { String::new() };
-                let fact = format!("`{}` is named by `{}`{more}", resource.id(), first.id());
-                let help =
-                    "delete that first, or use `--cascade` to delete both, or `--force` to delete this one alone";
-                return Err(Problem::new("HW-KERNEL-013", fact).help(help));
-            }
-            let mut goes: Vec<Arc<Resource>> = if options.cascade { dependents } else { Vec::new() };
-            goes.push(Arc::clone(&resource));
+            let asked = Deletion { kind: kind.to_owned(), name: name.to_owned(), version: options.version };
+            let mut goes = self.goes(&asked, options, &Namers::of(self), &gone)?;
             let ids: Vec<String> = goes.iter().map(|resource| resource.id()).collect();
             let made = if options.made { self.orphans(&goes, &gone) } else { Vec::new() };
             if options.dry_run {
                 return Ok(ids.into_iter().chain(made.iter().map(stream_id)).collect());
             }
-            let is_bare = resource.metadata.generation == 0;
-            if is_bare {
-                goes.pop();
-            }
+            let bare = goes.pop_if(|resource| resource.metadata.generation == 0);
             // First: whoever wants the stream to be there would have it made again.
-            self.mark(&goes, options.made).await?;
-            if is_bare {
-                self.delete_bare(&resource).await?;
+            self.mark(&goes, options).await?;
+            if let Some(bare) = bare {
+                self.delete_bare(&bare, &options.who).await?;
             }
             (ids, made)
         };
@@ -116,7 +89,7 @@ impl Kernel {
     }
 
     /// The streams that the node made and that go with these, where `gone` are gone already.
-    fn orphans(&self, goes: &[Arc<Resource>], gone: &BTreeSet<String>) -> Vec<Arc<Stream>> {
+    pub(super) fn orphans(&self, goes: &[Arc<Resource>], gone: &BTreeSet<String>) -> Vec<Arc<Stream>> {
         let ids: BTreeSet<String> = goes.iter().map(|resource| resource.id()).collect();
         let mut stays = self.resources.list(None);
         stays.retain(|resource| !ids.contains(&resource.id()) && !gone.contains(&resource.id()));
@@ -125,34 +98,8 @@ impl Kernel {
         orphans
     }
 
-    /// Resources that name `resource` and are not `gone`; with `deep` also those that name these, the outermost first.
-    fn dependents(&self, resource: &Arc<Resource>, deep: bool, gone: BTreeSet<String>) -> Vec<Arc<Resource>> {
-        let all = self.resources.list(None);
-        let names = |other: &Arc<Resource>, target: &Resource| {
-            let Some(kind) = self.registry().kind(&other.kind) else { return false };
-            let refs = kind.names(other).unwrap_or_default();
-            refs.iter()
-                .any(|reference| reference.kind == target.kind && reference.name == target.metadata.name.as_str())
-        };
-        let mut found: Vec<Arc<Resource>> = Vec::new();
-        let mut seen = gone;
-        seen.insert(resource.id());
-        let mut queue = vec![Arc::clone(resource)];
-        while let Some(target) = queue.pop() {
-            for other in all.iter().filter(|other| names(other, &target)) {
-                if seen.insert(other.id()) {
-                    found.push(Arc::clone(other));
-                    if deep {
-                        queue.push(Arc::clone(other));
-                    }
-                }
-            }
-        }
-        found.reverse();
-        found
-    }
-
-    async fn mark(&self, goes: &[Arc<Resource>], made: bool) -> Result<(), Problem> {
+    async fn mark(&self, goes: &[Arc<Resource>], options: &DeleteOptions) -> Result<(), Problem> {
+        let made = options.made;
         let is_new = |Metadata { deleting, deleting_made, .. }: &Metadata| deleting.is_none() || made && !deleting_made;
         let goes: Vec<&Arc<Resource>> = goes.iter().filter(|resource| is_new(&resource.metadata)).collect();
         if goes.is_empty() {
@@ -161,6 +108,7 @@ impl Kernel {
         let now = self.clock().now();
         let entry = |resource: &Resource| {
             self.entry(
+                &options.who,
                 "delete",
                 &resource.kind,
                 resource.metadata.name.as_str(),
@@ -182,12 +130,12 @@ impl Kernel {
     }
 
     /// Deletes a stream that has no resource.
-    async fn delete_bare(&self, resource: &Resource) -> Result<(), Problem> {
+    async fn delete_bare(&self, resource: &Resource, who: &Principal) -> Result<(), Problem> {
         match self.log().delete(&resource.metadata.name).await {
             Ok(()) | Err(LogError::UnknownStream(_)) => {}
             Err(error) => return Err(refused("the deletion", &error)),
         }
-        let entry = self.entry("delete", "Stream", resource.metadata.name.as_str(), 0, "deleted");
+        let entry = self.entry(who, "delete", "Stream", resource.metadata.name.as_str(), 0, "deleted");
         let appends = audit::append(&[entry]).into_iter().collect();
         let mut commit = Commit { appends, frees: true, ..Commit::default() };
         append_durable(self.log().as_ref(), &mut commit)
@@ -197,6 +145,7 @@ impl Kernel {
     }
 }
 
-fn stream_id(stream: &Arc<Stream>) -> String {
+/// The id of a stream as a resource.
+pub(super) fn stream_id(stream: &Arc<Stream>) -> String {
     id("Stream", stream.name.as_str())
 }

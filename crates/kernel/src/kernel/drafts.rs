@@ -132,7 +132,13 @@ impl Kernel {
     /// `HW-KERNEL-039` when there is none, `-038` when it is at another version, `-011` when the resource has changed since
     /// it began, `-042` when it is of another resource, and everything that [`Kernel::apply`] refuses, with its place in the
     /// text.
-    pub async fn publish_draft(self: &Arc<Self>, kind: &str, name: &str, version: u64) -> Result<Report, Vec<Problem>> {
+    pub async fn publish_draft(
+        self: &Arc<Self>,
+        kind: &str,
+        name: &str,
+        version: u64,
+        who: Principal,
+    ) -> Result<Report, Vec<Problem>> {
         let _turn = self.resources.turn.lock().await;
         let stored = self.kept_draft(kind, name).map_err(|problem| vec![problem])?;
         if version != stored.version {
@@ -154,7 +160,8 @@ impl Kernel {
         // What its text says of it was true when the text was written.
         (draft.generation, draft.version) = (None, None);
         let state = vec![(Arc::from(SPACE), vec![gone(&stored)])];
-        self.apply_in_turn(vec![draft], &ApplyOptions::default(), state).await
+        let options = ApplyOptions { who, ..ApplyOptions::default() };
+        self.apply_in_turn(vec![draft], &options, state).await
     }
 
     /// The version of a resource; 0 where there is none.

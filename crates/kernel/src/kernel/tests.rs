@@ -17,6 +17,7 @@ use crate::unit::Unit;
 
 mod bugs;
 mod drafts;
+mod foresee;
 mod made;
 mod texts;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
-use headwater_base::{Micros, Name, Problem};
+use headwater_base::{Micros, Name, Principal, Problem};
 use headwater_log::{Commit, LogError, Ticket};
 use headwater_wire::exact::Exact;
 
@@ -62,6 +62,8 @@ pub struct Write {
     pub condition: Option<Expression>,
     /// What it came of, which its change goes on with.
     pub cause: Option<Cause>,
+    /// Who asks for it, as the audit event says; None for nobody who is named.
+    pub who: Option<Principal>,
 }
 
 impl Write {
@@ -76,6 +78,7 @@ impl Write {
             present: false,
             condition: None,
             cause: None,
+            who: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Documents whose time is up: by their age, or by a field of their own. They are not shown any more at once, and
 //! deleted a little later, by a write like any other that changes tell as expired.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_base::{Micros, Problem};
@@ -33,13 +34,21 @@ impl TableViews {
     }
 
     /// Deletes documents whose time is up.
-    pub(super) async fn expire(&self, table: &Table, stopping: &(dyn Fn() -> bool + Sync)) -> Result<(), Problem> {
+    pub(super) async fn expire(
+        self: &Arc<Self>,
+        table: &Arc<Table>,
+        stopping: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), Problem> {
         let now = self.clock.now();
         if let Some(ttl) = table.ttl {
             let limit = now.minus(ttl);
             let mut after: Option<String> = None;
             loop {
-                let aged = self.answer(|view| view.older(*table.id.read(), limit.0, after.as_deref(), AGE_SCAN))?;
+                let own = Arc::clone(table);
+                let older = move |views: &Self| {
+                    views.answer(|view| view.older(*own.id.read(), limit.0, after.as_deref(), AGE_SCAN))
+                };
+                let aged = self.aside(older).await?;
                 self.delete_all(table, &aged.keys).await?;
                 after = aged.last;
                 if after.is_none() || stopping() {
@@ -52,17 +61,21 @@ impl TableViews {
         let below = expiry_place(now);
         let mut after: Option<(Vec<u8>, String)> = None;
         while !stopping() {
-            let range = Range {
-                from: &[],
-                below: Some(&below),
-                after: after.as_ref().map(|(place, key)| (place.as_slice(), key.as_str())),
-                descending: false,
-                count: AT_ONCE,
+            let own = Arc::clone(table);
+            let due = move |views: &Self| {
+                let range = Range {
+                    from: &[],
+                    below: Some(&below),
+                    after: after.as_ref().map(|(place, key)| (place.as_slice(), key.as_str())),
+                    descending: false,
+                    count: AT_ONCE,
+                };
+                views.answer(|view| match own.index_id(index) {
+                    Some(id) => view.find(*own.id.read(), id, &range),
+                    None => Ok(Vec::new()),
+                })
             };
-            let found = self.answer(|view| match table.index_id(index) {
-                Some(id) => view.find(*table.id.read(), id, &range),
-                None => Ok(Vec::new()),
-            })?;
+            let found = self.aside(due).await?;
             let keys: Vec<(String, u64)> = found.iter().map(|(_, row)| (row.key.clone(), row.version)).collect();
             self.delete_all(table, &keys).await?;
             if found.len() < AT_ONCE {
@@ -82,6 +95,7 @@ impl TableViews {
         let mut sequence = None;
         for chunk in keys.chunks(AT_ONCE) {
             let mut writes: Vec<Write> = chunk.iter().map(write).collect();
+            self.recall(&writes).await?;
             let mut also = Commit::default();
             while !writes.is_empty() {
                 match self.decide(&writes, &mut also, true) {

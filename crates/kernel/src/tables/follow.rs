@@ -65,24 +65,21 @@ async fn run(views: Arc<TableViews>, table: Arc<Table>, mut stop: Stop) -> Resul
     loop {
         for partition in 0..table.stream.config.partitions {
             while !stop.is_set() {
-                let (inner, followed) = (Arc::clone(&views), Arc::clone(&table));
-                let applied = tokio::task::spawn_blocking(move || inner.apply(&followed, partition)).await;
-                if !applied.map_err(|error| panicked("table view", error))?? {
+                let followed = Arc::clone(&table);
+                if !views.aside(move |views| views.apply(&followed, partition)).await? {
                     break;
                 }
             }
         }
         let mut after: Option<String> = None;
         while !stop.is_set() && table.indexes.iter().any(|index| !index.complete.load(Ordering::SeqCst)) {
-            let (inner, followed) = (Arc::clone(&views), Arc::clone(&table));
-            let step = tokio::task::spawn_blocking(move || inner.backfill(&followed, after.as_deref())).await;
-            after = step.map_err(|error| panicked("table view", error))??;
+            let followed = Arc::clone(&table);
+            after = views.aside(move |views| views.backfill(&followed, after.as_deref())).await?;
         }
         table.caught_up.store(true, Ordering::SeqCst);
         if !std::mem::replace(&mut listed, true) {
-            let (inner, followed) = (Arc::clone(&views), Arc::clone(&table));
-            let outcome = tokio::task::spawn_blocking(move || inner.list_keys(&followed)).await;
-            outcome.map_err(|error| panicked("table view", error))??;
+            let followed = Arc::clone(&table);
+            views.aside(move |views| views.list_keys(&followed)).await?;
         }
         for (partition, applied) in (0..).zip(&table.applied) {
             // The end lies one past the last event, as `applied` does: above it there is something to apply.
@@ -110,6 +107,15 @@ fn gone(table: &Table, error: &LogError) -> Problem {
 }
 
 impl TableViews {
+    /// What `work` comes to, on a thread that may wait for the disk.
+    pub(super) async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let views = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&views)).await.map_err(|error| panicked("table view", error))?
+    }
+
     /// Applies the next events of a partition; false at the end.
     pub(super) fn apply(&self, table: &Table, partition: u32) -> Result<bool, Problem> {
         // What is made here, from its offset to its entries of indexes, is made for this one.

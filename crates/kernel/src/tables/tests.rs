@@ -1,5 +1,6 @@
 mod transactions;
 
+use futures::FutureExt as _;
 use headwater_base::ManualClock;
 use headwater_base::partition::partition_of;
 use headwater_log::{Append, Commit, EmbeddedLog};
@@ -267,6 +268,49 @@ async fn what_only_the_disk_knows_is_told_apart_from_what_memory_does() {
     assert!(matches!(kernel.tables().held("users", "b"), Ok(Some(Some(_)))));
     world.clock.advance(Duration::from_secs(3_700));
     assert_eq!(kernel.tables().held("users", "a").unwrap(), Some(None));
+    kernel.stop().await;
+}
+
+/// Whether `work` gives its thread back while the view, which cannot be read meanwhile, is waited for.
+fn waits_aside<F: Future + Unpin>(views: &Arc<TableViews>, work: &mut F) -> bool {
+    let (held, is_held) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel();
+    let views = Arc::clone(views);
+    let holder = std::thread::spawn(move || {
+        let _view = views.view.write();
+        held.send(()).unwrap();
+        released.recv_timeout(Duration::from_secs(20)).is_ok()
+    });
+    is_held.recv().unwrap();
+    let waits = work.now_or_never().is_none();
+    // Nobody hears it where that took so long that the view was given back.
+    let _ = release.send(());
+    holder.join().unwrap() && waits
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expiry_and_imports_read_of_the_disk_holds_up_no_thread() {
+    let world = World::new();
+    let kernel = world.with_users("{ttl: 1h, ttlField: ends, changes: {images: newImage}}").await;
+    for key in ["a", "b"] {
+        kernel.tables().put(&users(), key, json("{}"), None).await.unwrap();
+    }
+    kernel.stop().await;
+    drop(kernel);
+    // A new life remembers keys, and no documents.
+    let kernel = world.open().await;
+    let views = Arc::clone(kernel.tables());
+    until("the keys", || views.held("users", "none").unwrap() == Some(None)).await;
+    let (name, entries) = (users(), [("b".to_owned(), json(r#"{"n":1}"#))]);
+    let mut import = Box::pin(views.import(&name, &entries));
+    assert!(waits_aside(&views, &mut import), "an import");
+    assert_eq!(import.await.unwrap(), 1);
+    let (table, never) = (views.table("users").unwrap(), || false);
+    world.clock.advance(Duration::from_secs(3_700));
+    let mut expiry = Box::pin(views.expire(&table, &never));
+    assert!(waits_aside(&views, &mut expiry), "the expiry");
+    expiry.await.unwrap();
+    until("they have gone", || views.count("users").unwrap() == 0).await;
     kernel.stop().await;
 }
 

@@ -69,7 +69,7 @@ impl TableViews {
 
     /// Has the documents that are to be written read from the disk, aside, where memory does not know them: who decides
     /// holds the tables, and the thread.
-    async fn recall(&self, writes: &[Write]) -> Result<(), Problem> {
+    pub(super) async fn recall(&self, writes: &[Write]) -> Result<(), Problem> {
         let mut unknown: Vec<(Arc<Table>, String)> = Vec::new();
         for write in writes.iter().take(WRITES_MAX) {
             let table = self.table(write.table.as_str())?;
@@ -103,7 +103,7 @@ impl TableViews {
         };
         audit::Entry {
             time: self.clock.now(),
-            who: audit::LOCAL.to_owned(),
+            who: write.who.as_ref().map_or_else(|| audit::LOCAL.to_owned(), audit::who),
             verb: verb.to_owned(),
             kind: "Table".to_owned(),
             name: write.table.to_string(),
@@ -167,6 +167,7 @@ impl TableViews {
         for chunk in entries.chunks(IMPORT_WRITES) {
             let writes: Vec<Write> =
                 chunk.iter().map(|(key, value)| Write::unconditional(&table.name, key, value.clone())).collect();
+            self.recall(&writes).await?;
             let mut also = Commit::default();
             let decided = loop {
                 match self.decide(&writes, &mut also, false) {

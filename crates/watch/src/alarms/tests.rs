@@ -1,6 +1,7 @@
 //! Alarms over the real log; the chart is settable.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use headwater_base::{Micros, Problem};
+use headwater_kernel::clock::nap;
 use headwater_kernel::port::Cause;
 use headwater_kernel::port::tables::TransactError;
 use headwater_kernel::unit::{awaited, bug};
@@ -31,8 +32,6 @@ use crate::tasks::{self, Call, Done, Internal, Plan, Refusal};
 
 /// The longest time an Express execution may take.
 const LONGEST: Duration = Duration::from_secs(300);
-/// The longest nap before the clock is asked again.
-const NAP_MAX: Duration = Duration::from_millis(50);
 /// Events of history kept of one run; the newest go first.
 const HISTORY_MAX: usize = 1_000;
 
@@ -190,7 +189,7 @@ impl Life<'_> {
                 return event;
             }
             let now = self.inner.clock.now();
-            if now.since(begun) > LONGEST {
+            if now.since(begun) >= LONGEST {
                 return Event::Timer(Timer::Execution);
             }
             let first = self.timers.iter().min_by_key(|(_, due)| **due).map(|(timer, due)| (*timer, *due));
@@ -200,11 +199,11 @@ impl Life<'_> {
                 self.timers.remove(&timer);
                 return Event::Timer(timer);
             }
-            let nap = first.map_or(NAP_MAX, |(_, due)| due.since(now).min(NAP_MAX));
-            if self.tasks.is_empty() {
-                tokio::time::sleep(nap).await;
-            } else if let Ok(Some(event)) = tokio::time::timeout(nap, self.tasks.next()).await {
-                return event;
+            let end = begun.plus(LONGEST);
+            let due = first.map_or(end, |(_, due)| due.min(end));
+            tokio::select! {
+                Some(event) = self.tasks.next() => return event,
+                () = nap(&*self.inner.clock, due) => {}
             }
         }
     }

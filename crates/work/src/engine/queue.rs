@@ -70,16 +70,24 @@ impl Command {
 /// A queue with one reader.
 #[derive(Default)]
 pub(super) struct Queue {
-    waiting: Mutex<(VecDeque<Command>, bool)>,
+    waiting: Mutex<Waiting>,
     wake: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    commands: VecDeque<Command>,
+    closed: bool,
+    /// The reader is to look at its timers.
+    look: bool,
 }
 
 impl Queue {
     /// Adds a command. Once the queue is closed it is dropped, which its caller hears of.
     pub(super) fn push(&self, command: Command) {
         let mut waiting = self.waiting.lock();
-        if !waiting.1 {
-            waiting.0.push_back(command);
+        if !waiting.closed {
+            waiting.commands.push_back(command);
             self.wake.notify_one();
         }
     }
@@ -87,20 +95,20 @@ impl Queue {
     /// Puts commands before all others, in their order.
     pub(super) fn push_front(&self, commands: Vec<Command>) {
         let mut waiting = self.waiting.lock();
-        if waiting.1 {
+        if waiting.closed {
             return;
         }
         for command in commands.into_iter().rev() {
-            waiting.0.push_front(command);
+            waiting.commands.push_front(command);
         }
     }
 
     /// Takes out what clients have asked to be started; those who wait for it.
     pub(super) fn take_starts(&self) -> Vec<Reply<ExecutionView>> {
         let mut waiting = self.waiting.lock();
-        let all = std::mem::take(&mut waiting.0).into_iter();
+        let all = std::mem::take(&mut waiting.commands).into_iter();
         let (starts, rest): (VecDeque<Command>, _) = all.partition(Command::is_clients_start);
-        waiting.0 = rest;
+        waiting.commands = rest;
         let reply = |command| if let Command::Start { reply, .. } = command { reply } else { None };
         starts.into_iter().filter_map(reply).collect()
     }
@@ -108,36 +116,41 @@ impl Queue {
     /// Ends the reader; what waits is dropped.
     pub(super) fn close(&self) {
         let mut waiting = self.waiting.lock();
-        waiting.1 = true;
-        let dropped = std::mem::take(&mut waiting.0);
+        waiting.closed = true;
+        let dropped = std::mem::take(&mut waiting.commands);
         drop(waiting);
         drop(dropped);
         self.wake.notify_one();
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.waiting.lock().1
+        self.waiting.lock().closed
     }
 
-    /// Makes the reader look at its timers.
+    /// Makes the reader look at its timers, also where it is not waiting yet.
     pub(super) fn wake(&self) {
+        self.waiting.lock().look = true;
         self.wake.notify_one();
     }
 
     /// Takes up to `count` commands, after waiting at most `patience` for the first. None once it is closed.
     pub(super) fn take(&self, count: usize, patience: Duration) -> Option<Vec<Command>> {
         let mut waiting = self.waiting.lock();
-        if waiting.0.is_empty() && !waiting.1 && !patience.is_zero() {
+        if waiting.commands.is_empty() && !waiting.closed && !waiting.look && !patience.is_zero() {
             self.wake.wait_for(&mut waiting, patience);
         }
-        if waiting.1 {
+        waiting.look = false;
+        if waiting.closed {
             return None;
         }
-        let count = count.min(waiting.0.len());
-        Some(waiting.0.drain(..count).collect())
+        let count = count.min(waiting.commands.len());
+        Some(waiting.commands.drain(..count).collect())
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiting.lock().0.len()
+        self.waiting.lock().commands.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

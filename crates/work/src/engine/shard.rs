@@ -44,8 +44,9 @@ pub(super) use completer::run as complete;
 
 /// Commands and timers of one commit at most.
 const GATHER_MAX: usize = 256;
-/// How long the thread naps without a reason.
-const IDLE: Duration = Duration::from_millis(200);
+/// How long the thread naps at most. Whoever sets the clock by hand wakes it; but a machine may have slept, or been given
+/// another time.
+const NAP_MAX: Duration = Duration::from_secs(30);
 /// Executions kept decoded.
 const CACHED_MAX: usize = 256;
 
@@ -217,7 +218,8 @@ impl Shard {
     /// One commit, or a nap.
     fn round(&mut self) -> Result<bool, Stop> {
         let now = self.inner.clock.now();
-        let patience = self.timers.next().map_or(IDLE, |due| due.since(now).min(IDLE));
+        let next = self.timers.next(self.inner.kept);
+        let patience = next.map_or(NAP_MAX, |due| due.since(now).min(NAP_MAX));
         let Some(commands) = self.queue().take(GATHER_MAX, patience) else { return Ok(false) };
         let mut batch = Batch::default();
         let now = self.inner.clock.now();

@@ -49,8 +49,11 @@ impl Timers {
         [self.live.first(), self.expiring.first()].into_iter().flatten().min().copied()
     }
 
-    /// When the next one is due.
-    pub(super) fn next(&self) -> Option<Micros> {
+    /// When the next one fires: at once, where more than `kept` ended executions are kept.
+    pub(super) fn next(&self, kept: usize) -> Option<Micros> {
+        if self.expiring.len() > kept {
+            return Some(Micros::MIN);
+        }
         self.first().map(|(due, ..)| due)
     }
 
@@ -68,3 +71,6 @@ impl Timers {
         self.live.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

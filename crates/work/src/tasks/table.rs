@@ -234,7 +234,7 @@ fn write(
     };
     let expect = parameters.optional_number("ExpectedVersion")?;
     let cause = call.cause.cloned();
-    let write = Write { table, key: key.clone(), change, expect, present: false, condition, cause };
+    let write = Write { table, key: key.clone(), change, expect, present: false, condition, cause, who: None };
     let answer = match (returned, dialect) {
         (Returned::None, Dialect::Native) => Answer::Known(json!({ "Key": key })),
         (Returned::None, Dialect::DynamoDb) => Answer::Known(json!({})),

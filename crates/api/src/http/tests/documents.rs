@@ -122,3 +122,43 @@ async fn a_transaction_is_all_or_nothing() {
     assert_eq!((status, &problem["code"]), (400, &Value::from("HW-API-008")));
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_a_change_is_in_the_audit_stream() {
+    let house = with_runs().await;
+    let asha = "headwater-principal: asha\r\n";
+    let typed = |media_type: &str| format!("content-type: {media_type}\r\n{asha}");
+    let (yaml, json) = (typed("application/yaml"), typed("application/json"));
+    let more = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: more}\nspec: {partitions: 1}\n";
+    let a = "/v1/tables/runs/documents/a";
+    assert_eq!(house.with("POST", "/v1/apply", &yaml, more).await.0, 200);
+    assert_eq!(house.with("PUT", a, &json, "{}").await.0, 201);
+    assert_eq!(house.with("PATCH", a, &json, r#"{"update":"ADD n 1"}"#).await.0, 200);
+    let both = r#"{"writes":[{"table":"runs","key":"b","put":{}}]}"#;
+    assert_eq!(house.with("POST", "/v1/transactions", &json, both).await.0, 200);
+    assert_eq!(house.with("DELETE", a, asha, "").await.0, 204);
+    assert_eq!(house.with("DELETE", "/v1/streams/more", asha, "").await.0, 200);
+    // Who names nobody is whoever runs the node, and two names are none.
+    assert_eq!(house.json("PUT", a, "{}").await.0, 201);
+    assert_eq!(code(&house.with("PUT", a, &format!("{json}{asha}"), "{}").await), "400 HW-BASE-002");
+    let (_, events) = house.get("/v1/streams/headwater.audit/events?from=0&max=500").await;
+    let told: Vec<String> = events
+        .lines()
+        .map(|event| serde_json::from_str::<Value>(event).unwrap()["value"].take())
+        .map(|entry| ["who", "verb", "name", "outcome"].map(|field| entry[field].as_str().unwrap_or("-")).join(" "))
+        .filter(|entry| !entry.contains("orders") && !entry.contains("strict"))
+        .collect();
+    let wanted = [
+        "local apply runs created",
+        "asha apply more created",
+        "asha put runs written",
+        "asha update runs written",
+        "asha put runs written",
+        "asha remove runs written",
+        "asha delete more deleting",
+        "local delete more deleted",
+        "local put runs written",
+    ];
+    assert_eq!(told, wanted);
+    house.stop().await;
+}

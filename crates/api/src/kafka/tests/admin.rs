@@ -82,9 +82,10 @@ async fn alter_configs_replaces_all_that_was_set() {
         assert_eq!(alter(&mut peer, version, &[("flush.ms", "6")], false).await, 0);
         assert_eq!(config(&mut peer, "retention.ms").await, ("604800000".into(), false), "back to its default");
     }
-    // Whom the node made a stream for is none of what a client set.
+    // Whom the node made a stream for is none of what a client set, and is not lost by what it sets.
     let log = peer.house.service.log.clone();
     let orders = log.stream("orders").unwrap();
+    assert_eq!(headwater_kernel::made::asked_by(&orders), Some("kafka/test"));
     let mark = (headwater_kernel::made::MARK.to_owned(), "Pipeline/p".to_owned());
     log.alter(&orders.name, orders.config.clone(), vec![mark.clone()]).await.unwrap();
     assert_eq!(alter(&mut peer, 2, &[("flush.ms", "6")], false).await, 0);

@@ -3,7 +3,8 @@
 //!
 //! What has to be durable is there already: the event stands in the input, and its offset stays open in the commit of its
 //! first revision, marked as owed. Whoever takes the pipeline up after a crash reads it again and gives its second
-//! revision; the commit that has the second revision, or the copy on the retry stream, closes the offset.
+//! revision; the commit that has the second revision, or the copy on the retry stream, closes the offset. Where its record
+//! has gone by then, a dead letter closes it: who has the first revision waits for another one.
 //!
 //! Invariants: a kept event holds back neither event time nor the events of its key, as a copy does not; what is kept is
 //! bounded in bytes, in number so that the input goes on, and each event in time.
@@ -12,10 +13,11 @@ use std::time::Duration;
 
 use headwater_log::Offset;
 
-use super::{Core, Flight};
+use super::{Core, Flight, Rejected};
 use crate::compile::{Plan, Work};
-use crate::doc::Doc;
+use crate::doc::{Doc, Fault};
 use crate::runtime::letters::Retry;
+use crate::runtime::outbox::Sink;
 use crate::runtime::parking::{For, Next, Ticket};
 use crate::runtime::positions::Open;
 
@@ -140,5 +142,19 @@ impl Core {
         self.parking.put(ticket, flight, For::Answer(step));
         self.parking.limit(ticket, step, self.around.clock.elapsed(), KEPT);
         free
+    }
+
+    /// Tells of the events whose records have gone before their second revisions.
+    pub(super) fn tell_unpaid(&mut self, out: &mut dyn Sink) {
+        for (input, offset) in std::mem::take(&mut self.unpaid) {
+            let Some(partition) = self.inputs.get(input).map(|input| input.partition) else { continue };
+            let at = (partition, offset);
+            let event = Rejected { input, at, key: None, data: &[], time_ms: self.now.millis(), cause: None };
+            let fault = Fault::new(
+                "HW-FLOW-035",
+                "the event went on without an answer, and its record is gone from the input: there is no second revision",
+            );
+            self.dead(event, None, &fault, out);
+        }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
 use crate::runtime::outbox::CUT_HEADER;
+use crate::runtime::reconcile::Span;
 
 fn spec(from: &str, to: &str) -> Value {
     json!({"source": {"type": "stream", "stream": from, "start": "earliest"}, "outputs": [{"type": "stream", "stream": to}]})
@@ -181,5 +182,27 @@ fn values_that_are_written_once_for_a_commit_carry_its_longest_chain() {
     send_text_after(&bench, "a", &[(2, event("u", 3))], false);
     bench.wait_for("b", 2);
     assert_eq!(bench.hops("b")[1], Some(3));
+    bench.stop(&unit);
+}
+
+#[test]
+fn a_correction_carries_on_the_chain_of_what_it_corrects() {
+    let bench = Bench::new();
+    bench.stream("a", 1);
+    let mut spec = keeping("a", "b", json!({"type": "session", "gap": "10s"}));
+    spec["time"]["lateness"] = json!("0s");
+    spec["late"] = json!({"stream": "late"});
+    let unit = bench.start("sessions", spec);
+    send_text_after(&bench, "a", &[(3, event("u", 100)), (0, event("end", 7_200))], false);
+    bench.wait_for("b", 1);
+    // Too late for its session, whose result says nothing of it.
+    send_text_after(&bench, "a", &[(9, event("u", 105))], false);
+    bench.wait_for("late", 1);
+    bench.wait_for("out", 3);
+    let span = Span { from: START, to: Micros(START.0 + 3_600_000_000), repair: true };
+    let report = bench.runtime.block_on(bench.pipelines.recompute("sessions", span)).unwrap();
+    assert_eq!((report.streams["b"].wrong, report.repaired), (1, 1));
+    bench.wait_for("b", 2);
+    assert_eq!(bench.hops("b"), [Some(4), Some(10)]);
     bench.stop(&unit);
 }

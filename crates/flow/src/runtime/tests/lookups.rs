@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use headwater_base::{Limits, Micros};
+use headwater_base::{Limits, Micros, Name};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::LookupError;
-use headwater_log::{Cleanup, StreamConfig};
+use headwater_log::{Cleanup, Log, StreamConfig};
 use headwater_testkit::memory_log;
 use serde_json::{Value, json};
 
@@ -371,4 +371,45 @@ fn an_event_that_is_kept_counts_once_and_passes_a_step_that_lets_it_through_once
     assert_eq!(visits, [json!(["a", 1]), json!(["b", 1])]);
     bench.stop(&unit);
     assert_eq!((bench.read("late"), bench.read("retry")), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_second_revision_that_cannot_come_since_its_record_is_gone_is_a_dead_letter() {
+    let (log, time) = memory_log();
+    let bench = Bench::over(log.clone());
+    let gate = Gate::named("unpaid");
+    let kept =
+        StreamConfig { partitions: 1, retention_ms: Some(1), segment_ms: 1, ..default_config(&Limits::default()) };
+    bench.create("in", kept);
+    let unit = bench.start("unpaid", timed("unpaid"));
+    let (owed, done) = (event("a", 0, Some("slow")), event("b", 1, None));
+    bench.send("in", 0, &[(None, &owed), (None, &done)]);
+    bench.until("the event waits", || bench.figure("unpaid", "waiting_events") == 1.0);
+    bench.clock.advance(Duration::from_secs(1));
+    bench.wait_for("out", 2);
+    bench.send("in", 0, &[(None, &event("c", 2, Some("slow too")))]);
+    bench.until("both wait", || bench.figure("unpaid", "waiting_events") == 2.0);
+    bench.stop(&unit);
+    let name = Name::new("in").unwrap();
+    for _ in 0..4 {
+        time.advance(Duration::from_secs(1));
+        log.maintain_now().unwrap();
+    }
+    assert_eq!(log.ends(&name, 0).unwrap().start, 3, "retention has taken all of it");
+    for key in ["slow", "slow too"] {
+        gate.answer(key, Ok(Some("42")));
+    }
+    let unit = bench.start("unpaid", timed("unpaid"));
+    let letter = values(&bench.wait_for("dead", 1)).remove(0);
+    let wanted = (&json!("HW-FLOW-035"), &json!({"stream": "in", "partition": 0, "offset": 0}));
+    assert_eq!((&letter["code"], &letter["position"]), wanted);
+    bench.send("in", 0, &[(None, &event("z", 900, None))]);
+    assert_eq!(ids(&bench.wait_for("out", 3))[2], "z", "the rest of the input goes on");
+    bench.stop(&unit);
+    // It has been told, and is not told once more.
+    let unit = bench.start("unpaid", timed("unpaid"));
+    bench.send("in", 0, &[(None, &event("y", 901, None))]);
+    bench.wait_for("out", 4);
+    bench.stop(&unit);
+    assert_eq!(bench.read("dead").len(), 1);
 }

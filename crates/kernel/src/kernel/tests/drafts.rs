@@ -55,28 +55,40 @@ async fn a_draft_becomes_the_resource_or_stays() {
         (&*TEXT.replace("from", "form"), "HW-KERNEL-007"),
     ] {
         kept = kernel.keep_draft(change(kept.version, 0, "asha", text)).await.unwrap();
-        assert_eq!(codes(kernel.publish_draft("Pipe", "a", kept.version).await.unwrap_err()), [code]);
+        assert_eq!(
+            codes(kernel.publish_draft("Pipe", "a", kept.version, Principal::default()).await.unwrap_err()),
+            [code]
+        );
         assert_eq!(kernel.kept_draft("Pipe", "a").unwrap(), kept);
     }
     kept = kernel.keep_draft(change(kept.version, 0, "asha", TEXT)).await.unwrap();
-    assert_eq!(codes(kernel.publish_draft("Pipe", "a", kept.version - 1).await.unwrap_err()), ["HW-KERNEL-038"]);
-    let report = kernel.publish_draft("Pipe", "a", kept.version).await.unwrap();
+    assert_eq!(
+        codes(kernel.publish_draft("Pipe", "a", kept.version - 1, Principal::default()).await.unwrap_err()),
+        ["HW-KERNEL-038"]
+    );
+    let report = kernel.publish_draft("Pipe", "a", kept.version, Principal::default()).await.unwrap();
     assert_eq!(report.resources[0].outcome, Outcome::Created);
     assert_eq!(kernel.text(&kernel.get("Pipe", "a").unwrap()).as_deref(), Some(TEXT));
     assert_eq!(kernel.kept_drafts(), []);
-    assert_eq!(codes(kernel.publish_draft("Pipe", "a", kept.version).await.unwrap_err()), ["HW-KERNEL-039"]);
+    assert_eq!(
+        codes(kernel.publish_draft("Pipe", "a", kept.version, Principal::default()).await.unwrap_err()),
+        ["HW-KERNEL-039"]
+    );
 
     // One that began before somebody else's change stays what it is, and so does the resource.
     let text = TEXT.replace("orders", "others");
     let kept = kernel.keep_draft(change(0, report.resources[0].version, "asha", &text)).await.unwrap();
     let theirs =
         apply(&kernel, "KIND Pipe\nmetadata: {name: a}\nspec: {from: orders, n: 2}\n").await.resources[0].version;
-    assert_eq!(codes(kernel.publish_draft("Pipe", "a", kept.version).await.unwrap_err()), ["HW-KERNEL-011"]);
+    assert_eq!(
+        codes(kernel.publish_draft("Pipe", "a", kept.version, Principal::default()).await.unwrap_err()),
+        ["HW-KERNEL-011"]
+    );
     assert_eq!(kernel.kept_drafts(), std::slice::from_ref(&kept));
     // With nothing to change, publishing discards it all the same.
     let same = "apiVersion: headwater.dev/v1\nkind: Pipe\nmetadata: {name: a}\nspec: {from: orders, n: 2}\n";
     let kept = kernel.keep_draft(change(kept.version, theirs, "asha", same)).await.unwrap();
-    let report = kernel.publish_draft("Pipe", "a", kept.version).await.unwrap();
+    let report = kernel.publish_draft("Pipe", "a", kept.version, Principal::default()).await.unwrap();
     assert_eq!((report.resources[0].outcome, kernel.kept_drafts()), (Outcome::Unchanged, Vec::new()));
     // It goes with its resource.
     kernel.keep_draft(change(0, theirs, "asha", TEXT)).await.unwrap();
@@ -98,7 +110,7 @@ async fn a_draft_keeps_the_version_that_it_began_with() {
     let second = apply(&kernel, &labelled).await.resources[0].version;
     let kept = kernel.keep_draft(change(begun.version, None, "asha", TEXT)).await.unwrap();
     assert_eq!(kept.begun, first, "whatever has come since");
-    let refused = kernel.publish_draft("Pipe", "a", kept.version).await.unwrap_err().remove(0);
+    let refused = kernel.publish_draft("Pipe", "a", kept.version, Principal::default()).await.unwrap_err().remove(0);
     assert_eq!(
         (refused.code.as_str(), refused.title),
         (
@@ -108,7 +120,7 @@ async fn a_draft_keeps_the_version_that_it_began_with() {
     );
     assert!(refused.help.is_some_and(|help| help.contains(&format!("`resourceVersion={second}`"))));
     let kept = kernel.keep_draft(change(kept.version, second, "asha", TEXT)).await.unwrap();
-    kernel.publish_draft("Pipe", "a", kept.version).await.unwrap();
+    kernel.publish_draft("Pipe", "a", kept.version, Principal::default()).await.unwrap();
     assert_eq!(kernel.get("Pipe", "a").map(|resource| resource.metadata.generation), Some(2));
 
     // One of a resource that is not there does not go over one that somebody else has made meanwhile.
@@ -116,7 +128,7 @@ async fn a_draft_keeps_the_version_that_it_began_with() {
     let text = TEXT.replace("name: a", "name: b");
     let kept = kernel.keep_draft(DraftChange { name, ..change(0, None, "asha", &text) }).await.unwrap();
     let theirs = apply(&kernel, &spec(1).replace("name: a", "name: b")).await.resources[0].version;
-    let refused = kernel.publish_draft("Pipe", "b", kept.version).await.unwrap_err().remove(0);
+    let refused = kernel.publish_draft("Pipe", "b", kept.version, Principal::default()).await.unwrap_err().remove(0);
     assert_eq!(
         refused.title,
         format!("the draft of `Pipe/b` began when there was none, and there is one of version {theirs} by now")

@@ -26,6 +26,9 @@ async fn what_is_only_read_stays() {
     assert_eq!(kernel.delete("Pipe", "b", &with_made()).await.unwrap(), ["Pipe/b"], "the other one reads it");
     assert_eq!(kernel.delete("Pipe", "a", &with_made()).await.unwrap(), ["Pipe/a", "Stream/out"]);
     assert!(world.log.stream("clicks").is_some() && world.log.stream("out").is_none());
+    // Who asked for it is told all the same.
+    let told = |name: &str| kernel.get("Stream", name).unwrap().status.message.clone();
+    assert_eq!(told("clicks"), "was made because `Pipe/b` asked for it and has no resource; applying one adopts it");
     kernel.stop().await;
 }
 

@@ -206,7 +206,6 @@ impl Rig {
 
     pub(super) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
-        self.engine().wake();
     }
 
     /// Waits for a condition that other threads bring about.
