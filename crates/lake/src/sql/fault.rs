@@ -107,6 +107,12 @@ pub fn changed_by_values() -> Problem {
         .help("say the type in the statement, such as `CAST($1 AS double precision)`")
 }
 
+/// A connection more than there may be.
+pub fn full(max: usize) -> Problem {
+    Problem::new("HW-LAKE-110", format!("{max} clients are connected already, which is the limit"))
+        .help("close connections that are not needed any more, or try again in a while")
+}
+
 /// A connection that has as much open as one may have.
 pub fn crowded(what: &str, max: usize) -> Problem {
     Problem::new("HW-LAKE-096", format!("the connection has {max} {what} open, which is the limit"))
@@ -117,6 +123,18 @@ pub fn crowded(what: &str, max: usize) -> Problem {
 pub fn no_cursor(name: &str) -> Problem {
     Problem::new("HW-LAKE-097", format!("cursor `{name}` does not exist"))
         .help("cursors end with their transaction, or with an error; declare it again")
+}
+
+/// A portal that is not there. PostgreSQL has the same words.
+pub fn no_portal(name: &str) -> Problem {
+    Problem::new("HW-LAKE-097", format!("portal `{name}` does not exist"))
+        .help("portals end with their transaction, their statement, or an error; bind it again")
+}
+
+/// A prepared statement that is not there. PostgreSQL has the same words.
+pub fn no_statement(name: &str) -> Problem {
+    Problem::new("HW-LAKE-112", format!("prepared statement `{name}` does not exist"))
+        .help("statements end with their connection, or where they are closed; prepare it again")
 }
 
 /// A cursor that is there already.

@@ -19,7 +19,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::{Parser as SqlParser, ParserError};
+use datafusion::sql::sqlparser::parser::Parser as SqlParser;
 use datafusion_postgres::DfSessionService;
 use datafusion_postgres::hooks::QueryHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
@@ -34,10 +34,10 @@ use datafusion_postgres::pgwire::api::results::{FieldInfo, Response, Tag};
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionHandle, ConnectionManager, DEFAULT_NAME, ErrorHandler, METADATA_USER,
+    ClientInfo, ClientPortalStore, ConnectionHandle, ConnectionManager, DEFAULT_NAME, METADATA_USER,
     PgWireConnectionState, Type,
 };
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::cancel::CancelRequest;
 use datafusion_postgres::pgwire::messages::extendedquery::{
@@ -65,6 +65,7 @@ use open::{Open, Opened};
 use rows::Rows;
 use settings::Settings;
 use verdict::OnlyReads;
+use words::told;
 
 pub(super) mod attributes;
 mod clients;
@@ -80,16 +81,20 @@ mod response;
 mod rows;
 mod settings;
 mod verdict;
+mod words;
 
 /// Principals whose services are kept.
 const SERVICES_MAX: usize = 256;
+/// Connections over the limit that are told so at once; more are closed without a word.
+const REFUSALS_MAX: usize = 32;
 /// How long to wait after the system refused to accept a connection, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves PostgreSQL clients until `stop` is true; then connections end.
 pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Receiver<bool>) {
     let mut handlers: Option<Arc<Handlers>> = None;
-    let permits = Arc::new(Semaphore::new(engine.0.limits.sql_connections));
+    let places = Arc::new(Semaphore::new(engine.0.limits.sql_connections));
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -106,9 +111,14 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            tracing::warn!(connections = engine.0.limits.sql_connections, "too many PostgreSQL connections");
-            continue;
+        let most = engine.0.limits.sql_connections;
+        let (place, refused) = match Arc::clone(&places).try_acquire_owned() {
+            Ok(place) => (place, None),
+            Err(_) => {
+                tracing::warn!(connections = most, "too many PostgreSQL connections");
+                let Ok(place) = Arc::clone(&refusals).try_acquire_owned() else { continue };
+                (place, Some(fault::full(most)))
+            }
         };
         let running = match engine.running().await {
             Ok(running) => running,
@@ -121,9 +131,9 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
         connections.spawn_on(
             async move {
                 // Its place is one of so many.
-                let _permit = permit;
+                let _place = place;
                 // Ends with an error whenever the other side is gone.
-                let _ = connection::serve(socket, &handlers).await;
+                let _ = connection::serve(socket, &handlers, refused).await;
             },
             &running.handle,
         );
@@ -604,7 +614,7 @@ impl ExtendedQueryHandler for Gate {
         };
         formats_fit(&message, &prepared.statement)?;
         let portal = Portal::try_new(&message, prepared)?;
-        Open::of(&*client).bind(&portal.name)?;
+        Open::of(&*client).bind(&portal.name, name)?;
         client.portal_store().put_portal(Arc::new(portal));
         client.send(PgWireBackendMessage::BindComplete(BindComplete::new())).await?;
         Ok(())
@@ -672,7 +682,7 @@ impl ExtendedQueryHandler for Gate {
         match message.target_type {
             TARGET_TYPE_BYTE_STATEMENT => {
                 client.portal_store().rm_statement(name);
-                open.unprepare(name);
+                open.unprepare(name).iter().for_each(|portal| client.portal_store().rm_portal(portal));
             }
             TARGET_TYPE_BYTE_PORTAL => {
                 client.portal_store().rm_portal(name);
@@ -724,50 +734,4 @@ impl ExtendedQueryHandler for Gate {
         };
         self.services.run(&caller, &text, answer, |answer, hold| hold.rows(answer)).await
     }
-}
-
-/// Gives errors the words and codes that other listeners give them.
-struct Words;
-
-impl ErrorHandler for Words {
-    fn on_error<C: ClientInfo>(&self, _: &C, error: &mut PgWireError) {
-        let PgWireError::ApiError(inner) = error else { return };
-        let problem = match (inner.downcast_ref::<DataFusionError>(), inner.downcast_ref::<ParserError>()) {
-            (Some(inner), _) => fault::problem(inner),
-            (_, Some(inner)) => fault::syntax(inner),
-            _ => return,
-        };
-        *error = told(&problem);
-    }
-}
-
-/// A problem as a client of PostgreSQL is told it.
-fn told(problem: &Problem) -> PgWireError {
-    let severity = if problem.code == "HW-LAKE-104" { "FATAL" } else { "ERROR" };
-    let state = match problem.code.as_str() {
-        "HW-LAKE-040" => "42601",
-        "HW-LAKE-041" => "42000",
-        "HW-LAKE-042" | "HW-LAKE-050" => "0A000",
-        "HW-LAKE-043" | "HW-LAKE-085" => "53200",
-        "HW-LAKE-069" => "53100",
-        "HW-LAKE-046" | "HW-LAKE-095" | "HW-LAKE-096" => "53300",
-        "HW-LAKE-048" | "HW-LAKE-072" => "57014",
-        "HW-LAKE-049" => "57P01",
-        "HW-LAKE-097" => "34000",
-        "HW-LAKE-098" => "42P03",
-        "HW-LAKE-099" => "22023",
-        "HW-LAKE-100" => "25P02",
-        "HW-LAKE-101" | "HW-LAKE-104" => "08P01",
-        "HW-LAKE-102" => "54000",
-        "HW-LAKE-103" => "22P03",
-        "HW-LAKE-105" => "22003",
-        "HW-LAKE-106" => "22008",
-        "HW-LAKE-107" => "0A000",
-        _ => "XX000",
-    };
-    let mut info = ErrorInfo::new(severity.to_owned(), state.to_owned(), problem.title.clone());
-    info.detail =
-        Some(problem.causes.iter().map(String::as_str).chain([problem.code.as_str()]).collect::<Vec<_>>().join("; "));
-    info.hint.clone_from(&problem.help);
-    PgWireError::UserError(Box::new(info))
 }

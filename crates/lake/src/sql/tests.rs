@@ -35,6 +35,7 @@ mod postgres;
 mod queries;
 mod rollup;
 mod shop;
+mod states;
 mod together;
 mod views;
 

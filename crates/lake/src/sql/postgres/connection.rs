@@ -29,11 +29,14 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::{Decoder as _, Framed};
 
-use super::{Handlers, Prepared, Words, told};
+use super::words::Words;
+use super::{Handlers, Prepared, told};
 use crate::sql::fault;
 
 /// How long a client may take to say who it is, and before that nothing at all.
 const START_MAX: Duration = Duration::from_secs(60);
+/// The same of a client that has no place here.
+const REFUSAL_MAX: Duration = Duration::from_secs(5);
 /// How long a client that has been dismissed may take: it reads why only behind what it has begun to send.
 const DISMISSAL_MAX: Duration = Duration::from_secs(5);
 /// The longest message of a client that has not said yet who it is, and of one that has no statement and no values in it.
@@ -47,20 +50,22 @@ const TLS: u8 = 0x16;
 
 type Client = Framed<TcpStream, PgWireMessageServerCodec<Prepared>>;
 
-/// Serves a client until it goes, or says what cannot be.
+/// Serves a client until it goes, or says what cannot be. One that is `refused` may end what another connection runs, and
+/// is told why once it has said who it is.
 ///
 /// # Errors
 /// What the system says of the socket.
-pub(super) async fn serve(socket: TcpStream, handlers: &Handlers) -> io::Result<()> {
+pub(super) async fn serve(socket: TcpStream, handlers: &Handlers, refused: Option<Problem>) -> io::Result<()> {
+    let start_max = if refused.is_some() { REFUSAL_MAX } else { START_MAX };
+    let deadline = Instant::now() + start_max;
     let mut first = [0];
-    let spoken = timeout(START_MAX, socket.peek(&mut first)).await;
+    let spoken = timeout_at(deadline, socket.peek(&mut first)).await;
     if !matches!(spoken, Ok(Ok(1..))) || first == [TLS] {
         return Ok(());
     }
     socket.set_nodelay(true)?;
     let said = DefaultClient::new(socket.peer_addr()?, false);
     let mut client = Framed::new(socket, PgWireMessageServerCodec::new(said));
-    let deadline = Instant::now() + START_MAX;
     let mut refusals = 0;
     loop {
         let next = if has_begun(&client) {
@@ -80,6 +85,11 @@ pub(super) async fn serve(socket: TcpStream, handlers: &Handlers) -> io::Result<
         let is_cancel = matches!(message, Message::CancelRequest(_));
         match message {
             Message::Terminate(_) => return Ok(()),
+            Message::Startup(_) => {
+                if let Some(problem) = &refused {
+                    return dismiss(client, told(problem).into()).await;
+                }
+            }
             Message::SslNegotiation(asked) => {
                 let refused = match asked {
                     Negotiation::PostgresGss(_) => PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse),

@@ -46,7 +46,8 @@ pub struct Open(Mutex<All>);
 #[derive(Default)]
 struct All {
     cursors: BTreeMap<String, Cursor>,
-    portals: BTreeSet<String>,
+    /// Portals, and the statement that each is made from.
+    portals: BTreeMap<String, String>,
     statements: BTreeSet<String>,
 }
 
@@ -58,16 +59,17 @@ struct Cursor {
     outlives: bool,
 }
 
-/// Takes note of one more name, if there is room.
-fn noted(names: &mut BTreeSet<String>, name: &str, max: usize, what: &str) -> PgWireResult<()> {
-    if name == DEFAULT_NAME || names.contains(name) {
+/// Refuses one more name where there is no room. What has none takes the place of what had none before.
+fn fits<'a>(mut names: impl Iterator<Item = &'a String>, name: &str, max: usize, what: &str) -> PgWireResult<()> {
+    if name == DEFAULT_NAME {
         return Ok(());
     }
-    if names.len() >= max {
-        return Err(told(&fault::crowded(what, max)));
-    }
-    names.insert(name.to_owned());
-    Ok(())
+    let mut count = 0;
+    let is_there = names.any(|one| {
+        count += usize::from(one != DEFAULT_NAME);
+        one == name
+    });
+    if is_there || count < max { Ok(()) } else { Err(told(&fault::crowded(what, max))) }
 }
 
 impl Open {
@@ -76,12 +78,15 @@ impl Open {
         client.session_extensions().get_or_insert_with(Self::default)
     }
 
-    /// Takes note of a portal.
+    /// Takes note of a portal that is made from a statement.
     ///
     /// # Errors
     /// `HW-LAKE-096`.
-    pub fn bind(&self, name: &str) -> PgWireResult<()> {
-        noted(&mut self.0.lock().portals, name, PORTALS_MAX, "portals")
+    pub fn bind(&self, name: &str, statement: &str) -> PgWireResult<()> {
+        let mut all = self.0.lock();
+        fits(all.portals.keys(), name, PORTALS_MAX, "portals")?;
+        all.portals.insert(name.to_owned(), statement.to_owned());
+        Ok(())
     }
 
     /// Takes note of a prepared statement.
@@ -89,7 +94,10 @@ impl Open {
     /// # Errors
     /// `HW-LAKE-096`.
     pub fn prepare(&self, name: &str) -> PgWireResult<()> {
-        noted(&mut self.0.lock().statements, name, STATEMENTS_MAX, "prepared statements")
+        let mut all = self.0.lock();
+        fits(all.statements.iter(), name, STATEMENTS_MAX, "prepared statements")?;
+        all.statements.insert(name.to_owned());
+        Ok(())
     }
 
     /// A portal is closed.
@@ -97,9 +105,12 @@ impl Open {
         self.0.lock().portals.remove(name);
     }
 
-    /// A prepared statement is closed.
-    pub fn unprepare(&self, name: &str) {
-        self.0.lock().statements.remove(name);
+    /// A prepared statement is closed, and with it the portals that are made from it: these.
+    #[must_use]
+    pub fn unprepare(&self, name: &str) -> Vec<String> {
+        let mut all = self.0.lock();
+        all.statements.remove(name);
+        all.portals.extract_if(.., |_, statement| *statement == name).map(|(portal, _)| portal).collect()
     }
 
     /// All portals are closed.
@@ -256,7 +267,7 @@ impl QueryHook for Opened {
                 };
                 for name in names {
                     client.portal_store().rm_statement(&name);
-                    open.unprepare(&name);
+                    open.unprepare(&name).iter().for_each(|portal| client.portal_store().rm_portal(portal));
                 }
                 Some(Ok(Response::Execution(Tag::new("DEALLOCATE"))))
             }

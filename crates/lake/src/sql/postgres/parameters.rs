@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::num::{IntErrorKind, ParseIntError};
 use std::sync::Arc;
 
 use arrow::compute::kernels::cast_utils::string_to_time_nanoseconds;
@@ -199,7 +200,10 @@ impl<'a> Parameter<'a> {
         let text = str::from_utf8(bytes).map_err(|_| self.unread())?;
         match *self.kind {
             Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => {
-                let number: i128 = text.trim().parse().map_err(|_| self.unreadable(text))?;
+                let number: i128 = text.trim().parse().map_err(|error: ParseIntError| match error.kind() {
+                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => self.refused(text, self.kind.name()),
+                    _ => self.unreadable(text),
+                })?;
                 let is_one = match *self.kind {
                     Type::INT2 => i16::try_from(number).is_ok(),
                     Type::INT4 => i32::try_from(number).is_ok(),

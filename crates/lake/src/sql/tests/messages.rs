@@ -1,11 +1,15 @@
 //! Messages of PostgreSQL's protocol as no driver sends them.
 
+use std::time::{Duration, Instant};
+
 use headwater_base::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_postgres::NoTls;
 
 use super::House;
 use super::postgres::{Connected, answered, message};
+use super::queries::{ENDLESS, listed};
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const GSS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
@@ -162,6 +166,42 @@ fn a_client_that_asks_for_encryption_goes_on_without() {
             socket.read_to_end(&mut told).await.unwrap();
             assert!(String::from_utf8_lossy(&told).contains("still there"));
         });
+    }
+    connected.end();
+}
+
+/// It is told so as PostgreSQL tells it, whatever it begins with, and may still end what another one runs.
+#[test]
+fn a_client_more_than_there_may_be_is_told_so() {
+    let house = House::new(Limits { sql_connections: 2, ..Limits::default() });
+    let connected = Connected::new(&house);
+    let place = format!("host=127.0.0.1 port={} user=asha", connected.port);
+    let connect = || connected.runtime.block_on(tokio_postgres::connect(&place, NoTls));
+    let (second, connection) = connect().unwrap();
+    connected.runtime.spawn(connection);
+    let refused = connect().err().unwrap();
+    let refused = refused.as_db_error().unwrap();
+    assert_eq!((refused.severity(), refused.code().code()), ("FATAL", "53300"));
+    assert_eq!(refused.message(), "2 clients are connected already, which is the limit");
+    assert_eq!(refused.detail(), Some("HW-LAKE-110"));
+    let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+    let refused = told(&connected, &[SSL_REQUEST.as_slice(), &begin[1..]].concat());
+    assert!(refused.starts_with('N') && refused.contains("53300"), "{refused:?}");
+    is_dismissal(&told(&connected, &[0x40, 0, 0, 0]), "1073741824 bytes");
+    connected.runtime.block_on(async {
+        let token = connected.client.cancel_token();
+        let by_key = async {
+            listed(&house).await;
+            token.cancel_query(NoTls).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(connected.client.simple_query(ENDLESS), by_key);
+        assert_eq!(answer.err().unwrap().as_db_error().unwrap().code().code(), "57014");
+    });
+    // The place of one that goes is somebody else's.
+    drop(second);
+    let begun = Instant::now();
+    while connect().is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "a place is given back");
     }
     connected.end();
 }
