@@ -59,7 +59,7 @@ use tokio::time::Instant;
 
 use super::queries::{Asked, Backend, Queries, Query};
 use super::running::apart;
-use super::{Engine, Turn, chains, dependencies, fault, only_reads, pins};
+use super::{Engine, Turn, chains, doubles, fault, only_reads, pins};
 use light::{goes_on, is_light, needs_no_turn};
 use open::{Open, Opened};
 use rows::Rows;
@@ -209,8 +209,8 @@ fn plain(text: &str) -> Option<Statement> {
 
 /// The plan of a plain query.
 async fn planned(state: &SessionState, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
-    let statement = &EngineStatement::Statement(Box::new(statement.clone()));
-    let plan = pins::planning(dependencies::planned(move || state.statement_to_plan(statement.clone()))).await?;
+    let statement = EngineStatement::Statement(Box::new(statement.clone()));
+    let plan = pins::planning(doubles::planned(state, &statement)).await?;
     only_reads(&plan)?;
     columns::carried(plan)
 }

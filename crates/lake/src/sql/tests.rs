@@ -26,6 +26,7 @@ use crate::{Datasets, LakeCatalog, Parts};
 mod cursors;
 mod dependencies;
 mod described;
+mod doubles;
 mod keyed;
 mod lists;
 mod memory;

@@ -66,11 +66,14 @@ pub fn fields(
     format: &Format,
     options: Option<Arc<FormatOptions>>,
 ) -> Vec<FieldInfo> {
-    let names = names::names(statement, schema.fields().len());
-    let told = |((at, field), name): ((usize, &FieldRef), Option<String>)| {
+    let known = names::names(statement, schema.fields().len());
+    let mut names: Vec<String> = Vec::with_capacity(known.len());
+    for (field, name) in schema.fields().iter().zip(known) {
+        names.push(name.unwrap_or_else(|| names::said(field.name(), &names).to_owned()));
+    }
+    let told = |((at, field), name): ((usize, &FieldRef), String)| {
         let attribute = Attribute::of(field);
         let length = attribute.length();
-        let name = name.unwrap_or_else(|| field.name().clone());
         let told = FieldInfo::new(name, None, None, attribute.kind, format.format_for(at));
         let told = told.with_type_size(length).with_type_modifier(attribute.modifier);
         match &options {
