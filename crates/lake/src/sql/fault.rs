@@ -113,6 +113,12 @@ pub fn full(max: usize) -> Problem {
         .help("close connections that are not needed any more, or try again in a while")
 }
 
+/// More than clients of PostgreSQL's protocol may have in memory together.
+pub fn no_room(max: usize) -> Problem {
+    Problem::new("HW-LAKE-111", format!("PostgreSQL clients hold {max} bytes of what they send, which is the limit"))
+        .help("close prepared statements and portals, send less at a time, or set `sqlClientBytes` in `headwater.yaml`")
+}
+
 /// A connection that has as much open as one may have.
 pub fn crowded(what: &str, max: usize) -> Problem {
     Problem::new("HW-LAKE-096", format!("the connection has {max} {what} open, which is the limit"))

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use datafusion::common::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -60,6 +61,7 @@ use tokio::time::Instant;
 use super::queries::{Asked, Backend, Queries, Query};
 use super::running::apart;
 use super::{Engine, Turn, chains, doubles, fault, only_reads, pins};
+use budget::Budget;
 use light::{goes_on, is_light, needs_no_turn};
 use open::{Open, Opened};
 use rows::Rows;
@@ -68,6 +70,7 @@ use verdict::OnlyReads;
 use words::told;
 
 pub(super) mod attributes;
+mod budget;
 mod clients;
 mod columns;
 mod connection;
@@ -146,6 +149,7 @@ struct Handlers {
     queries: Arc<Gate>,
     cancel: Arc<Cancel>,
     startup: Arc<Startup>,
+    budget: Arc<Budget>,
     message_bytes_max: usize,
 }
 
@@ -153,10 +157,12 @@ impl Handlers {
     fn new(engine: &Engine) -> Self {
         let manager = Arc::new(ConnectionManager::new());
         let services = Arc::new(Services { engine: engine.clone(), all: Mutex::default() });
+        let budget = Budget::new(engine.0.limits.sql_client_bytes);
         Self {
-            queries: Arc::new(Gate { services }),
+            queries: Arc::new(Gate { services, budget: Arc::clone(&budget) }),
             cancel: Arc::new(Cancel { queries: Arc::clone(&engine.0.queries), manager: Arc::clone(&manager) }),
             startup: Arc::new(Startup(manager)),
+            budget,
             message_bytes_max: engine.0.limits.sql_message_bytes,
         }
     }
@@ -359,6 +365,8 @@ impl QueryParser for Services {
 /// Carries out statements, each in its turn.
 struct Gate {
     services: Arc<Services>,
+    /// That of what connections keep.
+    budget: Arc<Budget>,
 }
 
 /// Whose statement it is, and how it can be ended.
@@ -512,6 +520,7 @@ impl SimpleQueryHandler for Gate {
         let caller = Caller::of(client)?;
         // As PostgreSQL does, and with it goes what it holds.
         client.portal_store().rm_portal(DEFAULT_NAME);
+        Open::of(&*client).unbind(DEFAULT_NAME);
         chains::check(query).map_err(|problem| told(&problem))?;
         goes_on(client, query)?;
         if is_light(query) {
@@ -595,13 +604,13 @@ impl ExtendedQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let prepared = StoredStatement::parse(&*client, &message, self.query_parser()).await?;
-        Open::of(&*client).prepare(&prepared.id)?;
+        Open::of(&*client).prepare(&prepared.id, message.query.len(), &self.budget)?;
         client.portal_store().put_statement(Arc::new(prepared));
         client.send(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
         Ok(())
     }
 
-    async fn on_bind<C>(&self, client: &mut C, message: Bind) -> PgWireResult<()>
+    async fn on_bind<C>(&self, client: &mut C, mut message: Bind) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore<Statement = Self::Statement>,
@@ -613,8 +622,18 @@ impl ExtendedQueryHandler for Gate {
             return Err(PgWireError::StatementNotFound(name.to_owned()));
         };
         formats_fit(&message, &prepared.statement)?;
+        let portal = message.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
+        let bytes: usize = message.parameters.iter().flatten().map(Bytes::len).sum();
+        let bound = Open::of(&*client).bind(portal, name, bytes, &self.budget);
+        if bound.is_err() {
+            // It was to be another one's place.
+            client.portal_store().rm_portal(portal);
+        }
+        if !bound? {
+            // They are parts of what else has been read.
+            message.parameters.iter_mut().flatten().for_each(|value| *value = Bytes::copy_from_slice(value));
+        }
         let portal = Portal::try_new(&message, prepared)?;
-        Open::of(&*client).bind(&portal.name, name)?;
         client.portal_store().put_portal(Arc::new(portal));
         client.send(PgWireBackendMessage::BindComplete(BindComplete::new())).await?;
         Ok(())
@@ -662,6 +681,7 @@ impl ExtendedQueryHandler for Gate {
         let status = client.transaction_status();
         if status != TransactionStatus::Transaction {
             client.portal_store().rm_portal(DEFAULT_NAME);
+            Open::of(&*client).unbind(DEFAULT_NAME);
         }
         if status == TransactionStatus::Idle {
             client.portal_store().clear_portals();

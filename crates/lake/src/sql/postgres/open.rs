@@ -7,7 +7,7 @@
 //! # Source
 //! PostgreSQL 17, "DECLARE", "FETCH", and "Extended Query" of "Message Flow".
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -29,6 +29,7 @@ use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{Stream, stream};
 use parking_lot::Mutex;
 
+use super::budget::{Budget, Share};
 use super::{HOLD, Hold, planned, response, told};
 use crate::sql::fault;
 
@@ -46,9 +47,19 @@ pub struct Open(Mutex<All>);
 #[derive(Default)]
 struct All {
     cursors: BTreeMap<String, Cursor>,
-    /// Portals, and the statement that each is made from.
-    portals: BTreeMap<String, String>,
-    statements: BTreeSet<String>,
+    portals: BTreeMap<String, Bound>,
+    /// With their texts' shares of the budget.
+    statements: BTreeMap<String, Share>,
+    /// That of the message which is carried out now, where it is a large one.
+    handed: Option<Share>,
+}
+
+/// A portal.
+struct Bound {
+    /// What it is made from.
+    statement: String,
+    /// That of its values.
+    _share: Share,
 }
 
 struct Cursor {
@@ -78,25 +89,46 @@ impl Open {
         client.session_extensions().get_or_insert_with(Self::default)
     }
 
-    /// Takes note of a portal that is made from a statement.
-    ///
-    /// # Errors
-    /// `HW-LAKE-096`.
-    pub fn bind(&self, name: &str, statement: &str) -> PgWireResult<()> {
-        let mut all = self.0.lock();
-        fits(all.portals.keys(), name, PORTALS_MAX, "portals")?;
-        all.portals.insert(name.to_owned(), statement.to_owned());
-        Ok(())
+    /// Has the share of a large message, until somebody keeps what is in it.
+    pub fn hand(&self, share: Share) {
+        self.0.lock().handed = Some(share);
     }
 
-    /// Takes note of a prepared statement.
+    /// The share of a large message, if nobody keeps what is in it.
+    pub fn handed(&self) -> Option<Share> {
+        self.0.lock().handed.take()
+    }
+
+    /// Takes note of a portal that is made from a statement, with so many bytes of values; whether these are what a large
+    /// message of their own has brought.
     ///
     /// # Errors
-    /// `HW-LAKE-096`.
-    pub fn prepare(&self, name: &str) -> PgWireResult<()> {
+    /// `HW-LAKE-096` and `-111`.
+    pub fn bind(&self, name: &str, statement: &str, bytes: usize, budget: &Arc<Budget>) -> PgWireResult<bool> {
         let mut all = self.0.lock();
-        fits(all.statements.iter(), name, STATEMENTS_MAX, "prepared statements")?;
-        all.statements.insert(name.to_owned());
+        fits(all.portals.keys(), name, PORTALS_MAX, "portals")?;
+        // What it had before is given back first.
+        all.portals.remove(name);
+        let (share, is_large) = match all.handed.take() {
+            Some(share) => (share, true),
+            None => (budget.share(bytes).map_err(|problem| told(&problem))?, false),
+        };
+        all.portals.insert(name.to_owned(), Bound { statement: statement.to_owned(), _share: share });
+        Ok(is_large)
+    }
+
+    /// Takes note of a prepared statement, whose text has so many bytes.
+    ///
+    /// # Errors
+    /// `HW-LAKE-096` and `-111`.
+    pub fn prepare(&self, name: &str, bytes: usize, budget: &Arc<Budget>) -> PgWireResult<()> {
+        let mut all = self.0.lock();
+        fits(all.statements.keys(), name, STATEMENTS_MAX, "prepared statements")?;
+        let share = match all.handed.take() {
+            Some(share) => share,
+            None => budget.share(bytes).map_err(|problem| told(&problem))?,
+        };
+        all.statements.insert(name.to_owned(), share);
         Ok(())
     }
 
@@ -110,7 +142,7 @@ impl Open {
     pub fn unprepare(&self, name: &str) -> Vec<String> {
         let mut all = self.0.lock();
         all.statements.remove(name);
-        all.portals.extract_if(.., |_, statement| *statement == name).map(|(portal, _)| portal).collect()
+        all.portals.extract_if(.., |_, bound| bound.statement == name).map(|(portal, _)| portal).collect()
     }
 
     /// All portals are closed.
@@ -262,7 +294,7 @@ impl QueryHook for Opened {
             Statement::Deallocate { name, .. } => {
                 let is_all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
                 let names: Vec<String> = match is_all {
-                    true => std::mem::take(&mut open.0.lock().statements).into_iter().collect(),
+                    true => open.0.lock().statements.keys().filter(|name| *name != DEFAULT_NAME).cloned().collect(),
                     false => vec![name.value.clone()],
                 };
                 for name in names {
@@ -275,7 +307,7 @@ impl QueryHook for Opened {
                 if matches!(object_type, DiscardObject::ALL) {
                     let all = std::mem::take(&mut *open.0.lock());
                     client.portal_store().clear_portals();
-                    for name in &all.statements {
+                    for name in all.statements.keys() {
                         client.portal_store().rm_statement(name);
                     }
                 }
