@@ -210,7 +210,13 @@ pub fn no_number(parameter: usize, value: &str, kind: &str) -> Problem {
 pub fn no_time(parameter: usize, kind: &str) -> Problem {
     let fact = format!("bind parameter {parameter} is a `{kind}` that nothing here holds");
     Problem::new("HW-LAKE-106", fact)
-        .help("there is no infinity, and a time in nanoseconds lies between the years 1678 and 2262")
+        .help("there is no infinity, an interval has 292 years of hours, and nanoseconds are of the years 1678 to 2262")
+}
+
+/// A duration of an answer that is longer than PostgreSQL's intervals.
+pub fn far_interval() -> Problem {
+    Problem::new("HW-LAKE-113", "a duration of the answer has more microseconds than an interval of PostgreSQL holds")
+        .help("cast it to a number in the statement, such as `CAST(… AS bigint)`")
 }
 
 /// A parameter of a type that is not read in the binary format.

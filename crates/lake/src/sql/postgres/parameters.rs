@@ -2,7 +2,7 @@
 //!
 //! A value stays what it is. It becomes one of the type that the statement has for its parameter where that type holds it
 //! exactly; otherwise it keeps its own, and the engine compares the two or casts it, as it does with a literal. What neither
-//! holds is refused: nothing is rounded, cut or wrapped around. Moments, intervals and bytes as text are read by what
+//! holds is refused: nothing is rounded, cut or wrapped around. Moments and bytes as text are read by what
 //! speaks the protocol.
 //!
 //! # Source
@@ -38,6 +38,7 @@ use crate::sql::fault;
 use crate::sql::streams::ZONE;
 
 mod arrays;
+mod intervals;
 
 /// How a `jsonb` begins in the binary format.
 const JSONB_VERSION: u8 = 1;
@@ -233,7 +234,12 @@ impl<'a> Parameter<'a> {
                     _ => Ok(ScalarValue::Time64Nanosecond(Some(nanos))),
                 }
             }
-            Type::BYTEA | Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::INTERVAL => self.by_codec(bytes),
+            Type::INTERVAL => match intervals::written(text) {
+                Ok(it) => Ok(ScalarValue::new_interval_mdn(it.months, it.days, it.nanos)),
+                Err(intervals::Refused::Far) => Err(self.out_of_range()),
+                Err(intervals::Refused::Unreadable) => Err(self.unreadable(text)),
+            },
+            Type::BYTEA | Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ => self.by_codec(bytes),
             // Of what may be an array nothing else says that it is one; JSON is none.
             Type::UNKNOWN if text.starts_with('{') => match arrays::written(text) {
                 Some(items) => {

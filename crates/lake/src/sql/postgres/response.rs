@@ -6,8 +6,10 @@
 use std::iter;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, RecordBatch};
-use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, FieldRef, Schema};
+use arrow::array::{Array, AsArray as _, RecordBatch};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Decimal256Type, DurationMillisecondType, DurationSecondType, FieldRef, Schema, TimeUnit,
+};
 use datafusion::common::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -26,7 +28,7 @@ use super::attributes::Attribute;
 use super::names;
 use super::numeric::Numeric;
 use crate::sql::queries::Query;
-use crate::sql::{forecast, only_reads};
+use crate::sql::{fault, forecast, only_reads};
 
 /// Begins the plan of a statement and gives its rows.
 ///
@@ -97,6 +99,17 @@ fn failed(error: DataFusionError) -> PgWireError {
     PgWireError::ApiError(Box::new(error))
 }
 
+/// Whether a duration is one in PostgreSQL's microseconds.
+fn is_interval(values: &dyn Array, row: usize, unit: TimeUnit) -> bool {
+    let (seconds, millis) =
+        (values.as_primitive_opt::<DurationSecondType>(), values.as_primitive_opt::<DurationMillisecondType>());
+    match (unit, seconds, millis) {
+        (TimeUnit::Second, Some(seconds), _) => seconds.value(row).checked_mul(1_000_000).is_some(),
+        (TimeUnit::Millisecond, _, Some(millis)) => millis.value(row).checked_mul(1_000).is_some(),
+        _ => true,
+    }
+}
+
 /// The rows of a batch, one after the other.
 struct Encoded {
     batch: RecordBatch,
@@ -125,6 +138,9 @@ impl Encoded {
                 }
                 DataType::Decimal256(_, scale) => {
                     self.encoder.encode_field(&Numeric::at::<Decimal256Type>(values, row, *scale))?;
+                }
+                DataType::Duration(unit) if !is_interval(values, row, *unit) => {
+                    return Err(super::told(&fault::far_interval()));
                 }
                 _ => encode_value(&mut self.encoder, values, row, field, told)?,
             }

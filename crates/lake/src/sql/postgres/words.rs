@@ -106,7 +106,7 @@ fn state(problem: &Problem) -> &'static str {
         "HW-LAKE-102" => "54000",
         "HW-LAKE-103" => "22P03",
         "HW-LAKE-105" => "22003",
-        "HW-LAKE-106" => "22008",
+        "HW-LAKE-106" | "HW-LAKE-113" => "22008",
         "HW-LAKE-112" => "26000",
         _ => "XX000",
     }
