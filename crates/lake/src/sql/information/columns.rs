@@ -95,28 +95,34 @@ async fn listed(catalogs: &dyn CatalogProviderList) -> Result<Vec<Listed>> {
 
 /// What is said of columns.
 fn told(all: &[Listed]) -> Result<RecordBatch> {
-    let text = |of: fn(&Listed) -> &str| all.iter().map(move |one| of(one).to_owned());
-    let number = |of: fn(&Attribute) -> Option<i32>| all.iter().map(move |one| of(&one.attribute));
     Columns::default()
-        .text("table_catalog", text(|one| &one.catalog))
-        .text("table_schema", text(|one| &one.schema))
-        .text("table_name", text(|one| &one.table))
-        .text("column_name", text(|one| &one.name))
+        .text("table_catalog", text(all, |one| &one.catalog))
+        .text("table_schema", text(all, |one| &one.schema))
+        .text("table_name", text(all, |one| &one.table))
+        .text("column_name", text(all, |one| &one.name))
         .number("ordinal_position", all.iter().map(|one| Some(one.position)))
         .nothing("column_default", all.len())
-        .text("is_nullable", text(|one| if one.is_nullable { "YES" } else { "NO" }))
-        .text("data_type", text(|one| word(&one.attribute.kind)))
-        .number("character_maximum_length", number(|_| None))
-        .number("character_octet_length", number(|it| (it.kind == Type::TEXT).then_some(TEXT_BYTES)))
-        .number("numeric_precision", number(|it| digits(it).0))
-        .number("numeric_precision_radix", number(|it| digits(it).1))
-        .number("numeric_scale", number(|it| digits(it).2))
-        .number("datetime_precision", number(|it| fraction(&it.kind)))
+        .text("is_nullable", text(all, |one| if one.is_nullable { "YES" } else { "NO" }))
+        .text("data_type", text(all, |one| word(&one.attribute.kind)))
+        .number("character_maximum_length", number(all, |_| None))
+        .number("character_octet_length", number(all, |it| (it.kind == Type::TEXT).then_some(TEXT_BYTES)))
+        .number("numeric_precision", number(all, |it| digits(it).0))
+        .number("numeric_precision_radix", number(all, |it| digits(it).1))
+        .number("numeric_scale", number(all, |it| digits(it).2))
+        .number("datetime_precision", number(all, |it| fraction(&it.kind)))
         .nothing("interval_type", all.len())
-        .text("udt_catalog", text(|_| CATALOG))
-        .text("udt_schema", text(|_| "pg_catalog"))
-        .text("udt_name", text(|one| one.attribute.kind.name()))
+        .text("udt_catalog", text(all, |_| CATALOG))
+        .text("udt_schema", text(all, |_| "pg_catalog"))
+        .text("udt_name", text(all, |one| one.attribute.kind.name()))
         .batch()
+}
+
+fn text(all: &[Listed], of: fn(&Listed) -> &str) -> impl Iterator<Item = String> {
+    all.iter().map(move |one| of(one).to_owned())
+}
+
+fn number(all: &[Listed], of: fn(&Attribute) -> Option<i32>) -> impl Iterator<Item = Option<i32>> {
+    all.iter().map(move |one| of(&one.attribute))
 }
 
 /// A type in the words of the standard, where it has some.
