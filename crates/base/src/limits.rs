@@ -106,6 +106,9 @@ pub struct Limits {
     pub sql_cache_bytes: usize,
     /// The largest message on a PostgreSQL connection: a statement, or the values of its parameters.
     pub sql_message_bytes: usize,
+    /// Memory of all PostgreSQL connections together for large messages that are read, and for the statements and values
+    /// that they keep (`HW-LAKE-111`).
+    pub sql_client_bytes: usize,
     /// PostgreSQL connections open at once.
     pub sql_connections: usize,
     /// Connections to PostgreSQL servers of others open at once; beyond it a query waits for one.
@@ -179,6 +182,7 @@ impl Default for Limits {
             sql_spill_bytes: 10 * 1024 * MIB as u64,
             sql_cache_bytes: 32 * MIB,
             sql_message_bytes: 64 * MIB,
+            sql_client_bytes: 256 * MIB,
             sql_connections: 100,
             postgres_connections: 32,
             ingest_rows: 1_000_000,

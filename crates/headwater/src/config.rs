@@ -68,6 +68,9 @@ pub struct FileConfig {
     /// The largest message of a PostgreSQL client, a statement or the values of its parameters, 64 KiB to 512 MiB; 64 MiB
     /// unless set. A client that begins a larger one is told so, and its connection ends.
     pub sql_message_bytes: Option<usize>,
+    /// Memory of all PostgreSQL clients together for large messages that are read, and for the statements and values that
+    /// they keep, 1 MiB to 1 TiB; 256 MiB unless set. What has no room there is refused; the connection goes on.
+    pub sql_client_bytes: Option<usize>,
 }
 
 /// Bounds of a payload: what a definition is sure to have elsewhere, and what a commit of the log holds.
@@ -80,6 +83,7 @@ const SQL_QUERIES: RangeInclusive<u64> = 1..=1_000;
 const SQL_SECONDS: RangeInclusive<u64> = 1..=86_400;
 /// What drivers send without being asked to send much, and what PostgreSQL's codec reads.
 const SQL_MESSAGE_BYTES: RangeInclusive<u64> = 64 << 10..=512 << 20;
+const SQL_CLIENT_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 
 /// `localhost` stands for 127.0.0.1; other names are no addresses.
 ///
@@ -150,7 +154,7 @@ impl FileConfig {
     }
 
     /// The settings that have a range.
-    fn bounds(&self) -> [(&'static str, Option<u64>, RangeInclusive<u64>); 6] {
+    fn bounds(&self) -> [(&'static str, Option<u64>, RangeInclusive<u64>); 7] {
         let count = |count: Option<usize>| count.map(|count| count as u64);
         [
             ("payloadBytes", count(self.payload_bytes), PAYLOAD_BYTES),
@@ -159,6 +163,7 @@ impl FileConfig {
             ("sqlQueries", count(self.sql_queries), SQL_QUERIES),
             ("sqlSeconds", self.sql_seconds, SQL_SECONDS),
             ("sqlMessageBytes", count(self.sql_message_bytes), SQL_MESSAGE_BYTES),
+            ("sqlClientBytes", count(self.sql_client_bytes), SQL_CLIENT_BYTES),
         ]
     }
 
@@ -172,6 +177,7 @@ impl FileConfig {
         limits.sql_queries = self.sql_queries.unwrap_or(limits.sql_queries);
         limits.sql_seconds = self.sql_seconds.unwrap_or(limits.sql_seconds);
         limits.sql_message_bytes = self.sql_message_bytes.unwrap_or(limits.sql_message_bytes);
+        limits.sql_client_bytes = self.sql_client_bytes.unwrap_or(limits.sql_client_bytes);
     }
 }
 

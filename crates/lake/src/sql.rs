@@ -14,6 +14,7 @@ mod deletes;
 mod dependencies;
 mod distinct;
 mod documents;
+mod doubles;
 mod encode;
 mod epoch;
 mod external;
@@ -245,8 +246,7 @@ impl Inner {
     ) -> Result<(LogicalPlan, Option<Key>), DataFusionError> {
         chains::check(&question.text).map_err(fault::carried)?;
         let views = self.sources.catalog.views_mark();
-        let text = question.text.as_str();
-        let plan = dependencies::planned(move || state.create_logical_plan(text)).await?;
+        let plan = doubles::planned_text(state, &question.text).await?;
         only_reads(&plan)?;
         let key = Key::of(question, &plan, views);
         Ok((plan, key))

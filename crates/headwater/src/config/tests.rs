@@ -35,14 +35,15 @@ fn bounds_are_the_usual_ones_unless_set() {
         limits
     };
     assert_eq!(of("data: d\n"), Limits::default());
-    let text =
-        "sqlMemoryBytes: 1073741824\nsqlSpillBytes: 0\nsqlQueries: 2\nsqlSeconds: 3600\nsqlMessageBytes: 65536\n";
+    let text = "sqlMemoryBytes: 1073741824\nsqlSpillBytes: 0\nsqlQueries: 2\nsqlSeconds: 3600\nsqlMessageBytes: 65536\n\
+         sqlClientBytes: 1048576\n";
     let set = Limits {
         sql_memory_bytes: 1 << 30,
         sql_spill_bytes: 0,
         sql_queries: 2,
         sql_seconds: 3_600,
         sql_message_bytes: 64 << 10,
+        sql_client_bytes: 1 << 20,
         ..Limits::default()
     };
     assert_eq!(of(text), set);
@@ -53,6 +54,7 @@ fn bounds_are_the_usual_ones_unless_set() {
         ("sqlSeconds: 86401\n", "`sqlSeconds` is 86401"),
         ("sqlMemoryBytes: 1024\n", "`sqlMemoryBytes` is 1024"),
         ("sqlMessageBytes: 1024\n", "`sqlMessageBytes` is 1024"),
+        ("sqlClientBytes: 1024\n", "`sqlClientBytes` is 1024"),
     ] {
         let said = load(text).unwrap_err();
         assert!(said.contains("HW-CLI-017") && said.contains(fact), "{said}");

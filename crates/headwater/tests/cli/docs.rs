@@ -276,6 +276,7 @@ fn bounds_on_the_page_are_those_of_a_node() {
         ("recent events in memory for readers", mib(limits.tail_cache_bytes)),
         ("rows of datasets in memory", mib(limits.lake_tail_bytes)),
         ("memory of all queries (`sqlMemoryBytes`)", mib(limits.sql_memory_bytes)),
+        ("what PostgreSQL clients send and keep (`sqlClientBytes`)", mib(limits.sql_client_bytes)),
         ("steps of a chain of events", limits.event_hops.to_string()),
         ("external tasks of workflows under way", counted(limits.tasks_in_flight.get())),
         ("ended executions kept (`executionsKept`)", counted(limits.executions_kept)),

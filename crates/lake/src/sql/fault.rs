@@ -107,6 +107,18 @@ pub fn changed_by_values() -> Problem {
         .help("say the type in the statement, such as `CAST($1 AS double precision)`")
 }
 
+/// A connection more than there may be.
+pub fn full(max: usize) -> Problem {
+    Problem::new("HW-LAKE-110", format!("{max} clients are connected already, which is the limit"))
+        .help("close connections that are not needed any more, or try again in a while")
+}
+
+/// More than clients of PostgreSQL's protocol may have in memory together.
+pub fn no_room(max: usize) -> Problem {
+    Problem::new("HW-LAKE-111", format!("PostgreSQL clients hold {max} bytes of what they send, which is the limit"))
+        .help("close prepared statements and portals, send less at a time, or set `sqlClientBytes` in `headwater.yaml`")
+}
+
 /// A connection that has as much open as one may have.
 pub fn crowded(what: &str, max: usize) -> Problem {
     Problem::new("HW-LAKE-096", format!("the connection has {max} {what} open, which is the limit"))
@@ -117,6 +129,18 @@ pub fn crowded(what: &str, max: usize) -> Problem {
 pub fn no_cursor(name: &str) -> Problem {
     Problem::new("HW-LAKE-097", format!("cursor `{name}` does not exist"))
         .help("cursors end with their transaction, or with an error; declare it again")
+}
+
+/// A portal that is not there. PostgreSQL has the same words.
+pub fn no_portal(name: &str) -> Problem {
+    Problem::new("HW-LAKE-097", format!("portal `{name}` does not exist"))
+        .help("portals end with their transaction, their statement, or an error; bind it again")
+}
+
+/// A prepared statement that is not there. PostgreSQL has the same words.
+pub fn no_statement(name: &str) -> Problem {
+    Problem::new("HW-LAKE-112", format!("prepared statement `{name}` does not exist"))
+        .help("statements end with their connection, or where they are closed; prepare it again")
 }
 
 /// A cursor that is there already.
@@ -186,7 +210,13 @@ pub fn no_number(parameter: usize, value: &str, kind: &str) -> Problem {
 pub fn no_time(parameter: usize, kind: &str) -> Problem {
     let fact = format!("bind parameter {parameter} is a `{kind}` that nothing here holds");
     Problem::new("HW-LAKE-106", fact)
-        .help("there is no infinity, and a time in nanoseconds lies between the years 1678 and 2262")
+        .help("there is no infinity, an interval has 292 years of hours, and nanoseconds are of the years 1678 to 2262")
+}
+
+/// A duration of an answer that is longer than PostgreSQL's intervals.
+pub fn far_interval() -> Problem {
+    Problem::new("HW-LAKE-113", "a duration of the answer has more microseconds than an interval of PostgreSQL holds")
+        .help("cast it to a number in the statement, such as `CAST(… AS bigint)`")
 }
 
 /// A parameter of a type that is not read in the binary format.

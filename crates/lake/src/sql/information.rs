@@ -1,5 +1,5 @@
-//! `information_schema`: the engine's tables, and beside them what keys datasets have, as tools ask for them before they
-//! show a database.
+//! `information_schema`: the engine's tables, but for the columns of all tables (`columns.rs`), and beside them what keys
+//! datasets have, as tools ask for them before they show a database.
 //!
 //! What it is NOT: a promise. A dataset's key is checked where its rows are made; nothing else here has keys, and nothing
 //! refers to anything.
@@ -25,14 +25,19 @@ use super::sight::{self, Sight};
 use crate::kinds::dataset::DatasetSpec;
 use crate::layout::Layout;
 
+mod columns;
+
 /// Its name.
 pub const INFORMATION: &str = "information_schema";
+/// The one of the engine's tables that is another one here.
+const COLUMNS: &str = "columns";
 /// The tables that the engine lacks.
 const OWN: [&str; 4] = ["constraint_column_usage", "key_column_usage", "referential_constraints", "table_constraints"];
 
 /// `information_schema` as one principal sees it.
 pub struct Information {
     engine: InformationSchemaProvider,
+    listed: Arc<dyn CatalogProviderList>,
     kernel: Arc<Kernel>,
     principal: Principal,
 }
@@ -40,8 +45,9 @@ pub struct Information {
 impl Information {
     /// That of a session's catalogs.
     pub fn new(catalogs: Arc<dyn CatalogProviderList>, sources: &Sources, principal: Principal) -> Self {
-        let listed = Arc::new(Listed::new(catalogs, &sources.unlisted));
-        Self { engine: InformationSchemaProvider::new(listed), kernel: Arc::clone(&sources.kernel), principal }
+        let listed: Arc<dyn CatalogProviderList> = Arc::new(Listed::new(catalogs, &sources.unlisted));
+        let engine = InformationSchemaProvider::new(Arc::clone(&listed));
+        Self { engine, listed, kernel: Arc::clone(&sources.kernel), principal }
     }
 
     /// The datasets that have a key, and its columns.
@@ -88,8 +94,7 @@ impl Information {
                 .all("update_rule", &[], "NO ACTION")
                 .all("delete_rule", &[], "NO ACTION"),
         };
-        let (fields, values): (Vec<Field>, Vec<ArrayRef>) = columns.0.into_iter().unzip();
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), values)?)
+        columns.batch()
     }
 }
 
@@ -108,6 +113,17 @@ impl Columns {
         let values: Int32Array = values.collect();
         self.0.push((Field::new(name, DataType::Int32, true), Arc::new(values)));
         self
+    }
+
+    /// No text in any row.
+    fn nothing(mut self, name: &str, rows: usize) -> Self {
+        self.0.push((Field::new(name, DataType::Utf8, true), Arc::new(StringArray::new_null(rows))));
+        self
+    }
+
+    fn batch(self) -> Result<RecordBatch> {
+        let (fields, values): (Vec<Field>, Vec<ArrayRef>) = self.0.into_iter().unzip();
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), values)?)
     }
 
     /// The same in each row.
@@ -151,6 +167,9 @@ impl SchemaProvider for Information {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if name.eq_ignore_ascii_case(COLUMNS) {
+            return columns::table(Arc::clone(&self.listed)).map(Some);
+        }
         if !OWN.contains(&name) {
             return self.engine.table(name).await;
         }

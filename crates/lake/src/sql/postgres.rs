@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use datafusion::common::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -19,7 +20,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::{Parser as SqlParser, ParserError};
+use datafusion::sql::sqlparser::parser::Parser as SqlParser;
 use datafusion_postgres::DfSessionService;
 use datafusion_postgres::hooks::QueryHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
@@ -34,10 +35,10 @@ use datafusion_postgres::pgwire::api::results::{FieldInfo, Response, Tag};
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionHandle, ConnectionManager, DEFAULT_NAME, ErrorHandler, METADATA_USER,
+    ClientInfo, ClientPortalStore, ConnectionHandle, ConnectionManager, DEFAULT_NAME, METADATA_USER,
     PgWireConnectionState, Type,
 };
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::cancel::CancelRequest;
 use datafusion_postgres::pgwire::messages::extendedquery::{
@@ -59,14 +60,17 @@ use tokio::time::Instant;
 
 use super::queries::{Asked, Backend, Queries, Query};
 use super::running::apart;
-use super::{Engine, Turn, chains, dependencies, fault, only_reads, pins};
+use super::{Engine, Turn, chains, doubles, fault, only_reads, pins};
+use budget::Budget;
 use light::{goes_on, is_light, needs_no_turn};
 use open::{Open, Opened};
 use rows::Rows;
 use settings::Settings;
 use verdict::OnlyReads;
+use words::told;
 
 pub(super) mod attributes;
+mod budget;
 mod clients;
 mod columns;
 mod connection;
@@ -80,16 +84,20 @@ mod response;
 mod rows;
 mod settings;
 mod verdict;
+mod words;
 
 /// Principals whose services are kept.
 const SERVICES_MAX: usize = 256;
+/// Connections over the limit that are told so at once; more are closed without a word.
+const REFUSALS_MAX: usize = 32;
 /// How long to wait after the system refused to accept a connection, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves PostgreSQL clients until `stop` is true; then connections end.
 pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Receiver<bool>) {
     let mut handlers: Option<Arc<Handlers>> = None;
-    let permits = Arc::new(Semaphore::new(engine.0.limits.sql_connections));
+    let places = Arc::new(Semaphore::new(engine.0.limits.sql_connections));
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -106,9 +114,14 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            tracing::warn!(connections = engine.0.limits.sql_connections, "too many PostgreSQL connections");
-            continue;
+        let most = engine.0.limits.sql_connections;
+        let (place, refused) = match Arc::clone(&places).try_acquire_owned() {
+            Ok(place) => (place, None),
+            Err(_) => {
+                tracing::warn!(connections = most, "too many PostgreSQL connections");
+                let Ok(place) = Arc::clone(&refusals).try_acquire_owned() else { continue };
+                (place, Some(fault::full(most)))
+            }
         };
         let running = match engine.running().await {
             Ok(running) => running,
@@ -121,9 +134,9 @@ pub async fn serve(listener: TcpListener, engine: Engine, mut stop: watch::Recei
         connections.spawn_on(
             async move {
                 // Its place is one of so many.
-                let _permit = permit;
+                let _place = place;
                 // Ends with an error whenever the other side is gone.
-                let _ = connection::serve(socket, &handlers).await;
+                let _ = connection::serve(socket, &handlers, refused).await;
             },
             &running.handle,
         );
@@ -136,6 +149,7 @@ struct Handlers {
     queries: Arc<Gate>,
     cancel: Arc<Cancel>,
     startup: Arc<Startup>,
+    budget: Arc<Budget>,
     message_bytes_max: usize,
 }
 
@@ -143,10 +157,12 @@ impl Handlers {
     fn new(engine: &Engine) -> Self {
         let manager = Arc::new(ConnectionManager::new());
         let services = Arc::new(Services { engine: engine.clone(), all: Mutex::default() });
+        let budget = Budget::new(engine.0.limits.sql_client_bytes);
         Self {
-            queries: Arc::new(Gate { services }),
+            queries: Arc::new(Gate { services, budget: Arc::clone(&budget) }),
             cancel: Arc::new(Cancel { queries: Arc::clone(&engine.0.queries), manager: Arc::clone(&manager) }),
             startup: Arc::new(Startup(manager)),
+            budget,
             message_bytes_max: engine.0.limits.sql_message_bytes,
         }
     }
@@ -199,8 +215,8 @@ fn plain(text: &str) -> Option<Statement> {
 
 /// The plan of a plain query.
 async fn planned(state: &SessionState, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
-    let statement = &EngineStatement::Statement(Box::new(statement.clone()));
-    let plan = pins::planning(dependencies::planned(move || state.statement_to_plan(statement.clone()))).await?;
+    let statement = EngineStatement::Statement(Box::new(statement.clone()));
+    let plan = pins::planning(doubles::planned(state, &statement)).await?;
     only_reads(&plan)?;
     columns::carried(plan)
 }
@@ -349,6 +365,8 @@ impl QueryParser for Services {
 /// Carries out statements, each in its turn.
 struct Gate {
     services: Arc<Services>,
+    /// That of what connections keep.
+    budget: Arc<Budget>,
 }
 
 /// Whose statement it is, and how it can be ended.
@@ -502,6 +520,7 @@ impl SimpleQueryHandler for Gate {
         let caller = Caller::of(client)?;
         // As PostgreSQL does, and with it goes what it holds.
         client.portal_store().rm_portal(DEFAULT_NAME);
+        Open::of(&*client).unbind(DEFAULT_NAME);
         chains::check(query).map_err(|problem| told(&problem))?;
         goes_on(client, query)?;
         if is_light(query) {
@@ -585,13 +604,13 @@ impl ExtendedQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let prepared = StoredStatement::parse(&*client, &message, self.query_parser()).await?;
-        Open::of(&*client).prepare(&prepared.id)?;
+        Open::of(&*client).prepare(&prepared.id, message.query.len(), &self.budget)?;
         client.portal_store().put_statement(Arc::new(prepared));
         client.send(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
         Ok(())
     }
 
-    async fn on_bind<C>(&self, client: &mut C, message: Bind) -> PgWireResult<()>
+    async fn on_bind<C>(&self, client: &mut C, mut message: Bind) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore<Statement = Self::Statement>,
@@ -603,8 +622,18 @@ impl ExtendedQueryHandler for Gate {
             return Err(PgWireError::StatementNotFound(name.to_owned()));
         };
         formats_fit(&message, &prepared.statement)?;
+        let portal = message.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
+        let bytes: usize = message.parameters.iter().flatten().map(Bytes::len).sum();
+        let bound = Open::of(&*client).bind(portal, name, bytes, &self.budget);
+        if bound.is_err() {
+            // It was to be another one's place.
+            client.portal_store().rm_portal(portal);
+        }
+        if !bound? {
+            // They are parts of what else has been read.
+            message.parameters.iter_mut().flatten().for_each(|value| *value = Bytes::copy_from_slice(value));
+        }
         let portal = Portal::try_new(&message, prepared)?;
-        Open::of(&*client).bind(&portal.name)?;
         client.portal_store().put_portal(Arc::new(portal));
         client.send(PgWireBackendMessage::BindComplete(BindComplete::new())).await?;
         Ok(())
@@ -652,6 +681,7 @@ impl ExtendedQueryHandler for Gate {
         let status = client.transaction_status();
         if status != TransactionStatus::Transaction {
             client.portal_store().rm_portal(DEFAULT_NAME);
+            Open::of(&*client).unbind(DEFAULT_NAME);
         }
         if status == TransactionStatus::Idle {
             client.portal_store().clear_portals();
@@ -672,7 +702,7 @@ impl ExtendedQueryHandler for Gate {
         match message.target_type {
             TARGET_TYPE_BYTE_STATEMENT => {
                 client.portal_store().rm_statement(name);
-                open.unprepare(name);
+                open.unprepare(name).iter().for_each(|portal| client.portal_store().rm_portal(portal));
             }
             TARGET_TYPE_BYTE_PORTAL => {
                 client.portal_store().rm_portal(name);
@@ -724,50 +754,4 @@ impl ExtendedQueryHandler for Gate {
         };
         self.services.run(&caller, &text, answer, |answer, hold| hold.rows(answer)).await
     }
-}
-
-/// Gives errors the words and codes that other listeners give them.
-struct Words;
-
-impl ErrorHandler for Words {
-    fn on_error<C: ClientInfo>(&self, _: &C, error: &mut PgWireError) {
-        let PgWireError::ApiError(inner) = error else { return };
-        let problem = match (inner.downcast_ref::<DataFusionError>(), inner.downcast_ref::<ParserError>()) {
-            (Some(inner), _) => fault::problem(inner),
-            (_, Some(inner)) => fault::syntax(inner),
-            _ => return,
-        };
-        *error = told(&problem);
-    }
-}
-
-/// A problem as a client of PostgreSQL is told it.
-fn told(problem: &Problem) -> PgWireError {
-    let severity = if problem.code == "HW-LAKE-104" { "FATAL" } else { "ERROR" };
-    let state = match problem.code.as_str() {
-        "HW-LAKE-040" => "42601",
-        "HW-LAKE-041" => "42000",
-        "HW-LAKE-042" | "HW-LAKE-050" => "0A000",
-        "HW-LAKE-043" | "HW-LAKE-085" => "53200",
-        "HW-LAKE-069" => "53100",
-        "HW-LAKE-046" | "HW-LAKE-095" | "HW-LAKE-096" => "53300",
-        "HW-LAKE-048" | "HW-LAKE-072" => "57014",
-        "HW-LAKE-049" => "57P01",
-        "HW-LAKE-097" => "34000",
-        "HW-LAKE-098" => "42P03",
-        "HW-LAKE-099" => "22023",
-        "HW-LAKE-100" => "25P02",
-        "HW-LAKE-101" | "HW-LAKE-104" => "08P01",
-        "HW-LAKE-102" => "54000",
-        "HW-LAKE-103" => "22P03",
-        "HW-LAKE-105" => "22003",
-        "HW-LAKE-106" => "22008",
-        "HW-LAKE-107" => "0A000",
-        _ => "XX000",
-    };
-    let mut info = ErrorInfo::new(severity.to_owned(), state.to_owned(), problem.title.clone());
-    info.detail =
-        Some(problem.causes.iter().map(String::as_str).chain([problem.code.as_str()]).collect::<Vec<_>>().join("; "));
-    info.hint.clone_from(&problem.help);
-    PgWireError::UserError(Box::new(info))
 }

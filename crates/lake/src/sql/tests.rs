@@ -26,6 +26,7 @@ use crate::{Datasets, LakeCatalog, Parts};
 mod cursors;
 mod dependencies;
 mod described;
+mod doubles;
 mod keyed;
 mod letters;
 mod lists;
@@ -36,6 +37,7 @@ mod postgres;
 mod queries;
 mod rollup;
 mod shop;
+mod states;
 mod together;
 mod views;
 

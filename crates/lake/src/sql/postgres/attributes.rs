@@ -72,6 +72,12 @@ impl Attribute {
         Self { kind, modifier }
     }
 
+    /// How many digits a `numeric` has, and how many of them behind the point, where it says so.
+    pub fn digits(&self) -> Option<(i32, i32)> {
+        let said = self.modifier.checked_sub(HEADER_BYTES).filter(|said| *said >= 0)?;
+        Some((said >> 16, said & 0xffff))
+    }
+
     /// The bytes of each of its values; -1 where they differ, -2 where a zero ends them.
     pub fn length(&self) -> i16 {
         layout(&self.kind).0

@@ -1,7 +1,8 @@
 //! A connection of a client of PostgreSQL: its messages, one after the other.
 //!
 //! The codec that reads messages waits for up to 1 GiB of one before it hands anything on. Here the length that a message
-//! says it has is looked at first, and only then the message is read: nobody makes the node hold more than it allows.
+//! says it has is looked at first, and only then the message is read: nobody makes the node hold more than it allows. Large
+//! ones of all connections have one budget (`budget.rs`); one that has no room there is passed over, and its client told.
 //!
 //! # Source
 //! PostgreSQL 17, "Message Flow"; `ProcessStartupPacket` in `src/backend/tcop/backend_startup.c`, `SocketBackend` in
@@ -11,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use datafusion_postgres::pgwire::api::{
     ClientInfo as _, DefaultClient, ErrorHandler as _, NoopHandler, PgWireConnectionState,
 };
@@ -29,11 +30,16 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::{Decoder as _, Framed};
 
-use super::{Handlers, Prepared, Words, told};
+use super::budget::{Budget, Share};
+use super::open::Open;
+use super::words::Words;
+use super::{Handlers, Prepared, told};
 use crate::sql::fault;
 
 /// How long a client may take to say who it is, and before that nothing at all.
 const START_MAX: Duration = Duration::from_secs(60);
+/// The same of a client that has no place here.
+const REFUSAL_MAX: Duration = Duration::from_secs(5);
 /// How long a client that has been dismissed may take: it reads why only behind what it has begun to send.
 const DISMISSAL_MAX: Duration = Duration::from_secs(5);
 /// The longest message of a client that has not said yet who it is, and of one that has no statement and no values in it.
@@ -47,32 +53,38 @@ const TLS: u8 = 0x16;
 
 type Client = Framed<TcpStream, PgWireMessageServerCodec<Prepared>>;
 
-/// Serves a client until it goes, or says what cannot be.
+/// Serves a client until it goes, or says what cannot be. One that is `refused` may end what another connection runs, and
+/// is told why once it has said who it is.
 ///
 /// # Errors
 /// What the system says of the socket.
-pub(super) async fn serve(socket: TcpStream, handlers: &Handlers) -> io::Result<()> {
+pub(super) async fn serve(socket: TcpStream, handlers: &Handlers, refused: Option<Problem>) -> io::Result<()> {
+    let start_max = if refused.is_some() { REFUSAL_MAX } else { START_MAX };
+    let deadline = Instant::now() + start_max;
     let mut first = [0];
-    let spoken = timeout(START_MAX, socket.peek(&mut first)).await;
+    let spoken = timeout_at(deadline, socket.peek(&mut first)).await;
     if !matches!(spoken, Ok(Ok(1..))) || first == [TLS] {
         return Ok(());
     }
     socket.set_nodelay(true)?;
     let said = DefaultClient::new(socket.peer_addr()?, false);
     let mut client = Framed::new(socket, PgWireMessageServerCodec::new(said));
-    let deadline = Instant::now() + START_MAX;
     let mut refusals = 0;
     loop {
         let next = if has_begun(&client) {
-            next(&mut client, handlers.message_bytes_max).await
+            next(&mut client, handlers).await
         } else {
-            match timeout_at(deadline, next(&mut client, handlers.message_bytes_max)).await {
+            match timeout_at(deadline, next(&mut client, handlers)).await {
                 Ok(next) => next,
                 Err(_) => return Ok(()),
             }
         };
-        let message = match next {
-            Ok(Some(message)) => message,
+        let (message, share) = match next {
+            Ok(Some(Said::Message(message, share))) => (message, share),
+            Ok(Some(Said::TooMuch(kind, problem))) => {
+                refuse(&mut client, kind, &problem).await?;
+                continue;
+            }
             Ok(None) | Err(PgWireError::IoError(_)) => return Ok(()),
             Err(error) => return dismiss(client, error.into()).await,
         };
@@ -80,6 +92,11 @@ pub(super) async fn serve(socket: TcpStream, handlers: &Handlers) -> io::Result<
         let is_cancel = matches!(message, Message::CancelRequest(_));
         match message {
             Message::Terminate(_) => return Ok(()),
+            Message::Startup(_) => {
+                if let Some(problem) = &refused {
+                    return dismiss(client, told(problem).into()).await;
+                }
+            }
             Message::SslNegotiation(asked) => {
                 let refused = match asked {
                     Negotiation::PostgresGss(_) => PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse),
@@ -97,6 +114,9 @@ pub(super) async fn serve(socket: TcpStream, handlers: &Handlers) -> io::Result<
             }
             _ => {}
         }
+        if let Some(share) = share {
+            Open::of(&client).hand(share);
+        }
         let carried_out = process_message(
             message,
             &mut client,
@@ -107,6 +127,8 @@ pub(super) async fn serve(socket: TcpStream, handlers: &Handlers) -> io::Result<
             Arc::clone(&handlers.cancel),
         )
         .await;
+        // What nobody keeps goes with its message.
+        drop(Open::of(&client).handed());
         if let Err(mut error) = carried_out {
             Words.on_error(&client, &mut error);
             let error = ErrorInfo::from(error);
@@ -139,12 +161,40 @@ fn has_begun(client: &Client) -> bool {
     )
 }
 
+/// What a client says next.
+enum Said {
+    /// A message, and its share of the budget where it is a large one.
+    Message(Message, Option<Share>),
+    /// Of this type, and more than there is room for: it has been passed over.
+    TooMuch(u8, Problem),
+}
+
+/// Tells a client that there was no room for what it said, unless that is behind an error and would not be heard either.
+async fn refuse(client: &mut Client, kind: u8, problem: &Problem) -> io::Result<()> {
+    // Rows to copy mean nothing here.
+    if kind == b'd' || matches!(client.state(), PgWireConnectionState::AwaitingSync) {
+        return Ok(());
+    }
+    process_error(client, told(problem), kind != b'Q').await
+}
+
 /// The next message; none where the client is gone.
-async fn next(client: &mut Client, bytes_max: usize) -> PgWireResult<Option<Message>> {
+async fn next(client: &mut Client, handlers: &Handlers) -> PgWireResult<Option<Said>> {
     let is_start =
         matches!(client.state(), PgWireConnectionState::AwaitingSslRequest | PgWireConnectionState::AwaitingStartup);
+    let mut share = None;
     loop {
-        let length = length(client.read_buffer(), is_start, bytes_max).map_err(|problem| told(&problem))?;
+        let length = length(client.read_buffer(), is_start, handlers.message_bytes_max);
+        let length = length.map_err(|problem| told(&problem))?;
+        let large = length.filter(|length| *length > READ_BYTES);
+        if let (Some(length), Some(kind)) = (large, client.read_buffer().first().copied()) {
+            // What is there, and what is read next: who sends nothing takes nothing from others.
+            let bytes = length.min(client.read_buffer().len() + READ_BYTES);
+            if let Err(problem) = grown(&mut share, &handlers.budget, bytes) {
+                drop(share);
+                return Ok(passed_over(client, length).await?.then_some(Said::TooMuch(kind, problem)));
+            }
+        }
         if let Some(length) = length.filter(|length| client.read_buffer().len() >= *length) {
             let message = client.read_buffer_mut().split_to(length);
             if length > READ_BYTES {
@@ -152,14 +202,48 @@ async fn next(client: &mut Client, bytes_max: usize) -> PgWireResult<Option<Mess
                 let rest = BytesMut::from(&client.read_buffer()[..]);
                 *client.read_buffer_mut() = rest;
             }
-            return decoded(client, message).map(Some);
+            return decoded(client, message).map(|message| Some(Said::Message(message, share)));
         }
-        let mut buffer = std::mem::take(client.read_buffer_mut());
-        buffer.reserve(READ_BYTES);
-        let read = client.get_mut().read_buf(&mut (&mut buffer).limit(READ_BYTES)).await;
-        *client.read_buffer_mut() = buffer;
-        if read? == 0 {
+        if read(client).await? == 0 {
             return Ok(None);
+        }
+    }
+}
+
+/// Has a share of so many bytes.
+fn grown(share: &mut Option<Share>, budget: &Arc<Budget>, bytes: usize) -> Result<(), Problem> {
+    match share {
+        Some(share) => share.grow_to(bytes),
+        None => {
+            *share = Some(budget.share(bytes)?);
+            Ok(())
+        }
+    }
+}
+
+/// Reads more; nothing where the client is gone.
+async fn read(client: &mut Client) -> io::Result<usize> {
+    let mut buffer = std::mem::take(client.read_buffer_mut());
+    buffer.reserve(READ_BYTES);
+    let read = client.get_mut().read_buf(&mut (&mut buffer).limit(READ_BYTES)).await;
+    *client.read_buffer_mut() = buffer;
+    read
+}
+
+/// Reads a message of so many bytes to its end, and keeps nothing of it; false where the client is gone.
+async fn passed_over(client: &mut Client, length: usize) -> io::Result<bool> {
+    let mut left = length;
+    loop {
+        let here = left.min(client.read_buffer().len());
+        client.read_buffer_mut().advance(here);
+        left -= here;
+        if left == 0 {
+            return Ok(true);
+        }
+        // The room of what is there already goes as well.
+        *client.read_buffer_mut() = BytesMut::new();
+        if read(client).await? == 0 {
+            return Ok(false);
         }
     }
 }
@@ -221,8 +305,6 @@ async fn dismiss(mut client: Client, why: ErrorInfo) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Buf as _;
-
     use super::*;
 
     #[test]

@@ -32,7 +32,7 @@ const LIGHT: [&str; 13] = [
 const ENDS: [&str; 4] = ["commit", "end", "rollback", "abort"];
 
 /// Whether a text begins with one of these words.
-fn begins(text: &str, words: &[&str]) -> bool {
+pub fn begins(text: &str, words: &[&str]) -> bool {
     let text = text.trim_start();
     let end = text.find(|one: char| !one.is_ascii_alphabetic()).unwrap_or(text.len());
     text.get(..end).is_some_and(|first| words.iter().any(|word| first.eq_ignore_ascii_case(word)))

@@ -43,6 +43,15 @@ pub fn names(statement: &Statement, columns: usize) -> Vec<Option<String>> {
     names
 }
 
+/// The name of a column behind others that are called so, without the number by which the engine tells two of one name
+/// apart.
+pub fn said<'a>(name: &'a str, before: &[String]) -> &'a str {
+    match name.rsplit_once(':') {
+        Some((said, number)) if number.parse::<usize>().is_ok() && before.iter().any(|one| one == said) => said,
+        _ => name,
+    }
+}
+
 /// What a query selects; of several that are put together, the first.
 fn items(body: &SetExpr) -> Vec<Item> {
     match body {

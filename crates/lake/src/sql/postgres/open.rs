@@ -7,7 +7,7 @@
 //! # Source
 //! PostgreSQL 17, "DECLARE", "FETCH", and "Extended Query" of "Message Flow".
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -29,6 +29,7 @@ use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{Stream, stream};
 use parking_lot::Mutex;
 
+use super::budget::{Budget, Share};
 use super::{HOLD, Hold, planned, response, told};
 use crate::sql::fault;
 
@@ -46,8 +47,19 @@ pub struct Open(Mutex<All>);
 #[derive(Default)]
 struct All {
     cursors: BTreeMap<String, Cursor>,
-    portals: BTreeSet<String>,
-    statements: BTreeSet<String>,
+    portals: BTreeMap<String, Bound>,
+    /// With their texts' shares of the budget.
+    statements: BTreeMap<String, Share>,
+    /// That of the message which is carried out now, where it is a large one.
+    handed: Option<Share>,
+}
+
+/// A portal.
+struct Bound {
+    /// What it is made from.
+    statement: String,
+    /// That of its values.
+    _share: Share,
 }
 
 struct Cursor {
@@ -58,16 +70,17 @@ struct Cursor {
     outlives: bool,
 }
 
-/// Takes note of one more name, if there is room.
-fn noted(names: &mut BTreeSet<String>, name: &str, max: usize, what: &str) -> PgWireResult<()> {
-    if name == DEFAULT_NAME || names.contains(name) {
+/// Refuses one more name where there is no room. What has none takes the place of what had none before.
+fn fits<'a>(mut names: impl Iterator<Item = &'a String>, name: &str, max: usize, what: &str) -> PgWireResult<()> {
+    if name == DEFAULT_NAME {
         return Ok(());
     }
-    if names.len() >= max {
-        return Err(told(&fault::crowded(what, max)));
-    }
-    names.insert(name.to_owned());
-    Ok(())
+    let mut count = 0;
+    let is_there = names.any(|one| {
+        count += usize::from(one != DEFAULT_NAME);
+        one == name
+    });
+    if is_there || count < max { Ok(()) } else { Err(told(&fault::crowded(what, max))) }
 }
 
 impl Open {
@@ -76,20 +89,47 @@ impl Open {
         client.session_extensions().get_or_insert_with(Self::default)
     }
 
-    /// Takes note of a portal.
-    ///
-    /// # Errors
-    /// `HW-LAKE-096`.
-    pub fn bind(&self, name: &str) -> PgWireResult<()> {
-        noted(&mut self.0.lock().portals, name, PORTALS_MAX, "portals")
+    /// Has the share of a large message, until somebody keeps what is in it.
+    pub fn hand(&self, share: Share) {
+        self.0.lock().handed = Some(share);
     }
 
-    /// Takes note of a prepared statement.
+    /// The share of a large message, if nobody keeps what is in it.
+    pub fn handed(&self) -> Option<Share> {
+        self.0.lock().handed.take()
+    }
+
+    /// Takes note of a portal that is made from a statement, with so many bytes of values; whether these are what a large
+    /// message of their own has brought.
     ///
     /// # Errors
-    /// `HW-LAKE-096`.
-    pub fn prepare(&self, name: &str) -> PgWireResult<()> {
-        noted(&mut self.0.lock().statements, name, STATEMENTS_MAX, "prepared statements")
+    /// `HW-LAKE-096` and `-111`.
+    pub fn bind(&self, name: &str, statement: &str, bytes: usize, budget: &Arc<Budget>) -> PgWireResult<bool> {
+        let mut all = self.0.lock();
+        fits(all.portals.keys(), name, PORTALS_MAX, "portals")?;
+        // What it had before is given back first.
+        all.portals.remove(name);
+        let (share, is_large) = match all.handed.take() {
+            Some(share) => (share, true),
+            None => (budget.share(bytes).map_err(|problem| told(&problem))?, false),
+        };
+        all.portals.insert(name.to_owned(), Bound { statement: statement.to_owned(), _share: share });
+        Ok(is_large)
+    }
+
+    /// Takes note of a prepared statement, whose text has so many bytes.
+    ///
+    /// # Errors
+    /// `HW-LAKE-096` and `-111`.
+    pub fn prepare(&self, name: &str, bytes: usize, budget: &Arc<Budget>) -> PgWireResult<()> {
+        let mut all = self.0.lock();
+        fits(all.statements.keys(), name, STATEMENTS_MAX, "prepared statements")?;
+        let share = match all.handed.take() {
+            Some(share) => share,
+            None => budget.share(bytes).map_err(|problem| told(&problem))?,
+        };
+        all.statements.insert(name.to_owned(), share);
+        Ok(())
     }
 
     /// A portal is closed.
@@ -97,9 +137,12 @@ impl Open {
         self.0.lock().portals.remove(name);
     }
 
-    /// A prepared statement is closed.
-    pub fn unprepare(&self, name: &str) {
-        self.0.lock().statements.remove(name);
+    /// A prepared statement is closed, and with it the portals that are made from it: these.
+    #[must_use]
+    pub fn unprepare(&self, name: &str) -> Vec<String> {
+        let mut all = self.0.lock();
+        all.statements.remove(name);
+        all.portals.extract_if(.., |_, bound| bound.statement == name).map(|(portal, _)| portal).collect()
     }
 
     /// All portals are closed.
@@ -251,12 +294,12 @@ impl QueryHook for Opened {
             Statement::Deallocate { name, .. } => {
                 let is_all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
                 let names: Vec<String> = match is_all {
-                    true => std::mem::take(&mut open.0.lock().statements).into_iter().collect(),
+                    true => open.0.lock().statements.keys().filter(|name| *name != DEFAULT_NAME).cloned().collect(),
                     false => vec![name.value.clone()],
                 };
                 for name in names {
                     client.portal_store().rm_statement(&name);
-                    open.unprepare(&name);
+                    open.unprepare(&name).iter().for_each(|portal| client.portal_store().rm_portal(portal));
                 }
                 Some(Ok(Response::Execution(Tag::new("DEALLOCATE"))))
             }
@@ -264,7 +307,7 @@ impl QueryHook for Opened {
                 if matches!(object_type, DiscardObject::ALL) {
                     let all = std::mem::take(&mut *open.0.lock());
                     client.portal_store().clear_portals();
-                    for name in &all.statements {
+                    for name in all.statements.keys() {
                         client.portal_store().rm_statement(name);
                     }
                 }

@@ -2,7 +2,7 @@
 //!
 //! A value stays what it is. It becomes one of the type that the statement has for its parameter where that type holds it
 //! exactly; otherwise it keeps its own, and the engine compares the two or casts it, as it does with a literal. What neither
-//! holds is refused: nothing is rounded, cut or wrapped around. Moments, intervals and bytes as text are read by what
+//! holds is refused: nothing is rounded, cut or wrapped around. Moments and bytes as text are read by what
 //! speaks the protocol.
 //!
 //! # Source
@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::num::{IntErrorKind, ParseIntError};
 use std::sync::Arc;
 
 use arrow::compute::kernels::cast_utils::string_to_time_nanoseconds;
@@ -37,6 +38,7 @@ use crate::sql::fault;
 use crate::sql::streams::ZONE;
 
 mod arrays;
+mod intervals;
 
 /// How a `jsonb` begins in the binary format.
 const JSONB_VERSION: u8 = 1;
@@ -199,7 +201,10 @@ impl<'a> Parameter<'a> {
         let text = str::from_utf8(bytes).map_err(|_| self.unread())?;
         match *self.kind {
             Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => {
-                let number: i128 = text.trim().parse().map_err(|_| self.unreadable(text))?;
+                let number: i128 = text.trim().parse().map_err(|error: ParseIntError| match error.kind() {
+                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => self.refused(text, self.kind.name()),
+                    _ => self.unreadable(text),
+                })?;
                 let is_one = match *self.kind {
                     Type::INT2 => i16::try_from(number).is_ok(),
                     Type::INT4 => i32::try_from(number).is_ok(),
@@ -229,7 +234,12 @@ impl<'a> Parameter<'a> {
                     _ => Ok(ScalarValue::Time64Nanosecond(Some(nanos))),
                 }
             }
-            Type::BYTEA | Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::INTERVAL => self.by_codec(bytes),
+            Type::INTERVAL => match intervals::written(text) {
+                Ok(it) => Ok(ScalarValue::new_interval_mdn(it.months, it.days, it.nanos)),
+                Err(intervals::Refused::Far) => Err(self.out_of_range()),
+                Err(intervals::Refused::Unreadable) => Err(self.unreadable(text)),
+            },
+            Type::BYTEA | Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ => self.by_codec(bytes),
             // Of what may be an array nothing else says that it is one; JSON is none.
             Type::UNKNOWN if text.starts_with('{') => match arrays::written(text) {
                 Some(items) => {

@@ -6,8 +6,10 @@
 use std::iter;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, RecordBatch};
-use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, FieldRef, Schema};
+use arrow::array::{Array, AsArray as _, RecordBatch};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Decimal256Type, DurationMillisecondType, DurationSecondType, FieldRef, Schema, TimeUnit,
+};
 use datafusion::common::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -26,7 +28,7 @@ use super::attributes::Attribute;
 use super::names;
 use super::numeric::Numeric;
 use crate::sql::queries::Query;
-use crate::sql::{forecast, only_reads};
+use crate::sql::{fault, forecast, only_reads};
 
 /// Begins the plan of a statement and gives its rows.
 ///
@@ -66,11 +68,14 @@ pub fn fields(
     format: &Format,
     options: Option<Arc<FormatOptions>>,
 ) -> Vec<FieldInfo> {
-    let names = names::names(statement, schema.fields().len());
-    let told = |((at, field), name): ((usize, &FieldRef), Option<String>)| {
+    let known = names::names(statement, schema.fields().len());
+    let mut names: Vec<String> = Vec::with_capacity(known.len());
+    for (field, name) in schema.fields().iter().zip(known) {
+        names.push(name.unwrap_or_else(|| names::said(field.name(), &names).to_owned()));
+    }
+    let told = |((at, field), name): ((usize, &FieldRef), String)| {
         let attribute = Attribute::of(field);
         let length = attribute.length();
-        let name = name.unwrap_or_else(|| field.name().clone());
         let told = FieldInfo::new(name, None, None, attribute.kind, format.format_for(at));
         let told = told.with_type_size(length).with_type_modifier(attribute.modifier);
         match &options {
@@ -92,6 +97,17 @@ pub fn is_as_told(before: &LogicalPlan, now: &LogicalPlan) -> bool {
 
 fn failed(error: DataFusionError) -> PgWireError {
     PgWireError::ApiError(Box::new(error))
+}
+
+/// Whether a duration is one in PostgreSQL's microseconds.
+fn is_interval(values: &dyn Array, row: usize, unit: TimeUnit) -> bool {
+    let (seconds, millis) =
+        (values.as_primitive_opt::<DurationSecondType>(), values.as_primitive_opt::<DurationMillisecondType>());
+    match (unit, seconds, millis) {
+        (TimeUnit::Second, Some(seconds), _) => seconds.value(row).checked_mul(1_000_000).is_some(),
+        (TimeUnit::Millisecond, _, Some(millis)) => millis.value(row).checked_mul(1_000).is_some(),
+        _ => true,
+    }
 }
 
 /// The rows of a batch, one after the other.
@@ -122,6 +138,9 @@ impl Encoded {
                 }
                 DataType::Decimal256(_, scale) => {
                     self.encoder.encode_field(&Numeric::at::<Decimal256Type>(values, row, *scale))?;
+                }
+                DataType::Duration(unit) if !is_interval(values, row, *unit) => {
+                    return Err(super::told(&fault::far_interval()));
                 }
                 _ => encode_value(&mut self.encoder, values, row, field, told)?,
             }

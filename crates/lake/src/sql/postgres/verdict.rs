@@ -11,7 +11,9 @@ use datafusion_postgres::pgwire::api::results::{Response, Tag};
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 
+use super::light::begins;
 use super::told;
+use super::words::{READS, told_as};
 use crate::sql::fault;
 
 /// Refuses what does more than read. It comes before hooks that carry statements out: some make the engine open files, and
@@ -37,6 +39,10 @@ const AS_IT_IS: [&str; 12] = [
     "timezone",
     "jit",
 ];
+
+/// How those begin that PostgreSQL refuses where nothing is to be written.
+const WRITES: [&str; 11] =
+    ["insert", "update", "delete", "merge", "truncate", "create", "alter", "drop", "comment", "grant", "revoke"];
 
 /// Whether a query keeps its rows, or changes any.
 fn writes(body: &SetExpr) -> bool {
@@ -92,12 +98,14 @@ impl OnlyReads {
                 Err(told(&fault::refused("the options of the query engine are those of the node")))
             }
             // Rows would be gathered, in memory that counts for nobody, before anybody refuses a place for them.
-            Statement::Query(query) if writes(&query.body) => Err(told(&fault::refused("`SELECT … INTO` writes"))),
+            Statement::Query(query) if writes(&query.body) => {
+                Err(told_as(&fault::refused("`SELECT … INTO` writes"), READS))
+            }
             Statement::Explain { statement, .. } => Self::verdict(statement),
             Statement::Declare { stmts } => {
                 let mut queries = stmts.iter().filter_map(|declared| declared.for_query.as_ref());
                 match queries.any(|query| writes(&query.body)) {
-                    true => Err(told(&fault::refused("a cursor over `SELECT … INTO` writes"))),
+                    true => Err(told_as(&fault::refused("a cursor over `SELECT … INTO` writes"), READS)),
                     false => Ok(()),
                 }
             }
@@ -119,7 +127,8 @@ impl OnlyReads {
             | Statement::Close { .. } => Ok(()),
             other => {
                 let words: String = other.to_string().chars().take(60).collect();
-                Err(told(&fault::refused(&format!("`{words}` is not carried out here"))))
+                let refused = fault::refused(&format!("`{words}` is not carried out here"));
+                Err(if begins(&words, &WRITES) { told_as(&refused, READS) } else { told(&refused) })
             }
         }
     }

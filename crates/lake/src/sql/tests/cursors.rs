@@ -4,7 +4,7 @@ use headwater_base::{Limits, Principal};
 use headwater_kernel::port::Sql as _;
 
 use super::House;
-use super::postgres::Connected;
+use super::postgres::{Connected, answered, message};
 use super::queries::{listed, none};
 
 const SORTED: &str = "SELECT value FROM generate_series(1, 1000000) ORDER BY value % 7, value";
@@ -110,5 +110,44 @@ fn a_connection_has_so_many_open_and_no_more() {
         transaction.commit().await.unwrap();
         none(&house).await;
     });
+    connected.end();
+}
+
+/// In the words of the protocol and in SQL's; a portal without a name is made from a statement as well.
+#[test]
+fn a_statement_that_is_closed_closes_its_portals() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let named = |kind: u8, name: &str| message(kind, format!("S{name}\0").as_bytes());
+    let parse = |name: &str, number: i32| {
+        message(b'P', format!("{name}\0SELECT value FROM generate_series({number}, {number})\0\0\0").as_bytes())
+    };
+    let bind = |portal: &str, name: &str| message(b'B', format!("{portal}\0{name}\0\0\0\0\0\0\0").as_bytes());
+    let execute = |portal: &str| message(b'E', format!("{portal}\0\0\0\0\0").as_bytes());
+    let sync = message(b'S', b"");
+    let open = [
+        message(b'Q', b"BEGIN\0"),
+        parse("one", 11_111),
+        parse("two", 22_222),
+        bind("first", "one"),
+        bind("", "one"),
+        bind("second", "two"),
+    ];
+    let ends = [named(b'C', "one"), message(b'Q', b"DEALLOCATE one\0")];
+    for (ended, portal, is_there) in [
+        (None, "first", true),
+        (None, "", true),
+        (Some(&ends[0]), "first", false),
+        (Some(&ends[0]), "", false),
+        (Some(&ends[1]), "first", false),
+        (Some(&ends[0]), "second", true),
+        (Some(&ends[1]), "second", true),
+    ] {
+        let all = open.iter().chain(ended).cloned().chain([execute(portal), sync.clone()]).collect::<Vec<_>>();
+        let told = answered(&connected, &all);
+        let told = String::from_utf8_lossy(&told);
+        let has_row = told.contains("11111") || told.contains("22222");
+        assert_eq!((has_row, told.contains("34000")), (is_there, !is_there), "{ended:?} `{portal}`: {told:?}");
+    }
     connected.end();
 }

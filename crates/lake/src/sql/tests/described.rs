@@ -6,6 +6,7 @@ use tokio_postgres::types::Type;
 
 use super::House;
 use super::postgres::Connected;
+use super::views::view;
 
 /// The names of a statement's columns, in both protocols.
 fn named(connected: &Connected, statement: &str) -> Vec<String> {
@@ -65,5 +66,49 @@ fn structs_and_maps_are_sent_as_json() {
     }
     let none = "SELECT CASE WHEN value > 1 THEN named_struct('a', value) END AS it FROM generate_series(1, 2)";
     assert_eq!(connected.rows(none).unwrap(), [["NULL"], [r#"{"a":2}"#]]);
+    connected.end();
+}
+
+/// As tools ask for them; the same types as those of an answer.
+#[test]
+fn the_types_of_columns_have_the_words_of_the_standard() {
+    let house = House::new(Limits::default());
+    let columns = [
+        ("true", "boolean bool NULL NULL NULL NULL"),
+        ("arrow_cast(1, 'Int16')", "smallint int2 16 2 0 NULL"),
+        ("arrow_cast(1, 'UInt16')", "integer int4 32 2 0 NULL"),
+        ("1", "bigint int8 64 2 0 NULL"),
+        ("arrow_cast(1, 'UInt64')", "numeric numeric NULL 10 NULL NULL"),
+        ("CAST(1 AS real)", "real float4 24 2 NULL NULL"),
+        ("CAST(1 AS double precision)", "double precision float8 53 2 NULL NULL"),
+        ("CAST(1 AS decimal(10, 2))", "numeric numeric 10 10 2 NULL"),
+        ("arrow_cast(1, 'Decimal256(50, 4)')", "numeric numeric 50 10 4 NULL"),
+        ("'x'", "text text NULL NULL NULL NULL"),
+        ("arrow_cast('x', 'Utf8View')", "text text NULL NULL NULL NULL"),
+        ("arrow_cast('x', 'Binary')", "bytea bytea NULL NULL NULL NULL"),
+        ("CAST('2026-11-29' AS date)", "date date NULL NULL NULL 0"),
+        ("CAST('12:00:00' AS time)", "time without time zone time NULL NULL NULL 6"),
+        ("arrow_cast(0, 'Timestamp(Microsecond, None)')", "timestamp without time zone timestamp NULL NULL NULL 6"),
+        (
+            r#"arrow_cast(0, 'Timestamp(Microsecond, Some("+00:00"))')"#,
+            "timestamp with time zone timestamptz NULL NULL NULL 6",
+        ),
+        ("INTERVAL '1 day'", "interval interval NULL NULL NULL 6"),
+        ("make_array(1)", "ARRAY _int8 NULL NULL NULL NULL"),
+        ("named_struct('a', 1)", "json json NULL NULL NULL NULL"),
+    ];
+    let selected: Vec<String> =
+        columns.iter().enumerate().map(|(at, (value, _))| format!("{value} AS c{at}")).collect();
+    house.shop(&[view("types", &[], &[("ansi", &format!("SELECT {}", selected.join(", ")))])]);
+    let connected = Connected::new(&house);
+    let asked = "SELECT data_type, udt_name, numeric_precision, numeric_precision_radix, numeric_scale,
+        datetime_precision FROM information_schema.columns WHERE table_schema = 'shop' AND table_name = 'types'
+        ORDER BY ordinal_position";
+    let told: Vec<String> = connected.rows(asked).unwrap().into_iter().map(|row| row.join(" ")).collect();
+    assert_eq!(told, columns.map(|(_, words)| words.to_owned()));
+    let own = "SELECT column_name, ordinal_position, data_type, character_octet_length
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'orders' ORDER BY 2";
+    let text = ["kind", "2", "text", "1073741824"];
+    assert_eq!(connected.rows(own).unwrap(), [["n", "1", "integer", "NULL"], text]);
     connected.end();
 }

@@ -1,11 +1,15 @@
 //! Messages of PostgreSQL's protocol as no driver sends them.
 
+use std::time::{Duration, Instant};
+
 use headwater_base::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_postgres::NoTls;
 
 use super::House;
 use super::postgres::{Connected, answered, message};
+use super::queries::{ENDLESS, listed};
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const GSS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
@@ -163,5 +167,111 @@ fn a_client_that_asks_for_encryption_goes_on_without() {
             assert!(String::from_utf8_lossy(&told).contains("still there"));
         });
     }
+    connected.end();
+}
+
+/// It is told so as PostgreSQL tells it, whatever it begins with, and may still end what another one runs.
+#[test]
+fn a_client_more_than_there_may_be_is_told_so() {
+    let house = House::new(Limits { sql_connections: 2, ..Limits::default() });
+    let connected = Connected::new(&house);
+    let place = format!("host=127.0.0.1 port={} user=asha", connected.port);
+    let connect = || connected.runtime.block_on(tokio_postgres::connect(&place, NoTls));
+    let (second, connection) = connect().unwrap();
+    connected.runtime.spawn(connection);
+    let refused = connect().err().unwrap();
+    let refused = refused.as_db_error().unwrap();
+    assert_eq!((refused.severity(), refused.code().code()), ("FATAL", "53300"));
+    assert_eq!(refused.message(), "2 clients are connected already, which is the limit");
+    assert_eq!(refused.detail(), Some("HW-LAKE-110"));
+    let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+    let refused = told(&connected, &[SSL_REQUEST.as_slice(), &begin[1..]].concat());
+    assert!(refused.starts_with('N') && refused.contains("53300"), "{refused:?}");
+    is_dismissal(&told(&connected, &[0x40, 0, 0, 0]), "1073741824 bytes");
+    connected.runtime.block_on(async {
+        let token = connected.client.cancel_token();
+        let by_key = async {
+            listed(&house).await;
+            token.cancel_query(NoTls).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(connected.client.simple_query(ENDLESS), by_key);
+        assert_eq!(answer.err().unwrap().as_db_error().unwrap().code().code(), "57014");
+    });
+    // The place of one that goes is somebody else's.
+    drop(second);
+    let begun = Instant::now();
+    while connect().is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "a place is given back");
+    }
+    connected.end();
+}
+
+/// A connection that keeps a portal named `held`, of the statement `one` with that value.
+async fn holding(connected: &Connected, value: &[u8]) -> TcpStream {
+    let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+    let length = u32::try_from(value.len()).unwrap().to_be_bytes();
+    let bind = [b"held\0one\0\0\0\0\x01".as_slice(), length.as_slice(), value, b"\0\0".as_slice()].concat();
+    let messages = [
+        message(b'Q', b"BEGIN\0"),
+        message(b'P', b"one\0SELECT CAST($1 AS varchar) AS it\0\0\0"),
+        message(b'B', &bind),
+        message(b'H', b""),
+    ];
+    let mut socket = TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+    socket.write_all(&[&begin[1..], messages.concat().as_slice()].concat()).await.unwrap();
+    let (bound, mut told) = (message(b'2', b""), Vec::new());
+    while !told.windows(bound.len()).any(|one| one == bound) {
+        assert!(socket.read_buf(&mut told).await.unwrap() > 0, "{}", String::from_utf8_lossy(&told));
+    }
+    socket
+}
+
+/// What is held is given back in whatever way it ends, and who is refused goes on.
+#[test]
+fn what_clients_send_and_keep_has_one_bound_for_all() {
+    let house = House::new(Limits { sql_client_bytes: 200_000, ..Limits::default() });
+    let connected = Connected::new(&house);
+    let client = &connected.client;
+    let value = "x".repeat(150_000);
+    let ask = async || client.query_one("SELECT CAST($1 AS varchar) AS it", &[&value]).await;
+    connected.runtime.block_on(async {
+        for end in [
+            Some(message(b'C', b"Pheld\0")),
+            Some(message(b'C', b"Sone\0")),
+            Some(message(b'Q', b"ROLLBACK\0")),
+            Some(message(b'Q', b"DISCARD ALL\0")),
+            Some(message(b'B', b"held\0one\0\0\0\0\x01\xff\xff\xff\xff\0\0")),
+            Some(message(b'?', b"")),
+            None,
+        ] {
+            let mut other = holding(&connected, value.as_bytes()).await;
+            for refused in [ask().await.err(), client.simple_query(&format!("SELECT 1 --{value}")).await.err()] {
+                let refused = refused.unwrap();
+                let told = refused.as_db_error().unwrap();
+                assert_eq!((told.severity(), told.code().code()), ("ERROR", "53200"), "{end:?}");
+                assert_eq!(told.detail(), Some("HW-LAKE-111"));
+                client.simple_query("SELECT 1").await.unwrap();
+            }
+            let kept = match &end {
+                Some(end) => {
+                    other.write_all(end).await.unwrap();
+                    Some(other)
+                }
+                None => {
+                    drop(other);
+                    None
+                }
+            };
+            let begun = Instant::now();
+            let row = loop {
+                match ask().await {
+                    Ok(row) => break row,
+                    Err(error) => assert!(begun.elapsed() < Duration::from_secs(30), "{end:?}: {error}"),
+                }
+            };
+            assert_eq!(row.get::<_, &str>(0), value);
+            drop(kept);
+        }
+    });
     connected.end();
 }

@@ -704,6 +704,24 @@ fn an_answer_has_the_columns_that_its_client_was_told() {
     connected.end();
 }
 
+/// Nothing wraps around, whichever way it goes.
+#[test]
+fn long_intervals_are_sent_as_they_are_or_refused() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let code = |statement: &str| {
+        let told = connected.runtime.block_on(connected.client.simple_query(statement));
+        told.err().map(|error| error.as_db_error().unwrap().code().code().to_owned())
+    };
+    let shown = "SELECT INTERVAL '2000 years 400000 days' AS it, arrow_cast(9000000000, 'Duration(Second)') AS long";
+    assert_eq!(connected.rows(shown).unwrap(), [["2000 years 400000 days", "2500000:00:00"]]);
+    let far = "SELECT arrow_cast(9000000000000000000, 'Duration(Second)') AS it";
+    assert_eq!(code(far).as_deref(), Some("22008"));
+    assert_eq!(code("SELECT arrow_cast(9000000000000000000, 'Duration(Millisecond)') AS it").as_deref(), Some("22008"));
+    assert!(code("SELECT INTERVAL '3000000 hours' AS it").is_some_and(|code| code.starts_with("22")));
+    connected.end();
+}
+
 #[test]
 fn an_interval_that_is_null_is_sent_as_null() {
     let house = House::new(Limits::default());

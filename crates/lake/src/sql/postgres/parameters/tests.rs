@@ -139,6 +139,9 @@ fn times_far_away_are_refused() {
     };
     assert_eq!(interval(-1, 2, 3), Ok(ScalarValue::new_interval_mdn(3, 2, -1_000)));
     assert_eq!(interval(i64::MAX, i32::MAX, i32::MAX), Err(NO_TIME.to_owned()));
+    let hours = |hours: i64| written(&Type::INTERVAL, None, &format!("{hours} hours"));
+    assert_eq!(hours(2_562_047), Ok(ScalarValue::new_interval_mdn(0, 0, 2_562_047 * 3_600_000_000_000)));
+    assert_eq!(hours(3_000_000), Err(NO_TIME.to_owned()));
     assert_eq!(written(&Type::TIMESTAMP, Some(&nanos), "2300-01-01 00:00:00"), Err(NO_TIME.to_owned()));
 }
 
