@@ -88,12 +88,19 @@ impl Request {
                     (Some(result), None) => Some(Ok(result)),
                     (None, Some(error)) => {
                         let error = object(Some(error.clone()), "mock.errorOutput")?;
-                        Some(Err(Failure { error: text(&error, "error")?, cause: text(&error, "cause")? }))
+                        let named = text(&error, "error")?;
+                        if named.is_none() {
+                            return Err(refused("`mock.errorOutput` has an `error`"));
+                        }
+                        Some(Err(Failure { error: named, cause: text(&error, "cause")? }))
                     }
                     _ => return Err(refused("a mock has either `result` or `errorOutput`")),
                 }
             }
         };
+        if mock.is_some() && request.get("revealSecrets") == Some(&Value::Bool(true)) {
+            return Err(refused("`revealSecrets` cannot be given together with a mock"));
+        }
         let configuration = object(request.get("stateConfiguration").cloned(), "stateConfiguration")?;
         let count = |field: &str| match configuration.get(field) {
             None | Some(Value::Null) => Ok(None),
