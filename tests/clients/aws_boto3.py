@@ -225,6 +225,11 @@ assert seen == {
     "result": {"Payload": {"sum": 3}}, "afterResultSelector": {"sum": 3},
     "afterResultPath": {"in": {"a": 1}, "out": {"sum": 3}},
 }, seen
+put = {"Type": "Task", "Resource": "arn:aws:states:::events:putEvents", "Parameters": {"Entries": []}, "End": True}
+wrong = {"result": '{"Entries": [{"EventId": 1}]}'}
+message = refused(sfn.exceptions.ValidationException, sfn.test_state, definition=json.dumps(put), mock=wrong)
+assert "EventId" in message, message
+assert tried(put, {**wrong, "fieldValidationMode": "NONE"})["status"] == "SUCCEEDED"
 assert "inspectionData" not in tried(task, {"result": '{"Payload": {"sum": 3}}'}, level="INFO", **given)
 again = tried(task, failing("Busy"), stateConfiguration={"retrierRetryCount": 1}, **given)
 assert (again["status"], again["error"], again["cause"]) == ("RETRIABLE", "Busy", "why"), again

@@ -5,10 +5,11 @@
 //! What is behind the state never runs. States whose outside lasts (activities, `.sync`, callbacks, Map, Parallel)
 //! are tried with a mock only.
 //!
-//! What it is NOT: it does not hold a mock against the service's own model, whatever `fieldValidationMode` says.
+//! What it is NOT: a trial of the service behind a call; a mock is held against what it answers ([`model`]), no more.
 //! Source: "TestState", AWS Step Functions API Reference; "Using TestState API to test a state", Developer Guide.
 
 mod inspect;
+mod model;
 mod request;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,8 +23,9 @@ use super::history::{Details, HistoryEvent};
 use super::run::Run;
 use super::states::Leave;
 use super::{Data, Execution, Failure, Phase, Status, ThreadId};
-use crate::definition::{Definition, Flavor, Kind, MachineId, State, StateId};
+use crate::definition::{Definition, Flavor, Kind, MachineId, Resource, State, StateId};
 
+use model::Mode;
 use request::{Level, Request};
 
 /// The one thread of a trial.
@@ -97,7 +99,7 @@ impl Trial {
     fn admitted(&self) -> Result<(), Problem> {
         let Some(state) = self.here() else { return Ok(()) };
         if let Some(mock) = &self.request.mock {
-            return fits(state, mock);
+            return fits(state, mock, self.request.mode);
         }
         let lasting = match &state.kind {
             Kind::Map(_) | Kind::Parallel { .. } => true,
@@ -322,9 +324,16 @@ impl Run<'_> {
 }
 
 /// Whether a mock can take the place of what a state does: of a whole Map or Parallel state its result has a form.
-fn fits(state: &State, mock: &Result<Value, Failure>) -> Result<(), Problem> {
+fn fits(state: &State, mock: &Result<Value, Failure>, mode: Mode) -> Result<(), Problem> {
     let fact = match (&state.kind, mock) {
-        (Kind::Task(_), _) | (Kind::Map(_) | Kind::Parallel { .. }, Err(_)) => return Ok(()),
+        (Kind::Task(_) | Kind::Map(_) | Kind::Parallel { .. }, Err(_)) => return Ok(()),
+        (Kind::Task(task), Ok(result)) => {
+            let Resource::Service(service) = &task.resource else { return Ok(()) };
+            let Some(fault) = model::fault(service, result, mode) else { return Ok(()) };
+            let fact = format!("the mock is no answer of `{}:{}`: {fault}", service.name, service.full_verb());
+            return Err(Problem::new("HW-WORK-008", fact)
+                .help("`fieldValidationMode` `PRESENT` asks for no member, and `NONE` takes any result"));
+        }
         (Kind::Map(map), Ok(result)) if map.writer.is_some() => {
             if result.is_object() {
                 return Ok(());

@@ -258,3 +258,59 @@ fn a_mock_is_held_against_the_state() {
     secrets["revealSecrets"] = json!(true);
     assert_eq!(refused(task(), secrets), "`revealSecrets` cannot be given together with a mock");
 }
+
+#[test]
+fn a_mock_is_held_against_the_services_model() {
+    let call = |resource: &str, result: Value, mode: Option<&str>| {
+        let state =
+            json!({"Type": "Task", "Resource": format!("arn:aws:states:::{resource}"), "End": true, "Parameters": {}});
+        let mock = json!({"result": result.to_string(), "fieldValidationMode": mode});
+        let request = request(state, json!({ "mock": mock }));
+        Trial::begin(&request, &given(&Limits::default())).map(drop).map_err(|problem| problem.title)
+    };
+    let refusal = |resource: &str, fault: &str| -> Result<(), String> {
+        Err(format!("the mock is no answer of `{resource}`: {fault}"))
+    };
+    for (resource, result, fault) in [
+        ("events:putEvents", json!({"Entries": {}}), "`Entries` is an array"),
+        ("events:putEvents", json!({"Entries": [{"EventId": "a"}, {"EventId": 1}]}), "`EventId` is a string"),
+        (
+            "events:putEvents",
+            json!({"Entries": [{"EventId": "a".repeat(65)}]}),
+            "`EventId` is a string of 0 to 64 characters",
+        ),
+        ("lambda:invoke", json!({"StatusCode": "200"}), "`StatusCode` is a number"),
+        ("dynamodb:putItem", json!({"ConsumedCapacity": {"CapacityUnits": "1"}}), "`CapacityUnits` is a number"),
+        ("dynamodb:getItem", json!({"Item": {"a": {"M": {"b": {"L": [{"BOOL": 1}]}}}}}), "`BOOL` is true or false"),
+        ("states:startExecution", json!({"ExecutionArn": "e", "StartDate": 1}), "`StartDate` is a string"),
+    ] {
+        for mode in [None, Some("STRICT"), Some("PRESENT")] {
+            assert_eq!(call(resource, result.clone(), mode), refusal(resource, fault), "{mode:?}");
+        }
+        assert_eq!(call(resource, result, Some("NONE")), Ok(()));
+    }
+    let missing = json!({"executionArn": "e", "startDate": "d"});
+    for (resource, fault) in [
+        ("states:startExecution", "`ExecutionArn` is missing"),
+        ("states:startExecution.sync:2", "`ExecutionArn` is missing"),
+    ] {
+        assert_eq!(call(resource, missing.clone(), None), refusal(resource, fault));
+        assert_eq!(call(resource, missing.clone(), Some("PRESENT")), Ok(()));
+    }
+    let ended = json!({"ExecutionArn": "e", "StateMachineArn": "m", "Status": "DONE", "StartDate": 1});
+    let states = "RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, PENDING_REDRIVE";
+    let resource = "states:startExecution.sync";
+    assert_eq!(call(resource, ended, None), refusal(resource, &format!("`Status` is one of {states}")));
+    // What the model does not name is passed over, and so are services that are not in the table.
+    for (resource, result) in [
+        ("lambda:invoke", json!({"Payload": {"a": 1}, "SdkHttpMetadata": {"HttpStatusCode": 200}})),
+        ("dynamodb:updateItem", json!({})),
+        ("sqs:sendMessage", json!({"MessageId": "m", "Other": 1})),
+        ("sqs:sendMessage.waitForTaskToken", json!({"MessageId": 1})),
+        ("aws-sdk:dynamodb:getItem", json!({"Item": 1})),
+        ("glue:startJobRun", json!([1])),
+    ] {
+        assert_eq!(call(resource, result, None), Ok(()), "{resource}");
+    }
+    assert!(call("lambda:invoke", json!({}), Some("LOOSE")).unwrap_err().contains("`fieldValidationMode`"));
+}
