@@ -1,11 +1,12 @@
 //! Operator state as a damaged or foreign log would give it: read, or called corrupt; what was read is written as what
 //! is read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_base::Micros;
-use headwater_flow::operators::codec::Reader;
+use headwater_flow::operators::codec::Reader as StateReader;
 use headwater_flow::operators::distinct::Distinct;
 use headwater_flow::operators::measure::{Kind, Measured};
 use headwater_flow::operators::seen::Seen;
@@ -16,16 +17,23 @@ use headwater_flow::operators::value::Value;
 use headwater_flow::operators::window::{WindowConfig, Windows};
 use headwater_flow::operators::{Event, Operator};
 use headwater_flow::runtime::positions::{Open, Positions};
-use headwater_watch::state::Restored;
+use headwater_kernel::path::Path as DocPath;
+use headwater_watch::cohorts::{Cohorts, Taken};
+use headwater_watch::holidays::Holidays;
+use headwater_watch::reader::Reader;
+use headwater_watch::shape::{Missing, Shape, Side};
+use headwater_watch::state::{self, Restored};
+use serde_json::json;
 
 const MEASURES: [Kind; 8] =
     [Kind::Count, Kind::Sum, Kind::Min, Kind::Max, Kind::Mean, Kind::Distinct, Kind::Last { n: 3 }, Kind::First];
 const BASE: Micros = Micros(1_767_225_600_000_000);
+const HOUR: i64 = 3_600_000_000;
 
 /// A byte for the kind; the state.
 pub fn run(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
-    let mut reader = Reader::new(bytes);
+    let mut reader = StateReader::new(bytes);
     match kind % 9 {
         0 => {
             if let Ok(positions) = Positions::decode(bytes) {
@@ -50,7 +58,7 @@ pub fn run(bytes: &[u8]) {
             if let Ok(path) = Path::read(&mut reader, BASE) {
                 let mut out = Vec::new();
                 path.put(&mut out, BASE);
-                assert!(Path::read(&mut Reader::new(&out), BASE).is_ok());
+                assert!(Path::read(&mut StateReader::new(&out), BASE).is_ok());
                 let _ = (path.values(), path.exit());
             }
         }
@@ -58,7 +66,7 @@ pub fn run(bytes: &[u8]) {
             if let Ok(distinct) = Distinct::read(&mut reader) {
                 let mut out = Vec::new();
                 distinct.put(&mut out);
-                assert_eq!(Distinct::read(&mut Reader::new(&out)).as_ref(), Ok(&distinct));
+                assert_eq!(Distinct::read(&mut StateReader::new(&out)).as_ref(), Ok(&distinct));
                 let mut merged = distinct.clone();
                 merged.merge(&distinct);
                 assert_eq!(merged.count(), distinct.count(), "a set with itself is itself");
@@ -73,17 +81,81 @@ pub fn run(bytes: &[u8]) {
                 seen.put(&mut Vec::new());
             }
         }
-        6 => {
-            let mut state = Restored::default();
-            if let Some((length, rest)) = bytes.split_first()
-                && let Some((key, value)) = rest.split_at_checked(usize::from(*length))
-            {
-                let _ = state.take(key, value);
-            }
-        }
+        6 => forecast(bytes),
         7 => restored(&mut sessions(), bytes),
         _ => restored(&mut windows(), bytes),
     }
+}
+
+/// Entries, each a byte for the key's length, the key, two for the value's length and the value: a forecast that takes them
+/// up goes on.
+fn forecast(mut bytes: &[u8]) {
+    let mut restored = Restored::default();
+    while let Some((key, value, rest)) = entry(bytes) {
+        if restored.take(key, value).is_err() {
+            return;
+        }
+        bytes = rest;
+    }
+    let (shape, mut cohorts) = cohorts();
+    if restored.give(&shape, &mut cohorts).is_ok() {
+        for hour in [0, 1, 500] {
+            while cohorts.take(0, record(hour).as_bytes(), Micros(i64::MAX / 2)) == Ok(Taken::More) {
+                let changed = cohorts.drain();
+                let _ = (state::encode(&cohorts, &changed), cohorts.told());
+            }
+        }
+    }
+}
+
+fn entry(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (length, rest) = bytes.split_first()?;
+    let (key, rest) = rest.split_at_checked(usize::from(*length))?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (value, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+    Some((key, value, rest))
+}
+
+fn cohorts() -> (Arc<Shape>, Cohorts) {
+    let path = |text: &str| DocPath::parse(text).expect("a path");
+    let shape = Arc::new(Shape {
+        interval_micros: HOUR,
+        seasons: vec![4, 24],
+        cycles: 3,
+        horizon: 2,
+        width: 2.0,
+        tolerance: 0.0,
+        sustain: 2,
+        side: Side::Both,
+        missing: Missing::Zero,
+        holidays: Holidays::default(),
+    });
+    let reader = Reader { time: path(".time"), cohort: vec![("who".to_owned(), path(".who"))], value: path(".value") };
+    (Arc::clone(&shape), Cohorts::new(shape, reader, 10))
+}
+
+fn record(hour: i64) -> String {
+    json!({"who": "a", "time": Micros(BASE.0 + hour * HOUR).to_string(), "value": hour % 5}).to_string()
+}
+
+/// What a forecast keeps, as [`forecast`] takes it.
+fn watched() -> Vec<u8> {
+    let (_, mut cohorts) = cohorts();
+    for hour in 0..80 {
+        let taken = cohorts.take(0, record(hour).as_bytes(), Micros(i64::MAX / 2));
+        assert_eq!(taken, Ok(Taken::Done));
+    }
+    cohorts.pass(0, 80);
+    let changed = cohorts.drain();
+    let mut seed = vec![6];
+    for delta in state::encode(&cohorts, &changed) {
+        let value = delta.value.unwrap_or_default();
+        seed.push(delta.key.len() as u8);
+        seed.extend_from_slice(&delta.key);
+        seed.extend_from_slice(&(value.len() as u16).to_le_bytes());
+        seed.extend_from_slice(&value);
+    }
+    seed
 }
 
 fn sessions() -> Sessions {
@@ -114,14 +186,14 @@ fn restored(step: &mut dyn Operator, bytes: &[u8]) {
 
 /// Floats that are no numbers are equal to nothing, so bytes are compared.
 fn measured(kind: Kind, bytes: &[u8]) {
-    let Ok(found) = Measured::read(kind, &mut Reader::new(bytes), BASE) else { return };
+    let Ok(found) = Measured::read(kind, &mut StateReader::new(bytes), BASE) else { return };
     let written = |measured: &Measured| {
         let mut out = Vec::new();
         measured.put(&mut out, BASE);
         out
     };
     let out = written(&found);
-    let again = Measured::read(kind, &mut Reader::new(&out), BASE).expect("what was written is read");
+    let again = Measured::read(kind, &mut StateReader::new(&out), BASE).expect("what was written is read");
     assert_eq!(written(&again), out);
     let mut text = Vec::new();
     found.value().render(&mut text);
@@ -151,7 +223,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds.push(vec![3, 1, 0, 0, 0, 5, 2, 0, 2, 3, 8, 0]);
     seeds.push(vec![4, 2, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0]);
     seeds.push(vec![4, 33, 1, 7, 3]);
-    seeds.push([&[6, 5, b'p', 0, 0, 0, 0][..], &[1; 16]].concat());
+    seeds.push([&[6, 5, b'p', 0, 0, 0, 0, 16, 0][..], &[1; 16]].concat());
+    seeds.push(watched());
     let mut positions = Positions::at(40);
     positions.hold(31, Open::Waits(Some(BASE)));
     positions.hold(7, Open::Waits(None));

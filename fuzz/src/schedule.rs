@@ -16,6 +16,10 @@ pub fn run(bytes: &[u8]) {
     let zone = schedule::zone(ZONES[usize::from(*zone) % ZONES.len()]).expect("a zone");
     for dialect in [Dialect::Rule, Dialect::Schedule] {
         let Ok(expression) = Expression::parse(text, dialect) else { continue };
+        // What a bus keeps of the last time may be anything.
+        for after in [Micros(i64::MIN), Micros(i64::MAX)] {
+            assert!(expression.next(zone, FROM, after).is_none_or(|next| next > after));
+        }
         let mut after = FROM;
         for _ in 0..10 {
             let Some(next) = expression.next(zone, FROM, after) else { break };

@@ -174,6 +174,118 @@ wrong = sfn.validate_state_machine_definition(definition='{"StartAt": "A", "Stat
 assert wrong["result"] == "FAIL" and wrong["diagnostics"], wrong
 tried = sfn.test_state(definition=json.dumps(states["A"]), roleArn=ROLE, input='{"n": 1}')
 assert tried["status"] == "SUCCEEDED", tried
+refused(sfn.exceptions.InvalidExecutionInput, sfn.test_state, definition=json.dumps(states["A"]), roleArn=ROLE, input="{")
+refused(sfn.exceptions.InvalidDefinition, sfn.test_state, definition='{"Type": "Nope"}', roleArn=ROLE)
+refused(sfn.exceptions.ValidationException, sfn.test_state, definition=json.dumps(states["A"]), mock={"result": "{}"})
+refused(
+    sfn.exceptions.ValidationException, sfn.test_state, definition=json.dumps(states["A"]), roleArn=ROLE, context='{"a": 1}'
+)
+
+# Trials with mocks. Answers are held against the model of the service: only its members, of its types.
+shapes = sfn.meta.service_model.operation_model("TestState").output_shape
+
+
+def fits(value, shape, path="TestState"):
+    kinds = {"string": str, "integer": int, "float": (int, float), "structure": dict}
+    assert isinstance(value, kinds[shape.type_name]) and not isinstance(value, bool), (path, value)
+    if shape.type_name == "structure":
+        for member, inner in value.items():
+            assert member in shape.members, f"{path}.{member} is not in the model"
+            fits(inner, shape.members[member], f"{path}.{member}")
+    enum = shape.type_name == "string" and shape.enum
+    assert not enum or value in enum, (path, value)
+
+
+def tried(state, mock, level="DEBUG", **more):
+    answer = sfn.test_state(definition=json.dumps(state), mock=mock, inspectionLevel=level, **more)
+    assert answer.pop("ResponseMetadata")["HTTPStatusCode"] == 200
+    fits(answer, shapes)
+    return answer
+
+
+def failing(error, cause="why"):
+    return {"errorOutput": {"error": error, "cause": cause}}
+
+
+task = {
+    "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "InputPath": "$.in",
+    "Parameters": {"FunctionName": "f", "Payload.$": "$"}, "ResultSelector": {"sum.$": "$.Payload.sum"},
+    "ResultPath": "$.out", "OutputPath": "$.out", "Next": "After",
+    "Retry": [{"ErrorEquals": ["Busy"], "IntervalSeconds": 2, "MaxAttempts": 3, "BackoffRate": 2}],
+    "Catch": [
+        {"ErrorEquals": ["Other"], "Next": "Never"}, {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Mend"},
+    ],
+}
+given = {"input": '{"in": {"a": 1}}'}
+answer = tried(task, {"result": '{"Payload": {"sum": 3}}', "fieldValidationMode": "NONE"}, **given)
+assert (answer["status"], answer["nextState"], json.loads(answer["output"])) == ("SUCCEEDED", "After", {"sum": 3}), answer
+seen = {member: json.loads(text) for member, text in answer["inspectionData"].items()}
+assert seen == {
+    "input": {"in": {"a": 1}}, "afterInputPath": {"a": 1}, "afterParameters": {"FunctionName": "f", "Payload": {"a": 1}},
+    "result": {"Payload": {"sum": 3}}, "afterResultSelector": {"sum": 3},
+    "afterResultPath": {"in": {"a": 1}, "out": {"sum": 3}},
+}, seen
+put = {"Type": "Task", "Resource": "arn:aws:states:::events:putEvents", "Parameters": {"Entries": []}, "End": True}
+wrong = {"result": '{"Entries": [{"EventId": 1}]}'}
+message = refused(sfn.exceptions.ValidationException, sfn.test_state, definition=json.dumps(put), mock=wrong)
+assert "EventId" in message, message
+assert tried(put, {**wrong, "fieldValidationMode": "NONE"})["status"] == "SUCCEEDED"
+assert "inspectionData" not in tried(task, {"result": '{"Payload": {"sum": 3}}'}, level="INFO", **given)
+again = tried(task, failing("Busy"), stateConfiguration={"retrierRetryCount": 1}, **given)
+assert (again["status"], again["error"], again["cause"]) == ("RETRIABLE", "Busy", "why"), again
+assert again["inspectionData"]["errorDetails"] == {"retryIndex": 0, "retryBackoffIntervalSeconds": 4}, again
+caught = tried(task, failing("Busy"), stateConfiguration={"retrierRetryCount": 3}, **given)
+assert (caught["status"], caught["nextState"]) == ("CAUGHT_ERROR", "Mend"), caught
+assert json.loads(caught["output"])["error"] == {"Error": "Busy", "Cause": "why"}, caught
+assert caught["inspectionData"]["errorDetails"] == {"catchIndex": 1}, caught
+http = {
+    "Type": "Task", "Resource": "arn:aws:states:::http:invoke", "End": True,
+    "Parameters": {"ApiEndpoint": "https://api.example/x", "Method": "GET"},
+}
+reply = {"StatusCode": 200, "StatusText": "OK", "Headers": {"a": ["b"]}, "ResponseBody": {"c": 1}}
+traced = tried(http, {"result": json.dumps(reply)}, level="TRACE")["inspectionData"]
+assert (traced["request"]["method"], traced["response"]["statusCode"]) == ("GET", "200"), traced
+
+each = {
+    "Type": "Map", "ItemsPath": "$.items", "ToleratedFailureCount": 1, "MaxConcurrency": 5, "End": True,
+    "ItemSelector": {"v.$": "$$.Map.Item.Value"}, "ItemBatcher": {"MaxItemsPerBatch": 2},
+    "ItemProcessor": {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "Item", "States": {"Item": {"Type": "Pass", "End": True}},
+    },
+    "Catch": [{"ErrorEquals": ["States.ExceedToleratedFailureThreshold", "Broken"], "Next": "Mend"}],
+}
+given = {"input": '{"items": [7, 8, 9]}'}
+answer = tried(each, {"result": "[1]"}, stateConfiguration={"mapIterationFailureCount": 1}, **given)
+assert answer["status"] == "SUCCEEDED" and json.loads(answer["output"]) == [1], answer
+seen = answer["inspectionData"]
+assert (seen["toleratedFailureCount"], seen["maxConcurrency"]) == (1, 5), seen
+assert json.loads(seen["afterItemsPath"]) == [7, 8, 9], seen
+assert json.loads(seen["afterItemSelector"]) == [{"v": 7}, {"v": 8}, {"v": 9}], seen
+assert json.loads(seen["afterItemBatcher"]) == [{"Items": [{"v": 7}, {"v": 8}]}, {"Items": [{"v": 9}]}], seen
+answer = tried(each, {"result": "[1]"}, stateConfiguration={"mapIterationFailureCount": 2}, **given)
+assert (answer["status"], answer["nextState"]) == ("CAUGHT_ERROR", "Mend"), answer
+assert answer["error"] == "States.ExceedToleratedFailureThreshold", answer
+answer = tried(each, failing("Broken"), stateConfiguration={"errorCausedByState": "Item"}, **given)
+assert (answer["status"], answer["error"]) == ("CAUGHT_ERROR", "Broken"), answer
+refused(
+    sfn.exceptions.ValidationException, sfn.test_state, definition=json.dumps(each), mock=failing("Broken"),
+    stateConfiguration={"errorCausedByState": "Nobody"}, **given
+)
+refused(sfn.exceptions.ValidationException, sfn.test_state, definition=json.dumps(each), mock={"result": "{}"}, **given)
+read = {key: value for key, value in each.items() if key not in ("ItemsPath", "ItemBatcher")}
+read["ItemReader"] = {
+    "Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON", "ItemsPointer": "/a"},
+    "Parameters": {"Bucket": "b", "Key": "k"},
+}
+data = {"mapItemReaderData": '{"a": [1, 2]}'}
+seen = tried(read, {"result": "[]"}, stateConfiguration=data)["inspectionData"]
+assert json.loads(seen["afterItemsPointer"]) == [1, 2], seen
+assert json.loads(seen["afterItemSelector"]) == [{"v": 1}, {"v": 2}], seen
+branch = {"StartAt": "S", "States": {"S": {"Type": "Pass", "End": True}}}
+both = {"Type": "Parallel", "Branches": [branch, branch], "End": True}
+assert json.loads(tried(both, {"result": "[1, 2]"})["output"]) == [1, 2]
+refused(sfn.exceptions.ValidationException, sfn.test_state, definition=json.dumps(both), mock={"result": "[1]"})
 
 # Events, a rule, and the execution that it starts.
 bus = events.create_event_bus(Name="shop")["EventBusArn"]

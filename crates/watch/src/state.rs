@@ -26,6 +26,9 @@ const PARTITION: u8 = b'p';
 const COHORT: u8 = b'c';
 const BLOCK: u8 = b'b';
 
+/// No interval lies further from 1970, whatever its length: what is counted on from a written one does not overflow.
+const INDEX_MAX: u64 = 1 << 60;
+
 /// What is written of a cohort beside its points.
 #[derive(Serialize, Deserialize)]
 struct Head {
@@ -98,11 +101,19 @@ impl Restored {
             (Some(PARTITION), 5) => {
                 let (next, newest) = (whole(0).ok_or(Unreadable)?, whole(8).ok_or(Unreadable)?);
                 let newest = (newest != Index::MIN).then_some(newest);
+                if newest.is_some_and(|newest| !can_be(newest)) {
+                    return Err(Unreadable);
+                }
                 self.partitions.insert(number(1).ok_or(Unreadable)?, Progress { next, newest });
             }
             (Some(COHORT), 5) => {
-                let head = serde_json::from_slice(value).map_err(|_| Unreadable)?;
-                self.heads.insert(number(1).ok_or(Unreadable)?, head);
+                let head: Head = serde_json::from_slice(value).map_err(|_| Unreadable)?;
+                // The next cohort's number is one more.
+                let number = number(1).filter(|number| *number < u32::MAX).ok_or(Unreadable)?;
+                if !can_be(head.last) || !can_be(head.silent) {
+                    return Err(Unreadable);
+                }
+                self.heads.insert(number, head);
             }
             (Some(BLOCK), 9) => {
                 let block = number(5).and_then(|block| usize::try_from(block).ok());
@@ -144,6 +155,10 @@ impl Restored {
         self.partitions.into_iter().for_each(|(partition, progress)| cohorts.resume(partition, progress));
         Ok(())
     }
+}
+
+const fn can_be(index: Index) -> bool {
+    index.unsigned_abs() <= INDEX_MAX
 }
 
 fn key(kind: u8, number: u32, block: Option<usize>) -> Bytes {

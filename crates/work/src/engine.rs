@@ -24,6 +24,7 @@ mod message;
 mod payloads;
 mod port;
 mod queue;
+pub mod rewrite;
 mod rows;
 mod shard;
 mod timers;

@@ -33,6 +33,7 @@ pub const OPERATIONS: &[&[Operation]] = &[
 
 const BUS: Member = may("EventBusName", text(1, 1_600));
 const DESCRIPTION: Member = may("Description", text(0, 512));
+const KEY: Member = may("KmsKeyIdentifier", text(0, 2_048));
 const LIMIT: Member = may("Limit", Shape::Integer(1, 100));
 const NEXT_TOKEN: Member = may("NextToken", text(1, 2_048));
 const TAGS: Member =
@@ -60,6 +61,14 @@ fn bus_of(given: &str) -> &str {
 fn there<'a>(call: &'a Call, member: &str) -> Result<&'a str, Refusal> {
     let bus = bus(call, member);
     if buses::find(&call.aws, bus).is_some() { Ok(bus) } else { Err(no_bus(bus)) }
+}
+
+/// Asked for a key of the client's, it is refused rather than passed over.
+fn keyless(call: &Call) -> Result<(), Refusal> {
+    if call.text("KmsKeyIdentifier").is_some_and(|key| !key.is_empty()) {
+        return Err(Refusal::validation("KmsKeyIdentifier is not served: keys are not the client's."));
+    }
+    Ok(())
 }
 
 fn no_bus(bus: &str) -> Refusal {

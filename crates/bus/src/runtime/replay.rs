@@ -23,7 +23,7 @@ use crate::event::{self, header};
 use crate::kinds::archive::{ArchiveSpec, stream_name};
 
 /// Holds every replay by name.
-const SPACE: &str = "bus/replays";
+pub const SPACE: &str = "bus/replays";
 /// The most replays remembered.
 const REPLAYS_MAX: usize = 1_000;
 /// Replays under way at once.

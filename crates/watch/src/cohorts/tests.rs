@@ -281,6 +281,23 @@ fn a_long_pause_of_many_cohorts_takes_several_commits() {
     assert!(told > 10 * 200);
 }
 
+#[test]
+fn state_that_could_not_be_counted_on_from_is_refused() {
+    let head = |last: i64, silent: i64| {
+        let run = json!({"side": 0, "count": 0, "from": 0});
+        json!({"name": "a", "parts": {}, "partition": 0, "last": last, "silent": silent, "run": run}).to_string()
+    };
+    let takes = |key: &[u8], value: &[u8]| Restored::default().take(key, value).is_ok();
+    assert!(takes(b"c\0\0\0\x01", head(473_352, 0).as_bytes()));
+    assert!(!takes(b"c\0\0\0\x01", head(i64::MAX, 0).as_bytes()));
+    assert!(!takes(b"c\0\0\0\x01", head(0, i64::MAX).as_bytes()));
+    assert!(!takes(b"c\xff\xff\xff\xff", head(0, 0).as_bytes()), "the next number would be none");
+    let partition = |newest: i64| [7_i64.to_le_bytes(), newest.to_le_bytes()].concat();
+    assert!(takes(b"p\0\0\0\0", &partition(473_352)));
+    assert!(takes(b"p\0\0\0\0", &partition(i64::MIN)), "none has been there");
+    assert!(!takes(b"p\0\0\0\0", &partition(i64::MIN + 1)));
+}
+
 proptest! {
     #[test]
     fn state_that_is_not_ones_own_is_refused_or_passed_over(

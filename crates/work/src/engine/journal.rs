@@ -198,20 +198,19 @@ impl Reader<'_> {
     /// `HW-WORK-036` when it is not there, or a blob that it names.
     pub(super) fn piece(&self, offset: i64) -> Result<(i64, Vec<Value>), Problem> {
         let piece = self.find(offset)?;
-        let read = serde_json::from_slice(&piece.value);
-        let mut events: Vec<Value> = read.map_err(|error| gone(self.id).because(error))?;
-        let filled = events.iter_mut().try_for_each(|event| payloads::fill(event, self.fetch));
-        filled.map(|()| (piece.previous, events)).ok_or_else(|| gone(self.id))
+        let events = events(&piece.value, self.fetch).ok_or_else(|| gone(self.id))?;
+        Ok((piece.previous, events))
     }
 
-    /// The piece of this execution at `offset`.
+    /// The piece of this execution at `offset`; it names none but one before that, so whoever goes from piece to piece
+    /// comes to an end.
     ///
     /// # Errors
     /// `HW-WORK-036` when it is not there.
     pub(super) fn find(&self, offset: i64) -> Result<Piece, Problem> {
         let partition = u32::try_from(self.shard).unwrap_or(0);
         let mut from = offset;
-        while from < offset + BEYOND_MAX {
+        while from < offset.saturating_add(BEYOND_MAX) {
             let fetched = self
                 .log
                 .read(self.stream, partition, from, 1, View::Durable)
@@ -225,7 +224,8 @@ impl Reader<'_> {
                 for record in records {
                     let record = record.map_err(|error| gone(self.id).because(error))?;
                     if record.offset >= from && record.key.as_deref() == Some(self.id.as_bytes()) {
-                        let previous = previous(&record.headers).ok_or_else(|| gone(self.id))?;
+                        let previous = previous(&record.headers).filter(|previous| *previous < offset);
+                        let previous = previous.ok_or_else(|| gone(self.id))?;
                         let value = record.value.unwrap_or_default();
                         return Ok(Piece { previous, time_ms: record.timestamp, value });
                     }
@@ -235,6 +235,13 @@ impl Reader<'_> {
         }
         Err(gone(self.id))
     }
+}
+
+/// The events of a piece, with their payloads; None when it is none, or a blob that it names is not there.
+pub(super) fn events(piece: &[u8], fetch: Fetch<'_>) -> Option<Vec<Value>> {
+    let mut events: Vec<Value> = serde_json::from_slice(piece).ok()?;
+    events.iter_mut().try_for_each(|event| payloads::fill(event, fetch))?;
+    Some(events)
 }
 
 fn previous(headers: &[(Bytes, Option<Bytes>)]) -> Option<i64> {

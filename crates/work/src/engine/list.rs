@@ -216,11 +216,11 @@ impl Inner {
     }
 }
 
-fn token((started, key): &Place) -> String {
+pub(super) fn token((started, key): &Place) -> String {
     format!("{}-{}", started.0.0, crate::hash::hex(key))
 }
 
-fn page(token: &str) -> Result<Place, Problem> {
+pub(super) fn page(token: &str) -> Result<Place, Problem> {
     let parsed = token.split_once('-').and_then(|(started, hex)| {
         let number = |at: usize| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok();
         let bytes: Vec<u8> = (0..16).map_while(number).collect();

@@ -84,7 +84,7 @@ impl Message {
     /// # Errors
     /// `HW-WORK-002` when the bytes are none, or name a blob that is gone.
     pub(super) fn decode(bytes: &[u8], fetch: Fetch<'_>) -> Result<Self, Problem> {
-        read(&mut Reader::with(bytes, fetch)).ok_or_else(|| rows::damaged("a message"))
+        Reader::with(bytes, fetch).whole(read).ok_or_else(|| rows::damaged("a message"))
     }
 
     /// The blobs that the row of a message names.

@@ -52,7 +52,8 @@ impl Inner {
             let hash = self.row(key, Tag::Blob, &number.to_be_bytes(), View::Appended)?;
             hash.as_ref().try_into().ok()
         };
-        (0..head.blobs).filter_map(read).collect()
+        // They are numbered without a gap: behind the first that is not there is none.
+        (0..head.blobs).map_while(read).collect()
     }
 }
 

@@ -57,6 +57,27 @@ pub(super) enum Tag {
     Blob = b'b',
 }
 
+impl Tag {
+    const ALL: [Self; 11] = [
+        Self::Head,
+        Self::Header,
+        Self::Thread,
+        Self::Data,
+        Self::Task,
+        Self::Timer,
+        Self::Message,
+        Self::MapRun,
+        Self::Progress,
+        Self::Bounds,
+        Self::Blob,
+    ];
+
+    /// The tag of that byte.
+    pub(super) fn of(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|tag| *tag as u8 == byte)
+    }
+}
+
 /// The key of an execution.
 pub(super) fn key_of(workflow: &str, name: &str) -> Key {
     let digest = hash::sha256(format!("{workflow}/{name}").as_bytes());
@@ -80,6 +101,26 @@ pub(super) fn row(key: &Key, tag: Tag, rest: &[u8]) -> Bytes {
     row.push(tag as u8);
     row.extend_from_slice(rest);
     Bytes::from(row)
+}
+
+/// The rows that are left of an ended execution, its alarm's apart, as far as they are `there`: a head that says more than
+/// there is names no rows without end.
+pub(super) fn left(key: &Key, head: Option<&Head>, there: impl Fn(&Bytes) -> bool) -> Vec<Bytes> {
+    let mut left = vec![row(key, Tag::Head, &[]), row(key, Tag::Header, &[])];
+    let Some(head) = head else { return left };
+    for attempt in &head.maps {
+        let rest = attempt_bytes(attempt);
+        left.extend([Tag::Progress, Tag::MapRun, Tag::Bounds].map(|tag| row(key, tag, &rest)));
+    }
+    for id in head.threads.iter().flat_map(|(first, end)| *first..*end).map(ThreadId::to_be_bytes) {
+        let thread = row(key, Tag::Thread, &id);
+        if !there(&thread) {
+            break;
+        }
+        left.extend([thread, row(key, Tag::Data, &id)]);
+    }
+    left.extend(super::payloads::pointers(key, head).take_while(there));
+    left
 }
 
 /// A row's key taken apart.
@@ -148,7 +189,7 @@ impl Alarm {
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         let (tag, rest) = bytes.split_first()?;
         let attempt = attempt_of(rest)?;
-        Some(match tag {
+        let alarm = match tag {
             0 => Self::Of(Timer::Wait(attempt)),
             1 => Self::Of(Timer::Retry(attempt)),
             2 => Self::Of(Timer::Timeout(attempt)),
@@ -157,7 +198,9 @@ impl Alarm {
             5 => Self::Continue,
             6 => Self::Expire,
             _ => return None,
-        })
+        };
+        // An alarm has one key, by which its row goes.
+        (alarm.bytes() == bytes).then_some(alarm)
     }
 }
 
@@ -280,7 +323,7 @@ impl Head {
     /// # Errors
     /// `HW-WORK-002` when the bytes are none.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Problem> {
-        read_head(&mut Reader::new(bytes)).ok_or_else(|| damaged("an execution's head"))
+        Reader::new(bytes).whole(read_head).ok_or_else(|| damaged("an execution's head"))
     }
 }
 
@@ -307,7 +350,7 @@ fn read_head(reader: &mut Reader<'_>) -> Option<Head> {
         first: reader.time()?.0,
         last: reader.time()?.0,
         events: reader.number()?,
-        threads: reader.list(|reader| Some((reader.small()?, reader.small()?)))?,
+        threads: reader.list(|reader| Some((reader.small()?, reader.small()?))).filter(|ranges| rise(ranges))?,
         parent: reader.option(|reader| {
             Some(Parent { key: reader.raw(16)?.try_into().ok()?, attempt: attempt_of(reader.raw(16)?)? })
         })?,
@@ -326,6 +369,16 @@ fn read_head(reader: &mut Reader<'_>) -> Option<Head> {
         parked: reader.option(Reader::text)?,
         blobs: if version == 1 { 0 } else { reader.small()? },
         alias: if version < 3 { None } else { reader.option(Reader::text)? },
+    })
+}
+
+/// Whether ranges of threads stand one behind the other, with something in each.
+fn rise(ranges: &[(ThreadId, ThreadId)]) -> bool {
+    let mut from = 0;
+    ranges.iter().all(|(first, end)| {
+        let behind = *first >= from && first < end;
+        from = *end;
+        behind
     })
 }
 
@@ -427,7 +480,7 @@ impl Task {
     /// # Errors
     /// `HW-WORK-002` when the bytes are none.
     pub(super) fn decode(bytes: &[u8], fetch: Fetch<'_>) -> Result<Self, Problem> {
-        read_task(&mut Reader::with(bytes, fetch)).ok_or_else(|| damaged("a task under way"))
+        Reader::with(bytes, fetch).whole(read_task).ok_or_else(|| damaged("a task under way"))
     }
 }
 

@@ -118,7 +118,10 @@ impl Shard {
                 let due = value.try_into().map(i64::from_be_bytes).unwrap_or_default();
                 alarms.extend(rest.try_into().ok().map(|alarm| (Micros(due), key, alarm)));
             } else if tag == Tag::Head as u8 {
-                let head = Head::decode(value).ok();
+                let head = Head::decode(value).inspect_err(|problem| {
+                    tracing::error!(execution = hash::hex(&key), reason = problem.title, "execution left");
+                });
+                let head = head.ok();
                 listings.extend(head.as_ref().map(|head| Listing::of(key, head)));
                 let head = head.filter(|head| head.state == ExecutionState::Running);
                 running += u64::from(head.is_some());
@@ -544,17 +547,8 @@ impl Shard {
                 batch.gone.insert(key);
                 let gone = |head: &Head| Listing::gone(key, head, self.inner.names(&key, &head.maps));
                 batch.listed.extend(head.as_ref().map(gone));
-                let pointers: Vec<Bytes> = head.iter().flat_map(|head| super::payloads::pointers(&key, head)).collect();
-                let (maps, threads) = head.map(|head| (head.maps, head.threads)).unwrap_or_default();
-                let progress = maps.iter().flat_map(|attempt| {
-                    [Tag::Progress, Tag::MapRun, Tag::Bounds]
-                        .map(|tag| rows::row(&key, tag, &rows::attempt_bytes(attempt)))
-                });
-                let ids = threads.iter().flat_map(|(first, end)| *first..*end);
-                let kept =
-                    ids.flat_map(|id| [Tag::Thread, Tag::Data].map(|tag| rows::row(&key, tag, &id.to_be_bytes())));
-                let own = [row, rows::row(&key, Tag::Head, &[]), rows::row(&key, Tag::Header, &[])];
-                for row in own.into_iter().chain(progress).chain(kept).chain(pointers) {
+                let there = |row: &Bytes| self.log.get(&self.space, row, View::Appended).is_some();
+                for row in std::iter::once(row).chain(rows::left(&key, head.as_ref(), there)) {
                     batch.loose.push((Arc::clone(&self.space), row, None));
                 }
                 return;

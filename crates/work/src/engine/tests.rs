@@ -5,6 +5,7 @@ mod bugs;
 mod calls;
 mod carry;
 mod disk;
+mod kept;
 mod lists;
 mod maps;
 mod payloads;

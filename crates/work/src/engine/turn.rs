@@ -246,7 +246,7 @@ impl Turn {
         let step = around.given(&self.key, around.now, |given| execution.redrive(definition, given))?;
         self.head.state = ExecutionState::Running;
         self.head.stopped = None;
-        self.head.redrives += 1;
+        self.head.redrives = self.head.redrives.saturating_add(1);
         self.head.redriven = Some(around.now);
         self.set_alarm(Alarm::Expire, None);
         self.told.push(ExecutionState::Running);

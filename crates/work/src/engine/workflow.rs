@@ -52,7 +52,7 @@ impl Workflow {
         Self { name, version, text, hash, express, unknown, retention_s, aliases }
     }
 
-    fn encode(&self) -> Bytes {
+    pub(super) fn encode(&self) -> Bytes {
         let mut bytes = self.hash.to_vec();
         bytes.push(u8::from(self.express));
         bytes.push(self.unknown as u8);
@@ -62,6 +62,29 @@ impl Workflow {
             bytes.extend_from_slice(&serde_json::to_vec(&self.aliases).unwrap_or_default());
         }
         Bytes::from(bytes)
+    }
+
+    /// Reads the row of a version; `text` finds its definition, by the hash and whether it is Express.
+    pub(super) fn decode(
+        name: &str,
+        version: u64,
+        row: &[u8],
+        text: impl FnOnce(&[u8; 32], bool) -> Option<Bytes>,
+    ) -> Option<Self> {
+        let (hash, rest) = row.split_first_chunk::<32>()?;
+        let [express, unknown, rest @ ..] = rest else { return None };
+        let express = *express == 1;
+        let text = text(hash, express)?;
+        let unknown = match unknown {
+            1 => Unknown::Ask,
+            2 => Unknown::Fail,
+            _ => Unknown::Retry,
+        };
+        let (retention_s, aliases) = rest.split_first_chunk()?;
+        let retention_s = u64::from_be_bytes(*retention_s);
+        let aliases = if aliases.is_empty() { Aliases::new() } else { serde_json::from_slice(aliases).ok()? };
+        let workflow = Self::new(name, version, std::str::from_utf8(&text).ok()?, express, unknown, retention_s);
+        Some(Self { aliases, ..workflow })
     }
 }
 
@@ -204,20 +227,8 @@ impl Inner {
     }
 
     fn published(&self, name: &str, version: u64, row: &[u8]) -> Option<Workflow> {
-        let (hash, rest) = row.split_first_chunk::<32>()?;
-        let [express, unknown, rest @ ..] = rest else { return None };
-        let express = *express == 1;
-        let text = self.log.get(DEFINITIONS, &definition_key(hash, express), View::Durable)?;
-        let unknown = match unknown {
-            1 => Unknown::Ask,
-            2 => Unknown::Fail,
-            _ => Unknown::Retry,
-        };
-        let (retention_s, aliases) = rest.split_first_chunk()?;
-        let retention_s = u64::from_be_bytes(*retention_s);
-        let aliases = if aliases.is_empty() { Aliases::new() } else { serde_json::from_slice(aliases).ok()? };
-        let workflow = Workflow::new(name, version, std::str::from_utf8(&text).ok()?, express, unknown, retention_s);
-        Some(Workflow { aliases, ..workflow })
+        let text = |hash: &[u8; 32], express| self.log.get(DEFINITIONS, &definition_key(hash, express), View::Durable);
+        Workflow::decode(name, version, row, text)
     }
 
     /// The evaluator's state of an execution, from its rows.
@@ -233,7 +244,7 @@ impl Inner {
                 Part::Data(id) => (Tag::Data, id.to_be_bytes().to_vec()),
             };
             self.row(key, tag, &rest, View::Appended).map(|bytes| bytes.to_vec())
-        });
+        })?;
         stored.restore_with(&|hash| self.fetch(hash))
     }
 

@@ -21,6 +21,9 @@ use codec::{Reader, Writer};
 /// The version this code writes, and the only one it reads.
 const VERSION: u8 = 1;
 
+/// Threads inside each other; JSON that nests as deep is no definition.
+const NESTED_MAX: usize = 128;
+
 /// Records that one step wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -115,14 +118,21 @@ impl Changes {
 }
 
 impl Stored {
-    /// The records of these threads, each asked for by `read`; one that is not there is missed by [`Stored::restore`].
-    pub fn of(threads: impl Iterator<Item = ThreadId>, mut read: impl FnMut(Part) -> Option<Vec<u8>>) -> Self {
+    /// The records of these threads, each asked for by `read`.
+    ///
+    /// # Errors
+    /// `HW-WORK-002` at the first thread that has none: what names a thread is no better than what it names.
+    pub fn of(
+        threads: impl Iterator<Item = ThreadId>,
+        mut read: impl FnMut(Part) -> Option<Vec<u8>>,
+    ) -> Result<Self, Problem> {
         let mut stored = Self { header: read(Part::Header).unwrap_or_default(), ..Self::default() };
         for id in threads {
-            stored.threads.extend(read(Part::Thread(id)).map(|record| (id, record)));
+            let record = read(Part::Thread(id)).ok_or_else(|| damaged(&format!("thread {id} has no record")))?;
+            stored.threads.insert(id, record);
             stored.data.extend(read(Part::Data(id)).map(|record| (id, record)));
         }
-        stored
+        Ok(stored)
     }
 
     /// Lays changes over what is stored.
@@ -147,7 +157,8 @@ impl Stored {
     /// The execution these records are.
     ///
     /// # Errors
-    /// `HW-WORK-002` when a record is damaged, of another version, or missing.
+    /// `HW-WORK-002` when a record is damaged, of another version, or missing, or threads are not inside each other as they
+    /// can be.
     pub(crate) fn restore_with(&self, fetch: codec::Fetch<'_>) -> Result<Execution, Problem> {
         let mut execution = read(&self.header, fetch, read_header)?;
         for (id, record) in &self.threads {
@@ -156,11 +167,50 @@ impl Stored {
             thread.data = read(data, fetch, read_data)?;
             execution.threads.insert(*id, thread);
         }
-        let known = |id: &ThreadId| execution.threads.contains_key(id);
-        let whole = execution.ready.iter().all(known)
-            && execution.threads.values().all(|thread| thread.parent.as_ref().is_none_or(known));
-        if whole { Ok(execution) } else { Err(damaged("a thread that others name is missing")) }
+        if !execution.ready.iter().all(|id| execution.threads.contains_key(id)) {
+            return Err(damaged("a thread that others name is missing"));
+        }
+        nested(&execution)?;
+        Ok(execution)
     }
+}
+
+/// Every thread has a number that was given out, behind that of the one that started it: so none is inside itself, and
+/// whoever goes from thread to thread comes to an end.
+fn nested(execution: &Execution) -> Result<(), Problem> {
+    let mut depths: BTreeMap<ThreadId, usize> = BTreeMap::new();
+    for (id, thread) in &execution.threads {
+        let depth = match thread.parent {
+            None => 0,
+            // In the order of their numbers: those before this one have theirs already.
+            Some(parent) => 1 + depths.get(&parent).ok_or_else(|| damaged("a thread that others name is missing"))?,
+        };
+        if depth > NESTED_MAX || *id >= execution.next_thread {
+            return Err(damaged(&format!("thread {id} is none that can be")));
+        }
+        depths.insert(*id, depth);
+    }
+    Ok(())
+}
+
+/// A record of one part as it is written, with what of it is kept beside it, from one that was read.
+///
+/// # Errors
+/// `HW-WORK-002` when it is damaged or of another version.
+pub(crate) fn rewritten(
+    part: Part,
+    bytes: &[u8],
+    fetch: codec::Fetch<'_>,
+    inline_max: usize,
+) -> Result<(Vec<u8>, codec::Large), Problem> {
+    let mut writer = Writer::within(inline_max);
+    writer.byte(VERSION);
+    match part {
+        Part::Header => header(&mut writer, &read(bytes, fetch, read_header)?),
+        Part::Thread(_) => thread(&mut writer, &read(bytes, fetch, read_thread)?),
+        Part::Data(_) => data(&mut writer, &read(bytes, fetch, read_data)?),
+    }
+    Ok((writer.bytes, writer.large))
 }
 
 fn damaged(fact: &str) -> Problem {

@@ -39,7 +39,7 @@ impl Execution {
 impl Run<'_> {
     pub(super) fn take_up(&mut self) {
         self.execution.status = Status::Running;
-        self.execution.redrives += 1;
+        self.execution.redrives = self.execution.redrives.saturating_add(1);
         let (last, count) = (self.execution.events, self.execution.redrives);
         let event = self.record(last, "ExecutionRedriven", Details::Redriven { count });
         if let Some(seconds) = self.definition.timeout_s.filter(|_| self.execution.machine == 0) {

@@ -5,10 +5,11 @@
 //! What is behind the state never runs. States whose outside lasts (activities, `.sync`, callbacks, Map, Parallel)
 //! are tried with a mock only.
 //!
-//! What it is NOT: it does not hold a mock against the service's own model, whatever `fieldValidationMode` says.
+//! What it is NOT: a trial of the service behind a call; a mock is held against what it answers ([`model`]), no more.
 //! Source: "TestState", AWS Step Functions API Reference; "Using TestState API to test a state", Developer Guide.
 
 mod inspect;
+mod model;
 mod request;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,8 +23,9 @@ use super::history::{Details, HistoryEvent};
 use super::run::Run;
 use super::states::Leave;
 use super::{Data, Execution, Failure, Phase, Status, ThreadId};
-use crate::definition::{Definition, Flavor, Kind, MachineId, State, StateId};
+use crate::definition::{Definition, Flavor, Kind, MachineId, Resource, State, StateId};
 
+use model::Mode;
 use request::{Level, Request};
 
 /// The one thread of a trial.
@@ -44,6 +46,8 @@ pub struct Trial {
     backoff: Option<Micros>,
     /// Which catcher and which retrier the error met.
     handled: Option<(&'static str, usize)>,
+    /// What a Map or Parallel state as a whole failed with.
+    met: Option<Failure>,
 }
 
 impl Trial {
@@ -67,6 +71,7 @@ impl Trial {
             call: None,
             backoff: None,
             handled: None,
+            met: None,
         };
         trial.admitted()?;
         trial.enter(given);
@@ -90,15 +95,18 @@ impl Trial {
         self.definition.state(self.machine, self.state)
     }
 
-    /// States that last need a mock.
+    /// States that last need a mock, and states that call nothing take none.
     fn admitted(&self) -> Result<(), Problem> {
         let Some(state) = self.here() else { return Ok(()) };
+        if let Some(mock) = &self.request.mock {
+            return fits(state, mock, self.request.mode);
+        }
         let lasting = match &state.kind {
             Kind::Map(_) | Kind::Parallel { .. } => true,
             Kind::Task(task) => task.resource.lasts(),
             _ => false,
         };
-        if lasting && self.request.mock.is_none() {
+        if lasting {
             let title = format!("state `{}` can only be tried with a mock", state.name);
             return Err(Problem::new("HW-WORK-008", title).help(
                 "give `mock.result` or `mock.errorOutput`; `.sync`, callbacks, activities, Map and Parallel need one",
@@ -114,30 +122,38 @@ impl Trial {
         let (retries, level) = (self.request.retries, self.request.level);
         let failures = self.request.failed_iterations;
         let mut seen = std::mem::take(&mut self.seen);
-        let step = {
+        let (step, met) = {
             let mut run = Run::new(&self.definition, &mut self.execution, given);
             let Some(state) = run.state(THREAD) else { return };
             run.enter(THREAD, state);
-            run.tried(THREAD, state, retries, mock.as_ref());
+            let met = match (&mock, &state.kind, failures) {
+                (Some(Err(failure)), ..) => Ok(Some(failure.clone())),
+                (Some(Ok(_)), Kind::Map(map), Some(failed)) => run.exceeded(state, map, failed),
+                _ => Ok(None),
+            };
+            if let Ok(Some(failure)) = &met {
+                run.tried(THREAD, state, retries, failure);
+            }
             if level != Level::Info {
                 run.inspect_input(THREAD, state, &self.request.reader_items, &mut seen);
             }
             let whole = matches!(state.kind, Kind::Map(_) | Kind::Parallel { .. });
-            let outcome = match (&mock, whole) {
+            let outcome = match (&met, &mock) {
                 // What is inside does not run: the mock is the whole state's result.
-                (Some(Ok(result)), true) => run.whole(state, result.clone(), failures, &mut seen),
-                (Some(Err(failure)), true) => {
+                (Ok(Some(failure)), _) if whole => {
                     run.fail(THREAD, failure.clone());
                     Ok(())
                 }
+                (Ok(None), Some(Ok(result))) if whole => run.whole(state, result.clone(), &mut seen),
+                (Err(fault), _) => Err(fault.clone()),
                 _ => run.work(THREAD, state),
             };
             if let Err(fault) = outcome {
                 run.raise(THREAD, fault);
             }
-            run.step
+            (run.step, met.ok().flatten().filter(|_| whole))
         };
-        self.seen = seen;
+        (self.seen, self.met) = (seen, met);
         self.note(step);
         if let Some(Phase::Waiting) = self.execution.threads.get(&THREAD).map(|thread| thread.phase.clone()) {
             self.waited(given);
@@ -241,7 +257,9 @@ impl Trial {
                     variables.extend(assigned.clone());
                 }
             }
-            self.seen.insert("variables".to_owned(), json!(Value::Object(variables).to_string()));
+            if !variables.is_empty() {
+                self.seen.insert("variables".to_owned(), json!(Value::Object(variables).to_string()));
+            }
             answer.insert("inspectionData".to_owned(), Value::Object(self.seen));
         }
         answer
@@ -253,6 +271,9 @@ impl Trial {
             return Some(failure.clone());
         }
         if let Some(Err(failure)) = &self.request.mock {
+            return Some(failure.clone());
+        }
+        if let Some(failure) = &self.met {
             return Some(failure.clone());
         }
         self.history.iter().rev().find_map(|event| match &event.details {
@@ -280,8 +301,7 @@ impl Trial {
 
 impl Run<'_> {
     /// Sets how often the retrier for the mocked error was tried before.
-    fn tried(&mut self, id: ThreadId, state: &State, retries: u32, mock: Option<&Result<Value, Failure>>) {
-        let Some(Err(failure)) = mock else { return };
+    fn tried(&mut self, id: ThreadId, state: &State, retries: u32, failure: &Failure) {
         let retrier = state.retry.iter().position(|retrier| super::handle::names(&retrier.errors, failure));
         if let (Some(count), Some(thread)) = (retrier, self.thread(id)) {
             if let Some(count) = thread.retried.get_mut(count) {
@@ -296,19 +316,45 @@ impl Run<'_> {
         &mut self,
         state: &State,
         result: Value,
-        failed: Option<u64>,
         seen: &mut Map<String, Value>,
     ) -> Result<(), super::fault::Fault> {
-        if let (Kind::Map(map), Some(failed)) = (&state.kind, failed)
-            && !self.bears(THREAD, state, map, failed)?
-        {
-            let cause = "The specified tolerated failure threshold was exceeded";
-            self.fail(THREAD, Failure::new("States.ExceedToleratedFailureThreshold", cause));
-            return Ok(());
-        }
         self.inspect_result(THREAD, state, &result, seen);
         self.leave(THREAD, state, Arc::new(result), &Leave::of(state))
     }
+}
+
+/// Whether a mock can take the place of what a state does: of a whole Map or Parallel state its result has a form.
+fn fits(state: &State, mock: &Result<Value, Failure>, mode: Mode) -> Result<(), Problem> {
+    let fact = match (&state.kind, mock) {
+        (Kind::Task(_) | Kind::Map(_) | Kind::Parallel { .. }, Err(_)) => return Ok(()),
+        (Kind::Task(task), Ok(result)) => {
+            let Resource::Service(service) = &task.resource else { return Ok(()) };
+            let Some(fault) = model::fault(service, result, mode) else { return Ok(()) };
+            let fact = format!("the mock is no answer of `{}:{}`: {fault}", service.name, service.full_verb());
+            return Err(Problem::new("HW-WORK-008", fact)
+                .help("`fieldValidationMode` `PRESENT` asks for no member, and `NONE` takes any result"));
+        }
+        (Kind::Map(map), Ok(result)) if map.writer.is_some() => {
+            if result.is_object() {
+                return Ok(());
+            }
+            "the mocked result of a Map with a `ResultWriter` is an object".to_owned()
+        }
+        (Kind::Map(_), Ok(result)) => {
+            if result.is_array() {
+                return Ok(());
+            }
+            "the mocked result of a Map is an array".to_owned()
+        }
+        (Kind::Parallel { branches }, Ok(result)) => {
+            if result.as_array().is_some_and(|results| results.len() == branches.len()) {
+                return Ok(());
+            }
+            format!("the mocked result of state `{}` is an array of {} results", state.name, branches.len())
+        }
+        (kind, _) => format!("a state of type `{}` takes no mock", kind.name()),
+    };
+    Err(Problem::new("HW-WORK-008", fact).help("only Task, Map and Parallel states are tried with a mock"))
 }
 
 /// A thread that stands before its state, in an execution of nothing else.

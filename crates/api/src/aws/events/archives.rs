@@ -12,7 +12,8 @@ use super::super::native::{self, held};
 use super::super::refusal::Refusal;
 use super::super::shape::{Member, Shape, may, must, name, text};
 use super::{
-    ARCHIVE, DESCRIPTION, LIMIT, NEXT_TOKEN, bus_of, buses, exists, listed, no_bus, not_found, pattern, put_some, rules,
+    ARCHIVE, DESCRIPTION, KEY, LIMIT, NEXT_TOKEN, bus_of, buses, exists, keyless, listed, no_bus, not_found, pattern,
+    put_some, rules,
 };
 
 const NAME: Member = must("ArchiveName", name(48));
@@ -26,12 +27,12 @@ const STATES: &[&str] = &["ENABLED", "DISABLED", "CREATING", "UPDATING", "CREATE
 pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "CreateArchive",
-        input: &[NAME, must("EventSourceArn", text(1, 1_600)), DESCRIPTION, PATTERN, RETENTION],
+        input: &[NAME, must("EventSourceArn", text(1, 1_600)), DESCRIPTION, PATTERN, RETENTION, KEY],
         run: |call| Box::pin(create(call)),
     },
     Operation {
         name: "UpdateArchive",
-        input: &[NAME, DESCRIPTION, PATTERN, RETENTION],
+        input: &[NAME, DESCRIPTION, PATTERN, RETENTION, KEY],
         run: |call| Box::pin(update(call)),
     },
     Operation { name: "DescribeArchive", input: &[NAME], run: |call| Box::pin(async move { describe(call) }) },
@@ -71,6 +72,7 @@ pub fn bus(archive: &Resource) -> &str {
 }
 
 async fn create(call: &Call) -> Answer {
+    keyless(call)?;
     let archive = call.given("ArchiveName");
     let bus = bus_of(call.given("EventSourceArn"));
     let pattern = pattern(call)?;
@@ -90,6 +92,7 @@ async fn create(call: &Call) -> Answer {
 }
 
 async fn update(call: &Call) -> Answer {
+    keyless(call)?;
     let archive = call.given("ArchiveName");
     let pattern = pattern(call)?;
     let _turn = call.aws.turn.lock().await;

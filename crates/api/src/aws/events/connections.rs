@@ -15,7 +15,7 @@ use super::super::call::{Answer, Call, Operation, seconds};
 use super::super::native::held;
 use super::super::refusal::Refusal;
 use super::super::shape::{Member, Shape, may, must, name, secret, text};
-use super::{DESCRIPTION, LIMIT, NEXT_TOKEN, SECRET, destinations, exists, listed, not_found, put_some};
+use super::{DESCRIPTION, KEY, LIMIT, NEXT_TOKEN, SECRET, destinations, exists, keyless, listed, not_found, put_some};
 
 const NAME: Member = must("Name", name(64));
 const TYPES: &[&str] = &["BASIC", "OAUTH_CLIENT_CREDENTIALS", "API_KEY"];
@@ -57,7 +57,10 @@ const AUTH: Shape = Shape::Structure(&[
         ]),
     ),
     may("InvocationHttpParameters", PARAMETERS),
+    may("ConnectivityParameters", Shape::Structure(&[])),
 ]);
+/// A way into a network of one's own.
+const PRIVATE: Member = may("InvocationConnectivityParameters", Shape::Structure(&[]));
 
 /// Where the three types keep their parts, and which of them is the secret one.
 const SECRET_PARTS: [(&str, &str, &str); 3] = [
@@ -70,12 +73,26 @@ const SECRET_PARTS: [(&str, &str, &str); 3] = [
 pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "CreateConnection",
-        input: &[NAME, DESCRIPTION, must("AuthorizationType", Shape::Choice(TYPES)), must("AuthParameters", AUTH)],
+        input: &[
+            NAME,
+            DESCRIPTION,
+            must("AuthorizationType", Shape::Choice(TYPES)),
+            must("AuthParameters", AUTH),
+            PRIVATE,
+            KEY,
+        ],
         run: |call| Box::pin(create(call)),
     },
     Operation {
         name: "UpdateConnection",
-        input: &[NAME, DESCRIPTION, may("AuthorizationType", Shape::Choice(TYPES)), may("AuthParameters", AUTH)],
+        input: &[
+            NAME,
+            DESCRIPTION,
+            may("AuthorizationType", Shape::Choice(TYPES)),
+            may("AuthParameters", AUTH),
+            PRIVATE,
+            KEY,
+        ],
         run: |call| Box::pin(update(call)),
     },
     Operation { name: "DeauthorizeConnection", input: &[NAME], run: |call| Box::pin(deauthorize(call)) },
@@ -107,6 +124,16 @@ pub fn find(call: &Call, connection: &str) -> Option<Arc<Resource>> {
 /// A connection's name in full.
 pub fn arn(caller: &Caller, connection: &str, resource: &Resource) -> String {
     caller.arn("events", format_args!("connection/{connection}/{}", resource.metadata.uid))
+}
+
+/// What the node does not do is refused rather than passed over.
+fn served(call: &Call) -> Result<(), Refusal> {
+    keyless(call)?;
+    let inner = call.value("AuthParameters").and_then(|sent| sent.get("ConnectivityParameters"));
+    if call.value("InvocationConnectivityParameters").or(inner).is_some_and(|asked| !asked.is_null()) {
+        return Err(Refusal::validation("Private connections are not served: the node calls what it reaches."));
+    }
+    Ok(())
 }
 
 /// What was sent, taken apart: what may be shown, and the secret.
@@ -153,6 +180,7 @@ fn has_secret_parameter(value: &Value) -> bool {
 }
 
 async fn create(call: &Call) -> Answer {
+    served(call)?;
     let connection = call.given("Name");
     let Parts { held, secret } = parts(call, call.given("AuthorizationType"), Map::new())?;
     let Some(secret) = secret else {
@@ -174,6 +202,7 @@ async fn create(call: &Call) -> Answer {
 }
 
 async fn update(call: &Call) -> Answer {
+    served(call)?;
     let connection = call.given("Name");
     let _turn = call.aws.turn.lock().await;
     let old = find(call, connection).ok_or_else(|| absent(connection))?;

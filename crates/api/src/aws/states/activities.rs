@@ -9,7 +9,7 @@ use super::super::call::{Answer, Call, Operation, seconds};
 use super::super::refusal::Refusal;
 use super::super::shape::{Member, may, must, text};
 use super::super::tags;
-use super::{MAX_RESULTS, NEXT_TOKEN, TAGS, listed, name, page};
+use super::{MAX_RESULTS, NEXT_TOKEN, TAGS, listed, machines, name, page};
 
 const ACTIVITY_ARN: Member = must("activityArn", text(1, 256));
 
@@ -21,7 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The operations.
 pub const OPERATIONS: &[Operation] = &[
-    Operation { name: "CreateActivity", input: &[must("name", text(1, 80)), TAGS], run: |call| Box::pin(create(call)) },
+    Operation {
+        name: "CreateActivity",
+        input: &[must("name", text(1, 80)), may("encryptionConfiguration", machines::ENCRYPTION), TAGS],
+        run: |call| Box::pin(create(call)),
+    },
     Operation { name: "DeleteActivity", input: &[ACTIVITY_ARN], run: |call| Box::pin(delete(call)) },
     Operation { name: "DescribeActivity", input: &[ACTIVITY_ARN], run: |call| Box::pin(async move { describe(call) }) },
     Operation {

@@ -23,21 +23,21 @@ const STATES: &[&str] = &[
     ExecutionState::Aborted.name(),
     ExecutionState::PendingRedrive.name(),
 ];
-const START: &[Member] = &[
-    MACHINE_ARN,
-    may("name", text(1, 80)),
-    may("input", secret(0, INPUT_MAX)),
-    may("traceHeader", text(0, 256)),
-    INCLUDED,
-];
+const NAME: Member = may("name", text(1, 80));
+const INPUT: Member = may("input", secret(0, INPUT_MAX));
+const TRACE: Member = may("traceHeader", text(0, 256));
 
 /// Characters of an input.
 const INPUT_MAX: usize = 1_048_576;
 
 /// The operations.
 pub const OPERATIONS: &[Operation] = &[
-    Operation { name: "StartExecution", input: START, run: |call| Box::pin(start(call)) },
-    Operation { name: "StartSyncExecution", input: START, run: |call| Box::pin(run(call)) },
+    Operation { name: "StartExecution", input: &[MACHINE_ARN, NAME, INPUT, TRACE], run: |call| Box::pin(start(call)) },
+    Operation {
+        name: "StartSyncExecution",
+        input: &[MACHINE_ARN, NAME, INPUT, TRACE, INCLUDED],
+        run: |call| Box::pin(run(call)),
+    },
     Operation {
         name: "DescribeExecution",
         input: &[EXECUTION_ARN, INCLUDED],
@@ -115,10 +115,7 @@ pub fn fault(problem: headwater_base::Problem, arn: &str) -> Refusal {
 
 fn request(call: &Call, machine: &Machine) -> Result<StartExecution, Refusal> {
     let input = call.text("input").unwrap_or("{}");
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(input) {
-        let message = format!("Invalid State Machine Execution Input: '{error}'");
-        return Err(Refusal::new("InvalidExecutionInput", message));
-    }
+    valid(input)?;
     let (version, alias) = qualified(machine);
     if let Some(version) = version {
         versions::find(call, &machine.resource, version)?;
@@ -130,6 +127,16 @@ fn request(call: &Call, machine: &Machine) -> Result<StartExecution, Refusal> {
         name: call.text("name").map(execution_name).transpose()?.map(str::to_owned),
         input: Some(input.to_owned().into()),
         cause: None,
+    })
+}
+
+/// An input that is JSON.
+///
+/// # Errors
+/// `InvalidExecutionInput`.
+pub fn valid(input: &str) -> Result<(), Refusal> {
+    serde_json::from_str::<serde::de::IgnoredAny>(input).map(drop).map_err(|error| {
+        Refusal::new("InvalidExecutionInput", format!("Invalid State Machine Execution Input: '{error}'"))
     })
 }
 
@@ -288,6 +295,9 @@ fn machine_of(call: &Call) -> Answer {
     shown.insert("updateDate".to_owned(), seconds(resource.metadata.created));
     if let Some(map_run) = &execution.map_run {
         shown.insert("mapRunArn".to_owned(), map_runs::shown_arn(&call.caller, map_run).into());
+    }
+    if let Some(label) = map_runs::label(&execution) {
+        shown.insert("label".to_owned(), label.into());
     }
     Ok(Value::Object(shown))
 }

@@ -24,7 +24,8 @@ const LOGGING: Shape = Shape::Structure(&[
     may("destinations", Shape::List(&Shape::Structure(&[]), 0, 10)),
 ]);
 const TRACING: Shape = Shape::Structure(&[may("enabled", Shape::Flag)]);
-const ENCRYPTION: Shape = Shape::Structure(&[must("type", Shape::Choice(&["AWS_OWNED_KEY"]))]);
+/// Keys are not the client's.
+pub const ENCRYPTION: Shape = Shape::Structure(&[must("type", Shape::Choice(&["AWS_OWNED_KEY"]))]);
 
 /// What an annotation keeps as it was sent.
 const KEPT: [&str; 4] = ["roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration"];

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::super::call::{Answer, Call, Operation};
 use super::super::refusal::Refusal;
 use super::super::shape::{Shape, may, must, secret, text};
+use super::executions;
 
 const DATA: Shape = secret(0, 1_048_576);
 
@@ -58,6 +59,9 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 async fn test_state(call: &Call) -> Answer {
+    if let Some(input) = call.text("input") {
+        executions::valid(input)?;
+    }
     let answer = call.aws.workflows.test_state(call.body.clone()).await.map_err(fault)?;
     Ok(Value::Object(answer))
 }

@@ -36,7 +36,7 @@ pub const fn open(name: &'static str, plural: &'static str) -> Kind {
 
 #[derive(Default)]
 pub struct Engine {
-    executions: Mutex<BTreeMap<String, ExecutionView>>,
+    pub executions: Mutex<BTreeMap<String, ExecutionView>>,
     pub ended: Mutex<Vec<(String, TaskEnd)>>,
     pub changes: Mutex<Vec<Map<String, Value>>>,
 }

@@ -245,6 +245,11 @@ async fn archives_and_their_replays() {
         house.no(&target("CreateArchive"), create).await,
         "ResourceAlreadyExistsException: Archive a already exists."
     );
+    let keyed = json!({ "ArchiveName": "a", "KmsKeyIdentifier": "k" });
+    assert_eq!(
+        house.no(&target("UpdateArchive"), keyed).await,
+        "ValidationException: KmsKeyIdentifier is not served: keys are not the client's."
+    );
     house.ok(&target("UpdateArchive"), json!({ "ArchiveName": "a", "RetentionDays": 0, "Description": "d" })).await;
     let described = house.ok(&target("DescribeArchive"), json!({ "ArchiveName": "a" })).await;
     assert_eq!(
@@ -329,7 +334,19 @@ async fn a_connections_secret_is_in_its_file_and_nowhere_else() {
         (&described["AuthorizationType"], &described["AuthParameters"]),
         (&json!("BASIC"), &json!({ "BasicAuthParameters": { "Username": "u" } }))
     );
-    assert!(house.no(&target("CreateConnection"), create).await.starts_with("ResourceAlreadyExistsException"));
+    assert!(house.no(&target("CreateConnection"), create.clone()).await.starts_with("ResourceAlreadyExistsException"));
+    let private = json!({ "ResourceParameters": { "ResourceConfigurationArn": "r" } });
+    for (place, member, value) in [
+        ("", "KmsKeyIdentifier", json!("k")),
+        ("", "InvocationConnectivityParameters", private.clone()),
+        ("/AuthParameters", "ConnectivityParameters", private),
+    ] {
+        let mut asked = create.clone();
+        asked["Name"] = json!("other");
+        asked.pointer_mut(place).unwrap()[member] = value;
+        let refused = house.no(&target("CreateConnection"), asked).await;
+        assert!(refused.starts_with("ValidationException: ") && refused.contains("not served"), "{refused}");
+    }
     let destination = json!({ "Name": "tickets", "ConnectionArn": created["ConnectionArn"], "HttpMethod": "POST",
         "InvocationEndpoint": "https://crm.example.com/tickets" });
     let made = house.ok(&target("CreateApiDestination"), destination).await;

@@ -288,6 +288,9 @@ async fn activities_give_their_tasks_to_workers() {
     let named = json!({ "activityArn": arn("activity:busy"), "workerName": "w" });
     let task = house.ok(&target("GetActivityTask"), named.clone()).await;
     assert_eq!(task, json!({ "taskToken": "good", "input": "{\"for\":\"w\"}" }));
+    let key = json!({ "type": "CUSTOMER_MANAGED_KMS_KEY", "kmsKeyId": "k" });
+    let keyed = json!({ "name": "keyed", "encryptionConfiguration": key });
+    assert!(house.no(&target("CreateActivity"), keyed).await.contains("enum value set: [AWS_OWNED_KEY]"));
     house.ok(&target("CreateActivity"), json!({ "name": "idle" })).await;
     assert_eq!(house.ok(&target("GetActivityTask"), json!({ "activityArn": arn("activity:idle") })).await, json!({}));
     let listed = house.ok(&target("ListActivities"), json!({})).await;
@@ -331,6 +334,8 @@ async fn validation_and_trial_are_the_engines() {
     assert_eq!(answer["diagnostics"][0]["message"], "[\"{}\",true,true,7]");
     let tried = house.ok(&target("TestState"), json!({ "definition": "{}", "input": "{\"a\":1}" })).await;
     assert_eq!(tried, json!({ "output": "{\"a\":1}" }));
+    let refused = house.no(&target("TestState"), json!({ "definition": "{}", "input": "{" })).await;
+    assert!(refused.starts_with("InvalidExecutionInput: Invalid State Machine Execution Input: '"), "{refused}");
     house.stop().await;
 }
 
@@ -353,6 +358,11 @@ async fn a_map_run_has_a_name_in_the_callers_region() {
     let changes = serde_json::to_value(house.engine.changes.lock().clone()).unwrap();
     assert_eq!(changes, json!([{ "maxConcurrency": 3, "toleratedFailurePercentage": 2.5 }]));
     assert!(house.no(&target("UpdateMapRun"), json!({ "mapRunArn": run })).await.contains("at least one of"));
+    let id = "arn:aws:states:us-east-1:000000000000:mapRun:price/Samples:7f";
+    house.engine.executions.lock().get_mut("price/run-1").unwrap().map_run = Some(id.to_owned());
+    let child = json!({ "executionArn": arn("execution:price/Samples:run-1") });
+    let machine = house.ok(&target("DescribeStateMachineForExecution"), child).await;
+    assert_eq!((&machine["label"], &machine["mapRunArn"]), (&json!("Samples"), &json!(run)));
     let none = arn("mapRun:price/Samples:none");
     assert_eq!(
         house.no(&target("DescribeMapRun"), json!({ "mapRunArn": none })).await,

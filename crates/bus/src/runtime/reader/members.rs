@@ -227,3 +227,31 @@ fn overlay(at: &mut [Offset], written: &[Offset]) {
         *offset = written.get(partition).copied().unwrap_or(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn how_far_a_subscription_is_comes_back(id in any::<u64>(), at in prop::collection::vec(any::<i64>(), 0..9)) {
+            let cohort = in_cohort(id).value.unwrap_or_default();
+            prop_assert!(matches!(read_at(&cohort), Some(Written::Cohort(found)) if found == id));
+            prop_assert!(matches!(read_at(&stopped(&at)), Some(Written::Position(found)) if found == at));
+        }
+
+        #[test]
+        fn any_bytes_say_how_far_or_nothing(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let found = read_at(&bytes);
+            let kind = bytes.first().copied();
+            prop_assert!(found.is_none() || kind == Some(b'c') || kind == Some(b'p'));
+            let mut at = vec![7; 3];
+            if let Some(Written::Position(written)) = found {
+                overlay(&mut at, &written);
+                prop_assert_eq!(&at[..written.len().min(3)], &written[..written.len().min(3)]);
+            }
+        }
+    }
+}

@@ -45,7 +45,10 @@ fn read_tolerance(reader: &mut Reader<'_>) -> Option<Tolerance> {
 
 /// The Map Run of a row, and whether it was stopped.
 pub(in crate::engine) fn decode(bytes: &[u8], fetch: Fetch<'_>) -> Option<(MapRun, bool)> {
-    let mut reader = Reader::with(bytes, fetch);
+    Reader::with(bytes, fetch).whole(read)
+}
+
+fn read(reader: &mut Reader<'_>) -> Option<(MapRun, bool)> {
     // The first version kept everything in the row, and its row went when it was stopped.
     let version = reader.byte().filter(|version| (1..=2).contains(version))?;
     let run = MapRun {
@@ -54,12 +57,12 @@ pub(in crate::engine) fn decode(bytes: &[u8], fetch: Fetch<'_>) -> Option<(MapRu
         label: reader.text()?,
         machine: reader.small()?,
         flavor: if reader.byte()? == 1 { Flavor::Express } else { Flavor::Standard },
-        items: if version == 1 { Items::decode_before_more(&mut reader)? } else { reader.apart(Items::decode)? },
+        items: if version == 1 { Items::decode_before_more(reader)? } else { reader.apart(Items::decode)? },
         reader: reader.option(Reader::payload)?,
         batcher: reader.option(Reader::payload)?,
         writer: reader.option(Reader::payload)?,
         concurrency: reader.number()?,
-        tolerance: read_tolerance(&mut reader)?,
+        tolerance: read_tolerance(reader)?,
         redrive: reader.byte()? == 1,
     };
     Some((run, version > 1 && reader.byte()? == 1))
@@ -183,7 +186,10 @@ impl Progress {
     }
 
     pub(in crate::engine) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
+        Reader::new(bytes).whole(Self::read)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
         // The first version knew no redrives, the second took a batch for one item.
         let version = reader.byte().filter(|version| (1..=3).contains(version))?;
         let mut progress = Self {
@@ -192,15 +198,15 @@ impl Progress {
             status: reader.text()?,
             started: reader.time()?,
             stopped: reader.option(Reader::time)?,
-            children: Counts::decode(&mut reader)?,
+            children: Counts::decode(reader)?,
             items: Counts::default(),
             concurrency: reader.number()?,
-            tolerance: read_tolerance(&mut reader)?,
+            tolerance: read_tolerance(reader)?,
             first: reader.time()?.0,
             redrives: if version == 1 { 0 } else { reader.small()? },
             redriven: if version == 1 { None } else { reader.option(Reader::time)? },
         };
-        progress.items = if version < 3 { progress.children } else { Counts::decode(&mut reader)? };
+        progress.items = if version < 3 { progress.children } else { Counts::decode(reader)? };
         Some(progress)
     }
 
@@ -220,7 +226,7 @@ impl Progress {
     pub(in crate::engine) fn redrive(mut self, now: Micros) -> Self {
         (self.status, self.stopped) = ("RUNNING".to_owned(), None);
         (self.children, self.items) = (self.children.again(), self.items.again());
-        (self.redrives, self.redriven) = (self.redrives + 1, Some(now));
+        (self.redrives, self.redriven) = (self.redrives.saturating_add(1), Some(now));
         self
     }
 }
@@ -251,12 +257,13 @@ impl Bounds {
         Bytes::from(writer.bytes)
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
-        reader.byte().filter(|version| *version == 1)?;
-        let concurrency = reader.option(Reader::number)?;
-        let Tolerance { count, percentage } = read_tolerance(&mut reader)?;
-        Some(Self { concurrency, count, percentage })
+    pub(in crate::engine) fn decode(bytes: &[u8]) -> Option<Self> {
+        Reader::new(bytes).whole(|reader| {
+            reader.byte().filter(|version| *version == 1)?;
+            let concurrency = reader.option(Reader::number)?;
+            let Tolerance { count, percentage } = read_tolerance(reader)?;
+            Some(Self { concurrency, count, percentage })
+        })
     }
 
     /// Reads `maxConcurrency`, `toleratedFailureCount` and `toleratedFailurePercentage`.

@@ -207,28 +207,38 @@ fn unreadable(why: &dyn fmt::Display) -> Failure {
     Failure::new("States.Runtime", format!("the results of the Map Run cannot be read: {why}"))
 }
 
-/// A set of children by their numbers.
+/// A set of children by their numbers, 64 to a word. Words are found by their place, so that a record with a false number
+/// takes no room for those before it.
 #[derive(Default)]
-pub(super) struct Marks(Vec<u64>);
+pub(super) struct Marks(HashMap<u64, u64>);
 
 impl Marks {
-    fn place(number: u64) -> (usize, u64) {
-        (usize::try_from(number / 64).unwrap_or(usize::MAX), 1 << (number % 64))
+    const fn place(number: u64) -> (u64, u64) {
+        (number / 64, 1 << (number % 64))
     }
 
     fn set(&mut self, number: u64) {
         let (at, bit) = Self::place(number);
-        if at >= self.0.len() {
-            self.0.resize(at + 1, 0);
-        }
-        if let Some(word) = self.0.get_mut(at) {
-            *word |= bit;
-        }
+        *self.0.entry(at).or_default() |= bit;
     }
 
     pub(super) fn has(&self, number: u64) -> bool {
         let (at, bit) = Self::place(number);
-        self.0.get(at).is_some_and(|word| word & bit != 0)
+        self.0.get(&at).is_some_and(|word| word & bit != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_false_number_takes_no_room() {
+        let mut marks = Marks::default();
+        [0, 63, 64, u64::MAX].into_iter().for_each(|number| marks.set(number));
+        let has: Vec<bool> = [0, 1, 63, 64, 65, u64::MAX - 1, u64::MAX].map(|number| marks.has(number)).to_vec();
+        assert_eq!(has, [true, false, true, true, false, false, true]);
+        assert_eq!(marks.0.len(), 3);
     }
 }
 

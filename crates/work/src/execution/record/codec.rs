@@ -11,6 +11,9 @@ use serde_json::{Map, Number, Value};
 /// Containers inside each other that are read; what is written stays below it.
 const DEPTH_MAX: usize = 256;
 
+/// Items for which a list inside another one takes room before they are read.
+const NESTED_MAX: usize = 1_024;
+
 /// The tag of a payload that is kept elsewhere.
 const ELSEWHERE: u8 = 9;
 
@@ -207,6 +210,11 @@ impl<'a> Reader<'a> {
         self.list(Reader::payload)
     }
 
+    /// What all of the bytes are; None where some follow its end.
+    pub(crate) fn whole<T>(mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        read(&mut self).filter(|_| self.is_empty())
+    }
+
     /// Everything that is left.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.rest)
@@ -280,9 +288,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn list<T>(&mut self, read: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let length = usize::try_from(self.number()?).ok()?;
-        // An item is at least a byte, so a false length costs no memory.
-        let mut items = Vec::with_capacity(length.min(self.rest.len()));
+        // An item is at least a byte.
+        let length = usize::try_from(self.number()?).ok().filter(|length| *length <= self.rest.len())?;
+        // False lengths of lists inside each other would each take room for all the bytes there are.
+        let room = if self.depth == 0 { length } else { length.min(NESTED_MAX) };
+        let mut items = Vec::with_capacity(room);
         for _ in 0..length {
             items.push(read(self)?);
         }

@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::THREAD;
 use crate::definition::{Kind, Language, MapState, Resource, State};
 use crate::execution::fault::Fault;
 use crate::execution::map;
 use crate::execution::run::Run;
-use crate::execution::{Item, StartTask, ThreadId};
+use crate::execution::scope::Scope;
+use crate::execution::{Failure, Item, StartTask, ThreadId};
 
 type Seen = Map<String, Value>;
 
@@ -19,18 +21,31 @@ impl Run<'_> {
     pub(super) fn inspect_input(&self, id: ThreadId, state: &State, read: &Option<Value>, seen: &mut Seen) {
         let jsonata = state.language == Language::Jsonata;
         let Ok(input) = self.effective_input(id, state) else { return };
-        if !jsonata {
+        // A Pass state with a `Result` takes nothing of its input.
+        if !jsonata && !matches!(state.kind, Kind::Pass { result: Some(_) }) {
             show(seen, "afterInputPath", &input);
         }
-        if let Kind::Map(map) = &state.kind {
-            let _ = self.inspect_map(id, state, map, read, seen);
-            return;
+        match &state.kind {
+            Kind::Map(map) => {
+                let _ = self.inspect_map(id, state, map, read, seen);
+            }
+            Kind::Pass { result } if !jsonata => self.inspect_pass(id, state, result.as_ref(), seen),
+            Kind::Task(_) | Kind::Parallel { .. } => {
+                let Ok(arguments) = self.arguments(id, state) else { return };
+                show(seen, if jsonata { "afterArguments" } else { "afterParameters" }, &arguments);
+            }
+            // Others have neither.
+            _ => {}
         }
+    }
+
+    fn inspect_pass(&self, id: ThreadId, state: &State, constant: Option<&Value>, seen: &mut Seen) {
         let Ok(arguments) = self.arguments(id, state) else { return };
-        if jsonata {
-            show(seen, "afterArguments", &arguments);
-        } else {
-            show(seen, "afterParameters", &arguments);
+        let result = constant.unwrap_or(&arguments);
+        show(seen, if constant.is_some() { "result" } else { "afterParameters" }, result);
+        show(seen, "afterResultSelector", result);
+        if let Some(placed) = state.result_path.place(&self.input(id), result) {
+            show(seen, "afterResultPath", &placed);
         }
     }
 
@@ -44,9 +59,9 @@ impl Run<'_> {
     ) -> Result<(), Fault> {
         let input = self.effective_input(id, state)?;
         let Some(scope) = self.scope(id, state, &input) else { return Ok(()) };
-        let items = match read {
-            Some(Value::Array(items)) => items.clone(),
-            Some(one) => vec![one.clone()],
+        let items = match pointed(&scope, map, read, seen)? {
+            Some(Value::Array(items)) => items,
+            Some(one) => vec![one],
             None => map::items(&scope, state, map)?,
         };
         if state.language == Language::JsonPath {
@@ -74,8 +89,12 @@ impl Run<'_> {
 
     /// The result after each field that is applied to it.
     pub(super) fn inspect_result(&self, id: ThreadId, state: &State, result: &Value, seen: &mut Seen) {
-        show(seen, "result", result);
-        if state.language == Language::Jsonata {
+        let jsonata = state.language == Language::Jsonata;
+        // Of a Map in JSONata the service shows none.
+        if !(jsonata && matches!(state.kind, Kind::Map(_))) {
+            show(seen, "result", result);
+        }
+        if jsonata {
             return;
         }
         let selected = match (&state.result_selector, self.scope(id, state, result)) {
@@ -92,13 +111,29 @@ impl Run<'_> {
         }
     }
 
-    /// Whether a Map goes on after so many of its iterations failed.
-    pub(super) fn bears(&self, id: ThreadId, state: &State, map: &MapState, failed: u64) -> Result<bool, Fault> {
-        let input = self.effective_input(id, state)?;
-        let Some(scope) = self.scope(id, state, &input) else { return Ok(true) };
+    /// What a Map fails with after so many of its iterations failed, if it does.
+    pub(super) fn exceeded(&self, state: &State, map: &MapState, failed: u64) -> Result<Option<Failure>, Fault> {
+        let input = self.effective_input(THREAD, state)?;
+        let Some(scope) = self.scope(THREAD, state, &input) else { return Ok(None) };
         let items = map::items(&scope, state, map).map_or(0, |items| items.len() as u64).max(failed);
-        Ok(map::tolerance(&scope, map)?.bears(failed, items))
+        let bears = map::tolerance(&scope, map)?.bears(failed, items);
+        let cause = "The specified tolerated failure threshold was exceeded";
+        Ok((!bears).then(|| Failure::new("States.ExceedToleratedFailureThreshold", cause)))
     }
+}
+
+/// What an `ItemReader` has read, from where its `ItemsPointer` leads.
+fn pointed(scope: &Scope<'_>, map: &MapState, read: &Option<Value>, seen: &mut Seen) -> Result<Option<Value>, Fault> {
+    let (Some(reader), Some(read)) = (&map.reader, read) else { return Ok(read.clone()) };
+    let reader = scope.template(reader)?;
+    let Some(pointer) = reader.pointer("/ReaderConfig/ItemsPointer").and_then(Value::as_str) else {
+        return Ok(Some(read.clone()));
+    };
+    let found = read.pointer(pointer).cloned().ok_or_else(|| {
+        Fault::Named("States.ItemReaderFailed", format!("`ItemsPointer` leads nowhere at `{pointer}`"))
+    })?;
+    show(seen, "afterItemsPointer", &found);
+    Ok(Some(found))
 }
 
 /// The request and the answer of an HTTP task.

@@ -4,6 +4,7 @@ use headwater_base::Problem;
 use serde_json::{Map, Value, json};
 
 use super::alone;
+use super::model::Mode;
 use crate::definition::{Definition, Flavor, MachineId, StateId};
 use crate::execution::{Begin, Data, Execution, Failure, Given, Identity, Item};
 use crate::limits::Limits;
@@ -25,6 +26,8 @@ pub(super) struct Request {
     pub level: Level,
     pub input: Value,
     pub mock: Option<Result<Value, Failure>>,
+    /// How strictly a mocked result is held against the service's model.
+    pub mode: Mode,
     /// Retries that went before.
     pub retries: u32,
     /// Iterations that failed.
@@ -88,12 +91,27 @@ impl Request {
                     (Some(result), None) => Some(Ok(result)),
                     (None, Some(error)) => {
                         let error = object(Some(error.clone()), "mock.errorOutput")?;
-                        Some(Err(Failure { error: text(&error, "error")?, cause: text(&error, "cause")? }))
+                        let named = text(&error, "error")?;
+                        if named.is_none() {
+                            return Err(refused("`mock.errorOutput` has an `error`"));
+                        }
+                        Some(Err(Failure { error: named, cause: text(&error, "cause")? }))
                     }
                     _ => return Err(refused("a mock has either `result` or `errorOutput`")),
                 }
             }
         };
+        let mode = request.get("mock").and_then(|mock| mock.get("fieldValidationMode")).unwrap_or(&Value::Null);
+        let mode = match mode.as_str() {
+            None if mode.is_null() => Mode::default(),
+            Some("STRICT") => Mode::Strict,
+            Some("PRESENT") => Mode::Present,
+            Some("NONE") => Mode::None,
+            _ => return Err(refused(format!("there is no `fieldValidationMode` `{mode}`"))),
+        };
+        if mock.is_some() && request.get("revealSecrets") == Some(&Value::Bool(true)) {
+            return Err(refused("`revealSecrets` cannot be given together with a mock"));
+        }
         let configuration = object(request.get("stateConfiguration").cloned(), "stateConfiguration")?;
         let count = |field: &str| match configuration.get(field) {
             None | Some(Value::Null) => Ok(None),
@@ -107,6 +125,7 @@ impl Request {
             level,
             input: json(request, "input")?.unwrap_or_else(|| json!({})),
             mock,
+            mode,
             retries: u32::try_from(count("retrierRetryCount")?.unwrap_or(0)).unwrap_or(u32::MAX),
             failed_iterations: count("mapIterationFailureCount")?,
             reader_items: json(&configuration, "mapItemReaderData")?,

@@ -60,8 +60,7 @@ fn each_step_of_the_data_is_shown() {
                 "afterParameters": "{\"FunctionName\":\"f\",\"Payload\":{\"a\":1}}",
                 "result": "{\"Payload\":{\"sum\":3}}",
                 "afterResultSelector": "{\"sum\":3}",
-                "afterResultPath": "{\"in\":{\"a\":1},\"out\":{\"sum\":3}}",
-                "variables": "{}"
+                "afterResultPath": "{\"in\":{\"a\":1},\"out\":{\"sum\":3}}"
               }
             }"#]],
     );
@@ -128,8 +127,7 @@ fn a_map_shows_its_items_and_bears_as_many_failures_as_it_says() {
                 "maxConcurrency": 5,
                 "result": "[1]",
                 "afterResultSelector": "[1]",
-                "afterResultPath": "[1]",
-                "variables": "{}"
+                "afterResultPath": "[1]"
               }
             }"#]],
     );
@@ -172,4 +170,147 @@ fn requests_that_cannot_be_are_refused() {
     assert_eq!(refused(pass, json!({"context": {"a": 1}})), "HW-WORK-008");
     let token = json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "End": true});
     assert_eq!(refused(token, json!({})), "HW-WORK-008");
+}
+
+#[test]
+fn a_map_that_bears_no_more_failures_meets_its_own_handlers() {
+    let map = |more: Value| {
+        let mut map = json!({
+            "Type": "Map", "ItemsPath": "$.items", "ToleratedFailureCount": 1, "End": true,
+            "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}},
+        });
+        map.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let request = json!({"input": {"items": [7, 8, 9]}, "inspectionLevel": "DEBUG", "mock": {"result": "[1]"},
+            "stateConfiguration": {"mapIterationFailureCount": 2}});
+        tried(map, request)
+    };
+    let errors = ["States.ExceedToleratedFailureThreshold"];
+    let caught = map(json!({"Catch": [{"ErrorEquals": ["Other"], "Next": "A"}, {"ErrorEquals": errors, "Next": "B"}]}));
+    assert_eq!((&caught["status"], &caught["nextState"]), (&json!("CAUGHT_ERROR"), &json!("B")));
+    assert_eq!(caught["error"], errors[0]);
+    assert_eq!(caught["inspectionData"]["errorDetails"], json!({"catchIndex": 1}));
+    let again = map(json!({"Retry": [{"ErrorEquals": errors, "IntervalSeconds": 3}]}));
+    assert_eq!((&again["status"], &again["error"]), (&json!("RETRIABLE"), &json!(errors[0])));
+    let details = json!({"retryIndex": 0, "retryBackoffIntervalSeconds": 3});
+    assert_eq!(again["inspectionData"]["errorDetails"], details);
+}
+
+#[test]
+fn what_an_item_reader_would_read_is_pointed_into() {
+    let map = json!({
+        "Type": "Map", "End": true, "ItemSelector": {"n.$": "$$.Map.Item.Value"},
+        "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON", "ItemsPointer": "/a/list"},
+            "Parameters": {"Bucket": "b", "Key": "k"}},
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}},
+    });
+    let more = json!({"inspectionLevel": "DEBUG", "mock": {"result": "[]"},
+        "stateConfiguration": {"mapItemReaderData": "{\"a\": {\"list\": [1, 2]}}"}});
+    let seen = &tried(map, more)["inspectionData"];
+    assert_eq!(seen["afterItemsPointer"], "[1,2]");
+    assert_eq!(seen["afterItemSelector"], "[{\"n\":1},{\"n\":2}]");
+}
+
+#[test]
+fn a_pass_state_shows_what_it_gives_and_a_choice_its_input_alone() {
+    let seen = |state: Value| {
+        let answer = tried(state, json!({"input": {"a": 1}, "inspectionLevel": "DEBUG"}));
+        answer["inspectionData"].as_object().unwrap().keys().cloned().collect::<Vec<String>>()
+    };
+    let pass = json!({"Type": "Pass", "Parameters": {"b.$": "$.a"}, "ResultPath": "$.c", "End": true});
+    assert_eq!(seen(pass), ["input", "afterInputPath", "afterParameters", "afterResultSelector", "afterResultPath"]);
+    let constant = json!({"Type": "Pass", "Result": 1, "End": true});
+    assert_eq!(seen(constant), ["input", "result", "afterResultSelector", "afterResultPath"]);
+    let choice = json!({"Type": "Choice", "Choices": [{"Variable": "$.a", "IsPresent": true, "Next": "N"}]});
+    assert_eq!(seen(choice), ["input", "afterInputPath"]);
+}
+
+#[test]
+fn a_mock_is_held_against_the_state() {
+    let refused = |state: Value, more: Value| {
+        let problem = Trial::begin(&request(state, more), &given(&Limits::default())).unwrap_err();
+        assert_eq!(problem.code, "HW-WORK-008");
+        problem.title
+    };
+    let mocked = |mock: Value| json!({ "mock": mock });
+    let result = mocked(json!({"result": "{}"}));
+    for state in [json!({"Type": "Pass", "End": true}), json!({"Type": "Succeed"}), json!({"Type": "Fail"})] {
+        let name = state["Type"].as_str().unwrap().to_owned();
+        for mock in [result.clone(), mocked(json!({"errorOutput": {"error": "E"}}))] {
+            assert_eq!(refused(state.clone(), mock), format!("a state of type `{name}` takes no mock"));
+        }
+    }
+    let machine = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
+    let map = json!({"Type": "Map", "End": true, "ItemProcessor": machine});
+    assert_eq!(refused(map, result.clone()), "the mocked result of a Map is an array");
+    let mut writes = json!({"Type": "Map", "End": true, "ItemProcessor": machine,
+        "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "b", "Prefix": "p"}}});
+    writes["ItemProcessor"]["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
+    let array = mocked(json!({"result": "[]"}));
+    assert_eq!(refused(writes, array.clone()), "the mocked result of a Map with a `ResultWriter` is an object");
+    let both = json!({"Type": "Parallel", "Branches": [machine, machine], "End": true});
+    assert_eq!(refused(both.clone(), array), "the mocked result of state `TestState` is an array of 2 results");
+    let answer = tried(both, mocked(json!({"result": "[1, 2]"})));
+    assert_eq!((&answer["status"], &answer["output"]), (&json!("SUCCEEDED"), &json!("[1,2]")));
+    assert_eq!(refused(task(), mocked(json!({"errorOutput": {"cause": "c"}}))), "`mock.errorOutput` has an `error`");
+    let mut secrets = mocked(json!({"result": "{}"}));
+    secrets["revealSecrets"] = json!(true);
+    assert_eq!(refused(task(), secrets), "`revealSecrets` cannot be given together with a mock");
+}
+
+#[test]
+fn a_mock_is_held_against_the_services_model() {
+    let call = |resource: &str, result: Value, mode: Option<&str>| {
+        let state =
+            json!({"Type": "Task", "Resource": format!("arn:aws:states:::{resource}"), "End": true, "Parameters": {}});
+        let mock = json!({"result": result.to_string(), "fieldValidationMode": mode});
+        let request = request(state, json!({ "mock": mock }));
+        Trial::begin(&request, &given(&Limits::default())).map(drop).map_err(|problem| problem.title)
+    };
+    let refusal = |resource: &str, fault: &str| -> Result<(), String> {
+        Err(format!("the mock is no answer of `{resource}`: {fault}"))
+    };
+    for (resource, result, fault) in [
+        ("events:putEvents", json!({"Entries": {}}), "`Entries` is an array"),
+        ("events:putEvents", json!({"Entries": [{"EventId": "a"}, {"EventId": 1}]}), "`EventId` is a string"),
+        (
+            "events:putEvents",
+            json!({"Entries": [{"EventId": "a".repeat(65)}]}),
+            "`EventId` is a string of 0 to 64 characters",
+        ),
+        ("lambda:invoke", json!({"StatusCode": "200"}), "`StatusCode` is a number"),
+        ("dynamodb:putItem", json!({"ConsumedCapacity": {"CapacityUnits": "1"}}), "`CapacityUnits` is a number"),
+        ("dynamodb:getItem", json!({"Item": {"a": {"M": {"b": {"L": [{"BOOL": 1}]}}}}}), "`BOOL` is true or false"),
+        ("states:startExecution", json!({"ExecutionArn": "e", "StartDate": 1}), "`StartDate` is a string"),
+    ] {
+        for mode in [None, Some("STRICT"), Some("PRESENT")] {
+            assert_eq!(call(resource, result.clone(), mode), refusal(resource, fault), "{mode:?}");
+        }
+        assert_eq!(call(resource, result, Some("NONE")), Ok(()));
+    }
+    let missing = json!({"executionArn": "e", "startDate": "d"});
+    for (resource, fault) in [
+        ("states:startExecution", "`ExecutionArn` is missing"),
+        ("states:startExecution.sync:2", "`ExecutionArn` is missing"),
+    ] {
+        assert_eq!(call(resource, missing.clone(), None), refusal(resource, fault));
+        assert_eq!(call(resource, missing.clone(), Some("PRESENT")), Ok(()));
+    }
+    let ended = json!({"ExecutionArn": "e", "StateMachineArn": "m", "Status": "DONE", "StartDate": 1});
+    let states = "RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, PENDING_REDRIVE";
+    let resource = "states:startExecution.sync";
+    assert_eq!(call(resource, ended, None), refusal(resource, &format!("`Status` is one of {states}")));
+    // What the model does not name is passed over, and so are services that are not in the table.
+    for (resource, result) in [
+        ("lambda:invoke", json!({"Payload": {"a": 1}, "SdkHttpMetadata": {"HttpStatusCode": 200}})),
+        ("dynamodb:updateItem", json!({})),
+        ("sqs:sendMessage", json!({"MessageId": "m", "Other": 1})),
+        ("sqs:sendMessage.waitForTaskToken", json!({"MessageId": 1})),
+        ("aws-sdk:dynamodb:getItem", json!({"Item": 1})),
+        ("glue:startJobRun", json!([1])),
+    ] {
+        assert_eq!(call(resource, result, None), Ok(()), "{resource}");
+    }
+    assert!(call("lambda:invoke", json!({}), Some("LOOSE")).unwrap_err().contains("`fieldValidationMode`"));
 }
