@@ -33,6 +33,7 @@ mod pattern;
 mod pending;
 mod postgres;
 mod program;
+mod rows;
 mod schedule;
 mod schema;
 mod segment;
@@ -91,6 +92,7 @@ pub static TARGETS: &[Target] = targets![
     pending,
     postgres,
     program,
+    rows,
     schedule,
     schema,
     segment,

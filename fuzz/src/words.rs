@@ -217,7 +217,9 @@ fn of(target: &str) -> &'static [&'static [&'static str]] {
         "condition" => &[EXPRESSIONS, JSON],
         "cost" => &[COST, CSV, JSON, TIMES],
         "definition" | "expression" => &[STATES, JSON],
-        "cloudevents" | "doc" | "exact" | "ingest" | "letter" | "measured" | "pending" | "program" => &[JSON, TIMES],
+        "cloudevents" | "doc" | "exact" | "ingest" | "letter" | "measured" | "pending" | "program" | "rows" => {
+            &[JSON, TIMES]
+        }
         "items" => &[ITEMS, CSV, JSON, PARQUET],
         "lookup" | "source" => &[CSV, JSON, TIMES],
         "columnar" => &[PARQUET],
