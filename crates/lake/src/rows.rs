@@ -1,6 +1,5 @@
-//! Rows: events taken apart into the columns of a table, gathered as Arrow batches. Of a rollup, each event is a row that
-//! stands for itself first, and equal ones become one when a batch is finished; of a table with a key, rows are changes, and
-//! the last one of each key is left.
+//! Rows: events taken apart into the columns of a table, gathered as Arrow batches. Of a rollup, events whose dimensions are
+//! equal are one row; of a table with a key, rows are changes, and the last one of each key is left.
 //!
 //! Invariant: an event is taken whole or not at all. Why one does not fit is told without its data.
 
@@ -22,18 +21,19 @@ use iceberg::arrow::{UTC_TIME_ZONE, schema_to_arrow_schema};
 use iceberg::spec::{Schema, StructType, Type};
 use serde_json::Value;
 
-use crate::columns::rollup::Made;
 use crate::columns::{Column, Data, Scalar, Source};
 use crate::layout::Layout;
 
 mod changes;
 mod decimal;
 mod fields;
+mod groups;
 mod keys;
 mod merge;
 mod numeral;
 
 use fields::{Event, EventFields, View, Wanted};
+use groups::Groups;
 
 pub use changes::Changes;
 pub use keys::{KeySet, Keys};
@@ -49,6 +49,9 @@ pub struct Rows {
     columns: Vec<Column>,
     merge: Merge,
     cells: Vec<Cells>,
+    /// Of a rollup, what its metrics have come to, which is not in their cells before a batch is finished.
+    groups: Groups,
+    /// Events.
     rows: usize,
     /// What is read of an event.
     fields: EventFields,
@@ -126,7 +129,8 @@ impl Rows {
             _ => None,
         });
         let wanted = wanted.collect();
-        Ok(Self { columns, merge, cells, rows: 0, fields, wanted, slots: Vec::new(), row: Vec::new() })
+        let (groups, slots, row) = (Groups::default(), Vec::new(), Vec::new());
+        Ok(Self { columns, merge, cells, groups, rows: 0, fields, wanted, slots, row })
     }
 
     /// How batches of such rows are put together.
@@ -134,7 +138,7 @@ impl Rows {
         &self.merge
     }
 
-    /// Rows gathered.
+    /// Events gathered.
     pub const fn len(&self) -> usize {
         self.rows
     }
@@ -190,7 +194,7 @@ impl Rows {
         row.extend(self.merge.changes().map(|_| Cell::Boolean(gone.is_some())));
         match self.merge.made() {
             None => self.cells.iter_mut().zip(&row).for_each(|(cells, cell)| cells.push(cell)),
-            Some(made) => self.cells.iter_mut().zip(made).for_each(|(cells, made)| cells.push(&alone(*made, &row))),
+            Some(made) => self.groups.push(made, &row, &mut self.cells),
         }
         self.rows += 1;
         self.row = emptied(row);
@@ -203,9 +207,12 @@ impl Rows {
     /// What Arrow says; the rows are those of the schema by construction.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         self.rows = 0;
+        if let Some(made) = self.merge.made() {
+            self.groups.finish(made, &mut self.cells);
+        }
         let arrays = self.cells.iter_mut().map(Cells::finish).collect::<Result<Vec<_>, _>>()?;
         let batch = RecordBatch::try_new(Arc::clone(self.merge.schema()), arrays)?;
-        self.merge.of(&[batch])
+        if self.merge.made().is_some() { Ok(batch) } else { self.merge.of(&[batch]) }
     }
 }
 
@@ -214,24 +221,6 @@ impl Rows {
 fn emptied<'a>(mut row: Vec<Cell<'_>>) -> Vec<Cell<'a>> {
     row.clear();
     row.into_iter().map(|_| Cell::Null).collect()
-}
-
-/// What a column of a rollup holds of one event.
-fn alone<'a>(made: Made, event: &[Cell<'a>]) -> Cell<'a> {
-    let of = |index: usize| event.get(index).cloned().unwrap_or(Cell::Null);
-    match made {
-        Made::Count => Cell::Long(1),
-        Made::Dimension(index) | Made::Min(index) | Made::Max(index) => of(index),
-        Made::Time(index, grain) => match of(index) {
-            Cell::Long(micros) => Cell::Long(grain.cut(micros)),
-            other => other,
-        },
-        Made::Sum(index) => match of(index) {
-            Cell::Int(it) => Cell::Long(i64::from(it)),
-            Cell::Float(it) => Cell::Double(f64::from(it)),
-            other => other,
-        },
-    }
 }
 
 /// The record's value as it is.
