@@ -11,7 +11,7 @@ use arrow_array::builder::{
     BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
     StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow_array::{ArrayRef, ListArray, RecordBatch, StructArray};
+use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, FieldRef, Fields};
 use headwater_base::Micros;
@@ -207,12 +207,17 @@ impl Rows {
     /// What Arrow says; the rows are those of the schema by construction.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         self.rows = 0;
-        if let Some(made) = self.merge.made() {
+        let made = self.merge.made();
+        if let Some(made) = made {
             self.groups.finish(made, &mut self.cells);
         }
-        let arrays = self.cells.iter_mut().map(Cells::finish).collect::<Result<Vec<_>, _>>()?;
+        let mut arrays = self.cells.iter_mut().map(Cells::finish).collect::<Result<Vec<_>, _>>()?;
+        if made.is_some() {
+            // The rows are few, and the bytes that they take say when they are written.
+            arrays.iter_mut().for_each(|array| array.shrink_to_fit());
+        }
         let batch = RecordBatch::try_new(Arc::clone(self.merge.schema()), arrays)?;
-        if self.merge.made().is_some() { Ok(batch) } else { self.merge.of(&[batch]) }
+        if made.is_some() { Ok(batch) } else { self.merge.of(&[batch]) }
     }
 }
 
