@@ -15,6 +15,7 @@ mod condition;
 mod cost;
 mod definition;
 mod doc;
+mod engine;
 mod exact;
 mod execution;
 mod expression;
@@ -74,6 +75,7 @@ pub static TARGETS: &[Target] = targets![
     cost,
     definition,
     doc,
+    engine,
     exact,
     execution,
     expression,

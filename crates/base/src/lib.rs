@@ -1,9 +1,10 @@
-//! The words every other crate speaks: names, times, events, limits and problems.
+//! The words every other crate speaks: names, times, events and their JSON text, limits and problems.
 //!
 //! What it is NOT: it does no I/O, starts no task, reads no clock and draws no random number, so everything in
 //! it is deterministic and can be fuzzed. [`time::Clock`] is only the trait; the real clock lives in the kernel.
 
 pub mod event;
+pub mod json;
 pub mod limits;
 pub mod name;
 pub mod partition;

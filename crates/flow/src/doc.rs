@@ -7,11 +7,11 @@
 //! (`differential` in `program/tests`); a text that a full parse would refuse is refused here.
 
 mod parse;
-mod scan;
 mod tree;
 
 use bytes::Bytes;
 use headwater_base::Micros;
+use headwater_base::json::scan;
 use vrl::path::OwnedSegment;
 
 use crate::path::Path;

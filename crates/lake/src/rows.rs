@@ -1,37 +1,43 @@
-//! Rows: events taken apart into the columns of a table, gathered as Arrow batches. Of a rollup, each event is a row that
-//! stands for itself first, and equal ones become one when a batch is finished; of a table with a key, rows are changes, and
-//! the last one of each key is left.
+//! Rows: events taken apart into the columns of a table, gathered as Arrow batches. Of a rollup, events whose dimensions are
+//! equal are one row; of a table with a key, rows are changes, and the last one of each key is left.
 //!
 //! Invariant: an event is taken whole or not at all. Why one does not fit is told without its data.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::builder::{
     BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
     StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow_array::{ArrayRef, ListArray, RecordBatch, StructArray};
+use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, FieldRef, Fields};
 use headwater_base::Micros;
+use headwater_base::json::scan::Extent;
 use headwater_wire::batch::Record;
 use iceberg::arrow::{UTC_TIME_ZONE, schema_to_arrow_schema};
 use iceberg::spec::{Schema, StructType, Type};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
-use crate::columns::rollup::Made;
 use crate::columns::{Column, Data, Scalar, Source};
 use crate::layout::Layout;
 
 mod changes;
 mod decimal;
 mod fields;
+mod groups;
 mod keys;
 mod merge;
+<<<<<<< HEAD
 mod stray;
+=======
+mod numeral;
+>>>>>>> rows
 
-use fields::{EventFields, View, Wanted};
+use fields::{Event, EventFields, View, Wanted};
+use groups::Groups;
 
 pub use changes::Changes;
 pub use keys::{KeySet, Keys};
@@ -47,13 +53,22 @@ pub struct Rows {
     columns: Vec<Column>,
     merge: Merge,
     cells: Vec<Cells>,
+    /// Of a rollup, what its metrics have come to, which is not in their cells before a batch is finished.
+    groups: Groups,
+    /// Events.
     rows: usize,
     /// What is read of an event.
     fields: EventFields,
     /// Which of it is each column's; None for what comes of the record.
     wanted: Vec<Option<Wanted>>,
+<<<<<<< HEAD
     /// The stream of dead letters, if rows are of those.
     letters: Option<String>,
+=======
+    /// Memory of the events before, with nothing in it that counts.
+    slots: Vec<Extent>,
+    row: Vec<Cell<'static>>,
+>>>>>>> rows
 }
 
 /// The values of one column.
@@ -87,6 +102,14 @@ enum Cell<'a> {
     List(Vec<Cell<'a>>),
 }
 
+/// Where a value stands, for people: the column, and the way from there.
+#[derive(Clone, Copy)]
+enum At<'p> {
+    Column(&'p str),
+    Field(&'p At<'p>, &'p str),
+    Item(&'p At<'p>, usize),
+}
+
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 impl Rows {
@@ -111,11 +134,16 @@ impl Rows {
         let cells = merge.schema().fields().iter().map(|field| Cells::of(field.data_type())).collect();
         let mut fields = EventFields::default();
         let wanted = columns.iter().map(|column| match &column.source {
-            Source::Field(path) => Some(fields.want(path)),
+            Source::Field(path) => Some(fields.want(path, &column.data)),
             _ => None,
         });
         let wanted = wanted.collect();
+<<<<<<< HEAD
         Ok(Self { columns, merge, cells, rows: 0, fields, wanted, letters: layout.letters.clone() })
+=======
+        let (groups, slots, row) = (Groups::default(), Vec::new(), Vec::new());
+        Ok(Self { columns, merge, cells, groups, rows: 0, fields, wanted, slots, row })
+>>>>>>> rows
     }
 
     /// How batches of such rows are put together.
@@ -123,7 +151,7 @@ impl Rows {
         &self.merge
     }
 
-    /// Rows gathered.
+    /// Events gathered.
     pub const fn len(&self) -> usize {
         self.rows
     }
@@ -154,12 +182,13 @@ impl Rows {
     fn take(&mut self, record: &Record, partition: u32) -> Result<(), Misfit> {
         // Of a table with a key, what has no value deletes.
         let gone = self.merge.changes().filter(|_| record.value.is_none());
+        let trees = self.fields.trees();
         let event = match &record.value {
-            _ if self.fields.is_empty() || gone.is_some() => Vec::new(),
+            _ if self.fields.is_empty() || gone.is_some() => Event::default(),
             None => return Err(Misfit("the record has no value".to_owned())),
-            Some(bytes) => self.fields.read(bytes)?,
+            Some(bytes) => self.fields.read(bytes, &mut self.slots, &trees)?,
         };
-        let mut row = Vec::with_capacity(self.cells.len());
+        let mut row: Vec<Cell<'_>> = std::mem::take(&mut self.row);
         for (at, (column, wanted)) in self.columns.iter().zip(&self.wanted).enumerate() {
             if gone.is_some_and(|changes| !changes.keys().columns().contains(&at)) {
                 row.push(Cell::Null);
@@ -172,7 +201,7 @@ impl Rows {
                 }
                 Source::Field(_) => match wanted {
                     None => Cell::Null,
-                    Some(wanted) => cell(&column.data, wanted.of(&event), &column.name)?,
+                    Some(wanted) => cell(&column.data, &wanted.of(&event), At::Column(&column.name))?,
                 },
                 Source::Partition if column.data == Data::One(Scalar::Int) => {
                     Cell::Int(i32::try_from(partition).unwrap_or(i32::MAX))
@@ -189,15 +218,13 @@ impl Rows {
             }
             row.push(cell);
         }
-        let mut row = match self.merge.made() {
-            None => row,
-            Some(made) => made.iter().map(|made| alone(*made, &row)).collect(),
-        };
         row.extend(self.merge.changes().map(|_| Cell::Boolean(gone.is_some())));
-        for (cells, cell) in self.cells.iter_mut().zip(row) {
-            cells.push(cell);
+        match self.merge.made() {
+            None => self.cells.iter_mut().zip(&row).for_each(|(cells, cell)| cells.push(cell)),
+            Some(made) => self.groups.push(made, &row, &mut self.cells),
         }
         self.rows += 1;
+        self.row = emptied(row);
         Ok(())
     }
 
@@ -207,28 +234,25 @@ impl Rows {
     /// What Arrow says; the rows are those of the schema by construction.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         self.rows = 0;
-        let arrays = self.cells.iter_mut().map(Cells::finish).collect::<Result<Vec<_>, _>>()?;
+        let made = self.merge.made();
+        if let Some(made) = made {
+            self.groups.finish(made, &mut self.cells);
+        }
+        let mut arrays = self.cells.iter_mut().map(Cells::finish).collect::<Result<Vec<_>, _>>()?;
+        if made.is_some() {
+            // The rows are few, and the bytes that they take say when they are written.
+            arrays.iter_mut().for_each(|array| array.shrink_to_fit());
+        }
         let batch = RecordBatch::try_new(Arc::clone(self.merge.schema()), arrays)?;
-        self.merge.of(&[batch])
+        if made.is_some() { Ok(batch) } else { self.merge.of(&[batch]) }
     }
 }
 
-/// What a column of a rollup holds of one event.
-fn alone<'a>(made: Made, event: &[Cell<'a>]) -> Cell<'a> {
-    let of = |index: usize| event.get(index).cloned().unwrap_or(Cell::Null);
-    match made {
-        Made::Count => Cell::Long(1),
-        Made::Dimension(index) | Made::Min(index) | Made::Max(index) => of(index),
-        Made::Time(index, grain) => match of(index) {
-            Cell::Long(micros) => Cell::Long(grain.cut(micros)),
-            other => other,
-        },
-        Made::Sum(index) => match of(index) {
-            Cell::Int(it) => Cell::Long(i64::from(it)),
-            Cell::Float(it) => Cell::Double(f64::from(it)),
-            other => other,
-        },
-    }
+/// The memory of a row, for the next one, which borrows of another event: `collect` keeps the place of what it takes
+/// apart, and nothing is left to be taken.
+fn emptied<'a>(mut row: Vec<Cell<'_>>) -> Vec<Cell<'a>> {
+    row.clear();
+    row.into_iter().map(|_| Cell::Null).collect()
 }
 
 /// The record's value as it is.
@@ -271,9 +295,9 @@ fn text<'a>(bytes: Option<&'a [u8]>, name: &str) -> Result<Cell<'a>, Misfit> {
     Ok(Cell::Text(Cow::Borrowed(text)))
 }
 
-/// Takes a value for what a column holds. `name` is the column's, with dots for fields of structs.
-fn cell<'a>(data: &Data, value: View<'a>, name: &str) -> Result<Cell<'a>, Misfit> {
-    let not = |wanted: &str| Misfit(format!("`{name}` is {}, not {wanted}", value.kind()));
+/// Takes a value for what a column holds.
+fn cell<'a>(data: &Data, value: &View<'a>, at: At<'_>) -> Result<Cell<'a>, Misfit> {
+    let not = |wanted: &str| Misfit(format!("`{at}` is {}, not {wanted}", value.kind()));
     match (data, value) {
         (_, View::Null) => Ok(Cell::Null),
         (Data::One(scalar), value) => one(*scalar, value).ok_or_else(|| not(&wanted(*scalar))),
@@ -281,12 +305,13 @@ fn cell<'a>(data: &Data, value: View<'a>, name: &str) -> Result<Cell<'a>, Misfit
             let mut fields = Vec::with_capacity(columns.len());
             for column in columns {
                 let Source::Field(path) = &column.source else { return Ok(Cell::Null) };
+                let at = At::Field(&at, &column.name);
                 let field = match path.find(object) {
                     None => Cell::Null,
-                    Some(value) => cell(&column.data, value.into(), &format!("{name}.{}", column.name))?,
+                    Some(value) => cell(&column.data, &View::from(value), at)?,
                 };
                 if column.required && matches!(field, Cell::Null) {
-                    return Err(Misfit(format!("`{name}.{}` is missing", column.name)));
+                    return Err(Misfit(format!("`{at}` is missing")));
                 }
                 fields.push(field);
             }
@@ -294,7 +319,7 @@ fn cell<'a>(data: &Data, value: View<'a>, name: &str) -> Result<Cell<'a>, Misfit
         }
         (Data::List(items), View::Tree(Value::Array(values))) => {
             let each = values.iter().enumerate();
-            let each = each.map(|(index, value)| cell(items, value.into(), &format!("{name}[{index}]")));
+            let each = each.map(|(index, value)| cell(items, &View::from(value), At::Item(&at, index)));
             Ok(Cell::List(each.collect::<Result<_, _>>()?))
         }
         (Data::Struct(_), _) => Err(not("an object")),
@@ -302,49 +327,48 @@ fn cell<'a>(data: &Data, value: View<'a>, name: &str) -> Result<Cell<'a>, Misfit
     }
 }
 
-fn one(scalar: Scalar, value: View<'_>) -> Option<Cell<'_>> {
+fn one<'a>(scalar: Scalar, value: &View<'a>) -> Option<Cell<'a>> {
     #![expect(clippy::cast_possible_truncation, reason = "checked to be finite afterwards")]
     Some(match (scalar, value) {
-        (Scalar::Boolean, View::Boolean(it)) => Cell::Boolean(it),
-        (Scalar::Int, View::Number(number)) => Cell::Int(i32::try_from(whole(number)?).ok()?),
-        (Scalar::Long, View::Number(number)) => Cell::Long(whole(number)?),
+        (Scalar::Boolean, View::Boolean(it)) => Cell::Boolean(*it),
+        (Scalar::Int, View::Number(number)) => Cell::Int(i32::try_from(number.whole()?).ok()?),
+        (Scalar::Long, View::Number(number)) => Cell::Long(number.whole()?),
         (Scalar::Float, View::Number(number)) => {
-            Cell::Float(number.as_f64().map(|number| number as f32).filter(|number| number.is_finite())?)
+            Cell::Float(number.double().map(|number| number as f32).filter(|number| number.is_finite())?)
         }
-        (Scalar::Double, View::Number(number)) => Cell::Double(number.as_f64()?),
+        (Scalar::Double, View::Number(number)) => Cell::Double(number.double()?),
         (Scalar::Decimal { precision, scale }, View::Text(text)) => {
             Cell::Decimal(decimal::units(text, precision, scale)?)
         }
-        // The shortest text that means this number is the one that it was written as, up to 15 digits.
         (Scalar::Decimal { precision, scale }, View::Number(number)) => {
-            Cell::Decimal(decimal::units(&number.to_string(), precision, scale)?)
+            Cell::Decimal(number.decimal(precision, scale)?)
         }
-        (Scalar::Date, View::Text(text)) if text.len() == 10 => {
-            let day = Micros::parse_rfc3339(&format!("{text}T00:00:00Z"))?;
-            Cell::Int(i32::try_from(day.0.div_euclid(MICROS_PER_DAY)).ok()?)
-        }
+        (Scalar::Date, View::Text(text)) => Cell::Int(day(text)?),
         (Scalar::Timestamp, View::Text(text)) => Cell::Long(Micros::parse_rfc3339(text)?.0),
-        (Scalar::Timestamp, View::Number(number)) => Cell::Long(whole(number)?.checked_mul(1_000)?),
-        (Scalar::String, View::Text(text)) => Cell::Text(Cow::Borrowed(text)),
+        (Scalar::Timestamp, View::Number(number)) => Cell::Long(number.whole()?.checked_mul(1_000)?),
+        (Scalar::String, View::Text(text)) => Cell::Text(text.clone()),
         (Scalar::Json, value) => Cell::Text(Cow::Owned(match value {
             View::Null => "null".to_owned(),
             View::Boolean(it) => it.to_string(),
-            View::Number(number) => number.to_string(),
+            View::Number(number) => number.number().to_string(),
             View::Text(text) => serde_json::to_string(text).ok()?,
             View::Tree(tree) => tree.to_string(),
+            View::Object | View::Array => return None,
         })),
         _ => return None,
     })
 }
 
-/// A whole number, also where it is written with a zero behind the point.
-fn whole(number: &Number) -> Option<i64> {
-    #![expect(clippy::cast_possible_truncation, reason = "it is whole and within 2^53")]
-    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-    number.as_i64().or_else(|| {
-        let number = number.as_f64().filter(|_| !number.is_u64())?;
-        (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
-    })
+/// The days since 1970 of a day such as `2026-11-28`.
+fn day(text: &str) -> Option<i32> {
+    let mut moment = *b"0000-00-00T00:00:00Z";
+    let (day, _) = moment.split_at_mut_checked(10)?;
+    if text.len() != day.len() {
+        return None;
+    }
+    day.copy_from_slice(text.as_bytes());
+    let moment = Micros::parse_rfc3339(std::str::from_utf8(&moment).ok()?)?;
+    i32::try_from(moment.0.div_euclid(MICROS_PER_DAY)).ok()
 }
 
 fn wanted(scalar: Scalar) -> Cow<'static, str> {
@@ -362,6 +386,16 @@ fn wanted(scalar: Scalar) -> Cow<'static, str> {
         Scalar::String => "a string",
         Scalar::Json => "JSON",
     })
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Column(name) => f.write_str(name),
+            Self::Field(of, name) => write!(f, "{of}.{name}"),
+            Self::Item(of, index) => write!(f, "{of}[{index}]"),
+        }
+    }
 }
 
 impl Cells {
@@ -391,23 +425,25 @@ impl Cells {
         }
     }
 
-    fn push(&mut self, cell: Cell<'_>) {
+    fn push(&mut self, cell: &Cell<'_>) {
         match (self, cell) {
             (Self::Boolean(cells), cell) => {
-                cells.append_option(if let Cell::Boolean(it) = cell { Some(it) } else { None })
+                cells.append_option(if let Cell::Boolean(it) = cell { Some(*it) } else { None })
             }
-            (Self::Int(cells), cell) => cells.append_option(if let Cell::Int(it) = cell { Some(it) } else { None }),
-            (Self::Date(cells), cell) => cells.append_option(if let Cell::Int(it) = cell { Some(it) } else { None }),
-            (Self::Long(cells), cell) => cells.append_option(if let Cell::Long(it) = cell { Some(it) } else { None }),
+            (Self::Int(cells), cell) => cells.append_option(if let Cell::Int(it) = cell { Some(*it) } else { None }),
+            (Self::Date(cells), cell) => cells.append_option(if let Cell::Int(it) = cell { Some(*it) } else { None }),
+            (Self::Long(cells), cell) => cells.append_option(if let Cell::Long(it) = cell { Some(*it) } else { None }),
             (Self::Timestamp(cells), cell) => {
-                cells.append_option(if let Cell::Long(it) = cell { Some(it) } else { None });
+                cells.append_option(if let Cell::Long(it) = cell { Some(*it) } else { None });
             }
-            (Self::Float(cells), cell) => cells.append_option(if let Cell::Float(it) = cell { Some(it) } else { None }),
+            (Self::Float(cells), cell) => {
+                cells.append_option(if let Cell::Float(it) = cell { Some(*it) } else { None });
+            }
             (Self::Double(cells), cell) => {
-                cells.append_option(if let Cell::Double(it) = cell { Some(it) } else { None });
+                cells.append_option(if let Cell::Double(it) = cell { Some(*it) } else { None });
             }
             (Self::Decimal(cells), cell) => {
-                cells.append_option(if let Cell::Decimal(it) = cell { Some(it) } else { None });
+                cells.append_option(if let Cell::Decimal(it) = cell { Some(*it) } else { None });
             }
             (Self::Text(cells), Cell::Text(text)) => cells.append_value(text),
             (Self::Text(cells), _) => cells.append_null(),
@@ -417,13 +453,13 @@ impl Cells {
             }
             (Self::Struct { cells, valid, .. }, _) => {
                 valid.append_null();
-                cells.iter_mut().for_each(|cells| cells.push(Cell::Null));
+                cells.iter_mut().for_each(|cells| cells.push(&Cell::Null));
             }
             (Self::List { cells, ends, count, valid, .. }, Cell::List(items)) => {
                 valid.append_non_null();
                 *count = count.saturating_add(i32::try_from(items.len()).unwrap_or(i32::MAX));
                 ends.push(*count);
-                items.into_iter().for_each(|cell| cells.push(cell));
+                items.iter().for_each(|cell| cells.push(cell));
             }
             (Self::List { ends, count, valid, .. }, _) => {
                 valid.append_null();

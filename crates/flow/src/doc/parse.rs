@@ -1,4 +1,5 @@
-//! JSON text that has been checked by [`super::scan`] -> VRL value, the same value that `parse_json` makes of it.
+//! JSON text that has been checked by `headwater_base::json::scan` -> VRL value, the same value that `parse_json` makes
+//! of it.
 //!
 //! Strings without escapes share the text's bytes. Of equal keys the last one wins. Integers beyond 64 bits with
 //! sign become floats.
@@ -6,51 +7,13 @@
 use bytes::Bytes;
 use vrl::value::{KeyString, ObjectMap, Value};
 
+use headwater_base::json::scan::{DEPTH_MAX, Scan};
+use headwater_base::json::{unescape, unquoted};
 use headwater_base::never;
-
-use super::scan::Scan;
 
 /// The value that begins at `start`; where it ends is its own to say.
 pub(super) fn value(source: &Bytes, start: u32) -> Value {
     Parse { source, scan: Scan { bytes: source, at: start as usize } }.value(0)
-}
-
-/// The text between the quotes of a JSON string, escapes resolved.
-pub(super) fn unescape(quoted: &[u8]) -> String {
-    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-    let mut text = String::with_capacity(inner.len());
-    let mut scan = Scan { bytes: inner, at: 0 };
-    while scan.at < inner.len() {
-        let start = scan.at;
-        scan.plain();
-        text.push_str(&String::from_utf8_lossy(inner.get(start..scan.at).unwrap_or_default()));
-        if scan.peek() != b'\\' {
-            // The end, or a byte that a checked text does not hold.
-            scan.at += 1;
-            continue;
-        }
-        scan.at += 1;
-        let escape = scan.peek();
-        scan.at += 1;
-        text.push(match escape {
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => {
-                let mut code = scan.hex().unwrap_or(0xFFFD);
-                if (0xD800..0xDC00).contains(&code) {
-                    scan.at += 2;
-                    let low = scan.hex().unwrap_or(0xDC00);
-                    code = 0x10000 + ((code - 0xD800) << 10) + (low & 0x3FF);
-                }
-                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
-            }
-            other => other as char,
-        });
-    }
-    text
 }
 
 struct Parse<'a> {
@@ -60,7 +23,7 @@ struct Parse<'a> {
 
 impl Parse<'_> {
     fn value(&mut self, depth: u32) -> Value {
-        if depth > super::scan::DEPTH_MAX {
+        if depth > DEPTH_MAX {
             never!("nested deeper than the scan allows");
             return Value::Null;
         }
@@ -105,7 +68,7 @@ impl Parse<'_> {
         if escaped {
             return unescape(quoted).into();
         }
-        String::from_utf8_lossy(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()).into()
+        String::from_utf8_lossy(unquoted(quoted)).into()
     }
 
     fn object(&mut self, depth: u32) -> Value {

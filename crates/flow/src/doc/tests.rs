@@ -140,27 +140,6 @@ fn numbers_behave_as_in_a_full_parse() {
 }
 
 #[test]
-fn what_is_inside_a_member_is_read_through_once() {
-    let text = r#" {"a":{"b":{"c":[1]}, "d" : [2,{"e":3}],"f":{},"s":"{[","n":4},"l":[[5],[]],"x":1}"#;
-    let inner = scan::object(text.as_bytes(), 1, scan::Known::default(), |_| {}).unwrap();
-    let shown: Vec<&str> = inner.iter().map(|extent| &text[extent.start as usize..extent.end as usize]).collect();
-    assert_eq!(shown, [r#"{"c":[1]}"#, r#"[2,{"e":3}]"#, "{}", "[5]", "[]"]);
-    // What is known is not read again: what has been put in its place since would be refused.
-    let start = text.find(r#"{"b""#).unwrap();
-    let part = text[start..text.find(r#","l""#).unwrap()].replace("[1]", "???").replace("3", "-");
-    let known = scan::Known { extents: &inner[..3], base: start as u32 };
-    let members = |known: scan::Known<'_>| {
-        let mut members = Vec::new();
-        let read = scan::object(part.as_bytes(), 1, known, |spans| {
-            members.push(part[spans.value_start as usize..spans.value_end as usize].to_owned());
-        });
-        read.map(|_| members)
-    };
-    assert_eq!(members(known).unwrap(), [r#"{"c":???}"#, r#"[2,{"e":-}]"#, "{}", r#""{[""#, "4"]);
-    assert!(members(scan::Known::default()).is_err());
-}
-
-#[test]
 fn objects_inside_objects_keep_their_places() {
     let mut doc = doc(
         r#"{"p":[{"o":[1]}],"o":{"e":{},"l":[ ],"d":{"x":[1,{"y":2}],"z":{"w":[3]}},"s":"}","n":1},"q":{"r":{"s":{"t":4}}}}"#,

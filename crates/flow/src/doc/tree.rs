@@ -7,12 +7,14 @@
 use std::cell::OnceCell;
 
 use bytes::Bytes;
+use headwater_base::json::scan::{self, Extent, Flaw, Known};
+use headwater_base::json::tag::{last_of, tag};
+use headwater_base::json::{unescape, unquoted};
 use smallvec::SmallVec;
 use vrl::path::OwnedSegment;
 use vrl::value::{KeyString, ObjectMap, Value};
 
 use super::parse;
-use super::scan::{self, Extent, Flaw, Known, Spans};
 
 /// An object: its text, the index of its members, and what has been changed.
 #[derive(Clone, Debug)]
@@ -114,13 +116,13 @@ impl Object {
         let Memory { mut members, mut tags } = memory.fit(about);
         members.reserve(about);
         tags.reserve(about);
-        let inner = scan::object(&text, outside, known, |spans| {
-            let quoted = text.get(spans.key_start as usize..spans.key_end as usize).unwrap_or_default();
-            tags.push(match spans.key_escaped {
-                false => tag(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()),
-                true => tag(parse::unescape(quoted).as_bytes()),
+        let inner = scan::object(&text, outside, known, |key, value| {
+            let quoted = key.span.of(&text);
+            tags.push(match key.escaped {
+                false => tag(unquoted(quoted)),
+                true => tag(unescape(quoted).as_bytes()),
             });
-            members.push(Member::text(spans));
+            members.push(Member::text(key, value));
         })?;
         Ok(Self { source: Source { text, inner }, members, tags, changed: false, whole: OnceCell::new() })
     }
@@ -403,31 +405,11 @@ const TAGS_INLINE: usize = 16;
 /// Bytes of a short name: as many as there is room for where the pointer to a long one lies.
 const NAME_INLINE: usize = 22;
 
-/// A number that tells most names apart: the length, the first byte, one in the middle and the last one.
-#[inline]
-fn tag(name: &[u8]) -> u32 {
-    let byte = |at: usize| name.get(at).copied().unwrap_or(0);
-    u32::from_le_bytes([name.len() as u8, byte(0), byte(name.len() / 2), byte(name.len().saturating_sub(1))])
-}
-
-/// Where `wanted` stands last. Eight at a time, without a branch for each, which the compiler makes one comparison of.
-#[inline]
-fn last_of(tags: &[u32], wanted: u32) -> Option<usize> {
-    let mut start = tags.len();
-    for eight in tags.rchunks(8) {
-        start -= eight.len();
-        if eight.iter().fold(false, |any, tag| any | (*tag == wanted)) {
-            return eight.iter().rposition(|tag| *tag == wanted).map(|at| start + at);
-        }
-    }
-    None
-}
-
 impl Member {
-    fn text(spans: Spans) -> Self {
+    fn text(key: scan::Key, value: Extent) -> Self {
         Self {
-            key: Key::Text { start: spans.key_start, end: spans.key_end, escaped: spans.key_escaped },
-            node: Node::Text { start: spans.value_start, end: spans.value_end, seen: OnceCell::new() },
+            key: Key::Text { start: key.span.start, end: key.span.end, escaped: key.escaped },
+            node: Node::Text { start: value.start, end: value.end, seen: OnceCell::new() },
         }
     }
 }
@@ -440,7 +422,7 @@ impl Key {
                     && source.get(*start as usize + 1..*end as usize - 1) == Some(name.as_bytes())
             }
             Self::Text { start, end, escaped: true } => {
-                source.get(*start as usize..*end as usize).is_some_and(|quoted| parse::unescape(quoted) == name)
+                source.get(*start as usize..*end as usize).is_some_and(|quoted| unescape(quoted) == name)
             }
             Self::New(key) => key.as_bytes() == name.as_bytes(),
         }
@@ -449,7 +431,7 @@ impl Key {
     fn name(&self, source: &[u8]) -> KeyString {
         match self {
             Self::Text { start, end, .. } => {
-                parse::unescape(source.get(*start as usize..*end as usize).unwrap_or_default()).into()
+                unescape(source.get(*start as usize..*end as usize).unwrap_or_default()).into()
             }
             Self::New(name) => name.as_str().into(),
         }

@@ -1,7 +1,7 @@
 //! Rollup: rows that stand for all events of one time and the same dimensions. What a spec says of them, and the columns
 //! that follow from it.
 //!
-//! What it is NOT: it adds nothing up (`rows/merge.rs` does).
+//! What it is NOT: it adds nothing up (`rows/groups.rs` does, and `rows/merge.rs` for batches).
 //!
 //! # Source
 //! Apache Druid, "Data rollup": `granularitySpec`, `dimensionsSpec`, `metricsSpec`; best-effort rollup.

@@ -1,25 +1,31 @@
-//! `EventFields`: what a table's columns need of an event, found in one pass over its text. What no column needs is passed over
-//! and never built.
+//! `EventFields`: what a table's columns need of an event, found in one pass over its text. What no column needs is passed
+//! over; of the rest it is noted where it lies, and read when a column asks for it.
 //!
-//! Of equal names the last one counts, as everywhere. What is passed over is checked for its shape alone: a number out of
-//! range or half of a surrogate pair there is nobody's business here.
+//! Of equal names the last one counts, as everywhere. The whole text is checked by the rules of pipelines
+//! (`headwater_base::json::scan`): half of a surrogate pair, a number beyond a double or more than 127 nested containers
+//! make an event that is no JSON, also where no column looks.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fmt;
+use std::cell::OnceCell;
 
+use headwater_base::json::scan::{self, Extent, Flaw, Key, Scan};
+use headwater_base::json::tag::{last_of, tag};
+use headwater_base::json::{unescape, unquoted};
+use headwater_base::never;
 use headwater_kernel::path::Path;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use super::Misfit;
+use super::numeral::Numeral;
+use crate::columns::{Data, Scalar};
 
 /// The fields that are looked for.
 #[derive(Debug, Default)]
 pub(super) struct EventFields {
     branch: Branch,
-    count: usize,
+    slots: usize,
+    /// Slots up to the last one of which a tree may be wanted.
+    trees: usize,
 }
 
 /// Where a column's value is found.
@@ -28,309 +34,239 @@ pub(super) struct Wanted {
     slot: usize,
     /// What leads on from there, where the path goes through a list.
     rest: Option<Path>,
+    /// An object or an array there is looked into.
+    built: bool,
 }
 
-/// The fields of one object, by name.
+/// The fields of one object.
 #[derive(Debug, Default)]
-struct Branch(BTreeMap<String, Place>);
+struct Branch {
+    places: Vec<Place>,
+    /// The tag of the name of each.
+    tags: Vec<u32>,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Place {
+    name: String,
     /// Where what stands here goes, if a column wants it.
     slot: Option<usize>,
     /// What columns want within it.
     within: Branch,
 }
 
-/// What stood in a field.
-#[derive(Debug, Default)]
-pub(super) enum Found<'e> {
-    /// Nothing, or null.
-    #[default]
-    Nothing,
-    Boolean(bool),
-    Number(Number),
-    Text(Cow<'e, str>),
-    /// An object or an array.
-    Tree(Value),
+/// An event that has been read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Event<'e> {
+    text: &'e str,
+    /// Where in the text what was found lies; nowhere, if nothing was.
+    slots: &'e [Extent],
+    /// What was found, built once a column asks for it.
+    trees: &'e [OnceCell<Value>],
 }
 
-/// A value that is looked at, from a slot or from within a tree.
-#[derive(Clone, Copy, Debug)]
+/// A value that is looked at.
+#[derive(Debug)]
 pub(super) enum View<'a> {
     Null,
     Boolean(bool),
-    Number(&'a Number),
-    Text(&'a str),
+    Number(Numeral<'a>),
+    Text(Cow<'a, str>),
     /// An object or an array.
     Tree(&'a Value),
+    /// An object that nobody looks into.
+    Object,
+    /// An array that nobody looks into.
+    Array,
 }
 
 impl EventFields {
-    /// Adds a field, and answers where it will be found.
-    pub fn want(&mut self, path: &Path) -> Wanted {
+    /// Adds a field that holds such data, and answers where it will be found.
+    pub fn want(&mut self, path: &Path, data: &Data) -> Wanted {
         let (names, rest) = path.split_at_index();
-        let mut names = names.into_iter();
-        let Some(first) = names.next() else {
-            headwater_base::never!("a path that begins with an index");
-            return Wanted { slot: usize::MAX, rest };
+        let built = rest.is_some() || !matches!(data, Data::One(scalar) if *scalar != Scalar::Json);
+        let Some((first, names)) = names.split_first() else {
+            never!("a path that begins with an index");
+            return Wanted { slot: usize::MAX, rest, built: false };
         };
-        let place = names.fold(self.branch.entry(first), |place, name| place.within.entry(name));
-        let slot = *place.slot.get_or_insert(self.count);
-        self.count = self.count.max(slot + 1);
-        Wanted { slot, rest }
+        let slot = self.branch.want(first, names, self.slots);
+        self.slots = self.slots.max(slot + 1);
+        if built {
+            self.trees = self.trees.max(slot + 1);
+        }
+        Wanted { slot, rest, built }
     }
 
     /// Whether none is looked for.
     pub const fn is_empty(&self) -> bool {
-        self.count == 0
+        self.slots == 0
     }
 
-    /// Reads an event: what stands in each of the fields.
+    /// Room for what is built of one event: none where no column looks into objects and arrays.
+    pub fn trees(&self) -> Vec<OnceCell<Value>> {
+        let mut trees = Vec::new();
+        trees.resize_with(self.trees, OnceCell::new);
+        trees
+    }
+
+    /// Reads an event: where each of the fields lies. `slots` is memory of events before.
     ///
     /// # Errors
     /// It is no JSON object.
-    pub fn read<'e>(&self, event: &'e [u8]) -> Result<Vec<Found<'e>>, Misfit> {
+    pub fn read<'e>(
+        &self,
+        event: &'e [u8],
+        slots: &'e mut Vec<Extent>,
+        trees: &'e [OnceCell<Value>],
+    ) -> Result<Event<'e>, Misfit> {
         let no_json = |place: String| Misfit(format!("the event is no JSON: {place}"));
         let text =
             std::str::from_utf8(event).map_err(|error| no_json(format!("byte {} is no UTF-8", error.valid_up_to())))?;
-        let mut slots = Vec::with_capacity(self.count);
-        slots.resize_with(self.count, Found::default);
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let read = Within { branch: &self.branch, slots: &mut slots }.deserialize(&mut reader);
-        match read.and_then(|is_object| reader.end().map(|()| is_object)) {
-            Ok(true) => Ok(slots),
-            Ok(false) => Err(Misfit("the event is no JSON object".to_owned())),
-            Err(error) => Err(no_json(super::place(&error))),
+        slots.clear();
+        slots.resize(self.slots, Extent::default());
+        match scan::whole(event, |scan| self.branch.read(scan, 0, slots)) {
+            Ok(()) => Ok(Event { text, slots: slots.as_slice(), trees }),
+            Err(_) => Err(match scan::value(text) {
+                Ok(()) => Misfit("the event is no JSON object".to_owned()),
+                Err(flaw) => no_json(place(event, flaw)),
+            }),
         }
     }
 }
 
 impl Wanted {
     /// What was found of it.
-    pub fn of<'a>(&self, slots: &'a [Found<'_>]) -> View<'a> {
-        let view = slots.get(self.slot).map_or(View::Null, View::from);
+    pub fn of<'e>(&self, event: &Event<'e>) -> View<'e> {
+        let view = self.found(event);
         match (&self.rest, view) {
             (None, view) => view,
             (Some(rest), View::Tree(tree)) => rest.find(tree).map_or(View::Null, View::from),
             (Some(_), _) => View::Null,
         }
     }
+
+    fn found<'e>(&self, event: &Event<'e>) -> View<'e> {
+        let extent = event.slots.get(self.slot).copied().unwrap_or_default();
+        let text = event.text.get(extent.start as usize..extent.end as usize).unwrap_or_default();
+        let tree = event.trees.get(self.slot).filter(|_| self.built);
+        match (text.as_bytes().first(), tree) {
+            (None | Some(b'n'), _) => View::Null,
+            (Some(b't'), _) => View::Boolean(true),
+            (Some(b'f'), _) => View::Boolean(false),
+            (Some(b'"'), _) => View::Text(string(text)),
+            (Some(b'{' | b'['), Some(tree)) => View::Tree(tree.get_or_init(|| built(text))),
+            (Some(b'{'), None) => View::Object,
+            (Some(b'['), None) => View::Array,
+            (Some(_), _) => View::Number(Numeral::Written(text)),
+        }
+    }
 }
 
 impl Branch {
-    fn entry(&mut self, name: &str) -> &mut Place {
-        self.0.entry(name.to_owned()).or_default()
-    }
-
-    fn clear(&self, slots: &mut [Found<'_>]) {
-        self.0.values().for_each(|place| place.clear(slots));
-    }
-
-    /// Takes what columns want out of an object that has been built.
-    fn fill(&self, object: &Value, slots: &mut [Found<'_>]) {
-        for (name, place) in &self.0 {
-            let Some(value) = object.get(name) else { continue };
-            place.put(Found::from(value.clone()), slots);
-            place.within.fill(value, slots);
+    /// Adds what stands under these names, one within the other, and answers where it goes: to `next`, if nobody wanted
+    /// it before.
+    fn want(&mut self, name: &str, names: &[&str], next: usize) -> usize {
+        let known = self.position(name.as_bytes());
+        if known.is_none() {
+            self.tags.push(tag(name.as_bytes()));
+            self.places.push(Place { name: name.to_owned(), slot: None, within: Self::default() });
         }
+        let place = match known {
+            Some(at) => self.places.get_mut(at),
+            None => self.places.last_mut(),
+        };
+        match (place, names) {
+            (Some(place), []) => *place.slot.get_or_insert(next),
+            (Some(place), [name, names @ ..]) => place.within.want(name, names, next),
+            (None, _) => {
+                never!("it has just been found or added");
+                next
+            }
+        }
+    }
+
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        let wanted = tag(name);
+        let mut at = self.tags.len();
+        loop {
+            at = last_of(self.tags.get(..at)?, wanted)?;
+            if self.places.get(at)?.name.as_bytes() == name {
+                return Some(at);
+            }
+        }
+    }
+
+    /// What is wanted under that name.
+    fn find(&self, key: Key, text: &[u8]) -> Option<&Place> {
+        let quoted = key.span.of(text);
+        let at = match key.escaped {
+            false => self.position(unquoted(quoted)),
+            true => self.position(unescape(quoted).as_bytes()),
+        };
+        self.places.get(at?)
+    }
+
+    /// Reads an object that lies within `outside` containers.
+    fn read(&self, scan: &mut Scan<'_>, outside: u32, slots: &mut [Extent]) -> Result<(), Flaw> {
+        scan.members(outside, |scan, key| match self.find(key, scan.bytes) {
+            Some(place) => place.read(scan, outside + 1, slots),
+            None => scan.value(outside + 1, |_| {}),
+        })
+    }
+
+    fn clear(&self, slots: &mut [Extent]) {
+        self.places.iter().for_each(|place| place.clear(slots));
     }
 }
 
 impl Place {
-    fn put<'e>(&self, found: Found<'e>, slots: &mut [Found<'e>]) {
+    /// Reads what stands here. It takes the place of what stood under the same name before.
+    fn read(&self, scan: &mut Scan<'_>, outside: u32, slots: &mut [Extent]) -> Result<(), Flaw> {
+        let start = scan.at as u32;
+        self.within.clear(slots);
+        if self.within.places.is_empty() || scan.peek() != b'{' {
+            scan.value(outside, |_| {})?;
+        } else {
+            self.within.read(scan, outside, slots)?;
+        }
+        self.put(Extent { start, end: scan.at as u32 }, slots);
+        Ok(())
+    }
+
+    fn put(&self, extent: Extent, slots: &mut [Extent]) {
         if let Some(slot) = self.slot.and_then(|slot| slots.get_mut(slot)) {
-            *slot = found;
+            *slot = extent;
         }
     }
 
-    fn clear(&self, slots: &mut [Found<'_>]) {
-        if let Some(slot) = self.slot.and_then(|slot| slots.get_mut(slot)) {
-            *slot = Found::Nothing;
-        }
+    fn clear(&self, slots: &mut [Extent]) {
+        self.put(Extent::default(), slots);
         self.within.clear(slots);
     }
 }
 
-/// Reads one object, and answers whether it is one.
-struct Within<'f, 's, 'e> {
-    branch: &'f Branch,
-    slots: &'s mut [Found<'e>],
+/// The text of a string with its quotes, which is a part of what it was found in unless it has escapes.
+fn string(quoted: &str) -> Cow<'_, str> {
+    let text = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+    if text.contains('\\') { Cow::Owned(unescape(quoted.as_bytes())) } else { Cow::Borrowed(text) }
 }
 
-/// Reads what stands in one place.
-struct At<'f, 's, 'e> {
-    place: &'f Place,
-    slots: &'s mut [Found<'e>],
+/// The tree of a text that has been checked.
+fn built(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| {
+        never!("JSON that was checked: {error}");
+        Value::Null
+    })
 }
 
-/// Reads a name, and answers what is wanted there.
-struct Name<'f>(&'f Branch);
-
-/// Reads any value.
-struct Any;
-
-impl<'e> DeserializeSeed<'e> for Within<'_, '_, 'e> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'e>>(self, reader: D) -> Result<bool, D::Error> {
-        reader.deserialize_any(self)
-    }
-}
-
-impl<'e> DeserializeSeed<'e> for At<'_, '_, 'e> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'e>>(self, reader: D) -> Result<(), D::Error> {
-        let Self { place, slots } = self;
-        place.clear(slots);
-        if place.within.0.is_empty() {
-            place.put(reader.deserialize_any(Any)?, slots);
-        } else if place.slot.is_none() {
-            reader.deserialize_any(Within { branch: &place.within, slots })?;
-        } else {
-            let value = Value::deserialize(reader)?;
-            place.within.fill(&value, slots);
-            place.put(Found::from(value), slots);
-        }
-        Ok(())
-    }
-}
-
-impl<'e, 'f> DeserializeSeed<'e> for Name<'f> {
-    type Value = Option<&'f Place>;
-
-    fn deserialize<D: Deserializer<'e>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        reader.deserialize_str(self)
-    }
-}
-
-impl<'f> Visitor<'_> for Name<'f> {
-    type Value = Option<&'f Place>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.0.get(name))
-    }
-}
-
-impl<'e> Visitor<'e> for Within<'_, '_, 'e> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<bool, A::Error> {
-        let Self { branch, slots } = self;
-        while let Some(place) = map.next_key_seed(Name(branch))? {
-            match place {
-                Some(place) => map.next_value_seed(At { place, slots: &mut *slots })?,
-                None => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(true)
-    }
-
-    fn visit_seq<A: SeqAccess<'e>>(self, mut items: A) -> Result<bool, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(false)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-}
-
-impl<'e> Visitor<'e> for Any {
-    type Value = Found<'e>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Found<'e>, E> {
-        Ok(Found::Boolean(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Found<'e>, E> {
-        Ok(Found::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Found<'e>, E> {
-        Ok(Found::Number(value.into()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Found<'e>, E> {
-        Number::from_f64(value).map(Found::Number).ok_or_else(|| E::custom("number out of range"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Found<'e>, E> {
-        Ok(Found::Text(Cow::Owned(value.to_owned())))
-    }
-
-    fn visit_borrowed_str<E>(self, value: &'e str) -> Result<Found<'e>, E> {
-        Ok(Found::Text(Cow::Borrowed(value)))
-    }
-
-    fn visit_unit<E>(self) -> Result<Found<'e>, E> {
-        Ok(Found::Nothing)
-    }
-
-    fn visit_seq<A: SeqAccess<'e>>(self, items: A) -> Result<Found<'e>, A::Error> {
-        Value::deserialize(SeqAccessDeserializer::new(items)).map(Found::Tree)
-    }
-
-    fn visit_map<A: MapAccess<'e>>(self, map: A) -> Result<Found<'e>, A::Error> {
-        Value::deserialize(MapAccessDeserializer::new(map)).map(Found::Tree)
-    }
-}
-
-impl From<Value> for Found<'_> {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Self::Nothing,
-            Value::Bool(value) => Self::Boolean(value),
-            Value::Number(number) => Self::Number(number),
-            Value::String(text) => Self::Text(Cow::Owned(text)),
-            tree @ (Value::Array(_) | Value::Object(_)) => Self::Tree(tree),
-        }
-    }
-}
-
-impl<'a> From<&'a Found<'_>> for View<'a> {
-    fn from(found: &'a Found<'_>) -> Self {
-        match found {
-            Found::Nothing => Self::Null,
-            Found::Boolean(value) => Self::Boolean(*value),
-            Found::Number(number) => Self::Number(number),
-            Found::Text(text) => Self::Text(text),
-            Found::Tree(tree) => Self::Tree(tree),
-        }
-    }
+/// Where in the text, without the text: the line, and the byte of the line.
+fn place(text: &[u8], flaw: Flaw) -> String {
+    // What ends too early is wrong where it ends.
+    let at = flaw.at.min(text.len().saturating_sub(1));
+    let before = text.get(..at).unwrap_or_default();
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!("line {line}, column {}", at - line_start + 1)
 }
 
 impl<'a> From<&'a Value> for View<'a> {
@@ -338,8 +274,8 @@ impl<'a> From<&'a Value> for View<'a> {
         match value {
             Value::Null => Self::Null,
             Value::Bool(value) => Self::Boolean(*value),
-            Value::Number(number) => Self::Number(number),
-            Value::String(text) => Self::Text(text),
+            Value::Number(number) => Self::Number(Numeral::Held(number)),
+            Value::String(text) => Self::Text(Cow::Borrowed(text)),
             tree => Self::Tree(tree),
         }
     }
@@ -347,15 +283,15 @@ impl<'a> From<&'a Value> for View<'a> {
 
 impl View<'_> {
     /// What it is, for people.
-    pub fn kind(self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Boolean(_) => "a boolean",
-            Self::Number(number) if number.is_f64() => "a decimal number",
+            Self::Number(number) if number.number().is_f64() => "a decimal number",
             Self::Number(_) => "a whole number",
             Self::Text(_) => "a string",
-            Self::Tree(Value::Array(_)) => "an array",
-            Self::Tree(_) => "an object",
+            Self::Tree(Value::Array(_)) | Self::Array => "an array",
+            Self::Tree(_) | Self::Object => "an object",
         }
     }
 }

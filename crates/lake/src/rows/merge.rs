@@ -16,6 +16,7 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take;
 
 use super::changes::Changes;
+use super::groups::DECIMAL_END;
 use crate::columns::rollup::Made;
 
 /// How batches of a table's rows are put together.
@@ -122,8 +123,6 @@ fn rolled_up(rows: &RecordBatch, made: &[Made]) -> Result<RecordBatch, ArrowErro
 
 /// How a column is computed; None for one that tells groups apart.
 fn metric(made: Made, values: &ArrayRef) -> Result<Option<Box<dyn Metric>>, ArrowError> {
-    /// Ten to the power of the digits that a decimal has at most.
-    const DECIMAL_END: u128 = 10_u128.pow(38);
     let least_first = SortOptions { descending: false, nulls_first: false };
     let metric: Box<dyn Metric> = match (made, values.data_type()) {
         (Made::Time(..) | Made::Dimension(_), _) => return Ok(None),

@@ -9,9 +9,11 @@ use headwater_wire::batch::Record;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::Rows;
+use super::{Cell, Rows, emptied};
 use crate::layout::Layout;
 use crate::testing::spec;
+
+mod differential;
 
 fn rows(specs: Value) -> Rows {
     let layout = Layout::of(&spec(json!({"stream": "s", "columns": specs}))).unwrap();
@@ -180,6 +182,36 @@ fn what_is_no_letter_is_a_row_that_says_so_and_keeps_all_of_it() {
             "offset": 5, "data": data});
         assert_eq!(found, wanted);
     }
+}
+
+#[test]
+fn what_is_escaped_and_what_comes_twice_is_read_as_it_is_meant() {
+    let specs = json!([
+        {"name": "name", "type": "string", "path": ".who.name"},
+        {"name": "who", "type": "json"},
+        {"name": "tags", "type": "list", "items": {"type": "string"}},
+        {"name": "second", "type": "string", "path": ".tags[1]"},
+    ]);
+    let mut rows = rows(specs);
+    let text =
+        r#"{"tags":["x"],"who":{"name":"lost"}, "wh\u006f" : {"name":"\u00c5sa \"A\"","n":1.50},"tags":["a","b\n"]}"#;
+    rows.push(&record(text), 0).unwrap();
+    rows.push(&record(r#"{"who":null,"tags":[]}"#), 0).unwrap();
+    let batch = rows.finish().unwrap();
+    let texts = |name: &str| batch[name].as_string::<i32>().iter().collect::<Vec<_>>();
+    assert_eq!(texts("name"), [Some("\u{c5}sa \"A\""), None]);
+    assert_eq!(texts("who"), [Some("{\"name\":\"\u{c5}sa \\\"A\\\"\",\"n\":1.5}"), None]);
+    assert_eq!(texts("second"), [Some("b\n"), None]);
+    let tags = batch["tags"].as_list::<i32>().value(0);
+    assert_eq!(tags.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), Some("b\n")]);
+}
+
+#[test]
+fn the_memory_of_a_row_serves_the_next() {
+    let mut row = Vec::with_capacity(9);
+    row.push(Cell::Long(1));
+    let next: Vec<Cell<'static>> = emptied(row);
+    assert_eq!((next.len(), next.capacity()), (0, 9));
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -1,43 +1,48 @@
 //! One pass over JSON text: is it valid, and where do an object's members lie?
 //!
-//! Accepts exactly the texts that a full parse into a VRL value accepts (RFC 8259; in addition: at most 127 nested
+//! Accepts exactly the texts that a full parse into a value accepts (RFC 8259; in addition: at most 127 nested
 //! containers, no lone surrogate escapes, no number beyond the range of a double), so that an event which is never
 //! parsed in full is refused for the same reasons as one that is. What it is NOT: it builds no values.
 
 /// The deepest nesting of arrays and objects, the outermost one counted.
-pub(super) const DEPTH_MAX: u32 = 127;
+pub const DEPTH_MAX: u32 = 127;
 
 /// Room for the containers within an event's members that is made at once.
 const INNER_USUAL: usize = 16;
 
+/// Too many containers within each other.
+const TOO_DEEP: &str = "more than 127 nested arrays and objects";
+
 /// What is wrong with a text, and at which byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
+pub struct Flaw {
+    /// The byte.
     pub at: usize,
+    /// What is wrong there.
     pub what: &'static str,
 }
 
-/// Where a member lies in its text: the key with its quotes, and the value.
+/// The name of a member, with its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spans {
-    pub key_start: u32,
-    pub key_end: u32,
-    /// The key holds a backslash, so its text is not its name.
-    pub key_escaped: bool,
-    pub value_start: u32,
-    pub value_end: u32,
+pub struct Key {
+    /// Where it lies.
+    pub span: Extent,
+    /// It holds a backslash, so its text is not its name.
+    pub escaped: bool,
 }
 
-/// Where an array or an object lies in its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Extent {
+/// Where something lies in its text: a name, a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// The first byte.
     pub start: u32,
+    /// One past the last byte.
     pub end: u32,
 }
 
 /// Arrays and objects that have been checked before: the members of an object that is a part of another one's text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known<'a> {
+pub struct Known<'a> {
     /// In order, by their places in the text around.
     pub extents: &'a [Extent],
     /// Where in that text the object begins.
@@ -56,75 +61,75 @@ impl Known<'_> {
     }
 }
 
-/// Reads a whole text that is one object, calling `member` for each of its members in order. `text` is UTF-8; `outside`
-/// containers count as being around its members; what is `known` is passed over. Answers where the arrays and objects
-/// right within its members lie: they are passed over when such a member is looked into.
-pub(super) fn object(
+impl Extent {
+    /// What lies there.
+    #[inline]
+    pub fn of(self, text: &[u8]) -> &[u8] {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// Reads a whole text that is one object, calling `member` for each of its members in order, with where its value lies.
+/// `text` is UTF-8; `outside` containers count as being around its members; what is `known` is passed over. Answers where
+/// the arrays and objects right within its members lie: they are passed over when such a member is looked into.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn object(
     text: &[u8],
     outside: u32,
     mut known: Known<'_>,
-    mut member: impl FnMut(Spans),
+    mut member: impl FnMut(Key, Extent),
 ) -> Result<Vec<Extent>, Flaw> {
-    if u32::try_from(text.len()).is_err() {
-        return Err(Flaw { at: 0, what: "an event of 4 GiB or more" });
-    }
     let mut inner = Vec::new();
-    let mut scan = Scan { bytes: text, at: 0 };
-    scan.space();
-    if scan.peek() != b'{' {
-        return Err(scan.flaw("expected an object"));
-    }
-    scan.at += 1;
-    scan.space();
-    if scan.peek() == b'}' {
-        scan.at += 1;
-    } else {
-        loop {
-            let key_start = scan.at;
-            let key_escaped = scan.string()?;
-            let key_end = scan.at;
-            scan.colon()?;
-            let value_start = scan.at;
+    whole(text, |scan| {
+        scan.members(0, |scan, key| {
+            let start = scan.at as u32;
             match known.take(scan.at) {
                 Some(end) => scan.at = end,
-                None => scan.value(outside, &mut inner)?,
+                None => scan.value(outside, |extent| {
+                    if inner.capacity() == 0 {
+                        inner.reserve(INNER_USUAL);
+                    }
+                    inner.push(extent);
+                })?,
             }
-            member(Spans {
-                key_start: key_start as u32,
-                key_end: key_end as u32,
-                key_escaped,
-                value_start: value_start as u32,
-                value_end: scan.at as u32,
-            });
-            scan.space();
-            match scan.peek() {
-                b',' => {
-                    scan.at += 1;
-                    scan.space();
-                }
-                b'}' => {
-                    scan.at += 1;
-                    break;
-                }
-                _ => return Err(scan.flaw("expected `,` or `}`")),
-            }
-        }
-    }
-    scan.end()?;
+            member(key, Extent { start, end: scan.at as u32 });
+            Ok(())
+        })
+    })?;
     Ok(inner)
 }
 
 /// Checks a whole text that is one value of any type.
-pub(super) fn value(text: &str) -> Result<(), Flaw> {
-    let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn value(text: &str) -> Result<(), Flaw> {
+    whole(text.as_bytes(), |scan| scan.value(0, |_| {}))
+}
+
+/// Reads a whole text: what `read` passes, and nothing but space around it.
+///
+/// # Errors
+/// What `read` says, and that there is more.
+#[inline]
+pub fn whole<'a>(text: &'a [u8], read: impl FnOnce(&mut Scan<'a>) -> Result<(), Flaw>) -> Result<(), Flaw> {
+    if u32::try_from(text.len()).is_err() {
+        return Err(Flaw { at: 0, what: "a text of 4 GiB or more" });
+    }
+    let mut scan = Scan { bytes: text, at: 0 };
     scan.space();
-    scan.value(0, &mut Vec::new())?;
+    read(&mut scan)?;
     scan.end()
 }
 
 /// A place in a text.
-pub(super) struct Scan<'a> {
+#[derive(Debug)]
+pub struct Scan<'a> {
+    /// The text.
     pub bytes: &'a [u8],
+    /// The byte that comes next.
     pub at: usize,
 }
 
@@ -135,6 +140,7 @@ impl Scan<'_> {
         self.bytes.get(self.at).copied().unwrap_or(0)
     }
 
+    /// Passes space.
     #[inline]
     pub fn space(&mut self) {
         while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
@@ -163,11 +169,60 @@ impl Scan<'_> {
         Ok(())
     }
 
+    /// Passes one object that lies within `outside` containers. Of each member `member` gets the name, and passes the value
+    /// that comes next.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, and what `member` says.
+    #[inline]
+    pub fn members(
+        &mut self,
+        outside: u32,
+        mut member: impl FnMut(&mut Self, Key) -> Result<(), Flaw>,
+    ) -> Result<(), Flaw> {
+        if self.peek() != b'{' {
+            return Err(self.flaw("expected an object"));
+        }
+        if outside >= DEPTH_MAX {
+            return Err(self.flaw(TOO_DEEP));
+        }
+        self.at += 1;
+        self.space();
+        if self.peek() == b'}' {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            let start = self.at as u32;
+            let escaped = self.string()?;
+            let span = Extent { start, end: self.at as u32 };
+            self.colon()?;
+            member(self, Key { span, escaped })?;
+            self.space();
+            match self.peek() {
+                b',' => {
+                    self.at += 1;
+                    self.space();
+                }
+                b'}' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(self.flaw("expected `,` or `}`")),
+            }
+        }
+    }
+
     /// Passes one value that lies within `outside` containers. Without recursion: a bit for each open container
-    /// says whether it is an object. Where the containers right within it lie goes to `inner`.
-    fn value(&mut self, outside: u32, inner: &mut Vec<Extent>) -> Result<(), Flaw> {
+    /// says whether it is an object. Where the containers right within it lie goes to `inner`, in order.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn value(&mut self, outside: u32, mut inner: impl FnMut(Extent)) -> Result<(), Flaw> {
         let mut objects: u128 = 0;
         let mut depth = 0;
+        // Where the container right within it that is open, or was last, begins.
+        let mut begun = 0;
         loop {
             let opened = self.peek();
             match opened {
@@ -177,13 +232,10 @@ impl Scan<'_> {
                 b'{' | b'[' => {
                     depth += 1;
                     if depth + outside > DEPTH_MAX {
-                        return Err(self.flaw("more than 127 nested arrays and objects"));
+                        return Err(self.flaw(TOO_DEEP));
                     }
                     if depth == 2 {
-                        if inner.capacity() == 0 {
-                            inner.reserve(INNER_USUAL);
-                        }
-                        inner.push(Extent { start: self.at as u32, end: self.at as u32 });
+                        begun = self.at as u32;
                     }
                     objects = objects << 1 | u128::from(opened == b'{');
                     self.at += 1;
@@ -198,7 +250,9 @@ impl Scan<'_> {
                     self.at += 1;
                     objects >>= 1;
                     depth -= 1;
-                    self.closed(depth, inner);
+                    if depth == 1 {
+                        inner(Extent { start: begun, end: self.at as u32 });
+                    }
                 }
                 b'-' | b'0'..=b'9' => self.number()?,
                 b't' => self.word(b"true")?,
@@ -229,21 +283,14 @@ impl Scan<'_> {
                 self.at += 1;
                 objects >>= 1;
                 depth -= 1;
-                self.closed(depth, inner);
+                if depth == 1 {
+                    inner(Extent { start: begun, end: self.at as u32 });
+                }
             }
         }
     }
 
-    /// Notes where a container ended that leaves `depth` of them open.
     #[inline]
-    fn closed(&self, depth: u32, inner: &mut [Extent]) {
-        if depth == 1
-            && let Some(newest) = inner.last_mut()
-        {
-            newest.end = self.at as u32;
-        }
-    }
-
     fn word(&mut self, word: &'static [u8]) -> Result<(), Flaw> {
         if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
             self.at += word.len();
@@ -253,6 +300,9 @@ impl Scan<'_> {
     }
 
     /// Passes a string; answers whether it holds escapes.
+    ///
+    /// # Errors
+    /// What is wrong with it.
     #[inline]
     pub fn string(&mut self) -> Result<bool, Flaw> {
         if self.peek() != b'"' {
@@ -335,6 +385,10 @@ impl Scan<'_> {
         Ok(())
     }
 
+    /// Passes four hexadecimal digits.
+    ///
+    /// # Errors
+    /// Another byte.
     pub fn hex(&mut self) -> Result<u32, Flaw> {
         let mut code = 0;
         for _ in 0..4 {
@@ -347,6 +401,7 @@ impl Scan<'_> {
         Ok(code)
     }
 
+    #[inline]
     fn number(&mut self) -> Result<(), Flaw> {
         let start = self.at;
         if self.peek() == b'-' {
@@ -407,3 +462,6 @@ fn attention(word: u64) -> u64 {
         | (word.wrapping_sub(ONES * 0x20) & !word))
         & HIGHS
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::json::{unescape, unquoted};
+
+#[test]
+fn what_is_inside_a_member_is_read_through_once() {
+    let text = r#" {"a":{"b":{"c":[1]}, "d" : [2,{"e":3}],"f":{},"s":"{[","n":4},"l":[[5],[]],"x":1}"#;
+    let inner = object(text.as_bytes(), 1, Known::default(), |_, _| {}).unwrap();
+    let shown: Vec<&str> = inner.iter().map(|extent| &text[extent.start as usize..extent.end as usize]).collect();
+    assert_eq!(shown, [r#"{"c":[1]}"#, r#"[2,{"e":3}]"#, "{}", "[5]", "[]"]);
+    // What is known is not read again: what has been put in its place since would be refused.
+    let start = text.find(r#"{"b""#).unwrap();
+    let part = text[start..text.find(r#","l""#).unwrap()].replace("[1]", "???").replace("3", "-");
+    let known = Known { extents: &inner[..3], base: start as u32 };
+    let members = |known: Known<'_>| {
+        let mut members = Vec::new();
+        let read = object(part.as_bytes(), 1, known, |_, value| {
+            members.push(part[value.start as usize..value.end as usize].to_owned());
+        });
+        read.map(|_| members)
+    };
+    assert_eq!(members(known).unwrap(), [r#"{"c":???}"#, r#"[2,{"e":-}]"#, "{}", r#""{[""#, "4"]);
+    assert!(members(Known::default()).is_err());
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    for (text, at, what) in [
+        ("", 0, "the text ends too early"),
+        ("[1", 2, "the text ends too early"),
+        ("{\"a\":1} x", 8, "more text behind the end"),
+        ("{\"a\" 1}", 5, "expected `:`"),
+        ("{\"a\":1]", 6, "expected `,` or `}`"),
+        ("[1 2]", 3, "expected `,` or `]`"),
+        ("[01]", 2, "expected `,` or `]`"),
+        ("[-]", 2, "expected a digit"),
+        ("[1e400]", 1, "a number out of range"),
+        ("[\"\\uD800\"]", 2, "half of a surrogate pair"),
+        ("[\"a\nb\"]", 3, "a control character inside a string"),
+        ("nul", 0, "expected a value"),
+    ] {
+        assert_eq!(value(text), Err(Flaw { at, what }), "{text}");
+    }
+}
+
+/// How deep an object lies, counted by who looks into each on the way.
+fn inward(scan: &mut Scan<'_>, outside: u32) -> Result<(), Flaw> {
+    scan.members(outside, |scan, _| match scan.peek() {
+        b'{' => inward(scan, outside + 1),
+        _ => scan.value(outside + 1, |_| {}),
+    })
+}
+
+#[test]
+fn who_looks_into_objects_may_go_as_deep_as_who_passes_them() {
+    let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    for (text, fits) in [
+        (nested(126, "{}"), true),
+        (nested(127, "{}"), false),
+        (nested(126, "[1]"), true),
+        (nested(127, "[1]"), false),
+        (nested(127, "1"), true),
+    ] {
+        assert_eq!(value(&text).is_ok(), fits);
+        assert_eq!(whole(text.as_bytes(), |scan| inward(scan, 0)), value(&text));
+    }
+}
+
+/// JSON text and what is nearly that: pieces that fit together often.
+fn text() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,4})?([eE][+-]?[0-9]{1,3})?",
+        "[0-9.eE+-]{0,6}",
+        ".{0,20}".prop_map(|text| Value::from(text).to_string()),
+        "(\\\\u[dD][89a-fA-F][0-9]{2}|\\\\n|\\\\x|[a-z\\u{1F600}]){0,5}".prop_map(|text| format!("\"{text}\"")),
+        prop::sample::select(vec!["true", "false", "null", "nul", "", "[]", "{}", "{ }"]).prop_map(str::to_owned),
+    ];
+    let space = || prop::sample::select(vec!["", "", "", " ", "\n", "\t\r"]);
+    leaf.prop_recursive(4, 40, 4, move |inner| {
+        let item =
+            (space(), inner.clone(), space()).prop_map(|(before, value, after)| format!("{before}{value}{after}"));
+        let member = (space(), "[ab]{0,2}", space(), item.clone())
+            .prop_map(|(before, name, behind, value)| format!("{before}\"{name}\"{behind}:{value}"));
+        prop_oneof![
+            prop::collection::vec(item, 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+            prop::collection::vec(member, 0..4).prop_map(|members| format!("{{{}}}", members.join(","))),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_accepted_is_what_a_full_parse_accepts(text in text(), cut in any::<prop::sample::Index>(), byte in "[\\[\\]{}\",:0-9a-f\\\\ ]?") {
+        prop_assert_eq!(value(&text).is_ok(), serde_json::from_str::<Value>(&text).is_ok(), "{}", text);
+        let at = cut.index(text.len() + 1);
+        prop_assume!(text.is_char_boundary(at));
+        let changed = format!("{}{byte}{}", &text[..at], &text[at..]);
+        prop_assert_eq!(value(&changed).is_ok(), serde_json::from_str::<Value>(&changed).is_ok(), "{}", changed);
+        let cut = &text[..at];
+        prop_assert_eq!(value(cut).is_ok(), serde_json::from_str::<Value>(cut).is_ok(), "{}", cut);
+    }
+
+    #[test]
+    fn members_lie_where_they_are_said_to(text in text()) {
+        let mut members = serde_json::Map::new();
+        let read = object(text.as_bytes(), 1, Known::default(), |key, value| {
+            let name = match key.escaped {
+                true => unescape(key.span.of(text.as_bytes())),
+                false => String::from_utf8(unquoted(key.span.of(text.as_bytes())).to_vec()).unwrap(),
+            };
+            members.insert(name, serde_json::from_slice(value.of(text.as_bytes())).unwrap());
+        });
+        match serde_json::from_str::<Value>(&text) {
+            Ok(whole @ Value::Object(_)) => {
+                prop_assert!(read.is_ok());
+                prop_assert_eq!(Value::Object(members), whole);
+            }
+            _ => prop_assert!(read.is_err()),
+        }
+    }
+
+    #[test]
+    fn strings_are_read_as_by_a_full_parse(text in "(\\\\u00[0-9a-f]{2}|\\\\ud83d\\\\ude0[0-9]|\\\\[bfnrt/\\\\\"]|[a-z\\u{1F600}]|é){0,24}") {
+        let quoted = format!("\"{text}\"");
+        prop_assert_eq!(unescape(quoted.as_bytes()), serde_json::from_str::<String>(&quoted).unwrap());
+    }
+}
