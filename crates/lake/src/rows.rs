@@ -30,11 +30,8 @@ mod fields;
 mod groups;
 mod keys;
 mod merge;
-<<<<<<< HEAD
-mod stray;
-=======
 mod numeral;
->>>>>>> rows
+mod stray;
 
 use fields::{Event, EventFields, View, Wanted};
 use groups::Groups;
@@ -61,14 +58,11 @@ pub struct Rows {
     fields: EventFields,
     /// Which of it is each column's; None for what comes of the record.
     wanted: Vec<Option<Wanted>>,
-<<<<<<< HEAD
     /// The stream of dead letters, if rows are of those.
     letters: Option<String>,
-=======
     /// Memory of the events before, with nothing in it that counts.
     slots: Vec<Extent>,
     row: Vec<Cell<'static>>,
->>>>>>> rows
 }
 
 /// The values of one column.
@@ -138,12 +132,9 @@ impl Rows {
             _ => None,
         });
         let wanted = wanted.collect();
-<<<<<<< HEAD
-        Ok(Self { columns, merge, cells, rows: 0, fields, wanted, letters: layout.letters.clone() })
-=======
         let (groups, slots, row) = (Groups::default(), Vec::new(), Vec::new());
-        Ok(Self { columns, merge, cells, groups, rows: 0, fields, wanted, slots, row })
->>>>>>> rows
+        let letters = layout.letters.clone();
+        Ok(Self { columns, merge, cells, groups, rows: 0, fields, wanted, letters, slots, row })
     }
 
     /// How batches of such rows are put together.

@@ -160,7 +160,7 @@ impl Engine {
         let (dispatch, tasks) = mpsc::unbounded_channel();
         let (express_ready, runs) = mpsc::unbounded_channel();
         let express_max = limits.express_at_once_max;
-        let inner = Arc::new_cyclic(|me| Inner {
+        let inner = Arc::new_cyclic(|me: &std::sync::Weak<Inner>| Inner {
             log: Arc::clone(&log),
             clock,
             limits,
