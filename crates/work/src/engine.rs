@@ -93,6 +93,8 @@ struct Inner {
     limits: Limits,
     /// Ended executions that a shard keeps.
     kept: usize,
+    /// Bytes of executions under way that a shard keeps as values.
+    cache_bytes_max: usize,
     services: Services,
     handle: Handle,
     secret: [u8; 32],
@@ -164,6 +166,7 @@ impl Engine {
             clock,
             limits,
             kept: node_limits.executions_kept.div_ceil(SHARDS),
+            cache_bytes_max: node_limits.execution_cache_bytes / SHARDS,
             services,
             handle: handle.clone(),
             secret,
