@@ -85,7 +85,7 @@ pub struct Limits {
     /// Ended executions kept, over all workflows; beyond it those whose time would come first go early.
     pub executions_kept: usize,
     /// Executions under way kept in memory as values, over all shards; beyond it those used least lately are read from
-    /// their rows again when they go on.
+    /// their rows again when they go on. About as much comes on top where many go on at once.
     pub execution_cache_bytes: usize,
     /// External tasks of workflows under way at once.
     pub tasks_in_flight: NonZeroUsize,

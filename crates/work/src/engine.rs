@@ -93,7 +93,7 @@ struct Inner {
     limits: Limits,
     /// Ended executions that a shard keeps.
     kept: usize,
-    /// Bytes of executions under way that a shard keeps as values.
+    /// Bytes of executions under way that a shard keeps as values, and beyond which it takes up no more for one commit.
     cache_bytes_max: usize,
     services: Services,
     handle: Handle,

@@ -197,14 +197,23 @@ impl Shard {
         let patience = next.map_or(NAP_MAX, |due| due.since(now).min(NAP_MAX));
         let Some(commands) = self.queue().take(GATHER_MAX, patience) else { return Ok(false) };
         let mut batch = Batch::default();
-        let now = self.inner.clock.now();
+        let (now, bytes_max) = (self.inner.clock.now(), self.inner.cache_bytes_max);
         for _ in 0..GATHER_MAX {
+            if batch.bytes() > bytes_max {
+                break;
+            }
             let Some(entry) = self.timers.pop(now, self.inner.kept) else { break };
             self.fire(&mut batch, entry, now);
         }
-        for command in commands {
+        let mut commands = commands.into_iter();
+        for command in commands.by_ref() {
             self.apply(&mut batch, command);
+            if batch.bytes() > bytes_max {
+                break;
+            }
         }
+        // They wait where starts are found that a full disk refuses.
+        self.queue().push_front(commands.collect());
         let deferred = std::mem::take(&mut batch.deferred);
         self.commit(batch)?;
         self.queue().push_front(deferred);
