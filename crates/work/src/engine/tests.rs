@@ -7,6 +7,7 @@ mod carry;
 mod disk;
 mod lists;
 mod maps;
+mod news;
 mod payloads;
 mod rig;
 mod tables;
