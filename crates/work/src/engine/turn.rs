@@ -524,6 +524,8 @@ impl Turn {
     fn go_back(&mut self, before: &Before) {
         self.head.clone_from(&before.head);
         self.execution.clone_from(&before.execution);
+        // It may have been weighed since.
+        self.weight = None;
         self.changed.clone_from(&before.changed);
         self.rows.clone_from(&before.rows);
         self.alarms.clone_from(&before.alarms);
