@@ -84,6 +84,9 @@ pub struct Limits {
     pub payload_bytes: usize,
     /// Ended executions kept, over all workflows; beyond it those whose time would come first go early.
     pub executions_kept: usize,
+    /// Executions under way kept in memory as values, over all shards; beyond it those used least lately are read from
+    /// their rows again when they go on. About as much comes on top where many go on at once.
+    pub execution_cache_bytes: usize,
     /// External tasks of workflows under way at once.
     pub tasks_in_flight: NonZeroUsize,
     /// How often an event may lead to another before the chain is cut (`HW-BUS-010`, `HW-FLOW-050`).
@@ -171,6 +174,7 @@ impl Default for Limits {
             table_cache_bytes: 64 * MIB,
             payload_bytes: 256 * KIB,
             executions_kept: 200_000,
+            execution_cache_bytes: 64 * MIB,
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
             event_hops: 16,
             batch_events: 100,

@@ -94,6 +94,8 @@ struct Inner {
     limits: Limits,
     /// Ended executions that a shard keeps.
     kept: usize,
+    /// Bytes of executions under way that a shard keeps as values, and beyond which it takes up no more for one commit.
+    cache_bytes_max: usize,
     services: Services,
     handle: Handle,
     secret: [u8; 32],
@@ -165,6 +167,7 @@ impl Engine {
             clock,
             limits,
             kept: node_limits.executions_kept.div_ceil(SHARDS),
+            cache_bytes_max: node_limits.execution_cache_bytes / SHARDS,
             services,
             handle: handle.clone(),
             secret,

@@ -23,6 +23,7 @@ mod states;
 mod tasks;
 mod test_choice;
 pub mod trial;
+pub(crate) mod weight;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

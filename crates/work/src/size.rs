@@ -1,6 +1,9 @@
-//! How large a payload is as JSON text, and how deep it nests, without writing it out.
+//! How large a payload is as JSON text, how deep it nests, and what it takes in memory, without writing it out.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// What a field takes besides its name and its value: the name's own place, its hash, and a place in the table of names.
+const FIELD_BYTES: usize = size_of::<String>() + 40;
 
 /// Bytes as compact JSON, and containers inside each other.
 pub(crate) fn of(value: &Value) -> (usize, usize) {
@@ -25,6 +28,33 @@ pub(crate) fn of(value: &Value) -> (usize, usize) {
         }
     }
     (bytes, deepest)
+}
+
+/// About how many bytes a value takes in memory.
+pub(crate) fn in_memory(value: &Value) -> usize {
+    let (mut bytes, mut open) = (0, vec![value]);
+    while let Some(value) = open.pop() {
+        bytes += size_of::<Value>();
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::String(text) => bytes += text.len(),
+            Value::Array(items) => open.extend(items.iter()),
+            Value::Object(fields) => {
+                bytes += names(fields);
+                open.extend(fields.values());
+            }
+        }
+    }
+    bytes
+}
+
+/// The same, of fields.
+pub(crate) fn fields_in_memory(fields: &Map<String, Value>) -> usize {
+    names(fields) + fields.values().map(in_memory).sum::<usize>()
+}
+
+fn names(fields: &Map<String, Value>) -> usize {
+    fields.keys().map(|key| FIELD_BYTES + key.len()).sum()
 }
 
 fn digits(number: &serde_json::Number) -> usize {

@@ -273,6 +273,7 @@ fn bounds_on_the_page_are_those_of_a_node() {
         ("ids remembered for each stream, to know an event sent twice over HTTP", counted(limits.dedupe_ids)),
         ("events that a pipeline holds back for lookups", counted(limits.lookups_in_flight)),
         ("documents in memory for each table", mib(limits.table_cache_bytes)),
+        ("executions in memory as values, besides their rows", mib(limits.execution_cache_bytes)),
         ("recent events in memory for readers", mib(limits.tail_cache_bytes)),
         ("rows of datasets in memory", mib(limits.lake_tail_bytes)),
         ("memory of all queries (`sqlMemoryBytes`)", mib(limits.sql_memory_bytes)),

@@ -1,11 +1,13 @@
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::disk::{self, Disk, MemoryDisk};
+use crate::disk::{self, Disk, DiskFile, MemoryDisk};
 
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -235,8 +237,113 @@ impl Frame {
     }
 }
 
+/// A disk in memory that refuses every change once it has taken as many as it is to. A name that was given stays given
+/// where its folder cannot be synced any more.
+#[derive(Clone, Debug)]
+struct Refusing {
+    disk: MemoryDisk,
+    left: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct RefusingFile {
+    file: Arc<dyn DiskFile>,
+    left: Arc<AtomicU64>,
+}
+
+impl Refusing {
+    fn new() -> Self {
+        Self { disk: MemoryDisk::default(), left: Arc::new(AtomicU64::new(u64::MAX)) }
+    }
+
+    fn refuse_after(&self, changes: u64) {
+        self.left.store(changes, Ordering::Relaxed);
+    }
+}
+
+fn take_one(left: &AtomicU64) -> io::Result<()> {
+    let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+    taken.map(drop).map_err(|_| io::Error::from(io::ErrorKind::StorageFull))
+}
+
+impl Disk for Refusing {
+    fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        if create {
+            take_one(&self.left)?;
+        }
+        Ok(Arc::new(RefusingFile { file: self.disk.open(path, create)?, left: Arc::clone(&self.left) }))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        take_one(&self.left)?;
+        self.disk.remove(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        take_one(&self.left)?;
+        self.disk.rename(from, to)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        take_one(&self.left)?;
+        self.disk.create_dir(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        take_one(&self.left)?;
+        self.disk.remove_dir(path)
+    }
+
+    fn files(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.disk.files(path)
+    }
+
+    fn folders(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.disk.folders(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        take_one(&self.left)?;
+        self.disk.sync_dir(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        self.disk.lock(path)
+    }
+}
+
+impl DiskFile for RefusingFile {
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        self.file.read_at(into, at)
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        take_one(&self.left)?;
+        self.file.write_at(bytes, at)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        take_one(&self.left)?;
+        self.file.sync()
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        take_one(&self.left)?;
+        self.file.allocate(bytes)
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        take_one(&self.left)?;
+        self.file.set_len(bytes)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+}
+
 /// What a start finds: the newest snapshot, with the frames behind it on top.
-fn recovered(disk: &MemoryDisk, frames: &[Frame]) -> (State, Snapshots) {
+fn recovered(disk: &Refusing, frames: &[Frame]) -> (State, Snapshots) {
     let state = State::default();
     let snapshots = Snapshots::open(Arc::new(disk.clone()), Path::new("/state").into(), &state).unwrap();
     frames[snapshots.sequence() as usize..].iter().for_each(|frame| frame.apply(&state, 0));
@@ -248,6 +355,8 @@ enum Life {
     Commit(Frame),
     /// A snapshot, which does or does not come to its end, and a commit that comes while it is written.
     Snapshot(Frame, bool),
+    /// The same on a disk that refuses everything behind so many changes.
+    Refused(Frame, u64),
     Crash,
 }
 
@@ -271,7 +380,8 @@ fn life() -> impl Strategy<Value = Life> {
     .boxed();
     prop_oneof![
         6 => frame.clone().prop_map(Life::Commit),
-        3 => (frame, prop::bool::weighted(0.8)).prop_map(|(frame, ends)| Life::Snapshot(frame, ends)),
+        3 => (frame.clone(), prop::bool::weighted(0.8)).prop_map(|(frame, ends)| Life::Snapshot(frame, ends)),
+        1 => (frame, 0..12_u64).prop_map(|(frame, changes)| Life::Refused(frame, changes)),
         1 => Just(Life::Crash),
     ]
 }
@@ -283,7 +393,7 @@ proptest! {
     /// snapshot was written.
     #[test]
     fn a_crash_at_any_moment_leaves_what_the_log_says(lives in prop::collection::vec(life(), 1..60)) {
-        let disk = MemoryDisk::default();
+        let disk = Refusing::new();
         let (mut frames, mut model) = (Vec::new(), BTreeMap::new());
         let (mut state, mut snapshots) = recovered(&disk, &frames);
         for life in lives.into_iter().chain([Life::Crash]) {
@@ -301,6 +411,24 @@ proptest! {
                         ends
                     };
                     prop_assert_eq!(snapshots.write(&state, sequence, &settle).is_ok(), ends);
+                    frame.add_to(&mut model);
+                    frames.push(frame);
+                }
+                Life::Refused(frame, changes) => {
+                    state.set_durable(sequence);
+                    let applied = Cell::new(false);
+                    let settle = || {
+                        frame.apply(&state, sequence + 1);
+                        applied.set(true);
+                        true
+                    };
+                    disk.refuse_after(changes);
+                    // It may end well: few changes are enough for a small one.
+                    let _ = snapshots.write(&state, sequence, &settle);
+                    disk.refuse_after(u64::MAX);
+                    if !applied.get() {
+                        frame.apply(&state, sequence + 1);
+                    }
                     frame.add_to(&mut model);
                     frames.push(frame);
                 }

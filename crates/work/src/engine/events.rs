@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::turn::Turn;
 use crate::execution::Status;
 use crate::execution::history::{Fields, json, text};
+use crate::size;
 
 /// The events' source.
 pub const SOURCE: &str = "headwater.workflow";
@@ -24,8 +25,13 @@ pub const KIND: &str = "Step Functions Execution Status Change";
 
 /// A batch is closed at this size.
 const BATCH_BYTES: usize = 256 * 1024;
-/// Input and output larger than this are left out, as the service does.
-const PAYLOAD_BYTES_MAX: usize = 248 * 1024;
+/// Where input and output as they stand in the news are larger together, the input is left out; where the output alone
+/// is, that is left out, too, as the service does.
+const PAYLOADS_BYTES_MAX: usize = 248 * 1024;
+/// Characters of an error and of a cause, of which the rest is left out: the service has no longer ones, and the news
+/// have to fit into a batch.
+const ERROR_CHARS_MAX: usize = 256;
+const CAUSE_CHARS_MAX: usize = 32_768;
 
 /// News of one commit.
 pub(super) struct Told {
@@ -101,27 +107,46 @@ fn detail(turn: &Turn, state: ExecutionState) -> Vec<u8> {
     let status = if ended { &turn.execution.status } else { &Status::Running };
     json(&turn.head.started.millis(), fields.field("startDate"));
     json(&turn.head.stopped.filter(|_| ended).map(|at| at.millis()), fields.field("stopDate"));
-    payload(&mut fields, ["input", "inputDetails"], Some(&turn.execution.input));
     let output = if let Status::Succeeded(output) = status { Some(output) } else { None };
+    let output = output.map(|output| shown(output, PAYLOADS_BYTES_MAX));
+    let taken = output.as_ref().map_or(0, |output| output.as_ref().map_or(PAYLOADS_BYTES_MAX, Vec::len));
+    let input = shown(&turn.execution.input, PAYLOADS_BYTES_MAX - taken);
+    payload(&mut fields, ["input", "inputDetails"], Some(input));
     payload(&mut fields, ["output", "outputDetails"], output);
     let failure = match status {
         Status::Failed(failure) | Status::TimedOut(failure) | Status::Aborted(failure) => Some(failure),
         Status::Running | Status::Succeeded(_) => None,
     };
-    json(&failure.map(|failure| &failure.error), fields.field("error"));
-    json(&failure.map(|failure| &failure.cause), fields.field("cause"));
+    let (error, cause) = failure.map_or((None, None), |failure| (failure.error.as_deref(), failure.cause.as_deref()));
+    json(&error.map(|error| beginning(error, ERROR_CHARS_MAX)), fields.field("error"));
+    json(&cause.map(|cause| beginning(cause, CAUSE_CHARS_MAX)), fields.field("cause"));
     fields.close();
     out
 }
 
-/// A payload as text and whether it is there; null for both where there is none.
-fn payload(fields: &mut Fields<'_>, [name, details]: [&str; 2], value: Option<&Arc<Value>>) {
-    let shown = value.map(|value| value.to_string());
-    let fits = shown.as_ref().is_some_and(|shown| shown.len() <= PAYLOAD_BYTES_MAX);
-    json(&shown.as_ref().filter(|_| fits), fields.field(name));
+/// A payload's JSON text as a JSON string; None where that is larger than `bytes_max`.
+fn shown(payload: &Value, bytes_max: usize) -> Option<Vec<u8>> {
+    // A string is no shorter than its text: what is far too large is not written for nothing.
+    if size::of(payload).0 > bytes_max {
+        return None;
+    }
+    let mut shown = Vec::new();
+    text(&payload.to_string(), &mut shown);
+    (shown.len() <= bytes_max).then_some(shown)
+}
+
+fn beginning(text: &str, chars_max: usize) -> &str {
+    let end = text.char_indices().nth(chars_max).map_or(text.len(), |(at, _)| at);
+    text.get(..end).unwrap_or(text)
+}
+
+/// A payload, which may be left out, and whether it is there; null for both where there is none.
+fn payload(fields: &mut Fields<'_>, [name, details]: [&str; 2], shown: Option<Option<Vec<u8>>>) {
+    let included = shown.as_ref().map(Option::is_some);
+    fields.field(name).extend_from_slice(shown.flatten().as_deref().unwrap_or(b"null"));
     let details = fields.field(details);
-    match shown {
-        Some(_) => details.extend_from_slice(format!("{{\"included\":{fits}}}").as_bytes()),
+    match included {
+        Some(included) => details.extend_from_slice(format!("{{\"included\":{included}}}").as_bytes()),
         None => details.extend_from_slice(b"null"),
     }
 }

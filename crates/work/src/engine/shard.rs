@@ -2,7 +2,7 @@
 //!
 //! Executions hash to shards, so no two threads ever touch one. The thread does not wait for the disk: a commit's place
 //! in the order is enough to go on, and whatever leaves the node (answers, external tasks) waits in [`Completer`] until
-//! that commit is durable. Idle executions are rows of the log's space; only the latest few are kept decoded.
+//! that commit is durable. Idle executions are rows of the log's space; those used last are kept decoded ([`cache`]).
 //!
 //! Invariants: every commit names the shard's epoch, so a second owner shuts this one out; an execution that cannot be
 //! carried on is parked with a reason and never stops the others, and one that cannot begin does not, which whoever asked
@@ -10,6 +10,7 @@
 
 mod batch;
 mod beats;
+mod cache;
 mod carry;
 mod commit;
 mod completer;
@@ -17,7 +18,6 @@ mod completer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ahash::HashMap;
 use bytes::Bytes;
 use headwater_base::{Micros, Name, Problem};
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
@@ -38,6 +38,7 @@ use crate::hash;
 use crate::tasks;
 use batch::{Batch, Slot};
 use beats::Beats;
+use cache::Cache;
 use completer::Post;
 
 pub(super) use completer::run as complete;
@@ -47,8 +48,6 @@ const GATHER_MAX: usize = 256;
 /// How long the thread naps at most. Whoever sets the clock by hand wakes it; but a machine may have slept, or been given
 /// another time.
 const NAP_MAX: Duration = Duration::from_secs(30);
-/// Executions kept decoded.
-const CACHED_MAX: usize = 256;
 
 /// Why a shard ends.
 pub(super) enum Stop {
@@ -70,30 +69,6 @@ pub(super) struct Shard {
     cache: Cache,
     beats: Beats,
     done: mpsc::UnboundedSender<completer::Item>,
-}
-
-/// Decoded executions, the least lately used going first.
-#[derive(Default)]
-struct Cache {
-    turns: HashMap<Key, (u64, Turn)>,
-    tick: u64,
-}
-
-impl Cache {
-    fn put(&mut self, turn: Turn) {
-        if self.turns.len() >= CACHED_MAX {
-            let mut ticks: Vec<u64> = self.turns.values().map(|(tick, _)| *tick).collect();
-            ticks.sort_unstable();
-            let middle = ticks.get(ticks.len() / 2).copied().unwrap_or(0);
-            self.turns.retain(|_, (tick, _)| *tick > middle);
-        }
-        self.tick += 1;
-        self.turns.insert(turn.key, (self.tick, turn));
-    }
-
-    fn take(&mut self, key: &Key) -> Option<Turn> {
-        self.turns.remove(key).map(|(_, turn)| turn)
-    }
 }
 
 impl Shard {
@@ -175,7 +150,7 @@ impl Shard {
             history,
             next,
             timers: Timers::of(alarms),
-            cache: Cache::default(),
+            cache: Cache::within(inner.cache_bytes_max),
             beats: Beats::default(),
             done,
         };
@@ -225,14 +200,23 @@ impl Shard {
         let patience = next.map_or(NAP_MAX, |due| due.since(now).min(NAP_MAX));
         let Some(commands) = self.queue().take(GATHER_MAX, patience) else { return Ok(false) };
         let mut batch = Batch::default();
-        let now = self.inner.clock.now();
+        let (now, bytes_max) = (self.inner.clock.now(), self.inner.cache_bytes_max);
         for _ in 0..GATHER_MAX {
+            if batch.bytes() > bytes_max {
+                break;
+            }
             let Some(entry) = self.timers.pop(now, self.inner.kept) else { break };
             self.fire(&mut batch, entry, now);
         }
-        for command in commands {
+        let mut commands = commands.into_iter();
+        for command in commands.by_ref() {
             self.apply(&mut batch, command);
+            if batch.bytes() > bytes_max {
+                break;
+            }
         }
+        // They wait where starts are found that a full disk refuses.
+        self.queue().push_front(commands.collect());
         let deferred = std::mem::take(&mut batch.deferred);
         self.commit(batch)?;
         self.queue().push_front(deferred);

@@ -8,6 +8,7 @@ mod disk;
 mod kept;
 mod lists;
 mod maps;
+mod news;
 mod payloads;
 mod rig;
 mod tables;

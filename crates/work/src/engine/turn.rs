@@ -25,6 +25,7 @@ use crate::definition::{Definition, Resource};
 use crate::execution::event::Changed;
 use crate::execution::record::codec::Large;
 use crate::execution::record::{self, Part};
+use crate::execution::weight::Weight;
 use crate::execution::{
     Attempt, Begin, Effect, Event, Execution, Failure, Given, HistoryEvent, StartTask, Status, Step, Timer,
 };
@@ -32,6 +33,8 @@ use crate::tasks::{self, Answer, Done, Internal, Plan, Refusal};
 
 /// Events of history in one commit of an execution, after which its next internal task waits for the next commit.
 const EVENTS_MAX: usize = 500;
+/// What a pointer to a blob takes in memory, about.
+const POINTER_BYTES: usize = 48;
 
 /// See the file's head.
 pub(super) struct Turn {
@@ -43,6 +46,8 @@ pub(super) struct Turn {
     pub(super) fresh: bool,
     /// The blobs it points to.
     pub(super) kept: BTreeSet<[u8; 32]>,
+    /// About what it takes in memory, where that was asked for.
+    weight: Option<Weight>,
     /// Payloads that its rows name.
     pub(super) large: Large,
     changed: Changed,
@@ -175,9 +180,20 @@ impl Turn {
 
     /// What was to be written is written.
     pub(super) fn settle(&mut self, head: Head) {
-        let Self { key, execution, definition, kept, .. } = self;
+        let Self { key, execution, definition, kept, weight, changed, .. } = self;
         let (execution, definition, kept) = (execution.clone(), Arc::clone(definition), std::mem::take(kept));
-        *self = Self { kept, ..Self::over(*key, head, execution, definition, false) };
+        let mut weight = weight.take();
+        if let Some(weight) = &mut weight {
+            weight.follow(&execution, changed);
+        }
+        *self = Self { kept, weight, ..Self::over(*key, head, execution, definition, false) };
+    }
+
+    /// About what it takes in memory where nothing of it waits to be written, in bytes.
+    pub(super) fn bytes(&mut self) -> usize {
+        let Self { execution, kept, weight, .. } = self;
+        let weight = weight.get_or_insert_with(|| Weight::of(execution));
+        weight.bytes() + size_of::<Self>() + kept.len() * POINTER_BYTES
     }
 
     /// Takes up an execution.
@@ -189,6 +205,7 @@ impl Turn {
             definition,
             fresh,
             kept: BTreeSet::new(),
+            weight: None,
             large: Large::new(),
             changed: Changed::default(),
             history: Vec::new(),
@@ -507,6 +524,8 @@ impl Turn {
     fn go_back(&mut self, before: &Before) {
         self.head.clone_from(&before.head);
         self.execution.clone_from(&before.execution);
+        // It may have been weighed since.
+        self.weight = None;
         self.changed.clone_from(&before.changed);
         self.rows.clone_from(&before.rows);
         self.alarms.clone_from(&before.alarms);

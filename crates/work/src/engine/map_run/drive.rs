@@ -154,7 +154,7 @@ impl Map<'_> {
         if wanted && (progress.children.next > 0 || progress.redrives > 0) {
             // What was durable before a restart, or before the run was taken up again.
             let read = tokio::task::block_in_place(|| {
-                self.place.read(inner, progress, &mut |_, mut ended| {
+                self.place.read(inner, progress, &mut |mut ended| {
                     let failure = ended.failure();
                     results.add(ended.index, ended.output.as_deref().map(RawValue::get), failure, bytes_max);
                     true
@@ -304,12 +304,8 @@ impl Map<'_> {
         let missing = || Failure::new("States.ResultWriterFailed", "there are no blobs here");
         let blobs = self.inner.services.blobs.as_ref().ok_or_else(missing)?;
         let mut writer = ResultWriter::open(config, &self.run.arn, blobs, self.inner.clock.now())?;
-        let newest = self.place.newest(self.inner, progress)?;
         let (mut own, mut bytes, mut done) = (Vec::new(), 0, Ok(()));
-        self.place.read(self.inner, progress, &mut |offset, ended| {
-            if newest.as_ref().is_some_and(|newest| newest.get(&ended.index) != Some(&offset)) {
-                return true;
-            }
+        let found = self.place.newest(self.inner, progress, &mut |ended| {
             let result = self.shown(ended);
             if writer.to_files() {
                 done = writer.add(&result);
@@ -330,7 +326,7 @@ impl Map<'_> {
         }
         // Behind an item that cannot be read none can be named.
         while let Ok(Some(child)) = source.child() {
-            if newest.as_ref().is_some_and(|newest| newest.contains_key(&child.number)) {
+            if found.has(child.number) {
                 // It has a result of before the run was taken up again.
                 continue;
             }

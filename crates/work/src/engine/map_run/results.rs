@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ahash::HashMap;
 use bytes::BytesMut;
 use headwater_base::{Micros, Name};
 use headwater_kernel::port::workflows::ExecutionState;
@@ -124,7 +123,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Every durable record of a run with its offset, until `each` says stop.
+    /// Every durable record of a run in their order, until `each` says stop.
     ///
     /// # Errors
     /// `States.Runtime` when they cannot be read, or some that the run has counted are gone, which lasts: a result that is
@@ -133,7 +132,7 @@ impl Place {
         &self,
         inner: &Inner,
         progress: &Progress,
-        each: &mut dyn FnMut(i64, Record) -> bool,
+        each: &mut dyn FnMut(Record) -> bool,
     ) -> Result<(), Lack> {
         let ends = inner.log.ends(&self.stream, self.partition).map_err(|error| unreadable(&error))?;
         // What is older than the stream keeps may have been that of other runs alone.
@@ -155,7 +154,7 @@ impl Place {
                     let ended = serde_json::from_slice::<Record>(record.value.as_deref().unwrap_or_default());
                     let ended = ended.map_err(|error| unreadable(&error))?;
                     found += 1;
-                    if !each(record.offset, ended) {
+                    if !each(ended) {
                         return Ok(());
                     }
                 }
@@ -169,20 +168,38 @@ impl Place {
         Ok(())
     }
 
-    /// Where the newest record of each child is, of a run that was taken up again; nothing of any other.
+    /// The newest durable record of each child in the order of the records, until `each` says stop. Of a run that was taken
+    /// up again it answers who these children are.
     ///
     /// # Errors
     /// As [`Place::read`].
-    pub(super) fn newest(&self, inner: &Inner, progress: &Progress) -> Result<Option<HashMap<u64, i64>>, Lack> {
+    pub(super) fn newest(
+        &self,
+        inner: &Inner,
+        progress: &Progress,
+        each: &mut dyn FnMut(Record) -> bool,
+    ) -> Result<Marks, Lack> {
+        let mut found = Marks::default();
         if progress.redrives == 0 {
-            return Ok(None);
+            return self.read(inner, progress, each).map(|()| found);
         }
-        let mut newest = HashMap::default();
-        self.read(inner, progress, &mut |offset, ended| {
-            newest.insert(ended.index, offset);
+        let (mut left, mut goes_on) = (Tally::default(), true);
+        self.read(inner, progress, &mut |ended| {
+            left.add(ended.index);
             true
         })?;
-        Ok(Some(newest))
+        self.read(inner, progress, &mut |ended| {
+            if left.take(ended.index) {
+                found.set(ended.index);
+                goes_on = each(ended);
+            }
+            goes_on
+        })?;
+        if goes_on && !left.is_empty() {
+            // Older records than the newest were counted, and the newest would be taken for one of those.
+            return Err(unreadable(&"some of them went while they were read").into());
+        }
+        Ok(found)
     }
 
     /// The children that have succeeded, of a run that was taken up again.
@@ -192,7 +209,7 @@ impl Place {
     pub(super) fn succeeded(&self, inner: &Inner, progress: &Progress) -> Result<Marks, Failure> {
         let mut marks = Marks::default();
         if progress.redrives > 0 {
-            self.read(inner, progress, &mut |_, ended| {
+            self.read(inner, progress, &mut |ended| {
                 if ended.state() == ExecutionState::Succeeded {
                     marks.set(ended.index);
                 }
@@ -218,8 +235,17 @@ impl Marks {
     }
 
     fn set(&mut self, number: u64) {
+        if !self.has(number) {
+            self.flip(number);
+        }
+    }
+
+    /// Puts a child in, or takes it out; whether it is in.
+    fn flip(&mut self, number: u64) -> bool {
         let (at, bit) = Self::place(number);
-        *self.0.entry(at).or_default() |= bit;
+        let word = self.0.entry(at).or_default();
+        *word ^= bit;
+        *word & bit != 0
     }
 
     pub(super) fn has(&self, number: u64) -> bool {
@@ -239,6 +265,45 @@ mod tests {
         let has: Vec<bool> = [0, 1, 63, 64, 65, u64::MAX - 1, u64::MAX].map(|number| marks.has(number)).to_vec();
         assert_eq!(has, [true, false, true, true, false, false, true]);
         assert_eq!(marks.0.len(), 3);
+    }
+}
+
+/// How many records each child has, each bit of the count in a set of its own: nearly all have one or two, and there may
+/// be a hundred million of them.
+#[derive(Default)]
+struct Tally(Vec<Marks>);
+
+impl Tally {
+    fn add(&mut self, number: u64) {
+        for bits in &mut self.0 {
+            if bits.flip(number) {
+                return;
+            }
+        }
+        let mut bits = Marks::default();
+        bits.set(number);
+        self.0.push(bits);
+    }
+
+    /// Takes one away; whether it was the last.
+    fn take(&mut self, number: u64) -> bool {
+        if !self.has(number) {
+            return false;
+        }
+        for bits in &mut self.0 {
+            if !bits.flip(number) {
+                break;
+            }
+        }
+        !self.has(number)
+    }
+
+    fn has(&self, number: u64) -> bool {
+        self.0.iter().any(|bits| bits.has(number))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|bits| bits.0.iter().all(|word| *word == 0))
     }
 }
 
@@ -313,3 +378,6 @@ impl Results {
         Ok(Value::Array(self.outputs.into_values().map(|(value, _)| value).collect()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,7 @@ pub(super) struct Slot {
 pub(super) struct Batch {
     pub(super) slots: Vec<Slot>,
     places: HashMap<Key, usize>,
+    bytes: usize,
     /// Executions of which nothing is kept from this commit on.
     pub(super) gone: HashSet<Key>,
     /// Executions of which this batch changes rows without their turns.
@@ -92,10 +93,16 @@ impl Batch {
         self.places.get(key).and_then(|place| self.slots.get_mut(*place))
     }
 
-    pub(super) fn add(&mut self, turn: Turn) {
+    pub(super) fn add(&mut self, mut turn: Turn) {
+        self.bytes += turn.bytes();
         self.places.insert(turn.key, self.slots.len());
         let touched = turn.fresh;
         self.slots.push(Slot { turn, touched, asked: false });
+    }
+
+    /// About what its executions took in memory when they came.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Takes an execution out again: what it did in this batch has not happened.

@@ -122,6 +122,50 @@ async fn outputs_of_a_run_that_was_taken_up_again_are_in_their_items_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_run_taken_up_several_times_each_child_is_in_one_file_as_it_ended_last() {
+    let rig = Rig::new().await;
+    put(&rig, &["a"]).await;
+    rig.workflow("files", &reads(&json!({"MaxConcurrency": 1, "ResultWriter": writer()["ResultWriter"]}))).await;
+    rig.start("files", Some("n"), json!(["a", "b", "c", "d"])).await.unwrap();
+    assert_eq!(rig.end("files/n").await.state, ExecutionState::Failed);
+    let run = rig.engine().map_runs("files/n").unwrap().remove(0);
+    let name = run["mapRunArn"].as_str().unwrap().rsplit(':').next().unwrap();
+    let all = |status: &str| -> Vec<(String, String)> {
+        let manifest = file(&rig, &format!("out/{name}/manifest.json"));
+        let files = manifest["ResultFiles"][status].as_array().unwrap().iter();
+        let results = files.flat_map(|one| match file(&rig, one["Key"].as_str().unwrap()) {
+            Value::Array(results) => results,
+            other => panic!("{other}"),
+        });
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut shown: Vec<_> = results.map(|one| (text(&one["Input"]), text(&one["Error"]))).collect();
+        shown.sort_unstable();
+        shown
+    };
+    let names = |items: &[&str]| -> Vec<(String, String)> {
+        items.iter().map(|item| (format!("\"{item}\""), String::new())).collect()
+    };
+    let missing = |item: &str| vec![(format!("\"{item}\""), "S3.NoSuchKeyException".to_owned())];
+    // The second one fails each time, and those behind it never begin.
+    for _ in 0..3 {
+        assert_eq!(
+            (all("SUCCEEDED"), all("FAILED"), all("PENDING")),
+            (names(&["a"]), missing("b"), names(&["c", "d"]))
+        );
+        rig.engine().redrive("files/n").await.unwrap();
+        assert_eq!(rig.end("files/n").await.state, ExecutionState::Failed);
+    }
+    put(&rig, &["b", "d"]).await;
+    rig.engine().redrive("files/n").await.unwrap();
+    assert_eq!(rig.end("files/n").await.state, ExecutionState::Failed);
+    assert_eq!((all("SUCCEEDED"), all("FAILED"), all("PENDING")), (names(&["a", "b"]), missing("c"), names(&["d"])));
+    put(&rig, &["c"]).await;
+    rig.engine().redrive("files/n").await.unwrap();
+    assert_eq!(rig.end("files/n").await.state, ExecutionState::Succeeded);
+    assert_eq!((all("SUCCEEDED"), all("FAILED"), all("PENDING")), (names(&["a", "b", "c", "d"]), vec![], vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn results_of_many_children_are_packed_and_read_back() {
     const CHILDREN: usize = 5_000;
     let rig = Rig::new().await;

@@ -179,3 +179,34 @@ async fn many_small_items_are_a_blob_together() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executions_that_are_not_kept_in_memory_go_on_from_their_rows() {
+    const COUNT: u64 = 12;
+    let limits = headwater_base::Limits { execution_cache_bytes: 0, ..headwater_base::Limits::default() };
+    let rig = Rig::within(limits).await;
+    let ask = |path: &str| {
+        json!({"Type": "Task", "ResultPath": path,
+            "Resource": "arn:aws:states:us-east-1:000000000000:activity:work"})
+    };
+    let (mut first, mut second) = (ask("$.first"), ask("$.second"));
+    first["Next"] = json!("B");
+    second["End"] = json!(true);
+    rig.workflow("asks", &json!({"StartAt": "A", "States": {"A": first, "B": second}})).await;
+    let items: Vec<u64> = (0..20_000).collect();
+    for number in 0..COUNT {
+        rig.start("asks", Some(&format!("n{number}")), json!({"number": number, "items": items})).await.unwrap();
+    }
+    // Each is asked about twice, with all others in between.
+    for _ in 0..COUNT * 2 {
+        let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
+        let asked: Value = serde_json::from_slice(&task.input).unwrap();
+        let answer = json!([asked["number"], asked["first"].is_null()]);
+        rig.engine().end_task(&task.token, TaskEnd::Success(input(&answer))).await.unwrap();
+    }
+    for number in 0..COUNT {
+        let output: Value = serde_json::from_slice(&rig.end(&format!("asks/n{number}")).await.output.unwrap()).unwrap();
+        let wanted = json!({"number": number, "items": items, "first": [number, true], "second": [number, false]});
+        assert!(output == wanted, "{number}");
+    }
+}

@@ -247,22 +247,24 @@ impl Rig {
 
     /// The statuses told of an execution on the bus.
     pub(super) fn told(&self, id: &str) -> Vec<String> {
+        self.news(id).iter().map(|news| news["status"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What is told of an execution on the bus.
+    pub(super) fn news(&self, id: &str) -> Vec<Value> {
         let name = Name::new("bus.default").unwrap();
         let partitions = self.log.stream(name.as_str()).unwrap().config.partitions;
-        let mut told = Vec::new();
+        let mut news = Vec::new();
         for partition in 0..partitions {
             let fetched = self.log.read(&name, partition, 0, 10 << 20, View::Durable).unwrap();
             for found in fetched.batches.each() {
                 let (_, batch) = found.unwrap();
                 let records = headwater_wire::batch::records(&batch, 1 << 20).unwrap();
-                for record in records.map(Result::unwrap).filter(|record| record.key.as_deref() == Some(id.as_bytes()))
-                {
-                    let value: Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
-                    told.push(value["status"].as_str().unwrap().to_owned());
-                }
+                let records = records.map(Result::unwrap).filter(|record| record.key.as_deref() == Some(id.as_bytes()));
+                news.extend(records.map(|record| serde_json::from_slice::<Value>(&record.value.unwrap()).unwrap()));
             }
         }
-        told
+        news
     }
 
     /// Rows of all shards.

@@ -1,5 +1,6 @@
 //! Random machines under random outsides: an execution that is restored from its records before every step makes the
-//! same history and effects, event for event, as one that never was; one that failed is taken up again.
+//! same history and effects, event for event, as one that never was; one that failed is taken up again. What it takes in
+//! memory is known at every step.
 
 use headwater_base::Micros;
 use proptest::prelude::*;
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use super::play::parse;
 use crate::definition::{Definition, Flavor};
 use crate::execution::record::{Changes, Stored, changes};
+use crate::execution::weight::Weight;
 use crate::execution::{Attempt, Begin, Effect, Event, Execution, Failure, Given, Identity, Status, Step, Timer};
 use crate::limits::Limits;
 
@@ -107,6 +109,7 @@ struct World<'a> {
     execution: Execution,
     restored: bool,
     stored: Stored,
+    weight: Weight,
     said: Vec<String>,
     tasks: Vec<Attempt>,
     timers: Vec<(Timer, Micros)>,
@@ -127,6 +130,7 @@ impl<'a> World<'a> {
         let (execution, step) = Execution::start(definition, begin, &given).unwrap();
         let mut world = Self {
             definition,
+            weight: Weight::of(&execution),
             execution,
             restored,
             stored: Stored::default(),
@@ -143,6 +147,8 @@ impl<'a> World<'a> {
     fn commit(&mut self, step: Step) {
         let frame = changes(&self.execution, &step.changed).to_bytes();
         self.stored.apply(Changes::from_bytes(&frame).unwrap());
+        self.weight.follow(&self.execution, &step.changed);
+        assert_eq!(self.weight.bytes(), Weight::of(&self.execution).bytes());
         self.said.extend(step.history.iter().map(|event| format!("{event:?}")));
         self.said.extend(step.effects.iter().map(|effect| format!("{effect:?}")));
         for effect in step.effects {
