@@ -11,8 +11,8 @@ from node import by_node, check, plain
 @check
 def fed_names():
     assert ["datasets"] in rows("SHOW SCHEMAS")
-    names = sorted(engine.tables("datasets"))
-    assert names == ["orders", "stock"], names
+    names = sorted(name.lower() for name in engine.tables("datasets"))
+    assert names == ["orders", "raw-orders", "stock"], names
     refused("SELECT * FROM datasets.none", "NOT_FOUND")
 
 
@@ -27,6 +27,14 @@ def fed_rows():
         assert row[:9] == [plain(given[name]) for name in columns.split(", ")[:9]], (row, given)
     there = by_node(f"SELECT {columns} FROM orders ORDER BY id")
     assert seen == there, there
+
+
+@check
+def fed_as_it_came():
+    """A dataset without columns, whose name is no plain word."""
+    counts = "SELECT count(*), count(DISTINCT value), max(time) > timestamp'2026-01-01 00:00:00', min(key) FROM"
+    assert rows(f"{counts} datasets.{engine.quoted('Raw-orders')}") == [[10, 10, True, None]]
+    assert by_node(f'{counts} datasets."Raw-orders"') == [[10, 10, True, None]]
 
 
 @check
@@ -66,7 +74,7 @@ def fed_travel():
     at = rows(f"SELECT made_current_at FROM {history} WHERE snapshot_id = {first}")[0][0].replace("T", " ")
     # What is after the point is cut off by Spark where it is a text, so an expression says it.
     assert rows(f"SELECT count(*) FROM datasets.orders {engine.AT_TIME} timestamp'{at}'") == [[6]]
-    refused(f"SELECT * FROM datasets.orders {engine.AT_VERSION} 1", "snapshot")
+    refused(f"SELECT * FROM datasets.orders {engine.AT_VERSION} {1 << 40}", "snapshot")
     refused(f"SELECT * FROM datasets.orders {engine.AT_TIME} timestamp'2020-01-01 00:00:00'", "2020-01-01")
 
 
@@ -155,14 +163,38 @@ def write_concurrently():
         except Exception as error:
             failures.append(error)
 
-    writers = [threading.Thread(target=append, args=(base,)) for base in (100, 200)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+    before = len(snapshots("shop.concurrent"))
+    side_by_side(append, (100, 200))
     assert not failures, failures
     both("SELECT count(*), count(DISTINCT id) FROM shop.concurrent", [[11, 11]])
-    assert len(snapshots("shop.concurrent")) == 9
+    assert len(snapshots("shop.concurrent")) == before + 8
+
+
+@check
+def write_contended():
+    """Two writers that change the same row: whoever reads what the other one then changes is refused."""
+    made("shop.contended")
+    done, refusals = [], []
+
+    def add(_):
+        for _ in range(4):
+            try:
+                do("UPDATE shop.contended SET id = id + 1000 WHERE kind = 'b'")
+                done.append(1)
+            except Exception as error:
+                refusals.append(engine.text_of(error))
+
+    side_by_side(add, (1, 2))
+    assert done and len(done) + len(refusals) == 8, refusals
+    both("SELECT id FROM shop.contended ORDER BY id", [[1], [3], [2 + 1000 * len(done)]])
+
+
+def side_by_side(work, arguments):
+    threads = [threading.Thread(target=work, args=(one,)) for one in arguments]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 @check

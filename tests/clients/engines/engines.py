@@ -8,6 +8,7 @@ The engine is the module `engine` in the folder of its name; it is started when 
 - `PARTITIONS`: names and what partitions a table that way, to be written after `USING`
 - `part(table, name)`: one of a table's metadata tables
 - `tables(namespace)`: the names of a namespace's tables
+- `quoted(name)`: a name that is no plain word
 - `AT_VERSION`, `AT_TIME`: what a snapshot's number, or a time, is written after
 - `read_for(condition)`: a measure of how much of the orders is opened for those that fulfil a condition
 - `REFUSED`: statements that would change tables that a stream feeds

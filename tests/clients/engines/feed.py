@@ -47,6 +47,13 @@ spec:
   columns:
     - {name: sku, type: string, path: $key, required: true}
     - {name: pieces, type: long}
+---
+apiVersion: headwater.dev/v1
+kind: Dataset
+metadata: {name: Raw-orders}
+spec:
+  stream: orders
+  snapshotInterval: 200ms
 """
 
 
@@ -75,11 +82,13 @@ def order(id):
 
 
 def feed():
-    """The datasets: orders of three days in two snapshots, and what is in stock, some of which changes and goes."""
+    """The datasets: orders of three days in two snapshots, the same as they came, and what is in stock, some of which
+    changes and goes."""
     asked("POST", "/v1/apply", RESOURCES, "application/yaml")
     for ids in (range(6), range(6, 10)):
         asked("POST", "/v1/streams/orders/events", [order(id) for id in ids])
         until("orders are in the table", lambda: table_of("orders").get("rows") == ids.stop)
+    until("orders are in the other table", lambda: table_of("Raw-orders").get("rows") == 10)
     for sku, pieces in (("lamp", 3), ("desk", 1), ("chair", 4)):
         asked("PUT", f"/v1/tables/stock/documents/{sku}", {"pieces": pieces})
     until("the stock is in the table", lambda: table_of("stock").get("rows") == 3)

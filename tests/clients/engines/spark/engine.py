@@ -64,6 +64,10 @@ def part(table, name):
     return f"{table}.{name}"
 
 
+def quoted(name):
+    return f"`{name}`"
+
+
 def tables(namespace):
     return [row[1] for row in execute(f"SHOW TABLES IN {namespace}")]
 

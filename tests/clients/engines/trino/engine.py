@@ -20,6 +20,8 @@ CATALOG = {
     "connector.name": "iceberg",
     "iceberg.catalog.type": "rest",
     "iceberg.rest-catalog.uri": f"{url}/iceberg",
+    # Names have small letters alone for Trino, and others here.
+    "iceberg.rest-catalog.case-insensitive-name-matching": "true",
     # Tables whose location begins with `file:`.
     "fs.local.enabled": "true",
     "local.location": "/",
@@ -135,6 +137,10 @@ def part(table, name):
     return f'{namespace}."{table}${name}"'
 
 
+def quoted(name):
+    return f'"{name}"'
+
+
 def tables(namespace):
     return [row[0] for row in execute(f"SHOW TABLES IN {namespace}")]
 
@@ -152,7 +158,6 @@ REFUSED = [
     "ALTER TABLE datasets.orders ADD COLUMN mine VARCHAR",
     "ALTER TABLE datasets.orders SET PROPERTIES partitioning = ARRAY['month(at)']",
     "COMMENT ON TABLE datasets.orders IS 'mine'",
-    "CREATE BRANCH mine IN TABLE datasets.orders",
     "CREATE TABLE datasets.mine (id INTEGER)",
     "CREATE TABLE datasets.mine AS SELECT 1 AS id",
     "CREATE OR REPLACE TABLE datasets.stock (id INTEGER)",

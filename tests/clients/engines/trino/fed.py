@@ -12,7 +12,7 @@ def fed_described():
         "date",
         "decimal(12,2)",
     ), types
-    assert (types["customer"], types["tags"]) == ("row(id integer, country varchar)", "array(varchar)"), types
+    assert (types["customer"], types["tags"]) == ('row("id" integer, "country" varchar)', "array(varchar)"), types
     text = rows("SHOW CREATE TABLE datasets.orders")[0][0]
     for words in ("partitioning = ARRAY['day(at)']", "sorted_by = ARRAY['id ASC NULLS FIRST']", "id bigint NOT NULL"):
         assert words in text, text
@@ -27,7 +27,7 @@ def fed_hidden_columns():
     assert rows('SELECT count(*) FROM datasets."orders$all_entries"')[0][0] > 0
     assert rows("""SELECT count(*) FROM datasets."orders$properties" WHERE key LIKE 'headwater.%'""")[0][0] >= 0
     lowest = rows('SELECT min(lower_bounds[1]), max(upper_bounds[1]) FROM datasets."orders$files"')
-    assert lowest == [["0", "9"]], lowest
+    assert lowest == [[0, 9]], lowest
 
 
 @check

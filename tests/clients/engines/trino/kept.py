@@ -15,8 +15,13 @@ def keep_optimize():
     do("ALTER TABLE shop.compacted EXECUTE optimize(file_size_threshold => '10MB')")
     both("SELECT count(*), sum(id) FROM shop.compacted", [[7, 52]])
     assert rows(f"SELECT count(*) FROM {part('shop.compacted', 'files')}") == [[1]]
-    do("DELETE FROM shop.compacted WHERE id = 10", "ALTER TABLE shop.compacted EXECUTE optimize WHERE id > 0")
+    do("DELETE FROM shop.compacted WHERE id = 10", "ALTER TABLE shop.compacted EXECUTE optimize")
     both("SELECT count(*), sum(id) FROM shop.compacted", [[6, 42]])
+    many("shop.compacted_part", rest="WITH (partitioning = ARRAY['kind'])")
+    do("ALTER TABLE shop.compacted_part EXECUTE optimize WHERE kind = 'k1'")
+    counts = "SELECT kind, count(*) FROM shop.compacted_part GROUP BY kind ORDER BY kind"
+    both(counts, [["a", 2], ["b", 1], ["k0", 2], ["k1", 2]])
+    assert rows(f"SELECT count(*) FROM {part('shop.compacted_part', 'files')}") == [[5]]
 
 
 @check
@@ -53,7 +58,8 @@ def keep_remove_orphan_files():
 @check
 def keep_roll_back():
     many("shop.rolled")
-    first, second = snapshots("shop.rolled")[:2]
+    # A table that Trino makes has a snapshot without rows first.
+    first, second = snapshots("shop.rolled")[1:3]
     do(f"ALTER TABLE shop.rolled EXECUTE rollback_to_snapshot({second})")
     both("SELECT count(*) FROM shop.rolled", [[4]])
     do(f"CALL node.system.rollback_to_snapshot('shop', 'rolled', {first})")
