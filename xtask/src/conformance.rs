@@ -1,6 +1,6 @@
 //! `cargo xtask conformance kafka`, `sql`: others' test suites against a node, judged by exact lists of what may fail;
-//! `spark`: a client that is too large for the ordinary tests, judged the same way; `--corpus DIR`: recorded behaviour of
-//! other systems (`corpora`).
+//! `spark`, `trino`: clients that are too large for the ordinary tests, judged the same way; `--corpus DIR`: recorded
+//! behaviour of other systems (`corpora`).
 //!
 //! A test that fails and is not listed fails the run, and so does a listed test that passes: the lists in
 //! `tests/conformance/` are always what is true. A test that does not run is named with its reason.
@@ -9,10 +9,10 @@
 //! `<target>/conformance`, and take minutes.
 
 mod corpora;
+mod engines;
 mod expected;
 mod kafka_python;
 pub mod librdkafka;
-mod spark;
 mod sql;
 
 use std::fs;
@@ -42,6 +42,8 @@ pub enum Interface {
     Sql,
     /// Iceberg's catalog, by Apache Spark.
     Spark,
+    /// Iceberg's catalog, by Trino.
+    Trino,
 }
 
 /// An outside suite.
@@ -156,8 +158,8 @@ pub fn execute(options: &Options) -> Result<()> {
     match interface {
         Interface::Kafka => setup::prepare(Needs::Conformance)?,
         Interface::Sql => setup::prepare(Needs::Clients)?,
-        // It fetches what it needs.
-        Interface::Spark => {}
+        // They fetch what they need.
+        Interface::Spark | Interface::Trino => {}
     }
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
@@ -166,7 +168,8 @@ pub fn execute(options: &Options) -> Result<()> {
     let (reports, findings) = match interface {
         Interface::Kafka => kafka(&binary, options)?,
         Interface::Sql => sql::judged(&binary, options)?,
-        Interface::Spark => spark::judged(&binary, options)?,
+        Interface::Spark => engines::judged(&setup::SPARK, &binary, options)?,
+        Interface::Trino => engines::judged(&setup::TRINO, &binary, options)?,
     };
     if options.json {
         let suites: Vec<Value> = reports.iter().map(Report::json).collect();

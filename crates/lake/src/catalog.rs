@@ -264,6 +264,7 @@ impl Catalog for LakeCatalog {
                 Value::Null => Map::new(),
                 other => serde_json::from_value(other).map_err(malformed)?,
             };
+            properties::without_place(properties.keys())?;
             let _turn = self.0.turn.lock().await;
             if self.namespace(name).is_ok() {
                 return Err(Problem::new("HW-LAKE-031", format!("there is a namespace `{name}` already")));

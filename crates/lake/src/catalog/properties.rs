@@ -1,4 +1,5 @@
-//! Properties of namespaces: words of clients, which mean nothing to the node.
+//! Properties of namespaces: words of clients, which mean nothing to the node. One of them means something to engines, and
+//! is refused: where a namespace's tables are to lie.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +14,9 @@ use super::{LakeCatalog, SPACE, malformed, shown, writable};
 
 /// All properties of a namespace together, as JSON.
 const BYTES_MAX: usize = 64 << 10;
+
+/// The place of a namespace, below which engines that heed it ask for their tables.
+const PLACE: &str = "location";
 
 #[derive(Deserialize)]
 struct Change {
@@ -32,6 +36,7 @@ impl LakeCatalog {
             let fact = format!("`{}` is to be removed and to be updated", shown(name));
             return Err(Problem::new("HW-LAKE-090", fact).help("name it once"));
         }
+        without_place(updates.keys())?;
         let _turn = self.0.turn.lock().await;
         self.namespace(namespace)?;
         let there = self.lake().log().get(SPACE, &key(namespace), View::Appended).unwrap_or_default();
@@ -49,6 +54,15 @@ impl LakeCatalog {
 
 fn key(namespace: &str) -> Vec<u8> {
     format!("namespace/{namespace}").into_bytes()
+}
+
+/// Refuses a place among the names of properties: an engine would ask for tables there, one by one, and be refused each
+/// time.
+pub(super) fn without_place<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), Problem> {
+    if names.any(|name| name == PLACE) {
+        return Err(malformed("the node chooses where its tables lie").help(format!("leave `{PLACE}` out")));
+    }
+    Ok(())
 }
 
 /// The change of state that gives a namespace its properties.

@@ -34,3 +34,19 @@ async fn a_change_that_contradicts_itself_changes_nothing() {
     }
     assert_eq!(catalog.namespace("shop").unwrap(), json!({"owner": "me"}));
 }
+
+#[tokio::test]
+async fn a_namespace_has_no_place_of_its_own() {
+    let catalog = catalog();
+    let placed = json!({"owner": "me", "location": "file:///elsewhere"});
+    let refused = catalog.create_namespace("shop", placed).await.unwrap_err();
+    assert!(refused.code == "HW-LAKE-035" && refused.title.contains("where its tables lie"), "{refused}");
+    assert_eq!(catalog.namespace("shop").unwrap_err().code, "HW-LAKE-030");
+    catalog.create_namespace("shop", json!({"owner": "me"})).await.unwrap();
+    let moved = json!({"updates": {"location": "file:///elsewhere"}});
+    assert_eq!(catalog.update_namespace("shop", moved).await.unwrap_err().code, "HW-LAKE-035");
+    // Who takes it away is told that there is none.
+    let gone = catalog.update_namespace("shop", json!({"removals": ["location"]})).await.unwrap();
+    assert_eq!(gone, json!({"updated": [], "removed": [], "missing": ["location"]}));
+    assert_eq!(catalog.namespace("shop").unwrap(), json!({"owner": "me"}));
+}

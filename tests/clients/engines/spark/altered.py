@@ -1,6 +1,8 @@
 """Columns and the rest of what a table is, its branches and tags."""
 
-from engines import both, check, do, made, refused, snapshots, spark, spark_rows
+from engine import spark
+from engines import both, do, made, refused, rows, snapshots
+from node import check
 
 
 @check
@@ -56,13 +58,13 @@ def alter_partitions():
     )
     both("SELECT id FROM shop.parts WHERE at >= timestamp'2026-01-03 00:00:00' ORDER BY id", [[3], [4], [5], [6], [7]])
     both("SELECT id FROM shop.parts WHERE id = 6 AND kind = 'c'", [[6]])
-    assert spark_rows("SELECT count(DISTINCT spec_id) FROM shop.parts.files") == [[5]]
+    assert rows("SELECT count(DISTINCT spec_id) FROM shop.parts.files") == [[5]]
     do(
         "DELETE FROM shop.parts WHERE at < timestamp'2026-01-02 00:00:00'",
         "CALL node.system.rewrite_data_files(table => 'shop.parts', options => map('rewrite-all', 'true'))",
     )
     both("SELECT count(*), min(id) FROM shop.parts", [[6, 2]])
-    assert spark_rows("SELECT count(DISTINCT spec_id) FROM shop.parts.files") == [[1]]
+    assert rows("SELECT count(DISTINCT spec_id) FROM shop.parts.files") == [[1]]
 
 
 @check
@@ -73,9 +75,9 @@ def alter_properties():
         "SET TBLPROPERTIES ('a' = 'b', 'comment' = 'c', 'read.split.target-size' = '1000000')",
         "ALTER TABLE shop.properties UNSET TBLPROPERTIES ('a')",
     )
-    properties = {row[0]: row[1] for row in spark_rows("SHOW TBLPROPERTIES shop.properties")}
+    properties = {row[0]: row[1] for row in rows("SHOW TBLPROPERTIES shop.properties")}
     assert "a" not in properties and properties["read.split.target-size"] == "1000000", properties
-    assert "c" in str(spark_rows("DESCRIBE EXTENDED shop.properties"))
+    assert "c" in str(rows("DESCRIBE EXTENDED shop.properties"))
     refused("ALTER TABLE shop.properties SET LOCATION 'file:///tmp/elsewhere'", "HW-LAKE-035")
 
 
@@ -87,7 +89,7 @@ def alter_order():
         "INSERT INTO shop.ordered VALUES (4, 'z', null), (5, 'zz', null)",
     )
     both("SELECT count(*) FROM shop.ordered", [[5]])
-    assert "sort-order" in str(spark_rows("SHOW TBLPROPERTIES shop.ordered"))
+    assert "sort-order" in str(rows("SHOW TBLPROPERTIES shop.ordered"))
     do(
         "ALTER TABLE shop.ordered WRITE DISTRIBUTED BY PARTITION LOCALLY ORDERED BY id",
         "ALTER TABLE shop.ordered WRITE UNORDERED",
@@ -119,18 +121,6 @@ def alter_upgrade():
 
 
 @check
-def alter_rename():
-    made("shop.before")
-    do("ALTER TABLE shop.before RENAME TO shop.after", "INSERT INTO shop.after VALUES (4, 'd', null)")
-    both("SELECT count(*) FROM shop.after", [[4]])
-    refused("SELECT * FROM shop.before", "NOT_FOUND")
-    do("CREATE NAMESPACE attic", "ALTER TABLE shop.after RENAME TO attic.after")
-    both("SELECT count(*) FROM attic.after", [[4]])
-    do("CREATE TABLE shop.taken (id INT) USING iceberg")
-    refused("ALTER TABLE shop.taken RENAME TO attic.after", "already exists")
-
-
-@check
 def refs_branches():
     made("shop.branched")
     do(
@@ -139,11 +129,11 @@ def refs_branches():
         "INSERT INTO shop.branched.branch_audit VALUES (4, 'd', null)",
         "DELETE FROM shop.branched.branch_audit WHERE id = 1",
     )
-    assert spark_rows("SELECT count(*), max(id) FROM shop.branched VERSION AS OF 'audit'") == [[3, 4]]
+    assert rows("SELECT count(*), max(id) FROM shop.branched VERSION AS OF 'audit'") == [[3, 4]]
     both("SELECT count(*), max(id) FROM shop.branched", [[3, 3]])
     do("CALL node.system.fast_forward('shop.branched', 'main', 'audit')")
     both("SELECT count(*), max(id) FROM shop.branched", [[3, 4]])
-    assert spark_rows("SELECT count(*), min(id) FROM shop.branched.tag_before") == [[3, 1]]
+    assert rows("SELECT count(*), min(id) FROM shop.branched.tag_before") == [[3, 1]]
     do(
         "ALTER TABLE shop.branched CREATE OR REPLACE TAG before RETAIN 1 DAYS",
         "ALTER TABLE shop.branched REPLACE BRANCH audit RETAIN 1 DAYS WITH SNAPSHOT RETENTION 2 SNAPSHOTS",
@@ -154,7 +144,7 @@ def refs_branches():
         "ALTER TABLE shop.branched DROP TAG before",
         "ALTER TABLE shop.branched DROP TAG IF EXISTS before",
     )
-    assert spark_rows("SELECT name FROM shop.branched.refs") == [["main"]]
+    assert rows("SELECT name FROM shop.branched.refs") == [["main"]]
 
 
 @check
@@ -176,10 +166,10 @@ def refs_travel():
     made("shop.travel")
     do("INSERT INTO shop.travel VALUES (4, 'd', null)", "DELETE FROM shop.travel WHERE id = 1")
     first, second, _ = snapshots("shop.travel")
-    assert spark_rows(f"SELECT count(*) FROM shop.travel VERSION AS OF {first}") == [[3]]
-    assert spark_rows(f"SELECT count(*) FROM shop.travel.snapshot_id_{second}") == [[4]]
+    assert rows(f"SELECT count(*) FROM shop.travel VERSION AS OF {first}") == [[3]]
+    assert rows(f"SELECT count(*) FROM shop.travel.snapshot_id_{second}") == [[4]]
     do(
         "CALL node.system.create_changelog_view(table => 'shop.travel', changelog_view => 'changes', "
         f"options => map('start-snapshot-id', '{first}'))"
     )
-    assert spark_rows("SELECT id, _change_type FROM changes ORDER BY id") == [[1, "DELETE"], [4, "INSERT"]]
+    assert rows("SELECT id, _change_type FROM changes ORDER BY id") == [[1, "DELETE"], [4, "INSERT"]]

@@ -3,27 +3,15 @@ import os
 import pathlib
 import time
 
-from engines import (
-    EVERYTHING,
-    both,
-    by_node,
-    check,
-    do,
-    folder_of,
-    made,
-    many,
-    refused,
-    snapshots,
-    spark,
-    spark_rows,
-    until,
-)
+from engine import EVERYTHING, spark
+from engines import both, do, folder_of, made, many, metadata_file, refused, rows, snapshots
+from node import by_node, check, until
 
 
 @check
 def keep_rewrite_data_files():
     many("shop.compacted")
-    done = spark_rows(
+    done = rows(
         "CALL node.system.rewrite_data_files(table => 'shop.compacted', options => map('min-input-files', '2'))"
     )
     assert done[0][:2] == [5, 1], done
@@ -38,7 +26,7 @@ def keep_rewrite_data_files():
 @check
 def keep_rewrite_manifests():
     many("shop.manifests")
-    assert spark_rows("CALL node.system.rewrite_manifests('shop.manifests')") == [[5, 1]]
+    assert rows("CALL node.system.rewrite_manifests('shop.manifests')") == [[5, 1]]
     both("SELECT count(*), sum(id) FROM shop.manifests", [[7, 52]])
 
 
@@ -62,7 +50,7 @@ def keep_remove_orphan_files():
     # Older than what Spark takes for somebody's who has yet to commit.
     long_ago = time.time() - 7 * 86_400
     os.utime(orphan, (long_ago, long_ago))
-    found = spark_rows("CALL node.system.remove_orphan_files(table => 'shop.orphans')")
+    found = rows("CALL node.system.remove_orphan_files(table => 'shop.orphans')")
     assert [row[0].rsplit("/", 1)[1] for row in found] == ["nobodys.parquet"], found
     assert not orphan.exists()
     both("SELECT count(*), sum(id) FROM shop.orphans", [[7, 52]])
@@ -111,7 +99,7 @@ def keep_add_partitioned_files():
 @check
 def keep_register():
     many("shop.registered")
-    file = spark_rows("SELECT file FROM shop.registered.metadata_log_entries ORDER BY timestamp DESC LIMIT 1")[0][0]
+    file = metadata_file("shop.registered")
     do(
         "DROP TABLE shop.registered",
         f"CALL node.system.register_table(table => 'shop.again', metadata_file => '{file}')",
@@ -133,14 +121,14 @@ def keep_statistics():
 @check
 def keep_ancestors():
     many("shop.ancestors")
-    assert len(spark_rows("CALL node.system.ancestors_of('shop.ancestors')")) == 5
+    assert len(rows("CALL node.system.ancestors_of('shop.ancestors')")) == 5
 
 
 @check
 def keep_rewrite_table_path():
     many("shop.moved")
     location = "file://" + folder_of("shop.moved")
-    found = spark_rows(
+    found = rows(
         "CALL node.system.rewrite_table_path(table => 'shop.moved', "
         f"source_prefix => '{location}', target_prefix => 'file:///elsewhere')"
     )
@@ -154,22 +142,19 @@ def view_life():
         "CREATE VIEW shop.of_a COMMENT 'kinds' TBLPROPERTIES ('x' = 'y') "
         "AS SELECT id, kind FROM shop.viewed WHERE kind = 'a'"
     )
-    assert spark_rows("SELECT id FROM shop.of_a ORDER BY id") == [[1], [3]]
-    assert "of_a" in str(spark_rows("SHOW VIEWS IN shop"))
+    assert rows("SELECT id FROM shop.of_a ORDER BY id") == [[1], [3]]
+    assert "of_a" in str(rows("SHOW VIEWS IN shop"))
     do("CREATE OR REPLACE VIEW shop.of_a (number) AS SELECT id FROM shop.viewed WHERE kind = 'b'")
-    assert spark_rows("SELECT number FROM shop.of_a") == [[2]]
+    assert rows("SELECT number FROM shop.of_a") == [[2]]
     refused("CREATE VIEW shop.of_a AS SELECT 1 AS one", "ALREADY_EXISTS")
     do(
         "CREATE VIEW IF NOT EXISTS shop.of_a AS SELECT 1 AS one",
         "ALTER VIEW shop.of_a SET TBLPROPERTIES ('p' = 'q')",
         "ALTER VIEW shop.of_a UNSET TBLPROPERTIES ('p')",
     )
-    assert (
-        "shop.viewed"
-        in str(spark_rows("DESCRIBE EXTENDED shop.of_a")) + spark_rows("SHOW CREATE TABLE shop.of_a")[0][0]
-    )
+    assert "shop.viewed" in str(rows("DESCRIBE EXTENDED shop.of_a")) + rows("SHOW CREATE TABLE shop.of_a")[0][0]
     do("ALTER VIEW shop.of_a RENAME TO shop.of_b")
-    assert spark_rows("SELECT number FROM shop.of_b") == [[2]]
+    assert rows("SELECT number FROM shop.of_b") == [[2]]
     do("DROP VIEW shop.of_b")
     refused("SELECT * FROM shop.of_b", "NOT_FOUND")
     do("DROP VIEW IF EXISTS shop.of_b")
@@ -179,20 +164,13 @@ def view_life():
 def view_at_the_node():
     """A view has Spark's dialect alone; the node says that it does not read it."""
     do("CREATE VIEW shop.spoken AS SELECT count(*) AS n FROM datasets.orders")
-    assert spark_rows("SELECT n FROM shop.spoken") == [[10]]
+    assert rows("SELECT n FROM shop.spoken") == [[10]]
     try:
         by_node("SELECT n FROM shop.spoken")
     except AssertionError as error:
         assert "HW-LAKE-092" in str(error), error
     else:
         raise AssertionError("not refused")
-
-
-@check
-def view_names():
-    do("CREATE VIEW shop.name_of_view AS SELECT 1 AS one", "CREATE TABLE shop.name_of_table (id INT) USING iceberg")
-    refused("CREATE TABLE shop.name_of_view (id INT) USING iceberg")
-    refused("CREATE VIEW shop.name_of_table AS SELECT 1 AS one")
 
 
 def gone(location):

@@ -1,8 +1,10 @@
 """Namespaces and tables that Spark makes, and their rows."""
 import tempfile
-import threading
 
-from engines import ROWS, both, by_node, check, do, made, refused, snapshots, spark, spark_rows
+from common import changed
+from engine import spark
+from engines import both, do, made, refused, rows, snapshots
+from node import by_node, check
 
 
 @check
@@ -11,7 +13,7 @@ def namespace_life():
     do("CREATE NAMESPACE IF NOT EXISTS life")
     refused("CREATE NAMESPACE life", "ALREADY_EXISTS")
     do("ALTER NAMESPACE life SET PROPERTIES ('colour' = 'blue')")
-    text = str(spark_rows("DESCRIBE NAMESPACE EXTENDED life"))
+    text = str(rows("DESCRIBE NAMESPACE EXTENDED life"))
     assert "blue" in text and "of this check" in text, text
     do("CREATE TABLE life.one (id INT) USING iceberg")
     refused("DROP NAMESPACE life", "HW-LAKE-036")
@@ -65,10 +67,10 @@ def create_types():
             [None, None, None, 9] + [None] * 10,
         ],
     )
-    assert spark_rows("SELECT r, m FROM shop.create_types WHERE i = 3") == [["cafe", {"k": 1}]]
+    assert rows("SELECT r, m FROM shop.create_types WHERE i = 3") == [["cafe", {"k": 1}]]
     assert by_node("SELECT encode(r, 'hex') FROM shop.create_types WHERE i = 3") == [["cafe"]]
     assert by_node("SELECT m FROM shop.create_types WHERE i = 3") == [[{"k": 1}]]
-    assert "'mine' = 'yes'" in spark_rows("SHOW CREATE TABLE shop.create_types")[0][0]
+    assert "'mine' = 'yes'" in rows("SHOW CREATE TABLE shop.create_types")[0][0]
 
 
 @check
@@ -78,28 +80,6 @@ def create_location():
         "HW-LAKE-035",
         "chooses where",
     )
-
-
-@check
-def create_partitioned():
-    for name, parts in (
-        ("day", "days(at)"),
-        ("month", "months(at)"),
-        ("year", "years(at)"),
-        ("hour", "hours(at)"),
-        ("bucket", "bucket(4, id)"),
-        ("truncate", "truncate(2, kind)"),
-        ("identity", "kind"),
-        ("two", "days(at), bucket(4, kind)"),
-    ):
-        table = f"shop.create_{name}"
-        made(table, rest=f"PARTITIONED BY ({parts})")
-        both(
-            f"SELECT id, kind, at FROM {table} ORDER BY id",
-            [[1, "a", "2026-01-01T10:00:00"], [2, "b", "2026-01-02T10:00:00"], [3, "a", "2026-01-03T10:00:00"]],
-        )
-        both(f"SELECT id FROM {table} WHERE at >= timestamp'2026-01-02 00:00:00' AND kind = 'a'", [[3]])
-        both(f"SELECT kind FROM {table} WHERE id = 2", [["b"]])
 
 
 @check
@@ -209,39 +189,27 @@ def write_overwrite():
     both("SELECT count(*) FROM shop.overwrite", [[0]])
 
 
-def changed(mode):
+def changed_by(mode):
     table = "shop." + mode.replace("-", "_")
     modes = ", ".join(f"'write.{what}.mode' = '{mode}'" for what in ("delete", "update", "merge"))
-    made(
-        table,
-        rest=f"PARTITIONED BY (kind) TBLPROPERTIES ({modes})",
-        values=ROWS + ", (4, 'b', null), (5, 'a', null), (6, null, null)",
-    )
-    do(f"DELETE FROM {table} WHERE id = 1")
-    both(f"SELECT id FROM {table} ORDER BY id", [[2], [3], [4], [5], [6]])
-    do(f"UPDATE {table} SET kind = 'z', at = timestamp'2027-01-01 00:00:00' WHERE id IN (2, 6)")
-    both(f"SELECT id, kind FROM {table} ORDER BY id", [[2, "z"], [3, "a"], [4, "b"], [5, "a"], [6, "z"]])
-    do(f"""MERGE INTO {table} t USING (SELECT * FROM VALUES (3, 'gone'), (4, 'b4'), (8, 'n8') AS s(id, kind)) s
-        ON t.id = s.id
-        WHEN MATCHED AND s.kind = 'gone' THEN DELETE WHEN MATCHED THEN UPDATE SET kind = s.kind
-        WHEN NOT MATCHED THEN INSERT (id, kind) VALUES (s.id, s.kind)
-        WHEN NOT MATCHED BY SOURCE AND t.id = 5 THEN UPDATE SET kind = 'alone'""")
-    expected = [[2, "z"], [4, "b4"], [5, "alone"], [6, "z"], [8, "n8"]]
+    expected = changed(table, f"PARTITIONED BY (kind) TBLPROPERTIES ({modes})")
+    do(f"""MERGE INTO {table} t USING (SELECT id FROM {table} WHERE id <> 5) s ON t.id = s.id
+        WHEN NOT MATCHED BY SOURCE THEN UPDATE SET kind = 'alone'""")
+    expected = [[id, "alone" if id == 5 else kind] for id, kind in expected]
     both(f"SELECT id, kind FROM {table} ORDER BY id", expected)
-    both(f"SELECT count(*) FROM {table} WHERE kind = 'z' AND at > timestamp'2026-12-31 00:00:00'", [[2]])
     return table, expected
 
 
 @check
 def write_copy_on_write():
-    table, _ = changed("copy-on-write")
-    assert spark_rows(f"SELECT count(*) FROM {table}.all_delete_files") == [[0]]
+    table, _ = changed_by("copy-on-write")
+    assert rows(f"SELECT count(*) FROM {table}.all_delete_files") == [[0]]
 
 
 @check
 def write_merge_on_read():
-    table, expected = changed("merge-on-read")
-    assert spark_rows(f"SELECT count(*) > 0 FROM {table}.delete_files WHERE content = 1") == [[True]]
+    table, expected = changed_by("merge-on-read")
+    assert rows(f"SELECT count(*) > 0 FROM {table}.delete_files WHERE content = 1") == [[True]]
     do(f"CALL node.system.rewrite_position_delete_files(table => '{table}', options => map('rewrite-all', 'true'))")
     both(f"SELECT id, kind FROM {table} ORDER BY id", expected)
     do(
@@ -263,29 +231,6 @@ def write_distribution():
         "DELETE FROM shop.distribution WHERE id IN (1, 11)",
     )
     both("SELECT id FROM shop.distribution ORDER BY id", [[2], [3], [12]])
-
-
-@check
-def write_concurrently():
-    """Two writers of one table at once: each commits anew on what the other one made."""
-    made("shop.concurrent")
-    failures = []
-
-    def append(base):
-        try:
-            for n in range(4):
-                do(f"INSERT INTO shop.concurrent VALUES ({base + n}, 'w', null)")
-        except Exception as error:
-            failures.append(error)
-
-    writers = [threading.Thread(target=append, args=(base,)) for base in (100, 200)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert not failures, failures
-    both("SELECT count(*), count(DISTINCT id) FROM shop.concurrent", [[11, 11]])
-    assert len(snapshots("shop.concurrent")) == 9
 
 
 @check
