@@ -34,3 +34,12 @@ fn a_count_takes_a_few_bits_of_each_child() {
     let words: usize = tally.0.iter().map(|bits| bits.0.len()).sum();
     assert_eq!(words, 2 * 100_000_usize.div_ceil(64));
 }
+
+#[test]
+fn a_false_number_takes_no_room() {
+    let mut marks = Marks::default();
+    [0, 63, 64, u64::MAX].into_iter().for_each(|number| marks.set(number));
+    let has: Vec<bool> = [0, 1, 63, 64, 65, u64::MAX - 1, u64::MAX].map(|number| marks.has(number)).to_vec();
+    assert_eq!(has, [true, false, true, true, false, false, true]);
+    assert_eq!(marks.0.len(), 3);
+}
