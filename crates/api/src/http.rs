@@ -10,6 +10,7 @@ pub mod body;
 pub mod bus;
 mod charts;
 pub mod console;
+mod deletions;
 pub mod documents;
 mod drafts;
 pub mod enrich;

@@ -109,24 +109,6 @@ impl Client {
         self.json(Method::GET, path, query, None).await
     }
 
-    /// A DELETE whose answer is JSON; with a version, of that version alone.
-    ///
-    /// # Errors
-    /// As [`Client::json`].
-    pub async fn delete(&self, path: &[&str], query: &[(&str, &str)], version: Option<u64>) -> Result<Value, Problems> {
-        let mut request = self.request(Method::DELETE, path, query);
-        if let Some(version) = version {
-            request = request.header("if-match", format!("\"{version}\""));
-        }
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(|error| self.broke_off(&error))?;
-        if !status.is_success() {
-            return Err(self.refused(status, &bytes));
-        }
-        serde_json::from_slice(&bytes).map_err(|error| self.no_json(&error).into())
-    }
-
     /// The text of a resource as its author applied it; None where the node keeps none that still says what it is.
     ///
     /// # Errors

@@ -32,12 +32,11 @@ use crate::unit::{Clear, Task, Unit, UnitKind};
 mod apply;
 mod delete;
 mod drafts;
-mod foresee;
+mod namers;
 
 pub use apply::{Applied, Outcome, Report, dangling};
-pub use delete::DeleteOptions;
+pub use delete::{DeleteOptions, DeleteReport, Deletion, Refusal};
 pub use drafts::{DraftChange, KeptDraft};
-pub use foresee::{Deletion, Foreseen};
 
 /// What a kernel is made of.
 pub struct Setup {
@@ -320,8 +319,8 @@ impl Kernel {
         self.validators.store(Arc::new(validators));
     }
 
-    fn not_found(&self, kind: &str, name: &str) -> Problem {
-        let list = self.list(Some(kind));
+    /// `HW-KERNEL-012`, where `list` is what there is of the kind.
+    fn not_found(&self, kind: &str, name: &str, list: &[Arc<Resource>]) -> Problem {
         let near = closest(name, list.iter().map(|resource| resource.metadata.name.as_str()));
         let problem = Problem::new("HW-KERNEL-012", format!("there is no `{kind}/{}`", crate::kind::short(name)));
         match near {

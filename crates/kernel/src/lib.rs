@@ -34,7 +34,9 @@ pub mod unit;
 pub mod yaml;
 
 pub use clock::SystemClock;
-pub use kernel::{DeleteOptions, Deletion, DraftChange, Foreseen, KeptDraft, Kernel, Outcome, Report, Setup};
+pub use kernel::{
+    DeleteOptions, DeleteReport, Deletion, DraftChange, KeptDraft, Kernel, Outcome, Refusal, Report, Setup,
+};
 pub use kind::{ApplyOptions, Kind, Ref, Registry, View};
 pub use origin::Origin;
 pub use reconcile::{Action, Observed, Plan, StreamObject, UnitSpec, Verb};

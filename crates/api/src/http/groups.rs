@@ -19,6 +19,9 @@ use crate::http::query::Query;
 use crate::http::tail::{Begin, chosen};
 use crate::http::{Api, answer};
 
+/// What stands for the kind of a group, which is no resource.
+pub const PLURAL: &str = "groups";
+
 /// Query parameters of `GET /v1/groups`.
 pub const LIST_QUERY: &[&str] = &["positions"];
 
@@ -126,22 +129,36 @@ pub async fn delete(
     request: Request,
 ) -> Result<Response, Fault> {
     let query = Query::parse(request.uri().query(), DELETE_QUERY)?;
-    let group = find(&api.groups, &name)?;
-    let refused = |members| read_by(&name, members, "it cannot be deleted");
+    end(&api, &name, query.flag("dry-run")?).await?;
+    Ok(answer::json(StatusCode::OK, &json!({ "deleted": [id(&name)] })))
+}
+
+/// How a group is called among resources.
+pub fn id(name: &str) -> String {
+    format!("group/{name}")
+}
+
+/// Ends a group without members; a dry run says whether it would.
+///
+/// # Errors
+/// `HW-API-023` for no such group, `HW-API-116` for one with members, and what the log says.
+pub async fn end(api: &Api, name: &str, dry_run: bool) -> Result<(), Fault> {
+    let group = find(&api.groups, name)?;
+    let refused = |members| read_by(name, members, "it cannot be deleted");
     if group.phase != Phase::Empty {
         return Err(refused(group.members.len()));
     }
-    if !query.flag("dry-run")? {
-        match api.groups.delete(&name).await {
-            // Another request or the end of its last offset was faster.
-            Ok(()) | Err(GroupError::NotFound) => {}
-            Err(GroupError::Log(refusal)) => return Err(refusal.into()),
-            Err(GroupError::Closed) => return Err(stopping()),
-            // A member came in between.
-            Err(_) => return Err(refused(api.groups.describe(&name).map_or(0, |group| group.members.len()))),
-        }
+    if dry_run {
+        return Ok(());
     }
-    Ok(answer::json(StatusCode::OK, &json!({ "deleted": [format!("group/{name}")] })))
+    match api.groups.delete(name).await {
+        // Another request or the end of its last offset was faster.
+        Ok(()) | Err(GroupError::NotFound) => Ok(()),
+        Err(GroupError::Log(refusal)) => Err(refusal.into()),
+        Err(GroupError::Closed) => Err(stopping()),
+        // A member came in between.
+        Err(_) => Err(refused(api.groups.describe(name).map_or(0, |group| group.members.len()))),
+    }
 }
 
 /// Which offsets are set, and where to.

@@ -1,11 +1,13 @@
-//! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}`, `/v1/apply` and `/v1/foresee`.
+//! Resources over HTTP: `/v1/kinds`, `/v1/{plural}`, `/v1/{plural}/{name}` and `/v1/apply`.
+//!
+//! What it is NOT: deletions, which are in `deletions.rs`.
 //!
 //! The ETag of a resource is its version (`metadata.resourceVersion`), which every write changes. As `application/yaml`
 //! it is its author's text, where that is kept.
 //! `/v1/apply` takes one file as YAML or JSON, or many of them as
 //! `{"files": [{"name", "text"}]}`, so that every problem names its file, line and column.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use bytes::Bytes;
 use headwater_base::Problem;
 use headwater_kernel::port::solutions::File;
 use headwater_kernel::resources::Change;
-use headwater_kernel::{ApplyOptions, DeleteOptions, Deletion, Draft, Kernel, Kind, Report, Resource, yaml};
+use headwater_kernel::{ApplyOptions, Draft, Kernel, Kind, Report, Resource, yaml};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -28,7 +30,6 @@ use crate::http::aside::aside;
 use crate::http::body::media_type;
 use crate::http::documents::{expected, must_exist, tag};
 use crate::http::fault::Fault;
-use crate::http::features::expect_json;
 use crate::http::query::{Query, refused};
 use crate::http::{Api, answer, principal};
 
@@ -41,12 +42,6 @@ pub const LIST_QUERY: &[&str] = &["selector", "watch"];
 /// Query parameters of an apply.
 pub const APPLY_QUERY: &[&str] = &["dry-run", "reset-state", "file"];
 
-/// Query parameters of a deletion.
-pub const DELETE_QUERY: &[&str] = &["dry-run", "cascade", "force", "made"];
-
-/// Query parameters of what is foreseen of deletions.
-pub const FORESEE_QUERY: &[&str] = &["cascade", "force", "made"];
-
 /// Problems that an answer shows; more are only counted.
 const PROBLEMS_SHOWN: usize = 100;
 
@@ -58,34 +53,6 @@ const SETTLE_MAX: Duration = Duration::from_secs(2);
 #[serde(deny_unknown_fields)]
 struct Files {
     files: Vec<File>,
-}
-
-/// What a dry run of a deletion takes to be gone already.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Gone {
-    /// Ids, which may be more than fit into an address.
-    #[serde(default)]
-    gone: BTreeSet<String>,
-}
-
-/// Deletions that are asked about.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Deletions {
-    deletions: Vec<Doomed>,
-}
-
-/// One of them.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Doomed {
-    /// The plural of its kind, as in an address.
-    kind: String,
-    name: String,
-    /// None for whatever is there.
-    #[serde(default)]
-    version: Option<u64>,
 }
 
 /// The kinds of the node.
@@ -223,64 +190,6 @@ pub async fn put(
     Ok(response)
 }
 
-/// Deletes a resource with what it owns.
-pub async fn delete(
-    State(api): State<Arc<Api>>,
-    Path((plural, name)): Path<(String, String)>,
-    request: Request,
-) -> Result<Response, Fault> {
-    let (head, body) = request.into_parts();
-    let query = Query::parse(head.uri.query(), DELETE_QUERY)?;
-    let kind = find(&api, &plural)?;
-    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
-    let Gone { gone } = if body.bytes.is_empty() {
-        Gone::default()
-    } else {
-        expect_json(&media_type(&head.headers))?;
-        serde_json::from_slice(&body.bytes).map_err(|error| {
-            Problem::new("HW-API-008", format!("the body of a deletion cannot be read: {error}"))
-                .help("send none, or `{\"gone\": [\"Pipe/orders\"]}` with `dry-run`")
-        })?
-    };
-    let options = DeleteOptions {
-        dry_run: query.flag("dry-run")?,
-        cascade: query.flag("cascade")?,
-        force: query.flag("force")?,
-        gone,
-        made: query.flag("made")?,
-        version: expected(&head.headers)?,
-        who: principal::of(&head.headers)?,
-    };
-    let gone = api.kernel.delete(kind.name, &name, &options).await?;
-    Ok(answer::json(StatusCode::OK, &json!({ "deleted": gone })))
-}
-
-/// Says what deletions of many would come to, and deletes nothing.
-pub async fn foresee(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
-    let (head, body) = request.into_parts();
-    let query = Query::parse(head.uri.query(), FORESEE_QUERY)?;
-    expect_json(&media_type(&head.headers))?;
-    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
-    let asked: Deletions = serde_json::from_slice(&body.bytes).map_err(|error| {
-        Problem::new("HW-API-008", format!("the deletions cannot be read: {error}"))
-            .help("send `{\"deletions\": [{\"kind\": \"streams\", \"name\": \"orders\"}]}`")
-    })?;
-    let mut deletions = Vec::with_capacity(asked.deletions.len());
-    for Doomed { kind, name, version } in asked.deletions {
-        deletions.push(Deletion { kind: find(&api, &kind)?.name.to_owned(), name, version });
-    }
-    let options = DeleteOptions {
-        dry_run: true,
-        cascade: query.flag("cascade")?,
-        force: query.flag("force")?,
-        made: query.flag("made")?,
-        ..DeleteOptions::default()
-    };
-    let kernel = Arc::clone(&api.kernel);
-    let foreseen = aside(move || kernel.foresee(&deletions, &options)).await?;
-    Ok(answer::json(StatusCode::OK, &json!({ "deleted": foreseen.deleted, "refused": foreseen.refused })))
-}
-
 /// Creates and changes many resources, all or none.
 pub async fn apply(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
@@ -378,7 +287,10 @@ pub fn expect_resources(media_type: &str) -> Result<(), Problem> {
 }
 
 /// A kind by the plural of an address.
-fn find<'a>(api: &'a Api, plural: &str) -> Result<&'a Kind, Fault> {
+///
+/// # Errors
+/// `HW-KERNEL-006`.
+pub fn find<'a>(api: &'a Api, plural: &str) -> Result<&'a Kind, Fault> {
     let kind = api.kernel.registry().kinds().iter().find(|kind| kind.plural == plural);
     match (kind, api.kernel.registry().find(plural)) {
         (Some(kind), _) => Ok(kind),

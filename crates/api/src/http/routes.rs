@@ -11,8 +11,8 @@ use std::sync::Arc;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::http::{
-    Api, bus, console, documents, enrich, executions, features, groups, health, iceberg, ingest, live, metrics,
-    openapi, pipelines, reconcile, resources, tail, transactions,
+    Api, bus, console, deletions, documents, enrich, executions, features, groups, health, iceberg, ingest, live,
+    metrics, openapi, pipelines, reconcile, resources, tail, transactions,
 };
 
 /// One address and method.
@@ -63,6 +63,13 @@ const APPLY_QUERY: &[(&str, &str)] = &[
     ("dry-run", "Says what would happen and changes nothing."),
     ("reset-state", "Lets a pipeline start with an empty state where the new spec does not fit the old one."),
     ("file", "The name that problems give as their place."),
+];
+
+const DELETE_QUERY: &[(&str, &str)] = &[
+    ("dry-run", "Says what would go and deletes nothing."),
+    ("cascade", "Deletes resources that name it as well."),
+    ("force", "Deletes it although others name it."),
+    ("made", "Deletes streams as well, with their events, that the node made for it and that nothing else names."),
 ];
 
 const CONDITION_QUERY: &[(&str, &str)] = &[
@@ -535,21 +542,6 @@ const ROUTES: &[Route] = &[
     },
     Route {
         method: "post",
-        path: "/v1/foresee",
-        operation: "foreseeDeletions",
-        tag: "resources",
-        summary: "Says what deletions would come to, one after the other, and deletes nothing: `{\"deletions\": [{\"kind\": \"streams\", \"name\", \"version\"}]}`; answers `deleted` and `refused`.",
-        query: &[
-            ("cascade", "With resources that name them."),
-            ("force", "Although others name them."),
-            ("made", "With streams that the node made for them and that nothing else names."),
-        ],
-        body: Body::Object,
-        answer: JSON,
-        handler: || post(resources::foresee),
-    },
-    Route {
-        method: "post",
         path: "/v1/apply",
         operation: "apply",
         tag: "resources",
@@ -558,6 +550,17 @@ const ROUTES: &[Route] = &[
         body: Body::Resources,
         answer: JSON,
         handler: || post(resources::apply),
+    },
+    Route {
+        method: "post",
+        path: "/v1/delete",
+        operation: "deleteResources",
+        tag: "resources",
+        summary: "Deletes resources with what they own, those first that name others: `{\"resources\": [{\"kind\", \"name\", \"resourceVersion\"}]}`, the version only where no other is meant, `groups` for consumer groups. One that is refused keeps no other from going; answers what went (`deleted`) and what did not and why (`refused`: `id`, `problem`).",
+        query: DELETE_QUERY,
+        body: Body::Object,
+        answer: JSON,
+        handler: || post(deletions::delete_all),
     },
     Route {
         method: "get",
@@ -626,18 +629,10 @@ const ROUTES: &[Route] = &[
         operation: "deleteResource",
         tag: "resources",
         summary: "Deletes a resource with what it owns and answers what went. With `dry-run` the ids in `gone` are taken to be gone already.",
-        query: &[
-            ("dry-run", "Says what would go and deletes nothing."),
-            ("cascade", "Deletes resources that name this one as well."),
-            ("force", "Deletes it although others name it."),
-            (
-                "made",
-                "Deletes streams as well, with their events, that the node made for it and that nothing else names.",
-            ),
-        ],
+        query: DELETE_QUERY,
         body: Body::Gone,
         answer: JSON,
-        handler: || delete(resources::delete),
+        handler: || delete(deletions::delete),
     },
     Route {
         method: "get",

@@ -16,6 +16,7 @@ use super::{Api, Parts, serve};
 use crate::address::listen;
 use crate::testing::{exchange, parts};
 
+mod deletions;
 mod disk;
 mod documents;
 mod drafts;
@@ -368,14 +369,6 @@ async fn a_change_of_labels_alone_is_not_overwritten_unseen() {
     assert_eq!(code(&gone), "404 HW-KERNEL-012");
     assert_eq!(code(&house.send("DELETE", path, "application/json", r#"{"went":[]}"#).await), "400 HW-API-008");
     assert_eq!(code(&house.send("DELETE", path, "text/plain", "{}").await), "415 HW-API-007");
-    // Asked about together, each is told what it would come to.
-    let asked = r#"{"deletions":[{"kind":"streams","name":"orders"},{"kind":"streams","name":"none","version":3}]}"#;
-    let foreseen = body(&house.send("POST", "/v1/foresee?made", "application/json", asked).await);
-    assert_eq!(foreseen["deleted"][0], "Stream/orders");
-    assert_eq!(foreseen["refused"][0]["code"], "HW-KERNEL-012");
-    assert_eq!(code(&house.send("POST", "/v1/foresee", "application/json", r#"{"gone":[]}"#).await), "400 HW-API-008");
-    let unknown = r#"{"deletions":[{"kind":"rivers","name":"a"}]}"#;
-    assert_eq!(code(&house.send("POST", "/v1/foresee", "application/json", unknown).await), "404 HW-KERNEL-006");
     assert_eq!(put(&now, "c").await.0, 200);
     house.stop().await;
 }

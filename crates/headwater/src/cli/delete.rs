@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use headwater_base::{Limits, Problem};
 use reqwest::Method;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::get::text;
 use super::words::{self, Targets, named};
@@ -17,8 +17,8 @@ use crate::node::registry;
 use crate::output;
 use crate::problems::Problems;
 
-/// The code of what is not there.
-const NOT_FOUND: &str = "HW-KERNEL-012";
+/// The codes of what is not there: of resources, and of consumer groups.
+const NOT_FOUND: [&str; 2] = ["HW-KERNEL-012", "HW-API-023"];
 
 /// Flags of `delete`.
 #[derive(Debug, clap::Args)]
@@ -93,15 +93,14 @@ impl Args {
 /// Deletes resources, or consumer groups.
 ///
 /// # Errors
-/// `HW-KERNEL-012`, `HW-KERNEL-013` when others name it; `HW-CLI-023` for labels of nothing, `HW-CLI-024` for what is
-/// stopped, and what [`group::delete`] says.
+/// `HW-KERNEL-012`, `HW-KERNEL-013` when others name it; `HW-API-023` and `HW-API-116` for a group that is not there or
+/// has members; `HW-CLI-023` for labels of nothing, `HW-CLI-024` for what is stopped.
 pub async fn run(args: Args, context: &Context) -> Done {
     args.refuse_what_is_stopped()?;
-    if let Some(names) = args.groups()? {
-        return group::delete(context, &names, args.ignore_not_found, args.dry_run).await;
-    }
+    let groups = args.groups()?;
     let client = context.client()?;
     let mut targets: Vec<Target> = match (&args.what, &args.selector) {
+        _ if groups.is_some() => groups.into_iter().flatten().map(Target::group).collect(),
         (Some(what), Some(selector)) => labelled(&client, what, &args.names, selector).await?,
         (Some(what), None) => named(what, &args.names)?.into_iter().map(Target::any).collect(),
         (None, Some(selector)) => return Err(words::kindless("delete", selector).into()),
@@ -125,13 +124,14 @@ pub async fn run(args: Args, context: &Context) -> Done {
     all(client, targets, How { cascade, force, made, ignore_not_found, dry_run }).await
 }
 
-/// A resource to delete.
-#[derive(Clone, Debug)]
+/// A resource to delete, or a consumer group.
+#[derive(Clone, Debug, Serialize)]
 pub struct Target {
     /// The plural of its kind.
     kind: String,
     name: String,
     /// The version that is meant; None for whatever is there.
+    #[serde(rename = "resourceVersion", skip_serializing_if = "Option::is_none")]
     version: Option<u64>,
 }
 
@@ -139,6 +139,10 @@ impl Target {
     /// Whatever is there by this plural and name.
     pub fn any((kind, name): (String, String)) -> Self {
         Self { kind, name, version: None }
+    }
+
+    fn group(name: String) -> Self {
+        Self::any((group::PLURAL.to_owned(), name))
     }
 }
 
@@ -157,31 +161,38 @@ pub struct How {
     pub dry_run: bool,
 }
 
-/// Deletes resources, in an order in which none stands in another's way. What goes besides them with `made` is told
-/// beforehand, and nothing goes where not all of it can.
+impl How {
+    /// As the node is asked.
+    fn flags(self) -> Vec<(&'static str, &'static str)> {
+        let flags = [("dry-run", self.dry_run), ("cascade", self.cascade), ("force", self.force), ("made", self.made)];
+        flags.into_iter().filter(|(_, on)| *on).map(|(name, _)| (name, "true")).collect()
+    }
+}
+
+/// Deletes what the node can delete of these, in the order in which it does; or says what that is. What goes besides them
+/// with `made` is told beforehand, and nothing goes where not all of it can.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn all(client: Client, mut targets: Vec<Target>, how: How) -> Done {
-    // A stream that goes before what writes to it is made anew by the next event.
-    targets.sort_by_key(|target| matches!(target.kind.as_str(), "streams" | "tables"));
-    if how.dry_run {
-        let (ids, problems) = foresee(&client, &targets, how).await?;
-        for id in &ids {
-            say(id, " (dry run)")?;
-        }
-        return if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) };
+pub async fn all(client: Client, targets: Vec<Target>, how: How) -> Done {
+    if targets.is_empty() {
+        return Ok(ExitCode::SUCCESS);
     }
-    if how.made {
+    if how.made && !how.dry_run {
         foretell(&client, &targets, how).await?;
     }
-    Deleter { client, how, gone: HashSet::new() }.all(targets).await?;
-    Ok(ExitCode::SUCCESS)
+    let (ids, problems) = ask(&client, &targets, how).await?;
+    for id in &ids {
+        let (kind, name) = id.split_once('/').unwrap_or(("", id));
+        let suffix = if how.dry_run { " (dry run)" } else { "" };
+        output::line(format!("{}/{name} deleted{suffix}", kind.to_lowercase()))?;
+    }
+    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }
 
 /// Says which streams go that nobody has named here: their events are lost with them.
 async fn foretell(client: &Client, targets: &[Target], how: How) -> Result<(), Problems> {
-    let (ids, problems) = foresee(client, targets, how).await?;
+    let (ids, problems) = ask(client, targets, How { dry_run: true, ..how }).await?;
     if !problems.is_empty() {
         return Err(problems.into());
     }
@@ -195,39 +206,27 @@ async fn foretell(client: &Client, targets: &[Target], how: How) -> Result<(), P
     Ok(())
 }
 
-/// The ids of all that would go, and why others would stay. Asked at once: one after the other, each would have to be told
-/// of all before it.
-async fn foresee(client: &Client, targets: &[Target], how: How) -> Result<(Vec<String>, Vec<Problem>), Problems> {
-    let deletions: Vec<Value> = targets
-        .iter()
-        .map(|Target { kind, name, version }| json!({ "kind": kind, "name": name, "version": version }))
-        .collect();
-    let body = json!({ "deletions": deletions }).to_string().into_bytes();
-    let answer = client.json(Method::POST, &["v1", "foresee"], &how.flags(), Some(("application/json", body))).await?;
-    let Foreseen { deleted, mut refused } = serde_json::from_value(answer).map_err(|error| client.no_json(&error))?;
-    refused.retain(|problem| !(how.ignore_not_found && problem.code == NOT_FOUND));
-    Ok((deleted, refused))
+/// The ids of all that goes, or would go, and why others stay. Asked at once: the node looks at all of them together.
+async fn ask(client: &Client, targets: &[Target], how: How) -> Result<(Vec<String>, Vec<Problem>), Problems> {
+    let body = json!({ "resources": targets }).to_string().into_bytes();
+    let answer = client.json(Method::POST, &["v1", "delete"], &how.flags(), Some(("application/json", body))).await?;
+    let Report { deleted, refused } = serde_json::from_value(answer).map_err(|error| client.no_json(&error))?;
+    let mut problems: Vec<Problem> = refused.into_iter().map(|refusal| refusal.problem).collect();
+    problems.retain(|problem| !(how.ignore_not_found && NOT_FOUND.contains(&problem.code.as_str())));
+    Ok((deleted, problems))
 }
 
-/// What the node says that deletions would come to.
+/// What the node says of deletions.
 #[derive(Debug, Deserialize)]
-struct Foreseen {
+struct Report {
     deleted: Vec<String>,
-    refused: Vec<Problem>,
+    refused: Vec<Refusal>,
 }
 
-impl How {
-    /// As the node is asked.
-    fn flags(self) -> Vec<(&'static str, &'static str)> {
-        let flags = [("cascade", self.cascade), ("force", self.force), ("made", self.made)];
-        flags.into_iter().filter(|(_, on)| *on).map(|(name, _)| (name, "true")).collect()
-    }
-}
-
-/// Prints that a resource is deleted.
-fn say(id: &str, suffix: &str) -> Result<(), Problem> {
-    let (kind, name) = id.split_once('/').unwrap_or(("", id));
-    output::line(format!("{}/{name} deleted{suffix}", kind.to_lowercase()))
+/// What it says of one that it refuses.
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    problem: Problem,
 }
 
 /// The resources of some kinds that have these labels.
@@ -256,58 +255,4 @@ async fn labelled(client: &Client, what: &str, names: &[String], selector: &str)
         output::note("no resources");
     }
     Ok(targets)
-}
-
-/// Deletes one resource after the other.
-struct Deleter {
-    client: Client,
-    how: How,
-    /// Ids of what is gone.
-    gone: HashSet<String>,
-}
-
-impl Deleter {
-    async fn all(&mut self, mut targets: Vec<Target>) -> Result<(), Problems> {
-        let registry = registry();
-        let mut problems = Vec::new();
-        // What others among these name waits for them; in which order files come is their writer's matter.
-        loop {
-            let (before, mut waiting) = (targets.len(), Vec::new());
-            problems.clear();
-            for target in targets {
-                let id = registry
-                    .find(&target.kind)
-                    .map_or_else(|_| String::new(), |kind| format!("{}/{}", kind.name, target.name));
-                if self.gone.contains(&id) {
-                    continue;
-                }
-                if let Err(more) = self.delete(&target).await {
-                    problems.extend(more.0);
-                    waiting.push(target);
-                }
-            }
-            if waiting.is_empty() || waiting.len() == before {
-                break;
-            }
-            targets = waiting;
-        }
-        if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
-    }
-
-    async fn delete(&mut self, Target { kind, name, version }: &Target) -> Result<(), Problems> {
-        let answer = match self.client.delete(&["v1", kind, name], &self.how.flags(), *version).await {
-            Ok(answer) => answer,
-            Err(problems)
-                if self.how.ignore_not_found && problems.0.iter().all(|problem| problem.code == NOT_FOUND) =>
-            {
-                return Ok(());
-            }
-            Err(problems) => return Err(problems),
-        };
-        for id in answer["deleted"].as_array().into_iter().flatten().filter_map(|id| id.as_str()) {
-            say(id, "")?;
-            self.gone.insert(id.to_owned());
-        }
-        Ok(())
-    }
 }

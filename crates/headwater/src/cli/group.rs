@@ -1,5 +1,5 @@
-//! Consumer groups: `headwater get groups` lists them, `headwater reset group/NAME` says where one reads on, and
-//! `headwater delete group/NAME` ends one.
+//! Consumer groups: `headwater get groups` lists them, and `headwater reset group/NAME` says where one reads on. `delete`
+//! ends them beside resources.
 
 use std::process::ExitCode;
 
@@ -11,8 +11,11 @@ use super::get::text;
 use super::{Context, Done};
 use crate::output::{self, Column, Format};
 
-/// Words that mean consumer groups, which are no resources.
-pub const WORDS: [&str; 2] = ["groups", "group"];
+/// What stands for the kind of consumer groups, which are no resources.
+pub const PLURAL: &str = "groups";
+
+/// Words that mean consumer groups.
+pub const WORDS: [&str; 2] = [PLURAL, "group"];
 
 const COLUMNS: &[Column] = &[
     Column::new("NAME", |row| text(row, "/name")),
@@ -132,29 +135,6 @@ fn named(what: &str) -> Result<&str, Problem> {
 pub fn nameless(what: &str) -> Problem {
     Problem::new("HW-CLI-010", format!("`{}` names no consumer group", what.escape_debug()))
         .help("write `group/NAME`; `headwater get groups` lists them")
-}
-
-/// Deletes groups without members, with their offsets, or says which would go.
-///
-/// # Errors
-/// `HW-API-023` for no such group, `HW-API-116` for one with members; the others go all the same.
-pub async fn delete(context: &Context, names: &[String], ignore_not_found: bool, dry_run: bool) -> Done {
-    let client = context.client()?;
-    let mut query: Vec<(&str, &str)> = Vec::new();
-    let mut suffix = "";
-    if dry_run {
-        query.push(("dry-run", "true"));
-        suffix = " (dry run)";
-    }
-    let mut problems = Vec::new();
-    for name in names {
-        match client.delete(&["v1", "groups", name], &query, None).await {
-            Ok(_) => output::line(format!("group/{name} deleted{suffix}"))?,
-            Err(more) if ignore_not_found && more.0.iter().all(|problem| problem.code == "HW-API-023") => {}
-            Err(more) => problems.extend(more.0),
-        }
-    }
-    if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(problems.into()) }
 }
 
 /// Sets where a group without members reads on, or says what would be set.

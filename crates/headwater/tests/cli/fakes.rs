@@ -8,8 +8,8 @@ use expect_test::expect;
 
 use super::{alone, check, text};
 
-/// Something that gives these answers, status and body, one for each request. Answers its URL, and what was asked, with the
-/// version that was, once all answers are given.
+/// Something that gives these answers, status and body, one for each request. Answers its URL, and what was asked, of a
+/// deletion with its list, once all answers are given.
 fn fake(answers: &[(u16, &'static str)]) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -20,11 +20,16 @@ fn fake(answers: &[(u16, &'static str)]) -> (String, JoinHandle<Vec<String>>) {
         let lines = reader.by_ref().lines().map(Result::unwrap);
         let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
         let sent = head.iter().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        reader.read_exact(&mut vec![0; sent.unwrap_or(0)]).unwrap();
+        let mut sent = vec![0; sent.unwrap_or(0)];
+        reader.read_exact(&mut sent).unwrap();
         let bytes = body.len();
         write!(socket, "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {bytes}\r\n\r\n{body}").unwrap();
-        let version = head.iter().find(|line| line.starts_with("if-match: "));
-        version.map_or_else(|| head[0].clone(), |version| format!("{}, {version}", head[0]))
+        let asked = head[0].trim_end_matches(" HTTP/1.1");
+        if asked.starts_with("POST /v1/delete") {
+            format!("{asked} {}", String::from_utf8(sent).unwrap())
+        } else {
+            head[0].clone()
+        }
     };
     (url, std::thread::spawn(move || answers.into_iter().map(answer).collect()))
 }
@@ -68,10 +73,10 @@ fn executions_are_listed_page_by_page_up_to_a_limit() {
 
 #[test]
 fn what_is_deleted_by_its_labels_is_what_was_listed() {
-    let (url, asked) = fake(&[
-        (200, r#"{"items":[{"kind":"Stream","metadata":{"name":"a","resourceVersion":7}}]}"#),
-        (412, r#"{"code":"HW-KERNEL-011","title":"this deletes version 7 of `Stream/a`, which is at version 8"}"#),
-    ]);
+    const CHANGED: &str = r#"{"deleted":[],"refused":[{"id":"Stream/a","problem":
+        {"code":"HW-KERNEL-011","title":"this deletes version 7 of `Stream/a`, which is at version 8"}}]}"#;
+    let (url, asked) =
+        fake(&[(200, r#"{"items":[{"kind":"Stream","metadata":{"name":"a","resourceVersion":7}}]}"#), (200, CHANGED)]);
     check(
         &alone(&["delete", "streams", "-l", "team=checkout", "--server", &url], ""),
         expect![[r#"
@@ -79,7 +84,8 @@ fn what_is_deleted_by_its_labels_is_what_was_listed() {
         exit 1
     "#]],
     );
-    assert_eq!(asked.join().unwrap()[1], "DELETE /v1/streams/a HTTP/1.1, if-match: \"7\"");
+    let list = r#"{"resources":[{"kind":"streams","name":"a","resourceVersion":7}]}"#;
+    assert_eq!(asked.join().unwrap()[1], format!("POST /v1/delete {list}"));
 }
 
 #[test]
@@ -226,12 +232,13 @@ fn groups_are_listed_and_set_to_a_place() {
 
 #[test]
 fn groups_are_described_and_deleted() {
-    const MEMBERS: &str =
-        r#"{"code":"HW-API-116","title":"consumer group `busy` has 1 member, so that it cannot be deleted"}"#;
-    const NONE: &str = r#"{"code":"HW-API-023","title":"no consumer group `gone`"}"#;
-    let gone = (200, r#"{"deleted":["group/readers"]}"#);
+    const ONE: &str = r#"{"deleted":["group/readers"],"refused":[]}"#;
+    const MEMBERS: &str = r#"{"deleted":["group/readers"],"refused":[{"id":"group/busy","problem":
+        {"code":"HW-API-116","title":"consumer group `busy` has 1 member, so that it cannot be deleted"}}]}"#;
+    const NONE: &str = r#"{"deleted":[],"refused":[{"id":"group/gone","problem":
+        {"code":"HW-API-023","title":"no consumer group `gone`"}}]}"#;
     let one = r#"{"name":"readers","state":"Empty","generation":1,"members":[],"partitions":[]}"#;
-    let (url, asked) = fake(&[(200, one), gone, (409, MEMBERS), gone, (404, NONE)]);
+    let (url, asked) = fake(&[(200, one), (200, ONE), (200, MEMBERS), (200, NONE)]);
     let shown = text(&alone(&["describe", "group", "readers", "--server", &url], ""));
     assert!(shown.contains("name: readers") && shown.contains("generation: 1"), "{shown}");
     check(
@@ -255,34 +262,48 @@ fn groups_are_described_and_deleted() {
         exit 0
     "#]],
     );
-    let paths = ["readers?dry-run=true", "busy", "readers", "gone"];
-    let deleted = paths.map(|path| format!("DELETE /v1/groups/{path} HTTP/1.1"));
+    let list = |names: &[&str]| {
+        let rows: Vec<String> = names.iter().map(|name| format!(r#"{{"kind":"groups","name":"{name}"}}"#)).collect();
+        format!(r#"{{"resources":[{}]}}"#, rows.join(","))
+    };
+    let deleted: [(&str, &[&str]); 3] = [("?dry-run=true", &["readers"]), ("", &["busy", "readers"]), ("", &["gone"])];
+    let deleted = deleted.map(|(query, names)| format!("POST /v1/delete{query} {}", list(names)));
     assert_eq!(asked.join().unwrap()[1..], deleted);
 }
 
 #[test]
-fn what_deletions_would_come_to_is_asked_once_however_many_they_are() {
+fn deletions_are_asked_for_at_once_however_many_they_are() {
     const STAYS: &str = r#"{"deleted":["Pipeline/a","Stream/c"],"refused":[
-        {"code":"HW-KERNEL-013","title":"`Stream/b` is named by `Pipeline/z`"},
-        {"code":"HW-KERNEL-012","title":"there is no `Stream/d`"}]}"#;
-    let (url, asked) = fake(&[(200, STAYS), (200, STAYS)]);
-    let words = [
-        "delete",
-        "pipeline/a",
-        "stream/b",
-        "stream/c",
-        "stream/d",
-        "--dry-run",
-        "--ignore-not-found",
-        "--server",
-        &url,
-    ];
+        {"id":"Stream/b","problem":{"code":"HW-KERNEL-013","title":"`Stream/b` is named by `Pipeline/z`"}},
+        {"id":"Stream/d","problem":{"code":"HW-KERNEL-012","title":"there is no `Stream/d`"}}]}"#;
+    let (url, asked) = fake(&[(200, STAYS); 4]);
+    let words = ["delete", "pipeline/a", "stream/b", "stream/c", "stream/d", "--ignore-not-found", "--server", &url];
     check(
-        &alone(&words, ""),
+        &alone(&[&words[..], &["--dry-run"]].concat(), ""),
         expect![[r#"
         pipeline/a deleted (dry run)
         stream/c deleted (dry run)
         error[HW-KERNEL-013]: `Stream/b` is named by `Pipeline/z`
+        exit 1
+    "#]],
+    );
+    check(
+        &alone(&words, ""),
+        expect![[r#"
+        pipeline/a deleted
+        stream/c deleted
+        error[HW-KERNEL-013]: `Stream/b` is named by `Pipeline/z`
+        exit 1
+    "#]],
+    );
+    check(
+        &alone(&["delete", "stream", "c", "d", "--force", "--server", &url], ""),
+        expect![[r#"
+        pipeline/a deleted
+        stream/c deleted
+        error[HW-KERNEL-013]: `Stream/b` is named by `Pipeline/z`
+
+        error[HW-KERNEL-012]: there is no `Stream/d`
         exit 1
     "#]],
     );
@@ -294,5 +315,16 @@ fn what_deletions_would_come_to_is_asked_once_however_many_they_are() {
         exit 1
     "#]],
     );
-    assert_eq!(asked.join().unwrap(), ["POST /v1/foresee HTTP/1.1", "POST /v1/foresee?made=true HTTP/1.1"]);
+    let row = |kind: &str, name: &str| format!(r#"{{"kind":"{kind}","name":"{name}"}}"#);
+    let (a, [b, c, d]) = (row("pipelines", "a"), ["b", "c", "d"].map(|name| row("streams", name)));
+    let list = format!(r#"{{"resources":[{a},{b},{c},{d}]}}"#);
+    assert_eq!(
+        asked.join().unwrap(),
+        [
+            format!("POST /v1/delete?dry-run=true {list}"),
+            format!("POST /v1/delete {list}"),
+            format!(r#"POST /v1/delete?force=true {{"resources":[{c},{d}]}}"#),
+            format!(r#"POST /v1/delete?dry-run=true&made=true {{"resources":[{a},{b}]}}"#),
+        ]
+    );
 }

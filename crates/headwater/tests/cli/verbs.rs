@@ -258,6 +258,29 @@ fn what_is_deleted_together_may_stand_in_any_order() {
 }
 
 #[test]
+fn what_cannot_be_deleted_keeps_nothing_else_from_going() {
+    let node = Node::start();
+    node.write("r.yaml", RESOURCES);
+    assert!(node.run(&["apply", "-f", "r.yaml"]).status.success());
+    let words = ["delete", "stream/nowhere", "stream/orders", "stream/headwater.audit", "pipeline/double"];
+    for (flags, suffix) in [(vec!["--dry-run"], " (dry run)"), (vec![], "")] {
+        let some = node.run(&[&words[..], &flags[..]].concat());
+        let said = text(&some);
+        let went = format!("pipeline/double deleted{suffix}\nstream/orders deleted{suffix}\n");
+        assert!(
+            said.starts_with(&format!("{went}error[HW-KERNEL-027]: the audit stream cannot be deleted\n")),
+            "{said}"
+        );
+        assert!(said.contains("\nerror[HW-KERNEL-012]: there is no `Stream/nowhere`\n"), "{said}");
+        assert_eq!(some.status.code(), Some(1));
+    }
+    // With streams that the node made, it is all or nothing.
+    let made = node.run(&["delete", "stream/orders.double", "stream/headwater.audit", "--made"]);
+    assert!(text(&made).starts_with("error[HW-KERNEL-027]"), "{}", text(&made));
+    assert!(node.run(&["get", "stream/orders.double"]).status.success());
+}
+
+#[test]
 fn a_resource_is_described_with_its_history() {
     let node = ready();
     let shown = text(&node.run(&["describe", "stream/orders", "pipeline/double"]));

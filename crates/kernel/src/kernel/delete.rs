@@ -1,95 +1,267 @@
 //! Deleting: what names a resource stands in its way; what it owns goes with it.
 //!
-//! A deletion is marked first (`metadata.deleting`, durable) and carried out by the supervisor: units stop, then what
-//! the resource owns goes, then the resource. A crash in between is taken up again after the restart.
+//! Deletions that are asked for together are looked at together: who names what is looked up once for all of them, and
+//! one that others among them stand in the way of goes behind those. What goes is marked first (`metadata.deleting`,
+//! durable) and carried out by the supervisor: units stop, then what the resource owns goes, then the resource. A crash
+//! in between is taken up again after the restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_base::{Principal, Problem};
+use headwater_base::{Micros, Principal, Problem};
 use headwater_log::{Commit, LogError, Stream, append_durable};
+use serde::Serialize;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
 use super::Kernel;
-use super::foresee::{Deletion, Namers};
+use super::namers::Namers;
 use crate::audit;
+use crate::kinds::holds_events;
 use crate::made::orphans;
 use crate::resource::{Metadata, Resource, id};
-use crate::resources::refused;
+use crate::resources::{Change, refused};
 use crate::supervisor::observe;
+use crate::unit::panicked;
 
-/// How long a deletion is waited for.
+/// How long is waited for the next of what is to go.
 const DELETE_MAX: Duration = Duration::from_secs(60);
+
+/// Resources that one commit marks. A commit has a largest size, and so has a batch of audit events.
+const MARKS_MAX: usize = 100;
+
+/// A deletion that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// The resource's kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Deletes only this version; None deletes whatever is there.
+    pub version: Option<u64>,
+}
 
 /// How resources are deleted.
 #[derive(Clone, Debug, Default)]
 pub struct DeleteOptions {
     /// Says what would go and deletes nothing.
     pub dry_run: bool,
-    /// Deletes resources that name this one as well.
+    /// Deletes resources that name one of these as well.
     pub cascade: bool,
-    /// Deletes it although others name it; they wait for it then.
+    /// Deletes them although others name them; those wait for them then.
     pub force: bool,
     /// Ids that a dry run takes to be gone already: those that an earlier step of the same work would delete.
     pub gone: BTreeSet<String>,
     /// Deletes streams as well that the node made for what goes and that nothing else names, with their events.
     pub made: bool,
-    /// Deletes only this version; None deletes whatever is there.
-    pub version: Option<u64>,
     /// Who asks for it, as the audit event says. That a resource is gone then tells the node.
     pub who: Principal,
 }
 
-impl Kernel {
-    /// Deletes a resource with what it owns (a stream goes with its events), and answers the ids of all that goes: of
-    /// resources in the order in which they go, then of streams that the node made. Resolves when it is gone.
+/// What deletions came to, or would come to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct DeleteReport {
+    /// The ids of all that went: of resources in the order in which they go, then of streams that the node made.
+    pub deleted: Vec<String>,
+    /// What stays; what is not there last.
+    pub refused: Vec<Refusal>,
+}
+
+/// A resource that is not deleted, or not yet.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Refusal {
+    /// Its id.
+    pub id: String,
+    /// Why.
+    pub problem: Problem,
+}
+
+/// What deletions come to as things are.
+struct Decided {
+    /// What goes, in the order in which it goes: streams without a resource last.
+    goes: Vec<Arc<Resource>>,
+    /// Streams besides these that the node made and that go with them.
+    made: Vec<Arc<Stream>>,
+    refused: Vec<Refusal>,
+}
+
+impl Deletion {
+    fn id(&self) -> String {
+        id(&self.kind, &self.name)
+    }
+}
+
+impl DeleteReport {
+    /// What it says where one deletion was asked for.
     ///
     /// # Errors
-    /// `HW-KERNEL-011` it has another version, `-012` there is none, `-013` others name it, `-027` it belongs to another resource, `-016`.
-    pub async fn delete(&self, kind: &str, name: &str, options: &DeleteOptions) -> Result<Vec<String>, Problem> {
+    /// Why that was refused.
+    pub fn of_one(self) -> Result<Vec<String>, Problem> {
+        match self.refused.into_iter().next() {
+            Some(refusal) => Err(refusal.problem),
+            None => Ok(self.deleted),
+        }
+    }
+}
+
+impl Kernel {
+    /// Deletes a resource, whatever its version, and answers the ids of all that went. Resolves when it is gone.
+    ///
+    /// # Errors
+    /// Why it was refused, as [`Self::delete_all`] says.
+    pub async fn delete(
+        self: &Arc<Self>,
+        kind: &str,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Vec<String>, Problem> {
+        let deletion = Deletion { kind: kind.to_owned(), name: name.to_owned(), version: None };
+        self.delete_all(vec![deletion], options).await?.of_one()
+    }
+
+    /// Deletes resources with what they own (a stream goes with its events), those first that name others among them,
+    /// and streams and tables after what writes to them. One that is refused keeps no other from going. Resolves when all
+    /// that can go is gone.
+    ///
+    /// A resource is refused with `HW-KERNEL-011` where it has another version, `-012` where there is none, `-013` where
+    /// others name it, `-027` where it belongs to another resource, `-016` where it cannot be written, `-031` where it is
+    /// still there after a minute in which nothing has gone.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-024` for a bug.
+    pub async fn delete_all(
+        self: &Arc<Self>,
+        asked: Vec<Deletion>,
+        options: &DeleteOptions,
+    ) -> Result<DeleteReport, Problem> {
+        let turn = self.resources.turn.lock().await;
+        // From here on: an end before that would be of another one of the name.
         let mut changes = self.watch();
-        let (mut ids, mut made) = {
-            let _turn = self.resources.turn.lock().await;
-            let gone = if options.dry_run { options.gone.clone() } else { BTreeSet::new() };
-            let asked = Deletion { kind: kind.to_owned(), name: name.to_owned(), version: options.version };
-            let mut goes = self.goes(&asked, options, &Namers::of(self), &gone)?;
-            let ids: Vec<String> = goes.iter().map(|resource| resource.id()).collect();
-            let made = if options.made { self.orphans(&goes, &gone) } else { Vec::new() };
-            if options.dry_run {
-                return Ok(ids.into_iter().chain(made.iter().map(stream_id)).collect());
-            }
-            let bare = goes.pop_if(|resource| resource.metadata.generation == 0);
-            // First: whoever wants the stream to be there would have it made again.
-            self.mark(&goes, options).await?;
-            if let Some(bare) = bare {
-                self.delete_bare(&bare, &options.who).await?;
-            }
-            (ids, made)
-        };
+        let (kernel, how) = (Arc::clone(self), options.clone());
+        let decided = tokio::task::spawn_blocking(move || kernel.decide(&asked, &how)).await;
+        let Decided { mut goes, mut made, refused } = decided.map_err(|error| panicked("delete", error))?;
+        let mut report = DeleteReport { deleted: Vec::new(), refused };
+        if options.dry_run {
+            report.deleted = goes.iter().map(|resource| resource.id()).chain(made.iter().map(stream_id)).collect();
+            return Ok(report);
+        }
+        let bare = goes.split_off(goes.partition_point(|resource| resource.metadata.generation > 0));
+        let marked = self.mark_all(&goes, options, &mut report).await;
+        goes.truncate(marked);
+        drop(turn);
         self.wake();
-        let gone = async {
-            while ids
-                .iter()
-                .any(|id| id.split_once('/').is_some_and(|(kind, name)| self.resources.get(kind, name).is_some()))
-            {
-                if let Err(tokio::sync::broadcast::error::RecvError::Closed) = changes.recv().await {
-                    return;
-                }
+        let begun = Instant::now();
+        let left = self.until_gone(goes.iter().map(|resource| resource.id()).collect(), &mut changes).await;
+        for id in goes.iter().map(|resource| resource.id()) {
+            if left.contains(&id) {
+                report.refused.push(Refusal { problem: lasting(&id, begun.elapsed()), id });
+            } else {
+                report.deleted.push(id);
             }
-        };
-        if tokio::time::timeout(DELETE_MAX, gone).await.is_err() {
-            let fact = format!("`{}` is still being deleted after {} s", id(kind, name), DELETE_MAX.as_secs());
-            return Err(Problem::new("HW-KERNEL-031", fact)
-                .help("it goes on in the background; its status says what it waits for"));
+        }
+        if !bare.is_empty() {
+            self.delete_bare(&bare, options, &mut report).await?;
         }
         // One that came to be named meanwhile has stayed.
         made.retain(|stream| self.log().stream(stream.name.as_str()).is_none_or(|now| now.id != stream.id));
-        ids.extend(made.iter().map(stream_id));
-        Ok(ids)
+        report.deleted.extend(made.iter().map(stream_id));
+        Ok(report)
+    }
+
+    /// What deletions come to, one after the other; one that others among them stand in the way of waits for those.
+    fn decide(&self, asked: &[Deletion], options: &DeleteOptions) -> Decided {
+        let namers = Namers::of(self);
+        let before = if options.dry_run { options.gone.clone() } else { BTreeSet::new() };
+        let is_there = |asked: &Deletion| self.get(&asked.kind, &asked.name).is_some() && !before.contains(&asked.id());
+        let (mut waiting, absent): (Vec<&Deletion>, Vec<&Deletion>) = asked.iter().partition(|asked| is_there(asked));
+        // A stream that goes before what writes to it would be made anew for it.
+        waiting.sort_by_key(|asked| holds_events(&asked.kind));
+        let (mut goes, mut refused): (Vec<Arc<Resource>>, Vec<Refusal>) = Default::default();
+        let mut gone = before.clone();
+        loop {
+            let count = waiting.len();
+            refused.clear();
+            waiting.retain(|asked| {
+                let id = asked.id();
+                // It goes with another one already.
+                if gone.contains(&id) {
+                    return false;
+                }
+                match self.goes(asked, options, &namers, &gone) {
+                    Ok(all) => {
+                        gone.extend(all.iter().map(|resource| resource.id()));
+                        goes.extend(all);
+                        false
+                    }
+                    Err(problem) => {
+                        refused.push(Refusal { id, problem });
+                        true
+                    }
+                }
+            });
+            if waiting.is_empty() || waiting.len() == count {
+                break;
+            }
+        }
+        let mut lists: HashMap<&str, Vec<Arc<Resource>>> = HashMap::new();
+        for asked in absent {
+            let list = lists.entry(asked.kind.as_str()).or_insert_with(|| self.list(Some(asked.kind.as_str())));
+            refused.push(Refusal { id: asked.id(), problem: self.not_found(&asked.kind, &asked.name, list) });
+        }
+        goes.sort_by_key(|resource| resource.metadata.generation == 0);
+        let mut made = if options.made { self.orphans(&goes, &before) } else { Vec::new() };
+        made.retain(|stream| !gone.contains(&stream_id(stream)));
+        Decided { goes, made, refused }
+    }
+
+    /// The resources that go where this one is deleted, itself last, as things are once others are `gone`.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-011`, `-012`, `-013` and `-027`, as [`Self::delete_all`] says.
+    fn goes(
+        &self,
+        asked: &Deletion,
+        options: &DeleteOptions,
+        namers: &Namers,
+        gone: &BTreeSet<String>,
+    ) -> Result<Vec<Arc<Resource>>, Problem> {
+        let (kind, name) = (asked.kind.as_str(), asked.name.as_str());
+        let absent = || self.not_found(kind, name, &self.list(Some(kind)));
+        let Some(resource) = self.get(kind, name) else { return Err(absent()) };
+        let stored = resource.metadata.version;
+        if let Some(meant) = asked.version.filter(|meant| *meant != stored) {
+            let fact = format!("this deletes version {meant} of `{}`, which is at version {stored}", resource.id());
+            return Err(Problem::new("HW-KERNEL-011", fact).help("somebody changed it since; get it again"));
+        }
+        if let Some(table) =
+            name.strip_prefix("table.").filter(|table| kind == "Stream" && self.resources.get("Table", table).is_some())
+        {
+            if gone.contains(&id("Table", table)) {
+                return Err(absent());
+            }
+            let problem = Problem::new("HW-KERNEL-027", format!("the stream `{name}` belongs to the table `{table}`"));
+            return Err(problem.help(format!("`headwater delete table/{table}` deletes both")));
+        }
+        if kind == "Stream" && name == audit::STREAM {
+            return Err(Problem::new("HW-KERNEL-027", "the audit stream cannot be deleted"));
+        }
+        let dependents = namers.dependents(&resource, options.cascade, gone);
+        if let (Some(first), false) = (dependents.first(), options.cascade || options.force) {
+            let others = dependents.len() - 1;
+            let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+            let fact = format!("`{}` is named by `{}`{more}", resource.id(), first.id());
+            let help = "delete that first, or use `--cascade` to delete both, or `--force` to delete this one alone";
+            return Err(Problem::new("HW-KERNEL-013", fact).help(help));
+        }
+        let mut goes = if options.cascade { dependents } else { Vec::new() };
+        goes.push(resource);
+        Ok(goes)
     }
 
     /// The streams that the node made and that go with these, where `gone` are gone already.
-    pub(super) fn orphans(&self, goes: &[Arc<Resource>], gone: &BTreeSet<String>) -> Vec<Arc<Stream>> {
+    fn orphans(&self, goes: &[Arc<Resource>], gone: &BTreeSet<String>) -> Vec<Arc<Stream>> {
         let ids: BTreeSet<String> = goes.iter().map(|resource| resource.id()).collect();
         let mut stays = self.resources.list(None);
         stays.retain(|resource| !ids.contains(&resource.id()) && !gone.contains(&resource.id()));
@@ -98,14 +270,31 @@ impl Kernel {
         orphans
     }
 
-    async fn mark(&self, goes: &[Arc<Resource>], options: &DeleteOptions) -> Result<(), Problem> {
+    /// Marks resources in their order and answers how many. Where it ends early, the report says why the others stay.
+    async fn mark_all(&self, goes: &[Arc<Resource>], options: &DeleteOptions, report: &mut DeleteReport) -> usize {
+        // The same for all of them: by it is known what is deleted together.
+        let (now, mut marked) = (self.clock().now(), 0);
+        for some in goes.chunks(MARKS_MAX) {
+            if let Err(problem) = self.mark(some, now, options).await {
+                let stays = goes.iter().skip(marked);
+                report.refused.extend(stays.map(|one| Refusal { id: one.id(), problem: problem.clone() }));
+                break;
+            }
+            marked += some.len();
+        }
+        if marked > 0 {
+            self.compile_validators();
+        }
+        marked
+    }
+
+    async fn mark(&self, goes: &[Arc<Resource>], now: Micros, options: &DeleteOptions) -> Result<(), Problem> {
         let made = options.made;
         let is_new = |Metadata { deleting, deleting_made, .. }: &Metadata| deleting.is_none() || made && !deleting_made;
         let goes: Vec<&Arc<Resource>> = goes.iter().filter(|resource| is_new(&resource.metadata)).collect();
         if goes.is_empty() {
             return Ok(());
         }
-        let now = self.clock().now();
         let entry = |resource: &Resource| {
             self.entry(
                 &options.who,
@@ -124,13 +313,65 @@ impl Kernel {
             marked.metadata.version = self.next_version(resource.metadata.version);
             (marked.id(), Some(marked))
         });
-        self.resources.write(changes.collect(), Vec::new(), &entries).await?;
-        self.compile_validators();
+        self.resources.write(changes.collect(), Vec::new(), &entries).await
+    }
+
+    /// Waits until these are gone, at most [`DELETE_MAX`] from one to the next. Answers those that are not.
+    async fn until_gone(&self, mut left: BTreeSet<String>, changes: &mut Receiver<Change>) -> BTreeSet<String> {
+        let mut until = Instant::now() + DELETE_MAX;
+        while !left.is_empty() {
+            let before = left.len();
+            match tokio::time::timeout_at(until, changes.recv()).await {
+                Ok(Ok(Change { kind, name, resource: None })) => {
+                    left.remove(&id(&kind, &name));
+                }
+                Ok(Ok(_)) => {}
+                // Ends may be among what was missed.
+                Ok(Err(RecvError::Lagged(_))) => left.retain(|id| {
+                    id.split_once('/').is_some_and(|(kind, name)| self.resources.get(kind, name).is_some())
+                }),
+                Ok(Err(RecvError::Closed)) | Err(_) => break,
+            }
+            if left.len() < before {
+                until = Instant::now() + DELETE_MAX;
+            }
+        }
+        left
+    }
+
+    /// Deletes streams that have no resource, now that what wrote to them is gone. Somebody may have come to name one
+    /// since, or to describe it.
+    async fn delete_bare(
+        self: &Arc<Self>,
+        bare: &[Arc<Resource>],
+        options: &DeleteOptions,
+        report: &mut DeleteReport,
+    ) -> Result<(), Problem> {
+        let _turn = self.resources.turn.lock().await;
+        let kernel = Arc::clone(self);
+        let namers = tokio::task::spawn_blocking(move || Namers::of(&kernel)).await;
+        let namers = namers.map_err(|error| panicked("delete", error))?;
+        let alone = DeleteOptions { cascade: false, ..options.clone() };
+        for resource in bare {
+            let Metadata { name, version, .. } = &resource.metadata;
+            let asked =
+                Deletion { kind: resource.kind.clone(), name: name.as_str().to_owned(), version: Some(*version) };
+            let done = match self.goes(&asked, &alone, &namers, &BTreeSet::new()) {
+                Ok(_) => self.delete_stream(resource, &options.who).await,
+                // It went with what it was made for.
+                Err(problem) if problem.code == "HW-KERNEL-012" => Ok(()),
+                Err(problem) => Err(problem),
+            };
+            let id = asked.id();
+            match done {
+                Ok(()) => report.deleted.push(id),
+                Err(problem) => report.refused.push(Refusal { id, problem }),
+            }
+        }
         Ok(())
     }
 
-    /// Deletes a stream that has no resource.
-    async fn delete_bare(&self, resource: &Resource, who: &Principal) -> Result<(), Problem> {
+    async fn delete_stream(&self, resource: &Resource, who: &Principal) -> Result<(), Problem> {
         match self.log().delete(&resource.metadata.name).await {
             Ok(()) | Err(LogError::UnknownStream(_)) => {}
             Err(error) => return Err(refused("the deletion", &error)),
@@ -145,7 +386,13 @@ impl Kernel {
     }
 }
 
+/// `HW-KERNEL-031`: it is marked and has not gone.
+fn lasting(id: &str, waited: Duration) -> Problem {
+    Problem::new("HW-KERNEL-031", format!("`{id}` is still being deleted after {} s", waited.as_secs()))
+        .help("it goes on in the background; its status says what it waits for")
+}
+
 /// The id of a stream as a resource.
-pub(super) fn stream_id(stream: &Arc<Stream>) -> String {
+fn stream_id(stream: &Arc<Stream>) -> String {
     id("Stream", stream.name.as_str())
 }

@@ -16,8 +16,8 @@ use crate::resource::Draft;
 use crate::unit::Unit;
 
 mod bugs;
+mod delete;
 mod drafts;
-mod foresee;
 mod made;
 mod texts;
 

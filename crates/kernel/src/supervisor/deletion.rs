@@ -1,6 +1,7 @@
 //! Finishing deletions: units stop, then what the resource owns goes, then what was made for it, if that is to go, then
 //! the resource.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
@@ -8,58 +9,79 @@ use headwater_base::Problem;
 use headwater_log::{Commit, LogError, Stream, append_durable};
 use headwater_store::disk::{Disk, RealDisk};
 
-use super::slot::Slot;
 use super::{Supervisor, observe};
+use crate::kinds::holds_events;
 use crate::reconcile::Owned;
-use crate::resource::{Metadata, Resource, Status};
+use crate::resource::{Metadata, Resource, Status, id};
 use crate::unit::{awaited, bug};
 use crate::{audit, made};
 
+/// Deletions that one pass carries out: units that are to start or to stop meanwhile wait for no more than these.
+const FINISHED_MAX: usize = 100;
+
 impl Supervisor {
-    /// Removes resources whose deletion began and for which nothing runs any more.
+    /// Removes resources whose deletion began and for which nothing runs any more; a stream only once nothing runs either
+    /// of what is deleted together with it, which may write to it.
     pub(super) async fn finish_deletions(&mut self) {
-        let deleting: Vec<Arc<Resource>> = self
+        let mut deleting: Vec<Arc<Resource>> = self
             .parts
             .resources
             .list(None)
             .into_iter()
             .filter(|resource| resource.metadata.deleting.is_some())
             .collect();
+        if deleting.is_empty() {
+            return;
+        }
+        deleting.sort_by_key(|resource| holds_events(&resource.kind));
+        let users = self.users();
+        let (mut finished, mut busy) = (0, HashSet::new());
         for resource in deleting {
-            let id = resource.id();
-            let mut busy = false;
-            for unit in self.units_of(&resource) {
-                self.end(&unit);
-                busy |= self.slots.contains_key(&unit);
+            // What has gone wakes the supervisor again.
+            if finished == FINISHED_MAX {
+                break;
             }
-            if busy {
+            let (id, together) = (resource.id(), resource.metadata.deleting);
+            let mut is_busy = holds_events(&resource.kind) && busy.contains(&together);
+            for unit in [&id, &resource.metadata.uid].into_iter().filter_map(|key| users.get(key)).flatten() {
+                self.end(unit);
+                is_busy |= self.slots.contains_key(unit);
+            }
+            if is_busy {
+                busy.insert(together);
                 continue;
             }
-            let finished = awaited(self.finish(&resource)).await;
-            let finished = finished.unwrap_or_else(|said| Err(bug(format_args!("the deletion of `{id}`"), &said)));
-            if let Err(problem) = finished {
-                tracing::error!(resource = %id, code = problem.code, title = problem.title, "deletion failed");
-                self.parts.resources.set_status(
-                    &resource.kind,
-                    resource.metadata.name.as_str(),
-                    &resource.metadata.uid,
-                    Status::failed("DeletionFailed", problem.title),
-                );
-            }
+            let done = awaited(self.finish(&resource)).await;
+            let done = done.unwrap_or_else(|said| Err(bug(format_args!("the deletion of `{id}`"), &said)));
+            let Err(problem) = done else {
+                finished += 1;
+                continue;
+            };
+            tracing::error!(resource = %id, code = problem.code, title = problem.title, "deletion failed");
+            self.parts.resources.set_status(
+                &resource.kind,
+                resource.metadata.name.as_str(),
+                &resource.metadata.uid,
+                Status::failed("DeletionFailed", problem.title),
+            );
         }
     }
 
-    /// Ids of units that run for a resource, or for one that names it.
-    fn units_of(&self, resource: &Resource) -> Vec<String> {
-        let names = |other: &Resource| {
-            let Some(kind) = self.parts.registry.kind(&other.kind) else { return false };
-            let refs = kind.names(other).unwrap_or_default();
-            refs.iter().any(|reference| {
-                reference.needed && reference.kind == resource.kind && reference.name == resource.metadata.name.as_str()
-            })
-        };
-        let uses = |slot: &Slot| slot.spec.resource.metadata.uid == resource.metadata.uid || names(&slot.spec.resource);
-        self.slots.iter().filter(|(_, slot)| uses(slot)).map(|(id, _)| id.clone()).collect()
+    /// Ids of units: under the uid of the resource that they run for, and under the id of each that this one needs.
+    fn users(&self) -> HashMap<String, Vec<String>> {
+        let mut users: HashMap<String, Vec<String>> = HashMap::new();
+        for (unit, slot) in &self.slots {
+            let resource = &slot.spec.resource;
+            let mut keys = vec![resource.metadata.uid.clone()];
+            if let Some(kind) = self.parts.registry.kind(&resource.kind) {
+                let needed = kind.names(resource).unwrap_or_default().into_iter().filter(|reference| reference.needed);
+                keys.extend(needed.map(|reference| id(reference.kind, &reference.name)));
+            }
+            for key in keys {
+                users.entry(key).or_default().push(unit.clone());
+            }
+        }
+        users
     }
 
     async fn finish(&self, resource: &Arc<Resource>) -> Result<(), Problem> {

@@ -77,6 +77,24 @@ async fn a_group_is_deleted_with_its_offsets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn groups_are_deleted_beside_resources() {
+    let house = ready().await;
+    let list = r#"{"resources":[{"kind":"groups","name":"none"},{"kind":"groups","name":"readers"},{"kind":"Stream","name":"strict"}]}"#;
+    let delete = async |query: &str| {
+        let answer = house.send("POST", &format!("/v1/delete{query}"), "application/json", list).await;
+        let answer = body(&answer);
+        (answer["deleted"].clone(), answer["refused"][0]["id"].clone(), answer["refused"][0]["problem"]["code"].clone())
+    };
+    let all =
+        (serde_json::json!(["Stream/strict", "group/readers"]), Value::from("group/none"), Value::from("HW-API-023"));
+    assert_eq!(delete("?dry-run").await, all);
+    assert_eq!(offset(&house).await, 2, "a dry run deletes nothing");
+    assert_eq!(delete("").await, all);
+    assert_eq!(body(&house.get("/v1/groups").await)["groups"], serde_json::json!([]));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn groups_are_listed_with_their_positions_where_these_are_asked_for() {
     let house = ready().await;
     let short = serde_json::json!({"name": "readers", "state": "Empty", "members": 0, "lag": 3});

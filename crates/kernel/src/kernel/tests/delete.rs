@@ -1,0 +1,154 @@
+//! Deletions of many in one request.
+
+use super::*;
+
+fn asked(ids: &[&str]) -> Vec<Deletion> {
+    let of = |id: &&str| {
+        let (kind, name) = id.split_once('/').unwrap();
+        Deletion { kind: kind.to_owned(), name: name.to_owned(), version: None }
+    };
+    ids.iter().map(of).collect()
+}
+
+/// What was refused, with its code.
+fn refused(report: &DeleteReport) -> Vec<String> {
+    report.refused.iter().map(|refusal| format!("{} {}", refusal.id, refusal.problem.code)).collect()
+}
+
+fn pipe(name: &str, to: &str) -> String {
+    format!("KIND Pipe\nmetadata: {{name: {name}}}\nspec: {{from: orders, to: {to}}}\n")
+}
+
+/// The stream `orders` and two pipes from there to `dead`, which the node makes.
+async fn ready(world: &World) -> Arc<Kernel> {
+    let kernel = world.open().await;
+    apply(&kernel, &format!("{STREAM}{}{}", pipe("a", "dead"), pipe("b", "dead"))).await;
+    assert_eq!(kernel.settled(&["Pipe/a".into(), "Pipe/b".into()], Duration::from_secs(20)).await, []);
+    kernel
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_deletions_come_to() {
+    let world = World::new();
+    let kernel = ready(&world).await;
+    let plain = DeleteOptions { dry_run: true, ..DeleteOptions::default() };
+    let made = DeleteOptions { made: true, ..plain.clone() };
+    let would = async |ids: &[&str], options: &DeleteOptions| kernel.delete_all(asked(ids), options).await.unwrap();
+
+    // What others among them name waits for those; twice named is deleted once.
+    let all = ["Stream/orders", "Pipe/b", "Pipe/a", "Pipe/b"];
+    let report = would(&all, &made).await;
+    assert_eq!(report.deleted, ["Pipe/b", "Pipe/a", "Stream/orders", "Stream/dead"]);
+    assert_eq!(report.refused, []);
+    assert_eq!(would(&all, &plain).await.deleted, ["Pipe/b", "Pipe/a", "Stream/orders"]);
+
+    // One stays, and so does what it names.
+    let some = would(&["Pipe/c", "Stream/orders", "Pipe/a"], &made).await;
+    assert_eq!(some.deleted, ["Pipe/a"]);
+    assert_eq!(refused(&some), ["Stream/orders HW-KERNEL-013", "Pipe/c HW-KERNEL-012"]);
+    assert!(some.refused[0].problem.title.contains("is named by `Pipe/b`"), "{some:?}");
+    let cascade = DeleteOptions { cascade: true, ..plain.clone() };
+    let whole = would(&["Stream/dead", "Stream/orders", "Pipe/a"], &cascade).await;
+    assert_eq!(whole.deleted, ["Pipe/a", "Pipe/b", "Stream/orders", "Stream/dead"]);
+
+    // A stream that is named and was made goes once.
+    let both = would(&["Pipe/a", "Pipe/b", "Stream/dead"], &made).await;
+    assert_eq!(
+        (&both.deleted[..], both.refused.len()),
+        (&["Pipe/a", "Pipe/b", "Stream/dead"].map(str::to_owned)[..], 0)
+    );
+
+    let mut other = asked(&["Pipe/a"]);
+    other[0].version = Some(1_000);
+    assert_eq!(refused(&kernel.delete_all(other, &plain).await.unwrap()), ["Pipe/a HW-KERNEL-011"]);
+    assert!(kernel.get("Pipe", "a").is_some() && world.log.stream("dead").is_some(), "nothing has gone");
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_go_goes_and_what_cannot_is_told() {
+    let world = World::new();
+    let kernel = ready(&world).await;
+    let plain = DeleteOptions::default();
+    let mut some = asked(&["Stream/orders", "Pipe/c", "Pipe/a", "Pipe/b", "Stream/headwater.audit"]);
+    let seen = kernel.get("Pipe", "a").unwrap().metadata.version;
+    (some[2].version, some[3].version) = (Some(seen), Some(seen + 1));
+    let report = kernel.delete_all(some, &plain).await.unwrap();
+    assert_eq!(report.deleted, ["Pipe/a"]);
+    assert_eq!(
+        refused(&report),
+        [
+            "Pipe/b HW-KERNEL-011",
+            "Stream/orders HW-KERNEL-013",
+            "Stream/headwater.audit HW-KERNEL-027",
+            "Pipe/c HW-KERNEL-012"
+        ]
+    );
+    assert!(kernel.get("Pipe", "a").is_none() && kernel.get("Pipe", "b").is_some());
+
+    let made = DeleteOptions { made: true, ..plain };
+    let rest = kernel.delete_all(asked(&["Stream/orders", "Pipe/b"]), &made).await.unwrap();
+    assert_eq!(rest.deleted, ["Pipe/b", "Stream/orders", "Stream/dead"]);
+    assert_eq!(rest.refused, []);
+    let left: Vec<String> = world.log.streams().iter().map(|stream| stream.name.to_string()).collect();
+    assert_eq!((left, kernel.list(Some("Pipe"))), (vec![audit::STREAM.to_owned()], vec![]));
+    assert_eq!(world.units.running.load(Ordering::SeqCst), 0);
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_go_once_nothing_writes_to_them_any_more() {
+    let world = World::new();
+    let kernel = ready(&world).await;
+    apply(&kernel, &format!("KIND Stream\nmetadata: {{name: out}}\nspec: {{}}\n{}", pipe("c", "out"))).await;
+    assert_eq!(kernel.settled(&["Pipe/c".into(), "Stream/out".into()], Duration::from_secs(20)).await, []);
+    // One is described and one was made; no kind says that a pipe stands in their way.
+    let ids = ["Stream/out", "Stream/dead", "Pipe/c", "Pipe/a", "Pipe/b"];
+    let report = kernel.delete_all(asked(&ids), &DeleteOptions::default()).await.unwrap();
+    assert_eq!(report.refused, []);
+    assert_eq!(report.deleted, ["Pipe/c", "Pipe/a", "Pipe/b", "Stream/out", "Stream/dead"]);
+    let audit = world.audit();
+    let place =
+        |of: &str| audit.iter().position(|line| line.starts_with(of)).unwrap_or_else(|| panic!("{of}: {audit:?}"));
+    let ends = ["Pipe/c 1 deleted", "Stream/out 1 deleted", "Stream/dead 0 deleted"];
+    let [pipe, out, dead] = ends.map(|end| place(&format!("delete {end}")));
+    assert!(pipe < out && out < dead, "{audit:?}");
+    assert!(world.log.stream("out").is_none() && world.log.stream("dead").is_none(), "nobody has made them again");
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_of_a_table_goes_with_it_and_not_alone() {
+    let world = World::new();
+    let kernel = world.open().await;
+    apply(&kernel, "KIND Table\nmetadata: {name: users}\nspec: {}\n").await;
+    assert_eq!(kernel.settled(&["Table/users".into()], Duration::from_secs(20)).await, []);
+    let dry = DeleteOptions { dry_run: true, ..DeleteOptions::default() };
+    let alone = kernel.delete_all(asked(&["Stream/table.users"]), &dry).await.unwrap();
+    assert_eq!(refused(&alone), ["Stream/table.users HW-KERNEL-027"]);
+    // Behind the table it is not there, whatever stands first, and for a dry run as for a real one.
+    for options in [dry, DeleteOptions::default()] {
+        let both = kernel.delete_all(asked(&["Stream/table.users", "Table/users"]), &options).await.unwrap();
+        assert_eq!(both.deleted, ["Table/users"]);
+        assert_eq!(refused(&both), ["Stream/table.users HW-KERNEL-012"]);
+    }
+    assert!(world.log.stream("table.users").is_none());
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_one_commit_marks_go_all_the_same() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let pipes: Vec<String> = (0..250).map(|n| format!("p{n:03}")).collect();
+    apply(&kernel, &format!("{STREAM}{}", pipes.iter().map(|name| pipe(name, "dead")).collect::<String>())).await;
+    let ids: Vec<String> = pipes.iter().map(|name| format!("Pipe/{name}")).collect();
+    assert_eq!(kernel.settled(&ids, Duration::from_secs(20)).await, []);
+    let all: Vec<&str> = std::iter::once("Stream/orders").chain(ids.iter().map(String::as_str)).collect();
+    let made = DeleteOptions { made: true, ..DeleteOptions::default() };
+    let report = kernel.delete_all(asked(&all), &made).await.unwrap();
+    let wanted: Vec<String> = ids.into_iter().chain(["Stream/orders", "Stream/dead"].map(str::to_owned)).collect();
+    assert_eq!((report.deleted, report.refused), (wanted, vec![]));
+    assert_eq!((kernel.list(Some("Pipe")), kernel.get("Stream", "orders")), (vec![], None));
+    kernel.stop().await;
+}
