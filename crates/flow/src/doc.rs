@@ -7,6 +7,7 @@
 //! (`differential` in `program/tests`); a text that a full parse would refuse is refused here.
 
 mod parse;
+mod parts;
 mod tree;
 
 use bytes::Bytes;

@@ -22,6 +22,7 @@ use headwater_base::{Place, Problem};
 use headwater_kernel::port::Secrets;
 use headwater_kernel::unit::contained;
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use vrl::compiler::runtime::Terminate;
 use vrl::compiler::state::ExternalEnv;
 use vrl::compiler::{CompileConfig, ExpressionError, Function, Target, TargetValue, TimeZone};
@@ -35,6 +36,8 @@ pub use keyring::{Keyring, Period};
 
 /// Expressions that one run may evaluate; an event's worth is a few dozen.
 const EXPRESSIONS_MAX: u32 = 1_000_000;
+/// Variables for which a run has room by itself.
+const VARIABLES_USUAL: usize = 16;
 /// The largest index in a path that a program writes to: everything below it is filled with nulls.
 const INDEX_MAX: isize = 1_000;
 
@@ -57,7 +60,7 @@ pub struct Program {
     body: Option<Arc<vrl::compiler::Program>>,
     /// How it ends.
     tail: Arc<[plain::Statement]>,
-    /// Variables of head and tail.
+    /// Variables of the head.
     variables: usize,
     /// Head or tail need the event's time; without one VRL runs the whole.
     timed: bool,
@@ -204,18 +207,19 @@ impl Program {
     /// `HW-FLOW-121` for an error that the program did not handle, 122 for its `abort`, 123 when it leaves something
     /// that is not an object, 124 when it does not end, 125 when the runtime fails.
     pub fn run(&self, doc: &mut Doc, env: &mut Env) -> Result<(), Fault> {
-        let Env { runtime, metadata, variables } = env;
+        let Env { runtime, metadata } = env;
         if self.timed && metadata.seconds().is_none() {
             resolve(&self.whole, &mut target::Edit::new(doc, metadata), runtime)?;
         } else {
             let aborted = |words: String| Fault::new("HW-FLOW-122", words);
-            variables.clear();
-            variables.resize(self.variables, Value::Null);
-            plain::run(&self.head, doc, metadata, variables).map_err(aborted)?;
+            let none = plain::Variable::Value(Value::Null);
+            let mut variables = SmallVec::<[_; VARIABLES_USUAL]>::from_elem(none, self.variables);
+            plain::run(&self.head, doc, metadata, &mut variables).map_err(aborted)?;
             if let Some(body) = &self.body {
                 resolve(body, &mut target::Edit::new(doc, metadata), runtime)?;
             }
-            plain::run(&self.tail, doc, metadata, variables).map_err(aborted)?;
+            // These are deletions, which use no variables.
+            plain::run(&self.tail, doc, metadata, &mut []).map_err(aborted)?;
         }
         if !doc.is_object() {
             return Err(Fault::new("HW-FLOW-123", "the program leaves something that is not an object"));
@@ -256,7 +260,7 @@ impl Condition {
 
     /// What [`Condition::test`] must be equal to.
     fn test_in_vrl(&self, doc: &Doc, env: &mut Env) -> Result<bool, Fault> {
-        let Env { runtime, metadata, .. } = env;
+        let Env { runtime, metadata } = env;
         Ok(resolve(&self.program, &mut target::Read::new(doc, metadata), runtime)? == Value::Boolean(true))
     }
 }
@@ -267,7 +271,7 @@ impl Expression {
     /// # Errors
     /// As [`Program::run`].
     pub fn eval(&self, doc: &Doc, env: &mut Env) -> Result<Value, Fault> {
-        let Env { runtime, metadata, .. } = env;
+        let Env { runtime, metadata } = env;
         resolve(&self.0, &mut target::Read::new(doc, metadata), runtime)
     }
 }

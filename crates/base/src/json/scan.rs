@@ -4,11 +4,11 @@
 //! containers, no lone surrogate escapes, no number beyond the range of a double), so that an event which is never
 //! parsed in full is refused for the same reasons as one that is. What it is NOT: it builds no values.
 
+use super::tag::tag;
+use super::{unescape, unquoted};
+
 /// The deepest nesting of arrays and objects, the outermost one counted.
 pub const DEPTH_MAX: u32 = 127;
-
-/// Room for the containers within an event's members that is made at once.
-const INNER_USUAL: usize = 16;
 
 /// Too many containers within each other.
 const TOO_DEEP: &str = "more than 127 nested arrays and objects";
@@ -49,6 +49,22 @@ pub struct Known<'a> {
     pub base: u32,
 }
 
+impl Key {
+    /// The tag of its name in `text`, where it lies.
+    #[inline]
+    pub fn tag(self, text: &[u8]) -> u32 {
+        let quoted = self.span.of(text);
+        if self.escaped { tag(unescape(quoted).as_bytes()) } else { tag(unquoted(quoted)) }
+    }
+
+    /// Whether that is its name in `text`, where it lies.
+    #[inline]
+    pub fn is(self, text: &[u8], name: &str) -> bool {
+        let quoted = self.span.of(text);
+        if self.escaped { unescape(quoted) == name } else { unquoted(quoted) == name.as_bytes() }
+    }
+}
+
 impl Known<'_> {
     /// Where the value at `at` of the object's own text ends, if it is the next of them.
     fn take(&mut self, at: usize) -> Option<usize> {
@@ -70,8 +86,9 @@ impl Extent {
 }
 
 /// Reads a whole text that is one object, calling `member` for each of its members in order, with where its value lies.
-/// `text` is UTF-8; `outside` containers count as being around its members; what is `known` is passed over. Answers where
-/// the arrays and objects right within its members lie: they are passed over when such a member is looked into.
+/// `text` is UTF-8; `outside` containers count as being around its members; what is `known` is passed over. `inner` gets
+/// where the arrays and objects right within its members lie, in order: they are passed over when such a member is looked
+/// into.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -80,25 +97,19 @@ pub fn object(
     outside: u32,
     mut known: Known<'_>,
     mut member: impl FnMut(Key, Extent),
-) -> Result<Vec<Extent>, Flaw> {
-    let mut inner = Vec::new();
+    mut inner: impl FnMut(Extent),
+) -> Result<(), Flaw> {
     whole(text, |scan| {
         scan.members(0, |scan, key| {
             let start = scan.at as u32;
             match known.take(scan.at) {
                 Some(end) => scan.at = end,
-                None => scan.value(outside, |extent| {
-                    if inner.capacity() == 0 {
-                        inner.reserve(INNER_USUAL);
-                    }
-                    inner.push(extent);
-                })?,
+                None => scan.value(outside, &mut inner)?,
             }
             member(key, Extent { start, end: scan.at as u32 });
             Ok(())
         })
-    })?;
-    Ok(inner)
+    })
 }
 
 /// Checks a whole text that is one value of any type.
@@ -148,6 +159,7 @@ impl Scan<'_> {
         }
     }
 
+    #[inline]
     fn flaw(&self, what: &'static str) -> Flaw {
         let what = if self.at >= self.bytes.len() { "the text ends too early" } else { what };
         Flaw { at: self.at, what }
@@ -218,7 +230,17 @@ impl Scan<'_> {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn value(&mut self, outside: u32, mut inner: impl FnMut(Extent)) -> Result<(), Flaw> {
+    pub fn value(&mut self, outside: u32, inner: impl FnMut(Extent)) -> Result<(), Flaw> {
+        // The place is its own meanwhile, so that it can stay in a register: from one token to the next everything waits
+        // for it.
+        let mut own = Scan { bytes: self.bytes, at: self.at };
+        let passed = own.pass(outside, inner);
+        self.at = own.at;
+        passed
+    }
+
+    #[inline]
+    fn pass(&mut self, outside: u32, mut inner: impl FnMut(Extent)) -> Result<(), Flaw> {
         let mut objects: u128 = 0;
         let mut depth = 0;
         // Where the container right within it that is open, or was last, begins.
@@ -254,7 +276,7 @@ impl Scan<'_> {
                         inner(Extent { start: begun, end: self.at as u32 });
                     }
                 }
-                b'-' | b'0'..=b'9' => self.number()?,
+                b'-' | b'0'..=b'9' => self.at = number(self.bytes, self.at)?,
                 b't' => self.word(b"true")?,
                 b'f' => self.word(b"false")?,
                 b'n' => self.word(b"null")?,
@@ -305,26 +327,26 @@ impl Scan<'_> {
     /// What is wrong with it.
     #[inline]
     pub fn string(&mut self) -> Result<bool, Flaw> {
-        if self.peek() != b'"' {
-            return Err(self.flaw("expected a string"));
-        }
-        self.at += 1;
-        let mut escaped = false;
-        loop {
-            self.plain();
-            match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
+        // Nearly all are like this: nothing to resolve, and not at the end of the text.
+        if self.peek() == b'"' {
+            let mut at = self.at + 1;
+            while let Some(sixteen) = self.bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+                match plain_bytes(sixteen) {
+                    None => at += sixteen.len(),
+                    Some(plain) => {
+                        at += plain;
+                        if self.bytes.get(at) == Some(&b'"') {
+                            self.at = at + 1;
+                            return Ok(false);
+                        }
+                        break;
+                    }
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return Err(self.flaw("a control character inside a string")),
-                None => return Err(self.flaw("")),
             }
         }
+        let (end, escaped) = any_string(self.bytes, self.at)?;
+        self.at = end;
+        Ok(escaped)
     }
 
     /// Passes everything that needs no attention inside a string: sixteen bytes at a time, which is more than most
@@ -332,13 +354,11 @@ impl Scan<'_> {
     #[inline]
     pub fn plain(&mut self) {
         while let Some(sixteen) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<16>()) {
-            let words = u128::from_le_bytes(*sixteen);
-            let flags = u128::from(attention(words as u64)) | u128::from(attention((words >> 64) as u64)) << 64;
-            if flags != 0 {
-                self.at += flags.trailing_zeros() as usize / 8;
+            if let Some(plain) = plain_bytes(sixteen) {
+                self.at += plain;
                 return;
             }
-            self.at += 16;
+            self.at += sixteen.len();
         }
         self.plain_at_end();
     }
@@ -402,46 +422,6 @@ impl Scan<'_> {
     }
 
     #[inline]
-    fn number(&mut self) -> Result<(), Flaw> {
-        let start = self.at;
-        if self.peek() == b'-' {
-            self.at += 1;
-        }
-        match self.peek() {
-            b'0' => self.at += 1,
-            b'1'..=b'9' => self.digits(),
-            _ => return Err(self.flaw("expected a digit")),
-        }
-        let mut exponent = false;
-        if self.peek() == b'.' {
-            self.at += 1;
-            if !self.peek().is_ascii_digit() {
-                return Err(self.flaw("expected a digit"));
-            }
-            self.digits();
-        }
-        if matches!(self.peek(), b'e' | b'E') {
-            exponent = true;
-            self.at += 1;
-            if matches!(self.peek(), b'+' | b'-') {
-                self.at += 1;
-            }
-            if !self.peek().is_ascii_digit() {
-                return Err(self.flaw("expected a digit"));
-            }
-            self.digits();
-        }
-        // Only such numbers can exceed a double.
-        if exponent || self.at - start > 300 {
-            let text = self.bytes.get(start..self.at).and_then(|number| std::str::from_utf8(number).ok());
-            if !text.and_then(|number| number.parse::<f64>().ok()).is_some_and(f64::is_finite) {
-                return Err(Flaw { at: start, what: "a number out of range" });
-            }
-        }
-        Ok(())
-    }
-
-    #[inline]
     fn digits(&mut self) {
         while self.peek().is_ascii_digit() {
             self.at += 1;
@@ -449,18 +429,87 @@ impl Scan<'_> {
     }
 }
 
-/// Flags of the bytes that need attention inside a string. "Determine if a word has a zero byte", Bit Twiddling Hacks:
-/// the lowest flag is exact.
+/// Passes a string, whatever is in it: where it ends, and whether it holds escapes.
+fn any_string(bytes: &[u8], start: usize) -> Result<(usize, bool), Flaw> {
+    let mut scan = Scan { bytes, at: start };
+    if scan.peek() != b'"' {
+        return Err(scan.flaw("expected a string"));
+    }
+    scan.at += 1;
+    let mut escaped = false;
+    loop {
+        scan.plain();
+        match bytes.get(scan.at) {
+            Some(b'"') => return Ok((scan.at + 1, escaped)),
+            Some(b'\\') => {
+                escaped = true;
+                scan.escape()?;
+            }
+            Some(_) => return Err(scan.flaw("a control character inside a string")),
+            None => return Err(scan.flaw("")),
+        }
+    }
+}
+
+/// Passes a number: where it ends.
+#[inline]
+fn number(bytes: &[u8], start: usize) -> Result<usize, Flaw> {
+    let mut scan = Scan { bytes, at: start };
+    if scan.peek() == b'-' {
+        scan.at += 1;
+    }
+    match scan.peek() {
+        b'0' => scan.at += 1,
+        b'1'..=b'9' => scan.digits(),
+        _ => return Err(scan.flaw("expected a digit")),
+    }
+    let mut exponent = false;
+    if scan.peek() == b'.' {
+        scan.at += 1;
+        if !scan.peek().is_ascii_digit() {
+            return Err(scan.flaw("expected a digit"));
+        }
+        scan.digits();
+    }
+    if matches!(scan.peek(), b'e' | b'E') {
+        exponent = true;
+        scan.at += 1;
+        if matches!(scan.peek(), b'+' | b'-') {
+            scan.at += 1;
+        }
+        if !scan.peek().is_ascii_digit() {
+            return Err(scan.flaw("expected a digit"));
+        }
+        scan.digits();
+    }
+    // Only such numbers can exceed a double.
+    if exponent || scan.at - start > 300 {
+        let text = scan.bytes.get(start..scan.at).and_then(|number| std::str::from_utf8(number).ok());
+        if !text.and_then(|number| number.parse::<f64>().ok()).is_some_and(f64::is_finite) {
+            return Err(Flaw { at: start, what: "a number out of range" });
+        }
+    }
+    Ok(scan.at)
+}
+
+/// How many bytes come before the first one that needs attention inside a string, if one does.
+#[inline]
+fn plain_bytes(sixteen: &[u8; 16]) -> Option<usize> {
+    let words = u128::from_le_bytes(*sixteen);
+    let flags = u128::from(attention(words as u64)) | u128::from(attention((words >> 64) as u64)) << 64;
+    (flags != 0).then(|| flags.trailing_zeros() as usize / 8)
+}
+
+/// Flags of the bytes that need attention inside a string: a quote, a backslash, what is less than a space. "Determine if
+/// a word has a zero byte", Bit Twiddling Hacks: the lowest flag is exact.
 #[inline]
 fn attention(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let quote = word ^ (ONES * b'"' as u64);
+    // Quote and space change places: the quote is then found with what is less than a space.
+    let swapped = word ^ (ONES * (b'"' ^ b' ') as u64);
     let backslash = word ^ (ONES * b'\\' as u64);
-    ((quote.wrapping_sub(ONES) & !quote)
-        | (backslash.wrapping_sub(ONES) & !backslash)
-        | (word.wrapping_sub(ONES * 0x20) & !word))
-        & HIGHS
+    (swapped.wrapping_sub(ONES * (b' ' + 1) as u64) | backslash.wrapping_sub(ONES)) & !word & HIGHS
 }
 
 #[cfg(test)]

@@ -13,14 +13,13 @@ pub fn tag(name: &[u8]) -> u32 {
 /// Where `wanted` stands last. Eight at a time, without a branch for each, which the compiler makes one comparison of.
 #[inline]
 pub fn last_of(tags: &[u32], wanted: u32) -> Option<usize> {
-    let mut start = tags.len();
-    for eight in tags.rchunks(8) {
-        start -= eight.len();
+    let (first, eights) = tags.as_rchunks::<8>();
+    for (at, eight) in eights.iter().enumerate().rev() {
         if eight.iter().fold(false, |any, tag| any | (*tag == wanted)) {
-            return eight.iter().rposition(|tag| *tag == wanted).map(|at| start + at);
+            return eight.iter().rposition(|tag| *tag == wanted).map(|place| first.len() + at * eight.len() + place);
         }
     }
-    None
+    first.iter().rposition(|tag| *tag == wanted)
 }
 
 #[cfg(test)]

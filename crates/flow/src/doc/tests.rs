@@ -103,6 +103,41 @@ fn a_part_is_given_as_it_was_written_whatever_was_read_before() {
 }
 
 #[test]
+fn an_object_that_was_looked_into_is_still_all_it_was() {
+    let inside = r#"{"a":{"b":[1]},"n":null, "a" : {"b":7,"\u0062":"\"last\"","d":{"e":[{"f":2.50}]}}}"#;
+    let mut doc = Doc::new(Bytes::from(format!(r#"{{"before":{{"a":[0]}},"o":{inside},"x":1}}"#))).unwrap();
+    doc.set_json(&path(".j"), Bytes::from(inside)).unwrap();
+    for at in [".o", ".j"] {
+        let at = |rest: &str| path(&format!("{at}{rest}"));
+        assert_eq!((doc.str(&at(".a.b")), doc.f64(&at(".a.d.e[0].f"))), (Some("\"last\""), Some(2.5)));
+        assert_eq!(
+            (doc.get(&at(".n")), doc.get(&at(".n.none")), doc.get(&at(".a[0]"))),
+            (Some(&Value::Null), None, None)
+        );
+        let has =
+            [".a.d", ".a.d.e[0].f", ".n", ".none", ".a.none", ".a.b.c"].map(|rest| doc.has_at(at(rest).segments()));
+        assert_eq!(has, [true, true, true, false, false, false]);
+        assert_eq!(doc.json(&at(".a.d")).as_deref(), Some(br#"{"e":[{"f":2.50}]}"#.as_slice()));
+        let names = |value: &Value| value.as_object().map(|object| object.len());
+        assert_eq!((doc.get(&at("")).and_then(names), doc.get(&at(".a")).and_then(names)), (Some(2), Some(2)));
+        assert_eq!(doc.str(&at(".a.b")), Some("\"last\""));
+    }
+    assert_eq!(doc.remove(&path(".o.a.none")), None);
+    doc.set(&path(".o.a.g"), 5);
+    assert_eq!(doc.f64(&path(".o.a.d.e[0].f")), Some(2.5));
+    assert_eq!(
+        text(&doc),
+        format!(
+            r#"{{"before":{{"a":[0]}},"o":{{"n":null,"a":{{"b":7,"\u0062":"\"last\"","d":{{"e":[{{"f":2.50}}]}},"g":5}}}},"x":1,"j":{inside}}}"#
+        )
+    );
+    // What was looked into is taken out, and put in elsewhere.
+    let taken = doc.remove(&path(".j")).unwrap();
+    doc.set(&path(".k"), taken);
+    assert_eq!((doc.str(&path(".k.a.b")), doc.f64(&path(".k.a.d.e[0].f"))), (Some("\"last\""), Some(2.5)));
+}
+
+#[test]
 fn the_last_of_equal_keys_counts() {
     let doc = doc(r#"{"a":1,"b":{"c":1,"c":2},"a":3}"#);
     assert_eq!((doc.i64(&path(".a")), doc.i64(&path(".b.c"))), (Some(3), Some(2)));

@@ -9,12 +9,13 @@ use std::cell::OnceCell;
 use bytes::Bytes;
 use headwater_base::json::scan::{self, Extent, Flaw, Known};
 use headwater_base::json::tag::{last_of, tag};
-use headwater_base::json::{unescape, unquoted};
+use headwater_base::json::unescape;
 use smallvec::SmallVec;
 use vrl::path::OwnedSegment;
 use vrl::value::{KeyString, ObjectMap, Value};
 
 use super::parse;
+use super::parts::{Parts, Piece, Seen};
 
 /// An object: its text, the index of its members, and what has been changed.
 #[derive(Clone, Debug)]
@@ -35,18 +36,18 @@ type Tags = SmallVec<[u32; TAGS_INLINE]>;
 pub(crate) struct Memory {
     members: Vec<Member>,
     tags: Tags,
+    inner: Vec<Extent>,
 }
 
 impl Memory {
     /// For about so many members: an event may wait, and that of a much larger one would lie idle in it.
     fn fit(self, about: usize) -> Self {
-        if self.members.capacity() > about.saturating_mul(MEMORY_LARGER_MAX) { Self::default() } else { self }
+        if self.room() > about.saturating_mul(MEMORY_LARGER_MAX) { Self::default() } else { self }
     }
 
-    /// Members for which it has room.
-    #[cfg(test)]
+    /// Members, or containers within them, for which it has room.
     pub(super) fn room(&self) -> usize {
-        self.members.capacity()
+        self.members.capacity().max(self.inner.capacity())
     }
 }
 
@@ -68,7 +69,7 @@ struct Member {
 
 #[derive(Clone, Debug)]
 enum Key {
-    Text { start: u32, end: u32, escaped: bool },
+    Text(scan::Key),
     New(Name),
 }
 
@@ -83,7 +84,7 @@ enum Name {
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     /// Unchanged text of the object's source.
-    Text { start: u32, end: u32, seen: OnceCell<Seen> },
+    Text { place: Extent, seen: OnceCell<Seen> },
     /// JSON text from elsewhere.
     Json { text: Bytes, seen: OnceCell<Seen> },
     /// Set or changed.
@@ -94,37 +95,35 @@ pub(super) enum Node {
     Gone,
 }
 
-/// What text turned out to hold.
-#[derive(Clone, Debug)]
-pub(super) enum Seen {
-    Value(Value),
-    Object(Box<Object>),
-}
-
 impl Object {
     /// Checks and indexes `source`; `outside` containers count as being around its members.
     pub fn open(source: Bytes, outside: u32, memory: Memory) -> Result<Self, Flaw> {
-        match std::str::from_utf8(&source) {
-            Ok(_) => Self::index(source, outside, Known::default(), memory),
-            Err(error) => Err(Flaw { at: error.valid_up_to(), what: "bytes that are not UTF-8" }),
+        if let Err(error) = std::str::from_utf8(&source) {
+            return Err(Flaw { at: error.valid_up_to(), what: "bytes that are not UTF-8" });
         }
-    }
-
-    /// As [`Self::open`] for what is known to be UTF-8.
-    fn index(text: Bytes, outside: u32, known: Known<'_>, memory: Memory) -> Result<Self, Flaw> {
-        let about = text.len() / MEMBER_BYTES + ADDED_USUAL;
-        let Memory { mut members, mut tags } = memory.fit(about);
+        let about = source.len() / MEMBER_BYTES + ADDED_USUAL;
+        let Memory { mut members, mut tags, mut inner } = memory.fit(about);
         members.reserve(about);
         tags.reserve(about);
-        let inner = scan::object(&text, outside, known, |key, value| {
-            let quoted = key.span.of(&text);
-            tags.push(match key.escaped {
-                false => tag(unquoted(quoted)),
-                true => tag(unescape(quoted).as_bytes()),
-            });
-            members.push(Member::text(key, value));
-        })?;
-        Ok(Self { source: Source { text, inner }, members, tags, changed: false, whole: OnceCell::new() })
+        let member = |key: scan::Key, place| {
+            tags.push(key.tag(&source));
+            members.push(Member { key: Key::Text(key), node: Node::Text { place, seen: OnceCell::new() } });
+        };
+        scan::object(&source, outside, Known::default(), member, |extent| inner.push(extent))?;
+        Ok(Self { source: Source { text: source, inner }, members, tags, changed: false, whole: OnceCell::new() })
+    }
+
+    /// One that has been looked into, to change it.
+    fn of(piece: Piece<'_>, parts: Parts) -> Self {
+        let parts = parts.into_members();
+        let tags = parts.iter().map(|part| part.tag).collect();
+        let mut members = Vec::with_capacity(parts.len() + ADDED_USUAL);
+        for part in parts {
+            let node = Node::Text { place: part.value, seen: part.seen };
+            members.push(Member { key: Key::Text(part.key), node });
+        }
+        let source = Source { text: piece.source(), inner: Vec::new() };
+        Self { source, members, tags, changed: false, whole: OnceCell::new() }
     }
 
     fn empty() -> Self {
@@ -135,13 +134,15 @@ impl Object {
 
     /// The memory of its index.
     pub fn into_memory(self) -> Memory {
-        let Self { mut members, mut tags, .. } = self;
-        if members.capacity() > MEMORY_MEMBERS_MAX {
+        let Self { source, members, tags, .. } = self;
+        let mut memory = Memory { members, tags, inner: source.inner };
+        if memory.room() > MEMORY_MEMBERS_MAX {
             return Memory::default();
         }
-        members.clear();
-        tags.clear();
-        Memory { members, tags }
+        memory.members.clear();
+        memory.tags.clear();
+        memory.inner.clear();
+        memory
     }
 
     /// The value at a path.
@@ -174,20 +175,7 @@ impl Object {
         let node = &self.members.get(self.find(name)?)?.node;
         match (node, rest) {
             (Node::Object(object), [_, ..]) => object.text(rest),
-            (Node::Text { .. } | Node::Json { .. }, []) => node.source(&self.source.text),
-            (Node::Text { seen, .. } | Node::Json { seen, .. }, _) => {
-                node.get(&self.source, rest)?;
-                match seen.get() {
-                    Some(Seen::Object(object)) => object.text(rest),
-                    // It has been read as one value before, which does not say how it was written.
-                    Some(Seen::Value(Value::Object(_))) => match node.look(&self.source, rest)? {
-                        Seen::Object(object) => object.text(rest),
-                        Seen::Value(_) => None,
-                    },
-                    _ => None,
-                }
-            }
-            _ => None,
+            _ => node.piece(&self.source)?.json(rest),
         }
     }
 
@@ -291,7 +279,7 @@ impl Object {
         }
         out.push(b'{');
         // The untouched run that waits to be copied in one piece.
-        let mut run: Option<(u32, u32)> = None;
+        let mut run: Option<Extent> = None;
         let mut first = true;
         let mut separate = |out: &mut Vec<u8>| {
             if !std::mem::take(&mut first) {
@@ -299,30 +287,28 @@ impl Object {
             }
         };
         for member in &self.members {
-            if let (Key::Text { start, .. }, Node::Text { end, .. }) = (&member.key, &member.node) {
-                run = Some((run.map_or(*start, |(from, _)| from), *end));
+            if let (Key::Text(key), Node::Text { place, .. }) = (&member.key, &member.node) {
+                run = Some(Extent { start: run.map_or(key.span.start, |run| run.start), end: place.end });
                 continue;
             }
-            if let Some((from, to)) = run.take() {
+            if let Some(run) = run.take() {
                 separate(out);
-                out.extend_from_slice(self.source.text.get(from as usize..to as usize).unwrap_or_default());
+                out.extend_from_slice(run.of(&self.source.text));
             }
             if matches!(member.node, Node::Gone) {
                 continue;
             }
             separate(out);
             match &member.key {
-                Key::Text { start, end, .. } => {
-                    out.extend_from_slice(self.source.text.get(*start as usize..*end as usize).unwrap_or_default());
-                }
+                Key::Text(key) => out.extend_from_slice(key.span.of(&self.source.text)),
                 Key::New(name) => write_json(name.as_str(), out),
             }
             out.push(b':');
             member.node.write(out);
         }
-        if let Some((from, to)) = run.take() {
+        if let Some(run) = run {
             separate(out);
-            out.extend_from_slice(self.source.text.get(from as usize..to as usize).unwrap_or_default());
+            out.extend_from_slice(run.of(&self.source.text));
         }
         out.push(b'}');
     }
@@ -405,34 +391,17 @@ const TAGS_INLINE: usize = 16;
 /// Bytes of a short name: as many as there is room for where the pointer to a long one lies.
 const NAME_INLINE: usize = 22;
 
-impl Member {
-    fn text(key: scan::Key, value: Extent) -> Self {
-        Self {
-            key: Key::Text { start: key.span.start, end: key.span.end, escaped: key.escaped },
-            node: Node::Text { start: value.start, end: value.end, seen: OnceCell::new() },
-        }
-    }
-}
-
 impl Key {
     fn is(&self, source: &[u8], name: &str) -> bool {
         match self {
-            Self::Text { start, end, escaped: false } => {
-                *end as usize - *start as usize == name.len() + 2
-                    && source.get(*start as usize + 1..*end as usize - 1) == Some(name.as_bytes())
-            }
-            Self::Text { start, end, escaped: true } => {
-                source.get(*start as usize..*end as usize).is_some_and(|quoted| unescape(quoted) == name)
-            }
+            Self::Text(key) => key.is(source, name),
             Self::New(key) => key.as_bytes() == name.as_bytes(),
         }
     }
 
     fn name(&self, source: &[u8]) -> KeyString {
         match self {
-            Self::Text { start, end, .. } => {
-                unescape(source.get(*start as usize..*end as usize).unwrap_or_default()).into()
-            }
+            Self::Text(key) => unescape(key.span.of(source)).into(),
             Self::New(name) => name.as_str().into(),
         }
     }
@@ -484,13 +453,9 @@ impl Node {
 
     fn get(&self, source: &Source, path: &[OwnedSegment]) -> Option<&Value> {
         match self {
-            Self::Text { start, end, seen } => {
-                let seen = seen.get_or_init(|| see(&source.text, &source.inner, *start, *end, path));
-                seen.get(path)
-            }
-            Self::Json { text, seen } => {
-                let seen = seen.get_or_init(|| see(text, &[], 0, text.len() as u32, path));
-                seen.get(path)
+            Self::Text { seen, .. } | Self::Json { seen, .. } => {
+                let piece = self.piece(source)?;
+                seen.get_or_init(|| piece.see(path)).get(piece, path)
             }
             Self::Value(value) => value.get(path),
             Self::Object(object) => object.get(path),
@@ -502,43 +467,32 @@ impl Node {
         match self {
             Self::Gone => false,
             _ if path.is_empty() => true,
-            Self::Text { start, end, seen } => {
-                seen.get_or_init(|| see(&source.text, &source.inner, *start, *end, path)).has(path)
+            Self::Text { seen, .. } | Self::Json { seen, .. } => {
+                self.piece(source).is_some_and(|piece| seen.get_or_init(|| piece.see(path)).has(piece, path))
             }
-            Self::Json { text, seen } => seen.get_or_init(|| see(text, &[], 0, text.len() as u32, path)).has(path),
             Self::Value(value) => value.get(path).is_some(),
             Self::Object(object) => object.has(path),
         }
     }
 
-    /// Looks into text anew.
-    fn look(&self, source: &Source, path: &[OwnedSegment]) -> Option<Seen> {
+    /// The text, if it is still that.
+    fn piece<'a>(&'a self, source: &'a Source) -> Option<Piece<'a>> {
         match self {
-            Self::Text { start, end, .. } => Some(see(&source.text, &source.inner, *start, *end, path)),
-            Self::Json { text, .. } => Some(see(text, &[], 0, text.len() as u32, path)),
+            Self::Text { place, .. } => Some(Piece::new(&source.text, *place, &source.inner)),
+            Self::Json { text, .. } => Some(Piece::all(text)),
             Self::Value(_) | Self::Object(_) | Self::Gone => None,
-        }
-    }
-
-    fn source(&self, source: &Bytes) -> Option<Bytes> {
-        match self {
-            Self::Text { start, end, .. } => Some(source.slice(*start as usize..*end as usize)),
-            Self::Json { text, .. } => Some(text.clone()),
-            _ => None,
         }
     }
 
     /// Makes the node one that can be changed inside.
     fn open(&mut self, source: &Source) -> &mut Self {
         let opened = match self {
-            Self::Text { start, end, seen } => Some(inside(seen.take(), &source.text, &source.inner, *start, *end)),
-            Self::Json { text, seen } => Some(inside(seen.take(), text, &[], 0, text.len() as u32)),
+            Self::Text { place, seen } => Some(inside(seen.take(), Piece::new(&source.text, *place, &source.inner))),
+            Self::Json { text, seen } => Some(inside(seen.take(), Piece::all(text))),
             _ => None,
         };
-        match opened {
-            Some(Seen::Value(value)) => *self = Self::Value(value),
-            Some(Seen::Object(object)) => *self = Self::Object(object),
-            None => {}
+        if let Some(opened) = opened {
+            *self = opened;
         }
         self
     }
@@ -546,7 +500,7 @@ impl Node {
     /// The node by itself, no longer a part of its object's text.
     fn apart(self, source: &Bytes) -> Self {
         match self {
-            Self::Text { start, end, seen } => Self::Json { text: source.slice(start as usize..end as usize), seen },
+            Self::Text { place, seen } => Self::Json { text: Piece::new(source, place, &[]).source(), seen },
             other => other,
         }
     }
@@ -556,11 +510,10 @@ impl Node {
             Self::Gone | Self::Text { .. } => None,
             Self::Value(value) => Some(value),
             Self::Object(object) => Some(object.into_whole()),
-            Self::Json { text, seen } => Some(match seen.into_inner() {
-                Some(Seen::Value(value)) => value,
-                Some(Seen::Object(object)) => object.into_whole(),
-                None => parse::value(&text, 0),
-            }),
+            Self::Json { text, seen } => {
+                let piece = Piece::all(&text);
+                Some(seen.into_inner().map_or_else(|| piece.value(), |seen| seen.into_value(piece)))
+            }
         }
     }
 
@@ -587,43 +540,17 @@ impl Node {
     }
 }
 
-impl Seen {
-    fn get(&self, path: &[OwnedSegment]) -> Option<&Value> {
-        match self {
-            Self::Value(value) => value.get(path),
-            Self::Object(object) => object.get(path),
-        }
-    }
-
-    fn has(&self, path: &[OwnedSegment]) -> bool {
-        match self {
-            Self::Value(value) => value.get(path).is_some(),
-            Self::Object(object) => object.has(path),
-        }
-    }
-}
-
-/// Looks into text: an object that is asked for a part of it is only indexed, anything else is parsed. `inner` = what
-/// is known of the containers in `source`.
-fn see(source: &Bytes, inner: &[Extent], start: u32, end: u32, path: &[OwnedSegment]) -> Seen {
-    if !path.is_empty() && source.get(start as usize) == Some(&b'{') {
-        let from = inner.partition_point(|extent| extent.start < start);
-        let to = inner.partition_point(|extent| extent.start < end);
-        let known = Known { extents: inner.get(from..to).unwrap_or_default(), base: start };
-        if let Ok(object) = Object::index(source.slice(start as usize..end as usize), 1, known, Memory::default()) {
-            return Seen::Object(Box::new(object));
-        }
-        headwater_base::never!("unchecked text");
-    }
-    Seen::Value(parse::value(source, start))
-}
-
-/// As [`see`], of text that is to be changed inside. An object is indexed, though it may have been read as one value
-/// before: what nobody changes of it stays text.
-fn inside(seen: Option<Seen>, source: &Bytes, inner: &[Extent], start: u32, end: u32) -> Seen {
-    match seen {
-        Some(seen) if !matches!(seen, Seen::Value(Value::Object(_))) => seen,
-        _ => see(source, inner, start, end, &[OwnedSegment::Index(0)]),
+/// A piece that is to be changed inside. An object is indexed, though it may have been read as one value before: what
+/// nobody changes of it stays text.
+fn inside(seen: Option<Seen>, piece: Piece<'_>) -> Node {
+    let parts = match seen {
+        Some(Seen::Parts(parts)) => Some(parts),
+        Some(Seen::Value(value)) if !value.is_object() => return Node::Value(value),
+        Some(Seen::Value(_)) | None => piece.parts(),
+    };
+    match parts {
+        Some(parts) => Node::Object(Box::new(Object::of(piece, parts))),
+        None => Node::Value(piece.value()),
     }
 }
 

@@ -33,8 +33,6 @@ pub struct Meta<'a> {
 pub struct Env {
     pub(super) runtime: Runtime,
     pub(super) metadata: Metadata,
-    /// The variables of the program that runs.
-    pub(super) variables: Vec<Value>,
 }
 
 /// The values of `%` paths; cheap to set for each event, as most programs look at one of them or none.

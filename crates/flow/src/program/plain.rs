@@ -38,6 +38,8 @@ pub(super) enum Statement {
     Set(Field, Term),
     /// `name = term`
     Let(Slot, Term),
+    /// `name = object(.field) ?? {}`: of the fields that the variable may stand for, the one of this number.
+    Point(Slot, usize, Field),
     /// `del(.field)`
     Delete(Field),
     /// `if test { … } else { … }`
@@ -56,8 +58,9 @@ pub(super) enum Term {
     Literal(Value),
     /// `.field`
     Field(Field),
-    /// `name` or `name.part`, where it is not known to be a number, a list, true or false.
-    Variable(Slot, Field),
+    /// `name` or `name.part`, where it is not known to be a number, a list, true or false; with the same part of each
+    /// field that the variable may stand for.
+    Variable(Slot, Field, Vec<Field>),
     /// `object(term) ?? {}`
     Object(Box<Self>),
     /// `token(value, "keyring")`
@@ -122,20 +125,29 @@ pub(super) enum List {
     Push(Box<Self>, Term),
 }
 
+/// What a variable holds during a run.
+#[derive(Clone, Debug)]
+pub(super) enum Variable<'a> {
+    Value(Value),
+    /// The object in a field, or an empty one where there is none: it stays in the event, where only the parts of it are
+    /// read that somebody wants, until something there is about to change. The number is that of [`Statement::Point`].
+    Field(usize, &'a [OwnedSegment]),
+}
+
 /// What terms are evaluated on.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub doc: &'a Doc,
     pub metadata: &'a Metadata,
-    pub variables: &'a [Value],
+    pub variables: &'a [Variable<'a>],
 }
 
 /// Runs statements; `Err` holds the words of the `abort` that ended them. `variables` are those of the same program.
-pub(super) fn run(
-    statements: &[Statement],
+pub(super) fn run<'a>(
+    statements: &'a [Statement],
     doc: &mut Doc,
     metadata: &Metadata,
-    variables: &mut [Value],
+    variables: &mut [Variable<'a>],
 ) -> Result<(), String> {
     for statement in statements {
         let scope = Scope { doc, metadata, variables };
@@ -143,6 +155,7 @@ pub(super) fn run(
             // What is known of an agent is kept as text, too, which goes into the event as it is.
             Statement::Set(field, Term::UserAgent(term, agents)) => {
                 let text = agents.text(&term.value(scope));
+                settle(variables, doc, field);
                 match text {
                     Some(json) => doc.set_checked_json_at(field, json),
                     None => doc.set_at(field, Value::Null),
@@ -150,15 +163,24 @@ pub(super) fn run(
             }
             Statement::Set(field, term) => {
                 let value = term.value(scope).into_owned();
+                settle(variables, doc, field);
                 doc.set_at(field, value);
             }
             Statement::Let(slot, term) => {
                 let value = term.value(scope).into_owned();
                 if let Some(variable) = variables.get_mut(*slot) {
-                    *variable = value;
+                    *variable = Variable::Value(value);
                 }
             }
-            Statement::Delete(field) => doc.discard_at(field),
+            Statement::Point(slot, number, field) => {
+                if let Some(variable) = variables.get_mut(*slot) {
+                    *variable = Variable::Field(*number, field);
+                }
+            }
+            Statement::Delete(field) => {
+                settle(variables, doc, field);
+                doc.discard_at(field);
+            }
             Statement::If(test, then, otherwise) => {
                 let chosen = if test.holds(scope) { then } else { otherwise };
                 run(chosen, doc, metadata, variables)?;
@@ -167,6 +189,35 @@ pub(super) fn run(
         }
     }
     Ok(())
+}
+
+/// Gives what is in a field to the variables that stand for it or for a part of it, because it is about to change.
+fn settle(variables: &mut [Variable<'_>], doc: &Doc, field: &[OwnedSegment]) {
+    for variable in variables {
+        if let Variable::Field(_, place) = variable
+            && (place.starts_with(field) || field.starts_with(place))
+        {
+            *variable = Variable::Value(object(doc, place).into_owned());
+        }
+    }
+}
+
+/// `object(.field) ?? {}`
+fn object<'a>(doc: &'a Doc, field: &[OwnedSegment]) -> Cow<'a, Value> {
+    match doc.get_at(field) {
+        Some(object) if object.is_object() => Cow::Borrowed(object),
+        _ => Cow::Owned(Value::Object(ObjectMap::new())),
+    }
+}
+
+impl<'a> Scope<'a> {
+    /// A variable that holds a number, a list, true or false.
+    fn variable(self, slot: Slot) -> Option<&'a Value> {
+        match self.variables.get(slot)? {
+            Variable::Value(value) => Some(value),
+            Variable::Field(..) => None,
+        }
+    }
 }
 
 impl Term {
@@ -178,10 +229,16 @@ impl Term {
             Self::List(list) => Cow::Owned(Value::Array(list.items(scope).into_owned())),
             Self::Literal(value) => Cow::Borrowed(value),
             Self::Field(field) => Cow::Borrowed(scope.doc.get_at(field).unwrap_or(NULL)),
-            Self::Variable(slot, part) => {
-                let variable = scope.variables.get(*slot).unwrap_or(NULL);
-                Cow::Borrowed(if part.is_empty() { variable } else { variable.get(part.as_slice()).unwrap_or(NULL) })
-            }
+            Self::Variable(slot, part, fields) => match scope.variables.get(*slot) {
+                Some(Variable::Value(value)) if part.is_empty() => Cow::Borrowed(value),
+                Some(Variable::Value(value)) => Cow::Borrowed(value.get(part.as_slice()).unwrap_or(NULL)),
+                Some(Variable::Field(_, field)) if part.is_empty() => object(scope.doc, field),
+                Some(Variable::Field(number, _)) => match fields.get(*number) {
+                    Some(field) => Cow::Borrowed(scope.doc.get_at(field).unwrap_or(NULL)),
+                    None => Cow::Borrowed(NULL),
+                },
+                None => Cow::Borrowed(NULL),
+            },
             Self::Object(term) => match term.value(scope) {
                 object if object.is_object() => object,
                 _ => Cow::Owned(Value::Object(ObjectMap::new())),
@@ -203,7 +260,7 @@ impl Test {
     pub fn holds(&self, scope: Scope<'_>) -> bool {
         match self {
             Self::Literal(holds) => *holds,
-            Self::Variable(slot) => scope.variables.get(*slot) == Some(&Value::Boolean(true)),
+            Self::Variable(slot) => scope.variable(*slot) == Some(&Value::Boolean(true)),
             Self::Equal(one, other) => one.value(scope).eq_lossy(&other.value(scope)),
             Self::Exists(field) => scope.doc.has_at(field),
             Self::IsString(field) => scope.doc.get_at(field).is_some_and(Value::is_bytes),
@@ -228,7 +285,7 @@ impl Number {
     fn value(&self, scope: Scope<'_>) -> i64 {
         match self {
             Self::Literal(number) => *number,
-            Self::Variable(slot) => match scope.variables.get(*slot) {
+            Self::Variable(slot) => match scope.variable(*slot) {
                 Some(Value::Integer(number)) => *number,
                 _ => {
                     never!("a variable that is no number");
@@ -261,7 +318,7 @@ impl List {
     fn items<'a>(&'a self, scope: Scope<'a>) -> Cow<'a, [Value]> {
         match self {
             Self::Literal(items) => Cow::Borrowed(items),
-            Self::Variable(slot) => match scope.variables.get(*slot) {
+            Self::Variable(slot) => match scope.variable(*slot) {
                 Some(Value::Array(items)) => Cow::Borrowed(items),
                 _ => {
                     never!("a variable that is no array");

@@ -53,6 +53,36 @@ fn splices_edits_into_the_original_bytes() {
 }
 
 #[test]
+fn a_variable_keeps_the_object_that_it_was_given() {
+    let (both, one) = (r#"{"a":{"n":1},"b":{"n":2}}"#, r#"{"a":{"n":1}}"#);
+    let chosen = "o = object(.a) ?? {}\nif exists(.b) { o = object(.b) ?? {} }\ndel(.b)\n.n = int(o.n) ?? 0";
+    for (program, event, wanted) in [
+        (
+            "o = object(.r.ip) ?? {}\n.r.ip.n = 5\n.was = o.n\n.now = .r.ip.n\n.all = o",
+            r#"{"r":{"ip":{"n":1,"m":2}}}"#,
+            r#"{"r":{"ip":{"n":5,"m":2}},"was":1,"now":5,"all":{"m":2,"n":1}}"#,
+        ),
+        (
+            "o = object(.r.ip) ?? {}\ndel(.r)\n.n = o.n\n.none = o.none",
+            r#"{"r":{"ip":{"n":1}}}"#,
+            r#"{"n":1,"none":null}"#,
+        ),
+        (
+            "o = object(.r.ip) ?? {}\n.r.other = 5\n.n = o.x.n",
+            r#"{"r":{"ip":{"x":{"n":1},"x":{"n":2}}}}"#,
+            r#"{"r":{"ip":{"x":{"n":1},"x":{"n":2}},"other":5},"n":2}"#,
+        ),
+        (chosen, both, r#"{"a":{"n":1},"n":2}"#),
+        (chosen, one, r#"{"a":{"n":1},"n":1}"#),
+        ("o = object(.a) ?? {}\n.n = o.n\n.o = o", r#"{"a":[1]}"#, r#"{"a":[1],"n":null,"o":{}}"#),
+    ] {
+        let compiled = compiler().program(program, &place()).unwrap();
+        assert!(compiled.body.is_none(), "needs VRL: {program}");
+        assert_eq!(run(program, event).unwrap(), wanted, "{program}");
+    }
+}
+
+#[test]
 fn a_deleted_field_is_gone_under_every_spelling_and_in_every_twin() {
     for event in [
         r#"{"ip":"secret","a":1,"ip":"secret"}"#,

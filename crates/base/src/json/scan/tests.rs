@@ -2,12 +2,12 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::json::{unescape, unquoted};
 
 #[test]
 fn what_is_inside_a_member_is_read_through_once() {
     let text = r#" {"a":{"b":{"c":[1]}, "d" : [2,{"e":3}],"f":{},"s":"{[","n":4},"l":[[5],[]],"x":1}"#;
-    let inner = object(text.as_bytes(), 1, Known::default(), |_, _| {}).unwrap();
+    let mut inner = Vec::new();
+    object(text.as_bytes(), 1, Known::default(), |_, _| {}, |extent| inner.push(extent)).unwrap();
     let shown: Vec<&str> = inner.iter().map(|extent| &text[extent.start as usize..extent.end as usize]).collect();
     assert_eq!(shown, [r#"{"c":[1]}"#, r#"[2,{"e":3}]"#, "{}", "[5]", "[]"]);
     // What is known is not read again: what has been put in its place since would be refused.
@@ -16,9 +16,8 @@ fn what_is_inside_a_member_is_read_through_once() {
     let known = Known { extents: &inner[..3], base: start as u32 };
     let members = |known: Known<'_>| {
         let mut members = Vec::new();
-        let read = object(part.as_bytes(), 1, known, |_, value| {
-            members.push(part[value.start as usize..value.end as usize].to_owned());
-        });
+        let member = |_, value: Extent| members.push(part[value.start as usize..value.end as usize].to_owned());
+        let read = object(part.as_bytes(), 1, known, member, |_| {});
         read.map(|_| members)
     };
     assert_eq!(members(known).unwrap(), [r#"{"c":???}"#, r#"[2,{"e":-}]"#, "{}", r#""{[""#, "4"]);
@@ -42,6 +41,34 @@ fn what_is_wrong_is_told_with_its_place() {
         ("nul", 0, "expected a value"),
     ] {
         assert_eq!(value(text), Err(Flaw { at, what }), "{text}");
+    }
+}
+
+/// A quote, backslash or control character is found wherever it stands, and nothing else is taken for one.
+#[test]
+fn strings_end_where_they_end() {
+    for length in 0..40 {
+        for byte in 0..=0x7f_u8 {
+            let text = format!("\"{}{}{}\" , \"a text behind it\"", "a".repeat(length), byte as char, "!".repeat(17));
+            let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
+            let wanted = match byte {
+                b'"' => Ok((length + 2, false)),
+                b'\\' => Err(Flaw { at: length + 2, what: "an unknown escape in a string" }),
+                0..0x20 => Err(Flaw { at: length + 1, what: "a control character inside a string" }),
+                _ => Ok((length + 20, false)),
+            };
+            assert_eq!(scan.string().map(|escaped| (scan.at, escaped)), wanted, "{text:?}");
+            // The same at the very end of a text.
+            let text = format!("\"{}{}\"", "é".repeat(length), byte as char);
+            let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
+            let wanted = match byte {
+                b'"' => Ok((2 * length + 2, false)),
+                b'\\' => Err(Flaw { at: text.len(), what: "the text ends too early" }),
+                0..0x20 => Err(Flaw { at: 2 * length + 1, what: "a control character inside a string" }),
+                _ => Ok((text.len(), false)),
+            };
+            assert_eq!(scan.string().map(|escaped| (scan.at, escaped)), wanted, "{text:?}");
+        }
     }
 }
 
@@ -105,13 +132,13 @@ proptest! {
     #[test]
     fn members_lie_where_they_are_said_to(text in text()) {
         let mut members = serde_json::Map::new();
-        let read = object(text.as_bytes(), 1, Known::default(), |key, value| {
-            let name = match key.escaped {
-                true => unescape(key.span.of(text.as_bytes())),
-                false => String::from_utf8(unquoted(key.span.of(text.as_bytes())).to_vec()).unwrap(),
-            };
+        let member = |key: Key, value: Extent| {
+            let name: String = serde_json::from_slice(key.span.of(text.as_bytes())).unwrap();
+            assert!(key.is(text.as_bytes(), &name) && key.tag(text.as_bytes()) == tag(name.as_bytes()), "{name}");
+            assert!(!key.is(text.as_bytes(), &format!("{name}x")));
             members.insert(name, serde_json::from_slice(value.of(text.as_bytes())).unwrap());
-        });
+        };
+        let read = object(text.as_bytes(), 1, Known::default(), member, |_| {});
         match serde_json::from_str::<Value>(&text) {
             Ok(whole @ Value::Object(_)) => {
                 prop_assert!(read.is_ok());

@@ -24,7 +24,7 @@ pub(in crate::program) struct Parts {
     /// those in the source; nothing but space when nothing needs VRL.
     pub body: String,
     pub tail: Vec<Statement>,
-    /// How many variables the head and the tail have.
+    /// How many variables the head has.
     pub variables: usize,
     /// They need the event's time.
     pub timed: bool,
@@ -58,7 +58,7 @@ pub(in crate::program) fn split(source: &str, keyring: &dyn Fn(&str) -> Option<A
     }
     let needs_vrl = source.get(start..)?;
     // By itself `name.part = 1` is the first that VRL hears of a variable: what the head gave it would be lost.
-    if reader.known.iter().take(variables).any(|(name, _)| mentions(needs_vrl, name)) {
+    if reader.known.iter().take(variables).any(|known| mentions(needs_vrl, &known.name)) {
         return None;
     }
     // The statement that ended the loop needs VRL. At the end of a program only deletions are looked for: they use no
@@ -106,10 +106,18 @@ enum Holds {
     Anything,
 }
 
+/// A variable.
+struct Known {
+    name: String,
+    holds: Holds,
+    /// The fields that it may stand for, so far.
+    fields: Vec<Field>,
+}
+
 struct Reader<'a> {
     keyring: &'a dyn Fn(&str) -> Option<Arc<Keyring>>,
     /// The variables, by their slots.
-    known: Vec<(String, Holds)>,
+    known: Vec<Known>,
     timed: bool,
 }
 
@@ -129,7 +137,17 @@ impl<'a> Reader<'a> {
                     AssignmentTarget::External(Some(path)) if path.prefix == PathPrefix::Event => {
                         Some(Statement::Set(names(&path.path.segments)?, term))
                     }
-                    AssignmentTarget::Internal(name, None) => Some(Statement::Let(self.slot(name, &term)?, term)),
+                    AssignmentTarget::Internal(name, None) => {
+                        let slot = self.slot(name, &term)?;
+                        let known = self.known.get_mut(slot)?;
+                        Some(match stays(term) {
+                            Ok(field) => {
+                                known.fields.push(field.clone());
+                                Statement::Point(slot, known.fields.len() - 1, field)
+                            }
+                            Err(term) => Statement::Let(slot, term),
+                        })
+                    }
                     AssignmentTarget::Query(Query { target, path }) => match target.inner() {
                         QueryTarget::External(PathPrefix::Event) => Some(Statement::Set(names(&path.segments)?, term)),
                         _ => None,
@@ -175,18 +193,17 @@ impl<'a> Reader<'a> {
             Term::List(_) => Holds::List,
             _ => Holds::Anything,
         };
-        match self.known.iter().position(|(known, _)| known == name) {
-            Some(slot) => (self.known.get(slot)?.1 == holds).then_some(slot),
+        match self.known.iter().position(|known| known.name == name) {
+            Some(slot) => (self.known.get(slot)?.holds == holds).then_some(slot),
             None => {
-                self.known.push((name.to_owned(), holds));
+                self.known.push(Known { name: name.to_owned(), holds, fields: Vec::new() });
                 Some(self.known.len() - 1)
             }
         }
     }
 
-    fn variable(&self, name: &str) -> Option<(Slot, Holds)> {
-        let slot = self.known.iter().position(|(known, _)| known == name)?;
-        Some((slot, self.known.get(slot)?.1))
+    fn variable(&self, name: &str) -> Option<(Slot, &Known)> {
+        self.known.iter().enumerate().find(|(_, known)| known.name == name)
     }
 
     fn test(&mut self, expr: &Expr) -> Option<Test> {
@@ -219,12 +236,12 @@ impl<'a> Reader<'a> {
                 other => Term::Literal(other),
             }),
             Expr::Variable(name) => {
-                let (slot, holds) = self.variable(name.inner())?;
-                Some(match holds {
+                let (slot, known) = self.variable(name.inner())?;
+                Some(match known.holds {
                     Holds::Truth => truth(Test::Variable(slot)),
                     Holds::Number => whole(Number::Variable(slot)),
                     Holds::List => Term::List(Box::new(List::Variable(slot))),
-                    Holds::Anything => Term::Variable(slot, Vec::new()),
+                    Holds::Anything => Term::Variable(slot, Vec::new(), Vec::new()),
                 })
             }
             Expr::Query(query) => {
@@ -233,7 +250,11 @@ impl<'a> Reader<'a> {
                 match target.inner() {
                     QueryTarget::External(PathPrefix::Event) => Some(Term::Field(names)),
                     QueryTarget::Internal(name) => match self.variable(name)? {
-                        (slot, Holds::Anything) => Some(Term::Variable(slot, names)),
+                        (slot, Known { holds: Holds::Anything, fields, .. }) => {
+                            let parts =
+                                fields.iter().map(|field| [field.as_slice(), names.as_slice()].concat()).collect();
+                            Some(Term::Variable(slot, names, parts))
+                        }
                         _ => None,
                     },
                     _ => None,
@@ -378,6 +399,17 @@ impl<'a> Reader<'a> {
             term @ (Term::Field(_) | Term::Variable(..)) => Some(term),
             _ => None,
         }
+    }
+}
+
+/// The field in which the object that a term gives lies; else the term again.
+fn stays(term: Term) -> Result<Field, Term> {
+    match term {
+        Term::Object(of) => match *of {
+            Term::Field(field) => Ok(field),
+            other => Err(Term::Object(Box::new(other))),
+        },
+        other => Err(other),
     }
 }
 

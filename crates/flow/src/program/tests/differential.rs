@@ -140,7 +140,7 @@ impl Generate {
 
     fn statement(&mut self) -> String {
         let (one, other) = (self.path(), self.path());
-        match self.rng.random_range(0..32) {
+        match self.rng.random_range(0..33) {
             20 => format!("n = int({one}) ?? 3\n{other} = (n * 7 - 1) + n"),
             21 => format!(
                 "list = [\"y\"]\nif {} {{ list = push(list, {one}) }}\n{one} = list\n{other} = length(list)",
@@ -161,6 +161,10 @@ impl Generate {
             28 => format!("if {} {{ n = 1 }}\nn = \"text\"\n{one} = n", self.test(2)),
             29 => format!("if {} {{ return . }}\ndel({one})", self.test(2)),
             30 => format!("o = {{\"k\": 1}}\no.a = encode_json({one})\n{other} = o"),
+            32 => format!(
+                "o = object({one}) ?? {{}}\nif {} {{ o = object({other}) ?? {{}} }}\n{other} = o.a\ndel({one})\n{one} = int(o.user.ip) ?? 5\n.a = o\n.b = object(o.user) ?? {{}}",
+                self.test(2)
+            ),
             31 => format!("{one} = \"x\"\n{other}, failed = {one} + {other}"),
             0..=3 => format!("del({one})"),
             4 => format!("del({one}, compact: true)"),
