@@ -195,7 +195,10 @@ impl Operator for Sessions {
             return Ok(Outcome::Late { bound });
         }
         let (rules, key) = (&self.rules, event.key);
-        let known = |bytes: Option<&[u8]>| bytes.map_or(Ok(Vec::new()), |bytes| rules.sessions(bytes));
+        let known = |bytes: Option<&[u8]>| match bytes {
+            Some(bytes) => rules.sessions(bytes),
+            None => Ok(Vec::with_capacity(1)),
+        };
         let sessions = self.live.change(state, key, known)?;
         let due_before = sessions.iter().map(|session| rules.due(session)).min();
         rules.insert(sessions, event, out);

@@ -192,10 +192,8 @@ impl Shape {
                         Some(head) => recent.read(reader, self.start(head), self.start(*oldest), max)?,
                         None => recent.clear(),
                     }
-                    if let Some((event, input)) = input
-                        && let Some(value) = input.value()
-                    {
-                        recent.add(event.at, &value, max);
+                    if let Some((event, input)) = input {
+                        recent.add(event.at, input, max);
                     }
                     if writes {
                         recent.put(&mut scratch.out, self.start(now));

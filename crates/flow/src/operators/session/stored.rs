@@ -6,7 +6,7 @@ use crate::operators::codec::{Corrupt, Reader, corrupt, put_time, put_u64};
 use crate::operators::hash::xxh64;
 use crate::operators::measure::{At, Measured, put_at, read_at};
 use crate::operators::session::Path;
-use crate::operators::{Event, HOPS_MAX, Input, Kind};
+use crate::operators::{Event, HOPS_MAX, Kind};
 
 /// Version of the stored bytes.
 pub const VERSION: u8 = 1;
@@ -80,9 +80,9 @@ impl Session {
             measured.add(input, at);
         }
         if let (Some(path), Some(max)) = (&mut self.path, path_max)
-            && let Some(value) = event.inputs.get(self.measures.len()).and_then(Input::value)
+            && let Some(input) = event.inputs.get(self.measures.len())
         {
-            path.add(at, value, max);
+            path.add(at, input, max);
         }
     }
 
@@ -138,7 +138,7 @@ pub fn decode(bytes: &[u8], kinds: &[Kind], path: bool) -> Result<Vec<Session>, 
     let mut reader = Reader::versioned(bytes, VERSION)?;
     let count = reader.count()?;
     // At most a few bytes are taken on the word of a count.
-    let mut sessions = Vec::with_capacity(count.min(8) + 1);
+    let mut sessions = Vec::with_capacity(count.min(8));
     let mut base = Micros(0);
     for _ in 0..count {
         let birth = read_at(&mut reader, base)?;
@@ -151,7 +151,10 @@ pub fn decode(bytes: &[u8], kinds: &[Kind], path: bool) -> Result<Vec<Session>, 
         let events = reader.u64()?;
         let flags = reader.u64()?;
         let (revision, hops) = ((flags >> 2) as u32, (flags >> 34) as u32);
-        let measures = kinds.iter().map(|kind| Measured::read(*kind, &mut reader, base)).collect::<Result<_, _>>()?;
+        let mut measures = Vec::with_capacity(kinds.len());
+        for kind in kinds {
+            measures.push(Measured::read(*kind, &mut reader, base)?);
+        }
         let path = if path { Some(Path::read(&mut reader, base)?) } else { None };
         let (pending, changed) = (flags & PENDING > 0, flags & CHANGED > 0);
         sessions.push(Session { birth, start, end, events, revision, pending, changed, hops, measures, path });

@@ -11,7 +11,7 @@ use super::tested::Tested;
 use super::{Core, Flight, Next, Run};
 use crate::compile::{AggregatePlan, DedupePlan, InputCondition, InputPlan, KeyedConfig, KeyedPlan, Work};
 use crate::doc::{Doc, Fault, Value};
-use crate::operators::value::render_text;
+use crate::operators::value::{render_key, render_text, render_time};
 use crate::operators::{Corrupt, Event, Input, Outcome, Position};
 use crate::path::Path;
 use crate::program::Env;
@@ -125,13 +125,13 @@ impl Core {
     ) -> Result<(), Fault> {
         text.clear();
         text.extend_from_slice(b"{\"key\":");
-        render_text(text, &String::from_utf8_lossy(key));
+        render_key(text, key);
         if let Some(entity) = entity {
             text.extend_from_slice(b",\"entity\":");
             render_text(text, entity);
         }
         text.extend_from_slice(b",\"time\":");
-        render_text(text, &time.to_string());
+        render_time(text, time);
         text.extend_from_slice(b",\"values\":");
         if let Some(Run::Aggregate(run)) = self.runs.get_mut(step) {
             let state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
