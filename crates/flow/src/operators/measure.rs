@@ -317,6 +317,25 @@ impl Measured {
             },
         })
     }
+
+    /// As [`Self::read`], over what is here, whose memory is used again.
+    ///
+    /// # Errors
+    /// [`Corrupt`] for anything else.
+    #[inline]
+    pub fn read_over(&mut self, kind: Kind, reader: &mut Reader<'_>, base: Micros) -> Result<(), Corrupt> {
+        let (Kind::Last { n }, Self::Last(max, entries)) = (kind, &mut *self) else {
+            *self = Self::read(kind, reader, base)?;
+            return Ok(());
+        };
+        *max = n.max(1);
+        entries.clear();
+        for _ in 0..reader.count()? {
+            entries.push((read_at(reader, base)?, Value::read(reader)?));
+        }
+        entries.truncate(usize::from(*max));
+        Ok(())
+    }
 }
 
 /// Appends an event's place in the order.

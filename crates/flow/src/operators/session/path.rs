@@ -130,20 +130,28 @@ impl Path {
     /// # Errors
     /// [`Corrupt`] for anything else.
     pub fn read(reader: &mut Reader<'_>, base: Micros) -> Result<Self, Corrupt> {
-        let count = usize::try_from(reader.u64()?).or(corrupt("a count of path entries"))?;
-        let last = read_at(reader, base)?;
-        let written = reader.bytes()?;
-        // An event that is read for is about to add one.
-        let mut entries = Vec::with_capacity(written.len() + NEXT_BYTES);
-        entries.extend_from_slice(written);
-        if count > entries.len() {
+        let mut path = Self::new();
+        path.read_over(reader, base)?;
+        Ok(path)
+    }
+
+    /// As [`Self::read`], over what is here, whose memory is used again.
+    pub(super) fn read_over(&mut self, reader: &mut Reader<'_>, base: Micros) -> Result<(), Corrupt> {
+        self.count = usize::try_from(reader.u64()?).or(corrupt("a count of path entries"))?;
+        self.last = read_at(reader, base)?;
+        let entries = reader.bytes()?;
+        if self.count > entries.len() {
             return corrupt("a count of path entries");
         }
-        let exit = match reader.byte()? {
+        self.entries.clear();
+        // An event that this is read for is about to add one.
+        self.entries.reserve(entries.len() + NEXT_BYTES);
+        self.entries.extend_from_slice(entries);
+        self.exit = match reader.byte()? {
             0 => None,
             _ => Some((read_at(reader, base)?, Value::read(reader)?)),
         };
-        Ok(Self { count, last, entries, exit })
+        Ok(())
     }
 }
 
