@@ -415,13 +415,6 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 }
 
-impl Shape {
-    /// The measures that live in panes.
-    fn kinds(&self) -> impl Iterator<Item = Kind> {
-        self.measures.iter().filter_map(|slot| if let Slot::Pane(_, kind) = slot { Some(*kind) } else { None })
-    }
-}
-
 /// Adds the bytes of a pane.
 fn merge(shape: &Shape, into: &mut [Measured], bytes: &[u8]) -> Result<(), Corrupt> {
     let mut reader = Reader::new(bytes);
