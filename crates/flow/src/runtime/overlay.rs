@@ -14,8 +14,8 @@ use smallvec::SmallVec;
 
 use crate::operators::{Change, Corrupt, State};
 
-/// Memory of a commit's changes that is had ready for the next ones at most.
-const READY_BYTES_MAX: usize = 1 << 20;
+/// Memory of a commit's changes that is kept for the next ones at most.
+const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Bytes left free behind each value: counters grow by a byte now and then, and a key that many events of a commit have
 /// then need not be moved.
 const SPARE_BYTES: usize = 8;
@@ -83,6 +83,8 @@ pub struct Changes {
     /// In the order in which the keys were first changed.
     entries: Vec<Entry>,
     bytes: Vec<u8>,
+    /// The bytes of the last commit, to be used again once nobody reads them any more.
+    last: Bytes,
     /// The value that is being made.
     made: Vec<u8>,
 }
@@ -127,6 +129,12 @@ impl Changes {
     }
 
     fn add(&mut self, hash: u64, key: &[u8]) -> usize {
+        if self.entries.is_empty()
+            && let Ok(mut last) = std::mem::take(&mut self.last).try_into_mut()
+        {
+            last.clear();
+            self.bytes = Vec::from(last);
+        }
         let (nth, start) = (self.entries.len(), self.bytes.len());
         self.bytes.extend_from_slice(key);
         let end = self.bytes.len();
@@ -223,14 +231,14 @@ impl State for Overlay<'_> {
 /// Takes the changes out as deltas.
 pub fn drain(changes: &mut Changes) -> Vec<Delta> {
     changes.index.clear();
-    // The next commit changes about as much.
-    let ready = Vec::with_capacity(changes.bytes.len().min(READY_BYTES_MAX));
-    let bytes = Bytes::from(std::mem::replace(&mut changes.bytes, ready));
+    let bytes = Bytes::from(std::mem::take(&mut changes.bytes));
     let delta = |Entry { key, room, length, .. }: Entry| Delta {
         key: bytes.slice(key),
         value: length.map(|length| bytes.slice(room.start..room.start + length)),
     };
-    changes.entries.drain(..).map(delta).collect()
+    let deltas = changes.entries.drain(..).map(delta).collect();
+    changes.last = if bytes.len() > KEPT_BYTES_MAX { Bytes::new() } else { bytes };
+    deltas
 }
 
 #[cfg(test)]
