@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use headwater_log::Commit;
+use headwater_testkit::memory_log;
 use proptest::prelude::*;
 
 use super::*;
@@ -121,6 +123,34 @@ fn a_key_that_changes_again_and_again_is_one_delta_with_the_last_value() {
         if round % 2 > 0 {
             held.push(deltas);
         }
+    }
+}
+
+#[test]
+fn a_space_that_was_dropped_is_looked_for_again() {
+    let log: Arc<dyn Log> = memory_log().0;
+    let kept = Appended::new(Arc::clone(&log));
+    let shown = |space: &str| {
+        let mut shown = Vec::new();
+        kept.look(space, b"k", &mut |value| shown.push(value.map(<[u8]>::to_vec)));
+        shown
+    };
+    let put = |space: &str, value: &'static [u8]| {
+        let delta = Delta { key: Bytes::from_static(b"k"), value: Some(Bytes::from_static(value)) };
+        log.append(&mut Commit { deltas: vec![(Arc::from(space), vec![delta])], ..Commit::default() }).unwrap();
+    };
+    assert_eq!(shown("s"), [None::<Vec<u8>>]);
+    put("s", b"1");
+    put("t", b"2");
+    for _ in 0..2 {
+        assert_eq!((shown("s"), shown("t")), (vec![Some(b"1".to_vec())], vec![Some(b"2".to_vec())]));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(log.drop_space("s")).unwrap();
+    assert_eq!(shown("s"), [None::<Vec<u8>>]);
+    put("s", b"3");
+    for _ in 0..2 {
+        assert_eq!((shown("s"), shown("t")), (vec![Some(b"3".to_vec())], vec![Some(b"2".to_vec())]));
     }
 }
 
