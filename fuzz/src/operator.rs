@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use headwater_base::Micros;
 use headwater_flow::operators::codec::Reader as StateReader;
 use headwater_flow::operators::distinct::Distinct;
@@ -177,7 +176,7 @@ fn restored(step: &mut dyn Operator, bytes: &[u8]) {
         return;
     }
     let mut state = MemoryState::default();
-    state.put(key, Bytes::copy_from_slice(value));
+    state.put(key, value);
     for watermark in [BASE, Micros(i64::MAX / 2)] {
         let advanced = step.advance(&mut state, watermark, &mut Vec::new());
         assert!(advanced.is_ok(), "{advanced:?}");

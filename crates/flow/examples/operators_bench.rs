@@ -28,7 +28,8 @@ impl State for Map {
         seen(self.0.get(key).map(|value| &**value));
     }
 
-    fn put(&mut self, key: &[u8], value: Bytes) {
+    fn put(&mut self, key: &[u8], value: &[u8]) {
+        let value = Bytes::copy_from_slice(value);
         match self.0.get_mut(key) {
             Some(old) => *old = value,
             None => drop(self.0.insert(key.to_vec(), value)),

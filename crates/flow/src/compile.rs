@@ -46,7 +46,7 @@ pub struct Fault {
 /// # Errors
 /// All faults: `HW-FLOW-010` to `HW-FLOW-019` of the wiring, `HW-FLOW-110` to `HW-FLOW-114` of paths and programs.
 pub fn compile(name: &Name, spec: &PipelineSpec, compiler: &Compiler) -> Result<Plan, Vec<Fault>> {
-    let mut make = Make { compiler, faults: Vec::new(), streams: Vec::new() };
+    let mut make = Make { compiler, faults: Vec::new(), streams: Vec::new(), conditions: BTreeMap::new() };
     wiring::check(name, spec, &mut make.faults);
     let plan = make.plan(name, spec);
     match plan {
@@ -69,6 +69,8 @@ struct Make<'a> {
     compiler: &'a Compiler,
     faults: Vec<Fault>,
     streams: Vec<Name>,
+    /// The places of the measures' conditions, by their texts.
+    conditions: BTreeMap<String, usize>,
 }
 
 impl Make<'_> {
@@ -270,7 +272,7 @@ impl Make<'_> {
             };
             let condition = match &measure.condition {
                 Some(source) => match self.condition(&format!("{at}/where"), source) {
-                    Some(condition) => Some(condition),
+                    Some(condition) => Some(InputCondition { condition, place: self.place(source) }),
                     None => continue,
                 },
                 None => None,
@@ -347,6 +349,12 @@ impl Make<'_> {
     fn condition(&mut self, at: &str, source: &str) -> Option<Condition> {
         let read = self.compiler.condition(source, &start_of_text());
         self.keep(at, read)
+    }
+
+    /// The place of a measure's condition.
+    fn place(&mut self, source: &str) -> usize {
+        let next = self.conditions.len();
+        *self.conditions.entry(source.to_owned()).or_insert(next)
     }
 
     fn program(&mut self, at: &str, source: &str) -> Option<Program> {

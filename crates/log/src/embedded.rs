@@ -46,7 +46,7 @@ use headwater_store::wal::{self, Wal};
 use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::{Commit, Ends, Fetched, Log, LogError, Offset, Sequence, Stream, StreamConfig, Ticket, View};
+use crate::{Commit, Ends, Fetched, FoundSpace, Log, LogError, Offset, Sequence, Stream, StreamConfig, Ticket, View};
 use catalog::Catalog;
 use filer::{Filer, Item};
 use read::Reach;
@@ -440,11 +440,14 @@ impl Log for EmbeddedLog {
     }
 
     fn look(&self, space: &str, key: &[u8], view: View, seen: &mut dyn FnMut(Option<&[u8]>)) {
-        let Some(space) = self.core.state.space(space) else { return seen(None) };
-        match view {
-            View::Appended => space.look(key, seen),
-            View::Durable => space.look_durable(key, seen),
+        match self.space(space) {
+            Some(space) => space.look(key, view, seen),
+            None => seen(None),
         }
+    }
+
+    fn space(&self, name: &str) -> Option<FoundSpace> {
+        self.core.state.space(name).map(FoundSpace::new)
     }
 
     fn foresee(&self, keys: &[(&str, &[u8])]) {

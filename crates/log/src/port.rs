@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Name};
+use headwater_store::state::Space;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -350,6 +351,9 @@ pub trait Log: Send + Sync {
     /// the lock of the key's part of the space, where commits wait for it, so it must be short and must not ask the log.
     fn look(&self, space: &str, key: &[u8], view: View, seen: &mut dyn FnMut(Option<&[u8]>));
 
+    /// A space, if it is there: for who looks into it again and again, and would have it found by its name each time.
+    fn space(&self, name: &str) -> Option<FoundSpace>;
+
     /// Says which keys of which spaces will be looked at next, so that memory is waited for once and not for each of
     /// them. A hint: it changes nothing and waits for nobody.
     fn foresee(&self, keys: &[(&str, &[u8])]);
@@ -379,6 +383,29 @@ pub trait Log: Send + Sync {
 
     /// Figures for metrics and `doctor`: name -> value, names as in `hw_log_*` without the prefix.
     fn figures(&self) -> Vec<(&'static str, f64)>;
+}
+
+/// A space that [`Log::space`] has found.
+#[derive(Clone, Debug)]
+pub struct FoundSpace(Arc<Space>);
+
+impl FoundSpace {
+    pub(crate) const fn new(space: Arc<Space>) -> Self {
+        Self(space)
+    }
+
+    /// Whether it has been dropped since: what has its name now, if anything, is another space.
+    pub fn is_dropped(&self) -> bool {
+        self.0.is_dropped()
+    }
+
+    /// Shows the value of a key to `seen`, as [`Log::look`].
+    pub fn look(&self, key: &[u8], view: View, seen: &mut dyn FnMut(Option<&[u8]>)) {
+        match view {
+            View::Appended => self.0.look(key, seen),
+            View::Durable => self.0.look_durable(key, seen),
+        }
+    }
 }
 
 /// Parts of a space; see [`Log::for_part`].

@@ -14,7 +14,7 @@ mod shard;
 mod snapshot;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ahash::{HashMap, RandomState};
 use bytes::Bytes;
@@ -48,6 +48,7 @@ pub struct Space {
     hasher: RandomState,
     shards: Box<[Mutex<Shard>]>,
     durable: Arc<AtomicU64>,
+    dropped: AtomicBool,
 }
 
 impl Default for State {
@@ -83,6 +84,7 @@ impl State {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
             durable: self.durable.clone(),
+            dropped: AtomicBool::new(false),
         });
         spaces.insert(name, space.clone());
         space
@@ -91,7 +93,8 @@ impl State {
     /// Drops a space with its keys, for all readers at once.
     pub fn drop_space(&self, name: &str) {
         let mut spaces = self.spaces.write();
-        if let Some((name, _)) = spaces.remove_entry(name) {
+        if let Some((name, space)) = spaces.remove_entry(name) {
+            space.dropped.store(true, Ordering::Release);
             self.dropped.lock().push(name);
         }
     }
@@ -139,6 +142,11 @@ impl Space {
     /// Its name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Whether it has been dropped: who holds it sees what it was, and none of what is written to another of its name.
+    pub fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
     }
 
     /// Held while a commit's changes are applied, and taken in the order of commits.

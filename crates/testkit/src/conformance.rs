@@ -225,12 +225,30 @@ async fn state(log: &dyn Log) {
     seen.sort();
     assert_eq!(seen, ["a=3", "b=2", "bb=5"]);
     assert!(log.space_bytes("space") >= 7, "what its keys and values take, at least");
+    assert!(log.space("none").is_none());
+    let found = log.space("space").unwrap();
+    let in_found = |key: &[u8], view| {
+        let mut shown = Vec::new();
+        found.look(key, view, &mut |value| shown.push(value.map(text)));
+        shown
+    };
+    assert_eq!(in_found(b"a", View::Durable), [Some("3".to_owned())]);
+    let ticket = put(vec![delta("a", Some("7"))]).unwrap();
+    assert_eq!(in_found(b"a", View::Appended), [Some("7".to_owned())], "what is found shows what comes later");
+    durable(log, ticket).await;
+    assert_eq!(
+        (in_found(b"a", View::Durable), in_found(b"z", View::Durable)),
+        (vec![Some("7".to_owned())], vec![None])
+    );
+    assert!(!found.is_dropped());
     log.drop_space("space").await.unwrap();
+    assert!(found.is_dropped() && log.space("space").is_none());
     assert_eq!(log.space_bytes("space"), 0);
     assert_eq!(log.get("space", b"a", View::Durable), None);
     assert!(log.scan("space", b"", None, 10).is_empty());
     durable(log, put(vec![delta("d", Some("6"))]).unwrap()).await;
     assert_eq!(pairs(log.scan("space", b"", None, 10)), ["d=6"]);
+    assert!(found.is_dropped() && !log.space("space").unwrap().is_dropped(), "another of the same name");
 }
 
 /// A newer owner shuts out the older one.

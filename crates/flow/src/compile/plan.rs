@@ -148,7 +148,16 @@ pub struct InputPlan {
     /// The value; None for a count.
     pub value: Option<Path>,
     /// Whether it counts.
-    pub condition: Option<Condition>,
+    pub condition: Option<InputCondition>,
+}
+
+/// What an event has to be for a measure to count it.
+#[derive(Debug)]
+pub struct InputCondition {
+    /// What is asked of the event.
+    pub condition: Condition,
+    /// The condition's place among those of the plan that differ: in one place, all give the same answer.
+    pub place: usize,
 }
 
 /// An output.

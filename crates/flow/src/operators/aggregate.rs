@@ -24,7 +24,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use headwater_base::Micros;
 
 use crate::operators::codec::{Corrupt, Reader};
@@ -111,14 +110,15 @@ impl Aggregate {
             return state.read(key, |value| shape.run(value, tick, None, scratch, out.as_deref_mut()));
         }
         let event = walk::Event { at: (time, position), tick, inputs };
-        state.change(key, &mut |value| {
+        state.change(key, &mut |value, made| {
             shape.run(value, tick, Some(&event), scratch, out.as_deref_mut())?;
             if value.is_none()
                 && let Some(due) = shape.due(tick)
             {
                 sweep.comes_due(due);
             }
-            Ok(Change::Put(Bytes::copy_from_slice(&scratch.out)))
+            std::mem::swap(made, &mut scratch.out);
+            Ok(Change::Put)
         })
     }
 
@@ -161,7 +161,7 @@ impl Aggregate {
             state.foresee(keys);
             for key in keys {
                 // It may have been written since it was listed.
-                state.change(key, &mut |value| {
+                state.change(key, &mut |value, _| {
                     let due = value.map(head).transpose()?.and_then(|newest| shape.due(newest));
                     let Some(due) = due else { return Ok(Change::Keep) };
                     if due <= watermark {

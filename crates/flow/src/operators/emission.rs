@@ -6,7 +6,7 @@ use bytes::Bytes;
 use headwater_base::Micros;
 
 use crate::operators::Measure;
-use crate::operators::value::{Value, render_int, render_text};
+use crate::operators::value::{Value, render_int, render_key, render_text, render_time};
 
 /// Something to be told downstream.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,7 +138,7 @@ impl SessionRow {
     fn render(&self, measures: &[Measure]) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         out.extend_from_slice(b"{\"key\":");
-        render_text(&mut out, &String::from_utf8_lossy(&self.key));
+        render_key(&mut out, &self.key);
         field(&mut out, "session_id");
         render_text(&mut out, &session_id(self.session_id));
         number(&mut out, "revision", i128::from(self.revision));
@@ -173,7 +173,7 @@ impl WindowRow {
     fn render(&self, measures: &[Measure]) -> Vec<u8> {
         let mut out = Vec::with_capacity(192);
         out.extend_from_slice(b"{\"key\":");
-        render_text(&mut out, &String::from_utf8_lossy(&self.key));
+        render_key(&mut out, &self.key);
         time(&mut out, "window_start", self.start);
         time(&mut out, "window_end", self.end);
         number(&mut out, "revision", i128::from(self.revision));
@@ -197,7 +197,7 @@ fn number(out: &mut Vec<u8>, name: &str, value: i128) {
 
 fn time(out: &mut Vec<u8>, name: &str, value: Micros) {
     field(out, name);
-    render_text(out, &value.to_string());
+    render_time(out, value);
 }
 
 fn measured(out: &mut Vec<u8>, measures: &[Measure], values: &[Value]) {

@@ -10,7 +10,6 @@
 //! changed, and what is kept takes no more than [`KEPT_BYTES_MAX`].
 
 use ahash::RandomState;
-use bytes::Bytes;
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 
@@ -133,7 +132,7 @@ impl<T> Live<T> {
         for (key, Changed { value, returns }) in self.changed.drain() {
             self.written.clear();
             write(&value, &mut self.written);
-            state.put(&key, Bytes::copy_from_slice(&self.written));
+            state.put(&key, &self.written);
             if returns {
                 let bytes = entry_bytes(&key, &self.written);
                 self.kept_bytes += bytes;

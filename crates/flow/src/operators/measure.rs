@@ -6,7 +6,7 @@ use crate::operators::Position;
 use crate::operators::codec::{Corrupt, Reader, put_i64, put_time, put_u64};
 use crate::operators::distinct::{self, Distinct};
 use crate::operators::number::{Number, Sum};
-use crate::operators::value::Value;
+use crate::operators::value::{Value, put_json, put_text};
 
 /// A named measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +113,20 @@ impl Input<'_> {
             Self::Json(text) => Value::Json(text.into()),
         })
     }
+
+    /// Appends the bytes of [`Self::value`], as [`Value::put`] does; false where there is none.
+    pub fn put(&self, out: &mut Vec<u8>) -> bool {
+        match *self {
+            Self::Skip => return false,
+            Self::Unit => Value::Bool(true).put(out),
+            Self::Bool(yes) => Value::Bool(yes).put(out),
+            Self::Int(number) => Value::Int(i128::from(number)).put(out),
+            Self::Float(number) => Value::Float(number).put(out),
+            Self::Text(text) => put_text(out, text),
+            Self::Json(text) => put_json(out, text),
+        }
+        true
+    }
 }
 
 impl Measured {
@@ -159,8 +173,11 @@ impl Measured {
                     && let Some(value) = input.value()
                 {
                     let behind = entries.partition_point(|(other, _)| *other > at);
+                    if full {
+                        // The oldest, which is not newer than this.
+                        entries.pop();
+                    }
                     entries.insert(behind, (at, value));
-                    entries.truncate(usize::from(*n));
                 }
             }
             Self::First(first) => {
@@ -299,6 +316,25 @@ impl Measured {
                 _ => Self::First(Some((read_at(reader, base)?, Value::read(reader)?))),
             },
         })
+    }
+
+    /// As [`Self::read`], over what is here, whose memory is used again.
+    ///
+    /// # Errors
+    /// [`Corrupt`] for anything else.
+    #[inline]
+    pub fn read_over(&mut self, kind: Kind, reader: &mut Reader<'_>, base: Micros) -> Result<(), Corrupt> {
+        let (Kind::Last { n }, Self::Last(max, entries)) = (kind, &mut *self) else {
+            *self = Self::read(kind, reader, base)?;
+            return Ok(());
+        };
+        *max = n.max(1);
+        entries.clear();
+        for _ in 0..reader.count()? {
+            entries.push((read_at(reader, base)?, Value::read(reader)?));
+        }
+        entries.truncate(usize::from(*max));
+        Ok(())
     }
 }
 

@@ -13,7 +13,8 @@
 //!   [`super::batch`] computes.
 //! - The path holds the earliest `path_max` values by (event time, position), so that it depends on the events only.
 //!
-//! State: one value per key with all its sessions that are not gone, usually one.
+//! State: one value per key with all its sessions that are not gone, usually one. Each event reads and writes it: of a
+//! million users nearly all are gone again before they come back, so nothing is gained by keeping what was read.
 //!
 //! # Source
 //! T. Akidau et al., "The Dataflow Model", 2015, section 2.2.2 (sessions as merging windows).
@@ -24,19 +25,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::Micros;
 
-use crate::operators::live::Live;
 use crate::operators::measure::{Measured, layout};
 use crate::operators::time::bound;
 use crate::operators::timers::Timers;
 use crate::operators::{
-    ADVANCE_MAX, Advance, ConfigError, Corrupt, Emission, Event, Kind, Measure, Operator, Outcome, SessionRow, State,
-    Tombstone,
+    ADVANCE_MAX, Advance, Change, ConfigError, Corrupt, Emission, Event, Kind, Measure, Operator, Outcome, SessionRow,
+    State, Tombstone,
 };
 
 mod path;
 mod stored;
 
 pub use path::Path;
+use stored::Decoded;
 pub use stored::{Session, id};
 
 /// When a session is given out.
@@ -69,7 +70,8 @@ pub struct Sessions {
     rules: Rules,
     watermark: Micros,
     timers: Timers,
-    live: Live<Vec<Session>>,
+    /// Those of the key at hand.
+    decoded: Decoded,
     /// Keys whose open sessions this micro-batch has changed ([`Emit::Update`] only).
     changed: BTreeSet<Box<[u8]>>,
 }
@@ -93,25 +95,33 @@ impl Sessions {
             rules: Rules { config, kinds },
             watermark: Micros::MIN,
             timers: Timers::new(width),
-            live: Live::default(),
+            decoded: Decoded::default(),
             changed: BTreeSet::new(),
         })
     }
 
     /// Gives out the open sessions that this micro-batch has changed.
-    fn give_out_changed(&mut self, state: &dyn State, out: &mut Vec<Emission>) -> Result<(), Corrupt> {
+    fn give_out_changed(&mut self, state: &mut dyn State, out: &mut Vec<Emission>) -> Result<(), Corrupt> {
+        let (rules, watermark, decoded) = (&self.rules, self.watermark, &mut self.decoded);
         for key in std::mem::take(&mut self.changed) {
-            let Some(mut taken) = self.live.take(state, &key, |bytes| self.rules.sessions(bytes))? else { continue };
-            for session in &mut taken.value {
-                // A closed one is given out by its timer.
-                if session.changed && self.rules.close_at(session) > self.watermark {
-                    session.changed = false;
-                    session.revision = session.revision.saturating_add(1);
-                    out.push(self.rules.row(&key, session, false));
-                    taken.changed = true;
+            state.change(&key, &mut |value, made| {
+                let Some(value) = value else { return Ok(Change::Keep) };
+                rules.read(value, decoded)?;
+                let mut change = Change::Keep;
+                for session in &mut decoded.sessions {
+                    // A closed one is given out by its timer.
+                    if session.changed && rules.close_at(session) > watermark {
+                        session.changed = false;
+                        session.revision = session.revision.saturating_add(1);
+                        out.push(rules.row(&key, session, false));
+                        change = Change::Put;
+                    }
                 }
-            }
-            self.live.put(key, taken);
+                if change == Change::Put {
+                    stored::encode(&decoded.sessions, made);
+                }
+                Ok(change)
+            })?;
         }
         Ok(())
     }
@@ -125,9 +135,9 @@ struct Rules {
 }
 
 impl Rules {
-    /// The sessions of a key that are not gone, in order of time.
-    fn sessions(&self, value: &[u8]) -> Result<Vec<Session>, Corrupt> {
-        stored::decode(value, &self.kinds, self.config.path_max.is_some())
+    /// Reads the sessions of a key that are not gone.
+    fn read(&self, value: &[u8], decoded: &mut Decoded) -> Result<(), Corrupt> {
+        decoded.read(value, &self.kinds, self.config.path_max.is_some())
     }
 
     /// The first time at which no event belongs to the session any more.
@@ -139,6 +149,11 @@ impl Rules {
     fn due(&self, session: &Session) -> Micros {
         let close = self.close_at(session);
         if session.pending { close } else { close.plus(self.config.lateness) }
+    }
+
+    /// The next time something happens to one of them.
+    fn first_due(&self, sessions: &[Session]) -> Option<Micros> {
+        sessions.iter().map(|session| self.due(session)).min()
     }
 
     fn row(&self, key: &[u8], session: &Session, closed: bool) -> Emission {
@@ -194,12 +209,19 @@ impl Operator for Sessions {
         if event.time < bound {
             return Ok(Outcome::Late { bound });
         }
-        let (rules, key) = (&self.rules, event.key);
-        let known = |bytes: Option<&[u8]>| bytes.map_or(Ok(Vec::new()), |bytes| rules.sessions(bytes));
-        let sessions = self.live.change(state, key, known)?;
-        let due_before = sessions.iter().map(|session| rules.due(session)).min();
-        rules.insert(sessions, event, out);
-        let due = sessions.iter().map(|session| rules.due(session)).min();
+        let (rules, decoded, key) = (&self.rules, &mut self.decoded, event.key);
+        let (mut due_before, mut due) = (None, None);
+        state.change(key, &mut |value, made| {
+            match value {
+                Some(value) => rules.read(value, decoded)?,
+                None => decoded.clear(),
+            }
+            due_before = rules.first_due(&decoded.sessions);
+            rules.insert(&mut decoded.sessions, event, out);
+            due = rules.first_due(&decoded.sessions);
+            stored::encode(&decoded.sessions, made);
+            Ok(Change::Put)
+        })?;
         // A timer that is too early is harmless, so only one that would be too late is replaced.
         if let Some(due) = due
             && due_before.is_none_or(|before| due < before)
@@ -221,40 +243,50 @@ impl Operator for Sessions {
         self.watermark = self.watermark.max(watermark);
         self.give_out_changed(state, out)?;
         let bound = bound(self.watermark, self.rules.config.lateness);
+        let (rules, watermark, decoded) = (&self.rules, self.watermark, &mut self.decoded);
         let mut outcome = Advance::More;
         for _ in 0..ADVANCE_MAX {
             let Some(key) = self.timers.pop(self.watermark) else {
                 outcome = Advance::Done;
                 break;
             };
-            let Some(mut taken) = self.live.take(state, &key, |bytes| self.rules.sessions(bytes))? else { continue };
-            let sessions = &mut taken.value;
-            let count = sessions.len();
-            for session in sessions.iter_mut() {
-                if session.pending && self.rules.close_at(session) <= self.watermark {
-                    session.pending = false;
-                    session.changed = false;
-                    session.revision = session.revision.saturating_add(1);
-                    out.push(self.rules.row(&key, session, true));
-                    taken.changed = true;
+            let mut due = None;
+            state.change(&key, &mut |value, made| {
+                let Some(value) = value else { return Ok(Change::Keep) };
+                rules.read(value, decoded)?;
+                let sessions = &mut decoded.sessions;
+                let (count, mut is_changed) = (sessions.len(), false);
+                for session in sessions.iter_mut() {
+                    if session.pending && rules.close_at(session) <= watermark {
+                        session.pending = false;
+                        session.changed = false;
+                        session.revision = session.revision.saturating_add(1);
+                        out.push(rules.row(&key, session, true));
+                        is_changed = true;
+                    }
                 }
-            }
-            sessions.retain(|session| session.pending || self.rules.close_at(session) > bound);
-            taken.changed |= sessions.len() < count;
-            match sessions.iter().map(|session| self.rules.due(session)).min() {
-                Some(due) => {
-                    self.timers.schedule(due, &key);
-                    self.live.put(key, taken);
+                sessions.retain(|session| session.pending || rules.close_at(session) > bound);
+                is_changed |= sessions.len() < count;
+                due = rules.first_due(sessions);
+                if due.is_none() {
+                    return Ok(Change::Delete);
                 }
-                None => state.delete(&key),
+                if !is_changed {
+                    return Ok(Change::Keep);
+                }
+                stored::encode(sessions, made);
+                Ok(Change::Put)
+            })?;
+            if let Some(due) = due {
+                self.timers.schedule(due, &key);
             }
         }
-        self.live.settle(state, |sessions, out| stored::encode(sessions, out));
         Ok(outcome)
     }
 
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
-        if let Some(due) = self.rules.sessions(value)?.iter().map(|session| self.rules.due(session)).min() {
+        self.rules.read(value, &mut self.decoded)?;
+        if let Some(due) = self.rules.first_due(&self.decoded.sessions) {
             self.timers.schedule(due, key);
         }
         Ok(())

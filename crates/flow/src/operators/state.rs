@@ -13,12 +13,12 @@ use crate::operators::codec::Corrupt;
 pub const PARTS: u32 = headwater_log::SPACE_PARTS;
 
 /// What becomes of a key's value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It stays as it is, missing where it was.
     Keep,
-    /// It is this now.
-    Put(Bytes),
+    /// It is what has been made now.
+    Put,
     /// It is gone.
     Delete,
 }
@@ -29,7 +29,7 @@ pub trait State {
     /// be locked.
     fn look(&self, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>));
     /// Writes a key's value.
-    fn put(&mut self, key: &[u8], value: Bytes);
+    fn put(&mut self, key: &[u8], value: &[u8]);
     /// Deletes a key, if it is there.
     fn delete(&mut self, key: &[u8]);
     /// Shows the keys and values in one of the [`PARTS`] parts to `each`, which must be short and must not ask the state.
@@ -48,20 +48,20 @@ pub trait State {
     }
 
     /// Does what `change` makes of a key's value, or of none: as [`Self::look`], then [`Self::put`] or [`Self::delete`],
-    /// with the key looked for once.
+    /// with the key looked for once. A new value is made in the empty vector that `change` is given.
     ///
     /// # Errors
     /// What `change` says; nothing has been changed then.
     fn change(
         &mut self,
         key: &[u8],
-        change: &mut dyn FnMut(Option<&[u8]>) -> Result<Change, Corrupt>,
+        change: &mut dyn FnMut(Option<&[u8]>, &mut Vec<u8>) -> Result<Change, Corrupt>,
     ) -> Result<(), Corrupt> {
-        let mut changed = None;
-        self.look(key, &mut |value| changed = Some(change(value)));
-        match changed.unwrap_or_else(|| change(None))? {
+        let (mut changed, mut made) = (None, Vec::new());
+        self.look(key, &mut |value| changed = Some(change(value, &mut made)));
+        match changed.unwrap_or_else(|| change(None, &mut made))? {
             Change::Keep => {}
-            Change::Put(value) => self.put(key, value),
+            Change::Put => self.put(key, &made),
             Change::Delete => self.delete(key),
         }
         Ok(())
@@ -89,7 +89,8 @@ impl State for MemoryState {
         seen(self.entries.get(key).map(|value| &**value));
     }
 
-    fn put(&mut self, key: &[u8], value: Bytes) {
+    fn put(&mut self, key: &[u8], value: &[u8]) {
+        let value = Bytes::copy_from_slice(value);
         match self.entries.get_mut(key) {
             Some(old) => *old = value,
             None => {

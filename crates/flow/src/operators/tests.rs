@@ -237,7 +237,7 @@ proptest! {
         let operators: [Box<dyn Operator>; 2] = [Box::new(Sessions::new(session).unwrap()), Box::new(Windows::new(window).unwrap())];
         for mut operator in operators {
             let mut state = MemoryState::default();
-            state.put(&key, bytes.clone().into());
+            state.put(&key, &bytes);
             if operator.restore(&key, &bytes).is_ok() {
                 let mut out = Vec::new();
                 let event = Event { key: &key, time: Micros(5), position: (0, 1), hops: 3, inputs: &inputs(3) };

@@ -2,6 +2,10 @@
 //!
 //! What it is NOT: a document. Values are small: a number, a text, a list of a few.
 
+use std::io::Write;
+
+use headwater_base::Micros;
+
 use crate::operators::codec::{Corrupt, Reader, corrupt, put_bytes, put_f64, put_i64};
 
 /// A value a measure keeps or gives.
@@ -77,14 +81,8 @@ impl Value {
                 out.push(4);
                 put_f64(out, *number);
             }
-            Self::Text(text) => {
-                out.push(5);
-                put_bytes(out, text.as_bytes());
-            }
-            Self::Json(text) => {
-                out.push(6);
-                put_bytes(out, text.as_bytes());
-            }
+            Self::Text(text) => put_text(out, text),
+            Self::Json(text) => put_json(out, text),
         }
     }
 
@@ -145,6 +143,18 @@ impl Value {
     }
 }
 
+/// Appends the bytes of a [`Value::Text`].
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.push(5);
+    put_bytes(out, text.as_bytes());
+}
+
+/// Appends the bytes of a [`Value::Json`].
+pub fn put_json(out: &mut Vec<u8>, text: &str) {
+    out.push(6);
+    put_bytes(out, text.as_bytes());
+}
+
 /// Appends a whole number.
 pub fn render_int(out: &mut Vec<u8>, number: i128) {
     let negative = number < 0;
@@ -188,6 +198,20 @@ pub fn render_float(out: &mut Vec<u8>, number: f64) {
 pub fn render_text(out: &mut Vec<u8>, text: &str) {
     // Writing into memory cannot fail.
     drop(serde_json::to_writer(out, text));
+}
+
+/// Appends a key as a text in quotes; what is no UTF-8 in it is replaced.
+pub fn render_key(out: &mut Vec<u8>, key: &[u8]) {
+    match std::str::from_utf8(key) {
+        Ok(text) => render_text(out, text),
+        Err(_) => render_text(out, &String::from_utf8_lossy(key)),
+    }
+}
+
+/// Appends a time in quotes.
+pub fn render_time(out: &mut Vec<u8>, time: Micros) {
+    // Writing into memory cannot fail, and there is nothing in a time that a text could not hold as it is.
+    drop(write!(out, "\"{time}\""));
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod owed;
 mod run;
 mod stateful;
 mod tally;
+mod tested;
 
 pub use ask::key_of;
 pub use chain::Chain;
@@ -49,6 +50,7 @@ use crate::runtime::positions::{Open, Positions};
 
 use chain::Verdict;
 use run::Run;
+use tested::Tested;
 
 /// Which input a record comes from: a place in the list of inputs that the core was built with.
 pub type InputIndex = usize;
@@ -93,6 +95,8 @@ pub struct Core {
     runs: Vec<Run>,
     inputs: Vec<Input>,
     env: Env,
+    /// What conditions gave for the event at hand.
+    tested: Tested,
     watermarks: Watermarks,
     /// The watermark that operators have seen: behind the global one while an event waits.
     held: Micros,
@@ -203,6 +207,7 @@ impl Core {
             runs,
             inputs,
             env: Env::new(),
+            tested: Tested::default(),
             watermarks,
             held,
             parking: Parking::default(),
@@ -495,14 +500,21 @@ impl Core {
     fn steps(&mut self, flight: &mut Flight, ticket: Option<Ticket>, out: &mut dyn Sink) -> Progress {
         let plan = Arc::clone(&self.plan);
         self.set_env(flight);
+        self.tested.forget();
         let mut since = self.tally.measures().then(|| self.around.clock.elapsed());
         while let Some(step) = plan.steps.get(flight.step) {
             let outcome = match &step.work {
                 Work::Filter(condition) => {
                     condition.test(&flight.doc, &mut self.env).map(|keep| if keep { Next::Go } else { Next::Drop })
                 }
-                Work::Transform(program) => program.run(&mut flight.doc, &mut self.env).map(|()| Next::Go),
-                Work::Lookup(lookup) => self.look(flight, &lookup.ask, &lookup.into),
+                Work::Transform(program) => {
+                    self.tested.forget();
+                    program.run(&mut flight.doc, &mut self.env).map(|()| Next::Go)
+                }
+                Work::Lookup(lookup) => {
+                    self.tested.forget();
+                    self.look(flight, &lookup.ask, &lookup.into)
+                }
                 Work::Aggregate(_) | Work::Keyed(_) | Work::Dedupe(_) if !self.is_turn(flight, ticket) => {
                     return Progress::Waits(For::Turn);
                 }

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use headwater_base::Micros;
 
 use crate::operators::codec::{Corrupt, Reader, put_i64};
@@ -21,14 +20,12 @@ const WIDTH_MICROS: i64 = 1_000_000;
 pub struct Dedupe {
     within: Duration,
     timers: Timers,
-    /// Memory that writing uses again.
-    written: Vec<u8>,
 }
 
 impl Dedupe {
     /// Remembers each key for `within` after its event time.
     pub fn new(within: Duration) -> Self {
-        Self { within, timers: Timers::new(WIDTH_MICROS), written: Vec::new() }
+        Self { within, timers: Timers::new(WIDTH_MICROS) }
     }
 
     /// Whether this is the key's first event within the span; remembers it.
@@ -38,17 +35,16 @@ impl Dedupe {
     pub fn is_first(&mut self, state: &mut dyn State, key: &[u8], time: Micros) -> Result<bool, Corrupt> {
         let expires = time.plus(self.within);
         let mut first = false;
-        state.change(key, &mut |entry| {
+        state.change(key, &mut |entry, made| {
             if let Some(entry) = entry
                 && time < expiry(entry)?
             {
                 return Ok(Change::Keep);
             }
             first = true;
-            self.written.clear();
-            self.written.push(VERSION);
-            put_i64(&mut self.written, expires.0);
-            Ok(Change::Put(Bytes::copy_from_slice(&self.written)))
+            made.push(VERSION);
+            put_i64(made, expires.0);
+            Ok(Change::Put)
         })?;
         if first {
             self.timers.schedule(expires, key);
@@ -65,7 +61,7 @@ impl Dedupe {
             let keys = self.timers.pop_all(watermark, FORGOTTEN_TOGETHER);
             state.foresee(&keys);
             for key in &keys {
-                state.change(key, &mut |entry| {
+                state.change(key, &mut |entry, _| {
                     let is_over = entry.map(expiry).transpose()?.is_some_and(|expires| expires <= watermark);
                     Ok(if is_over { Change::Delete } else { Change::Keep })
                 })?;

@@ -216,7 +216,10 @@ impl Memory {
             let space = spaces.entry(space).or_default();
             for delta in deltas {
                 match delta.value {
-                    Some(value) => drop(space.insert(delta.key, value)),
+                    // All of a commit is one piece of memory, of which some would keep the whole.
+                    Some(value) => {
+                        drop(space.insert(Bytes::copy_from_slice(&delta.key), Bytes::copy_from_slice(&value)));
+                    }
                     None => drop(space.remove(&delta.key)),
                 }
             }

@@ -222,7 +222,7 @@ impl<'a> Life<'a> {
             None => None,
         };
         let around = Surroundings {
-            kept: Box::new(Appended(Arc::clone(log))),
+            kept: Box::new(Appended::new(Arc::clone(log))),
             asking: setup.asking.clone(),
             clock: Arc::clone(&setup.clock),
             figures: Arc::clone(&setup.figures),

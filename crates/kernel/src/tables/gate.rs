@@ -8,7 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use headwater_base::{Micros, Name};
-use headwater_log::{Commit, Ends, Fetched, Log, LogError, Offset, Sequence, Stream, StreamConfig, Ticket, View};
+use headwater_log::{
+    Commit, Ends, Fetched, FoundSpace, Log, LogError, Offset, Sequence, Stream, StreamConfig, Ticket, View,
+};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -155,6 +157,10 @@ impl Log for Gate {
 
     fn look(&self, space: &str, key: &[u8], view: View, seen: &mut dyn FnMut(Option<&[u8]>)) {
         self.log.look(space, key, view, seen);
+    }
+
+    fn space(&self, name: &str) -> Option<FoundSpace> {
+        self.log.space(name)
     }
 
     fn foresee(&self, keys: &[(&str, &[u8])]) {

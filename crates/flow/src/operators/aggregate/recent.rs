@@ -7,9 +7,9 @@ use std::ops::Range;
 
 use headwater_base::Micros;
 
-use crate::operators::Value;
 use crate::operators::codec::{Corrupt, Reader, put_u64};
 use crate::operators::measure::{At, put_at, read_at};
+use crate::operators::{Input, Value};
 
 /// Values, newest first.
 #[derive(Debug, Default)]
@@ -25,12 +25,11 @@ impl Recent {
         self.bytes.clear();
     }
 
-    /// Puts a value into its place; at most `max` stay.
-    pub(super) fn add(&mut self, at: At, value: &Value, max: u16) {
+    /// Puts a value into its place, if the input has one; at most `max` stay.
+    pub(super) fn add(&mut self, at: At, input: &Input<'_>, max: u16) {
         let behind = self.entries.partition_point(|(other, _)| *other > at);
-        if behind < usize::from(max) {
-            let from = self.bytes.len();
-            value.put(&mut self.bytes);
+        let from = self.bytes.len();
+        if behind < usize::from(max) && input.put(&mut self.bytes) {
             self.entries.insert(behind, (at, from..self.bytes.len()));
             self.entries.truncate(usize::from(max));
         }

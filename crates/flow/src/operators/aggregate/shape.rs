@@ -35,6 +35,8 @@ pub struct Shape {
     coarsest: Option<i64>,
     pub(super) windows: Vec<Window>,
     pub(super) measures: Vec<Slot>,
+    /// What those compute that live in panes.
+    kinds: Vec<Kind>,
     pub(super) all: bool,
     /// For each window (and `all`) and each measure: `"name_window":`.
     pub(super) labels: Vec<Vec<Vec<u8>>>,
@@ -105,7 +107,9 @@ impl Shape {
                 Slot::Pane(pane - 1, kind)
             }
         };
-        let measures = config.measures.iter().map(|measure| slot(measure.kind)).collect();
+        let measures: Vec<Slot> = config.measures.iter().map(|measure| slot(measure.kind)).collect();
+        let in_pane = |slot: &Slot| if let Slot::Pane(_, kind) = slot { Some(*kind) } else { None };
+        let kinds = measures.iter().filter_map(in_pane).collect();
         let label = |field: String| {
             let mut label = Vec::new();
             render_text(&mut label, &field);
@@ -114,7 +118,7 @@ impl Shape {
         };
         let labels = names(&config).map(|fields| fields.map(label).collect()).collect();
         let all = config.all;
-        Ok(Self { config, tick, coarsest, windows, measures, all, labels })
+        Ok(Self { config, tick, coarsest, windows, measures, kinds, all, labels })
     }
 
     /// What it was built from.
@@ -147,6 +151,11 @@ impl Shape {
         let index = self.config.windows.iter().position(|(name, _)| name == window)?;
         let bound = self.windows.get(index)?.bound(self.tick(at));
         Some(Micros(bound.saturating_mul(self.tick)))
+    }
+
+    /// What the measures compute that live in panes.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.kinds.iter().copied()
     }
 
     pub(super) const fn coarsest(&self) -> Option<i64> {

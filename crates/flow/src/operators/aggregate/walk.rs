@@ -192,10 +192,8 @@ impl Shape {
                         Some(head) => recent.read(reader, self.start(head), self.start(*oldest), max)?,
                         None => recent.clear(),
                     }
-                    if let Some((event, input)) = input
-                        && let Some(value) = input.value()
-                    {
-                        recent.add(event.at, &value, max);
+                    if let Some((event, input)) = input {
+                        recent.add(event.at, input, max);
                     }
                     if writes {
                         recent.put(&mut scratch.out, self.start(now));
@@ -414,13 +412,6 @@ impl<'w, 'a> Walk<'w, 'a> {
         put_u64(&mut self.scratch.out, self.count);
         self.scratch.out.extend_from_slice(&self.scratch.panes);
         Ok(())
-    }
-}
-
-impl Shape {
-    /// The measures that live in panes.
-    fn kinds(&self) -> impl Iterator<Item = Kind> {
-        self.measures.iter().filter_map(|slot| if let Slot::Pane(_, kind) = slot { Some(*kind) } else { None })
     }
 }
 

@@ -26,6 +26,16 @@ fn input(seed: u8) -> Input<'static> {
     }
 }
 
+#[test]
+fn an_input_is_stored_as_the_value_that_it_gives() {
+    for seed in 0..=u8::MAX {
+        let (mut stored, mut wanted) = (Vec::new(), Vec::new());
+        let value = input(seed).value();
+        value.iter().for_each(|value| value.put(&mut wanted));
+        assert_eq!((input(seed).put(&mut stored), stored), (value.is_some(), wanted), "{:?}", input(seed));
+    }
+}
+
 fn measure(kind: Kind, events: &[(i16, u8)], from: i64) -> Measured {
     let mut measured = Measured::new(kind);
     for (index, (time, seed)) in events.iter().enumerate() {

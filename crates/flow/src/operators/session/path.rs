@@ -4,9 +4,13 @@
 
 use headwater_base::Micros;
 
+use crate::operators::Input;
 use crate::operators::codec::{Corrupt, Reader, corrupt, put_bytes, put_i64, put_time, put_u64};
 use crate::operators::measure::{At, put_at, read_at};
 use crate::operators::value::Value;
+
+/// Room that is made for an entry, which most have enough of.
+const NEXT_BYTES: usize = 64;
 
 /// Values in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,11 +30,22 @@ impl Path {
         Self::default()
     }
 
-    /// Puts a value into its place.
-    pub fn add(&mut self, at: At, value: Value, max: usize) {
+    /// Puts a value into its place, if the input has one.
+    pub fn add(&mut self, at: At, input: &Input<'_>, max: usize) {
+        if *input == Input::Skip {
+            return;
+        }
+        if self.count < max && (self.count == 0 || at > self.last) {
+            input.put(self.enter(at));
+        } else if let Some(value) = input.value() {
+            self.insert(at, value, max);
+        }
+    }
+
+    fn insert(&mut self, at: At, value: Value, max: usize) {
         if self.count == 0 || at > self.last {
             if self.count < max {
-                self.push(at, &value);
+                value.put(self.enter(at));
             } else if self.exit.as_ref().is_none_or(|(other, _)| at > *other) {
                 self.exit = Some((at, value));
             }
@@ -68,22 +83,24 @@ impl Path {
         let exit = self.exit.take();
         *self = Self::new();
         for (at, value) in entries.into_iter().chain(exit) {
-            self.add(at, value, max);
+            self.insert(at, value, max);
         }
     }
 
-    fn push(&mut self, at: At, value: &Value) {
+    /// Begins an entry: its value has to go behind.
+    fn enter(&mut self, at: At) -> &mut Vec<u8> {
+        self.entries.reserve(NEXT_BYTES);
         let (time, (partition, offset)) = self.last;
         put_time(&mut self.entries, time, at.0);
         put_u64(&mut self.entries, u64::from(at.1.0));
         let before = if partition == at.1.0 { offset } else { 0 };
         put_i64(&mut self.entries, at.1.1.wrapping_sub(before));
-        value.put(&mut self.entries);
         self.last = at;
         self.count += 1;
+        &mut self.entries
     }
 
-    /// The entries; those checked by [`Self::read`] or written by [`Self::push`] can always be read.
+    /// The entries; those checked by [`Self::read`] or begun by [`Self::enter`] can always be read.
     fn decoded(&self) -> Vec<(At, Value)> {
         let mut decoded = Vec::with_capacity(self.count);
         let mut reader = Reader::new(&self.entries);
@@ -113,17 +130,28 @@ impl Path {
     /// # Errors
     /// [`Corrupt`] for anything else.
     pub fn read(reader: &mut Reader<'_>, base: Micros) -> Result<Self, Corrupt> {
-        let count = usize::try_from(reader.u64()?).or(corrupt("a count of path entries"))?;
-        let last = read_at(reader, base)?;
-        let entries = reader.bytes()?.to_vec();
-        if count > entries.len() {
+        let mut path = Self::new();
+        path.read_over(reader, base)?;
+        Ok(path)
+    }
+
+    /// As [`Self::read`], over what is here, whose memory is used again.
+    pub(super) fn read_over(&mut self, reader: &mut Reader<'_>, base: Micros) -> Result<(), Corrupt> {
+        self.count = usize::try_from(reader.u64()?).or(corrupt("a count of path entries"))?;
+        self.last = read_at(reader, base)?;
+        let entries = reader.bytes()?;
+        if self.count > entries.len() {
             return corrupt("a count of path entries");
         }
-        let exit = match reader.byte()? {
+        self.entries.clear();
+        // An event that this is read for is about to add one.
+        self.entries.reserve(entries.len() + NEXT_BYTES);
+        self.entries.extend_from_slice(entries);
+        self.exit = match reader.byte()? {
             0 => None,
             _ => Some((read_at(reader, base)?, Value::read(reader)?)),
         };
-        Ok(Self { count, last, entries, exit })
+        Ok(())
     }
 }
 

@@ -6,13 +6,16 @@ use crate::operators::codec::{Corrupt, Reader, corrupt, put_time, put_u64};
 use crate::operators::hash::xxh64;
 use crate::operators::measure::{At, Measured, put_at, read_at};
 use crate::operators::session::Path;
-use crate::operators::{Event, HOPS_MAX, Input, Kind};
+use crate::operators::{Event, HOPS_MAX, Kind};
 
 /// Version of the stored bytes.
 pub const VERSION: u8 = 1;
 
 const PENDING: u64 = 1;
 const CHANGED: u64 = 2;
+
+/// Sessions whose memory is kept.
+const SPARE_MAX: usize = 2;
 
 /// A session.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,9 +83,9 @@ impl Session {
             measured.add(input, at);
         }
         if let (Some(path), Some(max)) = (&mut self.path, path_max)
-            && let Some(value) = event.inputs.get(self.measures.len()).and_then(Input::value)
+            && let Some(input) = event.inputs.get(self.measures.len())
         {
-            path.add(at, value, max);
+            path.add(at, input, max);
         }
     }
 
@@ -130,32 +133,64 @@ pub fn encode(sessions: &[Session], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads what [`encode`] wrote.
-///
-/// # Errors
-/// [`Corrupt`] for anything else.
-pub fn decode(bytes: &[u8], kinds: &[Kind], path: bool) -> Result<Vec<Session>, Corrupt> {
-    let mut reader = Reader::versioned(bytes, VERSION)?;
-    let count = reader.count()?;
-    // At most a few bytes are taken on the word of a count.
-    let mut sessions = Vec::with_capacity(count.min(8) + 1);
-    let mut base = Micros(0);
-    for _ in 0..count {
-        let birth = read_at(&mut reader, base)?;
-        base = birth.0;
-        let start = reader.time(base)?;
-        let end = Micros(start.0.wrapping_add(reader.u64()? as i64));
-        if end < start {
+/// The sessions of a key, as they are worked on: of one key after another, in memory that is used again. Nearly all keys
+/// have one event in a micro-batch, and nearly all of those one session.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// In order of time.
+    pub sessions: Vec<Session>,
+    /// Some of the keys before.
+    spare: Vec<Session>,
+}
+
+impl Decoded {
+    /// Goes on to a key that has no sessions yet.
+    pub fn clear(&mut self) {
+        self.spare.append(&mut self.sessions);
+        self.spare.truncate(SPARE_MAX);
+    }
+
+    /// Goes on to a key whose sessions [`encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Corrupt`] for anything else.
+    pub fn read(&mut self, bytes: &[u8], kinds: &[Kind], path: bool) -> Result<(), Corrupt> {
+        self.clear();
+        let mut reader = Reader::versioned(bytes, VERSION)?;
+        let mut base = Micros(0);
+        for _ in 0..reader.count()? {
+            let mut session = self.spare.pop().unwrap_or_else(|| Session::open(At::default(), &[], None));
+            session.read(&mut reader, base, kinds, path)?;
+            base = session.birth.0;
+            self.sessions.push(session);
+        }
+        reader.end()
+    }
+}
+
+impl Session {
+    /// Reads what [`encode`] wrote of one behind another that was born at `base`.
+    fn read(&mut self, reader: &mut Reader<'_>, base: Micros, kinds: &[Kind], path: bool) -> Result<(), Corrupt> {
+        self.birth = read_at(reader, base)?;
+        let base = self.birth.0;
+        self.start = reader.time(base)?;
+        self.end = Micros(self.start.0.wrapping_add(reader.u64()? as i64));
+        if self.end < self.start {
             return corrupt("an end before the start");
         }
-        let events = reader.u64()?;
+        self.events = reader.u64()?;
         let flags = reader.u64()?;
-        let (revision, hops) = ((flags >> 2) as u32, (flags >> 34) as u32);
-        let measures = kinds.iter().map(|kind| Measured::read(*kind, &mut reader, base)).collect::<Result<_, _>>()?;
-        let path = if path { Some(Path::read(&mut reader, base)?) } else { None };
-        let (pending, changed) = (flags & PENDING > 0, flags & CHANGED > 0);
-        sessions.push(Session { birth, start, end, events, revision, pending, changed, hops, measures, path });
+        (self.revision, self.hops) = ((flags >> 2) as u32, (flags >> 34) as u32);
+        (self.pending, self.changed) = (flags & PENDING > 0, flags & CHANGED > 0);
+        self.measures.resize_with(kinds.len(), || Measured::new(Kind::Count));
+        for (measured, kind) in self.measures.iter_mut().zip(kinds) {
+            measured.read_over(*kind, reader, base)?;
+        }
+        match (&mut self.path, path) {
+            (Some(there), true) => there.read_over(reader, base)?,
+            (there, true) => *there = Some(Path::read(reader, base)?),
+            (there, false) => *there = None,
+        }
+        Ok(())
     }
-    reader.end()?;
-    Ok(sessions)
 }

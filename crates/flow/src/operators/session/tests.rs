@@ -12,6 +12,32 @@ enum Do {
 }
 use Do::{Event, To};
 
+#[test]
+fn nothing_of_a_key_is_left_in_the_next() {
+    let kinds = [Kind::Count, Kind::Last { n: 2 }, Kind::Sum];
+    let session = |birth: i64, events: i64, path: Option<Path>| {
+        let mut session = Session::open((Micros(birth), (1, birth)), &kinds, path);
+        for nth in 0..events {
+            let inputs = [Input::Unit, Input::Text("a"), Input::Int(nth), Input::Text("page")];
+            let (time, position) = (Micros(birth + nth), (1, birth + nth));
+            session.add(&crate::operators::Event { key: b"k", time, position, hops: 1, inputs: &inputs }, Some(2));
+        }
+        session
+    };
+    let mut decoded = Decoded::default();
+    for is_with_path in [true, false] {
+        for counts in [&[5][..], &[0, 1][..], &[][..], &[3, 2, 1][..], &[1][..]] {
+            let one = |(nth, events): (i64, &i64)| session(nth * 100, *events, is_with_path.then(Path::new));
+            let sessions: Vec<Session> = (0..).zip(counts).map(one).collect();
+            let mut bytes = Vec::new();
+            stored::encode(&sessions, &mut bytes);
+            decoded.read(&bytes, &kinds, is_with_path).unwrap();
+            assert_eq!(decoded.sessions, sessions);
+            assert!(decoded.read(&bytes[..bytes.len() - 1], &kinds, is_with_path).is_err());
+        }
+    }
+}
+
 fn check(emit: Emit, steps: &[Do], want: Expect) {
     let config = SessionConfig {
         gap: 30 * SECOND,

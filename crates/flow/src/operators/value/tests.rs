@@ -22,7 +22,26 @@ fn values_render_as_json() {
     );
 }
 
+#[test]
+fn keys_and_times_are_texts() {
+    let key = |key: &[u8]| {
+        let mut out = Vec::new();
+        render_key(&mut out, key);
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(key("a\"é".as_bytes()), "\"a\\\"é\"");
+    assert_eq!(key(b"a\xffb"), "\"a\u{fffd}b\"");
+}
+
 proptest! {
+    #[test]
+    fn a_time_renders_as_the_text_that_it_displays(time: i64) {
+        let (mut out, mut wanted) = (Vec::new(), Vec::new());
+        render_time(&mut out, Micros(time));
+        render_text(&mut wanted, &Micros(time).to_string());
+        prop_assert_eq!(out, wanted);
+    }
+
     #[test]
     fn whole_numbers_render_as_they_display(number: i128, small: i64) {
         prop_assert_eq!(json(&Value::Int(number)), number.to_string());

@@ -7,11 +7,13 @@ use headwater_base::Micros;
 use headwater_kernel::port::Cause;
 use smallvec::SmallVec;
 
+use super::tested::Tested;
 use super::{Core, Flight, Next, Run};
-use crate::compile::{AggregatePlan, DedupePlan, InputPlan, KeyedConfig, KeyedPlan, Work};
+use crate::compile::{AggregatePlan, DedupePlan, InputCondition, InputPlan, KeyedConfig, KeyedPlan, Work};
 use crate::doc::{Doc, Fault, Value};
-use crate::operators::value::render_text;
+use crate::operators::value::{render_key, render_text, render_time};
 use crate::operators::{Corrupt, Event, Input, Outcome, Position};
+use crate::path::Path;
 use crate::program::Env;
 use crate::runtime::outbox::Sink;
 use crate::runtime::overlay::Overlay;
@@ -23,6 +25,7 @@ impl Core {
             let kept = retry.kept.iter().find(|(step, _)| Some(step.as_str()) == id).map(|(_, json)| json.clone());
             if let (Some(into), Some(json)) = (&work.into, kept) {
                 flight.doc.set_json(into, json)?;
+                self.tested.forget();
             }
             return Ok(Next::Go);
         }
@@ -35,7 +38,7 @@ impl Core {
         let shown = work.into.is_some();
         {
             let mut texts = Vec::new();
-            let inputs = inputs(&work.inputs, &flight.doc, &mut self.env, &mut texts)?;
+            let inputs = inputs(&work.inputs, &flight.doc, &mut self.env, &mut self.tested, &mut texts)?;
             let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
             let out = shown.then_some(&mut self.scratch);
             run.operator.event(&mut state, &key, flight.time, position(flight), &inputs, out).map_err(corrupt)?;
@@ -54,6 +57,7 @@ impl Core {
                 flight.kept.push((flight.step, values.clone()));
             }
             flight.doc.set_checked_json_at(into.segments(), values);
+            self.tested.forget();
         }
         Ok(Next::Go)
     }
@@ -74,7 +78,7 @@ impl Core {
             None => {
                 let Some(Run::Keyed(run)) = self.runs.get_mut(flight.step) else { return Ok(Next::Go) };
                 let mut texts = Vec::new();
-                let inputs = inputs(&work.inputs, &flight.doc, &mut self.env, &mut texts)?;
+                let inputs = inputs(&work.inputs, &flight.doc, &mut self.env, &mut self.tested, &mut texts)?;
                 let mut state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
                 let (time, position, hops) = (flight.time, position(flight), hops(flight.cause.as_deref()));
                 let event = Event { key: &key, time, position, hops, inputs: &inputs };
@@ -121,13 +125,13 @@ impl Core {
     ) -> Result<(), Fault> {
         text.clear();
         text.extend_from_slice(b"{\"key\":");
-        render_text(text, &String::from_utf8_lossy(key));
+        render_key(text, key);
         if let Some(entity) = entity {
             text.extend_from_slice(b",\"entity\":");
             render_text(text, entity);
         }
         text.extend_from_slice(b",\"time\":");
-        render_text(text, &time.to_string());
+        render_time(text, time);
         text.extend_from_slice(b",\"values\":");
         if let Some(Run::Aggregate(run)) = self.runs.get_mut(step) {
             let state = Overlay { kept: &*self.around.kept, space: &run.space, changes: &mut run.changes };
@@ -182,49 +186,54 @@ fn inputs<'a>(
     plans: &[InputPlan],
     doc: &'a Doc,
     env: &mut Env,
+    tested: &mut Tested,
     texts: &'a mut Vec<Option<Bytes>>,
 ) -> Result<SmallVec<[Input<'a>; 8]>, Fault> {
-    let mut taken = SmallVec::<[bool; 8]>::with_capacity(plans.len());
+    // Until it is made, a text is an empty one: so no input here is one of JSON already.
+    const MADE_LATER: Input<'static> = Input::Json("");
+    let mut inputs: SmallVec<[Input<'a>; 8]> = SmallVec::with_capacity(plans.len());
     for plan in plans {
-        taken.push(match &plan.condition {
-            Some(condition) => condition.test(doc, env)?,
+        let is_taken = match &plan.condition {
+            Some(InputCondition { condition, place }) => tested.of(*place, || condition.test(doc, env))?,
             None => true,
+        };
+        inputs.push(match &plan.value {
+            _ if !is_taken => Input::Skip,
+            None => Input::Unit,
+            Some(path) => match doc.get(path) {
+                None | Some(Value::Null) => Input::Skip,
+                Some(Value::Boolean(value)) => Input::Bool(*value),
+                Some(Value::Integer(value)) => Input::Int(*value),
+                Some(Value::Float(value)) => Input::Float(value.into_inner()),
+                Some(Value::Object(_) | Value::Array(_) | Value::Timestamp(_)) => MADE_LATER,
+                Some(value) => value.to_str().map_or(Input::Skip, Input::Text),
+            },
         });
     }
-    let is_made = |value: &Value| matches!(value, Value::Object(_) | Value::Array(_) | Value::Timestamp(_));
-    let found = plans.iter().map(|plan| plan.value.as_ref().and_then(|path| doc.get(path)));
-    let values: SmallVec<[Option<&'a Value>; 8]> = found.collect();
-    if values.iter().any(|value| value.is_some_and(is_made)) {
-        texts.extend(plans.iter().zip(&values).map(|(plan, value)| {
-            let path = plan.value.as_ref()?;
-            match (*value)? {
-                Value::Object(_) | Value::Array(_) => doc.json(path),
-                Value::Timestamp(_) => doc.key(path),
-                _ => None,
-            }
-        }));
+    if !inputs.contains(&MADE_LATER) {
+        return Ok(inputs);
     }
+    texts.extend(plans.iter().zip(&inputs).map(|(plan, input)| {
+        let path = plan.value.as_ref().filter(|_| *input == MADE_LATER)?;
+        if is_time(doc, path) { doc.key(path) } else { doc.json(path) }
+    }));
     let texts: &'a [Option<Bytes>] = texts;
-    let text = |index: usize| texts.get(index)?.as_deref().and_then(|text| std::str::from_utf8(text).ok());
-    let read = plans.iter().zip(taken).zip(values).enumerate().map(|(index, ((plan, taken), value))| {
-        if !taken {
-            return Input::Skip;
+    for ((input, plan), text) in inputs.iter_mut().zip(plans).zip(texts) {
+        if *input != MADE_LATER {
+            continue;
         }
-        if plan.value.is_none() {
-            return Input::Unit;
-        }
-        match value {
-            None | Some(Value::Null) => Input::Skip,
-            Some(Value::Boolean(value)) => Input::Bool(*value),
-            Some(Value::Integer(value)) => Input::Int(*value),
-            Some(Value::Float(value)) => Input::Float(value.into_inner()),
-            Some(Value::Object(_) | Value::Array(_)) => text(index).map_or(Input::Skip, Input::Json),
+        *input = match text.as_deref().and_then(|text| std::str::from_utf8(text).ok()) {
+            None => Input::Skip,
             // As the event's text will have it.
-            Some(Value::Timestamp(_)) => text(index).map_or(Input::Skip, Input::Text),
-            Some(value) => value.to_str().map_or(Input::Skip, Input::Text),
-        }
-    });
-    Ok(read.collect())
+            Some(text) if plan.value.as_ref().is_some_and(|path| is_time(doc, path)) => Input::Text(text),
+            Some(text) => Input::Json(text),
+        };
+    }
+    Ok(inputs)
+}
+
+fn is_time(doc: &Doc, path: &Path) -> bool {
+    matches!(doc.get(path), Some(Value::Timestamp(_)))
 }
 
 fn position(flight: &Flight) -> Position {

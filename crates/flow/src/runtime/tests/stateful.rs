@@ -325,6 +325,86 @@ fn the_keys_of_an_event_are_foreseen_once_up_to_the_first_step_that_may_keep_it(
     assert!(offer(2, json!({"id": "3", "user": "u", "revision": 2})).is_empty());
 }
 
+#[test]
+fn a_condition_that_several_steps_have_goes_by_the_event_as_it_is_at_each() {
+    let bench = Bench::new();
+    let counts = |id: &str, measures: Value| {
+        json!({"id": id, "type": "aggregate", "key": ".user", "windows": ["1m"], "measures": measures,
+               "into": format!(".{id}")})
+    };
+    let orders = json!({"orders": {"count": true, "where": ".kind == \"order\""}});
+    let again = json!({"count": true, "where": ".flag.all_1m == 1"});
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "steps": [
+            counts("before", orders.clone()),
+            {"id": "buy", "type": "transform", "program": ".kind = \"order\""},
+            counts("behind", orders),
+            counts("flag", json!({"all": {"count": true}, "again": again, "more": again})),
+            counts("flagged", json!({"again": again})),
+        ],
+        "outputs": [{"type": "stream", "stream": "out"}],
+    });
+    let mut core = core(&bench, spec, Memory::default());
+    let mut out = Written::default();
+    for (offset, kind) in [(0, "view"), (1, "order"), (2, "view")] {
+        let value = Some(Bytes::from(json!({"id": "1", "user": "u", "kind": kind}).to_string()));
+        let record = Record { offset, timestamp: START.millis(), key: None, value, headers: Vec::new() };
+        core.offer(0, record, false, &mut out);
+    }
+    let seen = |event: &Value| {
+        [
+            &event["before"]["orders_1m"],
+            &event["behind"]["orders_1m"],
+            &event["flag"]["again_1m"],
+            &event["flag"]["more_1m"],
+            &event["flagged"]["again_1m"],
+        ]
+        .map(Value::clone)
+    };
+    let seen: Vec<_> = out.0.iter().map(seen).collect();
+    let wanted = [[0, 1, 0, 0, 1], [1, 2, 0, 0, 1], [1, 3, 0, 0, 1]].map(|counts| counts.map(Value::from));
+    assert_eq!(seen, wanted);
+}
+
+#[test]
+fn what_is_no_text_in_an_event_is_measured_as_its_text_has_it() {
+    let bench = Bench::new();
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "steps": [
+            {"id": "when", "type": "transform", "program": ".when = timestamp!(%time)"},
+            {"id": "last", "type": "aggregate", "key": ".user", "windows": ["1m"], "into": ".last", "measures": {
+                "list": {"last": ".list"}, "when": {"last": ".when"}, "untold": {"last": ".list", "where": ".user == \"v\""},
+                "text": {"last": ".text"}, "number": {"last": ".number"}, "missing": {"last": ".missing"},
+                "object": {"last": ".object"}, "whether": {"last": ".whether"}, "float": {"last": ".float"},
+            }},
+        ],
+        "outputs": [{"type": "stream", "stream": "out"}],
+    });
+    let mut core = core(&bench, spec, Memory::default());
+    let mut out = Written::default();
+    let event = json!({"id": "1", "user": "u", "list": [1, {"a": null}], "object": {"b": [true]}, "text": "", "number": 7,
+                       "whether": false, "float": 0.5});
+    let record = Record {
+        offset: 0,
+        timestamp: START.millis(),
+        key: None,
+        value: Some(Bytes::from(event.to_string())),
+        headers: Vec::new(),
+    };
+    core.offer(0, record, false, &mut out);
+    let last = &out.0[0]["last"];
+    for name in ["list", "object", "text", "number", "whether", "float"] {
+        assert_eq!(last[format!("{name}_1m")], event[name], "{name}");
+    }
+    assert_eq!(
+        (&last["when_1m"], &last["untold_1m"], &last["missing_1m"]),
+        (&out.0[0]["when"], &Value::Null, &Value::Null)
+    );
+    assert!(last["when_1m"].is_string());
+}
+
 /// A core and what it has written to its state.
 struct Alone {
     core: Core,
