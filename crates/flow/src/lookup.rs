@@ -5,10 +5,13 @@
 //! request itself goes on until it is answered or given up, and what it learns is in the cache for the next event.
 //! So a slow backend costs events their enrichment, which is repaired later, and never their latency.
 //!
+//! Questions gather until whoever asks says [`Lookups::send`]: a pipeline's thread is none of the runtime's, and handing
+//! something over wakes one of those, which costs more than the question.
+//!
 //! What it is NOT: it does not hold events back or keep their order (the pipeline does), and it never answers with an
 //! expired value, by the time that it is told. Invariants: at most one request for a key at any time, at most `in_flight`
-//! requests at once, at most [`QUESTIONS_PER_SLOT`] times as many keys waiting for a slot, every question is answered
-//! exactly once.
+//! requests at once, at most [`QUESTIONS_PER_SLOT`] times as many keys waiting for a slot, every question that was sent
+//! is answered exactly once.
 
 mod breaker;
 mod cache;
@@ -16,11 +19,15 @@ mod figures;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use headwater_base::Clock;
 use headwater_kernel::port::{Json, Lookup, LookupError};
+use headwater_kernel::unit;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
@@ -43,6 +50,9 @@ pub const QUESTIONS_PER_SLOT: usize = 16;
 
 /// Longer keys are refused: they are data by mistake.
 pub const KEY_BYTES_MAX: usize = 4_096;
+
+/// Requests of one task at most, and questions that gather: more than these may use a second processor.
+const TASK_REQUESTS: usize = 64;
 
 /// How a backend is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +127,8 @@ struct Inner {
     handle: Handle,
     slots: Semaphore,
     shared: Mutex<Shared>,
+    /// There is something in `gathered`: most lookups never have to be asked, and what asks them all looks here first.
+    has_gathered: AtomicBool,
     figures: Figures,
 }
 
@@ -125,6 +137,8 @@ struct Shared {
     breaker: Breaker,
     /// Who waits for the answer to each key that is being asked.
     flights: HashMap<Arc<str>, Vec<Done>, ahash::RandomState>,
+    /// Those of them whose requests are still to be sent.
+    gathered: Vec<(Arc<str>, Leave)>,
 }
 
 impl Lookups {
@@ -134,6 +148,7 @@ impl Lookups {
             cache: Cache::new(policy.capacity, policy.cache_bytes),
             breaker: Breaker::new(policy.breaker_failures, policy.breaker_pause),
             flights: HashMap::default(),
+            gathered: Vec::new(),
         };
         Self(Arc::new(Inner {
             slots: Semaphore::new(policy.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
@@ -142,6 +157,7 @@ impl Lookups {
             clock,
             handle,
             shared: Mutex::new(shared),
+            has_gathered: AtomicBool::new(false),
             figures: Figures::default(),
             policy,
         }))
@@ -164,7 +180,8 @@ impl Lookups {
     }
 
     /// The answer, if it is known without waiting: from the backend's memory, from the cache, or because the backend
-    /// cannot be asked now. None = [`Lookups::ask`]. `now` is the clock's elapsed time, as it was lately.
+    /// cannot be asked now. None = [`Lookups::ask`]. `now` is the clock's elapsed time, as it was lately. An answer about to
+    /// expire is asked for anew with the next [`Lookups::send`].
     pub fn at_once(&self, key: &str, now: Duration) -> Option<Answer> {
         let inner = &self.0;
         if key.len() > KEY_BYTES_MAX {
@@ -199,7 +216,8 @@ impl Lookups {
         inner.full(&shared).map(Err)
     }
 
-    /// Asks for a key; `done` gets the answer, at once if it is known by now.
+    /// Asks for a key; `done` gets the answer, at once if it is known by now, else some time after [`Lookups::send`]. As
+    /// many as may be asked at once do not wait for that.
     pub fn ask(&self, key: &str, done: Done) {
         let inner = &self.0;
         let now = inner.clock.elapsed();
@@ -224,6 +242,11 @@ impl Lookups {
                     leave => {
                         inner.figures.misses.fetch_add(1, Relaxed);
                         self.launch(&mut shared, key, vec![done], leave);
+                        let are_many = shared.gathered.len() >= inner.policy.in_flight.min(TASK_REQUESTS);
+                        drop(shared);
+                        if are_many {
+                            self.send();
+                        }
                         return;
                     }
                 }
@@ -232,9 +255,31 @@ impl Lookups {
         done(refusal);
     }
 
+    /// Has the requests go out that have gathered, all with one wake of the runtime.
+    pub fn send(&self) {
+        let inner = &self.0;
+        if !inner.has_gathered.load(Relaxed) {
+            return;
+        }
+        let gathered = {
+            let mut shared = inner.shared.lock();
+            inner.has_gathered.store(false, Relaxed);
+            std::mem::take(&mut shared.gathered)
+        };
+        let mut gathered = gathered.into_iter().peekable();
+        while gathered.peek().is_some() {
+            let flight = |(key, leave)| Flight { inner: Arc::clone(inner), key, leave, landed: false };
+            let flights: Vec<Flight> = gathered.by_ref().take(TASK_REQUESTS).map(flight).collect();
+            // Ends by itself: every try has a time-out and their number is bounded. A flight that is dropped before, with
+            // the runtime, answers then.
+            inner.handle.spawn(together(flights));
+        }
+    }
+
     /// Asks and waits for at most `wait`; for callers that hold no events back.
     pub async fn answer(&self, key: &str, wait: Duration) -> Answer {
         if let Some(answer) = self.at_once(key, self.0.clock.elapsed()) {
+            self.send();
             return answer;
         }
         let (send, receive) = oneshot::channel();
@@ -245,6 +290,7 @@ impl Lookups {
                 let _ = send.send(answer);
             }),
         );
+        self.send();
         match tokio::time::timeout(wait, receive).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(LookupError::Unavailable("the node is stopping".to_owned())),
@@ -255,15 +301,16 @@ impl Lookups {
     fn launch(&self, shared: &mut Shared, key: &str, waiting: Vec<Done>, leave: Leave) {
         let key: Arc<str> = Arc::from(key);
         shared.flights.insert(Arc::clone(&key), waiting);
-        let inner = Arc::clone(&self.0);
-        // Ends by itself: every try has a time-out and their number is bounded. The guard answers if it is dropped
-        // before, with the runtime.
-        let mut flight = Flight { inner, key, leave, landed: false };
-        self.0.handle.spawn(async move {
-            let answer = flight.fly().await;
-            flight.land(checked(answer));
-        });
+        shared.gathered.push((key, leave));
+        // Whoever sends it has had the lock since, or is this thread.
+        self.0.has_gathered.store(true, Relaxed);
     }
+}
+
+/// Has keys asked side by side, in one task. A backend that panics has done so for its own key.
+async fn together(flights: Vec<Flight>) {
+    let mut flying: FuturesUnordered<_> = flights.into_iter().map(|flight| unit::awaited(flight.run())).collect();
+    while flying.next().await.is_some() {}
 }
 
 /// One key being asked.
@@ -275,6 +322,11 @@ struct Flight {
 }
 
 impl Flight {
+    async fn run(mut self) {
+        let answer = self.fly().await;
+        self.land(checked(answer));
+    }
+
     async fn fly(&self) -> Answer {
         let inner = &self.inner;
         let Ok(_slot) = inner.slots.acquire().await else {
@@ -309,26 +361,34 @@ impl Flight {
     fn land(&mut self, answer: Answer) {
         self.landed = true;
         let inner = &self.inner;
-        let waiting = {
+        let known = match answer {
+            Ok(Some(json)) => Ok(Known::Value(json)),
+            Ok(None) => Ok(Known::Unknown),
+            Err(LookupError::Rejected(reason)) => Ok(Known::Rejected(reason)),
+            Err(error) => Err(error),
+        };
+        let mut waiting = {
             let mut shared = inner.shared.lock();
             let now = inner.clock.elapsed();
             let policy = &inner.policy;
-            let known = match &answer {
-                Ok(Some(json)) => {
-                    Some((Known::Value(json.clone()), cache::jittered(&self.key, policy.ttl, policy.jitter)))
-                }
-                Ok(None) => Some((Known::Unknown, policy.negative_ttl)),
-                Err(LookupError::Rejected(reason)) => Some((Known::Rejected(reason.clone()), policy.negative_ttl)),
-                Err(_) => None,
-            };
-            if let Some((known, ttl)) = known {
-                let evicted = shared.cache.put(&self.key, &known, now, ttl);
+            if let Ok(known) = &known {
+                let ttl = match known {
+                    Known::Value(_) => cache::jittered(&self.key, policy.ttl, policy.jitter),
+                    Known::Unknown | Known::Rejected(_) => policy.negative_ttl,
+                };
+                let evicted = shared.cache.put(&self.key, known, now, ttl);
                 inner.figures.evictions.fetch_add(evicted, Relaxed);
             }
             shared.flights.remove(&self.key).unwrap_or_default()
         };
+        let answer = known.and_then(Known::answer);
+        // Most often it is one, and gets the answer itself: the first copy of what came costs memory of its own.
+        let last = waiting.pop();
         for done in waiting {
             done(answer.clone());
+        }
+        if let Some(done) = last {
+            done(answer);
         }
     }
 }
@@ -345,20 +405,12 @@ impl Drop for Flight {
 
 impl Inner {
     fn count(&self, known: Known) -> Answer {
-        match known {
-            Known::Value(json) => {
-                self.figures.hits.fetch_add(1, Relaxed);
-                Ok(Some(json))
-            }
-            Known::Unknown => {
-                self.figures.negative_hits.fetch_add(1, Relaxed);
-                Ok(None)
-            }
-            Known::Rejected(reason) => {
-                self.figures.negative_hits.fetch_add(1, Relaxed);
-                Err(LookupError::Rejected(reason))
-            }
-        }
+        let counter = match &known {
+            Known::Value(_) => &self.figures.hits,
+            Known::Unknown | Known::Rejected(_) => &self.figures.negative_hits,
+        };
+        counter.fetch_add(1, Relaxed);
+        known.answer()
     }
 
     fn full(&self, shared: &Shared) -> Option<LookupError> {

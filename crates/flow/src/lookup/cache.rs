@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ahash::RandomState;
 use headwater_kernel::packed::Packed;
-use headwater_kernel::port::Json;
+use headwater_kernel::port::{Json, LookupError};
+
+use super::Answer;
 
 /// An answer worth keeping.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,16 @@ pub(super) enum Known {
     Unknown,
     /// The backend refuses the key.
     Rejected(String),
+}
+
+impl Known {
+    pub fn answer(self) -> Answer {
+        match self {
+            Self::Value(json) => Ok(Some(json)),
+            Self::Unknown => Ok(None),
+            Self::Rejected(reason) => Err(LookupError::Rejected(reason)),
+        }
+    }
 }
 
 /// Each answer goes with two times in microseconds: when it expires, its low bits saying what it is, and from when on it

@@ -34,6 +34,7 @@ impl Lookup for Backend {
                 held.acquire().await.unwrap().forget();
             }
             self.now.fetch_sub(1, Ordering::SeqCst);
+            assert!(!key.starts_with("bug"), "a bug");
             let scripted = self.script.lock().pop_front();
             scripted.unwrap_or_else(|| Ok(Some(json(key))))
         })
@@ -85,9 +86,20 @@ impl Bench {
 
     /// Asks without waiting.
     fn ask(&self, key: &str) -> oneshot::Receiver<Answer> {
+        let receive = self.gather(key);
+        self.lookups.send();
+        receive
+    }
+
+    /// Asks with the next one that is asked.
+    fn gather(&self, key: &str) -> oneshot::Receiver<Answer> {
         let (send, receive) = oneshot::channel();
         self.lookups.ask(key, Box::new(move |answer| drop(send.send(answer))));
         receive
+    }
+
+    fn tasks(&self) -> usize {
+        self.runtime.metrics().num_alive_tasks()
     }
 
     fn at_once(&self, key: &str) -> Option<Answer> {
@@ -177,6 +189,57 @@ fn one_request_serves_everyone_who_asks_for_the_key() {
         assert_eq!(bench.runtime.block_on(answer).unwrap(), Ok(Some(json("a"))));
     }
     assert_eq!((bench.asked(), bench.figure("joined_total")), (1, 49));
+}
+
+#[test]
+fn questions_gather_until_they_are_sent_and_go_out_with_one_task() {
+    let bench = bench(quick());
+    let held = bench.hold();
+    let mut waiting: Vec<_> = ["a", "b", "a", "c"].map(|key| bench.gather(key)).into();
+    assert_eq!((bench.tasks(), bench.figure("in_flight"), bench.figure("joined_total")), (0, 3, 1));
+    assert_eq!(bench.at_once("a"), None);
+    bench.lookups.send();
+    assert_eq!(bench.tasks(), 1);
+    bench.lookups.send();
+    assert_eq!(bench.tasks(), 1, "nothing has gathered since");
+    waiting.push(bench.gather("b"));
+    held.add_permits(3);
+    for (answer, key) in waiting.into_iter().zip(["a", "b", "a", "c", "b"]) {
+        assert_eq!(bench.runtime.block_on(answer).unwrap(), Ok(Some(json(key))));
+    }
+    assert_eq!((bench.asked(), bench.figure("in_flight")), (3, 0));
+}
+
+#[test]
+fn as_many_questions_as_may_be_asked_at_once_wait_for_no_others() {
+    for (in_flight, count) in [(2, 2), (512, TASK_REQUESTS)] {
+        let bench = bench(Policy { in_flight, ..quick() });
+        let waiting: Vec<_> = (0..count).map(|n| bench.gather(&n.to_string())).collect();
+        for answer in waiting {
+            assert!(bench.runtime.block_on(answer).unwrap().is_ok());
+        }
+    }
+}
+
+#[test]
+fn whoever_waits_for_an_answer_sends_what_others_gathered() {
+    let bench = bench(quick());
+    let gathered = bench.gather("a");
+    assert_eq!(bench.answer("a"), Ok(Some(json("a"))));
+    assert_eq!(bench.runtime.block_on(gathered).unwrap(), Ok(Some(json("a"))));
+}
+
+#[test]
+fn a_backend_that_panics_about_one_key_answers_the_others() {
+    let bench = bench(Policy { retries: 2, ..quick() });
+    let held = bench.hold();
+    let waiting = ["a", "bug", "b"].map(|key| bench.gather(key));
+    bench.lookups.send();
+    held.add_permits(3);
+    let [a, bug, b] = waiting.map(|answer| bench.runtime.block_on(answer).unwrap());
+    assert_eq!((a, b), (Ok(Some(json("a"))), Ok(Some(json("b")))));
+    assert!(matches!(bug, Err(LookupError::Unavailable(_))), "{bug:?}");
+    assert_eq!((bench.asked(), bench.figure("in_flight")), (3, 0), "a bug is no reason to ask again");
 }
 
 #[test]

@@ -24,8 +24,11 @@ pub trait Asking: Send + Sync {
     /// read for each event.
     fn at_once(&self, key: &str, now: Duration) -> Asked;
 
-    /// Asks; the answer comes to the pipeline's [`Inbox`] under `ticket` and `step`.
+    /// Asks with the next [`Asking::send`]; the answer comes to the pipeline's [`Inbox`] under `ticket` and `step`.
     fn ask(&self, key: &str, ticket: Ticket, step: usize);
+
+    /// Has the questions go out that have gathered. Costs next to nothing when there is none.
+    fn send(&self);
 
     /// How long an event waits for an answer.
     fn wait(&self) -> Duration;
@@ -55,7 +58,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Puts an answer in.
+    /// Puts an answer in. That costs a wake only where the pipeline sleeps: otherwise it looks here before it does.
     pub fn put(&self, reply: Reply) {
         self.replies.lock().push(reply);
         self.wake.notify_one();

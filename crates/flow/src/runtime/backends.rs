@@ -154,6 +154,10 @@ impl Asking for Caller {
         self.lookups.ask(key, Box::new(move |answer| inbox.put(Reply { ticket, step, answer })));
     }
 
+    fn send(&self) {
+        self.lookups.send();
+    }
+
     fn wait(&self) -> Duration {
         if self.patient { self.wait_at_leisure() } else { self.lookups.policy().wait }
     }

@@ -143,6 +143,7 @@ pub fn run(
         while core.advance(&mut lines)? == Advance::More {
             memory.apply(core.drain());
         }
+        core.send();
         memory.apply(core.drain());
         lines.check()?;
         if ended && core.waiting() == 0 {

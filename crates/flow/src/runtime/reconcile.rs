@@ -190,6 +190,7 @@ fn recompute(
         *events += 1;
         core.expire(around.clock.elapsed(), sink);
         core.offer(partition as usize, record, true, sink);
+        core.send();
         while core.is_full() {
             settle(core, sink, &inbox, around, &mut replies);
         }
@@ -224,6 +225,7 @@ fn settle(
     around: &Around<'_>,
     replies: &mut Vec<Reply>,
 ) {
+    core.send();
     park::nap(&inbox.wake, Duration::from_millis(20));
     inbox.take(replies);
     for Reply { ticket, step, answer } in replies.drain(..) {

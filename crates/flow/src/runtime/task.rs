@@ -42,6 +42,9 @@ const BATCH_BYTES: usize = 1 << 20;
 const STRETCH: Duration = Duration::from_micros(500);
 /// Records between two looks at the time for that.
 const STRETCH_RECORDS: usize = 8;
+/// How long questions gather while events are read; they go out at the end of a micro-batch anyway. An answer is taken at
+/// the beginning of the next one, so that few events wait longer for it.
+const GATHER: Duration = Duration::from_millis(2);
 /// A micro-batch begins at the earliest this long after the one before it, unless a full one waits: under a stream of
 /// small requests, those of a few milliseconds share one commit. A first event after a pause waits for nothing.
 const PACE: Duration = Duration::from_millis(4);
@@ -137,6 +140,8 @@ struct Life<'a> {
     measured: Duration,
     /// When whoever waits for this thread's processor last had a turn.
     gave_way: Duration,
+    /// Since when questions have gathered.
+    gathers: Duration,
     widths: Vec<(Name, u32)>,
     /// How often what one commit may hold has been halved.
     halvings: u32,
@@ -249,6 +254,7 @@ impl<'a> Life<'a> {
             looked: setup.clock.elapsed(),
             measured: setup.clock.elapsed(),
             gave_way: setup.clock.elapsed(),
+            gathers: setup.clock.elapsed(),
             widths,
             halvings,
         };
@@ -284,6 +290,7 @@ impl<'a> Life<'a> {
             return Err(End::Stopped);
         }
         let elapsed = self.setup.clock.elapsed();
+        self.gathers = elapsed;
         self.core.tick();
         self.setup.inbox.take(&mut self.replies);
         let mut busy = !self.replies.is_empty();
@@ -294,6 +301,7 @@ impl<'a> Life<'a> {
         let round = self.read(elapsed)?;
         busy |= round.records > 0 || round.more;
         let advance = self.core.advance(&mut self.outbox).map_err(End::Failed)?;
+        self.core.send();
         busy |= advance == Advance::More;
         if self.outbox.records() > 0 || self.core.has_changes() {
             let commit = Commit {
@@ -340,10 +348,16 @@ impl<'a> Life<'a> {
         Ok(round)
     }
 
-    /// After a stretch of work, lets whoever waits for this thread's processor go first. No lock is held here.
+    /// After a stretch of work, lets whoever waits for this thread's processor go first, and questions that have gathered
+    /// go out. No lock is held here.
     fn give_way(&mut self) {
         let clock = &self.setup.clock;
-        if clock.elapsed().saturating_sub(self.gave_way) >= STRETCH {
+        let elapsed = clock.elapsed();
+        if elapsed.saturating_sub(self.gathers) >= GATHER {
+            self.core.send();
+            self.gathers = elapsed;
+        }
+        if elapsed.saturating_sub(self.gave_way) >= STRETCH {
             std::thread::yield_now();
             self.gave_way = clock.elapsed();
         }

@@ -32,7 +32,13 @@ impl Core {
         }
     }
 
-    /// Asks for a parked event; the answer comes in by [`Self::answered`].
+    /// Has the questions go out that have gathered. Until then no answer comes, so whoever drives this calls it before it
+    /// waits for anything, and every few milliseconds meanwhile.
+    pub fn send(&self) {
+        self.around.asking.values().for_each(|asking| asking.send());
+    }
+
+    /// Asks for a parked event with the next [`Self::send`]; the answer comes in by [`Self::answered`].
     pub(super) fn ask_later(&mut self, ticket: Ticket, step: usize) {
         let plan = Arc::clone(&self.plan);
         let (Some(Step { work: Work::Lookup(lookup), .. }), Some(asking)) =

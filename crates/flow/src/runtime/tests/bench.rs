@@ -222,7 +222,7 @@ pub fn values(seen: &[Seen]) -> Vec<Value> {
 }
 
 /// Lookups of the tests, by what their `type` says.
-const LOOKUPS: &[LookupKind] = &[
+pub const LOOKUPS: &[LookupKind] = &[
     LookupKind { name: "file", schema: || Value::Null, check: |_| Ok(()), build: |_, _| Ok(Arc::new(Echo)) },
     LookupKind {
         name: "http",

@@ -5,7 +5,7 @@ use headwater_base::{Limits, ManualClock, Name, Problem};
 use headwater_kernel::port::{Context, Source, SourceRecord};
 use serde_json::{Value, json};
 
-use super::bench::START;
+use super::bench::{Gate, LOOKUPS, START};
 use crate::compile::compile;
 use crate::program::Compiler;
 use crate::runtime::files::{self, Progress, Surrounding};
@@ -77,4 +77,50 @@ fn a_file_goes_through_the_same_steps_and_its_end_closes_everything() {
     assert_eq!(rates, [json!(1), json!(2), json!(2)]);
     assert_eq!(written["dead"][0]["position"], json!({"stream": "events.ndjson", "partition": 0, "offset": 4}));
     assert_eq!((last.events, figures.dead.load(std::sync::atomic::Ordering::Relaxed)), (4, 1));
+}
+
+#[test]
+fn an_event_of_a_file_gets_its_answer_before_the_run_ends() {
+    let spec = json!({
+        "source": {"type": "file", "path": "events.ndjson"},
+        "steps": [
+            {"id": "listing", "type": "lookup", "lookup": {"type": "http", "gate": "file"}, "key": ".listing", "into": ".listed",
+             "timeout": "10s"},
+        ],
+        "outputs": [{"type": "stream", "stream": "out"}],
+        "errors": {"stream": "dead"},
+    });
+    let plan = Arc::new(
+        compile(&Name::new("p").unwrap(), &serde_json::from_value(spec).unwrap(), &Compiler::for_check()).unwrap(),
+    );
+    let gate = Gate::named("file");
+    let events = 200;
+    let record = |n: u64| {
+        gate.answer(&n.to_string(), Ok(Some("42")));
+        SourceRecord { value: json!({"listing": n.to_string()}).to_string().into(), position: n, fault: None }
+    };
+    let source = Given((0..events).map(record).collect());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let around = Surrounding {
+        lookups: LOOKUPS,
+        context: Context::without_node("."),
+        clock: Arc::new(ManualClock::at(START)),
+        limits: Arc::new(Limits::default()),
+        handle: runtime.handle().clone(),
+    };
+    let mut listed = Vec::new();
+    files::run(
+        &plan,
+        "events.ndjson",
+        Box::new(source),
+        &around,
+        &mut |_, _, value| {
+            let value: Value = value.map_or(Value::Null, |value| serde_json::from_slice(value).unwrap());
+            listed.push(value["listed"].clone());
+            Ok(())
+        },
+        &mut |_| {},
+    )
+    .unwrap();
+    assert_eq!(listed, vec![json!(42); events as usize]);
 }
