@@ -235,11 +235,12 @@ impl Http {
                 let (method, path, body) = self.request(path, key);
                 plain.ask(method, &path, body, ANSWER_BYTES_MAX).await
             }
-            None => self.ask_web(key).await,
+            // Boxed, here and below: it is far larger than all else that a question is made of.
+            None => Box::pin(self.ask_web(key)).await,
         };
         let reply = match reply {
             // Following it is for the other client.
-            Ok(reply) if reply.status.is_redirection() && self.plain.is_some() => self.ask_web(key).await,
+            Ok(reply) if reply.status.is_redirection() && self.plain.is_some() => Box::pin(self.ask_web(key)).await,
             reply => reply,
         };
         let Reply { status, body } = reply.map_err(|cause| LookupError::Unavailable(cause.to_owned()))?;

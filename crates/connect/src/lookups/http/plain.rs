@@ -73,7 +73,8 @@ impl Plain {
             let is_kept = kept.is_some();
             let mut connection = match kept {
                 Some(connection) => connection,
-                None => self.connect().await?,
+                // Boxed, for it is rare and large.
+                None => Box::pin(self.connect()).await?,
             };
             match connection.try_send_request(request).await {
                 Ok(response) => return self.read(connection, response, bytes_max).await,
