@@ -3,6 +3,7 @@
 //! What it takes is counted for the query alone. Decimals are sent with all their digits (`numeric.rs`); the rest is
 //! encoded by what speaks the protocol.
 
+use std::collections::BTreeSet;
 use std::iter;
 use std::sync::Arc;
 
@@ -69,9 +70,11 @@ pub fn fields(
     options: Option<Arc<FormatOptions>>,
 ) -> Vec<FieldInfo> {
     let known = names::names(statement, schema.fields().len());
-    let mut names: Vec<String> = Vec::with_capacity(known.len());
+    let (mut names, mut before) = (Vec::with_capacity(known.len()), BTreeSet::new());
     for (field, name) in schema.fields().iter().zip(known) {
-        names.push(name.unwrap_or_else(|| names::said(field.name(), &names).to_owned()));
+        let name = name.unwrap_or_else(|| names::said(field.name(), &before).to_owned());
+        before.insert(name.clone());
+        names.push(name);
     }
     let told = |((at, field), name): ((usize, &FieldRef), String)| {
         let attribute = Attribute::of(field);
