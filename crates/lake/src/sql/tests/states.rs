@@ -69,6 +69,24 @@ fn what_a_connection_does_not_have_has_a_state_as_well() {
     connected.end();
 }
 
+/// What nobody else has in memory for it is not said again either.
+#[test]
+fn a_long_name_is_not_told_whole() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let long = "gone".repeat(25_000);
+    for asked in [
+        message(b'B', format!("\0{long}\0\0\0\0\0\0\0").as_bytes()),
+        message(b'Q', format!("FETCH 1 FROM {long}\0").as_bytes()),
+        message(b'Q', format!("CLOSE {long}\0").as_bytes()),
+    ] {
+        let told = answered(&connected, &[asked, message(b'S', b"")]);
+        let text = String::from_utf8_lossy(&told);
+        assert!(text.contains("gonegone") && told.len() < 4_000, "{} bytes: {:?}", told.len(), text.get(..200));
+    }
+    connected.end();
+}
+
 /// Of the extended protocol's parameters, as text.
 #[test]
 fn a_number_as_text_is_out_of_range_or_none() {
