@@ -230,12 +230,12 @@ struct Stars {
     /// Whether one is for all relations.
     is_whole: bool,
     /// Those of which there is one.
-    relations: Vec<String>,
+    relations: BTreeSet<String>,
 }
 
 impl Stars {
     fn of(items: &[SelectItem]) -> Self {
-        let mut stars = Self { is_any: false, is_whole: false, relations: Vec::new() };
+        let mut stars = Self { is_any: false, is_whole: false, relations: BTreeSet::new() };
         for item in items {
             match item {
                 SelectItem::Wildcard(_) => stars.is_whole = true,

@@ -24,6 +24,7 @@ fn errors_have_the_states_of_postgresql() {
         ("SELECT CAST('one' AS int) FROM orders", "22P02"),
         ("SELECT CAST('99999999999' AS int) FROM orders", "22003"),
         ("SELECT CAST('1.5' AS int) FROM orders", "22P02"),
+        ("SELECT CAST('12''34' AS int) FROM orders", "22P02"),
         ("SELECT 1 / (n - n) FROM orders", "22012"),
         ("INSERT INTO orders VALUES (1, 'x')", "25006"),
         ("UPDATE orders SET n = 1", "25006"),
