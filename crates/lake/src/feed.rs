@@ -188,25 +188,27 @@ impl Life<'_> {
     fn take(&mut self, record: &Record, partition: u32) -> Result<(), End> {
         let value = record.value.as_deref().unwrap_or_default();
         match self.rows.push(record, partition) {
-            Ok(()) => {
-                self.bytes += value.len() + record.key.as_ref().map_or(0, |key| key.len()) + 16;
-                if self.bytes < self.setup.file_bytes {
-                    return Ok(());
-                }
-                // What a rollup or a key leaves of them may be little. Less than half has to be left, or it would be put
-                // together again and again for a few events each.
-                self.share()?;
-                if self.bytes >= self.setup.file_bytes / 2 { self.make_room() } else { Ok(()) }
-            }
+            Ok(()) => self.gathered(value.len() + record.key.as_ref().map_or(0, |key| key.len())),
             Err(misfit) => self.letter(partition, record.offset, &misfit.0, value),
         }
+    }
+
+    /// Counts an event of so many bytes that is a row, and makes room where there are many.
+    fn gathered(&mut self, bytes: usize) -> Result<(), End> {
+        self.bytes += bytes + 16;
+        if self.bytes < self.setup.file_bytes {
+            return Ok(());
+        }
+        // What a rollup or a key leaves of them may be little. Less than half has to be left, or it would be put together
+        // again and again for a few events each.
+        self.share()?;
+        if self.bytes >= self.setup.file_bytes / 2 { self.make_room() } else { Ok(()) }
     }
 
     /// Keeps an event that does not fit, unless an earlier life did.
     fn letter(&mut self, partition: u32, offset: Offset, reason: &str, data: &[u8]) -> Result<(), End> {
         let Some(dead) = &self.setup.dead else {
-            self.stray(partition, offset, reason, data);
-            return Ok(());
+            return self.stray(partition, offset, reason, data);
         };
         let before = self.lettered.get_mut(partition as usize);
         let Some(before) = before.filter(|before| **before <= offset) else { return Ok(()) };
@@ -224,13 +226,13 @@ impl Life<'_> {
     }
 
     /// Makes a row, in a dataset of letters, of what cannot be read at all.
-    fn stray(&mut self, partition: u32, offset: Offset, reason: &str, data: &[u8]) {
+    fn stray(&mut self, partition: u32, offset: Offset, reason: &str, data: &[u8]) -> Result<(), End> {
         let (timestamp, value) = (self.setup.clock.now().millis(), Some(Bytes::copy_from_slice(data)));
         let record = Record { offset, timestamp, key: None, value, headers: Vec::new() };
-        self.bytes += data.len();
         if self.rows.push_stray(&record, partition, Misfit(reason.to_owned())).is_err() {
             headwater_base::never!("a letter that does not fit the columns of letters");
         }
+        self.gathered(data.len())
     }
 
     /// Whether a snapshot has to be made now. One whose time has come waits for what is still to be read, but no

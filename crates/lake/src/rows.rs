@@ -246,7 +246,7 @@ fn emptied<'a>(mut row: Vec<Cell<'_>>) -> Vec<Cell<'a>> {
     row.into_iter().map(|_| Cell::Null).collect()
 }
 
-/// The record's value as it is.
+/// The record's value as it is. Documents of tables have numbers that no double holds, and are JSON.
 fn whole_value<'a>(record: &'a Record, column: &Column) -> Result<Cell<'a>, Misfit> {
     let value = text(record.value.as_deref(), &column.name)?;
     if let (Cell::Text(text), Data::One(Scalar::Json)) = (&value, &column.data) {

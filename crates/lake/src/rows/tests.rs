@@ -110,6 +110,19 @@ fn any_record_fits_the_columns_of_a_dataset_that_names_none() {
     assert_eq!(values, [Some("not JSON"), None]);
 }
 
+#[test]
+fn a_document_that_is_kept_whole_may_have_any_number() {
+    let layout = Layout::of(&spec(json!({"table": "t"}))).unwrap();
+    let mut rows = Rows::new(&layout, &layout.schema).unwrap();
+    let texts = [r#"{"most": 1e400}"#, r#"{"exact": 12345678901234567890.10}"#];
+    for text in texts {
+        rows.push(&Record { key: Some(Bytes::from(text)), ..record(text) }, 0).unwrap();
+    }
+    let misfit = rows.push(&Record { key: Some(Bytes::from_static(b"k")), ..record("{") }, 0).unwrap_err();
+    assert_eq!(misfit.0, "the event is no JSON: line 1, column 1");
+    assert_eq!(rows.finish().unwrap()["value"].as_string::<i32>().iter().flatten().collect::<Vec<_>>(), texts);
+}
+
 fn letters() -> Rows {
     let layout = Layout::of(&spec(json!({"letters": "s.dead"}))).unwrap();
     Rows::new(&layout, &layout.schema).unwrap()

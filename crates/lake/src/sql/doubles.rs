@@ -8,10 +8,9 @@
 //! refused as before.
 //!
 //! Invariant: nobody who names a column gets another one for it. Within a statement only what says the same value twice is
-//! called otherwise, or what has no name; outside of everything else also what is not put in order by its name.
+//! called otherwise, or what has no name; outside of everything else also what nothing else there names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter;
 use std::ops::ControlFlow;
 
 use datafusion::common::{DataFusionError, Result, SchemaError};
@@ -19,8 +18,8 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, ObjectNamePart, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, Value, VisitMut as _, VisitorMut,
+    Expr, GroupByExpr, Ident, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    Value, Visit, VisitMut as _, VisitorMut, visit_expressions,
 };
 
 use super::dependencies;
@@ -141,7 +140,13 @@ impl Doubles {
     fn select(&mut self, select: &mut Select, outermost: Option<&BTreeSet<String>>) {
         self.group(select);
         let stars = Stars::of(&select.projection);
-        let (mut seen, mut has_unnamed) = (BTreeMap::<String, Expr>::new(), false);
+        let mut grouped = BTreeSet::new();
+        if outermost.is_some() {
+            note_names(&select.group_by, &mut grouped);
+            note_names(&select.having, &mut grouped);
+            note_names(&select.qualify, &mut grouped);
+        }
+        let (mut seen, mut numbers, mut has_unnamed) = (BTreeMap::<String, Expr>::new(), BTreeMap::new(), false);
         for item in &mut select.projection {
             let (expression, alias) = match &*item {
                 SelectItem::UnnamedExpr(expression) => (expression, None),
@@ -162,14 +167,15 @@ impl Doubles {
                 continue;
             }
             let is_same = is_unnamed || is_in_star || first.is_some_and(|first| is_same(first, expression));
-            if !is_same && outermost.is_none_or(|ordered| ordered.contains(&name)) {
+            // A name to group by means a relation's column where that one is selected first.
+            let is_grouped = grouped.contains(&name) && !first.is_some_and(|first| is_called(first, &name));
+            if !is_same && (is_grouped || outermost.is_none_or(|ordered| ordered.contains(&name))) {
                 continue;
             }
             if is_in_star || is_beside_star {
                 seen.entry(name.clone()).or_insert_with(|| expression.clone());
             }
-            let mut others = iter::once(name.clone()).chain((1_usize..).map(|number| format!("{name}:{number}")));
-            let Some(other) = others.find(|other| !seen.contains_key(other)) else { continue };
+            let other = another(&name, &seen, &mut numbers);
             seen.insert(other.clone(), expression.clone());
             let renamed = SelectItem::ExprWithAlias { expr: expression.clone(), alias: Ident::with_quote('"', other) };
             *item = renamed;
@@ -202,10 +208,13 @@ impl VisitorMut for Doubles {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let ordered = ordered(query);
-        let outermost = (self.depth == 0).then_some(&ordered);
+        let outermost = (self.depth == 0).then(|| {
+            let mut ordered = BTreeSet::new();
+            note_names(&query.order_by, &mut ordered);
+            ordered
+        });
         self.depth += 1;
-        self.body(&mut query.body, outermost);
+        self.body(&mut query.body, outermost.as_ref());
         ControlFlow::Continue(())
     }
 
@@ -221,12 +230,12 @@ struct Stars {
     /// Whether one is for all relations.
     is_whole: bool,
     /// Those of which there is one.
-    relations: Vec<String>,
+    relations: BTreeSet<String>,
 }
 
 impl Stars {
     fn of(items: &[SelectItem]) -> Self {
-        let mut stars = Self { is_any: false, is_whole: false, relations: Vec::new() };
+        let mut stars = Self { is_any: false, is_whole: false, relations: BTreeSet::new() };
         for item in items {
             match item {
                 SelectItem::Wildcard(_) => stars.is_whole = true,
@@ -250,11 +259,26 @@ impl Stars {
     }
 }
 
-/// A name as the engine takes it.
-fn folded(name: &Ident) -> String {
+/// A name that is free: this one, or `a:1`, `a:2`. Numbers go on where they were, as there may be very many.
+fn another(name: &str, seen: &BTreeMap<String, Expr>, numbers: &mut BTreeMap<String, usize>) -> String {
+    if !seen.contains_key(name) {
+        return name.to_owned();
+    }
+    let number = numbers.entry(name.to_owned()).or_default();
+    loop {
+        *number += 1;
+        let other = format!("{name}:{number}");
+        if !seen.contains_key(&other) {
+            return other;
+        }
+    }
+}
+
+/// A name as the engine takes it, and PostgreSQL: other letters than those of ASCII stay as they are.
+pub fn folded(name: &Ident) -> String {
     match name.quote_style {
         Some(_) => name.value.clone(),
-        None => name.value.to_lowercase(),
+        None => name.value.to_ascii_lowercase(),
     }
 }
 
@@ -266,6 +290,11 @@ fn column(expression: &Expr) -> Option<Vec<String>> {
         Expr::Nested(inner) => column(inner),
         _ => None,
     }
+}
+
+/// Whether an expression is the column of that name.
+fn is_called(expression: &Expr, name: &str) -> bool {
+    column(expression).is_some_and(|parts| parts.last().is_some_and(|last| last == name))
 }
 
 /// Whether two expressions of one SELECT say the same: of a column one may name the relation as well.
@@ -292,14 +321,16 @@ fn numbered<'a>(number: &Expr, items: &'a [SelectItem]) -> Option<&'a Expr> {
     found
 }
 
-/// The names by which the rows of a query are put in order.
-fn ordered(query: &Query) -> BTreeSet<String> {
-    let Some(OrderByKind::Expressions(expressions)) = query.order_by.as_ref().map(|order| &order.kind) else {
-        return BTreeSet::new();
-    };
-    let names = expressions.iter().filter_map(|one| match &one.expr {
-        Expr::Identifier(name) => Some(folded(name)),
-        _ => None,
+/// Adds the names that stand in a part of a query for columns.
+fn note_names(part: &impl Visit, names: &mut BTreeSet<String>) {
+    // Nothing breaks off.
+    let _ = visit_expressions(part, |expression| {
+        if let Expr::Identifier(name) = expression {
+            names.insert(folded(name));
+        }
+        ControlFlow::<()>::Continue(())
     });
-    names.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,25 +127,25 @@ pub fn crowded(what: &str, max: usize) -> Problem {
 
 /// A cursor that is not there. PostgreSQL has the same words.
 pub fn no_cursor(name: &str) -> Problem {
-    Problem::new("HW-LAKE-097", format!("cursor `{name}` does not exist"))
+    Problem::new("HW-LAKE-097", format!("cursor `{}` does not exist", first_line(name)))
         .help("cursors end with their transaction, or with an error; declare it again")
 }
 
 /// A portal that is not there. PostgreSQL has the same words.
 pub fn no_portal(name: &str) -> Problem {
-    Problem::new("HW-LAKE-097", format!("portal `{name}` does not exist"))
+    Problem::new("HW-LAKE-097", format!("portal `{}` does not exist", first_line(name)))
         .help("portals end with their transaction, their statement, or an error; bind it again")
 }
 
 /// A prepared statement that is not there. PostgreSQL has the same words.
 pub fn no_statement(name: &str) -> Problem {
-    Problem::new("HW-LAKE-112", format!("prepared statement `{name}` does not exist"))
+    Problem::new("HW-LAKE-112", format!("prepared statement `{}` does not exist", first_line(name)))
         .help("statements end with their connection, or where they are closed; prepare it again")
 }
 
 /// A cursor that is there already.
 pub fn cursor_there(name: &str) -> Problem {
-    Problem::new("HW-LAKE-098", format!("cursor `{name}` already exists"))
+    Problem::new("HW-LAKE-098", format!("cursor `{}` already exists", first_line(name)))
         .help("close it first, or name the other otherwise")
 }
 

@@ -604,7 +604,8 @@ impl ExtendedQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let prepared = StoredStatement::parse(&*client, &message, self.query_parser()).await?;
-        Open::of(&*client).prepare(&prepared.id, message.query.len(), &self.budget)?;
+        let bytes = message.query.len() + prepared.id.len() + size_of_val(prepared.parameter_types.as_slice());
+        Open::of(&*client).prepare(&prepared.id, bytes, &self.budget)?;
         client.portal_store().put_statement(Arc::new(prepared));
         client.send(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
         Ok(())
@@ -623,7 +624,8 @@ impl ExtendedQueryHandler for Gate {
         };
         formats_fit(&message, &prepared.statement)?;
         let portal = message.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
-        let bytes: usize = message.parameters.iter().flatten().map(Bytes::len).sum();
+        let values: usize = message.parameters.iter().flatten().map(Bytes::len).sum();
+        let bytes = values + size_of_val(message.parameters.as_slice()) + name.len() + portal.len();
         let bound = Open::of(&*client).bind(portal, name, bytes, &self.budget);
         if bound.is_err() {
             // It was to be another one's place.

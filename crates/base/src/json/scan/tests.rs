@@ -72,6 +72,30 @@ fn strings_end_where_they_end() {
     }
 }
 
+/// Numbers that round to the largest double are where ways to read them differ.
+#[test]
+fn the_largest_numbers_are_those_of_a_full_parse() {
+    let digits = "17976931348623157869";
+    let mut texts = vec!["1.7976931348623158e308".to_owned(), "-1.797693134862315805e308".to_owned()];
+    for count in 1..=digits.len() {
+        let (before, behind) = digits.split_at(count);
+        let point = if behind.is_empty() { "" } else { "." };
+        texts.push(format!("{before}{point}{behind}e{}", 309 - count));
+        texts.push(format!("{}e{}", &digits[..count], 309 - count));
+        texts.push(format!("{}{}", &digits[..count], "0".repeat(309 - count)));
+    }
+    for text in texts {
+        assert_eq!(value(&text).is_ok(), serde_json::from_str::<Value>(&text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn a_full_parse_gives_the_nearest_double() {
+    for text in ["9.158478740507359", "100.00000000000001", "0.22661652924476305", "-122.40641500000001"] {
+        assert_eq!(serde_json::from_str::<Value>(text).unwrap().as_f64(), text.parse().ok(), "{text}");
+    }
+}
+
 /// How deep an object lies, counted by who looks into each on the way.
 fn inward(scan: &mut Scan<'_>, outside: u32) -> Result<(), Flaw> {
     scan.members(outside, |scan, _| match scan.peek() {

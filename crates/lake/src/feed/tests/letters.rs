@@ -19,11 +19,25 @@ use crate::testing::{now, spec};
 const UNPACKED_BYTES: usize = 4_096;
 
 fn start(bench: &Bench) -> Running {
+    start_with(bench, 1 << 20)
+}
+
+fn start_with(bench: &Bench, file_bytes: usize) -> Running {
     bench.start(|setup| {
+        setup.file_bytes = file_bytes;
         setup.layout = Layout::of(&spec(json!({"letters": "in"}))).unwrap();
         setup.dead = None;
         setup.limits = Arc::new(Limits { batch_decompressed_bytes: UNPACKED_BYTES, ..Limits::default() });
     })
+}
+
+/// Sends a batch that is too large once it is unpacked.
+fn send_unreadable(bench: &Bench) {
+    let mut builder = Builder::new(Compression::Zstd);
+    builder.push(1_000, None, Some(&[b'x'; 2 * UNPACKED_BYTES]), &[]);
+    let append = Append { stream: Name::new("in").unwrap(), partition: 1, batches: builder.finish() };
+    let sent = bench.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
+    bench.wait(bench.log.durable(sent.sequence)).unwrap();
 }
 
 /// The letter about an event of a stream `orders`.
@@ -69,12 +83,7 @@ fn every_record_is_a_row_once_and_no_letter_is_written_about_it() {
     bench.until("the first snapshot", || written(&bench) == wanted);
     dataset.stop().unwrap();
     assert!(bench.send(1, &[json!(7), letter(4)]));
-    // One that is too large once it is unpacked.
-    let mut builder = Builder::new(Compression::Zstd);
-    builder.push(1_000, None, Some(&[b'x'; 2 * UNPACKED_BYTES]), &[]);
-    let append = Append { stream: Name::new("in").unwrap(), partition: 1, batches: builder.finish() };
-    let sent = bench.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
-    bench.wait(bench.log.durable(sent.sequence)).unwrap();
+    send_unreadable(&bench);
     assert!(bench.send(1, &[letter(5)]));
     let dataset = start(&bench);
     bench.in_time("the rest", || written(&bench).len() == 7);
@@ -91,6 +100,18 @@ fn every_record_is_a_row_once_and_no_letter_is_written_about_it() {
     assert_eq!(written(&bench), wanted);
     dataset.stop().unwrap();
     assert!(bench.letters().is_empty(), "{:?}", bench.letters());
+}
+
+/// Rows are written as files as they become many, whatever they are of.
+#[test]
+fn what_cannot_be_read_is_not_gathered_without_end() {
+    let bench = Bench::new();
+    (0..3).for_each(|_| send_unreadable(&bench));
+    let dataset = start_with(&bench, 1);
+    bench.until("the first snapshot", || written(&bench).len() == 3);
+    let version = bench.version().unwrap();
+    assert_eq!((bench.snapshots(), now(version.live(bench.tables.files())).unwrap().len()), (1, 3));
+    dataset.stop().unwrap();
 }
 
 #[test]

@@ -9,10 +9,12 @@
 
 use std::borrow::Cow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+use crate::sql::doubles::folded;
 
 /// What a text that asks for keys or indexes has in it: an array of columns is made rows of.
 const OF_KEYS: [&str; 2] = ["information_schema._pg_expandarray(", "con.confkey[pos.n]"];
@@ -111,10 +113,6 @@ fn nothing_of(text: &str) -> Option<String> {
 
 /// What PostgreSQL calls a column.
 fn name(of: &SelectItem) -> Option<String> {
-    let folded = |name: &Ident| match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_lowercase(),
-    };
     match of {
         SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
         SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(folded(name)),

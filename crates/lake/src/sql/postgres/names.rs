@@ -6,23 +6,27 @@
 //! # Source
 //! PostgreSQL 17, `FigureColnameInternal` in `src/backend/parser/parse_target.c`; `SystemTypeName` in `gram.y`.
 
+use std::collections::BTreeSet;
+
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, DataType, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, Statement,
-    TimezoneInfo, TrimWhereField,
+    AccessExpr, ArrayElemTypeDef, DataType, Expr, ObjectName, Query, SelectItem, SetExpr, Statement, TimezoneInfo,
+    TrimWhereField,
 };
+
+use crate::sql::doubles::folded;
 
 /// What a column is called of which nothing says more.
 const UNKNOWN: &str = "?column?";
 
 /// One part of what is selected.
 enum Item {
-    /// A column, and its name where that is not the engine's.
-    One(Option<String>),
+    /// A column, and its name.
+    One(String),
     /// Those of a relation.
     Many,
 }
 
-/// The names of an answer's columns, each where it is not the engine's.
+/// The names of an answer's columns, each where the statement says it.
 pub fn names(statement: &Statement, columns: usize) -> Vec<Option<String>> {
     let mut names = vec![None; columns];
     let Statement::Query(query) = statement else { return names };
@@ -34,20 +38,20 @@ pub fn names(statement: &Statement, columns: usize) -> Vec<Option<String>> {
     // Those in front of the first relation, and those behind the last one.
     for (name, item) in names.iter_mut().zip(&items) {
         let Item::One(known) = item else { break };
-        name.clone_from(known);
+        *name = Some(known.clone());
     }
     for (name, item) in names.iter_mut().rev().zip(items.iter().rev()) {
         let Item::One(known) = item else { break };
-        name.clone_from(known);
+        *name = Some(known.clone());
     }
     names
 }
 
 /// The name of a column behind others that are called so, without the number by which the engine tells two of one name
 /// apart.
-pub fn said<'a>(name: &'a str, before: &[String]) -> &'a str {
+pub fn said<'a>(name: &'a str, before: &BTreeSet<String>) -> &'a str {
     match name.rsplit_once(':') {
-        Some((said, number)) if number.parse::<usize>().is_ok() && before.iter().any(|one| one == said) => said,
+        Some((said, number)) if number.parse::<usize>().is_ok() && before.contains(said) => said,
         _ => name,
     }
 }
@@ -65,9 +69,9 @@ fn items(body: &SetExpr) -> Vec<Item> {
 fn item(selected: &SelectItem) -> Item {
     match selected {
         SelectItem::UnnamedExpr(expression) => {
-            Item::One(Some(figured(expression).map_or_else(|| UNKNOWN.to_owned(), |figured| figured.name)))
+            Item::One(figured(expression).map_or_else(|| UNKNOWN.to_owned(), |figured| figured.name))
         }
-        SelectItem::ExprWithAlias { .. } => Item::One(None),
+        SelectItem::ExprWithAlias { alias, .. } => Item::One(folded(alias)),
         SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => Item::Many,
     }
 }
@@ -134,14 +138,6 @@ fn of_subquery(query: &Query) -> Option<Figured> {
             strong(figured(expression).map_or_else(|| UNKNOWN.to_owned(), |figured| figured.name))
         }
         _ => None,
-    }
-}
-
-/// A name as PostgreSQL keeps it.
-fn folded(name: &Ident) -> String {
-    match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_lowercase(),
     }
 }
 

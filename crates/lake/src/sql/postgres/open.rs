@@ -48,7 +48,7 @@ pub struct Open(Mutex<All>);
 struct All {
     cursors: BTreeMap<String, Cursor>,
     portals: BTreeMap<String, Bound>,
-    /// With their texts' shares of the budget.
+    /// With the shares of the budget of what they keep.
     statements: BTreeMap<String, Share>,
     /// That of the message which is carried out now, where it is a large one.
     handed: Option<Share>,
@@ -58,7 +58,7 @@ struct All {
 struct Bound {
     /// What it is made from.
     statement: String,
-    /// That of its values.
+    /// That of what it keeps.
     _share: Share,
 }
 
@@ -68,6 +68,17 @@ struct Cursor {
     rows: Arc<Mutex<SendableRowStream>>,
     /// Whether it outlives its transaction.
     outlives: bool,
+}
+
+impl All {
+    /// The share of so many bytes that are kept, which is that of the large message that has brought them, if one has.
+    fn share(&mut self, bytes: usize, budget: &Arc<Budget>) -> PgWireResult<Share> {
+        let share = match self.handed.take() {
+            Some(mut share) => share.grow_to(bytes).map(|()| share),
+            None => budget.share(bytes),
+        };
+        share.map_err(|problem| told(&problem))
+    }
 }
 
 /// Refuses one more name where there is no room. What has none takes the place of what had none before.
@@ -99,7 +110,7 @@ impl Open {
         self.0.lock().handed.take()
     }
 
-    /// Takes note of a portal that is made from a statement, with so many bytes of values; whether these are what a large
+    /// Takes note of a portal that is made from a statement, and keeps so many bytes; whether its values are what a large
     /// message of their own has brought.
     ///
     /// # Errors
@@ -109,25 +120,20 @@ impl Open {
         fits(all.portals.keys(), name, PORTALS_MAX, "portals")?;
         // What it had before is given back first.
         all.portals.remove(name);
-        let (share, is_large) = match all.handed.take() {
-            Some(share) => (share, true),
-            None => (budget.share(bytes).map_err(|problem| told(&problem))?, false),
-        };
+        let is_large = all.handed.is_some();
+        let share = all.share(bytes, budget)?;
         all.portals.insert(name.to_owned(), Bound { statement: statement.to_owned(), _share: share });
         Ok(is_large)
     }
 
-    /// Takes note of a prepared statement, whose text has so many bytes.
+    /// Takes note of a prepared statement, which keeps so many bytes.
     ///
     /// # Errors
     /// `HW-LAKE-096` and `-111`.
     pub fn prepare(&self, name: &str, bytes: usize, budget: &Arc<Budget>) -> PgWireResult<()> {
         let mut all = self.0.lock();
         fits(all.statements.keys(), name, STATEMENTS_MAX, "prepared statements")?;
-        let share = match all.handed.take() {
-            Some(share) => share,
-            None => budget.share(bytes).map_err(|problem| told(&problem))?,
-        };
+        let share = all.share(bytes, budget)?;
         all.statements.insert(name.to_owned(), share);
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! What it takes is counted for the query alone. Decimals are sent with all their digits (`numeric.rs`); the rest is
 //! encoded by what speaks the protocol.
 
+use std::collections::BTreeSet;
 use std::iter;
 use std::sync::Arc;
 
@@ -69,9 +70,11 @@ pub fn fields(
     options: Option<Arc<FormatOptions>>,
 ) -> Vec<FieldInfo> {
     let known = names::names(statement, schema.fields().len());
-    let mut names: Vec<String> = Vec::with_capacity(known.len());
+    let (mut names, mut before) = (Vec::with_capacity(known.len()), BTreeSet::new());
     for (field, name) in schema.fields().iter().zip(known) {
-        names.push(name.unwrap_or_else(|| names::said(field.name(), &names).to_owned()));
+        let name = name.unwrap_or_else(|| names::said(field.name(), &before).to_owned());
+        before.insert(name.clone());
+        names.push(name);
     }
     let told = |((at, field), name): ((usize, &FieldRef), String)| {
         let attribute = Attribute::of(field);
@@ -99,13 +102,23 @@ fn failed(error: DataFusionError) -> PgWireError {
     PgWireError::ApiError(Box::new(error))
 }
 
-/// Whether a duration is one in PostgreSQL's microseconds.
-fn is_interval(values: &dyn Array, row: usize, unit: TimeUnit) -> bool {
-    let (seconds, millis) =
-        (values.as_primitive_opt::<DurationSecondType>(), values.as_primitive_opt::<DurationMillisecondType>());
-    match (unit, seconds, millis) {
-        (TimeUnit::Second, Some(seconds), _) => seconds.value(row).checked_mul(1_000_000).is_some(),
-        (TimeUnit::Millisecond, _, Some(millis)) => millis.value(row).checked_mul(1_000).is_some(),
+/// Whether a value's durations, its own or those of a list, are ones in PostgreSQL's microseconds.
+fn are_intervals(values: &dyn Array, row: usize) -> bool {
+    match values.data_type() {
+        DataType::Duration(TimeUnit::Second) => {
+            let seconds = values.as_primitive_opt::<DurationSecondType>();
+            seconds.is_none_or(|seconds| seconds.value(row).checked_mul(1_000_000).is_some())
+        }
+        DataType::Duration(TimeUnit::Millisecond) => {
+            let millis = values.as_primitive_opt::<DurationMillisecondType>();
+            millis.is_none_or(|millis| millis.value(row).checked_mul(1_000).is_some())
+        }
+        DataType::List(item) if matches!(item.data_type(), DataType::Duration(_)) => {
+            values.as_list_opt::<i32>().is_none_or(|lists| {
+                let items = lists.value(row);
+                (0..items.len()).all(|item| items.is_null(item) || are_intervals(&items, item))
+            })
+        }
         _ => true,
     }
 }
@@ -139,7 +152,7 @@ impl Encoded {
                 DataType::Decimal256(_, scale) => {
                     self.encoder.encode_field(&Numeric::at::<Decimal256Type>(values, row, *scale))?;
                 }
-                DataType::Duration(unit) if !is_interval(values, row, *unit) => {
+                DataType::Duration(_) | DataType::List(_) if !are_intervals(values, row) => {
                     return Err(super::told(&fault::far_interval()));
                 }
                 _ => encode_value(&mut self.encoder, values, row, field, told)?,

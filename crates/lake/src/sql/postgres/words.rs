@@ -162,7 +162,7 @@ fn is_too_large(words: &str) -> bool {
     if words.starts_with("Can't cast value") || words.contains("verflow") {
         return true;
     }
-    let Some((value, kind)) = words.split_once('\'').and_then(|(_, rest)| rest.split_once('\'')) else { return false };
+    let Some((value, kind)) = words.split_once('\'').and_then(|(_, rest)| rest.rsplit_once('\'')) else { return false };
     if kind.contains("Int") {
         let digits = value.trim().trim_start_matches(['-', '+']);
         return !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());

@@ -56,6 +56,14 @@ fn what_is_selected_twice_is_there_twice() {
             json!([["even", "even"], ["odd", "odd"]]),
         ),
         (
+            "SELECT kind, count(*) AS kind FROM orders GROUP BY kind HAVING max(n) > 1 ORDER BY max(n)",
+            "kind kind:1",
+            "kind kind",
+            json!([["even", 2], ["odd", 2]]),
+        ),
+        ("SELECT 1 AS a, 2 AS \"a:1\"", "a a:1", "a a:1", json!([[1, 2]])),
+        ("SELECT 1 AS Ä, 2 AS ä, 3, 3", "Ä ä Int64(3) 3:1", "Ä ä ?column? ?column?", json!([[1, 2, 3, 3]])),
+        (
             "SELECT row_number() OVER (ORDER BY n) AS r, n, n FROM orders ORDER BY n DESC LIMIT 1",
             "r n n:1",
             "r n n",
@@ -102,6 +110,10 @@ fn within_a_statement_columns_of_one_name_say_the_same() {
         // In PostgreSQL `k` would be ambiguous.
         "SELECT k FROM (SELECT n AS k, n + 1 AS k FROM orders) AS o",
         "SELECT n AS k, n + 1 AS k FROM orders ORDER BY k",
+        "SELECT n AS k, n + 1 AS k FROM orders ORDER BY (k)",
+        "SELECT n AS k, n + 1 AS k FROM orders ORDER BY 0 - k",
+        "SELECT kind AS k, count(*) AS k FROM orders GROUP BY k",
+        "SELECT max(n) AS k, min(n) AS k FROM orders GROUP BY kind HAVING k > 2",
         "SELECT n FROM (SELECT *, n + 1 AS n FROM orders) AS o",
         "SELECT *, n + 1 AS n FROM orders ORDER BY n",
         "SELECT n FROM orders a JOIN orders b ON a.n = b.n",

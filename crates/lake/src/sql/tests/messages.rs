@@ -275,3 +275,34 @@ fn what_clients_send_and_keep_has_one_bound_for_all() {
     });
     connected.end();
 }
+
+/// Names, and places of values that are null.
+#[test]
+fn what_is_kept_counts_whatever_it_is() {
+    let house = House::new(Limits { sql_client_bytes: 200_000, ..Limits::default() });
+    let connected = Connected::new(&house);
+    let statement = |name: &str| message(b'P', format!("{name}\0SELECT 1\0\0\0").as_bytes());
+    let nulls = |portal: &str, count: u16| {
+        let values = vec![0xff; usize::from(count) * 4];
+        let begin = format!("{portal}\0one\0\0\0");
+        message(
+            b'B',
+            &[begin.as_bytes(), count.to_be_bytes().as_slice(), values.as_slice(), b"\0\0".as_slice()].concat(),
+        )
+    };
+    let named = (0..15).map(|number| statement(&format!("{number}{}", "n".repeat(15_000))));
+    let portals = (0..3).map(|number| nulls(&format!("p{number}"), 3_900));
+    let portal_names = (0..15).map(|number| nulls(&format!("{number}{}", "n".repeat(15_000)), 0));
+    for all in [
+        named.collect::<Vec<_>>(),
+        [statement("one")].into_iter().chain(portals).collect(),
+        [statement("one")].into_iter().chain(portal_names).collect(),
+        // A large message, which takes more to keep than to read.
+        vec![statement("one"), nulls("p", 40_000)],
+    ] {
+        let told = answered(&connected, &[all, vec![message(b'S', b"")]].concat());
+        let told = String::from_utf8_lossy(&told);
+        assert!(told.contains("C53200\0") && told.contains("HW-LAKE-111"), "{told:?}");
+    }
+    connected.end();
+}

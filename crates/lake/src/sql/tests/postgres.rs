@@ -718,6 +718,9 @@ fn long_intervals_are_sent_as_they_are_or_refused() {
     let far = "SELECT arrow_cast(9000000000000000000, 'Duration(Second)') AS it";
     assert_eq!(code(far).as_deref(), Some("22008"));
     assert_eq!(code("SELECT arrow_cast(9000000000000000000, 'Duration(Millisecond)') AS it").as_deref(), Some("22008"));
+    let listed = |seconds: &str| format!("SELECT make_array(arrow_cast({seconds}, 'Duration(Second)')) AS it");
+    assert_eq!(code(&listed("9000000000000000000")).as_deref(), Some("22008"));
+    assert_eq!(code(&listed("9000000000")), None);
     assert!(code("SELECT INTERVAL '3000000 hours' AS it").is_some_and(|code| code.starts_with("22")));
     connected.end();
 }

@@ -24,6 +24,7 @@ fn errors_have_the_states_of_postgresql() {
         ("SELECT CAST('one' AS int) FROM orders", "22P02"),
         ("SELECT CAST('99999999999' AS int) FROM orders", "22003"),
         ("SELECT CAST('1.5' AS int) FROM orders", "22P02"),
+        ("SELECT CAST('12''34' AS int) FROM orders", "22P02"),
         ("SELECT 1 / (n - n) FROM orders", "22012"),
         ("INSERT INTO orders VALUES (1, 'x')", "25006"),
         ("UPDATE orders SET n = 1", "25006"),
@@ -65,6 +66,24 @@ fn what_a_connection_does_not_have_has_a_state_as_well() {
         for part in [code, state, fact, "still there"] {
             assert!(told.contains(part), "{part}: {told:?}");
         }
+    }
+    connected.end();
+}
+
+/// What nobody else has in memory for it is not said again either.
+#[test]
+fn a_long_name_is_not_told_whole() {
+    let house = House::new(Limits::default());
+    let connected = Connected::new(&house);
+    let long = "gone".repeat(25_000);
+    for asked in [
+        message(b'B', format!("\0{long}\0\0\0\0\0\0\0").as_bytes()),
+        message(b'Q', format!("FETCH 1 FROM {long}\0").as_bytes()),
+        message(b'Q', format!("CLOSE {long}\0").as_bytes()),
+    ] {
+        let told = answered(&connected, &[asked, message(b'S', b"")]);
+        let text = String::from_utf8_lossy(&told);
+        assert!(text.contains("gonegone") && told.len() < 4_000, "{} bytes: {:?}", told.len(), text.get(..200));
     }
     connected.end();
 }

@@ -63,7 +63,7 @@ fn columns_are_called_as_postgresql_calls_them() {
 
 #[test]
 fn names_stand_at_their_columns() {
-    assert_eq!(called("SELECT 1, a AS b, 2", 3), "?column? = ?column?");
+    assert_eq!(called("SELECT 1, a AS b, 2, b AS \"B:1\"", 4), "?column? b ?column? B:1");
     assert_eq!(called("SELECT 1, *, count(*) FROM t", 5), "?column? = = = count");
     assert_eq!(called("SELECT 1, t.*, 2, u.*, 3 FROM t, u", 7), "?column? = = = = = ?column?");
     assert_eq!(called("(SELECT max(a) FROM t) UNION SELECT 1", 1), "max");

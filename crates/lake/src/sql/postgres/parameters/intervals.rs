@@ -254,7 +254,8 @@ fn clock(text: &str) -> Result<i128, Refused> {
     let whole = |text: &str| if text.contains(['.', '-', '+']) { Err(Refused::Unreadable) } else { billionths(text) };
     let (hours, minutes) = (whole(hours)?, whole(minutes)?);
     let seconds = if seconds.contains(['-', '+']) { Err(Refused::Unreadable) } else { billionths(seconds) }?;
-    if minutes >= 60 * NANOS || seconds >= 60 * NANOS {
+    // As for a time of day, a minute may have a second more.
+    if minutes >= 60 * NANOS || seconds >= 61 * NANOS {
         return Err(Refused::Far);
     }
     let nanos = hours * 3_600 + minutes * 60 + seconds;
@@ -291,6 +292,7 @@ mod tests {
             ("3 4:05:06", of(0, 3, 4 * HOUR + 306_000_000_000)),
             ("10", of(0, 0, 10_000_000_000)),
             ("1:2.5", of(0, 0, 62_500_000_000)),
+            ("00:00:60.5", of(0, 0, 60_500_000_000)),
             ("0.000001 s", of(0, 0, 1_000)),
             ("5 us", of(0, 0, 5_000)),
             ("P1Y2M3DT4H5M6.7S", of(14, 3, 4 * HOUR + 306_700_000_000)),
@@ -308,6 +310,7 @@ mod tests {
             ("99999999999999999999999 s", Err(Refused::Far)),
             ("999999999999999999 millennia", Err(Refused::Far)),
             ("00:60", Err(Refused::Far)),
+            ("00:00:61", Err(Refused::Far)),
             ("infinity", Err(Refused::Far)),
             ("-infinity", Err(Refused::Far)),
             ("", Err(Refused::Unreadable)),
