@@ -52,8 +52,6 @@ pub struct DeleteOptions {
     pub cascade: bool,
     /// Deletes them although others name them; those wait for them then.
     pub force: bool,
-    /// Ids that a dry run takes to be gone already: those that an earlier step of the same work would delete.
-    pub gone: BTreeSet<String>,
     /// Deletes streams as well that the node made for what goes and that nothing else names, with their events.
     pub made: bool,
     /// Who asks for it, as the audit event says. That a resource is gone then tells the node.
@@ -173,13 +171,12 @@ impl Kernel {
     /// What deletions come to, one after the other; one that others among them stand in the way of waits for those.
     fn decide(&self, asked: &[Deletion], options: &DeleteOptions) -> Decided {
         let namers = Namers::of(self);
-        let before = if options.dry_run { options.gone.clone() } else { BTreeSet::new() };
-        let is_there = |asked: &Deletion| self.get(&asked.kind, &asked.name).is_some() && !before.contains(&asked.id());
+        let is_there = |asked: &Deletion| self.get(&asked.kind, &asked.name).is_some();
         let (mut waiting, absent): (Vec<&Deletion>, Vec<&Deletion>) = asked.iter().partition(|asked| is_there(asked));
         // A stream that goes before what writes to it would be made anew for it.
         waiting.sort_by_key(|asked| holds_events(&asked.kind));
         let (mut goes, mut refused): (Vec<Arc<Resource>>, Vec<Refusal>) = Default::default();
-        let mut gone = before.clone();
+        let mut gone = BTreeSet::new();
         loop {
             let count = waiting.len();
             refused.clear();
@@ -211,7 +208,7 @@ impl Kernel {
             refused.push(Refusal { id: asked.id(), problem: self.not_found(&asked.kind, &asked.name, list) });
         }
         goes.sort_by_key(|resource| resource.metadata.generation == 0);
-        let mut made = if options.made { self.orphans(&goes, &before) } else { Vec::new() };
+        let mut made = if options.made { self.orphans(&goes) } else { Vec::new() };
         made.retain(|stream| !gone.contains(&stream_id(stream)));
         Decided { goes, made, refused }
     }
@@ -260,14 +257,12 @@ impl Kernel {
         Ok(goes)
     }
 
-    /// The streams that the node made and that go with these, where `gone` are gone already.
-    fn orphans(&self, goes: &[Arc<Resource>], gone: &BTreeSet<String>) -> Vec<Arc<Stream>> {
+    /// The streams that the node made and that go with these.
+    fn orphans(&self, goes: &[Arc<Resource>]) -> Vec<Arc<Stream>> {
         let ids: BTreeSet<String> = goes.iter().map(|resource| resource.id()).collect();
         let mut stays = self.resources.list(None);
-        stays.retain(|resource| !ids.contains(&resource.id()) && !gone.contains(&resource.id()));
-        let mut orphans = orphans(self.registry(), goes, &stays, &observe(self.log().as_ref()));
-        orphans.retain(|stream| !gone.contains(&stream_id(stream)));
-        orphans
+        stays.retain(|resource| !ids.contains(&resource.id()));
+        orphans(self.registry(), goes, &stays, &observe(self.log().as_ref()))
     }
 
     /// Marks resources in their order and answers how many. Where it ends early, the report says why the others stay.
