@@ -319,9 +319,9 @@ impl Kernel {
         self.validators.store(Arc::new(validators));
     }
 
-    /// `HW-KERNEL-012`, where `list` is what there is of the kind.
-    fn not_found(&self, kind: &str, name: &str, list: &[Arc<Resource>]) -> Problem {
-        let near = closest(name, list.iter().map(|resource| resource.metadata.name.as_str()));
+    /// `HW-KERNEL-012`; one of `near` may have been meant.
+    fn not_found(&self, kind: &str, name: &str, near: &[Arc<Resource>]) -> Problem {
+        let near = closest(name, near.iter().map(|resource| resource.metadata.name.as_str()));
         let problem = Problem::new("HW-KERNEL-012", format!("there is no `{kind}/{}`", crate::kind::short(name)));
         match near {
             Some(near) => problem.help(format!("did you mean `{near}`?")),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use headwater_base::Problem;
+use headwater_base::suggest::SUGGESTED_MAX;
 use headwater_kernel::resources::RESOURCES_MAX;
 use headwater_kernel::{DeleteOptions, DeleteReport, Deletion, Refusal};
 use hyper::{HeaderMap, StatusCode};
@@ -75,9 +76,15 @@ pub async fn delete_all(State(api): State<Arc<Api>>, request: Request) -> Result
     }
     let mut report =
         if deletions.is_empty() { DeleteReport::default() } else { api.kernel.delete_all(deletions, &options).await? };
+    let are_few = readers.len() <= SUGGESTED_MAX;
     for name in readers {
         let id = groups::id(&name);
-        match groups::end(&api, &name, options.dry_run).await {
+        let found = if are_few { groups::find(&api.groups, &name).map(drop) } else { Ok(()) };
+        let ended = match found {
+            Ok(()) => groups::end(&api, &name, options.dry_run).await,
+            Err(problem) => Err(problem.into()),
+        };
+        match ended {
             Ok(()) => report.deleted.push(id),
             Err(fault) => report.refused.push(Refusal { id, problem: *fault.problem }),
         }

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use headwater_base::suggest::SUGGESTED_MAX;
 use headwater_base::{Micros, Principal, Problem};
 use headwater_log::{Commit, LogError, Stream, append_durable};
 use serde::Serialize;
@@ -203,9 +204,14 @@ impl Kernel {
             }
         }
         let mut lists: HashMap<&str, Vec<Arc<Resource>>> = HashMap::new();
-        for asked in absent {
-            let list = lists.entry(asked.kind.as_str()).or_insert_with(|| self.list(Some(asked.kind.as_str())));
-            refused.push(Refusal { id: asked.id(), problem: self.not_found(&asked.kind, &asked.name, list) });
+        for (number, asked) in absent.into_iter().enumerate() {
+            let kind = asked.kind.as_str();
+            let near: &[Arc<Resource>] = if number < SUGGESTED_MAX {
+                lists.entry(kind).or_insert_with(|| self.list(Some(kind))).as_slice()
+            } else {
+                &[]
+            };
+            refused.push(Refusal { id: asked.id(), problem: self.not_found(kind, &asked.name, near) });
         }
         goes.sort_by_key(|resource| resource.metadata.generation == 0);
         let mut made = if options.made { self.orphans(&goes) } else { Vec::new() };
@@ -225,7 +231,7 @@ impl Kernel {
         gone: &BTreeSet<String>,
     ) -> Result<Vec<Arc<Resource>>, Problem> {
         let (kind, name) = (asked.kind.as_str(), asked.name.as_str());
-        let absent = || self.not_found(kind, name, &self.list(Some(kind)));
+        let absent = || self.not_found(kind, name, &[]);
         let Some(resource) = self.get(kind, name) else { return Err(absent()) };
         let stored = resource.metadata.version;
         if let Some(meant) = asked.version.filter(|meant| *meant != stored) {

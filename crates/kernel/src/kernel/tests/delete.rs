@@ -1,5 +1,7 @@
 //! Deletions of many in one request.
 
+use headwater_base::suggest::SUGGESTED_MAX;
+
 use super::*;
 
 fn asked(ids: &[&str]) -> Vec<Deletion> {
@@ -93,6 +95,19 @@ async fn what_can_go_goes_and_what_cannot_is_told() {
     let left: Vec<String> = world.log.streams().iter().map(|stream| stream.name.to_string()).collect();
     assert_eq!((left, kernel.list(Some("Pipe"))), (vec![audit::STREAM.to_owned()], vec![]));
     assert_eq!(world.units.running.load(Ordering::SeqCst), 0);
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_are_not_there_few_are_compared_with_all_that_are() {
+    let world = World::new();
+    let kernel = ready(&world).await;
+    let ids: Vec<String> = (0..SUGGESTED_MAX + 10).map(|n| format!("Stream/orders{n}")).collect();
+    let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let report = kernel.delete_all(asked(&all), &DeleteOptions::default()).await.unwrap();
+    let help = report.refused.iter().map(|refusal| refusal.problem.help.as_deref().unwrap());
+    let near: Vec<bool> = help.map(|help| help == "did you mean `orders`?").collect();
+    assert_eq!(near, [vec![true; SUGGESTED_MAX], vec![false; 10]].concat());
     kernel.stop().await;
 }
 
