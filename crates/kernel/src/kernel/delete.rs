@@ -30,8 +30,10 @@ use crate::unit::panicked;
 /// How long is waited for the next of what is to go.
 const DELETE_MAX: Duration = Duration::from_secs(60);
 
-/// Resources that one commit marks. A commit has a largest size, and so has a batch of audit events.
+/// Resources that one commit marks, and bytes of them behind which it takes no more. A commit has a largest size, and so
+/// has a batch of audit events; on a full disk there is little room for it.
 const MARKS_MAX: usize = 100;
+const MARKS_BYTES: usize = 1024 * 1024;
 
 /// A deletion that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,10 +277,11 @@ impl Kernel {
     async fn mark_all(&self, goes: &[Arc<Resource>], options: &DeleteOptions, report: &mut DeleteReport) -> usize {
         // The same for all of them: by it is known what is deleted together.
         let (now, mut marked) = (self.clock().now(), 0);
-        for some in goes.chunks(MARKS_MAX) {
+        while marked < goes.len() {
+            let left = goes.get(marked..).unwrap_or_default();
+            let some = left.get(..at_once(left)).unwrap_or(left);
             if let Err(problem) = self.mark(some, now, options).await {
-                let stays = goes.iter().skip(marked);
-                report.refused.extend(stays.map(|one| Refusal { id: one.id(), problem: problem.clone() }));
+                report.refused.extend(left.iter().map(|one| Refusal { id: one.id(), problem: problem.clone() }));
                 break;
             }
             marked += some.len();
@@ -385,6 +388,17 @@ impl Kernel {
             .map(|_| ())
             .map_err(|error| refused("the audit event", &error))
     }
+}
+
+/// How many of these one commit marks: one at least, if there are any.
+fn at_once(goes: &[Arc<Resource>]) -> usize {
+    let mut bytes = 0;
+    let some = goes.iter().take(MARKS_MAX).take_while(|resource| {
+        let has_room = bytes < MARKS_BYTES;
+        bytes += serde_json::to_vec(&***resource).map_or(0, |text| text.len());
+        has_room
+    });
+    some.count()
 }
 
 /// `HW-KERNEL-031`: it is marked and has not gone.

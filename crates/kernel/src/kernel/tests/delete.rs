@@ -152,6 +152,24 @@ async fn the_stream_of_a_table_goes_with_it_and_not_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn large_ones_that_fit_into_no_commit_together_go_all_the_same() {
+    let world = World::new();
+    let kernel = world.open().await;
+    apply(&kernel, STREAM).await;
+    let (says, mut ids) = ("x".repeat(400_000), Vec::new());
+    // A commit of this log has at most 4 MiB, and each is stored twice: as written, and as the kind reads it.
+    for n in 0..12 {
+        let pipe = format!("KIND Pipe\nmetadata: {{name: p{n:02}}}\nspec:\n  from: orders\n  says: {says}\n");
+        apply(&kernel, &pipe).await;
+        ids.push(format!("Pipe/p{n:02}"));
+    }
+    let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let report = kernel.delete_all(asked(&all), &DeleteOptions::default()).await.unwrap();
+    assert_eq!((report.deleted, report.refused), (ids, vec![]));
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_than_one_commit_marks_go_all_the_same() {
     let world = World::new();
     let kernel = world.open().await;
