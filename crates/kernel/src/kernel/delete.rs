@@ -17,8 +17,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
-use super::Kernel;
 use super::namers::Namers;
+use super::{Kernel, carried_out};
 use crate::audit;
 use crate::kinds::holds_events;
 use crate::made::orphans;
@@ -81,11 +81,20 @@ pub struct Refusal {
 
 /// What deletions come to as things are.
 struct Decided {
-    /// What goes, in the order in which it goes: streams without a resource last.
+    /// What goes, in the order in which it goes.
     goes: Vec<Arc<Resource>>,
+    /// Streams without a resource, which go after those.
+    bare: Vec<Arc<Resource>>,
     /// Streams besides these that the node made and that go with them.
     made: Vec<Arc<Stream>>,
     refused: Vec<Refusal>,
+}
+
+/// Deletions of which all that goes is marked.
+struct Begun {
+    decided: Decided,
+    /// What has happened since.
+    changes: Receiver<Change>,
 }
 
 impl Deletion {
@@ -137,21 +146,15 @@ impl Kernel {
         asked: Vec<Deletion>,
         options: &DeleteOptions,
     ) -> Result<DeleteReport, Problem> {
-        let turn = self.resources.turn.lock().await;
-        // From here on: an end before that would be of another one of the name.
-        let mut changes = self.watch();
         let (kernel, how) = (Arc::clone(self), options.clone());
-        let decided = tokio::task::spawn_blocking(move || kernel.decide(&asked, &how)).await;
-        let Decided { mut goes, mut made, refused } = decided.map_err(|error| panicked("delete", error))?;
+        let marked = carried_out("delete", async move { kernel.begin(asked, &how).await }).await??;
+        let Begun { decided: Decided { goes, bare, mut made, refused }, mut changes } = marked;
         let mut report = DeleteReport { deleted: Vec::new(), refused };
         if options.dry_run {
-            report.deleted = goes.iter().map(|resource| resource.id()).chain(made.iter().map(stream_id)).collect();
+            let goes = goes.iter().chain(&bare).map(|resource| resource.id());
+            report.deleted = goes.chain(made.iter().map(stream_id)).collect();
             return Ok(report);
         }
-        let bare = goes.split_off(goes.partition_point(|resource| resource.metadata.generation > 0));
-        let marked = self.mark_all(&goes, options, &mut report).await;
-        goes.truncate(marked);
-        drop(turn);
         self.wake();
         let begun = Instant::now();
         let left = self.until_gone(goes.iter().map(|resource| resource.id()).collect(), &mut changes).await;
@@ -171,6 +174,20 @@ impl Kernel {
         Ok(report)
     }
 
+    /// Decides what goes, and marks it where this is no dry run.
+    async fn begin(self: &Arc<Self>, asked: Vec<Deletion>, options: &DeleteOptions) -> Result<Begun, Problem> {
+        let _turn = self.resources.turn.lock().await;
+        // From here on: an end before that would be of another one of the name.
+        let changes = self.watch();
+        let (kernel, how) = (Arc::clone(self), options.clone());
+        let decided = tokio::task::spawn_blocking(move || kernel.decide(&asked, &how)).await;
+        let mut decided = decided.map_err(|error| panicked("delete", error))?;
+        if !options.dry_run {
+            self.mark_all(&mut decided, options).await;
+        }
+        Ok(Begun { decided, changes })
+    }
+
     /// What deletions come to, one after the other; one that others among them stand in the way of waits for those.
     fn decide(&self, asked: &[Deletion], options: &DeleteOptions) -> Decided {
         let namers = Namers::of(self);
@@ -179,7 +196,7 @@ impl Kernel {
         // A stream that goes before what writes to it would be made anew for it.
         waiting.sort_by_key(|asked| holds_events(&asked.kind));
         let (mut goes, mut refused): (Vec<Arc<Resource>>, Vec<Refusal>) = Default::default();
-        let mut gone = BTreeSet::new();
+        let mut gone: BTreeSet<String> = BTreeSet::new();
         loop {
             let count = waiting.len();
             refused.clear();
@@ -215,10 +232,10 @@ impl Kernel {
             };
             refused.push(Refusal { id: asked.id(), problem: self.not_found(kind, &asked.name, near) });
         }
-        goes.sort_by_key(|resource| resource.metadata.generation == 0);
         let mut made = if options.made { self.orphans(&goes) } else { Vec::new() };
         made.retain(|stream| !gone.contains(&stream_id(stream)));
-        Decided { goes, made, refused }
+        let (goes, bare) = goes.into_iter().partition(|resource| resource.metadata.generation > 0);
+        Decided { goes, bare, made, refused }
     }
 
     /// The resources that go where this one is deleted, itself last, as things are once others are `gone`.
@@ -273,15 +290,16 @@ impl Kernel {
         orphans(self.registry(), goes, &stays, &observe(self.log().as_ref()))
     }
 
-    /// Marks resources in their order and answers how many. Where it ends early, the report says why the others stay.
-    async fn mark_all(&self, goes: &[Arc<Resource>], options: &DeleteOptions, report: &mut DeleteReport) -> usize {
+    /// Marks what goes in its order. What cannot be marked stays, and so does what comes behind it.
+    async fn mark_all(&self, decided: &mut Decided, options: &DeleteOptions) {
         // The same for all of them: by it is known what is deleted together.
         let (now, mut marked) = (self.clock().now(), 0);
-        while marked < goes.len() {
-            let left = goes.get(marked..).unwrap_or_default();
+        while marked < decided.goes.len() {
+            let left = decided.goes.get(marked..).unwrap_or_default();
             let some = left.get(..at_once(left)).unwrap_or(left);
             if let Err(problem) = self.mark(some, now, options).await {
-                report.refused.extend(left.iter().map(|one| Refusal { id: one.id(), problem: problem.clone() }));
+                let stays = decided.goes.split_off(marked).into_iter();
+                decided.refused.extend(stays.map(|one| Refusal { id: one.id(), problem: problem.clone() }));
                 break;
             }
             marked += some.len();
@@ -289,7 +307,6 @@ impl Kernel {
         if marked > 0 {
             self.compile_validators();
         }
-        marked
     }
 
     async fn mark(&self, goes: &[Arc<Resource>], now: Micros, options: &DeleteOptions) -> Result<(), Problem> {

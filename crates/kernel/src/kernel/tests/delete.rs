@@ -1,5 +1,6 @@
 //! Deletions of many in one request.
 
+use futures::FutureExt as _;
 use headwater_base::suggest::SUGGESTED_MAX;
 
 use super::*;
@@ -108,6 +109,35 @@ async fn of_many_that_are_not_there_few_are_compared_with_all_that_are() {
     let help = report.refused.iter().map(|refusal| refusal.problem.help.as_deref().unwrap());
     let near: Vec<bool> = help.map(|help| help == "did you mean `orders`?").collect();
     assert_eq!(near, [vec![true; SUGGESTED_MAX], vec![false; 10]].concat());
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_carried_out_although_nobody_waits_for_it_any_more() {
+    let world = World::new();
+    let kernel = ready(&world).await;
+    let written = |id: &str| {
+        let text = world.log.get(crate::resources::SPACE, id.as_bytes(), View::Appended);
+        text.map(|text| String::from_utf8_lossy(&text).into_owned())
+    };
+    let options = DeleteOptions::default();
+    let mut deletion = Box::pin(kernel.delete("Pipe", "a", &options));
+    // Who asks goes as soon as it is in the log.
+    while written("Pipe/a").is_some_and(|text| !text.contains("\"deleting\"")) {
+        let _ = (&mut deletion).now_or_never();
+        tokio::task::yield_now().await;
+    }
+    drop(deletion);
+    until(&kernel, "the end of it", || kernel.get("Pipe", "a").is_none()).await;
+
+    let (drafts, options) = (drafts(&kernel, &pipe("c", "dead")), ApplyOptions::default());
+    let mut change = Box::pin(kernel.apply(drafts, &options));
+    while written("Pipe/c").is_none() {
+        let _ = (&mut change).now_or_never();
+        tokio::task::yield_now().await;
+    }
+    drop(change);
+    until(&kernel, "what was applied", || kernel.get("Pipe", "c").is_some()).await;
     kernel.stop().await;
 }
 
