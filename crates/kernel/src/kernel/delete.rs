@@ -266,10 +266,12 @@ impl Kernel {
             let problem = Problem::new("HW-KERNEL-027", format!("the stream `{name}` belongs to the table `{table}`"));
             return Err(problem.help(format!("`headwater delete table/{table}` deletes both")));
         }
-        if kind == "Stream" && name == audit::STREAM {
+        let dependents = namers.dependents(&resource, options.cascade, gone);
+        let cascaded = if options.cascade { dependents.as_slice() } else { &[] };
+        let is_audit = |one: &Arc<Resource>| one.kind == "Stream" && one.metadata.name.as_str() == audit::STREAM;
+        if cascaded.iter().chain([&resource]).any(is_audit) {
             return Err(Problem::new("HW-KERNEL-027", "the audit stream cannot be deleted"));
         }
-        let dependents = namers.dependents(&resource, options.cascade, gone);
         if let (Some(first), false) = (dependents.first(), options.cascade || options.force) {
             let others = dependents.len() - 1;
             let more = if others > 0 { format!(" and {others} more") } else { String::new() };

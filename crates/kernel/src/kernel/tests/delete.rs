@@ -182,6 +182,22 @@ async fn the_stream_of_a_table_goes_with_it_and_not_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_audit_stream_stays_whatever_it_names() {
+    let world = World::new();
+    let kernel = ready(&world).await;
+    let schema = "schema: {json: {type: object}, onMismatch: dead-letter, deadLetter: dead}";
+    apply(&kernel, &format!("KIND Stream\nmetadata: {{name: {}}}\nspec: {{{schema}}}\n", audit::STREAM)).await;
+    let options = DeleteOptions { cascade: true, ..DeleteOptions::default() };
+    for id in ["Stream/dead", "Stream/headwater.audit"] {
+        let report = kernel.delete_all(asked(&[id]), &options).await.unwrap();
+        assert_eq!(refused(&report), [format!("{id} HW-KERNEL-027")]);
+        assert!(report.deleted.is_empty(), "{report:?}");
+    }
+    assert!(world.log.stream(audit::STREAM).is_some() && world.log.stream("dead").is_some());
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn large_ones_that_fit_into_no_commit_together_go_all_the_same() {
     let world = World::new();
     let kernel = world.open().await;
