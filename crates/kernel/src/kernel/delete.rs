@@ -166,7 +166,10 @@ impl Kernel {
             }
         }
         if !bare.is_empty() {
-            self.delete_bare(&bare, options, &mut report).await?;
+            let (kernel, how) = (Arc::clone(self), options.clone());
+            let rest = carried_out("delete", async move { kernel.delete_bare(&bare, &how).await }).await??;
+            report.deleted.extend(rest.deleted);
+            report.refused.extend(rest.refused);
         }
         // One that came to be named meanwhile has stayed.
         made.retain(|stream| self.log().stream(stream.name.as_str()).is_none_or(|now| now.id != stream.id));
@@ -368,13 +371,13 @@ impl Kernel {
         self: &Arc<Self>,
         bare: &[Arc<Resource>],
         options: &DeleteOptions,
-        report: &mut DeleteReport,
-    ) -> Result<(), Problem> {
+    ) -> Result<DeleteReport, Problem> {
         let _turn = self.resources.turn.lock().await;
         let kernel = Arc::clone(self);
         let namers = tokio::task::spawn_blocking(move || Namers::of(&kernel)).await;
         let namers = namers.map_err(|error| panicked("delete", error))?;
         let alone = DeleteOptions { cascade: false, ..options.clone() };
+        let mut report = DeleteReport::default();
         for resource in bare {
             let Metadata { name, version, .. } = &resource.metadata;
             let asked =
@@ -391,7 +394,7 @@ impl Kernel {
                 Err(problem) => report.refused.push(Refusal { id, problem }),
             }
         }
-        Ok(())
+        Ok(report)
     }
 
     async fn delete_stream(&self, resource: &Resource, who: &Principal) -> Result<(), Problem> {
