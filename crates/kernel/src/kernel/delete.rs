@@ -66,7 +66,7 @@ pub struct DeleteOptions {
 pub struct DeleteReport {
     /// The ids of all that went: of resources in the order in which they go, then of streams that the node made.
     pub deleted: Vec<String>,
-    /// What stays; what is not there last.
+    /// What stays, and why.
     pub refused: Vec<Refusal>,
 }
 
