@@ -314,14 +314,9 @@ impl Kernel {
         }
     }
 
+    /// Marks these, also what was marked before: it goes together with the others from now on.
     async fn mark(&self, goes: &[Arc<Resource>], now: Micros, options: &DeleteOptions) -> Result<(), Problem> {
-        let made = options.made;
-        let is_new = |Metadata { deleting, deleting_made, .. }: &Metadata| deleting.is_none() || made && !deleting_made;
-        let goes: Vec<&Arc<Resource>> = goes.iter().filter(|resource| is_new(&resource.metadata)).collect();
-        if goes.is_empty() {
-            return Ok(());
-        }
-        let entry = |resource: &Resource| {
+        let entry = |resource: &Arc<Resource>| {
             self.entry(
                 &options.who,
                 "delete",
@@ -331,11 +326,11 @@ impl Kernel {
                 "deleting",
             )
         };
-        let entries: Vec<audit::Entry> = goes.iter().map(|resource| entry(resource)).collect();
+        let entries: Vec<audit::Entry> = goes.iter().map(entry).collect();
         let changes = goes.iter().map(|resource| {
             let mut marked = Resource::clone(resource);
             marked.metadata.deleting = Some(now);
-            marked.metadata.deleting_made = made;
+            marked.metadata.deleting_made |= options.made;
             marked.metadata.version = self.next_version(resource.metadata.version);
             (marked.id(), Some(marked))
         });

@@ -182,6 +182,23 @@ async fn the_stream_of_a_table_goes_with_it_and_not_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_already_goes_together_with_what_is_asked_for_now() {
+    let world = World::new();
+    let kernel = world.open().await;
+    // Its deletion fails again and again.
+    apply(&kernel, &format!("{STREAM}KIND Pipe\nmetadata: {{name: a}}\nspec: {{from: orders, n: 13}}\n")).await;
+    let begun = || kernel.get("Pipe", "a").unwrap().metadata.deleting;
+    for ids in [&["Pipe/a"][..], &["Pipe/a", "Stream/orders"]] {
+        world.clock.advance(Duration::from_secs(1));
+        let (of, asked, now) = (Arc::clone(&kernel), asked(ids), world.clock.now());
+        let deleting = tokio::spawn(async move { of.delete_all(asked, &DeleteOptions::default()).await });
+        until(&kernel, "the mark", || begun() == Some(now)).await;
+        deleting.abort();
+    }
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_audit_stream_stays_whatever_it_names() {
     let world = World::new();
     let kernel = ready(&world).await;
