@@ -237,6 +237,8 @@ impl Kernel {
         }
         let mut made = if options.made { self.orphans(&goes) } else { Vec::new() };
         made.retain(|stream| !gone.contains(&stream_id(stream)));
+        // A cascade may bring what writes to one of the streams before.
+        goes.sort_by_key(|resource| holds_events(&resource.kind));
         let (goes, bare) = goes.into_iter().partition(|resource| resource.metadata.generation > 0);
         Decided { goes, bare, made, refused }
     }

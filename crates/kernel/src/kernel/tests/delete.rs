@@ -53,6 +53,11 @@ async fn a_dry_run_says_what_deletions_come_to() {
     let cascade = DeleteOptions { cascade: true, ..plain.clone() };
     let whole = would(&["Stream/dead", "Stream/orders", "Pipe/a"], &cascade).await;
     assert_eq!(whole.deleted, ["Pipe/a", "Pipe/b", "Stream/orders", "Stream/dead"]);
+    // What is marked in a commit before others goes before these are marked: streams are in the last.
+    let more = "KIND Stream\nmetadata: {name: more}\nspec: {}\nKIND Pipe\nmetadata: {name: c}\nspec: {from: more, to: orders}\n";
+    apply(&kernel, more).await;
+    let both = would(&["Stream/orders", "Stream/more"], &cascade).await;
+    assert_eq!(both.deleted, ["Pipe/b", "Pipe/a", "Pipe/c", "Stream/orders", "Stream/more"]);
 
     // A stream that is named and was made goes once.
     let both = would(&["Pipe/a", "Pipe/b", "Stream/dead"], &made).await;
