@@ -191,13 +191,15 @@ impl Kernel {
         Ok(Begun { decided, changes })
     }
 
-    /// What deletions come to, one after the other; one that others among them stand in the way of waits for those.
+    /// What deletions come to, one after the other; one that others among them stand in the way of waits for those. The most
+    /// is done in one round, since those come first.
     fn decide(&self, asked: &[Deletion], options: &DeleteOptions) -> Decided {
         let namers = Namers::of(self);
         let is_there = |asked: &Deletion| self.get(&asked.kind, &asked.name).is_some();
         let (mut waiting, absent): (Vec<&Deletion>, Vec<&Deletion>) = asked.iter().partition(|asked| is_there(asked));
         // A stream that goes before what writes to it would be made anew for it.
         waiting.sort_by_key(|asked| holds_events(&asked.kind));
+        let mut waiting = namers.sorted(waiting.into_iter().map(|asked| (asked.id(), asked)).collect());
         let (mut goes, mut refused): (Vec<Arc<Resource>>, Vec<Refusal>) = Default::default();
         let mut gone: BTreeSet<String> = BTreeSet::new();
         loop {

@@ -204,6 +204,27 @@ async fn what_is_on_its_way_already_goes_together_with_what_is_asked_for_now() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_names_one_another_in_a_row_goes_from_its_beginning() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let stream = |n: usize| {
+        let schema = format!("{{json: {{type: object}}, onMismatch: dead-letter, deadLetter: s{:02}}}", n + 1);
+        format!("KIND Stream\nmetadata: {{name: s{n:02}}}\nspec: {{schema: {schema}}}\n")
+    };
+    apply(&kernel, &(0..20).map(stream).collect::<String>()).await;
+    let ids: Vec<String> = (0..20).map(|n| format!("Stream/s{n:02}")).collect();
+    let backwards: Vec<&str> = ids.iter().rev().chain(&ids).map(String::as_str).collect();
+    let dry = DeleteOptions { dry_run: true, ..DeleteOptions::default() };
+    let report = kernel.delete_all(asked(&backwards), &dry).await.unwrap();
+    assert_eq!((report.deleted, report.refused), (ids.clone(), vec![]));
+    // The first is named by none of the others, and stays.
+    let rest: Vec<&str> = ids.iter().skip(1).rev().map(String::as_str).collect();
+    let report = kernel.delete_all(asked(&rest), &dry).await.unwrap();
+    assert_eq!((report.deleted, report.refused.len()), (vec![], 19));
+    kernel.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_audit_stream_stays_whatever_it_names() {
     let world = World::new();
     let kernel = ready(&world).await;
