@@ -3,6 +3,10 @@
 /// The longest word that is compared: what two of them cost is the product of their lengths, in time and memory.
 const WORD_BYTES_MAX: usize = 256;
 
+/// Of so many words that are asked for together, and are not there, it is said what they may have meant: each is compared
+/// with all that there is.
+pub const SUGGESTED_MAX: usize = 20;
+
 /// The candidate nearest to `word`, if it is near enough to be a likely slip of the hand. Nothing is near to a text that is
 /// longer than any word.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

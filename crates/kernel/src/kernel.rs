@@ -27,7 +27,7 @@ use crate::schema::Validator;
 use crate::secrets::Secrets;
 use crate::supervisor::{Parts, Supervisor};
 use crate::tables::{Gate, TableViews};
-use crate::unit::{Clear, Task, Unit, UnitKind};
+use crate::unit::{Clear, Task, Unit, UnitKind, panicked};
 
 mod apply;
 mod delete;
@@ -319,9 +319,9 @@ impl Kernel {
         self.validators.store(Arc::new(validators));
     }
 
-    /// `HW-KERNEL-012`, where `list` is what there is of the kind.
-    fn not_found(&self, kind: &str, name: &str, list: &[Arc<Resource>]) -> Problem {
-        let near = closest(name, list.iter().map(|resource| resource.metadata.name.as_str()));
+    /// `HW-KERNEL-012`; one of `near` may have been meant.
+    fn not_found(&self, kind: &str, name: &str, near: &[Arc<Resource>]) -> Problem {
+        let near = closest(name, near.iter().map(|resource| resource.metadata.name.as_str()));
         let problem = Problem::new("HW-KERNEL-012", format!("there is no `{kind}/{}`", crate::kind::short(name)));
         match near {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
@@ -331,6 +331,18 @@ impl Kernel {
             )),
         }
     }
+}
+
+/// Carries a change out whether or not whoever asks for it still waits, as a client that hangs up does not: what is written
+/// between its commit and what memory makes of that would be in the log alone, and true after the next start.
+///
+/// # Errors
+/// `HW-KERNEL-024` for a bug.
+async fn carried_out<T: Send + 'static>(
+    what: &'static str,
+    change: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::spawn(change).await.map_err(|error| panicked(what, error))
 }
 
 /// A stream that nobody wrote a resource for.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use headwater_base::Problem;
+use headwater_base::suggest::SUGGESTED_MAX;
 use headwater_kernel::resources::RESOURCES_MAX;
 use headwater_kernel::{DeleteOptions, DeleteReport, Deletion, Refusal};
 use hyper::{HeaderMap, StatusCode};
@@ -24,15 +25,6 @@ use crate::http::{Api, answer, groups, principal};
 
 /// Query parameters of a deletion.
 pub const QUERY: &[&str] = &["dry-run", "cascade", "force", "made"];
-
-/// What a dry run of a deletion takes to be gone already.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Gone {
-    /// Ids, which may be more than fit into an address.
-    #[serde(default)]
-    gone: BTreeSet<String>,
-}
 
 /// What is to be deleted.
 #[derive(Debug, Deserialize)]
@@ -59,21 +51,9 @@ pub async fn delete(
     Path((plural, name)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Fault> {
-    let (head, body) = request.into_parts();
-    let query = Query::parse(head.uri.query(), QUERY)?;
+    let options = options(&Query::parse(request.uri().query(), QUERY)?, request.headers())?;
     let kind = find(&api, &plural)?;
-    let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
-    let Gone { gone } = if body.bytes.is_empty() {
-        Gone::default()
-    } else {
-        expect_json(&media_type(&head.headers))?;
-        serde_json::from_slice(&body.bytes).map_err(|error| {
-            Problem::new("HW-API-008", format!("the body of a deletion cannot be read: {error}"))
-                .help("send none, or `{\"gone\": [\"Pipe/orders\"]}` with `dry-run`")
-        })?
-    };
-    let options = DeleteOptions { gone, ..options(&query, &head.headers)? };
-    let deletion = Deletion { kind: kind.name.to_owned(), name, version: expected(&head.headers)? };
+    let deletion = Deletion { kind: kind.name.to_owned(), name, version: expected(request.headers())? };
     let deleted = api.kernel.delete_all(vec![deletion], &options).await?.of_one()?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": deleted })))
 }
@@ -85,10 +65,10 @@ pub async fn delete_all(State(api): State<Arc<Api>>, request: Request) -> Result
     expect_json(&media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
     let resources = aside(move || read(&body)).await??;
-    let (mut deletions, mut readers) = (Vec::new(), Vec::new());
+    let (mut deletions, mut readers) = (Vec::new(), BTreeSet::new());
     for Item { kind, name, resource_version } in resources {
         if kind == groups::PLURAL {
-            readers.push(name);
+            readers.insert(name);
             continue;
         }
         let kind = api.kernel.registry().find(&kind)?.name.to_owned();
@@ -96,9 +76,15 @@ pub async fn delete_all(State(api): State<Arc<Api>>, request: Request) -> Result
     }
     let mut report =
         if deletions.is_empty() { DeleteReport::default() } else { api.kernel.delete_all(deletions, &options).await? };
+    let are_few = readers.len() <= SUGGESTED_MAX;
     for name in readers {
         let id = groups::id(&name);
-        match groups::end(&api, &name, options.dry_run).await {
+        let found = if are_few { groups::find(&api.groups, &name).map(drop) } else { Ok(()) };
+        let ended = match found {
+            Ok(()) => groups::end(&api, &name, options.dry_run).await,
+            Err(problem) => Err(problem.into()),
+        };
+        match ended {
             Ok(()) => report.deleted.push(id),
             Err(fault) => report.refused.push(Refusal { id, problem: *fault.problem }),
         }
@@ -133,6 +119,5 @@ fn options(query: &Query, headers: &HeaderMap) -> Result<DeleteOptions, Problem>
         force: query.flag("force")?,
         made: query.flag("made")?,
         who: principal::of(headers)?,
-        ..DeleteOptions::default()
     })
 }

@@ -87,16 +87,22 @@ fn shown(api: &Api, name: &str) -> Result<Response, Fault> {
     Ok(answer::json(StatusCode::OK, &body))
 }
 
-/// `HW-API-023` when there is no such group.
-fn find(groups: &Groups, name: &str) -> Result<Described, Problem> {
+/// A group.
+///
+/// # Errors
+/// `HW-API-023` when there is no such group, with the name that may have been meant.
+pub fn find(groups: &Groups, name: &str) -> Result<Described, Problem> {
     groups.describe(name).ok_or_else(|| {
         let list = groups.list();
-        let problem = Problem::new("HW-API-023", format!("no consumer group `{}`", name.escape_debug()));
-        match closest(name, list.iter().map(|group| group.group.as_str())) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help("`GET /v1/groups` lists the groups"),
-        }
+        let near = closest(name, list.iter().map(|group| group.group.as_str()));
+        near.map_or_else(|| absent(name), |near| absent(name).help(format!("did you mean `{near}`?")))
     })
+}
+
+/// `HW-API-023`.
+fn absent(name: &str) -> Problem {
+    Problem::new("HW-API-023", format!("no consumer group `{}`", name.escape_debug()))
+        .help("`GET /v1/groups` lists the groups")
 }
 
 /// Sets where a group without members reads on, or says what would be set.
@@ -129,7 +135,9 @@ pub async fn delete(
     request: Request,
 ) -> Result<Response, Fault> {
     let query = Query::parse(request.uri().query(), DELETE_QUERY)?;
-    end(&api, &name, query.flag("dry-run")?).await?;
+    let dry_run = query.flag("dry-run")?;
+    find(&api.groups, &name)?;
+    end(&api, &name, dry_run).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": [id(&name)] })))
 }
 
@@ -143,7 +151,7 @@ pub fn id(name: &str) -> String {
 /// # Errors
 /// `HW-API-023` for no such group, `HW-API-116` for one with members, and what the log says.
 pub async fn end(api: &Api, name: &str, dry_run: bool) -> Result<(), Fault> {
-    let group = find(&api.groups, name)?;
+    let group = api.groups.describe(name).ok_or_else(|| absent(name))?;
     let refused = |members| read_by(name, members, "it cannot be deleted");
     if group.phase != Phase::Empty {
         return Err(refused(group.members.len()));

@@ -88,7 +88,7 @@ fn operation(route: &Route) -> Value {
     });
     let Some(members) = operation.as_object_mut() else { return operation };
     if let Some(content) = content_of(route.body) {
-        members.insert("requestBody".to_owned(), json!({ "required": route.body != Body::Gone, "content": content }));
+        members.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
     let done = match route.answer {
         "" => json!({ "204": { "description": "Done." } }),
@@ -129,10 +129,6 @@ fn content_of(body: Body) -> Option<Value> {
             "type": "object",
             "required": ["keys"],
             "properties": { "keys": { "type": "array", "maxItems": 1000, "items": { "type": "string" } } },
-        } } }),
-        Body::Gone => json!({ "application/json": { "schema": {
-            "type": "object",
-            "properties": { "gone": { "type": "array", "items": { "type": "string" } } },
         } } }),
         Body::Resources => {
             json!({ "application/yaml": { "schema": { "type": "string" } }, "application/json": resource })

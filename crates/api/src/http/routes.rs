@@ -52,8 +52,6 @@ pub enum Body {
     Resources,
     /// One resource of the kind in the path.
     Resource,
-    /// `{"gone": [...]}`, or none.
-    Gone,
 }
 
 const JSON: &str = "application/json";
@@ -628,9 +626,9 @@ const ROUTES: &[Route] = &[
         path: "/v1/{plural}/{name}",
         operation: "deleteResource",
         tag: "resources",
-        summary: "Deletes a resource with what it owns and answers what went. With `dry-run` the ids in `gone` are taken to be gone already.",
+        summary: "Deletes a resource with what it owns and answers what went.",
         query: DELETE_QUERY,
-        body: Body::Gone,
+        body: Body::None,
         answer: JSON,
         handler: || delete(deletions::delete),
     },

@@ -104,8 +104,6 @@ pub struct Core {
     /// Lanes matter only where an event can be overtaken.
     lanes: bool,
     owed: owed::Budget,
-    /// Events whose second revisions cannot come any more, and of which no dead letter tells yet.
-    unpaid: Vec<(InputIndex, Offset)>,
     hasher: RandomState,
     now: Micros,
     /// The monotonic side of `now`, by which lookups know what has expired.
@@ -213,7 +211,6 @@ impl Core {
             parking: Parking::default(),
             lanes,
             owed,
-            unpaid: Vec::new(),
             hasher: RandomState::new(),
             now,
             elapsed,
@@ -362,19 +359,20 @@ impl Core {
         self.dead(event, None, fault, out);
     }
 
-    /// Nothing is to be had of the offsets `from..to`: what waited there counts as what was not read; of what was owed its
-    /// second revision the next [`Self::advance`] tells.
-    pub fn pass_over(&mut self, input: InputIndex, from: Offset, to: Offset) {
+    /// Nothing is to be had of the offsets `from..to`: what waited there counts as what was not read; what was owed its
+    /// second revision is told of.
+    pub fn pass_over(&mut self, input: InputIndex, from: Offset, to: Offset, out: &mut dyn Sink) {
         let Some(source) = self.inputs.get_mut(input) else { return };
         source.moved = true;
         source.positions.pass(to - 1);
         let gone: Vec<(Offset, Open)> =
             source.positions.open().range(from..to).map(|(offset, open)| (*offset, *open)).collect();
-        for (offset, open) in gone {
-            source.positions.release(offset);
-            if open == Open::Owed {
-                self.unpaid.push((input, offset));
-            }
+        for (offset, _) in &gone {
+            source.positions.release(*offset);
+        }
+        let partition = source.partition;
+        for (offset, _) in gone.into_iter().filter(|(_, open)| *open == Open::Owed) {
+            self.unpaid(input, (partition, offset), out);
         }
     }
 

@@ -383,7 +383,7 @@ impl<'a> Life<'a> {
             match pulled {
                 Pulled::Record(record) => {
                     for gone in source.passed_by(record.offset) {
-                        self.core.pass_over(index, gone, gone + 1);
+                        self.core.pass_over(index, gone, gone + 1, &mut self.outbox);
                     }
                     let again = record.offset < source.resumed;
                     if again && !source.open.remove(&record.offset) {
@@ -395,7 +395,7 @@ impl<'a> Life<'a> {
                 }
                 Pulled::End => {
                     for gone in source.passed_by(Offset::MAX) {
-                        self.core.pass_over(index, gone, gone + 1);
+                        self.core.pass_over(index, gone, gone + 1, &mut self.outbox);
                     }
                     self.core.empty(index, elapsed);
                     return Ok(true);
@@ -410,13 +410,13 @@ impl<'a> Life<'a> {
                         format!("the batch of the offsets {offset} to {last} cannot be read: {fault}"),
                     );
                     self.core.refuse(index, offset, &fault, &bytes, &mut self.outbox);
-                    self.core.pass_over(index, offset, last + 1);
+                    self.core.pass_over(index, offset, last + 1, &mut self.outbox);
                     round.records += 1;
                 }
                 Pulled::Gone { from, to } => {
                     warn!(pipeline = %self.setup.plan.name, from, to, "input was deleted before it was read");
                     Figures::add(&self.setup.figures.skipped, u64::try_from(to - from).unwrap_or(0));
-                    self.core.pass_over(index, from, to);
+                    self.core.pass_over(index, from, to, &mut self.outbox);
                     round.records += 1;
                 }
             }

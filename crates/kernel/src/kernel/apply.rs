@@ -12,7 +12,7 @@ use headwater_log::Delta;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Kernel;
+use super::{Kernel, carried_out};
 use crate::audit;
 use crate::kind::{ApplyOptions, View};
 use crate::reconcile::{Action, Plan, Running, difference};
@@ -88,8 +88,12 @@ impl Kernel {
     /// # Errors
     /// Everything that is wrong with any of them: `HW-KERNEL-009` to `-014`, `-028`, and what their kinds say.
     pub async fn apply(self: &Arc<Self>, drafts: Vec<Draft>, options: &ApplyOptions) -> Result<Report, Vec<Problem>> {
-        let _turn = self.resources.turn.lock().await;
-        self.apply_in_turn(drafts, options, Vec::new()).await
+        let (kernel, options) = (Arc::clone(self), options.clone());
+        let applied = carried_out("apply", async move {
+            let _turn = kernel.resources.turn.lock().await;
+            kernel.apply_in_turn(drafts, &options, Vec::new()).await
+        });
+        applied.await.map_err(|problem| vec![problem])?
     }
 
     /// [`Self::apply`] for whoever holds the turn; `state` becomes true in the same commit.

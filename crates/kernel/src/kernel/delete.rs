@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use headwater_base::suggest::SUGGESTED_MAX;
 use headwater_base::{Micros, Principal, Problem};
 use headwater_log::{Commit, LogError, Stream, append_durable};
 use serde::Serialize;
@@ -16,8 +17,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
-use super::Kernel;
 use super::namers::Namers;
+use super::{Kernel, carried_out};
 use crate::audit;
 use crate::kinds::holds_events;
 use crate::made::orphans;
@@ -29,8 +30,10 @@ use crate::unit::panicked;
 /// How long is waited for the next of what is to go.
 const DELETE_MAX: Duration = Duration::from_secs(60);
 
-/// Resources that one commit marks. A commit has a largest size, and so has a batch of audit events.
+/// Resources that one commit marks, and bytes of them behind which it takes no more. A commit has a largest size, and so
+/// has a batch of audit events; on a full disk there is little room for it.
 const MARKS_MAX: usize = 100;
+const MARKS_BYTES: usize = 1024 * 1024;
 
 /// A deletion that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +55,6 @@ pub struct DeleteOptions {
     pub cascade: bool,
     /// Deletes them although others name them; those wait for them then.
     pub force: bool,
-    /// Ids that a dry run takes to be gone already: those that an earlier step of the same work would delete.
-    pub gone: BTreeSet<String>,
     /// Deletes streams as well that the node made for what goes and that nothing else names, with their events.
     pub made: bool,
     /// Who asks for it, as the audit event says. That a resource is gone then tells the node.
@@ -65,7 +66,7 @@ pub struct DeleteOptions {
 pub struct DeleteReport {
     /// The ids of all that went: of resources in the order in which they go, then of streams that the node made.
     pub deleted: Vec<String>,
-    /// What stays; what is not there last.
+    /// What stays, and why.
     pub refused: Vec<Refusal>,
 }
 
@@ -80,11 +81,20 @@ pub struct Refusal {
 
 /// What deletions come to as things are.
 struct Decided {
-    /// What goes, in the order in which it goes: streams without a resource last.
+    /// What goes, in the order in which it goes.
     goes: Vec<Arc<Resource>>,
+    /// Streams without a resource, which go after those.
+    bare: Vec<Arc<Resource>>,
     /// Streams besides these that the node made and that go with them.
     made: Vec<Arc<Stream>>,
     refused: Vec<Refusal>,
+}
+
+/// Deletions of which all that goes is marked.
+struct Begun {
+    decided: Decided,
+    /// What has happened since.
+    changes: Receiver<Change>,
 }
 
 impl Deletion {
@@ -136,21 +146,15 @@ impl Kernel {
         asked: Vec<Deletion>,
         options: &DeleteOptions,
     ) -> Result<DeleteReport, Problem> {
-        let turn = self.resources.turn.lock().await;
-        // From here on: an end before that would be of another one of the name.
-        let mut changes = self.watch();
         let (kernel, how) = (Arc::clone(self), options.clone());
-        let decided = tokio::task::spawn_blocking(move || kernel.decide(&asked, &how)).await;
-        let Decided { mut goes, mut made, refused } = decided.map_err(|error| panicked("delete", error))?;
+        let marked = carried_out("delete", async move { kernel.begin(asked, &how).await }).await??;
+        let Begun { decided: Decided { goes, bare, mut made, refused }, mut changes } = marked;
         let mut report = DeleteReport { deleted: Vec::new(), refused };
         if options.dry_run {
-            report.deleted = goes.iter().map(|resource| resource.id()).chain(made.iter().map(stream_id)).collect();
+            let goes = goes.iter().chain(&bare).map(|resource| resource.id());
+            report.deleted = goes.chain(made.iter().map(stream_id)).collect();
             return Ok(report);
         }
-        let bare = goes.split_off(goes.partition_point(|resource| resource.metadata.generation > 0));
-        let marked = self.mark_all(&goes, options, &mut report).await;
-        goes.truncate(marked);
-        drop(turn);
         self.wake();
         let begun = Instant::now();
         let left = self.until_gone(goes.iter().map(|resource| resource.id()).collect(), &mut changes).await;
@@ -162,7 +166,10 @@ impl Kernel {
             }
         }
         if !bare.is_empty() {
-            self.delete_bare(&bare, options, &mut report).await?;
+            let (kernel, how) = (Arc::clone(self), options.clone());
+            let rest = carried_out("delete", async move { kernel.delete_bare(&bare, &how).await }).await??;
+            report.deleted.extend(rest.deleted);
+            report.refused.extend(rest.refused);
         }
         // One that came to be named meanwhile has stayed.
         made.retain(|stream| self.log().stream(stream.name.as_str()).is_none_or(|now| now.id != stream.id));
@@ -170,16 +177,31 @@ impl Kernel {
         Ok(report)
     }
 
-    /// What deletions come to, one after the other; one that others among them stand in the way of waits for those.
+    /// Decides what goes, and marks it where this is no dry run.
+    async fn begin(self: &Arc<Self>, asked: Vec<Deletion>, options: &DeleteOptions) -> Result<Begun, Problem> {
+        let _turn = self.resources.turn.lock().await;
+        // From here on: an end before that would be of another one of the name.
+        let changes = self.watch();
+        let (kernel, how) = (Arc::clone(self), options.clone());
+        let decided = tokio::task::spawn_blocking(move || kernel.decide(&asked, &how)).await;
+        let mut decided = decided.map_err(|error| panicked("delete", error))?;
+        if !options.dry_run {
+            self.mark_all(&mut decided, options).await;
+        }
+        Ok(Begun { decided, changes })
+    }
+
+    /// What deletions come to, one after the other; one that others among them stand in the way of waits for those. The most
+    /// is done in one round, since those come first.
     fn decide(&self, asked: &[Deletion], options: &DeleteOptions) -> Decided {
         let namers = Namers::of(self);
-        let before = if options.dry_run { options.gone.clone() } else { BTreeSet::new() };
-        let is_there = |asked: &Deletion| self.get(&asked.kind, &asked.name).is_some() && !before.contains(&asked.id());
+        let is_there = |asked: &Deletion| self.get(&asked.kind, &asked.name).is_some();
         let (mut waiting, absent): (Vec<&Deletion>, Vec<&Deletion>) = asked.iter().partition(|asked| is_there(asked));
         // A stream that goes before what writes to it would be made anew for it.
         waiting.sort_by_key(|asked| holds_events(&asked.kind));
+        let mut waiting = namers.sorted(waiting.into_iter().map(|asked| (asked.id(), asked)).collect());
         let (mut goes, mut refused): (Vec<Arc<Resource>>, Vec<Refusal>) = Default::default();
-        let mut gone = before.clone();
+        let mut gone: BTreeSet<String> = BTreeSet::new();
         loop {
             let count = waiting.len();
             refused.clear();
@@ -206,14 +228,21 @@ impl Kernel {
             }
         }
         let mut lists: HashMap<&str, Vec<Arc<Resource>>> = HashMap::new();
-        for asked in absent {
-            let list = lists.entry(asked.kind.as_str()).or_insert_with(|| self.list(Some(asked.kind.as_str())));
-            refused.push(Refusal { id: asked.id(), problem: self.not_found(&asked.kind, &asked.name, list) });
+        for (number, asked) in absent.into_iter().enumerate() {
+            let kind = asked.kind.as_str();
+            let near: &[Arc<Resource>] = if number < SUGGESTED_MAX {
+                lists.entry(kind).or_insert_with(|| self.list(Some(kind))).as_slice()
+            } else {
+                &[]
+            };
+            refused.push(Refusal { id: asked.id(), problem: self.not_found(kind, &asked.name, near) });
         }
-        goes.sort_by_key(|resource| resource.metadata.generation == 0);
-        let mut made = if options.made { self.orphans(&goes, &before) } else { Vec::new() };
+        let mut made = if options.made { self.orphans(&goes) } else { Vec::new() };
         made.retain(|stream| !gone.contains(&stream_id(stream)));
-        Decided { goes, made, refused }
+        // A cascade may bring what writes to one of the streams before.
+        goes.sort_by_key(|resource| holds_events(&resource.kind));
+        let (goes, bare) = goes.into_iter().partition(|resource| resource.metadata.generation > 0);
+        Decided { goes, bare, made, refused }
     }
 
     /// The resources that go where this one is deleted, itself last, as things are once others are `gone`.
@@ -228,7 +257,7 @@ impl Kernel {
         gone: &BTreeSet<String>,
     ) -> Result<Vec<Arc<Resource>>, Problem> {
         let (kind, name) = (asked.kind.as_str(), asked.name.as_str());
-        let absent = || self.not_found(kind, name, &self.list(Some(kind)));
+        let absent = || self.not_found(kind, name, &[]);
         let Some(resource) = self.get(kind, name) else { return Err(absent()) };
         let stored = resource.metadata.version;
         if let Some(meant) = asked.version.filter(|meant| *meant != stored) {
@@ -244,10 +273,12 @@ impl Kernel {
             let problem = Problem::new("HW-KERNEL-027", format!("the stream `{name}` belongs to the table `{table}`"));
             return Err(problem.help(format!("`headwater delete table/{table}` deletes both")));
         }
-        if kind == "Stream" && name == audit::STREAM {
+        let dependents = namers.dependents(&resource, options.cascade, gone);
+        let cascaded = if options.cascade { dependents.as_slice() } else { &[] };
+        let is_audit = |one: &Arc<Resource>| one.kind == "Stream" && one.metadata.name.as_str() == audit::STREAM;
+        if cascaded.iter().chain([&resource]).any(is_audit) {
             return Err(Problem::new("HW-KERNEL-027", "the audit stream cannot be deleted"));
         }
-        let dependents = namers.dependents(&resource, options.cascade, gone);
         if let (Some(first), false) = (dependents.first(), options.cascade || options.force) {
             let others = dependents.len() - 1;
             let more = if others > 0 { format!(" and {others} more") } else { String::new() };
@@ -260,24 +291,24 @@ impl Kernel {
         Ok(goes)
     }
 
-    /// The streams that the node made and that go with these, where `gone` are gone already.
-    fn orphans(&self, goes: &[Arc<Resource>], gone: &BTreeSet<String>) -> Vec<Arc<Stream>> {
+    /// The streams that the node made and that go with these.
+    fn orphans(&self, goes: &[Arc<Resource>]) -> Vec<Arc<Stream>> {
         let ids: BTreeSet<String> = goes.iter().map(|resource| resource.id()).collect();
         let mut stays = self.resources.list(None);
-        stays.retain(|resource| !ids.contains(&resource.id()) && !gone.contains(&resource.id()));
-        let mut orphans = orphans(self.registry(), goes, &stays, &observe(self.log().as_ref()));
-        orphans.retain(|stream| !gone.contains(&stream_id(stream)));
-        orphans
+        stays.retain(|resource| !ids.contains(&resource.id()));
+        orphans(self.registry(), goes, &stays, &observe(self.log().as_ref()))
     }
 
-    /// Marks resources in their order and answers how many. Where it ends early, the report says why the others stay.
-    async fn mark_all(&self, goes: &[Arc<Resource>], options: &DeleteOptions, report: &mut DeleteReport) -> usize {
+    /// Marks what goes in its order. What cannot be marked stays, and so does what comes behind it.
+    async fn mark_all(&self, decided: &mut Decided, options: &DeleteOptions) {
         // The same for all of them: by it is known what is deleted together.
         let (now, mut marked) = (self.clock().now(), 0);
-        for some in goes.chunks(MARKS_MAX) {
+        while marked < decided.goes.len() {
+            let left = decided.goes.get(marked..).unwrap_or_default();
+            let some = left.get(..at_once(left)).unwrap_or(left);
             if let Err(problem) = self.mark(some, now, options).await {
-                let stays = goes.iter().skip(marked);
-                report.refused.extend(stays.map(|one| Refusal { id: one.id(), problem: problem.clone() }));
+                let stays = decided.goes.split_off(marked).into_iter();
+                decided.refused.extend(stays.map(|one| Refusal { id: one.id(), problem: problem.clone() }));
                 break;
             }
             marked += some.len();
@@ -285,17 +316,11 @@ impl Kernel {
         if marked > 0 {
             self.compile_validators();
         }
-        marked
     }
 
+    /// Marks these, also what was marked before: it goes together with the others from now on.
     async fn mark(&self, goes: &[Arc<Resource>], now: Micros, options: &DeleteOptions) -> Result<(), Problem> {
-        let made = options.made;
-        let is_new = |Metadata { deleting, deleting_made, .. }: &Metadata| deleting.is_none() || made && !deleting_made;
-        let goes: Vec<&Arc<Resource>> = goes.iter().filter(|resource| is_new(&resource.metadata)).collect();
-        if goes.is_empty() {
-            return Ok(());
-        }
-        let entry = |resource: &Resource| {
+        let entry = |resource: &Arc<Resource>| {
             self.entry(
                 &options.who,
                 "delete",
@@ -305,11 +330,11 @@ impl Kernel {
                 "deleting",
             )
         };
-        let entries: Vec<audit::Entry> = goes.iter().map(|resource| entry(resource)).collect();
+        let entries: Vec<audit::Entry> = goes.iter().map(entry).collect();
         let changes = goes.iter().map(|resource| {
             let mut marked = Resource::clone(resource);
             marked.metadata.deleting = Some(now);
-            marked.metadata.deleting_made = made;
+            marked.metadata.deleting_made |= options.made;
             marked.metadata.version = self.next_version(resource.metadata.version);
             (marked.id(), Some(marked))
         });
@@ -345,13 +370,13 @@ impl Kernel {
         self: &Arc<Self>,
         bare: &[Arc<Resource>],
         options: &DeleteOptions,
-        report: &mut DeleteReport,
-    ) -> Result<(), Problem> {
+    ) -> Result<DeleteReport, Problem> {
         let _turn = self.resources.turn.lock().await;
         let kernel = Arc::clone(self);
         let namers = tokio::task::spawn_blocking(move || Namers::of(&kernel)).await;
         let namers = namers.map_err(|error| panicked("delete", error))?;
         let alone = DeleteOptions { cascade: false, ..options.clone() };
+        let mut report = DeleteReport::default();
         for resource in bare {
             let Metadata { name, version, .. } = &resource.metadata;
             let asked =
@@ -368,7 +393,7 @@ impl Kernel {
                 Err(problem) => report.refused.push(Refusal { id, problem }),
             }
         }
-        Ok(())
+        Ok(report)
     }
 
     async fn delete_stream(&self, resource: &Resource, who: &Principal) -> Result<(), Problem> {
@@ -384,6 +409,17 @@ impl Kernel {
             .map(|_| ())
             .map_err(|error| refused("the audit event", &error))
     }
+}
+
+/// How many of these one commit marks: one at least, if there are any.
+fn at_once(goes: &[Arc<Resource>]) -> usize {
+    let mut bytes = 0;
+    let some = goes.iter().take(MARKS_MAX).take_while(|resource| {
+        let has_room = bytes < MARKS_BYTES;
+        bytes += serde_json::to_vec(&***resource).map_or(0, |text| text.len());
+        has_room
+    });
+    some.count()
 }
 
 /// `HW-KERNEL-031`: it is marked and has not gone.

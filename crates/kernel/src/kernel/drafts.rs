@@ -12,7 +12,7 @@ use headwater_base::{Micros, Name, Principal, Problem};
 use headwater_log::{Commit, Delta, View};
 use serde::{Deserialize, Serialize};
 
-use super::{Kernel, Report};
+use super::{Kernel, Report, carried_out};
 use crate::kind::ApplyOptions;
 use crate::resource::{id, rfc3339};
 use crate::resources::DRAFT_SPACE as SPACE;
@@ -133,6 +133,18 @@ impl Kernel {
     /// it began, `-042` when it is of another resource, and everything that [`Kernel::apply`] refuses, with its place in the
     /// text.
     pub async fn publish_draft(
+        self: &Arc<Self>,
+        kind: &str,
+        name: &str,
+        version: u64,
+        who: Principal,
+    ) -> Result<Report, Vec<Problem>> {
+        let (kernel, kind, name) = (Arc::clone(self), kind.to_owned(), name.to_owned());
+        let published = carried_out("publish", async move { kernel.publish(&kind, &name, version, who).await });
+        published.await.map_err(|problem| vec![problem])?
+    }
+
+    async fn publish(
         self: &Arc<Self>,
         kind: &str,
         name: &str,

@@ -28,6 +28,36 @@ impl Namers {
         Self(namers)
     }
 
+    /// What goes by these ids, once each, behind those of them that name it. Where they name each other in a circle, one of
+    /// them comes too early.
+    pub fn sorted<T>(&self, items: Vec<(String, T)>) -> Vec<T> {
+        enum Step<T> {
+            Look(String),
+            Put(T),
+        }
+        let order: Vec<String> = items.iter().map(|(id, _)| id.clone()).collect();
+        let mut left = HashMap::new();
+        for (id, item) in items {
+            left.entry(id).or_insert(item);
+        }
+        let mut sorted = Vec::with_capacity(left.len());
+        for id in order {
+            let mut steps = vec![Step::Look(id)];
+            while let Some(step) = steps.pop() {
+                match step {
+                    Step::Look(id) => {
+                        let Some(item) = left.remove(&id) else { continue };
+                        steps.push(Step::Put(item));
+                        let namers = self.0.get(&id).into_iter().flatten();
+                        steps.extend(namers.map(|namer| Step::Look(namer.id())));
+                    }
+                    Step::Put(item) => sorted.push(item),
+                }
+            }
+        }
+        sorted
+    }
+
     /// Resources that name `resource` and are not `gone`; with `deep` also those that name these, the outermost first.
     pub fn dependents(&self, resource: &Arc<Resource>, deep: bool, gone: &BTreeSet<String>) -> Vec<Arc<Resource>> {
         let mut found: Vec<Arc<Resource>> = Vec::new();

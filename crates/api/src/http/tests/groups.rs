@@ -79,7 +79,7 @@ async fn a_group_is_deleted_with_its_offsets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_are_deleted_beside_resources() {
     let house = ready().await;
-    let list = r#"{"resources":[{"kind":"groups","name":"none"},{"kind":"groups","name":"readers"},{"kind":"Stream","name":"strict"}]}"#;
+    let list = r#"{"resources":[{"kind":"groups","name":"none"},{"kind":"groups","name":"readers"},{"kind":"groups","name":"readers"},{"kind":"Stream","name":"strict"}]}"#;
     let delete = async |query: &str| {
         let answer = house.send("POST", &format!("/v1/delete{query}"), "application/json", list).await;
         let answer = body(&answer);

@@ -66,7 +66,6 @@ impl Core {
     }
 
     fn advance_to(&mut self, reached: Micros, out: &mut dyn Sink) -> Result<Advance, Problem> {
-        self.tell_unpaid(out);
         // Events that waited when an earlier life ended hold event time where it was until all of them are through.
         if !self.inputs.iter().any(Input::is_resuming) {
             self.held = self.held.max(self.parking.fence().map_or(reached, |fence| fence.min(reached)));

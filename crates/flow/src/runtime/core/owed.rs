@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use headwater_log::Offset;
 
-use super::{Core, Flight, Rejected};
+use super::{Core, Flight, InputIndex, Rejected};
 use crate::compile::{Plan, Work};
 use crate::doc::{Doc, Fault};
 use crate::runtime::letters::Retry;
@@ -144,17 +144,13 @@ impl Core {
         free
     }
 
-    /// Tells of the events whose records have gone before their second revisions.
-    pub(super) fn tell_unpaid(&mut self, out: &mut dyn Sink) {
-        for (input, offset) in std::mem::take(&mut self.unpaid) {
-            let Some(partition) = self.inputs.get(input).map(|input| input.partition) else { continue };
-            let at = (partition, offset);
-            let event = Rejected { input, at, key: None, data: &[], time_ms: self.now.millis(), cause: None };
-            let fault = Fault::new(
-                "HW-FLOW-035",
-                "the event went on without an answer, and its record is gone from the input: there is no second revision",
-            );
-            self.dead(event, None, &fault, out);
-        }
+    /// Tells of an event whose record has gone before its second revision.
+    pub(super) fn unpaid(&mut self, input: InputIndex, at: (u32, Offset), out: &mut dyn Sink) {
+        let event = Rejected { input, at, key: None, data: &[], time_ms: self.now.millis(), cause: None };
+        let fault = Fault::new(
+            "HW-FLOW-035",
+            "the event went on without an answer, and its record is gone from the input: there is no second revision",
+        );
+        self.dead(event, None, &fault, out);
     }
 }
