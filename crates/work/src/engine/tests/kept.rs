@@ -15,13 +15,13 @@ use crate::execution::record::codec::nowhere;
 /// Rows that are there while an execution of each waits.
 async fn waiting(rig: &Rig) {
     let wait = json!({"Type": "Wait", "Seconds": 60, "End": true});
-    let machine = |state: &serde_json::Value| json!({"StartAt": "S", "States": {"S": state}});
-    let both = json!({"Type": "Parallel", "Branches": [machine(&wait), machine(&wait)], "End": true});
-    rig.workflow("both", &machine(&both)).await;
+    let machine = |name: &str, state: &serde_json::Value| json!({"StartAt": name, "States": {name: state}});
+    let both = json!({"Type": "Parallel", "Branches": [machine("A", &wait), machine("B", &wait)], "End": true});
+    rig.workflow("both", &machine("S", &both)).await;
     rig.workflow("work", &activity(json!([]))).await;
-    let mut inner = machine(&wait);
+    let mut inner = machine("A", &wait);
     inner["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
-    rig.workflow("map", &machine(&json!({"Type": "Map", "End": true, "ItemProcessor": inner}))).await;
+    rig.workflow("map", &machine("S", &json!({"Type": "Map", "End": true, "ItemProcessor": inner}))).await;
     for workflow in ["both", "work"] {
         rig.start(workflow, Some("n"), json!({"a": [1.5, null, "x"]})).await.unwrap();
     }

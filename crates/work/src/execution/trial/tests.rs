@@ -249,7 +249,8 @@ fn a_mock_is_held_against_the_state() {
     writes["ItemProcessor"]["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
     let array = mocked(json!({"result": "[]"}));
     assert_eq!(refused(writes, array.clone()), "the mocked result of a Map with a `ResultWriter` is an object");
-    let both = json!({"Type": "Parallel", "Branches": [machine, machine], "End": true});
+    let other = json!({"StartAt": "Q", "States": {"Q": {"Type": "Pass", "End": true}}});
+    let both = json!({"Type": "Parallel", "Branches": [machine, other], "End": true});
     assert_eq!(refused(both.clone(), array), "the mocked result of state `TestState` is an array of 2 results");
     let answer = tried(both, mocked(json!({"result": "[1, 2]"})));
     assert_eq!((&answer["status"], &answer["output"]), (&json!("SUCCEEDED"), &json!("[1,2]")));
