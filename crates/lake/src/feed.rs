@@ -2,10 +2,11 @@
 //! most once in an interval, makes a snapshot of them. With a key the rows stay in memory until then, where the last one of
 //! each key is left, and a snapshot comes early where they become many.
 //!
-//! Each event once: a snapshot's positions, the pointer that makes it current and the dead letters found on the way
+//! Each event once: a snapshot's positions, the pointer that makes it current and the dead letters that have gathered
 //! become true in one commit of the log, under the epoch of this life. Files are on the disk before that; what a crash
-//! leaves behind is an orphan and goes at the next start. Dead letters do not wait for a snapshot that is not due: they are
-//! noted by position in the same commit, so that reading the same events again writes none twice.
+//! leaves behind is an orphan and goes at the next start. Dead letters do not wait for a snapshot that is not due: the
+//! commit that has them also notes up to which positions there are any, so that reading the same events again writes none
+//! twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

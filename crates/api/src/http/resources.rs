@@ -250,7 +250,7 @@ pub fn read_all(kernel: &Kernel, files: &[File]) -> Result<Vec<Draft>, Vec<Probl
 /// How an apply is asked for.
 ///
 /// # Errors
-/// `HW-API-008` for a flag that is none, `HW-BASE-002` for a header that names nobody.
+/// `HW-API-009` for a flag that is none, `HW-BASE-002` for a header that names nobody.
 pub fn options(query: &Query, headers: &HeaderMap) -> Result<ApplyOptions, Problem> {
     let (dry_run, reset_state) = (query.flag("dry-run")?, query.flag("reset-state")?);
     Ok(ApplyOptions { dry_run, reset_state, there: None, who: principal::of(headers)? })
