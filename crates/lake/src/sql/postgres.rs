@@ -151,6 +151,7 @@ struct Handlers {
     startup: Arc<Startup>,
     budget: Arc<Budget>,
     message_bytes_max: usize,
+    stalled_ms: u64,
 }
 
 impl Handlers {
@@ -164,6 +165,7 @@ impl Handlers {
             startup: Arc::new(Startup(manager)),
             budget,
             message_bytes_max: engine.0.limits.sql_message_bytes,
+            stalled_ms: engine.0.limits.sql_stalled_ms,
         }
     }
 }

@@ -68,7 +68,7 @@ pub fn told(problem: &Problem) -> PgWireError {
 
 /// The same in another state.
 pub fn told_as(problem: &Problem, state: &str) -> PgWireError {
-    let is_last = matches!(problem.code.as_str(), "HW-LAKE-104" | "HW-LAKE-110");
+    let is_last = matches!(problem.code.as_str(), "HW-LAKE-104" | "HW-LAKE-109" | "HW-LAKE-110");
     let severity = if is_last { "FATAL" } else { "ERROR" };
     let mut info = ErrorInfo::new(severity.to_owned(), state.to_owned(), problem.title.clone());
     info.detail =
@@ -107,6 +107,7 @@ fn state(problem: &Problem) -> &'static str {
         "HW-LAKE-103" => "22P03",
         "HW-LAKE-105" => "22003",
         "HW-LAKE-106" | "HW-LAKE-113" => "22008",
+        "HW-LAKE-109" => "08006",
         "HW-LAKE-112" => "26000",
         _ => "XX000",
     }

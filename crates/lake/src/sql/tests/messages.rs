@@ -206,6 +206,40 @@ fn a_client_more_than_there_may_be_is_told_so() {
     connected.end();
 }
 
+/// It holds what others wait for. Between messages everybody may be silent.
+#[test]
+fn a_client_that_stops_in_the_middle_of_a_message_is_dismissed() {
+    let house = House::new(Limits { sql_client_bytes: 200_000, sql_stalled_ms: 500, ..Limits::default() });
+    let connected = Connected::new(&house);
+    let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+    let large = |bytes: usize| message(b'P', format!("\0SELECT 1 --{}\0\0\0", "x".repeat(bytes)).as_bytes());
+    let value = "x".repeat(150_000);
+    for (bytes, sent) in [
+        // Of its length, of what there is room for, and of what is passed over.
+        (150_000, 3),
+        (150_000, 140_000),
+        (300_000, 250_000),
+    ] {
+        let told = connected.runtime.block_on(async {
+            let mut socket = TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+            socket.write_all(&[&begin[1..], &large(bytes)[..sent]].concat()).await.unwrap();
+            let mut told = Vec::new();
+            let end = tokio::time::timeout(Duration::from_secs(30), socket.read_to_end(&mut told)).await;
+            end.expect("it is not waited for").unwrap();
+            String::from_utf8_lossy(&told).into_owned()
+        });
+        for part in ["SFATAL\0", "C08006\0", "HW-LAKE-109"] {
+            assert!(told.contains(part), "{part}: {told:?}");
+        }
+        // What it held is there for others, one of whom has been silent all the while.
+        let row = connected.runtime.block_on(async {
+            connected.client.query_one("SELECT CAST($1 AS varchar) AS it", &[&value]).await.unwrap()
+        });
+        assert_eq!(row.get::<_, &str>(0), value);
+    }
+    connected.end();
+}
+
 /// A connection that keeps a portal named `held`, of the statement `one` with that value.
 async fn holding(connected: &Connected, value: &[u8]) -> TcpStream {
     let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
