@@ -62,6 +62,7 @@ use super::queries::{Asked, Backend, Queries, Query};
 use super::running::apart;
 use super::{Engine, Turn, chains, doubles, fault, only_reads, pins};
 use budget::Budget;
+use kept::Kept;
 use light::{goes_on, is_light, needs_no_turn};
 use open::{Open, Opened};
 use rows::Rows;
@@ -75,6 +76,7 @@ mod clients;
 mod columns;
 mod connection;
 mod decimal;
+mod kept;
 mod light;
 mod names;
 mod numeric;
@@ -325,6 +327,19 @@ impl Services {
             Err(error) => Err(PgWireError::ApiError(Box::new(error))),
         }
     }
+
+    /// What a connection keeps of a statement.
+    async fn kept<C>(&self, client: &C, sql: &str, types: &[Option<Type>]) -> PgWireResult<Prepared>
+    where
+        C: ClientInfo + Unpin + Send + Sync,
+    {
+        let prepared = self.prepared(client, sql, types).await?;
+        if prepared.1.as_ref().is_none_or(|(statement, _)| needs_no_turn(statement)) {
+            return Ok(prepared);
+        }
+        let (parameters, columns) = (self.get_parameter_types(&prepared)?, self.get_result_schema(&prepared, None)?);
+        Ok(Kept::instead_of(prepared, parameters, columns))
+    }
 }
 
 #[async_trait]
@@ -340,26 +355,34 @@ impl QueryParser for Services {
         goes_on(client, sql)?;
         chains::check(sql).map_err(|problem| told(&problem))?;
         if is_light(sql) {
-            return self.prepared(client, sql, types).await;
+            return self.kept(client, sql, types).await;
         }
         let cancelled = cancelled(client).await?;
         tokio::select! {
-            prepared = self.run(&caller, sql, |_| self.prepared(client, sql, types), |prepared, _| prepared) => prepared,
+            kept = self.run(&caller, sql, |_| self.kept(client, sql, types), |kept, _| kept) => kept,
             _ = cancelled => Err(PgWireError::QueryCanceled),
         }
     }
 
     fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
-        statement.1.as_ref().map_or_else(|| Ok(Vec::new()), |(_, plan)| parameters::types(plan))
+        match (Kept::of(statement), &statement.1) {
+            (Some(kept), _) => Ok(kept.parameters.clone()),
+            (None, Some((_, plan))) => parameters::types(plan),
+            (None, None) => Ok(Vec::new()),
+        }
     }
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
+        let as_text = Format::UnifiedText;
+        let format = format.unwrap_or(&as_text);
+        if let Some(kept) = Kept::of(statement) {
+            return Ok(kept.told(format));
+        }
         match statement {
             (_, Some((statement @ (Statement::Query(_) | Statement::Fetch { .. }), plan))) => {
-                let format = format.unwrap_or(&Format::UnifiedText);
                 Ok(response::fields(plan.schema().as_arrow(), statement, format, None))
             }
-            _ => self.any()?.query_parser().get_result_schema(statement, format),
+            _ => self.any()?.query_parser().get_result_schema(statement, Some(format)),
         }
     }
 }
@@ -395,7 +418,7 @@ async fn cancelled(client: &impl ClientInfo) -> PgWireResult<oneshot::Receiver<(
     }
 }
 
-/// A statement as it was prepared: its text and its plan.
+/// A statement as it was prepared: its text, its tree and its plan, or what is kept in their place.
 type Prepared = <DfSessionService as ExtendedQueryHandler>::Statement;
 
 impl Gate {
@@ -406,13 +429,9 @@ impl Gate {
         C: ClientInfo + Unpin + Send + Sync,
     {
         let prepared = &portal.statement;
-        let (text, before) = &prepared.statement;
-        let planned = self.services.prepared(client, text, &prepared.parameter_types).await?;
-        let columns =
-            |plan: &LogicalPlan| plan.schema().fields().iter().map(|it| it.data_type().clone()).collect::<Vec<_>>();
-        if let (Some((_, before)), Some((_, now))) = (before, &planned.1)
-            && columns(before) != columns(now)
-        {
+        let planned = self.services.prepared(client, &prepared.statement.0, &prepared.parameter_types).await?;
+        let now = self.services.get_result_schema(&planned, None)?;
+        if Kept::of(&prepared.statement).is_some_and(|kept| !kept.is_as_told(&now)) {
             return Err(told(&fault::changed()));
         }
         let mut fresh = Portal::default();
@@ -580,7 +599,7 @@ where
 /// Refuses a portal that says of another number of values how they are sent than there are.
 fn formats_fit(message: &Bind, prepared: &Prepared) -> PgWireResult<()> {
     let fit = |formats: usize, values: usize| formats < 2 || formats == values;
-    let columns = prepared.1.as_ref().map_or(0, |(_, plan)| plan.schema().fields().len());
+    let columns = Kept::width(prepared);
     if fit(message.parameter_format_codes.len(), message.parameters.len())
         && fit(message.result_column_format_codes.len(), columns)
     {
@@ -606,7 +625,8 @@ impl ExtendedQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let prepared = StoredStatement::parse(&*client, &message, self.query_parser()).await?;
-        let bytes = message.query.len() + prepared.id.len() + size_of_val(prepared.parameter_types.as_slice());
+        let types = size_of_val(prepared.parameter_types.as_slice());
+        let bytes = Kept::bytes(&prepared.statement) + prepared.id.len() + types;
         Open::of(&*client).prepare(&prepared.id, bytes, &self.budget)?;
         client.portal_store().put_statement(Arc::new(prepared));
         client.send(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;

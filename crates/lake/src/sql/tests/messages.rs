@@ -324,6 +324,9 @@ fn what_is_kept_counts_whatever_it_is() {
             &[begin.as_bytes(), count.to_be_bytes().as_slice(), values.as_slice(), b"\0\0".as_slice()].concat(),
         )
     };
+    let prepared = |name: &str, text: &str| message(b'P', format!("{name}\0{text}\0\0\0").as_bytes());
+    let portal = |number: i32| message(b'B', format!("{number}\0\0\0\0\0\0\0\0").as_bytes());
+    let columns: Vec<String> = (0..3_000).map(|number| format!("1 AS a{number}")).collect();
     let named = (0..15).map(|number| statement(&format!("{number}{}", "n".repeat(15_000))));
     let portals = (0..3).map(|number| nulls(&format!("p{number}"), 3_900));
     let portal_names = (0..15).map(|number| nulls(&format!("{number}{}", "n".repeat(15_000)), 0));
@@ -333,10 +336,34 @@ fn what_is_kept_counts_whatever_it_is() {
         [statement("one")].into_iter().chain(portal_names).collect(),
         // A large message, which takes more to keep than to read.
         vec![statement("one"), nulls("p", 40_000)],
+        // What is kept whole counts for what is made of it.
+        (0..3)
+            .map(|number| prepared(&format!("{number}"), &format!("SET search_path = '{}'", "n".repeat(900))))
+            .collect(),
+        vec![prepared("wide", &format!("SELECT {}", columns.join(", ")))],
+        // A statement is kept as long as its portals.
+        (0..3)
+            .flat_map(|number| [prepared("", &format!("SELECT 1 --{}", "n".repeat(90_000))), portal(number)])
+            .collect(),
     ] {
         let told = answered(&connected, &[all, vec![message(b'S', b"")]].concat());
         let told = String::from_utf8_lossy(&told);
         assert!(told.contains("C53200\0") && told.contains("HW-LAKE-111"), "{told:?}");
     }
+    connected.end();
+}
+
+/// What a statement is planned as goes with that, and is there again when it is carried out.
+#[test]
+fn plans_of_prepared_statements_are_not_kept() {
+    let house = House::new(Limits { sql_client_bytes: 200_000, ..Limits::default() });
+    let connected = Connected::new(&house);
+    let sum = format!("SELECT {}", ["1"; 500].join(" + "));
+    let many = (0..12).map(|number| message(b'P', format!("s{number}\0{sum}\0\0\0").as_bytes()));
+    let last = [message(b'B', b"\0s11\0\0\0\0\0\0\0"), message(b'E', b"\0\0\0\0\0"), message(b'S', b"")];
+    let told = answered(&connected, &many.chain(last).collect::<Vec<_>>());
+    let has = |row: &[u8]| told.windows(row.len()).filter(|one| *one == row).count();
+    assert_eq!(has(&message(b'1', b"")), 12);
+    assert_eq!(has(&message(b'D', b"\0\x01\0\0\0\x03500")), 1, "{}", String::from_utf8_lossy(&told));
     connected.end();
 }
