@@ -14,13 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::common::DataFusionError;
-use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser as SqlParser;
 use datafusion_postgres::DfSessionService;
 use datafusion_postgres::hooks::QueryHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
@@ -60,11 +55,12 @@ use tokio::time::Instant;
 
 use super::queries::{Asked, Backend, Queries, Query};
 use super::running::apart;
-use super::{Engine, Turn, chains, doubles, fault, only_reads, pins};
+use super::{Engine, Turn, chains, fault};
 use budget::Budget;
 use kept::Kept;
 use light::{goes_on, is_light, needs_no_turn};
 use open::{Open, Opened};
+use plain::{has_plan, is_foreign, plain, planned};
 use rows::Rows;
 use settings::Settings;
 use verdict::OnlyReads;
@@ -82,6 +78,7 @@ mod names;
 mod numeric;
 mod open;
 mod parameters;
+mod plain;
 mod response;
 mod rows;
 mod settings;
@@ -201,38 +198,6 @@ impl NoopStartupHandler for Startup {
 struct Services {
     engine: Engine,
     all: Mutex<HashMap<Principal, Arc<DfSessionService>>>,
-}
-
-/// A statement that is one query, and nothing that a client of PostgreSQL asks of PostgreSQL's own tables.
-///
-/// What plays PostgreSQL rewrites statements for the sake of such clients, and so changes what others mean: a subquery
-/// among the columns that looks at its row loses its answer. Those others are planned as they were written.
-fn plain(text: &str) -> Option<Statement> {
-    let words = text.to_ascii_lowercase();
-    if words.contains("pg_") || words.contains("::reg") {
-        return None;
-    }
-    let mut statements = SqlParser::parse_sql(&PostgreSqlDialect {}, text).ok()?;
-    let statement = statements.pop().filter(|_| statements.is_empty())?;
-    matches!(statement, Statement::Query(_)).then_some(statement)
-}
-
-/// The plan of a plain query.
-async fn planned(state: &SessionState, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
-    let statement = EngineStatement::Statement(Box::new(statement.clone()));
-    let plan = pins::planning(doubles::planned(state, &statement)).await?;
-    only_reads(&plan)?;
-    columns::carried(plan)
-}
-
-/// Whether a statement may be about PostgreSQL's own functions, columns or syntax, which what plays it knows.
-fn is_foreign(error: &DataFusionError) -> bool {
-    match error.find_root() {
-        DataFusionError::NotImplemented(_) | DataFusionError::SchemaError(..) => true,
-        DataFusionError::Plan(fact) => fact.starts_with("Invalid function"),
-        DataFusionError::Diagnostic(_, inner) => is_foreign(inner),
-        _ => false,
-    }
 }
 
 impl Services {
@@ -379,7 +344,7 @@ impl QueryParser for Services {
             return Ok(kept.told(format));
         }
         match statement {
-            (_, Some((statement @ (Statement::Query(_) | Statement::Fetch { .. }), plan))) => {
+            (_, Some((statement, plan))) if has_plan(statement) || matches!(statement, Statement::Fetch { .. }) => {
                 Ok(response::fields(plan.schema().as_arrow(), statement, format, None))
             }
             _ => self.any()?.query_parser().get_result_schema(statement, Some(format)),
@@ -763,7 +728,9 @@ impl ExtendedQueryHandler for Gate {
         }
         let answer = move |running: Arc<Query>| async move {
             let portal = self.pinned_anew(client, portal).await?;
-            if let (_, Some((statement @ Statement::Query(_), plan))) = &portal.statement.statement {
+            if let (_, Some((statement, plan))) = &portal.statement.statement
+                && has_plan(statement)
+            {
                 let filled = parameters::filled(plan, &portal)?;
                 if !response::is_as_told(plan, &filled) {
                     return Err(told(&fault::changed_by_values()));
