@@ -112,6 +112,8 @@ pub struct Limits {
     /// Memory of all PostgreSQL connections together for large messages that are read, and for the statements and values
     /// that they keep (`HW-LAKE-111`).
     pub sql_client_bytes: usize,
+    /// How long a PostgreSQL client may pause inside a message (`HW-LAKE-109`); between two it may for as long as it likes.
+    pub sql_stalled_ms: u64,
     /// PostgreSQL connections open at once.
     pub sql_connections: usize,
     /// Connections to PostgreSQL servers of others open at once; beyond it a query waits for one.
@@ -187,6 +189,7 @@ impl Default for Limits {
             sql_cache_bytes: 32 * MIB,
             sql_message_bytes: 64 * MIB,
             sql_client_bytes: 256 * MIB,
+            sql_stalled_ms: 30_000,
             sql_connections: 100,
             postgres_connections: 32,
             ingest_rows: 1_000_000,

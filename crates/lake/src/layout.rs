@@ -25,6 +25,8 @@ pub struct Layout {
     pub key: Vec<String>,
     /// The stream of dead letters, if rows are of those: every record of it is one.
     pub letters: Option<String>,
+    /// Whether rows are documents of a table, which are only known to be JSON.
+    pub documents: bool,
     /// Their schema, with preliminary ids.
     pub schema: Schema,
     /// How rows are spread over files.
@@ -102,7 +104,8 @@ impl Layout {
             HashMap::new(),
         );
         whole.map_err(|error| vec![fault("/columns", error.message())])?;
-        Ok(Self { columns, rollup, key, letters: spec.letters.clone(), schema, partition, sort })
+        let (letters, documents) = (spec.letters.clone(), spec.table.is_some());
+        Ok(Self { columns, rollup, key, letters, documents, schema, partition, sort })
     }
 
     /// The fields of `next`'s schema, if it can follow this one.

@@ -126,7 +126,7 @@ impl Rows {
             key => Merge::keyed(Changes::new(&arrow, key)?),
         };
         let cells = merge.schema().fields().iter().map(|field| Cells::of(field.data_type())).collect();
-        let mut fields = EventFields::default();
+        let mut fields = EventFields::new(layout.documents);
         let wanted = columns.iter().map(|column| match &column.source {
             Source::Field(path) => Some(fields.want(path, &column.data)),
             _ => None,

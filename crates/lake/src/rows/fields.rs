@@ -3,7 +3,8 @@
 //!
 //! Of equal names the last one counts, as everywhere. The whole text is checked by the rules of pipelines
 //! (`headwater_base::json::scan`): half of a surrogate pair, a number beyond a double or more than 127 nested containers
-//! make an event that is no JSON, also where no column looks.
+//! make an event that is no JSON, also where no column looks. Tables take documents of any JSON; of one that fails by these
+//! rules, they hold only for what columns look at.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -13,6 +14,7 @@ use headwater_base::json::tag::{last_of, tag};
 use headwater_base::json::{unescape, unquoted};
 use headwater_base::never;
 use headwater_kernel::path::Path;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Misfit;
@@ -26,6 +28,8 @@ pub(super) struct EventFields {
     slots: usize,
     /// Slots up to the last one of which a tree may be wanted.
     trees: usize,
+    /// Whether events are documents of a table.
+    documents: bool,
 }
 
 /// Where a column's value is found.
@@ -81,6 +85,11 @@ pub(super) enum View<'a> {
 }
 
 impl EventFields {
+    /// None yet, of events or of documents of a table.
+    pub fn new(documents: bool) -> Self {
+        Self { documents, ..Self::default() }
+    }
+
     /// Adds a field that holds such data, and answers where it will be found.
     pub fn want(&mut self, path: &Path, data: &Data) -> Wanted {
         let (names, rest) = path.split_at_index();
@@ -124,11 +133,16 @@ impl EventFields {
             std::str::from_utf8(event).map_err(|error| no_json(format!("byte {} is no UTF-8", error.valid_up_to())))?;
         slots.clear();
         slots.resize(self.slots, Extent::default());
-        match scan::whole(event, |scan| self.branch.read(scan, 0, slots)) {
+        let mut read = scan::whole(event, |scan| self.branch.read(scan, 0, slots, checked));
+        if read.is_err() && self.documents {
+            slots.fill(Extent::default());
+            read = scan::whole(event, |scan| self.branch.read(scan, 0, slots, loose));
+        }
+        match read {
             Ok(()) => Ok(Event { text, slots: slots.as_slice(), trees }),
-            Err(_) => Err(match scan::value(text) {
+            Err(met) => Err(match scan::value(text) {
                 Ok(()) => Misfit("the event is no JSON object".to_owned()),
-                Err(flaw) => no_json(place(event, flaw)),
+                Err(flaw) => no_json(place(event, if self.documents { met } else { flaw })),
             }),
         }
     }
@@ -206,11 +220,17 @@ impl Branch {
         self.places.get(at?)
     }
 
-    /// Reads an object that lies within `outside` containers.
-    fn read(&self, scan: &mut Scan<'_>, outside: u32, slots: &mut [Extent]) -> Result<(), Flaw> {
+    /// Reads an object that lies within `outside` containers. What no column needs, `pass` passes.
+    fn read(
+        &self,
+        scan: &mut Scan<'_>,
+        outside: u32,
+        slots: &mut [Extent],
+        pass: impl Fn(&mut Scan<'_>, u32) -> Result<(), Flaw> + Copy,
+    ) -> Result<(), Flaw> {
         scan.members(outside, |scan, key| match self.find(key, scan.bytes) {
-            Some(place) => place.read(scan, outside + 1, slots),
-            None => scan.value(outside + 1, |_| {}),
+            Some(place) => place.read(scan, outside + 1, slots, pass),
+            None => pass(scan, outside + 1),
         })
     }
 
@@ -221,13 +241,22 @@ impl Branch {
 
 impl Place {
     /// Reads what stands here. It takes the place of what stood under the same name before.
-    fn read(&self, scan: &mut Scan<'_>, outside: u32, slots: &mut [Extent]) -> Result<(), Flaw> {
+    fn read(
+        &self,
+        scan: &mut Scan<'_>,
+        outside: u32,
+        slots: &mut [Extent],
+        pass: impl Fn(&mut Scan<'_>, u32) -> Result<(), Flaw> + Copy,
+    ) -> Result<(), Flaw> {
         let start = scan.at as u32;
         self.within.clear(slots);
-        if self.within.places.is_empty() || scan.peek() != b'{' {
-            scan.value(outside, |_| {})?;
-        } else {
-            self.within.read(scan, outside, slots)?;
+        let is_looked_into = !self.within.places.is_empty() && scan.peek() == b'{';
+        match (self.slot, is_looked_into) {
+            // A column may have all of it built.
+            (Some(_), true) => self.within.read(scan, outside, slots, checked)?,
+            (Some(_), false) => checked(scan, outside)?,
+            (None, true) => self.within.read(scan, outside, slots, pass)?,
+            (None, false) => pass(scan, outside)?,
         }
         self.put(Extent { start, end: scan.at as u32 }, slots);
         Ok(())
@@ -242,6 +271,26 @@ impl Place {
     fn clear(&self, slots: &mut [Extent]) {
         self.put(Extent::default(), slots);
         self.within.clear(slots);
+    }
+}
+
+/// Passes a value that lies within `outside` containers, by the rules of pipelines.
+fn checked(scan: &mut Scan<'_>, outside: u32) -> Result<(), Flaw> {
+    scan.value(outside, |_| {})
+}
+
+/// Passes a value that only has to be JSON, which is how tables look at it.
+fn loose(scan: &mut Scan<'_>, outside: u32) -> Result<(), Flaw> {
+    let text = scan.bytes;
+    let rest = serde_json::Deserializer::from_slice(text.get(scan.at..).unwrap_or_default());
+    let mut values = rest.into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) => {
+            scan.at += values.byte_offset();
+            Ok(())
+        }
+        // That says where.
+        _ => checked(scan, outside),
     }
 }
 

@@ -123,6 +123,51 @@ fn a_document_that_is_kept_whole_may_have_any_number() {
     assert_eq!(rows.finish().unwrap()["value"].as_string::<i32>().iter().flatten().collect::<Vec<_>>(), texts);
 }
 
+/// Tables take any JSON; what a column reads is held to the rules of events all the same.
+#[test]
+fn a_document_is_not_refused_for_what_no_column_reads() {
+    let columns = json!([
+        {"name": "id", "type": "string", "path": "$key", "required": true},
+        {"name": "n", "type": "long", "path": ".a.n"},
+        {"name": "a", "type": "json", "path": ".b"},
+    ]);
+    let layout = Layout::of(&spec(json!({"table": "t", "columns": columns}))).unwrap();
+    let taken = |text: &str| {
+        let mut rows = Rows::new(&layout, &layout.schema).unwrap();
+        let key = Some(Bytes::from_static(b"k"));
+        rows.push(&Record { key, ..record(text) }, 0).map_err(|misfit| misfit.0)?;
+        let batch = rows.finish().unwrap();
+        let n = batch["n"].as_primitive_opt::<Int64Type>().map(|it| it.iter().next().flatten());
+        Ok::<_, String>((n.flatten(), batch["a"].as_string::<i32>().iter().next().flatten().map(str::to_owned)))
+    };
+    let nested = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    for other in ["1e400", "-1e400 ", r#"["\ud800"]"#, r#"{"m": 1e999, "b": 3}"#, &nested, " true\n", "\"\"", "0"] {
+        for text in [
+            format!(r#"{{"x": {other}, "a": {{"n": 7}}, "b": [1]}}"#),
+            format!(r#"{{"a": {{"x": {other},"n": 7,"y":{other}}}, "b": [1], "x": {other}}}"#),
+            // What is behind counts, and not what it stands for.
+            format!(r#"{{"a": {other}, "a": {{"n": 7}}, "b": [1], "x": [{other}]}}"#),
+        ] {
+            assert_eq!(taken(&text), Ok((Some(7), Some("[1]".to_owned()))), "{text}");
+        }
+    }
+    for text in [
+        r#"{"a": {"n": 1e400}}"#,
+        r#"{"b": {"x": 1e400}}"#,
+        r#"{"b": "\ud800"}"#,
+        r#"{"x": 1e400, "y": 1e}"#,
+        r#"{"x": 1e400"#,
+        r#"{"x": 1e400} 1"#,
+        r#"{"x": 1e400, "y": [1}}"#,
+    ] {
+        assert!(taken(text).is_err_and(|fact| fact.starts_with("the event is no JSON: line 1, column ")), "{text}");
+    }
+    assert_eq!(taken("[1]").unwrap_err(), "the event is no JSON object");
+    // An event of a stream is JSON as a whole.
+    let mut rows = rows(json!([{"name": "n", "type": "long"}]));
+    assert!(rows.push(&record(r#"{"n": 1, "x": 1e400}"#), 0).is_err());
+}
+
 fn letters() -> Rows {
     let layout = Layout::of(&spec(json!({"letters": "s.dead"}))).unwrap();
     Rows::new(&layout, &layout.schema).unwrap()

@@ -119,6 +119,12 @@ pub fn no_room(max: usize) -> Problem {
         .help("close prepared statements and portals, send less at a time, or set `sqlClientBytes` in `headwater.yaml`")
 }
 
+/// A client that is silent in the middle of a message.
+pub fn stalled(ms: u64) -> Problem {
+    Problem::new("HW-LAKE-109", format!("nothing has come for {ms} ms of a message that has begun"))
+        .help("connect again; what stands between may have lost the connection, or hold back what is sent")
+}
+
 /// A connection that has as much open as one may have.
 pub fn crowded(what: &str, max: usize) -> Problem {
     Problem::new("HW-LAKE-096", format!("the connection has {max} {what} open, which is the limit"))

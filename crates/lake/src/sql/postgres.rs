@@ -14,13 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::common::DataFusionError;
-use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser as SqlParser;
 use datafusion_postgres::DfSessionService;
 use datafusion_postgres::hooks::QueryHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
@@ -60,10 +55,12 @@ use tokio::time::Instant;
 
 use super::queries::{Asked, Backend, Queries, Query};
 use super::running::apart;
-use super::{Engine, Turn, chains, doubles, fault, only_reads, pins};
+use super::{Engine, Turn, chains, fault};
 use budget::Budget;
+use kept::Kept;
 use light::{goes_on, is_light, needs_no_turn};
 use open::{Open, Opened};
+use plain::{has_plan, is_foreign, plain, planned};
 use rows::Rows;
 use settings::Settings;
 use verdict::OnlyReads;
@@ -75,11 +72,13 @@ mod clients;
 mod columns;
 mod connection;
 mod decimal;
+mod kept;
 mod light;
 mod names;
 mod numeric;
 mod open;
 mod parameters;
+mod plain;
 mod response;
 mod rows;
 mod settings;
@@ -151,6 +150,7 @@ struct Handlers {
     startup: Arc<Startup>,
     budget: Arc<Budget>,
     message_bytes_max: usize,
+    stalled_ms: u64,
 }
 
 impl Handlers {
@@ -164,6 +164,7 @@ impl Handlers {
             startup: Arc::new(Startup(manager)),
             budget,
             message_bytes_max: engine.0.limits.sql_message_bytes,
+            stalled_ms: engine.0.limits.sql_stalled_ms,
         }
     }
 }
@@ -197,38 +198,6 @@ impl NoopStartupHandler for Startup {
 struct Services {
     engine: Engine,
     all: Mutex<HashMap<Principal, Arc<DfSessionService>>>,
-}
-
-/// A statement that is one query, and nothing that a client of PostgreSQL asks of PostgreSQL's own tables.
-///
-/// What plays PostgreSQL rewrites statements for the sake of such clients, and so changes what others mean: a subquery
-/// among the columns that looks at its row loses its answer. Those others are planned as they were written.
-fn plain(text: &str) -> Option<Statement> {
-    let words = text.to_ascii_lowercase();
-    if words.contains("pg_") || words.contains("::reg") {
-        return None;
-    }
-    let mut statements = SqlParser::parse_sql(&PostgreSqlDialect {}, text).ok()?;
-    let statement = statements.pop().filter(|_| statements.is_empty())?;
-    matches!(statement, Statement::Query(_)).then_some(statement)
-}
-
-/// The plan of a plain query.
-async fn planned(state: &SessionState, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
-    let statement = EngineStatement::Statement(Box::new(statement.clone()));
-    let plan = pins::planning(doubles::planned(state, &statement)).await?;
-    only_reads(&plan)?;
-    columns::carried(plan)
-}
-
-/// Whether a statement may be about PostgreSQL's own functions, columns or syntax, which what plays it knows.
-fn is_foreign(error: &DataFusionError) -> bool {
-    match error.find_root() {
-        DataFusionError::NotImplemented(_) | DataFusionError::SchemaError(..) => true,
-        DataFusionError::Plan(fact) => fact.starts_with("Invalid function"),
-        DataFusionError::Diagnostic(_, inner) => is_foreign(inner),
-        _ => false,
-    }
 }
 
 impl Services {
@@ -323,6 +292,19 @@ impl Services {
             Err(error) => Err(PgWireError::ApiError(Box::new(error))),
         }
     }
+
+    /// What a connection keeps of a statement.
+    async fn kept<C>(&self, client: &C, sql: &str, types: &[Option<Type>]) -> PgWireResult<Prepared>
+    where
+        C: ClientInfo + Unpin + Send + Sync,
+    {
+        let prepared = self.prepared(client, sql, types).await?;
+        if prepared.1.as_ref().is_none_or(|(statement, _)| needs_no_turn(statement)) {
+            return Ok(prepared);
+        }
+        let (parameters, columns) = (self.get_parameter_types(&prepared)?, self.get_result_schema(&prepared, None)?);
+        Ok(Kept::instead_of(prepared, parameters, columns))
+    }
 }
 
 #[async_trait]
@@ -338,26 +320,34 @@ impl QueryParser for Services {
         goes_on(client, sql)?;
         chains::check(sql).map_err(|problem| told(&problem))?;
         if is_light(sql) {
-            return self.prepared(client, sql, types).await;
+            return self.kept(client, sql, types).await;
         }
         let cancelled = cancelled(client).await?;
         tokio::select! {
-            prepared = self.run(&caller, sql, |_| self.prepared(client, sql, types), |prepared, _| prepared) => prepared,
+            kept = self.run(&caller, sql, |_| self.kept(client, sql, types), |kept, _| kept) => kept,
             _ = cancelled => Err(PgWireError::QueryCanceled),
         }
     }
 
     fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
-        statement.1.as_ref().map_or_else(|| Ok(Vec::new()), |(_, plan)| parameters::types(plan))
+        match (Kept::of(statement), &statement.1) {
+            (Some(kept), _) => Ok(kept.parameters.clone()),
+            (None, Some((_, plan))) => parameters::types(plan),
+            (None, None) => Ok(Vec::new()),
+        }
     }
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
+        let as_text = Format::UnifiedText;
+        let format = format.unwrap_or(&as_text);
+        if let Some(kept) = Kept::of(statement) {
+            return Ok(kept.told(format));
+        }
         match statement {
-            (_, Some((statement @ (Statement::Query(_) | Statement::Fetch { .. }), plan))) => {
-                let format = format.unwrap_or(&Format::UnifiedText);
+            (_, Some((statement, plan))) if has_plan(statement) || matches!(statement, Statement::Fetch { .. }) => {
                 Ok(response::fields(plan.schema().as_arrow(), statement, format, None))
             }
-            _ => self.any()?.query_parser().get_result_schema(statement, format),
+            _ => self.any()?.query_parser().get_result_schema(statement, Some(format)),
         }
     }
 }
@@ -393,7 +383,7 @@ async fn cancelled(client: &impl ClientInfo) -> PgWireResult<oneshot::Receiver<(
     }
 }
 
-/// A statement as it was prepared: its text and its plan.
+/// A statement as it was prepared: its text, its tree and its plan, or what is kept in their place.
 type Prepared = <DfSessionService as ExtendedQueryHandler>::Statement;
 
 impl Gate {
@@ -404,13 +394,9 @@ impl Gate {
         C: ClientInfo + Unpin + Send + Sync,
     {
         let prepared = &portal.statement;
-        let (text, before) = &prepared.statement;
-        let planned = self.services.prepared(client, text, &prepared.parameter_types).await?;
-        let columns =
-            |plan: &LogicalPlan| plan.schema().fields().iter().map(|it| it.data_type().clone()).collect::<Vec<_>>();
-        if let (Some((_, before)), Some((_, now))) = (before, &planned.1)
-            && columns(before) != columns(now)
-        {
+        let planned = self.services.prepared(client, &prepared.statement.0, &prepared.parameter_types).await?;
+        let now = self.services.get_result_schema(&planned, None)?;
+        if Kept::of(&prepared.statement).is_some_and(|kept| !kept.is_as_told(&now)) {
             return Err(told(&fault::changed()));
         }
         let mut fresh = Portal::default();
@@ -578,7 +564,7 @@ where
 /// Refuses a portal that says of another number of values how they are sent than there are.
 fn formats_fit(message: &Bind, prepared: &Prepared) -> PgWireResult<()> {
     let fit = |formats: usize, values: usize| formats < 2 || formats == values;
-    let columns = prepared.1.as_ref().map_or(0, |(_, plan)| plan.schema().fields().len());
+    let columns = Kept::width(prepared);
     if fit(message.parameter_format_codes.len(), message.parameters.len())
         && fit(message.result_column_format_codes.len(), columns)
     {
@@ -604,7 +590,8 @@ impl ExtendedQueryHandler for Gate {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let prepared = StoredStatement::parse(&*client, &message, self.query_parser()).await?;
-        let bytes = message.query.len() + prepared.id.len() + size_of_val(prepared.parameter_types.as_slice());
+        let types = size_of_val(prepared.parameter_types.as_slice());
+        let bytes = Kept::bytes(&prepared.statement) + prepared.id.len() + types;
         Open::of(&*client).prepare(&prepared.id, bytes, &self.budget)?;
         client.portal_store().put_statement(Arc::new(prepared));
         client.send(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
@@ -741,7 +728,9 @@ impl ExtendedQueryHandler for Gate {
         }
         let answer = move |running: Arc<Query>| async move {
             let portal = self.pinned_anew(client, portal).await?;
-            if let (_, Some((statement @ Statement::Query(_), plan))) = &portal.statement.statement {
+            if let (_, Some((statement, plan))) = &portal.statement.statement
+                && has_plan(statement)
+            {
                 let filled = parameters::filled(plan, &portal)?;
                 if !response::is_as_told(plan, &filled) {
                     return Err(told(&fault::changed_by_values()));

@@ -1,8 +1,9 @@
 //! The memory that clients of PostgreSQL take together for what they send: messages that are read, and what is kept of
-//! them, the text of prepared statements, the values of portals, the names of both.
+//! them, the text of prepared statements with what their clients are told of them (`kept.rs`), the values of portals, the
+//! names of both.
 //!
-//! What it is NOT: the memory of queries and of the plans of prepared statements, and the room that each connection reads
-//! small messages in, which is bounded by how many connections there are.
+//! What it is NOT: the memory of queries; of what is made of a statement in its turn, of which there are so many; and the room
+//! that each connection reads small messages in, which is bounded by how many connections there are.
 //!
 //! Invariant: what is taken is given back with its [`Share`], however that ends.
 

@@ -3,6 +3,8 @@
 //! The codec that reads messages waits for up to 1 GiB of one before it hands anything on. Here the length that a message
 //! says it has is looked at first, and only then the message is read: nobody makes the node hold more than it allows. Large
 //! ones of all connections have one budget (`budget.rs`); one that has no room there is passed over, and its client told.
+//! A client may be silent between messages for as long as it likes; within one it holds what others wait for, and is
+//! dismissed.
 //!
 //! # Source
 //! PostgreSQL 17, "Message Flow"; `ProcessStartupPacket` in `src/backend/tcop/backend_startup.c`, `SocketBackend` in
@@ -192,7 +194,8 @@ async fn next(client: &mut Client, handlers: &Handlers) -> PgWireResult<Option<S
             let bytes = length.min(client.read_buffer().len() + READ_BYTES);
             if let Err(problem) = grown(&mut share, &handlers.budget, bytes) {
                 drop(share);
-                return Ok(passed_over(client, length).await?.then_some(Said::TooMuch(kind, problem)));
+                let is_there = passed_over(client, length, handlers.stalled_ms).await?;
+                return Ok(is_there.then_some(Said::TooMuch(kind, problem)));
             }
         }
         if let Some(length) = length.filter(|length| client.read_buffer().len() >= *length) {
@@ -204,7 +207,8 @@ async fn next(client: &mut Client, handlers: &Handlers) -> PgWireResult<Option<S
             }
             return decoded(client, message).map(|message| Some(Said::Message(message, share)));
         }
-        if read(client).await? == 0 {
+        let stalled_ms = (!client.read_buffer().is_empty()).then_some(handlers.stalled_ms);
+        if read(client, stalled_ms).await? == 0 {
             return Ok(None);
         }
     }
@@ -221,17 +225,28 @@ fn grown(share: &mut Option<Share>, budget: &Arc<Budget>, bytes: usize) -> Resul
     }
 }
 
-/// Reads more; nothing where the client is gone.
-async fn read(client: &mut Client) -> io::Result<usize> {
+/// Reads more; nothing where the client is gone. Within a message it waits for so long.
+///
+/// # Errors
+/// `HW-LAKE-109`, and what the system says of the socket.
+async fn read(client: &mut Client, stalled_ms: Option<u64>) -> PgWireResult<usize> {
     let mut buffer = std::mem::take(client.read_buffer_mut());
     buffer.reserve(READ_BYTES);
-    let read = client.get_mut().read_buf(&mut (&mut buffer).limit(READ_BYTES)).await;
+    let mut room = (&mut buffer).limit(READ_BYTES);
+    let reading = client.get_mut().read_buf(&mut room);
+    let read = match stalled_ms {
+        None => reading.await,
+        Some(ms) => match timeout(Duration::from_millis(ms), reading).await {
+            Ok(read) => read,
+            Err(_) => return Err(told(&fault::stalled(ms))),
+        },
+    };
     *client.read_buffer_mut() = buffer;
-    read
+    Ok(read?)
 }
 
 /// Reads a message of so many bytes to its end, and keeps nothing of it; false where the client is gone.
-async fn passed_over(client: &mut Client, length: usize) -> io::Result<bool> {
+async fn passed_over(client: &mut Client, length: usize, stalled_ms: u64) -> PgWireResult<bool> {
     let mut left = length;
     loop {
         let here = left.min(client.read_buffer().len());
@@ -242,7 +257,7 @@ async fn passed_over(client: &mut Client, length: usize) -> io::Result<bool> {
         }
         // The room of what is there already goes as well.
         *client.read_buffer_mut() = BytesMut::new();
-        if read(client).await? == 0 {
+        if read(client, Some(stalled_ms)).await? == 0 {
             return Ok(false);
         }
     }

@@ -49,7 +49,7 @@ struct All {
     cursors: BTreeMap<String, Cursor>,
     portals: BTreeMap<String, Bound>,
     /// With the shares of the budget of what they keep.
-    statements: BTreeMap<String, Share>,
+    statements: BTreeMap<String, Arc<Share>>,
     /// That of the message which is carried out now, where it is a large one.
     handed: Option<Share>,
 }
@@ -60,6 +60,8 @@ struct Bound {
     statement: String,
     /// That of what it keeps.
     _share: Share,
+    /// That of its statement, which may be none by now: another one has taken its name.
+    _of: Option<Arc<Share>>,
 }
 
 struct Cursor {
@@ -122,7 +124,8 @@ impl Open {
         all.portals.remove(name);
         let is_large = all.handed.is_some();
         let share = all.share(bytes, budget)?;
-        all.portals.insert(name.to_owned(), Bound { statement: statement.to_owned(), _share: share });
+        let of = all.statements.get(statement).map(Arc::clone);
+        all.portals.insert(name.to_owned(), Bound { statement: statement.to_owned(), _share: share, _of: of });
         Ok(is_large)
     }
 
@@ -134,7 +137,7 @@ impl Open {
         let mut all = self.0.lock();
         fits(all.statements.keys(), name, STATEMENTS_MAX, "prepared statements")?;
         let share = all.share(bytes, budget)?;
-        all.statements.insert(name.to_owned(), share);
+        all.statements.insert(name.to_owned(), Arc::new(share));
         Ok(())
     }
 

@@ -68,7 +68,7 @@ pub fn told(problem: &Problem) -> PgWireError {
 
 /// The same in another state.
 pub fn told_as(problem: &Problem, state: &str) -> PgWireError {
-    let is_last = matches!(problem.code.as_str(), "HW-LAKE-104" | "HW-LAKE-110");
+    let is_last = matches!(problem.code.as_str(), "HW-LAKE-104" | "HW-LAKE-109" | "HW-LAKE-110");
     let severity = if is_last { "FATAL" } else { "ERROR" };
     let mut info = ErrorInfo::new(severity.to_owned(), state.to_owned(), problem.title.clone());
     info.detail =
@@ -87,7 +87,9 @@ fn state(problem: &Problem) -> &'static str {
         "HW-LAKE-042" | "HW-LAKE-050" | "HW-LAKE-051" | "HW-LAKE-092" | "HW-LAKE-107" => "0A000",
         "HW-LAKE-043" | "HW-LAKE-085" | "HW-LAKE-111" => "53200",
         "HW-LAKE-069" => "53100",
-        "HW-LAKE-046" | "HW-LAKE-095" | "HW-LAKE-096" | "HW-LAKE-110" => "53300",
+        // Drivers take it for a connection that is not to be had.
+        "HW-LAKE-110" => "53300",
+        "HW-LAKE-046" | "HW-LAKE-095" | "HW-LAKE-096" => "53400",
         "HW-LAKE-048" | "HW-LAKE-072" => "57014",
         "HW-LAKE-049" => "57P01",
         "HW-LAKE-021" | "HW-LAKE-045" | "HW-LAKE-055" | "HW-LAKE-063" => "58030",
@@ -107,6 +109,7 @@ fn state(problem: &Problem) -> &'static str {
         "HW-LAKE-103" => "22P03",
         "HW-LAKE-105" => "22003",
         "HW-LAKE-106" | "HW-LAKE-113" => "22008",
+        "HW-LAKE-109" => "08006",
         "HW-LAKE-112" => "26000",
         _ => "XX000",
     }
@@ -169,4 +172,23 @@ fn is_too_large(words: &str) -> bool {
     }
     let is_number = kind.contains("Float") || kind.contains("Decimal");
     is_number && matches!(Decimal::written(value), Some(Ok(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of limits, one is about connections, and drivers try that one again by another.
+    #[test]
+    fn limits_of_the_node_are_none_of_connections() {
+        for (code, severity, state) in [
+            ("HW-LAKE-046", "ERROR", "53400"),
+            ("HW-LAKE-095", "ERROR", "53400"),
+            ("HW-LAKE-096", "ERROR", "53400"),
+            ("HW-LAKE-110", "FATAL", "53300"),
+        ] {
+            let PgWireError::UserError(info) = told(&Problem::new(code, "a limit")) else { panic!("{code}") };
+            assert_eq!((info.severity.as_str(), info.code.as_str()), (severity, state), "{code}");
+        }
+    }
 }

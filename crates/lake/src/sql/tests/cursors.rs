@@ -96,7 +96,7 @@ fn a_connection_has_so_many_open_and_no_more() {
         let told = refused.as_db_error().unwrap();
         assert_eq!(
             (told.code().code(), told.message()),
-            ("53300", "the connection has 64 portals open, which is the limit")
+            ("53400", "the connection has 64 portals open, which is the limit")
         );
         transaction.rollback().await.unwrap();
         drop(portals);

@@ -1,6 +1,7 @@
 //! What clients of PostgreSQL's protocol are told of the columns of an answer.
 
 use headwater_base::Limits;
+use headwater_kernel::port::Catalog as _;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Type;
 
@@ -47,6 +48,33 @@ fn columns_without_a_name_are_called_as_postgresql_calls_them() {
         _ => None,
     });
     assert_eq!(names.unwrap(), ["count", "?column?"]);
+    connected.end();
+}
+
+/// A statement reads what is there when it is carried out, in the columns that its client was told.
+#[test]
+fn a_prepared_statement_keeps_its_columns_or_is_refused() {
+    let house = House::new(Limits::default());
+    let one = |sql: &str| view("one", &[], &[("ansi", sql)]);
+    house.shop(&[one("SELECT 1 AS a, 'x' AS b")]);
+    let connected = Connected::new(&house);
+    let prepared = connected.runtime.block_on(connected.client.prepare("SELECT * FROM shop.one")).unwrap();
+    let catalog = &house.engine.0.sources.catalog;
+    let again = |sql: &str| {
+        house.runtime.block_on(async {
+            catalog.drop_view("shop", "one").await.unwrap();
+            catalog.create_view("shop", one(sql)).await.unwrap();
+        });
+        connected.runtime.block_on(connected.client.query_one(&prepared, &[]))
+    };
+    let row = again("SELECT 2 AS a, 'y' AS b").unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, &str>(1)), (2, "y"));
+    for changed in ["SELECT 'one' AS a, 'x' AS b", "SELECT 1 AS a", "SELECT 1 AS a, 'x' AS b, 2 AS c"] {
+        let error = again(changed).err().unwrap();
+        let told = error.as_db_error().unwrap();
+        let words = "cached plan must not change result type";
+        assert_eq!((told.code().code(), told.message()), ("0A000", words), "{changed}");
+    }
     connected.end();
 }
 

@@ -133,7 +133,24 @@ fn what_carries_a_statement_takes_columns_of_one_name() {
     let bound = "SELECT n, n FROM orders WHERE n = CAST($1 AS bigint)";
     let row = connected.runtime.block_on(connected.client.query_one(bound, &[&2_i64])).unwrap();
     assert_eq!((row.get::<_, i32>(0), row.get::<_, i32>(1)), (2, 2));
+    for how in ["", "VERBOSE ", "ANALYZE ", "FORMAT TREE "] {
+        let explained = format!("EXPLAIN {how}SELECT n, n FROM orders");
+        let plan = house.text(&explained, Format::Csv).unwrap();
+        let simple = connected.rows(&explained).unwrap();
+        let prepared = connected.runtime.block_on(connected.client.query(&explained, &[])).unwrap();
+        let prepared: Vec<Vec<String>> = prepared.iter().map(|row| vec![row.get(0), row.get(1)]).collect();
+        for rows in [simple, prepared] {
+            let says = rows.iter().any(|row| row[1].contains("n:1"));
+            assert_eq!((rows.is_empty(), says), (false, plan.contains("n:1")), "{explained}: {rows:?}");
+        }
+    }
     assert!(house.text("EXPLAIN SELECT n, n FROM orders", Format::Csv).unwrap().contains("n:1"));
+    for (refused, state) in
+        [("EXPLAIN SELECT nothing FROM orders", "42703"), ("EXPLAIN SELECT n INTO k FROM orders", "25006")]
+    {
+        let error = connected.runtime.block_on(connected.client.simple_query(refused)).err().unwrap();
+        assert_eq!(error.as_db_error().unwrap().code().code(), state, "{refused}");
+    }
     let joined = "SELECT * FROM (SELECT a.n, b.n, a.kind FROM orders a JOIN orders b ON a.n = b.n WHERE a.n = 1) AS o";
     let row = connected.runtime.block_on(connected.client.query_one(joined, &[])).unwrap();
     assert_eq!(row.columns().iter().map(|it| it.name()).collect::<Vec<_>>(), ["n", "n", "kind"]);

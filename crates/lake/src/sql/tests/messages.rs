@@ -206,6 +206,40 @@ fn a_client_more_than_there_may_be_is_told_so() {
     connected.end();
 }
 
+/// It holds what others wait for. Between messages everybody may be silent.
+#[test]
+fn a_client_that_stops_in_the_middle_of_a_message_is_dismissed() {
+    let house = House::new(Limits { sql_client_bytes: 200_000, sql_stalled_ms: 500, ..Limits::default() });
+    let connected = Connected::new(&house);
+    let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+    let large = |bytes: usize| message(b'P', format!("\0SELECT 1 --{}\0\0\0", "x".repeat(bytes)).as_bytes());
+    let value = "x".repeat(150_000);
+    for (bytes, sent) in [
+        // Of its length, of what there is room for, and of what is passed over.
+        (150_000, 3),
+        (150_000, 140_000),
+        (300_000, 250_000),
+    ] {
+        let told = connected.runtime.block_on(async {
+            let mut socket = TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+            socket.write_all(&[&begin[1..], &large(bytes)[..sent]].concat()).await.unwrap();
+            let mut told = Vec::new();
+            let end = tokio::time::timeout(Duration::from_secs(30), socket.read_to_end(&mut told)).await;
+            end.expect("it is not waited for").unwrap();
+            String::from_utf8_lossy(&told).into_owned()
+        });
+        for part in ["SFATAL\0", "C08006\0", "HW-LAKE-109"] {
+            assert!(told.contains(part), "{part}: {told:?}");
+        }
+        // What it held is there for others, one of whom has been silent all the while.
+        let row = connected.runtime.block_on(async {
+            connected.client.query_one("SELECT CAST($1 AS varchar) AS it", &[&value]).await.unwrap()
+        });
+        assert_eq!(row.get::<_, &str>(0), value);
+    }
+    connected.end();
+}
+
 /// A connection that keeps a portal named `held`, of the statement `one` with that value.
 async fn holding(connected: &Connected, value: &[u8]) -> TcpStream {
     let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
@@ -290,6 +324,9 @@ fn what_is_kept_counts_whatever_it_is() {
             &[begin.as_bytes(), count.to_be_bytes().as_slice(), values.as_slice(), b"\0\0".as_slice()].concat(),
         )
     };
+    let prepared = |name: &str, text: &str| message(b'P', format!("{name}\0{text}\0\0\0").as_bytes());
+    let portal = |number: i32| message(b'B', format!("{number}\0\0\0\0\0\0\0\0").as_bytes());
+    let columns: Vec<String> = (0..3_000).map(|number| format!("1 AS a{number}")).collect();
     let named = (0..15).map(|number| statement(&format!("{number}{}", "n".repeat(15_000))));
     let portals = (0..3).map(|number| nulls(&format!("p{number}"), 3_900));
     let portal_names = (0..15).map(|number| nulls(&format!("{number}{}", "n".repeat(15_000)), 0));
@@ -299,10 +336,34 @@ fn what_is_kept_counts_whatever_it_is() {
         [statement("one")].into_iter().chain(portal_names).collect(),
         // A large message, which takes more to keep than to read.
         vec![statement("one"), nulls("p", 40_000)],
+        // What is kept whole counts for what is made of it.
+        (0..3)
+            .map(|number| prepared(&format!("{number}"), &format!("SET search_path = '{}'", "n".repeat(900))))
+            .collect(),
+        vec![prepared("wide", &format!("SELECT {}", columns.join(", ")))],
+        // A statement is kept as long as its portals.
+        (0..3)
+            .flat_map(|number| [prepared("", &format!("SELECT 1 --{}", "n".repeat(90_000))), portal(number)])
+            .collect(),
     ] {
         let told = answered(&connected, &[all, vec![message(b'S', b"")]].concat());
         let told = String::from_utf8_lossy(&told);
         assert!(told.contains("C53200\0") && told.contains("HW-LAKE-111"), "{told:?}");
     }
+    connected.end();
+}
+
+/// What a statement is planned as goes with that, and is there again when it is carried out.
+#[test]
+fn plans_of_prepared_statements_are_not_kept() {
+    let house = House::new(Limits { sql_client_bytes: 200_000, ..Limits::default() });
+    let connected = Connected::new(&house);
+    let sum = format!("SELECT {}", ["1"; 500].join(" + "));
+    let many = (0..12).map(|number| message(b'P', format!("s{number}\0{sum}\0\0\0").as_bytes()));
+    let last = [message(b'B', b"\0s11\0\0\0\0\0\0\0"), message(b'E', b"\0\0\0\0\0"), message(b'S', b"")];
+    let told = answered(&connected, &many.chain(last).collect::<Vec<_>>());
+    let has = |row: &[u8]| told.windows(row.len()).filter(|one| *one == row).count();
+    assert_eq!(has(&message(b'1', b"")), 12);
+    assert_eq!(has(&message(b'D', b"\0\x01\0\0\0\x03500")), 1, "{}", String::from_utf8_lossy(&told));
     connected.end();
 }
