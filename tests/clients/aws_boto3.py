@@ -282,8 +282,8 @@ data = {"mapItemReaderData": '{"a": [1, 2]}'}
 seen = tried(read, {"result": "[]"}, stateConfiguration=data)["inspectionData"]
 assert json.loads(seen["afterItemsPointer"]) == [1, 2], seen
 assert json.loads(seen["afterItemSelector"]) == [{"v": 1}, {"v": 2}], seen
-branch = {"StartAt": "S", "States": {"S": {"Type": "Pass", "End": True}}}
-both = {"Type": "Parallel", "Branches": [branch, branch], "End": True}
+branches = [{"StartAt": name, "States": {name: {"Type": "Pass", "End": True}}} for name in ("S", "T")]
+both = {"Type": "Parallel", "Branches": branches, "End": True}
 assert json.loads(tried(both, {"result": "[1, 2]"})["output"]) == [1, 2]
 refused(sfn.exceptions.ValidationException, sfn.test_state, definition=json.dumps(both), mock={"result": "[1]"})
 

@@ -171,7 +171,7 @@ fn listed(member: &str, items: Vec<Value>, next: Option<String>) -> Value {
 
 /// Why a definition was refused, in the service's words where it is the definition.
 fn definition_fault(problems: Vec<Problem>) -> Refusal {
-    let faults: Vec<&str> = problems.iter().filter_map(diagnostic).collect();
+    let faults: Vec<&str> = problems.iter().flat_map(diagnostics).collect();
     if faults.is_empty() {
         return problems.into();
     }
@@ -179,7 +179,13 @@ fn definition_fault(problems: Vec<Problem>) -> Refusal {
     Refusal::new("InvalidDefinition", message)
 }
 
-/// One fault of a definition: code, fact and place.
-fn diagnostic(problem: &Problem) -> Option<&str> {
-    problem.title.strip_prefix("the definition: ").filter(|_| problem.code == codes::DEFINITION)
+/// The faults of a definition, each with code, fact and place: of a resource it is one, of a state that is tried all.
+fn diagnostics(problem: &Problem) -> Vec<&str> {
+    if problem.code != codes::DEFINITION {
+        return Vec::new();
+    }
+    match problem.title.strip_prefix("the definition: ") {
+        Some(fault) => vec![fault],
+        None => problem.causes.iter().map(String::as_str).collect(),
+    }
 }
