@@ -214,3 +214,16 @@ def view_names():
     do("CREATE VIEW shop.name_of_view AS SELECT 1 AS one", f"CREATE TABLE shop.name_of_table (id INT) {engine.USING}")
     refused(f"CREATE TABLE shop.name_of_view (id INT) {engine.USING}")
     refused("CREATE VIEW shop.name_of_table AS SELECT 1 AS one")
+
+
+@check
+def view_at_the_node():
+    """A view has the engine's dialect alone; the node says that it does not read it."""
+    do("CREATE VIEW shop.spoken AS SELECT count(*) AS n FROM datasets.orders")
+    assert rows("SELECT n FROM shop.spoken") == [[10]]
+    try:
+        by_node("SELECT n FROM shop.spoken")
+    except AssertionError as error:
+        assert "HW-LAKE-092" in str(error), error
+    else:
+        raise AssertionError("not refused")

@@ -5,7 +5,7 @@ import time
 
 from engine import EVERYTHING, spark
 from engines import both, do, folder_of, made, many, metadata_file, refused, rows, snapshots
-from node import by_node, check, until
+from node import check, until
 
 
 @check
@@ -158,19 +158,6 @@ def view_life():
     do("DROP VIEW shop.of_b")
     refused("SELECT * FROM shop.of_b", "NOT_FOUND")
     do("DROP VIEW IF EXISTS shop.of_b")
-
-
-@check
-def view_at_the_node():
-    """A view has Spark's dialect alone; the node says that it does not read it."""
-    do("CREATE VIEW shop.spoken AS SELECT count(*) AS n FROM datasets.orders")
-    assert rows("SELECT n FROM shop.spoken") == [[10]]
-    try:
-        by_node("SELECT n FROM shop.spoken")
-    except AssertionError as error:
-        assert "HW-LAKE-092" in str(error), error
-    else:
-        raise AssertionError("not refused")
 
 
 def gone(location):
