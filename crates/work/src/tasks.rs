@@ -43,6 +43,7 @@ use crate::definition::Resource;
 use crate::definition::resource::{Pattern, Service};
 use crate::execution::Failure;
 
+pub use approval::doubted;
 pub use blob::WRITTEN;
 pub use client::{HttpClient, Settings};
 pub use lookup::Lookups;

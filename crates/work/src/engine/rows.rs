@@ -211,7 +211,7 @@ pub enum Unknown {
     /// It is done again, with the same idempotency key.
     #[default]
     Retry,
-    /// It waits until a person ends it by its token.
+    /// It waits until a person ends it by its token, which is in an event `Task Outcome Unknown` on the default bus.
     Ask,
     /// It fails with `States.TaskUnknown`, which retriers and catchers see.
     Fail,

@@ -606,7 +606,10 @@ impl Shard {
             rows::Unknown::Ask => {
                 let token = token::make(key, &attempt, &self.inner.seed());
                 slot.touched = true;
-                slot.turn.ask(&attempt, token, &around);
+                if let Err(failure) = slot.turn.ask(&attempt, token, &around) {
+                    // Nobody would ever end it.
+                    let _ = self.feed(batch, key, Event::TaskFailed { attempt, failure }, around.now);
+                }
             }
             rows::Unknown::Fail => {
                 let cause = "the node crashed while the task was under way; nobody knows whether it was done";

@@ -12,6 +12,7 @@ mod news;
 mod payloads;
 mod rig;
 mod tables;
+mod unknown;
 
 use std::time::Duration;
 

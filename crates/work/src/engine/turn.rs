@@ -630,13 +630,21 @@ impl Turn {
         Task::decode(&self.row(&row, around)?, &|hash| self.fetch(hash, around)).ok()
     }
 
-    /// Marks a task as one that a person has to end.
-    pub(super) fn ask(&mut self, attempt: &Attempt, token: String, around: &Around<'_>) {
-        if let Some(mut task) = self.task(attempt, around) {
-            task.asked = true;
-            task.start.token.get_or_insert(token);
-            self.put_task(&task, around);
-        }
+    /// Marks a task as one that a person has to end, and asks for it on the default bus.
+    ///
+    /// # Errors
+    /// Why nobody can be asked; nothing is marked then.
+    pub(super) fn ask(&mut self, attempt: &Attempt, token: String, around: &Around<'_>) -> Result<(), Failure> {
+        let Some(mut task) = self.task(attempt, around) else { return Ok(()) };
+        task.asked = true;
+        task.start.token.get_or_insert(token);
+        let (id, cause) = (self.head.id(), self.next_cause());
+        let effect = effect_key(&id, attempt);
+        let call = task.call(&effect, &self.execution.identity.machine_arn, Some(&cause), around.now);
+        let told = tasks::doubted(&around.inner.services, &call, &id, &task.start.state)?;
+        self.appends.extend(told.into_iter().map(Arc::new));
+        self.put_task(&task, around);
+        Ok(())
     }
 
     fn next_cause(&self) -> Cause {

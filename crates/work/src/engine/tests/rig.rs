@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use headwater_base::{Limits, ManualClock, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::workflows::{ExecutionView, StartExecution, Workflows};
-use headwater_kernel::port::{Context, FunctionKind, Json, Secrets, Tables};
+use headwater_kernel::port::{Context, Enrich, FunctionKind, Json, Secrets, Tables};
 use headwater_log::embedded::Options;
 use headwater_log::{Commit, Delta, EmbeddedLog, Log, View};
 use headwater_testkit::FaultyDisk;
@@ -29,6 +31,8 @@ pub(super) struct Rig {
     pub(super) bounds: crate::Limits,
     /// Tables, where a test has them.
     pub(super) tables: Option<Arc<dyn Tables>>,
+    /// What the task `pipeline:enrich` calls.
+    pub(super) pipelines: Arc<Pipelines>,
     known: parking_lot::Mutex<BTreeMap<String, Workflow>>,
 }
 
@@ -45,11 +49,21 @@ pub(super) fn input(value: &Value) -> Json {
     Json::from(value.to_string())
 }
 
-fn services(log: &Arc<dyn Log>, folder: &std::path::Path, tables: Option<Arc<dyn Tables>>) -> Services {
-    let context =
-        Context { folder: folder.to_owned(), secrets: Arc::new(NoSecrets), tables, log: Some(Arc::clone(log)) };
-    let functions = vec![FunctionKind { name: "bug", call: bug }];
-    Services { functions, ..Services::new(context, Settings::default()).unwrap() }
+/// Pipelines that give each event back, unless they are stuck: then the answer never comes.
+#[derive(Default)]
+pub(super) struct Pipelines {
+    pub(super) calls: AtomicUsize,
+    pub(super) stuck: AtomicBool,
+}
+
+impl Enrich for Pipelines {
+    fn enrich<'a>(&'a self, _: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.stuck.load(Ordering::SeqCst) {
+            return Box::pin(std::future::pending());
+        }
+        Box::pin(async move { Ok(event) })
+    }
 }
 
 /// A function that gives back what it gets, unless that asks for a bug.
@@ -82,6 +96,7 @@ impl Rig {
             limits,
             bounds: crate::Limits::default(),
             tables: None,
+            pipelines: Arc::default(),
             known: parking_lot::Mutex::default(),
         };
         rig.engine = Some(rig.open().await);
@@ -133,7 +148,7 @@ impl Rig {
     async fn open(&self) -> Engine {
         let log: Arc<dyn Log> = self.log.clone();
         let parts = Parts {
-            services: services(&log, self.folder.path(), self.tables.clone()),
+            services: self.services(&log),
             log,
             clock: self.clock.clone(),
             node_limits: Arc::new(self.limits.clone()),
@@ -143,6 +158,14 @@ impl Rig {
             tasks_in_flight: NonZeroUsize::new(64).unwrap(),
         };
         Engine::open(parts).await.unwrap()
+    }
+
+    fn services(&self, log: &Arc<dyn Log>) -> Services {
+        let (folder, tables) = (self.folder.path().to_owned(), self.tables.clone());
+        let context = Context { folder, secrets: Arc::new(NoSecrets), tables, log: Some(Arc::clone(log)) };
+        let functions = vec![FunctionKind { name: "bug", call: bug }];
+        let enrich: Arc<dyn Enrich> = self.pipelines.clone();
+        Services { functions, enrich: Some(enrich), ..Services::new(context, Settings::default()).unwrap() }
     }
 
     pub(super) fn engine(&self) -> &Engine {
