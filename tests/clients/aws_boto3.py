@@ -286,6 +286,9 @@ branches = [{"StartAt": name, "States": {name: {"Type": "Pass", "End": True}}} f
 both = {"Type": "Parallel", "Branches": branches, "End": True}
 assert json.loads(tried(both, {"result": "[1, 2]"})["output"]) == [1, 2]
 refused(sfn.exceptions.ValidationException, sfn.test_state, definition=json.dumps(both), mock={"result": "[1]"})
+for whole in (each, both):
+    message = refused(sfn.exceptions.InvalidDefinition, sfn.test_state, definition=json.dumps(whole), roleArn=ROLE, **given)
+    assert "mock" in message, message
 
 # Events, a rule, and the execution that it starts.
 bus = events.create_event_bus(Name="shop")["EventBusArn"]

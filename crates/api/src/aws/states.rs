@@ -41,6 +41,8 @@ pub const OPERATIONS: &[&[Operation]] = &[
 pub mod codes {
     /// A fault of a definition.
     pub const DEFINITION: &str = "HW-WORK-001";
+    /// A Map or Parallel state is tried without a mock.
+    pub const NO_MOCK: &str = "HW-WORK-009";
     /// There is no such workflow, or it is not started yet.
     pub const NO_WORKFLOW: &str = "HW-WORK-020";
     /// There is no such execution.

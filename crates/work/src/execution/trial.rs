@@ -54,7 +54,8 @@ impl Trial {
     /// Enters the state and goes as far as what it does outside.
     ///
     /// # Errors
-    /// `HW-WORK-001` for a definition with faults, `HW-WORK-008` for a request that cannot be.
+    /// `HW-WORK-001` for a definition with faults, `HW-WORK-008` for a request that cannot be, `HW-WORK-009` for a Map or
+    /// Parallel without a mock.
     pub fn begin(request: &Map<String, Value>, given: &Given<'_>) -> Result<Self, Problem> {
         let (request, text) = Request::read(request, given.limits)?;
         let definition = Definition::load(&text, Flavor::Standard, given.limits)?;
@@ -101,18 +102,16 @@ impl Trial {
         if let Some(mock) = &self.request.mock {
             return fits(state, mock, self.request.mode);
         }
-        let lasting = match &state.kind {
-            Kind::Map(_) | Kind::Parallel { .. } => true,
-            Kind::Task(task) => task.resource.lasts(),
-            _ => false,
+        // The service tells these apart: a type that it does not try, and a task that it does not.
+        let code = match &state.kind {
+            Kind::Map(_) | Kind::Parallel { .. } => "HW-WORK-009",
+            Kind::Task(task) if task.resource.lasts() => "HW-WORK-008",
+            _ => return Ok(()),
         };
-        if lasting {
-            let title = format!("state `{}` can only be tried with a mock", state.name);
-            return Err(Problem::new("HW-WORK-008", title).help(
-                "give `mock.result` or `mock.errorOutput`; `.sync`, callbacks, activities, Map and Parallel need one",
-            ));
-        }
-        Ok(())
+        let title = format!("state `{}` can only be tried with a mock", state.name);
+        Err(Problem::new(code, title).help(
+            "give `mock.result` or `mock.errorOutput`; `.sync`, callbacks, activities, Map and Parallel need one",
+        ))
     }
 
     /// Enters the state, and takes the mock where there is one.

@@ -70,6 +70,10 @@ fn fault(problem: Problem) -> Refusal {
     if problem.code == super::codes::DEFINITION {
         return super::definition_fault(vec![problem]);
     }
+    if problem.code == super::codes::NO_MOCK {
+        let refused = Refusal::from(problem);
+        return Refusal::new("InvalidDefinition", refused.message);
+    }
     problem.into()
 }
 

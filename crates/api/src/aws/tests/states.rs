@@ -336,6 +336,8 @@ async fn validation_and_trial_are_the_engines() {
     assert_eq!(tried, json!({ "output": "{\"a\":1}" }));
     let refused = house.no(&target("TestState"), json!({ "definition": "{}", "input": "{" })).await;
     assert!(refused.starts_with("InvalidExecutionInput: Invalid State Machine Execution Input: '"), "{refused}");
+    let refused = house.no(&target("TestState"), json!({ "definition": "a Map" })).await;
+    assert_eq!(refused, "InvalidDefinition: as the double says [HW-WORK-009]");
     house.stop().await;
 }
 

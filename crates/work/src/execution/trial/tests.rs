@@ -143,7 +143,9 @@ fn a_state_inside_a_machine_is_tried_by_its_name() {
     assert_eq!(answer, json!({"output": "{\"i\":0}", "status": "SUCCEEDED"}));
     assert_eq!(refused(machine.clone(), json!({})), "HW-WORK-008");
     assert_eq!(refused(machine.clone(), json!({"stateName": "Q"})), "HW-WORK-008");
-    assert_eq!(refused(machine, json!({"stateName": "M"})), "HW-WORK-008");
+    assert_eq!(refused(machine, json!({"stateName": "M"})), "HW-WORK-009");
+    let branch = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
+    assert_eq!(refused(json!({"Type": "Parallel", "Branches": [branch], "End": true}), json!({})), "HW-WORK-009");
 }
 
 #[test]
