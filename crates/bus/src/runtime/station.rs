@@ -98,3 +98,6 @@ impl Outlet for Paced {
         self.station.outlet.rate()
     }
 }
+
+#[cfg(test)]
+mod tests;

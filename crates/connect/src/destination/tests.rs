@@ -101,6 +101,24 @@ async fn a_request_shows_who_it_comes_from() {
 }
 
 #[tokio::test]
+async fn a_key_goes_in_the_header_that_takes_it_and_a_caller_cannot_say_it() {
+    let fine = "200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    let (url, came) = server(&[fine, fine]).await;
+    let auth = json!({"type": "apiKey", "header": "X-Api-Key", "key": {"secret": "password"}});
+    let spec = json!({"url": url, "auth": auth, "rate": 2.5});
+    assert_eq!(send(spec.clone()).await.unwrap().0, Some(200));
+    let outlet = build(&spec, &context()).unwrap();
+    assert_eq!(outlet.rate(), Some(2.5));
+    let headers = vec![("x-api-key".to_owned(), "theirs".to_owned())];
+    let asked = Asked { method: "POST".to_owned(), url: format!("{url}/x"), headers };
+    let body = Bytes::from_static(b"{}");
+    outlet.send(Outgoing { key: "k", body: &body, now: Micros(0), asked: Some(&asked) }).await.unwrap();
+    for request in &*came.lock().await {
+        assert!(request.contains("\r\nx-api-key: open sesame\r\n") && !request.contains("theirs"), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_is_read_whole_or_not_at_all() {
     const LIMIT: usize = 256 * 1024;
     for (bytes, read) in [(LIMIT, true), (LIMIT + 1, false)] {

@@ -107,6 +107,34 @@ fn a_time_that_comes_once_ends_its_schedule() {
 }
 
 #[test]
+fn schedules_that_are_due_together_are_spread_over_their_window() {
+    let bench = Bench::new();
+    let spread = |number: usize| {
+        let more = json!({"flexibleWindow": "10m"});
+        bench.start("Schedule", &format!("spread-{number}"), spec("rate(1 hours)", more))
+    };
+    let units: Vec<_> = (0..20).map(spread).collect();
+    let sharp = |name: &str, expression: &str| {
+        let targets = json!([{"type": "stream", "stream": name}]);
+        bench.start("Schedule", name, spec(expression, json!({ "targets": targets })))
+    };
+    let (sharp, later) = (sharp("sharp", "cron(0 1 * * ? *)"), sharp("later", "cron(1 1 * * ? *)"));
+    bench.clock.advance(Duration::from_secs(3_600));
+    bench.wait_for("sharp", 1);
+    bench.clock.advance(Duration::from_secs(60));
+    bench.wait_for("later", 1);
+    let early = bench.read("ticks").len();
+    assert!(early < 20, "all of them in the first minute");
+    bench.clock.advance(Duration::from_secs(540));
+    // However late in the window it is, the time is the one that was due.
+    let times = bench.wait_for("ticks", 20);
+    assert!(times.iter().all(|time| *time == "2026-01-01T01:00:00Z"), "{times:?}");
+    for unit in units.iter().chain([&sharp, &later]) {
+        bench.stop(unit);
+    }
+}
+
+#[test]
 fn a_rule_may_have_a_schedule() {
     let bench = Bench::new();
     let spec = json!({"schedule": "cron(5 0 * * ? *)", "targets": [{"type": "stream", "stream": "ticks"}]});
