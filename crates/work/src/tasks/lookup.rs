@@ -84,3 +84,6 @@ fn shown(answer: Result<Option<Json>, LookupError>) -> Result<Value, Failure> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,3 +57,6 @@ pub(super) fn reconcile(services: &Services, _: &Service, call: &Call<'_>) -> Re
         pipelines.reconcile(&pipeline, from, to, repair).await.map_err(|problem| failure::of(&problem))
     })))
 }
+
+#[cfg(test)]
+mod tests;
