@@ -78,6 +78,15 @@ async fn a_bus_is_a_stream() {
     );
     let described = house.ok(&target("DescribeEventBus"), json!({ "Name": arn("event-bus/orders") })).await;
     assert_eq!((&described["Name"], &described["Description"]), (&json!("orders"), &json!("of the shop")));
+    let change = json!({ "Name": "orders", "Description": "of both shops" });
+    let changed = house.ok(&target("UpdateEventBus"), change).await;
+    let wanted = json!({ "Name": "orders", "Arn": arn("event-bus/orders"), "Description": "of both shops" });
+    assert_eq!(changed, wanted);
+    assert_eq!(house.kernel.get("Stream", "bus.orders").unwrap().spec, json!({ "description": "of both shops" }));
+    assert_eq!(
+        house.no(&target("UpdateEventBus"), json!({ "Name": "none" })).await,
+        "ResourceNotFoundException: Event bus none does not exist."
+    );
     let names = |listed: &Value| -> Vec<String> {
         listed["EventBuses"].as_array().unwrap().iter().map(|bus| bus["Name"].as_str().unwrap().to_owned()).collect()
     };
@@ -256,6 +265,9 @@ async fn archives_and_their_replays() {
         (&described["RetentionDays"], &described["Description"], &described["EventPattern"], &described["EventCount"]),
         (&json!(0), &json!("d"), &json!("{\"source\": [\"shop\"]}"), &json!(0))
     );
+    let listed = house.ok(&target("ListArchives"), json!({ "EventSourceArn": arn("event-bus/default") })).await;
+    assert_eq!(listed["Archives"][0]["ArchiveName"], "a");
+    assert_eq!(house.ok(&target("ListArchives"), json!({ "NamePrefix": "b" })).await, json!({ "Archives": [] }));
     house.ok(&target("PutRule"), json!({ "Name": "r", "EventPattern": "{\"source\":[\"shop\"]}" })).await;
     let start = |name: &str, from: f64, to: f64, bus: &str| {
         json!({ "ReplayName": name, "EventSourceArn": arn("archive/a"), "EventStartTime": from, "EventEndTime": to,
@@ -356,6 +368,18 @@ async fn a_connections_secret_is_in_its_file_and_nowhere_else() {
         (&described["ConnectionArn"], &described["InvocationEndpoint"], &described["InvocationRateLimitPerSecond"]),
         (&created["ConnectionArn"], &json!("https://crm.example.com/tickets"), &json!(300))
     );
+    let change = json!({ "Name": "tickets", "HttpMethod": "PUT", "InvocationRateLimitPerSecond": 5 });
+    house.ok(&target("UpdateApiDestination"), change).await;
+    let tickets = house.kernel.get("Destination", "tickets").unwrap();
+    assert_eq!(
+        (&tickets.spec["method"], &tickets.spec["rate"], &tickets.spec["url"]),
+        (&json!("PUT"), &json!(5), &json!("https://crm.example.com/tickets"))
+    );
+    let by_connection = json!({ "ConnectionArn": created["ConnectionArn"] });
+    let listed = house.ok(&target("ListApiDestinations"), by_connection).await;
+    assert_eq!(listed["ApiDestinations"][0]["Name"], "tickets");
+    let listed = house.ok(&target("ListApiDestinations"), json!({ "NamePrefix": "other" })).await;
+    assert_eq!(listed, json!({ "ApiDestinations": [] }));
     let change = json!({ "Name": "crm", "AuthorizationType": "API_KEY",
         "AuthParameters": { "ApiKeyAuthParameters": { "ApiKeyName": "x-key", "ApiKeyValue": "hunter2-second" } } });
     house.ok(&target("UpdateConnection"), change).await;
@@ -376,6 +400,9 @@ async fn a_connections_secret_is_in_its_file_and_nowhere_else() {
     house.ok(&target("DeleteConnection"), json!({ "Name": "crm" })).await;
     let described = house.ok(&target("DescribeApiDestination"), json!({ "Name": "tickets" })).await;
     assert_eq!(described["ApiDestinationState"], "INACTIVE");
+    house.ok(&target("DeleteApiDestination"), json!({ "Name": "tickets" })).await;
+    let gone = house.no(&target("DescribeApiDestination"), json!({ "Name": "tickets" })).await;
+    assert!(gone.starts_with("ResourceNotFoundException: "), "{gone}");
     let folder = house.stop().await;
     for (path, text) in everything(folder.path()) {
         assert!(!text.contains("hunter2"), "{}", path.display());

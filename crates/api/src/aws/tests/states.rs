@@ -295,6 +295,9 @@ async fn activities_give_their_tasks_to_workers() {
     assert_eq!(house.ok(&target("GetActivityTask"), json!({ "activityArn": arn("activity:idle") })).await, json!({}));
     let listed = house.ok(&target("ListActivities"), json!({})).await;
     assert_eq!(listed["activities"].as_array().unwrap().len(), 2);
+    let described = house.ok(&target("DescribeActivity"), json!({ "activityArn": arn("activity:busy") })).await;
+    assert_eq!((&described["name"], &described["activityArn"]), (&json!("busy"), &json!(arn("activity:busy"))));
+    assert_eq!(described["creationDate"], created["creationDate"]);
     house.ok(&target("DeleteActivity"), json!({ "activityArn": arn("activity:busy") })).await;
     assert_eq!(
         house.no(&target("GetActivityTask"), named).await,
