@@ -276,8 +276,9 @@ fn of_launch<'a>(changes: &'a [Value], id: &'a str) -> impl Iterator<Item = &'a 
     changes.iter().filter(move |change| change["value"]["key"] == id)
 }
 
-/// Says how long after it was complete a launch had its price, by the times of the two changes.
-#[allow(clippy::print_stderr, reason = "a measurement, which is said and not judged")]
+/// Says how long after it was complete a launch had its price, by the times of the two changes. Two seconds are the goal;
+/// that half of them are within it is judged, since single ones may wait for other tests on the same machine.
+#[allow(clippy::print_stderr, reason = "a measurement")]
 fn say_how_fast(node: &Node) {
     let changes = changes(node);
     let mut waits = Vec::new();
@@ -298,6 +299,7 @@ fn say_how_fast(node: &Node) {
         waits[waits.len() * 9 / 10],
         waits.last().unwrap()
     );
+    assert!(waits[waits.len() / 2] <= 2_000, "{waits:?}");
 }
 
 /// Milliseconds of the day.
