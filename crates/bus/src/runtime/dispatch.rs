@@ -338,7 +338,7 @@ impl Dispatch {
             }
             Verdict::Again(refused) => {
                 let age = now.since(pending.first);
-                let pause = refused.after.unwrap_or_else(|| self.pause(&policy, &first, pending.attempts));
+                let pause = refused.after.unwrap_or_else(|| pause(&policy, &first, pending.attempts, self.seed));
                 let old = age + pause > Duration::from_millis(policy.age.millis());
                 if !old && pending.attempts < policy.attempts {
                     Figures::add(&self.figures.retried, 1);
@@ -391,19 +391,19 @@ impl Dispatch {
         of_target.unwrap_or_default()
     }
 
-    /// The pause before the next try: doubles, up to ten minutes; a random half of it is left out.
-    fn pause(&self, policy: &DeliverySpec, key: &[u8], attempts: u32) -> Duration {
-        let doubled = policy.pause.millis().saturating_mul(1 << attempts.saturating_sub(1).min(20));
-        let whole = Duration::from_millis(doubled).min(PAUSE_MAX);
-        let drawn = fnv(&[&format!("{:x?}", key), &attempts.to_string(), &self.seed.to_string()]) >> 33;
-        #[expect(clippy::cast_precision_loss, reason = "31 bits fit")]
-        let part = drawn as f64 / (1_u64 << 31) as f64;
-        whole.mul_f64(0.5 + part / 2.0)
-    }
-
     fn failed(&self, error: &LogError) -> Problem {
         Problem::new("HW-BUS-022", format!("deliveries of `{}`: {error}", self.subscription.id()))
     }
+}
+
+/// The pause before the next try: doubles, up to ten minutes, and a random part of up to half of it is left out.
+fn pause(policy: &DeliverySpec, key: &[u8], attempts: u32, seed: u64) -> Duration {
+    let doubled = policy.pause.millis().saturating_mul(1 << attempts.saturating_sub(1).min(20));
+    let whole = Duration::from_millis(doubled).min(PAUSE_MAX);
+    let drawn = fnv(&[&format!("{key:x?}"), &attempts.to_string(), &seed.to_string()]) >> 33;
+    #[expect(clippy::cast_precision_loss, reason = "31 bits fit")]
+    let part = drawn as f64 / (1_u64 << 31) as f64;
+    whole.mul_f64(0.5 + part / 2.0)
 }
 
 /// A delivery's ticket; one that cannot be read is taken up at once, and then goes.
@@ -416,3 +416,6 @@ fn ticket(key: Bytes, value: &[u8]) -> Ticket {
         None => Ticket { due: Micros(0), key, lane: None },
     }
 }
+
+#[cfg(test)]
+mod tests;
