@@ -222,6 +222,23 @@ fn many_events_become_several_files_of_one_snapshot() {
 }
 
 #[test]
+fn rows_beyond_the_bound_in_memory_are_files_before_their_snapshot_is_due() {
+    let bench = Bench::new();
+    bench.send(0, &events(0..3));
+    let dataset = bench.start(|setup| setup.limits = Arc::new(Limits { lake_tail_bytes: 1, ..Limits::default() }));
+    bench.until("the first snapshot", || bench.ids().len() == 3);
+    bench.send(0, &events(3..50));
+    bench.until("the events are seen", || dataset.figures.lag() == 47);
+    let tail = bench.tables.tail("t").unwrap();
+    bench.until("all of them are in files", || tail.bytes() == 0 && !tail.files().is_empty());
+    assert_eq!(bench.snapshots(), 1, "the next one is not due");
+    bench.minute();
+    bench.until("the next snapshot", || bench.ids() == (0..50).collect::<Vec<_>>());
+    assert_eq!(bench.snapshots(), 2);
+    dataset.stop().unwrap();
+}
+
+#[test]
 fn small_files_are_merged_and_the_positions_stay() {
     let bench = Bench::new();
     let dataset = bench.start(|setup| setup.snapshots = 2);
