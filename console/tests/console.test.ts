@@ -146,7 +146,11 @@ describe('home', () => {
       .getByRole('row', { name: /Workflow price-launch/ })
       .getByRole('link')
       .waitFor();
-    await page.getByRole('link', { name: 'Run costs' }).waitFor();
+    await page.getByRole('link', { name: 'Run costs' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Run costs' }).waitFor();
+    await page.getByRole('region', { name: 'Launches', exact: true }).getByText('0', { exact: true }).waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
+    expect(await barriers(page)).toEqual([]);
     await page.close();
   });
 

@@ -75,6 +75,21 @@ spec:
 ---
 apiVersion: headwater.dev/v1
 kind: Dashboard
+metadata: {name: leads}
+spec:
+  filters:
+    - {id: country, from: orders, column: country}
+  charts:
+    - id: where
+      title: Where
+      type: table
+      from: orders
+      dimensions: [city]
+      measures: [{name: revenue, expr: sum(amount)}]
+      link: {label: Open the shop, dashboard: shop}
+---
+apiVersion: headwater.dev/v1
+kind: Dashboard
 metadata: {name: sums}
 spec:
   charts:
@@ -366,9 +381,28 @@ describe('a dashboard', () => {
     await page.close();
   });
 
+  test('leads to another dashboard with the values of a row and the filters that it has, too', async () => {
+    const page = await chrome.page(at('/dashboards/leads?f.country=["CH"]'));
+    await page.getByRole('region', { name: 'Where' }).getByRole('button', { name: 'Chur' }).click();
+    await page.getByRole('dialog').getByRole('link', { name: 'Open the shop' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Shop' }).waitFor();
+    await kpi(page, '20');
+    const { pathname, searchParams } = new URL(page.url());
+    expect([pathname, searchParams.get('f.country'), searchParams.get('f.city')]).toEqual([
+      '/console/dashboards/shop',
+      '["CH"]',
+      '["Chur"]',
+    ]);
+    await page.goBack();
+    await page.getByRole('heading', { level: 1, name: 'leads' }).waitFor();
+    await page.close();
+  });
+
   test('is asked anew as often as its reader wants', async () => {
-    const page = await chrome.page(at('/dashboards/shop?every=5s&f.city=["new"]'));
+    const page = await chrome.page(at('/dashboards/shop?f.city=["new"]'));
     await page.getByRole('region', { name: 'Cities' }).getByText('Nothing at this time').waitFor();
+    await page.getByLabel(/^Refresh/).selectOption('5s');
+    await until('the interval in the URL', async () => new URL(page.url()).searchParams.get('every') === '5s');
     await node.send('POST', '/v1/streams/sales/events', '{"at":"2024-01-01T00:00:00Z","city":"new","amount":0}');
     await page.getByRole('region', { name: 'Cities' }).getByRole('button', { name: 'new' }).waitFor();
     await page.close();

@@ -178,6 +178,21 @@ fn features_of_users_listings_and_addresses_can_be_read_at_once() {
     assert_eq!((&address["values"]["visitors_1h"], &address["values"]["asn_1h"]), (&json!(1), &json!("7922")));
     let (status, body) = node.get(&format!("/v1/features/ip/{}", address["key"].as_str().unwrap())).unwrap();
     assert_eq!((status, json(&body).unwrap()["events_1m"].clone()), (200, json!(3)));
+
+    // What the dashboard of operations draws of them, out of the rollup; all that it has can be drawn.
+    let drawn = |chart: &Value, filters: Value| {
+        let asked = json!({"dashboard": "operations", "chart": chart, "filters": filters});
+        let (status, drawn) = node.post("/v1/charts", &asked).unwrap();
+        assert_eq!(status, 200, "{chart}: {drawn}");
+        json(&drawn).unwrap()["rows"].clone()
+    };
+    let (_, shown) = node.get("/v1/dashboards/operations").unwrap();
+    for chart in json(&shown).unwrap()["spec"]["charts"].as_array().unwrap() {
+        drawn(&chart["id"], json!({}));
+    }
+    assert_eq!(drawn(&json!("events"), json!({})), json!([[3]]));
+    assert_eq!(drawn(&json!("events"), json!({"kind": ["order"]})), json!([[2]]));
+    assert_eq!(drawn(&json!("countries"), json!({"country": ["US"]})), json!([["US", 3]]));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use e2e::{Lines, Node, client, json, note_skip, root, until};
+use e2e::{Lines, Node, client, json, note_skip, output, root, until};
 use serde_json::Value;
 
 use super::HEADWATER;
@@ -180,6 +180,48 @@ fn two_readers_get_their_own_rows_and_nothing_hostile_is_more_than_text() {
     let event = serde_json::json!({"source": "shop", "detail-type": "Closed", "detail": {"html": "<i>"}});
     assert_eq!(node.post("/v1/buses/default/events", &event).unwrap().0, 200);
     assert_eq!(header(&post.wait(3)[2], "Subject"), "Closed from shop");
+}
+
+/// The solution's own alarms, which look oftener here, and one of them at one country alone. The gateway is a mail server.
+#[test]
+fn a_kpi_and_a_gauge_of_sales_insights_that_cross_their_lines_are_mailed() {
+    let Some(python) = client("a_kpi_and_a_gauge_of_sales_insights", "mail/bin/python") else { return };
+    let mut post = Post::start(&python, 0, None);
+    let node = Node::start(HEADWATER).unwrap();
+    let mail = format!(
+        "mail: {{server: 127.0.0.1, port: {}, tls: none, from: node@example.com, to: [asha@example.com]}}",
+        post.port
+    );
+    let folder = root().join("solutions/sales-insights/resources");
+    let files = ["streams", "datasets", "windows", "forecast", "markets", "dashboard", "alerts", "alarms"];
+    let files = files.map(|name| std::fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap());
+    let resources = files.join("\n---\n").replace("url: ${webhook}", &mail).replace("${notify}", "true");
+    let oftener = resources.replace("every: 5m", "every: 1s").replace("sustain: 2\n  alerts", "sustain: 1\n  alerts");
+    let narrowed = oftener.replace("  chart: outside\n", "  chart: outside\n  filters: {country: [IN]}\n");
+    node.headwater(&["apply", "-f", "-"], &narrowed).unwrap();
+    let hour = output(Command::new("date").args(["-u", "-d", "2 hours ago", "+%Y-%m-%dT%H:00:00Z"]), "").unwrap();
+    let verdict = |country: &str, outside: bool| {
+        serde_json::json!({
+            "time": hour.trim(), "cohort": format!("{country}/app"), "parts": {"country": country, "channel": "app"},
+            "actual": 10.0, "predicted": 100.0, "lower": 60.0, "upper": 140.0, "threshold": 60.0, "outside": outside,
+        })
+    };
+    let verdicts = serde_json::json!([verdict("IN", true), verdict("CO", false)]);
+    // A pipe begins with what comes after it.
+    until("the pipes run", || {
+        let pipes = node.headwater(&["get", "pipes", "-o", "json"], "").and_then(|text| json(&text)).unwrap();
+        let pipes = pipes.as_array().unwrap();
+        pipes.len() == 2 && pipes.iter().all(|pipe| pipe["status"]["ready"] == "true")
+    })
+    .unwrap();
+    until("the stream is there", || node.post("/v1/streams/sales.verdicts/events", &verdicts).unwrap().0 == 200)
+        .unwrap();
+    let mut mails = post.wait(2).to_vec();
+    mails.sort_by_key(|mail| header(mail, "Subject"));
+    let subjects: Vec<String> = mails.iter().map(|mail| header(mail, "Subject")).collect();
+    assert_eq!(subjects, ["Alarm sales-met: 10", "Alarm sales-outside: 100"]);
+    let plain = part(&mails[1], "text/plain")["text"].as_str().unwrap();
+    assert!(plain.contains("/console/dashboards/sales?f.country=%5B%22IN%22%5D&t="), "{plain}");
 }
 
 #[test]

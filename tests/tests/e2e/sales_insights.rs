@@ -122,6 +122,40 @@ fn what_is_no_sale_is_asked_in_sql_whoever_found_out() {
     assert_eq!(ask(&node, others), ["sales-windows,,sales.raw,soon", ",sales,sales.raw,soon"]);
 }
 
+/// By the row policies of the solution's README, in SQL and on the dashboard.
+#[test]
+fn an_analyst_of_one_country_sees_no_other() {
+    let node = Node::start(HEADWATER).unwrap();
+    node.headwater(&["solution", "apply", "sales-insights"], "").unwrap();
+    let readme = std::fs::read_to_string(root().join("solutions/sales-insights/README.md")).unwrap();
+    let policies = readme.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    node.headwater(&["apply", "-f", "-"], policies).unwrap();
+    let hour = output(Command::new("date").args(["-u", "-d", "2 hours ago", "+%Y-%m-%dT%H:00:00Z"]), "").unwrap();
+    let sale = |country: &str| json!({"time": hour.trim(), "country": country, "channel": "app", "amount": 12.5});
+    let verdict = |country: &str| {
+        json!({"time": hour.trim(), "cohort": format!("{country}/app"), "parts": {"country": country, "channel": "app"},
+            "actual": 10.0, "predicted": 100.0, "change": "began"})
+    };
+    for (stream, events) in
+        [("sales.raw", json!([sale("CO"), sale("IN")])), ("sales.verdicts", json!([verdict("CO"), verdict("IN")]))]
+    {
+        let path = format!("/v1/streams/{stream}/events");
+        until("the stream is there", || node.post(&path, &events).unwrap().0 == 200).unwrap();
+    }
+    let began = json!({"dashboard": "sales", "chart": "anomalies"});
+    for (who, countries, count) in [("admin", "country\nCO\nIN\n", 2), ("asha", "country\nIN\n", 1)] {
+        for relation in ["sales", "sales_verdicts"] {
+            let query = format!("SELECT DISTINCT country FROM {relation} ORDER BY country");
+            assert_eq!(node.headwater(&["sql", "--as", who, "-o", "csv", &query], "").unwrap(), countries, "{who}");
+        }
+        let (status, drawn) = node.post_as(who, "/v1/charts", &began).unwrap();
+        assert_eq!((status, &json(&drawn).unwrap()["rows"]), (200, &json!([[count]])), "{who}");
+    }
+    // What the policies do not name is not there.
+    let raw = node.run(&["sql", "--as", "asha", "SELECT count(*) FROM streams.\"sales.raw\""]).unwrap();
+    assert!(String::from_utf8_lossy(&raw.stderr).contains("HW-LAKE-041"), "{raw:?}");
+}
+
 #[test]
 fn anomalies_are_rows_of_sql_and_a_kill_doubles_none() {
     let mut node = Node::start(HEADWATER).unwrap();

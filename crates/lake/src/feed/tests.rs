@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use headwater_base::{Limits, ManualClock, Micros, Name, Problem};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_log::cursor::{Cursor, Pulled};
@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use super::{Setup, run};
 use crate::commit::Version;
 use crate::figures::Figures;
-use crate::files::Files;
+use crate::files::{Files, path_of};
 use crate::kinds::dataset;
 use crate::layout::Layout;
 use crate::positions::{Positions, SUMMARY_KEY};
@@ -222,6 +222,23 @@ fn many_events_become_several_files_of_one_snapshot() {
 }
 
 #[test]
+fn rows_beyond_the_bound_in_memory_are_files_before_their_snapshot_is_due() {
+    let bench = Bench::new();
+    bench.send(0, &events(0..3));
+    let dataset = bench.start(|setup| setup.limits = Arc::new(Limits { lake_tail_bytes: 1, ..Limits::default() }));
+    bench.until("the first snapshot", || bench.ids().len() == 3);
+    bench.send(0, &events(3..50));
+    bench.until("the events are seen", || dataset.figures.lag() == 47);
+    let tail = bench.tables.tail("t").unwrap();
+    bench.until("all of them are in files", || tail.bytes() == 0 && !tail.files().is_empty());
+    assert_eq!(bench.snapshots(), 1, "the next one is not due");
+    bench.minute();
+    bench.until("the next snapshot", || bench.ids() == (0..50).collect::<Vec<_>>());
+    assert_eq!(bench.snapshots(), 2);
+    dataset.stop().unwrap();
+}
+
+#[test]
 fn small_files_are_merged_and_the_positions_stay() {
     let bench = Bench::new();
     let dataset = bench.start(|setup| setup.snapshots = 2);
@@ -369,6 +386,39 @@ fn a_full_disk_ends_a_life_with_a_code_and_the_next_one_catches_up() {
     assert_eq!(bench.ids(), [0, 1, 2]);
     assert_eq!(files(), before, "no part of a file stays");
     disk.set_full(false);
+    let dataset = bench.start(|_| ());
+    bench.in_time("the rest", || bench.ids() == (0..6).collect::<Vec<_>>());
+    dataset.stop().unwrap();
+}
+
+#[test]
+fn a_lost_manifest_ends_a_life_with_a_code_and_the_next_one_catches_up_once_it_is_back() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
+    let bench = Bench::with_streams(Arc::clone(&disk));
+    bench.send(0, &events(0..3));
+    let dataset = bench.start(|_| ());
+    bench.until("the first snapshot", || bench.ids().len() == 3);
+    dataset.stop().unwrap();
+    let (files, version) = (bench.tables.files(), bench.version().unwrap());
+    let list = version.metadata.current_snapshot().unwrap().manifest_list().to_owned();
+    let manifest = now(version.manifests(files)).unwrap()[0].manifest_path.clone();
+    bench.send(0, &events(3..6));
+    let there = || now(files.list(LOCATION)).unwrap().into_iter().collect::<BTreeSet<_>>();
+    let before = there();
+    for location in [list, manifest] {
+        let whole = now(files.read(&location)).unwrap();
+        for damage in ["is gone", "is empty"] {
+            match damage {
+                "is gone" => disk.remove(&path_of(&location)).unwrap(),
+                _ => now(files.write(&location, Bytes::new())).unwrap(),
+            }
+            let life = bench.start(|_| ());
+            bench.in_time("it ends", || life.thread.is_finished());
+            assert_eq!(life.thread.join().unwrap().unwrap_err().code, "HW-LAKE-021", "{location} {damage}");
+        }
+        now(files.write(&location, whole)).unwrap();
+        assert_eq!((bench.snapshots(), there()), (1, before.clone()), "nothing has come or gone");
+    }
     let dataset = bench.start(|_| ());
     bench.in_time("the rest", || bench.ids() == (0..6).collect::<Vec<_>>());
     dataset.stop().unwrap();

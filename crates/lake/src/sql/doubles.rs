@@ -4,8 +4,8 @@
 //! is planned once more, where all but the first of a name are called otherwise, `a:1`, as the engine itself calls columns of
 //! a relation in FROM that have one name. PostgreSQL's clients are told the names that were said (`postgres/names.rs`).
 //!
-//! What it is NOT: it looks at no table. That `SELECT *, *` has every column twice is known behind its stars alone, and it is
-//! refused as before.
+//! What it is NOT: it looks at no table. What several stars have twice (`SELECT *, *`) is known behind them alone, so they are
+//! spelled out before ([`spelled`]); those of subqueries are not, and are refused as before.
 //!
 //! Invariant: nobody who names a column gets another one for it. Within a statement only what says the same value twice is
 //! called otherwise, or what has no name; outside of everything else also what nothing else there names.
@@ -23,6 +23,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::dependencies;
+
+mod spelled;
 
 /// Times that a statement is planned otherwise than it was written.
 const ATTEMPTS_MAX: usize = 8;
@@ -53,6 +55,19 @@ pub async fn planned(state: &SessionState, statement: &Statement) -> Result<Logi
     if !doubles.learn(&error) {
         return Err(error);
     }
+    if let Some(plan) = otherwise(state, statement, doubles).await {
+        return Ok(plan);
+    }
+    let Some(spelled) = spelled::spelled(state, statement).await else { return Err(error) };
+    let mut doubles = Doubles::default();
+    match as_it_is(state, &spelled).await {
+        Err(next) if doubles.learn(&next) => otherwise(state, &spelled, doubles).await.ok_or(error),
+        planned => planned.map_err(|_| error),
+    }
+}
+
+/// The plan of a statement in which columns are called otherwise, if it has one.
+async fn otherwise(state: &SessionState, statement: &Statement, mut doubles: Doubles) -> Option<LogicalPlan> {
     let mut before = 0;
     for _ in 0..ATTEMPTS_MAX {
         let mut other = statement.clone();
@@ -60,7 +75,7 @@ pub async fn planned(state: &SessionState, statement: &Statement) -> Result<Logi
         doubles.rename(&mut other);
         if doubles.renamed <= before {
             if doubles.is_wide {
-                break;
+                return None;
             }
             doubles.is_wide = true;
             continue;
@@ -68,11 +83,10 @@ pub async fn planned(state: &SessionState, statement: &Statement) -> Result<Logi
         before = doubles.renamed;
         match as_it_is(state, &other).await {
             Err(next) if doubles.learn(&next) => {}
-            Err(_) => break,
-            planned => return planned,
+            planned => return planned.ok(),
         }
     }
-    Err(error)
+    None
 }
 
 async fn as_it_is(state: &SessionState, statement: &Statement) -> Result<LogicalPlan> {

@@ -476,6 +476,16 @@ fn a_query_ends_at_its_bounds_while_others_are_answered() {
     assert_eq!(house.problem(large).code, "HW-LAKE-043");
 }
 
+/// As many run as may; others wait for their turn, and not for ever.
+#[test]
+fn a_query_that_gets_no_turn_is_refused() {
+    let house = House::new(Limits { sql_queries: 1, ..Limits::default() });
+    let turn = Arc::clone(&house.engine.0.turns).try_acquire_owned().unwrap();
+    assert_eq!(house.problem("SELECT 1").code, "HW-LAKE-046");
+    drop(turn);
+    assert_eq!(house.rows("SELECT 1"), json!([[1]]));
+}
+
 /// As PostgreSQL has it; the difference of two times is what Grafana and others take it of.
 #[test]
 fn seconds_of_a_duration_have_their_fractions() {

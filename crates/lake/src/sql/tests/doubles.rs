@@ -35,6 +35,42 @@ fn what_is_selected_twice_is_there_twice() {
             "n kind n kind",
             json!([[3, "odd", 3, "odd"]]),
         ),
+        (
+            "SELECT *, * FROM (SELECT n, kind FROM orders) AS o WHERE n = 3",
+            "n kind n:1 kind:1",
+            "n kind n kind",
+            json!([[3, "odd", 3, "odd"]]),
+        ),
+        (
+            "SELECT *, *, * FROM (SELECT n FROM orders) AS o ORDER BY n DESC LIMIT 1",
+            "n n:1 n:2",
+            "n n n",
+            json!([[3, 3, 3]]),
+        ),
+        (
+            "SELECT count(*), *, * FROM (SELECT 5 AS five) AS o GROUP BY five",
+            "count(*) five five:1",
+            "count five five",
+            json!([[1, 5, 5]]),
+        ),
+        (
+            "SELECT o.*, n + 1 AS n, *, 7 FROM (SELECT n, kind FROM orders) AS o WHERE o.n = 3",
+            "n kind n:1 n:2 kind:1 Int64(7)",
+            "n kind n n kind ?column?",
+            json!([[3, "odd", 4, 3, "odd", 7]]),
+        ),
+        (
+            "SELECT b.*, *, b.* FROM (SELECT n FROM orders) AS a JOIN (SELECT 3 AS n, 5 AS five) AS b ON a.n = b.n",
+            "n five n:1 n:2 five:1 n:3 five:2",
+            "n five n n five n five",
+            json!([[3, 5, 3, 3, 5, 3, 5]]),
+        ),
+        (
+            "WITH o AS (SELECT n, kind FROM orders) SELECT *, * FROM o JOIN (SELECT max(n) AS n FROM o) AS p USING (n)",
+            "n kind n:1 kind:1",
+            "n kind n kind",
+            json!([[3, "odd", 3, "odd"]]),
+        ),
         ("SELECT n, n + 1 AS n FROM orders WHERE orders.n = 3", "n n:1", "n n", json!([[3, 4]])),
         (
             "SELECT *, n + 1 AS n, 'x' AS kind FROM (SELECT n, kind FROM orders) AS o WHERE o.n = 3",
@@ -115,11 +151,22 @@ fn within_a_statement_columns_of_one_name_say_the_same() {
         "SELECT kind AS k, count(*) AS k FROM orders GROUP BY k",
         "SELECT max(n) AS k, min(n) AS k FROM orders GROUP BY kind HAVING k > 2",
         "SELECT n FROM (SELECT *, n + 1 AS n FROM orders) AS o",
+        "SELECT n FROM (SELECT *, * FROM orders) AS o",
         "SELECT *, n + 1 AS n FROM orders ORDER BY n",
         "SELECT n FROM orders a JOIN orders b ON a.n = b.n",
     ] {
         assert_eq!(house.problem(statement).code, "HW-LAKE-041", "{statement}");
     }
+}
+
+/// An answer has as many columns as PostgreSQL's have, 1,664, and no more.
+#[test]
+fn stars_are_spelled_out_up_to_a_bound() {
+    let house = House::new(Limits::default());
+    house.append(0, 1);
+    let stars = |count: usize| format!("SELECT {}* FROM (SELECT n, kind FROM orders) AS o", "*, ".repeat(count - 1));
+    assert_eq!(house.rows(&stars(50))[0].as_array().map(Vec::len), Some(100));
+    assert_eq!(house.problem(&stars(833)).code, "HW-LAKE-041");
 }
 
 /// A cursor, what is explained and what is bound say it as well.
@@ -144,7 +191,9 @@ fn what_carries_a_statement_takes_columns_of_one_name() {
             assert_eq!((rows.is_empty(), says), (false, plan.contains("n:1")), "{explained}: {rows:?}");
         }
     }
-    assert!(house.text("EXPLAIN SELECT n, n FROM orders", Format::Csv).unwrap().contains("n:1"));
+    for twice in ["EXPLAIN SELECT n, n FROM orders", "EXPLAIN SELECT *, * FROM orders"] {
+        assert!(house.text(twice, Format::Csv).unwrap().contains("n:1"), "{twice}");
+    }
     for (refused, state) in
         [("EXPLAIN SELECT nothing FROM orders", "42703"), ("EXPLAIN SELECT n INTO k FROM orders", "25006")]
     {
