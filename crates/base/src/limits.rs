@@ -112,8 +112,11 @@ pub struct Limits {
     /// Memory of all PostgreSQL connections together for large messages that are read, and for the statements and values
     /// that they keep (`HW-LAKE-111`).
     pub sql_client_bytes: usize,
-    /// How long a PostgreSQL client may pause inside a message (`HW-LAKE-109`); between two it may for as long as it likes.
+    /// How long a PostgreSQL client may pause inside a message (`HW-LAKE-109`), and how long a whole message may take
+    /// beyond its share of `sql_message_bytes_per_s`; between two it may pause for as long as it likes.
     pub sql_stalled_ms: u64,
+    /// The slowest rate at which a message on a PostgreSQL connection may come.
+    pub sql_message_bytes_per_s: u64,
     /// PostgreSQL connections open at once.
     pub sql_connections: usize,
     /// Connections to PostgreSQL servers of others open at once; beyond it a query waits for one.
@@ -190,6 +193,7 @@ impl Default for Limits {
             sql_message_bytes: 64 * MIB,
             sql_client_bytes: 256 * MIB,
             sql_stalled_ms: 30_000,
+            sql_message_bytes_per_s: 16 * KIB as u64,
             sql_connections: 100,
             postgres_connections: 32,
             ingest_rows: 1_000_000,
