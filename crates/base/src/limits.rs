@@ -87,6 +87,9 @@ pub struct Limits {
     /// Executions under way kept in memory as values, over all shards; beyond it those used least lately are read from
     /// their rows again when they go on. About as much comes on top where many go on at once.
     pub execution_cache_bytes: usize,
+    /// Inputs of executions, and what ends tasks and executions, that clients have handed over and no execution has taken
+    /// up yet; beyond it they are refused (`HW-WORK-034`).
+    pub execution_requests_bytes: usize,
     /// External tasks of workflows under way at once.
     pub tasks_in_flight: NonZeroUsize,
     /// How often an event may lead to another before the chain is cut (`HW-BUS-010`, `HW-FLOW-050`).
@@ -180,6 +183,7 @@ impl Default for Limits {
             payload_bytes: 256 * KIB,
             executions_kept: 200_000,
             execution_cache_bytes: 64 * MIB,
+            execution_requests_bytes: 64 * MIB,
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
             event_hops: 16,
             batch_events: 100,
