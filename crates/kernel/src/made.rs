@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use headwater_base::{Micros, Name};
+use headwater_base::Micros;
 use headwater_log::Stream;
 use serde_json::Value;
 
@@ -76,33 +76,47 @@ pub(crate) fn orphans(
         // Older than the resource it is of one that had the name before and left it.
         named.contains(name) || born.get(id).is_some_and(|born| stream.created >= *born)
     };
-    let streams = observed.streams.values().filter(|stream| goes_with(stream));
-    let mut orphans: BTreeMap<Name, Arc<Stream>> =
-        streams.map(|stream| (stream.name.clone(), Arc::clone(stream))).collect();
+    // There may be thousands of both: each that stays is looked through once, whatever goes.
+    let (mut orphans, mut made): (BTreeMap<&str, &Arc<Stream>>, HashMap<&str, Vec<&str>>) = Default::default();
+    for stream in observed.streams.values().filter(|stream| goes_with(stream)) {
+        orphans.insert(stream.name.as_str(), stream);
+        made.entry(made_for(stream).unwrap_or_default()).or_default().push(stream.name.as_str());
+    }
     for resource in stays {
         if orphans.is_empty() {
             break;
         }
         let Some(used) = Used::by(resource, registry, observed) else { return Vec::new() };
-        let (id, spec) = (resource.id(), resource.effective());
-        orphans.retain(|name, stream| {
-            let name = name.as_str();
-            let uses = used.named.contains(name) || used.owned.contains(name);
-            !uses && made_for(stream) != Some(id.as_str()) && !mentions(spec, name)
+        for name in used.named.iter().chain(&used.owned) {
+            orphans.remove(name.as_str());
+        }
+        for name in made.remove(resource.id().as_str()).into_iter().flatten() {
+            orphans.remove(name);
+        }
+        words(resource.effective(), &mut |word: &str| {
+            orphans.remove(word);
         });
     }
-    orphans.into_values().collect()
+    orphans.into_values().cloned().collect()
 }
 
-/// Whether a stream's name is a word of a text of a spec. What a task of a workflow or a query names no kind knows, and
-/// a spec that this version cannot read names nothing.
-fn mentions(spec: &Value, name: &str) -> bool {
+/// Looks at each word of the texts of a spec that may be a stream's name. What a task of a workflow or a query names no
+/// kind knows, and a spec that this version cannot read names nothing.
+fn words(spec: &Value, look: &mut impl FnMut(&str)) {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     match spec {
-        Value::String(text) => text.split(|c| !is_part(c)).any(|word| word == name),
-        Value::Array(all) => all.iter().any(|one| mentions(one, name)),
-        Value::Object(fields) => fields.values().any(|one| mentions(one, name)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.split(|c| !is_part(c)).for_each(look),
+        Value::Array(all) => {
+            for one in all {
+                words(one, look);
+            }
+        }
+        Value::Object(fields) => {
+            for one in fields.values() {
+                words(one, look);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
