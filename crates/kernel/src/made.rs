@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::kind::Registry;
 use crate::reconcile::{Observed, Owned};
-use crate::resource::Resource;
+use crate::resource::{Metadata, Resource};
 
 /// The mark's key in [`Stream::extra`]; Kafka has no setting of this name, so that no client can set it.
 pub const MARK: &str = "headwater.made-for";
@@ -63,6 +63,7 @@ pub(crate) fn orphans(
     goes: &[Arc<Resource>],
     stays: &[Arc<Resource>],
     observed: &Observed,
+    known: &mut Known,
 ) -> Vec<Arc<Stream>> {
     let born: HashMap<String, Micros> = goes.iter().map(|one| (one.id(), one.metadata.created)).collect();
     let (mut named, mut owned): (HashSet<String>, HashSet<String>) = Default::default();
@@ -86,7 +87,7 @@ pub(crate) fn orphans(
         if orphans.is_empty() {
             break;
         }
-        let Some(used) = Used::by(resource, registry, observed) else { return Vec::new() };
+        let Some(used) = known.of(resource, registry, observed) else { return Vec::new() };
         for name in used.named.iter().chain(&used.owned) {
             orphans.remove(name.as_str());
         }
@@ -117,6 +118,21 @@ fn words(spec: &Value, look: &mut impl FnMut(&str)) {
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// What resources that stay use, for questions that are asked one after the other: each version is looked up once.
+#[derive(Default)]
+pub(crate) struct Known(HashMap<String, (String, u64, Option<Used>)>);
+
+impl Known {
+    /// As [`Used::by`].
+    fn of(&mut self, resource: &Arc<Resource>, registry: &Registry, observed: &Observed) -> Option<&Used> {
+        let (id, Metadata { uid, version, .. }) = (resource.id(), &resource.metadata);
+        if self.0.get(&id).is_none_or(|(of, at, _)| of != uid || at != version) {
+            self.0.insert(id.clone(), (uid.clone(), *version, Used::by(resource, registry, observed)));
+        }
+        self.0.get(&id).and_then(|(.., used)| used.as_ref())
     }
 }
 
