@@ -87,6 +87,9 @@ pub struct Limits {
     /// Executions under way kept in memory as values, over all shards; beyond it those used least lately are read from
     /// their rows again when they go on. About as much comes on top where many go on at once.
     pub execution_cache_bytes: usize,
+    /// Inputs of executions, and what ends tasks and executions, that clients have handed over and no execution has taken
+    /// up yet; beyond it they are refused (`HW-WORK-034`).
+    pub execution_requests_bytes: usize,
     /// External tasks of workflows under way at once.
     pub tasks_in_flight: NonZeroUsize,
     /// How often an event may lead to another before the chain is cut (`HW-BUS-010`, `HW-FLOW-050`).
@@ -112,8 +115,11 @@ pub struct Limits {
     /// Memory of all PostgreSQL connections together for large messages that are read, and for the statements and values
     /// that they keep (`HW-LAKE-111`).
     pub sql_client_bytes: usize,
-    /// How long a PostgreSQL client may pause inside a message (`HW-LAKE-109`); between two it may for as long as it likes.
+    /// How long a PostgreSQL client may pause inside a message (`HW-LAKE-109`), and how long a whole message may take
+    /// beyond its share of `sql_message_bytes_per_s`; between two it may pause for as long as it likes.
     pub sql_stalled_ms: u64,
+    /// The slowest rate at which a message on a PostgreSQL connection may come.
+    pub sql_message_bytes_per_s: u64,
     /// PostgreSQL connections open at once.
     pub sql_connections: usize,
     /// Connections to PostgreSQL servers of others open at once; beyond it a query waits for one.
@@ -177,6 +183,7 @@ impl Default for Limits {
             payload_bytes: 256 * KIB,
             executions_kept: 200_000,
             execution_cache_bytes: 64 * MIB,
+            execution_requests_bytes: 64 * MIB,
             tasks_in_flight: NonZeroUsize::MIN.saturating_add(1_023),
             event_hops: 16,
             batch_events: 100,
@@ -190,6 +197,7 @@ impl Default for Limits {
             sql_message_bytes: 64 * MIB,
             sql_client_bytes: 256 * MIB,
             sql_stalled_ms: 30_000,
+            sql_message_bytes_per_s: 16 * KIB as u64,
             sql_connections: 100,
             postgres_connections: 32,
             ingest_rows: 1_000_000,

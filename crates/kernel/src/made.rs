@@ -10,13 +10,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use headwater_base::{Micros, Name};
+use headwater_base::Micros;
 use headwater_log::Stream;
 use serde_json::Value;
 
 use crate::kind::Registry;
 use crate::reconcile::{Observed, Owned};
-use crate::resource::Resource;
+use crate::resource::{Metadata, Resource};
 
 /// The mark's key in [`Stream::extra`]; Kafka has no setting of this name, so that no client can set it.
 pub const MARK: &str = "headwater.made-for";
@@ -63,6 +63,7 @@ pub(crate) fn orphans(
     goes: &[Arc<Resource>],
     stays: &[Arc<Resource>],
     observed: &Observed,
+    known: &mut Known,
 ) -> Vec<Arc<Stream>> {
     let born: HashMap<String, Micros> = goes.iter().map(|one| (one.id(), one.metadata.created)).collect();
     let (mut named, mut owned): (HashSet<String>, HashSet<String>) = Default::default();
@@ -76,33 +77,62 @@ pub(crate) fn orphans(
         // Older than the resource it is of one that had the name before and left it.
         named.contains(name) || born.get(id).is_some_and(|born| stream.created >= *born)
     };
-    let streams = observed.streams.values().filter(|stream| goes_with(stream));
-    let mut orphans: BTreeMap<Name, Arc<Stream>> =
-        streams.map(|stream| (stream.name.clone(), Arc::clone(stream))).collect();
+    // There may be thousands of both: each that stays is looked through once, whatever goes.
+    let (mut orphans, mut made): (BTreeMap<&str, &Arc<Stream>>, HashMap<&str, Vec<&str>>) = Default::default();
+    for stream in observed.streams.values().filter(|stream| goes_with(stream)) {
+        orphans.insert(stream.name.as_str(), stream);
+        made.entry(made_for(stream).unwrap_or_default()).or_default().push(stream.name.as_str());
+    }
     for resource in stays {
         if orphans.is_empty() {
             break;
         }
-        let Some(used) = Used::by(resource, registry, observed) else { return Vec::new() };
-        let (id, spec) = (resource.id(), resource.effective());
-        orphans.retain(|name, stream| {
-            let name = name.as_str();
-            let uses = used.named.contains(name) || used.owned.contains(name);
-            !uses && made_for(stream) != Some(id.as_str()) && !mentions(spec, name)
+        let Some(used) = known.of(resource, registry, observed) else { return Vec::new() };
+        for name in used.named.iter().chain(&used.owned) {
+            orphans.remove(name.as_str());
+        }
+        for name in made.remove(resource.id().as_str()).into_iter().flatten() {
+            orphans.remove(name);
+        }
+        words(resource.effective(), &mut |word: &str| {
+            orphans.remove(word);
         });
     }
-    orphans.into_values().collect()
+    orphans.into_values().cloned().collect()
 }
 
-/// Whether a stream's name is a word of a text of a spec. What a task of a workflow or a query names no kind knows, and
-/// a spec that this version cannot read names nothing.
-fn mentions(spec: &Value, name: &str) -> bool {
+/// Looks at each word of the texts of a spec that may be a stream's name. What a task of a workflow or a query names no
+/// kind knows, and a spec that this version cannot read names nothing.
+fn words(spec: &Value, look: &mut impl FnMut(&str)) {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     match spec {
-        Value::String(text) => text.split(|c| !is_part(c)).any(|word| word == name),
-        Value::Array(all) => all.iter().any(|one| mentions(one, name)),
-        Value::Object(fields) => fields.values().any(|one| mentions(one, name)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.split(|c| !is_part(c)).for_each(look),
+        Value::Array(all) => {
+            for one in all {
+                words(one, look);
+            }
+        }
+        Value::Object(fields) => {
+            for one in fields.values() {
+                words(one, look);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// What resources that stay use, for questions that are asked one after the other: each version is looked up once.
+#[derive(Default)]
+pub(crate) struct Known(HashMap<String, (String, u64, Option<Used>)>);
+
+impl Known {
+    /// As [`Used::by`].
+    fn of(&mut self, resource: &Arc<Resource>, registry: &Registry, observed: &Observed) -> Option<&Used> {
+        let (id, Metadata { uid, version, .. }) = (resource.id(), &resource.metadata);
+        if self.0.get(&id).is_none_or(|(of, at, _)| of != uid || at != version) {
+            self.0.insert(id.clone(), (uid.clone(), *version, Used::by(resource, registry, observed)));
+        }
+        self.0.get(&id).and_then(|(.., used)| used.as_ref())
     }
 }
 

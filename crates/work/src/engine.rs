@@ -47,14 +47,14 @@ use headwater_kernel::unit::{awaited, bug};
 use headwater_log::{Log, LogError, View};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::definition::Definition;
 use crate::execution::{Attempt, Event, Failure, Identity, Status};
 use crate::hash;
 use crate::limits::Limits;
 use crate::tasks::Services;
-use queue::{Command, Queue};
+use queue::{Command, Queue, Room};
 use rows::{Head, Key, SHARDS, Tag};
 
 pub use rows::Unknown;
@@ -104,6 +104,9 @@ struct Inner {
     workflows: RwLock<HashMap<String, Arc<Workflow>>>,
     definitions: Mutex<HashMap<[u8; 32], Arc<Definition>>>,
     queues: [Arc<Queue>; SHARDS],
+    /// A permit for each byte that clients may have waiting there, and how many there are.
+    room: Arc<Semaphore>,
+    room_bytes: usize,
     activities: activities::Activities,
     dispatch: mpsc::UnboundedSender<(Key, Attempt)>,
     express_ready: mpsc::UnboundedSender<Key>,
@@ -176,6 +179,8 @@ impl Engine {
             workflows: RwLock::default(),
             definitions: Mutex::default(),
             queues: std::array::from_fn(|_| Arc::default()),
+            room: Arc::new(Semaphore::new(node_limits.execution_requests_bytes)),
+            room_bytes: node_limits.execution_requests_bytes,
             activities: activities::Activities::default(),
             dispatch,
             express_ready,
@@ -340,6 +345,21 @@ impl Inner {
         self.push(rows::shard_of(key), command);
     }
 
+    /// Room for what a client hands over. What executions have for each other takes none: it is bounded by what runs, and
+    /// would not be asked for again.
+    ///
+    /// # Errors
+    /// `HW-WORK-034` where others have all of it.
+    fn room(&self, bytes: usize) -> Result<Room, Problem> {
+        let bytes = bytes.saturating_add(size_of::<Command>()).min(self.room_bytes);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX));
+        room.map_err(|_| {
+            let max = self.room_bytes;
+            let fact = format!("what clients ask of workflows waits with {max} bytes, which is the limit");
+            Problem::new("HW-WORK-034", fact).help("send it again in a second; nothing of it has happened")
+        })
+    }
+
     /// A row of an execution, from the space of its shard.
     fn row(&self, key: &Key, tag: Tag, rest: &[u8], view: View) -> Option<Bytes> {
         self.log.get(&rows::space_of(rows::shard_of(key)), &rows::row(key, tag, rest), view)
@@ -371,7 +391,7 @@ impl Inner {
         if head.is_some_and(|head| head.parent.as_ref() == Some(parent)) {
             let cause = Some("the task that waited for it was stopped".to_owned());
             let event = Event::Abort(Failure { error: None, cause });
-            self.push_to(&key, Command::Event { key, event, reply: None });
+            self.push_to(&key, Command::Event { key, event, reply: None, room: None });
         }
     }
 

@@ -35,7 +35,7 @@ pub struct Figures {
     pub lag: AtomicU64,
     /// The watermark in microseconds; `i64::MIN` before the first event.
     pub watermark_micros: AtomicI64,
-    /// Records that were gone (retention) before they were read.
+    /// Records that were gone before they were read, by their offsets: those that compaction had taken count as well.
     pub skipped: AtomicU64,
     /// By step of the plan.
     pub steps: Vec<StepFigures>,

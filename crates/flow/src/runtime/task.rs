@@ -157,7 +157,7 @@ struct Source {
 }
 
 impl Source {
-    /// What was open before `offset` and has not been read again: compaction has taken it out of the input.
+    /// What was open before `offset` and has not been read again: it has gone from the input.
     fn passed_by(&mut self, offset: Offset) -> BTreeSet<Offset> {
         if self.open.first().is_none_or(|first| *first >= offset) {
             return BTreeSet::new();
@@ -415,7 +415,10 @@ impl<'a> Life<'a> {
                 }
                 Pulled::Gone { from, to } => {
                     warn!(pipeline = %self.setup.plan.name, from, to, "input was deleted before it was read");
-                    Figures::add(&self.setup.figures.skipped, u64::try_from(to - from).unwrap_or(0));
+                    // What was read in an earlier life is none of it, but for what that left open.
+                    let unread = u64::try_from(to - from.max(source.resumed)).unwrap_or(0);
+                    let open = source.passed_by(to).len() as u64;
+                    Figures::add(&self.setup.figures.skipped, unread + open);
                     self.core.pass_over(index, from, to, &mut self.outbox);
                     round.records += 1;
                 }

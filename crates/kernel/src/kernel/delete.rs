@@ -21,7 +21,7 @@ use super::namers::Namers;
 use super::{Kernel, carried_out};
 use crate::audit;
 use crate::kinds::holds_events;
-use crate::made::orphans;
+use crate::made::{Known, orphans};
 use crate::resource::{Metadata, Resource, id};
 use crate::resources::{Change, refused};
 use crate::supervisor::observe;
@@ -296,7 +296,7 @@ impl Kernel {
         let ids: BTreeSet<String> = goes.iter().map(|resource| resource.id()).collect();
         let mut stays = self.resources.list(None);
         stays.retain(|resource| !ids.contains(&resource.id()));
-        orphans(self.registry(), goes, &stays, &observe(self.log().as_ref()))
+        orphans(self.registry(), goes, &stays, &observe(self.log().as_ref()), &mut Known::default())
     }
 
     /// Marks what goes in its order. What cannot be marked stays, and so does what comes behind it.

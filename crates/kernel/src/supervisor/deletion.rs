@@ -11,6 +11,7 @@ use headwater_store::disk::{Disk, RealDisk};
 
 use super::{Supervisor, observe};
 use crate::kinds::holds_events;
+use crate::made::Known;
 use crate::reconcile::Owned;
 use crate::resource::{Metadata, Resource, Status, id};
 use crate::unit::{awaited, bug};
@@ -35,7 +36,7 @@ impl Supervisor {
         }
         deleting.sort_by_key(|resource| holds_events(&resource.kind));
         let users = self.users();
-        let (mut finished, mut busy) = (0, HashSet::new());
+        let (mut finished, mut busy, mut known) = (0, HashSet::new(), Known::default());
         for resource in deleting {
             // What has gone wakes the supervisor again.
             if finished == FINISHED_MAX {
@@ -51,7 +52,7 @@ impl Supervisor {
                 busy.insert(together);
                 continue;
             }
-            let done = awaited(self.finish(&resource)).await;
+            let done = awaited(self.finish(&resource, &mut known)).await;
             let done = done.unwrap_or_else(|said| Err(bug(format_args!("the deletion of `{id}`"), &said)));
             let Err(problem) = done else {
                 finished += 1;
@@ -84,7 +85,7 @@ impl Supervisor {
         users
     }
 
-    async fn finish(&self, resource: &Arc<Resource>) -> Result<(), Problem> {
+    async fn finish(&self, resource: &Arc<Resource>, known: &mut Known) -> Result<(), Problem> {
         let log = self.parts.log.as_ref();
         let kind = self.parts.registry.kind(&resource.kind);
         let plan = kind.map(|kind| kind.plan(resource, &observe(log))).transpose()?;
@@ -114,7 +115,7 @@ impl Supervisor {
         }
         // Nobody may come to name a stream between the look at who does and its end.
         let _turn = self.parts.resources.turn.lock().await;
-        let orphans = self.orphans(resource);
+        let orphans = self.orphans(resource, known);
         // As of resources, it is written down before anything goes: a power cut behind their end leaves nobody to say it.
         let begun = orphans.iter().map(|stream| self.entry("Stream", stream.name.as_str(), 0, "deleting"));
         if let Some(append) = audit::append(&begun.collect::<Vec<_>>()) {
@@ -136,14 +137,14 @@ impl Supervisor {
     }
 
     /// The streams that the node made and that go with a resource, if its deletion says so.
-    fn orphans(&self, resource: &Arc<Resource>) -> Vec<Arc<Stream>> {
+    fn orphans(&self, resource: &Arc<Resource>, known: &mut Known) -> Vec<Arc<Stream>> {
         if !resource.metadata.deleting_made {
             return Vec::new();
         }
         let mut stays = self.parts.resources.list(None);
         stays.retain(|other| other.metadata.uid != resource.metadata.uid);
         let observed = observe(self.parts.log.as_ref());
-        made::orphans(&self.parts.registry, std::slice::from_ref(resource), &stays, &observed)
+        made::orphans(&self.parts.registry, std::slice::from_ref(resource), &stays, &observed, known)
     }
 
     fn entry(&self, kind: &str, name: &str, generation: u64, outcome: &str) -> audit::Entry {

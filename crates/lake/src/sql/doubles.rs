@@ -131,7 +131,7 @@ impl Doubles {
     fn rename(&mut self, statement: &mut Statement) {
         match statement {
             Statement::Statement(statement) => {
-                // Nothing breaks off.
+                // A walk answers whether it was broken off, and this one goes through to the end.
                 let _ = statement.visit(self);
             }
             Statement::Explain(explained) => self.rename(&mut explained.statement),
@@ -337,7 +337,7 @@ fn numbered<'a>(number: &Expr, items: &'a [SelectItem]) -> Option<&'a Expr> {
 
 /// Adds the names that stand in a part of a query for columns.
 fn note_names(part: &impl Visit, names: &mut BTreeSet<String>) {
-    // Nothing breaks off.
+    // As in `rename`, the answer says nothing.
     let _ = visit_expressions(part, |expression| {
         if let Expr::Identifier(name) = expression {
             names.insert(folded(name));

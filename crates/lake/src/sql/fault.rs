@@ -119,9 +119,10 @@ pub fn no_room(max: usize) -> Problem {
         .help("close prepared statements and portals, send less at a time, or set `sqlClientBytes` in `headwater.yaml`")
 }
 
-/// A client that is silent in the middle of a message.
-pub fn stalled(ms: u64) -> Problem {
-    Problem::new("HW-LAKE-109", format!("nothing has come for {ms} ms of a message that has begun"))
+/// A client that is silent in the middle of a message, or all but silent.
+pub fn stalled(bytes: usize, pause_ms: u64, bytes_per_s: u64) -> Problem {
+    Problem::new("HW-LAKE-109", format!("{bytes} bytes of a message have come, and no more of it in time"))
+        .because(format!("a message comes with at least {bytes_per_s} bytes/s and without pauses over {pause_ms} ms"))
         .help("connect again; what stands between may have lost the connection, or hold back what is sent")
 }
 

@@ -135,7 +135,8 @@ impl LakeTable {
             if next < end {
                 let decompressed_max = sources.kernel.limits().batch_decompressed_bytes;
                 let (log, stream) = (Arc::clone(log), Arc::clone(&stream));
-                let span = Span { log, stream, partition, next, end, decompressed_max };
+                // As of what does not fit, the dataset's own thread writes a dead letter of a batch that cannot be read.
+                let span = Span { log, stream, partition, next, end, decompressed_max, lenient: true };
                 let (layout, of_table) = (layout.clone(), Arc::clone(&of_table));
                 table.log.push(Arc::new(Unread { schema: Arc::clone(&of_rows), layout, of_table, span }));
             }

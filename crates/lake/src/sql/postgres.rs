@@ -57,6 +57,7 @@ use super::queries::{Asked, Backend, Queries, Query};
 use super::running::apart;
 use super::{Engine, Turn, chains, fault};
 use budget::Budget;
+use connection::Pace;
 use kept::Kept;
 use light::{goes_on, is_light, needs_no_turn};
 use open::{Open, Opened};
@@ -150,7 +151,7 @@ struct Handlers {
     startup: Arc<Startup>,
     budget: Arc<Budget>,
     message_bytes_max: usize,
-    stalled_ms: u64,
+    pace: Pace,
 }
 
 impl Handlers {
@@ -164,7 +165,7 @@ impl Handlers {
             startup: Arc::new(Startup(manager)),
             budget,
             message_bytes_max: engine.0.limits.sql_message_bytes,
-            stalled_ms: engine.0.limits.sql_stalled_ms,
+            pace: Pace::of(&engine.0.limits),
         }
     }
 }

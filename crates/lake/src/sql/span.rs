@@ -27,6 +27,8 @@ pub struct Span {
     pub end: Offset,
     /// Bytes of a batch once it is decompressed, at most.
     pub decompressed_max: usize,
+    /// Whether a batch that cannot be read is passed over, because somebody else tells of it.
+    pub lenient: bool,
 }
 
 impl fmt::Debug for Span {
@@ -55,20 +57,29 @@ impl Span {
             if fetched.batches.is_empty() {
                 break;
             }
-            let gone = |error| fault::unreadable(self.stream.name.as_str(), error);
             for part in fetched.batches.each() {
-                let (header, batch) = part.map_err(gone)?;
+                let (header, batch) = part.map_err(|error| fault::unreadable(self.stream.name.as_str(), error))?;
                 let from = self.next;
                 self.next = from.max(header.last_offset() + 1);
                 if header.is_control() {
                     continue;
                 }
-                for record in records(&batch, self.decompressed_max).map_err(gone)? {
-                    let record = record.map_err(gone)?;
-                    if record.offset >= from && record.offset < self.end {
-                        count += 1;
-                        each(&record);
+                let read = records(&batch, self.decompressed_max).and_then(|records| {
+                    for record in records {
+                        let record = record?;
+                        if record.offset >= from && record.offset < self.end {
+                            count += 1;
+                            each(&record);
+                        }
                     }
+                    Ok(())
+                });
+                if let Err(error) = read
+                    && !self.lenient
+                {
+                    let (first, last, partition) = (header.base_offset, header.last_offset(), self.partition);
+                    let place = format!("the batch of the offsets {first} to {last} of partition {partition}");
+                    return Err(fault::unreadable(self.stream.name.as_str(), format!("{error}, in {place}")));
                 }
             }
         }

@@ -113,7 +113,9 @@ impl TableProvider for StreamTable {
                 }
             };
             let (log, stream) = (Arc::clone(&self.log), Arc::clone(&self.stream));
-            let span = Span { log, stream, partition, next: from, end, decompressed_max: self.decompressed_max };
+            let decompressed_max = self.decompressed_max;
+            // Nobody would tell of what is missing.
+            let span = Span { log, stream, partition, next: from, end, decompressed_max, lenient: false };
             parts.push(Arc::new(Part { schema: Arc::clone(&self.schema), span }));
         }
         Ok(Arc::new(StreamingTableExec::try_new(self.schema(), parts, projection, [], false, limit)?))

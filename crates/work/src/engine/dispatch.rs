@@ -43,7 +43,7 @@ pub(super) async fn run(inner: Weak<Inner>, mut tasks: mpsc::UnboundedReceiver<(
                 if matches!(event, Event::TaskFailed { .. }) {
                     task.figures.failed_tasks.fetch_add(1, Ordering::Relaxed);
                 }
-                task.push_to(&key, Command::Event { key, event, reply: None });
+                task.push_to(&key, Command::Event { key, event, reply: None, room: None });
             }
         });
         in_flight.insert((key, attempt), spawned.abort_handle());

@@ -282,7 +282,7 @@ pub(super) async fn internal(inner: Arc<Inner>, resource: Resource, plan: Intern
     };
     for start in plan.starts {
         let started = match inner.head_of(&start, inner.clock.now()) {
-            Ok((head, input)) => inner.start_stored(head, input, None).await,
+            Ok((head, input)) => inner.start_stored(head, input, None, None).await,
             Err(problem) => Err(problem),
         };
         match started {

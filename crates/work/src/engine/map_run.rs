@@ -129,7 +129,7 @@ impl Inner {
                 Some(_) if told.is_set() => inner.run_map(key, attempt),
                 Some(outcome) => {
                     let event = Event::MapRunEnded { attempt, outcome };
-                    inner.push_to(&key, Command::Event { key, event, reply: None });
+                    inner.push_to(&key, Command::Event { key, event, reply: None, room: None });
                 }
                 None => {}
             }

@@ -13,7 +13,7 @@ use headwater_log::View;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
-use super::queue::Command;
+use super::queue::{Command, Room};
 use super::rows::{self, Head, Tag, Task};
 use super::{Engine, Inner, identity, list, token, view_ended};
 use crate::definition::{Definition, Flavor};
@@ -26,16 +26,17 @@ impl Inner {
         head: Head,
         input: Json,
         item: Option<Item>,
+        room: Option<Room>,
     ) -> Result<ExecutionView, Problem> {
         let key = rows::key_of(&head.workflow, &head.name);
         let (reply, answer) = oneshot::channel();
-        self.push_to(&key, Command::Start { head: Box::new(head), input, item, reply: Some(reply) });
+        self.push_to(&key, Command::Start { head: Box::new(head), input, item, reply: Some(reply), room });
         answer.await.unwrap_or_else(|_| Err(stopping()))
     }
 
-    async fn tell(&self, key: rows::Key, event: Event) -> Result<Micros, Problem> {
+    async fn tell(&self, key: rows::Key, event: Event, room: Option<Room>) -> Result<Micros, Problem> {
         let (reply, answer) = oneshot::channel();
-        self.push_to(&key, Command::Event { key, event, reply: Some(reply) });
+        self.push_to(&key, Command::Event { key, event, reply: Some(reply), room });
         answer.await.unwrap_or_else(|_| Err(stopping()))
     }
 }
@@ -48,6 +49,10 @@ pub(super) fn stopping() -> Problem {
     Problem::new("HW-WORK-034", "the engine is stopping").help("send it again once the node is up")
 }
 
+fn length(text: &Option<String>) -> usize {
+    text.as_ref().map_or(0, String::len)
+}
+
 fn parse(output: &Json) -> Result<Value, Problem> {
     serde_json::from_slice(output)
         .map_err(|error| Problem::new("HW-WORK-033", "the output is not JSON").because(error).help("give a JSON value"))
@@ -57,7 +62,8 @@ impl Workflows for Engine {
     fn start(&self, request: StartExecution) -> BoxFuture<'_, Result<ExecutionView, Problem>> {
         Box::pin(async move {
             let (head, input) = self.0.head_of(&request, self.0.clock.now())?;
-            self.0.start_stored(head, input, None).await
+            let room = self.0.room(input.len())?;
+            self.0.start_stored(head, input, None, Some(room)).await
         })
     }
 
@@ -133,7 +139,8 @@ impl Workflows for Engine {
     ) -> BoxFuture<'a, Result<Micros, Problem>> {
         Box::pin(async move {
             let (key, _) = self.0.durable_head(id)?;
-            self.0.tell(key, Event::Abort(Failure { error, cause })).await
+            let room = self.0.room(length(&error) + length(&cause))?;
+            self.0.tell(key, Event::Abort(Failure { error, cause }), Some(room)).await
         })
     }
 
@@ -149,12 +156,16 @@ impl Workflows for Engine {
     fn end_task<'a>(&'a self, token: &'a str, end: TaskEnd) -> BoxFuture<'a, Result<(), Problem>> {
         Box::pin(async move {
             let (key, attempt) = token::parse(token)?;
+            let room = self.0.room(match &end {
+                TaskEnd::Success(output) => output.len(),
+                TaskEnd::Failure { error, cause } => length(error) + length(cause),
+            })?;
             let event = match end {
                 TaskEnd::Success(output) => Event::TaskSucceeded { attempt, output: parse(&output)? },
                 TaskEnd::Failure { error, cause } => Event::TaskFailed { attempt, failure: Failure { error, cause } },
             };
             let (reply, answer) = oneshot::channel();
-            self.0.push_to(&key, Command::End { key, attempt, token: token.to_owned(), event, reply });
+            self.0.push_to(&key, Command::End { key, attempt, token: token.to_owned(), event, reply, room });
             answer.await.unwrap_or_else(|_| Err(stopping())).map(drop)
         })
     }
@@ -186,7 +197,9 @@ impl Workflows for Engine {
                     asked.done();
                     continue;
                 };
-                let started = self.0.tell(key, Event::TaskStarted { attempt, worker: worker.clone() }).await;
+                let event = Event::TaskStarted { attempt, worker: worker.clone() };
+                // Refused, it would be gone for every worker.
+                let started = self.0.tell(key, event, None).await;
                 asked.done();
                 match started {
                     Ok(_) => {}

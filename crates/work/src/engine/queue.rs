@@ -8,7 +8,7 @@ use headwater_base::{Micros, Problem};
 use headwater_kernel::port::Json;
 use headwater_kernel::port::workflows::ExecutionView;
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::journal::Copied;
 use super::map_run::Bounds;
@@ -19,10 +19,14 @@ use crate::execution::{Attempt, Event, Item};
 /// An answer that is given once the commit is durable.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
 
+/// Bytes of what clients have handed over and no execution has taken up; given back with the command that they came in,
+/// also where its client has gone meanwhile.
+pub(super) type Room = OwnedSemaphorePermit;
+
 /// What a shard is asked to do.
 pub(super) enum Command {
     /// Start an execution.
-    Start { head: Box<Head>, input: Json, item: Option<Item>, reply: Option<Reply<ExecutionView>> },
+    Start { head: Box<Head>, input: Json, item: Option<Item>, reply: Option<Reply<ExecutionView>>, room: Option<Room> },
     /// Take up an execution that did not succeed.
     Redrive { key: Key, reply: Reply<Micros> },
     /// What ran for an execution met a bug: it is parked.
@@ -30,9 +34,9 @@ pub(super) enum Command {
     /// An Express execution is over.
     Express { key: Key, run: Box<super::express::Run> },
     /// Something happened to an execution.
-    Event { key: Key, event: Event, reply: Option<Reply<Micros>> },
+    Event { key: Key, event: Event, reply: Option<Reply<Micros>>, room: Option<Room> },
     /// Somebody ends a task by its token.
-    End { key: Key, attempt: Attempt, token: String, event: Event, reply: Reply<Micros> },
+    End { key: Key, attempt: Attempt, token: String, event: Event, reply: Reply<Micros>, room: Room },
     /// Somebody says that a task is being worked on.
     Beat { key: Key, attempt: Attempt, token: String, reply: Reply<Micros> },
     /// Do a task that waits in its row.

@@ -251,10 +251,12 @@ impl Shard {
         }
         let (now, client) = (self.inner.clock.now(), command.is_clients_start());
         match command {
-            Command::Start { head, input, item, reply } => match self.begin(batch, *head, &input, item, client) {
-                Ok(view) => batch.post(reply.map(|reply| Post::Started(reply, Box::new(view)))),
-                Err(problem) => answer(reply, Err(problem)),
-            },
+            Command::Start { head, input, item, reply, room: _room } => {
+                match self.begin(batch, *head, &input, item, client) {
+                    Ok(view) => batch.post(reply.map(|reply| Post::Started(reply, Box::new(view)))),
+                    Err(problem) => answer(reply, Err(problem)),
+                }
+            }
             // Nothing of it is in the batch before it is taken up whole.
             Command::Redrive { key, reply } => match alone("taking it up again", || self.redrive(batch, &key)) {
                 Ok(()) => batch.post(Some(Post::Done(key, reply, now))),
@@ -267,13 +269,13 @@ impl Shard {
                 }
             }
             Command::Express { key, run } => self.guarded(batch, &key, |shard, batch| shard.express(batch, &key, *run)),
-            Command::Event { key, event, reply } => {
+            Command::Event { key, event, reply, room: _room } => {
                 match self.tried(batch, &key, |shard, batch| shard.feed(batch, &key, event, now)) {
                     Ok(()) => batch.post(reply.map(|reply| Post::Done(key, reply, now))),
                     Err(problem) => answer(reply, Err(problem)),
                 }
             }
-            Command::End { key, attempt, token, event, reply } => {
+            Command::End { key, attempt, token, event, reply, room: _room } => {
                 let done = self.tried(batch, &key, |shard, batch| {
                     shard.hold(batch, &key, &attempt, &token)?;
                     shard.feed(batch, &key, event, now)

@@ -11,6 +11,7 @@ mod maps;
 mod news;
 mod payloads;
 mod rig;
+mod room;
 mod tables;
 mod unknown;
 

@@ -77,6 +77,32 @@ fn an_event_that_waited_when_the_pipeline_stopped_is_taken_again_and_nothing_els
     bench.stop(&unit);
 }
 
+/// Of what was deleted in between, the second life misses what the first has left open or not read.
+#[test]
+fn what_was_read_before_it_was_deleted_is_not_skipped() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let unit = bench.start("deleted", spec("deleted"));
+    bench.send(
+        "in",
+        0,
+        &[
+            (None, r#"{"id":"a1","user":"a","listing":"slow"}"#),
+            (None, r#"{"id":"b1","user":"b"}"#),
+            (None, r#"{"id":"a2","user":"a"}"#),
+        ],
+    );
+    assert_eq!(ids(&bench.wait_for("out", 1)), ["b1"]);
+    bench.stop(&unit);
+    bench.send("in", 0, &[(None, r#"{"id":"c1","user":"c"}"#), (None, r#"{"id":"d1","user":"d"}"#)]);
+    bench.wait_for("in", 5);
+    bench.runtime.block_on(bench.log.trim(&Name::new("in").unwrap(), 0, 4)).unwrap();
+    let unit = bench.start("deleted", spec("deleted"));
+    assert_eq!(ids(&bench.wait_for("out", 2)), ["b1", "d1"]);
+    assert_eq!(bench.figure("deleted", "skipped_total"), 3.0);
+    bench.stop(&unit);
+}
+
 fn timed(gate: &str) -> Value {
     let mut spec = spec(gate);
     spec["time"] = json!({"field": ".time", "disorder": "5s", "lateness": "0s"});

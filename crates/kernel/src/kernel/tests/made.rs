@@ -44,6 +44,29 @@ async fn what_a_text_names_stays() {
     kernel.stop().await;
 }
 
+/// Whether one looks at them all together, as a dry run does, or at one after the other, as they go.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_that_go_together_each_stream_is_looked_at() {
+    let world = World::new();
+    let kernel = world.open().await;
+    let goes = [("a", "to: one"), ("b", "to: two"), ("c", "to: three"), ("d", "to: one")];
+    let stays = [("x", "says: 'two'"), ("y", "to: three"), ("z", "says: 'one.more'")];
+    let pipes: Vec<String> = goes.iter().chain(&stays).map(|(name, spec)| pipe(name, spec)).collect();
+    apply_all(&kernel, &pipes).await;
+    let asked = || {
+        let of = |name: &str| Deletion { kind: "Pipe".to_owned(), name: name.to_owned(), version: None };
+        goes.iter().map(|(name, _)| of(name)).collect::<Vec<_>>()
+    };
+    for dry_run in [true, false] {
+        let report = kernel.delete_all(asked(), &DeleteOptions { dry_run, ..with_made() }).await.unwrap();
+        let went = ["Pipe/a", "Pipe/b", "Pipe/c", "Pipe/d", "Stream/one"].map(str::to_owned).to_vec();
+        assert_eq!((report.deleted, report.refused), (went, vec![]), "{dry_run}");
+    }
+    let there = ["one", "two", "three"].map(|name| world.log.stream(name).is_some());
+    assert_eq!(there, [false, true, true]);
+    kernel.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_earlier_one_of_the_name_left_stays() {
     let world = World::new();

@@ -4,7 +4,7 @@
 //! says it has is looked at first, and only then the message is read: nobody makes the node hold more than it allows. Large
 //! ones of all connections have one budget (`budget.rs`); one that has no room there is passed over, and its client told.
 //! A client may be silent between messages for as long as it likes; within one it holds what others wait for, and is
-//! dismissed.
+//! dismissed if it pauses, or sends so little at a time that its message would never end.
 //!
 //! # Source
 //! PostgreSQL 17, "Message Flow"; `ProcessStartupPacket` in `src/backend/tcop/backend_startup.c`, `SocketBackend` in
@@ -25,7 +25,7 @@ use datafusion_postgres::pgwire::messages::{
 };
 use datafusion_postgres::pgwire::tokio::server::{PgWireMessageServerCodec, process_error, process_message};
 use futures::SinkExt as _;
-use headwater_base::Problem;
+use headwater_base::{Limits, Problem};
 use headwater_kernel::unit::contained;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -54,6 +54,34 @@ const SENT_BYTES: usize = 64 * 1_024;
 const TLS: u8 = 0x16;
 
 type Client = Framed<TcpStream, PgWireMessageServerCodec<Prepared>>;
+
+/// How a message has to come once it has begun.
+pub(super) struct Pace {
+    pause_ms: u64,
+    bytes_per_s: u64,
+}
+
+impl Pace {
+    /// As a node allows it.
+    pub(super) const fn of(limits: &Limits) -> Self {
+        Self { pause_ms: limits.sql_stalled_ms, bytes_per_s: limits.sql_message_bytes_per_s }
+    }
+}
+
+/// A message of which some has come.
+struct Coming {
+    begun: Instant,
+    bytes: usize,
+}
+
+impl Coming {
+    /// Until when more of it has to come: a pause is short, and many of them do not add up.
+    fn until(&self, now: Instant, pace: &Pace) -> Instant {
+        let pause = Duration::from_millis(pace.pause_ms);
+        let share = Duration::from_secs(self.bytes as u64 / pace.bytes_per_s.max(1));
+        (now + pause).min(self.begun + pause + share)
+    }
+}
 
 /// Serves a client until it goes, or says what cannot be. One that is `refused` may end what another connection runs, and
 /// is told why once it has said who it is.
@@ -184,7 +212,7 @@ async fn refuse(client: &mut Client, kind: u8, problem: &Problem) -> io::Result<
 async fn next(client: &mut Client, handlers: &Handlers) -> PgWireResult<Option<Said>> {
     let is_start =
         matches!(client.state(), PgWireConnectionState::AwaitingSslRequest | PgWireConnectionState::AwaitingStartup);
-    let mut share = None;
+    let (mut share, mut begun) = (None, None);
     loop {
         let length = length(client.read_buffer(), is_start, handlers.message_bytes_max);
         let length = length.map_err(|problem| told(&problem))?;
@@ -194,7 +222,8 @@ async fn next(client: &mut Client, handlers: &Handlers) -> PgWireResult<Option<S
             let bytes = length.min(client.read_buffer().len() + READ_BYTES);
             if let Err(problem) = grown(&mut share, &handlers.budget, bytes) {
                 drop(share);
-                let is_there = passed_over(client, length, handlers.stalled_ms).await?;
+                let begun = begun.unwrap_or_else(Instant::now);
+                let is_there = passed_over(client, length, begun, &handlers.pace).await?;
                 return Ok(is_there.then_some(Said::TooMuch(kind, problem)));
             }
         }
@@ -207,8 +236,9 @@ async fn next(client: &mut Client, handlers: &Handlers) -> PgWireResult<Option<S
             }
             return decoded(client, message).map(|message| Some(Said::Message(message, share)));
         }
-        let stalled_ms = (!client.read_buffer().is_empty()).then_some(handlers.stalled_ms);
-        if read(client, stalled_ms).await? == 0 {
+        let bytes = client.read_buffer().len();
+        let coming = (bytes > 0).then(|| Coming { begun: *begun.get_or_insert_with(Instant::now), bytes });
+        if read(client, coming, &handlers.pace).await? == 0 {
             return Ok(None);
         }
     }
@@ -225,20 +255,20 @@ fn grown(share: &mut Option<Share>, budget: &Arc<Budget>, bytes: usize) -> Resul
     }
 }
 
-/// Reads more; nothing where the client is gone. Within a message it waits for so long.
+/// Reads more; nothing where the client is gone. Within a message it waits for as long as that may pause.
 ///
 /// # Errors
 /// `HW-LAKE-109`, and what the system says of the socket.
-async fn read(client: &mut Client, stalled_ms: Option<u64>) -> PgWireResult<usize> {
+async fn read(client: &mut Client, coming: Option<Coming>, pace: &Pace) -> PgWireResult<usize> {
     let mut buffer = std::mem::take(client.read_buffer_mut());
     buffer.reserve(READ_BYTES);
     let mut room = (&mut buffer).limit(READ_BYTES);
     let reading = client.get_mut().read_buf(&mut room);
-    let read = match stalled_ms {
+    let read = match coming {
         None => reading.await,
-        Some(ms) => match timeout(Duration::from_millis(ms), reading).await {
+        Some(coming) => match timeout_at(coming.until(Instant::now(), pace), reading).await {
             Ok(read) => read,
-            Err(_) => return Err(told(&fault::stalled(ms))),
+            Err(_) => return Err(told(&fault::stalled(coming.bytes, pace.pause_ms, pace.bytes_per_s))),
         },
     };
     *client.read_buffer_mut() = buffer;
@@ -246,7 +276,7 @@ async fn read(client: &mut Client, stalled_ms: Option<u64>) -> PgWireResult<usiz
 }
 
 /// Reads a message of so many bytes to its end, and keeps nothing of it; false where the client is gone.
-async fn passed_over(client: &mut Client, length: usize, stalled_ms: u64) -> PgWireResult<bool> {
+async fn passed_over(client: &mut Client, length: usize, begun: Instant, pace: &Pace) -> PgWireResult<bool> {
     let mut left = length;
     loop {
         let here = left.min(client.read_buffer().len());
@@ -257,7 +287,8 @@ async fn passed_over(client: &mut Client, length: usize, stalled_ms: u64) -> PgW
         }
         // The room of what is there already goes as well.
         *client.read_buffer_mut() = BytesMut::new();
-        if read(client, Some(stalled_ms)).await? == 0 {
+        let coming = Coming { begun, bytes: length - left };
+        if read(client, Some(coming), pace).await? == 0 {
             return Ok(false);
         }
     }
@@ -321,6 +352,19 @@ async fn dismiss(mut client: Client, why: ErrorInfo) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A client on a slow line has time for a large message; one that sends a byte at a time has none.
+    #[test]
+    fn a_message_has_the_time_that_its_bytes_give_it() {
+        let pace = Pace { pause_ms: 30_000, bytes_per_s: 1_000 };
+        let begun = Instant::now();
+        for (bytes, after_s, until_s) in
+            [(0, 0, 30), (1, 29, 30), (5, 1_000, 30), (60_000, 0, 30), (60_000, 45, 75), (60_000, 89, 90)]
+        {
+            let (now, until) = (begun + Duration::from_secs(after_s), begun + Duration::from_secs(until_s));
+            assert_eq!(Coming { begun, bytes }.until(now, &pace), until, "{bytes} bytes after {after_s} s");
+        }
+    }
 
     #[test]
     fn a_connection_keeps_no_room_of_a_large_row() {

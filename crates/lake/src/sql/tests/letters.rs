@@ -1,5 +1,8 @@
 //! A dataset of dead letters is asked while they come.
 
+use headwater_log::Append;
+use headwater_wire::batch::{Builder, Compression};
+
 use super::*;
 
 const REFUSED: &str = "\
@@ -81,6 +84,35 @@ fn what_does_not_fit_is_found_with_its_reason_place_and_data() {
     assert_eq!(house.rows(&events), json!([[2]]));
     let counted = "SELECT code, dataset, sum(letters) FROM refused_hourly GROUP BY code, dataset";
     assert_eq!(house.rows(counted), json!([["HW-LAKE-010", "slow", 2]]));
+}
+
+/// Bytes of a batch that are unpacked at most.
+const UNPACKED_BYTES: usize = 64 * 1_024;
+
+/// Appends a batch of one record to a stream's first partition that is too large once it is unpacked, durable.
+fn put_unreadable(house: &House, stream: &str) {
+    let mut builder = Builder::new(Compression::Zstd);
+    builder.push(0, None, Some(&[b'x'; 2 * UNPACKED_BYTES]), &[]);
+    let append = Append { stream: Name::new(stream).unwrap(), partition: 0, batches: builder.finish() };
+    let ticket = house.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
+    house.runtime.block_on(house.log.durable(ticket.sequence)).unwrap();
+}
+
+/// Whether the dataset's thread has come to it or not. Its next snapshot is an hour away.
+#[test]
+fn a_batch_that_cannot_be_read_keeps_nobody_from_the_other_rows_of_a_dataset() {
+    let house = House::new(Limits { batch_decompressed_bytes: UNPACKED_BYTES, ..Limits::default() });
+    for round in 1..=30 {
+        put_unreadable(&house, "orders.raw");
+        house.append(round, round + 1);
+        assert_eq!(house.rows("SELECT count(*) FROM slow"), json!([[round]]));
+    }
+    // Of the stream itself nothing else would tell of it.
+    let refused = house.problem(&format!("SELECT count(*) FROM {ORDERS}"));
+    assert_eq!(refused.code, "HW-LAKE-045");
+    assert!(refused.title.contains("in the batch of the offsets 0 to 0 of partition 0"), "{refused}");
+    let behind = format!("SELECT count(*) FROM {ORDERS} WHERE time >= to_timestamp('1970-01-01T00:00:00.300Z')");
+    assert_eq!(house.rows(&behind), json!([[1]]));
 }
 
 /// A snapshot may come at any moment of a query.

@@ -240,6 +240,50 @@ fn a_client_that_stops_in_the_middle_of_a_message_is_dismissed() {
     connected.end();
 }
 
+/// It pauses for less than it may, and again and again.
+#[test]
+fn a_client_whose_message_would_never_end_is_dismissed() {
+    let limits = Limits {
+        sql_client_bytes: 200_000,
+        sql_stalled_ms: 2_000,
+        // What has come gives it no more time.
+        sql_message_bytes_per_s: 1 << 40,
+        ..Limits::default()
+    };
+    let house = House::new(limits);
+    let connected = Connected::new(&house);
+    let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());
+    let value = "x".repeat(150_000);
+    // Of what there is room for, and of what is passed over.
+    for (bytes, sent) in [(150_000, 100_000), (300_000, 250_000)] {
+        let large = message(b'P', format!("\0SELECT 1 --{}\0\0\0", "x".repeat(bytes)).as_bytes());
+        let (first, rest) = large.split_at(sent);
+        let told = connected.runtime.block_on(async {
+            let mut socket = TcpStream::connect(("127.0.0.1", connected.port)).await.unwrap();
+            socket.write_all(&[&begin[1..], first].concat()).await.unwrap();
+            let (mut told, mut rest, begun) = (Vec::<u8>::new(), rest.chunks(1), Instant::now());
+            while begun.elapsed() < Duration::from_secs(30) {
+                match tokio::time::timeout(Duration::from_millis(50), socket.read_buf(&mut told)).await {
+                    Ok(Ok(1..)) => {}
+                    Ok(_) => break,
+                    // Where it has been dismissed meanwhile, that is what it reads next.
+                    Err(_) => _ = socket.write_all(rest.next().unwrap()).await,
+                }
+            }
+            String::from_utf8_lossy(&told).into_owned()
+        });
+        for part in ["SFATAL\0", "C08006\0", "HW-LAKE-109"] {
+            assert!(told.contains(part), "{part}: {told:?}");
+        }
+        // What it held is there for others.
+        let row = connected.runtime.block_on(async {
+            connected.client.query_one("SELECT CAST($1 AS varchar) AS it", &[&value]).await.unwrap()
+        });
+        assert_eq!(row.get::<_, &str>(0), value);
+    }
+    connected.end();
+}
+
 /// A connection that keeps a portal named `held`, of the statement `one` with that value.
 async fn holding(connected: &Connected, value: &[u8]) -> TcpStream {
     let begin = message(0, &[[0, 3, 0, 0].as_slice(), b"user\0asha\0\0".as_slice()].concat());

@@ -463,7 +463,7 @@ impl Map<'_> {
         if self.stop.is_set() {
             return self.end(key, &id, ended).await;
         }
-        let mut begun = self.inner.start_stored(head, input, item).await.map(drop);
+        let mut begun = self.inner.start_stored(head, input, item, None).await.map(drop);
         if redriven && begun.as_ref().is_err_and(|problem| problem.code == crate::tasks::NAME_TAKEN) {
             let (reply, answer) = oneshot::channel();
             self.inner.push_to(&key, Command::Redrive { key, reply });
@@ -496,7 +496,8 @@ impl Map<'_> {
     /// Stops a Standard child, of which `ended` tells the end. None when the engine stops.
     async fn end(&self, key: Key, id: &str, mut ended: Awaited<'_>) -> Option<Result<ExecutionView, Lost>> {
         let (reply, answer) = oneshot::channel();
-        self.inner.push_to(&key, Command::Event { key, event: Event::Abort(stopped()), reply: Some(reply) });
+        let event = Event::Abort(stopped());
+        self.inner.push_to(&key, Command::Event { key, event, reply: Some(reply), room: None });
         match answer.await.ok()? {
             Ok(_) => {}
             // It had ended; its end is told once that is durable, if it was not before.

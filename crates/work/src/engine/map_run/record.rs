@@ -215,6 +215,12 @@ impl Progress {
         self.status == "RUNNING"
     }
 
+    /// Whether the child of this number may have come to an end. Of a run that was taken up again and goes through its
+    /// children once more, how many those are is not known.
+    pub(super) const fn may_be_over(&self, child: u64) -> bool {
+        self.redrives > 0 || child < self.children.next
+    }
+
     /// Takes over bounds that were changed.
     pub(super) fn bound(&mut self, bounds: Bounds) {
         self.concurrency = bounds.concurrency.unwrap_or(self.concurrency);

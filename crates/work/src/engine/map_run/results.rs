@@ -123,11 +123,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Every durable record of a run in their order, until `each` says stop.
+    /// Every durable record of a run in their order, until `each` says stop. What the run cannot have written is passed
+    /// over: a client may write to the stream, though none has a reason to.
     ///
     /// # Errors
     /// `States.Runtime` when they cannot be read, or some that the run has counted are gone, which lasts: a result that is
-    /// left out would look like a child that never was.
+    /// left out would look like a child that never was. The same where there are more than the run has counted: nobody
+    /// knows which of them are its own.
     pub(super) fn read(
         &self,
         inner: &Inner,
@@ -136,7 +138,7 @@ impl Place {
     ) -> Result<(), Lack> {
         let ends = inner.log.ends(&self.stream, self.partition).map_err(|error| unreadable(&error))?;
         // What is older than the stream keeps may have been that of other runs alone.
-        let (mut from, mut found) = (progress.first.max(ends.start), 0);
+        let (mut from, mut found, mut foreign) = (progress.first.max(ends.start), 0, 0_u64);
         loop {
             let fetched = inner.log.read(&self.stream, self.partition, from, 1 << 20, View::Durable);
             let fetched = fetched.map_err(|error| unreadable(&error))?;
@@ -151,8 +153,11 @@ impl Place {
                     if record.key.as_deref() != Some(progress.arn.as_bytes()) || record.offset < progress.first {
                         continue;
                     }
-                    let ended = serde_json::from_slice::<Record>(record.value.as_deref().unwrap_or_default());
-                    let ended = ended.map_err(|error| unreadable(&error))?;
+                    let ended = serde_json::from_slice::<Record>(record.value.as_deref().unwrap_or_default()).ok();
+                    let Some(ended) = ended.filter(|ended| progress.may_be_over(ended.index)) else {
+                        foreign += 1;
+                        continue;
+                    };
                     found += 1;
                     if !each(ended) {
                         return Ok(());
@@ -160,10 +165,21 @@ impl Place {
                 }
             }
         }
+        if foreign > 0 {
+            tracing::warn!(
+                run = progress.arn,
+                records = foreign,
+                "records among the results of a Map Run are none of its own"
+            );
+        }
         let wanted = progress.children.ended();
+        let lasting = |why: &dyn fmt::Display| Err(Lack { failure: unreadable(why), lasting: true });
         if found < wanted {
-            let failure = unreadable(&format_args!("{} of {wanted} are gone", wanted - found));
-            return Err(Lack { failure, lasting: true });
+            return lasting(&format_args!("{} of {wanted} are gone", wanted - found));
+        }
+        // Of a run that was taken up again those stay that came before.
+        if progress.redrives == 0 && found > wanted {
+            return lasting(&format_args!("{found} are there of {wanted}; somebody else has written to their stream"));
         }
         Ok(())
     }

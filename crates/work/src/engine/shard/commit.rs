@@ -333,7 +333,7 @@ impl Shard {
                 }
             }
             let answers = turn.written(&mut written);
-            soon.extend(answers.into_iter().map(|event| Command::Event { key, event, reply: None }));
+            soon.extend(answers.into_iter().map(|event| Command::Event { key, event, reply: None, room: None }));
             for after in std::mem::take(&mut turn.after) {
                 match after {
                     After::Deliver(row, message) => deliver.push((row, message)),

@@ -1,10 +1,11 @@
 //! Map Runs: what is written of them, and how they are taken up again.
 
 use bytes::Bytes;
-use headwater_base::Name;
+use headwater_base::{Clock as _, Name};
 use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
-use headwater_log::Log;
+use headwater_log::{Append, Commit, Log};
 use headwater_testkit::FaultyDisk;
+use headwater_wire::batch::{Builder, Compression};
 use serde_json::{Value, json};
 
 use super::rig::{Rig, input};
@@ -535,6 +536,53 @@ async fn a_run_whose_results_are_gone_fails_rather_than_leave_them_out() {
     rig.engine().redrive("files/n").await.unwrap();
     let view = rig.end("files/n").await;
     assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
+}
+
+/// Writes to the stream of results as a client may, in the name of the run of `slow/n`.
+async fn forge(rig: &Rig, value: &str) {
+    let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
+    let arn = run["mapRunArn"].as_str().unwrap();
+    let stream = Name::new(crate::engine::map_run::STREAM).unwrap();
+    for partition in 0..rig.log.stream(stream.as_str()).unwrap().config.partitions {
+        let mut builder = Builder::new(Compression::None);
+        builder.push(rig.clock.now().millis(), Some(arn.as_bytes()), Some(value.as_bytes()), &[]);
+        let append = Append { stream: stream.clone(), partition, batches: builder.finish() };
+        let ticket = rig.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
+        rig.log.durable(ticket.sequence).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_writes_to_the_stream_of_results_is_no_result() {
+    let rig = Rig::new().await;
+    rig.workflow("slow", &one_by_one()).await;
+    rig.start("slow", Some("n"), json!([1, 2])).await.unwrap();
+    answer(&rig, 1).await;
+    for forged in ["?", r#"{"Index":2,"Status":"SUCCEEDED","Output":666,"Input":666}"#] {
+        forge(&rig, forged).await;
+    }
+    answer(&rig, 2).await;
+    let view = rig.end("slow/n").await;
+    assert_eq!(view.state, ExecutionState::Succeeded, "{view:?}");
+    let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
+    let name = run["mapRunArn"].as_str().unwrap().rsplit(':').next().unwrap();
+    let manifest = file(&rig, &format!("out/{name}/manifest.json"));
+    let results = file(&rig, manifest["ResultFiles"]["SUCCEEDED"][0]["Key"].as_str().unwrap());
+    let shown: Vec<&str> = results.as_array().unwrap().iter().map(|one| one["Input"].as_str().unwrap()).collect();
+    assert_eq!(shown, ["1", "2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_one_of_whose_results_is_there_twice_fails_rather_than_choose() {
+    let rig = Rig::new().await;
+    rig.workflow("slow", &one_by_one()).await;
+    rig.start("slow", Some("n"), json!([1])).await.unwrap();
+    let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
+    forge(&rig, r#"{"Index":0,"Status":"SUCCEEDED","Output":666,"Input":1}"#).await;
+    rig.engine().end_task(&task.token, TaskEnd::Success(input(&json!(10)))).await.unwrap();
+    let view = rig.end("slow/n").await;
+    assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
+    assert!(view.cause.unwrap().contains("2 are there of 1"));
 }
 
 /// Lets go of every result so far, as the stream's retention does.
