@@ -6,6 +6,7 @@ mod docs;
 mod fakes;
 mod faults;
 mod moved;
+mod pipelines;
 mod replays;
 mod secrets;
 mod verbs;
