@@ -9,6 +9,7 @@ mod moved;
 mod pipelines;
 mod replays;
 mod secrets;
+mod terminal;
 mod verbs;
 
 use std::io::{BufRead, BufReader, Read, Write};
