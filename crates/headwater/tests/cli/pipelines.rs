@@ -1,10 +1,11 @@
-//! A pipeline that is fed over HTTP and asks a model over HTTP.
+//! Pipelines and what they ask: a model over HTTP, and a file that is damaged.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
+use super::verbs::comes_true;
 use super::{Node, text};
 
 /// A model that answers with what it was asked, and is ill where that is about eve. Answers its address.
@@ -78,4 +79,55 @@ spec:
             json!({"id": "2", "user": "eve", "enrichment": {"status": "failed", "failed": ["model"]}}),
         ]
     );
+}
+
+/// In MaxMind's format 2.0: addresses whose first bit is set are in Oslo.
+fn places() -> Vec<u8> {
+    let mut file = vec![0, 0, 1, 0, 0, 17];
+    file.extend_from_slice(&[0; 16]);
+    file.extend_from_slice(b"\xe1\x44city\x44Oslo");
+    file.extend_from_slice(b"\xab\xcd\xefMaxMind.com\xe9");
+    file.extend_from_slice(b"\x5bbinary_format_major_version\xa1\x02\x5bbinary_format_minor_version\xa0");
+    file.extend_from_slice(b"\x4bbuild_epoch\x01\x02\x01\x4aip_version\xa1\x04\x4anode_count\xc1\x01");
+    file.extend_from_slice(b"\x4brecord_size\xa1\x18\x4ddatabase_type\x44Test\x4bdescription\xe0\x49languages\x00\x04");
+    file
+}
+
+#[test]
+fn a_damaged_address_database_is_named_and_costs_no_event() {
+    let node = Node::start();
+    let database = node.folder.path().join("headwater-data/places.mmdb");
+    std::fs::write(&database, &places()[..60]).unwrap();
+    let resources = "\
+apiVersion: headwater.dev/v1
+kind: Stream
+metadata: {name: visits}
+spec: {partitions: 1}
+---
+apiVersion: headwater.dev/v1
+kind: Pipeline
+metadata: {name: locate}
+spec:
+  source: {type: stream, stream: visits}
+  steps:
+    - {id: place, type: lookup, lookup: {type: mmdb, file: places.mmdb}, key: .ip, into: .place}
+  outputs:
+    - {type: stream, stream: visits.located}
+";
+    node.write("r.yaml", resources);
+    assert!(node.run(&["apply", "-f", "r.yaml"]).status.success());
+    assert!(node.fed(&["produce", "visits"], "{\"ip\":\"203.0.113.9\"}\n{\"ip\":\"8.8.8.8\"}\n").status.success());
+    let says_so = || {
+        let told = text(&node.run(&["describe", "pipeline/locate"]));
+        told.contains("HW-CONNECT-104: not a readable address database")
+    };
+    assert!(comes_true(says_so));
+    // Once it is whole, the pipeline goes on by itself, where it was.
+    std::fs::write(&database, places()).unwrap();
+    let located = node.run(&["tail", "visits.located", "--from", "earliest", "-f", "-n", "2"]);
+    let places: Vec<Value> = String::from_utf8_lossy(&located.stdout)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["place"].take())
+        .collect();
+    assert_eq!(places, [json!({"city": "Oslo"}), Value::Null]);
 }
