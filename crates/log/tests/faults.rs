@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is not as expected")]
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -179,6 +181,30 @@ fn a_failed_sync_is_fatal_and_acknowledges_nothing() {
     assert!(fatal.load(Ordering::SeqCst));
     assert_eq!(log.append(&mut commit(2)).unwrap_err(), LogError::Closed);
     assert_eq!(log.get("space", &1u64.to_le_bytes(), View::Durable), None);
+}
+
+/// As it is without a test's own end: this test runs once more, as a process of its own.
+#[test]
+fn a_failed_sync_ends_the_process() {
+    const AGAIN: &str = "HEADWATER_TEST_FAILED_SYNC";
+    if std::env::var_os(AGAIN).is_some() {
+        let disk = FaultyDisk::default();
+        let options = Options { wal_segment_bytes: 64 << 10, maintain_ms: None, ..Options::default() };
+        let (clock, folder) = (Arc::new(ManualClock::default()), std::path::Path::new("/data"));
+        let log = EmbeddedLog::open_with(Arc::new(disk.clone()), folder, Arc::default(), clock, options).unwrap();
+        disk.fail_syncs(true);
+        let ticket = log.append(&mut commit(1)).unwrap();
+        let told = block_on(log.durable(ticket.sequence));
+        // The thread that ends the process may be on its way.
+        std::thread::park_timeout(std::time::Duration::from_secs(20));
+        panic!("it goes on and says {told:?}");
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "a_failed_sync_ends_the_process", "--nocapture"]).env(AGAIN, "1");
+    let output = again.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    // SIGABRT
+    assert_eq!(output.status.signal(), Some(6), "{}: {said}", output.status);
 }
 
 #[test]

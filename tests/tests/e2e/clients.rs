@@ -114,3 +114,59 @@ fn a_group_of_three_clients_in_two_languages_survives_a_kill_of_the_node() {
     assert_eq!(set(&read), (0..2_000).collect(), "nothing acknowledged is lost");
     assert_eq!(read.lines().count(), 2_000, "nothing is doubled");
 }
+
+/// Members give up only what changes hands, in a round of its own (KIP-429), and go on with the rest meanwhile.
+#[test]
+fn members_that_hand_partitions_over_cooperatively_read_everything() {
+    const NAME: &str = "members_that_hand_partitions_over";
+    let Some(python) = client(NAME, "venv/bin/python") else { return };
+    if !has_kcat(NAME) {
+        return;
+    }
+    let node = Node::start(HEADWATER).unwrap();
+    let kafka = node.kafka();
+    let member = || {
+        let words = ["consume", &kafka, STREAM, "cooperative", "cooperative-sticky"];
+        Lines::of(Command::new(&python).arg(script("confluent.py")).args(words)).unwrap()
+    };
+    // Each has a key of its own, which spreads them over all partitions.
+    let send = |from: usize, to: usize| {
+        let lines: String = (from..to).map(|number| format!("{number}:{number}\n")).collect();
+        kcat(&node, &["-P", "-t", STREAM, "-K", ":", "-X", "acks=all"], &lines);
+    };
+    let read = |member: &Lines| -> Vec<usize> { member.take().iter().filter_map(|line| line.parse().ok()).collect() };
+    let mut sent = 200;
+    send(0, sent);
+    let first = member();
+    let mut seen = BTreeSet::new();
+    until("the first has read everything", || {
+        seen.extend(read(&first));
+        seen.len() == sent
+    })
+    .unwrap();
+    let second = member();
+    until("the second has taken over a part", || {
+        send(sent, sent + 20);
+        sent += 20;
+        seen.extend(read(&first));
+        let of_second = read(&second);
+        let has_read = !of_second.is_empty();
+        seen.extend(of_second);
+        has_read
+    })
+    .unwrap();
+    until("both have read everything", || {
+        seen.extend(read(&first));
+        seen.extend(read(&second));
+        seen.len() == sent
+    })
+    .unwrap();
+    drop(first);
+    send(sent, sent + 200);
+    until("the second reads what was the first's", || {
+        seen.extend(read(&second));
+        seen.len() == sent + 200
+    })
+    .unwrap();
+    assert_eq!(seen, (0..sent + 200).collect());
+}

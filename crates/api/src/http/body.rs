@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use headwater_base::{Limits, Problem};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -39,8 +39,8 @@ impl Bodies {
     /// Reads `body` to its end.
     ///
     /// # Errors
-    /// `HW-API-006` over `bytes_max`, `HW-API-010` when it comes too slowly, `HW-API-016` when other requests hold
-    /// all the room, `HW-API-008` when the client breaks off.
+    /// `HW-API-006` over `bytes_max`, `HW-API-007` when it is packed, `HW-API-010` when it comes too slowly,
+    /// `HW-API-016` when other requests hold all the room, `HW-API-008` when the client breaks off.
     pub async fn read(
         &self,
         headers: &HeaderMap,
@@ -48,6 +48,9 @@ impl Bodies {
         bytes_max: usize,
         limits: &Limits,
     ) -> Result<Whole, Fault> {
+        if let Some(coding) = coding(headers) {
+            return Err(packed(&coding));
+        }
         let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|bytes| bytes > bytes_max) {
             return Err(too_large(declared, bytes_max));
@@ -93,6 +96,22 @@ impl Bodies {
     }
 }
 
+/// The content coding that a body is said to be packed with (RFC 9110, section 8.4); None where its bytes are as they are.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let all = headers.get_all(CONTENT_ENCODING).iter();
+    let mut codings = all.map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase());
+    codings.find(|coding| !matches!(coding.as_str(), "" | "identity"))
+}
+
+/// Without this an event's packed bytes would be kept as its payload, and what they are packed with would be lost.
+fn packed(coding: &str) -> Fault {
+    let shown: String = coding.chars().take(40).collect();
+    let fact = format!("the body is packed with `{}`", shown.escape_debug());
+    Fault::from(Problem::new("HW-API-007", fact).help("send it as it is, without `content-encoding`"))
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+        .header(CONNECTION, HeaderValue::from_static("close"))
+}
+
 fn too_large(bytes: Option<usize>, limit: usize) -> Fault {
     let fact = match bytes {
         Some(bytes) => format!("the body has {bytes} bytes; the limit is {limit}"),
@@ -100,7 +119,7 @@ fn too_large(bytes: Option<usize>, limit: usize) -> Fault {
     };
     // The rest of the body will not be read, so the connection cannot be used again.
     Fault::from(Problem::new("HW-API-006", fact).help("send it in several requests"))
-        .header(hyper::header::CONNECTION, hyper::header::HeaderValue::from_static("close"))
+        .header(CONNECTION, HeaderValue::from_static("close"))
 }
 
 fn too_slow(bytes: usize, limits: &Limits) -> Fault {
@@ -108,7 +127,7 @@ fn too_slow(bytes: usize, limits: &Limits) -> Fault {
         "send at least {} bytes/s without pauses over {} ms",
         limits.http_body_bytes_per_s, limits.http_body_ms
     )))
-    .header(hyper::header::CONNECTION, hyper::header::HeaderValue::from_static("close"))
+    .header(CONNECTION, HeaderValue::from_static("close"))
 }
 
 /// The charset that a body is said to be in, in lower case.

@@ -1,6 +1,7 @@
 //! `{type: mmdb, file: city.mmdb}`: what an address database in MaxMind's format 2.0 knows about an IP address.
 //!
-//! `fields: {country: country.iso_code, city: city.names.en}` picks and renames; without it the whole record is given.
+//! `fields: {country: country.iso_code, city: city.names.en}` picks and renames, and leaves out what is an empty text: that is
+//! how databases write what they do not know. Without it the whole record is given as it is.
 //! A damaged file is refused when the pipeline starts, or makes single answers fail; it never ends the process.
 
 use std::net::IpAddr;
@@ -150,8 +151,10 @@ impl Mmdb {
         let value = if self.fields.is_empty() {
             record
         } else {
-            let fields =
-                self.fields.iter().filter_map(|(name, from)| Some((name.clone(), walk(&record, from)?.clone())));
+            let fields = self.fields.iter().filter_map(|(name, from)| {
+                let value = walk(&record, from).filter(|value| value.as_str() != Some(""))?;
+                Some((name.clone(), value.clone()))
+            });
             Value::Object(fields.collect::<Map<String, Value>>())
         };
         if is_deeper(&value, JSON_DEPTH_MAX) {

@@ -166,7 +166,7 @@ fn files_are_read_by_their_key() {
     assert_eq!(refused(json!({"type": "file", "path": "none.csv", "key": "a"}), &context).code, "HW-CONNECT-102");
 }
 
-/// A small database in MaxMind's format 2.0: 203.0.113.0/24 -> {"city": "Oslo", "location": {"lat": 59.5}}.
+/// A small database in MaxMind's format 2.0: 203.0.113.0/24 -> {"city": "Oslo", "location": {"lat": 59.5}, "region": ""}.
 fn database() -> Vec<u8> {
     let text = |text: &str, out: &mut Vec<u8>| {
         out.push(0x40 | text.len() as u8);
@@ -182,7 +182,7 @@ fn database() -> Vec<u8> {
             tree.extend_from_slice(&record.to_be_bytes()[1..]);
         }
     }
-    let mut data = vec![0xE2];
+    let mut data = vec![0xE3];
     text("city", &mut data);
     text("Oslo", &mut data);
     text("location", &mut data);
@@ -190,6 +190,8 @@ fn database() -> Vec<u8> {
     text("lat", &mut data);
     data.push(0x68);
     data.extend_from_slice(&59.5_f64.to_be_bytes());
+    text("region", &mut data);
+    text("", &mut data);
     let mut file = tree;
     file.extend_from_slice(&[0; 16]);
     file.extend_from_slice(&data);
@@ -226,13 +228,14 @@ fn address_databases_answer_and_pick_fields() {
     std::fs::write(folder.path().join("geo.mmdb"), database()).unwrap();
     let whole = build(json!({"type": "mmdb", "file": "geo.mmdb"}), &context).unwrap();
     for _ in 0..2 {
-        assert_eq!(at_once(&whole, "203.0.113.9"), Some(json!({"city": "Oslo", "location": {"lat": 59.5}})));
+        let record = json!({"city": "Oslo", "location": {"lat": 59.5}, "region": ""});
+        assert_eq!(at_once(&whole, "203.0.113.9"), Some(record));
     }
     assert_eq!(at_once(&whole, "::ffff:203.0.113.9").unwrap()["city"], "Oslo");
     assert!(whole.writes_json());
     assert_eq!((at_once(&whole, "198.51.100.1"), at_once(&whole, "2001:db8::1")), (None, None));
     assert!(matches!(whole.at_once("not an address"), Some(Err(LookupError::Rejected(_)))));
-    let picked = json!({"type": "mmdb", "file": "geo.mmdb", "fields": {"town": "city", "lat": ".location.lat", "zip": "postal.code"}});
+    let picked = json!({"type": "mmdb", "file": "geo.mmdb", "fields": {"town": "city", "lat": ".location.lat", "zip": "postal.code", "area": "region"}});
     assert_eq!(at_once(&build(picked, &context).unwrap(), "203.0.113.9"), Some(json!({"town": "Oslo", "lat": 59.5})));
     std::fs::write(folder.path().join("cut.mmdb"), &database()[..100]).unwrap();
     assert_eq!(refused(json!({"type": "mmdb", "file": "cut.mmdb"}), &context).code, "HW-CONNECT-104");

@@ -1,7 +1,9 @@
 //! `headwater reconcile`: compares what a pipeline said with a recomputation in batch, and repairs the difference.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -48,7 +50,11 @@ pub async fn run(args: Args, context: &Context) -> Done {
         query.push(("repair", "true"));
     }
     let path = ["v1", "pipelines", name_of("Pipeline", &args.pipeline)?, "reconcile"];
-    let report = context.client()?.json(Method::POST, &path, &query, None).await?;
+    let client = context.client()?;
+    let waiting = waiting();
+    let report = client.json(Method::POST, &path, &query, None).await;
+    waiting.finish_and_clear();
+    let report = report?;
     let mut rows: Vec<Value> = Vec::new();
     for (stream, differences) in report["streams"].as_object().into_iter().flatten() {
         let mut row = differences.clone();
@@ -65,4 +71,16 @@ pub async fn run(args: Args, context: &Context) -> Done {
         report["events"], report["repaired"]
     ));
     Ok(if differences == 0 || args.repair { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// For how long it has gone on, on stderr and only on a terminal: the node says nothing before it is through.
+fn waiting() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    let bar = match ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    };
+    bar.set_message("recomputing");
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
 }

@@ -10,7 +10,7 @@ use super::{alone, check, text};
 
 /// Something that gives these answers, status and body, one for each request. Answers its URL, and what was asked, of a
 /// deletion with its list, once all answers are given.
-fn fake(answers: &[(u16, &'static str)]) -> (String, JoinHandle<Vec<String>>) {
+pub(super) fn fake(answers: &[(u16, &'static str)]) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answers = answers.to_vec();

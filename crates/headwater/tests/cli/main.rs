@@ -6,8 +6,10 @@ mod docs;
 mod fakes;
 mod faults;
 mod moved;
+mod pipelines;
 mod replays;
 mod secrets;
+mod terminal;
 mod verbs;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 use headwater_base::Limits;
 
-use super::{House, body, code, house, house_in};
+use super::{House, body, code, exchange, house, house_in, parts};
 
 /// The records of a stream without their times.
 async fn records(house: &House, stream: &str) -> String {
@@ -94,6 +94,39 @@ async fn what_is_no_event_is_refused_whole() {
     );
     assert_eq!(code(&house.send("POST", path, "application/json", r#"[{"n":1},2]"#).await), "400 HW-API-008");
     check(&house, "orders", expect![[r#""#]]).await;
+    house.stop().await;
+}
+
+/// Nobody who reads the record later could tell that its payload is packed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_packed_body_is_refused_whatever_it_holds() {
+    let house = house().await;
+    let path = "/v1/streams/orders/events";
+    let binary = "ce-specversion: 1.0\r\nce-id: 1\r\nce-source: /s\r\nce-type: t\r\n";
+    let json = "content-type: application/json\r\n";
+    for (attributes, coding) in [(binary, "gzip"), (json, "GZIP"), (json, "br"), (json, "identity, zstd")] {
+        let headers = format!("{attributes}content-encoding: {coding}\r\n");
+        let answer = exchange(
+            house.address,
+            &format!("POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: 2\r\n{headers}\r\n{{}}", house.address),
+        )
+        .await;
+        let (status, head, text) = parts(&answer);
+        assert_eq!(code(&(status, text.to_owned())), "415 HW-API-007", "{coding}");
+        assert!(text.contains(&format!("`{}`", coding.to_ascii_lowercase())), "{text}");
+        assert!(head.contains("accept-encoding: identity"), "{head}");
+    }
+    let headers = format!("{json}content-encoding: identity\r\n");
+    let plain = house.with("POST", path, &headers, r#"{"n":1}"#).await;
+    assert_eq!((plain.0, body(&plain)["accepted"].clone()), (200, 1.into()), "{plain:?}");
+    check(
+        &house,
+        "orders",
+        expect![[r#"
+        {"partition":0,"offset":0,"value":{"n":1}}
+    "#]],
+    )
+    .await;
     house.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! The lazy path against parsing everything, running and writing everything, on generated events and programs.
 //!
-//! `HEADWATER_CASES` sets how many (default 20,000), `HEADWATER_SEED` where they start; a failure prints event and program.
+//! `HEADWATER_CASES` sets how many (default a million for programs, 20,000 for conditions and damaged texts),
+//! `HEADWATER_SEED` where programs start; a failure prints event and program.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -273,7 +274,7 @@ fn same(one: &Json, other: &Json) -> bool {
 #[test]
 fn gives_what_a_full_parse_run_and_encode_gives() {
     let number = |name: &str, default: u64| std::env::var(name).ok().map_or(default, |text| text.parse().unwrap());
-    let cases = number("HEADWATER_CASES", 20_000);
+    let cases = number("HEADWATER_CASES", 1_000_000);
     let seed = number("HEADWATER_SEED", 1);
     let mut generate = Generate { rng: ChaCha8Rng::seed_from_u64(seed) };
     let compiler = compiler();
