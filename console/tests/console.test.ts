@@ -529,6 +529,22 @@ describe('any resource', () => {
     await page.close();
   });
 
+  test('is there once it is made, and gone once it is deleted, while nobody tells of changes', async () => {
+    const page = await chrome.blank();
+    await page.route('**/v1/live', route => route.abort());
+    await page.goto(at('/streams?new=1'));
+    await type(page, stream('untold', 'made'));
+    await page.getByText('Stream/untold would be created').waitFor();
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByRole('tab', { name: 'YAML' }).click();
+    await page.getByRole('button', { name: 'Delete …' }).click();
+    await page.getByRole('button', { name: 'Delete untold' }).click();
+    await page.waitForURL(at('/streams'));
+    await page.getByRole('link', { name: 'clicks', exact: true }).waitFor();
+    await page.getByRole('link', { name: 'untold' }).waitFor({ state: 'detached' });
+    await page.close();
+  });
+
   test('that others name is deleted with them alone, and all of them are named first', async () => {
     const page = await chrome.page(at('/streams/clicks?tab=yaml'));
     await page.getByRole('button', { name: 'Delete …', exact: true }).click();
