@@ -56,3 +56,27 @@ test('what was made a moment ago is not said to be missing while the list is on 
   await holds(() => expect(place.textContent).toContain('Live tail'));
   leave();
 });
+
+test('what is not found is not gone to, and the words stay', { timeout: 60_000 }, async () => {
+  const { place, leave } = shown('/kinds', {});
+  // The console listens in a moment after it is drawn.
+  await holds(() => {
+    window.dispatchEvent(new KeyboardEvent('keydown', { key: 'k', ctrlKey: true }));
+    expect(place.querySelector('dialog')?.open).toBe(true);
+  });
+  const field = place.querySelector<HTMLInputElement>('dialog input');
+  const press = (key: string) => field?.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+  const type = (words: string) => {
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set?.call(field, words);
+    field?.dispatchEvent(new Event('input', { bubbles: true }));
+  };
+  type('pipeline enrich');
+  await holds(() => expect(place.querySelectorAll('[role=option]').length).toBe(0));
+  press('Enter');
+  expect(place.querySelector('dialog')?.open).toBe(true);
+  type('sql');
+  await holds(() => expect(place.querySelectorAll('[role=option]').length).toBe(1));
+  press('Enter');
+  await holds(() => expect(window.location.pathname).toBe('/console/sql'));
+  leave();
+});
