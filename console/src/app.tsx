@@ -172,6 +172,8 @@ function OfKind({ plural, name, fresh }: { plural: string; name: string | undefi
     return LISTS[plural]?.() ?? <ResourcesPage kind={kind} />;
   }
   const resource = resources.data.find(it => it.kind === kind.name && it.metadata.name === name);
+  // What was made a moment ago may be in the list that is on its way.
+  if (!resource && resources.isFetching) return <Loading />;
   if (!resource) {
     return (
       <Page title={name}>

@@ -38,15 +38,20 @@ export function GoTo({ close }: { close: () => void }) {
     document.getElementById(`${id}-${chosen}`)?.scrollIntoView({ block: 'nearest' });
   }, [id, chosen]);
 
-  const leave = (to?: string) => {
+  const leave = (to: string) => {
     // Closed before it is taken away, so that the browser brings the focus back to where it was.
     dialog.current?.close();
-    if (to) go(to);
+    go(to);
+  };
+  // What is not found may be in a list that is on its way.
+  const enter = () => {
+    const to = found[chosen]?.to;
+    if (to) leave(to);
   };
   const key = (event: KeyboardEvent) => {
     if (event.key === 'ArrowDown') setIndex(Math.min(chosen + 1, found.length - 1));
     else if (event.key === 'ArrowUp') setIndex(Math.max(chosen - 1, 0));
-    else if (event.key === 'Enter') leave(found[chosen]?.to);
+    else if (event.key === 'Enter') enter();
     else return;
     event.preventDefault();
   };

@@ -9,24 +9,38 @@ import { promisify } from 'node:util';
 import axe from 'axe-core';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
-const PATIENCE_MS = 20_000;
+/** How long anything is waited for: a bound for what does not come, not for how fast a busy machine is. */
+const PATIENCE_MS = 60_000;
 /** How long one question may take before it is asked again, and a node to end. */
 const ASK_MS = 5_000;
 const END_MS = 40_000;
 
-/** What is asked again until it holds. */
+/** What is asked again until it holds. In the end it says which error kept it from that, if one did. */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined | false>,
   patienceMs = PATIENCE_MS,
 ): Promise<T> {
   const end = Date.now() + patienceMs;
+  let last: { error: unknown } | undefined;
   for (;;) {
-    const found = await ask().catch(() => undefined);
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`in ${patienceMs} ms there was no ${what}`);
+    try {
+      const found = await ask();
+      if (found) return found;
+    } catch (error) {
+      last = { error };
+    }
+    if (Date.now() > end) {
+      const why = last ? `, the last error was ${last.error}` : '';
+      throw new Error(`in ${patienceMs} ms there was no ${what}${why}`, { cause: last?.error });
+    }
     await new Promise(done => setTimeout(done, 50));
   }
+}
+
+/** A parameter of the address as the page has it: what the browser tells of an address comes later. */
+export function param(page: Page, name: string): Promise<string | null> {
+  return page.evaluate(it => new URLSearchParams(window.location.search).get(it), name);
 }
 
 /** The usual ports of a node: HTTP, Kafka, AWS, PostgreSQL. */
@@ -87,7 +101,13 @@ export class Node {
 
   private async ready(): Promise<void> {
     const ask = () => fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(ASK_MS) });
-    await until('ready node', async () => (await ask()).ok);
+    await until('ready node', async () => {
+      const { exitCode, signalCode } = this.child;
+      if (exitCode !== null || signalCode !== null) throw new Error(`it has ended with ${exitCode ?? signalCode}`);
+      const answer = await ask();
+      if (!answer.ok) throw new Error(await answer.text());
+      return true;
+    });
   }
 
   private async end(): Promise<void> {
@@ -194,6 +214,12 @@ export class Chrome {
     return page;
   }
 
+  /** Closes what a test that failed has left open: all pages of a browser share six connections to a node. */
+  async leave(): Promise<void> {
+    const pages = this.browser.contexts().flatMap(context => context.pages());
+    await Promise.all(pages.map(page => page.close()));
+  }
+
   async stop(): Promise<void> {
     await this.browser.close();
   }
@@ -201,6 +227,8 @@ export class Chrome {
 
 /** What axe finds that keeps somebody from using the page. */
 export async function barriers(page: Page, rules?: string[]): Promise<string[]> {
+  // What is asked anew is drawn faintly until its answer is there.
+  await until('end of asking', async () => (await page.locator('.busy').count()) === 0);
   await page.evaluate(axe.source);
   const found = await page.evaluate(only => {
     const { run } = (window as unknown as { axe: typeof axe }).axe;

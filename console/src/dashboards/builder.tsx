@@ -6,7 +6,7 @@ import type { Kind, Resource } from '../api.ts';
 import { go, Link, path, useParam } from '../router.tsx';
 import { relationName, save, useRelations } from '../rows.ts';
 import { Entry, LaterText } from '../ui/fields.tsx';
-import { Empty, Loading, Page, Panel, Tabs, Trouble } from '../ui/parts.tsx';
+import { Awaited, Empty, Loading, Page, Panel, Tabs, Trouble } from '../ui/parts.tsx';
 import type { Source } from './asking.ts';
 import { Board, standing } from './board.tsx';
 import { SHEET, useChoice } from './choice.ts';
@@ -60,7 +60,8 @@ function Desk({ begin, resource, kind }: Props & { begin: Start }) {
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const [said, setSaid] = useState('');
-  const relations = useRelations().data ?? [];
+  const known = useRelations();
+  const relations = known.data ?? [];
   const board = useRef<HTMLDivElement>(null);
   const { spec, name: called, wrong } = useMemo(() => specOf(draft.text), [draft.text]);
   const source: Source = useMemo(() => ({ generation: 0, spec }), [spec]);
@@ -249,10 +250,15 @@ function Desk({ begin, resource, kind }: Props & { begin: Start }) {
       actions={
         <>
           <Popover label="Add chart">
-            <Actions
-              actions={Object.entries(SHAPES).map(([type, label]) => ({ label, act: () => add(type as Shape) }))}
-              done={() => undefined}
-            />
+            {/* A chart begins with the rows of a relation. */}
+            {known.data ? (
+              <Actions
+                actions={Object.entries(SHAPES).map(([type, label]) => ({ label, act: () => add(type as Shape) }))}
+                done={() => undefined}
+              />
+            ) : (
+              <Awaited error={known.error} />
+            )}
           </Popover>
           <button type="button" className="btn" disabled={!desk.canUndo} onClick={undo}>
             Undo

@@ -21,7 +21,8 @@ interface Props {
   /** What the node found wrong with the text as it was asked. */
   problems?: Problem[];
   changed: (text: string) => void;
-  run?: () => void;
+  /** Told what stands in the editor, of which its caller may not have heard yet. */
+  run?: (text: string) => void;
   /** Height at least. */
   least?: string;
 }
@@ -39,8 +40,8 @@ export default function Statement({ text, label, relations, problems = [], chang
     const element = host.current;
     if (!element) return;
     const root = element.shadowRoot ?? element.attachShadow({ mode: 'open' });
-    const ask = () => {
-      told.current.run?.();
+    const ask = ({ state }: EditorView) => {
+      told.current.run?.(state.doc.toString());
       return true;
     };
     const extensions = [

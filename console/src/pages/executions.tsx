@@ -161,19 +161,27 @@ const EVENTS_SHOWN = 500;
 
 const NO_EVENTS: HistoryEvent[] = [];
 
+interface History {
+  events: HistoryEvent[];
+  /** When the newest of them were asked for. */
+  asked_ms: number;
+}
+
 /** How soon a history is read once more after the end. */
 const LAST_MS = 1_000;
 
 /** A history with what has come since it was read: events never change. */
-async function further(steps: string[], known: HistoryEvent[]): Promise<HistoryEvent[]> {
+async function further(steps: string[], known: HistoryEvent[]): Promise<History> {
   let all = known;
+  let asked_ms = Date.now();
   while (all.length < EVENTS_MAX) {
+    asked_ms = Date.now();
     const query = { after: all.at(-1)?.id, max: EVENTS_ASKED };
     const { events } = await call<{ events: HistoryEvent[] }>(address([...steps, 'history'], query));
     if (events.length > 0) all = [...all, ...events];
     if (events.length < EVENTS_ASKED) break;
   }
-  return all;
+  return { events: all, asked_ms };
 }
 
 /** One execution. */
@@ -194,12 +202,12 @@ export function ExecutionPage({ workflow, name }: { workflow: string; name: stri
     enabled: one.data !== undefined,
     refetchInterval: query => {
       if (!ended(one.data)) return every;
-      // Until one reading was made after its end.
-      return query.state.dataUpdatedAt > one.dataUpdatedAt ? false : LAST_MS;
+      // Until one reading began after its end was known: an answer that comes later may have been given before it.
+      return (query.state.data?.asked_ms ?? 0) >= one.dataUpdatedAt ? false : LAST_MS;
     },
-    queryFn: () => further(steps, queries.getQueryData<HistoryEvent[]>(historyKey) ?? NO_EVENTS),
+    queryFn: () => further(steps, queries.getQueryData<History>(historyKey)?.events ?? NO_EVENTS),
   });
-  const events = history.data ?? NO_EVENTS;
+  const events = history.data?.events ?? NO_EVENTS;
   const seen = useMemo(() => visits(events), [events]);
   const definition = useQuery({
     queryKey: ['definition', id],

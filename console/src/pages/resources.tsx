@@ -217,6 +217,7 @@ export function NewPage({ kind }: { kind: Kind }) {
           place={kind.plural}
           applied={report => {
             const made = report.resources.find(it => it.kind === kind.name);
+            void queries.invalidateQueries({ queryKey: RESOURCES });
             if (made) go(path([kind.plural, made.name]));
           }}
         />
@@ -283,6 +284,7 @@ function Delete({ kind, name }: { kind: Kind; name: string }) {
   const carryOut = () =>
     void ask(false, cascade, () => {
       keepUnsaved(`${kind.plural}/${name}`, null);
+      void queries.invalidateQueries({ queryKey: RESOURCES });
       go(path([kind.plural]));
     });
   const named = error instanceof Refusal && error.problem.code === NAMED && !cascade;

@@ -59,12 +59,12 @@ export function SqlPage() {
     },
   });
   const running = fetchStatus === 'fetching';
-  const run = (explain: boolean) => {
-    if (text.trim() === '') return;
-    keep(text.length > URL_MAX ? '' : text);
+  const run = (explain: boolean, statement = text) => {
+    if (statement.trim() === '') return;
+    keep(statement.length > URL_MAX ? '' : statement);
     setExplained(explain ? '1' : '');
-    setAsked({ text, explain, number: (asked?.number ?? 0) + 1 });
-    remember(text);
+    setAsked({ text: statement, explain, number: (asked?.number ?? 0) + 1 });
+    remember(statement);
   };
   const cancel = () => void queries.cancelQueries({ queryKey: key });
   const problems = useMemo(() => {
@@ -91,7 +91,7 @@ export function SqlPage() {
             relations={relations.data ?? []}
             problems={problems}
             changed={type}
-            run={() => run(false)}
+            run={statement => run(false, statement)}
           />
           <div className="bar">
             <button
