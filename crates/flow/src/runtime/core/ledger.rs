@@ -81,7 +81,7 @@ impl Core {
         for (index, step) in plan.steps.iter().enumerate() {
             let broken = |error: Corrupt| {
                 Problem::new("HW-FLOW-041", format!("the state of step `{}` cannot be read: {error}", step.id))
-                    .help("`headwater rebuild` state from the input stream, or apply the pipeline with `--reset-state`")
+                    .help("apply the pipeline with `--reset-state`, and recompute results with `headwater reconcile`")
             };
             let since = self.around.clock.elapsed();
             let Some(run) = self.runs.get_mut(index) else { continue };
