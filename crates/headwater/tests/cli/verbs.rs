@@ -19,7 +19,7 @@ fn ready() -> Node {
 }
 
 /// Whether something comes to hold while a patient person looks.
-fn comes_true(holds: impl Fn() -> bool) -> bool {
+pub(super) fn comes_true(holds: impl Fn() -> bool) -> bool {
     let until = Instant::now() + Duration::from_secs(30);
     while Instant::now() < until {
         if holds() {
