@@ -12,6 +12,7 @@ mod idle;
 mod lake;
 mod log;
 mod patterns;
+mod pricing;
 mod probe;
 mod tables;
 mod transform;
@@ -49,7 +50,7 @@ pub enum Name {
     Tables,
     /// The anonymise program on one core.
     Transform,
-    /// The workflow engine: internal tasks, transitions, distributed Map, recovery.
+    /// The workflow engine: internal tasks, transitions, distributed Map, recovery; how soon a launch has its price.
     Workflows,
 }
 

@@ -35,3 +35,6 @@ pub fn check_event(event: &[u8]) -> Result<(), Problem> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

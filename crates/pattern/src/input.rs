@@ -93,3 +93,6 @@ impl Input {
 fn shorten(text: &str) -> String {
     text.chars().take(60).collect()
 }
+
+#[cfg(test)]
+mod tests;

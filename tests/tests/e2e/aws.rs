@@ -19,7 +19,7 @@ fn boto3_runs_state_machines_rules_archives_and_connections() {
 }
 
 #[test]
-fn the_javascript_sdk_runs_state_machines_and_rules() {
+fn the_javascript_sdk_runs_state_machines_rules_archives_and_connections() {
     let Some(modules) = client("the AWS SDK for JavaScript", "node_modules") else { return };
     let node = Node::start(HEADWATER).unwrap();
     let script = root().join("tests/clients/aws_sdk.js");

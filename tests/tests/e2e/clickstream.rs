@@ -263,6 +263,39 @@ fn reconcile_finds_and_mends_what_is_missing_wrong_or_too_much() {
     assert_eq!(after[&id("eve")]["events"], 5, "with the event that came too late");
 }
 
+/// What the machine's clock showed so many minutes ago.
+fn minutes_ago(minutes: u32) -> String {
+    let when = format!("{minutes} minutes ago");
+    let said = output(Command::new("date").args(["-u", "-d", &when, "+%Y-%m-%dT%H:%M:%SZ"]), "").unwrap();
+    said.trim().to_owned()
+}
+
+/// The solution's own schedules, made due now instead of at twenty past and at night: the hourly one looks back over two
+/// hours, and the daily one over the day before.
+#[test]
+fn the_schedules_mend_the_hours_and_the_day_before_them() {
+    let node = marketplace();
+    let at = |id: &str, minutes: u32, visitor: &str| view(id, &minutes_ago(minutes), visitor);
+    send(&node, &[at("ann0", 1_200, "ann"), at("ann1", 1_199, "ann")]);
+    send(&node, &[at("bob0", 100, "bob"), at("bob1", 99, "bob")]);
+    // Later events in every partition close the visits.
+    send(&node, &(0..16).map(|n| at(&format!("end{n}"), 0, &format!("end{n}"))).collect::<Vec<_>>());
+    // How many events the newest word about the visit of a visitor counts.
+    let events = |visitor: &str| {
+        let newest = values(&node, "clicks.sessions").into_iter().rfind(|visit| visit["key"] == visitor);
+        newest.map_or(0, |visit| visit["events"].as_u64().unwrap())
+    };
+    until("the visits are closed", || events("ann") == 2 && events("bob") == 2).unwrap();
+    send(&node, &[at("too-late-ann", 1_198, "ann"), at("too-late-bob", 98, "bob")]);
+    until("the late events are put aside", || values(&node, "clicks.late").len() == 2).unwrap();
+
+    for (schedule, visitor) in [("clickstream-hourly", "bob"), ("clickstream-daily", "ann")] {
+        let (status, said) = node.post(&format!("/v1/schedules/{schedule}/runs"), &json!({})).unwrap();
+        assert_eq!(status, 202, "{schedule}: {said}");
+        until(&format!("`{schedule}` has mended the visit of {visitor}"), || events(visitor) == 3).unwrap();
+    }
+}
+
 #[test]
 fn the_commands_of_the_readme_do_what_it_says() {
     let readme = output(Command::new(HEADWATER).args(["solution", "show", "clickstream"]), "").unwrap();

@@ -4,6 +4,7 @@ mod asking;
 mod batches;
 mod bench;
 mod delivery;
+mod ends;
 mod powercut;
 mod replays;
 mod reports;

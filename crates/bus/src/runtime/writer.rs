@@ -22,6 +22,9 @@ use crate::letter::Letter;
 use crate::pending::Pending;
 use crate::subscription::{Effect, Outgoing, Source, Subscription};
 
+/// The target of the lines that rules ask for: they are logged though the rest is at `warn`.
+pub const NOTED: &str = "headwater_rule";
+
 /// An effect and whose it is.
 #[derive(Clone, Copy)]
 pub struct Owned<'a> {
@@ -246,7 +249,7 @@ impl Writer {
         // Not before: what is refused is tried again, and each try would say so.
         for Owned { subscription, effect } in effects {
             if let Effect::Log { id, note } = effect {
-                info!(subscription = %subscription.id(), event = %id, note, "event");
+                info!(target: NOTED, subscription = %subscription.id(), event = %id, note, "event");
             }
         }
         Ok(Done { ticket, outcomes })

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use headwater_base::Problem;
+use headwater_bus::runtime::writer::NOTED;
 use headwater_kernel::Site;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -19,7 +20,7 @@ use crate::problems::Problems;
 /// Flags of `up`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "HEADWATER_LOG says what is logged on standard error: `warn` (default), `info`, or by part, as in `headwater_flow=debug`."
+    after_help = "HEADWATER_LOG says what is logged on standard error: `info`, or by part, as in `warn,headwater_flow=debug`. By default warnings, and what `log` targets of rules note."
 )]
 pub struct Args {
     /// The data folder; made if it is missing [default: headwater-data]
@@ -75,7 +76,7 @@ pub fn run(args: Args, context: &Context) -> Done {
 /// What is logged. A misspelt filter would be silence where somebody looks for a reason.
 fn filter() -> Result<EnvFilter, Problem> {
     let words = std::env::var_os("HEADWATER_LOG").filter(|words| !words.is_empty());
-    let Some(words) = words else { return Ok(EnvFilter::new("warn")) };
+    let Some(words) = words else { return Ok(EnvFilter::new(format!("warn,{NOTED}=info"))) };
     let words = words.to_string_lossy();
     EnvFilter::try_new(&words).map_err(|error| {
         Problem::new("HW-CLI-026", format!("HEADWATER_LOG is `{}`, which is no filter", words.escape_debug()))

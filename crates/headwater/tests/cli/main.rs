@@ -6,6 +6,7 @@ mod docs;
 mod fakes;
 mod faults;
 mod moved;
+mod noted;
 mod pipelines;
 mod replays;
 mod secrets;

@@ -38,6 +38,12 @@ fn every_kind_of_rejection_has_its_code() {
         ("{\"a\": [{\"numeric\": [\">\", 5, \"<\", 5]}]}", "003", "Bottom must be less than top"),
         ("{\"a\": [{\"numeric\": [\"=\", 1e400]}]}", "003", "Cannot compare number : 1e400"),
         ("{\"a\": [{\"exists\": null}]}", "003", "exists match pattern must be either true or false."),
+        (
+            "{\"a\": [{\"wildcard\": \"*a*b*a*b*a*b\"}]}",
+            "004",
+            "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences after a \
+             wildcard character",
+        ),
     ] {
         let problem = refused(text);
         let expected = format!("Event pattern is not valid. Reason: {reason}");

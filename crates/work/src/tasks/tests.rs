@@ -481,3 +481,11 @@ fn an_approval_is_an_event_and_a_document_with_the_token() {
     assert_eq!(asked.writes[0].key, "w/e/1/0");
     assert!(!exists(&self::resource("arn:headwater:work:::approval:request")));
 }
+
+#[test]
+fn blobs_want_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("blobs"), "no folder").unwrap();
+    let refused = Services::new(Context::without_node(folder.path()), Settings::default()).err().unwrap();
+    assert_eq!(refused.code, "HW-WORK-051", "{refused:?}");
+}

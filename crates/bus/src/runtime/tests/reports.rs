@@ -1,6 +1,6 @@
 //! Reports: each time once, with what a reader sees, whatever happens in between.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use super::powercut::until_gone;
 #[derive(Default)]
 struct Board {
     broken: Mutex<Vec<&'static str>>,
+    /// What a chart answers instead of its row.
+    bodies: Mutex<BTreeMap<&'static str, Bytes>>,
     scenes: Mutex<Vec<Scene>>,
     blind: bool,
 }
@@ -33,12 +35,13 @@ struct Board {
 impl Charts for Board {
     fn draw<'a>(&'a self, _: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>> {
         let broken = self.broken.lock().contains(&chart);
+        let instead = self.bodies.lock().get(chart).cloned();
         Box::pin(async move {
             if broken {
                 return Err(Problem::new("HW-LAKE-044", "the query was stopped"));
             }
             let rows = json!({"columns": [{"name": "who"}], "rows": [[choice.reader.as_str()]]}).to_string();
-            let body = futures::stream::iter([Ok(Bytes::from(rows))]);
+            let body = futures::stream::iter([Ok(instead.unwrap_or_else(|| Bytes::from(rows)))]);
             let answer = sql::Answer { columns: Vec::new(), body: Box::pin(body) };
             Ok(Drawn { query: String::new(), grain: None, axes: 0, answer, totals: Vec::new(), before: None })
         })
@@ -163,6 +166,24 @@ fn a_chart_that_cannot_be_drawn_is_waited_for_and_then_left_out() {
     board.broken.lock().clear();
     bench.until_ticking(Duration::from_secs(60), "it is made", || bench.outside.came.lock().len() >= 2);
     assert_eq!(subjects(&bench)[1], "Sales: 2026-01-02 07:00");
+    bench.stop(&unit);
+}
+
+#[test]
+fn rows_that_break_off_or_are_too_many_are_those_of_a_chart_that_cannot_be_drawn() {
+    let (bench, board) = bench(Board::default());
+    let unit = bench.start("Report", "daily", spec(json!({"picture": false})));
+    let bodies = [
+        (Bytes::from_static(b"{\"columns\": ["), "the chart's rows cannot be read"),
+        (Bytes::from(vec![b' '; (16 << 20) + 1]), "the chart has more than 16777216 bytes of rows"),
+    ];
+    for (number, (body, why)) in bodies.into_iter().enumerate() {
+        board.bodies.lock().insert("course", body);
+        let sent = || bench.outside.came.lock().len() > number;
+        bench.until_ticking(Duration::from_secs(60), "it goes without", sent);
+        let report = bench.outside.came.lock()[number].1.clone();
+        assert_eq!(report["charts"][1]["note"], format!("Not drawn: HW-BUS-061: {why}"));
+    }
     bench.stop(&unit);
 }
 

@@ -1,14 +1,17 @@
 //! What the engine keeps: every row that it writes is read back as it is, and rows that cannot be stop at what they are of.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use headwater_base::Name;
 use headwater_kernel::port::workflows::Workflows;
-use headwater_log::{Append, Commit, Log};
+use headwater_log::{Append, Commit, Delta, Log};
 use headwater_wire::batch::{Builder, Compression};
 use serde_json::json;
 
 use super::rig::Rig;
 use super::{activity, pass};
-use crate::engine::rows::{Head, Tag};
+use crate::engine::rows::{DEFINITIONS, Head, Tag};
 use crate::engine::{journal, rewrite};
 use crate::execution::record::codec::nowhere;
 
@@ -84,4 +87,20 @@ async fn history_that_goes_round_is_called_unreadable() {
             assert_eq!(problem.code, "HW-WORK-036", "{problem:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_that_is_gone_is_said_to_be() {
+    let rig = Rig::new().await;
+    rig.workflow("hello", &pass(json!({"a": 1}))).await;
+    rig.start("hello", Some("one"), json!({})).await.unwrap();
+    rig.end("hello/one").await;
+    let mut gone = Vec::new();
+    rig.log.for_each(DEFINITIONS, &mut |key, _| gone.push(Delta { key: Bytes::copy_from_slice(key), value: None }));
+    assert!(!gone.is_empty());
+    let mut commit = Commit { deltas: vec![(Arc::from(DEFINITIONS), gone)], ..Commit::default() };
+    let ticket = rig.log.append(&mut commit).unwrap();
+    rig.log.durable(ticket.sequence).await.unwrap();
+    let problem = rig.engine().definition("hello/one").unwrap_err();
+    assert_eq!(problem.code, "HW-WORK-037", "{problem:?}");
 }

@@ -1,5 +1,8 @@
+use std::collections::HashMap;
+
 use headwater_base::Limits;
 use headwater_kernel::Registry;
+use headwater_kernel::port::Context;
 
 use super::*;
 
@@ -34,4 +37,20 @@ fn aliases_become_the_workflows() {
     let workflow = spec.workflow("greet", 3);
     assert_eq!(workflow.aliases["live"].routes.iter().map(|route| route.version).collect::<Vec<_>>(), [1, 2]);
     assert!(alias::problems(&workflow.aliases).is_empty());
+}
+
+#[test]
+fn a_workflow_has_one_definition_and_aliases_that_can_be() {
+    let registry = Registry::new(&[KIND]);
+    let (context, drafts) = (Context::without_node("."), HashMap::new());
+    let view = View { registry: &registry, context: &context, drafts: &drafts, stored: &|_, _| None };
+    let codes =
+        |text: &str| -> Vec<String> { validate(&draft(text), &view).into_iter().map(|problem| problem.code).collect() };
+    assert_eq!(codes(EXAMPLE), [""; 0]);
+    let head = "apiVersion: headwater.dev/v1\nkind: Workflow\nmetadata: {name: w}\n";
+    assert_eq!(codes(&format!("{head}spec: {{type: standard}}\n")), ["HW-WORK-040"]);
+    let two = codes(&format!("{head}spec: {{text: '{{}}', definition: {{StartAt: A}}}}\n"));
+    assert_eq!(two, ["HW-WORK-040"]);
+    let aliases = "  retention: 30d\n  aliases: {live: {routes: []}}\n";
+    assert_eq!(codes(&EXAMPLE.replace("  retention: 30d\n", aliases)), ["HW-WORK-060"]);
 }

@@ -80,3 +80,11 @@ fn addresses_that_are_none_are_refused() {
         assert!(address(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn functions_at_an_address_that_is_none_are_refused_at_once() {
+    for text in ["functions", "ftp://host/"] {
+        let settings = Settings { functions_url: Some(text.to_owned()), ..Settings::default() };
+        assert_eq!(HttpClient::new(settings).unwrap_err().code, "HW-WORK-050", "{text}");
+    }
+}
