@@ -5,7 +5,10 @@
 //! data; at the end events, sessions and bans are compared with what really happened. Files are small, so that new
 //! segments, checkpoints and compaction happen all the time.
 //! `--mode powercut`: the log on a simulated disk that drops what was not synced and tears what was under way
-//! (`headwater_testkit::crash`).
+//! (`headwater_testkit::crash`); and as many runs of a pipeline with lookups, sessions, windows and late events on such
+//! a disk, compared with a naive computation (`crates/flow/examples/sessions.rs`).
+//!
+//! Both tell what was lost, what was doubled, and how many sessions were compared and were wrong.
 //! `lake`: both modes for a dataset's table (`xtask/src/crash/lake.rs`).
 //! `rules`: both modes for a whole node with rules, pipes, a workflow, dead letters and archives that are replayed
 //! (`xtask/src/crash/rules.rs`).
@@ -118,7 +121,7 @@ fn kill(options: &Options) -> Result<Value> {
     let binary = node::build("dev")?;
     let start = Instant::now();
     let (mut runs, mut events, mut sessions, mut slowest_restart_ms) = (0, 0, 0, 0);
-    let [mut lost, mut doubled, mut wrong] = [0; 3];
+    let [mut lost, mut doubled, mut sessions_wrong, mut wrong] = [0; 4];
     let mut failed = Vec::new();
     let mut seed = options.seed;
     while runs < options.runs {
@@ -138,6 +141,7 @@ fn kill(options: &Options) -> Result<Value> {
         sessions += sum(&["sessions"]);
         lost += sum(&["lost"]);
         doubled += sum(&["doubled"]);
+        sessions_wrong += sum(&["sessions_wrong"]);
         wrong += sum(&["sessions_wrong", "wrongly_late"]);
         slowest_restart_ms = restarts.iter().copied().fold(slowest_restart_ms, u64::max);
         eprintln!(
@@ -158,7 +162,7 @@ fn kill(options: &Options) -> Result<Value> {
     }
     Ok(json!({
         "mode": "kill", "runs": runs, "seed": options.seed, "events": events, "sessions": sessions, "lost": lost,
-        "doubled": doubled, "wrong": wrong, "slowest_restart_ms": slowest_restart_ms,
+        "doubled": doubled, "wrong": wrong, "sessions_wrong": sessions_wrong, "slowest_restart_ms": slowest_restart_ms,
         "seconds": start.elapsed().as_secs(), "failed": failed,
     }))
 }
@@ -170,12 +174,34 @@ fn workflows(options: &Options) -> Result<Value> {
 }
 
 fn powercut(options: &Options) -> Result<Value> {
+    let words = [options.seed.to_string(), options.runs.to_string()];
     let mut command = Command::new(node::example("dev", "powercut")?);
-    command.args([options.seed.to_string(), options.runs.to_string()]);
+    command.args(&words);
     if options.without_sync {
-        command.arg("--without-sync");
+        return figures(command.arg("--without-sync"));
     }
-    figures(&mut command)
+    let of_log = figures(&mut command)?;
+    let of_sessions = figures(Command::new(node::example("dev", "sessions")?).args(&words))?;
+    Ok(with_sessions(of_log, &of_sessions))
+}
+
+/// The figures of the log's runs with those of the pipeline's runs beside them. As many runs were made as of either.
+fn with_sessions(mut of_log: Value, of_sessions: &Value) -> Value {
+    let of = |figures: &Value, name: &str| figures[name].as_u64().unwrap_or_default();
+    of_log["runs"] = json!(of(&of_log, "runs").min(of(of_sessions, "runs")));
+    for name in ["acked", "lost", "doubled"] {
+        of_log[name] = json!(of(&of_log, name) + of(of_sessions, name));
+    }
+    let sessions_wrong = of(of_sessions, "sessions_wrong");
+    of_log["wrong"] = json!(of(&of_log, "wrong") + sessions_wrong);
+    of_log["sessions"] = json!(of(of_sessions, "sessions"));
+    of_log["sessions_wrong"] = json!(sessions_wrong);
+    of_log["late"] = json!(of(of_sessions, "late"));
+    let both = [&of_log, of_sessions].into_iter().filter_map(|figures| figures["failed"].as_array()).flatten();
+    of_log["failed"] = both.cloned().collect();
+    let seconds = [&of_log, of_sessions].into_iter().filter_map(|figures| figures["seconds"].as_f64()).sum::<f64>();
+    of_log["seconds"] = json!(seconds);
+    of_log
 }
 
 /// Runs what prints figures. Its exit code says nothing that its figures do not, but figures there must be.
@@ -192,3 +218,6 @@ fn mixed(seed: u64, step: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
 }
+
+#[cfg(test)]
+mod tests;

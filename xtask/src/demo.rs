@@ -1,17 +1,31 @@
-//! `cargo xtask demo`: a node with the clickstream solution under traffic, to look at.
+//! `cargo xtask demo`: a node with every solution, to look at: clickstream under traffic, others filled beside it.
+//!
+//! A solution that cannot be applied or fed is told of and left out; without the traffic there is no demo.
 
+use std::collections::VecDeque;
+use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::console;
 use crate::node::{self, Node};
-use crate::process::{end_within, target};
+use crate::process::{end_within_while, read, target};
 use crate::setup::{self, Needs};
+
+/// The solution under traffic, which its feed applies.
+const TRAFFIC: &str = "clickstream";
+
+/// Solutions with feeds that come to an end, the shortest first: what they write is what their dashboards show.
+const FED: [&str; 2] = ["workflow-cost", "sales-insights"];
+
+/// How the feed ends that was interrupted.
+const INTERRUPTED: i32 = 130;
 
 /// How long and how much.
 #[derive(Args)]
@@ -30,9 +44,9 @@ pub struct Options {
 /// Runs the demo.
 ///
 /// # Errors
-/// When something does not start; a Ctrl-C is not an error.
+/// When the node or the traffic does not start; a Ctrl-C is not an error.
 pub fn execute(options: &Options) -> Result<()> {
-    // Ctrl-C reaches the whole process group: the feed and the node end by themselves, and we stay to see them end.
+    // Ctrl-C reaches the whole process group: the feeds and the node end by themselves, and we stay to see them end.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _stay = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
     setup::prepare(Needs::Data)?;
@@ -49,22 +63,117 @@ pub fn execute(options: &Options) -> Result<()> {
     println!("Kafka       {}   kcat -b {0} -C -t clicks.enriched -o -5", node.kafka());
     println!("bans        {}/v1/tables/bans/documents", node.http());
     println!("features    {}/v1/features/user/u0000001", node.http());
+    let solution = |words: &[&str]| {
+        let mut command = Command::new(&binary);
+        command.args(["--port-offset", &options.port_offset.to_string(), "solution"]).args(words);
+        command.env("HEADWATER_DATA", &data).stdin(Stdio::null());
+        command
+    };
     let seconds = options.exit_after.unwrap_or(24 * 3_600);
-    let mut feed = Command::new(&binary);
-    feed.args(["--port-offset", &options.port_offset.to_string()])
-        .args(["solution", "feed", "clickstream", "--users", "100000"])
+    let mut feeds = Feeds::default();
+    for offered in offered(&node.get("/v1/solutions")?.1)? {
+        if offered.name != TRAFFIC
+            && let Err(error) = read(&mut solution(&["apply", &offered.name]))
+        {
+            failed(&offered.name, &format!("{error:#}"));
+            continue;
+        }
+        for dashboard in &offered.dashboards {
+            println!("dashboard   {}/console/dashboards/{dashboard}   {}", node.http(), offered.title);
+        }
+    }
+    for name in FED {
+        let mut feed = solution(&["feed", name]);
+        feed.stdout(Stdio::null()).stderr(Stdio::piped());
+        feeds.waiting.push_back((name.to_owned(), feed));
+    }
+    let mut traffic = solution(&["feed", TRAFFIC, "--users", "100000"]);
+    traffic
         .args(["--rate", &options.rate.to_string(), "--for", &format!("{seconds}s")])
-        .args(["--catalogue-port", &(4580 + options.port_offset).to_string()])
-        .env("HEADWATER_DATA", &data)
-        .stdin(Stdio::null());
-    let mut feed = feed.spawn()?;
+        .args(["--catalogue-port", &(4580 + options.port_offset).to_string()]);
+    let mut traffic = traffic.spawn()?;
     // A machine that cannot keep up with the rate has still to be done in time.
-    let fed = end_within(&mut feed, Duration::from_secs(seconds.saturating_add(30)))?;
+    let fed = end_within_while(&mut traffic, Duration::from_secs(seconds.saturating_add(60)), || feeds.step())?;
+    drop(feeds);
     node.stop()?;
     match fed {
-        Some(status) if !status.success() => bail!("the feed ended with {status}"),
+        Some(status) if !status.success() && status.code() != Some(INTERRUPTED) => {
+            bail!("the feed ended with {status}")
+        }
         Some(_) => println!("stopped"),
         None => println!("stopped; this machine is too slow for {} events/s: try a lower --rate", options.rate),
     }
     Ok(())
 }
+
+fn failed(solution: &str, why: &str) {
+    eprintln!("left out    {solution}: {why}");
+}
+
+/// A solution as a node offers it.
+#[derive(Debug, PartialEq, Eq)]
+struct Offered {
+    name: String,
+    title: String,
+    dashboards: Vec<String>,
+}
+
+/// What `GET /v1/solutions` answers.
+fn offered(answer: &str) -> Result<Vec<Offered>> {
+    let answer: Value = serde_json::from_str(answer).context("the node does not say which solutions it has")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let one = |solution: &Value| {
+        let resources = solution["resources"].as_array().into_iter().flatten();
+        let dashboards = resources.filter_map(|id| Some(id.as_str()?.strip_prefix("Dashboard/")?.to_owned()));
+        Offered { name: text(&solution["name"]), title: text(&solution["title"]), dashboards: dashboards.collect() }
+    };
+    Ok(answer["solutions"].as_array().into_iter().flatten().map(one).collect())
+}
+
+/// Feeds beside the traffic, one after another, lest they take the machine from it. What still runs ends with this.
+#[derive(Default)]
+struct Feeds {
+    waiting: VecDeque<(String, Command)>,
+    now: Option<(String, Child)>,
+}
+
+impl Feeds {
+    /// Starts the next one once the one before is over, and tells of a failure.
+    fn step(&mut self) {
+        if let Some((name, feed)) = &mut self.now {
+            match feed.try_wait() {
+                Ok(None) => return,
+                Ok(Some(status)) if status.success() => {}
+                // A Ctrl-C, which everybody gets.
+                Ok(Some(status)) if status.code().is_none() => self.waiting.clear(),
+                Ok(Some(status)) => {
+                    let mut said = String::new();
+                    if let Some(errors) = &mut feed.stderr {
+                        let _ = errors.read_to_string(&mut said);
+                    }
+                    failed(name, &format!("its feed ended with {status}:\n{}", said.trim_end()));
+                }
+                Err(error) => failed(name, &error.to_string()),
+            }
+            self.now = None;
+        }
+        if let Some((name, mut feed)) = self.waiting.pop_front() {
+            match feed.spawn() {
+                Ok(feed) => self.now = Some((name, feed)),
+                Err(error) => failed(&name, &error.to_string()),
+            }
+        }
+    }
+}
+
+impl Drop for Feeds {
+    fn drop(&mut self) {
+        if let Some((_, feed)) = &mut self.now {
+            let _ = feed.kill();
+            let _ = feed.wait();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build, start a node with the clickstream solution under traffic, and show what is happening
+    /// Build, start a node with every solution and clickstream under traffic, and show what is happening
     Demo(demo::Options),
     /// Run everything a change must pass: rustfmt, tidy, the console's checks, clippy, all tests, the browser
     Test(test::Options),

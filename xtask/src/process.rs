@@ -81,11 +81,24 @@ pub fn read(command: &mut Command) -> Result<String> {
 /// # Errors
 /// When its state cannot be known.
 pub fn end_within(child: &mut Child, patience: Duration) -> Result<Option<ExitStatus>> {
+    end_within_while(child, patience, || ())
+}
+
+/// As [`end_within`]; what there is to do meanwhile is done again and again.
+///
+/// # Errors
+/// As [`end_within`].
+pub fn end_within_while(
+    child: &mut Child,
+    patience: Duration,
+    mut meanwhile: impl FnMut(),
+) -> Result<Option<ExitStatus>> {
     let start = Instant::now();
     while start.elapsed() < patience {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
+        meanwhile();
         std::thread::sleep(Duration::from_millis(20));
     }
     child.kill()?;

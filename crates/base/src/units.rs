@@ -34,6 +34,9 @@ const SIZES: [(&str, u64); 9] = [
 /// The pattern of a [`Span`], for schemas.
 pub const SPAN_PATTERN: &str = "^[0-9]+(ms|s|m|h|d|w)$";
 
+/// The pattern of a [`Span`] or the word `all`, for schemas.
+pub const SPAN_OR_ALL_PATTERN: &str = "^([0-9]+(ms|s|m|h|d|w)|all)$";
+
 /// The pattern of a [`Size`], for schemas.
 pub const SIZE_PATTERN: &str = "^[0-9]+(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$";
 

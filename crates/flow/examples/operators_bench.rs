@@ -142,7 +142,7 @@ fn windows() -> Vec<(String, Duration)> {
 }
 
 fn aggregate(measures: Vec<Measure>, values: u64, shown: bool) -> impl FnMut(&mut Map, Event) {
-    let mut operator = Aggregate::new(AggregateConfig { windows: windows(), all: false, measures }).unwrap();
+    let mut operator = Aggregate::new(AggregateConfig { windows: windows(), all: None, measures }).unwrap();
     let mut out = Vec::new();
     move |state, event| {
         out.clear();
@@ -214,7 +214,7 @@ fn main() {
 }
 
 fn read(count: u64) {
-    let mut operator = Aggregate::new(AggregateConfig { windows: windows(), all: false, measures: rates() }).unwrap();
+    let mut operator = Aggregate::new(AggregateConfig { windows: windows(), all: None, measures: rates() }).unwrap();
     let mut state = Map::default();
     let mut out = Vec::new();
     for event in events(count, 1_000, 12) {

@@ -15,8 +15,8 @@ use crate::path::Path;
 use crate::program::{Compiler, Condition, Program};
 use crate::runtime::outbox::Target;
 use crate::spec::{
-    AggregateSpec, DedupeSpec, Emit, Measures, OutputSpec, PipelineSpec, SessionSpec, SourceSpec, StepSpec, WindowKind,
-    WindowSpec,
+    AggregateSpec, AggregateWindow, DedupeSpec, Emit, Measures, OutputSpec, PipelineSpec, SessionSpec, SourceSpec,
+    StepSpec, WindowKind, WindowSpec,
 };
 
 mod circle;
@@ -162,11 +162,29 @@ impl Make<'_> {
         let key = self.path(&format!("{at}/key"), &step.key);
         let into = step.into.as_ref().map(|into| self.path(&format!("{at}/into"), into));
         let (measures, inputs) = self.measures(&format!("{at}/measures"), &step.measures)?;
-        let mut windows: Vec<(String, Duration)> =
-            step.windows.iter().map(|span| (span.to_string(), span.duration())).collect();
+        let length = |window: &AggregateWindow| match window {
+            AggregateWindow::Last(span) => Some((span.to_string(), span.duration())),
+            AggregateWindow::All => None,
+        };
+        let mut windows: Vec<(String, Duration)> = step.windows.iter().filter_map(length).collect();
         windows.sort_by_key(|(_, span)| *span);
         windows.dedup();
-        let config = AggregateConfig { windows, all: false, measures };
+        let all = match (step.windows.contains(&AggregateWindow::All), step.idle) {
+            (true, None) => {
+                let problem = Problem::new("HW-FLOW-014", format!("`{}`: the window `all` has no end", step.id));
+                let help = "say how long a key without events is kept, as in `idle: 90d`";
+                self.fault(&format!("{at}/windows"), problem.help(help));
+                return None;
+            }
+            (false, Some(_)) => {
+                let problem = Problem::new("HW-FLOW-014", format!("`{}` has `idle` without a use", step.id));
+                let help = "leave it out, or add `all` to `windows`: what is in the other windows ends with them";
+                self.fault(&format!("{at}/idle"), problem.help(help));
+                return None;
+            }
+            (_, idle) => idle.map(|idle| idle.duration()),
+        };
+        let config = AggregateConfig { windows, all, measures };
         if let Err(error) = Aggregate::new(config.clone()) {
             self.fault(at, Problem::new("HW-FLOW-014", format!("`{}`: {error}", step.id)));
         }

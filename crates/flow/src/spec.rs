@@ -17,7 +17,7 @@ mod units;
 pub use output::*;
 pub use source::*;
 pub use step::*;
-pub use units::Percent;
+pub use units::{AggregateWindow, Percent};
 
 /// What a pipeline reads, does and writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

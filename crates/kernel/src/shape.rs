@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use headwater_base::units::{SIZE_PATTERN, SPAN_PATTERN};
+use headwater_base::units::{SIZE_PATTERN, SPAN_OR_ALL_PATTERN, SPAN_PATTERN};
 use headwater_base::{Problem, Size, Span, closest};
 use serde_json::Value;
 
@@ -169,6 +169,9 @@ impl<'a> Checker<'a> {
         if let (Some(pattern), Some(text)) = (schema.get("pattern").and_then(Value::as_str), value.as_str()) {
             let fault = match pattern {
                 SPAN_PATTERN => Span::try_from(text.to_owned()).err(),
+                SPAN_OR_ALL_PATTERN if text != "all" => {
+                    Span::try_from(text.to_owned()).err().map(|fault| format!("{fault}, or `all`"))
+                }
                 SIZE_PATTERN => Size::try_from(text.to_owned()).err(),
                 _ => None,
             };

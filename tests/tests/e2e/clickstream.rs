@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use e2e::{Node, json, output, until};
+use e2e::{Node, client, json, output, until};
 use serde_json::{Value, json};
 
 use super::{HEADWATER, has_kcat};
@@ -294,6 +294,81 @@ fn the_schedules_mend_the_hours_and_the_day_before_them() {
         assert_eq!(status, 202, "{schedule}: {said}");
         until(&format!("`{schedule}` has mended the visit of {visitor}"), || events(visitor) == 3).unwrap();
     }
+}
+
+/// What an order needs to be written again is in the raw stream alone.
+#[test]
+fn reconcile_finds_in_the_raw_stream_what_the_enriched_ones_lack() {
+    const NAME: &str = "reconcile_finds_in_the_raw_stream";
+    const FORGET: &str = "\
+import sys
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+admin = AdminClient({'bootstrap.servers': sys.argv[1]})
+asked = admin.delete_records([TopicPartition('clicks.orders', partition, -1) for partition in range(4)])
+for one in asked.values():
+    one.result()
+";
+    let Some(python) = client(NAME, "venv/bin/python") else { return };
+    if !has_kcat(NAME) {
+        return;
+    }
+    let node = marketplace();
+    let event = |number: usize, kind: &str| {
+        let mut event = view(&format!("e{number}"), &format!("2024-03-04T09:00:0{number}Z"), &format!("ann{number}"));
+        event["kind"] = json!(kind);
+        event
+    };
+    let events: Vec<Value> = (0..8).map(|number| event(number, if number < 6 { "view" } else { "order" })).collect();
+    send(&node, &events);
+    let by_kafka = |stream: &str, event: &Value| {
+        let kcat = ["-b", &node.kafka(), "-q", "-P", "-t", stream, "-K", "|", "-X", "topic.partitioner=murmur2"];
+        let line = format!("{}|{event}\n", event["visitor"].as_str().unwrap());
+        output(Command::new("kcat").args(kcat), &line).unwrap();
+    };
+    // By Kafka, since HTTP keeps what it has had already from the raw stream: sent once more, and what is no event.
+    by_kafka("clicks.raw", &events[0]);
+    let mut broken = event(8, "view");
+    broken["device"] = json!(7);
+    by_kafka("clicks.raw", &broken);
+    until("all are read", || {
+        let counts = ["clicks.enriched", "clicks.orders", "clicks.dead"].map(|stream| values(&node, stream).len());
+        counts == [8, 2, 1]
+    })
+    .unwrap();
+
+    let reconcile = |words: &[&str]| {
+        let words =
+            [&["reconcile", "clickstream-enrich", "-o", "json", "--to", "2024-03-04T12:00:00Z"], words].concat();
+        let run = node.run(&words).unwrap();
+        let rows = json(&String::from_utf8_lossy(&run.stdout)).unwrap();
+        let counts = |stream: &str| {
+            let row = rows.as_array().unwrap().iter().find(|row| row["stream"] == stream).unwrap();
+            ["compared", "missing", "wrong", "extra"].map(|name| row[name].as_u64().unwrap())
+        };
+        (run.status.success(), ["clicks.enriched", "clicks.orders", "clicks.accounts"].map(counts))
+    };
+    let whole = [[8, 0, 0, 0], [2, 0, 0, 0], [0, 0, 0, 0]];
+    assert_eq!(reconcile(&[]), (true, whole), "each event once, and neither its copy nor what is none");
+
+    // The newest that is known of one event is that a lookup had failed, and all orders are gone.
+    let mut failed = events[2].clone();
+    failed["enrichment"] = json!({"status": "failed"});
+    by_kafka("clicks.enriched", &failed);
+    output(Command::new(python).args(["-c", FORGET, &node.kafka()]), "").unwrap();
+    until("they are so", || values(&node, "clicks.enriched").len() == 9 && values(&node, "clicks.orders").is_empty())
+        .unwrap();
+    let lacking = [[8, 0, 1, 0], [2, 2, 0, 0], [0, 0, 0, 0]];
+    assert_eq!(reconcile(&[]), (false, lacking));
+    assert_eq!(reconcile(&["--repair"]), (true, lacking));
+    assert_eq!(reconcile(&[]), (true, whole), "nothing is left to mend");
+    let again: Vec<Value> = values(&node, "clicks.enriched").into_iter().filter(|it| it["revision"] == 2).collect();
+    let ids: Vec<&str> = again.iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["e2"], "as after a retry, for an upsert by id");
+    let mut orders: Vec<String> =
+        values(&node, "clicks.orders").iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect();
+    orders.sort_unstable();
+    assert_eq!(orders, ["e6", "e7"]);
 }
 
 #[test]

@@ -68,6 +68,28 @@ fn a_launch_that_ends_is_priced_on_a_node_and_reported() {
     the_export_is_focus(&node, &truth);
 }
 
+/// Nothing but the binary is needed: what is written is what `solution import` reads from the sample's files.
+#[test]
+fn the_sample_is_fed_and_priced() {
+    let node = Node::start(HEADWATER).unwrap();
+    node.headwater(&["solution", "apply", "workflow-cost"], "").unwrap();
+    let said = node.headwater(&["solution", "feed", "workflow-cost", "--json"], "").unwrap();
+    assert_eq!(json(&said).unwrap()["runs"], 60, "{said}");
+    let launches = priced(&node, 60);
+    let expected = std::fs::read_to_string(sample("expected.csv")).unwrap();
+    for line in expected.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        // The others are generated.
+        let Some(launch) = launches.get(cells[0]) else { continue };
+        for ((_, field), sum) in SUMS.iter().zip(&cells[1..]) {
+            assert_eq!(launch[*field], *sum, "{field} of {}", cells[0]);
+        }
+    }
+    let charted = json!({"dashboard": "run-costs", "chart": "launches", "filters": {}});
+    let (status, drawn) = node.post("/v1/charts", &charted).unwrap();
+    assert_eq!((status, &json(&drawn).unwrap()["rows"]), (200, &json!([[60]])), "{drawn}");
+}
+
 /// The loop guard is what would hide that an update starts the state machine once more: here there is none. A launch that
 /// is priced lies before one that is priced later in each partition of the changes, so the pipe has seen its update.
 #[test]

@@ -15,11 +15,14 @@
 //! windows together (68 for the four above). Measures that need no panes keep one structure for all windows: `distinct`
 //! ([`super::seen`]) and `last`.
 //!
+//! **All time.** What no window ends, such as the last price of a listing, is kept under the window name `all`. A key that
+//! has had no event for a set while begins anew with its next one, so that such keys end as well.
+//!
 //! **As of when.** Values are as of the newest event of the key, or of the time of reading if that is later.
 //!
 //! State: one value per key: version, newest tick, all-time measures, `distinct`, `last`, panes newest first. A tick is
-//! the number of a finest pane since 1970. A key is deleted once the watermark has left all its windows behind; such keys are
-//! found by going through the state a part at a time.
+//! the number of a finest pane since 1970. A key is deleted once the watermark has left all its windows behind, or has come
+//! to where it begins anew; such keys are found by going through the state a part at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,8 +56,8 @@ const OVER_MAX: usize = 1 << 16;
 pub struct AggregateConfig {
     /// The windows with the names they have in the spec (`10m`), shortest first.
     pub windows: Vec<(String, Duration)>,
-    /// Also measures over all time, under the window name `all`; keys are then kept for ever.
-    pub all: bool,
+    /// Also measures over all time, under the window name `all`; a key without an event for this long begins anew.
+    pub all: Option<Duration>,
     /// What is measured.
     pub measures: Vec<Measure>,
 }
@@ -73,7 +76,8 @@ impl Aggregate {
     /// Builds the operator.
     ///
     /// # Errors
-    /// No window at all, no measure, windows that are not in order or cannot share panes.
+    /// No window at all, no measure, windows that are not in order or cannot share panes, keys that begin anew before
+    /// their windows end.
     pub fn new(config: AggregateConfig) -> Result<Self, ConfigError> {
         let shape = Arc::new(Shape::new(config)?);
         Ok(Self { shape, sweep: Sweep::default(), over: Vec::new(), scratch: Scratch::default() })
@@ -140,10 +144,12 @@ impl Aggregate {
     /// # Errors
     /// [`Corrupt`] when a state cannot be read.
     pub fn advance(&mut self, state: &mut dyn State, watermark: Micros) -> Result<Advance, Corrupt> {
-        let Some(grain) = self.shape.coarsest().filter(|_| watermark != Micros::MAX) else { return Ok(Advance::Done) };
+        if watermark == Micros::MAX {
+            return Ok(Advance::Done);
+        }
         let (shape, sweep, over) = (&*self.shape, &mut self.sweep, &mut self.over);
         if over.is_empty() {
-            let Some(part) = sweep.next(watermark, grain) else { return Ok(Advance::Done) };
+            let Some(part) = sweep.next(watermark, shape.sweeping()) else { return Ok(Advance::Done) };
             let mut read = Ok(());
             state.for_part(part, &mut |key, value| match head(value).map(|newest| shape.due(newest)) {
                 Ok(Some(due)) if due > watermark => sweep.comes_due(due),
@@ -195,7 +201,7 @@ impl Aggregate {
     pub fn layout(&self) -> String {
         let config = self.shape.config();
         let names: Vec<_> = config.windows.iter().map(|(_, size)| format!("{size:?}")).collect();
-        let all = if config.all { " all" } else { "" };
+        let all = if config.all.is_some() { " all" } else { "" };
         format!("aggregate/{VERSION} {}{all} {}", names.join(","), layout(&config.measures))
     }
 }

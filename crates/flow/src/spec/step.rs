@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::SideSpec;
-use super::units::{self, Percent};
+use super::units::{self, AggregateWindow, Percent};
 
 /// One step. Every step has an `id`, unique in the pipeline; state and error reports go by it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -193,8 +193,11 @@ pub struct AggregateSpec {
     pub id: Name,
     /// Path of the key. An event without it goes on unchanged.
     pub key: String,
-    /// Lengths of the windows, such as `[1m, 10m, 1h, 24h]`.
-    pub windows: Vec<Span>,
+    /// Lengths of the windows, such as `[1m, 10m, 1h, 24h]`; `all` is everything since the key's first event.
+    pub windows: Vec<AggregateWindow>,
+    /// How long a key without events is kept for the window `all`, which needs it; with its next event it begins anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Span>,
     /// What is kept, by name.
     pub measures: Measures,
     /// Path the values, this event included, are written to.

@@ -1,8 +1,8 @@
-//! Values with their unit in the text: defaults of spans, and percentages (`10%`).
+//! Values with their unit in the text: defaults of spans, percentages (`10%`), and the windows of aggregates.
 
 use std::borrow::Cow;
 
-use headwater_base::units::Span;
+use headwater_base::units::{SPAN_OR_ALL_PATTERN, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,53 @@ impl JsonSchema for Percent {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "pattern": "^(100|[0-9]{1,2})%$", "examples": ["10%"]})
+    }
+}
+
+/// The name of the window without a beginning.
+const ALL: &str = "all";
+
+/// A window of an aggregate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum AggregateWindow {
+    /// As long as this.
+    Last(Span),
+    /// Everything: `all`.
+    All,
+}
+
+impl TryFrom<String> for AggregateWindow {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == ALL {
+            return Ok(Self::All);
+        }
+        Span::try_from(text).map(Self::Last).map_err(|error| format!("{error}, or `{ALL}`"))
+    }
+}
+
+impl From<AggregateWindow> for String {
+    fn from(window: AggregateWindow) -> Self {
+        match window {
+            AggregateWindow::Last(span) => span.to_string(),
+            AggregateWindow::All => ALL.to_owned(),
+        }
+    }
+}
+
+impl JsonSchema for AggregateWindow {
+    fn schema_name() -> Cow<'static, str> {
+        "AggregateWindow".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": SPAN_OR_ALL_PATTERN, "examples": ["10m", "all"]})
     }
 }
 

@@ -80,6 +80,28 @@ fn an_unknown_key_or_type_is_refused_where_it_stands() {
 }
 
 #[test]
+fn a_window_that_is_neither_a_span_nor_all_is_refused_where_it_stands() {
+    let with = |windows: &str| {
+        format!(
+            "  source: {{type: stream, stream: in}}\n  time: {{field: .time}}\n  steps:\n    - id: a\n      type: aggregate\n      key: .k\n      windows: {windows}\n      measures: {{n: {{count: true}}}}\n      into: .n\n  outputs: [{{type: stream, stream: out}}]\n"
+        )
+    };
+    check(
+        &with("[1m, ever]"),
+        expect![[r#"
+            error[HW-KERNEL-029]: `spec.steps[0].windows[1]`: `ever` is no span of time; write a whole number and a unit, as in `250ms`, `30s`, `10m`, `12h`, `7d`, or `all`
+              --> p.yaml:11:21"#]],
+    );
+    check(
+        &with("[1m, all]"),
+        expect![[r#"
+            error[HW-FLOW-014]: `a`: the window `all` has no end
+              --> p.yaml:11:16
+            help: say how long a key without events is kept, as in `idle: 90d`"#]],
+    );
+}
+
+#[test]
 fn a_program_s_fault_is_shown_at_its_own_line_and_column() {
     check(
         "  source: {type: stream, stream: in}\n  steps:\n    - id: a\n      type: transform\n      program: |\n        .a = 1\n        .b = upcase(.c)\n  outputs: [{type: stream, stream: out, when: '.a + 1'}]\n",

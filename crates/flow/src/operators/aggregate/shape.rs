@@ -13,6 +13,8 @@ use crate::operators::{ConfigError, Kind};
 
 /// Panes that one window may have.
 const PANES_MAX: i64 = 240;
+/// How often keys are looked through in the time that one may be idle.
+const SWEEPS_PER_IDLE: i64 = 24;
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
@@ -31,8 +33,10 @@ pub struct Shape {
     config: AggregateConfig,
     /// Length of a tick: the finest grain.
     tick: i64,
-    /// Length of the coarsest pane; None without windows.
-    coarsest: Option<i64>,
+    /// How much event time lies between two looks for keys that are over.
+    sweeping: i64,
+    /// Ticks after its newest one at which a key still goes on; None where its windows alone end it.
+    idle: Option<i64>,
     pub(super) windows: Vec<Window>,
     pub(super) measures: Vec<Slot>,
     /// What those compute that live in panes.
@@ -64,7 +68,7 @@ pub(super) enum Slot {
 impl Shape {
     pub(super) fn new(config: AggregateConfig) -> Result<Self, ConfigError> {
         let fail = |text: String| Err(ConfigError(text));
-        if config.windows.is_empty() && !config.all {
+        if config.windows.is_empty() && config.all.is_none() {
             return fail("an aggregate needs at least one window".to_owned());
         }
         if config.measures.is_empty() {
@@ -81,6 +85,15 @@ impl Shape {
             }
             sizes.push(size);
         }
+        let idle = config.all.map(|idle| i64::try_from(idle.as_micros()).unwrap_or(i64::MAX));
+        if let (Some(idle), Some((name, _))) = (idle, config.windows.last())
+            && sizes.last().is_some_and(|size| idle < *size)
+        {
+            return fail(format!("`idle` is shorter than the window `{name}`"));
+        }
+        if idle.is_some_and(|idle| idle < 1_000) {
+            return fail("`idle` is shorter than a millisecond".to_owned());
+        }
         let Some(grains) = grains(&sizes) else {
             let names: Vec<_> = config.windows.iter().map(|(name, _)| name.as_str()).collect();
             return fail(format!("windows {} have no panes that divide each other", names.join(", ")));
@@ -89,7 +102,10 @@ impl Shape {
         if sizes.last().is_some_and(|size| size / tick > TICKS_MAX) {
             return fail("the longest window is too long for panes of the shortest".to_owned());
         }
-        let coarsest = grains.last().copied();
+        let coarsest = grains.last().copied().unwrap_or(1);
+        let sweeping = idle.map_or(coarsest, |idle| coarsest.max(idle / SWEEPS_PER_IDLE));
+        // One more than it has, so that the windows of a key that is over are empty wherever they begin.
+        let idle = idle.map(|idle| (idle / tick).saturating_add(1));
         let window = |(size, grain): (&i64, &i64)| Window { ratio: grain / tick, panes: size / grain };
         let windows = sizes.iter().zip(&grains).map(window).collect();
         let (mut seen, mut recent, mut pane) = (0, 0, 0);
@@ -117,8 +133,8 @@ impl Shape {
             label
         };
         let labels = names(&config).map(|fields| fields.map(label).collect()).collect();
-        let all = config.all;
-        Ok(Self { config, tick, coarsest, windows, measures, kinds, all, labels })
+        let all = config.all.is_some();
+        Ok(Self { config, tick, sweeping, idle, windows, measures, kinds, all, labels })
     }
 
     /// What it was built from.
@@ -158,8 +174,10 @@ impl Shape {
         self.kinds.iter().copied()
     }
 
-    pub(super) const fn coarsest(&self) -> Option<i64> {
-        self.coarsest
+    /// How much event time lies between two looks for keys that are over, in microseconds: a coarsest pane, or a part of
+    /// the time that a key may be idle.
+    pub(super) const fn sweeping(&self) -> i64 {
+        self.sweeping
     }
 
     pub(super) const fn tick(&self, time: Micros) -> i64 {
@@ -171,10 +189,18 @@ impl Shape {
         Micros(tick.saturating_mul(self.tick))
     }
 
-    /// When all windows of a key whose newest tick is `head` are empty; None if it is to be kept for ever.
+    /// When a key whose newest tick is `head` is over: all its windows are empty, or it has been idle for too long.
     pub(super) fn due(&self, head: i64) -> Option<Micros> {
-        let last = self.windows.last().filter(|_| !self.all)?;
+        if let Some(idle) = self.idle {
+            return Some(self.start(head.saturating_add(idle).saturating_add(1)));
+        }
+        let last = self.windows.last()?;
         Some(self.start((head.div_euclid(last.ratio).saturating_add(last.panes)).saturating_mul(last.ratio)))
+    }
+
+    /// Whether a key whose newest tick is `head` begins anew at `now`, because it has been idle for too long.
+    pub(super) fn is_over(&self, head: i64, now: i64) -> bool {
+        self.idle.is_some_and(|idle| now.saturating_sub(head) > idle)
     }
 
     /// The tick of the pane that holds `tick`, when the windows reach back to `bounds`; None outside of all windows.
@@ -194,7 +220,7 @@ impl Window {
 
 /// The field names of each window.
 fn names(config: &AggregateConfig) -> impl Iterator<Item = impl Iterator<Item = String>> {
-    let windows = config.windows.iter().map(|(name, _)| name.as_str()).chain(config.all.then_some("all"));
+    let windows = config.windows.iter().map(|(name, _)| name.as_str()).chain(config.all.map(|_| "all"));
     windows.map(|window| config.measures.iter().map(move |measure| format!("{}_{window}", measure.name)))
 }
 

@@ -1,5 +1,5 @@
-//! When keys are looked through for those whose windows are all empty: a part of the state at a time, all of it once for
-//! each coarsest pane of event time, and only where any key may be due.
+//! When keys are looked through for those that are over: a part of the state at a time, all of it once in a while of event
+//! time, such as a coarsest pane, and only where any key may be due.
 //!
 //! What it is NOT: an index of the keys by the time at which each is due. That would hold every key a second time, for as
 //! long as the longest window is.
@@ -19,7 +19,7 @@ pub(super) struct Sweep {
     fresh: Micros,
     /// The part that comes next, while a sweep is under way.
     part: Option<u32>,
-    /// The coarsest pane in which the last sweep began.
+    /// The while in which the last sweep began.
     pane: i64,
 }
 
@@ -38,7 +38,7 @@ impl Sweep {
         self.fresh = self.fresh.min(due);
     }
 
-    /// The part to be looked through at `watermark`, until [`Self::done`]; `grain` is the length of a coarsest pane. Between
+    /// The part to be looked through at `watermark`, until [`Self::done`]; `grain` is the length of a while. Between
     /// two calls stands a commit.
     pub(super) fn next(&mut self, watermark: Micros, grain: i64) -> Option<u32> {
         let fresh = std::mem::replace(&mut self.fresh, Micros::MAX);

@@ -12,6 +12,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// After every pane; the end of the input itself deletes nothing.
 const END: Micros = Micros(i64::MAX - 1);
 const MINUTE: Duration = Duration::from_secs(60);
+/// So long that no key of a test is idle for it.
+const YEARS: Duration = Duration::from_secs(3_650 * 86_400);
 
 fn config(all: bool) -> AggregateConfig {
     AggregateConfig {
@@ -21,7 +23,7 @@ fn config(all: bool) -> AggregateConfig {
             ("1h".to_owned(), 60 * MINUTE),
             ("24h".to_owned(), 1_440 * MINUTE),
         ],
-        all,
+        all: all.then_some(YEARS),
         measures: vec![
             Measure::new("events", Kind::Count),
             Measure::new("spend", Kind::Sum),
@@ -51,8 +53,7 @@ fn fields(json: &[u8]) -> BTreeMap<String, serde_json::Value> {
 /// What the windows of a key should show at `at`, from all its events.
 fn truth(shape: &Shape, items: &[Item<'_>], at: Micros) -> BTreeMap<String, serde_json::Value> {
     let mut json = Vec::from(*b"{");
-    let windows =
-        shape.config().windows.iter().map(|(name, _)| name.as_str()).chain(shape.config().all.then_some("all"));
+    let windows = shape.config().windows.iter().map(|(name, _)| name.as_str()).chain(shape.config().all.map(|_| "all"));
     for window in windows {
         let since = shape.since(window, at).unwrap_or(Micros::MIN);
         let values: Vec<Value> = batch::aggregate(&shape.config().measures, items, |item| item.time >= since);
@@ -105,6 +106,11 @@ fn check(config: AggregateConfig, steps: &Steps) {
             items.retain(|key, _| state.get(&[*key]).is_some());
             heads.retain(|key, _| state.get(&[*key]).is_some());
         }
+        let shape = operator.shape();
+        if heads.get(key).is_some_and(|head| shape.is_over(shape.tick(*head), shape.tick(item.time))) {
+            items.remove(key);
+            heads.remove(key);
+        }
         out.clear();
         operator.event(&mut state, &item.key, item.time, item.position, &item.inputs, Some(&mut out)).unwrap();
         // Whoever does not look at the values changes the state in the same way, and finds them there afterwards.
@@ -117,7 +123,6 @@ fn check(config: AggregateConfig, steps: &Steps) {
         let head = heads.entry(*key).or_insert(item.time);
         *head = (*head).max(item.time);
         items.push(item);
-        let shape = operator.shape();
         assert_eq!(fields(&out), truth(&shape, items, *head), "after event {offset}");
         assert_eq!(fields(&out).keys().len(), shape.fields().len());
     }
@@ -128,11 +133,13 @@ fn check(config: AggregateConfig, steps: &Steps) {
             let at = now.plus(200_000 * SECOND).minus(2_000 * MINUTE).plus(minutes * MINUTE).max(heads[&key[0]]);
             out.clear();
             shape.render(value, at, &mut out).unwrap();
-            assert_eq!(fields(&out), truth(&shape, &items[&key[0]], at));
+            let is_over = shape.is_over(shape.tick(heads[&key[0]]), shape.tick(at));
+            let items: &[Item<'_>] = if is_over { &[] } else { &items[&key[0]] };
+            assert_eq!(fields(&out), truth(&shape, items, at));
         }
     }
     while operator.advance(&mut state, END).unwrap() == Advance::More {}
-    assert_eq!(state.entries.is_empty(), !config.all, "only all-time measures keep a key for ever");
+    assert!(state.entries.is_empty(), "no key is kept for ever");
 }
 
 proptest! {
@@ -146,6 +153,14 @@ proptest! {
     #[test]
     fn values_with_all_time_equal_the_batch(steps in steps()) {
         check(config(true), &steps);
+    }
+
+    #[test]
+    fn values_of_keys_that_are_idle_for_a_while_equal_the_batch(steps in steps(), minutes in 1_u32..200) {
+        let all = Some(minutes * MINUTE);
+        let windows = vec![("1m".to_owned(), MINUTE)];
+        check(AggregateConfig { windows, all, ..config(true) }, &steps);
+        check(AggregateConfig { windows: Vec::new(), all, ..config(true) }, &steps);
     }
 
     #[test]
@@ -403,7 +418,7 @@ fn keys_that_are_over_together_are_looked_for_once() {
 fn sweeping_keeps_up_with_a_new_key_in_every_record() {
     const RECORDS: i64 = 1_024;
     let windows = vec![("1m".to_owned(), MINUTE)];
-    let config = AggregateConfig { windows, all: false, measures: vec![Measure::new("events", Kind::Count)] };
+    let config = AggregateConfig { windows, all: None, measures: vec![Measure::new("events", Kind::Count)] };
     let mut operator = Aggregate::new(config).unwrap();
     let mut state = MemoryState::default();
     let mut most = 0;
@@ -495,7 +510,7 @@ fn configurations_that_cannot_be_are_refused() {
     let of = |windows: &[(&str, u64)], measures: bool| {
         let windows = windows.iter().map(|(name, ms)| ((*name).to_owned(), Duration::from_millis(*ms))).collect();
         let measures = if measures { vec![Measure::new("events", Kind::Count)] } else { vec![] };
-        Aggregate::new(AggregateConfig { windows, all: false, measures }).map(|_| ()).map_err(|error| error.0)
+        Aggregate::new(AggregateConfig { windows, all: None, measures }).map(|_| ()).map_err(|error| error.0)
     };
     assert_eq!(of(&[("1s", 1_000)], true), Ok(()));
     assert_eq!(of(&[], true), Err("an aggregate needs at least one window".to_owned()));
@@ -506,4 +521,36 @@ fn configurations_that_cannot_be_are_refused() {
         Err("window `1s` is not longer than the one before it".to_owned())
     );
     assert!(of(&[("1s", 1_000), ("1y", 365 * 86_400_000)], true).is_err());
+    let idle = |windows: Vec<(String, Duration)>, idle: Duration| {
+        let config = AggregateConfig { windows, all: Some(idle), ..config(true) };
+        Aggregate::new(config).map(|_| ()).map_err(|error| error.0)
+    };
+    let hour = || vec![("1h".to_owned(), 60 * MINUTE)];
+    assert_eq!(idle(hour(), 60 * MINUTE), Ok(()));
+    assert_eq!(idle(hour(), 59 * MINUTE), Err("`idle` is shorter than the window `1h`".to_owned()));
+    assert_eq!(idle(Vec::new(), Duration::MAX), Ok(()), "as good as for ever");
+    assert_eq!(idle(Vec::new(), Duration::ZERO), Err("`idle` is shorter than a millisecond".to_owned()));
+}
+
+#[test]
+fn a_key_begins_anew_when_it_was_idle_whether_it_was_deleted_or_not() {
+    let measures = vec![Measure::new("events", Kind::Count), Measure::new("page", Kind::Last { n: 1 })];
+    let config = AggregateConfig { windows: Vec::new(), all: Some(60 * MINUTE), measures };
+    let told = |sweeps: bool| {
+        let mut operator = Aggregate::new(config.clone()).unwrap();
+        let (mut state, mut told) = (MemoryState::default(), Vec::new());
+        for (offset, (minutes, page)) in [(0_i64, "a"), (50, "b"), (100, "c"), (170, "d")].into_iter().enumerate() {
+            let time = Micros(minutes * 60_000_000);
+            while sweeps && operator.advance(&mut state, time).unwrap() == Advance::More {}
+            told.push(state.entries.len());
+            let (mut out, inputs) = (Vec::new(), [Input::Unit, Input::Text(page)]);
+            operator.event(&mut state, b"u", time, (0, offset as i64), &inputs, Some(&mut out)).unwrap();
+            let fields = fields(&out);
+            assert_eq!(fields["page_all"], page);
+            told.push(usize::try_from(fields["events_all"].as_u64().unwrap()).unwrap());
+        }
+        told
+    };
+    assert_eq!(told(false), [0, 1, 1, 2, 1, 3, 1, 1]);
+    assert_eq!(told(true), [0, 1, 1, 2, 1, 3, 0, 1], "it was gone, and nothing shows it");
 }

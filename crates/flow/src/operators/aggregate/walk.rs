@@ -68,12 +68,15 @@ impl Shape {
         mut json: Option<&mut Vec<u8>>,
     ) -> Result<(), Corrupt> {
         let mut reader = Reader::new(&[]);
-        let mut head = now;
+        let (mut head, mut known) = (now, false);
         if let Some(value) = value {
-            reader = Reader::versioned(value, VERSION)?;
-            head = reader.i64()?;
+            let mut stored = Reader::versioned(value, VERSION)?;
+            let newest = stored.i64()?;
+            // Over is over, whether a sweep has come by or not: no value shows when that was.
+            if !self.is_over(newest, now) {
+                (reader, head, known) = (stored, newest, true);
+            }
         }
-        let known = value.is_some();
         let now = now.max(head);
         let bounds: SmallVec<[i64; 8]> = self.windows.iter().map(|window| window.bound(now)).collect();
         // An event older than all windows goes into the all-time measures only.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use ahash::HashMap;
 use bytes::Bytes;
-use headwater_base::{Limits, Micros};
+use headwater_base::{Limits, Micros, Name};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::{Cause, Features};
 use headwater_log::StreamConfig;
@@ -13,13 +13,16 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
+use crate::compile::compile;
 use crate::operators::Advance;
+use crate::program::Compiler;
 use crate::runtime::core::{Chain, Core, Input, Surroundings};
 use crate::runtime::figures::Figures;
 use crate::runtime::files::Memory;
 use crate::runtime::outbox::{Refused, Sink, Target};
 use crate::runtime::overlay::Kept;
 use crate::runtime::positions::Positions;
+use crate::spec::PipelineSpec;
 
 fn at(seconds: i64) -> String {
     Micros(START.0 + seconds * 1_000_000).to_string()
@@ -59,6 +62,52 @@ fn running_values_go_into_the_event_and_are_readable_as_features() {
     assert_eq!(read["events_1m"], json!(1));
     assert_eq!((bench.pipelines.entities(), bench.pipelines.read("user", "nobody")), (vec!["user".to_owned()], None));
     bench.stop(&unit);
+}
+
+#[test]
+fn values_of_all_time_outlive_every_window_and_end_with_a_key_that_is_idle() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let mut spec = spec();
+    spec["steps"][0] = json!({
+        "id": "rates", "type": "aggregate", "key": ".user", "windows": ["1m", "all"], "idle": "1d", "into": ".rates",
+        "measures": {"events": {"count": true}, "page": {"last": ".page"}}, "entity": "user",
+    });
+    let unit = bench.start("p", spec);
+    bench.send("in", 0, &[(None, &event("u", 0, "a")), (None, &event("u", 20, "b")), (None, &event("u", 7_200, "c"))]);
+    let rates = values(&bench.wait_for("out", 3)).pop().unwrap()["rates"].clone();
+    assert_eq!(rates, json!({"events_1m": 1, "page_1m": "c", "events_all": 3, "page_all": "c"}));
+    // Read hours later, when no window has anything of it.
+    bench.clock.set(Micros(START.0 + 20_000_000_000));
+    let read: Value = serde_json::from_slice(&bench.pipelines.read("user", "u").expect("there are values")).unwrap();
+    assert_eq!(read, json!({"events_1m": 0, "page_1m": null, "events_all": 3, "page_all": "c"}));
+
+    bench.send("in", 0, &[(None, &event("u", 7_200 + 90_000, "d"))]);
+    let rates = values(&bench.wait_for("out", 4)).pop().unwrap()["rates"].clone();
+    assert_eq!(rates["events_all"], json!(1), "after more than a day without an event");
+    bench.stop(&unit);
+}
+
+#[test]
+fn the_window_of_all_time_and_how_long_a_key_may_be_idle_go_together() {
+    let faults = |more: Value| {
+        let mut spec = spec();
+        let measures = json!({"events": {"count": true}});
+        spec["steps"][0] =
+            json!({"id": "rates", "type": "aggregate", "key": ".user", "measures": measures, "into": ".rates"});
+        spec["steps"][0].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let spec: PipelineSpec = serde_json::from_value(spec).unwrap();
+        let faults = compile(&Name::new("p").unwrap(), &spec, &Compiler::for_check()).err().unwrap_or_default();
+        faults.into_iter().map(|fault| format!("{} {}", fault.pointer, fault.problem.title)).collect::<Vec<_>>()
+    };
+    assert_eq!(faults(json!({"windows": ["1m"]})), [""; 0]);
+    assert_eq!(faults(json!({"windows": ["all"], "idle": "90d"})), [""; 0]);
+    let endless = "/spec/steps/0/windows `rates`: the window `all` has no end";
+    assert_eq!(faults(json!({"windows": ["1m", "all"]})), [endless]);
+    let useless = "/spec/steps/0/idle `rates` has `idle` without a use";
+    assert_eq!(faults(json!({"windows": ["1m"], "idle": "1d"})), [useless]);
+    let short = "/spec/steps/0 `rates`: `idle` is shorter than the window `1d`";
+    assert_eq!(faults(json!({"windows": ["24h", "all"], "idle": "1h"})), [short]);
 }
 
 #[test]

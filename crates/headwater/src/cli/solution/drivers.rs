@@ -47,7 +47,7 @@ const DRIVERS: &[Driver] = &[
     Driver {
         solution: "workflow-cost",
         run: None,
-        feed: None,
+        feed: Some(|args, context| Box::pin(feed::runs(args, context))),
         import: Some(|args, context| Box::pin(import::run(args, context))),
         report: Some(|args, context| Box::pin(report::run(args, context))),
         test: Some(|args, _| Box::pin(test::workflow_cost(args))),

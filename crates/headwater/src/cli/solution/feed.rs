@@ -1,4 +1,4 @@
-//! `headwater solution feed`: the solution's generated traffic into a running node.
+//! `headwater solution feed`: the solution's generated traffic, or its sample, into a running node.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use crate::output;
 use crate::solution::clickstream::catalogue::Manner;
 use crate::solution::clickstream::live;
 use crate::solution::sales_insights::{generator, replay, sale};
+use crate::solution::workflow_cost::{sample, tables};
 use crate::solution::{node, package};
 
 /// Flags of `solution feed`.
@@ -69,6 +70,27 @@ pub(super) async fn sales(args: Args, context: &Context) -> Done {
     bar.finish_and_clear();
     sent?;
     super::show(&serde_json::json!({ "sales": sales.len() }), args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the sample: its discounts and prices, then its runs, each of which is priced once its launch is there.
+///
+/// # Errors
+/// What the node has to say.
+pub(super) async fn runs(args: Args, context: &Context) -> Done {
+    let package = package::find(&args.name)?;
+    let node = context.client()?;
+    let (prices, runs) = (sample::prices(&package)?, sample::runs(&package)?);
+    let series = prices.len();
+    tables::replace_discounts(&node, sample::discounts(&package)?).await?;
+    tables::merge_prices(&node, prices).await?;
+    let bar = super::bar(runs.len() as u64);
+    for run in &runs {
+        tables::launch(&node, run).await?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    super::show(&serde_json::json!({ "prices": series, "runs": runs.len() }), args.json)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,7 +9,6 @@ use headwater_cost::discounts;
 use headwater_cost::engines::{self, About, ENGINES, Engine, File};
 use headwater_cost::lists::{self, Reservation};
 use headwater_cost::report::word;
-use serde_json::{Value, json};
 
 use crate::cli::{Context, Done};
 use crate::output;
@@ -78,17 +77,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Done {
             rules.extend(discounts::read(&read(path)?).map_err(|problem| in_file(problem, path))?);
         }
         let count = rules.len();
-        let documents: Vec<(String, Value)> = discounts::by_account(rules)
-            .into_iter()
-            .map(|(account, rules)| {
-                let document = json!({ "account": account, "rules": rules });
-                (account, document)
-            })
-            .collect();
-        if !documents.is_empty() {
-            tables::put_all(&node, "discounts", &documents).await?;
-        }
-        output::line(format!("{} of {}", counted(count, "rule"), counted(documents.len(), "account")))?;
+        let accounts = tables::replace_discounts(&node, rules).await?;
+        output::line(format!("{} of {}", counted(count, "rule"), counted(accounts, "account")))?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(form) = &args.prices {

@@ -2,7 +2,7 @@
 
 use headwater_base::Problem;
 use headwater_cost::usage::State;
-use headwater_cost::{Run, Series};
+use headwater_cost::{Discount, Run, Series, discounts};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -93,6 +93,24 @@ pub fn launch_document(run: &Run) -> Value {
         "states": run.states,
         "status": status.unwrap_or(State::Complete),
     })
+}
+
+/// Writes discounts in place of those of the accounts that they name; answers how many accounts that are.
+///
+/// # Errors
+/// What the node says.
+pub async fn replace_discounts(node: &Client, rules: Vec<Discount>) -> Result<usize, Problems> {
+    let documents: Vec<(String, Value)> = discounts::by_account(rules)
+        .into_iter()
+        .map(|(account, rules)| {
+            let document = json!({ "account": account, "rules": rules });
+            (account, document)
+        })
+        .collect();
+    if !documents.is_empty() {
+        put_all(node, "discounts", &documents).await?;
+    }
+    Ok(documents.len())
 }
 
 /// Adds prices to the series that are there. Two imports at the same time may lose one's prices: import again.
