@@ -1,8 +1,8 @@
 """TPC-H on the tables of a node.
 
 load URL SCALE: DuckDB's generator makes the tables, and pyiceberg writes them through the node's catalog as `tpch.*`.
-check URL SCALE PORT: the node's answers to the 22 queries, by HTTP and by PostgreSQL's protocol on PORT, beside those
-that DuckDB gives over what its generator makes.
+check URL SCALE PORT: the same, and then the node's answers to the 22 queries, by HTTP and by PostgreSQL's protocol on
+PORT, beside those that DuckDB gives over what its generator made.
 time URL ROUNDS: each query by the node and by DuckDB over the same Parquet files, in turns, both as Arrow. The best of
 each counts, so that what the machine does beside is left out as far as it can be.
 loop URL SECONDS: the queries on the node, one after the other.
@@ -84,7 +84,11 @@ def alike(left, right):
 
 
 def load(scale):
-    con, catalog = generated(scale), RestCatalog("node", uri=f"{url}/iceberg")
+    return written(generated(scale))
+
+
+def written(con):
+    catalog = RestCatalog("node", uri=f"{url}/iceberg")
     catalog.create_namespace("tpch")
     counts = {}
     for name in TABLES:
@@ -100,6 +104,7 @@ def load(scale):
 
 def check(scale):
     con, wrong = generated(scale), {}
+    counts = written(con)
     postgres = psycopg.connect(f"host=127.0.0.1 port={sys.argv[4]} user=admin dbname=headwater", autocommit=True)
     ways = {
         "http": lambda text: list(zip(*[column.to_pylist() for column in on_node(text).columns])),
@@ -114,7 +119,7 @@ def check(scale):
                 fault = str(error)
             if fault:
                 wrong[f"{number} by {way}"] = fault
-    return {"queries": 22, "wrong": wrong}
+    return {"lineitem": counts["lineitem"], "queries": 22, "wrong": wrong}
 
 
 def difference(found, expected):
