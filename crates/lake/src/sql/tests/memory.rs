@@ -1,8 +1,8 @@
-//! Aggregates of one group that is too large.
+//! What does not fit into the memory of queries: what goes to files, and what is refused.
 
 use headwater_base::Limits;
 use headwater_kernel::port::Sql as _;
-use headwater_kernel::port::sql::Question;
+use headwater_kernel::port::sql::{Format, Question};
 use serde_json::json;
 
 use super::House;
@@ -66,6 +66,45 @@ fn one_list_without_groups_is_held_to_the_memory_of_queries_while_others_are_ans
     assert_eq!(house.rows(groups), json!([[0, [2, 4]], [1, [1, 3]]]));
     let plain = "SELECT cardinality(array_agg(value)), cardinality(array_agg(DISTINCT value % 5)) FROM generate_series(1, 1000)";
     assert_eq!(house.rows(plain), json!([[1_000, 5]]));
+}
+
+/// Whoever sorts or groups gets the whole answer, as long as there may be files; one side of a join has to fit.
+#[test]
+fn what_is_sorted_and_grouped_beyond_the_memory_goes_to_files() {
+    let limits = Limits { sql_memory_bytes: 24 << 20, ..Limits::default() };
+    let numbers = "generate_series(1, 1000000)";
+    let sorted = format!(
+        "SELECT count(*), sum(n) FROM (
+             SELECT value AS n, row_number() OVER (ORDER BY value * 7919 % 1000003) AS place FROM {numbers}
+         ) WHERE place % 1000 = 0"
+    );
+    let mut values: Vec<i64> = (1..=1_000_000).collect();
+    values.sort_by_key(|value| value * 7_919 % 1_000_003);
+    let sum: i64 = values.iter().skip(999).step_by(1_000).sum();
+    // A million numbers in 500,009 groups, 18 of which have one of them and the others two.
+    let grouped = format!(
+        "SELECT count(*), sum(c), max(c) FROM (
+             SELECT value * 7919 % 500009 AS k, count(*) AS c FROM {numbers} GROUP BY 1
+         )"
+    );
+    let cases =
+        [(&sorted, "SortExec", json!([[1_000, sum]])), (&grouped, "AggregateExec", json!([[500_009, 1_000_000, 2]]))];
+    let house = House::new(limits.clone());
+    for (statement, operator, rows) in cases {
+        assert_eq!(house.rows(statement), rows, "{statement}");
+        let plan = house.text(&format!("EXPLAIN ANALYZE {statement}"), Format::Csv).unwrap();
+        let mut steps = plan.lines().filter(|line| line.trim_start().starts_with(operator));
+        let wrote = |line: &str| line.contains("spill_count=") && !line.contains("spill_count=0,");
+        assert!(steps.any(wrote), "no {operator} has written files: {plan}");
+    }
+    let texts = |last: u32| format!("(SELECT repeat(CAST(value AS text), 20) AS t FROM generate_series(1, {last}))");
+    let joined = format!("SELECT count(*) FROM {} a JOIN {} b USING (t)", texts(300_000), texts(300_001));
+    assert_eq!(house.problem(&joined).code, "HW-LAKE-043");
+    drop(house);
+    let house = House::new(Limits { sql_spill_bytes: 0, ..limits });
+    for statement in [&sorted, &grouped] {
+        assert_eq!(house.problem(statement).code, "HW-LAKE-043", "{statement}");
+    }
 }
 
 /// A constant, which is made when the statement is planned, or for rows.
