@@ -1,4 +1,4 @@
-//! Reports and mail: what arrives at a real mail server, as whom, how often, and with which picture.
+//! Reports and mail: what arrives at a real mail server and at a webhook, as whom, how often, and with which picture.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use e2e::{Lines, Node, client, json, note_skip, output, root, until};
 use serde_json::Value;
 
 use super::HEADWATER;
+use super::workflows::server;
 
 /// Two readers of one dashboard whose titles are hostile; `PORT` is the mail server's.
 const RESOURCES: &str = r#"
@@ -310,4 +311,56 @@ fn a_picture_of_the_dashboard_goes_with_the_mail() {
         assert!(html.contains("<img src=\"cid:picture\""), "{html}");
         assert!(!part(&mail, "text/plain")["text"].as_str().unwrap().contains("Without a picture"));
     }
+}
+
+/// The bytes that Base64 stands for.
+///
+/// # Source
+/// RFC 4648, section 4.
+fn decoded(text: &str) -> Vec<u8> {
+    const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits: Vec<usize> = text.trim_end_matches('=').chars().map(|digit| DIGITS.find(digit).unwrap()).collect();
+    let bits = digits.iter().flat_map(|digit| (0..6).rev().map(move |bit| (digit >> bit) & 1)).collect::<Vec<_>>();
+    let byte = |bits: &[usize]| u8::try_from(bits.iter().fold(0_usize, |byte, bit| byte * 2 + bit)).unwrap();
+    bits.chunks_exact(8).map(byte).collect()
+}
+
+#[test]
+fn a_webhook_gets_the_rows_and_the_picture_as_json() {
+    const NAME: &str = "a_webhook_gets_the_rows_and_the_picture";
+    if Command::new("chromium").arg("--version").output().is_err() {
+        return note_skip(NAME, "chromium is not there; `cargo xtask test` installs it");
+    }
+    let (url, came) = server();
+    let post = RESOURCES.lines().find(|line| line.contains("PORT")).unwrap();
+    let hooked = RESOURCES.replace(post, &format!("  url: {url}/hook")).replace("PICTURE", "true");
+    let node = Node::start(HEADWATER).unwrap();
+    node.headwater(&["apply", "-f", "-"], &hooked).unwrap();
+    node.headwater(&["produce", "sales"], SALES).unwrap();
+    node.headwater(&["start", "report/asha"], "").unwrap();
+    until("the webhook is called", || !came.lock().unwrap().is_empty()).unwrap();
+    let request = came.lock().unwrap()[0].clone();
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("post /hook http/1.1\r\n"), "{head}");
+    for line in ["content-type: application/json", "idempotency-key: report-post.asha."] {
+        assert!(head.contains(&format!("\r\n{line}")), "{line} is missing in {head}");
+    }
+    let report = json(body).unwrap();
+    assert_eq!((&report["report"], &report["principal"]), (&Value::from("asha"), &Value::from("asha")));
+    let charts = &report["charts"];
+    assert_eq!(charts[0]["title"], "<img src=x onerror=alert(1)> & total");
+    assert_eq!(charts[0]["rows"], serde_json::json!([[30.25]]));
+    let cities = charts[1]["rows"].to_string();
+    assert!(cities.contains("L'Abbaye") && !cities.contains("Wien"), "{charts}");
+    assert!(!report["text"].as_str().unwrap().contains("Without a picture"), "{}", report["text"]);
+
+    // As the mail has it: both charts in the first six rows.
+    let (width, height) = (1_280_u32, 2 * 16 + 56 + 6 * 52 - 12_u32);
+    let picture = &report["picture"];
+    assert_eq!(picture["type"], "image/png");
+    assert_eq!((&picture["width"], &picture["height"]), (&Value::from(width), &Value::from(height)));
+    let png = decoded(picture["data"].as_str().unwrap());
+    assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
+    assert_eq!(png[16..24], [width.to_be_bytes(), height.to_be_bytes()].concat());
+    assert!(png.len() > 2_000, "the picture is blank: it has {} bytes", png.len());
 }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::HEADWATER;
 
-/// Answers each request with its own path, and keeps the requests in lower case.
-fn server() -> (String, Arc<Mutex<Vec<String>>>) {
+/// Answers each request with its own path, and keeps the requests, what stands before their bodies in lower case.
+pub(super) fn server() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let came: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -21,16 +21,20 @@ fn server() -> (String, Arc<Mutex<Vec<String>>>) {
             let (mut stream, mut seen, mut part) = (stream.unwrap(), Vec::new(), [0; 4096]);
             loop {
                 let read = stream.read(&mut part).unwrap();
+                if read == 0 {
+                    break;
+                }
                 seen.extend_from_slice(&part[..read]);
-                let text = String::from_utf8_lossy(&seen).to_lowercase();
+                let text = String::from_utf8_lossy(&seen);
                 let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                let request = head.to_lowercase();
+                let length = request.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
                 if body.len() >= length.unwrap_or(0) {
-                    let path = head.split(' ').nth(1).unwrap();
+                    let path = request.split(' ').nth(1).unwrap();
                     let answer = json!({ "path": path }).to_string();
                     let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", answer.len());
                     stream.write_all(format!("{head}\r\n\r\n{answer}").as_bytes()).unwrap();
-                    keeps.lock().unwrap().push(text);
+                    keeps.lock().unwrap().push(format!("{request}\r\n\r\n{body}"));
                     break;
                 }
             }
