@@ -10,6 +10,7 @@ use headwater_store::disk::{Disk, MemoryDisk};
 use headwater_testkit::FaultyDisk;
 use iceberg::spec::{DataFile, ManifestEntryRef, Operation};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
 use serde_json::{Value, json};
 
 use super::{Change, Garbage, MANIFESTS_MAX, Version, compaction, orphans, snapshot, write_data};
@@ -168,6 +169,25 @@ fn evolved(files: &Files, version: &Version, layout: &Layout) -> Version {
     match evolution::change("t", version, layout).unwrap() {
         Some(change) => now(snapshot(files, version, change, TIME, 100)).unwrap().0,
         None => version.clone(),
+    }
+}
+
+/// As their footers say, of files that were appended and of one that took their place.
+#[test]
+fn every_column_of_a_file_is_packed_by_zstd() {
+    let files = Files::new(Arc::new(MemoryDisk::default()));
+    let layout = wide();
+    let (appended, _) = append(&files, &table(&files, &layout), &layout, 0..1_000, 100);
+    let (rewritten, _) = rewrite(&files, &appended, &layout, 0..1_000, 100);
+    for version in [&appended, &rewritten] {
+        let live = now(version.live(&files)).unwrap();
+        assert_eq!(live.len(), 1);
+        let bytes = now(files.read(live[0].file_path())).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+        let groups = reader.metadata().row_groups().iter();
+        let packed: Vec<Compression> = groups.flat_map(|group| group.columns()).map(|it| it.compression()).collect();
+        assert_eq!(packed.len(), 5, "with those in the struct and in the list");
+        assert!(packed.iter().all(|codec| matches!(codec, Compression::ZSTD(_))), "{packed:?}");
     }
 }
 
