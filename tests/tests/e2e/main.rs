@@ -11,6 +11,7 @@ mod clients;
 mod crowd;
 mod dashboards;
 mod disk;
+mod ingest;
 mod lake;
 mod postgres;
 mod reports;
