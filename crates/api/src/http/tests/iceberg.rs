@@ -146,6 +146,39 @@ async fn what_is_served_is_what_the_configuration_says() {
         }
     }
     assert_eq!(told, served);
+    for one in &told {
+        let (method, path) = one.split_once(' ').unwrap();
+        let path = path.replace("/v1/{prefix}/", "/iceberg/v1/").replace("{namespace}", "shop");
+        let path = path.replace("{table}", "branched").replace("{view}", "branched");
+        let answer = match method {
+            "POST" => house.iceberg(method, &path, &json!({})).await,
+            _ => house.with(method, &path, "", "").await,
+        };
+        assert!(![404, 405].contains(&answer.0), "{one}: {answer:?}");
+    }
+    house.stop().await;
+}
+
+/// Clients go by the list: what the specification has besides is nowhere, and nothing of it comes unasked.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_configuration_does_not_say_is_not_there() {
+    let house = house().await;
+    let table = format!("{NAMESPACES}/shop/tables/branched");
+    for (method, path) in [
+        ("GET", format!("{table}/credentials")),
+        ("POST", format!("{table}/sign")),
+        ("POST", format!("{table}/plan")),
+        ("GET", format!("{table}/plan/1")),
+        ("DELETE", format!("{table}/plan/1")),
+        ("POST", format!("{table}/tasks")),
+        ("POST", "/iceberg/v1/oauth/tokens".to_owned()),
+    ] {
+        let answer = house.with(method, &path, "", "").await;
+        assert_eq!(answer.0, 404, "{method} {path}: {answer:?}");
+    }
+    let (status, _, given) = house.tagged(&table, "x-iceberg-access-delegation: vended-credentials\r\n").await;
+    let given: Value = serde_json::from_str(&given).unwrap();
+    assert_eq!((status, given.get("storage-credentials")), (200, None), "{given}");
     house.stop().await;
 }
 
