@@ -3,7 +3,8 @@
 //! `--mode kill`: the real binary, killed with `kill -9` while events come in, snapshots are made ten times a second, small
 //! files are merged and old snapshots go. After the last start pyiceberg reads the table, and its count and sum are
 //! compared with the log's; whatever was acknowledged has to be in the log.
-//! `--mode powercut`: the same on a simulated disk (`crates/lake/examples/lake_crash`).
+//! `--mode powercut`: the same on a simulated disk (`crates/lake/examples/lake_crash`), which no program outside can read:
+//! the table's manifests are read by the node's own code there, and its Parquet by the crate.
 
 use std::collections::BTreeSet;
 use std::path::Path;
